@@ -1,0 +1,31 @@
+/* A growing byte buffer with a named cap: it never holds more than `cap_bytes`, and says -EMSGSIZE instead. Always
+ * NUL-terminated. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cleanup.h"
+
+struct buffer {
+	char *data; /* NULL while empty; otherwise data[size] is NUL */
+	size_t size;
+	size_t room;
+	size_t cap_bytes;
+};
+
+#define BUFFER_INIT(cap)           \
+	{                          \
+		.cap_bytes = (cap) \
+	}
+
+/* All: 0, -EMSGSIZE (cap reached, buffer untouched) or -ENOMEM (likewise). */
+warn_unused int buffer_append(struct buffer *buffer, const void *bytes, size_t size);
+warn_unused int buffer_append_string(struct buffer *buffer, const char *text);
+warn_unused int buffer_printf(struct buffer *buffer, const char *fmt, ...) printf_like(2, 3);
+
+void buffer_clear(struct buffer *buffer);  /* empty, memory kept */
+void buffer_deinit(struct buffer *buffer); /* empty, memory freed */
+
+/* The content (never NULL); stays valid until the buffer changes. */
+const char *buffer_text(const struct buffer *buffer);

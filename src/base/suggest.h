@@ -1,0 +1,10 @@
+/* "Did you mean": the nearest of a list of known names. */
+#pragma once
+
+#include <stddef.h>
+
+/*
+ * Returns the entry of `known` (count strings, NULLs skipped) with the smallest edit distance (Damerau, transposition
+ * counts one) to `word`, case ignored, or NULL if none is near enough to be a likely slip.
+ */
+const char *suggest(const char *word, const char *const *known, size_t count);

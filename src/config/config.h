@@ -1,0 +1,100 @@
+/*
+ * The configuration: command line beats file beats default. Every option and key stands once, in the table in
+ * config_table.c, with type, unit, range, default and help; -help, the example file and the manual's key list are
+ * printed from that table. Immutable once loaded; any thread may read it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#define CONFIG_INTERFACES_MAX 256
+#define CONFIG_ALIASES_MAX 64 /* per interface */
+#define CONFIG_FAULTS_MAX 64  /* faults reported in one go */
+
+struct config_strings {
+	char **items;
+	size_t count;
+};
+
+struct config_interface {
+	char *name;
+	struct config_strings alias;
+	bool promiscuous;
+};
+
+struct config {
+	struct {
+		char *node; /* never empty after loading */
+		uint64_t maxpackets;
+		uint64_t maxbytes;
+		uint64_t maxtimeout_ns;
+		uint64_t maxduration_ns;
+		uint64_t defaulttimeout_ns;
+		uint64_t snaplength; /* bytes */
+		bool writelocal;
+		char *localdir;
+		char *format; /* "pcapng" or "pcap" */
+		bool logrequests;
+		bool packetdebug;
+	} general;
+	struct {
+		uint64_t captures;
+		uint64_t memory; /* bytes */
+		uint64_t requests_per_second;
+	} limits;
+	struct {
+		struct config_strings interfaces;
+		uint64_t memory;     /* bytes per interface */
+		uint64_t seconds_ns; /* 0: no limit */
+		char *snaplength;    /* digits, or "headers" */
+		char *filter;
+		bool exclude_own;
+	} history;
+	struct {
+		char *host, *scheme, *token, *token_file, *ca_file;
+		uint64_t port;	     /* 0: the scheme's own */
+		uint64_t timeout_ns; /* 0: none */
+		bool upload, verify;
+	} cloudshark;
+	struct {
+		bool listen, tls, presence;
+		char *host, *channel, *username, *auth, *auth_file, *ca_file, *cert_file, *key_file;
+		char *events; /* channel; never empty after loading */
+		char *stream, *group;
+		uint64_t stream_max_age_ns;
+		uint64_t port;
+	} redis;
+	struct {
+		uint64_t priority; /* facility | severity, as in syslog.h */
+		char *tag;
+	} syslog;
+	struct config_interface *interfaces;
+	size_t interface_count;
+
+	char *path; /* of the file; NULL without one */
+	bool check, version, help;
+};
+
+/*
+ * Reads the command line, then the file it names, then the *_file secrets (token_file, auth_file; also systemd
+ * credentials of those names), and validates the whole. Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in
+ * place. 0, or -EINVAL with every fault as a line of its own in `faults`: "file:line:column: section.key: what is wrong
+ * (did you mean …?)"; command line faults begin with "command line: -option: ". What the build lacks ([kafka] listen =
+ * true, …) is such a fault.
+ */
+warn_unused int config_load(int argc, char **argv, struct buffer *faults, struct config **config);
+void config_free(struct config *config); /* secrets are overwritten first */
+
+/* From the table, appended to `out`. 0 or -errno. */
+warn_unused int config_print_help(struct buffer *out);
+warn_unused int
+config_print_example(struct buffer *out); /* a complete TOML file, all keys at their defaults, commented */
+warn_unused int config_print_manual(struct buffer *out); /* mdoc list of options and keys, included in pcapdaemon.8 */
+
+CLEANUP_DEFINE(config, struct config, config_free)

@@ -1,0 +1,77 @@
+/*
+ * Events: what became of a request, as the contract's JSON. A job fills a `struct event`, publishes it on the bus, and
+ * every subscriber (log, Redis channel, later the API) gets the struct and its JSON text. All on the loop's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+enum event_kind { EVENT_ACCEPTED, EVENT_REJECTED, EVENT_CAPTURED, EVENT_DONE, EVENT_FAILED };
+
+const char *event_kind_name(enum event_kind kind); /* "accepted" … */
+
+struct event_destination {
+	const char *name;
+	bool ok;
+	const char *url;   /* NULL: none */
+	const char *error; /* NULL: none */
+	unsigned attempts;
+};
+
+/* Strings are the publisher's and only read during event_bus_publish. Members that are NULL or 0 where marked (*) are
+ * left out. */
+struct event {
+	enum event_kind kind;
+	const char *id;	     /* the request's; (*) */
+	const char *capture; /* the capture's own id; (*) */
+	const char *node;
+	const char *interface; /* (*) */
+	uint64_t time_ns;      /* real time */
+	const char *reason;    /* (*) for `rejected` the text of the refusal */
+	const char *field;     /* (*) for `rejected`: the field that is at fault */
+	const char *origin;    /* (*) where the request came from */
+	bool duplicate;	       /* (*) an answer given again, the request was not run twice */
+	bool counted;	       /* packets, bytes, window and lost are valid and shown */
+	uint64_t packets, bytes;
+	uint64_t first_ns, last_ns; /* real time of first and last packet; (*) */
+	struct {
+		uint64_t from_ns, to_ns, asked_from_ns; /* real time; (*) */
+		bool complete;
+	} window;
+	struct {
+		uint64_t kernel, evicted, memory; /* packets */
+	} lost;
+	const struct event_destination *destinations; /* (*) */
+	size_t destination_count;
+	const char *file;	     /* the file's name; (*) */
+	const char *tags, *customer; /* (*) */
+	const char *alertid;	     /* (*) */
+	bool alertid_is_integer;     /* written as a JSON number */
+};
+
+/* Compact JSON with "v":1, one line, no newline. Caller frees. NULL on ENOMEM. Invalid UTF-8 in values is replaced by
+ * U+FFFD. */
+char *event_json(const struct event *event);
+
+struct event_bus;
+
+typedef void (*event_subscriber)(void *ctx, const struct event *event, const char *json);
+
+#define EVENT_SUBSCRIBERS_MAX 64
+
+struct event_bus *event_bus_new(void);
+void event_bus_free(struct event_bus *bus);
+
+/* 0, -ENOSPC or -ENOMEM. */
+warn_unused int event_bus_subscribe(struct event_bus *bus, event_subscriber subscriber, void *ctx);
+void event_bus_unsubscribe(struct event_bus *bus, event_subscriber subscriber, void *ctx);
+void event_bus_publish(struct event_bus *bus, const struct event *event);
+
+/* Subscriber: one log line an event (rate-limited for refusals). ctx unused. */
+void event_log_subscriber(void *ctx, const struct event *event, const char *json);
+
+CLEANUP_DEFINE(event_bus, struct event_bus, event_bus_free)

@@ -1,0 +1,26 @@
+/*
+ * Subscriber: publishes events on a Redis channel over a connection of its own. While Redis is away up to
+ * EVENT_REDIS_BACKLOG_BYTES of events wait and follow when it is back; older ones are dropped first, counted and
+ * logged.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "event/event.h"
+
+struct event_base;
+struct redis_options;
+struct event_redis;
+
+#define EVENT_REDIS_BACKLOG_BYTES (4u << 20)
+
+/* Options and channel are copied. NULL on ENOMEM. Loop thread. */
+struct event_redis *event_redis_new(struct event_base *loop, const struct redis_options *options, const char *channel);
+void event_redis_free(struct event_redis *publisher);
+
+void event_redis_subscriber(void *publisher, const struct event *event, const char *json);
+
+/* Events not yet taken by the server (waiting or unanswered): at shutdown the daemon waits, within its grace time,
+ * until this is 0. */
+uint64_t event_redis_pending(const struct event_redis *publisher);

@@ -1,0 +1,91 @@
+/*
+ * A request: bytes from whatever trigger → one immutable, validated struct, or a refusal that names the field. Knows no
+ * capture. Fields and rules: the contract ("The request (JSON)").
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct config;
+
+#define REQUEST_SIZE_MAX (64 * 1024) /* bytes of JSON */
+#define REQUEST_DEPTH_MAX 4	     /* nesting levels of arrays and objects */
+#define REQUEST_INTERFACES_MAX 256
+#define REQUEST_STRING_MAX 4096 /* bytes of any string but `bpf` */
+#define REQUEST_BPF_MAX 16384	/* bytes */
+#define REQUEST_SNAP_MAX 262144 /* as libpcap's MAXIMUM_SNAPLEN */
+#define REQUEST_ID_SIZE 65
+
+enum request_format { REQUEST_FORMAT_PCAPNG, REQUEST_FORMAT_PCAP };
+
+enum request_verdict {
+	REQUEST_OURS,	   /* valid and for this node */
+	REQUEST_ELSEWHERE, /* for another node: the rest was not looked at */
+	REQUEST_INVALID,   /* refused; `err` says why and names the field */
+};
+
+/* One interface to capture on. */
+struct request_interface {
+	char *name;
+	char *alias; /* the alias it was found by, NULL if named directly */
+};
+
+struct request {
+	unsigned references;
+	char id[REQUEST_ID_SIZE]; /* given, or made here (id_given tells) */
+	bool id_given;
+	struct request_interface
+		*interfaces; /* aliases resolved, each name once, order of the request; "any" stands as such */
+	size_t interface_count;
+	char *bpf;		  /* NULL: none */
+	uint32_t snap;		  /* bytes */
+	uint64_t packets;	  /* per capture */
+	uint64_t bytes;		  /* per capture */
+	uint64_t idle_ns;	  /* 0: no idle limit */
+	uint64_t duration_ns;	  /* always set: duration, or timeout if that came alone, or the default */
+	bool duration_is_timeout; /* duration_ns came from `timeout` or the default: reason is "timeout", not "duration"
+				   */
+	char *tags, *customer, *comment; /* NULL: not given */
+	char *alertid;			 /* as text; NULL: not given */
+	bool alertid_is_integer;
+	enum request_format format;
+	bool logrequest, packetdebug; /* the request's or the configuration's */
+	char **destinations;	      /* NULL: all that are enabled */
+	size_t destination_count;
+	uint64_t received_ns; /* real time */
+	char *json;	      /* the request as received, compact JSON; for the file's comment */
+};
+
+/*
+ * What can be salvaged from a request that is refused, for the `rejected` event: empty strings where nothing could be.
+ */
+struct request_refusal {
+	char id[REQUEST_ID_SIZE];
+	char field[64]; /* the offending field */
+	struct error error;
+};
+
+/*
+ * Parses and checks. `destinations`/`destination_count`: names that to_destinations may use.
+ * On REQUEST_OURS `*request` is the caller's (request_unref). On REQUEST_INVALID `refusal` is filled. Does not block.
+ */
+warn_unused enum request_verdict request_parse(const void *bytes, size_t size, uint64_t received_ns,
+					       const struct config *config, const char *const *destinations,
+					       size_t destination_count, struct request_refusal *refusal,
+					       struct request **request);
+
+struct request *request_ref(struct request *request);
+void request_unref(struct request *request); /* loop thread only */
+
+/*
+ * The tags of the contract, in its order: customer, alertid, the request's own, alias, node, interface, snaplength.
+ * Caller frees; NULL on ENOMEM.
+ */
+char *request_tags(const struct request *request, const struct request_interface *interface, const char *node);
+
+CLEANUP_DEFINE(request, struct request, request_unref)
