@@ -1,0 +1,175 @@
+/*
+ * Opening order matters: a packet socket with protocol 0 receives nothing, so the ring and the filter are in place before the first packet
+ * can arrive; bind() with ETH_P_ALL then opens the tap on exactly one interface. Promiscuous mode is a membership of the socket and ends with
+ * it, however the process ends.
+ */
+#include "capture/ring.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define RING_FRAME_SIZE 2048 /* only has to divide the block: V3 packs frames of any length */
+
+/* From the kernel's hardware types to LINKTYPE_ values, as far as SOCK_RAW yields a header that tools know. */
+static const struct {
+	unsigned short hardware;
+	uint16_t linktype;
+} linktypes[] = {
+	{ARPHRD_ETHER, 1},   {ARPHRD_LOOPBACK, 1}, {ARPHRD_NONE, 101},	{ARPHRD_RAWIP, 101},
+	{ARPHRD_TUNNEL, 101}, {ARPHRD_TUNNEL6, 101}, {ARPHRD_SIT, 101},
+};
+
+static int read_hardware(int fd, const char *interface, unsigned short *hardware, struct error *err)
+{
+	struct ifreq request = {};
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
+		return error_set(err, -errno, "interface %s: %s", interface,
+				 errno == ENODEV ? "no such interface" : strerror(errno));
+	*hardware = request.ifr_hwaddr.sa_family;
+	return 0;
+}
+
+static int find_linktype(const char *interface, unsigned short hardware, uint16_t *linktype, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(linktypes) / sizeof(*linktypes); i++) {
+		if (linktypes[i].hardware == hardware) {
+			*linktype = linktypes[i].linktype;
+			return 0;
+		}
+	}
+	return error_set(err, -EPFNOSUPPORT, "interface %s: its hardware type %u has no link type this program can write",
+			 interface, hardware);
+}
+
+int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
+{
+	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set(err, -errno, "interface %s: %s", interface, strerror(errno));
+	unsigned short hardware;
+	int r = read_hardware(fd, interface, &hardware, err);
+	return r < 0 ? r : find_linktype(interface, hardware, linktype, err);
+}
+
+static int allocate(struct ring *ring, const struct ring_options *options, struct error *err)
+{
+	uint32_t count = options->block_count;
+	for (;; count /= 2) {
+		struct tpacket_req3 request = {
+			.tp_block_size = options->block_size,
+			.tp_block_nr = count,
+			.tp_frame_size = RING_FRAME_SIZE,
+			.tp_frame_nr = options->block_size / RING_FRAME_SIZE * count,
+			.tp_retire_blk_tov = options->retire_ms,
+		};
+		if (setsockopt(ring->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) == 0)
+			break;
+		if (errno != ENOMEM || count / 2 < RING_BLOCKS_MIN)
+			return error_set(err, -errno, "interface %s: ring of %u blocks of %u KiB: %s",
+					 options->interface, count, options->block_size >> 10, strerror(errno));
+	}
+	void *memory = mmap(NULL, (size_t)count * options->block_size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	if (memory == MAP_FAILED)
+		return error_set(err, -errno, "interface %s: mapping its ring: %s", options->interface, strerror(errno));
+	madvise(memory, (size_t)count * options->block_size, MADV_DONTDUMP);
+	ring->memory = memory;
+	ring->block_size = options->block_size;
+	ring->block_count = count;
+	return 0;
+}
+
+static int join_promiscuous(struct ring *ring)
+{
+	struct packet_mreq member = {.mr_ifindex = ring->ifindex, .mr_type = PACKET_MR_PROMISC};
+	return setsockopt(ring->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member, sizeof(member)) < 0 ? -errno : 0;
+}
+
+int ring_open(const struct ring_options *options, struct error *err, struct ring **result)
+{
+	cleanup(cleanup_ring) struct ring *ring = calloc(1, sizeof(*ring));
+	if (!ring)
+		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
+	ring->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (ring->fd < 0)
+		return error_set(err, -errno, "packet socket: %s%s", strerror(errno),
+				 errno == EPERM ? " (capturing needs root or CAP_NET_RAW)" : "");
+	snprintf(ring->name, sizeof(ring->name), "%s", options->interface);
+	ring->ifindex = (int)if_nametoindex(options->interface);
+	unsigned short hardware;
+	int r = read_hardware(ring->fd, options->interface, &hardware, err);
+	if (r < 0)
+		return r;
+	r = find_linktype(options->interface, hardware, &ring->linktype, err);
+	if (r < 0)
+		return r;
+	ring->loopback = hardware == ARPHRD_LOOPBACK;
+	int version = TPACKET_V3;
+	if (setsockopt(ring->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
+		return error_set(err, -errno, "TPACKET_V3: %s", strerror(errno));
+	r = allocate(ring, options, err);
+	if (r < 0)
+		return r;
+	if (options->promiscuous && !ring->loopback) {
+		r = join_promiscuous(ring);
+		if (r < 0)
+			return error_set(err, r, "interface %s: promiscuous mode: %s", options->interface, strerror(-r));
+	}
+	*result = take(ring);
+	return 0;
+}
+
+int ring_start(struct ring *ring, struct error *err)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ring->ifindex};
+	if (bind(ring->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set(err, -errno, "interface %s: %s", ring->name, strerror(errno));
+	return 0;
+}
+
+void ring_close(struct ring *ring)
+{
+	if (!ring)
+		return;
+	if (ring->memory)
+		munmap(ring->memory, (size_t)ring->block_count * ring->block_size);
+	if (ring->fd >= 0)
+		close(ring->fd);
+	free(ring);
+}
+
+int ring_set_filter(struct ring *ring, const struct sock_fprog *program)
+{
+	if (program)
+		return setsockopt(ring->fd, SOL_SOCKET, SO_ATTACH_FILTER, program, sizeof(*program)) < 0 ? -errno : 0;
+	int unused = 0;
+	if (setsockopt(ring->fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+void ring_update_dropped(struct ring *ring)
+{
+	struct tpacket_stats_v3 stats;
+	socklen_t size = sizeof(stats);
+	if (getsockopt(ring->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) == 0)
+		ring->dropped += stats.tp_drops;
+}
+
+bool ring_interface_gone(const struct ring *ring)
+{
+	/* NETDEV_UNREGISTER unbinds the socket: its interface index becomes -1. Down only stops it until the interface is up again. */
+	struct sockaddr_ll address;
+	socklen_t size = sizeof(address);
+	return getsockname(ring->fd, (struct sockaddr *)&address, &size) < 0 || address.sll_ifindex != ring->ifindex;
+}

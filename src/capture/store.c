@@ -1,0 +1,206 @@
+/*
+ * Slabs are mapped, not malloc'ed, so that the memory of a delivered capture goes back to the system at once. The first is small, for most
+ * captures are, and each next one doubles up to 1 MiB.
+ */
+#include "capture/store.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define SLAB_FIRST_BYTES (32u << 10)
+#define SLAB_MAX_BYTES (1u << 20)
+#define RECORD_ALIGN 8
+
+struct slab {
+	struct slab *next;
+	size_t size; /* bytes mapped, this header included */
+	size_t used; /* likewise */
+};
+
+#define SLAB_HEADER sizeof(struct slab)
+_Static_assert(SLAB_HEADER % RECORD_ALIGN == 0, "the first record is aligned");
+
+struct store_record {
+	uint64_t time_ns;
+	uint32_t caplen;
+	uint32_t wirelen;
+	uint16_t interface;
+	uint8_t direction;
+	uint8_t data[];
+};
+
+void store_init(struct store *store, struct budget *budget)
+{
+	*store = (struct store){.budget = budget};
+}
+
+void store_deinit(struct store *store)
+{
+	struct slab *next;
+	for (struct slab *slab = store->first; slab; slab = next) {
+		next = slab->next;
+		munmap(slab, slab->size);
+	}
+	free(store->order);
+	atomic_fetch_sub_explicit(&store->budget->used_bytes, store->charged_bytes, memory_order_relaxed);
+	store_init(store, store->budget);
+}
+
+/* Relaxed order is enough: the counter guards an amount, not other memory. */
+static bool charge(struct budget *budget, size_t bytes)
+{
+	size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+	do {
+		if (bytes > budget->limit_bytes || used > budget->limit_bytes - bytes)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&budget->used_bytes, &used, used + bytes, memory_order_relaxed,
+							memory_order_relaxed));
+	return true;
+}
+
+static int grow(struct store *store, size_t record_size)
+{
+	size_t size = store->last ? store->last->size * 2 : SLAB_FIRST_BYTES;
+	if (size > SLAB_MAX_BYTES)
+		size = SLAB_MAX_BYTES;
+	while (size < record_size + SLAB_HEADER)
+		size *= 2;
+	if (!charge(store->budget, size))
+		return -ENOBUFS;
+	struct slab *slab = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slab == MAP_FAILED) {
+		atomic_fetch_sub_explicit(&store->budget->used_bytes, size, memory_order_relaxed);
+		return -ENOMEM;
+	}
+	madvise(slab, size, MADV_DONTDUMP);
+	slab->size = size;
+	slab->used = SLAB_HEADER;
+	store->charged_bytes += size;
+	if (store->last)
+		store->last->next = slab;
+	else
+		store->first = slab;
+	store->last = slab;
+	return 0;
+}
+
+static size_t record_size(uint32_t caplen)
+{
+	return (offsetof(struct store_record, data) + caplen + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+}
+
+int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head, uint32_t head_size)
+{
+	const size_t size = record_size(packet->caplen);
+	if (!store->last || store->last->size - store->last->used < size) {
+		int r = grow(store, size);
+		if (r < 0)
+			return r;
+	}
+	struct store_record *record = (void *)((uint8_t *)store->last + store->last->used);
+	record->time_ns = packet->time_ns;
+	record->caplen = packet->caplen;
+	record->wirelen = packet->wirelen;
+	record->interface = packet->interface;
+	record->direction = packet->direction;
+	if (head_size > packet->caplen)
+		head_size = packet->caplen;
+	memcpy(record->data, head, head_size);
+	memcpy(record->data + head_size, packet->data, packet->caplen - head_size);
+	store->last->used += size;
+	store->packets++;
+	if (packet->time_ns < store->latest_ns)
+		store->disordered = true;
+	store->latest_ns = packet->time_ns;
+	return 0;
+}
+
+static const struct store_record *next_record(const struct slab **slab, size_t *offset)
+{
+	while (*slab && *offset >= (*slab)->used) {
+		*slab = (*slab)->next;
+		*offset = SLAB_HEADER;
+	}
+	if (!*slab)
+		return NULL;
+	const struct store_record *record = (const void *)((const uint8_t *)*slab + *offset);
+	*offset += record_size(record->caplen);
+	return record;
+}
+
+/* Stable, so that equal times keep their order; a pair of runs that is in order already, nearly every one here, costs one comparison. */
+static void sort_by_time(const struct store_record **order, const struct store_record **scratch, size_t count)
+{
+	if (count < 2)
+		return;
+	const size_t middle = count / 2;
+	sort_by_time(order, scratch, middle);
+	sort_by_time(order + middle, scratch, count - middle);
+	if (order[middle - 1]->time_ns <= order[middle]->time_ns)
+		return;
+	memcpy(scratch, order, middle * sizeof(*order));
+	size_t left = 0, right = middle, at = 0;
+	while (left < middle && right < count)
+		order[at++] = order[right]->time_ns < scratch[left]->time_ns ? order[right++] : scratch[left++];
+	memcpy(order + at, scratch + left, (middle - left) * sizeof(*order));
+}
+
+int store_seal(struct store *store)
+{
+	if (!store->disordered || store->order)
+		return 0;
+	cleanup(cleanup_free) const struct store_record **scratch = calloc(store->packets / 2 + 1, sizeof(*scratch));
+	store->order = calloc(store->packets, sizeof(*store->order));
+	if (!store->order || !scratch)
+		return -ENOMEM;
+	const struct slab *slab = store->first;
+	size_t offset = SLAB_HEADER;
+	for (size_t i = 0; i < store->packets; i++)
+		store->order[i] = next_record(&slab, &offset);
+	sort_by_time(store->order, scratch, store->packets);
+	return 0;
+}
+
+static void rewind_reader(void *ctx)
+{
+	struct store_reader *reader = ctx;
+	reader->slab = reader->store->first;
+	reader->offset = reader->store->order ? 0 : SLAB_HEADER;
+}
+
+void store_reader_init(struct store_reader *reader, const struct store *store)
+{
+	reader->store = store;
+	rewind_reader(reader);
+}
+
+bool store_reader_next(struct store_reader *reader, struct packet_view *packet)
+{
+	const struct store_record *record;
+	if (!reader->store->order)
+		record = next_record(&reader->slab, &reader->offset);
+	else
+		record = reader->offset < reader->store->packets ? reader->store->order[reader->offset++] : NULL;
+	if (!record)
+		return false;
+	*packet = (struct packet_view){
+		.time_ns = record->time_ns,
+		.data = record->data,
+		.caplen = record->caplen,
+		.wirelen = record->wirelen,
+		.interface = record->interface,
+		.direction = record->direction,
+	};
+	return true;
+}
+
+static bool next_of_source(void *ctx, struct packet_view *packet)
+{
+	return store_reader_next(ctx, packet);
+}
+
+struct packet_source store_reader_source(struct store_reader *reader)
+{
+	return (struct packet_source){.rewind = rewind_reader, .next = next_of_source, .ctx = reader};
+}
