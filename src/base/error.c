@@ -1,0 +1,47 @@
+/* Error texts. Everything is formatted aside first, so that the old text may be among the arguments of the new. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+/* What was too long ends at a character, not in it. */
+static void store(struct error *err, const char *text, int length)
+{
+	size_t size = length < 0 ? 0 : utf8_cut(text, (size_t)length, sizeof(err->text) - 1);
+
+	memcpy(err->text, text, size);
+	err->text[size] = '\0';
+}
+
+int error_set(struct error *err, int code, const char *fmt, ...)
+{
+	char text[sizeof(err->text) + 1];
+	va_list args;
+
+	if (!err)
+		return code;
+
+	va_start(args, fmt);
+	int length = vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	store(err, text, length < (int)sizeof(text) ? length : (int)sizeof(text) - 1);
+	return code;
+}
+
+void error_prefix(struct error *err, const char *fmt, ...)
+{
+	char text[2 * sizeof(err->text)];
+	char prefix[sizeof(err->text)];
+	va_list args;
+
+	if (!err)
+		return;
+
+	va_start(args, fmt);
+	vsnprintf(prefix, sizeof(prefix), fmt, args);
+	va_end(args);
+	int length = snprintf(text, sizeof(text), "%s: %s", prefix, err->text);
+	store(err, text, length < (int)sizeof(text) ? length : (int)sizeof(text) - 1);
+}

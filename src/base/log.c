@@ -1,0 +1,239 @@
+/*
+ * A line is put together in LINE_MAX_BYTES on the stack, so that logging works when memory is out, and leaves in one
+ * write(2), so that lines of several threads don't mix. What does not fit is cut and marked. Values that are more than
+ * a plain word are quoted; in quotes, control characters, bytes that are not UTF-8 and characters that reorder or break
+ * lines on a terminal are escaped.
+ * Under systemd both stderr and syslog end in the journal: there stderr is used only until syslog is open.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <paths.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#define LINE_MAX_BYTES 8192
+#define CUT_MARK " [cut]"
+#define TAIL_BYTES sizeof("\"" CUT_MARK "\n") /* what may have to follow a cut */
+
+/* Written once by log_open_syslog, before there are threads. */
+static bool syslog_is_open;
+static bool stderr_is_journal;
+
+struct line {
+	char text[LINE_MAX_BYTES];
+	size_t size;
+	bool cut; /* nothing more is taken */
+};
+
+/* All or nothing. */
+static void put(struct line *line, const char *text, size_t size)
+{
+	if (line->cut || line->size + size > sizeof(line->text) - TAIL_BYTES) {
+		line->cut = true;
+		return;
+	}
+	memcpy(line->text + line->size, text, size);
+	line->size += size;
+}
+
+static void put_string(struct line *line, const char *text)
+{
+	put(line, text, strlen(text));
+}
+
+static bool is_plain(const char *text)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@+,=-";
+
+	return *text != '\0' && text[strspn(text, plain)] == '\0';
+}
+
+/* Characters above ASCII that steer a terminal: C1 controls, line and paragraph separators, direction marks. */
+static bool is_steering(uint32_t code)
+{
+	return (code >= 0x7f && code <= 0x9f) || code == 0x061c || (code >= 0x200e && code <= 0x200f) ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+}
+
+/* One character or, where there is none, one byte; returns the bytes used. */
+static size_t put_escaped(struct line *line, const char *text, size_t size)
+{
+	char escaped[4 * 4 + 1];
+	uint32_t code = 0;
+	size_t used = utf8_decode(text, size, &code);
+
+	if (*text == '"' || *text == '\\') {
+		put(line, (char[]){'\\', *text}, 2);
+	} else if (*text == '\n') {
+		put(line, "\\n", 2);
+	} else if (used > 0 && code >= ' ' && !is_steering(code)) {
+		put(line, text, used);
+	} else {
+		size_t escaped_size = 0;
+		used = used > 0 ? used : 1;
+		for (size_t i = 0; i < used; i++)
+			escaped_size += (size_t)snprintf(escaped + escaped_size, sizeof(escaped) - escaped_size,
+							 "\\x%02X", (unsigned)(uint8_t)text[i]);
+		put(line, escaped, escaped_size);
+	}
+	return used;
+}
+
+static void put_value(struct line *line, const char *text)
+{
+	if (is_plain(text)) {
+		/* In pieces, so that a long one is cut and not lost. */
+		for (; *text && !line->cut; text++)
+			put(line, text, 1);
+		return;
+	}
+
+	put(line, "\"", 1);
+	if (line->cut)
+		return;
+	for (size_t left = strlen(text); left > 0 && !line->cut;) {
+		size_t used = put_escaped(line, text, left);
+		text += used;
+		left -= used;
+	}
+	line->text[line->size++] = '"'; /* room is kept for it: TAIL_BYTES */
+}
+
+static void put_field(struct line *line, const struct log_field *field)
+{
+	char number[40];
+
+	if (field->type == LOG_TYPE_STRING && !field->string)
+		return;
+
+	put(line, " ", 1);
+	put_string(line, field->key);
+	put(line, "=", 1);
+	switch (field->type) {
+	case LOG_TYPE_END:
+		break;
+	case LOG_TYPE_STRING:
+		put_value(line, field->string);
+		break;
+	case LOG_TYPE_INT:
+		snprintf(number, sizeof(number), "%" PRId64, field->integer);
+		put_string(line, number);
+		break;
+	case LOG_TYPE_UINT:
+		snprintf(number, sizeof(number), "%" PRIu64, field->natural);
+		put_string(line, number);
+		break;
+	case LOG_TYPE_NUMBER:
+		snprintf(number, sizeof(number), "%.15g", field->number);
+		put_string(line, number);
+		break;
+	case LOG_TYPE_BOOL:
+		put_string(line, field->boolean ? "true" : "false");
+		break;
+	}
+}
+
+/* Ends the line with what was kept free for it. */
+static void finish(struct line *line)
+{
+	if (line->cut) {
+		memcpy(line->text + line->size, CUT_MARK, strlen(CUT_MARK));
+		line->size += strlen(CUT_MARK);
+	}
+	line->text[line->size] = '\0';
+}
+
+static const char *severity_word(int severity)
+{
+	static const char *const words[] = {
+		[LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",   [LOG_CRIT] = "critical", [LOG_ERR] = "error",
+		[LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info",     [LOG_DEBUG] = "debug",
+	};
+
+	return words[LOG_PRI(severity)];
+}
+
+/* Nobody could be told that the log can't be written. */
+static void write_stderr(const char *text, size_t size)
+{
+	ssize_t r;
+
+	do
+		r = write(STDERR_FILENO, text, size);
+	while (r < 0 && errno == EINTR);
+}
+
+void log_fields(int severity, const char *id, const struct log_field *fields)
+{
+	struct line line;
+	char now[CLOCK_TEXT_SIZE];
+	int saved_errno = errno;
+
+	line.size = 0;
+	line.cut = false;
+	put_string(&line, clock_format(clock_realtime_ns(), now));
+	put(&line, " ", 1);
+	size_t stamp_size = line.size;
+
+	put_string(&line, severity_word(severity));
+	put(&line, " ", 1);
+	put_string(&line, id);
+	for (; fields->type != LOG_TYPE_END; fields++)
+		put_field(&line, fields);
+	finish(&line);
+
+	if (syslog_is_open)
+		syslog(LOG_PRI(severity), "%s", line.text + stamp_size);
+	if (!stderr_is_journal) {
+		line.text[line.size++] = '\n';
+		write_stderr(line.text, line.size);
+	}
+	errno = saved_errno;
+}
+
+/* systemd.exec(5): JOURNAL_STREAM is <device>:<inode> of the stream it connected. */
+static bool is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[64];
+	struct stat st;
+
+	if (!stream || fstat(fd, &st) < 0)
+		return false;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(stream, own) == 0;
+}
+
+void log_open_syslog(int facility, const char *tag)
+{
+	static char kept_tag[64]; /* openlog() keeps the pointer */
+
+	snprintf(kept_tag, sizeof(kept_tag), "%s", tag);
+	openlog(kept_tag, LOG_PID | LOG_NDELAY, facility);
+	syslog_is_open = true;
+	/* Where nobody listens to syslog, the journal is still worth writing to. */
+	stderr_is_journal = is_journal(STDERR_FILENO) && access(_PATH_LOG, W_OK) == 0;
+}
+
+bool log_rate_allow(struct log_rate *rate, uint64_t *suppressed)
+{
+	uint64_t second = clock_boottime_ns() / NS_PER_S;
+
+	if (second != rate->second) {
+		rate->second = second;
+		rate->used = 0;
+	}
+	if (rate->used >= rate->burst) {
+		rate->suppressed++;
+		return false;
+	}
+	rate->used++;
+	*suppressed = rate->suppressed;
+	rate->suppressed = 0;
+	return true;
+}

@@ -1,0 +1,121 @@
+/*
+ * A lock-free stack that any thread pushes on, and an eventfd that wakes the loop. The loop takes the whole stack at
+ * once, turns it round into a queue of its own, and handles LETTERS_PER_WAKE of it before it lets other events have
+ * their turn. Only the push that finds the stack empty writes to the eventfd: a flood costs one wake-up a batch.
+ *
+ * Orders: a push releases what the sender wrote into the letter, taking the stack acquires it. The loop empties the
+ * eventfd *before* it takes the stack, so a push after the taking finds it empty and writes again: no letter waits
+ * unseen.
+ */
+#include "base/mailbox.h"
+
+#include <event2/event.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+
+#define LETTERS_PER_WAKE 64
+
+struct mailbox {
+	_Atomic(struct letter *) posted; /* newest first */
+	struct letter *first, *last;	 /* loop's own: taken, oldest first, not handled yet */
+	mailbox_handler handler;
+	void *ctx;
+	struct event *event;
+	int wake_fd;
+};
+
+/* Can't block or fail: the counter is only ever a few above zero. */
+static void wake(struct mailbox *mailbox)
+{
+	eventfd_write(mailbox->wake_fd, 1);
+}
+
+void mailbox_post(struct mailbox *mailbox, struct letter *letter)
+{
+	struct letter *head = atomic_load_explicit(&mailbox->posted, memory_order_relaxed);
+
+	do
+		letter->next = head;
+	while (!atomic_compare_exchange_weak_explicit(&mailbox->posted, &head, letter, memory_order_release,
+						      memory_order_relaxed));
+	if (!head)
+		wake(mailbox);
+}
+
+/* Moves what was posted to the end of the loop's own queue. */
+static void collect(struct mailbox *mailbox)
+{
+	struct letter *newest = atomic_exchange_explicit(&mailbox->posted, NULL, memory_order_acquire);
+	struct letter *oldest = NULL;
+
+	if (!newest)
+		return;
+	for (struct letter *letter = newest; letter;) {
+		struct letter *next = letter->next;
+		letter->next = oldest;
+		oldest = letter;
+		letter = next;
+	}
+	if (mailbox->first)
+		mailbox->last->next = oldest;
+	else
+		mailbox->first = oldest;
+	mailbox->last = newest;
+}
+
+static bool handle_one(struct mailbox *mailbox)
+{
+	struct letter *letter = mailbox->first;
+
+	if (!letter)
+		return false;
+	mailbox->first = letter->next;
+	mailbox->handler(mailbox->ctx, letter);
+	return true;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *ctx)
+{
+	struct mailbox *mailbox = ctx;
+	eventfd_t count;
+
+	(void)what;
+	eventfd_read(fd, &count);
+	collect(mailbox);
+	for (int i = 0; i < LETTERS_PER_WAKE && handle_one(mailbox); i++)
+		;
+	if (mailbox->first)
+		wake(mailbox);
+}
+
+struct mailbox *mailbox_new(struct event_base *loop, mailbox_handler handler, void *ctx)
+{
+	cleanup(cleanup_mailbox) struct mailbox *mailbox = calloc(1, sizeof(*mailbox));
+
+	if (!mailbox)
+		return NULL;
+	mailbox->handler = handler;
+	mailbox->ctx = ctx;
+	mailbox->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (mailbox->wake_fd < 0)
+		return NULL;
+	mailbox->event = event_new(loop, mailbox->wake_fd, EV_READ | EV_PERSIST, on_wake, mailbox);
+	if (!mailbox->event || event_add(mailbox->event, NULL) < 0)
+		return NULL;
+	return take(mailbox);
+}
+
+void mailbox_free(struct mailbox *mailbox)
+{
+	if (!mailbox)
+		return;
+
+	do
+		collect(mailbox);
+	while (handle_one(mailbox));
+	if (mailbox->event)
+		event_free(mailbox->event);
+	cleanup_close(&mailbox->wake_fd);
+	free(mailbox);
+}
