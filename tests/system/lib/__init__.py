@@ -1,0 +1,1 @@
+"""What the system tests stand on: network namespaces, a real Redis, the daemon, its events, traffic, files and their judges."""

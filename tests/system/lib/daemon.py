@@ -1,0 +1,207 @@
+"""The daemon under test: started with a configuration made here, watched line by line, ended by pid, and held to account for crashes
+and sanitizer reports when the test is over."""
+
+import collections
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from . import toml
+from .waiting import seconds
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+PROGRAM = os.path.abspath(os.environ.get("PCAPDAEMON", os.path.join(ROOT, "build", "pcapdaemon")))
+SANITIZER = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error:")
+
+# What may stand before the message id: a syslog severity as systemd reads it, a time.
+LINE = re.compile(r"^(?:<\d+>)?(?:\d{4}-\d\d-\d\dT\S+ )?(?P<id>[a-z][a-z0-9-]*)(?: (?P<fields>.*))?$")
+FIELD = re.compile(r'([A-Za-z0-9_.-]+)=("(?:[^"\\]|\\.)*"|\S*)')
+
+LogLine = collections.namedtuple("LogLine", "id fields text")
+
+
+def parse_line(text):
+    match = LINE.match(text)
+    if not match:
+        return LogLine("", {}, text)
+    fields = {}
+    for key, value in FIELD.findall(match["fields"] or ""):
+        if value.startswith('"'):
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        fields[key] = value
+    return LogLine(match["id"], fields, text)
+
+
+class Daemon:
+    def __init__(self, directory, config=None, arguments=(), netns=None, wrapper=(), environment=None):
+        """wrapper: words put before the program (strace …, a shell that mounts something and then execs "$@")."""
+        self.directory, self.config, self.arguments = str(directory), config, list(arguments)
+        self.netns, self.wrapper, self.environment = netns, list(wrapper), environment or {}
+        self.process, self.lines, self.stdout = None, [], ""
+        self._news = threading.Condition()
+        self._exit_expected = False
+
+    def command(self):
+        command = [*self.wrapper, PROGRAM]
+        if self.config is not None:
+            path = os.path.join(self.directory, "pcapdaemon.toml")
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(self.config if isinstance(self.config, str) else toml.dumps(self.config))
+            command += ["-config", path]
+        command += map(str, self.arguments)
+        return self.netns.command(*command) if self.netns else command
+
+    # Life
+
+    def launch(self):
+        """Starts it and waits for nothing."""
+        self.lines, self._exit_expected = [], False
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, env={**os.environ, **self.environment})
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self._reader.start()
+        return self
+
+    def start(self, subscribed=True):
+        """Starts it and waits until it is ready, and (subscribed) listens on Redis."""
+        self.launch()
+        self.wait_log("ready", 15)
+        if subscribed:
+            self.wait_log("redis-subscribed", 15)
+        return self
+
+    def _read(self, stream):
+        for raw in stream:
+            with self._news:
+                self.lines.append(parse_line(raw.decode(errors="replace").rstrip("\n")))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    @property
+    def pid(self):
+        """The daemon's own pid, also below a wrapper that stays its parent."""
+        pid = self.process.pid
+        if self.wrapper and os.path.realpath(f"/proc/{pid}/exe") != PROGRAM:
+            with open(f"/proc/{pid}/task/{pid}/children") as file:
+                children = [int(child) for child in file.read().split()]
+            return next(child for child in children if os.path.realpath(f"/proc/{child}/exe") == PROGRAM)
+        return pid
+
+    def is_alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def wait_exit(self, timeout=20):
+        self._exit_expected = True
+        try:
+            status = self.process.wait(seconds(timeout))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the daemon did not end within {seconds(timeout):g} s; its last words:\n{self.tail()}") from None
+        self._reader.join(seconds(5))
+        return status
+
+    def stop(self, timeout=20):
+        """SIGTERM; returns the exit status."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.wait_exit(timeout)
+
+    def close(self):
+        """Teardown: ends it if it still runs, and fails for a crash, a bad exit or a sanitizer's report."""
+        if self.process is None:
+            return
+        status, hung = self.process.poll(), False
+        unexpected = status is not None and not self._exit_expected
+        if status is None:
+            self.signal(signal.SIGTERM)
+            try:
+                status = self.process.wait(seconds(20))
+            except subprocess.TimeoutExpired:
+                hung = True
+                os.kill(self.pid, signal.SIGKILL)
+                status = self.process.wait()
+        self._reader.join(seconds(5))
+        reports = [line.text for line in self.lines if SANITIZER.search(line.text)]
+        self.process.stderr.close()
+        self.process = None
+        assert not reports, "sanitizer: " + "\n".join(line.text for line in self.lines[-200:])
+        assert not hung, "SIGTERM did not end the daemon; its last words:\n" + self.tail()
+        assert not unexpected, f"the daemon ended by itself with status {status}; its last words:\n{self.tail()}"
+        if not self._exit_expected:
+            assert status == 0, f"SIGTERM ended the daemon with status {status}; its last words:\n{self.tail()}"
+
+    def kill(self):
+        """SIGKILL, for tests that want it gone."""
+        self._exit_expected = True
+        os.kill(self.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # What it says
+
+    def log(self, message_id=None):
+        with self._news:
+            return [line for line in self.lines if message_id is None or line.id == message_id]
+
+    def text(self):
+        with self._news:
+            return "\n".join(line.text for line in self.lines)
+
+    def tail(self, count=30):
+        return "\n".join(self.text().splitlines()[-count:])
+
+    def mark(self):
+        """A place in the log, for `since`."""
+        with self._news:
+            return len(self.lines)
+
+    def wait_log(self, message_id, timeout=10, since=0, **fields):
+        """The first line (from `since` on) with this id and these field values."""
+
+        def find():
+            for line in self.lines[since:]:
+                if line.id == message_id and all(line.fields.get(key) == str(value) for key, value in fields.items()):
+                    return line
+            return None
+
+        deadline = time.monotonic() + seconds(timeout)
+        with self._news:
+            while True:
+                line = find()
+                if line:
+                    return line
+                left = deadline - time.monotonic()
+                if not self._reader.is_alive():
+                    raise AssertionError(f"the daemon ended before it said {message_id!r}; its last words:\n"
+                                         + "\n".join(line.text for line in self.lines[-30:]))
+                if left <= 0:
+                    raise AssertionError(f"no {message_id!r} {fields or ''} within {seconds(timeout):g} s; last lines:\n"
+                                         + "\n".join(line.text for line in self.lines[-30:]))
+                self._news.wait(min(left, 0.2))
+
+    # What the kernel says of it
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.pid}/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def command_line(self):
+        with open(f"/proc/{self.pid}/cmdline", "rb") as file:
+            return file.read()

@@ -1,0 +1,100 @@
+"""A real redis-server with a directory of its own. Tests talk to it over its unix socket, from any namespace; the daemon over
+loopback TCP of the namespace it runs in. TCP is opened last, so a subscriber can be in place before the daemon can publish."""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+import redis
+
+from .waiting import seconds, until
+
+
+class RedisServer:
+    def __init__(self, directory, netns=None, port=6379, password=None, users=(), tls=None):
+        """users: ACL lines ("alice on >secret +@all ~* &*"); tls: dict with cert, key and ca files."""
+        self.directory = str(directory)
+        self.netns, self.port, self.password, self.users, self.tls = netns, port, password, list(users), tls
+        self.socket_path = os.path.join(self.directory, "redis.sock")
+        self.process = None
+
+    def _configuration(self):
+        lines = ["port 0", "bind 127.0.0.1", f"unixsocket {self.socket_path}", 'save ""', "appendonly no", "daemonize no",
+                 f"dir {self.directory}", "maxclients 2000", "loglevel notice",
+                 # 10,000 answers at once must not get the test's own subscriber thrown out
+                 "client-output-buffer-limit pubsub 256mb 128mb 60"]
+        if self.password:
+            lines.append(f"requirepass {self.password}")
+        lines += [f"user {user}" for user in self.users]
+        if self.tls:
+            lines += ["tls-port 0", f"tls-cert-file {self.tls['cert']}", f"tls-key-file {self.tls['key']}",
+                      f"tls-ca-cert-file {self.tls['ca']}", "tls-auth-clients optional"]
+        return "\n".join(lines) + "\n"
+
+    def start(self, tcp=True):
+        path = os.path.join(self.directory, "redis.conf")
+        with open(path, "w") as file:
+            file.write(self._configuration())
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket_path)
+        command = ["redis-server", path]
+        with open(os.path.join(self.directory, "redis.log"), "a") as log:
+            self.process = subprocess.Popen(self.netns.command(*command) if self.netns else command, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+        until(self._answers, 10, "redis-server to answer")
+        if tcp:
+            self.open_tcp()
+        return self
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"redis-server ended: {open(os.path.join(self.directory, 'redis.log')).read()[-2000:]}")
+        with contextlib.suppress(redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError):
+            with self.client() as client:
+                return client.ping()
+        return False
+
+    def open_tcp(self):
+        with self.client() as client:
+            client.config_set("tls-port" if self.tls else "port", self.port)
+
+    def client(self, **options):
+        return redis.Redis(unix_socket_path=self.socket_path, password=self.password, **options)
+
+    def clients(self):
+        """The daemon's connections: CLIENT LIST without those over the unix socket."""
+        with self.client() as client:
+            return [entry for entry in client.client_list() if "redis.sock" not in entry["addr"]]
+
+    def kill_clients(self):
+        """Throws out every connection over TCP."""
+        with self.client() as client:
+            for entry in self.clients():
+                with contextlib.suppress(redis.exceptions.ResponseError):
+                    client.client_kill_filter(_id=entry["id"])
+
+    def pause(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def resume(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def stop(self, sig=signal.SIGTERM):
+        if not self.process:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.resume()
+            self.process.send_signal(sig)
+        try:
+            self.process.wait(seconds(5))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def __enter__(self):
+        return self.start() if not self.process else self
+
+    def __exit__(self, *_):
+        self.stop()

@@ -1,0 +1,90 @@
+"""Traffic: the fast sender of numbered packets (tests/probes/send_packets.c) and single frames."""
+
+import functools
+import json
+import os
+import socket
+import subprocess
+import tempfile
+
+from .daemon import PROGRAM, ROOT
+from .waiting import seconds
+
+
+@functools.lru_cache(None)
+def sender_program():
+    """From the environment, next to the daemon under test, or compiled on the spot."""
+    beside = os.path.join(os.path.dirname(PROGRAM), "tests", "probes", "send_packets")
+    candidate = os.environ.get("SEND_PACKETS", beside)
+    if os.access(candidate, os.X_OK):
+        return candidate
+    directory = tempfile.mkdtemp(prefix="pcapdaemon-probe-")
+    program = os.path.join(directory, "send_packets")
+    source = os.path.join(ROOT, "tests", "probes", "send_packets.c")
+    subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", source, "-o", program], check=True)
+    return program
+
+
+class Stream:
+    """A sender that runs; result() waits for its end and returns what it says it did."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.result()
+
+    def result(self, timeout=60):
+        try:
+            out, err = self.process.communicate(timeout=seconds(timeout))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        assert self.process.returncode == 0, f"send_packets: {err}{out}"
+        return json.loads(out)
+
+
+class Sender:
+    """Sends on one interface of one namespace: sender.send(count=50, rate=1000, dst_port=53, vlan=7)."""
+
+    def __init__(self, netns, interface):
+        self.netns, self.interface = netns, interface
+
+    def start(self, **options):
+        command = [sender_program(), "--interface", self.interface]
+        for name, value in options.items():
+            option = "--" + name.replace("_", "-")
+            command += [option] if value is True else [option, str(value)]
+        return Stream(self.netns.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+
+    def send(self, count=1, **options):
+        return self.start(count=count, **options).result()
+
+    def frame(self, *frames):
+        """Raw frames as they are."""
+
+        def send():
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+                sock.bind((self.interface, 0))
+                for frame in frames:
+                    sock.send(frame)
+
+        self.netns.call(send)
+
+
+def udp_over_loopback(netns, count, port, payload=b"over loopback"):
+    """Datagrams to a port of the namespace's own loopback; returns the sender's port."""
+
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            receiver.bind(("127.0.0.1", port))  # nobody there would mean an ICMP answer
+            sock.bind(("127.0.0.1", 0))
+            for number in range(count):
+                sock.sendto(payload + b" %d" % number, ("127.0.0.1", port))
+            return sock.getsockname()[1]
+
+    return netns.call(send)

@@ -1,0 +1,157 @@
+"""A whole installation of its own: a host's namespace with Redis and the daemon, a peer's namespace to send from, a veth pair between
+them (eth0 here, peer0 there; eth1 and peer1 with pairs=2), a directory for captures, and the events channel."""
+
+import contextlib
+import json
+import os
+import signal
+
+from .daemon import Daemon
+from .events import Events, Request, new_id
+from .netns import Netns
+from .pcapfile import CaptureFile
+from .redis_server import RedisServer
+from .traffic import Sender
+from .waiting import until
+
+NODE = "test-node"
+
+
+def merged(base, changes):
+    """Section by section; a section that is None goes, a key that is None is left out."""
+    config = {section: dict(content) if isinstance(content, dict) else content for section, content in base.items()}
+    for section, content in (changes or {}).items():
+        if content is None:
+            config.pop(section, None)
+        elif isinstance(content, dict):
+            config[section] = {**config.get(section, {}), **content}
+        else:
+            config[section] = content
+    return config
+
+
+class World:
+    def __init__(self, directory, config=None, pairs=1, mtu=1500, addresses=False, redis=None, start=True, **daemon):
+        """redis: options of RedisServer, or False for none at all; start=False leaves the daemon for the test to start;
+        further options are Daemon's."""
+        self.root = str(directory)
+        self._stack = contextlib.ExitStack()
+        try:
+            self._build(config, pairs, mtu, addresses, redis, daemon)
+            if start:
+                self.daemon.start(subscribed=self.redis is not None)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make_directory(self, name):
+        path = os.path.join(self.root, name)
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def _build(self, config, pairs, mtu, addresses, redis_options, daemon_options):
+        self.directory = self._make_directory("captures")
+        self.host = self._stack.enter_context(Netns("host"))
+        self.peer = self._stack.enter_context(Netns("peer"))
+        for pair in range(pairs):
+            self.host.add_veth(f"eth{pair}", self.peer, f"peer{pair}", mtu,
+                               *((f"10.77.{pair}.1/24", f"10.77.{pair}.2/24") if addresses else ()))
+        self.redis = self.events = None
+        if redis_options is not False:
+            self.redis = RedisServer(self._make_directory("redis"), self.host, **(redis_options or {}))
+            self._stack.callback(self.redis.stop)
+            self.redis.start()
+            self.events = Events(self.redis)
+            self._stack.callback(self.events.close)
+        self.sender = Sender(self.peer, "peer0")
+        self.config = merged({"general": {"node": NODE, "writelocal": True, "localdir": self.directory},
+                              "redis": {"host": "127.0.0.1", "port": 6379}}, config)
+        self.daemon = Daemon(self._make_directory("daemon"), self.config, netns=self.host, **daemon_options)
+        self._stack.callback(self.daemon.close)
+
+    def close(self):
+        self._stack.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # Requests
+
+    def publish(self, message, channel="capture"):
+        """Bytes or text as they are, anything else as JSON. Returns how many subscribers got it."""
+        if not isinstance(message, (bytes, str)):
+            message = json.dumps(message)
+        with self.redis.client() as client:
+            return client.publish(channel, message)
+
+    def fields(self, **fields):
+        """A complete request: node, interface and id are put in unless given; None leaves one out."""
+        request = {"node": NODE, "id": new_id(), **fields}
+        if "nodere" in fields:
+            request["node"] = fields.get("node")
+        if "interface" not in fields and "alias" not in fields:
+            request["interface"] = ["eth0"]
+        return {name: value for name, value in request.items() if value is not None}
+
+    def request(self, **fields):
+        fields = self.fields(**fields)
+        since = self.events.mark()
+        assert self.publish(fields) >= 1, "nobody listens on the channel"
+        return Request(self.events, fields["id"], fields, since)
+
+    def capture(self, **fields):
+        """A request that must be accepted; its captures are armed on return."""
+        request = self.request(**fields)
+        request.accepted()
+        return request
+
+    def refused(self, **fields):
+        """A request that must be refused; returns the event."""
+        return self.request(**fields).rejected()
+
+    def assert_works(self):
+        """Nothing else was disturbed: an ordinary capture still does what it should."""
+        request = self.capture(packets=3, timeout=20)
+        self.sender.send(3, rate=1000, first=7000)
+        request.done()
+        self.file(request).assert_numbers(7000, 3)
+
+    # Files
+
+    def path(self, request, interface=None):
+        """The local file of a finished capture, as its final event names it."""
+        match = {"interface": interface} if interface else {}
+        event = request.final(**match)
+        assert event.get("file"), f"no file: {event}"
+        return os.path.join(self.directory, event["file"])
+
+    def file(self, request, interface=None):
+        return CaptureFile(self.path(request, interface))
+
+    def files(self):
+        return sorted(os.listdir(self.directory))
+
+    def files_of(self, request):
+        return [name for name in self.files() if request.id in name]
+
+    # Ends
+
+    def restart_daemon(self):
+        self.daemon.close()
+        self.daemon.start(subscribed=self.redis is not None)
+
+    def stop_redis(self, sig=signal.SIGKILL):
+        self.events.expect_restart()
+        self.redis.stop(sig)
+
+    def start_redis(self):
+        """The test's subscriber is there before the daemon can be."""
+        self.redis.start(tcp=False)
+        self.events.wait_subscribed()
+        self.redis.open_tcp()
+
+    def wait_ring_closed(self, timeout=10):
+        until(lambda: self.host.packet_sockets() == 0, timeout, "the last packet socket to be closed")
