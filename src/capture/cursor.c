@@ -1,0 +1,176 @@
+/*
+ * The hot loop. Per packet it reads the kernel's header, makes a stripped VLAN tag whole again if there is one, and asks every cursor of the group.
+ * Time limits are judged by the packets' own time, so that a loaded machine does not change what a file holds; a few milliseconds of slack cover
+ * packets that different CPUs stamped out of order.
+ */
+#include "capture/cursor.h"
+
+#include <pcap/pcap.h>
+#include <string.h>
+
+#include <linux/if_packet.h>
+
+#include "capture/filter.h"
+#include "capture/timeline.h"
+
+#define ORDER_SLACK_NS 10000000 /* packets may lie this far from the order of time */
+#define VLAN_TAG_BYTES 4
+#define MAC_BYTES 12
+#define ETHERTYPE_8021Q 0x8100
+
+/* One packet as it was on the wire: up to 16 bytes of head, the rest in the ring. */
+struct wire_packet {
+	uint64_t time_ns; /* real */
+	uint64_t boot_ns;
+	uint32_t caplen, wirelen;
+	const uint8_t *data; /* in the ring: the packet without its tag */
+	const uint8_t *whole; /* contiguous, tag included: what filters see */
+	uint32_t head_size;  /* MAC addresses and tag; 0: untagged */
+	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
+	uint8_t direction;
+};
+
+static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *header, uint8_t *scratch)
+{
+	const uint16_t tpid = header->tp_status & TP_STATUS_VLAN_TPID_VALID ? header->hv1.tp_vlan_tpid : ETHERTYPE_8021Q;
+	const uint16_t tci = (uint16_t)header->hv1.tp_vlan_tci;
+	memcpy(packet->head, packet->data, MAC_BYTES);
+	packet->head[12] = (uint8_t)(tpid >> 8);
+	packet->head[13] = (uint8_t)tpid;
+	packet->head[14] = (uint8_t)(tci >> 8);
+	packet->head[15] = (uint8_t)tci;
+	packet->head_size = sizeof(packet->head);
+	memcpy(scratch, packet->head, sizeof(packet->head));
+	uint32_t rest = packet->caplen - MAC_BYTES;
+	if (rest > SCAN_SCRATCH_BYTES - sizeof(packet->head))
+		rest = SCAN_SCRATCH_BYTES - sizeof(packet->head);
+	memcpy(scratch + sizeof(packet->head), packet->data + MAC_BYTES, rest);
+	packet->whole = scratch;
+	packet->caplen += VLAN_TAG_BYTES;
+	packet->wirelen += VLAN_TAG_BYTES;
+}
+
+static void read_packet(struct wire_packet *packet, const uint8_t *at, const struct span *span,
+			const struct scan_context *context)
+{
+	const struct tpacket3_hdr *header = (const void *)at;
+	packet->time_ns = header->tp_sec * UINT64_C(1000000000) + header->tp_nsec;
+	packet->boot_ns = packet->time_ns - (uint64_t)span->clock_offset_ns;
+	packet->caplen = header->tp_snaplen;
+	packet->wirelen = header->tp_len;
+	packet->data = packet->whole = at + header->tp_mac;
+	packet->head_size = 0;
+	if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->ethernet && packet->caplen >= MAC_BYTES)
+		restore_tag(packet, header, context->scratch);
+}
+
+static unsigned char packet_type(const uint8_t *at)
+{
+	const struct sockaddr_ll *address = (const void *)(at + TPACKET_ALIGN(sizeof(struct tpacket3_hdr)));
+	return address->sll_pkttype;
+}
+
+static void take_packet(struct cursor *cursor, const struct wire_packet *packet, uint32_t accepted)
+{
+	struct packet_view view = {
+		.time_ns = packet->time_ns,
+		.wirelen = packet->wirelen,
+		.caplen = packet->caplen < cursor->snaplen ? packet->caplen : cursor->snaplen,
+		.direction = packet->direction,
+	};
+	if (view.caplen > accepted)
+		view.caplen = accepted;
+	view.data = packet->head_size ? packet->data + MAC_BYTES : packet->data;
+	if (store_add(&cursor->store, &view, packet->head, packet->head_size) < 0) {
+		cursor->lost_memory++;
+		cursor->reason = CAPTURE_MEMORY;
+		return;
+	}
+	if (!cursor->first_ns || packet->time_ns < cursor->first_ns)
+		cursor->first_ns = packet->time_ns;
+	if (packet->time_ns > cursor->last_ns)
+		cursor->last_ns = packet->time_ns;
+	const uint64_t bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed) + view.caplen;
+	atomic_store_explicit(&cursor->bytes, bytes, memory_order_relaxed);
+	atomic_store_explicit(&cursor->packets, cursor->store.packets, memory_order_relaxed);
+	if (packet->boot_ns > atomic_load_explicit(&cursor->active_ns, memory_order_relaxed))
+		atomic_store_explicit(&cursor->active_ns, packet->boot_ns, memory_order_relaxed);
+	if (cursor->store.packets >= cursor->max_packets)
+		cursor->reason = CAPTURE_PACKETS;
+	else if (bytes >= cursor->max_bytes)
+		cursor->reason = CAPTURE_BYTES;
+}
+
+static bool too_idle(const struct cursor *cursor, const struct wire_packet *packet)
+{
+	return cursor->idle_ns &&
+	       packet->boot_ns > atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns;
+}
+
+static void offer(struct cursor *cursor, const struct wire_packet *packet)
+{
+	if (packet->boot_ns < cursor->from_ns || packet->boot_ns > cursor->until_ns)
+		return;
+	uint32_t accepted = packet->caplen;
+	if (cursor->filter) {
+		accepted = bpf_filter(filter_program(cursor->filter), packet->whole, packet->wirelen, packet->caplen);
+		if (!accepted)
+			return;
+	}
+	if (too_idle(cursor, packet))
+		cursor->reason = CAPTURE_IDLE;
+	else
+		take_packet(cursor, packet, accepted);
+}
+
+/* Cursors past whose end the whole span lies are done; the others are collected. */
+static unsigned choose(struct cursor *const *cursors, unsigned count, const struct span *span, struct cursor **active)
+{
+	unsigned chosen = 0;
+	for (unsigned i = 0; i < count; i++) {
+		const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
+		if (cursors[i]->until_ns < UINT64_MAX - ORDER_SLACK_NS && begin_ns > cursors[i]->until_ns + ORDER_SLACK_NS)
+			cursors[i]->reason = cursors[i]->until_reason;
+		else
+			active[chosen++] = cursors[i];
+	}
+	return chosen;
+}
+
+void cursor_scan(struct cursor *const *cursors, unsigned count, const struct span *span, const struct scan_context *context)
+{
+	struct cursor *active[SCAN_GROUP_MAX];
+	unsigned left = choose(cursors, count, span, active);
+	const uint8_t *at = span->first;
+	struct wire_packet packet;
+	uint32_t i = 0;
+	for (; i < span->packets && left; i++) {
+		const uint8_t *next = at + ((const struct tpacket3_hdr *)(const void *)at)->tp_next_offset;
+		__builtin_prefetch(next);
+		__builtin_prefetch(next + 128);
+		const unsigned char type = packet_type(at);
+		if (!(context->loopback && type == PACKET_OUTGOING)) {
+			read_packet(&packet, at, span, context);
+			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
+			for (unsigned c = 0; c < left;) {
+				struct cursor *cursor = active[c];
+				if (span->number + i >= cursor->next_number) {
+					offer(cursor, &packet);
+					cursor->examined++;
+				}
+				if (cursor->reason == CAPTURE_RUNNING) {
+					c++;
+				} else {
+					cursor->next_number = span->number + i + 1;
+					active[c] = active[--left];
+				}
+			}
+		}
+		at = next;
+	}
+	for (unsigned c = 0; c < count; c++) {
+		cursors[c]->dropped_seen = span->dropped;
+		if (cursors[c]->reason == CAPTURE_RUNNING)
+			cursors[c]->next_number = span->number + span->packets;
+	}
+}
