@@ -1,0 +1,199 @@
+/*
+ * An event as JSON. The order of the keys is that of the contract, for people who read along; programs must not care.
+ * Text comes from requests, the kernel and servers: it may be anything, so what is not UTF-8 is replaced, byte by byte,
+ * before jansson (which refuses it) sees it. Numbers are exact up to 2^63-1, JSON's integers here.
+ */
+#include "event/event.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#define EVENT_VERSION 1
+#define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
+#define REPLACEMENT_SIZE (sizeof(REPLACEMENT) - 1)
+
+/* An object that is being built: the first failure is remembered, nothing is added after it. */
+struct writer {
+	json_t *object;
+	bool failed;
+};
+
+static inline void cleanup_json(json_t **json)
+{
+	json_decref(*json);
+}
+
+const char *event_kind_name(enum event_kind kind)
+{
+	static const char *const names[] = {
+		[EVENT_ACCEPTED] = "accepted", [EVENT_REJECTED] = "rejected", [EVENT_CAPTURED] = "captured",
+		[EVENT_DONE] = "done",	       [EVENT_FAILED] = "failed",
+	};
+
+	return names[kind];
+}
+
+static char *sanitise(const char *text)
+{
+	size_t left = strlen(text);
+	char *clean = malloc(left * REPLACEMENT_SIZE + 1);
+	char *end = clean;
+	uint32_t code;
+
+	if (!clean)
+		return NULL;
+	while (left > 0) {
+		size_t size = utf8_decode(text, left, &code);
+
+		end = size ? mempcpy(end, text, size) : mempcpy(end, REPLACEMENT, REPLACEMENT_SIZE);
+		size = size ? size : 1;
+		text += size;
+		left -= size;
+	}
+	*end = '\0';
+	return clean;
+}
+
+static json_t *text_json(const char *text)
+{
+	json_t *json = json_string(text);
+	cleanup(cleanup_free) char *clean = NULL;
+
+	if (json)
+		return json;
+	clean = sanitise(text);
+	return clean ? json_string(clean) : NULL;
+}
+
+static void put(struct writer *writer, const char *key, json_t *value)
+{
+	if (json_object_set_new(writer->object, key, value) < 0)
+		writer->failed = true;
+}
+
+static void put_text(struct writer *writer, const char *key, const char *text)
+{
+	if (text)
+		put(writer, key, text_json(text));
+}
+
+static void put_number(struct writer *writer, const char *key, uint64_t number)
+{
+	put(writer, key, json_integer(number < INT64_MAX ? (json_int_t)number : INT64_MAX));
+}
+
+static void put_time(struct writer *writer, const char *key, uint64_t realtime_ns)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (realtime_ns)
+		put(writer, key, json_string(clock_format(realtime_ns, text)));
+}
+
+/* Puts a finished part into the whole; NULL is a part that failed. */
+static json_t *finish(struct writer *part)
+{
+	if (!part->failed)
+		return part->object;
+	json_decref(part->object);
+	return NULL;
+}
+
+static json_t *window_json(const struct event *event)
+{
+	struct writer window = {.object = json_object()};
+
+	put_time(&window, "from", event->window.from_ns);
+	put_time(&window, "to", event->window.to_ns);
+	put_time(&window, "asked_from", event->window.asked_from_ns);
+	put(&window, "complete", json_boolean(event->window.complete));
+	return finish(&window);
+}
+
+static json_t *lost_json(const struct event *event)
+{
+	struct writer lost = {.object = json_object()};
+
+	put_number(&lost, "kernel", event->lost.kernel);
+	put_number(&lost, "evicted", event->lost.evicted);
+	put_number(&lost, "memory", event->lost.memory);
+	return finish(&lost);
+}
+
+static json_t *destination_json(const struct event_destination *destination)
+{
+	struct writer writer = {.object = json_object()};
+
+	put_text(&writer, "name", destination->name);
+	put(&writer, "ok", json_boolean(destination->ok));
+	put_text(&writer, "url", destination->url);
+	put_text(&writer, "error", destination->error);
+	put_number(&writer, "attempts", destination->attempts);
+	return finish(&writer);
+}
+
+static json_t *destinations_json(const struct event *event)
+{
+	cleanup(cleanup_json) json_t *array = json_array();
+
+	for (size_t i = 0; i < event->destination_count; i++)
+		if (json_array_append_new(array, destination_json(&event->destinations[i])) < 0)
+			return NULL;
+	return take(array);
+}
+
+/* A number as the request had it; text if it is none after all. */
+static json_t *alertid_json(const struct event *event)
+{
+	json_t *number = NULL;
+
+	if (event->alertid_is_integer)
+		number = json_loads(event->alertid, JSON_DECODE_ANY, NULL);
+	if (json_is_integer(number))
+		return number;
+	json_decref(number);
+	return text_json(event->alertid);
+}
+
+static void put_counted(struct writer *writer, const struct event *event)
+{
+	if (!event->counted)
+		return;
+	put_number(writer, "packets", event->packets);
+	put_number(writer, "bytes", event->bytes);
+	put_time(writer, "first", event->first_ns);
+	put_time(writer, "last", event->last_ns);
+	put(writer, "window", window_json(event));
+	put(writer, "lost", lost_json(event));
+}
+
+char *event_json(const struct event *event)
+{
+	cleanup(cleanup_json) json_t *object = json_object();
+	struct writer writer = {.object = object};
+
+	put_number(&writer, "v", EVENT_VERSION);
+	put_text(&writer, "event", event_kind_name(event->kind));
+	put_text(&writer, "id", event->id);
+	put_text(&writer, "capture", event->capture);
+	put_text(&writer, "node", event->node);
+	put_text(&writer, "interface", event->interface);
+	put_time(&writer, "time", event->time_ns);
+	put_text(&writer, "origin", event->origin);
+	put_text(&writer, "reason", event->reason);
+	put_text(&writer, "field", event->field);
+	if (event->duplicate)
+		put(&writer, "duplicate", json_true());
+	put_counted(&writer, event);
+	if (event->destination_count > 0)
+		put(&writer, "destinations", destinations_json(event));
+	put_text(&writer, "file", event->file);
+	put_text(&writer, "tags", event->tags);
+	put_text(&writer, "customer", event->customer);
+	if (event->alertid)
+		put(&writer, "alertid", alertid_json(event));
+	return writer.failed ? NULL : json_dumps(object, JSON_COMPACT);
+}

@@ -1,0 +1,84 @@
+/*
+ * Everyone who wants events, in the order they came. A subscriber may subscribe, unsubscribe (itself or another) and
+ * publish from inside its call: places are only emptied while events are on their way, and closed up afterwards; who
+ * subscribes meanwhile gets the next event, not this one.
+ */
+#include "event/event.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+struct event_bus {
+	struct {
+		event_subscriber call; /* NULL: empty */
+		void *ctx;
+	} places[EVENT_SUBSCRIBERS_MAX];
+	size_t count;
+	unsigned publishing; /* nested calls */
+	bool has_gaps;
+};
+
+struct event_bus *event_bus_new(void)
+{
+	return calloc(1, sizeof(struct event_bus));
+}
+
+void event_bus_free(struct event_bus *bus)
+{
+	free(bus);
+}
+
+static void close_gaps(struct event_bus *bus)
+{
+	size_t kept = 0;
+
+	if (!bus->has_gaps || bus->publishing > 0)
+		return;
+	for (size_t i = 0; i < bus->count; i++)
+		if (bus->places[i].call)
+			bus->places[kept++] = bus->places[i];
+	bus->count = kept;
+	bus->has_gaps = false;
+}
+
+int event_bus_subscribe(struct event_bus *bus, event_subscriber subscriber, void *ctx)
+{
+	if (bus->count == EVENT_SUBSCRIBERS_MAX)
+		return -ENOSPC;
+	bus->places[bus->count].call = subscriber;
+	bus->places[bus->count].ctx = ctx;
+	bus->count++;
+	return 0;
+}
+
+void event_bus_unsubscribe(struct event_bus *bus, event_subscriber subscriber, void *ctx)
+{
+	for (size_t i = 0; i < bus->count; i++) {
+		if (bus->places[i].call != subscriber || bus->places[i].ctx != ctx)
+			continue;
+		bus->places[i].call = NULL;
+		bus->has_gaps = true;
+		break;
+	}
+	close_gaps(bus);
+}
+
+void event_bus_publish(struct event_bus *bus, const struct event *event)
+{
+	cleanup(cleanup_free) char *json = event_json(event);
+	size_t count = bus->count;
+
+	if (!json) {
+		log_error("event-lost", log_str("event", event_kind_name(event->kind)), log_str("request", event->id),
+			  log_str("capture", event->capture), log_str("error", "out of memory"));
+		return;
+	}
+	bus->publishing++;
+	for (size_t i = 0; i < count; i++)
+		if (bus->places[i].call)
+			bus->places[i].call(bus->places[i].ctx, event, json);
+	bus->publishing--;
+	close_gaps(bus);
+}

@@ -1,0 +1,94 @@
+/*
+ * Events for people: one line each, its severity says whether somebody should look. Refusals can be caused by anyone
+ * who may publish a request, as fast as they like: only so many a second are written, and the next line says how many
+ * were not.
+ */
+#include "event/event.h"
+
+#include "base/buffer.h"
+#include "base/log.h"
+
+#define REJECTED_PER_SECOND 100
+#define LIST_BYTES_MAX 4096
+
+static const char *const message_ids[] = {
+	[EVENT_ACCEPTED] = "event-accepted", [EVENT_REJECTED] = "event-rejected", [EVENT_CAPTURED] = "event-captured",
+	[EVENT_DONE] = "event-done",	     [EVENT_FAILED] = "event-failed",
+};
+
+static bool all_delivered(const struct event *event)
+{
+	for (size_t i = 0; i < event->destination_count; i++)
+		if (!event->destinations[i].ok)
+			return false;
+	return true;
+}
+
+static int severity_of(const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_REJECTED:
+		return LOG_WARNING;
+	case EVENT_FAILED:
+		return LOG_ERR;
+	case EVENT_DONE:
+		return all_delivered(event) && (!event->counted || event->window.complete) ? LOG_NOTICE : LOG_WARNING;
+	default:
+		return LOG_INFO;
+	}
+}
+
+/* "cloudshark=https://… local=/…": what was delivered and where, or what was not and why. NULL: nothing to tell. */
+static const char *list(struct buffer *text, const struct event *event, bool delivered)
+{
+	for (size_t i = 0; i < event->destination_count; i++) {
+		const struct event_destination *destination = &event->destinations[i];
+		const char *what = delivered ? destination->url : destination->error;
+
+		if (destination->ok != delivered)
+			continue;
+		/* What the cap cuts off still stands in the event itself. */
+		if (buffer_printf(text, "%s%s=%s", text->size ? " " : "", destination->name, what ? what : "") < 0)
+			break;
+	}
+	return text->size ? buffer_text(text) : NULL;
+}
+
+static struct log_field counted(const struct event *event, const char *key, uint64_t number)
+{
+	return event->counted ? log_uint(key, number) : log_str(key, NULL);
+}
+
+static struct log_field only_if(bool condition, const char *key, uint64_t number)
+{
+	return condition ? log_uint(key, number) : log_str(key, NULL);
+}
+
+static void write_line(const struct event *event, uint64_t suppressed)
+{
+	cleanup(buffer_deinit) struct buffer delivered = BUFFER_INIT(LIST_BYTES_MAX);
+	cleanup(buffer_deinit) struct buffer errors = BUFFER_INIT(LIST_BYTES_MAX);
+
+	log_at(severity_of(event), message_ids[event->kind], log_str("request", event->id),
+	       log_str("capture", event->capture), log_str("interface", event->interface),
+	       log_str("reason", event->reason), log_str("field", event->field), log_str("origin", event->origin),
+	       log_str("alertid", event->alertid), log_str("duplicate", event->duplicate ? "true" : NULL),
+	       counted(event, "packets", event->packets), counted(event, "bytes", event->bytes),
+	       counted(event, "lost_kernel", event->lost.kernel), counted(event, "lost_evicted", event->lost.evicted),
+	       counted(event, "lost_memory", event->lost.memory),
+	       log_str("complete", event->counted && !event->window.complete ? "false" : NULL),
+	       log_str("file", event->file), log_str("destinations", list(&delivered, event, true)),
+	       log_str("errors", list(&errors, event, false)), only_if(suppressed > 0, "suppressed", suppressed));
+}
+
+void event_log_subscriber(void *ctx, const struct event *event, const char *json)
+{
+	static struct log_rate rejected = {.burst = REJECTED_PER_SECOND}; /* the loop's thread only */
+	uint64_t suppressed = 0;
+
+	(void)ctx;
+	(void)json;
+	if (event->kind == EVENT_REJECTED && !log_rate_allow(&rejected, &suppressed))
+		return;
+	write_line(event, suppressed);
+}

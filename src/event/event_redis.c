@@ -1,0 +1,205 @@
+/*
+ * A queue with two parts: at its head the events that are on their way (sent, not answered), behind them those that
+ * wait for the connection. Answers come in the order of the commands, so each one takes the head away. When the
+ * connection goes, everything waits again and is sent again in the old order: an event can arrive twice, it cannot get
+ * lost without being counted. Both parts share one bound in bytes; when a new event does not fit, the oldest go.
+ */
+#include "event/event_redis.h"
+
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "redis/redis_link.h"
+
+#define LOGS_PER_SECOND 1
+
+struct item {
+	struct item *next;
+	size_t size_bytes;
+	char json[];
+};
+
+struct event_redis {
+	struct redis_link *link;
+	char *channel;
+
+	struct item *head, *tail;
+	size_t bytes;
+	uint64_t count;
+	uint64_t in_flight; /* of `count`, the first so many */
+	uint64_t forgotten; /* dropped while in flight: so many answers belong to nothing in the queue */
+
+	uint64_t dropped; /* since the start: no room */
+	uint64_t refused; /* since the start: by the server */
+	struct log_rate dropped_rate, refused_rate;
+};
+
+CLEANUP_DEFINE(event_redis, struct event_redis, event_redis_free)
+
+static size_t charge(size_t size)
+{
+	return sizeof(struct item) + size;
+}
+
+static void queue_shift(struct event_redis *publisher)
+{
+	struct item *item = publisher->head;
+
+	publisher->head = item->next;
+	if (!publisher->head)
+		publisher->tail = NULL;
+	publisher->bytes -= charge(item->size_bytes);
+	publisher->count--;
+	if (publisher->in_flight > 0)
+		publisher->in_flight--;
+	free(item);
+}
+
+static void note_dropped(struct event_redis *publisher)
+{
+	uint64_t suppressed;
+
+	publisher->dropped++;
+	if (log_rate_allow(&publisher->dropped_rate, &suppressed))
+		log_warning("event-dropped", log_str("channel", publisher->channel),
+			    log_str("reason", "no room in the backlog, the oldest goes"),
+			    log_uint("dropped", publisher->dropped), log_uint("suppressed", suppressed));
+}
+
+static void drop_oldest(struct event_redis *publisher)
+{
+	if (publisher->in_flight > 0)
+		publisher->forgotten++;
+	queue_shift(publisher);
+	note_dropped(publisher);
+}
+
+/* --- answers --- */
+
+/* Errors that pass: the event is good, the server is not ready for it. */
+static bool is_transient(const char *error)
+{
+	static const char *const prefixes[] = {"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOAUTH"};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		if (strncmp(error, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+static void note_refused(struct event_redis *publisher, const char *error)
+{
+	uint64_t suppressed;
+
+	publisher->refused++;
+	if (log_rate_allow(&publisher->refused_rate, &suppressed))
+		log_error("event-refused", log_str("channel", publisher->channel), log_str("error", error),
+			  log_uint("refused", publisher->refused), log_uint("suppressed", suppressed));
+}
+
+static void on_published(redisAsyncContext *redis, void *data, void *ctx)
+{
+	struct event_redis *publisher = ctx;
+	const redisReply *reply = data;
+
+	if (redis_link_gone(redis) || !reply)
+		return;
+	if (reply->type == REDIS_REPLY_ERROR && is_transient(reply->str))
+		return redis_link_restart(publisher->link, reply->str);
+	if (reply->type == REDIS_REPLY_ERROR)
+		note_refused(publisher, reply->str);
+	if (publisher->forgotten > 0)
+		publisher->forgotten--;
+	else if (publisher->in_flight > 0)
+		queue_shift(publisher);
+}
+
+/* --- sending --- */
+
+static int publish(struct event_redis *publisher, redisAsyncContext *redis, const struct item *item)
+{
+	if (redisAsyncCommand(redis, on_published, publisher, "PUBLISH %s %b", publisher->channel, item->json,
+			      item->size_bytes) != REDIS_OK)
+		return -1;
+	publisher->in_flight++;
+	return 0;
+}
+
+static void on_up(void *ctx, redisAsyncContext *redis)
+{
+	struct event_redis *publisher = ctx;
+
+	for (struct item *item = publisher->head; item; item = item->next)
+		if (publish(publisher, redis, item) < 0)
+			return redis_link_restart(publisher->link, "out of memory");
+}
+
+static void on_down(void *ctx)
+{
+	struct event_redis *publisher = ctx;
+
+	publisher->in_flight = 0;
+	publisher->forgotten = 0;
+}
+
+void event_redis_subscriber(void *ctx, const struct event *event, const char *json)
+{
+	struct event_redis *publisher = ctx;
+	redisAsyncContext *redis = redis_link_context(publisher->link);
+	size_t size = strlen(json);
+	struct item *item = NULL;
+
+	(void)event;
+	if (charge(size) <= EVENT_REDIS_BACKLOG_BYTES)
+		item = malloc(charge(size));
+	if (!item)
+		return note_dropped(publisher);
+	while (publisher->bytes + charge(size) > EVENT_REDIS_BACKLOG_BYTES)
+		drop_oldest(publisher);
+	item->next = NULL;
+	item->size_bytes = size;
+	memcpy(item->json, json, size);
+	if (publisher->tail)
+		publisher->tail->next = item;
+	else
+		publisher->head = item;
+	publisher->tail = item;
+	publisher->bytes += charge(size);
+	publisher->count++;
+	if (redis && publish(publisher, redis, item) < 0)
+		redis_link_restart(publisher->link, "out of memory");
+}
+
+/* --- life --- */
+
+struct event_redis *event_redis_new(struct event_base *loop, const struct redis_options *options, const char *channel)
+{
+	cleanup(cleanup_event_redis) struct event_redis *publisher = calloc(1, sizeof(*publisher));
+	const struct redis_link_handler handler = {.up = on_up, .down = on_down, .ctx = publisher};
+
+	if (!publisher)
+		return NULL;
+	publisher->dropped_rate.burst = LOGS_PER_SECOND;
+	publisher->refused_rate.burst = LOGS_PER_SECOND;
+	publisher->channel = strdup(channel);
+	publisher->link = redis_link_new(loop, "publisher", options, handler);
+	return publisher->channel && publisher->link ? take(publisher) : NULL;
+}
+
+void event_redis_free(struct event_redis *publisher)
+{
+	if (!publisher)
+		return;
+	redis_link_free(publisher->link);
+	while (publisher->head)
+		queue_shift(publisher);
+	free(publisher->channel);
+	free(publisher);
+}
+
+uint64_t event_redis_pending(const struct event_redis *publisher)
+{
+	return publisher->count;
+}

@@ -1,0 +1,34 @@
+/*
+ * Stands between a server and hiredis: caps what one reply can make us hold, lets only RESP2 through, and refuses
+ * pub/sub answers of a shape on which hiredis would abort. One guard per connection, in its `data`. Loop thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct redisAsyncContext;
+struct redis_link;
+struct ssl_st;
+
+/* Puts a guard on a new connection; it is freed with the connection. 0 or -ENOMEM. */
+warn_unused int redis_guard_install(struct redisAsyncContext *redis, struct redis_link *owner);
+
+/* Once connected, and after redisInitiateSSL if `session` is not NULL: watches reads and writes. */
+void redis_guard_watch(struct redisAsyncContext *redis, struct ssl_st *session);
+
+/* The owner, NULL after redis_guard_release. */
+struct redis_link *redis_guard_owner(const struct redisAsyncContext *redis);
+void redis_guard_release(const struct redisAsyncContext *redis);
+
+/* The one channel of which pub/sub answers may speak. 0, -EALREADY or -ENOMEM. */
+warn_unused int redis_guard_expect(struct redisAsyncContext *redis, const char *channel);
+
+/* Bytes received so far: a sign of life. */
+uint64_t redis_guard_received(const struct redisAsyncContext *redis);
+
+/* Why this connection failed, in words. */
+void redis_guard_reason(const struct redisAsyncContext *redis, struct error *reason);
