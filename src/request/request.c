@@ -1,0 +1,292 @@
+/*
+ * From bytes to a request, in the order of what it costs: size, depth, whom it is for, and only for our own every
+ * field.
+ *
+ * A message for another node is left as soon as that is certain (request_skim), so a field of it given twice or a wrong
+ * value is somebody else's to refuse. A message that doesn't say whom it is for, or isn't JSON, is refused by
+ * everybody: nobody else would.
+ */
+#include "request/request.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/buffer.h"
+#include "config/config.h"
+#include "request/request_field.h"
+#include "request/request_node.h"
+#include "request/request_skim.h"
+#include "request/request_text.h"
+#include "request/request_value.h"
+
+#define JSON_REAL_DIGITS 16 /* 0.1 stays 0.1, Unix seconds keep their microseconds */
+#define TAGS_MAX (8 * REQUEST_STRING_MAX)
+
+CLEANUP_DEFINE(json, json_t, json_decref)
+
+/* For whom */
+
+static bool is_usable(const char *text, size_t size)
+{
+	return size > 0 && !text_has_control(text, size, TEXT_LINE);
+}
+
+/* Certain no's only: false also stands for "see what the real parser says". */
+static bool is_elsewhere(const char *bytes, size_t size, const char *node)
+{
+	cleanup(cleanup_json) json_t *decoded = NULL;
+	const char *expression;
+	struct skim skim;
+
+	if (!skim_message(bytes, size, &skim))
+		return false;
+	if (skim.node.text)
+		return !skim.node.escaped && is_usable(skim.node.text, skim.node.size) &&
+		       !node_is_named(skim.node.text, skim.node.size, node);
+
+	expression = skim.nodere.text;
+	size = skim.nodere.size;
+	if (skim.nodere.escaped) { /* with its quotes it is a JSON text of its own */
+		decoded = json_loadb(expression - 1, size + 2, JSON_DECODE_ANY, NULL);
+		expression = json_string_value(decoded);
+		size = json_string_length(decoded);
+	}
+	return expression && is_usable(expression, size) && node_is_matched(expression, size, node, NULL) == 0;
+}
+
+/* The value of `node` or `nodere`, whichever is the only one; NULL with the refusal filled. */
+static const json_t *read_node_field(const json_t *message, struct request_refusal *refusal, const char **field)
+{
+	const json_t *node = json_object_get(message, "node"), *nodere = json_object_get(message, "nodere");
+	const json_t *value = node ? node : nodere;
+
+	*field = node ? "node" : "nodere";
+	if (!node == !nodere)
+		request_refuse(refusal, "node", "exactly one of node and nodere must be given");
+	else if (!json_is_string(value))
+		request_refuse(refusal, *field, "must be a string");
+	else if (!json_string_length(value))
+		request_refuse(refusal, *field, "is empty");
+	else if (text_has_control(json_string_value(value), json_string_length(value), TEXT_LINE))
+		request_refuse(refusal, *field, "holds a control character");
+	else
+		return value;
+	return NULL;
+}
+
+static enum request_verdict judge_node(const json_t *message, const char *node, struct request_refusal *refusal)
+{
+	const char *field;
+	const json_t *value = read_node_field(message, refusal, &field);
+	struct error error = {0};
+	int r;
+
+	if (!value)
+		return REQUEST_INVALID;
+	if (strcmp(field, "node") == 0)
+		r = node_is_named(json_string_value(value), json_string_length(value), node);
+	else
+		r = node_is_matched(json_string_value(value), json_string_length(value), node, &error);
+	if (r < 0)
+		request_refuse(refusal, field, "%s", error.text);
+	return r < 0 ? REQUEST_INVALID : r ? REQUEST_OURS : REQUEST_ELSEWHERE;
+}
+
+/* JSON */
+
+/* Why it is no JSON, and which field is to blame if the grammar is not. */
+static void refuse_json(const char *bytes, size_t size, const json_error_t *error, struct request_refusal *refusal)
+{
+	char field[REQUEST_QUOTE_SIZE] = "", why[REQUEST_QUOTE_SIZE];
+	size_t position = error->position > 0 ? (size_t)error->position : 0;
+
+	if (position > size)
+		position = size;
+	switch (json_error_code(error)) {
+	case json_error_out_of_memory:
+		request_refuse(refusal, "", "out of memory");
+		return;
+	case json_error_duplicate_key:
+		skim_field_at(bytes, position, field);
+		request_refuse(refusal, field, "is given twice");
+		return;
+	case json_error_numeric_overflow:
+		skim_field_at(bytes, position, field);
+		request_refuse(refusal, field, "number out of range (line %d, column %d)", error->line, error->column);
+		return;
+	default:
+		request_refuse(refusal, "", "invalid JSON: %s (line %d, column %d)",
+			       text_quote(error->text, strlen(error->text), why), error->line, error->column);
+	}
+}
+
+static bool is_blank(const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (!bytes[i] || !strchr(" \t\r\n", bytes[i]))
+			return false;
+	return true;
+}
+
+static json_t *load(const char *bytes, size_t size, struct request_refusal *refusal)
+{
+	cleanup(cleanup_json) json_t *message = NULL;
+	json_error_t error;
+
+	if (is_blank(bytes, size)) {
+		request_refuse(refusal, "", "the message is empty");
+		return NULL;
+	}
+	/* Any value is let in, and NUL in it, so that what is wrong can be said in the request's own terms. */
+	message = json_loadb(bytes, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	if (!message) {
+		refuse_json(bytes, size, &error, refusal);
+		return NULL;
+	}
+	if (!json_is_object(message)) {
+		request_refuse(refusal, "", "a request is a JSON object, this is another kind of value");
+		return NULL;
+	}
+	return take(message);
+}
+
+/* The request */
+
+static int make_id(char id[static REQUEST_ID_SIZE])
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -errno;
+	snprintf(id, REQUEST_ID_SIZE, "%016" PRIx64, random);
+	return 0;
+}
+
+static struct request *request_new(const struct config *config, uint64_t received_ns)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return NULL;
+	request->references = 1;
+	request->received_ns = received_ns;
+	request->packets = config->general.maxpackets;
+	request->bytes = config->general.maxbytes;
+	request->snap =
+		config->general.snaplength < REQUEST_SNAP_MAX ? (uint32_t)config->general.snaplength : REQUEST_SNAP_MAX;
+	request->format = strcmp(config->general.format, "pcap") == 0 ? REQUEST_FORMAT_PCAP : REQUEST_FORMAT_PCAPNG;
+	request->logrequest = config->general.logrequests;
+	request->packetdebug = config->general.packetdebug;
+	return request;
+}
+
+/* `timeout` (in idle_ns so far) is the whole time unless `duration` came, too. */
+static void settle_times(struct request *request, const struct config *config)
+{
+	if (request->duration_ns)
+		return;
+	request->duration_is_timeout = true;
+	request->duration_ns = request->idle_ns ? request->idle_ns : config->general.defaulttimeout_ns;
+	request->idle_ns = 0;
+}
+
+static int finish(struct request *request, const json_t *message, const struct config *config,
+		  struct request_refusal *refusal)
+{
+	settle_times(request, config);
+	if (!request->id_given && make_id(request->id) < 0)
+		return request_refuse(refusal, "id", "none given, and the kernel gave no random number to make one");
+	request->json = json_dumps(message, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(JSON_REAL_DIGITS));
+	return request->json ? 0 : request_refuse(refusal, "", "out of memory");
+}
+
+enum request_verdict request_parse(const void *bytes, size_t size, uint64_t received_ns, const struct config *config,
+				   const char *const *destinations, size_t destination_count,
+				   struct request_refusal *refusal, struct request **request)
+{
+	cleanup(cleanup_request) struct request *ours = NULL;
+	cleanup(cleanup_json) json_t *message = NULL;
+	enum request_verdict verdict = REQUEST_INVALID;
+
+	refusal->id[0] = refusal->field[0] = refusal->error.text[0] = '\0';
+	if (size > REQUEST_SIZE_MAX) {
+		request_refuse(refusal, "", "request is %zu bytes, at most %d", size, REQUEST_SIZE_MAX);
+		return REQUEST_INVALID;
+	}
+	if (skim_is_deeper(bytes, size, REQUEST_DEPTH_MAX)) {
+		request_refuse(refusal, "", "request nests deeper than %d levels", REQUEST_DEPTH_MAX);
+		return REQUEST_INVALID;
+	}
+	if (is_elsewhere(bytes, size, config->general.node))
+		return REQUEST_ELSEWHERE;
+
+	message = load(bytes, size, refusal);
+	if (!message)
+		return REQUEST_INVALID;
+	value_read_id(message, refusal->id);
+	verdict = judge_node(message, config->general.node, refusal);
+	if (verdict != REQUEST_OURS)
+		return verdict;
+
+	ours = request_new(config, received_ns);
+	if (!ours) {
+		request_refuse(refusal, "", "out of memory");
+		return REQUEST_INVALID;
+	}
+	if (field_read_all(&(struct draft){ours, refusal, config, destinations, destination_count}, message) < 0)
+		return REQUEST_INVALID;
+	if (finish(ours, message, config, refusal) < 0)
+		return REQUEST_INVALID;
+	*request = take(ours);
+	return REQUEST_OURS;
+}
+
+struct request *request_ref(struct request *request)
+{
+	request->references++;
+	return request;
+}
+
+void request_unref(struct request *request)
+{
+	if (!request || --request->references)
+		return;
+	for (size_t i = 0; i < request->interface_count; i++) {
+		free(request->interfaces[i].name);
+		free(request->interfaces[i].alias);
+	}
+	for (size_t i = 0; i < request->destination_count; i++)
+		free(request->destinations[i]);
+	free(request->interfaces);
+	free(request->destinations);
+	free(request->bpf);
+	free(request->tags);
+	free(request->customer);
+	free(request->comment);
+	free(request->alertid);
+	free(request->json);
+	free(request);
+}
+
+/* "<comma><label><value>", nothing without a value. */
+static int append_tag(struct buffer *tags, const char *label, const char *value)
+{
+	return value ? buffer_printf(tags, "%s%s%s", tags->size ? "," : "", label, value) : 0;
+}
+
+char *request_tags(const struct request *request, const struct request_interface *interface, const char *node)
+{
+	cleanup(buffer_deinit) struct buffer tags = BUFFER_INIT(TAGS_MAX);
+	char snap[16];
+
+	snprintf(snap, sizeof(snap), "%" PRIu32, request->snap);
+	if (append_tag(&tags, "customer:", request->customer) < 0 ||
+	    append_tag(&tags, "alertid:", request->alertid) < 0 || append_tag(&tags, "", request->tags) < 0 ||
+	    append_tag(&tags, "alias:", interface->alias) < 0 || append_tag(&tags, "node:", node) < 0 ||
+	    append_tag(&tags, "interface:", interface->name) < 0 || append_tag(&tags, "snaplength:", snap) < 0)
+		return NULL;
+	return take(tags.data);
+}

@@ -1,0 +1,143 @@
+/*
+ * The fields of a request. The table below is the whole list: a field is added, or one that is refused so far made
+ * available, by its row. Rules that hold for all: a number 0 and an empty text mean "not given" (requests are often
+ * made from structs that send every member), null is a wrong type, arrays are not empty.
+ */
+#include "request/request_field.h"
+
+#include <string.h>
+
+#include "config/config.h"
+#include "request/request_list.h"
+#include "request/request_value.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+#define INTO(member) .into = offsetof(struct request, member)
+#define CAP(key, member) .cap = offsetof(struct config, general.member), .cap_name = "general." key
+#define TEXT(member, most, what) .set = value_set_text, INTO(member), .size_max = (most), .kind = (what)
+#define LATER .unavailable = "not available in this build yet"
+#define S3 .unavailable = "not allowed here: no [s3] allow_override lists it"
+
+static const struct field fields[] = {
+	{"node", TYPE_STRING, .set = NULL},
+	{"nodere", TYPE_STRING, .set = NULL},
+	{"interface", TYPE_ARRAY, .set = list_set_interfaces},
+	{"alias", TYPE_ARRAY, .set = list_set_aliases},
+	{"bpf", TYPE_STRING, TEXT(bpf, REQUEST_BPF_MAX, TEXT_FILTER)},
+	{"snap", TYPE_INTEGER, .set = value_set_snap},
+	{"packets", TYPE_INTEGER, .set = value_set_count, INTO(packets), CAP("maxpackets", maxpackets)},
+	{"bytes", TYPE_INTEGER, .set = value_set_count, INTO(bytes), CAP("maxbytes", maxbytes)},
+	{"timeout", TYPE_NUMBER, .set = value_set_seconds, INTO(idle_ns), CAP("maxtimeout", maxtimeout_ns)},
+	{"duration", TYPE_NUMBER, .set = value_set_seconds, INTO(duration_ns), CAP("maxduration", maxduration_ns)},
+	{"before", LATER},
+	{"from", LATER},
+	{"to", LATER},
+	{"tags", TYPE_STRING, TEXT(tags, REQUEST_STRING_MAX, TEXT_LINE)},
+	{"customer", TYPE_STRING, TEXT(customer, REQUEST_STRING_MAX, TEXT_LINE)},
+	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = value_set_alertid},
+	{"comment", TYPE_STRING, TEXT(comment, REQUEST_STRING_MAX, TEXT_NOTE)},
+	{"id", TYPE_STRING, .set = value_set_id},
+	{"format", TYPE_STRING, .set = value_set_format},
+	{"merge", TYPE_BOOL, .set = value_set_merge},
+	{"to_destinations", TYPE_ARRAY, .set = list_set_destinations},
+	{"logrequest", TYPE_BOOL, .set = value_set_flag, INTO(logrequest)},
+	{"packetdebug", TYPE_BOOL, .set = value_set_flag, INTO(packetdebug)},
+	{"bucket", S3},
+	{"folder", S3},
+	{"region", S3},
+	{"endpoint", S3},
+	{"acl", S3},
+	{"encryption", S3},
+};
+
+static const struct field *find_field(const char *name)
+{
+	for (size_t i = 0; i < COUNT(fields); i++)
+		if (strcmp(fields[i].name, name) == 0)
+			return &fields[i];
+	return NULL;
+}
+
+static int refuse_unknown(struct draft *draft, const char *name)
+{
+	const char *known[COUNT(fields)];
+	char hint[REQUEST_HINT_SIZE];
+
+	for (size_t i = 0; i < COUNT(fields); i++)
+		known[i] = fields[i].unavailable ? NULL : fields[i].name;
+	return request_refuse(draft->refusal, name, "unknown field%s",
+			      text_suggestion(name, known, COUNT(known), hint));
+}
+
+static const char *describe_types(unsigned types)
+{
+	static const struct {
+		unsigned types;
+		const char *text;
+	} texts[] = {
+		{TYPE_STRING, "a string"},
+		{TYPE_INTEGER, "an integer"},
+		{TYPE_NUMBER, "a number of seconds"},
+		{TYPE_BOOL, "true or false"},
+		{TYPE_ARRAY, "an array of strings"},
+		{TYPE_INTEGER | TYPE_STRING, "an integer or a string"},
+	};
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		if (texts[i].types == types)
+			return texts[i].text;
+	return "of another type";
+}
+
+static const char *describe_value(const json_t *value)
+{
+	static const char *const texts[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
+		[JSON_STRING] = "a string",  [JSON_INTEGER] = "an integer",
+		[JSON_TRUE] = "true",	     [JSON_REAL] = "a number with a fraction or exponent",
+		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+	};
+
+	return texts[json_typeof(value)];
+}
+
+static int check_fields(struct draft *draft, json_t *message)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(message, name, value)
+	{
+		const struct field *field = find_field(name);
+
+		if (!field)
+			return refuse_unknown(draft, name);
+		if (field->unavailable)
+			return request_refuse(draft->refusal, name, "%s", field->unavailable);
+		if (!(field->types & 1U << json_typeof(value)))
+			return request_refuse(draft->refusal, name, "must be %s, not %s", describe_types(field->types),
+					      describe_value(value));
+	}
+	if (!json_object_get(message, "interface") == !json_object_get(message, "alias"))
+		return request_refuse(draft->refusal, "interface", "exactly one of interface and alias must be given");
+	return 0;
+}
+
+int field_read_all(struct draft *draft, json_t *message)
+{
+	const char *name;
+	json_t *value;
+	int r = check_fields(draft, message);
+
+	if (r < 0)
+		return r;
+	json_object_foreach(message, name, value)
+	{
+		const struct field *field = find_field(name); /* checked: there is one */
+
+		r = field->set ? field->set(draft, field, value) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

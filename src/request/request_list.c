@@ -1,0 +1,203 @@
+/*
+ * Lists of names. None is empty, what stands in it twice counts once, and every name must mean something: a request
+ * with one wrong alias of three is refused, rather than captured in part. Whether an interface exists is not known
+ * here.
+ */
+#include "request/request_list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "request/request_value.h"
+
+#define INTERFACE_NAME_MAX 15 /* bytes: the kernel's IFNAMSIZ - 1 */
+
+/* An array of 1 to REQUEST_INTERFACES_MAX strings, none of them empty, each a plain line. */
+static int check_list(struct draft *draft, const char *field, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return request_refuse(draft->refusal, field, "is empty");
+	if (json_array_size(list) > REQUEST_INTERFACES_MAX)
+		return request_refuse(draft->refusal, field, "has %zu entries, at most %d", json_array_size(list),
+				      REQUEST_INTERFACES_MAX);
+	json_array_foreach(list, i, item)
+	{
+		int r;
+
+		if (!json_is_string(item))
+			return request_refuse(draft->refusal, field, "entry %zu is not a string", i + 1);
+		if (!json_string_length(item))
+			return request_refuse(draft->refusal, field, "entry %zu is empty", i + 1);
+		r = value_check_text(draft, field, item, REQUEST_STRING_MAX, TEXT_LINE);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Adds an interface unless it is there. `alias` may be NULL. */
+static int add_interface(struct draft *draft, const char *field, const char *name, const char *alias)
+{
+	struct request *request = draft->request;
+	struct request_interface *interface;
+
+	for (size_t i = 0; i < request->interface_count; i++)
+		if (strcmp(request->interfaces[i].name, name) == 0)
+			return 0;
+	if (request->interface_count == REQUEST_INTERFACES_MAX)
+		return request_refuse(draft->refusal, field, "means more than %d interfaces", REQUEST_INTERFACES_MAX);
+	interface = reallocarray(request->interfaces, request->interface_count + 1, sizeof(*interface));
+	if (!interface)
+		return request_refuse(draft->refusal, field, "out of memory");
+	request->interfaces = interface;
+	interface = &request->interfaces[request->interface_count++];
+	interface->name = strdup(name);
+	interface->alias = alias ? strdup(alias) : NULL;
+	if (!interface->name || (alias && !interface->alias))
+		return request_refuse(draft->refusal, field, "out of memory");
+	return 0;
+}
+
+/* The rules of the kernel's dev_valid_name(); with control characters, all white space but the blank is gone already.
+ */
+static bool is_interface_name(const char *name)
+{
+	return strlen(name) <= INTERFACE_NAME_MAX && !strpbrk(name, "/: ") && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0;
+}
+
+int list_set_interfaces(struct draft *draft, const struct field *field, const json_t *value)
+{
+	char quote[REQUEST_QUOTE_SIZE];
+	const json_t *item;
+	size_t i;
+	int r = check_list(draft, field->name, value);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(value, i, item)
+	{
+		const char *name = json_string_value(item);
+
+		if (!is_interface_name(name))
+			return request_refuse(draft->refusal, field->name,
+					      "\"%s\" can't be an interface's name (1 to %d bytes, no / : or blank)",
+					      text_quote(name, strlen(name), quote), INTERFACE_NAME_MAX);
+		r = add_interface(draft, field->name, name, NULL);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int refuse_alias(struct draft *draft, const char *field, const char *alias)
+{
+	const struct config *config = draft->config;
+	cleanup(cleanup_free) const char **known = NULL;
+	char hint[REQUEST_HINT_SIZE], quote[REQUEST_QUOTE_SIZE];
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->interface_count; i++)
+		count += config->interfaces[i].alias.count;
+	known = calloc(count + 1, sizeof(*known));
+	if (!known)
+		return request_refuse(draft->refusal, field, "out of memory");
+	count = 0;
+	for (size_t i = 0; i < config->interface_count; i++)
+		for (size_t k = 0; k < config->interfaces[i].alias.count; k++)
+			known[count++] = config->interfaces[i].alias.items[k];
+	return request_refuse(draft->refusal, field, "no interface of this node has the alias \"%s\"%s",
+			      text_quote(alias, strlen(alias), quote), text_suggestion(alias, known, count, hint));
+}
+
+static bool has_alias(const struct config_interface *interface, const char *alias)
+{
+	for (size_t i = 0; i < interface->alias.count; i++)
+		if (strcmp(interface->alias.items[i], alias) == 0)
+			return true;
+	return false;
+}
+
+/* An alias may stand for several interfaces; each alias of the request must stand for one at least. */
+int list_set_aliases(struct draft *draft, const struct field *field, const json_t *value)
+{
+	const struct config *config = draft->config;
+	const json_t *item;
+	size_t i;
+	int r = check_list(draft, field->name, value);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(value, i, item)
+	{
+		const char *alias = json_string_value(item);
+		bool found = false;
+
+		for (size_t k = 0; k < config->interface_count; k++) {
+			if (!has_alias(&config->interfaces[k], alias))
+				continue;
+			found = true;
+			r = add_interface(draft, field->name, config->interfaces[k].name, alias);
+			if (r < 0)
+				return r;
+		}
+		if (!found)
+			return refuse_alias(draft, field->name, alias);
+	}
+	return 0;
+}
+
+/* The list has room for every known destination, and none stands in it twice. */
+static int add_destination(struct draft *draft, const char *field, const char *name)
+{
+	struct request *request = draft->request;
+
+	for (size_t i = 0; i < request->destination_count; i++)
+		if (strcmp(request->destinations[i], name) == 0)
+			return 0;
+	request->destinations[request->destination_count] = strdup(name);
+	if (!request->destinations[request->destination_count])
+		return request_refuse(draft->refusal, field, "out of memory");
+	request->destination_count++;
+	return 0;
+}
+
+static bool is_listed(const char *name, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(list[i], name) == 0)
+			return true;
+	return false;
+}
+
+int list_set_destinations(struct draft *draft, const struct field *field, const json_t *value)
+{
+	char hint[REQUEST_HINT_SIZE], quote[REQUEST_QUOTE_SIZE];
+	const json_t *item;
+	size_t i;
+	int r = check_list(draft, field->name, value);
+
+	if (r < 0)
+		return r;
+	draft->request->destinations = calloc(draft->destination_count + 1, sizeof(char *));
+	if (!draft->request->destinations)
+		return request_refuse(draft->refusal, field->name, "out of memory");
+	json_array_foreach(value, i, item)
+	{
+		const char *name = json_string_value(item);
+
+		if (!is_listed(name, draft->destinations, draft->destination_count))
+			return request_refuse(draft->refusal, field->name, "no destination \"%s\" is configured%s",
+					      text_quote(name, strlen(name), quote),
+					      text_suggestion(name, draft->destinations, draft->destination_count,
+							      hint));
+		r = add_destination(draft, field->name, name);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,91 @@
+/*
+ * Whom a request is for. The expression comes from outside and runs here before anything else of the request is
+ * checked, so its price is capped: length, nesting of parentheses, and PCRE2's three limits. The matcher is the
+ * interpreter, because compiling to machine code costs more than one match and wants writable code pages.
+ */
+#define PCRE2_CODE_UNIT_WIDTH 8
+
+#include "request/request_node.h"
+
+#include <errno.h>
+#include <pcre2.h>
+#include <string.h>
+
+/*
+ * A match of a host name with an expression a person would write takes tens of steps; (a+)+$ reaches any limit.
+ */
+#define MATCH_STEPS_MAX 5000
+#define MATCH_DEPTH_MAX 500
+#define MATCH_HEAP_MAX_KIB 256
+#define PARENTHESES_MAX 16 /* nested */
+
+CLEANUP_DEFINE(compile_context, pcre2_compile_context, pcre2_compile_context_free)
+CLEANUP_DEFINE(match_context, pcre2_match_context, pcre2_match_context_free)
+CLEANUP_DEFINE(match_data, pcre2_match_data, pcre2_match_data_free)
+CLEANUP_DEFINE(code, pcre2_code, pcre2_code_free)
+
+bool node_is_named(const char *name, size_t size, const char *node)
+{
+	return (size == strlen(node) && memcmp(name, node, size) == 0) || (size == 3 && memcmp(name, "any", 3) == 0);
+}
+
+static int compile(const char *expression, size_t size, pcre2_code **code, struct error *err)
+{
+	cleanup(cleanup_compile_context) pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+	PCRE2_UCHAR reason[128];
+	PCRE2_SIZE offset;
+	int number;
+
+	if (!context)
+		return error_set(err, -ENOMEM, "out of memory");
+	pcre2_set_max_pattern_length(context, NODE_EXPRESSION_MAX);
+	pcre2_set_parens_nest_limit(context, PARENTHESES_MAX);
+	*code = pcre2_compile((PCRE2_SPTR)expression, size,
+			      PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &number, &offset, context);
+	if (*code)
+		return 0;
+	pcre2_get_error_message(number, reason, sizeof(reason));
+	return error_set(err, -EINVAL, "bad expression at byte %zu: %s", offset, (const char *)reason);
+}
+
+static int match(const pcre2_code *code, const char *node, struct error *err)
+{
+	cleanup(cleanup_match_context) pcre2_match_context *context = pcre2_match_context_create(NULL);
+	cleanup(cleanup_match_data) pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+	PCRE2_UCHAR reason[128];
+	int answer;
+
+	if (!context || !data)
+		return error_set(err, -ENOMEM, "out of memory");
+	pcre2_set_match_limit(context, MATCH_STEPS_MAX);
+	pcre2_set_depth_limit(context, MATCH_DEPTH_MAX);
+	pcre2_set_heap_limit(context, MATCH_HEAP_MAX_KIB);
+	answer = pcre2_match(code, (PCRE2_SPTR)node, strlen(node), 0, 0, data, context);
+	switch (answer) {
+	case PCRE2_ERROR_NOMATCH:
+		return 0;
+	case PCRE2_ERROR_MATCHLIMIT:
+	case PCRE2_ERROR_DEPTHLIMIT:
+	case PCRE2_ERROR_HEAPLIMIT:
+		return error_set(err, -EINVAL, "expression too expensive");
+	case PCRE2_ERROR_NOMEMORY:
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	if (answer >= 0)
+		return 1;
+	pcre2_get_error_message(answer, reason, sizeof(reason));
+	return error_set(err, -EINVAL, "expression can't be used: %s", (const char *)reason);
+}
+
+int node_is_matched(const char *expression, size_t size, const char *node, struct error *err)
+{
+	cleanup(cleanup_code) pcre2_code *code = NULL;
+	int r;
+
+	if (!size)
+		return error_set(err, -EINVAL, "is empty");
+	if (size > NODE_EXPRESSION_MAX)
+		return error_set(err, -EINVAL, "is %zu bytes long, at most %d", size, NODE_EXPRESSION_MAX);
+	r = compile(expression, size, &code, err);
+	return r < 0 ? r : match(code, node, err);
+}

@@ -1,0 +1,172 @@
+/*
+ * Single values. 0 and "" mean "not given": requests are often made from structs that send every member. Integers are
+ * JSON integers: 50.0 and 5e1 are refused, because nobody can say what 50.5 packets were meant to be.
+ */
+#include "request/request_value.h"
+
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/config.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+int value_check_text(struct draft *draft, const char *field, const json_t *value, size_t most, enum text_kind kind)
+{
+	const char *text = json_string_value(value);
+	size_t size = json_string_length(value);
+
+	if (size > most)
+		return request_refuse(draft->refusal, field, "is %zu bytes long, at most %zu", size, most);
+	if (memchr(text, '\0', size))
+		return request_refuse(draft->refusal, field, "holds a NUL character");
+	if (text_has_control(text, size, kind))
+		return request_refuse(draft->refusal, field, "holds a control character");
+	return 0;
+}
+
+int value_set_text(struct draft *draft, const struct field *field, const json_t *value)
+{
+	char **into = (char **)((char *)draft->request + field->into);
+	int r = value_check_text(draft, field->name, value, field->size_max, field->kind);
+
+	if (r < 0 || !json_string_length(value))
+		return r;
+	*into = strdup(json_string_value(value));
+	return *into ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
+}
+
+static bool id_is_valid(const json_t *value)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t size = json_string_length(value);
+
+	return size > 0 && size < REQUEST_ID_SIZE && strspn(json_string_value(value), allowed) == size;
+}
+
+bool value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE])
+{
+	const json_t *value = json_object_get(message, "id");
+
+	if (!json_is_string(value) || !id_is_valid(value))
+		return false;
+	memcpy(id, json_string_value(value), json_string_length(value) + 1);
+	return true;
+}
+
+int value_set_id(struct draft *draft, const struct field *field, const json_t *value)
+{
+	if (!id_is_valid(value))
+		return request_refuse(draft->refusal, field->name,
+				      "must be 1 to %d of the characters A-Z a-z 0-9 . _ -", REQUEST_ID_SIZE - 1);
+	memcpy(draft->request->id, json_string_value(value), json_string_length(value) + 1);
+	draft->request->id_given = true;
+	return 0;
+}
+
+int value_set_alertid(struct draft *draft, const struct field *field, const json_t *value)
+{
+	int r = 0;
+
+	draft->request->alertid_is_integer = json_is_integer(value);
+	if (json_is_integer(value)) {
+		if (asprintf(&draft->request->alertid, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0)
+			draft->request->alertid = NULL;
+	} else {
+		r = value_check_text(draft, field->name, value, REQUEST_STRING_MAX, TEXT_LINE);
+		if (r < 0 || !json_string_length(value))
+			return r;
+		draft->request->alertid = strdup(json_string_value(value));
+	}
+	return draft->request->alertid ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
+}
+
+int value_set_format(struct draft *draft, const struct field *field, const json_t *value)
+{
+	static const char *const names[] = {[REQUEST_FORMAT_PCAPNG] = "pcapng", [REQUEST_FORMAT_PCAP] = "pcap"};
+	char quote[REQUEST_QUOTE_SIZE];
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (json_string_length(value) == strlen(names[i]) && strcmp(json_string_value(value), names[i]) == 0) {
+			draft->request->format = (enum request_format)i;
+			return 0;
+		}
+	}
+	return request_refuse(draft->refusal, field->name, "must be \"pcapng\" or \"pcap\", not \"%s\"",
+			      text_quote(json_string_value(value), json_string_length(value), quote));
+}
+
+static uint64_t cap_of(const struct draft *draft, const struct field *field)
+{
+	return *(const uint64_t *)((const char *)draft->config + field->cap);
+}
+
+int value_set_count(struct draft *draft, const struct field *field, const json_t *value)
+{
+	uint64_t *into = (uint64_t *)((char *)draft->request + field->into);
+	uint64_t most = cap_of(draft, field);
+	json_int_t number = json_integer_value(value);
+
+	if (number < 0)
+		return request_refuse(draft->refusal, field->name, "is %" JSON_INTEGER_FORMAT ", must not be negative",
+				      number);
+	if ((uint64_t)number > most)
+		return request_refuse(draft->refusal, field->name,
+				      "is %" JSON_INTEGER_FORMAT ", at most %" PRIu64 " (%s)", number, most,
+				      field->cap_name);
+	if (number)
+		*into = (uint64_t)number;
+	return 0;
+}
+
+int value_set_seconds(struct draft *draft, const struct field *field, const json_t *value)
+{
+	uint64_t *into = (uint64_t *)((char *)draft->request + field->into);
+	uint64_t most_ns = cap_of(draft, field);
+	double seconds = json_number_value(value);
+	double most = (double)most_ns / NS_PER_S;
+	uint64_t ns;
+
+	if (seconds < 0)
+		return request_refuse(draft->refusal, field->name, "is %.12g s, must not be negative", seconds);
+	if (seconds > most)
+		return request_refuse(draft->refusal, field->name, "is %.12g s, at most %.12g s (%s)", seconds, most,
+				      field->cap_name);
+	ns = (uint64_t)(seconds * NS_PER_S + 0.5);
+	if (seconds > 0 && !ns)
+		return request_refuse(draft->refusal, field->name, "is %.12g s, less than a nanosecond", seconds);
+	if (ns)
+		*into = ns < most_ns ? ns : most_ns;
+	return 0;
+}
+
+int value_set_snap(struct draft *draft, const struct field *field, const json_t *value)
+{
+	json_int_t number = json_integer_value(value);
+
+	if (number < 0 || number > REQUEST_SNAP_MAX)
+		return request_refuse(draft->refusal, field->name, "is %" JSON_INTEGER_FORMAT ", must be 1 to %d",
+				      number, REQUEST_SNAP_MAX);
+	if (number)
+		draft->request->snap = (uint32_t)number;
+	return 0;
+}
+
+/* A request can switch on what the configuration leaves off, not the other way round. */
+int value_set_flag(struct draft *draft, const struct field *field, const json_t *value)
+{
+	bool *into = (bool *)((char *)draft->request + field->into);
+
+	*into = *into || json_is_true(value);
+	return 0;
+}
+
+int value_set_merge(struct draft *draft, const struct field *field, const json_t *value)
+{
+	if (json_is_true(value))
+		return request_refuse(draft->refusal, field->name, "true is not available in this build yet");
+	return 0;
+}
