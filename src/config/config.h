@@ -28,6 +28,7 @@ struct config_interface {
 	bool promiscuous;
 };
 
+/* Texts are never NULL after loading, unless they say so; "" is not given. */
 struct config {
 	struct {
 		char *node; /* never empty after loading */
@@ -69,6 +70,7 @@ struct config {
 		char *stream, *group;
 		uint64_t stream_max_age_ns;
 		uint64_t port;
+		bool asked; /* some option or key of it was given; false: the embedded form, nobody may be there */
 	} redis;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
@@ -86,9 +88,14 @@ struct config {
  * credentials of those names), and validates the whole. Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in
  * place. 0, or -EINVAL with every fault as a line of its own in `faults`: "file:line:column: section.key: what is wrong
  * (did you mean …?)"; command line faults begin with "command line: -option: ". What the build lacks ([kafka] listen =
- * true, …) is such a fault.
+ * true, …) is such a fault. With -help or -version the command line alone is read. Otherwise -ENOMEM.
  */
 warn_unused int config_load(int argc, char **argv, struct buffer *faults, struct config **config);
+
+/* The same for the text of a file that is called `name` in faults, without a command line. `text` need not end in NUL.
+ */
+warn_unused int config_load_text(const char *text, size_t size, const char *name, struct buffer *faults,
+				 struct config **config);
 void config_free(struct config *config); /* secrets are overwritten first */
 
 /* From the table, appended to `out`. 0 or -errno. */

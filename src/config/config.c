@@ -1,0 +1,136 @@
+/*
+ * Loading: defaults, then the command line, then the file it names (which does not touch what the command line set),
+ * then secrets, then what is derived, then the checks across keys. Faults are gathered, not stopped at, so that one run
+ * shows them all.
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "config/config_loader.h"
+#include "config/config_value.h"
+
+static int loader_init(struct config_loader *loader)
+{
+	loader->config = calloc(1, sizeof *loader->config);
+	if (!loader->config)
+		return -ENOMEM;
+	config_set_defaults(loader, NULL, loader->config);
+	return 0;
+}
+
+static void loader_free(struct config_loader *loader)
+{
+	config_faults_deinit(loader);
+	config_free(loader->config);
+	free(loader);
+}
+
+CLEANUP_DEFINE(loader, struct config_loader, loader_free)
+
+static void replace_text(struct config_loader *loader, const char *section, const char *key, const char *text)
+{
+	if (config_value_set_text(config_row_find(section, key), loader->config, text) < 0)
+		loader->out_of_memory = true;
+}
+
+/* Values that are found at start if nobody gave them. */
+static void derive(struct config_loader *loader)
+{
+	struct config *config = loader->config;
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (!*config->general.node) {
+		if (gethostname(host, sizeof host) < 0 || !*host)
+			config_fault(loader, (struct config_origin){0}, "general.node",
+				     "must be given: the machine has no host name");
+		host[HOST_NAME_MAX] = '\0';
+		replace_text(loader, "general", "node", host);
+	}
+	if (!*config->redis.events) {
+		char events[CONFIG_STRING_MAX + sizeof ":events"];
+		snprintf(events, sizeof events, "%s:events", config->redis.channel);
+		replace_text(loader, "redis", "events", events);
+	}
+	for (size_t i = 0; i < config_row_count; i++)
+		if (config_rows[i].section && !strcmp(config_rows[i].section, "redis"))
+			config->redis.asked |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
+}
+
+static int finish(struct config_loader *loader, struct buffer *faults, struct config **config)
+{
+	if (loader->fault_count > 0)
+		config_faults_print(loader, faults);
+	if (loader->out_of_memory)
+		return -ENOMEM;
+	if (loader->fault_count > 0)
+		return -EINVAL;
+	if (!*loader->config->path)
+		config_value_clear(config_row_find_option("config"), loader->config);
+	*config = take(loader->config);
+	return 0;
+}
+
+static void complete(struct config_loader *loader)
+{
+	config_read_secrets(loader);
+	if (loader->out_of_memory)
+		return;
+	derive(loader);
+	if (!loader->out_of_memory)
+		config_check(loader);
+}
+
+int config_load(int argc, char **argv, struct buffer *faults, struct config **config)
+{
+	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
+
+	if (!loader || loader_init(loader) < 0)
+		return -ENOMEM;
+	config_read_arguments(loader, argc, argv);
+	if (loader->out_of_memory || loader->config->help || loader->config->version)
+		return finish(loader, faults, config);
+	if (*loader->config->path) {
+		loader->file = loader->config->path;
+		config_read_file(loader);
+	}
+	if (!loader->out_of_memory && !loader->unreadable)
+		complete(loader);
+	return finish(loader, faults, config);
+}
+
+int config_load_text(const char *text, size_t size, const char *name, struct buffer *faults, struct config **config)
+{
+	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
+
+	if (!loader || loader_init(loader) < 0)
+		return -ENOMEM;
+	loader->file = name;
+	if (!loader->out_of_memory)
+		config_read_text(loader, text, size);
+	if (!loader->out_of_memory && !loader->unreadable)
+		complete(loader);
+	return finish(loader, faults, config);
+}
+
+static void clear_section(bool interface, void *base)
+{
+	for (size_t i = 0; i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i];
+		if ((row->section && config_section_find(row->section)->repeated) == interface)
+			config_value_clear(row, base);
+	}
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < config->interface_count; i++)
+		clear_section(true, &config->interfaces[i]);
+	free(config->interfaces);
+	clear_section(false, config);
+	free(config);
+}

@@ -1,0 +1,143 @@
+/* What no single key can tell: values that contradict each other, or the machine. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "config/config_loader.h"
+#include "config/config_value.h"
+
+/* Both: what is asked of a key of one section. The key is in the table: the tests load every section. */
+static const struct config_row *row_of(const char *section, const char *key)
+{
+	return config_row_find(section, key);
+}
+
+static bool is_on(struct config_loader *loader, const char *section, const char *key)
+{
+	return config_origin_of(loader, row_of(section, key))->on;
+}
+
+static void check_times(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+	const struct config_row *wanted = row_of("general", "defaulttimeout");
+	const struct config_row *most = row_of("general", "maxtimeout");
+
+	if (config->general.defaulttimeout_ns <= config->general.maxtimeout_ns)
+		return;
+	if (config_origin_of(loader, wanted)->layer == CONFIG_LAYER_DEFAULT)
+		config_row_fault(loader, most, "is less than defaulttimeout (%s seconds, the default)",
+				 wanted->fallback);
+	else
+		config_row_fault(loader, wanted, "is more than maxtimeout");
+}
+
+/*
+ * "Nothing is written to a filesystem unless a local destination is configured": -writelocal needs somebody to say
+ * where. A file that says writelocal = true has the documented default of localdir.
+ */
+static void check_local(struct config_loader *loader)
+{
+	const struct config_row *writelocal = row_of("general", "writelocal");
+	const struct config_row *localdir = row_of("general", "localdir");
+	bool chosen = config_origin_of(loader, localdir)->layer != CONFIG_LAYER_DEFAULT;
+	const char *path = loader->config->general.localdir;
+	const char *wrong = NULL;
+	struct stat st;
+
+	if (!loader->config->general.writelocal)
+		return;
+	if (!chosen && config_origin_of(loader, writelocal)->layer == CONFIG_LAYER_COMMAND_LINE) {
+		config_row_fault(loader, writelocal, "needs -destdir, or localdir in the configuration file");
+		return;
+	}
+	if (stat(path, &st) < 0)
+		wrong = strerror(errno);
+	else if (!S_ISDIR(st.st_mode))
+		wrong = "is no directory";
+	if (wrong)
+		config_row_fault(loader, chosen ? localdir : writelocal, "%s: %s", path, wrong);
+}
+
+static void check_cloudshark(struct config_loader *loader)
+{
+	if (loader->config->cloudshark.upload && !is_on(loader, "cloudshark", "token"))
+		config_row_fault(loader, row_of("cloudshark", "upload"),
+				 "needs an API token: token_file (or token) in [cloudshark], or -cstoken");
+}
+
+static void check_redis(struct config_loader *loader)
+{
+	static const char *const tls_keys[] = {"ca_file", "cert_file", "key_file"};
+	const struct config *config = loader->config;
+
+	for (size_t i = 0; i < sizeof tls_keys / sizeof *tls_keys; i++)
+		if (!config->redis.tls && is_on(loader, "redis", tls_keys[i]))
+			config_row_fault(loader, row_of("redis", tls_keys[i]), "has no effect without tls = true");
+	if (is_on(loader, "redis", "cert_file") && !is_on(loader, "redis", "key_file"))
+		config_row_fault(loader, row_of("redis", "cert_file"), "needs key_file");
+	if (is_on(loader, "redis", "key_file") && !is_on(loader, "redis", "cert_file"))
+		config_row_fault(loader, row_of("redis", "key_file"), "needs cert_file");
+	if (is_on(loader, "redis", "username") && !is_on(loader, "redis", "auth"))
+		config_row_fault(loader, row_of("redis", "username"), "needs a password: auth_file (or auth)");
+	if (!strcmp(config->redis.events, config->redis.channel))
+		config_row_fault(loader, row_of("redis", "events"),
+				 "is the channel that requests come from: events would be taken for requests");
+}
+
+static bool is_secret_file(const struct config_row *file)
+{
+	for (size_t i = 0; i < config_row_count; i++)
+		if (config_row_secret_file(&config_rows[i]) == file)
+			return true;
+	return false;
+}
+
+/* Secrets' own files have been read by now. */
+static void check_files(struct config_loader *loader)
+{
+	for (size_t i = 0; i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i];
+		const char *path;
+
+		if (row->type != CONFIG_FILE || row->offset == CONFIG_NOWHERE || !config_origin_of(loader, row)->on ||
+		    is_secret_file(row))
+			continue;
+		path = config_value_text(row, loader->config);
+		if (*path && access(path, R_OK) < 0)
+			config_row_fault(loader, row, "%s: %s", path, strerror(errno));
+	}
+}
+
+static void check_interfaces(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+
+	for (size_t i = 0; i < config->interface_count; i++) {
+		struct config_origin origin = config_in_file(loader->interface_places[i]);
+		const char *name = config->interfaces[i].name;
+
+		if (!name || !*name) {
+			config_fault(loader, origin, "interface.name", "is missing");
+			continue;
+		}
+		for (size_t j = 0; j < i; j++) {
+			if (config->interfaces[j].name && !strcmp(config->interfaces[j].name, name)) {
+				config_fault(loader, origin, "interface.name", "\"%s\" has a section already, line %u",
+					     name, loader->interface_places[j].line);
+				break;
+			}
+		}
+	}
+}
+
+void config_check(struct config_loader *loader)
+{
+	check_times(loader);
+	check_local(loader);
+	check_cloudshark(loader);
+	check_redis(loader);
+	check_files(loader);
+	check_interfaces(loader);
+}

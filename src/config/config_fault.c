@@ -1,0 +1,105 @@
+/* Faults: as many as fit, in the order of the file, each saying where it is. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config_loader.h"
+
+#define SUBJECT_SIZE 128
+
+static int print_place(struct buffer *line, const struct config_loader *loader, struct config_origin origin)
+{
+	if (origin.layer == CONFIG_LAYER_COMMAND_LINE)
+		return buffer_append_string(line, "command line: ");
+	if (!loader->file)
+		return buffer_append_string(line, "configuration: ");
+	if (origin.layer == CONFIG_LAYER_FILE && origin.place.line > 0)
+		return buffer_printf(line, "%s:%u:%u: ", loader->file, origin.place.line, origin.place.column);
+	return buffer_printf(line, "%s: ", loader->file);
+}
+
+static void keep(struct config_loader *loader, struct config_origin origin, const char *subject, const char *text)
+{
+	struct buffer line = BUFFER_INIT(64 * 1024);
+
+	if (loader->fault_count == CONFIG_FAULTS_MAX) {
+		loader->faults_beyond++;
+		return;
+	}
+	if (print_place(&line, loader, origin) < 0 || (subject && buffer_printf(&line, "%s: ", subject) < 0) ||
+	    buffer_printf(&line, "%s\n", text) < 0) {
+		buffer_deinit(&line);
+		loader->out_of_memory = true;
+		return;
+	}
+	loader->faults[loader->fault_count++] = (struct config_fault){.origin = origin, .line = line.data};
+}
+
+void config_fault(struct config_loader *loader, struct config_origin origin, const char *subject, const char *fmt, ...)
+{
+	char text[2048];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	keep(loader, origin, subject, text);
+}
+
+void config_row_fault(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
+{
+	struct config_origin origin = *config_origin_of(loader, row);
+	char subject[SUBJECT_SIZE], text[2048];
+	va_list args;
+
+	if (origin.layer == CONFIG_LAYER_COMMAND_LINE || !row->section)
+		snprintf(subject, sizeof subject, "-%s", row->option);
+	else
+		snprintf(subject, sizeof subject, "%s.%s", row->section, row->key);
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	keep(loader, origin, subject, text);
+}
+
+/* The command line first, then the file from top to bottom, then what has no place. */
+static bool comes_before(const struct config_origin *a, const struct config_origin *b)
+{
+	if (a->layer != b->layer)
+		return a->layer > b->layer;
+	if (a->place.line != b->place.line)
+		return a->place.line < b->place.line;
+	return a->place.column < b->place.column;
+}
+
+static void sort(struct config_fault *faults, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		struct config_fault fault = faults[i];
+		size_t j = i;
+		for (; j > 0 && comes_before(&fault.origin, &faults[j - 1].origin); j--)
+			faults[j] = faults[j - 1];
+		faults[j] = fault;
+	}
+}
+
+void config_faults_print(struct config_loader *loader, struct buffer *out)
+{
+	int r = 0;
+
+	sort(loader->faults, loader->fault_count);
+	for (size_t i = 0; r == 0 && i < loader->fault_count; i++)
+		r = buffer_append_string(out, loader->faults[i].line);
+	if (r == 0 && loader->faults_beyond > 0)
+		r = buffer_printf(out, "and %zu more faults\n", loader->faults_beyond);
+	if (r == -ENOMEM)
+		loader->out_of_memory = true; /* a full buffer is the caller's choice: what fits was said */
+}
+
+void config_faults_deinit(struct config_loader *loader)
+{
+	for (size_t i = 0; i < loader->fault_count; i++)
+		free(loader->faults[i].line);
+	loader->fault_count = 0;
+}

@@ -1,0 +1,317 @@
+/*
+ * The file: sections and keys against the table, everything unknown is a fault with a suggestion. Where TOML itself is
+ * broken, the walk does not happen; the most common reason, a text without quotes, is recognised in the line at fault,
+ * because a parser's own words ("could not determine value type") help nobody.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "config/config_loader.h"
+#include "config/config_value.h"
+
+#define SUBJECT_SIZE 160
+
+static const char *subject_of(const char *section, const char *key, char subject[static SUBJECT_SIZE])
+{
+	snprintf(subject, SUBJECT_SIZE, "%.64s%s%.64s", section, *section ? "." : "", key);
+	return subject;
+}
+
+/* --- sections ------------------------------------------------------------------------------------------------ */
+
+static void unknown_section(struct config_loader *loader, const char *name, struct toml_place place)
+{
+	const char *names[CONFIG_ROWS_MAX], *meant;
+
+	for (size_t i = 0; i < config_section_count; i++)
+		names[i] = config_sections[i].name;
+	meant = suggest(name, names, config_section_count);
+	if (meant)
+		config_fault(loader, config_in_file(place), NULL, "[%.64s]: unknown section (did you mean [%s]?)", name,
+			     meant);
+	else
+		config_fault(loader, config_in_file(place), NULL, "[%.64s]: unknown section", name);
+}
+
+static void begin_interface(struct config_loader *loader, struct toml_place place)
+{
+	struct config *config = loader->config;
+	struct config_interface *grown;
+
+	if (config->interface_count == CONFIG_INTERFACES_MAX) {
+		config_fault(loader, config_in_file(place), "interface", "more than %d interfaces",
+			     CONFIG_INTERFACES_MAX);
+		loader->passing_over = true;
+		return;
+	}
+	grown = reallocarray(config->interfaces, config->interface_count + 1, sizeof *grown);
+	if (!grown) {
+		loader->out_of_memory = loader->passing_over = true;
+		return;
+	}
+	config->interfaces = grown;
+	grown[config->interface_count] = (struct config_interface){0};
+	loader->interface_places[config->interface_count] = place;
+	config_set_defaults(loader, "interface", &grown[config->interface_count++]);
+}
+
+static void on_section(void *ctx, const char *name, bool repeated, struct toml_place place)
+{
+	struct config_loader *loader = ctx;
+	const struct config_section *section = config_section_find(name);
+
+	loader->section = section;
+	loader->passing_over = !section;
+	if (!section) {
+		unknown_section(loader, name, place);
+	} else if (section->repeated != repeated) {
+		config_fault(loader, config_in_file(place), NULL,
+			     repeated ? "[[%s]]: can be there only once, write [%s]" : "[%s]: write [[%s]]", name,
+			     name);
+		loader->passing_over = true;
+	} else if (repeated) {
+		begin_interface(loader, place);
+	}
+}
+
+/* --- keys ---------------------------------------------------------------------------------------------------- */
+
+/* Sections other than this one that have the key, as " (there is [a] key, [b] key)", or "". */
+static void elsewhere(const char *section, const char *key, char *text, size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < config_row_count && used < size; i++) {
+		const struct config_row *row = &config_rows[i];
+		if (!row->section || strcmp(row->key, key) != 0 || !strcmp(row->section, section))
+			continue;
+		used += (size_t)snprintf(text + used, size - used, "%s[%s]", used == 0 ? "" : ", ", row->section);
+	}
+}
+
+static void unknown_key(struct config_loader *loader, const char *key, struct toml_place place)
+{
+	const char *section = loader->section ? loader->section->name : "";
+	const char *keys[CONFIG_ROWS_MAX] = {0}, *meant;
+	char subject[SUBJECT_SIZE], others[160];
+
+	for (size_t i = 0; i < config_row_count; i++)
+		if (config_rows[i].section && !strcmp(config_rows[i].section, section))
+			keys[i] = config_rows[i].key;
+	meant = suggest(key, keys, config_row_count);
+	subject_of(section, key, subject);
+	elsewhere(section, key, others, sizeof others);
+	if (others[0])
+		config_fault(loader, config_in_file(place), subject, "%s (the key belongs to %s)",
+			     *section ? "unknown key" : "no section before it", others);
+	else if (meant)
+		config_fault(loader, config_in_file(place), subject, "unknown key (did you mean %s?)", meant);
+	else
+		config_fault(loader, config_in_file(place), subject,
+			     *section ? "unknown key" : "unknown key, no section before it");
+}
+
+static void on_key(void *ctx, const char *key, struct toml_place place, const struct toml_value *value)
+{
+	struct config_loader *loader = ctx;
+	const struct config_section *section = loader->section;
+	const struct config_row *row;
+	char subject[SUBJECT_SIZE];
+	void *base = loader->config;
+
+	if (loader->passing_over)
+		return;
+	if (!section && config_section_find(key)) {
+		config_fault(loader, config_in_file(place), key,
+			     config_section_find(key)->repeated ? "is a section, write [[%s]]"
+								: "is a section, write [%s]",
+			     key);
+		return;
+	}
+	row = section ? config_row_find(section->name, key) : NULL;
+	if (!row) {
+		unknown_key(loader, key, place);
+		return;
+	}
+	if (section->repeated)
+		base = &loader->config->interfaces[loader->config->interface_count - 1];
+	config_set(loader, row, value, config_in_file(value->place), subject_of(section->name, key, subject), base);
+}
+
+/* --- a text without quotes ----------------------------------------------------------------------------------- */
+
+struct span {
+	const char *text;
+	size_t size;
+};
+
+static struct span trimmed(struct span span)
+{
+	while (span.size > 0 && isspace((unsigned char)span.text[0])) {
+		span.text++;
+		span.size--;
+	}
+	while (span.size > 0 && isspace((unsigned char)span.text[span.size - 1]))
+		span.size--;
+	return span;
+}
+
+/* The span up to `end` (exclusive), or all of it. */
+static struct span before(struct span span, char end)
+{
+	const char *found = memchr(span.text, end, span.size);
+
+	if (found)
+		span.size = (size_t)(found - span.text);
+	return span;
+}
+
+static bool copy_span(struct span span, char *out, size_t size)
+{
+	if (span.size == 0 || span.size >= size || memchr(span.text, '\0', span.size))
+		return false;
+	memcpy(out, span.text, span.size);
+	out[span.size] = '\0';
+	return true;
+}
+
+static struct span next_line(struct span *rest)
+{
+	struct span line = before(*rest, '\n');
+	size_t step = line.size < rest->size ? line.size + 1 : line.size;
+
+	rest->text += step;
+	rest->size -= step;
+	return line;
+}
+
+/* "name" of a line [name] or [[name]]. */
+static bool read_header(struct span line, char *name, size_t size)
+{
+	line = trimmed(line);
+	if (line.size == 0 || line.text[0] != '[')
+		return false;
+	while (line.size > 0 && line.text[0] == '[') {
+		line.text++;
+		line.size--;
+	}
+	return copy_span(trimmed(before(line, ']')), name, size);
+}
+
+struct assignment {
+	char section[64], key[64], value[256];
+};
+
+/* Takes line number `number` of the text for `key = value`, with the section it stands in; comments are cut off. */
+static bool read_assignment(struct span text, unsigned number, struct assignment *assignment)
+{
+	struct span line = {0}, key;
+
+	assignment->section[0] = '\0';
+	for (unsigned i = 1; i <= number; i++) {
+		line = next_line(&text);
+		if (i < number)
+			(void)read_header(line, assignment->section, sizeof assignment->section);
+	}
+	key = before(line, '=');
+	if (key.size == line.size || !copy_span(trimmed(key), assignment->key, sizeof assignment->key))
+		return false;
+	line.text += key.size + 1;
+	line.size -= key.size + 1;
+	return copy_span(trimmed(before(line, '#')), assignment->value, sizeof assignment->value);
+}
+
+/*
+ * What to say of an assignment that is not TOML and has no quote in its value, in `text`; false: nothing helpful. The
+ * value is repeated only for a known key that is not a secret.
+ */
+static bool explain(const struct assignment *line, char *text, size_t size)
+{
+	const struct config_row *row = config_row_find(line->section, line->key);
+	char quote[CONFIG_QUOTE_SIZE];
+
+	if (strpbrk(line->value, "\"'{}"))
+		return false;
+	if (line->value[0] == '[')
+		snprintf(text, size, "every text in an array needs quotes, like [\"a\", \"b\"]");
+	else if (!row || row->type == CONFIG_SECRET)
+		snprintf(text, size, "the value needs quotes: write %s = \"…\"", line->key);
+	else if (row->type == CONFIG_BOOL || row->type == CONFIG_COUNT)
+		snprintf(text, size, "must be %s, got %s", config_value_wanted(row),
+			 config_quote(line->value, strlen(line->value), quote));
+	else if (row->type == CONFIG_STRINGS)
+		snprintf(text, size, "must be an array: write %s = [%s]", line->key,
+			 config_quote(line->value, strlen(line->value), quote));
+	else
+		snprintf(text, size, "the value needs quotes: write %s = %s", line->key,
+			 config_quote(line->value, strlen(line->value), quote));
+	return true;
+}
+
+static void syntax_fault(struct config_loader *loader, struct span text, const struct toml_fault *fault)
+{
+	struct assignment line;
+	char subject[SUBJECT_SIZE], said[CONFIG_QUOTE_SIZE + 128];
+
+	if (fault->place.line > 0 && read_assignment(text, fault->place.line, &line) &&
+	    explain(&line, said, sizeof said))
+		config_fault(loader, config_in_file(fault->place), subject_of(line.section, line.key, subject), "%s",
+			     said);
+	else
+		config_fault(loader, config_in_file(fault->place), NULL, "%s", fault->text);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------- */
+
+void config_read_text(struct config_loader *loader, const char *text, size_t size)
+{
+	struct toml_visitor visitor = {.section = on_section, .key = on_key, .ctx = loader};
+	struct toml_fault fault = {0};
+	int r = toml_read(text, size, &visitor, &fault);
+
+	loader->unreadable = r < 0;
+	if (r == -EFBIG)
+		config_fault(loader, config_in_file(fault.place), NULL, "is larger than %d bytes", TOML_SIZE_MAX);
+	else if (r == -EINVAL)
+		syntax_fault(loader, (struct span){text, size}, &fault);
+	else if (r < 0)
+		loader->out_of_memory = true;
+}
+
+/* Up to one byte more than a document may have, so that too much is noticed. 0 or -errno. */
+static int read_whole(int fd, struct buffer *content)
+{
+	char chunk[16384];
+
+	while (content->size <= TOML_SIZE_MAX) {
+		ssize_t got = read(fd, chunk, sizeof chunk);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got == 0 ? 0 : -errno;
+		int r = buffer_append(content, chunk, (size_t)got);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void config_read_file(struct config_loader *loader)
+{
+	struct buffer content = BUFFER_INIT(TOML_SIZE_MAX + 65536);
+	cleanup(cleanup_close) int fd = open(loader->file, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : read_whole(fd, &content);
+
+	loader->unreadable = r < 0;
+	if (r == 0)
+		config_read_text(loader, buffer_text(&content), content.size);
+	else
+		config_fault(loader, config_in_file((struct toml_place){0}), NULL, "cannot be read: %s", strerror(-r));
+	if (content.data)
+		explicit_bzero(content.data, content.size); /* it may hold secrets */
+	buffer_deinit(&content);
+}

@@ -1,0 +1,78 @@
+/* What loading a configuration carries from step to step: what was set so far, by whom and where, and what is wrong. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "config/config.h"
+#include "config/config_table.h"
+#include "config/toml_reader.h"
+
+/* In the order in which one beats the other. */
+enum config_layer { CONFIG_LAYER_DEFAULT, CONFIG_LAYER_FILE, CONFIG_LAYER_COMMAND_LINE };
+
+/* Where a row's value comes from. */
+struct config_origin {
+	enum config_layer layer;
+	struct toml_place place; /* LAYER_FILE */
+	bool on;		 /* neither false, zero nor empty */
+};
+
+struct config_fault {
+	struct config_origin origin;
+	char *line;
+};
+
+struct config_loader {
+	struct config *config;
+	const char *file; /* as faults name it, NULL without one */
+	struct config_origin origins[CONFIG_ROWS_MAX];
+
+	/* The walk through the file. */
+	const struct config_section *section; /* NULL: none, or unknown and passed over */
+	bool passing_over;
+	struct toml_place interface_places[CONFIG_INTERFACES_MAX];
+
+	struct config_fault faults[CONFIG_FAULTS_MAX];
+	size_t fault_count;
+	size_t faults_beyond; /* not kept any more */
+	bool unreadable;      /* the file, so that nothing can be said of what is missing */
+	bool out_of_memory;
+};
+
+/* The steps; faults gather in the loader. */
+void config_read_arguments(struct config_loader *loader, int argc, char **argv); /* config_arguments.c */
+void config_read_file(struct config_loader *loader);				 /* config_file.c; loader->file */
+void config_read_text(struct config_loader *loader, const char *text, size_t size);
+void config_read_secrets(struct config_loader *loader); /* config_secret.c */
+void config_check(struct config_loader *loader);	/* config_check.c */
+
+/*
+ * Checks a value and, unless a stronger layer has set the row already, keeps it in `base` (the configuration, or one of
+ * its interfaces). What is wrong becomes a fault of `subject`.
+ */
+void config_set(struct config_loader *loader, const struct config_row *row, const struct toml_value *value,
+		struct config_origin origin, const char *subject, void *base); /* config_loader.c */
+void config_set_defaults(struct config_loader *loader, const char *section, void *base);
+
+/* config_fault.c. `subject` ("section.key", "-option") may be NULL. */
+void config_fault(struct config_loader *loader, struct config_origin origin, const char *subject, const char *fmt, ...)
+	printf_like(4, 5);
+/* At the place the row's value comes from, under the name it has there. */
+void config_row_fault(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
+	printf_like(3, 4);
+/* Appends what was gathered to `out`, in order of place. */
+void config_faults_print(struct config_loader *loader, struct buffer *out);
+void config_faults_deinit(struct config_loader *loader);
+
+static inline struct config_origin config_in_file(struct toml_place place)
+{
+	return (struct config_origin){.layer = CONFIG_LAYER_FILE, .place = place};
+}
+
+static inline struct config_origin *config_origin_of(struct config_loader *loader, const struct config_row *row)
+{
+	return &loader->origins[row - config_rows];
+}

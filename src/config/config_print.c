@@ -1,0 +1,172 @@
+/* What people read of the table: -help, the example file, the manual's lists. */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/config_table.h"
+
+#define HELP_COLUMN 26
+
+static int print_option(struct buffer *out, const struct config_row *row)
+{
+	char left[64];
+	int r;
+
+	snprintf(left, sizeof left, "  -%s %s", row->option, row->argument ? row->argument : "");
+	r = buffer_printf(out, "%-*s%s", HELP_COLUMN, left, row->help);
+	if (r == 0 && row->fallback_text)
+		r = buffer_printf(out, " (default: %s)", row->fallback_text);
+	else if (r == 0 && row->type != CONFIG_BOOL && *row->fallback)
+		r = buffer_printf(out, " (default: %s)", row->fallback);
+	return r < 0 ? r : buffer_append_string(out, "\n");
+}
+
+int config_print_help(struct buffer *out)
+{
+	int r = buffer_append_string(out,
+				     "Usage: pcapdaemon [-option [value]]...\n\n"
+				     "One dash or two, -option value or -option=value; a switch needs no value. The\n"
+				     "command line beats the configuration file, which has more settings.\n\n");
+
+	for (size_t i = 0; r == 0 && i < config_row_count; i++)
+		if (config_rows[i].option)
+			r = print_option(out, &config_rows[i]);
+	return r;
+}
+
+/* The default as TOML. */
+static int print_toml(struct buffer *out, const struct config_row *row)
+{
+	bool digits = *row->fallback && strspn(row->fallback, "0123456789") == strlen(row->fallback);
+
+	if (row->example)
+		return buffer_append_string(out, row->example);
+	if (row->type == CONFIG_STRINGS)
+		return buffer_append_string(out, "[]");
+	if (row->type == CONFIG_BOOL || (digits && (row->type == CONFIG_SNAP || !config_type_is_text(row->type))))
+		return buffer_append_string(out, row->fallback);
+	return buffer_printf(out, "\"%s\"", row->fallback);
+}
+
+static int print_example_key(struct buffer *out, const struct config_row *row)
+{
+	int r = buffer_printf(out, "# %s", row->help);
+
+	if (r == 0 && row->fallback_text)
+		r = buffer_printf(out, " (default: %s)", row->fallback_text);
+	if (r == 0 && row->absent)
+		r = buffer_append_string(out, " (not available in this build yet)");
+	if (r == 0)
+		r = buffer_printf(out, "\n#%s = ", row->key);
+	if (r == 0)
+		r = print_toml(out, row);
+	return r < 0 ? r : buffer_append_string(out, "\n");
+}
+
+int config_print_example(struct buffer *out)
+{
+	int r = buffer_append_string(
+		out, "# Configuration of pcapdaemon (TOML). All keys, each with its default; to change one,\n"
+		     "# take away the # in front of it. Check with: pcapdaemon -check -config FILE\n"
+		     "# Sizes may be written like \"64MiB\", times like \"1.5s\".\n");
+
+	for (size_t s = 0; r == 0 && s < config_section_count; s++) {
+		const struct config_section *section = &config_sections[s];
+		r = buffer_printf(out, section->repeated ? "\n# %s\n#[[%s]]\n" : "\n# %s\n[%s]\n", section->help,
+				  section->name);
+		for (size_t i = 0; r == 0 && i < config_row_count; i++)
+			if (config_rows[i].section && !strcmp(config_rows[i].section, section->name))
+				r = print_example_key(out, &config_rows[i]);
+	}
+	return r;
+}
+
+/* A sentence on a line of its own. */
+static int print_sentence(struct buffer *out, const char *text)
+{
+	return buffer_printf(out, "%c%s.\n", toupper((unsigned char)text[0]), text + 1);
+}
+
+static int print_manual_text(struct buffer *out, const struct config_row *row)
+{
+	int r = print_sentence(out, row->help);
+
+	if (r == 0 && row->absent)
+		r = buffer_append_string(out, "Not available in this build yet.\n");
+	if (r == 0 && row->fallback_text)
+		r = buffer_printf(out, "Default: %s.\n", row->fallback_text);
+	else if (r == 0 && *row->fallback && (row->section || row->type != CONFIG_BOOL))
+		r = buffer_printf(out, "Default: %s.\n", row->fallback);
+	return r;
+}
+
+static int print_manual_options(struct buffer *out)
+{
+	int r = buffer_append_string(out, ".Sh OPTIONS\n"
+					  "Every option takes one dash or two, its value as the next word or after\n"
+					  ".Ql = .\n"
+					  "A switch alone means true;\n"
+					  ".Ql =false\n"
+					  "switches off.\n"
+					  "The command line beats the configuration file.\n"
+					  ".Bl -tag -width Ds\n");
+
+	for (size_t i = 0; r == 0 && i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i];
+		if (!row->option)
+			continue;
+		r = buffer_printf(out, row->argument ? ".It Fl %s Ar %s\n" : ".It Fl %s\n", row->option, row->argument);
+		if (r == 0)
+			r = print_manual_text(out, row);
+	}
+	return r < 0 ? r : buffer_append_string(out, ".El\n");
+}
+
+static int print_manual_section(struct buffer *out, const struct config_section *section)
+{
+	int r = buffer_printf(out, section->repeated ? ".Ss [[%s]]\n" : ".Ss [%s]\n", section->name);
+
+	if (r == 0)
+		r = print_sentence(out, section->help);
+	if (r == 0)
+		r = buffer_append_string(out, ".Bl -tag -width Ds\n");
+	for (size_t i = 0; r == 0 && i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i];
+		if (!row->section || strcmp(row->section, section->name) != 0)
+			continue;
+		r = buffer_printf(out, ".It Cm %s No = Ar %s\n", row->key,
+				  row->argument ? row->argument : "true|false");
+		if (r == 0)
+			r = print_manual_text(out, row);
+	}
+	return r < 0 ? r : buffer_append_string(out, ".El\n");
+}
+
+int config_print_manual(struct buffer *out)
+{
+	int r = print_manual_options(out);
+
+	if (r == 0)
+		r = buffer_append_string(out,
+					 ".Sh CONFIGURATION FILE\n"
+					 "The file is TOML.\n"
+					 "Unknown sections and keys are faults.\n"
+					 "Sizes are bytes, or text like\n"
+					 ".Qq 64MiB ;\n"
+					 "times are seconds, with a fraction if need be, or text like\n"
+					 ".Qq 1.5s .\n"
+					 "What is not available in this build is a fault only if it is switched on.\n"
+					 ".Pp\n"
+					 "A secret is best kept in a file of its own: the keys that end in\n"
+					 ".Cm _file\n"
+					 "name one, whose last newline is not part of the secret.\n"
+					 "Where neither is given, the systemd credentials\n"
+					 ".Cm cloudshark.token\n"
+					 "and\n"
+					 ".Cm redis.auth\n"
+					 "are used if there are any.\n");
+	for (size_t s = 0; r == 0 && s < config_section_count; s++)
+		r = print_manual_section(out, &config_sections[s]);
+	return r;
+}

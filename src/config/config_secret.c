@@ -1,0 +1,125 @@
+/*
+ * Secrets out of files: for every secret row the file its companion "<key>_file" names, or else the systemd credential
+ * "section.key" ($CREDENTIALS_DIRECTORY, systemd.exec(5)). A value and a file in the same layer contradict each other;
+ * otherwise the command line beats the file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "config/config_loader.h"
+#include "config/config_value.h"
+
+#define SECRET_SIZE_MAX (64 * 1024) /* bytes of a file */
+
+static int open_regular(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+/* Reads the file without its last newline into `secret` (room for SECRET_SIZE_MAX + 1 bytes). */
+static int read_secret(const char *path, char *secret, struct error *err)
+{
+	cleanup(cleanup_close) int fd = open_regular(path);
+	size_t size = 0;
+	ssize_t got;
+
+	if (fd == -EINVAL)
+		return error_set(err, -EINVAL, "%s: is no regular file", path);
+	if (fd < 0)
+		return error_set(err, -EINVAL, "%s: %s", path, strerror(-fd));
+	do {
+		got = read(fd, secret + size, SECRET_SIZE_MAX + 1 - size);
+		if (got > 0)
+			size += (size_t)got;
+	} while (size <= SECRET_SIZE_MAX && (got > 0 || (got < 0 && errno == EINTR)));
+	if (got < 0)
+		return error_set(err, -EINVAL, "%s: %s", path, strerror(errno));
+	if (size > SECRET_SIZE_MAX)
+		return error_set(err, -EINVAL, "%s: is larger than %d bytes", path, SECRET_SIZE_MAX);
+
+	if (size > 0 && secret[size - 1] == '\n')
+		size--;
+	if (size > 0 && secret[size - 1] == '\r')
+		size--;
+	secret[size] = '\0';
+	if (size == 0)
+		return error_set(err, -EINVAL, "%s: is empty", path);
+	if (strlen(secret) != size)
+		return error_set(err, -EINVAL, "%s: holds a NUL", path);
+	return 0;
+}
+
+static void take_secret(struct config_loader *loader, const struct config_row *secret,
+			const struct config_row *named_by, const char *path)
+{
+	char *content = calloc(1, SECRET_SIZE_MAX + 2);
+	const char *complaint = NULL;
+	struct error err;
+
+	if (!content) {
+		loader->out_of_memory = true;
+		return;
+	}
+	if (!*path)
+		; /* the key had a fault of its own */
+	else if (read_secret(path, content, &err) < 0)
+		config_row_fault(loader, named_by, "%s", err.text);
+	else if (secret->complain && (complaint = secret->complain(content)))
+		config_row_fault(loader, named_by, "%s: what it holds %s", path, complaint);
+	else if (config_value_set_text(secret, loader->config, content) < 0)
+		loader->out_of_memory = true;
+	config_origin_of(loader, secret)->on = true; /* even a bad one was given: one fault is enough */
+	explicit_bzero(content, SECRET_SIZE_MAX + 2);
+	free(content);
+}
+
+static void take_credential(struct config_loader *loader, const struct config_row *secret)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	char path[PATH_MAX];
+	int size;
+
+	if (!directory || !*directory)
+		return;
+	size = snprintf(path, sizeof path, "%s/%s.%s", directory, secret->section, secret->key);
+	if (size < (int)sizeof path && access(path, F_OK) == 0)
+		take_secret(loader, secret, secret, path);
+}
+
+static void read_one(struct config_loader *loader, const struct config_row *secret)
+{
+	const struct config_row *file = config_row_secret_file(secret);
+	const struct config_origin *value_from = config_origin_of(loader, secret);
+	const struct config_origin *file_from = file ? config_origin_of(loader, file) : NULL;
+
+	if (value_from->on && file_from && file_from->on && value_from->layer == file_from->layer) {
+		config_row_fault(loader, file, "contradicts %s: give one of the two", secret->key);
+		return;
+	}
+	if (secret->offset == CONFIG_NOWHERE ||
+	    (value_from->on && (!file_from || value_from->layer >= file_from->layer)))
+		return;
+	if (file_from && file_from->on)
+		take_secret(loader, secret, file, config_value_text(file, loader->config));
+	else if (!value_from->on)
+		take_credential(loader, secret);
+}
+
+void config_read_secrets(struct config_loader *loader)
+{
+	for (size_t i = 0; i < config_row_count; i++)
+		if (config_rows[i].type == CONFIG_SECRET)
+			read_one(loader, &config_rows[i]);
+}

@@ -1,0 +1,288 @@
+/*
+ * Everything that can be configured, once. -help, the example file and the manual's lists are printed from here, the
+ * command line and the file are read by it. To switch on a feature that the build lacked, drop `.absent` from its row;
+ * to have the value kept, give the row a field.
+ */
+#include "config/config_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/config_rules.h"
+
+#define FIELD(member) .offset = offsetof(struct config, member)
+#define INTERFACE_FIELD(member) .offset = offsetof(struct config_interface, member)
+#define NOWHERE .offset = CONFIG_NOWHERE
+
+#define SECOND UINT64_C(1000000000)
+#define MILLISECOND UINT64_C(1000000)
+#define YEAR (UINT64_C(366) * 86400 * SECOND)
+#define MIB (UINT64_C(1) << 20)
+#define TIB (UINT64_C(1) << 40)
+
+#define SNAP_MAX 262144 /* libpcap's MAXIMUM_SNAPLEN */
+#define COUNT_MAX UINT64_C(1000000000000)
+
+static const char *const formats[] = {"pcapng", "pcap", NULL};
+static const char *const schemes[] = {"https", "http", NULL};
+static const char *const methods[] = {"PUT", "POST", NULL};
+static const char *const headers_only[] = {"headers", NULL};
+
+const struct config_section config_sections[] = {
+	{.name = "general", .help = "This node and the limits of one request"},
+	{.name = "limits", .help = "What the whole daemon may use"},
+	{.name = "history", .help = "The flight recorder: packets from before the event"},
+	{.name = "cloudshark", .help = "Upload to CloudShark"},
+	{.name = "redis", .help = "Where requests come from and events go to"},
+	{.name = "syslog", .help = "The log; messages also go to standard error"},
+	{.name = "interface", .help = "One for each interface that has aliases or settings of its own", .repeated = true},
+	{.name = "s3", .help = "Upload to S3"},
+	{.name = "http", .help = "Upload to any HTTP server"},
+	{.name = "api", .help = "The control API"},
+	{.name = "kafka", .help = "Requests from Kafka"},
+	{.name = "sqs", .help = "Requests from Amazon SQS"},
+};
+
+const size_t config_section_count = sizeof config_sections / sizeof *config_sections;
+
+const struct config_row config_rows[] = {
+	/* Command line only. */
+	{.option = "config",
+	 .argument = "FILE",
+	 .type = CONFIG_STRING,
+	 .fallback = "",
+	 FIELD(path),
+	 .help = "configuration file (TOML)"},
+	{.option = "check",
+	 .type = CONFIG_BOOL,
+	 .fallback = "false",
+	 FIELD(check),
+	 .help = "validate the configuration and exit"},
+	{.option = "version",
+	 .type = CONFIG_BOOL,
+	 .fallback = "false",
+	 FIELD(version),
+	 .help = "print the version and exit"},
+	{.option = "help", .type = CONFIG_BOOL, .fallback = "false", FIELD(help), .help = "print this help and exit"},
+	{.option = "panic",
+	 .type = CONFIG_BOOL,
+	 .fallback = "false",
+	 NOWHERE,
+	 .help = "accepted for the original program's sake, without effect"},
+
+	{"general", "node", "node", "NAME", CONFIG_STRING, .fallback = "", .fallback_text = "the host name",
+	 FIELD(general.node), .help = "this node's name"},
+	{"general", "maxpackets", "maxpackets", "COUNT", CONFIG_COUNT, 1, COUNT_MAX, .fallback = "50000",
+	 FIELD(general.maxpackets), .help = "most packets one request may ask for"},
+	{"general", "maxbytes", NULL, "SIZE", CONFIG_BYTES, 1, TIB, .fallback = "100000000", FIELD(general.maxbytes),
+	 .help = "most bytes of packet data one request may ask for"},
+	{"general", "maxtimeout", NULL, "TIME", CONFIG_DURATION, MILLISECOND, YEAR, .fallback = "3600",
+	 FIELD(general.maxtimeout_ns), .help = "longest timeout a request may ask for, in seconds"},
+	{"general", "maxduration", NULL, "TIME", CONFIG_DURATION, MILLISECOND, YEAR, .fallback = "3600",
+	 FIELD(general.maxduration_ns), .help = "longest duration a request may ask for, in seconds"},
+	{"general", "defaulttimeout", NULL, "TIME", CONFIG_DURATION, MILLISECOND, YEAR, .fallback = "60",
+	 FIELD(general.defaulttimeout_ns), .help = "timeout when a request names none, in seconds"},
+	{"general", "snaplength", NULL, "SIZE", CONFIG_BYTES, 1, SNAP_MAX, .fallback = "65535",
+	 FIELD(general.snaplength), .help = "bytes kept of each packet when a request does not say"},
+	{"general", "writelocal", "writelocal", NULL, CONFIG_BOOL, .fallback = "false", FIELD(general.writelocal),
+	 .help = "write files to a local directory"},
+	{"general", "localdir", "destdir", "DIRECTORY", CONFIG_STRING, .fallback = "/var/lib/pcapdaemon",
+	 FIELD(general.localdir), .required = true, .help = "the local directory, which must exist"},
+	{"general", "format", NULL, "FORMAT", CONFIG_CHOICE, .choices = formats, .fallback = "pcapng",
+	 FIELD(general.format), .help = "file format when a request names none"},
+	{"general", "logrequests", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(general.logrequests),
+	 .help = "log every request as it came"},
+	{"general", "packetdebug", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(general.packetdebug),
+	 .help = "log a line for every packet captured"},
+
+	{"limits", "captures", NULL, "COUNT", CONFIG_COUNT, 1, 65536, .fallback = "256", FIELD(limits.captures),
+	 .help = "captures running at once; more are refused, not queued"},
+	{"limits", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(limits.memory),
+	 .help = "all captured bytes not yet delivered"},
+	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
+	 FIELD(limits.requests_per_second), .help = "requests taken in one second; more are refused"},
+
+	{"history", "interfaces", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_INTERFACES_MAX, .fallback = "",
+	 FIELD(history.interfaces), .complain = config_rule_interface, .absent = true,
+	 .help = "interfaces the recorder runs on; none: recorder off"},
+	{"history", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(history.memory),
+	 .help = "memory for the past, per interface"},
+	{"history", "seconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "60", FIELD(history.seconds_ns),
+	 .help = "never keep a packet longer than this; 0: as long as memory lasts"},
+	{"history", "snaplength", NULL, "SIZE", CONFIG_SNAP, 1, SNAP_MAX, .choices = headers_only, .fallback = "65535",
+	 FIELD(history.snaplength),
+	 .help = "bytes kept of each packet, or \"headers\": link to transport headers only"},
+	{"history", "filter", NULL, "FILTER", CONFIG_STRING, .fallback = "", FIELD(history.filter),
+	 .help = "pcap filter of what may be kept at all"},
+	{"history", "exclude_own", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(history.exclude_own),
+	 .help = "leave out the daemon's own traffic"},
+
+	{"cloudshark", "host", "cshost", "HOST", CONFIG_STRING, .fallback = "localhost", FIELD(cloudshark.host),
+	 .required = true, .complain = config_rule_host, .help = "CloudShark host"},
+	{"cloudshark", "scheme", "csscheme", "SCHEME", CONFIG_CHOICE, .choices = schemes, .fallback = "https",
+	 FIELD(cloudshark.scheme), .help = "CloudShark scheme, http or https"},
+	{"cloudshark", "port", "csport", "PORT", CONFIG_COUNT, 0, 65535, .fallback = "0",
+	 .fallback_text = "the scheme's own", FIELD(cloudshark.port), .help = "CloudShark port"},
+	{"cloudshark", "token", "cstoken", "TOKEN", CONFIG_SECRET, .fallback = "", FIELD(cloudshark.token),
+	 .complain = config_rule_token, .help = "CloudShark API token; better in a file of its own"},
+	{"cloudshark", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(cloudshark.token_file),
+	 .help = "file that holds the API token"},
+	{"cloudshark", "timeout", "cstimeout", "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0",
+	 FIELD(cloudshark.timeout_ns), .help = "longest time for one upload, in seconds; 0: none"},
+	{"cloudshark", "upload", "upload", NULL, CONFIG_BOOL, .fallback = "false", FIELD(cloudshark.upload),
+	 .help = "upload to CloudShark"},
+	{"cloudshark", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(cloudshark.verify),
+	 .help = "verify the server's certificate and name"},
+	{"cloudshark", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
+	 FIELD(cloudshark.ca_file), .help = "certificates of the authorities to trust (PEM)"},
+
+	{"redis", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(redis.listen),
+	 .help = "take requests from a Redis channel"},
+	{"redis", "host", "redisnode", "HOST", CONFIG_STRING, .fallback = "127.0.0.1", FIELD(redis.host),
+	 .required = true, .complain = config_rule_host, .help = "Redis host"},
+	{"redis", "port", "redisport", "PORT", CONFIG_COUNT, 1, 65535, .fallback = "6379", FIELD(redis.port),
+	 .help = "Redis port"},
+	{"redis", "channel", "redischannel", "CHANNEL", CONFIG_STRING, .fallback = "capture", FIELD(redis.channel),
+	 .required = true, .help = "channel that requests are published to"},
+	{"redis", "username", NULL, "USER", CONFIG_STRING, .fallback = "", .fallback_text = "the default user",
+	 FIELD(redis.username), .help = "user of Redis' access control lists"},
+	{"redis", "auth", NULL, "PASSWORD", CONFIG_SECRET, .fallback = "", FIELD(redis.auth),
+	 .help = "Redis password; better in a file of its own"},
+	{"redis", "auth_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.auth_file),
+	 .help = "file that holds the password"},
+	{"redis", "tls", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(redis.tls),
+	 .help = "speak TLS; the server's certificate and name are verified"},
+	{"redis", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
+	 FIELD(redis.ca_file), .help = "certificates of the authorities to trust (PEM)"},
+	{"redis", "cert_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.cert_file),
+	 .help = "this client's certificate (PEM)"},
+	{"redis", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.key_file),
+	 .help = "this client's private key (PEM)"},
+	{"redis", "stream", NULL, "NAME", CONFIG_STRING, .fallback = "", FIELD(redis.stream), .absent = true,
+	 .help = "stream to take requests from, where none gets lost"},
+	{"redis", "group", NULL, "NAME", CONFIG_STRING, .fallback = "", FIELD(redis.group),
+	 .help = "consumer group on the stream"},
+	{"redis", "stream_max_age", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0",
+	 FIELD(redis.stream_max_age_ns), .help = "requests of the stream older than this are dropped; 0: none is"},
+	{"redis", "events", NULL, "CHANNEL", CONFIG_STRING, .fallback = "", .fallback_text = "CHANNEL:events",
+	 FIELD(redis.events), .help = "channel that events are published to"},
+	{"redis", "presence", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(redis.presence), .absent = true,
+	 .help = "publish this node's name and state"},
+
+	{"syslog", "priority", NULL, "NUMBER", CONFIG_COUNT, 0, 191, .fallback = "85", FIELD(syslog.priority),
+	 .help = "facility | severity, numbers as in sys/syslog.h"},
+	{"syslog", "tag", NULL, "TAG", CONFIG_STRING, .fallback = "pcapdaemon", FIELD(syslog.tag), .required = true,
+	 .help = "name in front of every message"},
+
+	{"interface", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INTERFACE_FIELD(name), .required = true,
+	 .complain = config_rule_interface, .example = "\"eth0\"", .help = "the interface"},
+	{"interface", "alias", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_ALIASES_MAX, .fallback = "",
+	 INTERFACE_FIELD(alias), .example = "[\"main\", \"public\"]",
+	 .help = "names that requests may use for it; several interfaces may share one"},
+	{"interface", "promiscuous", NULL, NULL, CONFIG_BOOL, .fallback = "true", INTERFACE_FIELD(promiscuous),
+	 .help = "also capture what is addressed to others"},
+
+	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .absent = true, .help = "upload to S3"},
+	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOWHERE, .help = "access key id"},
+	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOWHERE,
+	 .help = "secret access key; better in a file of its own"},
+	{"s3", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOWHERE,
+	 .help = "file that holds the secret access key"},
+	{"s3", "endpoint", NULL, "URL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "endpoint of the service"},
+	{"s3", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOWHERE, .help = "region"},
+	{"s3", "bucket", NULL, "BUCKET", CONFIG_STRING, .fallback = "", NOWHERE, .help = "bucket"},
+	{"s3", "folder", NULL, "FOLDER", CONFIG_STRING, .fallback = "", NOWHERE, .help = "folder in the bucket"},
+	{"s3", "acl", NULL, "ACL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "canned access control list"},
+	{"s3", "encryption", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .help = "encryption at the server"},
+	{"s3", "allow_override", NULL, "FIELDS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
+	 .help = "fields of this section that a request may set"},
+
+	{"http", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .absent = true,
+	 .help = "upload to an HTTP server"},
+	{"http", "url", NULL, "URL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "where to"},
+	{"http", "method", NULL, "METHOD", CONFIG_CHOICE, .choices = methods, .fallback = "PUT", NOWHERE,
+	 .help = "PUT or POST"},
+	{"http", "header", NULL, "HEADERS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
+	 .help = "more headers, each \"Name: value\""},
+	{"http", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's", NOWHERE,
+	 .help = "certificates of the authorities to trust (PEM)"},
+	{"http", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", NOWHERE,
+	 .help = "verify the server's certificate and name"},
+
+	{"api", "socket", NULL, "PATH", CONFIG_STRING, .fallback = "", NOWHERE, .absent = true,
+	 .help = "unix socket of the control API"},
+	{"api", "listen", NULL, "ADDRESS:PORT", CONFIG_STRING, .fallback = "", NOWHERE, .absent = true,
+	 .help = "TCP address of the control API"},
+	{"api", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOWHERE,
+	 .help = "file that holds the bearer token"},
+	{"api", "cert_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOWHERE,
+	 .help = "the server's certificate (PEM)"},
+	{"api", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOWHERE,
+	 .help = "the server's private key (PEM)"},
+
+	{"kafka", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .absent = true,
+	 .help = "take requests from Kafka"},
+	{"kafka", "server", NULL, "BROKERS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
+	 .help = "brokers, each \"host:port\""},
+	{"kafka", "topic", NULL, "TOPIC", CONFIG_STRING, .fallback = "", NOWHERE, .help = "topic"},
+
+	{"sqs", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .absent = true,
+	 .help = "take requests from SQS"},
+	{"sqs", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOWHERE, .help = "region"},
+	{"sqs", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOWHERE, .help = "access key id"},
+	{"sqs", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOWHERE,
+	 .help = "secret access key; better in a file of its own"},
+	{"sqs", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOWHERE,
+	 .help = "file that holds the secret access key"},
+	{"sqs", "url", NULL, "URL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "the queue"},
+	{"sqs", "waitseconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "20", NOWHERE,
+	 .help = "how long one poll waits"},
+	{"sqs", "chunksize", NULL, "COUNT", CONFIG_COUNT, 1, COUNT_MAX, .fallback = "10", NOWHERE,
+	 .help = "messages taken in one poll"},
+};
+
+const size_t config_row_count = sizeof config_rows / sizeof *config_rows;
+_Static_assert(sizeof config_rows / sizeof *config_rows <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
+
+const struct config_row *config_row_find(const char *section, const char *key)
+{
+	for (size_t i = 0; i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i];
+		if (row->section && !strcmp(row->section, section) && !strcmp(row->key, key))
+			return row;
+	}
+	return NULL;
+}
+
+const struct config_row *config_row_find_option(const char *option)
+{
+	for (size_t i = 0; i < config_row_count; i++)
+		if (config_rows[i].option && !strcmp(config_rows[i].option, option))
+			return &config_rows[i];
+	return NULL;
+}
+
+const struct config_section *config_section_find(const char *name)
+{
+	for (size_t i = 0; i < config_section_count; i++)
+		if (!strcmp(config_sections[i].name, name))
+			return &config_sections[i];
+	return NULL;
+}
+
+const struct config_row *config_row_secret_file(const struct config_row *secret)
+{
+	char key[64];
+	int size;
+
+	if (secret->type != CONFIG_SECRET)
+		return NULL;
+	size = snprintf(key, sizeof key, "%s_file", secret->key);
+	return size < (int)sizeof key ? config_row_find(secret->section, key) : NULL;
+}
+
+bool config_type_is_text(enum config_type type)
+{
+	return type >= CONFIG_STRING && type <= CONFIG_FILE;
+}

@@ -1,0 +1,166 @@
+/*
+ * toml++ behind a C interface. Nothing throws across it: parse errors come back as values (TOML_EXCEPTIONS 0), and what
+ * the C++ library itself may throw (only bad_alloc) is caught at the one entry. toml++ bounds nested values but not
+ * dotted keys, whose tables are destroyed recursively; so the dots of a line are counted before it is let near.
+ */
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_MAX_NESTED_VALUES 16
+
+#include <toml++/toml.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/toml_reader.h"
+
+static_assert(TOML_MAX_NESTED_VALUES == TOML_DEPTH_MAX, "the header names the same depth");
+
+namespace
+{
+
+toml_place place_of(const toml::source_region &region)
+{
+	return {region.begin.line, region.begin.column};
+}
+
+void set_fault(toml_fault *fault, toml_place place, std::string_view text)
+{
+	fault->place = place;
+	snprintf(fault->text, sizeof fault->text, "%.*s", static_cast<int>(text.size()), text.data());
+}
+
+/* True if no line has more than TOML_DOTS_MAX dots. */
+bool dots_bounded(std::string_view text, toml_fault *fault)
+{
+	unsigned line = 1, column = 0, dots = 0;
+
+	for (char c : text) {
+		column++;
+		if (c == '\n') {
+			line++;
+			column = dots = 0;
+		} else if (c == '.' && ++dots > TOML_DOTS_MAX) {
+			set_fault(fault, {line, column}, "too many dots in one line");
+			return false;
+		}
+	}
+	return true;
+}
+
+std::string printable(std::string_view key)
+{
+	std::string out(key);
+	for (char &c : out)
+		if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+			c = '?';
+	return out;
+}
+
+toml_value scalar_of(const toml::node &node)
+{
+	toml_value value = {};
+
+	value.place = place_of(node.source());
+	switch (node.type()) {
+	case toml::node_type::string: {
+		const std::string &text = node.as_string()->get();
+		value.type = TOML_STRING;
+		value.string = text.c_str();
+		value.size = text.size();
+		break;
+	}
+	case toml::node_type::integer:
+		value.type = TOML_INTEGER;
+		value.integer = node.as_integer()->get();
+		break;
+	case toml::node_type::floating_point:
+		value.type = TOML_FLOAT;
+		value.real = node.as_floating_point()->get();
+		break;
+	case toml::node_type::boolean:
+		value.type = TOML_BOOLEAN;
+		value.boolean = node.as_boolean()->get();
+		break;
+	case toml::node_type::array:
+		value.type = TOML_ARRAY;
+		break;
+	case toml::node_type::table:
+		value.type = TOML_TABLE;
+		break;
+	default:
+		value.type = TOML_DATE;
+		break;
+	}
+	return value;
+}
+
+void visit_key(const toml::key &key, const toml::node &node, const toml_visitor &visitor)
+{
+	std::vector<toml_value> items;
+	toml_value value = scalar_of(node);
+
+	if (const toml::array *array = node.as_array()) {
+		for (const toml::node &item : *array)
+			items.push_back(scalar_of(item));
+		value.items = items.data();
+		value.size = items.size();
+	}
+	visitor.key(visitor.ctx, printable(key.str()).c_str(), place_of(key.source()), &value);
+}
+
+void visit_section(const toml::key &name, const toml::table &table, bool repeated, const toml_visitor &visitor)
+{
+	toml_place place = place_of(table.source());
+	if (place.line == 0)
+		place = place_of(name.source());
+
+	visitor.section(visitor.ctx, printable(name.str()).c_str(), repeated, place);
+	for (auto &&[key, node] : table)
+		visit_key(key, node, visitor);
+}
+
+bool is_section(const toml::node &node)
+{
+	return node.is_table() || node.is_array_of_tables();
+}
+
+void visit_document(const toml::table &root, const toml_visitor &visitor)
+{
+	for (auto &&[key, node] : root)
+		if (!is_section(node))
+			visit_key(key, node, visitor);
+	for (auto &&[key, node] : root) {
+		if (const toml::table *table = node.as_table())
+			visit_section(key, *table, false, visitor);
+		else if (node.is_array_of_tables())
+			for (const toml::node &element : *node.as_array())
+				visit_section(key, *element.as_table(), true, visitor);
+	}
+}
+
+} // namespace
+
+int toml_read(const char *text, size_t size, const toml_visitor *visitor, toml_fault *fault)
+try {
+	const std::string_view document(text, size);
+
+	if (size > TOML_SIZE_MAX)
+		return -EFBIG;
+	if (!dots_bounded(document, fault))
+		return -EINVAL;
+	const toml::parse_result result = toml::parse(document);
+	if (!result) {
+		set_fault(fault, place_of(result.error().source()), result.error().description());
+		return -EINVAL;
+	}
+	visit_document(result.table(), *visitor);
+	return 0;
+} catch (...) {
+	return -ENOMEM;
+}
