@@ -1,0 +1,531 @@
+"""The Redis side alone (link, subscriber, publisher), through tests/probes/redis_probe: every bad day a server can have, and
+every kind of server that must be refused. The probe's log and its messages are what is waited for."""
+
+import json
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lib.daemon import PROGRAM
+from lib.redis_server import RedisServer
+from lib.waiting import seconds, until
+
+PROBE = os.path.abspath(os.environ.get("REDIS_PROBE", os.path.join(os.path.dirname(PROGRAM), "tests", "probes", "redis_probe")))
+QUICK_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "300"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Probe:
+    def __init__(self, port, *options, host="127.0.0.1"):
+        self.process = subprocess.Popen([PROBE, "--host", host, "--port", str(port), *options], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.lines, self.seen = queue.Queue(), []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line.decode(errors="replace").rstrip("\n"))
+        self.lines.put(None)
+
+    def expect(self, pattern, timeout=15):
+        """The next line that matches; lines before it are passed over (and kept in `seen`)."""
+        deadline = time.monotonic() + seconds(timeout)
+        while True:
+            try:
+                line = self.lines.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"waited in vain for {pattern!r}; seen:\n" + "\n".join(self.seen[-40:])) from None
+            if line is None:
+                raise AssertionError(f"the probe ended ({self.process.wait()}) before {pattern!r}; seen:\n" + "\n".join(self.seen[-40:]))
+            self.seen.append(line)
+            if re.search(pattern, line):
+                return line
+
+    def message(self):
+        return json.loads(self.expect(r'^\{"message"'))
+
+    def say(self, text):
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def pending(self):
+        self.say("pending")
+        return json.loads(self.expect(r'^\{"pending"'))["pending"]
+
+    def both_up(self):
+        """Waits until the subscriber is subscribed and the publisher is up, in either order."""
+        wanted = [r"subscribed channel=", r"redis-up .*role=\"?publisher"]
+        while wanted:
+            line = self.expect("|".join(wanted))
+            wanted = [pattern for pattern in wanted if not re.search(pattern, line)]
+
+    def stop(self):
+        """A clean end; a sanitizer's complaint shows as a status."""
+        if self.process.stdin and not self.process.stdin.closed:
+            try:
+                self.process.stdin.close()
+            except BrokenPipeError:
+                pass
+        try:
+            return self.process.wait(seconds(10))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+@pytest.fixture
+def probe():
+    made = []
+
+    def make(port, *options, **keywords):
+        made.append(Probe(port, *options, **keywords))
+        return made[-1]
+
+    yield make
+    statuses = [(one.stop(), one) for one in made]
+    for status, one in statuses:
+        while (line := one.lines.get(timeout=5)) is not None:
+            one.seen.append(line)
+        assert status == 0, "\n".join(one.seen[-60:])
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = []
+
+    def make(**options):
+        directory = tmp_path / f"redis{len(made)}"
+        directory.mkdir()
+        made.append(RedisServer(directory, port=options.pop("port", None) or free_port(), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def publish(redis_server, payload, channel="capture"):
+    with redis_server.client() as client:
+        return client.publish(channel, payload)
+
+
+def lines_of(one, message_id, role="subscriber"):
+    return [line for line in one.seen if re.search(rf"\b{message_id}\b.*role=\"?{role}", line)]
+
+
+def events_of(subscription, count):
+    """The ids of the next `count` events that the server passes on."""
+    ids, deadline = [], time.monotonic() + seconds(15)
+    while len(ids) < count:
+        assert time.monotonic() < deadline, f"got only {ids}"
+        message = subscription.get_message(timeout=1)
+        if message and message["type"] == "message":
+            ids.append(json.loads(message["data"])["id"])
+    return ids
+
+
+# --- bad days ---
+
+
+def test_start_without_redis_then_it_appears(server, probe):
+    redis_server = server()
+    one = probe(redis_server.port)
+    one.expect(r"redis-down .*role=\"?subscriber.*refused.*retry_ms=")
+    redis_server.start()
+    one.both_up()
+    assert publish(redis_server, "hello") == 1
+    assert one.message() == {"message": "hello", "origin": "redis:capture", "size": 5, "fnv1a": "a430d84680aabd0b"}
+    assert len(lines_of(one, "redis-down")) == 1, "the same failure again is not news"
+
+
+def test_a_server_nobody_asked_for_is_mentioned_once_and_gently(probe):
+    listener = socket.create_server(("127.0.0.1", 0))
+    one = probe(listener.getsockname()[1], "--quiet")
+    listener.accept()[0].close()
+    assert " info redis-down" in one.expect(r"redis-down .*role=\"?subscriber|redis-down .*role=\"?publisher")
+    listener.close()  # from now on the reason is another one
+    assert one.pending() == 0
+    one.stop()
+    while (line := one.lines.get(timeout=5)) is not None:
+        one.seen.append(line)
+    one.lines.put(None)
+    assert len(lines_of(one, "redis-down")) <= 1
+    assert len(lines_of(one, "redis-down", "publisher")) <= 1
+
+
+def test_restart_is_survived(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port)
+    one.both_up()
+    redis_server.stop(signal.SIGKILL)
+    one.expect(r"redis-down .*role=\"?subscriber")
+    redis_server.start()
+    one.expect(r"subscribed channel=")
+    assert publish(redis_server, "again") == 1
+    assert one.message()["message"] == "again"
+
+
+def test_a_hanging_server_is_noticed_and_recovered_from(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port, *QUICK_PING)
+    one.both_up()
+    redis_server.pause()
+    one.expect(r"redis-down .*role=\"?subscriber.*no answer to PING", timeout=5)
+    redis_server.resume()
+    one.expect(r"subscribed channel=")
+    assert publish(redis_server, "awake") >= 1
+    assert one.message()["message"] == "awake"
+
+
+def test_pings_keep_an_idle_subscription_up(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port, *QUICK_PING)
+    one.both_up()
+
+    def pings():
+        with redis_server.client() as client:
+            return client.info("commandstats").get("cmdstat_ping", {}).get("calls", 0) >= 30
+
+    until(pings, 15, "many PINGs")
+    assert publish(redis_server, "still here") == 1
+    assert one.message()["message"] == "still here"
+    assert not lines_of(one, "redis-down")
+
+
+def test_a_kicked_subscriber_is_back_at_once(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port)
+    one.both_up()
+    began = time.monotonic()
+    redis_server.kill_clients()
+    one.expect(r"redis-down .*role=\"?subscriber.*reason=\"?Server closed the connection")
+    one.expect(r"subscribed channel=")
+    assert time.monotonic() - began < seconds(2)
+    assert publish(redis_server, "back") == 1
+    assert one.message()["message"] == "back"
+
+
+def test_connections_carry_names(server, probe):
+    redis_server = server().start()
+    probe(redis_server.port).both_up()
+    names = {entry["name"] for entry in redis_server.clients()}
+    assert names == {"pcapdaemon-subscriber", "pcapdaemon-publisher"}
+
+
+def test_a_host_name_is_resolved(server, probe):
+    redis_server = server().start()
+    probe(redis_server.port, host="localhost").both_up()
+
+
+def test_an_unknown_host_name_is_told(probe):
+    probe(1, host="no-such-host.invalid").expect(r"redis-down .*no-such-host\.invalid: ", timeout=60)
+
+
+# --- messages ---
+
+
+def test_a_message_of_10_mb_is_handed_on_and_the_connection_stays(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port)
+    one.both_up()
+    assert publish(redis_server, b"x" * 10_000_000) == 1
+    assert one.message()["size"] == 10_000_000
+    assert publish(redis_server, b"after") == 1
+    assert one.message()["message"] == "after"
+    assert not lines_of(one, "redis-down")
+
+
+def test_a_message_may_hold_any_bytes(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port)
+    one.both_up()
+    publish(redis_server, b"a\x00\r\nb" * 1000)
+    publish(redis_server, b"")
+    assert one.message()["size"] == 5000
+    assert one.message()["size"] == 0
+
+
+# --- who may ---
+
+
+def test_password(server, probe):
+    redis_server = server(password="s3cr3t").start()
+    probe(redis_server.port, "--auth", "s3cr3t").both_up()
+
+
+@pytest.mark.parametrize("options,text", [(["--auth", "wr0ng-s3cr3t"], "WRONGPASS"), ([], "NOAUTH"),
+                                          (["--user", "nobody", "--auth", "wr0ng-s3cr3t"], "WRONGPASS")])
+def test_a_refused_login_is_told_once_in_the_servers_words_without_the_secret(server, probe, options, text):
+    redis_server = server(password="s3cr3t").start()
+    one = probe(redis_server.port, *options)
+    one.expect(rf"redis-down .*role=\"?subscriber.*reason=\"{text}")
+
+    def tried_again():
+        with redis_server.client() as client:
+            return client.info("stats")["total_connections_received"] > 8
+
+    until(tried_again, 20, "further attempts")
+    assert one.pending() == 0
+    assert len(lines_of(one, "redis-down")) <= 1
+    assert "wr0ng" not in "\n".join(one.seen)
+
+
+def test_acl_user(server, probe):
+    redis_server = server(users=["capturer on >s3cr3t resetchannels &capture &capture:events +subscribe +publish"]).start()
+    one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t", *QUICK_PING)
+    one.both_up()  # neither PING nor CLIENT is allowed to this user: that must not matter
+    assert publish(redis_server, "hello") == 1
+    assert one.message()["message"] == "hello"
+    with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe("capture:events")
+        subscription.get_message(timeout=5)
+        one.say("event one")
+        assert events_of(subscription, 1) == ["one"]
+    assert not lines_of(one, "redis-down")
+
+
+def test_acl_without_the_channel_is_told(server, probe):
+    redis_server = server(users=["capturer on >s3cr3t resetchannels &other +@all"]).start()
+    one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t")
+    one.expect(r"redis-down .*role=\"?subscriber.*reason=\"NOPERM")
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "capturer", "&capture")
+    one.expect(r"subscribed channel=", timeout=40)
+
+
+def test_events_that_may_not_be_published_are_told_and_not_kept(server, probe):
+    redis_server = server(users=["capturer on >s3cr3t resetchannels &capture +@all"]).start()
+    one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t")
+    one.both_up()
+    for number in range(50):
+        one.say(f"event {number}")
+    one.expect(r"event-refused .*NOPERM")
+    until(lambda: one.pending() == 0, 5, "the events to be given up")
+    assert len([line for line in one.seen if "event-refused" in line]) < 5
+
+
+# --- events ---
+
+
+def test_events_of_an_outage_follow_in_order(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port)
+    one.both_up()
+    redis_server.stop(signal.SIGKILL)
+    one.expect(r"redis-down .*role=\"?publisher")
+    for number in range(200):
+        one.say(f"event {number}")
+    assert one.pending() == 200
+    redis_server.start(tcp=False)
+    with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe("capture:events")
+        subscription.get_message(timeout=5)
+        redis_server.open_tcp()
+        assert events_of(subscription, 200) == [str(number) for number in range(200)]
+    until(lambda: one.pending() == 0, 5, "nothing pending")
+
+
+def test_events_without_an_answer_are_sent_again(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port)
+    one.both_up()
+    redis_server.pause()
+    for number in range(20):
+        one.say(f"event {number}")
+    assert one.pending() == 20, "sent, but nobody answered"
+    redis_server.stop(signal.SIGKILL)
+    one.expect(r"redis-down .*role=\"?publisher")
+    assert one.pending() == 20
+    redis_server.start(tcp=False)
+    with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe("capture:events")
+        subscription.get_message(timeout=5)
+        redis_server.open_tcp()
+        assert events_of(subscription, 20) == [str(number) for number in range(20)]
+
+
+def test_the_backlog_is_bounded_and_says_what_it_drops(server, probe):
+    redis_server = server()
+    one = probe(redis_server.port)
+    one.expect(r"redis-down .*role=\"?publisher")
+    one.say("fill 100")  # 6.4 MB into 4 MiB
+    one.expect(r"event-dropped .*dropped=")
+    kept = one.pending()
+    assert 60 <= kept < 64
+    redis_server.start(tcp=False)
+    with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe("capture:events")
+        subscription.get_message(timeout=5)
+        redis_server.open_tcp()
+        assert events_of(subscription, kept) == [f"fill-{number}" for number in range(100 - kept, 100)]
+
+
+# --- TLS ---
+
+
+def openssl(directory, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    """An authority, a server certificate for localhost (not 127.0.0.1), one for 127.0.0.1, a client's, and a stranger."""
+    directory = tmp_path_factory.mktemp("pki")
+    for authority in ("ca", "stranger"):
+        openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                "-subj", f"/CN=test {authority}", "-keyout", f"{authority}.key", "-out", f"{authority}.crt")
+    for name, alternative in (("named", "DNS:localhost"), ("addressed", "IP:127.0.0.1"), ("client", "DNS:client")):
+        (directory / f"{name}.ext").write_text(f"subjectAltName={alternative}\n")
+        openssl(directory, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.crt")
+    return directory
+
+
+def tls_server(server, pki, name="named", **options):
+    return server(tls={"cert": pki / f"{name}.crt", "key": pki / f"{name}.key", "ca": pki / "ca.crt"}, **options)
+
+
+def test_tls_with_the_right_name(server, probe, pki):
+    redis_server = tls_server(server, pki, password="s3cr3t").start()
+    one = probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt"), "--auth", "s3cr3t", *QUICK_PING, host="localhost")
+    one.both_up()
+    publish(redis_server, b"y" * 10_000_000)
+    assert one.message()["size"] == 10_000_000
+    redis_server.kill_clients()
+    one.expect(r"redis-down .*role=\"?subscriber")
+    one.expect(r"subscribed channel=")
+
+
+def test_tls_with_the_right_address(server, probe, pki):
+    redis_server = tls_server(server, pki, "addressed").start()
+    probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt")).both_up()
+
+
+@pytest.mark.parametrize("certificate,host,authority,text", [
+    ("named", "127.0.0.1", "ca", "IP address mismatch"),
+    ("addressed", "localhost", "ca", "hostname mismatch"),
+    ("named", "localhost", "stranger", "unable to get local issuer certificate|self.signed|unable to verify"),
+    ("named", "localhost", None, "unable to get local issuer certificate|self.signed|unable to verify"),
+])
+def test_tls_refuses_strangers(server, probe, pki, certificate, host, authority, text):
+    redis_server = tls_server(server, pki, certificate, password="s3cr3t").start()
+    options = ["--ca", str(pki / f"{authority}.crt")] if authority else []
+    one = probe(redis_server.port, "--tls", *options, "--auth", "s3cr3t", host=host)
+    one.expect(rf"redis-down .*role=\"?subscriber.*certificate is refused: ({text})")
+    with redis_server.client() as client:
+        assert "cmdstat_auth" not in client.info("commandstats") or \
+            client.info("commandstats")["cmdstat_auth"]["calls"] <= 10, "only the test's own"
+    assert not lines_of(one, "redis-up")
+
+
+def test_tls_client_certificate(server, probe, pki):
+    redis_server = tls_server(server, pki).start(tcp=False)
+    with redis_server.client() as client:
+        client.config_set("tls-auth-clients", "yes")
+    redis_server.open_tcp()
+    without = probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt"), host="localhost")
+    without.expect(r"redis-down .*role=\"?subscriber.*certificate required")
+    probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt"), "--cert", str(pki / "client.crt"), "--key",
+          str(pki / "client.key"), host="localhost").both_up()
+
+
+def test_tls_to_a_server_without_it_is_told(server, probe, pki):
+    redis_server = server().start()
+    probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt")).expect(r"redis-down .*role=\"?subscriber.*TLS: ")
+
+
+def test_a_missing_authority_file_is_named(probe):
+    probe(1, "--tls", "--ca", "/nonexistent/ca.pem").expect(r"redis-down .*/nonexistent/ca\.pem")
+
+
+# --- servers that are none ---
+
+
+class Impostor:
+    """Lets clients in as Redis would, then sends what it was told to."""
+
+    def __init__(self, after_subscribe):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.after_subscribe = after_subscribe
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection):
+        try:
+            with connection:
+                heard = b""
+                while b"PING" not in heard:
+                    heard += connection.recv(4096)
+                connection.sendall(b"+OK\r\n+PONG\r\n")
+                while b"SUBSCRIBE" not in heard:
+                    heard += connection.recv(4096) or b"SUBSCRIBE"
+                for chunk in self.after_subscribe():
+                    connection.sendall(chunk)
+                while connection.recv(4096):
+                    pass
+        except OSError:
+            pass
+
+
+CONFIRMED = b"*3\r\n$9\r\nsubscribe\r\n$7\r\ncapture\r\n:1\r\n"
+
+
+def endless(beginning, piece):
+    yield beginning
+    while True:
+        yield piece
+
+
+@pytest.mark.parametrize("sent,reason", [
+    (lambda: [b"*3\r\n:1\r\n:2\r\n:3\r\n"], "malformed pub/sub"),
+    (lambda: [b"*3\r\n$9\r\nsubscribe\r\n$5\r\nother\r\n:1\r\n"], "malformed pub/sub"),
+    (lambda: [b"*3\r\n$11\r\nunsubscribe\r\n$7\r\ncapture\r\n$1\r\n0\r\n"], "malformed pub/sub"),
+    (lambda: [b"*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$7\r\ncapture\r\n$1\r\nx\r\n"], "malformed pub/sub"),
+    (lambda: [CONFIRMED, b"*3\r\n$7\r\nmessage\r\n$7\r\ncapture\r\n*1\r\n:1\r\n"], "malformed pub/sub"),
+    (lambda: [CONFIRMED, b"*3\r\n$11\r\nunsubscribe\r\n$7\r\ncapture\r\n:0\r\n"], "ended the subscription"),
+    (lambda: [b">3\r\n$9\r\nsubscribe\r\n$7\r\ncapture\r\n:1\r\n"], "RESP3"),
+    (lambda: [b">0\r\n"], "RESP3"),
+    (lambda: [b"%1\r\n+a\r\n+b\r\n"], "RESP3"),
+    (lambda: [b"*1\r\n" * 100], "nested too deeply"),
+    (lambda: [b"*1000000000\r\n"], "too many elements"),
+    (lambda: endless(b"+", b"x" * 65536), "line longer than"),
+    (lambda: endless(b"*3\r\n$7\r\nmessage\r\n$7\r\ncapture\r\n$1000000000\r\n", b"x" * (1 << 20)), "larger than 64 MiB"),
+    (lambda: [b"garbage\r\n"], "Protocol error"),
+    (lambda: [b"-ERR max number of clients reached\r\n"], "max number of clients"),
+])
+def test_an_impostor_is_dropped_and_nothing_breaks(probe, sent, reason):
+    impostor = Impostor(sent)
+    one = probe(impostor.port)
+    one.expect(rf"redis-down .*role=\"?subscriber.*reason=.*{re.escape(reason)}", timeout=30)
+    impostor.listener.close()
+    one.pending()  # it lives
+
+
+def test_a_server_that_never_answers_is_given_up(probe):
+    listener = socket.create_server(("127.0.0.1", 0))
+    one = probe(listener.getsockname()[1])
+    one.expect(r"redis-down .*role=\"?subscriber.*no answer within", timeout=15)
+    listener.close()
