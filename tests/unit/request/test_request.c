@@ -1,0 +1,940 @@
+/* What a message may say, what becomes of it, and what it is refused for. The configuration is made by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "request/request.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+#define OWN(text) ((char[]){text}) /* the configuration's strings are not const */
+#define RECEIVED_NS UINT64_C(1795423260123456789)
+
+/* A valid message for this node, without its end: tests add fields. */
+#define OURS "{\"node\":\"alpha\",\"interface\":[\"eth0\"]"
+
+static char *eth0_alias[] = {OWN("main"), OWN("public")};
+static char *eth1_alias[] = {OWN("public"), OWN("backup")};
+static struct config_interface interfaces[] = {
+	{.name = OWN("eth0"), .alias = {eth0_alias, COUNT(eth0_alias)}},
+	{.name = OWN("eth1"), .alias = {eth1_alias, COUNT(eth1_alias)}},
+	{.name = OWN("lo")},
+};
+
+static struct config config = {
+	.general = {.node = OWN("alpha"),
+		    .maxpackets = 50000,
+		    .maxbytes = 100000000,
+		    .maxtimeout_ns = 3600 * NS_PER_S,
+		    .maxduration_ns = 7200 * NS_PER_S,
+		    .defaulttimeout_ns = 60 * NS_PER_S,
+		    .snaplength = 500,
+		    .format = OWN("pcapng")},
+	.interfaces = interfaces,
+	.interface_count = COUNT(interfaces),
+};
+
+static const char *const destinations[] = {"cloudshark", "directory"};
+
+static enum request_verdict parse(const void *bytes, size_t size, struct request_refusal *refusal,
+				  struct request **request)
+{
+	return request_parse(bytes, size, RECEIVED_NS, &config, destinations, COUNT(destinations), refusal, request);
+}
+
+static enum request_verdict verdict_of(const char *json, struct request_refusal *refusal)
+{
+	struct request *request = NULL;
+	enum request_verdict verdict = parse(json, strlen(json), refusal, &request);
+
+	if (verdict == REQUEST_OURS)
+		request_unref(request);
+	return verdict;
+}
+
+static struct request *accepted(const char *json)
+{
+	struct request *request = NULL;
+	struct request_refusal refusal;
+
+	if (parse(json, strlen(json), &refusal, &request) != REQUEST_OURS)
+		fail_msg("not accepted: %.200s: %s", json, refusal.error.text);
+	return request;
+}
+
+static void check_refused_bytes(const char *bytes, size_t size, const char *field, const char *text)
+{
+	struct request *request = NULL;
+	struct request_refusal refusal;
+
+	if (parse(bytes, size, &refusal, &request) != REQUEST_INVALID)
+		fail_msg("not refused: %.200s", bytes);
+	if (strcmp(refusal.field, field) != 0 || !strstr(refusal.error.text, text))
+		fail_msg("%.200s\n  refused for \"%s\": %s\n  expected \"%s\": %s", bytes, refusal.field,
+			 refusal.error.text, field, text);
+	if (*field)
+		assert_non_null(strstr(refusal.error.text, field));
+	assert_null(request);
+}
+
+static void check_refused(const char *json, const char *field, const char *text)
+{
+	check_refused_bytes(json, strlen(json), field, text);
+}
+
+struct refusal_case {
+	const char *json, *field, *text;
+};
+
+static void check_all_refused(const struct refusal_case *cases, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		check_refused(cases[i].json, cases[i].field, cases[i].text);
+}
+
+/* What is taken */
+
+static void what_is_not_given_has_the_configured_default(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(OURS "}");
+
+	(void)state;
+	assert_int_equal(request->packets, 50000);
+	assert_int_equal(request->bytes, 100000000);
+	assert_int_equal(request->snap, 500);
+	assert_int_equal(request->duration_ns, 60 * NS_PER_S);
+	assert_int_equal(request->idle_ns, 0);
+	assert_true(request->duration_is_timeout);
+	assert_int_equal(request->format, REQUEST_FORMAT_PCAPNG);
+	assert_int_equal(request->received_ns, RECEIVED_NS);
+	assert_false(request->logrequest || request->packetdebug || request->id_given);
+	assert_null(request->bpf);
+	assert_null(request->tags);
+	assert_null(request->customer);
+	assert_null(request->comment);
+	assert_null(request->alertid);
+	assert_null(request->destinations);
+	assert_int_equal(request->destination_count, 0);
+}
+
+static void every_field_of_the_contract_arrives(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(
+		"{\"node\":\"alpha\",\"interface\":[\"eth0\",\"lo\"],\"bpf\":\"tcp\\n and port 80\",\"snap\":128,"
+		"\"packets\":50,\"bytes\":1000,\"timeout\":1.5,\"duration\":30,\"tags\":\"a,b\",\"customer\":"
+		"\"B\\u00fccher\",\"alertid\":655443,\"comment\":\"one\\n\\ttwo\",\"id\":\"A.b_c-9\",\"format\":"
+		"\"pcap\",\"merge\":false,\"to_destinations\":[\"directory\",\"cloudshark\",\"directory\"],"
+		"\"logrequest\":true,\"packetdebug\":true}");
+
+	(void)state;
+	assert_int_equal(request->interface_count, 2);
+	assert_string_equal(request->interfaces[0].name, "eth0");
+	assert_null(request->interfaces[0].alias);
+	assert_string_equal(request->interfaces[1].name, "lo");
+	assert_string_equal(request->bpf, "tcp\n and port 80");
+	assert_int_equal(request->snap, 128);
+	assert_int_equal(request->packets, 50);
+	assert_int_equal(request->bytes, 1000);
+	assert_int_equal(request->idle_ns, 1500 * NS_PER_MS);
+	assert_int_equal(request->duration_ns, 30 * NS_PER_S);
+	assert_false(request->duration_is_timeout);
+	assert_string_equal(request->tags, "a,b");
+	assert_string_equal(request->customer, "B\xc3\xbc"
+					       "cher");
+	assert_string_equal(request->alertid, "655443");
+	assert_true(request->alertid_is_integer);
+	assert_string_equal(request->comment, "one\n\ttwo");
+	assert_string_equal(request->id, "A.b_c-9");
+	assert_true(request->id_given);
+	assert_int_equal(request->format, REQUEST_FORMAT_PCAP);
+	assert_int_equal(request->destination_count, 2);
+	assert_string_equal(request->destinations[0], "directory");
+	assert_string_equal(request->destinations[1], "cloudshark");
+	assert_true(request->logrequest && request->packetdebug);
+}
+
+static void a_timeout_alone_is_the_duration(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(OURS ",\"timeout\":0.25}");
+
+	(void)state;
+	assert_int_equal(request->duration_ns, 250 * NS_PER_MS);
+	assert_int_equal(request->idle_ns, 0);
+	assert_true(request->duration_is_timeout);
+}
+
+static void a_duration_alone_has_no_idle_time(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(OURS ",\"duration\":7200}");
+
+	(void)state;
+	assert_int_equal(request->duration_ns, 7200 * NS_PER_S);
+	assert_int_equal(request->idle_ns, 0);
+	assert_false(request->duration_is_timeout);
+}
+
+static void zero_and_the_empty_text_mean_not_given(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(
+		OURS ",\"packets\":0,\"bytes\":0,\"snap\":0,\"timeout\":0,\"duration\":0.0,\"bpf\":\"\",\"tags\":"
+		     "\"\",\"customer\":\"\",\"comment\":\"\",\"alertid\":\"\"}");
+
+	(void)state;
+	assert_int_equal(request->packets, 50000);
+	assert_int_equal(request->bytes, 100000000);
+	assert_int_equal(request->snap, 500);
+	assert_int_equal(request->duration_ns, 60 * NS_PER_S);
+	assert_true(request->duration_is_timeout);
+	assert_null(request->bpf);
+	assert_null(request->tags);
+	assert_null(request->customer);
+	assert_null(request->comment);
+	assert_null(request->alertid);
+}
+
+static void the_most_that_is_allowed_is_allowed(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(
+		OURS ",\"packets\":50000,\"bytes\":100000000,\"snap\":262144,\"timeout\":3600,\"duration\":7200.0}");
+
+	(void)state;
+	assert_int_equal(request->packets, 50000);
+	assert_int_equal(request->bytes, 100000000);
+	assert_int_equal(request->snap, 262144);
+	assert_int_equal(request->idle_ns, 3600 * NS_PER_S);
+	assert_int_equal(request->duration_ns, 7200 * NS_PER_S);
+}
+
+static void a_configured_snap_length_beyond_the_limit_is_cut_to_it(void **state)
+{
+	struct config wide = config;
+	struct request_refusal refusal;
+	cleanup(cleanup_request) struct request *request = NULL;
+
+	(void)state;
+	wide.general.snaplength = UINT64_C(1) << 32;
+	assert_int_equal(request_parse(OURS "}", strlen(OURS "}"), 0, &wide, NULL, 0, &refusal, &request),
+			 REQUEST_OURS);
+	assert_int_equal(request->snap, REQUEST_SNAP_MAX);
+}
+
+static void an_alertid_may_be_text(void **state)
+{
+	cleanup(cleanup_request) struct request *text = accepted(OURS ",\"alertid\":\"INC-7\"}");
+	cleanup(cleanup_request) struct request *negative = accepted(OURS ",\"alertid\":-9223372036854775808}");
+
+	(void)state;
+	assert_string_equal(text->alertid, "INC-7");
+	assert_false(text->alertid_is_integer);
+	assert_string_equal(negative->alertid, "-9223372036854775808");
+	assert_true(negative->alertid_is_integer);
+}
+
+static void what_the_configuration_switches_on_a_request_cannot_switch_off(void **state)
+{
+	struct config loud = config;
+	struct request_refusal refusal;
+	cleanup(cleanup_request) struct request *request = NULL;
+	const char *json = OURS ",\"logrequest\":false}";
+
+	(void)state;
+	loud.general.logrequests = loud.general.packetdebug = true;
+	loud.general.format = OWN("pcap");
+	assert_int_equal(request_parse(json, strlen(json), 0, &loud, NULL, 0, &refusal, &request), REQUEST_OURS);
+	assert_true(request->logrequest && request->packetdebug);
+	assert_int_equal(request->format, REQUEST_FORMAT_PCAP);
+}
+
+static void an_id_is_made_when_none_is_given_and_differs_each_time(void **state)
+{
+	cleanup(cleanup_request) struct request *one = accepted(OURS "}");
+	cleanup(cleanup_request) struct request *other = accepted(OURS "}");
+
+	(void)state;
+	assert_int_equal(strlen(one->id), 16);
+	assert_int_equal(strspn(one->id, "0123456789abcdef"), 16);
+	assert_string_not_equal(one->id, other->id);
+}
+
+static void the_compact_text_keeps_order_and_numbers(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(
+		" { \"timeout\" : 0.1 ,\n\"interface\":[ \"eth0\" ], \"node\":\"alpha\", \"comment\":\"a b\" } \n");
+
+	(void)state;
+	assert_string_equal(request->json,
+			    "{\"timeout\":0.1,\"interface\":[\"eth0\"],\"node\":\"alpha\",\"comment\":\"a b\"}");
+}
+
+static void a_request_lives_until_the_last_reference_is_gone(void **state)
+{
+	struct request *request = accepted(OURS "}");
+
+	(void)state;
+	assert_ptr_equal(request_ref(request), request);
+	request_unref(request);
+	assert_string_equal(request->interfaces[0].name, "eth0");
+	request_unref(request);
+	request_unref(NULL);
+}
+
+/* Interfaces and aliases */
+
+static void an_alias_means_every_interface_that_has_it_once(void **state)
+{
+	cleanup(cleanup_request) struct request *request =
+		accepted("{\"node\":\"any\",\"alias\":[\"backup\",\"public\",\"main\",\"public\"]}");
+
+	(void)state;
+	assert_int_equal(request->interface_count, 2);
+	assert_string_equal(request->interfaces[0].name, "eth1");
+	assert_string_equal(request->interfaces[0].alias, "backup");
+	assert_string_equal(request->interfaces[1].name, "eth0");
+	assert_string_equal(request->interfaces[1].alias, "public");
+}
+
+static void an_interface_named_twice_is_captured_once(void **state)
+{
+	cleanup(cleanup_request) struct request *request =
+		accepted("{\"node\":\"alpha\",\"interface\":[\"eth0\",\"any\",\"eth0\",\"not-there-yet12\"]}");
+
+	(void)state;
+	assert_int_equal(request->interface_count, 3);
+	assert_string_equal(request->interfaces[0].name, "eth0");
+	assert_string_equal(request->interfaces[1].name, "any");
+	assert_string_equal(request->interfaces[2].name, "not-there-yet12");
+}
+
+static void bad_interfaces_and_aliases_are_refused(void **state)
+{
+#define NODE "{\"node\":\"alpha\","
+	static const struct refusal_case cases[] = {
+		{NODE "\"interface\":[]}", "interface", "is empty"},
+		{NODE "\"alias\":[]}", "alias", "is empty"},
+		{NODE "\"interface\":\"eth0\"}", "interface", "must be an array of strings, not a string"},
+		{NODE "\"interface\":null}", "interface", "not null"},
+		{NODE "\"interface\":[\"eth0\",7]}", "interface", "entry 2 is not a string"},
+		{NODE "\"interface\":[\"\"]}", "interface", "entry 1 is empty"},
+		{NODE "\"interface\":[\"../etc/x\"]}", "interface", "\"../etc/x\" can't be"},
+		{NODE "\"interface\":[\"..\"]}", "interface", "can't be"},
+		{NODE "\"interface\":[\".\"]}", "interface", "can't be"},
+		{NODE "\"interface\":[\"eth0:1\"]}", "interface", "can't be"},
+		{NODE "\"interface\":[\"eth 0\"]}", "interface", "can't be"},
+		{NODE "\"interface\":[\"sixteen-bytes-16\"]}", "interface", "1 to 15 bytes"},
+		{NODE "\"interface\":[\"eth0\\n\"]}", "interface", "control character"},
+		{NODE "\"interface\":[\"eth0\\u0000\"]}", "interface", "NUL"},
+		{NODE "\"interface\":[[\"eth0\"]]}", "interface", "entry 1 is not a string"},
+		{NODE "\"alias\":[\"pubilc\"]}", "alias", "\"pubilc\", did you mean \"public\"?"},
+		{NODE "\"alias\":[\"main\",\"zzzzzz\"]}", "alias",
+		 "no interface of this node has the alias \"zzzzzz\""},
+		{NODE "\"alias\":[\"ma\\u0007in\"]}", "alias", "control character"},
+		{NODE "\"alias\":[\"main\"],\"interface\":[\"eth0\"]}", "interface",
+		 "exactly one of interface and alias"},
+		{NODE "\"packets\":5}", "interface", "exactly one of interface and alias"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+}
+
+static void more_interfaces_than_the_cap_are_refused(void **state)
+{
+	char json[8192] = NODE "\"interface\":[\"x\"";
+	size_t used = strlen(json);
+
+	(void)state;
+	for (int i = 0; i < REQUEST_INTERFACES_MAX; i++)
+		used += (size_t)snprintf(json + used, sizeof(json) - used, ",\"e%d\"", i);
+	snprintf(json + used, sizeof(json) - used, "]}");
+	check_refused(json, "interface", "has 257 entries, at most 256");
+}
+
+/* For whom */
+
+static void a_request_for_another_node_is_elsewhere_and_nothing_else_of_it_is_judged(void **state)
+{
+	static const char *const messages[] = {
+		"{\"node\":\"beta\"}",
+		"{\"node\":\"Alpha\"}",
+		"{\"node\":\"alphabet\"}",
+		"{\"node\":\"alph\"}",
+		"{\"node\":\"b\\u00e9ta\",\"nonsense\":{\"a\":[1.5e3,null]}}",
+		"{\"interface\":7,\"packets\":-1,\"bpf\":\"a\\u0000b\",\"node\":\"beta\"}",
+		"{\"nodere\":\"^beta\",\"packets\":-1}",
+		"{\"nodere\":\"^alpha\\\\d$\",\"packets\":-1}",
+		"{\"nodere\":\"ALPHA\"}",
+		"\r\n {\t\"node\" : \"beta\" , \"x\" : [ true , false , null , -0.5 , { } , [ ] ] } ",
+		"{\"nodes\":1,\"n\\u006fde\":\"beta\"}",
+	};
+	struct request_refusal refusal;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(messages); i++)
+		if (verdict_of(messages[i], &refusal) != REQUEST_ELSEWHERE)
+			fail_msg("not elsewhere: %s", messages[i]);
+}
+
+static void a_request_reaches_this_node_by_name_any_or_expression(void **state)
+{
+#define ETH0 ",\"interface\":[\"eth0\"]}"
+	static const char *const messages[] = {
+		"{\"node\":\"alpha\"" ETH0,
+		"{\"node\":\"any\"" ETH0,
+		"{\"node\":\"\\u0061lpha\"" ETH0,
+		"{\"n\\u006fde\":\"alpha\"" ETH0,
+		"{\"nodere\":\"lph\"" ETH0,
+		"{\"nodere\":\"^al\\\\w+a$\"" ETH0,
+		"{\"nodere\":\"^(alpha|beta)$\"" ETH0,
+		"{\"nodere\":\"(?i)ALPHA\"" ETH0,
+		"{\"nodere\":\".\"" ETH0,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(messages); i++)
+		request_unref(accepted(messages[i]));
+}
+
+static void a_request_that_does_not_say_for_whom_is_refused(void **state)
+{
+	static const struct refusal_case cases[] = {
+		{"{}", "node", "exactly one of node and nodere"},
+		{"{\"interface\":[\"eth0\"]}", "node", "exactly one"},
+		{"{\"node\":\"beta\",\"nodere\":\"beta\"}", "node", "exactly one"},
+		{"{\"node\":\"alpha\",\"nodere\":\"\"}", "node", "exactly one"},
+		{"{\"node\":7}", "node", "must be a string"},
+		{"{\"node\":null}", "node", "must be a string"},
+		{"{\"node\":[\"beta\"]}", "node", "must be a string"},
+		{"{\"nodere\":true}", "nodere", "must be a string"},
+		{"{\"node\":\"\"}", "node", "is empty"},
+		{"{\"nodere\":\"\"}", "nodere", "is empty"},
+		{"{\"node\":\"be\\u0000ta\"}", "node", "control character"},
+		{"{\"node\":\"beta\\n\"}", "node", "control character"},
+		{"{\"node\":\"be\x7fta\"}", "node", "control character"},
+		{"{\"node\":\"be\xc2\x85ta\"}", "node", "control character"},
+		{"{\"nodere\":\"be\\u0000ta\"}", "nodere", "control character"},
+		{"{\"node\":\"beta\",\"node\":\"alpha\"}", "node", "given twice"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+}
+
+static void a_bad_expression_is_refused_with_its_place(void **state)
+{
+	static const struct refusal_case cases[] = {
+		{"{\"nodere\":\"a(b\"}", "nodere", "bad expression at byte 3: missing closing parenthesis"},
+		{"{\"nodere\":\"*\"}", "nodere", "at byte 0"},
+		{"{\"nodere\":\"[z-a]\"}", "nodere", "bad expression"},
+		{"{\"nodere\":\"a\\\\C\"}", "nodere", "bad expression"},
+		{"{\"nodere\":\"((((((((((((((((((a))))))))))))))))))\"}", "nodere", "nested"},
+		{"{\"nodere\":\"((a{0,60}){0,60}){0,60}\"}", "nodere", "too large"},
+		{"{\"nodere\":\"(?R)\"}", "nodere", "can't be used"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+}
+
+static void an_expression_has_a_longest_length(void **state)
+{
+	char json[512];
+	struct request_refusal refusal;
+
+	(void)state;
+	snprintf(json, sizeof(json), "{\"nodere\":\"%0256d\"}", 0);
+	assert_int_equal(verdict_of(json, &refusal), REQUEST_ELSEWHERE);
+	snprintf(json, sizeof(json), "{\"nodere\":\"%0257d\"}", 0);
+	check_refused(json, "nodere", "is 257 bytes long, at most 256");
+}
+
+/* How long it takes is the benchmark's; that it ends in a refusal, however long the name, is told here. */
+static void a_catastrophic_expression_is_refused(void **state)
+{
+	static const char *const expressions[] = {
+		"(a+)+$", "(a|aa)+$", "(a|a)+$", "(.*a){20}$", "^(([a-z])+.)+[A-Z]([a-z])+$", "(\\\\w+\\\\s?)*$",
+	};
+	char *node = config.general.node;
+	char json[128];
+
+	(void)state;
+	config.general.node = OWN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!");
+	for (size_t i = 0; i < COUNT(expressions); i++) {
+		snprintf(json, sizeof(json), "{\"nodere\":\"%s\"}", expressions[i]);
+		check_refused(json, "nodere", "expression too expensive");
+	}
+	config.general.node = node;
+}
+
+/* Values */
+
+static void wrong_types_are_refused(void **state)
+{
+	static const struct refusal_case cases[] = {
+		{OURS ",\"bpf\":7}", "bpf", "must be a string, not an integer"},
+		{OURS ",\"bpf\":null}", "bpf", "not null"},
+		{OURS ",\"snap\":\"500\"}", "snap", "must be an integer, not a string"},
+		{OURS ",\"packets\":50.0}", "packets", "must be an integer, not a number with a fraction or exponent"},
+		{OURS ",\"packets\":1e3}", "packets", "must be an integer, not a number with a fraction or exponent"},
+		{OURS ",\"packets\":true}", "packets", "must be an integer, not true"},
+		{OURS ",\"bytes\":0.5}", "bytes", "must be an integer"},
+		{OURS ",\"bytes\":\"10MB\"}", "bytes", "must be an integer"},
+		{OURS ",\"timeout\":\"30\"}", "timeout", "must be a number of seconds, not a string"},
+		{OURS ",\"duration\":[30]}", "duration", "must be a number of seconds, not an array"},
+		{OURS ",\"tags\":[\"a\"]}", "tags", "must be a string, not an array"},
+		{OURS ",\"customer\":7}", "customer", "must be a string"},
+		{OURS ",\"alertid\":1.5}", "alertid", "must be an integer or a string"},
+		{OURS ",\"alertid\":null}", "alertid", "must be an integer or a string, not null"},
+		{OURS ",\"comment\":{}}", "comment", "must be a string, not an object"},
+		{OURS ",\"id\":17}", "id", "must be a string"},
+		{OURS ",\"format\":1}", "format", "must be a string"},
+		{OURS ",\"merge\":0}", "merge", "must be true or false, not an integer"},
+		{OURS ",\"to_destinations\":\"cloudshark\"}", "to_destinations", "must be an array of strings"},
+		{OURS ",\"logrequest\":\"yes\"}", "logrequest", "must be true or false"},
+		{OURS ",\"packetdebug\":1}", "packetdebug", "must be true or false"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+}
+
+static void numbers_out_of_range_are_refused_and_the_cap_is_named(void **state)
+{
+	static const struct refusal_case cases[] = {
+		{OURS ",\"packets\":-1}", "packets", "is -1, must not be negative"},
+		{OURS ",\"packets\":50001}", "packets", "is 50001, at most 50000 (general.maxpackets)"},
+		{OURS ",\"packets\":9223372036854775807}", "packets", "general.maxpackets"},
+		{OURS ",\"packets\":9223372036854775808}", "packets", "number out of range"},
+		{OURS ",\"packets\":-99999999999999999999999999}", "packets", "number out of range"},
+		{OURS ",\"bytes\":-7}", "bytes", "must not be negative"},
+		{OURS ",\"bytes\":100000001}", "bytes", "at most 100000000 (general.maxbytes)"},
+		{OURS ",\"snap\":-1}", "snap", "must be 1 to 262144"},
+		{OURS ",\"snap\":262145}", "snap", "is 262145, must be 1 to 262144"},
+		{OURS ",\"snap\":4294967297}", "snap", "must be 1 to 262144"},
+		{OURS ",\"timeout\":-0.001}", "timeout", "is -0.001 s, must not be negative"},
+		{OURS ",\"timeout\":3600.5}", "timeout", "is 3600.5 s, at most 3600 s (general.maxtimeout)"},
+		{OURS ",\"timeout\":1e308}", "timeout", "general.maxtimeout"},
+		{OURS ",\"timeout\":1e309}", "timeout", "number out of range"},
+		{OURS ",\"timeout\":1e-12}", "timeout", "less than a nanosecond"},
+		{OURS ",\"duration\":7201}", "duration", "is 7201 s, at most 7200 s (general.maxduration)"},
+		{OURS ",\"duration\":9223372036854775807}", "duration", "general.maxduration"},
+		{OURS ",\"alertid\":99999999999999999999}", "alertid", "number out of range"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+}
+
+static void text_with_nul_or_control_characters_is_refused(void **state)
+{
+	static const char *const lines[] = {"tags", "customer", "alertid", "comment", "bpf"};
+	char json[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lines); i++) {
+		snprintf(json, sizeof(json), OURS ",\"%s\":\"a\\u0000b\"}", lines[i]);
+		check_refused(json, lines[i], "NUL");
+		snprintf(json, sizeof(json), OURS ",\"%s\":\"a\\u001bb\"}", lines[i]);
+		check_refused(json, lines[i], "control character");
+		snprintf(json, sizeof(json), OURS ",\"%s\":\"a\\u009bb\"}", lines[i]);
+		check_refused(json, lines[i], "control character");
+	}
+	check_refused(OURS ",\"tags\":\"a\\nb\"}", "tags", "control character");
+	check_refused(OURS ",\"customer\":\"a\\tb\"}", "customer", "control character");
+	check_refused(OURS ",\"alertid\":\"a\\nb\"}", "alertid", "control character");
+	check_refused(OURS ",\"comment\":\"a\\rb\"}", "comment", "control character");
+	request_unref(accepted(OURS ",\"bpf\":\"tcp\\r\\n\\tor udp\"}"));
+}
+
+static void strings_have_a_longest_length(void **state)
+{
+	static const struct {
+		const char *field;
+		size_t most;
+	} cases[] = {{"tags", 4096}, {"customer", 4096}, {"comment", 4096}, {"alertid", 4096}, {"bpf", 16384}};
+	char json[20000], text[64];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		snprintf(json, sizeof(json), OURS ",\"%s\":\"%0*d\"}", cases[i].field, (int)cases[i].most, 0);
+		request_unref(accepted(json));
+		snprintf(json, sizeof(json), OURS ",\"%s\":\"%0*d\"}", cases[i].field, (int)cases[i].most + 1, 0);
+		snprintf(text, sizeof(text), "is %zu bytes long, at most %zu", cases[i].most + 1, cases[i].most);
+		check_refused(json, cases[i].field, text);
+	}
+}
+
+static void an_id_outside_its_pattern_is_refused(void **state)
+{
+	static const char *const ids[] = {"",	      " ",	  "a b", "../etc/passwd", "a/b", "a\\n",
+					  "a\\u0000", "\xc3\xa4", "a,b"};
+	char json[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ids); i++) {
+		snprintf(json, sizeof(json), OURS ",\"id\":\"%s\"}", ids[i]);
+		check_refused(json, "id", "1 to 64 of the characters");
+	}
+	snprintf(json, sizeof(json), OURS ",\"id\":\"%064d\"}", 0);
+	request_unref(accepted(json));
+	snprintf(json, sizeof(json), OURS ",\"id\":\"%065d\"}", 0);
+	check_refused(json, "id", "1 to 64 of the characters");
+}
+
+static void bad_formats_and_destinations_are_refused(void **state)
+{
+	static const struct refusal_case cases[] = {
+		{OURS ",\"format\":\"PCAP\"}", "format", "must be \"pcapng\" or \"pcap\", not \"PCAP\""},
+		{OURS ",\"format\":\"\"}", "format", "must be"},
+		{OURS ",\"format\":\"pcap\\u0000\"}", "format", "must be"},
+		{OURS ",\"to_destinations\":[]}", "to_destinations", "is empty"},
+		{OURS ",\"to_destinations\":[1]}", "to_destinations", "entry 1 is not a string"},
+		{OURS ",\"to_destinations\":[\"cloudshrak\"]}", "to_destinations",
+		 "no destination \"cloudshrak\" is configured, did you mean \"cloudshark\"?"},
+		{OURS ",\"to_destinations\":[\"directory\",\"s3\"]}", "to_destinations", "no destination \"s3\""},
+		{OURS ",\"to_destinations\":[\"dir\\nectory\"]}", "to_destinations", "control character"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+}
+
+static void unknown_fields_are_refused_with_a_suggestion(void **state)
+{
+	static const struct refusal_case cases[] = {
+		{OURS ",\"pakcets\":5}", "pakcets", "unknown field, did you mean \"packets\"?"},
+		{OURS ",\"Timeout\":5}", "Timeout", "did you mean \"timeout\"?"},
+		{"{\"node\":\"alpha\",\"interfaces\":[\"eth0\"]}", "interfaces", "did you mean \"interface\"?"},
+		{OURS ",\"sanplength\":5}", "sanplength", "unknown field"},
+		{OURS ",\"\":5}", "", "unknown field"},
+		{OURS ",\"a\\nb\":5}", "a?b", "unknown field"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+}
+
+static void a_monstrous_field_name_is_quoted_in_part(void **state)
+{
+	char json[2048];
+	struct request_refusal refusal;
+
+	(void)state;
+	snprintf(json, sizeof(json), OURS ",\"\xc3\xbc%01000d\":5}", 0);
+	assert_int_equal(verdict_of(json, &refusal), REQUEST_INVALID);
+	assert_true(strlen(refusal.field) < sizeof(refusal.field));
+	assert_string_equal(refusal.field + strlen(refusal.field) - 3, "...");
+	assert_memory_equal(refusal.field,
+			    "\xc3\xbc"
+			    "000",
+			    5);
+}
+
+static void fields_of_later_builds_are_refused_by_name(void **state)
+{
+	static const char *const later[] = {"before", "from", "to"};
+	static const char *const s3[] = {"bucket", "folder", "region", "endpoint", "acl", "encryption"};
+	char json[128];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(later); i++) {
+		snprintf(json, sizeof(json), OURS ",\"%s\":5}", later[i]);
+		check_refused(json, later[i], "not available in this build yet");
+	}
+	for (size_t i = 0; i < COUNT(s3); i++) {
+		snprintf(json, sizeof(json), OURS ",\"%s\":\"x\"}", s3[i]);
+		check_refused(json, s3[i], "allow_override");
+	}
+	check_refused(OURS ",\"merge\":true}", "merge", "not available in this build yet");
+	request_unref(accepted(OURS ",\"merge\":false}"));
+}
+
+/* Messages that are none */
+
+static void a_duplicate_key_is_named(void **state)
+{
+	static const struct refusal_case cases[] = {
+		{OURS ",\"packets\":5,\"packets\":5}", "packets", "is given twice"},
+		{OURS ",\"a-name-of-more-than-twenty-bytes\":5,\"a-name-of-more-than-twenty-bytes\":5}",
+		 "a-name-of-more-than-twenty-bytes", "is given twice"},
+		{OURS ",\"bpf\":\"\\\"packets\\\":\",\"bpf\":\"\"}", "bpf", "is given twice"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+}
+
+static void what_is_no_json_is_refused(void **state)
+{
+	static const char *const messages[] = {
+		OURS, /* cut off */
+		"{\"node\":\"alpha\",\"interface\":[\"eth0\"",
+		"{\"node\":\"alpha\",\"interface\":[\"eth",
+		"{\"node\":\"beta\",",
+		"{\"node\":\"beta\"",
+		"{",
+		"{\"",
+		"{\"\\",
+		"}",
+		"\"",
+		OURS "}}",
+		OURS "} x",
+		OURS "}" OURS "}",
+		OURS ",}",
+		OURS ",,\"snap\":5}",
+		OURS " \"snap\":5}",
+		OURS ",\"snap\" 5}",
+		OURS ",\"snap\":}",
+		OURS ",\"snap\":05}",
+		OURS ",\"snap\":+5}",
+		OURS ",\"snap\":0x5}",
+		OURS ",\"snap\":5.}",
+		OURS ",\"snap\":.5}",
+		OURS ",\"snap\":-}",
+		OURS ",\"snap\":1e}",
+		OURS ",\"snap\":NaN}",
+		OURS ",\"snap\":-Infinity}",
+		OURS ",\"merge\":True}",
+		OURS ",\"merge\":nul}",
+		OURS ",'snap':5}",
+		OURS ",snap:5}",
+		OURS ",\"tags\":'a'}",
+		OURS ",\"tags\":\"a\tb\"}",
+		OURS ",\"tags\":\"\\x41\"}",
+		OURS ",\"tags\":\"\\u00g0\"}",
+		OURS ",\"tags\":\"\\ud800\"}",
+		OURS ",\"tags\":\"\\udc00\\ud800\"}",
+		OURS ",\"tags\":\"\xff\"}",
+		OURS ",\"tags\":\"\xc0\xaf\"}",
+		OURS ",\"tags\":\"\xed\xa0\x80\"}",
+		OURS ",\"tags\":\"\xf4\x90\x80\x80\"}",
+		OURS ",\"tags\":\"\xe2\x82\"}",
+		OURS ",\"a\\u0000b\":5}",
+		"{\"node\":\"beta\",\"tags\":\"\xff\"}",
+		"{\"node\":\"beta\",\"snap\":05}",
+		"{\"node\":\"beta\"]",
+		"{\"node\":\"beta\",\"tags\":\"\\ud800\"}",
+		"{\"node\":\"beta\",\"a\\u0000b\":5}",
+		"{\"node\":\"beta\",\"timeout\":1e999}",
+		"{\"node\":\"beta\"} trailing",
+		OURS "/* comment */}",
+		OURS "} // comment",
+		"\xef\xbb\xbf" OURS "}",
+		"node=alpha",
+	};
+	struct request_refusal refusal;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(messages); i++) {
+		if (verdict_of(messages[i], &refusal) != REQUEST_INVALID)
+			fail_msg("not refused: %s", messages[i]);
+		if (!strstr(refusal.error.text, "invalid JSON") && !strstr(refusal.error.text, "out of range"))
+			fail_msg("%s: %s", messages[i], refusal.error.text);
+	}
+}
+
+static void every_message_cut_off_anywhere_is_refused(void **state)
+{
+	static const char *const messages[] = {
+		OURS ",\"bpf\":\"a\\\"b\\u00e9\xc3\xa9\",\"timeout\":-1.5e+3,\"x\":[{\"y\":null}]}",
+		"{\"x\":[true,-0.5,{\"y\":\"\\\\\"}],\"nodere\":\"^b\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(messages); i++) {
+		for (size_t size = 0; size < strlen(messages[i]); size++) {
+			/* A copy of exactly that size, so that a sanitizer sees a read behind it. */
+			cleanup(cleanup_free) char *copy = malloc(size ? size : 1);
+			struct request *request = NULL;
+			struct request_refusal refusal;
+
+			assert_non_null(copy);
+			memcpy(copy, messages[i], size);
+			assert_int_equal(parse(copy, size, &refusal, &request), REQUEST_INVALID);
+		}
+	}
+}
+
+static void other_values_than_an_object_are_refused(void **state)
+{
+	static const char *const messages[] = {"[]", "[{\"node\":\"alpha\"}]", "7", "\"node\"", "null", "true", "1.5"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(messages); i++)
+		check_refused(messages[i], "", "a request is a JSON object");
+	check_refused("", "", "empty");
+	check_refused(" \r\n\t ", "", "empty");
+	check_refused_bytes(NULL, 0, "", "empty");
+	check_refused_bytes("\0", 1, "", "invalid JSON");
+	check_refused_bytes(OURS "}\0", sizeof(OURS "}"), "", "invalid JSON");
+}
+
+static void a_message_beyond_the_size_limit_is_refused_unread(void **state)
+{
+	size_t size = 10 * 1024 * 1024;
+	cleanup(cleanup_free) char *big = malloc(size);
+	struct request *request = NULL;
+	struct request_refusal refusal;
+
+	(void)state;
+	assert_non_null(big);
+	memset(big, ' ', size);
+	memcpy(big, OURS "}", strlen(OURS "}"));
+	check_refused_bytes(big, size, "", "request is 10485760 bytes, at most 65536");
+	check_refused_bytes(big, REQUEST_SIZE_MAX + 1, "", "request is 65537 bytes, at most 65536");
+	assert_int_equal(parse(big, REQUEST_SIZE_MAX, &refusal, &request), REQUEST_OURS);
+	request_unref(request);
+}
+
+static void deep_nesting_is_refused_before_it_is_parsed(void **state)
+{
+	char deep[60000];
+
+	(void)state;
+	memset(deep, '[', sizeof(deep));
+	check_refused_bytes(deep, sizeof(deep), "", "nests deeper than 4 levels");
+	check_refused("{\"node\":\"beta\",\"x\":[[[[]]]]}", "", "nests deeper than 4 levels");
+	check_refused("{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}", "", "nests deeper than 4 levels");
+	check_refused(OURS ",\"x\":[[[]]]}", "x", "unknown field");
+	request_unref(accepted(OURS ",\"comment\":\"[[[[[[{{{{{{\\\"[[[[[[\\\\\"}"));
+}
+
+static void a_refusal_keeps_the_id_if_it_is_a_valid_one(void **state)
+{
+	struct request_refusal refusal;
+
+	(void)state;
+	assert_int_equal(verdict_of(OURS ",\"id\":\"job-7\",\"packets\":-1}", &refusal), REQUEST_INVALID);
+	assert_string_equal(refusal.id, "job-7");
+	assert_int_equal(verdict_of("{\"id\":\"job-8\"}", &refusal), REQUEST_INVALID);
+	assert_string_equal(refusal.id, "job-8");
+	assert_int_equal(verdict_of(OURS ",\"id\":\"job/7\"}", &refusal), REQUEST_INVALID);
+	assert_string_equal(refusal.id, "");
+	assert_int_equal(verdict_of("{\"id\":\"job-7\"", &refusal), REQUEST_INVALID);
+	assert_string_equal(refusal.id, "");
+}
+
+/* Tags */
+
+static void tags_come_in_the_contract_s_order(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(
+		"{\"node\":\"any\",\"alias\":[\"main\"],\"tags\":\"ids,high\",\"customer\":\"ACME\",\"alertid\":7,"
+		"\"snap\":96}");
+	cleanup(cleanup_free) char *tags = request_tags(request, &request->interfaces[0], "alpha");
+
+	(void)state;
+	assert_string_equal(tags,
+			    "customer:ACME,alertid:7,ids,high,alias:main,node:alpha,interface:eth0,snaplength:96");
+}
+
+static void tags_that_are_not_set_are_left_out(void **state)
+{
+	cleanup(cleanup_request) struct request *request = accepted(OURS "}");
+	cleanup(cleanup_free) char *tags = request_tags(request, &request->interfaces[0], "alpha");
+
+	(void)state;
+	assert_string_equal(tags, "node:alpha,interface:eth0,snaplength:500");
+}
+
+static void the_longest_tags_fit(void **state)
+{
+	char json[3 * REQUEST_STRING_MAX + 256];
+	cleanup(cleanup_request) struct request *request = NULL;
+	cleanup(cleanup_free) char *tags = NULL;
+
+	(void)state;
+	snprintf(json, sizeof(json), OURS ",\"tags\":\"%04096d\",\"customer\":\"%04096d\",\"alertid\":\"%04096d\"}", 0,
+		 0, 0);
+	request = accepted(json);
+	tags = request_tags(request, &request->interfaces[0], "alpha");
+	assert_non_null(tags);
+	assert_int_equal(strlen(tags),
+			 3 * 4096 + strlen("customer:,alertid:,,node:alpha,interface:eth0,snaplength:500"));
+}
+
+/* Memory */
+
+static unsigned allocations_left;
+
+static void *scarce_malloc(size_t size)
+{
+	return allocations_left && allocations_left-- ? malloc(size) : NULL;
+}
+
+static void running_out_of_memory_in_the_parser_is_a_refusal(void **state)
+{
+	const char *json = OURS ",\"bpf\":\"tcp\",\"alertid\":7}";
+	struct request_refusal refusal;
+	unsigned most = 0;
+
+	(void)state;
+	json_set_alloc_funcs(scarce_malloc, free);
+	for (;; most++) {
+		allocations_left = most;
+		if (verdict_of(json, &refusal) == REQUEST_OURS)
+			break;
+		if (most > 1000)
+			break;
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_in_range(most, 10, 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_not_given_has_the_configured_default),
+		cmocka_unit_test(every_field_of_the_contract_arrives),
+		cmocka_unit_test(a_timeout_alone_is_the_duration),
+		cmocka_unit_test(a_duration_alone_has_no_idle_time),
+		cmocka_unit_test(zero_and_the_empty_text_mean_not_given),
+		cmocka_unit_test(the_most_that_is_allowed_is_allowed),
+		cmocka_unit_test(a_configured_snap_length_beyond_the_limit_is_cut_to_it),
+		cmocka_unit_test(an_alertid_may_be_text),
+		cmocka_unit_test(what_the_configuration_switches_on_a_request_cannot_switch_off),
+		cmocka_unit_test(an_id_is_made_when_none_is_given_and_differs_each_time),
+		cmocka_unit_test(the_compact_text_keeps_order_and_numbers),
+		cmocka_unit_test(a_request_lives_until_the_last_reference_is_gone),
+		cmocka_unit_test(an_alias_means_every_interface_that_has_it_once),
+		cmocka_unit_test(an_interface_named_twice_is_captured_once),
+		cmocka_unit_test(bad_interfaces_and_aliases_are_refused),
+		cmocka_unit_test(more_interfaces_than_the_cap_are_refused),
+		cmocka_unit_test(a_request_for_another_node_is_elsewhere_and_nothing_else_of_it_is_judged),
+		cmocka_unit_test(a_request_reaches_this_node_by_name_any_or_expression),
+		cmocka_unit_test(a_request_that_does_not_say_for_whom_is_refused),
+		cmocka_unit_test(a_bad_expression_is_refused_with_its_place),
+		cmocka_unit_test(an_expression_has_a_longest_length),
+		cmocka_unit_test(a_catastrophic_expression_is_refused),
+		cmocka_unit_test(wrong_types_are_refused),
+		cmocka_unit_test(numbers_out_of_range_are_refused_and_the_cap_is_named),
+		cmocka_unit_test(text_with_nul_or_control_characters_is_refused),
+		cmocka_unit_test(strings_have_a_longest_length),
+		cmocka_unit_test(an_id_outside_its_pattern_is_refused),
+		cmocka_unit_test(bad_formats_and_destinations_are_refused),
+		cmocka_unit_test(unknown_fields_are_refused_with_a_suggestion),
+		cmocka_unit_test(a_monstrous_field_name_is_quoted_in_part),
+		cmocka_unit_test(fields_of_later_builds_are_refused_by_name),
+		cmocka_unit_test(a_duplicate_key_is_named),
+		cmocka_unit_test(what_is_no_json_is_refused),
+		cmocka_unit_test(every_message_cut_off_anywhere_is_refused),
+		cmocka_unit_test(other_values_than_an_object_are_refused),
+		cmocka_unit_test(a_message_beyond_the_size_limit_is_refused_unread),
+		cmocka_unit_test(deep_nesting_is_refused_before_it_is_parsed),
+		cmocka_unit_test(a_refusal_keeps_the_id_if_it_is_a_valid_one),
+		cmocka_unit_test(tags_come_in_the_contract_s_order),
+		cmocka_unit_test(tags_that_are_not_set_are_left_out),
+		cmocka_unit_test(the_longest_tags_fit),
+		cmocka_unit_test(running_out_of_memory_in_the_parser_is_a_refusal),
+	};
+
+	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
+}
