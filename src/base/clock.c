@@ -25,6 +25,18 @@ uint64_t clock_boottime_ns(void)
 	return now_ns(CLOCK_BOOTTIME);
 }
 
+int64_t clock_offset_ns(void)
+{
+	uint64_t before_ns, realtime_ns, after_ns;
+	unsigned tries = 8;
+	do {
+		before_ns = clock_boottime_ns();
+		realtime_ns = clock_realtime_ns();
+		after_ns = clock_boottime_ns();
+	} while (after_ns - before_ns > 20000 && --tries);
+	return (int64_t)(realtime_ns - before_ns - (after_ns - before_ns) / 2);
+}
+
 static struct tm utc(uint64_t realtime_ns)
 {
 	time_t seconds = (time_t)(realtime_ns / NS_PER_S);

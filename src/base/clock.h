@@ -15,6 +15,9 @@
 uint64_t clock_realtime_ns(void); /* CLOCK_REALTIME: ns since 1970 UTC */
 uint64_t clock_boottime_ns(void); /* CLOCK_BOOTTIME: never steps, goes on through suspend */
 
+/* Real time minus boot time, exact to some µs even if the thread is interrupted while reading the two. */
+int64_t clock_offset_ns(void);
+
 /* "2026-11-23T08:41:00.123456789Z" (RFC 3339, UTC, always nine digits). Returns `text`. */
 const char *clock_format(uint64_t realtime_ns, char text[static CLOCK_TEXT_SIZE]);
 

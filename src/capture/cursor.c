@@ -1,7 +1,7 @@
 /*
- * The hot loop. Per packet it reads the kernel's header, makes a stripped VLAN tag whole again if there is one, and asks every cursor of the group.
- * Time limits are judged by the packets' own time, so that a loaded machine does not change what a file holds; a few milliseconds of slack cover
- * packets that different CPUs stamped out of order.
+ * The hot loop. Per packet it reads the kernel's header, makes a stripped VLAN tag whole again if there is one, and
+ * asks every cursor of the group. Time limits are judged by the packets' own time, so that a loaded machine does not
+ * change what a file holds; a few milliseconds of slack cover packets that different CPUs stamped out of order.
  */
 #include "capture/cursor.h"
 
@@ -23,16 +23,17 @@ struct wire_packet {
 	uint64_t time_ns; /* real */
 	uint64_t boot_ns;
 	uint32_t caplen, wirelen;
-	const uint8_t *data; /* in the ring: the packet without its tag */
+	const uint8_t *data;  /* in the ring: the packet without its tag */
 	const uint8_t *whole; /* contiguous, tag included: what filters see */
-	uint32_t head_size;  /* MAC addresses and tag; 0: untagged */
+	uint32_t head_size;   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
 };
 
 static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *header, uint8_t *scratch)
 {
-	const uint16_t tpid = header->tp_status & TP_STATUS_VLAN_TPID_VALID ? header->hv1.tp_vlan_tpid : ETHERTYPE_8021Q;
+	const uint16_t tpid =
+		header->tp_status & TP_STATUS_VLAN_TPID_VALID ? header->hv1.tp_vlan_tpid : ETHERTYPE_8021Q;
 	const uint16_t tci = (uint16_t)header->hv1.tp_vlan_tci;
 	memcpy(packet->head, packet->data, MAC_BYTES);
 	packet->head[12] = (uint8_t)(tpid >> 8);
@@ -129,7 +130,8 @@ static unsigned choose(struct cursor *const *cursors, unsigned count, const stru
 	unsigned chosen = 0;
 	for (unsigned i = 0; i < count; i++) {
 		const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
-		if (cursors[i]->until_ns < UINT64_MAX - ORDER_SLACK_NS && begin_ns > cursors[i]->until_ns + ORDER_SLACK_NS)
+		if (cursors[i]->until_ns < UINT64_MAX - ORDER_SLACK_NS &&
+		    begin_ns > cursors[i]->until_ns + ORDER_SLACK_NS)
 			cursors[i]->reason = cursors[i]->until_reason;
 		else
 			active[chosen++] = cursors[i];
@@ -137,7 +139,8 @@ static unsigned choose(struct cursor *const *cursors, unsigned count, const stru
 	return chosen;
 }
 
-void cursor_scan(struct cursor *const *cursors, unsigned count, const struct span *span, const struct scan_context *context)
+void cursor_scan(struct cursor *const *cursors, unsigned count, const struct span *span,
+		 const struct scan_context *context)
 {
 	struct cursor *active[SCAN_GROUP_MAX];
 	unsigned left = choose(cursors, count, span, active);

@@ -1,6 +1,7 @@
 /*
- * A cursor: a capture's place on a timeline, what it wants, what it got. The scan runs the filters of several cursors over one pinned span and copies
- * what matches into their stores. A cursor is used by one worker at a time; the members marked atomic may be read by anyone.
+ * A cursor: a capture's place on a timeline, what it wants, what it got. The scan runs the filters of several cursors
+ * over one pinned span and copies what matches into their stores. A cursor is used by one worker at a time; the members
+ * marked atomic may be read by anyone.
  */
 #pragma once
 
@@ -42,7 +43,7 @@ struct cursor {
 	uint64_t next_number;
 	struct store store;
 	enum capture_reason reason;
-	uint64_t examined; /* packets looked at */
+	uint64_t examined;	    /* packets looked at */
 	uint64_t first_ns, last_ns; /* real time of first and last packet taken */
 	uint64_t lost_memory;	    /* packets that matched and found no memory */
 	uint64_t dropped_seen;	    /* the ring's drops up to where it is */
@@ -54,8 +55,8 @@ struct cursor {
 
 /* What the scan needs besides the cursors: a worker's own. */
 struct scan_context {
-	bool loopback; /* skip outgoing copies */
-	bool ethernet; /* stripped VLAN tags go back in */
+	bool loopback;	  /* skip outgoing copies */
+	bool ethernet;	  /* stripped VLAN tags go back in */
 	uint8_t *scratch; /* SCAN_SCRATCH_BYTES: a tagged packet made whole for the filters */
 };
 
@@ -63,7 +64,9 @@ struct scan_context {
 #define SCAN_GROUP_MAX 16 /* cursors in one pass */
 
 /*
- * Scans the span once for all `cursors` (each with reason CAPTURE_RUNNING). Those that reach a stop condition get their reason; the others stand
- * behind the span afterwards. No allocation, lock or system call per packet (stores grow by slabs).
+ * Scans the span once for all `cursors` (each with reason CAPTURE_RUNNING). Those that reach a stop condition get their
+ * reason; the others stand behind the span afterwards. No allocation, lock or system call per packet (stores grow by
+ * slabs).
  */
-void cursor_scan(struct cursor *const *cursors, unsigned count, const struct span *span, const struct scan_context *context);
+void cursor_scan(struct cursor *const *cursors, unsigned count, const struct span *span,
+		 const struct scan_context *context);

@@ -1,7 +1,7 @@
 /*
- * The union is made by laying the programs end to end: a program's "reject" becomes a jump to the next one, its "accept" stays. No expression is
- * compiled twice, and no optimiser has to understand fifty of them at once. libpcap's programs set their registers and memory before they use
- * them, so one can run after another.
+ * The union is made by laying the programs end to end: a program's "reject" becomes a jump to the next one, its
+ * "accept" stays. No expression is compiled twice, and no optimiser has to understand fifty of them at once. libpcap's
+ * programs set their registers and memory before they use them, so one can run after another.
  */
 #include "capture/filter.h"
 
@@ -35,7 +35,8 @@ static uint32_t load_width(uint16_t code)
 	}
 }
 
-/* The index register holds an IP header length or a constant wherever it is loaded by MSH or IMM; anything else may be any number. */
+/* The index register holds an IP header length or a constant wherever it is loaded by MSH or IMM; anything else may be
+ * any number. */
 static uint32_t find_reach(const struct bpf_program *program)
 {
 	uint32_t reach = 0, index_max = 0;
@@ -113,7 +114,8 @@ static uint32_t union_snaplen(const struct filter_want *wants, size_t count)
 	return snaplen;
 }
 
-/* Appends one program; its rejects jump behind it. Jump distances of conditions stay as they are, for nothing moves inside. */
+/* Appends one program; its rejects jump behind it. Jump distances of conditions stay as they are, for nothing moves
+ * inside. */
 static size_t append_program(const struct bpf_program *from, uint32_t snaplen, struct sock_filter *to)
 {
 	for (unsigned i = 0; i < from->bf_len; i++) {
@@ -139,7 +141,8 @@ size_t filter_union(const struct filter_want *wants, size_t count, bool loopback
 		return 0;
 	size_t n = 0;
 	if (loopback && count) {
-		program[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE));
+		program[n++] =
+			(struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE));
 		program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1);
 		program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
 	}
@@ -149,7 +152,7 @@ size_t filter_union(const struct filter_want *wants, size_t count, bool loopback
 	}
 	if (count) {
 		program[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-							   (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT));
+							    (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT));
 		program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
 		program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, snaplen);
 	}

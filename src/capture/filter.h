@@ -1,6 +1,6 @@
 /*
- * Filters: pcap-filter(7) text → classic BPF, run over packets as they were on the wire (VLAN tags in place), and the union of many filters for the
- * kernel, which spares the ring what nobody wants.
+ * Filters: pcap-filter(7) text → classic BPF, run over packets as they were on the wire (VLAN tags in place), and the
+ * union of many filters for the kernel, which spares the ring what nobody wants.
  */
 #pragma once
 
@@ -16,8 +16,8 @@ struct sock_filter;
 struct filter;
 
 /*
- * Compiles `expression` (NULL or "": every packet, *filter = NULL) for a link type. May block (names are looked up): any thread but the loop's.
- * 0, -EINVAL with libpcap's words, -ENOMEM. Immutable afterwards.
+ * Compiles `expression` (NULL or "": every packet, *filter = NULL) for a link type. May block (names are looked up):
+ * any thread but the loop's. 0, -EINVAL with libpcap's words, -ENOMEM. Immutable afterwards.
  */
 warn_unused int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **filter);
 void filter_free(struct filter *filter);
@@ -27,16 +27,17 @@ const struct bpf_insn *filter_program(const struct filter *filter);
 /* What of a filter and a snap length the kernel needs to know. */
 struct filter_want {
 	const struct filter *filter; /* NULL: every packet */
-	uint32_t snaplen;            /* bytes */
+	uint32_t snaplen;	     /* bytes */
 };
 
 #define FILTER_UNION_MAX 4096 /* instructions: the kernel's BPF_MAXINSNS */
 
 /*
- * Writes into `program` (room for FILTER_UNION_MAX) a kernel filter that accepts at least what any of `wants` accepts, cut at the largest snap
- * length that still lets every filter be repeated on the cut packet. Returns the number of instructions; 0: attach none, every packet is
- * wanted whole (or the union does not fit). With no wants it rejects everything. `loopback`: outgoing copies are rejected.
- * The kernel sees packets with their VLAN tag stripped, which changes what an expression means: tagged packets are all accepted.
+ * Writes into `program` (room for FILTER_UNION_MAX) a kernel filter that accepts at least what any of `wants` accepts,
+ * cut at the largest snap length that still lets every filter be repeated on the cut packet. Returns the number of
+ * instructions; 0: attach none, every packet is wanted whole (or the union does not fit). With no wants it rejects
+ * everything. `loopback`: outgoing copies are rejected. The kernel sees packets with their VLAN tag stripped, which
+ * changes what an expression means: tagged packets are all accepted.
  */
 size_t filter_union(const struct filter_want *wants, size_t count, bool loopback, struct sock_filter *program);
 

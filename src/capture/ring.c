@@ -1,7 +1,7 @@
 /*
- * Opening order matters: a packet socket with protocol 0 receives nothing, so the ring and the filter are in place before the first packet
- * can arrive; bind() with ETH_P_ALL then opens the tap on exactly one interface. Promiscuous mode is a membership of the socket and ends with
- * it, however the process ends.
+ * Opening order matters: a packet socket with protocol 0 receives nothing, so the ring and the filter are in place
+ * before the first packet can arrive; bind() with ETH_P_ALL then opens the tap on exactly one interface. Promiscuous
+ * mode is a membership of the socket and ends with it, however the process ends.
  */
 #include "capture/ring.h"
 
@@ -24,7 +24,7 @@ static const struct {
 	unsigned short hardware;
 	uint16_t linktype;
 } linktypes[] = {
-	{ARPHRD_ETHER, 1},   {ARPHRD_LOOPBACK, 1}, {ARPHRD_NONE, 101},	{ARPHRD_RAWIP, 101},
+	{ARPHRD_ETHER, 1},    {ARPHRD_LOOPBACK, 1},  {ARPHRD_NONE, 101}, {ARPHRD_RAWIP, 101},
 	{ARPHRD_TUNNEL, 101}, {ARPHRD_TUNNEL6, 101}, {ARPHRD_SIT, 101},
 };
 
@@ -47,8 +47,9 @@ static int find_linktype(const char *interface, unsigned short hardware, uint16_
 			return 0;
 		}
 	}
-	return error_set(err, -EPFNOSUPPORT, "interface %s: its hardware type %u has no link type this program can write",
-			 interface, hardware);
+	return error_set(err, -EPFNOSUPPORT,
+			 "interface %s: its hardware type %u has no link type this program can write", interface,
+			 hardware);
 }
 
 int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
@@ -80,7 +81,8 @@ static int allocate(struct ring *ring, const struct ring_options *options, struc
 	}
 	void *memory = mmap(NULL, (size_t)count * options->block_size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
 	if (memory == MAP_FAILED)
-		return error_set(err, -errno, "interface %s: mapping its ring: %s", options->interface, strerror(errno));
+		return error_set(err, -errno, "interface %s: mapping its ring: %s", options->interface,
+				 strerror(errno));
 	madvise(memory, (size_t)count * options->block_size, MADV_DONTDUMP);
 	ring->memory = memory;
 	ring->block_size = options->block_size;
@@ -122,7 +124,8 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	if (options->promiscuous && !ring->loopback) {
 		r = join_promiscuous(ring);
 		if (r < 0)
-			return error_set(err, r, "interface %s: promiscuous mode: %s", options->interface, strerror(-r));
+			return error_set(err, r, "interface %s: promiscuous mode: %s", options->interface,
+					 strerror(-r));
 	}
 	*result = take(ring);
 	return 0;
@@ -130,8 +133,9 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 
 int ring_start(struct ring *ring, struct error *err)
 {
-	struct sockaddr_ll address = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ring->ifindex};
+	struct sockaddr_ll address = {.sll_family = AF_PACKET,
+				      .sll_protocol = htons(ETH_P_ALL),
+				      .sll_ifindex = ring->ifindex};
 	if (bind(ring->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(err, -errno, "interface %s: %s", ring->name, strerror(errno));
 	return 0;
@@ -168,7 +172,8 @@ void ring_update_dropped(struct ring *ring)
 
 bool ring_interface_gone(const struct ring *ring)
 {
-	/* NETDEV_UNREGISTER unbinds the socket: its interface index becomes -1. Down only stops it until the interface is up again. */
+	/* NETDEV_UNREGISTER unbinds the socket: its interface index becomes -1. Down only stops it until the interface
+	 * is up again. */
 	struct sockaddr_ll address;
 	socklen_t size = sizeof(address);
 	return getsockname(ring->fd, (struct sockaddr *)&address, &size) < 0 || address.sll_ifindex != ring->ifindex;

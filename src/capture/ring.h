@@ -1,7 +1,7 @@
 /*
- * One interface's AF_PACKET TPACKET_V3 ring: memory that the kernel fills block by block. This module opens it, knows its settings and counters and
- * closes it; who reads which block when is the timeline's business.
- * Source: Documentation/networking/packet_mmap.rst, net/packet/af_packet.c.
+ * One interface's AF_PACKET TPACKET_V3 ring: memory that the kernel fills block by block. This module opens it, knows
+ * its settings and counters and closes it; who reads which block when is the timeline's business. Source:
+ * Documentation/networking/packet_mmap.rst, net/packet/af_packet.c.
  */
 #pragma once
 
@@ -20,9 +20,9 @@ struct sock_fprog;
 struct ring {
 	int fd;
 	int ifindex;
-	char name[16]; /* of the interface when it was opened */
+	char name[16];	   /* of the interface when it was opened */
 	uint16_t linktype; /* LINKTYPE_… */
-	bool loopback; /* every packet shows up twice: the outgoing copy is to be skipped */
+	bool loopback;	   /* every packet shows up twice: the outgoing copy is to be skipped */
 	uint8_t *memory;
 	uint32_t block_size; /* bytes, a power of two */
 	uint32_t block_count;
@@ -33,19 +33,22 @@ struct ring_options {
 	const char *interface;
 	uint32_t block_size;
 	uint32_t block_count; /* halved, down to RING_BLOCKS_MIN, while the kernel has no memory for it */
-	uint32_t retire_ms; /* a block with packets is handed over at the latest after so long (twice that before Linux 6.18) */
+	uint32_t retire_ms;   /* a block with packets is handed over at the latest after so long (twice that before
+				 Linux 6.18) */
 	bool promiscuous;
 };
 
 /*
- * Opens a ring that receives nothing yet: attach a filter (or none), then ring_start. Blocks while the kernel allocates (0.1-3 s a GiB).
- * 0, -ENODEV (no such interface), -EPERM, -EPFNOSUPPORT (link type), -ENOMEM, other -errno; `err` says it for a user.
+ * Opens a ring that receives nothing yet: attach a filter (or none), then ring_start. Blocks while the kernel allocates
+ * (0.1-3 s a GiB). 0, -ENODEV (no such interface), -EPERM, -EPFNOSUPPORT (link type), -ENOMEM, other -errno; `err` says
+ * it for a user.
  */
 warn_unused int ring_open(const struct ring_options *options, struct error *err, struct ring **ring);
 warn_unused int ring_start(struct ring *ring, struct error *err);
 void ring_close(struct ring *ring);
 
-/* Replaces the kernel filter at once and without a gap; NULL: every packet. 0 or -errno (the old filter stays). Any thread. */
+/* Replaces the kernel filter at once and without a gap; NULL: every packet. 0 or -errno (the old filter stays). Any
+ * thread. */
 warn_unused int ring_set_filter(struct ring *ring, const struct sock_fprog *program);
 
 /* Adds what the kernel has dropped since the last call to `ring->dropped`. One thread. */

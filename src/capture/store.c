@@ -1,6 +1,6 @@
 /*
- * Slabs are mapped, not malloc'ed, so that the memory of a delivered capture goes back to the system at once. The first is small, for most
- * captures are, and each next one doubles up to 1 MiB.
+ * Slabs are mapped, not malloc'ed, so that the memory of a delivered capture goes back to the system at once. The first
+ * is small, for most captures are, and each next one doubles up to 1 MiB.
  */
 #include "capture/store.h"
 
@@ -129,7 +129,8 @@ static const struct store_record *next_record(const struct slab **slab, size_t *
 	return record;
 }
 
-/* Stable, so that equal times keep their order; a pair of runs that is in order already, nearly every one here, costs one comparison. */
+/* Stable, so that equal times keep their order; a pair of runs that is in order already, nearly every one here, costs
+ * one comparison. */
 static void sort_by_time(const struct store_record **order, const struct store_record **scratch, size_t count)
 {
 	if (count < 2)

@@ -1,6 +1,6 @@
 /*
- * A capture's own memory: the packets it took, copied out of the ring into slabs that are charged to one budget shared by all captures. Written
- * by one worker at a time, then sealed, then read by any number of readers.
+ * A capture's own memory: the packets it took, copied out of the ring into slabs that are charged to one budget shared
+ * by all captures. Written by one worker at a time, then sealed, then read by any number of readers.
  */
 #pragma once
 
@@ -25,8 +25,8 @@ struct store {
 	struct slab *first, *last;
 	size_t charged_bytes;
 	uint64_t packets;
-	uint64_t latest_ns; /* real time of the last packet added */
-	bool disordered; /* a packet came with an earlier time than the one before it */
+	uint64_t latest_ns;		   /* real time of the last packet added */
+	bool disordered;		   /* a packet came with an earlier time than the one before it */
 	const struct store_record **order; /* sealed and disordered: the records by time */
 };
 
@@ -36,12 +36,14 @@ void store_init(struct store *store, struct budget *budget);
 void store_deinit(struct store *store);
 
 /*
- * Adds one packet; `head_size` bytes from `head`, the rest of packet->caplen from packet->data (head_size may be 0). 0, -ENOBUFS (budget spent)
- * or -ENOMEM. Amortised: allocates only when a slab is full.
+ * Adds one packet; `head_size` bytes from `head`, the rest of packet->caplen from packet->data (head_size may be 0). 0,
+ * -ENOBUFS (budget spent) or -ENOMEM. Amortised: allocates only when a slab is full.
  */
-warn_unused int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head, uint32_t head_size);
+warn_unused int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head,
+			  uint32_t head_size);
 
-/* No packet is added any more; brings them into the order of time (packets of different CPUs reach a ring slightly out of it). 0 or -ENOMEM. */
+/* No packet is added any more; brings them into the order of time (packets of different CPUs reach a ring slightly out
+ * of it). 0 or -ENOMEM. */
 warn_unused int store_seal(struct store *store);
 
 /* One reader's place in a sealed store. */

@@ -1,15 +1,15 @@
 /*
- * The kernel fills the ring's blocks in order and stops (drops) at the first one that is not its own. So the blocks just ahead of it must be
- * free: a quarter of the ring and a few more, because tpacket_rcv asks for room a quarter ahead before it looks at the current block. The rest
- * holds packets.
+ * The kernel fills the ring's blocks in order and stops (drops) at the first one that is not its own. So the blocks
+ * just ahead of it must be free: a quarter of the ring and a few more, because tpacket_rcv asks for room a quarter
+ * ahead before it looks at the current block. The rest holds packets.
  *
- * A block closed by the retire timer may be nearly empty. Such blocks are packed: their packets are appended to the last held block that has room
- * (the tail), and the block goes back at once. When the kernel comes near a block that holds packed packets which are not the oldest, its contents
- * move to a free block far from the kernel. At full rate blocks are full, nothing is packed and the oldest block is the one the kernel comes near:
- * nothing moves.
+ * A block closed by the retire timer may be nearly empty. Such blocks are packed: their packets are appended to the
+ * last held block that has room (the tail), and the block goes back at once. When the kernel comes near a block that
+ * holds packed packets which are not the oldest, its contents move to a free block far from the kernel. At full rate
+ * blocks are full, nothing is packed and the oldest block is the one the kernel comes near: nothing moves.
  *
- * Taking a free block back from the kernel's side is safe as long as it is not near: the kernel touches only its current block, and cannot pass the
- * block it retired that was not yet processed here.
+ * Taking a free block back from the kernel's side is safe as long as it is not near: the kernel touches only its
+ * current block, and cannot pass the block it retired that was not yet processed here.
  */
 #include "capture/timeline.h"
 
@@ -167,9 +167,11 @@ static uint32_t evict_extent(struct timeline *timeline)
 	return index;
 }
 
-/* --- retiring a block ---------------------------------------------------------------------------------------------------------- */
+/* --- retiring a block
+ * ---------------------------------------------------------------------------------------------------------- */
 
-/* Walks up to `packets` packets that take at most `room` bytes. The last one's next offset is set: the kernel leaves it 0. */
+/* Walks up to `packets` packets that take at most `room` bytes. The last one's next offset is set: the kernel leaves it
+ * 0. */
 static struct run walk(uint8_t *first, uint32_t packets, uint32_t room)
 {
 	struct run run = {.first_ns = UINT64_MAX};
@@ -226,7 +228,8 @@ static void pack(struct timeline *timeline, uint8_t *first, uint32_t packets)
 bool timeline_retire(struct timeline *timeline)
 {
 	const uint32_t current = timeline->current;
-	/* The status first: a block that is still held for a pin has been the kernel's in between once it is seen retired again. */
+	/* The status first: a block that is still held for a pin has been the kernel's in between once it is seen
+	 * retired again. */
 	if (kernel_owns(timeline, current) || __atomic_load_n(&timeline->blocks[current].held, __ATOMIC_RELAXED))
 		return false;
 	const struct tpacket_hdr_v1 *header = &block_at(timeline, current)->hdr.bh1;
@@ -256,8 +259,8 @@ static bool continues(const struct extent *extent, const struct run *run, uint64
 	const int64_t step_ns = clock_offset_ns - extent->clock_offset_ns;
 	return extent->block == run->block && extent->offset + extent->bytes == run->offset &&
 	       extent->bytes + run->bytes <= EXTENT_MERGE_BYTES && extent->dropped == dropped &&
-	       (!merge_ns || run->last_ns - extent->first_ns <= merge_ns) &&
-	       step_ns < CLOCK_STEP_NS && step_ns > -CLOCK_STEP_NS;
+	       (!merge_ns || run->last_ns - extent->first_ns <= merge_ns) && step_ns < CLOCK_STEP_NS &&
+	       step_ns > -CLOCK_STEP_NS;
 }
 
 static void append_run(struct timeline *timeline, const struct run *run, uint64_t dropped, int64_t clock_offset_ns)
@@ -288,7 +291,8 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 	timeline->held_bytes += run->bytes;
 }
 
-/* --- keeping the way ahead of the kernel free ------------------------------------------------------------------------------------ */
+/* --- keeping the way ahead of the kernel free
+ * ------------------------------------------------------------------------------------ */
 
 /* The held block nearest ahead of the kernel within the reserve, or NO_BLOCK. */
 static uint32_t find_in_the_way(const struct timeline *timeline)
@@ -325,7 +329,8 @@ static uint32_t find_far_block(const struct timeline *timeline)
 	return NO_BLOCK;
 }
 
-/* Copies a block's packets elsewhere and points its extents there; whoever has it pinned goes on reading the old copy. */
+/* Copies a block's packets elsewhere and points its extents there; whoever has it pinned goes on reading the old copy.
+ */
 static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
 {
 	set_status(timeline, to, TP_STATUS_USER);
@@ -395,7 +400,7 @@ void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)
 
 void timeline_trim(struct timeline *timeline, uint64_t number)
 {
-	while (timeline->extent_count) {
+	while (!timeline->retain && timeline->extent_count) {
 		const struct extent *oldest = extent_at(timeline, 0);
 		if (oldest->number + oldest->packets > number)
 			break;
@@ -403,7 +408,9 @@ void timeline_trim(struct timeline *timeline, uint64_t number)
 	}
 }
 
-/* --- looking up ------------------------------------------------------------------------------------------------------------------- */
+/* --- looking up
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 uint64_t timeline_next_number(const struct timeline *timeline)
 {
@@ -423,7 +430,8 @@ uint64_t timeline_oldest_boottime(const struct timeline *timeline)
 	return oldest->first_ns - (uint64_t)oldest->clock_offset_ns;
 }
 
-/* Index of the first extent for which the bound (its end number, or its last boot time) is at least `value`; extent_count if none. */
+/* Index of the first extent for which the bound (its end number, or its last boot time) is at least `value`;
+ * extent_count if none. */
 static size_t search(const struct timeline *timeline, uint64_t value, bool by_time)
 {
 	size_t low = 0, high = timeline->extent_count;

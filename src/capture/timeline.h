@@ -1,10 +1,10 @@
 /*
- * One interface's packets in the order of time, as they lie in its ring: a sequence of extents (runs of packets inside a block), numbered by packet.
- * Knows which blocks are the kernel's and which are held, gives the oldest back, and packs sparse blocks together so that what can be reached is
- * bounded by bytes, not by blocks.
+ * One interface's packets in the order of time, as they lie in its ring: a sequence of extents (runs of packets inside
+ * a block), numbered by packet. Knows which blocks are the kernel's and which are held, gives the oldest back, and
+ * packs sparse blocks together so that what can be reached is bounded by bytes, not by blocks.
  *
- * One thread, the ring thread, retires, expires and relocates; workers look up, pin and unpin. The caller's lock is held around every call unless
- * its comment says otherwise.
+ * One thread, the ring thread, retires, expires and relocates; workers look up, pin and unpin. The caller's lock is
+ * held around every call unless its comment says otherwise.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct timeline_options {
 	uint8_t *memory; /* the ring's */
 	uint32_t block_size;
 	uint32_t block_count;
-	bool retain; /* keep packets that nobody has asked for yet (the recorder) */
+	bool retain;	   /* keep packets that nobody has asked for yet (the recorder) */
 	uint64_t merge_ns; /* packed packets further apart than this expire apart; 0: they never expire */
 };
 
@@ -39,21 +39,21 @@ struct timeline *timeline_new(const struct timeline_options *options);
 void timeline_free(struct timeline *timeline);
 
 /*
- * Ring thread, without the lock: looks whether the kernel has retired its current block and, if so, packs a sparse one together with its
- * predecessor. True: timeline_publish must follow.
+ * Ring thread, without the lock: looks whether the kernel has retired its current block and, if so, packs a sparse one
+ * together with its predecessor. True: timeline_publish must follow.
  */
 bool timeline_retire(struct timeline *timeline);
 
 /*
- * Ring thread: makes the packets of the retired block visible, evicts what no longer fits and keeps the blocks ahead of the kernel free.
- * `dropped`: packets dropped so far; `clock_offset_ns`: real time minus boot time now.
+ * Ring thread: makes the packets of the retired block visible, evicts what no longer fits and keeps the blocks ahead of
+ * the kernel free. `dropped`: packets dropped so far; `clock_offset_ns`: real time minus boot time now.
  */
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns);
 
 /* Ring thread: forgets packets older than `oldest_boottime_ns`. */
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns);
 
-/* Gives back blocks whose packets all have numbers below `number`: nobody needs them. */
+/* Gives back blocks whose packets all have numbers below `number`: nobody needs them. No effect with `retain`. */
 void timeline_trim(struct timeline *timeline, uint64_t number);
 
 /* The number that the next packet will get; and that of the oldest packet still here (equal: none is). */
@@ -67,7 +67,8 @@ uint64_t timeline_oldest_boottime(const struct timeline *timeline);
 struct span timeline_pin(struct timeline *timeline, uint64_t number);
 void timeline_unpin(struct timeline *timeline, const struct span *span);
 
-/* The number of the first packet of the first extent that may hold packets at or after this boot time (next number if none). */
+/* The number of the first packet of the first extent that may hold packets at or after this boot time (next number if
+ * none). */
 uint64_t timeline_find(const struct timeline *timeline, uint64_t boottime_ns);
 
 struct timeline_stats {
