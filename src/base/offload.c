@@ -1,7 +1,7 @@
 /*
  * A queue under a mutex and up to `threads` threads that take from it; each finished task goes back to the loop as a
  * letter. A thread is started when there is more to do than threads that are free, so a pool that is never used costs
- * nothing. Threads live until the pool ends, block every signal, and have small stacks.
+ * nothing. Threads live until the pool ends and block every signal.
  *
  * What may wait is counted as tasks that no thread is there for, so whether a submit is refused does not depend on how
  * fast a thread takes its task off the queue.
@@ -13,7 +13,11 @@
 #include <signal.h>
 #include <stdbool.h>
 
-#define STACK_BYTES (256 * 1024)
+/*
+ * Address space; memory only as far as it is touched. pcap_compile() recurses over a filter's blocks, about 0.5 KiB a
+ * term, so that "port 1 or port 2 or …" of 8 KiB overflows 256 KiB.
+ */
+#define STACK_BYTES (8 * 1024 * 1024)
 #define NAME_SIZE 16 /* of the kernel, NUL included */
 
 struct offload {

@@ -1,0 +1,97 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/buffer.h"
+
+static void empty_buffer_has_an_empty_text(void **state)
+{
+	struct buffer buffer = BUFFER_INIT(10);
+
+	(void)state;
+	assert_string_equal(buffer_text(&buffer), "");
+	assert_int_equal(buffer_append(&buffer, NULL, 0), 0);
+	assert_string_equal(buffer_text(&buffer), "");
+	buffer_deinit(&buffer);
+}
+
+static void content_is_kept_in_order_and_terminated(void **state)
+{
+	struct buffer buffer = BUFFER_INIT(1000);
+
+	(void)state;
+	assert_int_equal(buffer_append(&buffer, "a\0b", 3), 0);
+	assert_int_equal(buffer_append_string(&buffer, "cd"), 0);
+	assert_int_equal(buffer_printf(&buffer, "%d-%s", 42, "x"), 0);
+	assert_int_equal(buffer.size, 9);
+	assert_memory_equal(buffer_text(&buffer), "a\0bcd42-x", 10);
+	buffer_deinit(&buffer);
+}
+
+static void cap_is_reached_exactly_and_never_passed(void **state)
+{
+	struct buffer buffer = BUFFER_INIT(100);
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(buffer_append(&buffer, "x", 1), 0);
+	assert_int_equal(buffer.size, 100);
+	assert_true(buffer.room <= 101);
+	assert_int_equal(buffer_append(&buffer, "", 0), 0);
+	assert_int_equal(buffer_append(&buffer, "y", 1), -EMSGSIZE);
+	assert_int_equal(buffer_append_string(&buffer, "y"), -EMSGSIZE);
+	assert_int_equal(buffer_printf(&buffer, "%c", 'y'), -EMSGSIZE);
+	assert_int_equal(buffer_append(&buffer, "y", SIZE_MAX), -EMSGSIZE);
+	assert_int_equal(strspn(buffer_text(&buffer), "x"), 100);
+	assert_int_equal(strlen(buffer_text(&buffer)), 100);
+	buffer_deinit(&buffer);
+}
+
+static void without_memory_the_buffer_is_untouched(void **state)
+{
+	struct buffer buffer = BUFFER_INIT(SIZE_MAX);
+
+	(void)state;
+	assert_int_equal(buffer_append_string(&buffer, "abc"), 0);
+	/* More than any address space holds: the source is never read. */
+	assert_true(buffer_append(&buffer, "x", SIZE_MAX - 3) == -EMSGSIZE);
+	assert_string_equal(buffer_text(&buffer), "abc");
+	buffer_deinit(&buffer);
+}
+
+static void clear_keeps_the_memory_and_deinit_frees_it(void **state)
+{
+	struct buffer buffer = BUFFER_INIT(1000);
+
+	(void)state;
+	assert_int_equal(buffer_append_string(&buffer, "hello"), 0);
+	char *data = buffer.data;
+	buffer_clear(&buffer);
+	assert_ptr_equal(buffer.data, data);
+	assert_string_equal(buffer_text(&buffer), "");
+	assert_int_equal(buffer_append_string(&buffer, "again"), 0);
+	assert_string_equal(buffer_text(&buffer), "again");
+	buffer_deinit(&buffer);
+	assert_null(buffer.data);
+	assert_string_equal(buffer_text(&buffer), "");
+	assert_int_equal(buffer_append_string(&buffer, "usable"), 0);
+	buffer_deinit(&buffer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_buffer_has_an_empty_text),
+		cmocka_unit_test(content_is_kept_in_order_and_terminated),
+		cmocka_unit_test(cap_is_reached_exactly_and_never_passed),
+		cmocka_unit_test(without_memory_the_buffer_is_untouched),
+		cmocka_unit_test(clear_keeps_the_memory_and_deinit_frees_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static void set_returns_the_code_and_keeps_the_text(void **state)
+{
+	struct error err;
+
+	(void)state;
+	assert_int_equal(error_set(&err, -EINVAL, "key %s: %d", "port", 70000), -EINVAL);
+	assert_string_equal(err.text, "key port: 70000");
+}
+
+static void no_error_wanted_is_fine(void **state)
+{
+	(void)state;
+	assert_int_equal(error_set(NULL, -ENOMEM, "text"), -ENOMEM);
+	error_prefix(NULL, "prefix");
+}
+
+static void prefix_comes_before_what_is_there(void **state)
+{
+	struct error err;
+
+	(void)state;
+	error_set(&err, -1, "unknown key");
+	error_prefix(&err, "%s:%d", "a.toml", 3);
+	assert_string_equal(err.text, "a.toml:3: unknown key");
+}
+
+static void old_text_may_be_part_of_the_new(void **state)
+{
+	struct error err;
+
+	(void)state;
+	error_set(&err, -1, "inner");
+	error_set(&err, -1, "outer(%s)", err.text);
+	assert_string_equal(err.text, "outer(inner)");
+}
+
+static void long_text_is_cut_between_characters(void **state)
+{
+	struct error err;
+	char text[3000];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	error_set(&err, -1, "%s", text);
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+
+	memcpy(text + sizeof(err.text) - 2, "€", strlen("€"));
+	error_set(&err, -1, "%s", text);
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 2);
+
+	error_prefix(&err, "%s", text);
+	assert_true(strlen(err.text) < sizeof(err.text));
+	assert_int_equal(err.text[0], 'x');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(set_returns_the_code_and_keeps_the_text),
+		cmocka_unit_test(no_error_wanted_is_fine),
+		cmocka_unit_test(prefix_comes_before_what_is_there),
+		cmocka_unit_test(old_text_may_be_part_of_the_new),
+		cmocka_unit_test(long_text_is_cut_between_characters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
