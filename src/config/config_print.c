@@ -125,10 +125,12 @@ static int print_manual_options(struct buffer *out)
 
 static int print_manual_section(struct buffer *out, const struct config_section *section)
 {
-	int r = buffer_printf(out, section->repeated ? ".Ss [[%s]]\n" : ".Ss [%s]\n", section->name);
+	int r = buffer_printf(out, section->repeated ? ".Ss Sections %s\n" : ".Ss Section %s\n", section->name);
 
 	if (r == 0)
 		r = print_sentence(out, section->help);
+	if (r == 0 && section->repeated)
+		r = buffer_printf(out, "Each begins with\n.Ql [[%s]] .\n", section->name);
 	if (r == 0)
 		r = buffer_append_string(out, ".Bl -tag -width Ds\n");
 	for (size_t i = 0; r == 0 && i < config_row_count; i++) {

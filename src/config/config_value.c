@@ -50,32 +50,38 @@ const char *config_value_wanted(const struct config_row *row)
 	return wanted[row->type];
 }
 
-/* -EINVAL, and err says what is wanted and what was got instead. */
-static int wrong_type(const struct config_row *row, const struct toml_value *value, struct error *err)
+/* What was got, for people. */
+static const char *describe(const struct toml_value *value, char out[static CONFIG_QUOTE_SIZE])
 {
-	const char *wanted = config_value_wanted(row);
-	char quote[CONFIG_QUOTE_SIZE];
-
-	if (row->type == CONFIG_SECRET)
-		return error_set(err, -EINVAL, "must be %s", wanted);
 	switch (value->type) {
 	case TOML_STRING:
-		return error_set(err, -EINVAL, "must be %s, got the text %s", wanted,
-				 config_quote(value->string, value->size, quote));
+		return config_quote(value->string, value->size, out);
 	case TOML_INTEGER:
-		return error_set(err, -EINVAL, "must be %s, got the number %" PRId64, wanted, value->integer);
+		snprintf(out, CONFIG_QUOTE_SIZE, "the number %" PRId64, value->integer);
+		return out;
 	case TOML_FLOAT:
-		return error_set(err, -EINVAL, "must be %s, got the number %g", wanted, value->real);
+		snprintf(out, CONFIG_QUOTE_SIZE, "the number %g", value->real);
+		return out;
 	case TOML_BOOLEAN:
-		return error_set(err, -EINVAL, "must be %s, got %s", wanted, value->boolean ? "true" : "false");
+		return value->boolean ? "true" : "false";
 	case TOML_DATE:
-		return error_set(err, -EINVAL, "must be %s, got a date or time", wanted);
+		return "a date or time";
 	case TOML_ARRAY:
-		return error_set(err, -EINVAL, "must be %s, got an array", wanted);
+		return "an array";
 	case TOML_TABLE:
 		break;
 	}
-	return error_set(err, -EINVAL, "must be %s, got a table", wanted);
+	return "a table";
+}
+
+static int wrong_type(const struct config_row *row, const struct toml_value *value, struct error *err)
+{
+	const char *wanted = config_value_wanted(row);
+	char got[CONFIG_QUOTE_SIZE];
+
+	if (row->type == CONFIG_SECRET)
+		return error_set(err, -EINVAL, "must be %s", wanted);
+	return error_set(err, -EINVAL, "must be %s, got %s", wanted, describe(value, got));
 }
 
 /* A limit as people write it. */
@@ -92,12 +98,12 @@ static const char *limit_text(const struct config_row *row, uint64_t limit, char
 	return text;
 }
 
-static int out_of_range(const struct config_row *row, struct error *err)
+static int out_of_range(const struct config_row *row, const struct toml_value *value, struct error *err)
 {
-	char min[48], max[48];
+	char min[48], max[48], got[CONFIG_QUOTE_SIZE];
 
-	return error_set(err, -EINVAL, "must be from %s to %s", limit_text(row, row->min, min, sizeof min),
-			 limit_text(row, row->max, max, sizeof max));
+	return error_set(err, -EINVAL, "must be from %s to %s, got %s", limit_text(row, row->min, min, sizeof min),
+			 limit_text(row, row->max, max, sizeof max), describe(value, got));
 }
 
 /* -EINVAL: the text is no quantity. Too large for the type is as good as the largest: the range refuses it. */
@@ -126,14 +132,14 @@ static int quantity_of(const struct config_row *row, const struct toml_value *va
 
 	if (value->type == TOML_INTEGER) {
 		if (value->integer < 0)
-			return out_of_range(row, err);
+			return out_of_range(row, value, err);
 		if (__builtin_mul_overflow((uint64_t)value->integer, unit, quantity))
 			*quantity = UINT64_MAX;
 		return 0;
 	}
 	if (value->type == TOML_FLOAT && row->type == CONFIG_DURATION) {
 		if (!(value->real >= 0 && value->real <= (double)row->max / (double)NS_PER_S))
-			return out_of_range(row, err);
+			return out_of_range(row, value, err);
 		*quantity = (uint64_t)llround(value->real * (double)NS_PER_S);
 		return 0;
 	}
@@ -151,7 +157,7 @@ static int apply_quantity(const struct config_row *row, const struct toml_value 
 	if (r < 0)
 		return r;
 	if (quantity < row->min || quantity > row->max)
-		return out_of_range(row, err);
+		return out_of_range(row, value, err);
 	if (field)
 		*field = quantity;
 	return 0;
@@ -234,7 +240,7 @@ static int apply_snap(const struct config_row *row, const struct toml_value *val
 	if (value->type != TOML_INTEGER)
 		return wrong_type(row, value, err);
 	if (value->integer < 0 || (uint64_t)value->integer < row->min || (uint64_t)value->integer > row->max)
-		return out_of_range(row, err);
+		return out_of_range(row, value, err);
 	snprintf(digits, sizeof digits, "%" PRId64, value->integer);
 	return config_value_set_text(row, base, digits);
 }
