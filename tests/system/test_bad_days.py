@@ -1,0 +1,292 @@
+"""Bad days: Redis, CloudShark and the disk fail in every way; captures go on, and every outcome is reported."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib.pcapfile import CaptureFile, judge
+from lib.waiting import until
+
+TOKEN = "0badc0de0badc0de0badc0de"
+UPLOAD_ONLY = {"general": {"writelocal": False, "localdir": None}}
+
+
+# Redis
+
+def test_redis_absent_at_start_then_appears(make_world):
+    world = make_world(start=False)
+    world.stop_redis()
+    world.daemon.start(subscribed=False)
+    world.daemon.wait_log("redis-down")
+    world.start_redis()
+    world.daemon.wait_log("redis-subscribed", 20)
+    world.assert_works()
+
+
+def test_redis_killed_during_a_capture(make_world):
+    """The capture still ends and is delivered; its events follow when Redis is back."""
+    world = make_world()
+    request = world.capture(packets=10, timeout=30)
+    world.stop_redis(signal.SIGKILL)
+    world.daemon.wait_log("redis-down")
+    world.sender.send(10, rate=1000)
+    path = until(lambda: world.files_of(request), 15, "the file, without Redis")[0]
+    CaptureFile(os.path.join(world.directory, path)).assert_numbers(0, 10)
+    world.start_redis()
+    assert request.wait("captured", timeout=30)["packets"] == 10
+    done = request.done(timeout=30)
+    assert (done["packets"], done["reason"]) == (10, "packets")
+    world.daemon.wait_log("redis-subscribed", 20, since=world.daemon.lines.index(world.daemon.log("redis-down")[0]))
+    world.assert_works()
+
+
+def test_redis_restarts_between_captures(make_world):
+    world = make_world()
+    for _ in range(3):
+        since = world.daemon.mark()
+        world.stop_redis(signal.SIGTERM)
+        world.start_redis()
+        world.daemon.wait_log("redis-subscribed", 20, since=since)
+        world.assert_works()
+
+
+def test_one_log_line_a_change_of_state(make_world):
+    world = make_world()
+    world.stop_redis()
+    world.daemon.wait_log("redis-down")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        world.daemon.process.wait(3)  # time enough for several attempts
+    down = [line for line in world.daemon.log("redis-down")]
+    assert len(down) <= 2, "one for the subscriber and one for the publisher:\n" + world.daemon.tail()
+    world.start_redis()
+    world.daemon.wait_log("redis-subscribed", 20, since=world.daemon.lines.index(down[0]))
+
+
+def test_connections_thrown_out_are_made_again(make_world):
+    world = make_world()
+    assert len(world.redis.clients()) >= 2, "a subscriber and a publisher"
+    since = world.daemon.mark()
+    world.redis.kill_clients()
+    world.daemon.wait_log("redis-subscribed", 20, since=since)
+    world.assert_works()
+
+
+def test_hang_of_redis_disturbs_no_capture(make_world):
+    world = make_world()
+    request = world.capture(packets=10, timeout=30)
+    world.redis.pause()
+    try:
+        world.sender.send(10, rate=1000)
+        until(lambda: world.files_of(request), 15, "the file, while Redis hangs")
+    finally:
+        world.redis.resume()
+    assert request.done(timeout=30)["packets"] == 10
+    world.assert_works()
+
+
+def test_hang_of_redis_does_not_hold_up_the_end(make_world):
+    world = make_world()
+    request = world.capture(packets=10, timeout=30)
+    world.sender.send(3, rate=1000)
+    world.redis.pause()
+    try:
+        assert world.daemon.stop(timeout=40) == 0
+    finally:
+        world.redis.resume()
+    assert len(world.files_of(request)) == 1
+
+
+def test_password_acl_user_and_wrong_password(make_world):
+    good = make_world({"redis": {"auth": "general-secret"}}, redis={"password": "general-secret"})
+    good.assert_works()
+    acl = make_world({"redis": {"username": "pcap", "auth": "acl-secret"}},
+                     redis={"users": ["pcap on >acl-secret ~* &* +@all"]})
+    acl.assert_works()
+    bad = make_world({"redis": {"auth": "wrong-secret"}}, redis={"password": "general-secret"}, start=False)
+    bad.daemon.start(subscribed=False)
+    line = bad.daemon.wait_log("redis-down")
+    assert "wrong-secret" not in bad.daemon.text() and line.fields.get("reason")
+
+
+def test_events_channel_and_request_channel_can_be_named(make_world):
+    world = make_world({"redis": {"channel": "office:capture", "events": "office:answers"}})
+    from lib.events import Events, Request
+    events = Events(world.redis, "office:answers")
+    fields = world.fields(packets=1, timeout=20)
+    world.publish(fields, "office:capture")
+    request = Request(events, fields["id"], fields, 0)
+    request.accepted()
+    world.sender.send(1)
+    request.done()
+    events.close()
+
+
+# Disk
+
+SMALL_DISK = r"""
+set -e
+mount -t tmpfs -o size=256k tmpfs "$1"
+shift
+exec "$@"
+"""
+
+
+def small_disk_world(make_world, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    return make_world({"general": {"localdir": str(disk)}},
+                      wrapper=["unshare", "-m", "--propagation", "private", "sh", "-c", SMALL_DISK, "sh", disk]), disk
+
+
+def inside(world, path):
+    """A path as the daemon sees it, in its own mount namespace."""
+    return f"/proc/{world.daemon.pid}/root{path}"
+
+
+def test_disk_full_is_retried_and_succeeds_when_there_is_room(make_world, tmp_path):
+    world, disk = small_disk_world(make_world, tmp_path)
+    ballast = inside(world, f"{disk}/ballast")
+    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    request = world.capture(packets=50, timeout=20)
+    world.sender.send(50, size=1000, rate=5000)
+    line = world.daemon.wait_log("delivery-retry", id=request.id)
+    assert "space" in line.text
+    assert os.listdir(inside(world, disk)) == ["ballast"], "no partial file is left behind"
+    os.unlink(ballast)
+    done = request.done(timeout=30)
+    destination, = done["destinations"]
+    assert destination["ok"] is True and destination["attempts"] > 1
+    CaptureFile(inside(world, f"{disk}/{done['file']}")).assert_numbers(0, 50)
+
+
+def test_file_that_never_fits_leaves_nothing_behind_and_no_capture_waits_for_it(make_world, tmp_path):
+    world, disk = small_disk_world(make_world, tmp_path)
+    big = world.capture(packets=500, timeout=20)
+    world.sender.send(500, size=1500, rate=5000)
+    world.daemon.wait_log("delivery-retry", id=big.id)
+    small = world.capture(packets=5, timeout=20)
+    world.sender.send(5, rate=1000)
+    done = small.done()
+    CaptureFile(inside(world, f"{disk}/{done['file']}")).assert_numbers(0, 5)
+    assert os.listdir(inside(world, disk)) == [done["file"]]
+    assert world.daemon.stop(timeout=40) == 0
+    final = big.final()
+    assert final["destinations"][0]["ok"] is False and "space" in final["destinations"][0]["error"]
+
+
+def test_directory_gone_is_retried_and_succeeds_when_it_is_back(make_world):
+    world = make_world()
+    os.rmdir(world.directory)
+    request = world.capture(packets=5, timeout=20)
+    world.sender.send(5, rate=1000)
+    world.daemon.wait_log("delivery-retry", id=request.id)
+    os.mkdir(world.directory)
+    assert request.done(timeout=30)["destinations"][0]["ok"] is True
+    world.file(request).assert_numbers(0, 5)
+
+
+def test_directory_that_is_a_file_is_reported(make_world):
+    world = make_world()
+    os.rmdir(world.directory)
+    open(world.directory, "w").close()
+    request = world.capture(packets=1, timeout=20)
+    world.sender.send(1)
+    final = request.final(timeout=30)
+    assert final["destinations"][0]["ok"] is False and final["destinations"][0]["error"]
+    os.unlink(world.directory)
+    os.mkdir(world.directory)
+    world.assert_works()
+
+
+# CloudShark
+
+def test_refusal_is_final_and_every_exception_is_reported(make_world):
+    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": "refuse"})
+    request = world.capture(packets=1, timeout=20)
+    world.sender.send(1)
+    final = request.final()
+    destination, = final["destinations"]
+    assert destination["ok"] is False and destination["attempts"] == 1
+    for text in world.receiver.exceptions:
+        assert text in destination["error"] and text in world.daemon.text()
+
+
+@pytest.mark.parametrize("fault", ["server-error", "too-many", "close-half-way", "close-at-once", "garbage"])
+def test_passing_fault_is_retried_until_it_succeeds(make_world, fault):
+    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": [fault, "ok"]})
+    request = world.capture(packets=200, timeout=20)
+    world.sender.send(200, size=1400, rate=20_000)
+    destination, = request.done(timeout=30)["destinations"]
+    assert destination["ok"] is True and destination["attempts"] == 2
+    CaptureFile(world.receiver.of(request.id).content).assert_numbers(0, 200)
+
+
+def test_hanging_receiver_is_given_up_by_timeout_and_tried_again(make_world):
+    world = make_world({**UPLOAD_ONLY, "cloudshark": {"timeout": 1}}, cloudshark={"token": TOKEN, "behaviour": ["hang", "ok"]})
+    request = world.capture(packets=5, timeout=20)
+    world.sender.send(5, rate=1000)
+    destination, = request.done(timeout=30)["destinations"]
+    assert destination["ok"] is True and destination["attempts"] == 2
+
+
+def test_absent_receiver_is_tried_again_until_it_is_there(make_world):
+    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "start": False})
+    request = world.capture(packets=5, timeout=20)
+    world.sender.send(5, rate=1000)
+    world.daemon.wait_log("delivery-retry", id=request.id)
+    world.receiver.start()
+    assert request.done(timeout=30)["destinations"][0]["ok"] is True
+    CaptureFile(world.receiver.of(request.id).content).assert_numbers(0, 5)
+
+
+def test_hanging_receiver_holds_up_neither_captures_nor_the_local_file(make_world):
+    world = make_world(cloudshark={"token": TOKEN, "behaviour": "hang"})
+    hanging = [world.capture(packets=2, timeout=20) for _ in range(20)]
+    world.sender.send(2, rate=1000)
+    for request in hanging:
+        request.wait("captured")
+        until(lambda: world.files_of(request), 10, "the local file")
+    request = world.capture(packets=3, timeout=20, to_destinations=["local"])
+    world.sender.send(3, rate=1000)
+    began = time.monotonic()
+    request.done()
+    assert time.monotonic() - began < 5
+
+
+def test_wrong_token_is_reported_without_the_token(make_world):
+    world = make_world({**UPLOAD_ONLY, "cloudshark": {"token": "not-the-right-one"}}, cloudshark={"token": TOKEN})
+    request = world.capture(packets=1, timeout=20)
+    world.sender.send(1)
+    final = request.final()
+    assert final["destinations"][0]["ok"] is False
+    assert "not-the-right-one" not in world.daemon.text() + json.dumps(world.events.items)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl")
+def test_upload_and_redis_over_tls_with_verified_names(make_world, tmp_path):
+    """One certificate authority for both; the second installation does not trust it and says so."""
+    ca, cert, key = (str(tmp_path / name) for name in ("ca.pem", "cert.pem", "key.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True,
+                   capture_output=True)
+    shutil.copy(cert, ca)
+    tls = {"cert": cert, "key": key, "ca": ca}
+    secure = {"cloudshark": {"scheme": "https", "ca_file": ca}, "redis": {"tls": True, "ca_file": ca, "host": "localhost"}}
+    world = make_world({**UPLOAD_ONLY, **secure}, redis={"tls": tls}, cloudshark={"token": TOKEN, "tls": (cert, key)})
+    request = world.capture(packets=1, timeout=20)
+    world.sender.send(1)
+    assert request.done()["destinations"][0]["url"].startswith("https://")
+    (tmp_path / request.id).write_bytes(world.receiver.of(request.id).content)
+    judge(tmp_path / request.id)
+
+    untrusting = make_world({**UPLOAD_ONLY, "redis": {"tls": True, "host": "localhost"}}, redis={"tls": tls}, start=False)
+    untrusting.daemon.start(subscribed=False)
+    assert "cert" in untrusting.daemon.wait_log("redis-down").text

@@ -1,0 +1,345 @@
+"""The capture engine: exactly the packets of the window, once, in order, for each capture on its own."""
+
+import time
+
+import pytest
+
+from lib.pcapfile import INBOUND, OUTBOUND, CaptureFile, fields, judge
+from lib.traffic import Sender, udp_over_loopback
+from lib.waiting import until
+from lib.world import World
+
+ETHERNET, RAW_IP = 1, 101
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory):
+    config = {"general": {"maxpackets": 10_000_000, "maxbytes": 2**32}, "limits": {"memory": "1GiB"}}
+    with World(tmp_path_factory.mktemp("world"), config, pairs=2) as installation:
+        yield installation
+
+
+@pytest.mark.parametrize("count, rate, size", [(200, 100, 64), (2000, 1000, 64), (20_000, 20_000, 1514), (200_000, 100_000, 64),
+                                               (300_000, 0, 64), (100_000, 0, 1514)])
+def test_no_packet_lost_none_twice_all_in_order(world, count, rate, size):
+    request = world.capture(packets=count, timeout=30)
+    before = world.host.counters("eth0")["rx"]["packets"]
+    world.sender.send(count, rate=rate, size=size)
+    arrived = world.host.counters("eth0")["rx"]["packets"] - before
+    assert arrived == count, "the link lost packets before the host had them: no fault of the capture"
+    done = request.done(timeout=60)
+    assert done["lost"] == {"kernel": 0, "evicted": 0, "memory": 0} and done["window"]["complete"] is True, done
+    assert (done["packets"], done["bytes"], done["reason"]) == (count, count * size, "packets")
+    file = world.file(request)
+    file.assert_numbers(0, count)
+    file.assert_time_order()
+
+
+def test_packets_from_before_the_request_are_not_in_the_file(world):
+    first = world.capture(packets=10, timeout=20)  # keeps the ring open
+    world.sender.send(5, rate=1000)
+    request = world.capture(packets=5, timeout=20)
+    world.sender.send(5, first=100, rate=1000)
+    request.done()
+    first.done()
+    world.file(request).assert_numbers(100, 5)
+
+
+def test_times_are_those_of_the_packets(world):
+    request = world.capture(packets=100, timeout=20)
+    begin = time.time_ns()
+    world.sender.send(100, rate=1000)
+    end = time.time_ns()
+    request.done()
+    times = [packet.time_ns for packet in world.file(request).packets]
+    assert begin <= times[0] and times[-1] <= end
+    assert 0.09e9 < times[-1] - times[0] < 1e9
+    assert any(t % 1000 for t in times), "nanoseconds, not microseconds"
+
+
+def test_silent_link_ends_by_timeout_as_empty_and_delivers_nothing(world):
+    began = time.monotonic()
+    request = world.capture(packets=10, timeout=0.5)
+    done = request.done()
+    assert 0.45 < time.monotonic() - began < 5
+    assert (done["reason"], done["packets"]) == ("empty", 0) and not done.get("destinations")
+    assert world.files_of(request) == []
+
+
+def test_traffic_that_does_not_match_is_silence_too(world):
+    request = world.capture(packets=10, timeout=0.5, bpf="udp dst port 53")
+    world.sender.send(100, dst_port=54, rate=1000)
+    assert request.done()["reason"] == "empty"
+
+
+def test_timeout_delivers_what_there_is(world):
+    request = world.capture(packets=1000, timeout=1)
+    world.sender.send(7, rate=1000)
+    done = request.done()
+    assert (done["reason"], done["packets"]) == ("timeout", 7)
+    world.file(request).assert_numbers(0, 7)
+
+
+def test_duration_ends_a_capture_under_traffic(world):
+    stream = world.sender.start(rate=2000, seconds=30, count=0)
+    try:
+        done = world.capture(duration=0.5).done()
+    finally:
+        stream.stop()
+    assert done["reason"] == "duration", done
+    assert 700 < done["packets"] < 1500
+
+
+def test_timeout_beside_a_duration_is_the_idle_time(world):
+    request = world.capture(duration=30, timeout=0.4)
+    world.sender.send(20, rate=20)  # a second, never 0.4 s without a packet
+    done = request.done()
+    assert (done["reason"], done["packets"]) == ("idle", 20)
+
+
+def test_idle_counts_only_packets_that_match(world):
+    stream = world.sender.start(rate=500, seconds=20, count=0, dst_port=54)
+    try:
+        done = world.capture(duration=15, timeout=0.4, bpf="udp dst port 53").done(timeout=12)
+    finally:
+        stream.stop()
+    assert done["packets"] == 0 and done["reason"] in ("empty", "idle")
+
+
+def test_bytes_stop_once_so_many_are_held(world):
+    request = world.capture(bytes=10_000, timeout=20)
+    world.sender.send(200, size=100, rate=5000)
+    done = request.done()
+    assert (done["reason"], done["packets"], done["bytes"]) == ("bytes", 100, 10_000)
+    world.file(request).assert_numbers(0, 100)
+
+
+def test_snap_keeps_the_beginning_and_the_length(world):
+    request = world.capture(packets=5, timeout=20, snap=60)
+    world.sender.send(5, size=500, rate=1000)
+    request.done()
+    file = world.file(request)
+    assert [(p.caplen, p.wirelen) for p in file.packets] == [(60, 500)] * 5 and file.interfaces[0].snaplen == 60
+    judge(world.path(request))
+
+
+def test_largest_frames_are_whole(world):
+    world.host.set_mtu("eth1", 65521)
+    world.peer.set_mtu("peer1", 65521)
+    request = world.capture(interface=["eth1"], packets=20, timeout=20)
+    Sender(world.peer, "peer1").send(20, size=65535, rate=1000)
+    assert request.done()["bytes"] == 20 * 65535
+    file = world.file(request)
+    file.assert_numbers(0, 20)
+    expected = bytes(i & 0xFF for i in range(65535))[58:]
+    assert all(packet.data[58:] == expected for packet in file.packets)
+
+
+# VLAN
+
+def test_vlan_tag_is_in_the_file(world):
+    request = world.capture(packets=5, timeout=20)
+    world.sender.send(5, vlan=7, size=100, rate=1000)
+    assert request.done()["bytes"] == 500
+    file = world.file(request)
+    assert all(packet.data[12:16] == b"\x81\x00\x00\x07" and packet.wirelen == 100 for packet in file.packets)
+    assert fields(world.path(request), "vlan.id", "udp.dstport") == [("7", "9")] * 5
+    judge(world.path(request))
+
+
+def test_vlan_filter_matches_its_vlan_only(world):
+    request = world.capture(packets=5, timeout=20, bpf="vlan 7 and udp dst port 9")
+    world.sender.send(5, first=100, rate=1000)
+    world.sender.send(5, first=200, vlan=8, rate=1000)
+    world.sender.send(5, first=300, vlan=7, rate=1000)
+    request.done()
+    world.file(request).assert_numbers(300, 5)
+
+
+def test_filter_without_vlan_means_untagged_as_in_tcpdump(world):
+    request = world.capture(packets=5, timeout=20, bpf="udp dst port 9")
+    world.sender.send(5, vlan=7, rate=1000)
+    world.sender.send(5, first=100, rate=1000)
+    request.done()
+    world.file(request).assert_numbers(100, 5)
+
+
+def test_vlan_and_plain_filters_side_by_side_get_their_own(world):
+    """The kernel sees the union of the filters; none may hide the other's packets."""
+    tagged = world.capture(packets=5, timeout=20, bpf="vlan")
+    plain = world.capture(packets=5, timeout=20, bpf="udp and not vlan")
+    world.sender.send(5, first=10, vlan=9, rate=1000)
+    world.sender.send(5, first=20, rate=1000)
+    tagged.done()
+    plain.done()
+    world.file(tagged).assert_numbers(10, 5)
+    world.file(plain).assert_numbers(20, 5)
+
+
+# Kinds of interface
+
+def test_loopback_is_not_doubled(world):
+    request = world.capture(interface=["lo"], timeout=1, bpf="udp port 7777")
+    udp_over_loopback(world.host, 5, 7777)
+    done = request.done()
+    assert (done["packets"], done["reason"]) == (5, "timeout")
+    file = world.file(request)
+    assert file.interfaces[0].linktype == ETHERNET
+    assert [packet.data[-1:] for packet in file.packets] == [b"0", b"1", b"2", b"3", b"4"]
+    judge(world.path(request))
+
+
+def test_both_directions_are_captured_and_told_apart(world):
+    request = world.capture(packets=6, timeout=20)
+    world.sender.send(3, first=10, rate=1000)
+    Sender(world.host, "eth0").send(3, first=20, rate=1000)
+    request.done()
+    file = world.file(request)
+    assert [(p.number, p.direction) for p in file.packets] == \
+        [(10, INBOUND), (11, INBOUND), (12, INBOUND), (20, OUTBOUND), (21, OUTBOUND), (22, OUTBOUND)]
+    assert {row[0] for row in fields(world.path(request), "frame.packet_flags_direction")} <= {"1", "2", "0x01", "0x02"}
+
+
+def test_tun_is_raw_ip(world):
+    tun = world.host.add_tun("tun7")
+    request = world.capture(interface=["tun7"], packets=2, timeout=20, bpf="udp port 53")
+    packet = bytes.fromhex("4500001c000000004011" + "0000" + "0a00000a0a00000b" + "0035" + "0035" + "0008" + "0000")
+    other = packet[:20] + b"\x00\x36\x00\x36" + packet[24:]
+    for bytes_in in (packet, other, packet):
+        tun.write(bytes_in)
+    done = request.done()
+    tun.close()
+    file = world.file(request)
+    assert file.interfaces[0].linktype == RAW_IP and done["packets"] == 2
+    assert [p.data for p in file.packets] == [packet, packet]
+    assert fields(world.path(request), "ip.src", "udp.dstport") == [("10.0.0.10", "53")] * 2
+    judge(world.path(request))
+
+
+def test_tun_as_classic_pcap_is_raw_ip_too(world):
+    tun = world.host.add_tun("tun8")
+    request = world.capture(interface=["tun8"], packets=1, timeout=20, format="pcap")
+    tun.write(bytes.fromhex("4500001c0000000040110000" + "0a00000a0a00000b" + "0035003500080000"))
+    request.done()
+    tun.close()
+    assert world.file(request).interfaces[0].linktype == RAW_IP
+    judge(world.path(request))
+
+
+def test_tap_is_ethernet(world):
+    tap = world.host.add_tun("tap7", tap=True)
+    frame = bytes(12) + b"\x88\xb5" + b"pcapdaemon" * 5
+    request = world.capture(interface=["tap7"], packets=1, timeout=20, bpf="ether proto 0x88b5")
+    tap.write(frame)
+    request.done()
+    tap.close()
+    file = world.file(request)
+    assert file.interfaces[0].linktype == ETHERNET and file.packets[0].data == frame
+
+
+# Several captures on one interface
+
+def test_overlapping_captures_get_exactly_their_own(world):
+    everything = world.capture(packets=400, timeout=20)
+    dns = world.capture(packets=100, timeout=20, bpf="udp dst port 53")
+    world.sender.send(200, dst_port="50-53", rate=20_000)
+    late = world.capture(packets=50, timeout=20, bpf="udp dst port 51", snap=50)
+    world.sender.send(200, first=200, dst_port="50-53", rate=20_000)
+    for request in (everything, dns, late):
+        request.done()
+    world.file(everything).assert_numbers(0, 400)
+    assert world.file(dns).numbers == list(range(3, 400, 4))
+    late_file = world.file(late)
+    assert [p.wirelen for p in late_file.packets] == [64] * 50 and late_file.packets[0].caplen == 50
+
+
+def test_capture_that_ends_leaves_the_others_alone(world):
+    long = world.capture(packets=10_000, timeout=20)
+    stream = world.sender.start(count=10_000, rate=20_000)
+    for _ in range(10):
+        world.capture(packets=20, timeout=20, bpf="udp dst port 9").done()
+    stream.result()
+    long.done()
+    world.file(long).assert_numbers(0, 10_000)
+
+
+def test_fifty_captures_at_once_on_one_ring(world):
+    world.wait_ring_closed()
+    requests = [world.capture(packets=200, timeout=30, bpf=f"udp dst port {100 + i}") for i in range(50)]
+    assert world.host.packet_sockets() == 1, "one ring an interface, however many captures"
+    world.sender.send(10_000, dst_port="100-149", rate=50_000)
+    for i, request in enumerate(requests):
+        request.done(timeout=30)
+        assert world.file(request).numbers == list(range(i, 10_000, 50))
+    world.wait_ring_closed()
+
+
+def test_ring_closes_when_idle_and_promiscuity_ends(world):
+    world.wait_ring_closed()
+    request = world.capture(packets=1, timeout=20)
+    assert world.host.is_promiscuous("eth0")
+    world.sender.send(1)
+    request.done()
+    world.wait_ring_closed()
+    assert not world.host.is_promiscuous("eth0")
+
+
+# Interfaces that come and go
+
+def test_interface_gone_delivers_what_it_has_and_comes_back(world):
+    world.host.add_veth("wan0", world.peer, "wanpeer")
+    request = world.capture(interface=["wan0"], packets=100, timeout=20)
+    bystander = world.capture(packets=5, timeout=20)
+    sender = Sender(world.peer, "wanpeer")
+    sender.send(10, rate=1000)
+    began = time.monotonic()
+    world.host.delete_link("wan0")
+    done = request.done()
+    assert time.monotonic() - began < 5
+    assert (done["reason"], done["packets"]) == ("interface-gone", 10)
+    world.file(request).assert_numbers(0, 10)
+
+    world.host.add_veth("wan0", world.peer, "wanpeer")
+    again = world.capture(interface=["wan0"], packets=5, timeout=20)
+    sender.send(5, first=50, rate=1000)
+    again.done()
+    world.file(again).assert_numbers(50, 5)
+    world.host.delete_link("wan0")
+    world.sender.send(5, rate=1000)
+    assert bystander.done()["packets"] == 5
+
+
+def test_interface_gone_before_any_packet_ends_at_once(world):
+    world.host.add_veth("wan1", world.peer, "wanpeer1")
+    request = world.capture(interface=["wan1"], packets=100, timeout=20)
+    world.host.delete_link("wan1")
+    done = request.done(timeout=5)
+    assert done["packets"] == 0 and done["reason"] in ("interface-gone", "empty")
+
+
+def test_link_that_goes_down_and_up_again_goes_on(world):
+    world.host.add_veth("wan2", world.peer, "wanpeer2")
+    request = world.capture(interface=["wan2"], packets=10, timeout=20)
+    sender = Sender(world.peer, "wanpeer2")
+    sender.send(5, rate=1000)
+    world.host.set_up("wan2", False)
+    world.host.set_up("wan2")
+    until(lambda: "LOWER_UP" in world.peer.ip("link", "show", "wanpeer2"), 5, "carrier")
+    sender.send(5, first=5, rate=1000)
+    done = request.done()
+    world.host.delete_link("wan2")
+    if done["reason"] == "packets":
+        world.file(request).assert_numbers(0, 10)
+    else:  # ending there is an answer, too, if it says so
+        assert (done["reason"], done["packets"]) == ("interface-gone", 5)
+
+
+def test_any_follows_the_rules_of_each_interface(world):
+    request = world.capture(interface=["any"], timeout=2, bpf="udp dst port 9 or udp port 7778")
+    world.sender.send(4, first=10, rate=1000)
+    udp_over_loopback(world.host, 3, 7778)
+    until(lambda: sum(event["packets"] for event in request.all("done")) == 7, 15, "7 packets")
+    files = [CaptureFile(f"{world.directory}/{name}") for name in world.files_of(request)]
+    assert sum(len(file.packets) for file in files) == 7
+    for name in world.files_of(request):
+        judge(f"{world.directory}/{name}")

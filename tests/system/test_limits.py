@@ -1,0 +1,171 @@
+"""Limits: nothing a request can do makes the daemon grow without a named cap, and whatever is refused is answered for."""
+
+import collections
+import json
+
+from lib.events import FINAL, new_id
+from lib.traffic import Sender
+from lib.waiting import until
+from lib.world import NODE
+
+
+def publish_many(world, requests):
+    with world.redis.client() as client, client.pipeline(transaction=False) as pipeline:
+        for request in requests:
+            pipeline.publish("capture", json.dumps(request))
+        pipeline.execute()
+
+
+def test_more_captures_than_allowed_are_refused(make_world):
+    world = make_world({"limits": {"captures": 3}})
+    running = [world.capture(packets=2, timeout=30) for _ in range(3)]
+    refused = world.refused(packets=2, timeout=30)
+    assert "captures" in refused["reason"], refused
+    world.sender.send(2, rate=1000)
+    for request in running:
+        request.done()
+        world.file(request).assert_numbers(0, 2)
+    world.assert_works()
+
+
+def test_request_for_more_interfaces_than_captures_allowed_is_refused_whole(make_world):
+    world = make_world({"limits": {"captures": 1}}, pairs=2)
+    refused = world.refused(interface=["eth0", "eth1"], packets=1, timeout=5)
+    assert "captures" in refused["reason"]
+    world.assert_works()
+
+
+def test_maxpackets_is_the_default_and_the_cap(make_world):
+    world = make_world({"general": {"maxpackets": 10}})
+    assert world.refused(packets=11, timeout=20)["field"] == "packets"
+    request = world.capture(timeout=20)
+    world.sender.send(20, rate=1000)
+    done = request.done()
+    assert (done["reason"], done["packets"]) == ("packets", 10)
+
+
+def test_maxbytes_is_the_default_and_the_cap(make_world):
+    world = make_world({"general": {"maxbytes": 1000}})
+    assert world.refused(bytes=1001, timeout=20)["field"] == "bytes"
+    request = world.capture(timeout=20)
+    world.sender.send(20, size=100, rate=1000)
+    done = request.done()
+    assert (done["reason"], done["bytes"]) == ("bytes", 1000)
+
+
+def test_default_timeout_ends_a_request_that_names_none(make_world):
+    world = make_world({"general": {"defaulttimeout": 1}})
+    request = world.capture(packets=10)
+    world.sender.send(3, rate=1000)
+    done = request.done(timeout=10)
+    assert (done["reason"], done["packets"]) == ("timeout", 3)
+
+
+def test_maxtimeout_and_maxduration_are_caps(make_world):
+    world = make_world({"general": {"maxtimeout": 10, "maxduration": 20, "defaulttimeout": 5}})
+    assert world.refused(timeout=10.5)["field"] == "timeout"
+    assert world.refused(duration=20.5)["field"] == "duration"
+    request = world.capture(timeout=10, duration=20, packets=1)
+    world.sender.send(1)
+    request.done()
+
+
+def test_memory_spent_ends_the_capture_and_delivers_what_it_has(make_world):
+    world = make_world({"limits": {"memory": "8MiB"}})
+    request = world.capture(timeout=30)
+    stream = world.sender.start(count=20_000, size=1500, rate=20_000)
+    done = request.done(timeout=30)
+    stream.result()
+    assert done["reason"] == "memory", done
+    assert 4 << 20 < done["bytes"] <= 8 << 20
+    world.file(request).assert_numbers(0, done["packets"])
+    world.assert_works()
+
+
+def test_memory_is_shared_and_given_back(make_world):
+    world = make_world({"limits": {"memory": "8MiB"}})
+    for _ in range(3):
+        greedy = [world.capture(packets=2500, timeout=30) for _ in range(3)]
+        world.sender.send(2500, size=1500, rate=20_000)
+        reasons = collections.Counter(request.done(timeout=30)["reason"] for request in greedy)
+        assert reasons["memory"] >= 1, reasons
+        for request in greedy:
+            world.file(request).assert_numbers(0, request.done()["packets"])
+    world.assert_works()
+
+
+def test_ten_thousand_requests_at_once_are_all_answered(make_world):
+    world = make_world({"limits": {"requests_per_second": 1_000_000}})
+    count = 10_000
+    threads, descriptors = world.daemon.threads(), world.daemon.descriptors()
+    ids = [new_id("many") for _ in range(count)]
+    since = world.events.mark()
+    publish_many(world, [{"node": NODE, "interface": ["eth0"], "timeout": 1, "id": request_id} for request_id in ids])
+    wanted = set(ids)
+    answers = world.events.wait_count(lambda event: event.get("id") in wanted and event["event"] in ("accepted", "rejected"),
+                                      count, timeout=30, since=since)
+    assert {event["id"] for event in answers} == wanted
+    accepted = {event["id"] for event in answers if event["event"] == "accepted"}
+    assert 1 <= len(accepted) and all("captures" in e["reason"] for e in answers if e["event"] == "rejected")
+    world.events.wait_count(lambda event: event.get("id") in accepted and event["event"] in FINAL, len(accepted), 30, since)
+    world.assert_works()
+    assert world.daemon.threads() < threads + 40 and world.daemon.descriptors() < descriptors + 100
+
+
+def test_flood_beyond_the_rate_is_counted_and_the_daemon_stays_responsive(make_world):
+    world = make_world({"limits": {"requests_per_second": 100}})
+    count = 10_000
+    ids = [new_id("flood") for _ in range(count)]
+    wanted, since, log = set(ids), world.events.mark(), world.daemon.mark()
+    publish_many(world, [{"node": NODE, "interface": ["eth0"], "timeout": 1, "id": request_id} for request_id in ids])
+
+    def answered():
+        return len({e["id"] for e in world.events.all(lambda e: e.get("id") in wanted and e["event"] in ("accepted", "rejected"),
+                                                      since)})
+
+    def counted():
+        """What the log says it left out, wherever it says so."""
+        return sum(int(line.fields.get("suppressed", line.fields.get("refused", line.fields.get("count", 0))))
+                   for line in world.daemon.lines[log:] if "rate" in line.id or "flood" in line.id or "limit" in line.id)
+
+    until(lambda: answered() == count or answered() + counted() >= count, 30,
+          "every request to be answered or counted in the log")
+    until(lambda: world.request(packets=1, timeout=0.2).answer()["event"] == "accepted", 30, "the rate to recover", interval=0.5)
+
+
+def test_requests_for_others_cost_little(make_world):
+    world = make_world()
+    publish_many(world, [{"node": f"web{i}", "interface": ["eth0"], "packets": 50, "id": new_id()} for i in range(20_000)])
+    request = world.capture(packets=1, timeout=20)
+    world.sender.send(1)
+    request.done()
+    assert world.events.all(lambda event: event.get("id") != request.id) == []
+
+
+def test_request_on_many_interfaces_at_once(make_world):
+    world = make_world(pairs=20)
+    request = world.capture(interface=[f"eth{i}" for i in range(20)], packets=1, timeout=20)
+    for i in range(20):
+        Sender(world.peer, f"peer{i}").send(1, first=i)
+    finals = request.finals(20, timeout=30)
+    assert sorted(event["interface"] for event in finals) == sorted(f"eth{i}" for i in range(20))
+    assert all(event["event"] == "done" and event["packets"] == 1 for event in finals)
+
+
+def test_memory_of_the_process_stays_bounded_over_many_captures(make_world):
+    world = make_world()
+
+    def round_trip():
+        requests = [world.capture(packets=200, timeout=20) for _ in range(10)]
+        world.sender.send(200, size=1000, rate=50_000)
+        for request in requests:
+            request.done()
+
+    for _ in range(3):
+        round_trip()
+    before = world.daemon.resident_bytes()
+    descriptors, threads = world.daemon.descriptors(), world.daemon.threads()
+    for _ in range(10):
+        round_trip()
+    assert world.daemon.resident_bytes() < before + (24 << 20)
+    assert world.daemon.descriptors() <= descriptors + 4 and world.daemon.threads() <= threads + 2

@@ -1,0 +1,359 @@
+"""How it is run: command line, configuration, signals, log and syslog, and what it leaves alone."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lib.daemon import PROGRAM, Daemon
+from lib.waiting import seconds, until
+
+TOKEN = "0badc0de0badc0de0badc0de"
+PASSWORD = "correct-horse-battery"
+
+ORIGINAL = """
+[general]
+maxpackets  = 50000
+writelocal  = false
+localdir    = "/tmp"
+snaplength  = 500
+[cloudshark]
+host        = "cloudshark.org"
+scheme      = "https"
+port        = 443
+token       = "fffffffffffffffffff"
+upload      = true
+[redis]
+host        = "node.running.redis.net"
+port        = 6379
+channel     = "capture"
+# consult /usr/include/sys/syslog.h for Priority
+[syslog]
+priority    = 85
+tag         = "pcapdaemon"
+[[interface]]
+name        = "eth0"
+alias       = ["main", "public"]
+[[interface]]
+name        = "lo"
+alias       = ["local"]
+"""
+
+
+def run(*arguments, **options):
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
+                          **options)
+
+
+def check(tmp_path, text):
+    path = tmp_path / "pcapdaemon.toml"
+    path.write_text(text)
+    return run("-check", "-config", path)
+
+
+# Command line
+
+@pytest.mark.parametrize("option", ["-help", "--help"])
+def test_help_names_every_option_of_the_contract(option):
+    result = run(option)
+    assert result.returncode == 0
+    for name in ("cshost", "csscheme", "csport", "cstoken", "cstimeout", "redisnode", "redisport", "redischannel", "upload",
+                 "writelocal", "destdir", "maxpackets", "config", "node", "check", "version", "help"):
+        assert re.search(rf"-{name}\b", result.stdout), name
+
+
+def test_version():
+    result = run("-version")
+    assert result.returncode == 0 and re.search(r"pcapdaemon.*\d+\.\d+", result.stdout)
+
+
+@pytest.mark.parametrize("arguments, says", [
+    (["-frobnicate"], "frobnicate"), (["--redishost", "x"], "redisnode"), (["-redisport", "x"], "redisport"),
+    (["-redisport", "70000"], "redisport"), (["-maxpackets=-1"], "maxpackets"), (["-config"], "config"),
+    (["-config", "/nonexistent/x.toml"], "/nonexistent/x.toml"), (["-upload=perhaps"], "upload"), (["surplus"], "surplus"),
+    (["-csscheme", "gopher"], "csscheme"),
+])
+def test_bad_usage_ends_with_2_and_says_why(arguments, says):
+    result = run(*arguments)
+    assert result.returncode == 2, result
+    assert says in result.stderr and not result.stdout.strip()
+
+
+def test_options_take_one_dash_or_two_with_or_without_equals(tmp_path):
+    for arguments in (["-node", "n1", "-redisport", "1234"], ["--node=n1", "--redisport=1234"], ["-node=n1", "--redisport", "1234"],
+                      ["-writelocal", "-destdir", tmp_path], ["-writelocal=true", f"-destdir={tmp_path}"], ["-upload=false"]):
+        result = run("-check", *arguments)
+        assert result.returncode == 0, (arguments, result.stderr)
+
+
+def test_check_takes_the_original_programs_file(tmp_path):
+    result = check(tmp_path, ORIGINAL)
+    assert result.returncode == 0, result.stderr
+
+
+def test_check_says_plainly_that_the_originals_tag_lacks_its_quotes(tmp_path):
+    result = check(tmp_path, ORIGINAL.replace('"pcapdaemon"', "pcapdaemon"))
+    line = 1 + ORIGINAL.splitlines().index('tag         = "pcapdaemon"')
+    assert result.returncode == 2
+    assert re.search(rf"pcapdaemon\.toml:{line}:\d+:.*tag", result.stderr) and "quot" in result.stderr
+
+
+@pytest.mark.parametrize("text, line, says", [
+    ("[general]\nmaxpacket = 5\n", 2, "maxpackets"), ("[genral]\n", 1, "general"), ("[general]\nmaxpackets = \"x\"\n", 2, "maxpackets"),
+    ("[general]\nmaxpackets = -5\n", 2, "maxpackets"), ("[general]\nformat = \"snoop\"\n", 2, "format"),
+    ("[redis]\nport = 123456\n", 2, "port"), ("[limits]\nmemory = \"64 parsecs\"\n", 2, "memory"), ("[general\n", 1, ""),
+    ("[[interface]]\nalias = [\"x\"]\n", 1, "name"), ("[general]\nnode = \"a\"\nnode = \"b\"\n", 3, "node"),
+])
+def test_check_names_file_line_column_and_key(tmp_path, text, line, says):
+    result = check(tmp_path, text)
+    assert result.returncode == 2, result
+    assert re.search(rf"pcapdaemon\.toml:{line}:\d+:", result.stderr), result.stderr
+    assert says in result.stderr
+
+
+def test_check_reports_every_fault_in_one_go(tmp_path):
+    result = check(tmp_path, "[general]\nmaxpacket = 5\nformat = \"x\"\n[redis]\nport = 0.5\n")
+    assert result.returncode == 2
+    for line in (2, 3, 5):
+        assert f"pcapdaemon.toml:{line}:" in result.stderr
+
+
+def test_bad_configuration_ends_the_daemon_with_2(tmp_path):
+    path = tmp_path / "pcapdaemon.toml"
+    path.write_text("[general]\nmaxpacket = 5\n")
+    assert run("-config", path).returncode == 2
+
+
+def test_command_line_beats_the_file(make_world):
+    world = make_world({"general": {"maxpackets": 100}}, arguments=["-maxpackets", "3", "-node", "other-name"])
+    request = world.capture(node="other-name", timeout=20)
+    world.sender.send(10, rate=1000)
+    assert request.done()["packets"] == 3
+
+
+# Start and end
+
+def test_sigterm_without_captures_ends_with_0_at_once(make_world):
+    world = make_world()
+    began = time.monotonic()
+    assert world.daemon.stop() == 0 and time.monotonic() - began < seconds(2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_delivers_what_captures_have_and_ends_with_0(make_world, number):
+    world = make_world()
+    requests = [world.capture(packets=1000, timeout=60) for _ in range(3)]
+    empty = world.capture(packets=10, timeout=60, bpf="udp dst port 53")
+    world.sender.send(20, rate=1000)
+    world.daemon.signal(number)
+    assert world.daemon.wait_exit() == 0
+    for request in requests:
+        done = request.done()
+        assert (done["reason"], done["packets"]) == ("shutdown", 20)
+        world.file(request).assert_numbers(0, 20)
+    assert empty.done()["packets"] == 0
+
+
+def test_shutdown_uploads_before_it_ends(make_world):
+    world = make_world({"general": {"writelocal": False, "localdir": None}}, cloudshark={"token": TOKEN})
+    request = world.capture(packets=1000, timeout=60)
+    world.sender.send(20, rate=1000)
+    assert world.daemon.stop() == 0
+    assert request.done()["destinations"][0]["ok"] is True and world.receiver.of(request.id)
+
+
+def test_shutdown_does_not_wait_for_ever_for_a_receiver_that_hangs(make_world):
+    world = make_world(cloudshark={"token": TOKEN, "behaviour": "hang"})
+    request = world.capture(packets=5, timeout=60)
+    world.sender.send(5, rate=1000)
+    request.captured()
+    assert world.daemon.stop(timeout=40) == 0
+    final = request.final()
+    outcome = {d["name"]: d["ok"] for d in final["destinations"]}
+    assert outcome == {"local": True, "cloudshark": False}
+
+
+def test_daemon_starts_again_and_again(make_world):
+    world = make_world()
+    for _ in range(3):
+        world.restart_daemon()
+    world.assert_works()
+
+
+def test_embedded_form_needs_neither_configuration_nor_redis(netns, tmp_path):
+    """No configuration at all: it runs, and mentions a Redis that nobody asked for once, not for ever."""
+    with Daemon(tmp_path, netns=netns("bare")) as daemon:
+        daemon.start(subscribed=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            daemon.process.wait(2)  # time enough for several attempts
+        assert daemon.is_alive()
+        assert len([line for line in daemon.log() if "redis" in line.id]) <= 2, daemon.text()
+        assert daemon.stop() == 0
+
+
+def test_log_lines_have_an_id_and_fields(make_world):
+    world = make_world()
+    world.assert_works()
+    assert [line.text for line in world.daemon.log() if not line.id] == []
+
+
+# daemonize, syslog
+
+def test_original_way_to_run_it_with_daemonize(make_world, tmp_path):
+    world = make_world(start=False)
+    command = world.daemon.command()  # writes the configuration, too
+    config = command[command.index("-config") + 1]
+    pid_file, out, err = tmp_path / "pid", tmp_path / "out", tmp_path / "err"
+    subprocess.run(world.host.command("daemonize", "-o", out, "-e", err, "-p", pid_file, PROGRAM, "-config", config), check=True,
+                   timeout=20)
+    pid = int(until(lambda: pid_file.exists() and pid_file.read_text().strip(), 10, "the pid file"))
+    try:
+        until(lambda: re.search(r"^ready\b", err.read_text(), re.M) and "redis-subscribed" in err.read_text(), 15,
+              "the daemon to be ready", interval=0.02)
+        world.assert_works()
+        assert out.read_text() == ""
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not os.path.exists(f"/proc/{pid}"), 20, "the daemon to end")
+    assert "Sanitizer" not in err.read_text()
+
+
+PRIVATE_DEV = r"""
+set -e
+dev=$1 log=$2; shift 2
+mount -t tmpfs tmpfs "$dev"
+for node in null zero full random urandom tty; do touch "$dev/$node"; mount --bind "/dev/$node" "$dev/$node"; done
+touch "$dev/log"; mount --bind "$log" "$dev/log"
+mount --rbind "$dev" /dev
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("priority, facility", [(85, 10), (134, 16)])
+def test_syslog_gets_every_outcome_with_its_priority_and_tag(make_world, tmp_path, priority, facility):
+    dev = tmp_path / "dev"
+    dev.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.settimeout(0.1)
+        world = make_world({"syslog": {"priority": priority, "tag": "mytag"}},
+                           wrapper=["unshare", "-m", "--propagation", "private", "sh", "-c", PRIVATE_DEV, "sh", dev, tmp_path / "log"])
+        request = world.capture(packets=1, timeout=20)
+        world.sender.send(1)
+        request.done()
+        refused = world.refused(packets=-1)
+        messages = []
+
+        def heard():
+            with contextlib.suppress(socket.timeout):
+                while True:
+                    messages.append(log.recv(65536).decode())
+            return all(any(request_id in m and word in m for m in messages)
+                       for request_id, word in ((request.id, "done"), (refused["id"], "rejected")))
+
+        until(heard, 10, "the outcomes in syslog")
+    for message in messages:
+        match = re.match(r"<(\d+)>.{15} mytag(\[\d+\])?: ", message)
+        assert match, message
+        assert int(match[1]) >> 3 == facility, message
+
+
+# What it leaves alone
+
+WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE")
+CHANGING = ("creat(", "mkdir", "mknod", "rename", "link(", "linkat", "symlink", "unlink", "truncate", "chmod", "chown", "utime",
+            "setxattr", "mount(")
+NO_FILESYSTEM = re.compile(r'"/dev/null"|"/proc/self/|"/dev/net/tun"')
+
+
+@pytest.mark.skipif("fsanitize" in os.environ.get("PCAPDAEMON_FLAVOUR", ""), reason="sanitizers open files of their own")
+def test_with_only_an_upload_nothing_is_written_to_any_filesystem(make_world, tmp_path):
+    """strace of the whole life, captures and uploads included: no file is opened for writing, made, moved or removed."""
+    trace = tmp_path / "trace"
+    world = make_world({"general": {"writelocal": False, "localdir": None}}, cloudshark={"token": TOKEN},
+                       wrapper=["strace", "-f", "-qq", "-s", "256", "-e", "trace=%file,ftruncate,fchmod,fchown", "-o", str(trace)])
+    request = world.capture(packets=500, timeout=30, logrequest=True)
+    world.sender.send(500, size=1000, rate=5000)
+    request.done(timeout=40)
+    assert world.receiver.of(request.id)
+    world.refused(packets=-1)
+    world.capture(timeout=0.2).done()
+    assert world.daemon.stop() == 0
+    calls = trace.read_text().splitlines()
+    assert any("openat(" in call for call in calls), "the trace is empty"
+    written = [call for call in calls if not NO_FILESYSTEM.search(call) and " = -1 " not in call
+               and ((("open(" in call or "openat" in call) and WRITING.search(call)) or any(word in call for word in CHANGING))]
+    assert written == []
+
+
+READ_ONLY = r"""
+awk '{print $5}' /proc/self/mountinfo | while read -r point; do mount -o remount,bind,ro "$point" 2>/dev/null; done
+touch /ro-test /tmp/ro-test /run/ro-test 2>/dev/null && exit 99
+exec "$@"
+"""
+
+
+def test_with_only_an_upload_it_works_where_everything_is_read_only(make_world):
+    world = make_world({"general": {"writelocal": False, "localdir": None}}, cloudshark={"token": TOKEN},
+                       wrapper=["unshare", "-m", "--propagation", "private", "sh", "-c", READ_ONLY, "sh"])
+    request = world.capture(packets=50, timeout=20)
+    world.sender.send(50, rate=5000)
+    request.done()
+    assert world.receiver.of(request.id)
+
+
+# Secrets
+
+def test_token_on_the_command_line_is_wiped_from_the_process_title(make_world):
+    for arguments in (["-cstoken", TOKEN], [f"--cstoken={TOKEN}"]):
+        world = make_world(arguments=[*arguments, "-upload", "-cshost", "127.0.0.1", "-csscheme", "http", "-csport", "1"])
+        assert TOKEN.encode() not in world.daemon.command_line()
+        assert b"cstoken" in world.daemon.command_line()
+
+
+def test_secrets_are_in_no_log_and_no_event_even_when_everything_fails(make_world):
+    """The token is part of the upload's URL, which error texts like to quote."""
+    world = make_world({"cloudshark": {"host": "127.0.0.1", "port": 1, "scheme": "http", "token": TOKEN, "upload": True},
+                        "redis": {"auth": PASSWORD}}, redis={"password": PASSWORD})
+    request = world.capture(packets=1, timeout=20, logrequest=True)
+    world.sender.send(1)
+    world.daemon.wait_log("delivery-retry", id=request.id)
+    assert world.daemon.stop(timeout=40) == 0
+    final = request.final()
+    assert [d["ok"] for d in final["destinations"] if d["name"] == "cloudshark"] == [False]
+    for secret in (TOKEN, PASSWORD):
+        assert secret not in world.daemon.text()
+        assert not any(secret.encode() in raw for raw in world.events.raw)
+
+
+def test_secrets_come_from_files(make_world, tmp_path):
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    (tmp_path / "auth").write_text(PASSWORD + "\n")
+    world = make_world({"cloudshark": {"token": None, "token_file": str(tmp_path / "token")},
+                        "redis": {"auth_file": str(tmp_path / "auth")}}, redis={"password": PASSWORD}, cloudshark={"token": TOKEN})
+    request = world.capture(packets=1, timeout=20)
+    world.sender.send(1)
+    assert all(d["ok"] for d in request.done()["destinations"]) and world.receiver.of(request.id)
+
+
+def test_logrequest_and_packetdebug_say_more(make_world):
+    world = make_world()
+    since = world.daemon.mark()
+    request = world.capture(packets=3, timeout=20, logrequest=True, packetdebug=True, customer="unusual-name")
+    world.sender.send(3, rate=1000)
+    request.done()
+    lines = [line for line in world.daemon.lines[since:] if request.id in line.text]
+    assert any("unusual-name" in line.text for line in lines), "the request"
+    assert len([line for line in lines if line.id == "packet"]) == 3, "a line a packet"
+
+
+def test_node_defaults_to_the_host_name(make_world):
+    world = make_world({"general": {"node": None}})
+    request = world.capture(node=socket.gethostname(), packets=1, timeout=20)
+    world.sender.send(1)
+    assert request.done()["node"] == socket.gethostname()
