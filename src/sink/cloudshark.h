@@ -13,7 +13,8 @@ struct sink;
 struct cloudshark_options {
 	const char *scheme, *host, *token;
 	uint16_t port;	     /* 0: the scheme's own */
-	uint64_t timeout_ns; /* for one upload; 0: none (a stalled one still ends: below 1 byte/s for 60 s) */
+	uint64_t timeout_ns; /* for one upload; 0: none (a stalled one still ends) */
+	uint64_t stall_ns;   /* an upload below 1 byte/s for so long is given up; 0: 60 s */
 	bool verify;	     /* TLS */
 	const char *ca_file; /* NULL or "": the system's */
 };

@@ -85,10 +85,11 @@ struct delivery_result {
 	unsigned attempts;
 };
 
-/* Called once, from the loop, when every destination has taken the file or finally refused it. */
+/* Called once, from the loop, when every destination has taken the file or finally refused it. Both the delivery and
+ * the results are gone after it; it may start and abandon others. */
 typedef void (*delivery_done)(void *ctx, const struct delivery_result *results, size_t count);
 
-/* Takes ownership of the sinks (freed with it). NULL on ENOMEM. */
+/* Takes ownership of the sinks (freed with it). NULL on ENOMEM: then they stay the caller's. */
 struct deliveries *deliveries_new(struct event_base *loop, const struct delivery_options *options, struct sink **sinks,
 				  size_t count);
 void deliveries_free(struct deliveries *deliveries); /* cancels what is left; no callbacks */

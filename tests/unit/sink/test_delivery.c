@@ -1,0 +1,711 @@
+/* A delivery over fake sinks on a real loop: what is tried, when, in which order, and how it ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sink/sink.h"
+
+#define FILES_MAX 8
+#define STARTS_MAX 64
+#define GUARD_S 20
+
+/* --- a sink that does as the test says ---------------------------------------------------------------------------- */
+
+struct fake;
+
+struct sink_attempt {
+	struct fake *fake;
+	const struct sink_file *file;
+	struct byte_stream stream;
+	struct event *event;
+	struct sink_outcome outcome;
+	sink_attempt_done done;
+	void *ctx;
+};
+
+struct fake {
+	struct sink sink;
+	struct event_base *loop;
+	struct sink_outcome script[STARTS_MAX]; /* the tries' outcomes in order; after them, success */
+	bool cannot_start[STARTS_MAX];
+	bool hold; /* tries stay open until the test ends them */
+	size_t starts, running, most_running, cancels;
+	char started[STARTS_MAX][16]; /* file names */
+	struct sink_attempt *open[STARTS_MAX];
+	bool *freed;
+};
+
+static void fake_close(struct sink_attempt *attempt)
+{
+	struct fake *fake = attempt->fake;
+
+	for (size_t i = 0; i < STARTS_MAX; i++)
+		if (fake->open[i] == attempt)
+			fake->open[i] = NULL;
+	fake->running--;
+	attempt->file->close(attempt->file->ctx, &attempt->stream);
+	event_free(attempt->event);
+}
+
+static void fake_answer(evutil_socket_t fd, short events, void *ctx)
+{
+	struct sink_attempt *attempt = ctx;
+
+	(void)fd;
+	(void)events;
+	fake_close(attempt);
+	attempt->done(attempt->ctx, &attempt->outcome);
+	free(attempt);
+}
+
+static struct sink_attempt *fake_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
+				       void *ctx)
+{
+	struct fake *fake = (struct fake *)sink;
+	size_t number = fake->starts++;
+	struct sink_attempt *attempt;
+
+	assert_true(number < STARTS_MAX);
+	snprintf(fake->started[number], sizeof(fake->started[number]), "%s", file->name);
+	if (fake->cannot_start[number])
+		return NULL;
+	attempt = calloc(1, sizeof(*attempt));
+	assert_non_null(attempt);
+	attempt->fake = fake;
+	attempt->file = file;
+	attempt->done = done;
+	attempt->ctx = ctx;
+	attempt->outcome = fake->script[number];
+	attempt->event = event_new(fake->loop, -1, 0, fake_answer, attempt);
+	assert_non_null(attempt->event);
+	assert_true(file->open(file->ctx, &attempt->stream));
+	fake->open[number] = attempt;
+	if (++fake->running > fake->most_running)
+		fake->most_running = fake->running;
+	if (!fake->hold)
+		event_active(attempt->event, EV_TIMEOUT, 0);
+	return attempt;
+}
+
+static void fake_cancel(struct sink *sink, struct sink_attempt *attempt)
+{
+	struct fake *fake = (struct fake *)sink;
+
+	fake->cancels++;
+	fake_close(attempt);
+	free(attempt);
+}
+
+static void fake_free(struct sink *sink)
+{
+	struct fake *fake = (struct fake *)sink;
+
+	if (fake->freed)
+		*fake->freed = true;
+	assert_int_equal(fake->running, 0);
+	free(fake);
+}
+
+static const struct sink_class fake_class = {.start = fake_start, .cancel = fake_cancel, .free = fake_free};
+
+/* Ends the try that began as number `start` of this sink. */
+static void fake_end(struct fake *fake, size_t start)
+{
+	assert_non_null(fake->open[start]);
+	event_active(fake->open[start]->event, EV_TIMEOUT, 0);
+}
+
+/* --- files, and what came of them --------------------------------------------------------------------------------- */
+
+struct world;
+
+struct file {
+	struct sink_file file;
+	struct world *world;
+	struct delivery *delivery;
+	char name[16];
+	size_t opens, closes;
+	bool starting; /* inside delivery_start */
+	unsigned dones;
+	size_t count;
+	struct {
+		char name[16], url[64], error[256];
+		bool ok;
+		unsigned attempts;
+	} results[SINKS_MAX];
+};
+
+struct world {
+	struct event_base *loop;
+	struct event *guard;
+	struct deliveries *deliveries;
+	struct fake *sinks[3];
+	struct file files[FILES_MAX];
+	bool start_another, free_all; /* in the next `done` */
+};
+
+static bool file_open(void *ctx, struct byte_stream *stream)
+{
+	struct file *file = ctx;
+
+	file->opens++;
+	*stream = (struct byte_stream){.ctx = file};
+	return true;
+}
+
+static void file_close(void *ctx, struct byte_stream *stream)
+{
+	struct file *file = ctx;
+
+	assert_ptr_equal(stream->ctx, file);
+	file->closes++;
+}
+
+static void start(struct world *world, size_t number, char *const *destinations, size_t count);
+
+static void on_done(void *ctx, const struct delivery_result *results, size_t count)
+{
+	struct file *file = ctx;
+	struct world *world = file->world;
+
+	assert_false(file->starting);
+	assert_int_equal(file->opens, file->closes);
+	file->dones++;
+	file->delivery = NULL;
+	file->count = count;
+	for (size_t i = 0; i < count; i++) {
+		snprintf(file->results[i].name, sizeof(file->results[i].name), "%s", results[i].name);
+		snprintf(file->results[i].url, sizeof(file->results[i].url), "%s",
+			 results[i].url ? results[i].url : "");
+		snprintf(file->results[i].error, sizeof(file->results[i].error), "%s",
+			 results[i].error ? results[i].error : "");
+		file->results[i].ok = results[i].ok;
+		file->results[i].attempts = results[i].attempts;
+	}
+	if (world->start_another) {
+		world->start_another = false;
+		start(world, 7, NULL, 0);
+	}
+	if (world->free_all) {
+		deliveries_free(world->deliveries);
+		world->deliveries = NULL;
+	}
+}
+
+static void start(struct world *world, size_t number, char *const *destinations, size_t count)
+{
+	struct file *file = &world->files[number];
+
+	file->world = world;
+	snprintf(file->name, sizeof(file->name), "file%zu", number);
+	file->file = (struct sink_file){
+		.name = file->name, .tags = "", .id = "test", .ctx = file, .open = file_open, .close = file_close};
+	file->starting = true;
+	file->delivery = delivery_start(world->deliveries, &file->file, destinations, count, on_done, file);
+	file->starting = false;
+	assert_non_null(file->delivery);
+	assert_int_equal(file->dones, 0);
+}
+
+static void guard(evutil_socket_t fd, short events, void *ctx)
+{
+	(void)fd;
+	(void)events;
+	(void)ctx;
+	fail_msg("nothing happened for %d s", GUARD_S);
+}
+
+static void step(struct world *world)
+{
+	assert_int_equal(event_base_loop(world->loop, EVLOOP_ONCE), 0);
+}
+
+static void wait_done(struct world *world, size_t number)
+{
+	while (!world->files[number].dones)
+		step(world);
+	assert_int_equal(world->files[number].dones, 1);
+}
+
+static void wait_starts(struct world *world, size_t sink, size_t starts)
+{
+	while (world->sinks[sink]->starts < starts)
+		step(world);
+}
+
+/* Handles what is ready now, timers of the future excepted. */
+static void settle(struct world *world)
+{
+	for (int i = 0; i < 10; i++)
+		event_base_loop(world->loop, EVLOOP_NONBLOCK);
+}
+
+static struct world *world_new(size_t sinks, struct delivery_options options)
+{
+	static const char *const names[] = {"first", "second", "third"};
+	struct world *world = calloc(1, sizeof(*world));
+	struct timeval guard_time = {.tv_sec = GUARD_S};
+	struct sink *list[3];
+
+	assert_non_null(world);
+	world->loop = event_base_new();
+	world->guard = evtimer_new(world->loop, guard, NULL);
+	event_add(world->guard, &guard_time);
+	for (size_t i = 0; i < sinks; i++) {
+		world->sinks[i] = calloc(1, sizeof(struct fake));
+		assert_non_null(world->sinks[i]);
+		world->sinks[i]->sink = (struct sink){.class = &fake_class, .name = names[i]};
+		world->sinks[i]->loop = world->loop;
+		list[i] = &world->sinks[i]->sink;
+	}
+	if (!options.first_backoff_ns)
+		options.first_backoff_ns = 1000;
+	world->deliveries = deliveries_new(world->loop, &options, list, sinks);
+	assert_non_null(world->deliveries);
+	return world;
+}
+
+static void world_free(struct world *world)
+{
+	deliveries_free(world->deliveries);
+	for (size_t i = 0; i < FILES_MAX; i++)
+		assert_int_equal(world->files[i].opens, world->files[i].closes);
+	event_free(world->guard);
+	event_base_free(world->loop);
+	free(world);
+}
+
+static struct sink_outcome retry(const char *error)
+{
+	struct sink_outcome outcome = {.verdict = SINK_RETRY};
+
+	snprintf(outcome.error, sizeof(outcome.error), "%s", error);
+	return outcome;
+}
+
+static struct sink_outcome refused(const char *error)
+{
+	struct sink_outcome outcome = retry(error);
+
+	outcome.verdict = SINK_REFUSED;
+	return outcome;
+}
+
+static struct sink_outcome taken(const char *url)
+{
+	struct sink_outcome outcome = {.verdict = SINK_OK};
+
+	snprintf(outcome.url, sizeof(outcome.url), "%s", url);
+	return outcome;
+}
+
+#define TEN_SECONDS (10 * NS_PER_S)
+
+/* --- what must hold ----------------------------------------------------------------------------------------------- */
+
+static void test_taken_file_is_reported_with_its_url(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){0});
+
+	(void)state;
+	world->sinks[0]->script[0] = taken("https://x/1");
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_int_equal(world->files[0].count, 1);
+	assert_string_equal(world->files[0].results[0].name, "first");
+	assert_true(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[0].url, "https://x/1");
+	assert_string_equal(world->files[0].results[0].error, "");
+	assert_int_equal(world->files[0].results[0].attempts, 1);
+	assert_int_equal(world->files[0].opens, 1);
+	world_free(world);
+}
+
+static void test_bad_days_are_retried_until_it_works(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){0});
+
+	(void)state;
+	world->sinks[0]->script[0] = retry("down");
+	world->sinks[0]->script[1] = retry("still down");
+	world->sinks[0]->script[2] = taken("u");
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_true(world->files[0].results[0].ok);
+	assert_int_equal(world->files[0].results[0].attempts, 3);
+	assert_string_equal(world->files[0].results[0].error, "");
+	assert_int_equal(world->files[0].opens, 3);
+	world_free(world);
+}
+
+static void test_refusal_is_final_and_keeps_its_text(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){0});
+
+	(void)state;
+	world->sinks[0]->script[0] = refused("no such token");
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	settle(world);
+	assert_false(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[0].error, "no such token");
+	assert_int_equal(world->sinks[0]->starts, 1);
+	world_free(world);
+}
+
+static void test_last_error_is_final_after_max_attempts(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.max_attempts = 3});
+
+	(void)state;
+	world->sinks[0]->script[0] = retry("one");
+	world->sinks[0]->script[1] = retry("two");
+	world->sinks[0]->script[2] = retry("three");
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_false(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[0].error, "three");
+	assert_int_equal(world->files[0].results[0].attempts, 3);
+	assert_int_equal(world->sinks[0]->starts, 3);
+	world_free(world);
+}
+
+static void test_retry_after_is_waited_for(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){0});
+	uint64_t before;
+
+	(void)state;
+	world->sinks[0]->script[0] = retry("busy");
+	world->sinks[0]->script[0].retry_after_ns = 50 * NS_PER_MS;
+	before = clock_boottime_ns();
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	/* libevent keeps time in a clock of coarse grain: a tick may be missing */
+	assert_true(clock_boottime_ns() - before >= 40 * NS_PER_MS);
+	assert_int_equal(world->files[0].results[0].attempts, 2);
+	world_free(world);
+}
+
+static void test_try_that_cannot_start_counts_as_a_try(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){0});
+
+	(void)state;
+	world->sinks[0]->cannot_start[0] = true;
+	world->sinks[0]->script[1] = taken("u");
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_true(world->files[0].results[0].ok);
+	assert_int_equal(world->files[0].results[0].attempts, 2);
+	world_free(world);
+}
+
+static void test_sink_that_never_starts_is_reported_not_from_within_start(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.max_attempts = 1});
+
+	(void)state;
+	world->sinks[0]->cannot_start[0] = true;
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_false(world->files[0].results[0].ok);
+	assert_non_null(strstr(world->files[0].results[0].error, "could not be started"));
+	world_free(world);
+}
+
+static void test_no_more_than_parallel_tries_and_first_come_first_served(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.parallel = 2});
+	struct fake *fake = world->sinks[0];
+
+	(void)state;
+	fake->hold = true;
+	for (size_t i = 0; i < 5; i++)
+		start(world, i, NULL, 0);
+	settle(world);
+	assert_int_equal(fake->starts, 2);
+	for (size_t i = 0; i < 5; i++) {
+		fake_end(fake, i);
+		wait_done(world, i);
+		settle(world);
+		assert_int_equal(fake->starts, i + 3 < 5 ? i + 3 : 5);
+	}
+	assert_int_equal(fake->most_running, 2);
+	for (size_t i = 0; i < 5; i++)
+		assert_string_equal(fake->started[i], world->files[i].name);
+	world_free(world);
+}
+
+static void test_waiting_and_backing_off_hold_no_stream(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.parallel = 1});
+
+	(void)state;
+	world->sinks[0]->hold = true;
+	world->sinks[0]->script[0] = retry("busy");
+	world->sinks[0]->script[0].retry_after_ns = TEN_SECONDS;
+	start(world, 0, NULL, 0);
+	start(world, 1, NULL, 0);
+	wait_starts(world, 0, 1);
+	assert_int_equal(world->files[0].opens, 1);
+	assert_int_equal(world->files[1].opens, 0);
+	fake_end(world->sinks[0], 0);
+	wait_starts(world, 0, 2);
+	assert_int_equal(world->files[0].closes, 1);
+	assert_int_equal(world->files[1].opens, 1);
+	world_free(world);
+}
+
+static void test_back_off_does_not_occupy_the_destination(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.parallel = 1});
+
+	(void)state;
+	world->sinks[0]->script[0] = retry("busy");
+	world->sinks[0]->script[0].retry_after_ns = TEN_SECONDS;
+	start(world, 0, NULL, 0);
+	start(world, 1, NULL, 0);
+	wait_done(world, 1);
+	assert_true(world->files[1].results[0].ok);
+	assert_int_equal(world->files[0].dones, 0);
+	world_free(world);
+}
+
+static void test_each_destination_has_its_own_fate(void **state)
+{
+	struct world *world = world_new(3, (struct delivery_options){0});
+
+	(void)state;
+	world->sinks[0]->script[0] = retry("later");
+	world->sinks[0]->script[1] = taken("u0");
+	world->sinks[1]->script[0] = refused("never");
+	world->sinks[2]->hold = true;
+	world->sinks[2]->script[0] = taken("u2");
+	start(world, 0, NULL, 0);
+	wait_starts(world, 0, 2);
+	settle(world);
+	assert_int_equal(world->files[0].dones, 0); /* the third is not through */
+	fake_end(world->sinks[2], 0);
+	wait_done(world, 0);
+	assert_int_equal(world->files[0].count, 3);
+	assert_true(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[0].url, "u0");
+	assert_int_equal(world->files[0].results[0].attempts, 2);
+	assert_false(world->files[0].results[1].ok);
+	assert_string_equal(world->files[0].results[1].error, "never");
+	assert_true(world->files[0].results[2].ok);
+	assert_string_equal(world->files[0].results[2].url, "u2");
+	world_free(world);
+}
+
+static void test_destinations_run_at_the_same_time(void **state)
+{
+	struct world *world = world_new(2, (struct delivery_options){.parallel = 1});
+
+	(void)state;
+	world->sinks[0]->hold = world->sinks[1]->hold = true;
+	start(world, 0, NULL, 0);
+	settle(world);
+	assert_int_equal(world->sinks[0]->running, 1);
+	assert_int_equal(world->sinks[1]->running, 1);
+	assert_int_equal(world->files[0].opens, 2);
+	world_free(world);
+}
+
+static void test_only_the_named_destinations_are_served_each_once(void **state)
+{
+	char second[] = "second", nowhere[] = "nowhere";
+	char *const names[] = {second, nowhere, second};
+	struct world *world = world_new(3, (struct delivery_options){0});
+
+	(void)state;
+	start(world, 0, names, 3);
+	wait_done(world, 0);
+	assert_int_equal(world->files[0].count, 2);
+	assert_string_equal(world->files[0].results[0].name, "second");
+	assert_true(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[1].name, "nowhere");
+	assert_false(world->files[0].results[1].ok);
+	assert_non_null(strstr(world->files[0].results[1].error, "no destination"));
+	assert_int_equal(world->sinks[0]->starts + world->sinks[2]->starts, 0);
+	world_free(world);
+}
+
+static void test_without_destinations_it_is_done_with_nothing(void **state)
+{
+	char *const none[] = {NULL};
+	struct world *world = world_new(0, (struct delivery_options){0});
+	struct world *chosen = world_new(1, (struct delivery_options){0});
+
+	(void)state;
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_int_equal(world->files[0].count, 0);
+	start(chosen, 0, none, 0);
+	wait_done(chosen, 0);
+	assert_int_equal(chosen->files[0].count, 0);
+	assert_int_equal(chosen->sinks[0]->starts, 0);
+	world_free(world);
+	world_free(chosen);
+}
+
+static void test_abandoned_delivery_is_reported_at_once_whatever_it_does(void **state)
+{
+	struct world *world = world_new(3, (struct delivery_options){.parallel = 1});
+
+	(void)state;
+	world->sinks[0]->hold = true;			   /* runs */
+	world->sinks[1]->script[0] = taken("u");	   /* is through */
+	world->sinks[2]->script[0] = retry("server busy"); /* backs off */
+	world->sinks[2]->script[0].retry_after_ns = TEN_SECONDS;
+	start(world, 0, NULL, 0);
+	start(world, 1, (char *[]){(char[]){"first"}}, 1); /* waits */
+	wait_starts(world, 2, 1);
+	settle(world);
+
+	delivery_abandon(world->files[0].delivery, "shutting down");
+	assert_int_equal(world->files[0].dones, 1);
+	assert_int_equal(world->sinks[0]->cancels, 1);
+	assert_string_equal(world->files[0].results[0].error, "shutting down");
+	assert_int_equal(world->files[0].results[0].attempts, 1);
+	assert_true(world->files[0].results[1].ok);
+	assert_string_equal(world->files[0].results[1].url, "u");
+	assert_string_equal(world->files[0].results[2].error, "shutting down (the last try: server busy)");
+
+	delivery_abandon(world->files[1].delivery, "shutting down");
+	assert_int_equal(world->files[1].dones, 1);
+	assert_int_equal(world->files[1].results[0].attempts, 0);
+	assert_int_equal(world->files[1].opens, 0);
+	settle(world);
+	assert_int_equal(world->sinks[0]->starts, 1);
+	assert_int_equal(world->files[0].dones, 1);
+	world_free(world);
+}
+
+static void test_abandoning_between_the_last_answer_and_done_reports_once(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){0});
+
+	(void)state;
+	start(world, 0, (char *[]){(char[]){"elsewhere"}}, 1);
+	delivery_abandon(world->files[0].delivery, "too late");
+	settle(world);
+	assert_int_equal(world->files[0].dones, 1);
+	assert_non_null(strstr(world->files[0].results[0].error, "no destination"));
+	world_free(world);
+}
+
+static void test_abandoning_lets_the_next_file_in(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.parallel = 1});
+
+	(void)state;
+	world->sinks[0]->hold = true;
+	start(world, 0, NULL, 0);
+	start(world, 1, NULL, 0);
+	wait_starts(world, 0, 1);
+	delivery_abandon(world->files[0].delivery, "enough");
+	wait_starts(world, 0, 2);
+	assert_string_equal(world->sinks[0]->started[1], "file1");
+	world_free(world);
+}
+
+static void test_freeing_cancels_everything_without_a_word(void **state)
+{
+	struct world *world = world_new(2, (struct delivery_options){.parallel = 1});
+	bool freed[2] = {false, false};
+
+	(void)state;
+	world->sinks[0]->hold = true;
+	world->sinks[1]->script[0] = retry("busy");
+	world->sinks[1]->script[0].retry_after_ns = TEN_SECONDS;
+	world->sinks[0]->freed = &freed[0];
+	world->sinks[1]->freed = &freed[1];
+	for (size_t i = 0; i < 3; i++)
+		start(world, i, NULL, 0);
+	wait_starts(world, 1, 3);
+	settle(world);
+	deliveries_free(world->deliveries);
+	world->deliveries = NULL;
+	assert_true(freed[0] && freed[1]);
+	settle(world);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(world->files[i].dones, 0);
+		assert_int_equal(world->files[i].opens, world->files[i].closes);
+	}
+	world_free(world);
+}
+
+static void test_done_may_start_another_delivery(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.parallel = 1});
+
+	(void)state;
+	world->start_another = true;
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	wait_done(world, 7);
+	assert_true(world->files[7].results[0].ok);
+	world_free(world);
+}
+
+static void test_done_may_free_everything(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){0});
+
+	(void)state;
+	world->free_all = true;
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	settle(world);
+	world_free(world);
+}
+
+static void test_names_are_those_of_the_sinks(void **state)
+{
+	struct world *world = world_new(3, (struct delivery_options){0});
+	const char *names[SINKS_MAX];
+
+	(void)state;
+	assert_int_equal(deliveries_names(world->deliveries, names), 3);
+	assert_string_equal(names[0], "first");
+	assert_string_equal(names[2], "third");
+	world_free(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_taken_file_is_reported_with_its_url),
+		cmocka_unit_test(test_bad_days_are_retried_until_it_works),
+		cmocka_unit_test(test_refusal_is_final_and_keeps_its_text),
+		cmocka_unit_test(test_last_error_is_final_after_max_attempts),
+		cmocka_unit_test(test_retry_after_is_waited_for),
+		cmocka_unit_test(test_try_that_cannot_start_counts_as_a_try),
+		cmocka_unit_test(test_sink_that_never_starts_is_reported_not_from_within_start),
+		cmocka_unit_test(test_no_more_than_parallel_tries_and_first_come_first_served),
+		cmocka_unit_test(test_waiting_and_backing_off_hold_no_stream),
+		cmocka_unit_test(test_back_off_does_not_occupy_the_destination),
+		cmocka_unit_test(test_each_destination_has_its_own_fate),
+		cmocka_unit_test(test_destinations_run_at_the_same_time),
+		cmocka_unit_test(test_only_the_named_destinations_are_served_each_once),
+		cmocka_unit_test(test_without_destinations_it_is_done_with_nothing),
+		cmocka_unit_test(test_abandoned_delivery_is_reported_at_once_whatever_it_does),
+		cmocka_unit_test(test_abandoning_between_the_last_answer_and_done_reports_once),
+		cmocka_unit_test(test_abandoning_lets_the_next_file_in),
+		cmocka_unit_test(test_freeing_cancels_everything_without_a_word),
+		cmocka_unit_test(test_done_may_start_another_delivery),
+		cmocka_unit_test(test_done_may_free_everything),
+		cmocka_unit_test(test_names_are_those_of_the_sinks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

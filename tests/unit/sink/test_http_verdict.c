@@ -1,0 +1,82 @@
+/* Which ends of a transfer are worth another try. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sink/http_client.h"
+
+static enum sink_verdict verdict(CURLcode result, long status)
+{
+	struct http_reply reply = {.result = result, .status = status, .error = "", .body = ""};
+
+	return http_reply_verdict(&reply);
+}
+
+static void test_success_is_2xx_and_complete(void **state)
+{
+	(void)state;
+	assert_int_equal(verdict(CURLE_OK, 200), SINK_OK);
+	assert_int_equal(verdict(CURLE_OK, 201), SINK_OK);
+	assert_int_equal(verdict(CURLE_PARTIAL_FILE, 200), SINK_RETRY);
+}
+
+static void test_bad_days_are_tried_again(void **state)
+{
+	static const CURLcode results[] = {CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT, CURLE_OPERATION_TIMEDOUT,
+					   CURLE_SEND_ERROR,	       CURLE_RECV_ERROR,      CURLE_GOT_NOTHING,
+					   CURLE_SSL_CONNECT_ERROR,    CURLE_OUT_OF_MEMORY};
+	static const long statuses[] = {408, 429, 500, 502, 503, 504, 599};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+		assert_int_equal(verdict(results[i], 0), SINK_RETRY);
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		assert_int_equal(verdict(CURLE_OK, statuses[i]), SINK_RETRY);
+}
+
+static void test_refusals_are_final(void **state)
+{
+	static const CURLcode results[] = {CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE,
+					   CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL, CURLE_ABORTED_BY_CALLBACK};
+	static const long statuses[] = {300, 301, 302, 304, 307, 400, 401, 403, 404, 413, 415, 422};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+		assert_int_equal(verdict(results[i], 0), SINK_REFUSED);
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		assert_int_equal(verdict(CURLE_OK, statuses[i]), SINK_REFUSED);
+}
+
+static void test_a_refusal_counts_though_the_connection_broke_after_it(void **state)
+{
+	(void)state;
+	assert_int_equal(verdict(CURLE_SEND_ERROR, 413), SINK_REFUSED);
+	assert_int_equal(verdict(CURLE_SEND_ERROR, 503), SINK_RETRY);
+}
+
+static void test_an_oversized_answer_is_judged_by_its_status(void **state)
+{
+	struct http_reply reply = {
+		.result = CURLE_WRITE_ERROR, .status = 200, .error = "", .body = "", .body_size = HTTP_REPLY_MAX};
+
+	(void)state;
+	assert_int_equal(http_reply_verdict(&reply), SINK_OK);
+	reply.body_size = 10; /* out of memory, then */
+	assert_int_equal(http_reply_verdict(&reply), SINK_RETRY);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_success_is_2xx_and_complete),
+		cmocka_unit_test(test_bad_days_are_tried_again),
+		cmocka_unit_test(test_refusals_are_final),
+		cmocka_unit_test(test_a_refusal_counts_though_the_connection_broke_after_it),
+		cmocka_unit_test(test_an_oversized_answer_is_judged_by_its_status),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,88 @@
+/* Foreign text on its way to a user: it fits, it is UTF-8, and the secret isn't in it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/report_text.h"
+
+static void check_put(size_t room, const char *text, const char *expected)
+{
+	char into[64];
+
+	memset(into, 'X', sizeof(into));
+	report_text_put(into, room, text);
+	assert_string_equal(into, expected);
+	assert_int_equal(into[room], 'X');
+}
+
+static void test_text_is_cut_to_the_room(void **state)
+{
+	(void)state;
+	check_put(6, "hello", "hello");
+	check_put(5, "hello", "hell");
+	check_put(1, "hello", "");
+	check_put(4, "", "");
+}
+
+static void test_text_is_cut_at_a_characters_boundary(void **state)
+{
+	(void)state;
+	check_put(4, "ab\xc3\xa4", "ab");
+	check_put(5, "ab\xc3\xa4", "ab\xc3\xa4");
+	check_put(5, "a\xf0\x9f\x98\x80", "a");
+	check_put(6, "a\xf0\x9f\x98\x80", "a\xf0\x9f\x98\x80");
+}
+
+static void test_bytes_that_are_not_utf8_become_question_marks(void **state)
+{
+	(void)state;
+	check_put(20, "a\xff\xc3", "a??");
+	check_put(20, "\xc0\xaf\xed\xa0\x80", "?????");
+}
+
+static void check_scrub(const char *text, const char *secret, const char *expected)
+{
+	char *scrubbed = report_text_scrub(text, secret);
+
+	assert_non_null(scrubbed);
+	assert_string_equal(scrubbed, expected);
+	free(scrubbed);
+}
+
+static void test_secret_is_masked_wherever_it_stands(void **state)
+{
+	(void)state;
+	check_scrub("x", "secret", "x");
+	check_scrub("", "secret", "");
+	check_scrub("secret", "secret", "***");
+	check_scrub("secretsecret/api/secret?", "secret", "******/api/***?");
+	check_scrub("aaaa", "a", "************");
+	check_scrub("nothing hidden", "", "nothing hidden");
+}
+
+static void test_secret_cut_at_the_end_is_masked(void **state)
+{
+	(void)state;
+	check_scrub("GET /v1/secre", "secret", "GET /v1/***");
+	check_scrub("GET /v1/secr", "secret", "GET /v1/***");
+	check_scrub("GET /v1/sec", "secret", "GET /v1/sec"); /* too little to be one */
+	check_scrub("secretsecre", "secret", "******");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text_is_cut_to_the_room),
+		cmocka_unit_test(test_text_is_cut_at_a_characters_boundary),
+		cmocka_unit_test(test_bytes_that_are_not_utf8_become_question_marks),
+		cmocka_unit_test(test_secret_is_masked_wherever_it_stands),
+		cmocka_unit_test(test_secret_cut_at_the_end_is_masked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
