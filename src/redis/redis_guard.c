@@ -11,6 +11,7 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <string.h>
 
 #include "redis/redis_link.h"
@@ -293,6 +294,13 @@ void redis_guard_watch(redisAsyncContext *redis, struct ssl_st *session)
 	guard->watched_io.read = guard_read;
 	guard->watched_io.write = guard_write;
 	redis->c.funcs = &guard->watched_io;
+}
+
+bool redis_guard_secured(const redisAsyncContext *redis)
+{
+	const struct redis_guard *guard = guard_of(redis);
+
+	return guard->session && SSL_is_init_finished(guard->session);
 }
 
 struct redis_link *redis_guard_owner(const redisAsyncContext *redis)

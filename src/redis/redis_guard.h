@@ -20,6 +20,9 @@ warn_unused int redis_guard_install(struct redisAsyncContext *redis, struct redi
 /* Once connected, and after redisInitiateSSL if `session` is not NULL: watches reads and writes. */
 void redis_guard_watch(struct redisAsyncContext *redis, struct ssl_st *session);
 
+/* True once the TLS handshake is over. */
+bool redis_guard_secured(const struct redisAsyncContext *redis);
+
 /* The owner, NULL after redis_guard_release. */
 struct redis_link *redis_guard_owner(const struct redisAsyncContext *redis);
 void redis_guard_release(const struct redisAsyncContext *redis);

@@ -5,7 +5,7 @@
  *      ^                                │  next address ^ │               │
  *      └──────────── no address left, refused, silent ────┴───────────────┘
  *
- * Logging in is the TLS handshake, AUTH, CLIENT SETNAME (best effort) and PING in one go: only the answer to PING shows
+ * Logging in is the TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go: only the answer to PING shows
  * that the server is there, lets us in, and is not still loading its data. While up, a PING that nothing follows within
  * its deadline means that the server hangs, even though its kernel still answers the keep-alive.
  *
@@ -18,20 +18,16 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/util.h>
-#include <fcntl.h>
-#include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <hiredis/hiredis_ssl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "redis/redis_connect.h"
 #include "redis/redis_guard.h"
 #include "redis/redis_options.h"
 #include "redis/redis_tls.h"
@@ -42,11 +38,6 @@
 #define STABLE_NS (5 * NS_PER_S)	  /* up for so long: the next failure is a new one */
 #define SHORT_LIVES_MAX 3		  /* ups in a row that did not last: from now on only a lasting one is logged */
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S) /* for TCP, and again for logging in */
-
-#define KEEPALIVE_IDLE_S 15
-#define KEEPALIVE_INTERVAL_S 5
-#define KEEPALIVE_COUNT 3
-#define USER_TIMEOUT_MS 20000 /* unacknowledged data */
 
 enum link_state { LINK_WAITING, LINK_RESOLVING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
 enum link_announced { ANNOUNCED_NOTHING, ANNOUNCED_UP, ANNOUNCED_DOWN };
@@ -242,9 +233,9 @@ static void log_in(struct redis_link *link)
 {
 	link->ping_denied = false;
 	set_timer(link, CONNECT_TIMEOUT_NS);
-	if (send_auth(link) != REDIS_OK ||
-	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK ||
-	    redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK)
+	/* PING before CLIENT: "max number of clients reached" answers whatever comes first, and only PING's is read. */
+	if (send_auth(link) != REDIS_OK || redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
+	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK)
 		link_fail(link, "out of memory");
 }
 
@@ -302,44 +293,12 @@ static void on_disconnect(const redisAsyncContext *redis, int status)
 	link_fail(link, reason.text);
 }
 
-static void keep_alive(int fd)
-{
-	static const struct {
-		int level, option, value;
-	} options[] = {
-		{SOL_SOCKET, SO_KEEPALIVE, 1},
-		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT},
-		{IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
-	};
-
-	/* A help against dead peers, not a condition: the PING finds them too. */
-	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
-		(void)setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(options[i].value));
-}
-
 static int connect_address(struct redis_link *link, const char *address, struct error *err)
 {
-	redisOptions options = {0};
-	redisAsyncContext *redis;
+	redisAsyncContext *redis = redis_connect(link->loop, address, link->options.port, link, err);
 
-	REDIS_OPTIONS_SET_TCP(&options, address, link->options.port);
-	options.options |= strchr(address, ':') ? REDIS_OPT_PREFER_IPV6 : REDIS_OPT_PREFER_IPV4;
-	redis = redisAsyncConnectWithOptions(&options);
 	if (!redis)
-		return error_set(err, -ENOMEM, "out of memory");
-	if (redis->err) {
-		error_set(err, -ECONNREFUSED, "%s", redis->errstr);
-		redisAsyncFree(redis);
 		return -ECONNREFUSED;
-	}
-	if (redis_guard_install(redis, link) < 0 || redisLibeventAttach(redis, link->loop) != REDIS_OK) {
-		redisAsyncFree(redis);
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	(void)fcntl(redis->c.fd, F_SETFD, FD_CLOEXEC);
-	keep_alive(redis->c.fd);
 	redisAsyncSetConnectCallbackNC(redis, on_connect);
 	redisAsyncSetDisconnectCallback(redis, on_disconnect);
 	link->redis = redis;
@@ -458,7 +417,9 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	case LINK_CONNECTING:
 		return link_fail(link, "no connection within 5 s");
 	case LINK_LOGGING_IN:
-		return link_fail(link, "no answer within 5 s");
+		return link_fail(link, link->options.tls && !redis_guard_secured(link->redis)
+					       ? "no TLS handshake within 5 s: does the server expect TLS on this port?"
+					       : "no answer within 5 s");
 	case LINK_UP:
 		return watch(link);
 	}

@@ -1,0 +1,194 @@
+/* The JSON of events, byte for byte: people and programs of others read it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "event/event.h"
+
+#define TIME_NS UINT64_C(1795423260123456789) /* 2026-11-23T08:41:00.123456789Z */
+#define TIME_TEXT "2026-11-23T08:41:00.123456789Z"
+
+static void check(const struct event *event, const char *expected)
+{
+	cleanup(cleanup_free) char *json = event_json(event);
+
+	assert_non_null(json);
+	assert_string_equal(json, expected);
+}
+
+static void a_full_event_has_the_contracts_keys_in_the_contracts_order(void **state)
+{
+	const struct event_destination destinations[] = {
+		{.name = "cloudshark", .ok = true, .url = "https://cs.example/captures/ab12", .attempts = 1},
+		{.name = "local", .ok = false, .error = "disk full", .attempts = 3},
+	};
+	const struct event event = {
+		.kind = EVENT_DONE,
+		.id = "req-1",
+		.capture = "cap-1",
+		.node = "n1",
+		.interface = "eth0",
+		.time_ns = TIME_NS,
+		.reason = "packets",
+		.origin = "redis:capture",
+		.counted = true,
+		.packets = 50,
+		.bytes = 61234,
+		.first_ns = TIME_NS,
+		.last_ns = TIME_NS + 1,
+		.window = {.from_ns = TIME_NS, .to_ns = TIME_NS, .asked_from_ns = TIME_NS - 9, .complete = true},
+		.lost = {.kernel = 1, .evicted = 2, .memory = 3},
+		.destinations = destinations,
+		.destination_count = 2,
+		.file = "n1-eth0.pcapng",
+		.tags = "node:n1",
+		.customer = "ACME",
+		.alertid = "655443",
+		.alertid_is_integer = true,
+	};
+
+	(void)state;
+	check(&event, "{\"v\":1,\"event\":\"done\",\"id\":\"req-1\",\"capture\":\"cap-1\",\"node\":\"n1\","
+		      "\"interface\":\"eth0\","
+		      "\"time\":\"" TIME_TEXT
+		      "\",\"origin\":\"redis:capture\",\"reason\":\"packets\",\"packets\":50,\"bytes\":61234,"
+		      "\"first\":\"" TIME_TEXT "\",\"last\":\"2026-11-23T08:41:00.123456790Z\","
+		      "\"window\":{\"from\":\"" TIME_TEXT "\",\"to\":\"" TIME_TEXT
+		      "\",\"asked_from\":\"2026-11-23T08:41:00.123456780Z\",\"complete\":true},"
+		      "\"lost\":{\"kernel\":1,\"evicted\":2,\"memory\":3},"
+		      "\"destinations\":[{\"name\":\"cloudshark\",\"ok\":true,\"url\":\"https://cs.example/captures/"
+		      "ab12\",\"attempts\":1},"
+		      "{\"name\":\"local\",\"ok\":false,\"error\":\"disk full\",\"attempts\":3}],"
+		      "\"file\":\"n1-eth0.pcapng\",\"tags\":\"node:n1\",\"customer\":\"ACME\",\"alertid\":655443}");
+}
+
+static void what_is_not_set_is_left_out(void **state)
+{
+	const struct event event = {.kind = EVENT_REJECTED,
+				    .node = "n1",
+				    .time_ns = TIME_NS,
+				    .reason = "unknown field \"pakets\"",
+				    .field = "pakets"};
+
+	(void)state;
+	check(&event, "{\"v\":1,\"event\":\"rejected\",\"node\":\"n1\",\"time\":\"" TIME_TEXT
+		      "\",\"reason\":\"unknown field \\\"pakets\\\"\",\"field\":\"pakets\"}");
+}
+
+static void counts_of_zero_are_shown_once_they_count(void **state)
+{
+	const struct event event = {
+		.kind = EVENT_DONE, .node = "n1", .time_ns = TIME_NS, .reason = "empty", .counted = true};
+
+	(void)state;
+	check(&event, "{\"v\":1,\"event\":\"done\",\"node\":\"n1\",\"time\":\"" TIME_TEXT
+		      "\",\"reason\":\"empty\",\"packets\":0,\"bytes\":0,\"window\":{\"complete\":false},"
+		      "\"lost\":{\"kernel\":0,\"evicted\":0,\"memory\":0}}");
+}
+
+static void large_counts_are_exact(void **state)
+{
+	const struct event event = {.kind = EVENT_CAPTURED,
+				    .node = "n",
+				    .time_ns = TIME_NS,
+				    .counted = true,
+				    .packets = UINT64_C(9007199254740993), /* 2^53 + 1: no double */
+				    .bytes = INT64_MAX,
+				    .lost = {.kernel = UINT64_MAX}};
+
+	(void)state;
+	check(&event, "{\"v\":1,\"event\":\"captured\",\"node\":\"n\",\"time\":\"" TIME_TEXT
+		      "\",\"packets\":9007199254740993,\"bytes\":9223372036854775807,\"window\":{\"complete\":false},"
+		      "\"lost\":{\"kernel\":9223372036854775807,\"evicted\":0,\"memory\":0}}");
+}
+
+static void an_answer_given_again_says_so(void **state)
+{
+	const struct event event = {
+		.kind = EVENT_ACCEPTED, .id = "a", .node = "n", .time_ns = TIME_NS, .duplicate = true};
+
+	(void)state;
+	check(&event, "{\"v\":1,\"event\":\"accepted\",\"id\":\"a\",\"node\":\"n\",\"time\":\"" TIME_TEXT
+		      "\",\"duplicate\":true}");
+}
+
+static void check_alertid(const char *alertid, bool is_integer, const char *expected)
+{
+	const struct event event = {.kind = EVENT_FAILED,
+				    .node = "n",
+				    .time_ns = TIME_NS,
+				    .alertid = alertid,
+				    .alertid_is_integer = is_integer};
+	cleanup(cleanup_free) char *json = event_json(&event);
+
+	assert_non_null(json);
+	assert_string_equal(strstr(json, "\"alertid\":"), expected);
+}
+
+static void an_alertid_stays_what_it_was(void **state)
+{
+	(void)state;
+	check_alertid("655443", true, "\"alertid\":655443}");
+	check_alertid("655443", false, "\"alertid\":\"655443\"}");
+	check_alertid("-9223372036854775808", true, "\"alertid\":-9223372036854775808}");
+	check_alertid("99999999999999999999", true, "\"alertid\":\"99999999999999999999\"}");
+	check_alertid("1.5", true, "\"alertid\":\"1.5\"}");
+	check_alertid("[1]", true, "\"alertid\":\"[1]\"}");
+}
+
+static void check_customer(const char *customer, const char *expected)
+{
+	const struct event event = {.kind = EVENT_FAILED, .node = "n", .time_ns = TIME_NS, .customer = customer};
+	cleanup(cleanup_free) char *json = event_json(&event);
+
+	assert_non_null(json);
+	assert_string_equal(strstr(json, "\"customer\":"), expected);
+}
+
+static void text_of_any_bytes_becomes_valid_json(void **state)
+{
+	(void)state;
+	check_customer("Gr\xC3\xBC\xC3\x9F"
+		       "e \xF0\x9F\x90\x9F",
+		       "\"customer\":\"Gr\xC3\xBC\xC3\x9F"
+		       "e \xF0\x9F\x90\x9F\"}");
+	check_customer("line\nquote\"back\\slash\x01\x7F",
+		       "\"customer\":\"line\\nquote\\\"back\\\\slash\\u0001\x7F\"}");
+	check_customer("a\xFFz", "\"customer\":\"a\xEF\xBF\xBDz\"}");
+	check_customer("cut \xE2\x82", "\"customer\":\"cut \xEF\xBF\xBD\xEF\xBF\xBD\"}");
+	check_customer("\xC0\x80", "\"customer\":\"\xEF\xBF\xBD\xEF\xBF\xBD\"}");		  /* overlong NUL */
+	check_customer("\xED\xA0\x80", "\"customer\":\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"}"); /* surrogate */
+	check_customer("", "\"customer\":\"\"}");
+}
+
+static void every_kind_has_its_name(void **state)
+{
+	(void)state;
+	assert_string_equal(event_kind_name(EVENT_ACCEPTED), "accepted");
+	assert_string_equal(event_kind_name(EVENT_REJECTED), "rejected");
+	assert_string_equal(event_kind_name(EVENT_CAPTURED), "captured");
+	assert_string_equal(event_kind_name(EVENT_DONE), "done");
+	assert_string_equal(event_kind_name(EVENT_FAILED), "failed");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_event_has_the_contracts_keys_in_the_contracts_order),
+		cmocka_unit_test(what_is_not_set_is_left_out),
+		cmocka_unit_test(counts_of_zero_are_shown_once_they_count),
+		cmocka_unit_test(large_counts_are_exact),
+		cmocka_unit_test(an_answer_given_again_says_so),
+		cmocka_unit_test(an_alertid_stays_what_it_was),
+		cmocka_unit_test(text_of_any_bytes_becomes_valid_json),
+		cmocka_unit_test(every_kind_has_its_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
