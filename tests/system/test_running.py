@@ -292,8 +292,9 @@ def test_with_only_an_upload_nothing_is_written_to_any_filesystem(make_world, tm
 
 
 READ_ONLY = r"""
-awk '{print $5}' /proc/self/mountinfo | while read -r point; do mount -o remount,bind,ro "$point" 2>/dev/null; done
-touch /ro-test /tmp/ro-test /run/ro-test 2>/dev/null && exit 99
+points=$(awk '{print $5}' /proc/self/mountinfo)
+for point in $points; do mount -o remount,bind,ro "$point" 2>/dev/null; done
+for place in / /tmp /run /dev/shm "$PWD"; do touch "$place/ro-test" 2>/dev/null && exit 99; done
 exec "$@"
 """
 
