@@ -1,0 +1,355 @@
+/*
+ * Delivers a file through the sinks, without a daemon: system tests drive it against a CloudShark of their own.
+ *
+ *     upload_probe [options] FILE        delivers FILE (as FILE's base name)
+ *     upload_probe [options] --size N    delivers a pcap file of about N bytes that is made while it is read
+ *
+ * One line of JSON for each delivery that is over, one at the end. SIGTERM abandons what is under way.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sink/cloudshark.h"
+#include "sink/directory.h"
+#include "sink/sink.h"
+
+#define FILES_MAX 256
+#define PCAP_HEADER 24
+#define RECORD 65536 /* bytes of a made record, its header of 16 included */
+
+struct options {
+	struct cloudshark_options cloudshark;
+	struct delivery_options delivery;
+	const char *directory, *tags, *comment, *path;
+	uint64_t made_records; /* 0: a real file */
+	unsigned files;
+};
+
+struct probe {
+	struct options options;
+	struct event_base *loop;
+	struct deliveries *deliveries;
+	uint8_t *content;
+	uint64_t size;
+	struct upload *uploads;
+	unsigned unfinished;
+};
+
+struct upload {
+	struct probe *probe;
+	struct sink_file file;
+	struct delivery *delivery;
+	char name[256];
+	unsigned opens, closes;
+};
+
+/* A stream of an upload. */
+struct reader {
+	const struct probe *probe;
+	uint64_t at;
+};
+
+/* --- the file ---------------------------------------------------------------------------------------------------- */
+
+static uint8_t made_byte(uint64_t at)
+{
+	static const uint8_t file_header[PCAP_HEADER] = {0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0,
+							 0,    0,    0,	   0,	 0, 0, 4, 0, 1, 0, 0, 0};
+	static const uint8_t record_header[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0xf0, 0xff, 0, 0, 0xf0, 0xff, 0, 0};
+	uint64_t in_record = (at - PCAP_HEADER) % RECORD;
+
+	if (at < PCAP_HEADER)
+		return file_header[at];
+	return in_record < sizeof(record_header) ? record_header[in_record] : (uint8_t)(at / RECORD + at);
+}
+
+static size_t reader_read(void *ctx, uint8_t *into, size_t room)
+{
+	struct reader *reader = ctx;
+	uint64_t left = reader->probe->size - reader->at;
+	size_t count = left < room ? (size_t)left : room;
+
+	if (reader->probe->content && count)
+		memcpy(into, reader->probe->content + reader->at, count);
+	else
+		for (size_t i = 0; i < count; i++)
+			into[i] = made_byte(reader->at + i);
+	reader->at += count;
+	return count;
+}
+
+static void reader_rewind(void *ctx)
+{
+	((struct reader *)ctx)->at = 0;
+}
+
+static bool upload_open(void *ctx, struct byte_stream *stream)
+{
+	struct upload *upload = ctx;
+	struct reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return false;
+	upload->opens++;
+	reader->probe = upload->probe;
+	*stream = (struct byte_stream){.size_bytes = upload->probe->size,
+				       .read = reader_read,
+				       .rewind = reader_rewind,
+				       .ctx = reader};
+	return true;
+}
+
+static void upload_close(void *ctx, struct byte_stream *stream)
+{
+	struct upload *upload = ctx;
+
+	upload->closes++;
+	free(stream->ctx);
+}
+
+static int read_whole_file(struct probe *probe, const char *path)
+{
+	cleanup(cleanup_fclose) FILE *file = fopen(path, "rb");
+	long size;
+
+	if (!file || fseek(file, 0, SEEK_END) < 0 || (size = ftell(file)) < 0)
+		return -errno;
+	rewind(file);
+	probe->size = (uint64_t)size;
+	probe->content = malloc(probe->size + 1);
+	if (!probe->content || fread(probe->content, 1, probe->size, file) != probe->size)
+		return -EIO;
+	return 0;
+}
+
+/* --- deliveries -------------------------------------------------------------------------------------------------- */
+
+static void print_line(json_t *line)
+{
+	json_dumpf(line, stdout, JSON_COMPACT);
+	putchar('\n');
+	fflush(stdout);
+	json_decref(line);
+}
+
+static void upload_done(void *ctx, const struct delivery_result *results, size_t count)
+{
+	struct upload *upload = ctx;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_pack("{s:s,s:b,s:s?,s:s?,s:i}", "name", results[i].name, "ok",
+						      results[i].ok, "url", results[i].url, "error", results[i].error,
+						      "attempts", (int)results[i].attempts));
+	upload->delivery = NULL;
+	print_line(json_pack("{s:s,s:o,s:i,s:i}", "file", upload->name, "results", list, "opens", (int)upload->opens,
+			     "closes", (int)upload->closes));
+	if (--upload->probe->unfinished == 0)
+		event_base_loopbreak(upload->probe->loop);
+}
+
+static void on_sigterm(evutil_socket_t signal_number, short events, void *ctx)
+{
+	struct probe *probe = ctx;
+
+	(void)signal_number;
+	(void)events;
+	for (unsigned i = 0; i < probe->options.files; i++)
+		if (probe->uploads[i].delivery)
+			delivery_abandon(probe->uploads[i].delivery, "shutting down");
+}
+
+static int start_uploads(struct probe *probe)
+{
+	const struct options *options = &probe->options;
+	const char *name = options->path ? options->path : "made.pcap";
+
+	name = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	probe->unfinished = options->files;
+	for (unsigned i = 0; i < options->files; i++) {
+		struct upload *upload = &probe->uploads[i];
+
+		upload->probe = probe;
+		if (i == 0)
+			snprintf(upload->name, sizeof(upload->name), "%s", name);
+		else
+			snprintf(upload->name, sizeof(upload->name), "%u-%s", i, name);
+		upload->file = (struct sink_file){.name = upload->name,
+						  .tags = options->tags,
+						  .comment = options->comment,
+						  .id = "probe",
+						  .ctx = upload,
+						  .open = upload_open,
+						  .close = upload_close};
+		upload->delivery = delivery_start(probe->deliveries, &upload->file, NULL, 0, upload_done, upload);
+		if (!upload->delivery)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int make_deliveries(struct probe *probe)
+{
+	struct sink *sinks[2];
+	size_t count = 0;
+
+	if (probe->options.cloudshark.host &&
+	    !(sinks[count++] = cloudshark_new(probe->loop, &probe->options.cloudshark)))
+		return -ENOMEM;
+	if (probe->options.directory && !(sinks[count++] = directory_new(probe->loop, probe->options.directory)))
+		return -ENOMEM;
+	probe->deliveries = deliveries_new(probe->loop, &probe->options.delivery, sinks, count);
+	return probe->deliveries ? 0 : -ENOMEM;
+}
+
+/* --- the program ------------------------------------------------------------------------------------------------- */
+
+static uint64_t number(const char *text)
+{
+	char *end;
+	uint64_t value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno || *end || end == text) {
+		fprintf(stderr, "upload_probe: %s is not a number\n", text);
+		exit(2);
+	}
+	return value;
+}
+
+enum choice {
+	SCHEME = 1,
+	HOST,
+	PORT,
+	TOKEN,
+	TIMEOUT_MS,
+	STALL_S,
+	CA_FILE,
+	NO_VERIFY,
+	DIRECTORY,
+	ATTEMPTS,
+	FIRST_BACKOFF_MS,
+	MAX_BACKOFF_MS,
+	PARALLEL,
+	FILES,
+	TAGS,
+	COMMENT,
+	SIZE
+};
+
+static const struct option option_table[] = {{"scheme", required_argument, NULL, SCHEME},
+					     {"host", required_argument, NULL, HOST},
+					     {"port", required_argument, NULL, PORT},
+					     {"token", required_argument, NULL, TOKEN},
+					     {"timeout-ms", required_argument, NULL, TIMEOUT_MS},
+					     {"stall-s", required_argument, NULL, STALL_S},
+					     {"ca-file", required_argument, NULL, CA_FILE},
+					     {"no-verify", no_argument, NULL, NO_VERIFY},
+					     {"directory", required_argument, NULL, DIRECTORY},
+					     {"attempts", required_argument, NULL, ATTEMPTS},
+					     {"first-backoff-ms", required_argument, NULL, FIRST_BACKOFF_MS},
+					     {"max-backoff-ms", required_argument, NULL, MAX_BACKOFF_MS},
+					     {"parallel", required_argument, NULL, PARALLEL},
+					     {"files", required_argument, NULL, FILES},
+					     {"tags", required_argument, NULL, TAGS},
+					     {"comment", required_argument, NULL, COMMENT},
+					     {"size", required_argument, NULL, SIZE},
+					     {0}};
+
+static bool take_option(struct options *options, int choice)
+{
+	/* clang-format off */
+	switch ((enum choice)choice) {
+	case SCHEME: options->cloudshark.scheme = optarg; break;
+	case HOST: options->cloudshark.host = optarg; break;
+	case PORT: options->cloudshark.port = (uint16_t)number(optarg); break;
+	case TOKEN: options->cloudshark.token = optarg; break;
+	case TIMEOUT_MS: options->cloudshark.timeout_ns = number(optarg) * NS_PER_MS; break;
+	case STALL_S: options->cloudshark.stall_ns = number(optarg) * NS_PER_S; break;
+	case CA_FILE: options->cloudshark.ca_file = optarg; break;
+	case NO_VERIFY: options->cloudshark.verify = false; break;
+	case DIRECTORY: options->directory = optarg; break;
+	case ATTEMPTS: options->delivery.max_attempts = (unsigned)number(optarg); break;
+	case FIRST_BACKOFF_MS: options->delivery.first_backoff_ns = number(optarg) * NS_PER_MS; break;
+	case MAX_BACKOFF_MS: options->delivery.max_backoff_ns = number(optarg) * NS_PER_MS; break;
+	case PARALLEL: options->delivery.parallel = (unsigned)number(optarg); break;
+	case FILES: options->files = (unsigned)number(optarg); break;
+	case TAGS: options->tags = optarg; break;
+	case COMMENT: options->comment = optarg; break;
+	case SIZE: options->made_records = number(optarg) / RECORD + 1; break;
+	default: return false;
+	}
+	/* clang-format on */
+	return true;
+}
+
+static bool parse_options(struct options *options, int argc, char **argv)
+{
+	int choice;
+
+	*options = (struct options){.cloudshark = {.scheme = "https", .verify = true}, .tags = "", .files = 1};
+	while ((choice = getopt_long(argc, argv, "", option_table, NULL)) != -1)
+		if (!take_option(options, choice))
+			return false;
+	if (optind < argc)
+		options->path = argv[optind];
+	return (options->path != NULL) == (options->made_records == 0) && options->files > 0 &&
+	       options->files <= FILES_MAX && (options->cloudshark.host || options->directory);
+}
+
+static int probe_run(struct probe *probe)
+{
+	cleanup(cleanup_free) struct upload *uploads = calloc(probe->options.files, sizeof(*uploads));
+	struct event *sigterm = evsignal_new(probe->loop, SIGTERM, on_sigterm, probe);
+	int r;
+
+	if (!uploads || !sigterm || event_add(sigterm, NULL) < 0)
+		return -ENOMEM;
+	probe->uploads = uploads;
+	r = make_deliveries(probe);
+	if (r == 0)
+		r = start_uploads(probe);
+	if (r == 0)
+		event_base_dispatch(probe->loop);
+	deliveries_free(probe->deliveries);
+	event_free(sigterm);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct probe probe = {0};
+	struct rusage usage;
+	int r = 0;
+
+	if (!parse_options(&probe.options, argc, argv)) {
+		fprintf(stderr, "usage: upload_probe [options] FILE | --size N\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	probe.size = PCAP_HEADER + probe.options.made_records * RECORD;
+	if (probe.options.path)
+		r = read_whole_file(&probe, probe.options.path);
+	probe.loop = event_base_new();
+	if (r == 0)
+		r = probe.loop ? probe_run(&probe) : -ENOMEM;
+	if (r < 0)
+		fprintf(stderr, "upload_probe: %s\n", strerror(-r));
+	getrusage(RUSAGE_SELF, &usage);
+	print_line(json_pack("{s:i,s:I}", "exit", r, "peak_rss_kib", (json_int_t)usage.ru_maxrss));
+	if (probe.loop)
+		event_base_free(probe.loop);
+	free(probe.content);
+	return r < 0;
+}
