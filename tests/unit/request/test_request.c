@@ -460,7 +460,14 @@ static void an_expression_has_a_longest_length(void **state)
 static void a_catastrophic_expression_is_refused(void **state)
 {
 	static const char *const expressions[] = {
-		"(a+)+$", "(a|aa)+$", "(a|a)+$", "(.*a){20}$", "^(([a-z])+.)+[A-Z]([a-z])+$", "(\\\\w+\\\\s?)*$",
+		"\\\\w*\\\\w*(?|){1,60}\\\\R",
+		"(?|(?||){0,9}(?i:a)[a-z]\\\\R\\\\X)",
+		"(a+)+$",
+		"(a|aa)+$",
+		"(a|a)+$",
+		"(.*a){20}$",
+		"^(([a-z])+.)+[A-Z]([a-z])+$",
+		"(\\\\w+\\\\s?)*$",
 	};
 	char *node = config.general.node;
 	char json[128];
