@@ -1,21 +1,38 @@
 /*
  * toml++ behind a C interface. Nothing throws across it: parse errors come back as values (TOML_EXCEPTIONS 0), and what
- * the C++ library itself may throw (only bad_alloc) is caught at the one entry. toml++ bounds nested values but not
- * dotted keys, whose tables are destroyed recursively; so the dots of a line are counted before it is let near.
+ * is thrown all the same (bad_alloc, and what we make of toml++'s assertions) is caught at the one entry. toml++ bounds
+ * nested values but not dotted keys, whose tables are destroyed recursively; so the dots of a line are counted before
+ * it is let near.
  */
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#define TOML_ENABLE_FORMATTERS 0
-#define TOML_MAX_NESTED_VALUES 16
-
-#include <toml++/toml.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <new>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace
+{
+
+/* toml++ 3.3 asserts what a mere typo breaks ("[[[x]]]"): that must end the parse, not the process. */
+struct broken_assertion {
+};
+
+[[noreturn]] void break_off()
+{
+	throw broken_assertion();
+}
+
+} // namespace
+
+#undef NDEBUG /* with it, toml++ would let the compiler take its assertions for granted */
+#define TOML_ASSERT(expr) ((expr) ? void() : break_off())
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_MAX_NESTED_VALUES 16
+
+#include <toml++/toml.h>
 
 #include "config/toml_reader.h"
 
@@ -144,6 +161,45 @@ void visit_document(const toml::table &root, const toml_visitor &visitor)
 	}
 }
 
+bool breaks_off(std::string_view document)
+{
+	try {
+		static_cast<void>(toml::parse(document));
+		return false;
+	} catch (const broken_assertion &) {
+		return true;
+	}
+}
+
+/* The line at which the parser breaks off: the last of the shortest text of whole lines that makes it. */
+toml_place where_broken_off(std::string_view document)
+{
+	std::vector<size_t> ends; /* of each line */
+
+	for (size_t i = 0; i < document.size(); i++)
+		if (document[i] == '\n' || i + 1 == document.size())
+			ends.push_back(i + 1);
+	size_t low = 0, high = ends.size();
+	while (low + 1 < high) {
+		size_t middle = low + (high - low) / 2;
+		(breaks_off(document.substr(0, ends[middle - 1])) ? high : low) = middle;
+	}
+	return {static_cast<unsigned>(high), 1};
+}
+
+/* 0, or -EINVAL with the fault. */
+int parse(std::string_view document, const toml_visitor &visitor, toml_fault *fault)
+{
+	const toml::parse_result result = toml::parse(document);
+
+	if (!result) {
+		set_fault(fault, place_of(result.error().source()), result.error().description());
+		return -EINVAL;
+	}
+	visit_document(result.table(), visitor);
+	return 0;
+}
+
 } // namespace
 
 int toml_read(const char *text, size_t size, const toml_visitor *visitor, toml_fault *fault)
@@ -154,13 +210,12 @@ try {
 		return -EFBIG;
 	if (!dots_bounded(document, fault))
 		return -EINVAL;
-	const toml::parse_result result = toml::parse(document);
-	if (!result) {
-		set_fault(fault, place_of(result.error().source()), result.error().description());
+	try {
+		return parse(document, *visitor, fault);
+	} catch (const broken_assertion &) {
+		set_fault(fault, where_broken_off(document), "is not TOML: a name has a character that needs quotes");
 		return -EINVAL;
 	}
-	visit_document(result.table(), *visitor);
-	return 0;
 } catch (...) {
 	return -ENOMEM;
 }

@@ -1,0 +1,32 @@
+/* What the tests of the configuration share: a private directory, loading, and looking for a fault. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buffer.h"
+#include "config/config.h"
+
+extern struct buffer fixture_faults;  /* of the last load */
+extern struct config *fixture_config; /* of the last load, NULL if it was refused */
+extern char fixture_directory[];
+
+int fixture_setup(void **state);    /* before each test: an empty directory, nothing loaded */
+int fixture_teardown(void **state); /* after each */
+
+/* Writes a file into the directory; returns its path, which stays valid until the next call but seven. */
+const char *fixture_file(const char *name, const char *content);
+const char *fixture_path(const char *name);
+
+/* Loads a text as a file called "t.toml", or a command line (NULL-terminated, without the program's name). */
+int load_text(const char *text);
+int load_arguments(const char *first, ...) __attribute__((sentinel));
+
+void assert_loads(const char *text);
+/* Refused, and this is one of the lines. */
+void assert_fault(const char *text, const char *line);
+void assert_has_line(const char *line);

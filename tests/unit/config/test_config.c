@@ -1,0 +1,497 @@
+/* The configuration file: values, units, defaults, and what is said when something is wrong. */
+#include "config_fixture.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define ORIGINAL(tag)                                                                                        \
+	"[general]\nmaxpackets  = 50000\nwritelocal  = false\nlocaldir    = \"/tmp\"\nsnaplength  = 500\n"   \
+	"[cloudshark]\nhost        = \"cloudshark.org\"\nscheme      = \"https\"\nport        = 443\n"       \
+	"token       = \"fffffffffffffffffff\"\nupload      = true\n"                                        \
+	"[redis]\nhost        = \"node.running.redis.net\"\nport        = 6379\nchannel     = \"capture\"\n" \
+	"# consult /usr/include/sys/syslog.h for Priority\n[syslog]\npriority    = 85\ntag         = " tag   \
+	"      # its name\n[[interface]]\nname        = \"eth0\"\nalias       = [\"main\", \"public\"]\n"    \
+	"[[interface]]\nname        = \"lo\"\nalias       = [\"local\"]\n"
+
+static void the_original_programs_file_loads(void **state)
+{
+	(void)state;
+	assert_loads(ORIGINAL("\"pcapdaemon\""));
+	assert_int_equal(fixture_config->general.snaplength, 500);
+	assert_string_equal(fixture_config->general.localdir, "/tmp");
+	assert_string_equal(fixture_config->cloudshark.host, "cloudshark.org");
+	assert_int_equal(fixture_config->cloudshark.port, 443);
+	assert_string_equal(fixture_config->cloudshark.token, "fffffffffffffffffff");
+	assert_true(fixture_config->cloudshark.upload);
+	assert_string_equal(fixture_config->redis.host, "node.running.redis.net");
+	assert_int_equal(fixture_config->interface_count, 2);
+	assert_string_equal(fixture_config->interfaces[0].name, "eth0");
+	assert_int_equal(fixture_config->interfaces[0].alias.count, 2);
+	assert_string_equal(fixture_config->interfaces[0].alias.items[1], "public");
+	assert_true(fixture_config->interfaces[1].promiscuous);
+	assert_string_equal(fixture_config->interfaces[1].name, "lo");
+}
+
+static void a_tag_without_quotes_is_named_with_the_line_to_write(void **state)
+{
+	(void)state;
+	assert_fault(ORIGINAL("pcapdaemon"),
+		     "t.toml:19:15: syslog.tag: the value needs quotes: write tag = \"pcapdaemon\"");
+	assert_fault("[syslog]\ntag=pcapdaemon",
+		     "t.toml:2:5: syslog.tag: the value needs quotes: write tag = \"pcapdaemon\"");
+}
+
+static void other_values_without_quotes_are_told_by_their_type(void **state)
+{
+	(void)state;
+	assert_fault("[redis]\nhost = 10.0.0.1\n",
+		     "t.toml:2:12: redis.host: the value needs quotes: write host = \"10.0.0.1\"");
+	assert_fault("[redis]\ntls = yes\n", "t.toml:2:7: redis.tls: must be true or false, got \"yes\"");
+	assert_fault("[redis]\nport = 63k\n", "t.toml:2:10: redis.port: must be a whole number, got \"63k\"");
+	assert_fault("[limits]\nmemory = MiB\n",
+		     "t.toml:2:10: limits.memory: the value needs quotes: write memory = \"MiB\"");
+	assert_fault("[[interface]]\nalias = [a, b]\n",
+		     "t.toml:2:10: interface.alias: every text in an array needs quotes, like [\"a\", \"b\"]");
+}
+
+static void a_secret_without_quotes_is_not_repeated(void **state)
+{
+	(void)state;
+	assert_fault("[redis]\nauth = hunter2\n", "t.toml:2:8: redis.auth: the value needs quotes: write auth = \"…\"");
+	assert_fault("[redis]\nauht = hunter2\n", "t.toml:2:8: redis.auht: the value needs quotes: write auht = \"…\"");
+	assert_null(strstr(buffer_text(&fixture_faults), "hunter2"));
+}
+
+static void defaults_are_the_contracts(void **state)
+{
+	const struct config *config;
+	char host[HOST_NAME_MAX + 1];
+
+	(void)state;
+	assert_loads("");
+	config = fixture_config;
+	assert_int_equal(gethostname(host, sizeof host), 0);
+	assert_string_equal(config->general.node, host);
+	assert_int_equal(config->general.maxpackets, 50000);
+	assert_int_equal(config->general.maxbytes, 100000000);
+	assert_int_equal(config->general.maxtimeout_ns, 3600 * NS_PER_S);
+	assert_int_equal(config->general.maxduration_ns, 3600 * NS_PER_S);
+	assert_int_equal(config->general.defaulttimeout_ns, 60 * NS_PER_S);
+	assert_int_equal(config->general.snaplength, 65535);
+	assert_false(config->general.writelocal);
+	assert_string_equal(config->general.localdir, "/var/lib/pcapdaemon");
+	assert_string_equal(config->general.format, "pcapng");
+	assert_int_equal(config->limits.captures, 256);
+	assert_int_equal(config->limits.memory, 256 << 20);
+	assert_int_equal(config->limits.requests_per_second, 1000);
+	assert_int_equal(config->history.interfaces.count, 0);
+	assert_int_equal(config->history.memory, 256 << 20);
+	assert_int_equal(config->history.seconds_ns, 60 * NS_PER_S);
+	assert_string_equal(config->history.snaplength, "65535");
+	assert_string_equal(config->cloudshark.host, "localhost");
+	assert_string_equal(config->cloudshark.scheme, "https");
+	assert_int_equal(config->cloudshark.port, 0);
+	assert_int_equal(config->cloudshark.timeout_ns, 0);
+	assert_string_equal(config->cloudshark.token, "");
+	assert_false(config->cloudshark.upload);
+	assert_true(config->cloudshark.verify);
+	assert_true(config->redis.listen);
+	assert_string_equal(config->redis.host, "127.0.0.1");
+	assert_int_equal(config->redis.port, 6379);
+	assert_string_equal(config->redis.channel, "capture");
+	assert_string_equal(config->redis.events, "capture:events");
+	assert_false(config->redis.asked);
+	assert_int_equal(config->syslog.priority, 85);
+	assert_string_equal(config->syslog.tag, "pcapdaemon");
+	assert_int_equal(config->interface_count, 0);
+	assert_null(config->path);
+}
+
+static void sizes_and_times_take_units(void **state)
+{
+	(void)state;
+	assert_loads("[general]\nmaxbytes = \"64MiB\"\nmaxtimeout = \"2m\"\ndefaulttimeout = 1.5\nmaxduration = 7\n"
+		     "snaplength = \"1KiB\"\n[cloudshark]\ntimeout = \"250ms\"\n[history]\nsnaplength = 96\n");
+	assert_int_equal(fixture_config->general.maxbytes, 64 << 20);
+	assert_int_equal(fixture_config->general.maxtimeout_ns, 120 * NS_PER_S);
+	assert_int_equal(fixture_config->general.defaulttimeout_ns, 1500000000);
+	assert_int_equal(fixture_config->general.maxduration_ns, 7 * NS_PER_S);
+	assert_int_equal(fixture_config->general.snaplength, 1024);
+	assert_int_equal(fixture_config->cloudshark.timeout_ns, 250000000);
+	assert_string_equal(fixture_config->history.snaplength, "96");
+	assert_loads("[history]\nsnaplength = \"headers\"\n");
+	assert_string_equal(fixture_config->history.snaplength, "headers");
+}
+
+static void events_follow_the_channel_unless_given(void **state)
+{
+	(void)state;
+	assert_loads("[redis]\nchannel = \"pcap\"\n");
+	assert_string_equal(fixture_config->redis.events, "pcap:events");
+	assert_true(fixture_config->redis.asked);
+	assert_loads("[redis]\nevents = \"e\"\n");
+	assert_string_equal(fixture_config->redis.events, "e");
+	assert_fault("[redis]\nchannel = \"x\"\nevents = \"x\"\n",
+		     "t.toml:3:10: redis.events: is the channel that requests come from: events would be taken for "
+		     "requests");
+}
+
+static void wrong_types_say_what_is_wanted_and_what_came(void **state)
+{
+	static const char *const cases[][2] = {
+		{"[general]\nnode = 5", "t.toml:2:8: general.node: must be text in quotes, got the number 5"},
+		{"[general]\nwritelocal = 1",
+		 "t.toml:2:14: general.writelocal: must be true or false, got the number 1"},
+		{"[general]\nwritelocal = \"true\"",
+		 "t.toml:2:14: general.writelocal: must be true or false, got \"true\""},
+		{"[general]\nmaxpackets = \"5\"", "t.toml:2:14: general.maxpackets: must be a whole number, got \"5\""},
+		{"[general]\nmaxpackets = 1.5",
+		 "t.toml:2:14: general.maxpackets: must be a whole number, got the number 1.5"},
+		{"[general]\nmaxpackets = 1979-05-27",
+		 "t.toml:2:14: general.maxpackets: must be a whole number, got a date or time"},
+		{"[general]\nmaxbytes = 1.5", "t.toml:2:12: general.maxbytes: must be a size: a whole number of bytes, "
+					      "or text like \"64MiB\", got the number 1.5"},
+		{"[limits]\nmemory = \"64 MiB\"", "t.toml:2:10: limits.memory: must be a size: a whole number of "
+						  "bytes, or text like \"64MiB\", got \"64 MiB\""},
+		{"[general]\nmaxtimeout = true", "t.toml:2:14: general.maxtimeout: must be a time: a number of "
+						 "seconds, or text like \"1.5s\", got true"},
+		{"[general]\nformat = [\"pcap\"]", "t.toml:2:10: general.format: must be text in quotes, got an array"},
+		{"[general]\nformat = \"cap\"",
+		 "t.toml:2:10: general.format: must be \"pcapng\" or \"pcap\", got \"cap\""},
+		{"[general]\nnode.a = 1", "t.toml:2:1: general.node: must be text in quotes, got a table"},
+		{"[[interface]]\nname = \"a\"\nalias = \"b\"",
+		 "t.toml:3:9: interface.alias: must be an array of texts, like [\"a\", \"b\"], got \"b\""},
+		{"[[interface]]\nname = \"a\"\nalias = [\"b\", 1]",
+		 "t.toml:3:9: interface.alias: must be an array of texts, like [\"a\", \"b\"]; entry 2 is no text"},
+		{"[kafka]\nserver = \"a:1\"",
+		 "t.toml:2:10: kafka.server: must be an array of texts, like [\"a\", \"b\"], got \"a:1\""},
+		{"[cloudshark]\ntoken = 12345", "t.toml:2:9: cloudshark.token: must be text in quotes"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_fault(cases[i][0], cases[i][1]);
+}
+
+static void values_out_of_range_say_the_range(void **state)
+{
+	static const char *const cases[][2] = {
+		{"[redis]\nport = 0", "t.toml:2:8: redis.port: must be from 1 to 65535, got the number 0"},
+		{"[redis]\nport = 65536", "t.toml:2:8: redis.port: must be from 1 to 65535, got the number 65536"},
+		{"[redis]\nport = -1", "t.toml:2:8: redis.port: must be from 1 to 65535, got the number -1"},
+		{"[general]\nsnaplength = 262145",
+		 "t.toml:2:14: general.snaplength: must be from 1 bytes to 262144 bytes, got the number 262145"},
+		{"[general]\nsnaplength = \"99999999999999999999TiB\"",
+		 "t.toml:2:14: general.snaplength: must be from 1 bytes to 262144 bytes, got "
+		 "\"99999999999999999999TiB\""},
+		{"[general]\nmaxduration = 9223372036854775807",
+		 "t.toml:2:15: general.maxduration: must be from 0.001 seconds to 31622400 seconds, got the number "
+		 "9223372036854775807"},
+		{"[general]\nmaxduration = nan", "t.toml:2:15: general.maxduration: must be from 0.001 seconds to "
+						 "31622400 seconds, got the number nan"},
+		{"[general]\nmaxduration = 1e300", "t.toml:2:15: general.maxduration: must be from 0.001 seconds to "
+						   "31622400 seconds, got the number 1e+300"},
+		{"[syslog]\npriority = 192", "t.toml:2:12: syslog.priority: must be from 0 to 191, got the number 192"},
+		{"[redis]\nchannel = \"\"", "t.toml:2:11: redis.channel: must not be empty"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_fault(cases[i][0], cases[i][1]);
+}
+
+static void unknown_names_come_with_a_suggestion(void **state)
+{
+	static const char *const cases[][2] = {
+		{"[genral]\nx = 1", "t.toml:1:1: [genral]: unknown section (did you mean [general]?)"},
+		{"[quux]", "t.toml:1:1: [quux]: unknown section"},
+		{"[redis]\nprot = 1", "t.toml:2:1: redis.prot: unknown key (did you mean port?)"},
+		{"[redis]\ntag = \"x\"", "t.toml:2:1: redis.tag: unknown key (the key belongs to [syslog])"},
+		{"[redis]\nxyzzy = 1", "t.toml:2:1: redis.xyzzy: unknown key"},
+		{"maxpackets = 5", "t.toml:1:1: maxpackets: no section before it (the key belongs to [general])"},
+		{"xyzzy = 5", "t.toml:1:1: xyzzy: unknown key, no section before it"},
+		{"redis = 5", "t.toml:1:1: redis: is a section, write [redis]"},
+		{"interface = []", "t.toml:1:1: interface: is a section, write [[interface]]"},
+		{"[interface]\nname = \"a\"", "t.toml:1:1: [interface]: write [[interface]]"},
+		{"[[redis]]\nhost = \"a\"", "t.toml:1:1: [[redis]]: can be there only once, write [redis]"},
+		{"[redis.sub]\nx = 1", "t.toml:1:8: redis.sub: unknown key"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_fault(cases[i][0], cases[i][1]);
+}
+
+static void what_is_not_toml_is_placed(void **state)
+{
+	(void)state;
+	assert_int_equal(load_text("[redis]\nhost = \"a\"\nhost = \"b\"\n"), -EINVAL);
+	assert_non_null(strstr(buffer_text(&fixture_faults), "t.toml:3:"));
+	assert_int_equal(load_text("[syslog]\ntag = \"pcap\n"), -EINVAL);
+	assert_non_null(strstr(buffer_text(&fixture_faults), "t.toml:2:"));
+	assert_fault("# one\n[redis]\n\n[[[x]]]\n[general]\n",
+		     "t.toml:4:1: is not TOML: a name has a character that needs quotes");
+	assert_fault("[%x", "t.toml:1:1: is not TOML: a name has a character that needs quotes");
+}
+
+static void only_the_syntax_error_is_reported_when_the_file_is_not_toml(void **state)
+{
+	(void)state;
+	assert_int_equal(load_text("[cloudshark]\nupload = true\ntoken = [\n"), -EINVAL);
+	assert_null(strstr(buffer_text(&fixture_faults), "needs an API token"));
+}
+
+static void nesting_is_bounded(void **state)
+{
+	struct buffer text = BUFFER_INIT(4 * 1024 * 1024);
+
+	(void)state;
+	assert_int_equal(buffer_append_string(&text, "[a"), 0);
+	for (int i = 0; i < 100000; i++)
+		assert_int_equal(buffer_append_string(&text, ".a"), 0);
+	assert_int_equal(buffer_append_string(&text, "]\n"), 0);
+	assert_fault(text.data, "t.toml:1:1027: too many dots in one line");
+
+	buffer_clear(&text);
+	assert_int_equal(buffer_append_string(&text, "a = "), 0);
+	for (int i = 0; i < 100000; i++)
+		assert_int_equal(buffer_append_string(&text, "["), 0);
+	assert_int_equal(load_text(text.data), -EINVAL);
+	buffer_deinit(&text);
+}
+
+static void a_file_over_the_size_limit_is_refused(void **state)
+{
+	struct buffer text = BUFFER_INIT(4 * 1024 * 1024);
+
+	(void)state;
+	while (text.size < 1024 * 1024)
+		assert_int_equal(buffer_append_string(&text, "# nothing in here, only a long way to say so\n"), 0);
+	assert_fault(text.data, "t.toml: is larger than 1048576 bytes");
+	assert_int_equal(load_arguments("-config", fixture_file("big.toml", text.data), NULL), -EINVAL);
+	assert_non_null(strstr(buffer_text(&fixture_faults), "is larger than 1048576 bytes"));
+	buffer_deinit(&text);
+}
+
+static void texts_hold_no_control_characters(void **state)
+{
+	(void)state;
+	assert_fault("[general]\nnode = \"a\\u0000b\"", "t.toml:2:8: general.node: cannot hold control characters");
+	assert_fault("[general]\nnode = \"a\\nb\"", "t.toml:2:8: general.node: cannot hold control characters");
+	assert_fault("[general]\nnode = \"\\u001b[31m\"", "t.toml:2:8: general.node: cannot hold control characters");
+	assert_fault("[general]\n\"no\\u0000de\" = \"x\"",
+		     "t.toml:2:1: general.no?de: unknown key (did you mean node?)");
+}
+
+static void what_the_build_lacks_is_refused_only_if_switched_on(void **state)
+{
+	static const char *const on[][2] = {
+		{"[history]\ninterfaces = [\"eth0\"]",
+		 "t.toml:2:14: history.interfaces: is not available in this build yet"},
+		{"[s3]\nupload = true", "t.toml:2:10: s3.upload: is not available in this build yet"},
+		{"[http]\nupload = true", "t.toml:2:10: http.upload: is not available in this build yet"},
+		{"[kafka]\nlisten = true", "t.toml:2:10: kafka.listen: is not available in this build yet"},
+		{"[sqs]\nlisten = true", "t.toml:2:10: sqs.listen: is not available in this build yet"},
+		{"[api]\nsocket = \"/run/x\"", "t.toml:2:10: api.socket: is not available in this build yet"},
+		{"[api]\nlisten = \"127.0.0.1:7227\"", "t.toml:2:10: api.listen: is not available in this build yet"},
+		{"[redis]\nstream = \"s\"", "t.toml:2:10: redis.stream: is not available in this build yet"},
+		{"[redis]\npresence = true", "t.toml:2:12: redis.presence: is not available in this build yet"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof on / sizeof *on; i++)
+		assert_fault(on[i][0], on[i][1]);
+	assert_loads(
+		"[history]\ninterfaces = []\nmemory = \"1GiB\"\nseconds = 0\nfilter = \"tcp\"\nexclude_own = true\n"
+		"[s3]\nupload = false\naccessid = \"a\"\naccesskey = \"k\"\nendpoint = \"s3.example.com\"\n"
+		"bucket = \"b\"\nfolder = \"f\"\nregion = \"r\"\nacl = \"private\"\nencryption = false\n"
+		"allow_override = [\"bucket\"]\n[http]\nupload = false\nurl = \"https://h/\"\nmethod = \"POST\"\n"
+		"header = [\"A: b\"]\nverify = false\n[api]\nsocket = \"\"\n[kafka]\nlisten = false\n"
+		"server = [\"h:9092\"]\ntopic = \"t\"\n[sqs]\nlisten = false\nregion = \"r\"\naccessid = \"a\"\n"
+		"accesskey = \"k\"\nurl = \"https://q/\"\nwaitseconds = 20\nchunksize = 10\n"
+		"[redis]\npresence = false\ngroup = \"g\"\nstream_max_age = \"1h\"\n");
+}
+
+static void interfaces_have_one_section_each_and_a_name(void **state)
+{
+	(void)state;
+	assert_fault("[[interface]]\nname = \"a\"\n[[interface]]\nname = \"a\"\n",
+		     "t.toml:3:1: interface.name: \"a\" has a section already, line 1");
+	assert_fault("[[interface]]\nalias = [\"a\"]\n", "t.toml:1:1: interface.name: is missing");
+	assert_fault("[[interface]]\nname = \"\"\n", "t.toml:2:8: interface.name: must not be empty");
+	assert_fault("[[interface]]\nname = \"a\"\nalias = [\"x\", \"x\"]\n",
+		     "t.toml:3:9: interface.alias: has \"x\" twice");
+	assert_fault("[[interface]]\nname = \"../a\"\n",
+		     "t.toml:2:8: interface.name: \"../a\" is no interface name: it cannot hold a slash or a space");
+	assert_loads("[[interface]]\nname = \"a\"\nalias = [\"x\"]\npromiscuous = false\n[[interface]]\nname = "
+		     "\"b\"\nalias = [\"x\"]\n");
+	assert_false(fixture_config->interfaces[0].promiscuous);
+	assert_true(fixture_config->interfaces[1].promiscuous);
+}
+
+static void interfaces_and_aliases_are_capped(void **state)
+{
+	struct buffer text = BUFFER_INIT(1024 * 1024);
+
+	(void)state;
+	for (int i = 0; i <= CONFIG_INTERFACES_MAX; i++)
+		assert_int_equal(buffer_printf(&text, "[[interface]]\nname = \"e%d\"\n", i), 0);
+	assert_fault(text.data, "t.toml:513:1: interface: more than 256 interfaces");
+
+	buffer_clear(&text);
+	assert_int_equal(buffer_append_string(&text, "[[interface]]\nname = \"e\"\nalias = ["), 0);
+	for (int i = 0; i <= CONFIG_ALIASES_MAX; i++)
+		assert_int_equal(buffer_printf(&text, "\"a%d\",", i), 0);
+	assert_int_equal(buffer_append_string(&text, "]\n"), 0);
+	assert_fault(text.data, "t.toml:3:9: interface.alias: has 65 entries, at most 64 are allowed");
+	buffer_deinit(&text);
+}
+
+static void hosts_are_bare(void **state)
+{
+	(void)state;
+	assert_fault("[redis]\nhost = \"redis://x\"", "t.toml:2:8: redis.host: \"redis://x\" must be a bare host name "
+						      "or address, without a scheme or a path");
+	assert_fault("[redis]\nhost = \"a b\"", "t.toml:2:8: redis.host: \"a b\" must be a host name or address; it "
+						"cannot hold a space, '@', '?' or '#'");
+	assert_fault("[cloudshark]\nhost = \"h:80\"", "t.toml:2:8: cloudshark.host: \"h:80\" must be a host name or "
+						      "address alone; the port has a key of its own");
+	assert_loads("[redis]\nhost = \"::1\"\n[cloudshark]\nhost = \"[fe80::1]\"");
+}
+
+static void tokens_can_stand_in_a_url_path(void **state)
+{
+	(void)state;
+	assert_loads("[cloudshark]\ntoken = \"aZ09_-.~\"");
+	assert_fault("[cloudshark]\ntoken = \"a/../b\"", "t.toml:2:9: cloudshark.token: has a character that no token "
+							 "has (letters, digits and _ - . ~ are allowed)");
+	assert_null(strstr(buffer_text(&fixture_faults), "a/../b"));
+	assert_fault("[cloudshark]\ntoken = \"..\"",
+		     "t.toml:2:9: cloudshark.token: cannot be a token: it is a step in a path");
+}
+
+static void upload_needs_a_token(void **state)
+{
+	(void)state;
+	assert_fault("[cloudshark]\nupload = true", "t.toml:2:10: cloudshark.upload: needs an API token: token_file "
+						    "(or token) in [cloudshark], or -cstoken");
+	assert_fault("[cloudshark]\nupload = true\ntoken = \"\"", "t.toml:2:10: cloudshark.upload: needs an API token: "
+								  "token_file (or token) in [cloudshark], or -cstoken");
+}
+
+static void a_local_directory_must_be_one(void **state)
+{
+	char text[8192], line[8192];
+	const char *file = fixture_file("f", "x");
+
+	(void)state;
+	snprintf(text, sizeof text, "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", fixture_directory);
+	assert_loads(text);
+	snprintf(text, sizeof text, "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", fixture_path("none"));
+	snprintf(line, sizeof line, "t.toml:3:12: general.localdir: %s: No such file or directory",
+		 fixture_path("none"));
+	assert_fault(text, line);
+	snprintf(text, sizeof text, "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", file);
+	snprintf(line, sizeof line, "t.toml:3:12: general.localdir: %s: is no directory", file);
+	assert_fault(text, line);
+	assert_loads("[general]\nlocaldir = \"/none\"\n");
+}
+
+static void redis_tls_keys_go_together(void **state)
+{
+	char text[16384], line[8192];
+	const char *file = fixture_file("pem", "x");
+
+	(void)state;
+	snprintf(text, sizeof text, "[redis]\ntls = true\ncert_file = \"%s\"\n", file);
+	assert_fault(text, "t.toml:3:13: redis.cert_file: needs key_file");
+	snprintf(text, sizeof text, "[redis]\ntls = true\nkey_file = \"%s\"\n", file);
+	assert_fault(text, "t.toml:3:12: redis.key_file: needs cert_file");
+	snprintf(text, sizeof text, "[redis]\nca_file = \"%s\"\n", file);
+	assert_fault(text, "t.toml:2:11: redis.ca_file: has no effect without tls = true");
+	snprintf(text, sizeof text, "[redis]\ntls = true\ncert_file = \"%s\"\nkey_file = \"%s\"\nca_file = \"%s\"\n",
+		 file, file, file);
+	assert_loads(text);
+	snprintf(text, sizeof text, "[redis]\ntls = true\nca_file = \"%s\"\n", fixture_path("none"));
+	snprintf(line, sizeof line, "t.toml:3:11: redis.ca_file: %s: No such file or directory", fixture_path("none"));
+	assert_fault(text, line);
+	assert_fault("[redis]\nusername = \"u\"", "t.toml:2:12: redis.username: needs a password: auth_file (or auth)");
+}
+
+static void the_default_timeout_is_within_the_limit(void **state)
+{
+	(void)state;
+	assert_fault("[general]\nmaxtimeout = 10\ndefaulttimeout = 11\n",
+		     "t.toml:3:18: general.defaulttimeout: is more than maxtimeout");
+	assert_fault("[general]\nmaxtimeout = 10\n",
+		     "t.toml:2:14: general.maxtimeout: is less than defaulttimeout (60 seconds, the default)");
+	assert_loads("[general]\nmaxtimeout = 10\ndefaulttimeout = 10\n");
+}
+
+static void all_faults_are_reported_in_the_files_order(void **state)
+{
+	const char *text, *port, *host, *tag;
+
+	(void)state;
+	assert_int_equal(load_text("[syslog]\ntag = 1\n[redis]\nport = 0\nhost = 2\n"), -EINVAL);
+	text = buffer_text(&fixture_faults);
+	tag = strstr(text, "t.toml:2:");
+	port = strstr(text, "t.toml:4:");
+	host = strstr(text, "t.toml:5:");
+	assert_true(tag && port && host && tag < port && port < host);
+}
+
+static void faults_are_capped(void **state)
+{
+	struct buffer text = BUFFER_INIT(1024 * 1024);
+	unsigned lines = 0;
+
+	(void)state;
+	assert_int_equal(buffer_append_string(&text, "[redis]\n"), 0);
+	for (int i = 0; i < CONFIG_FAULTS_MAX + 10; i++)
+		assert_int_equal(buffer_printf(&text, "x%d = 1\n", i), 0);
+	assert_int_equal(load_text(text.data), -EINVAL);
+	for (const char *c = buffer_text(&fixture_faults); *c; c++)
+		lines += *c == '\n';
+	assert_int_equal(lines, CONFIG_FAULTS_MAX + 1);
+	assert_has_line("and 10 more faults");
+	buffer_deinit(&text);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_original_programs_file_loads),
+		TEST(a_tag_without_quotes_is_named_with_the_line_to_write),
+		TEST(other_values_without_quotes_are_told_by_their_type),
+		TEST(a_secret_without_quotes_is_not_repeated),
+		TEST(defaults_are_the_contracts),
+		TEST(sizes_and_times_take_units),
+		TEST(events_follow_the_channel_unless_given),
+		TEST(wrong_types_say_what_is_wanted_and_what_came),
+		TEST(values_out_of_range_say_the_range),
+		TEST(unknown_names_come_with_a_suggestion),
+		TEST(what_is_not_toml_is_placed),
+		TEST(only_the_syntax_error_is_reported_when_the_file_is_not_toml),
+		TEST(nesting_is_bounded),
+		TEST(a_file_over_the_size_limit_is_refused),
+		TEST(texts_hold_no_control_characters),
+		TEST(what_the_build_lacks_is_refused_only_if_switched_on),
+		TEST(interfaces_have_one_section_each_and_a_name),
+		TEST(interfaces_and_aliases_are_capped),
+		TEST(hosts_are_bare),
+		TEST(tokens_can_stand_in_a_url_path),
+		TEST(upload_needs_a_token),
+		TEST(a_local_directory_must_be_one),
+		TEST(redis_tls_keys_go_together),
+		TEST(the_default_timeout_is_within_the_limit),
+		TEST(all_faults_are_reported_in_the_files_order),
+		TEST(faults_are_capped),
+	};
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

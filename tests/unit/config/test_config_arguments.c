@@ -1,0 +1,218 @@
+/* The command line: its forms, what beats what, and that no secret stays or shows. */
+#include "config_fixture.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static void every_option_of_the_contract_is_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(load_arguments("-cshost", "h", "-csscheme", "http", "-csport", "8080", "-cstoken", "t0k",
+					"-cstimeout", "1.5s", "-redisnode", "r", "-redisport", "6380", "-redischannel",
+					"c", "-upload", "-writelocal", "-destdir", fixture_directory, "-maxpackets",
+					"7", "-node", "n", "-check", "-panic", NULL),
+			 0);
+	assert_string_equal(fixture_config->cloudshark.host, "h");
+	assert_string_equal(fixture_config->cloudshark.scheme, "http");
+	assert_int_equal(fixture_config->cloudshark.port, 8080);
+	assert_string_equal(fixture_config->cloudshark.token, "t0k");
+	assert_int_equal(fixture_config->cloudshark.timeout_ns, 1500000000);
+	assert_true(fixture_config->cloudshark.upload);
+	assert_string_equal(fixture_config->redis.host, "r");
+	assert_int_equal(fixture_config->redis.port, 6380);
+	assert_string_equal(fixture_config->redis.channel, "c");
+	assert_string_equal(fixture_config->redis.events, "c:events");
+	assert_true(fixture_config->redis.asked);
+	assert_true(fixture_config->general.writelocal);
+	assert_string_equal(fixture_config->general.localdir, fixture_directory);
+	assert_int_equal(fixture_config->general.maxpackets, 7);
+	assert_string_equal(fixture_config->general.node, "n");
+	assert_true(fixture_config->check);
+}
+
+static void one_dash_or_two_with_equals_or_a_word(void **state)
+{
+	(void)state;
+	assert_int_equal(load_arguments("--cshost=a", "--csport", "1", "-redisnode=b", "-redisport", "2", NULL), 0);
+	assert_string_equal(fixture_config->cloudshark.host, "a");
+	assert_int_equal(fixture_config->cloudshark.port, 1);
+	assert_string_equal(fixture_config->redis.host, "b");
+	assert_int_equal(fixture_config->redis.port, 2);
+}
+
+static void a_bare_switch_never_takes_the_next_word(void **state)
+{
+	(void)state;
+	assert_int_equal(load_arguments("-cstoken", "t", "-upload", "true", NULL), -EINVAL);
+	assert_has_line("command line: argument 4: is no option (a switch takes its value as in -upload=false)");
+	assert_int_equal(load_arguments("-upload=false", NULL), 0);
+	assert_false(fixture_config->cloudshark.upload);
+	assert_int_equal(load_arguments("-cstoken", "t", "--upload=true", NULL), 0);
+	assert_true(fixture_config->cloudshark.upload);
+	assert_int_equal(load_arguments("-upload=maybe", NULL), -EINVAL);
+	assert_has_line("command line: -upload: must be true or false, got \"maybe\"");
+}
+
+static void wrong_options_are_named(void **state)
+{
+	(void)state;
+	assert_int_equal(load_arguments("-csprot", "1", NULL), -EINVAL);
+	assert_has_line("command line: unknown option \"csprot\" (did you mean -csport?)");
+	assert_int_equal(load_arguments("-xyzzyx", NULL), -EINVAL);
+	assert_has_line("command line: unknown option \"xyzzyx\" (-help lists them)");
+	assert_int_equal(load_arguments("-csport", NULL), -EINVAL);
+	assert_has_line("command line: -csport: needs a value (PORT)");
+	assert_int_equal(load_arguments("-cshost", "-upload=false", NULL), -EINVAL);
+	assert_has_line("command line: -cshost: needs a value (HOST)");
+	assert_int_equal(load_arguments("-csport", "70000", NULL), -EINVAL);
+	assert_has_line("command line: -csport: must be from 0 to 65535, got the number 70000");
+	assert_int_equal(load_arguments("-csport", "-1", NULL), -EINVAL);
+	assert_has_line("command line: -csport: must be a whole number, got \"-1\"");
+	assert_int_equal(load_arguments("-node", "\xff", NULL), -EINVAL);
+	assert_has_line("command line: -node: is not UTF-8");
+	assert_int_equal(load_arguments("--", NULL), -EINVAL);
+	assert_int_equal(load_arguments("-", NULL), -EINVAL);
+	assert_int_equal(load_arguments("", NULL), -EINVAL);
+	assert_int_equal(load_arguments("-=x", NULL), -EINVAL);
+}
+
+static void words_that_may_be_a_secret_are_not_repeated(void **state)
+{
+	(void)state;
+	assert_int_equal(load_arguments("-cstokn", "hunter2", NULL), -EINVAL);
+	assert_null(strstr(buffer_text(&fixture_faults), "hunter2"));
+	assert_int_equal(load_arguments("-cstokn=hunter2", NULL), -EINVAL);
+	assert_null(strstr(buffer_text(&fixture_faults), "hunter2"));
+	assert_int_equal(load_arguments("-cstoken=", "hunter2", NULL), -EINVAL);
+	assert_null(strstr(buffer_text(&fixture_faults), "hunter2"));
+	assert_int_equal(load_arguments("-cstoken", "hunter/2", NULL), -EINVAL);
+	assert_null(strstr(buffer_text(&fixture_faults), "hunter"));
+}
+
+static void secrets_are_wiped_from_argv_in_both_spellings(void **state)
+{
+	char program[] = "pcapdaemon", option[] = "-cstoken", value[] = "secret1", both[] = "--cstoken=secret2",
+	     host[] = "-cshost=h";
+	char *argv[] = {program, option, value, both, host, NULL};
+
+	(void)state;
+	assert_int_equal(config_load(5, argv, &fixture_faults, &fixture_config), 0);
+	assert_string_equal(fixture_config->cloudshark.token, "secret2");
+	for (size_t i = 0; i < sizeof value; i++)
+		assert_int_equal(value[i], 0);
+	assert_string_equal(both, "--cstoken=");
+	for (size_t i = strlen("--cstoken="); i < sizeof both; i++)
+		assert_int_equal(both[i], 0);
+	assert_string_equal(option, "-cstoken");
+	assert_string_equal(host, "-cshost=h");
+}
+
+static void secrets_are_wiped_even_if_the_command_line_is_refused(void **state)
+{
+	char program[] = "pcapdaemon", bad[] = "-bad", both[] = "-cstoken=sec/ret";
+	char *argv[] = {program, bad, both, NULL};
+
+	(void)state;
+	assert_int_equal(config_load(3, argv, &fixture_faults, &fixture_config), -EINVAL);
+	assert_string_equal(both, "-cstoken=");
+	assert_memory_not_equal(both + strlen("-cstoken="), "sec/ret", 7);
+}
+
+static void the_command_line_beats_the_file_wherever_it_stands(void **state)
+{
+	const char *file =
+		fixture_file("c.toml",
+			     "[redis]\nhost = \"file\"\nport = 1\n[cloudshark]\nupload = true\ntoken = \"t\"\n");
+
+	(void)state;
+	assert_int_equal(load_arguments("-redisnode", "line", "-config", file, NULL), 0);
+	assert_string_equal(fixture_config->redis.host, "line");
+	assert_int_equal(fixture_config->redis.port, 1);
+	assert_string_equal(fixture_config->path, file);
+	assert_int_equal(load_arguments("-config", file, "-redisnode", "line", "-upload=false", NULL), 0);
+	assert_string_equal(fixture_config->redis.host, "line");
+	assert_false(fixture_config->cloudshark.upload);
+}
+
+static void a_value_of_the_file_is_checked_even_if_beaten(void **state)
+{
+	const char *file = fixture_file("c.toml", "[redis]\nport = \"x\"\n");
+	char line[8192];
+
+	(void)state;
+	assert_int_equal(load_arguments("-config", file, "-redisport", "1", NULL), -EINVAL);
+	snprintf(line, sizeof line, "%s:2:8: redis.port: must be a whole number, got \"x\"", file);
+	assert_has_line(line);
+}
+
+static void a_file_that_cannot_be_read_is_named(void **state)
+{
+	char line[8192];
+
+	(void)state;
+	assert_int_equal(load_arguments("-config", fixture_path("none"), NULL), -EINVAL);
+	snprintf(line, sizeof line, "%s: cannot be read: No such file or directory", fixture_path("none"));
+	assert_has_line(line);
+	assert_int_equal(load_arguments("-config", fixture_directory, NULL), -EINVAL);
+	snprintf(line, sizeof line, "%s: cannot be read: Is a directory", fixture_directory);
+	assert_has_line(line);
+}
+
+static void help_and_version_need_no_good_configuration(void **state)
+{
+	(void)state;
+	assert_int_equal(load_arguments("-upload", "-help", "-config", "/none", NULL), 0);
+	assert_true(fixture_config->help);
+	assert_int_equal(load_arguments("--version", NULL), 0);
+	assert_true(fixture_config->version);
+	assert_int_equal(load_arguments("-help", "-bad", NULL), -EINVAL);
+}
+
+static void writelocal_needs_a_place(void **state)
+{
+	char text[8192];
+	const char *file;
+
+	(void)state;
+	assert_int_equal(load_arguments("-writelocal", NULL), -EINVAL);
+	assert_has_line("command line: -writelocal: needs -destdir, or localdir in the configuration file");
+	assert_int_equal(load_arguments("-writelocal", "-destdir", fixture_path("none"), "-check", NULL), -EINVAL);
+	snprintf(text, sizeof text, "command line: -destdir: %s: No such file or directory", fixture_path("none"));
+	assert_has_line(text);
+	snprintf(text, sizeof text, "[general]\nlocaldir = \"%s\"\n", fixture_directory);
+	file = fixture_file("c.toml", text);
+	assert_int_equal(load_arguments("-writelocal", "-config", file, NULL), 0);
+	assert_string_equal(fixture_config->general.localdir, fixture_directory);
+}
+
+static void upload_needs_a_token(void **state)
+{
+	(void)state;
+	assert_int_equal(load_arguments("-upload", NULL), -EINVAL);
+	assert_has_line(
+		"command line: -upload: needs an API token: token_file (or token) in [cloudshark], or -cstoken");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_option_of_the_contract_is_taken),
+		TEST(one_dash_or_two_with_equals_or_a_word),
+		TEST(a_bare_switch_never_takes_the_next_word),
+		TEST(wrong_options_are_named),
+		TEST(words_that_may_be_a_secret_are_not_repeated),
+		TEST(secrets_are_wiped_from_argv_in_both_spellings),
+		TEST(secrets_are_wiped_even_if_the_command_line_is_refused),
+		TEST(the_command_line_beats_the_file_wherever_it_stands),
+		TEST(a_value_of_the_file_is_checked_even_if_beaten),
+		TEST(a_file_that_cannot_be_read_is_named),
+		TEST(help_and_version_need_no_good_configuration),
+		TEST(writelocal_needs_a_place),
+		TEST(upload_needs_a_token),
+	};
+	return cmocka_run_group_tests_name("config_arguments", tests, NULL, NULL);
+}

@@ -1,0 +1,140 @@
+/* Secrets out of files and systemd credentials. */
+#include "config_fixture.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *text_with(const char *format, const char *path)
+{
+	static char text[2 * PATH_MAX + 256];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(text, sizeof text, format, path);
+#pragma GCC diagnostic pop
+	return text;
+}
+
+static void assert_token_file_fault(const char *path, const char *what)
+{
+	char line[2 * PATH_MAX + 256];
+
+	snprintf(line, sizeof line, "t.toml:2:14: cloudshark.token_file: %s: %s", path, what);
+	assert_fault(text_with("[cloudshark]\ntoken_file = \"%s\"\nupload = true\n", path), line);
+	assert_null(strchr(strchr(buffer_text(&fixture_faults), '\n') + 1, '\n')); /* the only one */
+}
+
+static void a_secret_is_the_files_content_without_its_last_newline(void **state)
+{
+	(void)state;
+	assert_loads(text_with("[cloudshark]\ntoken_file = \"%s\"\nupload = true\n", fixture_file("t", "abc\n")));
+	assert_string_equal(fixture_config->cloudshark.token, "abc");
+	assert_loads(text_with("[cloudshark]\ntoken_file = \"%s\"\n", fixture_file("t", "abc")));
+	assert_string_equal(fixture_config->cloudshark.token, "abc");
+	assert_loads(text_with("[redis]\nauth_file = \"%s\"\n", fixture_file("t", "pass word\n\n")));
+	assert_string_equal(fixture_config->redis.auth, "pass word\n");
+}
+
+static void a_file_that_holds_no_secret_is_a_fault(void **state)
+{
+	(void)state;
+	assert_token_file_fault(fixture_path("none"), "No such file or directory");
+	assert_token_file_fault(fixture_file("t", ""), "is empty");
+	assert_token_file_fault(fixture_file("t", "\n"), "is empty");
+	assert_token_file_fault(fixture_directory, "is no regular file");
+	assert_token_file_fault(
+		fixture_file("t", "a b"),
+		"what it holds has a character that no token has (letters, digits and _ - . ~ are allowed)");
+}
+
+static void a_fifo_does_not_hang_the_start(void **state)
+{
+	(void)state;
+	assert_int_equal(mkfifo(fixture_path("fifo"), 0600), 0);
+	assert_token_file_fault(fixture_path("fifo"), "is no regular file");
+}
+
+static void a_secret_file_is_capped(void **state)
+{
+	struct buffer content = BUFFER_INIT(1024 * 1024);
+
+	(void)state;
+	for (int i = 0; i < 64 * 1024; i++)
+		assert_int_equal(buffer_append_string(&content, "a"), 0);
+	assert_loads(text_with("[cloudshark]\ntoken_file = \"%s\"\n", fixture_file("t", content.data)));
+	assert_int_equal(strlen(fixture_config->cloudshark.token), 64 * 1024);
+	assert_int_equal(buffer_append_string(&content, "a"), 0);
+	assert_token_file_fault(fixture_file("t", content.data), "is larger than 65536 bytes");
+	buffer_deinit(&content);
+}
+
+static void a_value_and_a_file_contradict_each_other(void **state)
+{
+	(void)state;
+	assert_fault(text_with("[cloudshark]\ntoken = \"a\"\ntoken_file = \"%s\"\n", fixture_file("t", "b")),
+		     "t.toml:3:14: cloudshark.token_file: contradicts token: give one of the two");
+	assert_fault("[s3]\naccesskey = \"a\"\naccesskey_file = \"/none\"\n",
+		     "t.toml:3:18: s3.accesskey_file: contradicts accesskey: give one of the two");
+}
+
+static void a_token_on_the_command_line_beats_the_file_that_names_a_file(void **state)
+{
+	const char *toml;
+
+	(void)state;
+	toml = fixture_file("c.toml", text_with("[cloudshark]\ntoken_file = \"%s\"\n", fixture_file("t", "b")));
+	assert_int_equal(load_arguments("-config", toml, "-cstoken", "a", NULL), 0);
+	assert_string_equal(fixture_config->cloudshark.token, "a");
+}
+
+static void credentials_fill_what_nobody_set(void **state)
+{
+	(void)state;
+	fixture_file("cloudshark.token", "tok\n");
+	fixture_file("redis.auth", "pw\n");
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", fixture_directory, 1), 0);
+	assert_loads("[cloudshark]\nupload = true\n[redis]\nusername = \"u\"\n");
+	assert_string_equal(fixture_config->cloudshark.token, "tok");
+	assert_string_equal(fixture_config->redis.auth, "pw");
+	assert_loads("[cloudshark]\ntoken = \"mine\"\n");
+	assert_string_equal(fixture_config->cloudshark.token, "mine");
+	assert_loads(text_with("[redis]\nauth_file = \"%s\"\n", fixture_file("f", "other")));
+	assert_string_equal(fixture_config->redis.auth, "other");
+}
+
+static void an_empty_credential_is_a_fault(void **state)
+{
+	(void)state;
+	fixture_file("cloudshark.token", "");
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", fixture_directory, 1), 0);
+	assert_int_equal(load_text(""), -EINVAL);
+	assert_non_null(strstr(buffer_text(&fixture_faults), "cloudshark.token: is empty"));
+}
+
+static void a_credentials_directory_without_ours_changes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", fixture_directory, 1), 0);
+	assert_loads("");
+	assert_string_equal(fixture_config->cloudshark.token, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_secret_is_the_files_content_without_its_last_newline),
+		TEST(a_file_that_holds_no_secret_is_a_fault),
+		TEST(a_fifo_does_not_hang_the_start),
+		TEST(a_secret_file_is_capped),
+		TEST(a_value_and_a_file_contradict_each_other),
+		TEST(a_token_on_the_command_line_beats_the_file_that_names_a_file),
+		TEST(credentials_fill_what_nobody_set),
+		TEST(an_empty_credential_is_a_fault),
+		TEST(a_credentials_directory_without_ours_changes_nothing),
+	};
+	return cmocka_run_group_tests_name("config_secret", tests, NULL, NULL);
+}
