@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from lib.cloudshark_server import Behaviour, answer, busy, close, hang, ok, refuse, slow
+from lib.events import Events, Request
 from lib.pcapfile import CaptureFile, judge
 from lib.waiting import until
 
@@ -116,7 +118,6 @@ def test_password_acl_user_and_wrong_password(make_world):
 
 def test_events_channel_and_request_channel_can_be_named(make_world):
     world = make_world({"redis": {"channel": "office:capture", "events": "office:answers"}})
-    from lib.events import Events, Request
     events = Events(world.redis, "office:answers")
     fields = world.fields(packets=1, timeout=20)
     world.publish(fields, "office:capture")
@@ -208,29 +209,56 @@ def test_directory_that_is_a_file_is_reported(make_world):
 
 # CloudShark
 
-def test_refusal_is_final_and_every_exception_is_reported(make_world):
-    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": "refuse"})
+EXCEPTIONS = ("Capture file is too large", "Quota of the token is used up")
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 422])
+def test_refusal_is_final_and_every_exception_is_reported(make_world, status):
+    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": refuse(status, *EXCEPTIONS)})
     request = world.capture(packets=1, timeout=20)
     world.sender.send(1)
     final = request.final()
     destination, = final["destinations"]
     assert destination["ok"] is False and destination["attempts"] == 1
-    for text in world.receiver.exceptions:
+    for text in EXCEPTIONS:
         assert text in destination["error"] and text in world.daemon.text()
 
 
-@pytest.mark.parametrize("fault", ["server-error", "too-many", "close-half-way", "close-at-once", "garbage"])
+def test_refusal_by_one_destination_leaves_the_other_alone(make_world):
+    world = make_world(cloudshark={"token": TOKEN, "behaviour": refuse(403, *EXCEPTIONS)})
+    request = world.capture(packets=3, timeout=20)
+    world.sender.send(3, rate=1000)
+    final = request.final()
+    assert {d["name"]: d["ok"] for d in final["destinations"]} == {"local": True, "cloudshark": False}
+    world.file(request).assert_numbers(0, 3)
+
+
+PASSING = {"500": busy(500), "502": busy(502), "503 with Retry-After": busy(503, retry_after=1), "429": busy(429),
+           "closed half-way": close("before"), "closed without an answer": close("after"), "closed in the answer": close("in-answer"),
+           "500 before the body": Behaviour("refuse-early", 500, ["early"]), "no JSON behind a 502": answer("<html>", 502)}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
 def test_passing_fault_is_retried_until_it_succeeds(make_world, fault):
-    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": [fault, "ok"]})
+    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": [fault, ok()]})
     request = world.capture(packets=200, timeout=20)
     world.sender.send(200, size=1400, rate=20_000)
     destination, = request.done(timeout=30)["destinations"]
     assert destination["ok"] is True and destination["attempts"] == 2
     CaptureFile(world.receiver.of(request.id).content).assert_numbers(0, 200)
+    assert world.receiver.faults == []
+
+
+def test_slow_receiver_gets_the_whole_file(make_world):
+    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": slow(chunk=65536, pause=0.01)})
+    request = world.capture(packets=5000, timeout=20)
+    world.sender.send(5000, size=1400, rate=20_000)
+    request.done(timeout=30)
+    CaptureFile(world.receiver.of(request.id).content).assert_numbers(0, 5000)
 
 
 def test_hanging_receiver_is_given_up_by_timeout_and_tried_again(make_world):
-    world = make_world({**UPLOAD_ONLY, "cloudshark": {"timeout": 1}}, cloudshark={"token": TOKEN, "behaviour": ["hang", "ok"]})
+    world = make_world({**UPLOAD_ONLY, "cloudshark": {"timeout": 1}}, cloudshark={"token": TOKEN, "behaviour": [hang(), ok()]})
     request = world.capture(packets=5, timeout=20)
     world.sender.send(5, rate=1000)
     destination, = request.done(timeout=30)["destinations"]
@@ -248,7 +276,7 @@ def test_absent_receiver_is_tried_again_until_it_is_there(make_world):
 
 
 def test_hanging_receiver_holds_up_neither_captures_nor_the_local_file(make_world):
-    world = make_world(cloudshark={"token": TOKEN, "behaviour": "hang"})
+    world = make_world(cloudshark={"token": TOKEN, "behaviour": hang()})
     hanging = [world.capture(packets=2, timeout=20) for _ in range(20)]
     world.sender.send(2, rate=1000)
     for request in hanging:

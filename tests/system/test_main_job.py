@@ -89,7 +89,7 @@ def test_alias_of_several_interfaces_captures_on_each(world):
 
 
 def test_interface_any_means_every_interface_that_is_up(world):
-    request = world.capture(interface=["any"], timeout=3)
+    request = world.capture(interface=["any"], timeout=2, bpf="udp dst port 9")
     world.sender.send(5, first=100, rate=1000)
     Sender(world.peer, "peer1").send(6, first=200, rate=1000)
 
@@ -170,17 +170,18 @@ def test_event_becomes_a_capture_in_cloudshark(cloud, tmp_path):
     cloud.sender.send(50, first=300, size=400, dst_port=53, rate=20000)
     done = request.done()
     upload = cloud.receiver.of(request.id)
-    path = tmp_path / upload.name
+    path = tmp_path / upload.filename
     path.write_bytes(upload.content)
     CaptureFile(upload.content).assert_numbers(300, 50)
     judge(path)
-    assert re.fullmatch(rf"{NODE}-eth0-\d{{8}}T\d{{6}}\.\d{{3}}Z-{re.escape(request.id)}\.pcapng", upload.name)
-    assert upload.tags == f"customer:ACME,alertid:7,dns,node:{NODE},interface:eth0,snaplength:128" == done["tags"]
-    assert "looked odd" in upload.comments
+    assert re.fullmatch(rf"{NODE}-eth0-\d{{8}}T\d{{6}}\.\d{{3}}Z-{re.escape(request.id)}\.pcapng", upload.filename)
+    assert upload.fields["additional_tags"] == f"customer:ACME,alertid:7,dns,node:{NODE},interface:eth0,snaplength:128" == done["tags"]
+    assert "looked odd" in upload.fields["comments"]
     destination, = done["destinations"]
     assert (destination["name"], destination["ok"], destination["attempts"]) == ("cloudshark", True, 1)
     assert re.fullmatch(rf"http://127\.0\.0\.1:{cloud.receiver.port}/captures/\S+", destination["url"])
     assert cloud.files() == [], "nothing local was configured"
+    assert cloud.receiver.faults == []
 
 
 def test_token_is_in_no_event_and_no_log(cloud):

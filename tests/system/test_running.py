@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lib.cloudshark_server import hang
 from lib.daemon import PROGRAM, Daemon
 from lib.waiting import seconds, until
 
@@ -168,7 +169,7 @@ def test_shutdown_uploads_before_it_ends(make_world):
 
 
 def test_shutdown_does_not_wait_for_ever_for_a_receiver_that_hangs(make_world):
-    world = make_world(cloudshark={"token": TOKEN, "behaviour": "hang"})
+    world = make_world(cloudshark={"token": TOKEN, "behaviour": hang()})
     request = world.capture(packets=5, timeout=60)
     world.sender.send(5, rate=1000)
     request.captured()

@@ -102,7 +102,7 @@ class Netns:
 
     def command(self, *command):
         """The command line that runs `command` inside; it execs, so its pid is the command's own."""
-        return ["nsenter", f"--net={self.path}", "--", *map(str, command)]
+        return ["ip", "netns", "exec", self.name, *map(str, command)]
 
     def run(self, *command, **options):
         options = {"capture_output": True, "text": True, "check": True, "timeout": 60, **options}

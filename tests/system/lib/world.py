@@ -10,6 +10,7 @@ from .daemon import Daemon
 from .events import Events, Request, new_id
 from .netns import Netns
 from .pcapfile import CaptureFile
+from .receiver import Receiver
 from .redis_server import RedisServer
 from .traffic import Sender
 from .waiting import until
@@ -31,13 +32,14 @@ def merged(base, changes):
 
 
 class World:
-    def __init__(self, directory, config=None, pairs=1, mtu=1500, addresses=False, redis=None, start=True, **daemon):
-        """redis: options of RedisServer, or False for none at all; start=False leaves the daemon for the test to start;
-        further options are Daemon's."""
+    def __init__(self, directory, config=None, pairs=1, mtu=1500, addresses=False, redis=None, cloudshark=None, start=True,
+                 **daemon):
+        """redis: options of RedisServer, or False for none at all; cloudshark: options of Receiver, None for none; start=False
+        leaves the daemon for the test to start; further options are Daemon's."""
         self.root = str(directory)
         self._stack = contextlib.ExitStack()
         try:
-            self._build(config, pairs, mtu, addresses, redis, daemon)
+            self._build(config, pairs, mtu, addresses, redis, cloudshark, daemon)
             if start:
                 self.daemon.start(subscribed=self.redis is not None)
         except BaseException:
@@ -49,7 +51,7 @@ class World:
         os.makedirs(path, exist_ok=True)
         return path
 
-    def _build(self, config, pairs, mtu, addresses, redis_options, daemon_options):
+    def _build(self, config, pairs, mtu, addresses, redis_options, cloudshark_options, daemon_options):
         self.directory = self._make_directory("captures")
         self.host = self._stack.enter_context(Netns("host"))
         self.peer = self._stack.enter_context(Netns("peer"))
@@ -64,8 +66,14 @@ class World:
             self.events = Events(self.redis)
             self._stack.callback(self.events.close)
         self.sender = Sender(self.peer, "peer0")
-        self.config = merged({"general": {"node": NODE, "writelocal": True, "localdir": self.directory},
-                              "redis": {"host": "127.0.0.1", "port": 6379}}, config)
+        base = {"general": {"node": NODE, "writelocal": True, "localdir": self.directory},
+                "redis": {"host": "127.0.0.1", "port": 6379}}
+        self.receiver = None
+        if cloudshark_options is not None:
+            self.receiver = Receiver(self.host, **cloudshark_options)
+            self._stack.callback(self.receiver.close)
+            base["cloudshark"] = self.receiver.configuration
+        self.config = merged(base, config)
         self.daemon = Daemon(self._make_directory("daemon"), self.config, netns=self.host, **daemon_options)
         self._stack.callback(self.daemon.close)
 
