@@ -22,6 +22,8 @@
 
 enum pubsub_kind { PUBSUB_MESSAGE, PUBSUB_SUBSCRIBE, PUBSUB_UNSUBSCRIBE };
 
+enum subscription { SUBSCRIPTION_ASKED, SUBSCRIPTION_CONFIRMED, SUBSCRIPTION_ENDED };
+
 struct redis_guard {
 	redisAsyncContext *redis;
 	struct redis_link *owner;
@@ -36,6 +38,7 @@ struct redis_guard {
 	size_t reply_bytes; /* of the reply that is being parsed */
 	bool pubsub;	    /* the reply that is being parsed goes to hiredis's pub/sub code */
 	enum pubsub_kind pubsub_kind;
+	enum subscription subscription;
 
 	const char *refusal;  /* NULL: none */
 	struct error failure; /* of the transport; empty: none */
@@ -81,15 +84,25 @@ static bool root_admitted(struct redis_guard *guard, const redisReadTask *task, 
 	return elements == PUBSUB_ELEMENTS || refuse(guard, "the server sent a malformed pub/sub message");
 }
 
-static bool pubsub_kind_read(struct redis_guard *guard, const char *text, size_t size)
+/* A subscription is confirmed once, has messages, and ends once: hiredis loses count of anything else. */
+static bool pubsub_step(struct redis_guard *guard, const char *text, size_t size)
 {
-	static const char *const names[] = {
-		[PUBSUB_MESSAGE] = "message", [PUBSUB_SUBSCRIBE] = "subscribe", [PUBSUB_UNSUBSCRIBE] = "unsubscribe"};
+	static const struct {
+		const char *name;
+		enum subscription from, to;
+	} steps[] = {
+		[PUBSUB_MESSAGE] = {"message", SUBSCRIPTION_CONFIRMED, SUBSCRIPTION_CONFIRMED},
+		[PUBSUB_SUBSCRIBE] = {"subscribe", SUBSCRIPTION_ASKED, SUBSCRIPTION_CONFIRMED},
+		[PUBSUB_UNSUBSCRIBE] = {"unsubscribe", SUBSCRIPTION_CONFIRMED, SUBSCRIPTION_ENDED},
+	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (size != strlen(names[i]) || memcmp(text, names[i], size) != 0)
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		if (size != strlen(steps[i].name) || memcmp(text, steps[i].name, size) != 0)
 			continue;
+		if (guard->subscription != steps[i].from)
+			return false;
 		guard->pubsub_kind = (enum pubsub_kind)i;
+		guard->subscription = steps[i].to;
 		return true;
 	}
 	return false;
@@ -100,7 +113,7 @@ static bool pubsub_admitted(struct redis_guard *guard, const redisReadTask *task
 	bool is_string = task->type == REDIS_REPLY_STRING && text;
 
 	if (task->idx == 0)
-		return is_string && pubsub_kind_read(guard, text, size);
+		return is_string && pubsub_step(guard, text, size);
 	if (task->idx == 1)
 		return is_string && guard->channel && size == strlen(guard->channel) &&
 		       memcmp(text, guard->channel, size) == 0;

@@ -1,0 +1,93 @@
+/*
+ * What a server may send: any bytes, on a connection that waits for answers, that is subscribed, or both. The first
+ * byte of the input says which. hiredis aborts on some of them by itself; the guard must not let those through.
+ */
+#include <fcntl.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "redis/redis_guard.h"
+
+#define ASKED 1u	/* a PING waits for its answer */
+#define SUBSCRIBED 2u	/* SUBSCRIBE is sent */
+#define ASKED_AFTER 4u	/* a PING waits behind it */
+#define CHUNK_SIZE 1024 /* fits any socket buffer */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool connected;
+
+static void on_reply(redisAsyncContext *redis, void *reply, void *ctx)
+{
+	(void)redis;
+	(void)ctx;
+	/* What the subscriber relies on. */
+	const redisReply *message = reply;
+	if (message && message->type == REDIS_REPLY_ARRAY && message->elements == 3 && !message->element[0]->str)
+		abort();
+}
+
+static void on_pong(redisAsyncContext *redis, void *reply, void *ctx)
+{
+	(void)redis;
+	(void)reply;
+	(void)ctx;
+}
+
+static void on_disconnect(const redisAsyncContext *redis, int status)
+{
+	(void)redis;
+	(void)status;
+	connected = false;
+}
+
+static redisAsyncContext *open_connection(int fd, unsigned mode)
+{
+	redisOptions options = {.type = REDIS_CONN_USERFD};
+	redisAsyncContext *redis;
+
+	options.endpoint.fd = fd;
+	redis = redisAsyncConnectWithOptions(&options);
+	if (!redis || redis_guard_install(redis, NULL) < 0 || redis_guard_expect(redis, "capture") < 0)
+		abort();
+	redis->c.flags |= REDIS_CONNECTED;
+	redis_guard_watch(redis, NULL);
+	redisAsyncSetDisconnectCallback(redis, on_disconnect);
+	if (mode & ASKED)
+		redisAsyncCommand(redis, on_pong, NULL, "PING");
+	if (mode & SUBSCRIBED)
+		redisAsyncCommand(redis, on_reply, NULL, "SUBSCRIBE capture");
+	if (mode & ASKED_AFTER)
+		redisAsyncCommand(redis, on_pong, NULL, "PING");
+	connected = true;
+	return redis;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	redisAsyncContext *redis;
+	int pair[2];
+
+	if (size == 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		abort();
+	redis = open_connection(pair[0], data[0]);
+	for (size_t at = 1; connected && at < size; at += CHUNK_SIZE) {
+		size_t left = size - at;
+
+		if (send(pair[1], data + at, left < CHUNK_SIZE ? left : CHUNK_SIZE, MSG_NOSIGNAL) < 0)
+			abort();
+		redisAsyncHandleRead(redis);
+	}
+	if (connected)
+		redisAsyncFree(redis);
+	close(pair[1]);
+	return 0;
+}
