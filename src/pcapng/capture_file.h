@@ -25,7 +25,7 @@ enum capture_file_format { CAPTURE_FILE_PCAPNG, CAPTURE_FILE_PCAP };
 
 /*
  * Walks `packets` once to learn the size. `info` is copied; the packets' memory must outlive the file. NULL on ENOMEM,
- * or for pcap with more than one interface.
+ * for pcap with other than one interface, or if a packet names an interface that `info` does not have.
  */
 struct capture_file *capture_file_new(enum capture_file_format format, const struct capture_file_info *info,
 				      struct packet_source packets);

@@ -1,0 +1,80 @@
+/* The classic format with nanoseconds (draft-ietf-opsawg-pcap): one interface, no comments, no statistics. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "pcapng/format.h"
+
+struct file_header {
+	uint32_t magic;
+	uint16_t major, minor;
+	int32_t thiszone;
+	uint32_t sigfigs;
+	uint32_t snaplen;
+	uint32_t linktype;
+};
+
+struct record_header {
+	uint32_t seconds, nanoseconds;
+	uint32_t caplen, wirelen;
+};
+
+_Static_assert(sizeof(struct file_header) == 24 && sizeof(struct record_header) == 16, "as on the wire");
+
+static uint32_t around_size(const struct packet_view *packet)
+{
+	(void)packet;
+	return sizeof(struct record_header);
+}
+
+static size_t before(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
+{
+	const struct record_header header = {
+		.seconds = (uint32_t)(packet->time_ns / NS_PER_S),
+		.nanoseconds = (uint32_t)(packet->time_ns % NS_PER_S),
+		.caplen = packet->caplen,
+		.wirelen = packet->wirelen,
+	};
+
+	memcpy(into, &header, sizeof(header));
+	return sizeof(header);
+}
+
+static size_t after(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
+{
+	(void)into;
+	(void)packet;
+	return 0;
+}
+
+static int head(struct buffer *buffer, const struct capture_file_info *info, uint64_t bytes_after)
+{
+	const struct file_header header = {
+		.magic = 0xa1b23c4d,
+		.major = 2,
+		.minor = 4,
+		.snaplen = info->interfaces[0].snaplen,
+		.linktype = info->interfaces[0].linktype,
+	};
+
+	(void)bytes_after;
+	return buffer_append(buffer, &header, sizeof(header));
+}
+
+static int tail(struct buffer *buffer, const struct capture_file_info *info, const uint64_t *delivered)
+{
+	(void)buffer;
+	(void)info;
+	(void)delivered;
+	return 0;
+}
+
+const struct file_format format_pcap = {
+	.extension = "pcap",
+	.interfaces_min = 1,
+	.interfaces_max = 1,
+	.around_size = around_size,
+	.before = before,
+	.after = after,
+	.head = head,
+	.tail = tail,
+};

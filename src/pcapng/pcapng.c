@@ -1,0 +1,322 @@
+/*
+ * pcapng (draft-ietf-opsawg-pcapng): one section in the machine's byte order. Section header, one interface description
+ * an interface, one enhanced packet block a packet, one interface statistics block an interface.
+ * Text in options is UTF-8: bytes that are not become '?', and what exceeds the 65535 bytes an option can hold is cut
+ * at a character.
+ */
+#include <string.h>
+
+#include "base/utf8.h"
+#include "pcapng/format.h"
+
+enum block_type { BLOCK_INTERFACE = 1, BLOCK_STATISTICS = 5, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
+
+enum option_code {
+	OPTION_END = 0,
+	OPTION_COMMENT = 1,
+
+	SECTION_HARDWARE = 2,
+	SECTION_OS = 3,
+	SECTION_APPLICATION = 4,
+
+	INTERFACE_NAME = 2,
+	INTERFACE_TSRESOL = 9,
+	INTERFACE_FILTER = 11,
+	INTERFACE_OS = 12,
+
+	PACKET_FLAGS = 2,
+
+	STATISTICS_START = 2,
+	STATISTICS_END = 3,
+	STATISTICS_RECEIVED = 4,
+	STATISTICS_DROPPED = 5,
+	STATISTICS_DELIVERED = 8,
+};
+
+#define BYTE_ORDER_MAGIC 0x1a2b3c4d
+#define OPTION_BYTES_MAX 65535
+#define TSRESOL_NS 9 /* 10^-9 s */
+
+struct block_header {
+	uint32_t type;
+	uint32_t total_size; /* stands at the block's end once more */
+};
+
+struct option_header {
+	uint16_t code, size;
+};
+
+struct section_body {
+	uint32_t magic;
+	uint16_t major, minor;
+	uint32_t size[2]; /* one number of 64 bits that is not aligned as one */
+};
+
+struct interface_body {
+	uint16_t linktype, reserved;
+	uint32_t snaplen;
+};
+
+struct statistics_body {
+	uint32_t interface;
+	uint32_t time_high, time_low;
+};
+
+struct packet_block {
+	struct block_header block;
+	uint32_t interface;
+	uint32_t time_high, time_low;
+	uint32_t caplen, wirelen;
+};
+
+/* After a packet's bytes and their padding, if its direction is known. */
+struct packet_options {
+	struct option_header flags_header;
+	uint32_t flags;
+	struct option_header end;
+};
+
+_Static_assert(sizeof(struct section_body) == 16 && sizeof(struct interface_body) == 8, "as on the wire");
+_Static_assert(sizeof(struct statistics_body) == 12, "as on the wire");
+_Static_assert(sizeof(struct packet_block) == 28 && sizeof(struct packet_block) <= FORMAT_AROUND_MAX, "as on the wire");
+_Static_assert(sizeof(struct packet_options) == 12 && 3 + sizeof(struct packet_options) + 4 <= FORMAT_AROUND_MAX,
+	       "as on the wire");
+
+static uint32_t padding(uint32_t size)
+{
+	return -size & 3;
+}
+
+static bool has_direction(const struct packet_view *packet)
+{
+	return packet->direction == PACKET_DIR_INBOUND || packet->direction == PACKET_DIR_OUTBOUND;
+}
+
+static uint32_t around_size(const struct packet_view *packet)
+{
+	return (uint32_t)sizeof(struct packet_block) + padding(packet->caplen) +
+	       (has_direction(packet) ? (uint32_t)sizeof(struct packet_options) : 0) + (uint32_t)sizeof(uint32_t);
+}
+
+static size_t before(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
+{
+	const struct packet_block header = {
+		.block = {BLOCK_PACKET, packet->caplen + around_size(packet)},
+		.interface = packet->interface,
+		.time_high = (uint32_t)(packet->time_ns >> 32),
+		.time_low = (uint32_t)packet->time_ns,
+		.caplen = packet->caplen,
+		.wirelen = packet->wirelen,
+	};
+
+	memcpy(into, &header, sizeof(header));
+	return sizeof(header);
+}
+
+static size_t after(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
+{
+	uint32_t total_size = packet->caplen + around_size(packet);
+	size_t size = padding(packet->caplen);
+
+	memset(into, 0, size);
+	if (has_direction(packet)) {
+		const struct packet_options options = {
+			.flags_header = {PACKET_FLAGS, sizeof(options.flags)},
+			.flags = packet->direction == PACKET_DIR_INBOUND ? 1 : 2,
+		};
+		memcpy(into + size, &options, sizeof(options));
+		size += sizeof(options);
+	}
+	memcpy(into + size, &total_size, sizeof(total_size));
+	return size + sizeof(total_size);
+}
+
+/* A block being written to a buffer. The first error stays and makes what follows do nothing. */
+struct block {
+	struct buffer *buffer;
+	size_t start;
+	bool has_options;
+	int error;
+};
+
+static void block_append(struct block *block, const void *bytes, size_t size)
+{
+	if (block->error == 0)
+		block->error = buffer_append(block->buffer, bytes, size);
+}
+
+static struct block block_begin(struct buffer *buffer, enum block_type type, const void *body, size_t body_size)
+{
+	struct block block = {.buffer = buffer, .start = buffer->size};
+	const struct block_header header = {.type = type};
+
+	block_append(&block, &header, sizeof(header));
+	block_append(&block, body, body_size);
+	return block;
+}
+
+static void option_begin(struct block *block, enum option_code code, size_t size)
+{
+	const struct option_header header = {(uint16_t)code, (uint16_t)size};
+
+	block_append(block, &header, sizeof(header));
+	block->has_options = true;
+}
+
+static void option_finish(struct block *block)
+{
+	block_append(block, "\0\0\0", padding((uint32_t)block->buffer->size));
+}
+
+static void option_bytes(struct block *block, enum option_code code, const void *value, size_t size)
+{
+	option_begin(block, code, size);
+	block_append(block, value, size);
+	option_finish(block);
+}
+
+static void replace_what_is_not_utf8(char *text, size_t size)
+{
+	uint32_t code;
+
+	for (size_t at = 0, used; at < size; at += used) {
+		used = utf8_decode(text + at, size - at, &code);
+		if (used == 0) {
+			text[at] = '?';
+			used = 1;
+		}
+	}
+}
+
+/* Text that stands behind a prefix of some bytes. NULL or empty: no option. */
+static void option_prefixed(struct block *block, enum option_code code, const char *prefix, size_t prefix_size,
+			    const char *text)
+{
+	if (!text || *text == '\0')
+		return;
+
+	size_t size = utf8_cut(text, strlen(text), OPTION_BYTES_MAX - prefix_size);
+	option_begin(block, code, prefix_size + size);
+	block_append(block, prefix, prefix_size);
+	block_append(block, text, size);
+	if (block->error == 0)
+		replace_what_is_not_utf8(block->buffer->data + block->buffer->size - size, size);
+	option_finish(block);
+}
+
+static void option_text(struct block *block, enum option_code code, const char *text)
+{
+	option_prefixed(block, code, "", 0, text);
+}
+
+/* Times in options are two words like those of packets, not one number. */
+static void option_time(struct block *block, enum option_code code, uint64_t time_ns)
+{
+	const uint32_t words[] = {(uint32_t)(time_ns >> 32), (uint32_t)time_ns};
+
+	option_bytes(block, code, words, sizeof(words));
+}
+
+static void option_count(struct block *block, enum option_code code, uint64_t count)
+{
+	option_bytes(block, code, &count, sizeof(count));
+}
+
+static int block_end(struct block *block)
+{
+	const struct option_header end = {OPTION_END, 0};
+
+	if (block->has_options)
+		block_append(block, &end, sizeof(end));
+
+	/* With comments of any number a block could outgrow its 32-bit size, were the buffer's cap not below that. */
+	uint32_t total_size = (uint32_t)(block->buffer->size - block->start + sizeof(total_size));
+	block_append(block, &total_size, sizeof(total_size));
+	if (block->error == 0)
+		memcpy(block->buffer->data + block->start + offsetof(struct block_header, total_size), &total_size,
+		       sizeof(total_size));
+	return block->error;
+}
+
+static int append_section(struct buffer *buffer, const struct capture_file_info *info)
+{
+	const struct section_body body = {.magic = BYTE_ORDER_MAGIC, .major = 1, .minor = 0};
+	struct block block = block_begin(buffer, BLOCK_SECTION, &body, sizeof(body));
+
+	option_text(&block, SECTION_HARDWARE, info->hardware);
+	option_text(&block, SECTION_OS, info->os);
+	option_text(&block, SECTION_APPLICATION, info->application);
+	for (size_t i = 0; i < info->comment_count; i++)
+		option_text(&block, OPTION_COMMENT, info->comments[i]);
+	return block_end(&block);
+}
+
+static int append_interface(struct buffer *buffer, const struct capture_file_info *info, size_t index)
+{
+	const struct packet_interface *interface = &info->interfaces[index];
+	const struct interface_body body = {.linktype = interface->linktype, .snaplen = interface->snaplen};
+	struct block block = block_begin(buffer, BLOCK_INTERFACE, &body, sizeof(body));
+	static const uint8_t tsresol = TSRESOL_NS;
+	static const char filter_is_text[1] = {0}; /* what libpcap would compile */
+
+	option_text(&block, INTERFACE_NAME, interface->name);
+	option_bytes(&block, INTERFACE_TSRESOL, &tsresol, sizeof(tsresol));
+	option_prefixed(&block, INTERFACE_FILTER, filter_is_text, sizeof(filter_is_text), interface->filter);
+	option_text(&block, INTERFACE_OS, info->os);
+	return block_end(&block);
+}
+
+static int append_statistics(struct buffer *buffer, const struct packet_interface *interface, uint32_t index,
+			     uint64_t delivered)
+{
+	const struct statistics_body body = {
+		.interface = index,
+		.time_high = (uint32_t)(interface->end_ns >> 32),
+		.time_low = (uint32_t)interface->end_ns,
+	};
+	struct block block = block_begin(buffer, BLOCK_STATISTICS, &body, sizeof(body));
+
+	option_time(&block, STATISTICS_START, interface->start_ns);
+	option_time(&block, STATISTICS_END, interface->end_ns);
+	option_count(&block, STATISTICS_RECEIVED, interface->received);
+	option_count(&block, STATISTICS_DROPPED, interface->dropped);
+	option_count(&block, STATISTICS_DELIVERED, delivered);
+	return block_end(&block);
+}
+
+static int head(struct buffer *buffer, const struct capture_file_info *info, uint64_t bytes_after)
+{
+	int r = append_section(buffer, info);
+	size_t section_header_size = buffer->size;
+
+	for (size_t i = 0; r == 0 && i < info->interface_count; i++)
+		r = append_interface(buffer, info, i);
+	if (r < 0)
+		return r;
+
+	/* The section's length does not count its header. */
+	uint64_t section_size = buffer->size - section_header_size + bytes_after;
+	memcpy(buffer->data + sizeof(struct block_header) + offsetof(struct section_body, size), &section_size,
+	       sizeof(section_size));
+	return 0;
+}
+
+static int tail(struct buffer *buffer, const struct capture_file_info *info, const uint64_t *delivered)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < info->interface_count; i++)
+		r = append_statistics(buffer, &info->interfaces[i], (uint32_t)i, delivered[i]);
+	return r;
+}
+
+const struct file_format format_pcapng = {
+	.extension = "pcapng",
+	.interfaces_min = 0,
+	.interfaces_max = UINT16_MAX + 1, /* packet_view's index */
+	.around_size = around_size,
+	.before = before,
+	.after = after,
+	.head = head,
+	.tail = tail,
+};
