@@ -53,7 +53,6 @@ const char *capture_reason_name(enum capture_reason reason)
 		[CAPTURE_PACKETS] = "packets",
 		[CAPTURE_BYTES] = "bytes",
 		[CAPTURE_TIMEOUT] = "timeout",
-		[CAPTURE_DURATION] = "duration",
 		[CAPTURE_IDLE] = "idle",
 		[CAPTURE_WINDOW] = "window",
 		[CAPTURE_MEMORY] = "memory",

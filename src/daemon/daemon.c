@@ -1,0 +1,260 @@
+/*
+ * One struct owns all modules; what is started last is stopped first. Stopping has two steps: on SIGTERM triggers end,
+ * captures end with what they have and are delivered; when all is out, or the grace time is up, the loop ends. A second
+ * signal ends the grace time.
+ */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/log.h"
+#include "capture/engine.h"
+#include "config/config.h"
+#include "event/event.h"
+#include "event/event_redis.h"
+#include "job/jobs.h"
+#include "redis/redis_link.h"
+#include "sink/cloudshark.h"
+#include "sink/directory.h"
+#include "sink/sink.h"
+#include "trigger/redis_pubsub.h"
+
+#define DRAIN_LOOK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
+
+struct daemon {
+	const struct config *config;
+	struct event_base *loop;
+	struct event *sigterm, *sigint, *grace, *drain;
+	struct event_bus *bus;
+	struct engine *engine;
+	struct deliveries *deliveries;
+	struct jobs *jobs;
+	struct redis_options redis;
+	struct event_redis *publisher;
+	struct redis_pubsub *subscriber;
+	bool stopping;
+};
+
+/* --- stopping
+ * ---------------------------------------------------------------------------------------------------------------------------
+ */
+
+static void drain(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	struct daemon *daemon = ctx;
+	if (!daemon->publisher || !event_redis_pending(daemon->publisher)) {
+		event_base_loopbreak(daemon->loop);
+		return;
+	}
+	const struct timeval look = {.tv_usec = DRAIN_LOOK_MS * 1000};
+	event_add(daemon->drain, &look);
+}
+
+static void jobs_over(void *ctx)
+{
+	drain(-1, 0, ctx);
+}
+
+static void grace_over(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	struct daemon *daemon = ctx;
+	const struct jobs_counts counts = jobs_counts(daemon->jobs);
+	log_warning("grace-over", log_uint("captures", counts.legs),
+		    log_uint("events", daemon->publisher ? event_redis_pending(daemon->publisher) : 0));
+	jobs_abandon(daemon->jobs);
+	if (!jobs_counts(daemon->jobs).legs)
+		event_base_loopbreak(daemon->loop);
+}
+
+static void stop(evutil_socket_t signal_number, short what, void *ctx)
+{
+	(void)what;
+	struct daemon *daemon = ctx;
+	if (daemon->stopping) {
+		grace_over(-1, 0, daemon);
+		return;
+	}
+	daemon->stopping = true;
+	log_notice("stopping", log_str("signal", strsignal(signal_number)),
+		   log_uint("captures", jobs_counts(daemon->jobs).legs));
+	redis_pubsub_free(take(daemon->subscriber));
+	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
+	event_add(daemon->grace, &grace);
+	jobs_shut_down(daemon->jobs, jobs_over, daemon);
+}
+
+/* --- starting
+ * ---------------------------------------------------------------------------------------------------------------------------
+ */
+
+static void receive(void *ctx, const char *origin, const void *bytes, size_t size)
+{
+	struct daemon *daemon = ctx;
+	jobs_request(daemon->jobs, origin, bytes, size);
+}
+
+static int start_loop(struct daemon *daemon)
+{
+	daemon->loop = event_base_new();
+	if (!daemon->loop)
+		return -ENOMEM;
+	daemon->sigterm = evsignal_new(daemon->loop, SIGTERM, stop, daemon);
+	daemon->sigint = evsignal_new(daemon->loop, SIGINT, stop, daemon);
+	daemon->grace = evtimer_new(daemon->loop, grace_over, daemon);
+	daemon->drain = evtimer_new(daemon->loop, drain, daemon);
+	if (!daemon->sigterm || !daemon->sigint || !daemon->grace || !daemon->drain ||
+	    event_add(daemon->sigterm, NULL) < 0 || event_add(daemon->sigint, NULL) < 0)
+		return -ENOMEM;
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static int start_sinks(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	struct sink *sinks[SINKS_MAX];
+	size_t count = 0;
+	if (config->cloudshark.upload) {
+		const struct cloudshark_options options = {
+			.scheme = config->cloudshark.scheme,
+			.host = config->cloudshark.host,
+			.token = config->cloudshark.token,
+			.port = (uint16_t)config->cloudshark.port,
+			.timeout_ns = config->cloudshark.timeout_ns,
+			.verify = config->cloudshark.verify,
+			.ca_file = config->cloudshark.ca_file,
+		};
+		sinks[count++] = cloudshark_new(daemon->loop, &options);
+	}
+	if (config->general.writelocal)
+		sinks[count++] = directory_new(daemon->loop, config->general.localdir);
+	if (!count)
+		log_warning("no-destination",
+			    log_str("hint", "captures are counted and dropped: switch on cloudshark.upload or "
+					    "general.writelocal"));
+	for (size_t i = 0; i < count; i++) {
+		if (!sinks[i])
+			return -ENOMEM;
+	}
+	daemon->deliveries = deliveries_new(daemon->loop, &(struct delivery_options){}, sinks, count);
+	return daemon->deliveries ? 0 : -ENOMEM;
+}
+
+static int start_events(struct daemon *daemon)
+{
+	daemon->bus = event_bus_new();
+	if (!daemon->bus)
+		return -ENOMEM;
+	return event_bus_subscribe(daemon->bus, event_log_subscriber, NULL);
+}
+
+static int start_redis(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	if (!config->redis.listen)
+		return 0;
+	daemon->redis = (struct redis_options){
+		.host = config->redis.host,
+		.port = (uint16_t)config->redis.port,
+		.username = config->redis.username,
+		.auth = config->redis.auth,
+		.tls = config->redis.tls,
+		.ca_file = config->redis.ca_file,
+		.cert_file = config->redis.cert_file,
+		.key_file = config->redis.key_file,
+	};
+	daemon->publisher = event_redis_new(daemon->loop, &daemon->redis, config->redis.events);
+	if (!daemon->publisher)
+		return -ENOMEM;
+	int r = event_bus_subscribe(daemon->bus, event_redis_subscriber, daemon->publisher);
+	if (r < 0)
+		return r;
+	const struct trigger_handler handler = {.message = receive, .ctx = daemon};
+	daemon->subscriber = redis_pubsub_new(daemon->loop, &daemon->redis, config->redis.channel, handler);
+	return daemon->subscriber ? 0 : -ENOMEM;
+}
+
+static int start_capturing(struct daemon *daemon, struct error *err)
+{
+	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory};
+	daemon->engine = engine_new(daemon->loop, &options, err);
+	if (!daemon->engine)
+		return -EAGAIN;
+	daemon->jobs = jobs_new(
+		&(struct jobs_options){
+			.loop = daemon->loop,
+			.config = daemon->config,
+			.engine = daemon->engine,
+			.deliveries = daemon->deliveries,
+			.bus = daemon->bus,
+		},
+		err);
+	return daemon->jobs ? 0 : -ENOMEM;
+}
+
+static int start(struct daemon *daemon, struct error *err)
+{
+	int r = start_loop(daemon);
+	if (r == 0)
+		r = start_events(daemon);
+	if (r == 0)
+		r = start_sinks(daemon);
+	if (r < 0)
+		return error_set(err, r, "starting: %s", strerror(-r));
+	r = start_capturing(daemon, err);
+	if (r < 0)
+		return r;
+	r = start_redis(daemon);
+	return r < 0 ? error_set(err, r, "starting Redis: %s", strerror(-r)) : 0;
+}
+
+static void release(struct daemon *daemon)
+{
+	redis_pubsub_free(daemon->subscriber);
+	jobs_free(daemon->jobs);
+	deliveries_free(daemon->deliveries);
+	engine_free(daemon->engine);
+	event_redis_free(daemon->publisher);
+	event_bus_free(daemon->bus);
+	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->grace, daemon->drain};
+	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
+		if (events[i])
+			event_free(events[i]);
+	}
+	if (daemon->loop)
+		event_base_free(daemon->loop);
+}
+
+/* Secrets and other people's packets do not belong into a core file. LeakSanitizer must be able to look, though. */
+static void forbid_core_dumps(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+int daemon_run(const struct config *config, struct error *err)
+{
+	struct daemon daemon = {.config = config};
+	const int priority = (int)config->syslog.priority;
+	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
+	forbid_core_dumps();
+	int r = start(&daemon, err);
+	if (r == 0) {
+		log_notice("ready", log_str("version", PCAPDAEMON_VERSION), log_str("node", config->general.node));
+		event_base_dispatch(daemon.loop);
+		log_notice("stopped");
+	}
+	release(&daemon);
+	return r;
+}

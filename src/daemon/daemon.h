@@ -1,0 +1,12 @@
+/* The daemon: starts the modules in order, runs the loop, and stops them in reverse. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct config;
+
+#define DAEMON_GRACE_S 10 /* after SIGTERM: for captures to end, be delivered and have their events taken */
+
+/* Runs until SIGTERM or SIGINT. 0 after a clean stop, -errno with `err` if it could not start. */
+warn_unused int daemon_run(const struct config *config, struct error *err);

@@ -1,0 +1,80 @@
+/* One table of the string members, so that copying and freeing cannot disagree. */
+#include "event/event_copy.h"
+
+#include <string.h>
+
+static const size_t event_strings[] = {
+	offsetof(struct event, id),	   offsetof(struct event, capture), offsetof(struct event, node),
+	offsetof(struct event, interface), offsetof(struct event, reason),  offsetof(struct event, field),
+	offsetof(struct event, origin),	   offsetof(struct event, file),    offsetof(struct event, tags),
+	offsetof(struct event, customer),  offsetof(struct event, alertid),
+};
+
+static const size_t destination_strings[] = {
+	offsetof(struct event_destination, name),
+	offsetof(struct event_destination, url),
+	offsetof(struct event_destination, error),
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+/* Replaces every string of a shallow copy by one of its own. On failure the rest is NULL, so that freeing is safe. */
+static bool own_strings(void *object, const size_t *offsets, size_t count)
+{
+	bool ok = true;
+	for (size_t i = 0; i < count; i++) {
+		char **at = (char **)((char *)object + offsets[i]);
+		if (*at)
+			*at = ok ? strdup(*at) : NULL;
+		else
+			continue;
+		ok = *at != NULL;
+	}
+	return ok;
+}
+
+static void free_strings(void *object, const size_t *offsets, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(*(char **)((char *)object + offsets[i]));
+}
+
+/* The event comes first: a pointer to it is one to the whole. */
+struct copy {
+	struct event event;
+	struct event_destination *destinations;
+};
+
+struct event *event_copy(const struct event *event)
+{
+	struct copy *copy = calloc(1, sizeof(*copy));
+	if (!copy)
+		return NULL;
+	copy->event = *event;
+	bool ok = own_strings(&copy->event, event_strings, COUNT(event_strings));
+	if (event->destination_count) {
+		copy->destinations = calloc(event->destination_count, sizeof(*copy->destinations));
+		ok &= copy->destinations != NULL;
+	}
+	copy->event.destinations = copy->destinations;
+	for (size_t i = 0; copy->destinations && i < event->destination_count; i++) {
+		copy->destinations[i] = event->destinations[i];
+		ok &= own_strings(&copy->destinations[i], destination_strings, COUNT(destination_strings));
+	}
+	if (ok)
+		return &copy->event;
+	event_copy_free(&copy->event);
+	return NULL;
+}
+
+void event_copy_free(struct event *event)
+{
+	struct copy *copy = (struct copy *)event;
+	if (!copy)
+		return;
+	for (size_t i = 0; copy->destinations && i < copy->event.destination_count; i++)
+		free_strings(&copy->destinations[i], destination_strings, COUNT(destination_strings));
+	free(copy->destinations);
+	free_strings(&copy->event, event_strings, COUNT(event_strings));
+	free(copy);
+}

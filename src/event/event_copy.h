@@ -1,0 +1,10 @@
+/* Events that outlive their publisher. */
+#pragma once
+
+#include "event/event.h"
+
+/* A deep copy; NULL on ENOMEM. */
+struct event *event_copy(const struct event *event);
+void event_copy_free(struct event *event); /* one made by event_copy, or NULL */
+
+CLEANUP_DEFINE(event_copy, struct event, event_copy_free)

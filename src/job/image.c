@@ -1,0 +1,155 @@
+/* Every reader gets a file of its own over the same packets: a few hundred bytes of state, no copy. */
+#include "job/image.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/clock.h"
+
+/* One reader of the image. */
+struct opened {
+	struct store_reader reader;
+	struct capture_file *file;
+	struct byte_stream bytes;
+};
+
+static size_t read_opened(void *ctx, uint8_t *into, size_t room)
+{
+	struct opened *opened = ctx;
+	return opened->bytes.read(opened->bytes.ctx, into, room);
+}
+
+static void rewind_opened(void *ctx)
+{
+	struct opened *opened = ctx;
+	opened->bytes.rewind(opened->bytes.ctx);
+}
+
+static bool open_image(void *ctx, struct byte_stream *stream)
+{
+	const struct image *image = ctx;
+	struct opened *opened = calloc(1, sizeof(*opened));
+	if (!opened)
+		return false;
+	store_reader_init(&opened->reader, image->store);
+	opened->file = capture_file_new(image->format, &image->info, store_reader_source(&opened->reader));
+	if (!opened->file) {
+		free(opened);
+		return false;
+	}
+	opened->bytes = capture_file_stream(opened->file);
+	*stream = (struct byte_stream){.size_bytes = opened->bytes.size_bytes,
+				       .read = read_opened,
+				       .rewind = rewind_opened,
+				       .ctx = opened};
+	return true;
+}
+
+static void close_image(void *ctx, struct byte_stream *stream)
+{
+	(void)ctx;
+	struct opened *opened = stream->ctx;
+	capture_file_free(opened->file);
+	free(opened);
+}
+
+static bool add_comment(struct image *image, const char *format, ...) printf_like(2, 3);
+
+static bool add_comment(struct image *image, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	char *text = NULL;
+	const int length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (length < 0)
+		return false;
+	image->comments[image->info.comment_count++] = text;
+	return true;
+}
+
+static bool add_window(struct image *image, const struct capture_report *report)
+{
+	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
+	return add_comment(image, "window: %s to %s, asked from %s, %s; lost: kernel %llu, evicted %llu, memory %llu",
+			   clock_format(report->from_ns, from), clock_format(report->to_ns, to),
+			   clock_format(report->asked_from_ns, asked), report->complete ? "complete" : "incomplete",
+			   (unsigned long long)report->lost_kernel, (unsigned long long)report->lost_evicted,
+			   (unsigned long long)report->lost_memory);
+}
+
+static bool add_comments(struct image *image, const struct request *request, const char *tags,
+			 const struct capture_report *report)
+{
+	bool ok = !request->comment || add_comment(image, "%s", request->comment);
+	ok = ok && add_comment(image, "request: %s", request->json);
+	ok = ok && add_comment(image, "tags: %s", tags);
+	if (request->customer)
+		ok = ok && add_comment(image, "customer: %s", request->customer);
+	if (request->alertid)
+		ok = ok && add_comment(image, "alertid: %s", request->alertid);
+	ok = ok && add_window(image, report);
+	return ok && add_comment(image, "ended: %s", capture_reason_name(report->reason));
+}
+
+/* What machine made it: uname(2), read once. */
+static void describe_host(struct capture_file_info *info)
+{
+	static char hardware[sizeof(((struct utsname *)NULL)->machine)];
+	static char os[2 * sizeof(((struct utsname *)NULL)->release)];
+	if (!*hardware) {
+		struct utsname host;
+		if (uname(&host) == 0) {
+			snprintf(hardware, sizeof(hardware), "%s", host.machine);
+			snprintf(os, sizeof(os), "%s %s", host.sysname, host.release);
+		}
+	}
+	info->hardware = hardware;
+	info->os = os;
+	info->application = "pcapdaemon " PCAPDAEMON_VERSION;
+}
+
+int image_init(struct image *image, const struct request *request, const char *node, const char *interface,
+	       const char *tags, const struct capture_report *report, const struct store *store)
+{
+	*image = (struct image){.store = store};
+	image->format = request->format == REQUEST_FORMAT_PCAP ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
+	image->interface = (struct packet_interface){
+		.name = interface,
+		.filter = request->bpf,
+		.linktype = report->linktype,
+		.snaplen = report->snaplen,
+		.received = report->received,
+		.dropped = report->lost_kernel,
+		.start_ns = report->from_ns,
+		.end_ns = report->to_ns,
+	};
+	if (!add_comments(image, request, tags, report)) {
+		image_deinit(image);
+		return -ENOMEM;
+	}
+	describe_host(&image->info);
+	image->info.comments = (const char *const *)image->comments;
+	image->info.interfaces = &image->interface;
+	image->info.interface_count = 1;
+	capture_file_name(image->name, node, interface, report->from_ns, request->id, image->format);
+	image->file = (struct sink_file){
+		.name = image->name,
+		.tags = tags,
+		.comment = request->comment,
+		.id = request->id,
+		.ctx = image,
+		.open = open_image,
+		.close = close_image,
+	};
+	return 0;
+}
+
+void image_deinit(struct image *image)
+{
+	for (size_t i = 0; i < image->info.comment_count; i++)
+		free(image->comments[i]);
+	image->info.comment_count = 0;
+}

@@ -1,0 +1,72 @@
+/* Asked anew each time: interfaces come and go, and a request is rare compared with a look at them. */
+#include "job/interfaces.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/suggest.h"
+#include "capture/ring.h"
+
+static bool is_up(int fd, const char *name)
+{
+	struct ifreq request = {};
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	return ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
+}
+
+static bool usable(int fd, const char *name)
+{
+	struct error error;
+	uint16_t linktype;
+	if (!is_up(fd, name))
+		return false;
+	if (ring_probe(name, &linktype, &error) == 0)
+		return true;
+	log_notice("interface-left-out", log_str("interface", name), log_str("error", error.text));
+	return false;
+}
+
+int interface_list_read(bool up_only, struct interface_list *list)
+{
+	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	struct if_nameindex *found = if_nameindex();
+	if (!found)
+		return -errno;
+	size_t count = 0;
+	while (found[count].if_index)
+		count++;
+	*list = (struct interface_list){.names = calloc(count + 1, sizeof(*list->names))};
+	for (size_t i = 0; list->names && i < count; i++) {
+		if (!up_only || usable(fd, found[i].if_name))
+			snprintf(list->names[list->count++], INTERFACE_NAME_SIZE, "%s", found[i].if_name);
+	}
+	if_freenameindex(found);
+	return list->names ? 0 : -ENOMEM;
+}
+
+void interface_list_deinit(struct interface_list *list)
+{
+	free(list->names);
+	*list = (struct interface_list){};
+}
+
+bool interface_exists(const char *name)
+{
+	return if_nametoindex(name) != 0;
+}
+
+const char *interface_list_suggest(const struct interface_list *list, const char *name)
+{
+	cleanup(cleanup_free) const char **names = calloc(list->count + 1, sizeof(*names));
+	if (!names)
+		return NULL;
+	for (size_t i = 0; i < list->count; i++)
+		names[i] = list->names[i];
+	return suggest(name, names, list->count);
+}

@@ -1,0 +1,24 @@
+/* The interfaces that this host has right now, as a request may name them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+#define INTERFACE_NAME_SIZE 16
+
+struct interface_list {
+	char (*names)[INTERFACE_NAME_SIZE];
+	size_t count;
+};
+
+/* All interfaces (`up_only`: those that are up and whose link type can be written), in the kernel's order. 0 or -errno.
+ */
+warn_unused int interface_list_read(bool up_only, struct interface_list *list);
+void interface_list_deinit(struct interface_list *list);
+
+bool interface_exists(const char *name);
+
+/* The name nearest to a misspelt one, or NULL; points into the list. */
+const char *interface_list_suggest(const struct interface_list *list, const char *name);

@@ -1,0 +1,52 @@
+/*
+ * Jobs: what this node does with requests. Takes bytes from any trigger, decides (for us? valid? within limits? new?),
+ * starts a leg for every interface, and sees to it that each ends in exactly one final event. The only glue between the
+ * modules. Loop thread.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct config;
+struct deliveries;
+struct engine;
+struct event_base;
+struct event_bus;
+struct jobs;
+
+struct jobs_options {
+	struct event_base *loop;
+	const struct config *config;
+	struct engine *engine;
+	struct deliveries *deliveries;
+	struct event_bus *bus;
+};
+
+/* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
+struct jobs *jobs_new(const struct jobs_options *options, struct error *err);
+
+/* All legs must be over (jobs_idle). */
+void jobs_free(struct jobs *jobs);
+
+/* A request from `origin` ("redis:capture"). Whatever becomes of it is an event, unless it is for another node. */
+void jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size);
+
+/* Ends all captures with reason "shutdown" and refuses new requests; `idle` is called once when every leg is over
+ * (never from within this call). */
+void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx);
+
+/* No more time: deliveries still under way are given up and reported as failed. */
+void jobs_abandon(struct jobs *jobs);
+
+struct jobs_counts {
+	uint64_t running;   /* captures that are being armed or run */
+	uint64_t legs;	    /* those and the ones being delivered */
+	uint64_t elsewhere; /* requests for other nodes since the start */
+};
+struct jobs_counts jobs_counts(const struct jobs *jobs);
+
+CLEANUP_DEFINE(jobs, struct jobs, jobs_free)
