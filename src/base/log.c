@@ -96,7 +96,7 @@ static void put_value(struct line *line, const char *text)
 	put(line, "\"", 1);
 	if (line->cut)
 		return;
-	for (size_t left = strlen(text); left > 0 && !line->cut;) {
+	for (size_t left = strnlen(text, LINE_MAX_BYTES); left > 0 && !line->cut;) {
 		size_t used = put_escaped(line, text, left);
 		text += used;
 		left -= used;

@@ -189,6 +189,7 @@ static void a_long_line_is_cut_and_marked(void **state)
 		}
 	}
 	memset(value, '\n', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
 	capture_stderr();
 	log_notice("test-id", log_str("long", value));
 	const char *line = captured();
