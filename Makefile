@@ -11,11 +11,9 @@ export PKG_CONFIG_PATH := $(CURDIR)/.deps/lib/pkgconfig$(if $(PKG_CONFIG_PATH),:
 .DEFAULT_GOAL := all
 .PHONY: all build-deps test-deps test check demo run bench install fuzz format clean help
 
-all: build-deps build/build.ninja ## build the daemon: build/pcapdaemon
-	ninja -C build product
-
-build/build.ninja:
-	/usr/bin/meson setup build
+all: build-deps ## build the daemon: build/pcapdaemon
+	[ -e build/build.ninja ] || /usr/bin/meson setup build
+	ninja -C build product tests/probes/send_packets
 
 build-deps:
 	$(INSTALL_DEPS) build
