@@ -21,11 +21,13 @@
 #define LINE_SIZE 4096
 #define SHOWN_BYTES 1024
 #define FILL_BYTES (64u << 10)
+#define LAST_WORD "unsubscribe-in-handler"
 
 struct probe {
 	struct event_base *loop;
 	struct event_bus *bus;
 	struct event_redis *publisher;
+	struct redis_pubsub *pubsub;
 	char line[LINE_SIZE];
 	size_t line_size;
 };
@@ -41,14 +43,18 @@ static uint64_t fnv1a(const unsigned char *bytes, size_t size)
 
 static void on_message(void *ctx, const char *origin, const void *bytes, size_t size)
 {
+	struct probe *probe = ctx;
 	const char *text = bytes;
 
-	(void)ctx;
 	printf("{\"message\":\"");
 	for (size_t i = 0; i < size && i < SHOWN_BYTES; i++)
 		printf(text[i] < ' ' || strchr("\"\\", text[i]) ? "\\u%04x" : "%c", (unsigned char)text[i]);
 	printf("\",\"origin\":\"%s\",\"size\":%zu,\"fnv1a\":\"%016" PRIx64 "\"}\n", origin, size, fnv1a(bytes, size));
 	fflush(stdout);
+	if (size == strlen(LAST_WORD) && memcmp(bytes, LAST_WORD, size) == 0) {
+		redis_pubsub_free(probe->pubsub);
+		probe->pubsub = NULL;
+	}
 }
 
 static void publish(struct probe *probe, const char *id, const char *comment)
@@ -133,7 +139,6 @@ int main(int argc, char **argv)
 	struct redis_options options = {.host = "127.0.0.1", .port = 6379};
 	const char *channel = "capture", *events = "capture:events";
 	struct probe probe = {0};
-	struct redis_pubsub *pubsub;
 	struct event *input;
 	int option;
 
@@ -185,15 +190,16 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	probe.loop = event_base_new();
 	probe.bus = event_bus_new();
-	pubsub = redis_pubsub_new(probe.loop, &options, channel, (struct trigger_handler){.message = on_message});
+	probe.pubsub = redis_pubsub_new(probe.loop, &options, channel,
+					(struct trigger_handler){.message = on_message, .ctx = &probe});
 	probe.publisher = event_redis_new(probe.loop, &options, events);
 	input = event_new(probe.loop, STDIN_FILENO, EV_READ | EV_PERSIST, on_input, &probe);
-	if (!pubsub || !probe.publisher || !input || event_add(input, NULL) < 0 ||
+	if (!probe.pubsub || !probe.publisher || !input || event_add(input, NULL) < 0 ||
 	    event_bus_subscribe(probe.bus, event_redis_subscriber, probe.publisher) < 0)
 		return 1;
 	event_base_dispatch(probe.loop);
 	event_free(input);
-	redis_pubsub_free(pubsub);
+	redis_pubsub_free(probe.pubsub);
 	event_redis_free(probe.publisher);
 	event_bus_free(probe.bus);
 	event_base_free(probe.loop);

@@ -122,6 +122,12 @@ def publish(redis_server, payload, channel="capture"):
         return client.publish(channel, payload)
 
 
+def names_of_clients(redis_server):
+    """The names of the connections over TCP (U: over the unix socket)."""
+    with redis_server.client() as client:
+        return {entry["name"] for entry in client.client_list() if "U" not in entry["flags"]}
+
+
 def lines_of(one, message_id, role="subscriber"):
     return [line for line in one.seen if re.search(rf"\b{message_id}\b.*role=\"?{role}", line)]
 
@@ -226,7 +232,7 @@ def test_a_kicked_subscriber_is_back_at_once(server, probe):
 def test_connections_carry_names(server, probe):
     redis_server = server().start()
     probe(redis_server.port).both_up()
-    names = {entry["name"] for entry in redis_server.clients()}
+    names = names_of_clients(redis_server)
     assert names == {"pcapdaemon-subscriber", "pcapdaemon-publisher"}
 
 
@@ -261,6 +267,21 @@ def test_a_message_may_hold_any_bytes(server, probe):
     publish(redis_server, b"")
     assert one.message()["size"] == 5000
     assert one.message()["size"] == 0
+
+
+def test_a_handler_may_free_the_subscriber_that_calls_it(server, probe):
+    redis_server = server().start()
+    one = probe(redis_server.port)
+    one.both_up()
+    with redis_server.client() as client:  # more messages are in the same read
+        pipeline = client.pipeline(transaction=True)
+        for payload in ("unsubscribe-in-handler", "never seen", "never seen"):
+            pipeline.publish("capture", payload)
+        pipeline.execute()
+    assert one.message()["message"] == "unsubscribe-in-handler"
+    until(lambda: names_of_clients(redis_server) == {"pcapdaemon-publisher"}, 5, "the subscriber to go")
+    assert one.pending() == 0
+    assert not [line for line in one.seen if "never seen" in line]
 
 
 # --- who may ---
@@ -517,7 +538,7 @@ def endless(beginning, piece):
     (lambda: [b"*1\r\n" * 100], "nested too deeply"),
     (lambda: [b"*1000000000\r\n"], "too many elements"),
     (lambda: endless(b"+", b"x" * 65536), "line longer than"),
-    (lambda: endless(b"*3\r\n$7\r\nmessage\r\n$7\r\ncapture\r\n$1000000000\r\n", b"x" * (1 << 20)), "larger than 64 MiB"),
+    (lambda: endless(CONFIRMED + b"*3\r\n$7\r\nmessage\r\n$7\r\ncapture\r\n$1000000000\r\n", b"x" * (1 << 20)), "larger than 64 MiB"),
     (lambda: [b"garbage\r\n"], "Protocol error"),
     (lambda: [b"-ERR max number of clients reached\r\n"], "max number of clients"),
 ])
