@@ -5,9 +5,11 @@
  */
 #include "capture/filter.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <string.h>
+#include <strings.h>
 
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -65,12 +67,36 @@ static uint32_t find_reach(const struct bpf_program *program)
 	return index_max > UINT16_MAX || reach > UINT16_MAX ? REACH_UNKNOWN : reach + index_max;
 }
 
+static bool is_word_character(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-' || c == ':';
+}
+
+static unsigned count_terms(const char *expression)
+{
+	unsigned terms = 1;
+	for (const char *at = expression; *at;) {
+		const char *end = at;
+		while (is_word_character(*end))
+			end++;
+		const size_t length = (size_t)(end - at);
+		if ((length == 2 && strncasecmp(at, "or", 2) == 0) || (length == 3 && strncasecmp(at, "and", 3) == 0) ||
+		    (!length && (strncmp(at, "||", 2) == 0 || strncmp(at, "&&", 2) == 0)))
+			terms++;
+		at = length ? end : at + 1;
+	}
+	return terms;
+}
+
 int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **result)
 {
 	if (!expression || !*expression) {
 		*result = NULL;
 		return 0;
 	}
+	if (count_terms(expression) > FILTER_TERMS_MAX)
+		return error_set(err, -EINVAL, "more than %d terms joined by and/or: use nets or port ranges",
+				 FILTER_TERMS_MAX);
 	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
 	/* LINKTYPE_RAW (101) is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
 	pcap_t *pcap = pcap_open_dead(linktype == 101 ? DLT_RAW : linktype, COMPILE_SNAPLEN);

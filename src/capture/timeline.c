@@ -23,6 +23,8 @@
 #define CLOCK_STEP_NS 1000000 /* runs whose clocks differ by more are kept apart */
 #define NO_BLOCK UINT32_MAX
 #define PACKET_ALIGN 8u /* V3_ALIGNMENT in af_packet.c */
+#define STATUS_TAKEN \
+	(TP_STATUS_USER | 1u << 24) /* ours; the kernel looks only at TP_STATUS_USER and sets no such bit */
 
 struct extent {
 	uint64_t number;
@@ -55,15 +57,17 @@ struct timeline {
 	uint32_t capacity; /* blocks that may be held */
 	bool retain;
 	uint64_t merge_ns;
-	uint32_t current; /* the block that the kernel fills, or has filled and not been seen to */
-	uint32_t tail;	  /* held block that packed packets are appended to */
-	uint32_t held;	  /* blocks */
+	uint32_t current;  /* the block that the kernel fills, or has filled and not been seen to */
+	uint64_t sequence; /* that block's number by the kernel's count */
+	uint32_t tail;	   /* held block that packed packets are appended to */
+	uint32_t held;	   /* blocks */
 	struct block *blocks;
 	struct extent *extents; /* ring buffer */
 	size_t extent_room, extent_first, extent_count;
 	uint64_t next_number;
 	uint64_t held_bytes, moved_bytes;
-	struct run runs[2]; /* of the block being retired: appended to the tail, left in place */
+	uint64_t packed_bytes; /* moved by the block being retired */
+	struct run runs[2];    /* of that block: appended to the tail, left in place */
 	unsigned run_count;
 	bool retired_in_place; /* the retired block stays held */
 };
@@ -109,6 +113,7 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	timeline->reserve = options->block_count / 4 + 8;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
 	timeline->tail = NO_BLOCK;
+	timeline->sequence = block_at(timeline, 0)->hdr.bh1.seq_num; /* the kernel opened it with the ring */
 	timeline->extent_room = (size_t)options->block_count * EXTENTS_PER_BLOCK;
 	if (timeline->extent_room < EXTENTS_MIN)
 		timeline->extent_room = EXTENTS_MIN;
@@ -137,7 +142,7 @@ static void hold_block(struct timeline *timeline, uint32_t index)
 {
 	struct block *block = &timeline->blocks[index];
 	block->extents = block->pins = block->used = 0;
-	__atomic_store_n(&block->held, true, __ATOMIC_RELAXED);
+	block->held = true;
 	timeline->held++;
 }
 
@@ -146,7 +151,7 @@ static void release_if_idle(struct timeline *timeline, uint32_t index)
 	struct block *block = &timeline->blocks[index];
 	if (!block->held || block->extents || block->pins)
 		return;
-	__atomic_store_n(&block->held, false, __ATOMIC_RELAXED); /* ordered by the status' release */
+	block->held = false;
 	timeline->held--;
 	set_status(timeline, index, TP_STATUS_KERNEL);
 }
@@ -167,8 +172,7 @@ static uint32_t evict_extent(struct timeline *timeline)
 	return index;
 }
 
-/* --- retiring a block
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- retiring a block --- */
 
 /* Walks up to `packets` packets that take at most `room` bytes. The last one's next offset is set: the kernel leaves it
  * 0. */
@@ -210,14 +214,14 @@ static void pack(struct timeline *timeline, uint8_t *first, uint32_t packets)
 		memcpy((uint8_t *)block_at(timeline, timeline->tail) + tail->used, first, moved.bytes);
 		add_run(timeline, moved, timeline->tail, tail->used);
 		tail->used += moved.bytes;
-		timeline->moved_bytes += moved.bytes;
+		timeline->packed_bytes += moved.bytes;
 		packets -= moved.packets;
 		if (!packets)
 			return;
 		const struct run rest = walk(first + moved.bytes, packets, timeline->block_size);
 		if (moved.bytes)
 			memmove(first, first + moved.bytes, rest.bytes);
-		timeline->moved_bytes += rest.bytes;
+		timeline->packed_bytes += moved.bytes ? rest.bytes : 0;
 		add_run(timeline, rest, current, front);
 	} else {
 		add_run(timeline, walk(first, packets, timeline->block_size), current, front);
@@ -228,13 +232,16 @@ static void pack(struct timeline *timeline, uint8_t *first, uint32_t packets)
 bool timeline_retire(struct timeline *timeline)
 {
 	const uint32_t current = timeline->current;
-	/* The status first: a block that is still held for a pin has been the kernel's in between once it is seen
-	 * retired again. */
-	if (kernel_owns(timeline, current) || __atomic_load_n(&timeline->blocks[current].held, __ATOMIC_RELAXED))
-		return false;
 	const struct tpacket_hdr_v1 *header = &block_at(timeline, current)->hdr.bh1;
+	const uint64_t *sequence = (const void *)&header->seq_num;
+	/* A block that a pin keeps from the kernel looks like a retired one, and may be unpinned this very moment. What
+	 * tells them apart is the number that the kernel gives a block when it opens it. It is read first: once it is
+	 * the expected one, the status is that of this turn. */
+	if (__atomic_load_n(sequence, __ATOMIC_ACQUIRE) != timeline->sequence || kernel_owns(timeline, current))
+		return false;
 	uint8_t *first = (uint8_t *)block_at(timeline, current) + header->offset_to_first_pkt;
 	timeline->run_count = 0;
+	timeline->packed_bytes = 0;
 	timeline->retired_in_place = false;
 	if (!header->num_pkts)
 		return true;
@@ -269,6 +276,7 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 	if (last && continues(last, run, dropped, clock_offset_ns, timeline->merge_ns)) {
 		last->bytes += run->bytes;
 		last->packets += run->packets;
+		last->first_ns = run->first_ns < last->first_ns ? run->first_ns : last->first_ns;
 		last->last_ns = run->last_ns > last->last_ns ? run->last_ns : last->last_ns;
 	} else {
 		if (timeline->extent_count == timeline->extent_room)
@@ -291,8 +299,7 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 	timeline->held_bytes += run->bytes;
 }
 
-/* --- keeping the way ahead of the kernel free
- * ------------------------------------------------------------------------------------ */
+/* --- keeping the way ahead of the kernel free --- */
 
 /* The held block nearest ahead of the kernel within the reserve, or NO_BLOCK. */
 static uint32_t find_in_the_way(const struct timeline *timeline)
@@ -329,11 +336,29 @@ static uint32_t find_far_block(const struct timeline *timeline)
 	return NO_BLOCK;
 }
 
+/*
+ * Takes a free block that lies beyond the reserve from the kernel. False: the kernel may have come there meanwhile
+ * (this thread did not run for long), and the block is its own. Asked after the block was taken, the backlog answers
+ * for certain: a kernel that is still far has not opened the block, and finds it taken from now on.
+ */
+static bool take_block(struct timeline *timeline, uint32_t index)
+{
+	uint32_t *status = &block_at(timeline, index)->hdr.bh1.block_status;
+	uint32_t expected = TP_STATUS_KERNEL;
+	if (!__atomic_compare_exchange_n(status, &expected, STATUS_TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (backlog(timeline) < timeline->reserve / 2)
+		return true;
+	expected = STATUS_TAKEN; /* anything else: the kernel has filled and retired it */
+	__atomic_compare_exchange_n(status, &expected, TP_STATUS_KERNEL, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return false;
+}
+
 /* Copies a block's packets elsewhere and points its extents there; whoever has it pinned goes on reading the old copy.
  */
 static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
 {
-	set_status(timeline, to, TP_STATUS_USER);
 	hold_block(timeline, to);
 	struct block *source = &timeline->blocks[from], *target = &timeline->blocks[to];
 	const uint32_t front = sizeof(struct tpacket_block_desc);
@@ -364,10 +389,10 @@ static void clear_the_way(struct timeline *timeline)
 				    extent_at(timeline, timeline->blocks[index].extents - 1)->block == index;
 		const uint32_t far = timeline->retain ? find_far_block(timeline) : NO_BLOCK;
 		const bool full = timeline->held >= timeline->capacity;
-		if (far == NO_BLOCK || (oldest && full) || backlog(timeline) >= timeline->reserve / 2)
-			evict_extent(timeline);
-		else
+		if (far != NO_BLOCK && !(oldest && full) && take_block(timeline, far))
 			relocate(timeline, index, far);
+		else
+			evict_extent(timeline);
 	}
 }
 
@@ -381,10 +406,13 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 		const struct run *run = &timeline->runs[timeline->run_count - 1];
 		const bool sparse = run->offset + run->bytes < timeline->block_size / 8 * 7;
 		timeline->blocks[current].used = run->offset + run->bytes;
-		timeline->tail = timeline->retain && sparse ? current : NO_BLOCK;
+		if (timeline->retain && sparse)
+			timeline->tail = current;
 	}
+	timeline->moved_bytes += timeline->packed_bytes;
 	release_if_idle(timeline, current);
 	timeline->current = (current + 1) % timeline->block_count;
+	timeline->sequence++;
 	clear_the_way(timeline);
 }
 
@@ -408,9 +436,7 @@ void timeline_trim(struct timeline *timeline, uint64_t number)
 	}
 }
 
-/* --- looking up
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- looking up --- */
 
 uint64_t timeline_next_number(const struct timeline *timeline)
 {

@@ -41,9 +41,7 @@ struct daemon {
 	bool stopping;
 };
 
-/* --- stopping
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* --- stopping --- */
 
 static void drain(evutil_socket_t fd, short what, void *ctx)
 {
@@ -93,9 +91,7 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 	jobs_shut_down(daemon->jobs, jobs_over, daemon);
 }
 
-/* --- starting
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* --- starting --- */
 
 static void receive(void *ctx, const char *origin, const void *bytes, size_t size)
 {

@@ -38,9 +38,7 @@ struct jobs {
 	bool shutting_down;
 };
 
-/* --- refusing
- * -------------------------------------------------------------------------------------------------------------------------
- */
+/* --- refusing --- */
 
 static void refuse(struct jobs *jobs, const char *origin, const struct request *request, const char *field,
 		   const char *reason)
@@ -75,9 +73,7 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 	event_bus_publish(jobs->with.bus, &event);
 }
 
-/* --- limits
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* --- limits --- */
 
 static bool within_rate(struct jobs *jobs)
 {
@@ -106,9 +102,7 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 	return 0;
 }
 
-/* --- interfaces
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* --- interfaces --- */
 
 /* An interface a request named, with the alias it was found by. */
 struct target {
@@ -175,8 +169,7 @@ static int find_targets(const struct request *request, struct targets *targets, 
 	return 0;
 }
 
-/* --- a request that is ours
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- a request that is ours --- */
 
 static void start_legs(struct jobs *jobs, const char *origin, struct request *request, const struct targets *targets)
 {
@@ -242,9 +235,7 @@ void jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size
 	}
 }
 
-/* --- the legs' ends
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- the legs' ends --- */
 
 static void capture_ended(void *ctx, struct leg *leg)
 {
@@ -306,9 +297,7 @@ struct jobs_counts jobs_counts(const struct jobs *jobs)
 	return (struct jobs_counts){.running = jobs->running, .legs = jobs->leg_count, .elsewhere = jobs->elsewhere};
 }
 
-/* --- the whole
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 {

@@ -68,9 +68,7 @@ static void leg_over(struct leg *leg)
 	free_leg(leg);
 }
 
-/* --- events
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* --- events --- */
 
 static struct event describe(const struct leg *leg, enum event_kind kind)
 {
@@ -129,8 +127,7 @@ static void publish_final(struct leg *leg, const struct delivery_result *results
 	event_bus_publish(leg->with->bus, &event);
 }
 
-/* --- after the capture
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- after the capture --- */
 
 static void part_over(struct leg *leg)
 {
@@ -208,8 +205,7 @@ static void finish_capture(struct leg *leg)
 		delivery_over(leg, NULL, 0);
 }
 
-/* --- before and during the capture
- * ------------------------------------------------------------------------------------------------------ */
+/* --- before and during the capture --- */
 
 static void capture_over(void *ctx, struct capture *capture)
 {

@@ -22,8 +22,8 @@
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
-#define REASONS_MAX (16 * 1024) /* bytes of exception texts taken from one answer */
-#define ID_MAX 128		/* bytes of a capture's id */
+#define REASONS_MAX (2 * HTTP_REPLY_MAX) /* bytes of exception texts taken from one answer */
+#define ID_MAX 128			 /* bytes of a capture's id */
 
 #define ANSWER_UNREADABLE \
 	"the upload was accepted, but the answer holds no capture id: it can't be told where the file is"

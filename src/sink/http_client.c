@@ -42,6 +42,12 @@ struct http_transfer {
 
 /* --- libcurl ↔ libevent ------------------------------------------------------------------------------------------ */
 
+/* take_body() ended the transfer at the cap. */
+static bool is_oversized(const struct http_reply *reply)
+{
+	return reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_MAX;
+}
+
 static void finish(struct http_client *client, CURL *easy, CURLcode result)
 {
 	struct http_transfer *transfer = NULL;
@@ -61,6 +67,8 @@ static void finish(struct http_client *client, CURL *easy, CURLcode result)
 		reply.error = curl_easy_strerror(result);
 	reply.body = buffer_text(&transfer->body);
 	reply.body_size = transfer->body.size;
+	if (is_oversized(&reply))
+		reply.error = "the answer is too long";
 	reply.redirect = redirect;
 	if (retry_after_s > 0 && __builtin_mul_overflow((uint64_t)retry_after_s, NS_PER_S, &reply.retry_after_ns))
 		reply.retry_after_ns = UINT64_MAX;
@@ -294,8 +302,6 @@ static const CURLcode final_results[] = {
 
 enum sink_verdict http_reply_verdict(const struct http_reply *reply)
 {
-	bool oversized = reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_MAX;
-
 	for (size_t i = 0; i < sizeof(final_results) / sizeof(final_results[0]); i++)
 		if (reply->result == final_results[i])
 			return SINK_REFUSED;
@@ -304,7 +310,7 @@ enum sink_verdict http_reply_verdict(const struct http_reply *reply)
 	if (reply->status >= 300)
 		return SINK_REFUSED; /* said before the connection broke, if it did: servers hang up on a refused body
 				      */
-	if (reply->result != CURLE_OK && !oversized)
+	if (reply->result != CURLE_OK && !is_oversized(reply))
 		return SINK_RETRY;
 	return reply->status >= 200 ? SINK_OK : SINK_RETRY;
 }

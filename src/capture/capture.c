@@ -1,0 +1,261 @@
+/*
+ * A capture's start, stop and report. Starting happens on the caller's thread, for it may block; what the capture wants
+ * is in the kernel before its window opens.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "capture/engine_threads.h"
+
+const char *capture_reason_name(enum capture_reason reason)
+{
+	static const char *const names[] = {
+		[CAPTURE_RUNNING] = "running", [CAPTURE_PACKETS] = "packets",
+		[CAPTURE_BYTES] = "bytes",     [CAPTURE_TIMEOUT] = "timeout",
+		[CAPTURE_IDLE] = "idle",       [CAPTURE_WINDOW] = "window",
+		[CAPTURE_MEMORY] = "memory",   [CAPTURE_INTERFACE_GONE] = "interface-gone",
+		[CAPTURE_STOPPED] = "stopped", [CAPTURE_SHUTDOWN] = "shutdown",
+	};
+	return names[reason];
+}
+
+void engine_unlink_capture(struct capture *capture)
+{
+	struct source *source = capture->source;
+	for (struct capture **at = &source->captures; *at; at = &(*at)->next) {
+		if (*at == capture) {
+			*at = capture->next;
+			break;
+		}
+	}
+	capture->next = NULL;
+	capture->source = NULL;
+	source->refilter = true;
+	if (--source->capture_count == 0)
+		source->idle_since_ns = clock_boottime_ns();
+	capture->engine->capture_count--;
+}
+
+/* With admin and without the lock: the interface's source, opened if need be, with a user more. Only this,
+ * under admin, adds sources. */
+static int get_source(struct engine *engine, const struct capture_spec *spec, struct error *err, struct source **result)
+{
+	const int ifindex = (int)if_nametoindex(spec->interface);
+	pthread_mutex_lock(&engine->lock);
+	for (struct source *source = engine->sources; source; source = source->next) {
+		if (!source->gone && source->ring->ifindex == ifindex) {
+			source->idle_since_ns = 0;
+			source->users++;
+			*result = source;
+			pthread_mutex_unlock(&engine->lock);
+			return 0;
+		}
+	}
+	const size_t ring_bytes = engine->ring_bytes;
+	const bool full = engine->source_count >= ENGINE_SOURCES_MAX;
+	pthread_mutex_unlock(&engine->lock);
+	if (full)
+		return error_set(err, -ENOSPC, "interface %s: %u interfaces are open already", spec->interface,
+				 ENGINE_SOURCES_MAX);
+	struct source *source = NULL;
+	int r = source_open(spec->interface, spec->promiscuous, ring_bytes, err, &source);
+	if (r < 0)
+		return r;
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
+	pthread_mutex_lock(&engine->lock);
+	r = epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0 ? -errno : 0;
+	if (r == 0) {
+		source->users++;
+		source->next = engine->sources;
+		engine->sources = source;
+		engine->source_count++;
+		engine->ring_bytes += source_bytes(source);
+		*result = source;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	if (r < 0) {
+		error_set(err, r, "interface %s: epoll: %s", spec->interface, strerror(-r));
+		source_close(source);
+	}
+	return r;
+}
+
+/* With admin: the capture's filter goes into the kernel, and what it wants counts from now on. */
+static int arm(struct source *source, struct capture *capture, struct error *err)
+{
+	struct engine *engine = capture->engine;
+	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
+	if (!program)
+		return error_set(err, -ENOMEM, "out of memory");
+	pthread_mutex_lock(&engine->lock);
+	if (source->gone || engine->capture_count >= ENGINE_CAPTURES_MAX) {
+		const bool gone = source->gone;
+		pthread_mutex_unlock(&engine->lock);
+		return gone ? error_set(err, -ENODEV, "interface %s: gone", source->ring->name)
+			    : error_set(err, -ENOSPC, "%u captures are running already", ENGINE_CAPTURES_MAX);
+	}
+	capture->source = source;
+	capture->next = source->captures;
+	source->captures = capture;
+	const bool first = source->capture_count++ == 0;
+	engine->capture_count++;
+	const size_t size = source_union(source, program);
+	pthread_mutex_unlock(&engine->lock);
+	int r = source_apply(source, program, size);
+	if (r < 0)
+		error_set(err, r, "interface %s: kernel filter: %s", source->ring->name, strerror(-r));
+	else if (first)
+		r = ring_start(source->ring, err); /* a second bind to the same interface changes nothing */
+	pthread_mutex_lock(&engine->lock);
+	source->refilter = false;
+	if (r < 0) {
+		engine_unlink_capture(capture);
+	} else {
+		struct cursor *cursor = &capture->cursor;
+		ring_update_dropped(source->ring);
+		capture->dropped_at_start = cursor->dropped_seen = source->ring->dropped;
+		capture->position = cursor->next_number = timeline_next_number(source->timeline);
+		capture->asked_from_ns = cursor->from_ns = clock_boottime_ns();
+		cursor->until_ns += cursor->from_ns;
+		atomic_store_explicit(&cursor->active_ns, cursor->from_ns, memory_order_relaxed);
+		capture->linktype = source->ring->linktype;
+		capture->armed = true;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return r;
+}
+
+static struct capture *new_capture(struct engine *engine, const struct capture_spec *spec, capture_done done, void *ctx)
+{
+	struct capture *capture = calloc(1, sizeof(*capture));
+	if (!capture)
+		return NULL;
+	capture->engine = engine;
+	capture->done = done;
+	capture->ctx = ctx;
+	capture->flush_number = NUMBER_NONE;
+	capture->cursor.snaplen = spec->snaplen;
+	capture->cursor.max_packets = spec->max_packets;
+	capture->cursor.max_bytes = spec->max_bytes;
+	capture->cursor.until_ns = spec->duration_ns; /* becomes a point in time when it is armed */
+	capture->cursor.until_reason = spec->duration_reason;
+	capture->cursor.idle_ns = spec->idle_ns;
+	store_init(&capture->cursor.store, &engine->budget);
+	return capture;
+}
+
+static int start_on_source(struct engine *engine, const struct capture_spec *spec, uint16_t linktype,
+			   struct capture *capture, struct error *err)
+{
+	struct source *source = NULL;
+	pthread_mutex_lock(&engine->admin);
+	int r = get_source(engine, spec, err, &source);
+	if (r == 0 && source->ring->linktype != linktype)
+		r = error_set(err, -ENODEV, "interface %s was replaced meanwhile", spec->interface);
+	if (r == 0)
+		r = arm(source, capture, err);
+	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_lock(&engine->lock);
+	if (source && --source->users == 0 && !source->captures)
+		source->idle_since_ns = clock_boottime_ns();
+	engine_call_worker(engine); /* who wanted admin meanwhile went to sleep */
+	pthread_mutex_unlock(&engine->lock);
+	engine_wake_ring_thread(engine);
+	return r;
+}
+
+int capture_start(struct engine *engine, const struct capture_spec *spec, capture_done done, void *ctx,
+		  struct error *err, const char **field, struct capture **result)
+{
+	uint16_t linktype;
+	*field = "interface";
+	int r = ring_probe(spec->interface, &linktype, err);
+	if (r < 0)
+		return r;
+	struct capture *capture = new_capture(engine, spec, done, ctx);
+	if (!capture)
+		return error_set(err, -ENOMEM, "out of memory");
+	*field = "bpf";
+	r = filter_compile(spec->bpf, linktype, err, &capture->filter);
+	capture->cursor.filter = capture->filter;
+	if (r == 0) {
+		*field = "interface";
+		*result = capture; /* before it can end */
+		r = start_on_source(engine, spec, linktype, capture, err);
+	}
+	if (r < 0) {
+		*result = NULL;
+		capture_free(capture);
+	}
+	return r;
+}
+
+void capture_stop(struct capture *capture, enum capture_reason reason)
+{
+	struct engine *engine = capture->engine;
+	pthread_mutex_lock(&engine->lock);
+	if (capture->source && capture->stop_reason == CAPTURE_RUNNING) {
+		capture->stop_reason = reason;
+		capture->stop_ns = clock_boottime_ns();
+	}
+	pthread_mutex_unlock(&engine->lock);
+	engine_wake_ring_thread(engine);
+}
+
+void capture_free(struct capture *capture)
+{
+	if (!capture)
+		return;
+	store_deinit(&capture->cursor.store);
+	filter_free(capture->filter);
+	free(capture);
+}
+
+const struct store *capture_store(const struct capture *capture)
+{
+	return &capture->cursor.store;
+}
+
+/* Where the window that the packets cover ends, in boot time. */
+static uint64_t window_end(const struct capture *capture)
+{
+	const struct cursor *cursor = &capture->cursor;
+	if (cursor->reason == cursor->until_reason && cursor->until_ns < capture->end_ns)
+		return cursor->until_ns;
+	return capture->end_ns;
+}
+
+void capture_report(const struct capture *capture, struct capture_report *report)
+{
+	const struct cursor *cursor = &capture->cursor;
+	*report = (struct capture_report){
+		.packets = atomic_load_explicit(&cursor->packets, memory_order_relaxed),
+		.bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed),
+		.snaplen = cursor->snaplen,
+		.linktype = capture->linktype,
+	};
+	pthread_mutex_lock(&capture->engine->lock);
+	const bool ended = !capture->source && capture->armed;
+	pthread_mutex_unlock(&capture->engine->lock);
+	const int64_t now_offset_ns = clock_offset_ns();
+	const uint64_t offset_ns = (uint64_t)(ended ? capture->clock_offset_ns : now_offset_ns);
+	report->from_ns = cursor->from_ns + offset_ns;
+	report->asked_from_ns = capture->asked_from_ns + offset_ns;
+	if (!ended)
+		return;
+	report->reason = cursor->reason;
+	report->first_ns = cursor->first_ns;
+	report->last_ns = cursor->last_ns;
+	const bool limit = cursor->reason == CAPTURE_PACKETS || cursor->reason == CAPTURE_BYTES;
+	report->to_ns = limit ? cursor->last_ns : window_end(capture) + offset_ns;
+	report->lost_kernel = cursor->dropped_seen - capture->dropped_at_start;
+	report->lost_evicted = capture->lost_evicted;
+	report->lost_memory = cursor->lost_memory;
+	report->received = cursor->examined + report->lost_kernel;
+	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
+			   report->from_ns <= report->asked_from_ns;
+}

@@ -1,0 +1,51 @@
+/*
+ * What the engine's threads share. Internal to engine.c (their life), ring_thread.c, worker.c and capture.c.
+ *
+ *   the ring thread    takes over retired blocks, watches time limits and the interface; nothing per packet, no system
+ * call that may block; workers            move cursors: pin a span, scan it for a group of captures without the lock,
+ * unpin; and see to what may block for a while (filters, closing rings); the caller's thread of capture_start opens
+ * rings; the loop           gets the ends of captures by mailbox.
+ *
+ * One lock covers all state that threads share; nobody holds it for longer than a block takes to be noted. `admin` is
+ * held over the slow things so that kernel filters are replaced in the order of the states they were made from. Order:
+ * admin, then lock.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "capture/source.h"
+
+#define WORKERS_MAX 16
+
+struct engine {
+	struct budget budget;
+	struct mailbox *ended;
+	pthread_mutex_t admin;
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	bool stop;
+	struct source *sources;
+	struct source *closing; /* taken off the ring thread's list; a worker closes them */
+	size_t ring_bytes;
+	uint64_t turn;
+	unsigned source_count, capture_count, sleeping;
+	int epoll_fd, wake_fd, timer_fd;
+	bool ring_thread_started;
+	pthread_t ring_thread;
+	unsigned worker_count;
+	pthread_t workers[WORKERS_MAX];
+};
+
+/* Thread bodies; arg: the engine. */
+void *ring_thread_run(void *engine);
+void *worker_run(void *engine);
+
+/* Any thread: the ring thread looks at time limits and at what is to be closed. */
+void engine_wake_ring_thread(struct engine *engine);
+
+/* With the lock: something can be done. One sleeper is enough: it wakes the next if there is more. */
+void engine_call_worker(struct engine *engine);
+
+/* With the lock: takes the capture off its source. */
+void engine_unlink_capture(struct capture *capture);

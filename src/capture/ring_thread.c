@@ -1,0 +1,137 @@
+/*
+ * The ring thread: one for all rings. It waits for blocks (edge-triggered, because a packet socket is readable for as
+ * long as the block before the current one is held), for its timer, and to be woken.
+ */
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "capture/engine_threads.h"
+
+#define EPOLL_EVENTS 64
+
+static void check_interface(struct engine *engine, struct source *source)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+	getsockopt(source->ring->fd, SOL_SOCKET, SO_ERROR, &error, &size); /* reading it clears it */
+	if (source->gone || !ring_interface_gone(source->ring))
+		return;
+	source_collect(source, &engine->lock);
+	pthread_mutex_lock(&engine->lock);
+	source_mark_gone(source, clock_boottime_ns());
+	pthread_mutex_unlock(&engine->lock);
+	log_notice("interface-gone", log_str("interface", source->ring->name));
+}
+
+static bool expired(const struct source *source, uint64_t now_ns)
+{
+	if (source->captures || source->users)
+		return false;
+	return source->gone || (source->idle_since_ns && now_ns - source->idle_since_ns >= SOURCE_LINGER_NS);
+}
+
+/* With the lock: what is idle for long leaves the list, and a worker closes it. */
+static void retire_sources(struct engine *engine, uint64_t now_ns)
+{
+	for (struct source **at = &engine->sources; *at;) {
+		struct source *source = *at;
+		if (!expired(source, now_ns)) {
+			at = &source->next;
+			continue;
+		}
+		epoll_ctl(engine->epoll_fd, EPOLL_CTL_DEL, source->ring->fd, NULL);
+		*at = source->next;
+		source->next = engine->closing;
+		engine->closing = source;
+	}
+}
+
+static uint64_t next_look(const struct engine *engine)
+{
+	uint64_t next_ns = UINT64_MAX;
+	for (const struct source *source = engine->sources; source; source = source->next) {
+		if (!source->captures && source->idle_since_ns && source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
+			next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
+		for (const struct capture *capture = source->captures; capture; capture = capture->next) {
+			const uint64_t deadline_ns = source_deadline(capture);
+			next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
+		}
+	}
+	return next_ns;
+}
+
+static void set_timer(const struct engine *engine, uint64_t at_ns)
+{
+	struct itimerspec when = {};
+	if (at_ns != UINT64_MAX) {
+		when.it_value.tv_sec = (time_t)(at_ns / NS_PER_S);
+		when.it_value.tv_nsec = (long)(at_ns % NS_PER_S);
+	}
+	timerfd_settime(engine->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Time limits: everything retired is taken over first, so that a capture ends behind the last packet of its time. */
+static void look_at_clock(struct engine *engine)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+	pthread_mutex_lock(&engine->lock);
+	struct source *first = engine->sources; /* others only put new ones in front of it */
+	pthread_mutex_unlock(&engine->lock);
+	for (struct source *source = first; source; source = source->next)
+		source_collect(source, &engine->lock);
+	pthread_mutex_lock(&engine->lock);
+	for (struct source *source = engine->sources; source; source = source->next) {
+		source_flush_due(source, now_ns);
+		source_trim(source);
+	}
+	retire_sources(engine, now_ns);
+	set_timer(engine, next_look(engine));
+	engine_call_worker(engine);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static void handle_source(struct engine *engine, struct source *source, uint32_t events)
+{
+	if (source_collect(source, &engine->lock)) {
+		pthread_mutex_lock(&engine->lock);
+		source_trim(source);
+		if (source->captures)
+			engine_call_worker(engine);
+		pthread_mutex_unlock(&engine->lock);
+	}
+	if (events & (EPOLLERR | EPOLLHUP))
+		check_interface(engine, source);
+}
+
+void *ring_thread_run(void *arg)
+{
+	struct engine *engine = arg;
+	pthread_setname_np(pthread_self(), "pcapd-ring");
+	struct epoll_event events[EPOLL_EVENTS];
+	for (;;) {
+		const int count = epoll_wait(engine->epoll_fd, events, EPOLL_EVENTS, -1);
+		bool look = false;
+		for (int i = 0; i < count; i++) {
+			uint64_t ticks;
+			if (events[i].data.ptr == &engine->wake_fd)
+				look |= read(engine->wake_fd, &ticks, sizeof(ticks)) > 0;
+			else if (events[i].data.ptr == &engine->timer_fd)
+				look |= read(engine->timer_fd, &ticks, sizeof(ticks)) > 0;
+			else
+				handle_source(engine, events[i].data.ptr, events[i].events);
+			look |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
+		}
+		if (!look)
+			continue;
+		pthread_mutex_lock(&engine->lock);
+		const bool stop = engine->stop;
+		pthread_mutex_unlock(&engine->lock);
+		if (stop)
+			return NULL;
+		look_at_clock(engine);
+	}
+}

@@ -1,0 +1,222 @@
+/*
+ * Workers take the captures that are furthest behind, all that stand in the same span at once, and move them through
+ * it. What can block for a while is theirs too, when there is nothing to scan: renewing a kernel filter, closing a
+ * ring.
+ */
+#include <linux/filter.h>
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "capture/engine_threads.h"
+
+/* With the lock, by the worker that had it: true if the capture has ended. Its end is settled then. */
+static bool settle(struct capture *capture)
+{
+	struct cursor *cursor = &capture->cursor;
+	const bool flushed = cursor->next_number >= capture->flush_number;
+	if (cursor->reason == CAPTURE_RUNNING && flushed) {
+		const uint64_t active_ns = atomic_load_explicit(&cursor->active_ns, memory_order_relaxed);
+		if (capture->flush_reason == CAPTURE_IDLE &&
+		    active_ns + cursor->idle_ns + SOURCE_FLUSH_NS > capture->flush_ns) {
+			capture->flush_number = NUMBER_NONE; /* it was not idle after all */
+			engine_wake_ring_thread(capture->engine);
+			return false;
+		}
+		cursor->reason = capture->flush_reason;
+		cursor->dropped_seen = capture->flush_dropped;
+		capture->end_ns = capture->flush_ns;
+	}
+	if (cursor->reason == CAPTURE_RUNNING)
+		return false;
+	capture->clock_offset_ns = clock_offset_ns();
+	if (!capture->end_ns)
+		capture->end_ns = clock_boottime_ns();
+	engine_unlink_capture(capture);
+	return true;
+}
+
+static void post_end(struct engine *engine, struct capture *capture)
+{
+	if (store_seal(&capture->cursor.store) < 0)
+		log_error("capture-order-failed",
+			  log_str("error", "out of memory: packets of different CPUs may be slightly out of order"));
+	mailbox_post(engine->ended, &capture->letter);
+}
+
+struct task {
+	struct source *source;
+	struct capture *captures[SCAN_GROUP_MAX];
+	unsigned count;
+	bool scan; /* false: they only have to be settled */
+	struct span span;
+};
+
+/* What was given back before the capture got there is lost to it. */
+static void catch_up(struct capture *capture, uint64_t oldest)
+{
+	if (capture->position >= oldest)
+		return;
+	capture->lost_evicted += oldest - capture->position;
+	capture->position = capture->cursor.next_number = oldest;
+}
+
+/* The runnable capture that is furthest behind: the one whose packets go first. */
+static struct capture *find_last(const struct source *source)
+{
+	struct capture *last = NULL;
+	for (struct capture *capture = source->captures; capture; capture = capture->next) {
+		if (source_runnable(source, capture) && (!last || capture->position < last->position))
+			last = capture;
+	}
+	return last;
+}
+
+/* With the lock: takes the furthest behind and all that stand in the same span. */
+static bool pick_from(struct source *source, struct task *task)
+{
+	struct capture *last = find_last(source);
+	if (!last)
+		return false;
+	const uint64_t oldest = timeline_oldest_number(source->timeline);
+	catch_up(last, oldest);
+	task->source = source;
+	task->count = 0;
+	task->scan = last->position < timeline_next_number(source->timeline);
+	if (!task->scan) {
+		last->busy = true;
+		task->captures[task->count++] = last;
+		return true;
+	}
+	task->span = timeline_pin(source->timeline, last->position);
+	const uint64_t end = task->span.number + task->span.packets;
+	for (struct capture *capture = source->captures; capture && task->count < SCAN_GROUP_MAX;
+	     capture = capture->next) {
+		if (!source_runnable(source, capture))
+			continue;
+		catch_up(capture, oldest);
+		if (capture->position < task->span.number || capture->position >= end)
+			continue;
+		capture->busy = true;
+		task->captures[task->count++] = capture;
+	}
+	return true;
+}
+
+/* With the lock: the source with work that has waited longest. */
+static struct source *find_waiting(const struct engine *engine)
+{
+	struct source *waiting = NULL;
+	for (struct source *source = engine->sources; source; source = source->next) {
+		if ((!waiting || source->turn < waiting->turn) && find_last(source))
+			waiting = source;
+	}
+	return waiting;
+}
+
+static bool pick(struct engine *engine, struct task *task)
+{
+	struct source *source = find_waiting(engine);
+	if (!source || !pick_from(source, task))
+		return false;
+	source->turn = ++engine->turn;
+	if (engine->sleeping && find_waiting(engine))
+		engine_call_worker(engine);
+	return true;
+}
+
+static void scan(const struct task *task, uint8_t *scratch)
+{
+	const struct scan_context context = {
+		.loopback = task->source->ring->loopback,
+		.ethernet = task->source->ring->linktype == 1,
+		.scratch = scratch,
+	};
+	struct cursor *cursors[SCAN_GROUP_MAX];
+	for (unsigned i = 0; i < task->count; i++)
+		cursors[i] = &task->captures[i]->cursor;
+	cursor_scan(cursors, task->count, &task->span, &context);
+}
+
+/* With the lock: lets go of the span and the captures. Those that have ended are left in the task. */
+static void finish(struct task *task)
+{
+	if (task->scan)
+		timeline_unpin(task->source->timeline, &task->span);
+	unsigned ended = 0;
+	for (unsigned i = 0; i < task->count; i++) {
+		struct capture *capture = task->captures[i];
+		capture->busy = false;
+		capture->position = capture->cursor.next_number;
+		if (settle(capture))
+			task->captures[ended++] = capture;
+	}
+	task->count = ended;
+	source_trim(task->source);
+}
+
+/* With the lock, given up meanwhile: closes rings that nobody needs and renews kernel filters. True if something was
+ * done. */
+static bool keep_house(struct engine *engine, struct sock_filter *program)
+{
+	if (engine->closing) {
+		struct source *source = engine->closing;
+		engine->closing = source->next;
+		engine->ring_bytes -= source_bytes(source);
+		engine->source_count--;
+		pthread_mutex_unlock(&engine->lock);
+		source_close(source);
+		pthread_mutex_lock(&engine->lock);
+		return true;
+	}
+	for (struct source *source = engine->sources; source; source = source->next) {
+		if (!source->refilter || source->gone || pthread_mutex_trylock(&engine->admin) != 0)
+			continue;
+		source->refilter = false;
+		source->users++;
+		const size_t size = source_union(source, program);
+		pthread_mutex_unlock(&engine->lock);
+		if (source_apply(source, program, size) < 0)
+			log_warning("kernel-filter-failed", log_str("interface", source->ring->name));
+		pthread_mutex_unlock(&engine->admin);
+		pthread_mutex_lock(&engine->lock);
+		source->users--;
+		if (!source->captures)
+			engine_wake_ring_thread(engine); /* it closes what is idle for long */
+		return true;
+	}
+	return false;
+}
+
+void *worker_run(void *arg)
+{
+	struct engine *engine = arg;
+	pthread_setname_np(pthread_self(), "pcapd-worker");
+	cleanup(cleanup_free) uint8_t *scratch = malloc(SCAN_SCRATCH_BYTES);
+	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
+	if (!scratch || !program) {
+		log_error("worker-failed", log_str("error", "out of memory"));
+		return NULL;
+	}
+	struct task task;
+	pthread_mutex_lock(&engine->lock);
+	while (!engine->stop) {
+		if (pick(engine, &task)) {
+			pthread_mutex_unlock(&engine->lock);
+			if (task.scan)
+				scan(&task, scratch);
+			pthread_mutex_lock(&engine->lock);
+			finish(&task);
+			pthread_mutex_unlock(&engine->lock);
+			for (unsigned i = 0; i < task.count; i++)
+				post_end(engine, task.captures[i]);
+			pthread_mutex_lock(&engine->lock);
+		} else if (!keep_house(engine, program)) {
+			engine->sleeping++;
+			pthread_cond_wait(&engine->work, &engine->lock);
+			engine->sleeping--;
+		}
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return NULL;
+}
