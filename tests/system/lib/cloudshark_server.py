@@ -337,6 +337,9 @@ class Handler(socketserver.BaseRequestHandler):
     def handle_request(self):
         self.record = Request(connection=self.connection_number)
         try:
+            self.buffered = self.buffered or self.receive()
+            if self.buffered[:1] == b"\x16":
+                raise Fault(400, "TLS sent to an HTTP port")
             line = self.read_line()
             match = re.fullmatch(r"([A-Z]+) (/[\x21-\x7e]*) HTTP/1\.1", line)
             if not match:
@@ -469,7 +472,8 @@ class CloudSharkServer:
         self.changed = threading.Condition()
         self.ended = threading.Event()
         self.ended_fd, self._end_fd = os.pipe()
-        self.listener = Listener((host, port), Handler, bind_and_activate=True)
+        family = {"address_family": socket.AF_INET6 if ":" in host else socket.AF_INET}
+        self.listener = type("Listener", (Listener,), family)((host, port), Handler)
         self.listener.owner = self
         self.port = self.listener.server_address[1]
         self.thread = threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True)

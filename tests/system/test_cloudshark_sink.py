@@ -1,0 +1,560 @@
+"""The sinks without the daemon: tests/probes/upload_probe.c delivers files to a CloudShark that is strict, or has a bad day, and
+into directories that are full or read-only. Every run is checked for the token: it must show up nowhere."""
+
+import contextlib
+import email.utils
+import hashlib
+import http.client
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+import urllib.parse
+
+import pytest
+
+from lib.cloudshark_server import Behaviour, CloudSharkServer, answer, busy, check_capture, close, hang, ok, redirect, refuse, slow
+from lib.daemon import PROGRAM
+from lib.waiting import seconds
+
+PROBE = os.environ.get("UPLOAD_PROBE", os.path.join(os.path.dirname(PROGRAM), "tests", "probes", "upload_probe"))
+TOKEN = "0123456789abcdef0123456789abcdef"
+MIB = 1 << 20
+
+
+def pcap(*packets):
+    records = b"".join(struct.pack("<IIII", 1, 2, len(packet), len(packet)) + packet for packet in packets)
+    return struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) + records
+
+
+CONTENT = pcap(b"x" * 60, bytes(range(256)) * 5, b"\r\n--boundary\r\n")
+
+
+@pytest.fixture
+def capture(tmp_path):
+    path = tmp_path / "node-eth0-20261123T084100.123Z-id.pcap"
+    path.write_bytes(CONTENT)
+    return path
+
+
+class Outcome:
+    def __init__(self, out, err, returncode):
+        assert returncode == 0, (out, err)
+        self.err = err
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.end = lines.pop()
+        self.deliveries = lines
+        for delivery in lines:
+            assert delivery["opens"] == delivery["closes"], delivery
+
+    @property
+    def only(self):
+        """The one result of the one delivery."""
+        assert len(self.deliveries) == 1 and len(self.deliveries[0]["results"]) == 1, self.deliveries
+        return self.deliveries[0]["results"][0]
+
+    def by_name(self):
+        return {result["name"]: result for result in self.deliveries[0]["results"]}
+
+
+class Running:
+    def __init__(self, command, token):
+        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        self.token = token
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self
+
+    def wait(self, timeout=60):
+        try:
+            out, err = self.process.communicate(timeout=seconds(timeout))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"the probe did not end: {self.process.communicate()}") from None
+        for shape in {self.token, urllib.parse.quote(self.token, safe=""), json.dumps(self.token)[1:-1]} - {""}:
+            assert shape not in out and shape not in err, "the token leaked"
+        return Outcome(out, err, self.process.returncode)
+
+
+def start(what=None, *options, server=None, port=None, host="127.0.0.1", token=TOKEN, scheme="http", prefix=(), attempts=3):
+    """what: the file, or a size; server: where to (or port); none: no CloudShark at all."""
+    command = [*prefix, PROBE, "--attempts", str(attempts), "--first-backoff-ms", "1", "--max-backoff-ms", "4", *options]
+    if server or port:
+        command += ["--scheme", scheme, "--host", host, "--port", str(server.port if server else port), "--token", token]
+    return Running(command + (["--size", str(what)] if isinstance(what, int) else [str(what)]), token)
+
+
+def run(*args, **options):
+    return start(*args, **options).wait()
+
+
+# ---------------------------------------------------------------------------------------------------------------------------------
+# An upload
+
+
+def test_upload_arrives_with_name_tags_and_comment(capture):
+    with CloudSharkServer(TOKEN) as server:
+        outcome = run(capture, "--tags", "customer:ACME,node:n,größe", "--comment", 'said "why"\nnot', server=server)
+        upload, = server.wait_for_uploads(1)
+    assert (upload.filename, upload.content) == (capture.name, CONTENT)
+    assert upload.fields == {"additional_tags": "customer:ACME,node:n,größe", "comments": 'said "why"\nnot'}
+    assert outcome.only == {"name": "cloudshark", "ok": True, "error": None, "attempts": 1,
+                            "url": f"http://127.0.0.1:{server.port}/captures/{upload.id}"}
+    assert outcome.deliveries[0]["opens"] == 1
+    assert "expect" not in upload.headers and "cookie" not in upload.headers and "transfer-encoding" not in upload.headers
+    assert upload.headers["user-agent"].startswith("pcapdaemon/")
+    assert server.faults == []
+
+
+def test_empty_tags_and_comment_are_left_out(capture):
+    with CloudSharkServer(TOKEN) as server:
+        assert run(capture, "--tags", "", "--comment", "", server=server).only["ok"]
+        assert server.wait_for_uploads(1)[0].fields == {}
+
+
+def test_token_may_hold_any_character(capture):
+    token = 'a/b c?d#e%41"ü'
+    with CloudSharkServer(token) as server:
+        assert run(capture, server=server, token=token).only["ok"]
+        assert server.faults == []
+
+
+def test_ipv6_address_gets_its_brackets(capture):
+    with CloudSharkServer(TOKEN, host="::1") as server:
+        outcome = run(capture, server=server, host="::1")
+        assert outcome.only["url"] == f"http://[::1]:{server.port}/captures/{server.wait_for_uploads(1)[0].id}"
+
+
+def test_large_file_is_never_in_memory_as_a_whole():
+    with CloudSharkServer(TOKEN) as server:
+        outcome = run(128 * MIB, server=server)
+        upload, = server.wait_for_uploads(1)
+    assert outcome.only["ok"] and len(upload.content) > 128 * MIB and check_capture(upload.content) is None
+    assert outcome.end["peak_rss_kib"] < 64 * 1024
+
+
+def test_many_files_share_few_connections(capture):
+    with CloudSharkServer(TOKEN) as server:
+        outcome = run(capture, "--files", "60", "--parallel", "4", server=server)
+        uploads = server.wait_for_uploads(60)
+    assert all(delivery["results"][0]["ok"] for delivery in outcome.deliveries) and len(outcome.deliveries) == 60
+    assert len({upload.filename for upload in uploads}) == 60
+    assert server.connections <= 8
+
+
+def test_no_more_uploads_at_a_time_than_allowed(capture):
+    with CloudSharkServer(TOKEN, behaviour=hang()) as server:
+        probe = start(capture, "--files", "5", "--parallel", "2", server=server)
+        server.wait_for_requests(2, stage="body")
+        outcome = probe.terminate().wait()
+        assert len(server.requests) == 2
+    assert sorted(delivery["results"][0]["attempts"] for delivery in outcome.deliveries) == [0, 0, 0, 1, 1]
+
+
+def test_slow_receiver_gets_everything():
+    with CloudSharkServer(TOKEN, behaviour=slow(chunk=16384)) as server:
+        assert run(8 * MIB, "--stall-s", "1", server=server).only == {
+            "name": "cloudshark", "ok": True, "error": None, "attempts": 1,
+            "url": f"http://127.0.0.1:{server.port}/captures/{server.wait_for_uploads(1)[0].id}"}
+
+
+# ---------------------------------------------------------------------------------------------------------------------------------
+# Refusals: one try, and every word of the reason
+
+
+def refused(outcome):
+    assert (outcome.only["ok"], outcome.only["attempts"], outcome.only["url"]) == (False, 1, None)
+    return outcome.only["error"]
+
+
+def test_refusal_is_reported_with_every_exception(capture):
+    with CloudSharkServer(TOKEN, behaviour=[refuse(422, "no quota left", "file too dull", {"code": 7})]) as server:
+        assert refused(run(capture, server=server)) == 'HTTP 422: no quota left; file too dull; {"code": 7}'
+        assert len(server.requests) == 1
+
+
+def test_wrong_token_is_a_refusal(capture):
+    with CloudSharkServer("another token") as server:
+        assert refused(run(capture, server=server)) == "HTTP 401: invalid API token"
+
+
+def test_file_that_is_no_capture_is_refused(tmp_path):
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(b"\x0a\x0d\x0d\x0aand then nothing of it")
+    with CloudSharkServer(TOKEN) as server:
+        assert refused(run(path, server=server)).startswith("HTTP 422: pcapng")
+
+
+@pytest.mark.parametrize("body", ["", "<html>Forbidden</html>", "[1]", '{"exceptions": []}', "\0\xff", "[" * 5000],
+                         ids=range(6))
+def test_refusal_in_another_language_is_reported_by_its_status(capture, body):
+    with CloudSharkServer(TOKEN, behaviour=[answer(body, 403)]) as server:
+        assert refused(run(capture, server=server)) == "HTTP 403"
+
+
+def test_endless_refusal_is_cut(capture):
+    with CloudSharkServer(TOKEN, behaviour=[refuse(400, "ä" * MIB)]) as server:
+        assert refused(run(capture, server=server)) == "HTTP 400: the answer is too long"
+    with CloudSharkServer(TOKEN, behaviour=[refuse(400, *["ü" * 1500] * 5)]) as server:
+        error = refused(run(capture, server=server))
+        assert error.startswith("HTTP 400: üüü") and len(error.encode()) in (1022, 1023)
+
+
+def test_refusal_before_the_body_is_read_is_heard():
+    with CloudSharkServer(TOKEN, behaviour=[refuse(413, "too large", early=True)]) as server:
+        assert refused(run(32 * MIB, server=server)) == "HTTP 413: too large"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirect_is_a_refusal_that_says_where_to(capture, status):
+    with CloudSharkServer(TOKEN, behaviour=[redirect(f"https://elsewhere.example/api/v1/{TOKEN}/upload", status)]) as server:
+        error = refused(run(capture, server=server))
+        assert error == f"HTTP {status}: redirected to https://elsewhere.example/api/v1/***/upload; redirects are not followed, " \
+                        "configure that address"
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", ["", "OK", "{}", "[]", "null", '{"filename": "x"}', '{"id": null}', '{"id": ""}', '{"id": "a/b"}',
+                                  '{"id": "../x"}', '{"id": "a b"}', '{"id": "%s"}' % ("x" * 500), "{" * 3000, "x" * (3 * MIB)],
+                         ids=range(14))
+def test_accepted_without_a_readable_id_is_said_and_not_sent_again(capture, body):
+    with CloudSharkServer(TOKEN, behaviour=[answer(body)]) as server:
+        assert refused(run(capture, server=server)).startswith("the upload was accepted, but the answer holds no capture id")
+        assert len(server.requests) == 1
+
+
+def test_id_may_be_a_number(capture):
+    with CloudSharkServer(TOKEN, behaviour=[answer('{"id": 4711}')]) as server:
+        assert run(capture, server=server).only["url"] == f"http://127.0.0.1:{server.port}/captures/4711"
+
+
+@pytest.mark.parametrize("token", [TOKEN, 'to/ken "ü"'])
+@pytest.mark.parametrize("status", [403, 503])
+def test_token_echoed_by_the_server_is_masked(capture, token, status):
+    quoted = urllib.parse.quote(token, safe="")
+    with CloudSharkServer(token, behaviour=refuse(status, f"token {token} is bad", f"/api/v1/{quoted}/upload")) as server:
+        outcome = run(capture, server=server, token=token)
+    assert outcome.only["error"] == f"HTTP {status}: token *** is bad; /api/v1/***/upload"
+
+
+def test_token_echoed_as_the_id_is_masked(capture):
+    with CloudSharkServer(TOKEN, behaviour=[answer(json.dumps({"id": TOKEN}))]) as server:
+        assert run(capture, server=server).only["url"].endswith("/captures/***")
+
+
+# ---------------------------------------------------------------------------------------------------------------------------------
+# Bad days: tried again
+
+
+def assert_taken(outcome, server, attempts):
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (True, attempts), outcome.only
+    assert server.wait_for_uploads(1)[0].content == CONTENT and len(server.uploads) == 1
+    assert outcome.err.count("delivery-retry") == attempts - 1
+    assert server.faults == []
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_busy_server_is_asked_again(capture, status):
+    with CloudSharkServer(TOKEN, behaviour=[busy(status), busy(status)]) as server:
+        assert_taken(run(capture, server=server), server, 3)
+
+
+def test_retry_after_in_seconds_is_waited_for(capture):
+    with CloudSharkServer(TOKEN, behaviour=[busy(429, retry_after=1)]) as server:
+        before = time.monotonic()
+        assert_taken(run(capture, server=server), server, 2)
+        assert time.monotonic() - before >= 0.99
+
+
+def test_retry_after_as_a_date_is_waited_for(capture):
+    date = email.utils.formatdate(time.time() + 3, usegmt=True)
+    with CloudSharkServer(TOKEN, behaviour=[busy(503, retry_after=date)]) as server:
+        before = time.monotonic()
+        assert_taken(run(capture, server=server), server, 2)
+        assert time.monotonic() - before >= 0.99
+
+
+@pytest.mark.parametrize("value", ["-5", "soon", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_senseless_retry_after_is_ignored(capture, value):
+    with CloudSharkServer(TOKEN, behaviour=[busy(503, retry_after=value)]) as server:
+        assert_taken(run(capture, server=server), server, 2)
+
+
+def test_last_reason_is_reported_when_all_tries_are_used_up(capture):
+    with CloudSharkServer(TOKEN, behaviour=[busy(503), busy(500), refuse(502, "one", "two")]) as server:
+        outcome = run(capture, server=server)
+        assert len(server.requests) == 3
+    assert (outcome.only["ok"], outcome.only["attempts"], outcome.only["error"]) == (False, 3, "HTTP 502: one; two")
+
+
+@pytest.mark.parametrize("where", ["before", "after", "in-answer"])
+def test_hanging_server_is_given_up_after_the_timeout(capture, where):
+    with CloudSharkServer(TOKEN, behaviour=[hang(where)]) as server:
+        assert_taken(run(capture, "--timeout-ms", "400", server=server), server, 2)
+
+
+def test_hanging_server_is_given_up_without_a_timeout_too(capture):
+    """All at the same time: libcurl looks at the speed of the last five seconds."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(CloudSharkServer(TOKEN, behaviour=[hang(where)]))
+                   for where in ("before", "after", "in-answer", "before")]
+        probes = [start(capture, "--stall-s", "1", server=server) for server in servers[:3]]
+        probes.append(start(32 * MIB, "--stall-s", "1", server=servers[3]))  # more than lies in the sockets' buffers
+        outcomes = [probe.wait() for probe in probes]
+        for outcome, server in zip(outcomes[:3], servers):
+            assert_taken(outcome, server, 2)
+        assert (outcomes[3].only["ok"], outcomes[3].only["attempts"]) == (True, 2)
+        upload, = servers[3].wait_for_uploads(1)
+        assert check_capture(upload.content) is None and len(upload.content) > 32 * MIB
+
+
+@pytest.mark.parametrize("where", ["before", "after", "in-answer"])
+def test_server_that_hangs_up_is_asked_again(capture, where):
+    with CloudSharkServer(TOKEN, behaviour=[close(where)]) as server:
+        assert_taken(run(capture, server=server), server, 2)
+
+
+def test_server_that_closes_half_way_is_asked_again_from_the_first_byte():
+    with CloudSharkServer(TOKEN, behaviour=[close("before")]) as server:
+        outcome = run(8 * MIB, server=server)
+        upload, = server.wait_for_uploads(1)
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (True, 2)
+    assert check_capture(upload.content) is None and len(upload.content) > 8 * MIB
+
+
+def test_kept_connection_that_the_server_closed_is_no_bad_day(capture):
+    """The second file goes over the first's connection, which the server closes on it: libcurl rewinds and connects anew."""
+    with CloudSharkServer(TOKEN, behaviour=[ok(), close("after")]) as server:
+        outcome = run(capture, "--files", "2", "--parallel", "1", server=server)
+        uploads = server.wait_for_uploads(2)
+    assert [delivery["results"][0]["ok"] for delivery in outcome.deliveries] == [True, True]
+    assert [upload.content for upload in uploads] == [CONTENT, CONTENT]
+    assert server.faults == []
+
+
+def test_nobody_listening_is_reported_at_last(capture):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        outcome = run(capture, port=unused.getsockname()[1])
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 3)
+    assert "connect" in outcome.only["error"].lower()
+
+
+def test_name_that_does_not_resolve_is_reported_at_last(capture):
+    outcome = run(capture, port=80, host="cloudshark.invalid", prefix=["unshare", "-n"])
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 3)
+    assert "resolve host: cloudshark.invalid" in outcome.only["error"]
+
+
+@pytest.mark.parametrize("host", ["two words", "[::", "host:99999999", ""])
+def test_host_that_makes_no_url_is_a_refusal(capture, host):
+    assert "URL" in refused(run(capture, port=1, host=host)) or host == ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------------------
+# Giving up
+
+
+def test_abandoned_upload_ends_at_once_and_hangs_up(capture):
+    with CloudSharkServer(TOKEN, behaviour=hang()) as server:
+        probe = start(capture, server=server)
+        server.wait_for_requests(1, stage="body")
+        outcome = probe.terminate().wait()
+        server.wait(lambda: server.requests[0].client_left)
+    assert (outcome.only["ok"], outcome.only["attempts"], outcome.only["error"]) == (False, 1, "shutting down")
+
+
+def test_abandoned_while_backing_off_tells_the_last_reason(capture):
+    with CloudSharkServer(TOKEN, behaviour=busy(503, retry_after=100)) as server:
+        probe = start(capture, server=server)
+        assert b"delivery-retry" in probe.process.stderr.buffer.readline()
+        outcome = probe.terminate().wait()
+    assert outcome.only["error"] == "shutting down (the last try: HTTP 503: busy)"
+
+
+# ---------------------------------------------------------------------------------------------------------------------------------
+# TLS
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    """Two authorities; certificates of the first: `right` for localhost and 127.0.0.1, `wrong` for another name, `old` expired."""
+    root = tmp_path_factory.mktemp("pki")
+    for authority in ("ca", "stranger"):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj", f"/CN={authority}",
+                "-keyout", root / f"{authority}.key", "-out", root / f"{authority}.pem")
+    for name, alternatives in (("right", "DNS:localhost,IP:127.0.0.1"), ("wrong", "DNS:elsewhere.example")):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout",
+                root / f"{name}.key", "-out", root / f"{name}.csr")
+        (root / f"{name}.ext").write_text(f"subjectAltName={alternatives}\n")
+        openssl("x509", "-req", "-in", root / f"{name}.csr", "-CA", root / "ca.pem", "-CAkey", root / "ca.key", "-CAcreateserial",
+                "-days", 2, "-extfile", root / f"{name}.ext", "-out", root / f"{name}.pem")
+    return root
+
+
+def tls_server(pki, name="right", **options):
+    return CloudSharkServer(TOKEN, tls=(pki / f"{name}.pem", pki / f"{name}.key"), **options)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_tls_upload_arrives(capture, pki, host):
+    with tls_server(pki, behaviour=[busy(503)]) as server:
+        outcome = run(capture, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https", host=host)
+        assert_taken(outcome, server, 2)
+        assert outcome.only["url"].startswith(f"https://{host}:{server.port}/captures/")
+
+
+def test_tls_large_upload_survives_a_server_that_closes_half_way(pki):
+    with tls_server(pki, behaviour=[close("before")]) as server:
+        outcome = run(8 * MIB, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https")
+        assert (outcome.only["ok"], outcome.only["attempts"]) == (True, 2)
+        assert check_capture(server.wait_for_uploads(1)[0].content) is None
+
+
+def test_tls_other_name_is_a_refusal(capture, pki):
+    with tls_server(pki, "wrong") as server:
+        assert "127.0.0.1" in refused(run(capture, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https"))
+        assert server.requests == []
+
+
+def test_tls_unknown_authority_is_a_refusal(capture, pki):
+    for options in (["--ca-file", str(pki / "stranger.pem")], []):
+        with tls_server(pki) as server:
+            assert "certificate" in refused(run(capture, *options, server=server, scheme="https"))
+            assert server.requests == []
+
+
+def test_tls_authority_file_that_is_not_there_is_a_refusal(capture, pki):
+    with tls_server(pki) as server:
+        assert "absent.pem" in refused(run(capture, "--ca-file", str(pki / "absent.pem"), server=server, scheme="https"))
+
+
+def test_tls_without_verification_takes_anybody(capture, pki):
+    with tls_server(pki, "wrong") as server:
+        assert_taken(run(capture, "--no-verify", server=server, scheme="https"), server, 1)
+
+
+def test_tls_towards_a_server_without_it_is_reported(capture):
+    with CloudSharkServer(TOKEN) as server:
+        outcome = run(capture, server=server, scheme="https", attempts=2)
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 2) and outcome.only["error"]
+    assert server.uploads == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------------------
+# The local directory
+
+
+def in_tmpfs(capture, tmp_path, mount_options, *options):
+    """Runs the probe on a tmpfs of its own; returns the outcome and what lies there afterwards."""
+    directory, listing = tmp_path / "disk", tmp_path / "listing"
+    directory.mkdir()
+    script = 'mount -t tmpfs -o "$1" tmpfs "$2" && { dir=$2 list=$3; shift 3; "$@"; r=$?; ls -A "$dir" >"$list"; exit $r; }'
+    outcome = run(capture, "--directory", str(directory), *options,
+                  prefix=["unshare", "-m", "sh", "-c", script, "sh", mount_options, str(directory), str(listing)])
+    return outcome, listing.read_text().split()
+
+
+def test_full_disk_is_tried_again_reported_and_left_clean(tmp_path):
+    outcome, left = in_tmpfs(MIB, tmp_path, "size=256k")
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 3)
+    assert "No space left on device" in outcome.only["error"] and "disk/made.pcap" in outcome.only["error"]
+    assert left == []
+
+
+def test_read_only_disk_is_reported(capture, tmp_path):
+    outcome, left = in_tmpfs(capture, tmp_path, "ro")
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 3)
+    assert "Read-only file system" in outcome.only["error"] and left == []
+
+
+def test_full_queue_of_the_directory_waits_its_turn(capture, tmp_path):
+    outcome = run(capture, "--directory", str(tmp_path), "--files", "200", "--parallel", "200", attempts=10000)
+    assert all(delivery["results"][0]["ok"] for delivery in outcome.deliveries) and len(outcome.deliveries) == 200
+    assert not list(tmp_path.glob(".*.part"))
+    for delivery in outcome.deliveries:
+        with open(delivery["results"][0]["url"], "rb") as file:
+            assert file.read() == CONTENT
+
+
+def test_destinations_do_not_hinder_each_other(capture, tmp_path):
+    with CloudSharkServer(TOKEN, behaviour=refuse(403, "go away")) as server:
+        results = run(capture, "--directory", str(tmp_path / "out"), server=server).by_name()
+        assert (results["cloudshark"]["error"], results["local"]["attempts"]) == ("HTTP 403: go away", 3)
+        assert "No such file or directory" in results["local"]["error"]
+        (tmp_path / "out").mkdir()
+        results = run(capture, "--directory", str(tmp_path / "out"), server=server).by_name()
+    assert results["local"] == {"name": "local", "ok": True, "url": str(tmp_path / "out" / capture.name), "error": None, "attempts": 1}
+    assert (tmp_path / "out" / capture.name).read_bytes() == CONTENT
+
+
+# ---------------------------------------------------------------------------------------------------------------------------------
+# The receiver is as strict as it says
+
+
+def form(*parts, end="--=_b--\r\n"):
+    return b"".join(f"--=_b\r\n{head}\r\n\r\n".encode() + body + b"\r\n" for head, body in parts) + end.encode()
+
+
+FILE = ('Content-Disposition: form-data; name="file"; filename="a.pcap"', CONTENT)
+TYPE = "multipart/form-data; boundary==_b"
+UPLOAD = "/api/v1/T/upload"
+
+
+@pytest.mark.parametrize("status, body, method, path, headers", [pytest.param(*case[1:], id=case[0]) for case in [
+    ("good", 200, form(FILE), "POST", UPLOAD, {}),
+    ("method", 405, form(FILE), "PUT", UPLOAD, {}),
+    ("path", 404, form(FILE), "POST", UPLOAD + "s", {}),
+    ("token", 401, form(FILE), "POST", "/api/v1/X/upload", {}),
+    ("type", 415, CONTENT, "POST", UPLOAD, {"Content-Type": "application/octet-stream"}),
+    ("other boundary", 400, form(FILE), "POST", UPLOAD, {"Content-Type": "multipart/form-data; boundary=c"}),
+    ("no part", 400, form(), "POST", UPLOAD, {}),
+    ("two files", 400, form(FILE, FILE), "POST", UPLOAD, {}),
+    ("no end", 400, form(FILE, end=""), "POST", UPLOAD, {}),
+    ("text after", 400, form(FILE) + b"more", "POST", UPLOAD, {}),
+    ("text before", 400, b"before" + form(FILE), "POST", UPLOAD, {}),
+    ("no file name", 400, form(('Content-Disposition: form-data; name="file"', CONTENT)), "POST", UPLOAD, {}),
+    ("unknown field", 400, form(FILE, ('Content-Disposition: form-data; name="tags"', b"x")), "POST", UPLOAD, {}),
+    ("cut capture", 422, form((FILE[0], CONTENT[:-1])), "POST", UPLOAD, {}),
+    ("empty capture", 422, form((FILE[0], b"")), "POST", UPLOAD, {}),
+    ("two lengths", 400, b"", "POST", UPLOAD, {"Transfer-Encoding": "chunked"}),
+]])
+def test_receiver_is_strict(status, body, method, path, headers):
+    with CloudSharkServer("T") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request(method, path, body, {"Content-Type": TYPE, **headers, "Content-Length": str(len(body))})
+        response = connection.getresponse()
+        reply = json.loads(response.read())
+        connection.close()
+    assert response.status == status
+    assert status == 200 or (reply["status"] == status and reply["exceptions"] == server.faults)
+
+
+def test_receiver_program_prints_its_port_and_each_upload(capture, tmp_path):
+    program = os.path.join(os.path.dirname(__file__), "lib", "cloudshark_server.py")
+    behaviour = json.dumps([{"kind": "refuse", "status": 503, "exceptions": ["warming up"]}])
+    command = ["/usr/bin/python3", program, "--port", "0", "--token", TOKEN, "--dir", str(tmp_path), "--behaviour", behaviour]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with contextlib.closing(process.stdout):
+        port = json.loads(process.stdout.readline())["port"]
+        assert run(capture, "--tags", "a,b", port=port).only["attempts"] == 2
+        line = json.loads(process.stdout.readline())
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    assert line["filename"] == capture.name and line["fields"] == {"additional_tags": "a,b"}
+    assert line["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+    with open(line["path"], "rb") as file:
+        assert file.read() == CONTENT
+
+
+def test_behaviours_have_names_that_exist():
+    assert Behaviour(**{"kind": "hang-after"}) == hang("after")
