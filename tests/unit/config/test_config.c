@@ -237,6 +237,16 @@ static void what_is_not_toml_is_placed(void **state)
 	assert_fault("[%x", "t.toml:1:1: is not TOML: a name has a character that needs quotes");
 }
 
+static void letters_outside_ascii_are_placed_or_kept(void **state)
+{
+	(void)state;
+	assert_int_equal(load_text("[general]\nnode = \"x\"\n\u00e9 = 1\n"), -EINVAL);
+	assert_non_null(strstr(buffer_text(&fixture_faults), "t.toml:3:"));
+	assert_fault("[general]\n# \xff\n", "t.toml:2:3: is not UTF-8");
+	assert_loads("[general]\nnode = \"k\u00f6ln\" # \u00e9\n");
+	assert_string_equal(fixture_config->general.node, "k\u00f6ln");
+}
+
 static void only_the_syntax_error_is_reported_when_the_file_is_not_toml(void **state)
 {
 	(void)state;
@@ -477,6 +487,7 @@ int main(void)
 		TEST(values_out_of_range_say_the_range),
 		TEST(unknown_names_come_with_a_suggestion),
 		TEST(what_is_not_toml_is_placed),
+		TEST(letters_outside_ascii_are_placed_or_kept),
 		TEST(only_the_syntax_error_is_reported_when_the_file_is_not_toml),
 		TEST(nesting_is_bounded),
 		TEST(a_file_over_the_size_limit_is_refused),
