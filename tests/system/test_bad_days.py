@@ -27,7 +27,7 @@ def test_redis_absent_at_start_then_appears(make_world):
     world.daemon.start(subscribed=False)
     world.daemon.wait_log("redis-down")
     world.start_redis()
-    world.daemon.wait_log("redis-subscribed", 20)
+    world.daemon.wait_log("subscribed", 20)
     world.assert_works()
 
 
@@ -44,7 +44,7 @@ def test_redis_killed_during_a_capture(make_world):
     assert request.wait("captured", timeout=30)["packets"] == 10
     done = request.done(timeout=30)
     assert (done["packets"], done["reason"]) == (10, "packets")
-    world.daemon.wait_log("redis-subscribed", 20, since=world.daemon.lines.index(world.daemon.log("redis-down")[0]))
+    world.daemon.wait_log("subscribed", 20, since=world.daemon.lines.index(world.daemon.log("redis-down")[0]))
     world.assert_works()
 
 
@@ -54,7 +54,7 @@ def test_redis_restarts_between_captures(make_world):
         since = world.daemon.mark()
         world.stop_redis(signal.SIGTERM)
         world.start_redis()
-        world.daemon.wait_log("redis-subscribed", 20, since=since)
+        world.daemon.wait_log("subscribed", 20, since=since)
         world.assert_works()
 
 
@@ -67,7 +67,7 @@ def test_one_log_line_a_change_of_state(make_world):
     down = [line for line in world.daemon.log("redis-down")]
     assert len(down) <= 2, "one for the subscriber and one for the publisher:\n" + world.daemon.tail()
     world.start_redis()
-    world.daemon.wait_log("redis-subscribed", 20, since=world.daemon.lines.index(down[0]))
+    world.daemon.wait_log("subscribed", 20, since=world.daemon.lines.index(down[0]))
 
 
 def test_connections_thrown_out_are_made_again(make_world):
@@ -75,7 +75,7 @@ def test_connections_thrown_out_are_made_again(make_world):
     assert len(world.redis.clients()) >= 2, "a subscriber and a publisher"
     since = world.daemon.mark()
     world.redis.kill_clients()
-    world.daemon.wait_log("redis-subscribed", 20, since=since)
+    world.daemon.wait_log("subscribed", 20, since=since)
     world.assert_works()
 
 

@@ -82,14 +82,14 @@ def test_alias_finds_its_interface_and_is_tagged(world):
 
 
 def test_alias_of_several_interfaces_captures_on_each(world):
-    request = world.capture(alias=["both"], packets=2, timeout=20)
+    request = world.capture(captures=2, alias=["both"], packets=2, timeout=20)
     world.sender.send(2, rate=1000)
     Sender(world.peer, "peer1").send(2, first=5, rate=1000)
     assert {event["interface"] for event in request.finals(2)} == {"eth0", "eth1"}
 
 
 def test_interface_any_means_every_interface_that_is_up(world):
-    request = world.capture(interface=["any"], timeout=2, bpf="udp dst port 9")
+    request = world.capture(captures=3, interface=["any"], timeout=2, bpf="udp dst port 9")
     world.sender.send(5, first=100, rate=1000)
     Sender(world.peer, "peer1").send(6, first=200, rate=1000)
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lib.cloudshark_server import hang
-from lib.daemon import PROGRAM, Daemon
+from lib.daemon import PROGRAM, Daemon, parse_line
 from lib.waiting import seconds, until
 
 TOKEN = "0badc0de0badc0de0badc0de"
@@ -214,7 +214,7 @@ def test_original_way_to_run_it_with_daemonize(make_world, tmp_path):
                    timeout=20)
     pid = int(until(lambda: pid_file.exists() and pid_file.read_text().strip(), 10, "the pid file"))
     try:
-        until(lambda: re.search(r"^ready\b", err.read_text(), re.M) and "redis-subscribed" in err.read_text(), 15,
+        until(lambda: {"ready", "subscribed"} <= {parse_line(line).id for line in err.read_text().splitlines()}, 15,
               "the daemon to be ready", interval=0.02)
         world.assert_works()
         assert out.read_text() == ""

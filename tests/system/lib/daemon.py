@@ -16,8 +16,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 PROGRAM = os.path.abspath(os.environ.get("PCAPDAEMON", os.path.join(ROOT, "build", "pcapdaemon")))
 SANITIZER = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error:")
 
-# What may stand before the message id: a syslog severity as systemd reads it, a time.
-LINE = re.compile(r"^(?:<\d+>)?(?:\d{4}-\d\d-\d\dT\S+ )?(?P<id>[a-z][a-z0-9-]*)(?: (?P<fields>.*))?$")
+# Time and severity, or a syslog severity as systemd reads it, stand before the message id.
+LINE = re.compile(r"^(?:<\d+>|\d{4}-\d\d-\d\dT\S+ [a-z]+ )?(?P<id>[a-z][a-z0-9-]*)(?: (?P<fields>.*))?$")
 FIELD = re.compile(r'([A-Za-z0-9_.-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 LogLine = collections.namedtuple("LogLine", "id fields text")
@@ -58,6 +58,7 @@ class Daemon:
 
     def launch(self):
         """Starts it and waits for nothing."""
+        assert os.access(PROGRAM, os.X_OK), f"there is no daemon to test at {PROGRAM} (set PCAPDAEMON)"
         self.lines, self._exit_expected = [], False
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, env={**os.environ, **self.environment})
@@ -70,7 +71,7 @@ class Daemon:
         self.launch()
         self.wait_log("ready", 15)
         if subscribed:
-            self.wait_log("redis-subscribed", 15)
+            self.wait_log("subscribed", 15)
         return self
 
     def _read(self, stream):

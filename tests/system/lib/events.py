@@ -111,11 +111,12 @@ class Request:
     def answer(self, timeout=10):
         return self.wait("accepted", "rejected", timeout=timeout)
 
-    def accepted(self, timeout=10):
-        """Its captures are armed: a packet sent from now on is in the file."""
-        event = self.answer(timeout)
-        assert event["event"] == "accepted", f"refused: {event}"
-        return event
+    def accepted(self, captures=1, timeout=10):
+        """All its captures are armed: a packet sent from now on is in the files. Returns the first event."""
+        events = self.events.wait_count(lambda event: self._mine(event, ("accepted", "rejected"), {}), captures, timeout, self.since)
+        for event in events:
+            assert event["event"] == "accepted", f"refused: {event}"
+        return events[0]
 
     def rejected(self, timeout=10):
         event = self.answer(timeout)

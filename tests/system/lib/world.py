@@ -43,7 +43,8 @@ class World:
             if start:
                 self.daemon.start(subscribed=self.redis is not None)
         except BaseException:
-            self.close()
+            with contextlib.suppress(AssertionError):  # the first fault is the one to tell
+                self.close()
             raise
 
     def _make_directory(self, name):
@@ -110,10 +111,11 @@ class World:
         assert self.publish(fields) >= 1, "nobody listens on the channel"
         return Request(self.events, fields["id"], fields, since)
 
-    def capture(self, **fields):
-        """A request that must be accepted; its captures are armed on return."""
+    def capture(self, captures=None, **fields):
+        """A request that must be accepted; its captures are armed on return. captures: how many there must be, unless it is one
+        for each interface named."""
         request = self.request(**fields)
-        request.accepted()
+        request.accepted(captures or len(request.fields.get("interface", "1")))
         return request
 
     def refused(self, **fields):
