@@ -1,0 +1,554 @@
+/*
+ * The timeline against a simulated kernel: whatever the rate, every packet between oldest and next is found once, in
+ * order and intact, and the kernel never meets a held block in its reserve.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "capture/timeline.h"
+#include "fake_kernel.h"
+
+#define BLOCK_SIZE (16u << 10)
+#define BLOCK_COUNT 64
+#define TIMER_NS 10000000
+#define START_NS UINT64_C(1700000000000000000)
+#define PINS 4
+
+struct pinned {
+	bool used;
+	struct span span;
+	uint32_t size;
+	uint8_t copy[BLOCK_SIZE];
+};
+
+struct world {
+	struct fake_kernel kernel;
+	struct timeline *timeline;
+	uint64_t boot_ns; /* now */
+	uint64_t timer_ns;
+	uint64_t random;
+	bool lag; /* the ring thread does not run */
+	struct pinned pins[PINS];
+};
+
+static uint32_t pick(struct world *world, uint32_t below)
+{
+	world->random ^= world->random << 13;
+	world->random ^= world->random >> 7;
+	world->random ^= world->random << 17;
+	return (uint32_t)((world->random >> 16) % below);
+}
+
+static void world_init(struct world *world, uint32_t block_count, bool retain, uint64_t seed)
+{
+	*world = (struct world){.boot_ns = 1000000000000, .random = seed * 0x9e3779b97f4a7c15 + 1};
+	fake_init(&world->kernel, BLOCK_SIZE, block_count);
+	world->kernel.clock_offset_ns = (int64_t)START_NS;
+	world->timer_ns = world->boot_ns + TIMER_NS;
+	world->timeline = timeline_new(&(struct timeline_options){.memory = world->kernel.memory,
+								  .block_size = BLOCK_SIZE,
+								  .block_count = block_count,
+								  .retain = retain});
+	assert_non_null(world->timeline);
+}
+
+static void world_deinit(struct world *world)
+{
+	timeline_free(world->timeline);
+	fake_deinit(&world->kernel);
+}
+
+static void collect(struct world *world)
+{
+	if (world->lag)
+		return;
+	while (timeline_retire(world->timeline))
+		timeline_publish(world->timeline, world->kernel.drops, world->kernel.clock_offset_ns);
+}
+
+/* Time goes on; the retire timer expires where it must. */
+static void advance(struct world *world, uint64_t ns)
+{
+	for (world->boot_ns += ns; world->timer_ns <= world->boot_ns; world->timer_ns += TIMER_NS) {
+		fake_timer(&world->kernel);
+		collect(world);
+	}
+}
+
+static bool receive(struct world *world, uint32_t size)
+{
+	const bool accepted =
+		fake_receive(&world->kernel, size, world->boot_ns + (uint64_t)world->kernel.clock_offset_ns);
+	collect(world);
+	return accepted;
+}
+
+/* Checks the packets of a span against what the kernel was given; returns the bytes they take. */
+static uint32_t check_span(const struct world *world, const struct span *span)
+{
+	const uint8_t *at = span->first;
+	uint64_t first_ns = UINT64_MAX, last_ns = 0;
+	for (uint32_t i = 0; i < span->packets; i++) {
+		const struct tpacket3_hdr *packet = (const void *)at;
+		const uint64_t number = span->number + i;
+		const struct fake_packet *expected = &world->kernel.packets[number];
+		const uint64_t time_ns = packet->tp_sec * UINT64_C(1000000000) + packet->tp_nsec;
+		assert_int_equal(packet->tp_snaplen, expected->size);
+		assert_int_equal(time_ns, expected->time_ns);
+		assert_memory_equal(at + packet->tp_mac, &number, sizeof(number));
+		for (uint32_t b = sizeof(number); b < expected->size; b++) {
+			if (at[packet->tp_mac + b] != fake_byte(number, b))
+				fail_msg("packet %zu is damaged at %u", (size_t)number, b);
+		}
+		if (i + 1 < span->packets)
+			assert_int_equal(packet->tp_next_offset, fake_room(expected->size));
+		first_ns = time_ns < first_ns ? time_ns : first_ns;
+		last_ns = time_ns > last_ns ? time_ns : last_ns;
+		at += fake_room(expected->size);
+	}
+	assert_int_equal(span->first_ns, first_ns);
+	assert_int_equal(span->last_ns, last_ns);
+	return (uint32_t)(at - span->first);
+}
+
+/* Every packet between oldest and next is there exactly once; held_bytes is what they take. */
+static void check_all(struct world *world)
+{
+	uint64_t number = timeline_oldest_number(world->timeline), bytes = 0;
+	const uint64_t next = timeline_next_number(world->timeline);
+	assert_true(next <= world->kernel.accepted);
+	while (number < next) {
+		const struct span span = timeline_pin(world->timeline, number);
+		assert_int_equal(span.number, number);
+		assert_true(span.packets > 0);
+		bytes += check_span(world, &span);
+		const uint64_t inside = number + pick(world, span.packets);
+		const struct span same = timeline_pin(world->timeline, inside);
+		assert_int_equal(same.number, number);
+		timeline_unpin(world->timeline, &same);
+		timeline_unpin(world->timeline, &span);
+		number += span.packets;
+	}
+	assert_int_equal(number, next);
+	assert_int_equal(timeline_stats(world->timeline).held_bytes, bytes);
+}
+
+static void check_reserve(const struct world *world)
+{
+	for (uint32_t ahead = 0; ahead <= world->kernel.block_count / 4 + 8; ahead++)
+		assert_int_equal(fake_status(&world->kernel, world->kernel.active + ahead), TP_STATUS_KERNEL);
+}
+
+/* Nothing is left held, and the kernel has every block. */
+static void check_all_returned(struct world *world)
+{
+	timeline_expire(world->timeline, UINT64_MAX);
+	timeline_trim(world->timeline, UINT64_MAX);
+	assert_int_equal(timeline_oldest_number(world->timeline), timeline_next_number(world->timeline));
+	const struct timeline_stats stats = timeline_stats(world->timeline);
+	assert_int_equal(stats.held_blocks, 0);
+	assert_int_equal(stats.held_bytes, 0);
+	assert_int_equal(stats.extents, 0);
+	for (uint32_t i = 0; i < world->kernel.block_count; i++)
+		assert_int_equal(fake_status(&world->kernel, i), TP_STATUS_KERNEL);
+}
+
+static void unpin(struct world *world, struct pinned *pinned)
+{
+	assert_memory_equal(pinned->span.first, pinned->copy, pinned->size);
+	assert_true(fake_status(&world->kernel, pinned->span.block) & TP_STATUS_USER);
+	timeline_unpin(world->timeline, &pinned->span);
+	pinned->used = false;
+}
+
+static void pin_or_unpin(struct world *world)
+{
+	struct pinned *pinned = &world->pins[pick(world, PINS)];
+	if (pinned->used) {
+		unpin(world, pinned);
+		return;
+	}
+	const uint64_t oldest = timeline_oldest_number(world->timeline), next = timeline_next_number(world->timeline);
+	if (oldest == next)
+		return;
+	const uint64_t number = oldest + pick(world, (uint32_t)(next - oldest));
+	pinned->span = timeline_pin(world->timeline, number);
+	assert_in_range(number, pinned->span.number, pinned->span.number + pinned->span.packets - 1);
+	pinned->size = check_span(world, &pinned->span);
+	memcpy(pinned->copy, pinned->span.first, pinned->size);
+	pinned->used = true;
+}
+
+struct rate {
+	const char *name;
+	uint32_t gap_ns; /* mean */
+	uint32_t size_max;
+};
+
+static const struct rate rates[] = {
+	{"one in a while", 60000000, 1500},
+	{"sparse", 5000000, 200},
+	{"medium", 600000, 600},
+	{"dense", 20000, 1500},
+	{"small, dense", 3000, 64},
+	{"just under a block a timer", 900000, 1400},
+};
+#define RATES (sizeof(rates) / sizeof(*rates))
+
+static void send(struct world *world, const struct rate *rate)
+{
+	advance(world, pick(world, 2 * rate->gap_ns));
+	receive(world, 8 + pick(world, rate->size_max - 7));
+}
+
+static void run_at_rate(const struct rate *rate, uint64_t seed)
+{
+	struct world world;
+	world_init(&world, BLOCK_COUNT, true, seed);
+	for (unsigned i = 0; i < 60000; i++) {
+		send(&world, rate);
+		if (i % 1500 == 0) {
+			check_all(&world);
+			check_reserve(&world);
+		}
+	}
+	assert_int_equal(world.kernel.drops, 0);
+	assert_int_equal(world.kernel.refused_ahead, 0);
+	check_all(&world);
+	check_all_returned(&world);
+	world_deinit(&world);
+}
+
+static void test_recorder_keeps_packets_whole_at_any_rate(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < RATES; i++)
+		run_at_rate(&rates[i], i + 1);
+}
+
+static void test_recorder_keeps_packets_whole_at_changing_rates(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct world world;
+		world_init(&world, BLOCK_COUNT, true, seed);
+		for (unsigned phase = 0; phase < 120; phase++) {
+			const struct rate *rate = &rates[pick(&world, RATES)];
+			for (uint32_t left = 20 + pick(&world, 2000); left; left--)
+				send(&world, rate);
+			check_all(&world);
+			check_reserve(&world);
+		}
+		assert_int_equal(world.kernel.drops, 0);
+		assert_int_equal(world.kernel.refused_ahead, 0);
+		check_all_returned(&world);
+		world_deinit(&world);
+	}
+}
+
+static void test_recorder_survives_a_late_ring_thread(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct world world;
+		world_init(&world, BLOCK_COUNT, true, seed);
+		for (unsigned phase = 0; phase < 400; phase++) {
+			const struct rate *rate = &rates[pick(&world, RATES)];
+			world.lag = pick(&world, 3) == 0;
+			for (uint32_t left = 1 + pick(&world, 800); left; left--)
+				send(&world, rate);
+			world.lag = false;
+			collect(&world);
+			if (phase % 8 == 0)
+				check_all(&world);
+			check_reserve(&world);
+		}
+		advance(&world, 2 * TIMER_NS);
+		assert_int_equal(timeline_next_number(world.timeline), world.kernel.accepted);
+		check_all_returned(&world);
+		world_deinit(&world);
+	}
+}
+
+static void run_with_pins(bool retain, uint64_t seed)
+{
+	struct world world;
+	world_init(&world, BLOCK_COUNT, retain, seed);
+	for (unsigned phase = 0; phase < 1500; phase++) {
+		const struct rate *rate = &rates[pick(&world, RATES)];
+		for (uint32_t left = 1 + pick(&world, 300); left; left--)
+			send(&world, rate);
+		pin_or_unpin(&world);
+		if (phase % 16 == 0)
+			check_all(&world);
+	}
+	for (unsigned i = 0; i < PINS; i++) {
+		if (world.pins[i].used)
+			unpin(&world, &world.pins[i]);
+	}
+	advance(&world, 3 * TIMER_NS);
+	assert_int_equal(timeline_next_number(world.timeline), world.kernel.accepted);
+	check_all(&world);
+	check_all_returned(&world);
+	world_deinit(&world);
+}
+
+static void test_pinned_spans_stay_while_all_moves(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		run_with_pins(true, seed);
+		run_with_pins(false, seed);
+	}
+}
+
+static void test_pinned_block_stops_the_kernel_until_it_is_unpinned(void **state)
+{
+	(void)state;
+	struct world world;
+	world_init(&world, BLOCK_COUNT, false, 1);
+	while (timeline_next_number(world.timeline) == 0)
+		receive(&world, 1000);
+	const struct span span = timeline_pin(world.timeline, 0);
+	while (world.kernel.drops < 100)
+		receive(&world, 1000);
+	assert_int_equal(world.kernel.active, span.block);
+	assert_false(timeline_retire(world.timeline));
+	check_span(&world, &span);
+	timeline_unpin(world.timeline, &span);
+	assert_int_equal(fake_status(&world.kernel, span.block), TP_STATUS_KERNEL);
+	assert_false(timeline_retire(world.timeline));
+	for (unsigned i = 0; i < 500; i++)
+		assert_true(receive(&world, 1000));
+	advance(&world, 2 * TIMER_NS);
+	assert_int_equal(timeline_next_number(world.timeline), world.kernel.accepted);
+	check_all(&world);
+	const uint64_t newest = timeline_next_number(world.timeline) - 1;
+	const struct span last = timeline_pin(world.timeline, newest);
+	assert_int_equal(last.dropped, world.kernel.drops);
+	timeline_unpin(world.timeline, &last);
+	world_deinit(&world);
+}
+
+/* The ring thread may read the status just before a worker's unpin changes it, and whatever else just after. */
+static void test_block_unpinned_at_this_moment_is_not_taken_for_a_retired_one(void **state)
+{
+	(void)state;
+	struct world world;
+	world_init(&world, BLOCK_COUNT, false, 1);
+	while (timeline_next_number(world.timeline) == 0)
+		receive(&world, 1000);
+	const struct span span = timeline_pin(world.timeline, 0);
+	while (world.kernel.drops < 1)
+		receive(&world, 1000);
+	timeline_unpin(world.timeline, &span);
+	uint32_t *status = &fake_block(&world.kernel, span.block)->hdr.bh1.block_status;
+	*status = TP_STATUS_USER; /* as it was before the unpin */
+	assert_false(timeline_retire(world.timeline));
+	*status = TP_STATUS_KERNEL;
+	assert_true(receive(&world, 1000));
+	advance(&world, 2 * TIMER_NS);
+	assert_int_equal(timeline_next_number(world.timeline), world.kernel.accepted);
+	world_deinit(&world);
+}
+
+/* Sends `step_bytes` every time slice until the ring has seen many times its size; how much of it can be reached? */
+static double reachable(uint32_t size, uint32_t packets_a_timer)
+{
+	struct world world;
+	world_init(&world, 512, true, 1);
+	const uint64_t ring_bytes = (uint64_t)BLOCK_SIZE * 512;
+	const uint64_t packets = ring_bytes * 2 / fake_room(size);
+	for (uint64_t i = 0; i < packets; i++) {
+		advance(&world, TIMER_NS / packets_a_timer);
+		receive(&world, size);
+	}
+	check_all(&world);
+	const double share = (double)timeline_stats(world.timeline).held_bytes / (double)ring_bytes;
+	assert_int_equal(world.kernel.drops, 0);
+	world_deinit(&world);
+	return share;
+}
+
+static void test_recorder_reaches_most_of_its_memory_at_any_constant_rate(void **state)
+{
+	(void)state;
+	static const uint32_t sizes[] = {60, 300, 1000};
+	static const double blocks[] = {0.02, 0.1,  0.3, 0.5, 0.6, 0.8, 0.86, 0.9,
+					0.99, 1.01, 1.1, 1.3, 1.5, 1.8, 2.1,  7.5};
+	for (unsigned s = 0; s < 3; s++) {
+		for (unsigned b = 0; b < sizeof(blocks) / sizeof(*blocks); b++) {
+			const double packets = blocks[b] * BLOCK_SIZE / fake_room(sizes[s]);
+			const double share = reachable(sizes[s], packets < 1 ? 1 : (uint32_t)packets);
+			if (share < 0.6)
+				fail_msg("%u byte packets, %.2f blocks a timer: %.0f %% can be reached", sizes[s],
+					 blocks[b], share * 100);
+		}
+	}
+}
+
+static void test_live_ring_gives_back_what_is_trimmed(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct world world;
+		world_init(&world, BLOCK_COUNT, false, seed);
+		uint64_t position = 0;
+		for (unsigned phase = 0; phase < 3000; phase++) {
+			const struct rate *rate = &rates[pick(&world, RATES)];
+			for (uint32_t left = 1 + pick(&world, 100); left; left--)
+				send(&world, rate);
+			const uint64_t oldest = timeline_oldest_number(world.timeline);
+			const uint64_t next = timeline_next_number(world.timeline);
+			position = position < oldest ? oldest : position;
+			position += pick(&world, (uint32_t)(next - position) + 1);
+			timeline_trim(world.timeline, position);
+			assert_true(timeline_oldest_number(world.timeline) <= position);
+			if (timeline_oldest_number(world.timeline) < position) {
+				const struct span span =
+					timeline_pin(world.timeline, timeline_oldest_number(world.timeline));
+				assert_true(span.number + span.packets > position);
+				timeline_unpin(world.timeline, &span);
+			}
+			if (phase % 32 == 0)
+				check_all(&world);
+			check_reserve(&world);
+		}
+		assert_int_equal(world.kernel.drops, 0);
+		timeline_trim(world.timeline, timeline_next_number(world.timeline));
+		assert_int_equal(timeline_stats(world.timeline).held_blocks, 0);
+		check_all_returned(&world);
+		world_deinit(&world);
+	}
+}
+
+static void test_recorder_is_not_trimmed(void **state)
+{
+	(void)state;
+	struct world world;
+	world_init(&world, BLOCK_COUNT, true, 1);
+	for (unsigned i = 0; i < 100; i++)
+		send(&world, &rates[1]);
+	const uint64_t bytes = timeline_stats(world.timeline).held_bytes;
+	assert_true(bytes > 0);
+	timeline_trim(world.timeline, UINT64_MAX);
+	assert_int_equal(timeline_stats(world.timeline).held_bytes, bytes);
+	world_deinit(&world);
+}
+
+static uint64_t boot_of(const struct world *world, uint64_t number)
+{
+	const struct fake_packet *packet = &world->kernel.packets[number];
+	return packet->time_ns - (uint64_t)packet->clock_offset_ns;
+}
+
+/* Checks the answer for one moment: nothing at or after it comes before the place found, something does behind it. */
+static void check_find(struct world *world, uint64_t boot_ns)
+{
+	const uint64_t oldest = timeline_oldest_number(world->timeline), next = timeline_next_number(world->timeline);
+	const uint64_t found = timeline_find(world->timeline, boot_ns);
+	assert_in_range(found, oldest, next);
+	for (uint64_t number = oldest; number < found; number++)
+		assert_true(boot_of(world, number) < boot_ns);
+	if (found < next) {
+		const struct span span = timeline_pin(world->timeline, found);
+		assert_int_equal(span.number, found);
+		assert_true(boot_of(world, found + span.packets - 1) >= boot_ns);
+		timeline_unpin(world->timeline, &span);
+	}
+}
+
+static void step_clock(struct world *world, int64_t by_ns)
+{
+	fake_timer(&world->kernel); /* what lies in the block was stamped with the clock as it was */
+	collect(world);
+	world->kernel.clock_offset_ns += by_ns;
+}
+
+static void test_find_and_expire_go_by_boot_time_whatever_the_clock_does(void **state)
+{
+	(void)state;
+	static const int64_t steps_ns[] = {3600000000000, -3600000000000, 5000000, -5000000, -86400000000000, 1100000};
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct world world;
+		world_init(&world, BLOCK_COUNT, true, seed);
+		for (unsigned phase = 0; phase < 150; phase++) {
+			const struct rate *rate = &rates[pick(&world, 3)];
+			const uint64_t before_ns = world.boot_ns;
+			for (uint32_t left = 1 + pick(&world, 300); left; left--)
+				send(&world, rate);
+			if (pick(&world, 3) == 0)
+				step_clock(&world, steps_ns[pick(&world, 6)]);
+			const uint64_t oldest = timeline_oldest_number(world.timeline);
+			const uint64_t next = timeline_next_number(world.timeline);
+			if (oldest == next)
+				continue;
+			assert_int_equal(timeline_oldest_boottime(world.timeline), boot_of(&world, oldest));
+			check_find(&world, boot_of(&world, oldest + pick(&world, (uint32_t)(next - oldest))));
+			check_find(&world, boot_of(&world, oldest) - 1);
+			check_find(&world, before_ns);
+			check_find(&world, world.boot_ns + 1);
+			const uint64_t limit_ns =
+				boot_of(&world, oldest + pick(&world, (uint32_t)(next - oldest) / 2 + 1));
+			timeline_expire(world.timeline, limit_ns);
+			const uint64_t kept = timeline_oldest_number(world.timeline);
+			for (uint64_t number = oldest; number < kept; number++)
+				assert_true(boot_of(&world, number) < limit_ns);
+			const struct span span = timeline_pin(world.timeline, kept);
+			assert_true(boot_of(&world, kept + span.packets - 1) >= limit_ns);
+			timeline_unpin(world.timeline, &span);
+			check_all(&world);
+		}
+		check_all_returned(&world);
+		assert_int_equal(timeline_oldest_boottime(world.timeline), 0);
+		world_deinit(&world);
+	}
+}
+
+static void test_packed_packets_further_apart_than_asked_expire_apart(void **state)
+{
+	(void)state;
+	struct world world;
+	world_init(&world, BLOCK_COUNT, true, 1);
+	timeline_free(world.timeline);
+	world.timeline = timeline_new(&(struct timeline_options){.memory = world.kernel.memory,
+								 .block_size = BLOCK_SIZE,
+								 .block_count = BLOCK_COUNT,
+								 .retain = true,
+								 .merge_ns = 100 * TIMER_NS});
+	for (unsigned i = 0; i < 20000; i++) {
+		send(&world, &rates[1]);
+		const uint64_t oldest = timeline_oldest_number(world.timeline);
+		if (oldest == timeline_next_number(world.timeline))
+			continue;
+		timeline_expire(world.timeline, world.boot_ns - 1000 * UINT64_C(10000000));
+		assert_true(boot_of(&world, timeline_oldest_number(world.timeline)) + 1101 * UINT64_C(10000000) >=
+			    world.boot_ns);
+	}
+	const struct timeline_stats stats = timeline_stats(world.timeline);
+	assert_in_range(stats.extents, 10, 40); /* by time and by block */
+	check_all(&world);
+	world_deinit(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_recorder_keeps_packets_whole_at_any_rate),
+		cmocka_unit_test(test_recorder_keeps_packets_whole_at_changing_rates),
+		cmocka_unit_test(test_recorder_survives_a_late_ring_thread),
+		cmocka_unit_test(test_pinned_spans_stay_while_all_moves),
+		cmocka_unit_test(test_pinned_block_stops_the_kernel_until_it_is_unpinned),
+		cmocka_unit_test(test_block_unpinned_at_this_moment_is_not_taken_for_a_retired_one),
+		cmocka_unit_test(test_recorder_reaches_most_of_its_memory_at_any_constant_rate),
+		cmocka_unit_test(test_live_ring_gives_back_what_is_trimmed),
+		cmocka_unit_test(test_recorder_is_not_trimmed),
+		cmocka_unit_test(test_find_and_expire_go_by_boot_time_whatever_the_clock_does),
+		cmocka_unit_test(test_packed_packets_further_apart_than_asked_expire_apart),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
