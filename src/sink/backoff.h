@@ -3,8 +3,9 @@
 
 #include <stdint.h>
 
-#define BACKOFF_RETRY_AFTER_MAX_NS UINT64_C(300000000000) /* a server may not park a file, and its memory, for longer \
-							   */
+#define BACKOFF_RETRY_AFTER_MAX_NS                                                         \
+	UINT64_C(300000000000) /* a server may not park a file, and its memory, for longer \
+				*/
 
 /*
  * Exponential with full jitter: a random time below first_ns · 2^(tries - 1), at most max_ns. `retry_after_ns` (0:

@@ -21,7 +21,7 @@ from lib.daemon import PROGRAM
 from lib.waiting import seconds
 
 PROBE = os.environ.get("UPLOAD_PROBE", os.path.join(os.path.dirname(PROGRAM), "tests", "probes", "upload_probe"))
-TOKEN = "0123456789abcdef0123456789abcdef"
+TOKEN = "0123456789abcdef" * 2
 MIB = 1 << 20
 
 
@@ -78,6 +78,7 @@ class Running:
             raise AssertionError(f"the probe did not end: {self.process.communicate()}") from None
         for shape in {self.token, urllib.parse.quote(self.token, safe=""), json.dumps(self.token)[1:-1]} - {""}:
             assert shape not in out and shape not in err, "the token leaked"
+        assert "[warn]" not in err, f"libevent complains: {err}"
         return Outcome(out, err, self.process.returncode)
 
 
@@ -387,11 +388,11 @@ def openssl(*arguments):
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    """Two authorities; certificates of the first: `right` for localhost and 127.0.0.1, `wrong` for another name, `old` expired."""
+    """Two authorities; certificates of the first: `right` for localhost and 127.0.0.1, `wrong` for another name."""
     root = tmp_path_factory.mktemp("pki")
     for authority in ("ca", "stranger"):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj", f"/CN={authority}",
-                "-keyout", root / f"{authority}.key", "-out", root / f"{authority}.pem")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj",
+                f"/CN={authority}", "-keyout", root / f"{authority}.key", "-out", root / f"{authority}.pem")
     for name, alternatives in (("right", "DNS:localhost,IP:127.0.0.1"), ("wrong", "DNS:elsewhere.example")):
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout",
                 root / f"{name}.key", "-out", root / f"{name}.csr")
@@ -493,7 +494,8 @@ def test_destinations_do_not_hinder_each_other(capture, tmp_path):
         assert "No such file or directory" in results["local"]["error"]
         (tmp_path / "out").mkdir()
         results = run(capture, "--directory", str(tmp_path / "out"), server=server).by_name()
-    assert results["local"] == {"name": "local", "ok": True, "url": str(tmp_path / "out" / capture.name), "error": None, "attempts": 1}
+    assert results["local"] == {"name": "local", "ok": True, "error": None, "attempts": 1,
+                                "url": str(tmp_path / "out" / capture.name)}
     assert (tmp_path / "out" / capture.name).read_bytes() == CONTENT
 
 
