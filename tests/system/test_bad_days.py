@@ -98,7 +98,7 @@ def test_hang_of_redis_does_not_hold_up_the_end(make_world):
     world.sender.send(3, rate=1000)
     world.redis.pause()
     try:
-        assert world.daemon.stop(timeout=40) == 0
+        assert world.daemon.stop(grace=False) == 0
     finally:
         world.redis.resume()
     assert len(world.files_of(request)) == 1
@@ -178,7 +178,7 @@ def test_file_that_never_fits_leaves_nothing_behind_and_no_capture_waits_for_it(
     done = small.done()
     CaptureFile(inside(world, f"{disk}/{done['file']}")).assert_numbers(0, 5)
     assert os.listdir(inside(world, disk)) == [done["file"]]
-    assert world.daemon.stop(timeout=40) == 0
+    assert world.daemon.stop(grace=False) == 0
     final = big.final()
     assert final["destinations"][0]["ok"] is False and "space" in final["destinations"][0]["error"]
 

@@ -67,7 +67,7 @@ def test_classic_pcap_has_nanoseconds_and_the_same_packets(world):
     assert file.format == "pcap" and file.bytes[:4] == b"\x4d\x3c\xb2\xa1"
     file.assert_numbers(0, 10)
     assert (file.interfaces[0].snaplen, file.interfaces[0].linktype) == (100, 1)
-    assert "nanosecond" in judge(world.path(request))["File type"]
+    assert judge(world.path(request))["File type"] == "nsecpcap"
     assert done["first"].endswith(f"{file.packets[0].time_ns % 10**9:09d}Z")
 
 

@@ -74,9 +74,9 @@ def test_version():
 
 
 @pytest.mark.parametrize("arguments, says", [
-    (["-frobnicate"], "frobnicate"), (["--redishost", "x"], "redisnode"), (["-redisport", "x"], "redisport"),
+    (["-frobnicate"], "frobnicate"), (["--redisnod", "x"], "redisnode"), (["-redisport", "x"], "redisport"),
     (["-redisport", "70000"], "redisport"), (["-maxpackets=-1"], "maxpackets"), (["-config"], "config"),
-    (["-config", "/nonexistent/x.toml"], "/nonexistent/x.toml"), (["-upload=perhaps"], "upload"), (["surplus"], "surplus"),
+    (["-config", "/nonexistent/x.toml"], "/nonexistent/x.toml"), (["-upload=perhaps"], "upload"), (["surplus"], "argument 1"),
     (["-csscheme", "gopher"], "csscheme"),
 ])
 def test_bad_usage_ends_with_2_and_says_why(arguments, says):
@@ -168,15 +168,17 @@ def test_shutdown_uploads_before_it_ends(make_world):
     assert request.done()["destinations"][0]["ok"] is True and world.receiver.of(request.id)
 
 
-def test_shutdown_does_not_wait_for_ever_for_a_receiver_that_hangs(make_world):
+@pytest.mark.parametrize("grace", [True, False], ids=["grace time", "second signal"])
+def test_shutdown_does_not_wait_for_ever_for_a_receiver_that_hangs(make_world, grace):
+    """And says so: the final event still comes."""
     world = make_world(cloudshark={"token": TOKEN, "behaviour": hang()})
     request = world.capture(packets=5, timeout=60)
     world.sender.send(5, rate=1000)
     request.captured()
-    assert world.daemon.stop(timeout=40) == 0
+    until(lambda: world.files_of(request), 10, "the local file")
+    assert world.daemon.stop(timeout=40, grace=grace) == 0
     final = request.final()
-    outcome = {d["name"]: d["ok"] for d in final["destinations"]}
-    assert outcome == {"local": True, "cloudshark": False}
+    assert {d["name"]: d["ok"] for d in final["destinations"]} == {"local": True, "cloudshark": False}
 
 
 def test_daemon_starts_again_and_again(make_world):
@@ -325,7 +327,7 @@ def test_secrets_are_in_no_log_and_no_event_even_when_everything_fails(make_worl
     request = world.capture(packets=1, timeout=20, logrequest=True)
     world.sender.send(1)
     world.daemon.wait_log("delivery-retry", id=request.id)
-    assert world.daemon.stop(timeout=40) == 0
+    assert world.daemon.stop(grace=False) == 0
     final = request.final()
     assert [d["ok"] for d in final["destinations"] if d["name"] == "cloudshark"] == [False]
     for secret in (TOKEN, PASSWORD):

@@ -2,6 +2,7 @@
 and sanitizer reports when the test is over."""
 
 import collections
+import contextlib
 import os
 import re
 import signal
@@ -107,11 +108,22 @@ class Daemon:
         self._reader.join(seconds(5))
         return status
 
-    def stop(self, timeout=20):
-        """SIGTERM; returns the exit status."""
+    def stop(self, timeout=20, grace=True):
+        """SIGTERM; returns the exit status. Without grace a second signal tells it not to wait for deliveries."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
+            if not grace:
+                self.wait_log("stopping")
+                self.signal(signal.SIGTERM)
         return self.wait_exit(timeout)
+
+    def _end(self):
+        """SIGTERM, and once more where deliveries can't succeed: that ends the grace time. None: it hangs."""
+        for patience in (3, 15):
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.wait(seconds(patience))
+        return None
 
     def close(self):
         """Teardown: ends it if it still runs, and fails for a crash, a bad exit or a sanitizer's report."""
@@ -120,11 +132,9 @@ class Daemon:
         status, hung = self.process.poll(), False
         unexpected = status is not None and not self._exit_expected
         if status is None:
-            self.signal(signal.SIGTERM)
-            try:
-                status = self.process.wait(seconds(20))
-            except subprocess.TimeoutExpired:
-                hung = True
+            status = self._end()
+            hung = status is None
+            if hung:
                 os.kill(self.pid, signal.SIGKILL)
                 status = self.process.wait()
         self._reader.join(seconds(5))

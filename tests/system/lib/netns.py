@@ -176,9 +176,15 @@ class Netns:
     def is_promiscuous(self, name):
         return json.loads(self.ip("-d", "-j", "link", "show", name))[0]["promiscuity"] > 0
 
-    def packet_sockets(self):
-        """How many AF_PACKET sockets are open inside."""
-        return self.call(lambda: len(open("/proc/thread-self/net/packet").readlines()) - 1)
+    def packet_sockets(self, interface=None):
+        """How many AF_PACKET sockets are open inside, or bound to one interface."""
+        def read():
+            with open("/proc/thread-self/net/packet") as table:
+                columns = next(table).split()
+                rows = [dict(zip(columns, row.split())) for row in table]
+            return len([row for row in rows if interface is None or int(row["Iface"]) == socket.if_nametoindex(interface)])
+
+        return self.call(read)
 
     def _ethtool(self, name, command, value=0):
         def ask():

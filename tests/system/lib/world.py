@@ -13,7 +13,6 @@ from .pcapfile import CaptureFile
 from .receiver import Receiver
 from .redis_server import RedisServer
 from .traffic import Sender
-from .waiting import until
 
 NODE = "test-node"
 
@@ -162,6 +161,3 @@ class World:
         self.redis.start(tcp=False)
         self.events.wait_subscribed()
         self.redis.open_tcp()
-
-    def wait_ring_closed(self, timeout=10):
-        until(lambda: self.host.packet_sockets() == 0, timeout, "the last packet socket to be closed")
