@@ -37,13 +37,15 @@ struct filter_want {
 };
 
 #define FILTER_UNION_MAX 4096 /* instructions: the kernel's BPF_MAXINSNS */
+#define FILTER_UNION_FLOOR 34 /* bytes: Ethernet and IPv4 headers */
 
 /*
  * Writes into `program` (room for FILTER_UNION_MAX) a kernel filter that accepts at least what any of `wants` accepts,
  * cut at the largest snap length that still lets every filter be repeated on the cut packet. Returns the number of
- * instructions; 0: attach none, every packet is wanted whole (or the union does not fit). With no wants it rejects
- * everything. `loopback`: outgoing copies are rejected. The kernel sees packets with their VLAN tag stripped, which
- * changes what an expression means: tagged packets are all accepted.
+ * instructions; 0: attach none, every packet is wanted whole (or the union does not fit, or the kernel would judge
+ * differently). With no wants it rejects everything. `loopback`: outgoing copies are rejected. The kernel sees packets
+ * with their VLAN tag stripped, which changes what an expression means: tagged packets are all accepted. So are those
+ * shorter than FILTER_UNION_FLOOR.
  */
 size_t filter_union(const struct filter_want *wants, size_t count, bool loopback, struct sock_filter *program);
 
