@@ -106,7 +106,8 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	record->direction = packet->direction;
 	if (head_size > packet->caplen)
 		head_size = packet->caplen;
-	memcpy(record->data, head, head_size);
+	if (head_size)
+		memcpy(record->data, head, head_size);
 	memcpy(record->data + head_size, packet->data, packet->caplen - head_size);
 	store->last->used += size;
 	store->packets++;
@@ -152,14 +153,15 @@ int store_seal(struct store *store)
 	if (!store->disordered || store->order)
 		return 0;
 	cleanup(cleanup_free) const struct store_record **scratch = calloc(store->packets / 2 + 1, sizeof(*scratch));
-	store->order = calloc(store->packets, sizeof(*store->order));
-	if (!store->order || !scratch)
-		return -ENOMEM;
+	cleanup(cleanup_free) const struct store_record **order = calloc(store->packets, sizeof(*order));
+	if (!order || !scratch)
+		return -ENOMEM; /* it can be read all the same, in the order it came in */
 	const struct slab *slab = store->first;
 	size_t offset = SLAB_HEADER;
 	for (size_t i = 0; i < store->packets; i++)
-		store->order[i] = next_record(&slab, &offset);
-	sort_by_time(store->order, scratch, store->packets);
+		order[i] = next_record(&slab, &offset);
+	sort_by_time(order, scratch, store->packets);
+	store->order = take(order);
 	return 0;
 }
 

@@ -93,7 +93,8 @@ static void fill_ipv6(uint8_t *at)
 
 static void fill_ethernet(uint8_t *at)
 {
-	static const uint16_t tags[] = {0x8100, 0x88a8, 0x9100};
+	static const uint16_t tags[] = {0x8100, 0x8100, 0x8100, 0x88a8, 0x9100};
+	static const uint16_t ids[] = {10, 100, 200};
 	if (pick(8))
 		at[0] = 2;
 	else
@@ -102,8 +103,8 @@ static void fill_ethernet(uint8_t *at)
 	at[11] = (uint8_t)pick(4);
 	at += 12;
 	for (uint32_t tag = pick(3) ? 0 : 1 + pick(2); tag; tag--) {
-		put16(at, tags[pick(3)]);
-		put16(at + 2, pick(3) ? 10 * (1 + pick(20)) : pick(4096));
+		put16(at, tags[pick(5)]);
+		put16(at + 2, pick(3) ? ids[pick(3)] : pick(4096));
 		at += 4;
 	}
 	switch (pick(6)) {

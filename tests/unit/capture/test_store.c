@@ -1,0 +1,378 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "capture/store.h"
+
+#define PACKETS 5000
+#define SLAB_MAX_BYTES (1u << 20)
+
+static uint8_t bytes[4u << 20];
+
+static int fill_bytes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7 + (i >> 8));
+	return 0;
+}
+
+static struct packet_view make_packet(uint64_t number, uint64_t time_ns)
+{
+	return (struct packet_view){
+		.time_ns = time_ns,
+		.data = bytes + number % 1000,
+		.caplen = (uint32_t)(number * 37 % 1515),
+		.wirelen = (uint32_t)number,
+		.interface = (uint16_t)(number % 3),
+		.direction = (uint8_t)(number % 3),
+	};
+}
+
+static void check_packet(const struct packet_view *packet, uint64_t number, uint64_t time_ns)
+{
+	const struct packet_view expected = make_packet(number, time_ns);
+	assert_int_equal(packet->time_ns, expected.time_ns);
+	assert_int_equal(packet->caplen, expected.caplen);
+	assert_int_equal(packet->wirelen, expected.wirelen);
+	assert_int_equal(packet->interface, expected.interface);
+	assert_int_equal(packet->direction, expected.direction);
+	assert_memory_equal(packet->data, expected.data, expected.caplen);
+}
+
+/* A store in a budget; `times` has the packets' times, NULL: one a second. */
+static void fill(struct store *store, struct budget *budget, const uint64_t *times)
+{
+	store_init(store, budget);
+	for (uint64_t i = 0; i < PACKETS; i++) {
+		const struct packet_view packet = make_packet(i, times ? times[i] : i * 1000000000);
+		assert_int_equal(store_add(store, &packet, NULL, 0), 0);
+	}
+	assert_int_equal(store->packets, PACKETS);
+}
+
+static void test_packets_come_out_as_they_went_in(void **state)
+{
+	(void)state;
+	struct budget budget = {.limit_bytes = SIZE_MAX};
+	struct store store;
+	struct store_reader reader;
+	struct packet_view packet;
+	fill(&store, &budget, NULL);
+	assert_int_equal(store_seal(&store), 0);
+	store_reader_init(&reader, &store);
+	for (uint64_t i = 0; i < PACKETS; i++) {
+		assert_true(store_reader_next(&reader, &packet));
+		check_packet(&packet, i, i * 1000000000);
+	}
+	assert_false(store_reader_next(&reader, &packet));
+	assert_false(store_reader_next(&reader, &packet));
+	store_deinit(&store);
+}
+
+static void test_empty_store_has_nothing_and_costs_nothing(void **state)
+{
+	(void)state;
+	struct budget budget = {.limit_bytes = SIZE_MAX};
+	struct store store;
+	struct store_reader reader;
+	struct packet_view packet;
+	store_init(&store, &budget);
+	assert_int_equal(store_seal(&store), 0);
+	store_reader_init(&reader, &store);
+	assert_false(store_reader_next(&reader, &packet));
+	assert_int_equal(budget.used_bytes, 0);
+	store_deinit(&store);
+	store_deinit(&store);
+	assert_int_equal(budget.used_bytes, 0);
+}
+
+static void test_slabs_double_up_to_their_maximum_and_are_charged(void **state)
+{
+	(void)state;
+	struct budget budget = {.limit_bytes = SIZE_MAX};
+	struct store store;
+	store_init(&store, &budget);
+	size_t charged = 0, largest = 0, added = 0;
+	while (added < 10 * SLAB_MAX_BYTES) {
+		const struct packet_view packet = {.data = bytes, .caplen = 1000};
+		assert_int_equal(store_add(&store, &packet, NULL, 0), 0);
+		added += 1000;
+		assert_int_equal(store.charged_bytes, budget.used_bytes);
+		assert_true(budget.used_bytes >= added);
+		if (store.charged_bytes > charged) {
+			const size_t slab = store.charged_bytes - charged;
+			assert_true(!charged || slab == 2 * largest || slab == SLAB_MAX_BYTES);
+			assert_true(slab <= SLAB_MAX_BYTES && (charged || slab <= 64u << 10));
+			charged = store.charged_bytes;
+			largest = slab;
+		}
+	}
+	assert_int_equal(largest, SLAB_MAX_BYTES);
+	assert_true(budget.used_bytes <= added + added / 10 + SLAB_MAX_BYTES);
+	store_deinit(&store);
+	assert_int_equal(budget.used_bytes, 0);
+}
+
+static void test_spent_budget_refuses_and_leaves_the_store_as_it_is(void **state)
+{
+	(void)state;
+	struct budget budget = {.limit_bytes = 300 << 10};
+	struct store store;
+	struct store_reader reader;
+	struct packet_view packet;
+	uint64_t added = 0;
+	int r = 0;
+	store_init(&store, &budget);
+	while (r == 0) {
+		packet = make_packet(added, added);
+		r = store_add(&store, &packet, NULL, 0);
+		added += r == 0;
+		assert_true(budget.used_bytes <= budget.limit_bytes);
+	}
+	assert_int_equal(r, -ENOBUFS);
+	assert_int_equal(store_add(&store, &packet, NULL, 0), -ENOBUFS);
+	assert_int_equal(store.packets, added);
+	assert_int_equal(store_seal(&store), 0);
+	store_reader_init(&reader, &store);
+	for (uint64_t i = 0; i < added; i++) {
+		assert_true(store_reader_next(&reader, &packet));
+		check_packet(&packet, i, i);
+	}
+	assert_false(store_reader_next(&reader, &packet));
+	store_deinit(&store);
+	assert_int_equal(budget.used_bytes, 0);
+}
+
+static void test_budget_is_shared_and_what_is_given_back_can_be_used(void **state)
+{
+	(void)state;
+	struct budget budget = {.limit_bytes = 64 << 10};
+	const struct packet_view packet = {.data = bytes, .caplen = 20000};
+	struct store first, second, third;
+	store_init(&first, &budget);
+	store_init(&second, &budget);
+	store_init(&third, &budget);
+	assert_int_equal(store_add(&first, &packet, NULL, 0), 0);
+	assert_int_equal(store_add(&second, &packet, NULL, 0), 0);
+	assert_int_equal(store_add(&third, &packet, NULL, 0), -ENOBUFS);
+	store_deinit(&first);
+	assert_int_equal(store_add(&third, &packet, NULL, 0), 0);
+	store_deinit(&second);
+	store_deinit(&third);
+	assert_int_equal(budget.used_bytes, 0);
+}
+
+static void test_big_packets_get_slabs_of_their_size(void **state)
+{
+	(void)state;
+	static const uint32_t sizes[] = {65535, 10, 262144, 1u << 20, 3u << 20, 1, 0, 100000};
+	struct budget budget = {.limit_bytes = SIZE_MAX};
+	struct store store;
+	struct store_reader reader;
+	struct packet_view packet;
+	store_init(&store, &budget);
+	for (unsigned i = 0; i < 8; i++) {
+		packet = (struct packet_view){.data = bytes + i, .caplen = sizes[i], .time_ns = i};
+		assert_int_equal(store_add(&store, &packet, NULL, 0), 0);
+	}
+	assert_int_equal(store_seal(&store), 0);
+	store_reader_init(&reader, &store);
+	for (unsigned i = 0; i < 8; i++) {
+		assert_true(store_reader_next(&reader, &packet));
+		assert_int_equal(packet.caplen, sizes[i]);
+		assert_memory_equal(packet.data, bytes + i, sizes[i]);
+	}
+	store_deinit(&store);
+	assert_int_equal(budget.used_bytes, 0);
+}
+
+static void test_head_stands_before_the_rest_even_if_cut_inside(void **state)
+{
+	(void)state;
+	static const uint8_t head[16] = "0123456789abcdef";
+	struct budget budget = {.limit_bytes = SIZE_MAX};
+	struct store store;
+	struct store_reader reader;
+	struct packet_view packet;
+	store_init(&store, &budget);
+	for (uint32_t caplen = 0; caplen < 40; caplen++) {
+		packet = (struct packet_view){.data = bytes, .caplen = caplen};
+		assert_int_equal(store_add(&store, &packet, head, sizeof(head)), 0);
+	}
+	assert_int_equal(store_seal(&store), 0);
+	store_reader_init(&reader, &store);
+	for (uint32_t caplen = 0; caplen < 40; caplen++) {
+		assert_true(store_reader_next(&reader, &packet));
+		assert_int_equal(packet.caplen, caplen);
+		assert_memory_equal(packet.data, head, caplen < 16 ? caplen : 16);
+		if (caplen > 16)
+			assert_memory_equal(packet.data + 16, bytes, caplen - 16);
+	}
+	store_deinit(&store);
+}
+
+/* Times that are mostly in order, in many ways not, with many equal ones. */
+static void make_times(uint64_t *times, unsigned kind)
+{
+	uint64_t random = 12345 + kind;
+	for (uint64_t i = 0; i < PACKETS; i++) {
+		random = random * 6364136223846793005 + 1442695040888963407;
+		const uint64_t step = random >> 40;
+		switch (kind) {
+		case 0: /* one straggler at the end */
+			times[i] = i == PACKETS - 1 ? 100 : i * 10;
+			break;
+		case 1: /* two CPUs */
+			times[i] = i * 10 + (i % 2 ? 0 : 35);
+			break;
+		case 2: /* backwards */
+			times[i] = PACKETS - i;
+			break;
+		case 3: /* anything, many equal */
+			times[i] = step % 50;
+			break;
+		default: /* locally out of order */
+			times[i] = i * 100 + step % 1000;
+		}
+	}
+}
+
+static void test_sealed_store_is_in_order_of_time_and_equal_times_keep_theirs(void **state)
+{
+	(void)state;
+	static uint64_t times[PACKETS];
+	static bool seen[PACKETS];
+	for (unsigned kind = 0; kind < 5; kind++) {
+		struct budget budget = {.limit_bytes = SIZE_MAX};
+		struct store store;
+		struct store_reader reader;
+		struct packet_view packet;
+		uint64_t last_ns = 0, last_number = 0;
+		make_times(times, kind);
+		memset(seen, 0, sizeof(seen));
+		fill(&store, &budget, times);
+		assert_true(store.disordered);
+		assert_int_equal(store_seal(&store), 0);
+		assert_int_equal(store_seal(&store), 0);
+		store_reader_init(&reader, &store);
+		for (uint64_t i = 0; i < PACKETS; i++) {
+			assert_true(store_reader_next(&reader, &packet));
+			const uint64_t number = packet.wirelen;
+			assert_in_range(number, 0, PACKETS - 1);
+			assert_false(seen[number]);
+			seen[number] = true;
+			check_packet(&packet, number, times[number]);
+			assert_true(i == 0 || packet.time_ns > last_ns ||
+				    (packet.time_ns == last_ns && number > last_number));
+			last_ns = packet.time_ns;
+			last_number = number;
+		}
+		assert_false(store_reader_next(&reader, &packet));
+		store_deinit(&store);
+		assert_int_equal(budget.used_bytes, 0);
+	}
+}
+
+static void *read_all(void *arg)
+{
+	struct store_reader reader;
+	struct packet_view packet;
+	uint64_t sum = 0;
+	store_reader_init(&reader, arg);
+	const struct packet_source source = store_reader_source(&reader);
+	for (unsigned round = 0; round < 3; round++) {
+		source.rewind(source.ctx);
+		while (source.next(source.ctx, &packet))
+			sum += packet.wirelen + packet.caplen;
+	}
+	return (void *)(uintptr_t)sum;
+}
+
+static void test_many_readers_at_once_see_the_same(void **state)
+{
+	(void)state;
+	static uint64_t times[PACKETS];
+	uint64_t expected = 0;
+	for (uint64_t i = 0; i < PACKETS; i++)
+		expected += 3 * (i + i * 37 % 1515);
+	for (unsigned disordered = 0; disordered < 2; disordered++) {
+		struct budget budget = {.limit_bytes = SIZE_MAX};
+		struct store store;
+		pthread_t threads[4];
+		make_times(times, 1);
+		fill(&store, &budget, disordered ? times : NULL);
+		assert_int_equal(store_seal(&store), 0);
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, read_all, &store), 0);
+		for (unsigned i = 0; i < 4; i++) {
+			void *sum;
+			pthread_join(threads[i], &sum);
+			assert_int_equal((uintptr_t)sum, expected);
+		}
+		store_deinit(&store);
+	}
+}
+
+struct filler {
+	struct budget *budget;
+	bool full;
+};
+
+static void *fill_up(void *arg)
+{
+	struct filler *filler = arg;
+	const struct packet_view packet = {.data = bytes, .caplen = 30000};
+	for (unsigned round = 0; round < 200; round++) {
+		struct store store;
+		store_init(&store, filler->budget);
+		for (unsigned i = 0; i < 20; i++) {
+			filler->full |= store_add(&store, &packet, NULL, 0) == -ENOBUFS;
+			if (filler->budget->used_bytes > filler->budget->limit_bytes)
+				return NULL;
+		}
+		store_deinit(&store);
+	}
+	return filler;
+}
+
+static void test_budget_is_never_exceeded_by_many_threads(void **state)
+{
+	(void)state;
+	struct budget budget = {.limit_bytes = 1 << 20};
+	struct filler fillers[4];
+	pthread_t threads[4];
+	for (unsigned i = 0; i < 4; i++) {
+		fillers[i] = (struct filler){.budget = &budget};
+		assert_int_equal(pthread_create(&threads[i], NULL, fill_up, &fillers[i]), 0);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		void *within;
+		pthread_join(threads[i], &within);
+		assert_non_null(within);
+	}
+	assert_int_equal(budget.used_bytes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_packets_come_out_as_they_went_in),
+		cmocka_unit_test(test_empty_store_has_nothing_and_costs_nothing),
+		cmocka_unit_test(test_slabs_double_up_to_their_maximum_and_are_charged),
+		cmocka_unit_test(test_spent_budget_refuses_and_leaves_the_store_as_it_is),
+		cmocka_unit_test(test_budget_is_shared_and_what_is_given_back_can_be_used),
+		cmocka_unit_test(test_big_packets_get_slabs_of_their_size),
+		cmocka_unit_test(test_head_stands_before_the_rest_even_if_cut_inside),
+		cmocka_unit_test(test_sealed_store_is_in_order_of_time_and_equal_times_keep_theirs),
+		cmocka_unit_test(test_many_readers_at_once_see_the_same),
+		cmocka_unit_test(test_budget_is_never_exceeded_by_many_threads),
+	};
+	return cmocka_run_group_tests(tests, fill_bytes, NULL);
+}
