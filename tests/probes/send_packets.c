@@ -521,6 +521,7 @@ static void run(struct sender *sender)
 		else
 			mmsg_burst(&mmsg, sender, burst);
 	}
+	free(mmsg.frames);
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@ and sanitizer reports when the test is over."""
 
 import collections
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -34,6 +35,14 @@ def parse_line(text):
             value = re.sub(r"\\(.)", r"\1", value[1:-1])
         fields[key] = value
     return LogLine(match["id"], fields, text)
+
+
+@functools.lru_cache(None)
+def is_sanitized():
+    """The program under test carries a sanitizer, with files and memory of its own."""
+    with open(PROGRAM, "rb") as file:
+        program = file.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 class Daemon:
