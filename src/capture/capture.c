@@ -182,7 +182,9 @@ int capture_start(struct engine *engine, const struct capture_spec *spec, captur
 	*field = "bpf";
 	r = filter_compile(spec->bpf, linktype, err, &capture->filter);
 	capture->cursor.filter = capture->filter;
-	if (r == 0) {
+	if (r < 0) {
+		error_prefix(err, "bpf");
+	} else {
 		*field = "interface";
 		*result = capture; /* before it can end */
 		r = start_on_source(engine, spec, linktype, capture, err);

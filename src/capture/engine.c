@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "capture/engine_threads.h"
+#include "capture/link_watch.h"
 
 #define WORKER_STACK_BYTES (512u << 10)
 
@@ -73,12 +74,15 @@ static int open_fds(struct engine *engine)
 	engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	struct epoll_event wake = {.events = EPOLLIN, .data.ptr = &engine->wake_fd};
-	struct epoll_event timer = {.events = EPOLLIN, .data.ptr = &engine->timer_fd};
-	if (engine->epoll_fd < 0 || engine->wake_fd < 0 || engine->timer_fd < 0 ||
-	    epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, engine->wake_fd, &wake) < 0 ||
-	    epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, engine->timer_fd, &timer) < 0)
-		return -errno;
+	engine->link_fd = link_watch_open();
+	if (engine->link_fd < 0)
+		return engine->link_fd;
+	int *const watched[] = {&engine->wake_fd, &engine->timer_fd, &engine->link_fd};
+	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++) {
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = watched[i]};
+		if (*watched[i] < 0 || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, *watched[i], &event) < 0)
+			return -errno;
+	}
 	return 0;
 }
 
@@ -90,7 +94,7 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 		return NULL;
 	}
 	engine->budget.limit_bytes = options->memory_bytes;
-	engine->epoll_fd = engine->wake_fd = engine->timer_fd = -1;
+	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
 	pthread_mutex_init(&engine->admin, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->work, NULL);
@@ -135,6 +139,7 @@ void engine_free(struct engine *engine)
 	cleanup_close(&engine->epoll_fd);
 	cleanup_close(&engine->wake_fd);
 	cleanup_close(&engine->timer_fd);
+	cleanup_close(&engine->link_fd);
 	pthread_cond_destroy(&engine->work);
 	pthread_mutex_destroy(&engine->lock);
 	pthread_mutex_destroy(&engine->admin);

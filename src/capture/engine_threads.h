@@ -30,7 +30,7 @@ struct engine {
 	size_t ring_bytes;
 	uint64_t turn;
 	unsigned source_count, capture_count, sleeping;
-	int epoll_fd, wake_fd, timer_fd;
+	int epoll_fd, wake_fd, timer_fd, link_fd;
 	bool ring_thread_started;
 	pthread_t ring_thread;
 	unsigned worker_count;

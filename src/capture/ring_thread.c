@@ -1,6 +1,6 @@
 /*
  * The ring thread: one for all rings. It waits for blocks (edge-triggered, because a packet socket is readable for as
- * long as the block before the current one is held), for its timer, and to be woken.
+ * long as the block before the current one is held), for its timer, for news of interfaces, and to be woken.
  */
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -10,14 +10,20 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "capture/engine_threads.h"
+#include "capture/link_watch.h"
 
 #define EPOLL_EVENTS 64
 
+static struct source *first_source(struct engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	struct source *first = engine->sources; /* others only put new ones in front of it */
+	pthread_mutex_unlock(&engine->lock);
+	return first;
+}
+
 static void check_interface(struct engine *engine, struct source *source)
 {
-	int error = 0;
-	socklen_t size = sizeof(error);
-	getsockopt(source->ring->fd, SOL_SOCKET, SO_ERROR, &error, &size); /* reading it clears it */
 	if (source->gone || !ring_interface_gone(source->ring))
 		return;
 	source_collect(source, &engine->lock);
@@ -25,6 +31,12 @@ static void check_interface(struct engine *engine, struct source *source)
 	source_mark_gone(source, clock_boottime_ns());
 	pthread_mutex_unlock(&engine->lock);
 	log_notice("interface-gone", log_str("interface", source->ring->name));
+}
+
+static void check_interfaces(struct engine *engine)
+{
+	for (struct source *source = first_source(engine); source; source = source->next)
+		check_interface(engine, source);
 }
 
 static bool expired(const struct source *source, uint64_t now_ns)
@@ -78,10 +90,7 @@ static void set_timer(const struct engine *engine, uint64_t at_ns)
 static void look_at_clock(struct engine *engine)
 {
 	const uint64_t now_ns = clock_boottime_ns();
-	pthread_mutex_lock(&engine->lock);
-	struct source *first = engine->sources; /* others only put new ones in front of it */
-	pthread_mutex_unlock(&engine->lock);
-	for (struct source *source = first; source; source = source->next)
+	for (struct source *source = first_source(engine); source; source = source->next)
 		source_collect(source, &engine->lock);
 	pthread_mutex_lock(&engine->lock);
 	for (struct source *source = engine->sources; source; source = source->next) {
@@ -103,8 +112,12 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 			engine_call_worker(engine);
 		pthread_mutex_unlock(&engine->lock);
 	}
-	if (events & (EPOLLERR | EPOLLHUP))
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		int error = 0;
+		socklen_t size = sizeof(error);
+		getsockopt(source->ring->fd, SOL_SOCKET, SO_ERROR, &error, &size); /* reading it clears it */
 		check_interface(engine, source);
+	}
 }
 
 void *ring_thread_run(void *arg)
@@ -121,6 +134,8 @@ void *ring_thread_run(void *arg)
 				look |= read(engine->wake_fd, &ticks, sizeof(ticks)) > 0;
 			else if (events[i].data.ptr == &engine->timer_fd)
 				look |= read(engine->timer_fd, &ticks, sizeof(ticks)) > 0;
+			else if (events[i].data.ptr == &engine->link_fd)
+				look |= link_watch_read(engine->link_fd);
 			else
 				handle_source(engine, events[i].data.ptr, events[i].events);
 			look |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
@@ -132,6 +147,7 @@ void *ring_thread_run(void *arg)
 		pthread_mutex_unlock(&engine->lock);
 		if (stop)
 			return NULL;
+		check_interfaces(engine);
 		look_at_clock(engine);
 	}
 }

@@ -48,6 +48,7 @@ struct config {
 		uint64_t captures;
 		uint64_t memory; /* bytes */
 		uint64_t requests_per_second;
+		uint64_t retry_ns;
 	} limits;
 	struct {
 		struct config_strings interfaces;

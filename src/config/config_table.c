@@ -105,6 +105,9 @@ const struct config_row config_rows[] = {
 	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
 	 FIELD(limits.requests_per_second), .help = "requests taken in one second; more are refused"},
 
+	{"limits", "retry", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "900", FIELD(limits.retry_ns),
+	 .help = "how long a destination that fails is tried again before the capture is given up, in seconds"},
+
 	{"history", "interfaces", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_INTERFACES_MAX, .fallback = "",
 	 FIELD(history.interfaces), .complain = config_rule_interface, .absent = true,
 	 .help = "interfaces the recorder runs on; none: recorder off"},

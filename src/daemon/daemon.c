@@ -26,11 +26,12 @@
 #include "trigger/redis_pubsub.h"
 
 #define DRAIN_LOOK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
+#define LAST_WORDS_S 2	 /* for the events of deliveries that were given up, after the grace time */
 
 struct daemon {
 	const struct config *config;
 	struct event_base *loop;
-	struct event *sigterm, *sigint, *grace, *drain;
+	struct event *sigterm, *sigint, *grace, *drain, *end;
 	struct event_bus *bus;
 	struct engine *engine;
 	struct deliveries *deliveries;
@@ -61,17 +62,26 @@ static void jobs_over(void *ctx)
 	drain(-1, 0, ctx);
 }
 
+static void end_loop(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	const struct daemon *daemon = ctx;
+	event_base_loopbreak(daemon->loop);
+}
+
+/* What is still on its way is given up. That is said too, so the loop goes on for a moment. */
 static void grace_over(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
 	struct daemon *daemon = ctx;
+	const struct timeval last_words = {.tv_sec = LAST_WORDS_S};
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
 	log_warning("grace-over", log_uint("captures", counts.legs),
 		    log_uint("events", daemon->publisher ? event_redis_pending(daemon->publisher) : 0));
+	event_add(daemon->end, &last_words);
 	jobs_abandon(daemon->jobs);
-	if (!jobs_counts(daemon->jobs).legs)
-		event_base_loopbreak(daemon->loop);
 }
 
 static void stop(evutil_socket_t signal_number, short what, void *ctx)
@@ -79,6 +89,7 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 	(void)what;
 	struct daemon *daemon = ctx;
 	if (daemon->stopping) {
+		event_del(daemon->grace);
 		grace_over(-1, 0, daemon);
 		return;
 	}
@@ -108,10 +119,12 @@ static int start_loop(struct daemon *daemon)
 	daemon->sigint = evsignal_new(daemon->loop, SIGINT, stop, daemon);
 	daemon->grace = evtimer_new(daemon->loop, grace_over, daemon);
 	daemon->drain = evtimer_new(daemon->loop, drain, daemon);
-	if (!daemon->sigterm || !daemon->sigint || !daemon->grace || !daemon->drain ||
+	daemon->end = evtimer_new(daemon->loop, end_loop, daemon);
+	if (!daemon->sigterm || !daemon->sigint || !daemon->grace || !daemon->drain || !daemon->end ||
 	    event_add(daemon->sigterm, NULL) < 0 || event_add(daemon->sigint, NULL) < 0)
 		return -ENOMEM;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, not our end */
 	return 0;
 }
 
@@ -142,7 +155,11 @@ static int start_sinks(struct daemon *daemon)
 		if (!sinks[i])
 			return -ENOMEM;
 	}
-	daemon->deliveries = deliveries_new(daemon->loop, &(struct delivery_options){}, sinks, count);
+	const struct delivery_options options = {
+		.give_up_ns = config->limits.retry_ns,
+		.max_attempts = config->limits.retry_ns ? 0 : 1,
+	};
+	daemon->deliveries = deliveries_new(daemon->loop, &options, sinks, count);
 	return daemon->deliveries ? 0 : -ENOMEM;
 }
 
@@ -168,6 +185,7 @@ static int start_redis(struct daemon *daemon)
 		.ca_file = config->redis.ca_file,
 		.cert_file = config->redis.cert_file,
 		.key_file = config->redis.key_file,
+		.quiet = !config->redis.asked,
 	};
 	daemon->publisher = event_redis_new(daemon->loop, &daemon->redis, config->redis.events);
 	if (!daemon->publisher)
@@ -222,7 +240,7 @@ static void release(struct daemon *daemon)
 	engine_free(daemon->engine);
 	event_redis_free(daemon->publisher);
 	event_bus_free(daemon->bus);
-	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->grace, daemon->drain};
+	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->grace, daemon->drain, daemon->end};
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
 		if (events[i])
 			event_free(events[i]);

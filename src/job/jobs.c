@@ -146,7 +146,7 @@ static int unknown_interface(const char *name, struct error *err)
 {
 	struct interface_list all = {};
 	const char *near = interface_list_read(false, &all) == 0 ? interface_list_suggest(&all, name) : NULL;
-	error_set(err, -ENODEV, "this host has no interface \"%s\"%s%s%s", name, near ? " (did you mean \"" : "",
+	error_set(err, -ENODEV, "interface: this host has no \"%s\"%s%s%s", name, near ? " (did you mean \"" : "",
 		  near ? near : "", near ? "\"?)" : "");
 	interface_list_deinit(&all);
 	return -ENODEV;

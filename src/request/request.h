@@ -17,7 +17,7 @@ struct config;
 #define REQUEST_DEPTH_MAX 4	     /* nesting levels of arrays and objects */
 #define REQUEST_INTERFACES_MAX 256
 #define REQUEST_STRING_MAX 4096 /* bytes of any string but `bpf` */
-#define REQUEST_BPF_MAX 4096 /* bytes; the number of terms is limited where it is compiled */
+#define REQUEST_BPF_MAX 4096	/* bytes; the number of terms is limited where it is compiled */
 #define REQUEST_SNAP_MAX 262144 /* as libpcap's MAXIMUM_SNAPLEN */
 #define REQUEST_ID_SIZE 65
 

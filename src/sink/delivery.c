@@ -45,6 +45,7 @@ struct leg {
 	char *unknown_name;		 /* then the name */
 	enum leg_state state;
 	unsigned attempts;
+	uint64_t first_try_ns;	      /* boot time */
 	struct sink_attempt *attempt; /* while running */
 	unsigned streams;	      /* the try's open streams */
 	struct event *timer;	      /* while backing off */
@@ -133,10 +134,8 @@ static void log_retry(struct leg *leg, uint64_t wait_ns)
 		return;
 	log_warning("delivery-retry", log_str("id", leg->delivery->file->id),
 		    log_str("file", leg->delivery->file->name), log_str("destination", leg->destination->sink->name),
-		    log_uint("attempt", leg->attempts),
-		    log_uint("attempts_max", leg->delivery->deliveries->options.max_attempts),
-		    log_num("wait_s", (double)wait_ns / (double)NS_PER_S), log_str("error", leg->error),
-		    log_uint("suppressed", suppressed));
+		    log_uint("attempt", leg->attempts), log_num("wait_s", (double)wait_ns / (double)NS_PER_S),
+		    log_str("error", leg->error), log_uint("suppressed", suppressed));
 }
 
 static void leg_back_off(struct leg *leg, uint64_t retry_after_ns)
@@ -145,11 +144,12 @@ static void leg_back_off(struct leg *leg, uint64_t retry_after_ns)
 	uint64_t wait_ns;
 	struct timeval wait;
 
-	if (leg->attempts >= options->max_attempts) {
+	wait_ns = backoff_ns(options->first_backoff_ns, options->max_backoff_ns, leg->attempts, retry_after_ns);
+	if ((options->max_attempts && leg->attempts >= options->max_attempts) ||
+	    (options->give_up_ns && clock_boottime_ns() + wait_ns - leg->first_try_ns > options->give_up_ns)) {
 		leg_end(leg);
 		return;
 	}
-	wait_ns = backoff_ns(options->first_backoff_ns, options->max_backoff_ns, leg->attempts, retry_after_ns);
 	log_retry(leg, wait_ns);
 	wait.tv_sec = (time_t)(wait_ns / NS_PER_S);
 	wait.tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000);
@@ -189,7 +189,8 @@ static void leg_start(struct leg *leg)
 
 	TAILQ_REMOVE(&leg->destination->waiting, leg, queue);
 	leg->state = LEG_RUNNING;
-	leg->attempts++;
+	if (leg->attempts++ == 0)
+		leg->first_try_ns = clock_boottime_ns();
 	leg->destination->running++;
 	leg->attempt = sink->class->start(sink, &leg->file, leg_attempt_done, leg);
 	if (leg->attempt)
@@ -398,7 +399,7 @@ static struct delivery_options with_defaults(const struct delivery_options *opti
 		full.first_backoff_ns = DEFAULT_FIRST_BACKOFF_NS;
 	if (full.max_backoff_ns == 0)
 		full.max_backoff_ns = DEFAULT_MAX_BACKOFF_NS;
-	if (full.max_attempts == 0)
+	if (full.max_attempts == 0 && full.give_up_ns == 0)
 		full.max_attempts = DEFAULT_MAX_ATTEMPTS;
 	if (full.parallel == 0)
 		full.parallel = DEFAULT_PARALLEL;

@@ -377,6 +377,23 @@ static void test_last_error_is_final_after_max_attempts(void **state)
 	world_free(world);
 }
 
+static void test_last_error_is_final_when_time_is_up(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.give_up_ns = 30 * NS_PER_MS});
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(world->sinks[0]->script) / sizeof(*world->sinks[0]->script); i++) {
+		world->sinks[0]->script[i] = retry("busy");
+		world->sinks[0]->script[i].retry_after_ns = 20 * NS_PER_MS;
+	}
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_false(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[0].error, "busy");
+	assert_in_range(world->files[0].results[0].attempts, 1, 2);
+	world_free(world);
+}
+
 static void test_retry_after_is_waited_for(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
@@ -688,6 +705,7 @@ int main(void)
 		cmocka_unit_test(test_bad_days_are_retried_until_it_works),
 		cmocka_unit_test(test_refusal_is_final_and_keeps_its_text),
 		cmocka_unit_test(test_last_error_is_final_after_max_attempts),
+		cmocka_unit_test(test_last_error_is_final_when_time_is_up),
 		cmocka_unit_test(test_retry_after_is_waited_for),
 		cmocka_unit_test(test_try_that_cannot_start_counts_as_a_try),
 		cmocka_unit_test(test_sink_that_never_starts_is_reported_not_from_within_start),
