@@ -117,7 +117,7 @@ static void fill_ethernet(uint8_t *at)
 		fill_ipv6(at + 2);
 		break;
 	case 2:
-		put16(at, pick(65536));
+		put16(at, pick(2) ? 0x88cc : pick(65536));
 		break;
 	default:
 		put16(at, 0x0800);

@@ -1,0 +1,96 @@
+/*
+ * Filter expressions: whatever compiles is laid into a union and run over a fixed set of packets; the union must accept
+ * what the filter accepts, and a packet cut where the union cuts it must get the same verdict. Expressions that would
+ * look a name up (DNS, /etc) are left alone: host names would make runs slow and different.
+ */
+#include <linux/filter.h>
+#include <pcap/pcap.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/filter.h"
+
+#define EXPRESSION_MAX 512
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint8_t udp[300] = {2,	    0,	       0,  0,	      0, 1, 2, 0,  0, 0, 0, 2, 8,  0, 0x45,
+				 [17] = 50, [22] = 64, 17, [26] = 10, 0, 0, 1, 10, 0, 0, 2, 0, 53, 3, 0xe8};
+static const uint8_t tcp[80] = {
+	2, 0, 0,	   0,	      0,	 1,  2,		  0,	0,	    0,	 0,   2,
+	8, 0, 0x46,	   [17] = 66, [22] = 64, 6,  [26] = 10,	  0,	0,	    1,	 10,  0,
+	0, 2, [38] = 0x30, 0x39,      0,	 80, [50] = 0x50, 0x12, [58] = 'G', 'E', 'T', ' '};
+static const uint8_t arp[42] = {[0] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, [12] = 8, 6, 0, 1, 8, 0, 6, 4, 0, 1};
+static const uint8_t tagged[70] = {[12] = 0x81, 0, 0, 10, 0x81, 0, 0, 20, 0x86, 0xdd, 0x60, [28] = 17, [62] = 0, 53};
+static const uint8_t runt[15] = {[12] = 8, 0, 0x4f};
+
+static const struct {
+	const uint8_t *data;
+	uint32_t size;
+} packets[] = {
+	{udp, sizeof(udp)}, {tcp, sizeof(tcp)}, {arp, sizeof(arp)}, {tagged, sizeof(tagged)}, {runt, sizeof(runt)}};
+
+/* Words of pcap-filter(7) are known; a name to look up is one that is not, and has three letters or more in a row. */
+static bool may_look_up(const char *expression)
+{
+	static const char *const risky[] = {"host", "net", "gateway", "port", "proto", "ether", "src", "dst"};
+	for (size_t i = 0; i < sizeof(risky) / sizeof(*risky); i++) {
+		for (const char *at = strstr(expression, risky[i]); at; at = strstr(at + 1, risky[i])) {
+			const char *word = at + strcspn(at, " \t\n(");
+			word += strspn(word, " \t\n(");
+			if (strspn(word, "ghijklmnopqrstuvwxyz") > 0 && strncmp(word, "port", 4) != 0 &&
+			    strncmp(word, "host", 4) != 0 && strncmp(word, "net", 3) != 0 &&
+			    strncmp(word, "proto", 5) != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void check(const struct filter *filter, const struct bpf_insn *laid, uint32_t snaplen)
+{
+	for (size_t i = 0; i < sizeof(packets) / sizeof(*packets); i++) {
+		const uint32_t size = packets[i].size;
+		const struct bpf_insn *program = filter_program(filter);
+		const bool wanted = bpf_filter(program, packets[i].data, size, size) != 0;
+		const uint32_t passed = bpf_filter(laid, packets[i].data, size, size);
+		if (wanted && !passed)
+			abort();
+		if (!wanted && passed && size >= 256) /* above any floor */
+			abort();
+		const uint32_t cut = passed < size ? passed : size;
+		if (passed && cut >= snaplen && (bpf_filter(program, packets[i].data, size, cut) != 0) != wanted)
+			abort();
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char expression[EXPRESSION_MAX + 1];
+	struct sock_filter laid[FILTER_UNION_MAX];
+	struct bpf_insn *runnable = (struct bpf_insn *)laid;
+	struct filter *filter = NULL;
+	struct error err;
+
+	if (size > EXPRESSION_MAX)
+		return 0;
+	memcpy(expression, data, size);
+	expression[size] = '\0';
+	if (may_look_up(expression) || strstr(expression, "protochain")) /* the latter loops, by design */
+		return 0;
+	if (filter_compile(expression, 1, &err, &filter) < 0 || !filter)
+		return 0;
+	const struct filter_want wants[] = {{.filter = filter, .snaplen = 20}, {.filter = filter, .snaplen = 10}};
+	const size_t count = filter_union(wants, 2, false, laid);
+	for (size_t i = 0; i < count; i++) {
+		if (laid[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT))
+			laid[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);
+	}
+	if (count && !bpf_validate(runnable, (int)count))
+		abort();
+	if (count)
+		check(filter, runnable, 20);
+	filter_free(filter);
+	return 0;
+}

@@ -1,0 +1,485 @@
+/* Cursors over spans built by hand: what is taken, how it is cut, and where a cursor ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <linux/if_packet.h>
+#include <string.h>
+
+#include "capture/cursor.h"
+#include "capture/filter.h"
+#include "capture/timeline.h"
+
+#define MAC 82
+#define OFFSET_NS INT64_C(1700000000000000000)
+#define BOOT_NS UINT64_C(1000000000000)
+#define MS UINT64_C(1000000)
+#define SLACK_MS 10
+#define SPAN_BYTES (256u << 10)
+
+/* A span that grows packet by packet. */
+struct bench {
+	struct budget budget;
+	struct span span;
+	uint32_t used;
+	struct tpacket3_hdr *last;
+	struct scan_context context;
+	uint8_t bytes[SPAN_BYTES];
+};
+
+static struct bench bench;
+static uint8_t scratch[SCAN_SCRATCH_BYTES];
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&bench, 0, sizeof(bench));
+	bench.budget.limit_bytes = SIZE_MAX;
+	bench.span.first = bench.bytes;
+	bench.span.number = 1000;
+	bench.span.clock_offset_ns = OFFSET_NS;
+	bench.span.dropped = 7;
+	bench.context = (struct scan_context){.ethernet = true, .scratch = scratch};
+	return 0;
+}
+
+/* Appends a packet that came `at_ms` after BOOT_NS. */
+static struct tpacket3_hdr *add(const void *data, uint32_t size, uint64_t at_ms)
+{
+	const uint64_t time_ns = BOOT_NS + at_ms * MS + (uint64_t)OFFSET_NS;
+	struct tpacket3_hdr *packet = (void *)(bench.bytes + bench.used);
+	assert_true(bench.used + MAC + size + 8 <= SPAN_BYTES);
+	if (bench.last)
+		bench.last->tp_next_offset = (uint32_t)((uint8_t *)packet - (uint8_t *)bench.last);
+	packet->tp_sec = (uint32_t)(time_ns / 1000000000);
+	packet->tp_nsec = (uint32_t)(time_ns % 1000000000);
+	packet->tp_snaplen = packet->tp_len = size;
+	packet->tp_mac = MAC;
+	memcpy((uint8_t *)packet + MAC, data, size);
+	bench.used += (MAC + size + 7) & ~7u;
+	bench.last = packet;
+	bench.span.first_ns = bench.span.packets ? bench.span.first_ns : time_ns;
+	bench.span.last_ns = time_ns;
+	bench.span.packets++;
+	return packet;
+}
+
+/* An Ethernet frame of 60 bytes: IPv4, UDP from 1000 to `port`. */
+static struct tpacket3_hdr *add_udp(uint16_t port, uint64_t at_ms)
+{
+	uint8_t frame[60] = {[5] = 1,
+			     [11] = 2,
+			     [12] = 8,
+			     [14] = 0x45,
+			     [23] = 17,
+			     [34] = 3,
+			     [35] = 0xe8,
+			     [36] = (uint8_t)(port >> 8),
+			     [37] = (uint8_t)port};
+	return add(frame, sizeof(frame), at_ms);
+}
+
+static void set_type(struct tpacket3_hdr *packet, unsigned char type)
+{
+	struct sockaddr_ll *address = (void *)((uint8_t *)packet + TPACKET_ALIGN(sizeof(*packet)));
+	address->sll_pkttype = type;
+}
+
+static void cursor_init(struct cursor *cursor)
+{
+	*cursor = (struct cursor){
+		.snaplen = 65535,
+		.max_packets = UINT64_MAX,
+		.max_bytes = UINT64_MAX,
+		.from_ns = 0,
+		.until_ns = UINT64_MAX,
+		.until_reason = CAPTURE_WINDOW,
+		.next_number = bench.span.number,
+	};
+	store_init(&cursor->store, &bench.budget);
+}
+
+static void scan(struct cursor *cursor)
+{
+	cursor_scan(&cursor, 1, &bench.span, &bench.context);
+}
+
+static struct filter *compile(const char *expression)
+{
+	struct error err;
+	struct filter *filter = NULL;
+	assert_int_equal(filter_compile(expression, 1, &err, &filter), 0);
+	return filter;
+}
+
+static struct packet_view packet_of(struct cursor *cursor, uint64_t index)
+{
+	struct store_reader reader;
+	struct packet_view packet;
+	assert_int_equal(store_seal(&cursor->store), 0);
+	store_reader_init(&reader, &cursor->store);
+	do
+		assert_true(store_reader_next(&reader, &packet));
+	while (index--);
+	return packet;
+}
+
+static void test_filter_takes_what_matches_in_order(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+	cursor_init(&cursor);
+	cursor.filter = filter;
+	for (unsigned i = 0; i < 100; i++)
+		add_udp(i % 5 ? 80 : 53, i);
+	scan(&cursor);
+	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	assert_int_equal(cursor.next_number, 1100);
+	assert_int_equal(cursor.examined, 100);
+	assert_int_equal(cursor.store.packets, 20);
+	assert_int_equal(cursor.packets, 20);
+	assert_int_equal(cursor.bytes, 20 * 60);
+	assert_int_equal(cursor.dropped_seen, 7);
+	assert_int_equal(cursor.first_ns, BOOT_NS + (uint64_t)OFFSET_NS);
+	assert_int_equal(cursor.last_ns, BOOT_NS + 95 * MS + (uint64_t)OFFSET_NS);
+	assert_int_equal(cursor.active_ns, BOOT_NS + 95 * MS);
+	for (unsigned i = 0; i < 20; i++) {
+		const struct packet_view packet = packet_of(&cursor, i);
+		assert_int_equal(packet.time_ns, BOOT_NS + 5 * i * MS + (uint64_t)OFFSET_NS);
+		assert_int_equal(packet.caplen, 60);
+		assert_int_equal(packet.wirelen, 60);
+		assert_int_equal(packet.data[37], 53);
+	}
+	store_deinit(&cursor.store);
+}
+
+static void test_snap_length_cuts_but_the_filter_sees_all(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+	cursor_init(&cursor);
+	cursor.filter = filter;
+	cursor.snaplen = 20;
+	struct tpacket3_hdr *packet = add_udp(53, 0);
+	packet->tp_len = 1500; /* cut in the kernel already */
+	add_udp(54, 1);
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 1);
+	assert_int_equal(cursor.bytes, 20);
+	assert_int_equal(packet_of(&cursor, 0).caplen, 20);
+	assert_int_equal(packet_of(&cursor, 0).wirelen, 1500);
+	store_deinit(&cursor.store);
+}
+
+static void test_packet_limit_is_exact(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	for (unsigned i = 0; i < 50; i++)
+		add_udp(53, i);
+	for (unsigned limit = 1; limit <= 50; limit++) {
+		cursor_init(&cursor);
+		cursor.max_packets = limit;
+		scan(&cursor);
+		assert_int_equal(cursor.reason, CAPTURE_PACKETS);
+		assert_int_equal(cursor.store.packets, limit);
+		assert_int_equal(cursor.next_number, 1000 + limit);
+		assert_int_equal(cursor.examined, limit);
+		store_deinit(&cursor.store);
+	}
+	cursor_init(&cursor);
+	cursor.max_packets = 51;
+	scan(&cursor);
+	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	assert_int_equal(cursor.store.packets, 50);
+	store_deinit(&cursor.store);
+}
+
+static void test_byte_limit_is_reached_by_the_packet_that_fills_it(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	for (unsigned i = 0; i < 50; i++)
+		add_udp(53, i);
+	static const unsigned limits[][2] = {{1, 1}, {60, 1}, {61, 2}, {120, 2}, {121, 3}, {3000, 50}};
+	for (unsigned i = 0; i < 6; i++) {
+		cursor_init(&cursor);
+		cursor.max_bytes = limits[i][0];
+		scan(&cursor);
+		assert_int_equal(cursor.reason, CAPTURE_BYTES);
+		assert_int_equal(cursor.store.packets, limits[i][1]);
+		assert_int_equal(cursor.bytes, limits[i][1] * 60);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_window_has_no_packet_outside_and_every_one_inside(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	static const unsigned times_ms[] = {10, 30, 20, 29, 31, 50, 49, 51, 45};
+	for (unsigned i = 0; i < 9; i++)
+		add_udp((uint16_t)times_ms[i], times_ms[i]);
+	cursor_init(&cursor);
+	cursor.from_ns = BOOT_NS + 30 * MS;
+	cursor.until_ns = BOOT_NS + 50 * MS;
+	scan(&cursor);
+	assert_int_equal(cursor.reason, CAPTURE_RUNNING); /* a straggler may still come */
+	assert_int_equal(cursor.store.packets, 5);
+	static const unsigned expected[] = {30, 31, 45, 49, 50};
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(packet_of(&cursor, i).data[37], expected[i]);
+	store_deinit(&cursor.store);
+}
+
+static void test_cursor_ends_at_a_span_that_lies_behind_its_window(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	for (unsigned begin = SLACK_MS - 1; begin <= SLACK_MS + 1; begin++) {
+		set_up(NULL);
+		add_udp(1, 100 + begin);
+		cursor_init(&cursor);
+		cursor.until_ns = BOOT_NS + 100 * MS;
+		cursor.until_reason = CAPTURE_TIMEOUT;
+		scan(&cursor);
+		assert_int_equal(cursor.reason, begin > SLACK_MS ? CAPTURE_TIMEOUT : CAPTURE_RUNNING);
+		assert_int_equal(cursor.store.packets, 0);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_idle_time_is_told_by_the_packets(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+	add_udp(53, 10);
+	add_udp(80, 25); /* does not match: no sign of life */
+	add_udp(53, 30); /* exactly the idle time: not over it */
+	add_udp(80, 49);
+	add_udp(53, 51);
+	add_udp(53, 52);
+	cursor_init(&cursor);
+	cursor.filter = filter;
+	cursor.idle_ns = 20 * MS;
+	cursor.active_ns = BOOT_NS;
+	scan(&cursor);
+	assert_int_equal(cursor.reason, CAPTURE_IDLE);
+	assert_int_equal(cursor.store.packets, 2);
+	assert_int_equal(cursor.active_ns, BOOT_NS + 30 * MS);
+	store_deinit(&cursor.store);
+}
+
+static const uint8_t plain[60] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x08, 0x06, 0xaa, 0xbb};
+
+static void add_tagged(uint16_t tci, uint16_t tpid, uint32_t size)
+{
+	struct tpacket3_hdr *packet = add(plain, size, 0);
+	packet->tp_status = TP_STATUS_VLAN_VALID | (tpid ? TP_STATUS_VLAN_TPID_VALID : 0);
+	packet->hv1.tp_vlan_tci = tci;
+	packet->hv1.tp_vlan_tpid = tpid;
+}
+
+static void test_stripped_tag_goes_back_in(void **state)
+{
+	(void)state;
+	static const uint16_t tpids[] = {0, 0x8100, 0x88a8};
+	for (unsigned i = 0; i < 3; i++) {
+		struct cursor cursor;
+		const uint16_t tpid = tpids[i] ? tpids[i] : 0x8100;
+		set_up(NULL);
+		add_tagged(0xa00a, tpids[i], sizeof(plain));
+		cursor_init(&cursor);
+		scan(&cursor);
+		const struct packet_view packet = packet_of(&cursor, 0);
+		const uint8_t tag[] = {(uint8_t)(tpid >> 8), (uint8_t)tpid, 0xa0, 0x0a};
+		assert_int_equal(packet.caplen, 64);
+		assert_int_equal(packet.wirelen, 64);
+		assert_memory_equal(packet.data, plain, 12);
+		assert_memory_equal(packet.data + 12, tag, 4);
+		assert_memory_equal(packet.data + 16, plain + 12, 48);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_filters_see_the_tag_and_what_is_behind_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *expression;
+		unsigned taken;
+	} cases[] = {{"vlan 10", 1}, {"vlan 11", 0},  {"vlan and arp", 1},  {"arp", 1},
+		     {"vlan", 1},    {"len = 64", 1}, {"ether[63] = 0", 1}, {"ether[64] = 0", 0}};
+	add_tagged(10, 0x8100, sizeof(plain));
+	add(plain, sizeof(plain), 1);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct cursor cursor;
+		cleanup(cleanup_filter) struct filter *filter = compile(cases[i].expression);
+		cursor_init(&cursor);
+		cursor.filter = filter;
+		scan(&cursor);
+		if (cursor.store.packets != cases[i].taken)
+			fail_msg("%s: %u packets", cases[i].expression, (unsigned)cursor.store.packets);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_snap_length_may_cut_inside_the_tag(void **state)
+{
+	(void)state;
+	static const uint8_t whole[20] = {1,  2,  3,	4,    5,    6, 7,    8,	   9,	 10,
+					  11, 12, 0x81, 0x00, 0x20, 7, 0x08, 0x06, 0xaa, 0xbb};
+	add_tagged(0x2007, 0x8100, sizeof(plain));
+	for (uint32_t snaplen = 1; snaplen <= sizeof(whole); snaplen++) {
+		struct cursor cursor;
+		cursor_init(&cursor);
+		cursor.snaplen = snaplen;
+		scan(&cursor);
+		const struct packet_view packet = packet_of(&cursor, 0);
+		assert_int_equal(packet.caplen, snaplen);
+		assert_int_equal(packet.wirelen, 64);
+		assert_memory_equal(packet.data, whole, snaplen);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_tag_is_left_out_where_there_is_no_place_for_it(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	add_tagged(10, 0x8100, 60);
+	bench.context.ethernet = false;
+	cursor_init(&cursor);
+	scan(&cursor);
+	assert_int_equal(packet_of(&cursor, 0).caplen, 60);
+	assert_memory_equal(packet_of(&cursor, 0).data, plain, 60);
+	store_deinit(&cursor.store);
+	for (uint32_t size = 8; size < 14; size++) {
+		set_up(NULL);
+		add_tagged(10, 0x8100, size);
+		cursor_init(&cursor);
+		scan(&cursor);
+		assert_int_equal(packet_of(&cursor, 0).caplen, size < 12 ? size : size + 4);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_loopback_takes_each_packet_once(void **state)
+{
+	(void)state;
+	for (unsigned loopback = 0; loopback < 2; loopback++) {
+		struct cursor cursor;
+		set_up(NULL);
+		bench.context.loopback = loopback;
+		for (unsigned i = 0; i < 10; i++) {
+			set_type(add_udp(53, i), PACKET_OUTGOING);
+			set_type(add_udp(53, i), PACKET_HOST);
+		}
+		cursor_init(&cursor);
+		scan(&cursor);
+		assert_int_equal(cursor.store.packets, loopback ? 10 : 20);
+		assert_int_equal(cursor.examined, loopback ? 10 : 20);
+		assert_int_equal(cursor.next_number, 1020);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_direction_comes_from_the_kernel(void **state)
+{
+	(void)state;
+	static const unsigned char types[] = {PACKET_HOST, PACKET_OUTGOING, PACKET_BROADCAST, PACKET_MULTICAST,
+					      PACKET_OTHERHOST};
+	struct cursor cursor;
+	for (unsigned i = 0; i < 5; i++)
+		set_type(add_udp(53, i), types[i]);
+	cursor_init(&cursor);
+	scan(&cursor);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(packet_of(&cursor, i).direction,
+				 types[i] == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND);
+	store_deinit(&cursor.store);
+}
+
+static void test_spent_memory_ends_a_capture_and_is_counted(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	static uint8_t big[30000];
+	for (unsigned i = 0; i < 3; i++)
+		add(big, sizeof(big), i);
+	bench.budget.limit_bytes = 32 << 10;
+	cursor_init(&cursor);
+	scan(&cursor);
+	assert_int_equal(cursor.reason, CAPTURE_MEMORY);
+	assert_int_equal(cursor.store.packets, 1);
+	assert_int_equal(cursor.packets, 1);
+	assert_int_equal(cursor.lost_memory, 1);
+	assert_int_equal(cursor.next_number, 1002);
+	store_deinit(&cursor.store);
+}
+
+static void test_cursors_of_a_group_do_not_disturb_each_other(void **state)
+{
+	(void)state;
+	struct cursor cursors[SCAN_GROUP_MAX], *group[SCAN_GROUP_MAX];
+	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+	for (unsigned i = 0; i < 200; i++)
+		add_udp(i % 2 ? 53 : 80, i);
+	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
+		group[i] = &cursors[i];
+		cursor_init(group[i]);
+		group[i]->next_number = 1000 + 10 * i; /* taken up to there before */
+		group[i]->filter = i % 2 ? filter : NULL;
+		group[i]->max_packets = i % 3 ? UINT64_MAX : 5 + i;
+		if (i == 4)
+			group[i]->until_ns = BOOT_NS - 11 * MS;
+	}
+	cursor_scan(group, SCAN_GROUP_MAX, &bench.span, &bench.context);
+	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
+		const unsigned left = 200 - 10 * i, matching = i % 2 ? left / 2 : left;
+		const unsigned taken = i == 4 ? 0 : i % 3 ? matching : 5 + i;
+		assert_int_equal(cursors[i].reason, i == 4  ? CAPTURE_WINDOW
+						    : i % 3 ? CAPTURE_RUNNING
+							    : CAPTURE_PACKETS);
+		assert_int_equal(cursors[i].store.packets, taken);
+		if (i != 4 && i % 3)
+			assert_int_equal(cursors[i].next_number, 1200);
+		if (taken) {
+			const uint64_t first = 10 * i + i % 2;
+			assert_int_equal(packet_of(&cursors[i], 0).time_ns, BOOT_NS + first * MS + (uint64_t)OFFSET_NS);
+			const uint64_t last = first + (taken - 1) * (i % 2 ? 2 : 1);
+			assert_int_equal(cursors[i].last_ns, BOOT_NS + last * MS + (uint64_t)OFFSET_NS);
+		}
+		store_deinit(&cursors[i].store);
+	}
+	assert_int_equal(bench.budget.used_bytes, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_filter_takes_what_matches_in_order),
+		TEST(test_snap_length_cuts_but_the_filter_sees_all),
+		TEST(test_packet_limit_is_exact),
+		TEST(test_byte_limit_is_reached_by_the_packet_that_fills_it),
+		TEST(test_window_has_no_packet_outside_and_every_one_inside),
+		TEST(test_cursor_ends_at_a_span_that_lies_behind_its_window),
+		TEST(test_idle_time_is_told_by_the_packets),
+		TEST(test_stripped_tag_goes_back_in),
+		TEST(test_filters_see_the_tag_and_what_is_behind_it),
+		TEST(test_snap_length_may_cut_inside_the_tag),
+		TEST(test_tag_is_left_out_where_there_is_no_place_for_it),
+		TEST(test_loopback_takes_each_packet_once),
+		TEST(test_direction_comes_from_the_kernel),
+		TEST(test_spent_memory_ends_a_capture_and_is_counted),
+		TEST(test_cursors_of_a_group_do_not_disturb_each_other),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
