@@ -1,0 +1,128 @@
+"""Benchmarks of the daemon's answers: how soon it is armed, how soon a file is there, what it costs to be idle and to be told
+what is not for it."""
+
+import json
+import os
+import time
+
+from contenders import Contender
+from lib.events import new_id
+from measure import Clock, memory_of, percentile
+from report import MIB, MS, Chart, Column, Table, number
+from stand import stand, start
+from wire import Wire, command
+
+PAIRS = 7  # rings of full size that a daemon opens before it makes them smaller
+RING_BPF = "udp dst port 10000"
+
+
+def quantiles(who, times, **more):
+    return {"who": who, "count": len(times), "p50": percentile(times, 50), "p99": percentile(times, 99), "most": max(times), **more}
+
+
+QUANTILES = [Column("who", ""), Column("count", "requests", number()), Column("p50", "p50 ms", MS), Column("p99", "p99 ms", MS),
+             Column("most", "max ms", MS)]
+
+
+def publish(wire, world, **fields):
+    """Publishes a request; returns its id and when."""
+    fields = world.fields(id=new_id("bench"), **fields)
+    message = command("PUBLISH", "capture", json.dumps(fields))
+    begin = time.monotonic()
+    wire.send(message)
+    return fields["id"], begin
+
+
+def time_armed(world, publisher, listener, interface):
+    request, begin = publish(publisher, world, interface=[interface], bpf=RING_BPF, duration=0.05)
+    return listener.accepted(request) - begin
+
+
+def armed(settings):
+    closed, opened = [], []
+    with stand(pairs=PAIRS) as world, Wire(world.redis) as publisher, Wire(world.redis) as listener:
+        listener.subscribe("capture:events")
+        while len(closed) < settings.requests:
+            settings.say(f"armed, ring closed: {len(closed)} of {settings.requests}")
+            start(world)
+            for pair in range(min(PAIRS, settings.requests - len(closed))):
+                closed.append(time_armed(world, publisher, listener, f"eth{pair}"))
+            if len(closed) >= settings.requests:
+                settings.say("armed, ring open")
+                opened = [time_armed(world, publisher, listener, "eth0") for _ in range(settings.requests)]
+            world.daemon.close()
+    rows = [quantiles("ring closed", closed), quantiles("ring open", opened)]
+    return [Table("armed", "From PUBLISH to the `accepted` event: the capture is armed", QUANTILES, rows,
+                  samples=[{"closed_s": closed, "open_s": opened}])]
+
+
+def wait_for_file(directory, request, timeout=20):
+    """When a complete file of the request was there (files appear by rename)."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for name in os.listdir(directory):
+            if request in name and not name.startswith("."):
+                return time.monotonic(), os.path.join(directory, name)
+        time.sleep(0.0002)
+    raise AssertionError(f"no file of {request} within {timeout} s")
+
+
+def file(settings):
+    packets, rate = 50, 2000
+    times = []
+    with stand() as world, Wire(world.redis) as publisher:
+        start(world, {"general": {**world.config["general"], "writelocal": True, "localdir": world.directory}})
+        stream = world.sender.start(seconds=120, rate=rate)
+        try:
+            for turn in range(settings.files):
+                settings.say(f"file {turn + 1} of {settings.files}")
+                request, begin = publish(publisher, world, packets=packets, timeout=20)
+                times.append(wait_for_file(world.directory, request)[0] - begin)
+        finally:
+            stream.stop()
+        world.daemon.close()
+    return [Table("file", f"From PUBLISH to the file of {packets} packets that come at {rate} a second", QUANTILES,
+                  [quantiles("pcapdaemon", times)],
+                  f"{packets} packets take {packets / rate * 1000:g} ms to come. The Go program of the same name took 490 ms.",
+                  samples=[{"times_s": times}])]
+
+
+def idle(settings):
+    rows = []
+    with stand() as world:
+        for _ in range(settings.repetitions):
+            pid = start(world)
+            resident, private = memory_of(pid)
+            rows.append({"resident": resident, "private": private, "threads": world.daemon.threads()})
+            world.daemon.close()
+    row = {"who": "pcapdaemon", **{key: percentile([one[key] for one in rows], 50) for key in rows[0]}}
+    return [Table("idle", "Idle, no ring open", [Column("who", ""), Column("resident", "resident MiB", MIB),
+                                                 Column("private", "of it private MiB", MIB), Column("threads", "threads")],
+                  [row], samples=rows)]
+
+
+def foreign(settings):
+    """Requests for another node, as fast as Redis takes them, and one for this node behind them."""
+    message = json.dumps({"node": "another-node", "interface": ["eth0"], "bpf": "host 192.0.2.1 and tcp port 443", "packets": 1000,
+                          "timeout": 60, "tags": "ids,alert", "customer": "ACME", "alertid": 655443, "id": "alert-655443"})
+    bulk = command("PUBLISH", "capture", message) * 1000
+    rows = []
+    with stand() as world, Wire(world.redis) as publisher, Wire(world.redis) as listener:
+        listener.subscribe("capture:events")
+        pid = start(world)
+        for repetition in range(settings.repetitions):
+            settings.say(f"foreign requests, {repetition + 1} of {settings.repetitions}")
+            clock, begin = Clock([pid]), time.monotonic()
+            for _ in range(settings.foreign // 1000):
+                publisher.send(bulk)
+            request, _ = publish(publisher, world, bpf=RING_BPF, duration=0.05)
+            elapsed = listener.accepted(request) - begin
+            cpu = clock.seconds()
+            rows.append({"count": settings.foreign, "per_second": settings.foreign / elapsed, "cpu_us": cpu / settings.foreign * 1e6})
+        world.daemon.close()
+    row = {"who": "pcapdaemon", **{key: percentile([one[key] for one in rows], 50) for key in rows[0]}}
+    return [Table("foreign", "Requests for other nodes", [Column("who", ""), Column("count", "requests", number()),
+                                                          Column("per_second", "handled a second", number()),
+                                                          Column("cpu_us", "CPU µs each", number(2))],
+                  [row], f"{len(message)} bytes each, until a request for this node behind them is answered; Redis and the publisher "
+                  "take their share of the time.", samples=rows)]

@@ -1,0 +1,255 @@
+"""Who is measured: each is started, has its processes counted, reads to the end what it was sent, and tells what it got and what it
+lost. `run` puts one of them next to the sender at full rate and makes a sample."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from lib.events import new_id
+from lib.pcapfile import CaptureFile
+from measure import Clock, kernel_threads, wait_idle
+from stand import expected, filters, ports, probe, start
+from wire import Wire, command
+
+IDLE_S = 1.5  # a daemon's capture ends when nothing matched for so long
+
+
+class Contender:
+    """Nothing at all, and the base of the others."""
+
+    def __init__(self, world):
+        self.world = world
+
+    def begin(self):
+        """Armed on return."""
+
+    def pids(self):
+        return []
+
+    def settle(self):
+        """Until what was sent has been read."""
+
+    def end(self):
+        """{"captured": …, "dropped": …}; what is unknown is missing."""
+        return {}
+
+    def close(self):
+        """Whatever happened."""
+
+
+class Daemon(Contender):
+    """The daemon with so many captures, each with a filter of its own."""
+
+    def __init__(self, world, captures=0, config=None):
+        super().__init__(world)
+        self.captures, self.config, self.ids = captures, config, []
+
+    def begin(self):
+        self.pid = start(self.world, self.config)
+        self.since = self.world.events.mark()
+        self.ids = [new_id("bench") for _ in range(self.captures)]
+        messages = [json.dumps(self.world.fields(id=id, bpf=bpf, timeout=IDLE_S, duration=600))
+                    for id, bpf in zip(self.ids, filters(self.captures))]
+        if messages:
+            with Wire(self.world.redis) as wire:
+                wire.send(b"".join(command("PUBLISH", "capture", message) for message in messages))
+                answers = self.world.events.wait_count(lambda event: event["event"] in ("accepted", "rejected"), self.captures,
+                                                       20, self.since)
+            assert all(answer["event"] == "accepted" for answer in answers), [a for a in answers if a["event"] == "rejected"][:1]
+
+    def pids(self):
+        return [self.pid]
+
+    def settle(self):
+        self.finals = self.world.events.wait_count(lambda event: event["event"] in ("done", "failed"), self.captures, 60,
+                                                   self.since) if self.captures else []
+        if not self.captures:
+            wait_idle([self.pid])
+
+    def end(self):
+        if not self.captures:
+            return {}
+        return {"captured": sum(event["packets"] for event in self.finals),
+                "dropped": max(event["lost"]["kernel"] for event in self.finals),  # one ring: all saw the same
+                "evicted": sum(event["lost"]["evicted"] + event["lost"]["memory"] for event in self.finals)}
+
+    def close(self):
+        self.world.daemon.close()
+
+
+class Recorder(Daemon):
+    """The daemon with its recorder on. Without captures it is asked at the end for what it holds on one port: were packets
+    dropped, and do the numbers run on without a gap?"""
+
+    def __init__(self, world, captures=0, config=None, port_count=1000):
+        super().__init__(world, captures, config)
+        self.port_count = port_count
+
+    def end(self):
+        if self.captures:
+            return super().end()
+        request = self.world.request(bpf=filters(1)[0], before=300, timeout=0.2)
+        done = request.done(60)
+        result = {"dropped": done["lost"]["kernel"], "held": None, "gaps": None}
+        if done.get("file"):
+            file = self.world.file(request)
+            numbers = file.numbers
+            result["held"] = (file.interfaces[0].statistics or {}).get("received")
+            result["gaps"] = sum(b - a != self.port_count for a, b in zip(numbers, numbers[1:]))
+        return result
+
+
+class Processes(Contender):
+    """Programs that say on stderr when they listen, and after SIGINT what they got."""
+
+    drain_s = 1.2  # libpcap hands over a block that is not full after a second
+    ready = re.compile(r"listening on")
+
+    def __init__(self, world, commands):
+        super().__init__(world)
+        self.commands, self.processes, self.logs = commands, [], []
+
+    def begin(self):
+        for words in self.commands:
+            log = tempfile.TemporaryFile("w+")
+            self.logs.append(log)
+            self.processes.append(self.world.host.popen(*words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log))
+        deadline = time.monotonic() + 30
+        for log, process in zip(self.logs, self.processes):
+            while not self.ready.search(self.said(log)):
+                assert process.poll() is None and time.monotonic() < deadline, self.said(log)
+                time.sleep(0.005)
+
+    @staticmethod
+    def said(log):
+        log.seek(0)
+        return log.read()
+
+    def pids(self):
+        return [process.pid for process in self.processes]
+
+    def settle(self):
+        time.sleep(self.drain_s)
+        wait_idle(self.pids())
+
+    def end(self):
+        for process in self.processes:
+            process.send_signal(signal.SIGINT)
+        output = "".join(process.communicate(timeout=60)[0].decode() for process in self.processes)
+        return self.parse("".join(map(self.said, self.logs)) + output)
+
+    def parse(self, text):
+        raise NotImplementedError
+
+    def close(self):
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+        for log in self.logs:
+            log.close()
+
+
+def total(pattern, text):
+    found = re.findall(pattern, text, re.M)
+    assert found, f"no {pattern!r} in {text[-1000:]!r}"
+    return sum(map(int, found))
+
+
+class Tcpdump(Processes):
+    """A tcpdump for each filter."""
+
+    def __init__(self, world, bpfs=("",)):
+        super().__init__(world, [["tcpdump", "-i", "eth0", "-n", "-Z", "root", "-w", "/dev/null", *([bpf] if bpf else [])]
+                                 for bpf in bpfs])
+
+    def parse(self, text):
+        return {"captured": total(r"^(\d+) packets? captured", text), "dropped": total(r"^(\d+) packets? dropped by kernel", text)}
+
+
+class Writer(Processes):
+    """One that writes into tmpfs: ten files of 100 MB in turn."""
+
+    def __init__(self, world, words, place):
+        self.directory = tempfile.mkdtemp(dir=world.root)
+        super().__init__(world, [[*words, os.path.join(self.directory, place)]])
+
+    def close(self):
+        super().close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Dumpcap(Writer):
+    ready = re.compile(r"^Capturing on|^File:", re.M)
+
+    def __init__(self, world):
+        super().__init__(world, ["dumpcap", "-i", "eth0", "-q", "-b", "filesize:100000", "-b", "files:10", "-w"], "ring.pcapng")
+
+    def parse(self, text):
+        received, dropped = re.search(r"received/dropped on interface .*?: (\d+)/(\d+)", text).groups()
+        return {"captured": int(received), "dropped": int(dropped)}
+
+
+class Netsniff(Writer):
+    ready = re.compile(r"Running! Hang up with \^C!")
+
+    def __init__(self, world):
+        super().__init__(world, ["netsniff-ng", "--in", "eth0", "--silent", "--interval", "100MiB", "--overwrite", "10", "--out"],
+                         "")
+
+    def parse(self, text):
+        text = re.sub(r"\x1b\[[0-9;]*m|\r", "", text)
+        return {"captured": total(r"^\s*(\d+)\s+packets passed filter", text),
+                "dropped": total(r"^\s*(\d+)\s+packets failed filter", text)}
+
+
+class Handles(Processes):
+    """One process with many libpcap handles, each with a filter of its own."""
+
+    ready = re.compile(r"^ready", re.M)
+
+    def __init__(self, world, count):
+        super().__init__(world, [[probe("pcap_handles"), "eth0", str(count), *filters(1)[0].rsplit(" ", 1)[1:]]])
+
+    def parse(self, text):
+        report = json.loads(text[text.index("{"):])
+        return {"captured": report["captured"], "dropped": report["dropped"], "open_ms": report["open_ms"]}
+
+
+def backlog_drops(world):
+    """Packets that the receiving side threw away before anybody could look."""
+    return world.host.counters("eth0")["rx"]["dropped"]
+
+
+def run(world, contender, seconds, size, port_count=1000, filter_count=None):
+    """One contender next to the sender at full rate for so long. CPU-seconds are for a million packets that the sender got out;
+    the sender's own contain what the kernel does for the capturing side in its context."""
+    try:
+        contender.begin()
+        capture_clock, softirq_clock = Clock(contender.pids()), Clock(kernel_threads("ksoftirqd/"))
+        backlog = backlog_drops(world)
+        sent = world.sender.start(seconds=seconds, size=size, dst_port=ports(port_count)).result(seconds + 60)
+        softirq = softirq_clock.seconds()
+        contender.settle()
+        capture = capture_clock.seconds()
+        result = contender.end()
+    finally:
+        contender.close()
+    million = sent["sent"] / 1e6
+    wanted = sent["sent"] if filter_count is None else expected(sent["sent"], port_count, filter_count)
+    lost = None
+    if filter_count and "captured" in result:
+        lost = wanted - result["captured"]
+    elif "dropped" in result:
+        lost = result["dropped"]
+    return {"size": size, "sent": sent["sent"], "rate_pps": sent["rate_pps"], "lost": lost,
+            "lost_percent": None if lost is None or not wanted else 100 * lost / wanted,
+            "backlog": backlog_drops(world) - backlog,
+            "capture_cpu": capture / million if contender.pids() else None, "sender_cpu": (sent["cpu_s"] + softirq) / million,
+            **result}

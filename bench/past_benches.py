@@ -1,0 +1,137 @@
+"""Benchmarks of the recorder's past: from a request to its complete file out of a full ring, and how fast the ring is scanned."""
+
+import os
+import resource
+import struct
+import subprocess
+import time
+
+from answer_benches import QUANTILES, publish, quantiles, wait_for_file
+from lib.pcapfile import CaptureFile
+from measure import Clock, percentile
+from report import Chart, Column, Table, number, with_ratios
+from stand import PORT, has_recorder, history, ports, stand, start
+from wire import Wire
+
+RATE, WINDOW_S, WANTED = 400_000, 10, 1000
+WINDOW_PORTS = RATE * WINDOW_S // WANTED  # a port gets WANTED packets in WINDOW_S
+FILL_S = 20  # at RATE, 64 B: more than 1 GiB of ring
+
+
+def recording(world):
+    return {**history(), "general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
+
+
+def ask(world, publisher, port, **window):
+    request, begin = publish(publisher, world, bpf=f"udp dst port {port}", **window)
+    end, path = wait_for_file(world.directory, request, 30)
+    return end - begin, path
+
+
+def past(settings):
+    if not has_recorder():
+        return []
+    with stand() as world, Wire(world.redis) as publisher:
+        start(world, recording(world))
+        settings.say("filling the ring")
+        traffic = {"rate": RATE, "size": 64, "dst_port": ports(WINDOW_PORTS)}
+        world.sender.send(0, seconds=FILL_S, **traffic)
+        end = time.time()
+        settings.say("requests for the past, no traffic")
+        quiet, packets = [], []
+        for turn in range(settings.requests // 2):
+            elapsed, path = ask(world, publisher, PORT + turn, **{"from": end - WINDOW_S, "to": end})
+            quiet.append(elapsed)
+            packets.append(len(CaptureFile(path).packets))
+        settings.say("requests for the past, under traffic")
+        stream = world.sender.start(seconds=300, **traffic)
+        busy = []
+        try:
+            time.sleep(WINDOW_S + 1)  # the last ten seconds are full of packets again
+            for turn in range(settings.requests // 2):
+                busy.append(ask(world, publisher, PORT + turn, before=WINDOW_S, packets=WANTED * 9 // 10, timeout=20)[0])
+        finally:
+            stream.stop()
+        world.daemon.close()
+    rows = [quantiles("no traffic", quiet, packets=percentile(packets, 50)),
+            quantiles(f"{RATE // 1000} kpps of traffic", busy, packets=WANTED * 9 // 10)]
+    return [Table("past", f"From PUBLISH to the complete file: {WANTED} packets of the last {WINDOW_S} s out of a full ring of 1 GiB",
+                  [*QUANTILES, Column("packets", "packets", number())], rows, f"The filter passes over all {RATE * WINDOW_S / 1e6:g} "
+                  "million packets of the window.", samples=[{"quiet_s": quiet, "busy_s": busy}])]
+
+
+def frame(size, port):
+    """What send_packets sends, but for the number."""
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size - 14, 0, 0, 64, 17, 0, bytes([198, 18, 0, 1]), bytes([198, 18, 0, 2]))
+    head = bytes([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]) + b"\x08\x00" + ip + struct.pack("!HHHH", 20000, port, size - 34, 0)
+    return (head + b"pcapdseq").ljust(size, b"\0")
+
+
+def write_pcap(path, count, size):
+    """As many packets as were scanned in the ring, with the same ports."""
+    packets = [struct.pack("<IIII", 1, 0, size, size) + frame(size, PORT + i) for i in range(WINDOW_PORTS)]
+    block = b"".join(packets)
+    with open(path, "wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for _ in range(count // WINDOW_PORTS):
+            out.write(block)
+        out.write(b"".join(packets[:count % WINDOW_PORTS]))
+
+
+def scan_with_tcpdump(path, port):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.monotonic()
+    subprocess.run(["tcpdump", "-n", "-Z", "root", "-r", path, "-w", "/dev/null", f"udp dst port {port}"], check=True,
+                   capture_output=True, timeout=120)
+    elapsed, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def scan_of(settings, world, publisher, size):
+    pid = start(world, recording(world))
+    settings.say(f"scan, {size} B: filling the ring")
+    begin_time = time.time()
+    world.sender.send(0, seconds=FILL_S if size < 500 else FILL_S / 4, size=size, rate=RATE, dst_port=ports(WINDOW_PORTS))
+    window = {"from": begin_time - 1, "to": time.time()}
+    samples, path = [], os.path.join(world.root, "scan.pcap")
+    for turn in range(settings.repetitions + 2):
+        settings.say(f"scan, {size} B, {turn + 1} of {settings.repetitions + 2}")
+        clock = Clock([pid])
+        elapsed, file = ask(world, publisher, PORT + turn, **window)
+        cpu = clock.seconds()
+        count = CaptureFile(file).interfaces[0].statistics["received"]
+        samples.append({"who": "recorder", "size": size, "packets": count, "elapsed": elapsed, "cpu": cpu})
+        if turn == 0:
+            write_pcap(path, count, size)
+        elapsed, cpu = scan_with_tcpdump(path, PORT + turn)
+        samples.append({"who": "tcpdump -r from tmpfs", "size": size, "packets": count, "elapsed": elapsed, "cpu": cpu})
+    os.unlink(path)
+    world.daemon.close()
+    return samples
+
+
+def scan(settings):
+    if not has_recorder():
+        return []
+    samples = []
+    with stand() as world, Wire(world.redis) as publisher:
+        for size in settings.sizes:
+            samples += scan_of(settings, world, publisher, size)
+    for sample in samples:
+        sample["per_second"] = sample["packets"] / sample["elapsed"]
+        sample["bytes_per_second"] = sample["per_second"] * sample["size"]
+        sample["per_cpu_second"] = sample["packets"] / sample["cpu"] if sample["cpu"] else None
+    rows = []
+    for key in dict.fromkeys((sample["who"], sample["size"]) for sample in samples):
+        found = [sample for sample in samples if (sample["who"], sample["size"]) == key]
+        rows.append({name: percentile([one[name] for one in found], 50) if name != "who" else key[0] for name in found[0]})
+    with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs")
+    million = number(1, 1e-6)
+    return [Table("scan", "Scanning the past with a filter that few packets match",
+                  [Column("who", ""), Column("size", "bytes"), Column("packets", "packets", number()),
+                   Column("elapsed", "s", number(3)), Column("per_second", "Mpkt/s", million),
+                   Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("per_cpu_second", "Mpkt/CPU-s", million),
+                   Column("ratio", "ratio", number(1))], rows,
+                  "The recorder: from PUBLISH to the complete file, over everything that a ring of 1 GiB held. tcpdump: the same packets "
+                  "from a file in tmpfs, its start included.",
+                  [Chart("scan", "Scanning the past, million packets a second", "per_second", million)], samples)]

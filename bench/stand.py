@@ -1,0 +1,71 @@
+"""Where everything is measured: two namespaces and veth pairs between them, a private Redis, the daemon, files on tmpfs. It is the
+system tests' installation, used as it is."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+
+from lib.daemon import PROGRAM, ROOT, Daemon
+from lib.netns import remove_stale
+from lib.world import World
+
+TMPFS = "/dev/shm"
+PORT = 10000  # the first destination port of the traffic
+GIB = 1 << 30
+
+# Nothing but the recorder's or a capture's own limits shall end it.
+ROOMY = {"general": {"writelocal": False, "maxpackets": 100_000_000, "maxbytes": GIB}, "limits": {"memory": "2GiB"}}
+
+
+@contextlib.contextmanager
+def stand(config=None, **options):
+    """An installation whose daemon is not started; it and its files are gone afterwards whatever happens."""
+    remove_stale()
+    with tempfile.TemporaryDirectory(prefix="pcapdaemon-bench-", dir=TMPFS) as directory:
+        with World(directory, config or ROOMY, start=False, **options) as world:
+            yield world
+
+
+def start(world, config=None):
+    """Starts the daemon, with sections of its configuration replaced."""
+    world.daemon.config = {**world.config, **(config or {})}
+    world.daemon.start(subscribed=True)
+    return world.daemon.pid
+
+
+def history(memory="1GiB", seconds=0):
+    return {"history": {"interfaces": ["eth0"], "memory": memory, "seconds": seconds}}
+
+
+def has_recorder():
+    """Whether the daemon takes a [history] section."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = Daemon(directory, history("64MiB"), ["-check"]).command()
+        return subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+
+
+def probe(name):
+    """A program of tests/probes: next to the daemon that is measured, else compiled by its build directory."""
+    build = os.path.dirname(PROGRAM)
+    path = os.path.join(build, "tests", "probes", name)
+    if os.path.exists(os.path.join(build, "build.ninja")):
+        subprocess.run(["ninja", "-C", build, f"tests/probes/{name}"], check=True, capture_output=True, timeout=300)
+    if not os.access(path, os.X_OK):
+        raise SystemExit(f"bench: {path} is missing (meson compile -C {os.path.relpath(build, ROOT)})")
+    return path
+
+
+def filters(count):
+    return [f"udp dst port {PORT + i}" for i in range(count)]
+
+
+def ports(count):
+    """For the sender: packet n goes to port PORT + n % count."""
+    return f"{PORT}-{PORT + count - 1}"
+
+
+def expected(sent, port_count, filter_count):
+    """How many of `sent` packets the first filters match together."""
+    rounds, rest = divmod(sent, port_count)
+    return rounds * filter_count + min(rest, filter_count)

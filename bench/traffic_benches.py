@@ -1,0 +1,109 @@
+"""Benchmarks under full-rate traffic: many captures against many tcpdumps, the recorder against other recorders, and what all that
+costs the host's own traffic. Contenders take turns: A B C A B C …"""
+
+from contenders import Contender, Daemon, Dumpcap, Handles, Netsniff, Recorder, Tcpdump, run
+from measure import medians
+from report import KPPS, Chart, Column, Table, number, short, with_ratios
+from stand import ROOMY, filters, has_recorder, history, stand
+
+PORTS = 1000  # the traffic's destination ports: a filter on one matches a packet in a thousand
+CAPTURES = 50
+
+
+def take_turns(settings, contenders, sample):
+    """contenders: {label: make}; sample(make, repetition) → one measurement. Returns rows and all samples."""
+    samples = {label: [] for label in contenders}
+    for repetition in range(settings.repetitions):
+        for label, make in contenders.items():
+            settings.say(f"{label}, {repetition + 1} of {settings.repetitions}")
+            samples[label].append(sample(make, repetition))
+    rows = [{"who": label, **medians(found)} for label, found in samples.items()]
+    return rows, [{"who": label, **one} for label, found in samples.items() for one in found]
+
+
+WHO, SIZE = Column("who", ""), Column("size", "bytes")
+RATE, RATE_RATIO = Column("rate_pps", "sender kpps", KPPS), Column("rate_ratio", "of alone", number(2))
+LOST, LOST_PERCENT = Column("lost", "lost", number()), Column("lost_percent", "lost %", number(2))
+CPU, SENDER_CPU = Column("capture_cpu", "CPU s/Mpkt", short), Column("sender_cpu", "sender CPU s/Mpkt", short)
+
+
+def captures(settings):
+    contenders = {
+        "nothing": Contender,
+        f"pcapdaemon, {CAPTURES} captures": lambda world: Daemon(world, CAPTURES),
+        f"{CAPTURES} × tcpdump": lambda world: Tcpdump(world, filters(CAPTURES)),
+    }
+    with stand() as world:
+        rows, samples = take_turns(settings, contenders, lambda make, _: run(world, make(world), settings.burst, 64, PORTS, CAPTURES))
+    with_ratios(rows, "rate_pps", "rate_ratio", "nothing")
+    with_ratios(rows, "capture_cpu", "cpu_ratio", f"pcapdaemon, {CAPTURES} captures")
+    return [Table("captures", f"{CAPTURES} captures with different filters, sender at full rate, 64 B",
+                  [WHO, RATE, RATE_RATIO, Column("captured", "captured", number()), LOST, LOST_PERCENT,
+                   Column("dropped", "kernel drops", number()), Column("backlog", "backlog drops", number()), CPU,
+                   Column("cpu_ratio", "ratio", number(1)), SENDER_CPU],
+                  rows, f"Every filter matches one packet in {PORTS}. Lost: matching packets sent less packets captured. CPU-seconds "
+                  "are for a million packets sent; the sender's contain what the kernel does for the capturing side while it sends. "
+                  "Kernel drops: of the one ring, or the sum of all tcpdumps.",
+                  [Chart("captures-rate", f"Packets the sender gets out beside {CAPTURES} captures, kpps", "rate_pps", KPPS),
+                   Chart("captures-cpu", f"{CAPTURES} captures: CPU-seconds per million packets", "capture_cpu")], samples)]
+
+
+def record(settings):
+    if not has_recorder():
+        return []
+    recording = {**history(), "general": {"node": "test-node", "writelocal": True, "maxpackets": 1_000_000}}
+    contenders = {"recorder": None, "tcpdump -w /dev/null": Tcpdump, "dumpcap -b to tmpfs": Dumpcap, "netsniff-ng to tmpfs": Netsniff}
+    tables = []
+    rows, samples = [], []
+    with stand() as world:
+        recording["general"]["localdir"] = world.directory
+
+        def sample(size):
+            def one(make, repetition):
+                is_long = make is None and repetition == 0
+                contender = Recorder(world, 0, recording, PORTS) if make is None else make(world)
+                return run(world, contender, settings.seconds if is_long else settings.long_burst, size, PORTS)
+            return one
+
+        for size in settings.sizes:
+            found_rows, found = take_turns(settings, contenders, sample(size))
+            rows += found_rows
+            samples += found
+    with_ratios(rows, "capture_cpu", "cpu_ratio", "recorder")
+    tables.append(Table("record", "The recorder with no request active, sender at full rate",
+                        [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("backlog", "backlog drops", number()), CPU,
+                         Column("cpu_ratio", "ratio", number(1)), SENDER_CPU, Column("held", "packets held", number()),
+                         Column("gaps", "gaps", number())],
+                        rows, f"The recorder's first repetition takes {settings.seconds:g} s, all others {settings.long_burst:g} s. Ring of "
+                        "1 GiB; dumpcap and netsniff-ng write ten files of 100 MB in turn. Held, gaps: what the recorder still had at "
+                        "the end, and jumps in the packets' numbers therein.",
+                        [Chart("record-cpu", "Keeping everything: CPU-seconds per million packets", "capture_cpu"),
+                         Chart("record-lost", "Keeping everything: packets lost, %", "lost_percent")], samples))
+    return tables
+
+
+def host(settings):
+    many = 200
+    contenders = {
+        "nothing": Contender,
+        "1 capture by pcapdaemon": lambda world: Daemon(world, 1),
+        f"{many} captures by pcapdaemon": lambda world: Daemon(world, many),
+    }
+    if has_recorder():
+        contenders |= {
+            "recorder": lambda world: Recorder(world, 0, {**history()}),
+            "recorder + 1 capture": lambda world: Recorder(world, 1, history()),
+            f"recorder + {many} captures": lambda world: Recorder(world, many, history()),
+        }
+    contenders |= {"1 libpcap handle": lambda world: Handles(world, 1), f"{many} libpcap handles": lambda world: Handles(world, many)}
+    rows, samples = [], []
+    with stand() as world:
+        for size in settings.sizes:
+            found_rows, found = take_turns(settings, contenders,
+                                           lambda make, _, size=size: run(world, make(world), settings.burst, size, PORTS))
+            rows += found_rows
+            samples += found
+    with_ratios(rows, "rate_pps", "rate_ratio", "nothing")
+    return [Table("host", "What the host's own traffic pays", [WHO, SIZE, RATE, RATE_RATIO, SENDER_CPU, CPU], rows,
+                  f"The rate at which one sender gets packets out. Every filter matches one packet in {PORTS}.",
+                  [Chart("host-rate", "What the host's own traffic pays: sender's rate, kpps", "rate_pps", KPPS)], samples)]
