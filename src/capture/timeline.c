@@ -80,7 +80,8 @@ static struct tpacket_block_desc *block_at(const struct timeline *timeline, uint
 static bool kernel_owns(const struct timeline *timeline, uint32_t index)
 {
 	const uint32_t *status = &block_at(timeline, index)->hdr.bh1.block_status;
-	return !(__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER);
+	/* Acquires the block; sequentially consistent for take_block, which looks only after it has taken. */
+	return !(__atomic_load_n(status, __ATOMIC_SEQ_CST) & TP_STATUS_USER);
 }
 
 static void set_status(struct timeline *timeline, uint32_t index, uint32_t status)
@@ -347,7 +348,6 @@ static bool take_block(struct timeline *timeline, uint32_t index)
 	uint32_t expected = TP_STATUS_KERNEL;
 	if (!__atomic_compare_exchange_n(status, &expected, STATUS_TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (backlog(timeline) < timeline->reserve / 2)
 		return true;
 	expected = STATUS_TAKEN; /* anything else: the kernel has filled and retired it */
