@@ -172,9 +172,9 @@ void ring_update_dropped(struct ring *ring)
 
 bool ring_interface_gone(const struct ring *ring)
 {
-	/* NETDEV_UNREGISTER unbinds the socket: its interface index becomes -1. Down only stops it until the interface
-	 * is up again. */
+	/* NETDEV_UNREGISTER makes the bound index -1 (packet_notifier); 0 is not bound yet. Down only stops the socket
+	 * until the interface is up again. */
 	struct sockaddr_ll address;
 	socklen_t size = sizeof(address);
-	return getsockname(ring->fd, (struct sockaddr *)&address, &size) < 0 || address.sll_ifindex != ring->ifindex;
+	return getsockname(ring->fd, (struct sockaddr *)&address, &size) == 0 && address.sll_ifindex < 0;
 }
