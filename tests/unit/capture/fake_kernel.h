@@ -15,6 +15,7 @@
 
 #define FAKE_MAC 82 /* where the packet begins behind its header, for Ethernet without reserve */
 #define FAKE_FIRST 48
+#define FAKE_SIZE_MAX 2048
 #define FAKE_PACKETS_MAX (4u << 20)
 
 struct fake_packet {
@@ -55,7 +56,8 @@ static inline uint32_t fake_room(uint32_t size)
 static inline void fake_open(struct fake_kernel *kernel)
 {
 	struct tpacket_hdr_v1 *header = &fake_block(kernel, kernel->active)->hdr.bh1;
-	header->seq_num = kernel->sequence++;
+	uint64_t *sequence = (void *)&header->seq_num;
+	__atomic_store_n(sequence, kernel->sequence++, __ATOMIC_RELAXED);
 	header->num_pkts = 0;
 	header->blk_len = header->offset_to_first_pkt = FAKE_FIRST;
 	kernel->offset = kernel->previous = FAKE_FIRST;
@@ -104,9 +106,16 @@ static inline void fake_timer(struct fake_kernel *kernel)
 	}
 }
 
-static inline uint8_t fake_byte(uint64_t number, uint32_t at)
+/* What packet `number` holds behind its number: bytes that go up by 7, from anywhere. At least FAKE_SIZE_MAX of them.
+ */
+static inline const uint8_t *fake_payload(uint64_t number)
 {
-	return (uint8_t)(number * 31 + at * 7 + (number >> 8));
+	static uint8_t bytes[256 + FAKE_SIZE_MAX];
+	if (!bytes[1]) {
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)(i * 7);
+	}
+	return bytes + (uint8_t)(number * 31 + (number >> 8));
 }
 
 static inline bool fake_drop(struct fake_kernel *kernel)
@@ -145,9 +154,8 @@ static inline bool fake_receive(struct fake_kernel *kernel, uint32_t size, uint6
 	packet->tp_mac = FAKE_MAC;
 	const uint64_t number = kernel->accepted++;
 	memcpy(at + FAKE_MAC, &number, sizeof(number));
-	for (uint32_t i = sizeof(number); i < size; i++)
-		at[FAKE_MAC + i] = fake_byte(number, i);
-	assert(number < FAKE_PACKETS_MAX);
+	assert(number < FAKE_PACKETS_MAX && size >= sizeof(number) && size <= FAKE_SIZE_MAX);
+	memcpy(at + FAKE_MAC + sizeof(number), fake_payload(number), size - sizeof(number));
 	kernel->packets[number] = (struct fake_packet){time_ns, kernel->clock_offset_ns, size};
 	kernel->previous = kernel->offset;
 	kernel->offset += room;

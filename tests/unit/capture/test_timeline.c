@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
 
 #include "capture/timeline.h"
 #include "fake_kernel.h"
@@ -100,10 +102,8 @@ static uint32_t check_span(const struct world *world, const struct span *span)
 		assert_int_equal(packet->tp_snaplen, expected->size);
 		assert_int_equal(time_ns, expected->time_ns);
 		assert_memory_equal(at + packet->tp_mac, &number, sizeof(number));
-		for (uint32_t b = sizeof(number); b < expected->size; b++) {
-			if (at[packet->tp_mac + b] != fake_byte(number, b))
-				fail_msg("packet %zu is damaged at %u", (size_t)number, b);
-		}
+		assert_memory_equal(at + packet->tp_mac + sizeof(number), fake_payload(number),
+				    expected->size - sizeof(number));
 		if (i + 1 < span->packets)
 			assert_int_equal(packet->tp_next_offset, fake_room(expected->size));
 		first_ns = time_ns < first_ns ? time_ns : first_ns;
@@ -377,7 +377,7 @@ static double reachable(uint32_t size, uint32_t packets_a_timer)
 static void test_recorder_reaches_most_of_its_memory_at_any_constant_rate(void **state)
 {
 	(void)state;
-	static const uint32_t sizes[] = {60, 1000};
+	static const uint32_t sizes[] = {200, 1000};
 	static const double blocks[] = {0.02, 0.1,  0.3, 0.5, 0.6, 0.8, 0.86, 0.9,
 					0.99, 1.01, 1.1, 1.3, 1.5, 1.8, 2.1,  7.5};
 	for (unsigned s = 0; s < 2; s++) {
@@ -421,6 +421,75 @@ static void test_live_ring_gives_back_what_is_trimmed(void **state)
 		assert_int_equal(world.kernel.drops, 0);
 		timeline_trim(world.timeline, timeline_next_number(world.timeline));
 		assert_int_equal(timeline_stats(world.timeline).held_blocks, 0);
+		check_all_returned(&world);
+		world_deinit(&world);
+	}
+}
+
+struct worker {
+	struct world *world;
+	pthread_mutex_t lock;
+	bool stop;
+	uint64_t position, lost;
+};
+
+/* Reads every span once, without the lock, as the engine's workers do. */
+static void *work(void *arg)
+{
+	struct worker *worker = arg;
+	struct timeline *timeline = worker->world->timeline;
+	pthread_mutex_lock(&worker->lock);
+	while (!worker->stop || worker->position < timeline_next_number(timeline)) {
+		if (worker->position < timeline_next_number(timeline)) {
+			const uint64_t oldest = timeline_oldest_number(timeline);
+			worker->lost += oldest > worker->position ? oldest - worker->position : 0;
+			worker->position = oldest > worker->position ? oldest : worker->position;
+			const struct span span = timeline_pin(timeline, worker->position);
+			pthread_mutex_unlock(&worker->lock);
+			check_span(worker->world, &span);
+			pthread_mutex_lock(&worker->lock);
+			timeline_unpin(timeline, &span);
+			worker->position = span.number + span.packets;
+			timeline_trim(timeline, worker->position);
+		} else {
+			pthread_mutex_unlock(&worker->lock);
+			sched_yield();
+			pthread_mutex_lock(&worker->lock);
+		}
+	}
+	pthread_mutex_unlock(&worker->lock);
+	return NULL;
+}
+
+/* The kernel may drop, the worker may be overtaken: what it reads is right, and the ring goes on to the end. */
+static void test_worker_reads_while_the_ring_thread_retires(void **state)
+{
+	(void)state;
+	for (unsigned retain = 0; retain < 2; retain++) {
+		struct world world;
+		struct worker worker = {.world = &world, .lock = PTHREAD_MUTEX_INITIALIZER};
+		pthread_t thread;
+		world_init(&world, BLOCK_COUNT, retain, 1);
+		assert_int_equal(pthread_create(&thread, NULL, work, &worker), 0);
+		for (unsigned i = 0; i < 60000; i++) {
+			world.boot_ns += 1000 + pick(&world, 1000);
+			fake_receive(&world.kernel, 8 + pick(&world, 1000), world.boot_ns + START_NS);
+			if (i % 100 == 0 || i == 59999)
+				fake_timer(&world.kernel);
+			while (timeline_retire(world.timeline)) {
+				pthread_mutex_lock(&worker.lock);
+				timeline_publish(world.timeline, world.kernel.drops, (int64_t)START_NS);
+				pthread_mutex_unlock(&worker.lock);
+			}
+		}
+		pthread_mutex_lock(&worker.lock);
+		worker.stop = true;
+		pthread_mutex_unlock(&worker.lock);
+		pthread_join(thread, NULL);
+		assert_int_equal(worker.position, timeline_next_number(world.timeline));
+		assert_int_equal(timeline_next_number(world.timeline), world.kernel.accepted);
+		assert_int_equal(world.kernel.accepted + world.kernel.drops, 60000);
+		check_all(&world);
 		check_all_returned(&world);
 		world_deinit(&world);
 	}
@@ -546,6 +615,7 @@ int main(void)
 		cmocka_unit_test(test_block_unpinned_at_this_moment_is_not_taken_for_a_retired_one),
 		cmocka_unit_test(test_recorder_reaches_most_of_its_memory_at_any_constant_rate),
 		cmocka_unit_test(test_live_ring_gives_back_what_is_trimmed),
+		cmocka_unit_test(test_worker_reads_while_the_ring_thread_retires),
 		cmocka_unit_test(test_recorder_is_not_trimmed),
 		cmocka_unit_test(test_find_and_expire_go_by_boot_time_whatever_the_clock_does),
 		cmocka_unit_test(test_packed_packets_further_apart_than_asked_expire_apart),
