@@ -236,7 +236,7 @@ static void test_recorder_keeps_packets_whole_at_changing_rates(void **state)
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		struct world world;
 		world_init(&world, BLOCK_COUNT, true, seed);
-		for (unsigned phase = 0; phase < 120; phase++) {
+		for (unsigned phase = 0; phase < 60; phase++) {
 			const struct rate *rate = &rates[pick(&world, RATES)];
 			for (uint32_t left = 20 + pick(&world, 2000); left; left--)
 				send(&world, rate);
@@ -256,7 +256,7 @@ static void test_recorder_survives_a_late_ring_thread(void **state)
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		struct world world;
 		world_init(&world, BLOCK_COUNT, true, seed);
-		for (unsigned phase = 0; phase < 400; phase++) {
+		for (unsigned phase = 0; phase < 150; phase++) {
 			const struct rate *rate = &rates[pick(&world, RATES)];
 			world.lag = pick(&world, 3) == 0;
 			for (uint32_t left = 1 + pick(&world, 800); left; left--)
@@ -360,8 +360,8 @@ static void test_block_unpinned_at_this_moment_is_not_taken_for_a_retired_one(vo
 static double reachable(uint32_t size, uint32_t packets_a_timer)
 {
 	struct world world;
-	world_init(&world, 512, true, 1);
-	const uint64_t ring_bytes = (uint64_t)BLOCK_SIZE * 512;
+	world_init(&world, 384, true, 1);
+	const uint64_t ring_bytes = (uint64_t)BLOCK_SIZE * 384;
 	const uint64_t packets = ring_bytes * 2 / fake_room(size);
 	for (uint64_t i = 0; i < packets; i++) {
 		advance(&world, TIMER_NS / packets_a_timer);
