@@ -5,10 +5,9 @@ import json
 import os
 import time
 
-from contenders import Contender
 from lib.events import new_id
 from measure import Clock, memory_of, percentile
-from report import MIB, MS, Chart, Column, Table, number
+from report import MIB, MS, Column, Table, number
 from stand import stand, start
 from wire import Wire, command
 

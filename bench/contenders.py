@@ -12,7 +12,6 @@ import tempfile
 import time
 
 from lib.events import new_id
-from lib.pcapfile import CaptureFile
 from measure import Clock, kernel_threads, wait_idle
 from stand import expected, filters, ports, probe, start
 from wire import Wire, command
@@ -106,8 +105,9 @@ class Recorder(Daemon):
 
 
 class Processes(Contender):
-    """Programs that say on stderr when they listen, and after SIGINT what they got."""
+    """Programs that say when they listen, and after SIGINT what they got."""
 
+    program = None  # must be there
     drain_s = 1.2  # libpcap hands over a block that is not full after a second
     ready = re.compile(r"listening on")
 
@@ -117,9 +117,9 @@ class Processes(Contender):
 
     def begin(self):
         for words in self.commands:
-            log = tempfile.TemporaryFile("w+")
+            log = tempfile.TemporaryFile()
             self.logs.append(log)
-            self.processes.append(self.world.host.popen(*words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log))
+            self.processes.append(self.world.host.popen(*words, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         deadline = time.monotonic() + 30
         for log, process in zip(self.logs, self.processes):
             while not self.ready.search(self.said(log)):
@@ -128,8 +128,7 @@ class Processes(Contender):
 
     @staticmethod
     def said(log):
-        log.seek(0)
-        return log.read()
+        return os.pread(log.fileno(), 1 << 20, 0).decode(errors="replace")  # the file position is the writer's
 
     def pids(self):
         return [process.pid for process in self.processes]
@@ -141,8 +140,9 @@ class Processes(Contender):
     def end(self):
         for process in self.processes:
             process.send_signal(signal.SIGINT)
-        output = "".join(process.communicate(timeout=60)[0].decode() for process in self.processes)
-        return self.parse("".join(map(self.said, self.logs)) + output)
+        for process in self.processes:
+            process.wait(60)
+        return self.parse("".join(map(self.said, self.logs)))
 
     def parse(self, text):
         raise NotImplementedError
@@ -165,6 +165,8 @@ def total(pattern, text):
 class Tcpdump(Processes):
     """A tcpdump for each filter."""
 
+    program = "tcpdump"
+
     def __init__(self, world, bpfs=("",)):
         super().__init__(world, [["tcpdump", "-i", "eth0", "-n", "-Z", "root", "-w", "/dev/null", *([bpf] if bpf else [])]
                                  for bpf in bpfs])
@@ -186,6 +188,7 @@ class Writer(Processes):
 
 
 class Dumpcap(Writer):
+    program = "dumpcap"
     ready = re.compile(r"^Capturing on|^File:", re.M)
 
     def __init__(self, world):
@@ -197,11 +200,12 @@ class Dumpcap(Writer):
 
 
 class Netsniff(Writer):
+    program = "netsniff-ng"
     ready = re.compile(r"Running! Hang up with \^C!")
 
     def __init__(self, world):
-        super().__init__(world, ["netsniff-ng", "--in", "eth0", "--silent", "--interval", "100MiB", "--overwrite", "10", "--out"],
-                         "")
+        super().__init__(world, ["netsniff-ng", "--in", "eth0", "--silent", "--ring-size", "1GiB", "--interval", "100MiB",
+                                 "--overwrite", "10", "--out"], "")
 
     def parse(self, text):
         text = re.sub(r"\x1b\[[0-9;]*m|\r", "", text)
@@ -242,6 +246,7 @@ def run(world, contender, seconds, size, port_count=1000, filter_count=None):
     finally:
         contender.close()
     million = sent["sent"] / 1e6
+    sender_cpu = (sent["cpu_s"] + softirq) / million
     wanted = sent["sent"] if filter_count is None else expected(sent["sent"], port_count, filter_count)
     lost = None
     if filter_count and "captured" in result:
@@ -251,5 +256,5 @@ def run(world, contender, seconds, size, port_count=1000, filter_count=None):
     return {"size": size, "sent": sent["sent"], "rate_pps": sent["rate_pps"], "lost": lost,
             "lost_percent": None if lost is None or not wanted else 100 * lost / wanted,
             "backlog": backlog_drops(world) - backlog,
-            "capture_cpu": capture / million if contender.pids() else None, "sender_cpu": (sent["cpu_s"] + softirq) / million,
-            **result}
+            "capture_cpu": capture / million if contender.pids() else None,
+            "sender_cpu": sender_cpu, "both_cpu": capture / million + sender_cpu, **result}

@@ -1,20 +1,23 @@
 """Benchmarks of the recorder's past: from a request to its complete file out of a full ring, and how fast the ring is scanned."""
 
 import os
+import re
 import resource
 import struct
 import subprocess
+import tempfile
 import time
 
 from answer_benches import QUANTILES, publish, quantiles, wait_for_file
 from lib.pcapfile import CaptureFile
-from measure import Clock, percentile
+from measure import Clock, medians, percentile
 from report import Chart, Column, Table, number, with_ratios
-from stand import PORT, has_recorder, history, ports, stand, start
+from stand import PORT, TMPFS, has_recorder, history, ports, probe, stand, start
 from wire import Wire
 
 RATE, WINDOW_S, WANTED = 400_000, 10, 1000
 WINDOW_PORTS = RATE * WINDOW_S // WANTED  # a port gets WANTED packets in WINDOW_S
+MILLION = number(1, 1e-6)
 FILL_S = 20  # at RATE, 64 B: more than 1 GiB of ring
 
 
@@ -87,6 +90,37 @@ def scan_with_tcpdump(path, port):
     return elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def scan_loop(settings):
+    """The scan by itself, without the daemon around it, on a gigabyte that looks like a ring; and tcpdump on the same packets."""
+    samples = []
+    with tempfile.TemporaryDirectory(prefix="pcapdaemon-bench-", dir=TMPFS) as directory:
+        path = os.path.join(directory, "scan.pcap")
+        for turn in range(settings.repetitions):
+            settings.say(f"scan loop, {turn + 1} of {settings.repetitions}")
+            output = subprocess.run([probe("scan_bench"), "1024", path], check=True, capture_output=True, text=True, timeout=120)
+            count = (os.path.getsize(path) - 24) // (16 + 64)
+            for filters, millions in re.findall(r"^ *(\d+) cursors: +([\d.]+) M packets/s", output.stdout, re.M):
+                samples.append({"who": f"pcapdaemon's scan, {filters} filter{'s' * (filters != '1')}", "size": 64,
+                                "per_second": float(millions) * 1e6})
+            elapsed, cpu = scan_with_tcpdump(path, 53)
+            samples.append({"who": "tcpdump -r from tmpfs, 1 filter", "size": 64, "per_second": count / elapsed})
+    rows = grouped(samples)
+    for row in rows:
+        row["bytes_per_second"] = row["per_second"] * row["size"]
+    with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs, 1 filter")
+    return Table("scan-loop", "The scan by itself, one core",
+                 [Column("who", ""), Column("size", "bytes"), Column("per_second", "Mpkt/s", MILLION),
+                  Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("ratio", "ratio", number(1))], rows,
+                 "A gigabyte laid out as the kernel does, one packet in 10,000 matches; all filters look at every packet.",
+                 [Chart("scan-loop", "The scan by itself, one core, million packets a second", "per_second", MILLION)], samples)
+
+
+def grouped(samples):
+    """A row of medians for everyone and every size, in order of appearance."""
+    keys = dict.fromkeys((sample["who"], sample["size"]) for sample in samples)
+    return [medians([sample for sample in samples if (sample["who"], sample["size"]) == key]) for key in keys]
+
+
 def scan_of(settings, world, publisher, size):
     pid = start(world, recording(world))
     settings.say(f"scan, {size} B: filling the ring")
@@ -111,8 +145,9 @@ def scan_of(settings, world, publisher, size):
 
 
 def scan(settings):
+    tables = [scan_loop(settings)]
     if not has_recorder():
-        return []
+        return tables
     samples = []
     with stand() as world, Wire(world.redis) as publisher:
         for size in settings.sizes:
@@ -121,17 +156,13 @@ def scan(settings):
         sample["per_second"] = sample["packets"] / sample["elapsed"]
         sample["bytes_per_second"] = sample["per_second"] * sample["size"]
         sample["per_cpu_second"] = sample["packets"] / sample["cpu"] if sample["cpu"] else None
-    rows = []
-    for key in dict.fromkeys((sample["who"], sample["size"]) for sample in samples):
-        found = [sample for sample in samples if (sample["who"], sample["size"]) == key]
-        rows.append({name: percentile([one[name] for one in found], 50) if name != "who" else key[0] for name in found[0]})
+    rows = grouped(samples)
     with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs")
-    million = number(1, 1e-6)
-    return [Table("scan", "Scanning the past with a filter that few packets match",
+    return tables + [Table("scan", "Scanning the past with a filter that few packets match",
                   [Column("who", ""), Column("size", "bytes"), Column("packets", "packets", number()),
-                   Column("elapsed", "s", number(3)), Column("per_second", "Mpkt/s", million),
-                   Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("per_cpu_second", "Mpkt/CPU-s", million),
+                   Column("elapsed", "s", number(3)), Column("per_second", "Mpkt/s", MILLION),
+                   Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("per_cpu_second", "Mpkt/CPU-s", MILLION),
                    Column("ratio", "ratio", number(1))], rows,
                   "The recorder: from PUBLISH to the complete file, over everything that a ring of 1 GiB held. tcpdump: the same packets "
                   "from a file in tmpfs, its start included.",
-                  [Chart("scan", "Scanning the past, million packets a second", "per_second", million)], samples)]
+                  [Chart("scan", "Scanning the past, million packets a second", "per_second", MILLION)], samples)]

@@ -1,10 +1,12 @@
 """Benchmarks under full-rate traffic: many captures against many tcpdumps, the recorder against other recorders, and what all that
 costs the host's own traffic. Contenders take turns: A B C A B C …"""
 
+import shutil
+
 from contenders import Contender, Daemon, Dumpcap, Handles, Netsniff, Recorder, Tcpdump, run
 from measure import medians
 from report import KPPS, Chart, Column, Table, number, short, with_ratios
-from stand import ROOMY, filters, has_recorder, history, stand
+from stand import filters, has_recorder, history, stand
 
 PORTS = 1000  # the traffic's destination ports: a filter on one matches a packet in a thousand
 CAPTURES = 50
@@ -24,7 +26,8 @@ def take_turns(settings, contenders, sample):
 WHO, SIZE = Column("who", ""), Column("size", "bytes")
 RATE, RATE_RATIO = Column("rate_pps", "sender kpps", KPPS), Column("rate_ratio", "of alone", number(2))
 LOST, LOST_PERCENT = Column("lost", "lost", number()), Column("lost_percent", "lost %", number(2))
-CPU, SENDER_CPU = Column("capture_cpu", "CPU s/Mpkt", short), Column("sender_cpu", "sender CPU s/Mpkt", short)
+CPU, SENDER_CPU = Column("capture_cpu", "CPU s/Mpkt", short), Column("sender_cpu", "sender CPU", short)
+BOTH_CPU = Column("both_cpu", "both", short)
 
 
 def captures(settings):
@@ -36,16 +39,16 @@ def captures(settings):
     with stand() as world:
         rows, samples = take_turns(settings, contenders, lambda make, _: run(world, make(world), settings.burst, 64, PORTS, CAPTURES))
     with_ratios(rows, "rate_pps", "rate_ratio", "nothing")
-    with_ratios(rows, "capture_cpu", "cpu_ratio", f"pcapdaemon, {CAPTURES} captures")
+    with_ratios(rows, "both_cpu", "cpu_ratio", f"pcapdaemon, {CAPTURES} captures")
     return [Table("captures", f"{CAPTURES} captures with different filters, sender at full rate, 64 B",
                   [WHO, RATE, RATE_RATIO, Column("captured", "captured", number()), LOST, LOST_PERCENT,
                    Column("dropped", "kernel drops", number()), Column("backlog", "backlog drops", number()), CPU,
-                   Column("cpu_ratio", "ratio", number(1)), SENDER_CPU],
+                   SENDER_CPU, BOTH_CPU, Column("cpu_ratio", "ratio", number(2))],
                   rows, f"Every filter matches one packet in {PORTS}. Lost: matching packets sent less packets captured. CPU-seconds "
                   "are for a million packets sent; the sender's contain what the kernel does for the capturing side while it sends. "
                   "Kernel drops: of the one ring, or the sum of all tcpdumps.",
                   [Chart("captures-rate", f"Packets the sender gets out beside {CAPTURES} captures, kpps", "rate_pps", KPPS),
-                   Chart("captures-cpu", f"{CAPTURES} captures: CPU-seconds per million packets", "capture_cpu")], samples)]
+                   Chart("captures-cpu", f"{CAPTURES} captures: CPU-seconds per million packets, capturing and sending", "both_cpu")], samples)]
 
 
 def record(settings):
@@ -53,7 +56,7 @@ def record(settings):
         return []
     recording = {**history(), "general": {"node": "test-node", "writelocal": True, "maxpackets": 1_000_000}}
     contenders = {"recorder": None, "tcpdump -w /dev/null": Tcpdump, "dumpcap -b to tmpfs": Dumpcap, "netsniff-ng to tmpfs": Netsniff}
-    tables = []
+    contenders = {label: make for label, make in contenders.items() if make is None or shutil.which(make.program)}
     rows, samples = [], []
     with stand() as world:
         recording["general"]["localdir"] = world.directory
@@ -70,16 +73,15 @@ def record(settings):
             rows += found_rows
             samples += found
     with_ratios(rows, "capture_cpu", "cpu_ratio", "recorder")
-    tables.append(Table("record", "The recorder with no request active, sender at full rate",
-                        [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("backlog", "backlog drops", number()), CPU,
-                         Column("cpu_ratio", "ratio", number(1)), SENDER_CPU, Column("held", "packets held", number()),
-                         Column("gaps", "gaps", number())],
-                        rows, f"The recorder's first repetition takes {settings.seconds:g} s, all others {settings.long_burst:g} s. Ring of "
-                        "1 GiB; dumpcap and netsniff-ng write ten files of 100 MB in turn. Held, gaps: what the recorder still had at "
-                        "the end, and jumps in the packets' numbers therein.",
-                        [Chart("record-cpu", "Keeping everything: CPU-seconds per million packets", "capture_cpu"),
-                         Chart("record-lost", "Keeping everything: packets lost, %", "lost_percent")], samples))
-    return tables
+    return [Table("record", "The recorder with no request active, sender at full rate",
+                  [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("backlog", "backlog drops", number()), CPU,
+                   Column("cpu_ratio", "ratio", number(1)), SENDER_CPU, Column("held", "packets held", number()),
+                   Column("gaps", "gaps", number())], rows,
+                  f"The recorder's first repetition takes {settings.seconds:g} s, all others {settings.long_burst:g} s. Rings of the "
+                  "recorder and of netsniff-ng: 1 GiB; dumpcap and netsniff-ng write ten files of 100 MB in turn. Held, gaps: what the "
+                  "recorder still had at the end, and jumps in the packets' numbers therein.",
+                  [Chart("record-cpu", "Keeping everything: CPU-seconds per million packets", "capture_cpu"),
+                   Chart("record-lost", "Keeping everything: packets lost, %", "lost_percent")], samples)]
 
 
 def host(settings):
@@ -91,7 +93,7 @@ def host(settings):
     }
     if has_recorder():
         contenders |= {
-            "recorder": lambda world: Recorder(world, 0, {**history()}),
+            "recorder": lambda world: Recorder(world, 0, history()),
             "recorder + 1 capture": lambda world: Recorder(world, 1, history()),
             f"recorder + {many} captures": lambda world: Recorder(world, many, history()),
         }
@@ -104,6 +106,8 @@ def host(settings):
             rows += found_rows
             samples += found
     with_ratios(rows, "rate_pps", "rate_ratio", "nothing")
-    return [Table("host", "What the host's own traffic pays", [WHO, SIZE, RATE, RATE_RATIO, SENDER_CPU, CPU], rows,
+    return [Table("host", "What the host's own traffic pays",
+                  [WHO, SIZE, RATE, RATE_RATIO, CPU, SENDER_CPU, BOTH_CPU, Column("dropped", "kernel drops", number()),
+                   Column("evicted", "evicted", number()), Column("backlog", "backlog drops", number())], rows,
                   f"The rate at which one sender gets packets out. Every filter matches one packet in {PORTS}.",
                   [Chart("host-rate", "What the host's own traffic pays: sender's rate, kpps", "rate_pps", KPPS)], samples)]
