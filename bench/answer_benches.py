@@ -52,6 +52,7 @@ def armed(settings):
             world.daemon.close()
     rows = [quantiles("ring closed", closed), quantiles("ring open", opened)]
     return [Table("armed", "From PUBLISH to the `accepted` event: the capture is armed", QUANTILES, rows,
+                  "One request after the other, each with a capture of 50 ms: with the ring open, those before are still running.",
                   samples=[{"closed_s": closed, "open_s": opened}])]
 
 
