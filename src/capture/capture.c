@@ -14,11 +14,17 @@
 const char *capture_reason_name(enum capture_reason reason)
 {
 	static const char *const names[] = {
-		[CAPTURE_RUNNING] = "running", [CAPTURE_PACKETS] = "packets",
-		[CAPTURE_BYTES] = "bytes",     [CAPTURE_TIMEOUT] = "timeout",
-		[CAPTURE_IDLE] = "idle",       [CAPTURE_WINDOW] = "window",
-		[CAPTURE_MEMORY] = "memory",   [CAPTURE_INTERFACE_GONE] = "interface-gone",
-		[CAPTURE_STOPPED] = "stopped", [CAPTURE_SHUTDOWN] = "shutdown",
+		[CAPTURE_RUNNING] = "running",
+		[CAPTURE_UNTIL] = "until",
+		[CAPTURE_PACKETS] = "packets",
+		[CAPTURE_BYTES] = "bytes",
+		[CAPTURE_TIMEOUT] = "timeout",
+		[CAPTURE_IDLE] = "idle",
+		[CAPTURE_WINDOW] = "window",
+		[CAPTURE_MEMORY] = "memory",
+		[CAPTURE_INTERFACE_GONE] = "interface-gone",
+		[CAPTURE_STOPPED] = "stopped",
+		[CAPTURE_SHUTDOWN] = "shutdown",
 	};
 	return names[reason];
 }
@@ -35,52 +41,71 @@ void engine_unlink_capture(struct capture *capture)
 	capture->next = NULL;
 	capture->source = NULL;
 	source->refilter = true;
-	if (--source->capture_count == 0)
-		source->idle_since_ns = clock_boottime_ns();
 	capture->engine->capture_count--;
+	if (--source->capture_count)
+		return;
+	source->idle_since_ns = clock_boottime_ns();
+	engine_wake_ring_thread(capture->engine); /* it closes what is idle for long, or gone */
 }
 
-/* With admin and without the lock: the interface's source, opened if need be, with a user more. Only this,
- * under admin, adds sources. */
-static int get_source(struct engine *engine, const struct capture_spec *spec, struct error *err, struct source **result)
+/* With the lock: the source that a name means now. A recorder whose interface is away still has its past. */
+static struct source *find_source(const struct engine *engine, const char *interface, int ifindex)
 {
-	const int ifindex = (int)if_nametoindex(spec->interface);
-	pthread_mutex_lock(&engine->lock);
+	struct source *past = NULL;
 	for (struct source *source = engine->sources; source; source = source->next) {
-		if (!source->gone && source->ring->ifindex == ifindex) {
-			source->idle_since_ns = 0;
-			source->users++;
-			*result = source;
-			pthread_mutex_unlock(&engine->lock);
-			return 0;
-		}
+		if (!source->gone && ifindex && source->ring->ifindex == ifindex)
+			return source;
+		if (source->gone && source->recorder.on && strcmp(source->name, interface) == 0)
+			past = source;
 	}
-	const size_t ring_bytes = engine->ring_bytes;
-	const bool full = engine->source_count >= ENGINE_SOURCES_MAX;
-	pthread_mutex_unlock(&engine->lock);
-	if (full)
-		return error_set(err, -ENOSPC, "interface %s: %u interfaces are open already", spec->interface,
-				 ENGINE_SOURCES_MAX);
-	struct source *source = NULL;
-	int r = source_open(spec->interface, spec->promiscuous, ring_bytes, err, &source);
-	if (r < 0)
-		return r;
+	return ifindex ? NULL : past;
+}
+
+int engine_add_source(struct engine *engine, struct source *source, struct error *err)
+{
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
 	pthread_mutex_lock(&engine->lock);
-	r = epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0 ? -errno : 0;
+	int r = engine->source_count >= ENGINE_SOURCES_MAX ? -ENOSPC : 0;
+	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
+		r = -errno;
 	if (r == 0) {
 		source->users++;
 		source->next = engine->sources;
 		engine->sources = source;
 		engine->source_count++;
-		engine->ring_bytes += source_bytes(source);
-		*result = source;
+		if (!source->recorder.on)
+			engine->ring_bytes += source_bytes(source);
 	}
 	pthread_mutex_unlock(&engine->lock);
 	if (r < 0) {
-		error_set(err, r, "interface %s: epoll: %s", spec->interface, strerror(-r));
+		error_set(err, r, "interface %s: %s", source->ring->name,
+			  r == -ENOSPC ? "too many interfaces are open" : strerror(-r));
 		source_close(source);
 	}
+	return r;
+}
+
+/* With admin and without the lock: the interface's source, opened if need be, with a user more. Only this and
+ * recorders, under admin, add sources. */
+static int get_source(struct engine *engine, const struct capture_spec *spec, struct error *err, struct source **result)
+{
+	const int ifindex = (int)if_nametoindex(spec->interface);
+	pthread_mutex_lock(&engine->lock);
+	struct source *source = find_source(engine, spec->interface, ifindex);
+	if (source) {
+		source->idle_since_ns = 0;
+		source->users++;
+	}
+	const size_t ring_bytes = engine->ring_bytes;
+	pthread_mutex_unlock(&engine->lock);
+	int r = 0;
+	if (!source) {
+		r = source_open(spec->interface, spec->promiscuous, ring_bytes, err, &source);
+		if (r == 0)
+			r = engine_add_source(engine, source, err);
+	}
+	if (r == 0)
+		*result = source;
 	return r;
 }
 
@@ -92,8 +117,8 @@ static int arm(struct source *source, struct capture *capture, struct error *err
 	if (!program)
 		return error_set(err, -ENOMEM, "out of memory");
 	pthread_mutex_lock(&engine->lock);
-	if (source->gone || engine->capture_count >= ENGINE_CAPTURES_MAX) {
-		const bool gone = source->gone;
+	const bool gone = source->gone && !source->recorder.on;
+	if (gone || engine->capture_count >= ENGINE_CAPTURES_MAX) {
 		pthread_mutex_unlock(&engine->lock);
 		return gone ? error_set(err, -ENODEV, "interface %s: gone", source->ring->name)
 			    : error_set(err, -ENOSPC, "%u captures are running already", ENGINE_CAPTURES_MAX);
@@ -108,22 +133,15 @@ static int arm(struct source *source, struct capture *capture, struct error *err
 	int r = source_apply(source, program, size);
 	if (r < 0)
 		error_set(err, r, "interface %s: kernel filter: %s", source->ring->name, strerror(-r));
-	else if (first)
+	else if (first && !source->recorder.on)
 		r = ring_start(source->ring, err); /* a second bind to the same interface changes nothing */
 	pthread_mutex_lock(&engine->lock);
 	source->refilter = false;
 	if (r < 0) {
 		engine_unlink_capture(capture);
 	} else {
-		struct cursor *cursor = &capture->cursor;
 		ring_update_dropped(source->ring);
-		capture->dropped_at_start = cursor->dropped_seen = source->ring->dropped;
-		capture->position = cursor->next_number = timeline_next_number(source->timeline);
-		capture->asked_from_ns = cursor->from_ns = clock_boottime_ns();
-		cursor->until_ns += cursor->from_ns;
-		atomic_store_explicit(&cursor->active_ns, cursor->from_ns, memory_order_relaxed);
-		capture->linktype = source->ring->linktype;
-		capture->armed = true;
+		source_place(source, capture, clock_boottime_ns(), clock_offset_ns());
 	}
 	pthread_mutex_unlock(&engine->lock);
 	return r;
@@ -135,15 +153,22 @@ static struct capture *new_capture(struct engine *engine, const struct capture_s
 	if (!capture)
 		return NULL;
 	capture->engine = engine;
+	capture->ended.capture = capture->quota_spent.capture = capture;
+	capture->cursor.quota = spec->quota;
 	capture->done = done;
 	capture->ctx = ctx;
 	capture->flush_number = NUMBER_NONE;
 	capture->cursor.snaplen = spec->snaplen;
 	capture->cursor.max_packets = spec->max_packets;
 	capture->cursor.max_bytes = spec->max_bytes;
-	capture->cursor.until_ns = spec->duration_ns; /* becomes a point in time when it is armed */
-	capture->cursor.until_reason = spec->duration_reason;
 	capture->cursor.idle_ns = spec->idle_ns;
+	capture->snaplen = spec->snaplen;
+	capture->before_ns = spec->before_ns;
+	capture->from_real_ns = spec->from_real_ns;
+	capture->to_real_ns = spec->to_real_ns;
+	capture->duration_ns = spec->duration_ns;
+	capture->absolute = spec->from_real_ns || spec->to_real_ns;
+	capture->until_reason = spec->to_real_ns ? CAPTURE_WINDOW : CAPTURE_TIMEOUT;
 	store_init(&capture->cursor.store, &engine->budget);
 	return capture;
 }
@@ -168,12 +193,28 @@ static int start_on_source(struct engine *engine, const struct capture_spec *spe
 	return r;
 }
 
+/* Of the interface, or of what is recorded of one that is away. */
+static int find_linktype(struct engine *engine, const char *interface, uint16_t *linktype, struct error *err)
+{
+	int r = ring_probe(interface, linktype, err);
+	if (r != -ENODEV)
+		return r;
+	pthread_mutex_lock(&engine->lock);
+	const struct source *source = find_source(engine, interface, 0);
+	if (source) {
+		*linktype = source->ring->linktype;
+		r = 0;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return r;
+}
+
 int capture_start(struct engine *engine, const struct capture_spec *spec, capture_done done, void *ctx,
 		  struct error *err, const char **field, struct capture **result)
 {
 	uint16_t linktype;
 	*field = "interface";
-	int r = ring_probe(spec->interface, &linktype, err);
+	int r = find_linktype(engine, spec->interface, &linktype, err);
 	if (r < 0)
 		return r;
 	struct capture *capture = new_capture(engine, spec, done, ctx);
@@ -200,9 +241,11 @@ void capture_stop(struct capture *capture, enum capture_reason reason)
 {
 	struct engine *engine = capture->engine;
 	pthread_mutex_lock(&engine->lock);
-	if (capture->source && capture->stop_reason == CAPTURE_RUNNING) {
-		capture->stop_reason = reason;
-		capture->stop_ns = clock_boottime_ns();
+	const uint64_t now_ns = clock_boottime_ns();
+	if (capture->source && capture->armed &&
+	    now_ns < atomic_load_explicit(&capture->cursor.until_ns, memory_order_relaxed)) {
+		atomic_store_explicit(&capture->cursor.until_ns, now_ns, memory_order_relaxed);
+		capture->until_reason = reason;
 	}
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
@@ -226,9 +269,13 @@ const struct store *capture_store(const struct capture *capture)
 static uint64_t window_end(const struct capture *capture)
 {
 	const struct cursor *cursor = &capture->cursor;
-	if (cursor->reason == cursor->until_reason && cursor->until_ns < capture->end_ns)
-		return cursor->until_ns;
-	return capture->end_ns;
+	const uint64_t until_ns = atomic_load_explicit(&cursor->until_ns, memory_order_relaxed);
+	uint64_t end_ns = capture->end_ns;
+	if (cursor->reason == CAPTURE_IDLE)
+		end_ns = atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns;
+	else if (cursor->reason == CAPTURE_MEMORY)
+		end_ns = cursor->refused_ns;
+	return until_ns < end_ns ? until_ns : end_ns;
 }
 
 void capture_report(const struct capture *capture, struct capture_report *report)
@@ -237,7 +284,7 @@ void capture_report(const struct capture *capture, struct capture_report *report
 	*report = (struct capture_report){
 		.packets = atomic_load_explicit(&cursor->packets, memory_order_relaxed),
 		.bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed),
-		.snaplen = cursor->snaplen,
+		.snaplen = capture->snaplen,
 		.linktype = capture->linktype,
 	};
 	pthread_mutex_lock(&capture->engine->lock);
@@ -258,6 +305,7 @@ void capture_report(const struct capture *capture, struct capture_report *report
 	report->lost_evicted = capture->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
 	report->received = cursor->examined + report->lost_kernel;
-	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
-			   report->from_ns <= report->asked_from_ns;
+	report->disordered = capture->disordered;
+	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory && !capture->gap &&
+			   !(capture->absolute && cursor->clock_stepped) && report->from_ns <= report->asked_from_ns;
 }

@@ -11,9 +11,11 @@
 #include <linux/if_packet.h>
 
 #include "capture/filter.h"
+#include "capture/keep.h"
 #include "capture/timeline.h"
 
 #define ORDER_SLACK_NS 10000000 /* packets may lie this far from the order of time */
+#define CLOCK_STEP_NS 100000000 /* NTP's corrections are slower than this between two spans */
 #define VLAN_TAG_BYTES 4
 #define MAC_BYTES 12
 #define ETHERTYPE_8021Q 0x8100
@@ -71,6 +73,16 @@ static unsigned char packet_type(const uint8_t *at)
 	return address->sll_pkttype;
 }
 
+static void charge_quota(struct cursor *cursor, uint64_t bytes)
+{
+	struct quota *quota = cursor->quota;
+	const uint64_t packets = atomic_fetch_add_explicit(&quota->packets, 1, memory_order_relaxed) + 1;
+	bytes += atomic_fetch_add_explicit(&quota->bytes, bytes, memory_order_relaxed);
+	if ((packets >= quota->max_packets || bytes >= quota->max_bytes) &&
+	    !atomic_exchange_explicit(&quota->told, true, memory_order_relaxed))
+		cursor->quota_spent = true;
+}
+
 static void take_packet(struct cursor *cursor, const struct wire_packet *packet, uint32_t accepted)
 {
 	struct packet_view view = {
@@ -84,6 +96,7 @@ static void take_packet(struct cursor *cursor, const struct wire_packet *packet,
 	view.data = packet->head_size ? packet->data + MAC_BYTES : packet->data;
 	if (store_add(&cursor->store, &view, packet->head, packet->head_size) < 0) {
 		cursor->lost_memory++;
+		cursor->refused_ns = packet->boot_ns;
 		cursor->reason = CAPTURE_MEMORY;
 		return;
 	}
@@ -96,6 +109,8 @@ static void take_packet(struct cursor *cursor, const struct wire_packet *packet,
 	atomic_store_explicit(&cursor->packets, cursor->store.packets, memory_order_relaxed);
 	if (packet->boot_ns > atomic_load_explicit(&cursor->active_ns, memory_order_relaxed))
 		atomic_store_explicit(&cursor->active_ns, packet->boot_ns, memory_order_relaxed);
+	if (cursor->quota)
+		charge_quota(cursor, view.caplen);
 	if (cursor->store.packets >= cursor->max_packets)
 		cursor->reason = CAPTURE_PACKETS;
 	else if (bytes >= cursor->max_bytes)
@@ -110,9 +125,15 @@ static bool too_idle(const struct cursor *cursor, const struct wire_packet *pack
 
 static void offer(struct cursor *cursor, const struct wire_packet *packet)
 {
-	if (packet->boot_ns < cursor->from_ns || packet->boot_ns > cursor->until_ns)
+	if (packet->boot_ns < cursor->from_ns ||
+	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
-	uint32_t accepted = packet->caplen;
+	uint32_t accepted = packet->caplen, allowed = packet->caplen;
+	if (cursor->keep && packet->boot_ns < cursor->keep_until_ns) {
+		allowed = keep_bytes(cursor->keep, packet->whole, packet->wirelen, packet->caplen);
+		if (!allowed)
+			return;
+	}
 	if (cursor->filter) {
 		accepted = bpf_filter(filter_program(cursor->filter), packet->whole, packet->wirelen, packet->caplen);
 		if (!accepted)
@@ -121,20 +142,31 @@ static void offer(struct cursor *cursor, const struct wire_packet *packet)
 	if (too_idle(cursor, packet))
 		cursor->reason = CAPTURE_IDLE;
 	else
-		take_packet(cursor, packet, accepted);
+		take_packet(cursor, packet, accepted < allowed ? accepted : allowed);
+}
+
+static void note_clock(struct cursor *cursor, const struct span *span)
+{
+	const int64_t step_ns = span->clock_offset_ns - cursor->clock_offset_ns;
+	if (!cursor->clock_offset_ns)
+		cursor->clock_offset_ns = span->clock_offset_ns;
+	else if (step_ns > CLOCK_STEP_NS || step_ns < -CLOCK_STEP_NS)
+		cursor->clock_stepped = true;
 }
 
 /* Cursors past whose end the whole span lies are done; the others are collected. */
 static unsigned choose(struct cursor *const *cursors, unsigned count, const struct span *span, struct cursor **active)
 {
+	const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
 	unsigned chosen = 0;
 	for (unsigned i = 0; i < count; i++) {
-		const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
-		if (cursors[i]->until_ns < UINT64_MAX - ORDER_SLACK_NS &&
-		    begin_ns > cursors[i]->until_ns + ORDER_SLACK_NS)
-			cursors[i]->reason = cursors[i]->until_reason;
-		else
+		const uint64_t until_ns = atomic_load_explicit(&cursors[i]->until_ns, memory_order_relaxed);
+		if (until_ns < UINT64_MAX - ORDER_SLACK_NS && begin_ns > until_ns + ORDER_SLACK_NS) {
+			cursors[i]->reason = CAPTURE_UNTIL;
+		} else {
+			note_clock(cursors[i], span);
 			active[chosen++] = cursors[i];
+		}
 	}
 	return chosen;
 }

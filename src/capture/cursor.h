@@ -12,11 +12,13 @@
 #include "capture/store.h"
 
 struct filter;
+struct keep;
 struct span;
 
 /* Why a capture ended; names as in the contract. */
 enum capture_reason {
 	CAPTURE_RUNNING,
+	CAPTURE_UNTIL, /* the scan has come to until_ns: whoever set that knows why */
 	CAPTURE_PACKETS,
 	CAPTURE_BYTES,
 	CAPTURE_TIMEOUT,
@@ -28,23 +30,38 @@ enum capture_reason {
 	CAPTURE_SHUTDOWN,
 };
 
+/* A limit that several cursors share: together they stop soon after it is reached. Its owner cuts what is too much. */
+struct quota {
+	uint64_t max_packets, max_bytes;
+	_Atomic uint64_t packets, bytes; /* relaxed: sums, nothing else hangs on them */
+	_Atomic bool told;
+	void (*spent)(void *ctx); /* loop thread, once */
+	void *ctx;
+};
+
 struct cursor {
 	/* What it wants: fixed. */
+	struct quota *quota;	     /* NULL: none */
 	const struct filter *filter; /* NULL: every packet */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
-	uint64_t from_ns;  /* boot time: no packet before it */
-	uint64_t until_ns; /* boot time: none after it */
-	uint64_t idle_ns;  /* 0: none */
-	enum capture_reason until_reason;
+	uint64_t from_ns;	   /* boot time: no packet before it */
+	uint64_t idle_ns;	   /* 0: none */
+	const struct keep *keep;   /* of packets before keep_until_ns only what this allows; NULL: everything */
+	uint64_t keep_until_ns;	   /* boot time */
+	_Atomic uint64_t until_ns; /* boot time: no packet after it; may be lowered while it runs */
 
 	/* Where it is and what it has: the worker's. */
 	uint64_t next_number;
 	struct store store;
 	enum capture_reason reason;
+	bool quota_spent;	    /* this cursor's packet was the one */
 	uint64_t examined;	    /* packets looked at */
 	uint64_t first_ns, last_ns; /* real time of first and last packet taken */
 	uint64_t lost_memory;	    /* packets that matched and found no memory */
+	uint64_t refused_ns;	    /* boot time of that packet */
+	bool clock_stepped;	    /* packets from before and after a step of the real-time clock */
+	int64_t clock_offset_ns;    /* real time minus boot time of the first span; 0: none yet */
 	uint64_t dropped_seen;	    /* the ring's drops up to where it is */
 
 	/* For anyone to look at; relaxed: each is a number of its own. */

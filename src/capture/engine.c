@@ -14,7 +14,8 @@
 #include "capture/engine_threads.h"
 #include "capture/link_watch.h"
 
-#define WORKER_STACK_BYTES (512u << 10)
+#define WORKER_STACK_BYTES \
+	(8u << 20) /* libpcap's parser recurses: own traffic is compiled by workers; touched as needed */
 
 void engine_wake_ring_thread(struct engine *engine)
 {
@@ -29,11 +30,15 @@ void engine_call_worker(struct engine *engine)
 		pthread_cond_signal(&engine->work);
 }
 
-static void deliver_end(void *ctx, struct letter *letter)
+static void deliver_note(void *ctx, struct letter *letter)
 {
 	(void)ctx;
-	struct capture *capture = (struct capture *)letter;
-	capture->done(capture->ctx, capture);
+	const struct note *note = (const struct note *)letter;
+	struct capture *capture = note->capture;
+	if (note == &capture->ended)
+		capture->done(capture->ctx, capture);
+	else
+		capture->cursor.quota->spent(capture->cursor.quota->ctx);
 }
 
 size_t engine_memory_used(struct engine *engine)
@@ -49,6 +54,21 @@ static unsigned choose_workers(unsigned asked)
 }
 
 /* Signals belong to the loop. */
+static int start_worker(struct engine *engine, const pthread_attr_t *attributes)
+{
+	const unsigned index = engine->worker_count;
+	struct worker_memory *memory = calloc(1, sizeof(*memory));
+	if (!memory)
+		return ENOMEM;
+	memory->engine = engine;
+	engine->memory[index] = memory;
+	const int r = pthread_create(&engine->workers[index], attributes, worker_run, memory);
+	if (r == 0)
+		engine->worker_count++;
+	return r;
+}
+
+/* Signals belong to the loop. */
 static int start_threads(struct engine *engine, unsigned workers)
 {
 	sigset_t all, before;
@@ -59,11 +79,8 @@ static int start_threads(struct engine *engine, unsigned workers)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int r = pthread_create(&engine->ring_thread, &attributes, ring_thread_run, engine);
 	engine->ring_thread_started = r == 0;
-	for (; r == 0 && engine->worker_count < workers; engine->worker_count++) {
-		r = pthread_create(&engine->workers[engine->worker_count], &attributes, worker_run, engine);
-		if (r)
-			break;
-	}
+	while (r == 0 && engine->worker_count < workers)
+		r = start_worker(engine, &attributes);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return -r;
@@ -98,7 +115,7 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	pthread_mutex_init(&engine->admin, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->work, NULL);
-	engine->ended = mailbox_new(loop, deliver_end, engine);
+	engine->ended = mailbox_new(loop, deliver_note, engine);
 	int r = engine->ended ? open_fds(engine) : -ENOMEM;
 	if (r == 0)
 		r = start_threads(engine, choose_workers(options->workers));
@@ -133,8 +150,14 @@ void engine_free(struct engine *engine)
 	}
 	for (unsigned i = 0; i < engine->worker_count; i++)
 		pthread_join(engine->workers[i], NULL);
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		free(engine->memory[i]);
 	close_all(engine->sources);
 	close_all(engine->closing);
+	for (struct pending_recorder *pending = engine->pending, *next; pending; pending = next) {
+		next = pending->next;
+		free(pending);
+	}
 	mailbox_free(engine->ended);
 	cleanup_close(&engine->epoll_fd);
 	cleanup_close(&engine->wake_fd);

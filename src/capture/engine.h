@@ -33,15 +33,61 @@ void engine_free(struct engine *engine);
 
 size_t engine_memory_used(struct engine *engine); /* bytes of the budget; any thread */
 
+/* A recorder: an interface whose packets are kept before anybody asks for them. */
+struct engine_recorder {
+	const char *interface;
+	bool promiscuous;
+	size_t memory_bytes;
+	uint64_t keep_ns; /* never keep a packet longer; 0: as long as memory lasts */
+	const char *bpf;  /* what may be kept at all; NULL or "": everything */
+	uint32_t snaplen;
+	bool headers;	  /* keep link to transport headers only, whatever snaplen says */
+	bool exclude_own; /* leave out this process's own traffic (base/own_traffic.h) */
+};
+
+#define ENGINE_RECORDERS_MAX 256
+
+/*
+ * Starts recording; blocks until the ring has its memory. Before the first capture_start. If the interface does not
+ * exist, recording starts when it appears, which is logged. 0, -EINVAL (filter), -ENOMEM (not even a small ring),
+ * -EPERM, -ENOSPC, other -errno.
+ */
+warn_unused int engine_record(struct engine *engine, const struct engine_recorder *recorder, struct error *err);
+
+/* The daemon's own endpoints have changed (base/own_traffic.h): recorders that leave them out renew their filter. Any
+ * thread. */
+void engine_own_traffic_changed(struct engine *engine);
+
+/* What an open ring does right now. */
+struct engine_interface {
+	char name[16];
+	bool recorder;
+	bool gone;
+	uint64_t captures;
+	uint64_t packets, dropped; /* since the ring was opened */
+	uint64_t reach_ns;	   /* recorder: every packet of the last so many ns is here but for those dropped */
+	uint64_t held_bytes;	   /* packet memory that can be read, headers included */
+	uint64_t ring_bytes;
+};
+
+/* Fills up to `room` entries, returns how many rings there are. Any thread. */
+size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room);
+
+/* True if past packets of an interface of this name are held, though the interface itself may be gone. Any thread. */
+bool engine_records(struct engine *engine, const char *interface);
+
 struct capture_spec {
 	const char *interface;
 	bool promiscuous;
 	const char *bpf; /* NULL: every packet */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
-	uint64_t duration_ns;
-	enum capture_reason duration_reason;
-	uint64_t idle_ns; /* 0: none */
+	uint64_t before_ns; /* begin so long before now, as far as the recorder reaches */
+	uint64_t from_real_ns,
+		to_real_ns;   /* real time; an absolute window instead of before and duration; 0: not given */
+	uint64_t duration_ns; /* from now, or from a from_real_ns that is to come */
+	uint64_t idle_ns;     /* 0: none */
+	struct quota *quota;  /* shared with other captures; outlives them; NULL: none */
 };
 
 /* Loop thread, once, when the capture has ended: it is the handler's to read and free. */
@@ -70,6 +116,7 @@ struct capture_report {
 	bool complete;
 	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
 	uint64_t received; /* packets the interface's ring was offered during the capture, dropped ones included */
+	bool disordered;   /* there was no memory to sort the packets: they are in the order of arrival */
 	uint16_t linktype;
 	uint32_t snaplen;
 };

@@ -14,9 +14,20 @@
 
 #include <pthread.h>
 
+#include <linux/filter.h>
+
 #include "capture/source.h"
 
 #define WORKERS_MAX 16
+
+/* A recorder that waits for its interface to appear. Strings are its own. */
+struct pending_recorder {
+	struct pending_recorder *next;
+	struct engine_recorder options;
+	bool due; /* the interface may be there: a worker shall try */
+	char interface[16];
+	char bpf[];
+};
 
 struct engine {
 	struct budget budget;
@@ -26,26 +37,49 @@ struct engine {
 	pthread_cond_t work;
 	bool stop;
 	struct source *sources;
+	struct pending_recorder *pending;
 	struct source *closing; /* taken off the ring thread's list; a worker closes them */
 	size_t ring_bytes;
 	uint64_t turn;
-	unsigned source_count, capture_count, sleeping;
+	unsigned source_count, capture_count, recorder_count, sleeping;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
 	bool ring_thread_started;
 	pthread_t ring_thread;
 	unsigned worker_count;
+	struct worker_memory *memory[WORKERS_MAX];
 	pthread_t workers[WORKERS_MAX];
 };
 
-/* Thread bodies; arg: the engine. */
+/* What a worker needs for its work, made before it starts. */
+struct worker_memory {
+	struct engine *engine;
+	struct sock_filter program[FILTER_UNION_MAX];
+	uint8_t scratch[SCAN_SCRATCH_BYTES];
+};
+
+/* Thread bodies; args: the engine, a worker's memory. */
 void *ring_thread_run(void *engine);
-void *worker_run(void *engine);
+void *worker_run(void *memory);
 
 /* Any thread: the ring thread looks at time limits and at what is to be closed. */
 void engine_wake_ring_thread(struct engine *engine);
 
 /* With the lock: something can be done. One sleeper is enough: it wakes the next if there is more. */
 void engine_call_worker(struct engine *engine);
+
+/* With admin, without the lock: puts an opened source where the ring thread sees it. 0 or -errno (it is closed then).
+ */
+warn_unused int engine_add_source(struct engine *engine, struct source *source, struct error *err);
+
+/* With admin, without the lock: opens a recorder's ring. */
+warn_unused int recorder_open(struct engine *engine, const struct engine_recorder *options, struct error *err);
+
+/* With the lock, given up meanwhile: something about recorders to do (open, bind again, own traffic)? True if something
+ * was done. */
+bool recorder_keep_house(struct engine *engine);
+
+/* With the lock: an interface has appeared, gone, changed. */
+void recorder_interfaces_changed(struct engine *engine);
 
 /* With the lock: takes the capture off its source. */
 void engine_unlink_capture(struct capture *capture);

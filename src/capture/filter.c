@@ -1,9 +1,6 @@
 /*
- * The union is made by laying the programs end to end: a program's "reject" becomes a jump to the next one, its
- * "accept" stays. A load beyond the packet's end rejects too, and would end them all: loads get a check of the length
- * in front, which jumps to the next program as well. No expression is compiled twice, and no optimiser has to
- * understand fifty of them at once. libpcap's programs set their registers and memory before they use them, so one can
- * run after another.
+ * Compiling, and what can be told about a compiled filter without running it. libpcap compiles for a handle that
+ * captures nothing, so the programs see packets as they were on the wire.
  */
 #include "capture/filter.h"
 
@@ -13,34 +10,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include <linux/filter.h>
-#include <linux/if_packet.h>
+#include "capture/filter_program.h"
 
 #define COMPILE_SNAPLEN 262144 /* what "accept" returns; the snap length proper is applied when copying */
 #define REACH_UNKNOWN UINT32_MAX
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union is made for */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
-
-_Static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layout");
-
-struct filter {
-	struct bpf_program program;
-	uint32_t reach;	 /* no load goes beyond this offset; REACH_UNKNOWN: cannot be told */
-	uint32_t floor;	 /* bytes that a packet must have to be shown to it by the union */
-	bool kernel_can; /* the kernel comes to libpcap's verdict, and goes on behind it */
-};
-
-static uint32_t load_width(uint16_t code)
-{
-	switch (BPF_SIZE(code)) {
-	case BPF_W:
-		return 4;
-	case BPF_H:
-		return 2;
-	default:
-		return 1;
-	}
-}
 
 /* The index register holds an IP header length or a constant wherever it is loaded by MSH or IMM; anything else may be
  * any number. */
@@ -61,7 +36,7 @@ static uint32_t find_reach(const struct bpf_program *program)
 			}
 		} else if (BPF_CLASS(insn->code) == BPF_LD &&
 			   (BPF_MODE(insn->code) == BPF_ABS || BPF_MODE(insn->code) == BPF_IND)) {
-			end = insn->k + load_width(insn->code);
+			end = insn->k + filter_load_width(insn->code);
 			if (BPF_MODE(insn->code) == BPF_IND)
 				indexed = indexed > end ? indexed : end;
 		}
@@ -122,6 +97,45 @@ static void check_for_kernel(struct filter *filter)
 	}
 }
 
+/* The words of pcap-filter(7) that are no names. Services and protocols are looked up in files of this host. */
+static bool is_keyword(const char *word, size_t length)
+{
+	static const char *const keywords[] = {
+		"and",	  "or",		"not",	     "host",	  "net",      "mask",	 "port",     "portrange",
+		"proto",  "protochain", "src",	     "dst",	  "ether",    "ip",	 "ip6",	     "arp",
+		"rarp",	  "tcp",	"udp",	     "sctp",	  "icmp",     "icmp6",	 "igmp",     "pim",
+		"vrrp",	  "carp",	"ah",	     "esp",	  "gre",      "vlan",	 "mpls",     "pppoed",
+		"pppoes", "geneve",	"broadcast", "multicast", "less",     "greater", "gateway",  "len",
+		"link",	  "fddi",	"tr",	     "wlan",	  "ipx",      "atalk",	 "aarp",     "decnet",
+		"iso",	  "stp",	"netbeui",   "lat",	  "moprc",    "mopdl",	 "sca",	     "clnp",
+		"esis",	  "isis",	"tcpflags",  "icmptype",  "icmpcode", "inbound", "outbound",
+	};
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(*keywords); i++) {
+		if (strlen(keywords[i]) == length && strncasecmp(keywords[i], word, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_number_or_address(const char *word, size_t length)
+{
+	return isdigit((unsigned char)*word) || *word == '-' || memchr(word, ':', length);
+}
+
+bool filter_may_look_up(const char *expression)
+{
+	for (const char *at = expression ? expression : ""; *at;) {
+		const char *end = at;
+		while (is_word_character(*end))
+			end++;
+		const size_t length = (size_t)(end - at);
+		if (length && !is_keyword(at, length) && !is_number_or_address(at, length))
+			return true;
+		at = length ? end : at + 1;
+	}
+	return false;
+}
+
 int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **result)
 {
 	if (!expression || !*expression) {
@@ -164,172 +178,7 @@ const struct bpf_insn *filter_program(const struct filter *filter)
 	return filter ? filter->program.bf_insns : NULL;
 }
 
-static uint32_t union_snaplen(const struct filter_want *wants, size_t count)
+uint32_t filter_reach(const struct filter *filter)
 {
-	uint32_t snaplen = 1; /* 0 would reject */
-	for (size_t i = 0; i < count; i++) {
-		uint32_t reach = wants[i].filter ? wants[i].filter->reach : 0;
-		uint32_t need = reach > wants[i].snaplen ? reach : wants[i].snaplen;
-		snaplen = snaplen > need ? snaplen : need;
-	}
-	return snaplen;
-}
-
-/* --- one program out of many --- */
-
-/* What is written: FILTER_UNION_MAX instructions at most; `count` goes on counting when there are more. */
-struct assembly {
-	struct sock_filter *to;
-	size_t count;
-	uint32_t snaplen; /* what "accept" returns */
-	uint32_t floor;	  /* bytes that every packet that gets to the programs has */
-};
-
-static void emit(struct assembly *assembly, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
-{
-	if (assembly->count < FILTER_UNION_MAX)
-		assembly->to[assembly->count] = (struct sock_filter){.code = code, .jt = jt, .jf = jf, .k = k};
-	assembly->count++;
-}
-
-static bool is_jump(const struct bpf_insn *insn)
-{
-	return BPF_CLASS(insn->code) == BPF_JMP && BPF_OP(insn->code) != BPF_JA;
-}
-
-static bool is_load(const struct bpf_insn *insn, unsigned mode)
-{
-	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == mode;
-}
-
-/* An offset that no packet has: libpcap's interpreter rejects, the kernel would take it for one of its extensions. */
-static bool is_beyond_all(const struct bpf_insn *insn)
-{
-	return insn->k > INT32_MAX;
-}
-
-#define GUARDED_MAX 7 /* instructions that one becomes at most */
-
-/* How many instructions one becomes. */
-static unsigned laid_size(const struct assembly *assembly, const struct bpf_insn *insn)
-{
-	if (is_jump(insn))
-		return insn->jt > UINT8_MAX / GUARDED_MAX || insn->jf > UINT8_MAX / GUARDED_MAX ? 3 : 1;
-	if (is_load(insn, BPF_IND))
-		return is_beyond_all(insn) ? 1 : GUARDED_MAX;
-	if (is_load(insn, BPF_ABS) && !is_beyond_all(insn) && insn->k + load_width(insn->code) > assembly->floor)
-		return 4;
-	return 1;
-}
-
-/* The jump to the end of a program: it rejects. */
-static void emit_reject(struct assembly *assembly, size_t end)
-{
-	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(end - assembly->count - 1), 0, 0);
-}
-
-static void emit_unless_at_least(struct assembly *assembly, uint16_t source, uint32_t k, size_t end)
-{
-	emit(assembly, BPF_JMP | BPF_JGE | source, k, 1, 0);
-	emit_reject(assembly, end);
-}
-
-/* A load, behind a check that the packet is long enough. The accumulator is free: the load is about to set it. */
-static void emit_load(struct assembly *assembly, const struct bpf_insn *insn, size_t end)
-{
-	if (is_beyond_all(insn)) {
-		emit_reject(assembly, end);
-		return;
-	}
-	if (laid_size(assembly, insn) > 1) {
-		emit(assembly, BPF_LD | BPF_W | BPF_LEN, 0, 0, 0);
-		if (is_load(insn, BPF_IND)) {
-			emit_unless_at_least(assembly, BPF_X, 0, end);
-			emit(assembly, BPF_ALU | BPF_SUB | BPF_X, 0, 0, 0);
-		}
-		emit_unless_at_least(assembly, BPF_K, insn->k + load_width(insn->code), end);
-	}
-	emit(assembly, insn->code, insn->k, 0, 0);
-}
-
-/* `target`: where the instructions behind this one are. */
-static void emit_jump(struct assembly *assembly, const struct bpf_insn *insn, const uint32_t *target)
-{
-	const size_t yes = target[insn->jt], no = target[insn->jf];
-	if (laid_size(assembly, insn) == 1) {
-		const size_t next = assembly->count + 1;
-		emit(assembly, insn->code, insn->k, (uint8_t)(yes - next), (uint8_t)(no - next));
-		return;
-	}
-	emit(assembly, insn->code, insn->k, 0, 1);
-	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(yes - assembly->count - 1), 0, 0);
-	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(no - assembly->count - 1), 0, 0);
-}
-
-/* Appends one program; its rejects, spoken or by a load beyond the packet's end, jump behind it. */
-static void append_program(struct assembly *assembly, const struct bpf_program *from)
-{
-	uint32_t places[FILTER_UNION_MAX + 1];
-	if (from->bf_len > FILTER_UNION_MAX) {
-		assembly->count += from->bf_len;
-		return;
-	}
-	places[0] = (uint32_t)assembly->count;
-	for (unsigned i = 0; i < from->bf_len; i++)
-		places[i + 1] = places[i] + laid_size(assembly, &from->bf_insns[i]);
-	const size_t end = places[from->bf_len];
-	for (unsigned i = 0; i < from->bf_len; i++) {
-		const struct bpf_insn *insn = &from->bf_insns[i];
-		if (is_jump(insn))
-			emit_jump(assembly, insn, &places[i + 1]);
-		else if (insn->code == (BPF_JMP | BPF_JA))
-			emit(assembly, insn->code, places[i + 1 + insn->k] - places[i + 1], 0, 0);
-		else if (insn->code == (BPF_RET | BPF_K) && !insn->k)
-			emit_reject(assembly, end);
-		else if (insn->code == (BPF_RET | BPF_K))
-			emit(assembly, insn->code, assembly->snaplen, 0, 0);
-		else if (is_load(insn, BPF_ABS) || is_load(insn, BPF_IND))
-			emit_load(assembly, insn, end);
-		else
-			emit(assembly, insn->code, insn->k, 0, 0);
-	}
-}
-
-/* Rejects outgoing copies on a loopback; accepts what is tagged, or too short to be looked into. */
-static void emit_prologue(struct assembly *assembly, bool loopback, bool everything)
-{
-	if (loopback) {
-		emit(assembly, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE), 0, 0);
-		emit(assembly, BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1);
-		emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
-	}
-	if (everything)
-		return;
-	emit(assembly, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), 0, 0);
-	emit(assembly, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
-	emit(assembly, BPF_LD | BPF_W | BPF_LEN, 0, 0, 0);
-	emit(assembly, BPF_JMP | BPF_JGE | BPF_K, assembly->floor, 1, 0);
-	emit(assembly, BPF_RET | BPF_K, assembly->snaplen, 0, 0);
-}
-
-size_t filter_union(const struct filter_want *wants, size_t count, bool loopback, struct sock_filter *program)
-{
-	struct assembly assembly = {.to = program, .snaplen = union_snaplen(wants, count), .floor = FILTER_UNION_FLOOR};
-	bool everything = false, kernel_can = true;
-	for (size_t i = 0; i < count; i++) {
-		const struct filter *filter = wants[i].filter;
-		everything |= !filter;
-		if (!filter)
-			continue;
-		kernel_can &= filter->kernel_can;
-		assembly.floor = filter->floor > assembly.floor ? filter->floor : assembly.floor;
-	}
-	if (everything ? assembly.snaplen >= UINT16_MAX : !kernel_can)
-		return 0;
-	if (count)
-		emit_prologue(&assembly, loopback, everything);
-	for (size_t i = 0; i < count && !everything && assembly.count < FILTER_UNION_MAX; i++)
-		append_program(&assembly, &wants[i].filter->program);
-	emit(&assembly, BPF_RET | BPF_K, everything ? assembly.snaplen : 0, 0, 0);
-	return assembly.count > FILTER_UNION_MAX ? 0 : assembly.count;
+	return filter->reach;
 }

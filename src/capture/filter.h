@@ -14,6 +14,7 @@
 struct bpf_insn;
 struct sock_filter;
 struct filter;
+struct keep;
 
 /*
  * libpcap's optimiser takes a time that grows with the cube of the terms (0.15 s for this many, 20 s for 600), and
@@ -28,7 +29,16 @@ struct filter;
 warn_unused int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **filter);
 void filter_free(struct filter *filter);
 
+/*
+ * Whether compiling may look a name up (host, network), which can take as long as name servers please. Says yes too
+ * often rather than too seldom. NULL: no.
+ */
+bool filter_may_look_up(const char *expression);
+
 const struct bpf_insn *filter_program(const struct filter *filter);
+
+/* No load of the filter goes beyond this offset; UINT32_MAX if that cannot be told. */
+uint32_t filter_reach(const struct filter *filter);
 
 /* What of a filter and a snap length the kernel needs to know. */
 struct filter_want {
@@ -39,14 +49,21 @@ struct filter_want {
 #define FILTER_UNION_MAX 4096 /* instructions: the kernel's BPF_MAXINSNS */
 #define FILTER_UNION_FLOOR 34 /* bytes: Ethernet and IPv4 headers */
 
+struct filter_union_options {
+	const struct keep *keep;      /* what no want accepts is kept as far as this allows; NULL: rejected */
+	const struct filter *exclude; /* rejected whoever wants it; NULL: nothing */
+	bool loopback;		      /* outgoing copies are rejected */
+};
+
 /*
  * Writes into `program` (room for FILTER_UNION_MAX) a kernel filter that accepts at least what any of `wants` accepts,
  * cut at the largest snap length that still lets every filter be repeated on the cut packet. Returns the number of
  * instructions; 0: attach none, every packet is wanted whole (or the union does not fit, or the kernel would judge
- * differently). With no wants it rejects everything. `loopback`: outgoing copies are rejected. The kernel sees packets
- * with their VLAN tag stripped, which changes what an expression means: tagged packets are all accepted. So are those
- * shorter than FILTER_UNION_FLOOR.
+ * differently). With no wants and no keep it rejects everything. The kernel sees packets with their VLAN tag stripped,
+ * which changes what an expression means: tagged packets are all accepted. So are those shorter than
+ * FILTER_UNION_FLOOR.
  */
-size_t filter_union(const struct filter_want *wants, size_t count, bool loopback, struct sock_filter *program);
+size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
+		    struct sock_filter *program);
 
 CLEANUP_DEFINE(filter, struct filter, filter_free)

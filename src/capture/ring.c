@@ -90,10 +90,18 @@ static int allocate(struct ring *ring, const struct ring_options *options, struc
 	return 0;
 }
 
-static int join_promiscuous(struct ring *ring)
+static int join_promiscuous(int fd, int ifindex)
 {
-	struct packet_mreq member = {.mr_ifindex = ring->ifindex, .mr_type = PACKET_MR_PROMISC};
-	return setsockopt(ring->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member, sizeof(member)) < 0 ? -errno : 0;
+	const struct packet_mreq member = {.mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC};
+	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member, sizeof(member)) < 0 ? -errno : 0;
+}
+
+static int bind_to(int fd, int ifindex)
+{
+	const struct sockaddr_ll address = {.sll_family = AF_PACKET,
+					    .sll_protocol = htons(ETH_P_ALL),
+					    .sll_ifindex = ifindex};
+	return bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
 int ring_open(const struct ring_options *options, struct error *err, struct ring **result)
@@ -107,6 +115,8 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 				 errno == EPERM ? " (capturing needs root or CAP_NET_RAW)" : "");
 	snprintf(ring->name, sizeof(ring->name), "%s", options->interface);
 	ring->ifindex = (int)if_nametoindex(options->interface);
+	if (!ring->ifindex)
+		return error_set(err, -ENODEV, "interface %s: no such interface", options->interface);
 	unsigned short hardware;
 	int r = read_hardware(ring->fd, options->interface, &hardware, err);
 	if (r < 0)
@@ -122,7 +132,7 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	if (r < 0)
 		return r;
 	if (options->promiscuous && !ring->loopback) {
-		r = join_promiscuous(ring);
+		r = join_promiscuous(ring->fd, ring->ifindex);
 		if (r < 0)
 			return error_set(err, r, "interface %s: promiscuous mode: %s", options->interface,
 					 strerror(-r));
@@ -133,12 +143,23 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 
 int ring_start(struct ring *ring, struct error *err)
 {
-	struct sockaddr_ll address = {.sll_family = AF_PACKET,
-				      .sll_protocol = htons(ETH_P_ALL),
-				      .sll_ifindex = ring->ifindex};
-	if (bind(ring->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return error_set(err, -errno, "interface %s: %s", ring->name, strerror(errno));
-	return 0;
+	const int r = bind_to(ring->fd, ring->ifindex);
+	return r < 0 ? error_set(err, r, "interface %s: %s", ring->name, strerror(-r)) : 0;
+}
+
+int ring_rebind(const struct ring *ring, const char *interface, bool promiscuous, int *ifindex)
+{
+	uint16_t linktype;
+	struct error error;
+	*ifindex = (int)if_nametoindex(interface);
+	if (!*ifindex)
+		return -ENODEV;
+	int r = ring_probe(interface, &linktype, &error);
+	if (r < 0 || linktype != ring->linktype)
+		return r < 0 ? r : -ENODEV;
+	if (promiscuous && !ring->loopback)
+		r = join_promiscuous(ring->fd, *ifindex);
+	return r < 0 ? r : bind_to(ring->fd, *ifindex);
 }
 
 void ring_close(struct ring *ring)

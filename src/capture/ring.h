@@ -51,7 +51,13 @@ void ring_close(struct ring *ring);
  * thread. */
 warn_unused int ring_set_filter(struct ring *ring, const struct sock_fprog *program);
 
-/* Adds what the kernel has dropped since the last call to `ring->dropped`. One thread. */
+/*
+ * Binds a ring whose interface is gone to the one that has this name now; what it holds stays. `*ifindex` is for the
+ * caller to put into the ring. 0, -ENODEV (none, or of another link type), other -errno.
+ */
+warn_unused int ring_rebind(const struct ring *ring, const char *interface, bool promiscuous, int *ifindex);
+
+/* Adds what the kernel has dropped since the last call to `ring->dropped`. One thread at a time. */
 void ring_update_dropped(struct ring *ring);
 
 /* The kernel says the interface is gone for good (not just down). */

@@ -37,11 +37,14 @@ static void check_interfaces(struct engine *engine)
 {
 	for (struct source *source = first_source(engine); source; source = source->next)
 		check_interface(engine, source);
+	pthread_mutex_lock(&engine->lock);
+	recorder_interfaces_changed(engine);
+	pthread_mutex_unlock(&engine->lock);
 }
 
 static bool expired(const struct source *source, uint64_t now_ns)
 {
-	if (source->captures || source->users)
+	if (source->captures || source->users || source->recorder.on)
 		return false;
 	return source->gone || (source->idle_since_ns && now_ns - source->idle_since_ns >= SOURCE_LINGER_NS);
 }
@@ -66,12 +69,8 @@ static uint64_t next_look(const struct engine *engine)
 {
 	uint64_t next_ns = UINT64_MAX;
 	for (const struct source *source = engine->sources; source; source = source->next) {
-		if (!source->captures && source->idle_since_ns && source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
-			next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
-		for (const struct capture *capture = source->captures; capture; capture = capture->next) {
-			const uint64_t deadline_ns = source_deadline(capture);
-			next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
-		}
+		const uint64_t look_ns = source_next_look(source);
+		next_ns = look_ns < next_ns ? look_ns : next_ns;
 	}
 	return next_ns;
 }
@@ -94,7 +93,7 @@ static void look_at_clock(struct engine *engine)
 		source_collect(source, &engine->lock);
 	pthread_mutex_lock(&engine->lock);
 	for (struct source *source = engine->sources; source; source = source->next) {
-		source_flush_due(source, now_ns);
+		source_look(source, now_ns);
 		source_trim(source);
 	}
 	retire_sources(engine, now_ns);
@@ -127,7 +126,7 @@ void *ring_thread_run(void *arg)
 	struct epoll_event events[EPOLL_EVENTS];
 	for (;;) {
 		const int count = epoll_wait(engine->epoll_fd, events, EPOLL_EVENTS, -1);
-		bool look = false;
+		bool look = false, news = false;
 		for (int i = 0; i < count; i++) {
 			uint64_t ticks;
 			if (events[i].data.ptr == &engine->wake_fd)
@@ -135,19 +134,20 @@ void *ring_thread_run(void *arg)
 			else if (events[i].data.ptr == &engine->timer_fd)
 				look |= read(engine->timer_fd, &ticks, sizeof(ticks)) > 0;
 			else if (events[i].data.ptr == &engine->link_fd)
-				look |= link_watch_read(engine->link_fd);
+				news |= link_watch_read(engine->link_fd);
 			else
 				handle_source(engine, events[i].data.ptr, events[i].events);
-			look |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
+			news |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
 		}
-		if (!look)
+		if (!look && !news)
 			continue;
 		pthread_mutex_lock(&engine->lock);
 		const bool stop = engine->stop;
 		pthread_mutex_unlock(&engine->lock);
 		if (stop)
 			return NULL;
-		check_interfaces(engine);
+		if (news)
+			check_interfaces(engine);
 		look_at_clock(engine);
 	}
 }

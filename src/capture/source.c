@@ -1,23 +1,67 @@
 /*
  * Time limits and flushing: a packet stamped before a moment T may still lie in the kernel's open block. So a time
- * limit is acted on SOURCE_FLUSH_NS after T, when that block has been retired for certain; the captures then end at the
+ * limit is acted on `flush_ns` after T, when that block has been retired for certain; the captures then end at the
  * number the timeline has reached, and judge each packet up to there by its own time stamp. A silent link ends on time,
  * a busy one exactly.
+ *
+ * A recorder's source keeps its timeline full, whoever reads it. Its ring survives the interface: when one of the same
+ * name comes back, the ring is bound to it and the time between is remembered as a gap.
  */
 #include "capture/source.h"
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
-#define LIVE_BLOCK_SIZE (1u << 20)
+#define MIB (1u << 20)
+#define LIVE_BLOCK_SIZE MIB
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_SIZE_MIN, once half of ENGINE_RINGS_BYTES is taken */
+#define LIVE_RETIRE_MS 10
+#define RECORDER_RETIRE_MS 20	   /* the fewer blocks a second, the less has to be moved at low rates */
+#define RECORDER_BLOCKS_WANTED 128 /* what is not usable is a quarter and some blocks: more of them waste less */
+#define EXPIRY_STEPS 128	   /* a packet is given up within 1/128 of the time it may be kept */
+#define EXPIRY_LEAST_NS (100 * NS_PER_MS)
+#define ORDER_SLACK_NS (10 * NS_PER_MS) /* packets may lie this far from the order of time */
 
 size_t source_bytes(const struct source *source)
 {
 	return (size_t)source->ring->block_size * source->ring->block_count;
+}
+
+/* Two expiries of the retire timer before Linux 6.18, and some time for the scheduler. */
+static uint64_t flush_time(unsigned retire_ms)
+{
+	return (3 * retire_ms + 10) * NS_PER_MS;
+}
+
+static int open_ring(const struct ring_options *options, const struct recorder *recorder, struct error *err,
+		     struct source **result)
+{
+	cleanup(cleanup_source) struct source *source = calloc(1, sizeof(*source));
+	if (!source)
+		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
+	int r = ring_open(options, err, &source->ring);
+	if (r < 0)
+		return r;
+	source->timeline = timeline_new(&(struct timeline_options){
+		.memory = source->ring->memory,
+		.block_size = source->ring->block_size,
+		.block_count = source->ring->block_count,
+		.retain = recorder->on,
+		.since_boottime_ns = clock_boottime_ns(),
+		.merge_ns = recorder->keep_ns ? recorder->keep_ns / EXPIRY_STEPS : 0,
+	});
+	if (!source->timeline)
+		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
+	source->recorder = *recorder;
+	snprintf(source->name, sizeof(source->name), "%s", options->interface);
+	source->flush_ns = flush_time(options->retire_ms);
+	*result = take(source);
+	return 0;
 }
 
 int source_open(const char *interface, bool promiscuous, size_t ring_bytes, struct error *err, struct source **result)
@@ -27,28 +71,73 @@ int source_open(const char *interface, bool promiscuous, size_t ring_bytes, stru
 		.interface = interface,
 		.block_size = small ? RING_BLOCK_SIZE_MIN : LIVE_BLOCK_SIZE,
 		.block_count = small ? SMALL_BLOCKS : LIVE_BLOCKS,
-		.retire_ms = SOURCE_RETIRE_MS,
+		.retire_ms = LIVE_RETIRE_MS,
 		.promiscuous = promiscuous,
 	};
 	if (ring_bytes + (size_t)options.block_size * options.block_count > ENGINE_RINGS_BYTES)
 		return error_set(err, -ENOMEM,
 				 "interface %s: the rings of other interfaces take all %u MiB there are for rings",
-				 interface, ENGINE_RINGS_BYTES >> 20);
-	cleanup(cleanup_source) struct source *source = calloc(1, sizeof(*source));
-	if (!source)
-		return error_set(err, -ENOMEM, "interface %s: out of memory", interface);
-	int r = ring_open(&options, err, &source->ring);
+				 interface, ENGINE_RINGS_BYTES / MIB);
+	return open_ring(&options, &(struct recorder){}, err, result);
+}
+
+static struct ring_options recorder_ring(const struct engine_recorder *options)
+{
+	struct ring_options ring = {
+		.interface = options->interface,
+		.block_size = LIVE_BLOCK_SIZE,
+		.retire_ms = RECORDER_RETIRE_MS,
+		.promiscuous = options->promiscuous,
+	};
+	while (ring.block_size > RING_BLOCK_SIZE_MIN &&
+	       options->memory_bytes / ring.block_size < RECORDER_BLOCKS_WANTED)
+		ring.block_size /= 2;
+	const size_t count = options->memory_bytes / ring.block_size;
+	ring.block_count = count > UINT16_MAX ? UINT16_MAX : (uint32_t)count;
+	while (options->memory_bytes / ring.block_size > ring.block_count && ring.block_size < 64 * MIB) {
+		ring.block_size *= 2; /* beyond 64 GiB */
+		ring.block_count = (uint32_t)(options->memory_bytes / ring.block_size);
+	}
+	if (ring.block_count < RING_BLOCKS_MIN)
+		ring.block_count = RING_BLOCKS_MIN;
+	return ring;
+}
+
+int source_open_recorder(const struct engine_recorder *options, struct error *err, struct source **result)
+{
+	struct recorder recorder = {
+		.on = true,
+		.promiscuous = options->promiscuous,
+		.exclude_own = options->exclude_own,
+		.keep_ns = options->keep_ns,
+	};
+	const struct keep_options keep = {.bpf = options->bpf,
+					  .snaplen = options->snaplen,
+					  .headers = options->headers};
+	const struct ring_options ring = recorder_ring(options);
+	uint16_t linktype;
+	int r = ring_probe(options->interface, &linktype, err);
+	if (r == 0)
+		r = keep_new(&keep, linktype, err, &recorder.keep);
 	if (r < 0)
 		return r;
-	source->timeline = timeline_new(&(struct timeline_options){
-		.memory = source->ring->memory,
-		.block_size = source->ring->block_size,
-		.block_count = source->ring->block_count,
-	});
-	if (!source->timeline)
-		return error_set(err, -ENOMEM, "interface %s: out of memory", interface);
-	*result = take(source);
-	return 0;
+	struct source *source = NULL;
+	r = open_ring(&ring, &recorder, err, &source);
+	if (r < 0) {
+		keep_free(recorder.keep);
+		return r;
+	}
+	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
+	r = program ? source_apply(source, program, source_union(source, program)) : -ENOMEM;
+	if (r < 0)
+		error_set(err, r, "interface %s: kernel filter: %s", options->interface, strerror(-r));
+	else
+		r = ring_start(source->ring, err);
+	if (r < 0)
+		source_close(source);
+	else
+		*result = source;
+	return r;
 }
 
 void source_close(struct source *source)
@@ -57,16 +146,27 @@ void source_close(struct source *source)
 		return;
 	timeline_free(source->timeline);
 	ring_close(source->ring);
+	keep_free(source->recorder.keep);
+	filter_free(source->own);
 	free(source);
 }
 
+/* --- the kernel filter --- */
+
 size_t source_union(const struct source *source, struct sock_filter *program)
 {
-	struct filter_want wants[ENGINE_CAPTURES_MAX];
+	struct filter_want wants[ENGINE_CAPTURES_MAX + 1];
 	size_t count = 0;
 	for (const struct capture *capture = source->captures; capture; capture = capture->next)
 		wants[count++] = (struct filter_want){.filter = capture->filter, .snaplen = capture->cursor.snaplen};
-	return filter_union(wants, count, source->ring->loopback, program);
+	if (source->recorder.on && !source->recorder.keep)
+		wants[count++] = (struct filter_want){.snaplen = UINT16_MAX};
+	const struct filter_union_options options = {
+		.keep = source->recorder.keep,
+		.exclude = source->own,
+		.loopback = source->ring->loopback,
+	};
+	return filter_union(wants, count, &options, program);
 }
 
 int source_apply(struct source *source, struct sock_filter *program, size_t size)
@@ -75,26 +175,50 @@ int source_apply(struct source *source, struct sock_filter *program, size_t size
 		return 0;
 	const struct sock_fprog kernel_program = {.len = (unsigned short)size, .filter = program};
 	int r = ring_set_filter(source->ring, size ? &kernel_program : NULL);
-	if (r < 0 && size)
-		r = ring_set_filter(source->ring,
-				    NULL); /* a filter only spares work: without it the captures still are right */
+	if (r < 0 && size) {
+		/* A filter only spares work: without it the captures still are right. */
+		log_notice("kernel-filter-too-large", log_str("interface", source->ring->name),
+			   log_uint("instructions", size), log_str("error", strerror(-r)),
+			   log_str("hint", "sysctl net.core.optmem_max"));
+		r = ring_set_filter(source->ring, NULL);
+		size = 0;
+	}
 	if (r == 0)
 		source->filtered = size > 0;
 	return r;
 }
 
+/* --- what the ring thread does --- */
+
+static bool collect_block(struct source *source, pthread_mutex_t *lock)
+{
+	const bool retain = source->recorder.on;
+	if (!retain)
+		pthread_mutex_lock(lock);
+	const bool retired = timeline_retire(source->timeline);
+	if (retain && retired)
+		pthread_mutex_lock(lock);
+	if (retired) {
+		const int64_t offset_ns = clock_offset_ns();
+		ring_update_dropped(source->ring);
+		timeline_publish(source->timeline, source->ring->dropped, offset_ns, clock_boottime_ns());
+	}
+	if (!retain || retired)
+		pthread_mutex_unlock(lock);
+	return retired;
+}
+
 bool source_collect(struct source *source, pthread_mutex_t *lock)
 {
 	bool any = false;
-	while (timeline_retire(source->timeline)) {
-		const int64_t offset_ns = clock_offset_ns();
-		pthread_mutex_lock(lock);
-		ring_update_dropped(source->ring);
-		timeline_publish(source->timeline, source->ring->dropped, offset_ns);
-		pthread_mutex_unlock(lock);
+	while (collect_block(source, lock))
 		any = true;
-	}
 	return any;
+}
+
+static uint64_t until(const struct capture *capture)
+{
+	return atomic_load_explicit(&capture->cursor.until_ns, memory_order_relaxed);
 }
 
 /* When the idle limit is up if nothing more matches. */
@@ -105,16 +229,37 @@ static uint64_t idle_end(const struct capture *capture)
 			       : UINT64_MAX;
 }
 
-uint64_t source_deadline(const struct capture *capture)
+uint64_t source_deadline(const struct source *source, const struct capture *capture)
 {
 	if (!capture->armed || capture->flush_number != NUMBER_NONE)
 		return UINT64_MAX;
-	uint64_t end_ns = capture->cursor.until_ns;
-	if (capture->stop_reason != CAPTURE_RUNNING && capture->stop_ns < end_ns)
-		end_ns = capture->stop_ns;
 	const uint64_t idle_ns = idle_end(capture);
-	end_ns = idle_ns < end_ns ? idle_ns : end_ns;
-	return end_ns > UINT64_MAX - SOURCE_FLUSH_NS ? UINT64_MAX : end_ns + SOURCE_FLUSH_NS;
+	const uint64_t end_ns = idle_ns < until(capture) ? idle_ns : until(capture);
+	return end_ns > UINT64_MAX - source->flush_ns ? UINT64_MAX : end_ns + source->flush_ns;
+}
+
+static uint64_t expiry(const struct source *source, uint64_t now_ns)
+{
+	const uint64_t oldest_ns = source->recorder.keep_ns ? timeline_oldest_end(source->timeline) : 0;
+	if (!oldest_ns)
+		return UINT64_MAX;
+	const uint64_t due_ns = oldest_ns + source->recorder.keep_ns;
+	return due_ns > now_ns + EXPIRY_LEAST_NS ? due_ns : now_ns + EXPIRY_LEAST_NS;
+}
+
+uint64_t source_next_look(const struct source *source)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+	uint64_t next_ns = expiry(source, now_ns);
+	if (source->recorder.on && source->recorder.keep_ns && next_ns > now_ns + source->recorder.keep_ns)
+		next_ns = now_ns + source->recorder.keep_ns; /* what comes meanwhile is not older by then */
+	if (!source->captures && source->idle_since_ns && source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
+		next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
+	for (const struct capture *capture = source->captures; capture; capture = capture->next) {
+		const uint64_t deadline_ns = source_deadline(source, capture);
+		next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
+	}
+	return next_ns;
 }
 
 static void flush(const struct source *source, struct capture *capture, enum capture_reason reason, uint64_t now_ns)
@@ -125,29 +270,102 @@ static void flush(const struct source *source, struct capture *capture, enum cap
 	capture->flush_dropped = source->ring->dropped;
 }
 
-void source_flush_due(struct source *source, uint64_t now_ns)
+void source_look(struct source *source, uint64_t now_ns)
 {
+	bool counted = false;
+	if (source->recorder.keep_ns && now_ns > source->recorder.keep_ns)
+		timeline_expire(source->timeline, now_ns - source->recorder.keep_ns);
 	for (struct capture *capture = source->captures; capture; capture = capture->next) {
-		if (source_deadline(capture) > now_ns)
+		if (source_deadline(source, capture) > now_ns)
 			continue;
-		if (capture->cursor.until_ns + SOURCE_FLUSH_NS <= now_ns)
-			flush(source, capture, capture->cursor.until_reason, now_ns);
-		else if (capture->stop_reason != CAPTURE_RUNNING)
-			flush(source, capture, capture->stop_reason, now_ns);
-		else
-			flush(source, capture, CAPTURE_IDLE, now_ns);
+		if (!counted)
+			ring_update_dropped(source->ring); /* a kernel that stands still publishes nothing */
+		counted = true;
+		const bool over = until(capture) + source->flush_ns <= now_ns;
+		flush(source, capture, over ? CAPTURE_UNTIL : CAPTURE_IDLE, now_ns);
 	}
 }
+
+/* --- an interface that goes and comes --- */
 
 void source_mark_gone(struct source *source, uint64_t now_ns)
 {
 	source->gone = true;
 	if (!source->captures)
 		source->idle_since_ns = now_ns;
+	if (source->gap_count == SOURCE_GAPS_MAX) {
+		source->gaps[1].from_ns = source->gaps[0].from_ns;
+		memmove(source->gaps, source->gaps + 1, sizeof(source->gaps) - sizeof(*source->gaps));
+		source->gap_count--;
+	}
+	source->gaps[source->gap_count++] = (struct gap){.from_ns = now_ns};
+	ring_update_dropped(source->ring);
 	for (struct capture *capture = source->captures; capture; capture = capture->next) {
 		if (capture->flush_number == NUMBER_NONE || capture->flush_reason == CAPTURE_IDLE)
 			flush(source, capture, CAPTURE_INTERFACE_GONE, now_ns);
 	}
+}
+
+void source_mark_back(struct source *source, uint64_t now_ns)
+{
+	source->gone = false;
+	if (source->gap_count)
+		source->gaps[source->gap_count - 1].to_ns = now_ns;
+}
+
+bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns)
+{
+	for (unsigned i = 0; i < source->gap_count; i++) {
+		const struct gap *gap = &source->gaps[i];
+		if (gap->from_ns < to_ns && (!gap->to_ns || gap->to_ns > from_ns))
+			return true;
+	}
+	return false;
+}
+
+/* --- captures --- */
+
+uint64_t source_reachable(const struct source *source, uint64_t now_ns)
+{
+	if (!source->recorder.on)
+		return now_ns;
+	const uint64_t since_ns = timeline_complete_since(source->timeline);
+	const uint64_t keep_ns = source->recorder.keep_ns;
+	return keep_ns && now_ns - since_ns > keep_ns ? now_ns - keep_ns : since_ns;
+}
+
+static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
+{
+	const int64_t boot_ns = (int64_t)real_ns - clock_offset_ns;
+	return boot_ns > 0 ? (uint64_t)boot_ns : 0;
+}
+
+void source_place(struct source *source, struct capture *capture, uint64_t now_ns, int64_t clock_offset_ns)
+{
+	struct cursor *cursor = &capture->cursor;
+	const uint64_t before_ns = capture->before_ns < now_ns ? capture->before_ns : now_ns;
+	const uint64_t asked_ns =
+		capture->from_real_ns ? to_boottime(capture->from_real_ns, clock_offset_ns) : now_ns - before_ns;
+	const uint64_t reach_ns = source_reachable(source, now_ns);
+	const uint64_t start_ns = asked_ns > now_ns ? asked_ns : now_ns;
+	struct place place = {.number = timeline_next_number(source->timeline), .dropped = source->ring->dropped};
+	capture->asked_from_ns = asked_ns;
+	cursor->from_ns = asked_ns > reach_ns ? asked_ns : reach_ns;
+	if (cursor->from_ns < now_ns)
+		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS, place.dropped);
+	cursor->keep = source->recorder.keep;
+	cursor->keep_until_ns = now_ns;
+	capture->position = cursor->next_number = place.number;
+	capture->dropped_at_start = cursor->dropped_seen = place.dropped;
+	const uint64_t until_ns = capture->to_real_ns ? to_boottime(capture->to_real_ns, clock_offset_ns)
+						      : start_ns + capture->duration_ns;
+	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
+	/* Quiet times of the past do not end a capture: the idle limit counts from now. */
+	atomic_store_explicit(&cursor->active_ns, start_ns, memory_order_relaxed);
+	capture->linktype = source->ring->linktype;
+	capture->armed = true;
+	if (source->gone)
+		flush(source, capture, until_ns <= now_ns ? CAPTURE_UNTIL : CAPTURE_INTERFACE_GONE, now_ns);
 }
 
 bool source_runnable(const struct source *source, const struct capture *capture)
@@ -160,6 +378,8 @@ bool source_runnable(const struct source *source, const struct capture *capture)
 void source_trim(struct source *source)
 {
 	uint64_t needed = timeline_next_number(source->timeline);
+	if (source->recorder.on)
+		return;
 	for (const struct capture *capture = source->captures; capture; capture = capture->next) {
 		if (capture->armed && capture->position < needed)
 			needed = capture->position;

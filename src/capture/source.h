@@ -9,13 +9,21 @@
 #include "base/mailbox.h"
 #include "capture/engine.h"
 #include "capture/filter.h"
+#include "capture/keep.h"
 #include "capture/ring.h"
 #include "capture/timeline.h"
 
 #define NUMBER_NONE UINT64_MAX
 
+/* What a worker tells the loop about a capture. */
+struct note {
+	struct letter letter; /* first */
+	struct capture *capture;
+};
+
 struct capture {
-	struct letter letter; /* first: how its end reaches the loop */
+	struct note ended;
+	struct note quota_spent; /* posted before `ended`, to the same mailbox */
 	struct engine *engine;
 	struct source *source; /* NULL once it has ended */
 	struct capture *next;
@@ -28,47 +36,77 @@ struct capture {
 	uint64_t position;     /* cursor.next_number as of the last time no worker had it */
 	uint64_t flush_number; /* ends when it stands here; NUMBER_NONE: not known yet */
 	enum capture_reason flush_reason;
-	uint64_t flush_ns;		 /* boot time at which everything was retired */
-	uint64_t flush_dropped;		 /* the ring's drops by then */
-	enum capture_reason stop_reason; /* asked for by capture_stop; CAPTURE_RUNNING: not */
-	uint64_t stop_ns;
+	uint64_t flush_ns;		  /* boot time at which everything was retired */
+	uint64_t flush_dropped;		  /* the ring's drops by then */
+	enum capture_reason until_reason; /* why cursor.until_ns is the end */
 	uint64_t dropped_at_start, lost_evicted;
+	uint64_t before_ns;		   /* asked for: so long before it is armed */
+	uint64_t from_real_ns, to_real_ns; /* or this window; 0: not given */
+	uint64_t duration_ns;
 	uint64_t asked_from_ns; /* boot time */
+	bool gap;		/* the interface was away for a part of the window */
+	bool absolute;		/* from, to were given */
+	bool disordered;	/* there was no memory to sort its packets */
 	uint16_t linktype;
+	uint32_t snaplen;
 	int64_t clock_offset_ns; /* real minus boot time when it ended */
 	uint64_t end_ns;	 /* boot time */
 };
 
-struct source {
-	struct source *next;
-	struct ring *ring; /* constant */
-	struct timeline *timeline;
-	struct capture *captures;
-	unsigned capture_count;
-	unsigned users;		/* threads that work on it without the lock: it stays open */
-	uint64_t turn;		/* when workers last took something from it: the one that waits longest is next */
-	bool gone;		/* the interface is no more */
-	bool filtered;		/* a kernel filter is attached */
-	bool refilter;		/* what is wanted has changed: a worker shall see to it */
-	uint64_t idle_since_ns; /* boot time; 0: in use */
+#define SOURCE_GAPS_MAX                                                                               \
+	8 /* remembered; older ones lie before what the timeline holds, or are merged into the oldest \
+	   */
+
+struct gap {
+	uint64_t from_ns, to_ns; /* boot time; to_ns 0: it goes on */
 };
 
-#define SOURCE_RETIRE_MS 10
+/* What a recorder is to do; constant. */
+struct recorder {
+	bool on;
+	bool promiscuous;
+	bool exclude_own;
+	uint64_t keep_ns; /* never keep a packet longer; 0: no limit */
+	struct keep *keep;
+};
+
+struct source {
+	struct source *next;
+	struct ring *ring; /* constant but for its ifindex, which changes when a recorder's interface comes back */
+	char name[16];	   /* of the interface now */
+	struct timeline *timeline;
+	struct recorder recorder;
+	struct capture *captures;
+	unsigned capture_count;
+	unsigned users;	    /* threads that work on it without the lock: it stays open */
+	uint64_t turn;	    /* when workers last took something from it: the one that waits longest is next */
+	bool gone;	    /* the interface is no more; a recorder waits for it to come back */
+	bool returned;	    /* ... and it has: a worker shall bind the ring to it */
+	bool filtered;	    /* a kernel filter is attached */
+	bool refilter;	    /* what is wanted has changed: a worker shall see to it */
+	bool own_stale;	    /* the own traffic has changed: likewise */
+	struct filter *own; /* own traffic to be left out; NULL: none */
+	uint64_t flush_ns;  /* constant: a packet that came before a moment is in a retired block so long after it */
+	uint64_t idle_since_ns; /* boot time; 0: in use */
+	struct gap gaps[SOURCE_GAPS_MAX];
+	unsigned gap_count;
+};
+
 #define SOURCE_LINGER_NS (10 * UINT64_C(1000000000)) /* a ring stays open so long after its last capture */
 
-/* A packet that came before a moment is in a retired block so long after it: two expiries before Linux 6.18, and some
- * for the scheduler. */
-#define SOURCE_FLUSH_NS ((3 * SOURCE_RETIRE_MS + 10) * UINT64_C(1000000))
-
-/* Without the lock; blocks. `ring_bytes`: what all open rings take already. */
+/* Without the lock; blocks. `ring_bytes`: what all rings opened on demand take already. */
 warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, struct error *err,
 			    struct source **source);
+
+/* The same with a recorder, and receiving already. The ring is smaller than asked for if the kernel has no memory. */
+warn_unused int source_open_recorder(const struct engine_recorder *options, struct error *err, struct source **source);
+
 void source_close(struct source *source);
 size_t source_bytes(const struct source *source);
 
 /*
- * With the lock: writes the kernel filter for what the captures want into `program` (FILTER_UNION_MAX instructions).
- * Returns its length; 0: none needed.
+ * With the lock: writes the kernel filter for what the captures and the recorder want into `program` (FILTER_UNION_MAX
+ * instructions). Returns its length; 0: none needed.
  */
 size_t source_union(const struct source *source, struct sock_filter *program);
 
@@ -79,13 +117,28 @@ warn_unused int source_apply(struct source *source, struct sock_filter *program,
 bool source_collect(struct source *source, pthread_mutex_t *lock);
 
 /* With the lock: boot time at which a capture's next time limit must be looked at; UINT64_MAX: none. */
-uint64_t source_deadline(const struct capture *capture);
+uint64_t source_deadline(const struct source *source, const struct capture *capture);
 
-/* With the lock, after source_collect: captures whose time is up get the place where they end. */
-void source_flush_due(struct source *source, uint64_t now_ns);
+/* With the lock: likewise for what is kept too long, or idle; UINT64_MAX: never. */
+uint64_t source_next_look(const struct source *source);
+
+/* With the lock, after source_collect: captures whose time is up get the place where they end; what is too old goes. */
+void source_look(struct source *source, uint64_t now_ns);
 
 /* With the lock: the interface is gone; its captures end where they are. */
 void source_mark_gone(struct source *source, uint64_t now_ns);
+
+/* With the lock: it is back. */
+void source_mark_back(struct source *source, uint64_t now_ns);
+
+/* With the lock, by who has the capture: from where to where it goes on this source, as of now. */
+void source_place(struct source *source, struct capture *capture, uint64_t now_ns, int64_t clock_offset_ns);
+
+/* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
+uint64_t source_reachable(const struct source *source, uint64_t now_ns);
+
+/* With the lock: the interface was away between the two. */
+bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns);
 
 /* With the lock: a capture can be moved by a worker (or has reached its end). */
 bool source_runnable(const struct source *source, const struct capture *capture);

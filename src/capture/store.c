@@ -66,8 +66,13 @@ static int grow(struct store *store, size_t record_size)
 		size = SLAB_MAX_BYTES;
 	while (size < record_size + SLAB_HEADER)
 		size *= 2;
-	if (!charge(store->budget, size))
-		return -ENOBUFS;
+	if (!charge(store->budget, size)) {
+		size = SLAB_FIRST_BYTES; /* the last of the budget */
+		while (size < record_size + SLAB_HEADER)
+			size *= 2;
+		if (!charge(store->budget, size))
+			return -ENOBUFS;
+	}
 	struct slab *slab = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (slab == MAP_FAILED) {
 		atomic_fetch_sub_explicit(&store->budget->used_bytes, size, memory_order_relaxed);

@@ -66,10 +66,13 @@ struct timeline {
 	size_t extent_room, extent_first, extent_count;
 	uint64_t next_number;
 	uint64_t held_bytes, moved_bytes;
-	uint64_t packed_bytes; /* moved by the block being retired */
-	struct run runs[2];    /* of that block: appended to the tail, left in place */
+	uint64_t complete_since_ns; /* boot time */
+	uint64_t evicted_dropped;   /* the drops by the last extent that was given up */
+	uint64_t packed_bytes;	    /* moved by the block being retired */
+	struct run runs[2];	    /* of that block: appended to the tail, left in place */
 	unsigned run_count;
 	bool retired_in_place; /* the retired block stays held */
+	bool packing;	       /* it is sparse and was packed: others may be appended to it */
 };
 
 static struct tpacket_block_desc *block_at(const struct timeline *timeline, uint32_t index)
@@ -111,6 +114,7 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	timeline->block_count = options->block_count;
 	timeline->retain = options->retain;
 	timeline->merge_ns = options->merge_ns;
+	timeline->complete_since_ns = options->since_boottime_ns;
 	timeline->reserve = options->block_count / 4 + 8;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
 	timeline->tail = NO_BLOCK;
@@ -162,6 +166,10 @@ static uint32_t evict_extent(struct timeline *timeline)
 {
 	const struct extent *extent = extent_at(timeline, 0);
 	const uint32_t index = extent->block;
+	const uint64_t last_ns = extent->last_ns - (uint64_t)extent->clock_offset_ns;
+	if (timeline->complete_since_ns <= last_ns)
+		timeline->complete_since_ns = last_ns + 1;
+	timeline->evicted_dropped = extent->dropped;
 	timeline->held_bytes -= extent->bytes;
 	timeline->extent_first = (timeline->extent_first + 1) % timeline->extent_room;
 	timeline->extent_count--;
@@ -230,6 +238,12 @@ static void pack(struct timeline *timeline, uint8_t *first, uint32_t packets)
 	timeline->retired_in_place = true;
 }
 
+/* What is read and given back at once is not worth a copy. */
+static bool packs(const struct timeline *timeline)
+{
+	return timeline->retain || timeline->held > 0;
+}
+
 bool timeline_retire(struct timeline *timeline)
 {
 	const uint32_t current = timeline->current;
@@ -244,9 +258,10 @@ bool timeline_retire(struct timeline *timeline)
 	timeline->run_count = 0;
 	timeline->packed_bytes = 0;
 	timeline->retired_in_place = false;
+	timeline->packing = packs(timeline) && header->blk_len < timeline->block_size / 8 * 7;
 	if (!header->num_pkts)
 		return true;
-	if (timeline->retain && header->blk_len < timeline->block_size / 8 * 7) {
+	if (timeline->packing) {
 		pack(timeline, first, header->num_pkts);
 		return true;
 	}
@@ -338,17 +353,19 @@ static uint32_t find_far_block(const struct timeline *timeline)
 }
 
 /*
- * Takes a free block that lies beyond the reserve from the kernel. False: the kernel may have come there meanwhile
- * (this thread did not run for long), and the block is its own. Asked after the block was taken, the backlog answers
- * for certain: a kernel that is still far has not opened the block, and finds it taken from now on.
+ * Takes a free block that lies beyond the reserve from the kernel. False: the kernel may have come near meanwhile (this
+ * thread did not run for long), and the block is its own. Asked after the block was taken, the backlog answers for
+ * certain: a kernel that is still far has not opened the block, and finds it taken from now on.
  */
 static bool take_block(struct timeline *timeline, uint32_t index)
 {
 	uint32_t *status = &block_at(timeline, index)->hdr.bh1.block_status;
 	uint32_t expected = TP_STATUS_KERNEL;
+	const uint32_t ahead = (index + timeline->block_count - timeline->current) % timeline->block_count;
 	if (!__atomic_compare_exchange_n(status, &expected, STATUS_TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;
-	if (backlog(timeline) < timeline->reserve / 2)
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (backlog(timeline) + timeline->reserve / 2 < ahead)
 		return true;
 	expected = STATUS_TAKEN; /* anything else: the kernel has filled and retired it */
 	__atomic_compare_exchange_n(status, &expected, TP_STATUS_KERNEL, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -387,7 +404,7 @@ static void clear_the_way(struct timeline *timeline)
 	while ((index = find_in_the_way(timeline)) != NO_BLOCK) {
 		const bool oldest = extent_at(timeline, 0)->block == index &&
 				    extent_at(timeline, timeline->blocks[index].extents - 1)->block == index;
-		const uint32_t far = timeline->retain ? find_far_block(timeline) : NO_BLOCK;
+		const uint32_t far = find_far_block(timeline);
 		const bool full = timeline->held >= timeline->capacity;
 		if (far != NO_BLOCK && !(oldest && full) && take_block(timeline, far))
 			relocate(timeline, index, far);
@@ -396,17 +413,20 @@ static void clear_the_way(struct timeline *timeline)
 	}
 }
 
-void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns)
+void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns)
 {
 	const uint32_t current = timeline->current;
 	hold_block(timeline, current);
-	for (unsigned i = 0; i < timeline->run_count; i++)
-		append_run(timeline, &timeline->runs[i], dropped, clock_offset_ns);
+	for (unsigned i = 0; i < timeline->run_count; i++) {
+		/* No packet is from the future: if it looks so, the clock was set back after it came. */
+		const int64_t least_ns = (int64_t)(timeline->runs[i].last_ns - boottime_ns);
+		append_run(timeline, &timeline->runs[i], dropped,
+			   least_ns > clock_offset_ns ? least_ns : clock_offset_ns);
+	}
 	if (timeline->retired_in_place) {
 		const struct run *run = &timeline->runs[timeline->run_count - 1];
-		const bool sparse = run->offset + run->bytes < timeline->block_size / 8 * 7;
 		timeline->blocks[current].used = run->offset + run->bytes;
-		if (timeline->retain && sparse)
+		if (timeline->packing)
 			timeline->tail = current;
 	}
 	timeline->moved_bytes += timeline->packed_bytes;
@@ -448,12 +468,17 @@ uint64_t timeline_oldest_number(const struct timeline *timeline)
 	return timeline->extent_count ? extent_at(timeline, 0)->number : timeline->next_number;
 }
 
-uint64_t timeline_oldest_boottime(const struct timeline *timeline)
+uint64_t timeline_oldest_end(const struct timeline *timeline)
 {
 	if (!timeline->extent_count)
 		return 0;
 	const struct extent *oldest = extent_at(timeline, 0);
-	return oldest->first_ns - (uint64_t)oldest->clock_offset_ns;
+	return oldest->last_ns - (uint64_t)oldest->clock_offset_ns;
+}
+
+uint64_t timeline_complete_since(const struct timeline *timeline)
+{
+	return timeline->complete_since_ns;
 }
 
 /* Index of the first extent for which the bound (its end number, or its last boot time) is at least `value`;
@@ -496,10 +521,15 @@ void timeline_unpin(struct timeline *timeline, const struct span *span)
 	release_if_idle(timeline, span->block);
 }
 
-uint64_t timeline_find(const struct timeline *timeline, uint64_t boottime_ns)
+struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns, uint64_t dropped)
 {
 	const size_t index = search(timeline, boottime_ns, true);
-	return index < timeline->extent_count ? extent_at(timeline, index)->number : timeline->next_number;
+	if (index == timeline->extent_count)
+		return (struct place){.number = timeline->next_number, .dropped = dropped};
+	return (struct place){
+		.number = extent_at(timeline, index)->number,
+		.dropped = index ? extent_at(timeline, index - 1)->dropped : timeline->evicted_dropped,
+	};
 }
 
 struct timeline_stats timeline_stats(const struct timeline *timeline)

@@ -20,8 +20,9 @@ struct timeline_options {
 	uint8_t *memory; /* the ring's */
 	uint32_t block_size;
 	uint32_t block_count;
-	bool retain;	   /* keep packets that nobody has asked for yet (the recorder) */
-	uint64_t merge_ns; /* packed packets further apart than this expire apart; 0: they never expire */
+	bool retain;		    /* keep packets that nobody has asked for yet (the recorder) */
+	uint64_t since_boottime_ns; /* now */
+	uint64_t merge_ns;	    /* packed packets further apart than this expire apart; 0: they never expire */
 };
 
 /* A pinned run of packets: safe to read, without the lock, until it is unpinned. */
@@ -39,16 +40,18 @@ struct timeline *timeline_new(const struct timeline_options *options);
 void timeline_free(struct timeline *timeline);
 
 /*
- * Ring thread, without the lock: looks whether the kernel has retired its current block and, if so, packs a sparse one
- * together with its predecessor. True: timeline_publish must follow.
+ * Ring thread, without the lock if `retain` (then only this thread evicts), with it otherwise: looks whether the kernel
+ * has retired its current block and, if so, packs a sparse one together with its predecessor. True: timeline_publish
+ * must follow.
  */
 bool timeline_retire(struct timeline *timeline);
 
 /*
  * Ring thread: makes the packets of the retired block visible, evicts what no longer fits and keeps the blocks ahead of
- * the kernel free. `dropped`: packets dropped so far; `clock_offset_ns`: real time minus boot time now.
+ * the kernel free. `dropped`: packets dropped so far; `clock_offset_ns`: real time minus boot time
+ * now; `boottime_ns`: now.
  */
-void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns);
+void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns);
 
 /* Ring thread: forgets packets older than `oldest_boottime_ns`. */
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns);
@@ -60,16 +63,28 @@ void timeline_trim(struct timeline *timeline, uint64_t number);
 uint64_t timeline_next_number(const struct timeline *timeline);
 uint64_t timeline_oldest_number(const struct timeline *timeline);
 
-/* Boot time of the oldest packet still here; 0: none. */
-uint64_t timeline_oldest_boottime(const struct timeline *timeline);
+/* Boot time of the last packet of the oldest extent: when timeline_expire can next do something. 0: there is none. */
+uint64_t timeline_oldest_end(const struct timeline *timeline);
+
+/*
+ * Boot time from which on every packet is here that the kernel did not drop: the last one that was given up lies before
+ * it. At first the time it was made (`since_boottime_ns` of the options).
+ */
+uint64_t timeline_complete_since(const struct timeline *timeline);
 
 /* Pins the extent that holds packet `number`, which must be between oldest and next. The span may begin before it. */
 struct span timeline_pin(struct timeline *timeline, uint64_t number);
 void timeline_unpin(struct timeline *timeline, const struct span *span);
 
-/* The number of the first packet of the first extent that may hold packets at or after this boot time (next number if
- * none). */
-uint64_t timeline_find(const struct timeline *timeline, uint64_t boottime_ns);
+/* A place to start reading. */
+struct place {
+	uint64_t number; /* of the first packet of the first extent that may hold packets at or after the time asked for
+			  */
+	uint64_t dropped; /* packets the kernel had dropped by then */
+};
+
+/* `dropped`: what it has dropped until now, for a place behind all packets. */
+struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns, uint64_t dropped);
 
 struct timeline_stats {
 	uint64_t held_blocks;

@@ -10,38 +10,44 @@
 #include "base/log.h"
 #include "capture/engine_threads.h"
 
+/* With the lock: the scan has come to the end of what there is to scan. False: it was not idle after all. */
+static bool settle_flushed(struct capture *capture)
+{
+	struct cursor *cursor = &capture->cursor;
+	const uint64_t active_ns = atomic_load_explicit(&cursor->active_ns, memory_order_relaxed);
+	if (capture->flush_reason == CAPTURE_IDLE &&
+	    active_ns + cursor->idle_ns + capture->source->flush_ns > capture->flush_ns) {
+		capture->flush_number = NUMBER_NONE;
+		engine_wake_ring_thread(capture->engine);
+		return false;
+	}
+	cursor->reason = capture->flush_reason;
+	cursor->dropped_seen = capture->flush_dropped;
+	capture->end_ns = capture->flush_ns;
+	return true;
+}
+
 /* With the lock, by the worker that had it: true if the capture has ended. Its end is settled then. */
 static bool settle(struct capture *capture)
 {
 	struct cursor *cursor = &capture->cursor;
-	const bool flushed = cursor->next_number >= capture->flush_number;
-	if (cursor->reason == CAPTURE_RUNNING && flushed) {
-		const uint64_t active_ns = atomic_load_explicit(&cursor->active_ns, memory_order_relaxed);
-		if (capture->flush_reason == CAPTURE_IDLE &&
-		    active_ns + cursor->idle_ns + SOURCE_FLUSH_NS > capture->flush_ns) {
-			capture->flush_number = NUMBER_NONE; /* it was not idle after all */
-			engine_wake_ring_thread(capture->engine);
-			return false;
-		}
-		cursor->reason = capture->flush_reason;
-		cursor->dropped_seen = capture->flush_dropped;
-		capture->end_ns = capture->flush_ns;
-	}
-	if (cursor->reason == CAPTURE_RUNNING)
+	if (cursor->reason == CAPTURE_RUNNING &&
+	    (cursor->next_number < capture->flush_number || !settle_flushed(capture)))
 		return false;
+	if (cursor->reason == CAPTURE_UNTIL)
+		cursor->reason = capture->until_reason;
 	capture->clock_offset_ns = clock_offset_ns();
 	if (!capture->end_ns)
 		capture->end_ns = clock_boottime_ns();
+	capture->gap = source_has_gap(capture->source, cursor->from_ns, capture->end_ns);
 	engine_unlink_capture(capture);
 	return true;
 }
 
 static void post_end(struct engine *engine, struct capture *capture)
 {
-	if (store_seal(&capture->cursor.store) < 0)
-		log_error("capture-order-failed",
-			  log_str("error", "out of memory: packets of different CPUs may be slightly out of order"));
-	mailbox_post(engine->ended, &capture->letter);
+	capture->disordered = store_seal(&capture->cursor.store) < 0;
+	mailbox_post(engine->ended, &capture->ended.letter);
 }
 
 struct task {
@@ -148,6 +154,10 @@ static void finish(struct task *task)
 		struct capture *capture = task->captures[i];
 		capture->busy = false;
 		capture->position = capture->cursor.next_number;
+		if (capture->cursor.quota_spent) {
+			capture->cursor.quota_spent = false;
+			mailbox_post(capture->engine->ended, &capture->quota_spent.letter);
+		}
 		if (settle(capture))
 			task->captures[ended++] = capture;
 	}
@@ -155,63 +165,73 @@ static void finish(struct task *task)
 	source_trim(task->source);
 }
 
-/* With the lock, given up meanwhile: closes rings that nobody needs and renews kernel filters. True if something was
- * done. */
+/* With the lock, given up meanwhile. */
+static void close_source(struct engine *engine)
+{
+	struct source *source = engine->closing;
+	engine->closing = source->next;
+	pthread_mutex_unlock(&engine->lock);
+	const size_t bytes = source_bytes(source);
+	source_close(source);
+	pthread_mutex_lock(&engine->lock);
+	engine->ring_bytes -= bytes;
+	engine->source_count--;
+}
+
+/* With admin and the lock, which is given up meanwhile. */
+static void renew_filter(struct engine *engine, struct source *source, struct sock_filter *program)
+{
+	source->refilter = false;
+	source->users++;
+	const size_t size = source_union(source, program);
+	pthread_mutex_unlock(&engine->lock);
+	if (source_apply(source, program, size) < 0)
+		log_warning("kernel-filter-failed", log_str("interface", source->ring->name));
+	pthread_mutex_lock(&engine->lock);
+	source->users--;
+	if (!source->captures)
+		engine_wake_ring_thread(engine); /* it closes what is idle for long */
+}
+
+/* With the lock, given up meanwhile: does what may block for a while. True if something was done. Who holds admin calls
+ * a worker when he lets go of it. */
 static bool keep_house(struct engine *engine, struct sock_filter *program)
 {
 	if (engine->closing) {
-		struct source *source = engine->closing;
-		engine->closing = source->next;
-		engine->ring_bytes -= source_bytes(source);
-		engine->source_count--;
-		pthread_mutex_unlock(&engine->lock);
-		source_close(source);
-		pthread_mutex_lock(&engine->lock);
+		close_source(engine);
 		return true;
 	}
-	for (struct source *source = engine->sources; source; source = source->next) {
-		if (!source->refilter || source->gone || pthread_mutex_trylock(&engine->admin) != 0)
-			continue;
-		source->refilter = false;
-		source->users++;
-		const size_t size = source_union(source, program);
-		pthread_mutex_unlock(&engine->lock);
-		if (source_apply(source, program, size) < 0)
-			log_warning("kernel-filter-failed", log_str("interface", source->ring->name));
-		pthread_mutex_unlock(&engine->admin);
-		pthread_mutex_lock(&engine->lock);
-		source->users--;
-		if (!source->captures)
-			engine_wake_ring_thread(engine); /* it closes what is idle for long */
-		return true;
+	if (pthread_mutex_trylock(&engine->admin) != 0)
+		return false;
+	bool done = recorder_keep_house(engine);
+	for (struct source *source = engine->sources; source && !done; source = source->next) {
+		done = source->refilter && !source->gone;
+		if (done)
+			renew_filter(engine, source, program);
 	}
-	return false;
+	pthread_mutex_unlock(&engine->admin);
+	return done;
 }
 
 void *worker_run(void *arg)
 {
-	struct engine *engine = arg;
-	pthread_setname_np(pthread_self(), "pcapd-worker");
-	cleanup(cleanup_free) uint8_t *scratch = malloc(SCAN_SCRATCH_BYTES);
-	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
-	if (!scratch || !program) {
-		log_error("worker-failed", log_str("error", "out of memory"));
-		return NULL;
-	}
+	struct worker_memory *memory = arg;
+	struct engine *engine = memory->engine;
 	struct task task;
+	pthread_setname_np(pthread_self(), "pcapd-worker");
 	pthread_mutex_lock(&engine->lock);
 	while (!engine->stop) {
 		if (pick(engine, &task)) {
 			pthread_mutex_unlock(&engine->lock);
 			if (task.scan)
-				scan(&task, scratch);
+				scan(&task, memory->scratch);
 			pthread_mutex_lock(&engine->lock);
 			finish(&task);
 			pthread_mutex_unlock(&engine->lock);
 			for (unsigned i = 0; i < task.count; i++)
 				post_end(engine, task.captures[i]);
 			pthread_mutex_lock(&engine->lock);
-		} else if (!keep_house(engine, program)) {
+		} else if (!keep_house(engine, memory->program)) {
 			engine->sleeping++;
 			pthread_cond_wait(&engine->work, &engine->lock);
 			engine->sleeping--;

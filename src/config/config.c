@@ -124,6 +124,15 @@ static void clear_section(bool interface, void *base)
 	}
 }
 
+bool config_wants_promiscuous(const struct config *config, const char *interface)
+{
+	for (size_t i = 0; i < config->interface_count; i++) {
+		if (strcmp(config->interfaces[i].name, interface) == 0)
+			return config->interfaces[i].promiscuous;
+	}
+	return true;
+}
+
 void config_free(struct config *config)
 {
 	if (!config)

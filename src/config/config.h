@@ -99,6 +99,9 @@ warn_unused int config_load_text(const char *text, size_t size, const char *name
 				 struct config **config);
 void config_free(struct config *config); /* secrets are overwritten first */
 
+/* Whether an interface is to be captured on in promiscuous mode: its [[interface]] says so, or nothing is said. */
+bool config_wants_promiscuous(const struct config *config, const char *interface);
+
 /* From the table, appended to `out`. 0 or -errno. */
 warn_unused int config_print_help(struct buffer *out);
 warn_unused int

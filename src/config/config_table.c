@@ -109,9 +109,9 @@ const struct config_row config_rows[] = {
 	 .help = "how long a destination that fails is tried again before the capture is given up, in seconds"},
 
 	{"history", "interfaces", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_INTERFACES_MAX, .fallback = "",
-	 FIELD(history.interfaces), .complain = config_rule_interface, .absent = true,
+	 FIELD(history.interfaces), .complain = config_rule_interface,
 	 .help = "interfaces the recorder runs on; none: recorder off"},
-	{"history", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(history.memory),
+	{"history", "memory", NULL, "SIZE", CONFIG_BYTES, 8 * MIB, TIB, .fallback = "256MiB", FIELD(history.memory),
 	 .help = "memory for the past, per interface"},
 	{"history", "seconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "60", FIELD(history.seconds_ns),
 	 .help = "never keep a packet longer than this; 0: as long as memory lasts"},
@@ -121,7 +121,7 @@ const struct config_row config_rows[] = {
 	{"history", "filter", NULL, "FILTER", CONFIG_STRING, .fallback = "", FIELD(history.filter),
 	 .help = "pcap filter of what may be kept at all"},
 	{"history", "exclude_own", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(history.exclude_own),
-	 .help = "leave out the daemon's own traffic"},
+	 .help = "leave out the daemon's own traffic: TCP between this host and the servers it uses"},
 
 	{"cloudshark", "host", "cshost", "HOST", CONFIG_STRING, .fallback = "localhost", FIELD(cloudshark.host),
 	 .required = true, .complain = config_rule_host, .help = "CloudShark host"},

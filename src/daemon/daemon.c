@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/own_traffic.h"
 #include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
@@ -26,12 +28,13 @@
 #include "trigger/redis_pubsub.h"
 
 #define DRAIN_LOOK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
-#define LAST_WORDS_S 2	 /* for the events of deliveries that were given up, after the grace time */
+#define STATUS_INTERFACES_MAX 256
+#define LAST_WORDS_S 2 /* for the events of deliveries that were given up, after the grace time */
 
 struct daemon {
 	const struct config *config;
 	struct event_base *loop;
-	struct event *sigterm, *sigint, *grace, *drain, *end;
+	struct event *sigterm, *sigint, *sigusr1, *grace, *drain, *end;
 	struct event_bus *bus;
 	struct engine *engine;
 	struct deliveries *deliveries;
@@ -88,6 +91,10 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 {
 	(void)what;
 	struct daemon *daemon = ctx;
+	if (daemon->stopping && evtimer_pending(daemon->end, NULL)) {
+		event_base_loopbreak(daemon->loop);
+		return;
+	}
 	if (daemon->stopping) {
 		event_del(daemon->grace);
 		grace_over(-1, 0, daemon);
@@ -100,6 +107,31 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
 	event_add(daemon->grace, &grace);
 	jobs_shut_down(daemon->jobs, jobs_over, daemon);
+}
+
+/* --- status --- */
+
+/* SIGUSR1: a line for every open ring, and one for the whole. */
+static void log_status(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	struct daemon *daemon = ctx;
+	struct engine_interface interfaces[STATUS_INTERFACES_MAX];
+	const size_t count = engine_interfaces(daemon->engine, interfaces, STATUS_INTERFACES_MAX);
+	const struct jobs_counts jobs = jobs_counts(daemon->jobs);
+	for (size_t i = 0; i < count && i < STATUS_INTERFACES_MAX; i++) {
+		const struct engine_interface *interface = &interfaces[i];
+		log_notice("status-interface", log_str("interface", interface->name),
+			   log_bool("recorder", interface->recorder), log_bool("gone", interface->gone),
+			   log_uint("captures", interface->captures), log_uint("packets", interface->packets),
+			   log_uint("dropped", interface->dropped),
+			   log_num("reach_s", (double)interface->reach_ns / NS_PER_S),
+			   log_uint("held_bytes", interface->held_bytes),
+			   log_uint("ring_bytes", interface->ring_bytes));
+	}
+	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.legs),
+		   log_uint("elsewhere", jobs.elsewhere), log_uint("memory_bytes", engine_memory_used(daemon->engine)));
 }
 
 /* --- starting --- */
@@ -117,11 +149,13 @@ static int start_loop(struct daemon *daemon)
 		return -ENOMEM;
 	daemon->sigterm = evsignal_new(daemon->loop, SIGTERM, stop, daemon);
 	daemon->sigint = evsignal_new(daemon->loop, SIGINT, stop, daemon);
+	daemon->sigusr1 = evsignal_new(daemon->loop, SIGUSR1, log_status, daemon);
 	daemon->grace = evtimer_new(daemon->loop, grace_over, daemon);
 	daemon->drain = evtimer_new(daemon->loop, drain, daemon);
 	daemon->end = evtimer_new(daemon->loop, end_loop, daemon);
-	if (!daemon->sigterm || !daemon->sigint || !daemon->grace || !daemon->drain || !daemon->end ||
-	    event_add(daemon->sigterm, NULL) < 0 || event_add(daemon->sigint, NULL) < 0)
+	if (!daemon->sigterm || !daemon->sigint || !daemon->sigusr1 || event_add(daemon->sigusr1, NULL) < 0 ||
+	    !daemon->grace || !daemon->drain || !daemon->end || event_add(daemon->sigterm, NULL) < 0 ||
+	    event_add(daemon->sigint, NULL) < 0)
 		return -ENOMEM;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, not our end */
@@ -216,6 +250,36 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 	return daemon->jobs ? 0 : -ENOMEM;
 }
 
+static int start_recorders(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	const bool headers = strcmp(config->history.snaplength, "headers") == 0;
+	for (size_t i = 0; i < config->history.interfaces.count; i++) {
+		const char *interface = config->history.interfaces.items[i];
+		const struct engine_recorder recorder = {
+			.interface = interface,
+			.promiscuous = config_wants_promiscuous(config, interface),
+			.memory_bytes = config->history.memory,
+			.keep_ns = config->history.seconds_ns,
+			.bpf = config->history.filter,
+			.snaplen = headers ? 0 : (uint32_t)strtoul(config->history.snaplength, NULL, 10),
+			.headers = headers,
+			.exclude_own = config->history.exclude_own,
+		};
+		const int r = engine_record(daemon->engine, &recorder, err);
+		if (r < 0) {
+			error_prefix(err, "history");
+			return r;
+		}
+	}
+	return 0;
+}
+
+static void own_traffic_changed(void *ctx)
+{
+	engine_own_traffic_changed(ctx);
+}
+
 static int start(struct daemon *daemon, struct error *err)
 {
 	int r = start_loop(daemon);
@@ -228,19 +292,26 @@ static int start(struct daemon *daemon, struct error *err)
 	r = start_capturing(daemon, err);
 	if (r < 0)
 		return r;
+	r = start_recorders(daemon, err);
+	if (r < 0)
+		return r;
+	if (daemon->config->history.exclude_own)
+		own_traffic_watch(own_traffic_changed, daemon->engine);
 	r = start_redis(daemon);
 	return r < 0 ? error_set(err, r, "starting Redis: %s", strerror(-r)) : 0;
 }
 
 static void release(struct daemon *daemon)
 {
+	own_traffic_watch(NULL, NULL);
 	redis_pubsub_free(daemon->subscriber);
 	jobs_free(daemon->jobs);
 	deliveries_free(daemon->deliveries);
 	engine_free(daemon->engine);
 	event_redis_free(daemon->publisher);
 	event_bus_free(daemon->bus);
-	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->grace, daemon->drain, daemon->end};
+	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->sigusr1,
+				  daemon->grace,   daemon->drain,  daemon->end};
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
 		if (events[i])
 			event_free(events[i]);
@@ -268,6 +339,10 @@ int daemon_run(const struct config *config, struct error *err)
 		log_notice("ready", log_str("version", PCAPDAEMON_VERSION), log_str("node", config->general.node));
 		event_base_dispatch(daemon.loop);
 		log_notice("stopped");
+		/* A thread that waits for a name server cannot be ended, and nothing is left to do that would be worth
+		 * waiting for it. */
+		if (jobs_counts(daemon.jobs).legs)
+			_exit(EXIT_SUCCESS);
 	}
 	release(&daemon);
 	return r;

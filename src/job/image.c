@@ -10,7 +10,7 @@
 
 /* One reader of the image. */
 struct opened {
-	struct store_reader reader;
+	struct merge *packets;
 	struct capture_file *file;
 	struct byte_stream bytes;
 };
@@ -27,32 +27,39 @@ static void rewind_opened(void *ctx)
 	opened->bytes.rewind(opened->bytes.ctx);
 }
 
+static void free_opened(struct opened *opened)
+{
+	capture_file_free(opened->file);
+	merge_free(opened->packets);
+	free(opened);
+}
+
+CLEANUP_DEFINE(opened, struct opened, free_opened)
+
 static bool open_image(void *ctx, struct byte_stream *stream)
 {
 	const struct image *image = ctx;
-	struct opened *opened = calloc(1, sizeof(*opened));
+	cleanup(cleanup_opened) struct opened *opened = calloc(1, sizeof(*opened));
 	if (!opened)
 		return false;
-	store_reader_init(&opened->reader, image->store);
-	opened->file = capture_file_new(image->format, &image->info, store_reader_source(&opened->reader));
-	if (!opened->file) {
-		free(opened);
+	opened->packets = merge_new(image->stores, image->part_count, &image->limits);
+	if (!opened->packets)
 		return false;
-	}
+	opened->file = capture_file_new(image->format, &image->info, merge_source(opened->packets));
+	if (!opened->file)
+		return false;
 	opened->bytes = capture_file_stream(opened->file);
 	*stream = (struct byte_stream){.size_bytes = opened->bytes.size_bytes,
 				       .read = read_opened,
 				       .rewind = rewind_opened,
-				       .ctx = opened};
+				       .ctx = take(opened)};
 	return true;
 }
 
 static void close_image(void *ctx, struct byte_stream *stream)
 {
 	(void)ctx;
-	struct opened *opened = stream->ctx;
-	capture_file_free(opened->file);
-	free(opened);
+	free_opened(stream->ctx);
 }
 
 static bool add_comment(struct image *image, const char *format, ...) printf_like(2, 3);
@@ -111,33 +118,48 @@ static void describe_host(struct capture_file_info *info)
 	info->application = "pcapdaemon " PCAPDAEMON_VERSION;
 }
 
-int image_init(struct image *image, const struct request *request, const char *node, const char *interface,
-	       const char *tags, const struct capture_report *report, const struct store *store)
+static bool add_parts(struct image *image, const struct image_options *options)
 {
-	*image = (struct image){.store = store};
+	image->interfaces = calloc(options->part_count, sizeof(*image->interfaces));
+	image->stores = calloc(options->part_count, sizeof(*image->stores));
+	if (!image->interfaces || !image->stores)
+		return false;
+	image->part_count = options->part_count;
+	for (size_t i = 0; i < options->part_count; i++) {
+		const struct image_part *part = &options->parts[i];
+		image->stores[i] = part->store;
+		image->interfaces[i] = (struct packet_interface){
+			.name = part->interface,
+			.filter = options->request->bpf,
+			.linktype = part->report.linktype,
+			.snaplen = part->report.snaplen,
+			.received = part->report.received,
+			.dropped = part->report.lost_kernel,
+			.start_ns = part->report.from_ns,
+			.end_ns = part->report.to_ns,
+		};
+	}
+	return true;
+}
+
+int image_init(struct image *image, const struct image_options *options)
+{
+	const struct request *request = options->request;
+	*image = (struct image){.limits = {.packets = request->packets, .bytes = request->bytes}};
 	image->format = request->format == REQUEST_FORMAT_PCAP ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
-	image->interface = (struct packet_interface){
-		.name = interface,
-		.filter = request->bpf,
-		.linktype = report->linktype,
-		.snaplen = report->snaplen,
-		.received = report->received,
-		.dropped = report->lost_kernel,
-		.start_ns = report->from_ns,
-		.end_ns = report->to_ns,
-	};
-	if (!add_comments(image, request, tags, report)) {
+	if (!add_parts(image, options) || !add_comments(image, request, options->tags, options->report)) {
 		image_deinit(image);
 		return -ENOMEM;
 	}
 	describe_host(&image->info);
 	image->info.comments = (const char *const *)image->comments;
-	image->info.interfaces = &image->interface;
-	image->info.interface_count = 1;
-	capture_file_name(image->name, node, interface, report->from_ns, request->id, image->format);
+	image->info.interfaces = image->interfaces;
+	image->info.interface_count = image->part_count;
+	capture_file_name(image->name, options->node, options->interface, options->report->from_ns, request->id,
+			  image->format);
 	image->file = (struct sink_file){
 		.name = image->name,
-		.tags = tags,
+		.tags = options->tags,
 		.comment = request->comment,
 		.id = request->id,
 		.ctx = image,
@@ -152,4 +174,6 @@ void image_deinit(struct image *image)
 	for (size_t i = 0; i < image->info.comment_count; i++)
 		free(image->comments[i]);
 	image->info.comment_count = 0;
+	free(take(image->interfaces));
+	free(take(image->stores));
 }

@@ -4,24 +4,41 @@
 
 #include "base/packet.h"
 #include "capture/engine.h"
+#include "job/merge.h"
 #include "pcapng/capture_file.h"
 #include "request/request.h"
 #include "sink/sink.h"
 
+/* One interface's share: its report and its sealed packets. */
+struct image_part {
+	const char *interface;
+	struct capture_report report;
+	const struct store *store;
+};
+
 struct image {
 	enum capture_file_format format;
 	struct capture_file_info info;
-	struct packet_interface interface;
-	const struct store *store;
+	struct packet_interface *interfaces;
+	const struct store **stores;
+	size_t part_count;
+	struct merge_limits limits;
 	char name[CAPTURE_FILE_NAME_SIZE];
 	struct sink_file file; /* to hand to a delivery; valid as long as the image */
 	char *comments[8];
 };
 
+struct image_options {
+	const struct request *request;
+	const char *node, *interface, *tags; /* interface: as in the file's name */
+	const struct capture_report *report; /* of the whole */
+	const struct image_part *parts;
+	size_t part_count;
+};
+
 /*
- * Everything passed in must outlive the image (comments are made and owned here). 0 or -ENOMEM. Streams opened from the
- * file may be read on any thread.
+ * What the options point to must outlive the image. 0 or -ENOMEM. Streams opened from the file may be read on any
+ * thread.
  */
-warn_unused int image_init(struct image *image, const struct request *request, const char *node, const char *interface,
-			   const char *tags, const struct capture_report *report, const struct store *store);
+warn_unused int image_init(struct image *image, const struct image_options *options);
 void image_deinit(struct image *image);

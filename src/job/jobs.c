@@ -4,13 +4,16 @@
  */
 #include "job/jobs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/offload.h"
+#include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "job/answers.h"
@@ -19,19 +22,24 @@
 #include "request/request.h"
 #include "sink/sink.h"
 
-#define ARMING_THREADS 4    /* a filter with a slow name look-up holds up one of them */
+#define ARMING_THREADS 2
+#define NAMING_THREADS 2    /* for filters with names to look up: slow name servers hold up only each other */
+#define TRACING_QUEUE 64    /* captures whose packets wait to be logged */
+#define REPEATS_LOGGED 10   /* a second */
 #define ARMING_QUEUE 4096   /* more wait than can run at once */
 #define LEGS_PER_RUNNING 16 /* legs being delivered, as a multiple of the captures that may run */
 
 struct jobs {
 	struct jobs_options with;
 	struct leg_surroundings surroundings;
-	struct offload *arming;
+	struct offload *arming, *naming, *tracing;
+	atomic_bool stopping; /* read by arming threads */
 	struct answers *answers;
 	struct leg *legs;
 	uint64_t running, leg_count, elsewhere;
 	uint64_t tokens_ns; /* requests_per_second as a bucket of time: a second's worth at most */
 	uint64_t refilled_ns;
+	struct log_rate repeat_rate;
 	void (*idle)(void *ctx);
 	void *idle_ctx;
 	struct event *idle_event;
@@ -104,15 +112,9 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 
 /* --- interfaces --- */
 
-/* An interface a request named, with the alias it was found by. */
-struct target {
-	const char *name;
-	char *alias;
-};
-
 struct targets {
 	struct interface_list up; /* what "any" stands for */
-	struct target items[REQUEST_INTERFACES_MAX];
+	struct leg_target items[REQUEST_INTERFACES_MAX];
 	size_t count;
 };
 
@@ -123,7 +125,7 @@ static void add_target(struct targets *targets, const char *name, char *alias)
 			return;
 	}
 	if (targets->count < REQUEST_INTERFACES_MAX)
-		targets->items[targets->count++] = (struct target){name, alias};
+		targets->items[targets->count++] = (struct leg_target){name, alias};
 }
 
 static int add_any(struct targets *targets, char *alias, struct error *err)
@@ -152,14 +154,15 @@ static int unknown_interface(const char *name, struct error *err)
 	return -ENODEV;
 }
 
-static int find_targets(const struct request *request, struct targets *targets, struct error *err)
+static int find_targets(const struct jobs *jobs, const struct request *request, struct targets *targets,
+			struct error *err)
 {
 	for (size_t i = 0; i < request->interface_count; i++) {
 		const struct request_interface *wanted = &request->interfaces[i];
 		int r = 0;
 		if (strcmp(wanted->name, "any") == 0)
 			r = add_any(targets, wanted->alias, err);
-		else if (!interface_exists(wanted->name))
+		else if (!interface_exists(wanted->name) && !engine_records(jobs->with.engine, wanted->name))
 			r = unknown_interface(wanted->name, err);
 		else
 			add_target(targets, wanted->name, wanted->alias);
@@ -171,22 +174,43 @@ static int find_targets(const struct request *request, struct targets *targets, 
 
 /* --- a request that is ours --- */
 
+static void start_leg(struct jobs *jobs, const char *origin, struct request *request, const struct leg_target *targets,
+		      size_t count, unsigned index)
+{
+	struct leg *leg = NULL;
+	const int r = leg_start(&jobs->surroundings, request, targets, count, index, &leg);
+	if (r < 0) {
+		struct error error;
+		error_set(&error, r, "interface %s: %s", targets->name,
+			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
+		refuse(jobs, origin, request, NULL, error.text);
+		return;
+	}
+	leg_set_next(leg, jobs->legs);
+	jobs->legs = leg;
+	jobs->leg_count++;
+	jobs->running += count;
+}
+
 static void start_legs(struct jobs *jobs, const char *origin, struct request *request, const struct targets *targets)
 {
-	for (size_t i = 0; i < targets->count; i++) {
-		struct leg *leg = NULL;
-		int r = leg_start(&jobs->surroundings, request, targets->items[i].name, targets->items[i].alias,
-				  (unsigned)i + 1, &leg);
-		if (r < 0) {
-			refuse(jobs, origin, request, NULL,
-			       r == -ENOBUFS ? "too many captures are being started" : strerror(-r));
-			continue;
-		}
-		leg_set_next(leg, jobs->legs);
-		jobs->legs = leg;
-		jobs->leg_count++;
-		jobs->running++;
+	if (request->merge) {
+		start_leg(jobs, origin, request, targets->items, targets->count, 1);
+		return;
 	}
+	for (size_t i = 0; i < targets->count; i++)
+		start_leg(jobs, origin, request, &targets->items[i], 1, (unsigned)i + 1);
+}
+
+static bool repeat_answer(struct jobs *jobs, const char *origin, const struct request *request)
+{
+	uint64_t suppressed;
+	if (!request->id_given || !answers_repeat(jobs->answers, request->id, jobs->with.bus))
+		return false;
+	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
+		log_info("request-repeated", log_str("request", request->id), log_str("origin", origin),
+			 log_uint("suppressed", suppressed));
+	return true;
 }
 
 static void admit(struct jobs *jobs, const char *origin, struct request *request)
@@ -198,12 +222,14 @@ static void admit(struct jobs *jobs, const char *origin, struct request *request
 			 log_str("json", request->json));
 	if (jobs->shutting_down)
 		refuse(jobs, origin, request, NULL, "the daemon is stopping");
-	else if (request->id_given && answers_repeat(jobs->answers, request->id, jobs->with.bus))
-		log_info("request-repeated", log_str("request", request->id), log_str("origin", origin));
 	else if (!within_rate(jobs))
 		refuse(jobs, origin, request, NULL, "too many requests (limits.requests_per_second)");
-	else if (find_targets(request, &targets, &error) < 0)
+	else if (repeat_answer(jobs, origin, request))
+		return;
+	else if (find_targets(jobs, request, &targets, &error) < 0)
 		refuse(jobs, origin, request, "interface", error.text);
+	else if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets.count > 1)
+		refuse(jobs, origin, request, "format", "format: pcap holds one interface only, merge needs pcapng");
 	else if (check_limits(jobs, targets.count, &error) < 0)
 		refuse(jobs, origin, request, NULL, error.text);
 	else {
@@ -239,9 +265,8 @@ void jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size
 
 static void capture_ended(void *ctx, struct leg *leg)
 {
-	(void)leg;
 	struct jobs *jobs = ctx;
-	jobs->running--;
+	jobs->running -= leg_captures(leg);
 }
 
 static void check_idle(struct jobs *jobs)
@@ -276,6 +301,7 @@ static void tell_idle(evutil_socket_t fd, short what, void *ctx)
 void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx)
 {
 	jobs->shutting_down = true;
+	atomic_store(&jobs->stopping, true);
 	jobs->idle = idle;
 	jobs->idle_ctx = ctx;
 	for (struct leg *leg = jobs->legs; leg; leg = leg_next(leg))
@@ -310,19 +336,25 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->refilled_ns = clock_boottime_ns();
 	jobs->tokens_ns = NS_PER_S;
 	jobs->arming = offload_new(options->loop, "pcapd-arm", ARMING_THREADS, ARMING_QUEUE);
+	jobs->naming = offload_new(options->loop, "pcapd-name", NAMING_THREADS, ARMING_QUEUE);
+	jobs->tracing = offload_new(options->loop, "pcapd-trace", 1, TRACING_QUEUE);
+	jobs->repeat_rate.burst = REPEATS_LOGGED;
 	jobs->answers = answers_new();
 	jobs->idle_event = event_new(options->loop, -1, 0, tell_idle, jobs);
 	jobs->surroundings = (struct leg_surroundings){
 		.config = options->config,
 		.engine = options->engine,
 		.arming = jobs->arming,
+		.naming = jobs->naming,
+		.tracing = jobs->tracing,
+		.stopping = &jobs->stopping,
 		.deliveries = options->deliveries,
 		.bus = options->bus,
 		.ended = capture_ended,
 		.over = leg_over,
 		.ctx = jobs,
 	};
-	if (!jobs->arming || !jobs->answers || !jobs->idle_event ||
+	if (!jobs->arming || !jobs->naming || !jobs->tracing || !jobs->answers || !jobs->idle_event ||
 	    event_bus_subscribe(options->bus, answers_subscriber, jobs->answers) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -334,7 +366,10 @@ void jobs_free(struct jobs *jobs)
 {
 	if (!jobs)
 		return;
+	assert(!jobs->legs);
 	offload_free(jobs->arming);
+	offload_free(jobs->naming);
+	offload_free(jobs->tracing);
 	if (jobs->answers)
 		event_bus_unsubscribe(jobs->with.bus, answers_subscriber, jobs->answers);
 	answers_free(jobs->answers);

@@ -29,7 +29,7 @@ struct jobs_options {
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err);
 
-/* All legs must be over (jobs_idle). */
+/* All legs must be over. */
 void jobs_free(struct jobs *jobs);
 
 /* A request from `origin` ("redis:capture"). Whatever becomes of it is an event, unless it is for another node. */

@@ -1,5 +1,6 @@
 /*
- * A leg: one interface's share of a request, from the decision to capture to its one final event.
+ * A leg: what becomes one file, from the decision to capture to its one final event. Usually one interface's share of a
+ * request; with `merge` all its interfaces, each a capture of its own that ends up in the same file.
  *
  *   arming (offload thread) → running (engine) → captured → delivering (sinks) → final event → freed
  *
@@ -7,6 +8,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -24,6 +27,9 @@ struct leg_surroundings {
 	const struct config *config;
 	struct engine *engine;
 	struct offload *arming;
+	struct offload *naming;	     /* for filters that may need a name looked up, which can take long */
+	struct offload *tracing;     /* for packetdebug */
+	const atomic_bool *stopping; /* nothing is started any more */
 	struct deliveries *deliveries;
 	struct event_bus *bus;
 	/* The capture is no longer running: it counts no more against the limit on running captures. */
@@ -33,18 +39,29 @@ struct leg_surroundings {
 	void *ctx;
 };
 
+/* An interface to capture on, and the alias of the request it was found by (the request's own; NULL: by name). */
+struct leg_target {
+	const char *name;
+	char *alias;
+};
+
 /*
- * Starts capturing for `request` (referenced) on `interface` (copied); `alias` is the request's own or NULL; `index`
- * numbers the request's legs from 1. 0, or -ENOBUFS, -ENOMEM: no leg, no event.
+ * Starts capturing for `request` (referenced) on the targets (names are copied); `index` numbers the request's legs
+ * from 1. 0, or -ENOBUFS, -EAGAIN, -ENOMEM: no leg, no event.
  */
-warn_unused int leg_start(const struct leg_surroundings *surroundings, struct request *request, const char *interface,
-			  char *alias, unsigned index, struct leg **leg);
+warn_unused int leg_start(const struct leg_surroundings *surroundings, struct request *request,
+			  const struct leg_target *targets, size_t target_count, unsigned index, struct leg **leg);
 
 /* The daemon stops: ends the capture with reason "shutdown"; what it has is delivered. */
 void leg_shut_down(struct leg *leg);
 
-/* No more time: a delivery in progress is given up, which is reported. */
+/*
+ * No more time: whatever the leg is at is given up, which is reported at once as its final event. One that is still
+ * being armed stays in memory until its thread comes back.
+ */
 void leg_abandon(struct leg *leg);
+
+unsigned leg_captures(const struct leg *leg); /* how many it counts for */
 
 /* For the owner's list. */
 struct leg *leg_next(const struct leg *leg);

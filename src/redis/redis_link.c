@@ -27,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/own_traffic.h"
 #include "redis/redis_connect.h"
 #include "redis/redis_guard.h"
 #include "redis/redis_options.h"
@@ -271,6 +272,7 @@ static void on_connect(redisAsyncContext *redis, int status)
 		link->redis = NULL;
 		return link_fail(link, reason.text);
 	}
+	own_traffic_add(redis->c.fd);
 	link->state = LINK_LOGGING_IN;
 	if (!link->options.tls)
 		redis_guard_watch(redis, NULL);

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "config/config.h"
 #include "request/request_field.h"
 #include "request/request_node.h"
@@ -183,12 +184,32 @@ static struct request *request_new(const struct config *config, uint64_t receive
 	return request;
 }
 
+static int check_window(const struct request *request, const json_t *message, const struct config *config,
+			struct request_refusal *refusal)
+{
+	const uint64_t horizon_ns = request->received_ns + config->general.maxduration_ns;
+	const bool given = request->from_ns || request->to_ns;
+
+	if (given && request->before_ns)
+		return request_refuse(refusal, "before", "cannot be given with from or to");
+	if (request->to_ns && json_object_get(message, "timeout"))
+		return request_refuse(refusal, "timeout", "cannot be given with to");
+	if (request->to_ns && json_object_get(message, "duration"))
+		return request_refuse(refusal, "duration", "cannot be given with to");
+	if (request->to_ns && request->to_ns <= request->from_ns)
+		return request_refuse(refusal, "to", "must be later than from");
+	if (request->from_ns > horizon_ns || request->to_ns > horizon_ns)
+		return request_refuse(refusal, request->from_ns > horizon_ns ? "from" : "to",
+				      "is more than %" PRIu64 " s ahead (general.maxduration)",
+				      config->general.maxduration_ns / NS_PER_S);
+	return 0;
+}
+
 /* `timeout` (in idle_ns so far) is the whole time unless `duration` came, too. */
 static void settle_times(struct request *request, const struct config *config)
 {
 	if (request->duration_ns)
 		return;
-	request->duration_is_timeout = true;
 	request->duration_ns = request->idle_ns ? request->idle_ns : config->general.defaulttimeout_ns;
 	request->idle_ns = 0;
 }
@@ -196,6 +217,8 @@ static void settle_times(struct request *request, const struct config *config)
 static int finish(struct request *request, const json_t *message, const struct config *config,
 		  struct request_refusal *refusal)
 {
+	if (check_window(request, message, config, refusal) < 0)
+		return -EINVAL;
 	settle_times(request, config);
 	if (!request->id_given && make_id(request->id) < 0)
 		return request_refuse(refusal, "id", "none given, and the kernel gave no random number to make one");

@@ -42,18 +42,19 @@ struct request {
 	struct request_interface
 		*interfaces; /* aliases resolved, each name once, order of the request; "any" stands as such */
 	size_t interface_count;
-	char *bpf;		  /* NULL: none */
-	uint32_t snap;		  /* bytes */
-	uint64_t packets;	  /* per capture */
-	uint64_t bytes;		  /* per capture */
-	uint64_t idle_ns;	  /* 0: no idle limit */
-	uint64_t duration_ns;	  /* always set: duration, or timeout if that came alone, or the default */
-	bool duration_is_timeout; /* duration_ns came from `timeout` or the default: reason is "timeout", not "duration"
-				   */
+	char *bpf;			 /* NULL: none */
+	uint32_t snap;			 /* bytes */
+	uint64_t packets;		 /* per capture */
+	uint64_t bytes;			 /* per capture */
+	uint64_t before_ns;		 /* 0: begin now */
+	uint64_t from_ns, to_ns;	 /* real time: an absolute window; 0: not given */
+	uint64_t idle_ns;		 /* 0: no idle limit */
+	uint64_t duration_ns;		 /* always set: duration, or timeout if that came alone, or the default */
 	char *tags, *customer, *comment; /* NULL: not given */
 	char *alertid;			 /* as text; NULL: not given */
 	bool alertid_is_integer;
 	enum request_format format;
+	bool merge;		      /* one file with all interfaces */
 	bool logrequest, packetdebug; /* the request's or the configuration's */
 	char **destinations;	      /* NULL: all that are enabled */
 	size_t destination_count;

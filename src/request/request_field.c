@@ -15,7 +15,6 @@
 #define INTO(member) .into = offsetof(struct request, member)
 #define CAP(key, member) .cap = offsetof(struct config, general.member), .cap_name = "general." key
 #define TEXT(member, most, what) .set = value_set_text, INTO(member), .size_max = (most), .kind = (what)
-#define LATER .unavailable = "not available in this build yet"
 #define S3 .unavailable = "not allowed here: no [s3] allow_override lists it"
 
 static const struct field fields[] = {
@@ -29,16 +28,16 @@ static const struct field fields[] = {
 	{"bytes", TYPE_INTEGER, .set = value_set_count, INTO(bytes), CAP("maxbytes", maxbytes)},
 	{"timeout", TYPE_NUMBER, .set = value_set_seconds, INTO(idle_ns), CAP("maxtimeout", maxtimeout_ns)},
 	{"duration", TYPE_NUMBER, .set = value_set_seconds, INTO(duration_ns), CAP("maxduration", maxduration_ns)},
-	{"before", LATER},
-	{"from", LATER},
-	{"to", LATER},
+	{"before", TYPE_NUMBER, .set = value_set_seconds, INTO(before_ns), CAP("maxduration", maxduration_ns)},
+	{"from", TYPE_NUMBER | TYPE_STRING, .set = value_set_time, INTO(from_ns)},
+	{"to", TYPE_NUMBER | TYPE_STRING, .set = value_set_time, INTO(to_ns)},
 	{"tags", TYPE_STRING, TEXT(tags, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"customer", TYPE_STRING, TEXT(customer, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = value_set_alertid},
 	{"comment", TYPE_STRING, TEXT(comment, REQUEST_STRING_MAX, TEXT_NOTE)},
 	{"id", TYPE_STRING, .set = value_set_id},
 	{"format", TYPE_STRING, .set = value_set_format},
-	{"merge", TYPE_BOOL, .set = value_set_merge},
+	{"merge", TYPE_BOOL, .set = value_set_flag, INTO(merge)},
 	{"to_destinations", TYPE_ARRAY, .set = list_set_destinations},
 	{"logrequest", TYPE_BOOL, .set = value_set_flag, INTO(logrequest)},
 	{"packetdebug", TYPE_BOOL, .set = value_set_flag, INTO(packetdebug)},
@@ -81,6 +80,7 @@ static const char *describe_types(unsigned types)
 		{TYPE_BOOL, "true or false"},
 		{TYPE_ARRAY, "an array of strings"},
 		{TYPE_INTEGER | TYPE_STRING, "an integer or a string"},
+		{TYPE_NUMBER | TYPE_STRING, "an RFC 3339 time or Unix seconds"},
 	};
 
 	for (size_t i = 0; i < COUNT(texts); i++)

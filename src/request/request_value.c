@@ -4,6 +4,7 @@
  */
 #include "request/request_value.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 
+#define REQUEST_TIME_MAX 64 /* bytes of a time as text */
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 int value_check_text(struct draft *draft, const char *field, const json_t *value, size_t most, enum text_kind kind)
@@ -164,9 +166,25 @@ int value_set_flag(struct draft *draft, const struct field *field, const json_t 
 	return 0;
 }
 
-int value_set_merge(struct draft *draft, const struct field *field, const json_t *value)
+/* RFC 3339, or seconds since 1970; an integer is exact, a real as exact as a double is (some 200 ns). */
+int value_set_time(struct draft *draft, const struct field *field, const json_t *value)
 {
-	if (json_is_true(value))
-		return request_refuse(draft->refusal, field->name, "true is not available in this build yet");
+	uint64_t *into = (uint64_t *)((char *)draft->request + field->into);
+	const double seconds = json_number_value(value);
+	char quote[REQUEST_QUOTE_SIZE];
+
+	if (json_is_string(value)) {
+		if (value_check_text(draft, field->name, value, REQUEST_TIME_MAX, TEXT_LINE) < 0)
+			return -EINVAL;
+		if (clock_parse(json_string_value(value), into) < 0)
+			return request_refuse(draft->refusal, field->name,
+					      "\"%s\" is not a time like 2026-11-23T08:41:00.5Z",
+					      text_quote(json_string_value(value), json_string_length(value), quote));
+		return 0;
+	}
+	if (!(seconds >= 0 && seconds < (double)(INT64_MAX / NS_PER_S)))
+		return request_refuse(draft->refusal, field->name, "is %.12g, not a time in Unix seconds", seconds);
+	*into = json_is_integer(value) ? (uint64_t)json_integer_value(value) * NS_PER_S
+				       : (uint64_t)(seconds * NS_PER_S + 0.5);
 	return 0;
 }

@@ -14,7 +14,7 @@ int value_set_count(struct draft *draft, const struct field *field, const json_t
 int value_set_seconds(struct draft *draft, const struct field *field, const json_t *value);
 int value_set_snap(struct draft *draft, const struct field *field, const json_t *value);
 int value_set_flag(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_merge(struct draft *draft, const struct field *field, const json_t *value);
+int value_set_time(struct draft *draft, const struct field *field, const json_t *value);
 int value_set_id(struct draft *draft, const struct field *field, const json_t *value);
 int value_set_alertid(struct draft *draft, const struct field *field, const json_t *value);
 int value_set_format(struct draft *draft, const struct field *field, const json_t *value);

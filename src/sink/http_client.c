@@ -15,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/own_traffic.h"
 
 #define CONNECT_TIMEOUT_S 10L
 #define STALL_DEFAULT_S 60L
@@ -121,6 +122,7 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void 
 		event_free(event);
 	event = NULL;
 	if (what != CURL_POLL_REMOVE) {
+		own_traffic_add(fd);
 		if (what & CURL_POLL_IN)
 			events |= EV_READ;
 		if (what & CURL_POLL_OUT)

@@ -1,0 +1,226 @@
+/*
+ * The union is made by laying the programs end to end: a program's "reject" becomes a jump to the next one, its
+ * "accept" stays. A load beyond the packet's end rejects too, and would end them all: loads get a check of the length
+ * in front, which jumps to the next program as well. No expression is compiled twice, and no optimiser has to
+ * understand fifty of them at once. libpcap's programs set their registers and memory before they use them, so one can
+ * run after another.
+ */
+#include <string.h>
+
+#include <linux/if_packet.h>
+
+#include "capture/filter_program.h"
+#include "capture/keep.h"
+
+static uint32_t union_snaplen(const struct filter_want *wants, size_t count)
+{
+	uint32_t snaplen = 1; /* 0 would reject */
+	for (size_t i = 0; i < count; i++) {
+		uint32_t reach = wants[i].filter ? wants[i].filter->reach : 0;
+		uint32_t need = reach > wants[i].snaplen ? reach : wants[i].snaplen;
+		snaplen = snaplen > need ? snaplen : need;
+	}
+	return snaplen;
+}
+
+/* --- one program out of many --- */
+
+/* What is written: FILTER_UNION_MAX instructions at most; `count` goes on counting when there are more. */
+struct assembly {
+	struct sock_filter *to;
+	size_t count;
+	uint32_t snaplen; /* what "accept" returns */
+	uint32_t floor;	  /* bytes that every packet that gets to the programs has */
+	bool go_on;	  /* "accept" goes on behind the program and the instruction that follows it */
+};
+
+static void emit(struct assembly *assembly, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
+{
+	if (assembly->count < FILTER_UNION_MAX)
+		assembly->to[assembly->count] = (struct sock_filter){.code = code, .jt = jt, .jf = jf, .k = k};
+	assembly->count++;
+}
+
+static bool is_jump(const struct bpf_insn *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_JMP && BPF_OP(insn->code) != BPF_JA;
+}
+
+static bool is_load(const struct bpf_insn *insn, unsigned mode)
+{
+	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == mode;
+}
+
+/* An offset that no packet has: libpcap's interpreter rejects, the kernel would take it for one of its extensions. */
+static bool is_beyond_all(const struct bpf_insn *insn)
+{
+	return insn->k > INT32_MAX;
+}
+
+#define GUARDED_MAX 7 /* instructions that one becomes at most */
+
+/* How many instructions one becomes. */
+static unsigned laid_size(const struct assembly *assembly, const struct bpf_insn *insn)
+{
+	if (is_jump(insn))
+		return insn->jt > UINT8_MAX / GUARDED_MAX || insn->jf > UINT8_MAX / GUARDED_MAX ? 3 : 1;
+	if (is_load(insn, BPF_IND))
+		return is_beyond_all(insn) ? 1 : GUARDED_MAX;
+	if (is_load(insn, BPF_ABS) && !is_beyond_all(insn) && insn->k + filter_load_width(insn->code) > assembly->floor)
+		return 4;
+	return 1;
+}
+
+/* The jump to the end of a program: it rejects. */
+static void emit_reject(struct assembly *assembly, size_t end)
+{
+	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(end - assembly->count - 1), 0, 0);
+}
+
+static void emit_unless_at_least(struct assembly *assembly, uint16_t source, uint32_t k, size_t end)
+{
+	emit(assembly, BPF_JMP | BPF_JGE | source, k, 1, 0);
+	emit_reject(assembly, end);
+}
+
+/* A load, behind a check that the packet is long enough. The accumulator is free: the load is about to set it. */
+static void emit_load(struct assembly *assembly, const struct bpf_insn *insn, size_t end)
+{
+	if (is_beyond_all(insn)) {
+		emit_reject(assembly, end);
+		return;
+	}
+	if (laid_size(assembly, insn) > 1) {
+		emit(assembly, BPF_LD | BPF_W | BPF_LEN, 0, 0, 0);
+		if (is_load(insn, BPF_IND)) {
+			emit_unless_at_least(assembly, BPF_X, 0, end);
+			emit(assembly, BPF_ALU | BPF_SUB | BPF_X, 0, 0, 0);
+		}
+		emit_unless_at_least(assembly, BPF_K, insn->k + filter_load_width(insn->code), end);
+	}
+	emit(assembly, insn->code, insn->k, 0, 0);
+}
+
+/* `target`: where the instructions behind this one are. */
+static void emit_jump(struct assembly *assembly, const struct bpf_insn *insn, const uint32_t *target)
+{
+	const size_t yes = target[insn->jt], no = target[insn->jf];
+	if (laid_size(assembly, insn) == 1) {
+		const size_t next = assembly->count + 1;
+		emit(assembly, insn->code, insn->k, (uint8_t)(yes - next), (uint8_t)(no - next));
+		return;
+	}
+	emit(assembly, insn->code, insn->k, 0, 1);
+	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(yes - assembly->count - 1), 0, 0);
+	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(no - assembly->count - 1), 0, 0);
+}
+
+/* Appends one program; its rejects, spoken or by a load beyond the packet's end, jump behind it. */
+static void append_program(struct assembly *assembly, const struct bpf_program *from)
+{
+	uint32_t places[FILTER_UNION_MAX + 1];
+	if (from->bf_len > FILTER_UNION_MAX) {
+		assembly->count += from->bf_len;
+		return;
+	}
+	places[0] = (uint32_t)assembly->count;
+	for (unsigned i = 0; i < from->bf_len; i++)
+		places[i + 1] = places[i] + laid_size(assembly, &from->bf_insns[i]);
+	const size_t end = places[from->bf_len];
+	for (unsigned i = 0; i < from->bf_len; i++) {
+		const struct bpf_insn *insn = &from->bf_insns[i];
+		if (is_jump(insn))
+			emit_jump(assembly, insn, &places[i + 1]);
+		else if (insn->code == (BPF_JMP | BPF_JA))
+			emit(assembly, insn->code, places[i + 1 + insn->k] - places[i + 1], 0, 0);
+		else if (insn->code == (BPF_RET | BPF_K) && !insn->k)
+			emit_reject(assembly, end);
+		else if (insn->code == (BPF_RET | BPF_K) && assembly->go_on)
+			emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(end - assembly->count), 0, 0);
+		else if (insn->code == (BPF_RET | BPF_K))
+			emit(assembly, insn->code, assembly->snaplen, 0, 0);
+		else if (is_load(insn, BPF_ABS) || is_load(insn, BPF_IND))
+			emit_load(assembly, insn, end);
+		else
+			emit(assembly, insn->code, insn->k, 0, 0);
+	}
+}
+
+static void emit_loopback(struct assembly *assembly)
+{
+	emit(assembly, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE), 0, 0);
+	emit(assembly, BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1);
+	emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
+}
+
+/* Accepts what is tagged, or too short to be looked into. */
+static void emit_prologue(struct assembly *assembly)
+{
+	emit(assembly, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), 0, 0);
+	emit(assembly, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
+	emit(assembly, BPF_LD | BPF_W | BPF_LEN, 0, 0, 0);
+	emit(assembly, BPF_JMP | BPF_JGE | BPF_K, assembly->floor, 1, 0);
+	emit(assembly, BPF_RET | BPF_K, assembly->snaplen, 0, 0);
+}
+
+/* Rejects what a filter accepts, and goes on with the rest. */
+static void emit_exclude(struct assembly *assembly, const struct filter *filter)
+{
+	assembly->go_on = true;
+	append_program(assembly, &filter->program);
+	emit(assembly, BPF_JMP | BPF_JA, 1, 0, 0);
+	emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
+	assembly->go_on = false;
+}
+
+/* What no capture wanted: kept as far as the recorder may. */
+static void emit_keep(struct assembly *assembly, const struct keep *keep)
+{
+	size_t count;
+	const struct sock_filter *length = keep_length_program(keep, &count);
+	assembly->go_on = true;
+	if (keep_filter(keep)) {
+		append_program(assembly, &keep_filter(keep)->program);
+		emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
+	}
+	for (size_t i = 0; i < count; i++)
+		emit(assembly, length[i].code, length[i].k, length[i].jt, length[i].jf);
+}
+
+/* Takes a filter into account; false: the kernel cannot stand in for it. */
+static bool admit(struct assembly *assembly, const struct filter *filter)
+{
+	if (filter && filter->floor > assembly->floor)
+		assembly->floor = filter->floor;
+	return !filter || filter->kernel_can;
+}
+
+size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
+		    struct sock_filter *program)
+{
+	const struct keep *keep = options->keep;
+	struct assembly assembly = {.to = program, .snaplen = union_snaplen(wants, count), .floor = FILTER_UNION_FLOOR};
+	bool everything = false, kernel_can = !keep || admit(&assembly, keep_filter(keep));
+	const struct filter *exclude = admit(&assembly, options->exclude) ? options->exclude : NULL;
+	if (keep && keep_snaplen(keep) > assembly.snaplen)
+		assembly.snaplen = keep_snaplen(keep);
+	for (size_t i = 0; i < count; i++) {
+		everything |= !wants[i].filter;
+		kernel_can &= admit(&assembly, wants[i].filter);
+	}
+	if (everything ? assembly.snaplen >= UINT16_MAX && !exclude : !kernel_can)
+		return 0;
+	if (options->loopback && (count || keep))
+		emit_loopback(&assembly);
+	if ((!everything || exclude) && (count || keep))
+		emit_prologue(&assembly);
+	if (exclude)
+		emit_exclude(&assembly, exclude);
+	for (size_t i = 0; i < count && !everything && assembly.count < FILTER_UNION_MAX; i++)
+		append_program(&assembly, &wants[i].filter->program);
+	if (keep && !everything)
+		emit_keep(&assembly, keep);
+	else
+		emit(&assembly, BPF_RET | BPF_K, everything ? assembly.snaplen : 0, 0, 0);
+	return assembly.count > FILTER_UNION_MAX ? 0 : assembly.count;
+}

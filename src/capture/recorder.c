@@ -1,0 +1,219 @@
+/*
+ * Recorders: opened at the start, bound again when their interface comes back, opened later if it was not there. All
+ * that may block is done by a worker with admin held, so that it never meets the start of a capture half-way.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own_traffic.h"
+#include "capture/engine_threads.h"
+
+int recorder_open(struct engine *engine, const struct engine_recorder *options, struct error *err)
+{
+	struct source *source = NULL;
+	int r = source_open_recorder(options, err, &source);
+	if (r < 0)
+		return r;
+	source->own_stale = options->exclude_own;
+	const size_t bytes = source_bytes(source);
+	r = engine_add_source(engine, source, err);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&engine->lock);
+	source->users--;
+	pthread_mutex_unlock(&engine->lock);
+	if (bytes < options->memory_bytes / 4 * 3)
+		log_warning("recorder-shrunk", log_str("interface", options->interface), log_uint("bytes", bytes),
+			    log_uint("asked", options->memory_bytes));
+	log_notice("recording", log_str("interface", options->interface), log_uint("bytes", bytes),
+		   log_num("seconds", (double)options->keep_ns / NS_PER_S));
+	engine_wake_ring_thread(engine);
+	return 0;
+}
+
+static int wait_for_interface(struct engine *engine, const struct engine_recorder *options)
+{
+	const char *bpf = options->bpf ? options->bpf : "";
+	struct pending_recorder *pending = calloc(1, sizeof(*pending) + strlen(bpf) + 1);
+	if (!pending)
+		return -ENOMEM;
+	memcpy(pending->bpf, bpf, strlen(bpf) + 1);
+	snprintf(pending->interface, sizeof(pending->interface), "%s", options->interface);
+	pending->options = *options;
+	pending->options.interface = pending->interface;
+	pending->options.bpf = pending->bpf;
+	pthread_mutex_lock(&engine->lock);
+	pending->next = engine->pending;
+	engine->pending = pending;
+	recorder_interfaces_changed(engine); /* it may have come this very moment */
+	pthread_mutex_unlock(&engine->lock);
+	log_warning("recorder-waits", log_str("interface", options->interface), log_str("error", "no such interface"));
+	return 0;
+}
+
+int engine_record(struct engine *engine, const struct engine_recorder *recorder, struct error *err)
+{
+	pthread_mutex_lock(&engine->admin);
+	int r = -ENOSPC;
+	if (engine->recorder_count < ENGINE_RECORDERS_MAX)
+		r = recorder_open(engine, recorder, err);
+	else
+		error_set(err, r, "more than %d recorders", ENGINE_RECORDERS_MAX);
+	if (r == -ENODEV)
+		r = wait_for_interface(engine, recorder);
+	if (r == 0)
+		engine->recorder_count++;
+	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_lock(&engine->lock);
+	engine_call_worker(engine);
+	pthread_mutex_unlock(&engine->lock);
+	return r;
+}
+
+void engine_own_traffic_changed(struct engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	for (struct source *source = engine->sources; source; source = source->next)
+		source->own_stale |= source->recorder.exclude_own;
+	engine_call_worker(engine);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void recorder_interfaces_changed(struct engine *engine)
+{
+	char name[IF_NAMESIZE];
+	for (struct pending_recorder *pending = engine->pending; pending; pending = pending->next)
+		pending->due = if_nametoindex(pending->interface) != 0;
+	for (struct source *source = engine->sources; source; source = source->next) {
+		if (source->gone) {
+			source->returned = source->recorder.on && if_nametoindex(source->name) != 0;
+		} else if (if_indextoname((unsigned)source->ring->ifindex, name) && strcmp(name, source->name) != 0) {
+			log_notice("interface-renamed", log_str("interface", source->name), log_str("name", name));
+			snprintf(source->name, sizeof(source->name), "%s", name);
+		}
+	}
+	engine_call_worker(engine);
+}
+
+/* --- what workers do: with admin and the lock, which is given up meanwhile --- */
+
+static bool open_due(struct engine *engine)
+{
+	struct pending_recorder **at = &engine->pending;
+	while (*at && !(*at)->due)
+		at = &(*at)->next;
+	struct pending_recorder *pending = *at;
+	if (!pending)
+		return false;
+	struct error error;
+	pending->due = false;
+	pthread_mutex_unlock(&engine->lock);
+	const int r = recorder_open(engine, &pending->options, &error);
+	if (r < 0 && r != -ENODEV)
+		log_error("recorder-failed", log_str("interface", pending->interface), log_str("error", error.text));
+	pthread_mutex_lock(&engine->lock);
+	if (r == 0) {
+		for (at = &engine->pending; *at != pending;)
+			at = &(*at)->next;
+		*at = pending->next;
+		free(pending);
+	}
+	return true;
+}
+
+static bool bind_returned(struct engine *engine)
+{
+	struct source *source = engine->sources;
+	while (source && !source->returned)
+		source = source->next;
+	if (!source)
+		return false;
+	char name[sizeof(source->name)];
+	int ifindex = 0;
+	source->returned = false;
+	source->users++;
+	memcpy(name, source->name, sizeof(name));
+	pthread_mutex_unlock(&engine->lock);
+	const int r = ring_rebind(source->ring, name, source->recorder.promiscuous, &ifindex);
+	if (r == 0)
+		log_notice("recording-again", log_str("interface", name));
+	else if (r != -ENODEV)
+		log_error("recorder-failed", log_str("interface", name), log_str("error", strerror(-r)));
+	pthread_mutex_lock(&engine->lock);
+	source->users--;
+	if (r == 0) {
+		source->ring->ifindex = ifindex;
+		source_mark_back(source, clock_boottime_ns());
+	}
+	return true;
+}
+
+static bool renew_own(struct engine *engine)
+{
+	struct source *source = engine->sources;
+	while (source && !source->own_stale)
+		source = source->next;
+	if (!source)
+		return false;
+	char text[OWN_TRAFFIC_TEXT_SIZE];
+	struct error error;
+	struct filter *own = NULL;
+	source->own_stale = false;
+	source->users++;
+	pthread_mutex_unlock(&engine->lock);
+	if (filter_compile(own_traffic_filter(text), source->ring->linktype, &error, &own) < 0)
+		log_error("own-traffic-filter-failed", log_str("interface", source->ring->name),
+			  log_str("error", error.text));
+	pthread_mutex_lock(&engine->lock);
+	filter_free(source->own);
+	source->own = own;
+	source->refilter = true;
+	source->users--;
+	return true;
+}
+
+bool recorder_keep_house(struct engine *engine)
+{
+	return open_due(engine) || bind_returned(engine) || renew_own(engine);
+}
+
+/* --- looking from outside --- */
+
+bool engine_records(struct engine *engine, const char *interface)
+{
+	bool found = false;
+	pthread_mutex_lock(&engine->lock);
+	for (const struct source *source = engine->sources; source; source = source->next)
+		found |= source->recorder.on && strcmp(source->name, interface) == 0;
+	pthread_mutex_unlock(&engine->lock);
+	return found;
+}
+
+size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room)
+{
+	size_t count = 0;
+	pthread_mutex_lock(&engine->lock);
+	for (struct source *source = engine->sources; source; source = source->next, count++) {
+		if (count >= room)
+			continue;
+		const uint64_t now_ns = clock_boottime_ns();
+		struct engine_interface *entry = &interfaces[count];
+		ring_update_dropped(source->ring);
+		*entry = (struct engine_interface){
+			.recorder = source->recorder.on,
+			.gone = source->gone,
+			.captures = source->capture_count,
+			.packets = timeline_next_number(source->timeline),
+			.dropped = source->ring->dropped,
+			.reach_ns = now_ns - source_reachable(source, now_ns),
+			.held_bytes = timeline_stats(source->timeline).held_bytes,
+			.ring_bytes = source_bytes(source),
+		};
+		memcpy(entry->name, source->name, sizeof(entry->name));
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return count;
+}

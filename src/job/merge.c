@@ -1,0 +1,76 @@
+/* The earliest of the readers' next packets is the next one; of equal ones, that of the first store. */
+#include "job/merge.h"
+
+#include <stdlib.h>
+
+struct input {
+	struct store_reader reader;
+	struct packet_view next;
+	bool has_next;
+};
+
+struct merge {
+	struct merge_limits limits;
+	uint64_t packets, bytes;
+	size_t count;
+	struct input inputs[];
+};
+
+static void rewind_merge(void *ctx)
+{
+	struct merge *merge = ctx;
+	merge->packets = merge->bytes = 0;
+	for (size_t i = 0; i < merge->count; i++) {
+		struct input *input = &merge->inputs[i];
+		store_reader_init(&input->reader, input->reader.store);
+		input->has_next = store_reader_next(&input->reader, &input->next);
+	}
+}
+
+static struct input *find_earliest(struct merge *merge)
+{
+	struct input *earliest = NULL;
+	for (size_t i = 0; i < merge->count; i++) {
+		struct input *input = &merge->inputs[i];
+		if (input->has_next && (!earliest || input->next.time_ns < earliest->next.time_ns))
+			earliest = input;
+	}
+	return earliest;
+}
+
+static bool next_of_merge(void *ctx, struct packet_view *packet)
+{
+	struct merge *merge = ctx;
+	struct input *input = find_earliest(merge);
+	if (!input || merge->packets >= merge->limits.packets || merge->bytes >= merge->limits.bytes)
+		return false;
+	*packet = input->next;
+	packet->interface = (uint16_t)(input - merge->inputs);
+	merge->packets++;
+	merge->bytes += packet->caplen;
+	input->has_next = store_reader_next(&input->reader, &input->next);
+	return true;
+}
+
+struct merge *merge_new(const struct store *const *stores, size_t count, const struct merge_limits *limits)
+{
+	struct merge *merge = calloc(1, sizeof(*merge) + count * sizeof(*merge->inputs));
+	if (!merge)
+		return NULL;
+	merge->limits = *limits;
+	merge->count = count;
+	for (size_t i = 0; i < count; i++)
+		merge->inputs[i].reader.store = stores[i];
+	rewind_merge(merge);
+	return merge;
+}
+
+void merge_free(struct merge *merge)
+{
+	free(merge);
+}
+
+struct packet_source merge_source(struct merge *merge)
+{
+	return (struct packet_source){.rewind = rewind_merge, .next = next_of_merge, .ctx = merge};
+}

@@ -1,0 +1,22 @@
+/* The packets of several sealed captures as one source in the order of time, cut where the limits of the whole are
+ * reached. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/packet.h"
+#include "capture/store.h"
+
+struct merge;
+
+struct merge_limits {
+	uint64_t packets, bytes; /* stops behind the packet that reaches one of them */
+};
+
+/* Packets of stores[i] get interface index i. The stores must outlive it. NULL on ENOMEM. */
+struct merge *merge_new(const struct store *const *stores, size_t count, const struct merge_limits *limits);
+void merge_free(struct merge *merge);
+
+/* Valid as long as the merge; one reader at a time. */
+struct packet_source merge_source(struct merge *merge);
