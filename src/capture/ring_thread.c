@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,6 +14,12 @@
 #include "capture/link_watch.h"
 
 #define EPOLL_EVENTS 64
+
+/*
+ * At high rates the thread takes blocks over in batches: a wake-up for each costs the sender's core 11 µs and this
+ * thread 20.
+ */
+#define RING_PAUSE_NS 4000000
 
 static struct source *first_source(struct engine *engine)
 {
@@ -119,6 +126,17 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 	}
 }
 
+static void pause_if_busy(struct engine *engine)
+{
+	const struct timespec pause = {.tv_nsec = RING_PAUSE_NS};
+	for (struct source *source = first_source(engine); source; source = source->next) {
+		if (source_is_busy(source)) {
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+			return;
+		}
+	}
+}
+
 void *ring_thread_run(void *arg)
 {
 	struct engine *engine = arg;
@@ -139,6 +157,7 @@ void *ring_thread_run(void *arg)
 				handle_source(engine, events[i].data.ptr, events[i].events);
 			news |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
 		}
+		pause_if_busy(engine);
 		if (!look && !news)
 			continue;
 		pthread_mutex_lock(&engine->lock);

@@ -21,8 +21,9 @@
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_SIZE_MIN, once half of ENGINE_RINGS_BYTES is taken */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 20	   /* the fewer blocks a second, the less has to be moved at low rates */
+#define RECORDER_RETIRE_MS 40	   /* the fewer blocks a second, the less has to be moved at low rates */
 #define RECORDER_BLOCKS_WANTED 128 /* what is not usable is a quarter and some blocks: more of them waste less */
+#define BUSY_RING_BYTES (64 * MIB) /* a quarter of it takes more than RING_PAUSE_NS to fill at 30 Gbit/s */
 #define EXPIRY_STEPS 128	   /* a packet is given up within 1/128 of the time it may be kept */
 #define EXPIRY_LEAST_NS (100 * NS_PER_MS)
 #define ORDER_SLACK_NS (10 * NS_PER_MS) /* packets may lie this far from the order of time */
@@ -206,6 +207,11 @@ static bool collect_block(struct source *source, pthread_mutex_t *lock)
 	if (!retain || retired)
 		pthread_mutex_unlock(lock);
 	return retired;
+}
+
+bool source_is_busy(const struct source *source)
+{
+	return source_bytes(source) >= BUSY_RING_BYTES && timeline_full_run(source->timeline) > 0;
 }
 
 bool source_collect(struct source *source, pthread_mutex_t *lock)

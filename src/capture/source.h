@@ -116,6 +116,10 @@ warn_unused int source_apply(struct source *source, struct sock_filter *program,
 /* Ring thread, without the lock held: takes over what the kernel has retired. True if there was something. */
 bool source_collect(struct source *source, pthread_mutex_t *lock);
 
+/* Ring thread: blocks fill faster than the retire timer closes them, and the ring is large enough to be looked at less
+ * often. */
+bool source_is_busy(const struct source *source);
+
 /* With the lock: boot time at which a capture's next time limit must be looked at; UINT64_MAX: none. */
 uint64_t source_deadline(const struct source *source, const struct capture *capture);
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
+#define FULL_RUN 4 /* a sparse block behind so many full ones wastes a tenth of the memory at most */
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
 #define CLOCK_STEP_NS 1000000 /* runs whose clocks differ by more are kept apart */
@@ -72,6 +73,7 @@ struct timeline {
 	struct run runs[2];	    /* of that block: appended to the tail, left in place */
 	unsigned run_count;
 	bool retired_in_place; /* the retired block stays held */
+	uint32_t full_run;     /* full blocks since the last sparse one */
 	bool packing;	       /* it is sparse and was packed: others may be appended to it */
 };
 
@@ -238,10 +240,10 @@ static void pack(struct timeline *timeline, uint8_t *first, uint32_t packets)
 	timeline->retired_in_place = true;
 }
 
-/* What is read and given back at once is not worth a copy. */
+/* What is read and given back at once is not worth a copy; nor is the odd sparse block among many full ones. */
 static bool packs(const struct timeline *timeline)
 {
-	return timeline->retain || timeline->held > 0;
+	return (timeline->retain || timeline->held > 0) && timeline->full_run < FULL_RUN;
 }
 
 bool timeline_retire(struct timeline *timeline)
@@ -258,7 +260,9 @@ bool timeline_retire(struct timeline *timeline)
 	timeline->run_count = 0;
 	timeline->packed_bytes = 0;
 	timeline->retired_in_place = false;
-	timeline->packing = packs(timeline) && header->blk_len < timeline->block_size / 8 * 7;
+	const bool sparse = header->blk_len < timeline->block_size / 8 * 7;
+	timeline->packing = sparse && packs(timeline);
+	timeline->full_run = sparse ? 0 : timeline->full_run + 1;
 	if (!header->num_pkts)
 		return true;
 	if (timeline->packing) {
@@ -434,6 +438,11 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline->current = (current + 1) % timeline->block_count;
 	timeline->sequence++;
 	clear_the_way(timeline);
+}
+
+uint32_t timeline_full_run(const struct timeline *timeline)
+{
+	return timeline->full_run;
 }
 
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)

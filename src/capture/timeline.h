@@ -53,6 +53,9 @@ bool timeline_retire(struct timeline *timeline);
  */
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns);
 
+/* Ring thread: how many full blocks it has retired since the last that the timer had closed. */
+uint32_t timeline_full_run(const struct timeline *timeline);
+
 /* Ring thread: forgets packets older than `oldest_boottime_ns`. */
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns);
 
