@@ -78,10 +78,13 @@ BAD_FIELDS = [
     ("id empty", {"id": ""}, "id", "1 to 64"),
     ("id too long", {"id": "x" * 65}, "id", "1 to 64"),
     ("id as number", {"id": 5}, "id", "string"),
-    ("before, of a later build", {"before": 10}, "before", "not available"),
-    ("from, of a later build", {"from": "2026-11-23T08:41:00Z"}, "from", "not available"),
-    ("to, of a later build", {"to": 1795423260}, "to", "not available"),
-    ("merge, of a later build", {"merge": True}, "merge", "not available"),
+    ("before that is no number", {"before": "10"}, "before", "number"),
+    ("before beyond the limit", {"before": 1e9}, "before", "at most"),
+    ("before with from", {"before": 10, "from": 1795423260}, "before", "from"),
+    ("from that is no time", {"from": "yesterday"}, "from", "time"),
+    ("from far ahead", {"from": "2099-01-01T00:00:00Z"}, "from", "ahead"),
+    ("to not later than from", {"from": 1795423260, "to": 1795423260}, "to", "later"),
+    ("to with timeout", {"to": 1795423260, "timeout": 5}, "timeout", "to"),
     ("bucket, not allowed", {"bucket": "b"}, "bucket", "not"),
 ]
 
