@@ -195,6 +195,19 @@ static bool admit(struct assembly *assembly, const struct filter *filter)
 	return !filter || filter->kernel_can;
 }
 
+/* Alert storms ask for the same thing many times. */
+static bool is_repeated(const struct filter_want *wants, size_t index)
+{
+	const struct bpf_program *program = &wants[index].filter->program;
+	for (size_t i = 0; i < index; i++) {
+		const struct bpf_program *other = &wants[i].filter->program;
+		if (other->bf_len == program->bf_len &&
+		    memcmp(other->bf_insns, program->bf_insns, program->bf_len * sizeof(*program->bf_insns)) == 0)
+			return true;
+	}
+	return false;
+}
+
 size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
 		    struct sock_filter *program)
 {
@@ -216,8 +229,10 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 		emit_prologue(&assembly);
 	if (exclude)
 		emit_exclude(&assembly, exclude);
-	for (size_t i = 0; i < count && !everything && assembly.count < FILTER_UNION_MAX; i++)
-		append_program(&assembly, &wants[i].filter->program);
+	for (size_t i = 0; i < count && !everything && assembly.count < FILTER_UNION_MAX; i++) {
+		if (!is_repeated(wants, i))
+			append_program(&assembly, &wants[i].filter->program);
+	}
 	if (keep && !everything)
 		emit_keep(&assembly, keep);
 	else

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
+#include "base/quantity.h"
 #include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
@@ -254,6 +255,9 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
 	const bool headers = strcmp(config->history.snaplength, "headers") == 0;
+	uint64_t snaplen = 0;
+	if (!headers && quantity_parse_bytes(config->history.snaplength, &snaplen) < 0)
+		return error_set(err, -EINVAL, "history.snaplength: \"%s\" is no number", config->history.snaplength);
 	for (size_t i = 0; i < config->history.interfaces.count; i++) {
 		const char *interface = config->history.interfaces.items[i];
 		const struct engine_recorder recorder = {
@@ -262,7 +266,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 			.memory_bytes = config->history.memory,
 			.keep_ns = config->history.seconds_ns,
 			.bpf = config->history.filter,
-			.snaplen = headers ? 0 : (uint32_t)strtoul(config->history.snaplength, NULL, 10),
+			.snaplen = (uint32_t)snaplen,
 			.headers = headers,
 			.exclude_own = config->history.exclude_own,
 		};
