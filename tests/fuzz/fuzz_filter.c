@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (filter_compile(expression, 1, &err, &filter) < 0 || !filter)
 		return 0;
 	const struct filter_want wants[] = {{.filter = filter, .snaplen = 20}, {.filter = filter, .snaplen = 10}};
-	const size_t count = filter_union(wants, 2, false, laid);
+	const size_t count = filter_union(wants, 2, &(struct filter_union_options){.loopback = false}, laid);
 	for (size_t i = 0; i < count; i++) {
 		if (laid[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT))
 			laid[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);

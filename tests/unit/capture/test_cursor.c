@@ -95,7 +95,6 @@ static void cursor_init(struct cursor *cursor)
 		.max_bytes = UINT64_MAX,
 		.from_ns = 0,
 		.until_ns = UINT64_MAX,
-		.until_reason = CAPTURE_WINDOW,
 		.next_number = bench.span.number,
 	};
 	store_init(&cursor->store, &bench.budget);
@@ -245,9 +244,8 @@ static void test_cursor_ends_at_a_span_that_lies_behind_its_window(void **state)
 		add_udp(1, 100 + begin);
 		cursor_init(&cursor);
 		cursor.until_ns = BOOT_NS + 100 * MS;
-		cursor.until_reason = CAPTURE_TIMEOUT;
 		scan(&cursor);
-		assert_int_equal(cursor.reason, begin > SLACK_MS ? CAPTURE_TIMEOUT : CAPTURE_RUNNING);
+		assert_int_equal(cursor.reason, begin > SLACK_MS ? CAPTURE_UNTIL : CAPTURE_RUNNING);
 		assert_int_equal(cursor.store.packets, 0);
 		store_deinit(&cursor.store);
 	}
@@ -443,9 +441,7 @@ static void test_cursors_of_a_group_do_not_disturb_each_other(void **state)
 	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
 		const unsigned left = 200 - 10 * i, matching = i % 2 ? left / 2 : left;
 		const unsigned taken = i == 4 ? 0 : i % 3 ? matching : 5 + i;
-		assert_int_equal(cursors[i].reason, i == 4  ? CAPTURE_WINDOW
-						    : i % 3 ? CAPTURE_RUNNING
-							    : CAPTURE_PACKETS);
+		assert_int_equal(cursors[i].reason, i == 4 ? CAPTURE_UNTIL : i % 3 ? CAPTURE_RUNNING : CAPTURE_PACKETS);
 		assert_int_equal(cursors[i].store.packets, taken);
 		if (i != 4 && i % 3)
 			assert_int_equal(cursors[i].next_number, 1200);

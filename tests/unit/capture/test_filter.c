@@ -24,6 +24,8 @@
 #define LINKTYPE_ETHERNET 1
 #define LINKTYPE_RAW 101
 
+static const struct filter_union_options plain, without_outgoing = {.loopback = true};
+
 struct packet {
 	uint32_t size;
 	uint8_t data[PACKET_MAX];
@@ -208,7 +210,7 @@ static void check_union(const struct filter_want *wants, size_t count)
 {
 	struct sock_filter program[FILTER_UNION_MAX];
 	struct kernel kernel;
-	const size_t size = filter_union(wants, count, false, program);
+	const size_t size = filter_union(wants, count, &plain, program);
 	assert_in_range(size, 1, FILTER_UNION_MAX);
 	kernel_init(&kernel, program, size);
 	for (size_t i = 0; i < packet_count; i++)
@@ -367,7 +369,7 @@ static void test_filter_that_the_kernel_judges_differently_stays_out_of_it(void 
 		struct sock_filter program[FILTER_UNION_MAX];
 		cleanup(cleanup_filter) struct filter *filter = compile(different[i]);
 		const struct filter_want want = {.filter = filter, .snaplen = 65535};
-		assert_int_equal(filter_union(&want, 1, false, program), 0);
+		assert_int_equal(filter_union(&want, 1, &plain, program), 0);
 	}
 }
 
@@ -375,17 +377,37 @@ static void test_union_that_does_not_fit_is_none(void **state)
 {
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
-	static struct filter_want wants[1000];
-	cleanup(cleanup_filter) struct filter *filter = compile("host 10.0.0.1 and tcp port 80");
+	struct filter *filters[400];
+	struct filter_want wants[400];
 	size_t fits = 0;
-	for (size_t count = 1; count <= 1000; count++) {
-		wants[count - 1] = (struct filter_want){.filter = filter, .snaplen = 65535};
-		const size_t size = filter_union(wants, count, false, program);
+	for (size_t count = 1; count <= 400; count++) {
+		char expression[64];
+		snprintf(expression, sizeof(expression), "host 10.0.0.1 and tcp port %zu", count);
+		filters[count - 1] = compile(expression);
+		wants[count - 1] = (struct filter_want){.filter = filters[count - 1], .snaplen = 65535};
+		const size_t size = filter_union(wants, count, &plain, program);
 		assert_true(size <= FILTER_UNION_MAX);
 		if (size)
 			assert_int_equal(++fits, count);
 	}
-	assert_in_range(fits, 60, 999);
+	assert_in_range(fits, 60, 399);
+	for (size_t i = 0; i < 400; i++)
+		filter_free(filters[i]);
+}
+
+static void test_same_filter_many_times_takes_room_once(void **state)
+{
+	(void)state;
+	struct sock_filter program[FILTER_UNION_MAX];
+	static struct filter_want wants[1000];
+	struct filter *filters[2] = {compile("host 10.0.0.1 and tcp port 80"),
+				     compile("host 10.0.0.1 and tcp port 80")};
+	for (size_t i = 0; i < 1000; i++)
+		wants[i] = (struct filter_want){.filter = filters[i % 2], .snaplen = 65535};
+	assert_int_equal(filter_union(wants, 1000, &plain, program), filter_union(wants, 1, &plain, program));
+	check_union(wants, 40);
+	filter_free(filters[0]);
+	filter_free(filters[1]);
 }
 
 static void test_nobody_wants_anything(void **state)
@@ -394,7 +416,7 @@ static void test_nobody_wants_anything(void **state)
 	struct sock_filter program[FILTER_UNION_MAX];
 	for (unsigned loopback = 0; loopback < 2; loopback++) {
 		struct kernel kernel;
-		const size_t size = filter_union(NULL, 0, loopback, program);
+		const size_t size = filter_union(NULL, 0, loopback ? &without_outgoing : &plain, program);
 		assert_in_range(size, 1, 8);
 		kernel_init(&kernel, program, size);
 		for (size_t i = 0; i < 100; i++)
@@ -409,11 +431,11 @@ static void test_everything_is_wanted(void **state)
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
 	const struct filter_want whole[] = {{.filter = filter, .snaplen = 10}, {.snaplen = 65535}};
-	assert_int_equal(filter_union(whole, 2, false, program), 0);
+	assert_int_equal(filter_union(whole, 2, &plain, program), 0);
 	const struct filter_want cut[] = {{.filter = filter, .snaplen = 10}, {.snaplen = 40}};
 	check_union(cut, 2);
 	struct kernel kernel;
-	kernel_init(&kernel, program, filter_union(cut, 2, false, program));
+	kernel_init(&kernel, program, filter_union(cut, 2, &plain, program));
 	uint32_t longest = 0;
 	for (size_t i = 0; i < packet_count; i++) {
 		const uint32_t passed = kernel_judge(&kernel, &packets[i]);
@@ -454,7 +476,7 @@ static void test_tagged_packets_are_all_accepted(void **state)
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *filter = compile("vlan 10 and udp port 53");
 	const struct filter_want want = {.filter = filter, .snaplen = 200};
-	const size_t size = filter_union(&want, 1, false, program);
+	const size_t size = filter_union(&want, 1, &plain, program);
 	size_t rejected = 0;
 	for (size_t i = 0; i < packet_count; i++) {
 		assert_true(judge_with(program, size, &packets[i], 1, PACKET_HOST) >= 200);
@@ -470,7 +492,7 @@ static void test_loopback_rejects_outgoing_copies_first(void **state)
 	cleanup(cleanup_filter) struct filter *filter = compile("ip");
 	const struct filter_want some = {.filter = filter, .snaplen = 65535}, all = {.snaplen = 100};
 	for (unsigned everything = 0; everything < 2; everything++) {
-		const size_t size = filter_union(everything ? &all : &some, 1, true, program);
+		const size_t size = filter_union(everything ? &all : &some, 1, &without_outgoing, program);
 		size_t accepted = 0;
 		for (size_t i = 0; i < packet_count; i++) {
 			for (uint32_t tagged = 0; tagged < 2; tagged++)
@@ -478,7 +500,7 @@ static void test_loopback_rejects_outgoing_copies_first(void **state)
 			accepted += judge_with(program, size, &packets[i], 0, PACKET_HOST) != 0;
 		}
 		assert_true(everything ? accepted == packet_count : accepted > 100 && accepted < packet_count);
-		const size_t without = filter_union(everything ? &all : &some, 1, false, program);
+		const size_t without = filter_union(everything ? &all : &some, 1, &plain, program);
 		assert_true(judge_with(program, without, &packets[0], 1, PACKET_OUTGOING) > 0);
 	}
 }
@@ -563,6 +585,7 @@ int main(void)
 		cmocka_unit_test(test_load_beyond_the_end_rejects_for_its_own_filter_only),
 		cmocka_unit_test(test_filter_that_the_kernel_judges_differently_stays_out_of_it),
 		cmocka_unit_test(test_union_that_does_not_fit_is_none),
+		cmocka_unit_test(test_same_filter_many_times_takes_room_once),
 		cmocka_unit_test(test_nobody_wants_anything),
 		cmocka_unit_test(test_everything_is_wanted),
 		cmocka_unit_test(test_snap_length_of_nothing_does_not_reject),

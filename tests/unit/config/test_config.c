@@ -299,8 +299,6 @@ static void texts_hold_no_control_characters(void **state)
 static void what_the_build_lacks_is_refused_only_if_switched_on(void **state)
 {
 	static const char *const on[][2] = {
-		{"[history]\ninterfaces = [\"eth0\"]",
-		 "t.toml:2:14: history.interfaces: is not available in this build yet"},
 		{"[s3]\nupload = true", "t.toml:2:10: s3.upload: is not available in this build yet"},
 		{"[http]\nupload = true", "t.toml:2:10: http.upload: is not available in this build yet"},
 		{"[kafka]\nlisten = true", "t.toml:2:10: kafka.listen: is not available in this build yet"},
