@@ -1,10 +1,12 @@
 /*
  * What the engine's threads share. Internal to engine.c (their life), ring_thread.c, worker.c and capture.c.
  *
- *   the ring thread    takes over retired blocks, watches time limits and the interface; nothing per packet, no system
- * call that may block; workers            move cursors: pin a span, scan it for a group of captures without the lock,
- * unpin; and see to what may block for a while (filters, closing rings); the caller's thread of capture_start opens
- * rings; the loop           gets the ends of captures by mailbox.
+ * - The ring thread takes over retired blocks, watches time limits and interfaces; nothing per packet, no call that may
+ *   block.
+ * - Workers move cursors: pin a span, scan it for a group of captures without the lock, unpin. They also see to what
+ *   may block for a while: renewing filters, closing rings, recorders that come late.
+ * - The caller's thread of capture_start opens rings.
+ * - The loop gets the ends of captures by mailbox.
  *
  * One lock covers all state that threads share; nobody holds it for longer than a block takes to be noted. `admin` is
  * held over the slow things so that kernel filters are replaced in the order of the states they were made from. Order:

@@ -176,7 +176,7 @@ const struct config_row config_rows[] = {
 	 .help = "publish this node's name and state"},
 
 	{"syslog", "priority", NULL, "NUMBER", CONFIG_COUNT, 0, 191, .fallback = "85", FIELD(syslog.priority),
-	 .help = "facility | severity, numbers as in sys/syslog.h"},
+	 .help = "facility | severity, numbers as in sys/syslog.h; every message has a severity of its own"},
 	{"syslog", "tag", NULL, "TAG", CONFIG_STRING, .fallback = "pcapdaemon", FIELD(syslog.tag), .required = true,
 	 .help = "name in front of every message"},
 

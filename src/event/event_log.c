@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 
-#define REJECTED_PER_SECOND 100
+#define ANSWERS_PER_SECOND 100 /* refusals and repeated answers, which a peer can cause at will */
 #define LIST_BYTES_MAX 4096
 
 static const char *const message_ids[] = {
@@ -83,12 +83,12 @@ static void write_line(const struct event *event, uint64_t suppressed)
 
 void event_log_subscriber(void *ctx, const struct event *event, const char *json)
 {
-	static struct log_rate rejected = {.burst = REJECTED_PER_SECOND}; /* the loop's thread only */
+	static struct log_rate answers = {.burst = ANSWERS_PER_SECOND}; /* the loop's thread only */
 	uint64_t suppressed = 0;
 
 	(void)ctx;
 	(void)json;
-	if (event->kind == EVENT_REJECTED && !log_rate_allow(&rejected, &suppressed))
+	if ((event->kind == EVENT_REJECTED || event->duplicate) && !log_rate_allow(&answers, &suppressed))
 		return;
 	write_line(event, suppressed);
 }
