@@ -5,7 +5,6 @@
  */
 #include "capture/cursor.h"
 
-#include <pcap/pcap.h>
 #include <string.h>
 
 #include <linux/if_packet.h>
@@ -135,7 +134,7 @@ static void offer(struct cursor *cursor, const struct wire_packet *packet)
 			return;
 	}
 	if (cursor->filter) {
-		accepted = bpf_filter(filter_program(cursor->filter), packet->whole, packet->wirelen, packet->caplen);
+		accepted = filter_run(cursor->filter, packet->whole, packet->wirelen, packet->caplen);
 		if (!accepted)
 			return;
 	}

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "capture/filter_program.h"
+#include "capture/machine.h"
 
 #define COMPILE_SNAPLEN 262144 /* what "accept" returns; the snap length proper is applied when copying */
 #define REACH_UNKNOWN UINT32_MAX
@@ -159,6 +160,10 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 	pcap_close(pcap);
 	if (r < 0)
 		return -EINVAL;
+	filter->machine = machine_new(filter->program.bf_insns, filter->program.bf_len);
+	if (!filter->machine)
+		return error_set(err, -ENOMEM, "out of memory, or a filter of more than %d instructions",
+				 MACHINE_PROGRAM_MAX);
 	filter->reach = find_reach(&filter->program);
 	check_for_kernel(filter);
 	*result = take(filter);
@@ -169,6 +174,7 @@ void filter_free(struct filter *filter)
 {
 	if (!filter)
 		return;
+	machine_free(filter->machine);
 	pcap_freecode(&filter->program);
 	free(filter);
 }
@@ -181,4 +187,9 @@ const struct bpf_insn *filter_program(const struct filter *filter)
 uint32_t filter_reach(const struct filter *filter)
 {
 	return filter->reach;
+}
+
+uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
+{
+	return machine_run(filter->machine, packet, wirelen, caplen);
 }

@@ -8,6 +8,7 @@
 
 #include "capture/filter.h"
 #include "capture/headers.h"
+#include "capture/machine.h"
 
 #define SNAPLEN_WHOLE 65535  /* from here on nothing is cut */
 #define HEADERS_SNAPLEN 1024 /* more than any headers that the program knows */
@@ -15,8 +16,7 @@
 struct keep {
 	struct filter *filter;
 	uint32_t snaplen;
-	size_t count;
-	struct sock_filter length[HEADERS_PROGRAM_MAX];
+	struct machine *length;
 	size_t kernel_count;
 	struct sock_filter kernel_length[HEADERS_PROGRAM_MAX]; /* leaves enough for the filter to be repeated */
 };
@@ -34,15 +34,20 @@ int keep_new(const struct keep_options *options, uint16_t linktype, struct error
 		return r;
 	const uint32_t reach = keep->filter ? filter_reach(keep->filter) : 0;
 	keep->snaplen = options->headers ? HEADERS_SNAPLEN : options->snaplen;
-	if (options->headers) {
-		keep->count = headers_program(linktype, 0, keep->length);
-		keep->kernel_count = headers_program(linktype, reach, keep->kernel_length);
-	} else {
-		const uint32_t kernel_snaplen = reach > options->snaplen ? reach : options->snaplen;
-		keep->length[keep->count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, options->snaplen);
-		keep->kernel_length[keep->kernel_count++] =
-			(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, kernel_snaplen);
-	}
+	cleanup(cleanup_free) struct sock_filter *length = calloc(HEADERS_PROGRAM_MAX, sizeof(*length));
+	if (!length)
+		return error_set(err, -ENOMEM, "out of memory");
+	const uint32_t kernel_snaplen = reach > options->snaplen ? reach : options->snaplen;
+	size_t count = 1;
+	*length = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, options->snaplen);
+	*keep->kernel_length = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, kernel_snaplen);
+	if (options->headers)
+		count = headers_program(linktype, 0, length);
+	keep->kernel_count = options->headers ? headers_program(linktype, reach, keep->kernel_length) : 1;
+	/* struct sock_filter and struct bpf_insn are one layout. */
+	keep->length = machine_new((const struct bpf_insn *)length, (unsigned)count);
+	if (!keep->length)
+		return error_set(err, -ENOMEM, "out of memory");
 	*result = take(keep);
 	return 0;
 }
@@ -51,16 +56,16 @@ void keep_free(struct keep *keep)
 {
 	if (!keep)
 		return;
+	machine_free(keep->length);
 	filter_free(keep->filter);
 	free(keep);
 }
 
 uint32_t keep_bytes(const struct keep *keep, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
 {
-	if (keep->filter && !bpf_filter(filter_program(keep->filter), packet, wirelen, caplen))
+	if (keep->filter && !filter_run(keep->filter, packet, wirelen, caplen))
 		return 0;
-	/* struct sock_filter and struct bpf_insn are one layout; 0: the packet was cut inside its headers */
-	const uint32_t length = bpf_filter((const struct bpf_insn *)keep->length, packet, wirelen, caplen);
+	const uint32_t length = machine_run(keep->length, packet, wirelen, caplen); /* 0: cut inside its headers */
 	return length && length < caplen ? length : caplen;
 }
 

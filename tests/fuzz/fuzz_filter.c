@@ -54,6 +54,11 @@ static void check(const struct filter *filter, const struct bpf_insn *laid, uint
 		const uint32_t size = packets[i].size;
 		const struct bpf_insn *program = filter_program(filter);
 		const bool wanted = bpf_filter(program, packets[i].data, size, size) != 0;
+		for (uint32_t caplen = 0; caplen <= size; caplen++) {
+			if (filter_run(filter, packets[i].data, size, caplen) !=
+			    bpf_filter(program, packets[i].data, size, caplen))
+				abort();
+		}
 		const uint32_t passed = bpf_filter(laid, packets[i].data, size, size);
 		if (wanted && !passed)
 			abort();
