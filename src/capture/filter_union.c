@@ -215,8 +215,11 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 	struct assembly assembly = {.to = program, .snaplen = union_snaplen(wants, count), .floor = FILTER_UNION_FLOOR};
 	bool everything = false, kernel_can = !keep || admit(&assembly, keep_filter(keep));
 	const struct filter *exclude = admit(&assembly, options->exclude) ? options->exclude : NULL;
-	if (keep && keep_snaplen(keep) > assembly.snaplen)
-		assembly.snaplen = keep_snaplen(keep);
+	if (keep) { /* what a capture wants may be of the past for the next one */
+		const struct filter_want kept = {.filter = keep_filter(keep), .snaplen = keep_snaplen(keep)};
+		const uint32_t snaplen = union_snaplen(&kept, 1);
+		assembly.snaplen = snaplen > assembly.snaplen ? snaplen : assembly.snaplen;
+	}
 	for (size_t i = 0; i < count; i++) {
 		everything |= !wants[i].filter;
 		kernel_can &= admit(&assembly, wants[i].filter);
