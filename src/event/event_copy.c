@@ -67,6 +67,25 @@ struct event *event_copy(const struct event *event)
 	return NULL;
 }
 
+static size_t string_bytes(const void *object, const size_t *offsets, size_t count)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < count; i++) {
+		const char *string = *(char *const *)((const char *)object + offsets[i]);
+		bytes += string ? strlen(string) + 1 : 0;
+	}
+	return bytes;
+}
+
+size_t event_copy_bytes(const struct event *event)
+{
+	size_t bytes = sizeof(struct copy) + string_bytes(event, event_strings, COUNT(event_strings));
+	for (size_t i = 0; i < event->destination_count; i++)
+		bytes += sizeof(*event->destinations) +
+			 string_bytes(&event->destinations[i], destination_strings, COUNT(destination_strings));
+	return bytes;
+}
+
 void event_copy_free(struct event *event)
 {
 	struct copy *copy = (struct copy *)event;

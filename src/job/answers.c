@@ -1,6 +1,7 @@
 /*
  * A list of ids, newest first, each with the last event of every capture it started. Look-ups walk a small hash table
- * of chains; both are bounded by ANSWERS_IDS_MAX.
+ * of chains; both are bounded by ANSWERS_IDS_MAX. Every byte is charged: whatever is added makes room by forgetting
+ * the oldest ids; what a single id has beyond its bounds is not remembered.
  */
 #include "job/answers.h"
 
@@ -17,12 +18,13 @@ struct answer {
 	char *id;
 	struct event **events; /* one per capture, the latest */
 	size_t event_count;
+	size_t bytes; /* that it all takes */
 };
 
 struct answers {
 	struct answer *buckets[BUCKETS];
 	struct answer *newest, *oldest;
-	size_t count, event_count;
+	size_t count, event_count, bytes;
 };
 
 static size_t bucket_of(const char *id)
@@ -61,6 +63,7 @@ static void forget_oldest(struct answers *answers)
 		answers->newest = NULL;
 	answers->count--;
 	answers->event_count -= answer->event_count;
+	answers->bytes -= answer->bytes;
 	free_answer(answer);
 }
 
@@ -71,6 +74,24 @@ void answers_free(struct answers *answers)
 	while (answers->oldest)
 		forget_oldest(answers);
 	free(answers);
+}
+
+size_t answers_bytes(const struct answers *answers)
+{
+	return answers->bytes;
+}
+
+static void charge(struct answers *answers, struct answer *answer, size_t bytes)
+{
+	answer->bytes += bytes;
+	answers->bytes += bytes;
+}
+
+static void keep_within_bounds(struct answers *answers)
+{
+	while (answers->count > ANSWERS_IDS_MAX || answers->event_count > ANSWERS_EVENTS_MAX ||
+	       answers->bytes > ANSWERS_BYTES_MAX)
+		forget_oldest(answers);
 }
 
 static struct answer *find(const struct answers *answers, const char *id)
@@ -102,8 +123,6 @@ void answers_expect(struct answers *answers, const char *id)
 		free(answer);
 		return;
 	}
-	if (answers->count >= ANSWERS_IDS_MAX)
-		forget_oldest(answers);
 	struct answer **bucket = &answers->buckets[bucket_of(id)];
 	answer->chain = *bucket;
 	*bucket = answer;
@@ -114,6 +133,8 @@ void answers_expect(struct answers *answers, const char *id)
 		answers->oldest = answer;
 	answers->newest = answer;
 	answers->count++;
+	charge(answers, answer, sizeof(*answer) + strlen(id) + 1);
+	keep_within_bounds(answers);
 }
 
 static bool same_capture(const struct event *a, const struct event *b)
@@ -121,22 +142,23 @@ static bool same_capture(const struct event *a, const struct event *b)
 	return a->capture && b->capture ? strcmp(a->capture, b->capture) == 0 : a->capture == b->capture;
 }
 
-static void add_event(struct answers *answers, struct answer *answer, struct event *copy)
+/* The place of the event about the same capture, a new one if there is none yet; NULL: there is no room. */
+static struct event **place_of(struct answers *answers, struct answer *answer, const struct event *event)
 {
-	if (answer->event_count >= ANSWERS_CAPTURES_MAX) {
-		event_copy_free(copy);
-		return;
+	for (size_t i = 0; i < answer->event_count; i++) {
+		if (same_capture(answer->events[i], event))
+			return &answer->events[i];
 	}
+	if (answer->event_count >= ANSWERS_CAPTURES_MAX)
+		return NULL;
 	struct event **events = realloc(answer->events, (answer->event_count + 1) * sizeof(*events));
-	if (!events) {
-		event_copy_free(copy);
-		return;
-	}
+	if (!events)
+		return NULL;
 	answer->events = events;
-	answer->events[answer->event_count++] = copy;
+	answer->events[answer->event_count] = NULL;
 	answers->event_count++;
-	while (answers->event_count > ANSWERS_EVENTS_MAX && answers->oldest != answer)
-		forget_oldest(answers);
+	charge(answers, answer, sizeof(*events));
+	return &answer->events[answer->event_count++];
 }
 
 void answers_subscriber(void *ctx, const struct event *event, const char *json)
@@ -146,15 +168,20 @@ void answers_subscriber(void *ctx, const struct event *event, const char *json)
 	struct answer *answer = event->id && !event->duplicate ? find(answers, event->id) : NULL;
 	if (!answer)
 		return;
-	struct event *copy = event_copy(event);
-	if (!copy)
+	const size_t bytes = event_copy_bytes(event);
+	if (answer->bytes + sizeof(*answer->events) + bytes > ANSWERS_BYTES_MAX)
 		return;
-	for (size_t i = 0; i < answer->event_count; i++) {
-		if (same_capture(answer->events[i], event)) {
-			event_copy_free(answer->events[i]);
-			answer->events[i] = copy;
-			return;
-		}
+	cleanup(cleanup_event_copy) struct event *copy = event_copy(event);
+	struct event **place = copy ? place_of(answers, answer, event) : NULL;
+	if (!place)
+		return;
+	if (*place) {
+		const size_t old = event_copy_bytes(*place);
+		answer->bytes -= old;
+		answers->bytes -= old;
+		event_copy_free(*place);
 	}
-	add_event(answers, answer, copy);
+	*place = take(copy);
+	charge(answers, answer, bytes);
+	keep_within_bounds(answers);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "base/packet.h"
 #include "capture/store.h"
 
@@ -20,3 +21,5 @@ void merge_free(struct merge *merge);
 
 /* Valid as long as the merge; one reader at a time. */
 struct packet_source merge_source(struct merge *merge);
+
+CLEANUP_DEFINE(merge, struct merge, merge_free)
