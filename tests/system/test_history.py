@@ -1,0 +1,378 @@
+"""The flight recorder: a request with `before` gets exactly the packets of the past and goes on live without a seam, at any rate."""
+
+import os
+import random
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from lib.history import (EDGE_NS, NS, assert_contiguous, assert_holds_window, numbers_between, recorder, rfc3339, status,
+                         window)
+from lib.pcapfile import CaptureFile, judge
+from lib.traffic import Sender
+from lib.waiting import seconds, until
+from lib.world import World
+
+JUMBO = 65521
+SIZES = {"eth0": 64, "eth1": 1500, "eth2": 60000}
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory):
+    """Rings of 16 MiB, gone round several times before the first test."""
+    with World(tmp_path_factory.mktemp("small"), recorder("16MiB", SIZES), pairs=3, mtu=JUMBO) as installation:
+        for pair, interface in enumerate(SIZES):
+            size = SIZES[interface]
+            Sender(installation.peer, f"peer{pair}").send(max(80_000_000 // (size + 80), 1), size=size, src_port=1)
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def large_world(tmp_path_factory):
+    """Rings of 256 MiB, for what 16 MiB hold only for milliseconds."""
+    with World(tmp_path_factory.mktemp("large"), recorder("256MiB"), mtu=JUMBO) as installation:
+        yield installation
+
+
+class Tcpdump:
+    """A second opinion, into memory."""
+
+    def __init__(self, world, interface):
+        self.file = tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".pcap")
+        self.process = world.host.popen("tcpdump", "-i", interface, "-p", "-n", "-s", "128", "-B", "65536", "--immediate-mode", "-U", "-Z", "root",
+                                        "--time-stamp-precision=nano", "-w", self.file.name, "udp",
+                                        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        os.set_blocking(self.process.stderr.fileno(), True)
+        for line in self.process.stderr:
+            if b"listening on" in line:
+                return
+        raise AssertionError("tcpdump does not listen")
+
+    def packets(self):
+        self.process.terminate()
+        self.process.communicate(timeout=seconds(10))
+        return CaptureFile(self.file.name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        self.file.close()
+
+
+def at_random(earliest, latest):
+    """The random instant of a test; nothing is waited for by it."""
+    instant = random.uniform(earliest, latest)
+    print(f"the request comes {instant:.4f} s after the first packet")
+    time.sleep(instant)
+
+
+# `before`, exactly
+
+@pytest.mark.parametrize("rate, count, before, after", [(1, 6, 2.5, 1.5), (100, 150, 0.6, 0.3)])
+def test_before_is_exact_at_low_rates_for_every_size(world, rate, count, before, after):
+    reference = world.capture(interface=list(SIZES), packets=count, timeout=30)
+    streams = [Sender(world.peer, f"peer{pair}").start(count=count, rate=rate, size=size)
+               for pair, size in enumerate(SIZES.values())]
+    with Tcpdump(world, "eth0") as tcpdump:
+        at_random(before, count / rate - after - 0.1)
+        request = world.capture(interface=list(SIZES), before=before, timeout=after)
+        events = request.finals(3)
+        for stream in streams:
+            stream.result()
+        reference.finals(3)
+        other = tcpdump.packets()
+    for event in events:
+        interface = event["interface"]
+        assert event["window"]["complete"] is True and event["lost"] == {"kernel": 0, "evicted": 0, "memory": 0}, event
+        assert window(event, "from") <= window(event, "asked_from")
+        file = world.file(request, interface)
+        assert file.packets and {packet.wirelen for packet in file.packets} == {SIZES[interface]}
+        assert_holds_window(file, event, world.file(reference, interface))
+    event, = [event for event in events if event["interface"] == "eth0"]
+    numbers = world.file(request, "eth0").numbers
+    sure = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
+    assert set(sure) <= set(numbers) and len(numbers) <= len(sure) + 2, "tcpdump saw another window"
+
+
+@pytest.mark.parametrize("size, before", [(64, 0.4), (1500, 0.3), (60000, 0.1)])
+def test_before_is_exact_at_10000_packets_a_second(world, large_world, size, before):
+    world = large_world if size == 60000 else world
+    count = 4000 if size == 60000 else 12000
+    reference = world.capture(packets=count, timeout=30, snap=128)
+    with Tcpdump(world, "eth0") as tcpdump:
+        stream = world.sender.start(count=count, rate=10000, size=size)
+        at_random(before + 0.05, count / 10000 - 0.15)
+        request = world.capture(before=before, timeout=0.05)
+        event = request.done()
+        stream.result()
+        reference.done()
+        other = tcpdump.packets()
+    assert event["window"]["complete"] is True, event
+    file = world.file(request)
+    assert_holds_window(file, event, world.file(reference))
+    assert all(packet.caplen == size for packet in file.packets)
+    sure = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
+    assert set(sure) <= set(file.numbers) and len(file.packets) <= len(sure) + 50, "tcpdump saw another window"
+
+
+@pytest.mark.parametrize("size, before, packets", [(64, 0.03, 60_000), (1500, 0.08, 60_000), (60000, 0.015, 2500)])
+def test_before_is_exact_at_full_rate(world, large_world, size, before, packets):
+    """No reference can follow: the first packet is the right one if its predecessor, in a file that reaches back further, is
+    older than the window."""
+    world = world if size == 64 else large_world
+    stream = world.sender.start(count=0, seconds=1.2, size=size)
+    at_random(0.5, 0.8)
+    further = world.request(before=before * 1.4, packets=packets, timeout=20, snap=128)
+    request = world.request(before=before, packets=packets, timeout=20, snap=128)
+    event, other = request.done(), further.done()
+    stream.result()
+    assert event["reason"] == "packets" and event["packets"] == packets
+    assert event["lost"] == {"kernel": 0, "evicted": 0, "memory": 0} and event["window"]["complete"] is True, event
+    file, behind = world.file(request), world.file(further)
+    first, count = assert_contiguous(file)
+    assert count == packets
+    assert_contiguous(behind)
+    assert file.packets[0].time_ns >= window(event, "asked_from") - EDGE_NS
+    older = [packet for packet in behind.packets if packet.number == first - 1]
+    assert older, (behind.numbers[0], first, event, other)
+    assert older[0].time_ns < window(event, "asked_from") + EDGE_NS
+
+
+def test_what_full_rate_takes_away_is_accounted_for(world):
+    """60,000 B at full rate through 16 MiB: a few milliseconds. Whatever is missing inside the file is in `lost`."""
+    stream = Sender(world.peer, "peer2").start(count=0, seconds=1.2, size=60000)
+    at_random(0.3, 0.6)
+    request = world.request(interface=["eth2"], before=5, packets=1500, timeout=20)
+    event = request.done()
+    stream.result()
+    numbers = world.file(request).numbers
+    assert numbers == sorted(set(numbers)) and len(numbers) == 1500
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+    assert event["window"]["complete"] is False, event
+    assert window(event, "from") > window(event, "asked_from")
+    if missing:
+        assert event["lost"]["kernel"] + event["lost"]["evicted"] >= missing, (missing, event)
+    world.file(request).assert_time_order()
+
+
+# Stop conditions count over the whole
+
+def test_packets_are_counted_over_past_and_live(world):
+    mark = time.time_ns()
+    world.sender.send(30, rate=5000)
+    request = world.capture(**{"from": mark / NS}, packets=50, timeout=20)
+    world.sender.send(30, rate=5000, first=30)
+    event = request.done()
+    assert (event["reason"], event["packets"]) == ("packets", 50)
+    world.file(request).assert_numbers(0, 50)
+    judge(world.path(request))
+
+
+def test_packets_may_all_lie_in_the_past(world):
+    world.sender.send(30, rate=5000, dst_port=4001)
+    began = time.monotonic()
+    request = world.request(before=20, packets=10, timeout=20, bpf="udp dst port 4001")
+    event = request.done()
+    assert time.monotonic() - began < seconds(1.5)
+    assert (event["reason"], event["packets"]) == ("packets", 10)
+    world.file(request).assert_numbers(0, 10)
+
+
+@pytest.mark.parametrize("limit, packets", [(20 * 100, 20), (20 * 100 + 1, 21), (45 * 100, 45)])
+def test_bytes_are_counted_over_past_and_live(world, limit, packets):
+    mark = time.time_ns()
+    world.sender.send(30, rate=5000, size=100, dst_port=4002)
+    request = world.request(**{"from": rfc3339(mark)}, bytes=limit, timeout=20, bpf="udp dst port 4002")
+    request.accepted()
+    world.sender.send(30, rate=5000, size=100, first=30, dst_port=4002)
+    event = request.done()
+    assert (event["reason"], event["packets"], event["bytes"]) == ("bytes", packets, packets * 100)
+    world.file(request).assert_numbers(0, packets)
+
+
+def test_timeout_counts_from_the_request_on(world):
+    world.sender.send(5, rate=5000, dst_port=4003)
+    began = time.monotonic()
+    request = world.capture(before=10, timeout=0.5, bpf="udp dst port 4003")
+    world.sender.send(5, rate=5000, first=5, dst_port=4003)
+    event = request.done()
+    assert 0.45 < time.monotonic() - began < seconds(3)
+    assert (event["reason"], event["packets"]) == ("timeout", 10)
+    world.file(request).assert_numbers(0, 10)
+
+
+def test_quiet_past_does_not_end_a_capture_as_idle(world):
+    world.sender.send(3, rate=5000, dst_port=4004)
+    time.sleep(0.6)  # a quiet time longer than the idle time is the case itself
+    request = world.capture(before=10, duration=20, timeout=0.4, bpf="udp dst port 4004")
+    world.sender.send(3, rate=5000, first=3, dst_port=4004)
+    event = request.done()
+    assert (event["reason"], event["packets"]) == ("idle", 6)
+
+
+def test_snap_and_filter_of_the_request_hold_for_the_past(world):
+    world.sender.send(20, rate=5000, size=500, dst_port="5000-5001")
+    request = world.capture(before=5, packets=10, timeout=20, snap=70, bpf="udp dst port 5001")
+    request.done()
+    file = world.file(request)
+    assert file.numbers == list(range(1, 20, 2))
+    assert [(packet.caplen, packet.wirelen) for packet in file.packets] == [(70, 500)] * 10
+
+
+# A request that comes late, and windows
+
+def test_late_request_loses_nothing(world):
+    event_time = time.time_ns()
+    world.sender.send(200, rate=200, dst_port=4005)  # a second
+    request = world.request(**{"from": rfc3339(event_time)}, packets=220, timeout=20, bpf="udp dst port 4005")
+    request.accepted()
+    world.sender.send(20, rate=1000, first=200, dst_port=4005)
+    event = request.done()
+    assert event["window"]["complete"] is True
+    world.file(request).assert_numbers(0, 220)
+
+
+def test_window_wholly_in_the_past_needs_no_waiting(world):
+    world.sender.send(10, rate=1000, dst_port=4006)
+    begin = time.time_ns()
+    world.sender.send(50, rate=1000, first=10, dst_port=4006)
+    end = time.time_ns()
+    world.sender.send(10, rate=1000, first=60, dst_port=4006)
+    for form in (rfc3339, lambda time_ns: time_ns / NS):
+        began = time.monotonic()
+        request = world.request(**{"from": form(begin), "to": form(end)}, bpf="udp dst port 4006")
+        event = request.done()
+        assert time.monotonic() - began < seconds(1)
+        assert (event["reason"], event["packets"]) == ("window", 50), event
+        assert event["window"]["complete"] is True
+        assert abs(window(event, "asked_from") - begin) < 10_000 and abs(window(event, "to") - end) < 10_000, event
+        world.file(request).assert_numbers(10, 50)
+
+
+def test_whole_unix_seconds_and_other_zones_are_times_too(world):
+    world.sender.send(5, rate=1000, dst_port=4007)
+    now = time.time_ns()
+    before = time.strftime("%Y-%m-%dT%H:%M:%S+02:00", time.gmtime(now // NS - 1 + 7200))
+    request = world.request(**{"from": before, "to": rfc3339(now)}, bpf="udp dst port 4007")
+    event = request.done()
+    assert abs(window(event, "asked_from") - (now // NS - 1) * NS) < 10_000, event
+    assert event["packets"] == 5
+    request = world.request(**{"from": now // NS - 1, "to": now // NS + 1}, bpf="udp dst port 4007")
+    event = request.done()
+    assert abs(window(event, "asked_from") - (now // NS - 1) * NS) < 10_000
+    assert abs(window(event, "to") - (now // NS + 1) * NS) < 10_000 and event["packets"] == 5
+
+
+def test_window_from_past_to_future(world):
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000, dst_port=4008)
+    end = time.time_ns() + NS // 2
+    request = world.capture(**{"from": rfc3339(begin), "to": rfc3339(end)}, bpf="udp dst port 4008")
+    world.sender.send(20, rate=2000, first=20, dst_port=4008)
+    event = request.done()
+    assert (event["reason"], event["packets"]) == ("window", 40)
+    assert time.time_ns() >= end
+    world.file(request).assert_numbers(0, 40)
+
+
+def test_window_wholly_in_the_future(world):
+    begin = time.time_ns() + NS // 2
+    end = begin + NS // 2
+    request = world.capture(**{"from": rfc3339(begin), "to": rfc3339(end)}, bpf="udp dst port 4009")
+    reference = world.capture(packets=1500, timeout=20, bpf="udp dst port 4009")
+    world.sender.send(1500, rate=1000, dst_port=4009)
+    event = request.done()
+    reference.done()
+    assert event["reason"] == "window" and event["window"]["complete"] is True
+    file = world.file(request)
+    assert 400 < len(file.packets) < 600
+    assert_holds_window(file, event, world.file(reference), begin, end)
+
+
+def test_empty_window_of_the_past_is_answered_as_empty(world):
+    now = time.time_ns()
+    request = world.request(**{"from": rfc3339(now - NS), "to": rfc3339(now)}, bpf="udp dst port 4010")
+    event = request.done()
+    assert (event["reason"], event["packets"]) == ("empty", 0)
+    assert world.files_of(request) == []
+
+
+# What cannot be had
+
+def comments(file):
+    return "\n".join(file.comments)
+
+
+def test_before_the_daemon_started_is_said_to_be_missing(make_world):
+    world = make_world(recorder())
+    world.sender.send(10, rate=1000)
+    request = world.capture(before=3000, packets=10, timeout=20)
+    event = request.done()
+    assert event["window"]["complete"] is False
+    assert window(event, "from") > window(event, "asked_from") + 2900 * NS
+    file = world.file(request)
+    file.assert_numbers(0, 10)
+    assert "incomplete" in comments(file) or "complete: false" in comments(file) or "complete=false" in comments(file), comments(file)
+    assert event["window"]["asked_from"][:19] in comments(file), comments(file)
+    assert event["window"]["from"][:19] in comments(file), comments(file)
+
+
+def test_log_says_how_far_back_it_was_asked_to_reach(make_world):
+    world = make_world(recorder())
+    world.sender.send(10, rate=1000)
+    request = world.capture(before=3000, packets=10, timeout=20)
+    event = request.done()
+    line = world.daemon.wait_log("event-done", request=request.id)
+    assert line.fields["complete"] == "false" and line.fields["lost_evicted"] == "0"
+    assert event["window"]["asked_from"][:19] in line.text and event["window"]["from"][:19] in line.text, line.text
+
+
+def test_without_a_recorder_before_is_said_to_be_missing(make_world):
+    world = make_world()
+    request = world.capture(before=5, packets=5, timeout=20)
+    world.sender.send(5, rate=1000)
+    event = request.done()
+    assert event["window"]["complete"] is False and event["packets"] == 5
+    assert window(event, "from") > window(event, "asked_from") + 4 * NS
+    now = time.time_ns()
+    past = world.request(**{"from": rfc3339(now - 30 * NS), "to": rfc3339(now - 29 * NS)})
+    event = past.final() if past.answer()["event"] == "accepted" else past.rejected()
+    assert event["event"] == "rejected" or event["window"]["complete"] is False, event
+
+
+def test_what_was_overwritten_is_said_to_be_missing(world):
+    count = 200_000  # 60 MB and more
+    mark = time.time_ns()
+    world.sender.send(count, size=200)
+    request = world.request(**{"from": rfc3339(mark), "to": rfc3339(time.time_ns())}, snap=64)
+    event = request.done()
+    assert event["window"]["complete"] is False and window(event, "from") > mark, event
+    file = world.file(request)
+    first, got = assert_contiguous(file)
+    assert first + got == count and first > 0, "the newest are there"
+    # ... and everything after the moment it names is there
+    assert all(packet.time_ns >= window(event, "from") - EDGE_NS for packet in file.packets)
+    assert float(status(world)["reach_s"]) > 0
+
+
+def test_status_says_how_far_back_it_reaches(make_world):
+    world = make_world(recorder(seconds=30))
+    began = time.monotonic()
+    world.sender.send(100, rate=200)
+    until(lambda: status(world)["packets"] == "100", what="all packets to be in retired blocks")
+    fields = status(world)
+    reach = float(fields["reach_s"])
+    assert fields["recorder"] == "true" and fields["gone"] == "false" and fields["dropped"] == "0"
+    assert time.monotonic() - began <= reach + 0.1 and reach < 30
+    request = world.request(**{"from": rfc3339(time.time_ns() - int((reach - 0.01) * NS)), "to": rfc3339(time.time_ns())})
+    assert request.done()["window"]["complete"] is True
+    world.sender.send(200_000, size=100)
+    assert float(status(world)["reach_s"]) < reach + 2
+    request = world.request(before=float(status(world)["reach_s"]) * 0.9, packets=1000, timeout=5)
+    assert request.done()["window"]["complete"] is True
