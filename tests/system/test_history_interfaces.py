@@ -1,0 +1,166 @@
+"""Interfaces that go down, vanish, come back, are renamed or come late: the recorder goes on, the past stays, the gap is known."""
+
+import time
+
+from lib.history import NS, recorder, rfc3339, status, window
+from lib.traffic import Sender
+from lib.waiting import until
+
+
+def add_pair(world, name="eth0", peer_name="peer0"):
+    world.host.add_veth(name, world.peer, peer_name)
+
+
+def past(world, since_ns, to_ns=None, **options):
+    request = world.request(**{"from": rfc3339(since_ns), "to": rfc3339(to_ns or time.time_ns()), **options})
+    return request, request.done()
+
+
+def test_interface_that_was_down_is_recorded_on(make_world):
+    world = make_world(recorder())
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000)
+    world.host.set_up("eth0", False)
+    request, event = past(world, begin)
+    assert event["packets"] == 20, "the past is there while the interface is down"
+    world.file(request).assert_numbers(0, 20)
+    world.host.set_up("eth0")
+    until(lambda: world.peer.ip("link", "show", "peer0").find("LOWER_UP") > 0, what="the link to be up")
+    world.sender.send(20, rate=2000, first=20)
+    request, event = past(world, begin)
+    assert event["packets"] == 40
+    world.file(request).assert_numbers(0, 40)
+
+
+def test_live_capture_with_a_past_goes_on_after_the_interface_was_down(make_world):
+    world = make_world(recorder())
+    world.sender.send(10, rate=2000)
+    request = world.capture(before=10, packets=20, timeout=20)
+    world.host.set_up("eth0", False)
+    world.host.set_up("eth0")
+    until(lambda: world.peer.ip("link", "show", "peer0").find("LOWER_UP") > 0, what="the link to be up")
+    world.sender.send(10, rate=2000, first=10)
+    event = request.done()
+    assert event["reason"] == "packets", event
+    world.file(request).assert_numbers(0, 20)
+
+
+def test_past_of_a_vanished_interface_is_still_there(make_world):
+    world = make_world(recorder())
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000)
+    end = time.time_ns()
+    world.host.delete_link("eth0")
+    world.daemon.wait_log("interface-gone", interface="eth0")
+    assert status(world)["gone"] == "true"
+    request, event = past(world, begin, end)
+    assert event["packets"] == 20 and event["window"]["complete"] is True, event
+    world.file(request).assert_numbers(0, 20)
+    request, event = past(world, begin)
+    assert event["packets"] == 20 and event["window"]["complete"] is False, "the window reaches into the gap"
+
+
+def test_request_for_the_past_and_on_of_a_vanished_interface_is_answered(make_world):
+    world = make_world(recorder())
+    world.sender.send(20, rate=2000)
+    world.host.delete_link("eth0")
+    world.daemon.wait_log("interface-gone", interface="eth0")
+    request = world.request(before=10, packets=100, timeout=1)
+    event = request.final() if request.answer()["event"] == "accepted" else request.rejected()
+    if event["event"] == "done":
+        assert event["packets"] == 20 and event["window"]["complete"] is False, event
+    else:
+        assert "eth0" in event["reason"], event
+
+
+def test_interface_that_comes_back_is_recorded_again_and_the_gap_is_known(make_world):
+    world = make_world(recorder())
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000)
+    first_end = time.time_ns()
+    for round_number in (1, 2, 3):
+        since = world.daemon.mark()
+        world.host.delete_link("eth0")
+        world.daemon.wait_log("interface-gone", interface="eth0", since=since)
+        add_pair(world)
+        world.daemon.wait_log("recording-again", interface="eth0", since=since)
+        back = time.time_ns()
+        world.sender.send(20, rate=2000, first=20 * round_number)
+        assert status(world)["gone"] == "false"
+        request, event = past(world, begin)
+        assert event["packets"] == 20 * (round_number + 1), event
+        world.file(request).assert_numbers(0, 20 * (round_number + 1))
+        assert event["window"]["complete"] is False, "the gap lies in the window"
+        request, event = past(world, back)
+        assert event["packets"] == 20 and event["window"]["complete"] is True, event
+    request, event = past(world, begin, first_end)
+    assert event["packets"] == 20 and event["window"]["complete"] is True, event
+    assert float(status(world)["reach_s"]) <= (time.time_ns() - back) / NS + 0.5, "how far back everything is there"
+
+
+def test_running_capture_ends_when_the_interface_goes(make_world):
+    world = make_world(recorder())
+    world.sender.send(10, rate=2000)
+    request = world.capture(before=10, packets=100, timeout=20)
+    world.sender.send(10, rate=2000, first=10)
+    world.host.delete_link("eth0")
+    event = request.done()
+    assert (event["reason"], event["packets"]) == ("interface-gone", 20), event
+    world.file(request).assert_numbers(0, 20)
+    add_pair(world)
+    world.daemon.wait_log("recording-again", interface="eth0")
+    world.assert_works()
+
+
+def test_renamed_interface_is_recorded_under_its_new_name(make_world):
+    world = make_world(recorder())
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000)
+    world.host.rename_link("eth0", "wan0")
+    world.daemon.wait_log("interface-renamed", interface="eth0", name="wan0")
+    until(lambda: world.peer.ip("link", "show", "peer0").find("LOWER_UP") > 0, what="the link to be up")
+    world.sender.send(20, rate=2000, first=20)
+    until(lambda: int(status(world, "wan0")["packets"]) >= 40)
+    request, event = past(world, begin, interface=["wan0"])
+    assert event["packets"] == 40 and event["interface"] == "wan0", event
+    world.file(request).assert_numbers(0, 40)
+    request = world.capture(interface=["wan0"], before=20, packets=50, timeout=20)
+    world.sender.send(10, rate=2000, first=40)
+    request.done()
+    world.file(request).assert_numbers(0, 50)
+
+
+def test_interface_that_comes_late_is_recorded_from_then_on(make_world):
+    world = make_world(recorder(interfaces=("eth0", "late0")))
+    world.daemon.wait_log("recorder-waits", interface="late0")
+    begin = time.time_ns()
+    refused = world.refused(interface=["late0"], before=5, packets=5, timeout=5)
+    assert "late0" in refused["reason"]
+    since = world.daemon.mark()
+    add_pair(world, "late0", "latepeer0")
+    world.daemon.wait_log("recording", interface="late0", since=since)
+    recorded = time.time_ns()
+    Sender(world.peer, "latepeer0").send(20, rate=2000)
+    request, event = past(world, recorded, interface=["late0"])
+    assert event["packets"] == 20 and event["window"]["complete"] is True, event
+    world.file(request).assert_numbers(0, 20)
+    request, event = past(world, begin, interface=["late0"])
+    assert event["packets"] == 20 and event["window"]["complete"] is False, event
+    assert begin < window(event, "from") <= recorded + NS // 2
+
+
+def test_other_recorders_are_not_disturbed(make_world):
+    """While eth0 comes and goes eth1 misses nothing."""
+    world = make_world(recorder(interfaces=("eth0", "eth1")), pairs=2)
+    begin = time.time_ns()
+    stream = Sender(world.peer, "peer1").start(count=10000, rate=10000)
+    for _ in range(3):
+        since = world.daemon.mark()
+        world.host.delete_link("eth0")
+        world.daemon.wait_log("interface-gone", interface="eth0", since=since)
+        add_pair(world)
+        world.daemon.wait_log("recording-again", interface="eth0", since=since)
+    stream.result()
+    request, event = past(world, begin, interface=["eth1"])
+    assert event["window"]["complete"] is True, event
+    world.file(request).assert_numbers(0, 10000)
