@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
-#define FULL_RUN 4 /* a sparse block behind so many full ones wastes a tenth of the memory at most */
+#define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
 #define CLOCK_STEP_NS 1000000 /* runs whose clocks differ by more are kept apart */

@@ -379,8 +379,8 @@ static void test_recorder_reaches_most_of_its_memory_at_any_constant_rate(void *
 {
 	(void)state;
 	static const uint32_t sizes[] = {200, 1000};
-	static const double blocks[] = {0.02, 0.1,  0.3, 0.5, 0.6, 0.8, 0.86, 0.9,
-					0.99, 1.01, 1.1, 1.3, 1.5, 1.8, 2.1,  7.5};
+	static const double blocks[] = {0.02, 0.1, 0.3, 0.5, 0.6,  0.8,	 0.86, 0.9,  0.99, 1.01, 1.1,
+					1.3,  1.5, 1.8, 2.1, 3.05, 4.05, 4.5,  5.05, 7.5,  8.05, 9.05};
 	for (unsigned s = 0; s < 2; s++) {
 		for (unsigned b = 0; b < sizeof(blocks) / sizeof(*blocks); b++) {
 			const double packets = blocks[b] * BLOCK_SIZE / fake_room(sizes[s]);
@@ -605,6 +605,177 @@ static void test_packed_packets_further_apart_than_asked_expire_apart(void **sta
 	world_deinit(&world);
 }
 
+/* Sends full blocks in one go, then a few packets that the timer takes over. */
+static void send_burst(struct world *world, unsigned full_blocks)
+{
+	const unsigned a_block = (BLOCK_SIZE - FAKE_FIRST - 1) / fake_room(1000);
+	for (unsigned i = 0; i < full_blocks * a_block + 3; i++) {
+		world->boot_ns += 1000;
+		assert_true(receive(world, 1000));
+	}
+	assert_int_equal(timeline_full_run(world->timeline), full_blocks);
+	fake_timer(&world->kernel);
+	collect(world);
+	assert_int_equal(timeline_full_run(world->timeline), 0);
+}
+
+static void test_odd_sparse_block_among_full_ones_stays_where_it_is(void **state)
+{
+	(void)state;
+	struct world world;
+	world_init(&world, BLOCK_COUNT, true, 1);
+	for (unsigned bursts = 1; bursts <= 3; bursts++) {
+		send_burst(&world, 8);
+		assert_int_equal(timeline_stats(world.timeline).held_blocks, 9 * bursts);
+	}
+	for (unsigned bursts = 0; bursts < 30; bursts++) {
+		send_burst(&world, 8);
+		check_reserve(&world);
+	}
+	assert_int_equal(timeline_stats(world.timeline).moved_bytes, 0);
+	check_all(&world);
+	check_all_returned(&world);
+	world_deinit(&world);
+}
+
+static void test_every_other_block_sparse_is_packed(void **state)
+{
+	(void)state;
+	struct world world;
+	world_init(&world, BLOCK_COUNT, true, 1);
+	for (unsigned bursts = 1; bursts <= 5; bursts++) {
+		send_burst(&world, 1);
+		assert_int_equal(timeline_stats(world.timeline).held_blocks, bursts + 1); /* they share one */
+	}
+	assert_int_equal(timeline_stats(world.timeline).moved_bytes, 4 * 3 * fake_room(1000));
+	check_all(&world);
+	world_deinit(&world);
+}
+
+/* A live ring whose reader is late: what waits for it takes its bytes, not a block a timer. */
+static void test_live_ring_packs_only_while_something_waits(void **state)
+{
+	(void)state;
+	for (unsigned late = 0; late < 2; late++) {
+		struct world world;
+		world_init(&world, BLOCK_COUNT, false, 1);
+		for (unsigned i = 0; i < 6 * BLOCK_COUNT; i++) {
+			assert_true(receive(&world, 500));
+			assert_true(receive(&world, 500));
+			advance(&world, TIMER_NS);
+			if (!late)
+				timeline_trim(world.timeline, UINT64_MAX);
+		}
+		const struct timeline_stats stats = timeline_stats(world.timeline);
+		assert_int_equal(world.kernel.drops, 0);
+		assert_int_equal(timeline_oldest_number(world.timeline),
+				 late ? 0 : timeline_next_number(world.timeline));
+		if (late)
+			assert_true(stats.moved_bytes > 0 && stats.held_blocks <= BLOCK_COUNT * 3 / 4);
+		else
+			assert_int_equal(stats.moved_bytes, 0);
+		check_all(&world);
+		check_all_returned(&world);
+		world_deinit(&world);
+	}
+}
+
+static void check_complete_since(struct world *world, uint64_t since_ns)
+{
+	const uint64_t oldest = timeline_oldest_number(world->timeline);
+	const uint64_t complete_ns = timeline_complete_since(world->timeline);
+	if (!oldest) {
+		assert_int_equal(complete_ns, since_ns);
+		return;
+	}
+	assert_int_equal(complete_ns, boot_of(world, oldest - 1) + 1);
+	if (oldest < timeline_next_number(world->timeline))
+		assert_true(complete_ns <= boot_of(world, oldest));
+}
+
+static void test_complete_since_begins_behind_the_last_packet_given_up(void **state)
+{
+	(void)state;
+	for (unsigned retain = 0; retain < 2; retain++) {
+		struct world world;
+		world_init(&world, BLOCK_COUNT, retain, 1 + retain);
+		const uint64_t since_ns = world.boot_ns;
+		check_complete_since(&world, since_ns);
+		for (unsigned phase = 0; phase < 300; phase++) {
+			const struct rate *rate = &rates[pick(&world, RATES)];
+			for (uint32_t left = 1 + pick(&world, 200); left; left--) {
+				world.boot_ns++; /* no two at once */
+				send(&world, rate);
+			}
+			const uint64_t oldest = timeline_oldest_number(world.timeline);
+			const uint64_t next = timeline_next_number(world.timeline);
+			const uint64_t before_ns = timeline_complete_since(world.timeline);
+			if (pick(&world, 8) == 0 && oldest < next)
+				timeline_expire(world.timeline,
+						boot_of(&world, oldest + pick(&world, (uint32_t)(next - oldest))));
+			if (pick(&world, 8) == 0)
+				timeline_trim(world.timeline, next);
+			check_complete_since(&world, since_ns);
+			assert_true(timeline_complete_since(world.timeline) >= before_ns);
+		}
+		assert_true(timeline_complete_since(world.timeline) > since_ns);
+		world_deinit(&world);
+	}
+}
+
+/* The difference to what the ring has dropped by the end of a window is what the window lost. */
+static void test_place_tells_what_was_dropped_before_it(void **state)
+{
+	(void)state;
+	struct world world;
+	world_init(&world, BLOCK_COUNT, true, 1);
+	uint64_t episode_ns[4], drops[4];
+	assert_int_equal(timeline_find(world.timeline, 0, 5).number, 0);
+	assert_int_equal(timeline_find(world.timeline, 0, 5).dropped, 5);
+	for (unsigned episode = 0; episode < 4; episode++) {
+		for (unsigned i = 0; i < 100; i++)
+			send(&world, &rates[1]);
+		advance(&world, 2 * TIMER_NS);
+		episode_ns[episode] = world.boot_ns;
+		drops[episode] = world.kernel.drops;
+		world.lag = true;
+		while (world.kernel.drops < drops[episode] + 10 + episode)
+			receive(&world, 1000);
+		world.lag = false;
+		collect(&world);
+		/* What came while nobody looked fills the ring; only then does it go on. */
+		for (unsigned i = 0; i < 10; i++)
+			send(&world, &rates[1]);
+		advance(&world, 2 * TIMER_NS);
+		const struct place behind = timeline_find(world.timeline, world.boot_ns + 1, world.kernel.drops);
+		assert_int_equal(behind.number, timeline_next_number(world.timeline));
+		assert_int_equal(behind.dropped, world.kernel.drops);
+		const struct place place = timeline_find(world.timeline, episode_ns[episode], world.kernel.drops);
+		if (place.number > timeline_oldest_number(world.timeline))
+			assert_int_equal(place.dropped, drops[episode]);
+	}
+	for (uint64_t number = timeline_oldest_number(world.timeline), before = 0;
+	     number < timeline_next_number(world.timeline);) {
+		const struct span span = timeline_pin(world.timeline, number);
+		const struct place place = timeline_find(world.timeline, boot_of(&world, number), world.kernel.drops);
+		assert_true(place.number <= number && place.dropped <= span.dropped);
+		assert_true(span.dropped >= before);
+		before = span.dropped;
+		number += span.packets;
+		timeline_unpin(world.timeline, &span);
+	}
+	/* What is given up leaves behind what had been dropped by then. */
+	const uint64_t middle_ns = world.boot_ns + 1;
+	for (unsigned i = 0; i < 50; i++)
+		send(&world, &rates[1]);
+	advance(&world, 2 * TIMER_NS);
+	timeline_expire(world.timeline, middle_ns);
+	assert_true(timeline_oldest_number(world.timeline) < timeline_next_number(world.timeline));
+	assert_int_equal(timeline_find(world.timeline, 0, UINT64_MAX).number, timeline_oldest_number(world.timeline));
+	assert_int_equal(timeline_find(world.timeline, 0, UINT64_MAX).dropped, world.kernel.drops);
+	world_deinit(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -620,6 +791,11 @@ int main(void)
 		cmocka_unit_test(test_recorder_is_not_trimmed),
 		cmocka_unit_test(test_find_and_expire_go_by_boot_time_whatever_the_clock_does),
 		cmocka_unit_test(test_packed_packets_further_apart_than_asked_expire_apart),
+		cmocka_unit_test(test_odd_sparse_block_among_full_ones_stays_where_it_is),
+		cmocka_unit_test(test_every_other_block_sparse_is_packed),
+		cmocka_unit_test(test_live_ring_packs_only_while_something_waits),
+		cmocka_unit_test(test_complete_since_begins_behind_the_last_packet_given_up),
+		cmocka_unit_test(test_place_tells_what_was_dropped_before_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
