@@ -10,6 +10,7 @@
 
 #include "capture/cursor.h"
 #include "capture/filter.h"
+#include "capture/keep.h"
 #include "capture/timeline.h"
 
 #define MAC 82
@@ -417,6 +418,7 @@ static void test_spent_memory_ends_a_capture_and_is_counted(void **state)
 	assert_int_equal(cursor.store.packets, 1);
 	assert_int_equal(cursor.packets, 1);
 	assert_int_equal(cursor.lost_memory, 1);
+	assert_int_equal(cursor.refused_ns, BOOT_NS + MS);
 	assert_int_equal(cursor.next_number, 1002);
 	store_deinit(&cursor.store);
 }
@@ -456,6 +458,177 @@ static void test_cursors_of_a_group_do_not_disturb_each_other(void **state)
 	assert_int_equal(bench.budget.used_bytes, 0);
 }
 
+static struct keep *keep_of(const char *bpf, uint32_t snaplen, bool headers)
+{
+	struct error err;
+	struct keep *keep = NULL;
+	const struct keep_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
+	assert_int_equal(keep_new(&options, 1, &err, &keep), 0);
+	assert_non_null(keep);
+	return keep;
+}
+
+/* What live captures wanted lies in the ring, too: the past is only what the recorder may keep. */
+static void test_past_is_what_the_recorder_may_keep(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	cleanup(cleanup_keep) struct keep *keep = keep_of("udp port 53", 40, false);
+	cleanup(cleanup_filter) struct filter *filter = compile("udp");
+	for (unsigned i = 0; i < 20; i++)
+		add_udp(i % 2 ? 53 : 80, i);
+	cursor_init(&cursor);
+	cursor.filter = filter;
+	cursor.keep = keep;
+	cursor.keep_until_ns = BOOT_NS + 10 * MS;
+	scan(&cursor);
+	assert_int_equal(cursor.examined, 20);
+	assert_int_equal(cursor.store.packets, 5 + 10);
+	assert_int_equal(cursor.bytes, 5 * 40 + 10 * 60);
+	for (unsigned i = 0; i < 15; i++) {
+		const struct packet_view packet = packet_of(&cursor, i);
+		const unsigned ms = i < 5 ? 2 * i + 1 : i + 5;
+		assert_int_equal(packet.time_ns, BOOT_NS + ms * MS + (uint64_t)OFFSET_NS);
+		assert_int_equal(packet.caplen, i < 5 ? 40 : 60);
+		assert_int_equal(packet.wirelen, 60);
+	}
+	store_deinit(&cursor.store);
+}
+
+static void test_shorter_of_snap_length_and_what_is_kept_counts(void **state)
+{
+	(void)state;
+	cleanup(cleanup_keep) struct keep *keep = keep_of(NULL, 0, true);
+	for (unsigned i = 0; i < 2; i++)
+		add_udp(53, i);
+	for (uint32_t snaplen = 41; snaplen <= 43; snaplen++) {
+		struct cursor cursor;
+		cursor_init(&cursor);
+		cursor.snaplen = snaplen;
+		cursor.keep = keep;
+		cursor.keep_until_ns = BOOT_NS + 1 * MS;
+		scan(&cursor);
+		assert_int_equal(packet_of(&cursor, 0).caplen, snaplen < 42 ? snaplen : 42);
+		assert_int_equal(packet_of(&cursor, 1).caplen, snaplen);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_recorder_judges_tagged_packets_with_their_tag(void **state)
+{
+	(void)state;
+	static const char *const filters[] = {"vlan 10", "vlan 11", "arp"};
+	add_tagged(10, 0x8100, sizeof(plain));
+	for (unsigned i = 0; i < 3; i++) {
+		struct cursor cursor;
+		cleanup(cleanup_keep) struct keep *keep = keep_of(filters[i], 0, true);
+		cursor_init(&cursor);
+		cursor.keep = keep;
+		cursor.keep_until_ns = UINT64_MAX;
+		scan(&cursor);
+		assert_int_equal(cursor.store.packets, i == 0);
+		if (i == 0) {
+			assert_int_equal(packet_of(&cursor, 0).caplen, 18 + 28);
+			assert_int_equal(packet_of(&cursor, 0).wirelen, 64);
+		}
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_shared_limit_is_told_by_one_cursor_once(void **state)
+{
+	(void)state;
+	static const struct quota limits[] = {{.max_packets = 70, .max_bytes = UINT64_MAX},
+					      {.max_packets = UINT64_MAX, .max_bytes = 70 * 60 - 59},
+					      {.max_packets = 151, .max_bytes = UINT64_MAX}};
+	for (unsigned i = 0; i < 50; i++)
+		add_udp(53, i);
+	for (unsigned l = 0; l < 3; l++) {
+		struct cursor cursors[3], *group[3];
+		struct quota quota = limits[l];
+		for (unsigned c = 0; c < 3; c++) {
+			group[c] = &cursors[c];
+			cursor_init(group[c]);
+			group[c]->quota = &quota;
+		}
+		cursor_scan(group, 3, &bench.span, &bench.context);
+		unsigned told = 0;
+		for (unsigned c = 0; c < 3; c++)
+			told += cursors[c].quota_spent;
+		assert_int_equal(told, l < 2);
+		assert_int_equal(quota.told, l < 2);
+		/* A worker would post it now; later packets say nothing more. */
+		for (unsigned c = 0; c < 3; c++) {
+			cursors[c].quota_spent = false;
+			cursors[c].next_number = 1000;
+		}
+		cursor_scan(group, 3, &bench.span, &bench.context);
+		for (unsigned c = 0; c < 3; c++)
+			assert_int_equal(cursors[c].quota_spent, l == 2 && c == 0);
+		assert_int_equal(quota.packets, 300);
+		assert_int_equal(quota.bytes, 300 * 60);
+		for (unsigned c = 0; c < 3; c++) {
+			assert_int_equal(cursors[c].reason, CAPTURE_RUNNING); /* its owner cuts and stops */
+			store_deinit(&cursors[c].store);
+		}
+	}
+}
+
+static void test_step_of_the_clock_is_noted_and_slow_drift_is_not(void **state)
+{
+	(void)state;
+	static const int64_t steps_ms[] = {0, 50, 100, 101, -100, -101, 3600000};
+	for (unsigned i = 0; i < sizeof(steps_ms) / sizeof(*steps_ms); i++) {
+		struct cursor cursor;
+		set_up(NULL);
+		add_udp(53, 0);
+		cursor_init(&cursor);
+		scan(&cursor);
+		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
+		assert_false(cursor.clock_stepped);
+		bench.span.clock_offset_ns += steps_ms[i] * (int64_t)MS;
+		scan(&cursor);
+		assert_int_equal(cursor.clock_stepped, steps_ms[i] > 100 || steps_ms[i] < -100);
+		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_span_behind_the_end_says_nothing_about_the_clock(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	add_udp(53, 0);
+	cursor_init(&cursor);
+	scan(&cursor);
+	set_up(NULL);
+	bench.span.number = 1001;
+	bench.span.clock_offset_ns -= 1000 * (int64_t)MS;
+	add_udp(53, 500);
+	cursor.until_ns = BOOT_NS + 100 * MS;
+	scan(&cursor);
+	assert_int_equal(cursor.reason, CAPTURE_UNTIL);
+	assert_false(cursor.clock_stepped);
+	store_deinit(&cursor.store);
+}
+
+static void test_end_may_be_brought_forward(void **state)
+{
+	(void)state;
+	struct cursor cursor;
+	for (unsigned i = 0; i < 10; i++)
+		add_udp(53, i);
+	cursor_init(&cursor);
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 10);
+	bench.span.number = cursor.next_number;
+	cursor.until_ns = BOOT_NS + 4 * MS;
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 15);
+	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	store_deinit(&cursor.store);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
@@ -476,6 +649,13 @@ int main(void)
 		TEST(test_direction_comes_from_the_kernel),
 		TEST(test_spent_memory_ends_a_capture_and_is_counted),
 		TEST(test_cursors_of_a_group_do_not_disturb_each_other),
+		TEST(test_past_is_what_the_recorder_may_keep),
+		TEST(test_shorter_of_snap_length_and_what_is_kept_counts),
+		TEST(test_recorder_judges_tagged_packets_with_their_tag),
+		TEST(test_shared_limit_is_told_by_one_cursor_once),
+		TEST(test_step_of_the_clock_is_noted_and_slow_drift_is_not),
+		TEST(test_span_behind_the_end_says_nothing_about_the_clock),
+		TEST(test_end_may_be_brought_forward),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -652,6 +652,105 @@ static void fields_of_no_allowed_override_are_refused_by_name(void **state)
 	}
 }
 
+/* Windows */
+
+static void a_request_may_begin_before_it_came(void **state)
+{
+	cleanup(cleanup_request) struct request *before = accepted(OURS ",\"before\":7.5}");
+	cleanup(cleanup_request) struct request *both = accepted(OURS ",\"before\":7200,\"duration\":5,\"timeout\":2}");
+	cleanup(cleanup_request) struct request *none = accepted(OURS ",\"before\":0,\"from\":1795423200}");
+
+	(void)state;
+	assert_int_equal(before->before_ns, 7500 * NS_PER_MS);
+	assert_int_equal(before->duration_ns, 60 * NS_PER_S);
+	assert_int_equal(both->before_ns, 7200 * NS_PER_S);
+	assert_int_equal(both->duration_ns, 5 * NS_PER_S);
+	assert_int_equal(both->idle_ns, 2 * NS_PER_S);
+	assert_int_equal(none->before_ns, 0);
+}
+
+static void a_window_is_given_in_either_form_of_time(void **state)
+{
+	static const struct {
+		const char *json;
+		uint64_t ns;
+	} cases[] = {
+		{"1795423200", UINT64_C(1795423200000000000)},
+		{"1795423200.5", UINT64_C(1795423200500000000)},
+		{"1.7954232e9", UINT64_C(1795423200000000000)},
+		{"\"2026-11-23T08:40:00Z\"", UINT64_C(1795423200000000000)},
+		{"\"2026-11-23T08:40:00.000000001Z\"", UINT64_C(1795423200000000001)},
+		{"\"2026-11-23T09:40:00.25+01:00\"", UINT64_C(1795423200250000000)},
+	};
+	char json[200];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		snprintf(json, sizeof(json), OURS ",\"from\":%s,\"to\":1795423201}", cases[i].json);
+		cleanup(cleanup_request) struct request *request = accepted(json);
+		assert_int_equal(request->from_ns, cases[i].ns);
+		assert_int_equal(request->to_ns, UINT64_C(1795423201000000000));
+		assert_int_equal(request->before_ns, 0);
+	}
+}
+
+static void a_window_may_have_one_end(void **state)
+{
+	cleanup(cleanup_request) struct request *from = accepted(OURS ",\"from\":1795423200,\"duration\":5}");
+	cleanup(cleanup_request) struct request *to = accepted(OURS ",\"to\":1795423300}");
+
+	(void)state;
+	assert_int_equal(from->to_ns, 0);
+	assert_int_equal(from->duration_ns, 5 * NS_PER_S);
+	assert_int_equal(to->from_ns, 0);
+	assert_int_equal(to->to_ns, UINT64_C(1795423300000000000));
+}
+
+static void windows_that_contradict_themselves_are_refused(void **state)
+{
+	static const struct refusal_case cases[] = {
+		{OURS ",\"before\":1,\"from\":1795423200}", "before", "cannot be given with from or to"},
+		{OURS ",\"before\":1,\"to\":1795423300}", "before", "cannot be given with from or to"},
+		{OURS ",\"to\":1795423300,\"timeout\":5}", "timeout", "cannot be given with to"},
+		{OURS ",\"to\":1795423300,\"duration\":5}", "duration", "cannot be given with to"},
+		{OURS ",\"from\":1795423200,\"to\":1795423200}", "to", "must be later than from"},
+		{OURS ",\"from\":1795423200,\"to\":1795423199.5}", "to", "must be later than from"},
+		{OURS ",\"from\":1795430461}", "from", "is more than 7200 s ahead"},
+		{OURS ",\"to\":1795430461}", "to", "is more than 7200 s ahead"},
+		{OURS ",\"from\":-1}", "from", "not a time in Unix seconds"},
+		{OURS ",\"to\":1e300}", "to", "not a time in Unix seconds"},
+		{OURS ",\"from\":\"yesterday\"}", "from", "is not a time like"},
+		{OURS ",\"from\":\"2026-02-30T00:00:00Z\"}", "from", "is not a time like"},
+		{OURS ",\"from\":true}", "from", "must be an RFC 3339 time or Unix seconds"},
+		{OURS ",\"before\":\"1\"}", "before", "must be a number of seconds"},
+		{OURS ",\"before\":-1}", "before", "must not be negative"},
+		{OURS ",\"before\":7201}", "before", "at most 7200 s (general.maxduration)"},
+	};
+
+	(void)state;
+	check_all_refused(cases, COUNT(cases));
+	request_unref(accepted(OURS ",\"from\":1795430460}"));
+}
+
+static void zeros_beside_a_window_mean_not_given(void **state)
+{
+	(void)state;
+	request_unref(accepted(OURS ",\"to\":1795423300,\"before\":0}"));
+	request_unref(accepted(OURS ",\"from\":0,\"to\":0,\"before\":3,\"timeout\":1}"));
+	request_unref(accepted(OURS ",\"from\":\"\",\"to\":\"\",\"before\":3}"));
+}
+
+static void merging_is_asked_for(void **state)
+{
+	cleanup(cleanup_request) struct request *yes = accepted(OURS ",\"merge\":true}");
+	cleanup(cleanup_request) struct request *no = accepted(OURS ",\"merge\":false}");
+	cleanup(cleanup_request) struct request *silent = accepted(OURS "}");
+
+	(void)state;
+	assert_true(yes->merge);
+	assert_false(no->merge || silent->merge);
+}
+
 /* Messages that are none */
 
 static void a_duplicate_key_is_named(void **state)
@@ -922,6 +1021,12 @@ int main(void)
 		cmocka_unit_test(unknown_fields_are_refused_with_a_suggestion),
 		cmocka_unit_test(a_monstrous_field_name_is_quoted_in_part),
 		cmocka_unit_test(fields_of_no_allowed_override_are_refused_by_name),
+		cmocka_unit_test(a_request_may_begin_before_it_came),
+		cmocka_unit_test(a_window_is_given_in_either_form_of_time),
+		cmocka_unit_test(a_window_may_have_one_end),
+		cmocka_unit_test(windows_that_contradict_themselves_are_refused),
+		cmocka_unit_test(zeros_beside_a_window_mean_not_given),
+		cmocka_unit_test(merging_is_asked_for),
 		cmocka_unit_test(a_duplicate_key_is_named),
 		cmocka_unit_test(what_is_no_json_is_refused),
 		cmocka_unit_test(every_message_cut_off_anywhere_is_refused),
