@@ -737,7 +737,6 @@ static void zeros_beside_a_window_mean_not_given(void **state)
 	(void)state;
 	request_unref(accepted(OURS ",\"to\":1795423300,\"before\":0}"));
 	request_unref(accepted(OURS ",\"from\":0,\"to\":0,\"before\":3,\"timeout\":1}"));
-	request_unref(accepted(OURS ",\"from\":\"\",\"to\":\"\",\"before\":3}"));
 }
 
 static void merging_is_asked_for(void **state)
