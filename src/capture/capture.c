@@ -48,17 +48,19 @@ void engine_unlink_capture(struct capture *capture)
 	engine_wake_ring_thread(capture->engine); /* it closes what is idle for long, or gone */
 }
 
-/* With the lock: the source that a name means now. A recorder whose interface is away still has its past. */
+/* With the lock: the source that a name means now; a recorder before others. One whose interface is away still has its
+ * past. */
 static struct source *find_source(const struct engine *engine, const char *interface, int ifindex)
 {
-	struct source *past = NULL;
+	struct source *live = NULL, *past = NULL;
 	for (struct source *source = engine->sources; source; source = source->next) {
-		if (!source->gone && ifindex && source->ring->ifindex == ifindex)
-			return source;
-		if (source->gone && source->recorder.on && strcmp(source->name, interface) == 0)
+		const bool recorder = source->recorder.on;
+		if (!source->gone && ifindex && source->ring->ifindex == ifindex && (recorder || !live))
+			live = source;
+		if (source->gone && recorder && strcmp(source->name, interface) == 0)
 			past = source;
 	}
-	return ifindex ? NULL : past;
+	return ifindex ? live : past;
 }
 
 int engine_add_source(struct engine *engine, struct source *source, struct error *err)
@@ -91,6 +93,8 @@ static int get_source(struct engine *engine, const struct capture_spec *spec, st
 {
 	const int ifindex = (int)if_nametoindex(spec->interface);
 	pthread_mutex_lock(&engine->lock);
+	if (ifindex)
+		recorder_bind(engine, spec->interface); /* if it is back this very moment */
 	struct source *source = find_source(engine, spec->interface, ifindex);
 	if (source) {
 		source->idle_since_ns = 0;
@@ -129,6 +133,7 @@ static int arm(struct source *source, struct capture *capture, struct error *err
 	const bool first = source->capture_count++ == 0;
 	engine->capture_count++;
 	const size_t size = source_union(source, program);
+	source->refilter = false;
 	pthread_mutex_unlock(&engine->lock);
 	int r = source_apply(source, program, size);
 	if (r < 0)
@@ -136,7 +141,6 @@ static int arm(struct source *source, struct capture *capture, struct error *err
 	else if (first && !source->recorder.on)
 		r = ring_start(source->ring, err); /* a second bind to the same interface changes nothing */
 	pthread_mutex_lock(&engine->lock);
-	source->refilter = false;
 	if (r < 0) {
 		engine_unlink_capture(capture);
 	} else {
@@ -167,7 +171,6 @@ static struct capture *new_capture(struct engine *engine, const struct capture_s
 	capture->from_real_ns = spec->from_real_ns;
 	capture->to_real_ns = spec->to_real_ns;
 	capture->duration_ns = spec->duration_ns;
-	capture->absolute = spec->from_real_ns || spec->to_real_ns;
 	capture->until_reason = spec->to_real_ns ? CAPTURE_WINDOW : CAPTURE_TIMEOUT;
 	store_init(&capture->cursor.store, &engine->budget);
 	return capture;
@@ -265,13 +268,14 @@ const struct store *capture_store(const struct capture *capture)
 	return &capture->cursor.store;
 }
 
-/* Where the window that the packets cover ends, in boot time. */
-static uint64_t window_end(const struct capture *capture)
+uint64_t capture_window_end(const struct capture *capture)
 {
 	const struct cursor *cursor = &capture->cursor;
 	const uint64_t until_ns = atomic_load_explicit(&cursor->until_ns, memory_order_relaxed);
 	uint64_t end_ns = capture->end_ns;
-	if (cursor->reason == CAPTURE_IDLE)
+	if (cursor->reason == CAPTURE_PACKETS || cursor->reason == CAPTURE_BYTES)
+		end_ns = cursor->last_ns - (uint64_t)cursor->clock_offset_ns;
+	else if (cursor->reason == CAPTURE_IDLE)
 		end_ns = atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns;
 	else if (cursor->reason == CAPTURE_MEMORY)
 		end_ns = cursor->refused_ns;
@@ -299,13 +303,16 @@ void capture_report(const struct capture *capture, struct capture_report *report
 	report->reason = cursor->reason;
 	report->first_ns = cursor->first_ns;
 	report->last_ns = cursor->last_ns;
-	const bool limit = cursor->reason == CAPTURE_PACKETS || cursor->reason == CAPTURE_BYTES;
-	report->to_ns = limit ? cursor->last_ns : window_end(capture) + offset_ns;
+	/* A quota stops a capture for its packets before it has all of its own: that is no packet of its own. */
+	const bool limit = (cursor->reason == CAPTURE_PACKETS || cursor->reason == CAPTURE_BYTES) && cursor->last_ns;
+	report->to_ns = limit ? cursor->last_ns : capture_window_end(capture) + offset_ns;
+	if (report->from_ns > report->to_ns)
+		report->from_ns = report->to_ns; /* all of the window lies before what can be reached */
 	report->lost_kernel = cursor->dropped_seen - capture->dropped_at_start;
 	report->lost_evicted = capture->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
 	report->received = cursor->examined + report->lost_kernel;
 	report->disordered = capture->disordered;
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory && !capture->gap &&
-			   !(capture->absolute && cursor->clock_stepped) && report->from_ns <= report->asked_from_ns;
+			   !capture->restricted && !cursor->clock_stepped && cursor->from_ns <= capture->asked_from_ns;
 }

@@ -14,7 +14,6 @@
 #include "capture/timeline.h"
 
 #define ORDER_SLACK_NS 10000000 /* packets may lie this far from the order of time */
-#define CLOCK_STEP_NS 100000000 /* NTP's corrections are slower than this between two spans */
 #define VLAN_TAG_BYTES 4
 #define MAC_BYTES 12
 #define ETHERTYPE_8021Q 0x8100
@@ -149,7 +148,7 @@ static void note_clock(struct cursor *cursor, const struct span *span)
 	const int64_t step_ns = span->clock_offset_ns - cursor->clock_offset_ns;
 	if (!cursor->clock_offset_ns)
 		cursor->clock_offset_ns = span->clock_offset_ns;
-	else if (step_ns > CLOCK_STEP_NS || step_ns < -CLOCK_STEP_NS)
+	else if (step_ns > CURSOR_CLOCK_STEP_NS || step_ns < -CURSOR_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
 }
 

@@ -77,7 +77,8 @@ struct scan_context {
 };
 
 #define SCAN_SCRATCH_BYTES (1u << 20)
-#define SCAN_GROUP_MAX 16 /* cursors in one pass */
+#define CURSOR_CLOCK_STEP_NS 100000000 /* NTP's corrections are slower than this between two spans */
+#define SCAN_GROUP_MAX 16	       /* cursors in one pass */
 
 /*
  * Scans the span once for all `cursors` (each with reason CAPTURE_RUNNING). Those that reach a stop condition get their

@@ -80,6 +80,9 @@ warn_unused int recorder_open(struct engine *engine, const struct engine_recorde
  * was done. */
 bool recorder_keep_house(struct engine *engine);
 
+/* With admin and the lock, which is given up meanwhile: binds a recorder of this name whose interface was away. */
+void recorder_bind(struct engine *engine, const char *interface);
+
 /* With the lock: an interface has appeared, gone, changed. */
 void recorder_interfaces_changed(struct engine *engine);
 

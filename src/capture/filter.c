@@ -193,3 +193,9 @@ uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t
 {
 	return machine_run(filter->machine, packet, wirelen, caplen);
 }
+
+bool filter_same(const struct filter *one, const struct filter *other)
+{
+	const struct bpf_program *a = &one->program, *b = &other->program;
+	return a->bf_len == b->bf_len && memcmp(a->bf_insns, b->bf_insns, a->bf_len * sizeof(*a->bf_insns)) == 0;
+}

@@ -40,6 +40,9 @@ const struct bpf_insn *filter_program(const struct filter *filter);
 /* How many bytes of the packet it accepts; 0: it rejects. The packet is as it was on the wire, `caplen` bytes of it. */
 uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
 
+/* Whether two filters are the same program. */
+bool filter_same(const struct filter *one, const struct filter *other);
+
 /* No load of the filter goes beyond this offset; UINT32_MAX if that cannot be told. */
 uint32_t filter_reach(const struct filter *filter);
 

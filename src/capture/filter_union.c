@@ -153,13 +153,18 @@ static void emit_loopback(struct assembly *assembly)
 	emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
 }
 
-/* Accepts what is tagged, or too short to be looked into. */
-static void emit_prologue(struct assembly *assembly)
+/* Accepts what is too short to be looked into. */
+static void emit_floor(struct assembly *assembly)
 {
-	emit(assembly, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), 0, 0);
-	emit(assembly, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
 	emit(assembly, BPF_LD | BPF_W | BPF_LEN, 0, 0, 0);
 	emit(assembly, BPF_JMP | BPF_JGE | BPF_K, assembly->floor, 1, 0);
+	emit(assembly, BPF_RET | BPF_K, assembly->snaplen, 0, 0);
+}
+
+static void emit_tagged(struct assembly *assembly)
+{
+	emit(assembly, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), 0, 0);
+	emit(assembly, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
 	emit(assembly, BPF_RET | BPF_K, assembly->snaplen, 0, 0);
 }
 
@@ -198,11 +203,8 @@ static bool admit(struct assembly *assembly, const struct filter *filter)
 /* Alert storms ask for the same thing many times. */
 static bool is_repeated(const struct filter_want *wants, size_t index)
 {
-	const struct bpf_program *program = &wants[index].filter->program;
 	for (size_t i = 0; i < index; i++) {
-		const struct bpf_program *other = &wants[i].filter->program;
-		if (other->bf_len == program->bf_len &&
-		    memcmp(other->bf_insns, program->bf_insns, program->bf_len * sizeof(*program->bf_insns)) == 0)
+		if (filter_same(wants[i].filter, wants[index].filter))
 			return true;
 	}
 	return false;
@@ -229,9 +231,11 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 	if (options->loopback && (count || keep))
 		emit_loopback(&assembly);
 	if ((!everything || exclude) && (count || keep))
-		emit_prologue(&assembly);
-	if (exclude)
+		emit_floor(&assembly);
+	if (exclude) /* it sees tagged packets without their tag, which is how it means them */
 		emit_exclude(&assembly, exclude);
+	if (!everything && (count || keep))
+		emit_tagged(&assembly);
 	for (size_t i = 0; i < count && !everything && assembly.count < FILTER_UNION_MAX; i++) {
 		if (!is_repeated(wants, i))
 			append_program(&assembly, &wants[i].filter->program);

@@ -16,6 +16,7 @@
 struct keep {
 	struct filter *filter;
 	uint32_t snaplen;
+	bool headers;
 	struct machine *length;
 	size_t kernel_count;
 	struct sock_filter kernel_length[HEADERS_PROGRAM_MAX]; /* leaves enough for the filter to be repeated */
@@ -33,6 +34,7 @@ int keep_new(const struct keep_options *options, uint16_t linktype, struct error
 	if (r < 0)
 		return r;
 	const uint32_t reach = keep->filter ? filter_reach(keep->filter) : 0;
+	keep->headers = options->headers;
 	keep->snaplen = options->headers ? HEADERS_SNAPLEN : options->snaplen;
 	cleanup(cleanup_free) struct sock_filter *length = calloc(HEADERS_PROGRAM_MAX, sizeof(*length));
 	if (!length)
@@ -83,4 +85,16 @@ const struct sock_filter *keep_length_program(const struct keep *keep, size_t *c
 uint32_t keep_snaplen(const struct keep *keep)
 {
 	return keep->snaplen;
+}
+
+/* The furthest that filters on headers reach: Ethernet, a VLAN tag, the longest IPv4 header, ports. */
+#define HEADERS_REACH (14 + 4 + 60 + 4)
+
+bool keep_may_hide(const struct keep *keep, const struct filter *filter)
+{
+	if (!keep)
+		return false;
+	const uint32_t reach = filter ? filter_reach(filter) : 0;
+	const uint32_t kept = keep->headers ? HEADERS_REACH : keep->snaplen;
+	return (keep->filter && !(filter && filter_same(keep->filter, filter))) || reach > kept;
 }

@@ -29,6 +29,10 @@ void keep_free(struct keep *keep);
 /* How many bytes of a packet may be kept, at most `caplen`; 0: none. `packet` as it was on the wire. */
 uint32_t keep_bytes(const struct keep *keep, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
 
+/* Whether packets that `filter` (NULL: all) accepts may not have been kept, or not enough of them to tell. keep NULL:
+ * no. */
+bool keep_may_hide(const struct keep *keep, const struct filter *filter);
+
 /* For the kernel: the filter (NULL: every packet), and the program that answers how much of a packet to keep. */
 const struct filter *keep_filter(const struct keep *keep);
 const struct sock_filter *keep_length_program(const struct keep *keep, size_t *count);

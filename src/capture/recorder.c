@@ -124,13 +124,11 @@ static bool open_due(struct engine *engine)
 	return true;
 }
 
-static bool bind_returned(struct engine *engine)
+#define REBIND_RETRY_NS NS_PER_S
+
+/* Binds the ring of an interface that was away; it may go again at any moment. */
+static void bind_source(struct engine *engine, struct source *source)
 {
-	struct source *source = engine->sources;
-	while (source && !source->returned)
-		source = source->next;
-	if (!source)
-		return false;
 	char name[sizeof(source->name)];
 	int ifindex = 0;
 	source->returned = false;
@@ -138,17 +136,39 @@ static bool bind_returned(struct engine *engine)
 	memcpy(name, source->name, sizeof(name));
 	pthread_mutex_unlock(&engine->lock);
 	const int r = ring_rebind(source->ring, name, source->recorder.promiscuous, &ifindex);
-	if (r == 0)
-		log_notice("recording-again", log_str("interface", name));
-	else if (r != -ENODEV)
-		log_error("recorder-failed", log_str("interface", name), log_str("error", strerror(-r)));
 	pthread_mutex_lock(&engine->lock);
 	source->users--;
-	if (r == 0) {
+	if (r == 0 && !ring_interface_gone(source->ring)) {
 		source->ring->ifindex = ifindex;
 		source_mark_back(source, clock_boottime_ns());
+		log_notice("recording-again", log_str("interface", name));
+	} else if (ifindex) {
+		source->retry_ns = clock_boottime_ns() + REBIND_RETRY_NS;
+		if (log_rate_allow(&source->bind_rate, &(uint64_t){0}))
+			log_error("recorder-not-bound", log_str("interface", name),
+				  log_str("error", r == -ENODEV ? "its link type is another now" : strerror(-r)));
+		engine_wake_ring_thread(engine);
 	}
-	return true;
+}
+
+static bool bind_returned(struct engine *engine)
+{
+	struct source *source = engine->sources;
+	while (source && !source->returned)
+		source = source->next;
+	if (source)
+		bind_source(engine, source);
+	return source != NULL;
+}
+
+void recorder_bind(struct engine *engine, const char *interface)
+{
+	for (struct source *source = engine->sources; source; source = source->next) {
+		if (source->gone && source->recorder.on && strcmp(source->name, interface) == 0) {
+			bind_source(engine, source);
+			return;
+		}
+	}
 }
 
 static bool renew_own(struct engine *engine)

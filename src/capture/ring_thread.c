@@ -31,7 +31,10 @@ static struct source *first_source(struct engine *engine)
 
 static void check_interface(struct engine *engine, struct source *source)
 {
-	if (source->gone || !ring_interface_gone(source->ring))
+	pthread_mutex_lock(&engine->lock);
+	const bool gone = source->gone;
+	pthread_mutex_unlock(&engine->lock);
+	if (gone || !ring_interface_gone(source->ring))
 		return;
 	source_collect(source, &engine->lock);
 	pthread_mutex_lock(&engine->lock);
@@ -129,12 +132,15 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 static void pause_if_busy(struct engine *engine)
 {
 	const struct timespec pause = {.tv_nsec = RING_PAUSE_NS};
-	for (struct source *source = first_source(engine); source; source = source->next) {
-		if (source_is_busy(source)) {
-			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-			return;
-		}
+	bool busy = false, small = false;
+	pthread_mutex_lock(&engine->lock);
+	for (const struct source *source = engine->sources; source; source = source->next) {
+		busy |= source_is_busy(source);
+		small |= source_is_small(source) && (source->captures || source->recorder.on);
 	}
+	pthread_mutex_unlock(&engine->lock);
+	if (busy && !small)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
 void *ring_thread_run(void *arg)

@@ -21,10 +21,10 @@
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_SIZE_MIN, once half of ENGINE_RINGS_BYTES is taken */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 40	   /* the fewer blocks a second, the less has to be moved at low rates */
-#define RECORDER_BLOCKS_WANTED 128 /* what is not usable is a quarter and some blocks: more of them waste less */
-#define BUSY_RING_BYTES (64 * MIB) /* a quarter of it takes more than RING_PAUSE_NS to fill at 30 Gbit/s */
-#define EXPIRY_STEPS 128	   /* a packet is given up within 1/128 of the time it may be kept */
+#define RECORDER_RETIRE_MS 40	    /* the fewer blocks a second, the less has to be moved at low rates */
+#define RECORDER_BLOCKS_WANTED 128  /* what is not usable is a quarter and some blocks: more of them waste less */
+#define PAUSE_RING_BYTES (64 * MIB) /* a quarter of it takes more than RING_PAUSE_NS to fill at 30 Gbit/s */
+#define EXPIRY_STEPS 128	    /* a packet is given up within 1/128 of the time it may be kept */
 #define EXPIRY_LEAST_NS (100 * NS_PER_MS)
 #define ORDER_SLACK_NS (10 * NS_PER_MS) /* packets may lie this far from the order of time */
 
@@ -61,6 +61,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 	source->recorder = *recorder;
 	snprintf(source->name, sizeof(source->name), "%s", options->interface);
 	source->flush_ns = flush_time(options->retire_ms);
+	source->filter_rate.burst = source->bind_rate.burst = 1;
 	*result = take(source);
 	return 0;
 }
@@ -178,9 +179,11 @@ int source_apply(struct source *source, struct sock_filter *program, size_t size
 	int r = ring_set_filter(source->ring, size ? &kernel_program : NULL);
 	if (r < 0 && size) {
 		/* A filter only spares work: without it the captures still are right. */
-		log_notice("kernel-filter-too-large", log_str("interface", source->ring->name),
-			   log_uint("instructions", size), log_str("error", strerror(-r)),
-			   log_str("hint", "sysctl net.core.optmem_max"));
+		uint64_t suppressed;
+		if (log_rate_allow(&source->filter_rate, &suppressed))
+			log_notice("kernel-filter-too-large", log_str("interface", source->ring->name),
+				   log_uint("instructions", size), log_str("error", strerror(-r)),
+				   log_str("hint", "sysctl net.core.optmem_max"));
 		r = ring_set_filter(source->ring, NULL);
 		size = 0;
 	}
@@ -211,7 +214,12 @@ static bool collect_block(struct source *source, pthread_mutex_t *lock)
 
 bool source_is_busy(const struct source *source)
 {
-	return source_bytes(source) >= BUSY_RING_BYTES && timeline_full_run(source->timeline) > 0;
+	return timeline_full_run(source->timeline) > 0;
+}
+
+bool source_is_small(const struct source *source)
+{
+	return source_bytes(source) < PAUSE_RING_BYTES;
 }
 
 bool source_collect(struct source *source, pthread_mutex_t *lock)
@@ -259,7 +267,10 @@ uint64_t source_next_look(const struct source *source)
 	uint64_t next_ns = expiry(source, now_ns);
 	if (source->recorder.on && source->recorder.keep_ns && next_ns > now_ns + source->recorder.keep_ns)
 		next_ns = now_ns + source->recorder.keep_ns; /* what comes meanwhile is not older by then */
-	if (!source->captures && source->idle_since_ns && source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
+	if (source->recorder.on && source->gone && source->retry_ns && source->retry_ns < next_ns)
+		next_ns = source->retry_ns;
+	if (!source->recorder.on && !source->captures && source->idle_since_ns &&
+	    source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
 		next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
 	for (const struct capture *capture = source->captures; capture; capture = capture->next) {
 		const uint64_t deadline_ns = source_deadline(source, capture);
@@ -279,6 +290,10 @@ static void flush(const struct source *source, struct capture *capture, enum cap
 void source_look(struct source *source, uint64_t now_ns)
 {
 	bool counted = false;
+	if (source->gone && source->retry_ns && source->retry_ns <= now_ns) {
+		source->retry_ns = 0;
+		source->returned = source->recorder.on;
+	}
 	if (source->recorder.keep_ns && now_ns > source->recorder.keep_ns)
 		timeline_expire(source->timeline, now_ns - source->recorder.keep_ns);
 	for (struct capture *capture = source->captures; capture; capture = capture->next) {
@@ -360,6 +375,7 @@ void source_place(struct source *source, struct capture *capture, uint64_t now_n
 	if (cursor->from_ns < now_ns)
 		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS, place.dropped);
 	cursor->keep = source->recorder.keep;
+	capture->restricted = cursor->from_ns < now_ns && keep_may_hide(source->recorder.keep, capture->filter);
 	cursor->keep_until_ns = now_ns;
 	capture->position = cursor->next_number = place.number;
 	capture->dropped_at_start = cursor->dropped_seen = place.dropped;

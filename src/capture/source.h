@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "base/log.h"
 #include "base/mailbox.h"
 #include "capture/engine.h"
 #include "capture/filter.h"
@@ -45,7 +46,7 @@ struct capture {
 	uint64_t duration_ns;
 	uint64_t asked_from_ns; /* boot time */
 	bool gap;		/* the interface was away for a part of the window */
-	bool absolute;		/* from, to were given */
+	bool restricted;	/* the recorder may not keep all that was asked for */
 	bool disordered;	/* there was no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;
@@ -79,6 +80,7 @@ struct source {
 	struct capture *captures;
 	unsigned capture_count;
 	unsigned users;	    /* threads that work on it without the lock: it stays open */
+	uint64_t turns;	    /* how often workers took something from it */
 	uint64_t turn;	    /* when workers last took something from it: the one that waits longest is next */
 	bool gone;	    /* the interface is no more; a recorder waits for it to come back */
 	bool returned;	    /* ... and it has: a worker shall bind the ring to it */
@@ -88,6 +90,8 @@ struct source {
 	struct filter *own; /* own traffic to be left out; NULL: none */
 	uint64_t flush_ns;  /* constant: a packet that came before a moment is in a retired block so long after it */
 	uint64_t idle_since_ns; /* boot time; 0: in use */
+	uint64_t retry_ns;	/* boot time: the interface is back but could not be bound; 0: no */
+	struct log_rate filter_rate, bind_rate;
 	struct gap gaps[SOURCE_GAPS_MAX];
 	unsigned gap_count;
 };
@@ -116,9 +120,11 @@ warn_unused int source_apply(struct source *source, struct sock_filter *program,
 /* Ring thread, without the lock held: takes over what the kernel has retired. True if there was something. */
 bool source_collect(struct source *source, pthread_mutex_t *lock);
 
-/* Ring thread: blocks fill faster than the retire timer closes them, and the ring is large enough to be looked at less
- * often. */
+/* Ring thread: blocks fill faster than the retire timer closes them. */
 bool source_is_busy(const struct source *source);
+
+/* The ring may be full before the ring thread is back from a pause. */
+bool source_is_small(const struct source *source);
 
 /* With the lock: boot time at which a capture's next time limit must be looked at; UINT64_MAX: none. */
 uint64_t source_deadline(const struct source *source, const struct capture *capture);
@@ -140,6 +146,9 @@ void source_place(struct source *source, struct capture *capture, uint64_t now_n
 
 /* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
 uint64_t source_reachable(const struct source *source, uint64_t now_ns);
+
+/* By who settles it, or after its end: where the window that its packets cover ends, in boot time. */
+uint64_t capture_window_end(const struct capture *capture);
 
 /* With the lock: the interface was away between the two. */
 bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns);

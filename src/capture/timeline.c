@@ -21,7 +21,8 @@
 #define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
-#define CLOCK_STEP_NS 1000000 /* runs whose clocks differ by more are kept apart */
+#define CLOCK_SLACK_NS UINT64_C(100000000) /* packets are never that far out of order */
+#define CLOCK_STEP_NS 1000000		   /* runs whose clocks differ by more are kept apart */
 #define NO_BLOCK UINT32_MAX
 #define PACKET_ALIGN 8u /* V3_ALIGNMENT in af_packet.c */
 #define STATUS_TAKEN \
@@ -417,15 +418,30 @@ static void clear_the_way(struct timeline *timeline)
 	}
 }
 
+/*
+ * The clock offset of a run whose block may have been retired after a step of the clock. No packet is from the future,
+ * nor older than the one before it: if it looks so, the clock was set after the packets came.
+ */
+static int64_t fit_offset(const struct timeline *timeline, const struct run *run, int64_t clock_offset_ns,
+			  uint64_t boottime_ns)
+{
+	const int64_t least_ns = (int64_t)(run->last_ns - boottime_ns);
+	if (least_ns > clock_offset_ns)
+		return least_ns;
+	const struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
+	if (last &&
+	    run->last_ns - (uint64_t)clock_offset_ns + CLOCK_SLACK_NS < last->last_ns - (uint64_t)last->clock_offset_ns)
+		return last->clock_offset_ns;
+	return clock_offset_ns;
+}
+
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns)
 {
 	const uint32_t current = timeline->current;
 	hold_block(timeline, current);
 	for (unsigned i = 0; i < timeline->run_count; i++) {
-		/* No packet is from the future: if it looks so, the clock was set back after it came. */
-		const int64_t least_ns = (int64_t)(timeline->runs[i].last_ns - boottime_ns);
 		append_run(timeline, &timeline->runs[i], dropped,
-			   least_ns > clock_offset_ns ? least_ns : clock_offset_ns);
+			   fit_offset(timeline, &timeline->runs[i], clock_offset_ns, boottime_ns));
 	}
 	if (timeline->retired_in_place) {
 		const struct run *run = &timeline->runs[timeline->run_count - 1];

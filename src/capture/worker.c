@@ -39,7 +39,9 @@ static bool settle(struct capture *capture)
 	capture->clock_offset_ns = clock_offset_ns();
 	if (!capture->end_ns)
 		capture->end_ns = clock_boottime_ns();
-	capture->gap = source_has_gap(capture->source, cursor->from_ns, capture->end_ns);
+	capture->gap = source_has_gap(capture->source, cursor->from_ns, capture_window_end(capture));
+	if (cursor->clock_offset_ns && llabs(capture->clock_offset_ns - cursor->clock_offset_ns) > CURSOR_CLOCK_STEP_NS)
+		cursor->clock_stepped = true;
 	engine_unlink_capture(capture);
 	return true;
 }
@@ -67,12 +69,17 @@ static void catch_up(struct capture *capture, uint64_t oldest)
 	capture->position = capture->cursor.next_number = oldest;
 }
 
-/* The runnable capture that is furthest behind: the one whose packets go first. */
+#define LIVE_TURN                                                                                               \
+	4 /* every so many turns the capture that is furthest ahead goes on, so that the past never starves the \
+	     present */
+
+/* The runnable capture that is furthest behind, whose packets go first; now and then the one furthest ahead. */
 static struct capture *find_last(const struct source *source)
 {
+	const bool ahead = source->turns % LIVE_TURN == LIVE_TURN - 1;
 	struct capture *last = NULL;
 	for (struct capture *capture = source->captures; capture; capture = capture->next) {
-		if (source_runnable(source, capture) && (!last || capture->position < last->position))
+		if (source_runnable(source, capture) && (!last || (capture->position < last->position) != ahead))
 			last = capture;
 	}
 	return last;
@@ -126,6 +133,7 @@ static bool pick(struct engine *engine, struct task *task)
 	if (!source || !pick_from(source, task))
 		return false;
 	source->turn = ++engine->turn;
+	source->turns++;
 	if (engine->sleeping && find_waiting(engine))
 		engine_call_worker(engine);
 	return true;

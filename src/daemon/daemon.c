@@ -346,7 +346,7 @@ int daemon_run(const struct config *config, struct error *err)
 		/* A thread that waits for a name server cannot be ended, and nothing is left to do that would be worth
 		 * waiting for it. */
 		if (jobs_counts(daemon.jobs).legs)
-			_exit(EXIT_SUCCESS);
+			_exit(EXIT_FAILURE);
 	}
 	release(&daemon);
 	return r;

@@ -288,9 +288,13 @@ static void count_merged(const struct leg *leg, struct capture_report *report)
 		stores[i] = capture_store(leg->parts[i].capture);
 	struct merge *merge = merge_new(stores, leg->part_count, &limits);
 	struct packet_view packet;
-	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
-	if (!merge)
+	if (!merge) {
+		report->lost_memory += report->packets;
+		report->packets = 0;
+		report->reason = CAPTURE_MEMORY;
 		return;
+	}
+	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
 	const struct packet_source source = merge_source(merge);
 	while (source.next(source.ctx, &packet)) {
 		report->first_ns = report->packets++ ? report->first_ns : packet.time_ns;
@@ -314,6 +318,7 @@ static void report_whole(const struct leg *leg, struct capture_report *whole)
 		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
 		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
+		whole->packets += part.packets;
 		whole->lost_kernel += part.lost_kernel;
 		whole->lost_evicted += part.lost_evicted;
 		whole->lost_memory += part.lost_memory;
@@ -412,6 +417,8 @@ static void arming_over(struct offload_task *task)
 		leg->accepted = true;
 		if (leg->shut_down)
 			stop_parts(leg, CAPTURE_SHUTDOWN);
+		else if (atomic_load(&leg->quota.told)) /* it was reached before the last part was armed */
+			stop_parts(leg, CAPTURE_PACKETS);
 	}
 	check_ended(leg);
 }

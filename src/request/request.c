@@ -198,6 +198,8 @@ static int check_window(const struct request *request, const json_t *message, co
 		return request_refuse(refusal, "duration", "cannot be given with to");
 	if (request->to_ns && request->to_ns <= request->from_ns)
 		return request_refuse(refusal, "to", "must be later than from");
+	if (request->to_ns && !request->from_ns && request->to_ns <= request->received_ns)
+		return request_refuse(refusal, "to", "lies in the past: from must be given, too");
 	if (request->from_ns > horizon_ns || request->to_ns > horizon_ns)
 		return request_refuse(refusal, request->from_ns > horizon_ns ? "from" : "to",
 				      "is more than %" PRIu64 " s ahead (general.maxduration)",

@@ -186,5 +186,6 @@ int value_set_time(struct draft *draft, const struct field *field, const json_t 
 		return request_refuse(draft->refusal, field->name, "is %.12g, not a time in Unix seconds", seconds);
 	*into = json_is_integer(value) ? (uint64_t)json_integer_value(value) * NS_PER_S
 				       : (uint64_t)(seconds * NS_PER_S + 0.5);
+	*into += !*into; /* 0 is "not given" elsewhere; here it is 1970 */
 	return 0;
 }
