@@ -87,6 +87,7 @@ static void defaults_are_the_contracts(void **state)
 	assert_int_equal(config->limits.captures, 256);
 	assert_int_equal(config->limits.memory, 256 << 20);
 	assert_int_equal(config->limits.requests_per_second, 1000);
+	assert_int_equal(config->limits.retry_ns, 900 * NS_PER_S);
 	assert_int_equal(config->history.interfaces.count, 0);
 	assert_int_equal(config->history.memory, 256 << 20);
 	assert_int_equal(config->history.seconds_ns, 60 * NS_PER_S);
@@ -323,6 +324,31 @@ static void what_the_build_lacks_is_refused_only_if_switched_on(void **state)
 		"[redis]\npresence = false\ngroup = \"g\"\nstream_max_age = \"1h\"\n");
 }
 
+static void the_recorder_is_configured(void **state)
+{
+	(void)state;
+	assert_loads(
+		"[limits]\nretry = \"1h\"\n[history]\ninterfaces = [\"eth0\", \"not-there-yet\"]\nmemory = \"8MiB\"\n"
+		"seconds = \"5m\"\nfilter = \"not port 22\"\nexclude_own = true\n");
+	assert_int_equal(fixture_config->limits.retry_ns, 3600 * NS_PER_S);
+	assert_int_equal(fixture_config->history.interfaces.count, 2);
+	assert_int_equal(fixture_config->history.memory, 8 << 20);
+	assert_int_equal(fixture_config->history.seconds_ns, 300 * NS_PER_S);
+	assert_string_equal(fixture_config->history.filter, "not port 22");
+	assert_true(fixture_config->history.exclude_own);
+	assert_loads("[limits]\nretry = 0\n[history]\nseconds = 0\n");
+	assert_fault("[history]\nmemory = \"8388607\"\n",
+		     "t.toml:2:10: history.memory: must be from 8 MiB to 1048576 MiB, got \"8388607\"");
+	assert_fault(
+		"[history]\ninterfaces = [\"a/b\"]\n",
+		"t.toml:2:14: history.interfaces: \"a/b\" is no interface name: it cannot hold a slash or a space");
+	assert_fault(
+		"[history]\nsnaplength = \"header\"\n",
+		"t.toml:2:14: history.snaplength: must be a whole number of bytes, or \"headers\", got \"header\"");
+	assert_fault("[history]\nsnaplength = 0\n",
+		     "t.toml:2:14: history.snaplength: must be from 1 to 262144, got the number 0");
+}
+
 static void interfaces_have_one_section_each_and_a_name(void **state)
 {
 	(void)state;
@@ -491,6 +517,7 @@ int main(void)
 		TEST(a_file_over_the_size_limit_is_refused),
 		TEST(texts_hold_no_control_characters),
 		TEST(what_the_build_lacks_is_refused_only_if_switched_on),
+		TEST(the_recorder_is_configured),
 		TEST(interfaces_have_one_section_each_and_a_name),
 		TEST(interfaces_and_aliases_are_capped),
 		TEST(hosts_are_bare),
