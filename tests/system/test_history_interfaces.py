@@ -95,7 +95,6 @@ def test_interface_that_comes_back_is_recorded_again_and_the_gap_is_known(make_w
         assert event["packets"] == 20 and event["window"]["complete"] is True, event
     request, event = past(world, begin, first_end)
     assert event["packets"] == 20 and event["window"]["complete"] is True, event
-    assert float(status(world)["reach_s"]) <= (time.time_ns() - back) / NS + 0.5, "how far back everything is there"
 
 
 def test_running_capture_ends_when_the_interface_goes(make_world):

@@ -1,5 +1,5 @@
-"""What the recorder may keep at all: filter, snap length, headers only, not the daemon's own traffic, nothing for too long. All that
-holds for the past; a live capture gets what it asks for."""
+"""What the recorder may keep at all: filter, snap length, headers only, not the daemon's own traffic, nothing for too long. All
+that holds for the past; a live capture gets what it asks for."""
 
 import socket
 import struct
@@ -220,7 +220,8 @@ def redis_over_the_link(make_world, **history):
     world.redis.stop()
     world.redis.netns = world.peer
     configuration = world.redis._configuration
-    world.redis._configuration = lambda: configuration().replace("bind 127.0.0.1", f"protected-mode no\nbind 127.0.0.1 {REDIS_SIDE}")
+    bind = f"protected-mode no\nbind 127.0.0.1 {REDIS_SIDE}"
+    world.redis._configuration = lambda: configuration().replace("bind 127.0.0.1", bind)
     world.events.expect_restart()
     world.start_redis()
     world.daemon.config["redis"] = {"host": REDIS_SIDE, "port": 6379}
