@@ -6,6 +6,7 @@
 #include "event/event.h"
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define ANSWERS_PER_SECOND 100 /* refusals and repeated answers, which a peer can cause at will */
@@ -64,10 +65,17 @@ static struct log_field only_if(bool condition, const char *key, uint64_t number
 	return condition ? log_uint(key, number) : log_str(key, NULL);
 }
 
+static const char *moment(bool tell, uint64_t time_ns, char text[static CLOCK_TEXT_SIZE])
+{
+	return tell && time_ns ? clock_format(time_ns, text) : NULL;
+}
+
 static void write_line(const struct event *event, uint64_t suppressed)
 {
 	cleanup(buffer_deinit) struct buffer delivered = BUFFER_INIT(LIST_BYTES_MAX);
 	cleanup(buffer_deinit) struct buffer errors = BUFFER_INIT(LIST_BYTES_MAX);
+	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked_from[CLOCK_TEXT_SIZE];
+	const bool incomplete = event->counted && !event->window.complete;
 
 	log_at(severity_of(event), message_ids[event->kind], log_str("request", event->id),
 	       log_str("capture", event->capture), log_str("interface", event->interface),
@@ -76,9 +84,12 @@ static void write_line(const struct event *event, uint64_t suppressed)
 	       counted(event, "packets", event->packets), counted(event, "bytes", event->bytes),
 	       counted(event, "lost_kernel", event->lost.kernel), counted(event, "lost_evicted", event->lost.evicted),
 	       counted(event, "lost_memory", event->lost.memory),
-	       log_str("complete", event->counted && !event->window.complete ? "false" : NULL),
-	       log_str("file", event->file), log_str("destinations", list(&delivered, event, true)),
-	       log_str("errors", list(&errors, event, false)), only_if(suppressed > 0, "suppressed", suppressed));
+	       log_str("from", moment(event->counted, event->window.from_ns, from)),
+	       log_str("to", moment(event->counted, event->window.to_ns, to)),
+	       log_str("asked_from", moment(incomplete, event->window.asked_from_ns, asked_from)),
+	       log_str("complete", incomplete ? "false" : NULL), log_str("file", event->file),
+	       log_str("destinations", list(&delivered, event, true)), log_str("errors", list(&errors, event, false)),
+	       only_if(suppressed > 0, "suppressed", suppressed));
 }
 
 void event_log_subscriber(void *ctx, const struct event *event, const char *json)
