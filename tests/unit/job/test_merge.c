@@ -186,7 +186,7 @@ static void test_nothing_merges_to_nothing(void **state)
 	struct packet_view packet;
 	store_init(&empty, &budget);
 	for (size_t count = 0; count < 2; count++) {
-		struct merge *merge = merge_new(list, count, NO_LIMITS);
+		cleanup(cleanup_merge) struct merge *merge = merge_new(list, count, NO_LIMITS);
 		struct packet_source source = merge_source(merge);
 		assert_false(source.next(source.ctx, &packet));
 		source.rewind(source.ctx);
