@@ -462,6 +462,24 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* The ring thread: a recorder's retires without the lock. */
+static void retire_next_to(struct worker *worker, bool retain)
+{
+	const struct world *world = worker->world;
+	bool more = true;
+	while (more) {
+		if (!retain)
+			pthread_mutex_lock(&worker->lock);
+		more = timeline_retire(world->timeline);
+		if (retain && more)
+			pthread_mutex_lock(&worker->lock);
+		if (more)
+			timeline_publish(world->timeline, world->kernel.drops, (int64_t)START_NS, world->boot_ns);
+		if (more || !retain)
+			pthread_mutex_unlock(&worker->lock);
+	}
+}
+
 /* The kernel may drop, the worker may be overtaken: what it reads is right, and the ring goes on to the end. */
 static void test_worker_reads_while_the_ring_thread_retires(void **state)
 {
@@ -477,11 +495,7 @@ static void test_worker_reads_while_the_ring_thread_retires(void **state)
 			fake_receive(&world.kernel, 8 + pick(&world, 1000), world.boot_ns + START_NS);
 			if (i % 100 == 0 || i == 59999)
 				fake_timer(&world.kernel);
-			while (timeline_retire(world.timeline)) {
-				pthread_mutex_lock(&worker.lock);
-				timeline_publish(world.timeline, world.kernel.drops, (int64_t)START_NS, world.boot_ns);
-				pthread_mutex_unlock(&worker.lock);
-			}
+			retire_next_to(&worker, retain);
 		}
 		pthread_mutex_lock(&worker.lock);
 		worker.stop = true;

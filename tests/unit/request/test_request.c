@@ -732,11 +732,16 @@ static void windows_that_contradict_themselves_are_refused(void **state)
 	request_unref(accepted(OURS ",\"from\":1795430460}"));
 }
 
-static void zeros_beside_a_window_mean_not_given(void **state)
+static void zero_is_no_time_before_and_a_time_elsewhere(void **state)
 {
+	cleanup(cleanup_request) struct request *to = accepted(OURS ",\"to\":1795423300,\"before\":0}");
+	cleanup(cleanup_request) struct request *from = accepted(OURS ",\"from\":0,\"to\":1795423300}");
+
 	(void)state;
-	request_unref(accepted(OURS ",\"to\":1795423300,\"before\":0}"));
-	request_unref(accepted(OURS ",\"from\":0,\"to\":0,\"before\":3,\"timeout\":1}"));
+	assert_int_equal(to->before_ns, 0);
+	assert_in_range(from->from_ns, 1, NS_PER_MS); /* 1970: as far back as can be */
+	check_refused(OURS ",\"from\":0,\"before\":3}", "before", "cannot be given with from or to");
+	check_refused(OURS ",\"to\":1795423260}", "to", "lies in the past: from must be given, too");
 }
 
 static void merging_is_asked_for(void **state)
@@ -1024,7 +1029,7 @@ int main(void)
 		cmocka_unit_test(a_window_is_given_in_either_form_of_time),
 		cmocka_unit_test(a_window_may_have_one_end),
 		cmocka_unit_test(windows_that_contradict_themselves_are_refused),
-		cmocka_unit_test(zeros_beside_a_window_mean_not_given),
+		cmocka_unit_test(zero_is_no_time_before_and_a_time_elsewhere),
 		cmocka_unit_test(merging_is_asked_for),
 		cmocka_unit_test(a_duplicate_key_is_named),
 		cmocka_unit_test(what_is_no_json_is_refused),
