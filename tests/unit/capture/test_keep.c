@@ -139,6 +139,39 @@ static void test_packet_cut_inside_its_headers_is_kept_as_it_is(void **state)
 	}
 }
 
+static void test_past_may_hide_what_a_filter_asks_for(void **state)
+{
+	(void)state;
+	static const struct {
+		struct restriction restriction;
+		const char *filter;
+		bool hides;
+	} cases[] = {
+		{{"udp port 53", 65535, false}, "udp port 53", false},
+		{{"udp port 53", 65535, false}, "udp port 54", true},
+		{{"udp port 53", 65535, false}, "", true},
+		{{"udp port 53", 40, false}, "udp port 53", true}, /* behind the longest IPv4 header */
+		{{"", 96, false}, "udp port 53", false},
+		{{"", 96, false}, "ether[96] = 0", true},
+		{{"", 96, false}, "ether[95] = 0", false},
+		{{"", 96, false}, "ether[ether[20]] = 0", true},
+		{{"", 1, false}, "len > 100", false},
+		{{"", 1, false}, "", false},
+		{{"", 0, true}, "tcp port 80", false},
+		{{"", 0, true}, "ether[100] = 0", true},
+		{{"", 0, true}, "", false},
+	};
+	assert_false(keep_may_hide(NULL, NULL));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct restriction *restriction = &cases[i].restriction;
+		cleanup(cleanup_keep) struct keep *keep =
+			keep_of(restriction->bpf, restriction->snaplen, restriction->headers);
+		cleanup(cleanup_filter) struct filter *filter = compile(cases[i].filter);
+		if (keep_may_hide(keep, filter) != cases[i].hides)
+			fail_msg("\"%s\" of \"%s\", %u bytes", cases[i].filter, restriction->bpf, restriction->snaplen);
+	}
+}
+
 /* --- in the kernel --- */
 
 static const char *const live[] = {"udp port 53", "arp", "host 10.0.0.1", "ether[120] = 0", "ip6"};
@@ -335,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_bad_filter_is_refused_with_words),
 		cmocka_unit_test(test_bytes_are_those_of_filter_and_length),
 		cmocka_unit_test(test_packet_cut_inside_its_headers_is_kept_as_it_is),
+		cmocka_unit_test(test_past_may_hide_what_a_filter_asks_for),
 		cmocka_unit_test(test_kernel_leaves_enough_to_be_asked_again),
 		cmocka_unit_test(test_kernel_serves_captures_and_the_past_together),
 		cmocka_unit_test(test_headers_are_all_that_the_kernel_keeps),
