@@ -21,7 +21,8 @@ def shared_world(tmp_path_factory):
 
 def send_both(world, count, rate=2000, **options):
     """Numbers from 0 on eth0, from 1,000,000 on eth1, at the same time."""
-    streams = [Sender(world.peer, f"peer{pair}").start(count=count, rate=rate, first=pair * 1_000_000, **options) for pair in (0, 1)]
+    streams = [Sender(world.peer, f"peer{pair}").start(count=count, rate=rate, first=pair * 1_000_000, **options)
+               for pair in (0, 1)]
     for stream in streams:
         stream.result()
 
@@ -102,7 +103,8 @@ def test_live_packets_limit_is_exact_while_both_send(world):
     event = request.done()
     reference.finals(2)
     assert (event["reason"], event["packets"]) == ("packets", 1000), event
-    everything = sorted((packet.time_ns, packet.number) for interface in BOTH for packet in world.file(reference, interface).packets)
+    everything = sorted((packet.time_ns, packet.number)
+                        for interface in BOTH for packet in world.file(reference, interface).packets)
     file = world.file(request)
     assert_merged(file)
     assert sorted((packet.time_ns, packet.number) for packet in file.packets) == everything[:1000]
