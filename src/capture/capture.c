@@ -244,12 +244,8 @@ void capture_stop(struct capture *capture, enum capture_reason reason)
 {
 	struct engine *engine = capture->engine;
 	pthread_mutex_lock(&engine->lock);
-	const uint64_t now_ns = clock_boottime_ns();
-	if (capture->source && capture->armed &&
-	    now_ns < atomic_load_explicit(&capture->cursor.until_ns, memory_order_relaxed)) {
-		atomic_store_explicit(&capture->cursor.until_ns, now_ns, memory_order_relaxed);
-		capture->until_reason = reason;
-	}
+	if (capture->source)
+		capture_end_at(capture, clock_boottime_ns(), reason);
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
 }

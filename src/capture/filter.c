@@ -20,8 +20,9 @@
 
 /* The index register holds an IP header length or a constant wherever it is loaded by MSH or IMM; anything else may be
  * any number. */
-static uint32_t find_reach(const struct bpf_program *program)
+static uint32_t find_reach(struct filter *filter)
 {
+	const struct bpf_program *program = &filter->program;
 	uint32_t reach = 0, index_max = 0, indexed = 0; /* the last: of loads behind the index */
 	for (unsigned i = 0; i < program->bf_len; i++) {
 		const struct bpf_insn *insn = &program->bf_insns[i];
@@ -39,7 +40,9 @@ static uint32_t find_reach(const struct bpf_program *program)
 			   (BPF_MODE(insn->code) == BPF_ABS || BPF_MODE(insn->code) == BPF_IND)) {
 			end = insn->k + filter_load_width(insn->code);
 			if (BPF_MODE(insn->code) == BPF_IND)
-				indexed = indexed > end ? indexed : end;
+				filter->reach_indexed = indexed = indexed > end ? indexed : end;
+			else if (end > filter->reach_absolute)
+				filter->reach_absolute = end;
 		}
 		reach = reach > end ? reach : end;
 	}
@@ -164,7 +167,7 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 	if (!filter->machine)
 		return error_set(err, -ENOMEM, "out of memory, or a filter of more than %d instructions",
 				 MACHINE_PROGRAM_MAX);
-	filter->reach = find_reach(&filter->program);
+	filter->reach = find_reach(filter);
 	check_for_kernel(filter);
 	*result = take(filter);
 	return 0;
@@ -198,4 +201,14 @@ bool filter_same(const struct filter *one, const struct filter *other)
 {
 	const struct bpf_program *a = &one->program, *b = &other->program;
 	return a->bf_len == b->bf_len && memcmp(a->bf_insns, b->bf_insns, a->bf_len * sizeof(*a->bf_insns)) == 0;
+}
+
+/* Behind Ethernet and a VLAN tag: the IPv6 header and ports, at fixed offsets; ports, behind the header that the index
+ * stands for. */
+#define HEADERS_REACH_ABSOLUTE (14 + 4 + 40 + 4)
+#define HEADERS_REACH_INDEXED (14 + 4 + 4)
+
+bool filter_reads_headers_only(const struct filter *filter)
+{
+	return filter->reach_absolute <= HEADERS_REACH_ABSOLUTE && filter->reach_indexed <= HEADERS_REACH_INDEXED;
 }

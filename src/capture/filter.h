@@ -40,6 +40,12 @@ const struct bpf_insn *filter_program(const struct filter *filter);
 /* How many bytes of the packet it accepts; 0: it rejects. The packet is as it was on the wire, `caplen` bytes of it. */
 uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
 
+/*
+ * Whether a filter looks at addresses, protocols and ports only. Says no too often rather than too seldom (TCP flags
+ * lie where UDP has payload).
+ */
+bool filter_reads_headers_only(const struct filter *filter);
+
 /* Whether two filters are the same program. */
 bool filter_same(const struct filter *one, const struct filter *other);
 

@@ -14,6 +14,8 @@ _Static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layou
 struct filter {
 	struct bpf_program program;
 	struct machine *machine; /* runs it */
+	uint32_t reach_absolute; /* likewise, of loads at fixed offsets */
+	uint32_t reach_indexed;	 /* of loads behind the index register: without what that holds */
 	uint32_t reach;		 /* no load goes beyond this offset; REACH_UNKNOWN: cannot be told */
 	uint32_t floor;		 /* bytes that a packet must have to be shown to it by the union */
 	bool kernel_can;	 /* the kernel comes to libpcap's verdict, and goes on behind it */

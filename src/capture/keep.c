@@ -87,14 +87,13 @@ uint32_t keep_snaplen(const struct keep *keep)
 	return keep->snaplen;
 }
 
-/* The furthest that filters on headers reach: Ethernet, a VLAN tag, the longest IPv4 header, ports. */
-#define HEADERS_REACH (14 + 4 + 60 + 4)
-
 bool keep_may_hide(const struct keep *keep, const struct filter *filter)
 {
 	if (!keep)
 		return false;
-	const uint32_t reach = filter ? filter_reach(filter) : 0;
-	const uint32_t kept = keep->headers ? HEADERS_REACH : keep->snaplen;
-	return (keep->filter && !(filter && filter_same(keep->filter, filter))) || reach > kept;
+	if (keep->filter && !(filter && filter_same(keep->filter, filter)))
+		return true;
+	if (!filter)
+		return false;
+	return keep->headers ? !filter_reads_headers_only(filter) : filter_reach(filter) > keep->snaplen;
 }

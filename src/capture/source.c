@@ -21,10 +21,12 @@
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_SIZE_MIN, once half of ENGINE_RINGS_BYTES is taken */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 40	    /* the fewer blocks a second, the less has to be moved at low rates */
-#define RECORDER_BLOCKS_WANTED 128  /* what is not usable is a quarter and some blocks: more of them waste less */
-#define PAUSE_RING_BYTES (64 * MIB) /* a quarter of it takes more than RING_PAUSE_NS to fill at 30 Gbit/s */
-#define EXPIRY_STEPS 128	    /* a packet is given up within 1/128 of the time it may be kept */
+#define RECORDER_RETIRE_MS 40	     /* the fewer blocks a second, the less has to be moved at low rates */
+#define RECORDER_BLOCK_MIN (MIB / 8) /* two packets of 64 KiB */
+#define RECORDER_BLOCKS_WANTED 256   /* what is not usable is a quarter and 10 blocks: more of them waste less */
+#define PAUSE_RING_BYTES \
+	(128 * MIB)	 /* its reserve takes longer than a pause of the ring thread to fill, up to 60 Gbit/s */
+#define EXPIRY_STEPS 128 /* a packet is given up within 1/128 of the time it may be kept */
 #define EXPIRY_LEAST_NS (100 * NS_PER_MS)
 #define ORDER_SLACK_NS (10 * NS_PER_MS) /* packets may lie this far from the order of time */
 
@@ -230,6 +232,16 @@ bool source_collect(struct source *source, pthread_mutex_t *lock)
 	return any;
 }
 
+/* The last packets may still lie in the open block: the end is settled as that of any other time limit. */
+void capture_end_at(struct capture *capture, uint64_t boottime_ns, enum capture_reason reason)
+{
+	struct cursor *cursor = &capture->cursor;
+	if (!capture->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&cursor->until_ns, boottime_ns, memory_order_relaxed);
+	capture->until_reason = reason;
+}
+
 static uint64_t until(const struct capture *capture)
 {
 	return atomic_load_explicit(&capture->cursor.until_ns, memory_order_relaxed);
@@ -320,11 +332,8 @@ void source_mark_gone(struct source *source, uint64_t now_ns)
 		source->gap_count--;
 	}
 	source->gaps[source->gap_count++] = (struct gap){.from_ns = now_ns};
-	ring_update_dropped(source->ring);
-	for (struct capture *capture = source->captures; capture; capture = capture->next) {
-		if (capture->flush_number == NUMBER_NONE || capture->flush_reason == CAPTURE_IDLE)
-			flush(source, capture, CAPTURE_INTERFACE_GONE, now_ns);
-	}
+	for (struct capture *capture = source->captures; capture; capture = capture->next)
+		capture_end_at(capture, now_ns, CAPTURE_INTERFACE_GONE);
 }
 
 void source_mark_back(struct source *source, uint64_t now_ns)
@@ -387,7 +396,7 @@ void source_place(struct source *source, struct capture *capture, uint64_t now_n
 	capture->linktype = source->ring->linktype;
 	capture->armed = true;
 	if (source->gone)
-		flush(source, capture, until_ns <= now_ns ? CAPTURE_UNTIL : CAPTURE_INTERFACE_GONE, now_ns);
+		capture_end_at(capture, now_ns, CAPTURE_INTERFACE_GONE);
 }
 
 bool source_runnable(const struct source *source, const struct capture *capture)

@@ -147,6 +147,9 @@ void source_place(struct source *source, struct capture *capture, uint64_t now_n
 /* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
 uint64_t source_reachable(const struct source *source, uint64_t now_ns);
 
+/* With the lock: no packet after this moment, if the end is not nearer already. */
+void capture_end_at(struct capture *capture, uint64_t boottime_ns, enum capture_reason reason);
+
 /* By who settles it, or after its end: where the window that its packets cover ends, in boot time. */
 uint64_t capture_window_end(const struct capture *capture);
 

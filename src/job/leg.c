@@ -312,6 +312,7 @@ static void count_merged(const struct leg *leg, struct capture_report *report)
 static void report_whole(const struct leg *leg, struct capture_report *whole)
 {
 	capture_report(leg->parts[0].capture, whole);
+	whole->complete &= leg->part_count == 1 || whole->reason != CAPTURE_INTERFACE_GONE;
 	for (size_t i = 1; i < leg->part_count; i++) {
 		struct capture_report part;
 		capture_report(leg->parts[i].capture, &part);

@@ -184,17 +184,16 @@ static struct request *request_new(const struct config *config, uint64_t receive
 	return request;
 }
 
-static int check_window(const struct request *request, const json_t *message, const struct config *config,
-			struct request_refusal *refusal)
+static int check_window(const struct request *request, const struct config *config, struct request_refusal *refusal)
 {
 	const uint64_t horizon_ns = request->received_ns + config->general.maxduration_ns;
 	const bool given = request->from_ns || request->to_ns;
 
 	if (given && request->before_ns)
 		return request_refuse(refusal, "before", "cannot be given with from or to");
-	if (request->to_ns && json_object_get(message, "timeout"))
+	if (request->to_ns && request->idle_ns)
 		return request_refuse(refusal, "timeout", "cannot be given with to");
-	if (request->to_ns && json_object_get(message, "duration"))
+	if (request->to_ns && request->duration_ns)
 		return request_refuse(refusal, "duration", "cannot be given with to");
 	if (request->to_ns && request->to_ns <= request->from_ns)
 		return request_refuse(refusal, "to", "must be later than from");
@@ -219,7 +218,7 @@ static void settle_times(struct request *request, const struct config *config)
 static int finish(struct request *request, const json_t *message, const struct config *config,
 		  struct request_refusal *refusal)
 {
-	if (check_window(request, message, config, refusal) < 0)
+	if (check_window(request, config, refusal) < 0)
 		return -EINVAL;
 	settle_times(request, config);
 	if (!request->id_given && make_id(request->id) < 0)

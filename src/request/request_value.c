@@ -176,6 +176,8 @@ int value_set_time(struct draft *draft, const struct field *field, const json_t 
 	if (json_is_string(value)) {
 		if (value_check_text(draft, field->name, value, REQUEST_TIME_MAX, TEXT_LINE) < 0)
 			return -EINVAL;
+		if (!json_string_length(value))
+			return 0;
 		if (clock_parse(json_string_value(value), into) < 0)
 			return request_refuse(draft->refusal, field->name,
 					      "\"%s\" is not a time like 2026-11-23T08:41:00.5Z",
