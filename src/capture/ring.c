@@ -57,7 +57,7 @@ int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
 	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_set(err, -errno, "interface %s: %s", interface, strerror(errno));
-	unsigned short hardware;
+	unsigned short hardware = 0;
 	int r = read_hardware(fd, interface, &hardware, err);
 	return r < 0 ? r : find_linktype(interface, hardware, linktype, err);
 }
@@ -117,7 +117,7 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	ring->ifindex = (int)if_nametoindex(options->interface);
 	if (!ring->ifindex)
 		return error_set(err, -ENODEV, "interface %s: no such interface", options->interface);
-	unsigned short hardware;
+	unsigned short hardware = 0;
 	int r = read_hardware(ring->fd, options->interface, &hardware, err);
 	if (r < 0)
 		return r;

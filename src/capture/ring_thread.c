@@ -17,9 +17,10 @@
 
 /*
  * At high rates the thread takes blocks over in batches: a wake-up for each costs the sender's core 11 µs and this
- * thread 20.
+ * thread 20. A batch stays below half of what the kernel may be ahead.
  */
-#define RING_PAUSE_NS 4000000
+#define PAUSE_LEAST_NS 500000
+#define PAUSE_MOST_NS 8000000
 
 static struct source *first_source(struct engine *engine)
 {
@@ -129,18 +130,36 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 	}
 }
 
-static void pause_if_busy(struct engine *engine)
+/* How near the last batches came to what the kernel may be ahead: 100 is all of it. 0: nothing is busy, or a ring is
+ * too small to wait. */
+static unsigned strain(struct engine *engine)
 {
-	const struct timespec pause = {.tv_nsec = RING_PAUSE_NS};
-	bool busy = false, small = false;
+	unsigned most = 0;
+	bool small = false;
 	pthread_mutex_lock(&engine->lock);
 	for (const struct source *source = engine->sources; source; source = source->next) {
-		busy |= source_is_busy(source);
+		const unsigned percent = source->batch * 100 / timeline_lag(source->timeline) + 1;
+		if (source_is_busy(source) && percent > most)
+			most = percent;
 		small |= source_is_small(source) && (source->captures || source->recorder.on);
 	}
 	pthread_mutex_unlock(&engine->lock);
-	if (busy && !small)
+	return small ? 0 : most;
+}
+
+static void pause_if_busy(struct engine *engine, uint64_t *pause_ns)
+{
+	const unsigned percent = strain(engine);
+	if (!percent)
+		*pause_ns = PAUSE_LEAST_NS;
+	else if (percent > 50)
+		*pause_ns /= 2;
+	else if (percent < 35 && *pause_ns < PAUSE_MOST_NS)
+		*pause_ns += *pause_ns / 4 + 1;
+	if (percent && *pause_ns >= PAUSE_LEAST_NS / 4) {
+		const struct timespec pause = {.tv_nsec = (long)*pause_ns};
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
 }
 
 void *ring_thread_run(void *arg)
@@ -148,6 +167,7 @@ void *ring_thread_run(void *arg)
 	struct engine *engine = arg;
 	pthread_setname_np(pthread_self(), "pcapd-ring");
 	struct epoll_event events[EPOLL_EVENTS];
+	uint64_t pause_ns = PAUSE_LEAST_NS;
 	for (;;) {
 		const int count = epoll_wait(engine->epoll_fd, events, EPOLL_EVENTS, -1);
 		bool look = false, news = false;
@@ -163,7 +183,7 @@ void *ring_thread_run(void *arg)
 				handle_source(engine, events[i].data.ptr, events[i].events);
 			news |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
 		}
-		pause_if_busy(engine);
+		pause_if_busy(engine, &pause_ns);
 		if (!look && !news)
 			continue;
 		pthread_mutex_lock(&engine->lock);

@@ -226,10 +226,10 @@ bool source_is_small(const struct source *source)
 
 bool source_collect(struct source *source, pthread_mutex_t *lock)
 {
-	bool any = false;
+	source->batch = 0;
 	while (collect_block(source, lock))
-		any = true;
-	return any;
+		source->batch++;
+	return source->batch > 0;
 }
 
 /* The last packets may still lie in the open block: the end is settled as that of any other time limit. */

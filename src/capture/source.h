@@ -79,6 +79,7 @@ struct source {
 	struct recorder recorder;
 	struct capture *captures;
 	unsigned capture_count;
+	unsigned batch;	    /* blocks taken over the last time; the ring thread's own */
 	unsigned users;	    /* threads that work on it without the lock: it stays open */
 	uint64_t turns;	    /* how often workers took something from it */
 	uint64_t turn;	    /* when workers last took something from it: the one that waits longest is next */

@@ -19,6 +19,8 @@
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
 #define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
+#define LAG_SHARE 64
+#define OLD_SHARE 16
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
 #define CLOCK_SLACK_NS UINT64_C(100000000) /* packets are never that far out of order */
@@ -55,6 +57,7 @@ struct run {
 struct timeline {
 	uint8_t *memory;
 	uint32_t block_size, block_count;
+	uint32_t lag;	   /* blocks of them that the kernel may fill before they are seen to */
 	uint32_t reserve;  /* blocks ahead of the kernel that must be its own */
 	uint32_t capacity; /* blocks that may be held */
 	bool retain;
@@ -118,7 +121,8 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	timeline->retain = options->retain;
 	timeline->merge_ns = options->merge_ns;
 	timeline->complete_since_ns = options->since_boottime_ns;
-	timeline->reserve = options->block_count / 4 + 8;
+	timeline->lag = 8 + options->block_count / LAG_SHARE;
+	timeline->reserve = options->block_count / 4 + timeline->lag;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
 	timeline->tail = NO_BLOCK;
 	timeline->sequence = block_at(timeline, 0)->hdr.bh1.seq_num; /* the kernel opened it with the ring */
@@ -403,17 +407,31 @@ static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
 	release_if_idle(timeline, from);
 }
 
+/*
+ * Whether all that a block holds is among the oldest sixteenth of what there is: at a high rate, when the odd packed
+ * block lies between full ones, it is cheaper to let go of that than to move a block for it.
+ */
+static bool is_old(const struct timeline *timeline, uint32_t index)
+{
+	uint64_t bytes = 0;
+	uint32_t found = 0;
+	for (size_t i = 0; i < timeline->extent_count && bytes <= timeline->held_bytes / OLD_SHARE; i++) {
+		const struct extent *extent = extent_at(timeline, i);
+		bytes += extent->bytes;
+		found += extent->block == index;
+	}
+	return found == timeline->blocks[index].extents;
+}
+
 static void clear_the_way(struct timeline *timeline)
 {
 	while (timeline->held > timeline->capacity && timeline->extent_count)
 		evict_extent(timeline);
 	uint32_t index;
 	while ((index = find_in_the_way(timeline)) != NO_BLOCK) {
-		const bool oldest = extent_at(timeline, 0)->block == index &&
-				    extent_at(timeline, timeline->blocks[index].extents - 1)->block == index;
 		const uint32_t far = find_far_block(timeline);
 		const bool full = timeline->held >= timeline->capacity;
-		if (far != NO_BLOCK && !(oldest && full) && take_block(timeline, far))
+		if (far != NO_BLOCK && !(full && is_old(timeline, index)) && take_block(timeline, far))
 			relocate(timeline, index, far);
 		else
 			evict_extent(timeline);
@@ -456,6 +474,11 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline->current = (current + 1) % timeline->block_count;
 	timeline->sequence++;
 	clear_the_way(timeline);
+}
+
+uint32_t timeline_lag(const struct timeline *timeline)
+{
+	return timeline->lag;
 }
 
 uint32_t timeline_full_run(const struct timeline *timeline)

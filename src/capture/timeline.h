@@ -53,6 +53,9 @@ bool timeline_retire(struct timeline *timeline);
  */
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns);
 
+/* How many blocks the kernel may retire before they are taken over, without coming near held ones. Constant. */
+uint32_t timeline_lag(const struct timeline *timeline);
+
 /* Ring thread: how many full blocks it has retired since the last that the timer had closed. */
 uint32_t timeline_full_run(const struct timeline *timeline);
 

@@ -22,17 +22,17 @@ SIZES = {"eth0": 64, "eth1": 1500, "eth2": 60000}
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory):
-    """Rings of 16 MiB, gone round several times before the first test."""
-    with World(tmp_path_factory.mktemp("small"), recorder("16MiB", SIZES), pairs=3, mtu=JUMBO) as installation:
+    """Rings of 32 MiB, gone round several times before the first test."""
+    with World(tmp_path_factory.mktemp("small"), recorder("32MiB", SIZES), pairs=3, mtu=JUMBO) as installation:
         for pair, interface in enumerate(SIZES):
             size = SIZES[interface]
-            Sender(installation.peer, f"peer{pair}").send(max(80_000_000 // (size + 80), 1), size=size, src_port=1)
+            Sender(installation.peer, f"peer{pair}").send(max(160_000_000 // (size + 80), 1), size=size, src_port=1)
         yield installation
 
 
 @pytest.fixture(scope="module")
 def large_world(tmp_path_factory):
-    """Rings of 256 MiB, for what 16 MiB hold only for milliseconds."""
+    """Rings of 256 MiB, for what 32 MiB hold only for milliseconds."""
     with World(tmp_path_factory.mktemp("large"), recorder("256MiB"), mtu=JUMBO) as installation:
         yield installation
 

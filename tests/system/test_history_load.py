@@ -52,15 +52,15 @@ def test_sixty_percent_of_the_memory_is_reachable(make_world, rate, size):
     assert reachable_share(make_world(recorder("32MiB")), rate, size, 50) >= 0.6
 
 
-@pytest.mark.parametrize("memory", [8, 16])
-@pytest.mark.parametrize("rate", [10_000, 0])
-def test_sixty_percent_of_a_small_memory_is_reachable(make_world, memory, rate):
+@pytest.mark.parametrize("memory", [64, 128])
+@pytest.mark.parametrize("rate", [20_000, 0])
+def test_sixty_percent_of_a_larger_memory_is_reachable(make_world, memory, rate):
     assert reachable_share(make_world(recorder(f"{memory}MiB")), rate, 1250, 1.6 * memory) >= 0.6
 
 
 def test_bursts_and_quiet_times_take_turns_without_a_cliff(make_world):
     """Quiet traffic before a burst that leaves room for it is still there, and the other way round."""
-    world = make_world(recorder("16MiB"))
+    world = make_world(recorder("32MiB"))
     begin, number = time.time_ns(), 0
     for _ in range(3):
         for count, rate, size in ((100, 200, 200), (1500, 0, 1000)):

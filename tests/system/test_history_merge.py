@@ -14,7 +14,7 @@ BOTH = ["eth0", "eth1"]
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory):
-    config = {**recorder("8MiB", BOTH), "interface": [{"name": "eth0", "alias": ["both"]}, {"name": "eth1", "alias": ["both"]}]}
+    config = {**recorder("32MiB", BOTH), "interface": [{"name": "eth0", "alias": ["both"]}, {"name": "eth1", "alias": ["both"]}]}
     with World(tmp_path_factory.mktemp("merge"), config, pairs=2) as installation:
         yield installation
 
@@ -147,7 +147,7 @@ def test_one_interface_without_packets_is_in_the_file_too(world):
 
 
 def test_merged_window_is_complete_only_if_every_interface_is(make_world):
-    world = make_world(recorder("8MiB", ["eth0"]), pairs=2)
+    world = make_world(recorder("32MiB", ["eth0"]), pairs=2)
     mark = time.time_ns()
     send_both(world, 10)
     request, event = one_past(world, **{"from": rfc3339(mark), "to": rfc3339(time.time_ns())})

@@ -10,7 +10,7 @@ NS = 1_000_000_000
 EDGE_NS = 2_000  # times of an answer are those of another clock, turned over: a packet so near to an edge may be on either side
 
 
-def recorder(memory="16MiB", interfaces=("eth0",), **history):
+def recorder(memory="32MiB", interfaces=("eth0",), **history):
     """A World's configuration with the recorder on."""
     return {**GENEROUS, "history": {"interfaces": list(interfaces), "memory": memory, **history}}
 

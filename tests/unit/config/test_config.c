@@ -328,17 +328,17 @@ static void the_recorder_is_configured(void **state)
 {
 	(void)state;
 	assert_loads(
-		"[limits]\nretry = \"1h\"\n[history]\ninterfaces = [\"eth0\", \"not-there-yet\"]\nmemory = \"8MiB\"\n"
+		"[limits]\nretry = \"1h\"\n[history]\ninterfaces = [\"eth0\", \"not-there-yet\"]\nmemory = \"32MiB\"\n"
 		"seconds = \"5m\"\nfilter = \"not port 22\"\nexclude_own = true\n");
 	assert_int_equal(fixture_config->limits.retry_ns, 3600 * NS_PER_S);
 	assert_int_equal(fixture_config->history.interfaces.count, 2);
-	assert_int_equal(fixture_config->history.memory, 8 << 20);
+	assert_int_equal(fixture_config->history.memory, 32 << 20);
 	assert_int_equal(fixture_config->history.seconds_ns, 300 * NS_PER_S);
 	assert_string_equal(fixture_config->history.filter, "not port 22");
 	assert_true(fixture_config->history.exclude_own);
 	assert_loads("[limits]\nretry = 0\n[history]\nseconds = 0\n");
 	assert_fault("[history]\nmemory = \"8388607\"\n",
-		     "t.toml:2:10: history.memory: must be from 8 MiB to 1048576 MiB, got \"8388607\"");
+		     "t.toml:2:10: history.memory: must be from 32 MiB to 1048576 MiB, got \"8388607\"");
 	assert_fault(
 		"[history]\ninterfaces = [\"a/b\"]\n",
 		"t.toml:2:14: history.interfaces: \"a/b\" is no interface name: it cannot hold a slash or a space");
