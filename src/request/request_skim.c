@@ -245,9 +245,11 @@ static bool skim_value(struct cursor *cursor)
 
 bool skim_message(const char *bytes, size_t size, struct skim *skim)
 {
-	struct cursor cursor = {.at = bytes, .end = bytes + size};
+	struct cursor cursor = {.at = bytes, .end = size ? bytes + size : bytes};
 
 	*skim = (struct skim){0};
+	if (!size)
+		return false;
 	skip_space(&cursor);
 	if (!accept(&cursor, '{') || !skim_object(&cursor, skim))
 		return false;
