@@ -20,7 +20,7 @@
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
 #define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
 #define LAG_SHARE 64
-#define OLD_SHARE 16
+#define OLD_SHARE 32
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
 #define CLOCK_SLACK_NS UINT64_C(100000000) /* packets are never that far out of order */
@@ -408,8 +408,8 @@ static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
 }
 
 /*
- * Whether all that a block holds is among the oldest sixteenth of what there is: at a high rate, when the odd packed
- * block lies between full ones, it is cheaper to let go of that than to move a block for it.
+ * Whether all that a block holds is among the oldest thirty-second part of what there is: at a high rate, when the odd
+ * packed block lies between full ones, it is cheaper to let go of that than to move a block for it.
  */
 static bool is_old(const struct timeline *timeline, uint32_t index)
 {
