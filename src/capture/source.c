@@ -21,7 +21,7 @@
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_SIZE_MIN, once half of ENGINE_RINGS_BYTES is taken */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 40	     /* the fewer blocks a second, the less has to be moved at low rates */
+#define RECORDER_RETIRE_MS 60	     /* the fewer blocks a second, the less has to be moved at low rates */
 #define RECORDER_BLOCK_MIN (MIB / 8) /* two packets of 64 KiB */
 #define RECORDER_BLOCKS_WANTED 256   /* what is not usable is a quarter and 10 blocks: more of them waste less */
 #define PAUSE_RING_BYTES \
