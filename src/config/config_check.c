@@ -88,13 +88,12 @@ static void check_redis(struct config_loader *loader)
 
 static void check_sentinels(struct config_loader *loader)
 {
-	static const char *const keys[] = {"master", "sentinel_username", "sentinel_auth", "sentinel_auth_file"};
+	static const char *const keys[] = {"sentinel_username", "sentinel_auth", "sentinel_auth_file"};
 	const struct config *config = loader->config;
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		const struct config_row *row = row_of("redis", keys[i]);
-		if (!config->redis.sentinels.count && config_origin_of(loader, row)->layer != CONFIG_LAYER_DEFAULT &&
-		    is_on(loader, "redis", keys[i]))
+		if (!config->redis.sentinels.count && is_on(loader, "redis", keys[i]))
 			config_row_fault(loader, row, "has no effect without sentinels");
 	}
 	if (config->redis.sentinels.count && config->redis.nodes.count)

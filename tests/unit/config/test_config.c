@@ -329,7 +329,8 @@ static void redis_as_deployed_is_configured(void **state)
 	assert_fault("[redis]\nnodes = [\"a:0\"]", "t.toml:2:9: redis.nodes: \"a:0\" must end in a port, 1 to 65535");
 	assert_fault("[redis]\nnodes = [\"::1:6379\"]", "t.toml:2:9: redis.nodes: \"::1:6379\" must be host:port; an "
 							"IPv6 address stands in brackets, as in [::1]:6379");
-	assert_fault("[redis]\nmaster = \"m\"", "t.toml:2:10: redis.master: has no effect without sentinels");
+	assert_fault("[redis]\nsentinel_auth = \"m\"",
+		     "t.toml:2:17: redis.sentinel_auth: has no effect without sentinels");
 	assert_fault(
 		"[redis]\nnodes = [\"a:1\"]\nsentinels = [\"b:1\"]",
 		"t.toml:2:9: redis.nodes: is for a Cluster, sentinels for a master and its replicas: only one can be");
