@@ -140,7 +140,7 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 static void receive(void *ctx, const char *origin, const void *bytes, size_t size)
 {
 	struct daemon *daemon = ctx;
-	jobs_request(daemon->jobs, origin, bytes, size);
+	jobs_request(daemon->jobs, origin, bytes, size, NULL);
 }
 
 static int start_loop(struct daemon *daemon)
