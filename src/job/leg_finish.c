@@ -147,6 +147,7 @@ static bool build_image(struct leg *leg)
 	}
 	const struct image_options options = {
 		.request = leg->request,
+		.capture = leg->id,
 		.node = leg->with->config->general.node,
 		.interface = leg->name,
 		.tags = leg->tags,
