@@ -173,6 +173,7 @@ static struct capture *new_capture(struct engine *engine, const struct capture_s
 	capture->from_real_ns = spec->from_real_ns;
 	capture->to_real_ns = spec->to_real_ns;
 	capture->duration_ns = spec->duration_ns;
+	capture->resume = spec->resume ? *spec->resume : (struct capture_place){};
 	capture->until_reason = spec->to_real_ns ? CAPTURE_WINDOW : CAPTURE_TIMEOUT;
 	store_init(&capture->cursor.store, &engine->budget);
 	return capture;
@@ -283,6 +284,11 @@ void capture_free(struct capture *capture)
 	store_deinit(&capture->cursor.store);
 	filter_free(capture->filter);
 	free(capture);
+}
+
+struct capture_place capture_place(const struct capture *capture)
+{
+	return (struct capture_place){.number = capture->cursor.next_number, .dropped = capture->cursor.dropped_seen};
 }
 
 const struct store *capture_store(const struct capture *capture)

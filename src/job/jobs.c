@@ -44,6 +44,7 @@ struct jobs {
 	struct job_book *book;
 	struct job_watch *judging; /* of the request that is being judged; NULL: nobody asks */
 	struct jobs_counts counts;
+	unsigned pasts;
 	uint64_t tokens_ns; /* requests_per_second as a bucket of time: a second's worth at most */
 	uint64_t refilled_ns;
 	struct log_rate repeat_rate;
@@ -356,7 +357,7 @@ static void capture_ended(void *ctx, struct leg *leg)
 
 static void check_idle(struct jobs *jobs)
 {
-	if (jobs->shutting_down && !jobs->counts.legs)
+	if (jobs->shutting_down && !jobs->counts.legs && !jobs->pasts)
 		event_active(jobs->idle_event, EV_TIMEOUT, 1);
 }
 
@@ -413,6 +414,38 @@ void jobs_abandon(struct jobs *jobs)
 struct jobs_counts jobs_counts(const struct jobs *jobs)
 {
 	return jobs->counts;
+}
+
+static void past_gone(void *ctx)
+{
+	struct jobs *jobs = ctx;
+	jobs->pasts--;
+	check_idle(jobs);
+}
+
+int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
+	      struct past **past)
+{
+	const struct past_surroundings surroundings = {
+		.config = jobs->with.config,
+		.engine = jobs->with.engine,
+		.arming = jobs->arming,
+		.naming = jobs->naming,
+		.gone = past_gone,
+		.gone_ctx = jobs,
+	};
+	if (jobs->shutting_down)
+		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
+	if (jobs->pasts >= JOBS_PASTS_MAX)
+		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_PASTS_MAX);
+	int r = targets_check(spec->interface, jobs->with.engine, err);
+	if (r < 0)
+		return r;
+	r = past_start(&surroundings, spec, reader, past);
+	if (r < 0)
+		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "too many captures are being started");
+	jobs->pasts++;
+	return 0;
 }
 
 void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx)
@@ -476,7 +509,7 @@ void jobs_free(struct jobs *jobs)
 {
 	if (!jobs)
 		return;
-	assert(!jobs->counts.legs);
+	assert(!jobs->counts.legs && !jobs->pasts);
 	offload_free(jobs->arming);
 	offload_free(jobs->naming);
 	offload_free(jobs->tracing);

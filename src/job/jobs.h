@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "job/captures.h"
 #include "job/job.h"
+#include "job/past.h"
 
 struct config;
 struct deliveries;
@@ -41,6 +42,16 @@ void jobs_free(struct jobs *jobs);
  */
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer);
+
+#define JOBS_PASTS_MAX 8 /* histories being read at once */
+
+/*
+ * Packets of the past, without a job: see past.h. The interface must exist or be recorded. 0, or with `err` and the
+ * parameter at fault: -ENODEV, -EBUSY (JOBS_PASTS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. All pasts must be freed
+ * when `idle` of jobs_shut_down is to come.
+ */
+warn_unused int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
+			  struct past **past);
 
 /* The captures that live and the latest that have ended: see captures.h. */
 void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx);

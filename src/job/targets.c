@@ -42,6 +42,11 @@ static int unknown_interface(const char *name, struct error *err)
 	return -ENODEV;
 }
 
+int targets_check(const char *interface, struct engine *engine, struct error *err)
+{
+	return interface_exists(interface) || engine_records(engine, interface) ? 0 : unknown_interface(interface, err);
+}
+
 int targets_find(const struct request *request, struct engine *engine, struct targets *targets, struct error *err)
 {
 	for (size_t i = 0; i < request->interface_count; i++) {
@@ -49,9 +54,9 @@ int targets_find(const struct request *request, struct engine *engine, struct ta
 		int r = 0;
 		if (strcmp(wanted->name, "any") == 0)
 			r = add_any(targets, wanted->alias, err);
-		else if (!interface_exists(wanted->name) && !engine_records(engine, wanted->name))
-			r = unknown_interface(wanted->name, err);
 		else
+			r = targets_check(wanted->name, engine, err);
+		if (r == 0 && strcmp(wanted->name, "any") != 0)
 			add_target(targets, wanted->name, wanted->alias);
 		if (r < 0)
 			return r;
