@@ -105,6 +105,16 @@ warn_unused int capture_start(struct engine *engine, const struct capture_spec *
 /* Ends it early with this reason, keeping what it has; `done` follows. Any thread; no effect on one that has ended. */
 void capture_stop(struct capture *capture, enum capture_reason reason);
 
+/*
+ * Lets it run until `until_ns` (boot time) if it would end earlier by its duration; packets, bytes and an idle limit
+ * end it as before. False: it has ended, is ending this very moment, or ends for another reason than its duration. Any
+ * thread.
+ */
+bool capture_extend(struct capture *capture, uint64_t until_ns);
+
+/* Boot time at which it ends at the latest; UINT64_MAX: not armed yet. Any thread. */
+uint64_t capture_ends_ns(const struct capture *capture);
+
 /* Loop thread, after `done`. */
 void capture_free(struct capture *capture);
 

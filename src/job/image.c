@@ -162,6 +162,7 @@ int image_init(struct image *image, const struct image_options *options)
 		.tags = options->tags,
 		.comment = request->comment,
 		.id = request->id,
+		.capture = options->capture,
 		.ctx = image,
 		.open = open_image,
 		.close = close_image,
