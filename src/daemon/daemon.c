@@ -224,6 +224,13 @@ static int start_redis(struct daemon *daemon)
 	daemon->redis = (struct redis_options){
 		.host = config->redis.host,
 		.port = (uint16_t)config->redis.port,
+		.nodes = config->redis.nodes.items,
+		.node_count = config->redis.nodes.count,
+		.sentinels = config->redis.sentinels.items,
+		.sentinel_count = config->redis.sentinels.count,
+		.master = config->redis.master,
+		.sentinel_username = config->redis.sentinel_username,
+		.sentinel_auth = config->redis.sentinel_auth,
 		.username = config->redis.username,
 		.auth = config->redis.auth,
 		.tls = config->redis.tls,
