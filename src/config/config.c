@@ -54,9 +54,12 @@ static void derive(struct config_loader *loader)
 		snprintf(events, sizeof events, "%s:events", config->redis.channel);
 		replace_text(loader, "redis", "events", events);
 	}
+	if (!*config->redis.group)
+		replace_text(loader, "redis", "group", config->general.node);
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, "redis"))
 			config->redis.asked |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
+	config->api.asked = config_origin_of(loader, config_row_find("api", "socket"))->layer != CONFIG_LAYER_DEFAULT;
 }
 
 static int finish(struct config_loader *loader, struct buffer *faults, struct config **config)

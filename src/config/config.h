@@ -15,7 +15,8 @@
 
 #define CONFIG_INTERFACES_MAX 256
 #define CONFIG_ALIASES_MAX 64 /* per interface */
-#define CONFIG_FAULTS_MAX 64  /* faults reported in one go */
+#define CONFIG_REDIS_NODES_MAX 16
+#define CONFIG_FAULTS_MAX 64 /* faults reported in one go */
 
 struct config_strings {
 	char **items;
@@ -49,6 +50,9 @@ struct config {
 		uint64_t memory; /* bytes */
 		uint64_t requests_per_second;
 		uint64_t retry_ns;
+		uint64_t cooldown_ns;		       /* 0: off */
+		uint64_t customer_captures;	       /* 0: no limit */
+		uint64_t customer_requests_per_second; /* 0: no limit */
 	} limits;
 	struct {
 		struct config_strings interfaces;
@@ -67,12 +71,27 @@ struct config {
 	struct {
 		bool listen, tls, presence;
 		char *host, *channel, *username, *auth, *auth_file, *ca_file, *cert_file, *key_file;
-		char *events; /* channel; never empty after loading */
-		char *stream, *group;
-		uint64_t stream_max_age_ns;
+		char *events;				/* channel; never empty after loading */
+		struct config_strings nodes, sentinels; /* each "host:port" */
+		char *master, *sentinel_username, *sentinel_auth, *sentinel_auth_file;
+		char *stream;		    /* a key; "": none */
+		char *group;		    /* never empty after loading */
+		uint64_t stream_max_age_ns; /* 0: no limit */
+		bool upload;
+		uint64_t file_size; /* bytes */
+		uint64_t file_ttl_ns;
 		uint64_t port;
 		bool asked; /* some option or key of it was given; false: the embedded form, nobody may be there */
 	} redis;
+	struct {
+		uint64_t bytes; /* 0: off */
+		uint64_t seconds_ns;
+	} memory;
+	struct {
+		char *socket, *group, *listen; /* "": none */
+		char *token, *token_file, *cert_file, *key_file;
+		bool asked; /* the socket was named: not to get it is a fault */
+	} api;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;

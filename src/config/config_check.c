@@ -86,6 +86,42 @@ static void check_redis(struct config_loader *loader)
 				 "is the channel that requests come from: events would be taken for requests");
 }
 
+static void check_sentinels(struct config_loader *loader)
+{
+	static const char *const keys[] = {"sentinel_username", "sentinel_auth", "sentinel_auth_file"};
+	const struct config *config = loader->config;
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		const struct config_row *row = row_of("redis", keys[i]);
+		if (!config->redis.sentinels.count && is_on(loader, "redis", keys[i]))
+			config_row_fault(loader, row, "has no effect without sentinels");
+	}
+	if (config->redis.sentinels.count && config->redis.nodes.count)
+		config_row_fault(loader, row_of("redis", "nodes"),
+				 "is for a Cluster, sentinels for a master and its replicas: only one can be");
+	if (is_on(loader, "redis", "sentinel_username") && !is_on(loader, "redis", "sentinel_auth"))
+		config_row_fault(loader, row_of("redis", "sentinel_username"),
+				 "needs a password: sentinel_auth_file (or sentinel_auth)");
+}
+
+/* A token on the wire for everybody to read is none. */
+static void check_api(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+	const char *listen = config->api.listen;
+
+	if (is_on(loader, "api", "cert_file") != is_on(loader, "api", "key_file"))
+		config_row_fault(loader, row_of("api", is_on(loader, "api", "cert_file") ? "cert_file" : "key_file"),
+				 "needs %s", is_on(loader, "api", "cert_file") ? "key_file" : "cert_file");
+	if (!*listen)
+		return;
+	if (!is_on(loader, "api", "token"))
+		config_row_fault(loader, row_of("api", "listen"), "needs a token: token_file (or token)");
+	if (!is_on(loader, "api", "cert_file") && strncmp(listen, "127.", 4) != 0 &&
+	    strncmp(listen, "[::1]:", 6) != 0 && strncmp(listen, "localhost:", 10) != 0)
+		config_row_fault(loader, row_of("api", "listen"), "needs TLS beyond loopback: cert_file and key_file");
+}
+
 static bool is_secret_file(const struct config_row *file)
 {
 	for (size_t i = 0; i < config_row_count; i++)
@@ -138,6 +174,8 @@ void config_check(struct config_loader *loader)
 	check_local(loader);
 	check_cloudshark(loader);
 	check_redis(loader);
+	check_sentinels(loader);
+	check_api(loader);
 	check_files(loader);
 	check_interfaces(loader);
 }

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <sys/un.h>
 
 /* linux/if.h: ALTIFNAMSIZ is 128 with the NUL; a name proper has 15. */
 #define INTERFACE_NAME_MAX 127
@@ -36,5 +37,39 @@ const char *config_rule_interface(const char *text)
 		return "is longer than any interface name";
 	if (strpbrk(text, "/ \t"))
 		return "is no interface name: it cannot hold a slash or a space";
+	return NULL;
+}
+
+static const char *check_port(const char *text)
+{
+	unsigned port = 0;
+
+	for (const char *at = text; *at; at++) {
+		if (!isdigit((unsigned char)*at) || at - text >= 5)
+			return "must end in a port, 1 to 65535";
+		port = port * 10 + (unsigned)(*at - '0');
+	}
+	return port >= 1 && port <= 65535 ? NULL : "must end in a port, 1 to 65535";
+}
+
+const char *config_rule_endpoint(const char *text)
+{
+	const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
+
+	if (strpbrk(text, " \t@?#/\\"))
+		return "must be host:port; it cannot hold a space, a slash, '@', '?' or '#'";
+	if (!colon || colon == text || (bracket && bracket > colon))
+		return "must be host:port";
+	if (*text == '[' ? !bracket || bracket + 1 != colon || bracket == text + 1 : strchr(text, ':') != colon)
+		return "must be host:port; an IPv6 address stands in brackets, as in [::1]:6379";
+	return check_port(colon + 1);
+}
+
+const char *config_rule_socket(const char *text)
+{
+	if (*text != '/')
+		return "must be an absolute path";
+	if (strlen(text) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return "is longer than the path of a unix socket can be (107 bytes)";
 	return NULL;
 }

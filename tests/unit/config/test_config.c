@@ -304,10 +304,6 @@ static void what_the_build_lacks_is_refused_only_if_switched_on(void **state)
 		{"[http]\nupload = true", "t.toml:2:10: http.upload: is not available in this build yet"},
 		{"[kafka]\nlisten = true", "t.toml:2:10: kafka.listen: is not available in this build yet"},
 		{"[sqs]\nlisten = true", "t.toml:2:10: sqs.listen: is not available in this build yet"},
-		{"[api]\nsocket = \"/run/x\"", "t.toml:2:10: api.socket: is not available in this build yet"},
-		{"[api]\nlisten = \"127.0.0.1:7227\"", "t.toml:2:10: api.listen: is not available in this build yet"},
-		{"[redis]\nstream = \"s\"", "t.toml:2:10: redis.stream: is not available in this build yet"},
-		{"[redis]\npresence = true", "t.toml:2:12: redis.presence: is not available in this build yet"},
 	};
 
 	(void)state;
@@ -318,10 +314,38 @@ static void what_the_build_lacks_is_refused_only_if_switched_on(void **state)
 		"[s3]\nupload = false\naccessid = \"a\"\naccesskey = \"k\"\nendpoint = \"s3.example.com\"\n"
 		"bucket = \"b\"\nfolder = \"f\"\nregion = \"r\"\nacl = \"private\"\nencryption = false\n"
 		"allow_override = [\"bucket\"]\n[http]\nupload = false\nurl = \"https://h/\"\nmethod = \"POST\"\n"
-		"header = [\"A: b\"]\nverify = false\n[api]\nsocket = \"\"\n[kafka]\nlisten = false\n"
+		"header = [\"A: b\"]\nverify = false\n[kafka]\nlisten = false\n"
 		"server = [\"h:9092\"]\ntopic = \"t\"\n[sqs]\nlisten = false\nregion = \"r\"\naccessid = \"a\"\n"
-		"accesskey = \"k\"\nurl = \"https://q/\"\nwaitseconds = 20\nchunksize = 10\n"
-		"[redis]\npresence = false\ngroup = \"g\"\nstream_max_age = \"1h\"\n");
+		"accesskey = \"k\"\nurl = \"https://q/\"\nwaitseconds = 20\nchunksize = 10\n");
+}
+
+static void redis_as_deployed_is_configured(void **state)
+{
+	(void)state;
+	assert_loads("[redis]\npresence = false\nstream = \"s\"\ngroup = \"g\"\nstream_max_age = \"1h\"\n"
+		     "nodes = [\"a:1\", \"[::1]:65535\"]\nupload = true\nfile_size = \"1MiB\"\nfile_ttl = 60\n");
+	assert_loads("[redis]\nsentinels = [\"s1:26379\"]\nmaster = \"m\"\nsentinel_auth = \"p\"\n");
+	assert_fault("[redis]\nnodes = [\"a\"]", "t.toml:2:9: redis.nodes: \"a\" must be host:port");
+	assert_fault("[redis]\nnodes = [\"a:0\"]", "t.toml:2:9: redis.nodes: \"a:0\" must end in a port, 1 to 65535");
+	assert_fault("[redis]\nnodes = [\"::1:6379\"]", "t.toml:2:9: redis.nodes: \"::1:6379\" must be host:port; an "
+							"IPv6 address stands in brackets, as in [::1]:6379");
+	assert_fault("[redis]\nsentinel_auth = \"m\"",
+		     "t.toml:2:17: redis.sentinel_auth: has no effect without sentinels");
+	assert_fault(
+		"[redis]\nnodes = [\"a:1\"]\nsentinels = [\"b:1\"]",
+		"t.toml:2:9: redis.nodes: is for a Cluster, sentinels for a master and its replicas: only one can be");
+}
+
+static void the_api_needs_a_token_and_tls_beyond_loopback(void **state)
+{
+	(void)state;
+	assert_loads("[api]\nsocket = \"\"\n");
+	assert_loads("[api]\nlisten = \"127.0.0.1:7227\"\ntoken = \"t\"\n");
+	assert_fault("[api]\nlisten = \"127.0.0.1:7227\"",
+		     "t.toml:2:10: api.listen: needs a token: token_file (or token)");
+	assert_fault("[api]\nlisten = \"192.0.2.1:7227\"\ntoken = \"t\"",
+		     "t.toml:2:10: api.listen: needs TLS beyond loopback: cert_file and key_file");
+	assert_fault("[api]\nsocket = \"x\"", "t.toml:2:10: api.socket: \"x\" must be an absolute path");
 }
 
 static void the_recorder_is_configured(void **state)
@@ -517,6 +541,8 @@ int main(void)
 		TEST(a_file_over_the_size_limit_is_refused),
 		TEST(texts_hold_no_control_characters),
 		TEST(what_the_build_lacks_is_refused_only_if_switched_on),
+		TEST(redis_as_deployed_is_configured),
+		TEST(the_api_needs_a_token_and_tls_beyond_loopback),
 		TEST(the_recorder_is_configured),
 		TEST(interfaces_have_one_section_each_and_a_name),
 		TEST(interfaces_and_aliases_are_capped),
