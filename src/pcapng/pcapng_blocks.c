@@ -334,10 +334,20 @@ static int read_statistics(struct pcapng_reader *reader, struct rest rest, struc
 	return 0;
 }
 
-bool pcapng_block_matters(uint32_t type)
+uint32_t pcapng_block_max(uint32_t type)
 {
-	return type == BLOCK_SECTION || type == BLOCK_INTERFACE || type == BLOCK_PACKET || type == BLOCK_PACKET_OLD ||
-	       type == BLOCK_PACKET_SIMPLE || type == BLOCK_STATISTICS;
+	switch (type) {
+	case BLOCK_SECTION:
+	case BLOCK_INTERFACE:
+	case BLOCK_STATISTICS:
+		return PCAPNG_BLOCK_MAX;
+	case BLOCK_PACKET:
+	case BLOCK_PACKET_OLD:
+	case BLOCK_PACKET_SIMPLE:
+		return PCAPNG_PACKET_BLOCK_MAX;
+	default:
+		return 0;
+	}
 }
 
 static int read_body(struct pcapng_reader *reader, uint32_t type, struct rest rest, struct pcapng_item *item)

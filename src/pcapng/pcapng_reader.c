@@ -134,6 +134,18 @@ static void go_on_behind(struct pcapng_reader *reader, uint32_t size)
 	reader->have = 0;
 }
 
+/* Many readers may stand at packets that once met a large block. */
+static void give_back_room(struct pcapng_reader *reader)
+{
+	if (reader->room <= PCAPNG_PACKET_BLOCK_MAX)
+		return;
+	uint8_t *block = realloc(reader->block, ROOM_MIN);
+	if (!block)
+		return;
+	reader->block = block;
+	reader->room = ROOM_MIN;
+}
+
 /* 1 once the block is behind us. */
 static int skip(struct pcapng_reader *reader)
 {
@@ -229,12 +241,12 @@ static int next_block(struct pcapng_reader *reader, struct pcapng_item *item)
 	r = begin_block(reader, &type, &size);
 	if (r <= 0)
 		return r < 0 ? r : end_of_file(reader);
-	if (!pcapng_block_matters(type)) {
+	if (pcapng_block_max(type) == 0) {
 		count_for_section(reader, type, size);
 		begin_skipping(reader, size);
 		return 2;
 	}
-	if (size > PCAPNG_BLOCK_MAX)
+	if (size > pcapng_block_max(type))
 		return error_set(&reader->error, -EMSGSIZE, "block of %u bytes", size);
 
 	r = need(reader, size);
@@ -293,8 +305,10 @@ static int next_item(struct pcapng_reader *reader, struct pcapng_item *item)
 {
 	int r;
 
-	if (reader->given)
+	if (reader->given) {
 		go_on_behind(reader, (uint32_t)reader->have);
+		give_back_room(reader);
+	}
 	reader->given = false;
 	do {
 		*item = (struct pcapng_item){.kind = PCAPNG_SECTION};

@@ -45,8 +45,8 @@ struct pcapng_reader {
 	struct error error;
 };
 
-/* Block types that are looked into. */
-bool pcapng_block_matters(uint32_t type);
+/* The largest block of this type that is looked into; 0: none is. */
+uint32_t pcapng_block_max(uint32_t type);
 
 /*
  * A whole block of such a type into an item. 0, or negative with reader->error.text saying what is wrong. The section's
