@@ -70,6 +70,17 @@ int buffer_printf(struct buffer *buffer, const char *fmt, ...)
 	return 0;
 }
 
+size_t buffer_read(const struct buffer *buffer, size_t *at, void *into, size_t room)
+{
+	const size_t left = buffer->size - *at;
+	const size_t size = left < room ? left : room;
+
+	if (size > 0)
+		memcpy(into, buffer->data + *at, size);
+	*at += size;
+	return size;
+}
+
 void buffer_clear(struct buffer *buffer)
 {
 	buffer->size = 0;

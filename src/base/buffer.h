@@ -24,6 +24,9 @@ warn_unused int buffer_append(struct buffer *buffer, const void *bytes, size_t s
 warn_unused int buffer_append_string(struct buffer *buffer, const char *text);
 warn_unused int buffer_printf(struct buffer *buffer, const char *fmt, ...) printf_like(2, 3);
 
+/* Copies what stands from `*at` on, as much as there is room for, and moves `*at` behind it. Returns its size. */
+size_t buffer_read(const struct buffer *buffer, size_t *at, void *into, size_t room);
+
 void buffer_clear(struct buffer *buffer);  /* empty, memory kept */
 void buffer_deinit(struct buffer *buffer); /* empty, memory freed */
 

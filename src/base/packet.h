@@ -14,24 +14,29 @@ struct packet_view {
 	uint32_t wirelen;    /* bytes on the wire, VLAN tag included */
 	uint16_t interface;  /* index into the file's interfaces */
 	uint8_t direction;   /* enum packet_direction */
+	uint32_t flags;	     /* the other bits of pcapng's epb_flags, where a file told them */
 };
+
+/* A count or time of an interface that nobody knows. */
+#define PACKET_UNKNOWN UINT64_MAX
 
 /* One interface as it stands in a file. Strings are owned by whoever fills it. */
 struct packet_interface {
 	const char *name;
-	const char *filter; /* pcap-filter(7) text, NULL: none */
-	uint16_t linktype;  /* LINKTYPE_… of tcpdump.org/linktypes.html */
-	uint32_t snaplen;   /* bytes */
-	uint64_t received;  /* packets the kernel gave or dropped on this interface during the capture */
-	uint64_t dropped;   /* of these, packets lost before the capture saw them */
-	uint64_t start_ns;  /* real time */
-	uint64_t end_ns;    /* real time */
+	const char *description; /* NULL: none */
+	const char *filter;	 /* pcap-filter(7) text, NULL: none */
+	const char *os;		 /* of the machine it belongs to; NULL: the file's */
+	uint16_t linktype;	 /* LINKTYPE_… of tcpdump.org/linktypes.html */
+	uint32_t snaplen;	 /* bytes */
+	uint64_t received;	 /* packets the kernel gave or dropped on this interface during the capture */
+	uint64_t dropped;	 /* of these, packets lost before the capture saw them */
+	uint64_t start_ns;	 /* real time */
+	uint64_t end_ns;	 /* real time */
 };
 
-/* Packets of one finished capture; can be walked any number of times, by one reader at a time. */
+/* Packets of finished captures; can be walked any number of times, by one reader at a time. */
 struct packet_source {
 	void (*rewind)(void *ctx);
-	bool (*next)(void *ctx,
-		     struct packet_view *packet); /* false: no more; the view stays valid as long as the source */
+	bool (*next)(void *ctx, struct packet_view *packet); /* false: no more; the view is valid until the next call */
 	void *ctx;
 };

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "capture/engine_threads.h"
 
+#define EXTEND_SLACK_NS (20 * NS_PER_MS) /* packets' stamps may lie this far from the order of time */
+
 const char *capture_reason_name(enum capture_reason reason)
 {
 	static const char *const names[] = {
@@ -171,6 +173,7 @@ static struct capture *new_capture(struct engine *engine, const struct capture_s
 	capture->from_real_ns = spec->from_real_ns;
 	capture->to_real_ns = spec->to_real_ns;
 	capture->duration_ns = spec->duration_ns;
+	capture->resume = spec->resume ? *spec->resume : (struct capture_place){};
 	capture->until_reason = spec->to_real_ns ? CAPTURE_WINDOW : CAPTURE_TIMEOUT;
 	store_init(&capture->cursor.store, &engine->budget);
 	return capture;
@@ -250,6 +253,30 @@ void capture_stop(struct capture *capture, enum capture_reason reason)
 	engine_wake_ring_thread(engine);
 }
 
+/* Nothing stamped later than now has been scanned. So as long as the end lies ahead, no packet was left out for it. */
+bool capture_extend(struct capture *capture, uint64_t until_ns)
+{
+	struct engine *engine = capture->engine;
+	pthread_mutex_lock(&engine->lock);
+	const uint64_t end_ns = atomic_load_explicit(&capture->cursor.until_ns, memory_order_relaxed);
+	const bool goes_on = capture->source && capture->armed && capture->until_reason == CAPTURE_TIMEOUT &&
+			     clock_boottime_ns() + EXTEND_SLACK_NS < end_ns;
+	if (goes_on && until_ns > end_ns)
+		atomic_store_explicit(&capture->cursor.until_ns, until_ns, memory_order_relaxed);
+	pthread_mutex_unlock(&engine->lock);
+	engine_wake_ring_thread(engine);
+	return goes_on;
+}
+
+uint64_t capture_ends_ns(const struct capture *capture)
+{
+	pthread_mutex_lock(&capture->engine->lock);
+	const uint64_t end_ns =
+		capture->armed ? atomic_load_explicit(&capture->cursor.until_ns, memory_order_relaxed) : UINT64_MAX;
+	pthread_mutex_unlock(&capture->engine->lock);
+	return end_ns;
+}
+
 void capture_free(struct capture *capture)
 {
 	if (!capture)
@@ -257,6 +284,11 @@ void capture_free(struct capture *capture)
 	store_deinit(&capture->cursor.store);
 	filter_free(capture->filter);
 	free(capture);
+}
+
+struct capture_place capture_place(const struct capture *capture)
+{
+	return (struct capture_place){.number = capture->cursor.next_number, .dropped = capture->cursor.dropped_seen};
 }
 
 const struct store *capture_store(const struct capture *capture)

@@ -76,6 +76,13 @@ size_t engine_interfaces(struct engine *engine, struct engine_interface *interfa
 /* True if past packets of an interface of this name are held, though the interface itself may be gone. Any thread. */
 bool engine_records(struct engine *engine, const char *interface);
 
+/* Where on its interface's timeline a capture has come to an end: another can go on there, as long as it is the same
+ * recorder's. */
+struct capture_place {
+	uint64_t number; /* of the next packet */
+	uint64_t dropped;
+};
+
 struct capture_spec {
 	const char *interface;
 	bool promiscuous;
@@ -87,7 +94,8 @@ struct capture_spec {
 		to_real_ns;   /* real time; an absolute window instead of before and duration; 0: not given */
 	uint64_t duration_ns; /* from now, or from a from_real_ns that is to come */
 	uint64_t idle_ns;     /* 0: none */
-	struct quota *quota;  /* shared with other captures; outlives them; NULL: none */
+	const struct capture_place *resume; /* begin there, if that lies behind `from`; NULL: no such place */
+	struct quota *quota;		    /* shared with other captures; outlives them; NULL: none */
 };
 
 /* Loop thread, once, when the capture has ended: it is the handler's to read and free. */
@@ -104,6 +112,16 @@ warn_unused int capture_start(struct engine *engine, const struct capture_spec *
 
 /* Ends it early with this reason, keeping what it has; `done` follows. Any thread; no effect on one that has ended. */
 void capture_stop(struct capture *capture, enum capture_reason reason);
+
+/*
+ * Lets it run until `until_ns` (boot time) if it would end earlier by its duration; packets, bytes and an idle limit
+ * end it as before. False: it has ended, is ending this very moment, or ends for another reason than its duration. Any
+ * thread.
+ */
+bool capture_extend(struct capture *capture, uint64_t until_ns);
+
+/* Boot time at which it ends at the latest; UINT64_MAX: not armed yet. Any thread. */
+uint64_t capture_ends_ns(const struct capture *capture);
 
 /* Loop thread, after `done`. */
 void capture_free(struct capture *capture);
@@ -123,6 +141,9 @@ struct capture_report {
 
 /* Loop thread. While it runs only packets, bytes and from_ns are filled. */
 void capture_report(const struct capture *capture, struct capture_report *report);
+
+/* After `done`. */
+struct capture_place capture_place(const struct capture *capture);
 
 /* The packets, after `done`. */
 const struct store *capture_store(const struct capture *capture);

@@ -383,6 +383,8 @@ void source_place(struct source *source, struct capture *capture, uint64_t now_n
 	cursor->from_ns = asked_ns > reach_ns ? asked_ns : reach_ns;
 	if (cursor->from_ns < now_ns)
 		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS, place.dropped);
+	if (capture->resume.number > place.number)
+		place = (struct place){.number = capture->resume.number, .dropped = capture->resume.dropped};
 	cursor->keep = source->recorder.keep;
 	capture->restricted = cursor->from_ns < now_ns && keep_may_hide(source->recorder.keep, capture->filter);
 	cursor->keep_until_ns = now_ns;

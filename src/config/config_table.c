@@ -206,7 +206,7 @@ const struct config_row config_rows[] = {
 	{"redis", "file_ttl", NULL, "TIME", CONFIG_DURATION, SECOND, YEAR, .fallback = "3600", FIELD(redis.file_ttl_ns),
 	 .help = "how long a file stays in Redis"},
 
-	{"memory", "bytes", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB", FIELD(memory.bytes),
+	{"memory", "bytes", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "128MiB", FIELD(memory.bytes),
 	 .help = "all finished files kept in memory for download; the oldest go first; 0: none is kept"},
 	{"memory", "seconds", NULL, "TIME", CONFIG_DURATION, SECOND, YEAR, .fallback = "3600", FIELD(memory.seconds_ns),
 	 .help = "how long a file is kept in memory"},

@@ -25,6 +25,7 @@
 #include "redis/redis_link.h"
 #include "sink/cloudshark.h"
 #include "sink/directory.h"
+#include "sink/memory.h"
 #include "sink/sink.h"
 #include "trigger/redis_pubsub.h"
 
@@ -39,6 +40,7 @@ struct daemon {
 	struct event_bus *bus;
 	struct engine *engine;
 	struct deliveries *deliveries;
+	struct sink *memory; /* the deliveries'; NULL: off */
 	struct jobs *jobs;
 	struct redis_options redis;
 	struct event_redis *publisher;
@@ -140,7 +142,7 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 static void receive(void *ctx, const char *origin, const void *bytes, size_t size)
 {
 	struct daemon *daemon = ctx;
-	jobs_request(daemon->jobs, origin, bytes, size);
+	jobs_request(daemon->jobs, origin, bytes, size, NULL);
 }
 
 static int start_loop(struct daemon *daemon)
@@ -182,10 +184,18 @@ static int start_sinks(struct daemon *daemon)
 	}
 	if (config->general.writelocal)
 		sinks[count++] = directory_new(daemon->loop, config->general.localdir);
+	if (config->memory.bytes) {
+		const struct memory_options options = {
+			.bytes_max = config->memory.bytes,
+			.keep_ns = config->memory.seconds_ns,
+			.on_request = count > 0,
+		};
+		sinks[count++] = daemon->memory = memory_new(daemon->loop, &options);
+	}
 	if (!count)
 		log_warning("no-destination",
-			    log_str("hint", "captures are counted and dropped: switch on cloudshark.upload or "
-					    "general.writelocal"));
+			    log_str("hint", "captures are counted and dropped: switch on cloudshark.upload, "
+					    "general.writelocal or memory.bytes"));
 	for (size_t i = 0; i < count; i++) {
 		if (!sinks[i])
 			return -ENOMEM;
@@ -214,6 +224,13 @@ static int start_redis(struct daemon *daemon)
 	daemon->redis = (struct redis_options){
 		.host = config->redis.host,
 		.port = (uint16_t)config->redis.port,
+		.nodes = config->redis.nodes.items,
+		.node_count = config->redis.nodes.count,
+		.sentinels = config->redis.sentinels.items,
+		.sentinel_count = config->redis.sentinels.count,
+		.master = config->redis.master,
+		.sentinel_username = config->redis.sentinel_username,
+		.sentinel_auth = config->redis.sentinel_auth,
 		.username = config->redis.username,
 		.auth = config->redis.auth,
 		.tls = config->redis.tls,

@@ -187,6 +187,8 @@ char *event_json(const struct event *event)
 	put_text(&writer, "field", event->field);
 	if (event->duplicate)
 		put(&writer, "duplicate", json_true());
+	put_text(&writer, "folded_into", event->folded_into);
+	put_time(&writer, "until", event->until_ns);
 	put_counted(&writer, event);
 	if (event->destination_count > 0)
 		put(&writer, "destinations", destinations_json(event));

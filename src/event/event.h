@@ -12,6 +12,8 @@
 
 enum event_kind { EVENT_ACCEPTED, EVENT_REJECTED, EVENT_CAPTURED, EVENT_DONE, EVENT_FAILED };
 
+#define EVENT_KINDS (EVENT_FAILED + 1)
+
 const char *event_kind_name(enum event_kind kind); /* "accepted" … */
 
 struct event_destination {
@@ -29,13 +31,15 @@ struct event {
 	const char *id;	     /* the request's; (*) */
 	const char *capture; /* the capture's own id; (*) */
 	const char *node;
-	const char *interface; /* (*) */
-	uint64_t time_ns;      /* real time */
-	const char *reason;    /* (*) for `rejected` the text of the refusal */
-	const char *field;     /* (*) for `rejected`: the field that is at fault */
-	const char *origin;    /* (*) where the request came from */
-	bool duplicate;	       /* (*) an answer given again, the request was not run twice */
-	bool counted;	       /* packets, bytes, window and lost are valid and shown */
+	const char *interface;	 /* (*) */
+	uint64_t time_ns;	 /* real time */
+	const char *reason;	 /* (*) for `rejected` the text of the refusal */
+	const char *field;	 /* (*) for `rejected`: the field that is at fault */
+	const char *origin;	 /* (*) where the request came from */
+	bool duplicate;		 /* (*) an answer given again, the request was not run twice */
+	const char *folded_into; /* (*) the id of the running request that this one repeats: it was not run by itself */
+	uint64_t until_ns;	 /* (*) real time: how long that one goes on now */
+	bool counted;		 /* packets, bytes, window and lost are valid and shown */
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns; /* real time of first and last packet; (*) */
 	struct {

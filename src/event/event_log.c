@@ -81,9 +81,9 @@ static void write_line(const struct event *event, uint64_t suppressed)
 	       log_str("capture", event->capture), log_str("interface", event->interface),
 	       log_str("reason", event->reason), log_str("field", event->field), log_str("origin", event->origin),
 	       log_str("alertid", event->alertid), log_str("duplicate", event->duplicate ? "true" : NULL),
-	       counted(event, "packets", event->packets), counted(event, "bytes", event->bytes),
-	       counted(event, "lost_kernel", event->lost.kernel), counted(event, "lost_evicted", event->lost.evicted),
-	       counted(event, "lost_memory", event->lost.memory),
+	       log_str("folded_into", event->folded_into), counted(event, "packets", event->packets),
+	       counted(event, "bytes", event->bytes), counted(event, "lost_kernel", event->lost.kernel),
+	       counted(event, "lost_evicted", event->lost.evicted), counted(event, "lost_memory", event->lost.memory),
 	       log_str("from", moment(event->counted, event->window.from_ns, from)),
 	       log_str("to", moment(event->counted, event->window.to_ns, to)),
 	       log_str("asked_from", moment(incomplete, event->window.asked_from_ns, asked_from)),
@@ -99,7 +99,8 @@ void event_log_subscriber(void *ctx, const struct event *event, const char *json
 
 	(void)ctx;
 	(void)json;
-	if ((event->kind == EVENT_REJECTED || event->duplicate) && !log_rate_allow(&answers, &suppressed))
+	if ((event->kind == EVENT_REJECTED || event->duplicate || event->folded_into) &&
+	    !log_rate_allow(&answers, &suppressed))
 		return;
 	write_line(event, suppressed);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "event/event_copy.h"
 
 #define BUCKETS 1024
@@ -29,10 +30,7 @@ struct answers {
 
 static size_t bucket_of(const char *id)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	for (; *id; id++)
-		hash = (hash ^ (uint8_t)*id) * 16777619u;
-	return hash % BUCKETS;
+	return hash_text(id) % BUCKETS;
 }
 
 struct answers *answers_new(void)
@@ -100,6 +98,31 @@ static struct answer *find(const struct answers *answers, const char *id)
 	while (answer && strcmp(answer->id, id) != 0)
 		answer = answer->chain;
 	return answer;
+}
+
+bool answers_knows(const struct answers *answers, const char *id)
+{
+	return find(answers, id);
+}
+
+size_t answers_captures(const struct answers *answers, const char *id)
+{
+	const struct answer *answer = find(answers, id);
+	return answer ? answer->event_count : 0;
+}
+
+bool answers_visit(const struct answers *answers, const char *id, answers_visitor visit, void *ctx)
+{
+	const struct answer *answer = find(answers, id);
+	if (answer)
+		visit(ctx, answer->id, answer->events, answer->event_count);
+	return answer;
+}
+
+void answers_visit_all(const struct answers *answers, answers_visitor visit, void *ctx)
+{
+	for (const struct answer *answer = answers->newest; answer; answer = answer->older)
+		visit(ctx, answer->id, answer->events, answer->event_count);
 }
 
 bool answers_repeat(struct answers *answers, const char *id, struct event_bus *bus)

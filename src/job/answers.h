@@ -1,6 +1,6 @@
 /*
- * Idempotence: remembers what was answered to requests that came with an id, so that the same id again is answered and
- * not run again. A subscriber of the event bus. Loop thread.
+ * What was answered to the latest requests: so that the same id again is answered and not run again, and for people who
+ * ask what became of a request. A subscriber of the event bus. Loop thread.
  */
 #pragma once
 
@@ -28,6 +28,20 @@ bool answers_repeat(struct answers *answers, const char *id, struct event_bus *b
 
 /* From now on events of this id are remembered. On ENOMEM they are not: the id would run again. */
 void answers_expect(struct answers *answers, const char *id);
+
+bool answers_knows(const struct answers *answers, const char *id);
+
+/* How many captures there is something to tell of. */
+size_t answers_captures(const struct answers *answers, const char *id);
+
+/* The latest events of one request, one per capture; valid during the call. */
+typedef void (*answers_visitor)(void *ctx, const char *id, struct event *const *events, size_t event_count);
+
+/* False: unknown. */
+bool answers_visit(const struct answers *answers, const char *id, answers_visitor visit, void *ctx);
+
+/* All that is remembered, the newest first. */
+void answers_visit_all(const struct answers *answers, answers_visitor visit, void *ctx);
 
 /* event_subscriber; ctx: the answers. */
 void answers_subscriber(void *answers, const struct event *event, const char *json);

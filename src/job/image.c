@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "base/clock.h"
+#include "job/host_info.h"
 
 /* One reader of the image. */
 struct opened {
@@ -101,23 +101,6 @@ static bool add_comments(struct image *image, const struct request *request, con
 	return ok && add_comment(image, "ended: %s", capture_reason_name(report->reason));
 }
 
-/* What machine made it: uname(2), read once. */
-static void describe_host(struct capture_file_info *info)
-{
-	static char hardware[sizeof(((struct utsname *)NULL)->machine)];
-	static char os[2 * sizeof(((struct utsname *)NULL)->release)];
-	if (!*hardware) {
-		struct utsname host;
-		if (uname(&host) == 0) {
-			snprintf(hardware, sizeof(hardware), "%s", host.machine);
-			snprintf(os, sizeof(os), "%s %s", host.sysname, host.release);
-		}
-	}
-	info->hardware = hardware;
-	info->os = os;
-	info->application = "pcapdaemon " PCAPDAEMON_VERSION;
-}
-
 static bool add_parts(struct image *image, const struct image_options *options)
 {
 	image->interfaces = calloc(options->part_count, sizeof(*image->interfaces));
@@ -151,7 +134,7 @@ int image_init(struct image *image, const struct image_options *options)
 		image_deinit(image);
 		return -ENOMEM;
 	}
-	describe_host(&image->info);
+	host_info_describe(&image->info);
 	image->info.comments = (const char *const *)image->comments;
 	image->info.interfaces = image->interfaces;
 	image->info.interface_count = image->part_count;
@@ -162,6 +145,7 @@ int image_init(struct image *image, const struct image_options *options)
 		.tags = options->tags,
 		.comment = request->comment,
 		.id = request->id,
+		.capture = options->capture,
 		.ctx = image,
 		.open = open_image,
 		.close = close_image,

@@ -30,6 +30,7 @@ struct image {
 
 struct image_options {
 	const struct request *request;
+	const char *capture;		     /* its id */
 	const char *node, *interface, *tags; /* interface: as in the file's name */
 	const struct capture_report *report; /* of the whole */
 	const struct image_part *parts;

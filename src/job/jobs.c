@@ -1,6 +1,9 @@
 /*
  * The order of the checks is the order of what they cost: another node's request is dropped after a glance, too many
  * requests are refused before their interfaces are looked up, and nothing is started unless all of it may start.
+ *
+ * What is said about a request while it is judged goes to who handed it in (`judging`); what is said later belongs to a
+ * job, and goes to all its watches.
  */
 #include "job/jobs.h"
 
@@ -17,8 +20,10 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "job/answers.h"
-#include "job/interfaces.h"
+#include "job/job.h"
 #include "job/leg.h"
+#include "job/storm.h"
+#include "job/targets.h"
 #include "request/request.h"
 #include "sink/sink.h"
 
@@ -35,8 +40,11 @@ struct jobs {
 	struct offload *arming, *naming, *tracing;
 	atomic_bool stopping; /* read by arming threads */
 	struct answers *answers;
-	struct leg *legs;
-	uint64_t running, leg_count, elsewhere;
+	struct storm *storm;
+	struct job_book *book;
+	struct job_watch *judging; /* of the request that is being judged; NULL: nobody asks */
+	struct jobs_counts counts;
+	unsigned pasts;
 	uint64_t tokens_ns; /* requests_per_second as a bucket of time: a second's worth at most */
 	uint64_t refilled_ns;
 	struct log_rate repeat_rate;
@@ -46,25 +54,50 @@ struct jobs {
 	bool shutting_down;
 };
 
-/* --- refusing --- */
+/* A request that is being judged. */
+struct submission {
+	const char *origin;
+	struct request *request;
+};
 
-static void refuse(struct jobs *jobs, const char *origin, const struct request *request, const char *field,
-		   const char *reason)
+/* --- saying it --- */
+
+/* What has no capture is about the request that is being judged. */
+static void hear(void *ctx, const struct event *event, const char *json)
 {
-	const struct event event = {
-		.kind = EVENT_REJECTED,
+	struct jobs *jobs = ctx;
+	struct job *job = event->capture && event->id ? job_find(jobs->book, event->id) : NULL;
+	jobs->counts.events[event->kind]++;
+	if (job)
+		job_hear(job, event, json);
+	else
+		job_watch_event(jobs->judging, event, json);
+}
+
+static struct event describe(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
+{
+	const struct request *request = submission->request;
+	return (struct event){
+		.kind = kind,
 		.id = request->id,
 		.node = jobs->with.config->general.node,
 		.time_ns = clock_realtime_ns(),
-		.reason = reason,
-		.field = field,
-		.origin = origin,
+		.origin = submission->origin,
 		.tags = request->tags,
 		.customer = request->customer,
 		.alertid = request->alertid,
 		.alertid_is_integer = request->alertid_is_integer,
 	};
+}
+
+static enum job_end refuse(struct jobs *jobs, const struct submission *submission, const char *field,
+			   const char *reason)
+{
+	struct event event = describe(jobs, submission, EVENT_REJECTED);
+	event.reason = reason;
+	event.field = field;
 	event_bus_publish(jobs->with.bus, &event);
+	return JOB_REFUSED;
 }
 
 static void refuse_invalid(struct jobs *jobs, const char *origin, const struct request_refusal *refusal)
@@ -101,164 +134,217 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 {
 	const uint64_t captures = jobs->with.config->limits.captures;
 	const uint64_t legs = captures * LEGS_PER_RUNNING;
-	if (jobs->running + more > captures)
+	if (jobs->counts.running + more > captures)
 		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
-				 (unsigned long long)jobs->running, (unsigned long long)captures);
-	if (jobs->leg_count + more > legs)
+				 (unsigned long long)jobs->counts.running, (unsigned long long)captures);
+	if (jobs->counts.legs + more > legs)
 		return error_set(err, -ENOSPC, "%llu captures wait to be delivered, at most %llu may",
-				 (unsigned long long)(jobs->leg_count - jobs->running), (unsigned long long)legs);
+				 (unsigned long long)(jobs->counts.legs - jobs->counts.running),
+				 (unsigned long long)legs);
 	return 0;
 }
 
-/* --- interfaces --- */
-
-struct targets {
-	struct interface_list up; /* what "any" stands for */
-	struct leg_target items[REQUEST_INTERFACES_MAX];
-	size_t count;
-};
-
-static void add_target(struct targets *targets, const char *name, char *alias)
+static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 {
-	for (size_t i = 0; i < targets->count; i++) {
-		if (strcmp(targets->items[i].name, name) == 0)
-			return;
+	uint64_t count = 0;
+	struct leg_view look;
+	for (const struct job *job = job_first(jobs->book); job && customer; job = job_next(job)) {
+		if (!job_request(job)->customer || strcmp(job_request(job)->customer, customer) != 0)
+			continue;
+		for (const struct leg *leg = job_legs(job); leg; leg = leg_next(leg)) {
+			leg_look(leg, &look);
+			count += look.state == LEG_DELIVERING ? 0 : leg_captures(leg);
+		}
 	}
-	if (targets->count < REQUEST_INTERFACES_MAX)
-		targets->items[targets->count++] = (struct leg_target){name, alias};
+	return count;
 }
 
-static int add_any(struct targets *targets, char *alias, struct error *err)
+static int check_customer(const struct jobs *jobs, const struct request *request, size_t more, struct error *err)
 {
-	interface_list_deinit(&targets->up);
-	int r = interface_list_read(true, &targets->up);
-	if (r < 0)
-		return error_set(err, r, "looking for interfaces: %s", strerror(-r));
-	if (!targets->up.count)
-		return error_set(err, -ENODEV, "no interface of this host is up");
-	if (targets->up.count > REQUEST_INTERFACES_MAX)
-		return error_set(err, -E2BIG, "%zu interfaces are up, one request can take %d", targets->up.count,
-				 REQUEST_INTERFACES_MAX);
-	for (size_t i = 0; i < targets->up.count; i++)
-		add_target(targets, targets->up.names[i], alias);
-	return 0;
+	const bool limited = jobs->with.config->limits.customer_captures && request->customer;
+	return storm_admit_customer(jobs->storm, request->customer,
+				    limited ? customer_captures(jobs, request->customer) : 0, more, clock_boottime_ns(),
+				    err);
 }
 
-static int unknown_interface(const char *name, struct error *err)
+/* --- a request that was there before --- */
+
+/* The same id again: what it was answered is answered again, and who asks hears how it ends if it still runs. */
+static bool repeat_answer(struct jobs *jobs, const struct submission *submission)
 {
-	struct interface_list all = {};
-	const char *near = interface_list_read(false, &all) == 0 ? interface_list_suggest(&all, name) : NULL;
-	error_set(err, -ENODEV, "interface: this host has no \"%s\"%s%s%s", name, near ? " (did you mean \"" : "",
-		  near ? near : "", near ? "\"?)" : "");
-	interface_list_deinit(&all);
-	return -ENODEV;
+	const struct request *request = submission->request;
+	uint64_t suppressed;
+	if (!request->id_given || !answers_knows(jobs->answers, request->id))
+		return false;
+	struct job *job = job_find(jobs->book, request->id);
+	if (jobs->judging && job)
+		job_add_watch(job, jobs->judging);
+	job_watch_admitted(jobs->judging, request->id,
+			   job ? job_leg_count(job) : answers_captures(jobs->answers, request->id));
+	answers_repeat(jobs->answers, request->id, jobs->with.bus);
+	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
+		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
+			 log_uint("suppressed", suppressed));
+	if (job)
+		jobs->judging = NULL; /* the job tells it when it is over */
+	return true;
 }
 
-static int find_targets(const struct jobs *jobs, const struct request *request, struct targets *targets,
-			struct error *err)
+static void answer_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
 {
-	for (size_t i = 0; i < request->interface_count; i++) {
-		const struct request_interface *wanted = &request->interfaces[i];
-		int r = 0;
-		if (strcmp(wanted->name, "any") == 0)
-			r = add_any(targets, wanted->alias, err);
-		else if (!interface_exists(wanted->name) && !engine_records(jobs->with.engine, wanted->name))
-			r = unknown_interface(wanted->name, err);
-		else
-			add_target(targets, wanted->name, wanted->alias);
-		if (r < 0)
-			return r;
+	struct event event = describe(jobs, submission, EVENT_DONE);
+	event.reason = "folded";
+	event.folded_into = into;
+	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
+	storm_renew(jobs->storm, submission->request, clock_boottime_ns());
+	job_watch_admitted(jobs->judging, submission->request->id, 0);
+	event_bus_publish(jobs->with.bus, &event);
+}
+
+/* The same event again, within its cooldown: the capture that runs goes on for as long as this one would; if it has
+ * ended, the packets are elsewhere already. */
+static bool fold(struct jobs *jobs, const struct submission *submission, enum job_end *end)
+{
+	const struct request *request = submission->request;
+	const char *before = storm_find(jobs->storm, request, clock_boottime_ns());
+	const struct job *job = before ? job_find(jobs->book, before) : NULL;
+	char into[REQUEST_ID_SIZE];
+	uint64_t latest_ns = 0;
+	struct error error;
+	if (!before)
+		return false;
+	snprintf(into, sizeof(into), "%s", before);
+	for (struct leg *leg = job ? job_legs(job) : NULL; leg; leg = leg_next(leg)) {
+		uint64_t until_ns;
+		if (leg_extend(leg, request->duration_ns, &until_ns) && until_ns > latest_ns)
+			latest_ns = until_ns;
 	}
-	return 0;
+	if (latest_ns) {
+		answer_folded(jobs, submission, into, latest_ns);
+		*end = JOB_OVER;
+		return true;
+	}
+	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
+		  request->dedupe ? "dedupe key" : "alertid", into,
+		  (double)jobs->with.config->limits.cooldown_ns / NS_PER_S);
+	*end = refuse(jobs, submission, request->dedupe ? "dedupe" : "alertid", error.text);
+	return true;
 }
 
-/* --- a request that is ours --- */
+/* --- a request that is started --- */
 
-static void start_leg(struct jobs *jobs, const char *origin, struct request *request, const struct leg_target *targets,
-		      size_t count, unsigned index)
+static void start_leg(struct jobs *jobs, const struct submission *submission, struct job *job,
+		      const struct leg_target *targets, size_t count)
 {
 	struct leg *leg = NULL;
-	const int r = leg_start(&jobs->surroundings, request, targets, count, index, &leg);
+	const int r = leg_start(&jobs->surroundings, submission->request, targets, count,
+				(unsigned)job_leg_count(job) + 1, &leg);
 	if (r < 0) {
 		struct error error;
 		error_set(&error, r, "interface %s: %s", targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
-		refuse(jobs, origin, request, NULL, error.text);
+		refuse(jobs, submission, NULL, error.text);
 		return;
 	}
-	leg_set_next(leg, jobs->legs);
-	jobs->legs = leg;
-	jobs->leg_count++;
-	jobs->running += count;
+	leg_set_owner(leg, job);
+	job_add_leg(job, leg);
+	jobs->counts.legs++;
+	jobs->counts.running += count;
 }
 
-static void start_legs(struct jobs *jobs, const char *origin, struct request *request, const struct targets *targets)
+static enum job_end start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
 {
-	if (request->merge) {
-		start_leg(jobs, origin, request, targets->items, targets->count, 1);
-		return;
+	const bool merge = submission->request->merge;
+	struct job *job = job_new(jobs->book, submission->request);
+	if (!job)
+		return refuse(jobs, submission, NULL, "out of memory");
+	answers_expect(jobs->answers, submission->request->id);
+	storm_note(jobs->storm, submission->request, clock_boottime_ns());
+	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
+	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
+		start_leg(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
+	if (!job_leg_count(job)) {
+		job_end(job);
+		return JOB_REFUSED;
 	}
-	for (size_t i = 0; i < targets->count; i++)
-		start_leg(jobs, origin, request, &targets->items[i], 1, (unsigned)i + 1);
+	if (jobs->judging)
+		job_add_watch(job, jobs->judging);
+	jobs->judging = NULL;
+	return JOB_OVER;
 }
 
-static bool repeat_answer(struct jobs *jobs, const char *origin, const struct request *request)
+static enum job_end judge_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
 {
-	uint64_t suppressed;
-	if (!request->id_given || !answers_repeat(jobs->answers, request->id, jobs->with.bus))
-		return false;
-	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
-		log_info("request-repeated", log_str("request", request->id), log_str("origin", origin),
-			 log_uint("suppressed", suppressed));
-	return true;
-}
-
-static void admit(struct jobs *jobs, const char *origin, struct request *request)
-{
+	const struct request *request = submission->request;
 	struct error error;
+	if (targets_find(request, jobs->with.engine, targets, &error) < 0)
+		return refuse(jobs, submission, "interface", error.text);
+	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
+		return refuse(jobs, submission, "format", "format: pcap holds one interface only, merge needs pcapng");
+	if (check_customer(jobs, request, targets->count, &error) < 0)
+		return refuse(jobs, submission, "customer", error.text);
+	if (check_limits(jobs, targets->count, &error) < 0)
+		return refuse(jobs, submission, NULL, error.text);
+	return start(jobs, submission, targets);
+}
+
+static enum job_end judge(struct jobs *jobs, const struct submission *submission)
+{
+	const struct request *request = submission->request;
 	struct targets targets = {};
+	enum job_end end = JOB_OVER;
 	if (request->logrequest)
-		log_info("request", log_str("request", request->id), log_str("origin", origin),
+		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
 	if (jobs->shutting_down)
-		refuse(jobs, origin, request, NULL, "the daemon is stopping");
-	else if (!within_rate(jobs))
-		refuse(jobs, origin, request, NULL, "too many requests (limits.requests_per_second)");
-	else if (repeat_answer(jobs, origin, request))
-		return;
-	else if (find_targets(jobs, request, &targets, &error) < 0)
-		refuse(jobs, origin, request, "interface", error.text);
-	else if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets.count > 1)
-		refuse(jobs, origin, request, "format", "format: pcap holds one interface only, merge needs pcapng");
-	else if (check_limits(jobs, targets.count, &error) < 0)
-		refuse(jobs, origin, request, NULL, error.text);
-	else {
-		if (request->id_given)
-			answers_expect(jobs->answers, request->id);
-		start_legs(jobs, origin, request, &targets);
-	}
-	interface_list_deinit(&targets.up);
+		return refuse(jobs, submission, NULL, "the daemon is stopping");
+	if (!within_rate(jobs))
+		return refuse(jobs, submission, NULL, "too many requests (limits.requests_per_second)");
+	if (repeat_answer(jobs, submission) || fold(jobs, submission, &end))
+		return end;
+	end = judge_targets(jobs, submission, &targets);
+	targets_deinit(&targets);
+	return end;
 }
 
-void jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size)
+static enum job_end submit(struct jobs *jobs, const char *origin, const void *bytes, size_t size)
 {
 	struct request_refusal refusal = {};
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
 	const size_t name_count = deliveries_names(jobs->with.deliveries, names);
+	enum job_end end = JOB_REFUSED;
 	switch (request_parse(bytes, size, clock_realtime_ns(), jobs->with.config, names, name_count, &refusal,
 			      &request)) {
 	case REQUEST_OURS:
-		admit(jobs, origin, request);
+		end = judge(jobs, &(struct submission){origin, request});
 		request_unref(request);
 		break;
 	case REQUEST_ELSEWHERE:
-		jobs->elsewhere++;
+		jobs->counts.elsewhere++;
+		end = JOB_ELSEWHERE;
 		break;
 	case REQUEST_INVALID:
 		refuse_invalid(jobs, origin, &refusal);
 		break;
 	}
+	return end;
+}
+
+struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
+			       const struct job_observer *observer)
+{
+	struct job_watch *watch = observer ? job_watch_new(jobs->book, observer) : NULL;
+	if (observer && !watch)
+		log_error("request-unwatched", log_str("origin", origin), log_str("error", "out of memory"));
+	jobs->judging = watch;
+	const enum job_end end = submit(jobs, origin, bytes, size);
+	const bool over = jobs->judging;
+	jobs->judging = NULL;
+	if (!over)
+		return watch; /* a job has it now */
+	job_watch_over(watch, end);
+	return NULL;
 }
 
 /* --- the legs' ends --- */
@@ -266,27 +352,23 @@ void jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size
 static void capture_ended(void *ctx, struct leg *leg)
 {
 	struct jobs *jobs = ctx;
-	jobs->running -= leg_captures(leg);
+	jobs->counts.running -= leg_captures(leg);
 }
 
 static void check_idle(struct jobs *jobs)
 {
-	if (jobs->shutting_down && !jobs->legs)
+	if (jobs->shutting_down && !jobs->counts.legs && !jobs->pasts)
 		event_active(jobs->idle_event, EV_TIMEOUT, 1);
 }
 
 static void leg_over(void *ctx, struct leg *leg)
 {
 	struct jobs *jobs = ctx;
-	if (jobs->legs == leg) {
-		jobs->legs = leg_next(leg);
-	} else {
-		struct leg *before = jobs->legs;
-		while (leg_next(before) != leg)
-			before = leg_next(before);
-		leg_set_next(before, leg_next(leg));
-	}
-	jobs->leg_count--;
+	struct job *job = leg_owner(leg);
+	job_remove_leg(job, leg);
+	jobs->counts.legs--;
+	if (!job_leg_count(job))
+		job_end(job);
 	check_idle(jobs);
 }
 
@@ -304,23 +386,81 @@ void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx)
 	atomic_store(&jobs->stopping, true);
 	jobs->idle = idle;
 	jobs->idle_ctx = ctx;
-	for (struct leg *leg = jobs->legs; leg; leg = leg_next(leg))
-		leg_shut_down(leg);
+	for (struct job *job = job_first(jobs->book); job; job = job_next(job)) {
+		for (struct leg *leg = job_legs(job); leg; leg = leg_next(leg))
+			leg_shut_down(leg);
+	}
 	check_idle(jobs);
+}
+
+static void abandon_legs(struct job *job)
+{
+	struct leg *next;
+	for (struct leg *leg = job_legs(job); leg; leg = next) {
+		next = leg_next(leg);
+		leg_abandon(leg); /* with the last one the job goes */
+	}
 }
 
 void jobs_abandon(struct jobs *jobs)
 {
-	struct leg *next;
-	for (struct leg *leg = jobs->legs; leg; leg = next) {
-		next = leg_next(leg);
-		leg_abandon(leg);
+	struct job *next;
+	for (struct job *job = job_first(jobs->book); job; job = next) {
+		next = job_next(job);
+		abandon_legs(job);
 	}
 }
 
 struct jobs_counts jobs_counts(const struct jobs *jobs)
 {
-	return (struct jobs_counts){.running = jobs->running, .legs = jobs->leg_count, .elsewhere = jobs->elsewhere};
+	return jobs->counts;
+}
+
+static void past_gone(void *ctx)
+{
+	struct jobs *jobs = ctx;
+	jobs->pasts--;
+	check_idle(jobs);
+}
+
+int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
+	      struct past **past)
+{
+	const struct past_surroundings surroundings = {
+		.config = jobs->with.config,
+		.engine = jobs->with.engine,
+		.arming = jobs->arming,
+		.naming = jobs->naming,
+		.gone = past_gone,
+		.gone_ctx = jobs,
+	};
+	if (jobs->shutting_down)
+		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
+	if (jobs->pasts >= JOBS_PASTS_MAX)
+		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_PASTS_MAX);
+	int r = targets_check(spec->interface, jobs->with.engine, err);
+	if (r < 0)
+		return r;
+	r = past_start(&surroundings, spec, reader, past);
+	if (r < 0)
+		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "too many captures are being started");
+	jobs->pasts++;
+	return 0;
+}
+
+void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx)
+{
+	captures_visit_all(jobs->book, jobs->answers, visit, ctx);
+}
+
+size_t jobs_visit(const struct jobs *jobs, const char *id, capture_visitor visit, void *ctx)
+{
+	return captures_visit(jobs->book, jobs->answers, id, visit, ctx);
+}
+
+int jobs_stop(const struct jobs *jobs, const char *id)
+{
+	return captures_stop(jobs->book, jobs->answers, id);
 }
 
 /* --- the whole --- */
@@ -340,6 +480,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->tracing = offload_new(options->loop, "pcapd-trace", 1, TRACING_QUEUE);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
 	jobs->answers = answers_new();
+	jobs->storm = storm_new(options->config);
+	jobs->book = job_book_new();
 	jobs->idle_event = event_new(options->loop, -1, 0, tell_idle, jobs);
 	jobs->surroundings = (struct leg_surroundings){
 		.config = options->config,
@@ -354,8 +496,9 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.over = leg_over,
 		.ctx = jobs,
 	};
-	if (!jobs->arming || !jobs->naming || !jobs->tracing || !jobs->answers || !jobs->idle_event ||
-	    event_bus_subscribe(options->bus, answers_subscriber, jobs->answers) < 0) {
+	if (!jobs->arming || !jobs->naming || !jobs->tracing || !jobs->answers || !jobs->storm || !jobs->book ||
+	    !jobs->idle_event || event_bus_subscribe(options->bus, answers_subscriber, jobs->answers) < 0 ||
+	    event_bus_subscribe(options->bus, hear, jobs) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
@@ -366,13 +509,16 @@ void jobs_free(struct jobs *jobs)
 {
 	if (!jobs)
 		return;
-	assert(!jobs->legs);
+	assert(!jobs->counts.legs && !jobs->pasts);
 	offload_free(jobs->arming);
 	offload_free(jobs->naming);
 	offload_free(jobs->tracing);
 	if (jobs->answers)
 		event_bus_unsubscribe(jobs->with.bus, answers_subscriber, jobs->answers);
+	event_bus_unsubscribe(jobs->with.bus, hear, jobs);
 	answers_free(jobs->answers);
+	storm_free(jobs->storm);
+	job_book_free(jobs->book);
 	if (jobs->idle_event)
 		event_free(jobs->idle_event);
 	free(jobs);

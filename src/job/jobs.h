@@ -10,6 +10,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "job/captures.h"
+#include "job/job.h"
+#include "job/past.h"
 
 struct config;
 struct deliveries;
@@ -32,8 +35,28 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err);
 /* All legs must be over. */
 void jobs_free(struct jobs *jobs);
 
-/* A request from `origin` ("redis:capture"). Whatever becomes of it is an event, unless it is for another node. */
-void jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size);
+/*
+ * A request from `origin` ("redis:capture"). Whatever becomes of it is an event, unless it is for another node.
+ * `observer` (copied; NULL: nobody) hears of it. Returns the watch, to be given to job_watch_cancel by who does not
+ * want to hear any more; NULL once it is over, which for what ends at once is before this returns.
+ */
+struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
+			       const struct job_observer *observer);
+
+#define JOBS_PASTS_MAX 8 /* histories being read at once */
+
+/*
+ * Packets of the past, without a job: see past.h. The interface must exist or be recorded. 0, or with `err` and the
+ * parameter at fault: -ENODEV, -EBUSY (JOBS_PASTS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. All pasts must be freed
+ * when `idle` of jobs_shut_down is to come.
+ */
+warn_unused int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
+			  struct past **past);
+
+/* The captures that live and the latest that have ended: see captures.h. */
+void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx);
+size_t jobs_visit(const struct jobs *jobs, const char *id, capture_visitor visit, void *ctx);
+int jobs_stop(const struct jobs *jobs, const char *id);
 
 /* Ends all captures with reason "shutdown" and refuses new requests; `idle` is called once when every leg is over
  * (never from within this call). */
@@ -43,9 +66,10 @@ void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx);
 void jobs_abandon(struct jobs *jobs);
 
 struct jobs_counts {
-	uint64_t running;   /* captures that are being armed or run */
-	uint64_t legs;	    /* those and the ones being delivered */
-	uint64_t elsewhere; /* requests for other nodes since the start */
+	uint64_t running;	      /* captures that are being armed or run */
+	uint64_t legs;		      /* those and the ones being delivered */
+	uint64_t elsewhere;	      /* requests for other nodes since the start */
+	uint64_t events[EVENT_KINDS]; /* published since the start, by enum event_kind */
 };
 struct jobs_counts jobs_counts(const struct jobs *jobs);
 

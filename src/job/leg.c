@@ -9,54 +9,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/offload.h"
-#include "capture/engine.h"
 #include "capture/filter.h"
 #include "config/config.h"
-#include "event/event.h"
-#include "job/image.h"
-#include "job/interfaces.h"
-#include "request/request.h"
-#include "sink/sink.h"
-
-#define LEG_ID_SIZE (REQUEST_ID_SIZE + 8)
-#define LEG_NAME_SIZE 256 /* interfaces joined by "+" */
-#define STOPPED_TEXT "the daemon was stopped"
-
-/* One interface. */
-struct part {
-	struct offload_task arming; /* first */
-	struct leg *leg;
-	char interface[INTERFACE_NAME_SIZE];
-	struct capture_spec spec;
-	struct error error;
-	const char *field; /* of the request, at fault if arming failed */
-	int result;
-	struct capture *started; /* the arming thread's word of it */
-	struct capture *capture;
-	bool settled, ended;
-};
-
-struct leg {
-	struct offload_task tracing;
-	const struct leg_surroundings *with;
-	struct leg *next;
-	struct request *request;
-	char id[LEG_ID_SIZE];
-	char name[LEG_NAME_SIZE];
-	struct request_interface named; /* for the tags */
-	struct quota quota;
-	bool accepted, over; /* over: the final event is out */
-	bool shut_down, abandoned;
-	bool traced, delivered; /* both must be over before the packets go */
-	struct capture_report report;
-	char *tags;
-	struct image image;
-	struct delivery *delivery;
-	size_t part_count;
-	struct part parts[];
-};
+#include "job/leg_parts.h"
 
 struct leg *leg_next(const struct leg *leg)
 {
@@ -66,6 +21,16 @@ struct leg *leg_next(const struct leg *leg)
 void leg_set_next(struct leg *leg, struct leg *next)
 {
 	leg->next = next;
+}
+
+void *leg_owner(const struct leg *leg)
+{
+	return leg->owner;
+}
+
+void leg_set_owner(struct leg *leg, void *owner)
+{
+	leg->owner = owner;
 }
 
 unsigned leg_captures(const struct leg *leg)
@@ -83,7 +48,7 @@ static void free_leg(struct leg *leg)
 	free(leg);
 }
 
-static void end_leg(struct leg *leg)
+void leg_end(struct leg *leg)
 {
 	leg->with->over(leg->with->ctx, leg);
 	free_leg(leg);
@@ -108,240 +73,10 @@ static bool all_ended(const struct leg *leg)
 static void stop_parts(struct leg *leg, enum capture_reason reason)
 {
 	for (size_t i = 0; i < leg->part_count; i++) {
-		struct part *part = &leg->parts[i];
+		struct leg_part *part = &leg->parts[i];
 		if (part->settled && !part->ended)
 			capture_stop(part->capture, reason);
 	}
-}
-
-/* --- events --- */
-
-static struct event describe(const struct leg *leg, enum event_kind kind)
-{
-	return (struct event){
-		.kind = kind,
-		.id = leg->request->id,
-		.capture = leg->id,
-		.node = leg->with->config->general.node,
-		.interface = leg->name,
-		.time_ns = clock_realtime_ns(),
-		.tags = leg->tags,
-		.customer = leg->request->customer,
-		.alertid = leg->request->alertid,
-		.alertid_is_integer = leg->request->alertid_is_integer,
-	};
-}
-
-static void count(const struct leg *leg, struct event *event)
-{
-	const struct capture_report *report = &leg->report;
-	const bool empty = !report->packets && !report->lost_memory;
-	event->counted = true;
-	event->reason = empty ? "empty" : capture_reason_name(report->reason);
-	event->packets = report->packets;
-	event->bytes = report->bytes;
-	event->first_ns = report->first_ns;
-	event->last_ns = report->last_ns;
-	event->window.from_ns = report->from_ns;
-	event->window.to_ns = report->to_ns;
-	event->window.asked_from_ns = report->asked_from_ns;
-	event->window.complete = report->complete;
-	event->lost.kernel = report->lost_kernel;
-	event->lost.evicted = report->lost_evicted;
-	event->lost.memory = report->lost_memory;
-	event->file = *leg->image.name ? leg->image.name : NULL;
-}
-
-static void publish_final(struct leg *leg, const struct delivery_result *results, size_t result_count)
-{
-	struct event_destination destinations[SINKS_MAX];
-	bool ok = !(leg->report.lost_memory && !leg->report.packets);
-	if (result_count > SINKS_MAX)
-		result_count = SINKS_MAX;
-	for (size_t i = 0; i < result_count; i++) {
-		ok &= results[i].ok;
-		destinations[i] = (struct event_destination){
-			.name = results[i].name,
-			.ok = results[i].ok,
-			.url = results[i].url,
-			.error = results[i].error,
-			.attempts = results[i].attempts,
-		};
-	}
-	struct event event = describe(leg, ok ? EVENT_DONE : EVENT_FAILED);
-	count(leg, &event);
-	event.destinations = destinations;
-	event.destination_count = result_count;
-	event_bus_publish(leg->with->bus, &event);
-	leg->over = true;
-}
-
-static void publish_refusal(struct leg *leg, const char *field, const char *reason)
-{
-	struct event event = describe(leg, EVENT_REJECTED);
-	event.reason = reason;
-	event.field = field;
-	event_bus_publish(leg->with->bus, &event);
-	leg->over = true;
-}
-
-/* --- after the capture --- */
-
-static void part_of_end(struct leg *leg)
-{
-	if (leg->traced && leg->delivered)
-		end_leg(leg);
-}
-
-static void delivery_over(void *ctx, const struct delivery_result *results, size_t result_count)
-{
-	struct leg *leg = ctx;
-	leg->delivery = NULL;
-	publish_final(leg, results, result_count);
-	leg->delivered = true;
-	part_of_end(leg);
-}
-
-static void run_tracing(struct offload_task *task)
-{
-	struct leg *leg = (struct leg *)task;
-	static const char *const directions[] = {"unknown", "in", "out"};
-	char time[CLOCK_TEXT_SIZE];
-	uint64_t number = 0;
-	for (size_t i = 0; i < leg->part_count; i++) {
-		struct store_reader reader;
-		struct packet_view packet;
-		store_reader_init(&reader, capture_store(leg->parts[i].capture));
-		while (store_reader_next(&reader, &packet))
-			log_info("packet", log_str("request", leg->request->id),
-				 log_str("interface", leg->parts[i].interface), log_uint("number", ++number),
-				 log_str("time", clock_format(packet.time_ns, time)),
-				 log_uint("length", packet.wirelen), log_uint("captured", packet.caplen),
-				 log_str("direction", directions[packet.direction]));
-	}
-}
-
-static void tracing_over(struct offload_task *task)
-{
-	struct leg *leg = (struct leg *)task;
-	leg->traced = true;
-	part_of_end(leg);
-}
-
-static void start_tracing(struct leg *leg)
-{
-	leg->tracing.run = run_tracing;
-	leg->tracing.done = tracing_over;
-	leg->traced = !leg->request->packetdebug || !leg->report.packets;
-	if (!leg->traced && offload_submit(leg->with->tracing, &leg->tracing) < 0) {
-		log_warning("packets-not-logged", log_str("request", leg->request->id), log_str("capture", leg->id));
-		leg->traced = true;
-	}
-}
-
-static bool build_image(struct leg *leg)
-{
-	cleanup(cleanup_free) struct image_part *parts = calloc(leg->part_count, sizeof(*parts));
-	if (!parts)
-		return false;
-	for (size_t i = 0; i < leg->part_count; i++) {
-		parts[i].interface = leg->parts[i].interface;
-		parts[i].store = capture_store(leg->parts[i].capture);
-		capture_report(leg->parts[i].capture, &parts[i].report);
-	}
-	const struct image_options options = {
-		.request = leg->request,
-		.node = leg->with->config->general.node,
-		.interface = leg->name,
-		.tags = leg->tags,
-		.report = &leg->report,
-		.parts = parts,
-		.part_count = leg->part_count,
-	};
-	return image_init(&leg->image, &options) == 0;
-}
-
-static void deliver(struct leg *leg)
-{
-	const struct request *request = leg->request;
-	const bool built = build_image(leg);
-	struct event event = describe(leg, EVENT_CAPTURED);
-	count(leg, &event);
-	event_bus_publish(leg->with->bus, &event);
-	if (built)
-		leg->delivery = delivery_start(leg->with->deliveries, &leg->image.file, request->destinations,
-					       request->destination_count, delivery_over, leg);
-	if (!leg->delivery) {
-		const struct delivery_result failure = {.name = "delivery", .error = "out of memory"};
-		delivery_over(leg, &failure, 1);
-	} else if (leg->abandoned) {
-		delivery_abandon(leg->delivery, STOPPED_TEXT);
-	}
-}
-
-/* What the merged file holds, once the limits of the whole have cut it. */
-static void count_merged(const struct leg *leg, struct capture_report *report)
-{
-	const struct store *stores[REQUEST_INTERFACES_MAX];
-	const struct merge_limits limits = {.packets = leg->request->packets, .bytes = leg->request->bytes};
-	for (size_t i = 0; i < leg->part_count; i++)
-		stores[i] = capture_store(leg->parts[i].capture);
-	struct merge *merge = merge_new(stores, leg->part_count, &limits);
-	struct packet_view packet;
-	if (!merge) {
-		report->lost_memory += report->packets;
-		report->packets = 0;
-		report->reason = CAPTURE_MEMORY;
-		return;
-	}
-	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
-	const struct packet_source source = merge_source(merge);
-	while (source.next(source.ctx, &packet)) {
-		report->first_ns = report->packets++ ? report->first_ns : packet.time_ns;
-		report->last_ns = packet.time_ns;
-		report->bytes += packet.caplen;
-	}
-	merge_free(merge);
-	if (report->packets >= limits.packets || report->bytes >= limits.bytes) {
-		report->reason = report->packets >= limits.packets ? CAPTURE_PACKETS : CAPTURE_BYTES;
-		report->to_ns = report->last_ns;
-	}
-}
-
-/* The window of the whole is what all parts cover; it ended for the reason for which its last part did. */
-static void report_whole(const struct leg *leg, struct capture_report *whole)
-{
-	capture_report(leg->parts[0].capture, whole);
-	whole->complete &= leg->part_count == 1 || whole->reason != CAPTURE_INTERFACE_GONE;
-	for (size_t i = 1; i < leg->part_count; i++) {
-		struct capture_report part;
-		capture_report(leg->parts[i].capture, &part);
-		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
-		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
-		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
-		whole->packets += part.packets;
-		whole->lost_kernel += part.lost_kernel;
-		whole->lost_evicted += part.lost_evicted;
-		whole->lost_memory += part.lost_memory;
-		whole->disordered |= part.disordered;
-		whole->complete &= part.complete && part.reason != CAPTURE_INTERFACE_GONE;
-	}
-	if (leg->part_count > 1)
-		count_merged(leg, whole);
-}
-
-static void finish_capture(struct leg *leg)
-{
-	report_whole(leg, &leg->report);
-	if (leg->report.disordered)
-		log_error("packets-not-sorted", log_str("request", leg->request->id), log_str("capture", leg->id),
-			  log_str("error", "out of memory"));
-	leg->with->ended(leg->with->ctx, leg);
-	start_tracing(leg);
-	if (leg->report.packets)
-		deliver(leg);
-	else
-		delivery_over(leg, NULL, 0);
 }
 
 /* --- before and during the capture --- */
@@ -352,16 +87,16 @@ static void check_ended(struct leg *leg)
 	if (!all_settled(leg) || !all_ended(leg))
 		return;
 	if (!leg->over) {
-		finish_capture(leg);
+		leg_finish(leg);
 		return;
 	}
 	leg->with->ended(leg->with->ctx, leg);
-	end_leg(leg);
+	leg_end(leg);
 }
 
 static void capture_over(void *ctx, struct capture *capture)
 {
-	struct part *part = ctx;
+	struct leg_part *part = ctx;
 	part->capture = capture;
 	part->ended = true;
 	check_ended(part->leg);
@@ -375,18 +110,18 @@ static void limit_reached(void *ctx)
 
 static void run_arming(struct offload_task *task)
 {
-	struct part *part = (struct part *)task;
+	struct leg_part *part = (struct leg_part *)task;
 	const struct leg_surroundings *with = part->leg->with;
 	struct capture *capture = NULL;
 	if (atomic_load(with->stopping))
-		part->result = error_set(&part->error, -ECANCELED, "%s", STOPPED_TEXT);
+		part->result = error_set(&part->error, -ECANCELED, "%s", LEG_STOPPED_TEXT);
 	else
 		part->result = capture_start(with->engine, &part->spec, capture_over, part, &part->error, &part->field,
 					     &capture);
 	part->started = part->result == 0 ? capture : NULL;
 }
 
-static const struct part *find_refused(const struct leg *leg)
+static const struct leg_part *find_refused(const struct leg *leg)
 {
 	for (size_t i = 0; i < leg->part_count; i++) {
 		if (leg->parts[i].result < 0)
@@ -397,7 +132,7 @@ static const struct part *find_refused(const struct leg *leg)
 
 static void arming_over(struct offload_task *task)
 {
-	struct part *part = (struct part *)task;
+	struct leg_part *part = (struct leg_part *)task;
 	struct leg *leg = part->leg;
 	part->settled = true;
 	if (part->result < 0)
@@ -406,14 +141,14 @@ static void arming_over(struct offload_task *task)
 		part->capture = part->started;
 	if (!all_settled(leg))
 		return;
-	const struct part *refused = find_refused(leg);
+	const struct leg_part *refused = find_refused(leg);
 	if (leg->over) {
 		stop_parts(leg, CAPTURE_SHUTDOWN);
 	} else if (refused) {
-		publish_refusal(leg, refused->field, refused->error.text);
+		leg_refuse(leg, refused->field, refused->error.text);
 		stop_parts(leg, CAPTURE_STOPPED);
 	} else {
-		const struct event event = describe(leg, EVENT_ACCEPTED);
+		const struct event event = leg_describe(leg, EVENT_ACCEPTED);
 		event_bus_publish(leg->with->bus, &event);
 		leg->accepted = true;
 		if (leg->shut_down)
@@ -424,7 +159,7 @@ static void arming_over(struct offload_task *task)
 	check_ended(leg);
 }
 
-static void specify(struct part *part)
+static void specify(struct leg_part *part)
 {
 	struct leg *leg = part->leg;
 	const struct request *request = leg->request;
@@ -459,6 +194,7 @@ static struct leg *new_leg(const struct leg_surroundings *surroundings, struct r
 		return NULL;
 	leg->with = surroundings;
 	leg->request = request_ref(request);
+	leg->started_ns = clock_boottime_ns();
 	leg->part_count = target_count;
 	leg->quota.max_packets = request->packets;
 	leg->quota.max_bytes = request->bytes;
@@ -466,7 +202,7 @@ static struct leg *new_leg(const struct leg_surroundings *surroundings, struct r
 	leg->quota.ctx = leg;
 	snprintf(leg->id, sizeof(leg->id), "%s.%u", request->id, index);
 	for (size_t i = 0; i < target_count; i++) {
-		struct part *part = &leg->parts[i];
+		struct leg_part *part = &leg->parts[i];
 		part->leg = leg;
 		part->arming.run = run_arming;
 		part->arming.done = arming_over;
@@ -490,7 +226,7 @@ int leg_start(const struct leg_surroundings *surroundings, struct request *reque
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < target_count; i++) {
-		struct part *part = &leg->parts[i];
+		struct leg_part *part = &leg->parts[i];
 		int r = offload_submit(pool, &part->arming);
 		if (r < 0 && i == 0) {
 			free_leg(leg);
@@ -515,7 +251,72 @@ void leg_abandon(struct leg *leg)
 {
 	leg->abandoned = true;
 	if (leg->delivery)
-		delivery_abandon(leg->delivery, STOPPED_TEXT);
+		delivery_abandon(leg->delivery, LEG_STOPPED_TEXT);
 	else if (!leg->over && !leg->accepted)
-		publish_refusal(leg, NULL, STOPPED_TEXT);
+		leg_refuse(leg, NULL, LEG_STOPPED_TEXT);
+}
+
+/* --- while it runs --- */
+
+static bool is_running(const struct leg *leg)
+{
+	return leg->accepted && !all_ended(leg);
+}
+
+bool leg_stop(struct leg *leg)
+{
+	if (leg->over || !is_running(leg))
+		return false;
+	stop_parts(leg, CAPTURE_STOPPED);
+	return true;
+}
+
+bool leg_extend(struct leg *leg, uint64_t duration_ns, uint64_t *until_ns)
+{
+	const uint64_t most_ns = leg->started_ns + leg->with->config->general.maxduration_ns;
+	const uint64_t wanted_ns = clock_boottime_ns() + duration_ns;
+	bool all = is_running(leg);
+	*until_ns = wanted_ns < most_ns ? wanted_ns : most_ns;
+	for (size_t i = 0; i < leg->part_count && all; i++) {
+		const struct leg_part *part = &leg->parts[i];
+		all = !part->ended && capture_extend(part->capture, *until_ns);
+		if (all && capture_ends_ns(part->capture) > *until_ns)
+			*until_ns = capture_ends_ns(part->capture);
+	}
+	return all;
+}
+
+static void look_at_parts(const struct leg *leg, struct leg_view *view)
+{
+	uint64_t ends_ns = 0;
+	for (size_t i = 0; i < leg->part_count; i++) {
+		struct capture_report report;
+		if (!leg->parts[i].capture)
+			continue;
+		capture_report(leg->parts[i].capture, &report);
+		view->packets += report.packets;
+		view->bytes += report.bytes;
+		const uint64_t end_ns = leg->parts[i].ended ? 0 : capture_ends_ns(leg->parts[i].capture);
+		ends_ns = end_ns > ends_ns ? end_ns : ends_ns;
+	}
+	if (ends_ns && ends_ns < INT64_MAX)
+		view->ends_ns = ends_ns + (uint64_t)clock_offset_ns();
+}
+
+void leg_look(const struct leg *leg, struct leg_view *view)
+{
+	*view = (struct leg_view){
+		.state = !leg->accepted	   ? LEG_ARMING
+			 : is_running(leg) ? LEG_RUNNING
+					   : LEG_DELIVERING,
+		.capture = leg->id,
+		.interface = leg->name,
+		.tags = leg->tags,
+	};
+	if (view->state == LEG_DELIVERING) {
+		view->packets = leg->report.packets;
+		view->bytes = leg->report.bytes;
+	} else if (leg->accepted) {
+		look_at_parts(leg, view);
+	}
 }

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 
@@ -63,6 +64,28 @@ void leg_abandon(struct leg *leg);
 
 unsigned leg_captures(const struct leg *leg); /* how many it counts for */
 
-/* For the owner's list. */
+/* Ends the capture early with reason "stopped"; what it has is delivered. False: it has ended already. */
+bool leg_stop(struct leg *leg);
+
+/*
+ * Lets it capture for `duration_ns` from now if it would end sooner; never longer than general.maxduration in all.
+ * False: it has ended or is about to. `*until_ns`: boot time of its end then.
+ */
+bool leg_extend(struct leg *leg, uint64_t duration_ns, uint64_t *until_ns);
+
+enum leg_state { LEG_ARMING, LEG_RUNNING, LEG_DELIVERING };
+
+/* What it is at. Numbers are of this moment. */
+struct leg_view {
+	enum leg_state state;
+	const char *capture, *interface, *tags; /* the leg's own */
+	uint64_t packets, bytes;
+	uint64_t ends_ns; /* real time: the latest end; 0: not known (yet) */
+};
+void leg_look(const struct leg *leg, struct leg_view *view);
+
+/* For the owner: what he hung on it, and his list. */
+void *leg_owner(const struct leg *leg);
+void leg_set_owner(struct leg *leg, void *owner);
 struct leg *leg_next(const struct leg *leg);
 void leg_set_next(struct leg *leg, struct leg *next);

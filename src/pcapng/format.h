@@ -14,6 +14,12 @@
 /* The most a format puts before or after a packet's bytes. */
 #define FORMAT_AROUND_MAX 32
 
+/* Of head and tail each. Interface and comment texts are cut at 64 KiB by the format; this bounds their number. */
+#define FORMAT_ENDS_MAX ((size_t)64 * 1024 * 1024)
+
+/* Some of the file is not there yet. */
+#define FORMAT_BYTES_UNKNOWN UINT64_MAX
+
 struct file_format {
 	const char *extension;
 	size_t interfaces_min, interfaces_max;
@@ -23,7 +29,8 @@ struct file_format {
 	size_t (*before)(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet);
 	size_t (*after)(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet);
 
-	/* 0, -ENOMEM or -EMSGSIZE (the buffer's cap). The head is made last: `bytes_after` is all that follows it. */
+	/* 0, -ENOMEM or -EMSGSIZE (the buffer's cap). `bytes_after` is all that follows the head, or
+	 * FORMAT_BYTES_UNKNOWN. */
 	int (*head)(struct buffer *buffer, const struct capture_file_info *info, uint64_t bytes_after);
 	/* `delivered`: packets in the file, by interface. */
 	int (*tail)(struct buffer *buffer, const struct capture_file_info *info, const uint64_t *delivered);

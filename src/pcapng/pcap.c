@@ -3,34 +3,19 @@
 
 #include "base/clock.h"
 #include "pcapng/format.h"
-
-struct file_header {
-	uint32_t magic;
-	uint16_t major, minor;
-	int32_t thiszone;
-	uint32_t sigfigs;
-	uint32_t snaplen;
-	uint32_t linktype;
-};
-
-struct record_header {
-	uint32_t seconds, nanoseconds;
-	uint32_t caplen, wirelen;
-};
-
-_Static_assert(sizeof(struct file_header) == 24 && sizeof(struct record_header) == 16, "as on the wire");
+#include "pcapng/wire.h"
 
 static uint32_t around_size(const struct packet_view *packet)
 {
 	(void)packet;
-	return sizeof(struct record_header);
+	return sizeof(struct pcap_record_header);
 }
 
 static size_t before(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
 {
-	const struct record_header header = {
+	const struct pcap_record_header header = {
 		.seconds = (uint32_t)(packet->time_ns / NS_PER_S),
-		.nanoseconds = (uint32_t)(packet->time_ns % NS_PER_S),
+		.fraction = (uint32_t)(packet->time_ns % NS_PER_S),
 		.caplen = packet->caplen,
 		.wirelen = packet->wirelen,
 	};
@@ -48,10 +33,10 @@ static size_t after(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_
 
 static int head(struct buffer *buffer, const struct capture_file_info *info, uint64_t bytes_after)
 {
-	const struct file_header header = {
-		.magic = 0xa1b23c4d,
-		.major = 2,
-		.minor = 4,
+	const struct pcap_file_header header = {
+		.magic = PCAP_MAGIC_NS,
+		.major = PCAP_MAJOR,
+		.minor = PCAP_MINOR,
 		.snaplen = info->interfaces[0].snaplen,
 		.linktype = info->interfaces[0].linktype,
 	};

@@ -8,77 +8,18 @@
 
 #include "base/utf8.h"
 #include "pcapng/format.h"
+#include "pcapng/wire.h"
 
-enum block_type { BLOCK_INTERFACE = 1, BLOCK_STATISTICS = 5, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
-
-enum option_code {
-	OPTION_END = 0,
-	OPTION_COMMENT = 1,
-
-	SECTION_HARDWARE = 2,
-	SECTION_OS = 3,
-	SECTION_APPLICATION = 4,
-
-	INTERFACE_NAME = 2,
-	INTERFACE_TSRESOL = 9,
-	INTERFACE_FILTER = 11,
-	INTERFACE_OS = 12,
-
-	PACKET_FLAGS = 2,
-
-	STATISTICS_START = 2,
-	STATISTICS_END = 3,
-	STATISTICS_RECEIVED = 4,
-	STATISTICS_DROPPED = 5,
-	STATISTICS_DELIVERED = 8,
-};
-
-#define BYTE_ORDER_MAGIC 0x1a2b3c4d
 #define OPTION_BYTES_MAX 65535
-#define TSRESOL_NS 9 /* 10^-9 s */
 
-struct block_header {
-	uint32_t type;
-	uint32_t total_size; /* stands at the block's end once more */
-};
-
-struct option_header {
-	uint16_t code, size;
-};
-
-struct section_body {
-	uint32_t magic;
-	uint16_t major, minor;
-	uint32_t size[2]; /* one number of 64 bits that is not aligned as one */
-};
-
-struct interface_body {
-	uint16_t linktype, reserved;
-	uint32_t snaplen;
-};
-
-struct statistics_body {
-	uint32_t interface;
-	uint32_t time_high, time_low;
-};
-
-struct packet_block {
-	struct block_header block;
-	uint32_t interface;
-	uint32_t time_high, time_low;
-	uint32_t caplen, wirelen;
-};
-
-/* After a packet's bytes and their padding, if its direction is known. */
+/* After a packet's bytes and their padding, if its direction or anything else of its flags is known. */
 struct packet_options {
 	struct option_header flags_header;
 	uint32_t flags;
 	struct option_header end;
 };
 
-_Static_assert(sizeof(struct section_body) == 16 && sizeof(struct interface_body) == 8, "as on the wire");
-_Static_assert(sizeof(struct statistics_body) == 12, "as on the wire");
-_Static_assert(sizeof(struct packet_block) == 28 && sizeof(struct packet_block) <= FORMAT_AROUND_MAX, "as on the wire");
+_Static_assert(sizeof(struct packet_block) <= FORMAT_AROUND_MAX, "has room");
 _Static_assert(sizeof(struct packet_options) == 12 && 3 + sizeof(struct packet_options) + 4 <= FORMAT_AROUND_MAX,
 	       "as on the wire");
 
@@ -87,15 +28,19 @@ static uint32_t padding(uint32_t size)
 	return -size & 3;
 }
 
-static bool has_direction(const struct packet_view *packet)
+_Static_assert(PACKET_DIR_UNKNOWN == 0 && PACKET_DIR_INBOUND == 1 && PACKET_DIR_OUTBOUND == 2, "as in epb_flags");
+
+static uint32_t flags_of(const struct packet_view *packet)
 {
-	return packet->direction == PACKET_DIR_INBOUND || packet->direction == PACKET_DIR_OUTBOUND;
+	const uint32_t direction = packet->direction <= PACKET_DIR_OUTBOUND ? packet->direction : PACKET_DIR_UNKNOWN;
+
+	return (packet->flags & ~(uint32_t)FLAGS_DIRECTION) | direction;
 }
 
 static uint32_t around_size(const struct packet_view *packet)
 {
 	return (uint32_t)sizeof(struct packet_block) + padding(packet->caplen) +
-	       (has_direction(packet) ? (uint32_t)sizeof(struct packet_options) : 0) + (uint32_t)sizeof(uint32_t);
+	       (flags_of(packet) ? (uint32_t)sizeof(struct packet_options) : 0) + (uint32_t)sizeof(uint32_t);
 }
 
 static size_t before(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
@@ -119,10 +64,10 @@ static size_t after(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_
 	size_t size = padding(packet->caplen);
 
 	memset(into, 0, size);
-	if (has_direction(packet)) {
+	if (flags_of(packet)) {
 		const struct packet_options options = {
 			.flags_header = {PACKET_FLAGS, sizeof(options.flags)},
-			.flags = packet->direction == PACKET_DIR_INBOUND ? 1 : 2,
+			.flags = flags_of(packet),
 		};
 		memcpy(into + size, &options, sizeof(options));
 		size += sizeof(options);
@@ -214,12 +159,14 @@ static void option_time(struct block *block, enum option_code code, uint64_t tim
 {
 	const uint32_t words[] = {(uint32_t)(time_ns >> 32), (uint32_t)time_ns};
 
-	option_bytes(block, code, words, sizeof(words));
+	if (time_ns != PACKET_UNKNOWN)
+		option_bytes(block, code, words, sizeof(words));
 }
 
 static void option_count(struct block *block, enum option_code code, uint64_t count)
 {
-	option_bytes(block, code, &count, sizeof(count));
+	if (count != PACKET_UNKNOWN)
+		option_bytes(block, code, &count, sizeof(count));
 }
 
 static int block_end(struct block *block)
@@ -257,22 +204,24 @@ static int append_interface(struct buffer *buffer, const struct capture_file_inf
 	const struct interface_body body = {.linktype = interface->linktype, .snaplen = interface->snaplen};
 	struct block block = block_begin(buffer, BLOCK_INTERFACE, &body, sizeof(body));
 	static const uint8_t tsresol = TSRESOL_NS;
-	static const char filter_is_text[1] = {0}; /* what libpcap would compile */
+	static const char filter_is_text[1] = {FILTER_IS_TEXT};
 
 	option_text(&block, INTERFACE_NAME, interface->name);
+	option_text(&block, INTERFACE_DESCRIPTION, interface->description);
 	option_bytes(&block, INTERFACE_TSRESOL, &tsresol, sizeof(tsresol));
 	option_prefixed(&block, INTERFACE_FILTER, filter_is_text, sizeof(filter_is_text), interface->filter);
-	option_text(&block, INTERFACE_OS, info->os);
+	option_text(&block, INTERFACE_OS, interface->os ? interface->os : info->os);
 	return block_end(&block);
 }
 
 static int append_statistics(struct buffer *buffer, const struct packet_interface *interface, uint32_t index,
 			     uint64_t delivered)
 {
+	const uint64_t time_ns = interface->end_ns != PACKET_UNKNOWN ? interface->end_ns : 0;
 	const struct statistics_body body = {
 		.interface = index,
-		.time_high = (uint32_t)(interface->end_ns >> 32),
-		.time_low = (uint32_t)interface->end_ns,
+		.time_high = (uint32_t)(time_ns >> 32),
+		.time_low = (uint32_t)time_ns,
 	};
 	struct block block = block_begin(buffer, BLOCK_STATISTICS, &body, sizeof(body));
 
@@ -295,10 +244,18 @@ static int head(struct buffer *buffer, const struct capture_file_info *info, uin
 		return r;
 
 	/* The section's length does not count its header. */
-	uint64_t section_size = buffer->size - section_header_size + bytes_after;
+	uint64_t section_size = SECTION_SIZE_UNKNOWN;
+	if (bytes_after != FORMAT_BYTES_UNKNOWN)
+		section_size = buffer->size - section_header_size + bytes_after;
 	memcpy(buffer->data + sizeof(struct block_header) + offsetof(struct section_body, size), &section_size,
 	       sizeof(section_size));
 	return 0;
+}
+
+/* Where nobody counted there are no statistics. */
+static bool is_counted(const struct packet_interface *interface)
+{
+	return interface->received != PACKET_UNKNOWN || interface->dropped != PACKET_UNKNOWN;
 }
 
 static int tail(struct buffer *buffer, const struct capture_file_info *info, const uint64_t *delivered)
@@ -306,7 +263,8 @@ static int tail(struct buffer *buffer, const struct capture_file_info *info, con
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < info->interface_count; i++)
-		r = append_statistics(buffer, &info->interfaces[i], (uint32_t)i, delivered[i]);
+		if (is_counted(&info->interfaces[i]))
+			r = append_statistics(buffer, &info->interfaces[i], (uint32_t)i, delivered[i]);
 	return r;
 }
 

@@ -1,5 +1,5 @@
-/* The socket's side of a connection: options against dead peers, and hiredis's libevent adapter, which is a header of
- * static functions and so is included here only. */
+/* The socket's side of a connection: options against dead peers, TLS, and hiredis's libevent adapter, which is a header
+ * of static functions and so is included here only. */
 #include "redis/redis_connect.h"
 
 #include <errno.h>
@@ -7,12 +7,15 @@
 #include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
+#include <hiredis/hiredis_ssl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "redis/redis_guard.h"
+#include "redis/redis_tls.h"
 
 #define KEEPALIVE_IDLE_S 15
 #define KEEPALIVE_INTERVAL_S 5
@@ -62,4 +65,25 @@ redisAsyncContext *redis_connect(struct event_base *loop, const char *address, u
 no_memory:
 	error_set(err, -ENOMEM, "out of memory");
 	return NULL;
+}
+
+int redis_connect_secure(redisAsyncContext *redis, SSL_CTX *tls, const struct redis_peer *peer, struct error *err)
+{
+	SSL *session;
+
+	if (!tls) {
+		redis_guard_watch(redis, NULL);
+		return 0;
+	}
+	session = redis_tls_session(tls, peer->host, peer->other, err);
+	if (!session)
+		return -ENOMEM;
+	if (redisInitiateSSL(&redis->c, session) == REDIS_OK) {
+		redis_guard_watch(redis, session);
+		return 0;
+	}
+	if (!redis_tls_failure(session, err))
+		error_set(err, -EPROTO, "TLS: %s", redis->c.errstr);
+	SSL_free(session);
+	return -EPROTO;
 }

@@ -1,4 +1,4 @@
-/* Opens one TCP connection for hiredis, guarded and on the loop. Loop thread. */
+/* Opens one TCP connection for hiredis, guarded and on the loop, and starts TLS on it. Loop thread. */
 #pragma once
 
 #include <stdint.h>
@@ -9,8 +9,19 @@
 struct event_base;
 struct redisAsyncContext;
 struct redis_link;
+struct ssl_ctx_st;
+
+/* Whom to take for the server (redis_tls_session). */
+struct redis_peer {
+	const char *host, *other;
+};
 
 /* `address` is numeric: nothing here blocks. The connection is under way, not established; the caller sets its
  * callbacks. NULL with the text in `err`. */
 struct redisAsyncContext *redis_connect(struct event_base *loop, const char *address, uint16_t port,
 					struct redis_link *owner, struct error *err);
+
+/* Once connected: with `tls` the handshake begins, without (NULL) the guard is set on what is read. 0, or -errno with
+ * the text in `err`. */
+warn_unused int redis_connect_secure(struct redisAsyncContext *redis, struct ssl_ctx_st *tls,
+				     const struct redis_peer *peer, struct error *err);

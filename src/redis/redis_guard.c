@@ -336,6 +336,11 @@ int redis_guard_expect(redisAsyncContext *redis, const char *channel)
 	return guard->channel ? 0 : -ENOMEM;
 }
 
+bool redis_guard_subscribes(const redisAsyncContext *redis)
+{
+	return guard_of(redis)->channel;
+}
+
 uint64_t redis_guard_received(const redisAsyncContext *redis)
 {
 	return guard_of(redis)->received_bytes;

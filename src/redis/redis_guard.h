@@ -30,6 +30,9 @@ void redis_guard_release(const struct redisAsyncContext *redis);
 /* The one channel of which pub/sub answers may speak. 0, -EALREADY or -ENOMEM. */
 warn_unused int redis_guard_expect(struct redisAsyncContext *redis, const char *channel);
 
+/* True after redis_guard_expect: the connection takes little else than PING any more. */
+bool redis_guard_subscribes(const struct redisAsyncContext *redis);
+
 /* Bytes received so far: a sign of life. */
 uint64_t redis_guard_received(const struct redisAsyncContext *redis);
 

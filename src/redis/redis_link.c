@@ -1,13 +1,15 @@
 /*
  * A link is one state machine with one timer, whose meaning depends on the state:
  *
- *   waiting ──retry──> resolving ──> connecting ──> logging in ──PONG──> up
- *      ^                                │  next address ^ │               │
- *      └──────────── no address left, refused, silent ────┴───────────────┘
+ *   waiting ──retry──> routing ──> connecting ──> logging in ──PONG──> up
+ *      ^                                │  next address ^ │             │
+ *      └──────────── no address left, refused, silent ────┴─────────────┘
  *
- * Logging in is the TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go: only the answer to PING shows
- * that the server is there, lets us in, and is not still loading its data. While up, a PING that nothing follows within
- * its deadline means that the server hangs, even though its kernel still answers the keep-alive.
+ * Where to connect is the route's matter (redis_route.c): names, addresses, other nodes, Sentinels. Logging in is the
+ * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE where only a master will do: the
+ * answer to PING shows that the server is there, lets us in, and is not still loading its data. While up, a PING (or
+ * ROLE) that nothing follows within its deadline means that the server hangs, even though its kernel still answers the
+ * keep-alive.
  *
  * hiredis frees its contexts by itself, and late when it is inside a callback. So the link never reaches one except
  * through `redis`, and a context never reaches the link except through its guard, which forgets the link as soon as the
@@ -20,28 +22,30 @@
 #include <event2/util.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-#include <hiredis/hiredis_ssl.h>
 #include <inttypes.h>
 #include <openssl/ssl.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/own_traffic.h"
+#include "redis/redis_announce.h"
 #include "redis/redis_connect.h"
+#include "redis/redis_endpoint.h"
 #include "redis/redis_guard.h"
+#include "redis/redis_login.h"
 #include "redis/redis_options.h"
+#include "redis/redis_route.h"
 #include "redis/redis_tls.h"
-#include "redis/resolve.h"
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
-#define STABLE_NS (5 * NS_PER_S)	  /* up for so long: the next failure is a new one */
-#define SHORT_LIVES_MAX 3		  /* ups in a row that did not last: from now on only a lasting one is logged */
+#define BACKOFF_MASTER_MAX_NS \
+	NS_PER_S		 /* where Sentinels fail over: it is they who are asked again, over an open link */
+#define STABLE_NS (5 * NS_PER_S) /* up for so long: the next failure is a new one */
+#define SHORT_LIVES_MAX 3	 /* ups in a row that did not last: from now on only a lasting one is logged */
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S) /* for TCP, and again for logging in */
 
-enum link_state { LINK_WAITING, LINK_RESOLVING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
-enum link_announced { ANNOUNCED_NOTHING, ANNOUNCED_UP, ANNOUNCED_DOWN };
+enum link_state { LINK_WAITING, LINK_ROUTING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
 
 struct redis_link {
 	struct event_base *loop;
@@ -51,9 +55,7 @@ struct redis_link {
 
 	enum link_state state;
 	struct event *timer;
-	struct resolve *resolve;
-	struct resolve_answer addresses;
-	size_t next_address;
+	struct redis_route *route;
 	redisAsyncContext *redis; /* from connecting on */
 	SSL_CTX *tls;
 
@@ -64,43 +66,20 @@ struct redis_link {
 	bool ping_denied;	/* by the user's ACL: only the keep-alive is left */
 	uint64_t ping_received; /* bytes received when the PING was sent */
 
-	enum link_state failure_state; /* how far this attempt got, and why not further */
-	struct error failure;
-	enum link_announced announced;
-	bool was_up;
-	struct error announced_reason;
+	struct redis_announcer announcer;
 };
 
 static void link_fail(struct redis_link *link, const char *reason);
 
-/* --- saying it --- */
-
-static const char *link_address(const struct redis_link *link)
+/* Only a master will do. */
+static bool wants_master(const struct redis_link *link)
 {
-	return link->next_address > 0 ? link->addresses.address[link->next_address - 1] : NULL;
+	return link->options.sentinel_count > 0;
 }
 
 static void announce_up(struct redis_link *link)
 {
-	if (link->announced == ANNOUNCED_UP)
-		return;
-	link->announced = ANNOUNCED_UP;
-	log_notice("redis-up", log_str("role", link->role), log_str("host", link->options.host),
-		   log_int("port", link->options.port), log_str("address", link_address(link)),
-		   log_bool("tls", link->options.tls));
-}
-
-static void announce_down(struct redis_link *link, const char *reason, uint64_t retry_ns)
-{
-	bool quiet = link->options.quiet && !link->was_up;
-
-	if (link->announced == ANNOUNCED_DOWN && (quiet || strcmp(link->announced_reason.text, reason) == 0))
-		return;
-	link->announced = ANNOUNCED_DOWN;
-	error_set(&link->announced_reason, 0, "%s", reason);
-	log_at(quiet ? LOG_INFO : LOG_WARNING, "redis-down", log_str("role", link->role),
-	       log_str("host", link->options.host), log_int("port", link->options.port), log_str("reason", reason),
-	       log_uint("retry_ms", retry_ns / NS_PER_MS));
+	redis_announce_up(&link->announcer, redis_route_endpoint(link->route), redis_route_address(link->route));
 }
 
 /* --- time --- */
@@ -114,13 +93,13 @@ static void set_timer(struct redis_link *link, uint64_t ns)
 }
 
 /* Full jitter: anything between nothing and a bound that doubles. Many daemons lose the same Redis at the same time. */
-static uint64_t backoff_ns(unsigned attempts)
+static uint64_t backoff_ns(unsigned attempts, uint64_t max_ns)
 {
-	uint64_t bound = attempts < 16 ? BACKOFF_FIRST_NS << attempts : BACKOFF_MAX_NS;
+	uint64_t bound = attempts < 16 ? BACKOFF_FIRST_NS << attempts : max_ns;
 	uint64_t random;
 
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
-	return random % (bound < BACKOFF_MAX_NS ? bound : BACKOFF_MAX_NS);
+	return random % (bound < max_ns ? bound : max_ns);
 }
 
 /* --- letting go --- */
@@ -142,6 +121,7 @@ static void go_down(struct redis_link *link, const char *reason)
 	uint64_t retry_ns;
 
 	let_go(link);
+	redis_route_end(link->route);
 	if (was_up && clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
 		link->attempts = 0;
 		link->short_lives = 0;
@@ -153,12 +133,14 @@ static void go_down(struct redis_link *link, const char *reason)
 		SSL_CTX_free(link->tls);
 		link->tls = NULL;
 	}
-	retry_ns = backoff_ns(link->attempts++);
+	retry_ns = backoff_ns(link->attempts++, wants_master(link) ? BACKOFF_MASTER_MAX_NS : BACKOFF_MAX_NS);
 	link->state = LINK_WAITING;
 	set_timer(link, retry_ns);
-	announce_down(link, reason, retry_ns);
+	redis_announce_down(&link->announcer, redis_route_endpoint(link->route), reason, retry_ns);
 	if (was_up)
 		link->handler.down(link->handler.ctx);
+	else if (link->handler.failed)
+		link->handler.failed(link->handler.ctx, reason);
 }
 
 /* --- logging in --- */
@@ -166,25 +148,14 @@ static void go_down(struct redis_link *link, const char *reason)
 static void go_up(struct redis_link *link)
 {
 	link->state = LINK_UP;
-	link->was_up = true;
+	link->announcer.was_up = true;
 	link->up_since_ns = clock_boottime_ns();
 	link->pinging = false;
+	redis_route_succeeded(link->route);
 	set_timer(link, link->options.ping_interval_ns);
 	if (link->short_lives < SHORT_LIVES_MAX)
 		announce_up(link);
 	link->handler.up(link->handler.ctx, link->redis);
-}
-
-/* A server or proxy that does not know AUTH repeats its arguments in the error. */
-static void describe_auth_error(const struct redis_link *link, const char *text, struct error *reason)
-{
-	const char *auth = link->options.auth;
-	const char *arguments = strstr(text, ", with args");
-	int size = (int)(arguments ? (size_t)(arguments - text) : strlen(text));
-
-	error_set(reason, 0, "%.*s", size, text);
-	if (auth && *auth && strstr(reason->text, auth))
-		error_set(reason, 0, "AUTH is refused (the server's text repeats the password and is withheld)");
 }
 
 static void on_auth(redisAsyncContext *redis, void *data, void *privdata)
@@ -196,7 +167,7 @@ static void on_auth(redisAsyncContext *redis, void *data, void *privdata)
 	(void)privdata;
 	if (!link || !reply || reply->type != REDIS_REPLY_ERROR)
 		return;
-	describe_auth_error(link, reply->str, &reason);
+	redis_login_refusal(&link->options, reply->str, &reason);
 	link_fail(link, reason.text);
 }
 
@@ -213,21 +184,27 @@ static void on_ping(redisAsyncContext *redis, void *data, void *privdata)
 		link->ping_denied = true;
 	else if (reply->type == REDIS_REPLY_ERROR)
 		return link_fail(link, reply->str);
-	if (link->state == LINK_LOGGING_IN)
-		return go_up(link);
-	set_timer(link, link->options.ping_interval_ns);
+	if (link->state == LINK_UP)
+		return set_timer(link, link->options.ping_interval_ns);
+	if (!wants_master(link))
+		go_up(link);
 }
 
-static int send_auth(struct redis_link *link)
+static void on_role(redisAsyncContext *redis, void *data, void *privdata)
 {
-	const char *username = link->options.username;
-	const char *auth = link->options.auth ? link->options.auth : "";
+	struct redis_link *link = redis_guard_owner(redis);
+	const redisReply *reply = data;
+	struct error reason;
 
-	if (username && *username)
-		return redisAsyncCommand(link->redis, on_auth, NULL, "AUTH %s %s", username, auth);
-	if (*auth)
-		return redisAsyncCommand(link->redis, on_auth, NULL, "AUTH %s", auth);
-	return REDIS_OK;
+	(void)privdata;
+	if (!link || !reply)
+		return;
+	link->pinging = false;
+	if (!redis_login_is_master(reply, &reason))
+		return link_fail(link, reason.text);
+	if (link->state == LINK_UP)
+		return set_timer(link, link->options.ping_interval_ns);
+	go_up(link);
 }
 
 static void log_in(struct redis_link *link)
@@ -235,26 +212,11 @@ static void log_in(struct redis_link *link)
 	link->ping_denied = false;
 	set_timer(link, CONNECT_TIMEOUT_NS);
 	/* PING before CLIENT: "max number of clients reached" answers whatever comes first, and only PING's is read. */
-	if (send_auth(link) != REDIS_OK || redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
-	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK)
+	if (redis_login_send(link->redis, &link->options, on_auth) != REDIS_OK ||
+	    redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
+	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK ||
+	    (wants_master(link) && redisAsyncCommand(link->redis, on_role, NULL, "ROLE") != REDIS_OK))
 		link_fail(link, "out of memory");
-}
-
-static int start_tls(struct redis_link *link, struct error *err)
-{
-	redisContext *context = &link->redis->c;
-	SSL *session = redis_tls_session(link->tls, link->options.host, err);
-
-	if (!session)
-		return -ENOMEM;
-	if (redisInitiateSSL(context, session) == REDIS_OK) {
-		redis_guard_watch(link->redis, session);
-		return 0;
-	}
-	if (!redis_tls_failure(session, err))
-		error_set(err, -EPROTO, "TLS: %s", context->errstr);
-	SSL_free(session);
-	return -EPROTO;
 }
 
 /* --- connecting --- */
@@ -262,6 +224,7 @@ static int start_tls(struct redis_link *link, struct error *err)
 static void on_connect(redisAsyncContext *redis, int status)
 {
 	struct redis_link *link = redis_guard_owner(redis);
+	struct redis_peer peer;
 	struct error reason;
 
 	if (!link)
@@ -274,9 +237,9 @@ static void on_connect(redisAsyncContext *redis, int status)
 	}
 	own_traffic_add(redis->c.fd);
 	link->state = LINK_LOGGING_IN;
-	if (!link->options.tls)
-		redis_guard_watch(redis, NULL);
-	else if (start_tls(link, &reason) < 0)
+	peer.host = redis_route_endpoint(link->route)->host;
+	peer.other = link->options.tls_name ? link->options.tls_name : wants_master(link) ? link->options.host : NULL;
+	if (redis_connect_secure(redis, link->tls, &peer, &reason) < 0)
 		return link_fail(link, reason.text);
 	log_in(link);
 }
@@ -295,9 +258,10 @@ static void on_disconnect(const redisAsyncContext *redis, int status)
 	link_fail(link, reason.text);
 }
 
-static int connect_address(struct redis_link *link, const char *address, struct error *err)
+static int on_route(void *ctx, const char *address, uint16_t port, struct error *err)
 {
-	redisAsyncContext *redis = redis_connect(link->loop, address, link->options.port, link, err);
+	struct redis_link *link = ctx;
+	redisAsyncContext *redis = redis_connect(link->loop, address, port, link, err);
 
 	if (!redis)
 		return -ECONNREFUSED;
@@ -309,79 +273,52 @@ static int connect_address(struct redis_link *link, const char *address, struct 
 	return 0;
 }
 
-/* Of several addresses' failures the one that got furthest is the one to tell; among equals the first. */
-static void note_failure(struct redis_link *link, const char *reason)
+static void on_route_end(void *ctx, const char *reason)
 {
-	if (link->failure.text[0] && link->failure_state >= link->state)
-		return;
-	link->failure_state = link->state;
-	error_set(&link->failure, 0, "%s", reason);
-}
-
-static void connect_next(struct redis_link *link)
-{
-	struct error err;
-
-	link->state = LINK_CONNECTING;
-	while (link->next_address < link->addresses.count) {
-		if (connect_address(link, link->addresses.address[link->next_address++], &err) == 0)
-			return;
-		note_failure(link, err.text);
-	}
-	err = link->failure;
-	go_down(link, err.text);
+	go_down(ctx, reason);
 }
 
 /* The one way out of an attempt or a connection that failed. The link may be gone afterwards. */
 static void link_fail(struct redis_link *link, const char *reason)
 {
 	struct error copy; /* `reason` may belong to a connection that goes now */
+	int progress;
 
 	error_set(&copy, 0, "%s", reason);
 	if (link->state != LINK_CONNECTING && link->state != LINK_LOGGING_IN)
 		return go_down(link, copy.text);
-	note_failure(link, copy.text);
 	let_go(link);
-	connect_next(link);
-}
-
-static void on_resolved(void *ctx, const struct resolve_answer *answer)
-{
-	struct redis_link *link = ctx;
-	struct error reason;
-
-	link->resolve = NULL;
-	if (answer->error) {
-		error_set(&reason, 0, "%s: %s", link->options.host, answer->error);
-		return go_down(link, reason.text);
-	}
-	link->addresses = *answer;
-	connect_next(link);
+	progress = (int)link->state;
+	link->state = LINK_ROUTING;
+	redis_route_failed(link->route, progress, copy.text);
 }
 
 static void attempt(struct redis_link *link)
 {
 	struct error err;
 
-	link->next_address = 0;
-	link->failure.text[0] = '\0';
 	if (link->options.tls && !link->tls) {
 		link->tls = redis_tls_context(&link->options, &err);
 		if (!link->tls)
 			return go_down(link, err.text);
 	}
-	if (resolve_numeric(link->options.host, &link->addresses))
-		return connect_next(link);
-	link->state = LINK_RESOLVING;
-	link->resolve = resolve_start(link->loop, link->options.host, on_resolved, link);
-	if (!link->resolve)
-		go_down(link, "no thread to resolve the host name");
+	link->state = LINK_ROUTING;
+	redis_route_begin(link->route);
 }
 
 /* --- staying up --- */
 
+/* A subscriber may say nothing but PING: its Sentinels alone watch who is the master. */
+static int ask_for_life(struct redis_link *link)
+{
+	if (wants_master(link) && !redis_guard_subscribes(link->redis))
+		return redisAsyncCommand(link->redis, on_role, NULL, "ROLE");
+	return redisAsyncCommand(link->redis, on_ping, NULL, "PING");
+}
+
 static void watch(struct redis_link *link)
 {
+	const uint64_t timeout_ns = link->options.ping_timeout_ns + link->options.block_ns;
 	uint64_t received = redis_guard_received(link->redis);
 	struct error reason;
 
@@ -391,18 +328,17 @@ static void watch(struct redis_link *link)
 		announce_up(link);
 	}
 	if (link->pinging && received == link->ping_received) {
-		error_set(&reason, 0, "no answer to PING within %" PRIu64 " ms",
-			  link->options.ping_timeout_ns / NS_PER_MS);
+		error_set(&reason, 0, "no answer to PING within %" PRIu64 " ms", timeout_ns / NS_PER_MS);
 		return link_fail(link, reason.text);
 	}
 	link->ping_received = received;
 	if (link->ping_denied)
 		return set_timer(link, link->options.ping_interval_ns);
 	/* An answer that is still due, while something else comes in, is no hang: give it another deadline. */
-	if (!link->pinging && redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK)
+	if (!link->pinging && ask_for_life(link) != REDIS_OK)
 		return link_fail(link, "out of memory");
 	link->pinging = true;
-	set_timer(link, link->options.ping_timeout_ns);
+	set_timer(link, timeout_ns);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *data)
@@ -414,7 +350,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	switch (link->state) {
 	case LINK_WAITING:
 		return attempt(link);
-	case LINK_RESOLVING:
+	case LINK_ROUTING:
 		return;
 	case LINK_CONNECTING:
 		return link_fail(link, "no connection within 5 s");
@@ -433,6 +369,10 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 				  struct redis_link_handler handler)
 {
 	cleanup(cleanup_redis_link) struct redis_link *link = calloc(1, sizeof(*link));
+	const struct redis_route_handler route_handler = {.connect = on_route,
+							  .exhausted = on_route_end,
+							  .moved = on_route_end,
+							  .ctx = link};
 
 	if (!link)
 		return NULL;
@@ -442,6 +382,15 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 	link->timer = evtimer_new(loop, on_timer, link);
 	if (redis_options_copy(&link->options, options) < 0 || !link->role || !link->timer)
 		return NULL;
+	link->route = redis_route_new(loop, &link->options, route_handler);
+	if (!link->route)
+		return NULL;
+	link->announcer = (struct redis_announcer){
+		.role = link->role,
+		.master = wants_master(link) ? link->options.master : NULL,
+		.tls = link->options.tls,
+		.quiet = link->options.quiet,
+	};
 	set_timer(link, 0);
 	return take(link);
 }
@@ -452,7 +401,7 @@ void redis_link_free(struct redis_link *link)
 		return;
 	if (link->timer)
 		let_go(link);
-	resolve_cancel(link->resolve);
+	redis_route_free(link->route);
 	if (link->timer)
 		event_free(link->timer);
 	SSL_CTX_free(link->tls);
@@ -465,6 +414,17 @@ void redis_link_restart(struct redis_link *link, const char *reason)
 {
 	if (link->state == LINK_UP)
 		link_fail(link, reason);
+}
+
+void redis_link_skip(struct redis_link *link, const char *reason)
+{
+	redis_route_skip(link->route);
+	redis_link_restart(link, reason);
+}
+
+const struct redis_endpoint *redis_link_endpoint(const struct redis_link *link)
+{
+	return redis_route_endpoint(link->route);
 }
 
 redisAsyncContext *redis_link_context(struct redis_link *link)

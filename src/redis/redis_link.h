@@ -3,16 +3,27 @@
  * jittered exponential back-off, TCP keep-alive and PING against hangs, one log line per change of state. Used by every
  * part that speaks Redis. RESP2 only (a malformed RESP3 push overflows the heap in hiredis 1.2.0). All calls on the
  * loop's thread.
+ *
+ * Which server: `host`, or with `nodes` the first of them all that lets us in, beginning with the one that was up last;
+ * or with `sentinels` the master they name. A master must say so itself (ROLE, which its user must be allowed) before
+ * the link is up; it is asked again, and the Sentinels are, while it is. When they name another one, or this one is no
+ * master any more, the link goes over to the new one.
+ *
+ * TLS: the certificate must be for the host that is connected to, as configured or as the Sentinel or Cluster said it.
+ * They mostly say addresses, and one certificate for the service's name is usual on all its servers: so a certificate
+ * for `tls_name` is taken, too, and with Sentinels one for `host`, if those are names and not addresses.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
 
 struct event_base;
 struct redisAsyncContext;
+struct redis_endpoint;
 struct redis_link;
 
 /* What a server can make us hold at most: a reply beyond these ends the connection. */
@@ -23,15 +34,25 @@ struct redis_link;
 struct redis_options {
 	const char *host;
 	uint16_t port;
-	const char *username; /* NULL or "": default user */
-	const char *auth;     /* NULL or "": none */
-	bool tls;
+	char *const *nodes; /* "host:port" each: more nodes of a Cluster */
+	size_t node_count;
+	char *const *sentinels; /* "host:port" each; with them neither host and port nor nodes are connected to */
+	size_t sentinel_count;
+	const char *master;	       /* the name that the Sentinels know it by */
+	const char *sentinel_username; /* like username and auth, at the Sentinels */
+	const char *sentinel_auth;
+	const char *username;  /* NULL or "": default user */
+	const char *auth;      /* NULL or "": none */
+	bool tls;	       /* at the Sentinels as well */
+	const char *tls_name;  /* NULL or "": none; see above */
 	const char *ca_file;   /* NULL or "": the system's */
 	const char *cert_file; /* client certificate, NULL or "": none */
 	const char *key_file;
 	bool quiet; /* nobody asked for Redis (embedded form): a server that was never there is mentioned once only */
 	uint64_t ping_interval_ns; /* 0: 10 s */
 	uint64_t ping_timeout_ns;  /* 0: 5 s; a connection that answers nothing for so long after a PING is dropped */
+	uint64_t block_ns; /* commands may block for so long (XREADGROUP … BLOCK): the server then owes no answer to a
+			    * PING, which extends its timeout by this. 0: none do */
 };
 
 struct redis_link_handler {
@@ -40,11 +61,13 @@ struct redis_link_handler {
 	/* The connection that was up is gone; `redis` of the last `up` must not be used any more. A new attempt is
 	 * scheduled already. */
 	void (*down)(void *ctx);
+	/* An attempt led nowhere; the next one is scheduled already. NULL: nobody cares. */
+	void (*failed)(void *ctx, const char *reason);
 	void *ctx;
 };
 
 /* `role` names the connection in logs and in CLIENT SETNAME ("subscriber", "publisher"). Options are copied. NULL on
- * ENOMEM. */
+ * ENOMEM, or if a node or Sentinel is no endpoint. */
 struct redis_link *redis_link_new(struct event_base *loop, const char *role, const struct redis_options *options,
 				  struct redis_link_handler handler);
 void redis_link_free(struct redis_link *link); /* no handler is called any more */
@@ -52,6 +75,12 @@ void redis_link_free(struct redis_link *link); /* no handler is called any more 
 /* The connection is no good (a protocol answer that cannot be, a lost subscription): drop it and start over, with
  * `reason` in the log. */
 void redis_link_restart(struct redis_link *link, const char *reason);
+
+/* The same, and begin with the next of the nodes. */
+void redis_link_skip(struct redis_link *link, const char *reason);
+
+/* Where it is connected to, or was or will be. */
+const struct redis_endpoint *redis_link_endpoint(const struct redis_link *link);
 
 /* NULL while not up. */
 struct redisAsyncContext *redis_link_context(struct redis_link *link);

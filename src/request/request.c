@@ -291,6 +291,7 @@ void request_unref(struct request *request)
 	free(request->customer);
 	free(request->comment);
 	free(request->alertid);
+	free(request->dedupe);
 	free(request->json);
 	free(request);
 }

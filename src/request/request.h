@@ -53,6 +53,7 @@ struct request {
 	char *tags, *customer, *comment; /* NULL: not given */
 	char *alertid;			 /* as text; NULL: not given */
 	bool alertid_is_integer;
+	char *dedupe; /* what makes it a repetition of another, before alertid; NULL: not given */
 	enum request_format format;
 	bool merge;		      /* one file with all interfaces */
 	bool logrequest, packetdebug; /* the request's or the configuration's */

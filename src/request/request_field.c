@@ -34,6 +34,7 @@ static const struct field fields[] = {
 	{"tags", TYPE_STRING, TEXT(tags, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"customer", TYPE_STRING, TEXT(customer, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = value_set_alertid},
+	{"dedupe", TYPE_STRING, TEXT(dedupe, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"comment", TYPE_STRING, TEXT(comment, REQUEST_STRING_MAX, TEXT_NOTE)},
 	{"id", TYPE_STRING, .set = value_set_id},
 	{"format", TYPE_STRING, .set = value_set_format},

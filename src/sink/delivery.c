@@ -307,7 +307,7 @@ static bool has_leg(const struct delivery *delivery, const struct destination *d
 	return false;
 }
 
-/* `names` NULL: all destinations. A name given twice is one destination. */
+/* `names` NULL: all destinations but those on request. A name given twice is one destination. */
 static int delivery_add_legs(struct delivery *delivery, char *const *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -315,7 +315,7 @@ static int delivery_add_legs(struct delivery *delivery, char *const *names, size
 							: &delivery->deliveries->destinations[i];
 		int r;
 
-		if (destination && has_leg(delivery, destination))
+		if (destination && (has_leg(delivery, destination) || (!names && destination->sink->on_request)))
 			continue;
 		r = leg_init(&delivery->legs[delivery->leg_count], delivery, destination, names ? names[i] : NULL);
 		delivery->leg_count++;

@@ -18,6 +18,7 @@ struct sink_file {
 	const char *tags;    /* comma-separated, as in the contract */
 	const char *comment; /* NULL: none */
 	const char *id;	     /* the request's, for logs */
+	const char *capture; /* the capture's own id */
 	void *ctx;
 	/* A fresh stream over the same bytes; several destinations read at the same time. False on ENOMEM. */
 	bool (*open)(void *ctx, struct byte_stream *stream);
@@ -61,6 +62,7 @@ struct sink_class {
 struct sink {
 	const struct sink_class *class;
 	const char *name; /* "cloudshark", "local": as in events and to_destinations */
+	bool on_request;  /* only for files that name it, not one of "all that are enabled" */
 			  /* A destination's limits on running tries and waiting files are in delivery.c. */
 };
 
@@ -99,7 +101,7 @@ void deliveries_free(struct deliveries *deliveries); /* cancels what is left; no
 size_t deliveries_names(const struct deliveries *deliveries, const char *names[SINKS_MAX]);
 
 /*
- * `destinations` NULL: all. `file` stays the caller's and must live until `done`. NULL on ENOMEM. With no destination
+ * `destinations` NULL: all but those on request. `file` stays the caller's and must live until `done`. NULL on ENOMEM. With no destination
  * at all `done` comes with count 0.
  */
 struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file, char *const *destinations,

@@ -1,6 +1,7 @@
 /*
  * Runs the Redis subscriber and the event publisher as the daemon does, and nothing else, for
- * tests/system/test_redis_link.py. Options are `--name value`. Standard output: one JSON line for each message.
+ * tests/system/test_redis_link.py. Options are `--name value`; `--node` and `--sentinel` may be
+ * repeated. Standard output: one JSON line for each message.
  * Standard error: the log. Standard input, by line: `event ID` publishes an event, `fill N` N events of 64 KiB,
  * `pending` answers {"pending":N}, the end stops.
  */
@@ -21,6 +22,7 @@
 #define LINE_SIZE 4096
 #define SHOWN_BYTES 1024
 #define FILL_BYTES (64u << 10)
+#define NODES_MAX 8
 #define LAST_WORD "unsubscribe-in-handler"
 
 struct probe {
@@ -117,12 +119,43 @@ static uint64_t milliseconds(const char *text)
 	return strtoull(text, NULL, 10) * NS_PER_MS;
 }
 
+static void add(char **list, size_t *count, char *text)
+{
+	if (*count == NODES_MAX)
+		abort();
+	list[(*count)++] = text;
+}
+
 int main(int argc, char **argv)
 {
-	enum { HOST = 1, PORT, CHANNEL, EVENTS, USER, AUTH, TLS, CA, CERT, KEY, PING_INTERVAL, PING_TIMEOUT, QUIET };
+	enum {
+		HOST = 1,
+		PORT,
+		NODE,
+		SENTINEL,
+		MASTER,
+		SENTINEL_USER,
+		SENTINEL_AUTH,
+		CHANNEL,
+		EVENTS,
+		USER,
+		AUTH,
+		TLS,
+		CA,
+		CERT,
+		KEY,
+		PING_INTERVAL,
+		PING_TIMEOUT,
+		QUIET
+	};
 	static const struct option known[] = {
 		{"host", 1, NULL, HOST},
 		{"port", 1, NULL, PORT},
+		{"node", 1, NULL, NODE},
+		{"sentinel", 1, NULL, SENTINEL},
+		{"master", 1, NULL, MASTER},
+		{"sentinel-user", 1, NULL, SENTINEL_USER},
+		{"sentinel-auth", 1, NULL, SENTINEL_AUTH},
 		{"channel", 1, NULL, CHANNEL},
 		{"events", 1, NULL, EVENTS},
 		{"user", 1, NULL, USER},
@@ -136,7 +169,8 @@ int main(int argc, char **argv)
 		{"quiet", 0, NULL, QUIET},
 		{NULL, 0, NULL, 0},
 	};
-	struct redis_options options = {.host = "127.0.0.1", .port = 6379};
+	char *nodes[NODES_MAX], *sentinels[NODES_MAX];
+	struct redis_options options = {.host = "127.0.0.1", .port = 6379, .nodes = nodes, .sentinels = sentinels};
 	const char *channel = "capture", *events = "capture:events";
 	struct probe probe = {0};
 	struct event *input;
@@ -149,6 +183,21 @@ int main(int argc, char **argv)
 			break;
 		case PORT:
 			options.port = (uint16_t)strtoul(optarg, NULL, 10);
+			break;
+		case NODE:
+			add(nodes, &options.node_count, optarg);
+			break;
+		case SENTINEL:
+			add(sentinels, &options.sentinel_count, optarg);
+			break;
+		case MASTER:
+			options.master = optarg;
+			break;
+		case SENTINEL_USER:
+			options.sentinel_username = optarg;
+			break;
+		case SENTINEL_AUTH:
+			options.sentinel_auth = optarg;
 			break;
 		case CHANNEL:
 			channel = optarg;

@@ -12,10 +12,11 @@ from .waiting import seconds, until
 
 
 class RedisServer:
-    def __init__(self, directory, netns=None, port=6379, password=None, users=(), tls=None):
-        """users: ACL lines ("alice on >secret +@all ~* &*"); tls: dict with cert, key and ca files."""
+    def __init__(self, directory, netns=None, port=6379, password=None, users=(), tls=None, settings=()):
+        """users: ACL lines ("alice on >secret +@all ~* &*"); tls: dict with cert, key and ca files; settings: more lines of redis.conf."""
         self.directory = str(directory)
         self.netns, self.port, self.password, self.users, self.tls = netns, port, password, list(users), tls
+        self.settings = list(settings)
         self.socket_path = os.path.join(self.directory, "redis.sock")
         self.process = None
 
@@ -30,7 +31,7 @@ class RedisServer:
         if self.tls:
             lines += ["tls-port 0", f"tls-cert-file {self.tls['cert']}", f"tls-key-file {self.tls['key']}",
                       f"tls-ca-cert-file {self.tls['ca']}", "tls-auth-clients optional"]
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines + self.settings) + "\n"
 
     def start(self, tcp=True):
         path = os.path.join(self.directory, "redis.conf")
@@ -84,7 +85,8 @@ class RedisServer:
         if not self.process:
             return
         with contextlib.suppress(ProcessLookupError):
-            self.resume()
+            if sig != signal.SIGKILL:  # which needs no awakening: what it has not read it shall not answer
+                self.resume()
             self.process.send_signal(sig)
         try:
             self.process.wait(seconds(5))

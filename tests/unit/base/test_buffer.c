@@ -83,6 +83,24 @@ static void clear_keeps_the_memory_and_deinit_frees_it(void **state)
 	buffer_deinit(&buffer);
 }
 
+static void reading_goes_on_where_it_stood(void **state)
+{
+	struct buffer buffer = BUFFER_INIT(100);
+	char into[8] = "";
+	size_t at = 0;
+
+	(void)state;
+	assert_int_equal(buffer_read(&buffer, &at, into, sizeof(into)), 0);
+	assert_int_equal(buffer_append_string(&buffer, "abcdefg"), 0);
+	assert_int_equal(buffer_read(&buffer, &at, into, 0), 0);
+	assert_int_equal(buffer_read(&buffer, &at, into, 4), 4);
+	assert_int_equal(buffer_read(&buffer, &at, into + 4, 4), 3);
+	assert_string_equal(into, "abcdefg");
+	assert_int_equal(buffer_read(&buffer, &at, into, 4), 0);
+	assert_int_equal(at, 7);
+	buffer_deinit(&buffer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +109,7 @@ int main(void)
 		cmocka_unit_test(cap_is_reached_exactly_and_never_passed),
 		cmocka_unit_test(without_memory_the_buffer_is_untouched),
 		cmocka_unit_test(clear_keeps_the_memory_and_deinit_frees_it),
+		cmocka_unit_test(reading_goes_on_where_it_stood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

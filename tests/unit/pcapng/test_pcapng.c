@@ -106,6 +106,58 @@ static void what_is_not_known_is_left_out(void **state)
 	free(bytes);
 }
 
+static void counts_that_nobody_knows_make_no_statistics(void **state)
+{
+	struct packet_interface interface = {.received = PACKET_UNKNOWN,
+					     .dropped = PACKET_UNKNOWN,
+					     .start_ns = PACKET_UNKNOWN,
+					     .end_ns = PACKET_UNKNOWN};
+	const struct capture_file_info info = {.interfaces = &interface, .interface_count = 1};
+	size_t size;
+
+	(void)state;
+	free(make(&info, NULL, 0, &size));
+	assert_int_equal(size, 28 + 32);
+	interface.dropped = 3;
+	free(make(&info, NULL, 0, &size));
+	assert_int_equal(size, 28 + 32 + 20 + 12 + 12 + 4 + 4); /* dropped, delivered */
+}
+
+static void an_interface_has_its_own_description_and_system(void **state)
+{
+	static const struct packet_interface interfaces[] = {{.description = "of node a", .os = "Plan 9"},
+							     {.name = "b"}};
+	static const struct capture_file_info info = {.os = "Linux", .interfaces = interfaces, .interface_count = 2};
+	size_t size;
+
+	(void)state;
+	uint8_t *bytes = make(&info, NULL, 0, &size);
+	const uint8_t *first = bytes + 44, *second = first + 60;
+	assert_memory_equal(first + 16, "\3\0\11\0of node a\0\0\0", 16);
+	assert_memory_equal(first + 16 + 16 + 8, "\14\0\6\0Plan 9\0\0", 12);
+	assert_memory_equal(second + 16 + 8 + 8, "\14\0\5\0Linux\0\0\0", 12);
+	free(bytes);
+}
+
+static void flags_stand_beside_the_direction(void **state)
+{
+	static const struct packet_interface interface = {0};
+	static const struct capture_file_info info = {.interfaces = &interface, .interface_count = 1};
+	const struct packet_view packets[] = {{.flags = 0xdead0003, .direction = PACKET_DIR_INBOUND},
+					      {.flags = 0x80000000}};
+	size_t size;
+	uint32_t flags;
+
+	(void)state;
+	uint8_t *bytes = make(&info, packets, 2, &size);
+	assert_int_equal(size, 28 + 32 + 2 * (32 + 12) + 88);
+	memcpy(&flags, bytes + 28 + 32 + 28 + 4, sizeof(flags));
+	assert_int_equal(flags, 0xdead0001);
+	memcpy(&flags, bytes + 28 + 32 + 44 + 28 + 4, sizeof(flags));
+	assert_int_equal(flags, 0x80000000);
+	free(bytes);
+}
+
 static void without_interfaces_there_is_a_section_header(void **state)
 {
 	static const struct capture_file_info info = {0};
@@ -187,6 +239,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_file_is_as_the_draft_says),
 		cmocka_unit_test(what_is_not_known_is_left_out),
+		cmocka_unit_test(counts_that_nobody_knows_make_no_statistics),
+		cmocka_unit_test(an_interface_has_its_own_description_and_system),
+		cmocka_unit_test(flags_stand_beside_the_direction),
 		cmocka_unit_test(without_interfaces_there_is_a_section_header),
 		cmocka_unit_test(a_text_over_64_kib_is_cut_between_characters),
 		cmocka_unit_test(a_filter_leaves_room_for_its_kind),

@@ -310,6 +310,27 @@ static struct sink_outcome taken(const char *url)
 
 /* --- what must hold ----------------------------------------------------------------------------------------------- */
 
+static void test_sinks_on_request_are_used_only_by_name(void **state)
+{
+	struct world *world = world_new(2, (struct delivery_options){0});
+	char second[] = "second";
+	char *const named[] = {second};
+
+	(void)state;
+	world->sinks[1]->sink.on_request = true;
+	world->sinks[0]->script[0] = taken("https://x/1");
+	world->sinks[1]->script[0] = taken("https://y/1");
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_int_equal(world->files[0].count, 1);
+	assert_string_equal(world->files[0].results[0].name, "first");
+	start(world, 1, named, 1);
+	wait_done(world, 1);
+	assert_int_equal(world->files[1].count, 1);
+	assert_string_equal(world->files[1].results[0].url, "https://y/1");
+	world_free(world);
+}
+
 static void test_taken_file_is_reported_with_its_url(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
@@ -701,6 +722,7 @@ static void test_names_are_those_of_the_sinks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sinks_on_request_are_used_only_by_name),
 		cmocka_unit_test(test_taken_file_is_reported_with_its_url),
 		cmocka_unit_test(test_bad_days_are_retried_until_it_works),
 		cmocka_unit_test(test_refusal_is_final_and_keeps_its_text),

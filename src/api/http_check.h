@@ -1,0 +1,32 @@
+/*
+ * Whether a request's head is beyond doubt. Where two readers could differ about where a request ends (RFC 9112, 11.2),
+ * or who is meant, it is refused; and so is every form that no sane client sends.
+ */
+#pragma once
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+struct http_head {
+	const char *method, *version;
+	const char *target_at; /* libmicrohttpd's copy of the target */
+	size_t target_size;
+	/* found by http_check_head: */
+	uint64_t body_size;
+	bool has_body_size, has_type;
+	const char *type, *authorization; /* NULL: not sent */
+	unsigned authorization_count;
+};
+
+/* The status to refuse it with and the reason's text, or 0. */
+warn_unused unsigned http_check_head(struct MHD_Connection *mhd, struct http_head *head, const char **text);
+
+/* Whether a Content-Type value is application/json, with or without a UTF-8 charset. */
+bool http_is_json(const char *type);
+
+/* Whether "Bearer <token>" is in the header's value; takes the same time wherever they differ. */
+bool http_bearer_matches(const char *authorization, const char *token);

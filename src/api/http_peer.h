@@ -1,0 +1,16 @@
+/* Who is at the other end of a connection, and whether he may use the control API. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define HTTP_PEER_TEXT_SIZE 64
+
+struct http_peer {
+	bool allowed;			/* a unix peer whose credentials suffice; over TCP the token decides */
+	char text[HTTP_PEER_TEXT_SIZE]; /* "unix:1000" (the user), "tcp:127.0.0.1" */
+};
+
+/* Root, our own user, or a member of the group ((gid_t)-1: there is none). Asks the kernel alone. */
+void http_peer_unix(struct http_peer *peer, int fd, gid_t group);
+void http_peer_tcp(struct http_peer *peer, int fd);

@@ -1,0 +1,238 @@
+/*
+ * Jobs hang in a small hash table by id and in a list. A watch hangs on a job, or waits in the book while its request
+ * is being judged. Observers may cancel any watch from within their calls, so a cancelled watch is only marked while
+ * somebody walks the list it is in.
+ */
+#include "job/job.h"
+
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/hash.h"
+
+#define BUCKETS 256
+
+struct job_watch {
+	struct job_observer observer;
+	bool cancelled;
+	unsigned calls; /* under way */
+	TAILQ_ENTRY(job_watch) list;
+	struct watch_list *in;
+};
+
+TAILQ_HEAD(watch_list, job_watch);
+
+struct job {
+	struct job_book *book;
+	struct job *chain;
+	LIST_ENTRY(job) list;
+	struct request *request;
+	struct leg *legs;
+	size_t leg_count;
+	struct watch_list watches;
+};
+
+struct job_book {
+	struct job *buckets[BUCKETS];
+	LIST_HEAD(, job) jobs;
+	struct watch_list waiting;
+};
+
+struct job_book *job_book_new(void)
+{
+	struct job_book *book = calloc(1, sizeof(*book));
+	if (!book)
+		return NULL;
+	LIST_INIT(&book->jobs);
+	TAILQ_INIT(&book->waiting);
+	return book;
+}
+
+void job_book_free(struct job_book *book)
+{
+	struct job_watch *watch;
+	if (!book)
+		return;
+	while ((watch = TAILQ_FIRST(&book->waiting))) {
+		TAILQ_REMOVE(&book->waiting, watch, list);
+		free(watch);
+	}
+	free(book);
+}
+
+/* --- watches --- */
+
+static void move_watch(struct job_watch *watch, struct watch_list *list)
+{
+	TAILQ_REMOVE(watch->in, watch, list);
+	TAILQ_INSERT_TAIL(list, watch, list);
+	watch->in = list;
+}
+
+struct job_watch *job_watch_new(struct job_book *book, const struct job_observer *observer)
+{
+	struct job_watch *watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return NULL;
+	watch->observer = *observer;
+	watch->in = &book->waiting;
+	TAILQ_INSERT_TAIL(watch->in, watch, list);
+	return watch;
+}
+
+static void free_watch(struct job_watch *watch)
+{
+	TAILQ_REMOVE(watch->in, watch, list);
+	free(watch);
+}
+
+void job_watch_cancel(struct job_watch *watch)
+{
+	if (!watch)
+		return;
+	watch->cancelled = true;
+	if (!watch->calls)
+		free_watch(watch);
+}
+
+static void leave(struct job_watch *watch)
+{
+	if (--watch->calls == 0 && watch->cancelled)
+		free_watch(watch);
+}
+
+void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures)
+{
+	if (!watch || watch->cancelled || !watch->observer.admitted)
+		return;
+	watch->calls++;
+	watch->observer.admitted(watch->observer.ctx, id, captures);
+	leave(watch);
+}
+
+void job_watch_event(struct job_watch *watch, const struct event *event, const char *json)
+{
+	if (!watch || watch->cancelled || !watch->observer.event)
+		return;
+	watch->calls++;
+	watch->observer.event(watch->observer.ctx, event, json);
+	leave(watch);
+}
+
+void job_watch_over(struct job_watch *watch, enum job_end end)
+{
+	if (!watch || watch->cancelled)
+		return;
+	watch->calls++;
+	watch->cancelled = true; /* the last call */
+	if (watch->observer.over)
+		watch->observer.over(watch->observer.ctx, end);
+	leave(watch);
+}
+
+/* --- jobs --- */
+
+static struct job **bucket_of(struct job_book *book, const char *id)
+{
+	return &book->buckets[hash_text(id) % BUCKETS];
+}
+
+struct job *job_new(struct job_book *book, struct request *request)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	if (!job)
+		return NULL;
+	struct job **bucket = bucket_of(book, request->id);
+	job->book = book;
+	job->request = request_ref(request);
+	job->chain = *bucket;
+	*bucket = job;
+	LIST_INSERT_HEAD(&book->jobs, job, list);
+	TAILQ_INIT(&job->watches);
+	return job;
+}
+
+struct job *job_find(const struct job_book *book, const char *id)
+{
+	struct job *job = book->buckets[hash_text(id) % BUCKETS];
+	while (job && strcmp(job->request->id, id) != 0)
+		job = job->chain;
+	return job;
+}
+
+void job_add_watch(struct job *job, struct job_watch *watch)
+{
+	move_watch(watch, &job->watches);
+}
+
+void job_add_leg(struct job *job, struct leg *leg)
+{
+	leg_set_next(leg, job->legs);
+	job->legs = leg;
+	job->leg_count++;
+}
+
+void job_remove_leg(struct job *job, const struct leg *leg)
+{
+	job->leg_count--;
+	if (job->legs == leg) {
+		job->legs = leg_next(leg);
+		return;
+	}
+	struct leg *before = job->legs;
+	while (leg_next(before) != leg)
+		before = leg_next(before);
+	leg_set_next(before, leg_next(leg));
+}
+
+void job_end(struct job *job)
+{
+	struct job **at = bucket_of(job->book, job->request->id);
+	while (*at != job)
+		at = &(*at)->chain;
+	*at = job->chain;
+	LIST_REMOVE(job, list);
+	struct job_watch *watch;
+	while ((watch = TAILQ_FIRST(&job->watches))) {
+		move_watch(watch, &job->book->waiting); /* the observer may be in the middle of another call */
+		job_watch_over(watch, JOB_OVER);
+	}
+	request_unref(job->request);
+	free(job);
+}
+
+void job_hear(struct job *job, const struct event *event, const char *json)
+{
+	struct job_watch *next;
+	for (struct job_watch *watch = TAILQ_FIRST(&job->watches); watch; watch = next) {
+		watch->calls++; /* stays in the list meanwhile */
+		job_watch_event(watch, event, json);
+		next = TAILQ_NEXT(watch, list);
+		leave(watch);
+	}
+}
+
+const struct request *job_request(const struct job *job)
+{
+	return job->request;
+}
+
+struct leg *job_legs(const struct job *job)
+{
+	return job->legs;
+}
+
+size_t job_leg_count(const struct job *job)
+{
+	return job->leg_count;
+}
+
+struct job *job_first(const struct job_book *book)
+{
+	return LIST_FIRST(&book->jobs);
+}
+
+struct job *job_next(const struct job *job)
+{
+	return LIST_NEXT(job, list);
+}

@@ -1,0 +1,69 @@
+/*
+ * A job: an admitted request while any of its legs lives, and whoever wants to hear what becomes of it. The book of
+ * jobs finds them by the request's id. Loop thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "event/event.h"
+#include "job/leg.h"
+#include "request/request.h"
+
+struct job;
+struct job_book;
+struct job_watch;
+
+enum job_end {
+	JOB_OVER,      /* every capture had its final event */
+	JOB_ELSEWHERE, /* for another node: there is no event */
+	JOB_REFUSED,   /* one `rejected` event, nothing was started */
+};
+
+/* Who hands a request in and wants to hear of it. Members may be NULL. Calls come from the loop, also from within
+ * jobs_request. */
+struct job_observer {
+	/* It is this node's, and so many captures are being started; before the first event about them. */
+	void (*admitted)(void *ctx, const char *id, size_t captures);
+	/* An event about the request: as it is published to everybody. */
+	void (*event)(void *ctx, const struct event *event, const char *json);
+	/* The last call. The watch is gone. */
+	void (*over)(void *ctx, enum job_end end);
+	void *ctx;
+};
+
+struct job_book *job_book_new(void);
+void job_book_free(struct job_book *book); /* no job may be left; watches are forgotten without a call */
+
+/* A new watch, belonging to no job yet. NULL on ENOMEM. */
+struct job_watch *job_watch_new(struct job_book *book, const struct job_observer *observer);
+/* The observer is not called any more. Also from within its own calls. NULL is fine. */
+void job_watch_cancel(struct job_watch *watch);
+void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures);
+void job_watch_event(struct job_watch *watch, const struct event *event, const char *json);
+void job_watch_over(struct job_watch *watch, enum job_end end);
+
+/* A job without legs. The request is referenced. NULL on ENOMEM. */
+struct job *job_new(struct job_book *book, struct request *request);
+struct job *job_find(const struct job_book *book, const char *id);
+void job_add_watch(struct job *job, struct job_watch *watch);
+void job_add_leg(struct job *job, struct leg *leg);
+void job_remove_leg(struct job *job, const struct leg *leg);
+
+/* Once it has no leg (any more): tells its watches and is gone. */
+void job_end(struct job *job);
+
+/* Hands an event to the job's watches. */
+void job_hear(struct job *job, const struct event *event, const char *json);
+
+const struct request *job_request(const struct job *job);
+struct leg *job_legs(const struct job *job); /* the first; leg_next leads on */
+size_t job_leg_count(const struct job *job);
+
+/* All jobs, in no order. */
+struct job *job_first(const struct job_book *book);
+struct job *job_next(const struct job *job);
+
+CLEANUP_DEFINE(job_book, struct job_book, job_book_free)

@@ -1,0 +1,70 @@
+/* Names as they are, "any" as what is up, each once: a request that names an interface twice means it once. */
+#include "job/targets.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "capture/engine.h"
+
+static void add_target(struct targets *targets, const char *name, char *alias)
+{
+	for (size_t i = 0; i < targets->count; i++) {
+		if (strcmp(targets->items[i].name, name) == 0)
+			return;
+	}
+	if (targets->count < REQUEST_INTERFACES_MAX)
+		targets->items[targets->count++] = (struct leg_target){name, alias};
+}
+
+static int add_any(struct targets *targets, char *alias, struct error *err)
+{
+	interface_list_deinit(&targets->up);
+	int r = interface_list_read(true, &targets->up);
+	if (r < 0)
+		return error_set(err, r, "looking for interfaces: %s", strerror(-r));
+	if (!targets->up.count)
+		return error_set(err, -ENODEV, "no interface of this host is up");
+	if (targets->up.count > REQUEST_INTERFACES_MAX)
+		return error_set(err, -E2BIG, "%zu interfaces are up, one request can take %d", targets->up.count,
+				 REQUEST_INTERFACES_MAX);
+	for (size_t i = 0; i < targets->up.count; i++)
+		add_target(targets, targets->up.names[i], alias);
+	return 0;
+}
+
+static int unknown_interface(const char *name, struct error *err)
+{
+	struct interface_list all = {};
+	const char *near = interface_list_read(false, &all) == 0 ? interface_list_suggest(&all, name) : NULL;
+	error_set(err, -ENODEV, "interface: this host has no \"%s\"%s%s%s", name, near ? " (did you mean \"" : "",
+		  near ? near : "", near ? "\"?)" : "");
+	interface_list_deinit(&all);
+	return -ENODEV;
+}
+
+int targets_check(const char *interface, struct engine *engine, struct error *err)
+{
+	return interface_exists(interface) || engine_records(engine, interface) ? 0 : unknown_interface(interface, err);
+}
+
+int targets_find(const struct request *request, struct engine *engine, struct targets *targets, struct error *err)
+{
+	for (size_t i = 0; i < request->interface_count; i++) {
+		const struct request_interface *wanted = &request->interfaces[i];
+		int r = 0;
+		if (strcmp(wanted->name, "any") == 0)
+			r = add_any(targets, wanted->alias, err);
+		else
+			r = targets_check(wanted->name, engine, err);
+		if (r == 0 && strcmp(wanted->name, "any") != 0)
+			add_target(targets, wanted->name, wanted->alias);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void targets_deinit(struct targets *targets)
+{
+	interface_list_deinit(&targets->up);
+}

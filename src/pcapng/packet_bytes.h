@@ -1,0 +1,34 @@
+/* The packets of a source as they stand in a file: the part between its head and its tail. */
+#pragma once
+
+#include "pcapng/format.h"
+
+/* Far above any snap length; keeps a packet's block within the formats' 32-bit sizes. */
+#define PACKET_BYTES_MAX ((uint32_t)1 << 30)
+
+enum packet_part { PACKET_PART_BEFORE, PACKET_PART_DATA, PACKET_PART_AFTER, PACKET_PART_NONE };
+
+struct packet_bytes {
+	const struct file_format *format;
+	struct packet_source packets;
+
+	/* Reading position: `left` bytes at `at` are what remains of the current part. */
+	enum packet_part part;
+	const uint8_t *at;
+	size_t left;
+	struct packet_view packet;
+	uint8_t scratch[FORMAT_AROUND_MAX];
+};
+
+/*
+ * Walks the source once: adds the bytes its packets will take to `*size_bytes` and their number to `delivered`, by
+ * interface. False if one can't stand in a file with so many interfaces.
+ */
+bool packet_bytes_measure(const struct packet_bytes *bytes, size_t interface_count, uint64_t *size_bytes,
+			  uint64_t *delivered);
+
+/* To before the first packet. */
+void packet_bytes_rewind(struct packet_bytes *bytes);
+
+/* Bytes put into `into`; fewer than `room` only at the end. */
+size_t packet_bytes_read(struct packet_bytes *bytes, uint8_t *into, size_t room);

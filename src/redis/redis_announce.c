@@ -1,0 +1,33 @@
+/* "Down" is news when the connection was not down, or is so for another reason now; to who did not ask for Redis only
+ * the first time. */
+#include "redis/redis_announce.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "redis/redis_endpoint.h"
+
+void redis_announce_up(struct redis_announcer *announcer, const struct redis_endpoint *endpoint, const char *address)
+{
+	if (announcer->announced == ANNOUNCED_UP)
+		return;
+	announcer->announced = ANNOUNCED_UP;
+	log_notice("redis-up", log_str("role", announcer->role), log_str("host", endpoint->host),
+		   log_int("port", endpoint->port), log_str("address", address), log_str("master", announcer->master),
+		   log_bool("tls", announcer->tls));
+}
+
+void redis_announce_down(struct redis_announcer *announcer, const struct redis_endpoint *endpoint, const char *reason,
+			 uint64_t retry_ns)
+{
+	bool quiet = announcer->quiet && !announcer->was_up;
+
+	if (announcer->announced == ANNOUNCED_DOWN && (quiet || strcmp(announcer->reason.text, reason) == 0))
+		return;
+	announcer->announced = ANNOUNCED_DOWN;
+	error_set(&announcer->reason, 0, "%s", reason);
+	log_at(quiet ? LOG_INFO : LOG_WARNING, "redis-down", log_str("role", announcer->role),
+	       log_str("host", endpoint->host), log_int("port", endpoint->port), log_str("master", announcer->master),
+	       log_str("reason", reason), log_uint("retry_ms", retry_ns / NS_PER_MS));
+}

@@ -1,0 +1,54 @@
+/*
+ * Where a link connects next: its host, then the other nodes it was given, or the master that the Sentinels name; of
+ * each all addresses, in turn. Loop thread.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct event_base;
+struct redis_endpoint;
+struct redis_options;
+struct redis_route;
+
+/* `exhausted` and `moved` may free the route; none is called before redis_route_begin. */
+struct redis_route_handler {
+	/* Try this one; 0, or -errno with the text in `err` if that failed at once: then the next one follows. */
+	int (*connect)(void *ctx, const char *address, uint16_t port, struct error *err);
+	/* Nothing is left to try. The attempt is over. */
+	void (*exhausted)(void *ctx, const char *reason);
+	/* The Sentinels name another master than the one this attempt led to. The attempt is over. */
+	void (*moved)(void *ctx, const char *reason);
+	void *ctx;
+};
+
+/* `options` must outlive the route. NULL on ENOMEM. */
+struct redis_route *redis_route_new(struct event_base *loop, const struct redis_options *options,
+				    struct redis_route_handler handler);
+void redis_route_free(struct redis_route *route);
+
+/* A new attempt; handlers may be called from within. */
+void redis_route_begin(struct redis_route *route);
+
+/* The connection last asked for failed after `progress` steps, of whatever kind: the next one, or exhausted with the
+ * reason that got furthest. Handlers may be called from within. */
+void redis_route_failed(struct redis_route *route, int progress, const char *reason);
+
+/* The attempt succeeded: the next one begins where this one led to. */
+void redis_route_succeeded(struct redis_route *route);
+
+/* No attempt is under way any more. */
+void redis_route_end(struct redis_route *route);
+
+/* The next attempt begins with the node behind the current one. */
+void redis_route_skip(struct redis_route *route);
+
+/* The current node and its numeric address; "" and NULL before there was one. */
+const struct redis_endpoint *redis_route_endpoint(const struct redis_route *route);
+const char *redis_route_address(const struct redis_route *route);
+
+CLEANUP_DEFINE(redis_route, struct redis_route, redis_route_free)

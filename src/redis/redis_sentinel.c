@@ -1,0 +1,159 @@
+/*
+ * A Sentinel is a Redis server of few commands. So the connection to them is a link of its own with the Sentinels as
+ * its nodes: TLS, login, hang detection and back-off are the link's. It stays up between questions, because the
+ * question is asked again every two seconds: that is how a master is noticed that still answers but was replaced (cut
+ * off from the Sentinels, or demoted while we were subscribed and could not ask it for its ROLE).
+ */
+#include "redis/redis_sentinel.h"
+
+#include <event2/event.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "redis/redis_endpoint.h"
+#include "redis/redis_link.h"
+
+#define ASK_INTERVAL_NS (2 * NS_PER_S)
+#define PING_NS (2 * NS_PER_S) /* at most, interval and timeout: a failover must not wait for a Sentinel that hangs */
+
+struct redis_sentinel {
+	struct redis_link *link;
+	struct event *timer; /* the next question */
+	char *master;
+	bool asked; /* and not answered */
+	struct redis_sentinel_handler handler;
+};
+
+static bool read_answer(const redisReply *reply, struct redis_endpoint *endpoint)
+{
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+	       reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_STRING &&
+	       redis_endpoint_make(reply->element[0]->str, reply->element[1]->str, endpoint) == 0;
+}
+
+static void fail(struct redis_sentinel *sentinel, const redisReply *reply)
+{
+	struct error reason;
+
+	if (reply->type == REDIS_REPLY_ERROR)
+		error_set(&reason, 0, "the Sentinel refuses: %s", reply->str);
+	else if (reply->type == REDIS_REPLY_NIL)
+		error_set(&reason, 0, "the Sentinel does not know the master %s", sentinel->master);
+	else
+		error_set(&reason, 0, "the Sentinel's answer is malformed");
+	redis_link_skip(sentinel->link, reason.text);
+	sentinel->handler.failed(sentinel->handler.ctx, reason.text);
+}
+
+static void on_answer(redisAsyncContext *redis, void *data, void *ctx)
+{
+	const struct timeval again = {.tv_sec = ASK_INTERVAL_NS / NS_PER_S};
+	struct redis_sentinel *sentinel = ctx;
+	const redisReply *reply = data;
+	struct redis_endpoint endpoint;
+
+	if (redis_link_gone(redis) || !reply)
+		return;
+	sentinel->asked = false;
+	if (!read_answer(reply, &endpoint))
+		return fail(sentinel, reply);
+	event_add(sentinel->timer, &again);
+	sentinel->handler.master(sentinel->handler.ctx, &endpoint);
+}
+
+void redis_sentinel_ask(struct redis_sentinel *sentinel)
+{
+	redisAsyncContext *redis = redis_link_context(sentinel->link);
+
+	if (!redis || sentinel->asked)
+		return;
+	sentinel->asked = true;
+	if (redisAsyncCommand(redis, on_answer, sentinel, "SENTINEL get-master-addr-by-name %s", sentinel->master) !=
+	    REDIS_OK)
+		redis_link_restart(sentinel->link, "out of memory");
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	redis_sentinel_ask(ctx);
+}
+
+static void on_up(void *ctx, redisAsyncContext *redis)
+{
+	struct redis_sentinel *sentinel = ctx;
+
+	(void)redis;
+	sentinel->asked = false;
+	redis_sentinel_ask(sentinel);
+}
+
+static void on_down(void *ctx)
+{
+	struct redis_sentinel *sentinel = ctx;
+
+	sentinel->asked = false;
+	event_del(sentinel->timer);
+}
+
+static void on_failed(void *ctx, const char *reason)
+{
+	struct redis_sentinel *sentinel = ctx;
+	struct error text;
+
+	error_set(&text, 0, "no Sentinel answers: %s", reason);
+	sentinel->handler.failed(sentinel->handler.ctx, text.text);
+}
+
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+	return value && value < most ? value : most;
+}
+
+struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct redis_options *options,
+					  struct redis_sentinel_handler handler)
+{
+	cleanup(cleanup_redis_sentinel) struct redis_sentinel *sentinel = calloc(1, sizeof(*sentinel));
+	const struct redis_link_handler link_handler = {.up = on_up,
+							.down = on_down,
+							.failed = on_failed,
+							.ctx = sentinel};
+	const struct redis_options link_options = {
+		.nodes = options->sentinels,
+		.node_count = options->sentinel_count,
+		.username = options->sentinel_username,
+		.auth = options->sentinel_auth,
+		.tls = options->tls,
+		.tls_name = options->tls_name,
+		.ca_file = options->ca_file,
+		.cert_file = options->cert_file,
+		.key_file = options->key_file,
+		.quiet = options->quiet,
+		.ping_interval_ns = at_most(options->ping_interval_ns, PING_NS),
+		.ping_timeout_ns = at_most(options->ping_timeout_ns, PING_NS),
+	};
+
+	if (!sentinel)
+		return NULL;
+	sentinel->handler = handler;
+	sentinel->master = strdup(options->master ? options->master : "");
+	sentinel->timer = evtimer_new(loop, on_timer, sentinel);
+	if (sentinel->master && sentinel->timer)
+		sentinel->link = redis_link_new(loop, "sentinel", &link_options, link_handler);
+	return sentinel->link ? take(sentinel) : NULL;
+}
+
+void redis_sentinel_free(struct redis_sentinel *sentinel)
+{
+	if (!sentinel)
+		return;
+	redis_link_free(sentinel->link);
+	if (sentinel->timer)
+		event_free(sentinel->timer);
+	free(sentinel->master);
+	free(sentinel);
+}

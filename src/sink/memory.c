@@ -1,0 +1,343 @@
+/*
+ * A file is copied whole, a slice at each turn of the loop, so that a large one delays nobody; the capture's own memory
+ * can then go. Its room is taken before the copy begins, from the oldest files if need be. One that is being read stays
+ * until its readers are gone, and takes room until then.
+ */
+#include "sink/memory.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#define SLICE_BYTES (1u << 20)
+#define NAME "memory"
+
+struct memory {
+	struct sink sink; /* first */
+	struct event_base *loop;
+	struct memory_options options;
+	struct usage *usage;
+	TAILQ_HEAD(, memory_file) files; /* complete, the oldest first */
+	struct event *expiry;
+};
+
+/* What all files take, those among them that only a reader holds; shared with them, as they may outlive the sink. */
+struct usage {
+	unsigned references;
+	uint64_t bytes;
+};
+
+struct memory_file {
+	TAILQ_ENTRY(memory_file) list;
+	struct usage *usage;
+	unsigned references;
+	uint64_t kept_ns; /* boot time since when */
+	char *capture, *name;
+	size_t size;
+	uint8_t *data;
+};
+
+struct sink_attempt {
+	struct memory *memory;
+	const struct sink_file *source; /* NULL: no stream is open */
+	struct byte_stream stream;
+	struct memory_file *file;
+	size_t filled;
+	struct event *turn;
+	sink_attempt_done done;
+	void *ctx;
+	struct sink_outcome outcome;
+};
+
+struct reader {
+	const struct memory_file *file;
+	size_t offset;
+};
+
+/* --- files --- */
+
+static void unref_usage(struct usage *usage)
+{
+	if (usage && --usage->references == 0)
+		free(usage);
+}
+
+void memory_file_unref(struct memory_file *file)
+{
+	if (!file || --file->references)
+		return;
+	file->usage->bytes -= file->size;
+	unref_usage(file->usage);
+	free(file->capture);
+	free(file->name);
+	free(file->data);
+	free(file);
+}
+
+static struct memory_file *new_file(struct usage *usage, const struct sink_file *source, uint64_t size)
+{
+	struct memory_file *file = calloc(1, sizeof(*file));
+	if (!file)
+		return NULL;
+	file->references = 1;
+	file->usage = usage;
+	usage->references++;
+	file->capture = strdup(source->capture);
+	file->name = strdup(source->name);
+	file->data = malloc(size ? size : 1);
+	if (!file->capture || !file->name || !file->data) {
+		memory_file_unref(file);
+		return NULL;
+	}
+	file->size = size;
+	usage->bytes += size;
+	return file;
+}
+
+static void drop(struct memory *memory, struct memory_file *file)
+{
+	TAILQ_REMOVE(&memory->files, file, list);
+	memory_file_unref(file);
+}
+
+static void set_expiry(struct memory *memory)
+{
+	const struct memory_file *oldest = TAILQ_FIRST(&memory->files);
+	if (!oldest)
+		return;
+	const uint64_t now_ns = clock_boottime_ns(), due_ns = oldest->kept_ns + memory->options.keep_ns;
+	const uint64_t wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+	const struct timeval wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
+				     .tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000 + 1)};
+	event_add(memory->expiry, &wait);
+}
+
+static void expire(evutil_socket_t fd, short what, void *ctx)
+{
+	struct memory *memory = ctx;
+	struct memory_file *oldest;
+	const uint64_t now_ns = clock_boottime_ns();
+	(void)fd;
+	(void)what;
+	while ((oldest = TAILQ_FIRST(&memory->files)) && oldest->kept_ns + memory->options.keep_ns <= now_ns)
+		drop(memory, oldest);
+	set_expiry(memory);
+}
+
+static bool make_room(struct memory *memory, uint64_t size)
+{
+	struct memory_file *oldest;
+	while (memory->usage->bytes + size > memory->options.bytes_max && (oldest = TAILQ_FIRST(&memory->files)))
+		drop(memory, oldest);
+	return memory->usage->bytes + size <= memory->options.bytes_max;
+}
+
+struct memory_file *memory_find(const struct sink *sink, const char *capture)
+{
+	const struct memory *memory = (const struct memory *)sink;
+	struct memory_file *file;
+	TAILQ_FOREACH(file, &memory->files, list)
+	{
+		if (strcmp(file->capture, capture) == 0) {
+			file->references++;
+			return file;
+		}
+	}
+	return NULL;
+}
+
+struct memory_usage memory_usage(const struct sink *sink)
+{
+	const struct memory *memory = (const struct memory *)sink;
+	struct memory_usage usage = {.bytes = memory->usage->bytes, .bytes_max = memory->options.bytes_max};
+	const struct memory_file *file;
+	TAILQ_FOREACH(file, &memory->files, list)
+	usage.files++;
+	return usage;
+}
+
+const char *memory_file_name(const struct memory_file *file)
+{
+	return file->name;
+}
+
+/* --- reading --- */
+
+static size_t read_file(void *ctx, uint8_t *into, size_t room)
+{
+	struct reader *reader = ctx;
+	const size_t left = reader->file->size - reader->offset;
+	const size_t size = left < room ? left : room;
+	memcpy(into, reader->file->data + reader->offset, size);
+	reader->offset += size;
+	return size;
+}
+
+static void rewind_file(void *ctx)
+{
+	struct reader *reader = ctx;
+	reader->offset = 0;
+}
+
+bool memory_file_open(const struct memory_file *file, struct byte_stream *stream)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+	if (!reader)
+		return false;
+	reader->file = file;
+	*stream =
+		(struct byte_stream){.size_bytes = file->size, .read = read_file, .rewind = rewind_file, .ctx = reader};
+	return true;
+}
+
+void memory_file_close(struct byte_stream *stream)
+{
+	free(stream->ctx);
+}
+
+/* --- a try --- */
+
+static void free_attempt(struct sink_attempt *attempt)
+{
+	if (attempt->source)
+		attempt->source->close(attempt->source->ctx, &attempt->stream);
+	if (attempt->turn)
+		event_free(attempt->turn);
+	memory_file_unref(attempt->file);
+	free(attempt);
+}
+
+CLEANUP_DEFINE(attempt, struct sink_attempt, free_attempt)
+
+static void finish(struct sink_attempt *attempt)
+{
+	const sink_attempt_done done = attempt->done;
+	void *ctx = attempt->ctx;
+	const struct sink_outcome outcome = attempt->outcome;
+	free_attempt(attempt);
+	done(ctx, &outcome);
+}
+
+static void keep(struct sink_attempt *attempt)
+{
+	struct memory *memory = attempt->memory;
+	struct memory_file *file = take(attempt->file);
+	attempt->outcome.verdict = SINK_OK;
+	snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "/v1/captures/%s/file", file->capture);
+	file->kept_ns = clock_boottime_ns();
+	TAILQ_INSERT_TAIL(&memory->files, file, list);
+	if (!evtimer_pending(memory->expiry, NULL))
+		set_expiry(memory);
+	finish(attempt);
+}
+
+/* The room is taken at the first turn, not from within start: what is said of it comes from the loop. */
+static bool take_room(struct sink_attempt *attempt)
+{
+	struct memory *memory = attempt->memory;
+	struct sink_outcome *outcome = &attempt->outcome;
+	const uint64_t size = attempt->stream.size_bytes, most = memory->options.bytes_max;
+	outcome->verdict = size > most ? SINK_REFUSED : SINK_RETRY;
+	if (size > most)
+		snprintf(outcome->error, sizeof(outcome->error),
+			 "the file has %" PRIu64 " bytes, at most %" PRIu64 " are kept (memory.bytes)", size, most);
+	else if (!make_room(memory, size))
+		snprintf(outcome->error, sizeof(outcome->error), "files that are being read take all of memory.bytes");
+	else if (!(attempt->file = new_file(memory->usage, attempt->source, size)))
+		snprintf(outcome->error, sizeof(outcome->error), "out of memory");
+	return attempt->file;
+}
+
+/* By a timer: an event made active from within its own call would be called again before anybody else. */
+static void take_next_turn(struct sink_attempt *attempt)
+{
+	const struct timeval at_once = {};
+	event_add(attempt->turn, &at_once);
+}
+
+static void turn(evutil_socket_t fd, short what, void *ctx)
+{
+	struct sink_attempt *attempt = ctx;
+	(void)fd;
+	(void)what;
+	if (!attempt->file && !take_room(attempt)) {
+		finish(attempt);
+		return;
+	}
+	struct memory_file *file = attempt->file;
+	const size_t left = file->size - attempt->filled;
+	const size_t got = attempt->stream.read(attempt->stream.ctx, file->data + attempt->filled,
+						left < SLICE_BYTES ? left : SLICE_BYTES);
+	attempt->filled += got;
+	if (attempt->filled == file->size) {
+		keep(attempt);
+	} else if (!got) {
+		attempt->outcome.verdict = SINK_REFUSED;
+		snprintf(attempt->outcome.error, sizeof(attempt->outcome.error), "the file is shorter than it said");
+		finish(attempt);
+	} else {
+		take_next_turn(attempt);
+	}
+}
+
+static struct sink_attempt *start(struct sink *sink, const struct sink_file *file, sink_attempt_done done, void *ctx)
+{
+	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+	if (!attempt)
+		return NULL;
+	attempt->memory = (struct memory *)sink;
+	attempt->done = done;
+	attempt->ctx = ctx;
+	attempt->turn = evtimer_new(attempt->memory->loop, turn, attempt);
+	if (!attempt->turn || !file->open(file->ctx, &attempt->stream))
+		return NULL;
+	attempt->source = file;
+	take_next_turn(attempt);
+	return take(attempt);
+}
+
+static void cancel(struct sink *sink, struct sink_attempt *attempt)
+{
+	(void)sink;
+	free_attempt(attempt);
+}
+
+/* --- the whole --- */
+
+static void free_memory(struct sink *sink)
+{
+	struct memory *memory = (struct memory *)sink;
+	struct memory_file *file;
+	while ((file = TAILQ_FIRST(&memory->files)))
+		drop(memory, file);
+	if (memory->expiry)
+		event_free(memory->expiry);
+	unref_usage(memory->usage);
+	free(memory);
+}
+
+struct sink *memory_new(struct event_base *loop, const struct memory_options *options)
+{
+	static const struct sink_class class = {.start = start, .cancel = cancel, .free = free_memory};
+	struct memory *memory = calloc(1, sizeof(*memory));
+	if (!memory)
+		return NULL;
+	memory->sink = (struct sink){.class = &class, .name = NAME, .on_request = options->on_request};
+	memory->loop = loop;
+	memory->options = *options;
+	TAILQ_INIT(&memory->files);
+	memory->usage = calloc(1, sizeof(*memory->usage));
+	memory->expiry = evtimer_new(loop, expire, memory);
+	if (memory->usage)
+		memory->usage->references = 1;
+	if (!memory->usage || !memory->expiry) {
+		free_memory(&memory->sink);
+		return NULL;
+	}
+	return &memory->sink;
+}

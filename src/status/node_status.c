@@ -1,0 +1,179 @@
+/* Made anew at each question: nobody asks often. Only rates need a timer, since they lie between two looks. */
+#include "status/node_status.h"
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "capture/engine.h"
+#include "config/config.h"
+#include "sink/sink.h"
+
+#define SAMPLE_S 5
+#define STATUS_VERSION 1
+
+struct node_status {
+	struct node_status_options with;
+	struct node_interfaces *interfaces;
+	struct event *timer;
+	uint64_t started_ns; /* real time */
+};
+
+static void sample(evutil_socket_t fd, short what, void *ctx)
+{
+	struct node_status *status = ctx;
+	(void)fd;
+	(void)what;
+	node_interfaces_sample(status->interfaces);
+}
+
+struct node_status *node_status_new(const struct node_status_options *options)
+{
+	cleanup(cleanup_node_status) struct node_status *status = calloc(1, sizeof(*status));
+	const struct timeval period = {.tv_sec = SAMPLE_S};
+	if (!status)
+		return NULL;
+	status->with = *options;
+	status->started_ns = clock_realtime_ns();
+	status->interfaces = node_interfaces_new(options->config, options->engine);
+	status->timer = event_new(options->loop, -1, EV_PERSIST, sample, status);
+	if (!status->interfaces || !status->timer || event_add(status->timer, &period) < 0)
+		return NULL;
+	node_interfaces_sample(status->interfaces);
+	return take(status);
+}
+
+void node_status_free(struct node_status *status)
+{
+	if (!status)
+		return;
+	if (status->timer)
+		event_free(status->timer);
+	node_interfaces_free(status->interfaces);
+	free(status);
+}
+
+struct node_load node_status_load(const struct node_status *status)
+{
+	return (struct node_load){
+		.jobs = jobs_counts(status->with.jobs),
+		.memory_bytes = engine_memory_used(status->with.engine),
+		.memory_limit_bytes = status->with.config->limits.memory,
+		.kept = status->with.memory ? memory_usage(status->with.memory) : (struct memory_usage){},
+		.started_ns = status->started_ns,
+	};
+}
+
+const struct node_interfaces *node_status_interfaces(const struct node_status *status)
+{
+	return status->interfaces;
+}
+
+const char *node_status_node(const struct node_status *status)
+{
+	return status->with.config->general.node;
+}
+
+/* --- JSON: jansson's packing stops at the first failure and gives NULL --- */
+
+static json_t *number(uint64_t value)
+{
+	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
+}
+
+static json_t *time_json(uint64_t realtime_ns)
+{
+	char text[CLOCK_TEXT_SIZE];
+	return json_string(clock_format(realtime_ns, text));
+}
+
+/* Seconds with three digits: more would only tell how long the answer took to make. */
+static json_t *seconds_json(uint64_t ns)
+{
+	return json_real((double)(ns / NS_PER_MS) / 1000);
+}
+
+static json_t *strings_json(const struct config_strings *strings)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; strings && i < strings->count; i++)
+		json_array_append_new(array, json_string(strings->items[i]));
+	return array;
+}
+
+static json_t *interface_json(const struct node_interface *interface, bool whole)
+{
+	json_t *json = json_pack("{ss so sb sb}", "name", interface->name, "aliases", strings_json(interface->aliases),
+				 "up", interface->up, "recorder", interface->recorder);
+	if (json && interface->ring)
+		json_object_update_new(json,
+				       json_pack("{so so so}", "captures", number(interface->captures), "packets",
+						 number(interface->packets), "dropped", number(interface->dropped)));
+	if (json && interface->recorder)
+		json_object_set_new(json, "reach", seconds_json(interface->reach_ns));
+	if (json && !interface->present)
+		json_object_set_new(json, "gone", json_true());
+	if (json && whole && interface->ring)
+		json_object_update_new(json, json_pack("{so so}", "ring", number(interface->ring_bytes), "held",
+						       number(interface->held_bytes)));
+	if (json && whole)
+		json_object_set_new(json, "rate",
+				    json_pack("{so so}", "packets", number((uint64_t)(interface->packets_per_s + 0.5)),
+					      "bytes", number((uint64_t)(interface->bytes_per_s + 0.5))));
+	return json;
+}
+
+static json_t *interfaces_json(const struct node_status *status, bool whole)
+{
+	struct node_interface list[NODE_INTERFACES_MAX];
+	const size_t count = node_interfaces_list(status->interfaces, list);
+	json_t *array = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, interface_json(&list[i], whole));
+	return array;
+}
+
+static json_t *load_json(const struct node_status *status)
+{
+	const struct node_load load = node_status_load(status);
+	return json_pack("{so so so so so so}", "captures", number(load.jobs.running), "delivering",
+			 number(load.jobs.legs > load.jobs.running ? load.jobs.legs - load.jobs.running : 0), "memory",
+			 number(load.memory_bytes), "memory_limit", number(load.memory_limit_bytes), "kept_files",
+			 number(load.kept.files), "kept_bytes", number(load.kept.bytes));
+}
+
+static json_t *destinations_json(const struct node_status *status)
+{
+	const char *names[SINKS_MAX];
+	const size_t count = deliveries_names(status->with.deliveries, names);
+	json_t *array = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, json_string(names[i]));
+	return array;
+}
+
+static char *dump(json_t *json)
+{
+	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+	json_decref(json);
+	return text;
+}
+
+char *node_status_json(const struct node_status *status)
+{
+	const struct config *config = status->with.config;
+	json_t *json = json_pack("{si ss ss so so so so so}", "v", STATUS_VERSION, "node", config->general.node,
+				 "version", PCAPDAEMON_VERSION, "time", time_json(clock_realtime_ns()), "started",
+				 time_json(status->started_ns), "interfaces", interfaces_json(status, false), "load",
+				 load_json(status), "destinations", destinations_json(status));
+	if (json && config->redis.listen && *config->redis.stream)
+		json_object_set_new(json, "stream", json_string(config->redis.stream));
+	return dump(json);
+}
+
+char *node_status_interfaces_json(const struct node_status *status)
+{
+	return dump(json_pack("{ss so}", "node", status->with.config->general.node, "interfaces",
+			      interfaces_json(status, true)));
+}

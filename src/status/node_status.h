@@ -1,0 +1,53 @@
+/* What this node says of itself: name, version, interfaces, load. Loop thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "job/jobs.h"
+#include "sink/memory.h"
+#include "status/node_interfaces.h"
+
+struct config;
+struct deliveries;
+struct engine;
+struct event_base;
+struct node_status;
+
+struct node_status_options {
+	struct event_base *loop;
+	const struct config *config;
+	struct engine *engine;
+	struct jobs *jobs;
+	const struct deliveries *deliveries;
+	const struct sink *memory; /* the sink of that name; NULL: there is none */
+};
+
+/* Samples the interfaces' rates every 5 s from now on. What the options point to must outlive it. NULL on ENOMEM. */
+struct node_status *node_status_new(const struct node_status_options *options);
+void node_status_free(struct node_status *status);
+
+/* The load in numbers. */
+struct node_load {
+	struct jobs_counts jobs;
+	uint64_t memory_bytes, memory_limit_bytes; /* captured bytes not yet delivered */
+	struct memory_usage kept;		   /* finished files in memory */
+	uint64_t started_ns;			   /* real time */
+};
+struct node_load node_status_load(const struct node_status *status);
+
+const struct node_interfaces *node_status_interfaces(const struct node_status *status);
+const char *node_status_node(const struct node_status *status);
+
+/*
+ * As published to Redis and answered by GET /v1/status:
+ * {"v":1,"node":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},"stream":…,"destinations":[…]}.
+ * Caller frees; NULL on ENOMEM.
+ */
+char *node_status_json(const struct node_status *status);
+
+/* {"node":…,"interfaces":[…]}, with what memory the rings have. Likewise. */
+char *node_status_interfaces_json(const struct node_status *status);
+
+CLEANUP_DEFINE(node_status, struct node_status, node_status_free)

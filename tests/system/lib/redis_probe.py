@@ -1,0 +1,118 @@
+"""Programs of tests/probes that run parts of the Redis side alone: they are told what to do on standard input, their log and their
+answers are what is waited for. With the fixtures to make them and servers for them."""
+
+import json
+import os
+import queue
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from .daemon import PROGRAM
+from .redis_server import RedisServer
+from .waiting import seconds
+
+PROBES = os.path.join(os.path.dirname(PROGRAM), "tests", "probes")
+QUICK_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "300"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Probe:
+    """redis_probe, or another of its kind."""
+
+    def __init__(self, port, *options, host="127.0.0.1", program="redis_probe"):
+        self.process = subprocess.Popen([os.path.join(PROBES, program), "--host", host, "--port", str(port), *map(str, options)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.lines, self.seen = queue.Queue(), []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line.decode(errors="replace").rstrip("\n"))
+        self.lines.put(None)
+
+    def expect(self, pattern, timeout=15):
+        """The next line that matches; lines before it are passed over (and kept in `seen`)."""
+        deadline = time.monotonic() + seconds(timeout)
+        while True:
+            try:
+                line = self.lines.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"waited in vain for {pattern!r}; seen:\n" + "\n".join(self.seen[-40:])) from None
+            if line is None:
+                raise AssertionError(f"the probe ended ({self.process.wait()}) before {pattern!r}; seen:\n" + "\n".join(self.seen[-40:]))
+            self.seen.append(line)
+            if re.search(pattern, line):
+                return line
+
+    def message(self):
+        return json.loads(self.expect(r'^\{"message"'))
+
+    def say(self, text):
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def pending(self):
+        self.say("pending")
+        return json.loads(self.expect(r'^\{"pending"'))["pending"]
+
+    def both_up(self):
+        """Waits until the subscriber is subscribed and the publisher is up, in either order."""
+        wanted = [r"subscribed channel=", r"redis-up .*role=\"?publisher"]
+        while wanted:
+            line = self.expect("|".join(wanted))
+            wanted = [pattern for pattern in wanted if not re.search(pattern, line)]
+
+    def stop(self):
+        """A clean end; a sanitizer's complaint shows as a status."""
+        if self.process.stdin and not self.process.stdin.closed:
+            try:
+                self.process.stdin.close()
+            except BrokenPipeError:
+                pass
+        try:
+            return self.process.wait(seconds(10))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+@pytest.fixture
+def probe():
+    made = []
+
+    def make(port, *options, **keywords):
+        made.append(Probe(port, *options, **keywords))
+        return made[-1]
+
+    yield make
+    statuses = [(one.stop(), one) for one in made]
+    for status, one in statuses:
+        while (line := one.lines.get(timeout=5)) is not None:
+            one.seen.append(line)
+        assert status == 0, "\n".join(one.seen[-60:])
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = []
+
+    def make(**options):
+        directory = tmp_path / f"redis{len(made)}"
+        directory.mkdir()
+        made.append(RedisServer(directory, port=options.pop("port", None) or free_port(), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()

@@ -1,0 +1,201 @@
+"""Redis as it is deployed for availability: a master, replicas, and real Sentinels that watch them and fail over. And a Sentinel
+that says what it is told, for what real ones don't do on demand."""
+
+import contextlib
+import os
+import signal
+import socket
+import socketserver
+import subprocess
+import threading
+
+import redis
+
+from .redis_probe import free_port
+from .redis_server import RedisServer
+from .waiting import seconds, until
+
+MASTER = "mymaster"
+DOWN_AFTER_MS = 1000
+
+
+class Sentinel:
+    """One redis-server --sentinel, over TCP."""
+
+    def __init__(self, directory, master_port, quorum, settings=(), password=None):
+        self.directory, self.port, self.password = str(directory), free_port(), password
+        self._settings = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}",
+                          *([f"requirepass {password}"] if password else []),
+                          f"sentinel monitor {MASTER} 127.0.0.1 {master_port} {quorum}",
+                          f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}",
+                          f"sentinel failover-timeout {MASTER} 2000", *settings]
+        self.process = None
+
+    @property
+    def endpoint(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        path = os.path.join(self.directory, "sentinel.conf")
+        if not os.path.exists(path):  # it keeps what it learned there
+            with open(path, "w") as file:
+                file.write("\n".join(self._settings) + "\n")
+        with open(os.path.join(self.directory, "sentinel.log"), "a") as log:
+            self.process = subprocess.Popen(["redis-server", path, "--sentinel"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self
+
+    def client(self):
+        return redis.Redis(port=self.port, password=self.password, decode_responses=True)
+
+    def ask(self, *words):
+        """The answer, or None where there is none or an error."""
+        with contextlib.suppress(redis.exceptions.RedisError), self.client() as client:
+            return _raw(client, "SENTINEL", *words)
+        return None
+
+    def stop(self, sig=signal.SIGKILL):
+        if self.process:
+            self.process.send_signal(sig)
+            self.process.wait(seconds(5))
+            self.process = None
+
+
+def _raw(client, *words):
+    """Without redis-py's own ideas of what the answer should look like."""
+    connection = client.connection_pool.get_connection("_")
+    try:
+        connection.send_command(*words)
+        return connection.read_response()
+    finally:
+        client.connection_pool.release(connection)
+
+
+class SentinelSetup:
+    def __init__(self, directory, replicas=2, sentinels=3):
+        self.directory = str(directory)
+        self.servers = [RedisServer(self._folder(f"redis{i}"), port=free_port(), settings=[
+            "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"]) for i in range(1 + replicas)]
+        self.sentinels = [Sentinel(self._folder(f"sentinel{i}"), self.servers[0].port, sentinels // 2 + 1) for i in range(sentinels)]
+
+    def _folder(self, name):
+        path = os.path.join(self.directory, name)
+        os.makedirs(path)
+        return path
+
+    @property
+    def endpoints(self):
+        return [sentinel.endpoint for sentinel in self.sentinels]
+
+    def start(self):
+        for server in self.servers:
+            server.start()
+            if server is not self.servers[0]:
+                with server.client() as client:
+                    client.replicaof("127.0.0.1", self.servers[0].port)
+        for server in self.servers[1:]:
+            until(lambda: self._follows(server, self.servers[0].port), 10, "a replica to be in step")
+        for sentinel in self.sentinels:
+            sentinel.start()
+        self.wait_ready()
+        return self
+
+    @staticmethod
+    def _follows(server, port):
+        with contextlib.suppress(redis.exceptions.ConnectionError), server.client() as client:
+            info = client.info("replication")
+            return info["role"] == "slave" and info["master_port"] == port and info["master_link_status"] == "up"
+
+    def wait_ready(self):
+        """Every Sentinel agrees on the master and knows that all replicas follow it, and all other Sentinels."""
+        until(self._is_ready, 40, "the Sentinels to agree")
+
+    def _is_ready(self):
+        answers = [sentinel.ask("GET-MASTER-ADDR-BY-NAME", MASTER) for sentinel in self.sentinels]
+        ports = {answer and answer[1] for answer in answers}
+        if len(ports) != 1 or None in ports:
+            return False
+        port = int(ports.pop())
+        if not all(self._follows(server, port) for server in self.servers if server.port != port):
+            return False
+        return all(self._knows_all(sentinel) for sentinel in self.sentinels)
+
+    def _knows_all(self, sentinel):
+        state = sentinel.ask("MASTER", MASTER)
+        state = dict(zip(state[::2], state[1::2])) if isinstance(state, list) else state or {}
+        return (state.get("flags") == "master" and int(state["num-slaves"]) == len(self.servers) - 1
+                and int(state["num-other-sentinels"]) == len(self.sentinels) - 1)
+
+    @property
+    def master(self):
+        """The server that the Sentinels name now."""
+        port = int(self.sentinels[0].ask("GET-MASTER-ADDR-BY-NAME", MASTER)[1])
+        return next(server for server in self.servers if server.port == port)
+
+    def wait_other_master(self, old):
+        """The Sentinels name another one, and it is a master."""
+        until(lambda: self.master is not old, 30, "a failover")
+        with self.master.client() as client:
+            until(lambda: client.info("replication")["role"] == "master", 10, "the new master to be one")
+        return self.master
+
+    def rejoin(self, server):
+        """One that was the master and is back: makes it a replica, which the Sentinels would do 8 s later."""
+        with server.client() as client:
+            client.replicaof("127.0.0.1", self.master.port)
+        self.wait_ready()
+
+    def fail_over(self):
+        """As an operator does; returns the new master."""
+        old = self.master
+        until(lambda: self.sentinels[0].ask("FAILOVER", MASTER), 30, "the failover to begin", interval=0.1)
+        return self.wait_other_master(old)
+
+    def close(self):
+        for one in [*self.sentinels, *self.servers]:
+            one.stop(signal.SIGKILL)
+
+
+class FakeSentinel:
+    """Names `answer` (host, port) as the master; None: it knows none."""
+
+    def __init__(self, answer):
+        self.answer, self._connections, fake = answer, set(), self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                fake._connections.add(self.connection)
+                with contextlib.suppress(OSError, ValueError):
+                    while (words := self._words()):
+                        self.wfile.write(fake.reply(words))
+
+            def _words(self):
+                line = self.rfile.readline()
+                if not line:
+                    return None
+                words = []
+                for _ in range(int(line[1:])):
+                    words.append(self.rfile.read(int(self.rfile.readline()[1:]) + 2)[:-2].decode())
+                return words
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address, daemon_threads = True, True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.endpoint = f"127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def reply(self, words):
+        if words[0].upper() == "PING":
+            return b"+PONG\r\n"
+        if words[0].upper() != "SENTINEL":
+            return b"+OK\r\n"
+        if self.answer is None:
+            return b"*-1\r\n"
+        return b"*2\r\n" + b"".join(f"${len(str(part))}\r\n{part}\r\n".encode() for part in self.answer)
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,206 @@
+"""The link, the subscriber and the publisher where Sentinels decide which server is the master."""
+
+import socket
+import time
+
+import pytest
+
+from lib.redis_probe import QUICK_PING, free_port, probe, server  # noqa: F401
+from lib.redis_sentinel import MASTER, FakeSentinel, Sentinel, SentinelSetup
+from lib.waiting import seconds, until
+from test_redis_link import events_of, lines_of, pki, publish, tls_server  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    made = SentinelSetup(tmp_path_factory.mktemp("sentinel"))
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def fake():
+    made = []
+
+    def make(answer):
+        made.append(FakeSentinel(answer))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def through(*endpoints):
+    """The probe's options; where host and port lead there is nobody."""
+    return ["--master", MASTER, *(word for endpoint in endpoints for word in ("--sentinel", endpoint))]
+
+
+def serves(one, master):
+    """Both directions work, at this server."""
+    until(lambda: publish(master, "hello") == 1, 15, "the subscription at the new master")
+    assert one.message()["message"] == "hello"
+    with master.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe("capture:events")
+        subscription.get_message(timeout=5)
+        one.say("event here")
+        assert "here" in events_of(subscription, 1)
+
+
+def test_the_master_is_found_past_sentinels_that_are_gone_or_know_nothing(setup, probe, fake):
+    one = probe(1, *through(f"127.0.0.1:{free_port()}", fake(None).endpoint, *setup.endpoints))
+    one.both_up()
+    serves(one, setup.master)
+    assert any(f"port={setup.master.port}" in line for line in lines_of(one, "redis-up"))
+
+
+def test_an_ordered_failover_is_followed(setup, probe):
+    setup.wait_ready()
+    one = probe(1, *through(*setup.endpoints))
+    one.both_up()
+    old = setup.master
+    new = setup.fail_over()
+    serves(one, new)
+    setup.rejoin(old)
+
+
+def test_a_killed_master_is_left_and_nothing_that_was_to_be_said_is_lost(setup, probe):
+    setup.wait_ready()
+    old = setup.master
+    one = probe(1, *through(*setup.endpoints))
+    one.both_up()
+    old.stop(9)
+    one.expect(r"redis-down .*role=\"?publisher")
+    for number in range(100):
+        one.say(f"event {number}")
+    assert one.pending() == 100
+    new = setup.wait_other_master(old)
+    began = time.monotonic()
+    until(lambda: one.pending() == 0, 15, "the events to be taken by the new master")
+    assert time.monotonic() - began < seconds(5), "within seconds after the failover"
+    serves(one, new)
+    old.start()
+    setup.rejoin(old)
+
+
+def test_a_master_that_hangs_is_left(setup, probe):
+    setup.wait_ready()
+    old = setup.master
+    one = probe(1, *through(*setup.endpoints))
+    one.both_up()
+    old.pause()
+    try:
+        new = setup.wait_other_master(old)
+        serves(one, new)
+    finally:
+        old.resume()
+    setup.rejoin(old)
+
+
+def test_a_replica_is_no_master_whatever_a_sentinel_says(setup, probe, fake):
+    setup.wait_ready()
+    replica = next(one for one in setup.servers if one is not setup.master)
+    liar = fake(("127.0.0.1", replica.port))
+    one = probe(1, *through(liar.endpoint))
+    one.expect(r"redis-down .*role=\"?subscriber.*is a replica")
+    assert not lines_of(one, "redis-up")
+    liar.answer = ("127.0.0.1", setup.master.port)
+    one.both_up()
+    serves(one, setup.master)
+
+
+def test_the_link_goes_over_although_the_old_master_still_answers_as_one(server, probe, fake):
+    """Cut off from the Sentinels it does not know that it was replaced."""
+    old, new = server().start(), server().start()
+    sentinel = fake(("127.0.0.1", old.port))
+    one = probe(1, *through(sentinel.endpoint))
+    one.both_up()
+    sentinel.answer = ("127.0.0.1", new.port)
+    one.expect(rf"redis-down .*role=\"?subscriber.*the master is now at 127\.0\.0\.1 port {new.port}", timeout=8)
+    serves(one, new)
+
+
+def test_a_demoted_master_is_left_by_those_who_may_ask_it(server, probe, fake):
+    """The publisher asks for its ROLE; the Sentinels have not noticed yet."""
+    old, new = server().start(), server().start()
+    sentinel = fake(("127.0.0.1", old.port))
+    one = probe(1, *through(sentinel.endpoint), *QUICK_PING)
+    one.both_up()
+    with old.client() as client:
+        client.replicaof("127.0.0.1", new.port)
+    one.expect(r"redis-down .*role=\"?publisher.*is a replica", timeout=5)
+
+
+def test_sentinels_that_fall_silent_change_nothing(server, probe, fake):
+    redis_server = server().start()
+    sentinel = fake(("127.0.0.1", redis_server.port))
+    one = probe(1, *through(sentinel.endpoint))
+    one.both_up()
+    sentinel.close()
+    one.expect(r"redis-down .*role=\"?sentinel")
+    serves(one, redis_server)
+    assert not lines_of(one, "redis-down") and not lines_of(one, "redis-down", "publisher")
+
+
+def test_no_sentinel_at_all_is_told_once(probe):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    one = probe(1, *through(f"127.0.0.1:{port}"))
+    one.expect(r"redis-down .*role=\"?subscriber.*no Sentinel answers: .*refused")
+    one.pending()
+    assert len(lines_of(one, "redis-down")) == 1
+
+
+def test_a_master_name_nobody_knows_is_told(setup, probe):
+    one = probe(1, "--master", "elsewhere", *through(*setup.endpoints)[2:])
+    one.expect(r"redis-down .*role=\"?subscriber.*does not know the master elsewhere")
+
+
+# --- who may ---
+
+
+@pytest.fixture
+def sentinel_of(tmp_path):
+    """One real Sentinel for one server."""
+    made = []
+
+    def make(redis_server, **options):
+        directory = tmp_path / f"sentinel{len(made)}"
+        directory.mkdir()
+        made.append(Sentinel(directory, redis_server.port, 1, **options).start())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def test_sentinels_have_a_password_of_their_own(server, probe, sentinel_of):
+    redis_server = server(password="s3cr3t").start()
+    sentinel = sentinel_of(redis_server, password="s3ntry", settings=[f"sentinel auth-pass {MASTER} s3cr3t"])
+    probe(1, *through(sentinel.endpoint), "--auth", "s3cr3t", "--sentinel-auth", "s3ntry").both_up()
+    other = probe(1, *through(sentinel.endpoint), "--auth", "s3cr3t", "--sentinel-auth", "wr0ng")
+    other.expect(r"redis-down .*role=\"?sentinel.*reason=\"WRONGPASS")
+    assert "wr0ng" not in "\n".join(other.seen) and "s3cr3t" not in "\n".join(other.seen)
+
+
+def tls_settings(pki, port, name="addressed"):
+    return [f"tls-port {port}", f"tls-cert-file {pki}/{name}.crt", f"tls-key-file {pki}/{name}.key", f"tls-ca-cert-file {pki}/ca.crt",
+            "tls-auth-clients no", "tls-replication yes"]
+
+
+@pytest.mark.parametrize("certificate,host,good", [("addressed", "127.0.0.1", True), ("named", "localhost", True),
+                                                  ("named", "127.0.0.1", False)])
+def test_tls_to_sentinel_and_master(server, probe, pki, sentinel_of, certificate, host, good):
+    """A Sentinel names addresses: the master's certificate has it, or the configured host's name."""
+    redis_server = tls_server(server, pki, certificate).start()
+    port = free_port()
+    sentinel_of(redis_server, settings=tls_settings(pki, port))
+    one = probe(1, *through(f"127.0.0.1:{port}"), "--tls", "--ca", pki / "ca.crt", host=host)
+    if good:
+        one.both_up()
+    else:
+        one.expect(r"redis-down .*role=\"?subscriber.*certificate is refused: IP address mismatch")
+        assert not lines_of(one, "redis-up")
