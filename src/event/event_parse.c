@@ -1,0 +1,116 @@
+/*
+ * The text comes from Redis, where others may have written to it: every type is checked, what does not fit is as if it
+ * were not there, and only an object without a kind is refused.
+ */
+#include "event/event_parse.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "event/event_copy.h"
+
+#define DESTINATIONS_MAX 64
+
+static inline void cleanup_json(json_t **json)
+{
+	json_decref(*json);
+}
+
+static uint64_t number_of(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	return json_is_integer(value) && json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
+}
+
+static uint64_t time_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	uint64_t realtime_ns = 0;
+	return text && clock_parse(text, &realtime_ns) == 0 ? realtime_ns : 0;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static bool find_kind(const char *name, enum event_kind *kind)
+{
+	for (int i = 0; name && i < EVENT_KINDS; i++) {
+		*kind = (enum event_kind)i;
+		if (strcmp(event_kind_name(*kind), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void read_counts(const json_t *object, struct event *event)
+{
+	const json_t *window = json_object_get(object, "window"), *lost = json_object_get(object, "lost");
+	event->counted = json_is_integer(json_object_get(object, "packets"));
+	event->packets = number_of(object, "packets");
+	event->bytes = number_of(object, "bytes");
+	event->first_ns = time_of(object, "first");
+	event->last_ns = time_of(object, "last");
+	event->window.from_ns = time_of(window, "from");
+	event->window.to_ns = time_of(window, "to");
+	event->window.asked_from_ns = time_of(window, "asked_from");
+	event->window.complete = json_is_true(json_object_get(window, "complete"));
+	event->lost.kernel = number_of(lost, "kernel");
+	event->lost.evicted = number_of(lost, "evicted");
+	event->lost.memory = number_of(lost, "memory");
+}
+
+static size_t read_destinations(const json_t *array, struct event_destination destinations[static DESTINATIONS_MAX])
+{
+	size_t count = json_array_size(array);
+	if (count > DESTINATIONS_MAX)
+		count = DESTINATIONS_MAX;
+	for (size_t i = 0; i < count; i++) {
+		const json_t *object = json_array_get(array, i);
+		const char *name = text_of(object, "name");
+		destinations[i] = (struct event_destination){
+			.name = name ? name : "",
+			.ok = json_is_true(json_object_get(object, "ok")),
+			.url = text_of(object, "url"),
+			.error = text_of(object, "error"),
+			.attempts = (unsigned)number_of(object, "attempts"),
+		};
+	}
+	return count;
+}
+
+struct event *event_parse(const char *json, size_t size)
+{
+	cleanup(cleanup_json) json_t *object = json_loadb(json, size, JSON_REJECT_DUPLICATES, NULL);
+	struct event_destination destinations[DESTINATIONS_MAX];
+	char alertid[24];
+	struct event event = {};
+	if (!json_is_object(object) || !find_kind(text_of(object, "event"), &event.kind))
+		return NULL;
+	const json_t *number = json_object_get(object, "alertid");
+	event.id = text_of(object, "id");
+	event.capture = text_of(object, "capture");
+	event.node = text_of(object, "node");
+	event.interface = text_of(object, "interface");
+	event.time_ns = time_of(object, "time");
+	event.reason = text_of(object, "reason");
+	event.field = text_of(object, "field");
+	event.origin = text_of(object, "origin");
+	event.folded_into = text_of(object, "folded_into");
+	event.until_ns = time_of(object, "until");
+	read_counts(object, &event);
+	event.destinations = destinations;
+	event.destination_count = read_destinations(json_object_get(object, "destinations"), destinations);
+	event.file = text_of(object, "file");
+	event.tags = text_of(object, "tags");
+	event.customer = text_of(object, "customer");
+	event.alertid = json_string_value(number);
+	event.alertid_is_integer = json_is_integer(number);
+	if (event.alertid_is_integer) {
+		snprintf(alertid, sizeof(alertid), "%" JSON_INTEGER_FORMAT, json_integer_value(number));
+		event.alertid = alertid;
+	}
+	return event_copy(&event);
+}

@@ -1,0 +1,104 @@
+/* What event_json writes comes back as it was; what others write does no harm. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "event/event_copy.h"
+#include "event/event_parse.h"
+
+#define T UINT64_C(1764000000123456789)
+
+static void round_trip(const struct event *event)
+{
+	cleanup(cleanup_free) char *json = event_json(event);
+	assert_non_null(json);
+	cleanup(cleanup_event_copy) struct event *parsed = event_parse(json, strlen(json));
+	assert_non_null(parsed);
+	cleanup(cleanup_free) char *again = event_json(parsed);
+	assert_string_equal(json, again);
+}
+
+static void events_come_back_as_they_were(void **state)
+{
+	const struct event_destination destinations[] = {
+		{.name = "cloudshark", .ok = true, .url = "https://h/captures/1", .attempts = 1},
+		{.name = "local", .error = "no space", .attempts = 7},
+	};
+	const struct event whole = {
+		.kind = EVENT_DONE,
+		.id = "a",
+		.capture = "a.1",
+		.node = "n",
+		.interface = "eth0",
+		.time_ns = T,
+		.reason = "packets",
+		.origin = "redis:capture",
+		.counted = true,
+		.packets = 5,
+		.bytes = 600,
+		.first_ns = T + 1,
+		.last_ns = T + 2,
+		.window = {.from_ns = T + 3, .to_ns = T + 4, .asked_from_ns = T + 5, .complete = true},
+		.lost = {.kernel = 1, .evicted = 2, .memory = 3},
+		.destinations = destinations,
+		.destination_count = 2,
+		.file = "f.pcapng",
+		.tags = "a,b",
+		.customer = "ACME",
+		.alertid = "9223372036854775807",
+		.alertid_is_integer = true,
+	};
+	const struct event refused = {
+		.kind = EVENT_REJECTED, .id = "a", .node = "n", .reason = "no", .field = "bpf", .alertid = "12"};
+	const struct event folded = {.kind = EVENT_DONE, .id = "b", .folded_into = "a", .until_ns = T};
+	(void)state;
+	round_trip(&whole);
+	round_trip(&refused);
+	round_trip(&folded);
+}
+
+static void what_is_no_event_is_none(void **state)
+{
+	static const char *const texts[] = {"",
+					    "[]",
+					    "{}",
+					    "{\"event\":1}",
+					    "{\"event\":\"other\"}",
+					    "{\"event\":\"done\"",
+					    "{\"event\":\"done\",\"event\":\"done\"}"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		assert_null(event_parse(texts[i], strlen(texts[i])));
+}
+
+static void wrong_types_are_as_if_not_there(void **state)
+{
+	static const char text[] =
+		"{\"event\":\"done\",\"id\":[],\"packets\":-1,\"first\":\"x\",\"window\":7,\"lost\":[],"
+		"\"destinations\":[1,{\"name\":2,\"ok\":\"yes\"}],\"alertid\":1.5,\"more\":{}}";
+	cleanup(cleanup_event_copy) struct event *event = event_parse(text, sizeof(text) - 1);
+	(void)state;
+	assert_non_null(event);
+	assert_null(event->id);
+	assert_int_equal(event->packets, 0);
+	assert_int_equal(event->first_ns, 0);
+	assert_int_equal(event->destination_count, 2);
+	assert_string_equal(event->destinations[1].name, "");
+	assert_false(event->destinations[1].ok);
+	assert_null(event->alertid);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(events_come_back_as_they_were),
+		cmocka_unit_test(what_is_no_event_is_none),
+		cmocka_unit_test(wrong_types_are_as_if_not_there),
+	};
+	return cmocka_run_group_tests_name("event_parse", tests, NULL, NULL);
+}
