@@ -12,11 +12,9 @@
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <string.h>
-#include <syslog.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/printable.h"
 #include "fleet_ask.h"
 #include "fleet_place.h"
@@ -144,7 +142,7 @@ static int ask(struct fleet_bus *bus, struct question *question)
 }
 
 int fleet_ask(struct fleet_bus *bus, const char *const *words, size_t count,
-		     int (*read)(void *ctx, const redisReply *reply, struct error *err), void *ctx, struct error *err)
+	      int (*read)(void *ctx, const redisReply *reply, struct error *err), void *ctx, struct error *err)
 {
 	size_t sizes[FLEET_WORDS_MAX];
 	struct question question = {
@@ -227,18 +225,12 @@ static void listening_down(void *ctx)
 	end_turn(bus);
 }
 
-/* The links say in the log why they are down. */
-static void on_log(void *ctx, int severity, const char *id, const struct log_field *fields)
+static void on_failed(void *ctx, const char *reason)
 {
 	struct fleet_bus *bus = ctx;
 	char shown[512];
 
-	(void)severity;
-	if (strcmp(id, "redis-down") != 0)
-		return;
-	for (; fields->type != LOG_TYPE_END; fields++)
-		if (fields->type == LOG_TYPE_STRING && fields->string && strcmp(fields->key, "reason") == 0)
-			error_set(&bus->trouble, 0, "%s", printable(shown, sizeof(shown), fields->string));
+	error_set(&bus->trouble, 0, "%s", printable(shown, sizeof(shown), reason));
 	end_turn(bus);
 }
 
@@ -247,6 +239,13 @@ static int connect_links(struct fleet_bus *bus)
 	const struct redis_options options = {
 		.host = bus->place->host,
 		.port = bus->place->port,
+		.nodes = bus->place->nodes,
+		.node_count = bus->place->node_count,
+		.sentinels = bus->place->sentinels,
+		.sentinel_count = bus->place->sentinel_count,
+		.master = bus->place->master,
+		.sentinel_username = bus->place->sentinel_username,
+		.sentinel_auth = bus->place->sentinel_password,
 		.username = bus->place->username,
 		.auth = bus->place->password,
 		.tls = bus->place->tls,
@@ -254,8 +253,14 @@ static int connect_links(struct fleet_bus *bus)
 		.cert_file = bus->place->cert_file,
 		.key_file = bus->place->key_file,
 	};
-	const struct redis_link_handler asking = {.up = asking_up, .down = asking_down, .ctx = bus};
-	const struct redis_link_handler listening = {.up = listening_up, .down = listening_down, .ctx = bus};
+	const struct redis_link_handler asking = {.up = asking_up,
+						  .down = asking_down,
+						  .failed = on_failed,
+						  .ctx = bus};
+	const struct redis_link_handler listening = {.up = listening_up,
+						     .down = listening_down,
+						     .failed = on_failed,
+						     .ctx = bus};
 
 	bus->asking = redis_link_new(bus->loop, "ctl", &options, asking);
 	if (bus->event)
@@ -291,7 +296,6 @@ struct fleet_bus *fleet_bus_new(const struct fleet_place *place, fleet_event eve
 	bus->ctx = ctx;
 	snprintf(bus->where, sizeof(bus->where), "Redis at %s:%u", printable(host, sizeof(host), place->host),
 		 place->port);
-	log_divert(on_log, bus);
 	bus->loop = event_base_new();
 	bus->timer = bus->loop ? evtimer_new(bus->loop, on_turn_over, bus) : NULL;
 	if (!bus->timer || connect_links(bus) < 0 || wait_until_up(bus, err) < 0)
@@ -299,19 +303,10 @@ struct fleet_bus *fleet_bus_new(const struct fleet_place *place, fleet_event eve
 	return take(bus);
 }
 
-static void hush(void *ctx, int severity, const char *id, const struct log_field *fields)
-{
-	(void)ctx;
-	(void)severity;
-	(void)id;
-	(void)fields;
-}
-
 void fleet_bus_free(struct fleet_bus *bus)
 {
 	if (!bus)
 		return;
-	log_divert(hush, NULL);
 	redis_link_free(bus->asking);
 	redis_link_free(bus->listening);
 	if (bus->timer)

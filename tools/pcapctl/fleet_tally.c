@@ -64,7 +64,10 @@ static int is_meant(const json_t *request, const char *node, struct error *err)
 
 	if (name)
 		return node_is_named(json_string_value(name), json_string_length(name), node);
-	return node_is_matched(json_string_value(expression), json_string_length(expression), node, err);
+	int meant = node_is_matched(json_string_value(expression), json_string_length(expression), node, err);
+	if (meant < 0)
+		error_prefix(err, "--nodere");
+	return meant;
 }
 
 static struct node *add_node(struct fleet_tally *tally, const char *name)
@@ -94,8 +97,6 @@ static int expect(struct fleet_tally *tally, const json_t *request, const json_t
 	int meant = is_meant(request, name, err);
 	struct node *node;
 
-	if (meant < 0)
-		error_prefix(err, "--nodere");
 	if (meant <= 0)
 		return meant;
 	node = add_node(tally, name);

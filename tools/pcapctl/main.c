@@ -132,7 +132,7 @@ static enum exit_status run(int argc, char **argv, struct command_line *line)
 	return perform_command(line);
 }
 
-/* What libraries of the daemon's log is for a daemon's log. */
+/* What the parts shared with the daemon log is for a daemon's log. */
 static void hush(void *ctx, int severity, const char *id, const struct log_field *fields)
 {
 	(void)ctx;

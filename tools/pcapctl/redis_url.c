@@ -130,12 +130,12 @@ static int read_host(char *text, struct fleet_place *place, struct error *err)
 
 	if (*text == '[') {
 		host = text + 1;
-		end = host + strspn(host, "0123456789abcdefABCDEF:.%");
+		end = host + strcspn(host, "]");
 		if (*end != ']' || end == host)
 			return complain(err, "has a \"[\" that begins no IPv6 address in brackets");
 		*end++ = '\0';
-		if (!percent_decode(host))
-			return complain(err, "has a broken %-escape in its host");
+		if (!percent_decode(host) || !strchr(host, ':') || !is_clean(host))
+			return complain(err, "has something in brackets that is no IPv6 address");
 	} else {
 		end = host + strspn(host, allowed);
 		if (end == host)
@@ -225,6 +225,22 @@ static int read_query(char *text, struct fleet_place *place, struct error *err)
 	return r;
 }
 
+/* With a master's name the host is a Sentinel's. */
+static int name_sentinel(struct fleet_place *place, struct error *err)
+{
+	bool is_ipv6 = strchr(place->host, ':') != NULL;
+
+	if (!place->master)
+		return 0;
+	if (asprintf(&place->sentinels[0], "%s%s%s:%u", is_ipv6 ? "[" : "", place->host, is_ipv6 ? "]" : "",
+		     place->port) < 0) {
+		place->sentinels[0] = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	place->sentinel_count = 1;
+	return 0;
+}
+
 /* --- the whole --- */
 
 static int read_all(char *text, struct fleet_place *place, struct error *err)
@@ -251,7 +267,7 @@ static int read_all(char *text, struct fleet_place *place, struct error *err)
 		r = complain(err, "has a certificate but no TLS (rediss://)");
 	if (r == 0 && !place->cert_file != !place->key_file)
 		r = complain(err, "has only one of cert and key");
-	return r;
+	return r < 0 ? r : name_sentinel(place, err);
 }
 
 int redis_url_parse(const char *url, struct fleet_place **result, struct error *err)

@@ -226,6 +226,13 @@ static int put_destinations(json_t *request, const struct command_line *line, co
 	return r < 0 ? r : append_names(array, line, OPTION_DESTINATION, err);
 }
 
+static int put_filter(json_t *request, const char *filter, struct error *err)
+{
+	json_t *text = json_string(filter);
+
+	return text ? put(request, "bpf", text, err) : error_set(err, -EINVAL, "the filter must be text in UTF-8");
+}
+
 static int put_id(json_t *request, struct error *err)
 {
 	uint8_t random[ID_RANDOM_BYTES];
@@ -274,7 +281,7 @@ int request_build(const struct command_line *line, const struct request_plan *pl
 	if (r == 0)
 		r = put_names(request, line, OPTION_ALIAS, "alias", err);
 	if (r == 0 && line->filter)
-		r = put(request, "bpf", json_string(line->filter), err);
+		r = put_filter(request, line->filter, err);
 	if (r == 0)
 		r = put_scalars(request, line, err);
 	if (r == 0 && plan->merge)

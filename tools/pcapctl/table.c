@@ -49,10 +49,10 @@ static int make_room(struct table *table)
 	size_t room = table->room ? table->room * 2 : 64;
 	struct cell *grown;
 
-	if (table->cell_count < table->room)
-		return 0;
 	if (table->cell_count >= TABLE_ROWS_MAX * table->column_count)
 		return -E2BIG;
+	if (table->cell_count < table->room)
+		return 0;
 	grown = reallocarray(table->cells, room, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
