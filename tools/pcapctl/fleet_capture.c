@@ -14,7 +14,7 @@
 #include "command_line.h"
 #include "commands.h"
 #include "fleet_bus.h"
-#include "fleet_files.h"
+#include "fleet_merge.h"
 #include "fleet_tally.h"
 #include "interrupts.h"
 #include "place.h"
@@ -292,7 +292,7 @@ static enum exit_status conclude(struct session *session, struct error *err)
 	size_t missing = 0;
 
 	if (session->merge_to &&
-	    fleet_files_merge(session->bus, events, session->merge_to, &missing, &saved, err) < 0) {
+	    fleet_merge(session->bus, events, session->merge_to, &missing, &saved, err) < 0) {
 		terminal_error("%s", err->text);
 		status = STATUS_FAILED;
 	}

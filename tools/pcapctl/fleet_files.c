@@ -54,14 +54,3 @@ int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_take put,
 				 size);
 	return r;
 }
-
-int fleet_files_merge(struct fleet_bus *bus, const json_t *events, const char *path, size_t *missing, char **saved,
-		      struct error *err)
-{
-	(void)bus;
-	(void)events;
-	(void)path;
-	(void)missing;
-	(void)saved;
-	return error_set(err, -ENOSYS, "NOT YET");
-}

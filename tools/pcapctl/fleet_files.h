@@ -1,9 +1,8 @@
 /* Files of captures that nodes left in Redis. */
 #pragma once
 
-#include <jansson.h>
-#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -20,11 +19,3 @@ typedef int (*fleet_file_take)(void *ctx, const void *bytes, size_t size);
  * is none; or -errno; with the text in `err`. */
 warn_unused int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_take put, void *ctx,
 				char name[static FLEET_FILE_NAME_SIZE], struct error *err);
-
-/*
- * Reads the files that the events tell of (destination "redis"), merges them in the order of time into `path` ("-":
- * standard output) and deletes them in Redis. Files that cannot be had are told on stderr and counted in `*missing`.
- * `*saved` (caller frees): what was written; NULL if there was nothing to be written. 0 or -errno.
- */
-warn_unused int fleet_files_merge(struct fleet_bus *bus, const json_t *events, const char *path, size_t *missing,
-				  char **saved, struct error *err);

@@ -154,6 +154,13 @@ static struct node *find_node(const struct fleet_tally *tally, const char *name)
 	return NULL;
 }
 
+static bool is_known(const json_t *event)
+{
+	const char *kind = json_text(event, "event");
+
+	return event_is_final(event) || strcmp(kind, "accepted") == 0 || strcmp(kind, "captured") == 0;
+}
+
 int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t now_ns, bool *news)
 {
 	const char *capture = json_text(event, "capture"), *name = json_text(event, "node");
@@ -161,7 +168,7 @@ int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t n
 	const json_t *before;
 
 	*news = false;
-	if (strcmp(json_text(event, "id"), tally->id) != 0 || !*name)
+	if (strcmp(json_text(event, "id"), tally->id) != 0 || !*name || !is_known(event))
 		return 0;
 	node = find_node(tally, name);
 	if (!node)
