@@ -13,9 +13,7 @@ import pytest
 
 from lib import pcapctl
 from lib.control_server import ControlServer, final, pcapng
-from lib.daemon import ROOT
 from lib.pcapctl import OnTerminal, Pcapctl
-from lib.waiting import until
 
 STATUS = {"v": 1, "node": "n1", "version": "2.0.0", "time": "2026-11-23T08:41:00.123456789Z",
           "started": "2026-11-23T08:00:00.000000000Z", "destinations": ["memory"],

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -176,20 +175,13 @@ def test_a_node_that_dies_while_it_captures_is_named_and_not_waited_for(fleet):
 
 
 def test_ctrl_c_ends_the_waiting_and_shows_what_there_is(fleet):
-    accepted = threading.Event()
-
-    def runs(node, request):
-        node.publish(request, "accepted", 1)
-        accepted.set()
-
     fleet.add("n1", captures(pcapng("eth0")))
-    fleet.add("n2", runs)
-    with Pcapctl("capture", "-i", "eth0", "--merge", "out", "--redis", fleet.url, cwd=fleet.work) as program:
-        assert accepted.wait(10)
-        until(lambda: keys(fleet, "file"), 10)
-        program.signal(signal.SIGINT)
-        done = program.finish()
-    assert done.status == 3 and "captures that run go on" in done.stderr and "n2 has not finished" in done.stderr, done
+    fleet.add("n2", lambda node, request: node.publish(request, "accepted", 1))
+    program = OnTerminal("capture", "-i", "eth0", "--merge", "out", "--redis", fleet.url, cwd=fleet.work)
+    program.wait_shown("2 of 2 nodes answered, 1 captures running, 1 over: 5 packets")
+    program.process.send_signal(signal.SIGINT)
+    assert program.finish() == 3 and b"captures that run go on" in program.shown and b"n2 has not finished" in program.shown
+    assert len(CaptureFile(str(fleet.work / "out")).packets) == 1
 
 
 def test_a_connection_that_breaks_is_made_again_and_nothing_is_missed(fleet):

@@ -23,6 +23,13 @@
 #define DESTINATIONS_MAX 64
 #define NODE "node"
 
+static const char *name_of(const struct errand *errand)
+{
+	const char *path = errand->line->words[0];
+
+	return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 /* Lines, or with --json an array of them. */
 static enum exit_status tell(const struct errand *errand, const char *faults)
 {
@@ -31,8 +38,7 @@ static enum exit_status tell(const struct errand *errand, const char *faults)
 	char shown[4096], line[4096];
 
 	if (!errand->terminal->json && !*faults)
-		terminal_note(errand->terminal, "%s: is valid",
-			      printable(shown, sizeof(shown), errand->line->words[0]));
+		terminal_note(errand->terminal, "%s is valid", printable(shown, sizeof(shown), name_of(errand)));
 	for (const char *at = faults; *at; at += strcspn(at, "\n"), at += *at == '\n') {
 		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
 		printable(shown, sizeof(shown), line);
@@ -50,9 +56,7 @@ static enum exit_status check_config(const struct errand *errand, const struct b
 {
 	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(FAULTS_MAX);
 	cleanup(cleanup_config) struct config *config = NULL;
-	const char *path = errand->line->words[0];
-	int r = config_load_text(buffer_text(text), text->size, strcmp(path, "-") == 0 ? "standard input" : path,
-				 &faults, &config);
+	int r = config_load_text(buffer_text(text), text->size, name_of(errand), &faults, &config);
 
 	if (r == -ENOMEM) {
 		terminal_error("out of memory");

@@ -8,6 +8,7 @@
 
 #define HELP_COLUMN 32 /* where an option's text begins */
 #define HELP_WIDTH 110
+#define LINE_SIZE 512
 
 /* --- at the terminal --- */
 
@@ -75,6 +76,21 @@ static int print_overall(struct buffer *out)
 						 "`pcapctl COMMAND --help` tells more; so does pcapctl(1).\n");
 }
 
+static int print_details(struct buffer *out, const char *details)
+{
+	char line[LINE_SIZE];
+	int r = 0;
+
+	while (r == 0 && *details) {
+		size_t size = strcspn(details, "\n");
+
+		snprintf(line, sizeof(line), "%.*s", (int)size, details);
+		r = print_wrapped(out, line, 0, 0);
+		details += size + (details[size] == '\n');
+	}
+	return r;
+}
+
 static int print_command(struct buffer *out, const struct command_row *command)
 {
 	int r = buffer_printf(out, "usage: pcapctl %s%s%s%s\n\n", command->name,
@@ -84,7 +100,7 @@ static int print_command(struct buffer *out, const struct command_row *command)
 	if (r == 0)
 		r = buffer_printf(out, "%s: %s.\n", command->name, command->summary);
 	if (r == 0)
-		r = buffer_append_string(out, command->details);
+		r = print_details(out, command->details);
 	if (r == 0 && command->takes[0])
 		r = buffer_append_string(out, "\nOptions:\n");
 	for (const enum option_id *taken = command->takes; r == 0 && *taken; taken++)

@@ -291,8 +291,7 @@ static enum exit_status conclude(struct session *session, struct error *err)
 	enum exit_status status = judge(session, events, silent);
 	size_t missing = 0;
 
-	if (session->merge_to &&
-	    fleet_merge(session->bus, events, session->merge_to, &missing, &saved, err) < 0) {
+	if (session->merge_to && fleet_merge(session->bus, events, session->merge_to, &missing, &saved, err) < 0) {
 		terminal_error("%s", err->text);
 		status = STATUS_FAILED;
 	}

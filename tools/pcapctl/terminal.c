@@ -62,7 +62,7 @@ enum tone terminal_tone_of(const char *state)
 	return TONE_PLAIN;
 }
 
-static void say(const char *fmt, va_list args)
+static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list args)
 {
 	fputs("pcapctl: ", stderr);
 	vfprintf(stderr, fmt, args);

@@ -6,10 +6,10 @@ import pty
 import subprocess
 import threading
 
-from .daemon import ROOT
+from .daemon import PROGRAM as DAEMON
 from .waiting import seconds
 
-PROGRAM = os.path.abspath(os.environ.get("PCAPCTL", os.path.join(ROOT, "build", "pcapctl")))
+PROGRAM = os.path.abspath(os.environ.get("PCAPCTL", os.path.join(os.path.dirname(DAEMON), "pcapctl")))
 
 
 def environment(**more):

@@ -59,7 +59,7 @@ static void check_content(const char *path, const char *expected)
 	assert_string_equal(content, expected);
 }
 
-static void save(const char *path, const char *suggested, const char *content, const char *expected)
+static void save(const char *path, const char *suggested, const char *content, const char *called)
 {
 	struct error err;
 	cleanup(cleanup_file_out) struct file_out *file = file_out_new(path, &err);
@@ -68,8 +68,8 @@ static void save(const char *path, const char *suggested, const char *content, c
 	assert_non_null(file);
 	assert_int_equal(file_out_write(file, content, strlen(content)), 0);
 	assert_int_equal(file_out_finish(file, suggested, &name, &err), 0);
-	assert_string_equal(name, expected);
-	check_content(expected, content);
+	assert_string_equal(name, called);
+	check_content(called, content);
 }
 
 static void a_suggested_name_never_replaces_a_file(void **state)
