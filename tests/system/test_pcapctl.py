@@ -189,6 +189,36 @@ def test_a_second_ctrl_c_leaves(serve):
     assert done.status == 130 and f"pcapctl get {answer.id}" in done.stderr and os.listdir(server.work) == [], done
 
 
+def test_a_ctrl_c_that_overtakes_the_request_is_said_again(serve):
+    answer = Slow()
+    unknown = iter([(404, {"error": "no such capture"})] * 2)
+    server = serve(lambda request: next(unknown, None) or answer(request) if request.method == "DELETE" else answer(request))
+    with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
+        server.wait("POST", "/v1/captures")
+        program.signal(signal.SIGINT)
+        done = program.finish()
+    assert done.status == 0 and [request.method for request in server.requests].count("DELETE") == 3, done
+
+
+def test_ctrl_c_while_a_file_is_fetched_leaves_nothing_behind(serve):
+    sent, forever = threading.Event(), threading.Event()
+
+    def pieces():
+        yield pcapng()
+        sent.set()
+        forever.wait(60)
+
+    server = serve(lambda request: (200, pieces()))
+    for words in (["history", "-i", "eth0", "-w", "out"], ["get", "a.1"]):
+        sent.clear()
+        with Pcapctl(*words, *server.options, cwd=server.work) as program:
+            assert sent.wait(10)
+            program.signal(signal.SIGINT)
+            done = program.finish()
+        assert done.status == 130 and os.listdir(server.work) == [], done
+    forever.set()
+
+
 def test_progress_is_shown_on_a_terminal_only(serve):
     answer = Slow()
     server = serve(answer)

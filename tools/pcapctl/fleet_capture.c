@@ -283,20 +283,31 @@ static int print(const struct session *session, const json_t *events, const json
 	return r < 0 || fflush(terminal->results) == EOF ? -EIO : 0;
 }
 
-static enum exit_status conclude(struct session *session, struct error *err)
+static enum exit_status merge(const struct session *session, const json_t *events, enum exit_status status,
+			      char **saved)
+{
+	struct error err;
+	size_t missing = 0;
+	int r = fleet_merge(session->bus, events, session->merge_to, &missing, saved, &err);
+
+	if (r < 0)
+		terminal_error("%s", err.text);
+	if (r == -EINTR)
+		return STATUS_INTERRUPTED;
+	if (r < 0 || (missing > 0 && !*saved))
+		return STATUS_FAILED;
+	return missing > 0 && status != STATUS_FAILED ? STATUS_PARTIAL : status;
+}
+
+static enum exit_status conclude(struct session *session)
 {
 	cleanup(cleanup_json) json_t *events = fleet_tally_events(session->tally);
 	cleanup(cleanup_json) json_t *silent = fleet_tally_silent(session->tally);
 	cleanup(cleanup_free) char *saved = NULL;
 	enum exit_status status = judge(session, events, silent);
-	size_t missing = 0;
 
-	if (session->merge_to && fleet_merge(session->bus, events, session->merge_to, &missing, &saved, err) < 0) {
-		terminal_error("%s", err->text);
-		status = STATUS_FAILED;
-	}
-	if (missing > 0 && status != STATUS_FAILED)
-		status = saved ? STATUS_PARTIAL : STATUS_FAILED;
+	if (session->merge_to)
+		status = merge(session, events, status, &saved);
 	if (json_array_size(events) == 0)
 		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
 			       (double)session->answer_timeout_ns / NS_PER_S);
@@ -319,7 +330,7 @@ enum exit_status fleet_capture(const struct errand *errand)
 	if (r < 0)
 		terminal_error("%s", err.text);
 	else
-		status = conclude(&session, &err);
+		status = conclude(&session);
 	fleet_bus_free(session.bus);
 	fleet_tally_free(session.tally);
 	json_decref(session.request);

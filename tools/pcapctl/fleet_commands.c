@@ -255,9 +255,12 @@ enum exit_status fleet_fetch(const struct errand *errand)
 	cleanup(cleanup_free) char *saved = NULL;
 	cleanup(cleanup_json) json_t *answer = NULL;
 	struct error err;
+	int r = fetch(errand, &saved, &err);
 
-	if (fetch(errand, &saved, &err) < 0)
-		return failed(&err);
+	if (r < 0) {
+		failed(&err);
+		return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
+	}
 	if (errand->terminal->json) {
 		answer = json_pack("{s:s}", RESULT_SAVED, saved);
 		return printed(answer ? json_print(errand->terminal, answer, false) : -EINVAL);

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "fleet_bus.h"
+#include "interrupts.h"
 #include "request_build.h"
 #include "show.h"
 
@@ -36,10 +37,15 @@ int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_take put,
 {
 	cleanup(buffer_deinit) struct buffer chunk = BUFFER_INIT(FLEET_CHUNK_MAX);
 	uint64_t size, chunks, got = 0;
-	int r = read_header(bus, key, &size, &chunks, name, err);
+	int r = interrupts_begin();
 
+	if (r < 0)
+		return error_set(err, r, "signals: %s", strerror(-r));
+	r = read_header(bus, key, &size, &chunks, name, err);
 	for (uint64_t i = 1; r == 0 && i <= chunks; i++) {
 		r = fleet_bus_element(bus, key, i, &chunk, err);
+		if (r == 0 && interrupts_take() > 0)
+			r = error_set(err, -EINTR, "interrupted");
 		got += chunk.size;
 		if (r == 0 && (chunk.size == 0 || got > size))
 			r = error_set(err, -EPROTO, "the file in Redis is not what its header says");

@@ -16,6 +16,6 @@ struct fleet_bus;
 typedef int (*fleet_file_take)(void *ctx, const void *bytes, size_t size);
 
 /* Reads a whole file, and checks that it is whole. `name`: what its node calls it; not to be trusted. 0; -ENOENT: there
- * is none; or -errno; with the text in `err`. */
+ * is none; -EINTR after Ctrl-C; or -errno; with the text in `err`. */
 warn_unused int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_take put, void *ctx,
 				char name[static FLEET_FILE_NAME_SIZE], struct error *err);

@@ -14,6 +14,7 @@
 #include "file_out.h"
 #include "fleet_bus.h"
 #include "fleet_files.h"
+#include "interrupts.h"
 #include "pcapng/pcapng_merge.h"
 #include "results.h"
 #include "show.h"
@@ -103,12 +104,12 @@ static int gather_one(struct gathering *gathering, const json_t *event, const ch
 	return 0;
 }
 
-static void gather(struct gathering *gathering, const json_t *events, size_t *missing)
+static int gather(struct gathering *gathering, const json_t *events, size_t *missing, struct error *err)
 {
 	size_t i;
 	json_t *event;
-	struct error err;
 	char shown[256];
+	int r;
 
 	json_array_foreach(events, i, event)
 	{
@@ -116,11 +117,15 @@ static void gather(struct gathering *gathering, const json_t *events, size_t *mi
 
 		if (!event_is_final(event) || !event_has_destination(event, "redis"))
 			continue;
-		if (gather_one(gathering, event, url ? url : "", &err) < 0) {
-			terminal_error("%s: %s", printable(shown, sizeof(shown), json_text(event, "node")), err.text);
+		r = gather_one(gathering, event, url ? url : "", err);
+		if (r == -EINTR)
+			return r;
+		if (r < 0) {
+			terminal_error("%s: %s", printable(shown, sizeof(shown), json_text(event, "node")), err->text);
 			++*missing;
 		}
 	}
+	return 0;
 }
 
 /* --- merging --- */
@@ -149,9 +154,12 @@ static int write_merged(struct pcapng_merge *merge, struct file_out *out, struct
 
 	if (!piece)
 		return error_set(err, -ENOMEM, "out of memory");
-	while ((got = stream.read(stream.ctx, piece, PIECE_SIZE)) > 0)
+	while ((got = stream.read(stream.ctx, piece, PIECE_SIZE)) > 0) {
+		if (interrupts_take() > 0)
+			return error_set(err, -EINTR, "interrupted");
 		if (file_out_write(out, piece, got) < 0)
 			return 0; /* file_out_finish tells */
+	}
 	return pcapng_merge_failed(merge, err);
 }
 
@@ -181,9 +189,9 @@ int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, s
 	*missing = 0;
 	if (r < 0)
 		return r;
-	gather(&gathering, events, missing);
-	if (gathering.count == 0)
-		return 0;
+	r = gather(&gathering, events, missing, err);
+	if (r < 0 || gathering.count == 0)
+		return r;
 	r = merge_into(&gathering, path, missing, saved, err);
 	/* What is not deleted expires. */
 	for (size_t i = 0; r == 0 && i < gathering.count; i++)

@@ -103,6 +103,18 @@ static int heed_interrupts(struct session *session, struct error *err)
 	return session->stop ? 0 : -ENOMEM;
 }
 
+/* A DELETE that overtook the POST found nothing to stop. */
+static int stop_again(struct session *session, struct error *err)
+{
+	const json_t *json;
+
+	if (!session->stop || !local_call_over(session->stop) || local_call_result(session->stop, &json, err) != 404)
+		return 0;
+	local_call_free(take(session->stop));
+	session->stop = start(session, "DELETE", err);
+	return session->stop ? 0 : -ENOMEM;
+}
+
 static int wait_for_answer(struct session *session, struct error *err)
 {
 	int fd = interrupts_begin();
@@ -118,7 +130,9 @@ static int wait_for_answer(struct session *session, struct error *err)
 	}
 	session->asked_ns = clock_boottime_ns();
 	while (r == 0 && !local_call_over(session->answer)) {
-		r = local_client_turn(session->client, PROGRESS_INTERVAL_MS, fd, err);
+		r = stop_again(session, err);
+		if (r == 0)
+			r = local_client_turn(session->client, PROGRESS_INTERVAL_MS, fd, err);
 		if (r == 0)
 			r = heed_interrupts(session, err);
 		if (r == 0)
@@ -164,12 +178,14 @@ static enum exit_status fetch_all(struct session *session, const json_t *events,
 		return status;
 	json_array_foreach(events, i, event)
 	{
-		if (!event_has_destination(event, "memory"))
+		int r = event_has_destination(event, "memory") ? fetch(session, event, &err) : 0;
+
+		if (r == 0)
 			continue;
-		if (fetch(session, event, &err) < 0) {
-			terminal_error("%s", err.text);
-			status = json_array_size(events) > 1 ? STATUS_PARTIAL : STATUS_FAILED;
-		}
+		terminal_error("%s", err.text);
+		if (r == -EINTR)
+			return STATUS_INTERRUPTED;
+		status = json_array_size(events) > 1 ? STATUS_PARTIAL : STATUS_FAILED;
 	}
 	return status;
 }

@@ -131,9 +131,12 @@ static enum exit_status download(const struct errand *errand, const char *path)
 	cleanup(cleanup_local_client) struct local_client *client = local_client_new(errand->place, &err);
 	cleanup(cleanup_free) char *name = NULL;
 
-	if (!client || local_download(client, path, written_to(errand->line), &name, &err) < 0)
-		return failed(&err);
-	return saved(errand, name);
+	int r = client ? local_download(client, path, written_to(errand->line), &name, &err) : -ENOMEM;
+
+	if (r == 0)
+		return saved(errand, name);
+	failed(&err);
+	return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
 }
 
 enum exit_status local_fetch(const struct errand *errand)

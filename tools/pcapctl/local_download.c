@@ -4,7 +4,10 @@
 #include <errno.h>
 
 #include "file_out.h"
+#include "interrupts.h"
 #include "local_client.h"
+
+#define TURN_MS 1000
 
 static bool take_bytes(void *ctx, const char *bytes, size_t size)
 {
@@ -16,6 +19,7 @@ int local_download(struct local_client *client, const char *path, const char *to
 	cleanup(cleanup_file_out) struct file_out *file = file_out_new(to, err);
 	cleanup(cleanup_local_call) struct local_call *call = NULL;
 	const json_t *json;
+	int fd = interrupts_begin();
 	int r = file ? 0 : -EINVAL;
 
 	if (r == 0)
@@ -24,8 +28,11 @@ int local_download(struct local_client *client, const char *path, const char *to
 			err);
 	if (r == 0 && !call)
 		r = -ENOMEM;
-	while (r == 0 && !local_call_over(call))
-		r = local_client_turn(client, 1000, -1, err);
+	while (r == 0 && !local_call_over(call)) {
+		r = local_client_turn(client, TURN_MS, fd, err);
+		if (r == 0 && interrupts_take() > 0)
+			r = error_set(err, -EINTR, "interrupted; nothing was written");
+	}
 	if (r < 0)
 		return r;
 	if (file_out_write(file, "", 0) < 0) /* the disk, not the daemon */
