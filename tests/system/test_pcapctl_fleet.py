@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import threading
 import time
 
@@ -14,13 +13,11 @@ from lib.control_server import pcapng
 from lib.fleet_nodes import CHUNK, Fleet, captures, refuses
 from lib.pcapctl import OnTerminal, Pcapctl
 from lib.pcapfile import CaptureFile, judge
+from lib.redis_probe import free_port, server  # noqa: F401
+from lib.redis_sentinel import MASTER, FakeSentinel
 from lib.redis_server import RedisServer
 from lib.waiting import until
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+from test_redis_link import pki, tls_server  # noqa: F401
 
 
 @pytest.fixture
@@ -348,6 +345,23 @@ def test_a_password_works_and_is_not_shown(tmp_path):
         assert done.status == 1 and "WRONGPASS" in done.stderr and "ss%2F" not in done.stderr and "ss/" not in done.stderr, done
 
 
+def test_a_master_is_found_through_a_sentinel(fleet):
+    fleet.add("n1", captures())
+    sentinel = FakeSentinel(("127.0.0.1", fleet.server.port))
+    try:
+        done = pcapctl.run("capture", "-i", "eth0", "--wait", "--redis", f"redis://{sentinel.endpoint}/capture?sentinel={MASTER}")
+    finally:
+        sentinel.close()
+    assert done.status == 0 and done.rows()[0][:3] == ["n1", "eth0", "done"], done
+
+
+def test_tls_is_verified(server, pki):
+    redis_server = tls_server(server, pki).start()
+    for host, status, text in (("localhost", 0, "no node has told of itself"), ("127.0.0.1", 1, "IP address mismatch")):
+        done = pcapctl.run("nodes", "--redis", f"rediss://{host}:{redis_server.port}/capture?ca={pki}/ca.crt")
+        assert done.status == status and text in done.stderr, done
+
+
 def test_a_daemons_file_names_the_fleet(fleet, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text(f'[redis]\nhost = "127.0.0.1"\nport = {fleet.server.port}\n')
@@ -373,3 +387,20 @@ def test_a_redis_that_hangs_is_given_up(fleet):
     finally:
         fleet.server.resume()
     assert done.status == 1 and "cannot reach" in done.stderr, done
+
+
+# The real daemon
+
+def test_a_real_daemon_is_asked_and_answers(world):
+    def capture(*words):
+        return pcapctl.run("capture", "--redis", "redis://127.0.0.1/capture", "--answer-timeout", "2s", "--wait", *words, netns=world.host)
+
+    done = capture("--nodere", "^test-", "-i", "eth0,eth1", "--duration", "0.5", "--customer", "ACME", "not", "host", "10.9.9.9")
+    assert [row[:3] for row in done.rows()] == [["test-node", "eth0", "done"], ["test-node", "eth1", "done"]], done
+    assert done.status in (0, 4), done
+    refused = capture("-i", "eth9")
+    assert refused.status == 1 and 'interface: this host has no "eth9"' in refused.stdout, refused
+    refused = capture("-i", "eth0", "hots", "10.0.0.1")
+    assert refused.status == 1 and "rejected" in refused.stdout and "bpf" in refused.stdout, refused
+    nobody = capture("--node", "elsewhere", "-i", "eth0")
+    assert nobody.status == 1 and "no node answered within 2 s" in nobody.stderr, nobody
