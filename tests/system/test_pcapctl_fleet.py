@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
 
 from lib import pcapctl
-from lib.control_server import pcapng
+from lib.control_server import ControlServer, final, pcapng
+from lib.daemon import ROOT
 from lib.fleet_nodes import CHUNK, Fleet, captures, refuses
 from lib.pcapctl import OnTerminal, Pcapctl
 from lib.pcapfile import CaptureFile, judge
@@ -387,6 +390,39 @@ def test_a_redis_that_hangs_is_given_up(fleet):
     finally:
         fleet.server.resume()
     assert done.status == 1 and "cannot reach" in done.stderr, done
+
+
+# The manual
+
+def test_every_example_of_the_manual_works(fleet, tmp_path):
+    with open(os.path.join(ROOT, "docs", "pcapctl.1.in")) as file:
+        text = file.read().split(".Sh EXAMPLES\n")[1].split(".Sh ")[0]
+    literal = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", text, re.M | re.S)
+    lines = re.findall(r"^\.Dl (.*)$", text, re.M) + literal
+    assert len(lines) == 8
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    os.symlink(pcapctl.PROGRAM, programs / "pcapctl")
+    (programs / "wireshark").write_text("#!/bin/sh\nexec tshark -r - >/dev/null\n")
+    (programs / "wireshark").chmod(0o755)
+    config = tmp_path / "pcapdaemon.toml"
+    config.write_text("")
+    for name in ("edge1", "edge2"):
+        fleet.add(name, captures(content_of("eth0", 0)))
+    control = ControlServer(str(tmp_path / "control.sock"), answer=lambda request: (
+        (200, {"id": request.json["id"], "events": [final(f"{request.json['id']}.1")]}) if request.method == "POST" else
+        (200, content_of("lo", 0), {"Content-Disposition": 'attachment; filename="n1-lo.pcapng"'})))
+    for line in lines:
+        local = "--nodere" not in line and "nodes" not in line
+        line = line.replace("\\e\n", "\\\n").replace("/etc/pcapdaemon/pcapdaemon.toml", str(config))
+        line = re.sub(r"PCAPDAEMON_REDIS=\S+", f"PCAPDAEMON_REDIS={fleet.url}", line)
+        where = {"PCAPDAEMON_SOCKET": control.path} if local else {"PCAPDAEMON_REDIS": fleet.url}
+        done = subprocess.run(["bash", "-euc", f"set -o pipefail\n{line}"], cwd=fleet.work, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=pcapctl.environment(PATH=f"{programs}:{os.environ['PATH']}", **where))
+        assert done.returncode == 0, (line, done)
+    control.close()
+    assert sorted(os.listdir(fleet.work)) == ["n1-lo.pcapng", "out.pcapng"]
 
 
 # The real daemon
