@@ -19,7 +19,6 @@ struct file_out {
 	bool owned;	 /* fd is ours to close */
 	char *path;	 /* NULL: not known yet */
 	char *temporary; /* NULL: none */
-	size_t size;
 	int error;
 };
 
@@ -110,14 +109,8 @@ int file_out_write(struct file_out *file, const void *bytes, size_t size)
 			continue;
 		at += written;
 		size -= (size_t)written;
-		file->size += (size_t)written;
 	}
 	return file->error;
-}
-
-size_t file_out_size(const struct file_out *file)
-{
-	return file->size;
 }
 
 /* As the daemon makes names; the last dot's part stays where it is. */

@@ -16,7 +16,6 @@ void file_out_free(struct file_out *file); /* what is not finished is gone */
 
 /* 0 or -errno; the error is kept for file_out_finish. */
 warn_unused int file_out_write(struct file_out *file, const void *bytes, size_t size);
-size_t file_out_size(const struct file_out *file);
 
 /*
  * Makes it appear. `suggested` is a peer's name for it, used without a path: reduced to harmless characters, and never

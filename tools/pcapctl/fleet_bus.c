@@ -48,7 +48,6 @@ struct fleet_bus {
 	struct error trouble; /* why a connection could not be made; "": nothing went wrong yet */
 	bool subscribed, turned;
 	unsigned gaps;
-	uint64_t odd; /* messages that were no events */
 };
 
 const char *fleet_bus_place(const struct fleet_bus *bus)
@@ -178,8 +177,6 @@ static void hand_on(struct fleet_bus *bus, const char *text, size_t size)
 
 	if (json_is_object(event))
 		bus->event(bus->ctx, event);
-	else
-		bus->odd++;
 	json_decref(event);
 	end_turn(bus);
 }

@@ -21,7 +21,7 @@ struct fleet_place;
 #define FLEET_PRESENCE_MAX ((size_t)1 << 20) /* bytes */
 #define FLEET_CHUNK_MAX ((size_t)1 << 20)    /* bytes of one element of a file */
 
-/* An event, a JSON object: borrowed. What is none, or too large, is passed over and counted. */
+/* An event, a JSON object: borrowed. What is none, or too large, is passed over. */
 typedef void (*fleet_event)(void *ctx, const json_t *event);
 
 /*

@@ -59,7 +59,7 @@ static int prepare(struct session *session, struct error *err)
 	const char *timeout = command_line_value(line, OPTION_ANSWER_TIMEOUT);
 	const char *merge = command_line_value(line, OPTION_MERGE), *write_to = command_line_value(line, OPTION_WRITE);
 	const char *format = command_line_value(line, OPTION_FORMAT);
-	struct request_plan plan = {.fleet = true};
+	struct request_plan plan = {0};
 
 	session->merge_to = line->to_stdout ? "-" : merge ? merge : write_to;
 	session->wait = command_line_has(line, OPTION_WAIT) || session->merge_to;

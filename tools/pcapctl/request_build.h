@@ -16,7 +16,6 @@ static inline void cleanup_json(json_t **json)
 }
 
 struct request_plan {
-	bool fleet;
 	const char *destination; /* "memory" or "redis", asked for besides those named; NULL: none */
 	bool merge;		 /* one file with all interfaces */
 };
