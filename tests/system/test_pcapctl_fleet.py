@@ -16,6 +16,7 @@ from lib.daemon import ROOT
 from lib.fleet_nodes import CHUNK, Fleet, captures, refuses
 from lib.pcapctl import OnTerminal, Pcapctl
 from lib.pcapfile import CaptureFile, judge
+from lib.redis_cluster import RedisCluster
 from lib.redis_probe import free_port, server  # noqa: F401
 from lib.redis_sentinel import MASTER, FakeSentinel
 from lib.redis_server import RedisServer
@@ -356,6 +357,24 @@ def test_a_master_is_found_through_a_sentinel(fleet):
     finally:
         sentinel.close()
     assert done.status == 0 and done.rows()[0][:3] == ["n1", "eth0", "done"], done
+
+
+def test_a_cluster_is_asked_by_any_of_its_nodes(tmp_path):
+    (tmp_path / "cluster").mkdir()
+    cluster = RedisCluster(tmp_path / "cluster")
+    try:
+        cluster.start()
+        owner = cluster.owner("{capture}")
+        fleet = Fleet(owner)
+        fleet.add("n1", captures(content_of("eth0", 0)))
+        for one in cluster.servers:
+            url = f"redis://127.0.0.1:{one.port}/capture"
+            assert pcapctl.run("nodes", "--redis", url).rows()[0][:2] == ["n1", "up"]
+            done = pcapctl.run("capture", "-i", "eth0", "-w", "-", "--redis", url)
+            assert done.status == 0 and len(CaptureFile(done.bytes).packets) == 3 and keys(fleet, "file") == [], done
+        fleet.close()
+    finally:
+        cluster.close()
 
 
 def test_tls_is_verified(server, pki):

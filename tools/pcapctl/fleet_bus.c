@@ -1,8 +1,8 @@
 /*
- * Two links: one for events (a subscribed connection can ask nothing), one for questions, of which there is one at a
- * time. A question whose connection goes away is asked again on the next one: each of them may be asked twice (a
- * request carries an id, for that reason). While nothing was ever up, the first failure ends it all; later ones are
- * sat out.
+ * A link for events (a subscribed connection can ask nothing), and a client for questions, of which there is one at a
+ * time and which finds its way through a Cluster. Each question may be asked twice (a request carries an id, for that
+ * reason). The link is there even if nobody wants events: it tells why there is no connection. While nothing was ever
+ * up, the first failure ends it all; later ones are sat out.
  */
 #include "fleet_bus.h"
 
@@ -18,21 +18,21 @@
 #include "base/printable.h"
 #include "fleet_ask.h"
 #include "fleet_place.h"
+#include "redis/redis_commands.h"
 #include "redis/redis_link.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
+#define TURN_MS 100
 #define STREAM_LENGTH "10000" /* about so many requests are kept for nodes that are away */
 #define KEY_MAX 8192	      /* bytes */
 
 struct question {
-	const char *const *words;
-	const size_t *sizes;
-	size_t count;
+	struct fleet_bus *bus;
 	/* Takes the answer, which is no error: 0 or -errno with the text in `err`. */
 	int (*read)(void *ctx, const redisReply *reply, struct error *err);
 	void *ctx;
 	struct error *err;
-	bool sent, over;
+	bool over;
 	int result;
 };
 
@@ -40,13 +40,13 @@ struct fleet_bus {
 	const struct fleet_place *place;
 	struct event_base *loop;
 	struct event *timer; /* ends a turn */
-	struct redis_link *asking, *listening;
-	struct question *question; /* NULL: none is open */
+	struct redis_commands *asking;
+	struct redis_link *listening;
 	fleet_event event;
 	void *ctx;
 	char where[512];
 	struct error trouble; /* why a connection could not be made; "": nothing went wrong yet */
-	bool subscribed, turned;
+	bool up, subscribed, turned;
 	unsigned gaps;
 };
 
@@ -88,88 +88,44 @@ void fleet_bus_turn(struct fleet_bus *bus, int timeout_ms, int fd)
 
 /* --- questions --- */
 
-static void on_answer(redisAsyncContext *redis, void *data, void *ctx)
+static void on_answer(void *ctx, const struct redis_answer *answer)
 {
-	struct fleet_bus *bus = ctx;
-	struct question *question;
-	const redisReply *reply = data;
+	struct question *question = ctx;
+	struct fleet_bus *bus = question->bus;
 	char shown[512];
 
-	if (redis_link_gone(redis) || !reply)
-		return;
-	question = bus->question;
-	if (!question || !question->sent)
-		return;
-	if (reply->type == REDIS_REPLY_ERROR)
+	if (answer->code == 0)
+		question->result = question->read(question->ctx, answer->reply, question->err);
+	else if (answer->code == -EREMOTEIO)
 		question->result = error_set(question->err, -EPROTO, "%s says: %s", bus->where,
-					     printable(shown, sizeof(shown), reply->str));
+					     printable(shown, sizeof(shown), answer->error));
 	else
-		question->result = question->read(question->ctx, reply, question->err);
+		question->result = error_set(question->err, answer->code, "%s does not answer: %s", bus->where,
+					     printable(shown, sizeof(shown), answer->error));
 	question->over = true;
 	end_turn(bus);
-}
-
-static void send_question(struct fleet_bus *bus)
-{
-	struct redisAsyncContext *redis = redis_link_context(bus->asking);
-	struct question *question = bus->question;
-
-	if (!redis || !question || question->sent)
-		return;
-	/* hiredis does not change the words; its type says less than it means. */
-	if (redisAsyncCommandArgv(redis, on_answer, bus, (int)question->count,
-				  (const char **)(uintptr_t)question->words, question->sizes) != REDIS_OK)
-		return redis_link_restart(bus->asking, "out of memory");
-	question->sent = true;
-}
-
-static int ask(struct fleet_bus *bus, struct question *question)
-{
-	uint64_t deadline_ns = clock_boottime_ns() + PATIENCE_NS;
-
-	bus->question = question;
-	send_question(bus);
-	while (!question->over && clock_boottime_ns() < deadline_ns)
-		fleet_bus_turn(bus, 100, -1);
-	bus->question = NULL;
-	if (question->over)
-		return question->result;
-	/* Its answer must not be taken for the next one's. */
-	redis_link_restart(bus->asking, "no answer");
-	return error_set(question->err, -ETIMEDOUT, "%s does not answer%s%s", bus->where,
-			 bus->trouble.text[0] ? ": " : "", bus->trouble.text);
 }
 
 int fleet_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 	      int (*read)(void *ctx, const redisReply *reply, struct error *err), void *ctx, struct error *err)
 {
-	size_t sizes[FLEET_WORDS_MAX];
-	struct question question = {
-		.words = words, .sizes = sizes, .count = count, .read = read, .ctx = ctx, .err = err};
+	struct question question = {.bus = bus, .read = read, .ctx = ctx, .err = err};
+	const struct redis_command command = {
+		.argc = (int)count,
+		.argv = words,
+		.key = strcmp(words[0], "PUBLISH") == 0 ? (int)count : 1, /* a channel is no key */
+		.idempotent = true,
+	};
+	int r = redis_commands_send(bus->asking, &command, on_answer, &question);
 
-	for (size_t i = 0; i < count; i++)
-		sizes[i] = strlen(words[i]);
-	return ask(bus, &question);
+	if (r < 0)
+		return error_set(err, r, "%s", r == -ENOBUFS ? "the request is too large" : "out of memory");
+	while (!question.over) /* it will be, at the client's deadline */
+		fleet_bus_turn(bus, TURN_MS, -1);
+	return question.result;
 }
 
-/* --- the links --- */
-
-static void asking_up(void *ctx, redisAsyncContext *redis)
-{
-	struct fleet_bus *bus = ctx;
-
-	(void)redis;
-	send_question(bus);
-	end_turn(bus);
-}
-
-static void asking_down(void *ctx)
-{
-	struct fleet_bus *bus = ctx;
-
-	if (bus->question)
-		bus->question->sent = false;
-}
+/* --- the link --- */
 
 static void hand_on(struct fleet_bus *bus, const char *text, size_t size)
 {
@@ -208,6 +164,10 @@ static void listening_up(void *ctx, redisAsyncContext *redis)
 	struct fleet_bus *bus = ctx;
 
 	(void)redis;
+	bus->up = true;
+	end_turn(bus);
+	if (!bus->event)
+		return;
 	if (redis_link_subscribe(bus->listening, bus->place->events, on_message, bus) < 0)
 		redis_link_restart(bus->listening, "out of memory");
 }
@@ -218,7 +178,7 @@ static void listening_down(void *ctx)
 
 	if (bus->subscribed)
 		bus->gaps++;
-	bus->subscribed = false;
+	bus->up = bus->subscribed = false;
 	end_turn(bus);
 }
 
@@ -231,7 +191,7 @@ static void on_failed(void *ctx, const char *reason)
 	end_turn(bus);
 }
 
-static int connect_links(struct fleet_bus *bus)
+static int open_connections(struct fleet_bus *bus)
 {
 	const struct redis_options options = {
 		.host = bus->place->host,
@@ -250,32 +210,27 @@ static int connect_links(struct fleet_bus *bus)
 		.cert_file = bus->place->cert_file,
 		.key_file = bus->place->key_file,
 	};
-	const struct redis_link_handler asking = {.up = asking_up,
-						  .down = asking_down,
-						  .failed = on_failed,
-						  .ctx = bus};
 	const struct redis_link_handler listening = {.up = listening_up,
 						     .down = listening_down,
 						     .failed = on_failed,
 						     .ctx = bus};
 
-	bus->asking = redis_link_new(bus->loop, "ctl", &options, asking);
-	if (bus->event)
-		bus->listening = redis_link_new(bus->loop, "ctl-events", &options, listening);
-	return bus->asking && (!bus->event || bus->listening) ? 0 : -ENOMEM;
+	bus->asking = redis_commands_new(bus->loop, "ctl", &options, PATIENCE_NS);
+	bus->listening = redis_link_new(bus->loop, "ctl-events", &options, listening);
+	return bus->asking && bus->listening ? 0 : -ENOMEM;
 }
 
 static int wait_until_up(struct fleet_bus *bus, struct error *err)
 {
 	uint64_t deadline_ns = clock_boottime_ns() + PATIENCE_NS;
 
-	while (!redis_link_context(bus->asking) || (bus->event && !bus->subscribed)) {
+	while (!bus->up || (bus->event && !bus->subscribed)) {
 		if (bus->trouble.text[0] || clock_boottime_ns() > deadline_ns)
 			return error_set(err, -ENOTCONN,
 					 "cannot reach %s: %s; is it the right one? name it with --redis, as in "
 					 "redis://host:6379/capture",
 					 bus->where, bus->trouble.text[0] ? bus->trouble.text : "no answer");
-		fleet_bus_turn(bus, 100, -1);
+		fleet_bus_turn(bus, TURN_MS, -1);
 	}
 	return 0;
 }
@@ -295,7 +250,7 @@ struct fleet_bus *fleet_bus_new(const struct fleet_place *place, fleet_event eve
 		 place->port);
 	bus->loop = event_base_new();
 	bus->timer = bus->loop ? evtimer_new(bus->loop, on_turn_over, bus) : NULL;
-	if (!bus->timer || connect_links(bus) < 0 || wait_until_up(bus, err) < 0)
+	if (!bus->timer || open_connections(bus) < 0 || wait_until_up(bus, err) < 0)
 		return NULL;
 	return take(bus);
 }
@@ -304,7 +259,7 @@ void fleet_bus_free(struct fleet_bus *bus)
 {
 	if (!bus)
 		return;
-	redis_link_free(bus->asking);
+	redis_commands_free(bus->asking);
 	redis_link_free(bus->listening);
 	if (bus->timer)
 		event_free(bus->timer);
