@@ -5,9 +5,9 @@
  *               ^                            │ MOVED, ASK: another node
  *               └──────── delayed <──────────┘ put off, connection lost
  *
- * and from any of them to "over" when it can have no answer (deadline, a lost connection). What is over is answered
- * from an event of its own, one at each turn, so that nobody is called back while he calls, and a callback may free
- * all.
+ * and from any of them to "over" when it can have no answer (deadline, a lost connection). Replies are
+ * handed on as they come, in the order of one server's commands. What is over is answered from an event of its own, one
+ * at each turn, so that nobody is called back while he calls, and a callback may free all.
  *
  * Node 0 is the link the client was made with; all slots are its until a MOVED says otherwise. Other nodes come and go:
  * when one cannot be reached, its slots are node 0's again, which then has the news (a failover) or says MOVED to the
@@ -332,6 +332,7 @@ static void follow(struct redis_commands *client, struct redis_node *from, struc
 static void on_error(struct redis_commands *client, struct redis_node *node, struct redis_entry *entry,
 		     const char *error)
 {
+	const struct redis_answer answer = {.code = -EREMOTEIO, .error = error};
 	struct redis_redirect redirect;
 
 	note_error(entry, error);
@@ -339,7 +340,8 @@ static void on_error(struct redis_commands *client, struct redis_node *node, str
 		return follow(client, node, entry, &redirect);
 	if (redis_error_passes(error))
 		return delay(client, entry);
-	end(client, entry, -EREMOTEIO, false);
+	TAILQ_REMOVE(&client->order, entry, order);
+	answer_with(client, entry, &answer);
 }
 
 static void on_reply(void *ctx, struct redis_node *node, struct redis_entry *entry, const redisReply *reply)
