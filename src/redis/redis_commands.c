@@ -499,6 +499,11 @@ static void free_node(struct redis_commands *client, struct redis_node *node)
 	redis_node_free(node);
 }
 
+size_t redis_commands_pending(const struct redis_commands *client)
+{
+	return client->count;
+}
+
 void redis_commands_free(struct redis_commands *client)
 {
 	if (!client)

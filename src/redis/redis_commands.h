@@ -68,6 +68,9 @@ void redis_commands_free(struct redis_commands *client);
 warn_unused int redis_commands_send(struct redis_commands *client, const struct redis_command *command,
 				    redis_commands_done done, void *ctx);
 
+/* Commands that are not answered yet. */
+size_t redis_commands_pending(const struct redis_commands *client);
+
 /* Whether the link to its server (in a Cluster: to one of the nodes) is up. */
 bool redis_commands_up(const struct redis_commands *client);
 

@@ -24,6 +24,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "redis/redis_commands.h"
+#include "redis/redis_link.h"
+#include "redis/redis_options.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
@@ -32,8 +34,9 @@
 struct redis_file {
 	struct sink sink;
 	struct event_base *loop;
-	struct redis_commands *commands;
-	char *prefix; /* of the keys */
+	struct redis_options redis;	 /* its strings are ours */
+	struct redis_commands *commands; /* NULL: no file was to be put there yet, nor is anything connected */
+	char *prefix;			 /* of the keys */
 	uint64_t size_max;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
 };
@@ -295,6 +298,10 @@ static struct sink_attempt *redis_file_start(struct sink *sink, const struct sin
 
 	if (!attempt)
 		return NULL;
+	if (!redis_file->commands)
+		redis_file->commands = redis_commands_new(redis_file->loop, "files", &redis_file->redis, 0);
+	if (!redis_file->commands)
+		return NULL;
 	attempt->redis_file = redis_file;
 	attempt->done = done;
 	attempt->ctx = ctx;
@@ -328,6 +335,7 @@ static void redis_file_free(struct sink *sink)
 	struct redis_file *redis_file = (struct redis_file *)sink;
 
 	redis_commands_free(redis_file->commands);
+	redis_options_free(&redis_file->redis);
 	free(redis_file->prefix);
 	free(redis_file);
 }
@@ -353,8 +361,7 @@ struct sink *redis_file_new(struct event_base *loop, const struct redis_options 
 		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
 	if (asprintf(&redis_file->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)
 		redis_file->prefix = NULL;
-	redis_file->commands = redis_commands_new(loop, "files", redis, 0);
-	if (redis_file->prefix && redis_file->commands)
+	if (redis_options_copy(&redis_file->redis, redis) == 0 && redis_file->prefix)
 		return &redis_file->sink;
 	redis_file_free(&redis_file->sink);
 	return NULL;
