@@ -1,0 +1,31 @@
+/* One file that is merged. */
+#pragma once
+
+#include "base/byte_range.h"
+#include "pcapng/pcapng_reader.h"
+
+struct merge_input {
+	char *label;
+	struct byte_range range;
+	struct pcapng_reader *reader;
+
+	/* What the reader has taken, and of a file some bytes ahead. */
+	uint64_t at;
+	uint8_t *window; /* NULL: the range is in memory */
+	uint64_t window_at;
+	size_t window_size;
+
+	/* What merge_scan() found. */
+	size_t first_interface, interface_count; /* in the merged file */
+	uint64_t packets;
+	bool in_order;
+	uint64_t left_out;
+	int trouble;
+	struct error because;
+};
+
+/* 0 or -ENOMEM; to be deinitialised in any case. Must not move. */
+int merge_input_init(struct merge_input *input, const char *label, const struct byte_range *range);
+void merge_input_deinit(struct merge_input *input);
+
+void merge_input_rewind(struct merge_input *input);

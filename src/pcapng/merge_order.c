@@ -1,0 +1,215 @@
+/*
+ * A heap of packets, ordered by time, input, and place in the input. Of an input whose packets are in order it holds
+ * one, the next, whose bytes are where the reader has them. Of an input whose packets are not it holds as many as its
+ * share of the window, without their bytes, which are read again when it is their turn. Whenever a packet is taken, its
+ * input has to add another before the next one is taken.
+ */
+#include "pcapng/merge_order.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct entry {
+	struct packet_view packet; /* data: NULL where it is to be read */
+	uint64_t data_at;
+	uint64_t place; /* in the input */
+	struct merge_input *input;
+};
+
+struct merge_order {
+	struct merge_input *inputs;
+	size_t count;
+	uint64_t *added; /* packets of each input in this walk */
+	size_t depth;	 /* packets held of an input that is not in order; 0: there is none */
+
+	struct entry *heap;
+	size_t size, room;
+	struct merge_input *owing; /* its packet was taken last */
+	uint8_t *data;		   /* of the packet taken last, if it had to be read; NULL: never needed */
+
+	uint64_t last_ns, late, late_in_all; /* the latter: of the last walk that came to the end */
+	int failed;			     /* for good */
+	struct error error;
+};
+
+static bool is_before(const struct entry *a, const struct entry *b)
+{
+	if (a->packet.time_ns != b->packet.time_ns)
+		return a->packet.time_ns < b->packet.time_ns;
+	return a->input != b->input ? a->input < b->input : a->place < b->place;
+}
+
+static void push(struct merge_order *order, const struct entry *entry)
+{
+	size_t at = order->size++;
+
+	for (size_t up; at > 0 && is_before(entry, &order->heap[up = (at - 1) / 2]); at = up)
+		order->heap[at] = order->heap[up];
+	order->heap[at] = *entry;
+}
+
+static struct entry pop(struct merge_order *order)
+{
+	const struct entry first = order->heap[0], last = order->heap[--order->size];
+	size_t at = 0;
+
+	for (size_t down; (down = 2 * at + 1) < order->size; at = down) {
+		if (down + 1 < order->size && is_before(&order->heap[down + 1], &order->heap[down]))
+			down++;
+		if (!is_before(&order->heap[down], &last))
+			break;
+		order->heap[at] = order->heap[down];
+	}
+	order->heap[at] = last;
+	return first;
+}
+
+static void fail(struct merge_order *order, const struct merge_input *input, int code, const char *text)
+{
+	order->failed = error_set(&order->error, code, "%s: %s", input->label, text);
+}
+
+/* The next packet of an input. 1, 0: there is none where there was one, or negative. */
+static int find_packet(struct merge_input *input, struct pcapng_item *item, struct error *error)
+{
+	int r;
+
+	do
+		r = pcapng_reader_next(input->reader, item, error);
+	while (r == 1 && item->kind != PCAPNG_PACKET);
+	return r == 1 && item->interface >= input->interface_count ? 0 : r;
+}
+
+/* One more packet of an input to the heap, unless it has no more. */
+static void add_next(struct merge_order *order, struct merge_input *input)
+{
+	struct pcapng_item item;
+	struct error error;
+	uint64_t *added = &order->added[input - order->inputs];
+
+	if (order->failed < 0 || *added == input->packets)
+		return;
+	int r = find_packet(input, &item, &error);
+	if (r <= 0) {
+		fail(order, input, r < 0 ? r : -EIO, r < 0 ? error.text : "the file has changed");
+		return;
+	}
+	struct entry entry = {.packet = item.packet, .data_at = item.data_at, .place = (*added)++, .input = input};
+	entry.packet.interface = (uint16_t)(input->first_interface + item.interface);
+	if (!input->in_order)
+		entry.packet.data = NULL;
+	push(order, &entry);
+}
+
+static void rewind_order(void *ctx)
+{
+	struct merge_order *order = ctx;
+
+	order->size = 0;
+	order->owing = NULL;
+	order->last_ns = order->late = 0;
+	for (size_t i = 0; i < order->count; i++) {
+		struct merge_input *input = &order->inputs[i];
+		merge_input_rewind(input);
+		order->added[i] = 0;
+		const size_t held = input->in_order ? 1 : order->depth;
+		for (size_t n = 0; n < held && order->added[i] < input->packets && order->failed == 0; n++)
+			add_next(order, input);
+	}
+}
+
+static int read_data(struct merge_order *order, struct entry *entry)
+{
+	const uint32_t size = entry->packet.caplen;
+
+	if (entry->packet.data)
+		return 0;
+	entry->packet.data = order->data;
+	const ssize_t got = byte_range_read(&entry->input->range, entry->data_at, order->data, size);
+	if (got != (ssize_t)size)
+		fail(order, entry->input, got < 0 ? (int)got : -EIO, "the file has changed");
+	return order->failed;
+}
+
+static bool next_of_order(void *ctx, struct packet_view *packet)
+{
+	struct merge_order *order = ctx;
+
+	if (order->owing)
+		add_next(order, order->owing);
+	order->owing = NULL;
+	if (order->size == 0)
+		order->late_in_all = order->late;
+	if (order->failed < 0 || order->size == 0)
+		return false;
+
+	struct entry entry = pop(order);
+	if (read_data(order, &entry) < 0)
+		return false;
+	order->owing = entry.input;
+	if (entry.packet.time_ns < order->last_ns)
+		order->late++;
+	else
+		order->last_ns = entry.packet.time_ns;
+	*packet = entry.packet;
+	return true;
+}
+
+/* How much the heap has to hold. */
+static void plan(struct merge_order *order, size_t window)
+{
+	size_t unordered = 0;
+
+	for (size_t i = 0; i < order->count; i++)
+		unordered += !order->inputs[i].in_order;
+	if (unordered > 0)
+		order->depth = window > unordered ? window / unordered : 1;
+	for (size_t i = 0; i < order->count; i++) {
+		const struct merge_input *input = &order->inputs[i];
+		const size_t depth = input->in_order ? 1 : order->depth;
+		order->room += input->packets < depth ? (size_t)input->packets : depth;
+	}
+}
+
+struct merge_order *merge_order_new(struct merge_input *inputs, size_t count, size_t window)
+{
+	cleanup(cleanup_merge_order) struct merge_order *order = calloc(1, sizeof(*order));
+
+	if (!order)
+		return NULL;
+	order->inputs = inputs;
+	order->count = count;
+	plan(order, window);
+	order->added = calloc(count + 1, sizeof(*order->added));
+	order->heap = calloc(order->room + 1, sizeof(*order->heap));
+	order->data = order->depth > 0 ? malloc(PCAPNG_PACKET_MAX) : NULL;
+	if (!order->added || !order->heap || (order->depth > 0 && !order->data))
+		return NULL;
+	return take(order);
+}
+
+void merge_order_free(struct merge_order *order)
+{
+	if (!order)
+		return;
+
+	free(order->added);
+	free(order->heap);
+	free(order->data);
+	free(order);
+}
+
+struct packet_source merge_order_source(struct merge_order *order)
+{
+	return (struct packet_source){.rewind = rewind_order, .next = next_of_order, .ctx = order};
+}
+
+uint64_t merge_order_late(const struct merge_order *order)
+{
+	return order->late_in_all;
+}
+
+int merge_order_failed(const struct merge_order *order, struct error *error)
+{
+	return order->failed < 0 ? error_set(error, order->failed, "%s", order->error.text) : 0;
+}

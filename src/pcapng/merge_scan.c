@@ -1,0 +1,250 @@
+/*
+ * One walk over an input: its interfaces get names in the merged file, its sections' comments the node's name in front,
+ * the last statistics of each interface go with it, packets are counted and looked at for their order.
+ */
+#include "pcapng/merge_scan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+#include "base/buffer.h"
+#include "pcapng/pcapng_merge.h"
+#include "pcapng/reader_state.h"
+
+#define TEXT_COST 64 /* of a text beside its bytes */
+#define DESCRIPTION_MAX 65535
+
+/* Texts, comments: far more than the shares allow. */
+#define ELEMENTS_MAX (PCAPNG_MERGE_TEXT_MAX / TEXT_COST + PCAPNG_MERGE_INPUTS_MAX)
+
+struct scan {
+	struct merge_facts *facts;
+	struct merge_input *input;
+	size_t text_left;
+	const char *os; /* of the section */
+	uint64_t last_ns;
+};
+
+static int own(struct merge_facts *facts, char *text)
+{
+	int r = reader_grow(&facts->texts, &facts->text_room, facts->text_count, ELEMENTS_MAX, sizeof(*facts->texts));
+
+	if (r < 0)
+		free(text);
+	else
+		facts->texts[facts->text_count++] = text;
+	return r;
+}
+
+static int keep(struct scan *scan, const char **kept, const char *format, ...) printf_like(3, 4);
+
+/* 0; `*kept` is NULL if the text doesn't fit. Or -ENOMEM. */
+static int keep(struct scan *scan, const char **kept, const char *format, ...)
+{
+	va_list arguments;
+
+	*kept = NULL;
+	va_start(arguments, format);
+	const int length = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	if (length < 0)
+		return -ENOMEM;
+	const size_t size = (size_t)length + 1;
+	if (size + TEXT_COST > scan->text_left) {
+		scan->input->left_out++;
+		return 0;
+	}
+	char *text = malloc(size);
+	if (!text)
+		return -ENOMEM;
+	va_start(arguments, format);
+	vsnprintf(text, size, format, arguments);
+	va_end(arguments);
+	scan->text_left -= size + TEXT_COST;
+	int r = own(scan->facts, text);
+	if (r == 0)
+		*kept = text;
+	return r;
+}
+
+static int add_comment(struct merge_facts *facts, const char *text)
+{
+	int r = reader_grow(&facts->comments, &facts->comment_room, facts->comment_count, ELEMENTS_MAX,
+			    sizeof(*facts->comments));
+
+	if (r == 0)
+		facts->comments[facts->comment_count++] = text;
+	return r;
+}
+
+static int keep_comment(struct scan *scan, const char *text)
+{
+	const char *kept;
+	int r = keep(scan, &kept, "%s: %s", scan->input->label, text);
+
+	return r == 0 && kept ? add_comment(scan->facts, kept) : r;
+}
+
+static int keep_maker(struct scan *scan, const struct pcapng_section *section)
+{
+	const char *parts[] = {section->application, section->os, section->hardware}, *kept;
+	char text[512] = "";
+	size_t size = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (parts[i] && *parts[i] && size < sizeof(text))
+			size += (size_t)snprintf(text + size, sizeof(text) - size, "%s%s", size ? ", " : "", parts[i]);
+	if (size == 0)
+		return 0;
+	int r = keep(scan, &kept, "%s: made by: %s", scan->input->label, text);
+	return r == 0 && kept ? add_comment(scan->facts, kept) : r;
+}
+
+static int scan_section(struct scan *scan, const struct pcapng_item *item)
+{
+	int r = 0;
+
+	scan->os = NULL;
+	if (item->section.os)
+		r = keep(scan, &scan->os, "%s", item->section.os);
+	if (r == 0)
+		r = keep_maker(scan, &item->section);
+	for (size_t i = 0; r == 0 && i < item->comment_count; i++)
+		if (*item->comments[i])
+			r = keep_comment(scan, item->comments[i]);
+	return r;
+}
+
+static int keep_names(struct scan *scan, const struct pcapng_item *item, struct packet_interface *interface)
+{
+	const struct packet_interface *from = &item->description;
+	const char *label = scan->input->label, *name = from->name;
+	char number[16];
+
+	if (!name || !*name) {
+		snprintf(number, sizeof(number), "%u", item->interface);
+		name = number;
+	}
+	int r = keep(scan, &interface->name, "%s:%s", label, name);
+	if (r == 0 && from->description && *from->description)
+		r = keep(scan, &interface->description, "interface %s of node %s: %s", name, label, from->description);
+	else if (r == 0)
+		r = keep(scan, &interface->description, "interface %s of node %s", name, label);
+	if (r == 0 && from->filter)
+		r = keep(scan, &interface->filter, "%s", from->filter);
+	interface->os = scan->os;
+	if (r == 0 && from->os)
+		r = keep(scan, &interface->os, "%s", from->os);
+	return r;
+}
+
+static int scan_interface(struct scan *scan, const struct pcapng_item *item)
+{
+	struct merge_facts *facts = scan->facts;
+	struct packet_interface interface = item->description;
+
+	interface.name = interface.description = interface.filter = interface.os = NULL;
+	int r = reader_grow(&facts->interfaces, &facts->interface_room, facts->interface_count,
+			    PCAPNG_MERGE_INTERFACES_MAX, sizeof(*facts->interfaces));
+	if (r == -EMSGSIZE)
+		return error_set(&scan->input->because, r, "more than %d interfaces in all",
+				 PCAPNG_MERGE_INTERFACES_MAX);
+	if (r == 0)
+		r = keep_names(scan, item, &interface);
+	if (r < 0)
+		return r;
+	scan->input->left_out += item->comment_count;
+	scan->input->interface_count++;
+	facts->interfaces[facts->interface_count++] = interface;
+	return 0;
+}
+
+static void scan_statistics(struct scan *scan, const struct pcapng_item *item)
+{
+	struct packet_interface *interface = &scan->facts->interfaces[scan->input->first_interface + item->interface];
+	const struct pcapng_statistics *statistics = &item->statistics;
+
+	interface->received = statistics->received;
+	interface->dropped = statistics->dropped;
+	interface->start_ns = statistics->start_ns;
+	interface->end_ns = statistics->end_ns != PACKET_UNKNOWN ? statistics->end_ns : statistics->time_ns;
+	scan->input->left_out += item->comment_count;
+}
+
+static void scan_packet(struct scan *scan, const struct pcapng_item *item)
+{
+	if (item->packet.time_ns < scan->last_ns)
+		scan->input->in_order = false;
+	scan->last_ns = item->packet.time_ns;
+	scan->input->packets++;
+	scan->input->left_out += item->comment_count;
+}
+
+static int scan_item(struct scan *scan, const struct pcapng_item *item)
+{
+	switch (item->kind) {
+	case PCAPNG_SECTION:
+		return scan_section(scan, item);
+	case PCAPNG_INTERFACE:
+		return scan_interface(scan, item);
+	case PCAPNG_PACKET:
+		scan_packet(scan, item);
+		break;
+	case PCAPNG_STATISTICS:
+		scan_statistics(scan, item);
+		break;
+	}
+	return 0;
+}
+
+int merge_scan(struct merge_facts *facts, struct merge_input *input, size_t text_share)
+{
+	struct scan scan = {.facts = facts, .input = input, .text_left = text_share};
+	struct pcapng_item item;
+	int r = facts->comment_count == 0 ? add_comment(facts, NULL) : 0;
+
+	if (r < 0)
+		return r;
+	input->first_interface = facts->interface_count;
+	do
+		r = pcapng_reader_next(input->reader, &item, &input->because);
+	while (r == 1 && (r = scan_item(&scan, &item)) == 0);
+	input->trouble = r;
+	return r == -ENOMEM ? r : 0;
+}
+
+static int describe_input(struct buffer *text, const struct merge_input *input, const char *separator)
+{
+	int r = buffer_printf(text, "%s%s (%zu interface%s, %llu packet%s", separator, input->label,
+			      input->interface_count, input->interface_count == 1 ? "" : "s",
+			      (unsigned long long)input->packets, input->packets == 1 ? "" : "s");
+
+	if (r == 0 && input->left_out > 0)
+		r = buffer_printf(text, ", texts left out: %llu", (unsigned long long)input->left_out);
+	if (r == 0 && input->trouble < 0)
+		r = buffer_printf(text, ", incomplete: %s", input->because.text);
+	return r == 0 ? buffer_append_string(text, ")") : r;
+}
+
+int merge_describe(struct merge_facts *facts, const struct merge_input *inputs, size_t count)
+{
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(DESCRIPTION_MAX);
+	int r = buffer_append_string(&text, count > 0 ? "merged: " : "merged: nothing");
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = describe_input(&text, &inputs[i], i == 0 ? "" : ", ");
+	/* What is too long is cut: the comments of the inputs name them all the same. */
+	if (r == -ENOMEM || (facts->comment_count == 0 && add_comment(facts, NULL) < 0))
+		return -ENOMEM;
+	facts->comments[0] = text.data;
+	return own(facts, take(text.data));
+}
+
+void merge_facts_deinit(struct merge_facts *facts)
+{
+	for (size_t i = 0; i < facts->text_count; i++)
+		free(facts->texts[i]);
+	free(take(facts->texts));
+	free(take(facts->comments));
+	free(take(facts->interfaces));
+}

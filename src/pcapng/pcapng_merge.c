@@ -1,0 +1,105 @@
+/* Scan the inputs, then let capture_file write what was found and the packets in their order. */
+#include "pcapng/pcapng_merge.h"
+
+#include <errno.h>
+
+#include "pcapng/capture_file.h"
+#include "pcapng/merge_order.h"
+#include "pcapng/merge_scan.h"
+
+struct pcapng_merge {
+	struct merge_facts facts;
+	struct merge_order *order;
+	struct capture_file *file;
+	size_t count;
+	struct merge_input inputs[];
+};
+
+static int scan_inputs(struct pcapng_merge *merge, const struct pcapng_merge_input *inputs)
+{
+	const size_t text_share = merge->count > 0 ? PCAPNG_MERGE_TEXT_MAX / merge->count : 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < merge->count; i++) {
+		r = merge_input_init(&merge->inputs[i], inputs[i].label, &inputs[i].bytes);
+		if (r == 0)
+			r = merge_scan(&merge->facts, &merge->inputs[i], text_share);
+	}
+	return r == 0 ? merge_describe(&merge->facts, merge->inputs, merge->count) : r;
+}
+
+static int make_file(struct pcapng_merge *merge, const char *application)
+{
+	const struct capture_file_info info = {.application = application,
+					       .comments = merge->facts.comments,
+					       .comment_count = merge->facts.comment_count,
+					       .interfaces = merge->facts.interfaces,
+					       .interface_count = merge->facts.interface_count};
+
+	merge->order = merge_order_new(merge->inputs, merge->count, PCAPNG_MERGE_WINDOW);
+	if (!merge->order)
+		return -ENOMEM;
+	merge->file = capture_file_new(CAPTURE_FILE_PCAPNG, &info, merge_order_source(merge->order));
+	return merge->file ? merge_order_failed(merge->order, NULL) : -ENOMEM;
+}
+
+int pcapng_merge_new(const struct pcapng_merge_input *inputs, size_t count, const char *application,
+		     struct pcapng_merge **merge, struct error *error)
+{
+	if (count > PCAPNG_MERGE_INPUTS_MAX)
+		return error_set(error, -E2BIG, "%zu files to merge; at most %d", count, PCAPNG_MERGE_INPUTS_MAX);
+
+	cleanup(cleanup_pcapng_merge) struct pcapng_merge *made =
+		calloc(1, sizeof(*made) + count * sizeof(*made->inputs));
+	if (!made)
+		return error_set(error, -ENOMEM, "no memory to merge");
+	made->count = count;
+	int r = scan_inputs(made, inputs);
+	if (r == 0)
+		r = make_file(made, application);
+	if (r == -ENOMEM)
+		return error_set(error, r, "no memory to merge");
+	if (r < 0)
+		return merge_order_failed(made->order, error);
+	*merge = take(made);
+	return 0;
+}
+
+void pcapng_merge_free(struct pcapng_merge *merge)
+{
+	if (!merge)
+		return;
+
+	capture_file_free(merge->file);
+	merge_order_free(merge->order);
+	merge_facts_deinit(&merge->facts);
+	for (size_t i = 0; i < merge->count; i++)
+		merge_input_deinit(&merge->inputs[i]);
+	free(merge);
+}
+
+struct pcapng_merge_report pcapng_merge_report(const struct pcapng_merge *merge, size_t input)
+{
+	const struct merge_input *of = &merge->inputs[input];
+
+	return (struct pcapng_merge_report){.packets = of->packets,
+					    .interfaces = of->interface_count,
+					    .left_out = of->left_out,
+					    .trouble = of->trouble,
+					    .because = of->because.text};
+}
+
+uint64_t pcapng_merge_late(const struct pcapng_merge *merge)
+{
+	return merge_order_late(merge->order);
+}
+
+struct byte_stream pcapng_merge_stream(struct pcapng_merge *merge)
+{
+	return capture_file_stream(merge->file);
+}
+
+int pcapng_merge_failed(const struct pcapng_merge *merge, struct error *error)
+{
+	return merge_order_failed(merge->order, error);
+}

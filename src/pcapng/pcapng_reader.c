@@ -1,0 +1,345 @@
+/*
+ * Collects the bytes of one block (pcap: header or record) after the other, as they come, and has each taken apart once
+ * it is whole. All that is known of a half-read block is how many of its bytes are there: a call that was told "none
+ * yet" simply looks at the block again. A block that doesn't matter is read past in small steps.
+ */
+#include "pcapng/pcapng_reader.h"
+
+#include <errno.h>
+
+#include "pcapng/reader_state.h"
+
+#define ROOM_MIN 4096 /* of the block: enough for the bytes that are skipped, too */
+#define BLOCK_MIN (sizeof(struct block_header) + sizeof(uint32_t))
+#define BLOCK_START_MAX (sizeof(struct block_header) + sizeof(uint32_t)) /* with a section's byte order */
+
+struct pcapng_reader *pcapng_reader_new(struct pcapng_bytes bytes)
+{
+	cleanup(cleanup_pcapng_reader) struct pcapng_reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return NULL;
+	reader->bytes = bytes;
+	reader->room = ROOM_MIN;
+	reader->block = malloc(reader->room);
+	if (!reader->block)
+		return NULL;
+	return take(reader);
+}
+
+void pcapng_reader_free(struct pcapng_reader *reader)
+{
+	if (!reader)
+		return;
+
+	free(reader->block);
+	free(reader->interfaces);
+	free(reader->comments);
+	free(reader);
+}
+
+void pcapng_reader_rewind(struct pcapng_reader *reader)
+{
+	*reader = (struct pcapng_reader){.bytes = reader->bytes,
+					 .block = reader->block,
+					 .room = reader->room,
+					 .interfaces = reader->interfaces,
+					 .interface_room = reader->interface_room,
+					 .comments = reader->comments,
+					 .comment_room = reader->comment_room};
+}
+
+int reader_grow(void *array, size_t *room, size_t count, size_t max, size_t element_size)
+{
+	void **elements = (void **)array;
+
+	if (count < *room)
+		return 0;
+	if (count >= max)
+		return -EMSGSIZE;
+	const size_t more = *room == 0 ? 8 : *room * 2;
+	void *grown = reallocarray(*elements, more < max ? more : max, element_size);
+	if (!grown)
+		return -ENOMEM;
+	*elements = grown;
+	*room = more < max ? more : max;
+	return 0;
+}
+
+int reader_add_interface(struct pcapng_reader *reader, const struct known_interface *known, struct pcapng_item *item)
+{
+	int r = reader_grow(&reader->interfaces, &reader->interface_room, reader->interface_count,
+			    PCAPNG_INTERFACES_MAX, sizeof(*reader->interfaces));
+
+	if (r == -EMSGSIZE)
+		return error_set(&reader->error, r, "more than %d interfaces", PCAPNG_INTERFACES_MAX);
+	if (r < 0)
+		return error_set(&reader->error, r, "no memory for an interface");
+	item->interface = (uint16_t)reader->interface_count;
+	reader->interfaces[reader->interface_count++] = *known;
+	return 0;
+}
+
+/* Bytes from the source, 0 at the end of the file, -EAGAIN, or negative with a text. */
+static ssize_t read_bytes(struct pcapng_reader *reader, uint8_t *into, size_t room)
+{
+	const ssize_t got = reader->bytes.read(reader->bytes.ctx, into, room);
+
+	if (got < 0 && got != -EAGAIN)
+		error_set(&reader->error, 0, "reading: %s", strerror((int)-got));
+	return got;
+}
+
+static int cut_short(struct pcapng_reader *reader)
+{
+	return error_set(&reader->error, -ENODATA, "the file is cut short");
+}
+
+/* More room, but not much more than has come: a size that is only claimed costs nothing. */
+static int make_room(struct pcapng_reader *reader, size_t size)
+{
+	const size_t room = reader->room * 2 < size ? reader->room * 2 : size;
+	uint8_t *block = realloc(reader->block, room);
+
+	if (!block)
+		return error_set(&reader->error, -ENOMEM, "no memory for a block of %zu bytes", size);
+	reader->block = block;
+	reader->room = room;
+	return 0;
+}
+
+/* 1: the first `size` bytes of the block are there. 0: the file ends before the block. Else negative. */
+static int need(struct pcapng_reader *reader, size_t size)
+{
+	while (reader->have < size) {
+		if (reader->have == reader->room) {
+			int r = make_room(reader, size);
+			if (r < 0)
+				return r;
+		}
+		const size_t end = size < reader->room ? size : reader->room;
+		const ssize_t got = read_bytes(reader, reader->block + reader->have, end - reader->have);
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return reader->have == 0 ? 0 : cut_short(reader);
+		reader->have += (size_t)got;
+	}
+	return 1;
+}
+
+static void go_on_behind(struct pcapng_reader *reader, uint32_t size)
+{
+	reader->at += size;
+	reader->have = 0;
+}
+
+/* Many readers may stand at packets that once met a large block. */
+static void give_back_room(struct pcapng_reader *reader)
+{
+	if (reader->room <= PCAPNG_PACKET_BLOCK_MAX)
+		return;
+	uint8_t *block = realloc(reader->block, ROOM_MIN);
+	if (!block)
+		return;
+	reader->block = block;
+	reader->room = ROOM_MIN;
+}
+
+/* 1 once the block is behind us. */
+static int skip(struct pcapng_reader *reader)
+{
+	uint32_t end;
+
+	while (reader->skip_left > 0) {
+		const size_t size = reader->skip_left < ROOM_MIN ? reader->skip_left : ROOM_MIN;
+		const ssize_t got = read_bytes(reader, reader->block, size);
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return cut_short(reader);
+		reader->skip_left -= (size_t)got;
+	}
+	int r = need(reader, sizeof(end));
+	if (r <= 0)
+		return r < 0 ? r : cut_short(reader);
+	end = reader_u32(reader, reader->block);
+	if (end != reader->skip_size)
+		return error_set(&reader->error, -EBADMSG, "block of %u bytes that says %u at its end",
+				 reader->skip_size, end);
+	go_on_behind(reader, reader->skip_size);
+	reader->skip_size = 0;
+	reader->skipped++;
+	return 1;
+}
+
+static void begin_skipping(struct pcapng_reader *reader, uint32_t size)
+{
+	reader->skip_size = size;
+	reader->skip_left = size - BLOCK_MIN;
+	reader->have = 0;
+}
+
+/* A section header says which byte order even its own size has. */
+static int learn_byte_order(struct pcapng_reader *reader)
+{
+	uint32_t magic;
+
+	memcpy(&magic, reader->block + sizeof(struct block_header), sizeof(magic));
+	if (magic != BYTE_ORDER_MAGIC && bswap_32(magic) != BYTE_ORDER_MAGIC)
+		return error_set(&reader->error, -EBADMSG, "section of byte order 0x%08x", magic);
+	reader->swapped = magic != BYTE_ORDER_MAGIC;
+	return 0;
+}
+
+/* Type and size of the block that begins. 1, 0: the file ends. Else negative. */
+static int begin_block(struct pcapng_reader *reader, uint32_t *type, uint32_t *size)
+{
+	int r = need(reader, sizeof(struct block_header));
+
+	if (r <= 0)
+		return r;
+	*type = reader_u32(reader, reader->block);
+	if (*type == BLOCK_SECTION) {
+		r = need(reader, BLOCK_START_MAX);
+		if (r > 0)
+			r = learn_byte_order(reader) < 0 ? -EBADMSG : 1;
+		if (r < 0)
+			return r;
+	}
+	*size = reader_u32(reader, reader->block + offsetof(struct block_header, total_size));
+	if (*size < BLOCK_MIN || *size % 4 != 0)
+		return error_set(&reader->error, -EBADMSG, "block of %u bytes", *size);
+	return 1;
+}
+
+/* A section that promised more bytes than came lost its end, even if the last block is whole. */
+static int end_of_file(struct pcapng_reader *reader)
+{
+	if (reader->section_left != SECTION_SIZE_UNKNOWN && reader->section_left > 0)
+		return cut_short(reader);
+	return 0;
+}
+
+static void count_for_section(struct pcapng_reader *reader, uint32_t type, uint32_t size)
+{
+	if (type == BLOCK_SECTION || reader->section_left == SECTION_SIZE_UNKNOWN)
+		return;
+	reader->section_left = size < reader->section_left ? reader->section_left - size : 0;
+}
+
+/* 1: an item; 2: none in this block; 0: the end. */
+static int next_block(struct pcapng_reader *reader, struct pcapng_item *item)
+{
+	uint32_t type, size;
+	int r;
+
+	if (reader->skip_size > 0) {
+		r = skip(reader);
+		return r == 1 ? 2 : r;
+	}
+	r = begin_block(reader, &type, &size);
+	if (r <= 0)
+		return r < 0 ? r : end_of_file(reader);
+	if (pcapng_block_max(type) == 0) {
+		count_for_section(reader, type, size);
+		begin_skipping(reader, size);
+		return 2;
+	}
+	if (size > pcapng_block_max(type))
+		return error_set(&reader->error, -EMSGSIZE, "block of %u bytes", size);
+
+	r = need(reader, size);
+	if (r < 0)
+		return r;
+	const uint32_t end = reader_u32(reader, reader->block + size - sizeof(end));
+	if (end != size)
+		return error_set(&reader->error, -EBADMSG, "block of %u bytes that says %u at its end", size, end);
+	count_for_section(reader, type, size);
+	r = pcapng_block_read(reader, type, size, item);
+	return r < 0 ? r : 1;
+}
+
+static int next_record(struct pcapng_reader *reader, struct pcapng_item *item)
+{
+	uint32_t size;
+	int r = need(reader, sizeof(struct pcap_record_header));
+
+	if (r <= 0)
+		return r;
+	r = pcap_record_size(reader, &size);
+	if (r == 0)
+		r = need(reader, size);
+	if (r > 0)
+		r = pcap_record_read(reader, item);
+	return r < 0 ? r : 1;
+}
+
+/* What kind of file it is. 1: an item, 2: known, but none yet. */
+static int begin_file(struct pcapng_reader *reader, struct pcapng_item *item)
+{
+	uint32_t magic;
+	int r = need(reader, sizeof(magic));
+
+	if (r == 0)
+		return error_set(&reader->error, -ENODATA, "the file is empty");
+	if (r < 0)
+		return r;
+	memcpy(&magic, reader->block, sizeof(magic));
+	if (magic == BLOCK_SECTION) {
+		reader->kind = FILE_PCAPNG;
+		return 2;
+	}
+	if (!pcap_magic_known(magic))
+		return error_set(&reader->error, -EBADMSG, "neither pcapng nor pcap");
+	r = need(reader, sizeof(struct pcap_file_header));
+	if (r > 0)
+		r = pcap_header_read(reader, item);
+	if (r < 0)
+		return r;
+	reader->kind = FILE_PCAP;
+	return 1;
+}
+
+static int next_item(struct pcapng_reader *reader, struct pcapng_item *item)
+{
+	int r;
+
+	if (reader->given) {
+		go_on_behind(reader, (uint32_t)reader->have);
+		give_back_room(reader);
+	}
+	reader->given = false;
+	do {
+		*item = (struct pcapng_item){.kind = PCAPNG_SECTION};
+		r = reader->kind == FILE_UNKNOWN  ? begin_file(reader, item)
+		    : reader->kind == FILE_PCAPNG ? next_block(reader, item)
+						  : next_record(reader, item);
+	} while (r == 2);
+	reader->given = r == 1;
+	if (r == 1 && item->kind == PCAPNG_PACKET)
+		reader->last_time_ns = item->packet.time_ns;
+	return r;
+}
+
+int pcapng_reader_next(struct pcapng_reader *reader, struct pcapng_item *item, struct error *error)
+{
+	struct pcapng_item next;
+
+	if (reader->failed == 0) {
+		int r = next_item(reader, &next);
+		if (r >= 0 || r == -EAGAIN) {
+			if (r == 1)
+				*item = next;
+			return r;
+		}
+		reader->failed = r;
+		error_prefix(&reader->error, "byte %llu", (unsigned long long)reader->at);
+	}
+	return error_set(error, reader->failed, "%s", reader->error.text);
+}
+
+uint64_t pcapng_reader_skipped(const struct pcapng_reader *reader)
+{
+	return reader->skipped;
+}
