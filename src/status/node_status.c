@@ -91,7 +91,8 @@ static json_t *time_json(uint64_t realtime_ns)
 /* Seconds with three digits: more would only tell how long the answer took to make. */
 static json_t *seconds_json(uint64_t ns)
 {
-	return json_real((double)(ns / NS_PER_MS) / 1000);
+	const uint64_t ms = ns / NS_PER_MS;
+	return json_real((double)ms / 1000);
 }
 
 static json_t *strings_json(const struct config_strings *strings)

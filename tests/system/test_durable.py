@@ -1,0 +1,263 @@
+"""Requests on a Redis stream: none gets lost, none runs twice, whatever happens to the node or to Redis."""
+
+import json
+import time
+
+import pytest
+
+from lib.events import Request, new_id
+from lib.waiting import until
+
+STREAM, GROUP = "capture:stream", "test-node"
+
+
+@pytest.fixture
+def durable(make_world):
+    def make(config=None, **options):
+        redis = {"stream": STREAM, **((config or {}).pop("redis", {}))}
+        world = make_world({**(config or {}), "redis": redis}, start=False, **options)
+        world.daemon.start()
+        world.daemon.wait_log("stream-subscribed")
+        return world
+
+    return make
+
+
+def add(world, entry="*", raw=None, stream=STREAM, **fields):
+    """XADD; returns the request, or the entry's id for a raw one."""
+    since = world.events.mark()
+    fields = world.fields(**fields) if raw is None else raw
+    with world.redis.client() as client:
+        name = client.xadd(stream, {"request": json.dumps(fields)} if raw is None else raw, id=entry)
+    return Request(world.events, fields.get("id"), fields, since) if raw is None else name.decode()
+
+
+def pending(world):
+    with world.redis.client() as client:
+        return client.xpending(STREAM, GROUP)["pending"]
+
+
+def wait_acked(world):
+    until(lambda: pending(world) == 0, 10, "every entry to be acknowledged")
+
+
+def restart(world, kill=False):
+    world.daemon.kill() if kill else world.daemon.stop()
+    start(world)
+
+
+def start(world):
+    world.daemon.start()
+    world.daemon.wait_log("stream-subscribed")
+
+
+def test_a_request_on_the_stream_is_run_and_acknowledged(durable):
+    world = durable()
+    request = add(world, packets=3, timeout=20)
+    assert request.accepted()["capture"] == f"{request.id}.1"
+    assert pending(world) == 1, "acknowledged before it was final"
+    world.sender.send(3, rate=1000)
+    request.done()
+    world.file(request).assert_numbers(0, 3)
+    wait_acked(world)
+
+
+def test_one_that_names_no_id_is_known_by_its_entry(durable):
+    world = durable()
+    since = world.events.mark()
+    entry = add(world, raw={"request": json.dumps({"node": "any", "interface": ["eth0"], "packets": 1, "timeout": 20})})
+    event = world.events.wait(lambda event: event["event"] == "accepted", since=since)
+    assert event["id"] == f"s{entry}"
+    world.sender.send(1)
+    world.events.wait(lambda event: event["event"] == "done" and event["id"] == f"s{entry}", since=since)
+    wait_acked(world)
+
+
+def test_what_is_published_while_the_node_is_down_is_taken_up(durable):
+    world = durable()
+    world.daemon.stop()
+    requests = [add(world, packets=2, timeout=20) for _ in range(3)]
+    start(world)
+    for request in requests:
+        request.accepted()
+    world.sender.send(2, rate=1000)
+    for request in requests:
+        request.done()
+    wait_acked(world)
+
+
+def test_what_is_published_while_the_node_is_cut_off_is_taken_up(durable):
+    world = durable()
+    with world.redis.client() as client:
+        client.config_set("port", 0)
+    world.redis.kill_clients()
+    for role in ("stream", "subscriber"):
+        world.daemon.wait_log("redis-down", role=role)
+    request = add(world, packets=2, timeout=60)
+    world.redis.open_tcp()
+    request.accepted(timeout=60)
+    world.sender.send(2, rate=1000)
+    request.done()
+    wait_acked(world)
+
+
+def test_a_node_killed_in_the_middle_of_a_capture_makes_it_again(durable):
+    world = durable()
+    request = add(world, packets=5, timeout=60)
+    request.accepted()
+    world.sender.send(2, rate=1000)
+    since = world.events.mark()
+    restart(world, kill=True)
+    again = Request(world.events, request.id, request.fields, since)
+    again.accepted()
+    world.sender.send(5, rate=1000, first=100)
+    again.done()
+    world.file(again).assert_numbers(100, 5)
+    wait_acked(world)
+    assert len(again.all("done", "failed")) == 1
+
+
+def test_a_clean_stop_in_the_middle_is_final(durable):
+    world = durable()
+    request = add(world, packets=5, timeout=60)
+    request.accepted()
+    world.sender.send(2, rate=1000)
+    since = world.events.mark()
+    world.daemon.stop()
+    assert request.done()["reason"] == "shutdown"
+    wait_acked(world)
+    start(world)
+    world.assert_works()
+    assert not Request(world.events, request.id, request.fields, since).all("accepted")
+
+
+@pytest.mark.parametrize("way", ["stream", "channel"])
+def test_the_same_id_is_answered_and_not_run_again_after_a_restart(durable, way):
+    world = durable()
+    request = add(world, packets=2, timeout=20, customer="ACME", alertid=7)
+    request.accepted()
+    world.sender.send(2, rate=1000)
+    first = request.done()
+    wait_acked(world)
+    restart(world)
+    again = add(world, **request.fields) if way == "stream" else world.request(**request.fields)
+    event = again.done()
+    assert event.pop("duplicate") is True
+    assert {**event, "time": 0} == {**first, "time": 0}
+    wait_acked(world)
+    assert len(world.files_of(request)) == 1
+    assert not again.all("accepted")
+
+
+def test_an_id_that_still_runs_is_acknowledged_when_that_is_final(durable):
+    world = durable()
+    first = add(world, packets=2, timeout=20)
+    first.accepted()
+    second = add(world, **first.fields)
+    second.wait("accepted", duplicate=True)
+    assert pending(world) == 2
+    world.sender.send(2, rate=1000)
+    first.done()
+    wait_acked(world)
+    assert len(world.files_of(first)) == 1
+
+
+def test_an_entry_too_old_is_refused(durable):
+    world = durable({"redis": {"stream_max_age": 60}})
+    request = add(world, entry=f"{int((time.time() - 90) * 1000)}-0")
+    reason = request.rejected()["reason"]
+    assert reason.endswith("s old, at most 60 s (redis.stream_max_age)"), reason
+    wait_acked(world)
+
+
+def test_with_the_recorder_a_late_request_gets_the_packets_of_its_own_time(durable):
+    world = durable({"history": {"interfaces": ["eth0"], "memory": "32MiB"}})
+    world.sender.send(20, rate=1000, first=0)
+    asked = time.time() + 0.05
+    until(lambda: time.time() > asked)
+    world.sender.send(30, rate=1000, first=100)
+    passed = time.time() + 1.2
+    until(lambda: time.time() > passed, 5)
+    world.sender.send(10, rate=1000, first=900)
+    request = add(world, entry=f"{int(asked * 1000)}-0", before=0, duration=1)
+    event = request.done()
+    assert event["reason"] == "window" and event["window"]["complete"] is True
+    world.file(request).assert_numbers(100, 30)
+    wait_acked(world)
+
+
+def test_without_a_recorder_a_late_request_says_what_it_does_not_reach(durable):
+    world = durable()
+    request = add(world, entry=f"{int((time.time() - 30) * 1000)}-0", packets=1, timeout=20)
+    request.accepted()
+    world.sender.send(1)
+    event = request.done()
+    assert event["window"]["complete"] is False
+    assert event["window"]["asked_from"] < event["window"]["from"]
+    wait_acked(world)
+
+
+@pytest.mark.parametrize("raw", [{"request": "{"}, {"request": '{"node":"any"}'}])
+def test_what_is_wrong_is_refused_and_acknowledged(durable, raw):
+    world = durable()
+    since = world.events.mark()
+    add(world, raw=raw)
+    world.events.wait(lambda event: event["event"] == "rejected", since=since)
+    wait_acked(world)
+
+
+def test_what_is_no_request_is_said_and_acknowledged(durable):
+    world = durable()
+    add(world, raw={"other": "x"})
+    world.daemon.wait_log("stream-entry-useless")
+    wait_acked(world)
+    world.assert_works()
+
+
+def test_what_is_for_another_node_is_acknowledged_without_a_word(durable):
+    world = durable()
+    other = add(world, node="another")
+    ours = add(world, packets=1, timeout=20)
+    ours.accepted()  # the entry before it has been read, too
+    world.sender.send(1)
+    ours.done()
+    wait_acked(world)
+    assert not other.all()
+
+
+def test_a_storm_on_the_stream_is_all_answered(durable):
+    world = durable({"limits": {"captures": 10}})
+    requests = [add(world, packets=1, timeout=30) for _ in range(400)]
+    for request in requests:
+        request.wait("accepted", "rejected", timeout=30)
+    world.sender.send(1)
+    for request in requests:
+        request.wait("done", "failed", "rejected", timeout=30)
+    assert sum(bool(request.all("accepted")) for request in requests) >= 10
+    wait_acked(world)
+
+
+def test_a_stream_that_vanished_is_taken_up_again_from_its_beginning(durable):
+    world = durable()
+    world.stop_redis()
+    world.redis.start(tcp=False)  # empty: it keeps nothing
+    world.events.wait_subscribed()
+    request = add(world, packets=1, timeout=60)
+    world.redis.open_tcp()
+    request.accepted(timeout=60)
+    world.sender.send(1)
+    request.done()
+    wait_acked(world)
+
+
+def test_entries_trimmed_away_before_they_were_taken_are_said_and_done_with(durable):
+    world = durable()
+    world.daemon.kill()
+    with world.redis.client() as client:
+        request = add(world, packets=1)
+        client.xreadgroup(GROUP, "test-node", {STREAM: ">"}, count=1)  # delivered, and the answer lost
+        client.xtrim(STREAM, maxlen=0, approximate=False)
+    start(world)
+    world.daemon.wait_log("stream-entry-useless")
+    wait_acked(world)
+    assert not request.all("accepted")

@@ -1,0 +1,134 @@
+"""Alert storms: the same event again is folded into the capture that runs; customers have limits of their own; each refusal is an event."""
+
+import datetime
+import time
+
+import pytest
+
+from lib.waiting import until
+
+
+@pytest.fixture
+def stormy(make_world):
+    return lambda **limits: make_world({"limits": limits})
+
+
+def seconds_of(text):
+    return datetime.datetime.fromisoformat(text[:26] + "+00:00").timestamp()
+
+
+def test_the_same_alert_is_folded_into_the_running_capture_and_extends_it(stormy):
+    world = stormy(cooldown=60)
+    first = world.capture(duration=2, alertid=655443)
+    began = time.time()
+    until(lambda: time.time() > began + 1)
+    again = world.request(duration=2, alertid=655443)
+    event = again.done()
+    assert event["reason"] == "folded" and event["folded_into"] == first.id
+    assert "capture" not in event and not again.all("accepted")
+    assert seconds_of(event["until"]) == pytest.approx(began + 3, abs=0.3)
+    until(lambda: time.time() > began + 2.3)  # the first would have ended by itself
+    world.sender.send(5, rate=1000)
+    done = first.done()
+    assert done["reason"] == "timeout" and done["packets"] == 5 and done["window"]["complete"] is True
+    assert seconds_of(done["window"]["to"]) == pytest.approx(seconds_of(event["until"]), abs=0.05)
+    world.file(first).assert_numbers(0, 5)
+
+
+def test_an_extension_never_makes_a_capture_shorter(stormy):
+    world = stormy(cooldown=60)
+    first = world.capture(duration=2, packets=50, alertid=1)
+    event = world.request(duration=0.1, packets=50, alertid=1).done()
+    assert event["reason"] == "folded"
+    done = first.final(timeout=20)
+    assert seconds_of(done["window"]["to"]) - seconds_of(done["window"]["from"]) == pytest.approx(2, abs=0.1)
+
+
+def test_an_extension_ends_at_maxduration(make_world):
+    world = make_world({"limits": {"cooldown": 60}, "general": {"maxduration": 2, "defaulttimeout": 1, "maxtimeout": 2}})
+    world.capture(duration=2, alertid=1)
+    began = time.time()
+    until(lambda: time.time() > began + 1)
+    event = world.request(duration=2, alertid=1).done()
+    assert seconds_of(event["until"]) == pytest.approx(began + 2, abs=0.2)
+
+
+def test_after_the_capture_the_same_alert_is_refused_until_the_cooldown_is_over(stormy):
+    world = stormy(cooldown=1.5)
+    first = world.capture(packets=1, timeout=20, alertid="a-1")
+    world.sender.send(1)
+    first.done()
+    event = world.refused(packets=1, timeout=20, alertid="a-1")
+    assert event["field"] == "alertid"
+    assert event["reason"] == f"the same alertid was captured as request {first.id} less than 1.5 s ago (limits.cooldown)"
+    ended = time.time()
+    until(lambda: time.time() > ended + 1.5)
+    later = world.capture(packets=1, timeout=20, alertid="a-1")
+    world.sender.send(1)
+    later.done()
+
+
+def test_a_dedupe_key_stands_for_the_alert(stormy):
+    world = stormy(cooldown=60)
+    first = world.capture(packets=5, timeout=20, alertid=1, dedupe="link-7 down")
+    assert world.request(packets=5, timeout=20, alertid=2, dedupe="link-7 down").done()["folded_into"] == first.id
+    other = world.capture(packets=5, timeout=20, alertid=1)
+    world.sender.send(5, rate=1000)
+    first.done()
+    other.done()
+    assert world.refused(packets=5, timeout=20, alertid=3, dedupe="link-7 down")["field"] == "dedupe"
+
+
+def test_who_wants_other_packets_is_not_folded(stormy):
+    world = stormy(cooldown=60)
+    requests = [world.capture(packets=5, timeout=20, alertid=1), world.capture(packets=5, timeout=20, alertid=1, bpf="udp"),
+                world.capture(packets=4, timeout=20, alertid=1), world.capture(packets=5, timeout=20, alertid=1, customer="ACME")]
+    world.sender.send(5, rate=1000)
+    for request in requests:
+        assert request.done()["reason"] == "packets"
+
+
+def test_without_a_cooldown_every_request_is_its_own(make_world):
+    world = make_world()
+    requests = [world.capture(packets=2, timeout=20, alertid=1) for _ in range(3)]
+    world.sender.send(2, rate=1000)
+    for request in requests:
+        assert request.done()["packets"] == 2
+
+
+def test_a_thousand_alerts_are_one_capture_and_a_thousand_answers(stormy):
+    world = stormy(cooldown=60, requests_per_second=100000)
+    first = world.capture(packets=10, timeout=30, alertid=5)
+    again = [world.request(packets=10, timeout=30, alertid=5) for _ in range(1000)]
+    for request in again:
+        assert request.done(timeout=30)["folded_into"] == first.id
+    world.sender.send(10, rate=1000)
+    assert first.done()["packets"] == 10
+    assert len(world.files()) == 1
+
+
+def test_a_customer_has_so_many_captures(stormy):
+    world = stormy(customer_captures=2)
+    running = [world.capture(packets=1, timeout=30, customer="ACME") for _ in range(2)]
+    event = world.refused(packets=1, timeout=30, customer="ACME")
+    assert event["field"] == "customer"
+    assert event["reason"] == "2 captures of this customer are running already, at most 2 may (limits.customer_captures)"
+    other = world.capture(packets=1, timeout=30, customer="Other")
+    nobody = world.capture(packets=1, timeout=30)
+    world.sender.send(1)
+    for request in [*running, other, nobody]:
+        request.done()
+    late = world.capture(packets=1, timeout=30, customer="ACME")
+    world.sender.send(1)
+    late.done()
+
+
+def test_a_customer_has_so_many_requests_a_second(stormy):
+    world = stormy(customer_requests_per_second=3)
+    requests = [world.request(packets=1, timeout=5, customer="ACME") for _ in range(20)]
+    answers = [request.answer() for request in requests]
+    refused = [event for event in answers if event["event"] == "rejected"]
+    assert 3 <= len(answers) - len(refused) <= 6
+    assert {event["reason"] for event in refused} == {
+        "too many requests of this customer (limits.customer_requests_per_second)"}
+    world.sender.send(1)
