@@ -11,7 +11,7 @@ export PKG_CONFIG_PATH := $(CURDIR)/.deps/lib/pkgconfig$(if $(PKG_CONFIG_PATH),:
 .DEFAULT_GOAL := all
 .PHONY: all build-deps test-deps test check demo run bench install fuzz format clean help
 
-all: build-deps ## build the daemon: build/pcapdaemon
+all: build-deps ## build the daemon and the command: build/pcapdaemon, build/pcapctl
 	[ -e build/build.ninja ] || /usr/bin/meson setup build
 	ninja -C build product tests/probes/send_packets
 

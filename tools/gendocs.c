@@ -1,6 +1,6 @@
 /*
- * Prints what is generated from the configuration table, at build time: the example file, the help, and the manual page
- * (a template with the list of keys put in place of the line MARKER).
+ * Prints what is generated from the tables of the configuration and of pcapctl's commands, at build time: the example
+ * file, the help, completion scripts, and the manual pages (templates with the lists put in place of the line MARKER).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,13 +8,15 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "command_help.h"
+#include "completion.h"
 #include "config/config.h"
 
-#define MARKER ".\\\" @KEYS@\n"
+#define MARKER ".\\\" @LISTS@\n"
 #define OUTPUT_MAX (1u << 20) /* bytes */
 #define LINE_SIZE 4096
 
-static int print_manual(struct buffer *out, const char *path)
+static int print_manual(struct buffer *out, const char *path, int (*print_lists)(struct buffer *out))
 {
 	cleanup(cleanup_fclose) FILE *template = fopen(path, "re");
 	char line[LINE_SIZE];
@@ -25,7 +27,7 @@ static int print_manual(struct buffer *out, const char *path)
 	while (r == 0 && fgets(line, sizeof(line), template)) {
 		if (strcmp(line, MARKER) == 0) {
 			markers++;
-			r = config_print_manual(out);
+			r = print_lists(out);
 		} else {
 			r = buffer_append_string(out, line);
 		}
@@ -45,9 +47,14 @@ int main(int argc, char **argv)
 	} else if (argc == 2 && strcmp(argv[1], "help") == 0) {
 		r = config_print_help(&out);
 	} else if (argc == 3 && strcmp(argv[1], "manual") == 0) {
-		r = print_manual(&out, argv[2]);
+		r = print_manual(&out, argv[2], config_print_manual);
+	} else if (argc == 3 && strcmp(argv[1], "pcapctl") == 0) {
+		r = print_manual(&out, argv[2], command_help_print_manual);
+	} else if (argc == 3 && strcmp(argv[1], "completion") == 0) {
+		r = completion_print(&out, argv[2]);
 	} else {
-		fprintf(stderr, "usage: gendocs example | help | manual TEMPLATE\n");
+		fprintf(stderr,
+			"usage: gendocs example | help | manual TEMPLATE | pcapctl TEMPLATE | completion SHELL\n");
 		return 2;
 	}
 	if (r < 0) {

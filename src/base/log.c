@@ -20,9 +20,11 @@
 #define CUT_MARK " [cut]"
 #define TAIL_BYTES sizeof("\"" CUT_MARK "\n") /* what may have to follow a cut */
 
-/* Written once by log_open_syslog, before there are threads. */
+/* Written once by log_open_syslog and log_divert, before there are threads. */
 static bool syslog_is_open;
 static bool stderr_is_journal;
+static log_handler diverted;
+static void *diverted_ctx;
 
 struct line {
 	char text[LINE_MAX_BYTES];
@@ -53,13 +55,6 @@ static bool is_plain(const char *text)
 	return *text != '\0' && text[strspn(text, plain)] == '\0';
 }
 
-/* Characters above ASCII that steer a terminal: C1 controls, line and paragraph separators, direction marks. */
-static bool is_steering(uint32_t code)
-{
-	return (code >= 0x7f && code <= 0x9f) || code == 0x061c || (code >= 0x200e && code <= 0x200f) ||
-	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
-}
-
 /* One character or, where there is none, one byte; returns the bytes used. */
 static size_t put_escaped(struct line *line, const char *text, size_t size)
 {
@@ -71,7 +66,7 @@ static size_t put_escaped(struct line *line, const char *text, size_t size)
 		put(line, (char[]){'\\', *text}, 2);
 	} else if (*text == '\n') {
 		put(line, "\\n", 2);
-	} else if (used > 0 && code >= ' ' && !is_steering(code)) {
+	} else if (used > 0 && !utf8_is_steering(code)) {
 		put(line, text, used);
 	} else {
 		size_t escaped_size = 0;
@@ -174,6 +169,8 @@ void log_fields(int severity, const char *id, const struct log_field *fields)
 	char now[CLOCK_TEXT_SIZE];
 	int saved_errno = errno;
 
+	if (diverted)
+		return diverted(diverted_ctx, severity, id, fields);
 	line.size = 0;
 	line.cut = false;
 	put_string(&line, clock_format(clock_realtime_ns(), now));
@@ -194,6 +191,12 @@ void log_fields(int severity, const char *id, const struct log_field *fields)
 		write_stderr(line.text, line.size);
 	}
 	errno = saved_errno;
+}
+
+void log_divert(log_handler handler, void *ctx)
+{
+	diverted = handler;
+	diverted_ctx = ctx;
 }
 
 /* systemd.exec(5): JOURNAL_STREAM is <device>:<inode> of the stream it connected. */

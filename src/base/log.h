@@ -48,6 +48,13 @@ void log_fields(int severity, const char *id, const struct log_field *fields);
  */
 void log_open_syslog(int facility, const char *tag);
 
+/*
+ * From now on messages go to `handler` alone: for programs that are no daemon and say things in their own way. Before
+ * other threads, which may call the handler too. NULL: as before.
+ */
+typedef void (*log_handler)(void *ctx, int severity, const char *id, const struct log_field *fields);
+void log_divert(log_handler handler, void *ctx);
+
 /* Lets through `burst` messages a second, then counts; the first message after a quiet second carries what was held
  * back. */
 struct log_rate {

@@ -1,8 +1,6 @@
 /* UTF-8 by its bit patterns: the first byte says how many follow, each of which begins with the bits 10. */
 #include "base/utf8.h"
 
-#include <stdbool.h>
-
 static bool continues(char byte)
 {
 	return ((uint8_t)byte & 0xc0) == 0x80;
@@ -48,4 +46,10 @@ size_t utf8_cut(const char *text, size_t size, size_t cap)
 			break;
 	}
 	return cap;
+}
+
+bool utf8_is_steering(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || (code >= 0x200e && code <= 0x200f) ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }

@@ -1,6 +1,7 @@
 /* Just enough UTF-8 (RFC 3629) to cut and to check text from outside. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,3 +13,7 @@ size_t utf8_decode(const char *text, size_t size, uint32_t *code);
 
 /* The largest n <= cap so that the first n of `size` bytes don't end inside a character. */
 size_t utf8_cut(const char *text, size_t size, size_t cap);
+
+/* Characters that steer a terminal or hide in text: C0 and C1 controls, line and paragraph separators, direction marks,
+ * the byte order mark. */
+bool utf8_is_steering(uint32_t code);

@@ -19,15 +19,15 @@
 #include "base/quantity.h"
 #include "capture/engine.h"
 #include "config/config.h"
+#include "daemon/redis_side.h"
 #include "event/event.h"
-#include "event/event_redis.h"
 #include "job/jobs.h"
-#include "redis/redis_link.h"
 #include "sink/cloudshark.h"
 #include "sink/directory.h"
 #include "sink/memory.h"
+#include "sink/redis_file.h"
 #include "sink/sink.h"
-#include "trigger/redis_pubsub.h"
+#include "status/node_status.h"
 
 #define DRAIN_LOOK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
 #define STATUS_INTERFACES_MAX 256
@@ -42,9 +42,8 @@ struct daemon {
 	struct deliveries *deliveries;
 	struct sink *memory; /* the deliveries'; NULL: off */
 	struct jobs *jobs;
-	struct redis_options redis;
-	struct event_redis *publisher;
-	struct redis_pubsub *subscriber;
+	struct node_status *status;
+	struct redis_side redis;
 	bool stopping;
 };
 
@@ -55,7 +54,7 @@ static void drain(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	struct daemon *daemon = ctx;
-	if (!daemon->publisher || !event_redis_pending(daemon->publisher)) {
+	if (!redis_side_pending(&daemon->redis)) {
 		event_base_loopbreak(daemon->loop);
 		return;
 	}
@@ -85,7 +84,7 @@ static void grace_over(evutil_socket_t fd, short what, void *ctx)
 	const struct timeval last_words = {.tv_sec = LAST_WORDS_S};
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
 	log_warning("grace-over", log_uint("captures", counts.legs),
-		    log_uint("events", daemon->publisher ? event_redis_pending(daemon->publisher) : 0));
+		    log_uint("events", redis_side_pending(&daemon->redis)));
 	event_add(daemon->end, &last_words);
 	jobs_abandon(daemon->jobs);
 }
@@ -106,7 +105,7 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 	daemon->stopping = true;
 	log_notice("stopping", log_str("signal", strsignal(signal_number)),
 		   log_uint("captures", jobs_counts(daemon->jobs).legs));
-	redis_pubsub_free(take(daemon->subscriber));
+	redis_side_stop(&daemon->redis);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
 	event_add(daemon->grace, &grace);
 	jobs_shut_down(daemon->jobs, jobs_over, daemon);
@@ -138,12 +137,6 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 }
 
 /* --- starting --- */
-
-static void receive(void *ctx, const char *origin, const void *bytes, size_t size)
-{
-	struct daemon *daemon = ctx;
-	jobs_request(daemon->jobs, origin, bytes, size, NULL);
-}
 
 static int start_loop(struct daemon *daemon)
 {
@@ -188,14 +181,25 @@ static int start_sinks(struct daemon *daemon)
 		const struct memory_options options = {
 			.bytes_max = config->memory.bytes,
 			.keep_ns = config->memory.seconds_ns,
-			.on_request = count > 0,
+			.on_request = count > 0 || (config->redis.listen && config->redis.upload),
 		};
 		sinks[count++] = daemon->memory = memory_new(daemon->loop, &options);
 	}
-	if (!count)
+	if (config->redis.listen) {
+		const struct redis_file_options options = {
+			.channel = config->redis.channel,
+			.node = config->general.node,
+			.size_max = config->redis.file_size,
+			.ttl_ns = config->redis.file_ttl_ns,
+			.on_request = !config->redis.upload,
+		};
+		sinks[count++] = redis_file_new(daemon->loop, &daemon->redis.options, &options);
+	}
+	if (!config->cloudshark.upload && !config->general.writelocal && !config->memory.bytes &&
+	    !(config->redis.listen && config->redis.upload))
 		log_warning("no-destination",
 			    log_str("hint", "captures are counted and dropped: switch on cloudshark.upload, "
-					    "general.writelocal or memory.bytes"));
+					    "general.writelocal, redis.upload or memory.bytes"));
 	for (size_t i = 0; i < count; i++) {
 		if (!sinks[i])
 			return -ENOMEM;
@@ -216,40 +220,6 @@ static int start_events(struct daemon *daemon)
 	return event_bus_subscribe(daemon->bus, event_log_subscriber, NULL);
 }
 
-static int start_redis(struct daemon *daemon)
-{
-	const struct config *config = daemon->config;
-	if (!config->redis.listen)
-		return 0;
-	daemon->redis = (struct redis_options){
-		.host = config->redis.host,
-		.port = (uint16_t)config->redis.port,
-		.nodes = config->redis.nodes.items,
-		.node_count = config->redis.nodes.count,
-		.sentinels = config->redis.sentinels.items,
-		.sentinel_count = config->redis.sentinels.count,
-		.master = config->redis.master,
-		.sentinel_username = config->redis.sentinel_username,
-		.sentinel_auth = config->redis.sentinel_auth,
-		.username = config->redis.username,
-		.auth = config->redis.auth,
-		.tls = config->redis.tls,
-		.ca_file = config->redis.ca_file,
-		.cert_file = config->redis.cert_file,
-		.key_file = config->redis.key_file,
-		.quiet = !config->redis.asked,
-	};
-	daemon->publisher = event_redis_new(daemon->loop, &daemon->redis, config->redis.events);
-	if (!daemon->publisher)
-		return -ENOMEM;
-	int r = event_bus_subscribe(daemon->bus, event_redis_subscriber, daemon->publisher);
-	if (r < 0)
-		return r;
-	const struct trigger_handler handler = {.message = receive, .ctx = daemon};
-	daemon->subscriber = redis_pubsub_new(daemon->loop, &daemon->redis, config->redis.channel, handler);
-	return daemon->subscriber ? 0 : -ENOMEM;
-}
-
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory};
@@ -263,9 +233,20 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 			.engine = daemon->engine,
 			.deliveries = daemon->deliveries,
 			.bus = daemon->bus,
+			.ledger = daemon->redis.ledger,
 		},
 		err);
-	return daemon->jobs ? 0 : -ENOMEM;
+	if (!daemon->jobs)
+		return -ENOMEM;
+	daemon->status = node_status_new(&(struct node_status_options){
+		.loop = daemon->loop,
+		.config = daemon->config,
+		.engine = daemon->engine,
+		.jobs = daemon->jobs,
+		.deliveries = daemon->deliveries,
+		.memory = daemon->memory,
+	});
+	return daemon->status ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 static int start_recorders(struct daemon *daemon, struct error *err)
@@ -307,6 +288,8 @@ static int start(struct daemon *daemon, struct error *err)
 	if (r == 0)
 		r = start_events(daemon);
 	if (r == 0)
+		r = redis_side_init(&daemon->redis, daemon->loop, daemon->config);
+	if (r == 0)
 		r = start_sinks(daemon);
 	if (r < 0)
 		return error_set(err, r, "starting: %s", strerror(-r));
@@ -318,18 +301,19 @@ static int start(struct daemon *daemon, struct error *err)
 		return r;
 	if (daemon->config->history.exclude_own)
 		own_traffic_watch(own_traffic_changed, daemon->engine);
-	r = start_redis(daemon);
+	r = redis_side_start(&daemon->redis, daemon->jobs, daemon->bus, daemon->status);
 	return r < 0 ? error_set(err, r, "starting Redis: %s", strerror(-r)) : 0;
 }
 
 static void release(struct daemon *daemon)
 {
 	own_traffic_watch(NULL, NULL);
-	redis_pubsub_free(daemon->subscriber);
+	redis_side_hang_up(&daemon->redis);
+	node_status_free(daemon->status);
 	jobs_free(daemon->jobs);
 	deliveries_free(daemon->deliveries);
 	engine_free(daemon->engine);
-	event_redis_free(daemon->publisher);
+	redis_side_deinit(&daemon->redis);
 	event_bus_free(daemon->bus);
 	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->sigusr1,
 				  daemon->grace,   daemon->drain,  daemon->end};

@@ -5,11 +5,15 @@
  */
 #include "job/answers.h"
 
+#include <errno.h>
+#include <jansson.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "event/event_copy.h"
+#include "event/event_parse.h"
 
 #define BUCKETS 1024
 
@@ -109,6 +113,36 @@ size_t answers_captures(const struct answers *answers, const char *id)
 {
 	const struct answer *answer = find(answers, id);
 	return answer ? answer->event_count : 0;
+}
+
+char *answers_json(const struct answers *answers, const char *id)
+{
+	const struct answer *answer = find(answers, id);
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(ANSWERS_BYTES_MAX);
+	int r = answer && answer->event_count ? buffer_append_string(&text, "[") : -ENOENT;
+	for (size_t i = 0; r == 0 && i < answer->event_count; i++) {
+		cleanup(cleanup_free) char *json = event_json(answer->events[i]);
+		r = json ? buffer_printf(&text, "%s%s", i ? "," : "", json) : -ENOMEM;
+	}
+	if (r == 0)
+		r = buffer_append_string(&text, "]");
+	return r == 0 ? take(text.data) : NULL;
+}
+
+bool answers_restore(struct answers *answers, const char *id, const char *json, size_t size)
+{
+	json_t *array = json_loadb(json, size, JSON_REJECT_DUPLICATES, NULL);
+	const size_t count = json_array_size(array);
+	if (count)
+		answers_expect(answers, id);
+	for (size_t i = 0; i < count; i++) {
+		cleanup(cleanup_free) char *text = json_dumps(json_array_get(array, i), JSON_COMPACT);
+		cleanup(cleanup_event_copy) struct event *event = text ? event_parse(text, strlen(text)) : NULL;
+		if (event && event->id && strcmp(event->id, id) == 0)
+			answers_subscriber(answers, event, text);
+	}
+	json_decref(array);
+	return count;
 }
 
 bool answers_visit(const struct answers *answers, const char *id, answers_visitor visit, void *ctx)

@@ -43,6 +43,12 @@ bool answers_visit(const struct answers *answers, const char *id, answers_visito
 /* All that is remembered, the newest first. */
 void answers_visit_all(const struct answers *answers, answers_visitor visit, void *ctx);
 
+/* All that is remembered of one request as a JSON array. Caller frees; NULL: unknown, nothing final, or ENOMEM. */
+char *answers_json(const struct answers *answers, const char *id);
+
+/* Remembers what answers_json made, of another process' life. False: it is no such array, nothing is remembered. */
+bool answers_restore(struct answers *answers, const char *id, const char *json, size_t size);
+
 /* event_subscriber; ctx: the answers. */
 void answers_subscriber(void *answers, const struct event *event, const char *json);
 

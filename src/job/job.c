@@ -24,6 +24,7 @@ TAILQ_HEAD(watch_list, job_watch);
 
 struct job {
 	struct job_book *book;
+	void *owner;
 	struct job *chain;
 	LIST_ENTRY(job) list;
 	struct request *request;
@@ -101,6 +102,18 @@ static void leave(struct job_watch *watch)
 		free_watch(watch);
 }
 
+void job_watch_hold(struct job_watch *watch)
+{
+	watch->calls++;
+}
+
+struct job_watch *job_watch_release(struct job_watch *watch)
+{
+	struct job_watch *left = watch->cancelled ? NULL : watch;
+	leave(watch);
+	return left;
+}
+
 void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures)
 {
 	if (!watch || watch->cancelled || !watch->observer.admitted)
@@ -137,13 +150,19 @@ static struct job **bucket_of(struct job_book *book, const char *id)
 	return &book->buckets[hash_text(id) % BUCKETS];
 }
 
-struct job *job_new(struct job_book *book, struct request *request)
+void *job_owner(const struct job *job)
+{
+	return job->owner;
+}
+
+struct job *job_new(struct job_book *book, struct request *request, void *owner)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return NULL;
 	struct job **bucket = bucket_of(book, request->id);
 	job->book = book;
+	job->owner = owner;
 	job->request = request_ref(request);
 	job->chain = *bucket;
 	*bucket = job;
@@ -210,6 +229,17 @@ void job_hear(struct job *job, const struct event *event, const char *json)
 		next = TAILQ_NEXT(watch, list);
 		leave(watch);
 	}
+}
+
+bool job_is_durable(const struct job *job)
+{
+	const struct job_watch *watch;
+	TAILQ_FOREACH(watch, &job->watches, list)
+	{
+		if (watch->observer.durable)
+			return true;
+	}
+	return false;
 }
 
 const struct request *job_request(const struct job *job)

@@ -31,6 +31,7 @@ struct job_observer {
 	void (*event)(void *ctx, const struct event *event, const char *json);
 	/* The last call. The watch is gone. */
 	void (*over)(void *ctx, enum job_end end);
+	bool durable; /* `over` comes only when what was answered is kept where a restart does not lose it */
 	void *ctx;
 };
 
@@ -41,12 +42,16 @@ void job_book_free(struct job_book *book); /* no job may be left; watches are fo
 struct job_watch *job_watch_new(struct job_book *book, const struct job_observer *observer);
 /* The observer is not called any more. Also from within its own calls. NULL is fine. */
 void job_watch_cancel(struct job_watch *watch);
+/* It stays valid while held, even when it is over or cancelled; releasing gives it back, or NULL if it is gone then. */
+void job_watch_hold(struct job_watch *watch);
+struct job_watch *job_watch_release(struct job_watch *watch);
 void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures);
 void job_watch_event(struct job_watch *watch, const struct event *event, const char *json);
 void job_watch_over(struct job_watch *watch, enum job_end end);
 
 /* A job without legs. The request is referenced. NULL on ENOMEM. */
-struct job *job_new(struct job_book *book, struct request *request);
+struct job *job_new(struct job_book *book, struct request *request, void *owner);
+void *job_owner(const struct job *job);
 struct job *job_find(const struct job_book *book, const char *id);
 void job_add_watch(struct job *job, struct job_watch *watch);
 void job_add_leg(struct job *job, struct leg *leg);
@@ -57,6 +62,9 @@ void job_end(struct job *job);
 
 /* Hands an event to the job's watches. */
 void job_hear(struct job *job, const struct event *event, const char *json);
+
+/* One of its watches is durable. */
+bool job_is_durable(const struct job *job);
 
 const struct request *job_request(const struct job *job);
 struct leg *job_legs(const struct job *job); /* the first; leg_next leads on */

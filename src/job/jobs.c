@@ -1,6 +1,6 @@
 /*
- * The order of the checks is the order of what they cost: another node's request is dropped after a glance, too many
- * requests are refused before their interfaces are looked up, and nothing is started unless all of it may start.
+ * The way in of a request, up to where admission.c decides on it, and the way out of what was started. Another node's
+ * request is dropped after a glance.
  *
  * What is said about a request while it is judged goes to who handed it in (`judging`); what is said later belongs to a
  * job, and goes to all its watches.
@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,45 +20,25 @@
 #include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
-#include "job/answers.h"
-#include "job/job.h"
-#include "job/leg.h"
-#include "job/storm.h"
+#include "job/jobs_state.h"
+#include "job/ledger.h"
 #include "job/targets.h"
 #include "request/request.h"
 #include "sink/sink.h"
 
 #define ARMING_THREADS 2
-#define NAMING_THREADS 2    /* for filters with names to look up: slow name servers hold up only each other */
-#define TRACING_QUEUE 64    /* captures whose packets wait to be logged */
-#define REPEATS_LOGGED 10   /* a second */
-#define ARMING_QUEUE 4096   /* more wait than can run at once */
-#define LEGS_PER_RUNNING 16 /* legs being delivered, as a multiple of the captures that may run */
+#define NAMING_THREADS 2  /* for filters with names to look up: slow name servers hold up only each other */
+#define TRACING_QUEUE 64  /* captures whose packets wait to be logged */
+#define REPEATS_LOGGED 10 /* a second */
+#define ARMING_QUEUE 4096 /* more wait than can run at once */
 
-struct jobs {
-	struct jobs_options with;
-	struct leg_surroundings surroundings;
-	struct offload *arming, *naming, *tracing;
-	atomic_bool stopping; /* read by arming threads */
-	struct answers *answers;
-	struct storm *storm;
-	struct job_book *book;
-	struct job_watch *judging; /* of the request that is being judged; NULL: nobody asks */
-	struct jobs_counts counts;
-	unsigned pasts;
-	uint64_t tokens_ns; /* requests_per_second as a bucket of time: a second's worth at most */
-	uint64_t refilled_ns;
-	struct log_rate repeat_rate;
-	void (*idle)(void *ctx);
-	void *idle_ctx;
-	struct event *idle_event;
-	bool shutting_down;
-};
-
-/* A request that is being judged. */
-struct submission {
-	const char *origin;
+/* One that waits for the ledger's word on its id. */
+struct parked {
+	LIST_ENTRY(parked) list;
+	struct jobs *jobs;
+	struct job_watch *watch; /* NULL: nobody asks */
 	struct request *request;
+	char *origin;
 };
 
 /* --- saying it --- */
@@ -74,30 +55,10 @@ static void hear(void *ctx, const struct event *event, const char *json)
 		job_watch_event(jobs->judging, event, json);
 }
 
-static struct event describe(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
+static void check_idle(struct jobs *jobs)
 {
-	const struct request *request = submission->request;
-	return (struct event){
-		.kind = kind,
-		.id = request->id,
-		.node = jobs->with.config->general.node,
-		.time_ns = clock_realtime_ns(),
-		.origin = submission->origin,
-		.tags = request->tags,
-		.customer = request->customer,
-		.alertid = request->alertid,
-		.alertid_is_integer = request->alertid_is_integer,
-	};
-}
-
-static enum job_end refuse(struct jobs *jobs, const struct submission *submission, const char *field,
-			   const char *reason)
-{
-	struct event event = describe(jobs, submission, EVENT_REJECTED);
-	event.reason = reason;
-	event.field = field;
-	event_bus_publish(jobs->with.bus, &event);
-	return JOB_REFUSED;
+	if (jobs->shutting_down && !jobs->counts.legs && !jobs->pasts && !jobs->keeping && !jobs->parked_count)
+		event_active(jobs->idle_event, EV_TIMEOUT, 1);
 }
 
 static void refuse_invalid(struct jobs *jobs, const char *origin, const struct request_refusal *refusal)
@@ -114,237 +75,113 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 	event_bus_publish(jobs->with.bus, &event);
 }
 
-/* --- limits --- */
+/* --- what another life of this process has answered --- */
 
-static bool within_rate(struct jobs *jobs)
+/* The request's judging goes on; who handed it in is told how it ends unless a job does that. */
+static void judge_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
-	const uint64_t price_ns = NS_PER_S / jobs->with.config->limits.requests_per_second;
-	const uint64_t now_ns = clock_boottime_ns();
-	jobs->tokens_ns += now_ns - jobs->refilled_ns;
-	jobs->refilled_ns = now_ns;
-	if (jobs->tokens_ns > NS_PER_S)
-		jobs->tokens_ns = NS_PER_S;
-	if (jobs->tokens_ns < price_ns)
+	jobs->judging = watch;
+	const enum job_end end = jobs_admit(jobs, submission);
+	struct job_watch *left = take(jobs->judging);
+	if (left)
+		job_watch_over(left, end);
+}
+
+static void on_found(void *ctx, const char *json, size_t size)
+{
+	struct parked *parked = ctx;
+	struct jobs *jobs = parked->jobs;
+	const struct submission submission = {parked->origin, parked->request};
+	LIST_REMOVE(parked, list);
+	jobs->parked_count--;
+	if (json && !answers_knows(jobs->answers, parked->request->id))
+		(void)answers_restore(jobs->answers, parked->request->id, json, size);
+	judge_watched(jobs, &submission, parked->watch);
+	request_unref(parked->request);
+	free(parked->origin);
+	free(parked);
+	check_idle(jobs);
+}
+
+/* True: the ledger is asked. */
+static bool park(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
+{
+	struct ledger *ledger = jobs->with.ledger;
+	const struct request *request = submission->request;
+	if (!ledger || !request->id_given || answers_knows(jobs->answers, request->id) || !ledger_is_up(ledger) ||
+	    jobs->parked_count >= JOBS_PARKED_MAX)
 		return false;
-	jobs->tokens_ns -= price_ns;
+	struct parked *parked = calloc(1, sizeof(*parked));
+	if (!parked || !(parked->origin = strdup(submission->origin)) ||
+	    ledger_find(ledger, request->id, on_found, parked) < 0) {
+		free(parked ? parked->origin : NULL);
+		free(parked);
+		return false;
+	}
+	parked->jobs = jobs;
+	parked->watch = watch;
+	parked->request = request_ref(submission->request);
+	LIST_INSERT_HEAD(&jobs->parked, parked, list);
+	jobs->parked_count++;
 	return true;
 }
 
-static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
+/* --- the way in --- */
+
+static void take_in(struct jobs *jobs, const struct job_message *message, struct request *request,
+		    struct job_watch *watch)
 {
-	const uint64_t captures = jobs->with.config->limits.captures;
-	const uint64_t legs = captures * LEGS_PER_RUNNING;
-	if (jobs->counts.running + more > captures)
-		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
-				 (unsigned long long)jobs->counts.running, (unsigned long long)captures);
-	if (jobs->counts.legs + more > legs)
-		return error_set(err, -ENOSPC, "%llu captures wait to be delivered, at most %llu may",
-				 (unsigned long long)(jobs->counts.legs - jobs->counts.running),
-				 (unsigned long long)legs);
-	return 0;
+	const struct submission submission = {message->origin, request};
+	if (message->id)
+		request_identify(request, message->id);
+	request->published_ns = message->published_ns;
+	if (!park(jobs, &submission, watch))
+		judge_watched(jobs, &submission, watch);
+	request_unref(request);
 }
 
-static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
-{
-	uint64_t count = 0;
-	struct leg_view look;
-	for (const struct job *job = job_first(jobs->book); job && customer; job = job_next(job)) {
-		if (!job_request(job)->customer || strcmp(job_request(job)->customer, customer) != 0)
-			continue;
-		for (const struct leg *leg = job_legs(job); leg; leg = leg_next(leg)) {
-			leg_look(leg, &look);
-			count += look.state == LEG_DELIVERING ? 0 : leg_captures(leg);
-		}
-	}
-	return count;
-}
-
-static int check_customer(const struct jobs *jobs, const struct request *request, size_t more, struct error *err)
-{
-	const bool limited = jobs->with.config->limits.customer_captures && request->customer;
-	return storm_admit_customer(jobs->storm, request->customer,
-				    limited ? customer_captures(jobs, request->customer) : 0, more, clock_boottime_ns(),
-				    err);
-}
-
-/* --- a request that was there before --- */
-
-/* The same id again: what it was answered is answered again, and who asks hears how it ends if it still runs. */
-static bool repeat_answer(struct jobs *jobs, const struct submission *submission)
-{
-	const struct request *request = submission->request;
-	uint64_t suppressed;
-	if (!request->id_given || !answers_knows(jobs->answers, request->id))
-		return false;
-	struct job *job = job_find(jobs->book, request->id);
-	if (jobs->judging && job)
-		job_add_watch(job, jobs->judging);
-	job_watch_admitted(jobs->judging, request->id,
-			   job ? job_leg_count(job) : answers_captures(jobs->answers, request->id));
-	answers_repeat(jobs->answers, request->id, jobs->with.bus);
-	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
-		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
-			 log_uint("suppressed", suppressed));
-	if (job)
-		jobs->judging = NULL; /* the job tells it when it is over */
-	return true;
-}
-
-static void answer_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
-{
-	struct event event = describe(jobs, submission, EVENT_DONE);
-	event.reason = "folded";
-	event.folded_into = into;
-	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
-	storm_renew(jobs->storm, submission->request, clock_boottime_ns());
-	job_watch_admitted(jobs->judging, submission->request->id, 0);
-	event_bus_publish(jobs->with.bus, &event);
-}
-
-/* The same event again, within its cooldown: the capture that runs goes on for as long as this one would; if it has
- * ended, the packets are elsewhere already. */
-static bool fold(struct jobs *jobs, const struct submission *submission, enum job_end *end)
-{
-	const struct request *request = submission->request;
-	const char *before = storm_find(jobs->storm, request, clock_boottime_ns());
-	const struct job *job = before ? job_find(jobs->book, before) : NULL;
-	char into[REQUEST_ID_SIZE];
-	uint64_t latest_ns = 0;
-	struct error error;
-	if (!before)
-		return false;
-	snprintf(into, sizeof(into), "%s", before);
-	for (struct leg *leg = job ? job_legs(job) : NULL; leg; leg = leg_next(leg)) {
-		uint64_t until_ns;
-		if (leg_extend(leg, request->duration_ns, &until_ns) && until_ns > latest_ns)
-			latest_ns = until_ns;
-	}
-	if (latest_ns) {
-		answer_folded(jobs, submission, into, latest_ns);
-		*end = JOB_OVER;
-		return true;
-	}
-	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
-		  request->dedupe ? "dedupe key" : "alertid", into,
-		  (double)jobs->with.config->limits.cooldown_ns / NS_PER_S);
-	*end = refuse(jobs, submission, request->dedupe ? "dedupe" : "alertid", error.text);
-	return true;
-}
-
-/* --- a request that is started --- */
-
-static void start_leg(struct jobs *jobs, const struct submission *submission, struct job *job,
-		      const struct leg_target *targets, size_t count)
-{
-	struct leg *leg = NULL;
-	const int r = leg_start(&jobs->surroundings, submission->request, targets, count,
-				(unsigned)job_leg_count(job) + 1, &leg);
-	if (r < 0) {
-		struct error error;
-		error_set(&error, r, "interface %s: %s", targets->name,
-			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
-		refuse(jobs, submission, NULL, error.text);
-		return;
-	}
-	leg_set_owner(leg, job);
-	job_add_leg(job, leg);
-	jobs->counts.legs++;
-	jobs->counts.running += count;
-}
-
-static enum job_end start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
-{
-	const bool merge = submission->request->merge;
-	struct job *job = job_new(jobs->book, submission->request);
-	if (!job)
-		return refuse(jobs, submission, NULL, "out of memory");
-	answers_expect(jobs->answers, submission->request->id);
-	storm_note(jobs->storm, submission->request, clock_boottime_ns());
-	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
-	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
-		start_leg(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
-	if (!job_leg_count(job)) {
-		job_end(job);
-		return JOB_REFUSED;
-	}
-	if (jobs->judging)
-		job_add_watch(job, jobs->judging);
-	jobs->judging = NULL;
-	return JOB_OVER;
-}
-
-static enum job_end judge_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
-{
-	const struct request *request = submission->request;
-	struct error error;
-	if (targets_find(request, jobs->with.engine, targets, &error) < 0)
-		return refuse(jobs, submission, "interface", error.text);
-	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
-		return refuse(jobs, submission, "format", "format: pcap holds one interface only, merge needs pcapng");
-	if (check_customer(jobs, request, targets->count, &error) < 0)
-		return refuse(jobs, submission, "customer", error.text);
-	if (check_limits(jobs, targets->count, &error) < 0)
-		return refuse(jobs, submission, NULL, error.text);
-	return start(jobs, submission, targets);
-}
-
-static enum job_end judge(struct jobs *jobs, const struct submission *submission)
-{
-	const struct request *request = submission->request;
-	struct targets targets = {};
-	enum job_end end = JOB_OVER;
-	if (request->logrequest)
-		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
-			 log_str("json", request->json));
-	if (jobs->shutting_down)
-		return refuse(jobs, submission, NULL, "the daemon is stopping");
-	if (!within_rate(jobs))
-		return refuse(jobs, submission, NULL, "too many requests (limits.requests_per_second)");
-	if (repeat_answer(jobs, submission) || fold(jobs, submission, &end))
-		return end;
-	end = judge_targets(jobs, submission, &targets);
-	targets_deinit(&targets);
-	return end;
-}
-
-static enum job_end submit(struct jobs *jobs, const char *origin, const void *bytes, size_t size)
+static void submit(struct jobs *jobs, const struct job_message *message, struct job_watch *watch)
 {
 	struct request_refusal refusal = {};
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
 	const size_t name_count = deliveries_names(jobs->with.deliveries, names);
-	enum job_end end = JOB_REFUSED;
-	switch (request_parse(bytes, size, clock_realtime_ns(), jobs->with.config, names, name_count, &refusal,
-			      &request)) {
+	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->with.config, names, name_count,
+			      &refusal, &request)) {
 	case REQUEST_OURS:
-		end = judge(jobs, &(struct submission){origin, request});
-		request_unref(request);
+		take_in(jobs, message, request, watch);
 		break;
 	case REQUEST_ELSEWHERE:
 		jobs->counts.elsewhere++;
-		end = JOB_ELSEWHERE;
+		job_watch_over(watch, JOB_ELSEWHERE);
 		break;
 	case REQUEST_INVALID:
-		refuse_invalid(jobs, origin, &refusal);
+		jobs->judging = watch;
+		refuse_invalid(jobs, message->origin, &refusal);
+		jobs->judging = NULL;
+		job_watch_over(watch, JOB_REFUSED);
 		break;
 	}
-	return end;
+}
+
+struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *message, const struct job_observer *observer)
+{
+	struct job_watch *watch = observer ? job_watch_new(jobs->book, observer) : NULL;
+	if (observer && !watch)
+		log_error("request-unwatched", log_str("origin", message->origin), log_str("error", "out of memory"));
+	if (!watch) {
+		submit(jobs, message, NULL);
+		return NULL;
+	}
+	job_watch_hold(watch);
+	submit(jobs, message, watch);
+	return job_watch_release(watch);
 }
 
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer)
 {
-	struct job_watch *watch = observer ? job_watch_new(jobs->book, observer) : NULL;
-	if (observer && !watch)
-		log_error("request-unwatched", log_str("origin", origin), log_str("error", "out of memory"));
-	jobs->judging = watch;
-	const enum job_end end = submit(jobs, origin, bytes, size);
-	const bool over = jobs->judging;
-	jobs->judging = NULL;
-	if (!over)
-		return watch; /* a job has it now */
-	job_watch_over(watch, end);
-	return NULL;
+	return jobs_submit(jobs, &(struct job_message){.origin = origin, .bytes = bytes, .size = size}, observer);
 }
 
 /* --- the legs' ends --- */
@@ -355,10 +192,29 @@ static void capture_ended(void *ctx, struct leg *leg)
 	jobs->counts.running -= leg_captures(leg);
 }
 
-static void check_idle(struct jobs *jobs)
+/* The answers are kept (or could not be). */
+static void on_stored(void *ctx)
 {
-	if (jobs->shutting_down && !jobs->counts.legs && !jobs->pasts)
-		event_active(jobs->idle_event, EV_TIMEOUT, 1);
+	struct job *job = ctx;
+	struct jobs *jobs = job_owner(job);
+	jobs->keeping--;
+	job_end(job);
+	check_idle(jobs);
+}
+
+/* With a ledger, what was answered goes there; who has to be sure of that hears of the end when it has arrived. */
+static void end_job(struct jobs *jobs, struct job *job)
+{
+	const struct request *request = job_request(job);
+	const bool kept = jobs->with.ledger && request->id_given;
+	const bool wait = job_is_durable(job);
+	cleanup(cleanup_free) char *json = kept ? answers_json(jobs->answers, request->id) : NULL;
+	const bool asked =
+		json && ledger_store(jobs->with.ledger, request->id, json, wait ? on_stored : NULL, job) == 0;
+	if (asked && wait)
+		jobs->keeping++;
+	else
+		job_end(job);
 }
 
 static void leg_over(void *ctx, struct leg *leg)
@@ -368,7 +224,7 @@ static void leg_over(void *ctx, struct leg *leg)
 	job_remove_leg(job, leg);
 	jobs->counts.legs--;
 	if (!job_leg_count(job))
-		job_end(job);
+		end_job(jobs, job);
 	check_idle(jobs);
 }
 
@@ -509,7 +365,7 @@ void jobs_free(struct jobs *jobs)
 {
 	if (!jobs)
 		return;
-	assert(!jobs->counts.legs && !jobs->pasts);
+	assert(!jobs->counts.legs && !jobs->pasts && !jobs->keeping && !jobs->parked_count);
 	offload_free(jobs->arming);
 	offload_free(jobs->naming);
 	offload_free(jobs->tracing);

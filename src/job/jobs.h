@@ -20,6 +20,7 @@ struct engine;
 struct event_base;
 struct event_bus;
 struct jobs;
+struct ledger;
 
 struct jobs_options {
 	struct event_base *loop;
@@ -27,6 +28,18 @@ struct jobs_options {
 	struct engine *engine;
 	struct deliveries *deliveries;
 	struct event_bus *bus;
+	struct ledger *ledger; /* NULL: none */
+};
+
+#define JOBS_PARKED_MAX 1024 /* requests that wait for the ledger's word on their id */
+
+/* A request as it came. */
+struct job_message {
+	const char *origin; /* "redis:capture" */
+	const void *bytes;
+	size_t size;
+	const char *id;	       /* if it names none itself; NULL: then one is made */
+	uint64_t published_ns; /* real time when it was sent, if it may have been long ago; 0: just now */
 };
 
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
@@ -36,10 +49,14 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err);
 void jobs_free(struct jobs *jobs);
 
 /*
- * A request from `origin` ("redis:capture"). Whatever becomes of it is an event, unless it is for another node.
+ * A request. Whatever becomes of it is an event, unless it is for another node.
  * `observer` (copied; NULL: nobody) hears of it. Returns the watch, to be given to job_watch_cancel by who does not
  * want to hear any more; NULL once it is over, which for what ends at once is before this returns.
  */
+struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *message,
+			      const struct job_observer *observer);
+
+/* The same for one that was just made. */
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer);
 

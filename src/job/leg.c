@@ -13,6 +13,8 @@
 #include "config/config.h"
 #include "job/leg_parts.h"
 
+#define LATE_NS NS_PER_S /* a request younger than this was not late */
+
 struct leg *leg_next(const struct leg *leg)
 {
 	return leg->next;
@@ -159,6 +161,26 @@ static void arming_over(struct offload_task *task)
 	check_ended(leg);
 }
 
+/*
+ * A request that was on its way for long means its own time. Where a recorder has that, it is what the capture is of;
+ * elsewhere the capture is made now, and its report says what it does not reach back to.
+ */
+static void move_to_its_time(struct leg_part *part)
+{
+	const struct request *request = part->leg->request;
+	struct capture_spec *spec = &part->spec;
+	const uint64_t now_ns = clock_realtime_ns(), asked_ns = request->published_ns;
+	if (!asked_ns || now_ns < asked_ns + LATE_NS || request->from_ns || request->to_ns)
+		return;
+	if (!engine_records(part->leg->with->engine, part->interface)) {
+		spec->before_ns += now_ns - asked_ns;
+		return;
+	}
+	spec->from_real_ns = request->before_ns < asked_ns ? asked_ns - request->before_ns : 1;
+	spec->to_real_ns = asked_ns + request->duration_ns;
+	spec->before_ns = 0;
+}
+
 static void specify(struct leg_part *part)
 {
 	struct leg *leg = part->leg;
@@ -178,6 +200,7 @@ static void specify(struct leg_part *part)
 	};
 	if (leg->part_count > 1)
 		part->spec.quota = &leg->quota;
+	move_to_its_time(part);
 }
 
 static void append_name(struct leg *leg, const char *interface)

@@ -268,6 +268,14 @@ enum request_verdict request_parse(const void *bytes, size_t size, uint64_t rece
 	return REQUEST_OURS;
 }
 
+void request_identify(struct request *request, const char *id)
+{
+	if (request->id_given)
+		return;
+	snprintf(request->id, sizeof(request->id), "%s", id);
+	request->id_given = true;
+}
+
 struct request *request_ref(struct request *request)
 {
 	request->references++;

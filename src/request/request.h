@@ -59,8 +59,10 @@ struct request {
 	bool logrequest, packetdebug; /* the request's or the configuration's */
 	char **destinations;	      /* NULL: all that are enabled */
 	size_t destination_count;
-	uint64_t received_ns; /* real time */
-	char *json;	      /* the request as received, compact JSON; for the file's comment */
+	uint64_t received_ns;  /* real time */
+	uint64_t published_ns; /* real time: when it was asked for, if that is known and longer ago; 0: as it was
+				  received */
+	char *json;	       /* the request as received, compact JSON; for the file's comment */
 };
 
 /*
@@ -80,6 +82,9 @@ warn_unused enum request_verdict request_parse(const void *bytes, size_t size, u
 					       const struct config *config, const char *const *destinations,
 					       size_t destination_count, struct request_refusal *refusal,
 					       struct request **request);
+
+/* Gives a request that came without one an id by which its source knows it, as if it had come with it. */
+void request_identify(struct request *request, const char *id);
 
 struct request *request_ref(struct request *request);
 void request_unref(struct request *request); /* loop thread only */

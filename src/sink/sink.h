@@ -101,8 +101,8 @@ void deliveries_free(struct deliveries *deliveries); /* cancels what is left; no
 size_t deliveries_names(const struct deliveries *deliveries, const char *names[SINKS_MAX]);
 
 /*
- * `destinations` NULL: all but those on request. `file` stays the caller's and must live until `done`. NULL on ENOMEM. With no destination
- * at all `done` comes with count 0.
+ * `destinations` NULL: all but those on request. `file` stays the caller's and must live until `done`. NULL on ENOMEM.
+ * With no destination at all `done` comes with count 0.
  */
 struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file, char *const *destinations,
 				size_t destination_count, delivery_done done, void *ctx);

@@ -47,8 +47,10 @@ static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 	} else if (strcmp(kind, "unsubscribe") == 0) {
 		redis_link_restart(pubsub->link, "the server ended the subscription");
 	} else {
-		pubsub->handler.message(pubsub->handler.ctx, pubsub->origin, reply->element[2]->str,
-					reply->element[2]->len);
+		const struct trigger_message message = {.origin = pubsub->origin,
+							.bytes = reply->element[2]->str,
+							.size = reply->element[2]->len};
+		pubsub->handler.message(pubsub->handler.ctx, &message);
 	}
 }
 

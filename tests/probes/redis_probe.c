@@ -43,10 +43,12 @@ static uint64_t fnv1a(const unsigned char *bytes, size_t size)
 	return hash;
 }
 
-static void on_message(void *ctx, const char *origin, const void *bytes, size_t size)
+static void on_message(void *ctx, const struct trigger_message *message)
 {
 	struct probe *probe = ctx;
-	const char *text = bytes;
+	const char *text = message->bytes, *origin = message->origin;
+	const void *bytes = message->bytes;
+	const size_t size = message->size;
 
 	printf("{\"message\":\"");
 	for (size_t i = 0; i < size && i < SHOWN_BYTES; i++)

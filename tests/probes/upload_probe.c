@@ -1,5 +1,6 @@
 /*
- * Delivers a file through the sinks, without a daemon: system tests drive it against a CloudShark of their own.
+ * Delivers a file through the sinks, without a daemon: system tests drive it against a CloudShark or Redis of
+ * their own.
  *
  *     upload_probe [options] FILE        delivers FILE (as FILE's base name)
  *     upload_probe [options] --size N    delivers a pcap file of about N bytes that is made while it is read
@@ -17,8 +18,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "redis/redis_link.h"
 #include "sink/cloudshark.h"
 #include "sink/directory.h"
+#include "sink/redis_file.h"
 #include "sink/sink.h"
 
 #define FILES_MAX 256
@@ -27,6 +30,8 @@
 
 struct options {
 	struct cloudshark_options cloudshark;
+	struct redis_options redis; /* port 0: no such sink */
+	struct redis_file_options redis_file;
 	struct delivery_options delivery;
 	const char *directory, *tags, *comment, *path;
 	uint64_t made_records; /* 0: a real file */
@@ -47,7 +52,7 @@ struct upload {
 	struct probe *probe;
 	struct sink_file file;
 	struct delivery *delivery;
-	char name[256];
+	char name[256], capture[32];
 	unsigned opens, closes;
 };
 
@@ -178,6 +183,7 @@ static int start_uploads(struct probe *probe)
 		struct upload *upload = &probe->uploads[i];
 
 		upload->probe = probe;
+		snprintf(upload->capture, sizeof(upload->capture), "probe.%u", i + 1);
 		if (i == 0)
 			snprintf(upload->name, sizeof(upload->name), "%s", name);
 		else
@@ -186,6 +192,7 @@ static int start_uploads(struct probe *probe)
 						  .tags = options->tags,
 						  .comment = options->comment,
 						  .id = "probe",
+						  .capture = upload->capture,
 						  .ctx = upload,
 						  .open = upload_open,
 						  .close = upload_close};
@@ -198,13 +205,16 @@ static int start_uploads(struct probe *probe)
 
 static int make_deliveries(struct probe *probe)
 {
-	struct sink *sinks[2];
+	struct sink *sinks[3];
 	size_t count = 0;
 
 	if (probe->options.cloudshark.host &&
 	    !(sinks[count++] = cloudshark_new(probe->loop, &probe->options.cloudshark)))
 		return -ENOMEM;
 	if (probe->options.directory && !(sinks[count++] = directory_new(probe->loop, probe->options.directory)))
+		return -ENOMEM;
+	if (probe->options.redis.port &&
+	    !(sinks[count++] = redis_file_new(probe->loop, &probe->options.redis, &probe->options.redis_file)))
 		return -ENOMEM;
 	probe->deliveries = deliveries_new(probe->loop, &probe->options.delivery, sinks, count);
 	return probe->deliveries ? 0 : -ENOMEM;
@@ -243,7 +253,10 @@ enum choice {
 	FILES,
 	TAGS,
 	COMMENT,
-	SIZE
+	SIZE,
+	REDIS_PORT,
+	REDIS_SIZE,
+	REDIS_TTL_S
 };
 
 static const struct option option_table[] = {{"scheme", required_argument, NULL, SCHEME},
@@ -263,6 +276,9 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"tags", required_argument, NULL, TAGS},
 					     {"comment", required_argument, NULL, COMMENT},
 					     {"size", required_argument, NULL, SIZE},
+					     {"redis-port", required_argument, NULL, REDIS_PORT},
+					     {"redis-size", required_argument, NULL, REDIS_SIZE},
+					     {"redis-ttl-s", required_argument, NULL, REDIS_TTL_S},
 					     {0}};
 
 static bool take_option(struct options *options, int choice)
@@ -286,6 +302,9 @@ static bool take_option(struct options *options, int choice)
 	case TAGS: options->tags = optarg; break;
 	case COMMENT: options->comment = optarg; break;
 	case SIZE: options->made_records = number(optarg) / RECORD + 1; break;
+	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
+	case REDIS_SIZE: options->redis_file.size_max = number(optarg); break;
+	case REDIS_TTL_S: options->redis_file.ttl_ns = number(optarg) * NS_PER_S; break;
 	default: return false;
 	}
 	/* clang-format on */
@@ -296,14 +315,20 @@ static bool parse_options(struct options *options, int argc, char **argv)
 {
 	int choice;
 
-	*options = (struct options){.cloudshark = {.scheme = "https", .verify = true}, .tags = "", .files = 1};
+	*options = (struct options){
+		.cloudshark = {.scheme = "https", .verify = true},
+		.redis = {.host = "127.0.0.1"},
+		.redis_file = {.channel = "capture", .node = "n1", .size_max = 64u << 20, .ttl_ns = 3600 * NS_PER_S},
+		.tags = "",
+		.files = 1,
+	};
 	while ((choice = getopt_long(argc, argv, "", option_table, NULL)) != -1)
 		if (!take_option(options, choice))
 			return false;
 	if (optind < argc)
 		options->path = argv[optind];
 	return (options->path != NULL) == (options->made_records == 0) && options->files > 0 &&
-	       options->files <= FILES_MAX && (options->cloudshark.host || options->directory);
+	       options->files <= FILES_MAX && (options->cloudshark.host || options->directory || options->redis.port);
 }
 
 static int probe_run(struct probe *probe)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from lib.redis_client import commands  # noqa: F401
 from lib.redis_probe import QUICK_PING, free_port, probe, server  # noqa: F401
 from lib.redis_sentinel import MASTER, FakeSentinel, Sentinel, SentinelSetup
 from lib.waiting import seconds, until
@@ -156,6 +157,21 @@ def test_no_sentinel_at_all_is_told_once(probe):
 def test_a_master_name_nobody_knows_is_told(setup, probe):
     one = probe(1, "--master", "elsewhere", *through(*setup.endpoints)[2:])
     one.expect(r"redis-down .*role=\"?subscriber.*does not know the master elsewhere")
+
+
+def test_keyed_commands_go_over_as_well(setup, commands):
+    setup.wait_ready()
+    old = setup.master
+    one = commands(1, *through(*setup.endpoints))
+    assert one.do("SET", "key", "before") == "OK"
+    old.pause()
+    waiting = [one.send("SET", f"key{number}", "x", flags="i") for number in range(50)]
+    new = setup.wait_other_master(old)
+    assert {one.reply(number) for number in waiting} == {"OK"}
+    with new.client() as client:
+        assert client.exists(*(f"key{number}" for number in range(50))) == 50
+    old.resume()
+    setup.rejoin(old)
 
 
 # --- who may ---

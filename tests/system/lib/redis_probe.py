@@ -87,6 +87,14 @@ class Probe:
             raise
 
 
+def end_all(probes):
+    statuses = [(one.stop(), one) for one in probes]
+    for status, one in statuses:
+        while (line := one.lines.get(timeout=5)) is not None:
+            one.seen.append(line)
+        assert status == 0, "\n".join(one.seen[-60:])
+
+
 @pytest.fixture
 def probe():
     made = []
@@ -96,11 +104,7 @@ def probe():
         return made[-1]
 
     yield make
-    statuses = [(one.stop(), one) for one in made]
-    for status, one in statuses:
-        while (line := one.lines.get(timeout=5)) is not None:
-            one.seen.append(line)
-        assert status == 0, "\n".join(one.seen[-60:])
+    end_all(made)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class RedisServer:
     def clients(self):
         """The daemon's connections: CLIENT LIST without those over the unix socket."""
         with self.client() as client:
-            return [entry for entry in client.client_list() if "redis.sock" not in entry["addr"]]
+            return [entry for entry in client.client_list() if "U" not in entry["flags"]]
 
     def kill_clients(self):
         """Throws out every connection over TCP."""

@@ -60,7 +60,7 @@ static struct request *make_request(const char *id)
 static struct job *make_job(struct job_book *book, const char *id)
 {
 	cleanup(cleanup_request) struct request *request = make_request(id);
-	struct job *job = job_new(book, request);
+	struct job *job = job_new(book, request, NULL);
 	assert_non_null(job);
 	return job;
 }

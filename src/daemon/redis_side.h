@@ -1,0 +1,51 @@
+/*
+ * Everything of the daemon that speaks Redis: requests in (channel, stream), events and presence out, and the keys that
+ * acknowledgements and answers go to. Loop thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "redis/redis_link.h"
+
+struct config;
+struct event_base;
+struct event_bus;
+struct jobs;
+struct ledger;
+struct node_status;
+
+struct redis_side {
+	struct event_base *loop;
+	const struct config *config;
+	struct redis_options options; /* strings are the configuration's */
+	struct redis_commands *keys;
+	struct ledger *ledger; /* NULL: without a stream nothing has to outlive a restart */
+	struct event_redis *publisher;
+	struct redis_pubsub *subscriber;
+	struct redis_stream *stream;
+	struct presence *presence;
+};
+
+/* Nothing at all with redis.listen = false. What is needed before there are jobs. 0 or -ENOMEM. */
+warn_unused int redis_side_init(struct redis_side *side, struct event_base *loop, const struct config *config);
+
+/* Requests come and events go from now on. 0 or -errno. */
+warn_unused int redis_side_start(struct redis_side *side, struct jobs *jobs, struct event_bus *bus,
+				 const struct node_status *status);
+
+/* No more requests; says good-bye. */
+void redis_side_stop(struct redis_side *side);
+
+/* Events and answers that Redis has not taken yet. */
+uint64_t redis_side_pending(const struct redis_side *side);
+
+/* Requests are taken, or nobody asked for Redis: whether the node is ready in that respect. */
+bool redis_side_ready(const struct redis_side *side);
+
+/* Before the jobs are freed: whoever waits for an answer is told that none comes. */
+void redis_side_hang_up(struct redis_side *side);
+
+void redis_side_deinit(struct redis_side *side);

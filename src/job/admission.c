@@ -1,0 +1,250 @@
+/*
+ * The order of the checks is the order of what they cost, and nothing is started unless all of it may start: too many
+ * requests are refused before anything is looked up, a repetition is answered before it is counted against limits.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "event/event.h"
+#include "job/jobs_state.h"
+#include "job/targets.h"
+
+#define LEGS_PER_RUNNING 16 /* legs being delivered, as a multiple of the captures that may run */
+
+/* --- saying it --- */
+
+static struct event describe(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
+{
+	const struct request *request = submission->request;
+	return (struct event){
+		.kind = kind,
+		.id = request->id,
+		.node = jobs->with.config->general.node,
+		.time_ns = clock_realtime_ns(),
+		.origin = submission->origin,
+		.tags = request->tags,
+		.customer = request->customer,
+		.alertid = request->alertid,
+		.alertid_is_integer = request->alertid_is_integer,
+	};
+}
+
+static enum job_end refuse(struct jobs *jobs, const struct submission *submission, const char *field,
+			   const char *reason)
+{
+	struct event event = describe(jobs, submission, EVENT_REJECTED);
+	event.reason = reason;
+	event.field = field;
+	event_bus_publish(jobs->with.bus, &event);
+	return JOB_REFUSED;
+}
+
+/* --- limits --- */
+
+static bool within_rate(struct jobs *jobs)
+{
+	const uint64_t price_ns = NS_PER_S / jobs->with.config->limits.requests_per_second;
+	const uint64_t now_ns = clock_boottime_ns();
+	jobs->tokens_ns += now_ns - jobs->refilled_ns;
+	jobs->refilled_ns = now_ns;
+	if (jobs->tokens_ns > NS_PER_S)
+		jobs->tokens_ns = NS_PER_S;
+	if (jobs->tokens_ns < price_ns)
+		return false;
+	jobs->tokens_ns -= price_ns;
+	return true;
+}
+
+static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
+{
+	const uint64_t captures = jobs->with.config->limits.captures;
+	const uint64_t legs = captures * LEGS_PER_RUNNING;
+	if (jobs->counts.running + more > captures)
+		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
+				 (unsigned long long)jobs->counts.running, (unsigned long long)captures);
+	if (jobs->counts.legs + more > legs)
+		return error_set(err, -ENOSPC, "%llu captures wait to be delivered, at most %llu may",
+				 (unsigned long long)(jobs->counts.legs - jobs->counts.running),
+				 (unsigned long long)legs);
+	return 0;
+}
+
+static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
+{
+	uint64_t count = 0;
+	struct leg_view look;
+	for (const struct job *job = job_first(jobs->book); job && customer; job = job_next(job)) {
+		if (!job_request(job)->customer || strcmp(job_request(job)->customer, customer) != 0)
+			continue;
+		for (const struct leg *leg = job_legs(job); leg; leg = leg_next(leg)) {
+			leg_look(leg, &look);
+			count += look.state == LEG_DELIVERING ? 0 : leg_captures(leg);
+		}
+	}
+	return count;
+}
+
+static int check_customer(const struct jobs *jobs, const struct request *request, size_t more, struct error *err)
+{
+	const bool limited = jobs->with.config->limits.customer_captures && request->customer;
+	return storm_admit_customer(jobs->storm, request->customer,
+				    limited ? customer_captures(jobs, request->customer) : 0, more, clock_boottime_ns(),
+				    err);
+}
+
+/* --- a request that was there before --- */
+
+/* The same id again: what it was answered is answered again, and who asks hears how it ends if it still runs. */
+static bool repeat_answer(struct jobs *jobs, const struct submission *submission)
+{
+	const struct request *request = submission->request;
+	uint64_t suppressed;
+	if (!request->id_given || !answers_knows(jobs->answers, request->id))
+		return false;
+	struct job *job = job_find(jobs->book, request->id);
+	if (jobs->judging && job)
+		job_add_watch(job, jobs->judging);
+	job_watch_admitted(jobs->judging, request->id,
+			   job ? job_leg_count(job) : answers_captures(jobs->answers, request->id));
+	answers_repeat(jobs->answers, request->id, jobs->with.bus);
+	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
+		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
+			 log_uint("suppressed", suppressed));
+	if (job)
+		jobs->judging = NULL; /* the job tells it when it is over */
+	return true;
+}
+
+static void answer_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
+{
+	struct event event = describe(jobs, submission, EVENT_DONE);
+	event.reason = "folded";
+	event.folded_into = into;
+	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
+	storm_renew(jobs->storm, submission->request, clock_boottime_ns());
+	job_watch_admitted(jobs->judging, submission->request->id, 0);
+	event_bus_publish(jobs->with.bus, &event);
+}
+
+/* The same event again, within its cooldown: the capture that runs goes on for as long as this one would; if it has
+ * ended, the packets are elsewhere already. */
+static bool fold(struct jobs *jobs, const struct submission *submission, enum job_end *end)
+{
+	const struct request *request = submission->request;
+	const char *before = storm_find(jobs->storm, request, clock_boottime_ns());
+	const struct job *job = before ? job_find(jobs->book, before) : NULL;
+	char into[REQUEST_ID_SIZE];
+	uint64_t latest_ns = 0;
+	struct error error;
+	if (!before)
+		return false;
+	snprintf(into, sizeof(into), "%s", before);
+	for (struct leg *leg = job ? job_legs(job) : NULL; leg; leg = leg_next(leg)) {
+		uint64_t until_ns;
+		if (leg_extend(leg, request->duration_ns, &until_ns) && until_ns > latest_ns)
+			latest_ns = until_ns;
+	}
+	if (latest_ns) {
+		answer_folded(jobs, submission, into, latest_ns);
+		*end = JOB_OVER;
+		return true;
+	}
+	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
+		  request->dedupe ? "dedupe key" : "alertid", into,
+		  (double)jobs->with.config->limits.cooldown_ns / NS_PER_S);
+	*end = refuse(jobs, submission, request->dedupe ? "dedupe" : "alertid", error.text);
+	return true;
+}
+
+/* --- a request that is started --- */
+
+static void start_leg(struct jobs *jobs, const struct submission *submission, struct job *job,
+		      const struct leg_target *targets, size_t count)
+{
+	struct leg *leg = NULL;
+	const int r = leg_start(&jobs->surroundings, submission->request, targets, count,
+				(unsigned)job_leg_count(job) + 1, &leg);
+	if (r < 0) {
+		struct error error;
+		error_set(&error, r, "interface %s: %s", targets->name,
+			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
+		refuse(jobs, submission, NULL, error.text);
+		return;
+	}
+	leg_set_owner(leg, job);
+	job_add_leg(job, leg);
+	jobs->counts.legs++;
+	jobs->counts.running += count;
+}
+
+static enum job_end start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
+{
+	const bool merge = submission->request->merge;
+	struct job *job = job_new(jobs->book, submission->request, jobs);
+	if (!job)
+		return refuse(jobs, submission, NULL, "out of memory");
+	answers_expect(jobs->answers, submission->request->id);
+	storm_note(jobs->storm, submission->request, clock_boottime_ns());
+	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
+	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
+		start_leg(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
+	if (!job_leg_count(job)) {
+		job_end(job);
+		return JOB_REFUSED;
+	}
+	if (jobs->judging)
+		job_add_watch(job, jobs->judging);
+	jobs->judging = NULL;
+	return JOB_OVER;
+}
+
+static enum job_end judge_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
+{
+	const struct request *request = submission->request;
+	struct error error;
+	if (targets_find(request, jobs->with.engine, targets, &error) < 0)
+		return refuse(jobs, submission, "interface", error.text);
+	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
+		return refuse(jobs, submission, "format", "format: pcap holds one interface only, merge needs pcapng");
+	if (check_customer(jobs, request, targets->count, &error) < 0)
+		return refuse(jobs, submission, "customer", error.text);
+	if (check_limits(jobs, targets->count, &error) < 0)
+		return refuse(jobs, submission, NULL, error.text);
+	return start(jobs, submission, targets);
+}
+
+static bool is_too_old(const struct jobs *jobs, const struct request *request, struct error *err)
+{
+	const uint64_t most_ns = jobs->with.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
+	if (!request->published_ns || !most_ns || now_ns < request->published_ns + most_ns)
+		return false;
+	error_set(err, -ESTALE, "the request is %.12g s old, at most %.12g s (redis.stream_max_age)",
+		  (double)((now_ns - request->published_ns) / NS_PER_MS) / 1000, (double)most_ns / NS_PER_S);
+	return true;
+}
+
+enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
+{
+	const struct request *request = submission->request;
+	struct targets targets = {};
+	struct error error;
+	enum job_end end = JOB_OVER;
+	if (request->logrequest)
+		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
+			 log_str("json", request->json));
+	if (jobs->shutting_down)
+		return refuse(jobs, submission, NULL, "the daemon is stopping");
+	if (!within_rate(jobs))
+		return refuse(jobs, submission, NULL, "too many requests (limits.requests_per_second)");
+	if (repeat_answer(jobs, submission))
+		return end;
+	if (is_too_old(jobs, request, &error))
+		return refuse(jobs, submission, NULL, error.text);
+	if (fold(jobs, submission, &end))
+		return end;
+	end = judge_targets(jobs, submission, &targets);
+	targets_deinit(&targets);
+	return end;
+}

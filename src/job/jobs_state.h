@@ -1,0 +1,49 @@
+/*
+ * What jobs.c (the ways in and out) and admission.c (may it be, and is it new?) share. Internal to the two.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "base/log.h"
+#include "job/answers.h"
+#include "job/job.h"
+#include "job/jobs.h"
+#include "job/leg.h"
+#include "job/storm.h"
+
+struct event;
+struct offload;
+
+struct jobs {
+	struct jobs_options with;
+	struct leg_surroundings surroundings;
+	struct offload *arming, *naming, *tracing;
+	atomic_bool stopping; /* read by arming threads */
+	struct answers *answers;
+	struct storm *storm;
+	struct job_book *book;
+	struct job_watch *judging; /* of the request that is being judged; NULL: nobody asks */
+	struct jobs_counts counts;
+	unsigned pasts, keeping; /* jobs whose answers are on their way to the ledger */
+	LIST_HEAD(, parked) parked;
+	unsigned parked_count;
+	uint64_t tokens_ns; /* requests_per_second as a bucket of time: a second's worth at most */
+	uint64_t refilled_ns;
+	struct log_rate repeat_rate;
+	void (*idle)(void *ctx);
+	void *idle_ctx;
+	struct event *idle_event;
+	bool shutting_down;
+};
+
+/* A request that is being judged. */
+struct submission {
+	const char *origin;
+	struct request *request;
+};
+
+/* Decides on a request that is this node's: answers, folds, refuses or starts it. What is said of it meanwhile goes to
+ * `jobs->judging`, which is NULL afterwards if a job has taken that over. */
+enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission);

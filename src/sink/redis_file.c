@@ -1,0 +1,368 @@
+/*
+ * A try is a row of commands, one (or two) at a time, each after the answer to the one before:
+ *
+ *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, as many as there are ──> EXPIRE ──> taken
+ *                                      └──refused──> DEL ──> not taken
+ *
+ * With one chunk under way nothing can come out of order, whatever is redirected or put off, and nothing of the file is
+ * held but that chunk. RPUSH answers with the list's length: any other than expected means that somebody else is at the
+ * key, or that it expired. A connection lost during RPUSH leaves open whether the chunk is there; so that try is over,
+ * and the next one begins with DEL.
+ *
+ * A try that is cancelled lives on without its file until its commands are answered, which their deadline bounds.
+ */
+#include "sink/redis_file.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "redis/redis_commands.h"
+#include "redis/redis_link.h"
+#include "redis/redis_options.h"
+#include "sink/report_text.h"
+#include "sink/sink.h"
+
+#define TTL_TEXT_SIZE 24
+
+struct redis_file {
+	struct sink sink;
+	struct event_base *loop;
+	struct redis_options redis;	 /* its strings are ours */
+	struct redis_commands *commands; /* NULL: no file was to be put there yet, nor is anything connected */
+	char *prefix;			 /* of the keys */
+	uint64_t size_max;
+	char ttl[TTL_TEXT_SIZE]; /* seconds */
+};
+
+enum step { STEP_BEGIN, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_CLEAN };
+
+struct sink_attempt {
+	struct redis_file *redis_file;
+	enum step step;
+	struct event *turn; /* the first step's, or the answer's: neither comes from within start */
+	unsigned unanswered;
+	bool over; /* cancelled, or about to answer */
+	char *key;
+	const struct sink_file *file; /* NULL once closed */
+	struct byte_stream stream;
+	uint64_t chunks, pushed;
+	struct sink_outcome outcome;
+	sink_attempt_done done; /* NULL: cancelled */
+	void *ctx;
+};
+
+static void take_step(struct sink_attempt *attempt);
+
+/* --- ends -------------------------------------------------------------------------------------------------------- */
+
+static void close_stream(struct sink_attempt *attempt)
+{
+	if (attempt->file)
+		attempt->file->close(attempt->file->ctx, &attempt->stream);
+	attempt->file = NULL;
+}
+
+static void attempt_free(struct sink_attempt *attempt)
+{
+	close_stream(attempt);
+	if (attempt->turn)
+		event_free(attempt->turn);
+	free(attempt->key);
+	free(attempt);
+}
+
+CLEANUP_DEFINE(attempt, struct sink_attempt, attempt_free)
+
+/* The outcome is handed out at the next turn, when no command is under way. */
+static void finish(struct sink_attempt *attempt)
+{
+	attempt->over = true;
+	close_stream(attempt);
+	if (attempt->unanswered == 0)
+		event_active(attempt->turn, EV_TIMEOUT, 0);
+}
+
+static void fail(struct sink_attempt *attempt, enum sink_verdict verdict, const char *why)
+{
+	struct error text;
+
+	error_set(&text, 0, "cannot put it under %s: %s", attempt->key, why);
+	report_text_put(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
+	attempt->outcome.verdict = verdict;
+	finish(attempt);
+}
+
+static void succeed(struct sink_attempt *attempt)
+{
+	attempt->outcome.verdict = SINK_OK;
+	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "redis:%s", attempt->key) >=
+	    sizeof(attempt->outcome.url))
+		attempt->outcome.url[0] = '\0'; /* too long to be told */
+	finish(attempt);
+}
+
+/* --- commands ---------------------------------------------------------------------------------------------------- */
+
+/* What the server will say the next time as well. Not so OOM, MISCONF, NOREPLICAS … */
+static bool is_final(const char *error)
+{
+	static const char *const words[] = {"NOPERM ", "ERR ", "WRONGTYPE "};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strncmp(error, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What the answer must be at this step, or -1 if any will do. */
+static int64_t expected(const struct sink_attempt *attempt)
+{
+	switch (attempt->step) {
+	case STEP_HEADER: /* of both: a list of one element, which expires */
+	case STEP_EXPIRE:
+		return 1;
+	case STEP_CHUNKS:
+		return (int64_t)attempt->pushed + 1;
+	default:
+		return -1;
+	}
+}
+
+static void on_failure(struct sink_attempt *attempt, const struct redis_answer *answer)
+{
+	const bool refused = answer->code == -EREMOTEIO;
+	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN;
+
+	fail(attempt, refused && is_final(answer->error) ? SINK_REFUSED : SINK_RETRY, answer->error);
+	/* A server that has no room for the rest shall not keep the beginning. */
+	if (refused && pushing && attempt->unanswered == 0) {
+		event_del(attempt->turn);
+		attempt->step = STEP_CLEAN;
+		take_step(attempt);
+	}
+}
+
+static void on_answer(void *ctx, const struct redis_answer *answer)
+{
+	struct sink_attempt *attempt = ctx;
+	int64_t length = expected(attempt);
+
+	attempt->unanswered--;
+	if (attempt->over && attempt->unanswered > 0)
+		return;
+	if (attempt->over && !attempt->done)
+		return attempt_free(attempt);
+	if (attempt->over)
+		return event_active(attempt->turn, EV_TIMEOUT, 0);
+	if (answer->code < 0)
+		return on_failure(attempt, answer);
+	if (length >= 0 && (answer->reply->type != REDIS_REPLY_INTEGER || answer->reply->integer != length))
+		return fail(attempt, SINK_RETRY, "the key was changed or removed meanwhile");
+	if (attempt->unanswered == 0)
+		take_step(attempt);
+}
+
+/* argv[0] is the command, argv[1] the key. False: the try has failed. */
+static bool send_command(struct sink_attempt *attempt, int argc, const char *const *argv, const size_t *argvlen)
+{
+	const struct redis_command command = {.argc = argc,
+					      .argv = argv,
+					      .argvlen = argvlen,
+					      .idempotent = strcmp(argv[0], "RPUSH") != 0};
+	int r = redis_commands_send(attempt->redis_file->commands, &command, on_answer, attempt);
+
+	if (r == 0) {
+		attempt->unanswered++;
+		return true;
+	}
+	if (!attempt->over)
+		fail(attempt, SINK_RETRY, r == -ENOBUFS ? "too much is on its way to Redis" : strerror(-r));
+	return false;
+}
+
+static bool send_delete(struct sink_attempt *attempt)
+{
+	const char *const argv[] = {"DEL", attempt->key};
+
+	return send_command(attempt, 2, argv, NULL);
+}
+
+static bool send_expire(struct sink_attempt *attempt)
+{
+	const char *const argv[] = {"EXPIRE", attempt->key, attempt->redis_file->ttl};
+
+	return send_command(attempt, 3, argv, NULL);
+}
+
+static void send_header(struct sink_attempt *attempt)
+{
+	json_t *header = json_pack("{s:i,s:s,s:I,s:I}", "v", 1, "name", attempt->file->name, "size",
+				   (json_int_t)attempt->stream.size_bytes, "chunks", (json_int_t)attempt->chunks);
+	cleanup(cleanup_free) char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
+	const char *const argv[] = {"RPUSH", attempt->key, text};
+
+	json_decref(header);
+	if (!text)
+		return fail(attempt, SINK_RETRY, "out of memory");
+	if (send_command(attempt, 3, argv, NULL))
+		send_expire(attempt);
+}
+
+static void send_chunk(struct sink_attempt *attempt)
+{
+	const uint64_t left = attempt->stream.size_bytes - attempt->pushed * REDIS_FILE_CHUNK_BYTES;
+	const size_t size = left < REDIS_FILE_CHUNK_BYTES ? (size_t)left : REDIS_FILE_CHUNK_BYTES;
+	cleanup(cleanup_free) uint8_t *chunk = malloc(size);
+	const char *const argv[] = {"RPUSH", attempt->key, (const char *)chunk};
+	const size_t argvlen[] = {strlen(argv[0]), strlen(attempt->key), size};
+	size_t got = 0;
+
+	if (!chunk)
+		return fail(attempt, SINK_RETRY, "out of memory");
+	while (got < size) {
+		size_t more = attempt->stream.read(attempt->stream.ctx, chunk + got, size - got);
+
+		if (more == 0)
+			return fail(attempt, SINK_REFUSED, "the file is shorter than it should be");
+		got += more;
+	}
+	attempt->pushed++;
+	send_command(attempt, 3, argv, argvlen);
+}
+
+static void begin(struct sink_attempt *attempt)
+{
+	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_file->size_max;
+	struct error text;
+
+	if (size > max) {
+		error_set(&text, 0, "%" PRIu64 " bytes are more than redis.file_size allows (%" PRIu64 ")", size, max);
+		return fail(attempt, SINK_REFUSED, text.text);
+	}
+	attempt->chunks = size / REDIS_FILE_CHUNK_BYTES + (size % REDIS_FILE_CHUNK_BYTES > 0);
+	attempt->step = STEP_DELETE;
+	send_delete(attempt);
+}
+
+/* All commands so far are answered as they should be. */
+static void take_step(struct sink_attempt *attempt)
+{
+	switch (attempt->step) {
+	case STEP_BEGIN:
+		return begin(attempt);
+	case STEP_DELETE:
+		attempt->step = STEP_HEADER;
+		return send_header(attempt);
+	case STEP_HEADER:
+	case STEP_CHUNKS:
+		attempt->step = attempt->pushed < attempt->chunks ? STEP_CHUNKS : STEP_EXPIRE;
+		if (attempt->step == STEP_CHUNKS)
+			return send_chunk(attempt);
+		send_expire(attempt);
+		return;
+	case STEP_EXPIRE:
+		return succeed(attempt);
+	case STEP_CLEAN:
+		if (!send_delete(attempt))
+			event_active(attempt->turn, EV_TIMEOUT, 0);
+		return;
+	}
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *ctx)
+{
+	struct sink_attempt *attempt = ctx;
+
+	(void)fd;
+	(void)what;
+	if (!attempt->over)
+		return take_step(attempt);
+	attempt->done(attempt->ctx, &attempt->outcome);
+	attempt_free(attempt);
+}
+
+/* --- the sink ---------------------------------------------------------------------------------------------------- */
+
+static struct sink_attempt *redis_file_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
+					     void *ctx)
+{
+	struct redis_file *redis_file = (struct redis_file *)sink;
+	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+
+	if (!attempt)
+		return NULL;
+	if (!redis_file->commands)
+		redis_file->commands = redis_commands_new(redis_file->loop, "files", &redis_file->redis, 0);
+	if (!redis_file->commands)
+		return NULL;
+	attempt->redis_file = redis_file;
+	attempt->done = done;
+	attempt->ctx = ctx;
+	attempt->turn = event_new(redis_file->loop, -1, 0, on_turn, attempt);
+	if (asprintf(&attempt->key, "%s%s", redis_file->prefix, file->capture ? file->capture : file->id) < 0)
+		attempt->key = NULL;
+	if (!attempt->turn || !attempt->key || !file->open(file->ctx, &attempt->stream))
+		return NULL;
+	attempt->file = file;
+	event_active(attempt->turn, EV_TIMEOUT, 0);
+	return take(attempt);
+}
+
+static void redis_file_cancel(struct sink *sink, struct sink_attempt *attempt)
+{
+	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN && !attempt->over;
+
+	(void)sink;
+	event_del(attempt->turn);
+	attempt->done = NULL;
+	attempt->over = true;
+	close_stream(attempt);
+	if (pushing)
+		(void)send_delete(attempt);
+	if (attempt->unanswered == 0)
+		attempt_free(attempt);
+}
+
+static void redis_file_free(struct sink *sink)
+{
+	struct redis_file *redis_file = (struct redis_file *)sink;
+
+	redis_commands_free(redis_file->commands);
+	redis_options_free(&redis_file->redis);
+	free(redis_file->prefix);
+	free(redis_file);
+}
+
+static const struct sink_class redis_file_class = {
+	.start = redis_file_start,
+	.cancel = redis_file_cancel,
+	.free = redis_file_free,
+};
+
+struct sink *redis_file_new(struct event_base *loop, const struct redis_options *redis,
+			    const struct redis_file_options *options)
+{
+	struct redis_file *redis_file = calloc(1, sizeof(*redis_file));
+
+	if (!redis_file)
+		return NULL;
+	redis_file->sink =
+		(struct sink){.class = &redis_file_class, .name = "redis", .on_request = options->on_request};
+	redis_file->loop = loop;
+	redis_file->size_max = options->size_max;
+	snprintf(redis_file->ttl, sizeof(redis_file->ttl), "%" PRIu64,
+		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
+	if (asprintf(&redis_file->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)
+		redis_file->prefix = NULL;
+	if (redis_options_copy(&redis_file->redis, redis) == 0 && redis_file->prefix)
+		return &redis_file->sink;
+	redis_file_free(&redis_file->sink);
+	return NULL;
+}

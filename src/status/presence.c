@@ -1,0 +1,104 @@
+/*
+ * Only while the server is there: what is said of a node must be fresh. A look every 250 ms at first, so that a node is
+ * known soon after it has come up.
+ */
+#include "status/presence.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "redis/redis_commands.h"
+#include "status/node_status.h"
+
+#define DAY_S 86400 /* nodes not seen for so long are forgotten */
+#define FIRST_LOOK_MS 250
+#define FIRST_LOOKS 20
+#define TEXT(number) TEXT_OF(number)
+#define TEXT_OF(number) #number
+
+struct presence {
+	const struct node_status *status;
+	struct redis_commands *commands;
+	char *key, *nodes;
+	struct event *timer;
+	unsigned looks; /* in vain */
+};
+
+static void tell(struct presence *presence, int argc, const char *const *argv)
+{
+	const struct redis_command command = {.argc = argc, .argv = argv, .idempotent = true};
+	/* What is not sent now is said better in five seconds. */
+	(void)!redis_commands_send(presence->commands, &command, NULL, NULL);
+}
+
+static void publish(struct presence *presence)
+{
+	cleanup(cleanup_free) char *json = node_status_json(presence->status);
+	const uint64_t now_s = clock_realtime_ns() / NS_PER_S;
+	char seen[24], forgotten[24];
+	if (!json)
+		return;
+	snprintf(seen, sizeof(seen), "%" PRIu64, now_s);
+	snprintf(forgotten, sizeof(forgotten), "%" PRIu64, now_s - DAY_S);
+	tell(presence, 5, (const char *const[]){"SET", presence->key, json, "EX", TEXT(PRESENCE_EXPIRY_S)});
+	tell(presence, 4, (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->status)});
+	tell(presence, 4, (const char *const[]){"ZREMRANGEBYSCORE", presence->nodes, "-inf", forgotten});
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct presence *presence = ctx;
+	const bool up = redis_commands_up(presence->commands);
+	(void)fd;
+	(void)what;
+	if (up)
+		publish(presence);
+	else
+		presence->looks++;
+	const struct timeval soon = {.tv_usec = FIRST_LOOK_MS * 1000}, next = {.tv_sec = PRESENCE_PERIOD_S};
+	event_add(presence->timer, up || presence->looks > FIRST_LOOKS ? &next : &soon);
+}
+
+struct presence *presence_new(struct event_base *loop, const struct node_status *status,
+			      struct redis_commands *commands, const char *channel)
+{
+	cleanup(cleanup_presence) struct presence *presence = calloc(1, sizeof(*presence));
+	const struct timeval soon = {.tv_usec = FIRST_LOOK_MS * 1000};
+	if (!presence)
+		return NULL;
+	presence->status = status;
+	presence->commands = commands;
+	if (asprintf(&presence->key, "{%s}:node:%s", channel, node_status_node(status)) < 0)
+		presence->key = NULL;
+	if (asprintf(&presence->nodes, "{%s}:nodes", channel) < 0)
+		presence->nodes = NULL;
+	presence->timer = evtimer_new(loop, on_timer, presence);
+	if (!presence->key || !presence->nodes || !presence->timer || event_add(presence->timer, &soon) < 0)
+		return NULL;
+	return take(presence);
+}
+
+void presence_leave(struct presence *presence)
+{
+	if (!presence)
+		return;
+	event_del(presence->timer);
+	if (!redis_commands_up(presence->commands))
+		return;
+	tell(presence, 2, (const char *const[]){"DEL", presence->key});
+	tell(presence, 3, (const char *const[]){"ZREM", presence->nodes, node_status_node(presence->status)});
+}
+
+void presence_free(struct presence *presence)
+{
+	if (!presence)
+		return;
+	if (presence->timer)
+		event_free(presence->timer);
+	free(presence->key);
+	free(presence->nodes);
+	free(presence);
+}

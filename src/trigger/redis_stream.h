@@ -1,0 +1,44 @@
+/*
+ * Trigger: a Redis stream, read through a consumer group of this node's own. What is published while the node is away
+ * is taken up when it comes back: an entry is acknowledged only when all that came of it is final. Loop thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "trigger/trigger.h"
+
+struct event_base;
+struct redis_commands;
+struct redis_options;
+struct redis_stream;
+
+#define REDIS_STREAM_ENTRIES_MAX 256 /* not final yet; more are left in the stream until some are */
+
+struct redis_stream_options {
+	const char *key;
+	const char *group;    /* of this node alone: every node gets every entry */
+	const char *consumer; /* the node */
+};
+
+/*
+ * Starts reading as soon as Redis is there: first what was delivered before and never acknowledged, then what is new
+ * since the group exists. Options are copied. `keys` is for acknowledgements and must outlive it, or be freed just
+ * before it. NULL on ENOMEM.
+ */
+struct redis_stream *redis_stream_new(struct event_base *loop, const struct redis_options *redis,
+				      const struct redis_stream_options *options, struct redis_commands *keys,
+				      struct trigger_handler handler);
+
+/* Takes nothing more; what was taken is still acknowledged. */
+void redis_stream_stop(struct redis_stream *stream);
+
+/* Nobody may hold a ticket any more. */
+void redis_stream_free(struct redis_stream *stream);
+
+/* Entries taken and not yet acknowledged. */
+size_t redis_stream_pending(const struct redis_stream *stream);
+
+CLEANUP_DEFINE(redis_stream, struct redis_stream, redis_stream_free)

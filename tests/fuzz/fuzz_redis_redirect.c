@@ -1,0 +1,32 @@
+/* An error reply taken for a redirection: whatever it says, the host is printable and ends, slot and port are in range;
+ * and the bytes as a key are in some slot. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "redis/redis_cluster.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct redis_redirect redirect;
+	char *text = malloc(size + 1);
+
+	if (!text)
+		abort();
+	memcpy(text, data, size);
+	text[size] = '\0';
+	if (redis_slot(text, size) >= REDIS_SLOTS)
+		abort();
+	(void)redis_error_passes(text);
+	if (redis_redirect_parse(text, &redirect)) {
+		if (redirect.slot >= REDIS_SLOTS || redirect.endpoint.port == 0)
+			abort();
+		for (const char *at = redirect.endpoint.host; *at; at++)
+			if (*at <= ' ' || *at >= 0x7f || at - redirect.endpoint.host >= REDIS_HOST_SIZE)
+				abort();
+	}
+	free(text);
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* The URL of Redis: it is a place with all that it must have, or it is refused with a reason; never anything else. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "redis_url.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	cleanup(cleanup_free) char *url = strndup((const char *)data, size);
+	cleanup(cleanup_fleet_place) struct fleet_place *place = NULL;
+	struct error err = {0};
+	int r = url ? redis_url_parse(url, &place, &err) : 0;
+
+	if (!url)
+		return 0;
+	if (r < 0 && (place || !err.text[0]))
+		abort();
+	if (r == 0 && (!place || !*place->host || !place->port || !*place->channel || !*place->events ||
+		       !place->master != !place->sentinel_count))
+		abort();
+	return 0;
+}

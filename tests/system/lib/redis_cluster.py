@@ -1,0 +1,146 @@
+"""A real Redis Cluster on loopback: masters that share the slots, replicas if wanted, and slots that move."""
+
+import contextlib
+import os
+import signal
+
+import redis
+
+from .redis_probe import free_port
+from .redis_server import RedisServer
+from .waiting import until
+
+SLOTS = 16384
+NODE_TIMEOUT_MS = 1000
+
+
+def slot_of(key):
+    """As the specification says it, independently of the product."""
+    tag = key[key.find("{") + 1:] if "{" in key else ""
+    tag = tag[:tag.find("}")] if "}" in tag else ""
+    crc = 0
+    for byte in (tag or key).encode():
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = ((crc << 1) ^ 0x1021) & 0xffff if crc & 0x8000 else (crc << 1) & 0xffff
+    return crc % SLOTS
+
+
+class RedisCluster:
+    def __init__(self, directory, masters=3, replicas=0, tls=None):
+        """replicas: how many of the masters, from the last on, have one."""
+        self.directory, self.count = str(directory), masters
+        self.servers = [self._server(index, tls) for index in range(masters + replicas)]
+
+    def _server(self, index, tls):
+        path = os.path.join(self.directory, f"node{index}")
+        os.makedirs(path)
+        plain, bus, port = free_port(), free_port(), free_port()
+        settings = ["cluster-enabled yes", f"cluster-node-timeout {NODE_TIMEOUT_MS}", f"cluster-port {bus}",
+                    "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
+                    *([f"port {plain}", f"tls-port {port}", "tls-cluster yes"] if tls else [f"port {port}"])]
+        server = RedisServer(path, port=port, tls=tls, settings=settings)
+        server.plain_port, server.bus_port = plain if tls else port, bus
+        return server
+
+    @property
+    def masters(self):
+        """As created."""
+        return self.servers[:self.count]
+
+    @property
+    def replicas(self):
+        return self.servers[self.count:]
+
+    @property
+    def endpoints(self):
+        return [f"127.0.0.1:{server.port}" for server in self.servers]
+
+    def start(self):
+        for server in self.servers:
+            server.start(tcp=False)
+        for index, server in enumerate(self.masters):
+            self.run(server, "CLUSTER", "ADDSLOTSRANGE", index * SLOTS // self.count, (index + 1) * SLOTS // self.count - 1)
+            self.run(server, "CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+        for server in self.servers[1:]:
+            self.run(self.servers[0], "CLUSTER", "MEET", "127.0.0.1", server.plain_port, server.bus_port)
+        for index, server in enumerate(self.replicas):
+            master = self.id(self.masters[-1 - index])
+            until(lambda: self._replicates(server, master), 15, "a replica to know its master")
+        self.wait_ready()
+        return self
+
+    def _replicates(self, server, master):
+        with contextlib.suppress(redis.exceptions.ResponseError):
+            return self.run(server, "CLUSTER", "REPLICATE", master)
+        return False
+
+    @staticmethod
+    def run(server, *words):
+        """One command at this node, whoever has the key; the answer as it comes."""
+        with server.client(decode_responses=True) as client:
+            client.response_callbacks.clear()
+            return client.execute_command(*words)
+
+    def id(self, server):
+        return self.run(server, "CLUSTER", "MYID")
+
+    def wait_ready(self):
+        until(self._is_ready, 30, "the Cluster to be up")
+
+    def _is_ready(self):
+        for server in self.servers:
+            info = dict(line.split(":", 1) for line in self.run(server, "CLUSTER", "INFO").split() if ":" in line)
+            if info["cluster_state"] != "ok" or int(info["cluster_known_nodes"]) != len(self.servers):
+                return False
+            nodes = self.run(server, "CLUSTER", "NODES")
+            if "handshake" in nodes or "fail" in nodes:
+                return False
+        for server in self.replicas:
+            with server.client() as client:
+                info = client.info("replication")
+            if info["role"] == "slave" and info["master_link_status"] != "up":
+                return False
+        return True
+
+    def owner(self, key):
+        """The server that serves the key's slot, by its own account."""
+        for server in self.servers:
+            with contextlib.suppress(redis.exceptions.ResponseError, redis.exceptions.ConnectionError, AttributeError):
+                with server.client() as client:
+                    if client.info("replication")["role"] == "master":
+                        self.run(server, "EXISTS", key)
+                        return server
+        raise AssertionError(f"nobody serves {key}")
+
+    # A slot on the move
+
+    def begin_migration(self, slot, source, target):
+        self.run(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", self.id(source))
+        self.run(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", self.id(target))
+
+    def migrate_keys(self, slot, source, target, count=None):
+        """So many, or all there are. Returns how many went."""
+        moved = 0
+        while count is None or moved < count:
+            keys = self.run(source, "CLUSTER", "GETKEYSINSLOT", slot, 1)
+            if not keys:
+                break
+            self.run(source, "MIGRATE", "127.0.0.1", target.plain_port, "", 0, 5000, "KEYS", *keys)
+            moved += len(keys)
+        return moved
+
+    def end_migration(self, slot, source, target):
+        owner = self.id(target)
+        for server in [target, source, *(one for one in self.masters if one not in (source, target))]:
+            self.run(server, "CLUSTER", "SETSLOT", slot, "NODE", owner)
+
+    def migrate(self, slot, source, target):
+        self.begin_migration(slot, source, target)
+        moved = self.migrate_keys(slot, source, target)
+        self.end_migration(slot, source, target)
+        return moved
+
+    def close(self):
+        for server in self.servers:
+            server.stop(signal.SIGKILL)

@@ -1,0 +1,484 @@
+"""pcapctl against one daemon's control API. What the daemon itself does is tested elsewhere; here it is played, so that it can say
+anything."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from lib import pcapctl
+from lib.control_server import ControlServer, final, pcapng
+from lib.pcapctl import OnTerminal, Pcapctl
+
+STATUS = {"v": 1, "node": "n1", "version": "2.0.0", "time": "2026-11-23T08:41:00.123456789Z",
+          "started": "2026-11-23T08:00:00.000000000Z", "destinations": ["memory"],
+          "load": {"captures": 1, "delivering": 2, "memory": 5000, "memory_limit": 268435456}}
+INTERFACES = {"node": "n1", "interfaces": [
+    {"name": "eth0", "aliases": ["main", "public"], "up": True, "recorder": True, "reach": 12.4, "captures": 1, "packets": 1234,
+     "dropped": 5, "rate": {"packets": 10, "bytes": 1500}},
+    {"name": "lo", "aliases": [], "up": True, "recorder": False}]}
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve(answer, …): a control API, and `ctl(…)`, which runs pcapctl against it in a directory of its own."""
+    servers = []
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def make(answer, **options):
+        server = ControlServer(None if options.pop("tcp", False) else str(tmp_path / "control.sock"), answer=answer, **options)
+        server.work = work
+        server.options = ("--socket", server.path) if server.path else ("--api", f"http://127.0.0.1:{server.port}")
+        server.ctl = lambda *arguments, **more: pcapctl.run(*arguments, *server.options, cwd=work, **more)
+        servers.append(server)
+        return server
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+def capturing(events, files=None):
+    """Answers a capture at once with these events (their ids made the request's), and gives the files."""
+
+    def answer(request):
+        if request.method == "POST":
+            assert request.query == "wait=1"
+            answer.id = request.json["id"]
+            return 200, {"id": answer.id, "events": [
+                {**event, "id": answer.id, "capture": event["capture"].replace("r.", f"{answer.id}.")} for event in events]}
+        if request.path.endswith("/file"):
+            name, content = (files or {}).get(request.path.split("/")[3].rpartition(".")[2], ("n1-lo.pcapng", pcapng()))
+            return 200, content, {"Content-Disposition": f'attachment; filename="{name}"'}
+        return 200, {"captures": []}
+
+    return answer
+
+
+# capture
+
+def test_a_capture_gives_a_file(serve):
+    server = serve(capturing([final()]))
+    done = server.ctl("capture", "-i", "lo", "icmp")
+    assert done.status == 0, done
+    assert (server.work / "n1-lo.pcapng").read_bytes() == pcapng()
+    assert server.requests[0].json == {"node": "any", "interface": ["lo"], "bpf": "icmp", "to_destinations": ["memory"],
+                                       "id": server.requests[0].json["id"]}
+    assert done.rows() == [["lo", "done", "5", "500", "B", "packets", "n1-lo.pcapng"]] and not done.stderr, done
+
+
+def test_a_file_that_is_there_is_not_replaced(serve):
+    server = serve(capturing([final()]))
+    (server.work / "n1-lo.pcapng").write_text("mine")
+    assert server.ctl("capture", "-i", "lo").status == 0
+    assert (server.work / "n1-lo.pcapng").read_text() == "mine"
+    assert (server.work / "n1-lo-1.pcapng").read_bytes() == pcapng()
+
+
+def test_a_servers_name_leads_nowhere_else(serve):
+    server = serve(capturing([final()], {"1": ("../../evil", pcapng())}))
+    done = server.ctl("capture", "-i", "lo")
+    assert done.status == 0 and os.listdir(server.work) == ["_._.._evil"], done
+
+
+def test_several_interfaces_are_several_files_or_one(serve):
+    server = serve(capturing([final("r.1"), final("r.2", interface="eth0")], {"2": ("two.pcapng", pcapng("eth0"))}))
+    done = server.ctl("capture", "-i", "lo,eth0", "--json")
+    assert done.status == 0 and sorted(os.listdir(server.work)) == ["n1-lo.pcapng", "two.pcapng"], done
+    assert [event["saved"] for event in done.json["events"]] == ["n1-lo.pcapng", "two.pcapng"]
+    assert server.ctl("capture", "-i", "lo,eth0", "--merge", "all.pcapng").status == 0
+    assert server.requests[-3].json["merge"] is True and "all.pcapng" in os.listdir(server.work)
+
+
+@pytest.mark.parametrize("words", [["-w", "-", "icmp"], ["icmp", "-"], ["-", "icmp"]])
+def test_standard_output_has_the_packets_and_nothing_else(serve, words):
+    server = serve(capturing([final()]))
+    done = server.ctl("capture", "-i", "lo", *words)
+    assert done.status == 0 and done.bytes == pcapng() and "done" in done.stderr, done
+    assert os.listdir(server.work) == [] and server.requests[0].json["bpf"] == "icmp"
+
+
+def test_packets_are_not_written_to_a_terminal(serve):
+    server = serve(capturing([final()]))
+    program = OnTerminal("capture", "-i", "lo", "-w", "-", *server.options, cwd=server.work)
+    assert program.finish() == 1 and b"not for a terminal" in program.shown
+
+
+def test_without_a_file_the_links_are_printed(serve):
+    server = serve(capturing([final(destinations=[{"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}])]))
+    done = server.ctl("capture", "-i", "lo", "--no-file")
+    assert done.status == 0 and "https://cs.example/captures/ab12" in done.stdout, done
+    assert "to_destinations" not in server.requests[0].json and len(server.requests) == 1
+
+
+@pytest.mark.parametrize("events, status", [
+    ([final(reason="empty", packets=0, destinations=[])], 4),
+    ([final("r.1"), final("r.2", reason="empty", packets=0, destinations=[])], 0),
+    ([final("r.1"), final("r.2", event="failed", destinations=[])], 3),
+    ([final("r.1"), final("r.2", event="rejected", reason="no such interface", destinations=[])], 3),
+    ([final("r.1", destinations=[{"name": "memory", "ok": True}, {"name": "local", "ok": False, "error": "disk full"}])], 1),
+    ([final(event="failed", destinations=[])], 1),
+])
+def test_the_exit_status_tells(serve, events, status):
+    done = serve(capturing(events)).ctl("capture", "-i", "lo")
+    assert done.status == status, done
+
+
+def test_a_refusal_is_told_and_fails(serve):
+    server = serve(lambda request: (400, {"error": "bpf: syntax error", "field": "bpf", "id": request.json["id"], "events": []}))
+    done = server.ctl("capture", "-i", "lo", "hots", "1.2.3.4")
+    assert done.status == 1 and done.stderr == "pcapctl: refused: bpf: syntax error\n" and not done.stdout, done
+    assert server.ctl("capture", "-i", "lo", "--json", "x").json["field"] == "bpf"
+
+
+def test_losses_are_told(serve):
+    window = {"from": "2026-11-23T08:40:55.000000000Z", "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
+    done = serve(capturing([final(lost={"kernel": 3, "evicted": 2, "memory": 1}, window=window)])).ctl("capture", "-i", "lo")
+    assert "3 dropped by the kernel, 2 overwritten before they were read, 1 for want of memory" in done.stderr, done
+    assert "reaches back to 2026-11-23T08:40:55.000Z only" in done.stderr, done
+
+
+class Slow:
+    """A capture that goes on until it is stopped."""
+
+    def __init__(self, answers_stop=True):
+        self.stopped, self.answers_stop = threading.Event(), answers_stop
+
+    def __call__(self, request):
+        if request.method == "POST":
+            self.id = request.json["id"]
+            assert self.stopped.wait(60)
+            return 200, {"id": self.id, "events": [final(f"{self.id}.1", reason="stopped")]}
+        if request.method == "DELETE":
+            if self.answers_stop:
+                self.stopped.set()
+            return 202, {"stopped": 1}
+        if request.path.endswith("/file"):
+            return 200, pcapng(), {"Content-Disposition": 'attachment; filename="f.pcapng"'}
+        return 200, {"captures": [{"capture": f"{self.id}.1", "state": "running", "packets": 1234, "bytes": 99000,
+                                   "ends": "2099-01-01T00:00:00Z"}]}
+
+
+def test_ctrl_c_ends_the_capture_and_still_fetches_it(serve):
+    answer = Slow()
+    server = serve(answer)
+    with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
+        server.wait("POST", "/v1/captures")
+        program.signal(signal.SIGINT)
+        done = program.finish()
+    assert done.status == 0 and (server.work / "f.pcapng").read_bytes() == pcapng(), done
+    server.wait("DELETE", f"/v1/captures/{answer.id}")
+
+
+def test_a_second_ctrl_c_leaves(serve):
+    answer = Slow(answers_stop=False)
+    server = serve(answer)
+    with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
+        server.wait("POST", "/v1/captures")
+        program.signal(signal.SIGINT)
+        server.wait("DELETE", f"/v1/captures/{answer.id}")
+        program.signal(signal.SIGINT)
+        done = program.finish()
+    answer.stopped.set()
+    assert done.status == 130 and f"pcapctl get {answer.id}" in done.stderr and os.listdir(server.work) == [], done
+
+
+def test_a_ctrl_c_that_overtakes_the_request_is_said_again(serve):
+    answer = Slow()
+    unknown = iter([(404, {"error": "no such capture"})] * 2)
+    server = serve(lambda request: next(unknown, None) or answer(request) if request.method == "DELETE" else answer(request))
+    with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
+        server.wait("POST", "/v1/captures")
+        program.signal(signal.SIGINT)
+        done = program.finish()
+    assert done.status == 0 and [request.method for request in server.requests].count("DELETE") == 3, done
+
+
+def test_ctrl_c_while_a_file_is_fetched_leaves_nothing_behind(serve):
+    sent, forever = threading.Event(), threading.Event()
+
+    def pieces():
+        yield pcapng()
+        sent.set()
+        forever.wait(60)
+
+    server = serve(lambda request: (200, pieces()))
+    for words in (["history", "-i", "eth0", "-w", "out"], ["get", "a.1"]):
+        sent.clear()
+        with Pcapctl(*words, *server.options, cwd=server.work) as program:
+            assert sent.wait(10)
+            program.signal(signal.SIGINT)
+            done = program.finish()
+        assert done.status == 130 and os.listdir(server.work) == [], done
+    forever.set()
+
+
+def test_progress_is_shown_on_a_terminal_only(serve):
+    answer = Slow()
+    server = serve(answer)
+    program = OnTerminal("capture", "-i", "lo", *server.options, cwd=server.work, env={"NO_COLOR": "1"})
+    program.wait_shown("running: 1,234 packets, 99 kB, at most ")
+    program.process.send_signal(signal.SIGINT)
+    assert program.finish() == 0
+    assert b"\r\x1b[K" in program.shown and b"\x1b[3" not in program.shown, program.shown
+
+
+def test_colours_are_for_terminals_without_no_color(serve):
+    server = serve(lambda request: (200, {"captures": [{**final(), "state": "done"}]}))
+    for environment, colored in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        program = OnTerminal("list", *server.options, env=environment)
+        assert program.finish() == 0
+        assert (b"\x1b[32mdone" in program.shown) == colored, (environment, program.shown)
+    assert "\x1b" not in server.ctl("list").stdout
+
+
+# Questions
+
+def test_list_show_and_stop(serve):
+    captures = [{**final("a.1"), "state": "done", "kept": True}, {**final("b.1", interface="eth0"), "state": "running", "reason": None}]
+
+    def answer(request):
+        if request.method == "DELETE":
+            return (202, {"stopped": 1}) if request.path.endswith("/b.1") else (409, {"error": "a.1 has ended"})
+        if request.path == "/v1/captures":
+            return 200, {"captures": captures}
+        if request.path.endswith("/a"):
+            return 200, {"captures": captures[:1]}
+        if request.path.endswith("/a.1"):
+            return 200, captures[0]
+        return 404, {"error": "no such capture"}
+
+    server = serve(answer)
+    listed = server.ctl("list")
+    assert [row[:3] for row in listed.rows()] == [["a.1", "done", "lo"], ["b.1", "running", "eth0"]], listed
+    assert server.ctl("list", "--json").json == {"captures": captures}
+    for capture in ("a", "a.1"):
+        shown = server.ctl("show", capture)
+        assert shown.status == 0 and re.search(r"^interface +lo$", shown.stdout, re.M), shown
+    assert server.ctl("stop", "b.1").status == 0
+    refused = server.ctl("stop", "a.1")
+    assert (refused.status, refused.stderr) == (1, "pcapctl: a.1 has ended\n")
+    unknown = server.ctl("show", "x/../y z")
+    assert (unknown.status, unknown.stderr) == (1, "pcapctl: no such capture\n")
+    assert server.requests[-1].path == "/v1/captures/x%2F..%2Fy%20z"
+
+
+def test_get(serve):
+    def answer(request):
+        if request.path == "/v1/captures/a.1/file":
+            return 200, pcapng(), {"Content-Disposition": 'attachment; filename="n1.pcapng"'}
+        return 404, {"error": "not kept: delivered elsewhere"}
+
+    server = serve(answer)
+    done = server.ctl("get", "a.1")
+    assert (done.status, done.stdout) == (0, "n1.pcapng\n") and (server.work / "n1.pcapng").read_bytes() == pcapng()
+    assert server.ctl("get", "a.1", "-w", "x.pcapng", "--json").json == {"saved": "x.pcapng"}
+    assert server.ctl("get", "a.1", "-w", "-").bytes == pcapng()
+    refused = server.ctl("get", "b.1")
+    assert (refused.status, refused.stderr) == (1, "pcapctl: not kept: delivered elsewhere\n")
+    assert sorted(os.listdir(server.work)) == ["n1.pcapng", "x.pcapng"]
+
+
+def test_status(serve):
+    server = serve(lambda request: (200, STATUS if request.path == "/v1/status" else INTERFACES))
+    done = server.ctl("status")
+    assert done.status == 0 and "node n1, pcapdaemon 2.0.0, running since 2026-11-23T08:00:00.000Z" in done.stdout, done
+    assert re.search(r"^eth0 +up +main,public +on +12 s +1 +10 +1\.5 kB +1,234 +5$", done.stdout, re.M), done
+    assert re.search(r"^lo +up +- +off +- ", done.stdout, re.M), done
+    assert server.ctl("status", "--json").json == {**STATUS, "interfaces": INTERFACES["interfaces"]}
+
+
+def test_history_is_asked_for_and_piped(serve):
+    pieces = (pcapng()[:50], pcapng()[50:])
+    server = serve(lambda request: (200, pieces))
+    done = server.ctl("history", "-i", "eth0", "--last", "30s", "-", "host", "10.0.0.1 and port 53")
+    assert done.status == 0 and done.bytes == pcapng(), done
+    assert server.requests[0].path == "/v1/history"
+    assert server.requests[0].query == "interface=eth0&last=30&bpf=host%2010.0.0.1%20and%20port%2053"
+    done = server.ctl("history", "-i", "eth0", "--from", "2026-11-23T08:41:00+01:00", "--to", "1795423260", "-c", "5", "-w", "h")
+    assert done.stdout == "h\n" and (server.work / "h").read_bytes() == pcapng(), done
+    assert server.requests[1].query == "interface=eth0&from=2026-11-23T08%3A41%3A00%2B01%3A00&to=1795423260&packets=5"
+
+
+def test_history_that_breaks_off_leaves_no_file(serve):
+    server = serve(lambda request: (200, (pcapng()[:50], None)))
+    done = server.ctl("history", "-i", "eth0", "-w", "h")
+    assert done.status == 1 and "broke off" in done.stderr and os.listdir(server.work) == [], done
+
+
+def test_watch_prints_events_until_ctrl_c(serve):
+    forever = threading.Event()
+
+    def stream():
+        yield b"event: done\ndata: {\"event\":\"done\",\"id\":\"a\",\"node\":\"n1\",\"reason\":\"\\u001b[2J\"}\n\n: still he"
+        yield b"re\n\nevent: failed\r\ndata: {\"event\":\"failed\",\"id\":\"b\",\"node\":\"n1\"}\r\n\r\n"
+        forever.wait(60)
+
+    server = serve(lambda request: (200, stream(), {"Content-Type": "text/event-stream"}))
+    with Pcapctl("watch", "--json", "--id", "a b", *server.options) as program:
+        lines = [program.process.stdout.readline() for _ in range(2)]
+        program.signal(signal.SIGINT)
+        done = program.finish()
+    assert [b'"id":"a"' in lines[0], b'"id":"b"' in lines[1], done.status] == [True, True, 0], (lines, done)
+    assert server.requests[0].query == "id=a%20b"
+    with Pcapctl("watch", *server.options) as program:
+        line = program.process.stdout.readline()
+        program.signal(signal.SIGTERM)
+        assert program.finish().status == 0
+    forever.set()
+    assert line == b" n1 done a by \\x1B[2J\n", line
+
+
+def test_a_stream_of_no_events_is_an_error(serve):
+    for piece, text in ((b"data: {]\n\n", "no event"), (b"data: " + b"x" * (2 << 20), "no event"), (b": hello\n\n", "ended the stream")):
+        server = serve(lambda request, piece=piece: (200, (piece,)))
+        done = server.ctl("watch")
+        assert done.status == 1 and text in done.stderr, done
+        server.close()
+
+
+# Where to
+
+def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path):
+    path = tmp_path / "none.sock"
+    done = pcapctl.run("list", "--socket", path)
+    assert done.status == 1 and f"cannot reach {path}: no such file; is pcapdaemon running?" in done.stderr, done
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+    done = pcapctl.run("list", env={"PCAPDAEMON_SOCKET": str(path)})
+    assert done.status == 1 and "nobody listens there any more" in done.stderr, done
+
+
+def test_who_may_not_use_the_socket_is_told_how(serve):
+    server = serve(lambda request: (200, {"captures": []}))
+    os.chmod(server.path, 0o600)
+    for folder in server.work.parents:
+        if str(folder).startswith("/tmp/"):
+            os.chmod(folder, 0o755)
+    program = shutil.copy(pcapctl.PROGRAM, server.work / "pcapctl")
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "list", *server.options],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "permission denied; become root or a member of the group pcapdaemon" in done.stderr, done
+
+
+def test_over_tcp_with_a_token(serve, tmp_path):
+    server = serve(lambda request: (200, {"captures": []}), tcp=True, token="abc.DEF-1")
+    done = server.ctl("list")
+    assert done.status == 1 and "give the daemon's token with --token-file" in done.stderr, done
+    token = tmp_path / "token"
+    token.write_text("abc.DEF-1\n")
+    assert server.ctl("list", "--token-file", token).status == 0
+    token.write_text("abc\r\nX-Evil: 1\n")
+    done = server.ctl("list", "--token-file", token)
+    assert done.status == 2 and "holds no token" in done.stderr and "Evil" not in done.stderr, done
+
+
+@pytest.mark.parametrize("answer, text", [
+    ((200, b"hello"), "is no JSON"), ((200, b""), "is no JSON"), ((500, b"oops"), "the daemon answered 500 and gave no reason"),
+    ((200, b"[" * 100000), "is no JSON"), ((200, (b'{"a":"' + b"x" * (17 << 20),)), "is larger than"),
+    ((200, (b'{"captures":', None)), "broke off"), ((500, {"error": "\x1b[31mred\u202e"}), "pcapctl: \\x1B[31mred\\xE2\\x80\\xAE"),
+])
+def test_an_answer_that_is_none_is_told(serve, answer, text):
+    done = serve(lambda request: answer).ctl("list")
+    assert done.status == 1 and text in done.stderr, done.stderr[:1000]
+
+
+def test_strange_json_does_no_harm(serve):
+    strange = [{}, {"captures": 5}, {"captures": [5, None, [], {"capture": {}, "state": 7, "packets": "x", "bytes": -1}]},
+               {"captures": [{"capture": "\x1b[2J", "packets": 2 ** 63 - 1, "file": "a\nb"}]}, []]
+    for answer in strange:
+        server = serve(lambda request, answer=answer: (200, answer))
+        for words in (["list"], ["show", "x"], ["status"], ["capture", "-i", "lo"]):
+            done = server.ctl(*words)
+            assert done.status in (0, 1) and "\x1b" not in done.stdout + done.stderr, done
+        server.close()
+
+
+# Without a daemon
+
+def test_check_says_what_is_wrong_with_a_configuration(tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('[redis]\nhots = "x"\n[general]\nmaxpackets = 0\n')
+    done = pcapctl.run("check", config)
+    assert done.status == 2 and f"{config}:2:1: redis.hots: unknown key (did you mean host?)" in done.stderr, done
+    assert len(pcapctl.run("check", "--json", config).json["faults"]) == 2
+    config.write_text('[redis]\nhost = "x"\n')
+    assert pcapctl.run("check", config).status == 0
+    assert pcapctl.run("check", tmp_path / "absent").status == 1
+
+
+@pytest.mark.parametrize("request_text, fault", [
+    ('{"node":"any","interface":["lo"]}', None),
+    ('{"node":"elsewhere","alias":["main"],"to_destinations":["archive"]}', None),
+    ('{"nodere":"^edge","interface":["lo"],"packets":5}', None),
+    ('{"node":"elsewhere","interface":["lo"],"pakets":5}', 'pakets: unknown field, did you mean "packets"?'),
+    ('{"nodere":"(","interface":["lo"]}', "nodere: "),
+    ('{"nodere":"^edge","interface":["lo"],"packets":-5}', "packets: "),
+    ('{"node":"a","nodere":"b","interface":["lo"]}', "node"),
+    ('{"node":"any","node":"b","interface":["lo"]}', "is no JSON: line 1"),
+    ("hello", "is no JSON"),
+])
+def test_check_judges_a_request_as_a_daemon_would(request_text, fault):
+    done = pcapctl.run("check", "--request", "-", input=request_text)
+    assert done.status == (2 if fault else 0) and (fault or "is valid") in done.stderr, done
+
+
+def test_every_command_has_help_and_the_manual_has_every_command():
+    overall = pcapctl.run("--help").stdout
+    commands = re.findall(r"^  ([a-z]+) ", overall, re.M)
+    assert len(commands) == 12
+    with open(os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs", "pcapctl.1")) as file:
+        manual = file.read()
+    for command in commands:
+        text = pcapctl.run(command, "--help").stdout
+        assert text.startswith(f"usage: pcapctl {command}") and text == pcapctl.run("help", command).stdout
+        assert re.search(rf"^\.It Cm {command}\b", manual, re.M), command
+        for option in re.findall(r"^ +(?:-.,|  ) --([a-z-]+)", text, re.M):
+            assert re.search(rf"^\.It Fl .*\\-{option}\b", manual, re.M), option
+
+
+# Completion
+
+SHELLS = [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_scripts_parse(shell, tmp_path):
+    script = tmp_path / "script"
+    script.write_text(pcapctl.run("completion", shell).stdout)
+    done = subprocess.run([shell, "-n", str(script)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def completed(words):
+    """What bash would offer for the last of the words."""
+    script = """source <("$1" completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }
+                _pcapctl; printf '%s\\n' "${COMPREPLY[@]}\""""
+    done = subprocess.run(["bash", "-c", script, "bash", pcapctl.PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and not done.stderr, done
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_options_and_values():
+    assert completed(["pcapctl", "ca"]) == ["capture"]
+    assert "list" in completed(["pcapctl", "--json", ""]) and "--socket" in completed(["pcapctl", "--s"])
+    assert completed(["pcapctl", "capture", "--pac"]) == ["--packets", "--packetdebug"]
+    assert completed(["pcapctl", "list", "--pac"]) == []
+    assert completed(["pcapctl", "capture", "--format", "pcapn"]) == ["pcapng"]
+    assert "lo" in completed(["pcapctl", "capture", "-i", ""])
+    assert completed(["pcapctl", "completion", "f"]) == ["fish"]
+    assert completed(["pcapctl", "help", "sto"]) == ["stop"]
+
+
+def test_what_is_installed_is_what_is_printed():
+    docs = os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs")
+    for shell, name in (("bash", "pcapctl"), ("zsh", "_pcapctl"), ("fish", "pcapctl.fish")):
+        with open(os.path.join(docs, name)) as file:
+            assert file.read() == pcapctl.run("completion", shell).stdout

@@ -1,0 +1,202 @@
+"""Files put into Redis in chunks, through tests/probes/upload_probe: what a reader finds there, and what becomes of it on a bad day."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from lib.redis_cluster import RedisCluster, slot_of
+from lib.redis_probe import PROBES, free_port, server  # noqa: F401
+from lib.waiting import seconds, until
+
+CHUNK = 256 * 1024
+KEY = "{capture}:file:n1:probe.1"
+QUICK = ["--first-backoff-ms", "50", "--max-backoff-ms", "100"]
+
+
+class Upload:
+    def __init__(self, port, *arguments):
+        self.process = subprocess.Popen([os.path.join(PROBES, "upload_probe"), "--redis-port", str(port), *QUICK, *map(str, arguments)],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        # what is freed shall not count (AddressSanitizer keeps it for a while)
+                                        env={**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"})
+        self.log, self._reader = [], threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        self.log += iter(self.process.stderr.readline, "")
+
+    def lines(self):
+        """All of standard output, once it has ended well."""
+        output = self.process.stdout.read()
+        status = self.process.wait(seconds(30))
+        self._reader.join(seconds(5))
+        assert status == 0, "".join(self.log[-40:])
+        return [json.loads(line) for line in output.splitlines()]
+
+    def result(self):
+        files = [line for line in self.lines() if "file" in line]
+        assert all(line["opens"] == line["closes"] for line in files)
+        result, = files[0]["results"]
+        return result
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def upload():
+    made = []
+
+    def make(*arguments):
+        made.append(Upload(*arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def stored(run, key=KEY):
+    """Header, chunks and time to live, as a reader gets them."""
+    header, *chunks = run("LRANGE", key, 0, -1)
+    return json.loads(header), chunks, run("TTL", key)
+
+
+def runner(redis_server):
+    def run(*words):
+        with redis_server.client() as client:
+            return client.execute_command(*words)
+    return run
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 5_000_000])
+def test_a_file_is_there_byte_by_byte(server, upload, tmp_path, size):
+    redis_server = server().start()
+    content = os.urandom(size)
+    path = tmp_path / "a file.pcapng"
+    path.write_bytes(content)
+    result = upload(redis_server.port, path).result()
+    assert result == {"name": "redis", "ok": True, "url": f"redis:{KEY}", "error": None, "attempts": 1}
+    header, chunks, ttl = stored(runner(redis_server))
+    assert header == {"v": 1, "name": "a file.pcapng", "size": size, "chunks": -(-size // CHUNK)}
+    assert len(chunks) == header["chunks"] and all(len(chunk) == CHUNK for chunk in chunks[:-1])
+    assert b"".join(chunks) == content
+    assert 3590 < ttl <= 3600
+
+
+def test_several_files_have_keys_of_their_own(server, upload):
+    redis_server = server().start()
+    lines = upload(redis_server.port, "--files", 20, "--size", 1_000_000, "--redis-ttl-s", 60).lines()
+    assert all(line["results"][0]["ok"] for line in lines if "file" in line)
+    run = runner(redis_server)
+    for number in range(1, 21):
+        header, chunks, ttl = stored(run, f"{{capture}}:file:n1:probe.{number}")
+        assert sum(map(len, chunks)) == header["size"] and 50 < ttl <= 60
+
+
+def test_what_was_at_the_key_is_replaced(server, upload):
+    redis_server = server().start()
+    run = runner(redis_server)
+    run("RPUSH", KEY, "a", "b", "c")
+    assert upload(redis_server.port, "--size", 300_000).result()["ok"]
+    header, chunks, _ = stored(run)
+    assert len(chunks) == header["chunks"] == 2
+
+
+def test_a_file_beyond_the_limit_is_refused_and_the_limit_named(server, upload):
+    redis_server = server().start()
+    result = upload(redis_server.port, "--size", 2_000_000, "--redis-size", 1_000_000).result()
+    assert not result["ok"] and result["attempts"] == 1
+    assert "redis.file_size" in result["error"] and "1000000" in result["error"]
+    assert runner(redis_server)("EXISTS", KEY) == 0
+
+
+def test_a_large_file_is_never_in_memory_as_a_whole(server, upload):
+    redis_server = server().start()
+    before = upload(redis_server.port, "--size", 300_000).lines()[-1]["peak_rss_kib"]
+    *files, last = upload(redis_server.port, "--size", 60_000_000).lines()
+    assert files[0]["results"][0]["ok"]
+    assert last["peak_rss_kib"] - before < 8192
+
+
+def test_a_full_server_keeps_nothing_of_it(server, upload):
+    redis_server = server().start()
+    run = runner(redis_server)
+    used = int(run("INFO", "memory")["used_memory"])
+    run("CONFIG", "SET", "maxmemory", used + 3_000_000)
+    result = upload(redis_server.port, "--size", 20_000_000, "--attempts", 2).result()
+    assert not result["ok"] and result["attempts"] == 2 and "OOM" in result["error"]
+    assert run("EXISTS", KEY) == 0
+
+
+def test_a_user_without_the_right_is_a_final_refusal(server, upload):
+    redis_server = server(users=["default on nopass ~* &* +@all -rpush"]).start()
+    result = upload(redis_server.port, "--size", 300_000).result()
+    assert not result["ok"] and result["attempts"] == 1 and "NOPERM" in result["error"]
+
+
+def test_a_server_that_dies_in_the_middle_gets_it_again(server, upload):
+    redis_server = server().start()
+    run = runner(redis_server)
+    one = upload(redis_server.port, "--size", 60_000_000, "--attempts", 50)
+    until(lambda: run("LLEN", KEY) > 20, 20, "the upload to be under way")
+    redis_server.pause()
+    redis_server.stop(signal.SIGKILL)
+    redis_server.start()
+    result = one.result()
+    assert result["ok"] and result["attempts"] >= 2
+    header, chunks, ttl = stored(run)
+    assert len(chunks) == header["chunks"] and sum(map(len, chunks)) == header["size"] and ttl > 3000
+
+
+def test_an_abandoned_upload_goes_away(server, upload):
+    """By itself when we cannot say so any more, at once when we can."""
+    redis_server = server().start()
+    run = runner(redis_server)
+    one = upload(redis_server.port, "--size", 60_000_000, "--redis-ttl-s", 2)
+    until(lambda: run("LLEN", KEY) > 10, 20, "the upload to be under way")
+    one.process.kill()
+    assert run("EXISTS", KEY) == 0 or 0 < run("TTL", KEY) <= 2
+    until(lambda: run("EXISTS", KEY) == 0, 5, "the beginning of it to expire")
+
+
+def test_cancelling_ends_at_once(server, upload):
+    redis_server = server().start()
+    run = runner(redis_server)
+    one = upload(redis_server.port, "--size", 60_000_000)
+    until(lambda: run("LLEN", KEY) > 10, 20, "the upload to be under way")
+    redis_server.pause()
+    one.process.send_signal(signal.SIGTERM)
+    result = one.result()
+    redis_server.resume()
+    assert not result["ok"] and "shutting down" in result["error"]
+
+
+def test_no_server_is_a_bad_day(upload):
+    one = upload(free_port(), "--size", 1000)
+    one.process.send_signal(0)
+    until(lambda: any("redis-down" in line for line in one.log), 10, "the link to fail")
+    one.process.send_signal(signal.SIGTERM)
+    assert "shutting down" in one.result()["error"]
+
+
+def test_a_cluster_takes_it_at_the_right_node_and_while_the_slot_moves(tmp_path, upload):
+    cluster = RedisCluster(tmp_path / "cluster")
+    try:
+        cluster.start()
+        owner = cluster.owner(KEY)
+        target = next(one for one in cluster.servers if one is not owner)
+        one = upload(target.port, "--size", 60_000_000, "--attempts", 20)
+        with owner.client() as client:
+            until(lambda: client.llen(KEY) > 20, 20, "the upload to be under way")
+        cluster.migrate(slot_of(KEY), owner, target)
+        assert one.result()["ok"]
+        header, chunks, _ = stored(runner(target))
+        assert len(chunks) == header["chunks"] and sum(map(len, chunks)) == header["size"]
+    finally:
+        cluster.close()

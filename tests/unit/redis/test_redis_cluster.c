@@ -1,0 +1,122 @@
+/* Slots of keys, and what redirections are taken for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "redis/redis_cluster.h"
+
+static uint16_t slot(const char *key)
+{
+	return redis_slot(key, strlen(key));
+}
+
+static void slots_are_those_of_the_specification(void **state)
+{
+	(void)state;
+	assert_int_equal(slot("123456789"), 0x31c3 % REDIS_SLOTS); /* the specification's own example */
+	assert_int_equal(slot("foo"), 12182);			   /* CLUSTER KEYSLOT foo */
+	assert_int_equal(slot("bar"), 5061);
+	assert_int_equal(slot(""), 0);
+	assert_int_equal(redis_slot("\0\xff", 2), redis_slot("\0\xff", 2));
+	assert_int_not_equal(redis_slot("a\0b", 3), slot("a"));
+}
+
+static void a_hash_tag_stands_for_the_key(void **state)
+{
+	(void)state;
+	assert_int_equal(slot("{foo}:node:n1"), slot("foo"));
+	assert_int_equal(slot("x{foo}y{bar}"), slot("foo"));
+	assert_int_equal(slot("{foo"), slot("{foo")); /* no tag */
+	assert_int_not_equal(slot("{foo"), slot("foo"));
+	assert_int_not_equal(slot("{}foo"), slot("foo")); /* an empty one is none, and no later one is looked for */
+	assert_int_not_equal(slot("{}{foo}"), slot("foo"));
+	assert_int_equal(slot("{{foo}}"), slot("{foo"));
+	assert_int_equal(slot("}{foo}"), slot("foo"));
+}
+
+static void redirections_are_read(void **state)
+{
+	static const struct {
+		const char *error;
+		enum redis_redirect_kind kind;
+		uint16_t slot;
+		const char *host;
+		uint16_t port;
+	} good[] = {
+		{"MOVED 3999 127.0.0.1:6381", REDIS_MOVED, 3999, "127.0.0.1", 6381},
+		{"ASK 0 redis.example:1", REDIS_ASK, 0, "redis.example", 1},
+		{"MOVED 16383 ::1:7000", REDIS_MOVED, 16383, "::1", 7000},
+		{"MOVED 7 :6381", REDIS_MOVED, 7, "", 6381},
+		{"MOVED 7 ?:6381", REDIS_MOVED, 7, "", 6381},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		struct redis_redirect redirect;
+
+		assert_true(redis_redirect_parse(good[i].error, &redirect));
+		assert_int_equal(redirect.kind, good[i].kind);
+		assert_int_equal(redirect.slot, good[i].slot);
+		assert_string_equal(redirect.endpoint.host, good[i].host);
+		assert_int_equal(redirect.endpoint.port, good[i].port);
+	}
+}
+
+static void what_is_no_redirection_is_none(void **state)
+{
+	static const char *const bad[] = {"",
+					  "MOVED",
+					  "MOVED ",
+					  "MOVED 16384 a:1",
+					  "MOVED 99999999999 a:1",
+					  "MOVED -1 a:1",
+					  "MOVED 1  a:1",
+					  "MOVED 1 a",
+					  "MOVED 1 a:0",
+					  "MOVED 1 a:b",
+					  "MOVED 1 :",
+					  "MOVED 1 a b:1",
+					  "MOVEDX 1 a:1",
+					  "moved 1 a:1",
+					  "ASKING 1 a:1",
+					  "ERR MOVED 1 a:1"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct redis_redirect redirect;
+
+		assert_false(redis_redirect_parse(bad[i], &redirect));
+	}
+}
+
+static void what_passes_is_told_from_what_is_final(void **state)
+{
+	(void)state;
+	assert_true(redis_error_passes("TRYAGAIN Multiple keys request during rehashing of slot"));
+	assert_true(redis_error_passes("CLUSTERDOWN The cluster is down"));
+	assert_true(redis_error_passes("LOADING Redis is loading the dataset in memory"));
+	assert_true(
+		redis_error_passes("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
+	assert_true(redis_error_passes("READONLY You can't write against a read only replica."));
+	assert_false(redis_error_passes("WRONGTYPE Operation against a key holding the wrong kind of value"));
+	assert_false(redis_error_passes("BUSYGROUP Consumer Group name already exists"));
+	assert_false(redis_error_passes("LOADINGX"));
+	assert_false(redis_error_passes(""));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slots_are_those_of_the_specification),
+		cmocka_unit_test(a_hash_tag_stands_for_the_key),
+		cmocka_unit_test(redirections_are_read),
+		cmocka_unit_test(what_is_no_redirection_is_none),
+		cmocka_unit_test(what_passes_is_told_from_what_is_final),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

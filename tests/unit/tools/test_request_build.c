@@ -1,0 +1,158 @@
+/* Options become the fields of a request, and what no daemon would take is refused in the words of the command line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "command_line.h"
+#include "request_build.h"
+
+#define WORDS_MAX 64
+
+static int build(const char *words, const struct request_plan *plan, json_t **request, struct error *err)
+{
+	char text[2048], *argv[WORDS_MAX];
+	struct command_line line;
+	int argc = 0, r;
+
+	snprintf(text, sizeof(text), "pcapctl|capture|%s", words);
+	for (char *at = text; at; argc++) {
+		argv[argc] = at;
+		at = strchr(at, '|');
+		if (at)
+			*at++ = '\0';
+	}
+	r = command_line_parse(argc, argv, &line, err);
+	if (r == 0)
+		r = request_build(&line, plan, request, err);
+	command_line_deinit(&line);
+	return r;
+}
+
+/* With an id of its own, which is taken out. */
+static void becomes(const char *words, const struct request_plan *plan, const char *expected)
+{
+	cleanup(cleanup_json) json_t *request = NULL;
+	cleanup(cleanup_free) char *text = NULL;
+	struct error err;
+
+	if (build(words, plan, &request, &err) < 0)
+		fail_msg("%s: %s", words, err.text);
+	if (!strstr(words, "--id"))
+		json_object_del(request, "id");
+	text = json_dumps(request, JSON_COMPACT);
+	assert_string_equal(text, expected);
+}
+
+static void refused(const char *words, const char *expected)
+{
+	cleanup(cleanup_json) json_t *request = NULL;
+	struct error err;
+
+	assert_int_equal(build(words, &(struct request_plan){0}, &request, &err), -22);
+	assert_string_equal(err.text, expected);
+}
+
+static void the_least_is_for_any_node(void **state)
+{
+	const struct request_plan plan = {.destination = "memory"};
+
+	(void)state;
+	becomes("-i|lo|icmp", &plan,
+		"{\"node\":\"any\",\"interface\":[\"lo\"],\"bpf\":\"icmp\",\"to_destinations\":[\"memory\"]}");
+	becomes("-i|lo", &(struct request_plan){0}, "{\"node\":\"any\",\"interface\":[\"lo\"]}");
+}
+
+static void every_option_becomes_its_field(void **state)
+{
+	const struct request_plan plan = {.destination = "redis", .merge = true};
+
+	(void)state;
+	becomes("--nodere|^edge|-i|eth0,eth1|-i|eth2|--snap|96|-c|50|--bytes|10MiB|--timeout|1.5|--duration|2m|--"
+		"before|30s|"
+		"--tags|a,b|--customer|ACME|--alertid|655443|--comment|why|--id|my.id|--format|pcapng|--dedupe|k|"
+		"-d|local,cloudshark|--logrequest|--packetdebug|port|53",
+		&plan,
+		"{\"interface\":[\"eth0\",\"eth1\",\"eth2\"],\"bpf\":\"port 53\",\"nodere\":\"^edge\",\"snap\":96,"
+		"\"packets\":50,\"bytes\":10485760,\"timeout\":1.5,\"duration\":120,\"before\":30,\"tags\":\"a,b\","
+		"\"customer\":\"ACME\",\"alertid\":655443,\"comment\":\"why\",\"id\":\"my.id\",\"format\":\"pcapng\","
+		"\"dedupe\":\"k\",\"logrequest\":true,\"packetdebug\":true,\"merge\":true,"
+		"\"to_destinations\":[\"redis\",\"local\",\"cloudshark\"]}");
+	becomes("--node|n1|--alias|main|--from|2026-11-23T08:41:00Z|--to|1795423260|--alertid|a-7",
+		&(struct request_plan){0},
+		"{\"alias\":[\"main\"],\"node\":\"n1\",\"from\":\"2026-11-23T08:41:00Z\",\"to\":1795423260,"
+		"\"alertid\":\"a-7\"}");
+}
+
+static void an_id_is_made_and_differs(void **state)
+{
+	cleanup(cleanup_json) json_t *one = NULL;
+	cleanup(cleanup_json) json_t *other = NULL;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(build("-i|lo", &(struct request_plan){0}, &one, &err), 0);
+	assert_int_equal(build("-i|lo", &(struct request_plan){0}, &other, &err), 0);
+	assert_int_equal(strlen(json_string_value(json_object_get(one, "id"))), 20);
+	assert_false(json_equal(json_object_get(one, "id"), json_object_get(other, "id")));
+}
+
+static void values_that_are_none_are_refused(void **state)
+{
+	(void)state;
+	refused("icmp", "which interface? name it with -i, or use -i any; `pcapctl status` shows them");
+	refused("-i|lo|-c|-5", "--packets: must be a number of packets");
+	refused("-i|lo|-c|0", "--packets: must be a number of packets");
+	refused("-i|lo|-c|99999999999999999999", "--packets: must be a number of packets");
+	refused("-i|lo|--snap|262145", "--snap: must be a number of bytes from 1 to 262144");
+	refused("-i|lo|--bytes|ten", "--bytes: must be a size like 10MiB");
+	refused("-i|lo|--timeout|soon", "--timeout: must be a time like 30s or 2m");
+	refused("-i|lo|--duration|0", "--duration: must be a time like 30s or 2m");
+	refused("-i|lo|--from|yesterday", "--from: must be a time like 2026-11-23T08:41:00Z, or Unix seconds");
+	refused("-i|lo|--to|0x10", "--to: must be a time like 2026-11-23T08:41:00Z, or Unix seconds");
+	refused("-i|lo|--id|a b", "--id: must be 1 to 64 of the characters A-Z a-z 0-9 . _ -");
+	refused("-i|lo|--format|cap", "--format: must be pcapng or pcap");
+	refused("-i|lo,,eth0", "--interface: must be names, separated by commas");
+	refused("-i|lo|--comment|\xff", "--comment: must be text in UTF-8");
+	refused("-i|lo|\xff", "the filter must be text in UTF-8");
+}
+
+static void contradictions_are_refused(void **state)
+{
+	(void)state;
+	refused("-i|lo|--alias|main", "--interface and --alias exclude each other");
+	refused("-i|lo|--node|a|--nodere|b", "--node and --nodere exclude each other");
+	refused("-i|lo|--before|1|--from|1", "--before and --from exclude each other");
+	refused("-i|lo|-w|a|--merge|b", "--write and --merge exclude each other");
+	refused("-i|lo|-w|a|--no-file", "--write and --no-file exclude each other");
+}
+
+static void the_longest_time_is_known_where_it_is_named(void **state)
+{
+	cleanup(cleanup_json) json_t *request = json_pack("{s:f, s:i}", "timeout", 1.5, "duration", 20);
+
+	(void)state;
+	assert_int_equal(request_longest_ns(request), UINT64_C(20000000000));
+	json_object_del(request, "duration");
+	assert_int_equal(request_longest_ns(request), UINT64_C(1500000000));
+	json_object_set_new(request, "to", json_integer(5)); /* long past */
+	assert_int_equal(request_longest_ns(request), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_least_is_for_any_node),
+		cmocka_unit_test(every_option_becomes_its_field),
+		cmocka_unit_test(an_id_is_made_and_differs),
+		cmocka_unit_test(values_that_are_none_are_refused),
+		cmocka_unit_test(contradictions_are_refused),
+		cmocka_unit_test(the_longest_time_is_known_where_it_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

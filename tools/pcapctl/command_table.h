@@ -1,0 +1,115 @@
+/* The one table of pcapctl's commands and options. Whatever parses, helps, completes or documents walks it. Knows
+ * nothing of how a command is carried out. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum command_id {
+	COMMAND_CAPTURE,
+	COMMAND_HISTORY,
+	COMMAND_LIST,
+	COMMAND_SHOW,
+	COMMAND_GET,
+	COMMAND_STOP,
+	COMMAND_STATUS,
+	COMMAND_NODES,
+	COMMAND_WATCH,
+	COMMAND_CHECK,
+	COMMAND_COMPLETION,
+	COMMAND_HELP,
+	COMMAND_COUNT
+};
+
+enum option_id {
+	OPTION_NONE, /* ends a list */
+
+	/* Where to: every command has them. */
+	OPTION_SOCKET,
+	OPTION_API,
+	OPTION_TOKEN_FILE,
+	OPTION_CA_FILE,
+	OPTION_REDIS,
+	OPTION_CONFIG,
+	OPTION_JSON,
+	OPTION_QUIET,
+	OPTION_HELP,
+	OPTION_VERSION,
+
+	OPTION_NODE,
+	OPTION_NODERE,
+	OPTION_INTERFACE,
+	OPTION_ALIAS,
+	OPTION_SNAP,
+	OPTION_PACKETS,
+	OPTION_BYTES,
+	OPTION_TIMEOUT,
+	OPTION_DURATION,
+	OPTION_BEFORE,
+	OPTION_LAST,
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_TAGS,
+	OPTION_CUSTOMER,
+	OPTION_ALERTID,
+	OPTION_COMMENT,
+	OPTION_ID,
+	OPTION_FORMAT,
+	OPTION_DEDUPE,
+	OPTION_DESTINATION,
+	OPTION_LOGREQUEST,
+	OPTION_PACKETDEBUG,
+
+	OPTION_WRITE,
+	OPTION_MERGE,
+	OPTION_NO_FILE,
+	OPTION_WAIT,
+	OPTION_ANSWER_TIMEOUT,
+	OPTION_STREAM,
+	OPTION_REQUEST,
+	OPTION_COUNT
+};
+
+/* What a shell may offer for a value. */
+enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_INTERFACE, COMPLETES_CHOICE, COMPLETES_COMMAND };
+
+/* Where a command can be carried out. */
+enum reach { REACH_NOWHERE = 0, REACH_LOCAL = 1, REACH_FLEET = 2, REACH_BOTH = 3 };
+
+struct option_row {
+	const char *name;	    /* without the dashes */
+	char letter;		    /* '\0': none */
+	const char *argument;	    /* what stands for the value in help, NULL for a switch */
+	const char *help;	    /* one line, no full stop */
+	const char *const *choices; /* NULL-terminated, for COMPLETES_CHOICE */
+	enum completes completes;
+	bool repeatable;
+	bool global; /* every command takes it */
+};
+
+struct command_row {
+	const char *name;
+	const char *summary;	     /* one line, no full stop */
+	const char *arguments;	     /* as in a usage line; "" if there are none */
+	const char *details;	     /* a sentence or more for help and manual, each on a line of its own */
+	unsigned reach;		     /* enum reach */
+	size_t arguments_min;	     /* words */
+	size_t arguments_max;	     /* SIZE_MAX: any number */
+	bool filter;		     /* the words are a filter; a bare "-" before or behind it is standard output */
+	enum completes completes;    /* of the words */
+	const char *const *choices;  /* likewise */
+	const enum option_id *takes; /* up to OPTION_NONE; the global ones are not listed */
+};
+
+extern const struct option_row option_rows[OPTION_COUNT];
+extern const struct command_row command_rows[COMMAND_COUNT];
+
+const struct command_row *command_find(const char *name); /* NULL: none */
+enum command_id command_id_of(const struct command_row *command);
+
+/* Whether the command (NULL: no command yet) takes the option. */
+bool command_takes(const struct command_row *command, enum option_id option);
+
+/* The option of that name or letter, whoever takes it. OPTION_NONE: none. */
+enum option_id option_find(const char *name);
+enum option_id option_find_letter(char letter);

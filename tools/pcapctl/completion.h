@@ -1,0 +1,9 @@
+/* Completion scripts for shells, from the command table. */
+#pragma once
+
+#include "base/cleanup.h"
+
+struct buffer;
+
+/* `shell`: bash, zsh or fish. 0, -EINVAL for another, or what buffer_append says. */
+warn_unused int completion_print(struct buffer *out, const char *shell);

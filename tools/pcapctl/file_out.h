@@ -1,0 +1,26 @@
+/* A file that is there whole or not at all, or standard output. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct file_out;
+
+/* `path`: where to, replaced if it is there; "-": standard output; NULL: a name is given when it is finished, in the
+ * current directory. NULL with the text in `err`. */
+struct file_out *file_out_new(const char *path, struct error *err);
+void file_out_free(struct file_out *file); /* what is not finished is gone */
+
+/* 0 or -errno; the error is kept for file_out_finish. */
+warn_unused int file_out_write(struct file_out *file, const void *bytes, size_t size);
+
+/*
+ * Makes it appear. `suggested` is a peer's name for it, used without a path: reduced to harmless characters, and never
+ * an existing file's. `*name` (caller frees; "-" for standard output) is what it is called. 0 or -errno.
+ */
+warn_unused int file_out_finish(struct file_out *file, const char *suggested, char **name, struct error *err);
+
+CLEANUP_DEFINE(file_out, struct file_out, file_out_free)

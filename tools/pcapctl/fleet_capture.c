@@ -1,0 +1,339 @@
+/*
+ * Listen first, see who is there, then ask. What comes is tallied until all that is to come has come: every node that
+ * should answer has, or the time for answers is over, and (with --wait) every capture is over. Presence is read again
+ * meanwhile, so that a node that dies is not waited for. If the subscription was interrupted the request is published
+ * once more: nodes that have it already repeat their answers, and do not run it twice.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/printable.h"
+#include "base/quantity.h"
+#include "command_line.h"
+#include "commands.h"
+#include "fleet_bus.h"
+#include "fleet_merge.h"
+#include "fleet_tally.h"
+#include "interrupts.h"
+#include "place.h"
+#include "progress.h"
+#include "request_build.h"
+#include "results.h"
+#include "show.h"
+
+#define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
+#define PRESENCE_INTERVAL_NS (5 * NS_PER_S)
+#define NAME_SIZE 256
+
+struct session {
+	const struct errand *errand;
+	json_t *request;
+	char *text; /* of the request */
+	const char *stream, *merge_to;
+	bool wait;
+	uint64_t answer_timeout_ns, longest_ns;
+
+	struct fleet_bus *bus;
+	struct fleet_tally *tally;    /* NULL: not asked yet */
+	uint64_t asked_ns, looked_ns; /* boot time */
+	unsigned gaps, interrupts;
+	bool out_of_memory;
+};
+
+static void on_event(void *ctx, const json_t *event)
+{
+	struct session *session = ctx;
+	bool news;
+
+	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &news) < 0)
+		session->out_of_memory = true;
+}
+
+/* --- asking --- */
+
+static int prepare(struct session *session, struct error *err)
+{
+	const struct command_line *line = session->errand->line;
+	const char *timeout = command_line_value(line, OPTION_ANSWER_TIMEOUT);
+	const char *merge = command_line_value(line, OPTION_MERGE), *write_to = command_line_value(line, OPTION_WRITE);
+	const char *format = command_line_value(line, OPTION_FORMAT);
+	struct request_plan plan = {0};
+
+	session->merge_to = line->to_stdout ? "-" : merge ? merge : write_to;
+	session->wait = command_line_has(line, OPTION_WAIT) || session->merge_to;
+	session->stream = command_line_value(line, OPTION_STREAM);
+	session->answer_timeout_ns = ANSWER_TIMEOUT_NS;
+	if (timeout && quantity_parse_duration(timeout, &session->answer_timeout_ns) < 0)
+		return error_set(err, -EINVAL, "--answer-timeout: must be a time like 5s");
+	plan.destination = session->merge_to ? "redis" : NULL;
+	if (session->merge_to && format && strcmp(format, "pcap") == 0)
+		return error_set(err, -EINVAL, "--format pcap: a merged file is always pcapng");
+	int r = request_build(line, &plan, &session->request, err);
+	if (r < 0)
+		return r;
+	session->longest_ns = request_longest_ns(session->request);
+	session->text = json_dumps(session->request, JSON_COMPACT);
+	return session->text ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+static int publish(struct session *session, struct error *err)
+{
+	uint64_t listeners = 0;
+	int r;
+
+	session->gaps = fleet_bus_gaps(session->bus);
+	if (session->stream)
+		return fleet_bus_add(session->bus, session->stream, session->text, err);
+	r = fleet_bus_publish(session->bus, session->text, &listeners, err);
+	if (r < 0 || listeners > 0 || fleet_tally_counts(session->tally).expected_alive > 0)
+		return r;
+	return error_set(err, -ENOENT,
+			 "nobody listens: no node is on this channel of %s; is it the channel that the daemons have "
+			 "([redis] channel)?",
+			 fleet_bus_place(session->bus));
+}
+
+static int begin(struct session *session, struct error *err)
+{
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	int r;
+
+	session->bus = fleet_bus_new(session->errand->place->fleet, on_event, session, err);
+	if (!session->bus)
+		return -ENOTCONN;
+	r = fleet_bus_nodes(session->bus, &nodes, err);
+	if (r < 0)
+		return r;
+	session->tally = fleet_tally_new(session->request, nodes, err);
+	if (!session->tally)
+		return -EINVAL;
+	session->asked_ns = session->looked_ns = clock_boottime_ns();
+	return publish(session, err);
+}
+
+/* --- waiting --- */
+
+static bool is_over(const struct session *session)
+{
+	uint64_t now_ns = clock_boottime_ns();
+
+	if (!fleet_tally_answered(session->tally) && now_ns < session->asked_ns + session->answer_timeout_ns)
+		return false;
+	return !session->wait || fleet_tally_over(session->tally, now_ns);
+}
+
+static void show_progress(const struct session *session)
+{
+	struct fleet_counts counts = fleet_tally_counts(session->tally);
+	uint64_t ends_ns = session->asked_ns + session->longest_ns, now_ns = clock_boottime_ns();
+	char texts[3][SHOW_SIZE];
+
+	progress_show(session->errand->terminal,
+		      "%zu of %zu nodes answered, %zu captures running, %zu over: %s packets, %s%s%s", counts.answered,
+		      counts.expected > counts.answered ? counts.expected : counts.answered, counts.running,
+		      counts.over, show_count(counts.packets, texts[0]), show_bytes(counts.bytes, texts[1]),
+		      counts.running && ends_ns > now_ns ? ", at most " : "",
+		      counts.running && ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "");
+}
+
+/* Events were missed: nodes are made to tell again. */
+static int ask_again(struct session *session, struct error *err)
+{
+	cleanup(cleanup_json) json_t *silent = NULL;
+	size_t i, k;
+	json_t *node, *event;
+	int r = 0;
+
+	if (session->gaps == fleet_bus_gaps(session->bus) || !fleet_bus_listens(session->bus))
+		return 0;
+	if (!session->stream)
+		return publish(session, err);
+	session->gaps = fleet_bus_gaps(session->bus);
+	silent = fleet_tally_silent(session->tally);
+	json_array_foreach(silent, i, node)
+	{
+		cleanup(cleanup_json) json_t *events = NULL;
+
+		r = fleet_bus_answer(session->bus, json_string_value(node), json_text(session->request, "id"), &events,
+				     err);
+		if (r < 0)
+			return r;
+		json_array_foreach(events, k, event)
+		{
+			on_event(session, event);
+		}
+	}
+	return 0;
+}
+
+static int look_again(struct session *session, struct error *err)
+{
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	uint64_t now_ns = clock_boottime_ns();
+	int r;
+
+	if (!session->wait || now_ns < session->looked_ns + PRESENCE_INTERVAL_NS)
+		return 0;
+	r = fleet_bus_nodes(session->bus, &nodes, err);
+	if (r < 0)
+		return r;
+	session->looked_ns = clock_boottime_ns();
+	fleet_tally_presence(session->tally, nodes);
+	return 0;
+}
+
+static int await(struct session *session, struct error *err)
+{
+	int fd = interrupts_begin(), r = 0;
+
+	while (r == 0 && session->interrupts == 0 && !is_over(session)) {
+		show_progress(session);
+		fleet_bus_turn(session->bus, PROGRESS_INTERVAL_MS, fd);
+		session->interrupts += interrupts_take();
+		r = ask_again(session, err);
+		if (r == 0)
+			r = look_again(session, err);
+		if (session->out_of_memory)
+			r = error_set(err, -ENOMEM, "out of memory");
+	}
+	progress_clear(session->errand->terminal);
+	if (session->interrupts > 0)
+		terminal_note(session->errand->terminal,
+			      "no longer waiting; captures that run go on until their own end");
+	return r;
+}
+
+/* --- the end --- */
+
+/* Without --wait a capture that was accepted is all that was asked for. */
+static enum exit_status judge(const struct session *session, const json_t *events, const json_t *silent)
+{
+	size_t good = 0, empty = 0, count = json_array_size(events), i;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		good += event_is_final(event) ? event_is_good(event) : !session->wait;
+		empty += event_is_empty(event);
+	}
+	if (good == 0)
+		return STATUS_FAILED;
+	if (good < count || (session->wait && json_array_size(silent) > 0))
+		return STATUS_PARTIAL;
+	return empty == count ? STATUS_EMPTY : STATUS_OK;
+}
+
+static bool never_answered(const json_t *events, const char *node)
+{
+	size_t i;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		if (strcmp(json_text(event, "node"), node) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* Those who never answered get a row of their own. */
+static int print_table(const struct session *session, const json_t *events, const json_t *silent)
+{
+	cleanup(cleanup_json) json_t *rows = json_copy((json_t *)(uintptr_t)events);
+	char text[FLEET_SILENCE_SIZE], shown[NAME_SIZE];
+	size_t i;
+	json_t *node;
+	int r;
+
+	json_array_foreach(silent, i, node)
+	{
+		const char *name = json_string_value(node);
+
+		if (never_answered(events, name))
+			json_array_append_new(rows, json_pack("{s:s, s:s}", "node", name, "event", "no answer"));
+	}
+	r = results_print(session->errand->terminal, rows, true);
+	json_array_foreach(silent, i, node)
+	{
+		const char *name = json_string_value(node);
+
+		if (session->wait || never_answered(events, name))
+			terminal_error("%s %s", printable(shown, sizeof(shown), name),
+				       fleet_tally_silence(session->tally, name, text));
+	}
+	return r;
+}
+
+static int print(const struct session *session, const json_t *events, const json_t *silent, const char *saved)
+{
+	const struct terminal *terminal = session->errand->terminal;
+	cleanup(cleanup_json) json_t *answer = NULL;
+	int r;
+
+	if (terminal->json) {
+		answer = json_pack("{s:s, s:O, s:O, s:s*}", "id", json_text(session->request, "id"), "events", events,
+				   "silent", silent, RESULT_SAVED, saved);
+		return answer ? json_print(terminal, answer, false) : -ENOMEM;
+	}
+	r = print_table(session, events, silent);
+	if (r == 0 && saved && strcmp(saved, "-") != 0)
+		fprintf(terminal->results, "%s\n", saved);
+	return r < 0 || fflush(terminal->results) == EOF ? -EIO : 0;
+}
+
+static enum exit_status merge(const struct session *session, const json_t *events, enum exit_status status,
+			      char **saved)
+{
+	struct error err;
+	size_t missing = 0;
+	int r = fleet_merge(session->bus, events, session->merge_to, &missing, saved, &err);
+
+	if (r < 0)
+		terminal_error("%s", err.text);
+	if (r == -EINTR)
+		return STATUS_INTERRUPTED;
+	if (r < 0 || (missing > 0 && !*saved))
+		return STATUS_FAILED;
+	return missing > 0 && status != STATUS_FAILED ? STATUS_PARTIAL : status;
+}
+
+static enum exit_status conclude(struct session *session)
+{
+	cleanup(cleanup_json) json_t *events = fleet_tally_events(session->tally);
+	cleanup(cleanup_json) json_t *silent = fleet_tally_silent(session->tally);
+	cleanup(cleanup_free) char *saved = NULL;
+	enum exit_status status = judge(session, events, silent);
+
+	if (session->merge_to)
+		status = merge(session, events, status, &saved);
+	if (json_array_size(events) == 0)
+		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
+			       (double)session->answer_timeout_ns / NS_PER_S);
+	return print(session, events, silent, saved) < 0 ? STATUS_FAILED : status;
+}
+
+enum exit_status fleet_capture(const struct errand *errand)
+{
+	struct session session = {.errand = errand};
+	enum exit_status status = STATUS_USAGE;
+	struct error err;
+	int r = prepare(&session, &err);
+
+	if (r == 0) {
+		status = STATUS_FAILED;
+		r = begin(&session, &err);
+	}
+	if (r == 0)
+		r = await(&session, &err);
+	if (r < 0)
+		terminal_error("%s", err.text);
+	else
+		status = conclude(&session);
+	fleet_bus_free(session.bus);
+	fleet_tally_free(session.tally);
+	json_decref(session.request);
+	free(session.text);
+	return status;
+}

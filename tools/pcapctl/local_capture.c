@@ -1,0 +1,264 @@
+/*
+ * POST with ?wait=1 answers when all is over; meanwhile, on a terminal, the same captures are asked for their counts,
+ * and Ctrl-C sends a DELETE, after which the POST answers soon. The request's id is ours, so that all three mean the
+ * same captures from the first moment on.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/printable.h"
+#include "command_line.h"
+#include "commands.h"
+#include "interrupts.h"
+#include "local_client.h"
+#include "local_download.h"
+#include "progress.h"
+#include "request_build.h"
+#include "results.h"
+#include "show.h"
+
+#define PATH_MAX_BYTES 1024
+
+struct session {
+	const struct errand *errand;
+	struct local_client *client;
+	json_t *request;
+	struct local_call *answer, *counts, *stop;
+	uint64_t asked_ns; /* boot time of the last question for counts */
+	unsigned interrupts;
+};
+
+static struct local_call *start(struct session *session, const char *method, struct error *err)
+{
+	char path[PATH_MAX_BYTES];
+
+	snprintf(path, sizeof(path), "/v1/captures/%s", json_text(session->request, "id"));
+	return local_call_start(session->client, &(struct local_ask){.method = method, .path = path}, err);
+}
+
+/* --- meanwhile --- */
+
+static void show_counts(const struct terminal *terminal, const json_t *answer)
+{
+	uint64_t packets = 0, bytes = 0, ends_ns = 0, now_ns = clock_realtime_ns();
+	char texts[3][SHOW_SIZE];
+	const char *state = "";
+	size_t i;
+	json_t *capture;
+
+	json_array_foreach(json_object_get(answer, "captures"), i, capture)
+	{
+		uint64_t ns = 0;
+
+		packets += json_number(capture, "packets");
+		bytes += json_number(capture, "bytes");
+		if (clock_parse(json_text(capture, "ends"), &ns) == 0 && ns > ends_ns)
+			ends_ns = ns;
+		state = json_text(capture, "state");
+	}
+	if (!*state)
+		return;
+	char shown[SHOW_SIZE];
+	progress_show(terminal, "%s: %s packets, %s%s%s (Ctrl-C ends it and keeps what it has)",
+		      printable(shown, sizeof(shown), state), show_count(packets, texts[0]),
+		      show_bytes(bytes, texts[1]), ends_ns > now_ns ? ", at most " : "",
+		      ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "");
+}
+
+/* Counts are a comfort: what goes wrong with them is not worth a word. */
+static void ask_for_counts(struct session *session)
+{
+	uint64_t now_ns = clock_boottime_ns();
+	const json_t *json = NULL;
+	struct error ignored;
+
+	if (session->counts && local_call_over(session->counts)) {
+		if (local_call_result(session->counts, &json, &ignored) == 200)
+			show_counts(session->errand->terminal, json);
+		local_call_free(take(session->counts));
+	}
+	if (session->counts || !session->errand->terminal->progress ||
+	    now_ns - session->asked_ns < PROGRESS_INTERVAL_MS * NS_PER_MS)
+		return;
+	session->asked_ns = now_ns;
+	session->counts = start(session, "GET", &ignored);
+}
+
+static int heed_interrupts(struct session *session, struct error *err)
+{
+	unsigned before = session->interrupts;
+
+	session->interrupts += interrupts_take();
+	if (session->interrupts == before)
+		return 0;
+	if (session->interrupts > 1)
+		return error_set(err, -EINTR, "interrupted; the daemon still holds what was captured: `pcapctl get %s`",
+				 json_text(session->request, "id"));
+	progress_clear(session->errand->terminal);
+	terminal_note(session->errand->terminal, "ending the capture; once more Ctrl-C leaves it alone");
+	session->stop = start(session, "DELETE", err);
+	return session->stop ? 0 : -ENOMEM;
+}
+
+/* A DELETE that overtook the POST found nothing to stop. */
+static int stop_again(struct session *session, struct error *err)
+{
+	const json_t *json;
+
+	if (!session->stop || !local_call_over(session->stop) || local_call_result(session->stop, &json, err) != 404)
+		return 0;
+	local_call_free(take(session->stop));
+	session->stop = start(session, "DELETE", err);
+	return session->stop ? 0 : -ENOMEM;
+}
+
+static int wait_for_answer(struct session *session, struct error *err)
+{
+	int fd = interrupts_begin();
+	int r = fd < 0 ? error_set(err, fd, "signals: %s", strerror(-fd)) : 0;
+
+	if (r == 0) {
+		session->answer = local_call_start(session->client,
+						   &(struct local_ask){.method = "POST",
+								       .path = "/v1/captures?wait=1",
+								       .body = session->request},
+						   err);
+		r = session->answer ? 0 : -ENOMEM;
+	}
+	session->asked_ns = clock_boottime_ns();
+	while (r == 0 && !local_call_over(session->answer)) {
+		r = stop_again(session, err);
+		if (r == 0)
+			r = local_client_turn(session->client, PROGRESS_INTERVAL_MS, fd, err);
+		if (r == 0)
+			r = heed_interrupts(session, err);
+		if (r == 0)
+			ask_for_counts(session);
+	}
+	progress_clear(session->errand->terminal);
+	return r;
+}
+
+/* --- afterwards --- */
+
+static int fetch(struct session *session, json_t *event, struct error *err)
+{
+	const struct command_line *line = session->errand->line;
+	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_MAX_BYTES);
+	cleanup(cleanup_free) char *name = NULL;
+	const char *to = command_line_value(line, OPTION_WRITE);
+	int r = buffer_append_string(&path, "/v1/captures/");
+
+	if (!to)
+		to = command_line_value(line, OPTION_MERGE);
+	if (line->to_stdout)
+		to = "-";
+	if (r == 0)
+		r = local_encode(&path, json_text(event, "capture"));
+	if (r == 0)
+		r = buffer_append_string(&path, "/file");
+	if (r < 0)
+		return error_set(err, r, "the daemon's name for the capture is too long");
+	r = local_download(session->client, buffer_text(&path), to, &name, err);
+	if (r == 0 && json_object_set_new(event, RESULT_SAVED, json_string(name)) < 0)
+		r = error_set(err, -ENOMEM, "the file is written, but its name is not UTF-8");
+	return r;
+}
+
+static enum exit_status fetch_all(struct session *session, const json_t *events, enum exit_status status)
+{
+	size_t i;
+	json_t *event;
+	struct error err;
+
+	if (command_line_has(session->errand->line, OPTION_NO_FILE))
+		return status;
+	json_array_foreach(events, i, event)
+	{
+		int r = event_has_destination(event, "memory") ? fetch(session, event, &err) : 0;
+
+		if (r == 0)
+			continue;
+		terminal_error("%s", err.text);
+		if (r == -EINTR)
+			return STATUS_INTERRUPTED;
+		status = json_array_size(events) > 1 ? STATUS_PARTIAL : STATUS_FAILED;
+	}
+	return status;
+}
+
+static enum exit_status tell(struct session *session, const json_t *answer)
+{
+	const struct terminal *terminal = session->errand->terminal;
+	json_t *events = json_object_get(answer, "events");
+	enum exit_status status = fetch_all(session, events, results_status(events));
+	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
+
+	if (r < 0)
+		terminal_error("cannot print the results: %s", strerror(-r));
+	return r < 0 ? STATUS_FAILED : status;
+}
+
+static enum exit_status run(struct session *session, struct error *err)
+{
+	const json_t *answer = NULL;
+	int r = wait_for_answer(session, err);
+
+	if (r == -EINTR) {
+		terminal_error("%s", err->text);
+		return STATUS_INTERRUPTED;
+	}
+	if (r == 0)
+		r = local_call_result(session->answer, &answer, err);
+	if (r >= 300) {
+		local_call_refusal(session->answer, r, err);
+		error_prefix(err, "refused");
+		if (session->errand->terminal->json && answer &&
+		    json_print(session->errand->terminal, answer, false) < 0)
+			return STATUS_FAILED;
+	} else if (r >= 0) {
+		return tell(session, answer);
+	}
+	terminal_error("%s", err->text);
+	return STATUS_FAILED;
+}
+
+static int check_options(const struct command_line *line, struct error *err)
+{
+	static const enum option_id for_fleets[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT};
+
+	for (size_t i = 0; i < sizeof(for_fleets) / sizeof(*for_fleets); i++)
+		if (command_line_has(line, for_fleets[i]))
+			return error_set(err, -EINVAL, "--%s is for a fleet: give --redis or --config, too",
+					 option_rows[for_fleets[i]].name);
+	return 0;
+}
+
+enum exit_status local_capture(const struct errand *errand)
+{
+	const struct command_line *line = errand->line;
+	const struct request_plan plan = {
+		.destination = command_line_has(line, OPTION_NO_FILE) ? NULL : "memory",
+		.merge =
+			command_line_has(line, OPTION_WRITE) || command_line_has(line, OPTION_MERGE) || line->to_stdout,
+	};
+	struct session session = {.errand = errand};
+	enum exit_status status = STATUS_USAGE;
+	struct error err;
+
+	if (check_options(line, &err) < 0 || request_build(line, &plan, &session.request, &err) < 0) {
+		terminal_error("%s", err.text);
+		return STATUS_USAGE;
+	}
+	session.client = local_client_new(errand->place, &err);
+	status = session.client ? run(&session, &err) : STATUS_FAILED;
+	local_call_free(session.stop);
+	local_call_free(session.counts);
+	local_call_free(session.answer);
+	local_client_free(session.client);
+	json_decref(session.request);
+	return status;
+}

@@ -1,0 +1,46 @@
+/* Bytes go to the file as they come; it appears when the last one is there. */
+#include "local_download.h"
+
+#include <errno.h>
+
+#include "file_out.h"
+#include "interrupts.h"
+#include "local_client.h"
+
+#define TURN_MS 1000
+
+static bool take_bytes(void *ctx, const char *bytes, size_t size)
+{
+	return file_out_write(ctx, bytes, size) == 0;
+}
+
+int local_download(struct local_client *client, const char *path, const char *to, char **name, struct error *err)
+{
+	cleanup(cleanup_file_out) struct file_out *file = file_out_new(to, err);
+	cleanup(cleanup_local_call) struct local_call *call = NULL;
+	const json_t *json;
+	int fd = interrupts_begin();
+	int r = file ? 0 : -EINVAL;
+
+	if (r == 0)
+		call = local_call_start(
+			client, &(struct local_ask){.method = "GET", .path = path, .put = take_bytes, .ctx = file},
+			err);
+	if (r == 0 && !call)
+		r = -ENOMEM;
+	while (r == 0 && !local_call_over(call)) {
+		r = local_client_turn(client, TURN_MS, fd, err);
+		if (r == 0 && interrupts_take() > 0)
+			r = error_set(err, -EINTR, "interrupted; nothing was written");
+	}
+	if (r < 0)
+		return r;
+	if (file_out_write(file, "", 0) < 0) /* the disk, not the daemon */
+		return file_out_finish(file, NULL, name, err);
+	r = local_call_result(call, &json, err);
+	if (r >= 300) {
+		local_call_refusal(call, r, err);
+		return -EINVAL;
+	}
+	return r < 0 ? r : file_out_finish(file, local_call_file_name(call), name, err);
+}

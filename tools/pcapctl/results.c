@@ -1,0 +1,224 @@
+/*
+ * Events come from daemons of any version and may have passed through anybody's hands: what is missing or of another
+ * type counts as empty, and all text is made printable.
+ */
+#include "results.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/printable.h"
+#include "show.h"
+#include "table.h"
+
+#define WHERE_MAX 4000 /* bytes */
+#define NAME_SIZE 128
+
+static bool is_kind(const json_t *event, const char *kind)
+{
+	return strcmp(json_text(event, "event"), kind) == 0;
+}
+
+bool event_is_final(const json_t *event)
+{
+	return is_kind(event, "done") || is_kind(event, "failed") || is_kind(event, "rejected");
+}
+
+bool event_is_good(const json_t *event)
+{
+	size_t i;
+	json_t *destination;
+
+	if (!is_kind(event, "done"))
+		return false;
+	json_array_foreach(json_object_get(event, "destinations"), i, destination)
+	{
+		if (!json_is_true(json_object_get(destination, "ok")))
+			return false;
+	}
+	return true;
+}
+
+bool event_is_empty(const json_t *event)
+{
+	return is_kind(event, "done") && strcmp(json_text(event, "reason"), "empty") == 0;
+}
+
+static const json_t *find_destination(const json_t *event, const char *name)
+{
+	size_t i;
+	json_t *destination;
+
+	json_array_foreach(json_object_get(event, "destinations"), i, destination)
+	{
+		if (strcmp(json_text(destination, "name"), name) == 0 &&
+		    json_is_true(json_object_get(destination, "ok")))
+			return destination;
+	}
+	return NULL;
+}
+
+const char *event_destination_url(const json_t *event, const char *name)
+{
+	return json_string_value(json_object_get(find_destination(event, name), "url"));
+}
+
+bool event_has_destination(const json_t *event, const char *name)
+{
+	return find_destination(event, name) != NULL;
+}
+
+enum exit_status results_status(const json_t *events)
+{
+	size_t i, good = 0, empty = 0, count = json_array_size(events);
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		good += event_is_good(event);
+		empty += event_is_empty(event);
+	}
+	if (good == 0)
+		return STATUS_FAILED;
+	if (good < count)
+		return STATUS_PARTIAL;
+	return empty == count ? STATUS_EMPTY : STATUS_OK;
+}
+
+/* --- the table --- */
+
+/* Where the packets are now, or why they are nowhere. */
+static const char *where(const json_t *event, struct buffer *text)
+{
+	const char *saved = json_text(event, RESULT_SAVED);
+	size_t i;
+	json_t *destination;
+	int r = 0;
+
+	buffer_clear(text);
+	if (is_kind(event, "rejected"))
+		return json_text(event, "reason");
+	if (*saved)
+		r = buffer_append_string(text, saved);
+	json_array_foreach(json_object_get(event, "destinations"), i, destination)
+	{
+		const char *url = json_text(destination, "url"), *error = json_text(destination, "error");
+		bool ok = json_is_true(json_object_get(destination, "ok"));
+
+		if (r < 0 || (ok && !*url))
+			continue;
+		r = buffer_printf(text, "%s%.64s%s%.2000s", text->size ? ", " : "",
+				  ok ? "" : json_text(destination, "name"), ok ? "" : ": ",
+				  ok	   ? url
+				  : *error ? error
+					   : "failed");
+	}
+	return buffer_text(text);
+}
+
+static void add_row(struct table *table, const json_t *event, bool with_node)
+{
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(WHERE_MAX);
+	char number[SHOW_SIZE];
+	bool rejected = is_kind(event, "rejected");
+	const char *kind = json_text(event, "event");
+
+	if (with_node)
+		table_cell(table, json_text(event, "node"));
+	table_cell(table, json_text(event, "interface"));
+	table_cell_tone(table, kind, terminal_tone_of(kind));
+	table_cell(table, rejected ? "" : show_count(json_number(event, "packets"), number));
+	table_cell(table, rejected ? "" : show_bytes(json_number(event, "bytes"), number));
+	table_cell(table, rejected ? "" : json_text(event, "reason"));
+	table_cell(table, where(event, &text));
+}
+
+static void note_losses(const struct terminal *terminal, const json_t *event)
+{
+	const json_t *lost = json_object_get(event, "lost"), *window = json_object_get(event, "window");
+	uint64_t kernel = json_number(lost, "kernel"), evicted = json_number(lost, "evicted"),
+		 memory = json_number(lost, "memory");
+	char node[NAME_SIZE], interface[NAME_SIZE], from[SHOW_SIZE], asked[SHOW_SIZE], shown[2][NAME_SIZE];
+
+	printable(node, sizeof(node), json_text(event, "node"));
+	printable(interface, sizeof(interface), json_text(event, "interface"));
+	if (kernel + evicted + memory > 0)
+		terminal_note(terminal,
+			      "%s %s: packets are missing: %" PRIu64 " dropped by the kernel, %" PRIu64
+			      " overwritten before they were read, %" PRIu64 " for want of memory",
+			      node, interface, kernel, evicted, memory);
+	if (*json_text(window, "asked_from") && strcmp(json_text(window, "asked_from"), json_text(window, "from")) < 0)
+		terminal_note(terminal, "%s %s: reaches back to %s only, asked for was %s", node, interface,
+			      printable(shown[0], NAME_SIZE, show_time(json_text(window, "from"), from)),
+			      printable(shown[1], NAME_SIZE, show_time(json_text(window, "asked_from"), asked)));
+}
+
+int results_print(const struct terminal *terminal, const json_t *events, bool with_nodes)
+{
+	static const struct table_column columns[] = {
+		{"NODE", false}, {"INTERFACE", false}, {"RESULT", false}, {"PACKETS", true},
+		{"BYTES", true}, {"ENDED BY", false},  {"WHERE", false},
+	};
+	size_t count = sizeof(columns) / sizeof(*columns) - !with_nodes, i;
+	cleanup(cleanup_table) struct table *table = table_new(columns + !with_nodes, count);
+	json_t *event;
+	int r;
+
+	if (!table)
+		return -ENOMEM;
+	json_array_foreach(events, i, event)
+	{
+		add_row(table, event, with_nodes);
+	}
+	r = table_print(table, terminal);
+	json_array_foreach(events, i, event)
+	{
+		note_losses(terminal, event);
+	}
+	return r;
+}
+
+/* --- one by one --- */
+
+static void print_field(FILE *out, const char *before, const char *text)
+{
+	char shown[1024];
+
+	if (*text)
+		fprintf(out, "%s%s", before, printable(shown, sizeof(shown), text));
+}
+
+void event_print(const struct terminal *terminal, const json_t *event)
+{
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(WHERE_MAX);
+	const char *kind = json_text(event, "event");
+	enum tone tone = terminal_tone_of(kind);
+	FILE *out = terminal->results;
+	char number[SHOW_SIZE], bytes[SHOW_SIZE], kind_shown[NAME_SIZE];
+
+	print_field(out, "", show_time(json_text(event, "time"), number));
+	print_field(out, " ", json_text(event, "node"));
+	print_field(out, " ", json_text(event, "interface"));
+	fprintf(out, " %s%s%s", terminal_begin(terminal, tone), printable(kind_shown, sizeof(kind_shown), kind),
+		terminal_end(terminal, tone));
+	print_field(out, " ", *json_text(event, "capture") ? json_text(event, "capture") : json_text(event, "id"));
+	if (!is_kind(event, "rejected"))
+		print_field(out, " by ", json_text(event, "reason"));
+	if (json_object_get(event, "packets"))
+		fprintf(out, ", %s packets, %s", show_count(json_number(event, "packets"), number),
+			show_bytes(json_number(event, "bytes"), bytes));
+	print_field(out, ": ", where(event, &text));
+	fputc('\n', out);
+	fflush(out);
+}
+
+int json_print(const struct terminal *terminal, const json_t *json, bool line)
+{
+	int r = json_dumpf(json, terminal->results, line ? JSON_COMPACT : JSON_INDENT(2));
+
+	if (r < 0 || fputc('\n', terminal->results) == EOF || fflush(terminal->results) == EOF)
+		return -EIO;
+	return 0;
+}
