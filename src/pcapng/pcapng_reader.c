@@ -98,7 +98,8 @@ static int cut_short(struct pcapng_reader *reader)
 /* More room, but not much more than has come: a size that is only claimed costs nothing. */
 static int make_room(struct pcapng_reader *reader, size_t size)
 {
-	const size_t room = reader->room * 2 < size ? reader->room * 2 : size;
+	const size_t more = reader->room > ROOM_MIN ? reader->room * 2 : 2 * ROOM_MIN;
+	const size_t room = more < size ? more : size;
 	uint8_t *block = realloc(reader->block, room);
 
 	if (!block)
@@ -203,7 +204,7 @@ static int begin_block(struct pcapng_reader *reader, uint32_t *type, uint32_t *s
 	if (*type == BLOCK_SECTION) {
 		r = need(reader, BLOCK_START_MAX);
 		if (r > 0)
-			r = learn_byte_order(reader) < 0 ? -EBADMSG : 1;
+			r = learn_byte_order(reader);
 		if (r < 0)
 			return r;
 	}
@@ -301,6 +302,18 @@ static int begin_file(struct pcapng_reader *reader, struct pcapng_item *item)
 	return 1;
 }
 
+static int next_part(struct pcapng_reader *reader, struct pcapng_item *item)
+{
+	switch (reader->kind) {
+	case FILE_PCAPNG:
+		return next_block(reader, item);
+	case FILE_PCAP:
+		return next_record(reader, item);
+	default:
+		return begin_file(reader, item);
+	}
+}
+
 static int next_item(struct pcapng_reader *reader, struct pcapng_item *item)
 {
 	int r;
@@ -312,9 +325,7 @@ static int next_item(struct pcapng_reader *reader, struct pcapng_item *item)
 	reader->given = false;
 	do {
 		*item = (struct pcapng_item){.kind = PCAPNG_SECTION};
-		r = reader->kind == FILE_UNKNOWN  ? begin_file(reader, item)
-		    : reader->kind == FILE_PCAPNG ? next_block(reader, item)
-						  : next_record(reader, item);
+		r = next_part(reader, item);
 	} while (r == 2);
 	reader->given = r == 1;
 	if (r == 1 && item->kind == PCAPNG_PACKET)
