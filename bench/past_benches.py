@@ -12,17 +12,13 @@ from answer_benches import QUANTILES, publish, quantiles, wait_for_file
 from lib.pcapfile import CaptureFile
 from measure import Clock, medians, percentile
 from report import Chart, Column, Table, number, with_ratios
-from stand import PORT, TMPFS, has_recorder, history, ports, probe, stand, start
+from stand import PORT, TMPFS, has_recorder, ports, probe, recording, stand, start
 from wire import Wire
 
 RATE, WINDOW_S, WANTED = 400_000, 10, 1000
 WINDOW_PORTS = RATE * WINDOW_S // WANTED  # a port gets WANTED packets in WINDOW_S
 MILLION = number(1, 1e-6)
 FILL_S = 20  # at RATE, 64 B: more than 1 GiB of ring
-
-
-def recording(world):
-    return {**history(), "general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
 
 
 def ask(world, publisher, port, **window):

@@ -214,11 +214,6 @@ static bool collect_block(struct source *source, pthread_mutex_t *lock)
 	return retired;
 }
 
-bool source_is_busy(const struct source *source)
-{
-	return timeline_full_run(source->timeline) > 0;
-}
-
 bool source_is_small(const struct source *source)
 {
 	return source_bytes(source) < PAUSE_RING_BYTES;

@@ -121,9 +121,6 @@ warn_unused int source_apply(struct source *source, struct sock_filter *program,
 /* Ring thread, without the lock held: takes over what the kernel has retired. True if there was something. */
 bool source_collect(struct source *source, pthread_mutex_t *lock);
 
-/* Ring thread: blocks fill faster than the retire timer closes them. */
-bool source_is_busy(const struct source *source);
-
 /* The ring may be full before the ring thread is back from a pause. */
 bool source_is_small(const struct source *source);
 
