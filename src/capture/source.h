@@ -44,7 +44,7 @@ struct capture {
 	uint64_t before_ns;		   /* asked for: so long before it is armed */
 	uint64_t from_real_ns, to_real_ns; /* or this window; 0: not given */
 	uint64_t duration_ns;
-	uint64_t asked_from_ns; /* boot time */
+	int64_t asked_from_ns; /* boot time; negative: before the machine was started */
 	bool gap;		/* the interface was away for a part of the window */
 	bool restricted;	/* the recorder may not keep all that was asked for */
 	bool disordered;	/* there was no memory to sort its packets */
