@@ -311,5 +311,6 @@ void capture_report(const struct capture *capture, struct capture_report *report
 	report->received = cursor->examined + report->lost_kernel;
 	report->disordered = capture->disordered;
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory && !capture->gap &&
-			   !capture->restricted && !cursor->clock_stepped && (int64_t)cursor->from_ns <= capture->asked_from_ns;
+			   !capture->restricted && !cursor->clock_stepped &&
+			   (int64_t)cursor->from_ns <= capture->asked_from_ns;
 }

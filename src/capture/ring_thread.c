@@ -23,7 +23,7 @@
 #define PAUSE_LEAST_NS 500000
 #define PAUSE_MOST_NS 8000000
 #define PAUSE_PAYS_NS 6000000 /* blocks must follow each other faster */
-#define PACE_SCALE 256 /* blocks are counted in parts, of which an eighth is forgotten at every wake-up */
+#define PACE_SCALE 256	      /* blocks are counted in parts, of which an eighth is forgotten at every wake-up */
 #define PACE_SPAN_MOST_NS (4 * PAUSE_MOST_NS)
 
 struct pace {

@@ -45,9 +45,9 @@ struct capture {
 	uint64_t from_real_ns, to_real_ns; /* or this window; 0: not given */
 	uint64_t duration_ns;
 	int64_t asked_from_ns; /* boot time; negative: before the machine was started */
-	bool gap;		/* the interface was away for a part of the window */
-	bool restricted;	/* the recorder may not keep all that was asked for */
-	bool disordered;	/* there was no memory to sort its packets */
+	bool gap;	       /* the interface was away for a part of the window */
+	bool restricted;       /* the recorder may not keep all that was asked for */
+	bool disordered;       /* there was no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;
 	int64_t clock_offset_ns; /* real minus boot time when it ended */

@@ -57,9 +57,9 @@ struct run {
 struct timeline {
 	uint8_t *memory;
 	uint32_t block_size, block_count;
-	uint32_t lag;	   /* blocks of them that the kernel may fill before they are seen to */
-	uint32_t reserve;  /* blocks ahead of the kernel that must be its own */
-	uint32_t capacity; /* blocks that may be held */
+	uint32_t lag;	     /* blocks of them that the kernel may fill before they are seen to */
+	uint32_t reserve;    /* blocks ahead of the kernel that must be its own */
+	uint32_t capacity;   /* blocks that may be held */
 	uint64_t keep_bytes; /* packets are given up without need only down to so much */
 	bool retain;
 	uint64_t merge_ns;
