@@ -39,10 +39,10 @@ class Column:
 
 @dataclasses.dataclass
 class Chart:
-    """Bars of one column, a group for each size if rows have one."""
+    """Bars of one column, a group for each size if rows have one; or of several columns, {heading: key}, a group for each."""
     file: str
     title: str
-    key: str
+    key: str | dict
     format: object = short
     scale: float = 1
 
@@ -76,9 +76,11 @@ class Table:
 
     def plotted(self, chart):
         groups = {}
-        for row in self.rows:
-            if row.get(chart.key) is not None:
-                groups.setdefault(f"{row['size']} B" if "size" in row else "", []).append((row["who"], row[chart.key] * chart.scale))
+        for heading, key in chart.key.items() if isinstance(chart.key, dict) else [("", chart.key)]:
+            for row in self.rows:
+                if row.get(key) is not None:
+                    group = heading or (f"{row['size']} B" if "size" in row else "")
+                    groups.setdefault(group, []).append((row["who"], row[key] * chart.scale))
         return list(groups.items())
 
     def plots(self):

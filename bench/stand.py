@@ -38,6 +38,11 @@ def history(memory="1GiB", seconds=0):
     return {"history": {"interfaces": ["eth0"], "memory": memory, "seconds": seconds}}
 
 
+def recording(world):
+    """The recorder on, and files on tmpfs for what it is asked for."""
+    return {**history(), "general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
+
+
 def has_recorder():
     """Whether the daemon takes a [history] section."""
     with tempfile.TemporaryDirectory() as directory:

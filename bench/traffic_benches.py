@@ -6,7 +6,7 @@ import shutil
 from contenders import Contender, Daemon, Dumpcap, Handles, Netsniff, Recorder, Tcpdump, run
 from measure import medians
 from report import KPPS, Chart, Column, Table, number, short, with_ratios
-from stand import filters, has_recorder, history, stand
+from stand import filters, has_recorder, history, recording, stand
 
 PORTS = 1000  # the traffic's destination ports: a filter on one matches a packet in a thousand
 CAPTURES = 50
@@ -54,17 +54,14 @@ def captures(settings):
 def record(settings):
     if not has_recorder():
         return []
-    recording = {**history(), "general": {"node": "test-node", "writelocal": True, "maxpackets": 1_000_000}}
     contenders = {"recorder": None, "tcpdump -w /dev/null": Tcpdump, "dumpcap -b to tmpfs": Dumpcap, "netsniff-ng to tmpfs": Netsniff}
     contenders = {label: make for label, make in contenders.items() if make is None or shutil.which(make.program)}
     rows, samples = [], []
     with stand() as world:
-        recording["general"]["localdir"] = world.directory
-
         def sample(size):
             def one(make, repetition):
                 is_long = make is None and repetition == 0
-                contender = Recorder(world, 0, recording, PORTS) if make is None else make(world)
+                contender = Recorder(world, 0, recording(world), PORTS) if make is None else make(world)
                 return run(world, contender, settings.seconds if is_long else settings.long_burst, size, PORTS)
             return one
 
@@ -93,7 +90,7 @@ def host(settings):
     }
     if has_recorder():
         contenders |= {
-            "recorder": lambda world: Recorder(world, 0, history()),
+            "recorder": lambda world: Recorder(world, 0, recording(world), PORTS),
             "recorder + 1 capture": lambda world: Recorder(world, 1, history()),
             f"recorder + {many} captures": lambda world: Recorder(world, many, history()),
         }

@@ -325,7 +325,8 @@ void capture_report(const struct capture *capture, struct capture_report *report
 	const int64_t now_offset_ns = clock_offset_ns();
 	const uint64_t offset_ns = (uint64_t)(ended ? capture->clock_offset_ns : now_offset_ns);
 	report->from_ns = cursor->from_ns + offset_ns;
-	report->asked_from_ns = capture->asked_from_ns + offset_ns;
+	const int64_t asked_ns = capture->asked_from_ns + (int64_t)offset_ns;
+	report->asked_from_ns = asked_ns > 0 ? (uint64_t)asked_ns : 0;
 	if (!ended)
 		return;
 	report->reason = cursor->reason;
@@ -342,5 +343,6 @@ void capture_report(const struct capture *capture, struct capture_report *report
 	report->received = cursor->examined + report->lost_kernel;
 	report->disordered = capture->disordered;
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory && !capture->gap &&
-			   !capture->restricted && !cursor->clock_stepped && cursor->from_ns <= capture->asked_from_ns;
+			   !capture->restricted && !cursor->clock_stepped &&
+			   (int64_t)cursor->from_ns <= capture->asked_from_ns;
 }

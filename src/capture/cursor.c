@@ -17,6 +17,10 @@
 #define VLAN_TAG_BYTES 4
 #define MAC_BYTES 12
 #define ETHERTYPE_8021Q 0x8100
+#define CACHE_LINE 64
+#define PREFETCH_SMALL 256
+#define PREFETCH_BYTES 4096
+#define PREFETCH_PACKETS 4
 
 /* One packet as it was on the wire: up to 16 bytes of head, the rest in the ring. */
 struct wire_packet {
@@ -179,8 +183,15 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 	uint32_t i = 0;
 	for (; i < span->packets && left; i++) {
 		const uint8_t *next = at + ((const struct tpacket3_hdr *)(const void *)at)->tp_next_offset;
+		/* Fetched far ahead, for one packet's filter is not long enough to hide the wait for the next, and the
+		 * processor's own prefetching ends at each page. Large packets mostly come in runs of one size. A
+		 * prefetch never faults. */
+		const ptrdiff_t size = next - at;
+		const uint8_t *ahead = next + (size < PREFETCH_SMALL ? PREFETCH_BYTES : PREFETCH_PACKETS * size);
 		__builtin_prefetch(next);
-		__builtin_prefetch(next + 128);
+		__builtin_prefetch(ahead);
+		__builtin_prefetch(ahead + CACHE_LINE);
+		__builtin_prefetch(ahead + 2 * CACHE_LINE);
 		const unsigned char type = packet_type(at);
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, span, context);

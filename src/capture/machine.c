@@ -221,10 +221,16 @@ static inline uint32_t byte_at(const uint8_t *at)
 		op++; \
 		GO(); \
 	} while (0)
-#define JUMP(condition)                                      \
-	do {                                                 \
-		op = ops + ((condition) ? op->yes : op->no); \
-		GO();                                        \
+/* A branch, not a conditional move: guessed, it lets the steps behind it begin before the packet's bytes are there. */
+#define JUMP(condition)                         \
+	do {                                    \
+		if (condition) {                \
+			op = ops + op->yes;     \
+			__asm__("" : "+r"(op)); \
+			GO();                   \
+		}                               \
+		op = ops + op->no;              \
+		GO();                           \
 	} while (0)
 
 uint32_t machine_run(const struct machine *machine, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)

@@ -17,10 +17,20 @@
 
 /*
  * At high rates the thread takes blocks over in batches: a wake-up for each costs the sender's core 11 µs and this
- * thread 20. A batch stays below half of what the kernel may be ahead.
+ * thread 20. It pauses only if several blocks come in the longest pause, for a pause that saves no wake-up is one more.
+ * A batch stays below half of what the kernel may be ahead.
  */
 #define PAUSE_LEAST_NS 500000
 #define PAUSE_MOST_NS 8000000
+#define PAUSE_PAYS_NS 6000000 /* blocks must follow each other faster */
+#define PACE_SCALE 256	      /* blocks are counted in parts, of which an eighth is forgotten at every wake-up */
+#define PACE_SPAN_MOST_NS (4 * PAUSE_MOST_NS)
+
+struct pace {
+	uint64_t pause_ns;	  /* the next one */
+	uint64_t woken_ns;	  /* when blocks were last taken over */
+	uint64_t span_ns, blocks; /* time and blocks of the last wake-ups, older ones count less */
+};
 
 static struct source *first_source(struct engine *engine)
 {
@@ -130,34 +140,45 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 	}
 }
 
-/* How near the last batches came to what the kernel may be ahead: 100 is all of it. 0: nothing is busy, or a ring is
- * too small to wait. */
-static unsigned strain(struct engine *engine)
+/* How near a batch came to what the kernel may be ahead: 100 is all of it. */
+static unsigned strain(const struct source *source)
 {
-	unsigned most = 0;
-	bool small = false;
-	pthread_mutex_lock(&engine->lock);
-	for (const struct source *source = engine->sources; source; source = source->next) {
-		const unsigned percent = source->batch * 100 / timeline_lag(source->timeline) + 1;
-		if (source_is_busy(source) && percent > most)
-			most = percent;
-		small |= source_is_small(source) && (source->captures || source->recorder.on);
-	}
-	pthread_mutex_unlock(&engine->lock);
-	return small ? 0 : most;
+	return source->batch * 100 / timeline_lag(source->timeline);
 }
 
-static void pause_if_busy(struct engine *engine, uint64_t *pause_ns)
+/* A ring in use may be full before this thread is back from a pause. */
+static bool may_not_pause(struct engine *engine)
 {
-	const unsigned percent = strain(engine);
-	if (!percent)
-		*pause_ns = PAUSE_LEAST_NS;
-	else if (percent > 50)
-		*pause_ns /= 2;
-	else if (percent < 35 && *pause_ns < PAUSE_MOST_NS)
-		*pause_ns += *pause_ns / 4 + 1;
-	if (percent && *pause_ns >= PAUSE_LEAST_NS / 4) {
-		const struct timespec pause = {.tv_nsec = (long)*pause_ns};
+	bool small = false;
+	pthread_mutex_lock(&engine->lock);
+	for (const struct source *source = engine->sources; source; source = source->next)
+		small |= source_is_small(source) && (source->captures || source->recorder.on);
+	pthread_mutex_unlock(&engine->lock);
+	return small;
+}
+
+static void note_pace(struct pace *pace, unsigned blocks, uint64_t now_ns)
+{
+	const uint64_t elapsed_ns = now_ns - pace->woken_ns;
+	pace->woken_ns = now_ns;
+	pace->span_ns += (elapsed_ns < PACE_SPAN_MOST_NS ? elapsed_ns : PACE_SPAN_MOST_NS) - pace->span_ns / 8;
+	pace->blocks += (uint64_t)blocks * PACE_SCALE - pace->blocks / 8;
+}
+
+/* `blocks` were taken over just now, `percent` tells the worst strain among their rings. */
+static void pause_if_busy(struct engine *engine, struct pace *pace, unsigned blocks, unsigned percent)
+{
+	note_pace(pace, blocks, clock_boottime_ns());
+	if (pace->span_ns * PACE_SCALE > pace->blocks * PAUSE_PAYS_NS || may_not_pause(engine)) {
+		pace->pause_ns = PAUSE_LEAST_NS;
+		return;
+	}
+	if (percent > 50)
+		pace->pause_ns /= 2;
+	else if (percent < 35 && pace->pause_ns < PAUSE_MOST_NS)
+		pace->pause_ns += pace->pause_ns / 4 + 1;
+	if (pace->pause_ns >= PAUSE_LEAST_NS / 4) {
+		const struct timespec pause = {.tv_nsec = (long)pace->pause_ns};
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}
 }
@@ -167,8 +188,9 @@ void *ring_thread_run(void *arg)
 	struct engine *engine = arg;
 	pthread_setname_np(pthread_self(), "pcapd-ring");
 	struct epoll_event events[EPOLL_EVENTS];
-	uint64_t pause_ns = PAUSE_LEAST_NS;
+	struct pace pace = {.pause_ns = PAUSE_LEAST_NS};
 	for (;;) {
+		unsigned blocks = 0, percent = 0;
 		const int count = epoll_wait(engine->epoll_fd, events, EPOLL_EVENTS, -1);
 		bool look = false, news = false;
 		for (int i = 0; i < count; i++) {
@@ -179,11 +201,16 @@ void *ring_thread_run(void *arg)
 				look |= read(engine->timer_fd, &ticks, sizeof(ticks)) > 0;
 			else if (events[i].data.ptr == &engine->link_fd)
 				news |= link_watch_read(engine->link_fd);
-			else
+			else {
+				const struct source *source = events[i].data.ptr;
 				handle_source(engine, events[i].data.ptr, events[i].events);
+				blocks += source->batch;
+				percent = strain(source) > percent ? strain(source) : percent;
+			}
 			news |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
 		}
-		pause_if_busy(engine, &pause_ns);
+		if (blocks)
+			pause_if_busy(engine, &pace, blocks, percent);
 		if (!look && !news)
 			continue;
 		pthread_mutex_lock(&engine->lock);

@@ -214,11 +214,6 @@ static bool collect_block(struct source *source, pthread_mutex_t *lock)
 	return retired;
 }
 
-bool source_is_busy(const struct source *source)
-{
-	return timeline_full_run(source->timeline) > 0;
-}
-
 bool source_is_small(const struct source *source)
 {
 	return source_bytes(source) < PAUSE_RING_BYTES;
@@ -373,14 +368,13 @@ static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
 void source_place(struct source *source, struct capture *capture, uint64_t now_ns, int64_t clock_offset_ns)
 {
 	struct cursor *cursor = &capture->cursor;
-	const uint64_t before_ns = capture->before_ns < now_ns ? capture->before_ns : now_ns;
-	const uint64_t asked_ns =
-		capture->from_real_ns ? to_boottime(capture->from_real_ns, clock_offset_ns) : now_ns - before_ns;
-	const uint64_t reach_ns = source_reachable(source, now_ns);
-	const uint64_t start_ns = asked_ns > now_ns ? asked_ns : now_ns;
+	const int64_t asked_ns = capture->from_real_ns ? (int64_t)capture->from_real_ns - clock_offset_ns
+						       : (int64_t)(now_ns - capture->before_ns);
+	const int64_t reach_ns = (int64_t)source_reachable(source, now_ns);
+	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct place place = {.number = timeline_next_number(source->timeline), .dropped = source->ring->dropped};
 	capture->asked_from_ns = asked_ns;
-	cursor->from_ns = asked_ns > reach_ns ? asked_ns : reach_ns;
+	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
 		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS, place.dropped);
 	if (capture->resume.number > place.number)

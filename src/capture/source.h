@@ -45,7 +45,7 @@ struct capture {
 	uint64_t from_real_ns, to_real_ns; /* or this window; 0: not given */
 	uint64_t duration_ns;
 	struct capture_place resume; /* number 0: none */
-	uint64_t asked_from_ns;	     /* boot time */
+	int64_t asked_from_ns;	     /* boot time; negative: before the machine was started */
 	bool gap;		     /* the interface was away for a part of the window */
 	bool restricted;	     /* the recorder may not keep all that was asked for */
 	bool disordered;	     /* there was no memory to sort its packets */
@@ -121,9 +121,6 @@ warn_unused int source_apply(struct source *source, struct sock_filter *program,
 
 /* Ring thread, without the lock held: takes over what the kernel has retired. True if there was something. */
 bool source_collect(struct source *source, pthread_mutex_t *lock);
-
-/* Ring thread: blocks fill faster than the retire timer closes them. */
-bool source_is_busy(const struct source *source);
 
 /* The ring may be full before the ring thread is back from a pause. */
 bool source_is_small(const struct source *source);

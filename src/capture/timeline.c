@@ -5,8 +5,8 @@
  *
  * A block closed by the retire timer may be nearly empty. Such blocks are packed: their packets are appended to the
  * last held block that has room (the tail), and the block goes back at once. When the kernel comes near a block that
- * holds packed packets which are not the oldest, its contents move to a free block far from the kernel. At full rate
- * blocks are full, nothing is packed and the oldest block is the one the kernel comes near: nothing moves.
+ * holds packed packets which are not the oldest, its contents move to a free block far from the kernel. At high
+ * rates most blocks are full, few are packed, and the block that the kernel comes near is let go of: nothing moves.
  *
  * Taking a free block back from the kernel's side is safe as long as it is not near: the kernel touches only its
  * current block, and cannot pass the block it retired that was not yet processed here.
@@ -20,7 +20,7 @@
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
 #define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
 #define LAG_SHARE 64
-#define OLD_SHARE 32
+#define KEEP_PERCENT 61 /* of the memory: blocks are moved rather than hold less */
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
 #define CLOCK_SLACK_NS UINT64_C(100000000) /* packets are never that far out of order */
@@ -57,9 +57,10 @@ struct run {
 struct timeline {
 	uint8_t *memory;
 	uint32_t block_size, block_count;
-	uint32_t lag;	   /* blocks of them that the kernel may fill before they are seen to */
-	uint32_t reserve;  /* blocks ahead of the kernel that must be its own */
-	uint32_t capacity; /* blocks that may be held */
+	uint32_t lag;	     /* blocks of them that the kernel may fill before they are seen to */
+	uint32_t reserve;    /* blocks ahead of the kernel that must be its own */
+	uint32_t capacity;   /* blocks that may be held */
+	uint64_t keep_bytes; /* packets are given up without need only down to so much */
 	bool retain;
 	uint64_t merge_ns;
 	uint32_t current;  /* the block that the kernel fills, or has filled and not been seen to */
@@ -124,6 +125,7 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	timeline->lag = 8 + options->block_count / LAG_SHARE;
 	timeline->reserve = options->block_count / 4 + timeline->lag;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
+	timeline->keep_bytes = (uint64_t)options->block_size * options->block_count * KEEP_PERCENT / 100;
 	timeline->tail = NO_BLOCK;
 	timeline->sequence = block_at(timeline, 0)->hdr.bh1.seq_num; /* the kernel opened it with the ring */
 	timeline->extent_room = (size_t)options->block_count * EXTENTS_PER_BLOCK;
@@ -408,19 +410,21 @@ static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
 }
 
 /*
- * Whether all that a block holds is among the oldest thirty-second part of what there is: at a high rate, when the odd
- * packed block lies between full ones, it is cheaper to let go of that than to move a block for it.
+ * Whether so much would be left without a block's packets and all older ones that letting go of them beats moving the
+ * block. Above a few full blocks between two expiries of the timer this is always so: blocks given back by packing then
+ * leave gaps that are not worth a copy of everything that passes by.
  */
-static bool is_old(const struct timeline *timeline, uint32_t index)
+static bool can_spare(const struct timeline *timeline, uint32_t index)
 {
-	uint64_t bytes = 0;
+	const uint32_t wanted = timeline->blocks[index].extents;
+	uint64_t left = timeline->held_bytes;
 	uint32_t found = 0;
-	for (size_t i = 0; i < timeline->extent_count && bytes <= timeline->held_bytes / OLD_SHARE; i++) {
+	for (size_t i = 0; found < wanted && left >= timeline->keep_bytes; i++) {
 		const struct extent *extent = extent_at(timeline, i);
-		bytes += extent->bytes;
+		left -= extent->bytes;
 		found += extent->block == index;
 	}
-	return found == timeline->blocks[index].extents;
+	return left >= timeline->keep_bytes;
 }
 
 static void clear_the_way(struct timeline *timeline)
@@ -430,8 +434,7 @@ static void clear_the_way(struct timeline *timeline)
 	uint32_t index;
 	while ((index = find_in_the_way(timeline)) != NO_BLOCK) {
 		const uint32_t far = find_far_block(timeline);
-		const bool full = timeline->held >= timeline->capacity;
-		if (far != NO_BLOCK && !(full && is_old(timeline, index)) && take_block(timeline, far))
+		if (far != NO_BLOCK && !can_spare(timeline, index) && take_block(timeline, far))
 			relocate(timeline, index, far);
 		else
 			evict_extent(timeline);
@@ -479,11 +482,6 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 uint32_t timeline_lag(const struct timeline *timeline)
 {
 	return timeline->lag;
-}
-
-uint32_t timeline_full_run(const struct timeline *timeline)
-{
-	return timeline->full_run;
 }
 
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)

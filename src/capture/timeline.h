@@ -56,9 +56,6 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 /* How many blocks the kernel may retire before they are taken over, without coming near held ones. Constant. */
 uint32_t timeline_lag(const struct timeline *timeline);
 
-/* Ring thread: how many full blocks it has retired since the last that the timer had closed. */
-uint32_t timeline_full_run(const struct timeline *timeline);
-
 /* Ring thread: forgets packets older than `oldest_boottime_ns`. */
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns);
 

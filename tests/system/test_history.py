@@ -334,6 +334,19 @@ def test_before_the_daemon_started_is_said_to_be_missing(make_world):
     assert event["window"]["from"][:19] in comments(file), comments(file)
 
 
+def test_moments_before_the_machine_was_started_can_be_asked_for(make_world):
+    world = make_world(recorder())
+    world.sender.send(10, rate=1000)
+    asked = 1_000_000_000
+    request = world.capture(**{"from": asked}, packets=10, timeout=20)
+    event = request.done()
+    assert abs(window(event, "asked_from") - asked * NS) < 10_000, event
+    assert event["window"]["complete"] is False and event["packets"] == 10
+    request = world.request(**{"from": asked, "to": asked + 1})
+    event = request.done()
+    assert (event["reason"], event["packets"], event["window"]["complete"]) == ("empty", 0, False), event
+
+
 def test_log_says_how_far_back_it_was_asked_to_reach(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=1000)

@@ -1,0 +1,160 @@
+"""Clocks: windows are those of the time that really passed, whatever was done to the clock, or it is said that they may not be.
+
+A test must not set the clock of the machine it runs on. Two things stand in for it: a time namespace, in which the machine seems
+to have slept for long, and a daemon for which time passes while the clock stands still, which is what it sees when the clock is
+set back."""
+
+import mmap
+import os
+import struct
+import subprocess
+import time
+
+import pytest
+
+from lib.daemon import is_sanitized
+from lib.history import NS, recorder, rfc3339, status, window
+from lib.waiting import seconds, until
+
+ASLEEP_S = 100 * 86400
+SET_BACK_S = 40
+
+
+def past(world, **options):
+    request = world.request(**options)
+    event = request.done()
+    return event, world.file(request).numbers if event["packets"] else []
+
+
+def taken_over(world, count):
+    until(lambda: status(world)["packets"] == str(count), what=f"{count} packets in retired blocks")
+
+
+# A machine that has slept: its boot time is not its monotonic time
+
+@pytest.fixture
+def slept(make_world):
+    def make(**history):
+        world = make_world(recorder(**history), wrapper=["unshare", "--time", "--boottime", str(ASLEEP_S), "--fork", "--kill-child", "--"])
+        assert os.readlink(f"/proc/{world.daemon.pid}/ns/time") != os.readlink("/proc/self/ns/time")
+        return world
+    return make
+
+
+def test_past_and_live_are_exact_on_a_machine_that_has_slept(slept):
+    world = slept()
+    mark = time.time_ns()
+    world.sender.send(30, rate=2000)
+    began = time.monotonic()
+    request = world.capture(before=10, timeout=0.5)
+    world.sender.send(30, rate=2000, first=30)
+    event = request.done()
+    assert 0.45 < time.monotonic() - began < seconds(3)
+    assert (event["reason"], event["packets"], event["lost"]["evicted"]) == ("timeout", 60, 0), event
+    world.file(request).assert_numbers(0, 60)
+    event, numbers = past(world, **{"from": rfc3339(mark), "to": rfc3339(time.time_ns())})
+    assert numbers == list(range(60)) and event["window"]["complete"] is True, event
+    assert abs(window(event, "asked_from") - mark) < 10_000
+
+
+def test_nothing_is_kept_too_long_on_a_machine_that_has_slept(slept):
+    world = slept(seconds=1)
+    world.sender.send(50, rate=5000)
+    sent = time.monotonic()
+    assert past(world, before=20, timeout=0.1)[1] == list(range(50))
+    until(lambda: not past(world, before=20, timeout=0.1)[1], 5, "the packets to be forgotten")
+    assert 0.9 < time.monotonic() - sent < seconds(3)
+
+
+# A clock that is set back
+
+SHIM = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/timerfd.h>
+#include <time.h>
+static long still;
+static long *passed = &still; /* seconds that pass for the boot time only */
+__attribute__((constructor)) static void begin(void)
+{
+	long *shared = mmap(0, sizeof(*shared), PROT_READ, MAP_SHARED, open(getenv("PASSED"), O_RDONLY | O_CLOEXEC), 0);
+	if (shared == MAP_FAILED)
+		abort();
+	passed = shared;
+}
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int r = ((int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime"))(clock, now);
+	if (clock == CLOCK_BOOTTIME)
+		now->tv_sec += *passed;
+	return r;
+}
+int timerfd_settime(int fd, int flags, const struct itimerspec *wanted, struct itimerspec *old)
+{
+	struct itimerspec when = *wanted;
+	if (flags & TFD_TIMER_ABSTIME && (when.it_value.tv_sec || when.it_value.tv_nsec)) {
+		when.it_value.tv_sec -= *passed;
+		if (when.it_value.tv_sec < 1)
+			when.it_value.tv_sec = 1;
+	}
+	return ((int (*)(int, int, const struct itimerspec *, struct itimerspec *))dlsym(RTLD_NEXT, "timerfd_settime"))(
+		fd, flags, &when, old);
+}
+"""
+
+
+@pytest.fixture
+def steppable(make_world, tmp_path):
+    """A world, and what sets its daemon's clock back by SET_BACK_S after as much time."""
+    if is_sanitized():
+        pytest.skip("a sanitizer's runtime must be the first library")
+    (tmp_path / "shim.c").write_text(SHIM)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "shim.so", tmp_path / "shim.c"], check=True)
+    passed = tmp_path / "passed"
+    passed.write_bytes(struct.pack("l", 0))
+    world = make_world(recorder(), environment={"LD_PRELOAD": str(tmp_path / "shim.so"), "PASSED": str(passed)})
+
+    def set_back():
+        with open(passed, "r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
+            shared[:] = struct.pack("l", SET_BACK_S)
+    return world, set_back
+
+
+def test_window_behind_a_clock_set_back_holds_only_its_own_packets(steppable):
+    world, set_back = steppable
+    world.sender.send(20, rate=2000)
+    taken_over(world, 20)
+    set_back()
+    world.sender.send(20, rate=2000, first=20)
+    taken_over(world, 40)
+    event, numbers = past(world, before=SET_BACK_S // 2, timeout=0.2)
+    assert numbers == list(range(20, 40)), "packets of the same time of day, but of a minute before"
+    assert abs(window(event, "from") - (time.time_ns() - SET_BACK_S // 2 * NS)) < 5 * NS
+
+
+def test_window_across_a_clock_set_back_has_all_and_says_that_its_times_are_uncertain(steppable):
+    world, set_back = steppable
+    world.sender.send(20, rate=2000)
+    taken_over(world, 20)
+    set_back()
+    world.sender.send(20, rate=2000, first=20)
+    taken_over(world, 40)
+    event, numbers = past(world, before=SET_BACK_S + 10, timeout=0.2)
+    assert numbers == list(range(40))
+    assert event["lost"] == {"kernel": 0, "evicted": 0, "memory": 0} and event["window"]["complete"] is False, event
+
+
+def test_limits_of_a_running_capture_go_by_the_time_that_passes_not_by_the_clock(steppable):
+    world, set_back = steppable
+    world.sender.send(10, rate=2000)
+    request = world.capture(before=10, timeout=SET_BACK_S)
+    taken_over(world, 10)
+    began = time.monotonic()
+    set_back()
+    world.sender.send(1, first=10)  # the daemon looks at its clock
+    event = request.done()
+    assert (event["reason"], time.monotonic() - began < seconds(5)) == ("timeout", True), event
+    assert world.file(request).numbers[:10] == list(range(10))
