@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
@@ -43,6 +44,7 @@ struct daemon {
 	struct sink *memory; /* the deliveries'; NULL: off */
 	struct jobs *jobs;
 	struct node_status *status;
+	struct api *api; /* NULL: none is wanted, or none could be had */
 	struct redis_side redis;
 	bool stopping;
 };
@@ -106,6 +108,7 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 	log_notice("stopping", log_str("signal", strsignal(signal_number)),
 		   log_uint("captures", jobs_counts(daemon->jobs).legs));
 	redis_side_stop(&daemon->redis);
+	api_stop(daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
 	event_add(daemon->grace, &grace);
 	jobs_shut_down(daemon->jobs, jobs_over, daemon);
@@ -277,6 +280,40 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 	return 0;
 }
 
+static bool is_ready(const void *ctx)
+{
+	const struct daemon *daemon = ctx;
+	return !daemon->stopping && redis_side_ready(&daemon->redis);
+}
+
+/* A socket that nobody asked for may be another daemon's, or in a place we may not write to: captures work without. */
+static int start_api(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	if (!*config->api.socket && !*config->api.listen)
+		return 0;
+	daemon->api = api_new(
+		&(struct api_options){
+			.loop = daemon->loop,
+			.config = config,
+			.jobs = daemon->jobs,
+			.bus = daemon->bus,
+			.status = daemon->status,
+			.memory = daemon->memory,
+			.ready = is_ready,
+			.ready_ctx = daemon,
+		},
+		err);
+	if (daemon->api)
+		return 0;
+	if (config->api.asked || *config->api.listen) {
+		error_prefix(err, "api");
+		return -EADDRNOTAVAIL;
+	}
+	log_warning("api-unavailable", log_str("error", err->text));
+	return 0;
+}
+
 static void own_traffic_changed(void *ctx)
 {
 	engine_own_traffic_changed(ctx);
@@ -301,6 +338,9 @@ static int start(struct daemon *daemon, struct error *err)
 		return r;
 	if (daemon->config->history.exclude_own)
 		own_traffic_watch(own_traffic_changed, daemon->engine);
+	r = start_api(daemon, err);
+	if (r < 0)
+		return r;
 	r = redis_side_start(&daemon->redis, daemon->jobs, daemon->bus, daemon->status);
 	return r < 0 ? error_set(err, r, "starting Redis: %s", strerror(-r)) : 0;
 }
@@ -308,6 +348,7 @@ static int start(struct daemon *daemon, struct error *err)
 static void release(struct daemon *daemon)
 {
 	own_traffic_watch(NULL, NULL);
+	api_free(daemon->api);
 	redis_side_hang_up(&daemon->redis);
 	node_status_free(daemon->status);
 	jobs_free(daemon->jobs);

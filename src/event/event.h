@@ -35,6 +35,7 @@ struct event {
 	uint64_t time_ns;	 /* real time */
 	const char *reason;	 /* (*) for `rejected` the text of the refusal */
 	const char *field;	 /* (*) for `rejected`: the field that is at fault */
+	int code;		 /* for `rejected`: a negative errno that tells its kind to programs here; not shown */
 	const char *origin;	 /* (*) where the request came from */
 	bool duplicate;		 /* (*) an answer given again, the request was not run twice */
 	const char *folded_into; /* (*) the id of the running request that this one repeats: it was not run by itself */

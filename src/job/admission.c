@@ -31,12 +31,13 @@ static struct event describe(const struct jobs *jobs, const struct submission *s
 	};
 }
 
-static enum job_end refuse(struct jobs *jobs, const struct submission *submission, const char *field,
+static enum job_end refuse(struct jobs *jobs, const struct submission *submission, int code, const char *field,
 			   const char *reason)
 {
 	struct event event = describe(jobs, submission, EVENT_REJECTED);
 	event.reason = reason;
 	event.field = field;
+	event.code = code;
 	event_bus_publish(jobs->with.bus, &event);
 	return JOB_REFUSED;
 }
@@ -154,7 +155,7 @@ static bool fold(struct jobs *jobs, const struct submission *submission, enum jo
 	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
 		  request->dedupe ? "dedupe key" : "alertid", into,
 		  (double)jobs->with.config->limits.cooldown_ns / NS_PER_S);
-	*end = refuse(jobs, submission, request->dedupe ? "dedupe" : "alertid", error.text);
+	*end = refuse(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
 	return true;
 }
 
@@ -170,7 +171,7 @@ static void start_leg(struct jobs *jobs, const struct submission *submission, st
 		struct error error;
 		error_set(&error, r, "interface %s: %s", targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
-		refuse(jobs, submission, NULL, error.text);
+		refuse(jobs, submission, r, NULL, error.text);
 		return;
 	}
 	leg_set_owner(leg, job);
@@ -184,7 +185,7 @@ static enum job_end start(struct jobs *jobs, const struct submission *submission
 	const bool merge = submission->request->merge;
 	struct job *job = job_new(jobs->book, submission->request, jobs);
 	if (!job)
-		return refuse(jobs, submission, NULL, "out of memory");
+		return refuse(jobs, submission, -ENOMEM, NULL, "out of memory");
 	answers_expect(jobs->answers, submission->request->id);
 	storm_note(jobs->storm, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
@@ -204,14 +205,18 @@ static enum job_end judge_targets(struct jobs *jobs, const struct submission *su
 {
 	const struct request *request = submission->request;
 	struct error error;
-	if (targets_find(request, jobs->with.engine, targets, &error) < 0)
-		return refuse(jobs, submission, "interface", error.text);
+	int r = targets_find(request, jobs->with.engine, targets, &error);
+	if (r < 0)
+		return refuse(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
-		return refuse(jobs, submission, "format", "format: pcap holds one interface only, merge needs pcapng");
-	if (check_customer(jobs, request, targets->count, &error) < 0)
-		return refuse(jobs, submission, "customer", error.text);
-	if (check_limits(jobs, targets->count, &error) < 0)
-		return refuse(jobs, submission, NULL, error.text);
+		return refuse(jobs, submission, -EINVAL, "format",
+			      "format: pcap holds one interface only, merge needs pcapng");
+	r = check_customer(jobs, request, targets->count, &error);
+	if (r < 0)
+		return refuse(jobs, submission, r, "customer", error.text);
+	r = check_limits(jobs, targets->count, &error);
+	if (r < 0)
+		return refuse(jobs, submission, r, NULL, error.text);
 	return start(jobs, submission, targets);
 }
 
@@ -235,13 +240,13 @@ enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
 	if (jobs->shutting_down)
-		return refuse(jobs, submission, NULL, "the daemon is stopping");
+		return refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
 	if (!within_rate(jobs))
-		return refuse(jobs, submission, NULL, "too many requests (limits.requests_per_second)");
+		return refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
 	if (repeat_answer(jobs, submission))
 		return end;
 	if (is_too_old(jobs, request, &error))
-		return refuse(jobs, submission, NULL, error.text);
+		return refuse(jobs, submission, -ESTALE, NULL, error.text);
 	if (fold(jobs, submission, &end))
 		return end;
 	end = judge_targets(jobs, submission, &targets);

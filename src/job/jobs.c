@@ -70,6 +70,7 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.time_ns = clock_realtime_ns(),
 		.reason = refusal->error.text,
 		.field = *refusal->field ? refusal->field : NULL,
+		.code = -EINVAL,
 		.origin = origin,
 	};
 	event_bus_publish(jobs->with.bus, &event);

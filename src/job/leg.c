@@ -147,7 +147,7 @@ static void arming_over(struct offload_task *task)
 	if (leg->over) {
 		stop_parts(leg, CAPTURE_SHUTDOWN);
 	} else if (refused) {
-		leg_refuse(leg, refused->field, refused->error.text);
+		leg_refuse(leg, refused->result, refused->field, refused->error.text);
 		stop_parts(leg, CAPTURE_STOPPED);
 	} else {
 		const struct event event = leg_describe(leg, EVENT_ACCEPTED);
@@ -155,6 +155,8 @@ static void arming_over(struct offload_task *task)
 		leg->accepted = true;
 		if (leg->shut_down)
 			stop_parts(leg, CAPTURE_SHUTDOWN);
+		else if (leg->stop_wanted)
+			stop_parts(leg, CAPTURE_STOPPED);
 		else if (atomic_load(&leg->quota.told)) /* it was reached before the last part was armed */
 			stop_parts(leg, CAPTURE_PACKETS);
 	}
@@ -276,7 +278,7 @@ void leg_abandon(struct leg *leg)
 	if (leg->delivery)
 		delivery_abandon(leg->delivery, LEG_STOPPED_TEXT);
 	else if (!leg->over && !leg->accepted)
-		leg_refuse(leg, NULL, LEG_STOPPED_TEXT);
+		leg_refuse(leg, -ESHUTDOWN, NULL, LEG_STOPPED_TEXT);
 }
 
 /* --- while it runs --- */
@@ -288,8 +290,9 @@ static bool is_running(const struct leg *leg)
 
 bool leg_stop(struct leg *leg)
 {
-	if (leg->over || !is_running(leg))
+	if (leg->over || all_ended(leg))
 		return false;
+	leg->stop_wanted = true; /* for what is being armed */
 	stop_parts(leg, CAPTURE_STOPPED);
 	return true;
 }

@@ -72,11 +72,12 @@ static void publish_final(struct leg *leg, const struct delivery_result *results
 	leg->over = true;
 }
 
-void leg_refuse(struct leg *leg, const char *field, const char *reason)
+void leg_refuse(struct leg *leg, int code, const char *field, const char *reason)
 {
 	struct event event = leg_describe(leg, EVENT_REJECTED);
 	event.reason = reason;
 	event.field = field;
+	event.code = code;
 	event_bus_publish(leg->with->bus, &event);
 	leg->over = true;
 }

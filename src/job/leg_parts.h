@@ -44,7 +44,7 @@ struct leg {
 	struct request_interface named; /* for the tags */
 	struct quota quota;
 	bool accepted, over; /* over: the final event is out */
-	bool shut_down, abandoned;
+	bool shut_down, abandoned, stop_wanted;
 	bool traced, delivered; /* both must be over before the packets go */
 	struct capture_report report;
 	char *tags;
@@ -58,7 +58,7 @@ struct leg {
 struct event leg_describe(const struct leg *leg, enum event_kind kind);
 
 /* The final event of a leg that captures nothing. */
-void leg_refuse(struct leg *leg, const char *field, const char *reason);
+void leg_refuse(struct leg *leg, int code, const char *field, const char *reason);
 
 /* Every part has ended: counts, delivers, says it, and frees the leg in the end. */
 void leg_finish(struct leg *leg);

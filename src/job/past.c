@@ -64,7 +64,7 @@ static void change(struct past *past, enum past_state state)
 
 static void fail(struct past *past, int code, const char *text)
 {
-	error_set(&past->error, code, "%s", text);
+	past->result = error_set(&past->error, code, "%s", text);
 	change(past, PAST_FAILED);
 }
 
@@ -207,13 +207,13 @@ static void go_on(struct past *past)
 	} else if (past->last) {
 		past->closing = true;
 		if (capture_pieces_end(past->file, named) < 0) {
-			error_set(&past->error, -ENOMEM, "out of memory");
+			past->result = error_set(&past->error, -ENOMEM, "out of memory");
 			past->state = PAST_FAILED;
 		}
 	} else {
 		const int r = start_piece(past);
 		if (r < 0) {
-			error_set(&past->error, r, "too many captures are being started");
+			past->result = error_set(&past->error, r, "too many captures are being started");
 			past->state = PAST_FAILED;
 		}
 	}
@@ -233,6 +233,11 @@ size_t past_read(struct past *past, uint8_t *into, size_t room)
 enum past_state past_state(const struct past *past)
 {
 	return past->state;
+}
+
+int past_code(const struct past *past)
+{
+	return past->result;
 }
 
 const char *past_error(const struct past *past, const char **field)

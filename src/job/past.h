@@ -58,6 +58,9 @@ enum past_state past_state(const struct past *past);
 /* Bytes put into `into`, 0: nothing to read right now; the state says why. May start the next piece. */
 size_t past_read(struct past *past, uint8_t *into, size_t room);
 
+/* Why it failed, as a negative errno. */
+int past_code(const struct past *past);
+
 /* Why it failed, and which parameter is to blame; NULL: none. */
 const char *past_error(const struct past *past, const char **field);
 

@@ -1,0 +1,129 @@
+/* The table of routes, and what all of them need. What a route does stands in the file of its subject. */
+#include "api/api.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/api_routes.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "event/event.h"
+#include "request/request.h"
+
+static const struct http_route routes[] = {
+	{"POST", "/v1/captures", route_submit, REQUEST_SIZE_MAX},
+	{"GET", "/v1/captures", route_list, 0},
+	{"GET", "/v1/captures/*", route_show, 0},
+	{"DELETE", "/v1/captures/*", route_stop, 0},
+	{"GET", "/v1/captures/*/file", route_file, 0},
+	{"GET", "/v1/interfaces", route_interfaces, 0},
+	{"GET", "/v1/history", route_history, 0},
+	{"GET", "/v1/events", route_events, 0},
+	{"GET", "/v1/status", route_status, 0},
+	{"GET", "/metrics", route_metrics, 0},
+	{"GET", "/healthz", route_health, 0},
+};
+
+unsigned api_status_of(int code)
+{
+	switch (code) {
+	case -EINVAL:
+	case -E2BIG:
+	case -ESTALE:
+		return 400;
+	case -ENODEV:
+		return 404;
+	case -EALREADY:
+		return 409;
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EBUSY:
+	case -ENOBUFS:
+	case -EAGAIN:
+		return 429;
+	case -ESHUTDOWN:
+	case -ECANCELED:
+		return 503;
+	default:
+		return 500;
+	}
+}
+
+void api_answer_json(struct http_request *request, unsigned status, json_t *json)
+{
+	cleanup(cleanup_free) char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+	json_decref(json);
+	if (text)
+		http_answer_json(request, status, text);
+	else
+		http_answer_error(request, 500, "out of memory");
+}
+
+bool api_check_query(struct http_request *request, const char *const *known)
+{
+	const char *unknown = http_request_unknown_query(request, known);
+	if (unknown)
+		http_answer_error(request, 400, "unknown parameter \"%s\"", unknown);
+	return !unknown;
+}
+
+bool api_query(struct http_request *request, const char *name, const char **value)
+{
+	if (http_request_query(request, name, value) != -EINVAL)
+		return true;
+	http_answer_error(request, 400, "parameter %s is given twice", name);
+	return false;
+}
+
+struct api *api_new(const struct api_options *options, struct error *err)
+{
+	const struct config *config = options->config;
+	cleanup(cleanup_api) struct api *api = calloc(1, sizeof(*api));
+	if (!api) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	api->with = *options;
+	LIST_INIT(&api->histories);
+	LIST_INIT(&api->listeners);
+	LIST_INIT(&api->submissions);
+	const struct http_server_options server = {
+		.loop = options->loop,
+		.routes = routes,
+		.route_count = sizeof(routes) / sizeof(*routes),
+		.ctx = api,
+		.socket = config->api.socket,
+		.group = config->api.group,
+		.listen = config->api.listen,
+		.token = config->api.token,
+		.cert_file = config->api.cert_file,
+		.key_file = config->api.key_file,
+	};
+	api->server = http_server_new(&server, err);
+	if (!api->server)
+		return NULL;
+	if (event_bus_subscribe(options->bus, events_subscriber, api) < 0) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	log_notice("api-ready", log_str("socket", *config->api.socket ? config->api.socket : NULL),
+		   log_str("listen", *config->api.listen ? config->api.listen : NULL));
+	return take(api);
+}
+
+void api_stop(struct api *api)
+{
+	if (api)
+		histories_end(api);
+}
+
+void api_free(struct api *api)
+{
+	if (!api)
+		return;
+	event_bus_unsubscribe(api->with.bus, events_subscriber, api);
+	histories_end(api);
+	http_server_free(api->server);
+	submissions_forget(api);
+	free(api);
+}

@@ -1,0 +1,40 @@
+/*
+ * The control API: what people and scripts ask this daemon, over HTTP (contract: "Control API"). Everything on the
+ * loop's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct api;
+struct config;
+struct event_base;
+struct event_bus;
+struct jobs;
+struct node_status;
+struct sink;
+
+struct api_options {
+	struct event_base *loop;
+	const struct config *config;
+	struct jobs *jobs;
+	struct event_bus *bus;
+	const struct node_status *status;
+	const struct sink *memory;	/* the sink of that name; NULL: there is none */
+	bool (*ready)(const void *ctx); /* requests from elsewhere are taken, too */
+	const void *ready_ctx;
+};
+
+/* What the options point to must outlive it. NULL and `err` on failure. */
+struct api *api_new(const struct api_options *options, struct error *err);
+
+/* The daemon is stopping: histories end. Other questions are still answered. */
+void api_stop(struct api *api);
+
+/* Before the jobs. Pending answers are given up. */
+void api_free(struct api *api);
+
+CLEANUP_DEFINE(api, struct api, api_free)

@@ -1,0 +1,199 @@
+/* Two tables: what there is once for the daemon, and what there is for each interface. A metric is a row and a function
+ * that reads its value. */
+#include "api/metrics.h"
+
+#include "api/openmetrics.h"
+#include "base/clock.h"
+#include "event/event.h"
+#include "status/node_status.h"
+
+#define NOT_THERE (-1.0) /* no sample */
+
+struct daemon_numbers {
+	struct node_load load;
+	size_t connections;
+};
+
+struct daemon_metric {
+	struct metric_family family;
+	double (*read)(const struct daemon_numbers *numbers);
+};
+
+struct interface_metric {
+	struct metric_family family;
+	double (*read)(const struct node_interface *interface);
+};
+
+static double uptime(const struct daemon_numbers *n)
+{
+	const uint64_t now_ns = clock_realtime_ns();
+	return now_ns > n->load.started_ns ? (double)(now_ns - n->load.started_ns) / NS_PER_S : 0;
+}
+
+static double running(const struct daemon_numbers *n)
+{
+	return (double)n->load.jobs.running;
+}
+
+static double delivering(const struct daemon_numbers *n)
+{
+	const uint64_t legs = n->load.jobs.legs, running_now = n->load.jobs.running;
+	return legs > running_now ? (double)(legs - running_now) : 0;
+}
+
+static double elsewhere(const struct daemon_numbers *n)
+{
+	return (double)n->load.jobs.elsewhere;
+}
+
+static double memory(const struct daemon_numbers *n)
+{
+	return (double)n->load.memory_bytes;
+}
+
+static double memory_limit(const struct daemon_numbers *n)
+{
+	return (double)n->load.memory_limit_bytes;
+}
+
+static double kept_files(const struct daemon_numbers *n)
+{
+	return (double)n->load.kept.files;
+}
+
+static double kept_bytes(const struct daemon_numbers *n)
+{
+	return (double)n->load.kept.bytes;
+}
+
+static double connections(const struct daemon_numbers *n)
+{
+	return (double)n->connections;
+}
+
+static const struct daemon_metric daemon_metrics[] = {
+	{{"pcapdaemon_uptime_seconds", METRIC_GAUGE, "seconds", "Time since the daemon was started."}, uptime},
+	{{"pcapdaemon_captures_running", METRIC_GAUGE, NULL, "Captures that are being armed or run."}, running},
+	{{"pcapdaemon_captures_delivering", METRIC_GAUGE, NULL, "Files on their way to their destinations."},
+	 delivering},
+	{{"pcapdaemon_requests_elsewhere", METRIC_COUNTER, NULL, "Requests for other nodes."}, elsewhere},
+	{{"pcapdaemon_capture_memory_bytes", METRIC_GAUGE, "bytes", "Captured bytes not delivered yet."}, memory},
+	{{"pcapdaemon_capture_memory_limit_bytes", METRIC_GAUGE, "bytes", "What they may be at most (limits.memory)."},
+	 memory_limit},
+	{{"pcapdaemon_kept_files", METRIC_GAUGE, NULL, "Finished files kept in memory."}, kept_files},
+	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "What they take."}, kept_bytes},
+	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},
+};
+
+static double up(const struct node_interface *i)
+{
+	return i->up;
+}
+
+static double captures(const struct node_interface *i)
+{
+	return i->ring ? (double)i->captures : NOT_THERE;
+}
+
+static double packets(const struct node_interface *i)
+{
+	return i->ring ? (double)i->packets : NOT_THERE;
+}
+
+static double dropped(const struct node_interface *i)
+{
+	return i->ring ? (double)i->dropped : NOT_THERE;
+}
+
+static double reach(const struct node_interface *i)
+{
+	return i->recorder ? (double)i->reach_ns / NS_PER_S : NOT_THERE;
+}
+
+static double held(const struct node_interface *i)
+{
+	return i->recorder ? (double)i->held_bytes : NOT_THERE;
+}
+
+static double ring_size(const struct node_interface *i)
+{
+	return i->ring ? (double)i->ring_bytes : NOT_THERE;
+}
+
+static const struct interface_metric interface_metrics[] = {
+	{{"pcapdaemon_interface_up", METRIC_GAUGE, NULL, "Whether the interface is up."}, up},
+	{{"pcapdaemon_interface_captures", METRIC_GAUGE, NULL, "Captures on the interface."}, captures},
+	{{"pcapdaemon_interface_packets", METRIC_COUNTER, NULL, "Packets its ring was offered since it was opened."},
+	 packets},
+	{{"pcapdaemon_interface_dropped_packets", METRIC_COUNTER, NULL, "Of these, packets the ring had no room for."},
+	 dropped},
+	{{"pcapdaemon_recorder_reach_seconds", METRIC_GAUGE, "seconds", "How far back the recorder reaches now."},
+	 reach},
+	{{"pcapdaemon_recorder_held_bytes", METRIC_GAUGE, "bytes", "Packet memory that can be read."}, held},
+	{{"pcapdaemon_ring_size_bytes", METRIC_GAUGE, "bytes", "Memory of the ring."}, ring_size},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static int write_build(struct buffer *out, const struct node_status *status)
+{
+	static const struct metric_family family = {"pcapdaemon_build", METRIC_INFO, NULL, "What runs here."};
+	const struct metric_label labels[] = {{"version", PCAPDAEMON_VERSION},
+					      {"node", node_status_node(status)},
+					      {NULL, NULL}};
+	const int r = metric_head(out, &family);
+	return r == 0 ? metric_sample(out, &family, labels, 1) : r;
+}
+
+static int write_events(struct buffer *out, const struct daemon_numbers *numbers)
+{
+	static const struct metric_family family = {"pcapdaemon_events", METRIC_COUNTER, NULL,
+						    "Events published, by kind."};
+	int r = metric_head(out, &family);
+	for (int kind = 0; kind < EVENT_KINDS && r == 0; kind++) {
+		const struct metric_label labels[] = {{"event", event_kind_name((enum event_kind)kind)}, {NULL, NULL}};
+		r = metric_sample(out, &family, labels, (double)numbers->load.jobs.events[kind]);
+	}
+	return r;
+}
+
+static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers)
+{
+	static const struct metric_label none[] = {{NULL, NULL}};
+	int r = 0;
+	for (size_t i = 0; i < COUNT(daemon_metrics) && r == 0; i++) {
+		const struct daemon_metric *metric = &daemon_metrics[i];
+		r = metric_head(out, &metric->family);
+		if (r == 0)
+			r = metric_sample(out, &metric->family, none, metric->read(numbers));
+	}
+	return r;
+}
+
+static int write_interfaces(struct buffer *out, const struct interface_metric *metric,
+			    const struct node_interface *list, size_t count)
+{
+	int r = metric_head(out, &metric->family);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const struct metric_label labels[] = {{"interface", list[i].name}, {NULL, NULL}};
+		const double value = metric->read(&list[i]);
+		if (value >= 0)
+			r = metric_sample(out, &metric->family, labels, value);
+	}
+	return r;
+}
+
+int metrics_write(struct buffer *out, const struct node_status *status, size_t connection_count)
+{
+	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = connection_count};
+	struct node_interface list[NODE_INTERFACES_MAX];
+	const size_t count = node_interfaces_list(node_status_interfaces(status), list);
+	int r = write_build(out, status);
+	if (r == 0)
+		r = write_daemon(out, &numbers);
+	if (r == 0)
+		r = write_events(out, &numbers);
+	for (size_t i = 0; i < COUNT(interface_metrics) && r == 0; i++)
+		r = write_interfaces(out, &interface_metrics[i], list, count);
+	return r == 0 ? metric_end(out) : r;
+}

@@ -1,0 +1,11 @@
+/* What is measured here, as OpenMetrics text. Loop thread. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+struct node_status;
+
+/* Appends the whole exposition. `connections`: of the HTTP server. 0, -EMSGSIZE (the buffer's cap) or -ENOMEM. */
+warn_unused int metrics_write(struct buffer *out, const struct node_status *status, size_t connections);

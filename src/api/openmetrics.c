@@ -1,0 +1,63 @@
+/* Integers are written as such, so that a counter of bytes is exact up to 2^53. */
+#include "api/openmetrics.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+static const char *const types[] = {[METRIC_GAUGE] = "gauge", [METRIC_COUNTER] = "counter", [METRIC_INFO] = "info"};
+static const char *const suffixes[] = {[METRIC_GAUGE] = "", [METRIC_COUNTER] = "_total", [METRIC_INFO] = "_info"};
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53 */
+
+int metric_head(struct buffer *out, const struct metric_family *family)
+{
+	int r = buffer_printf(out, "# TYPE %s %s\n", family->name, types[family->type]);
+	if (r == 0 && family->unit)
+		r = buffer_printf(out, "# UNIT %s %s\n", family->name, family->unit);
+	return r == 0 ? buffer_printf(out, "# HELP %s %s\n", family->name, family->help) : r;
+}
+
+static int append_escaped(struct buffer *out, const char *text)
+{
+	int r = 0;
+	for (; *text && r == 0; text++) {
+		if (*text == '\n')
+			r = buffer_append(out, "\\n", 2);
+		else if (*text == '"' || *text == '\\')
+			r = buffer_printf(out, "\\%c", *text);
+		else
+			r = buffer_append(out, text, 1);
+	}
+	return r;
+}
+
+static int append_labels(struct buffer *out, const struct metric_label *labels)
+{
+	int r = 0;
+	for (const struct metric_label *label = labels; label->name && r == 0; label++) {
+		r = buffer_printf(out, "%s%s=\"", label == labels ? "{" : ",", label->name);
+		if (r == 0)
+			r = append_escaped(out, label->value);
+		if (r == 0)
+			r = buffer_append(out, "\"", 1);
+	}
+	return r == 0 && labels->name ? buffer_append(out, "}", 1) : r;
+}
+
+int metric_sample(struct buffer *out, const struct metric_family *family, const struct metric_label *labels,
+		  double value)
+{
+	int r = buffer_printf(out, "%s%s", family->name, suffixes[family->type]);
+	if (r == 0)
+		r = append_labels(out, labels);
+	if (r < 0)
+		return r;
+	if (value >= 0 && value < EXACT_MAX && value == floor(value))
+		return buffer_printf(out, " %" PRIu64 "\n", (uint64_t)value);
+	return buffer_printf(out, " %.9g\n", value);
+}
+
+int metric_end(struct buffer *out)
+{
+	return buffer_append_string(out, "# EOF\n");
+}

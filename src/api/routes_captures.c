@@ -1,0 +1,196 @@
+/* What was asked for and became of it: list, one, stop, file. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/api_routes.h"
+#include "base/clock.h"
+#include "event/event.h"
+#include "job/jobs.h"
+#include "sink/memory.h"
+
+struct listing {
+	const struct api *api;
+	json_t *array;
+	size_t most, total;
+	char capture[REQUEST_ID_SIZE + 16]; /* of the last one seen */
+	char state[16];
+};
+
+static json_t *integer(uint64_t value)
+{
+	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
+}
+
+static bool is_kept(const struct api *api, const char *capture)
+{
+	cleanup(cleanup_memory_file) struct memory_file *file =
+		api->with.memory && capture ? memory_find(api->with.memory, capture) : NULL;
+	return file;
+}
+
+/* The latest event's members, and what is so right now. */
+static json_t *view_json(const struct api *api, const struct capture_view *view)
+{
+	char ends[CLOCK_TEXT_SIZE];
+	cleanup(cleanup_free) char *text = view->event ? event_json(view->event) : NULL;
+	json_t *json = text ? json_loads(text, 0, NULL)
+			    : json_pack("{ss ss* ss*}", "id", view->id, "capture", view->capture, "interface",
+					view->interface);
+	json_object_set_new(json, "state", json_string(view->state));
+	if (view->ends_ns || (view->event && view->event->counted) || !view->event) {
+		json_object_set_new(json, "packets", integer(view->packets));
+		json_object_set_new(json, "bytes", integer(view->bytes));
+	}
+	if (view->ends_ns) {
+		json_object_set_new(json, "packets", integer(view->packets));
+		json_object_set_new(json, "ends", json_string(clock_format(view->ends_ns, ends)));
+	}
+	if (is_kept(api, view->capture))
+		json_object_set_new(json, "kept", json_true());
+	return json;
+}
+
+static void add(void *ctx, const struct capture_view *view)
+{
+	struct listing *listing = ctx;
+	listing->total++;
+	snprintf(listing->capture, sizeof(listing->capture), "%s", view->capture ? view->capture : "");
+	snprintf(listing->state, sizeof(listing->state), "%s", view->state);
+	if (json_array_size(listing->array) < listing->most)
+		json_array_append_new(listing->array, view_json(listing->api, view));
+}
+
+static bool read_limit(struct http_request *http, size_t *limit)
+{
+	const char *text;
+	char *end;
+	if (!api_query(http, "limit", &text))
+		return false;
+	if (!text)
+		return true;
+	errno = 0;
+	const unsigned long value = strtoul(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || value < 1 || value > API_LIST_MAX) {
+		http_answer_error(http, 400, "limit must be 1 to %d", API_LIST_MAX);
+		return false;
+	}
+	*limit = value;
+	return true;
+}
+
+void route_list(void *ctx, struct http_request *http)
+{
+	static const char *const known[] = {"limit", NULL};
+	struct api *api = ctx;
+	struct listing listing = {.api = api, .array = json_array(), .most = API_LIST_DEFAULT};
+	if (!api_check_query(http, known) || !read_limit(http, &listing.most)) {
+		json_decref(listing.array);
+		return;
+	}
+	jobs_visit_all(api->with.jobs, add, &listing);
+	api_answer_json(http, 200, json_pack("{so sI}", "captures", listing.array, "total", (json_int_t)listing.total));
+}
+
+static void answer_unknown(struct http_request *http, const char *id)
+{
+	http_answer_error(http, 404, "no capture or request \"%s\" is known here (any more)", id);
+}
+
+void route_show(void *ctx, struct http_request *http)
+{
+	struct api *api = ctx;
+	const char *id = http_request_segment(http, 0);
+	struct listing listing = {.api = api, .array = json_array(), .most = API_LIST_MAX};
+	if (!jobs_visit(api->with.jobs, id, add, &listing)) {
+		json_decref(listing.array);
+		answer_unknown(http, id);
+	} else if (listing.total == 1 && strcmp(listing.capture, id) == 0) {
+		json_t *only = json_incref(json_array_get(listing.array, 0));
+		json_decref(listing.array);
+		api_answer_json(http, 200, only);
+	} else {
+		api_answer_json(http, 200, json_pack("{so}", "captures", listing.array));
+	}
+}
+
+void route_stop(void *ctx, struct http_request *http)
+{
+	const struct api *api = ctx;
+	const char *id = http_request_segment(http, 0);
+	const int stopped = jobs_stop(api->with.jobs, id);
+	if (stopped == -ENOENT)
+		answer_unknown(http, id);
+	else if (!stopped)
+		http_answer_error(http, 409, "\"%s\" has ended", id);
+	else
+		api_answer_json(http, 202, json_pack("{si}", "stopped", stopped));
+}
+
+/* --- the file --- */
+
+struct download {
+	struct memory_file *file;
+	struct byte_stream stream;
+};
+
+static void release(void *ctx)
+{
+	struct download *download = ctx;
+	memory_file_close(&download->stream);
+	memory_file_unref(download->file);
+	free(download);
+}
+
+static void answer_file(struct http_request *http, struct memory_file *file)
+{
+	struct download *download = calloc(1, sizeof(*download));
+	if (!download || !memory_file_open(file, &download->stream)) {
+		free(download);
+		memory_file_unref(file);
+		http_answer_error(http, 500, "out of memory");
+		return;
+	}
+	download->file = file;
+	http_answer_file(http, &(struct http_file){
+				       .stream = download->stream,
+				       .type = "application/vnd.tcpdump.pcap",
+				       .name = memory_file_name(file),
+				       .release = release,
+				       .release_ctx = download,
+			       });
+}
+
+/* Why there is no file of this id. */
+static void answer_no_file(const struct api *api, struct http_request *http, const char *id)
+{
+	struct listing listing = {.api = api, .array = json_array(), .most = API_LIST_MAX};
+	const size_t count = jobs_visit(api->with.jobs, id, add, &listing);
+	struct memory_file *file =
+		count == 1 && api->with.memory ? memory_find(api->with.memory, listing.capture) : NULL;
+	json_decref(listing.array);
+	if (!count)
+		answer_unknown(http, id);
+	else if (file)
+		answer_file(http, file);
+	else if (count > 1)
+		http_answer_error(http, 409, "request \"%s\" has %zu captures: name one of them, %s.1 to %s.%zu", id,
+				  count, id, id, count);
+	else if (strcmp(listing.state, "done") == 0 || strcmp(listing.state, "failed") == 0)
+		http_answer_error(http, 404,
+				  "not kept: it was empty, went to other destinations only, or made room "
+				  "([memory] bytes, seconds)");
+	else
+		http_answer_error(http, 404, "not kept: it is %s", listing.state);
+}
+
+void route_file(void *ctx, struct http_request *http)
+{
+	const struct api *api = ctx;
+	const char *id = http_request_segment(http, 0);
+	struct memory_file *file = api->with.memory ? memory_find(api->with.memory, id) : NULL;
+	if (file)
+		answer_file(http, file);
+	else
+		answer_no_file(api, http, id);
+}

@@ -1,0 +1,56 @@
+/* GET /v1/events: everything that is published, or what concerns one request, as it happens. */
+#include <string.h>
+
+#include "api/api_routes.h"
+#include "event/event.h"
+#include "request/request.h"
+
+struct listener {
+	LIST_ENTRY(listener) list;
+	struct http_stream *stream;
+	char id[REQUEST_ID_SIZE]; /* "": of all requests */
+};
+
+static void on_gone(void *ctx)
+{
+	struct listener *listener = ctx;
+	LIST_REMOVE(listener, list);
+	http_stream_end(listener->stream, false);
+	free(listener);
+}
+
+void events_subscriber(void *ctx, const struct event *event, const char *json)
+{
+	const struct api *api = ctx;
+	struct listener *listener;
+	LIST_FOREACH(listener, &api->listeners, list)
+	{
+		if (*listener->id && (!event->id || strcmp(listener->id, event->id) != 0))
+			continue;
+		http_sse_send(listener->stream, event_kind_name(event->kind), json); /* if not, `gone` follows */
+	}
+}
+
+void route_events(void *ctx, struct http_request *http)
+{
+	static const char *const known[] = {"id", NULL};
+	struct api *api = ctx;
+	const char *id;
+	if (!api_check_query(http, known) || !api_query(http, "id", &id))
+		return;
+	if (id && strlen(id) >= REQUEST_ID_SIZE) {
+		http_answer_error(http, 400, "id is longer than any id");
+		return;
+	}
+	struct listener *listener = calloc(1, sizeof(*listener));
+	if (!listener) {
+		http_answer_error(http, 500, "out of memory");
+		return;
+	}
+	snprintf(listener->id, sizeof(listener->id), "%s", id ? id : "");
+	listener->stream = http_answer_sse(http, on_gone, listener);
+	if (listener->stream)
+		LIST_INSERT_HEAD(&api->listeners, listener, list);
+	else
+		free(listener);
+}
