@@ -107,7 +107,7 @@ def scan_loop(settings):
         row["bytes_per_second"] = row["per_second"] * row["size"]
     with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs, 1 filter")
     return Table("scan-loop", "The scan by itself, one core",
-                 [Column("who", ""), Column("size", "bytes"), Column("per_second", "Mpkt/s", MILLION),
+                 [Column("who", ""), Column("size", "bytes", number()), Column("per_second", "Mpkt/s", MILLION),
                   Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("ratio", "ratio", number(1))], rows,
                  "A gigabyte laid out as the kernel does, one packet in 10,000 matches; all filters look at every packet.",
                  [Chart("scan-loop", "The scan by itself, one core, million packets a second", "per_second", MILLION)], samples)
@@ -157,7 +157,7 @@ def scan(settings):
     rows = grouped(samples)
     with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs")
     return tables + [Table("scan", "Scanning the past with a filter that few packets match",
-                  [Column("who", ""), Column("size", "bytes"), Column("packets", "packets", number()),
+                  [Column("who", ""), Column("size", "bytes", number()), Column("packets", "packets", number()),
                    Column("elapsed", "s", number(3)), Column("per_second", "Mpkt/s", MILLION),
                    Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("per_cpu_second", "Mpkt/CPU-s", MILLION),
                    Column("ratio", "ratio", number(1))], rows,

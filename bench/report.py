@@ -79,7 +79,7 @@ class Table:
         for heading, key in chart.key.items() if isinstance(chart.key, dict) else [("", chart.key)]:
             for row in self.rows:
                 if row.get(key) is not None:
-                    group = heading or (f"{row['size']} B" if "size" in row else "")
+                    group = heading or (f"{row['size']:g} B" if "size" in row else "")
                     groups.setdefault(group, []).append((row["who"], row[key] * chart.scale))
         return list(groups.items())
 

@@ -23,7 +23,7 @@ def take_turns(settings, contenders, sample):
     return rows, [{"who": label, **one} for label, found in samples.items() for one in found]
 
 
-WHO, SIZE = Column("who", ""), Column("size", "bytes")
+WHO, SIZE = Column("who", ""), Column("size", "bytes", number())
 RATE, RATE_RATIO = Column("rate_pps", "sender kpps", KPPS), Column("rate_ratio", "of alone", number(2))
 LOST, LOST_PERCENT = Column("lost", "lost", number()), Column("lost_percent", "lost %", number(2))
 CPU, SENDER_CPU = Column("capture_cpu", "CPU s/Mpkt", short), Column("sender_cpu", "sender CPU", short)

@@ -32,6 +32,15 @@ def test_quick_run_of_one_benchmark_prints_its_table_and_writes_the_same_numbers
     assert "| ring open |" in (tmp_path / "results.md").read_text()
 
 
+def test_host_traffic_is_measured_beside_every_contender(tmp_path):
+    result = bench("--quick", "--only", "host", "--to", str(tmp_path), timeout=120)
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "results.json").read_text())["results"]["host"]["rows"]
+    assert [row["who"] for row in rows] == ["nothing", "1 capture by pcapdaemon", "200 captures by pcapdaemon", "recorder",
+                                            "recorder + 1 capture", "recorder + 200 captures", "200 libpcap handles"]
+    assert all(row["rate_pps"] > 0 for row in rows) and "<svg" in (tmp_path / "host-rate.svg").read_text()
+
+
 def test_namespaces_of_a_run_are_gone_when_it_was_ended_early(tmp_path):
     with subprocess.Popen([RUN, "--only", "host", "--to", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True, env={**os.environ, "PCAPDAEMON": PROGRAM}) as process:
