@@ -59,6 +59,8 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *json
 		http_answer_error(request, 500, "out of memory");
 }
 
+const char *const api_no_query[] = {NULL};
+
 bool api_check_query(struct http_request *request, const char *const *known)
 {
 	const char *unknown = http_request_unknown_query(request, known);

@@ -9,6 +9,8 @@
 
 #define API_LIST_DEFAULT 256 /* captures in one answer, unless more are asked for */
 #define API_LIST_MAX 4096
+#define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
+#define API_TYPE_PCAPNG "application/x-pcapng"
 
 struct event;
 struct history;
@@ -49,6 +51,7 @@ unsigned api_status_of(int code);
 void api_answer_json(struct http_request *request, unsigned status, json_t *json);
 
 /* True if every query parameter is one of `known`; else the request is answered. */
+extern const char *const api_no_query[]; /* none is known */
 bool api_check_query(struct http_request *request, const char *const *known);
 
 /* A query parameter that may be given once: NULL if it is not. False: the request is answered. */

@@ -3,6 +3,9 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
+
+#include "base/utf8.h"
 
 static const char *const types[] = {[METRIC_GAUGE] = "gauge", [METRIC_COUNTER] = "counter", [METRIC_INFO] = "info"};
 static const char *const suffixes[] = {[METRIC_GAUGE] = "", [METRIC_COUNTER] = "_total", [METRIC_INFO] = "_info"};
@@ -17,16 +20,25 @@ int metric_head(struct buffer *out, const struct metric_family *family)
 	return r == 0 ? buffer_printf(out, "# HELP %s %s\n", family->name, family->help) : r;
 }
 
+/* What is no UTF-8, as an interface's name may be, becomes U+FFFD. */
 static int append_escaped(struct buffer *out, const char *text)
 {
+	size_t left = strlen(text);
 	int r = 0;
-	for (; *text && r == 0; text++) {
-		if (*text == '\n')
+	while (left > 0 && r == 0) {
+		uint32_t code;
+		const size_t size = utf8_decode(text, left, &code);
+		const size_t step = size ? size : 1;
+		if (size == 0)
+			r = buffer_append_string(out, "\xef\xbf\xbd");
+		else if (code == '\n')
 			r = buffer_append(out, "\\n", 2);
-		else if (*text == '"' || *text == '\\')
-			r = buffer_printf(out, "\\%c", *text);
+		else if (code == '"' || code == '\\')
+			r = buffer_printf(out, "\\%c", (char)code);
 		else
-			r = buffer_append(out, text, 1);
+			r = buffer_append(out, text, size);
+		text += step;
+		left -= step;
 	}
 	return r;
 }

@@ -22,11 +22,24 @@ static json_t *integer(uint64_t value)
 	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
 }
 
-static bool is_kept(const struct api *api, const char *capture)
+/* Looking for a file takes time: only where one was kept once. */
+static bool is_kept(const struct api *api, const struct event *event)
 {
+	bool was = false;
+	for (size_t i = 0; event && event->capture && i < event->destination_count; i++)
+		was |= event->destinations[i].ok && strcmp(event->destinations[i].name, "memory") == 0;
 	cleanup(cleanup_memory_file) struct memory_file *file =
-		api->with.memory && capture ? memory_find(api->with.memory, capture) : NULL;
+		was && api->with.memory ? memory_find(api->with.memory, event->capture) : NULL;
 	return file;
+}
+
+static bool is_live(const struct capture_view *view)
+{
+	static const char *const states[] = {"arming", "running", "delivering"};
+	bool live = false;
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
+		live |= strcmp(view->state, states[i]) == 0;
+	return live;
 }
 
 /* The latest event's members, and what is so right now. */
@@ -38,26 +51,26 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 			    : json_pack("{ss ss* ss*}", "id", view->id, "capture", view->capture, "interface",
 					view->interface);
 	json_object_set_new(json, "state", json_string(view->state));
-	if (view->ends_ns || (view->event && view->event->counted) || !view->event) {
+	if (is_live(view)) {
 		json_object_set_new(json, "packets", integer(view->packets));
 		json_object_set_new(json, "bytes", integer(view->bytes));
 	}
-	if (view->ends_ns) {
-		json_object_set_new(json, "packets", integer(view->packets));
+	if (view->ends_ns)
 		json_object_set_new(json, "ends", json_string(clock_format(view->ends_ns, ends)));
-	}
-	if (is_kept(api, view->capture))
+	if (is_kept(api, view->event))
 		json_object_set_new(json, "kept", json_true());
 	return json;
 }
 
+/* What lives is shown however many newer ones have ended. */
 static void add(void *ctx, const struct capture_view *view)
 {
 	struct listing *listing = ctx;
 	listing->total++;
 	snprintf(listing->capture, sizeof(listing->capture), "%s", view->capture ? view->capture : "");
 	snprintf(listing->state, sizeof(listing->state), "%s", view->state);
-	if (json_array_size(listing->array) < listing->most)
+	const size_t most = is_live(view) ? API_LIST_MAX : listing->most;
+	if (json_array_size(listing->array) < most)
 		json_array_append_new(listing->array, view_json(listing->api, view));
 }
 
@@ -101,6 +114,8 @@ void route_show(void *ctx, struct http_request *http)
 {
 	struct api *api = ctx;
 	const char *id = http_request_segment(http, 0);
+	if (!api_check_query(http, api_no_query))
+		return;
 	struct listing listing = {.api = api, .array = json_array(), .most = API_LIST_MAX};
 	if (!jobs_visit(api->with.jobs, id, add, &listing)) {
 		json_decref(listing.array);
@@ -118,6 +133,8 @@ void route_stop(void *ctx, struct http_request *http)
 {
 	const struct api *api = ctx;
 	const char *id = http_request_segment(http, 0);
+	if (!api_check_query(http, api_no_query))
+		return;
 	const int stopped = jobs_stop(api->with.jobs, id);
 	if (stopped == -ENOENT)
 		answer_unknown(http, id);
@@ -142,6 +159,12 @@ static void release(void *ctx)
 	free(download);
 }
 
+static const char *type_of(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	return dot && strcmp(dot, ".pcap") == 0 ? API_TYPE_PCAP : API_TYPE_PCAPNG;
+}
+
 static void answer_file(struct http_request *http, struct memory_file *file)
 {
 	struct download *download = calloc(1, sizeof(*download));
@@ -154,7 +177,7 @@ static void answer_file(struct http_request *http, struct memory_file *file)
 	download->file = file;
 	http_answer_file(http, &(struct http_file){
 				       .stream = download->stream,
-				       .type = "application/vnd.tcpdump.pcap",
+				       .type = type_of(memory_file_name(file)),
 				       .name = memory_file_name(file),
 				       .release = release,
 				       .release_ctx = download,
@@ -176,10 +199,12 @@ static void answer_no_file(const struct api *api, struct http_request *http, con
 	else if (count > 1)
 		http_answer_error(http, 409, "request \"%s\" has %zu captures: name one of them, %s.1 to %s.%zu", id,
 				  count, id, id, count);
+	else if (!api->with.memory)
+		http_answer_error(http, 404, "not kept: files are not kept in memory (memory.bytes is 0)");
 	else if (strcmp(listing.state, "done") == 0 || strcmp(listing.state, "failed") == 0)
 		http_answer_error(http, 404,
-				  "not kept: it was empty, went to other destinations only, or made room "
-				  "([memory] bytes, seconds)");
+				  "not kept: it went to other destinations only, or has made room for newer ones "
+				  "(memory.bytes, memory.seconds)");
 	else
 		http_answer_error(http, 404, "not kept: it is %s", listing.state);
 }
@@ -188,6 +213,8 @@ void route_file(void *ctx, struct http_request *http)
 {
 	const struct api *api = ctx;
 	const char *id = http_request_segment(http, 0);
+	if (!api_check_query(http, api_no_query))
+		return;
 	struct memory_file *file = api->with.memory ? memory_find(api->with.memory, id) : NULL;
 	if (file)
 		answer_file(http, file);

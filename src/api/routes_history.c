@@ -9,12 +9,12 @@
 
 #include "api/api_routes.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/quantity.h"
 #include "job/jobs.h"
 #include "request/request.h"
 
 #define PIECE_BYTES (64u * 1024) /* handed to the client at once */
-#define TYPE "application/vnd.tcpdump.pcap"
 
 struct history {
 	LIST_ENTRY(history) list;
@@ -31,12 +31,12 @@ static void free_history(struct history *history)
 	free(history);
 }
 
-/* The client is gone, or the server. */
+/* The client is gone, or the daemon is going. */
 static void on_gone(void *ctx)
 {
 	struct history *history = ctx;
 	if (history->http)
-		http_answer_error(take(history->http), 503, "nobody waits");
+		http_answer_error(take(history->http), 503, "the daemon is stopping");
 	if (history->stream)
 		http_stream_end(take(history->stream), false);
 	free_history(history);
@@ -46,12 +46,12 @@ static void answer_failure(struct history *history)
 {
 	const char *field;
 	const char *error = past_error(history->past, &field);
-	if (history->http)
-		http_answer_error(take(history->http),
-				  past_code(history->past) == -ENODEV ? 404 : api_status_of(past_code(history->past)),
-				  "%s", error);
-	else
+	if (history->http) {
+		http_answer_error(take(history->http), api_status_of(past_code(history->past)), "%s", error);
+	} else {
+		log_warning("history-broken-off", log_str("error", error));
 		http_stream_end(take(history->stream), false);
+	}
 	free_history(history);
 }
 
@@ -88,7 +88,7 @@ static void start_stream(struct history *history)
 	const struct http_source source = {.more = on_more, .gone = on_gone, .ctx = history};
 	struct http_request *http = take(history->http);
 	http_request_on_gone(http, NULL, NULL);
-	history->stream = http_answer_stream(http, TYPE, &source);
+	history->stream = http_answer_stream(http, API_TYPE_PCAPNG, &source);
 	if (!history->stream)
 		free_history(history);
 }
@@ -121,7 +121,7 @@ static bool read_time(struct http_request *http, const char *name, uint64_t *tim
 		return false;
 	if (!text || clock_parse(text, time_ns) == 0)
 		return true;
-	if (*text >= '0' && *text <= '9' && quantity_parse_duration(text, &seconds_ns) == 0) {
+	if (!text[strspn(text, "0123456789.")] && quantity_parse_duration(text, &seconds_ns) == 0) {
 		*time_ns = seconds_ns ? seconds_ns : 1;
 		return true;
 	}

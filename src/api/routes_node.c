@@ -20,13 +20,15 @@ static void answer_text(struct http_request *http, char *json)
 void route_interfaces(void *ctx, struct http_request *http)
 {
 	const struct api *api = ctx;
-	answer_text(http, node_status_interfaces_json(api->with.status));
+	if (api_check_query(http, api_no_query))
+		answer_text(http, node_status_interfaces_json(api->with.status));
 }
 
 void route_status(void *ctx, struct http_request *http)
 {
 	const struct api *api = ctx;
-	answer_text(http, node_status_json(api->with.status));
+	if (api_check_query(http, api_no_query))
+		answer_text(http, node_status_json(api->with.status));
 }
 
 void route_metrics(void *ctx, struct http_request *http)

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "api/api_routes.h"
-#include "base/error.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "job/jobs.h"
@@ -22,13 +21,13 @@ struct submission {
 	bool submitting; /* inside jobs_request: not to be freed */
 	bool over;	 /* the watch is gone */
 	bool admitted;
-	size_t expected;  /* captures */
-	json_t *settled;  /* by capture: armed, or refused */
-	json_t *started;  /* array of what was armed */
-	json_t *finals;	  /* by capture: the final event */
-	int code;	  /* of the first refusal */
-	struct error why; /* likewise */
-	char field[64];
+	size_t expected; /* captures */
+	size_t stillborn; /* of these, how many were refused before they had an id */
+	json_t *settled; /* by capture: armed, or refused */
+	json_t *started; /* array of what was armed */
+	json_t *finals;	 /* array of final events */
+	json_t *refusal; /* the first refusal's event; NULL: none */
+	int code;	 /* likewise; 0: none */
 	char id[REQUEST_ID_SIZE];
 	char folded_into[REQUEST_ID_SIZE];
 };
@@ -39,6 +38,7 @@ static void free_submission(struct submission *submission)
 	json_decref(submission->settled);
 	json_decref(submission->started);
 	json_decref(submission->finals);
+	json_decref(submission->refusal);
 	free(submission);
 }
 
@@ -52,23 +52,13 @@ static void finish(struct submission *submission)
 		free_submission(submission);
 }
 
-static json_t *final_events(const struct submission *submission)
-{
-	json_t *array = json_array(), *event;
-	const char *capture;
-	json_object_foreach(submission->finals, capture, event) json_array_append(array, event);
-	return array;
-}
-
+/* The event's texts are clean UTF-8, whatever the reason quotes. */
 static void answer_refused(struct submission *submission)
 {
-	json_t *json = json_pack("{ss}", "error", submission->why.text);
-	if (*submission->field)
-		json_object_set_new(json, "field", json_string(submission->field));
-	if (*submission->id)
-		json_object_set_new(json, "id", json_string(submission->id));
-	if (json_object_size(submission->finals))
-		json_object_set_new(json, "events", final_events(submission));
+	const json_t *refusal = submission->refusal;
+	json_t *json = json_pack("{sO* sO* sO* sO}", "error", json_object_get(refusal, "reason"), "field",
+				 json_object_get(refusal, "field"), "id", json_object_get(refusal, "id"), "events",
+				 submission->finals);
 	api_answer_json(take(submission->http), api_status_of(submission->code), json);
 }
 
@@ -82,13 +72,13 @@ static void answer(struct submission *submission)
 		return;
 	}
 	if (submission->wait)
-		json = json_pack("{ss so}", "id", submission->id, "events", final_events(submission));
+		json = json_pack("{ss sO}", "id", submission->id, "events", submission->finals);
 	else
 		json = json_pack("{ss sO}", "id", submission->id, "captures", submission->started);
 	if (*submission->folded_into)
 		json_object_set_new(json, "folded_into", json_string(submission->folded_into));
 	if (submission->code && !submission->wait)
-		json_object_set_new(json, "refused", final_events(submission));
+		json_object_set(json, "refused", submission->finals);
 	api_answer_json(take(submission->http), submission->wait ? 200 : 202, json);
 }
 
@@ -102,21 +92,20 @@ static void on_admitted(void *ctx, const char *id, size_t captures)
 	snprintf(submission->id, sizeof(submission->id), "%s", id);
 }
 
-static void note_refusal(struct submission *submission, const struct event *event)
+static void note_refusal(struct submission *submission, const struct event *event, json_t *json)
 {
+	submission->stillborn += !event->capture;
 	if (submission->code)
 		return;
 	submission->code = event->code ? event->code : -EINVAL;
-	error_set(&submission->why, 0, "%s", event->reason ? event->reason : "refused");
-	snprintf(submission->field, sizeof(submission->field), "%s", event->field ? event->field : "");
-	if (event->id)
-		snprintf(submission->id, sizeof(submission->id), "%s", event->id);
+	submission->refusal = json_incref(json);
 }
 
 /* Without ?wait=1 it is enough that every capture is armed or refused. */
 static void answer_if_settled(struct submission *submission)
 {
-	if (submission->wait || !submission->admitted || json_object_size(submission->settled) < submission->expected)
+	const size_t settled = json_object_size(submission->settled) + submission->stillborn;
+	if (submission->wait || !submission->admitted || settled < submission->expected)
 		return;
 	answer(submission);
 	finish(submission);
@@ -125,17 +114,18 @@ static void answer_if_settled(struct submission *submission)
 static void on_event(void *ctx, const struct event *event, const char *json)
 {
 	struct submission *submission = ctx;
-	const char *capture = event->capture ? event->capture : "";
 	const bool final = event->kind != EVENT_ACCEPTED && event->kind != EVENT_CAPTURED;
+	json_t *object = final ? json_loads(json, 0, NULL) : NULL;
 	if (final)
-		json_object_set_new(submission->finals, capture, json_loads(json, 0, NULL));
+		json_array_append(submission->finals, object);
 	if (event->kind == EVENT_REJECTED)
-		note_refusal(submission, event);
-	else if (event->capture && !json_object_get(submission->settled, capture))
+		note_refusal(submission, event, object);
+	else if (event->capture && !json_object_get(submission->settled, event->capture))
 		json_array_append_new(submission->started,
 				      json_pack("{ss ss*}", "capture", event->capture, "interface", event->interface));
+	json_decref(object);
 	if (event->capture)
-		json_object_set_new(submission->settled, capture, json_true());
+		json_object_set_new(submission->settled, event->capture, json_true());
 	if (event->folded_into)
 		snprintf(submission->folded_into, sizeof(submission->folded_into), "%s", event->folded_into);
 	if (!submission->submitting)
@@ -157,7 +147,7 @@ static void on_gone(void *ctx)
 {
 	struct submission *submission = ctx;
 	struct http_request *http = take(submission->http);
-	http_answer_error(http, 503, "nobody waits"); /* ends the handle's life */
+	http_answer_error(http, 503, "the daemon is stopping"); /* ends the handle's life; nobody reads it */
 	finish(submission);
 }
 
@@ -180,7 +170,7 @@ static struct submission *new_submission(struct api *api, struct http_request *h
 	LIST_INSERT_HEAD(&api->submissions, submission, list);
 	submission->settled = json_object();
 	submission->started = json_array();
-	submission->finals = json_object();
+	submission->finals = json_array();
 	if (submission->settled && submission->started && submission->finals)
 		return submission;
 	free_submission(submission);
@@ -199,6 +189,11 @@ static void submit(struct submission *submission, const void *body, size_t size)
 	submission->watch = jobs_request(submission->api->with.jobs, origin, body, size, &observer);
 	submission->submitting = false;
 	if (submission->over) {
+		free_submission(submission);
+		return;
+	}
+	if (!submission->watch) {
+		http_answer_error(take(submission->http), 500, "out of memory");
 		free_submission(submission);
 		return;
 	}

@@ -385,9 +385,11 @@ int daemon_run(const struct config *config, struct error *err)
 		log_notice("ready", log_str("version", PCAPDAEMON_VERSION), log_str("node", config->general.node));
 		event_base_dispatch(daemon.loop);
 		log_notice("stopped");
+		api_free(take(daemon.api));
+		redis_side_hang_up(&daemon.redis);
 		/* A thread that waits for a name server cannot be ended, and nothing is left to do that would be worth
 		 * waiting for it. */
-		if (jobs_counts(daemon.jobs).legs)
+		if (!jobs_idle(daemon.jobs))
 			_exit(EXIT_FAILURE);
 	}
 	release(&daemon);

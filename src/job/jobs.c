@@ -55,9 +55,14 @@ static void hear(void *ctx, const struct event *event, const char *json)
 		job_watch_event(jobs->judging, event, json);
 }
 
+bool jobs_idle(const struct jobs *jobs)
+{
+	return !jobs->counts.legs && !jobs->pasts && !jobs->keeping && !jobs->parked_count;
+}
+
 static void check_idle(struct jobs *jobs)
 {
-	if (jobs->shutting_down && !jobs->counts.legs && !jobs->pasts && !jobs->keeping && !jobs->parked_count)
+	if (jobs->shutting_down && jobs_idle(jobs))
 		event_active(jobs->idle_event, EV_TIMEOUT, 1);
 }
 
@@ -98,6 +103,8 @@ static void on_found(void *ctx, const char *json, size_t size)
 	if (json && !answers_knows(jobs->answers, parked->request->id))
 		(void)answers_restore(jobs->answers, parked->request->id, json, size);
 	judge_watched(jobs, &submission, parked->watch);
+	if (parked->watch)
+		(void)job_watch_release(parked->watch);
 	request_unref(parked->request);
 	free(parked->origin);
 	free(parked);
@@ -121,6 +128,8 @@ static bool park(struct jobs *jobs, const struct submission *submission, struct 
 	}
 	parked->jobs = jobs;
 	parked->watch = watch;
+	if (watch) /* whoever it belongs to may cancel it meanwhile */
+		job_watch_hold(watch);
 	parked->request = request_ref(submission->request);
 	LIST_INSERT_HEAD(&jobs->parked, parked, list);
 	jobs->parked_count++;
@@ -298,6 +307,9 @@ int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reade
 	int r = targets_check(spec->interface, jobs->with.engine, err);
 	if (r < 0)
 		return r;
+	if (!engine_records(jobs->with.engine, spec->interface))
+		return error_set(err, -ENODEV, "interface: \"%s\" is not recorded (history.interfaces)",
+				 spec->interface);
 	r = past_start(&surroundings, spec, reader, past);
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "too many captures are being started");
@@ -366,7 +378,7 @@ void jobs_free(struct jobs *jobs)
 {
 	if (!jobs)
 		return;
-	assert(!jobs->counts.legs && !jobs->pasts && !jobs->keeping && !jobs->parked_count);
+	assert(jobs_idle(jobs));
 	offload_free(jobs->arming);
 	offload_free(jobs->naming);
 	offload_free(jobs->tracing);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,7 +46,10 @@ struct job_message {
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err);
 
-/* All legs must be over. */
+/* Whether nothing is under way: no capture, no history, no look into the ledger. */
+bool jobs_idle(const struct jobs *jobs);
+
+/* They must be idle. */
 void jobs_free(struct jobs *jobs);
 
 /*
@@ -63,9 +67,9 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 #define JOBS_PASTS_MAX 8 /* histories being read at once */
 
 /*
- * Packets of the past, without a job: see past.h. The interface must exist or be recorded. 0, or with `err` and the
- * parameter at fault: -ENODEV, -EBUSY (JOBS_PASTS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. All pasts must be freed
- * when `idle` of jobs_shut_down is to come.
+ * Packets of the past, without a job: see past.h. The interface must be recorded. 0, or with `err`: -ENODEV, -EBUSY
+ * (JOBS_PASTS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. All pasts must be freed when `idle` of jobs_shut_down is to
+ * come.
  */
 warn_unused int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
 			  struct past **past);

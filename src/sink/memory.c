@@ -22,7 +22,7 @@ struct memory {
 	struct event_base *loop;
 	struct memory_options options;
 	struct usage *usage;
-	TAILQ_HEAD(, memory_file) files; /* complete, the oldest first */
+	TAILQ_HEAD(memory_files, memory_file) files; /* complete, the oldest first */
 	struct event *expiry;
 };
 
@@ -141,7 +141,7 @@ struct memory_file *memory_find(const struct sink *sink, const char *capture)
 {
 	const struct memory *memory = (const struct memory *)sink;
 	struct memory_file *file;
-	TAILQ_FOREACH(file, &memory->files, list)
+	TAILQ_FOREACH_REVERSE(file, &memory->files, memory_files, list) /* people ask for the latest */
 	{
 		if (strcmp(file->capture, capture) == 0) {
 			file->references++;

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 
+from .api import Api
 from .daemon import Daemon
 from .events import Events, Request, new_id
 from .netns import Netns
@@ -67,13 +68,15 @@ class World:
             self._stack.callback(self.events.close)
         self.sender = Sender(self.peer, "peer0")
         base = {"general": {"node": NODE, "writelocal": True, "localdir": self.directory},
-                "redis": {"host": "127.0.0.1", "port": 6379}}
+                "redis": {"host": "127.0.0.1", "port": 6379},
+                "api": {"socket": os.path.join(self.root, "control.sock")}}
         self.receiver = None
         if cloudshark_options is not None:
             self.receiver = Receiver(self.host, **cloudshark_options)
             self._stack.callback(self.receiver.close)
             base["cloudshark"] = self.receiver.configuration
         self.config = merged(base, config)
+        self.api = Api(os.path.join(self.root, "control.sock"))
         self.daemon = Daemon(self._make_directory("daemon"), self.config, netns=self.host, **daemon_options)
         self._stack.callback(self.daemon.close)
 
