@@ -67,7 +67,8 @@ class World:
             self._stack.callback(self.events.close)
         self.sender = Sender(self.peer, "peer0")
         base = {"general": {"node": NODE, "writelocal": True, "localdir": self.directory},
-                "redis": {"host": "127.0.0.1", "port": 6379}}
+                "redis": {"host": "127.0.0.1", "port": 6379},
+                "api": {"socket": os.path.join(self.root, "control.sock")}}
         self.receiver = None
         if cloudshark_options is not None:
             self.receiver = Receiver(self.host, **cloudshark_options)
