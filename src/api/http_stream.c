@@ -90,8 +90,8 @@ static void response_done(void *ctx)
 	event_free(stream->event); /* the producer may outlive the loop */
 	stream->event = NULL;
 	if (stream->producer_holds && stream->gone)
-		stream->gone(stream->ctx);
-	stream->response_holds = false; /* only now: the producer may have ended it from within */
+		stream->gone(stream->ctx); /* may end the stream */
+	stream->response_holds = false;
 	release(stream);
 }
 
