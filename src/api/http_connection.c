@@ -7,6 +7,9 @@
  * libevent has no event for an error alone, and a level-triggered one would spin. Time limits for an idle connection
  * and for a client that takes nothing are the library's own. A connection is cut by shutting its socket down: the
  * library finds out and closes it in its own way.
+ *
+ * The loop may have noted a request's bytes for us and for the library at once, and the library answer before we are
+ * called. So a connection is idle only from the loop's next callbacks on: what was noted before begins no request.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -30,7 +33,8 @@ static void set_deadline(struct http_connection *connection)
 	unsigned ms = connection->side->server->arrival_ms;
 	struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
-	connection->idle = false;
+	event_del(connection->deadline); /* settles no more */
+	connection->idle = connection->settling = false;
 	(void)event_add(connection->deadline, &timeout);
 }
 
@@ -40,6 +44,11 @@ static void on_deadline(evutil_socket_t fd, short events, void *ctx)
 
 	(void)fd;
 	(void)events;
+	if (connection->settling) {
+		connection->settling = false;
+		connection->idle = true;
+		return;
+	}
 	shutdown(connection->fd, SHUT_RDWR);
 }
 
@@ -58,7 +67,7 @@ static void on_watch(evutil_socket_t fd, short events, void *ctx)
 
 void http_connection_arriving(struct http_connection *connection)
 {
-	if (connection->idle)
+	if (connection->idle || connection->settling)
 		set_deadline(connection);
 }
 
@@ -71,7 +80,8 @@ void http_connection_done(struct http_connection *connection)
 {
 	event_del(connection->deadline);
 	connection->request = NULL;
-	connection->idle = true;
+	connection->settling = true;
+	event_active(connection->deadline, EV_TIMEOUT, 0);
 }
 
 void http_connection_suspend(struct http_connection *connection)

@@ -26,6 +26,7 @@ struct http_side {
 	struct event *pause;		/* starts accepting again after the process ran out of something */
 	struct event *ready;		/* on libmicrohttpd's own epoll */
 	struct event *timer;		/* its next time-out, or: run it soon */
+	bool kicked;			/* soon it is */
 	struct http_connection *newest; /* being handed to libmicrohttpd; it takes it when told of the start */
 	struct http_connection *first;	/* all of this side */
 	size_t connections;
@@ -57,6 +58,7 @@ struct http_connection {
 	struct event *watch;	/* bytes, and the peer's end */
 	struct event *deadline; /* the request must have arrived by then */
 	bool idle;		/* between requests */
+	bool settling;		/* will be idle when `deadline` is called, at once */
 	bool suspended;
 	bool gone;		      /* the peer has closed, or we have given up on it */
 	struct http_request *request; /* not owned; NULL: none under way */

@@ -227,7 +227,11 @@ enum MHD_Result http_request_access(void *ctx, struct MHD_Connection *mhd, const
 		*upload_size = 0;
 		return r < 0 ? MHD_NO : MHD_YES;
 	}
-	if (!request->handled) {
+	if (!request->handled && request->server->stopping) { /* its body came too late */
+		http_connection_arrived(request->connection);
+		if (!request->answer)
+			http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the daemon is stopping", NULL, NULL);
+	} else if (!request->handled) {
 		request->handled = true;
 		request->holders++;
 		http_connection_arrived(request->connection);

@@ -36,6 +36,10 @@ static void set_timer(struct http_side *side)
 	MHD_UNSIGNED_LONG_LONG ms;
 	struct timeval timeout;
 
+	if (side->kicked) { /* while it ran; a time-out set now would undo that */
+		event_active(side->timer, EV_TIMEOUT, 0);
+		return;
+	}
 	if (MHD_get_timeout(side->mhd, &ms) != MHD_YES) {
 		event_del(side->timer);
 		return;
@@ -50,12 +54,14 @@ static void on_ready(evutil_socket_t fd, short events, void *ctx)
 
 	(void)fd;
 	(void)events;
+	side->kicked = false;
 	(void)MHD_run(side->mhd);
 	set_timer(side);
 }
 
 void http_side_kick(struct http_side *side)
 {
+	side->kicked = true;
 	event_active(side->timer, EV_TIMEOUT, 0);
 }
 
@@ -145,6 +151,13 @@ static size_t leave_escaped(void *ctx, struct MHD_Connection *mhd, char *text)
 	return strlen(text);
 }
 
+/* From 0.9.77 on a connection is added at once, as before it always was, only without the library's locks. */
+#if MHD_VERSION >= 0x00097707
+#define AT_ONCE MHD_USE_NO_THREAD_SAFETY
+#else
+#define AT_ONCE 0
+#endif
+
 static struct MHD_Daemon *start_mhd(struct http_side *side, const char *cert, const char *key)
 {
 	struct http_server *server = side->server;
@@ -162,7 +175,7 @@ static struct MHD_Daemon *start_mhd(struct http_side *side, const char *cert, co
 		{.option = MHD_OPTION_END},
 	};
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+	return MHD_start_daemon(MHD_USE_EPOLL | AT_ONCE | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
 					MHD_USE_ERROR_LOG | (side->tls ? MHD_USE_TLS : 0),
 				0, NULL, NULL, http_request_access, side, MHD_OPTION_EXTERNAL_LOGGER, note_mhd, server,
 				MHD_OPTION_CONNECTION_LIMIT, server->connections + SLACK,

@@ -87,11 +87,11 @@ static void response_done(void *ctx)
 	stream->connection = NULL;
 	stream->server = NULL;
 	stream->ended = true;
-	stream->response_holds = false;
 	event_free(stream->event); /* the producer may outlive the loop */
 	stream->event = NULL;
 	if (stream->producer_holds && stream->gone)
-		stream->gone(stream->ctx);
+		stream->gone(stream->ctx); /* may end the stream */
+	stream->response_holds = false;
 	release(stream);
 }
 

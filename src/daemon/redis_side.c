@@ -123,8 +123,11 @@ void redis_side_stop(struct redis_side *side)
 
 uint64_t redis_side_pending(const struct redis_side *side)
 {
+	const bool up = side->keys && redis_commands_up(side->keys);
 	const uint64_t events = side->publisher ? event_redis_pending(side->publisher) : 0;
-	return events + (side->keys && redis_commands_up(side->keys) ? redis_commands_pending(side->keys) : 0);
+	if (!side->config->redis.asked && !up)
+		return 0; /* the embedded form: nobody may ever be there to take them */
+	return events + (up ? redis_commands_pending(side->keys) : 0);
 }
 
 bool redis_side_ready(const struct redis_side *side)

@@ -65,6 +65,16 @@ static void answer_later(void *ctx, struct http_request *request)
 	http_request_on_gone(request, on_gone, NULL);
 }
 
+/* From within one request, what others wait for. */
+static void answer_wake(void *ctx, struct http_request *request)
+{
+	while (fixture.held_count > 0)
+		http_answer_json(fixture.held[--fixture.held_count], 200, "{\"late\":1}");
+	if (fixture.stream)
+		(void)http_sse_send(fixture.stream, "woken", "{}");
+	answer_ok(ctx, request);
+}
+
 static uint64_t download_left;
 
 static size_t read_download(void *ctx, uint8_t *into, size_t room)
@@ -112,6 +122,8 @@ static void on_stream_gone(void *ctx)
 {
 	(void)ctx;
 	fixture.stream_gone++;
+	if (fixture.ends_when_gone)
+		http_stream_end(fixture.stream, false);
 }
 
 static void answer_stream(void *ctx, struct http_request *request)
@@ -138,6 +150,7 @@ static const struct http_route routes[] = {
 	{.method = "POST", .pattern = "/body", .handler = answer_body, .body_max = 100},
 	{.method = "POST", .pattern = "/large", .handler = answer_body, .body_max = 200000},
 	{.method = "GET", .pattern = "/later", .handler = answer_later},
+	{.method = "GET", .pattern = "/wake", .handler = answer_wake},
 	{.method = "GET", .pattern = "/download", .handler = answer_download},
 	{.method = "GET", .pattern = "/stream", .handler = answer_stream},
 	{.method = "GET", .pattern = "/events", .handler = answer_events},

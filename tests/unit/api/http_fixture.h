@@ -28,6 +28,7 @@ struct fixture {
 	unsigned held_count, gone;
 	struct http_stream *stream; /* of /stream, /events */
 	unsigned asked, stream_gone, released;
+	bool ends_when_gone; /* the stream's producer, at once */
 };
 
 extern struct fixture fixture;

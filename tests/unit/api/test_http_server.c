@@ -135,6 +135,39 @@ static void a_client_that_goes_at_once_is_noticed_too(void **state)
 		http_answer_error(fixture.held[i], 500, "nobody %s", "hears");
 }
 
+/* Its end is there before the handler is called: noticed from within the library, not by an event. */
+static void a_client_that_has_closed_its_half_is_noticed_too(void **state)
+{
+	struct client *client = client_new();
+
+	(void)state;
+	say(client, GET("/later"));
+	assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+	wait_for_gone(1);
+	expect_end(client);
+	http_answer_json(fixture.held[0], 200, "{}");
+	client_free(client);
+}
+
+static void a_handler_may_answer_others(void **state)
+{
+	struct client *clients[4], *other = client_new();
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		clients[i] = client_new();
+		say(clients[i], GET("/later"));
+		wait_for_held(i + 1);
+	}
+	say(other, GET("/wake"));
+	expect(other, "{\"ok\":true}");
+	for (unsigned i = 0; i < 4; i++) {
+		expect(clients[i], "{\"late\":1}");
+		client_free(clients[i]);
+	}
+	client_free(other);
+}
+
 static void every_kind_of_answer_after_its_client_is_harmless(void **state)
 {
 	const struct http_source source = {0};
@@ -256,6 +289,32 @@ static void who_trickles_is_cut(void **state)
 	client_free(second);
 }
 
+/* The body that a refused request announces need not come, and must not be waited for. */
+static void who_is_refused_cannot_trickle_on(void **state)
+{
+	static const char *const heads[] = {
+		"GET /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n",
+		"DELETE /items/a/of/b HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n",
+		"PATCH /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n",
+		"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n",
+		"POST /unknown HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"GET /ok HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+	};
+
+	(void)state;
+	fixture.options.arrival_ms = 300;
+	restart();
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		struct client *client = client_new();
+
+		say(client, heads[i]);
+		expect(client, "HTTP/1.1 ");
+		trickle(client, "b");
+		client_free(client);
+	}
+	assert_int_equal(fixture.handled, 0);
+}
+
 static void who_only_waits_for_his_answer_is_not(void **state)
 {
 	struct client *client;
@@ -272,6 +331,33 @@ static void who_only_waits_for_his_answer_is_not(void **state)
 	http_answer_json(fixture.held[0], 200, "{\"late\":1}");
 	expect(client, "{\"late\":1}");
 	client_free(client);
+}
+
+/* Whether our look at the socket or the library's comes first, what was a request's bytes begins no other one. */
+static void who_has_been_answered_has_nothing_to_deliver(void **state)
+{
+	struct client *clients[16];
+
+	(void)state;
+	fixture.options.arrival_ms = 300;
+	restart();
+	for (unsigned i = 0; i < 16; i++) {
+		clients[i] = client_new();
+		for (unsigned n = 0; n <= i; n++) {
+			say(clients[i], GET("/ok"));
+			if (n % 2)
+				event_base_loop(fixture.loop, EVLOOP_NONBLOCK);
+		}
+		for (unsigned n = 0; n <= i; n++)
+			expect(clients[i], "{\"ok\":true}");
+	}
+	run_for_ms(900);
+	for (unsigned i = 0; i < 16; i++) {
+		take_in(clients[i]);
+		if (clients[i]->ended)
+			fail_msg("client %u was cut", i);
+		client_free(clients[i]);
+	}
 }
 
 static void who_is_idle_is_kept_a_while_and_then_cut(void **state)
@@ -399,6 +485,22 @@ static void a_stop_answers_what_is_pending(void **state)
 	client_free(loading);
 }
 
+static void a_stop_calls_no_handler(void **state)
+{
+	struct client *client = client_new();
+
+	(void)state;
+	say(client, "POST /body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+	expect(client, "HTTP/1.1 100 ");
+	assert_int_equal(send(client->fd, "body", 4, MSG_NOSIGNAL), 4); /* read only while it stops */
+	http_server_free(fixture.server);
+	fixture.server = NULL;
+	assert_int_equal(fixture.handled, 0);
+	expect(client, "HTTP/1.1 503 ");
+	expect_end(client);
+	client_free(client);
+}
+
 static void tcp_is_not_opened_without_what_protects_it(void **state)
 {
 	static const struct {
@@ -451,17 +553,22 @@ int main(void)
 		served(what_is_pipelined_behind_a_late_answer_waits_for_it),
 		served(a_handler_learns_that_its_client_has_gone),
 		served(a_client_that_goes_at_once_is_noticed_too),
+		served(a_client_that_has_closed_its_half_is_noticed_too),
+		served(a_handler_may_answer_others),
 		served(every_kind_of_answer_after_its_client_is_harmless),
 		served(beyond_the_limit_a_client_is_told_and_the_others_are_served),
 		served(the_default_limit_holds),
 		served(who_trickles_is_cut),
+		served(who_is_refused_cannot_trickle_on),
 		served(who_only_waits_for_his_answer_is_not),
+		served(who_has_been_answered_has_nothing_to_deliver),
 		served(who_is_idle_is_kept_a_while_and_then_cut),
 		served(a_download_is_complete_and_named),
 		served(a_client_that_goes_mid_download_frees_the_file),
 		served(a_client_that_takes_nothing_is_cut_and_holds_nobody_up),
 		served(head_of_a_download_tells_its_size),
 		served(a_stop_answers_what_is_pending),
+		served(a_stop_calls_no_handler),
 		served(tcp_is_not_opened_without_what_protects_it),
 		served(a_second_server_on_a_live_socket_is_refused),
 	};

@@ -133,6 +133,26 @@ static void a_producer_learns_that_nobody_reads(void **state)
 	assert_int_equal(fixture.stream_gone, 1);
 }
 
+static void a_producer_may_end_when_he_is_told_that_nobody_reads(void **state)
+{
+	struct client *client;
+
+	(void)state;
+	fixture.ends_when_gone = true;
+	client = ask_for(GET("/stream"));
+	wait_for_asked(1);
+	client_free(client);
+	wait_for_gone(1);
+	client = ask_for(GET("/events"));
+	client_free(client);
+	wait_for_gone(2);
+	client = ask_for(GET("/events"));
+	http_server_free(fixture.server);
+	fixture.server = NULL;
+	assert_int_equal(fixture.stream_gone, 3);
+	client_free(client);
+}
+
 static void http_1_0_gets_a_stream_until_its_end(void **state)
 {
 	struct client *client = ask_for("GET /stream HTTP/1.0\r\n\r\n");
@@ -194,6 +214,21 @@ static void events_come_as_they_happen(void **state)
 	http_stream_end(fixture.stream, true);
 	expect(client, "0\r\n\r\n");
 	client_free(client);
+}
+
+static void a_handler_may_send_an_event(void **state)
+{
+	struct client *client = ask_for(GET("/events")), *other = client_new();
+
+	(void)state;
+	expect(client, ":\n\n");
+	fixture.held_count = 0; /* the stream is no request */
+	say(other, GET("/wake"));
+	expect(other, "{\"ok\":true}");
+	expect(client, "event: woken\n");
+	http_stream_end(fixture.stream, true);
+	client_free(client);
+	client_free(other);
 }
 
 static void silence_is_filled_with_comments(void **state)
@@ -332,10 +367,12 @@ int main(void)
 		served(what_waits_has_a_cap),
 		served(a_stream_that_is_not_whole_breaks_off),
 		served(a_producer_learns_that_nobody_reads),
+		served(a_producer_may_end_when_he_is_told_that_nobody_reads),
 		served(http_1_0_gets_a_stream_until_its_end),
 		served(head_of_a_stream_ends_it),
 		served(a_stop_breaks_streams_off),
 		served(events_come_as_they_happen),
+		served(a_handler_may_send_an_event),
 		served(silence_is_filled_with_comments),
 		served(event_streams_have_a_limit),
 		served(a_slow_reader_is_told_and_ended_and_disturbs_nobody),

@@ -11,7 +11,7 @@ struct sample {
 	const char *name;
 	const char *bytes;
 	size_t size;
-	const char *status; /* "400"; NULL: closed without an answer will do, too */
+	const char *status; /* "400", or "501 400": either; NULL: 400, or closed without an answer */
 };
 
 /* Each on a connection of its own; no handler may be called, and the connection must be closed. */
@@ -36,9 +36,10 @@ static const struct sample refused[] = {
 	{"no length for POST", R("POST /body HTTP/1.1\r\n" HEAD "\r\n"), "411"},
 	{"chunked", R("POST /body HTTP/1.1\r\n" HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), "501"},
 	{"chunked and a length",
-	 R("POST /body HTTP/1.1\r\n" HEAD "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), "501"},
+	 R("POST /body HTTP/1.1\r\n" HEAD "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+	 "501 400"},
 	{"an obscured chunked",
-	 R("POST /body HTTP/1.1\r\n" HEAD "Content-Length: 2\r\nTransfer-Encoding: xchunked\r\n\r\n{}"), "501"},
+	 R("POST /body HTTP/1.1\r\n" HEAD "Content-Length: 2\r\nTransfer-Encoding: xchunked\r\n\r\n{}"), "501 400"},
 	{"a gzip body", R("POST /body HTTP/1.1\r\n" HEAD "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"),
 	 "415"},
 	{"another type", R("POST /body HTTP/1.1\r\n" HEAD "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"),
@@ -102,18 +103,28 @@ static const struct sample refused[] = {
 	{"the preface of HTTP/2", R("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "505"},
 };
 
+static bool is_refusal(const struct sample *sample, const struct client *client)
+{
+	static const char start[] = "HTTP/1.1 ";
+	char status[4] = "";
+
+	if (!sample->status && client->size == 0)
+		return true;
+	if (strncmp(client->text, start, sizeof(start) - 1) != 0)
+		return false;
+	memcpy(status, client->text + sizeof(start) - 1, 3);
+	return strstr(sample->status ? sample->status : "400", status);
+}
+
 static void what_is_dubious_is_refused_and_its_connection_closed(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct client *client = client_new();
-		char status[32];
 
 		say_bytes(client, refused[i].bytes, refused[i].size);
 		expect_end(client);
-		snprintf(status, sizeof(status), "HTTP/1.1 %s ", refused[i].status ? refused[i].status : "400");
-		if (fixture.handled ||
-		    (refused[i].status || client->size ? strncmp(client->text, status, strlen(status)) != 0 : 0))
+		if (fixture.handled || !is_refusal(&refused[i], client))
 			fail_msg("%s: %s%.80s", refused[i].name, fixture.handled ? "was handled; " : "", client->text);
 		client_free(client);
 	}

@@ -1,0 +1,132 @@
+"""pcapctl and the real daemon on one host."""
+
+import socket
+import struct
+import threading
+
+import pytest
+
+from lib.daemon import Daemon
+from lib.pcapctl import Pcapctl
+from lib.pcapfile import CaptureFile
+from lib.redis_cluster import RedisCluster
+from lib.waiting import until
+
+
+def ping_loopback(netns, stop):
+    """ICMP echo requests to 127.0.0.1 (each shows up with its reply) until told to stop."""
+
+    def inside():
+        sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        head = struct.pack("!BBHHH", 8, 0, 0, 1, 1)
+        total = sum(struct.unpack("!4H", head))
+        while not stop.wait(0.05):
+            sender.sendto(struct.pack("!BBHHH", 8, 0, ~total & 0xFFFF, 1, 1), ("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: netns.call(inside), daemon=True)
+    thread.start()
+    return thread
+
+
+def test_without_configuration_and_redis_one_line_gives_a_file(netns, tmp_path):
+    bare, stop = netns("bare"), threading.Event()
+    (tmp_path / "files").mkdir()
+    with Daemon(tmp_path, netns=bare) as daemon:
+        daemon.start(subscribed=False)
+        daemon.wait_log("api-ready")
+        thread = ping_loopback(bare, stop)
+        try:
+            result = Pcapctl("capture", "-i", "lo", "-c", "4", "icmp", cwd=tmp_path / "files").finish(30)
+        finally:
+            stop.set()
+            thread.join()
+        assert result.status == 0, result
+        file, = (tmp_path / "files").iterdir()
+        assert file.name.endswith(".pcapng") and "-lo-" in file.name
+        assert daemon.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    from lib.world import World
+    with World(tmp_path_factory.mktemp("real"), {"general": {"writelocal": False}, "history": {"interfaces": ["eth0"], "memory": "32MiB"}},
+               redis=False) as world:
+        yield world
+
+
+def pcapctl(host, *arguments, cwd=None, **options):
+    return Pcapctl(*arguments, "--socket", host.config["api"]["socket"], cwd=cwd, **options)
+
+
+def test_the_past_goes_to_standard_output(host, tmp_path):
+    host.sender.send(100, rate=10000, first=300)
+    result = pcapctl(host, "history", "-i", "eth0", "--last", "30s", "-w", "-").finish()
+    assert result.status == 0, result.stderr
+    path = tmp_path / "out.pcapng"
+    path.write_bytes(result.bytes)
+    assert [number for number in CaptureFile(path).numbers if 300 <= number < 400] == list(range(300, 400))
+
+
+def test_a_capture_reaches_back_and_is_fetched_again(host, tmp_path):
+    host.sender.send(20, rate=5000, first=1000)
+    result = pcapctl(host, "capture", "-i", "eth0", "--before", "20", "-c", "20", "--id", "real-1", "-w", "first.pcapng",
+                     "udp and ip[28:4] >= 0", cwd=tmp_path).finish()
+    assert result.status == 0, result
+    assert pcapctl(host, "get", "real-1.1", "-w", "again.pcapng", cwd=tmp_path).finish().status == 0
+    assert (tmp_path / "first.pcapng").read_bytes() == (tmp_path / "again.pcapng").read_bytes()
+    shown = pcapctl(host, "show", "real-1", "--json").finish()
+    assert shown.status == 0 and "real-1.1" in shown.stdout
+
+
+def test_a_running_capture_is_listed_and_stopped(host, tmp_path):
+    command = pcapctl(host, "capture", "-i", "eth0", "--timeout", "60s", "--id", "real-2", "-w", "out.pcapng", cwd=tmp_path)
+    until(lambda: "real-2" in pcapctl(host, "list").finish().stdout)
+    host.sender.send(5, rate=1000, first=2000)
+    until(lambda: '"packets": 5' in pcapctl(host, "show", "real-2.1", "--json").finish().stdout
+          or '"packets":5' in pcapctl(host, "show", "real-2.1", "--json").finish().stdout)
+    assert pcapctl(host, "stop", "real-2").finish().status == 0
+    assert command.finish().status == 0
+    CaptureFile(tmp_path / "out.pcapng").assert_numbers(2000, 5)
+
+
+def test_status_and_refusals_are_told(host):
+    status = pcapctl(host, "status").finish()
+    assert status.status == 0 and "eth0" in status.stdout
+    refused = pcapctl(host, "capture", "-i", "eth9").finish()
+    assert refused.status == 1 and "eth9" in refused.stderr + refused.stdout
+
+
+def test_the_daemon_on_a_cluster_serves_channel_stream_and_files(netns, tmp_path):
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "daemon").mkdir()
+    cluster = RedisCluster(tmp_path / "cluster")
+    cluster.start()
+    try:
+        first = cluster.masters[0]
+        config = {"general": {"node": "on-cluster"}, "api": {"socket": str(tmp_path / "daemon" / "control.sock")},
+                  "redis": {"host": "127.0.0.1", "port": first.port, "nodes": cluster.endpoints[1:], "stream": "capture:stream"}}
+        with Daemon(tmp_path / "daemon", config) as daemon:
+            daemon.start()
+            daemon.wait_log("stream-subscribed", 20)
+            url = f"redis://127.0.0.1:{cluster.masters[2].port}/capture"
+            until(lambda: "on-cluster" in Pcapctl("nodes", "--redis", url).finish().stdout, 20)
+            for way in ([], ["--stream", "capture:stream"]):
+                stop = threading.Event()
+                thread = threading.Thread(target=chatter, args=(stop,), daemon=True)
+                thread.start()
+                try:
+                    result = Pcapctl("capture", "--redis", url, "--node", "on-cluster", "-i", "lo", "-c", "3", "--timeout", "20s",
+                                     "--merge", "out.pcapng", *way, "udp port 17999", cwd=tmp_path).finish(60)
+                finally:
+                    stop.set()
+                    thread.join()
+                assert result.status == 0, result
+                assert (tmp_path / "out.pcapng").stat().st_size > 0
+                (tmp_path / "out.pcapng").unlink()
+    finally:
+        cluster.close()
+
+
+def chatter(stop):
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    while not stop.wait(0.05):
+        sender.sendto(b"x", ("127.0.0.1", 17999))
