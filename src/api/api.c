@@ -98,8 +98,8 @@ struct api *api_new(const struct api_options *options, struct error *err)
 		.group = config->api.group,
 		.listen = config->api.listen,
 		.token = config->api.token,
-		.cert_file = config->api.cert_file,
-		.key_file = config->api.key_file,
+		.cert_file = *config->api.cert_file ? config->api.cert_file : NULL,
+		.key_file = *config->api.key_file ? config->api.key_file : NULL,
 	};
 	api->server = http_server_new(&server, err);
 	if (!api->server)

@@ -191,6 +191,8 @@ static void answer_no_file(const struct api *api, struct http_request *http, con
 	const size_t count = jobs_visit(api->with.jobs, id, add, &listing);
 	struct memory_file *file =
 		count == 1 && api->with.memory ? memory_find(api->with.memory, listing.capture) : NULL;
+	const char *reason = json_string_value(json_object_get(json_array_get(listing.array, 0), "reason"));
+	const bool empty = reason && strcmp(reason, "empty") == 0;
 	json_decref(listing.array);
 	if (!count)
 		answer_unknown(http, id);
@@ -201,6 +203,8 @@ static void answer_no_file(const struct api *api, struct http_request *http, con
 				  count, id, id, count);
 	else if (!api->with.memory)
 		http_answer_error(http, 404, "not kept: files are not kept in memory (memory.bytes is 0)");
+	else if (empty)
+		http_answer_error(http, 404, "not kept: it was empty");
 	else if (strcmp(listing.state, "done") == 0 || strcmp(listing.state, "failed") == 0)
 		http_answer_error(http, 404,
 				  "not kept: it went to other destinations only, or has made room for newer ones "

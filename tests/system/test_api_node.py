@@ -5,10 +5,12 @@ import contextlib
 import grp
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -195,6 +197,18 @@ def test_a_hundred_clients_at_once_are_answered_or_told_that_they_are_too_many(w
     assert {answer.status for answer in answers} <= {200, 503}
     assert sum(answer.status == 200 for answer in answers) >= CONNECTIONS_MAX
     world.assert_works()
+
+
+def test_clients_that_begin_and_never_go_on_delay_nobody(world, api):
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(api.path)
+            client.sendall(b"POST /v1/captures HTTP/1.1\r\nHost: x\r\nContent-Le")
+        began = time.monotonic()
+        world.assert_works()
+        api.get("/v1/status").expect(200)
+        assert time.monotonic() - began < seconds(3)
 
 
 def test_a_hundred_captures_at_once(make_world):
