@@ -21,13 +21,13 @@ struct submission {
 	bool submitting; /* inside jobs_request: not to be freed */
 	bool over;	 /* the watch is gone */
 	bool admitted;
-	size_t expected; /* captures */
+	size_t expected;  /* captures */
 	size_t stillborn; /* of these, how many were refused before they had an id */
-	json_t *settled; /* by capture: armed, or refused */
-	json_t *started; /* array of what was armed */
-	json_t *finals;	 /* array of final events */
-	json_t *refusal; /* the first refusal's event; NULL: none */
-	int code;	 /* likewise; 0: none */
+	json_t *settled;  /* by capture: armed, or refused */
+	json_t *started;  /* array of what was armed */
+	json_t *finals;	  /* array of final events */
+	json_t *refusal;  /* the first refusal's event; NULL: none */
+	int code;	  /* likewise; 0: none */
 	char id[REQUEST_ID_SIZE];
 	char folded_into[REQUEST_ID_SIZE];
 };

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import signal
 
@@ -88,7 +89,7 @@ def test_a_client_that_goes_leaves_its_capture_behind(world, api):
     request = fields(packets=3)
     connection = api.connect()
     with contextlib.closing(connection):
-        connection.request("POST", "/v1/captures?wait=1", str(request).replace("'", '"'), {"Content-Type": "application/json"})
+        connection.request("POST", "/v1/captures?wait=1", json.dumps(request), {"Content-Type": "application/json"})
         until(lambda: api.get(f"/v1/captures/{request['id']}").status == 200, 10, "the capture")
         wait_state(api, f"{request['id']}.1", "running")
     world.sender.send(3, rate=1000)
@@ -109,6 +110,45 @@ def test_an_id_that_was_there_is_answered_and_not_run_again(world, api):
     event, = api.post(request, wait=1).expect(200).json["events"]
     assert event["duplicate"] is True and event["packets"] == 3
     assert len(captures(api, request["id"])) == 1
+
+
+@pytest.mark.parametrize("interfaces", [["eth0"], ["eth0", "eth1"]], ids=len)
+def test_an_id_of_another_life_is_answered_from_redis(make_world, interfaces):
+    world = make_world({"redis": {"stream": "requests"}}, pairs=2)
+    api, request = world.api, fields(packets=3, interface=interfaces)
+    first = api.post(request).expect(202).json
+    world.sender.send(3, rate=1000)
+    wait_state(api, f"{request['id']}.1")
+    api.delete(f"/v1/captures/{request['id']}")
+    for number in range(len(interfaces)):
+        wait_state(api, f"{request['id']}.{number + 1}")
+    for wait in (None, 1, None):
+        world.restart_daemon()
+        world.daemon.wait_log("redis-up", role="keys")
+        answer = api.post(request, wait=wait).expect(200 if wait else 202).json
+        if wait:
+            assert [event["duplicate"] for event in answer["events"]] == [True] * len(interfaces)
+        else:
+            assert sorted(map(str, answer["captures"])) == sorted(map(str, first["captures"]))
+    assert len(world.events.all(lambda event: event["id"] == request["id"] and event["event"] == "accepted")) == len(interfaces)
+
+
+def test_clients_that_go_while_redis_is_asked_leave_their_captures_behind(make_world):
+    world = make_world({"redis": {"stream": "requests"}})
+    world.daemon.wait_log("redis-up", role="keys")
+    api, requests = world.api, [fields(packets=3) for _ in range(5)]
+    world.redis.pause()
+    for request in requests:
+        with contextlib.closing(api.connect()) as connection:
+            connection.request("POST", "/v1/captures", json.dumps(request), {"Content-Type": "application/json"})
+            until(lambda: json.dumps(api.get("/v1/status").json), 5)  # it has been read by now
+    world.redis.resume()
+    for request in requests:
+        until(lambda: api.get(f"/v1/captures/{request['id']}").status == 200, 10, "the capture")
+        wait_state(api, f"{request['id']}.1", "running")
+    world.sender.send(3, rate=1000)
+    for request in requests:
+        assert wait_state(api, f"{request['id']}.1")["packets"] == 3
 
 
 def test_what_is_refused_among_captures_is_told(world, api):

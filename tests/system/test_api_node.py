@@ -26,6 +26,7 @@ from lib.waiting import seconds, until
 from lib.world import NODE, World
 
 CONNECTIONS_MAX, STREAMS_MAX = 64, 16
+ALONE = {"redis": {"listen": False}}
 PORT = 7227
 SECRET = "0123456789abcdef0123"
 
@@ -146,7 +147,7 @@ def test_kept_files_are_measured(world, api):
 
 def test_a_node_with_a_difficult_name_can_be_measured(make_world):
     name = 'a "quoted" \\ näme'
-    world = make_world({"general": {"node": name}}, redis=False)
+    world = make_world({**ALONE, "general": {"node": name}}, redis=False)
     info, = metrics(world.api)["pcapdaemon_build"].samples
     assert info.labels["node"] == name
 
@@ -212,7 +213,7 @@ def test_clients_that_begin_and_never_go_on_delay_nobody(world, api):
 
 
 def test_a_hundred_captures_at_once(make_world):
-    world = make_world({**GENEROUS, "limits": {"memory": "1GiB", "captures": 200, "requests_per_second": 1000}}, redis=False)
+    world = make_world({**ALONE, **GENEROUS, "limits": {"memory": "1GiB", "captures": 200, "requests_per_second": 1000}}, redis=False)
     api = world.api
 
     def ask(_):
@@ -261,7 +262,7 @@ def open_directory():
 def test_peer_credentials_decide(make_world, open_directory):
     path, group = os.path.join(open_directory, "api.sock"), grp.getgrnam("games")
     nobody = ["--reuid", "65534", "--regid", "65534"]
-    world = make_world({"api": {"socket": path, "group": "games"}}, redis=False)
+    world = make_world({**ALONE, "api": {"socket": path, "group": "games"}}, redis=False)
     status = os.stat(path)
     assert (status.st_mode & 0o777, status.st_gid) == (0o660, group.gr_gid)
     assert ask_as(path, *nobody, "--clear-groups") == "no way in"
@@ -294,7 +295,7 @@ def tcp(request, make_world, tmp_path):
         cert, key = tls_files(tmp_path)
         config |= {"cert_file": cert, "key_file": key}
         context = ssl.create_default_context(cafile=cert)
-    world = make_world({"api": config}, redis=False)
+    world = make_world({**ALONE, "api": config}, redis=False)
     world.cert = cert
     world.tcp = lambda token=SECRET: TcpApi(world.host, PORT, token, context)
     return world
@@ -375,7 +376,7 @@ def test_a_default_socket_that_is_taken_is_no_reason_not_to_run(embedded, tmp_pa
 
 
 def test_a_socket_that_was_named_must_be_had(make_world, tmp_path):
-    world = make_world(redis=False)
+    world = make_world(ALONE, redis=False)
     (tmp_path / "second").mkdir()
     second = Daemon(tmp_path / "second", world.config, netns=world.host)
     second.launch()
@@ -386,7 +387,7 @@ def test_a_socket_that_was_named_must_be_had(make_world, tmp_path):
 
 
 def test_a_dead_socket_is_replaced(make_world):
-    world = make_world(redis=False)
+    world = make_world(ALONE, redis=False)
     world.daemon.kill()
     assert os.path.exists(world.api.path)
     world.daemon.start(subscribed=False)
@@ -395,7 +396,7 @@ def test_a_dead_socket_is_replaced(make_world):
 
 
 def test_no_socket_where_none_is_wanted(make_world):
-    world = make_world({"api": {"socket": ""}}, redis=False)
+    world = make_world({**ALONE, "api": {"socket": ""}}, redis=False)
     assert not os.path.exists(world.api.path) and not world.daemon.log("api-ready")
 
 
