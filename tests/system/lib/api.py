@@ -86,4 +86,4 @@ class EventStream:
             return found()
 
     def close(self):
-        self.connection.close()
+        self.connection.sock.shutdown(socket.SHUT_RDWR)  # a reader in the middle of a line would hold up close()
