@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!url)
 		return 0;
-	memcpy(url, data, size);
+	if (size > 0)
+		memcpy(url, data, size);
 	r = redis_url_parse(url, &place, &err);
 	if (r < 0 && (place || !err.text[0]))
 		abort();
