@@ -10,13 +10,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	cleanup(cleanup_free) char *url = strndup((const char *)data, size);
+	cleanup(cleanup_free) char *url = calloc(1, size + 1); /* an URL ends at its first NUL */
 	cleanup(cleanup_fleet_place) struct fleet_place *place = NULL;
 	struct error err = {0};
-	int r = url ? redis_url_parse(url, &place, &err) : 0;
+	int r;
 
 	if (!url)
 		return 0;
+	if (size > 0)
+		memcpy(url, data, size);
+	r = redis_url_parse(url, &place, &err);
 	if (r < 0 && (place || !err.text[0]))
 		abort();
 	if (r == 0 && (!place || !*place->host || !place->port || !*place->channel || !*place->events ||

@@ -1,5 +1,7 @@
 """pcapctl and the real daemon on one host."""
 
+import contextlib
+import json
 import socket
 import struct
 import threading
@@ -7,9 +9,11 @@ import threading
 import pytest
 
 from lib.daemon import Daemon
+from lib.events import Events
 from lib.pcapctl import Pcapctl
 from lib.pcapfile import CaptureFile
 from lib.redis_cluster import RedisCluster
+from lib.redis_sentinel import MASTER, SentinelSetup
 from lib.waiting import until
 
 
@@ -130,3 +134,37 @@ def chatter(stop):
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     while not stop.wait(0.05):
         sender.sendto(b"x", ("127.0.0.1", 17999))
+
+
+def test_the_daemon_behind_sentinels_goes_over_to_a_new_master_in_the_middle_of_a_capture(tmp_path):
+    (tmp_path / "sentinels").mkdir()
+    (tmp_path / "daemon").mkdir()
+    setup = SentinelSetup(tmp_path / "sentinels").start()
+    try:
+        config = {"general": {"node": "guarded"}, "api": {"socket": str(tmp_path / "daemon" / "control.sock")},
+                  "redis": {"sentinels": setup.endpoints, "master": MASTER, "stream": "capture:stream"}}
+        with Daemon(tmp_path / "daemon", config) as daemon:
+            daemon.start()
+            daemon.wait_log("stream-subscribed", 20)
+            request = {"node": "guarded", "interface": ["lo"], "bpf": "udp port 17999", "packets": 40, "timeout": 60, "id": "guarded-1",
+                       "to_destinations": ["redis"]}
+            with setup.master.client() as client:
+                client.xadd("capture:stream", {"request": json.dumps(request)})
+            daemon.wait_log("event-accepted", 20)
+            new = setup.fail_over()
+            with contextlib.closing(Events(new)) as events:
+                until(lambda: new.clients() and any("pcapdaemon-subscriber" in entry["name"] for entry in new.clients()), 30)
+                stop = threading.Event()
+                thread = threading.Thread(target=chatter, args=(stop,), daemon=True)
+                thread.start()
+                try:
+                    event = events.wait(lambda event: event["event"] in ("done", "failed"), 60)
+                finally:
+                    stop.set()
+                    thread.join()
+            assert event["event"] == "done" and event["packets"] == 40, event
+            with new.client() as client:
+                assert client.exists("{capture}:file:guarded:guarded-1.1")
+                until(lambda: client.xpending("capture:stream", "guarded")["pending"] == 0)
+    finally:
+        setup.close()

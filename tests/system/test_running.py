@@ -279,7 +279,7 @@ def test_with_only_an_upload_nothing_is_written_to_any_filesystem(make_world, tm
     if is_sanitized():
         pytest.skip("sanitizers open files of their own")
     trace = tmp_path / "trace"
-    world = make_world({"general": {"writelocal": False, "localdir": None}}, cloudshark={"token": TOKEN},
+    world = make_world({"general": {"writelocal": False, "localdir": None}, "api": {"socket": ""}}, cloudshark={"token": TOKEN},
                        wrapper=["strace", "-f", "-qq", "-s", "256", "-e", "trace=%file,ftruncate,fchmod,fchown", "-o", str(trace)])
     request = world.capture(packets=500, timeout=30, logrequest=True)
     world.sender.send(500, size=1000, rate=5000)
@@ -304,12 +304,13 @@ exec "$@"
 
 
 def test_with_only_an_upload_it_works_where_everything_is_read_only(make_world):
-    world = make_world({"general": {"writelocal": False, "localdir": None}}, cloudshark={"token": TOKEN},
+    world = make_world({"general": {"writelocal": False, "localdir": None}, "api": None}, cloudshark={"token": TOKEN},
                        wrapper=["unshare", "-m", "--propagation", "private", "sh", "-c", READ_ONLY, "sh"])
     request = world.capture(packets=50, timeout=20)
     world.sender.send(50, rate=5000)
     request.done()
     assert world.receiver.of(request.id)
+    assert world.daemon.log("api-unavailable"), "the default socket lies where nothing can be made"
 
 
 # Secrets
