@@ -159,35 +159,8 @@ class TcpApi(Api):
         self.netns.call(connection.connect)
         return connection
 
-<<<<<<< HEAD
     def open(self, method, path, body=None, headers=None, **parameters):
         headers = dict(headers or {})
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
         return super().open(method, path, body, headers, **parameters)
-=======
-    def _read(self):
-        kind = None
-        try:
-            for line in self.response:
-                line = line.decode().rstrip("\n")
-                if line.startswith("event: "):
-                    kind = line[7:]
-                elif line.startswith("data: "):
-                    with self._news:
-                        self.items.append((kind, json.loads(line[6:])))
-                        self._news.notify_all()
-        except (OSError, ValueError, http.client.HTTPException):
-            pass
-
-    def wait(self, kind, timeout=10, **fields):
-        def found():
-            return next((event for name, event in self.items
-                         if name == kind and all(event.get(key) == value for key, value in fields.items())), None)
-        with self._news:
-            assert self._news.wait_for(found, seconds(timeout)), f"no {kind} {fields} among {self.items}"
-            return found()
-
-    def close(self):
-        self.connection.sock.shutdown(socket.SHUT_RDWR)  # a reader in the middle of a line would hold up close()
->>>>>>> main
