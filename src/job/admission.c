@@ -225,9 +225,8 @@ static bool is_too_old(const struct jobs *jobs, const struct request *request, s
 	const uint64_t most_ns = jobs->with.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
 	if (!request->published_ns || !most_ns || now_ns < request->published_ns + most_ns)
 		return false;
-	const uint64_t age_ms = (now_ns - request->published_ns) / NS_PER_MS;
-	error_set(err, -ESTALE, "the request is %.12g s old, at most %.12g s (redis.stream_max_age)",
-		  (double)age_ms / 1000, (double)most_ns / NS_PER_S);
+	error_set(err, -ESTALE, "the request is %.1f s old, at most %.12g s (redis.stream_max_age)",
+		  (double)(now_ns - request->published_ns) / NS_PER_S, (double)most_ns / NS_PER_S);
 	return true;
 }
 
