@@ -1,0 +1,86 @@
+/* OpenMetrics text, byte by byte. That the whole exposition is well-formed is for the reference parser to say
+ * (tests/system/test_api_node.py). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "api/openmetrics.h"
+
+static const struct metric_family counter = {"a_bytes", METRIC_COUNTER, "bytes", "What a has."};
+static const struct metric_label none[] = {{NULL, NULL}};
+
+static void assert_sample(const struct metric_label *labels, double value, const char *text)
+{
+	struct buffer out = BUFFER_INIT(1024);
+	assert_int_equal(metric_sample(&out, &counter, labels, value), 0);
+	assert_string_equal(buffer_text(&out), text);
+	buffer_deinit(&out);
+}
+
+static void heads_tell_type_unit_and_help(void **state)
+{
+	const struct metric_family gauge = {"b", METRIC_GAUGE, NULL, "B."};
+	struct buffer out = BUFFER_INIT(1024);
+	(void)state;
+	assert_int_equal(metric_head(&out, &counter), 0);
+	assert_int_equal(metric_head(&out, &gauge), 0);
+	assert_int_equal(metric_end(&out), 0);
+	assert_string_equal(buffer_text(&out),
+			    "# TYPE a_bytes counter\n# UNIT a_bytes bytes\n# HELP a_bytes What a has.\n"
+			    "# TYPE b gauge\n# HELP b B.\n# EOF\n");
+	buffer_deinit(&out);
+}
+
+static void samples_have_their_types_suffix(void **state)
+{
+	const struct metric_family gauge = {"b", METRIC_GAUGE, NULL, "B."}, info = {"c", METRIC_INFO, NULL, "C."};
+	struct buffer out = BUFFER_INIT(1024);
+	(void)state;
+	assert_int_equal(metric_sample(&out, &counter, none, 1), 0);
+	assert_int_equal(metric_sample(&out, &gauge, none, 1), 0);
+	assert_int_equal(metric_sample(&out, &info, none, 1), 0);
+	assert_string_equal(buffer_text(&out), "a_bytes_total 1\nb 1\nc_info 1\n");
+	buffer_deinit(&out);
+}
+
+static void labels_are_escaped(void **state)
+{
+	const struct metric_label labels[] = {{"x", "a\"b\\c\nd"}, {"y", "n\xc3\xa4\xff"}, {NULL, NULL}};
+	(void)state;
+	assert_sample(labels, 0, "a_bytes_total{x=\"a\\\"b\\\\c\\nd\",y=\"n\xc3\xa4\xef\xbf\xbd\"} 0\n");
+}
+
+static void integers_are_exact_and_fractions_are_short(void **state)
+{
+	(void)state;
+	assert_sample(none, 9007199254740991.0, "a_bytes_total 9007199254740991\n");
+	assert_sample(none, 0.1, "a_bytes_total 0.1\n");
+	assert_sample(none, 12345.678, "a_bytes_total 12345.678\n");
+	assert_sample(none, 1e18, "a_bytes_total 1e+18\n");
+}
+
+static void a_full_buffer_is_an_error(void **state)
+{
+	struct buffer out = BUFFER_INIT(20);
+	(void)state;
+	assert_int_equal(metric_head(&out, &counter), -EMSGSIZE);
+	assert_int_equal(metric_sample(&out, &counter, none, 1), 0);
+	assert_int_equal(metric_end(&out), -EMSGSIZE);
+	buffer_deinit(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(heads_tell_type_unit_and_help),
+		cmocka_unit_test(samples_have_their_types_suffix),
+		cmocka_unit_test(labels_are_escaped),
+		cmocka_unit_test(integers_are_exact_and_fractions_are_short),
+		cmocka_unit_test(a_full_buffer_is_an_error),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
