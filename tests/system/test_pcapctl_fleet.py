@@ -185,19 +185,20 @@ def test_ctrl_c_ends_the_waiting_and_shows_what_there_is(fleet):
     assert len(CaptureFile(str(fleet.work / "out")).packets) == 1
 
 
-def test_a_connection_that_breaks_is_made_again_and_nothing_is_missed(fleet):
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_connection_that_breaks_is_made_again_and_nothing_is_missed(fleet, count):
     calls = []
 
-    def answers_the_second_time(node, request):
+    def is_heard_at_last(node, request):
         calls.append(request)
         if len(calls) == 1:
             fleet.server.kill_clients()
-        else:
+        if len(calls) == count:
             captures()(node, request)
 
-    fleet.add("n1", answers_the_second_time)
+    fleet.add("n1", is_heard_at_last)
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--answer-timeout", "20s")
-    assert done.status == 0 and len(calls) == 2 and calls[0] == calls[1], done
+    assert done.status == 0 and len(calls) == count and all(call == calls[0] for call in calls), done
 
 
 def test_progress_is_shown_on_a_terminal(fleet):
@@ -451,7 +452,7 @@ def test_a_real_daemon_is_asked_and_answers(world):
         return pcapctl.run("capture", "--redis", "redis://127.0.0.1/capture", "--answer-timeout", "2s", "--wait", *words, netns=world.host)
 
     done = capture("--nodere", "^test-", "-i", "eth0,eth1", "--duration", "0.5", "--customer", "ACME", "not", "host", "10.9.9.9")
-    assert [row[:3] for row in done.rows()] == [["test-node", "eth0", "done"], ["test-node", "eth1", "done"]], done
+    assert sorted(row[:3] for row in done.rows()) == [["test-node", "eth0", "done"], ["test-node", "eth1", "done"]], done
     assert done.status in (0, 4), done
     refused = capture("-i", "eth9")
     assert refused.status == 1 and 'interface: this host has no "eth9"' in refused.stdout, refused

@@ -2,7 +2,8 @@
  * Listen first, see who is there, then ask. What comes is tallied until all that is to come has come: every node that
  * should answer has, or the time for answers is over, and (with --wait) every capture is over. Presence is read again
  * meanwhile, so that a node that dies is not waited for. If the subscription was interrupted the request is published
- * once more: nodes that have it already repeat their answers, and do not run it twice.
+ * once more: nodes that have it already repeat their answers, and do not run it twice. And again for a while: after a
+ * failover nodes may be at the old master still, where nobody hears them, for longer than we are.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +26,8 @@
 
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
 #define PRESENCE_INTERVAL_NS (5 * NS_PER_S)
+#define ASK_AGAIN_INTERVAL_NS (5 * NS_PER_S)
+#define ASK_AGAIN_TIMES 4 /* after an interruption */
 #define NAME_SIZE 256
 
 struct session {
@@ -39,6 +42,8 @@ struct session {
 	struct fleet_tally *tally;    /* NULL: not asked yet */
 	uint64_t asked_ns, looked_ns; /* boot time */
 	unsigned gaps, interrupts;
+	unsigned repeats; /* that are left */
+	uint64_t repeated_ns;
 	bool out_of_memory;
 };
 
@@ -106,7 +111,7 @@ static int begin(struct session *session, struct error *err)
 	r = fleet_bus_nodes(session->bus, &nodes, err);
 	if (r < 0)
 		return r;
-	session->tally = fleet_tally_new(session->request, nodes, err);
+	session->tally = fleet_tally_new(session->request, nodes, session->stream, err);
 	if (!session->tally)
 		return -EINVAL;
 	session->asked_ns = session->looked_ns = clock_boottime_ns();
@@ -138,6 +143,22 @@ static void show_progress(const struct session *session)
 		      counts.running && ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "");
 }
 
+static bool must_ask_again(struct session *session)
+{
+	const unsigned gaps = fleet_bus_gaps(session->bus);
+
+	if (!fleet_bus_listens(session->bus))
+		return false;
+	if (session->gaps != gaps)
+		session->repeats = ASK_AGAIN_TIMES;
+	else if (session->repeats == 0 || clock_boottime_ns() < session->repeated_ns + ASK_AGAIN_INTERVAL_NS)
+		return false;
+	session->gaps = gaps;
+	session->repeats--;
+	session->repeated_ns = clock_boottime_ns();
+	return true;
+}
+
 /* Events were missed: nodes are made to tell again. */
 static int ask_again(struct session *session, struct error *err)
 {
@@ -146,11 +167,10 @@ static int ask_again(struct session *session, struct error *err)
 	json_t *node, *event;
 	int r = 0;
 
-	if (session->gaps == fleet_bus_gaps(session->bus) || !fleet_bus_listens(session->bus))
+	if (!must_ask_again(session))
 		return 0;
 	if (!session->stream)
 		return publish(session, err);
-	session->gaps = fleet_bus_gaps(session->bus);
 	silent = fleet_tally_silent(session->tally);
 	json_array_foreach(silent, i, node)
 	{

@@ -20,7 +20,7 @@
 struct node {
 	char *name;
 	bool expected, alive;
-	bool lost; /* it went away or started again while it had captures of ours */
+	bool lost; /* it is away, or has started again and knows nothing of us */
 	uint64_t seen_s;
 	char started[64]; /* as its presence said at first */
 	json_t *captures; /* id → its latest event; "" is the request as a whole */
@@ -30,6 +30,7 @@ struct node {
 struct fleet_tally {
 	char *id;
 	size_t captures_a_node; /* 0: nobody knows */
+	bool durable;
 	struct node *nodes;
 	size_t count;
 };
@@ -91,6 +92,12 @@ static struct node *add_node(struct fleet_tally *tally, const char *name)
 	return NULL;
 }
 
+static void note_presence(struct node *node, const json_t *presence)
+{
+	node->alive |= json_is_object(presence);
+	snprintf(node->started, sizeof(node->started), "%s", json_text(presence, "started"));
+}
+
 static int expect(struct fleet_tally *tally, const json_t *request, const json_t *seen, struct error *err)
 {
 	const char *name = json_text(seen, "node");
@@ -104,12 +111,11 @@ static int expect(struct fleet_tally *tally, const json_t *request, const json_t
 		return error_set(err, -ENOMEM, "out of memory");
 	node->expected = true;
 	node->seen_s = json_number(seen, "seen");
-	node->alive = json_is_object(json_object_get(seen, "presence"));
-	snprintf(node->started, sizeof(node->started), "%s", json_text(json_object_get(seen, "presence"), "started"));
+	note_presence(node, json_object_get(seen, "presence"));
 	return 0;
 }
 
-struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, struct error *err)
+struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, bool durable, struct error *err)
 {
 	cleanup(cleanup_fleet_tally) struct fleet_tally *tally = calloc(1, sizeof(*tally));
 	size_t i;
@@ -120,6 +126,7 @@ struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, 
 		return NULL;
 	tally->id = strdup(json_text(request, "id"));
 	tally->captures_a_node = captures_of(request);
+	tally->durable = durable;
 	/* A bad expression is found even where there is no node to try it on. */
 	if (!tally->id || is_meant(request, "node", err) < 0)
 		return NULL;
@@ -203,10 +210,13 @@ void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 	for (size_t i = 0; i < tally->count; i++) {
 		struct node *node = &tally->nodes[i];
 		const json_t *seen = find_seen(nodes, node->name), *presence = json_object_get(seen, "presence");
+		bool away = !json_is_object(presence);
 
+		if (!away && (!node->alive || tally->durable))
+			note_presence(node, presence);
 		if (!node->alive)
 			continue;
-		node->lost = !json_is_object(presence) || strcmp(json_text(presence, "started"), node->started) != 0;
+		node->lost = away || strcmp(json_text(presence, "started"), node->started) != 0;
 		if (seen)
 			node->seen_s = json_number(seen, "seen");
 	}
@@ -273,9 +283,11 @@ struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally)
 static bool has_answered_fully(const struct fleet_tally *tally, const struct node *node)
 {
 	size_t count = json_object_size(node->captures);
+	bool told = json_object_get(node->captures, "") || count >= (tally->captures_a_node ? tally->captures_a_node : 1);
 
-	return node->lost || json_object_get(node->captures, "") ||
-	       count >= (tally->captures_a_node ? tally->captures_a_node : 1);
+	if (node->lost && tally->durable) /* what it had begun it will begin again */
+		return told && finals_of(node) == count;
+	return node->lost || told;
 }
 
 bool fleet_tally_answered(const struct fleet_tally *tally)

@@ -13,9 +13,10 @@ struct fleet_tally;
 
 /*
  * `request`: as sent. `nodes`: as fleet_bus_nodes gives them; those that the request means are expected to answer, by
- * the daemons' own rules. NULL with the text in `err` (a bad expression, memory).
+ * the daemons' own rules. `durable`: it is on a stream, from where nodes take it up (again) once they are back. NULL with
+ * the text in `err` (a bad expression, memory).
  */
-struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, struct error *err);
+struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, bool durable, struct error *err);
 void fleet_tally_free(struct fleet_tally *tally);
 
 /* An event, of any request: others are passed over. True: it was news. 0, false or -ENOMEM. */
@@ -31,7 +32,8 @@ struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally);
 
 /*
  * Presence, read anew: a node that was there, and is away now or has been started again since, has lost its captures;
- * they are not waited for any more.
+ * they are not waited for any more. Of a durable request one that has been started again has lost nothing, and one that
+ * is away has not answered.
  */
 void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes);
 

@@ -31,16 +31,21 @@ static json_t *three_nodes(void)
 		    "{\"node\":\"n3\",\"seen\":1795423260,\"presence\":null}]");
 }
 
-static struct fleet_tally *tally_of(const char *request_text)
+static struct fleet_tally *new_tally(const char *request_text, bool durable)
 {
 	cleanup(cleanup_json) json_t *request = load(request_text);
 	cleanup(cleanup_json) json_t *nodes = three_nodes();
 	struct error err;
-	struct fleet_tally *tally = fleet_tally_new(request, nodes, &err);
+	struct fleet_tally *tally = fleet_tally_new(request, nodes, durable, &err);
 
 	if (!tally)
 		fail_msg("%s", err.text);
 	return tally;
+}
+
+static struct fleet_tally *tally_of(const char *request_text)
+{
+	return new_tally(request_text, false);
 }
 
 static bool tell(struct fleet_tally *tally, uint64_t now_ns, const char *text)
@@ -86,7 +91,7 @@ static void a_bad_expression_is_refused_before_anybody_is_asked(void **state)
 	struct error err;
 
 	(void)state;
-	assert_null(fleet_tally_new(request, nobody, &err));
+	assert_null(fleet_tally_new(request, nobody, false, &err));
 	assert_non_null(strstr(err.text, "--nodere: "));
 }
 
@@ -166,6 +171,53 @@ static void a_node_that_goes_away_or_starts_again_is_not_waited_for(void **state
 	assert_string_equal(fleet_tally_silence(tally, "n3", text), "never answered, last seen 2026-11-23T08:41:00Z");
 }
 
+static void a_durable_request_is_taken_up_by_a_node_that_starts_again(void **state)
+{
+	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
+		new_tally("{\"id\":\"r\",\"nodere\":\"n[12]\",\"interface\":[\"lo\"]}", true);
+	cleanup(cleanup_json) json_t *away = load("[{\"node\":\"n1\",\"seen\":100,\"presence\":null},"
+						  "{\"node\":\"n2\",\"seen\":100,\"presence\":null}]");
+	cleanup(cleanup_json) json_t *back =
+		load("[{\"node\":\"n1\",\"seen\":200,\"presence\":{\"started\":\"c\"}},"
+		     "{\"node\":\"n2\",\"seen\":200,\"presence\":{\"started\":\"d\"}}]");
+
+	(void)state;
+	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	fleet_tally_presence(tally, away); /* n1 in the middle of it, n2 before it answered */
+	assert_false(fleet_tally_answered(tally));
+	assert_true(fleet_tally_over(tally, 2)); /* once the time for answers is over */
+	fleet_tally_presence(tally, back);
+	assert_false(fleet_tally_over(tally, 3));
+	tell(tally, 4, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	tell(tally, 4, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	fleet_tally_presence(tally, back);
+	assert_true(fleet_tally_answered(tally));
+	assert_false(fleet_tally_over(tally, 5));
+	tell(tally, 6, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}");
+	tell(tally, 6, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"done\",\"capture\":\"r.1\"}");
+	assert_true(fleet_tally_over(tally, 7));
+	fleet_tally_presence(tally, away);
+	assert_true(fleet_tally_answered(tally));
+	check_silent(tally, "[]");
+}
+
+static void a_node_seen_only_after_the_request_may_die_too(void **state)
+{
+	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
+		tally_of("{\"id\":\"r\",\"node\":\"n9\",\"interface\":[\"lo\"]}");
+	cleanup(cleanup_json) json_t *there =
+		load("[{\"node\":\"n9\",\"seen\":100,\"presence\":{\"started\":\"a\"}}]");
+	cleanup(cleanup_json) json_t *away = load("[{\"node\":\"n9\",\"seen\":100,\"presence\":null}]");
+
+	(void)state;
+	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n9\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	fleet_tally_presence(tally, there);
+	assert_false(fleet_tally_over(tally, 2));
+	fleet_tally_presence(tally, away);
+	assert_true(fleet_tally_over(tally, 3));
+	check_silent(tally, "[\"n9\"]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +227,8 @@ int main(void)
 		cmocka_unit_test(where_nobody_knows_how_many_captures_there_are_it_waits_a_little),
 		cmocka_unit_test(what_is_told_again_or_of_others_is_no_news),
 		cmocka_unit_test(a_node_that_goes_away_or_starts_again_is_not_waited_for),
+		cmocka_unit_test(a_durable_request_is_taken_up_by_a_node_that_starts_again),
+		cmocka_unit_test(a_node_seen_only_after_the_request_may_die_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
