@@ -1,179 +1,328 @@
-"""Five daemons, each on a host (namespace) of its own, one Redis on another, and one command line for all of them."""
+"""Daemons, each on a host (namespace) of its own, Redis on another, and one command line for all of them."""
 
-import contextlib
+import collections
+import itertools
 import json
-import subprocess
+import re
+import signal
 
 import pytest
 
-from lib.daemon import Daemon
-from lib.events import Events
-from lib.netns import Netns
-from lib.pcapctl import Pcapctl
-from lib.redis_server import RedisServer
-from lib.traffic import Sender
+from lib import toml
+from lib.events import new_id
+from lib.fleet import ADDRESS, STREAM, Clustered, Fleet, Guarded, Single
+from lib.redis_cluster import slot_of
 from lib.waiting import until
 
-NODES = [f"edge{number}" for number in range(1, 6)]
-URL = "redis://127.0.0.1:6379/capture"
-PORT = 7000
+FIVE = [f"edge{number}" for number in range(1, 6)]
+THREE = FIVE[:3]
+SMALL, SMALL_BYTES = "edge1", 65536  # of the five: it may not put larger files into Redis
 
 
-class Fleet:
-    def __init__(self, root):
-        self._stack = contextlib.ExitStack()
-        self.root, self.hosts, self.daemons, self.senders = root, {}, {}, {}
-        try:
-            self._build()
-        except BaseException:
-            self.close()
-            raise
-
-    def _build(self):
-        self.hub = self._stack.enter_context(Netns("hub"))
-        self.wire = self._stack.enter_context(Netns("wire"))
-        (self.root / "redis").mkdir()
-        self.redis = RedisServer(self.root / "redis", self.hub, settings=["bind 0.0.0.0", "protected-mode no"])
-        self._stack.callback(self.redis.stop)
-        self.redis.start()
-        self.events = Events(self.redis)
-        self._stack.callback(self.events.close)
-        for number, name in enumerate(NODES, 1):
-            host = self.hosts[name] = self._stack.enter_context(Netns(name))
-            self.hub.add_veth(f"to-{name}", host, "mgmt", 1500, f"10.99.{number}.1/24", f"10.99.{number}.2/24")
-            host.add_veth("eth0", self.wire, f"tx{number}")
-            self.senders[name] = Sender(self.wire, f"tx{number}")
-            folder = self.root / name
-            folder.mkdir()
-            self.daemons[name] = Daemon(folder, {
-                "general": {"node": name}, "api": {"socket": str(folder / "control.sock")},
-                "redis": {"host": f"10.99.{number}.1", "stream": "capture:stream"},
-                "history": {"interfaces": ["eth0"], "memory": "32MiB"}}, netns=host)
-            self._stack.callback(self.daemons[name].close)
-            self.daemons[name].launch()
-        for name in NODES:
-            self.wait_ready(name)
-
-    def wait_ready(self, name):
-        self.daemons[name].wait_log("subscribed", 20)
-        self.daemons[name].wait_log("stream-subscribed", 20)
-        until(lambda: name in self.present(), 10, f"{name} to be present")
-
-    def present(self):
-        with self.redis.client() as client:
-            return {key.decode().rsplit(":", 1)[1] for key in client.keys("{capture}:node:*")}
-
-    def close(self):
-        self._stack.close()
-
-    def send(self, count, first=0, nodes=NODES):
-        for index, name in enumerate(nodes):
-            self.senders[name].send(count, rate=2000, first=first + 1000 * index, dst_port=PORT)
-
-    def pcapctl(self, *arguments, cwd=None):
-        return Pcapctl(*arguments, cwd=cwd, netns=self.hub)
+@pytest.fixture(scope="module")
+def shared_five(tmp_path_factory):
+    """eth1 is everywhere but on the last."""
+    with Fleet(tmp_path_factory.mktemp("five"), FIVE, interfaces={name: ["eth0", "eth1"] for name in FIVE[:-1]},
+               config={SMALL: {"redis": {"file_size": SMALL_BYTES}}}) as fleet:
+        yield fleet
 
 
 @pytest.fixture
-def fleet(tmp_path):
-    made = Fleet(tmp_path)
-    yield made
-    made.close()
+def five(shared_five):
+    """For tests that leave it as it was: all nodes live, and no file is left in Redis."""
+    yield shared_five
+    shared_five.end_commands()
+    for name, daemon in shared_five.daemons.items():
+        assert daemon.is_alive(), f"{name} ended during this test:\n{daemon.tail()}"
+    assert not shared_five.files(), "files left behind"
 
 
-def merged(path):
-    """Packets by interface, in the file's order, and whether that is the order of time."""
-    done = subprocess.run(["tshark", "-n", "-r", path, "-T", "fields", "-e", "frame.interface_name", "-e", "frame.time_epoch"],
-                          capture_output=True, text=True, check=True)
-    rows = [line.split("\t") for line in done.stdout.splitlines()]
-    times = [float(row[1]) for row in rows]
-    counts = {}
-    for row in rows:
-        counts[row[0]] = counts.get(row[0], 0) + 1
-    return counts, times == sorted(times)
+@pytest.fixture
+def make_fleet(tmp_path):
+    """A fleet for a test that breaks something."""
+    made = []
+
+    def make(names, bus=Single, **options):
+        directory = tmp_path / "fleet"
+        directory.mkdir()
+        made.append(Fleet(directory, names, bus, **options))
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.close()
 
 
-def capture(fleet, tmp_path, *more, timeout="2s"):
-    out = tmp_path / "out.pcapng"
-    return out, fleet.pcapctl("capture", "--redis", URL, "--nodere", "^edge", "-i", "eth0", "--before", "10", "--timeout", timeout,
-                              "--merge", str(out), *more, f"udp port {PORT}", cwd=tmp_path)
+def but(names, *others):
+    return [name for name in names if name not in others]
 
 
-def accepted(fleet, count):
-    fleet.events.wait_count(lambda event: event["event"] == "accepted", count, 20)
+# Nothing is broken
 
 
-def test_one_command_line_gets_the_merged_file_of_five_nodes(fleet, tmp_path):
-    fleet.send(20)  # before the event
-    out, command = capture(fleet, tmp_path)
-    accepted(fleet, 5)
-    fleet.send(10, first=500)
-    result = command.finish(60)
+def test_one_command_line_gets_the_merged_file_of_five_nodes(five, tmp_path):
+    capture = five.capture(tmp_path, "-c", 30)
+    capture.accepted()
+    capture.send(30)
+    result = capture.finish()
+    assert result.status == 0 and result.stdout.splitlines()[-1] == "out.pcapng", result
+    capture.assert_holds({name: 30 for name in FIVE})
+
+
+def test_packets_from_before_the_command_are_in_the_file(five, tmp_path):
+    port = five.next_port()
+    five.send(port, 20)
+    capture = five.capture(tmp_path, "-c", 30, port=port)
+    capture.accepted()
+    capture.send(10, first=20)
+    result = capture.finish()
     assert result.status == 0, result
-    assert merged(out) == ({f"{name}:eth0": 30 for name in NODES}, True)
-    with fleet.redis.client() as client:
-        assert not client.keys("{capture}:file:*"), "files left behind"
+    capture.assert_holds({name: 30 for name in FIVE})
 
 
-def test_a_node_that_is_cut_off_is_named_and_the_others_packets_come(fleet, tmp_path):
-    fleet.hub.ip("link", "set", "to-edge3", "down")
-    fleet.send(20)
-    out, command = capture(fleet, tmp_path)
-    result = command.finish(60)
+def test_nodes_and_status_show_all_and_how_far_back_they_reach(five):
+    five.send(five.next_port(), 5)
+    for command in ("nodes", "status"):
+        shown = five.ask(command)
+        assert shown.status == 0 and [row[:2] for row in shown.rows()] == [[name, "up"] for name in FIVE], shown
+        assert [node["node"] for node in five.ask(command, "--json").json["nodes"]] == FIVE
+
+    def reach():
+        nodes = five.ask("nodes", "--json").json["nodes"]
+        eth0 = [next(one for one in node["presence"]["interfaces"] if one["name"] == "eth0") for node in nodes]
+        return all(one["recorder"] and one["up"] and one["reach"] > 0 and one["packets"] >= 5 for one in eth0)
+
+    until(reach, 10, "every node to say that it reaches back", interval=0.2)  # said anew every 5 s
+    lines = five.ask("nodes").stdout.splitlines()[1:]
+    assert len(lines) == 5 and all(re.search(r"\beth0 \d+(\.\d+)? (ms|s)\b", line) for line in lines), lines
+
+
+def test_one_that_refuses_is_named_with_its_reason_and_the_others_go_on(five, tmp_path):
+    capture = five.capture(tmp_path, "-c", 20, interface="eth1")
+    capture.accepted(FIVE[:-1])
+    capture.send(20, nodes=FIVE[:-1])
+    result = capture.finish()
     assert result.status == 3, result
-    assert "edge3" in result.stdout + result.stderr
-    assert merged(out) == ({f"{name}:eth0": 20 for name in NODES if name != "edge3"}, True)
+    assert [row[0] for row in result.rows() if "rejected" in row] == [FIVE[-1]], result
+    assert 'this host has no "eth1"' in result.stdout, result
+    capture.assert_holds({name: 20 for name in FIVE[:-1]})
 
 
-def test_a_node_killed_in_the_middle_is_named_and_the_others_packets_come(fleet, tmp_path):
-    fleet.send(20)
-    out, command = capture(fleet, tmp_path, timeout="6s")
-    accepted(fleet, 5)
+def test_a_file_too_large_for_redis_is_told_and_the_rest_is_merged(five, tmp_path):
+    count = SMALL_BYTES // 1000
+    capture = five.capture(tmp_path, "-c", count)
+    capture.accepted()
+    capture.send(count, size=1400)
+    result = capture.finish()
+    assert result.status == 3, result
+    assert f"more than redis.file_size allows ({SMALL_BYTES})" in result.stdout + result.stderr, result
+    capture.assert_holds({name: count for name in FIVE if name != SMALL})
+
+
+def test_a_storm_of_requests_is_answered_by_every_node(five):
+    since, port, run = five.events.mark(), five.next_port(), new_id("storm")
+    requests = [{"node": "any", "interface": ["eth0"], "packets": 1, "timeout": 60, "bpf": f"udp port {port}",
+                 "id": f"{run}-{number}", "to_destinations": ["memory"]} for number in range(50)]
+    with five.bus.client() as client, client.pipeline(transaction=False) as pipeline:
+        for request in requests:
+            pipeline.publish("capture", json.dumps(request))
+        pipeline.execute()
+
+    def answers(kind):
+        found = five.events.wait_count(lambda event: event["event"] == kind and event["id"].startswith(run), 250, 30, since)
+        return sorted((event["node"], event["id"]) for event in found)
+
+    wanted = sorted((name, request["id"]) for name in FIVE for request in requests)
+    assert answers("accepted") == wanted
+    five.send(port, 1)
+    assert answers("done") == wanted
+
+
+# A node is missing
+
+
+def test_a_node_that_is_cut_off_is_named_and_the_others_packets_come_and_it_is_back_later(make_fleet, tmp_path):
+    fleet = make_fleet(FIVE)
+    fleet.cut_off("edge3")
+    capture = fleet.capture(tmp_path, "-c", 20, answer_timeout=2)
+    capture.accepted(but(FIVE, "edge3"))
+    capture.send(20)
+    result = capture.finish()
+    assert result.status == 3 and "edge3 never answered" in result.stderr, result
+    capture.assert_holds({name: 20 for name in but(FIVE, "edge3")})
+    fleet.reconnect("edge3")
+    (tmp_path / "again").mkdir()
+    again = fleet.capture(tmp_path / "again", "-c", 20, answer_timeout=60)
+    again.accepted()
+    again.send(20)
+    result = again.finish()
+    assert result.status == 0, result
+    again.assert_holds({name: 20 for name in FIVE})
+
+
+def test_a_node_killed_in_the_middle_is_named_and_the_others_packets_come(make_fleet, tmp_path):
+    fleet = make_fleet(FIVE)
+    capture = fleet.capture(tmp_path, "-c", 30)
+    capture.accepted()
+    capture.send(20)
     fleet.daemons["edge2"].kill()
-    result = command.finish(90)
-    assert result.status == 3, result
-    assert "edge2" in result.stdout + result.stderr
-    assert merged(out) == ({f"{name}:eth0": 20 for name in NODES if name != "edge2"}, True)
+    capture.send(10, first=20)
+    result = capture.finish()
+    assert result.status == 3 and "edge2 gone while it captured, last seen 20" in result.stderr, result
+    capture.assert_holds({name: 30 for name in but(FIVE, "edge2")})
 
 
-def test_a_node_restarted_meanwhile_takes_up_the_request_of_the_stream(fleet):
+def test_a_node_stopped_cleanly_is_not_expected(make_fleet, tmp_path):
+    fleet = make_fleet(THREE)
+    assert fleet.daemons["edge3"].stop() == 0
+    assert fleet.present() == {"edge1", "edge2"}
+    capture = fleet.capture(tmp_path, "-c", 20)
+    capture.accepted(["edge1", "edge2"])
+    capture.send(20)
+    result = capture.finish()
+    assert result.status == 0 and "edge3" not in result.stdout + result.stderr, result
+    capture.assert_holds({"edge1": 20, "edge2": 20})
+    assert [row[0] for row in fleet.ask("nodes").rows()] == ["edge1", "edge2"]
+
+
+# The stream
+
+
+def looks(fleet):
+    """How often somebody has read who is there."""
+    with fleet.bus.client() as client:
+        return client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
+
+
+def await_look(fleet):
+    seen = looks(fleet)
+    until(lambda: looks(fleet) > seen, 15, "pcapctl to look again who is there", interval=0.1)
+
+
+def test_nodes_that_were_down_or_are_killed_take_up_the_request_of_the_stream_and_their_files_are_merged(make_fleet, tmp_path):
+    names = FIVE[:4]
+    fleet = make_fleet(names)
+    fleet.daemons["edge2"].kill()  # still expected
+    fleet.daemons["edge3"].stop()  # not expected, and welcome
+    capture = fleet.capture(tmp_path, "-c", 20, "--stream", STREAM, answer_timeout=60)
+    capture.accepted(["edge1", "edge4"])
     fleet.daemons["edge4"].kill()
-    request = {"nodere": "^edge", "interface": ["eth0"], "packets": 5, "timeout": 30, "id": "stream-1", "to_destinations": ["redis"]}
-    since = fleet.events.mark()
-    with fleet.redis.client() as client:
-        client.xadd("capture:stream", {"request": json.dumps(request)})
-    accepted(fleet, 4)
-    fleet.daemons["edge4"].start()
-    fleet.wait_ready("edge4")
-    accepted(fleet, 5)
-    fleet.send(5)
-    finals = fleet.events.wait_count(lambda event: event["event"] == "done", 5, 30, since)
-    assert {event["node"]: event["packets"] for event in finals} == {name: 5 for name in NODES}
-    for event in finals:
-        assert event["destinations"][0]["url"] == f"redis:{{capture}}:file:{event['node']}:stream-1.1"
-    with fleet.redis.client() as client:
-        until(lambda: all(client.xpending("capture:stream", name)["pending"] == 0 for name in NODES))
-
-
-def test_nodes_show_who_is_there_and_who_has_left_is_not_expected(fleet, tmp_path):
-    listed = fleet.pcapctl("nodes", "--redis", URL).finish()
-    assert listed.status == 0 and all(name in listed.stdout for name in NODES)
-    assert fleet.daemons["edge5"].stop() == 0
-    assert fleet.present() == set(NODES[:-1])
-    fleet.send(20, nodes=NODES[:-1])
-    out, command = capture(fleet, tmp_path)
-    result = command.finish(60)
+    fleet.start("edge2", "edge3", "edge4")
+    until(lambda: capture.nodes_of("accepted") == [*names, "edge4"], 20, "all to accept, the last one again")
+    await_look(fleet)  # that they have been started since the request was made must not count against them
+    capture.send(20)
+    result = capture.finish()
     assert result.status == 0, result
-    assert merged(out) == ({f"{name}:eth0": 20 for name in NODES[:-1]}, True)
+    capture.assert_holds({name: 20 for name in names})
+    assert capture.nodes_of("accepted") == [*names, "edge4"] and capture.nodes_of("done") == names
+    until(lambda: not fleet.unacknowledged(), 10, "every node to acknowledge")
+    assert not fleet.files()
 
 
-def test_a_storm_of_requests_is_answered_by_every_node(fleet):
-    since = fleet.events.mark()
-    with fleet.redis.client() as client:
-        for number in range(50):
-            client.publish("capture", json.dumps({"node": "any", "interface": ["eth0"], "packets": 1, "timeout": 20,
-                                                  "id": f"storm-{number}", "to_destinations": ["memory"]}))
-    fleet.events.wait_count(lambda event: event["event"] == "accepted", 250, 30, since)
-    fleet.send(1)
-    finals = fleet.events.wait_count(lambda event: event["event"] == "done", 250, 30, since)
-    assert {(event["node"], event["id"]) for event in finals} == {(name, f"storm-{number}") for name in NODES for number in range(50)}
+# Redis fails over
+
+
+def connections(server):
+    """How many of each name there are."""
+    return collections.Counter(entry["name"] for entry in server.clients()).items()
+
+
+def test_through_a_failover_of_sentinels_events_and_files_still_arrive(make_fleet, tmp_path):
+    fleet = make_fleet(THREE, Guarded)
+    old = fleet.bus.setup.master
+    capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
+    capture.accepted()
+    capture.send(20)
+    new = fleet.bus.setup.fail_over()
+    assert new is not old
+    # What the old master takes before they have gone over is lost with it.
+    until(lambda: connections(new) >= {f"pcapdaemon-{role}": 3 for role in ("publisher", "subscriber", "keys", "stream")}.items()
+          and "pcapdaemon-ctl" in dict(connections(new)), 20, "all to go over")
+    capture.send(10, first=20)
+    result = capture.finish(90)
+    assert result.status == 0, result
+    capture.assert_holds({name: 30 for name in THREE})
+    assert not fleet.files()
+
+
+def test_a_master_that_is_killed_in_the_middle_is_survived(make_fleet, tmp_path):
+    fleet = make_fleet(THREE, Guarded)
+    old = fleet.bus.setup.master
+    capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
+    capture.accepted()
+    capture.send(20)
+    old.stop(signal.SIGKILL)
+    capture.send(10, first=20)  # what they have to say of it waits for the new master
+    result = capture.finish(90)
+    assert result.status == 0, result
+    capture.assert_holds({name: 30 for name in THREE})
+    assert fleet.bus.setup.master is not old
+
+
+# A Cluster
+
+
+@pytest.fixture(scope="module")
+def cluster_fleet(tmp_path_factory):
+    with Fleet(tmp_path_factory.mktemp("clustered"), THREE, Clustered) as fleet:
+        yield fleet
+        for name, daemon in fleet.daemons.items():
+            assert daemon.is_alive(), f"{name} ended:\n{daemon.tail()}"
+
+
+def test_any_node_of_a_cluster_takes_a_request(cluster_fleet, tmp_path):
+    fleet = cluster_fleet
+    for number, (server, words) in enumerate(itertools.product(fleet.bus.servers, ([], ["--stream", STREAM]))):
+        url, directory = fleet.bus.url_of(server), tmp_path / str(number)
+        directory.mkdir()
+        assert [row[:2] for row in fleet.pcapctl("nodes", "--redis", url).finish().rows()] == [[name, "up"] for name in THREE]
+        capture = fleet.capture(directory, "-c", 10, *words, place=["--redis", url])
+        capture.accepted()
+        capture.send(10)
+        result = capture.finish()
+        assert result.status == 0, result
+        capture.assert_holds({name: 10 for name in THREE})
+        assert capture.nodes_of("accepted") == THREE
+    assert not fleet.files()
+    until(lambda: not fleet.unacknowledged(), 10, "every node to acknowledge")
+
+
+def test_the_fleets_slot_may_move_while_files_are_uploaded(cluster_fleet, tmp_path):
+    fleet, cluster = cluster_fleet, cluster_fleet.bus.cluster
+    slot, source = slot_of("{capture}"), cluster_fleet.bus.owner
+    target = next(server for server in cluster.masters if server is not source)
+    count = 1000  # of 1400 bytes: a file of several chunks
+    capture = fleet.capture(tmp_path, "-c", count)
+    capture.accepted()
+    cluster.begin_migration(slot, source, target)
+    capture.send(count, nodes=["edge1"], size=1400)
+    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "the first file to be put there in the middle of it")
+    assert f"{{capture}}:file:edge1:{capture.id}.1" in cluster.run(target, "CLUSTER", "GETKEYSINSLOT", slot, 100)
+    cluster.migrate_keys(slot, source, target, count=1)
+    capture.send(count, nodes=["edge2"], size=1400)
+    cluster.migrate_keys(slot, source, target)
+    cluster.end_migration(slot, source, target)
+    capture.send(count, nodes=["edge3"], size=1400)
+    result = capture.finish()
+    assert result.status == 0, result
+    capture.assert_holds({name: count for name in THREE})
+    assert fleet.bus.owner is target and not fleet.files()
+
+
+@pytest.mark.parametrize("asked", ["another", "the one that dies"])
+def test_a_node_of_a_cluster_may_die_in_the_middle(make_fleet, tmp_path, asked):
+    fleet = make_fleet(THREE, lambda directory, netns: Clustered(directory, netns, replicas=3))
+    owner = fleet.bus.owner
+    others = but(fleet.bus.cluster.masters, owner)
+    first = owner if asked == "the one that dies" else others[0]
+    config = tmp_path / "operator.toml"  # knows them all
+    config.write_text(toml.dumps({"redis": {"host": ADDRESS, "port": first.port, "nodes": [f"{ADDRESS}:{one.port}" for one in others]}}))
+    capture = fleet.capture(tmp_path, "-c", 30, place=["--config", config], answer_timeout=60)
+    capture.accepted()
+    capture.send(20)
+    owner.stop(signal.SIGKILL)
+    capture.send(10, first=20)
+    result = capture.finish(90)
+    assert result.status == 0, result
+    capture.assert_holds({name: 30 for name in THREE})
+    assert fleet.bus.owner not in fleet.bus.cluster.masters and not fleet.files()

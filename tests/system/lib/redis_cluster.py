@@ -1,4 +1,4 @@
-"""A real Redis Cluster on loopback: masters that share the slots, replicas if wanted, and slots that move."""
+"""A real Redis Cluster, on loopback or in a namespace: masters that share the slots, replicas if wanted, and slots that move."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import signal
 
 import redis
 
-from .redis_probe import free_port
+from .redis_probe import ports_in
 from .redis_server import RedisServer
 from .waiting import until
 
@@ -27,19 +27,20 @@ def slot_of(key):
 
 
 class RedisCluster:
-    def __init__(self, directory, masters=3, replicas=0, tls=None):
-        """replicas: how many of the masters, from the last on, have one."""
-        self.directory, self.count = str(directory), masters
+    def __init__(self, directory, masters=3, replicas=0, tls=None, netns=None, host="127.0.0.1"):
+        """replicas: how many of the masters, from the last on, have one. netns, host: the namespace of all, and its address."""
+        self.directory, self.count, self.netns, self.host = str(directory), masters, netns, host
+        self._ports = ports_in(netns)
         self.servers = [self._server(index, tls) for index in range(masters + replicas)]
 
     def _server(self, index, tls):
         path = os.path.join(self.directory, f"node{index}")
         os.makedirs(path)
-        plain, bus, port = free_port(), free_port(), free_port()
-        settings = ["cluster-enabled yes", f"cluster-node-timeout {NODE_TIMEOUT_MS}", f"cluster-port {bus}",
+        plain, bus, port = next(self._ports), next(self._ports), next(self._ports)
+        settings = [f"bind {self.host}", "protected-mode no", "cluster-enabled yes", f"cluster-node-timeout {NODE_TIMEOUT_MS}", f"cluster-port {bus}",
                     "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
                     *([f"port {plain}", f"tls-port {port}", "tls-cluster yes"] if tls else [f"port {port}"])]
-        server = RedisServer(path, port=port, tls=tls, settings=settings)
+        server = RedisServer(path, self.netns, port=port, tls=tls, settings=settings)
         server.plain_port, server.bus_port = plain if tls else port, bus
         return server
 
@@ -54,7 +55,7 @@ class RedisCluster:
 
     @property
     def endpoints(self):
-        return [f"127.0.0.1:{server.port}" for server in self.servers]
+        return [f"{self.host}:{server.port}" for server in self.servers]
 
     def start(self):
         for server in self.servers:
@@ -63,7 +64,7 @@ class RedisCluster:
             self.run(server, "CLUSTER", "ADDSLOTSRANGE", index * SLOTS // self.count, (index + 1) * SLOTS // self.count - 1)
             self.run(server, "CLUSTER", "SET-CONFIG-EPOCH", index + 1)
         for server in self.servers[1:]:
-            self.run(self.servers[0], "CLUSTER", "MEET", "127.0.0.1", server.plain_port, server.bus_port)
+            self.run(self.servers[0], "CLUSTER", "MEET", self.host, server.plain_port, server.bus_port)
         for index, server in enumerate(self.replicas):
             master = self.id(self.masters[-1 - index])
             until(lambda: self._replicates(server, master), 15, "a replica to know its master")
@@ -126,7 +127,7 @@ class RedisCluster:
             keys = self.run(source, "CLUSTER", "GETKEYSINSLOT", slot, 1)
             if not keys:
                 break
-            self.run(source, "MIGRATE", "127.0.0.1", target.plain_port, "", 0, 5000, "KEYS", *keys)
+            self.run(source, "MIGRATE", self.host, target.plain_port, "", 0, 5000, "KEYS", *keys)
             moved += len(keys)
         return moved
 

@@ -1,6 +1,7 @@
 """Programs of tests/probes that run parts of the Redis side alone: they are told what to do on standard input, their log and their
 answers are what is waited for. With the fixtures to make them and servers for them."""
 
+import itertools
 import json
 import os
 import queue
@@ -24,6 +25,11 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def ports_in(netns):
+    """Ports to listen on, one after the other: in a namespace of its own nobody else does, and below these are no clients' ports."""
+    return itertools.count(7001) if netns else iter(free_port, None)
 
 
 class Probe:

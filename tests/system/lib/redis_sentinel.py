@@ -11,7 +11,7 @@ import threading
 
 import redis
 
-from .redis_probe import free_port
+from .redis_probe import ports_in
 from .redis_server import RedisServer
 from .waiting import seconds, until
 
@@ -20,20 +20,23 @@ DOWN_AFTER_MS = 1000
 
 
 class Sentinel:
-    """One redis-server --sentinel, over TCP."""
+    """One redis-server --sentinel, over TCP for others, over its unix socket for the test."""
 
-    def __init__(self, directory, master_port, quorum, settings=(), password=None):
-        self.directory, self.port, self.password = str(directory), free_port(), password
-        self._settings = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}",
+    def __init__(self, directory, master_port, quorum, settings=(), password=None, netns=None, host="127.0.0.1", port=None):
+        self.directory, self.password, self.netns, self.host = str(directory), password, netns, host
+        self.port = port or next(ports_in(netns))
+        self.socket_path = os.path.join(self.directory, "sentinel.sock")
+        self._settings = [f"port {self.port}", f"bind {host}", "protected-mode no", f"unixsocket {self.socket_path}",
+                          f"dir {self.directory}",
                           *([f"requirepass {password}"] if password else []),
-                          f"sentinel monitor {MASTER} 127.0.0.1 {master_port} {quorum}",
+                          f"sentinel monitor {MASTER} {host} {master_port} {quorum}",
                           f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}",
                           f"sentinel failover-timeout {MASTER} 2000", *settings]
         self.process = None
 
     @property
     def endpoint(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self):
         path = os.path.join(self.directory, "sentinel.conf")
@@ -41,11 +44,13 @@ class Sentinel:
             with open(path, "w") as file:
                 file.write("\n".join(self._settings) + "\n")
         with open(os.path.join(self.directory, "sentinel.log"), "a") as log:
-            self.process = subprocess.Popen(["redis-server", path, "--sentinel"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            command = ["redis-server", path, "--sentinel"]
+            self.process = subprocess.Popen(self.netns.command(*command) if self.netns else command, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
         return self
 
     def client(self):
-        return redis.Redis(port=self.port, password=self.password, decode_responses=True)
+        return redis.Redis(unix_socket_path=self.socket_path, password=self.password, decode_responses=True)
 
     def ask(self, *words):
         """The answer, or None where there is none or an error."""
@@ -71,11 +76,14 @@ def _raw(client, *words):
 
 
 class SentinelSetup:
-    def __init__(self, directory, replicas=2, sentinels=3):
-        self.directory = str(directory)
-        self.servers = [RedisServer(self._folder(f"redis{i}"), port=free_port(), settings=[
-            "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"]) for i in range(1 + replicas)]
-        self.sentinels = [Sentinel(self._folder(f"sentinel{i}"), self.servers[0].port, sentinels // 2 + 1) for i in range(sentinels)]
+    def __init__(self, directory, replicas=2, sentinels=3, netns=None, host="127.0.0.1"):
+        """netns, host: the namespace of all, and its address."""
+        self.directory, self.host, ports = str(directory), host, ports_in(netns)
+        self.servers = [RedisServer(self._folder(f"redis{i}"), netns, port=next(ports), settings=[
+            f"bind {host}", "protected-mode no", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"])
+            for i in range(1 + replicas)]
+        self.sentinels = [Sentinel(self._folder(f"sentinel{i}"), self.servers[0].port, sentinels // 2 + 1, netns=netns, host=host,
+                                   port=next(ports)) for i in range(sentinels)]
 
     def _folder(self, name):
         path = os.path.join(self.directory, name)
@@ -91,7 +99,7 @@ class SentinelSetup:
             server.start()
             if server is not self.servers[0]:
                 with server.client() as client:
-                    client.replicaof("127.0.0.1", self.servers[0].port)
+                    client.replicaof(self.host, self.servers[0].port)
         for server in self.servers[1:]:
             until(lambda: self._follows(server, self.servers[0].port), 10, "a replica to be in step")
         for sentinel in self.sentinels:
@@ -141,7 +149,7 @@ class SentinelSetup:
     def rejoin(self, server):
         """One that was the master and is back: makes it a replica, which the Sentinels would do 8 s later."""
         with server.client() as client:
-            client.replicaof("127.0.0.1", self.master.port)
+            client.replicaof(self.host, self.master.port)
         self.wait_ready()
 
     def fail_over(self):
