@@ -26,9 +26,10 @@ test: test-deps ## install what the tests need, run them all
 check: test-deps ## static checks only
 	scripts/check
 
-demo: all ## the main job end to end, shown
+demo: all ## the main job end to end, shown; then a fleet
 	$(INSTALL_DEPS) demo
 	scripts/demo
+	scripts/demo-fleet
 
 run: all ## start the daemon in the foreground
 	$(INSTALL_DEPS) demo

@@ -22,7 +22,7 @@ struct node {
 	bool expected, alive;
 	bool lost; /* it is away, or has started again and knows nothing of us */
 	uint64_t seen_s;
-	char started[64]; /* as its presence said at first */
+	char started[64]; /* as its presence said at first, of a durable request at last */
 	json_t *captures; /* id → its latest event; "" is the request as a whole */
 	uint64_t heard_ns;
 };
@@ -283,7 +283,8 @@ struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally)
 static bool has_answered_fully(const struct fleet_tally *tally, const struct node *node)
 {
 	size_t count = json_object_size(node->captures);
-	bool told = json_object_get(node->captures, "") || count >= (tally->captures_a_node ? tally->captures_a_node : 1);
+	bool told =
+		json_object_get(node->captures, "") || count >= (tally->captures_a_node ? tally->captures_a_node : 1);
 
 	if (node->lost && tally->durable) /* what it had begun it will begin again */
 		return told && finals_of(node) == count;

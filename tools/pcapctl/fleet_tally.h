@@ -13,8 +13,8 @@ struct fleet_tally;
 
 /*
  * `request`: as sent. `nodes`: as fleet_bus_nodes gives them; those that the request means are expected to answer, by
- * the daemons' own rules. `durable`: it is on a stream, from where nodes take it up (again) once they are back. NULL with
- * the text in `err` (a bad expression, memory).
+ * the daemons' own rules. `durable`: it is on a stream, from where nodes take it up (again) once they are back. NULL
+ * with the text in `err` (a bad expression, memory).
  */
 struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, bool durable, struct error *err);
 void fleet_tally_free(struct fleet_tally *tally);

@@ -177,9 +177,8 @@ static void a_durable_request_is_taken_up_by_a_node_that_starts_again(void **sta
 		new_tally("{\"id\":\"r\",\"nodere\":\"n[12]\",\"interface\":[\"lo\"]}", true);
 	cleanup(cleanup_json) json_t *away = load("[{\"node\":\"n1\",\"seen\":100,\"presence\":null},"
 						  "{\"node\":\"n2\",\"seen\":100,\"presence\":null}]");
-	cleanup(cleanup_json) json_t *back =
-		load("[{\"node\":\"n1\",\"seen\":200,\"presence\":{\"started\":\"c\"}},"
-		     "{\"node\":\"n2\",\"seen\":200,\"presence\":{\"started\":\"d\"}}]");
+	cleanup(cleanup_json) json_t *back = load("[{\"node\":\"n1\",\"seen\":200,\"presence\":{\"started\":\"c\"}},"
+						  "{\"node\":\"n2\",\"seen\":200,\"presence\":{\"started\":\"d\"}}]");
 
 	(void)state;
 	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
@@ -205,8 +204,7 @@ static void a_node_seen_only_after_the_request_may_die_too(void **state)
 {
 	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
 		tally_of("{\"id\":\"r\",\"node\":\"n9\",\"interface\":[\"lo\"]}");
-	cleanup(cleanup_json) json_t *there =
-		load("[{\"node\":\"n9\",\"seen\":100,\"presence\":{\"started\":\"a\"}}]");
+	cleanup(cleanup_json) json_t *there = load("[{\"node\":\"n9\",\"seen\":100,\"presence\":{\"started\":\"a\"}}]");
 	cleanup(cleanup_json) json_t *away = load("[{\"node\":\"n9\",\"seen\":100,\"presence\":null}]");
 
 	(void)state;
