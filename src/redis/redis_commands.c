@@ -34,6 +34,7 @@
 #define DELAY_DOUBLINGS 3
 #define REDIRECTS_AT_ONCE 5 /* more are a loop: each further one waits */
 #define IDLE_NS (60 * NS_PER_S)
+#define NODE_BACKOFF_MAX_NS NS_PER_S /* what waits at a node that is dead learns only then who has its slots now */
 #define NEVER UINT64_MAX
 
 struct redis_commands {
@@ -256,6 +257,7 @@ static struct redis_node *new_node(struct redis_commands *client, const struct r
 	options.node_count = 0;
 	options.sentinels = NULL;
 	options.sentinel_count = 0;
+	options.backoff_max_ns = NODE_BACKOFF_MAX_NS;
 	if (!options.tls_name)
 		options.tls_name = client->options.host;
 	return redis_node_new(client->loop, client->role, &options, handler, false);

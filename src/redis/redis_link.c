@@ -115,6 +115,13 @@ static void let_go(struct redis_link *link)
 	redisAsyncFree(redis); /* at once, or when the hiredis callback that we are in returns */
 }
 
+static uint64_t backoff_max_ns(const struct redis_link *link)
+{
+	if (link->options.backoff_max_ns)
+		return link->options.backoff_max_ns;
+	return wants_master(link) ? BACKOFF_MASTER_MAX_NS : BACKOFF_MAX_NS;
+}
+
 static void go_down(struct redis_link *link, const char *reason)
 {
 	bool was_up = link->state == LINK_UP;
@@ -133,7 +140,7 @@ static void go_down(struct redis_link *link, const char *reason)
 		SSL_CTX_free(link->tls);
 		link->tls = NULL;
 	}
-	retry_ns = backoff_ns(link->attempts++, wants_master(link) ? BACKOFF_MASTER_MAX_NS : BACKOFF_MAX_NS);
+	retry_ns = backoff_ns(link->attempts++, backoff_max_ns(link));
 	link->state = LINK_WAITING;
 	set_timer(link, retry_ns);
 	redis_announce_down(&link->announcer, redis_route_endpoint(link->route), reason, retry_ns);

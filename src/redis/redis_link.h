@@ -49,6 +49,7 @@ struct redis_options {
 	const char *cert_file; /* client certificate, NULL or "": none */
 	const char *key_file;
 	bool quiet; /* nobody asked for Redis (embedded form): a server that was never there is mentioned once only */
+	uint64_t backoff_max_ns;   /* 0: 30 s, with Sentinels 1 s */
 	uint64_t ping_interval_ns; /* 0: 10 s */
 	uint64_t ping_timeout_ns;  /* 0: 5 s; a connection that answers nothing for so long after a PING is dropped */
 	uint64_t block_ns; /* commands may block for so long (XREADGROUP … BLOCK): the server then owes no answer to a

@@ -84,6 +84,7 @@ int redis_options_copy(struct redis_options *copy, const struct redis_options *o
 		.tls = options->tls,
 		.quiet = options->quiet,
 		.block_ns = options->block_ns,
+		.backoff_max_ns = options->backoff_max_ns,
 		.ping_interval_ns = options->ping_interval_ns ? options->ping_interval_ns : PING_INTERVAL_NS,
 		.ping_timeout_ns = options->ping_timeout_ns ? options->ping_timeout_ns : PING_TIMEOUT_NS,
 	};
