@@ -40,7 +40,8 @@ def through(*endpoints):
 
 
 def serves(one, master):
-    """Both directions work, at this server."""
+    """Both directions work, at this server. What is said before the publisher has gone over, too, goes to the old one."""
+    until(lambda: "pcapdaemon-publisher" in {entry["name"] for entry in master.clients()}, 15, "the publisher at the new master")
     until(lambda: publish(master, "hello") == 1, 15, "the subscription at the new master")
     assert one.message()["message"] == "hello"
     with master.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
