@@ -374,6 +374,16 @@ static void forbid_core_dumps(void)
 #endif
 }
 
+/* What is left takes a moment, in which nobody handles signals any more; another one must not end us half-way. */
+static void block_signals(void)
+{
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
 int daemon_run(const struct config *config, struct error *err)
 {
 	struct daemon daemon = {.config = config};
@@ -384,6 +394,7 @@ int daemon_run(const struct config *config, struct error *err)
 	if (r == 0) {
 		log_notice("ready", log_str("version", PCAPDAEMON_VERSION), log_str("node", config->general.node));
 		event_base_dispatch(daemon.loop);
+		block_signals();
 		log_notice("stopped");
 		api_free(take(daemon.api));
 		redis_side_hang_up(&daemon.redis);

@@ -114,6 +114,11 @@ struct job_watch *job_watch_release(struct job_watch *watch)
 	return left;
 }
 
+bool job_watch_is_durable(const struct job_watch *watch)
+{
+	return watch && watch->observer.durable;
+}
+
 void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures)
 {
 	if (!watch || watch->cancelled || !watch->observer.admitted)

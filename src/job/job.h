@@ -45,6 +45,7 @@ void job_watch_cancel(struct job_watch *watch);
 /* It stays valid while held, even when it is over or cancelled; releasing gives it back, or NULL if it is gone then. */
 void job_watch_hold(struct job_watch *watch);
 struct job_watch *job_watch_release(struct job_watch *watch);
+bool job_watch_is_durable(const struct job_watch *watch); /* NULL: it is not */
 void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures);
 void job_watch_event(struct job_watch *watch, const struct event *event, const char *json);
 void job_watch_over(struct job_watch *watch, enum job_end end);

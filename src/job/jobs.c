@@ -102,7 +102,11 @@ static void on_found(void *ctx, const char *json, size_t size)
 	jobs->parked_count--;
 	if (json && !answers_knows(jobs->answers, parked->request->id))
 		(void)answers_restore(jobs->answers, parked->request->id, json, size);
-	judge_watched(jobs, &submission, parked->watch);
+	/* Who keeps requests across a restart hears nothing of one that nobody has begun: it is taken up then. */
+	if (jobs->shutting_down && job_watch_is_durable(parked->watch))
+		job_watch_cancel(parked->watch);
+	else
+		judge_watched(jobs, &submission, parked->watch);
 	if (parked->watch)
 		(void)job_watch_release(parked->watch);
 	request_unref(parked->request);

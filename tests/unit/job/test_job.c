@@ -145,6 +145,24 @@ static void watches_may_be_cancelled_from_within_a_call(void **state)
 	assert_int_equal(ears[2].overs, 0);
 }
 
+static void who_is_durable_is_known(void **state)
+{
+	cleanup(cleanup_job_book) struct job_book *book = job_book_new();
+	const struct job_observer durable = {.durable = true};
+	struct ear ear = {0};
+	(void)state;
+	struct job *job = make_job(book, "a");
+	struct job_watch *watch = job_watch_new(book, &durable), *other = listen_to(book, &ear);
+	assert_true(job_watch_is_durable(watch));
+	assert_false(job_watch_is_durable(other));
+	assert_false(job_watch_is_durable(NULL));
+	job_add_watch(job, other);
+	assert_false(job_is_durable(job));
+	job_add_watch(job, watch);
+	assert_true(job_is_durable(job));
+	job_end(job);
+}
+
 static void a_watch_without_a_job_can_be_told_of_its_end(void **state)
 {
 	cleanup(cleanup_job_book) struct job_book *book = job_book_new();
@@ -167,6 +185,7 @@ int main(void)
 		cmocka_unit_test(every_watch_hears_events_and_the_end_once),
 		cmocka_unit_test(a_cancelled_watch_hears_nothing),
 		cmocka_unit_test(watches_may_be_cancelled_from_within_a_call),
+		cmocka_unit_test(who_is_durable_is_known),
 		cmocka_unit_test(a_watch_without_a_job_can_be_told_of_its_end),
 	};
 	return cmocka_run_group_tests_name("job", tests, NULL, NULL);
