@@ -1,7 +1,7 @@
 /*
  * merge_probe [-m] OUT LABEL=PATH...: merges capture files (-m: taken into memory first). Prints a line for each:
  * label, packets, interfaces, texts left out, what was wrong; then how many packets are late, and the most memory this
- * process had, in KiB.
+ * process had beyond what it started with, in KiB.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,14 +60,15 @@ static long own_peak(void)
 	return kib;
 }
 
-static void print_reports(const struct pcapng_merge *merge, const struct pcapng_merge_input *inputs, size_t count)
+static void print_reports(const struct pcapng_merge *merge, const struct pcapng_merge_input *inputs, size_t count,
+			  long peak_before)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct pcapng_merge_report report = pcapng_merge_report(merge, i);
 		printf("%s|%" PRIu64 "|%zu|%" PRIu64 "|%s\n", inputs[i].label, report.packets, report.interfaces,
 		       report.left_out, report.trouble < 0 ? report.because : "");
 	}
-	printf("%" PRIu64 "|%ld\n", pcapng_merge_late(merge), own_peak());
+	printf("%" PRIu64 "|%ld\n", pcapng_merge_late(merge), own_peak() - peak_before);
 }
 
 int main(int argc, char **argv)
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
 	const size_t count = argc > 2 + in_memory ? (size_t)argc - 2 - in_memory : 0;
 	cleanup(cleanup_pcapng_merge) struct pcapng_merge *merge = NULL;
 	struct error error = {""};
+	const long peak_before = own_peak();
 
 	if (count == 0 || count > PCAPNG_MERGE_INPUTS_MAX)
 		return 2;
@@ -95,6 +97,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "merge_probe: %d: %s\n", r, error.text);
 		return 1;
 	}
-	print_reports(merge, inputs, count);
+	print_reports(merge, inputs, count, peak_before);
 	return 0;
 }
