@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lib.events import NOTHING
 from lib.history import (EDGE_NS, NS, assert_contiguous, assert_holds_window, numbers_between, recorder, rfc3339, status,
                          window)
 from lib.pcapfile import CaptureFile, judge
@@ -91,7 +92,7 @@ def test_before_is_exact_at_low_rates_for_every_size(world, rate, count, before,
         other = tcpdump.packets()
     for event in events:
         interface = event["interface"]
-        assert event["window"]["complete"] is True and event["lost"] == {"kernel": 0, "evicted": 0, "memory": 0}, event
+        assert event["window"]["complete"] is True and event["lost"] == NOTHING, event
         assert window(event, "from") <= window(event, "asked_from")
         file = world.file(request, interface)
         assert file.packets and {packet.wirelen for packet in file.packets} == {SIZES[interface]}
@@ -135,7 +136,7 @@ def test_before_is_exact_at_full_rate(world, large_world, size, before, packets)
     event, other = request.done(), further.done()
     stream.result()
     assert event["reason"] == "packets" and event["packets"] == packets
-    assert event["lost"] == {"kernel": 0, "evicted": 0, "memory": 0} and event["window"]["complete"] is True, event
+    assert event["lost"] == NOTHING and event["window"]["complete"] is True, event
     file, behind = world.file(request), world.file(further)
     first, count = assert_contiguous(file)
     assert count == packets

@@ -9,7 +9,7 @@ import pytest
 
 from lib.cloudshark_server import hang
 from lib.daemon import is_sanitized
-from lib.events import FINAL, new_id
+from lib.events import FINAL, NOTHING, new_id
 from lib.history import EDGE_NS, NS, assert_contiguous, recorder, rfc3339, status, window
 from lib.pcapfile import CaptureFile
 from lib.waiting import until
@@ -45,7 +45,7 @@ def reachable_share(world, rate, size, total):
     slot = (size + 82 + 7) // 8 * 8
     world.sender.send(int(total * MIB) // slot, rate=rate, size=size)
     event = whole_past(world, snap=64)[1]
-    assert event["lost"] == {"kernel": 0, "evicted": 0, "memory": 0}, event
+    assert event["lost"] == NOTHING, event
     return event["packets"] * slot / int(status(world)["ring_bytes"])
 
 
@@ -101,14 +101,14 @@ def test_hundred_overlapping_requests_each_get_theirs(make_world):
     finals = world.events.wait_count(lambda event: event.get("id") in ids and event["event"] in (*FINAL, "rejected"), 100, 30,
                                      since)
     assert stream.result()["sent"] == count
-    assert reference.done()["lost"] == {"kernel": 0, "evicted": 0, "memory": 0}
+    assert reference.done()["lost"] == NOTHING
     everything = world.file(reference)
     everything.assert_numbers(0, count)
     by_id = {event["id"]: event for event in finals}
     for fields, port in wanted:
         event = by_id[fields["id"]]
         assert event["event"] == "done" and event["window"]["complete"] is True, event
-        assert event["lost"] == {"kernel": 0, "evicted": 0, "memory": 0}, event
+        assert event["lost"] == NOTHING, event
         numbers = CaptureFile(f"{world.directory}/{event['file']}").numbers
         asked, end = window(event, "asked_from"), window(event, "to")
         mine = [packet for packet in everything.packets if port is None or packet.number % ports == port]
@@ -127,7 +127,7 @@ def test_requests_while_recording_at_full_rate_cost_the_ring_nothing(make_world)
     requests = [world.request(before=0.05, packets=1000, timeout=20, snap=100) for _ in range(20)]
     for request in requests:
         event = request.done()
-        assert event["packets"] == 1000 and event["window"]["complete"] is True, event
+        assert (event["packets"], event["lost"], event["window"]["complete"]) == (1000, NOTHING, True), event["window"]
         assert_contiguous(world.file(request))
     sent = stream.result()["sent"]
     until(lambda: int(status(world)["packets"]) >= sent, what="all of it in the ring")
