@@ -254,6 +254,29 @@ static ssize_t guard_read(redisContext *context, char *into, size_t room)
 	return got;
 }
 
+/* A server that refuses us says why, and hangs up. Where we write before we read that, the write fails, but what it
+ * said can still be read: a TLS alert, or an error in front of any answer. */
+static void note_last_words(struct redis_guard *guard)
+{
+	redisContext *context = &guard->redis->c;
+	char errstr[sizeof(context->errstr)], text[sizeof(guard->failure.text)];
+	const int err = context->err;
+	ssize_t got;
+	char *end;
+
+	memcpy(errstr, context->errstr, sizeof(errstr));
+	if (guard->session)
+		ERR_clear_error();
+	got = guard->io->read(context, text, sizeof(text));
+	if (got < 0)
+		note_failure(guard);
+	context->err = err;
+	memcpy(context->errstr, errstr, sizeof(errstr));
+	end = got > 0 ? memchr(text, '\r', (size_t)got) : NULL;
+	if (end && text[0] == '-' && context->reader->pos == context->reader->len)
+		error_set(&guard->failure, 0, "%.*s", (int)(end - text - 1), text + 1);
+}
+
 static ssize_t guard_write(redisContext *context)
 {
 	struct redis_guard *guard = guard_of((redisAsyncContext *)context);
@@ -264,6 +287,8 @@ static ssize_t guard_write(redisContext *context)
 	sent = guard->io->write(context);
 	if (sent < 0)
 		note_failure(guard);
+	if (sent < 0 && !guard->failure.text[0])
+		note_last_words(guard);
 	return sent;
 }
 
