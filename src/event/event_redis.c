@@ -1,8 +1,10 @@
 /*
- * A queue with two parts: at its head the events that are on their way (sent, not answered), behind them those that
- * wait for the connection. Answers come in the order of the commands, so each one takes the head away. When the
- * connection goes, everything waits again and is sent again in the old order: an event can arrive twice, it cannot get
- * lost without being counted. Both parts share one bound in bytes; when a new event does not fit, the oldest go.
+ * A queue with three parts: at its head the events that a master took a moment ago (only where Sentinels may replace
+ * it), then those that are on their way (sent, not answered), behind them those that wait for the connection. Answers
+ * come in the order of the commands, so each one moves the border between the first two. When the connection goes, what
+ * is not answered waits again and is sent again in the old order; when the next one leads to another master, so is what
+ * the old one took last: it may have been replaced by then, and nobody listened. An event can arrive twice, it cannot
+ * get lost without being counted. All parts share one bound in bytes; when a new event does not fit, the oldest go.
  */
 #include "event/event_redis.h"
 
@@ -10,13 +12,16 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "redis/redis_endpoint.h"
 #include "redis/redis_link.h"
 
 #define LOGS_PER_SECOND 1
 
 struct item {
 	struct item *next;
+	uint64_t taken_ns; /* boot time of the answer */
 	size_t size_bytes;
 	char json[];
 };
@@ -24,10 +29,13 @@ struct item {
 struct event_redis {
 	struct redis_link *link;
 	char *channel;
+	bool masters_change;
+	struct redis_endpoint server; /* that the link led to last */
 
 	struct item *head, *tail;
+	struct item *untaken; /* the first that is not answered; NULL: there is none */
 	size_t bytes;
-	uint64_t count;
+	uint64_t count;	    /* from `untaken` on */
 	uint64_t in_flight; /* of `count`, the first so many */
 	uint64_t forgotten; /* dropped while in flight: so many answers belong to nothing in the queue */
 
@@ -47,14 +55,36 @@ static void queue_shift(struct event_redis *publisher)
 {
 	struct item *item = publisher->head;
 
+	if (publisher->untaken == item) {
+		publisher->untaken = item->next;
+		publisher->count--;
+		if (publisher->in_flight > 0)
+			publisher->in_flight--;
+	}
 	publisher->head = item->next;
 	if (!publisher->head)
 		publisher->tail = NULL;
 	publisher->bytes -= charge(item->size_bytes);
-	publisher->count--;
-	if (publisher->in_flight > 0)
-		publisher->in_flight--;
 	free(item);
+}
+
+/* What was taken long ago, or by a server that nobody replaces. */
+static void forget_taken(struct event_redis *publisher)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+
+	while (publisher->head != publisher->untaken &&
+	       (!publisher->masters_change || publisher->head->taken_ns + REDIS_SETTLED_NS <= now_ns))
+		queue_shift(publisher);
+}
+
+static void queue_take(struct event_redis *publisher)
+{
+	publisher->untaken->taken_ns = clock_boottime_ns();
+	publisher->untaken = publisher->untaken->next;
+	publisher->count--;
+	publisher->in_flight--;
+	forget_taken(publisher);
 }
 
 static void note_dropped(struct event_redis *publisher)
@@ -70,10 +100,13 @@ static void note_dropped(struct event_redis *publisher)
 
 static void drop_oldest(struct event_redis *publisher)
 {
-	if (publisher->in_flight > 0)
+	const bool taken = publisher->head != publisher->untaken;
+
+	if (!taken && publisher->in_flight > 0)
 		publisher->forgotten++;
 	queue_shift(publisher);
-	note_dropped(publisher);
+	if (!taken)
+		note_dropped(publisher);
 }
 
 /* --- answers --- */
@@ -113,7 +146,7 @@ static void on_published(redisAsyncContext *redis, void *data, void *ctx)
 	if (publisher->forgotten > 0)
 		publisher->forgotten--;
 	else if (publisher->in_flight > 0)
-		queue_shift(publisher);
+		queue_take(publisher);
 }
 
 /* --- sending --- */
@@ -127,11 +160,24 @@ static int publish(struct event_redis *publisher, redisAsyncContext *redis, cons
 	return 0;
 }
 
+/* What the master that was left took last shall reach the new one's subscribers, too. */
+static void say_again(struct event_redis *publisher)
+{
+	forget_taken(publisher);
+	for (const struct item *item = publisher->head; item != publisher->untaken; item = item->next)
+		publisher->count++;
+	publisher->untaken = publisher->head;
+}
+
 static void on_up(void *ctx, redisAsyncContext *redis)
 {
 	struct event_redis *publisher = ctx;
+	const struct redis_endpoint *server = redis_link_endpoint(publisher->link);
 
-	for (struct item *item = publisher->head; item; item = item->next)
+	if (publisher->masters_change && !redis_endpoint_same(server, &publisher->server))
+		say_again(publisher);
+	publisher->server = *server;
+	for (struct item *item = publisher->untaken; item; item = item->next)
 		if (publish(publisher, redis, item) < 0)
 			return redis_link_restart(publisher->link, "out of memory");
 }
@@ -156,6 +202,7 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 		item = malloc(charge(size));
 	if (!item)
 		return note_dropped(publisher);
+	forget_taken(publisher);
 	while (publisher->bytes + charge(size) > EVENT_REDIS_BACKLOG_BYTES)
 		drop_oldest(publisher);
 	item->next = NULL;
@@ -166,6 +213,8 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 	else
 		publisher->head = item;
 	publisher->tail = item;
+	if (!publisher->untaken)
+		publisher->untaken = item;
 	publisher->bytes += charge(size);
 	publisher->count++;
 	if (redis && publish(publisher, redis, item) < 0)
@@ -184,6 +233,7 @@ struct event_redis *event_redis_new(struct event_base *loop, const struct redis_
 	publisher->dropped_rate.burst = LOGS_PER_SECOND;
 	publisher->refused_rate.burst = LOGS_PER_SECOND;
 	publisher->channel = strdup(channel);
+	publisher->masters_change = options->sentinel_count > 0;
 	publisher->link = redis_link_new(loop, "publisher", options, handler);
 	return publisher->channel && publisher->link ? take(publisher) : NULL;
 }

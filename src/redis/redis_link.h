@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 struct event_base;
 struct redisAsyncContext;
@@ -30,6 +31,13 @@ struct redis_link;
 #define REDIS_REPLY_BYTES_MAX (64u << 20)   /* of one reply, received or parsed */
 #define REDIS_REPLY_ELEMENTS_MAX (1u << 16) /* of one array */
 #define REDIS_REPLY_DEPTH_MAX 8		    /* arrays in arrays */
+
+/*
+ * How long after a replica was promoted a link may still lead to the old master, and take it at its word: the Sentinel
+ * that promotes it looks every second whether that is done (its INFO), the others hear of it within two more, and they
+ * are asked every two seconds; the rest is for slow networks.
+ */
+#define REDIS_SETTLED_NS (8 * NS_PER_S)
 
 struct redis_options {
 	const char *host;

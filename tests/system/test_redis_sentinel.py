@@ -40,7 +40,7 @@ def through(*endpoints):
 
 
 def serves(one, master):
-    """Both directions work, at this server. What is said before the publisher has gone over, too, goes to the old one."""
+    """Both directions work, at this server."""
     until(lambda: "pcapdaemon-publisher" in {entry["name"] for entry in master.clients()}, 15, "the publisher at the new master")
     until(lambda: publish(master, "hello") == 1, 15, "the subscription at the new master")
     assert one.message()["message"] == "hello"
@@ -122,6 +122,39 @@ def test_the_link_goes_over_although_the_old_master_still_answers_as_one(server,
     sentinel.answer = ("127.0.0.1", new.port)
     one.expect(rf"redis-down .*role=\"?subscriber.*the master is now at 127\.0\.0\.1 port {new.port}", timeout=8)
     serves(one, new)
+
+
+def test_what_an_old_master_took_last_is_said_again_at_the_new_one(server, probe, fake):
+    """Replaced, it takes events that nobody hears any more: those of the last seconds reach the new one, in their order."""
+    old, new = server().start(), server().start()
+    sentinel = fake(("127.0.0.1", old.port))
+    one = probe(1, *through(sentinel.endpoint))
+    one.both_up()
+    with new.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe("capture:events")
+        subscription.get_message(timeout=5)
+        for number in range(20):
+            one.say(f"event {number:02}")
+        until(lambda: one.pending() == 0, 5, "the old one to take them")
+        sentinel.answer = ("127.0.0.1", new.port)
+        assert events_of(subscription, 20) == [f"{number:02}" for number in range(20)]
+
+
+def test_what_a_master_took_is_not_said_again_where_it_stays_the_master(server, probe, fake):
+    only = server().start()
+    one = probe(1, *through(fake(("127.0.0.1", only.port)).endpoint))
+    one.both_up()
+    with only.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe("capture:events")
+        subscription.get_message(timeout=5)
+        one.say("event first")
+        assert "first" in events_of(subscription, 1)
+        for entry in only.clients():
+            if entry["name"] == "pcapdaemon-publisher":
+                client.client_kill_filter(_id=entry["id"])
+        one.expect(r"redis-down .*role=\"?publisher")
+        one.say("event second")
+        assert "second" in events_of(subscription, 1)
 
 
 def test_a_demoted_master_is_left_by_those_who_may_ask_it(server, probe, fake):
