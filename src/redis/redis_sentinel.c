@@ -64,6 +64,43 @@ static void on_answer(redisAsyncContext *redis, void *data, void *ctx)
 	sentinel->handler.master(sentinel->handler.ctx, &endpoint);
 }
 
+/* One replica: names and values in turns. Its flags are words with commas between them. "disconnected" is no bad sign:
+ * so are all that a Sentinel has just heard of, as after a failover. */
+static bool is_well(const redisReply *replica)
+{
+	static const char *const bad[] = {"s_down", "o_down"};
+
+	if (replica->type != REDIS_REPLY_ARRAY)
+		return false;
+	for (size_t i = 0; i + 1 < replica->elements; i += 2) {
+		const redisReply *name = replica->element[i], *flags = replica->element[i + 1];
+
+		if (name->type != REDIS_REPLY_STRING || flags->type != REDIS_REPLY_STRING ||
+		    strcmp(name->str, "flags") != 0)
+			continue;
+		for (size_t j = 0; j < sizeof(bad) / sizeof(*bad); j++)
+			if (strstr(flags->str, bad[j]))
+				return false;
+		return true;
+	}
+	return false;
+}
+
+static void on_replicas(redisAsyncContext *redis, void *data, void *ctx)
+{
+	struct redis_sentinel *sentinel = ctx;
+	const redisReply *reply = data;
+	int count = 0;
+
+	if (redis_link_gone(redis) || !reply)
+		return;
+	if (reply->type != REDIS_REPLY_ARRAY)
+		return sentinel->handler.replicas(sentinel->handler.ctx, -1);
+	for (size_t i = 0; i < reply->elements; i++)
+		count += is_well(reply->element[i]);
+	sentinel->handler.replicas(sentinel->handler.ctx, count);
+}
+
 void redis_sentinel_ask(struct redis_sentinel *sentinel)
 {
 	redisAsyncContext *redis = redis_link_context(sentinel->link);
@@ -72,7 +109,9 @@ void redis_sentinel_ask(struct redis_sentinel *sentinel)
 		return;
 	sentinel->asked = true;
 	if (redisAsyncCommand(redis, on_answer, sentinel, "SENTINEL get-master-addr-by-name %s", sentinel->master) !=
-	    REDIS_OK)
+		    REDIS_OK ||
+	    (sentinel->handler.replicas &&
+	     redisAsyncCommand(redis, on_replicas, sentinel, "SENTINEL replicas %s", sentinel->master) != REDIS_OK))
 		redis_link_restart(sentinel->link, "out of memory");
 }
 

@@ -14,6 +14,10 @@ struct redis_sentinel;
 /* Handlers may free the object. */
 struct redis_sentinel_handler {
 	void (*master)(void *ctx, const struct redis_endpoint *endpoint); /* a Sentinel's answer, each time */
+	/* How many replicas the same Sentinel does not hold to be down, each time; -1: it does not say. NULL: it is not
+	 * asked.
+	 */
+	void (*replicas)(void *ctx, int count);
 	/* None of them could be asked, or the one that was does not know the master; the next try follows by itself. */
 	void (*failed)(void *ctx, const char *reason);
 	void *ctx;

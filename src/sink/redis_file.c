@@ -1,8 +1,11 @@
 /*
  * A try is a row of commands, one (or two) at a time, each after the answer to the one before:
  *
- *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, as many as there are ──> EXPIRE ──> taken
+ *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, as many as there are ──> EXPIRE ──> [replicated?] ──> taken
  *                                      └──refused──> DEL ──> not taken
+ *
+ * Where Sentinels may replace the master, it is not taken before it is known to outlive this one
+ * (redis/redis_replication.h); a file that went with an old master is put to the new one by the next try.
  *
  * With one chunk under way nothing can come out of order, whatever is redirected or put off, and nothing of the file is
  * held but that chunk. RPUSH answers with the list's length: any other than expected means that somebody else is at the
@@ -26,6 +29,7 @@
 #include "redis/redis_commands.h"
 #include "redis/redis_link.h"
 #include "redis/redis_options.h"
+#include "redis/redis_replication.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
@@ -34,14 +38,15 @@
 struct redis_file {
 	struct sink sink;
 	struct event_base *loop;
-	struct redis_options redis;	 /* its strings are ours */
-	struct redis_commands *commands; /* NULL: no file was to be put there yet, nor is anything connected */
-	char *prefix;			 /* of the keys */
+	struct redis_options redis;	       /* its strings are ours */
+	struct redis_commands *commands;       /* NULL: no file was to be put there yet, nor is anything connected */
+	struct redis_replication *replication; /* NULL: nor yet; or there are no Sentinels */
+	char *prefix;			       /* of the keys */
 	uint64_t size_max;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
 };
 
-enum step { STEP_BEGIN, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_CLEAN };
+enum step { STEP_BEGIN, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_REPLICATED, STEP_CLEAN };
 
 struct sink_attempt {
 	struct redis_file *redis_file;
@@ -53,6 +58,7 @@ struct sink_attempt {
 	const struct sink_file *file; /* NULL once closed */
 	struct byte_stream stream;
 	uint64_t chunks, pushed;
+	struct redis_replication_check *check; /* while it is under way */
 	struct sink_outcome outcome;
 	sink_attempt_done done; /* NULL: cancelled */
 	void *ctx;
@@ -251,6 +257,32 @@ static void begin(struct sink_attempt *attempt)
 	send_delete(attempt);
 }
 
+static void on_replicated(void *ctx, enum redis_replicated verdict)
+{
+	struct sink_attempt *attempt = ctx;
+
+	attempt->check = NULL;
+	switch (verdict) {
+	case REDIS_REPLICATED:
+		return succeed(attempt);
+	case REDIS_GONE:
+		return fail(attempt, SINK_RETRY, "the master was replaced meanwhile by one that has not all of it");
+	case REDIS_UNKNOWN:
+		return fail(attempt, SINK_RETRY, "the master does not say (LLEN) whether it has all of it");
+	}
+}
+
+static void check_replicated(struct sink_attempt *attempt)
+{
+	struct redis_replication *replication = attempt->redis_file->replication;
+
+	attempt->step = STEP_REPLICATED;
+	attempt->check = redis_replication_check(replication, attempt->key, (int64_t)attempt->chunks + 1, on_replicated,
+						 attempt);
+	if (!attempt->check)
+		fail(attempt, SINK_RETRY, "out of memory");
+}
+
 /* All commands so far are answered as they should be. */
 static void take_step(struct sink_attempt *attempt)
 {
@@ -268,7 +300,9 @@ static void take_step(struct sink_attempt *attempt)
 		send_expire(attempt);
 		return;
 	case STEP_EXPIRE:
-		return succeed(attempt);
+		return attempt->redis_file->replication ? check_replicated(attempt) : succeed(attempt);
+	case STEP_REPLICATED:
+		return;
 	case STEP_CLEAN:
 		if (!send_delete(attempt))
 			event_active(attempt->turn, EV_TIMEOUT, 0);
@@ -290,17 +324,25 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
 
 /* --- the sink ---------------------------------------------------------------------------------------------------- */
 
+static int make_client(struct redis_file *redis_file)
+{
+	if (!redis_file->commands)
+		redis_file->commands = redis_commands_new(redis_file->loop, "files", &redis_file->redis, 0);
+	if (!redis_file->commands)
+		return -ENOMEM;
+	if (!redis_file->replication && redis_file->redis.sentinel_count > 0)
+		redis_file->replication =
+			redis_replication_new(redis_file->loop, &redis_file->redis, redis_file->commands);
+	return redis_file->replication || redis_file->redis.sentinel_count == 0 ? 0 : -ENOMEM;
+}
+
 static struct sink_attempt *redis_file_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					     void *ctx)
 {
 	struct redis_file *redis_file = (struct redis_file *)sink;
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
-	if (!attempt)
-		return NULL;
-	if (!redis_file->commands)
-		redis_file->commands = redis_commands_new(redis_file->loop, "files", &redis_file->redis, 0);
-	if (!redis_file->commands)
+	if (!attempt || make_client(redis_file) < 0)
 		return NULL;
 	attempt->redis_file = redis_file;
 	attempt->done = done;
@@ -321,6 +363,7 @@ static void redis_file_cancel(struct sink *sink, struct sink_attempt *attempt)
 
 	(void)sink;
 	event_del(attempt->turn);
+	redis_replication_cancel(take(attempt->check));
 	attempt->done = NULL;
 	attempt->over = true;
 	close_stream(attempt);
@@ -334,6 +377,7 @@ static void redis_file_free(struct sink *sink)
 {
 	struct redis_file *redis_file = (struct redis_file *)sink;
 
+	redis_replication_free(redis_file->replication);
 	redis_commands_free(redis_file->commands);
 	redis_options_free(&redis_file->redis);
 	free(redis_file->prefix);

@@ -25,6 +25,7 @@
 #include "sink/sink.h"
 
 #define FILES_MAX 256
+#define SENTINELS_MAX 8
 #define PCAP_HEADER 24
 #define RECORD 65536 /* bytes of a made record, its header of 16 included */
 
@@ -32,6 +33,7 @@ struct options {
 	struct cloudshark_options cloudshark;
 	struct redis_options redis; /* port 0: no such sink */
 	struct redis_file_options redis_file;
+	char *sentinels[SENTINELS_MAX];
 	struct delivery_options delivery;
 	const char *directory, *tags, *comment, *path;
 	uint64_t made_records; /* 0: a real file */
@@ -256,7 +258,9 @@ enum choice {
 	SIZE,
 	REDIS_PORT,
 	REDIS_SIZE,
-	REDIS_TTL_S
+	REDIS_TTL_S,
+	SENTINEL,
+	MASTER
 };
 
 static const struct option option_table[] = {{"scheme", required_argument, NULL, SCHEME},
@@ -279,6 +283,8 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"redis-port", required_argument, NULL, REDIS_PORT},
 					     {"redis-size", required_argument, NULL, REDIS_SIZE},
 					     {"redis-ttl-s", required_argument, NULL, REDIS_TTL_S},
+					     {"sentinel", required_argument, NULL, SENTINEL},
+					     {"master", required_argument, NULL, MASTER},
 					     {0}};
 
 static bool take_option(struct options *options, int choice)
@@ -305,6 +311,12 @@ static bool take_option(struct options *options, int choice)
 	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
 	case REDIS_SIZE: options->redis_file.size_max = number(optarg); break;
 	case REDIS_TTL_S: options->redis_file.ttl_ns = number(optarg) * NS_PER_S; break;
+	case SENTINEL:
+		if (options->redis.sentinel_count == SENTINELS_MAX)
+			return false;
+		options->sentinels[options->redis.sentinel_count++] = optarg;
+		break;
+	case MASTER: options->redis.master = optarg; break;
 	default: return false;
 	}
 	/* clang-format on */
@@ -322,6 +334,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		.tags = "",
 		.files = 1,
 	};
+	options->redis.sentinels = options->sentinels;
 	while ((choice = getopt_long(argc, argv, "", option_table, NULL)) != -1)
 		if (!take_option(options, choice))
 			return false;

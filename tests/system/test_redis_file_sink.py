@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
 from lib.redis_cluster import RedisCluster, slot_of
 from lib.redis_probe import PROBES, free_port, server  # noqa: F401
+from lib.redis_sentinel import MASTER, FakeSentinel, SentinelSetup
 from lib.waiting import seconds, until
 
 CHUNK = 256 * 1024
@@ -200,3 +202,108 @@ def test_a_cluster_takes_it_at_the_right_node_and_while_the_slot_moves(tmp_path,
         assert len(chunks) == header["chunks"] and sum(map(len, chunks)) == header["size"]
     finally:
         cluster.close()
+
+
+# Sentinels: what is said to be there outlives the master that took it
+
+SETTLED_S = 8
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    made = SentinelSetup(tmp_path_factory.mktemp("sentinel"))
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def sentinel():
+    made = []
+
+    def make(*arguments):
+        made.append(FakeSentinel(*arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def through(*endpoints):
+    return ["--master", MASTER, *(word for endpoint in endpoints for word in ("--sentinel", endpoint)), "--attempts", 20]
+
+
+def assert_holds(redis_server, size):
+    header, chunks, ttl = stored(runner(redis_server))
+    assert (len(chunks), sum(map(len, chunks))) == (header["chunks"], header["size"]) and header["size"] >= size and ttl > 3000
+
+
+def test_with_well_replicas_it_is_on_all_of_them_and_takes_no_longer(setup, upload):
+    setup.wait_ready()
+    began = time.monotonic()
+    result = upload(1, "--size", 1_000_000, *through(*setup.endpoints)).result()
+    assert result["ok"] and result["attempts"] == 1 and time.monotonic() - began < SETTLED_S
+    for redis_server in setup.servers:
+        assert_holds(redis_server, 1_000_000)
+
+
+def test_a_failover_in_the_middle_puts_it_to_the_new_master(setup, upload):
+    setup.wait_ready()
+    old = setup.master
+    one = upload(1, "--size", 60_000_000, *through(*setup.endpoints))
+    until(lambda: runner(old)("LLEN", KEY) > 20, 20, "the upload to be under way")
+    new = setup.fail_over()
+    assert one.result()["ok"]
+    assert_holds(new, 60_000_000)
+    setup.rejoin(old)
+
+
+def test_one_that_begins_while_the_old_master_is_still_named_gets_to_the_new_one(setup, upload):
+    """Not by the Sentinel that orders the failover, but by the others, which hear of it later."""
+    setup.wait_ready()
+    old, (leader, *others) = setup.master, setup.sentinels
+    replicas = [redis_server for redis_server in setup.servers if redis_server is not old]
+    until(lambda: leader.ask("FAILOVER", MASTER), 30, "the failover to begin", interval=0.1)
+    until(lambda: any(map(setup.is_master, replicas)), 10, "a promotion", interval=0.005)
+    assert upload(1, "--size", 300_000, *through(*(one.endpoint for one in others))).result()["ok"]
+    assert_holds(setup.wait_other_master(old), 300_000)
+    setup.rejoin(old)
+
+
+@pytest.mark.parametrize("replicas,attempts,least", [
+    (("slave",), 2, SETTLED_S),
+    (("slave,s_down,disconnected",), 1, 0),
+    ((), 1, 0),
+], ids=["promoted", "down", "none"])
+def test_a_replica_that_is_well_but_not_in_step_is_looked_after(server, upload, sentinel, replicas, attempts, least):
+    """It may have been promoted: whoever is the master then must have it all."""
+    old, new = server().start(), server().start()
+    fake = sentinel(("127.0.0.1", old.port), replicas)
+    began = time.monotonic()
+    one = upload(1, "--size", 300_000, *through(fake.endpoint))
+    until(lambda: runner(old)("LLEN", KEY) == 3, 10, "the old one to have it")
+    fake.answer, fake.replicas = ("127.0.0.1", new.port), ()
+    result = one.result()
+    assert result["ok"] and result["attempts"] == attempts and time.monotonic() - began >= least
+    assert_holds(new if attempts > 1 else old, 300_000)
+
+
+def test_where_the_master_stays_the_master_it_is_there_in_the_end(server, upload, sentinel):
+    redis_server = server().start()
+    fake = sentinel(("127.0.0.1", redis_server.port), ["slave"])
+    result = upload(1, "--size", 300_000, *through(fake.endpoint)).result()
+    assert result["ok"] and result["attempts"] == 1
+    assert_holds(redis_server, 300_000)
+
+
+def test_cancelling_while_it_settles_ends_at_once(server, upload, sentinel):
+    redis_server = server().start()
+    fake = sentinel(("127.0.0.1", redis_server.port), ["slave"])
+    one = upload(1, "--size", 300_000, *through(fake.endpoint))
+    run = runner(redis_server)
+    until(lambda: "cmdstat_wait" in run("INFO", "commandstats"), 10, "the replicas to be waited for")
+    began = time.monotonic()
+    one.process.send_signal(signal.SIGTERM)
+    assert "shutting down" in one.result()["error"] and time.monotonic() - began < SETTLED_S / 2

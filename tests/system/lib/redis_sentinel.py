@@ -142,9 +142,15 @@ class SentinelSetup:
     def wait_other_master(self, old):
         """The Sentinels name another one, and it is a master."""
         until(lambda: self.master is not old, 30, "a failover")
-        with self.master.client() as client:
-            until(lambda: client.info("replication")["role"] == "master", 10, "the new master to be one")
+        until(lambda: self.is_master(self.master), 10, "the new master to be one")
         return self.master
+
+    @staticmethod
+    def is_master(server):
+        """By its own word. Who is promoted hangs up on everybody."""
+        with contextlib.suppress(redis.exceptions.ConnectionError), server.client() as client:
+            return client.info("replication")["role"] == "master"
+        return False
 
     def rejoin(self, server):
         """One that was the master and is back: makes it a replica, which the Sentinels would do 8 s later."""
@@ -163,11 +169,15 @@ class SentinelSetup:
             one.stop(signal.SIGKILL)
 
 
-class FakeSentinel:
-    """Names `answer` (host, port) as the master; None: it knows none."""
+def _array(*parts):
+    return f"*{len(parts)}\r\n".encode() + b"".join(f"${len(str(part))}\r\n{part}\r\n".encode() for part in parts)
 
-    def __init__(self, answer):
-        self.answer, self._connections, fake = answer, set(), self
+
+class FakeSentinel:
+    """Names `answer` (host, port) as the master; None: it knows none. Of its replicas it says that they have these flags."""
+
+    def __init__(self, answer, replicas=()):
+        self.answer, self.replicas, self._connections, fake = answer, replicas, set(), self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
@@ -199,7 +209,9 @@ class FakeSentinel:
             return b"+OK\r\n"
         if self.answer is None:
             return b"*-1\r\n"
-        return b"*2\r\n" + b"".join(f"${len(str(part))}\r\n{part}\r\n".encode() for part in self.answer)
+        if words[1].lower() == "replicas":
+            return f"*{len(self.replicas)}\r\n".encode() + b"".join(_array("name", "one", "flags", flags) for flags in self.replicas)
+        return _array(*self.answer)
 
     def close(self):
         self._server.shutdown()

@@ -1,0 +1,294 @@
+/*
+ * How many replicas are well is the Sentinels' word, asked for after the list was written; then the master is asked to
+ * wait until so many have it:
+ *
+ *   asking the Sentinels ──> LLEN, WAIT ──as many as are well──> replicated
+ *            │                   └──fewer, or no answer──> settling ──> LLEN ──as long as it was──> replicated
+ *            └──no answer───────────────────────────────────┘
+ *
+ * A replica that is promoted leaves its master at once, so at a master that was replaced it is missing from those that
+ * WAIT counts, while the Sentinels either know of the new master, and the link goes over to it, or still count it among
+ * the replicas. WAIT counts from the last write of its own connection: LLEN is sent with it, and has not the right
+ * answer if that is another server's.
+ */
+#include "redis/redis_replication.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "redis/redis_commands.h"
+#include "redis/redis_link.h"
+#include "redis/redis_sentinel.h"
+
+#define SENTINELS_TIMEOUT_S 2
+#define WAIT_MS "500"
+
+enum check_step { CHECK_ASKING, CHECK_WAITING, CHECK_SETTLING, CHECK_LOOKING, CHECK_OVER };
+
+struct redis_replication_check {
+	LIST_ENTRY(redis_replication_check) list;
+	struct redis_replication *replication; /* NULL: freed */
+	enum check_step step;
+	struct event *timer;
+	char *key;
+	int64_t length;
+	int replicas;	     /* that are well */
+	unsigned unanswered; /* commands */
+	bool whole;	     /* LLEN's answer was right */
+	bool enough;	     /* so was WAIT's */
+	bool gone;	     /* LLEN's was wrong */
+	redis_replication_done done;
+	void *ctx;
+};
+
+struct redis_replication {
+	struct event_base *loop;
+	struct redis_commands *commands;
+	struct redis_sentinel *sentinel;
+	LIST_HEAD(, redis_replication_check) checks;
+};
+
+static void check_free(struct redis_replication_check *check)
+{
+	if (check->timer)
+		event_free(check->timer);
+	free(check->key);
+	free(check);
+}
+
+CLEANUP_DEFINE(check, struct redis_replication_check, check_free)
+
+/* What waits for answers is freed with the last of them. */
+static void let_go(struct redis_replication_check *check)
+{
+	if (check->step != CHECK_OVER)
+		LIST_REMOVE(check, list);
+	check->step = CHECK_OVER;
+	check->replication = NULL;
+	event_del(check->timer);
+	if (check->unanswered == 0)
+		check_free(check);
+}
+
+static void conclude(struct redis_replication_check *check, enum redis_replicated verdict)
+{
+	redis_replication_done done = check->done;
+	void *ctx = check->ctx;
+
+	let_go(check);
+	done(ctx, verdict);
+}
+
+static void set_timer(struct redis_replication_check *check, uint64_t ns)
+{
+	const struct timeval wait = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_usec = (suseconds_t)(ns % NS_PER_S / 1000)};
+
+	event_add(check->timer, &wait);
+}
+
+static void settle(struct redis_replication_check *check)
+{
+	check->step = CHECK_SETTLING;
+	set_timer(check, REDIS_SETTLED_NS);
+}
+
+/* --- the master ----------------------------------------------------------------------------------------------------
+ */
+
+static void all_answered(struct redis_replication_check *check)
+{
+	if (check->step == CHECK_OVER)
+		return check_free(check);
+	if (check->gone)
+		return conclude(check, REDIS_GONE);
+	if (check->step == CHECK_LOOKING)
+		return conclude(check, check->whole ? REDIS_REPLICATED : REDIS_UNKNOWN);
+	if (check->whole && check->enough)
+		return conclude(check, REDIS_REPLICATED);
+	settle(check);
+}
+
+static void on_length(void *ctx, const struct redis_answer *answer)
+{
+	struct redis_replication_check *check = ctx;
+
+	if (answer->code == 0) {
+		check->whole = answer->reply->type == REDIS_REPLY_INTEGER && answer->reply->integer == check->length;
+		check->gone = !check->whole;
+	} else {
+		check->gone = answer->code == -EREMOTEIO && strncmp(answer->error, "WRONGTYPE", 9) == 0;
+	}
+	if (--check->unanswered == 0)
+		all_answered(check);
+}
+
+static void on_waited(void *ctx, const struct redis_answer *answer)
+{
+	struct redis_replication_check *check = ctx;
+
+	check->enough = answer->code == 0 && answer->reply->type == REDIS_REPLY_INTEGER &&
+			answer->reply->integer >= check->replicas;
+	if (--check->unanswered == 0)
+		all_answered(check);
+}
+
+static bool send_command(struct redis_replication_check *check, const struct redis_command *command,
+			 redis_commands_done done)
+{
+	if (redis_commands_send(check->replication->commands, command, done, check) < 0)
+		return false;
+	check->unanswered++;
+	return true;
+}
+
+static bool send_length(struct redis_replication_check *check)
+{
+	const char *const argv[] = {"LLEN", check->key};
+
+	check->whole = check->gone = false;
+	return send_command(check, &(struct redis_command){.argc = 2, .argv = argv, .idempotent = true}, on_length);
+}
+
+/* WAIT must not be sent again over another connection, which has written nothing. */
+static bool send_wait(struct redis_replication_check *check)
+{
+	char replicas[16];
+	const char *const argv[] = {"WAIT", replicas, WAIT_MS};
+
+	snprintf(replicas, sizeof(replicas), "%d", check->replicas);
+	return send_command(check, &(struct redis_command){.argc = 3, .argv = argv, .key = 3}, on_waited);
+}
+
+static void ask_master(struct redis_replication_check *check)
+{
+	check->step = CHECK_WAITING;
+	check->enough = false;
+	event_del(check->timer);
+	if (!send_length(check) || (!send_wait(check) && check->unanswered == 0))
+		settle(check);
+}
+
+static void look(struct redis_replication_check *check)
+{
+	check->step = CHECK_LOOKING;
+	if (!send_length(check))
+		conclude(check, REDIS_UNKNOWN);
+}
+
+/* --- the Sentinels -------------------------------------------------------------------------------------------------
+ */
+
+/* The first of those that ask: whoever is called back may end any of them. */
+static struct redis_replication_check *find_asking(const struct redis_replication *replication)
+{
+	struct redis_replication_check *check;
+
+	LIST_FOREACH(check, &replication->checks, list)
+	if (check->step == CHECK_ASKING)
+		break;
+	return check;
+}
+
+static void on_master(void *ctx, const struct redis_endpoint *endpoint)
+{
+	(void)ctx;
+	(void)endpoint;
+}
+
+static void on_replicas(void *ctx, int count)
+{
+	struct redis_replication *replication = ctx;
+	struct redis_replication_check *check;
+
+	while ((check = find_asking(replication))) {
+		check->replicas = count;
+		if (count < 0)
+			settle(check);
+		else
+			ask_master(check);
+	}
+}
+
+static void on_failed(void *ctx, const char *reason)
+{
+	(void)reason;
+	on_replicas(ctx, -1);
+}
+
+/* --- checks --------------------------------------------------------------------------------------------------------
+ */
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct redis_replication_check *check = ctx;
+
+	(void)fd;
+	(void)what;
+	if (check->step == CHECK_ASKING)
+		settle(check);
+	else if (check->step == CHECK_SETTLING)
+		look(check);
+}
+
+struct redis_replication_check *redis_replication_check(struct redis_replication *replication, const char *key,
+							int64_t length, redis_replication_done done, void *ctx)
+{
+	cleanup(cleanup_check) struct redis_replication_check *check = calloc(1, sizeof(*check));
+
+	if (!check)
+		return NULL;
+	check->replication = replication;
+	check->length = length;
+	check->done = done;
+	check->ctx = ctx;
+	check->key = strdup(key);
+	check->timer = evtimer_new(replication->loop, on_timer, check);
+	if (!check->key || !check->timer)
+		return NULL;
+	LIST_INSERT_HEAD(&replication->checks, check, list);
+	set_timer(check, SENTINELS_TIMEOUT_S * NS_PER_S);
+	redis_sentinel_ask(replication->sentinel);
+	return take(check);
+}
+
+void redis_replication_cancel(struct redis_replication_check *check)
+{
+	if (check)
+		let_go(check);
+}
+
+struct redis_replication *redis_replication_new(struct event_base *loop, const struct redis_options *options,
+						struct redis_commands *commands)
+{
+	cleanup(cleanup_redis_replication) struct redis_replication *replication = calloc(1, sizeof(*replication));
+	const struct redis_sentinel_handler handler = {.master = on_master,
+						       .replicas = on_replicas,
+						       .failed = on_failed,
+						       .ctx = replication};
+
+	if (!replication)
+		return NULL;
+	LIST_INIT(&replication->checks);
+	replication->loop = loop;
+	replication->commands = commands;
+	replication->sentinel = redis_sentinel_new(loop, options, handler);
+	return replication->sentinel ? take(replication) : NULL;
+}
+
+void redis_replication_free(struct redis_replication *replication)
+{
+	struct redis_replication_check *check;
+
+	if (!replication)
+		return;
+	while ((check = LIST_FIRST(&replication->checks)))
+		let_go(check);
+	redis_sentinel_free(replication->sentinel);
+	free(replication);
+}

@@ -1,0 +1,40 @@
+/*
+ * Whether a list that was just written outlives the master that took it. A master that Sentinels have replaced goes on
+ * taking writes until it hears of that, and they are gone with it; nor has a replica everything that a master took
+ * before it died. Loop thread.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+struct event_base;
+struct redis_commands;
+struct redis_options;
+struct redis_replication;
+struct redis_replication_check;
+
+enum redis_replicated {
+	REDIS_REPLICATED, /* on all replicas that are well; or on the master after REDIS_SETTLED_NS */
+	REDIS_GONE,	  /* the master has it no more, or not whole: it is another one now, say */
+	REDIS_UNKNOWN,	  /* nobody answered */
+};
+
+typedef void (*redis_replication_done)(void *ctx, enum redis_replicated verdict);
+
+/* `options` (which must have Sentinels) are copied; `commands` is the client that writes, and must outlive this. NULL
+ * on ENOMEM. */
+struct redis_replication *redis_replication_new(struct event_base *loop, const struct redis_options *options,
+						struct redis_commands *commands);
+void redis_replication_free(struct redis_replication *replication); /* no check calls back any more */
+
+/*
+ * `length`: of the list at `key`. `done` is called once, never from within. Mostly that takes two answers; where a
+ * replica is behind or was promoted, half a second more and then REDIS_SETTLED_NS. NULL on ENOMEM.
+ */
+struct redis_replication_check *redis_replication_check(struct redis_replication *replication, const char *key,
+							int64_t length, redis_replication_done done, void *ctx);
+void redis_replication_cancel(struct redis_replication_check *check); /* `done` is not called */
+
+CLEANUP_DEFINE(redis_replication, struct redis_replication, redis_replication_free)
