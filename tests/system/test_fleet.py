@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import signal
+import time
 
 import pytest
 
@@ -16,6 +17,7 @@ from lib.waiting import until
 
 FIVE = [f"edge{number}" for number in range(1, 6)]
 THREE = FIVE[:3]
+PRESENCE_S = 15
 SMALL, SMALL_BYTES = "edge1", 65536  # of the five: it may not put larger files into Redis
 
 
@@ -219,30 +221,50 @@ def test_nodes_that_were_down_or_are_killed_take_up_the_request_of_the_stream_an
     assert not fleet.files()
 
 
-# Redis fails over
+# Redis fails over, or is away
 
 
-def connections(server):
+def clients(server):
     """How many of each name there are."""
     return collections.Counter(entry["name"] for entry in server.clients()).items()
 
 
-def test_through_a_failover_of_sentinels_events_and_files_still_arrive(make_fleet, tmp_path):
-    fleet = make_fleet(THREE, Guarded)
-    old = fleet.bus.setup.master
+def test_an_outage_longer_than_any_presence_is_sat_out(make_fleet, tmp_path):
+    fleet = make_fleet(THREE)
+    server, = fleet.bus.servers
     capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
     capture.accepted()
     capture.send(20)
-    new = fleet.bus.setup.fail_over()
-    assert new is not old
-    # What the old master takes before they have gone over is lost with it.
-    until(lambda: connections(new) >= {f"pcapdaemon-{role}": 3 for role in ("publisher", "subscriber", "keys", "stream")}.items()
-          and "pcapdaemon-ctl" in dict(connections(new)), 20, "all to go over")
+    server.pause()
     capture.send(10, first=20)
-    result = capture.finish(90)
+    time.sleep(PRESENCE_S + 1)  # nobody can say that he is there, and no question is answered within its time
+    assert capture.command.is_running()
+    server.resume()
+    result = capture.finish(120)
     assert result.status == 0, result
     capture.assert_holds({name: 30 for name in THREE})
-    assert not fleet.files()
+
+
+@pytest.mark.parametrize("packets", ["at once", "after half a second", "once all have gone over"])
+def test_through_a_failover_of_sentinels_events_and_files_still_arrive(make_fleet, tmp_path, packets):
+    """The old master goes on taking events and files until it hears that it was replaced."""
+    fleet = make_fleet(THREE, Guarded)
+    setup, old = fleet.bus.setup, fleet.bus.setup.master
+    capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
+    capture.accepted()
+    capture.send(20)
+    new = setup.fail_over(at_promotion=packets != "once all have gone over")
+    assert new is not old
+    if packets == "after half a second":
+        time.sleep(0.5)
+    elif packets != "at once":
+        until(lambda: clients(new) >= {f"pcapdaemon-{role}": 3 for role in ("publisher", "subscriber", "keys", "stream")}.items()
+              and "pcapdaemon-ctl" in dict(clients(new)), 20, "all to go over")
+    capture.send(10, first=20)
+    result = capture.finish(120)
+    assert result.status == 0, result
+    capture.assert_holds({name: 30 for name in THREE})
+    assert setup.master is new and not fleet.files()
 
 
 def test_a_master_that_is_killed_in_the_middle_is_survived(make_fleet, tmp_path):

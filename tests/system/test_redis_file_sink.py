@@ -263,12 +263,11 @@ def test_a_failover_in_the_middle_puts_it_to_the_new_master(setup, upload):
 def test_one_that_begins_while_the_old_master_is_still_named_gets_to_the_new_one(setup, upload):
     """Not by the Sentinel that orders the failover, but by the others, which hear of it later."""
     setup.wait_ready()
-    old, (leader, *others) = setup.master, setup.sentinels
-    replicas = [redis_server for redis_server in setup.servers if redis_server is not old]
-    until(lambda: leader.ask("FAILOVER", MASTER), 30, "the failover to begin", interval=0.1)
-    until(lambda: any(map(setup.is_master, replicas)), 10, "a promotion", interval=0.005)
+    old, others = setup.master, setup.sentinels[1:]
+    new = setup.fail_over(at_promotion=True)
     assert upload(1, "--size", 300_000, *through(*(one.endpoint for one in others))).result()["ok"]
-    assert_holds(setup.wait_other_master(old), 300_000)
+    assert setup.wait_other_master(old) is new
+    assert_holds(new, 300_000)
     setup.rejoin(old)
 
 

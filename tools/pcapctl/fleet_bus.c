@@ -48,6 +48,7 @@ struct fleet_bus {
 	struct error trouble; /* why a connection could not be made; "": nothing went wrong yet */
 	bool up, subscribed, turned;
 	unsigned gaps;
+	uint64_t away_since_ns; /* boot time; 0: it is there */
 };
 
 const char *fleet_bus_place(const struct fleet_bus *bus)
@@ -88,6 +89,22 @@ void fleet_bus_turn(struct fleet_bus *bus, int timeout_ms, int fd)
 
 /* --- questions --- */
 
+static void note_away(struct fleet_bus *bus)
+{
+	if (!bus->away_since_ns)
+		bus->away_since_ns = clock_boottime_ns();
+}
+
+uint64_t fleet_bus_away_ns(const struct fleet_bus *bus)
+{
+	return bus->away_since_ns ? clock_boottime_ns() - bus->away_since_ns : 0;
+}
+
+bool fleet_bus_sat_out(const struct fleet_bus *bus, int result)
+{
+	return (result == -ETIMEDOUT || result == -ECONNRESET) && fleet_bus_away_ns(bus) < FLEET_AWAY_MAX_NS;
+}
+
 static void on_answer(void *ctx, const struct redis_answer *answer)
 {
 	struct question *question = ctx;
@@ -102,6 +119,10 @@ static void on_answer(void *ctx, const struct redis_answer *answer)
 	else
 		question->result = error_set(question->err, answer->code, "%s does not answer: %s", bus->where,
 					     printable(shown, sizeof(shown), answer->error));
+	if (answer->code == -ETIMEDOUT || answer->code == -ECONNRESET)
+		note_away(bus);
+	else
+		bus->away_since_ns = 0;
 	question->over = true;
 	end_turn(bus);
 }
@@ -156,6 +177,7 @@ static void on_message(redisAsyncContext *redis, void *data, void *ctx)
 	if (strcmp(reply->element[0]->str, "subscribe") != 0)
 		return redis_link_restart(bus->listening, "the server ended the subscription");
 	bus->subscribed = true;
+	bus->away_since_ns = 0;
 	end_turn(bus);
 }
 
@@ -176,6 +198,7 @@ static void listening_down(void *ctx)
 {
 	struct fleet_bus *bus = ctx;
 
+	note_away(bus);
 	if (bus->subscribed)
 		bus->gaps++;
 	bus->up = bus->subscribed = false;

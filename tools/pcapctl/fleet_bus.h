@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 struct buffer;
@@ -38,6 +39,15 @@ void fleet_bus_turn(struct fleet_bus *bus, int timeout_ms, int fd);
 unsigned fleet_bus_gaps(const struct fleet_bus *bus);
 /* Whether it is there now. */
 bool fleet_bus_listens(const struct fleet_bus *bus);
+
+/* A master that is gone or hangs is replaced within half a minute, mostly; for so long Redis may be away before that is
+ * the end. */
+#define FLEET_AWAY_MAX_NS (120 * NS_PER_S)
+
+/* Whether a question's result says that Redis is away, and that it has not been for too long: ask again. */
+bool fleet_bus_sat_out(const struct fleet_bus *bus, int result);
+/* For how long it has been away; 0: it is there. */
+uint64_t fleet_bus_away_ns(const struct fleet_bus *bus);
 const char *fleet_bus_place(const struct fleet_bus *bus); /* "redis at HOST:PORT", for texts */
 
 /* All: 0 or -errno with the text in `err`. `listeners`: how many connections got it; of a Cluster, on one server. */

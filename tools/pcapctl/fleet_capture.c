@@ -3,7 +3,8 @@
  * should answer has, or the time for answers is over, and (with --wait) every capture is over. Presence is read again
  * meanwhile, so that a node that dies is not waited for. If the subscription was interrupted the request is published
  * once more: nodes that have it already repeat their answers, and do not run it twice. And again for a while: after a
- * failover nodes may be at the old master still, where nobody hears them, for longer than we are.
+ * failover nodes may be at the old master still, where nobody hears them, for longer than we are. While Redis is away
+ * nothing is asked, nor is it held against the nodes that their presence expires.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +27,7 @@
 
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
 #define PRESENCE_INTERVAL_NS (5 * NS_PER_S)
+#define PRESENCE_PAUSE_NS (15 * NS_PER_S) /* after an outage: nobody could say that he is there */
 #define ASK_AGAIN_INTERVAL_NS (5 * NS_PER_S)
 #define ASK_AGAIN_TIMES 4 /* after an interruption */
 #define NAME_SIZE 256
@@ -147,12 +149,12 @@ static bool must_ask_again(struct session *session)
 {
 	const unsigned gaps = fleet_bus_gaps(session->bus);
 
-	if (!fleet_bus_listens(session->bus))
-		return false;
 	if (session->gaps != gaps)
 		session->repeats = ASK_AGAIN_TIMES;
 	else if (session->repeats == 0 || clock_boottime_ns() < session->repeated_ns + ASK_AGAIN_INTERVAL_NS)
 		return false;
+	if (session->gaps != gaps)
+		session->looked_ns = clock_boottime_ns() + PRESENCE_PAUSE_NS;
 	session->gaps = gaps;
 	session->repeats--;
 	session->repeated_ns = clock_boottime_ns();
@@ -169,8 +171,10 @@ static int ask_again(struct session *session, struct error *err)
 
 	if (!must_ask_again(session))
 		return 0;
-	if (!session->stream)
-		return publish(session, err);
+	if (!session->stream) {
+		r = publish(session, err);
+		return r == -ENOENT ? 0 : r; /* they have not come back yet */
+	}
 	silent = fleet_tally_silent(session->tally);
 	json_array_foreach(silent, i, node)
 	{
@@ -194,13 +198,33 @@ static int look_again(struct session *session, struct error *err)
 	uint64_t now_ns = clock_boottime_ns();
 	int r;
 
-	if (!session->wait || now_ns < session->looked_ns + PRESENCE_INTERVAL_NS)
+	if (!session->wait || now_ns < session->looked_ns + PRESENCE_INTERVAL_NS) /* looked_ns may lie ahead */
 		return 0;
 	r = fleet_bus_nodes(session->bus, &nodes, err);
 	if (r < 0)
 		return r;
 	session->looked_ns = clock_boottime_ns();
 	fleet_tally_presence(session->tally, nodes);
+	return 0;
+}
+
+/* What was missed, and who is still there. */
+static int keep_up(struct session *session, struct error *err)
+{
+	int r;
+
+	if (!fleet_bus_listens(session->bus)) {
+		if (fleet_bus_away_ns(session->bus) < FLEET_AWAY_MAX_NS)
+			return 0;
+		return error_set(err, -ENOTCONN, "%s is away for more than %u s; captures that run go on",
+				 fleet_bus_place(session->bus), (unsigned)(FLEET_AWAY_MAX_NS / NS_PER_S));
+	}
+	r = ask_again(session, err);
+	if (r == 0)
+		r = look_again(session, err);
+	if (r == 0 || !fleet_bus_sat_out(session->bus, r))
+		return r;
+	session->looked_ns = clock_boottime_ns() + PRESENCE_PAUSE_NS;
 	return 0;
 }
 
@@ -212,9 +236,7 @@ static int await(struct session *session, struct error *err)
 		show_progress(session);
 		fleet_bus_turn(session->bus, PROGRESS_INTERVAL_MS, fd);
 		session->interrupts += interrupts_take();
-		r = ask_again(session, err);
-		if (r == 0)
-			r = look_again(session, err);
+		r = keep_up(session, err);
 		if (session->out_of_memory)
 			r = error_set(err, -ENOMEM, "out of memory");
 	}

@@ -91,7 +91,10 @@ static int gather_one(struct gathering *gathering, const json_t *event, const ch
 	if (r < 0 || strncmp(url, URL_PREFIX, strlen(URL_PREFIX)) != 0 ||
 	    strcmp(url + strlen(URL_PREFIX), buffer_text(&key)) != 0)
 		return error_set(err, -EPROTO, "its file in Redis has a key that it cannot have");
-	r = fleet_file_read(gathering->bus, buffer_text(&key), append, gathering, name, err);
+	do {
+		gathering->size = start;
+		r = fleet_file_read(gathering->bus, buffer_text(&key), append, gathering, name, err);
+	} while (r < 0 && fleet_bus_sat_out(gathering->bus, r));
 	if (r < 0) {
 		gathering->size = start;
 		return r;

@@ -43,6 +43,9 @@ class Pcapctl:
         self.process = subprocess.Popen(netns.command(*command) if netns else command, cwd=cwd, stdin=stdin,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**(env or {})))
 
+    def is_running(self):
+        return self.process.poll() is None
+
     def signal(self, number):
         self.process.send_signal(number)
 

@@ -158,11 +158,15 @@ class SentinelSetup:
             client.replicaof(self.host, self.master.port)
         self.wait_ready()
 
-    def fail_over(self):
-        """As an operator does; returns the new master."""
+    def fail_over(self, at_promotion=False):
+        """As an operator does; returns the new master, at_promotion: while the Sentinels still name the old one."""
         old = self.master
+        replicas = [server for server in self.servers if server is not old]
         until(lambda: self.sentinels[0].ask("FAILOVER", MASTER), 30, "the failover to begin", interval=0.1)
-        return self.wait_other_master(old)
+        if not at_promotion:
+            return self.wait_other_master(old)
+        until(lambda: any(map(self.is_master, replicas)), 10, "a promotion", interval=0.005)
+        return next(filter(self.is_master, replicas))
 
     def close(self):
         for one in [*self.sentinels, *self.servers]:
