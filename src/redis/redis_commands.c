@@ -9,10 +9,9 @@
  * handed on as they come, in the order of one server's commands. What is over is answered from an event of its own, one
  * at each turn, so that nobody is called back while he calls, and a callback may free all.
  *
- * Node 0 is the link the client was made with; all slots are its until a MOVED says otherwise. Other nodes come and go:
- * when one cannot be reached, its slots are node 0's again, which then has the news (a failover) or says MOVED to the
- * same node again, until it is there or the deadline passes. If node 0 itself is gone, its link goes on to the next of
- * its nodes.
+ * Where a command goes is its slot's node (redis/redis_nodes.h). When one cannot be reached, its slots are node 0's
+ * again, which then has the news (a failover) or says MOVED to the same node again, until it is there or the deadline
+ * passes. If node 0 itself is gone, its link goes on to the next of its nodes.
  */
 #include "redis/redis_commands.h"
 
@@ -25,26 +24,19 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "redis/redis_cluster.h"
-#include "redis/redis_link.h"
 #include "redis/redis_node.h"
-#include "redis/redis_options.h"
+#include "redis/redis_nodes.h"
 
 #define DEADLINE_NS (30 * NS_PER_S)
 #define DELAY_FIRST_NS (100 * NS_PER_MS) /* doubles up to 8 times this, plus up to as much at random */
 #define DELAY_DOUBLINGS 3
 #define REDIRECTS_AT_ONCE 5 /* more are a loop: each further one waits */
-#define IDLE_NS (60 * NS_PER_S)
-#define NODE_BACKOFF_MAX_NS NS_PER_S /* what waits at a node that is dead learns only then who has its slots now */
 #define NEVER UINT64_MAX
 
 struct redis_commands {
 	struct event_base *loop;
-	char *role;
-	struct redis_options options; /* its strings are ours */
 	uint64_t deadline_ns;
-
-	struct redis_node *nodes[1 + REDIS_COMMANDS_NODES_MAX]; /* the first is always there */
-	uint8_t slots[REDIS_SLOTS];				/* index of a node; 0 where there is none any more */
+	struct redis_nodes *nodes;
 
 	struct redis_entries order, delayed, over;
 	size_t bytes, count;
@@ -193,27 +185,6 @@ static void send_what_is_ready(struct redis_commands *client, uint64_t now_ns)
 	}
 }
 
-static void forget_slots(struct redis_commands *client, size_t index)
-{
-	for (size_t slot = 0; slot < REDIS_SLOTS; slot++)
-		if (client->slots[slot] == index)
-			client->slots[slot] = 0;
-}
-
-static void drop_node(struct redis_commands *client, size_t index)
-{
-	forget_slots(client, index);
-	redis_node_free(take(client->nodes[index]));
-}
-
-static void drop_idle_nodes(struct redis_commands *client, uint64_t now_ns)
-{
-	for (size_t i = 1; i <= REDIS_COMMANDS_NODES_MAX; i++)
-		if (client->nodes[i] && redis_node_idle(client->nodes[i]) &&
-		    now_ns >= redis_node_used_ns(client->nodes[i]) + IDLE_NS)
-			drop_node(client, i);
-}
-
 static void set_timer(struct redis_commands *client, uint64_t now_ns)
 {
 	const struct redis_entry *entry = TAILQ_FIRST(&client->order);
@@ -222,9 +193,8 @@ static void set_timer(struct redis_commands *client, uint64_t now_ns)
 		wake_at(client, entry->deadline_ns);
 	TAILQ_FOREACH(entry, &client->delayed, list)
 	wake_at(client, entry->ready_ns);
-	for (size_t i = 1; i <= REDIS_COMMANDS_NODES_MAX; i++)
-		if (client->nodes[i])
-			wake_at(client, now_ns + IDLE_NS);
+	if (redis_nodes_drop_idle(client->nodes, now_ns))
+		wake_at(client, now_ns + REDIS_NODES_IDLE_NS);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -239,64 +209,10 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	while ((entry = TAILQ_FIRST(&client->order)) && entry->deadline_ns <= now_ns)
 		give_up(client, entry);
 	send_what_is_ready(client, now_ns);
-	drop_idle_nodes(client, now_ns);
 	set_timer(client, now_ns);
 }
 
-/* --- nodes --- */
-
-static struct redis_node *new_node(struct redis_commands *client, const struct redis_endpoint *endpoint)
-{
-	const struct redis_node_handler handler = {.reply = on_reply, .lost = on_lost, .ctx = client};
-	struct redis_options options = client->options;
-
-	/* This one and no other. */
-	options.host = endpoint->host;
-	options.port = endpoint->port;
-	options.nodes = NULL;
-	options.node_count = 0;
-	options.sentinels = NULL;
-	options.sentinel_count = 0;
-	options.backoff_max_ns = NODE_BACKOFF_MAX_NS;
-	if (!options.tls_name)
-		options.tls_name = client->options.host;
-	return redis_node_new(client->loop, client->role, &options, handler, false);
-}
-
-/* A place for one more node; that of the one idle for longest if need be. 0: all are in use. */
-static size_t find_place(struct redis_commands *client)
-{
-	size_t place = 0;
-
-	for (size_t i = 1; i <= REDIS_COMMANDS_NODES_MAX; i++) {
-		if (!client->nodes[i])
-			return i;
-		if (redis_node_idle(client->nodes[i]) &&
-		    (place == 0 || redis_node_used_ns(client->nodes[i]) < redis_node_used_ns(client->nodes[place])))
-			place = i;
-	}
-	return place;
-}
-
-/* The index of the node at the endpoint, which is made if need be; negative: there is no room or memory. */
-static int find_node(struct redis_commands *client, const struct redis_endpoint *endpoint)
-{
-	struct redis_node *node;
-	size_t place;
-
-	for (size_t i = 0; i <= REDIS_COMMANDS_NODES_MAX; i++)
-		if (client->nodes[i] && redis_endpoint_same(redis_node_endpoint(client->nodes[i]), endpoint))
-			return (int)i;
-	place = find_place(client);
-	node = place ? new_node(client, endpoint) : NULL;
-	if (!node)
-		return -ENOBUFS;
-	if (client->nodes[place])
-		drop_node(client, place);
-	client->nodes[place] = node;
-	wake_at(client, clock_boottime_ns() + IDLE_NS);
-	return (int)place;
-}
+/* --- sending --- */
 
 static void send_to(struct redis_commands *client, struct redis_entry *entry, struct redis_node *node)
 {
@@ -308,7 +224,7 @@ static void send_to(struct redis_commands *client, struct redis_entry *entry, st
 
 static void route(struct redis_commands *client, struct redis_entry *entry)
 {
-	send_to(client, entry, client->nodes[entry->slot < 0 ? 0 : client->slots[entry->slot]]);
+	send_to(client, entry, redis_nodes_of_slot(client->nodes, entry->slot));
 }
 
 /* --- answers --- */
@@ -320,15 +236,16 @@ static void follow(struct redis_commands *client, struct redis_node *from, struc
 
 	if (!redirect->endpoint.host[0])
 		memcpy(redirect->endpoint.host, redis_node_endpoint(from)->host, sizeof(redirect->endpoint.host));
-	index = find_node(client, &redirect->endpoint);
+	index = redis_nodes_find(client->nodes, &redirect->endpoint);
 	if (index < 0)
 		return delay(client, entry);
+	wake_at(client, clock_boottime_ns() + REDIS_NODES_IDLE_NS);
 	entry->asking = redirect->kind == REDIS_ASK;
 	if (redirect->kind == REDIS_MOVED)
-		client->slots[redirect->slot] = (uint8_t)index;
+		redis_nodes_moved(client->nodes, redirect->slot, index);
 	if (++entry->redirects > REDIRECTS_AT_ONCE)
 		return delay(client, entry);
-	send_to(client, entry, client->nodes[index]);
+	send_to(client, entry, redis_nodes_at(client->nodes, index));
 }
 
 static void on_error(struct redis_commands *client, struct redis_node *node, struct redis_entry *entry,
@@ -365,9 +282,7 @@ static void on_lost(void *ctx, struct redis_node *node, struct redis_entry *entr
 	struct redis_commands *client = ctx;
 	const bool was_sent = entry->state == ENTRY_SENT;
 
-	for (size_t i = 1; i <= REDIS_COMMANDS_NODES_MAX; i++)
-		if (client->nodes[i] == node)
-			forget_slots(client, i);
+	redis_nodes_lost(client->nodes, node);
 	if (entry->state == ENTRY_OVER)
 		return entry_release(client, entry);
 	entry->state = ENTRY_SENT; /* it is in no list */
@@ -377,7 +292,7 @@ static void on_lost(void *ctx, struct redis_node *node, struct redis_entry *entr
 		return end(client, entry, -ECONNRESET, true);
 	}
 	entry->asking = false;
-	if (node == client->nodes[0])
+	if (node == redis_nodes_at(client->nodes, 0))
 		return send_to(client, entry, node); /* waits, in the old order */
 	delay(client, entry);
 }
@@ -452,7 +367,7 @@ int redis_commands_send(struct redis_commands *client, const struct redis_comman
 
 bool redis_commands_up(const struct redis_commands *client)
 {
-	return redis_node_up(client->nodes[0]);
+	return redis_node_up(redis_nodes_at(client->nodes, 0));
 }
 
 struct redis_commands *redis_commands_new(struct event_base *loop, const char *role,
@@ -469,13 +384,10 @@ struct redis_commands *redis_commands_new(struct event_base *loop, const char *r
 	TAILQ_INIT(&client->order);
 	TAILQ_INIT(&client->delayed);
 	TAILQ_INIT(&client->over);
-	client->role = strdup(role);
 	client->timer = evtimer_new(loop, on_timer, client);
 	client->answer = event_new(loop, -1, 0, on_answer, client);
-	if (redis_options_copy(&client->options, options) < 0 || !client->role || !client->timer || !client->answer)
-		return NULL;
-	client->nodes[0] = redis_node_new(loop, role, &client->options, handler, true);
-	return client->nodes[0] ? take(client) : NULL;
+	client->nodes = redis_nodes_new(loop, role, options, handler);
+	return client->timer && client->answer && client->nodes ? take(client) : NULL;
 }
 
 static void answer_all(struct redis_commands *client)
@@ -491,16 +403,6 @@ static void answer_all(struct redis_commands *client)
 		answer_over(client, entry);
 }
 
-/* What is in flight still has been answered: the reply would be nobody's. */
-static void free_node(struct redis_commands *client, struct redis_node *node)
-{
-	struct redis_entry *entry;
-
-	while (node && (entry = redis_node_take(node)))
-		entry_release(client, entry);
-	redis_node_free(node);
-}
-
 size_t redis_commands_pending(const struct redis_commands *client)
 {
 	return client->count;
@@ -508,17 +410,19 @@ size_t redis_commands_pending(const struct redis_commands *client)
 
 void redis_commands_free(struct redis_commands *client)
 {
+	struct redis_entry *entry;
+
 	if (!client)
 		return;
 	if (client->answer)
 		answer_all(client);
-	for (size_t i = 0; i <= REDIS_COMMANDS_NODES_MAX; i++)
-		free_node(client, client->nodes[i]);
+	/* What is in flight still has been answered: the reply would be nobody's. */
+	while (client->nodes && (entry = redis_nodes_take(client->nodes)))
+		entry_release(client, entry);
+	redis_nodes_free(client->nodes);
 	if (client->timer)
 		event_free(client->timer);
 	if (client->answer)
 		event_free(client->answer);
-	redis_options_free(&client->options);
-	free(client->role);
 	free(client);
 }

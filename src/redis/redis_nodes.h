@@ -1,0 +1,50 @@
+/*
+ * The servers that a client of a Cluster is connected to, and which of them has which slots. A part of redis_commands;
+ * loop thread.
+ *
+ * Node 0 is the one that the client was made for: it is always there, and has all slots until a MOVED says otherwise.
+ * The others come with MOVED and ASK, and go when nothing was to be sent to them for a minute.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "redis/redis_cluster.h"
+#include "redis/redis_commands.h"
+#include "redis/redis_node.h"
+#include "redis/redis_options.h"
+
+struct redis_endpoint;
+struct redis_nodes;
+
+#define REDIS_NODES_IDLE_NS (60 * NS_PER_S)
+
+/* Options are copied. NULL on ENOMEM. */
+struct redis_nodes *redis_nodes_new(struct event_base *loop, const char *role, const struct redis_options *options,
+				    struct redis_node_handler handler);
+void redis_nodes_free(struct redis_nodes *nodes); /* entries stay what they are: the caller's */
+
+/* Who has the slot; negative: any may do, node 0 does. */
+struct redis_node *redis_nodes_of_slot(const struct redis_nodes *nodes, int slot);
+
+/* Node 0, and whoever is at an index that redis_nodes_find told. */
+struct redis_node *redis_nodes_at(const struct redis_nodes *nodes, int index);
+
+/* The index of the node at the endpoint, which is made if need be. -ENOBUFS: all places are in use, or no memory. */
+warn_unused int redis_nodes_find(struct redis_nodes *nodes, const struct redis_endpoint *endpoint);
+
+void redis_nodes_moved(struct redis_nodes *nodes, int slot, int index);
+
+/* The node cannot be reached: its slots are node 0's again. */
+void redis_nodes_lost(struct redis_nodes *nodes, const struct redis_node *node);
+
+/* Drops what was idle for REDIS_NODES_IDLE_NS. True: others than node 0 are left. */
+bool redis_nodes_drop_idle(struct redis_nodes *nodes, uint64_t now_ns);
+
+/* Before all are freed: hands out what is in flight anywhere, one at a time, then NULL. */
+struct redis_entry *redis_nodes_take(struct redis_nodes *nodes);
+
+CLEANUP_DEFINE(redis_nodes, struct redis_nodes, redis_nodes_free)
