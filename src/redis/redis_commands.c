@@ -370,6 +370,11 @@ bool redis_commands_up(const struct redis_commands *client)
 	return redis_node_up(redis_nodes_at(client->nodes, 0));
 }
 
+const struct redis_endpoint *redis_commands_endpoint(const struct redis_commands *client)
+{
+	return redis_node_endpoint(redis_nodes_at(client->nodes, 0));
+}
+
 struct redis_commands *redis_commands_new(struct event_base *loop, const char *role,
 					  const struct redis_options *options, uint64_t deadline_ns)
 {

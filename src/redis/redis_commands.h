@@ -24,6 +24,7 @@
 struct event_base;
 struct redisReply;
 struct redis_commands;
+struct redis_endpoint;
 struct redis_options;
 
 #define REDIS_COMMANDS_BYTES_MAX (16u << 20) /* of all unanswered commands of a client */
@@ -73,5 +74,8 @@ size_t redis_commands_pending(const struct redis_commands *client);
 
 /* Whether the link to its server (in a Cluster: to one of the nodes) is up. */
 bool redis_commands_up(const struct redis_commands *client);
+
+/* Where that link leads to, or did last; "" before there was one. */
+const struct redis_endpoint *redis_commands_endpoint(const struct redis_commands *client);
 
 CLEANUP_DEFINE(redis_commands, struct redis_commands, redis_commands_free)

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "redis/redis_commands.h"
+#include "redis/redis_endpoint.h"
 #include "redis/redis_link.h"
 #include "redis/redis_sentinel.h"
 
@@ -51,6 +52,7 @@ struct redis_replication {
 	struct event_base *loop;
 	struct redis_commands *commands;
 	struct redis_sentinel *sentinel;
+	bool elsewhere; /* the Sentinel that answers names another master than the one that was written to */
 	LIST_HEAD(, redis_replication_check) checks;
 };
 
@@ -197,8 +199,9 @@ static struct redis_replication_check *find_asking(const struct redis_replicatio
 
 static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 {
-	(void)ctx;
-	(void)endpoint;
+	struct redis_replication *replication = ctx;
+
+	replication->elsewhere = !redis_endpoint_same(endpoint, redis_commands_endpoint(replication->commands));
 }
 
 static void on_replicas(void *ctx, int count)
@@ -208,7 +211,7 @@ static void on_replicas(void *ctx, int count)
 
 	while ((check = find_asking(replication))) {
 		check->replicas = count;
-		if (count < 0)
+		if (count < 0 || replication->elsewhere)
 			settle(check);
 		else
 			ask_master(check);

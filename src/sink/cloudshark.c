@@ -264,10 +264,12 @@ static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sin
 	return take(attempt);
 }
 
-static void cloudshark_cancel(struct sink *sink, struct sink_attempt *attempt)
+static bool cloudshark_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
 	(void)sink;
+	(void)outcome;
 	attempt_free(attempt);
+	return false;
 }
 
 /* --- the sink ---------------------------------------------------------------------------------------------------- */

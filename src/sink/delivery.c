@@ -165,6 +165,13 @@ static void leg_backoff_over(evutil_socket_t fd, short events, void *ctx)
 	leg_wait(ctx);
 }
 
+static void leg_note(struct leg *leg, const struct sink_outcome *outcome)
+{
+	leg->ok = outcome->verdict == SINK_OK;
+	report_text_put(leg->url, sizeof(leg->url), outcome->url);
+	report_text_put(leg->error, sizeof(leg->error), leg->ok ? "" : outcome->error);
+}
+
 static void leg_attempt_done(void *ctx, const struct sink_outcome *outcome)
 {
 	struct leg *leg = ctx;
@@ -174,9 +181,7 @@ static void leg_attempt_done(void *ctx, const struct sink_outcome *outcome)
 	leg->destination->running--;
 	event_active(leg->destination->start, EV_TIMEOUT, 0);
 
-	leg->ok = outcome->verdict == SINK_OK;
-	report_text_put(leg->url, sizeof(leg->url), outcome->url);
-	report_text_put(leg->error, sizeof(leg->error), leg->ok ? "" : outcome->error);
+	leg_note(leg, outcome);
 	if (outcome->verdict == SINK_RETRY)
 		leg_back_off(leg, outcome->retry_after_ns);
 	else
@@ -201,17 +206,19 @@ static void leg_start(struct leg *leg)
 	leg_back_off(leg, 0);
 }
 
-/* Whatever the leg is doing, it does it no more. */
+/* Whatever the leg is doing, it does it no more. What its try has come to meanwhile counts. */
 static void leg_stop(struct leg *leg)
 {
 	struct destination *destination = leg->destination;
+	struct sink_outcome outcome = {};
 
 	switch (leg->state) {
 	case LEG_WAITING:
 		TAILQ_REMOVE(&destination->waiting, leg, queue);
 		break;
 	case LEG_RUNNING:
-		destination->sink->class->cancel(destination->sink, take(leg->attempt));
+		if (destination->sink->class->cancel(destination->sink, take(leg->attempt), &outcome))
+			leg_note(leg, &outcome);
 		assert(leg->streams == 0);
 		destination->running--;
 		event_active(destination->start, EV_TIMEOUT, 0);
@@ -368,6 +375,8 @@ void delivery_abandon(struct delivery *delivery, const char *error)
 		if (leg->state == LEG_ENDED)
 			continue;
 		leg_stop(leg);
+		if (leg->ok)
+			continue;
 		if (leg->error[0])
 			error_set(&why, 0, "%s (the last try: %s)", error, leg->error);
 		else

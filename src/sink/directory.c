@@ -10,7 +10,8 @@
  *
  * Cancelling must not wait for a disk. The packets are read only under the try's lock, into the thread's own chunk; so
  * cancelling waits for one copy in memory at most, takes the stream away and leaves the thread to clean up after
- * itself.
+ * itself. Once a file is being named it can't be held back any more: then it is waited for, within limits, and said
+ * what came of it.
  */
 #include "sink/directory.h"
 
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/offload.h"
@@ -32,6 +34,8 @@
 #define CHUNK_BYTES (256 * 1024)
 #define NAMES_MAX 100 /* tries for a free name */
 #define FILE_MODE 0640
+#define STILL_NAMING "it was being given its name, and may or may not have it by now"
+#define NAMING_MAX_S 1 /* so long is a file that is being named waited for when its try is cancelled */
 
 struct directory {
 	struct sink sink;
@@ -39,16 +43,20 @@ struct directory {
 	char *path;
 };
 
+enum stage { STAGE_WRITING, STAGE_NAMING, STAGE_ENDED };
+
 struct sink_attempt {
 	struct offload_task task;
 	const struct directory *directory;
 	char name[NAME_MAX + 1];
 	uint64_t size_bytes;
 	pthread_mutex_t lock;	      /* guards what follows, up to the outcome */
+	pthread_cond_t ended;	      /* STAGE_ENDED */
+	enum stage stage;	      /* the thread's */
 	bool cancelled;		      /* nobody waits for the answer, and the stream is gone */
 	const struct sink_file *file; /* loop thread only */
 	struct byte_stream stream;
-	struct sink_outcome outcome; /* the thread's until `done` */
+	struct sink_outcome outcome; /* the thread's until STAGE_ENDED */
 	sink_attempt_done done;
 	void *ctx;
 };
@@ -101,14 +109,25 @@ static int read_chunk(struct sink_attempt *attempt, uint8_t *chunk, size_t *got)
 	return 0;
 }
 
-static bool is_cancelled(struct sink_attempt *attempt)
+/* False: it is cancelled, and so it stays at the stage before. */
+static bool enter(struct sink_attempt *attempt, enum stage stage)
 {
 	bool cancelled;
 
 	pthread_mutex_lock(&attempt->lock);
 	cancelled = attempt->cancelled;
+	if (!cancelled)
+		attempt->stage = stage;
 	pthread_mutex_unlock(&attempt->lock);
-	return cancelled;
+	return !cancelled;
+}
+
+static void end(struct sink_attempt *attempt)
+{
+	pthread_mutex_lock(&attempt->lock);
+	attempt->stage = STAGE_ENDED;
+	pthread_cond_signal(&attempt->ended);
+	pthread_mutex_unlock(&attempt->lock);
 }
 
 static int write_all(int fd, const uint8_t *bytes, size_t size)
@@ -240,14 +259,13 @@ static bool is_plain_name(const char *name)
 	return name[0] && name[0] != '.' && !strchr(name, '/');
 }
 
-static void attempt_run(struct offload_task *task)
+static void put_file(struct sink_attempt *attempt)
 {
-	struct sink_attempt *attempt = (struct sink_attempt *)task;
 	cleanup(cleanup_close) int directory = -1, fd = -1;
 	char temporary[NAME_MAX + 1];
 	int r;
 
-	if (is_cancelled(attempt))
+	if (!enter(attempt, STAGE_WRITING))
 		return;
 	if (!is_plain_name(attempt->name)) {
 		fail(attempt, -EINVAL, "create");
@@ -265,9 +283,17 @@ static void attempt_run(struct offload_task *task)
 	}
 	r = write_stream(attempt, fd);
 	if (r == 0)
-		r = is_cancelled(attempt) ? -ECANCELED : publish(attempt, directory, temporary);
+		r = enter(attempt, STAGE_NAMING) ? publish(attempt, directory, temporary) : -ECANCELED;
 	if (r < 0)
 		unlinkat(directory, temporary, 0);
+}
+
+static void attempt_run(struct offload_task *task)
+{
+	struct sink_attempt *attempt = (struct sink_attempt *)task;
+
+	put_file(attempt);
+	end(attempt);
 }
 
 /* --- on the loop ------------------------------------------------------------------------------------------------- */
@@ -282,6 +308,7 @@ static void attempt_close_stream(struct sink_attempt *attempt)
 static void attempt_free(struct sink_attempt *attempt)
 {
 	attempt_close_stream(attempt);
+	pthread_cond_destroy(&attempt->ended);
 	pthread_mutex_destroy(&attempt->lock);
 	free(attempt);
 }
@@ -304,10 +331,10 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 	struct directory *directory = (struct directory *)sink;
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
-	if (!attempt || pthread_mutex_init(&attempt->lock, NULL) != 0) {
-		free(take(attempt));
+	if (!attempt)
 		return NULL;
-	}
+	attempt->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	attempt->ended = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	attempt->task.run = attempt_run;
 	attempt->task.done = attempt_done;
 	attempt->directory = directory;
@@ -324,13 +351,29 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 	return take(attempt);
 }
 
-static void directory_cancel(struct sink *sink, struct sink_attempt *attempt)
+static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
+	struct timespec latest;
+	enum stage stage;
+	int r = 0;
+
 	(void)sink;
+	clock_gettime(CLOCK_MONOTONIC, &latest);
+	latest.tv_sec += NAMING_MAX_S;
 	pthread_mutex_lock(&attempt->lock);
+	while (attempt->stage == STAGE_NAMING && r != ETIMEDOUT)
+		r = pthread_cond_clockwait(&attempt->ended, &attempt->lock, CLOCK_MONOTONIC, &latest);
+	stage = attempt->stage;
+	if (stage == STAGE_ENDED)
+		*outcome = attempt->outcome;
 	attempt->cancelled = true;
 	attempt_close_stream(attempt);
 	pthread_mutex_unlock(&attempt->lock);
+	if (stage == STAGE_NAMING) {
+		outcome->verdict = SINK_RETRY;
+		report_text_put(outcome->error, sizeof(outcome->error), STILL_NAMING);
+	}
+	return stage != STAGE_WRITING;
 }
 
 static void directory_free(struct sink *sink)

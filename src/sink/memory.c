@@ -301,10 +301,12 @@ static struct sink_attempt *start(struct sink *sink, const struct sink_file *fil
 	return take(attempt);
 }
 
-static void cancel(struct sink *sink, struct sink_attempt *attempt)
+static bool cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
 	(void)sink;
+	(void)outcome;
 	free_attempt(attempt);
+	return false;
 }
 
 /* --- the whole --- */

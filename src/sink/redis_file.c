@@ -357,11 +357,13 @@ static struct sink_attempt *redis_file_start(struct sink *sink, const struct sin
 	return take(attempt);
 }
 
-static void redis_file_cancel(struct sink *sink, struct sink_attempt *attempt)
+static bool redis_file_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
-	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN && !attempt->over;
+	const bool ended = attempt->over;
+	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN && !ended;
 
 	(void)sink;
+	*outcome = attempt->outcome;
 	event_del(attempt->turn);
 	redis_replication_cancel(take(attempt->check));
 	attempt->done = NULL;
@@ -371,6 +373,7 @@ static void redis_file_cancel(struct sink *sink, struct sink_attempt *attempt)
 		(void)send_delete(attempt);
 	if (attempt->unanswered == 0)
 		attempt_free(attempt);
+	return ended;
 }
 
 static void redis_file_free(struct sink *sink)

@@ -52,9 +52,12 @@ struct sink_class {
 	 */
 	struct sink_attempt *(*start)(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 				      void *ctx);
-	/* Ends a try; `done` is not called. On return the file is no longer read (a sink with threads waits for its
-	 * thread, or keeps what it needs). */
-	void (*cancel)(struct sink *sink, struct sink_attempt *attempt);
+	/*
+	 * Ends a try; `done` is not called. On return the file is no longer read (a sink with threads waits for its
+	 * thread, or keeps what it needs). True: the try had ended by itself already, or could not be held back any
+	 * more, with this outcome. False: nothing came of it.
+	 */
+	bool (*cancel)(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome);
 	void (*free)(struct sink *sink);
 };
 
@@ -107,5 +110,6 @@ size_t deliveries_names(const struct deliveries *deliveries, const char *names[S
 struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file, char *const *destinations,
 				size_t destination_count, delivery_done done, void *ctx);
 
-/* Gives up: tries in progress end, unfinished destinations are reported with `error`; `done` is called from within. */
+/* Gives up: tries in progress end, destinations that have not taken the file by then are reported with `error`; `done`
+ * is called from within. */
 void delivery_abandon(struct delivery *delivery, const char *error);

@@ -13,7 +13,6 @@ import pytest
 from lib.cloudshark_server import Behaviour, answer, busy, close, hang, ok, refuse, slow
 from lib.events import Events, Request
 from lib.pcapfile import CaptureFile, judge
-from lib.waiting import until
 
 TOKEN = "0badc0de0badc0de0badc0de"
 UPLOAD_ONLY = {"general": {"writelocal": False, "localdir": None}}
@@ -38,8 +37,7 @@ def test_redis_killed_during_a_capture(make_world):
     world.stop_redis(signal.SIGKILL)
     world.daemon.wait_log("redis-down")
     world.sender.send(10, rate=1000)
-    path = until(lambda: world.files_of(request), 15, "the file, without Redis")[0]
-    CaptureFile(os.path.join(world.directory, path)).assert_numbers(0, 10)
+    CaptureFile(world.wait_file(request)).assert_numbers(0, 10)
     world.start_redis()
     assert request.wait("captured", timeout=30)["packets"] == 10
     done = request.done(timeout=30)
@@ -86,7 +84,7 @@ def test_hang_of_redis_disturbs_no_capture(make_world):
     world.redis.pause()
     try:
         world.sender.send(10, rate=1000)
-        until(lambda: world.files_of(request), 15, "the file, while Redis hangs")
+        world.wait_file(request)
     finally:
         world.redis.resume()
     assert request.done(timeout=30)["packets"] == 10
@@ -101,7 +99,7 @@ def test_hang_of_redis_does_not_hold_up_the_end(make_world):
     world.redis.pause()
     try:
         world.daemon.signal(signal.SIGTERM)
-        until(lambda: world.files_of(request), 10, "the file")
+        world.wait_file(request)
         world.daemon.signal(signal.SIGTERM)
         assert world.daemon.wait_exit(5) == 0
     finally:
@@ -285,7 +283,7 @@ def test_hanging_receiver_holds_up_neither_captures_nor_the_local_file(make_worl
     world.sender.send(2, rate=1000)
     for request in hanging:
         request.wait("captured")
-        until(lambda: world.files_of(request), 10, "the local file")
+        world.wait_file(request)
     request = world.capture(packets=3, timeout=20, to_destinations=["local"])
     world.sender.send(3, rate=1000)
     began = time.monotonic()

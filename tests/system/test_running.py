@@ -175,7 +175,7 @@ def test_shutdown_does_not_wait_for_ever_for_a_receiver_that_hangs(make_world, g
     request = world.capture(packets=5, timeout=60)
     world.sender.send(5, rate=1000)
     request.captured()
-    until(lambda: world.files_of(request), 10, "the local file")
+    world.wait_file(request)
     assert world.daemon.stop(timeout=40, grace=grace) == 0
     final = request.final()
     assert {d["name"]: d["ok"] for d in final["destinations"]} == {"local": True, "cloudshark": False}

@@ -14,6 +14,7 @@ from .pcapfile import CaptureFile
 from .receiver import Receiver
 from .redis_server import RedisServer
 from .traffic import Sender
+from .waiting import until
 
 NODE = "test-node"
 
@@ -148,6 +149,11 @@ class World:
 
     def files_of(self, request):
         return [name for name in self.files() if request.id in name]
+
+    def wait_file(self, request, timeout=15):
+        """The local file of a capture, whose events may not have come yet, as soon as it has its name."""
+        names = until(lambda: [name for name in self.files_of(request) if not name.startswith(".")], timeout, "the local file")
+        return os.path.join(self.directory, names[0])
 
     # Ends
 

@@ -36,6 +36,7 @@ struct fake {
 	struct sink_outcome script[STARTS_MAX]; /* the tries' outcomes in order; after them, success */
 	bool cannot_start[STARTS_MAX];
 	bool hold; /* tries stay open until the test ends them */
+	bool ends_when_cancelled;
 	size_t starts, running, most_running, cancels;
 	char started[STARTS_MAX][16]; /* file names */
 	struct sink_attempt *open[STARTS_MAX];
@@ -94,13 +95,15 @@ static struct sink_attempt *fake_start(struct sink *sink, const struct sink_file
 	return attempt;
 }
 
-static void fake_cancel(struct sink *sink, struct sink_attempt *attempt)
+static bool fake_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
 	struct fake *fake = (struct fake *)sink;
 
 	fake->cancels++;
 	fake_close(attempt);
+	*outcome = attempt->outcome;
 	free(attempt);
+	return fake->ends_when_cancelled;
 }
 
 static void fake_free(struct sink *sink)
@@ -628,6 +631,31 @@ static void test_abandoned_delivery_is_reported_at_once_whatever_it_does(void **
 	world_free(world);
 }
 
+static void test_what_a_try_came_to_before_it_was_cancelled_counts(void **state)
+{
+	struct world *world = world_new(3, (struct delivery_options){0});
+
+	(void)state;
+	world->sinks[0]->script[0] = taken("there");
+	world->sinks[1]->script[0] = retry("disk full");
+	world->sinks[2]->script[0] = taken("not there yet");
+	for (size_t i = 0; i < 3; i++)
+		world->sinks[i]->hold = true;
+	world->sinks[0]->ends_when_cancelled = world->sinks[1]->ends_when_cancelled = true;
+	start(world, 0, NULL, 0);
+	wait_starts(world, 2, 1);
+
+	delivery_abandon(world->files[0].delivery, "shutting down");
+	assert_int_equal(world->files[0].dones, 1);
+	assert_true(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[0].url, "there");
+	assert_false(world->files[0].results[1].ok);
+	assert_string_equal(world->files[0].results[1].error, "shutting down (the last try: disk full)");
+	assert_false(world->files[0].results[2].ok);
+	assert_string_equal(world->files[0].results[2].error, "shutting down");
+	world_free(world);
+}
+
 static void test_abandoning_between_the_last_answer_and_done_reports_once(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
@@ -739,6 +767,7 @@ int main(void)
 		cmocka_unit_test(test_only_the_named_destinations_are_served_each_once),
 		cmocka_unit_test(test_without_destinations_it_is_done_with_nothing),
 		cmocka_unit_test(test_abandoned_delivery_is_reported_at_once_whatever_it_does),
+		cmocka_unit_test(test_what_a_try_came_to_before_it_was_cancelled_counts),
 		cmocka_unit_test(test_abandoning_between_the_last_answer_and_done_reports_once),
 		cmocka_unit_test(test_abandoning_lets_the_next_file_in),
 		cmocka_unit_test(test_freeing_cancels_everything_without_a_word),

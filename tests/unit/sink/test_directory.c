@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -509,7 +511,7 @@ static void test_cancelling_stops_the_reading_at_once(void **state)
 	assert_non_null(attempt);
 	sem_wait(&file.reached);
 	sem_post(&file.go);
-	world->sink->class->cancel(world->sink, attempt);
+	assert_false(world->sink->class->cancel(world->sink, attempt, &(struct sink_outcome){}));
 	/* A read after this would fail in file_read(). */
 	assert_false(atomic_load(&file.open));
 	assert_int_equal(file.closes, 1);
@@ -517,6 +519,54 @@ static void test_cancelling_stops_the_reading_at_once(void **state)
 	world->sink = NULL;
 	assert_int_equal(file.dones, 0);
 	assert_string_equal(listing(world), "");
+}
+
+/* Until `watch`, an inotify descriptor of a directory, tells of a file of this name. */
+static void wait_named(int watch, const char *name)
+{
+	union {
+		struct inotify_event event;
+		char room[sizeof(struct inotify_event) + NAME_MAX + 1];
+	} buffer;
+	struct pollfd ready = {.fd = watch, .events = POLLIN};
+	bool named = false;
+
+	while (!named) {
+		assert_int_equal(poll(&ready, 1, GUARD_S * 1000), 1);
+		const ssize_t size = read(watch, &buffer, sizeof(buffer));
+		assert_true(size > 0);
+		for (ssize_t at = 0; at < size;) {
+			const struct inotify_event *event = (const struct inotify_event *)(buffer.room + at);
+
+			named = named || strcmp(event->name, name) == 0;
+			at += (ssize_t)(sizeof(*event) + event->len);
+		}
+	}
+}
+
+static void test_what_has_its_name_when_it_is_cancelled_is_told(void **state)
+{
+	struct world *world = *state;
+	const int watch = inotify_init1(IN_CLOEXEC);
+	struct sink_outcome outcome = {.verdict = SINK_REFUSED};
+	struct sink_attempt *attempt;
+	struct file file;
+
+	assert_true(inotify_add_watch(watch, world->path, IN_CREATE) >= 0);
+	file_init(&file, "a.pcapng", 600 * KIB);
+	attempt = start(world, &file);
+	assert_non_null(attempt);
+	wait_named(watch, "a.pcapng");
+	assert_true(world->sink->class->cancel(world->sink, attempt, &outcome));
+	assert_int_equal(outcome.verdict, SINK_OK);
+	assert_string_equal(outcome.url, inside(world, "a.pcapng"));
+	assert_int_equal(file.closes, 1);
+	world->sink->class->free(world->sink);
+	world->sink = NULL;
+	assert_int_equal(file.dones, 0);
+	assert_string_equal(listing(world), "a.pcapng ");
+	assert_content(outcome.url, 600 * KIB);
+	close(watch);
 }
 
 static void test_more_than_the_queue_holds_is_not_started(void **state)
@@ -566,6 +616,7 @@ int main(void)
 		directory_test(test_stream_that_ends_early_leaves_nothing),
 		directory_test(test_write_that_fails_half_way_leaves_nothing),
 		directory_test(test_cancelling_stops_the_reading_at_once),
+		directory_test(test_what_has_its_name_when_it_is_cancelled_is_told),
 		directory_test(test_more_than_the_queue_holds_is_not_started),
 	};
 
