@@ -1,6 +1,6 @@
 /*
- * Nodes lie in an array, and a table of all slots says which of them has which: finding one costs nothing, moving a
- * node's slots is one pass over the table. A node that goes gives its slots to node 0, which sends on to who has them.
+ * Nodes lie in an array, and a table of all slots says which of them has which: finding one costs nothing, the
+ * leaving of one a pass over the table. A node that goes gives its slots to node 0, which sends on to who has them.
  */
 #include "redis/redis_nodes.h"
 

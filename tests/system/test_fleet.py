@@ -1,6 +1,7 @@
 """Daemons, each on a host (namespace) of its own, Redis on another, and one command line for all of them."""
 
 import collections
+import contextlib
 import itertools
 import json
 import re
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from lib import toml
-from lib.events import new_id
+from lib.events import Events, new_id
 from lib.fleet import ADDRESS, STREAM, Clustered, Fleet, Guarded, Single
 from lib.redis_cluster import slot_of
 from lib.waiting import until
@@ -243,6 +244,31 @@ def test_an_outage_longer_than_any_presence_is_sat_out(make_fleet, tmp_path):
     result = capture.finish(120)
     assert result.status == 0, result
     capture.assert_holds({name: 30 for name in THREE})
+
+
+def test_an_outage_before_anybody_has_answered_is_sat_out(make_fleet, tmp_path):
+    """The time for answers does not end while there is nobody to bring them."""
+    fleet = make_fleet(THREE)
+    server, = fleet.bus.servers
+    for daemon in fleet.daemons.values():
+        daemon.signal(signal.SIGSTOP)
+    try:
+        with contextlib.closing(Events(server, "capture")) as requests:
+            capture = fleet.capture(tmp_path, "-c", 10, answer_timeout=2)
+            requests.wait(lambda request: request["id"] == capture.id)
+        server.stop(signal.SIGKILL)
+    finally:
+        for daemon in fleet.daemons.values():
+            daemon.signal(signal.SIGCONT)
+    time.sleep(4)  # the outage
+    assert capture.command.is_running()
+    server.start()
+    for daemon in fleet.daemons.values():
+        daemon.wait_log("event-accepted", 20, request=capture.id)
+    capture.send(10)
+    result = capture.finish(60)
+    assert result.status == 0, result
+    capture.assert_holds({name: 10 for name in THREE})
 
 
 @pytest.mark.parametrize("packets", ["at once", "after half a second", "once all have gone over"])

@@ -4,7 +4,7 @@
  * meanwhile, so that a node that dies is not waited for. If the subscription was interrupted the request is published
  * once more: nodes that have it already repeat their answers, and do not run it twice. And again for a while: after a
  * failover nodes may be at the old master still, where nobody hears them, for longer than we are. While Redis is away
- * nothing is asked, nor is it held against the nodes that their presence expires.
+ * nothing is asked, the time for answers does not end, nor is it held against the nodes that their presence expires.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,6 +30,7 @@
 #define PRESENCE_PAUSE_NS (15 * NS_PER_S) /* after an outage: nobody could say that he is there */
 #define ASK_AGAIN_INTERVAL_NS (5 * NS_PER_S)
 #define ASK_AGAIN_TIMES 4 /* after an interruption */
+#define ANSWER_PAUSE_NS (ASK_AGAIN_TIMES * ASK_AGAIN_INTERVAL_NS)
 #define NAME_SIZE 256
 
 struct session {
@@ -43,6 +44,7 @@ struct session {
 	struct fleet_bus *bus;
 	struct fleet_tally *tally;    /* NULL: not asked yet */
 	uint64_t asked_ns, looked_ns; /* boot time */
+	uint64_t answers_end_ns;      /* boot time */
 	unsigned gaps, interrupts;
 	unsigned repeats; /* that are left */
 	uint64_t repeated_ns;
@@ -117,6 +119,7 @@ static int begin(struct session *session, struct error *err)
 	if (!session->tally)
 		return -EINVAL;
 	session->asked_ns = session->looked_ns = clock_boottime_ns();
+	session->answers_end_ns = session->asked_ns + session->answer_timeout_ns;
 	return publish(session, err);
 }
 
@@ -124,9 +127,10 @@ static int begin(struct session *session, struct error *err)
 
 static bool is_over(const struct session *session)
 {
-	uint64_t now_ns = clock_boottime_ns();
+	const uint64_t now_ns = clock_boottime_ns();
+	const bool may_answer = !fleet_bus_listens(session->bus) || now_ns < session->answers_end_ns;
 
-	if (!fleet_tally_answered(session->tally) && now_ns < session->asked_ns + session->answer_timeout_ns)
+	if (may_answer && !fleet_tally_answered(session->tally))
 		return false;
 	return !session->wait || fleet_tally_over(session->tally, now_ns);
 }
@@ -145,16 +149,26 @@ static void show_progress(const struct session *session)
 		      counts.running && ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "");
 }
 
+/* Redis was away: nodes may come back later than we do. */
+static void bear_with_nodes(struct session *session)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+
+	session->looked_ns = now_ns + PRESENCE_PAUSE_NS;
+	if (session->answers_end_ns < now_ns + ANSWER_PAUSE_NS)
+		session->answers_end_ns = now_ns + ANSWER_PAUSE_NS;
+}
+
 static bool must_ask_again(struct session *session)
 {
 	const unsigned gaps = fleet_bus_gaps(session->bus);
 
-	if (session->gaps != gaps)
+	if (session->gaps != gaps) {
 		session->repeats = ASK_AGAIN_TIMES;
-	else if (session->repeats == 0 || clock_boottime_ns() < session->repeated_ns + ASK_AGAIN_INTERVAL_NS)
+		bear_with_nodes(session);
+	} else if (session->repeats == 0 || clock_boottime_ns() < session->repeated_ns + ASK_AGAIN_INTERVAL_NS) {
 		return false;
-	if (session->gaps != gaps)
-		session->looked_ns = clock_boottime_ns() + PRESENCE_PAUSE_NS;
+	}
 	session->gaps = gaps;
 	session->repeats--;
 	session->repeated_ns = clock_boottime_ns();
@@ -224,7 +238,7 @@ static int keep_up(struct session *session, struct error *err)
 		r = look_again(session, err);
 	if (r == 0 || !fleet_bus_sat_out(session->bus, r))
 		return r;
-	session->looked_ns = clock_boottime_ns() + PRESENCE_PAUSE_NS;
+	bear_with_nodes(session);
 	return 0;
 }
 
