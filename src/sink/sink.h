@@ -1,6 +1,6 @@
 /*
  * Sinks: the ways out. A delivery takes one finished file to every destination that was asked for, at once; each
- * destination retries by the same rules (sink/delivery.c) and ends in success or in a final refusal that is reported.
+ * destination retries by the same rules (sink/transfer.c) and ends in success or in a final refusal that is reported.
  * All calls on the loop's thread; sinks that block work on an offload pool of their own.
  */
 #pragma once
@@ -66,7 +66,7 @@ struct sink {
 	const struct sink_class *class;
 	const char *name; /* "cloudshark", "local": as in events and to_destinations */
 	bool on_request;  /* only for files that name it, not one of "all that are enabled" */
-			  /* A destination's limits on running tries and waiting files are in delivery.c. */
+			  /* A destination's limits on running tries and waiting files are in transfer.c. */
 };
 
 #define SINKS_MAX 16

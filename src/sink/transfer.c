@@ -1,0 +1,249 @@
+/*
+ * A transfer's life:
+ *
+ *     waiting → running → ended (taken, or finally refused)
+ *        ↑         ↓
+ *        └──── back-off
+ *
+ * A destination runs at most `parallel` tries at a time; the other transfers wait in the order in which they became
+ * ready. Only a running try holds a stream of the file. Back-off is exponential with full jitter (random between 0 and
+ * the ceiling), so that many daemons do not come back to a restarted server at the same moment; a Retry-After is a
+ * floor below the jitter, itself capped (backoff.h).
+ *
+ * Tries are started from an event of their own, never from inside a caller's or a sink's call: nobody is called back
+ * while he calls.
+ */
+#include "sink/transfer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "sink/backoff.h"
+#include "sink/report_text.h"
+
+#define LOG_BURST 10 /* "delivery-retry" lines a second and destination */
+
+#define COULD_NOT_START "the try could not be started: out of memory, or too many are under way"
+#define UNKNOWN_DESTINATION "there is no destination of this name"
+
+static bool stream_open(void *ctx, struct byte_stream *stream)
+{
+	struct transfer *transfer = ctx;
+	const struct sink_file *file = transfer->source;
+
+	assert(transfer->streams == 0);
+	if (!file->open(file->ctx, stream))
+		return false;
+	transfer->streams++;
+	return true;
+}
+
+static void stream_close(void *ctx, struct byte_stream *stream)
+{
+	struct transfer *transfer = ctx;
+	const struct sink_file *file = transfer->source;
+
+	assert(transfer->streams == 1);
+	transfer->streams--;
+	file->close(file->ctx, stream);
+}
+
+static void enqueue(struct transfer *transfer)
+{
+	transfer->state = TRANSFER_WAITING;
+	TAILQ_INSERT_TAIL(&transfer->destination->waiting, transfer, queue);
+	event_active(transfer->destination->start, EV_TIMEOUT, 0);
+}
+
+static void end(struct transfer *transfer)
+{
+	transfer->state = TRANSFER_ENDED;
+	transfer->ended(transfer->ctx);
+}
+
+static void log_retry(struct transfer *transfer, uint64_t wait_ns)
+{
+	uint64_t suppressed = 0;
+
+	if (!log_rate_allow(&transfer->destination->log_rate, &suppressed))
+		return;
+	log_warning("delivery-retry", log_str("id", transfer->source->id), log_str("file", transfer->source->name),
+		    log_str("destination", transfer->destination->sink->name), log_uint("attempt", transfer->attempts),
+		    log_num("wait_s", (double)wait_ns / (double)NS_PER_S), log_str("error", transfer->error),
+		    log_uint("suppressed", suppressed));
+}
+
+static void back_off(struct transfer *transfer, uint64_t retry_after_ns)
+{
+	const struct delivery_options *options = transfer->destination->options;
+	uint64_t wait_ns;
+	struct timeval wait;
+
+	wait_ns = backoff_ns(options->first_backoff_ns, options->max_backoff_ns, transfer->attempts, retry_after_ns);
+	if ((options->max_attempts && transfer->attempts >= options->max_attempts) ||
+	    (options->give_up_ns && clock_boottime_ns() + wait_ns - transfer->first_try_ns > options->give_up_ns)) {
+		end(transfer);
+		return;
+	}
+	log_retry(transfer, wait_ns);
+	wait.tv_sec = (time_t)(wait_ns / NS_PER_S);
+	wait.tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000);
+	transfer->state = TRANSFER_BACKOFF;
+	if (event_add(transfer->timer, &wait) != 0)
+		enqueue(transfer); /* no memory for a timer: rather too early than never */
+}
+
+static void backoff_over(evutil_socket_t fd, short events, void *ctx)
+{
+	(void)fd;
+	(void)events;
+	enqueue(ctx);
+}
+
+static void note(struct transfer *transfer, const struct sink_outcome *outcome)
+{
+	transfer->ok = outcome->verdict == SINK_OK;
+	report_text_put(transfer->url, sizeof(transfer->url), outcome->url);
+	report_text_put(transfer->error, sizeof(transfer->error), transfer->ok ? "" : outcome->error);
+}
+
+static void attempt_done(void *ctx, const struct sink_outcome *outcome)
+{
+	struct transfer *transfer = ctx;
+
+	assert(transfer->state == TRANSFER_RUNNING && transfer->streams == 0);
+	transfer->attempt = NULL;
+	transfer->destination->running--;
+	event_active(transfer->destination->start, EV_TIMEOUT, 0);
+
+	note(transfer, outcome);
+	if (outcome->verdict == SINK_RETRY)
+		back_off(transfer, outcome->retry_after_ns);
+	else
+		end(transfer);
+}
+
+static void start_try(struct transfer *transfer)
+{
+	struct sink *sink = transfer->destination->sink;
+
+	TAILQ_REMOVE(&transfer->destination->waiting, transfer, queue);
+	transfer->state = TRANSFER_RUNNING;
+	if (transfer->attempts++ == 0)
+		transfer->first_try_ns = clock_boottime_ns();
+	transfer->destination->running++;
+	transfer->attempt = sink->class->start(sink, &transfer->file, attempt_done, transfer);
+	if (transfer->attempt)
+		return;
+	assert(transfer->streams == 0);
+	transfer->destination->running--;
+	report_text_put(transfer->error, sizeof(transfer->error), COULD_NOT_START);
+	back_off(transfer, 0);
+}
+
+void transfer_stop(struct transfer *transfer)
+{
+	struct destination *destination = transfer->destination;
+	struct sink_outcome outcome = {};
+
+	switch (transfer->state) {
+	case TRANSFER_WAITING:
+		TAILQ_REMOVE(&destination->waiting, transfer, queue);
+		break;
+	case TRANSFER_RUNNING:
+		if (destination->sink->class->cancel(destination->sink, take(transfer->attempt), &outcome))
+			note(transfer, &outcome);
+		assert(transfer->streams == 0);
+		destination->running--;
+		event_active(destination->start, EV_TIMEOUT, 0);
+		break;
+	case TRANSFER_BACKOFF:
+		event_del(transfer->timer);
+		break;
+	case TRANSFER_ENDED:
+		break;
+	}
+	transfer->state = TRANSFER_ENDED;
+}
+
+void transfer_abandon(struct transfer *transfer, const char *reason)
+{
+	struct error why;
+
+	if (transfer->state == TRANSFER_ENDED)
+		return;
+	transfer_stop(transfer);
+	if (transfer->ok)
+		return;
+	if (transfer->error[0])
+		error_set(&why, 0, "%s (the last try: %s)", reason, transfer->error);
+	else
+		error_set(&why, 0, "%s", reason);
+	report_text_put(transfer->error, sizeof(transfer->error), why.text);
+}
+
+void transfer_start(struct transfer *transfer, void (*ended)(void *ctx), void *ctx)
+{
+	transfer->ended = ended;
+	transfer->ctx = ctx;
+	enqueue(transfer);
+}
+
+int transfer_init(struct transfer *transfer, struct event_base *loop, struct destination *destination, const char *name,
+		  const struct sink_file *source)
+{
+	*transfer = (struct transfer){
+		.destination = destination,
+		.name = strdup(name),
+		.source = source,
+		.file = *source,
+		.state = TRANSFER_ENDED,
+	};
+	transfer->file.ctx = transfer;
+	transfer->file.open = stream_open;
+	transfer->file.close = stream_close;
+	if (!destination)
+		report_text_put(transfer->error, sizeof(transfer->error), UNKNOWN_DESTINATION);
+	else
+		transfer->timer = evtimer_new(loop, backoff_over, transfer);
+	return transfer->name && (transfer->timer || !destination) ? 0 : -ENOMEM;
+}
+
+void transfer_deinit(struct transfer *transfer)
+{
+	free(transfer->name);
+	if (transfer->timer)
+		event_free(transfer->timer);
+}
+
+/* --- a destination --- */
+
+static void start_tries(evutil_socket_t fd, short events, void *ctx)
+{
+	struct destination *destination = ctx;
+	struct transfer *transfer;
+
+	(void)fd;
+	(void)events;
+	while (destination->running < destination->options->parallel && (transfer = TAILQ_FIRST(&destination->waiting)))
+		start_try(transfer);
+}
+
+int destination_init(struct destination *destination, struct event_base *loop, const struct delivery_options *options,
+		     struct sink *sink)
+{
+	*destination = (struct destination){.options = options, .sink = sink, .log_rate = {.burst = LOG_BURST}};
+	TAILQ_INIT(&destination->waiting);
+	destination->start = event_new(loop, -1, 0, start_tries, destination);
+	return destination->start ? 0 : -ENOMEM;
+}
+
+void destination_deinit(struct destination *destination)
+{
+	event_free(destination->start);
+}
