@@ -4,18 +4,15 @@
  * ahead before it looks at the current block. The rest holds packets.
  *
  * A block closed by the retire timer may be nearly empty. Such blocks are packed: their packets are appended to the
- * last held block that has room (the tail), and the block goes back at once. When the kernel comes near a block that
- * holds packed packets which are not the oldest, its contents move to a free block far from the kernel. At high
- * rates most blocks are full, few are packed, and the block that the kernel comes near is let go of: nothing moves.
- *
- * Taking a free block back from the kernel's side is safe as long as it is not near: the kernel touches only its
- * current block, and cannot pass the block it retired that was not yet processed here.
+ * last held block that has room (the tail), and the block goes back at once. How the kernel's way is kept free is in
+ * timeline_way.c.
  */
 #include "capture/timeline.h"
 
-#include <linux/if_packet.h>
-#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "capture/timeline_blocks.h"
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
 #define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
@@ -25,79 +22,7 @@
 #define EXTENTS_MIN 4096u
 #define CLOCK_SLACK_NS UINT64_C(100000000) /* packets are never that far out of order */
 #define CLOCK_STEP_NS 1000000		   /* runs whose clocks differ by more are kept apart */
-#define NO_BLOCK UINT32_MAX
-#define PACKET_ALIGN 8u /* V3_ALIGNMENT in af_packet.c */
-#define STATUS_TAKEN \
-	(TP_STATUS_USER | 1u << 24) /* ours; the kernel looks only at TP_STATUS_USER and sets no such bit */
-
-struct extent {
-	uint64_t number;
-	uint64_t first_ns, last_ns;
-	int64_t clock_offset_ns;
-	uint64_t dropped;
-	uint32_t block;
-	uint32_t offset; /* of the first packet in the block */
-	uint32_t bytes;
-	uint32_t packets;
-};
-
-struct block {
-	bool held;	  /* not the kernel's */
-	uint32_t extents; /* that lie in it */
-	uint32_t pins;
-	uint32_t used; /* bytes up to the end of its last packet */
-};
-
-/* A run of packets found in the retired block, where it lies after packing. */
-struct run {
-	uint32_t block, offset, bytes, packets;
-	uint64_t first_ns, last_ns;
-};
-
-struct timeline {
-	uint8_t *memory;
-	uint32_t block_size, block_count;
-	uint32_t lag;	     /* blocks of them that the kernel may fill before they are seen to */
-	uint32_t reserve;    /* blocks ahead of the kernel that must be its own */
-	uint32_t capacity;   /* blocks that may be held */
-	uint64_t keep_bytes; /* packets are given up without need only down to so much */
-	bool retain;
-	uint64_t merge_ns;
-	uint32_t current;  /* the block that the kernel fills, or has filled and not been seen to */
-	uint64_t sequence; /* that block's number by the kernel's count */
-	uint32_t tail;	   /* held block that packed packets are appended to */
-	uint32_t held;	   /* blocks */
-	struct block *blocks;
-	struct extent *extents; /* ring buffer */
-	size_t extent_room, extent_first, extent_count;
-	uint64_t next_number;
-	uint64_t held_bytes, moved_bytes;
-	uint64_t complete_since_ns; /* boot time */
-	uint64_t evicted_dropped;   /* the drops by the last extent that was given up */
-	uint64_t packed_bytes;	    /* moved by the block being retired */
-	struct run runs[2];	    /* of that block: appended to the tail, left in place */
-	unsigned run_count;
-	bool retired_in_place; /* the retired block stays held */
-	uint32_t full_run;     /* full blocks since the last sparse one */
-	bool packing;	       /* it is sparse and was packed: others may be appended to it */
-};
-
-static struct tpacket_block_desc *block_at(const struct timeline *timeline, uint32_t index)
-{
-	return (void *)(timeline->memory + (size_t)index * timeline->block_size);
-}
-
-static bool kernel_owns(const struct timeline *timeline, uint32_t index)
-{
-	const uint32_t *status = &block_at(timeline, index)->hdr.bh1.block_status;
-	/* Acquires the block; sequentially consistent for take_block, which looks only after it has taken. */
-	return !(__atomic_load_n(status, __ATOMIC_SEQ_CST) & TP_STATUS_USER);
-}
-
-static void set_status(struct timeline *timeline, uint32_t index, uint32_t status)
-{
-	__atomic_store_n(&block_at(timeline, index)->hdr.bh1.block_status, status, __ATOMIC_RELEASE);
-}
+#define PACKET_ALIGN 8u			   /* V3_ALIGNMENT in af_packet.c */
 
 static uint64_t packet_time_ns(const struct tpacket3_hdr *packet)
 {
@@ -147,12 +72,7 @@ void timeline_free(struct timeline *timeline)
 	free(timeline);
 }
 
-static struct extent *extent_at(const struct timeline *timeline, size_t index)
-{
-	return &timeline->extents[(timeline->extent_first + index) % timeline->extent_room];
-}
-
-static void hold_block(struct timeline *timeline, uint32_t index)
+void timeline_hold_block(struct timeline *timeline, uint32_t index)
 {
 	struct block *block = &timeline->blocks[index];
 	block->extents = block->pins = block->used = 0;
@@ -160,7 +80,7 @@ static void hold_block(struct timeline *timeline, uint32_t index)
 	timeline->held++;
 }
 
-static void release_if_idle(struct timeline *timeline, uint32_t index)
+void timeline_release_block(struct timeline *timeline, uint32_t index)
 {
 	struct block *block = &timeline->blocks[index];
 	if (!block->held || block->extents || block->pins)
@@ -170,8 +90,7 @@ static void release_if_idle(struct timeline *timeline, uint32_t index)
 	set_status(timeline, index, TP_STATUS_KERNEL);
 }
 
-/* Forgets the oldest extent. Returns the block it lay in if that holds nothing any more, otherwise NO_BLOCK. */
-static uint32_t evict_extent(struct timeline *timeline)
+void timeline_evict(struct timeline *timeline)
 {
 	const struct extent *extent = extent_at(timeline, 0);
 	const uint32_t index = extent->block;
@@ -183,11 +102,10 @@ static uint32_t evict_extent(struct timeline *timeline)
 	timeline->extent_first = (timeline->extent_first + 1) % timeline->extent_room;
 	timeline->extent_count--;
 	if (--timeline->blocks[index].extents)
-		return NO_BLOCK;
+		return;
 	if (timeline->tail == index)
 		timeline->tail = NO_BLOCK;
-	release_if_idle(timeline, index);
-	return index;
+	timeline_release_block(timeline, index);
 }
 
 /* --- retiring a block --- */
@@ -307,7 +225,7 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 		last->last_ns = run->last_ns > last->last_ns ? run->last_ns : last->last_ns;
 	} else {
 		if (timeline->extent_count == timeline->extent_room)
-			evict_extent(timeline);
+			timeline_evict(timeline);
 		timeline->extent_count++;
 		*extent_at(timeline, timeline->extent_count - 1) = (struct extent){
 			.number = timeline->next_number,
@@ -324,121 +242,6 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 	}
 	timeline->next_number += run->packets;
 	timeline->held_bytes += run->bytes;
-}
-
-/* --- keeping the way ahead of the kernel free --- */
-
-/* The held block nearest ahead of the kernel within the reserve, or NO_BLOCK. */
-static uint32_t find_in_the_way(const struct timeline *timeline)
-{
-	for (uint32_t ahead = 0; ahead <= timeline->reserve; ahead++) {
-		const uint32_t index = (timeline->current + ahead) % timeline->block_count;
-		if (timeline->blocks[index].held && timeline->blocks[index].extents)
-			return index;
-	}
-	return NO_BLOCK;
-}
-
-/* Blocks that the kernel has retired and that were not seen to yet. */
-static uint32_t backlog(const struct timeline *timeline)
-{
-	uint32_t count = 0;
-	while (count < timeline->block_count) {
-		const uint32_t index = (timeline->current + count) % timeline->block_count;
-		if (timeline->blocks[index].held || kernel_owns(timeline, index))
-			break;
-		count++;
-	}
-	return count;
-}
-
-/* A free block as far ahead of the kernel as can be. */
-static uint32_t find_far_block(const struct timeline *timeline)
-{
-	for (uint32_t behind = 1; behind < timeline->block_count - timeline->reserve; behind++) {
-		const uint32_t index = (timeline->current + timeline->block_count - behind) % timeline->block_count;
-		if (!timeline->blocks[index].held)
-			return index;
-	}
-	return NO_BLOCK;
-}
-
-/*
- * Takes a free block that lies beyond the reserve from the kernel. False: the kernel may have come near meanwhile (this
- * thread did not run for long), and the block is its own. Asked after the block was taken, the backlog answers for
- * certain: a kernel that is still far has not opened the block, and finds it taken from now on.
- */
-static bool take_block(struct timeline *timeline, uint32_t index)
-{
-	uint32_t *status = &block_at(timeline, index)->hdr.bh1.block_status;
-	uint32_t expected = TP_STATUS_KERNEL;
-	const uint32_t ahead = (index + timeline->block_count - timeline->current) % timeline->block_count;
-	if (!__atomic_compare_exchange_n(status, &expected, STATUS_TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-		return false;
-#ifndef __SANITIZE_THREAD__ /* gcc's does not know fences; the order of the two accesses is SEQ_CST without it */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
-	if (backlog(timeline) + timeline->reserve / 2 < ahead)
-		return true;
-	expected = STATUS_TAKEN; /* anything else: the kernel has filled and retired it */
-	__atomic_compare_exchange_n(status, &expected, TP_STATUS_KERNEL, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-	return false;
-}
-
-/* Copies a block's packets elsewhere and points its extents there; whoever has it pinned goes on reading the old copy.
- */
-static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
-{
-	hold_block(timeline, to);
-	struct block *source = &timeline->blocks[from], *target = &timeline->blocks[to];
-	const uint32_t front = sizeof(struct tpacket_block_desc);
-	memcpy((uint8_t *)block_at(timeline, to) + front, (uint8_t *)block_at(timeline, from) + front,
-	       source->used - front);
-	timeline->moved_bytes += source->used - front;
-	target->used = source->used;
-	for (size_t i = 0; target->extents < source->extents; i++) {
-		struct extent *extent = extent_at(timeline, i);
-		if (extent->block == from) {
-			extent->block = to;
-			target->extents++;
-		}
-	}
-	source->extents = 0;
-	if (timeline->tail == from)
-		timeline->tail = to;
-	release_if_idle(timeline, from);
-}
-
-/*
- * Whether so much would be left without a block's packets and all older ones that letting go of them beats moving the
- * block. Above a few full blocks between two expiries of the timer this is always so: blocks given back by packing then
- * leave gaps that are not worth a copy of everything that passes by.
- */
-static bool can_spare(const struct timeline *timeline, uint32_t index)
-{
-	const uint32_t wanted = timeline->blocks[index].extents;
-	uint64_t left = timeline->held_bytes;
-	uint32_t found = 0;
-	for (size_t i = 0; found < wanted && left >= timeline->keep_bytes; i++) {
-		const struct extent *extent = extent_at(timeline, i);
-		left -= extent->bytes;
-		found += extent->block == index;
-	}
-	return left >= timeline->keep_bytes;
-}
-
-static void clear_the_way(struct timeline *timeline)
-{
-	while (timeline->held > timeline->capacity && timeline->extent_count)
-		evict_extent(timeline);
-	uint32_t index;
-	while ((index = find_in_the_way(timeline)) != NO_BLOCK) {
-		const uint32_t far = find_far_block(timeline);
-		if (far != NO_BLOCK && !can_spare(timeline, index) && take_block(timeline, far))
-			relocate(timeline, index, far);
-		else
-			evict_extent(timeline);
-	}
 }
 
 /*
@@ -461,7 +264,7 @@ static int64_t fit_offset(const struct timeline *timeline, const struct run *run
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns)
 {
 	const uint32_t current = timeline->current;
-	hold_block(timeline, current);
+	timeline_hold_block(timeline, current);
 	for (unsigned i = 0; i < timeline->run_count; i++) {
 		append_run(timeline, &timeline->runs[i], dropped,
 			   fit_offset(timeline, &timeline->runs[i], clock_offset_ns, boottime_ns));
@@ -473,10 +276,10 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 			timeline->tail = current;
 	}
 	timeline->moved_bytes += timeline->packed_bytes;
-	release_if_idle(timeline, current);
+	timeline_release_block(timeline, current);
 	timeline->current = (current + 1) % timeline->block_count;
 	timeline->sequence++;
-	clear_the_way(timeline);
+	timeline_clear_the_way(timeline);
 }
 
 uint32_t timeline_lag(const struct timeline *timeline)
@@ -490,7 +293,7 @@ void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)
 		const struct extent *oldest = extent_at(timeline, 0);
 		if (oldest->last_ns - (uint64_t)oldest->clock_offset_ns >= oldest_boottime_ns)
 			break;
-		evict_extent(timeline);
+		timeline_evict(timeline);
 	}
 }
 
@@ -500,7 +303,7 @@ void timeline_trim(struct timeline *timeline, uint64_t number)
 		const struct extent *oldest = extent_at(timeline, 0);
 		if (oldest->number + oldest->packets > number)
 			break;
-		evict_extent(timeline);
+		timeline_evict(timeline);
 	}
 }
 
@@ -566,7 +369,7 @@ struct span timeline_pin(struct timeline *timeline, uint64_t number)
 void timeline_unpin(struct timeline *timeline, const struct span *span)
 {
 	timeline->blocks[span->block].pins--;
-	release_if_idle(timeline, span->block);
+	timeline_release_block(timeline, span->block);
 }
 
 struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns, uint64_t dropped)
