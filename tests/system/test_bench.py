@@ -41,6 +41,16 @@ def test_host_traffic_is_measured_beside_every_contender(tmp_path):
     assert all(row["rate_pps"] > 0 for row in rows) and "<svg" in (tmp_path / "host-rate.svg").read_text()
 
 
+def test_control_api_and_fleet_are_measured(tmp_path):
+    result = bench("--quick", "--only", "api,fleet", "--to", str(tmp_path), timeout=120)
+    assert result.returncode == 0, result.stderr
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert list(results) == ["api", "api-history", "fleet"]
+    for name in "api", "fleet":
+        assert all(0 < row["p50"] <= row["p99"] <= row["most"] for row in results[name]["rows"])
+    assert all(row["bytes"] > 0 for row in results["api-history"]["rows"])
+
+
 def test_namespaces_of_a_run_are_gone_when_it_was_ended_early(tmp_path):
     with subprocess.Popen([RUN, "--only", "host", "--to", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True, env={**os.environ, "PCAPDAEMON": PROGRAM}) as process:

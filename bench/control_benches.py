@@ -1,0 +1,101 @@
+"""Benchmarks of the control API, and of one command that asks a whole fleet."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from answer_benches import QUANTILES, quantiles
+from lib.events import new_id
+from lib.fleet import Fleet
+from lib.netns import remove_stale
+from lib.pcapfile import judge
+from measure import Clock, medians
+from report import Column, Table, number
+from stand import PORT, TMPFS, has_recorder, ports, recording, stand, start
+
+RATE, FILL_S = 400_000, 20  # at 64 B: more than a ring of 1 GiB
+NODES, PER_NODE = 5, 1000
+ASKED = ("/healthz", "/metrics", "/v1/status")
+PIECE_BYTES = 1 << 20
+
+
+def read_history(world, **parameters):
+    """Reads it as it comes, keeping nothing. (bytes, seconds)."""
+    begin, count = time.monotonic(), 0
+    connection, response = world.api.open("GET", "/v1/history", interface="eth0", **parameters)
+    while piece := response.read(PIECE_BYTES):
+        count += len(piece)
+    connection.close()
+    return count, time.monotonic() - begin
+
+
+def time_answer(world, path):
+    begin = time.monotonic()
+    world.api.get(path).expect(200)
+    return time.monotonic() - begin
+
+
+def api(settings):
+    if not has_recorder():
+        return []
+    times, streams = {path: [] for path in ASKED}, []
+    with stand() as world:
+        pid = start(world, recording(world))
+        settings.say("api, while packets come in")
+        traffic = world.sender.start(seconds=300, rate=RATE, size=64, dst_port=ports(1000))
+        try:
+            for _ in range(settings.requests):
+                for path in ASKED:
+                    times[path].append(time_answer(world, path))
+        finally:
+            traffic.stop()
+        for size, seconds in (64, FILL_S), (1500, FILL_S / 4):
+            settings.say(f"api, history of {size} B")
+            world.sender.send(0, seconds=seconds, size=size, rate=RATE)
+            for _ in range(settings.repetitions):
+                clock = Clock([pid])
+                count, elapsed = read_history(world, last=seconds)
+                streams.append({"who": f"history of {size} B packets", "bytes": count, "elapsed": elapsed, "per_second": count / elapsed,
+                                "cpu": clock.seconds() / count})
+        world.daemon.close()
+    rows = [medians([row for row in streams if row["who"] == who]) for who in dict.fromkeys(row["who"] for row in streams)]
+    return [Table("api", f"The control API beside a recorder that takes {RATE // 1000} kpps: from connecting to the whole answer",
+                  QUANTILES, [quantiles(f"GET {path}", asked) for path, asked in times.items()],
+                  "On the unix socket, a connection for each; the client is Python's http.client.", samples=[times]),
+            Table("api-history", "The past as a stream: GET /v1/history, everything that a ring of 1 GiB holds",
+                  [Column("who", ""), Column("bytes", "MB", number(0, 1e-6)), Column("elapsed", "s", number(2)),
+                   Column("per_second", "MB/s", number(0, 1e-6)), Column("cpu", "daemon's CPU s/GB", number(2, 1e9))], rows,
+                  "Read by Python's http.client, which takes a core of its own.", samples=streams)]
+
+
+def ask_fleet(fleet, directory, port):
+    """One command: the past of all nodes into one file. Its time."""
+    path = directory / "out.pcapng"
+    begin = time.monotonic()
+    result = fleet.ask("capture", "--nodere", "^edge", "-i", "eth0", "--before", "60s", "-c", PER_NODE, "--timeout", "20s", "--id",
+                       new_id("bench"), "--merge", path, f"udp port {port}")
+    elapsed = time.monotonic() - begin
+    if result.status != 0:
+        raise AssertionError(f"pcapctl: {result}")
+    found = int(judge(path)["Number of packets"])
+    if found != NODES * PER_NODE:
+        raise AssertionError(f"{found} packets in the merged file")
+    os.unlink(path)
+    return elapsed
+
+
+def fleet(settings):
+    times = []
+    remove_stale()
+    with tempfile.TemporaryDirectory(prefix="pcapdaemon-bench-", dir=TMPFS) as root:
+        names = [f"edge{number}" for number in range(NODES)]
+        with Fleet(Path(root), names) as nodes:
+            nodes.send(PORT, PER_NODE)
+            for turn in range(settings.files):
+                settings.say(f"fleet, {turn + 1} of {settings.files}")
+                times.append(ask_fleet(nodes, Path(root), PORT))
+    return [Table("fleet", f"One command, {NODES} nodes and a Redis: from starting pcapctl to the merged file", QUANTILES,
+                  [quantiles(f"{NODES} × {PER_NODE} packets of the past", times)],
+                  "`pcapctl capture --before … --merge`: asks, waits for all, fetches the files through Redis, merges, deletes them there.",
+                  samples=[{"times_s": times}])]
