@@ -50,7 +50,8 @@ def api(settings):
                     times[path].append(time_answer(world, path))
         finally:
             traffic.stop()
-        for size, seconds in (64, FILL_S), (1500, FILL_S / 4):
+        fill = min(FILL_S, settings.seconds)
+        for size, seconds in (64, fill), (1500, fill / 4):
             settings.say(f"api, history of {size} B")
             world.sender.send(0, seconds=seconds, size=size, rate=RATE)
             for _ in range(settings.repetitions):
@@ -63,7 +64,7 @@ def api(settings):
     return [Table("api", f"The control API beside a recorder that takes {RATE // 1000} kpps: from connecting to the whole answer",
                   QUANTILES, [quantiles(f"GET {path}", asked) for path, asked in times.items()],
                   "On the unix socket, a connection for each; the client is Python's http.client.", samples=[times]),
-            Table("api-history", "The past as a stream: GET /v1/history, everything that a ring of 1 GiB holds",
+            Table("api-history", "The past as a stream: GET /v1/history, what a ring of 1 GiB holds",
                   [Column("who", ""), Column("bytes", "MB", number(0, 1e-6)), Column("elapsed", "s", number(2)),
                    Column("per_second", "MB/s", number(0, 1e-6)), Column("cpu", "daemon's CPU s/GB", number(2, 1e9))], rows,
                   "Read by Python's http.client, which takes a core of its own.", samples=streams)]
