@@ -10,6 +10,7 @@ from lib.events import new_id
 from lib.fleet import Fleet
 from lib.netns import remove_stale
 from lib.pcapfile import judge
+from lib.waiting import until
 from measure import Clock, medians
 from report import Column, Table, number
 from stand import PORT, TMPFS, has_recorder, ports, recording, stand, start
@@ -30,6 +31,10 @@ def read_history(world, **parameters):
     return count, time.monotonic() - begin
 
 
+def has_packets(world):
+    return any(interface["packets"] for interface in world.api.get("/v1/interfaces").json["interfaces"])
+
+
 def time_answer(world, path):
     begin = time.monotonic()
     world.api.get(path).expect(200)
@@ -45,6 +50,7 @@ def api(settings):
         settings.say("api, while packets come in")
         traffic = world.sender.start(seconds=300, rate=RATE, size=64, dst_port=ports(1000))
         try:
+            until(lambda: has_packets(world), 10, "traffic")
             for _ in range(settings.requests):
                 for path in ASKED:
                     times[path].append(time_answer(world, path))
