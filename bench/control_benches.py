@@ -32,7 +32,7 @@ def read_history(world, **parameters):
 
 
 def has_packets(world):
-    return any(interface["packets"] for interface in world.api.get("/v1/interfaces").json["interfaces"])
+    return any(interface.get("packets") for interface in world.api.get("/v1/interfaces").json["interfaces"])
 
 
 def time_answer(world, path):
