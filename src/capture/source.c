@@ -376,7 +376,7 @@ void source_place(struct source *source, struct capture *capture, uint64_t now_n
 	capture->asked_from_ns = asked_ns;
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
-		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS, place.dropped);
+		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS);
 	if (capture->resume.number > place.number)
 		place = (struct place){.number = capture->resume.number, .dropped = capture->resume.dropped};
 	cursor->keep = source->recorder.keep;

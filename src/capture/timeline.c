@@ -97,7 +97,6 @@ void timeline_evict(struct timeline *timeline)
 	const uint64_t last_ns = extent->last_ns - (uint64_t)extent->clock_offset_ns;
 	if (timeline->complete_since_ns <= last_ns)
 		timeline->complete_since_ns = last_ns + 1;
-	timeline->evicted_dropped = extent->dropped;
 	timeline->held_bytes -= extent->bytes;
 	timeline->extent_first = (timeline->extent_first + 1) % timeline->extent_room;
 	timeline->extent_count--;
@@ -232,6 +231,7 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 			.first_ns = run->first_ns,
 			.last_ns = run->last_ns,
 			.clock_offset_ns = clock_offset_ns,
+			.dropped_before = timeline->dropped_before,
 			.dropped = dropped,
 			.block = run->block,
 			.offset = run->offset,
@@ -261,9 +261,43 @@ static int64_t fit_offset(const struct timeline *timeline, const struct run *run
 	return clock_offset_ns;
 }
 
+uint32_t timeline_backlog(const struct timeline *timeline)
+{
+	uint32_t count = 0;
+	while (count < timeline->block_count) {
+		const uint32_t index = (timeline->current + count) % timeline->block_count;
+		if (timeline->blocks[index].held || kernel_owns(timeline, index))
+			break;
+		count++;
+	}
+	return count;
+}
+
+/*
+ * Drops are counted for the ring as a whole, and come about at the kernel's end of it, which may be far ahead of the
+ * block that is retired here. Certain is that they lie before the first block that the kernel has not opened.
+ */
+static void note_dropped(struct timeline *timeline, uint64_t dropped, uint64_t boottime_ns)
+{
+	const uint32_t ahead = timeline_backlog(timeline) + 1;
+	struct block *unopened = &timeline->blocks[(timeline->current + ahead) % timeline->block_count];
+	unopened->dropped_before = dropped;
+	unopened->turn = timeline->sequence + ahead;
+	timeline->dropped = dropped;
+	timeline->noted_ns = boottime_ns;
+}
+
+/* At least so many drops lie before the block that is to be retired next. */
+static uint64_t dropped_before_next(const struct timeline *timeline)
+{
+	const struct block *next = &timeline->blocks[timeline->current];
+	return next->turn == timeline->sequence ? next->dropped_before : timeline->dropped_before;
+}
+
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns)
 {
 	const uint32_t current = timeline->current;
+	timeline->dropped_before = dropped_before_next(timeline);
 	timeline_hold_block(timeline, current);
 	for (unsigned i = 0; i < timeline->run_count; i++) {
 		append_run(timeline, &timeline->runs[i], dropped,
@@ -279,6 +313,7 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline_release_block(timeline, current);
 	timeline->current = (current + 1) % timeline->block_count;
 	timeline->sequence++;
+	note_dropped(timeline, dropped, boottime_ns);
 	timeline_clear_the_way(timeline);
 }
 
@@ -372,15 +407,15 @@ void timeline_unpin(struct timeline *timeline, const struct span *span)
 	timeline_release_block(timeline, span->block);
 }
 
-struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns, uint64_t dropped)
+struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns)
 {
 	const size_t index = search(timeline, boottime_ns, true);
 	if (index == timeline->extent_count)
-		return (struct place){.number = timeline->next_number, .dropped = dropped};
-	return (struct place){
-		.number = extent_at(timeline, index)->number,
-		.dropped = index ? extent_at(timeline, index - 1)->dropped : timeline->evicted_dropped,
-	};
+		return (struct place){.number = timeline->next_number,
+				      .dropped = boottime_ns >= timeline->noted_ns ? timeline->dropped
+										   : dropped_before_next(timeline)};
+	return (struct place){.number = extent_at(timeline, index)->number,
+			      .dropped = extent_at(timeline, index)->dropped_before};
 }
 
 struct timeline_stats timeline_stats(const struct timeline *timeline)

@@ -33,7 +33,8 @@ struct span {
 	uint64_t number;	    /* of the first packet, counted since the ring was opened */
 	uint64_t first_ns, last_ns; /* real time */
 	int64_t clock_offset_ns;    /* real time minus boot time when it was retired */
-	uint64_t dropped;	    /* packets the kernel had dropped on this ring when it was retired */
+	uint64_t dropped;	    /* packets the kernel had dropped on this ring when it was taken over, at least
+				     * those before its last */
 };
 
 struct timeline *timeline_new(const struct timeline_options *options);
@@ -83,11 +84,10 @@ void timeline_unpin(struct timeline *timeline, const struct span *span);
 struct place {
 	uint64_t number; /* of the first packet of the first extent that may hold packets at or after the time asked for
 			  */
-	uint64_t dropped; /* packets the kernel had dropped by then */
+	uint64_t dropped; /* packets that the kernel had dropped by then, of which it is certain */
 };
 
-/* `dropped`: what it has dropped until now, for a place behind all packets. */
-struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns, uint64_t dropped);
+struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns);
 
 struct timeline_stats {
 	uint64_t held_blocks;

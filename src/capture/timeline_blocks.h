@@ -19,7 +19,7 @@ struct extent {
 	uint64_t number;
 	uint64_t first_ns, last_ns;
 	int64_t clock_offset_ns;
-	uint64_t dropped;
+	uint64_t dropped_before, dropped; /* at least so many before its first packet, at most so many up to its last */
 	uint32_t block;
 	uint32_t offset; /* of the first packet in the block */
 	uint32_t bytes;
@@ -31,6 +31,8 @@ struct block {
 	uint32_t extents; /* that lie in it */
 	uint32_t pins;
 	uint32_t used; /* bytes up to the end of its last packet */
+	/* So many packets had been dropped while the kernel had not opened it yet for the turn with this number. */
+	uint64_t dropped_before, turn;
 };
 
 /* A run of packets found in the retired block, where it lies after packing. */
@@ -58,7 +60,8 @@ struct timeline {
 	uint64_t next_number;
 	uint64_t held_bytes, moved_bytes;
 	uint64_t complete_since_ns; /* boot time */
-	uint64_t evicted_dropped;   /* the drops by the last extent that was given up */
+	uint64_t dropped_before;    /* the drops before the block that was retired last, at least */
+	uint64_t dropped, noted_ns; /* all drops, and when they were noted last (boot time) */
 	uint64_t packed_bytes;	    /* moved by the block being retired */
 	struct run runs[2];	    /* of that block: appended to the tail, left in place */
 	unsigned run_count;
@@ -88,6 +91,9 @@ static inline struct extent *extent_at(const struct timeline *timeline, size_t i
 {
 	return &timeline->extents[(timeline->extent_first + index) % timeline->extent_room];
 }
+
+/* Blocks that the kernel has retired and that were not seen to yet. */
+uint32_t timeline_backlog(const struct timeline *timeline);
 
 /* Makes a block that is not held, and that the kernel has given up, a held one without packets. */
 void timeline_hold_block(struct timeline *timeline, uint32_t index);

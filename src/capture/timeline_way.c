@@ -21,19 +21,6 @@ static uint32_t find_in_the_way(const struct timeline *timeline)
 	return NO_BLOCK;
 }
 
-/* Blocks that the kernel has retired and that were not seen to yet. */
-static uint32_t backlog(const struct timeline *timeline)
-{
-	uint32_t count = 0;
-	while (count < timeline->block_count) {
-		const uint32_t index = (timeline->current + count) % timeline->block_count;
-		if (timeline->blocks[index].held || kernel_owns(timeline, index))
-			break;
-		count++;
-	}
-	return count;
-}
-
 /* A free block as far ahead of the kernel as can be. */
 static uint32_t find_far_block(const struct timeline *timeline)
 {
@@ -60,7 +47,7 @@ static bool take_block(struct timeline *timeline, uint32_t index)
 #ifndef __SANITIZE_THREAD__ /* gcc's does not know fences; the order of the two accesses is SEQ_CST without it */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
-	if (backlog(timeline) + timeline->reserve / 2 < ahead)
+	if (timeline_backlog(timeline) + timeline->reserve / 2 < ahead)
 		return true;
 	expected = STATUS_TAKEN; /* anything else: the kernel has filled and retired it */
 	__atomic_compare_exchange_n(status, &expected, TP_STATUS_KERNEL, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);

@@ -316,6 +316,8 @@ static int slot_of(const struct redis_command *command)
 {
 	int key = command->key > 0 ? command->key : 1;
 
+	if (command->beside)
+		return redis_slot(command->beside, strlen(command->beside));
 	if (key >= command->argc)
 		return -1;
 	return redis_slot(command->argv[key], command->argvlen ? command->argvlen[key] : strlen(command->argv[key]));

@@ -36,6 +36,7 @@ struct redis_command {
 	const char *const *argv;
 	const size_t *argvlen; /* NULL: strings */
 	int key;	       /* index of the argument that is the key; 0: 1; beyond the last: there is none */
+	const char *beside;    /* goes where this key is, which is no argument; NULL: see `key` */
 	bool idempotent;       /* executing it twice is as good as once */
 };
 

@@ -1,18 +1,20 @@
 /*
- * How many replicas are well is the Sentinels' word, asked for after the list was written; then the master is asked to
- * wait until so many have it:
+ * How many replicas are well is the Sentinels' word, or without them the master's own (INFO), asked for after the list
+ * was written; then the master is asked to wait until so many have it:
  *
- *   asking the Sentinels ──> LLEN, WAIT ──as many as are well──> replicated
- *            │                   └──fewer, or no answer──> settling ──> LLEN ──as long as it was──> replicated
- *            └──no answer───────────────────────────────────┘
+ *   asking how many ──> LLEN, WAIT ──as many as are well──> replicated
+ *          │                └──fewer, or no answer──> settling ──> LLEN ──as long as it was──> replicated
+ *          └──no answer, or fewer than before──────────┘
  *
  * A replica that is promoted leaves its master at once, so at a master that was replaced it is missing from those that
  * WAIT counts, while the Sentinels either know of the new master, and the link goes over to it, or still count it among
- * the replicas. WAIT counts from the last write of its own connection: LLEN is sent with it, and has not the right
- * answer if that is another server's.
+ * the replicas; the master itself counts fewer than it did. WAIT counts from the last write of its own connection: LLEN
+ * is sent with it, and has not the right answer if that is another server's. A master that may not be asked has no
+ * replicas that are known of.
  */
 #include "redis/redis_replication.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
@@ -27,7 +29,7 @@
 #include "redis/redis_link.h"
 #include "redis/redis_sentinel.h"
 
-#define SENTINELS_TIMEOUT_S 2
+#define COUNT_TIMEOUT_S 2
 #define WAIT_MS "500"
 
 enum check_step { CHECK_ASKING, CHECK_WAITING, CHECK_SETTLING, CHECK_LOOKING, CHECK_OVER };
@@ -51,8 +53,9 @@ struct redis_replication_check {
 struct redis_replication {
 	struct event_base *loop;
 	struct redis_commands *commands;
-	struct redis_sentinel *sentinel;
+	struct redis_sentinel *sentinel; /* NULL: there are none */
 	bool elsewhere; /* the Sentinel that answers names another master than the one that was written to */
+	int online;	/* replicas that the master had when it was asked last */
 	LIST_HEAD(, redis_replication_check) checks;
 };
 
@@ -164,7 +167,7 @@ static bool send_wait(struct redis_replication_check *check)
 	const char *const argv[] = {"WAIT", replicas, WAIT_MS};
 
 	snprintf(replicas, sizeof(replicas), "%d", check->replicas);
-	return send_command(check, &(struct redis_command){.argc = 3, .argv = argv, .key = 3}, on_waited);
+	return send_command(check, &(struct redis_command){.argc = 3, .argv = argv, .beside = check->key}, on_waited);
 }
 
 static void ask_master(struct redis_replication_check *check)
@@ -224,6 +227,62 @@ static void on_failed(void *ctx, const char *reason)
 	on_replicas(ctx, -1);
 }
 
+/* --- the master's own word -----------------------------------------------------------------------------------------
+ */
+
+/* Replicas that follow, of INFO's lines "slave0:ip=…,port=…,state=online,offset=…,lag=…". */
+static int count_online(const char *info)
+{
+	int count = 0;
+
+	for (const char *line = info; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, "slave", 5) == 0 && isdigit((unsigned char)line[5])) {
+			const char *state = strstr(line, "state=online");
+
+			count += state && state < line + strcspn(line, "\n");
+		}
+	}
+	return count;
+}
+
+static void on_info(void *ctx, const struct redis_answer *answer)
+{
+	struct redis_replication_check *check = ctx;
+	struct redis_replication *replication = check->replication;
+	const bool told = answer->code == 0 && answer->reply->str;
+	int before;
+
+	check->unanswered--;
+	if (check->step != CHECK_ASKING) { /* too late, perhaps behind later answers */
+		if (check->unanswered == 0 && check->step != CHECK_SETTLING)
+			all_answered(check);
+		return;
+	}
+	if (!told && answer->code != -EREMOTEIO)
+		return settle(check);
+	before = replication->online;
+	replication->online = check->replicas = told ? count_online(answer->reply->str) : 0;
+	if (replication->online < before)
+		settle(check);
+	else if (replication->online == 0)
+		conclude(check, REDIS_REPLICATED);
+	else
+		ask_master(check);
+}
+
+static void ask_replicas(struct redis_replication_check *check)
+{
+	const char *const argv[] = {"INFO", "replication"};
+	const struct redis_command command = {.argc = 2, .argv = argv, .beside = check->key, .idempotent = true};
+
+	set_timer(check, COUNT_TIMEOUT_S * NS_PER_S);
+	if (check->replication->sentinel)
+		redis_sentinel_ask(check->replication->sentinel);
+	else if (!send_command(check, &command, on_info))
+		settle(check);
+}
+
 /* --- checks --------------------------------------------------------------------------------------------------------
  */
 
@@ -255,8 +314,7 @@ struct redis_replication_check *redis_replication_check(struct redis_replication
 	if (!check->key || !check->timer)
 		return NULL;
 	LIST_INSERT_HEAD(&replication->checks, check, list);
-	set_timer(check, SENTINELS_TIMEOUT_S * NS_PER_S);
-	redis_sentinel_ask(replication->sentinel);
+	ask_replicas(check);
 	return take(check);
 }
 
@@ -280,8 +338,9 @@ struct redis_replication *redis_replication_new(struct event_base *loop, const s
 	LIST_INIT(&replication->checks);
 	replication->loop = loop;
 	replication->commands = commands;
-	replication->sentinel = redis_sentinel_new(loop, options, handler);
-	return replication->sentinel ? take(replication) : NULL;
+	if (options->sentinel_count > 0)
+		replication->sentinel = redis_sentinel_new(loop, options, handler);
+	return replication->sentinel || options->sentinel_count == 0 ? take(replication) : NULL;
 }
 
 void redis_replication_free(struct redis_replication *replication)

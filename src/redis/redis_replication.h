@@ -1,7 +1,7 @@
 /*
- * Whether a list that was just written outlives the master that took it. A master that Sentinels have replaced goes on
- * taking writes until it hears of that, and they are gone with it; nor has a replica everything that a master took
- * before it died. Loop thread.
+ * Whether a list that was just written outlives the master that took it. A master that was replaced goes on taking
+ * writes until it hears of that, and they are gone with it; nor has a replica everything that a master took before it
+ * died. Loop thread.
  */
 #pragma once
 
@@ -16,15 +16,14 @@ struct redis_replication;
 struct redis_replication_check;
 
 enum redis_replicated {
-	REDIS_REPLICATED, /* on all replicas that are well; or on the master after REDIS_SETTLED_NS */
+	REDIS_REPLICATED, /* on all replicas that are well, if any; or on the master after REDIS_SETTLED_NS */
 	REDIS_GONE,	  /* the master has it no more, or not whole: it is another one now, say */
 	REDIS_UNKNOWN,	  /* nobody answered */
 };
 
 typedef void (*redis_replication_done)(void *ctx, enum redis_replicated verdict);
 
-/* `options` (which must have Sentinels) are copied; `commands` is the client that writes, and must outlive this. NULL
- * on ENOMEM. */
+/* `options` are copied; `commands` is the client that writes, and must outlive this. NULL on ENOMEM. */
 struct redis_replication *redis_replication_new(struct event_base *loop, const struct redis_options *options,
 						struct redis_commands *commands);
 void redis_replication_free(struct redis_replication *replication); /* no check calls back any more */

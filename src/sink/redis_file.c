@@ -1,11 +1,11 @@
 /*
  * A try is a row of commands, one (or two) at a time, each after the answer to the one before:
  *
- *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, as many as there are ──> EXPIRE ──> [replicated?] ──> taken
+ *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, as many as there are ──> EXPIRE ──> replicated? ──> taken
  *                                      └──refused──> DEL ──> not taken
  *
- * Where Sentinels may replace the master, it is not taken before it is known to outlive this one
- * (redis/redis_replication.h); a file that went with an old master is put to the new one by the next try.
+ * It is not taken before it is known to outlive this master (redis/redis_replication.h); a file that went with an old
+ * master is put to the new one by the next try.
  *
  * With one chunk under way nothing can come out of order, whatever is redirected or put off, and nothing of the file is
  * held but that chunk. RPUSH answers with the list's length: any other than expected means that somebody else is at the
@@ -40,7 +40,7 @@ struct redis_file {
 	struct event_base *loop;
 	struct redis_options redis;	       /* its strings are ours */
 	struct redis_commands *commands;       /* NULL: no file was to be put there yet, nor is anything connected */
-	struct redis_replication *replication; /* NULL: nor yet; or there are no Sentinels */
+	struct redis_replication *replication; /* NULL: nor yet */
 	char *prefix;			       /* of the keys */
 	uint64_t size_max;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
@@ -300,7 +300,7 @@ static void take_step(struct sink_attempt *attempt)
 		send_expire(attempt);
 		return;
 	case STEP_EXPIRE:
-		return attempt->redis_file->replication ? check_replicated(attempt) : succeed(attempt);
+		return check_replicated(attempt);
 	case STEP_REPLICATED:
 		return;
 	case STEP_CLEAN:
@@ -328,12 +328,10 @@ static int make_client(struct redis_file *redis_file)
 {
 	if (!redis_file->commands)
 		redis_file->commands = redis_commands_new(redis_file->loop, "files", &redis_file->redis, 0);
-	if (!redis_file->commands)
-		return -ENOMEM;
-	if (!redis_file->replication && redis_file->redis.sentinel_count > 0)
+	if (redis_file->commands && !redis_file->replication)
 		redis_file->replication =
 			redis_replication_new(redis_file->loop, &redis_file->redis, redis_file->commands);
-	return redis_file->replication || redis_file->redis.sentinel_count == 0 ? 0 : -ENOMEM;
+	return redis_file->replication ? 0 : -ENOMEM;
 }
 
 static struct sink_attempt *redis_file_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,

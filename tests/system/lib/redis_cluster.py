@@ -114,6 +114,11 @@ class RedisCluster:
                         return server
         raise AssertionError(f"nobody serves {key}")
 
+    def replica_of(self, server):
+        master = self.id(server)
+        return next(one for one in self.replicas if f"slave {master}" in
+                    next(line for line in self.run(one, "CLUSTER", "NODES").splitlines() if "myself" in line))
+
     # A slot on the move
 
     def begin_migration(self, slot, source, target):

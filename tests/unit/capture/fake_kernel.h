@@ -21,6 +21,7 @@
 struct fake_packet {
 	uint64_t time_ns;
 	int64_t clock_offset_ns;
+	uint64_t drops; /* before it */
 	uint32_t size;
 };
 
@@ -156,7 +157,10 @@ static inline bool fake_receive(struct fake_kernel *kernel, uint32_t size, uint6
 	memcpy(at + FAKE_MAC, &number, sizeof(number));
 	assert(number < FAKE_PACKETS_MAX && size >= sizeof(number) && size <= FAKE_SIZE_MAX);
 	memcpy(at + FAKE_MAC + sizeof(number), fake_payload(number), size - sizeof(number));
-	kernel->packets[number] = (struct fake_packet){time_ns, kernel->clock_offset_ns, size};
+	kernel->packets[number] = (struct fake_packet){.time_ns = time_ns,
+						       .clock_offset_ns = kernel->clock_offset_ns,
+						       .drops = kernel->drops,
+						       .size = size};
 	kernel->previous = kernel->offset;
 	kernel->offset += room;
 	header->blk_len += room;

@@ -555,7 +555,7 @@ static uint64_t boot_of(const struct world *world, uint64_t number)
 static void check_find(struct world *world, uint64_t boot_ns)
 {
 	const uint64_t oldest = timeline_oldest_number(world->timeline), next = timeline_next_number(world->timeline);
-	const uint64_t found = timeline_find(world->timeline, boot_ns, world->kernel.drops).number;
+	const uint64_t found = timeline_find(world->timeline, boot_ns).number;
 	assert_in_range(found, oldest, next);
 	for (uint64_t number = oldest; number < found; number++)
 		assert_true(boot_of(world, number) < boot_ns);
@@ -763,8 +763,8 @@ static void test_place_tells_what_was_dropped_before_it(void **state)
 	struct world world;
 	world_init(&world, BLOCK_COUNT, true, 1);
 	uint64_t episode_ns[4], drops[4];
-	assert_int_equal(timeline_find(world.timeline, 0, 5).number, 0);
-	assert_int_equal(timeline_find(world.timeline, 0, 5).dropped, 5);
+	assert_int_equal(timeline_find(world.timeline, 0).number, 0);
+	assert_int_equal(timeline_find(world.timeline, 0).dropped, 0);
 	for (unsigned episode = 0; episode < 4; episode++) {
 		for (unsigned i = 0; i < 100; i++)
 			send(&world, &rates[1]);
@@ -780,18 +780,21 @@ static void test_place_tells_what_was_dropped_before_it(void **state)
 		for (unsigned i = 0; i < 10; i++)
 			send(&world, &rates[1]);
 		advance(&world, 2 * TIMER_NS);
-		const struct place behind = timeline_find(world.timeline, world.boot_ns + 1, world.kernel.drops);
+		const struct place behind = timeline_find(world.timeline, world.boot_ns + 1);
 		assert_int_equal(behind.number, timeline_next_number(world.timeline));
 		assert_int_equal(behind.dropped, world.kernel.drops);
-		const struct place place = timeline_find(world.timeline, episode_ns[episode], world.kernel.drops);
+		const struct place place = timeline_find(world.timeline, episode_ns[episode]);
 		if (place.number > timeline_oldest_number(world.timeline))
 			assert_int_equal(place.dropped, drops[episode]);
 	}
 	for (uint64_t number = timeline_oldest_number(world.timeline), before = 0;
 	     number < timeline_next_number(world.timeline);) {
 		const struct span span = timeline_pin(world.timeline, number);
-		const struct place place = timeline_find(world.timeline, boot_of(&world, number), world.kernel.drops);
+		const struct place place = timeline_find(world.timeline, boot_of(&world, number));
 		assert_true(place.number <= number && place.dropped <= span.dropped);
+		/* Nothing that was lost behind a place is taken for lost before it, nor the other way round. */
+		assert_true(place.dropped <= world.kernel.packets[place.number].drops);
+		assert_true(span.dropped >= world.kernel.packets[number + span.packets - 1].drops);
 		assert_true(span.dropped >= before);
 		before = span.dropped;
 		number += span.packets;
@@ -804,8 +807,8 @@ static void test_place_tells_what_was_dropped_before_it(void **state)
 	advance(&world, 2 * TIMER_NS);
 	timeline_expire(world.timeline, middle_ns);
 	assert_true(timeline_oldest_number(world.timeline) < timeline_next_number(world.timeline));
-	assert_int_equal(timeline_find(world.timeline, 0, UINT64_MAX).number, timeline_oldest_number(world.timeline));
-	assert_int_equal(timeline_find(world.timeline, 0, UINT64_MAX).dropped, world.kernel.drops);
+	assert_int_equal(timeline_find(world.timeline, 0).number, timeline_oldest_number(world.timeline));
+	assert_int_equal(timeline_find(world.timeline, 0).dropped, world.kernel.drops);
 	world_deinit(&world);
 }
 
