@@ -87,8 +87,9 @@ static void grace_over(evutil_socket_t fd, short what, void *ctx)
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
 	log_warning("grace-over", log_uint("captures", counts.legs),
 		    log_uint("events", redis_side_pending(&daemon->redis)));
-	event_add(daemon->end, &last_words);
 	jobs_abandon(daemon->jobs);
+	event_base_update_cache_time(daemon->loop); /* that may have waited for a disk for a moment */
+	event_add(daemon->end, &last_words);
 }
 
 static void stop(evutil_socket_t signal_number, short what, void *ctx)

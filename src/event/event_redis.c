@@ -3,8 +3,9 @@
  * it), then those that are on their way (sent, not answered), behind them those that wait for the connection. Answers
  * come in the order of the commands, so each one moves the border between the first two. When the connection goes, what
  * is not answered waits again and is sent again in the old order; when the next one leads to another master, so is what
- * the old one took last: it may have been replaced by then, and nobody listened. An event can arrive twice, it cannot
- * get lost without being counted. All parts share one bound in bytes; when a new event does not fit, the oldest go.
+ * the old one took last before it was left: it may have been replaced by then, and nobody listened. All parts share one
+ * bound in bytes; when a new event does not fit, the oldest go. An event can arrive twice; it cannot get lost without
+ * being counted, unless the backlog is full in the very seconds in which the master that took it is replaced.
  */
 #include "event/event_redis.h"
 
@@ -31,6 +32,7 @@ struct event_redis {
 	char *channel;
 	bool masters_change;
 	struct redis_endpoint server; /* that the link led to last */
+	uint64_t left_ns;	      /* boot time when it went down; 0: it is up, or never was */
 
 	struct item *head, *tail;
 	struct item *untaken; /* the first that is not answered; NULL: there is none */
@@ -68,13 +70,13 @@ static void queue_shift(struct event_redis *publisher)
 	free(item);
 }
 
-/* What was taken long ago, or by a server that nobody replaces. */
+/* What was taken long before now, or before its server was left; or by one that nobody replaces. */
 static void forget_taken(struct event_redis *publisher)
 {
-	const uint64_t now_ns = clock_boottime_ns();
+	const uint64_t end_ns = publisher->left_ns ? publisher->left_ns : clock_boottime_ns();
 
 	while (publisher->head != publisher->untaken &&
-	       (!publisher->masters_change || publisher->head->taken_ns + REDIS_SETTLED_NS <= now_ns))
+	       (!publisher->masters_change || publisher->head->taken_ns + REDIS_SETTLED_NS <= end_ns))
 		queue_shift(publisher);
 }
 
@@ -177,6 +179,7 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 	if (publisher->masters_change && !redis_endpoint_same(server, &publisher->server))
 		say_again(publisher);
 	publisher->server = *server;
+	publisher->left_ns = 0;
 	for (struct item *item = publisher->untaken; item; item = item->next)
 		if (publish(publisher, redis, item) < 0)
 			return redis_link_restart(publisher->link, "out of memory");
@@ -186,6 +189,7 @@ static void on_down(void *ctx)
 {
 	struct event_redis *publisher = ctx;
 
+	publisher->left_ns = clock_boottime_ns();
 	publisher->in_flight = 0;
 	publisher->forgotten = 0;
 }

@@ -2,15 +2,15 @@
  * How many replicas are well is the Sentinels' word, or without them the master's own (INFO), asked for after the list
  * was written; then the master is asked to wait until so many have it:
  *
- *   asking how many ──> LLEN, WAIT ──as many as are well──> replicated
+ *   asking how many ──> EXPIRE, LLEN, WAIT ──as many as are well──> replicated
  *          │                └──fewer, or no answer──> settling ──> LLEN ──as long as it was──> replicated
  *          └──no answer, or fewer than before──────────┘
  *
  * A replica that is promoted leaves its master at once, so at a master that was replaced it is missing from those that
  * WAIT counts, while the Sentinels either know of the new master, and the link goes over to it, or still count it among
- * the replicas; the master itself counts fewer than it did. WAIT counts from the last write of its own connection: LLEN
- * is sent with it, and has not the right answer if that is another server's. A master that may not be asked has no
- * replicas that are known of.
+ * the replicas; the master itself counts fewer than it did. WAIT counts from the last write of its own connection, so
+ * there is one just before it (EXPIRE); LLEN has not the right answer if that was another server's. Where nobody is to
+ * be promoted, or the master may not be asked, there is nothing to wait for.
  */
 #include "redis/redis_replication.h"
 
@@ -24,6 +24,7 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "redis/redis_commands.h"
 #include "redis/redis_endpoint.h"
 #include "redis/redis_link.h"
@@ -39,13 +40,15 @@ struct redis_replication_check {
 	struct redis_replication *replication; /* NULL: freed */
 	enum check_step step;
 	struct event *timer;
-	char *key;
+	char *key, *ttl;
 	int64_t length;
+	int known;	     /* replicas when it began */
 	int replicas;	     /* that are well */
 	unsigned unanswered; /* commands */
 	bool whole;	     /* LLEN's answer was right */
 	bool enough;	     /* so was WAIT's */
 	bool gone;	     /* LLEN's was wrong */
+	bool refused;	     /* the server does not tell */
 	redis_replication_done done;
 	void *ctx;
 };
@@ -54,8 +57,9 @@ struct redis_replication {
 	struct event_base *loop;
 	struct redis_commands *commands;
 	struct redis_sentinel *sentinel; /* NULL: there are none */
-	bool elsewhere; /* the Sentinel that answers names another master than the one that was written to */
-	int online;	/* replicas that the master had when it was asked last */
+	struct redis_endpoint master;	 /* as the Sentinel that answers names it */
+	int online;			 /* replicas when they were counted last */
+	bool refusal_told;
 	LIST_HEAD(, redis_replication_check) checks;
 };
 
@@ -64,6 +68,7 @@ static void check_free(struct redis_replication_check *check)
 	if (check->timer)
 		event_free(check->timer);
 	free(check->key);
+	free(check->ttl);
 	free(check);
 }
 
@@ -103,6 +108,21 @@ static void settle(struct redis_replication_check *check)
 	set_timer(check, REDIS_SETTLED_NS);
 }
 
+/* The server does not tell, and never will; other errors may mean that it is no master any more. */
+static void note_refusal(struct redis_replication_check *check, const struct redis_answer *answer)
+{
+	struct redis_replication *replication = check->replication;
+
+	if (!replication || answer->code != -EREMOTEIO ||
+	    (strncmp(answer->error, "NOPERM", 6) != 0 && strncmp(answer->error, "ERR unknown command", 19) != 0))
+		return;
+	check->refused = true;
+	if (!replication->refusal_told)
+		log_notice("redis-file-unverified", log_str("error", answer->error),
+			   log_str("hint", "allow INFO, LLEN and WAIT: what a master took last may be gone with it"));
+	replication->refusal_told = true;
+}
+
 /* --- the master ----------------------------------------------------------------------------------------------------
  */
 
@@ -112,6 +132,8 @@ static void all_answered(struct redis_replication_check *check)
 		return check_free(check);
 	if (check->gone)
 		return conclude(check, REDIS_GONE);
+	if (check->refused)
+		return conclude(check, REDIS_REPLICATED);
 	if (check->step == CHECK_LOOKING)
 		return conclude(check, check->whole ? REDIS_REPLICATED : REDIS_UNKNOWN);
 	if (check->whole && check->enough)
@@ -128,6 +150,7 @@ static void on_length(void *ctx, const struct redis_answer *answer)
 		check->gone = !check->whole;
 	} else {
 		check->gone = answer->code == -EREMOTEIO && strncmp(answer->error, "WRONGTYPE", 9) == 0;
+		note_refusal(check, answer);
 	}
 	if (--check->unanswered == 0)
 		all_answered(check);
@@ -139,6 +162,7 @@ static void on_waited(void *ctx, const struct redis_answer *answer)
 
 	check->enough = answer->code == 0 && answer->reply->type == REDIS_REPLY_INTEGER &&
 			answer->reply->integer >= check->replicas;
+	note_refusal(check, answer);
 	if (--check->unanswered == 0)
 		all_answered(check);
 }
@@ -170,13 +194,35 @@ static bool send_wait(struct redis_replication_check *check)
 	return send_command(check, &(struct redis_command){.argc = 3, .argv = argv, .beside = check->key}, on_waited);
 }
 
+static bool send_write(struct redis_replication_check *check)
+{
+	const char *const argv[] = {"EXPIRE", check->key, check->ttl};
+	const struct redis_command command = {.argc = 3, .argv = argv, .idempotent = true};
+
+	return redis_commands_send(check->replication->commands, &command, NULL, NULL) == 0;
+}
+
 static void ask_master(struct redis_replication_check *check)
 {
 	check->step = CHECK_WAITING;
 	check->enough = false;
 	event_del(check->timer);
-	if (!send_length(check) || (!send_wait(check) && check->unanswered == 0))
+	if (!send_write(check) || !send_length(check))
+		return settle(check);
+	(void)send_wait(check); /* without it there are not enough */
+}
+
+/* So many replicas are well; negative: nobody knows. */
+static void take_count(struct redis_replication_check *check, int count)
+{
+	if (count >= 0)
+		check->replication->online = check->replicas = count;
+	if (count < 0 || count < check->known)
 		settle(check);
+	else if (count == 0)
+		conclude(check, REDIS_REPLICATED);
+	else
+		ask_master(check);
 }
 
 static void look(struct redis_replication_check *check)
@@ -204,21 +250,18 @@ static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 {
 	struct redis_replication *replication = ctx;
 
-	replication->elsewhere = !redis_endpoint_same(endpoint, redis_commands_endpoint(replication->commands));
+	replication->master = *endpoint;
 }
 
 static void on_replicas(void *ctx, int count)
 {
 	struct redis_replication *replication = ctx;
+	const bool elsewhere =
+		!redis_endpoint_same(&replication->master, redis_commands_endpoint(replication->commands));
 	struct redis_replication_check *check;
 
-	while ((check = find_asking(replication))) {
-		check->replicas = count;
-		if (count < 0 || replication->elsewhere)
-			settle(check);
-		else
-			ask_master(check);
-	}
+	while ((check = find_asking(replication)))
+		take_count(check, elsewhere ? -1 : count);
 }
 
 static void on_failed(void *ctx, const char *reason)
@@ -249,9 +292,6 @@ static int count_online(const char *info)
 static void on_info(void *ctx, const struct redis_answer *answer)
 {
 	struct redis_replication_check *check = ctx;
-	struct redis_replication *replication = check->replication;
-	const bool told = answer->code == 0 && answer->reply->str;
-	int before;
 
 	check->unanswered--;
 	if (check->step != CHECK_ASKING) { /* too late, perhaps behind later answers */
@@ -259,16 +299,10 @@ static void on_info(void *ctx, const struct redis_answer *answer)
 			all_answered(check);
 		return;
 	}
-	if (!told && answer->code != -EREMOTEIO)
-		return settle(check);
-	before = replication->online;
-	replication->online = check->replicas = told ? count_online(answer->reply->str) : 0;
-	if (replication->online < before)
-		settle(check);
-	else if (replication->online == 0)
-		conclude(check, REDIS_REPLICATED);
-	else
-		ask_master(check);
+	note_refusal(check, answer);
+	if (check->refused)
+		return conclude(check, REDIS_REPLICATED);
+	take_count(check, answer->code == 0 && answer->reply->str ? count_online(answer->reply->str) : -1);
 }
 
 static void ask_replicas(struct redis_replication_check *check)
@@ -299,19 +333,22 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 }
 
 struct redis_replication_check *redis_replication_check(struct redis_replication *replication, const char *key,
-							int64_t length, redis_replication_done done, void *ctx)
+							int64_t length, const char *ttl, redis_replication_done done,
+							void *ctx)
 {
 	cleanup(cleanup_check) struct redis_replication_check *check = calloc(1, sizeof(*check));
 
 	if (!check)
 		return NULL;
 	check->replication = replication;
+	check->known = replication->online;
 	check->length = length;
 	check->done = done;
 	check->ctx = ctx;
 	check->key = strdup(key);
+	check->ttl = strdup(ttl);
 	check->timer = evtimer_new(replication->loop, on_timer, check);
-	if (!check->key || !check->timer)
+	if (!check->key || !check->ttl || !check->timer)
 		return NULL;
 	LIST_INSERT_HEAD(&replication->checks, check, list);
 	ask_replicas(check);

@@ -16,7 +16,8 @@ struct redis_replication;
 struct redis_replication_check;
 
 enum redis_replicated {
-	REDIS_REPLICATED, /* on all replicas that are well, if any; or on the master after REDIS_SETTLED_NS */
+	REDIS_REPLICATED, /* on all replicas that are well, as far as may be known; or on the master after
+			     REDIS_SETTLED_NS */
 	REDIS_GONE,	  /* the master has it no more, or not whole: it is another one now, say */
 	REDIS_UNKNOWN,	  /* nobody answered */
 };
@@ -29,11 +30,13 @@ struct redis_replication *redis_replication_new(struct event_base *loop, const s
 void redis_replication_free(struct redis_replication *replication); /* no check calls back any more */
 
 /*
- * `length`: of the list at `key`. `done` is called once, never from within. Mostly that takes two answers; where a
- * replica is behind or was promoted, half a second more and then REDIS_SETTLED_NS. NULL on ENOMEM.
+ * `length`: of the list at `key`; `ttl`: seconds after which it may expire, from now. `done` is called once, never from
+ * within. Mostly that takes two answers; where a replica is behind or was promoted, half a second more and then
+ * REDIS_SETTLED_NS. NULL on ENOMEM.
  */
 struct redis_replication_check *redis_replication_check(struct redis_replication *replication, const char *key,
-							int64_t length, redis_replication_done done, void *ctx);
+							int64_t length, const char *ttl, redis_replication_done done,
+							void *ctx);
 void redis_replication_cancel(struct redis_replication_check *check); /* `done` is not called */
 
 CLEANUP_DEFINE(redis_replication, struct redis_replication, redis_replication_free)

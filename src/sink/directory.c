@@ -10,8 +10,8 @@
  *
  * Cancelling must not wait for a disk. The packets are read only under the try's lock, into the thread's own chunk; so
  * cancelling waits for one copy in memory at most, takes the stream away and leaves the thread to clean up after
- * itself. Once a file is being named it can't be held back any more: then it is waited for, within limits, and said
- * what came of it.
+ * itself. Only a file that is being named just then can't be held back any more: it is waited for, a second at most for
+ * all that are cancelled together, and told what came of it.
  */
 #include "sink/directory.h"
 
@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/offload.h"
 #include "sink/report_text.h"
@@ -35,12 +36,13 @@
 #define NAMES_MAX 100 /* tries for a free name */
 #define FILE_MODE 0640
 #define STILL_NAMING "it was being given its name, and may or may not have it by now"
-#define NAMING_MAX_S 1 /* so long is a file that is being named waited for when its try is cancelled */
+#define NAMING_MAX_NS NS_PER_S /* so long are files that are being named waited for when tries are cancelled */
 
 struct directory {
 	struct sink sink;
 	struct offload *offload;
 	char *path;
+	uint64_t patience_ns; /* boot time until when cancelling may wait; long ago: begins anew */
 };
 
 enum stage { STAGE_WRITING, STAGE_NAMING, STAGE_ENDED };
@@ -351,15 +353,29 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 	return take(attempt);
 }
 
+/* Until when, on the monotonic clock, this and all other tries that are cancelled now may be waited for. */
+static struct timespec patience(struct directory *directory)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+	struct timespec latest;
+	uint64_t left_ns;
+
+	if (now_ns > directory->patience_ns + NAMING_MAX_NS)
+		directory->patience_ns = now_ns + NAMING_MAX_NS;
+	left_ns = directory->patience_ns > now_ns ? directory->patience_ns - now_ns : 0;
+	clock_gettime(CLOCK_MONOTONIC, &latest);
+	left_ns += (uint64_t)latest.tv_nsec;
+	latest.tv_sec += (time_t)(left_ns / NS_PER_S);
+	latest.tv_nsec = (long)(left_ns % NS_PER_S);
+	return latest;
+}
+
 static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
-	struct timespec latest;
+	const struct timespec latest = patience((struct directory *)sink);
 	enum stage stage;
 	int r = 0;
 
-	(void)sink;
-	clock_gettime(CLOCK_MONOTONIC, &latest);
-	latest.tv_sec += NAMING_MAX_S;
 	pthread_mutex_lock(&attempt->lock);
 	while (attempt->stage == STAGE_NAMING && r != ETIMEDOUT)
 		r = pthread_cond_clockwait(&attempt->ended, &attempt->lock, CLOCK_MONOTONIC, &latest);

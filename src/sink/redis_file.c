@@ -277,8 +277,9 @@ static void check_replicated(struct sink_attempt *attempt)
 	struct redis_replication *replication = attempt->redis_file->replication;
 
 	attempt->step = STEP_REPLICATED;
-	attempt->check = redis_replication_check(replication, attempt->key, (int64_t)attempt->chunks + 1, on_replicated,
-						 attempt);
+	close_stream(attempt);
+	attempt->check = redis_replication_check(replication, attempt->key, (int64_t)attempt->chunks + 1,
+						 attempt->redis_file->ttl, on_replicated, attempt);
 	if (!attempt->check)
 		fail(attempt, SINK_RETRY, "out of memory");
 }
@@ -358,10 +359,16 @@ static struct sink_attempt *redis_file_start(struct sink *sink, const struct sin
 static bool redis_file_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
 	const bool ended = attempt->over;
-	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN && !ended;
+	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_REPLICATED && !ended;
+	const bool there = attempt->step == STEP_REPLICATED;
 
 	(void)sink;
 	*outcome = attempt->outcome;
+	if (there && !ended) {
+		outcome->verdict = SINK_RETRY;
+		snprintf(outcome->error, sizeof(outcome->error), "it is under %s, but maybe on no replica yet",
+			 attempt->key);
+	}
 	event_del(attempt->turn);
 	redis_replication_cancel(take(attempt->check));
 	attempt->done = NULL;
@@ -371,7 +378,7 @@ static bool redis_file_cancel(struct sink *sink, struct sink_attempt *attempt, s
 		(void)send_delete(attempt);
 	if (attempt->unanswered == 0)
 		attempt_free(attempt);
-	return ended;
+	return ended || there;
 }
 
 static void redis_file_free(struct sink *sink)

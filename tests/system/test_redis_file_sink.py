@@ -234,7 +234,7 @@ def followers(redis_server):
     return [value for key, value in told.items() if re.fullmatch(r"slave\d+", key) and value["state"] == "online"]
 
 
-@pytest.mark.parametrize("replica", ["in step", "behind", "gone", "may not be asked for"])
+@pytest.mark.parametrize("replica", ["in step", "behind", "gone", "may not be asked for", "may not be waited for"])
 def test_without_sentinels_the_master_says_who_is_to_have_it(server, upload, replica):
     master, second = server(settings=["repl-diskless-sync-delay 0"]).start(), server().start()
     runner(second)("REPLICAOF", "127.0.0.1", master.port)
@@ -245,10 +245,16 @@ def test_without_sentinels_the_master_says_who_is_to_have_it(server, upload, rep
         second.stop(signal.SIGKILL)
         until(lambda: not followers(master), 20, "it to be missed")
     elif replica == "may not be asked for":
-        runner(master)("ACL", "SETUSER", "default", "-info", "-wait")
+        second.pause()
+        runner(master)("ACL", "SETUSER", "default", "-info")
+    elif replica == "may not be waited for":
+        second.pause()
+        runner(master)("ACL", "SETUSER", "default", "-wait", "-llen")
     began = time.monotonic()
-    result = upload(master.port, "--size", 300_000).result()
+    one = upload(master.port, "--size", 300_000)
+    result = one.result()
     assert result["ok"] and result["attempts"] == 1
+    assert any("redis-file-unverified" in line for line in one.log) == replica.startswith("may not")
     assert (time.monotonic() - began >= SETTLED_S) == (replica == "behind")
     assert_holds(master, 300_000)
     if replica == "in step":
@@ -359,4 +365,6 @@ def test_cancelling_while_it_settles_ends_at_once(server, upload, sentinel):
     until(lambda: "cmdstat_wait" in run("INFO", "commandstats"), 10, "the replicas to be waited for")
     began = time.monotonic()
     one.process.send_signal(signal.SIGTERM)
-    assert "shutting down" in one.result()["error"] and time.monotonic() - began < SETTLED_S / 2
+    error = one.result()["error"]
+    assert "shutting down" in error and "maybe on no replica" in error and time.monotonic() - began < SETTLED_S / 2
+    assert_holds(redis_server, 300_000)
