@@ -6,6 +6,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from lib import netns as netns_module  # noqa: E402
+from lib.fleet import Fleet, Single  # noqa: E402
 from lib.netns import Netns  # noqa: E402
 from lib.world import World  # noqa: E402
 
@@ -69,3 +70,19 @@ def make_world(tmp_path):
             faults.append(fault)
     if faults:
         raise faults[0]
+
+
+@pytest.fixture
+def make_fleet(tmp_path):
+    """A fleet for a test that breaks something."""
+    made = []
+
+    def make(names, bus=Single, **options):
+        directory = tmp_path / "fleet"
+        directory.mkdir()
+        made.append(Fleet(directory, names, bus, **options))
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.close()

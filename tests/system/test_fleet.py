@@ -1,24 +1,20 @@
 """Daemons, each on a host (namespace) of its own, Redis on another, and one command line for all of them."""
 
-import collections
-import contextlib
 import itertools
 import json
 import re
 import signal
-import time
 
 import pytest
 
 from lib import toml
-from lib.events import Events, new_id
-from lib.fleet import ADDRESS, STREAM, Clustered, Fleet, Guarded, Single
+from lib.events import new_id
+from lib.fleet import ADDRESS, STREAM, Clustered, Fleet
 from lib.redis_cluster import slot_of
 from lib.waiting import until
 
 FIVE = [f"edge{number}" for number in range(1, 6)]
 THREE = FIVE[:3]
-PRESENCE_S = 15
 SMALL, SMALL_BYTES = "edge1", 65536  # of the five: it may not put larger files into Redis
 
 
@@ -38,22 +34,6 @@ def five(shared_five):
     for name, daemon in shared_five.daemons.items():
         assert daemon.is_alive(), f"{name} ended during this test:\n{daemon.tail()}"
     assert not shared_five.files(), "files left behind"
-
-
-@pytest.fixture
-def make_fleet(tmp_path):
-    """A fleet for a test that breaks something."""
-    made = []
-
-    def make(names, bus=Single, **options):
-        directory = tmp_path / "fleet"
-        directory.mkdir()
-        made.append(Fleet(directory, names, bus, **options))
-        return made[-1]
-
-    yield make
-    for fleet in made:
-        fleet.close()
 
 
 def but(names, *others):
@@ -220,91 +200,6 @@ def test_nodes_that_were_down_or_are_killed_take_up_the_request_of_the_stream_an
     assert capture.nodes_of("accepted") == [*names, "edge4"] and capture.nodes_of("done") == names
     until(lambda: not fleet.unacknowledged(), 10, "every node to acknowledge")
     assert not fleet.files()
-
-
-# Redis fails over, or is away
-
-
-def clients(server):
-    """How many of each name there are."""
-    return collections.Counter(entry["name"] for entry in server.clients()).items()
-
-
-def test_an_outage_longer_than_any_presence_is_sat_out(make_fleet, tmp_path):
-    fleet = make_fleet(THREE)
-    server, = fleet.bus.servers
-    capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
-    capture.accepted()
-    capture.send(20)
-    server.pause()
-    capture.send(10, first=20)
-    time.sleep(PRESENCE_S + 1)  # nobody can say that he is there, and no question is answered within its time
-    assert capture.command.is_running()
-    server.resume()
-    result = capture.finish(120)
-    assert result.status == 0, result
-    capture.assert_holds({name: 30 for name in THREE})
-
-
-def test_an_outage_before_anybody_has_answered_is_sat_out(make_fleet, tmp_path):
-    """The time for answers does not end while there is nobody to bring them."""
-    fleet = make_fleet(THREE)
-    server, = fleet.bus.servers
-    for daemon in fleet.daemons.values():
-        daemon.signal(signal.SIGSTOP)
-    try:
-        with contextlib.closing(Events(server, "capture")) as requests:
-            capture = fleet.capture(tmp_path, "-c", 10, answer_timeout=2)
-            requests.wait(lambda request: request["id"] == capture.id)
-        server.stop(signal.SIGKILL)
-    finally:
-        for daemon in fleet.daemons.values():
-            daemon.signal(signal.SIGCONT)
-    time.sleep(4)  # the outage
-    assert capture.command.is_running()
-    server.start()
-    for daemon in fleet.daemons.values():
-        daemon.wait_log("event-accepted", 20, request=capture.id)
-    capture.send(10)
-    result = capture.finish(60)
-    assert result.status == 0, result
-    capture.assert_holds({name: 10 for name in THREE})
-
-
-@pytest.mark.parametrize("packets", ["at once", "after half a second", "once all have gone over"])
-def test_through_a_failover_of_sentinels_events_and_files_still_arrive(make_fleet, tmp_path, packets):
-    """The old master goes on taking events and files until it hears that it was replaced."""
-    fleet = make_fleet(THREE, Guarded)
-    setup, old = fleet.bus.setup, fleet.bus.setup.master
-    capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
-    capture.accepted()
-    capture.send(20)
-    new = setup.fail_over(at_promotion=packets != "once all have gone over")
-    assert new is not old
-    if packets == "after half a second":
-        time.sleep(0.5)
-    elif packets != "at once":
-        until(lambda: clients(new) >= {f"pcapdaemon-{role}": 3 for role in ("publisher", "subscriber", "keys", "stream")}.items()
-              and "pcapdaemon-ctl" in dict(clients(new)), 20, "all to go over")
-    capture.send(10, first=20)
-    result = capture.finish(120)
-    assert result.status == 0, result
-    capture.assert_holds({name: 30 for name in THREE})
-    assert setup.master is new and not fleet.files()
-
-
-def test_a_master_that_is_killed_in_the_middle_is_survived(make_fleet, tmp_path):
-    fleet = make_fleet(THREE, Guarded)
-    old = fleet.bus.setup.master
-    capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
-    capture.accepted()
-    capture.send(20)
-    old.stop(signal.SIGKILL)
-    capture.send(10, first=20)  # what they have to say of it waits for the new master
-    result = capture.finish(90)
-    assert result.status == 0, result
-    capture.assert_holds({name: 30 for name in THREE})
-    assert fleet.bus.setup.master is not old
 
 
 # A Cluster

@@ -11,6 +11,7 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -18,6 +19,7 @@
 #include "base/printable.h"
 #include "fleet_ask.h"
 #include "fleet_place.h"
+#include "interrupts.h"
 #include "redis/redis_commands.h"
 #include "redis/redis_link.h"
 
@@ -33,6 +35,7 @@ struct question {
 	void *ctx;
 	struct error *err;
 	bool over;
+	bool abandoned; /* nobody waits any more: the answer frees it */
 	int result;
 };
 
@@ -111,6 +114,8 @@ static void on_answer(void *ctx, const struct redis_answer *answer)
 	struct fleet_bus *bus = question->bus;
 	char shown[512];
 
+	if (question->abandoned)
+		return free(question);
 	if (answer->code == 0)
 		question->result = question->read(question->ctx, answer->reply, question->err);
 	else if (answer->code == -EREMOTEIO)
@@ -121,7 +126,7 @@ static void on_answer(void *ctx, const struct redis_answer *answer)
 					     printable(shown, sizeof(shown), answer->error));
 	if (answer->code == -ETIMEDOUT || answer->code == -ECONNRESET)
 		note_away(bus);
-	else
+	else if (bus->subscribed || !bus->event)
 		bus->away_since_ns = 0;
 	question->over = true;
 	end_turn(bus);
@@ -130,20 +135,27 @@ static void on_answer(void *ctx, const struct redis_answer *answer)
 int fleet_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 	      int (*read)(void *ctx, const redisReply *reply, struct error *err), void *ctx, struct error *err)
 {
-	struct question question = {.bus = bus, .read = read, .ctx = ctx, .err = err};
+	cleanup(cleanup_free) struct question *question = calloc(1, sizeof(*question));
 	const struct redis_command command = {
 		.argc = (int)count,
 		.argv = words,
 		.key = strcmp(words[0], "PUBLISH") == 0 ? (int)count : 1, /* a channel is no key */
 		.idempotent = true,
 	};
-	int r = redis_commands_send(bus->asking, &command, on_answer, &question);
+	int r = -ENOMEM;
 
+	if (question) {
+		*question = (struct question){.bus = bus, .read = read, .ctx = ctx, .err = err};
+		r = redis_commands_send(bus->asking, &command, on_answer, question);
+	}
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOBUFS ? "the request is too large" : "out of memory");
-	while (!question.over) /* it will be, at the client's deadline */
+	while (!question->over && !interrupts_waiting()) /* it will be over at the client's deadline */
 		fleet_bus_turn(bus, TURN_MS, -1);
-	return question.result;
+	if (question->over)
+		return question->result;
+	take(question)->abandoned = true;
+	return error_set(err, -EINTR, "interrupted");
 }
 
 /* --- the link --- */

@@ -1,6 +1,7 @@
 /*
  * A fleet's Redis, and the only place that speaks it: events, requests, presence, files. Every call blocks until it is
- * answered or ten seconds are over; events that come meanwhile go to the handler. One thread.
+ * answered, ten seconds are over, or there is an interrupt to take (-EINTR); events that come meanwhile go to the
+ * handler. One thread.
  */
 #pragma once
 

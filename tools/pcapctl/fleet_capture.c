@@ -4,7 +4,8 @@
  * meanwhile, so that a node that dies is not waited for. If the subscription was interrupted the request is published
  * once more: nodes that have it already repeat their answers, and do not run it twice. And again for a while: after a
  * failover nodes may be at the old master still, where nobody hears them, for longer than we are. While Redis is away
- * nothing is asked, the time for answers does not end, nor is it held against the nodes that their presence expires.
+ * nothing is asked, the time for answers does not end, nor is it held against the nodes that their presence expires; if
+ * it stays away, what was heard until then is shown.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -48,6 +49,8 @@ struct session {
 	unsigned gaps, interrupts;
 	unsigned repeats; /* that are left */
 	uint64_t repeated_ns;
+	bool add_again; /* to the stream: a master that was replaced may have taken the request with it */
+	bool lost;	/* it could not be waited for to the end */
 	bool out_of_memory;
 };
 
@@ -104,6 +107,18 @@ static int publish(struct session *session, struct error *err)
 			 fleet_bus_place(session->bus));
 }
 
+/* Redis was away: nodes may come back later than we do, and may not have the request. */
+static void bear_with_nodes(struct session *session)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+
+	session->repeats = ASK_AGAIN_TIMES;
+	session->add_again = session->stream;
+	session->looked_ns = now_ns + PRESENCE_PAUSE_NS;
+	if (session->answers_end_ns < now_ns + ANSWER_PAUSE_NS)
+		session->answers_end_ns = now_ns + ANSWER_PAUSE_NS;
+}
+
 static int begin(struct session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
@@ -120,7 +135,11 @@ static int begin(struct session *session, struct error *err)
 		return -EINVAL;
 	session->asked_ns = session->looked_ns = clock_boottime_ns();
 	session->answers_end_ns = session->asked_ns + session->answer_timeout_ns;
-	return publish(session, err);
+	r = publish(session, err);
+	if (r == 0 || !fleet_bus_sat_out(session->bus, r))
+		return r;
+	bear_with_nodes(session); /* it may have been published */
+	return 0;
 }
 
 /* --- waiting --- */
@@ -128,7 +147,8 @@ static int begin(struct session *session, struct error *err)
 static bool is_over(const struct session *session)
 {
 	const uint64_t now_ns = clock_boottime_ns();
-	const bool may_answer = !fleet_bus_listens(session->bus) || now_ns < session->answers_end_ns;
+	const bool away = !fleet_bus_listens(session->bus) || session->gaps != fleet_bus_gaps(session->bus);
+	const bool may_answer = away || now_ns < session->answers_end_ns;
 
 	if (may_answer && !fleet_tally_answered(session->tally))
 		return false;
@@ -149,22 +169,11 @@ static void show_progress(const struct session *session)
 		      counts.running && ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "");
 }
 
-/* Redis was away: nodes may come back later than we do. */
-static void bear_with_nodes(struct session *session)
-{
-	const uint64_t now_ns = clock_boottime_ns();
-
-	session->looked_ns = now_ns + PRESENCE_PAUSE_NS;
-	if (session->answers_end_ns < now_ns + ANSWER_PAUSE_NS)
-		session->answers_end_ns = now_ns + ANSWER_PAUSE_NS;
-}
-
 static bool must_ask_again(struct session *session)
 {
 	const unsigned gaps = fleet_bus_gaps(session->bus);
 
 	if (session->gaps != gaps) {
-		session->repeats = ASK_AGAIN_TIMES;
 		bear_with_nodes(session);
 	} else if (session->repeats == 0 || clock_boottime_ns() < session->repeated_ns + ASK_AGAIN_INTERVAL_NS) {
 		return false;
@@ -190,6 +199,11 @@ static int ask_again(struct session *session, struct error *err)
 		return r == -ENOENT ? 0 : r; /* they have not come back yet */
 	}
 	silent = fleet_tally_silent(session->tally);
+	if (session->add_again && json_array_size(silent) > 0)
+		r = publish(session, err);
+	if (r < 0)
+		return r;
+	session->add_again = false;
 	json_array_foreach(silent, i, node)
 	{
 		cleanup(cleanup_json) json_t *events = NULL;
@@ -250,7 +264,10 @@ static int await(struct session *session, struct error *err)
 		show_progress(session);
 		fleet_bus_turn(session->bus, PROGRESS_INTERVAL_MS, fd);
 		session->interrupts += interrupts_take();
-		r = keep_up(session, err);
+		if (session->interrupts == 0)
+			r = keep_up(session, err);
+		if (r == -EINTR)
+			r = 0; /* it is taken at the next turn */
 		if (session->out_of_memory)
 			r = error_set(err, -ENOMEM, "out of memory");
 	}
@@ -362,9 +379,11 @@ static enum exit_status conclude(struct session *session)
 	cleanup(cleanup_free) char *saved = NULL;
 	enum exit_status status = judge(session, events, silent);
 
-	if (session->merge_to)
+	if (session->lost)
+		status = status == STATUS_FAILED ? STATUS_FAILED : STATUS_PARTIAL;
+	else if (session->merge_to)
 		status = merge(session, events, status, &saved);
-	if (json_array_size(events) == 0)
+	if (json_array_size(events) == 0 && !session->lost)
 		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
 			       (double)session->answer_timeout_ns / NS_PER_S);
 	return print(session, events, silent, saved) < 0 ? STATUS_FAILED : status;
@@ -381,11 +400,13 @@ enum exit_status fleet_capture(const struct errand *errand)
 		status = STATUS_FAILED;
 		r = begin(&session, &err);
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = await(&session, &err);
+		session.lost = r < 0;
+	}
 	if (r < 0)
 		terminal_error("%s", err.text);
-	else
+	if (r == 0 || session.lost)
 		status = conclude(&session);
 	fleet_bus_free(session.bus);
 	fleet_tally_free(session.tally);

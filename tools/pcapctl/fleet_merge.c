@@ -23,6 +23,7 @@
 #define KEY_MAX 8192 /* bytes */
 #define PIECE_SIZE ((size_t)64 << 10)
 #define URL_PREFIX "redis:"
+#define FILE_TRIES 8 /* while Redis comes and goes */
 
 struct gathering {
 	struct fleet_bus *bus;
@@ -81,20 +82,29 @@ static int append(void *ctx, const void *bytes, size_t size)
 	return 0;
 }
 
+static bool is_away(const struct fleet_bus *bus)
+{
+	return fleet_bus_away_ns(bus) >= FLEET_AWAY_MAX_NS;
+}
+
 static int gather_one(struct gathering *gathering, const json_t *event, const char *url, struct error *err)
 {
 	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX);
 	char name[FLEET_FILE_NAME_SIZE];
 	uint64_t start = gathering->size;
+	unsigned tries = 0;
 	int r = fleet_bus_file_key(gathering->bus, json_text(event, "node"), json_text(event, "capture"), &key);
 
 	if (r < 0 || strncmp(url, URL_PREFIX, strlen(URL_PREFIX)) != 0 ||
 	    strcmp(url + strlen(URL_PREFIX), buffer_text(&key)) != 0)
 		return error_set(err, -EPROTO, "its file in Redis has a key that it cannot have");
+	if (is_away(gathering->bus))
+		return error_set(err, -ENOTCONN, "its file is left in %s, which is away",
+				 fleet_bus_place(gathering->bus));
 	do {
 		gathering->size = start;
 		r = fleet_file_read(gathering->bus, buffer_text(&key), append, gathering, name, err);
-	} while (r < 0 && fleet_bus_sat_out(gathering->bus, r));
+	} while (r < 0 && ++tries < FILE_TRIES && fleet_bus_sat_out(gathering->bus, r));
 	if (r < 0) {
 		gathering->size = start;
 		return r;
@@ -197,7 +207,7 @@ int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, s
 		return r;
 	r = merge_into(&gathering, path, missing, saved, err);
 	/* What is not deleted expires. */
-	for (size_t i = 0; r == 0 && i < gathering.count; i++)
+	for (size_t i = 0; r == 0 && i < gathering.count && !is_away(bus) && !interrupts_waiting(); i++)
 		(void)!fleet_bus_delete(bus, gathering.keys[i], &ignored);
 	return r;
 }

@@ -2,6 +2,7 @@
 #include "interrupts.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 
@@ -20,6 +21,13 @@ int interrupts_begin(void)
 		return -errno;
 	interrupts_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return interrupts_fd < 0 ? -errno : interrupts_fd;
+}
+
+bool interrupts_waiting(void)
+{
+	struct pollfd fd = {.fd = interrupts_fd, .events = POLLIN}; /* a negative one is passed over */
+
+	return poll(&fd, 1, 0) > 0;
 }
 
 unsigned interrupts_take(void)
