@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "capture/timeline_blocks.h"
+#include "capture/timeline_way.h"
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
 #define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */

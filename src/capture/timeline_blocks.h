@@ -103,6 +103,3 @@ void timeline_release_block(struct timeline *timeline, uint32_t index);
 
 /* Forgets the oldest extent, which must exist. */
 void timeline_evict(struct timeline *timeline);
-
-/* Frees the blocks just ahead of the kernel: moves what must be kept, forgets the oldest. */
-void timeline_clear_the_way(struct timeline *timeline);

@@ -6,6 +6,8 @@
  * Taking a free block back from the kernel's side is safe as long as it is not near: the kernel touches only its
  * current block, and cannot pass the block it retired that was not yet processed here.
  */
+#include "capture/timeline_way.h"
+
 #include <string.h>
 
 #include "capture/timeline_blocks.h"

@@ -185,7 +185,7 @@ static void send_what_is_ready(struct redis_commands *client, uint64_t now_ns)
 	}
 }
 
-static void set_timer(struct redis_commands *client, uint64_t now_ns)
+static void set_timer(struct redis_commands *client)
 {
 	const struct redis_entry *entry = TAILQ_FIRST(&client->order);
 
@@ -193,8 +193,6 @@ static void set_timer(struct redis_commands *client, uint64_t now_ns)
 		wake_at(client, entry->deadline_ns);
 	TAILQ_FOREACH(entry, &client->delayed, list)
 	wake_at(client, entry->ready_ns);
-	if (redis_nodes_drop_idle(client->nodes, now_ns))
-		wake_at(client, now_ns + REDIS_NODES_IDLE_NS);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -209,7 +207,9 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	while ((entry = TAILQ_FIRST(&client->order)) && entry->deadline_ns <= now_ns)
 		give_up(client, entry);
 	send_what_is_ready(client, now_ns);
-	set_timer(client, now_ns);
+	set_timer(client);
+	if (redis_nodes_drop_idle(client->nodes, now_ns))
+		wake_at(client, now_ns + REDIS_NODES_IDLE_NS);
 }
 
 /* --- sending --- */
