@@ -132,6 +132,19 @@ static const struct leg_part *find_refused(const struct leg *leg)
 	return NULL;
 }
 
+/* All of them, or it is false. *until_ns becomes the latest end if that is later. */
+static bool extend_parts(const struct leg *leg, uint64_t *until_ns)
+{
+	bool all = true;
+	for (size_t i = 0; i < leg->part_count && all; i++) {
+		const struct leg_part *part = &leg->parts[i];
+		all = !part->ended && capture_extend(part->capture, *until_ns);
+		if (all && capture_ends_ns(part->capture) > *until_ns)
+			*until_ns = capture_ends_ns(part->capture);
+	}
+	return all;
+}
+
 static void arming_over(struct offload_task *task)
 {
 	struct leg_part *part = (struct leg_part *)task;
@@ -153,6 +166,8 @@ static void arming_over(struct offload_task *task)
 		const struct event event = leg_describe(leg, EVENT_ACCEPTED);
 		event_bus_publish(leg->with->bus, &event);
 		leg->accepted = true;
+		if (leg->extend_ns)
+			extend_parts(leg, &leg->extend_ns);
 		if (leg->shut_down)
 			stop_parts(leg, CAPTURE_SHUTDOWN);
 		else if (leg->stop_wanted)
@@ -297,19 +312,23 @@ bool leg_stop(struct leg *leg)
 	return true;
 }
 
+/* In a storm the first repetitions come before the first capture is armed. */
+static bool extend_when_armed(struct leg *leg, uint64_t until_ns)
+{
+	bool goes_on = !leg->over && !leg->stop_wanted && !leg->shut_down;
+	for (size_t i = 0; i < leg->part_count; i++)
+		goes_on &= !leg->parts[i].ended && !leg->parts[i].spec.to_real_ns;
+	if (goes_on && until_ns > leg->extend_ns)
+		leg->extend_ns = until_ns;
+	return goes_on;
+}
+
 bool leg_extend(struct leg *leg, uint64_t duration_ns, uint64_t *until_ns)
 {
 	const uint64_t most_ns = leg->started_ns + leg->with->config->general.maxduration_ns;
 	const uint64_t wanted_ns = clock_boottime_ns() + duration_ns;
-	bool all = is_running(leg);
 	*until_ns = wanted_ns < most_ns ? wanted_ns : most_ns;
-	for (size_t i = 0; i < leg->part_count && all; i++) {
-		const struct leg_part *part = &leg->parts[i];
-		all = !part->ended && capture_extend(part->capture, *until_ns);
-		if (all && capture_ends_ns(part->capture) > *until_ns)
-			*until_ns = capture_ends_ns(part->capture);
-	}
-	return all;
+	return leg->accepted ? is_running(leg) && extend_parts(leg, until_ns) : extend_when_armed(leg, *until_ns);
 }
 
 static void look_at_parts(const struct leg *leg, struct leg_view *view)

@@ -68,8 +68,8 @@ unsigned leg_captures(const struct leg *leg); /* how many it counts for */
 bool leg_stop(struct leg *leg);
 
 /*
- * Lets it capture for `duration_ns` from now if it would end sooner; never longer than general.maxduration in all.
- * False: it has ended or is about to. `*until_ns`: boot time of its end then.
+ * Lets it capture for `duration_ns` from now if it would end sooner, also while it is being armed; never longer than
+ * general.maxduration in all. False: it has ended or is about to. `*until_ns`: boot time of its end then, at least.
  */
 bool leg_extend(struct leg *leg, uint64_t duration_ns, uint64_t *until_ns);
 

@@ -39,6 +39,7 @@ struct leg {
 	void *owner;
 	struct request *request;
 	uint64_t started_ns; /* boot time */
+	uint64_t extend_ns;  /* boot time until when it shall capture once it is armed; 0: as long as it was asked to */
 	char id[LEG_ID_SIZE];
 	char name[LEG_NAME_SIZE];
 	struct request_interface named; /* for the tags */

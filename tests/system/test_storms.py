@@ -1,10 +1,12 @@
 """Alert storms: the same event again is folded into the capture that runs; customers have limits of their own; each refusal is an event."""
 
 import datetime
+import json
 import time
 
 import pytest
 
+from lib.events import Request, new_id
 from lib.waiting import until
 
 
@@ -33,6 +35,22 @@ def test_the_same_alert_is_folded_into_the_running_capture_and_extends_it(stormy
     assert done["reason"] == "timeout" and done["packets"] == 5 and done["window"]["complete"] is True
     assert seconds_of(done["window"]["to"]) == pytest.approx(seconds_of(event["until"]), abs=0.05)
     world.file(first).assert_numbers(0, 5)
+
+
+def test_a_storm_that_comes_before_the_first_is_armed_is_folded_as_well(make_world):
+    """Forty at once while the ring is closed, which takes some milliseconds to open."""
+    world = make_world({"limits": {"cooldown": 60}})
+    fields = [world.fields(id=new_id("storm"), duration=1, alertid="storm") for _ in range(40)]
+    requests = [Request(world.events, one["id"], one, world.events.mark()) for one in fields]
+    with world.redis.client() as client, client.pipeline(transaction=False) as pipeline:
+        for one in fields:
+            pipeline.publish("capture", json.dumps(one))
+        pipeline.execute()
+    first = requests[0].done(timeout=20)
+    for request in requests[1:]:
+        event = request.done()
+        assert (event["reason"], event["folded_into"]) == ("folded", requests[0].id)
+    assert first["reason"] in ("timeout", "empty") and sum(len(request.all("accepted")) for request in requests) == 1
 
 
 def test_an_extension_never_makes_a_capture_shorter(stormy):
