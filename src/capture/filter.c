@@ -173,6 +173,12 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 	return 0;
 }
 
+int filter_check(const char *expression, struct error *err)
+{
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+	return filter_compile(expression, DLT_EN10MB, err, &filter);
+}
+
 void filter_free(struct filter *filter)
 {
 	if (!filter)

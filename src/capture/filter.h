@@ -27,6 +27,8 @@ struct keep;
  * any thread but the loop's. 0, -EINVAL with libpcap's words, -ENOMEM. Immutable afterwards.
  */
 warn_unused int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **filter);
+/* Whether an expression compiles for Ethernet. Likewise, without keeping it. */
+warn_unused int filter_check(const char *expression, struct error *err);
 void filter_free(struct filter *filter);
 
 /*

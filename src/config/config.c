@@ -86,12 +86,13 @@ static void complete(struct config_loader *loader)
 		config_check(loader);
 }
 
-int config_load(int argc, char **argv, struct buffer *faults, struct config **config)
+int config_load(int argc, char **argv, config_judge judge, struct buffer *faults, struct config **config)
 {
 	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
 
 	if (!loader || loader_init(loader) < 0)
 		return -ENOMEM;
+	loader->judge = judge;
 	config_read_arguments(loader, argc, argv);
 	if (loader->out_of_memory || loader->config->help || loader->config->version)
 		return finish(loader, faults, config);
@@ -104,13 +105,15 @@ int config_load(int argc, char **argv, struct buffer *faults, struct config **co
 	return finish(loader, faults, config);
 }
 
-int config_load_text(const char *text, size_t size, const char *name, struct buffer *faults, struct config **config)
+int config_load_text(const char *text, size_t size, const char *name, config_judge judge, struct buffer *faults,
+		     struct config **config)
 {
 	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
 
 	if (!loader || loader_init(loader) < 0)
 		return -ENOMEM;
 	loader->file = name;
+	loader->judge = judge;
 	if (!loader->out_of_memory)
 		config_read_text(loader, text, size);
 	if (!loader->out_of_memory && !loader->unreadable)

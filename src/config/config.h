@@ -103,6 +103,9 @@ struct config {
 	bool check, version, help;
 };
 
+/* Who knows what a filter is: 0, or -EINVAL with what is wrong in `err`. NULL: filters are not judged. */
+typedef int (*config_judge)(const char *filter, struct error *err);
+
 /*
  * Reads the command line, then the file it names, then the *_file secrets (token_file, auth_file; also systemd
  * credentials of those names), and validates the whole. Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in
@@ -110,12 +113,12 @@ struct config {
  * (did you mean …?)"; command line faults begin with "command line: -option: ". What the build lacks ([kafka] listen =
  * true, …) is such a fault. With -help or -version the command line alone is read. Otherwise -ENOMEM.
  */
-warn_unused int config_load(int argc, char **argv, struct buffer *faults, struct config **config);
+warn_unused int config_load(int argc, char **argv, config_judge judge, struct buffer *faults, struct config **config);
 
 /* The same for the text of a file that is called `name` in faults, without a command line. `text` need not end in NUL.
  */
-warn_unused int config_load_text(const char *text, size_t size, const char *name, struct buffer *faults,
-				 struct config **config);
+warn_unused int config_load_text(const char *text, size_t size, const char *name, config_judge judge,
+				 struct buffer *faults, struct config **config);
 void config_free(struct config *config); /* secrets are overwritten first */
 
 /* Whether an interface is to be captured on in promiscuous mode: its [[interface]] says so, or nothing is said. */

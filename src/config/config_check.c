@@ -168,9 +168,18 @@ static void check_interfaces(struct config_loader *loader)
 	}
 }
 
+static void check_filter(struct config_loader *loader)
+{
+	struct error err;
+
+	if (loader->judge && loader->judge(loader->config->history.filter, &err) < 0)
+		config_row_fault(loader, row_of("history", "filter"), "%s", err.text);
+}
+
 void config_check(struct config_loader *loader)
 {
 	check_times(loader);
+	check_filter(loader);
 	check_local(loader);
 	check_cloudshark(loader);
 	check_redis(loader);

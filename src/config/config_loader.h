@@ -26,6 +26,7 @@ struct config_fault {
 };
 
 struct config_loader {
+	config_judge judge; /* of filters; NULL: none */
 	struct config *config;
 	const char *file; /* as faults name it, NULL without one */
 	struct config_origin origins[CONFIG_ROWS_MAX];

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "capture/filter.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
 
@@ -45,7 +46,7 @@ int main(int argc, char **argv)
 {
 	struct config *config = NULL;
 	struct buffer faults = BUFFER_INIT(FAULTS_BYTES_MAX);
-	int r = config_load(argc, argv, &faults, &config);
+	int r = config_load(argc, argv, filter_check, &faults, &config);
 	if (r < 0)
 		fprintf(stderr, "%s", faults.size ? buffer_text(&faults) : "out of memory\n");
 	buffer_deinit(&faults);

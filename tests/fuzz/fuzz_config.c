@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buffer faults = BUFFER_INIT(1024 * 1024);
 	struct config *config = NULL;
-	int r = config_load_text((const char *)data, size, "fuzz.toml", &faults, &config);
+	int r = config_load_text((const char *)data, size, "fuzz.toml", NULL, &faults, &config);
 
 	if (r == 0 && (!config || faults.size > 0 || !*config->general.node || !*config->redis.events))
 		abort();

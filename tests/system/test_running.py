@@ -117,6 +117,12 @@ def test_check_names_file_line_column_and_key(tmp_path, text, line, says):
     assert says in result.stderr
 
 
+def test_check_compiles_the_recorders_filter(tmp_path):
+    result = check(tmp_path, '[history]\ninterfaces = ["eth0"]\nfilter = "port 53 and and"\n')
+    assert result.returncode == 2 and re.search(r":3:\d+: history\.filter: .*syntax error", result.stderr), result
+    assert check(tmp_path, '[history]\ninterfaces = ["eth0"]\nfilter = "port 53"\n').returncode == 0
+
+
 def test_check_reports_every_fault_in_one_go(tmp_path):
     result = check(tmp_path, "[general]\nmaxpacket = 5\nformat = \"x\"\n[redis]\nport = 0.5\n")
     assert result.returncode == 2

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/printable.h"
+#include "capture/filter.h"
 #include "command_line.h"
 #include "commands.h"
 #include "config/config.h"
@@ -56,7 +57,7 @@ static enum exit_status check_config(const struct errand *errand, const struct b
 {
 	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(FAULTS_MAX);
 	cleanup(cleanup_config) struct config *config = NULL;
-	int r = config_load_text(buffer_text(text), text->size, name_of(errand), &faults, &config);
+	int r = config_load_text(buffer_text(text), text->size, name_of(errand), filter_check, &faults, &config);
 
 	if (r == -ENOMEM) {
 		terminal_error("out of memory");
@@ -108,7 +109,7 @@ static int judging_config(const struct errand *errand, const json_t *request, st
 		return config_read(path, config, err);
 	r = imagine_node(request, &toml);
 	if (r == 0)
-		r = config_load_text(buffer_text(&toml), toml.size, "", &faults, config);
+		r = config_load_text(buffer_text(&toml), toml.size, "", NULL, &faults, config);
 	if (r == -EINVAL) /* an alias that no configuration can give */
 		return error_set(err, r, "alias: cannot be any interface's alias");
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
@@ -154,7 +155,13 @@ static int judge(const struct buffer *text, json_t *json, const struct config *c
 					&request);
 	}
 	*err = refusal.error;
-	return verdict == REQUEST_INVALID ? -EINVAL : 0;
+	if (verdict == REQUEST_INVALID)
+		return -EINVAL;
+	if (request && filter_check(request->bpf, err) < 0) {
+		error_prefix(err, "bpf");
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static enum exit_status check_request(const struct errand *errand, const struct buffer *text)

@@ -36,7 +36,7 @@ int config_read(const char *path, struct config **config, struct error *err)
 
 	if (r < 0)
 		return r;
-	r = config_load_text(buffer_text(&text), text.size, path, &faults, config);
+	r = config_load_text(buffer_text(&text), text.size, path, NULL, &faults, config);
 	if (r == -EINVAL)
 		return error_set(err, r, "%.*s", (int)strcspn(buffer_text(&faults), "\n"), buffer_text(&faults));
 	return r < 0 ? error_set(err, r, "out of memory") : 0;

@@ -70,7 +70,7 @@ const char *fixture_file(const char *name, const char *content)
 int load_text(const char *text)
 {
 	forget();
-	return config_load_text(text, strlen(text), "t.toml", &fixture_faults, &fixture_config);
+	return config_load_text(text, strlen(text), "t.toml", NULL, &fixture_faults, &fixture_config);
 }
 
 int load_arguments(const char *first, ...)
@@ -85,7 +85,7 @@ int load_arguments(const char *first, ...)
 	va_end(more);
 
 	forget();
-	r = config_load(argc, argv, &fixture_faults, &fixture_config);
+	r = config_load(argc, argv, NULL, &fixture_faults, &fixture_config);
 	for (int i = 0; i < argc; i++)
 		free(argv[i]);
 	return r;

@@ -98,7 +98,7 @@ static void secrets_are_wiped_from_argv_in_both_spellings(void **state)
 	char *argv[] = {program, option, value, both, host, NULL};
 
 	(void)state;
-	assert_int_equal(config_load(5, argv, &fixture_faults, &fixture_config), 0);
+	assert_int_equal(config_load(5, argv, NULL, &fixture_faults, &fixture_config), 0);
 	assert_string_equal(fixture_config->cloudshark.token, "secret2");
 	for (size_t i = 0; i < sizeof value; i++)
 		assert_int_equal(value[i], 0);
@@ -115,7 +115,7 @@ static void secrets_are_wiped_even_if_the_command_line_is_refused(void **state)
 	char *argv[] = {program, bad, both, NULL};
 
 	(void)state;
-	assert_int_equal(config_load(3, argv, &fixture_faults, &fixture_config), -EINVAL);
+	assert_int_equal(config_load(3, argv, NULL, &fixture_faults, &fixture_config), -EINVAL);
 	assert_string_equal(both, "-cstoken=");
 	assert_memory_not_equal(both + strlen("-cstoken="), "sec/ret", 7);
 }
