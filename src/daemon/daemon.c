@@ -13,13 +13,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
 #include "base/quantity.h"
 #include "capture/engine.h"
 #include "config/config.h"
+#include "daemon/api_side.h"
 #include "daemon/redis_side.h"
 #include "event/event.h"
 #include "job/jobs.h"
@@ -44,7 +44,7 @@ struct daemon {
 	struct sink *memory; /* the deliveries'; NULL: off */
 	struct jobs *jobs;
 	struct node_status *status;
-	struct api *api; /* NULL: none is wanted, or none could be had */
+	struct api_side api;
 	struct redis_side redis;
 	bool stopping;
 };
@@ -109,7 +109,7 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 	log_notice("stopping", log_str("signal", strsignal(signal_number)),
 		   log_uint("captures", jobs_counts(daemon->jobs).legs));
 	redis_side_stop(&daemon->redis);
-	api_stop(daemon->api);
+	api_side_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
 	event_add(daemon->grace, &grace);
 	jobs_shut_down(daemon->jobs, jobs_over, daemon);
@@ -287,32 +287,19 @@ static bool is_ready(const void *ctx)
 	return !daemon->stopping && redis_side_ready(&daemon->redis);
 }
 
-/* A socket that nobody asked for may be another daemon's, or in a place we may not write to: captures work without. */
 static int start_api(struct daemon *daemon, struct error *err)
 {
-	const struct config *config = daemon->config;
-	if (!*config->api.socket && !*config->api.listen)
-		return 0;
-	daemon->api = api_new(
-		&(struct api_options){
-			.loop = daemon->loop,
-			.config = config,
-			.jobs = daemon->jobs,
-			.bus = daemon->bus,
-			.status = daemon->status,
-			.memory = daemon->memory,
-			.ready = is_ready,
-			.ready_ctx = daemon,
-		},
-		err);
-	if (daemon->api)
-		return 0;
-	if (config->api.asked || *config->api.listen) {
-		error_prefix(err, "api");
-		return -EADDRNOTAVAIL;
-	}
-	log_warning("api-unavailable", log_str("error", err->text));
-	return 0;
+	const struct api_options options = {
+		.loop = daemon->loop,
+		.config = daemon->config,
+		.jobs = daemon->jobs,
+		.bus = daemon->bus,
+		.status = daemon->status,
+		.memory = daemon->memory,
+		.ready = is_ready,
+		.ready_ctx = daemon,
+	};
+	return api_side_init(&daemon->api, &options, err);
 }
 
 static void own_traffic_changed(void *ctx)
@@ -349,7 +336,7 @@ static int start(struct daemon *daemon, struct error *err)
 static void release(struct daemon *daemon)
 {
 	own_traffic_watch(NULL, NULL);
-	api_free(daemon->api);
+	api_side_deinit(&daemon->api);
 	redis_side_hang_up(&daemon->redis);
 	node_status_free(daemon->status);
 	jobs_free(daemon->jobs);
@@ -397,7 +384,7 @@ int daemon_run(const struct config *config, struct error *err)
 		event_base_dispatch(daemon.loop);
 		block_signals();
 		log_notice("stopped");
-		api_free(take(daemon.api));
+		api_side_deinit(&daemon.api);
 		redis_side_hang_up(&daemon.redis);
 		/* A thread that waits for a name server cannot be ended, and nothing is left to do that would be worth
 		 * waiting for it. */

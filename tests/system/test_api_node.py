@@ -375,6 +375,18 @@ def test_a_default_socket_that_is_taken_is_no_reason_not_to_run(embedded, tmp_pa
     Api(embedded.socket).get("/v1/status").expect(200)
 
 
+def test_a_default_socket_is_had_once_it_is_free(embedded, tmp_path):
+    inside = ["nsenter", "-t", str(embedded.pid), "-m"]
+    (tmp_path / "second").mkdir()
+    with Daemon(tmp_path / "second", netns=embedded.netns, wrapper=inside) as second:
+        second.start(subscribed=False)
+        second.wait_log("api-unavailable")
+        assert embedded.stop() == 0
+        second.wait_log("api-ready", 15)
+        Api(f"/proc/{second.pid}/root/run/pcapdaemon/control.sock").get("/v1/status").expect(200)
+        assert second.stop() == 0
+
+
 def test_a_socket_that_was_named_must_be_had(make_world, tmp_path):
     world = make_world(ALONE, redis=False)
     (tmp_path / "second").mkdir()
