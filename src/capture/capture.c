@@ -327,6 +327,10 @@ void capture_report(const struct capture *capture, struct capture_report *report
 	report->from_ns = cursor->from_ns + offset_ns;
 	const int64_t asked_ns = capture->asked_from_ns + (int64_t)offset_ns;
 	report->asked_from_ns = asked_ns > 0 ? (uint64_t)asked_ns : 0;
+	if (capture->from_real_ns) /* what was asked for is said as it was asked, whatever the clock did since */
+		report->asked_from_ns = capture->from_real_ns;
+	if (capture->from_real_ns && (int64_t)cursor->from_ns == capture->asked_from_ns)
+		report->from_ns = capture->from_real_ns;
 	if (!ended)
 		return;
 	report->reason = cursor->reason;
@@ -334,7 +338,10 @@ void capture_report(const struct capture *capture, struct capture_report *report
 	report->last_ns = cursor->last_ns;
 	/* A quota stops a capture for its packets before it has all of its own: that is no packet of its own. */
 	const bool limit = (cursor->reason == CAPTURE_PACKETS || cursor->reason == CAPTURE_BYTES) && cursor->last_ns;
-	report->to_ns = limit ? cursor->last_ns : capture_window_end(capture) + offset_ns;
+	const uint64_t end_ns = capture_window_end(capture);
+	report->to_ns = limit ? cursor->last_ns : end_ns + offset_ns;
+	if (!limit && capture->to_real_ns && end_ns == atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+		report->to_ns = capture->to_real_ns;
 	if (report->from_ns > report->to_ns)
 		report->from_ns = report->to_ns; /* all of the window lies before what can be reached */
 	report->lost_kernel = cursor->dropped_seen - capture->dropped_at_start;

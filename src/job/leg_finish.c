@@ -217,6 +217,9 @@ static void report_whole(const struct leg *leg, struct capture_report *whole)
 		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
 		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
+		/* Interfaces are armed one after the other, and each looks back from then. */
+		if (part.asked_from_ns > whole->asked_from_ns)
+			whole->asked_from_ns = part.asked_from_ns;
 		whole->packets += part.packets;
 		whole->lost_kernel += part.lost_kernel;
 		whole->lost_evicted += part.lost_evicted;

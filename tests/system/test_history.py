@@ -264,6 +264,15 @@ def test_window_wholly_in_the_past_needs_no_waiting(world):
         assert event["window"]["complete"] is True
         assert abs(window(event, "asked_from") - begin) < 10_000 and abs(window(event, "to") - end) < 10_000, event
         world.file(request).assert_numbers(10, 50)
+        if form is rfc3339:  # times are told as they were asked for
+            assert (event["window"]["from"], event["window"]["to"]) == (rfc3339(begin), rfc3339(end)), event
+
+
+def test_window_before_all_that_is_there_is_told_as_it_was_asked_for(world):
+    begin, end = (1_577_836_800 + later for later in (0, 10))  # in 2020
+    event = world.request(**{"from": begin, "to": end}, bpf="udp dst port 4006").done()
+    assert (event["reason"], event["packets"], event["window"]["complete"]) == ("empty", 0, False)
+    assert window(event, "asked_from") == begin * NS and window(event, "to") == window(event, "from") == end * NS, event
 
 
 def test_whole_unix_seconds_and_other_zones_are_times_too(world):

@@ -155,6 +155,13 @@ def test_merged_window_is_complete_only_if_every_interface_is(make_world):
     assert world.file(request).numbers == list(range(10))
 
 
+def test_merged_window_of_rings_that_have_to_be_opened_begins_where_it_was_asked_to(make_world):
+    """One after the other, which takes a while: nothing of the past was asked for."""
+    world = make_world({}, pairs=2)
+    event = world.request(interface=BOTH, merge=True, duration=0.5).final()
+    assert event["window"]["complete"] is True and event["window"]["from"] == event["window"]["asked_from"], event
+
+
 def test_merged_capture_survives_the_end_of_one_interface(make_world):
     world = make_world(GENEROUS, pairs=2)
     request = world.capture(captures=1, interface=BOTH, merge=True, packets=30, timeout=20)
