@@ -183,6 +183,31 @@ static int write_interfaces(struct buffer *out, const struct interface_metric *m
 	return r;
 }
 
+/* Without a word if nobody asked for Redis. */
+static int write_redis(struct buffer *out, const struct node_redis *redis)
+{
+	static const struct metric_family up = {"pcapdaemon_redis_up", METRIC_GAUGE, NULL,
+						"Whether requests come from Redis, and events go there."};
+	static const struct metric_family waiting = {"pcapdaemon_redis_waiting", METRIC_GAUGE, NULL,
+						     "Events and answers that Redis has not taken yet."};
+	static const struct metric_label none[] = {{NULL, NULL}};
+	const struct metric_label requests[] = {{"link", "requests"}, {NULL, NULL}};
+	const struct metric_label events[] = {{"link", "events"}, {NULL, NULL}};
+	int r = 0;
+	if (!redis->wanted)
+		return 0;
+	r = metric_head(out, &up);
+	if (r == 0)
+		r = metric_sample(out, &up, requests, redis->requests);
+	if (r == 0)
+		r = metric_sample(out, &up, events, redis->events);
+	if (r == 0)
+		r = metric_head(out, &waiting);
+	if (r == 0)
+		r = metric_sample(out, &waiting, none, (double)redis->waiting);
+	return r;
+}
+
 int metrics_write(struct buffer *out, const struct node_status *status, size_t connection_count)
 {
 	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = connection_count};
@@ -193,6 +218,8 @@ int metrics_write(struct buffer *out, const struct node_status *status, size_t c
 		r = write_daemon(out, &numbers);
 	if (r == 0)
 		r = write_events(out, &numbers);
+	if (r == 0)
+		r = write_redis(out, &numbers.load.redis);
 	for (size_t i = 0; i < COUNT(interface_metrics) && r == 0; i++)
 		r = write_interfaces(out, &interface_metrics[i], list, count);
 	return r == 0 ? metric_end(out) : r;

@@ -224,6 +224,11 @@ static int start_events(struct daemon *daemon)
 	return event_bus_subscribe(daemon->bus, event_log_subscriber, NULL);
 }
 
+static struct node_redis look_at_redis(const void *ctx)
+{
+	return redis_side_look(ctx);
+}
+
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory};
@@ -249,6 +254,8 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		.jobs = daemon->jobs,
 		.deliveries = daemon->deliveries,
 		.memory = daemon->memory,
+		.redis = look_at_redis,
+		.redis_ctx = &daemon->redis,
 	});
 	return daemon->status ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
@@ -284,7 +291,8 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 static bool is_ready(const void *ctx)
 {
 	const struct daemon *daemon = ctx;
-	return !daemon->stopping && redis_side_ready(&daemon->redis);
+	const struct node_redis redis = redis_side_look(&daemon->redis);
+	return !daemon->stopping && (!redis.wanted || redis.requests);
 }
 
 static int start_api(struct daemon *daemon, struct error *err)

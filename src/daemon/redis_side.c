@@ -130,10 +130,14 @@ uint64_t redis_side_pending(const struct redis_side *side)
 	return events + (up ? redis_commands_pending(side->keys) : 0);
 }
 
-bool redis_side_ready(const struct redis_side *side)
+struct node_redis redis_side_look(const struct redis_side *side)
 {
-	return !side->config->redis.listen || !side->config->redis.asked ||
-	       (side->subscriber && redis_pubsub_subscribed(side->subscriber));
+	return (struct node_redis){
+		.wanted = side->config->redis.listen && side->config->redis.asked,
+		.requests = side->subscriber && redis_pubsub_subscribed(side->subscriber),
+		.events = side->publisher && event_redis_up(side->publisher),
+		.waiting = redis_side_pending(side),
+	};
 }
 
 void redis_side_hang_up(struct redis_side *side)

@@ -9,13 +9,13 @@
 
 #include "base/cleanup.h"
 #include "redis/redis_link.h"
+#include "status/node_status.h"
 
 struct config;
 struct event_base;
 struct event_bus;
 struct jobs;
 struct ledger;
-struct node_status;
 
 struct redis_side {
 	struct event_base *loop;
@@ -42,8 +42,8 @@ void redis_side_stop(struct redis_side *side);
 /* Events and answers that Redis has not taken yet. */
 uint64_t redis_side_pending(const struct redis_side *side);
 
-/* Requests are taken, or nobody asked for Redis: whether the node is ready in that respect. */
-bool redis_side_ready(const struct redis_side *side);
+/* How it goes, also before it was started. */
+struct node_redis redis_side_look(const struct redis_side *side);
 
 /* Before the jobs are freed: whoever waits for an answer is told that none comes. */
 void redis_side_hang_up(struct redis_side *side);

@@ -253,6 +253,11 @@ void event_redis_free(struct event_redis *publisher)
 	free(publisher);
 }
 
+bool event_redis_up(const struct event_redis *publisher)
+{
+	return redis_link_context(publisher->link);
+}
+
 uint64_t event_redis_pending(const struct event_redis *publisher)
 {
 	return publisher->count;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "event/event.h"
@@ -20,6 +21,8 @@ struct event_redis *event_redis_new(struct event_base *loop, const struct redis_
 void event_redis_free(struct event_redis *publisher);
 
 void event_redis_subscriber(void *publisher, const struct event *event, const char *json);
+
+bool event_redis_up(const struct event_redis *publisher); /* connected, and logged in */
 
 /* Events not yet taken by the server (waiting or unanswered): at shutdown the daemon waits, within its grace time,
  * until this is 0. */

@@ -61,6 +61,7 @@ struct node_load node_status_load(const struct node_status *status)
 		.memory_bytes = engine_memory_used(status->with.engine),
 		.memory_limit_bytes = status->with.config->limits.memory,
 		.kept = status->with.memory ? memory_usage(status->with.memory) : (struct memory_usage){},
+		.redis = status->with.redis ? status->with.redis(status->with.redis_ctx) : (struct node_redis){},
 		.started_ns = status->started_ns,
 	};
 }
@@ -144,6 +145,27 @@ static json_t *load_json(const struct node_status *status)
 			 number(load.kept.files), "kept_bytes", number(load.kept.bytes));
 }
 
+static void add_capture(void *ctx, const struct capture_view *view)
+{
+	json_t *array = ctx;
+	if (strcmp(view->state, "running") == 0 && json_array_size(array) < NODE_CAPTURES_MAX)
+		json_array_append_new(array, json_pack("{ss so so}", "capture", view->capture, "packets",
+						       number(view->packets), "bytes", number(view->bytes)));
+}
+
+static json_t *captures_json(const struct node_status *status)
+{
+	json_t *array = json_array();
+	jobs_visit_all(status->with.jobs, add_capture, array);
+	return array;
+}
+
+static json_t *redis_json(const struct node_redis *redis)
+{
+	return json_pack("{sb sb so}", "requests", redis->requests, "events", redis->events, "waiting",
+			 number(redis->waiting));
+}
+
 static json_t *destinations_json(const struct node_status *status)
 {
 	const char *names[SINKS_MAX];
@@ -164,10 +186,14 @@ static char *dump(json_t *json)
 char *node_status_json(const struct node_status *status)
 {
 	const struct config *config = status->with.config;
-	json_t *json = json_pack("{si ss ss so so so so so}", "v", STATUS_VERSION, "node", config->general.node,
+	const struct node_redis redis = node_status_load(status).redis;
+	json_t *json = json_pack("{si ss ss so so so so so so}", "v", STATUS_VERSION, "node", config->general.node,
 				 "version", PCAPDAEMON_VERSION, "time", time_json(clock_realtime_ns()), "started",
 				 time_json(status->started_ns), "interfaces", interfaces_json(status, false), "load",
-				 load_json(status), "destinations", destinations_json(status));
+				 load_json(status), "captures", captures_json(status), "destinations",
+				 destinations_json(status));
+	if (json && redis.wanted)
+		json_object_set_new(json, "redis", redis_json(&redis));
 	if (json && config->redis.listen && *config->redis.stream)
 		json_object_set_new(json, "stream", json_string(config->redis.stream));
 	return dump(json);

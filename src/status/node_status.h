@@ -15,6 +15,13 @@ struct engine;
 struct event_base;
 struct node_status;
 
+/* The connections to Redis. */
+struct node_redis {
+	bool wanted;	       /* [redis] listen, and not only because nothing was said */
+	bool requests, events; /* whether those come and go */
+	uint64_t waiting;      /* events and answers that it has not taken yet */
+};
+
 struct node_status_options {
 	struct event_base *loop;
 	const struct config *config;
@@ -22,18 +29,23 @@ struct node_status_options {
 	struct jobs *jobs;
 	const struct deliveries *deliveries;
 	const struct sink *memory; /* the sink of that name; NULL: there is none */
+	struct node_redis (*redis)(const void *ctx);
+	const void *redis_ctx;
 };
 
 /* Samples the interfaces' rates every 5 s from now on. What the options point to must outlive it. NULL on ENOMEM. */
 struct node_status *node_status_new(const struct node_status_options *options);
 void node_status_free(struct node_status *status);
 
+#define NODE_CAPTURES_MAX 64 /* running ones that are told of, the newest */
+
 /* The load in numbers. */
 struct node_load {
 	struct jobs_counts jobs;
 	uint64_t memory_bytes, memory_limit_bytes; /* captured bytes not yet delivered */
 	struct memory_usage kept;		   /* finished files in memory */
-	uint64_t started_ns;			   /* real time */
+	struct node_redis redis;
+	uint64_t started_ns; /* real time */
 };
 struct node_load node_status_load(const struct node_status *status);
 
@@ -42,7 +54,9 @@ const char *node_status_node(const struct node_status *status);
 
 /*
  * As published to Redis and answered by GET /v1/status:
- * {"v":1,"node":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},"stream":…,"destinations":[…]}.
+ * {"v":1,"node":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},
+ * "captures":[{"capture":…,"packets":…,"bytes":…}],"redis":{"requests":…,"events":…,"waiting":…},"stream":…,
+ * "destinations":[…]}.
  * Caller frees; NULL on ENOMEM.
  */
 char *node_status_json(const struct node_status *status);

@@ -57,6 +57,24 @@ def test_status_is_presence(world, api):
     assert status["load"]["memory_limit"] == 1 << 30
 
 
+def test_status_tells_what_runs_and_how_redis_does(make_world):
+    world = make_world()
+    request = world.capture(packets=10, timeout=30)
+    world.sender.send(4, rate=1000)
+    told = until(lambda: [one for one in world.api.get("/v1/status").json["captures"] if one["packets"] == 4], 10, "the packets")
+    assert told == [{"capture": f"{request.id}.1", "packets": 4, "bytes": told[0]["bytes"]}] and told[0]["bytes"] > 0
+    assert world.api.get("/v1/status").json["redis"] == {"requests": True, "events": True, "waiting": 0}
+    world.stop_redis()
+    world.sender.send(6, rate=1000, first=4)
+    down = {"requests": False, "events": False, "waiting": 2}  # captured, done
+    until(lambda: world.api.get("/v1/status").json["redis"] == down, 15, "Redis to be missed")
+    metrics = world.api.get("/metrics").body.decode()
+    for line in ('pcapdaemon_redis_up{link="requests"} 0', 'pcapdaemon_redis_up{link="events"} 0', "pcapdaemon_redis_waiting 2"):
+        assert line in metrics.splitlines(), metrics
+    world.start_redis()
+    until(lambda: world.api.get("/v1/status").json["redis"]["waiting"] == 0, 15, "the events to be taken")
+
+
 def test_interfaces_tell_rates_reach_and_losses(world, api):
     before = interface(api, "eth0")
     assert (before["up"], before["recorder"], before["aliases"], before["dropped"]) == (True, True, ["main", "both"], 0)

@@ -206,12 +206,16 @@ def test_progress_is_shown_on_a_terminal(fleet):
 
     def script(node, request):
         node.publish(request, "accepted", 1)
+        node.presence["captures"] = [{"capture": f"{request['id']}.1", "packets": 152, "bytes": 15200},
+                                     {"capture": "of-somebody-else.1", "packets": 7, "bytes": 700}]
+        node.appear()
         assert go_on.wait(30)
         captures()(node, request)
 
     fleet.add("n1", script)
     program = OnTerminal("capture", "-i", "eth0", "--wait", "--duration", "50s", "--redis", fleet.url)
     program.wait_shown("1 of 1 nodes answered, 1 captures running, 0 over: 0 packets, 0 B, at most ")
+    program.wait_shown("1 captures running, 0 over: 152 packets, 15 kB, at most ")
     go_on.set()
     assert program.finish() == 0
 

@@ -205,6 +205,23 @@ static const json_t *find_seen(const json_t *nodes, const char *name)
 	return NULL;
 }
 
+/* What those have by now that are known to run. */
+static void note_progress(struct node *node, const json_t *presence)
+{
+	size_t i;
+	json_t *told;
+
+	json_array_foreach(json_object_get(presence, "captures"), i, told)
+	{
+		json_t *event = json_object_get(node->captures, json_text(told, "capture"));
+
+		if (!event || event_is_final(event))
+			continue;
+		json_object_set(event, "packets", json_object_get(told, "packets"));
+		json_object_set(event, "bytes", json_object_get(told, "bytes"));
+	}
+}
+
 void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 {
 	for (size_t i = 0; i < tally->count; i++) {
@@ -212,6 +229,7 @@ void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 		const json_t *seen = find_seen(nodes, node->name), *presence = json_object_get(seen, "presence");
 		bool away = !json_is_object(presence);
 
+		note_progress(node, presence);
 		if (!away && (!node->alive || tally->durable))
 			note_presence(node, presence);
 		if (!node->alive)
