@@ -50,6 +50,8 @@ void route_health(void *ctx, struct http_request *http)
 	const char *ready;
 	if (!api_check_query(http, known) || !api_query(http, "ready", &ready))
 		return;
+	if (ready && strcmp(ready, "0") != 0 && strcmp(ready, "1") != 0)
+		return http_answer_error(http, 400, "ready must be 0 or 1");
 	const bool is_ready = api->with.ready(api->with.ready_ctx);
 	const bool ask = ready && strcmp(ready, "0") != 0;
 	api_answer_json(http, ask && !is_ready ? 503 : 200,

@@ -41,6 +41,11 @@ static void deliver_note(void *ctx, struct letter *letter)
 		capture->cursor.quota->spent(capture->cursor.quota->ctx);
 }
 
+int engine_may_capture(struct error *err)
+{
+	return ring_may_open(err);
+}
+
 size_t engine_memory_used(struct engine *engine)
 {
 	return atomic_load_explicit(&engine->budget.used_bytes, memory_order_relaxed);

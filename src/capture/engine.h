@@ -31,6 +31,8 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 /* Loop thread. Ends threads and closes rings; every capture must have been freed. */
 void engine_free(struct engine *engine);
 
+warn_unused int engine_may_capture(struct error *err); /* whether this process has the right; 0 or -errno */
+
 size_t engine_memory_used(struct engine *engine); /* bytes of the budget; any thread */
 
 /* A recorder: an interface whose packets are kept before anybody asks for them. */

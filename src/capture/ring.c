@@ -104,15 +104,29 @@ static int bind_to(int fd, int ifindex)
 	return bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
+static int open_socket(struct error *err)
+{
+	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(err, -errno, "packet socket: %s%s", strerror(errno),
+				 errno == EPERM ? " (capturing needs root or CAP_NET_RAW)" : "");
+	return fd;
+}
+
+int ring_may_open(struct error *err)
+{
+	cleanup(cleanup_close) const int fd = open_socket(err);
+	return fd < 0 ? fd : 0;
+}
+
 int ring_open(const struct ring_options *options, struct error *err, struct ring **result)
 {
 	cleanup(cleanup_ring) struct ring *ring = calloc(1, sizeof(*ring));
 	if (!ring)
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
-	ring->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ring->fd = open_socket(err);
 	if (ring->fd < 0)
-		return error_set(err, -errno, "packet socket: %s%s", strerror(errno),
-				 errno == EPERM ? " (capturing needs root or CAP_NET_RAW)" : "");
+		return ring->fd;
 	snprintf(ring->name, sizeof(ring->name), "%s", options->interface);
 	ring->ifindex = (int)if_nametoindex(options->interface);
 	if (!ring->ifindex)

@@ -44,6 +44,7 @@ struct ring_options {
  * it for a user.
  */
 warn_unused int ring_open(const struct ring_options *options, struct error *err, struct ring **ring);
+warn_unused int ring_may_open(struct error *err); /* whether this process has the right; 0 or -errno */
 warn_unused int ring_start(struct ring *ring, struct error *err);
 void ring_close(struct ring *ring);
 

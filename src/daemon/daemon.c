@@ -232,6 +232,9 @@ static struct node_redis look_at_redis(const void *ctx)
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory};
+	struct error no_right;
+	if (engine_may_capture(&no_right) < 0)
+		log_error("cannot-capture", log_str("error", no_right.text));
 	daemon->engine = engine_new(daemon->loop, &options, err);
 	if (!daemon->engine)
 		return -EAGAIN;

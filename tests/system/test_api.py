@@ -210,6 +210,7 @@ def test_what_is_no_request_is_refused(api, body, headers, status):
     ("GET", "/v1/captures?limit=0", 400), ("GET", "/v1/captures?limit=x", 400), ("GET", "/v1/captures?what=1", 400),
     ("GET", "/v1/captures/x?what=1", 400), ("DELETE", "/v1/captures/x?what=1", 400), ("GET", "/v1/captures/x/file?what=1", 400),
     ("GET", "/v1/status?what=1", 400), ("GET", "/v1/interfaces?what=1", 400), ("GET", "/healthz?what=1", 400),
+    ("GET", "/healthz?ready=2", 400),
     ("GET", "/v1/events?id=a&id=b", 400), ("GET", f"/v1/events?id={'x' * 65}", 400),
     ("POST", "/v1/captures?wait=2", 400), ("POST", "/v1/captures?wait=1&wait=1", 400),
 ])

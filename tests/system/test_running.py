@@ -194,6 +194,13 @@ def test_daemon_starts_again_and_again(make_world):
     world.assert_works()
 
 
+def test_without_the_right_to_capture_it_says_so_at_once(netns, tmp_path):
+    with Daemon(tmp_path, netns=netns("bare"), wrapper=["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"]) as daemon:
+        daemon.start(subscribed=False)
+        assert "CAP_NET_RAW" in daemon.wait_log("cannot-capture").fields["error"]
+        assert daemon.stop() == 0
+
+
 def test_embedded_form_needs_neither_configuration_nor_redis(netns, tmp_path):
     """No configuration at all: it runs, and mentions a Redis that nobody asked for once, not for ever."""
     with Daemon(tmp_path, netns=netns("bare")) as daemon:
