@@ -11,6 +11,8 @@ from lib.redis_sentinel import MASTER, FakeSentinel, Sentinel, SentinelSetup
 from lib.waiting import seconds, until
 from test_redis_link import events_of, lines_of, pki, publish, tls_server  # noqa: F401
 
+SETTLED_S = 8
+
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory):
@@ -124,9 +126,10 @@ def test_the_link_goes_over_although_the_old_master_still_answers_as_one(server,
     serves(one, new)
 
 
-def test_what_an_old_master_took_last_is_said_again_at_the_new_one(server, probe, fake):
+@pytest.mark.parametrize("later", [0, SETTLED_S + 1], ids=["at once", "when it lets us in"])
+def test_what_an_old_master_took_last_is_said_again_at_the_new_one(server, probe, fake, later):
     """Replaced, it takes events that nobody hears any more: those of the last seconds reach the new one, in their order."""
-    old, new = server().start(), server().start()
+    old, new = server().start(), server().start(tcp=not later)
     sentinel = fake(("127.0.0.1", old.port))
     one = probe(1, *through(sentinel.endpoint))
     one.both_up()
@@ -137,6 +140,9 @@ def test_what_an_old_master_took_last_is_said_again_at_the_new_one(server, probe
             one.say(f"event {number:02}")
         until(lambda: one.pending() == 0, 5, "the old one to take them")
         sentinel.answer = ("127.0.0.1", new.port)
+        if later:
+            time.sleep(later)
+            new.open_tcp()
         assert events_of(subscription, 20) == [f"{number:02}" for number in range(20)]
 
 
