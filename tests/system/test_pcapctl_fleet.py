@@ -155,6 +155,14 @@ def test_nodes_that_publish_no_presence_are_heard_all_the_same(fleet):
     assert done.status == 0 and done.rows()[0][:3] == [node.name, "eth0", "done"], done
 
 
+def test_that_every_node_is_meant_is_said(fleet):
+    fleet.add("n1", captures())
+    note = f"pcapctl: asking every node of Redis at 127.0.0.1:{fleet.server.port} (no --node, --nodere)\n"
+    for words, said in ((["--redis", fleet.url], True), ([], True), (["--node", "any"], False), (["--nodere", "."], False), (["-q"], False)):
+        done = pcapctl.run("capture", "-i", "eth0", *words, env={"PCAPDAEMON_REDIS": fleet.url})
+        assert done.status == 0 and (note in done.stderr) == said, done
+
+
 def test_a_request_goes_into_a_stream(fleet):
     fleet.add("n1", captures())
     done = fleet.ctl("capture", "-i", "eth0", "--stream", "jobs", "--wait")

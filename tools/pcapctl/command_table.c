@@ -105,9 +105,10 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 			     "Asks the daemon on this host for a capture, waits for its end, and fetches the file.\n"
 			     "The words that are no options are the filter, as with tcpdump.\n"
 			     "Ctrl-C ends the capture early; what it has is fetched.\n"
-			     "With --redis, --config, --node or --nodere the request goes to the fleet instead: who "
-			     "accepted it, refused it or never answered is shown, and with --merge the nodes' files "
-			     "become one.\n",
+			     "With --redis, --config, --node or --nodere, or PCAPDAEMON_REDIS in the environment, the "
+			     "request goes to the fleet instead: who accepted it, refused it or never answered is "
+			     "shown, and with --merge the nodes' files become one.\n"
+			     "Without --node and --nodere every node of the fleet is meant.\n",
 			     REACH_BOTH, 0, ANY_NUMBER, .filter = true, .takes = capture_takes},
 	[COMMAND_HISTORY] = {"history", "packets of the past, out of the recorder", "[FILTER...]",
 			     "Writes what the recorder holds to a file, or with \"-\" to standard output.\n"

@@ -119,6 +119,11 @@ static void bear_with_nodes(struct session *session)
 		session->answers_end_ns = now_ns + ANSWER_PAUSE_NS;
 }
 
+static bool names_nodes(const struct command_line *line)
+{
+	return command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE);
+}
+
 static int begin(struct session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
@@ -133,6 +138,9 @@ static int begin(struct session *session, struct error *err)
 	session->tally = fleet_tally_new(session->request, nodes, session->stream, err);
 	if (!session->tally)
 		return -EINVAL;
+	if (!names_nodes(session->errand->line))
+		terminal_note(session->errand->terminal, "asking every node of %s (no --node, --nodere)",
+			      fleet_bus_place(session->bus));
 	session->asked_ns = session->looked_ns = clock_boottime_ns();
 	session->answers_end_ns = session->asked_ns + session->answer_timeout_ns;
 	r = publish(session, err);
