@@ -163,6 +163,23 @@ def test_that_every_node_is_meant_is_said(fleet):
         assert done.status == 0 and (note in done.stderr) == said, done
 
 
+def test_the_id_is_said_once_it_is_published(fleet):
+    fleet.add("n1", captures())
+    done = fleet.ctl("capture", "--node", "any", "-i", "eth0")
+    assert done.stderr == f"pcapctl: request {fleet.requests[0]['id']} published\n", done
+    assert fleet.ctl("capture", "-i", "eth0", "-q").stderr == ""
+    done = fleet.ctl("capture", "-i", "eth0", "--stream", "jobs", "--id", "x")
+    assert "request x added to the stream\n" in done.stderr, done
+
+
+def test_a_path_on_another_host_is_no_link(fleet):
+    fleet.add("n1", captures(destinations=[{"name": "memory", "ok": True, "url": "/v1/captures/r.1/file"},
+                                           {"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}]))
+    done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")
+    assert "memory of n1, https://cs.example/captures/ab12" in done.stdout and "/v1/" not in done.stdout, done
+    assert "`pcapctl get r.1` on n1 fetches what is in its memory\n" in done.stderr, done
+
+
 def test_a_request_goes_into_a_stream(fleet):
     fleet.add("n1", captures())
     done = fleet.ctl("capture", "-i", "eth0", "--stream", "jobs", "--wait")
@@ -186,10 +203,11 @@ def test_a_node_that_dies_while_it_captures_is_named_and_not_waited_for(fleet):
 def test_ctrl_c_ends_the_waiting_and_shows_what_there_is(fleet):
     fleet.add("n1", captures(pcapng("eth0")))
     fleet.add("n2", lambda node, request: node.publish(request, "accepted", 1))
-    program = OnTerminal("capture", "-i", "eth0", "--merge", "out", "--redis", fleet.url, cwd=fleet.work)
+    program = OnTerminal("capture", "-i", "eth0", "--merge", "out", "--id", "r", "--redis", fleet.url, cwd=fleet.work)
     program.wait_shown("2 of 2 nodes answered, 1 captures running, 1 over: 5 packets")
     program.process.send_signal(signal.SIGINT)
     assert program.finish() == 3 and b"captures that run go on" in program.shown and b"n2 has not finished" in program.shown
+    assert b"`pcapctl watch --id r --redis URL`" in program.shown, program.shown
     assert len(CaptureFile(str(fleet.work / "out")).packets) == 1
 
 

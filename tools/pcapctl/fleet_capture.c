@@ -144,9 +144,14 @@ static int begin(struct session *session, struct error *err)
 	session->asked_ns = session->looked_ns = clock_boottime_ns();
 	session->answers_end_ns = session->asked_ns + session->answer_timeout_ns;
 	r = publish(session, err);
-	if (r == 0 || !fleet_bus_sat_out(session->bus, r))
+	if (r < 0 && !fleet_bus_sat_out(session->bus, r))
 		return r;
-	bear_with_nodes(session); /* it may have been published */
+	terminal_note(session->errand->terminal, "request %s %s", json_text(session->request, "id"),
+		      r < 0		? "is published once Redis is back"
+		      : session->stream ? "added to the stream"
+					: "published");
+	if (r < 0)
+		bear_with_nodes(session); /* it may have been published */
 	return 0;
 }
 
@@ -281,8 +286,11 @@ static int await(struct session *session, struct error *err)
 	}
 	progress_clear(session->errand->terminal);
 	if (session->interrupts > 0)
-		terminal_note(session->errand->terminal,
-			      "no longer waiting; captures that run go on until their own end");
+		terminal_note(
+			session->errand->terminal,
+			"no longer waiting; captures that run go on until their own end: `pcapctl watch --id %s%s` "
+			"tells of it",
+			json_text(session->request, "id"), place_words(session->errand->place));
 	return r;
 }
 

@@ -30,6 +30,14 @@ static const char *environment(const char *name)
 	return value && *value ? value : NULL;
 }
 
+static int lead(struct place *place, enum option_id option, const char *value, struct error *err)
+{
+	if (asprintf(&place->words, " --%s %s", option_rows[option].name, value) >= 0)
+		return 0;
+	place->words = NULL;
+	return out_of_memory(err);
+}
+
 static int set(char **text, const char *value, struct error *err)
 {
 	*text = strdup(value);
@@ -81,8 +89,10 @@ static int use_api(const struct command_line *line, struct place *place, struct 
 	if (ca_file && !https)
 		return error_set(err, -EINVAL, "--ca-file: only https:// needs it");
 	r = set(&place->api, url, err);
-	if (r == 0)
+	if (r == 0) {
 		place->api[size] = '\0';
+		r = lead(place, OPTION_API, place->api, err);
+	}
 	if (r == 0 && ca_file)
 		r = set(&place->ca_file, ca_file, err);
 	if (r == 0 && token_file)
@@ -106,6 +116,8 @@ static int use_config(const struct command_line *line, const char *path, struct 
 	cleanup(cleanup_config) struct config *config = NULL;
 	int r = config_read(path, &config, err);
 
+	if (r == 0)
+		r = lead(place, OPTION_CONFIG, path, err);
 	if (r < 0)
 		return r;
 	if (line->command->reach & REACH_FLEET) {
@@ -122,10 +134,14 @@ static int use_fleet_default(const struct command_line *line, struct place *plac
 {
 	const char *url = environment("PCAPDAEMON_REDIS");
 
+	if (url && environment("PCAPDAEMON_SOCKET") && lead(place, OPTION_REDIS, "URL", err) < 0)
+		return -ENOMEM;
 	if (url)
 		return use_url(url, "PCAPDAEMON_REDIS", place, err);
 	if (access(PLACE_CONFIG_DEFAULT, R_OK) == 0)
 		return use_config(line, PLACE_CONFIG_DEFAULT, place, err);
+	if (lead(place, OPTION_REDIS, PLACE_REDIS_DEFAULT, err) < 0)
+		return -ENOMEM;
 	place->fleet = fleet_place_new();
 	return place->fleet && fleet_place_finish(place->fleet) == 0 ? 0 : out_of_memory(err);
 }
@@ -163,12 +179,16 @@ static int choose(const struct command_line *line, struct place *place, struct e
 	const char *redis = environment("PCAPDAEMON_REDIS"), *socket = environment("PCAPDAEMON_SOCKET");
 	bool fleet = line->command->reach & REACH_FLEET, local = line->command->reach & REACH_LOCAL;
 
-	if (command_line_has(line, OPTION_SOCKET))
-		return set(&place->socket, command_line_value(line, OPTION_SOCKET), err);
+	if (command_line_has(line, OPTION_SOCKET)) {
+		int r = set(&place->socket, command_line_value(line, OPTION_SOCKET), err);
+
+		return r < 0 ? r : lead(place, OPTION_SOCKET, place->socket, err);
+	}
 	if (command_line_has(line, OPTION_API))
 		return use_api(line, place, err);
 	if (line->redis)
-		return use_url(line->redis, "--redis", place, err);
+		return lead(place, OPTION_REDIS, "URL", err) < 0 ? -ENOMEM
+								 : use_url(line->redis, "--redis", place, err);
 	if (command_line_has(line, OPTION_CONFIG))
 		return use_config(line, command_line_value(line, OPTION_CONFIG), place, err);
 	if (fleet && (!local || command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE)))
@@ -188,6 +208,11 @@ int place_find(const struct command_line *line, struct place *place, struct erro
 	return r < 0 ? r : choose(line, place, err);
 }
 
+const char *place_words(const struct place *place)
+{
+	return place->words ? place->words : "";
+}
+
 void place_deinit(struct place *place)
 {
 	if (place->token)
@@ -196,6 +221,7 @@ void place_deinit(struct place *place)
 	free(place->socket);
 	free(place->api);
 	free(place->ca_file);
+	free(place->words);
 	fleet_place_free(place->fleet);
 	*place = (struct place){0};
 }

@@ -10,6 +10,7 @@ struct command_line;
 struct fleet_place;
 
 #define PLACE_SOCKET_DEFAULT "/run/pcapdaemon/control.sock"
+#define PLACE_REDIS_DEFAULT "redis://127.0.0.1:6379/capture"
 #define PLACE_CONFIG_DEFAULT "/etc/pcapdaemon/pcapdaemon.toml"
 
 struct place {
@@ -18,6 +19,7 @@ struct place {
 	char *api;		   /* "http[s]://host[:port]", no slash behind it */
 	char *token;		   /* NULL: none; wiped at the end */
 	char *ca_file;
+	char *words; /* options that lead here again, " --socket PATH"; NULL: none is needed */
 };
 
 /*
@@ -26,3 +28,6 @@ struct place {
  */
 warn_unused int place_find(const struct command_line *line, struct place *place, struct error *err);
 void place_deinit(struct place *place);
+
+/* What is to be typed behind a command that is to go to the same place; without secrets. "" or begins with a blank. */
+const char *place_words(const struct place *place);

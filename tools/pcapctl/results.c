@@ -89,6 +89,15 @@ enum exit_status results_status(const json_t *events)
 
 /* --- the table --- */
 
+/* A path is one of the control API of the host that captured, and no link anywhere else. */
+static int append_link(struct buffer *text, const json_t *event, const char *url)
+{
+	const char *node = json_text(event, "node");
+
+	return *url == '/' ? buffer_printf(text, "memory%s%.255s", *node ? " of " : "", node)
+			   : buffer_printf(text, "%.2000s", url);
+}
+
 /* Where the packets are now, or why they are nowhere. */
 static const char *where(const json_t *event, struct buffer *text)
 {
@@ -107,13 +116,14 @@ static const char *where(const json_t *event, struct buffer *text)
 		const char *url = json_text(destination, "url"), *error = json_text(destination, "error");
 		bool ok = json_is_true(json_object_get(destination, "ok"));
 
-		if (r < 0 || (ok && !*url))
+		if (r < 0 || (ok && (!*url || (*saved && *url == '/'))))
 			continue;
-		r = buffer_printf(text, "%s%.64s%s%.2000s", text->size ? ", " : "",
-				  ok ? "" : json_text(destination, "name"), ok ? "" : ": ",
-				  ok	   ? url
-				  : *error ? error
-					   : "failed");
+		if (text->size)
+			r = buffer_append_string(text, ", ");
+		if (r == 0)
+			r = ok ? append_link(text, event, url)
+			       : buffer_printf(text, "%.64s: %.2000s", json_text(destination, "name"),
+					       *error ? error : "failed");
 	}
 	return buffer_text(text);
 }
@@ -155,6 +165,26 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 			      printable(shown[1], NAME_SIZE, show_time(json_text(window, "asked_from"), asked)));
 }
 
+/* Of one capture, as an example. */
+static void note_memory(const struct terminal *terminal, const json_t *events)
+{
+	char capture[NAME_SIZE], node[NAME_SIZE];
+	size_t i;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		const char *url = event_destination_url(event, "memory");
+
+		if (!url || *url != '/' || *json_text(event, RESULT_SAVED))
+			continue;
+		terminal_note(terminal, "`pcapctl get %s` on %s fetches what is in its memory",
+			      printable(capture, sizeof(capture), json_text(event, "capture")),
+			      printable(node, sizeof(node), json_text(event, "node")));
+		return;
+	}
+}
+
 int results_print(const struct terminal *terminal, const json_t *events, bool with_nodes)
 {
 	static const struct table_column columns[] = {
@@ -177,6 +207,7 @@ int results_print(const struct terminal *terminal, const json_t *events, bool wi
 	{
 		note_losses(terminal, event);
 	}
+	note_memory(terminal, events);
 	return r;
 }
 

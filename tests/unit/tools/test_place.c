@@ -83,6 +83,33 @@ static void the_command_line_beats_the_environment(void **state)
 	means("capture|-i|lo", PLACE_SOCKET_DEFAULT, NULL, NULL);
 }
 
+static void leads_back(const char *words, const char *expected)
+{
+	struct place place;
+	struct error err;
+
+	assert_int_equal(find(words, &place, &err), 0);
+	assert_string_equal(place_words(&place), expected);
+	place_deinit(&place);
+}
+
+static void the_words_that_lead_there_again_hold_no_secret(void **state)
+{
+	(void)state;
+	leads_back("list", "");
+	leads_back("list|--socket|/a.sock", " --socket /a.sock");
+	leads_back("list|--api|https://h:7227/", " --api https://h:7227");
+	leads_back("capture|-i|lo|--redis|redis://u:secret@h/c", " --redis URL");
+	setenv("PCAPDAEMON_REDIS", "redis://u:secret@env/c", 1);
+	leads_back("capture|-i|lo|--node|n1", "");
+	leads_back("capture|-i|lo", "");
+	setenv("PCAPDAEMON_SOCKET", "/env.sock", 1);
+	leads_back("capture|-i|lo|--node|n1", " --redis URL");
+	leads_back("capture|-i|lo", "");
+	unsetenv("PCAPDAEMON_REDIS");
+	unsetenv("PCAPDAEMON_SOCKET");
+}
+
 static void what_does_not_go_together_is_refused(void **state)
 {
 	(void)state;
@@ -103,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_command_line_beats_the_environment),
+		cmocka_unit_test(the_words_that_lead_there_again_hold_no_secret),
 		cmocka_unit_test(what_does_not_go_together_is_refused),
 	};
 
