@@ -110,6 +110,23 @@ def test_packets_are_not_written_to_a_terminal(serve):
     assert program.finish() == 1 and b"not for a terminal" in program.shown
 
 
+@pytest.mark.parametrize("words, place, reason", [
+    (["-w", "absent/out"], "absent/out", "No such file or directory"), (["--merge", "."], ".", "Is a directory"),
+    (["-w", "/proc/out"], "/proc/out", "No such file or directory"), ([], "to the current directory", "No such file or directory")])
+def test_what_cannot_be_written_is_not_asked_for(serve, words, place, reason):
+    server = serve(capturing([final()]))
+    done = pcapctl.run("capture", "-i", "lo", *words, *server.options, cwd=server.work if words else "/proc")
+    assert (done.status, done.stderr) == (1, f"pcapctl: cannot write {place}: {reason}\n") and server.requests == [], done
+    assert os.listdir(server.work) == []
+
+
+def test_what_could_not_be_written_after_all_is_still_to_be_had(serve):
+    server = serve(capturing([final()]))
+    done = server.ctl("capture", "-i", "lo", "--id", "r", "-w", "/dev/full")
+    assert done.status == 1 and "cannot write /dev/full: No space left on device\n" in done.stderr, done
+    assert f"the daemon keeps it in memory for a while: `pcapctl get r.1 --socket {server.path}`\n" in done.stderr, done
+
+
 def test_without_a_file_the_links_are_printed(serve):
     server = serve(capturing([final(destinations=[{"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}])]))
     done = server.ctl("capture", "-i", "lo", "--no-file")

@@ -309,6 +309,24 @@ def test_what_one_node_lacks_makes_it_partial_and_the_rest_is_merged(fleet):
     assert len(CaptureFile(str(fleet.work / "out")).packets) == 3
 
 
+@pytest.mark.parametrize("to, environment, text", [("absent/out", {}, "cannot write absent/out: No such file"),
+                                                   (".", {}, "cannot write .: Is a directory"),
+                                                   ("out", {"TMPDIR": "/nonexistent"}, "no room for files in /nonexistent: ")])
+def test_what_cannot_be_written_is_not_asked_for(fleet, to, environment, text):
+    fleet.add("n1", captures(content_of("eth0", 0)))
+    done = fleet.ctl("capture", "-i", "eth0", "--merge", to, env=environment)
+    assert done.status == 1 and text in done.stderr and "published" not in done.stderr, done
+    assert fleet.requests == [] and os.listdir(fleet.work) == []
+
+
+def test_what_could_not_be_written_after_all_is_still_in_redis(fleet):
+    fleet.add("n1", captures(content_of("eth0", 0)))
+    done = fleet.ctl("capture", "-i", "eth0", "--id", "r", "-w", "/dev/full")
+    assert done.status == 1 and "cannot write /dev/full: No space left on device\n" in done.stderr, done
+    assert "`pcapctl get r.1 --node n1 --redis URL`" in done.stderr and len(keys(fleet, "file")) == 1, done
+    assert fleet.ctl("get", "r.1", "--node", "n1", "-w", "out").status == 0
+
+
 @pytest.mark.parametrize("change", [{"size": 5}, {"size": 10 ** 9}, {"chunks": 5}, {"chunks": 0}, {"v": 2}, {"size": -1}])
 def test_a_file_that_is_not_what_its_header_says_is_refused(fleet, change):
     def lies(node, request):

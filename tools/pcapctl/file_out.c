@@ -39,11 +39,16 @@ static int open_temporary(struct file_out *file, const char *path)
 	return r;
 }
 
+static bool is_stdout(const char *path)
+{
+	return path && strcmp(path, "-") == 0;
+}
+
 static int open_place(struct file_out *file, const char *path)
 {
 	struct stat st;
 
-	if (path && strcmp(path, "-") == 0) {
+	if (is_stdout(path)) {
 		file->fd = STDOUT_FILENO;
 		file->direct = true;
 		return 0;
@@ -61,6 +66,37 @@ static int open_place(struct file_out *file, const char *path)
 	return open_temporary(file, path);
 }
 
+static int check_stdout(struct error *err)
+{
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return error_set(err, -EBADF, "cannot write to standard output: %s", strerror(EBADF));
+	if (isatty(STDOUT_FILENO))
+		return error_set(err, -EINVAL,
+				 "packets are not for a terminal: send standard output to a pipe or a file");
+	return 0;
+}
+
+static int tell(const char *path, int r, struct error *err)
+{
+	return error_set(err, r, "cannot write %s: %s", path ? path : "to the current directory", strerror(-r));
+}
+
+/* A device or a pipe is not opened: who reads it would see its end. */
+int file_out_check(const char *path, struct error *err)
+{
+	cleanup(cleanup_file_out) struct file_out *file = NULL;
+	struct stat st;
+
+	if (is_stdout(path))
+		return check_stdout(err);
+	if (path && stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return access(path, W_OK) < 0 ? tell(path, -errno, err) : 0;
+	file = file_out_new(path, err);
+	return file ? 0 : -EIO;
+}
+
 struct file_out *file_out_new(const char *path, struct error *err)
 {
 	cleanup(cleanup_file_out) struct file_out *file = calloc(1, sizeof(*file));
@@ -71,13 +107,11 @@ struct file_out *file_out_new(const char *path, struct error *err)
 		return NULL;
 	}
 	file->fd = -1;
-	if (path && strcmp(path, "-") == 0 && isatty(STDOUT_FILENO)) {
-		error_set(err, -EINVAL, "packets are not for a terminal: send standard output to a pipe or a file");
+	if (is_stdout(path) && check_stdout(err) < 0)
 		return NULL;
-	}
 	r = open_place(file, path);
 	if (r < 0) {
-		error_set(err, r, "cannot write %s: %s", path ? path : "to the current directory", strerror(-r));
+		tell(path, r, err);
 		return NULL;
 	}
 	return take(file);

@@ -14,6 +14,10 @@ struct file_out;
 struct file_out *file_out_new(const char *path, struct error *err);
 void file_out_free(struct file_out *file); /* what is not finished is gone */
 
+/* Whether file_out_new could, without leaving anything behind: before something is asked for whose answer would be lost
+ * otherwise. 0 or -errno with the text in `err`. */
+warn_unused int file_out_check(const char *path, struct error *err);
+
 /* 0 or -errno; the error is kept for file_out_finish. */
 warn_unused int file_out_write(struct file_out *file, const void *bytes, size_t size);
 

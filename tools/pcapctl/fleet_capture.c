@@ -372,6 +372,26 @@ static int print(const struct session *session, const json_t *events, const json
 	return r < 0 || fflush(terminal->results) == EOF ? -EIO : 0;
 }
 
+/* Of one node, as an example. */
+static void tell_how_to_get(const struct session *session, const json_t *events)
+{
+	char capture[NAME_SIZE], node[NAME_SIZE];
+	size_t i;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		if (!event_is_final(event) || !event_has_destination(event, "redis"))
+			continue;
+		terminal_error("the nodes' files stay in Redis until they expire: `pcapctl get %s --node %s%s`, and so "
+			       "for each node",
+			       printable(capture, sizeof(capture), json_text(event, "capture")),
+			       printable(node, sizeof(node), json_text(event, "node")),
+			       place_words(session->errand->place));
+		return;
+	}
+}
+
 static enum exit_status merge(const struct session *session, const json_t *events, enum exit_status status,
 			      char **saved)
 {
@@ -379,8 +399,10 @@ static enum exit_status merge(const struct session *session, const json_t *event
 	size_t missing = 0;
 	int r = fleet_merge(session->bus, events, session->merge_to, &missing, saved, &err);
 
-	if (r < 0)
+	if (r < 0) {
 		terminal_error("%s", err.text);
+		tell_how_to_get(session, events);
+	}
 	if (r == -EINTR)
 		return STATUS_INTERRUPTED;
 	if (r < 0 || (missing > 0 && !*saved))
@@ -399,6 +421,8 @@ static enum exit_status conclude(struct session *session)
 		status = status == STATUS_FAILED ? STATUS_FAILED : STATUS_PARTIAL;
 	else if (session->merge_to)
 		status = merge(session, events, status, &saved);
+	if (session->lost && session->merge_to)
+		tell_how_to_get(session, events);
 	if (json_array_size(events) == 0 && !session->lost)
 		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
 			       (double)session->answer_timeout_ns / NS_PER_S);
@@ -414,8 +438,10 @@ enum exit_status fleet_capture(const struct errand *errand)
 
 	if (r == 0) {
 		status = STATUS_FAILED;
-		r = begin(&session, &err);
+		r = session.merge_to ? fleet_merge_check(session.merge_to, &err) : 0; /* before anything is lost */
 	}
+	if (r == 0)
+		r = begin(&session, &err);
 	if (r == 0) {
 		r = await(&session, &err);
 		session.lost = r < 0;

@@ -44,21 +44,36 @@ static void cleanup_gathering(struct gathering *gathering)
 		close(gathering->fd);
 }
 
-static int gathering_init(struct gathering *gathering, size_t most, struct error *err)
+/* -errno with the text in `err`. */
+static int open_nameless(struct error *err)
 {
 	const char *directory = getenv("TMPDIR");
+	int fd;
 
 	if (!directory || !*directory)
 		directory = P_tmpdir;
+	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	return error_set(err, -errno, "no room for files in %s: %s; name a place with TMPDIR", directory,
+			 strerror(errno));
+}
+
+int fleet_merge_check(const char *path, struct error *err)
+{
+	cleanup(cleanup_close) int fd = open_nameless(err);
+
+	return fd < 0 ? fd : file_out_check(path, err);
+}
+
+static int gathering_init(struct gathering *gathering, size_t most, struct error *err)
+{
 	gathering->inputs = calloc(most + 1, sizeof(*gathering->inputs));
 	gathering->keys = calloc(most + 1, sizeof(*gathering->keys));
 	if (!gathering->inputs || !gathering->keys)
 		return error_set(err, -ENOMEM, "out of memory");
-	gathering->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (gathering->fd < 0)
-		return error_set(err, -errno, "no room for files in %s: %s; name a place with TMPDIR", directory,
-				 strerror(errno));
-	return 0;
+	gathering->fd = open_nameless(err);
+	return gathering->fd < 0 ? gathering->fd : 0;
 }
 
 /* --- gathering --- */

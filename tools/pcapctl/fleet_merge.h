@@ -9,6 +9,9 @@
 
 struct fleet_bus;
 
+/* Whether there is room for the files, and `path` can be written. 0 or -errno with the text in `err`. */
+warn_unused int fleet_merge_check(const char *path, struct error *err);
+
 /*
  * Reads the files that the events tell of (destination "redis"), merges them in the order of time into `path` ("-":
  * standard output) and deletes them in Redis. Files that cannot be had whole are told on stderr and counted in

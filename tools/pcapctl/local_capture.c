@@ -12,9 +12,11 @@
 #include "base/printable.h"
 #include "command_line.h"
 #include "commands.h"
+#include "file_out.h"
 #include "interrupts.h"
 #include "local_client.h"
 #include "local_download.h"
+#include "place.h"
 #include "progress.h"
 #include "request_build.h"
 #include "results.h"
@@ -95,8 +97,9 @@ static int heed_interrupts(struct session *session, struct error *err)
 	if (session->interrupts == before)
 		return 0;
 	if (session->interrupts > 1)
-		return error_set(err, -EINTR, "interrupted; the daemon still holds what was captured: `pcapctl get %s`",
-				 json_text(session->request, "id"));
+		return error_set(err, -EINTR,
+				 "interrupted; the daemon still holds what was captured: `pcapctl get %s%s`",
+				 json_text(session->request, "id"), place_words(session->errand->place));
 	progress_clear(session->errand->terminal);
 	terminal_note(session->errand->terminal, "ending the capture; once more Ctrl-C leaves it alone");
 	session->stop = start(session, "DELETE", err);
@@ -144,28 +147,41 @@ static int wait_for_answer(struct session *session, struct error *err)
 
 /* --- afterwards --- */
 
+/* NULL: the current directory, under the daemon's name. */
+static const char *written_to(const struct command_line *line)
+{
+	const char *to = command_line_value(line, OPTION_WRITE);
+
+	if (line->to_stdout)
+		return "-";
+	return to ? to : command_line_value(line, OPTION_MERGE);
+}
+
 static int fetch(struct session *session, json_t *event, struct error *err)
 {
-	const struct command_line *line = session->errand->line;
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_MAX_BYTES);
 	cleanup(cleanup_free) char *name = NULL;
-	const char *to = command_line_value(line, OPTION_WRITE);
 	int r = buffer_append_string(&path, "/v1/captures/");
 
-	if (!to)
-		to = command_line_value(line, OPTION_MERGE);
-	if (line->to_stdout)
-		to = "-";
 	if (r == 0)
 		r = local_encode(&path, json_text(event, "capture"));
 	if (r == 0)
 		r = buffer_append_string(&path, "/file");
 	if (r < 0)
 		return error_set(err, r, "the daemon's name for the capture is too long");
-	r = local_download(session->client, buffer_text(&path), to, &name, err);
+	r = local_download(session->client, buffer_text(&path), written_to(session->errand->line), &name, err);
 	if (r == 0 && json_object_set_new(event, RESULT_SAVED, json_string(name)) < 0)
 		r = error_set(err, -ENOMEM, "the file is written, but its name is not UTF-8");
 	return r;
+}
+
+static void tell_how_to_get(const struct session *session, const json_t *event)
+{
+	char shown[2 * PATH_MAX_BYTES];
+
+	terminal_error("the daemon keeps it in memory for a while: `pcapctl get %s%s`",
+		       printable(shown, sizeof(shown), json_text(event, "capture")),
+		       place_words(session->errand->place));
 }
 
 static enum exit_status fetch_all(struct session *session, const json_t *events, enum exit_status status)
@@ -183,6 +199,8 @@ static enum exit_status fetch_all(struct session *session, const json_t *events,
 		if (r == 0)
 			continue;
 		terminal_error("%s", err.text);
+		if (r != -EINVAL)
+			tell_how_to_get(session, event);
 		if (r == -EINTR)
 			return STATUS_INTERRUPTED;
 		status = json_array_size(events) > 1 ? STATUS_PARTIAL : STATUS_FAILED;
@@ -237,6 +255,21 @@ static int check_options(const struct command_line *line, struct error *err)
 	return 0;
 }
 
+/* What cannot be written is not captured. */
+static int begin(struct session *session, struct error *err)
+{
+	const struct command_line *line = session->errand->line;
+	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : file_out_check(written_to(line), err);
+
+	if (r == 0)
+		session->client = local_client_new(session->errand->place, err);
+	if (r == 0 && !session->client)
+		r = -ENOMEM;
+	if (r < 0)
+		terminal_error("%s", err->text);
+	return r;
+}
+
 enum exit_status local_capture(const struct errand *errand)
 {
 	const struct command_line *line = errand->line;
@@ -253,8 +286,7 @@ enum exit_status local_capture(const struct errand *errand)
 		terminal_error("%s", err.text);
 		return STATUS_USAGE;
 	}
-	session.client = local_client_new(errand->place, &err);
-	status = session.client ? run(&session, &err) : STATUS_FAILED;
+	status = begin(&session, &err) < 0 ? STATUS_FAILED : run(&session, &err);
 	local_call_free(session.stop);
 	local_call_free(session.counts);
 	local_call_free(session.answer);

@@ -20,7 +20,7 @@ int local_download(struct local_client *client, const char *path, const char *to
 	cleanup(cleanup_local_call) struct local_call *call = NULL;
 	const json_t *json;
 	int fd = interrupts_begin();
-	int r = file ? 0 : -EINVAL;
+	int r = file ? 0 : -EIO;
 
 	if (r == 0)
 		call = local_call_start(
