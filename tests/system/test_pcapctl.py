@@ -206,6 +206,50 @@ def test_a_second_ctrl_c_leaves(serve):
     assert done.status == 130 and f"pcapctl get {answer.id}" in done.stderr and os.listdir(server.work) == [], done
 
 
+class Delivering:
+    """A capture that is over, and a destination that does not take its file."""
+
+    def __init__(self):
+        self.over = threading.Event()
+
+    def __call__(self, request):
+        if request.method == "POST":
+            self.id = request.json["id"]
+            self.over.wait(60)
+            return 503, {"error": "stopping"}
+        if request.method == "DELETE":
+            return 409, {"error": "it has ended"}
+        if request.path.endswith("/file"):
+            return 200, pcapng(), {"Content-Disposition": 'attachment; filename="f.pcapng"'}
+        return 200, {"captures": [{**final(f"{self.id}.1", event="captured", destinations=[]), "state": "delivering"}]}
+
+
+@pytest.mark.parametrize("words, files", [([], ["f.pcapng"]), (["-w", "out"], ["out"]), (["--no-file"], [])])
+def test_ctrl_c_does_not_wait_for_a_delivery(serve, words, files):
+    answer = Delivering()
+    server = serve(answer)
+    with Pcapctl("capture", "-i", "lo", "-d", "archive", *words, *server.options, cwd=server.work) as program:
+        server.wait("POST", "/v1/captures")
+        program.signal(signal.SIGINT)
+        done = program.finish()
+    answer.over.set()
+    assert done.status == 3 and os.listdir(server.work) == files and done.rows()[0][:3] == ["lo", "captured", "5"], done
+    assert f"the capture is over, its delivery is not waited for any longer and goes on: `pcapctl show {answer.id}" in done.stderr, done
+    assert all((server.work / name).read_bytes() == pcapng() for name in files)
+
+
+def test_ctrl_c_ends_a_capture_and_says_so_without_a_terminal(serve):
+    answer = Slow(answers_stop=False)
+    server = serve(answer)
+    with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
+        server.wait("POST", "/v1/captures")
+        program.signal(signal.SIGINT)
+        line = program.process.stderr.readline()
+        answer.stopped.set()
+        done = program.finish()
+    assert done.status == 0 and line == b"pcapctl: ending the capture; once more Ctrl-C leaves it alone\n", (line, done)
+
+
 def test_a_ctrl_c_that_overtakes_the_request_is_said_again(serve):
     answer = Slow()
     unknown = iter([(404, {"error": "no such capture"})] * 2)

@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import signal
 import socket
 import struct
 import threading
 
 import pytest
 
+from lib.cloudshark_server import CloudSharkServer, hang
 from lib.daemon import Daemon
 from lib.events import Events
 from lib.pcapctl import Pcapctl
@@ -168,3 +170,27 @@ def test_the_daemon_behind_sentinels_goes_over_to_a_new_master_in_the_middle_of_
                 until(lambda: client.xpending("capture:stream", "guarded")["pending"] == 0)
     finally:
         setup.close()
+
+
+def test_ctrl_c_fetches_the_file_of_a_capture_whose_delivery_hangs(tmp_path):
+    (tmp_path / "files").mkdir()
+    config = {"api": {"socket": str(tmp_path / "control.sock")}, "redis": {"listen": False}}
+    with CloudSharkServer("token", behaviour=hang()) as server:
+        config["cloudshark"] = {"host": "127.0.0.1", "port": server.port, "scheme": "http", "token": "token", "upload": True}
+        with Daemon(tmp_path, config) as daemon:
+            daemon.start(subscribed=False)
+            daemon.wait_log("api-ready")
+            stop = threading.Event()
+            thread = threading.Thread(target=chatter, args=(stop,), daemon=True)
+            thread.start()
+            command = Pcapctl("capture", "-i", "lo", "-c", "3", "-d", "cloudshark", "-w", "out.pcapng", "udp port 17999",
+                              "--socket", config["api"]["socket"], cwd=tmp_path / "files")
+            try:
+                server.wait_for_requests(1, stage="body")
+            finally:
+                stop.set()
+                thread.join()
+            command.signal(signal.SIGINT)
+            result = command.finish()
+            assert result.status == 3 and "its delivery is not waited for any longer" in result.stderr, result
+            assert len(CaptureFile(tmp_path / "files" / "out.pcapng").packets) == 3

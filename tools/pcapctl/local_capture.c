@@ -1,7 +1,8 @@
 /*
  * POST with ?wait=1 answers when all is over; meanwhile, on a terminal, the same captures are asked for their counts,
- * and Ctrl-C sends a DELETE, after which the POST answers soon. The request's id is ours, so that all three mean the
- * same captures from the first moment on.
+ * and Ctrl-C sends a DELETE, after which the POST answers soon. If that finds that all captures are over, what is
+ * missing is a delivery, which may take long: the answer is not waited for any more, and the files are fetched. The
+ * request's id is ours, so that all of these mean the same captures from the first moment on.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,7 +29,8 @@ struct session {
 	const struct errand *errand;
 	struct local_client *client;
 	json_t *request;
-	struct local_call *answer, *counts, *stop;
+	struct local_call *answer, *counts, *stop, *ended;
+	json_t *early;	   /* what stands for the answer if that is not waited for */
 	uint64_t asked_ns; /* boot time of the last question for counts */
 	unsigned interrupts;
 };
@@ -43,11 +45,17 @@ static struct local_call *start(struct session *session, const char *method, str
 
 /* --- meanwhile --- */
 
+static bool is_running(const char *state)
+{
+	return strcmp(state, "arming") == 0 || strcmp(state, "running") == 0;
+}
+
 static void show_counts(const struct terminal *terminal, const json_t *answer)
 {
 	uint64_t packets = 0, bytes = 0, ends_ns = 0, now_ns = clock_realtime_ns();
 	char texts[3][SHOW_SIZE];
 	const char *state = "";
+	bool running = false;
 	size_t i;
 	json_t *capture;
 
@@ -60,14 +68,15 @@ static void show_counts(const struct terminal *terminal, const json_t *answer)
 		if (clock_parse(json_text(capture, "ends"), &ns) == 0 && ns > ends_ns)
 			ends_ns = ns;
 		state = json_text(capture, "state");
+		running |= is_running(state);
 	}
 	if (!*state)
 		return;
 	char shown[SHOW_SIZE];
-	progress_show(terminal, "%s: %s packets, %s%s%s (Ctrl-C ends it and keeps what it has)",
-		      printable(shown, sizeof(shown), state), show_count(packets, texts[0]),
-		      show_bytes(bytes, texts[1]), ends_ns > now_ns ? ", at most " : "",
-		      ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "");
+	progress_show(terminal, "%s: %s packets, %s%s%s (Ctrl-C %s)", printable(shown, sizeof(shown), state),
+		      show_count(packets, texts[0]), show_bytes(bytes, texts[1]), ends_ns > now_ns ? ", at most " : "",
+		      ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "",
+		      running ? "ends it and keeps what it has" : "ends the waiting for it");
 }
 
 /* Counts are a comfort: what goes wrong with them is not worth a word. */
@@ -100,22 +109,69 @@ static int heed_interrupts(struct session *session, struct error *err)
 		return error_set(err, -EINTR,
 				 "interrupted; the daemon still holds what was captured: `pcapctl get %s%s`",
 				 json_text(session->request, "id"), place_words(session->errand->place));
-	progress_clear(session->errand->terminal);
-	terminal_note(session->errand->terminal, "ending the capture; once more Ctrl-C leaves it alone");
 	session->stop = start(session, "DELETE", err);
 	return session->stop ? 0 : -ENOMEM;
 }
 
-/* A DELETE that overtook the POST found nothing to stop. */
-static int stop_again(struct session *session, struct error *err)
+/* A DELETE that overtook the POST found nothing to stop; one that came late only captures that have ended. */
+static int follow_stop(struct session *session, struct error *err)
 {
+	const struct terminal *terminal = session->errand->terminal;
 	const json_t *json;
+	int status;
 
-	if (!session->stop || !local_call_over(session->stop) || local_call_result(session->stop, &json, err) != 404)
+	if (!session->stop || !local_call_over(session->stop))
 		return 0;
-	local_call_free(take(session->stop));
-	session->stop = start(session, "DELETE", err);
-	return session->stop ? 0 : -ENOMEM;
+	cleanup(cleanup_local_call) struct local_call *stop = take(session->stop);
+	status = local_call_result(stop, &json, err);
+	if (status == 404) {
+		session->stop = start(session, "DELETE", err);
+		return session->stop ? 0 : -ENOMEM;
+	}
+	if (status == 409) {
+		session->ended = start(session, "GET", err);
+		return session->ended ? 0 : -ENOMEM;
+	}
+	if (status >= 300)
+		local_call_refusal(stop, status, err);
+	progress_clear(terminal);
+	if (status < 0 || status >= 300)
+		terminal_note(terminal, "it goes on: %s; once more Ctrl-C leaves it alone", err->text);
+	else
+		terminal_note(terminal, "ending the capture; once more Ctrl-C leaves it alone");
+	return 0;
+}
+
+/* If it is not a delivery that is waited for, the answer is on its way. */
+static int follow_ended(struct session *session)
+{
+	const json_t *json = NULL;
+	struct error ignored;
+	bool delivering = false;
+	size_t i;
+	json_t *capture;
+
+	if (!session->ended || !local_call_over(session->ended))
+		return 0;
+	cleanup(cleanup_local_call) struct local_call *ended = take(session->ended);
+	if (local_call_result(ended, &json, &ignored) != 200)
+		return 0;
+	json_array_foreach(json_object_get(json, "captures"), i, capture)
+	{
+		delivering |= strcmp(json_text(capture, "state"), "delivering") == 0;
+	}
+	if (!delivering)
+		return 0;
+	session->early = json_pack("{s:O, s:O}", "id", json_object_get(session->request, "id"), "events",
+				   json_object_get(json, "captures"));
+	return session->early ? 0 : -ENOMEM;
+}
+
+static int follow_interrupts(struct session *session, struct error *err)
+{
+	int r = follow_stop(session, err);
+
+	return r < 0 ? r : follow_ended(session);
 }
 
 static int wait_for_answer(struct session *session, struct error *err)
@@ -132,8 +188,8 @@ static int wait_for_answer(struct session *session, struct error *err)
 		r = session->answer ? 0 : -ENOMEM;
 	}
 	session->asked_ns = clock_boottime_ns();
-	while (r == 0 && !local_call_over(session->answer)) {
-		r = stop_again(session, err);
+	while (r == 0 && !session->early && !local_call_over(session->answer)) {
+		r = follow_interrupts(session, err);
 		if (r == 0)
 			r = local_client_turn(session->client, PROGRESS_INTERVAL_MS, fd, err);
 		if (r == 0)
@@ -175,6 +231,13 @@ static int fetch(struct session *session, json_t *event, struct error *err)
 	return r;
 }
 
+/* Before all destinations have answered memory has it already. */
+static bool can_be_fetched(const struct session *session, const json_t *event)
+{
+	return event_has_destination(event, "memory") ||
+	       (session->early && strcmp(json_text(event, "event"), "captured") == 0);
+}
+
 static void tell_how_to_get(const struct session *session, const json_t *event)
 {
 	char shown[2 * PATH_MAX_BYTES];
@@ -194,7 +257,7 @@ static enum exit_status fetch_all(struct session *session, const json_t *events,
 		return status;
 	json_array_foreach(events, i, event)
 	{
-		int r = event_has_destination(event, "memory") ? fetch(session, event, &err) : 0;
+		int r = can_be_fetched(session, event) ? fetch(session, event, &err) : 0;
 
 		if (r == 0)
 			continue;
@@ -212,7 +275,8 @@ static enum exit_status tell(struct session *session, const json_t *answer)
 {
 	const struct terminal *terminal = session->errand->terminal;
 	json_t *events = json_object_get(answer, "events");
-	enum exit_status status = fetch_all(session, events, results_status(events));
+	enum exit_status status = session->early ? STATUS_PARTIAL : results_status(events);
+	status = fetch_all(session, events, status);
 	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
 
 	if (r < 0)
@@ -228,6 +292,14 @@ static enum exit_status run(struct session *session, struct error *err)
 	if (r == -EINTR) {
 		terminal_error("%s", err->text);
 		return STATUS_INTERRUPTED;
+	}
+	if (session->early) {
+		terminal_note(
+			session->errand->terminal,
+			"the capture is over, its delivery is not waited for any longer and goes on: `pcapctl show "
+			"%s%s`",
+			json_text(session->request, "id"), place_words(session->errand->place));
+		return tell(session, session->early);
 	}
 	if (r == 0)
 		r = local_call_result(session->answer, &answer, err);
@@ -287,10 +359,12 @@ enum exit_status local_capture(const struct errand *errand)
 		return STATUS_USAGE;
 	}
 	status = begin(&session, &err) < 0 ? STATUS_FAILED : run(&session, &err);
+	local_call_free(session.ended);
 	local_call_free(session.stop);
 	local_call_free(session.counts);
 	local_call_free(session.answer);
 	local_client_free(session.client);
 	json_decref(session.request);
+	json_decref(session.early);
 	return status;
 }
