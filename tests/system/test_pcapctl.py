@@ -161,6 +161,23 @@ def test_losses_are_told(serve):
     assert "reaches back to 2026-11-23T08:40:55.000Z only" in done.stderr, done
 
 
+def test_what_was_folded_into_another_request_is_named(serve):
+    server = serve(lambda request: (200, {"id": request.json["id"], "folded_into": "first", "events": [
+        {"v": 1, "event": "done", "id": request.json["id"], "node": "n1", "reason": "folded", "folded_into": "first",
+         "until": "2026-11-23T08:42:00.000000000Z"}]}))
+    for words in ([], ["--json"]):
+        done = server.ctl("capture", "-i", "lo", "--dedupe", "k", *words)
+        assert done.status == 3 and os.listdir(server.work) == [], done
+        assert done.stderr == ("pcapctl: folded into request first, which goes on until 2026-11-23T08:42:00.000Z: "
+                               f"`pcapctl get first --socket {server.path}` fetches its file when it is over\n"), done
+    assert server.ctl("capture", "-i", "lo").rows() == [["-", "done", "-", "-", "folded", "request", "first"]]
+
+
+def test_that_an_id_was_used_before_is_said(serve):
+    done = serve(capturing([final(duplicate=True)])).ctl("capture", "-i", "lo", "--id", "r")
+    assert done.status == 0 and "the id r was used before: this is the capture of then" in done.stderr, done
+
+
 class Slow:
     """A capture that goes on until it is stopped."""
 

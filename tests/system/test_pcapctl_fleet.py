@@ -172,6 +172,21 @@ def test_the_id_is_said_once_it_is_published(fleet):
     assert "request x added to the stream\n" in done.stderr, done
 
 
+@pytest.mark.parametrize("words, command", [(["-w", "out"], "get first.1 --node n1"), (["--wait"], "watch --id first")])
+def test_what_was_folded_into_another_request_is_named(fleet, words, command):
+    fleet.add("n1", lambda node, request: node.publish(request, "done", reason="folded", folded_into="first",
+                                                       until="2026-11-23T08:42:00.000000000Z"))
+    done = fleet.ctl("capture", "-i", "eth0", *words)
+    assert done.status == 3 and done.rows()[0] == ["n1", "-", "done", "-", "-", "folded", "request", "first"], done
+    assert f"n1 folded it into request first, which goes on until 2026-11-23T08:42:00.000Z: `pcapctl {command} --redis URL`" in done.stderr
+
+
+def test_that_an_id_was_used_before_is_said(fleet):
+    fleet.add("n1", captures(duplicate=True))
+    done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")
+    assert done.status == 0 and "the id r was used before" in done.stderr, done
+
+
 def test_a_path_on_another_host_is_no_link(fleet):
     fleet.add("n1", captures(destinations=[{"name": "memory", "ok": True, "url": "/v1/captures/r.1/file"},
                                            {"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}]))
@@ -220,11 +235,12 @@ def test_a_connection_that_breaks_is_made_again_and_nothing_is_missed(fleet, cou
         if len(calls) == 1:
             fleet.server.kill_clients()
         if len(calls) == count:
-            captures()(node, request)
+            captures(duplicate=True)(node, request)
 
     fleet.add("n1", is_heard_at_last)
-    done = fleet.ctl("capture", "-i", "eth0", "--wait", "--answer-timeout", "20s")
+    done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r", "--answer-timeout", "20s")
     assert done.status == 0 and len(calls) == count and all(call == calls[0] for call in calls), done
+    assert "used before" not in done.stderr, done
 
 
 def test_progress_is_shown_on_a_terminal(fleet):

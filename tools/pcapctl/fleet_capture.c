@@ -51,8 +51,17 @@ struct session {
 	uint64_t repeated_ns;
 	bool add_again; /* to the stream: a master that was replaced may have taken the request with it */
 	bool lost;	/* it could not be waited for to the end */
+	bool reused;	/* the request's id */
 	bool out_of_memory;
 };
+
+/* Who was asked again repeats his answer for that reason alone. */
+static bool tells_of_reuse(const struct session *session, const json_t *event)
+{
+	return event_is_duplicate(event) && command_line_has(session->errand->line, OPTION_ID) &&
+	       session->repeats == 0 && session->repeated_ns == 0 &&
+	       strcmp(json_text(event, "id"), json_text(session->request, "id")) == 0;
+}
 
 static void on_event(void *ctx, const json_t *event)
 {
@@ -61,6 +70,7 @@ static void on_event(void *ctx, const json_t *event)
 
 	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &news) < 0)
 		session->out_of_memory = true;
+	session->reused |= session->tally && tells_of_reuse(session, event);
 }
 
 /* --- asking --- */
@@ -299,16 +309,17 @@ static int await(struct session *session, struct error *err)
 /* Without --wait a capture that was accepted is all that was asked for. */
 static enum exit_status judge(const struct session *session, const json_t *events, const json_t *silent)
 {
-	size_t good = 0, empty = 0, count = json_array_size(events), i;
+	size_t good = 0, empty = 0, folded = 0, count = json_array_size(events), i;
 	json_t *event;
 
 	json_array_foreach(events, i, event)
 	{
 		good += event_is_final(event) ? event_is_good(event) : !session->wait;
 		empty += event_is_empty(event);
+		folded += event_is_folded(event);
 	}
 	if (good == 0)
-		return STATUS_FAILED;
+		return folded ? STATUS_PARTIAL : STATUS_FAILED;
 	if (good < count || (session->wait && json_array_size(silent) > 0))
 		return STATUS_PARTIAL;
 	return empty == count ? STATUS_EMPTY : STATUS_OK;
@@ -426,7 +437,14 @@ static enum exit_status conclude(struct session *session)
 	if (json_array_size(events) == 0 && !session->lost)
 		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
 			       (double)session->answer_timeout_ns / NS_PER_S);
-	return print(session, events, silent, saved) < 0 ? STATUS_FAILED : status;
+	if (print(session, events, silent, saved) < 0)
+		status = STATUS_FAILED;
+	results_tell_folded(events, place_words(session->errand->place), true, session->merge_to);
+	if (session->reused)
+		terminal_note(session->errand->terminal,
+			      "the id %s was used before: nodes that had it answer with their captures of then",
+			      json_text(session->request, "id"));
+	return status;
 }
 
 enum exit_status fleet_capture(const struct errand *errand)

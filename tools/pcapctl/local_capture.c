@@ -271,6 +271,19 @@ static enum exit_status fetch_all(struct session *session, const json_t *events,
 	return status;
 }
 
+static bool is_repeated(const json_t *events)
+{
+	size_t i;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		if (event_is_duplicate(event))
+			return true;
+	}
+	return false;
+}
+
 static enum exit_status tell(struct session *session, const json_t *answer)
 {
 	const struct terminal *terminal = session->errand->terminal;
@@ -279,6 +292,11 @@ static enum exit_status tell(struct session *session, const json_t *answer)
 	status = fetch_all(session, events, status);
 	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
 
+	results_tell_folded(events, place_words(session->errand->place), false, false);
+	if (is_repeated(events))
+		terminal_note(terminal,
+			      "the id %s was used before: this is the capture of then, nothing was captured now",
+			      json_text(session->request, "id"));
 	if (r < 0)
 		terminal_error("cannot print the results: %s", strerror(-r));
 	return r < 0 ? STATUS_FAILED : status;

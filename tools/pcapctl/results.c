@@ -31,7 +31,7 @@ bool event_is_good(const json_t *event)
 	size_t i;
 	json_t *destination;
 
-	if (!is_kind(event, "done"))
+	if (!is_kind(event, "done") || event_is_folded(event))
 		return false;
 	json_array_foreach(json_object_get(event, "destinations"), i, destination)
 	{
@@ -44,6 +44,16 @@ bool event_is_good(const json_t *event)
 bool event_is_empty(const json_t *event)
 {
 	return is_kind(event, "done") && strcmp(json_text(event, "reason"), "empty") == 0;
+}
+
+bool event_is_folded(const json_t *event)
+{
+	return is_kind(event, "done") && strcmp(json_text(event, "reason"), "folded") == 0;
+}
+
+bool event_is_duplicate(const json_t *event)
+{
+	return json_is_true(json_object_get(event, "duplicate"));
 }
 
 static const json_t *find_destination(const json_t *event, const char *name)
@@ -72,16 +82,17 @@ bool event_has_destination(const json_t *event, const char *name)
 
 enum exit_status results_status(const json_t *events)
 {
-	size_t i, good = 0, empty = 0, count = json_array_size(events);
+	size_t i, good = 0, empty = 0, folded = 0, count = json_array_size(events);
 	json_t *event;
 
 	json_array_foreach(events, i, event)
 	{
 		good += event_is_good(event);
 		empty += event_is_empty(event);
+		folded += event_is_folded(event);
 	}
 	if (good == 0)
-		return STATUS_FAILED;
+		return folded ? STATUS_PARTIAL : STATUS_FAILED;
 	if (good < count)
 		return STATUS_PARTIAL;
 	return empty == count ? STATUS_EMPTY : STATUS_OK;
@@ -109,6 +120,9 @@ static const char *where(const json_t *event, struct buffer *text)
 	buffer_clear(text);
 	if (is_kind(event, "rejected"))
 		return json_text(event, "reason");
+	if (event_is_folded(event))
+		return buffer_printf(text, "request %.128s", json_text(event, "folded_into")) < 0 ? ""
+												  : buffer_text(text);
 	if (*saved)
 		r = buffer_append_string(text, saved);
 	json_array_foreach(json_object_get(event, "destinations"), i, destination)
@@ -132,15 +146,15 @@ static void add_row(struct table *table, const json_t *event, bool with_node)
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(WHERE_MAX);
 	char number[SHOW_SIZE];
-	bool rejected = is_kind(event, "rejected");
+	bool rejected = is_kind(event, "rejected"), counted = json_object_get(event, "packets");
 	const char *kind = json_text(event, "event");
 
 	if (with_node)
 		table_cell(table, json_text(event, "node"));
 	table_cell(table, json_text(event, "interface"));
 	table_cell_tone(table, kind, terminal_tone_of(kind));
-	table_cell(table, rejected ? "" : show_count(json_number(event, "packets"), number));
-	table_cell(table, rejected ? "" : show_bytes(json_number(event, "bytes"), number));
+	table_cell(table, counted ? show_count(json_number(event, "packets"), number) : "");
+	table_cell(table, counted ? show_bytes(json_number(event, "bytes"), number) : "");
 	table_cell(table, rejected ? "" : json_text(event, "reason"));
 	table_cell(table, where(event, &text));
 }
@@ -209,6 +223,39 @@ int results_print(const struct terminal *terminal, const json_t *events, bool wi
 	}
 	note_memory(terminal, events);
 	return r;
+}
+
+static void tell_folded(const json_t *event, const char *words, bool with_node, bool in_redis)
+{
+	char node[NAME_SIZE], into[NAME_SIZE], time[SHOW_SIZE], until[NAME_SIZE];
+	bool ends = *json_text(event, "until");
+
+	printable(node, sizeof(node), json_text(event, "node"));
+	printable(into, sizeof(into), json_text(event, "folded_into"));
+	printable(until, sizeof(until), show_time(json_text(event, "until"), time));
+	if (!with_node)
+		terminal_error("folded into request %s%s%s: `pcapctl get %s%s` fetches its file when it is over", into,
+			       ends ? ", which goes on until " : "", ends ? until : "", into, words);
+	else if (in_redis)
+		terminal_error(
+			"%s folded it into request %s%s%s: `pcapctl get %s.1 --node %s%s` fetches its file when it "
+			"is over",
+			node, into, ends ? ", which goes on until " : "", ends ? until : "", into, node, words);
+	else
+		terminal_error("%s folded it into request %s%s%s: `pcapctl watch --id %s%s` tells where its file goes",
+			       node, into, ends ? ", which goes on until " : "", ends ? until : "", into, words);
+}
+
+void results_tell_folded(const json_t *events, const char *words, bool with_nodes, bool in_redis)
+{
+	size_t i;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		if (event_is_folded(event))
+			tell_folded(event, words, with_nodes, in_redis);
+	}
 }
 
 /* --- one by one --- */

@@ -15,11 +15,20 @@ bool event_is_final(const json_t *event);
 bool event_is_good(const json_t *event);  /* done, and every destination took it */
 bool event_is_empty(const json_t *event); /* done, without a packet */
 
+/* Nothing was captured for it: it was folded into another request ("folded_into"), or its id was another's before,
+ * whose answer this is. */
+bool event_is_folded(const json_t *event);
+bool event_is_duplicate(const json_t *event);
+
+/* Of every folded event in the array where its packets are. `words`: of the place. `with_nodes`: of a fleet.
+ * `in_redis`: the files go there. */
+void results_tell_folded(const json_t *events, const char *words, bool with_nodes, bool in_redis);
+
 /* The url of a destination of that name that took the file; NULL: none. The event's. */
 const char *event_destination_url(const json_t *event, const char *destination);
 bool event_has_destination(const json_t *event, const char *destination); /* that took the file */
 
-/* Of an array of final events; an empty one has failed. */
+/* Of an array of final events; an empty one has failed, one of folded ones is partial. */
 enum exit_status results_status(const json_t *events);
 
 /* Whole table, with the losses as notes behind it. 0 or -errno. */
