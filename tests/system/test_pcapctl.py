@@ -384,6 +384,23 @@ def test_history_is_asked_for_and_piped(serve):
     assert server.requests[1].query == "interface=eth0&from=2026-11-23T08%3A41%3A00%2B01%3A00&to=1795423260&packets=5"
 
 
+def test_history_that_lacks_its_beginning_or_everything_says_so(serve):
+    comment = "history: from 2026-11-23T08:40:55.000000000Z to 2026-11-23T08:41:00.000000000Z, asked from {}; node n1"
+    contents = {}
+    server = serve(lambda request: (200, (contents["now"],)))
+    contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:00.000000000Z"))
+    done = server.ctl("history", "-i", "eth0", "--last", "1m")
+    note = "pcapctl: reaches back to 2026-11-23T08:40:55.000Z only, asked for was 2026-11-23T08:40:00.000Z\n"
+    assert (done.status, done.stderr, done.stdout) == (0, note, "capture.pcapng\n"), done
+    assert server.ctl("history", "-i", "eth0").stdout == "capture-1.pcapng\n"
+    contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:55.000000000Z"), packets=())
+    done = server.ctl("history", "-i", "eth0", "--from", "2026-11-23T08:40:55Z", "-w", "h")
+    assert done.status == 4 and "reaches" not in done.stderr and "no packet of that time is there" in done.stderr, done
+    for name in ("any", "eth0,eth1"):
+        done = server.ctl("history", "-i", name)
+        assert done.status == 2 and "history is of one interface" in done.stderr, done
+
+
 def test_history_that_breaks_off_leaves_no_file(serve):
     server = serve(lambda request: (200, (pcapng()[:50], None)))
     done = server.ctl("history", "-i", "eth0", "-w", "h")

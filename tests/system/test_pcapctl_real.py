@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import struct
@@ -70,6 +71,17 @@ def test_the_past_goes_to_standard_output(host, tmp_path):
     path = tmp_path / "out.pcapng"
     path.write_bytes(result.bytes)
     assert [number for number in CaptureFile(path).numbers if 300 <= number < 400] == list(range(300, 400))
+
+
+def test_how_far_the_past_reaches_back_is_told(host, tmp_path):
+    host.sender.send(5, rate=1000, first=400)
+    result = pcapctl(host, "history", "-i", "eth0", "--last", "1h", cwd=tmp_path).finish()
+    assert result.status == 0 and result.stdout == "capture.pcapng\n" and re.search("reaches back to 20.*Z only, asked for was 20.*Z\n",
+                                                                                    result.stderr), result
+    until(lambda: "reaches" not in pcapctl(host, "history", "-i", "eth0", "--last", "0.5", "-w", "-").finish().stderr)
+    assert pcapctl(host, "history", "-i", "eth0", "-w", "-").finish().stderr == ""
+    result = pcapctl(host, "history", "-i", "eth0", "-w", "none", "host 10.254.254.254", cwd=tmp_path).finish()
+    assert result.status == 4 and "no packet" in result.stderr and CaptureFile(tmp_path / "none").packets == [], result
 
 
 def test_a_capture_reaches_back_and_is_fetched_again(host, tmp_path):

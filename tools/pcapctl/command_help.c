@@ -31,15 +31,15 @@ static int print_wrapped(struct buffer *out, const char *text, size_t column, si
 	return r < 0 ? r : buffer_append_string(out, "\n");
 }
 
-static int print_option(struct buffer *out, enum option_id id)
+static int print_option(struct buffer *out, const struct command_row *command, enum option_id id)
 {
-	const struct option_row *row = &option_rows[id];
+	const struct option_row row = option_row_of(command, id);
 	size_t start = out->size, width;
-	int r = row->letter ? buffer_printf(out, "  -%c, --%s", row->letter, row->name)
-			    : buffer_printf(out, "      --%s", row->name);
+	int r = row.letter ? buffer_printf(out, "  -%c, --%s", row.letter, row.name)
+			   : buffer_printf(out, "      --%s", row.name);
 
-	if (r == 0 && row->argument)
-		r = buffer_printf(out, " %s", row->argument);
+	if (r == 0 && row.argument)
+		r = buffer_printf(out, " %s", row.argument);
 	if (r < 0)
 		return r;
 	width = out->size - start;
@@ -47,7 +47,7 @@ static int print_option(struct buffer *out, enum option_id id)
 		r = buffer_printf(out, "\n%*s", HELP_COLUMN, "");
 	else
 		r = buffer_printf(out, "%*s", (int)(HELP_COLUMN - width), "");
-	return r < 0 ? r : print_wrapped(out, row->help, HELP_COLUMN, HELP_COLUMN);
+	return r < 0 ? r : print_wrapped(out, row.help, HELP_COLUMN, HELP_COLUMN);
 }
 
 static int print_global_options(struct buffer *out)
@@ -56,7 +56,7 @@ static int print_global_options(struct buffer *out)
 
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
 		if (option_rows[i].global)
-			r = print_option(out, (enum option_id)i);
+			r = print_option(out, NULL, (enum option_id)i);
 	return r;
 }
 
@@ -104,7 +104,7 @@ static int print_command(struct buffer *out, const struct command_row *command)
 	if (r == 0 && command->takes[0])
 		r = buffer_append_string(out, "\nOptions:\n");
 	for (const enum option_id *taken = command->takes; r == 0 && *taken; taken++)
-		r = print_option(out, *taken);
+		r = print_option(out, command, *taken);
 	return r < 0 ? r : print_global_options(out);
 }
 
@@ -141,17 +141,17 @@ static int print_mdoc_sentence(struct buffer *out, const char *text)
 	return r < 0 ? r : buffer_append_string(out, ".\n");
 }
 
-static int print_mdoc_option(struct buffer *out, enum option_id id)
+static int print_mdoc_option(struct buffer *out, const struct command_row *command, enum option_id id)
 {
-	const struct option_row *row = &option_rows[id];
-	int r = row->letter ? buffer_printf(out, ".It Fl %c , \\-\\-%s", row->letter, row->name)
-			    : buffer_printf(out, ".It Fl \\-%s", row->name);
+	const struct option_row row = option_row_of(command, id);
+	int r = row.letter ? buffer_printf(out, ".It Fl %c , \\-%s", row.letter, row.name)
+			   : buffer_printf(out, ".It Fl \\-%s", row.name);
 
-	if (r == 0 && row->argument)
-		r = strpbrk(row->argument, "[]") ? -1 : buffer_printf(out, " Ar %s", row->argument);
+	if (r == 0 && row.argument)
+		r = strpbrk(row.argument, "[]") ? -1 : buffer_printf(out, " Ar %s", row.argument);
 	if (r == 0)
 		r = buffer_append_string(out, "\n");
-	return r < 0 ? r : print_mdoc_sentence(out, row->help);
+	return r < 0 ? r : print_mdoc_sentence(out, row.help);
 }
 
 static int print_mdoc_arguments(struct buffer *out, const char *arguments)
@@ -179,7 +179,7 @@ static int print_mdoc_command(struct buffer *out, const struct command_row *comm
 		return r;
 	r = buffer_append_string(out, ".Bl -tag -width Ds\n");
 	for (const enum option_id *taken = command->takes; r == 0 && *taken; taken++)
-		r = print_mdoc_option(out, *taken);
+		r = print_mdoc_option(out, command, *taken);
 	return r < 0 ? r : buffer_append_string(out, ".El\n");
 }
 
@@ -194,6 +194,6 @@ int command_help_print_manual(struct buffer *out)
 					      "Ds\n");
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
 		if (option_rows[i].global)
-			r = print_mdoc_option(out, (enum option_id)i);
+			r = print_mdoc_option(out, NULL, (enum option_id)i);
 	return r < 0 ? r : buffer_append_string(out, ".El\n");
 }

@@ -34,7 +34,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_HELP] = {"help", 'h', NULL, .help = "print help and exit", .global = true},
 	[OPTION_VERSION] = {"version", '\0', NULL, .help = "print the version and exit", .global = true},
 
-	[OPTION_NODE] = {"node", '\0', "NAME", .help = "the node that is meant, or \"any\""},
+	[OPTION_NODE] = {"node", '\0', "NAME", .help = "the node that is meant, or \"any\" (as without it)"},
 	[OPTION_NODERE] = {"nodere", '\0', "REGEX", .help = "the nodes whose names match the expression somewhere"},
 	[OPTION_INTERFACE] = {"interface", 'i', "NAMES",
 			      .help = "interfaces, separated by commas; \"any\": every one that is up",
@@ -100,6 +100,35 @@ static const enum option_id get_takes[] = {OPTION_WRITE, OPTION_NODE, OPTION_NON
 static const enum option_id watch_takes[] = {OPTION_ID, OPTION_NONE};
 static const enum option_id check_takes[] = {OPTION_REQUEST, OPTION_NONE};
 
+static const struct option_meaning history_meanings[] = {
+	{.option = OPTION_INTERFACE,
+	 .help = "the interface, one; `pcapctl status` shows which are recorded",
+	 .argument = "NAME"},
+	{.option = OPTION_PACKETS, .help = "at most so many packets"},
+	{.option = OPTION_BYTES, .help = "at most so many bytes of packets, as in 10MiB"},
+	{.option = OPTION_FROM,
+	 .help = "begin of the window, RFC 3339 or Unix seconds; as far back as there is something if not given"},
+	{.option = OPTION_TO, .help = "end of the window, RFC 3339 or Unix seconds; now if not given"},
+	{.option = OPTION_WRITE,
+	 .help = "write the packets to this file; \"-\": standard output; capture.pcapng in the current "
+		 "directory if not given, or capture-1.pcapng and so on if that is there"},
+	{.option = OPTION_NONE},
+};
+
+static const struct option_meaning get_meanings[] = {
+	{.option = OPTION_NODE,
+	 .help = "fleet: the node that captured; needed only if several have a file of that capture"},
+	{.option = OPTION_WRITE,
+	 .help = "write the packets to this file; \"-\": standard output; under its own name in the current "
+		 "directory if not given"},
+	{.option = OPTION_NONE},
+};
+
+static const struct option_meaning watch_meanings[] = {
+	{.option = OPTION_ID, .help = "events of this request alone"},
+	{.option = OPTION_NONE},
+};
+
 const struct command_row command_rows[COMMAND_COUNT] = {
 	[COMMAND_CAPTURE] = {"capture", "capture packets, here or on every node that is meant", "[FILTER...]",
 			     "Asks the daemon on this host for a capture, waits for its end, and fetches the file.\n"
@@ -111,9 +140,11 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 			     "Without --node and --nodere every node of the fleet is meant.\n",
 			     REACH_BOTH, 0, ANY_NUMBER, .filter = true, .takes = capture_takes},
 	[COMMAND_HISTORY] = {"history", "packets of the past, out of the recorder", "[FILTER...]",
-			     "Writes what the recorder holds to a file, or with \"-\" to standard output.\n"
+			     "Writes what the recorder holds of one interface to a file, or with \"-\" to standard "
+			     "output.\n"
 			     "No capture is made.\n",
-			     REACH_LOCAL, 0, ANY_NUMBER, .filter = true, .takes = history_takes},
+			     REACH_LOCAL, 0, ANY_NUMBER, .filter = true, .takes = history_takes,
+			     .meanings = history_meanings},
 	[COMMAND_LIST] = {"list", "the captures of this host, running and done", "", "", REACH_LOCAL, 0, 0,
 			  .takes = takes_nothing},
 	[COMMAND_SHOW] = {"show", "one capture, or all captures of a request", "ID", "", REACH_LOCAL, 1, 1,
@@ -121,7 +152,7 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	[COMMAND_GET] = {"get", "fetch the file of a capture that is over", "ID",
 			 "On this host files are kept in memory for a while.\n"
 			 "In a fleet those are found that nodes delivered to the destination \"redis\".\n",
-			 REACH_BOTH, 1, 1, .takes = get_takes},
+			 REACH_BOTH, 1, 1, .takes = get_takes, .meanings = get_meanings},
 	[COMMAND_STOP] = {"stop", "end a capture early; what it has is delivered", "ID", "", REACH_LOCAL, 1, 1,
 			  .takes = takes_nothing},
 	[COMMAND_STATUS] = {"status", "the daemon and its interfaces; of a fleet, a line for each node", "", "",
@@ -129,7 +160,7 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	[COMMAND_NODES] = {"nodes", "the nodes of the fleet and how far back each can reach", "", "", REACH_FLEET, 0, 0,
 			   .takes = takes_nothing},
 	[COMMAND_WATCH] = {"watch", "events as they happen", "", "Ends with Ctrl-C.\n", REACH_BOTH, 0, 0,
-			   .takes = watch_takes},
+			   .takes = watch_takes, .meanings = watch_meanings},
 	[COMMAND_CHECK] = {"check", "validate a configuration file or a request", "FILE",
 			   "Says what is wrong with a file, as the daemon would, without a daemon.\n"
 			   "\"-\" is standard input.\n",
@@ -162,6 +193,19 @@ bool command_takes(const struct command_row *command, enum option_id option)
 		if (*taken == option)
 			return true;
 	return false;
+}
+
+struct option_row option_row_of(const struct command_row *command, enum option_id option)
+{
+	struct option_row row = option_rows[option];
+
+	for (const struct option_meaning *meaning = command ? command->meanings : NULL; meaning && meaning->option;
+	     meaning++)
+		if (meaning->option == option) {
+			row.help = meaning->help;
+			row.argument = meaning->argument ? meaning->argument : row.argument;
+		}
+	return row;
 }
 
 enum option_id option_find(const char *name)

@@ -87,6 +87,13 @@ struct option_row {
 	bool global; /* every command takes it */
 };
 
+/* What an option means to one command, where that is not what it means to others. */
+struct option_meaning {
+	enum option_id option; /* OPTION_NONE ends a list */
+	const char *help;
+	const char *argument; /* NULL: as it is */
+};
+
 struct command_row {
 	const char *name;
 	const char *summary;	     /* one line, no full stop */
@@ -99,6 +106,7 @@ struct command_row {
 	enum completes completes;    /* of the words */
 	const char *const *choices;  /* likewise */
 	const enum option_id *takes; /* up to OPTION_NONE; the global ones are not listed */
+	const struct option_meaning *meanings; /* NULL: as the options' own rows say */
 };
 
 extern const struct option_row option_rows[OPTION_COUNT];
@@ -109,6 +117,9 @@ enum command_id command_id_of(const struct command_row *command);
 
 /* Whether the command (NULL: no command yet) takes the option. */
 bool command_takes(const struct command_row *command, enum option_id option);
+
+/* The option's row as the command (NULL: none) means it. */
+struct option_row option_row_of(const struct command_row *command, enum option_id option);
 
 /* The option of that name or letter, whoever takes it. OPTION_NONE: none. */
 enum option_id option_find(const char *name);

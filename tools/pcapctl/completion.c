@@ -192,17 +192,18 @@ static int zsh_spelling(struct buffer *out, const struct option_row *row, const 
 	return r < 0 ? r : buffer_append_string(out, "'");
 }
 
-static int zsh_option(struct buffer *out, const struct option_row *row)
+static int zsh_option(struct buffer *out, const struct command_row *command, enum option_id option)
 {
+	const struct option_row row = option_row_of(command, option);
 	char spelling[64];
 	int r = 0;
 
-	if (row->letter) {
-		snprintf(spelling, sizeof(spelling), "-%c", row->letter);
-		r = zsh_spelling(out, row, spelling);
+	if (row.letter) {
+		snprintf(spelling, sizeof(spelling), "-%c", row.letter);
+		r = zsh_spelling(out, &row, spelling);
 	}
-	snprintf(spelling, sizeof(spelling), "--%s%s", row->name, row->argument ? "=" : "");
-	return r < 0 ? r : zsh_spelling(out, row, spelling);
+	snprintf(spelling, sizeof(spelling), "--%s%s", row.name, row.argument ? "=" : "");
+	return r < 0 ? r : zsh_spelling(out, &row, spelling);
 }
 
 static int zsh_command(struct buffer *out, const struct command_row *command)
@@ -211,7 +212,7 @@ static int zsh_command(struct buffer *out, const struct command_row *command)
 
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
 		if (command_takes(command, (enum option_id)i))
-			r = zsh_option(out, &option_rows[i]);
+			r = zsh_option(out, command, (enum option_id)i);
 	if (r == 0)
 		r = buffer_append_string(out, " \\\n\t\t\t'*::word:");
 	if (r == 0)
@@ -243,7 +244,7 @@ static int print_zsh(struct buffer *out)
 		r = buffer_append_string(out, "\t)\n\t_arguments -C");
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
 		if (option_rows[i].global)
-			r = zsh_option(out, &option_rows[i]);
+			r = zsh_option(out, NULL, (enum option_id)i);
 	if (r == 0)
 		r = buffer_append_string(out, " \\\n\t\t\t'1:command:->command' '*::argument:->arguments'\n"
 					      "\tcase $state in\n"
@@ -280,22 +281,23 @@ static int fish_values(struct buffer *out, enum completes completes, const char 
 	return -EINVAL;
 }
 
-static int fish_option(struct buffer *out, const struct option_row *row, const char *command)
+static int fish_option(struct buffer *out, const struct command_row *command, enum option_id option)
 {
+	const struct option_row row = option_row_of(command, option);
 	int r = buffer_append_string(out, "complete -c pcapctl");
 
 	if (r == 0 && command)
-		r = buffer_printf(out, " -n '__fish_seen_subcommand_from %s'", command);
-	if (r == 0 && row->letter)
-		r = buffer_printf(out, " -s %c", row->letter);
+		r = buffer_printf(out, " -n '__fish_seen_subcommand_from %s'", command->name);
+	if (r == 0 && row.letter)
+		r = buffer_printf(out, " -s %c", row.letter);
 	if (r == 0)
-		r = buffer_printf(out, " -l %s", row->name);
-	if (r == 0 && row->argument)
-		r = fish_values(out, row->completes, row->choices);
+		r = buffer_printf(out, " -l %s", row.name);
+	if (r == 0 && row.argument)
+		r = fish_values(out, row.completes, row.choices);
 	if (r == 0)
 		r = buffer_append_string(out, " -d ");
 	if (r == 0)
-		r = append_quoted(out, row->help);
+		r = append_quoted(out, row.help);
 	return r < 0 ? r : buffer_append_string(out, "\n");
 }
 
@@ -308,7 +310,7 @@ static int fish_command(struct buffer *out, const struct command_row *command)
 	if (r == 0)
 		r = buffer_append_string(out, "\n");
 	for (const enum option_id *taken = command->takes; r == 0 && *taken; taken++)
-		r = fish_option(out, &option_rows[*taken], command->name);
+		r = fish_option(out, command, *taken);
 	if (r < 0 || command->completes == COMPLETES_NOTHING)
 		return r;
 	r = buffer_printf(out, "complete -c pcapctl -n '__fish_seen_subcommand_from %s'", command->name);
@@ -324,7 +326,7 @@ static int print_fish(struct buffer *out)
 
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
 		if (option_rows[i].global)
-			r = fish_option(out, &option_rows[i], NULL);
+			r = fish_option(out, NULL, (enum option_id)i);
 	for (size_t i = 0; r == 0 && i < COMMAND_COUNT; i++)
 		r = fish_command(out, &command_rows[i]);
 	return r;

@@ -6,6 +6,6 @@ enum exit_status {
 	STATUS_FAILED = 1,
 	STATUS_USAGE = 2,   /* wrong command line; `check`: the file is wrong */
 	STATUS_PARTIAL = 3, /* some of what was asked for is missing: a node, an interface, a destination */
-	STATUS_EMPTY = 4,   /* all went well, and no packet was captured */
+	STATUS_EMPTY = 4,   /* all went well, and no packet was captured, or is in the past */
 	STATUS_INTERRUPTED = 130,
 };

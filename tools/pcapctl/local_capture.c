@@ -225,7 +225,9 @@ static int fetch(struct session *session, json_t *event, struct error *err)
 		r = buffer_append_string(&path, "/file");
 	if (r < 0)
 		return error_set(err, r, "the daemon's name for the capture is too long");
-	r = local_download(session->client, buffer_text(&path), written_to(session->errand->line), &name, err);
+	r = local_download(session->client,
+			   &(struct local_file){.path = buffer_text(&path), .to = written_to(session->errand->line)},
+			   &name, err);
 	if (r == 0 && json_object_set_new(event, RESULT_SAVED, json_string(name)) < 0)
 		r = error_set(err, -ENOMEM, "the file is written, but its name is not UTF-8");
 	return r;

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/quantity.h"
 #include "captures_show.h"
 #include "command_line.h"
 #include "commands.h"
 #include "local_client.h"
 #include "local_download.h"
+#include "pcapng_glance.h"
 #include "request_build.h"
 #include "results.h"
 #include "show.h"
@@ -125,13 +127,15 @@ static const char *written_to(const struct command_line *line)
 	return line->to_stdout ? "-" : command_line_value(line, OPTION_WRITE);
 }
 
-static enum exit_status download(const struct errand *errand, const char *path)
+/* `glance`: NULL, or what passes by. */
+static enum exit_status download(const struct errand *errand, const char *path, struct pcapng_glance *glance)
 {
+	const struct local_file wanted = {.path = path, .to = written_to(errand->line), .glance = glance};
 	struct error err;
 	cleanup(cleanup_local_client) struct local_client *client = local_client_new(errand->place, &err);
 	cleanup(cleanup_free) char *name = NULL;
 
-	int r = client ? local_download(client, path, written_to(errand->line), &name, &err) : -ENOMEM;
+	int r = client ? local_download(client, &wanted, &name, &err) : -ENOMEM;
 
 	if (r == 0)
 		return saved(errand, name);
@@ -152,10 +156,48 @@ enum exit_status local_fetch(const struct errand *errand)
 		terminal_error("the id is too long");
 		return STATUS_USAGE;
 	}
-	return download(errand, buffer_text(&path));
+	return download(errand, buffer_text(&path), NULL);
 }
 
 /* --- history --- */
+
+/* "history: from TIME to TIME, asked from TIME; …" is what the daemon writes into the file. */
+static bool read_reach(const struct pcapng_glance *glance, uint64_t *from_ns, uint64_t *asked_ns)
+{
+	char comment[512], from[64], to[64], asked[64];
+
+	return pcapng_glance_comment(glance, comment, sizeof(comment)) &&
+	       sscanf(comment, "history: from %63s to %63[^,], asked from %63[^;]", from, to, asked) == 3 &&
+	       clock_parse(from, from_ns) == 0 && clock_parse(asked, asked_ns) == 0;
+}
+
+/* Without --from and --last all there is was asked for. */
+static void note_reach(const struct errand *errand, const struct pcapng_glance *glance)
+{
+	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
+	uint64_t from_ns, asked_ns;
+
+	if (!command_line_has(errand->line, OPTION_FROM) && !command_line_has(errand->line, OPTION_LAST))
+		return;
+	if (!read_reach(glance, &from_ns, &asked_ns) || from_ns <= asked_ns)
+		return;
+	terminal_note(errand->terminal, "reaches back to %.23sZ only, asked for was %.23sZ",
+		      clock_format(from_ns, from), clock_format(asked_ns, asked));
+}
+
+static enum exit_status download_past(const struct errand *errand, const char *path)
+{
+	cleanup(pcapng_glance_deinit) struct pcapng_glance glance = PCAPNG_GLANCE_INIT;
+	enum exit_status status = download(errand, path, &glance);
+
+	if (status != STATUS_OK)
+		return status;
+	note_reach(errand, &glance);
+	if (glance.broken || glance.packets > 0)
+		return STATUS_OK;
+	terminal_note(errand->terminal, "no packet of that time is there, the file is empty");
+	return STATUS_EMPTY;
+}
 
 static int add_parameter(struct buffer *path, const char *name, const char *value, struct error *err)
 {
@@ -208,12 +250,16 @@ static int history_path(const struct command_line *line, struct buffer *path, st
 		{OPTION_SNAP, add_number},	   {OPTION_PACKETS, add_number},
 		{OPTION_BYTES, add_number},
 	};
+	const char *interface = command_line_value(line, OPTION_INTERFACE);
 	int r = buffer_append_string(path, "/v1/history");
 
-	if (!command_line_has(line, OPTION_INTERFACE) || line->values[OPTION_INTERFACE].count > 1)
+	if (!interface || line->values[OPTION_INTERFACE].count > 1)
 		return error_set(err, -EINVAL,
 				 "which interface? name one with -i; `pcapctl status` shows which are "
 				 "recorded");
+	if (strchr(interface, ',') || strcmp(interface, "any") == 0)
+		return error_set(err, -EINVAL,
+				 "--interface: history is of one interface; `pcapctl capture --before` takes several");
 	if (command_line_has(line, OPTION_LAST) && command_line_has(line, OPTION_FROM))
 		return error_set(err, -EINVAL, "--last and --from exclude each other");
 	for (size_t i = 0; r == 0 && i < sizeof(parameters) / sizeof(*parameters); i++) {
@@ -240,5 +286,5 @@ enum exit_status local_history(const struct errand *errand)
 		terminal_error("%s", err.text);
 		return STATUS_USAGE;
 	}
-	return download(errand, buffer_text(&path));
+	return download_past(errand, buffer_text(&path));
 }

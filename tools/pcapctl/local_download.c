@@ -6,17 +6,28 @@
 #include "file_out.h"
 #include "interrupts.h"
 #include "local_client.h"
+#include "pcapng_glance.h"
 
 #define TURN_MS 1000
 
+struct taker {
+	struct file_out *file;
+	struct pcapng_glance *glance;
+};
+
 static bool take_bytes(void *ctx, const char *bytes, size_t size)
 {
-	return file_out_write(ctx, bytes, size) == 0;
+	const struct taker *taker = ctx;
+
+	if (taker->glance)
+		pcapng_glance_take(taker->glance, bytes, size);
+	return file_out_write(taker->file, bytes, size) == 0;
 }
 
-int local_download(struct local_client *client, const char *path, const char *to, char **name, struct error *err)
+int local_download(struct local_client *client, const struct local_file *wanted, char **name, struct error *err)
 {
-	cleanup(cleanup_file_out) struct file_out *file = file_out_new(to, err);
+	cleanup(cleanup_file_out) struct file_out *file = file_out_new(wanted->to, err);
+	struct taker taker = {file, wanted->glance};
 	cleanup(cleanup_local_call) struct local_call *call = NULL;
 	const json_t *json;
 	int fd = interrupts_begin();
@@ -24,7 +35,8 @@ int local_download(struct local_client *client, const char *path, const char *to
 
 	if (r == 0)
 		call = local_call_start(
-			client, &(struct local_ask){.method = "GET", .path = path, .put = take_bytes, .ctx = file},
+			client,
+			&(struct local_ask){.method = "GET", .path = wanted->path, .put = take_bytes, .ctx = &taker},
 			err);
 	if (r == 0 && !call)
 		r = -ENOMEM;

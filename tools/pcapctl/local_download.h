@@ -5,11 +5,18 @@
 #include "base/error.h"
 
 struct local_client;
+struct pcapng_glance;
+
+struct local_file {
+	const char *path;	      /* "/v1/…" */
+	const char *to;		      /* file_out_new's meaning; NULL: the server's name in the current directory */
+	struct pcapng_glance *glance; /* takes what passes by, too; NULL: nobody looks */
+};
 
 /*
- * GET `path` into `to` (file_out_new's meaning; NULL: the server's name in the current directory). `*name` (caller
+ * GET the file's path into its place. `*name` (caller
  * frees) is what was written. 0, -EINTR after Ctrl-C, -EINVAL if the daemon refused, or -errno; with
  * the text in `err`.
  */
-warn_unused int local_download(struct local_client *client, const char *path, const char *to, char **name,
+warn_unused int local_download(struct local_client *client, const struct local_file *wanted, char **name,
 			       struct error *err);

@@ -24,11 +24,13 @@ def block(kind, body):
     return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
 
 
-def pcapng(name="lo", packets=((1, b"x" * 60),), linktype=1):
+def pcapng(name="lo", packets=((1, b"x" * 60),), linktype=1, comment=""):
     """A small file: packets are (time in ns, bytes)."""
     option = struct.pack("<HH", 2, len(name)) + name.encode() + bytes(-len(name) % 4)
     description = struct.pack("<HHI", linktype, 0, 65535) + option + struct.pack("<HHB3x", 9, 1, 9) + struct.pack("<HH", 0, 0)
-    out = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, description)
+    comment = comment.encode()
+    comment = struct.pack("<HH", 1, len(comment)) + comment + bytes(-len(comment) % 4) + bytes(4) if comment else b""
+    out = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + comment) + block(1, description)
     for time_ns, data in packets:
         out += block(6, struct.pack("<IIIII", 0, time_ns >> 32, time_ns & 0xFFFFFFFF, len(data), len(data)) + data)
     return out
