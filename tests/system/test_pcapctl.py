@@ -438,6 +438,28 @@ def test_a_stream_of_no_events_is_an_error(serve):
         server.close()
 
 
+@pytest.mark.parametrize("to, reason", [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+def test_results_that_cannot_be_written_are_a_failure(serve, to, reason):
+    event = b"event: done\ndata: {\"event\":\"done\",\"id\":\"a\",\"node\":\"n1\"}\n\n"
+
+    def answer(request):
+        if request.method == "GET" and request.path == "/v1/captures/a":
+            return 200, {"captures": [final("a.1")]}
+        return {"/v1/events": (200, (event,)), "/v1/status": (200, STATUS), "/v1/interfaces": (200, INTERFACES),
+                "/v1/captures/a/file": (200, pcapng()), "/v1/history": (200, (pcapng(),))}.get(request.path) or take(request)
+
+    take = capturing([final()])
+    server = serve(answer)
+    for words in ("list", "list --json", "show a", "status", "status --json", "get a", "history -i lo", "history -i lo -", "watch",
+                  "watch --json", "capture -i lo", "capture -i lo --json", "capture -i lo -", "check --json /dev/null", "help",
+                  "--help", "--version", "completion bash"):
+        place = "" if words.split()[0] in ("check", "help", "--help", "--version", "completion") else " ".join(server.options)
+        done = subprocess.run(["bash", "-c", f"exec {pcapctl.PROGRAM} {words} {place} {to}"], cwd=server.work, text=True,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=pcapctl.environment())
+        assert done.returncode == 1 and done.stderr.count("cannot write") == 1, (words, done)
+        assert reason in done.stderr or words.startswith("watch"), (words, done)
+
+
 # Where to
 
 def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path):

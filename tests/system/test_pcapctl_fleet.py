@@ -87,6 +87,14 @@ def test_nobody_is_an_answer_too(fleet):
     assert fleet.ctl("nodes", "--json").json == {"nodes": []}
 
 
+def test_results_that_cannot_be_written_are_a_failure(fleet):
+    fleet.add("n1", captures())
+    for words in ("nodes", "status", "nodes --json", "capture -i eth0 -q", "capture -i eth0 -q --json"):
+        done = subprocess.run(["bash", "-c", f"exec {pcapctl.PROGRAM} {words} --redis {fleet.url} >/dev/full"], stdin=subprocess.DEVNULL,
+                              text=True, stderr=subprocess.PIPE, env=pcapctl.environment())
+        assert (done.returncode, done.stderr) == (1, "pcapctl: cannot write to standard output: No space left on device\n"), (words, done)
+
+
 # capture
 
 def test_who_accepts_refuses_or_never_answers_is_shown(fleet):

@@ -380,7 +380,7 @@ static int print(const struct session *session, const json_t *events, const json
 	r = print_table(session, events, silent);
 	if (r == 0 && saved && strcmp(saved, "-") != 0)
 		fprintf(terminal->results, "%s\n", saved);
-	return r < 0 || fflush(terminal->results) == EOF ? -EIO : 0;
+	return r;
 }
 
 /* Of one node, as an example. */

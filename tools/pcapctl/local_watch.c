@@ -104,9 +104,10 @@ static int follow(const struct errand *errand, struct local_client *client, stru
 	}
 	if (r < 0)
 		return r;
+	if (stream->error == -EIO)
+		return 0; /* main tells */
 	if (stream->error < 0)
-		return error_set(err, stream->error, "%s",
-				 stream->error == -EPROTO ? "the daemon sent what is no event" : "cannot print events");
+		return error_set(err, stream->error, "the daemon sent what is no event");
 	r = local_call_result(call, &json, err);
 	if (r >= 300)
 		local_call_refusal(call, r, err);

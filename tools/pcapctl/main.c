@@ -3,9 +3,11 @@
  * command_table.c, what it does in local_*.c (one daemon, over its control API) and fleet_*.c (many, over Redis).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/log.h"
@@ -36,8 +38,8 @@ static const struct {
 
 static enum exit_status print_text(struct buffer *text, int r)
 {
-	if (r == 0 && (fputs(buffer_text(text), stdout) == EOF || fflush(stdout) == EOF))
-		r = -errno;
+	if (r == 0)
+		fputs(buffer_text(text), stdout);
 	buffer_deinit(text);
 	if (r < 0)
 		terminal_error("%s", strerror(-r));
@@ -141,14 +143,33 @@ static void hush(void *ctx, int severity, const char *id, const struct log_field
 	(void)fields;
 }
 
+/* What is opened in the place of one that is closed would be taken for it. */
+static void hold_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* For all commands: a result that did not arrive is none. */
+static enum exit_status end_results(enum exit_status status)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	terminal_error("cannot write to standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+	return STATUS_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	struct command_line line = {0};
 	enum exit_status status;
 
+	hold_standard_files();
 	log_divert(hush, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	status = run(argc, argv, &line);
+	status = end_results(run(argc, argv, &line));
 	command_line_deinit(&line);
 	return status;
 }

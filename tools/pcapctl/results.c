@@ -296,7 +296,8 @@ int json_print(const struct terminal *terminal, const json_t *json, bool line)
 {
 	int r = json_dumpf(json, terminal->results, line ? JSON_COMPACT : JSON_INDENT(2));
 
-	if (r < 0 || fputc('\n', terminal->results) == EOF || fflush(terminal->results) == EOF)
-		return -EIO;
-	return 0;
+	fputc('\n', terminal->results);
+	if (line)
+		fflush(terminal->results);
+	return r < 0 && !ferror(terminal->results) ? -ENOMEM : 0;
 }

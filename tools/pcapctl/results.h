@@ -37,5 +37,5 @@ warn_unused int results_print(const struct terminal *terminal, const json_t *eve
 /* One event on a line of its own, for `watch`. */
 void event_print(const struct terminal *terminal, const json_t *event);
 
-/* A JSON document or line on stdout. 0, or -EIO. */
+/* A JSON document or line on stdout. 0 or -ENOMEM; that it could not be written is found at the end, by ferror. */
 warn_unused int json_print(const struct terminal *terminal, const json_t *json, bool line);
