@@ -496,6 +496,32 @@ def test_over_tcp_with_a_token(serve, tmp_path):
     assert done.status == 2 and "holds no token" in done.stderr and "Evil" not in done.stderr, done
 
 
+@pytest.mark.parametrize("scheme, reply, text", [
+    ("https", b"HTTP/1.1 400 X\r\n\r\n", "cannot connect to https://127.0.0.1:{port}: TLS: "),
+    ("http", b"\x15\x03\x01\x00\x02\x02\x46", "http://127.0.0.1:{port} gives no answer: "), ("http", b"", "if the daemon speaks TLS, it is https://")])
+def test_tls_where_there_is_none_and_the_other_way_round(scheme, reply, text):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def refuse():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(reply)
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        port = listener.getsockname()[1]
+        done = pcapctl.run("list", "--api", f"{scheme}://127.0.0.1:{port}")
+        thread.join()
+    assert done.status == 1 and text.format(port=port) in done.stderr and "broke off" not in done.stderr, done
+
+
+def test_a_file_of_certificates_that_holds_none_is_named(tmp_path):
+    (tmp_path / "ca").write_text("none")
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # the backlog answers
+        done = pcapctl.run("list", "--api", f"https://127.0.0.1:{listener.getsockname()[1]}", "--ca-file", tmp_path / "ca")
+    assert done.status == 1 and f": no certificates in {tmp_path}/ca\n" in done.stderr, done
+
+
 @pytest.mark.parametrize("answer, text", [
     ((200, b"hello"), "is no JSON"), ((200, b""), "is no JSON"), ((500, b"oops"), "the daemon answered 500 and gave no reason"),
     ((200, b"[" * 100000), "is no JSON"), ((200, (b'{"a":"' + b"x" * (17 << 20),)), "is larger than"),

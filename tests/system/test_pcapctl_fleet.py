@@ -107,7 +107,7 @@ def test_who_accepts_refuses_or_never_answers_is_shown(fleet):
     assert done.status == 3, done
     assert [row[:3] for row in done.rows()] == [["edge1", "eth0", "done"], ["edge2", "-", "rejected"], ["edge3", "-", "no"],
                                                 ["edge4", "-", "no"]], done
-    assert "edge3 never answered\n" in done.stderr and "edge4 never answered, last seen 20" in done.stderr, done
+    assert "edge3 never answered, last seen 20" in done.stderr and "edge4 never answered, last seen 20" in done.stderr, done
     assert fleet.requests == [{"nodere": "^edge", "interface": ["eth0"], "before": 10, "bpf": "host 10.0.0.1",
                                "id": fleet.requests[0]["id"]}]
 
@@ -420,6 +420,13 @@ def test_a_password_works_and_is_not_shown(tmp_path):
             assert program.finish().status == 0
         done = pcapctl.run("nodes", env={"PCAPDAEMON_REDIS": url.replace("word", "wrong")})
         assert done.status == 1 and "WRONGPASS" in done.stderr and "ss%2F" not in done.stderr and "ss/" not in done.stderr, done
+        assert "user or password is wrong; they stand in the URL" in done.stderr and "right one" not in done.stderr, done
+
+
+def test_that_a_password_is_wanted_is_said(tmp_path):
+    with RedisServer(tmp_path, port=free_port(), password="secret") as server:
+        done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{server.port}/capture")
+    assert done.status == 1 and "NOAUTH" in done.stderr and "it wants a password: write it into the URL" in done.stderr, done
 
 
 def test_a_master_is_found_through_a_sentinel(fleet):

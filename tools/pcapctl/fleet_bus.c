@@ -255,16 +255,32 @@ static int open_connections(struct fleet_bus *bus)
 	return bus->asking && bus->listening ? 0 : -ENOMEM;
 }
 
+static bool is_about_password(const char *text)
+{
+	return strstr(text, "WRONGPASS") || strstr(text, "NOAUTH") || strstr(text, "invalid password");
+}
+
+/* What can be done about it. */
+static const char *advice(const struct fleet_bus *bus)
+{
+	if (!is_about_password(bus->trouble.text))
+		return "is it the right one? name it with --redis, as in redis://host:6379/capture";
+	if (bus->place->password)
+		return "user or password is wrong; they stand in the URL (--redis or PCAPDAEMON_REDIS) as "
+		       "redis://user:password@host, or in the daemon's file (--config)";
+	return "it wants a password: write it into the URL (--redis, or PCAPDAEMON_REDIS, where ps does not show it) "
+	       "as "
+	       "redis://user:password@host, or take the daemon's file (--config)";
+}
+
 static int wait_until_up(struct fleet_bus *bus, struct error *err)
 {
 	uint64_t deadline_ns = clock_boottime_ns() + PATIENCE_NS;
 
 	while (!bus->up || (bus->event && !bus->subscribed)) {
 		if (bus->trouble.text[0] || clock_boottime_ns() > deadline_ns)
-			return error_set(err, -ENOTCONN,
-					 "cannot reach %s: %s; is it the right one? name it with --redis, as in "
-					 "redis://host:6379/capture",
-					 bus->where, bus->trouble.text[0] ? bus->trouble.text : "no answer");
+			return error_set(err, -ENOTCONN, "cannot reach %s: %s; %s", bus->where,
+					 bus->trouble.text[0] ? bus->trouble.text : "no answer", advice(bus));
 		fleet_bus_turn(bus, TURN_MS, -1);
 	}
 	return 0;

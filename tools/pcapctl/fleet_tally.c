@@ -367,7 +367,7 @@ const char *fleet_tally_silence(const struct fleet_tally *tally, const char *nam
 		snprintf(text, FLEET_SILENCE_SIZE, "gone while it captured, last seen %.19sZ", seen);
 	else if (node && has_answered(node))
 		snprintf(text, FLEET_SILENCE_SIZE, "has not finished");
-	else if (node && (node->lost || !node->alive) && *seen)
+	else if (*seen)
 		snprintf(text, FLEET_SILENCE_SIZE, "never answered, last seen %.19sZ", seen);
 	else
 		snprintf(text, FLEET_SILENCE_SIZE, "never answered");

@@ -321,11 +321,22 @@ static int trouble(const struct local_call *call, struct error *err)
 	    call->result == CURLE_OPERATION_TIMEDOUT)
 		return error_set(err, -EIO, "cannot reach %s: %s; is the daemon running, with [api] listen?",
 				 place->api, shown);
+	if (call->result == CURLE_SSL_CACERT_BADFILE)
+		return error_set(err, -EIO, "cannot connect to %s: no certificates in %s", place->api,
+				 place->ca_file ? place->ca_file : "the system's file");
+	if (call->result == CURLE_SSL_CONNECT_ERROR)
+		return error_set(err, -EIO,
+				 "cannot connect to %s: TLS: %s; does the daemon speak it ([api] cert_file)?",
+				 place->api, shown);
 	if (call->result == CURLE_PEER_FAILED_VERIFICATION)
 		return error_set(err, -EIO, "%s: %s; name the authority that signed its certificate with --ca-file",
 				 place->api, shown);
 	if (call->result == CURLE_WRITE_ERROR)
 		return error_set(err, -EFBIG, "the daemon's answer is larger than %zu bytes", LOCAL_REPLY_MAX);
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &number);
+	if (number == 0 && place->api && strncmp(place->api, "http://", 7) == 0)
+		return error_set(err, -EIO, "%s gives no answer: %s; if the daemon speaks TLS, it is https://",
+				 place->api, shown);
 	return error_set(err, -EIO, "the daemon's answer broke off: %s", shown);
 }
 

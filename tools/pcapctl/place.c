@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/buffer.h"
 #include "command_line.h"
@@ -36,6 +37,17 @@ static int lead(struct place *place, enum option_id option, const char *value, s
 		return 0;
 	place->words = NULL;
 	return out_of_memory(err);
+}
+
+static int use_socket(struct place *place, const char *path, const char *source, struct error *err)
+{
+	const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	if (strlen(path) > most)
+		return error_set(err, -EINVAL, "%s: the path of a socket has at most %zu bytes, this one has %zu",
+				 source, most, strlen(path));
+	place->socket = strdup(path);
+	return place->socket ? 0 : out_of_memory(err);
 }
 
 static int set(char **text, const char *value, struct error *err)
@@ -88,6 +100,8 @@ static int use_api(const struct command_line *line, struct place *place, struct 
 		return error_set(err, -EINVAL, "--api: must be a host and a port alone; the token is for --token-file");
 	if (ca_file && !https)
 		return error_set(err, -EINVAL, "--ca-file: only https:// needs it");
+	if (ca_file && access(ca_file, R_OK) < 0)
+		return error_set(err, -EINVAL, "--ca-file %s: %s", ca_file, strerror(errno));
 	r = set(&place->api, url, err);
 	if (r == 0) {
 		place->api[size] = '\0';
@@ -126,7 +140,7 @@ static int use_config(const struct command_line *line, const char *path, struct 
 	}
 	if (!*config->api.socket)
 		return error_set(err, -EINVAL, "%s: the daemon has no control socket ([api] socket is empty)", path);
-	return set(&place->socket, config->api.socket, err);
+	return use_socket(place, config->api.socket, path, err);
 }
 
 /* Asked for by what was asked, and not where to find it. */
@@ -180,7 +194,7 @@ static int choose(const struct command_line *line, struct place *place, struct e
 	bool fleet = line->command->reach & REACH_FLEET, local = line->command->reach & REACH_LOCAL;
 
 	if (command_line_has(line, OPTION_SOCKET)) {
-		int r = set(&place->socket, command_line_value(line, OPTION_SOCKET), err);
+		int r = use_socket(place, command_line_value(line, OPTION_SOCKET), "--socket", err);
 
 		return r < 0 ? r : lead(place, OPTION_SOCKET, place->socket, err);
 	}
@@ -194,10 +208,10 @@ static int choose(const struct command_line *line, struct place *place, struct e
 	if (fleet && (!local || command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE)))
 		return use_fleet_default(line, place, err);
 	if (socket)
-		return set(&place->socket, socket, err);
+		return use_socket(place, socket, "PCAPDAEMON_SOCKET", err);
 	if (fleet && redis)
 		return use_url(redis, "PCAPDAEMON_REDIS", place, err);
-	return set(&place->socket, PLACE_SOCKET_DEFAULT, err);
+	return use_socket(place, PLACE_SOCKET_DEFAULT, "", err);
 }
 
 int place_find(const struct command_line *line, struct place *place, struct error *err)

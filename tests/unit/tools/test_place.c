@@ -122,6 +122,10 @@ static void what_does_not_go_together_is_refused(void **state)
 	refused("list|--api|http://u:p@h", "--api: must be a host and a port alone; the token is for --token-file");
 	refused("list|--api|http://h/v1", "--api: must be a host and a port alone; the token is for --token-file");
 	refused("list|--api|http://h|--ca-file|f", "--ca-file: only https:// needs it");
+	refused("list|--api|https://h|--ca-file|/nonexistent", "--ca-file /nonexistent: No such file or directory");
+	refused("list|--socket|/tmp/0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
+		"2345678901234567890123456789",
+		"--socket: the path of a socket has at most 107 bytes, this one has 115");
 	refused("list|--api|http://h|--token-file|/nonexistent",
 		"--token-file /nonexistent: No such file or directory");
 }
