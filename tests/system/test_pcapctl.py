@@ -579,6 +579,7 @@ def test_every_command_has_help_and_the_manual_has_every_command():
     assert len(commands) == 12
     with open(os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs", "pcapctl.1")) as file:
         manual = file.read()
+    assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl has a dash of its own; what is typed stays
     for command in commands:
         text = pcapctl.run(command, "--help").stdout
         assert text.startswith(f"usage: pcapctl {command}") and text == pcapctl.run("help", command).stdout

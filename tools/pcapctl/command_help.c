@@ -131,9 +131,11 @@ static int print_mdoc_text(struct buffer *out, const char *text)
 	return r;
 }
 
+/* A first word that is typed as it stands ("http[s]://…") keeps its letters. */
 static int print_mdoc_sentence(struct buffer *out, const char *text)
 {
-	char first = *text >= 'a' && *text <= 'z' ? (char)(*text - 'a' + 'A') : *text;
+	bool literal = strcspn(text, "[/=") < strcspn(text, " ");
+	char first = !literal && *text >= 'a' && *text <= 'z' ? (char)(*text - 'a' + 'A') : *text;
 	int r = buffer_append(out, &first, 1);
 
 	if (r == 0)
@@ -165,7 +167,7 @@ static int print_mdoc_arguments(struct buffer *out, const char *arguments)
 
 static int print_mdoc_command(struct buffer *out, const struct command_row *command)
 {
-	int r = buffer_printf(out, ".It Cm %s%s", command->name, command->takes[0] ? " Op Ar option ..." : "");
+	int r = buffer_printf(out, ".It Cm %s%s", command->name, command->takes[0] ? " Oo Ar option ... Oc" : "");
 
 	if (r == 0)
 		r = print_mdoc_arguments(out, command->arguments);

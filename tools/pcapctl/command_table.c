@@ -30,7 +30,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_CONFIG] = {"config", '\0', "FILE", .help = "take socket or Redis from a daemon's configuration file",
 			   .completes = COMPLETES_FILE, .global = true},
 	[OPTION_JSON] = {"json", '\0', NULL, .help = "print JSON instead of text", .global = true},
-	[OPTION_QUIET] = {"quiet", 'q', NULL, .help = "no progress line, no notes; errors only", .global = true},
+	[OPTION_QUIET] =
+		{"quiet", 'q', NULL,
+		 .help = "no progress line and no notes on standard error; results and errors are printed all the same",
+		 .global = true},
 	[OPTION_HELP] = {"help", 'h', NULL, .help = "print help and exit", .global = true},
 	[OPTION_VERSION] = {"version", '\0', NULL, .help = "print the version and exit", .global = true},
 
@@ -57,7 +60,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_ALERTID] = {"alertid", '\0', "ID", .help = "the event's own identifier, for the tags"},
 	[OPTION_COMMENT] = {"comment", '\0', "TEXT", .help = "comment, for the file and for CloudShark"},
 	[OPTION_ID] = {"id", '\0', "ID", .help = "identifier of the request; one of its own is made if none is given"},
-	[OPTION_FORMAT] = {"format", '\0', "FORMAT", .help = "pcapng or pcap", .choices = formats,
+	[OPTION_FORMAT] = {"format", '\0', "FORMAT", .help = "format of the file, pcapng or pcap", .choices = formats,
 			   .completes = COMPLETES_CHOICE},
 	[OPTION_DEDUPE] = {"dedupe", '\0', "KEY", .help = "requests with the same key are folded within the cooldown"},
 	[OPTION_DESTINATION] = {"destination", 'd', "NAMES",
