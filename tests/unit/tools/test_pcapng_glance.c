@@ -12,16 +12,15 @@
 
 /* A section with a hardware option and a comment, a packet, a statistic, a packet. */
 static const uint8_t little[] = {
-	0x0A, 0x0D, 0x0D, 0x0A, 44,   0,    0,	  0,	0x4D, 0x3C, 0x2B, 0x1A, 1,   0,	  0,   0,   0xFF, 0xFF, 0xFF, 0xFF,
-	0xFF, 0xFF, 0xFF, 0xFF, 2,    0,    1,	  0,	'x',  0,    0,	  0,	1,   0,	  3,   0,   'a',  'b',	'c',  0,
-	44,   0,    0,	  0,	6,    0,    0,	  0,	16,   0,    0,	  0,	9,   9,	  9,   9,   16,	  0,	0,    0,
-	5,    0,    0,	  0,	12,   0,    0,	  0,	12,   0,    0,	  0,	3,   0,	  0,   0,   12,	  0,	0,    0,
-	12,   0,    0,	  0,
+	0x0A, 0x0D, 0x0D, 0x0A, 44, 0,	0,  0,	 0x4D, 0x3C, 0x2B, 0x1A, 1, 0,	0,  0,	 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+	0xFF, 0xFF, 0xFF, 2,	0,  1,	0,  'x', 0,    0,    0,	   1,	 0, 3,	0,  'a', 'b',  'c',  0,	   44,	 0,
+	0,    0,    6,	  0,	0,  0,	16, 0,	 0,    0,    9,	   9,	 9, 9,	16, 0,	 0,    0,    5,	   0,	 0,
+	0,    12,   0,	  0,	0,  12, 0,  0,	 0,    3,    0,	   0,	 0, 12, 0,  0,	 0,    12,   0,	   0,	 0,
 };
 static const uint8_t big[] = {
-	0x0A, 0x0D, 0x0D, 0x0A, 0,    0,    0,	  36,	0x1A, 0x2B, 0x3C, 0x4D, 0, 1, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF,
-	0xFF, 0xFF, 0xFF, 0xFF, 0,    1,    0,	  4,	'b',  'i',  'g',  '!',	0, 0, 0, 36, 0,	  0,	0,    6,
-	0,    0,    0,	  12,	0,    0,    0,	  12,
+	0x0A, 0x0D, 0x0D, 0x0A, 0,    0,    0,	  36,	0x1A, 0x2B, 0x3C, 0x4D, 0,   1,	  0,   0,
+	0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0,    1,    0,	  4,	'b', 'i', 'g', '!',
+	0,    0,    0,	  36,	0,    0,    0,	  6,	0,    0,    0,	  12,	0,   0,	  0,   12,
 };
 
 static void glance_at(const uint8_t *bytes, size_t size, size_t piece, uint64_t packets, const char *comment)
