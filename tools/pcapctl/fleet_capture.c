@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/printable.h"
 #include "base/quantity.h"
 #include "command_line.h"
 #include "commands.h"
 #include "fleet_bus.h"
 #include "fleet_merge.h"
+#include "fleet_outcome.h"
 #include "fleet_tally.h"
 #include "interrupts.h"
 #include "place.h"
@@ -32,7 +32,6 @@
 #define ASK_AGAIN_INTERVAL_NS (5 * NS_PER_S)
 #define ASK_AGAIN_TIMES 4 /* after an interruption */
 #define ANSWER_PAUSE_NS (ASK_AGAIN_TIMES * ASK_AGAIN_INTERVAL_NS)
-#define NAME_SIZE 256
 
 struct session {
 	const struct errand *errand;
@@ -306,144 +305,58 @@ static int await(struct session *session, struct error *err)
 
 /* --- the end --- */
 
-/* Without --wait a capture that was accepted is all that was asked for. */
-static enum exit_status judge(const struct session *session, const json_t *events, const json_t *silent)
-{
-	size_t good = 0, empty = 0, folded = 0, count = json_array_size(events), i;
-	json_t *event;
-
-	json_array_foreach(events, i, event)
-	{
-		good += event_is_final(event) ? event_is_good(event) : !session->wait;
-		empty += event_is_empty(event);
-		folded += event_is_folded(event);
-	}
-	if (good == 0)
-		return folded ? STATUS_PARTIAL : STATUS_FAILED;
-	if (good < count || (session->wait && json_array_size(silent) > 0))
-		return STATUS_PARTIAL;
-	return empty == count ? STATUS_EMPTY : STATUS_OK;
-}
-
-static bool never_answered(const json_t *events, const char *node)
-{
-	size_t i;
-	json_t *event;
-
-	json_array_foreach(events, i, event)
-	{
-		if (strcmp(json_text(event, "node"), node) == 0)
-			return false;
-	}
-	return true;
-}
-
-/* Those who never answered get a row of their own. */
-static int print_table(const struct session *session, const json_t *events, const json_t *silent)
-{
-	cleanup(cleanup_json) json_t *rows = json_copy((json_t *)(uintptr_t)events);
-	char text[FLEET_SILENCE_SIZE], shown[NAME_SIZE];
-	size_t i;
-	json_t *node;
-	int r;
-
-	json_array_foreach(silent, i, node)
-	{
-		const char *name = json_string_value(node);
-
-		if (never_answered(events, name))
-			json_array_append_new(rows, json_pack("{s:s, s:s}", "node", name, "event", "no answer"));
-	}
-	r = results_print(session->errand->terminal, rows, true);
-	json_array_foreach(silent, i, node)
-	{
-		const char *name = json_string_value(node);
-
-		if (session->wait || never_answered(events, name))
-			terminal_error("%s %s", printable(shown, sizeof(shown), name),
-				       fleet_tally_silence(session->tally, name, text));
-	}
-	return r;
-}
-
-static int print(const struct session *session, const json_t *events, const json_t *silent, const char *saved)
-{
-	const struct terminal *terminal = session->errand->terminal;
-	cleanup(cleanup_json) json_t *answer = NULL;
-	int r;
-
-	if (terminal->json) {
-		answer = json_pack("{s:s, s:O, s:O, s:s*}", "id", json_text(session->request, "id"), "events", events,
-				   "silent", silent, RESULT_SAVED, saved);
-		return answer ? json_print(terminal, answer, false) : -ENOMEM;
-	}
-	r = print_table(session, events, silent);
-	if (r == 0 && saved && strcmp(saved, "-") != 0)
-		fprintf(terminal->results, "%s\n", saved);
-	return r;
-}
-
-/* Of one node, as an example. */
-static void tell_how_to_get(const struct session *session, const json_t *events)
-{
-	char capture[NAME_SIZE], node[NAME_SIZE];
-	size_t i;
-	json_t *event;
-
-	json_array_foreach(events, i, event)
-	{
-		if (!event_is_final(event) || !event_has_destination(event, "redis"))
-			continue;
-		terminal_error("the nodes' files stay in Redis until they expire: `pcapctl get %s --node %s%s`, and so "
-			       "for each node",
-			       printable(capture, sizeof(capture), json_text(event, "capture")),
-			       printable(node, sizeof(node), json_text(event, "node")),
-			       place_words(session->errand->place));
-		return;
-	}
-}
-
-static enum exit_status merge(const struct session *session, const json_t *events, enum exit_status status,
-			      char **saved)
+static enum exit_status merge(const struct session *session, struct fleet_outcome *outcome, enum exit_status status)
 {
 	struct error err;
 	size_t missing = 0;
-	int r = fleet_merge(session->bus, events, session->merge_to, &missing, saved, &err);
+	int r = fleet_merge(session->bus, outcome->events, session->merge_to, &missing, &outcome->saved, &err);
 
 	if (r < 0) {
 		terminal_error("%s", err.text);
-		tell_how_to_get(session, events);
+		fleet_outcome_tell_how_to_get(outcome);
 	}
 	if (r == -EINTR)
 		return STATUS_INTERRUPTED;
-	if (r < 0 || (missing > 0 && !*saved))
+	if (r < 0 || (missing > 0 && !outcome->saved))
 		return STATUS_FAILED;
 	return missing > 0 && status != STATUS_FAILED ? STATUS_PARTIAL : status;
 }
 
+static void tell_of_others(const struct session *session, const struct fleet_outcome *outcome)
+{
+	const struct errand *errand = session->errand;
+
+	results_tell_folded(outcome->events, place_words(errand->place), true, session->merge_to);
+	if (session->reused)
+		terminal_note(errand->terminal,
+			      "the id %s was used before: nodes that had it answer with their captures of then",
+			      json_text(session->request, "id"));
+}
+
 static enum exit_status conclude(struct session *session)
 {
-	cleanup(cleanup_json) json_t *events = fleet_tally_events(session->tally);
-	cleanup(cleanup_json) json_t *silent = fleet_tally_silent(session->tally);
-	cleanup(cleanup_free) char *saved = NULL;
-	enum exit_status status = judge(session, events, silent);
+	cleanup(fleet_outcome_deinit) struct fleet_outcome outcome = {
+		.errand = session->errand,
+		.request = session->request,
+		.tally = session->tally,
+		.events = fleet_tally_events(session->tally),
+		.silent = fleet_tally_silent(session->tally),
+		.wait = session->wait,
+	};
+	enum exit_status status = fleet_outcome_judge(&outcome);
 
 	if (session->lost)
 		status = status == STATUS_FAILED ? STATUS_FAILED : STATUS_PARTIAL;
 	else if (session->merge_to)
-		status = merge(session, events, status, &saved);
+		status = merge(session, &outcome, status);
 	if (session->lost && session->merge_to)
-		tell_how_to_get(session, events);
-	if (json_array_size(events) == 0 && !session->lost)
+		fleet_outcome_tell_how_to_get(&outcome);
+	if (json_array_size(outcome.events) == 0 && !session->lost)
 		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
 			       (double)session->answer_timeout_ns / NS_PER_S);
-	if (print(session, events, silent, saved) < 0)
+	if (fleet_outcome_print(&outcome) < 0)
 		status = STATUS_FAILED;
-	results_tell_folded(events, place_words(session->errand->place), true, session->merge_to);
-	if (session->reused)
-		terminal_note(session->errand->terminal,
-			      "the id %s was used before: nodes that had it answer with their captures of then",
-			      json_text(session->request, "id"));
+	tell_of_others(session, &outcome);
 	return status;
 }
 
