@@ -161,6 +161,13 @@ def test_losses_are_told(serve):
     assert "reaches back to 2026-11-23T08:40:55.000Z only" in done.stderr, done
 
 
+def test_a_window_that_is_gone_as_a_whole_is_told(serve):
+    window = {"from": "2026-11-23T08:40:55.000000000Z", "to": "2026-11-23T08:40:55.000000000Z",
+              "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
+    done = serve(capturing([final(reason="empty", packets=0, window=window)])).ctl("capture", "-i", "lo")
+    assert "nothing of the time that was asked for can be had any more" in done.stderr and done.status == 4, done
+
+
 def test_what_was_folded_into_another_request_is_named(serve):
     server = serve(lambda request: (200, {"id": request.json["id"], "folded_into": "first", "events": [
         {"v": 1, "event": "done", "id": request.json["id"], "node": "n1", "reason": "folded", "folded_into": "first",
@@ -369,7 +376,17 @@ def test_status(serve):
     assert done.status == 0 and "node n1, pcapdaemon 2.0.0, running since 2026-11-23T08:00:00.000Z" in done.stdout, done
     assert re.search(r"^eth0 +up +main,public +on +12 s +1 +10 +1\.5 kB +1,234 +5$", done.stdout, re.M), done
     assert re.search(r"^lo +up +- +off +- ", done.stdout, re.M), done
-    assert server.ctl("status", "--json").json == {**STATUS, "interfaces": INTERFACES["interfaces"]}
+    assert server.ctl("status", "--json").json == {**STATUS, "interfaces": INTERFACES["interfaces"]} and "Redis" not in done.stdout
+    server.close()
+    server = serve(lambda request: (200, {**STATUS, "redis": {"requests": True, "events": False, "waiting": 3}}
+                                    if request.path == "/v1/status" else INTERFACES))
+    assert "\nRedis: requests come, events do not go, 3 wait\n" in server.ctl("status").stdout
+
+
+def test_who_reads_no_further_gets_no_complaint(serve):
+    server = serve(lambda request: (200, {"captures": [final(f"a.{number}") for number in range(2000)]}))
+    done = subprocess.run(["bash", "-c", f"{pcapctl.PROGRAM} list --socket {server.path} | head -n 1"], capture_output=True, timeout=30)
+    assert done.returncode == 0 and done.stdout and not done.stderr, done
 
 
 def test_history_is_asked_for_and_piped(serve):

@@ -144,6 +144,22 @@ static void interface_row(struct table *table, const json_t *interface)
 	table_cell(table, count(interface, "dropped", text));
 }
 
+/* Nothing if nobody asked for Redis. */
+static void print_redis(const struct terminal *terminal, const json_t *redis)
+{
+	const bool requests = json_is_true(json_object_get(redis, "requests"));
+	const bool events = json_is_true(json_object_get(redis, "events"));
+	char text[SHOW_SIZE];
+
+	if (!json_is_object(redis))
+		return;
+	fprintf(terminal->results, "Redis: requests %s, events %s", requests ? "come" : "do not come",
+		events ? "go" : "do not go");
+	if (json_number(redis, "waiting") > 0)
+		fprintf(terminal->results, ", %s wait", show_count(json_number(redis, "waiting"), text));
+	fputc('\n', terminal->results);
+}
+
 int status_print(const struct terminal *terminal, const json_t *status)
 {
 	static const struct table_column columns[] = {
@@ -163,12 +179,14 @@ int status_print(const struct terminal *terminal, const json_t *status)
 		printable(shown[0], LIST_MAX, json_text(status, "node")),
 		printable(shown[1], LIST_MAX, json_text(status, "version")),
 		printable(shown[2], LIST_MAX, show_time(json_text(status, "started"), texts[0])));
-	fprintf(terminal->results, "%s captures running, %s being delivered, %s of %s in use; delivers to %s\n\n",
+	fprintf(terminal->results, "%s captures running, %s being delivered, %s of %s in use; delivers to %s\n",
 		show_count(json_number(load, "captures"), texts[1]),
 		show_count(json_number(load, "delivering"), texts[2]),
 		show_bytes(json_number(load, "memory"), texts[3]),
 		show_bytes(json_number(load, "memory_limit"), texts[4]),
 		printable(shown[3], LIST_MAX, names(json_object_get(status, "destinations"), &list)));
+	print_redis(terminal, json_object_get(status, "redis"));
+	fputc('\n', terminal->results);
 	json_array_foreach(json_object_get(status, "interfaces"), i, interface)
 	{
 		interface_row(table, interface);

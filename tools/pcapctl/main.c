@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -151,12 +152,22 @@ static void hold_standard_files(void)
 			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+/* `| head`, for one: he who reads has enough. */
+static bool nobody_reads(void)
+{
+	struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&fd, 1, 0) > 0 && fd.revents & POLLERR;
+}
+
 /* For all commands: a result that did not arrive is none. */
 static enum exit_status end_results(enum exit_status status)
 {
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
+	if (nobody_reads())
+		return STATUS_FAILED;
 	terminal_error("cannot write to standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
 	return STATUS_FAILED;
 }

@@ -173,7 +173,13 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 			      "%s %s: packets are missing: %" PRIu64 " dropped by the kernel, %" PRIu64
 			      " overwritten before they were read, %" PRIu64 " for want of memory",
 			      node, interface, kernel, evicted, memory);
-	if (*json_text(window, "asked_from") && strcmp(json_text(window, "asked_from"), json_text(window, "from")) < 0)
+	if (!*json_text(window, "asked_from") ||
+	    strcmp(json_text(window, "asked_from"), json_text(window, "from")) >= 0)
+		return;
+	if (strcmp(json_text(window, "from"), json_text(window, "to")) == 0)
+		terminal_note(terminal, "%s %s: nothing of the time that was asked for can be had any more", node,
+			      interface);
+	else
 		terminal_note(terminal, "%s %s: reaches back to %s only, asked for was %s", node, interface,
 			      printable(shown[0], NAME_SIZE, show_time(json_text(window, "from"), from)),
 			      printable(shown[1], NAME_SIZE, show_time(json_text(window, "asked_from"), asked)));
