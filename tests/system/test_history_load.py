@@ -39,11 +39,23 @@ def test_all_that_fits_is_reachable_at_low_rates(make_world, rate, size, duratio
     world.file(request).assert_numbers(0, count)
 
 
+def wait_taken_over(world):
+    """Until the ring thread is through with what was sent: what it takes over pushes out what is oldest."""
+    seen = []
+
+    def stands_still():
+        seen.append(status(world)["packets"])
+        return seen[-2:-1] == seen[-1:]
+
+    until(stands_still, 20, "all blocks to be taken over", interval=0.2)
+
+
 def reachable_share(world, rate, size, total):
     """Of the configured memory, once `total` MiB have gone through it: packets with their header in the ring (82 bytes), in
     steps of 8 bytes as the kernel lays them."""
     slot = (size + 82 + 7) // 8 * 8
     world.sender.send(int(total * MIB) // slot, rate=rate, size=size)
+    wait_taken_over(world)
     event = whole_past(world, snap=64)[1]
     assert event["lost"] == NOTHING, event
     return event["packets"] * slot / int(status(world)["ring_bytes"])
