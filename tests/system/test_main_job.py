@@ -142,11 +142,12 @@ def test_second_request_with_the_same_id_is_answered_and_not_run(world):
 def test_request_without_an_id_gets_one(world):
     since = world.events.mark()
     world.publish({"node": NODE, "interface": ["eth0"], "packets": 1, "timeout": 20, "customer": "no-id"})
-    accepted = world.events.wait(lambda event: event["event"] == "accepted", since=since)
+    # Answers that are repeated may still come from the test before.
+    accepted = world.events.wait(lambda event: event["event"] == "accepted" and not event.get("duplicate"), since=since)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", accepted["id"])
     world.sender.send(1)
-    done = world.events.wait(lambda event: event["event"] == "done", since=since, timeout=20)
-    assert done["id"] == accepted["id"] and done["customer"] == "no-id"
+    done = world.events.wait(lambda event: event["event"] == "done" and event["id"] == accepted["id"], since=since, timeout=20)
+    assert done["customer"] == "no-id"
 
 
 # CloudShark
