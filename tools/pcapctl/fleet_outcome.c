@@ -25,20 +25,11 @@ void fleet_outcome_deinit(struct fleet_outcome *outcome)
 /* Without --wait a capture that was accepted is all that was asked for. */
 enum exit_status fleet_outcome_judge(const struct fleet_outcome *outcome)
 {
-	size_t good = 0, empty = 0, folded = 0, count = json_array_size(outcome->events), i;
-	json_t *event;
+	enum exit_status status = results_status(outcome->events, !outcome->wait);
 
-	json_array_foreach(outcome->events, i, event)
-	{
-		good += event_is_final(event) ? event_is_good(event) : !outcome->wait;
-		empty += event_is_empty(event);
-		folded += event_is_folded(event);
-	}
-	if (good == 0)
-		return folded ? STATUS_PARTIAL : STATUS_FAILED;
-	if (good < count || (outcome->wait && json_array_size(outcome->silent) > 0))
+	if (status != STATUS_FAILED && outcome->wait && json_array_size(outcome->silent) > 0)
 		return STATUS_PARTIAL;
-	return empty == count ? STATUS_EMPTY : STATUS_OK;
+	return status;
 }
 
 static bool never_answered(const json_t *events, const char *node)

@@ -290,7 +290,7 @@ static enum exit_status tell(struct session *session, const json_t *answer)
 {
 	const struct terminal *terminal = session->errand->terminal;
 	json_t *events = json_object_get(answer, "events");
-	enum exit_status status = session->early ? STATUS_PARTIAL : results_status(events);
+	enum exit_status status = session->early ? STATUS_PARTIAL : results_status(events, false);
 	status = fetch_all(session, events, status);
 	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
 

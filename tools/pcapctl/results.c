@@ -80,14 +80,14 @@ bool event_has_destination(const json_t *event, const char *name)
 	return find_destination(event, name) != NULL;
 }
 
-enum exit_status results_status(const json_t *events)
+enum exit_status results_status(const json_t *events, bool accepted)
 {
 	size_t i, good = 0, empty = 0, folded = 0, count = json_array_size(events);
 	json_t *event;
 
 	json_array_foreach(events, i, event)
 	{
-		good += event_is_good(event);
+		good += event_is_final(event) ? event_is_good(event) : accepted;
 		empty += event_is_empty(event);
 		folded += event_is_folded(event);
 	}

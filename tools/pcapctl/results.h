@@ -28,8 +28,9 @@ void results_tell_folded(const json_t *events, const char *words, bool with_node
 const char *event_destination_url(const json_t *event, const char *destination);
 bool event_has_destination(const json_t *event, const char *destination); /* that took the file */
 
-/* Of an array of final events; an empty one has failed, one of folded ones is partial. */
-enum exit_status results_status(const json_t *events);
+/* Of an array of events; an empty one has failed, one of folded ones is partial. `accepted`: those that are not final
+ * are good enough. */
+enum exit_status results_status(const json_t *events, bool accepted);
 
 /* Whole table, with the losses as notes behind it. 0 or -errno. */
 warn_unused int results_print(const struct terminal *terminal, const json_t *events, bool with_nodes);
