@@ -238,7 +238,8 @@ def followers(redis_server):
 def test_without_sentinels_the_master_says_who_is_to_have_it(server, upload, replica):
     master, second = server(settings=["repl-diskless-sync-delay 0"]).start(), server().start()
     runner(second)("REPLICAOF", "127.0.0.1", master.port)
-    until(lambda: followers(master), 20, "the replica to follow")
+    until(lambda: followers(master) and runner(second)("INFO", "replication")["master_link_status"] == "up", 20,
+          "the replica to follow, and to have loaded what there was")
     if replica == "behind":
         second.pause()
     elif replica == "gone":
