@@ -30,6 +30,17 @@ void engine_call_worker(struct engine *engine)
 		pthread_cond_signal(&engine->work);
 }
 
+void engine_work_elsewhere(struct engine *engine, struct cpu_apart *apart)
+{
+	cpu_apart_begin(apart);
+	cpu_apart_keep_off(apart, engine->ring_thread);
+	for (unsigned i = 0; i < engine->worker_count; i++)
+		cpu_apart_keep_off(apart, engine->workers[i]);
+	/* Whoever was interrupted on this CPU with the lock gives it up: the ring thread would wait for it. */
+	pthread_mutex_lock(&engine->lock);
+	pthread_mutex_unlock(&engine->lock);
+}
+
 static void deliver_note(void *ctx, struct letter *letter)
 {
 	(void)ctx;

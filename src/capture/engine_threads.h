@@ -5,7 +5,7 @@
  *   block.
  * - Workers move cursors: pin a span, scan it for a group of captures without the lock, unpin. They also see to what
  *   may block for a while: renewing filters, closing rings, recorders that come late.
- * - The caller's thread of capture_start opens rings.
+ * - The caller's thread of capture_start opens rings, on a CPU of its own meanwhile.
  * - The loop gets the ends of captures by mailbox.
  *
  * One lock covers all state that threads share; nobody holds it for longer than a block takes to be noted. `admin` is
@@ -18,6 +18,7 @@
 
 #include <linux/filter.h>
 
+#include "capture/cpu_apart.h"
 #include "capture/source.h"
 
 #define WORKERS_MAX 16
@@ -68,6 +69,9 @@ void engine_wake_ring_thread(struct engine *engine);
 
 /* With the lock: something can be done. One sleeper is enough: it wakes the next if there is more. */
 void engine_call_worker(struct engine *engine);
+
+/* With admin, without the lock: keeps the engine's threads off the caller's CPU until cpu_apart_end, to open a ring. */
+void engine_work_elsewhere(struct engine *engine, struct cpu_apart *apart);
 
 /* With admin, without the lock: puts an opened source where the ring thread sees it. 0 or -errno (it is closed then).
  */

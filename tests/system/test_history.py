@@ -3,7 +3,6 @@ rate."""
 
 import json
 import os
-import random
 import subprocess
 import tempfile
 import time
@@ -11,7 +10,7 @@ import time
 import pytest
 
 from lib.events import NOTHING
-from lib.history import (EDGE_NS, NS, assert_contiguous, assert_holds_window, numbers_between, recorder, rfc3339, status,
+from lib.history import (EDGE_NS, NS, assert_contiguous, assert_holds_window, at_random, numbers_between, recorder, rfc3339, status,
                          window)
 from lib.pcapfile import CaptureFile, judge
 from lib.traffic import Sender
@@ -68,13 +67,6 @@ class Tcpdump:
         self.file.close()
 
 
-def at_random(earliest, latest):
-    """The random instant of a test; nothing is waited for by it."""
-    instant = random.uniform(earliest, latest)
-    print(f"the request comes {instant:.4f} s after the first packet")
-    time.sleep(instant)
-
-
 # `before`, exactly
 
 @pytest.mark.parametrize("rate, count, before, after", [(1, 6, 2.5, 1.5), (100, 150, 0.6, 0.3)])
@@ -122,29 +114,6 @@ def test_before_is_exact_at_10000_packets_a_second(world, large_world, size, bef
     assert all(packet.caplen == size for packet in file.packets)
     sure = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
     assert set(sure) <= set(file.numbers) and len(file.packets) <= len(sure) + 50, "tcpdump saw another window"
-
-
-@pytest.mark.parametrize("size, before, packets", [(64, 0.03, 60_000), (1500, 0.08, 60_000), (60000, 0.006, 2500)])
-def test_before_is_exact_at_full_rate(world, large_world, size, before, packets):
-    """No reference can follow: the first packet is the right one if its predecessor, in a file that reaches back further, is
-    older than the window."""
-    world = world if size == 64 else large_world
-    stream = world.sender.start(count=0, seconds=1.2, size=size)
-    at_random(0.5, 0.8)
-    further = world.request(before=before * 1.4, packets=packets, timeout=20, snap=128)
-    request = world.request(before=before, packets=packets, timeout=20, snap=128)
-    event, other = request.done(), further.done()
-    stream.result()
-    assert event["reason"] == "packets" and event["packets"] == packets
-    assert event["lost"] == NOTHING and event["window"]["complete"] is True, event
-    file, behind = world.file(request), world.file(further)
-    first, count = assert_contiguous(file)
-    assert count == packets
-    assert_contiguous(behind)
-    assert file.packets[0].time_ns >= window(event, "asked_from") - EDGE_NS
-    assert behind.numbers[0] <= first, (behind.numbers[0], first, event, other)  # the same if the sender had to pause there
-    assert [packet.number for packet in behind.packets
-            if packet.number < first and packet.time_ns >= window(event, "asked_from") + EDGE_NS] == []
 
 
 def dropped_on_the_way(world, interface):

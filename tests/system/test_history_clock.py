@@ -7,14 +7,13 @@ set back."""
 import mmap
 import os
 import struct
-import subprocess
 import time
 
 import pytest
 
-from lib.daemon import is_sanitized
 from lib.events import NOTHING
 from lib.history import NS, recorder, rfc3339, status, window
+from lib.shim import make_shim
 from lib.waiting import seconds, until
 
 ASLEEP_S = 100 * 86400
@@ -110,13 +109,9 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *wanted, struct i
 @pytest.fixture
 def steppable(make_world, tmp_path):
     """A world, and what sets its daemon's clock back by SET_BACK_S after as much time."""
-    if is_sanitized():
-        pytest.skip("a sanitizer's runtime must be the first library")
-    (tmp_path / "shim.c").write_text(SHIM)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "shim.so", tmp_path / "shim.c"], check=True)
     passed = tmp_path / "passed"
     passed.write_bytes(struct.pack("l", 0))
-    world = make_world(recorder(), environment={"LD_PRELOAD": str(tmp_path / "shim.so"), "PASSED": str(passed)})
+    world = make_world(recorder(), environment={**make_shim(tmp_path, SHIM), "PASSED": str(passed)})
 
     def set_back():
         with open(passed, "r+b") as file, mmap.mmap(file.fileno(), 0) as shared:

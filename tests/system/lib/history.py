@@ -1,9 +1,13 @@
 """What the tests of the flight recorder share: its configuration, times, and what a window must hold according to a reference."""
 
 import calendar
+import random
 import re
 import signal
 import time
+
+from .events import NOTHING
+from .waiting import until
 
 GENEROUS = {"general": {"maxpackets": 10_000_000, "maxbytes": 2**32}, "limits": {"memory": "1GiB"}}
 NS = 1_000_000_000
@@ -66,3 +70,33 @@ def status(world, interface="eth0"):
     lines = [line for line in world.daemon.log("status-interface")[-64:] if line.fields["interface"] == interface]
     assert lines, f"no status of {interface}: {world.daemon.tail(5)}"
     return lines[-1].fields
+
+
+def at_random(earliest, latest):
+    """The random instant of a test; nothing is waited for by it."""
+    instant = random.uniform(earliest, latest)
+    print(f"the request comes {instant:.4f} s after the first packet")
+    time.sleep(instant)
+
+
+def wait_taken_over(world):
+    """Until the ring thread is through with what was sent: what it takes over pushes out what is oldest."""
+    seen = []
+
+    def stands_still():
+        seen.append(status(world)["packets"])
+        return seen[-2:-1] == seen[-1:]
+
+    until(stands_still, 20, "all blocks to be taken over", interval=0.2)
+
+
+def reachable_share(world, rate, size, total):
+    """Of the configured memory, once `total` MiB have gone through it: packets with their header in the ring (82 bytes), in
+    steps of 8 bytes as the kernel lays them."""
+    slot = (size + 82 + 7) // 8 * 8
+    world.sender.send(int(total * 2**20) // slot, rate=rate, size=size)
+    wait_taken_over(world)
+    now = time.time_ns()
+    event = world.request(**{"from": rfc3339(now - 100 * NS), "to": rfc3339(now)}, snap=64).done()
+    assert event["lost"] == NOTHING, event
+    return event["packets"] * slot / int(status(world)["ring_bytes"])

@@ -1,0 +1,33 @@
+/*
+ * Keeps other threads off the CPU on which a thread makes a call that does not give the CPU up. The kernel allocates a
+ * ring in one go: without preemption (servers, clouds) its CPU is gone for 10 to 100 ms per 64 MiB, and a ring thread
+ * that was to run there, or that waits for a lock of somebody who was, comes too late for the rings there are.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <sched.h>
+
+#define CPU_APART_MAX 32
+
+struct cpu_apart {
+	int cpu;
+	cpu_set_t cpus; /* of the calling thread, as they were */
+	unsigned count;
+	struct {
+		pthread_t thread;
+		cpu_set_t cpus;
+	} others[CPU_APART_MAX]; /* as they were */
+};
+
+/* Confines the calling thread to the CPU it is on. Where the kernel refuses, this and what follows change nothing. */
+void cpu_apart_begin(struct cpu_apart *apart);
+
+/*
+ * Keeps another thread, which must live until the end, off that CPU. One that may run nowhere else stays as it is; so
+ * do all after CPU_APART_MAX.
+ */
+void cpu_apart_keep_off(struct cpu_apart *apart, pthread_t other);
+
+/* The calling thread of the beginning: all may run where they could before. */
+void cpu_apart_end(const struct cpu_apart *apart);
