@@ -31,6 +31,9 @@ class Contender:
     def pids(self):
         return []
 
+    def meanwhile(self):
+        """What is done while the sender sends."""
+
     def settle(self):
         """Until what was sent has been read."""
 
@@ -102,6 +105,19 @@ class Recorder(Daemon):
             result["held"] = (file.interfaces[0].statistics or {}).get("received")
             result["gaps"] = sum(b - a != self.port_count for a, b in zip(numbers, numbers[1:]))
         return result
+
+
+class Neighbours(Recorder):
+    """The recorder while captures begin on all other interfaces: each has to have a ring made."""
+
+    def meanwhile(self):
+        since, begin = self.world.events.mark(), time.monotonic()
+        ids = {self.world.request(interface=[f"eth{pair}"], timeout=IDLE_S).id for pair in range(1, self.world.pairs)}
+        self.world.events.wait_count(lambda event: event["event"] == "accepted" and event["id"] in ids, len(ids), 20, since)
+        self.all_armed = time.monotonic() - begin
+
+    def end(self):
+        return {**super().end(), "all_armed": self.all_armed}
 
 
 class Processes(Contender):
@@ -238,7 +254,9 @@ def run(world, contender, seconds, size, port_count=1000, filter_count=None):
         contender.begin()
         capture_clock, softirq_clock = Clock(contender.pids()), Clock(kernel_threads("ksoftirqd/"))
         backlog = backlog_drops(world)
-        sent = world.sender.start(seconds=seconds, size=size, dst_port=ports(port_count)).result(seconds + 60)
+        stream = world.sender.start(seconds=seconds, size=size, dst_port=ports(port_count))
+        contender.meanwhile()
+        sent = stream.result(seconds + 60)
         softirq = softirq_clock.seconds()
         contender.settle()
         capture = capture_clock.seconds()

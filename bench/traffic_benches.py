@@ -3,7 +3,7 @@ costs the host's own traffic. Contenders take turns: A B C A B C …"""
 
 import shutil
 
-from contenders import Contender, Daemon, Dumpcap, Handles, Netsniff, Recorder, Tcpdump, run
+from contenders import Contender, Daemon, Dumpcap, Handles, Neighbours, Netsniff, Recorder, Tcpdump, run
 from measure import medians
 from report import KPPS, Chart, Column, Table, number, short, with_ratios
 from stand import filters, has_recorder, history, recording, stand
@@ -79,6 +79,26 @@ def record(settings):
                   "recorder still had at the end, and jumps in the packets' numbers therein.",
                   [Chart("record-cpu", "Keeping everything: CPU-seconds per million packets", "capture_cpu"),
                    Chart("record-lost", "Keeping everything: packets lost, %", "lost_percent")], samples)]
+
+
+def begin(settings):
+    if not has_recorder():
+        return []
+    others = 5
+    contenders = {
+        "recorder": lambda world: Recorder(world, 0, recording(world)),
+        f"recorder, {others} captures begin": lambda world: Neighbours(world, 0, recording(world)),
+    }
+    rows, samples = [], []
+    with stand(pairs=others + 1) as world:
+        for size in settings.sizes:
+            found_rows, found = take_turns(settings, contenders, lambda make, _, size=size: run(world, make(world), settings.burst, size))
+            rows += found_rows
+            samples += found
+    return [Table("begin", "Captures that begin on other interfaces, beside the recorder at full rate",
+                  [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("all_armed", "all armed after ms", number(1, 1000))], rows,
+                  f"The recorder's ring has 1 GiB. Each capture is on an interface of its own, of {others}, and has a ring of 64 MiB made. "
+                  "Armed: from the first request to the last answer `accepted`.", samples=samples)]
 
 
 def host(settings):

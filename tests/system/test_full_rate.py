@@ -6,7 +6,9 @@ import pytest
 
 from lib.cloudshark_server import hang
 from lib.events import FINAL, NOTHING
-from lib.history import EDGE_NS, assert_contiguous, at_random, reachable_share, recorder, status, wait_taken_over, window
+from lib.history import (EDGE_NS, NS, assert_contiguous, assert_holds_window, at_random, numbers_between, reachable_share, recorder,
+                         status, wait_taken_over, window)
+from lib.tcpdump import Tcpdump
 from lib.waiting import until
 from lib.world import World
 
@@ -14,7 +16,7 @@ JUMBO = 65521
 
 
 @pytest.fixture(scope="module")
-def small_world(tmp_path_factory):
+def shared_world(tmp_path_factory):
     """A ring of 32 MiB, gone round several times before the first test."""
     with World(tmp_path_factory.mktemp("small"), recorder("32MiB")) as installation:
         installation.sender.send(1_000_000, size=64, src_port=1)
@@ -28,11 +30,32 @@ def large_world(tmp_path_factory):
         yield installation
 
 
+@pytest.mark.parametrize("size, before", [(64, 0.4), (1500, 0.3), (60000, 0.1)])
+def test_before_is_exact_at_10000_packets_a_second(world, large_world, size, before):
+    world = large_world if size == 60000 else world
+    count = 4000 if size == 60000 else 12000
+    reference = world.capture(packets=count, timeout=30, snap=128)
+    with Tcpdump(world, "eth0") as tcpdump:
+        stream = world.sender.start(count=count, rate=10000, size=size)
+        at_random(before + 0.05, count / 10000 - 0.15)
+        request = world.capture(before=before, timeout=0.05)
+        event = request.done()
+        stream.result()
+        reference.done()
+        other = tcpdump.packets()
+    assert event["window"]["complete"] is True, event
+    file = world.file(request)
+    assert_holds_window(file, event, world.file(reference))
+    assert all(packet.caplen == size for packet in file.packets)
+    sure = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
+    assert set(sure) <= set(file.numbers) and len(file.packets) <= len(sure) + 50, "tcpdump saw another window"
+
+
 @pytest.mark.parametrize("size, before, packets", [(64, 0.03, 60_000), (1500, 0.08, 60_000), (60000, 0.006, 2500)])
-def test_before_is_exact_at_full_rate(small_world, large_world, size, before, packets):
+def test_before_is_exact_at_full_rate(world, large_world, size, before, packets):
     """No reference can follow: the first packet is the right one if its predecessor, in a file that reaches back further, is
     older than the window."""
-    world = small_world if size == 64 else large_world
+    world = world if size == 64 else large_world
     stream = world.sender.start(count=0, seconds=1.2, size=size)
     at_random(0.5, 0.8)
     further = world.request(before=before * 1.4, packets=packets, timeout=20, snap=128)

@@ -2,9 +2,6 @@
 rate."""
 
 import json
-import os
-import subprocess
-import tempfile
 import time
 
 import pytest
@@ -12,7 +9,8 @@ import pytest
 from lib.events import NOTHING
 from lib.history import (EDGE_NS, NS, assert_contiguous, assert_holds_window, at_random, numbers_between, recorder, rfc3339, status,
                          window)
-from lib.pcapfile import CaptureFile, judge
+from lib.pcapfile import judge
+from lib.tcpdump import Tcpdump
 from lib.traffic import Sender
 from lib.waiting import seconds, until
 from lib.world import World
@@ -29,42 +27,6 @@ def shared_world(tmp_path_factory):
             size = SIZES[interface]
             Sender(installation.peer, f"peer{pair}").send(max(160_000_000 // (size + 80), 1), size=size, src_port=1)
         yield installation
-
-
-@pytest.fixture(scope="module")
-def large_world(tmp_path_factory):
-    """Rings of 256 MiB, for what 32 MiB hold only for milliseconds."""
-    with World(tmp_path_factory.mktemp("large"), recorder("256MiB"), mtu=JUMBO) as installation:
-        yield installation
-
-
-class Tcpdump:
-    """A second opinion, into memory."""
-
-    def __init__(self, world, interface):
-        self.file = tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".pcap")
-        self.process = world.host.popen("tcpdump", "-i", interface, "-p", "-n", "-s", "128", "-B", "65536", "--immediate-mode",
-                                        "-U", "-Z", "root", "--time-stamp-precision=nano", "-w", self.file.name, "udp",
-                                        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        os.set_blocking(self.process.stderr.fileno(), True)
-        for line in self.process.stderr:
-            if b"listening on" in line:
-                return
-        raise AssertionError("tcpdump does not listen")
-
-    def packets(self):
-        self.process.terminate()
-        self.process.communicate(timeout=seconds(10))
-        return CaptureFile(self.file.name)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-        self.file.close()
 
 
 # `before`, exactly
@@ -93,27 +55,6 @@ def test_before_is_exact_at_low_rates_for_every_size(world, rate, count, before,
     numbers = world.file(request, "eth0").numbers
     sure = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
     assert set(sure) <= set(numbers) and len(numbers) <= len(sure) + 2, "tcpdump saw another window"
-
-
-@pytest.mark.parametrize("size, before", [(64, 0.4), (1500, 0.3), (60000, 0.1)])
-def test_before_is_exact_at_10000_packets_a_second(world, large_world, size, before):
-    world = large_world if size == 60000 else world
-    count = 4000 if size == 60000 else 12000
-    reference = world.capture(packets=count, timeout=30, snap=128)
-    with Tcpdump(world, "eth0") as tcpdump:
-        stream = world.sender.start(count=count, rate=10000, size=size)
-        at_random(before + 0.05, count / 10000 - 0.15)
-        request = world.capture(before=before, timeout=0.05)
-        event = request.done()
-        stream.result()
-        reference.done()
-        other = tcpdump.packets()
-    assert event["window"]["complete"] is True, event
-    file = world.file(request)
-    assert_holds_window(file, event, world.file(reference))
-    assert all(packet.caplen == size for packet in file.packets)
-    sure = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
-    assert set(sure) <= set(file.numbers) and len(file.packets) <= len(sure) + 50, "tcpdump saw another window"
 
 
 def dropped_on_the_way(world, interface):

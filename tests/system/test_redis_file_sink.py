@@ -358,6 +358,15 @@ def test_where_the_master_stays_the_master_it_is_there_in_the_end(server, upload
     assert_holds(redis_server, 300_000)
 
 
+def test_where_a_sentinel_does_not_tell_its_replicas_it_has_to_stay_there(server, upload, sentinel):
+    redis_server = server().start()
+    fake = sentinel(("127.0.0.1", redis_server.port), None)
+    began = time.monotonic()
+    result = upload(1, "--size", 300_000, *through(fake.endpoint)).result()
+    assert result["ok"] and result["attempts"] == 1 and time.monotonic() - began >= SETTLED_S
+    assert_holds(redis_server, 300_000)
+
+
 def test_cancelling_while_it_settles_ends_at_once(server, upload, sentinel):
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), ["slave"])

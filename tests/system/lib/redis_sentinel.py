@@ -178,7 +178,8 @@ def _array(*parts):
 
 
 class FakeSentinel:
-    """Names `answer` (host, port) as the master; None: it knows none. Of its replicas it says that they have these flags."""
+    """Names `answer` (host, port) as the master; None: it knows none. Of its replicas it says that they have these flags;
+    None: it may not be asked for them."""
 
     def __init__(self, answer, replicas=()):
         self.answer, self.replicas, self._connections, fake = answer, replicas, set(), self
@@ -213,6 +214,8 @@ class FakeSentinel:
             return b"+OK\r\n"
         if self.answer is None:
             return b"*-1\r\n"
+        if words[1].lower() == "replicas" and self.replicas is None:
+            return b"-NOPERM this user has no permissions to run the 'sentinel|replicas' command\r\n"
         if words[1].lower() == "replicas":
             return f"*{len(self.replicas)}\r\n".encode() + b"".join(_array("name", "one", "flags", flags) for flags in self.replicas)
         return _array(*self.answer)

@@ -37,7 +37,7 @@ class World:
                  **daemon):
         """redis: options of RedisServer, or False for none at all; cloudshark: options of Receiver, None for none; start=False
         leaves the daemon for the test to start; further options are Daemon's."""
-        self.root = str(directory)
+        self.root, self.pairs = str(directory), pairs
         self._stack = contextlib.ExitStack()
         try:
             self._build(config, pairs, mtu, addresses, redis, cloudshark, daemon)

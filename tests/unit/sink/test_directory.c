@@ -18,7 +18,10 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "sink/directory.h"
 #include "sink/sink.h"
@@ -107,6 +110,26 @@ static void on_done(void *ctx, const struct sink_outcome *outcome)
 	assert_false(atomic_load(&file->open));
 	file->dones++;
 	file->outcome = *outcome;
+}
+
+/* --- a disk that hangs ---------------------------------------------------------------------------------------------
+ */
+
+static struct {
+	atomic_bool hangs; /* as soon as a directory is flushed */
+	sem_t reached, go;
+} disk;
+
+/* In the place of libc's. */
+int fsync(int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) && atomic_load(&disk.hangs)) {
+		sem_post(&disk.reached);
+		sem_wait(&disk.go);
+	}
+	return (int)syscall(SYS_fsync, fd);
 }
 
 /* --- a directory, a sink, a loop ------------------------------------------------------------------------------------
@@ -569,6 +592,50 @@ static void test_what_has_its_name_when_it_is_cancelled_is_told(void **state)
 	close(watch);
 }
 
+static double elapsed_s(const struct timespec *since)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) / 1e9;
+}
+
+/* It may have its name or not: neither is claimed. Whoever else is cancelled does not wait for the same disk again. */
+static void test_a_disk_that_hangs_holds_up_all_cancelling_for_a_second_at_most(void **state)
+{
+	struct world *world = *state;
+	struct sink_outcome outcomes[2] = {{.verdict = SINK_OK}, {.verdict = SINK_OK}};
+	struct sink_attempt *attempts[2];
+	struct file files[2];
+	struct timespec begin;
+
+	sem_init(&disk.reached, 0, 0);
+	sem_init(&disk.go, 0, 0);
+	atomic_store(&disk.hangs, true);
+	for (int i = 0; i < 2; i++) {
+		file_init(&files[i], i ? "b.pcapng" : "a.pcapng", KIB);
+		attempts[i] = start(world, &files[i]);
+		assert_non_null(attempts[i]);
+		sem_wait(&disk.reached);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int i = 0; i < 2; i++) {
+		assert_true(world->sink->class->cancel(world->sink, attempts[i], &outcomes[i]));
+		assert_int_equal(outcomes[i].verdict, SINK_RETRY);
+		assert_string_equal(outcomes[i].error,
+				    "it was being given its name, and may or may not have it by now");
+		assert_int_equal(files[i].closes, 1);
+	}
+	assert_true(elapsed_s(&begin) >= 1 && elapsed_s(&begin) < 2); /* not a second each */
+	atomic_store(&disk.hangs, false);
+	sem_post(&disk.go);
+	sem_post(&disk.go);
+	world->sink->class->free(world->sink);
+	world->sink = NULL;
+	assert_string_equal(listing(world), "a.pcapng b.pcapng ");
+	assert_int_equal(files[0].dones + files[1].dones, 0);
+}
+
 static void test_more_than_the_queue_holds_is_not_started(void **state)
 {
 	enum { FILES = 2 + 64 + 1 };
@@ -617,6 +684,7 @@ int main(void)
 		directory_test(test_write_that_fails_half_way_leaves_nothing),
 		directory_test(test_cancelling_stops_the_reading_at_once),
 		directory_test(test_what_has_its_name_when_it_is_cancelled_is_told),
+		directory_test(test_a_disk_that_hangs_holds_up_all_cancelling_for_a_second_at_most),
 		directory_test(test_more_than_the_queue_holds_is_not_started),
 	};
 
