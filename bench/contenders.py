@@ -255,7 +255,11 @@ def run(world, contender, seconds, size, port_count=1000, filter_count=None):
         capture_clock, softirq_clock = Clock(contender.pids()), Clock(kernel_threads("ksoftirqd/"))
         backlog = backlog_drops(world)
         stream = world.sender.start(seconds=seconds, size=size, dst_port=ports(port_count))
-        contender.meanwhile()
+        try:
+            contender.meanwhile()
+        except BaseException:
+            stream.stop()
+            raise
         sent = stream.result(seconds + 60)
         softirq = softirq_clock.seconds()
         contender.settle()

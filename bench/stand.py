@@ -38,9 +38,9 @@ def history(memory="1GiB", seconds=0):
     return {"history": {"interfaces": ["eth0"], "memory": memory, "seconds": seconds}}
 
 
-def recording(world):
+def recording(world, memory="1GiB"):
     """The recorder on, and files on tmpfs for what it is asked for."""
-    return {**history(), "general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
+    return {**history(memory), "general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
 
 
 def has_recorder():

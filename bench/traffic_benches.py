@@ -84,10 +84,10 @@ def record(settings):
 def begin(settings):
     if not has_recorder():
         return []
-    others = 5
+    others, memory = 5, "256MiB"
     contenders = {
-        "recorder": lambda world: Recorder(world, 0, recording(world)),
-        f"recorder, {others} captures begin": lambda world: Neighbours(world, 0, recording(world)),
+        "recorder": lambda world: Recorder(world, 0, recording(world, memory)),
+        f"recorder, {others} captures begin": lambda world: Neighbours(world, 0, recording(world, memory)),
     }
     rows, samples = [], []
     with stand(pairs=others + 1) as world:
@@ -97,7 +97,7 @@ def begin(settings):
             samples += found
     return [Table("begin", "Captures that begin on other interfaces, beside the recorder at full rate",
                   [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("all_armed", "all armed after ms", number(1, 1000))], rows,
-                  f"The recorder's ring has 1 GiB. Each capture is on an interface of its own, of {others}, and has a ring of 64 MiB made. "
+                  f"The recorder's ring has {memory}. Each capture is on an interface of its own, of {others}, and has a ring of 64 MiB made. "
                   "Armed: from the first request to the last answer `accepted`.", samples=samples)]
 
 

@@ -106,10 +106,7 @@ static int get_source(struct engine *engine, const struct capture_spec *spec, st
 	pthread_mutex_unlock(&engine->lock);
 	int r = 0;
 	if (!source) {
-		struct cpu_apart apart;
-		engine_work_elsewhere(engine, &apart);
-		r = source_open(spec->interface, spec->promiscuous, ring_bytes, err, &source);
-		cpu_apart_end(&apart);
+		r = source_open(spec->interface, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
 		if (r == 0)
 			r = engine_add_source(engine, source, err);
 	}

@@ -12,7 +12,8 @@
 
 struct cpu_apart {
 	int cpu;
-	cpu_set_t cpus; /* of the calling thread, as they were */
+	cpu_set_t whole; /* what there is for threads that nobody has restricted */
+	cpu_set_t cpus;	 /* of the calling thread, as they were */
 	unsigned count;
 	struct {
 		pthread_t thread;
@@ -29,5 +30,8 @@ void cpu_apart_begin(struct cpu_apart *apart);
  */
 void cpu_apart_keep_off(struct cpu_apart *apart, pthread_t other);
 
-/* The calling thread of the beginning: all may run where they could before. */
+/*
+ * The calling thread of the beginning: all may run where they could before. Those that could run everywhere may also
+ * run on CPUs that come later (to the machine, or to the process's cpuset).
+ */
 void cpu_apart_end(const struct cpu_apart *apart);

@@ -2,6 +2,7 @@
  * in engine_threads.h. */
 #include "capture/engine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,15 +31,26 @@ void engine_call_worker(struct engine *engine)
 		pthread_cond_signal(&engine->work);
 }
 
-void engine_work_elsewhere(struct engine *engine, struct cpu_apart *apart)
+static_assert(WORKERS_MAX + 1 <= CPU_APART_MAX, "the ring thread and all workers");
+
+/* With admin, without the lock. */
+static void begin_allocation(void *ctx)
 {
-	cpu_apart_begin(apart);
-	cpu_apart_keep_off(apart, engine->ring_thread);
+	struct engine *engine = ctx;
+	cpu_apart_begin(&engine->apart);
+	cpu_apart_keep_off(&engine->apart, engine->ring_thread);
 	for (unsigned i = 0; i < engine->worker_count; i++)
-		cpu_apart_keep_off(apart, engine->workers[i]);
-	/* Whoever was interrupted on this CPU with the lock gives it up: the ring thread would wait for it. */
+		cpu_apart_keep_off(&engine->apart, engine->workers[i]);
+	/* Whoever was interrupted on this CPU with the lock gives it up: the ring thread would wait for it. The loop
+	 * may still come to run here, but hardly be interrupted with the lock before the allocation begins. */
 	pthread_mutex_lock(&engine->lock);
 	pthread_mutex_unlock(&engine->lock);
+}
+
+static void end_allocation(void *ctx)
+{
+	struct engine *engine = ctx;
+	cpu_apart_end(&engine->apart);
 }
 
 static void deliver_note(void *ctx, struct letter *letter)
@@ -79,8 +91,10 @@ static int start_worker(struct engine *engine, const pthread_attr_t *attributes)
 	memory->engine = engine;
 	engine->memory[index] = memory;
 	const int r = pthread_create(&engine->workers[index], attributes, worker_run, memory);
-	if (r == 0)
+	if (r == 0) {
+		pthread_setname_np(engine->workers[index], "pcapd-worker");
 		engine->worker_count++;
+	}
 	return r;
 }
 
@@ -95,6 +109,8 @@ static int start_threads(struct engine *engine, unsigned workers)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int r = pthread_create(&engine->ring_thread, &attributes, ring_thread_run, engine);
 	engine->ring_thread_started = r == 0;
+	if (r == 0)
+		pthread_setname_np(engine->ring_thread, "pcapd-ring");
 	while (r == 0 && engine->worker_count < workers)
 		r = start_worker(engine, &attributes);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -127,6 +143,7 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 		return NULL;
 	}
 	engine->budget.limit_bytes = options->memory_bytes;
+	engine->ring_guard = (struct ring_guard){.begin = begin_allocation, .end = end_allocation, .ctx = engine};
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
 	pthread_mutex_init(&engine->admin, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
@@ -156,10 +173,12 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	pthread_mutex_lock(&engine->admin); /* nobody opens a ring: that touches all threads */
 	pthread_mutex_lock(&engine->lock);
 	engine->stop = true;
 	pthread_cond_broadcast(&engine->work);
 	pthread_mutex_unlock(&engine->lock);
+	pthread_mutex_unlock(&engine->admin);
 	if (engine->ring_thread_started) {
 		engine_wake_ring_thread(engine);
 		pthread_join(engine->ring_thread, NULL);

@@ -5,7 +5,7 @@
  *   block.
  * - Workers move cursors: pin a span, scan it for a group of captures without the lock, unpin. They also see to what
  *   may block for a while: renewing filters, closing rings, recorders that come late.
- * - The caller's thread of capture_start opens rings, on a CPU of its own meanwhile.
+ * - The caller's thread of capture_start opens rings; while the kernel allocates one, the others keep off its CPU.
  * - The loop gets the ends of captures by mailbox.
  *
  * One lock covers all state that threads share; nobody holds it for longer than a block takes to be noted. `admin` is
@@ -36,6 +36,8 @@ struct engine {
 	struct budget budget;
 	struct mailbox *ended;
 	pthread_mutex_t admin;
+	struct ring_guard ring_guard; /* of all rings that are opened */
+	struct cpu_apart apart;	      /* with admin: around the ring that is being allocated */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	bool stop;
@@ -69,9 +71,6 @@ void engine_wake_ring_thread(struct engine *engine);
 
 /* With the lock: something can be done. One sleeper is enough: it wakes the next if there is more. */
 void engine_call_worker(struct engine *engine);
-
-/* With admin, without the lock: keeps the engine's threads off the caller's CPU until cpu_apart_end, to open a ring. */
-void engine_work_elsewhere(struct engine *engine, struct cpu_apart *apart);
 
 /* With admin, without the lock: puts an opened source where the ring thread sees it. 0 or -errno (it is closed then).
  */

@@ -14,10 +14,7 @@
 int recorder_open(struct engine *engine, const struct engine_recorder *options, struct error *err)
 {
 	struct source *source = NULL;
-	struct cpu_apart apart;
-	engine_work_elsewhere(engine, &apart);
-	int r = source_open_recorder(options, err, &source);
-	cpu_apart_end(&apart);
+	int r = source_open_recorder(options, &engine->ring_guard, err, &source);
 	if (r < 0)
 		return r;
 	source->own_stale = options->exclude_own;

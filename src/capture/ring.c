@@ -142,7 +142,11 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	int version = TPACKET_V3;
 	if (setsockopt(ring->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
 		return error_set(err, -errno, "TPACKET_V3: %s", strerror(errno));
+	if (options->guard)
+		options->guard->begin(options->guard->ctx);
 	r = allocate(ring, options, err);
+	if (options->guard)
+		options->guard->end(options->guard->ctx);
 	if (r < 0)
 		return r;
 	if (options->promiscuous && !ring->loopback) {

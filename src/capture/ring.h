@@ -29,8 +29,16 @@ struct ring {
 	uint64_t dropped; /* packets, since the ring was opened */
 };
 
+/* Called before and after a ring is allocated: in between the kernel does not give up the CPU. */
+struct ring_guard {
+	void (*begin)(void *ctx);
+	void (*end)(void *ctx);
+	void *ctx;
+};
+
 struct ring_options {
 	const char *interface;
+	const struct ring_guard *guard; /* NULL: none */
 	uint32_t block_size;
 	uint32_t block_count; /* halved, down to RING_BLOCKS_MIN, while the kernel has no memory for it */
 	uint32_t retire_ms;   /* a block with packets is handed over at the latest after so long (twice that before

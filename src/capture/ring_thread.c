@@ -186,7 +186,6 @@ static void pause_if_busy(struct engine *engine, struct pace *pace, unsigned blo
 void *ring_thread_run(void *arg)
 {
 	struct engine *engine = arg;
-	pthread_setname_np(pthread_self(), "pcapd-ring");
 	struct epoll_event events[EPOLL_EVENTS];
 	struct pace pace = {.pause_ns = PAUSE_LEAST_NS};
 	for (;;) {

@@ -68,11 +68,13 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 	return 0;
 }
 
-int source_open(const char *interface, bool promiscuous, size_t ring_bytes, struct error *err, struct source **result)
+int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,
+		struct error *err, struct source **result)
 {
 	const bool small = ring_bytes > ENGINE_RINGS_BYTES / 2;
 	const struct ring_options options = {
 		.interface = interface,
+		.guard = guard,
 		.block_size = small ? RING_BLOCK_SIZE_MIN : LIVE_BLOCK_SIZE,
 		.block_count = small ? SMALL_BLOCKS : LIVE_BLOCKS,
 		.retire_ms = LIVE_RETIRE_MS,
@@ -85,10 +87,11 @@ int source_open(const char *interface, bool promiscuous, size_t ring_bytes, stru
 	return open_ring(&options, &(struct recorder){}, err, result);
 }
 
-static struct ring_options recorder_ring(const struct engine_recorder *options)
+static struct ring_options recorder_ring(const struct engine_recorder *options, const struct ring_guard *guard)
 {
 	struct ring_options ring = {
 		.interface = options->interface,
+		.guard = guard,
 		.block_size = LIVE_BLOCK_SIZE,
 		.retire_ms = RECORDER_RETIRE_MS,
 		.promiscuous = options->promiscuous,
@@ -107,7 +110,8 @@ static struct ring_options recorder_ring(const struct engine_recorder *options)
 	return ring;
 }
 
-int source_open_recorder(const struct engine_recorder *options, struct error *err, struct source **result)
+int source_open_recorder(const struct engine_recorder *options, const struct ring_guard *guard, struct error *err,
+			 struct source **result)
 {
 	struct recorder recorder = {
 		.on = true,
@@ -118,7 +122,7 @@ int source_open_recorder(const struct engine_recorder *options, struct error *er
 	const struct keep_options keep = {.bpf = options->bpf,
 					  .snaplen = options->snaplen,
 					  .headers = options->headers};
-	const struct ring_options ring = recorder_ring(options);
+	const struct ring_options ring = recorder_ring(options, guard);
 	uint16_t linktype;
 	int r = ring_probe(options->interface, &linktype, err);
 	if (r == 0)

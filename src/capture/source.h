@@ -101,11 +101,12 @@ struct source {
 #define SOURCE_LINGER_NS (10 * UINT64_C(1000000000)) /* a ring stays open so long after its last capture */
 
 /* Without the lock; blocks. `ring_bytes`: what all rings opened on demand take already. */
-warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, struct error *err,
-			    struct source **source);
+warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,
+			    struct error *err, struct source **source);
 
 /* The same with a recorder, and receiving already. The ring is smaller than asked for if the kernel has no memory. */
-warn_unused int source_open_recorder(const struct engine_recorder *options, struct error *err, struct source **source);
+warn_unused int source_open_recorder(const struct engine_recorder *options, const struct ring_guard *guard,
+				     struct error *err, struct source **source);
 
 void source_close(struct source *source);
 size_t source_bytes(const struct source *source);

@@ -226,7 +226,6 @@ void *worker_run(void *arg)
 	struct worker_memory *memory = arg;
 	struct engine *engine = memory->engine;
 	struct task task;
-	pthread_setname_np(pthread_self(), "pcapd-worker");
 	pthread_mutex_lock(&engine->lock);
 	while (!engine->stop) {
 		if (pick(engine, &task)) {

@@ -118,14 +118,14 @@ def test_hanging_uploads_do_not_make_the_ring_lose(make_world):
 
 
 def test_captures_that_begin_on_other_interfaces_cost_the_ring_nothing(make_world):
-    """Each makes a ring of 64 MiB, in one go of the kernel's: a tenth and more of the packets were lost by it. One or two may be when
-    the ring thread gets behind by more than its part of the ring."""
+    """Each has a ring of 64 MiB made, in one go of the kernel's, which may take a CPU away for longer than there is room for. A packet
+    here and there is lost where the retire timer meets a ring thread that is behind."""
     world = make_world(recorder("256MiB"), pairs=6)
-    stream = world.sender.start(count=0, seconds=1.5, size=1500)
+    stream = world.sender.start(count=0, seconds=60, size=1500)
     until(lambda: int(status(world)["packets"]) > 50_000)
     requests = [world.request(interface=[f"eth{pair}"], timeout=0.1) for pair in range(1, 6)]
     for request in requests:
         request.done()
-    sent = stream.result()["sent"]
+    sent = stream.stop()["sent"]
     wait_taken_over(world)
     assert int(status(world)["dropped"]) < sent / 10_000

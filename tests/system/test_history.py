@@ -1,5 +1,5 @@
-"""The flight recorder: a request with `before` gets exactly the packets of the past and goes on live without a seam, at any
-rate."""
+"""The flight recorder: a request with `before` gets exactly the packets of the past and goes on live without a seam. High rates:
+test_full_rate.py."""
 
 import json
 import time

@@ -205,24 +205,34 @@ int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
 """
 
 
-def engine_cpus(world):
-    """Where the engine's threads may run."""
-    found = {}
-    for task in Path(f"/proc/{world.daemon.pid}/task").iterdir():
-        if (task / "comm").read_text().strip() in ("pcapd-ring", "pcapd-worker"):
-            found[task.name] = os.sched_getaffinity(int(task.name))
-    return found
+def wait_all_run_everywhere(world):
+    """All threads of the daemon."""
+    def cpus():
+        return [os.sched_getaffinity(int(task.name)) for task in Path(f"/proc/{world.daemon.pid}/task").iterdir()]
+    until(lambda: all(mask == os.sched_getaffinity(0) for mask in cpus()), what="all to run everywhere again")
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one CPU only")
 def test_a_ring_is_made_on_a_cpu_that_nobody_waits_for(make_world, tmp_path):
     """The kernel makes it in one go; whoever shares the CPU comes too late."""
     made = tmp_path / "made"
-    world = make_world(recorder("32MiB", ["eth0", "eth1"]), pairs=3, environment={**make_shim(tmp_path, WHERE), "RINGS_MADE": str(made)})
+    world = make_world(recorder("32MiB", ["eth0", "eth1", "late0"]), pairs=3,
+                       environment={**make_shim(tmp_path, WHERE), "RINGS_MADE": str(made)})
     assert world.capture(interface=["eth2"], timeout=0.05).done()["packets"] == 0
+    world.host.add_veth("late0", world.peer, "latepeer0")
+    world.daemon.wait_log("recording", interface="late0")
     rings = [[int(word) for word in line.split()] for line in made.read_text().splitlines()]
-    assert len(rings) == 3
-    for own, threads, here in rings:
-        assert own == 1 and threads >= 3 and here == 0, rings
-    everywhere = os.sched_getaffinity(0)
-    until(lambda: set(map(frozenset, engine_cpus(world).values())) == {frozenset(everywhere)}, what="all to run everywhere again")
+    assert len(rings) == 4
+    workers = rings[0][1] - 1
+    assert workers >= 2
+    for own, threads, here in rings[:3]:
+        assert (own, threads, here) == (1, 1 + workers, 0), rings
+    assert rings[3] == [1, 1 + workers, 1], "a worker made it itself"
+    wait_all_run_everywhere(world)
+
+
+def test_all_run_everywhere_after_a_ring_that_could_not_be_made(make_world, no_memory):
+    world = make_world(environment={**no_memory, "RINGS_REFUSED": "1000"})
+    request = world.request(timeout=0.05)
+    assert "Cannot allocate memory" in request.wait("rejected", "failed")["reason"]
+    wait_all_run_everywhere(world)

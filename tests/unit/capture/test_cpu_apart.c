@@ -91,6 +91,29 @@ static void test_a_thread_that_may_run_nowhere_else_stays(void **state)
 	stop(&other);
 }
 
+static void test_whoever_was_restricted_is_so_afterwards(void **state)
+{
+	(void)state;
+	struct cpu_apart apart;
+	struct other other;
+	const cpu_set_t before = cpus_of(pthread_self());
+	cpu_set_t own;
+	CPU_ZERO(&own);
+	CPU_SET((size_t)sched_getcpu(), &own);
+	assert_int_equal(pthread_setaffinity_np(pthread_self(), sizeof(own), &own), 0);
+	start(&other); /* inherits it */
+	assert_int_equal(pthread_setaffinity_np(other.thread, sizeof(before), &before), 0);
+	cpu_apart_begin(&apart);
+	cpu_apart_keep_off(&apart, other.thread);
+	cpu_apart_end(&apart);
+	cpu_set_t now = cpus_of(pthread_self());
+	assert_true(CPU_EQUAL(&now, &own));
+	now = cpus_of(other.thread);
+	assert_true(CPU_EQUAL(&now, &before));
+	stop(&other);
+	assert_int_equal(pthread_setaffinity_np(pthread_self(), sizeof(before), &before), 0);
+}
+
 static void test_no_more_threads_than_there_is_room_for(void **state)
 {
 	(void)state;
@@ -117,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads_are_on_different_cpus_where_there_are_two),
 		cmocka_unit_test(test_a_thread_that_may_run_nowhere_else_stays),
+		cmocka_unit_test(test_whoever_was_restricted_is_so_afterwards),
 		cmocka_unit_test(test_no_more_threads_than_there_is_room_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
