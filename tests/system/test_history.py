@@ -169,7 +169,7 @@ def test_window_wholly_in_the_past_needs_no_waiting(world):
         began = time.monotonic()
         request = world.request(**{"from": form(begin), "to": form(end)}, bpf="udp dst port 4006")
         event = request.done()
-        assert time.monotonic() - began < seconds(1)
+        assert time.monotonic() - began < seconds(3)
         assert (event["reason"], event["packets"]) == ("window", 50), event
         assert event["window"]["complete"] is True
         assert abs(window(event, "asked_from") - begin) < 10_000 and abs(window(event, "to") - end) < 10_000, event
@@ -310,10 +310,11 @@ def test_status_says_how_far_back_it_reaches(make_world):
     began = time.monotonic()
     world.sender.send(100, rate=200)
     until(lambda: status(world)["packets"] == "100", what="all packets to be in retired blocks")
+    asked = time.monotonic()
     fields = status(world)
     reach = float(fields["reach_s"])
     assert fields["recorder"] == "true" and fields["gone"] == "false" and fields["dropped"] == "0"
-    assert time.monotonic() - began <= reach + 0.1 and reach < 30
+    assert asked - began <= reach < 30
     request = world.request(**{"from": rfc3339(time.time_ns() - int((reach - 0.01) * NS)), "to": rfc3339(time.time_ns())})
     assert request.done()["window"]["complete"] is True
     world.sender.send(200_000, size=100)
