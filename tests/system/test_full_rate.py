@@ -1,4 +1,4 @@
-"""The recorder at the sender's full rate, at which its rings hold fractions of a second: nothing is lost, and every file is exact.
+"""Recorder and captures at the sender's full rate, at which their rings hold fractions of a second: nothing is lost, every file exact.
 
 Runs alone (tests/run): wherever the kernel is not preempted, another test that makes a ring takes a CPU away for longer than that."""
 
@@ -6,8 +6,8 @@ import pytest
 
 from lib.cloudshark_server import hang
 from lib.events import FINAL, NOTHING
-from lib.history import (EDGE_NS, NS, assert_contiguous, assert_holds_window, at_random, numbers_between, reachable_share, recorder,
-                         status, wait_taken_over, window)
+from lib.history import (EDGE_NS, GENEROUS, NS, assert_contiguous, assert_holds_window, at_random, numbers_between, reachable_share,
+                         recorder, status, wait_taken_over, window)
 from lib.tcpdump import Tcpdump
 from lib.waiting import until
 from lib.world import World
@@ -72,6 +72,11 @@ def test_before_is_exact_at_full_rate(world, large_world, size, before, packets)
     assert behind.numbers[0] <= first, (behind.numbers[0], first, event, other)  # the same if the sender had to pause there
     assert [packet.number for packet in behind.packets
             if packet.number < first and packet.time_ns >= window(event, "asked_from") + EDGE_NS] == []
+
+
+@pytest.mark.parametrize("count, size", [(300_000, 64), (100_000, 1514)])
+def test_a_capture_without_a_past_holds_all(make_world, count, size):
+    make_world(GENEROUS).assert_captures_all(count, 0, size)
 
 
 @pytest.mark.parametrize("size", [64, 1500])

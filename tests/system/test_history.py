@@ -293,7 +293,7 @@ def test_without_a_recorder_before_is_said_to_be_missing(make_world):
 def test_what_was_overwritten_is_said_to_be_missing(world):
     count = 200_000  # 60 MB and more
     mark = time.time_ns()
-    world.sender.send(count, size=200)
+    world.sender.send(count, size=200, rate=60_000)
     request = world.request(**{"from": rfc3339(mark), "to": rfc3339(time.time_ns())}, snap=64)
     event = request.done()
     assert event["window"]["complete"] is False and window(event, "from") > mark, event
@@ -317,7 +317,7 @@ def test_status_says_how_far_back_it_reaches(make_world):
     assert asked - began <= reach < 30
     request = world.request(**{"from": rfc3339(time.time_ns() - int((reach - 0.01) * NS)), "to": rfc3339(time.time_ns())})
     assert request.done()["window"]["complete"] is True
-    world.sender.send(200_000, size=100)
+    world.sender.send(200_000, size=100, rate=100_000)
     assert float(status(world)["reach_s"]) < reach + 2
     request = world.request(before=float(status(world)["reach_s"]) * 0.9, packets=1000, timeout=5)
     assert request.done()["window"]["complete"] is True

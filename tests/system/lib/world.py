@@ -8,7 +8,7 @@ import signal
 
 from .api import Api
 from .daemon import Daemon
-from .events import Events, Request, new_id
+from .events import NOTHING, Events, Request, new_id
 from .netns import Netns
 from .pcapfile import CaptureFile
 from .receiver import Receiver
@@ -124,6 +124,20 @@ class World:
     def refused(self, **fields):
         """A request that must be refused; returns the event."""
         return self.request(**fields).rejected()
+
+    def assert_captures_all(self, count, rate, size):
+        """A capture of what is sent on eth0 meanwhile: nothing lost, nothing twice, all in order."""
+        request = self.capture(packets=count, timeout=30)
+        before = self.host.counters("eth0")["rx"]["packets"]
+        self.sender.send(count, rate=rate, size=size)
+        arrived = self.host.counters("eth0")["rx"]["packets"] - before
+        assert arrived == count, "the link lost packets before the host had them: no fault of the capture"
+        done = request.done(timeout=60)
+        assert done["lost"] == NOTHING and done["window"]["complete"] is True, done
+        assert (done["packets"], done["bytes"], done["reason"]) == (count, count * size, "packets")
+        file = self.file(request)
+        file.assert_numbers(0, count)
+        file.assert_time_order()
 
     def assert_works(self):
         """Nothing else was disturbed: an ordinary capture still does what it should."""
