@@ -1,7 +1,8 @@
 /*
  * Keeps other threads off the CPU on which a thread makes a call that does not give the CPU up. The kernel allocates a
- * ring in one go: without preemption (servers, clouds) its CPU is gone for 10 to 100 ms per 64 MiB, and a ring thread
- * that was to run there, or that waits for a lock of somebody who was, comes too late for the rings there are.
+ * ring in one go: without preemption (servers, clouds) its CPU is gone meanwhile (15 to 200 ms were seen for 64 MiB),
+ * and a ring thread that was to run there, or that waits for a lock of somebody who was, comes too late for the rings
+ * there are.
  */
 #pragma once
 
