@@ -300,7 +300,6 @@ def test_wrong_token_is_reported_without_the_token(make_world):
     assert "not-the-right-one" not in world.daemon.text() + json.dumps(world.events.items)
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl")
 def test_upload_and_redis_over_tls_with_verified_names(make_world, tmp_path):
     """One certificate authority for both; the second installation does not trust it and says so."""
     ca, cert, key = (str(tmp_path / name) for name in ("ca.pem", "cert.pem", "key.pem"))

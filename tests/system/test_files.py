@@ -3,10 +3,7 @@
 import json
 import os
 import re
-import shutil
 import stat
-
-import pytest
 
 from lib.events import new_id
 from lib.pcapfile import capinfos, fields, judge
@@ -145,7 +142,6 @@ def test_odd_node_name_makes_a_safe_file_name(make_world):
     assert done["node"] == node and re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", done["file"]) and world.files() == [done["file"]]
 
 
-@pytest.mark.skipif(not shutil.which("dumpcap"), reason="no dumpcap")
 def test_packets_are_those_dumpcap_sees(world, tmp_path):
     """Ours against the reference, at the same time on the same link."""
     from lib.waiting import until
