@@ -2,12 +2,14 @@
 
 Runs alone (tests/run): wherever the kernel is not preempted, another test that makes a ring takes a CPU away for longer than that."""
 
+import time
+
 import pytest
 
 from lib.cloudshark_server import hang
 from lib.events import FINAL, NOTHING
 from lib.history import (EDGE_NS, GENEROUS, NS, assert_contiguous, assert_holds_window, at_random, numbers_between, reachable_share,
-                         recorder, status, wait_taken_over, window)
+                         recorder, rfc3339, status, wait_taken_over, window)
 from lib.tcpdump import Tcpdump
 from lib.waiting import until
 from lib.world import World
@@ -134,3 +136,36 @@ def test_captures_that_begin_on_other_interfaces_cost_the_ring_nothing(make_worl
     sent = stream.stop()["sent"]
     wait_taken_over(world)
     assert int(status(world)["dropped"]) < sent / 10_000
+
+
+def test_what_was_overwritten_is_said_to_be_missing(world):
+    count = 200_000  # 60 MB and more
+    mark = time.time_ns()
+    world.sender.send(count, size=200)
+    request = world.request(**{"from": rfc3339(mark), "to": rfc3339(time.time_ns())}, snap=64)
+    event = request.done()
+    assert event["window"]["complete"] is False and window(event, "from") > mark, event
+    file = world.file(request)
+    first, got = assert_contiguous(file)
+    assert first + got == count and first > 0, "the newest are there"
+    # ... and everything after the moment it names is there
+    assert all(packet.time_ns >= window(event, "from") - EDGE_NS for packet in file.packets)
+    assert float(status(world)["reach_s"]) > 0
+
+
+def test_status_says_how_far_back_it_reaches(make_world):
+    world = make_world(recorder(seconds=30))
+    began = time.monotonic()
+    world.sender.send(100, rate=200)
+    until(lambda: status(world)["packets"] == "100", what="all packets to be in retired blocks")
+    asked = time.monotonic()
+    fields = status(world)
+    reach = float(fields["reach_s"])
+    assert fields["recorder"] == "true" and fields["gone"] == "false" and fields["dropped"] == "0"
+    assert asked - began <= reach < 30
+    request = world.request(**{"from": rfc3339(time.time_ns() - int((reach - 0.01) * NS)), "to": rfc3339(time.time_ns())})
+    assert request.done()["window"]["complete"] is True
+    world.sender.send(200_000, size=100)
+    assert float(status(world)["reach_s"]) < reach + 2
+    request = world.request(before=float(status(world)["reach_s"]) * 0.9, packets=1000, timeout=5)
+    assert request.done()["window"]["complete"] is True

@@ -7,12 +7,11 @@ import time
 import pytest
 
 from lib.events import NOTHING
-from lib.history import (EDGE_NS, NS, assert_contiguous, assert_holds_window, at_random, numbers_between, recorder, rfc3339, status,
-                         window)
+from lib.history import NS, assert_holds_window, at_random, numbers_between, recorder, rfc3339, window
 from lib.pcapfile import judge
 from lib.tcpdump import Tcpdump
 from lib.traffic import Sender
-from lib.waiting import seconds, until
+from lib.waiting import seconds
 from lib.world import World
 
 JUMBO = 65521
@@ -169,7 +168,7 @@ def test_window_wholly_in_the_past_needs_no_waiting(world):
         began = time.monotonic()
         request = world.request(**{"from": form(begin), "to": form(end)}, bpf="udp dst port 4006")
         event = request.done()
-        assert time.monotonic() - began < seconds(3)
+        assert time.monotonic() - began < seconds(1)
         assert (event["reason"], event["packets"]) == ("window", 50), event
         assert event["window"]["complete"] is True
         assert abs(window(event, "asked_from") - begin) < 10_000 and abs(window(event, "to") - end) < 10_000, event
@@ -288,36 +287,3 @@ def test_without_a_recorder_before_is_said_to_be_missing(make_world):
     past = world.request(**{"from": rfc3339(now - 30 * NS), "to": rfc3339(now - 29 * NS)})
     event = past.final() if past.answer()["event"] == "accepted" else past.rejected()
     assert event["event"] == "rejected" or event["window"]["complete"] is False, event
-
-
-def test_what_was_overwritten_is_said_to_be_missing(world):
-    count = 200_000  # 60 MB and more
-    mark = time.time_ns()
-    world.sender.send(count, size=200, rate=60_000)
-    request = world.request(**{"from": rfc3339(mark), "to": rfc3339(time.time_ns())}, snap=64)
-    event = request.done()
-    assert event["window"]["complete"] is False and window(event, "from") > mark, event
-    file = world.file(request)
-    first, got = assert_contiguous(file)
-    assert first + got == count and first > 0, "the newest are there"
-    # ... and everything after the moment it names is there
-    assert all(packet.time_ns >= window(event, "from") - EDGE_NS for packet in file.packets)
-    assert float(status(world)["reach_s"]) > 0
-
-
-def test_status_says_how_far_back_it_reaches(make_world):
-    world = make_world(recorder(seconds=30))
-    began = time.monotonic()
-    world.sender.send(100, rate=200)
-    until(lambda: status(world)["packets"] == "100", what="all packets to be in retired blocks")
-    asked = time.monotonic()
-    fields = status(world)
-    reach = float(fields["reach_s"])
-    assert fields["recorder"] == "true" and fields["gone"] == "false" and fields["dropped"] == "0"
-    assert asked - began <= reach < 30
-    request = world.request(**{"from": rfc3339(time.time_ns() - int((reach - 0.01) * NS)), "to": rfc3339(time.time_ns())})
-    assert request.done()["window"]["complete"] is True
-    world.sender.send(200_000, size=100, rate=100_000)
-    assert float(status(world)["reach_s"]) < reach + 2
-    request = world.request(before=float(status(world)["reach_s"]) * 0.9, packets=1000, timeout=5)
-    assert request.done()["window"]["complete"] is True
