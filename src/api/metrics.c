@@ -56,6 +56,11 @@ static double memory_limit(const struct daemon_numbers *n)
 	return (double)n->load.memory_limit_bytes;
 }
 
+static double warm_memory(const struct daemon_numbers *n)
+{
+	return (double)n->load.warm_memory_bytes;
+}
+
 static double kept_files(const struct daemon_numbers *n)
 {
 	return (double)n->load.kept.files;
@@ -80,6 +85,8 @@ static const struct daemon_metric daemon_metrics[] = {
 	{{"pcapdaemon_capture_memory_bytes", METRIC_GAUGE, "bytes", "Captured bytes not delivered yet."}, memory},
 	{{"pcapdaemon_capture_memory_limit_bytes", METRIC_GAUGE, "bytes", "What they may be at most (limits.memory)."},
 	 memory_limit},
+	{{"pcapdaemon_warm_memory_bytes", METRIC_GAUGE, "bytes", "Unused memory that is kept ready for packets."},
+	 warm_memory},
 	{{"pcapdaemon_kept_files", METRIC_GAUGE, NULL, "Finished files kept in memory."}, kept_files},
 	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "What they take."}, kept_bytes},
 	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},

@@ -25,6 +25,11 @@ uint64_t clock_boottime_ns(void)
 	return now_ns(CLOCK_BOOTTIME);
 }
 
+uint64_t clock_monotonic_ns(void)
+{
+	return now_ns(CLOCK_MONOTONIC);
+}
+
 int64_t clock_offset_ns(void)
 {
 	uint64_t before_ns, realtime_ns, after_ns;

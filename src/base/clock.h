@@ -12,8 +12,9 @@
 
 #define CLOCK_TEXT_SIZE 32
 
-uint64_t clock_realtime_ns(void); /* CLOCK_REALTIME: ns since 1970 UTC */
-uint64_t clock_boottime_ns(void); /* CLOCK_BOOTTIME: never steps, goes on through suspend */
+uint64_t clock_realtime_ns(void);  /* CLOCK_REALTIME: ns since 1970 UTC */
+uint64_t clock_boottime_ns(void);  /* CLOCK_BOOTTIME: never steps, goes on through suspend */
+uint64_t clock_monotonic_ns(void); /* CLOCK_MONOTONIC: the same but for suspend; what threads can wait by */
 
 /* Real time minus boot time, exact to some µs even if the thread is interrupted while reading the two. */
 int64_t clock_offset_ns(void);

@@ -143,6 +143,7 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 		return NULL;
 	}
 	engine->budget.limit_bytes = options->memory_bytes;
+	engine->budget.slabs = options->slabs;
 	engine->ring_guard = (struct ring_guard){.begin = begin_allocation, .end = end_allocation, .ctx = engine};
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
 	pthread_mutex_init(&engine->admin, NULL);

@@ -15,10 +15,12 @@
 struct event_base;
 struct engine;
 struct capture;
+struct slab_pool;
 
 struct engine_options {
-	unsigned workers;    /* 0: as many as CPUs, at least 2, at most 4 */
-	size_t memory_bytes; /* budget of all captured bytes */
+	unsigned workers;	 /* 0: as many as CPUs, at least 2, at most 4 */
+	size_t memory_bytes;	 /* budget of all captured bytes */
+	struct slab_pool *slabs; /* their memory; outlives the engine and all captures */
 };
 
 #define ENGINE_CAPTURES_MAX 4096      /* at once, whatever the configuration says */

@@ -1,6 +1,7 @@
 /*
- * Slabs are mapped, not malloc'ed, so that the memory of a delivered capture goes back to the system at once. The first
- * is small, for most captures are, and each next one doubles up to 1 MiB.
+ * The first slab is small, for most captures are, and each next one doubles up to SLAB_BYTES. From there on they come
+ * from the pool and go back to it; smaller ones are mapped, not malloc'ed, so that the memory of a delivered capture
+ * goes back to the system at once.
  */
 #include "capture/store.h"
 
@@ -9,7 +10,6 @@
 #include <sys/mman.h>
 
 #define SLAB_FIRST_BYTES (32u << 10)
-#define SLAB_MAX_BYTES (1u << 20)
 #define RECORD_ALIGN 8
 
 struct slab {
@@ -40,7 +40,10 @@ void store_deinit(struct store *store)
 	struct slab *next;
 	for (struct slab *slab = store->first; slab; slab = next) {
 		next = slab->next;
-		munmap(slab, slab->size);
+		if (slab->size == SLAB_BYTES)
+			slab_pool_give(store->budget->slabs, slab);
+		else
+			munmap(slab, slab->size);
 	}
 	free(store->order);
 	atomic_fetch_sub_explicit(&store->budget->used_bytes, store->charged_bytes, memory_order_relaxed);
@@ -59,11 +62,20 @@ static bool charge(struct budget *budget, size_t bytes)
 	return true;
 }
 
+static struct slab *map_slab(size_t size)
+{
+	struct slab *slab = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slab == MAP_FAILED)
+		return NULL;
+	madvise(slab, size, MADV_DONTDUMP);
+	return slab;
+}
+
 static int grow(struct store *store, size_t record_size)
 {
 	size_t size = store->last ? store->last->size * 2 : SLAB_FIRST_BYTES;
-	if (size > SLAB_MAX_BYTES)
-		size = SLAB_MAX_BYTES;
+	if (size > SLAB_BYTES)
+		size = SLAB_BYTES;
 	while (size < record_size + SLAB_HEADER)
 		size *= 2;
 	if (!charge(store->budget, size)) {
@@ -73,12 +85,12 @@ static int grow(struct store *store, size_t record_size)
 		if (!charge(store->budget, size))
 			return -ENOBUFS;
 	}
-	struct slab *slab = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slab == MAP_FAILED) {
+	struct slab *slab = size == SLAB_BYTES ? slab_pool_take(store->budget->slabs) : map_slab(size);
+	if (!slab) {
 		atomic_fetch_sub_explicit(&store->budget->used_bytes, size, memory_order_relaxed);
 		return -ENOMEM;
 	}
-	madvise(slab, size, MADV_DONTDUMP);
+	slab->next = NULL;
 	slab->size = size;
 	slab->used = SLAB_HEADER;
 	store->charged_bytes += size;

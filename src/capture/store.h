@@ -11,11 +11,13 @@
 
 #include "base/cleanup.h"
 #include "base/packet.h"
+#include "base/slab_pool.h"
 
-/* All captured bytes not yet delivered. Any thread. */
+/* All captured bytes not yet delivered, and where their memory comes from. Any thread. */
 struct budget {
 	size_t limit_bytes;
 	_Atomic size_t used_bytes;
+	struct slab_pool *slabs;
 };
 
 struct slab;

@@ -47,7 +47,8 @@ struct config {
 	} general;
 	struct {
 		uint64_t captures;
-		uint64_t memory; /* bytes */
+		uint64_t memory;      /* bytes */
+		uint64_t warm_memory; /* bytes */
 		uint64_t requests_per_second;
 		uint64_t retry_ns;
 		uint64_t cooldown_ns;		       /* 0: off */

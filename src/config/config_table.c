@@ -103,6 +103,10 @@ const struct config_row config_rows[] = {
 	 .help = "captures running at once; more are refused, not queued"},
 	{"limits", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(limits.memory),
 	 .help = "all captured bytes not yet delivered"},
+	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB", FIELD(limits.warm_memory),
+	 .help = "unused memory kept ready for packets. Up to 64MiB: what captures leave behind, given back 30 seconds "
+		 "after the last; more: taken at start and kept, so that captures up to this size need no fresh "
+		 "memory"},
 	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
 	 FIELD(limits.requests_per_second), .help = "requests taken in one second; more are refused"},
 

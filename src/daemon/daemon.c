@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/own_traffic.h"
 #include "base/quantity.h"
+#include "base/slab_pool.h"
 #include "capture/engine.h"
 #include "config/config.h"
 #include "daemon/api_side.h"
@@ -32,6 +33,7 @@
 
 #define DRAIN_LOOK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
 #define STATUS_INTERFACES_MAX 256
+#define SLABS_IDLE_NS (30 * NS_PER_S)
 #define LAST_WORDS_S 2 /* for the events of deliveries that were given up, after the grace time */
 
 struct daemon {
@@ -39,6 +41,7 @@ struct daemon {
 	struct event_base *loop;
 	struct event *sigterm, *sigint, *sigusr1, *grace, *drain, *end;
 	struct event_bus *bus;
+	struct slab_pool *slabs;
 	struct engine *engine;
 	struct deliveries *deliveries;
 	struct sink *memory; /* the deliveries'; NULL: off */
@@ -162,6 +165,17 @@ static int start_loop(struct daemon *daemon)
 	return 0;
 }
 
+static int start_slabs(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	daemon->slabs = slab_pool_new(&(struct slab_pool_options){
+		.warm_bytes = config->limits.warm_memory,
+		.use_bytes = config->limits.memory + config->memory.bytes,
+		.idle_ns = SLABS_IDLE_NS,
+	});
+	return daemon->slabs ? 0 : error_set(err, -errno, "limits.warm_memory: %s", strerror(errno));
+}
+
 static int start_sinks(struct daemon *daemon)
 {
 	const struct config *config = daemon->config;
@@ -185,6 +199,7 @@ static int start_sinks(struct daemon *daemon)
 		const struct memory_options options = {
 			.bytes_max = config->memory.bytes,
 			.keep_ns = config->memory.seconds_ns,
+			.slabs = daemon->slabs,
 			.on_request = count > 0 || (config->redis.listen && config->redis.upload),
 		};
 		sinks[count++] = daemon->memory = memory_new(daemon->loop, &options);
@@ -231,7 +246,7 @@ static struct node_redis look_at_redis(const void *ctx)
 
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
-	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory};
+	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory, .slabs = daemon->slabs};
 	struct error no_right;
 	if (engine_may_capture(&no_right) < 0)
 		log_error("cannot-capture", log_str("error", no_right.text));
@@ -256,6 +271,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		.engine = daemon->engine,
 		.jobs = daemon->jobs,
 		.deliveries = daemon->deliveries,
+		.slabs = daemon->slabs,
 		.memory = daemon->memory,
 		.redis = look_at_redis,
 		.redis_ctx = &daemon->redis,
@@ -325,8 +341,12 @@ static int start(struct daemon *daemon, struct error *err)
 		r = start_events(daemon);
 	if (r == 0)
 		r = redis_side_init(&daemon->redis, daemon->loop, daemon->config);
-	if (r == 0)
-		r = start_sinks(daemon);
+	if (r < 0)
+		return error_set(err, r, "starting: %s", strerror(-r));
+	r = start_slabs(daemon, err);
+	if (r < 0)
+		return r;
+	r = start_sinks(daemon);
 	if (r < 0)
 		return error_set(err, r, "starting: %s", strerror(-r));
 	r = start_capturing(daemon, err);
@@ -363,6 +383,7 @@ static void release(struct daemon *daemon)
 	}
 	if (daemon->loop)
 		event_base_free(daemon->loop);
+	slab_pool_free(daemon->slabs);
 }
 
 /* Secrets and other people's packets do not belong into a core file. LeakSanitizer must be able to look, though. */

@@ -1,7 +1,8 @@
 /*
  * A file is copied whole, a slice at each turn of the loop, so that a large one delays nobody; the capture's own memory
  * can then go. Its room is taken before the copy begins, from the oldest files if need be. One that is being read stays
- * until its readers are gone, and takes room until then.
+ * until its readers are gone, and takes room until then. It lies in slabs, taken as the copy reaches them; what does
+ * not fill a slab has memory of its own size.
  */
 #include "sink/memory.h"
 
@@ -13,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/slab_pool.h"
 
 #define SLICE_BYTES (1u << 20)
 #define NAME "memory"
@@ -38,8 +40,10 @@ struct memory_file {
 	unsigned references;
 	uint64_t kept_ns; /* boot time since when */
 	char *capture, *name;
+	struct slab_pool *slabs;
 	size_t size;
-	uint8_t *data;
+	size_t piece_count;
+	uint8_t *pieces[]; /* each a slab, the last may be less; NULL: not reached yet */
 };
 
 struct sink_attempt {
@@ -67,35 +71,69 @@ static void unref_usage(struct usage *usage)
 		free(usage);
 }
 
+static size_t piece_bytes(const struct memory_file *file, size_t index)
+{
+	const size_t rest = file->size - index * SLAB_BYTES;
+	return rest < SLAB_BYTES ? rest : SLAB_BYTES;
+}
+
+static uint8_t *new_piece(const struct memory_file *file, size_t index)
+{
+	const size_t size = piece_bytes(file, index);
+	return size == SLAB_BYTES ? slab_pool_take(file->slabs) : malloc(size);
+}
+
+static void free_piece(const struct memory_file *file, size_t index)
+{
+	if (piece_bytes(file, index) < SLAB_BYTES)
+		free(file->pieces[index]);
+	else if (file->pieces[index])
+		slab_pool_give(file->slabs, file->pieces[index]);
+}
+
+/* Bytes that lie together from `offset` on; NULL: the file ends there, or the piece is not there yet. */
+static uint8_t *bytes_at(const struct memory_file *file, size_t offset, size_t *size)
+{
+	const size_t index = offset / SLAB_BYTES, within = offset % SLAB_BYTES;
+	*size = 0;
+	if (offset >= file->size || !file->pieces[index])
+		return NULL;
+	*size = piece_bytes(file, index) - within;
+	return file->pieces[index] + within;
+}
+
 void memory_file_unref(struct memory_file *file)
 {
 	if (!file || --file->references)
 		return;
 	file->usage->bytes -= file->size;
 	unref_usage(file->usage);
+	for (size_t i = 0; i < file->piece_count; i++)
+		free_piece(file, i);
 	free(file->capture);
 	free(file->name);
-	free(file->data);
 	free(file);
 }
 
-static struct memory_file *new_file(struct usage *usage, const struct sink_file *source, uint64_t size)
+static struct memory_file *new_file(const struct memory *memory, const struct sink_file *source, uint64_t size)
 {
-	struct memory_file *file = calloc(1, sizeof(*file));
+	const size_t piece_count = (size + SLAB_BYTES - 1) / SLAB_BYTES;
+	struct memory_file *file = calloc(1, sizeof(*file) + piece_count * sizeof(*file->pieces));
 	if (!file)
 		return NULL;
 	file->references = 1;
-	file->usage = usage;
-	usage->references++;
+	file->usage = memory->usage;
+	file->usage->references++;
+	file->usage->bytes += size;
+	file->slabs = memory->options.slabs;
+	file->size = size;
+	file->piece_count = piece_count;
 	file->capture = strdup(source->capture);
 	file->name = strdup(source->name);
-	file->data = malloc(size ? size : 1);
-	if (!file->capture || !file->name || !file->data) {
+	if (!file->capture || !file->name) {
 		memory_file_unref(file);
 		return NULL;
 	}
-	file->size = size;
-	usage->bytes += size;
 	return file;
 }
 
@@ -171,11 +209,16 @@ const char *memory_file_name(const struct memory_file *file)
 static size_t read_file(void *ctx, uint8_t *into, size_t room)
 {
 	struct reader *reader = ctx;
-	const size_t left = reader->file->size - reader->offset;
-	const size_t size = left < room ? left : room;
-	memcpy(into, reader->file->data + reader->offset, size);
-	reader->offset += size;
-	return size;
+	size_t done = 0, size;
+	const uint8_t *bytes;
+	while (done < room && (bytes = bytes_at(reader->file, reader->offset, &size))) {
+		if (size > room - done)
+			size = room - done;
+		memcpy(into + done, bytes, size);
+		reader->offset += size;
+		done += size;
+	}
+	return done;
 }
 
 static void rewind_file(void *ctx)
@@ -248,7 +291,7 @@ static bool take_room(struct sink_attempt *attempt)
 			 "the file has %" PRIu64 " bytes, at most %" PRIu64 " are kept (memory.bytes)", size, most);
 	else if (!make_room(memory, size))
 		snprintf(outcome->error, sizeof(outcome->error), "files that are being read take all of memory.bytes");
-	else if (!(attempt->file = new_file(memory->usage, attempt->source, size)))
+	else if (!(attempt->file = new_file(memory, attempt->source, size)))
 		snprintf(outcome->error, sizeof(outcome->error), "out of memory");
 	return attempt->file;
 }
@@ -260,6 +303,37 @@ static void take_next_turn(struct sink_attempt *attempt)
 	event_add(attempt->turn, &at_once);
 }
 
+static void give_up(struct sink_attempt *attempt, enum sink_verdict verdict, const char *error)
+{
+	attempt->outcome.verdict = verdict;
+	snprintf(attempt->outcome.error, sizeof(attempt->outcome.error), "%s", error);
+	finish(attempt);
+}
+
+static void copy_slice(struct sink_attempt *attempt)
+{
+	struct memory_file *file = attempt->file;
+	const size_t index = attempt->filled / SLAB_BYTES;
+	if (attempt->filled == file->size) {
+		keep(attempt);
+		return;
+	}
+	if (!file->pieces[index])
+		file->pieces[index] = new_piece(file, index);
+	size_t room;
+	uint8_t *into = bytes_at(file, attempt->filled, &room);
+	if (!into) {
+		give_up(attempt, SINK_RETRY, "out of memory");
+		return;
+	}
+	const size_t got = attempt->stream.read(attempt->stream.ctx, into, room < SLICE_BYTES ? room : SLICE_BYTES);
+	attempt->filled += got;
+	if (got)
+		take_next_turn(attempt);
+	else
+		give_up(attempt, SINK_REFUSED, "the file is shorter than it said");
+}
+
 static void turn(evutil_socket_t fd, short what, void *ctx)
 {
 	struct sink_attempt *attempt = ctx;
@@ -269,20 +343,7 @@ static void turn(evutil_socket_t fd, short what, void *ctx)
 		finish(attempt);
 		return;
 	}
-	struct memory_file *file = attempt->file;
-	const size_t left = file->size - attempt->filled;
-	const size_t got = attempt->stream.read(attempt->stream.ctx, file->data + attempt->filled,
-						left < SLICE_BYTES ? left : SLICE_BYTES);
-	attempt->filled += got;
-	if (attempt->filled == file->size) {
-		keep(attempt);
-	} else if (!got) {
-		attempt->outcome.verdict = SINK_REFUSED;
-		snprintf(attempt->outcome.error, sizeof(attempt->outcome.error), "the file is shorter than it said");
-		finish(attempt);
-	} else {
-		take_next_turn(attempt);
-	}
+	copy_slice(attempt);
 }
 
 static struct sink_attempt *start(struct sink *sink, const struct sink_file *file, sink_attempt_done done, void *ctx)

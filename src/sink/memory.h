@@ -13,11 +13,13 @@
 
 struct event_base;
 struct memory_file;
+struct slab_pool;
 
 struct memory_options {
-	uint64_t bytes_max; /* of all files together */
-	uint64_t keep_ns;   /* each */
-	bool on_request;    /* see struct sink */
+	uint64_t bytes_max;	 /* of all files together */
+	uint64_t keep_ns;	 /* each */
+	bool on_request;	 /* see struct sink */
+	struct slab_pool *slabs; /* where files have their memory from; outlives them all */
 };
 
 /* NULL on ENOMEM. */

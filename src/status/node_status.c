@@ -60,6 +60,7 @@ struct node_load node_status_load(const struct node_status *status)
 		.jobs = jobs_counts(status->with.jobs),
 		.memory_bytes = engine_memory_used(status->with.engine),
 		.memory_limit_bytes = status->with.config->limits.memory,
+		.warm_memory_bytes = slab_pool_usage(status->with.slabs).warm_bytes,
 		.kept = status->with.memory ? memory_usage(status->with.memory) : (struct memory_usage){},
 		.redis = status->with.redis ? status->with.redis(status->with.redis_ctx) : (struct node_redis){},
 		.started_ns = status->started_ns,

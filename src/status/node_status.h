@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/slab_pool.h"
 #include "job/jobs.h"
 #include "sink/memory.h"
 #include "status/node_interfaces.h"
@@ -28,6 +29,7 @@ struct node_status_options {
 	struct engine *engine;
 	struct jobs *jobs;
 	const struct deliveries *deliveries;
+	struct slab_pool *slabs;
 	const struct sink *memory; /* the sink of that name; NULL: there is none */
 	struct node_redis (*redis)(const void *ctx);
 	const void *redis_ctx;
@@ -43,6 +45,7 @@ void node_status_free(struct node_status *status);
 struct node_load {
 	struct jobs_counts jobs;
 	uint64_t memory_bytes, memory_limit_bytes; /* captured bytes not yet delivered */
+	uint64_t warm_memory_bytes;		   /* ready for packets, not in use */
 	struct memory_usage kept;		   /* finished files in memory */
 	struct node_redis redis;
 	uint64_t started_ns; /* real time */

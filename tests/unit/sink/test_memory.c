@@ -10,10 +10,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/slab_pool.h"
 #include "sink/memory.h"
 
 #define GUARD_S 20
 #define MIB (UINT64_C(1) << 20)
+
+static struct slab_pool *slabs;
 
 struct source {
 	struct sink_file file;
@@ -74,9 +77,26 @@ static void guard(evutil_socket_t fd, short events, void *ctx)
 	fail_msg("nothing happened for %d s", GUARD_S);
 }
 
+static int make_slabs(void **state)
+{
+	(void)state;
+	slabs = slab_pool_new(&(struct slab_pool_options){.warm_bytes = 4 * SLAB_BYTES,
+							  .use_bytes = SIZE_MAX,
+							  .idle_ns = UINT64_C(3600000000000)});
+	return slabs ? 0 : -1;
+}
+
+static int free_slabs(void **state)
+{
+	(void)state;
+	const size_t used_bytes = slab_pool_usage(slabs).used_bytes;
+	slab_pool_free(slabs);
+	return used_bytes ? -1 : 0;
+}
+
 static struct stage stage_new(uint64_t bytes_max, uint64_t keep_ns)
 {
-	const struct memory_options options = {.bytes_max = bytes_max, .keep_ns = keep_ns};
+	const struct memory_options options = {.bytes_max = bytes_max, .keep_ns = keep_ns, .slabs = slabs};
 	const struct timeval guard_time = {.tv_sec = GUARD_S};
 	struct stage stage = {.loop = event_base_new()};
 	stage.guard = evtimer_new(stage.loop, guard, NULL);
@@ -156,6 +176,24 @@ static void a_file_is_kept_as_it_was(void **state)
 	memory_file_unref(file);
 	assert_false(is_kept(&stage, "r.2"));
 	stage_free(&stage);
+}
+
+static void slabs_end_inside_at_and_after_a_file(void **state)
+{
+	const uint64_t sizes[] = {0, 1, SLAB_BYTES - 1, SLAB_BYTES, SLAB_BYTES + 1, 3 * SLAB_BYTES};
+	struct stage stage = stage_new(8 * SLAB_BYTES, NS_PER_S * 100);
+	struct source source;
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		put(&stage, &source, "r.1", sizes[i]);
+		assert_int_equal(source.outcome.verdict, SINK_OK);
+		cleanup(cleanup_memory_file) struct memory_file *file = memory_find(stage.memory, "r.1");
+		assert_non_null(file);
+		check_content(file, sizes[i]);
+	}
+	assert_int_equal(slab_pool_usage(slabs).used_bytes, (1 + 1 + 3) * SLAB_BYTES);
+	stage_free(&stage);
+	assert_int_equal(slab_pool_usage(slabs).used_bytes, 0);
 }
 
 static void the_oldest_make_room(void **state)
@@ -265,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_kept_as_it_was),
+		cmocka_unit_test(slabs_end_inside_at_and_after_a_file),
 		cmocka_unit_test(the_oldest_make_room),
 		cmocka_unit_test(what_is_too_large_is_refused_with_the_key),
 		cmocka_unit_test(a_file_that_is_read_takes_room_until_its_reader_is_gone),
@@ -273,5 +312,5 @@ int main(void)
 		cmocka_unit_test(a_cancelled_try_leaves_nothing),
 		cmocka_unit_test(a_stream_that_ends_early_is_refused),
 	};
-	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("memory", tests, make_slabs, free_slabs);
 }
