@@ -1,5 +1,5 @@
-"""Benchmarks of the daemon's answers: how soon it is armed, how soon a file is there, what it costs to be idle and to be told
-what is not for it."""
+"""Benchmarks of the daemon's answers: time until armed, time until the file is complete, cost when idle and of requests for
+other nodes."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from report import MIB, MS, Column, Table, number
 from stand import stand, start
 from wire import Wire, command
 
-PAIRS = 7  # rings of full size that a daemon opens before it makes them smaller
+PAIRS = 7  # rings of full size that a daemon opens before it opens smaller ones
 RING_BPF = "udp dst port 10000"
 
 
@@ -24,7 +24,7 @@ QUANTILES = [Column("who", ""), Column("count", "requests", number()), Column("p
 
 
 def publish(wire, world, **fields):
-    """Publishes a request; returns its id and when."""
+    """Publishes a request; returns its id and the time."""
     fields = world.fields(id=new_id("bench"), **fields)
     message = command("PUBLISH", "capture", json.dumps(fields))
     begin = time.monotonic()
@@ -52,12 +52,12 @@ def armed(settings):
             world.daemon.close()
     rows = [quantiles("ring closed", closed), quantiles("ring open", opened)]
     return [Table("armed", "From PUBLISH to the `accepted` event: the capture is armed", QUANTILES, rows,
-                  "One request after the other, each with a capture of 50 ms: with the ring open, those before are still running.",
+                  "Requests one after the other, each for a capture of 50 ms; with the ring open, earlier captures are still running.",
                   samples=[{"closed_s": closed, "open_s": opened}])]
 
 
 def wait_for_file(directory, request, timeout=20):
-    """When a complete file of the request was there (files appear by rename)."""
+    """When the request's complete file appeared (files appear by rename), and its path."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         for name in os.listdir(directory):
@@ -81,9 +81,9 @@ def file(settings):
         finally:
             stream.stop()
         world.daemon.close()
-    return [Table("file", f"From PUBLISH to the file of {packets} packets that come at {rate} a second", QUANTILES,
+    return [Table("file", f"From PUBLISH to the file of {packets} packets that arrive at {rate} a second", QUANTILES,
                   [quantiles("pcapdaemon", times)],
-                  f"{packets} packets take {packets / rate * 1000:g} ms to come. The Go program of the same name took 490 ms.",
+                  f"{packets} packets take {packets / rate * 1000:g} ms to arrive. The Go program of the same name took 490 ms.",
                   samples=[{"times_s": times}])]
 
 
@@ -97,12 +97,12 @@ def idle(settings):
             world.daemon.close()
     row = {"who": "pcapdaemon", **{key: percentile([one[key] for one in rows], 50) for key in rows[0]}}
     return [Table("idle", "Idle, no ring open", [Column("who", ""), Column("resident", "resident MiB", MIB),
-                                                 Column("private", "of it private MiB", MIB), Column("threads", "threads")],
+                                                 Column("private", "private MiB", MIB), Column("threads", "threads")],
                   [row], samples=rows)]
 
 
 def foreign(settings):
-    """Requests for another node, as fast as Redis takes them, and one for this node behind them."""
+    """Requests for another node, as fast as Redis takes them, then one for this node."""
     message = json.dumps({"node": "another-node", "interface": ["eth0"], "bpf": "host 192.0.2.1 and tcp port 443", "packets": 1000,
                           "timeout": 60, "tags": "ids,alert", "customer": "ACME", "alertid": 655443, "id": "alert-655443"})
     bulk = command("PUBLISH", "capture", message) * 1000
@@ -124,5 +124,5 @@ def foreign(settings):
     return [Table("foreign", "Requests for other nodes", [Column("who", ""), Column("count", "requests", number()),
                                                           Column("per_second", "handled a second", number()),
                                                           Column("cpu_us", "CPU µs each", number(2))],
-                  [row], f"{len(message)} bytes each, until a request for this node behind them is answered; Redis and the publisher "
-                  "take their share of the time.", samples=rows)]
+                  [row], f"{len(message)} bytes each, until the request for this node that follows them is answered; the time includes "
+                  "Redis and the publisher.", samples=rows)]

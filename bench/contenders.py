@@ -1,5 +1,5 @@
-"""Who is measured: each is started, has its processes counted, reads to the end what it was sent, and tells what it got and what it
-lost. `run` puts one of them next to the sender at full rate and makes a sample."""
+"""The contenders: each starts, names its processes, reads everything it was sent, and reports what it got and what it lost.
+`run` measures one of them beside the sender at full rate."""
 
 import contextlib
 import json
@@ -16,11 +16,11 @@ from measure import Clock, kernel_threads, wait_idle
 from stand import expected, filters, ports, probe, start
 from wire import Wire, command
 
-IDLE_S = 1.5  # a daemon's capture ends when nothing matched for so long
+IDLE_S = 1.5  # a daemon's capture ends after this long without a match
 
 
 class Contender:
-    """Nothing at all, and the base of the others."""
+    """No capturing at all; the base class of the others."""
 
     def __init__(self, world):
         self.world = world
@@ -32,21 +32,21 @@ class Contender:
         return []
 
     def meanwhile(self):
-        """What is done while the sender sends."""
+        """Called while the sender sends."""
 
     def settle(self):
-        """Until what was sent has been read."""
+        """Returns when everything sent has been read."""
 
     def end(self):
-        """{"captured": …, "dropped": …}; what is unknown is missing."""
+        """{"captured": …, "dropped": …}; unknown values are left out."""
         return {}
 
     def close(self):
-        """Whatever happened."""
+        """Always called, also after an error."""
 
 
 class Daemon(Contender):
-    """The daemon with so many captures, each with a filter of its own."""
+    """The daemon with `captures` captures, each with a filter of its own."""
 
     def __init__(self, world, captures=0, config=None):
         super().__init__(world)
@@ -86,8 +86,8 @@ class Daemon(Contender):
 
 
 class Recorder(Daemon):
-    """The daemon with its recorder on. Without captures it is asked at the end for what it holds on one port: were packets
-    dropped, and do the numbers run on without a gap?"""
+    """The daemon with its recorder on. Without captures, it is asked at the end for the history of one port: were packets
+    dropped, and do the packets' numbers have gaps?"""
 
     def __init__(self, world, captures=0, config=None, port_count=1000):
         super().__init__(world, captures, config)
@@ -108,7 +108,7 @@ class Recorder(Daemon):
 
 
 class Neighbours(Recorder):
-    """The recorder while captures begin on all other interfaces: each has to have a ring made."""
+    """The recorder while captures begin on all other interfaces; each needs a new ring."""
 
     def meanwhile(self):
         since, begin = self.world.events.mark(), time.monotonic()
@@ -121,9 +121,9 @@ class Neighbours(Recorder):
 
 
 class Processes(Contender):
-    """Programs that say when they listen, and after SIGINT what they got."""
+    """Programs that print when they listen, and after SIGINT what they got."""
 
-    program = None  # must be there
+    program = None  # must be installed
     drain_s = 1.2  # libpcap hands over a block that is not full after a second
     ready = re.compile(r"listening on")
 
@@ -179,7 +179,7 @@ def total(pattern, text):
 
 
 class Tcpdump(Processes):
-    """A tcpdump for each filter."""
+    """One tcpdump for each filter."""
 
     program = "tcpdump"
 
@@ -192,7 +192,7 @@ class Tcpdump(Processes):
 
 
 class Writer(Processes):
-    """One that writes into tmpfs: ten files of 100 MB in turn."""
+    """Writes to tmpfs: ten files of 100 MB in turn."""
 
     def __init__(self, world, words, place):
         self.directory = tempfile.mkdtemp(dir=world.root)
@@ -243,13 +243,13 @@ class Handles(Processes):
 
 
 def backlog_drops(world):
-    """Packets that the receiving side threw away before anybody could look."""
+    """Packets that the receiving side dropped before any socket saw them."""
     return world.host.counters("eth0")["rx"]["dropped"]
 
 
 def run(world, contender, seconds, size, port_count=1000, filter_count=None):
-    """One contender next to the sender at full rate for so long. CPU-seconds are for a million packets that the sender got out;
-    the sender's own contain what the kernel does for the capturing side in its context."""
+    """Runs one contender beside the sender at full rate for `seconds`. CPU-seconds are per million packets that the sender got
+    out; the sender's include what the kernel does for the capturing side in its context."""
     try:
         contender.begin()
         capture_clock, softirq_clock = Clock(contender.pids()), Clock(kernel_threads("ksoftirqd/"))

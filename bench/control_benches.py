@@ -1,4 +1,4 @@
-"""Benchmarks of the control API, and of one command that asks a whole fleet."""
+"""Benchmarks of the control API, and of one command for a whole fleet."""
 
 import os
 import tempfile
@@ -22,7 +22,7 @@ PIECE_BYTES = 1 << 20
 
 
 def read_history(world, **parameters):
-    """Reads it as it comes, keeping nothing. (bytes, seconds)."""
+    """Reads the history stream and keeps nothing. (bytes, seconds)."""
     begin, count = time.monotonic(), 0
     connection, response = world.api.open("GET", "/v1/history", interface="eth0", **parameters)
     while piece := response.read(PIECE_BYTES):
@@ -67,17 +67,17 @@ def api(settings):
                                 "cpu": clock.seconds() / count})
         world.daemon.close()
     rows = [medians([row for row in streams if row["who"] == who]) for who in dict.fromkeys(row["who"] for row in streams)]
-    return [Table("api", f"The control API beside a recorder that takes {RATE // 1000} kpps: from connecting to the whole answer",
+    return [Table("api", f"The control API while a recorder takes in {RATE // 1000} kpps: from connecting to the whole answer",
                   QUANTILES, [quantiles(f"GET {path}", asked) for path, asked in times.items()],
-                  "On the unix socket, a connection for each; the client is Python's http.client.", samples=[times]),
-            Table("api-history", "The past as a stream: GET /v1/history, what a ring of 1 GiB holds",
+                  "On the unix socket, one connection per request; the client is Python's http.client.", samples=[times]),
+            Table("api-history", "History as a stream: GET /v1/history of all that a ring of 1 GiB holds",
                   [Column("who", ""), Column("bytes", "MB", number(0, 1e-6)), Column("elapsed", "s", number(2)),
                    Column("per_second", "MB/s", number(0, 1e-6)), Column("cpu", "daemon's CPU s/GB", number(2, 1e9))], rows,
-                  "Read by Python's http.client, which takes a core of its own.", samples=streams)]
+                  "Read by Python's http.client, which uses a core of its own.", samples=streams)]
 
 
 def ask_fleet(fleet, directory, port):
-    """One command: the past of all nodes into one file. Its time."""
+    """One command that puts the history of all nodes into one file. Returns its time."""
     path = directory / "out.pcapng"
     begin = time.monotonic()
     result = fleet.ask("capture", "--nodere", "^edge", "-i", "eth0", "--before", "60s", "-c", PER_NODE, "--timeout", "20s", "--id",
@@ -103,6 +103,6 @@ def fleet(settings):
                 settings.say(f"fleet, {turn + 1} of {settings.files}")
                 times.append(ask_fleet(nodes, Path(root), PORT))
     return [Table("fleet", f"One command, {NODES} nodes and a Redis: from starting pcapctl to the merged file", QUANTILES,
-                  [quantiles(f"{NODES} × {PER_NODE} packets of the past", times)],
-                  "`pcapctl capture --before … --merge`: asks, waits for all, fetches the files through Redis, merges, deletes them there.",
+                  [quantiles(f"{NODES} × {PER_NODE} packets of history", times)],
+                  "`pcapctl capture --before … --merge`: asks, waits for all nodes, fetches the files from Redis, merges and deletes them.",
                   samples=[{"times_s": times}])]

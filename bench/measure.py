@@ -1,4 +1,4 @@
-"""What the kernel says about CPU time and memory, and the few statistics that the tables are made of."""
+"""CPU time and memory as the kernel reports them, and the statistics for the tables."""
 
 import contextlib
 import glob
@@ -17,7 +17,7 @@ def cpu_of(pid):
 
 
 def kernel_threads(name):
-    """Pids of kernel threads whose name begins so."""
+    """Pids of kernel threads whose name begins with `name`."""
     found = []
     for path in glob.glob("/proc/[0-9]*/comm"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(path) as file:
@@ -27,7 +27,7 @@ def kernel_threads(name):
 
 
 class Clock:
-    """CPU-seconds that some processes take from now on."""
+    """CPU-seconds that the processes use from now on."""
 
     def __init__(self, pids):
         self.pids = list(pids)
@@ -38,7 +38,7 @@ class Clock:
 
 
 def wait_idle(pids, quiet=0.3, timeout=20):
-    """Until the processes have used no CPU worth the name for a while: whatever they had to read is read."""
+    """Waits until the processes use next to no CPU for a while: they have read everything by then."""
     pids, deadline = list(pids), time.monotonic() + timeout
     last, since = Clock(pids).begin, time.monotonic()
     while time.monotonic() - since < quiet and time.monotonic() < deadline:
@@ -60,13 +60,13 @@ def memory_of(pid):
 
 
 def percentile(values, percent):
-    """The smallest value that so many percent of all do not exceed."""
+    """The smallest value that at least `percent` percent of all values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * percent // 100) - 1))]
 
 
 def medians(samples):
-    """One row out of several: the median of every number, other values as the first sample has them."""
+    """One row out of several: the median of every number, other values from the first sample."""
     row = {}
     for key, first in samples[0].items():
         values = [sample[key] for sample in samples if sample.get(key) is not None]

@@ -1,4 +1,4 @@
-"""Benchmarks of the recorder's past: from a request to its complete file out of a full ring, and how fast the ring is scanned."""
+"""Benchmarks of the recorder's history: from a request to its complete file out of a full ring, and the speed of the scan."""
 
 import os
 import re
@@ -36,13 +36,13 @@ def past(settings):
         traffic = {"rate": RATE, "size": 64, "dst_port": ports(WINDOW_PORTS)}
         world.sender.send(0, seconds=FILL_S, **traffic)
         end = time.time()
-        settings.say("requests for the past, no traffic")
+        settings.say("requests for history, no traffic")
         quiet, packets = [], []
         for turn in range(settings.requests // 2):
             elapsed, path = ask(world, publisher, PORT + turn, **{"from": end - WINDOW_S, "to": end})
             quiet.append(elapsed)
             packets.append(len(CaptureFile(path).packets))
-        settings.say("requests for the past, under traffic")
+        settings.say("requests for history, under traffic")
         stream = world.sender.start(seconds=300, **traffic)
         busy = []
         try:
@@ -55,21 +55,21 @@ def past(settings):
     rows = [quantiles("recorder, no traffic", quiet, packets=percentile(packets, 50)),
             quantiles(f"recorder, {RATE // 1000} kpps", busy, packets=WANTED * 9 // 10)]
     return [Table("past", f"From PUBLISH to the complete file: {WANTED} packets of the last {WINDOW_S} s out of a full ring of 1 GiB",
-                  [*QUANTILES, Column("packets", "packets", number())], rows, f"The filter passes over all {RATE * WINDOW_S / 1e6:g} "
+                  [*QUANTILES, Column("packets", "packets", number())], rows, f"The filter scans all {RATE * WINDOW_S / 1e6:g} "
                   "million packets of the window.",
                   [Chart("past", f"From a request to the complete file: {WANTED} packets out of a full GiB, ms",
                          {"median": "p50", "99 of 100": "p99"}, MS)], samples=[{"quiet_s": quiet, "busy_s": busy}])]
 
 
 def frame(size, port):
-    """What send_packets sends, but for the number."""
+    """What send_packets sends, except for the number."""
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size - 14, 0, 0, 64, 17, 0, bytes([198, 18, 0, 1]), bytes([198, 18, 0, 2]))
     head = bytes([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]) + b"\x08\x00" + ip + struct.pack("!HHHH", 20000, port, size - 34, 0)
     return (head + b"pcapdseq").ljust(size, b"\0")
 
 
 def write_pcap(path, count, size):
-    """As many packets as were scanned in the ring, with the same ports."""
+    """Writes as many packets as were scanned in the ring, with the same ports."""
     packets = [struct.pack("<IIII", 1, 0, size, size) + frame(size, PORT + i) for i in range(WINDOW_PORTS)]
     block = b"".join(packets)
     with open(path, "wb") as out:
@@ -89,7 +89,7 @@ def scan_with_tcpdump(path, port):
 
 
 def scan_loop(settings):
-    """The scan by itself, without the daemon around it, on a gigabyte that looks like a ring; and tcpdump on the same packets."""
+    """The scan loop without the daemon, on a gigabyte laid out like a ring; and tcpdump on the same packets."""
     samples = []
     with tempfile.TemporaryDirectory(prefix="pcapdaemon-bench-", dir=TMPFS) as directory:
         path = os.path.join(directory, "scan.pcap")
@@ -106,15 +106,15 @@ def scan_loop(settings):
     for row in rows:
         row["bytes_per_second"] = row["per_second"] * row["size"]
     with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs, 1 filter")
-    return Table("scan-loop", "The scan by itself, one core",
+    return Table("scan-loop", "The scan loop alone, one core",
                  [Column("who", ""), Column("size", "bytes", number()), Column("per_second", "Mpkt/s", MILLION),
                   Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("ratio", "ratio", number(1))], rows,
-                 "A gigabyte laid out as the kernel does, one packet in 10,000 matches; all filters look at every packet.",
-                 [Chart("scan-loop", "The scan by itself, one core, million packets a second", "per_second", MILLION)], samples)
+                 "A gigabyte laid out as the kernel lays it out; one packet in 10,000 matches; every filter sees every packet.",
+                 [Chart("scan-loop", "The scan loop alone, one core, million packets a second", "per_second", MILLION)], samples)
 
 
 def grouped(samples):
-    """A row of medians for everyone and every size, in order of appearance."""
+    """A row of medians for each contender and size, in order of appearance."""
     keys = dict.fromkeys((sample["who"], sample["size"]) for sample in samples)
     return [medians([sample for sample in samples if (sample["who"], sample["size"]) == key]) for key in keys]
 
@@ -156,11 +156,11 @@ def scan(settings):
         sample["per_cpu_second"] = sample["packets"] / sample["cpu"] if sample["cpu"] else None
     rows = grouped(samples)
     with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs")
-    return tables + [Table("scan", "Scanning the past with a filter that few packets match",
+    return tables + [Table("scan", "Scanning history with a filter that few packets match",
                   [Column("who", ""), Column("size", "bytes", number()), Column("packets", "packets", number()),
                    Column("elapsed", "s", number(3)), Column("per_second", "Mpkt/s", MILLION),
                    Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("per_cpu_second", "Mpkt/CPU-s", MILLION),
                    Column("ratio", "ratio", number(1))], rows,
-                  "The recorder: from PUBLISH to the complete file, over everything that a ring of 1 GiB held. tcpdump: the same packets "
-                  "from a file in tmpfs, its start included.",
-                  [Chart("scan", "Scanning the past, million packets a second", "per_second", MILLION)], samples)]
+                  "Recorder: from PUBLISH to the complete file, over everything that a ring of 1 GiB held. tcpdump: the same packets "
+                  "from a file in tmpfs, start of the program included.",
+                  [Chart("scan", "Scanning history, million packets a second", "per_second", MILLION)], samples)]

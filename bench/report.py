@@ -1,4 +1,4 @@
-"""Tables of what was measured: on the terminal, as Markdown, as JSON."""
+"""Tables of results: on the terminal, as Markdown, as JSON."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ def number(digits=0, scale=1):
 
 
 def short(value):
-    """Three digits that count."""
+    """About three significant digits."""
     if value and abs(value) < 1:
         return f"{value:.4f}".rstrip("0") if abs(value) < 0.1 else f"{value:.2f}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
@@ -39,7 +39,7 @@ class Column:
 
 @dataclasses.dataclass
 class Chart:
-    """Bars of one column, a group for each size if rows have one; or of several columns, {heading: key}, a group for each."""
+    """Bars of one column, grouped by size if rows have one; or of several columns, {heading: key}, one group each."""
     file: str
     title: str
     key: str | dict
@@ -90,7 +90,7 @@ class Table:
 
 
 def with_ratios(rows, key, into, base):
-    """Puts row[key] relative to the row of `base` with the same size into each row."""
+    """Sets row[into] to row[key] relative to the row of `base` with the same size."""
     for row in rows:
         first = next((other for other in rows if other["who"] == base and other.get("size") == row.get("size")), {})
         if first.get(key) and row.get(key) is not None:

@@ -1,5 +1,5 @@
-"""Where everything is measured: two namespaces and veth pairs between them, a private Redis, the daemon, files on tmpfs. It is the
-system tests' installation, used as it is."""
+"""The test bed: two namespaces with veth pairs between them, a private Redis, the daemon, files on tmpfs. It is the system tests'
+installation, unchanged."""
 
 import contextlib
 import os
@@ -14,13 +14,13 @@ TMPFS = "/dev/shm"
 PORT = 10000  # the first destination port of the traffic
 GIB = 1 << 30
 
-# Nothing but the recorder's or a capture's own limits shall end it.
+# Only the recorder's or a capture's own limits end it.
 ROOMY = {"general": {"writelocal": False, "maxpackets": 100_000_000, "maxbytes": GIB}, "limits": {"memory": "2GiB"}}
 
 
 @contextlib.contextmanager
 def stand(config=None, **options):
-    """An installation whose daemon is not started; it and its files are gone afterwards whatever happens."""
+    """An installation whose daemon is not started; always removed afterwards, files included."""
     remove_stale()
     with tempfile.TemporaryDirectory(prefix="pcapdaemon-bench-", dir=TMPFS) as directory:
         with World(directory, config or ROOMY, start=False, **options) as world:
@@ -39,19 +39,19 @@ def history(memory="1GiB", seconds=0):
 
 
 def recording(world, memory="1GiB"):
-    """The recorder on, and files on tmpfs for what it is asked for."""
+    """The recorder on, and captured files on tmpfs."""
     return {**history(memory), "general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
 
 
 def has_recorder():
-    """Whether the daemon takes a [history] section."""
+    """Whether the daemon accepts a [history] section."""
     with tempfile.TemporaryDirectory() as directory:
         command = Daemon(directory, history("64MiB"), ["-check"]).command()
         return subprocess.run(command, capture_output=True, timeout=30).returncode == 0
 
 
 def probe(name):
-    """A program of tests/probes from the build directory of the daemon that is measured, brought up to date if that can be done."""
+    """A program of tests/probes from the build directory of the measured daemon, rebuilt if possible."""
     build = os.path.dirname(PROGRAM)
     path = os.path.join(build, "tests", "probes", name)
     if os.path.exists(os.path.join(build, "build.ninja")):
@@ -71,6 +71,6 @@ def ports(count):
 
 
 def expected(sent, port_count, filter_count):
-    """How many of `sent` packets the first filters match together."""
+    """How many of `sent` packets the first `filter_count` filters match together."""
     rounds, rest = divmod(sent, port_count)
     return rounds * filter_count + min(rest, filter_count)

@@ -1,4 +1,4 @@
-"""Benchmarks under full-rate traffic: many captures against many tcpdumps, the recorder against other recorders, and what all that
+"""Benchmarks under full-rate traffic: many captures against many tcpdumps, the recorder against other recorders, and what each
 costs the host's own traffic. Contenders take turns: A B C A B C …"""
 
 import shutil
@@ -44,10 +44,10 @@ def captures(settings):
                   [WHO, RATE, RATE_RATIO, Column("captured", "captured", number()), LOST, LOST_PERCENT,
                    Column("dropped", "kernel drops", number()), Column("backlog", "backlog drops", number()), CPU,
                    SENDER_CPU, BOTH_CPU, Column("cpu_ratio", "ratio", number(2))],
-                  rows, f"Every filter matches one packet in {PORTS}. Lost: matching packets sent less packets captured. CPU-seconds "
-                  "are for a million packets sent; the sender's contain what the kernel does for the capturing side while it sends. "
-                  "Kernel drops: of the one ring, or the sum of all tcpdumps.",
-                  [Chart("captures-rate", f"Packets the sender gets out beside {CAPTURES} captures, kpps", "rate_pps", KPPS),
+                  rows, f"Every filter matches one packet in {PORTS}. Lost: matching packets sent minus packets captured. CPU-seconds "
+                  "are per million packets sent; the sender's include what the kernel does for the capturing side while it sends. "
+                  "Kernel drops: of the one ring, or the sum over all tcpdumps.",
+                  [Chart("captures-rate", f"Sender's rate beside {CAPTURES} captures, kpps", "rate_pps", KPPS),
                    Chart("captures-cpu", f"{CAPTURES} captures: CPU-seconds per million packets, capturing and sending", "both_cpu")], samples)]
 
 
@@ -76,7 +76,7 @@ def record(settings):
                    Column("gaps", "gaps", number())], rows,
                   f"The recorder's first repetition takes {settings.seconds:g} s, all others {settings.long_burst:g} s. Rings of the "
                   "recorder and of netsniff-ng: 1 GiB; dumpcap and netsniff-ng write ten files of 100 MB in turn. Held, gaps: what the "
-                  "recorder still had at the end, and jumps in the packets' numbers therein.",
+                  "recorder still held at the end, and gaps in those packets' numbers.",
                   [Chart("record-cpu", "Keeping everything: CPU-seconds per million packets", "capture_cpu"),
                    Chart("record-lost", "Keeping everything: packets lost, %", "lost_percent")], samples)]
 
@@ -95,10 +95,10 @@ def begin(settings):
             found_rows, found = take_turns(settings, contenders, lambda make, _, size=size: run(world, make(world), settings.burst, size))
             rows += found_rows
             samples += found
-    return [Table("begin", "Captures that begin on other interfaces, beside the recorder at full rate",
-                  [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("all_armed", "all armed after ms", number(1, 1000))], rows,
-                  f"The recorder's ring has {memory}. Each capture is on an interface of its own, of {others}, and has a ring of 64 MiB made. "
-                  "Armed: from the first request to the last answer `accepted`.", samples=samples)]
+    return [Table("begin", "Captures that begin on other interfaces while the recorder runs at full rate",
+                  [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("all_armed", "all armed, ms", number(1, 1000))], rows,
+                  f"The recorder's ring has {memory}. Each of the {others} captures is on an interface of its own and needs a new ring of 64 MiB. "
+                  "Armed: from the first request to the last `accepted` event.", samples=samples)]
 
 
 def host(settings):
@@ -127,5 +127,5 @@ def host(settings):
                   [WHO, SIZE, RATE, RATE_RATIO, CPU, SENDER_CPU, BOTH_CPU, Column("dropped", "kernel drops", number()),
                    Column("evicted", "evicted", number()), Column("backlog", "backlog drops", number())], rows,
                   f"The rate at which one sender gets packets out. Every filter matches one packet in {PORTS}. Evicted: packets that "
-                  "captures did not come to look at in time, the sum of all captures.",
+                  "captures did not read in time, the sum over all captures.",
                   [Chart("host-rate", "What the host's own traffic pays: sender's rate, kpps", "rate_pps", KPPS)], samples)]

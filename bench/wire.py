@@ -1,5 +1,5 @@
-"""Redis by hand, for times that a client library would blur: commands as bytes over the unix socket, and a subscriber that notes
-when the bytes it waits for came."""
+"""Redis without a client library, which would blur the times: commands as bytes over the unix socket, and a subscriber that
+records when the bytes it waits for arrive."""
 
 import select
 import socket
@@ -35,7 +35,7 @@ class Wire:
         return self
 
     def wait_for(self, wanted, unwanted=b"\0", timeout=15):
-        """The monotonic time at which `wanted` was there. What came before it is forgotten."""
+        """The monotonic time at which `wanted` arrived. Earlier bytes are discarded."""
         deadline = time.monotonic() + timeout
         while wanted not in self.seen:
             if unwanted in self.seen or time.monotonic() > deadline:
