@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "redis/redis_endpoint.h"
 #include "redis/redis_link.h"
+#include "redis/redis_options.h"
 
 #define LOGS_PER_SECOND 1
 

@@ -39,7 +39,7 @@ static void keep_alive(int fd)
 		(void)setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(options[i].value));
 }
 
-redisAsyncContext *redis_connect(struct event_base *loop, const char *address, uint16_t port, struct redis_link *owner,
+redisAsyncContext *redis_connect(struct event_base *loop, const char *address, uint16_t port, void *owner,
 				 struct error *err)
 {
 	redisOptions options = {0};

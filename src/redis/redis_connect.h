@@ -8,7 +8,6 @@
 
 struct event_base;
 struct redisAsyncContext;
-struct redis_link;
 struct ssl_ctx_st;
 
 /* Whom to take for the server (redis_tls_session). */
@@ -18,8 +17,8 @@ struct redis_peer {
 
 /* `address` is numeric: nothing here blocks. The connection is under way, not established; the caller sets its
  * callbacks. NULL with the text in `err`. */
-struct redisAsyncContext *redis_connect(struct event_base *loop, const char *address, uint16_t port,
-					struct redis_link *owner, struct error *err);
+struct redisAsyncContext *redis_connect(struct event_base *loop, const char *address, uint16_t port, void *owner,
+					struct error *err);
 
 /* Once connected: with `tls` the handshake begins, without (NULL) the guard is set on what is read. 0, or -errno with
  * the text in `err`. */

@@ -14,7 +14,6 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
-#include "redis/redis_link.h"
 #include "redis/redis_tls.h"
 
 #define LINE_BYTES_MAX (64u << 10) /* a status, error or number: hiredis searches it from its start after each read */
@@ -26,7 +25,7 @@ enum subscription { SUBSCRIPTION_ASKED, SUBSCRIPTION_CONFIRMED, SUBSCRIPTION_END
 
 struct redis_guard {
 	redisAsyncContext *redis;
-	struct redis_link *owner;
+	void *owner;
 	struct ssl_st *session; /* hiredis's */
 	char *channel;
 
@@ -306,7 +305,7 @@ static void guard_free(void *data)
 	free(guard);
 }
 
-int redis_guard_install(redisAsyncContext *redis, struct redis_link *owner)
+int redis_guard_install(redisAsyncContext *redis, void *owner)
 {
 	struct redis_guard *guard = calloc(1, sizeof(*guard));
 
@@ -341,7 +340,7 @@ bool redis_guard_secured(const redisAsyncContext *redis)
 	return guard->session && SSL_is_init_finished(guard->session);
 }
 
-struct redis_link *redis_guard_owner(const redisAsyncContext *redis)
+void *redis_guard_owner(const redisAsyncContext *redis)
 {
 	return guard_of(redis)->owner;
 }

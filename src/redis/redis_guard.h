@@ -11,11 +11,15 @@
 #include "base/error.h"
 
 struct redisAsyncContext;
-struct redis_link;
 struct ssl_st;
 
-/* Puts a guard on a new connection; it is freed with the connection. 0 or -ENOMEM. */
-warn_unused int redis_guard_install(struct redisAsyncContext *redis, struct redis_link *owner);
+/* What a server can make us hold at most: a reply beyond these ends the connection. */
+#define REDIS_REPLY_BYTES_MAX (64u << 20)   /* of one reply, received or parsed */
+#define REDIS_REPLY_ELEMENTS_MAX (1u << 16) /* of one array */
+#define REDIS_REPLY_DEPTH_MAX 8		    /* arrays in arrays */
+
+/* Puts a guard on a new connection; it is freed with the connection. `owner` is not touched. 0 or -ENOMEM. */
+warn_unused int redis_guard_install(struct redisAsyncContext *redis, void *owner);
 
 /* Once connected, and after redisInitiateSSL if `session` is not NULL: watches reads and writes. */
 void redis_guard_watch(struct redisAsyncContext *redis, struct ssl_st *session);
@@ -24,7 +28,7 @@ void redis_guard_watch(struct redisAsyncContext *redis, struct ssl_st *session);
 bool redis_guard_secured(const struct redisAsyncContext *redis);
 
 /* The owner, NULL after redis_guard_release. */
-struct redis_link *redis_guard_owner(const struct redisAsyncContext *redis);
+void *redis_guard_owner(const struct redisAsyncContext *redis);
 void redis_guard_release(const struct redisAsyncContext *redis);
 
 /* The one channel of which pub/sub answers may speak. 0, -EALREADY or -ENOMEM. */

@@ -26,11 +26,7 @@ struct event_base;
 struct redisAsyncContext;
 struct redis_endpoint;
 struct redis_link;
-
-/* What a server can make us hold at most: a reply beyond these ends the connection. */
-#define REDIS_REPLY_BYTES_MAX (64u << 20)   /* of one reply, received or parsed */
-#define REDIS_REPLY_ELEMENTS_MAX (1u << 16) /* of one array */
-#define REDIS_REPLY_DEPTH_MAX 8		    /* arrays in arrays */
+struct redis_options;
 
 /*
  * How long after a replica was promoted a link may still lead to the old master, and take it at its word: the Sentinel
@@ -38,31 +34,6 @@ struct redis_link;
  * are asked every two seconds; the rest is for slow networks.
  */
 #define REDIS_SETTLED_NS (8 * NS_PER_S)
-
-struct redis_options {
-	const char *host;
-	uint16_t port;
-	char *const *nodes; /* "host:port" each: more nodes of a Cluster */
-	size_t node_count;
-	char *const *sentinels; /* "host:port" each; with them neither host and port nor nodes are connected to */
-	size_t sentinel_count;
-	const char *master;	       /* the name that the Sentinels know it by */
-	const char *sentinel_username; /* like username and auth, at the Sentinels */
-	const char *sentinel_auth;
-	const char *username;  /* NULL or "": default user */
-	const char *auth;      /* NULL or "": none */
-	bool tls;	       /* at the Sentinels as well */
-	const char *tls_name;  /* NULL or "": none; see above */
-	const char *ca_file;   /* NULL or "": the system's */
-	const char *cert_file; /* client certificate, NULL or "": none */
-	const char *key_file;
-	bool quiet; /* nobody asked for Redis (embedded form): a server that was never there is mentioned once only */
-	uint64_t backoff_max_ns;   /* 0: 30 s, with Sentinels 1 s */
-	uint64_t ping_interval_ns; /* 0: 10 s */
-	uint64_t ping_timeout_ns;  /* 0: 5 s; a connection that answers nothing for so long after a PING is dropped */
-	uint64_t block_ns; /* commands may block for so long (XREADGROUP … BLOCK): the server then owes no answer to a
-			    * PING, which extends its timeout by this. 0: none do */
-};
 
 struct redis_link_handler {
 	/* Connected, authenticated, usable: issue commands on `redis`. */

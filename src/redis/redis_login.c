@@ -5,7 +5,7 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
-#include "redis/redis_link.h"
+#include "redis/redis_options.h"
 
 int redis_login_send(redisAsyncContext *redis, const struct redis_options *options, redisCallbackFn *reply)
 {

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "redis/redis_endpoint.h"
-#include "redis/redis_link.h"
 
 #define COUNT (1 + REDIS_COMMANDS_NODES_MAX)
 #define BACKOFF_MAX_NS NS_PER_S /* what waits at a node that is dead learns only then who has its slots now */

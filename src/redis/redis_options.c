@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "redis/redis_link.h"
 
 #define PING_INTERVAL_NS (10 * NS_PER_S)
 #define PING_TIMEOUT_NS (5 * NS_PER_S)

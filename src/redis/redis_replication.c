@@ -28,6 +28,7 @@
 #include "redis/redis_commands.h"
 #include "redis/redis_endpoint.h"
 #include "redis/redis_link.h"
+#include "redis/redis_options.h"
 #include "redis/redis_sentinel.h"
 
 #define COUNT_TIMEOUT_S 2

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "redis/redis_endpoint.h"
-#include "redis/redis_link.h"
+#include "redis/redis_options.h"
 #include "redis/redis_sentinel.h"
 #include "redis/resolve.h"
 

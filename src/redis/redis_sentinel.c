@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "redis/redis_endpoint.h"
 #include "redis/redis_link.h"
+#include "redis/redis_options.h"
 
 #define ASK_INTERVAL_NS (2 * NS_PER_S)
 #define PING_NS (2 * NS_PER_S) /* at most, interval and timeout: a failover must not wait for a Sentinel that hangs */

@@ -11,7 +11,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "redis/redis_link.h"
+#include "redis/redis_options.h"
 
 CLEANUP_DEFINE(ssl_ctx, SSL_CTX, SSL_CTX_free)
 CLEANUP_DEFINE(ssl, SSL, SSL_free)

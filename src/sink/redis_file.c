@@ -27,7 +27,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "redis/redis_commands.h"
-#include "redis/redis_link.h"
 #include "redis/redis_options.h"
 #include "redis/redis_replication.h"
 #include "sink/report_text.h"

@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "redis/redis_commands.h"
-#include "redis/redis_link.h"
+#include "redis/redis_options.h"
 
 #define COUNT "32" /* entries in one answer */
 #define BLOCK_MS "5000"

@@ -20,7 +20,7 @@
 
 #include "base/clock.h"
 #include "redis/redis_commands.h"
-#include "redis/redis_link.h"
+#include "redis/redis_options.h"
 
 #define LINE_SIZE (64u << 10)
 #define WORDS_MAX 64

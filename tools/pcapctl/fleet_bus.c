@@ -22,6 +22,7 @@
 #include "interrupts.h"
 #include "redis/redis_commands.h"
 #include "redis/redis_link.h"
+#include "redis/redis_options.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
 #define TURN_MS 100
