@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/redis_endpoint.h"
-#include "redis/redis_link.h"
-#include "redis/redis_options.h"
+#include "redis/connection/redis_endpoint.h"
+#include "redis/connection/redis_link.h"
+#include "redis/connection/redis_options.h"
 
 #define LOGS_PER_SECOND 1
 

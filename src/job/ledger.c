@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/redis_commands.h"
+#include "redis/commands/redis_commands.h"
 #include "request/request.h"
 
 struct ledger {

@@ -4,8 +4,8 @@
  *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, as many as there are ──> EXPIRE ──> replicated? ──> taken
  *                                      └──refused──> DEL ──> not taken
  *
- * It is not taken before it is known to outlive this master (redis/redis_replication.h); a file that went with an old
- * master is put to the new one by the next try.
+ * It is not taken before it is known to outlive this master (redis/commands/redis_replication.h); a file that went with
+ * an old master is put to the new one by the next try.
  *
  * With one chunk under way nothing can come out of order, whatever is redirected or put off, and nothing of the file is
  * held but that chunk. RPUSH answers with the list's length: any other than expected means that somebody else is at the
@@ -26,9 +26,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "redis/redis_commands.h"
-#include "redis/redis_options.h"
-#include "redis/redis_replication.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/commands/redis_replication.h"
+#include "redis/connection/redis_options.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
 

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "redis/redis_link.h"
+#include "redis/connection/redis_link.h"
 
 #define ORIGIN_PREFIX "redis:"
 

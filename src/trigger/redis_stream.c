@@ -21,8 +21,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/redis_commands.h"
-#include "redis/redis_options.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/connection/redis_options.h"
 
 #define COUNT "32" /* entries in one answer */
 #define BLOCK_MS "5000"

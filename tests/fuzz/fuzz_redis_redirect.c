@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "redis/redis_cluster.h"
+#include "redis/commands/redis_cluster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

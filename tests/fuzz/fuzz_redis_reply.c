@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "redis/redis_guard.h"
+#include "redis/connection/redis_guard.h"
 
 #define ASKED 1u	/* a PING waits for its answer */
 #define SUBSCRIBED 2u	/* SUBSCRIBE is sent */

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "redis/redis_commands.h"
-#include "redis/redis_options.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/connection/redis_options.h"
 
 #define LINE_SIZE (64u << 10)
 #define WORDS_MAX 64

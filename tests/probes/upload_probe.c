@@ -18,7 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "redis/redis_options.h"
+#include "redis/connection/redis_options.h"
 #include "sink/cloudshark.h"
 #include "sink/directory.h"
 #include "sink/redis_file.h"

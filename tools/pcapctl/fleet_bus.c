@@ -20,9 +20,9 @@
 #include "fleet_ask.h"
 #include "fleet_place.h"
 #include "interrupts.h"
-#include "redis/redis_commands.h"
-#include "redis/redis_link.h"
-#include "redis/redis_options.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/connection/redis_link.h"
+#include "redis/connection/redis_options.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
 #define TURN_MS 100

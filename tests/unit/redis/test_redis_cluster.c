@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "redis/redis_cluster.h"
+#include "redis/commands/redis_cluster.h"
 
 static uint16_t slot(const char *key)
 {

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "redis/redis_endpoint.h"
+#include "redis/connection/redis_endpoint.h"
 
 static void endpoints_are_read(void **state)
 {

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "redis/redis_guard.h"
+#include "redis/connection/redis_guard.h"
 
 #define DAY_S 86400
 

@@ -1,6 +1,6 @@
 /* Options live as long as the link, whoever read them from a file may be gone: they are copied, and the secrets
  * among them do not outlive them in freed memory. */
-#include "redis/redis_options.h"
+#include "redis/connection/redis_options.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,14 +2,14 @@
  * A connection answers in the order it was asked, so the reply belongs to the first command in flight. That is also why
  * one that nobody waits for any more stays in flight until its reply is there.
  */
-#include "redis/redis_node.h"
+#include "redis/commands/redis_server.h"
 
 #include <errno.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 
 #include "base/clock.h"
-#include "redis/redis_link.h"
+#include "redis/connection/redis_link.h"
 
 struct redis_node {
 	struct redis_link *link;

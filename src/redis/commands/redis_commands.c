@@ -9,11 +9,11 @@
  * handed on as they come, in the order of one server's commands. What is over is answered from an event of its own, one
  * at each turn, so that nobody is called back while he calls, and a callback may free all.
  *
- * Where a command goes is its slot's node (redis/redis_nodes.h). When one cannot be reached, its slots are node 0's
- * again, which then has the news (a failover) or says MOVED to the same node again, until it is there or the deadline
- * passes. If node 0 itself is gone, its link goes on to the next of its nodes.
+ * Where a command goes is its slot's node (redis/commands/redis_pool.h). When one cannot be reached, its slots are node
+ * 0's again, which then has the news (a failover) or says MOVED to the same node again, until it is there or the
+ * deadline passes. If node 0 itself is gone, its link goes on to the next of its nodes.
  */
-#include "redis/redis_commands.h"
+#include "redis/commands/redis_commands.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -23,9 +23,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "redis/redis_cluster.h"
-#include "redis/redis_node.h"
-#include "redis/redis_nodes.h"
+#include "redis/commands/redis_cluster.h"
+#include "redis/commands/redis_pool.h"
+#include "redis/commands/redis_server.h"
 
 #define DEADLINE_NS (30 * NS_PER_S)
 #define DELAY_FIRST_NS (100 * NS_PER_MS) /* doubles up to 8 times this, plus up to as much at random */

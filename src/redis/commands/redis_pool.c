@@ -2,13 +2,13 @@
  * Nodes lie in an array, and a table of all slots says which of them has which: finding one costs nothing, the
  * leaving of one a pass over the table. A node that goes gives its slots to node 0, which sends on to who has them.
  */
-#include "redis/redis_nodes.h"
+#include "redis/commands/redis_pool.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "redis/redis_endpoint.h"
+#include "redis/connection/redis_endpoint.h"
 
 #define COUNT (1 + REDIS_COMMANDS_NODES_MAX)
 #define BACKOFF_MAX_NS NS_PER_S /* what waits at a node that is dead learns only then who has its slots now */

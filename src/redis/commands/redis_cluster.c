@@ -1,6 +1,6 @@
 /* CRC16 is the CCITT one of XMODEM: polynomial 0x1021, nothing reflected, nothing inverted. It runs over keys of some
  * dozen bytes, so bit by bit is good enough and needs no table. */
-#include "redis/redis_cluster.h"
+#include "redis/commands/redis_cluster.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "redis/redis_endpoint.h"
+#include "redis/connection/redis_endpoint.h"
 
 #define REDIS_SLOTS 16384
 

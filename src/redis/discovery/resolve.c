@@ -4,7 +4,7 @@
  * of them frees it, which lets the asker go away (shutdown) without waiting. One thread per unanswered question; a link
  * has one question at a time.
  */
-#include "redis/resolve.h"
+#include "redis/discovery/resolve.h"
 
 #include <errno.h>
 #include <event2/event.h>

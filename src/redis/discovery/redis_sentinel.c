@@ -4,7 +4,7 @@
  * question is asked again every two seconds: that is how a master is noticed that still answers but was replaced (cut
  * off from the Sentinels, or demoted while we were subscribed and could not ask it for its ROLE).
  */
-#include "redis/redis_sentinel.h"
+#include "redis/discovery/redis_sentinel.h"
 
 #include <event2/event.h>
 #include <hiredis/async.h>
@@ -13,9 +13,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "redis/redis_endpoint.h"
-#include "redis/redis_link.h"
-#include "redis/redis_options.h"
+#include "redis/connection/redis_endpoint.h"
+#include "redis/connection/redis_link.h"
+#include "redis/connection/redis_options.h"
 
 #define ASK_INTERVAL_NS (2 * NS_PER_S)
 #define PING_NS (2 * NS_PER_S) /* at most, interval and timeout: a failover must not wait for a Sentinel that hangs */

@@ -12,7 +12,7 @@
  * there is one just before it (EXPIRE); LLEN has not the right answer if that was another server's. Where nobody is to
  * be promoted, or the master may not be asked, there is nothing to wait for.
  */
-#include "redis/redis_replication.h"
+#include "redis/commands/redis_replication.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -25,11 +25,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/redis_commands.h"
-#include "redis/redis_endpoint.h"
-#include "redis/redis_link.h"
-#include "redis/redis_options.h"
-#include "redis/redis_sentinel.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/connection/redis_endpoint.h"
+#include "redis/connection/redis_link.h"
+#include "redis/connection/redis_options.h"
+#include "redis/discovery/redis_sentinel.h"
 
 #define COUNT_TIMEOUT_S 2
 #define WAIT_MS "500"

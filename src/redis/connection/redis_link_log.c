@@ -1,12 +1,12 @@
 /* "Down" is news when the connection was not down, or is so for another reason now; to who did not ask for Redis only
  * the first time. */
-#include "redis/redis_announce.h"
+#include "redis/connection/redis_link_log.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/redis_endpoint.h"
+#include "redis/connection/redis_endpoint.h"
 
 void redis_announce_up(struct redis_announcer *announcer, const struct redis_endpoint *endpoint, const char *address)
 {

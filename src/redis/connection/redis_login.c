@@ -1,11 +1,11 @@
 /* A server or proxy that does not know AUTH repeats its arguments in the error: they must not get into the log. */
-#include "redis/redis_login.h"
+#include "redis/connection/redis_login.h"
 
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <string.h>
 
-#include "redis/redis_options.h"
+#include "redis/connection/redis_options.h"
 
 int redis_login_send(redisAsyncContext *redis, const struct redis_options *options, redisCallbackFn *reply)
 {

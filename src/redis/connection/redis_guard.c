@@ -5,7 +5,7 @@
  * make reply objects. Both are wrapped here. A refusal looks to hiredis like a read error or an allocation that failed;
  * either way it drops the connection, and the true reason stands in `refusal`.
  */
-#include "redis/redis_guard.h"
+#include "redis/connection/redis_guard.h"
 
 #include <errno.h>
 #include <hiredis/async.h>
@@ -14,7 +14,7 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
-#include "redis/redis_tls.h"
+#include "redis/connection/redis_tls.h"
 
 #define LINE_BYTES_MAX (64u << 10) /* a status, error or number: hiredis searches it from its start after each read */
 #define PUBSUB_ELEMENTS 3

@@ -2,7 +2,7 @@
  * hiredis can make TLS sessions itself, but would take any name in the certificate; and it reports a refused
  * certificate as "Success". So the session is made here, with the name to expect, and its failure is read here.
  */
-#include "redis/redis_tls.h"
+#include "redis/connection/redis_tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "redis/redis_options.h"
+#include "redis/connection/redis_options.h"
 
 CLEANUP_DEFINE(ssl_ctx, SSL_CTX, SSL_CTX_free)
 CLEANUP_DEFINE(ssl, SSL, SSL_free)

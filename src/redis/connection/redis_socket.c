@@ -1,6 +1,6 @@
 /* The socket's side of a connection: options against dead peers, TLS, and hiredis's libevent adapter, which is a header
  * of static functions and so is included here only. */
-#include "redis/redis_connect.h"
+#include "redis/connection/redis_socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "redis/redis_guard.h"
-#include "redis/redis_tls.h"
+#include "redis/connection/redis_guard.h"
+#include "redis/connection/redis_tls.h"
 
 #define KEEPALIVE_IDLE_S 15
 #define KEEPALIVE_INTERVAL_S 5

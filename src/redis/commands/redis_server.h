@@ -10,7 +10,7 @@
 #include <sys/queue.h>
 
 #include "base/cleanup.h"
-#include "redis/redis_commands.h"
+#include "redis/commands/redis_commands.h"
 
 struct redis_endpoint;
 struct redis_node;

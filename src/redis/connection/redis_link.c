@@ -5,7 +5,7 @@
  *      ^                                │  next address ^ │             │
  *      └──────────── no address left, refused, silent ────┴─────────────┘
  *
- * Where to connect is the route's matter (redis_route.c): names, addresses, other nodes, Sentinels. Logging in is the
+ * Where to connect is the route's matter (redis_discovery.c): names, addresses, other nodes, Sentinels. Logging in is the
  * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE where only a master will do: the
  * answer to PING shows that the server is there, lets us in, and is not still loading its data. While up, a PING (or
  * ROLE) that nothing follows within its deadline means that the server hangs, even though its kernel still answers the
@@ -15,7 +15,7 @@
  * through `redis`, and a context never reaches the link except through its guard, which forgets the link as soon as the
  * link lets go. Handlers may free the link: calling one is the last thing a function does.
  */
-#include "redis/redis_link.h"
+#include "redis/connection/redis_link.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -28,14 +28,14 @@
 
 #include "base/clock.h"
 #include "base/own_traffic.h"
-#include "redis/redis_announce.h"
-#include "redis/redis_connect.h"
-#include "redis/redis_endpoint.h"
-#include "redis/redis_guard.h"
-#include "redis/redis_login.h"
-#include "redis/redis_options.h"
-#include "redis/redis_route.h"
-#include "redis/redis_tls.h"
+#include "redis/connection/redis_endpoint.h"
+#include "redis/connection/redis_guard.h"
+#include "redis/connection/redis_link_log.h"
+#include "redis/connection/redis_login.h"
+#include "redis/connection/redis_options.h"
+#include "redis/connection/redis_socket.h"
+#include "redis/connection/redis_tls.h"
+#include "redis/discovery/redis_discovery.h"
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (30 * NS_PER_S)

@@ -12,10 +12,10 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "redis/redis_cluster.h"
-#include "redis/redis_commands.h"
-#include "redis/redis_node.h"
-#include "redis/redis_options.h"
+#include "redis/commands/redis_cluster.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/commands/redis_server.h"
+#include "redis/connection/redis_options.h"
 
 struct redis_endpoint;
 struct redis_nodes;

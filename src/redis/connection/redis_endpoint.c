@@ -1,6 +1,6 @@
 /* Redis itself writes IPv6 addresses without brackets ("MOVED 7 ::1:7000"), people write them with; both are read. What
  * a server says ends up in logs and in getaddrinfo(): hosts of odd characters or sizes are none. */
-#include "redis/redis_endpoint.h"
+#include "redis/connection/redis_endpoint.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,16 +6,16 @@
  * With Sentinels there is one endpoint, the master they name, asked for anew at each attempt. They are listened to as
  * long as the attempt (or the connection it led to) lasts: another name ends it.
  */
-#include "redis/redis_route.h"
+#include "redis/discovery/redis_discovery.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <string.h>
 
-#include "redis/redis_endpoint.h"
-#include "redis/redis_options.h"
-#include "redis/redis_sentinel.h"
-#include "redis/resolve.h"
+#include "redis/connection/redis_endpoint.h"
+#include "redis/connection/redis_options.h"
+#include "redis/discovery/redis_sentinel.h"
+#include "redis/discovery/resolve.h"
 
 #define SENTINELS_TIMEOUT_S 10
 
