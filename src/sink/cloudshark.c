@@ -4,7 +4,7 @@
  * `additional_tags` and `comments` go along if there is something in them.
  *
  * What an answer means: 200 with an id is the only success. An answer of 200 that holds no id is final: CloudShark has
- * the file, and sending it again would only make it twice. Everything else is judged by http_reply_verdict().
+ * the file, and sending it again would only make it twice. Everything else is judged by http_verdict().
  *
  * The token is part of the URL, so it may come back in libcurl's messages, in a redirect, or in what a server says
  * about the request. Every text from there is scrubbed of it, as it stands and percent-encoded, before it is cut to
@@ -19,6 +19,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "sink/http_client.h"
+#include "sink/http_verdict.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
@@ -135,7 +136,7 @@ static void judge(const struct cloudshark *cloudshark, const struct http_reply *
 	cleanup(buffer_deinit) struct buffer link = BUFFER_INIT(sizeof(outcome->url));
 	char id[ID_MAX + 1];
 
-	outcome->verdict = http_reply_verdict(reply);
+	outcome->verdict = http_verdict(reply);
 	outcome->retry_after_ns = reply->retry_after_ns;
 	if (outcome->verdict != SINK_OK) {
 		describe_failure(cloudshark, reply, outcome);

@@ -44,7 +44,7 @@ struct http_transfer {
 /* --- libcurl ↔ libevent ------------------------------------------------------------------------------------------ */
 
 /* take_body() ended the transfer at the cap. */
-static bool is_oversized(const struct http_reply *reply)
+bool http_reply_oversized(const struct http_reply *reply)
 {
 	return reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_MAX;
 }
@@ -68,7 +68,7 @@ static void finish(struct http_client *client, CURL *easy, CURLcode result)
 		reply.error = curl_easy_strerror(result);
 	reply.body = buffer_text(&transfer->body);
 	reply.body_size = transfer->body.size;
-	if (is_oversized(&reply))
+	if (http_reply_oversized(&reply))
 		reply.error = "the answer is too long";
 	reply.redirect = redirect;
 	if (retry_after_s > 0 && __builtin_mul_overflow((uint64_t)retry_after_s, NS_PER_S, &reply.retry_after_ns))
@@ -280,39 +280,4 @@ void http_transfer_free(struct http_transfer *transfer)
 	curl_easy_cleanup(transfer->easy);
 	buffer_deinit(&transfer->body);
 	free(transfer);
-}
-
-/* --- the verdict ------------------------------------------------------------------------------------------------- */
-
-/* What libcurl reports that no second try will change. */
-static const CURLcode final_results[] = {
-	CURLE_UNSUPPORTED_PROTOCOL,
-	CURLE_URL_MALFORMAT,
-	CURLE_NOT_BUILT_IN,
-	CURLE_BAD_FUNCTION_ARGUMENT,
-	CURLE_UNKNOWN_OPTION,
-	CURLE_READ_ERROR,
-	CURLE_ABORTED_BY_CALLBACK,
-	CURLE_PEER_FAILED_VERIFICATION,
-	CURLE_SSL_CERTPROBLEM,
-	CURLE_SSL_CACERT_BADFILE,
-	CURLE_SSL_CRL_BADFILE,
-	CURLE_SSL_ISSUER_ERROR,
-	CURLE_SSL_PINNEDPUBKEYNOTMATCH,
-	CURLE_SSL_INVALIDCERTSTATUS,
-};
-
-enum sink_verdict http_reply_verdict(const struct http_reply *reply)
-{
-	for (size_t i = 0; i < sizeof(final_results) / sizeof(final_results[0]); i++)
-		if (reply->result == final_results[i])
-			return SINK_REFUSED;
-	if (reply->status == 408 || reply->status == 429 || reply->status >= 500)
-		return SINK_RETRY;
-	if (reply->status >= 300)
-		return SINK_REFUSED; /* said before the connection broke, if it did: servers hang up on a refused body
-				      */
-	if (reply->result != CURLE_OK && !is_oversized(reply))
-		return SINK_RETRY;
-	return reply->status >= 200 ? SINK_OK : SINK_RETRY;
 }

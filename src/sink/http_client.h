@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "sink/sink.h"
 
 struct event_base;
 struct http_client;
@@ -52,11 +51,7 @@ CURL *http_transfer_easy(struct http_transfer *transfer);
 warn_unused int http_transfer_start(struct http_transfer *transfer); /* 0 or -ENOMEM; `done` never comes from within */
 void http_transfer_free(struct http_transfer *transfer);	     /* at any time; `done` is not called any more */
 
-/*
- * The same rules for every sink. A bad day: no connection, time-outs, 408, 429, 5xx. Final: anything else, among it a
- * redirect and a certificate that doesn't verify: neither goes away by itself, and trying again would hand data to
- * whoever answers.
- */
-enum sink_verdict http_reply_verdict(const struct http_reply *reply);
+/* Whether the answer had more than HTTP_REPLY_MAX bytes. */
+bool http_reply_oversized(const struct http_reply *reply);
 
 CLEANUP_DEFINE(http_transfer, struct http_transfer, http_transfer_free)
