@@ -5,7 +5,7 @@
 #include <sys/queue.h>
 
 #include "api/api.h"
-#include "api/http_server.h"
+#include "http/http_server.h"
 
 #define API_LIST_DEFAULT 256 /* captures in one answer, unless more are asked for */
 #define API_LIST_MAX 4096

@@ -18,7 +18,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "sink/http_client.h"
+#include "http/http_client.h"
 #include "sink/http_verdict.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"

@@ -2,7 +2,7 @@
  */
 #include "sink/http_verdict.h"
 
-#include "sink/http_client.h"
+#include "http/http_client.h"
 
 /* What libcurl reports that no second try will change. */
 static const CURLcode final_results[] = {

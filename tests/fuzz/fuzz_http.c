@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "api/http_server.h"
+#include "http/http_server.h"
 
 #define BODY_MAX 4096
 #define ROUNDS_MAX 100000

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/http_server.h"
+#include "http/http_server.h"
 
 #define LATER_MAX 64
 #define DOWNLOAD_BYTES (64u << 20)

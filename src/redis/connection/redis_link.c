@@ -5,8 +5,8 @@
  *      ^                                │  next address ^ │             │
  *      └──────────── no address left, refused, silent ────┴─────────────┘
  *
- * Where to connect is the route's matter (redis_discovery.c): names, addresses, other nodes, Sentinels. Logging in is the
- * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE where only a master will do: the
+ * Where to connect is the route's matter (redis_discovery.c): names, addresses, other nodes, Sentinels. Logging in is
+ * the TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE where only a master will do: the
  * answer to PING shows that the server is there, lets us in, and is not still loading its data. While up, a PING (or
  * ROLE) that nothing follows within its deadline means that the server hangs, even though its kernel still answers the
  * keep-alive.

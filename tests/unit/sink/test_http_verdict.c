@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "sink/http_client.h"
+#include "http/http_client.h"
 #include "sink/http_verdict.h"
 
 static enum sink_verdict verdict(CURLcode result, long status)

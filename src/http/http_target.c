@@ -2,7 +2,7 @@
  * One copy of the target, cut into NUL-terminated pieces and decoded in place: decoding never makes anything longer.
  * Dots in a path have no meaning here; "." and ".." are segments that match no route.
  */
-#include "api/http_target.h"
+#include "http/http_target.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/http_check.h"
-#include "api/http_target.h"
+#include "http/http_check.h"
+#include "http/http_target.h"
 
 static struct http_target target;
 

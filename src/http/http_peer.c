@@ -2,7 +2,7 @@
  * The kernel noted a unix peer's user and groups when it connected; it cannot claim others afterwards, and nobody's
  * name has to be looked up. A peer whose groups cannot be had (too many) is no member.
  */
-#include "api/http_peer.h"
+#include "http/http_peer.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/http_internal.h"
 #include "base/utf8.h"
+#include "http/http_server_internal.h"
 
 #define ERROR_TEXT_MAX 4096
 #define FILE_BLOCK_BYTES (64 * 1024)

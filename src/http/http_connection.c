@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "api/http_internal.h"
+#include "http/http_server_internal.h"
 
 static bool has_peer_left(int fd)
 {

@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "api/http_peer.h"
-#include "api/http_server.h"
-#include "api/http_target.h"
 #include "base/buffer.h"
 #include "base/log.h"
+#include "http/http_peer.h"
+#include "http/http_server.h"
+#include "http/http_target.h"
 
 struct event;
 struct http_connection;

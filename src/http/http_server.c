@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "api/http_internal.h"
-#include "api/http_listener.h"
+#include "http/http_listener.h"
+#include "http/http_server_internal.h"
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE_MS 200

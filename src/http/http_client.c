@@ -7,7 +7,7 @@
  * known stalls. Cancelling never joins a resolver's thread (CURLOPT_QUICK_EXIT): a hanging name server must not hang
  * the loop.
  */
-#include "sink/http_client.h"
+#include "http/http_client.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/http_check.h"
-#include "api/http_internal.h"
+#include "http/http_check.h"
+#include "http/http_server_internal.h"
 
 static struct http_connection *connection_of(struct MHD_Connection *mhd)
 {

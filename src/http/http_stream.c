@@ -13,7 +13,7 @@
 #include <event2/event.h>
 #include <string.h>
 
-#include "api/http_internal.h"
+#include "http/http_server_internal.h"
 
 #define OLD_BLOCK_BYTES 4096 /* for HTTP/1.0, which has no chunks */
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "api/http_server.h"
+#include "http/http_server.h"
 
 #define HELD_MAX 128
 #define DOWNLOAD_BYTES (8 * 1024 * 1024)

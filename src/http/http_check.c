@@ -10,14 +10,14 @@
  * the head's end any other four of NUL, CR, LF and colon that it takes for the last line's end and an empty line (CR LF
  * ":" LF). Nothing can be hidden in them.
  */
-#include "api/http_check.h"
+#include "http/http_check.h"
 
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
-#include "api/http_server.h"
+#include "http/http_server.h"
 
 #define VERSION_SIZE 8 /* "HTTP/1.1" */
 
