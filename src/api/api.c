@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "event/event.h"

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "base/clock.h"
 #include "event/event.h"
 #include "job/jobs.h"

@@ -1,7 +1,7 @@
 /* GET /v1/events: everything that is published, or what concerns one request, as it happens. */
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "event/event.h"
 #include "request/request.h"
 

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/quantity.h"

@@ -1,7 +1,7 @@
 /* What this node says of itself. */
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "api/metrics.h"
 #include "base/buffer.h"
 #include "status/node_status.h"

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "job/jobs.h"
