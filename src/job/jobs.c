@@ -24,7 +24,7 @@
 #include "job/ledger.h"
 #include "job/targets.h"
 #include "request/request.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 #define ARMING_THREADS 2
 #define NAMING_THREADS 2  /* for filters with names to look up: slow name servers hold up only each other */

@@ -5,6 +5,8 @@
  * Results are handed out from an event of their own: nobody is called back while he calls. The number of transfers is
  * bounded by what comes in: the job layer's cap on captures times SINKS_MAX.
  */
+#include "sink/delivery.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -12,7 +14,6 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
-#include "sink/sink.h"
 #include "sink/transfer.h"
 
 #define DEFAULT_FIRST_BACKOFF_NS NS_PER_S

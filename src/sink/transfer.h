@@ -9,7 +9,7 @@
 #include <sys/queue.h>
 
 #include "base/log.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 struct event;
 struct event_base;

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "capture/engine.h"
 #include "config/config.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 #define SAMPLE_S 5
 #define STATUS_VERSION 1

@@ -20,9 +20,9 @@
 #include "base/clock.h"
 #include "redis/connection/redis_options.h"
 #include "sink/cloudshark.h"
+#include "sink/delivery.h"
 #include "sink/directory.h"
 #include "sink/redis_file.h"
-#include "sink/sink.h"
 
 #define FILES_MAX 256
 #define SENTINELS_MAX 8

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 #define FILES_MAX 8
 #define STARTS_MAX 64
