@@ -1,6 +1,6 @@
 /*
  * pcapctl: the command line in, the command's function, the exit status out. What can be typed stands in
- * command_table.c, what it does in local_*.c (one daemon, over its control API) and fleet_*.c (many, over Redis).
+ * cli/command_table.c, what it does in local/ (one daemon, over its control API) and fleet/ (many, over Redis).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,12 +12,12 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
-#include "command_help.h"
-#include "command_line.h"
-#include "commands.h"
-#include "completion.h"
-#include "place.h"
-#include "terminal.h"
+#include "pcapctl/cli/command_help.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/command_target.h"
+#include "pcapctl/cli/commands.h"
+#include "pcapctl/cli/completion.h"
+#include "pcapctl/output/terminal.h"
 
 #define TEXT_MAX ((size_t)1 << 20) /* bytes of help or a script */
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "command_line.h"
+#include "pcapctl/cli/command_line.h"
 
 #define WORDS_MAX 16
 

@@ -10,8 +10,8 @@
 
 #include <inttypes.h>
 
-#include "fleet_tally.h"
-#include "request_build.h"
+#include "pcapctl/cli/request_build.h"
+#include "pcapctl/fleet/fleet_tally.h"
 
 #define MS UINT64_C(1000000)
 

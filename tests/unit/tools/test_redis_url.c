@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "redis_url.h"
+#include "pcapctl/fleet/redis_url.h"
 
 static struct fleet_place *parsed(const char *url)
 {

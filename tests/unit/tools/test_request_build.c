@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "command_line.h"
-#include "request_build.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/request_build.h"
 
 #define WORDS_MAX 64
 

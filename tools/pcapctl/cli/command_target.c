@@ -1,0 +1,241 @@
+/*
+ * --socket and --api mean one daemon; --redis, --node and --nodere mean the fleet; --config means what the command can
+ * do, the fleet first where it can do both. Then come PCAPDAEMON_SOCKET and PCAPDAEMON_REDIS in the same order, and at
+ * last the default socket; for a command that only a fleet can answer, the daemon's own file, or its default Redis.
+ */
+#include "pcapctl/cli/command_target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/buffer.h"
+#include "config/config.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/input_file.h"
+#include "pcapctl/fleet/fleet_target.h"
+#include "pcapctl/fleet/redis_url.h"
+
+#define TOKEN_MAX 4096 /* bytes */
+
+static int out_of_memory(struct error *err)
+{
+	return error_set(err, -ENOMEM, "out of memory");
+}
+
+static const char *environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static int lead(struct place *place, enum option_id option, const char *value, struct error *err)
+{
+	if (asprintf(&place->words, " --%s %s", option_rows[option].name, value) >= 0)
+		return 0;
+	place->words = NULL;
+	return out_of_memory(err);
+}
+
+static int use_socket(struct place *place, const char *path, const char *source, struct error *err)
+{
+	const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	if (strlen(path) > most)
+		return error_set(err, -EINVAL, "%s: the path of a socket has at most %zu bytes, this one has %zu",
+				 source, most, strlen(path));
+	place->socket = strdup(path);
+	return place->socket ? 0 : out_of_memory(err);
+}
+
+static int set(char **text, const char *value, struct error *err)
+{
+	*text = strdup(value);
+	return *text ? 0 : out_of_memory(err);
+}
+
+/* --- one daemon --- */
+
+static int read_token(const char *path, struct place *place, struct error *err)
+{
+	char token[TOKEN_MAX + 2];
+	cleanup(cleanup_fclose) FILE *file = fopen(path, "re");
+	size_t size;
+
+	if (!file)
+		return error_set(err, -EINVAL, "--token-file %s: %s", path, strerror(errno));
+	setvbuf(file, NULL, _IONBF, 0);
+	size = fread(token, 1, sizeof(token) - 1, file);
+	while (size > 0 && (token[size - 1] == '\n' || token[size - 1] == '\r'))
+		size--;
+	token[size] = '\0';
+	if (size == 0 || size > TOKEN_MAX ||
+	    strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			  "0123456789._~+/=-") != size) {
+		explicit_bzero(token, sizeof(token));
+		return error_set(err, -EINVAL, "--token-file %s: holds no token (letters, digits and ._~+/=- alone)",
+				 path);
+	}
+	place->token = strdup(token);
+	explicit_bzero(token, sizeof(token));
+	return place->token ? 0 : out_of_memory(err);
+}
+
+static int use_api(const struct command_line *line, struct place *place, struct error *err)
+{
+	const char *url = command_line_value(line, OPTION_API);
+	const char *token_file = command_line_value(line, OPTION_TOKEN_FILE);
+	const char *ca_file = command_line_value(line, OPTION_CA_FILE);
+	bool https = strncmp(url, "https://", 8) == 0;
+	const char *host = url + (https ? 8 : 7);
+	size_t size = strlen(url);
+	int r;
+
+	if (!https && strncmp(url, "http://", 7) != 0)
+		return error_set(err, -EINVAL, "--api: must be http://host[:port] or https://host[:port]");
+	size -= url[size - 1] == '/';
+	if (size <= (size_t)(host - url) || strcspn(host, "/?#@ ") < size - (size_t)(host - url))
+		return error_set(err, -EINVAL, "--api: must be a host and a port alone; the token is for --token-file");
+	if (ca_file && !https)
+		return error_set(err, -EINVAL, "--ca-file: only https:// needs it");
+	if (ca_file && access(ca_file, R_OK) < 0)
+		return error_set(err, -EINVAL, "--ca-file %s: %s", ca_file, strerror(errno));
+	r = set(&place->api, url, err);
+	if (r == 0) {
+		place->api[size] = '\0';
+		r = lead(place, OPTION_API, place->api, err);
+	}
+	if (r == 0 && ca_file)
+		r = set(&place->ca_file, ca_file, err);
+	if (r == 0 && token_file)
+		r = read_token(token_file, place, err);
+	return r;
+}
+
+/* --- the fleet --- */
+
+static int use_url(const char *url, const char *source, struct place *place, struct error *err)
+{
+	int r = redis_url_parse(url, &place->fleet, err);
+
+	if (r < 0)
+		error_prefix(err, "%s", source);
+	return r;
+}
+
+static int use_config(const struct command_line *line, const char *path, struct place *place, struct error *err)
+{
+	cleanup(cleanup_config) struct config *config = NULL;
+	int r = config_read(path, &config, err);
+
+	if (r == 0)
+		r = lead(place, OPTION_CONFIG, path, err);
+	if (r < 0)
+		return r;
+	if (line->command->reach & REACH_FLEET) {
+		place->fleet = fleet_place_from_config(config);
+		return place->fleet ? 0 : out_of_memory(err);
+	}
+	if (!*config->api.socket)
+		return error_set(err, -EINVAL, "%s: the daemon has no control socket ([api] socket is empty)", path);
+	return use_socket(place, config->api.socket, path, err);
+}
+
+/* Asked for by what was asked, and not where to find it. */
+static int use_fleet_default(const struct command_line *line, struct place *place, struct error *err)
+{
+	const char *url = environment("PCAPDAEMON_REDIS");
+
+	if (url && environment("PCAPDAEMON_SOCKET") && lead(place, OPTION_REDIS, "URL", err) < 0)
+		return -ENOMEM;
+	if (url)
+		return use_url(url, "PCAPDAEMON_REDIS", place, err);
+	if (access(PLACE_CONFIG_DEFAULT, R_OK) == 0)
+		return use_config(line, PLACE_CONFIG_DEFAULT, place, err);
+	if (lead(place, OPTION_REDIS, PLACE_REDIS_DEFAULT, err) < 0)
+		return -ENOMEM;
+	place->fleet = fleet_place_new();
+	return place->fleet && fleet_place_finish(place->fleet) == 0 ? 0 : out_of_memory(err);
+}
+
+/* --- the choice --- */
+
+static int check_given(const struct command_line *line, struct error *err)
+{
+	static const enum option_id exclusive[] = {OPTION_SOCKET, OPTION_API, OPTION_REDIS, OPTION_CONFIG};
+	const char *first = NULL;
+
+	for (size_t i = 0; i < sizeof(exclusive) / sizeof(*exclusive); i++) {
+		if (!command_line_has(line, exclusive[i]))
+			continue;
+		if (first)
+			return error_set(err, -EINVAL, "--%s and --%s exclude each other", first,
+					 option_rows[exclusive[i]].name);
+		first = option_rows[exclusive[i]].name;
+	}
+	if (!command_line_has(line, OPTION_API) &&
+	    (command_line_has(line, OPTION_TOKEN_FILE) || command_line_has(line, OPTION_CA_FILE)))
+		return error_set(err, -EINVAL, "--token-file and --ca-file go with --api");
+	if (command_line_has(line, OPTION_REDIS) && !(line->command->reach & REACH_FLEET))
+		return error_set(err, -EINVAL, "`pcapctl %s` is for one daemon, it cannot go over Redis",
+				 line->command->name);
+	if ((command_line_has(line, OPTION_SOCKET) || command_line_has(line, OPTION_API)) &&
+	    !(line->command->reach & REACH_LOCAL))
+		return error_set(err, -EINVAL, "`pcapctl %s` is for a fleet: it needs --redis or --config",
+				 line->command->name);
+	return 0;
+}
+
+static int choose(const struct command_line *line, struct place *place, struct error *err)
+{
+	const char *redis = environment("PCAPDAEMON_REDIS"), *socket = environment("PCAPDAEMON_SOCKET");
+	bool fleet = line->command->reach & REACH_FLEET, local = line->command->reach & REACH_LOCAL;
+
+	if (command_line_has(line, OPTION_SOCKET)) {
+		int r = use_socket(place, command_line_value(line, OPTION_SOCKET), "--socket", err);
+
+		return r < 0 ? r : lead(place, OPTION_SOCKET, place->socket, err);
+	}
+	if (command_line_has(line, OPTION_API))
+		return use_api(line, place, err);
+	if (line->redis)
+		return lead(place, OPTION_REDIS, "URL", err) < 0 ? -ENOMEM
+								 : use_url(line->redis, "--redis", place, err);
+	if (command_line_has(line, OPTION_CONFIG))
+		return use_config(line, command_line_value(line, OPTION_CONFIG), place, err);
+	if (fleet && (!local || command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE)))
+		return use_fleet_default(line, place, err);
+	if (socket)
+		return use_socket(place, socket, "PCAPDAEMON_SOCKET", err);
+	if (fleet && redis)
+		return use_url(redis, "PCAPDAEMON_REDIS", place, err);
+	return use_socket(place, PLACE_SOCKET_DEFAULT, "", err);
+}
+
+int place_find(const struct command_line *line, struct place *place, struct error *err)
+{
+	int r = check_given(line, err);
+
+	*place = (struct place){0};
+	return r < 0 ? r : choose(line, place, err);
+}
+
+const char *place_words(const struct place *place)
+{
+	return place->words ? place->words : "";
+}
+
+void place_deinit(struct place *place)
+{
+	if (place->token)
+		explicit_bzero(place->token, strlen(place->token));
+	free(place->token);
+	free(place->socket);
+	free(place->api);
+	free(place->ca_file);
+	free(place->words);
+	fleet_place_free(place->fleet);
+	*place = (struct place){0};
+}
