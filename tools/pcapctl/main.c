@@ -21,7 +21,7 @@
 
 #define TEXT_MAX ((size_t)1 << 20) /* bytes of help or a script */
 
-typedef enum exit_status (*perform)(const struct errand *errand);
+typedef enum exit_status (*perform)(const struct command_context *context);
 
 static const struct {
 	perform local, fleet;
@@ -78,17 +78,17 @@ static enum exit_status completion(const char *shell)
 static enum exit_status with_place(const struct command_line *line, const struct terminal *terminal)
 {
 	const enum command_id id = command_id_of(line->command);
-	struct place place;
+	struct command_target target;
 	struct error err;
-	int r = place_find(line, &place, &err);
-	const struct errand errand = {.line = line, .place = &place, .terminal = terminal};
+	int r = command_target_resolve(line, &target, &err);
+	const struct command_context context = {.line = line, .target = &target, .terminal = terminal};
 	enum exit_status status = STATUS_USAGE;
 
 	if (r < 0)
 		terminal_error("%s", err.text);
 	else
-		status = place.fleet ? performers[id].fleet(&errand) : performers[id].local(&errand);
-	place_deinit(&place);
+		status = target.fleet ? performers[id].fleet(&context) : performers[id].local(&context);
+	command_target_deinit(&target);
 	return status;
 }
 
@@ -107,7 +107,7 @@ static enum exit_status perform_command(const struct command_line *line)
 	case COMMAND_COMPLETION:
 		return completion(line->words[0]);
 	case COMMAND_CHECK:
-		return check_file(&(struct errand){.line = line, .terminal = &terminal});
+		return check_file(&(struct command_context){.line = line, .terminal = &terminal});
 	default:
 		return with_place(line, &terminal);
 	}

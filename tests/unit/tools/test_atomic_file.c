@@ -62,12 +62,12 @@ static void check_content(const char *path, const char *expected)
 static void save(const char *path, const char *suggested, const char *content, const char *called)
 {
 	struct error err;
-	cleanup(cleanup_file_out) struct file_out *file = file_out_new(path, &err);
+	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new(path, &err);
 	cleanup(cleanup_free) char *name = NULL;
 
 	assert_non_null(file);
-	assert_int_equal(file_out_write(file, content, strlen(content)), 0);
-	assert_int_equal(file_out_finish(file, suggested, &name, &err), 0);
+	assert_int_equal(atomic_file_write(file, content, strlen(content)), 0);
+	assert_int_equal(atomic_file_commit(file, suggested, &name, &err), 0);
 	assert_string_equal(name, called);
 	check_content(called, content);
 }
@@ -96,14 +96,14 @@ static void a_suggested_name_is_a_name_and_no_path(void **state)
 static void a_name_that_the_user_gave_is_replaced_at_the_end(void **state)
 {
 	struct error err;
-	struct file_out *file;
+	struct atomic_file *file;
 
 	(void)state;
 	save("out", NULL, "old", "out");
-	file = file_out_new("out", &err);
-	assert_int_equal(file_out_write(file, "new", 3), 0);
+	file = atomic_file_new("out", &err);
+	assert_int_equal(atomic_file_write(file, "new", 3), 0);
 	check_content("out", "old");
-	file_out_free(file); /* not finished */
+	atomic_file_free(file); /* not finished */
 	check_content("out", "old");
 	assert_int_equal(count_files(false), 1);
 	save("out", NULL, "new", "out");
@@ -124,28 +124,28 @@ static void files_have_the_umasks_mode(void **state)
 static void a_device_is_written_to_and_a_directory_is_refused(void **state)
 {
 	struct error err;
-	cleanup(cleanup_file_out) struct file_out *file = file_out_new("/dev/null", &err);
+	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new("/dev/null", &err);
 	cleanup(cleanup_free) char *name = NULL;
 
 	(void)state;
 	assert_non_null(file);
-	assert_int_equal(file_out_write(file, "x", 1), 0);
-	assert_int_equal(file_out_finish(file, NULL, &name, &err), 0);
-	assert_null(file_out_new(".", &err));
+	assert_int_equal(atomic_file_write(file, "x", 1), 0);
+	assert_int_equal(atomic_file_commit(file, NULL, &name, &err), 0);
+	assert_null(atomic_file_new(".", &err));
 	assert_string_equal(err.text, "cannot write .: Is a directory");
-	assert_null(file_out_new("no/such/place", &err));
+	assert_null(atomic_file_new("no/such/place", &err));
 	assert_string_equal(err.text, "cannot write no/such/place: No such file or directory");
 }
 
 static void a_full_disk_is_told(void **state)
 {
 	struct error err;
-	cleanup(cleanup_file_out) struct file_out *file = file_out_new("/dev/full", &err);
+	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new("/dev/full", &err);
 	char *name = NULL;
 
 	(void)state;
-	assert_int_equal(file_out_write(file, "x", 1), -28);
-	assert_int_equal(file_out_finish(file, NULL, &name, &err), -28);
+	assert_int_equal(atomic_file_write(file, "x", 1), -28);
+	assert_int_equal(atomic_file_commit(file, NULL, &name, &err), -28);
 	assert_null(name);
 	assert_string_equal(err.text, "cannot write /dev/full: No space left on device");
 }

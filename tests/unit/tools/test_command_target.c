@@ -12,7 +12,7 @@
 #include "pcapctl/cli/command_target.h"
 #include "pcapctl/fleet/fleet_target.h"
 
-static int find(const char *words, struct place *place, struct error *err)
+static int find(const char *words, struct command_target *target, struct error *err)
 {
 	char text[512], *argv[16];
 	struct command_line line;
@@ -26,7 +26,7 @@ static int find(const char *words, struct place *place, struct error *err)
 			*at++ = '\0';
 	}
 	assert_int_equal(command_line_parse(argc, argv, &line, err), 0);
-	r = place_find(&line, place, err);
+	r = command_target_resolve(&line, target, err);
 	command_line_deinit(&line);
 	return r;
 }
@@ -34,34 +34,34 @@ static int find(const char *words, struct place *place, struct error *err)
 /* `socket`, `api` or `host` is where it goes. */
 static void means(const char *words, const char *socket, const char *api, const char *host)
 {
-	struct place place;
+	struct command_target target;
 	struct error err;
 
-	if (find(words, &place, &err) < 0)
+	if (find(words, &target, &err) < 0)
 		fail_msg("%s: %s", words, err.text);
 	if (socket)
-		assert_string_equal(place.socket, socket);
+		assert_string_equal(target.socket, socket);
 	else
-		assert_null(place.socket);
+		assert_null(target.socket);
 	if (api)
-		assert_string_equal(place.api, api);
+		assert_string_equal(target.api, api);
 	else
-		assert_null(place.api);
+		assert_null(target.api);
 	if (host)
-		assert_string_equal(place.fleet->host, host);
+		assert_string_equal(target.fleet->host, host);
 	else
-		assert_null(place.fleet);
-	place_deinit(&place);
+		assert_null(target.fleet);
+	command_target_deinit(&target);
 }
 
 static void refused(const char *words, const char *text)
 {
-	struct place place;
+	struct command_target target;
 	struct error err;
 
-	assert_int_equal(find(words, &place, &err), -22);
+	assert_int_equal(find(words, &target, &err), -22);
 	assert_string_equal(err.text, text);
-	place_deinit(&place);
+	command_target_deinit(&target);
 }
 
 static void the_command_line_beats_the_environment(void **state)
@@ -78,19 +78,19 @@ static void the_command_line_beats_the_environment(void **state)
 	means("capture|-i|lo|--node|n1", NULL, NULL, "env");
 	unsetenv("PCAPDAEMON_SOCKET");
 	means("capture|-i|lo", NULL, NULL, "env");
-	means("list", PLACE_SOCKET_DEFAULT, NULL, NULL);
+	means("list", TARGET_SOCKET_DEFAULT, NULL, NULL);
 	unsetenv("PCAPDAEMON_REDIS");
-	means("capture|-i|lo", PLACE_SOCKET_DEFAULT, NULL, NULL);
+	means("capture|-i|lo", TARGET_SOCKET_DEFAULT, NULL, NULL);
 }
 
 static void leads_back(const char *words, const char *expected)
 {
-	struct place place;
+	struct command_target target;
 	struct error err;
 
-	assert_int_equal(find(words, &place, &err), 0);
-	assert_string_equal(place_words(&place), expected);
-	place_deinit(&place);
+	assert_int_equal(find(words, &target, &err), 0);
+	assert_string_equal(command_target_options(&target), expected);
+	command_target_deinit(&target);
 }
 
 static void the_words_that_lead_there_again_hold_no_secret(void **state)

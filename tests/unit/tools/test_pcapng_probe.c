@@ -25,16 +25,16 @@ static const uint8_t big[] = {
 
 static void glance_at(const uint8_t *bytes, size_t size, size_t piece, uint64_t packets, const char *comment)
 {
-	struct pcapng_glance glance = PCAPNG_GLANCE_INIT;
+	struct pcapng_probe probe = PCAPNG_PROBE_INIT;
 	char text[64];
 
 	for (size_t at = 0; at < size; at += piece)
-		pcapng_glance_take(&glance, bytes + at, size - at < piece ? size - at : piece);
-	assert_false(glance.broken);
-	assert_int_equal(glance.packets, packets);
-	assert_true(pcapng_glance_comment(&glance, text, sizeof(text)));
+		pcapng_probe_feed(&probe, bytes + at, size - at < piece ? size - at : piece);
+	assert_false(probe.broken);
+	assert_int_equal(probe.packets, packets);
+	assert_true(pcapng_probe_comment(&probe, text, sizeof(text)));
 	assert_string_equal(text, comment);
-	pcapng_glance_deinit(&glance);
+	pcapng_probe_deinit(&probe);
 }
 
 static void packets_are_counted_in_whatever_pieces_they_come(void **state)
@@ -53,16 +53,16 @@ static void the_order_of_bytes_is_the_sections(void **state)
 static void what_is_none_is_not_looked_at(void **state)
 {
 	static const uint8_t nothing[64] = {1, 2, 3};
-	struct pcapng_glance glance = PCAPNG_GLANCE_INIT;
+	struct pcapng_probe probe = PCAPNG_PROBE_INIT;
 	char text[8];
 
 	(void)state;
-	pcapng_glance_take(&glance, nothing, sizeof(nothing));
-	pcapng_glance_take(&glance, little, sizeof(little));
-	assert_true(glance.broken);
-	assert_int_equal(glance.packets, 0);
-	assert_false(pcapng_glance_comment(&glance, text, sizeof(text)));
-	pcapng_glance_deinit(&glance);
+	pcapng_probe_feed(&probe, nothing, sizeof(nothing));
+	pcapng_probe_feed(&probe, little, sizeof(little));
+	assert_true(probe.broken);
+	assert_int_equal(probe.packets, 0);
+	assert_false(pcapng_probe_comment(&probe, text, sizeof(text)));
+	pcapng_probe_deinit(&probe);
 }
 
 int main(void)

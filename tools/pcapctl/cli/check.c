@@ -24,46 +24,48 @@
 #define DESTINATIONS_MAX 64
 #define NODE "node"
 
-static const char *name_of(const struct errand *errand)
+static const char *name_of(const struct command_context *context)
 {
-	const char *path = errand->line->words[0];
+	const char *path = context->line->words[0];
 
 	return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
 /* Lines, or with --json an array of them. */
-static enum exit_status tell(const struct errand *errand, const char *faults)
+static enum exit_status tell(const struct command_context *context, const char *faults)
 {
 	cleanup(cleanup_json) json_t *answer = json_pack("{s:b, s:[]}", "valid", !*faults, "faults");
 	enum exit_status status = *faults ? STATUS_USAGE : STATUS_OK;
 	char shown[4096], line[4096];
 
-	if (!errand->terminal->json && !*faults)
-		terminal_note(errand->terminal, "%s is valid", printable(shown, sizeof(shown), name_of(errand)));
+	if (!context->terminal->json && !*faults)
+		terminal_note(context->terminal, "%s is valid",
+			      printable(shown, sizeof(shown), name_of(context)));
 	for (const char *at = faults; *at; at += strcspn(at, "\n"), at += *at == '\n') {
 		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
 		printable(shown, sizeof(shown), line);
-		if (!errand->terminal->json)
+		if (!context->terminal->json)
 			fprintf(stderr, "%s\n", shown);
 		else if (json_array_append_new(json_object_get(answer, "faults"), json_string(shown)) < 0)
 			return STATUS_FAILED;
 	}
-	if (errand->terminal->json && (!answer || json_print(errand->terminal, answer, false) < 0))
+	if (context->terminal->json && (!answer || json_print(context->terminal, answer, false) < 0))
 		return STATUS_FAILED;
 	return status;
 }
 
-static enum exit_status check_config(const struct errand *errand, const struct buffer *text)
+static enum exit_status check_config(const struct command_context *context, const struct buffer *text)
 {
 	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(FAULTS_MAX);
 	cleanup(cleanup_config) struct config *config = NULL;
-	int r = config_load_text(buffer_text(text), text->size, name_of(errand), filter_check, &faults, &config);
+	int r = config_load_text(buffer_text(text), text->size, name_of(context), filter_check, &faults,
+				 &config);
 
 	if (r == -ENOMEM) {
 		terminal_error("out of memory");
 		return STATUS_FAILED;
 	}
-	return tell(errand, buffer_text(&faults));
+	return tell(context, buffer_text(&faults));
 }
 
 /* --- a request --- */
@@ -99,14 +101,15 @@ static int imagine_node(const json_t *request, struct buffer *toml)
 	return r;
 }
 
-static int judging_config(const struct errand *errand, const json_t *request, struct config **config, struct error *err)
+static int judging_config(const struct command_context *context, const json_t *request, struct config **config,
+			  struct error *err)
 {
-	const char *path = command_line_value(errand->line, OPTION_CONFIG);
+	const char *path = command_line_value(context->line, OPTION_CONFIG);
 	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(FAULTS_MAX), toml = BUFFER_INIT(FAULTS_MAX);
 	int r;
 
 	if (path)
-		return config_read(path, config, err);
+		return input_file_read_config(path, config, err);
 	r = imagine_node(request, &toml);
 	if (r == 0)
 		r = config_load_text(buffer_text(&toml), toml.size, "", NULL, &faults, config);
@@ -164,7 +167,7 @@ static int judge(const struct buffer *text, json_t *json, const struct config *c
 	return 0;
 }
 
-static enum exit_status check_request(const struct errand *errand, const struct buffer *text)
+static enum exit_status check_request(const struct command_context *context, const struct buffer *text)
 {
 	json_error_t reason;
 	cleanup(cleanup_json) json_t *json = json_loadb(buffer_text(text), text->size, JSON_REJECT_DUPLICATES, &reason);
@@ -176,21 +179,21 @@ static enum exit_status check_request(const struct errand *errand, const struct 
 		r = error_set(&err, -EINVAL, "is no JSON: line %d, column %d: %s", reason.line, reason.column,
 			      reason.text);
 	else
-		r = judging_config(errand, json, &config, &err);
+		r = judging_config(context, json, &config, &err);
 	if (r == 0)
 		r = judge(text, json, config, &err);
-	return tell(errand, r < 0 ? err.text : "");
+	return tell(context, r < 0 ? err.text : "");
 }
 
-enum exit_status check_file(const struct errand *errand)
+enum exit_status check_file(const struct command_context *context)
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(INPUT_FILE_MAX);
 	struct error err;
 
-	if (input_read(errand->line->words[0], &text, &err) < 0) {
+	if (input_file_read(context->line->words[0], &text, &err) < 0) {
 		terminal_error("%s", err.text);
 		return STATUS_FAILED;
 	}
-	return command_line_has(errand->line, OPTION_REQUEST) ? check_request(errand, &text)
-							      : check_config(errand, &text);
+	return command_line_has(context->line, OPTION_REQUEST) ? check_request(context, &text)
+								       : check_config(context, &text);
 }

@@ -31,23 +31,23 @@ static const char *environment(const char *name)
 	return value && *value ? value : NULL;
 }
 
-static int lead(struct place *place, enum option_id option, const char *value, struct error *err)
+static int lead(struct command_target *target, enum option_id option, const char *value, struct error *err)
 {
-	if (asprintf(&place->words, " --%s %s", option_rows[option].name, value) >= 0)
+	if (asprintf(&target->words, " --%s %s", option_rows[option].name, value) >= 0)
 		return 0;
-	place->words = NULL;
+	target->words = NULL;
 	return out_of_memory(err);
 }
 
-static int use_socket(struct place *place, const char *path, const char *source, struct error *err)
+static int use_socket(struct command_target *target, const char *path, const char *source, struct error *err)
 {
 	const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
 	if (strlen(path) > most)
 		return error_set(err, -EINVAL, "%s: the path of a socket has at most %zu bytes, this one has %zu",
 				 source, most, strlen(path));
-	place->socket = strdup(path);
-	return place->socket ? 0 : out_of_memory(err);
+	target->socket = strdup(path);
+	return target->socket ? 0 : out_of_memory(err);
 }
 
 static int set(char **text, const char *value, struct error *err)
@@ -58,7 +58,7 @@ static int set(char **text, const char *value, struct error *err)
 
 /* --- one daemon --- */
 
-static int read_token(const char *path, struct place *place, struct error *err)
+static int read_token(const char *path, struct command_target *target, struct error *err)
 {
 	char token[TOKEN_MAX + 2];
 	cleanup(cleanup_fclose) FILE *file = fopen(path, "re");
@@ -78,12 +78,12 @@ static int read_token(const char *path, struct place *place, struct error *err)
 		return error_set(err, -EINVAL, "--token-file %s: holds no token (letters, digits and ._~+/=- alone)",
 				 path);
 	}
-	place->token = strdup(token);
+	target->token = strdup(token);
 	explicit_bzero(token, sizeof(token));
-	return place->token ? 0 : out_of_memory(err);
+	return target->token ? 0 : out_of_memory(err);
 }
 
-static int use_api(const struct command_line *line, struct place *place, struct error *err)
+static int use_api(const struct command_line *line, struct command_target *target, struct error *err)
 {
 	const char *url = command_line_value(line, OPTION_API);
 	const char *token_file = command_line_value(line, OPTION_TOKEN_FILE);
@@ -102,62 +102,63 @@ static int use_api(const struct command_line *line, struct place *place, struct 
 		return error_set(err, -EINVAL, "--ca-file: only https:// needs it");
 	if (ca_file && access(ca_file, R_OK) < 0)
 		return error_set(err, -EINVAL, "--ca-file %s: %s", ca_file, strerror(errno));
-	r = set(&place->api, url, err);
+	r = set(&target->api, url, err);
 	if (r == 0) {
-		place->api[size] = '\0';
-		r = lead(place, OPTION_API, place->api, err);
+		target->api[size] = '\0';
+		r = lead(target, OPTION_API, target->api, err);
 	}
 	if (r == 0 && ca_file)
-		r = set(&place->ca_file, ca_file, err);
+		r = set(&target->ca_file, ca_file, err);
 	if (r == 0 && token_file)
-		r = read_token(token_file, place, err);
+		r = read_token(token_file, target, err);
 	return r;
 }
 
 /* --- the fleet --- */
 
-static int use_url(const char *url, const char *source, struct place *place, struct error *err)
+static int use_url(const char *url, const char *source, struct command_target *target, struct error *err)
 {
-	int r = redis_url_parse(url, &place->fleet, err);
+	int r = redis_url_parse(url, &target->fleet, err);
 
 	if (r < 0)
 		error_prefix(err, "%s", source);
 	return r;
 }
 
-static int use_config(const struct command_line *line, const char *path, struct place *place, struct error *err)
+static int use_config(const struct command_line *line, const char *path, struct command_target *target,
+		      struct error *err)
 {
 	cleanup(cleanup_config) struct config *config = NULL;
-	int r = config_read(path, &config, err);
+	int r = input_file_read_config(path, &config, err);
 
 	if (r == 0)
-		r = lead(place, OPTION_CONFIG, path, err);
+		r = lead(target, OPTION_CONFIG, path, err);
 	if (r < 0)
 		return r;
 	if (line->command->reach & REACH_FLEET) {
-		place->fleet = fleet_place_from_config(config);
-		return place->fleet ? 0 : out_of_memory(err);
+		target->fleet = fleet_target_from_config(config);
+		return target->fleet ? 0 : out_of_memory(err);
 	}
 	if (!*config->api.socket)
 		return error_set(err, -EINVAL, "%s: the daemon has no control socket ([api] socket is empty)", path);
-	return use_socket(place, config->api.socket, path, err);
+	return use_socket(target, config->api.socket, path, err);
 }
 
 /* Asked for by what was asked, and not where to find it. */
-static int use_fleet_default(const struct command_line *line, struct place *place, struct error *err)
+static int use_fleet_default(const struct command_line *line, struct command_target *target, struct error *err)
 {
 	const char *url = environment("PCAPDAEMON_REDIS");
 
-	if (url && environment("PCAPDAEMON_SOCKET") && lead(place, OPTION_REDIS, "URL", err) < 0)
+	if (url && environment("PCAPDAEMON_SOCKET") && lead(target, OPTION_REDIS, "URL", err) < 0)
 		return -ENOMEM;
 	if (url)
-		return use_url(url, "PCAPDAEMON_REDIS", place, err);
-	if (access(PLACE_CONFIG_DEFAULT, R_OK) == 0)
-		return use_config(line, PLACE_CONFIG_DEFAULT, place, err);
-	if (lead(place, OPTION_REDIS, PLACE_REDIS_DEFAULT, err) < 0)
+		return use_url(url, "PCAPDAEMON_REDIS", target, err);
+	if (access(TARGET_CONFIG_DEFAULT, R_OK) == 0)
+		return use_config(line, TARGET_CONFIG_DEFAULT, target, err);
+	if (lead(target, OPTION_REDIS, TARGET_REDIS_DEFAULT, err) < 0)
 		return -ENOMEM;
-	place->fleet = fleet_place_new();
-	return place->fleet && fleet_place_finish(place->fleet) == 0 ? 0 : out_of_memory(err);
+	target->fleet = fleet_target_new();
+	return target->fleet && fleet_target_complete(target->fleet) == 0 ? 0 : out_of_memory(err);
 }
 
 /* --- the choice --- */
@@ -188,54 +189,54 @@ static int check_given(const struct command_line *line, struct error *err)
 	return 0;
 }
 
-static int choose(const struct command_line *line, struct place *place, struct error *err)
+static int choose(const struct command_line *line, struct command_target *target, struct error *err)
 {
 	const char *redis = environment("PCAPDAEMON_REDIS"), *socket = environment("PCAPDAEMON_SOCKET");
 	bool fleet = line->command->reach & REACH_FLEET, local = line->command->reach & REACH_LOCAL;
 
 	if (command_line_has(line, OPTION_SOCKET)) {
-		int r = use_socket(place, command_line_value(line, OPTION_SOCKET), "--socket", err);
+		int r = use_socket(target, command_line_value(line, OPTION_SOCKET), "--socket", err);
 
-		return r < 0 ? r : lead(place, OPTION_SOCKET, place->socket, err);
+		return r < 0 ? r : lead(target, OPTION_SOCKET, target->socket, err);
 	}
 	if (command_line_has(line, OPTION_API))
-		return use_api(line, place, err);
+		return use_api(line, target, err);
 	if (line->redis)
-		return lead(place, OPTION_REDIS, "URL", err) < 0 ? -ENOMEM
-								 : use_url(line->redis, "--redis", place, err);
+		return lead(target, OPTION_REDIS, "URL", err) < 0 ? -ENOMEM
+								  : use_url(line->redis, "--redis", target, err);
 	if (command_line_has(line, OPTION_CONFIG))
-		return use_config(line, command_line_value(line, OPTION_CONFIG), place, err);
+		return use_config(line, command_line_value(line, OPTION_CONFIG), target, err);
 	if (fleet && (!local || command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE)))
-		return use_fleet_default(line, place, err);
+		return use_fleet_default(line, target, err);
 	if (socket)
-		return use_socket(place, socket, "PCAPDAEMON_SOCKET", err);
+		return use_socket(target, socket, "PCAPDAEMON_SOCKET", err);
 	if (fleet && redis)
-		return use_url(redis, "PCAPDAEMON_REDIS", place, err);
-	return use_socket(place, PLACE_SOCKET_DEFAULT, "", err);
+		return use_url(redis, "PCAPDAEMON_REDIS", target, err);
+	return use_socket(target, TARGET_SOCKET_DEFAULT, "", err);
 }
 
-int place_find(const struct command_line *line, struct place *place, struct error *err)
+int command_target_resolve(const struct command_line *line, struct command_target *target, struct error *err)
 {
 	int r = check_given(line, err);
 
-	*place = (struct place){0};
-	return r < 0 ? r : choose(line, place, err);
+	*target = (struct command_target){0};
+	return r < 0 ? r : choose(line, target, err);
 }
 
-const char *place_words(const struct place *place)
+const char *command_target_options(const struct command_target *target)
 {
-	return place->words ? place->words : "";
+	return target->words ? target->words : "";
 }
 
-void place_deinit(struct place *place)
+void command_target_deinit(struct command_target *target)
 {
-	if (place->token)
-		explicit_bzero(place->token, strlen(place->token));
-	free(place->token);
-	free(place->socket);
-	free(place->api);
-	free(place->ca_file);
-	free(place->words);
-	fleet_place_free(place->fleet);
-	*place = (struct place){0};
+	if (target->token)
+		explicit_bzero(target->token, strlen(target->token));
+	free(target->token);
+	free(target->socket);
+	free(target->api);
+	free(target->ca_file);
+	free(target->words);
+	fleet_target_free(target->fleet);
+	*target = (struct command_target){0};
 }

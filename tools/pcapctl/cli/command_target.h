@@ -7,27 +7,28 @@
 #include "base/error.h"
 
 struct command_line;
-struct fleet_place;
+struct fleet_target;
 
-#define PLACE_SOCKET_DEFAULT "/run/pcapdaemon/control.sock"
-#define PLACE_REDIS_DEFAULT "redis://127.0.0.1:6379/capture"
-#define PLACE_CONFIG_DEFAULT "/etc/pcapdaemon/pcapdaemon.toml"
+#define TARGET_SOCKET_DEFAULT "/run/pcapdaemon/control.sock"
+#define TARGET_REDIS_DEFAULT "redis://127.0.0.1:6379/capture"
+#define TARGET_CONFIG_DEFAULT "/etc/pcapdaemon/pcapdaemon.toml"
 
-struct place {
-	struct fleet_place *fleet; /* NULL: one daemon */
-	char *socket;		   /* NULL: by `api` */
-	char *api;		   /* "http[s]://host[:port]", no slash behind it */
-	char *token;		   /* NULL: none; wiped at the end */
+struct command_target {
+	struct fleet_target *fleet; /* NULL: one daemon */
+	char *socket;		    /* NULL: by `api` */
+	char *api;		    /* "http[s]://host[:port]", no slash behind it */
+	char *token;		    /* NULL: none; wiped at the end */
 	char *ca_file;
 	char *words; /* options that lead here again, " --socket PATH"; NULL: none is needed */
 };
 
 /*
  * The command line beats the environment; a fleet only where the command can be carried out there. 0, -EINVAL with the
- * text in `err`, or -ENOMEM. place_deinit either way.
+ * text in `err`, or -ENOMEM. command_target_deinit either way.
  */
-warn_unused int place_find(const struct command_line *line, struct place *place, struct error *err);
-void place_deinit(struct place *place);
+warn_unused int command_target_resolve(const struct command_line *line, struct command_target *target,
+				       struct error *err);
+void command_target_deinit(struct command_target *target);
 
-/* What is to be typed behind a command that is to go to the same place; without secrets. "" or begins with a blank. */
-const char *place_words(const struct place *place);
+/* What is to be typed behind a command that is to go to the same target; without secrets. "" or begins with a blank. */
+const char *command_target_options(const struct command_target *target);

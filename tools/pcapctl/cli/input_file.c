@@ -10,7 +10,7 @@
 #define FAULTS_MAX ((size_t)1 << 20) /* bytes */
 #define PIECE_SIZE 16384
 
-int input_read(const char *path, struct buffer *into, struct error *err)
+int input_file_read(const char *path, struct buffer *into, struct error *err)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	cleanup(cleanup_close) int fd = is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
@@ -29,10 +29,10 @@ int input_read(const char *path, struct buffer *into, struct error *err)
 	return 0;
 }
 
-int config_read(const char *path, struct config **config, struct error *err)
+int input_file_read_config(const char *path, struct config **config, struct error *err)
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(INPUT_FILE_MAX), faults = BUFFER_INIT(FAULTS_MAX);
-	int r = input_read(path, &text, err);
+	int r = input_file_read(path, &text, err);
 
 	if (r < 0)
 		return r;

@@ -10,7 +10,7 @@ struct config;
 #define INPUT_FILE_MAX ((size_t)4 << 20) /* bytes */
 
 /* The whole file, or standard input for "-". 0 or -errno with the text in `err`. `into` has its cap already. */
-warn_unused int input_read(const char *path, struct buffer *into, struct error *err);
+warn_unused int input_file_read(const char *path, struct buffer *into, struct error *err);
 
 /* 0, or -EINVAL with the first fault in `err`. */
-warn_unused int config_read(const char *path, struct config **config, struct error *err);
+warn_unused int input_file_read_config(const char *path, struct config **config, struct error *err);

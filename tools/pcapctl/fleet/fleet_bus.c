@@ -41,7 +41,7 @@ struct question {
 };
 
 struct fleet_bus {
-	const struct fleet_place *place;
+	const struct fleet_target *target;
 	struct event_base *loop;
 	struct event *timer; /* ends a turn */
 	struct redis_commands *asking;
@@ -55,7 +55,7 @@ struct fleet_bus {
 	uint64_t away_since_ns; /* boot time; 0: it is there */
 };
 
-const char *fleet_bus_place(const struct fleet_bus *bus)
+const char *fleet_bus_name(const struct fleet_bus *bus)
 {
 	return bus->where;
 }
@@ -133,8 +133,8 @@ static void on_answer(void *ctx, const struct redis_answer *answer)
 	end_turn(bus);
 }
 
-int fleet_ask(struct fleet_bus *bus, const char *const *words, size_t count,
-	      int (*read)(void *ctx, const redisReply *reply, struct error *err), void *ctx, struct error *err)
+int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
+		  int (*read)(void *ctx, const redisReply *reply, struct error *err), void *ctx, struct error *err)
 {
 	cleanup(cleanup_free) struct question *question = calloc(1, sizeof(*question));
 	const struct redis_command command = {
@@ -203,7 +203,7 @@ static void listening_up(void *ctx, redisAsyncContext *redis)
 	end_turn(bus);
 	if (!bus->event)
 		return;
-	if (redis_link_subscribe(bus->listening, bus->place->events, on_message, bus) < 0)
+	if (redis_link_subscribe(bus->listening, bus->target->events, on_message, bus) < 0)
 		redis_link_restart(bus->listening, "out of memory");
 }
 
@@ -230,21 +230,21 @@ static void on_failed(void *ctx, const char *reason)
 static int open_connections(struct fleet_bus *bus)
 {
 	const struct redis_options options = {
-		.host = bus->place->host,
-		.port = bus->place->port,
-		.nodes = bus->place->nodes,
-		.node_count = bus->place->node_count,
-		.sentinels = bus->place->sentinels,
-		.sentinel_count = bus->place->sentinel_count,
-		.master = bus->place->master,
-		.sentinel_username = bus->place->sentinel_username,
-		.sentinel_auth = bus->place->sentinel_password,
-		.username = bus->place->username,
-		.auth = bus->place->password,
-		.tls = bus->place->tls,
-		.ca_file = bus->place->ca_file,
-		.cert_file = bus->place->cert_file,
-		.key_file = bus->place->key_file,
+		.host = bus->target->host,
+		.port = bus->target->port,
+		.nodes = bus->target->nodes,
+		.node_count = bus->target->node_count,
+		.sentinels = bus->target->sentinels,
+		.sentinel_count = bus->target->sentinel_count,
+		.master = bus->target->master,
+		.sentinel_username = bus->target->sentinel_username,
+		.sentinel_auth = bus->target->sentinel_password,
+		.username = bus->target->username,
+		.auth = bus->target->password,
+		.tls = bus->target->tls,
+		.ca_file = bus->target->ca_file,
+		.cert_file = bus->target->cert_file,
+		.key_file = bus->target->key_file,
 	};
 	const struct redis_link_handler listening = {.up = listening_up,
 						     .down = listening_down,
@@ -266,7 +266,7 @@ static const char *advice(const struct fleet_bus *bus)
 {
 	if (!is_about_password(bus->trouble.text))
 		return "is it the right one? name it with --redis, as in redis://host:6379/capture";
-	if (bus->place->password)
+	if (bus->target->password)
 		return "user or password is wrong; they stand in the URL (--redis or PCAPDAEMON_REDIS) as "
 		       "redis://user:password@host, or in the daemon's file (--config)";
 	return "it wants a password: write it into the URL (--redis, or PCAPDAEMON_REDIS, where ps does not show it) "
@@ -287,7 +287,7 @@ static int wait_until_up(struct fleet_bus *bus, struct error *err)
 	return 0;
 }
 
-struct fleet_bus *fleet_bus_new(const struct fleet_place *place, fleet_event event, void *ctx, struct error *err)
+struct fleet_bus *fleet_bus_new(const struct fleet_target *target, fleet_event event, void *ctx, struct error *err)
 {
 	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = calloc(1, sizeof(*bus));
 	char host[256];
@@ -295,11 +295,11 @@ struct fleet_bus *fleet_bus_new(const struct fleet_place *place, fleet_event eve
 	error_set(err, -ENOMEM, "out of memory");
 	if (!bus)
 		return NULL;
-	bus->place = place;
+	bus->target = target;
 	bus->event = event;
 	bus->ctx = ctx;
-	snprintf(bus->where, sizeof(bus->where), "Redis at %s:%u", printable(host, sizeof(host), place->host),
-		 place->port);
+	snprintf(bus->where, sizeof(bus->where), "Redis at %s:%u", printable(host, sizeof(host), target->host),
+		 target->port);
 	bus->loop = event_base_new();
 	bus->timer = bus->loop ? evtimer_new(bus->loop, on_turn_over, bus) : NULL;
 	if (!bus->timer || open_connections(bus) < 0 || wait_until_up(bus, err) < 0)
@@ -352,16 +352,16 @@ static int take_anything(void *ctx, const redisReply *reply, struct error *err)
 
 int fleet_bus_publish(struct fleet_bus *bus, const char *json, uint64_t *listeners, struct error *err)
 {
-	const char *const words[] = {"PUBLISH", bus->place->channel, json};
+	const char *const words[] = {"PUBLISH", bus->target->channel, json};
 
-	return fleet_ask(bus, words, 3, take_number, listeners, err);
+	return fleet_bus_ask(bus, words, 3, take_number, listeners, err);
 }
 
 int fleet_bus_add(struct fleet_bus *bus, const char *stream, const char *json, struct error *err)
 {
 	const char *const words[] = {"XADD", stream, "MAXLEN", "~", STREAM_LENGTH, "*", "request", json};
 
-	return fleet_ask(bus, words, 8, take_anything, NULL, err);
+	return fleet_bus_ask(bus, words, 8, take_anything, NULL, err);
 }
 
 /* --- answers and files --- */
@@ -383,7 +383,7 @@ static int take_answer(void *ctx, const redisReply *reply, struct error *err)
 
 const char *fleet_bus_channel(const struct fleet_bus *bus)
 {
-	return bus->place->channel;
+	return bus->target->channel;
 }
 
 int fleet_bus_answer(struct fleet_bus *bus, const char *node, const char *id, json_t **events, struct error *err)
@@ -391,14 +391,14 @@ int fleet_bus_answer(struct fleet_bus *bus, const char *node, const char *id, js
 	char key[KEY_MAX];
 	const char *const words[] = {"GET", key};
 
-	snprintf(key, sizeof(key), "{%s}:answer:%s:%s", bus->place->channel, node, id);
+	snprintf(key, sizeof(key), "{%s}:answer:%s:%s", bus->target->channel, node, id);
 	*events = json_null();
-	return fleet_ask(bus, words, 2, take_answer, events, err);
+	return fleet_bus_ask(bus, words, 2, take_answer, events, err);
 }
 
 int fleet_bus_file_key(const struct fleet_bus *bus, const char *node, const char *capture, struct buffer *key)
 {
-	return buffer_printf(key, "{%s}:file:%s:%s", bus->place->channel, node, capture);
+	return buffer_printf(key, "{%s}:file:%s:%s", bus->target->channel, node, capture);
 }
 
 static int take_element(void *ctx, const redisReply *reply, struct error *err)
@@ -419,12 +419,12 @@ int fleet_bus_element(struct fleet_bus *bus, const char *key, uint64_t index, st
 	const char *const words[] = {"LINDEX", key, number};
 
 	snprintf(number, sizeof(number), "%" PRIu64, index);
-	return fleet_ask(bus, words, 3, take_element, into, err);
+	return fleet_bus_ask(bus, words, 3, take_element, into, err);
 }
 
 int fleet_bus_delete(struct fleet_bus *bus, const char *key, struct error *err)
 {
 	const char *const words[] = {"DEL", key};
 
-	return fleet_ask(bus, words, 2, take_anything, NULL, err);
+	return fleet_bus_ask(bus, words, 2, take_anything, NULL, err);
 }

@@ -16,7 +16,7 @@
 
 struct buffer;
 struct fleet_bus;
-struct fleet_place;
+struct fleet_target;
 
 #define FLEET_NODES_MAX 4096
 #define FLEET_EVENT_MAX ((size_t)1 << 20)    /* bytes */
@@ -28,9 +28,9 @@ typedef void (*fleet_event)(void *ctx, const json_t *event);
 
 /*
  * Connects, and subscribes if `event` is not NULL: no event is missed from then on. NULL with the text in `err`, which
- * says what to do. `place` must outlive it.
+ * says what to do. `target` must outlive it.
  */
-struct fleet_bus *fleet_bus_new(const struct fleet_place *place, fleet_event event, void *ctx, struct error *err);
+struct fleet_bus *fleet_bus_new(const struct fleet_target *target, fleet_event event, void *ctx, struct error *err);
 void fleet_bus_free(struct fleet_bus *bus);
 
 /* Waits for events, for at most so long or until `fd` (-1: none) is readable. */
@@ -49,7 +49,7 @@ bool fleet_bus_listens(const struct fleet_bus *bus);
 bool fleet_bus_sat_out(const struct fleet_bus *bus, int result);
 /* For how long it has been away; 0: it is there. */
 uint64_t fleet_bus_away_ns(const struct fleet_bus *bus);
-const char *fleet_bus_place(const struct fleet_bus *bus); /* "redis at HOST:PORT", for texts */
+const char *fleet_bus_name(const struct fleet_bus *bus); /* "redis at HOST:PORT", for texts */
 
 /* All: 0 or -errno with the text in `err`. `listeners`: how many connections got it; of a Cluster, on one server. */
 warn_unused int fleet_bus_publish(struct fleet_bus *bus, const char *json, uint64_t *listeners, struct error *err);

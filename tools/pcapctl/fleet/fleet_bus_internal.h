@@ -16,8 +16,8 @@ struct redisReply;
  * `read` takes the answer, which is no error; it may be called again, if the connection is lost on the way. 0 or -errno
  * with the text in `err`.
  */
-warn_unused int fleet_ask(struct fleet_bus *bus, const char *const *words, size_t count,
-			  int (*read)(void *ctx, const struct redisReply *reply, struct error *err), void *ctx,
-			  struct error *err);
+warn_unused int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
+			      int (*read)(void *ctx, const struct redisReply *reply, struct error *err), void *ctx,
+			      struct error *err);
 
 const char *fleet_bus_channel(const struct fleet_bus *bus);

@@ -84,7 +84,7 @@ static int read_presences(struct fleet_bus *bus, struct presences *wanted, struc
 		words[1 + i] = keys[i];
 	}
 	if (r == 0)
-		r = fleet_ask(bus, words, 1 + wanted->count, take_presences, wanted, err);
+		r = fleet_bus_ask(bus, words, 1 + wanted->count, take_presences, wanted, err);
 	for (size_t i = 0; i < wanted->count; i++)
 		free(keys[i]);
 	return r;
@@ -122,7 +122,7 @@ int fleet_bus_nodes(struct fleet_bus *bus, json_t **result, struct error *err)
 
 	snprintf(key, sizeof(key), "{%s}:nodes", fleet_bus_channel(bus));
 	if (r == 0)
-		r = fleet_ask(bus, words, 5, take_names, nodes, err);
+		r = fleet_bus_ask(bus, words, 5, take_names, nodes, err);
 	for (size_t first = 0; r == 0 && first < json_array_size(nodes); first += NODES_A_QUESTION) {
 		size_t left = json_array_size(nodes) - first;
 		struct presences wanted = {nodes, first, left < NODES_A_QUESTION ? left : NODES_A_QUESTION};

@@ -34,7 +34,7 @@
 #define ANSWER_PAUSE_NS (ASK_AGAIN_TIMES * ASK_AGAIN_INTERVAL_NS)
 
 struct session {
-	const struct errand *errand;
+	const struct command_context *context;
 	json_t *request;
 	char *text; /* of the request */
 	const char *stream, *merge_to;
@@ -57,7 +57,7 @@ struct session {
 /* Who was asked again repeats his answer for that reason alone. */
 static bool tells_of_reuse(const struct session *session, const json_t *event)
 {
-	return event_is_duplicate(event) && command_line_has(session->errand->line, OPTION_ID) &&
+	return event_is_duplicate(event) && command_line_has(session->context->line, OPTION_ID) &&
 	       session->repeats == 0 && session->repeated_ns == 0 &&
 	       strcmp(json_text(event, "id"), json_text(session->request, "id")) == 0;
 }
@@ -76,7 +76,7 @@ static void on_event(void *ctx, const json_t *event)
 
 static int prepare(struct session *session, struct error *err)
 {
-	const struct command_line *line = session->errand->line;
+	const struct command_line *line = session->context->line;
 	const char *timeout = command_line_value(line, OPTION_ANSWER_TIMEOUT);
 	const char *merge = command_line_value(line, OPTION_MERGE), *write_to = command_line_value(line, OPTION_WRITE);
 	const char *format = command_line_value(line, OPTION_FORMAT);
@@ -113,7 +113,7 @@ static int publish(struct session *session, struct error *err)
 	return error_set(err, -ENOENT,
 			 "nobody listens: no node is on this channel of %s; is it the channel that the daemons have "
 			 "([redis] channel)?",
-			 fleet_bus_place(session->bus));
+			 fleet_bus_name(session->bus));
 }
 
 /* Redis was away: nodes may come back later than we do, and may not have the request. */
@@ -138,7 +138,7 @@ static int begin(struct session *session, struct error *err)
 	cleanup(cleanup_json) json_t *nodes = NULL;
 	int r;
 
-	session->bus = fleet_bus_new(session->errand->place->fleet, on_event, session, err);
+	session->bus = fleet_bus_new(session->context->target->fleet, on_event, session, err);
 	if (!session->bus)
 		return -ENOTCONN;
 	r = fleet_bus_nodes(session->bus, &nodes, err);
@@ -147,15 +147,15 @@ static int begin(struct session *session, struct error *err)
 	session->tally = fleet_tally_new(session->request, nodes, session->stream, err);
 	if (!session->tally)
 		return -EINVAL;
-	if (!names_nodes(session->errand->line))
-		terminal_note(session->errand->terminal, "asking every node of %s (no --node, --nodere)",
-			      fleet_bus_place(session->bus));
+	if (!names_nodes(session->context->line))
+		terminal_note(session->context->terminal, "asking every node of %s (no --node, --nodere)",
+			      fleet_bus_name(session->bus));
 	session->asked_ns = session->looked_ns = clock_boottime_ns();
 	session->answers_end_ns = session->asked_ns + session->answer_timeout_ns;
 	r = publish(session, err);
 	if (r < 0 && !fleet_bus_sat_out(session->bus, r))
 		return r;
-	terminal_note(session->errand->terminal, "request %s %s", json_text(session->request, "id"),
+	terminal_note(session->context->terminal, "request %s %s", json_text(session->request, "id"),
 		      r < 0		? "is published once Redis is back"
 		      : session->stream ? "added to the stream"
 					: "published");
@@ -181,14 +181,14 @@ static void show_progress(const struct session *session)
 {
 	struct fleet_counts counts = fleet_tally_counts(session->tally);
 	uint64_t ends_ns = session->asked_ns + session->longest_ns, now_ns = clock_boottime_ns();
-	char texts[3][SHOW_SIZE];
+	char texts[3][FORMAT_SIZE];
 
-	progress_show(session->errand->terminal,
+	progress_show(session->context->terminal,
 		      "%zu of %zu nodes answered, %zu captures running, %zu over: %s packets, %s%s%s", counts.answered,
 		      counts.expected > counts.answered ? counts.expected : counts.answered, counts.running,
-		      counts.over, show_count(counts.packets, texts[0]), show_bytes(counts.bytes, texts[1]),
+		      counts.over, format_count(counts.packets, texts[0]), format_bytes(counts.bytes, texts[1]),
 		      counts.running && ends_ns > now_ns ? ", at most " : "",
-		      counts.running && ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "");
+		      counts.running && ends_ns > now_ns ? format_duration(ends_ns - now_ns, texts[2]) : "");
 }
 
 static bool must_ask_again(struct session *session)
@@ -267,7 +267,7 @@ static int keep_up(struct session *session, struct error *err)
 		if (fleet_bus_away_ns(session->bus) < FLEET_AWAY_MAX_NS)
 			return 0;
 		return error_set(err, -ENOTCONN, "%s is away for more than %u s; captures that run go on",
-				 fleet_bus_place(session->bus), (unsigned)(FLEET_AWAY_MAX_NS / NS_PER_S));
+				 fleet_bus_name(session->bus), (unsigned)(FLEET_AWAY_MAX_NS / NS_PER_S));
 	}
 	r = ask_again(session, err);
 	if (r == 0)
@@ -293,13 +293,13 @@ static int await(struct session *session, struct error *err)
 		if (session->out_of_memory)
 			r = error_set(err, -ENOMEM, "out of memory");
 	}
-	progress_clear(session->errand->terminal);
+	progress_clear(session->context->terminal);
 	if (session->interrupts > 0)
 		terminal_note(
-			session->errand->terminal,
+			session->context->terminal,
 			"no longer waiting; captures that run go on until their own end: `pcapctl watch --id %s%s` "
 			"tells of it",
-			json_text(session->request, "id"), place_words(session->errand->place));
+			json_text(session->request, "id"), command_target_options(session->context->target));
 	return r;
 }
 
@@ -324,11 +324,11 @@ static enum exit_status merge(const struct session *session, struct fleet_outcom
 
 static void tell_of_others(const struct session *session, const struct fleet_outcome *outcome)
 {
-	const struct errand *errand = session->errand;
+	const struct command_context *context = session->context;
 
-	results_tell_folded(outcome->events, place_words(errand->place), true, session->merge_to);
+	results_tell_folded(outcome->events, command_target_options(context->target), true, session->merge_to);
 	if (session->reused)
-		terminal_note(errand->terminal,
+		terminal_note(context->terminal,
 			      "the id %s was used before: nodes that had it answer with their captures of then",
 			      json_text(session->request, "id"));
 }
@@ -336,7 +336,7 @@ static void tell_of_others(const struct session *session, const struct fleet_out
 static enum exit_status conclude(struct session *session)
 {
 	cleanup(fleet_outcome_deinit) struct fleet_outcome outcome = {
-		.errand = session->errand,
+		.context = session->context,
 		.request = session->request,
 		.tally = session->tally,
 		.events = fleet_tally_events(session->tally),
@@ -360,9 +360,9 @@ static enum exit_status conclude(struct session *session)
 	return status;
 }
 
-enum exit_status fleet_capture(const struct errand *errand)
+enum exit_status fleet_capture(const struct command_context *context)
 {
-	struct session session = {.errand = errand};
+	struct session session = {.context = context};
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 	int r = prepare(&session, &err);

@@ -34,9 +34,9 @@ static enum exit_status printed(int r)
 	return r < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
-static int read_nodes(const struct errand *errand, json_t **nodes, struct error *err)
+static int read_nodes(const struct command_context *context, json_t **nodes, struct error *err)
 {
-	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(errand->place->fleet, NULL, NULL, err);
+	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(context->target->fleet, NULL, NULL, err);
 
 	return bus ? fleet_bus_nodes(bus, nodes, err) : -ENOTCONN;
 }
@@ -60,7 +60,7 @@ static void state_cells(struct table *table, const json_t *node)
 {
 	const json_t *presence = json_object_get(node, "presence");
 	const char *state = json_is_object(presence) ? "up" : "away";
-	char seen[CLOCK_TEXT_SIZE], text[SHOW_SIZE];
+	char seen[CLOCK_TEXT_SIZE], text[FORMAT_SIZE];
 
 	clock_format(json_number(node, "seen") * NS_PER_S, seen);
 	snprintf(text, sizeof(text), "%.19sZ", seen);
@@ -75,7 +75,7 @@ static const char *reaches(const json_t *presence, struct buffer *out)
 {
 	size_t i;
 	json_t *interface;
-	char text[SHOW_SIZE];
+	char text[FORMAT_SIZE];
 	int r = 0;
 
 	buffer_clear(out);
@@ -88,7 +88,7 @@ static const char *reaches(const json_t *presence, struct buffer *out)
 		if (r == 0 && json_is_true(json_object_get(interface, "up")))
 			r = buffer_printf(out, "%s%s%s%s", out->size ? ", " : "", json_text(interface, "name"),
 					  known ? " " : "",
-					  known ? show_duration((uint64_t)(value * NS_PER_S), text) : "");
+					  known ? format_duration((uint64_t)(value * NS_PER_S), text) : "");
 	}
 	return buffer_text(out);
 }
@@ -120,7 +120,7 @@ static int print_status(const struct terminal *terminal, const json_t *nodes)
 		{"DELIVERING", true}, {"MEMORY", true}, {"PACKETS", true}, {"DROPPED", true},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
-	char text[SHOW_SIZE];
+	char text[FORMAT_SIZE];
 	size_t i;
 	json_t *node;
 
@@ -132,45 +132,45 @@ static int print_status(const struct terminal *terminal, const json_t *nodes)
 		bool there = json_is_object(presence);
 
 		state_cells(table, node);
-		table_cell(table, there ? show_count(json_number(load, "captures"), text) : "");
-		table_cell(table, there ? show_count(json_number(load, "delivering"), text) : "");
-		table_cell(table, there ? show_bytes(json_number(load, "memory"), text) : "");
-		table_cell(table, there ? show_count(sum(presence, "packets"), text) : "");
-		table_cell(table, there ? show_count(sum(presence, "dropped"), text) : "");
+		table_cell(table, there ? format_count(json_number(load, "captures"), text) : "");
+		table_cell(table, there ? format_count(json_number(load, "delivering"), text) : "");
+		table_cell(table, there ? format_bytes(json_number(load, "memory"), text) : "");
+		table_cell(table, there ? format_count(sum(presence, "packets"), text) : "");
+		table_cell(table, there ? format_count(sum(presence, "dropped"), text) : "");
 	}
 	return table_print(table, terminal);
 }
 
-static enum exit_status tell_of_nodes(const struct errand *errand,
+static enum exit_status tell_of_nodes(const struct command_context *context,
 				      int (*show)(const struct terminal *terminal, const json_t *nodes))
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
 	cleanup(cleanup_json) json_t *answer = NULL;
 	struct error err;
 
-	if (read_nodes(errand, &nodes, &err) < 0)
+	if (read_nodes(context, &nodes, &err) < 0)
 		return failed(&err);
-	if (errand->terminal->json) {
+	if (context->terminal->json) {
 		answer = json_pack("{s:O}", "nodes", nodes);
-		return printed(answer ? json_print(errand->terminal, answer, false) : -ENOMEM);
+		return printed(answer ? json_print(context->terminal, answer, false) : -ENOMEM);
 	}
 	if (json_array_size(nodes) == 0) {
-		terminal_note(errand->terminal,
+		terminal_note(context->terminal,
 			      "no node has told of itself on this channel; is [redis] presence on, and the channel the "
 			      "daemons' own?");
 		return STATUS_OK;
 	}
-	return printed(show(errand->terminal, nodes));
+	return printed(show(context->terminal, nodes));
 }
 
-enum exit_status fleet_nodes(const struct errand *errand)
+enum exit_status fleet_nodes(const struct command_context *context)
 {
-	return tell_of_nodes(errand, print_nodes);
+	return tell_of_nodes(context, print_nodes);
 }
 
-enum exit_status fleet_status(const struct errand *errand)
+enum exit_status fleet_status(const struct command_context *context)
 {
-	return tell_of_nodes(errand, print_status);
+	return tell_of_nodes(context, print_status);
 }
 
 /* --- get --- */
@@ -226,46 +226,46 @@ static int find_owner(struct fleet_bus *bus, const struct command_line *line, ch
 
 static int take_bytes(void *ctx, const void *bytes, size_t size)
 {
-	return file_out_write(ctx, bytes, size);
+	return atomic_file_write(ctx, bytes, size);
 }
 
-static int fetch(const struct errand *errand, char **saved, struct error *err)
+static int fetch(const struct command_context *context, char **saved, struct error *err)
 {
-	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(errand->place->fleet, NULL, NULL, err);
-	const char *to = command_line_value(errand->line, OPTION_WRITE);
-	cleanup(cleanup_file_out) struct file_out *file = NULL;
+	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(context->target->fleet, NULL, NULL, err);
+	const char *to = command_line_value(context->line, OPTION_WRITE);
+	cleanup(cleanup_atomic_file) struct atomic_file *file = NULL;
 	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX);
 	cleanup(cleanup_free) char *owner = NULL;
 	char name[FLEET_FILE_NAME_SIZE];
-	int r = bus ? find_owner(bus, errand->line, &owner, err) : -ENOTCONN;
+	int r = bus ? find_owner(bus, context->line, &owner, err) : -ENOTCONN;
 
 	if (r < 0)
 		return r;
-	file = file_out_new(to, err);
+	file = atomic_file_new(to, err);
 	if (!file)
 		return -EIO;
-	if (fleet_bus_file_key(bus, owner, errand->line->words[0], &key) < 0)
+	if (fleet_bus_file_key(bus, owner, context->line->words[0], &key) < 0)
 		return error_set(err, -EINVAL, "the id is too long");
 	r = fleet_file_read(bus, buffer_text(&key), take_bytes, file, name, err);
-	return r < 0 ? r : file_out_finish(file, name, saved, err);
+	return r < 0 ? r : atomic_file_commit(file, name, saved, err);
 }
 
-enum exit_status fleet_fetch(const struct errand *errand)
+enum exit_status fleet_fetch(const struct command_context *context)
 {
 	cleanup(cleanup_free) char *saved = NULL;
 	cleanup(cleanup_json) json_t *answer = NULL;
 	struct error err;
-	int r = fetch(errand, &saved, &err);
+	int r = fetch(context, &saved, &err);
 
 	if (r < 0) {
 		failed(&err);
 		return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
 	}
-	if (errand->terminal->json) {
+	if (context->terminal->json) {
 		answer = json_pack("{s:s}", RESULT_SAVED, saved);
-		return printed(answer ? json_print(errand->terminal, answer, false) : -EINVAL);
+		return printed(answer ? json_print(context->terminal, answer, false) : -EINVAL);
 	}
 	if (strcmp(saved, "-") != 0)
-		fprintf(errand->terminal->results, "%s\n", saved);
+		fprintf(context->terminal->results, "%s\n", saved);
 	return STATUS_OK;
 }

@@ -63,7 +63,7 @@ int fleet_merge_check(const char *path, struct error *err)
 {
 	cleanup(cleanup_close) int fd = open_nameless(err);
 
-	return fd < 0 ? fd : file_out_check(path, err);
+	return fd < 0 ? fd : atomic_file_check(path, err);
 }
 
 static int gathering_init(struct gathering *gathering, size_t most, struct error *err)
@@ -115,7 +115,7 @@ static int gather_one(struct gathering *gathering, const json_t *event, const ch
 		return error_set(err, -EPROTO, "its file in Redis has a key that it cannot have");
 	if (is_away(gathering->bus))
 		return error_set(err, -ENOTCONN, "its file is left in %s, which is away",
-				 fleet_bus_place(gathering->bus));
+				 fleet_bus_name(gathering->bus));
 	do {
 		gathering->size = start;
 		r = fleet_file_read(gathering->bus, buffer_text(&key), append, gathering, name, err);
@@ -174,7 +174,7 @@ static void tell_troubles(const struct gathering *gathering, const struct pcapng
 	}
 }
 
-static int write_merged(struct pcapng_merge *merge, struct file_out *out, struct error *err)
+static int write_merged(struct pcapng_merge *merge, struct atomic_file *out, struct error *err)
 {
 	cleanup(cleanup_free) uint8_t *piece = malloc(PIECE_SIZE);
 	struct byte_stream stream = pcapng_merge_stream(merge);
@@ -185,8 +185,8 @@ static int write_merged(struct pcapng_merge *merge, struct file_out *out, struct
 	while ((got = stream.read(stream.ctx, piece, PIECE_SIZE)) > 0) {
 		if (interrupts_take() > 0)
 			return error_set(err, -EINTR, "interrupted");
-		if (file_out_write(out, piece, got) < 0)
-			return 0; /* file_out_finish tells */
+		if (atomic_file_write(out, piece, got) < 0)
+			return 0; /* atomic_file_commit tells */
 	}
 	return pcapng_merge_failed(merge, err);
 }
@@ -195,7 +195,7 @@ static int merge_into(const struct gathering *gathering, const char *path, size_
 		      struct error *err)
 {
 	cleanup(cleanup_pcapng_merge) struct pcapng_merge *merge = NULL;
-	cleanup(cleanup_file_out) struct file_out *out = file_out_new(path, err);
+	cleanup(cleanup_atomic_file) struct atomic_file *out = atomic_file_new(path, err);
 	int r = out ? 0 : -EIO;
 
 	if (r == 0)
@@ -204,7 +204,7 @@ static int merge_into(const struct gathering *gathering, const char *path, size_
 		return r;
 	tell_troubles(gathering, merge, missing);
 	r = write_merged(merge, out, err);
-	return r < 0 ? r : file_out_finish(out, NULL, saved, err);
+	return r < 0 ? r : atomic_file_commit(out, NULL, saved, err);
 }
 
 int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, size_t *missing, char **saved,

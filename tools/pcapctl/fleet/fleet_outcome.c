@@ -61,7 +61,7 @@ static int print_table(const struct fleet_outcome *outcome)
 		if (never_answered(outcome->events, name))
 			json_array_append_new(rows, json_pack("{s:s, s:s}", "node", name, "event", "no answer"));
 	}
-	r = results_print(outcome->errand->terminal, rows, true);
+	r = results_print(outcome->context->terminal, rows, true);
 	json_array_foreach(outcome->silent, i, node)
 	{
 		const char *name = json_string_value(node);
@@ -75,7 +75,7 @@ static int print_table(const struct fleet_outcome *outcome)
 
 int fleet_outcome_print(const struct fleet_outcome *outcome)
 {
-	const struct terminal *terminal = outcome->errand->terminal;
+	const struct terminal *terminal = outcome->context->terminal;
 	cleanup(cleanup_json) json_t *answer = NULL;
 	int r;
 
@@ -105,7 +105,7 @@ void fleet_outcome_tell_how_to_get(const struct fleet_outcome *outcome)
 			       "for each node",
 			       printable(capture, sizeof(capture), json_text(event, "capture")),
 			       printable(node, sizeof(node), json_text(event, "node")),
-			       place_words(outcome->errand->place));
+			       command_target_options(outcome->context->target));
 		return;
 	}
 }

@@ -7,11 +7,11 @@
 #include "base/cleanup.h"
 #include "pcapctl/cli/exit_status.h"
 
-struct errand;
+struct command_context;
 struct fleet_tally;
 
 struct fleet_outcome {
-	const struct errand *errand;
+	const struct command_context *context;
 	const json_t *request;
 	const struct fleet_tally *tally;
 	json_t *events, *silent; /* the tally's arrays, owned */

@@ -14,7 +14,7 @@ static void wipe(char *secret)
 	free(secret);
 }
 
-int fleet_place_set(char **text, const char *value)
+int fleet_target_set(char **text, const char *value)
 {
 	char *copy = value ? strdup(value) : NULL;
 
@@ -25,86 +25,87 @@ int fleet_place_set(char **text, const char *value)
 	return 0;
 }
 
-struct fleet_place *fleet_place_new(void)
+struct fleet_target *fleet_target_new(void)
 {
-	cleanup(cleanup_fleet_place) struct fleet_place *place = calloc(1, sizeof(*place));
+	cleanup(cleanup_fleet_target) struct fleet_target *target = calloc(1, sizeof(*target));
 
-	if (!place)
+	if (!target)
 		return NULL;
-	place->port = 6379;
-	if (fleet_place_set(&place->host, "127.0.0.1") < 0 || fleet_place_set(&place->channel, "capture") < 0)
+	target->port = 6379;
+	if (fleet_target_set(&target->host, "127.0.0.1") < 0 || fleet_target_set(&target->channel, "capture") < 0)
 		return NULL;
-	return take(place);
+	return take(target);
 }
 
-int fleet_place_finish(struct fleet_place *place)
+int fleet_target_complete(struct fleet_target *target)
 {
-	if (place->events)
+	if (target->events)
 		return 0;
-	if (asprintf(&place->events, "%s:events", place->channel) >= 0)
+	if (asprintf(&target->events, "%s:events", target->channel) >= 0)
 		return 0;
-	place->events = NULL;
+	target->events = NULL;
 	return -ENOMEM;
 }
 
 static int set_given(char **text, const char *value)
 {
-	return fleet_place_set(text, value && *value ? value : NULL);
+	return fleet_target_set(text, value && *value ? value : NULL);
 }
 
 static int copy_list(char **list, size_t *count, const struct config_strings *strings)
 {
 	for (size_t i = 0; i < strings->count && *count < FLEET_SENTINELS_MAX; i++) {
-		if (fleet_place_set(&list[*count], strings->items[i]) < 0)
+		if (fleet_target_set(&list[*count], strings->items[i]) < 0)
 			return -ENOMEM;
 		(*count)++;
 	}
 	return 0;
 }
 
-struct fleet_place *fleet_place_from_config(const struct config *config)
+struct fleet_target *fleet_target_from_config(const struct config *config)
 {
-	cleanup(cleanup_fleet_place) struct fleet_place *place = fleet_place_new();
+	cleanup(cleanup_fleet_target) struct fleet_target *target = fleet_target_new();
 
-	if (!place)
+	if (!target)
 		return NULL;
-	place->port = (uint16_t)config->redis.port;
-	place->tls = config->redis.tls;
-	if (fleet_place_set(&place->host, config->redis.host) < 0 ||
-	    fleet_place_set(&place->channel, config->redis.channel) < 0 ||
-	    set_given(&place->events, config->redis.events) < 0 ||
-	    set_given(&place->username, config->redis.username) < 0 ||
-	    set_given(&place->password, config->redis.auth) < 0 ||
-	    set_given(&place->ca_file, config->redis.ca_file) < 0 ||
-	    set_given(&place->cert_file, config->redis.cert_file) < 0 ||
-	    set_given(&place->key_file, config->redis.key_file) < 0 ||
-	    set_given(&place->master, config->redis.master) < 0 ||
-	    set_given(&place->sentinel_username, config->redis.sentinel_username) < 0 ||
-	    set_given(&place->sentinel_password, config->redis.sentinel_auth) < 0 ||
-	    copy_list(place->sentinels, &place->sentinel_count, &config->redis.sentinels) < 0 ||
-	    copy_list(place->nodes, &place->node_count, &config->redis.nodes) < 0 || fleet_place_finish(place) < 0)
+	target->port = (uint16_t)config->redis.port;
+	target->tls = config->redis.tls;
+	if (fleet_target_set(&target->host, config->redis.host) < 0 ||
+	    fleet_target_set(&target->channel, config->redis.channel) < 0 ||
+	    set_given(&target->events, config->redis.events) < 0 ||
+	    set_given(&target->username, config->redis.username) < 0 ||
+	    set_given(&target->password, config->redis.auth) < 0 ||
+	    set_given(&target->ca_file, config->redis.ca_file) < 0 ||
+	    set_given(&target->cert_file, config->redis.cert_file) < 0 ||
+	    set_given(&target->key_file, config->redis.key_file) < 0 ||
+	    set_given(&target->master, config->redis.master) < 0 ||
+	    set_given(&target->sentinel_username, config->redis.sentinel_username) < 0 ||
+	    set_given(&target->sentinel_password, config->redis.sentinel_auth) < 0 ||
+	    copy_list(target->sentinels, &target->sentinel_count, &config->redis.sentinels) < 0 ||
+	    copy_list(target->nodes, &target->node_count, &config->redis.nodes) < 0 ||
+	    fleet_target_complete(target) < 0)
 		return NULL;
-	return take(place);
+	return take(target);
 }
 
-void fleet_place_free(struct fleet_place *place)
+void fleet_target_free(struct fleet_target *target)
 {
-	if (!place)
+	if (!target)
 		return;
-	wipe(place->password);
-	wipe(place->sentinel_password);
-	free(place->host);
-	free(place->username);
-	free(place->ca_file);
-	free(place->cert_file);
-	free(place->key_file);
-	free(place->channel);
-	free(place->events);
-	free(place->master);
-	free(place->sentinel_username);
-	for (size_t i = 0; i < place->sentinel_count; i++)
-		free(place->sentinels[i]);
-	for (size_t i = 0; i < place->node_count; i++)
-		free(place->nodes[i]);
-	free(place);
+	wipe(target->password);
+	wipe(target->sentinel_password);
+	free(target->host);
+	free(target->username);
+	free(target->ca_file);
+	free(target->cert_file);
+	free(target->key_file);
+	free(target->channel);
+	free(target->events);
+	free(target->master);
+	free(target->sentinel_username);
+	for (size_t i = 0; i < target->sentinel_count; i++)
+		free(target->sentinels[i]);
+	for (size_t i = 0; i < target->node_count; i++)
+		free(target->nodes[i]);
+	free(target);
 }

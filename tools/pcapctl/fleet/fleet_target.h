@@ -12,7 +12,7 @@ struct config;
 #define FLEET_NAME_MAX 4096 /* bytes of any text in it */
 #define FLEET_SENTINELS_MAX 16
 
-struct fleet_place {
+struct fleet_target {
 	char *host;
 	uint16_t port;
 	bool tls;
@@ -29,16 +29,16 @@ struct fleet_place {
 };
 
 /* With the defaults of the daemon (127.0.0.1:6379, channel "capture"). NULL on ENOMEM. */
-struct fleet_place *fleet_place_new(void);
+struct fleet_target *fleet_target_new(void);
 
 /* What a daemon with this configuration would use. NULL on ENOMEM. */
-struct fleet_place *fleet_place_from_config(const struct config *config);
-void fleet_place_free(struct fleet_place *place);
+struct fleet_target *fleet_target_from_config(const struct config *config);
+void fleet_target_free(struct fleet_target *target);
 
-/* Replaces a text of the place (NULL: none). 0 or -ENOMEM. */
-warn_unused int fleet_place_set(char **text, const char *value);
+/* Replaces a text of the target (NULL: none). 0 or -ENOMEM. */
+warn_unused int fleet_target_set(char **text, const char *value);
 
 /* "<channel>:events" unless it was named. 0 or -ENOMEM. */
-warn_unused int fleet_place_finish(struct fleet_place *place);
+warn_unused int fleet_target_complete(struct fleet_target *target);
 
-CLEANUP_DEFINE(fleet_place, struct fleet_place, fleet_place_free)
+CLEANUP_DEFINE(fleet_target, struct fleet_target, fleet_target_free)

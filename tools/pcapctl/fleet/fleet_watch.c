@@ -31,12 +31,12 @@ static void on_event(void *ctx, const json_t *event)
 	watch->failed |= ferror(watch->terminal->results) != 0;
 }
 
-enum exit_status fleet_watch(const struct errand *errand)
+enum exit_status fleet_watch(const struct command_context *context)
 {
-	struct watch watch = {.terminal = errand->terminal, .id = command_line_value(errand->line, OPTION_ID)};
+	struct watch watch = {.terminal = context->terminal, .id = command_line_value(context->line, OPTION_ID)};
 	struct error err;
 	int fd = interrupts_begin();
-	struct fleet_bus *bus = fleet_bus_new(errand->place->fleet, on_event, &watch, &err);
+	struct fleet_bus *bus = fleet_bus_new(context->target->fleet, on_event, &watch, &err);
 	unsigned gaps = 0;
 
 	if (!bus) {
@@ -46,8 +46,8 @@ enum exit_status fleet_watch(const struct errand *errand)
 	while (!watch.failed && interrupts_take() == 0) {
 		fleet_bus_turn(bus, TURN_MS, fd);
 		if (fleet_bus_gaps(bus) != gaps)
-			terminal_note(errand->terminal, "the connection to %s was lost; events may be missing",
-				      fleet_bus_place(bus));
+			terminal_note(context->terminal, "the connection to %s was lost; events may be missing",
+				      fleet_bus_name(bus));
 		gaps = fleet_bus_gaps(bus);
 	}
 	fleet_bus_free(bus);

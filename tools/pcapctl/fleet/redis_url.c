@@ -17,13 +17,13 @@
 
 struct query_row {
 	const char *name;
-	size_t offset; /* of a char * in struct fleet_place */
+	size_t offset; /* of a char * in struct fleet_target */
 };
 
 static const struct query_row query_rows[] = {
-	{"ca", offsetof(struct fleet_place, ca_file)},	    {"cert", offsetof(struct fleet_place, cert_file)},
-	{"key", offsetof(struct fleet_place, key_file)},    {"events", offsetof(struct fleet_place, events)},
-	{"sentinel", offsetof(struct fleet_place, master)},
+	{"ca", offsetof(struct fleet_target, ca_file)},	     {"cert", offsetof(struct fleet_target, cert_file)},
+	{"key", offsetof(struct fleet_target, key_file)},    {"events", offsetof(struct fleet_target, events)},
+	{"sentinel", offsetof(struct fleet_target, master)},
 };
 
 #define QUERY_ROWS (sizeof(query_rows) / sizeof(*query_rows))
@@ -81,10 +81,10 @@ static bool is_clean(const char *text)
 
 /* --- the parts --- */
 
-static int read_scheme(char **at, struct fleet_place *place, struct error *err)
+static int read_scheme(char **at, struct fleet_target *target, struct error *err)
 {
 	if (strncmp(*at, "rediss://", 9) == 0) {
-		place->tls = true;
+		target->tls = true;
 		*at += 9;
 		return 0;
 	}
@@ -95,7 +95,7 @@ static int read_scheme(char **at, struct fleet_place *place, struct error *err)
 	return complain(err, "does not begin with redis:// or rediss://");
 }
 
-static int read_user(char *user, struct fleet_place *place, struct error *err)
+static int read_user(char *user, struct fleet_target *target, struct error *err)
 {
 	char *password = strchr(user, ':');
 
@@ -104,13 +104,13 @@ static int read_user(char *user, struct fleet_place *place, struct error *err)
 	*password++ = '\0';
 	if (!percent_decode(user) || !percent_decode(password) || !is_clean(user))
 		return complain(err, "has a user or password with a broken %-escape or a control character");
-	if (fleet_place_set(&place->username, *user ? user : NULL) < 0 ||
-	    fleet_place_set(&place->password, password) < 0)
+	if (fleet_target_set(&target->username, *user ? user : NULL) < 0 ||
+	    fleet_target_set(&target->password, password) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
 
-static int read_port(const char *text, struct fleet_place *place, struct error *err)
+static int read_port(const char *text, struct fleet_target *target, struct error *err)
 {
 	uint32_t port = 0;
 
@@ -118,12 +118,12 @@ static int read_port(const char *text, struct fleet_place *place, struct error *
 		port = port * 10 + (uint32_t)(*text - '0');
 	if (*text || port == 0 || port > UINT16_MAX)
 		return complain(err, "has a port that is not 1 to 65535");
-	place->port = (uint16_t)port;
+	target->port = (uint16_t)port;
 	return 0;
 }
 
 /* A name, an IPv4 address, or an IPv6 address in brackets; then the port. */
-static int read_host(char *text, struct fleet_place *place, struct error *err)
+static int read_host(char *text, struct fleet_target *target, struct error *err)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	char *end, *host = text;
@@ -144,28 +144,28 @@ static int read_host(char *text, struct fleet_place *place, struct error *err)
 	if (*end && *end != ':')
 		return complain(err, "has a host with a character that no host has");
 	if (*end == ':') {
-		int r = read_port(end + 1, place, err);
+		int r = read_port(end + 1, target, err);
 		if (r < 0)
 			return r;
 		*end = '\0';
 	}
-	return fleet_place_set(&place->host, host) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
+	return fleet_target_set(&target->host, host) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
-static int read_authority(char *text, struct fleet_place *place, struct error *err)
+static int read_authority(char *text, struct fleet_target *target, struct error *err)
 {
 	char *at = strrchr(text, '@');
 	int r = 0;
 
 	if (at) {
 		*at = '\0';
-		r = read_user(text, place, err);
+		r = read_user(text, target, err);
 		text = at + 1;
 	}
-	return r < 0 ? r : read_host(text, place, err);
+	return r < 0 ? r : read_host(text, target, err);
 }
 
-static int read_channel(char *text, struct fleet_place *place, struct error *err)
+static int read_channel(char *text, struct fleet_target *target, struct error *err)
 {
 	if (!*text)
 		return 0; /* the default */
@@ -173,7 +173,7 @@ static int read_channel(char *text, struct fleet_place *place, struct error *err
 		return complain(err, "has more than a channel behind the host (write \"%2F\" for a slash in its name)");
 	if (!percent_decode(text) || !is_clean(text))
 		return complain(err, "has a channel with a broken %-escape or a control character");
-	return fleet_place_set(&place->channel, text) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
+	return fleet_target_set(&target->channel, text) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
 static int unknown_parameter(const char *name, struct error *err)
@@ -189,14 +189,14 @@ static int unknown_parameter(const char *name, struct error *err)
 			 meant ? "\"?)" : " (there are ca, cert, key, events, sentinel)");
 }
 
-static int read_parameter(char *text, struct fleet_place *place, struct error *err)
+static int read_parameter(char *text, struct fleet_target *target, struct error *err)
 {
 	char *value = strchr(text, '=');
 
 	if (value)
 		*value++ = '\0';
 	for (size_t i = 0; i < QUERY_ROWS; i++) {
-		char **into = (char **)((char *)place + query_rows[i].offset);
+		char **into = (char **)((char *)target + query_rows[i].offset);
 
 		if (strcmp(text, query_rows[i].name) != 0)
 			continue;
@@ -205,12 +205,12 @@ static int read_parameter(char *text, struct fleet_place *place, struct error *e
 					 *into ? "is given twice" : "needs a value");
 		if (!percent_decode(value) || !is_clean(value))
 			return complain(err, "has a parameter with a broken %-escape or a control character");
-		return fleet_place_set(into, value) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
+		return fleet_target_set(into, value) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 	}
 	return unknown_parameter(text, err);
 }
 
-static int read_query(char *text, struct fleet_place *place, struct error *err)
+static int read_query(char *text, struct fleet_target *target, struct error *err)
 {
 	int r = 0;
 
@@ -219,34 +219,34 @@ static int read_query(char *text, struct fleet_place *place, struct error *err)
 
 		if (next)
 			*next++ = '\0';
-		r = read_parameter(text, place, err);
+		r = read_parameter(text, target, err);
 		text = next;
 	}
 	return r;
 }
 
 /* With a master's name the host is a Sentinel's. */
-static int name_sentinel(struct fleet_place *place, struct error *err)
+static int name_sentinel(struct fleet_target *target, struct error *err)
 {
-	bool is_ipv6 = strchr(place->host, ':') != NULL;
+	bool is_ipv6 = strchr(target->host, ':') != NULL;
 
-	if (!place->master)
+	if (!target->master)
 		return 0;
-	if (asprintf(&place->sentinels[0], "%s%s%s:%u", is_ipv6 ? "[" : "", place->host, is_ipv6 ? "]" : "",
-		     place->port) < 0) {
-		place->sentinels[0] = NULL;
+	if (asprintf(&target->sentinels[0], "%s%s%s:%u", is_ipv6 ? "[" : "", target->host, is_ipv6 ? "]" : "",
+		     target->port) < 0) {
+		target->sentinels[0] = NULL;
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	place->sentinel_count = 1;
+	target->sentinel_count = 1;
 	return 0;
 }
 
 /* --- the whole --- */
 
-static int read_all(char *text, struct fleet_place *place, struct error *err)
+static int read_all(char *text, struct fleet_target *target, struct error *err)
 {
 	char *query, *path, *at = text;
-	int r = read_scheme(&at, place, err);
+	int r = read_scheme(&at, target, err);
 
 	if (r < 0)
 		return r;
@@ -258,21 +258,21 @@ static int read_all(char *text, struct fleet_place *place, struct error *err)
 	path = strchr(at, '/');
 	if (path)
 		*path++ = '\0';
-	r = read_authority(at, place, err);
+	r = read_authority(at, target, err);
 	if (r == 0 && path)
-		r = read_channel(path, place, err);
+		r = read_channel(path, target, err);
 	if (r == 0)
-		r = read_query(query, place, err);
-	if (r == 0 && !place->tls && (place->ca_file || place->cert_file || place->key_file))
+		r = read_query(query, target, err);
+	if (r == 0 && !target->tls && (target->ca_file || target->cert_file || target->key_file))
 		r = complain(err, "has a certificate but no TLS (rediss://)");
-	if (r == 0 && !place->cert_file != !place->key_file)
+	if (r == 0 && !target->cert_file != !target->key_file)
 		r = complain(err, "has only one of cert and key");
-	return r < 0 ? r : name_sentinel(place, err);
+	return r < 0 ? r : name_sentinel(target, err);
 }
 
-int redis_url_parse(const char *url, struct fleet_place **result, struct error *err)
+int redis_url_parse(const char *url, struct fleet_target **result, struct error *err)
 {
-	cleanup(cleanup_fleet_place) struct fleet_place *place = fleet_place_new();
+	cleanup(cleanup_fleet_target) struct fleet_target *target = fleet_target_new();
 	size_t size = strnlen(url, REDIS_URL_MAX + 1);
 	char *copy;
 	int r;
@@ -280,16 +280,16 @@ int redis_url_parse(const char *url, struct fleet_place **result, struct error *
 	if (size > REDIS_URL_MAX)
 		return complain(err, "is too long");
 	copy = strdup(url);
-	if (!copy || !place) {
+	if (!copy || !target) {
 		free(copy);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	r = read_all(copy, place, err);
+	r = read_all(copy, target, err);
 	explicit_bzero(copy, size);
 	free(copy);
-	if (r == 0 && fleet_place_finish(place) < 0)
+	if (r == 0 && fleet_target_complete(target) < 0)
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r == 0)
-		*result = take(place);
+		*result = take(target);
 	return r;
 }

@@ -9,6 +9,6 @@
 
 /*
  * Strict: what is not understood is refused, with a suggestion; nothing of the user or password gets into `err`.
- * 0, -EINVAL or -ENOMEM. On 0 the place is the caller's (fleet_place_free).
+ * 0, -EINVAL or -ENOMEM. On 0 the target is the caller's (fleet_target_free).
  */
-warn_unused int redis_url_parse(const char *url, struct fleet_place **place, struct error *err);
+warn_unused int redis_url_parse(const char *url, struct fleet_target **target, struct error *err);

@@ -26,7 +26,7 @@
 #define PATH_MAX_BYTES 1024
 
 struct session {
-	const struct errand *errand;
+	const struct command_context *context;
 	struct local_client *client;
 	json_t *request;
 	struct local_call *answer, *counts, *stop, *ended;
@@ -53,7 +53,7 @@ static bool is_running(const char *state)
 static void show_counts(const struct terminal *terminal, const json_t *answer)
 {
 	uint64_t packets = 0, bytes = 0, ends_ns = 0, now_ns = clock_realtime_ns();
-	char texts[3][SHOW_SIZE];
+	char texts[3][FORMAT_SIZE];
 	const char *state = "";
 	bool running = false;
 	size_t i;
@@ -72,10 +72,11 @@ static void show_counts(const struct terminal *terminal, const json_t *answer)
 	}
 	if (!*state)
 		return;
-	char shown[SHOW_SIZE];
+	char shown[FORMAT_SIZE];
 	progress_show(terminal, "%s: %s packets, %s%s%s (Ctrl-C %s)", printable(shown, sizeof(shown), state),
-		      show_count(packets, texts[0]), show_bytes(bytes, texts[1]), ends_ns > now_ns ? ", at most " : "",
-		      ends_ns > now_ns ? show_duration(ends_ns - now_ns, texts[2]) : "",
+		      format_count(packets, texts[0]), format_bytes(bytes, texts[1]),
+		      ends_ns > now_ns ? ", at most " : "",
+		      ends_ns > now_ns ? format_duration(ends_ns - now_ns, texts[2]) : "",
 		      running ? "ends it and keeps what it has" : "ends the waiting for it");
 }
 
@@ -88,10 +89,10 @@ static void ask_for_counts(struct session *session)
 
 	if (session->counts && local_call_over(session->counts)) {
 		if (local_call_result(session->counts, &json, &ignored) == 200)
-			show_counts(session->errand->terminal, json);
+			show_counts(session->context->terminal, json);
 		local_call_free(take(session->counts));
 	}
-	if (session->counts || !session->errand->terminal->progress ||
+	if (session->counts || !session->context->terminal->progress ||
 	    now_ns - session->asked_ns < PROGRESS_INTERVAL_MS * NS_PER_MS)
 		return;
 	session->asked_ns = now_ns;
@@ -108,7 +109,7 @@ static int heed_interrupts(struct session *session, struct error *err)
 	if (session->interrupts > 1)
 		return error_set(err, -EINTR,
 				 "interrupted; the daemon still holds what was captured: `pcapctl get %s%s`",
-				 json_text(session->request, "id"), place_words(session->errand->place));
+				 json_text(session->request, "id"), command_target_options(session->context->target));
 	session->stop = start(session, "DELETE", err);
 	return session->stop ? 0 : -ENOMEM;
 }
@@ -116,7 +117,7 @@ static int heed_interrupts(struct session *session, struct error *err)
 /* A DELETE that overtook the POST found nothing to stop; one that came late only captures that have ended. */
 static int follow_stop(struct session *session, struct error *err)
 {
-	const struct terminal *terminal = session->errand->terminal;
+	const struct terminal *terminal = session->context->terminal;
 	const json_t *json;
 	int status;
 
@@ -197,7 +198,7 @@ static int wait_for_answer(struct session *session, struct error *err)
 		if (r == 0)
 			ask_for_counts(session);
 	}
-	progress_clear(session->errand->terminal);
+	progress_clear(session->context->terminal);
 	return r;
 }
 
@@ -226,7 +227,7 @@ static int fetch(struct session *session, json_t *event, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "the daemon's name for the capture is too long");
 	r = local_download(session->client,
-			   &(struct local_file){.path = buffer_text(&path), .to = written_to(session->errand->line)},
+			   &(struct local_file){.path = buffer_text(&path), .to = written_to(session->context->line)},
 			   &name, err);
 	if (r == 0 && json_object_set_new(event, RESULT_SAVED, json_string(name)) < 0)
 		r = error_set(err, -ENOMEM, "the file is written, but its name is not UTF-8");
@@ -246,7 +247,7 @@ static void tell_how_to_get(const struct session *session, const json_t *event)
 
 	terminal_error("the daemon keeps it in memory for a while: `pcapctl get %s%s`",
 		       printable(shown, sizeof(shown), json_text(event, "capture")),
-		       place_words(session->errand->place));
+		       command_target_options(session->context->target));
 }
 
 static enum exit_status fetch_all(struct session *session, const json_t *events, enum exit_status status)
@@ -255,7 +256,7 @@ static enum exit_status fetch_all(struct session *session, const json_t *events,
 	json_t *event;
 	struct error err;
 
-	if (command_line_has(session->errand->line, OPTION_NO_FILE))
+	if (command_line_has(session->context->line, OPTION_NO_FILE))
 		return status;
 	json_array_foreach(events, i, event)
 	{
@@ -288,13 +289,13 @@ static bool is_repeated(const json_t *events)
 
 static enum exit_status tell(struct session *session, const json_t *answer)
 {
-	const struct terminal *terminal = session->errand->terminal;
+	const struct terminal *terminal = session->context->terminal;
 	json_t *events = json_object_get(answer, "events");
 	enum exit_status status = session->early ? STATUS_PARTIAL : results_status(events, false);
 	status = fetch_all(session, events, status);
 	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
 
-	results_tell_folded(events, place_words(session->errand->place), false, false);
+	results_tell_folded(events, command_target_options(session->context->target), false, false);
 	if (is_repeated(events))
 		terminal_note(terminal,
 			      "the id %s was used before: this is the capture of then, nothing was captured now",
@@ -315,10 +316,10 @@ static enum exit_status run(struct session *session, struct error *err)
 	}
 	if (session->early) {
 		terminal_note(
-			session->errand->terminal,
+			session->context->terminal,
 			"the capture is over, its delivery is not waited for any longer and goes on: `pcapctl show "
 			"%s%s`",
-			json_text(session->request, "id"), place_words(session->errand->place));
+			json_text(session->request, "id"), command_target_options(session->context->target));
 		return tell(session, session->early);
 	}
 	if (r == 0)
@@ -326,8 +327,8 @@ static enum exit_status run(struct session *session, struct error *err)
 	if (r >= 300) {
 		local_call_refusal(session->answer, r, err);
 		error_prefix(err, "refused");
-		if (session->errand->terminal->json && answer &&
-		    json_print(session->errand->terminal, answer, false) < 0)
+		if (session->context->terminal->json && answer &&
+		    json_print(session->context->terminal, answer, false) < 0)
 			return STATUS_FAILED;
 	} else if (r >= 0) {
 		return tell(session, answer);
@@ -350,11 +351,11 @@ static int check_options(const struct command_line *line, struct error *err)
 /* What cannot be written is not captured. */
 static int begin(struct session *session, struct error *err)
 {
-	const struct command_line *line = session->errand->line;
-	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : file_out_check(written_to(line), err);
+	const struct command_line *line = session->context->line;
+	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : atomic_file_check(written_to(line), err);
 
 	if (r == 0)
-		session->client = local_client_new(session->errand->place, err);
+		session->client = local_client_new(session->context->target, err);
 	if (r == 0 && !session->client)
 		r = -ENOMEM;
 	if (r < 0)
@@ -362,15 +363,15 @@ static int begin(struct session *session, struct error *err)
 	return r;
 }
 
-enum exit_status local_capture(const struct errand *errand)
+enum exit_status local_capture(const struct command_context *context)
 {
-	const struct command_line *line = errand->line;
+	const struct command_line *line = context->line;
 	const struct request_plan plan = {
 		.destination = command_line_has(line, OPTION_NO_FILE) ? NULL : "memory",
 		.merge =
 			command_line_has(line, OPTION_WRITE) || command_line_has(line, OPTION_MERGE) || line->to_stdout,
 	};
-	struct session session = {.errand = errand};
+	struct session session = {.context = context};
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 

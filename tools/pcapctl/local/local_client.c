@@ -19,7 +19,7 @@
 #define REFUSAL_SIZE 900
 
 struct local_client {
-	const struct place *place;
+	const struct command_target *target;
 	CURLM *multi;
 };
 
@@ -39,7 +39,7 @@ struct local_call {
 
 /* --- life --- */
 
-struct local_client *local_client_new(const struct place *place, struct error *err)
+struct local_client *local_client_new(const struct command_target *target, struct error *err)
 {
 	struct local_client *client = calloc(1, sizeof(*client));
 
@@ -50,7 +50,7 @@ struct local_client *local_client_new(const struct place *place, struct error *e
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	client->place = place;
+	client->target = target;
 	return client;
 }
 
@@ -147,7 +147,7 @@ static int add_header(struct local_call *call, const char *line)
 
 static int set_headers(struct local_call *call)
 {
-	const char *token = call->client->place->token;
+	const char *token = call->client->target->token;
 	char *line = NULL;
 	int r = add_header(call, "Expect:");
 
@@ -165,14 +165,14 @@ static int set_headers(struct local_call *call)
 
 static CURLcode set_options(struct local_call *call, const char *url)
 {
-	const struct place *place = call->client->place;
+	const struct command_target *target = call->client->target;
 	CURL *easy = call->easy;
 	const struct {
 		CURLoption option;
 		const void *value;
 	} pointers[] = {
 		{CURLOPT_URL, url},
-		{CURLOPT_UNIX_SOCKET_PATH, place->socket},
+		{CURLOPT_UNIX_SOCKET_PATH, target->socket},
 		{CURLOPT_CUSTOMREQUEST, call->ask.method},
 		{CURLOPT_HTTPHEADER, call->headers},
 		{CURLOPT_ERRORBUFFER, call->error},
@@ -181,7 +181,7 @@ static CURLcode set_options(struct local_call *call, const char *url)
 		{CURLOPT_PRIVATE, call},
 		{CURLOPT_PROTOCOLS_STR, "http,https"},
 		{CURLOPT_PROXY, ""},
-		{CURLOPT_CAINFO, place->ca_file},
+		{CURLOPT_CAINFO, target->ca_file},
 		{CURLOPT_POSTFIELDS, call->body},
 	};
 	CURLcode r = CURLE_OK;
@@ -206,7 +206,7 @@ static CURLcode set_options(struct local_call *call, const char *url)
 
 static int prepare(struct local_call *call)
 {
-	const struct place *place = call->client->place;
+	const struct command_target *target = call->client->target;
 	cleanup(buffer_deinit) struct buffer url = BUFFER_INIT(URL_MAX);
 
 	call->easy = curl_easy_init();
@@ -214,7 +214,7 @@ static int prepare(struct local_call *call)
 		call->body = json_dumps(call->ask.body, JSON_COMPACT);
 	if (!call->easy || (call->ask.body && !call->body) || set_headers(call) < 0)
 		return -ENOMEM;
-	if (buffer_printf(&url, "%s%s", place->api ? place->api : "http://pcapdaemon", call->ask.path) < 0)
+	if (buffer_printf(&url, "%s%s", target->api ? target->api : "http://pcapdaemon", call->ask.path) < 0)
 		return -EMSGSIZE;
 	if (set_options(call, buffer_text(&url)) != CURLE_OK ||
 	    curl_multi_add_handle(call->client->multi, call->easy) != CURLM_OK)
@@ -287,7 +287,7 @@ bool local_call_over(const struct local_call *call)
 
 static int socket_trouble(const struct local_call *call, int number, struct error *err)
 {
-	const char *path = call->client->place->socket;
+	const char *path = call->client->target->socket;
 
 	if (number == ENOENT)
 		return error_set(err, -ENOENT,
@@ -309,34 +309,34 @@ static int socket_trouble(const struct local_call *call, int number, struct erro
 
 static int trouble(const struct local_call *call, struct error *err)
 {
-	const struct place *place = call->client->place;
+	const struct command_target *target = call->client->target;
 	char shown[CURL_ERROR_SIZE];
 	long number = 0;
 
 	curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
 	printable(shown, sizeof(shown), call->error[0] ? call->error : curl_easy_strerror(call->result));
-	if (call->result == CURLE_COULDNT_CONNECT && place->socket)
+	if (call->result == CURLE_COULDNT_CONNECT && target->socket)
 		return socket_trouble(call, (int)number, err);
 	if (call->result == CURLE_COULDNT_CONNECT || call->result == CURLE_COULDNT_RESOLVE_HOST ||
 	    call->result == CURLE_OPERATION_TIMEDOUT)
 		return error_set(err, -EIO, "cannot reach %s: %s; is the daemon running, with [api] listen?",
-				 place->api, shown);
+				 target->api, shown);
 	if (call->result == CURLE_SSL_CACERT_BADFILE)
-		return error_set(err, -EIO, "cannot connect to %s: no certificates in %s", place->api,
-				 place->ca_file ? place->ca_file : "the system's file");
+		return error_set(err, -EIO, "cannot connect to %s: no certificates in %s", target->api,
+				 target->ca_file ? target->ca_file : "the system's file");
 	if (call->result == CURLE_SSL_CONNECT_ERROR)
 		return error_set(err, -EIO,
 				 "cannot connect to %s: TLS: %s; does the daemon speak it ([api] cert_file)?",
-				 place->api, shown);
+				 target->api, shown);
 	if (call->result == CURLE_PEER_FAILED_VERIFICATION)
 		return error_set(err, -EIO, "%s: %s; name the authority that signed its certificate with --ca-file",
-				 place->api, shown);
+				 target->api, shown);
 	if (call->result == CURLE_WRITE_ERROR)
 		return error_set(err, -EFBIG, "the daemon's answer is larger than %zu bytes", LOCAL_REPLY_MAX);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &number);
-	if (number == 0 && place->api && strncmp(place->api, "http://", 7) == 0)
+	if (number == 0 && target->api && strncmp(target->api, "http://", 7) == 0)
 		return error_set(err, -EIO, "%s gives no answer: %s; if the daemon speaks TLS, it is https://",
-				 place->api, shown);
+				 target->api, shown);
 	return error_set(err, -EIO, "the daemon's answer broke off: %s", shown);
 }
 
@@ -362,7 +362,7 @@ void local_call_refusal(const struct local_call *call, int status, struct error 
 	char shown[REFUSAL_SIZE];
 
 	printable(shown, sizeof(shown), text ? text : "the daemon gave no reason");
-	if (status == 401 && !call->client->place->token)
+	if (status == 401 && !call->client->target->token)
 		error_set(err, -EACCES, "%s; give the daemon's token with --token-file", shown);
 	else if (text)
 		error_set(err, -EINVAL, "%s", shown);

@@ -10,7 +10,7 @@
 
 struct local_call;
 struct local_client;
-struct place;
+struct command_target;
 
 #define LOCAL_REPLY_MAX ((size_t)16 << 20) /* bytes of a JSON answer */
 #define LOCAL_NAME_SIZE 256
@@ -26,8 +26,8 @@ struct local_ask {
 	void *ctx;
 };
 
-/* `place` must outlive it. NULL with the text in `err`. */
-struct local_client *local_client_new(const struct place *place, struct error *err);
+/* `target` must outlive it. NULL with the text in `err`. */
+struct local_client *local_client_new(const struct command_target *target, struct error *err);
 void local_client_free(struct local_client *client);
 
 /* NULL with the text in `err`. The call is ended by local_call_free; the client outlives it. */

@@ -33,10 +33,10 @@ static enum exit_status printed(int r)
 }
 
 /* One call to `path`, or to a path with the command's first word put behind it. */
-static int ask(const struct errand *errand, const char *method, const char *path, const char *word, json_t **answer,
-	       struct error *err)
+static int ask(const struct command_context *context, const char *method, const char *path, const char *word,
+	       json_t **answer, struct error *err)
 {
-	cleanup(cleanup_local_client) struct local_client *client = local_client_new(errand->place, err);
+	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, err);
 	cleanup(buffer_deinit) struct buffer whole = BUFFER_INIT(PATH_BYTES_MAX);
 	int r = client ? buffer_append_string(&whole, path) : -ENOMEM;
 
@@ -49,42 +49,43 @@ static int ask(const struct errand *errand, const char *method, const char *path
 	return local_get(client, &(struct local_ask){.method = method, .path = buffer_text(&whole)}, answer, err);
 }
 
-enum exit_status local_list(const struct errand *errand)
+enum exit_status local_list(const struct command_context *context)
 {
 	cleanup(cleanup_json) json_t *answer = NULL;
 	struct error err;
 
-	if (ask(errand, "GET", "/v1/captures", NULL, &answer, &err) < 0)
+	if (ask(context, "GET", "/v1/captures", NULL, &answer, &err) < 0)
 		return failed(&err);
-	return printed(errand->terminal->json ? json_print(errand->terminal, answer, false)
-					      : captures_print(errand->terminal, json_object_get(answer, "captures")));
+	return printed(context->terminal->json
+			       ? json_print(context->terminal, answer, false)
+			       : captures_print(context->terminal, json_object_get(answer, "captures")));
 }
 
-enum exit_status local_show(const struct errand *errand)
+enum exit_status local_show(const struct command_context *context)
 {
 	cleanup(cleanup_json) json_t *answer = NULL;
 	struct error err;
 	const json_t *captures;
 
-	if (ask(errand, "GET", "/v1/captures/", errand->line->words[0], &answer, &err) < 0)
+	if (ask(context, "GET", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
 		return failed(&err);
 	captures = json_object_get(answer, "captures");
-	if (errand->terminal->json)
-		return printed(json_print(errand->terminal, answer, false));
+	if (context->terminal->json)
+		return printed(json_print(context->terminal, answer, false));
 	if (!captures)
-		return printed(capture_print(errand->terminal, answer));
+		return printed(capture_print(context->terminal, answer));
 	if (json_array_size(captures) == 1)
-		return printed(capture_print(errand->terminal, json_array_get(captures, 0)));
-	return printed(captures_print(errand->terminal, captures));
+		return printed(capture_print(context->terminal, json_array_get(captures, 0)));
+	return printed(captures_print(context->terminal, captures));
 }
 
-enum exit_status local_stop(const struct errand *errand)
+enum exit_status local_stop(const struct command_context *context)
 {
 	cleanup(cleanup_json) json_t *answer = NULL;
-	const struct terminal *terminal = errand->terminal;
+	const struct terminal *terminal = context->terminal;
 	struct error err;
 
-	if (ask(errand, "DELETE", "/v1/captures/", errand->line->words[0], &answer, &err) < 0)
+	if (ask(context, "DELETE", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
 		return failed(&err);
 	if (terminal->json)
 		return printed(json_print(terminal, answer, false));
@@ -92,34 +93,34 @@ enum exit_status local_stop(const struct errand *errand)
 	return STATUS_OK;
 }
 
-enum exit_status local_status(const struct errand *errand)
+enum exit_status local_status(const struct command_context *context)
 {
 	cleanup(cleanup_json) json_t *status = NULL;
 	cleanup(cleanup_json) json_t *interfaces = NULL;
 	struct error err;
 
-	if (ask(errand, "GET", "/v1/status", NULL, &status, &err) < 0 ||
-	    ask(errand, "GET", "/v1/interfaces", NULL, &interfaces, &err) < 0)
+	if (ask(context, "GET", "/v1/status", NULL, &status, &err) < 0 ||
+	    ask(context, "GET", "/v1/interfaces", NULL, &interfaces, &err) < 0)
 		return failed(&err);
 	if (json_object_set(status, "interfaces", json_object_get(interfaces, "interfaces")) < 0)
 		return printed(-ENOMEM);
-	return printed(errand->terminal->json ? json_print(errand->terminal, status, false)
-					      : status_print(errand->terminal, status));
+	return printed(context->terminal->json ? json_print(context->terminal, status, false)
+					       : status_print(context->terminal, status));
 }
 
 /* --- files --- */
 
-static enum exit_status saved(const struct errand *errand, const char *name)
+static enum exit_status saved(const struct command_context *context, const char *name)
 {
 	cleanup(cleanup_json) json_t *json = NULL;
 
-	if (!errand->terminal->json) {
+	if (!context->terminal->json) {
 		if (strcmp(name, "-") != 0)
-			fprintf(errand->terminal->results, "%s\n", name);
+			fprintf(context->terminal->results, "%s\n", name);
 		return STATUS_OK;
 	}
 	json = json_pack("{s:s}", RESULT_SAVED, name);
-	return printed(json ? json_print(errand->terminal, json, false) : -EINVAL);
+	return printed(json ? json_print(context->terminal, json, false) : -EINVAL);
 }
 
 static const char *written_to(const struct command_line *line)
@@ -127,75 +128,75 @@ static const char *written_to(const struct command_line *line)
 	return line->to_stdout ? "-" : command_line_value(line, OPTION_WRITE);
 }
 
-/* `glance`: NULL, or what passes by. */
-static enum exit_status download(const struct errand *errand, const char *path, struct pcapng_glance *glance)
+/* `probe`: NULL, or what passes by. */
+static enum exit_status download(const struct command_context *context, const char *path, struct pcapng_probe *probe)
 {
-	const struct local_file wanted = {.path = path, .to = written_to(errand->line), .glance = glance};
+	const struct local_file wanted = {.path = path, .to = written_to(context->line), .probe = probe};
 	struct error err;
-	cleanup(cleanup_local_client) struct local_client *client = local_client_new(errand->place, &err);
+	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, &err);
 	cleanup(cleanup_free) char *name = NULL;
 
 	int r = client ? local_download(client, &wanted, &name, &err) : -ENOMEM;
 
 	if (r == 0)
-		return saved(errand, name);
+		return saved(context, name);
 	failed(&err);
 	return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
 }
 
-enum exit_status local_fetch(const struct errand *errand)
+enum exit_status local_fetch(const struct command_context *context)
 {
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
 
-	if (command_line_has(errand->line, OPTION_NODE)) {
+	if (command_line_has(context->line, OPTION_NODE)) {
 		terminal_error("--node is for a fleet: give --redis or --config, too");
 		return STATUS_USAGE;
 	}
-	if (buffer_append_string(&path, "/v1/captures/") < 0 || local_encode(&path, errand->line->words[0]) < 0 ||
+	if (buffer_append_string(&path, "/v1/captures/") < 0 || local_encode(&path, context->line->words[0]) < 0 ||
 	    buffer_append_string(&path, "/file") < 0) {
 		terminal_error("the id is too long");
 		return STATUS_USAGE;
 	}
-	return download(errand, buffer_text(&path), NULL);
+	return download(context, buffer_text(&path), NULL);
 }
 
 /* --- history --- */
 
 /* "history: from TIME to TIME, asked from TIME; …" is what the daemon writes into the file. */
-static bool read_reach(const struct pcapng_glance *glance, uint64_t *from_ns, uint64_t *asked_ns)
+static bool read_reach(const struct pcapng_probe *probe, uint64_t *from_ns, uint64_t *asked_ns)
 {
 	char comment[512], from[64], to[64], asked[64];
 
-	return pcapng_glance_comment(glance, comment, sizeof(comment)) &&
+	return pcapng_probe_comment(probe, comment, sizeof(comment)) &&
 	       sscanf(comment, "history: from %63s to %63[^,], asked from %63[^;]", from, to, asked) == 3 &&
 	       clock_parse(from, from_ns) == 0 && clock_parse(asked, asked_ns) == 0;
 }
 
 /* Without --from and --last all there is was asked for. */
-static void note_reach(const struct errand *errand, const struct pcapng_glance *glance)
+static void note_reach(const struct command_context *context, const struct pcapng_probe *probe)
 {
 	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
 	uint64_t from_ns, asked_ns;
 
-	if (!command_line_has(errand->line, OPTION_FROM) && !command_line_has(errand->line, OPTION_LAST))
+	if (!command_line_has(context->line, OPTION_FROM) && !command_line_has(context->line, OPTION_LAST))
 		return;
-	if (!read_reach(glance, &from_ns, &asked_ns) || from_ns <= asked_ns)
+	if (!read_reach(probe, &from_ns, &asked_ns) || from_ns <= asked_ns)
 		return;
-	terminal_note(errand->terminal, "reaches back to %.23sZ only, asked for was %.23sZ",
+	terminal_note(context->terminal, "reaches back to %.23sZ only, asked for was %.23sZ",
 		      clock_format(from_ns, from), clock_format(asked_ns, asked));
 }
 
-static enum exit_status download_past(const struct errand *errand, const char *path)
+static enum exit_status download_past(const struct command_context *context, const char *path)
 {
-	cleanup(pcapng_glance_deinit) struct pcapng_glance glance = PCAPNG_GLANCE_INIT;
-	enum exit_status status = download(errand, path, &glance);
+	cleanup(pcapng_probe_deinit) struct pcapng_probe probe = PCAPNG_PROBE_INIT;
+	enum exit_status status = download(context, path, &probe);
 
 	if (status != STATUS_OK)
 		return status;
-	note_reach(errand, &glance);
-	if (glance.broken || glance.packets > 0)
+	note_reach(context, &probe);
+	if (probe.broken || probe.packets > 0)
 		return STATUS_OK;
-	terminal_note(errand->terminal, "no packet of that time is there, the file is empty");
+	terminal_note(context->terminal, "no packet of that time is there, the file is empty");
 	return STATUS_EMPTY;
 }
 
@@ -273,18 +274,18 @@ static int history_path(const struct command_line *line, struct buffer *path, st
 	return r;
 }
 
-enum exit_status local_history(const struct errand *errand)
+enum exit_status local_history(const struct command_context *context)
 {
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
 	struct error err;
 
-	if (errand->line->to_stdout && command_line_has(errand->line, OPTION_WRITE)) {
+	if (context->line->to_stdout && command_line_has(context->line, OPTION_WRITE)) {
 		terminal_error("\"-\" and --write exclude each other");
 		return STATUS_USAGE;
 	}
-	if (history_path(errand->line, &path, &err) < 0) {
+	if (history_path(context->line, &path, &err) < 0) {
 		terminal_error("%s", err.text);
 		return STATUS_USAGE;
 	}
-	return download_past(errand, buffer_text(&path));
+	return download_past(context, buffer_text(&path));
 }

@@ -11,23 +11,23 @@
 #define TURN_MS 1000
 
 struct taker {
-	struct file_out *file;
-	struct pcapng_glance *glance;
+	struct atomic_file *file;
+	struct pcapng_probe *probe;
 };
 
 static bool take_bytes(void *ctx, const char *bytes, size_t size)
 {
 	const struct taker *taker = ctx;
 
-	if (taker->glance)
-		pcapng_glance_take(taker->glance, bytes, size);
-	return file_out_write(taker->file, bytes, size) == 0;
+	if (taker->probe)
+		pcapng_probe_feed(taker->probe, bytes, size);
+	return atomic_file_write(taker->file, bytes, size) == 0;
 }
 
 int local_download(struct local_client *client, const struct local_file *wanted, char **name, struct error *err)
 {
-	cleanup(cleanup_file_out) struct file_out *file = file_out_new(wanted->to, err);
-	struct taker taker = {file, wanted->glance};
+	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new(wanted->to, err);
+	struct taker taker = {file, wanted->probe};
 	cleanup(cleanup_local_call) struct local_call *call = NULL;
 	const json_t *json;
 	int fd = interrupts_begin();
@@ -47,12 +47,12 @@ int local_download(struct local_client *client, const struct local_file *wanted,
 	}
 	if (r < 0)
 		return r;
-	if (file_out_write(file, "", 0) < 0) /* the disk, not the daemon */
-		return file_out_finish(file, NULL, name, err);
+	if (atomic_file_write(file, "", 0) < 0) /* the disk, not the daemon */
+		return atomic_file_commit(file, NULL, name, err);
 	r = local_call_result(call, &json, err);
 	if (r >= 300) {
 		local_call_refusal(call, r, err);
 		return -EINVAL;
 	}
-	return r < 0 ? r : file_out_finish(file, local_call_file_name(call), name, err);
+	return r < 0 ? r : atomic_file_commit(file, local_call_file_name(call), name, err);
 }

@@ -5,12 +5,12 @@
 #include "base/error.h"
 
 struct local_client;
-struct pcapng_glance;
+struct pcapng_probe;
 
 struct local_file {
-	const char *path;	      /* "/v1/…" */
-	const char *to;		      /* file_out_new's meaning; NULL: the server's name in the current directory */
-	struct pcapng_glance *glance; /* takes what passes by, too; NULL: nobody looks */
+	const char *path;	    /* "/v1/…" */
+	const char *to;		    /* atomic_file_new's meaning; NULL: the server's name in the current directory */
+	struct pcapng_probe *probe; /* takes what passes by, too; NULL: nobody looks */
 };
 
 /*

@@ -79,9 +79,10 @@ static bool take_bytes(void *ctx, const char *bytes, size_t size)
 }
 
 /* 0: somebody has seen enough. */
-static int follow(const struct errand *errand, struct local_client *client, struct stream *stream, struct error *err)
+static int follow(const struct command_context *context, struct local_client *client, struct stream *stream,
+		  struct error *err)
 {
-	const char *id = command_line_value(errand->line, OPTION_ID);
+	const char *id = command_line_value(context->line, OPTION_ID);
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
 	cleanup(cleanup_local_call) struct local_call *call = NULL;
 	const json_t *json;
@@ -116,16 +117,16 @@ static int follow(const struct errand *errand, struct local_client *client, stru
 	return -EIO;
 }
 
-enum exit_status local_watch(const struct errand *errand)
+enum exit_status local_watch(const struct command_context *context)
 {
 	struct error err;
-	cleanup(cleanup_local_client) struct local_client *client = local_client_new(errand->place, &err);
+	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, &err);
 	struct stream stream = {
-		.terminal = errand->terminal,
+		.terminal = context->terminal,
 		.line = BUFFER_INIT(EVENT_BYTES_MAX),
 		.data = BUFFER_INIT(EVENT_BYTES_MAX),
 	};
-	int r = client ? follow(errand, client, &stream, &err) : -ENOMEM;
+	int r = client ? follow(context, client, &stream, &err) : -ENOMEM;
 
 	buffer_deinit(&stream.line);
 	buffer_deinit(&stream.data);

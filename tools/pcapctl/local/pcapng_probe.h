@@ -9,9 +9,9 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 
-#define PCAPNG_GLANCE_HEADER_MAX ((size_t)16 << 10) /* bytes of the section's header */
+#define PCAPNG_PROBE_HEADER_MAX ((size_t)16 << 10) /* bytes of the section's header */
 
-struct pcapng_glance {
+struct pcapng_probe {
 	uint64_t packets;
 	uint8_t head[12]; /* of the block that begins */
 	size_t have;	  /* bytes of it */
@@ -21,14 +21,14 @@ struct pcapng_glance {
 	struct buffer header;
 };
 
-#define PCAPNG_GLANCE_INIT                                      \
-	{                                                       \
-		.header = BUFFER_INIT(PCAPNG_GLANCE_HEADER_MAX) \
+#define PCAPNG_PROBE_INIT                                      \
+	{                                                      \
+		.header = BUFFER_INIT(PCAPNG_PROBE_HEADER_MAX) \
 	}
 
-void pcapng_glance_take(struct pcapng_glance *glance, const void *bytes, size_t size);
+void pcapng_probe_feed(struct pcapng_probe *probe, const void *bytes, size_t size);
 
 /* The first section's first comment, without its end if that does not fit. False: there is none. */
-bool pcapng_glance_comment(const struct pcapng_glance *glance, char *text, size_t room);
+bool pcapng_probe_comment(const struct pcapng_probe *probe, char *text, size_t room);
 
-void pcapng_glance_deinit(struct pcapng_glance *glance);
+void pcapng_probe_deinit(struct pcapng_probe *probe);

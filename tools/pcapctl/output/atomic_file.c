@@ -13,7 +13,7 @@
 #define NAME_BYTES_MAX 200
 #define NAMES_TRIED_MAX 1000
 
-struct file_out {
+struct atomic_file {
 	int fd;
 	bool direct;	 /* to what is there already */
 	bool owned;	 /* fd is ours to close */
@@ -22,7 +22,7 @@ struct file_out {
 	int error;
 };
 
-static int open_temporary(struct file_out *file, const char *path)
+static int open_temporary(struct atomic_file *file, const char *path)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
 
@@ -44,7 +44,7 @@ static bool is_stdout(const char *path)
 	return path && strcmp(path, "-") == 0;
 }
 
-static int open_place(struct file_out *file, const char *path)
+static int open_place(struct atomic_file *file, const char *path)
 {
 	struct stat st;
 
@@ -84,22 +84,22 @@ static int tell(const char *path, int r, struct error *err)
 }
 
 /* A device or a pipe is not opened: who reads it would see its end. */
-int file_out_check(const char *path, struct error *err)
+int atomic_file_check(const char *path, struct error *err)
 {
-	cleanup(cleanup_file_out) struct file_out *file = NULL;
+	cleanup(cleanup_atomic_file) struct atomic_file *file = NULL;
 	struct stat st;
 
 	if (is_stdout(path))
 		return check_stdout(err);
 	if (path && stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return access(path, W_OK) < 0 ? tell(path, -errno, err) : 0;
-	file = file_out_new(path, err);
+	file = atomic_file_new(path, err);
 	return file ? 0 : -EIO;
 }
 
-struct file_out *file_out_new(const char *path, struct error *err)
+struct atomic_file *atomic_file_new(const char *path, struct error *err)
 {
-	cleanup(cleanup_file_out) struct file_out *file = calloc(1, sizeof(*file));
+	cleanup(cleanup_atomic_file) struct atomic_file *file = calloc(1, sizeof(*file));
 	int r;
 
 	if (!file) {
@@ -117,7 +117,7 @@ struct file_out *file_out_new(const char *path, struct error *err)
 	return take(file);
 }
 
-void file_out_free(struct file_out *file)
+void atomic_file_free(struct atomic_file *file)
 {
 	if (!file)
 		return;
@@ -130,7 +130,7 @@ void file_out_free(struct file_out *file)
 	free(file);
 }
 
-int file_out_write(struct file_out *file, const void *bytes, size_t size)
+int atomic_file_write(struct atomic_file *file, const void *bytes, size_t size)
 {
 	const char *at = bytes;
 
@@ -162,7 +162,7 @@ static void harmless_name(const char *suggested, char name[static NAME_BYTES_MAX
 		name[0] = '_';
 }
 
-static int take_free_name(struct file_out *file, const char *suggested, char **name)
+static int take_free_name(struct atomic_file *file, const char *suggested, char **name)
 {
 	char wanted[NAME_BYTES_MAX + 1];
 	const char *dot;
@@ -188,7 +188,7 @@ static int take_free_name(struct file_out *file, const char *suggested, char **n
 	return -EEXIST;
 }
 
-static int finish(struct file_out *file, const char *suggested, char **name)
+static int finish(struct atomic_file *file, const char *suggested, char **name)
 {
 	mode_t mask = umask(0);
 
@@ -214,7 +214,7 @@ static int finish(struct file_out *file, const char *suggested, char **name)
 	return -errno;
 }
 
-int file_out_finish(struct file_out *file, const char *suggested, char **name, struct error *err)
+int atomic_file_commit(struct atomic_file *file, const char *suggested, char **name, struct error *err)
 {
 	int r = finish(file, suggested, name);
 

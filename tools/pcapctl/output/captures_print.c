@@ -29,23 +29,23 @@ static const char *names(const json_t *array, struct buffer *text)
 	return buffer_text(text);
 }
 
-static const char *count(const json_t *object, const char *key, char text[static SHOW_SIZE])
+static const char *count(const json_t *object, const char *key, char text[static FORMAT_SIZE])
 {
-	return json_object_get(object, key) ? show_count(json_number(object, key), text) : "";
+	return json_object_get(object, key) ? format_count(json_number(object, key), text) : "";
 }
 
-static const char *bytes(const json_t *object, const char *key, char text[static SHOW_SIZE])
+static const char *bytes(const json_t *object, const char *key, char text[static FORMAT_SIZE])
 {
-	return json_object_get(object, key) ? show_bytes(json_number(object, key), text) : "";
+	return json_object_get(object, key) ? format_bytes(json_number(object, key), text) : "";
 }
 
-static const char *seconds(const json_t *object, const char *key, char text[static SHOW_SIZE])
+static const char *seconds(const json_t *object, const char *key, char text[static FORMAT_SIZE])
 {
 	double value = json_number_value(json_object_get(object, key));
 
 	if (!json_is_number(json_object_get(object, key)) || !(value >= 0 && value < 1e9))
 		return "";
-	return show_duration((uint64_t)(value * NS_PER_S), text);
+	return format_duration((uint64_t)(value * NS_PER_S), text);
 }
 
 /* --- captures --- */
@@ -57,7 +57,7 @@ int captures_print(const struct terminal *terminal, const json_t *captures)
 		{"BYTES", true},    {"ENDED BY", false}, {"SINCE", false},     {"FILE", false},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
-	char text[SHOW_SIZE];
+	char text[FORMAT_SIZE];
 	size_t i;
 	json_t *capture;
 
@@ -74,7 +74,7 @@ int captures_print(const struct terminal *terminal, const json_t *captures)
 		table_cell(table, count(capture, "packets", text));
 		table_cell(table, bytes(capture, "bytes", text));
 		table_cell(table, json_text(capture, "reason"));
-		table_cell(table, *json_text(capture, "time") ? show_time(json_text(capture, "time"), text) : "");
+		table_cell(table, *json_text(capture, "time") ? format_time(json_text(capture, "time"), text) : "");
 		table_cell_tone(table, json_text(capture, "file"), kept ? TONE_PLAIN : TONE_FAINT);
 	}
 	return table_print(table, terminal);
@@ -130,7 +130,7 @@ static void interface_row(struct table *table, const json_t *interface)
 	cleanup(buffer_deinit) struct buffer list = BUFFER_INIT(LIST_MAX);
 	const json_t *rate = json_object_get(interface, "rate");
 	const char *state = json_is_true(json_object_get(interface, "up")) ? "up" : "down";
-	char text[SHOW_SIZE];
+	char text[FORMAT_SIZE];
 
 	table_cell(table, json_text(interface, "name"));
 	table_cell_tone(table, state, terminal_tone_of(state));
@@ -149,14 +149,14 @@ static void print_redis(const struct terminal *terminal, const json_t *redis)
 {
 	const bool requests = json_is_true(json_object_get(redis, "requests"));
 	const bool events = json_is_true(json_object_get(redis, "events"));
-	char text[SHOW_SIZE];
+	char text[FORMAT_SIZE];
 
 	if (!json_is_object(redis))
 		return;
 	fprintf(terminal->results, "Redis: requests %s, events %s", requests ? "come" : "do not come",
 		events ? "go" : "do not go");
 	if (json_number(redis, "waiting") > 0)
-		fprintf(terminal->results, ", %s wait", show_count(json_number(redis, "waiting"), text));
+		fprintf(terminal->results, ", %s wait", format_count(json_number(redis, "waiting"), text));
 	fputc('\n', terminal->results);
 }
 
@@ -169,7 +169,7 @@ int status_print(const struct terminal *terminal, const json_t *status)
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
 	cleanup(buffer_deinit) struct buffer list = BUFFER_INIT(LIST_MAX);
 	const json_t *load = json_object_get(status, "load");
-	char texts[5][SHOW_SIZE], shown[4][LIST_MAX];
+	char texts[5][FORMAT_SIZE], shown[4][LIST_MAX];
 	size_t i;
 	json_t *interface;
 
@@ -178,12 +178,12 @@ int status_print(const struct terminal *terminal, const json_t *status)
 	fprintf(terminal->results, "node %s, pcapdaemon %s, running since %s\n",
 		printable(shown[0], LIST_MAX, json_text(status, "node")),
 		printable(shown[1], LIST_MAX, json_text(status, "version")),
-		printable(shown[2], LIST_MAX, show_time(json_text(status, "started"), texts[0])));
+		printable(shown[2], LIST_MAX, format_time(json_text(status, "started"), texts[0])));
 	fprintf(terminal->results, "%s captures running, %s being delivered, %s of %s in use; delivers to %s\n",
-		show_count(json_number(load, "captures"), texts[1]),
-		show_count(json_number(load, "delivering"), texts[2]),
-		show_bytes(json_number(load, "memory"), texts[3]),
-		show_bytes(json_number(load, "memory_limit"), texts[4]),
+		format_count(json_number(load, "captures"), texts[1]),
+		format_count(json_number(load, "delivering"), texts[2]),
+		format_bytes(json_number(load, "memory"), texts[3]),
+		format_bytes(json_number(load, "memory_limit"), texts[4]),
 		printable(shown[3], LIST_MAX, names(json_object_get(status, "destinations"), &list)));
 	print_redis(terminal, json_object_get(status, "redis"));
 	fputc('\n', terminal->results);

@@ -7,23 +7,23 @@
 
 #include "base/clock.h"
 
-const char *show_bytes(uint64_t bytes, char text[static SHOW_SIZE])
+const char *format_bytes(uint64_t bytes, char text[static FORMAT_SIZE])
 {
 	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB"};
 	double value = (double)bytes / 1000;
 	size_t unit = 0;
 
 	if (bytes < 1000) {
-		snprintf(text, SHOW_SIZE, "%" PRIu64 " B", bytes);
+		snprintf(text, FORMAT_SIZE, "%" PRIu64 " B", bytes);
 		return text;
 	}
 	for (; value >= 999.5 && unit + 1 < sizeof(units) / sizeof(*units); unit++)
 		value /= 1000;
-	snprintf(text, SHOW_SIZE, value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	snprintf(text, FORMAT_SIZE, value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
 	return text;
 }
 
-const char *show_count(uint64_t count, char text[static SHOW_SIZE])
+const char *format_count(uint64_t count, char text[static FORMAT_SIZE])
 {
 	char digits[32];
 	size_t size = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, count);
@@ -38,18 +38,18 @@ const char *show_count(uint64_t count, char text[static SHOW_SIZE])
 	return text;
 }
 
-const char *show_duration(uint64_t ns, char text[static SHOW_SIZE])
+const char *format_duration(uint64_t ns, char text[static FORMAT_SIZE])
 {
 	uint64_t seconds = (ns + NS_PER_S / 2) / NS_PER_S;
 
 	if (ns < 10 * NS_PER_S)
-		snprintf(text, SHOW_SIZE, "%.1f s", (double)ns / NS_PER_S);
+		snprintf(text, FORMAT_SIZE, "%.1f s", (double)ns / NS_PER_S);
 	else if (seconds < 120)
-		snprintf(text, SHOW_SIZE, "%" PRIu64 " s", seconds);
+		snprintf(text, FORMAT_SIZE, "%" PRIu64 " s", seconds);
 	else if (seconds < 7200)
-		snprintf(text, SHOW_SIZE, "%" PRIu64 " min %" PRIu64 " s", seconds / 60, seconds % 60);
+		snprintf(text, FORMAT_SIZE, "%" PRIu64 " min %" PRIu64 " s", seconds / 60, seconds % 60);
 	else
-		snprintf(text, SHOW_SIZE, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600, seconds / 60 % 60);
+		snprintf(text, FORMAT_SIZE, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600, seconds / 60 % 60);
 	return text;
 }
 
@@ -67,14 +67,14 @@ uint64_t json_number(const json_t *object, const char *key)
 	return number > 0 ? (uint64_t)number : 0;
 }
 
-const char *show_time(const char *rfc3339, char text[static SHOW_SIZE])
+const char *format_time(const char *rfc3339, char text[static FORMAT_SIZE])
 {
 	char full[CLOCK_TEXT_SIZE];
 	uint64_t ns;
 
 	if (clock_parse(rfc3339, &ns) < 0)
-		snprintf(text, SHOW_SIZE, "%.40s", rfc3339);
+		snprintf(text, FORMAT_SIZE, "%.40s", rfc3339);
 	else
-		snprintf(text, SHOW_SIZE, "%.23sZ", clock_format(ns, full));
+		snprintf(text, FORMAT_SIZE, "%.23sZ", clock_format(ns, full));
 	return text;
 }

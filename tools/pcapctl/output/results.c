@@ -145,7 +145,7 @@ static const char *where(const json_t *event, struct buffer *text)
 static void add_row(struct table *table, const json_t *event, bool with_node)
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(WHERE_MAX);
-	char number[SHOW_SIZE];
+	char number[FORMAT_SIZE];
 	bool rejected = is_kind(event, "rejected"), counted = json_object_get(event, "packets");
 	const char *kind = json_text(event, "event");
 
@@ -153,8 +153,8 @@ static void add_row(struct table *table, const json_t *event, bool with_node)
 		table_cell(table, json_text(event, "node"));
 	table_cell(table, json_text(event, "interface"));
 	table_cell_tone(table, kind, terminal_tone_of(kind));
-	table_cell(table, counted ? show_count(json_number(event, "packets"), number) : "");
-	table_cell(table, counted ? show_bytes(json_number(event, "bytes"), number) : "");
+	table_cell(table, counted ? format_count(json_number(event, "packets"), number) : "");
+	table_cell(table, counted ? format_bytes(json_number(event, "bytes"), number) : "");
 	table_cell(table, rejected ? "" : json_text(event, "reason"));
 	table_cell(table, where(event, &text));
 }
@@ -164,7 +164,7 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 	const json_t *lost = json_object_get(event, "lost"), *window = json_object_get(event, "window");
 	uint64_t kernel = json_number(lost, "kernel"), evicted = json_number(lost, "evicted"),
 		 memory = json_number(lost, "memory");
-	char node[NAME_SIZE], interface[NAME_SIZE], from[SHOW_SIZE], asked[SHOW_SIZE], shown[2][NAME_SIZE];
+	char node[NAME_SIZE], interface[NAME_SIZE], from[FORMAT_SIZE], asked[FORMAT_SIZE], shown[2][NAME_SIZE];
 
 	printable(node, sizeof(node), json_text(event, "node"));
 	printable(interface, sizeof(interface), json_text(event, "interface"));
@@ -181,8 +181,8 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 			      interface);
 	else
 		terminal_note(terminal, "%s %s: reaches back to %s only, asked for was %s", node, interface,
-			      printable(shown[0], NAME_SIZE, show_time(json_text(window, "from"), from)),
-			      printable(shown[1], NAME_SIZE, show_time(json_text(window, "asked_from"), asked)));
+			      printable(shown[0], NAME_SIZE, format_time(json_text(window, "from"), from)),
+			      printable(shown[1], NAME_SIZE, format_time(json_text(window, "asked_from"), asked)));
 }
 
 /* Of one capture, as an example. */
@@ -233,12 +233,12 @@ int results_print(const struct terminal *terminal, const json_t *events, bool wi
 
 static void tell_folded(const json_t *event, const char *words, bool with_node, bool in_redis)
 {
-	char node[NAME_SIZE], into[NAME_SIZE], time[SHOW_SIZE], until[NAME_SIZE];
+	char node[NAME_SIZE], into[NAME_SIZE], time[FORMAT_SIZE], until[NAME_SIZE];
 	bool ends = *json_text(event, "until");
 
 	printable(node, sizeof(node), json_text(event, "node"));
 	printable(into, sizeof(into), json_text(event, "folded_into"));
-	printable(until, sizeof(until), show_time(json_text(event, "until"), time));
+	printable(until, sizeof(until), format_time(json_text(event, "until"), time));
 	if (!with_node)
 		terminal_error("folded into request %s%s%s: `pcapctl get %s%s` fetches its file when it is over", into,
 			       ends ? ", which goes on until " : "", ends ? until : "", into, words);
@@ -280,9 +280,9 @@ void event_print(const struct terminal *terminal, const json_t *event)
 	const char *kind = json_text(event, "event");
 	enum tone tone = terminal_tone_of(kind);
 	FILE *out = terminal->results;
-	char number[SHOW_SIZE], bytes[SHOW_SIZE], kind_shown[NAME_SIZE];
+	char number[FORMAT_SIZE], bytes[FORMAT_SIZE], kind_shown[NAME_SIZE];
 
-	print_field(out, "", show_time(json_text(event, "time"), number));
+	print_field(out, "", format_time(json_text(event, "time"), number));
 	print_field(out, " ", json_text(event, "node"));
 	print_field(out, " ", json_text(event, "interface"));
 	fprintf(out, " %s%s%s", terminal_begin(terminal, tone), printable(kind_shown, sizeof(kind_shown), kind),
@@ -291,8 +291,8 @@ void event_print(const struct terminal *terminal, const json_t *event)
 	if (!is_kind(event, "rejected"))
 		print_field(out, " by ", json_text(event, "reason"));
 	if (json_object_get(event, "packets"))
-		fprintf(out, ", %s packets, %s", show_count(json_number(event, "packets"), number),
-			show_bytes(json_number(event, "bytes"), bytes));
+		fprintf(out, ", %s packets, %s", format_count(json_number(event, "packets"), number),
+			format_bytes(json_number(event, "bytes"), bytes));
 	print_field(out, ": ", where(event, &text));
 	fputc('\n', out);
 	fflush(out);

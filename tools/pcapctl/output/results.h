@@ -20,7 +20,7 @@ bool event_is_empty(const json_t *event); /* done, without a packet */
 bool event_is_folded(const json_t *event);
 bool event_is_duplicate(const json_t *event);
 
-/* Of every folded event in the array where its packets are. `words`: of the place. `with_nodes`: of a fleet.
+/* Of every folded event in the array where its packets are. `words`: of the target. `with_nodes`: of a fleet.
  * `in_redis`: the files go there. */
 void results_tell_folded(const json_t *events, const char *words, bool with_nodes, bool in_redis);
 
