@@ -92,7 +92,7 @@ static enum exit_status with_place(const struct command_line *line, const struct
 	return status;
 }
 
-static enum exit_status perform_command(const struct command_line *line)
+static enum exit_status run_command(const struct command_line *line)
 {
 	const char *write_to = command_line_value(line, OPTION_WRITE),
 		   *merge_to = command_line_value(line, OPTION_MERGE);
@@ -132,11 +132,11 @@ static enum exit_status run(int argc, char **argv, struct command_line *line)
 			"what is to be done? `pcapctl --help` lists the commands; try `pcapctl capture -i lo icmp`");
 		return STATUS_USAGE;
 	}
-	return perform_command(line);
+	return run_command(line);
 }
 
 /* What the parts shared with the daemon log is for a daemon's log. */
-static void hush(void *ctx, int severity, const char *id, const struct log_field *fields)
+static void discard_log(void *ctx, int severity, const char *id, const struct log_field *fields)
 {
 	(void)ctx;
 	(void)severity;
@@ -145,7 +145,7 @@ static void hush(void *ctx, int severity, const char *id, const struct log_field
 }
 
 /* What is opened in the place of one that is closed would be taken for it. */
-static void hold_standard_files(void)
+static void reserve_standard_fds(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
@@ -153,7 +153,7 @@ static void hold_standard_files(void)
 }
 
 /* `| head`, for one: he who reads has enough. */
-static bool nobody_reads(void)
+static bool is_stdout_closed(void)
 {
 	struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
 
@@ -161,12 +161,12 @@ static bool nobody_reads(void)
 }
 
 /* For all commands: a result that did not arrive is none. */
-static enum exit_status end_results(enum exit_status status)
+static enum exit_status flush_results(enum exit_status status)
 {
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	if (nobody_reads())
+	if (is_stdout_closed())
 		return STATUS_FAILED;
 	terminal_error("cannot write to standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
 	return STATUS_FAILED;
@@ -177,10 +177,10 @@ int main(int argc, char **argv)
 	struct command_line line = {0};
 	enum exit_status status;
 
-	hold_standard_files();
-	log_divert(hush, NULL);
+	reserve_standard_fds();
+	log_divert(discard_log, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	status = end_results(run(argc, argv, &line));
+	status = flush_results(run(argc, argv, &line));
 	command_line_deinit(&line);
 	return status;
 }

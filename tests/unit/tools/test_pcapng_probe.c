@@ -30,7 +30,7 @@ static void glance_at(const uint8_t *bytes, size_t size, size_t piece, uint64_t 
 
 	for (size_t at = 0; at < size; at += piece)
 		pcapng_probe_feed(&probe, bytes + at, size - at < piece ? size - at : piece);
-	assert_false(probe.broken);
+	assert_false(probe.invalid);
 	assert_int_equal(probe.packets, packets);
 	assert_true(pcapng_probe_comment(&probe, text, sizeof(text)));
 	assert_string_equal(text, comment);
@@ -59,7 +59,7 @@ static void what_is_none_is_not_looked_at(void **state)
 	(void)state;
 	pcapng_probe_feed(&probe, nothing, sizeof(nothing));
 	pcapng_probe_feed(&probe, little, sizeof(little));
-	assert_true(probe.broken);
+	assert_true(probe.invalid);
 	assert_int_equal(probe.packets, 0);
 	assert_false(pcapng_probe_comment(&probe, text, sizeof(text)));
 	pcapng_probe_deinit(&probe);

@@ -24,7 +24,7 @@
 #define DESTINATIONS_MAX 64
 #define NODE "node"
 
-static const char *name_of(const struct command_context *context)
+static const char *input_name(const struct command_context *context)
 {
 	const char *path = context->line->words[0];
 
@@ -32,15 +32,14 @@ static const char *name_of(const struct command_context *context)
 }
 
 /* Lines, or with --json an array of them. */
-static enum exit_status tell(const struct command_context *context, const char *faults)
+static enum exit_status print_faults(const struct command_context *context, const char *faults)
 {
 	cleanup(cleanup_json) json_t *answer = json_pack("{s:b, s:[]}", "valid", !*faults, "faults");
 	enum exit_status status = *faults ? STATUS_USAGE : STATUS_OK;
 	char shown[4096], line[4096];
 
 	if (!context->terminal->json && !*faults)
-		terminal_note(context->terminal, "%s is valid",
-			      printable(shown, sizeof(shown), name_of(context)));
+		terminal_note(context->terminal, "%s is valid", printable(shown, sizeof(shown), input_name(context)));
 	for (const char *at = faults; *at; at += strcspn(at, "\n"), at += *at == '\n') {
 		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
 		printable(shown, sizeof(shown), line);
@@ -58,14 +57,13 @@ static enum exit_status check_config(const struct command_context *context, cons
 {
 	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(FAULTS_MAX);
 	cleanup(cleanup_config) struct config *config = NULL;
-	int r = config_load_text(buffer_text(text), text->size, name_of(context), filter_check, &faults,
-				 &config);
+	int r = config_load_text(buffer_text(text), text->size, input_name(context), filter_check, &faults, &config);
 
 	if (r == -ENOMEM) {
 		terminal_error("out of memory");
 		return STATUS_FAILED;
 	}
-	return tell(context, buffer_text(&faults));
+	return print_faults(context, buffer_text(&faults));
 }
 
 /* --- a request --- */
@@ -85,7 +83,7 @@ static size_t destinations_of(const json_t *request, const char *names[static DE
 }
 
 /* A node that has every alias of the request, each on an interface of its own. JSON's strings are TOML's. */
-static int imagine_node(const json_t *request, struct buffer *toml)
+static int generate_node_config(const json_t *request, struct buffer *toml)
 {
 	int r = buffer_append_string(toml, "general.node = \"" NODE "\"\n");
 	size_t i;
@@ -101,8 +99,8 @@ static int imagine_node(const json_t *request, struct buffer *toml)
 	return r;
 }
 
-static int judging_config(const struct command_context *context, const json_t *request, struct config **config,
-			  struct error *err)
+static int load_config(const struct command_context *context, const json_t *request, struct config **config,
+		       struct error *err)
 {
 	const char *path = command_line_value(context->line, OPTION_CONFIG);
 	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(FAULTS_MAX), toml = BUFFER_INIT(FAULTS_MAX);
@@ -110,7 +108,7 @@ static int judging_config(const struct command_context *context, const json_t *r
 
 	if (path)
 		return input_file_read_config(path, config, err);
-	r = imagine_node(request, &toml);
+	r = generate_node_config(request, &toml);
 	if (r == 0)
 		r = config_load_text(buffer_text(&toml), toml.size, "", NULL, &faults, config);
 	if (r == -EINVAL) /* an alias that no configuration can give */
@@ -120,7 +118,7 @@ static int judging_config(const struct command_context *context, const json_t *r
 
 /* A daemon looks no further than at a node that is not its own. This makes the request one for everybody, if what it
  * says of nodes can be meant. */
-static int make_ours(json_t *request, struct error *err)
+static int readdress_to_any(json_t *request, struct error *err)
 {
 	const json_t *expression = json_object_get(request, "nodere");
 	int r = 0;
@@ -137,10 +135,10 @@ static int make_ours(json_t *request, struct error *err)
 }
 
 /* 0, or what is wrong with it in `err`. */
-static int judge(const struct buffer *text, json_t *json, const struct config *config, struct error *err)
+static int validate(const struct buffer *text, json_t *json, const struct config *config, struct error *err)
 {
 	cleanup(cleanup_request) struct request *request = NULL;
-	cleanup(cleanup_free) char *ours = NULL;
+	cleanup(cleanup_free) char *readdressed = NULL;
 	const char *names[DESTINATIONS_MAX];
 	size_t count = destinations_of(json, names);
 	struct request_refusal refusal = {0};
@@ -148,14 +146,14 @@ static int judge(const struct buffer *text, json_t *json, const struct config *c
 						     count, &refusal, &request);
 
 	if (verdict == REQUEST_ELSEWHERE) {
-		int r = make_ours(json, err);
+		int r = readdress_to_any(json, err);
 		if (r < 0)
 			return r;
-		ours = json_dumps(json, JSON_COMPACT);
-		if (!ours)
+		readdressed = json_dumps(json, JSON_COMPACT);
+		if (!readdressed)
 			return error_set(err, -ENOMEM, "out of memory");
-		verdict = request_parse(ours, strlen(ours), clock_realtime_ns(), config, names, count, &refusal,
-					&request);
+		verdict = request_parse(readdressed, strlen(readdressed), clock_realtime_ns(), config, names, count,
+					&refusal, &request);
 	}
 	*err = refusal.error;
 	if (verdict == REQUEST_INVALID)
@@ -179,10 +177,10 @@ static enum exit_status check_request(const struct command_context *context, con
 		r = error_set(&err, -EINVAL, "is no JSON: line %d, column %d: %s", reason.line, reason.column,
 			      reason.text);
 	else
-		r = judging_config(context, json, &config, &err);
+		r = load_config(context, json, &config, &err);
 	if (r == 0)
-		r = judge(text, json, config, &err);
-	return tell(context, r < 0 ? err.text : "");
+		r = validate(text, json, config, &err);
+	return print_faults(context, r < 0 ? err.text : "");
 }
 
 enum exit_status check_file(const struct command_context *context)
@@ -195,5 +193,5 @@ enum exit_status check_file(const struct command_context *context)
 		return STATUS_FAILED;
 	}
 	return command_line_has(context->line, OPTION_REQUEST) ? check_request(context, &text)
-								       : check_config(context, &text);
+							       : check_config(context, &text);
 }

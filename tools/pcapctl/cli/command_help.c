@@ -94,16 +94,16 @@ static int print_details(struct buffer *out, const char *details)
 static int print_command(struct buffer *out, const struct command_row *command)
 {
 	int r = buffer_printf(out, "usage: pcapctl %s%s%s%s\n\n", command->name,
-			      command->takes[0] ? " [OPTION...]" : "", *command->arguments ? " " : "",
+			      command->options[0] ? " [OPTION...]" : "", *command->arguments ? " " : "",
 			      command->arguments);
 
 	if (r == 0)
 		r = buffer_printf(out, "%s: %s.\n", command->name, command->summary);
 	if (r == 0)
 		r = print_details(out, command->details);
-	if (r == 0 && command->takes[0])
+	if (r == 0 && command->options[0])
 		r = buffer_append_string(out, "\nOptions:\n");
-	for (const enum option_id *taken = command->takes; r == 0 && *taken; taken++)
+	for (const enum option_id *taken = command->options; r == 0 && *taken; taken++)
 		r = print_option(out, command, *taken);
 	return r < 0 ? r : print_global_options(out);
 }
@@ -167,7 +167,7 @@ static int print_mdoc_arguments(struct buffer *out, const char *arguments)
 
 static int print_mdoc_command(struct buffer *out, const struct command_row *command)
 {
-	int r = buffer_printf(out, ".It Cm %s%s", command->name, command->takes[0] ? " Oo Ar option ... Oc" : "");
+	int r = buffer_printf(out, ".It Cm %s%s", command->name, command->options[0] ? " Oo Ar option ... Oc" : "");
 
 	if (r == 0)
 		r = print_mdoc_arguments(out, command->arguments);
@@ -177,10 +177,10 @@ static int print_mdoc_command(struct buffer *out, const struct command_row *comm
 		r = print_mdoc_sentence(out, command->summary);
 	if (r == 0)
 		r = print_mdoc_text(out, command->details);
-	if (r < 0 || !command->takes[0])
+	if (r < 0 || !command->options[0])
 		return r;
 	r = buffer_append_string(out, ".Bl -tag -width Ds\n");
-	for (const enum option_id *taken = command->takes; r == 0 && *taken; taken++)
+	for (const enum option_id *taken = command->options; r == 0 && *taken; taken++)
 		r = print_mdoc_option(out, command, *taken);
 	return r < 0 ? r : buffer_append_string(out, ".El\n");
 }

@@ -18,7 +18,7 @@ struct parser {
 	struct command_line *line;
 	struct error *err;
 	char **argv;
-	int argc, at;
+	int argc, next;
 	bool options_ended;
 };
 
@@ -38,38 +38,38 @@ static const char *help_hint(const struct command_line *line)
 
 static int unknown_option(struct parser *parser, const char *name)
 {
-	const char *known[OPTION_COUNT] = {NULL}, *meant;
+	const char *known[OPTION_COUNT] = {NULL}, *suggestion;
 	char quote[NAME_SIZE];
 
 	for (size_t i = OPTION_NONE + 1; i < OPTION_COUNT; i++)
-		if (command_takes(parser->line->command, (enum option_id)i))
+		if (command_accepts(parser->line->command, (enum option_id)i))
 			known[i] = option_rows[i].name;
-	meant = suggest(name, known, OPTION_COUNT);
-	if (meant)
+	suggestion = suggest(name, known, OPTION_COUNT);
+	if (suggestion)
 		return error_set(parser->err, -EINVAL, "unknown option --%s (did you mean --%s?)", quoted(name, quote),
-				 meant);
+				 suggestion);
 	return error_set(parser->err, -EINVAL, "unknown option --%s; `%s` lists them", quoted(name, quote),
 			 help_hint(parser->line));
 }
 
 static int unknown_command(struct parser *parser, const char *name)
 {
-	const char *known[COMMAND_COUNT], *meant;
+	const char *known[COMMAND_COUNT], *suggestion;
 	char quote[NAME_SIZE];
 
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		known[i] = command_rows[i].name;
-	meant = suggest(name, known, COMMAND_COUNT);
-	if (meant)
+	suggestion = suggest(name, known, COMMAND_COUNT);
+	if (suggestion)
 		return error_set(parser->err, -EINVAL, "unknown command \"%s\" (did you mean \"%s\"?)",
-				 quoted(name, quote), meant);
+				 quoted(name, quote), suggestion);
 	return error_set(parser->err, -EINVAL, "unknown command \"%s\"; `pcapctl --help` lists them",
 			 quoted(name, quote));
 }
 
 /* --- values --- */
 
-static int keep_value(struct parser *parser, enum option_id option, char *value)
+static int store_value(struct parser *parser, enum option_id option, char *value)
 {
 	struct option_values *values = &parser->line->values[option];
 	const struct option_row *row = &option_rows[option];
@@ -106,16 +106,16 @@ static int take_option(struct parser *parser, enum option_id option, char *value
 	if (!row->argument && value)
 		return error_set(parser->err, -EINVAL, "--%s takes no value", row->name);
 	if (!row->argument)
-		return keep_value(parser, option, set);
+		return store_value(parser, option, set);
 	if (!value) {
-		if (parser->at == parser->argc)
+		if (parser->next == parser->argc)
 			return error_set(parser->err, -EINVAL, "--%s needs a value (%s)", row->name, row->argument);
-		value = parser->argv[parser->at++];
+		value = parser->argv[parser->next++];
 	}
-	return keep_value(parser, option, value);
+	return store_value(parser, option, value);
 }
 
-static int refuse_taken_elsewhere(struct parser *parser, enum option_id option)
+static int refuse_foreign_option(struct parser *parser, enum option_id option)
 {
 	const struct command_row *command = parser->line->command;
 
@@ -136,8 +136,8 @@ static int read_long(struct parser *parser, char *word)
 	option = size < NAME_SIZE ? option_find(name) : OPTION_NONE;
 	if (!option)
 		return unknown_option(parser, name);
-	if (!command_takes(parser->line->command, option))
-		return refuse_taken_elsewhere(parser, option);
+	if (!command_accepts(parser->line->command, option))
+		return refuse_foreign_option(parser, option);
 	return take_option(parser, option, word[2 + size] == '=' ? word + 2 + size + 1 : NULL);
 }
 
@@ -154,8 +154,8 @@ static int read_short(struct parser *parser, char *word)
 		if (!option)
 			return error_set(parser->err, -EINVAL, "unknown option %s; `%s` lists them",
 					 quoted(word, quote), help_hint(parser->line));
-		if (!command_takes(parser->line->command, option))
-			return refuse_taken_elsewhere(parser, option);
+		if (!command_accepts(parser->line->command, option))
+			return refuse_foreign_option(parser, option);
 		if (option_rows[option].argument)
 			return take_option(parser, option, rest);
 		r = take_option(parser, option, NULL);
@@ -177,7 +177,7 @@ static int read_word(struct parser *parser, char *word)
 
 static int read_next(struct parser *parser)
 {
-	char *word = parser->argv[parser->at++];
+	char *word = parser->argv[parser->next++];
 
 	if (parser->options_ended || word[0] != '-' || !word[1])
 		return read_word(parser, word);
@@ -248,14 +248,14 @@ static int check_words(struct command_line *line, struct error *err)
 
 int command_line_parse(int argc, char **argv, struct command_line *line, struct error *err)
 {
-	struct parser parser = {.line = line, .err = err, .argv = argv, .argc = argc, .at = 1};
+	struct parser parser = {.line = line, .err = err, .argv = argv, .argc = argc, .next = 1};
 	int r = 0;
 
 	*line = (struct command_line){0};
 	line->words = calloc((size_t)argc, sizeof(*line->words));
 	if (!line->words)
 		return error_set(err, -ENOMEM, "out of memory");
-	while (r == 0 && parser.at < argc)
+	while (r == 0 && parser.next < argc)
 		r = read_next(&parser);
 	return r < 0 ? r : check_words(line, err);
 }

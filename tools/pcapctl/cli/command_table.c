@@ -16,19 +16,19 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_SOCKET] = {"socket", '\0', "PATH",
 			   .help = "unix socket of the daemon on this host (also PCAPDAEMON_SOCKET; default "
 				   "/run/pcapdaemon/control.sock)",
-			   .completes = COMPLETES_FILE, .global = true},
+			   .completion = COMPLETION_FILE, .global = true},
 	[OPTION_API] = {"api", '\0', "URL",
 			.help = "http[s]://host[:port] of a daemon's control API, instead of the socket",
 			.global = true},
 	[OPTION_TOKEN_FILE] = {"token-file", '\0', "FILE", .help = "file that holds the token for --api",
-			       .completes = COMPLETES_FILE, .global = true},
+			       .completion = COMPLETION_FILE, .global = true},
 	[OPTION_CA_FILE] = {"ca-file", '\0', "FILE", .help = "certificates of the authorities to trust for --api (PEM)",
-			    .completes = COMPLETES_FILE, .global = true},
+			    .completion = COMPLETION_FILE, .global = true},
 	[OPTION_REDIS] = {"redis", '\0', "URL",
 			  .help = "the fleet: redis[s]://[user:password@]host[:port]/channel (also PCAPDAEMON_REDIS)",
 			  .global = true},
 	[OPTION_CONFIG] = {"config", '\0', "FILE", .help = "take socket or Redis from a daemon's configuration file",
-			   .completes = COMPLETES_FILE, .global = true},
+			   .completion = COMPLETION_FILE, .global = true},
 	[OPTION_JSON] = {"json", '\0', NULL, .help = "print JSON instead of text", .global = true},
 	[OPTION_QUIET] =
 		{"quiet", 'q', NULL,
@@ -41,7 +41,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_NODERE] = {"nodere", '\0', "REGEX", .help = "the nodes whose names match the expression somewhere"},
 	[OPTION_INTERFACE] = {"interface", 'i', "NAMES",
 			      .help = "interfaces, separated by commas; \"any\": every one that is up",
-			      .completes = COMPLETES_INTERFACE, .repeatable = true},
+			      .completion = COMPLETION_INTERFACE, .repeatable = true},
 	[OPTION_ALIAS] = {"alias", '\0', "NAMES", .help = "interfaces by the aliases the nodes give them",
 			  .repeatable = true},
 	[OPTION_SNAP] = {"snap", 's', "BYTES", .help = "bytes kept of each packet"},
@@ -61,7 +61,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_COMMENT] = {"comment", '\0', "TEXT", .help = "comment, for the file and for CloudShark"},
 	[OPTION_ID] = {"id", '\0', "ID", .help = "identifier of the request; one of its own is made if none is given"},
 	[OPTION_FORMAT] = {"format", '\0', "FORMAT", .help = "format of the file, pcapng or pcap", .choices = formats,
-			   .completes = COMPLETES_CHOICE},
+			   .completion = COMPLETION_CHOICE},
 	[OPTION_DEDUPE] = {"dedupe", '\0', "KEY", .help = "requests with the same key are folded within the cooldown"},
 	[OPTION_DESTINATION] = {"destination", 'd', "NAMES",
 				.help = "also deliver to these destinations of the daemon's", .repeatable = true},
@@ -69,10 +69,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_PACKETDEBUG] = {"packetdebug", '\0', NULL, .help = "the daemon logs a line for every packet"},
 
 	[OPTION_WRITE] = {"write", 'w', "FILE", .help = "write the packets to this file; \"-\": standard output",
-			  .completes = COMPLETES_FILE},
+			  .completion = COMPLETION_FILE},
 	[OPTION_MERGE] = {"merge", '\0', "FILE",
 			  .help = "one file with the packets of all interfaces and nodes in the order of time",
-			  .completes = COMPLETES_FILE},
+			  .completion = COMPLETION_FILE},
 	[OPTION_NO_FILE] = {"no-file", '\0', NULL, .help = "fetch no file, print where it was delivered"},
 	[OPTION_WAIT] = {"wait", '\0', NULL, .help = "fleet: wait until every node has delivered"},
 	[OPTION_ANSWER_TIMEOUT] = {"answer-timeout", '\0', "TIME",
@@ -83,9 +83,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_REQUEST] = {"request", '\0', NULL, .help = "the file is a request (JSON), not a configuration"},
 };
 
-static const enum option_id takes_nothing[] = {OPTION_NONE};
+static const enum option_id no_options[] = {OPTION_NONE};
 
-static const enum option_id capture_takes[] = {
+static const enum option_id capture_options[] = {
 	OPTION_INTERFACE, OPTION_ALIAS,	      OPTION_NODE,	  OPTION_NODERE,	 OPTION_PACKETS,
 	OPTION_BYTES,	  OPTION_SNAP,	      OPTION_DURATION,	  OPTION_TIMEOUT,	 OPTION_BEFORE,
 	OPTION_FROM,	  OPTION_TO,	      OPTION_WRITE,	  OPTION_MERGE,		 OPTION_FORMAT,
@@ -94,16 +94,16 @@ static const enum option_id capture_takes[] = {
 	OPTION_COMMENT,	  OPTION_LOGREQUEST,  OPTION_PACKETDEBUG, OPTION_NONE,
 };
 
-static const enum option_id history_takes[] = {
+static const enum option_id history_options[] = {
 	OPTION_INTERFACE, OPTION_LAST, OPTION_FROM,  OPTION_TO,	  OPTION_PACKETS,
 	OPTION_BYTES,	  OPTION_SNAP, OPTION_WRITE, OPTION_NONE,
 };
 
-static const enum option_id get_takes[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};
-static const enum option_id watch_takes[] = {OPTION_ID, OPTION_NONE};
-static const enum option_id check_takes[] = {OPTION_REQUEST, OPTION_NONE};
+static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};
+static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
+static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
-static const struct option_meaning history_meanings[] = {
+static const struct option_override history_overrides[] = {
 	{.option = OPTION_INTERFACE,
 	 .help = "the interface, one; `pcapctl status` shows which are recorded",
 	 .argument = "NAME"},
@@ -118,7 +118,7 @@ static const struct option_meaning history_meanings[] = {
 	{.option = OPTION_NONE},
 };
 
-static const struct option_meaning get_meanings[] = {
+static const struct option_override get_overrides[] = {
 	{.option = OPTION_NODE,
 	 .help = "fleet: the node that captured; needed only if several have a file of that capture"},
 	{.option = OPTION_WRITE,
@@ -127,7 +127,7 @@ static const struct option_meaning get_meanings[] = {
 	{.option = OPTION_NONE},
 };
 
-static const struct option_meaning watch_meanings[] = {
+static const struct option_override watch_overrides[] = {
 	{.option = OPTION_ID, .help = "events of this request alone"},
 	{.option = OPTION_NONE},
 };
@@ -141,38 +141,38 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 			     "request goes to the fleet instead: who accepted it, refused it or never answered is "
 			     "shown, and with --merge the nodes' files become one.\n"
 			     "Without --node and --nodere every node of the fleet is meant.\n",
-			     REACH_BOTH, 0, ANY_NUMBER, .filter = true, .takes = capture_takes},
+			     REACH_BOTH, 0, ANY_NUMBER, .filter = true, .options = capture_options},
 	[COMMAND_HISTORY] = {"history", "packets of the past, out of the recorder", "[FILTER...]",
 			     "Writes what the recorder holds of one interface to a file, or with \"-\" to standard "
 			     "output.\n"
 			     "No capture is made.\n",
-			     REACH_LOCAL, 0, ANY_NUMBER, .filter = true, .takes = history_takes,
-			     .meanings = history_meanings},
+			     REACH_LOCAL, 0, ANY_NUMBER, .filter = true, .options = history_options,
+			     .option_overrides = history_overrides},
 	[COMMAND_LIST] = {"list", "the captures of this host, running and done", "", "", REACH_LOCAL, 0, 0,
-			  .takes = takes_nothing},
+			  .options = no_options},
 	[COMMAND_SHOW] = {"show", "one capture, or all captures of a request", "ID", "", REACH_LOCAL, 1, 1,
-			  .takes = takes_nothing},
+			  .options = no_options},
 	[COMMAND_GET] = {"get", "fetch the file of a capture that is over", "ID",
 			 "On this host files are kept in memory for a while.\n"
 			 "In a fleet those are found that nodes delivered to the destination \"redis\".\n",
-			 REACH_BOTH, 1, 1, .takes = get_takes, .meanings = get_meanings},
+			 REACH_BOTH, 1, 1, .options = get_options, .option_overrides = get_overrides},
 	[COMMAND_STOP] = {"stop", "end a capture early; what it has is delivered", "ID", "", REACH_LOCAL, 1, 1,
-			  .takes = takes_nothing},
+			  .options = no_options},
 	[COMMAND_STATUS] = {"status", "the daemon and its interfaces; of a fleet, a line for each node", "", "",
-			    REACH_BOTH, 0, 0, .takes = takes_nothing},
+			    REACH_BOTH, 0, 0, .options = no_options},
 	[COMMAND_NODES] = {"nodes", "the nodes of the fleet and how far back each can reach", "", "", REACH_FLEET, 0, 0,
-			   .takes = takes_nothing},
+			   .options = no_options},
 	[COMMAND_WATCH] = {"watch", "events as they happen", "", "Ends with Ctrl-C.\n", REACH_BOTH, 0, 0,
-			   .takes = watch_takes, .meanings = watch_meanings},
+			   .options = watch_options, .option_overrides = watch_overrides},
 	[COMMAND_CHECK] = {"check", "validate a configuration file or a request", "FILE",
 			   "Says what is wrong with a file, as the daemon would, without a daemon.\n"
 			   "\"-\" is standard input.\n",
-			   REACH_NOWHERE, 1, 1, .completes = COMPLETES_FILE, .takes = check_takes},
+			   REACH_NOWHERE, 1, 1, .completion = COMPLETION_FILE, .options = check_options},
 	[COMMAND_COMPLETION] = {"completion", "print a completion script for a shell", "bash|zsh|fish", "",
-				REACH_NOWHERE, 1, 1, .completes = COMPLETES_CHOICE, .choices = shells,
-				.takes = takes_nothing},
+				REACH_NOWHERE, 1, 1, .completion = COMPLETION_CHOICE, .choices = shells,
+				.options = no_options},
 	[COMMAND_HELP] = {"help", "print help, of a command if one is named", "[COMMAND]", "", REACH_NOWHERE, 0, 1,
-			  .completes = COMPLETES_COMMAND, .takes = takes_nothing},
+			  .completion = COMPLETION_COMMAND, .options = no_options},
 };
 
 const struct command_row *command_find(const char *name)
@@ -188,11 +188,11 @@ enum command_id command_id_of(const struct command_row *command)
 	return (enum command_id)(command - command_rows);
 }
 
-bool command_takes(const struct command_row *command, enum option_id option)
+bool command_accepts(const struct command_row *command, enum option_id option)
 {
 	if (option_rows[option].global)
 		return true;
-	for (const enum option_id *taken = command ? command->takes : takes_nothing; *taken; taken++)
+	for (const enum option_id *taken = command ? command->options : no_options; *taken; taken++)
 		if (*taken == option)
 			return true;
 	return false;
@@ -202,11 +202,11 @@ struct option_row option_row_of(const struct command_row *command, enum option_i
 {
 	struct option_row row = option_rows[option];
 
-	for (const struct option_meaning *meaning = command ? command->meanings : NULL; meaning && meaning->option;
-	     meaning++)
-		if (meaning->option == option) {
-			row.help = meaning->help;
-			row.argument = meaning->argument ? meaning->argument : row.argument;
+	for (const struct option_override *override = command ? command->option_overrides : NULL;
+	     override && override->option; override++)
+		if (override->option == option) {
+			row.help = override->help;
+			row.argument = override->argument ? override->argument : row.argument;
 		}
 	return row;
 }

@@ -71,7 +71,7 @@ enum option_id {
 };
 
 /* What a shell may offer for a value. */
-enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_INTERFACE, COMPLETES_CHOICE, COMPLETES_COMMAND };
+enum completion { COMPLETION_NONE, COMPLETION_FILE, COMPLETION_INTERFACE, COMPLETION_CHOICE, COMPLETION_COMMAND };
 
 /* Where a command can be carried out. */
 enum reach { REACH_NOWHERE = 0, REACH_LOCAL = 1, REACH_FLEET = 2, REACH_BOTH = 3 };
@@ -81,14 +81,14 @@ struct option_row {
 	char letter;		    /* '\0': none */
 	const char *argument;	    /* what stands for the value in help, NULL for a switch */
 	const char *help;	    /* one line, no full stop */
-	const char *const *choices; /* NULL-terminated, for COMPLETES_CHOICE */
-	enum completes completes;
+	const char *const *choices; /* NULL-terminated, for COMPLETION_CHOICE */
+	enum completion completion;
 	bool repeatable;
 	bool global; /* every command takes it */
 };
 
 /* What an option means to one command, where that is not what it means to others. */
-struct option_meaning {
+struct option_override {
 	enum option_id option; /* OPTION_NONE ends a list */
 	const char *help;
 	const char *argument; /* NULL: as it is */
@@ -96,17 +96,17 @@ struct option_meaning {
 
 struct command_row {
 	const char *name;
-	const char *summary;	     /* one line, no full stop */
-	const char *arguments;	     /* as in a usage line; "" if there are none */
-	const char *details;	     /* a sentence or more for help and manual, each on a line of its own */
-	unsigned reach;		     /* enum reach */
-	size_t arguments_min;	     /* words */
-	size_t arguments_max;	     /* SIZE_MAX: any number */
-	bool filter;		     /* the words are a filter; a bare "-" before or behind it is standard output */
-	enum completes completes;    /* of the words */
-	const char *const *choices;  /* likewise */
-	const enum option_id *takes; /* up to OPTION_NONE; the global ones are not listed */
-	const struct option_meaning *meanings; /* NULL: as the options' own rows say */
+	const char *summary;	       /* one line, no full stop */
+	const char *arguments;	       /* as in a usage line; "" if there are none */
+	const char *details;	       /* a sentence or more for help and manual, each on a line of its own */
+	unsigned reach;		       /* enum reach */
+	size_t arguments_min;	       /* words */
+	size_t arguments_max;	       /* SIZE_MAX: any number */
+	bool filter;		       /* the words are a filter; a bare "-" before or behind it is standard output */
+	enum completion completion;    /* of the words */
+	const char *const *choices;    /* likewise */
+	const enum option_id *options; /* up to OPTION_NONE; the global ones are not listed */
+	const struct option_override *option_overrides; /* NULL: as the options' own rows say */
 };
 
 extern const struct option_row option_rows[OPTION_COUNT];
@@ -116,7 +116,7 @@ const struct command_row *command_find(const char *name); /* NULL: none */
 enum command_id command_id_of(const struct command_row *command);
 
 /* Whether the command (NULL: no command yet) takes the option. */
-bool command_takes(const struct command_row *command, enum option_id option);
+bool command_accepts(const struct command_row *command, enum option_id option);
 
 /* The option's row as the command (NULL: none) means it. */
 struct option_row option_row_of(const struct command_row *command, enum option_id option);

@@ -24,18 +24,18 @@ static int out_of_memory(struct error *err)
 	return error_set(err, -ENOMEM, "out of memory");
 }
 
-static const char *environment(const char *name)
+static const char *environment_value(const char *name)
 {
 	const char *value = getenv(name);
 
 	return value && *value ? value : NULL;
 }
 
-static int lead(struct command_target *target, enum option_id option, const char *value, struct error *err)
+static int remember_option(struct command_target *target, enum option_id option, const char *value, struct error *err)
 {
-	if (asprintf(&target->words, " --%s %s", option_rows[option].name, value) >= 0)
+	if (asprintf(&target->options, " --%s %s", option_rows[option].name, value) >= 0)
 		return 0;
-	target->words = NULL;
+	target->options = NULL;
 	return out_of_memory(err);
 }
 
@@ -50,7 +50,7 @@ static int use_socket(struct command_target *target, const char *path, const cha
 	return target->socket ? 0 : out_of_memory(err);
 }
 
-static int set(char **text, const char *value, struct error *err)
+static int copy_text(char **text, const char *value, struct error *err)
 {
 	*text = strdup(value);
 	return *text ? 0 : out_of_memory(err);
@@ -102,13 +102,13 @@ static int use_api(const struct command_line *line, struct command_target *targe
 		return error_set(err, -EINVAL, "--ca-file: only https:// needs it");
 	if (ca_file && access(ca_file, R_OK) < 0)
 		return error_set(err, -EINVAL, "--ca-file %s: %s", ca_file, strerror(errno));
-	r = set(&target->api, url, err);
+	r = copy_text(&target->api, url, err);
 	if (r == 0) {
 		target->api[size] = '\0';
-		r = lead(target, OPTION_API, target->api, err);
+		r = remember_option(target, OPTION_API, target->api, err);
 	}
 	if (r == 0 && ca_file)
-		r = set(&target->ca_file, ca_file, err);
+		r = copy_text(&target->ca_file, ca_file, err);
 	if (r == 0 && token_file)
 		r = read_token(token_file, target, err);
 	return r;
@@ -132,7 +132,7 @@ static int use_config(const struct command_line *line, const char *path, struct 
 	int r = input_file_read_config(path, &config, err);
 
 	if (r == 0)
-		r = lead(target, OPTION_CONFIG, path, err);
+		r = remember_option(target, OPTION_CONFIG, path, err);
 	if (r < 0)
 		return r;
 	if (line->command->reach & REACH_FLEET) {
@@ -147,15 +147,15 @@ static int use_config(const struct command_line *line, const char *path, struct 
 /* Asked for by what was asked, and not where to find it. */
 static int use_fleet_default(const struct command_line *line, struct command_target *target, struct error *err)
 {
-	const char *url = environment("PCAPDAEMON_REDIS");
+	const char *url = environment_value("PCAPDAEMON_REDIS");
 
-	if (url && environment("PCAPDAEMON_SOCKET") && lead(target, OPTION_REDIS, "URL", err) < 0)
+	if (url && environment_value("PCAPDAEMON_SOCKET") && remember_option(target, OPTION_REDIS, "URL", err) < 0)
 		return -ENOMEM;
 	if (url)
 		return use_url(url, "PCAPDAEMON_REDIS", target, err);
 	if (access(TARGET_CONFIG_DEFAULT, R_OK) == 0)
 		return use_config(line, TARGET_CONFIG_DEFAULT, target, err);
-	if (lead(target, OPTION_REDIS, TARGET_REDIS_DEFAULT, err) < 0)
+	if (remember_option(target, OPTION_REDIS, TARGET_REDIS_DEFAULT, err) < 0)
 		return -ENOMEM;
 	target->fleet = fleet_target_new();
 	return target->fleet && fleet_target_complete(target->fleet) == 0 ? 0 : out_of_memory(err);
@@ -163,7 +163,7 @@ static int use_fleet_default(const struct command_line *line, struct command_tar
 
 /* --- the choice --- */
 
-static int check_given(const struct command_line *line, struct error *err)
+static int check_exclusive(const struct command_line *line, struct error *err)
 {
 	static const enum option_id exclusive[] = {OPTION_SOCKET, OPTION_API, OPTION_REDIS, OPTION_CONFIG};
 	const char *first = NULL;
@@ -189,21 +189,22 @@ static int check_given(const struct command_line *line, struct error *err)
 	return 0;
 }
 
-static int choose(const struct command_line *line, struct command_target *target, struct error *err)
+static int select_target(const struct command_line *line, struct command_target *target, struct error *err)
 {
-	const char *redis = environment("PCAPDAEMON_REDIS"), *socket = environment("PCAPDAEMON_SOCKET");
+	const char *redis = environment_value("PCAPDAEMON_REDIS"), *socket = environment_value("PCAPDAEMON_SOCKET");
 	bool fleet = line->command->reach & REACH_FLEET, local = line->command->reach & REACH_LOCAL;
 
 	if (command_line_has(line, OPTION_SOCKET)) {
 		int r = use_socket(target, command_line_value(line, OPTION_SOCKET), "--socket", err);
 
-		return r < 0 ? r : lead(target, OPTION_SOCKET, target->socket, err);
+		return r < 0 ? r : remember_option(target, OPTION_SOCKET, target->socket, err);
 	}
 	if (command_line_has(line, OPTION_API))
 		return use_api(line, target, err);
 	if (line->redis)
-		return lead(target, OPTION_REDIS, "URL", err) < 0 ? -ENOMEM
-								  : use_url(line->redis, "--redis", target, err);
+		return remember_option(target, OPTION_REDIS, "URL", err) < 0
+			       ? -ENOMEM
+			       : use_url(line->redis, "--redis", target, err);
 	if (command_line_has(line, OPTION_CONFIG))
 		return use_config(line, command_line_value(line, OPTION_CONFIG), target, err);
 	if (fleet && (!local || command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE)))
@@ -217,15 +218,15 @@ static int choose(const struct command_line *line, struct command_target *target
 
 int command_target_resolve(const struct command_line *line, struct command_target *target, struct error *err)
 {
-	int r = check_given(line, err);
+	int r = check_exclusive(line, err);
 
 	*target = (struct command_target){0};
-	return r < 0 ? r : choose(line, target, err);
+	return r < 0 ? r : select_target(line, target, err);
 }
 
 const char *command_target_options(const struct command_target *target)
 {
-	return target->words ? target->words : "";
+	return target->options ? target->options : "";
 }
 
 void command_target_deinit(struct command_target *target)
@@ -236,7 +237,7 @@ void command_target_deinit(struct command_target *target)
 	free(target->socket);
 	free(target->api);
 	free(target->ca_file);
-	free(target->words);
+	free(target->options);
 	fleet_target_free(target->fleet);
 	*target = (struct command_target){0};
 }

@@ -19,7 +19,7 @@ struct command_target {
 	char *api;		    /* "http[s]://host[:port]", no slash behind it */
 	char *token;		    /* NULL: none; wiped at the end */
 	char *ca_file;
-	char *words; /* options that lead here again, " --socket PATH"; NULL: none is needed */
+	char *options; /* options that lead here again, " --socket PATH"; NULL: none is needed */
 };
 
 /*

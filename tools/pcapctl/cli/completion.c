@@ -41,23 +41,23 @@ static int append_commands(struct buffer *out)
 
 /* --- bash --- */
 
-static int bash_values(struct buffer *out, enum completes completes, const char *const *choices)
+static int bash_values(struct buffer *out, enum completion completion, const char *const *choices)
 {
 	int r = 0;
 
-	switch (completes) {
-	case COMPLETES_NOTHING:
+	switch (completion) {
+	case COMPLETION_NONE:
 		return buffer_append_string(out, "return");
-	case COMPLETES_FILE:
+	case COMPLETION_FILE:
 		return buffer_append_string(out, "compopt -o default; return");
-	case COMPLETES_INTERFACE:
+	case COMPLETION_INTERFACE:
 		return buffer_append_string(out, "COMPREPLY=($(compgen -W \"any $(command ls /sys/class/net "
 						 "2>/dev/null)\" -- \"$word\")); return");
-	case COMPLETES_CHOICE:
-	case COMPLETES_COMMAND:
+	case COMPLETION_CHOICE:
+	case COMPLETION_COMMAND:
 		r = buffer_append_string(out, "COMPREPLY=($(compgen -W '");
 		if (r == 0)
-			r = completes == COMPLETES_CHOICE ? append_choices(out, choices) : append_commands(out);
+			r = completion == COMPLETION_CHOICE ? append_choices(out, choices) : append_commands(out);
 		return r < 0 ? r : buffer_append_string(out, "' -- \"$word\")); return");
 	}
 	return -EINVAL;
@@ -75,7 +75,7 @@ static int bash_option_values(struct buffer *out)
 		r = row->letter ? buffer_printf(out, "\t-%c | --%s) ", row->letter, row->name)
 				: buffer_printf(out, "\t--%s) ", row->name);
 		if (r == 0)
-			r = bash_values(out, row->completes, row->choices);
+			r = bash_values(out, row->completion, row->choices);
 		if (r == 0)
 			r = buffer_append_string(out, " ;;\n");
 	}
@@ -87,7 +87,7 @@ static int bash_options_of(struct buffer *out, const struct command_row *command
 	int r = 0;
 
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
-		if (command_takes(command, (enum option_id)i))
+		if (command_accepts(command, (enum option_id)i))
 			r = buffer_printf(out, " --%s", option_rows[i].name);
 	return r;
 }
@@ -101,7 +101,7 @@ static int bash_command(struct buffer *out, const struct command_row *command)
 	if (r == 0)
 		r = buffer_append_string(out, "'\n\t\t[[ $word == -* ]] || { ");
 	if (r == 0)
-		r = bash_values(out, command->completes, command->choices);
+		r = bash_values(out, command->completion, command->choices);
 	return r < 0 ? r : buffer_append_string(out, "; }\n\t\t;;\n");
 }
 
@@ -129,7 +129,7 @@ static int print_bash(struct buffer *out)
 	if (r == 0)
 		r = buffer_append_string(out, "'\n\t\t[[ $word == -* ]] || { ");
 	if (r == 0)
-		r = bash_values(out, COMPLETES_COMMAND, NULL);
+		r = bash_values(out, COMPLETION_COMMAND, NULL);
 	if (r == 0)
 		r = buffer_append_string(out, "; }\n\t\t;;\n");
 	for (size_t i = 0; r == 0 && i < COMMAND_COUNT; i++)
@@ -141,22 +141,22 @@ static int print_bash(struct buffer *out)
 
 /* --- zsh --- */
 
-static int zsh_action(struct buffer *out, enum completes completes, const char *const *choices)
+static int zsh_action(struct buffer *out, enum completion completion, const char *const *choices)
 {
 	int r = 0;
 
-	switch (completes) {
-	case COMPLETES_NOTHING:
+	switch (completion) {
+	case COMPLETION_NONE:
 		return buffer_append_string(out, " ");
-	case COMPLETES_FILE:
+	case COMPLETION_FILE:
 		return buffer_append_string(out, "_files");
-	case COMPLETES_INTERFACE:
+	case COMPLETION_INTERFACE:
 		return buffer_append_string(out, "_pcapctl_interfaces");
-	case COMPLETES_CHOICE:
-	case COMPLETES_COMMAND:
+	case COMPLETION_CHOICE:
+	case COMPLETION_COMMAND:
 		r = buffer_append_string(out, "(");
 		if (r == 0)
-			r = completes == COMPLETES_CHOICE ? append_choices(out, choices) : append_commands(out);
+			r = completion == COMPLETION_CHOICE ? append_choices(out, choices) : append_commands(out);
 		return r < 0 ? r : buffer_append_string(out, ")");
 	}
 	return -EINVAL;
@@ -187,7 +187,7 @@ static int zsh_spelling(struct buffer *out, const struct option_row *row, const 
 	if (r == 0 && row->argument) {
 		r = buffer_printf(out, ":%s:", row->argument);
 		if (r == 0)
-			r = zsh_action(out, row->completes, row->choices);
+			r = zsh_action(out, row->completion, row->choices);
 	}
 	return r < 0 ? r : buffer_append_string(out, "'");
 }
@@ -211,12 +211,12 @@ static int zsh_command(struct buffer *out, const struct command_row *command)
 	int r = buffer_printf(out, "\t\t%s)\n\t\t\t_arguments -s", command->name);
 
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
-		if (command_takes(command, (enum option_id)i))
+		if (command_accepts(command, (enum option_id)i))
 			r = zsh_option(out, command, (enum option_id)i);
 	if (r == 0)
 		r = buffer_append_string(out, " \\\n\t\t\t'*::word:");
 	if (r == 0)
-		r = zsh_action(out, command->completes, command->choices);
+		r = zsh_action(out, command->completion, command->choices);
 	return r < 0 ? r : buffer_append_string(out, "'\n\t\t\t;;\n");
 }
 
@@ -260,22 +260,22 @@ static int print_zsh(struct buffer *out)
 
 /* --- fish --- */
 
-static int fish_values(struct buffer *out, enum completes completes, const char *const *choices)
+static int fish_values(struct buffer *out, enum completion completion, const char *const *choices)
 {
 	int r = 0;
 
-	switch (completes) {
-	case COMPLETES_NOTHING:
+	switch (completion) {
+	case COMPLETION_NONE:
 		return buffer_append_string(out, " -x");
-	case COMPLETES_FILE:
+	case COMPLETION_FILE:
 		return buffer_append_string(out, " -r -F");
-	case COMPLETES_INTERFACE:
+	case COMPLETION_INTERFACE:
 		return buffer_append_string(out, " -x -a '(echo any; command ls /sys/class/net 2>/dev/null)'");
-	case COMPLETES_CHOICE:
-	case COMPLETES_COMMAND:
+	case COMPLETION_CHOICE:
+	case COMPLETION_COMMAND:
 		r = buffer_append_string(out, " -x -a '");
 		if (r == 0)
-			r = completes == COMPLETES_CHOICE ? append_choices(out, choices) : append_commands(out);
+			r = completion == COMPLETION_CHOICE ? append_choices(out, choices) : append_commands(out);
 		return r < 0 ? r : buffer_append_string(out, "'");
 	}
 	return -EINVAL;
@@ -293,7 +293,7 @@ static int fish_option(struct buffer *out, const struct command_row *command, en
 	if (r == 0)
 		r = buffer_printf(out, " -l %s", row.name);
 	if (r == 0 && row.argument)
-		r = fish_values(out, row.completes, row.choices);
+		r = fish_values(out, row.completion, row.choices);
 	if (r == 0)
 		r = buffer_append_string(out, " -d ");
 	if (r == 0)
@@ -309,13 +309,13 @@ static int fish_command(struct buffer *out, const struct command_row *command)
 		r = append_quoted(out, command->summary);
 	if (r == 0)
 		r = buffer_append_string(out, "\n");
-	for (const enum option_id *taken = command->takes; r == 0 && *taken; taken++)
+	for (const enum option_id *taken = command->options; r == 0 && *taken; taken++)
 		r = fish_option(out, command, *taken);
-	if (r < 0 || command->completes == COMPLETES_NOTHING)
+	if (r < 0 || command->completion == COMPLETION_NONE)
 		return r;
 	r = buffer_printf(out, "complete -c pcapctl -n '__fish_seen_subcommand_from %s'", command->name);
 	if (r == 0)
-		r = fish_values(out, command->completes, command->choices);
+		r = fish_values(out, command->completion, command->choices);
 	return r < 0 ? r : buffer_append_string(out, "\n");
 }
 

@@ -23,7 +23,7 @@ int interrupts_begin(void)
 	return interrupts_fd < 0 ? -errno : interrupts_fd;
 }
 
-bool interrupts_waiting(void)
+bool interrupts_pending(void)
 {
 	struct pollfd fd = {.fd = interrupts_fd, .events = POLLIN}; /* a negative one is passed over */
 

@@ -10,4 +10,4 @@ warn_unused int interrupts_begin(void);
 
 /* How many came since the last call. */
 unsigned interrupts_take(void);
-bool interrupts_waiting(void); /* whether there is one to take */
+bool interrupts_pending(void); /* whether there is one to take */

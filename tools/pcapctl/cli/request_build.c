@@ -107,8 +107,8 @@ static const struct {
 	enum option_id option;
 	const char *field;
 	read_value read;
-	const char *expected;
-} scalars[] = {
+	const char *expectation;
+} scalar_fields[] = {
 	{OPTION_NODE, "node", read_text, "a name in UTF-8"},
 	{OPTION_NODERE, "nodere", read_text, "an expression in UTF-8"},
 	{OPTION_SNAP, "snap", read_snap, "a number of bytes from 1 to 262144"},
@@ -149,28 +149,28 @@ int request_read_time(const char *text, json_t **value)
 	return *value ? 0 : -ENOMEM;
 }
 
-static int put(json_t *request, const char *field, json_t *value, struct error *err)
+static int set_field(json_t *request, const char *field, json_t *value, struct error *err)
 {
 	if (!value || json_object_set_new(request, field, value) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
 
-static int put_scalars(json_t *request, const struct command_line *line, struct error *err)
+static int set_scalars(json_t *request, const struct command_line *line, struct error *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(scalars) / sizeof(*scalars); i++) {
-		const char *text = command_line_value(line, scalars[i].option);
+	for (size_t i = 0; r == 0 && i < sizeof(scalar_fields) / sizeof(*scalar_fields); i++) {
+		const char *text = command_line_value(line, scalar_fields[i].option);
 		json_t *value;
 
 		if (!text)
 			continue;
-		value = scalars[i].read(text);
+		value = scalar_fields[i].read(text);
 		if (!value)
-			return error_set(err, -EINVAL, "--%s: must be %s", option_rows[scalars[i].option].name,
-					 scalars[i].expected);
-		r = put(request, scalars[i].field, value, err);
+			return error_set(err, -EINVAL, "--%s: must be %s", option_rows[scalar_fields[i].option].name,
+					 scalar_fields[i].expectation);
+		r = set_field(request, scalar_fields[i].field, value, err);
 	}
 	return r;
 }
@@ -198,7 +198,7 @@ static int append_names(json_t *array, const struct command_line *line, enum opt
 	return 0;
 }
 
-static int put_names(json_t *request, const struct command_line *line, enum option_id option, const char *field,
+static int set_names(json_t *request, const struct command_line *line, enum option_id option, const char *field,
 		     struct error *err)
 {
 	json_t *array;
@@ -207,11 +207,11 @@ static int put_names(json_t *request, const struct command_line *line, enum opti
 	if (!command_line_has(line, option))
 		return 0;
 	array = json_array();
-	r = put(request, field, array, err);
+	r = set_field(request, field, array, err);
 	return r < 0 ? r : append_names(array, line, option, err);
 }
 
-static int put_destinations(json_t *request, const struct command_line *line, const struct request_plan *plan,
+static int set_destinations(json_t *request, const struct command_line *line, const struct request_plan *plan,
 			    struct error *err)
 {
 	json_t *array;
@@ -220,20 +220,21 @@ static int put_destinations(json_t *request, const struct command_line *line, co
 	if (!plan->destination && !command_line_has(line, OPTION_DESTINATION))
 		return 0;
 	array = json_array();
-	r = put(request, "to_destinations", array, err);
+	r = set_field(request, "to_destinations", array, err);
 	if (r == 0 && plan->destination && json_array_append_new(array, json_string(plan->destination)) < 0)
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r < 0 ? r : append_names(array, line, OPTION_DESTINATION, err);
 }
 
-static int put_filter(json_t *request, const char *filter, struct error *err)
+static int set_filter(json_t *request, const char *filter, struct error *err)
 {
 	json_t *text = json_string(filter);
 
-	return text ? put(request, "bpf", text, err) : error_set(err, -EINVAL, "the filter must be text in UTF-8");
+	return text ? set_field(request, "bpf", text, err)
+		    : error_set(err, -EINVAL, "the filter must be text in UTF-8");
 }
 
-static int put_id(json_t *request, struct error *err)
+static int set_id(json_t *request, struct error *err)
 {
 	uint8_t random[ID_RANDOM_BYTES];
 	char id[8 + 2 * ID_RANDOM_BYTES + 1];
@@ -245,10 +246,10 @@ static int put_id(json_t *request, struct error *err)
 		return error_set(err, -EIO, "no random numbers: %s", strerror(errno));
 	for (size_t i = 0; i < sizeof(random); i++)
 		used += (size_t)snprintf(id + used, sizeof(id) - used, "%02x", random[i]);
-	return put(request, "id", json_string(id), err);
+	return set_field(request, "id", json_string(id), err);
 }
 
-static int check_pairs(const struct command_line *line, struct error *err)
+static int check_exclusive(const struct command_line *line, struct error *err)
 {
 	static const struct {
 		enum option_id one, other;
@@ -270,26 +271,26 @@ static int check_pairs(const struct command_line *line, struct error *err)
 int request_build(const struct command_line *line, const struct request_plan *plan, json_t **result, struct error *err)
 {
 	cleanup(cleanup_json) json_t *request = json_object();
-	int r = check_pairs(line, err);
+	int r = check_exclusive(line, err);
 
 	if (r == 0 && !request)
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r == 0 && !command_line_has(line, OPTION_NODE) && !command_line_has(line, OPTION_NODERE))
-		r = put(request, "node", json_string("any"), err);
+		r = set_field(request, "node", json_string("any"), err);
 	if (r == 0)
-		r = put_names(request, line, OPTION_INTERFACE, "interface", err);
+		r = set_names(request, line, OPTION_INTERFACE, "interface", err);
 	if (r == 0)
-		r = put_names(request, line, OPTION_ALIAS, "alias", err);
+		r = set_names(request, line, OPTION_ALIAS, "alias", err);
 	if (r == 0 && line->filter)
-		r = put_filter(request, line->filter, err);
+		r = set_filter(request, line->filter, err);
 	if (r == 0)
-		r = put_scalars(request, line, err);
+		r = set_scalars(request, line, err);
 	if (r == 0 && plan->merge)
-		r = put(request, "merge", json_true(), err);
+		r = set_field(request, "merge", json_true(), err);
 	if (r == 0)
-		r = put_destinations(request, line, plan, err);
+		r = set_destinations(request, line, plan, err);
 	if (r == 0)
-		r = put_id(request, err);
+		r = set_id(request, err);
 	if (r == 0)
 		*result = take(request);
 	return r;

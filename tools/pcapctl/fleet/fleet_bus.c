@@ -24,18 +24,18 @@
 #include "redis/connection/redis_link.h"
 #include "redis/connection/redis_options.h"
 
-#define PATIENCE_NS (10 * NS_PER_S)
-#define TURN_MS 100
+#define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
+#define RUN_MS 100
 #define STREAM_LENGTH "10000" /* about so many requests are kept for nodes that are away */
 #define KEY_MAX 8192	      /* bytes */
 
-struct question {
+struct query {
 	struct fleet_bus *bus;
 	/* Takes the answer, which is no error: 0 or -errno with the text in `err`. */
 	int (*read)(void *ctx, const redisReply *reply, struct error *err);
 	void *ctx;
 	struct error *err;
-	bool over;
+	bool finished;
 	bool abandoned; /* nobody waits any more: the answer frees it */
 	int result;
 };
@@ -44,99 +44,99 @@ struct fleet_bus {
 	const struct fleet_target *target;
 	struct event_base *loop;
 	struct event *timer; /* ends a turn */
-	struct redis_commands *asking;
-	struct redis_link *listening;
-	fleet_event event;
+	struct redis_commands *commands;
+	struct redis_link *subscriber;
+	fleet_event_handler event;
 	void *ctx;
-	char where[512];
-	struct error trouble; /* why a connection could not be made; "": nothing went wrong yet */
-	bool up, subscribed, turned;
-	unsigned gaps;
-	uint64_t away_since_ns; /* boot time; 0: it is there */
+	char name[512];
+	struct error connect_error; /* why a connection could not be made; "": nothing went wrong yet */
+	bool up, subscribed, stopped;
+	unsigned lost_subscriptions;
+	uint64_t outage_start_ns; /* boot time; 0: it is there */
 };
 
 const char *fleet_bus_name(const struct fleet_bus *bus)
 {
-	return bus->where;
+	return bus->name;
 }
 
 /* --- the loop --- */
 
-static void end_turn(struct fleet_bus *bus)
+static void stop_running(struct fleet_bus *bus)
 {
-	bus->turned = true;
+	bus->stopped = true;
 	event_base_loopbreak(bus->loop);
 }
 
-static void on_turn_over(evutil_socket_t fd, short what, void *ctx)
+static void on_run_timeout(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
-	end_turn(ctx);
+	stop_running(ctx);
 }
 
-void fleet_bus_turn(struct fleet_bus *bus, int timeout_ms, int fd)
+void fleet_bus_run(struct fleet_bus *bus, int timeout_ms, int fd)
 {
 	const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
-	struct event *foreign = fd >= 0 ? event_new(bus->loop, fd, EV_READ, on_turn_over, bus) : NULL;
+	struct event *fd_event = fd >= 0 ? event_new(bus->loop, fd, EV_READ, on_run_timeout, bus) : NULL;
 
-	bus->turned = false;
+	bus->stopped = false;
 	event_add(bus->timer, &timeout);
-	if (foreign)
-		event_add(foreign, NULL);
-	while (!bus->turned && event_base_loop(bus->loop, EVLOOP_ONCE) == 0)
+	if (fd_event)
+		event_add(fd_event, NULL);
+	while (!bus->stopped && event_base_loop(bus->loop, EVLOOP_ONCE) == 0)
 		;
 	event_del(bus->timer);
-	if (foreign)
-		event_free(foreign);
+	if (fd_event)
+		event_free(fd_event);
 }
 
 /* --- questions --- */
 
-static void note_away(struct fleet_bus *bus)
+static void note_outage(struct fleet_bus *bus)
 {
-	if (!bus->away_since_ns)
-		bus->away_since_ns = clock_boottime_ns();
+	if (!bus->outage_start_ns)
+		bus->outage_start_ns = clock_boottime_ns();
 }
 
-uint64_t fleet_bus_away_ns(const struct fleet_bus *bus)
+uint64_t fleet_bus_outage_ns(const struct fleet_bus *bus)
 {
-	return bus->away_since_ns ? clock_boottime_ns() - bus->away_since_ns : 0;
+	return bus->outage_start_ns ? clock_boottime_ns() - bus->outage_start_ns : 0;
 }
 
-bool fleet_bus_sat_out(const struct fleet_bus *bus, int result)
+bool fleet_bus_should_retry(const struct fleet_bus *bus, int result)
 {
-	return (result == -ETIMEDOUT || result == -ECONNRESET) && fleet_bus_away_ns(bus) < FLEET_AWAY_MAX_NS;
+	return (result == -ETIMEDOUT || result == -ECONNRESET) && fleet_bus_outage_ns(bus) < FLEET_OUTAGE_MAX_NS;
 }
 
-static void on_answer(void *ctx, const struct redis_answer *answer)
+static void on_result(void *ctx, const struct redis_answer *answer)
 {
-	struct question *question = ctx;
-	struct fleet_bus *bus = question->bus;
+	struct query *query = ctx;
+	struct fleet_bus *bus = query->bus;
 	char shown[512];
 
-	if (question->abandoned)
-		return free(question);
+	if (query->abandoned)
+		return free(query);
 	if (answer->code == 0)
-		question->result = question->read(question->ctx, answer->reply, question->err);
+		query->result = query->read(query->ctx, answer->reply, query->err);
 	else if (answer->code == -EREMOTEIO)
-		question->result = error_set(question->err, -EPROTO, "%s says: %s", bus->where,
-					     printable(shown, sizeof(shown), answer->error));
+		query->result = error_set(query->err, -EPROTO, "%s says: %s", bus->name,
+					  printable(shown, sizeof(shown), answer->error));
 	else
-		question->result = error_set(question->err, answer->code, "%s does not answer: %s", bus->where,
-					     printable(shown, sizeof(shown), answer->error));
+		query->result = error_set(query->err, answer->code, "%s does not answer: %s", bus->name,
+					  printable(shown, sizeof(shown), answer->error));
 	if (answer->code == -ETIMEDOUT || answer->code == -ECONNRESET)
-		note_away(bus);
+		note_outage(bus);
 	else if (bus->subscribed || !bus->event)
-		bus->away_since_ns = 0;
-	question->over = true;
-	end_turn(bus);
+		bus->outage_start_ns = 0;
+	query->finished = true;
+	stop_running(bus);
 }
 
 int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 		  int (*read)(void *ctx, const redisReply *reply, struct error *err), void *ctx, struct error *err)
 {
-	cleanup(cleanup_free) struct question *question = calloc(1, sizeof(*question));
+	cleanup(cleanup_free) struct query *query = calloc(1, sizeof(*query));
 	const struct redis_command command = {
 		.argc = (int)count,
 		.argv = words,
@@ -145,30 +145,30 @@ int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 	};
 	int r = -ENOMEM;
 
-	if (question) {
-		*question = (struct question){.bus = bus, .read = read, .ctx = ctx, .err = err};
-		r = redis_commands_send(bus->asking, &command, on_answer, question);
+	if (query) {
+		*query = (struct query){.bus = bus, .read = read, .ctx = ctx, .err = err};
+		r = redis_commands_send(bus->commands, &command, on_result, query);
 	}
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOBUFS ? "the request is too large" : "out of memory");
-	while (!question->over && !interrupts_waiting()) /* it will be over at the client's deadline */
-		fleet_bus_turn(bus, TURN_MS, -1);
-	if (question->over)
-		return question->result;
-	take(question)->abandoned = true;
+	while (!query->finished && !interrupts_pending()) /* it will be over at the client's deadline */
+		fleet_bus_run(bus, RUN_MS, -1);
+	if (query->finished)
+		return query->result;
+	take(query)->abandoned = true;
 	return error_set(err, -EINTR, "interrupted");
 }
 
 /* --- the link --- */
 
-static void hand_on(struct fleet_bus *bus, const char *text, size_t size)
+static void deliver_event(struct fleet_bus *bus, const char *text, size_t size)
 {
 	json_t *event = size <= FLEET_EVENT_MAX ? json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
 	if (json_is_object(event))
 		bus->event(bus->ctx, event);
 	json_decref(event);
-	end_turn(bus);
+	stop_running(bus);
 }
 
 static void on_message(redisAsyncContext *redis, void *data, void *ctx)
@@ -180,42 +180,42 @@ static void on_message(redisAsyncContext *redis, void *data, void *ctx)
 	if (redis_link_gone(redis) || !reply)
 		return;
 	if (reply->type == REDIS_REPLY_ERROR) {
-		error_set(&bus->trouble, 0, "%s", printable(shown, sizeof(shown), reply->str));
-		return redis_link_restart(bus->listening, "the subscription was refused");
+		error_set(&bus->connect_error, 0, "%s", printable(shown, sizeof(shown), reply->str));
+		return redis_link_restart(bus->subscriber, "the subscription was refused");
 	}
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
 		return;
 	if (strcmp(reply->element[0]->str, "message") == 0)
-		return hand_on(bus, reply->element[2]->str, reply->element[2]->len);
+		return deliver_event(bus, reply->element[2]->str, reply->element[2]->len);
 	if (strcmp(reply->element[0]->str, "subscribe") != 0)
-		return redis_link_restart(bus->listening, "the server ended the subscription");
+		return redis_link_restart(bus->subscriber, "the server ended the subscription");
 	bus->subscribed = true;
-	bus->away_since_ns = 0;
-	end_turn(bus);
+	bus->outage_start_ns = 0;
+	stop_running(bus);
 }
 
-static void listening_up(void *ctx, redisAsyncContext *redis)
+static void on_up(void *ctx, redisAsyncContext *redis)
 {
 	struct fleet_bus *bus = ctx;
 
 	(void)redis;
 	bus->up = true;
-	end_turn(bus);
+	stop_running(bus);
 	if (!bus->event)
 		return;
-	if (redis_link_subscribe(bus->listening, bus->target->events, on_message, bus) < 0)
-		redis_link_restart(bus->listening, "out of memory");
+	if (redis_link_subscribe(bus->subscriber, bus->target->events, on_message, bus) < 0)
+		redis_link_restart(bus->subscriber, "out of memory");
 }
 
-static void listening_down(void *ctx)
+static void on_down(void *ctx)
 {
 	struct fleet_bus *bus = ctx;
 
-	note_away(bus);
+	note_outage(bus);
 	if (bus->subscribed)
-		bus->gaps++;
+		bus->lost_subscriptions++;
 	bus->up = bus->subscribed = false;
-	end_turn(bus);
+	stop_running(bus);
 }
 
 static void on_failed(void *ctx, const char *reason)
@@ -223,11 +223,11 @@ static void on_failed(void *ctx, const char *reason)
 	struct fleet_bus *bus = ctx;
 	char shown[512];
 
-	error_set(&bus->trouble, 0, "%s", printable(shown, sizeof(shown), reason));
-	end_turn(bus);
+	error_set(&bus->connect_error, 0, "%s", printable(shown, sizeof(shown), reason));
+	stop_running(bus);
 }
 
-static int open_connections(struct fleet_bus *bus)
+static int connect_redis(struct fleet_bus *bus)
 {
 	const struct redis_options options = {
 		.host = bus->target->host,
@@ -246,25 +246,22 @@ static int open_connections(struct fleet_bus *bus)
 		.cert_file = bus->target->cert_file,
 		.key_file = bus->target->key_file,
 	};
-	const struct redis_link_handler listening = {.up = listening_up,
-						     .down = listening_down,
-						     .failed = on_failed,
-						     .ctx = bus};
+	const struct redis_link_handler handler = {.up = on_up, .down = on_down, .failed = on_failed, .ctx = bus};
 
-	bus->asking = redis_commands_new(bus->loop, "ctl", &options, PATIENCE_NS);
-	bus->listening = redis_link_new(bus->loop, "ctl-events", &options, listening);
-	return bus->asking && bus->listening ? 0 : -ENOMEM;
+	bus->commands = redis_commands_new(bus->loop, "ctl", &options, ANSWER_TIMEOUT_NS);
+	bus->subscriber = redis_link_new(bus->loop, "ctl-events", &options, handler);
+	return bus->commands && bus->subscriber ? 0 : -ENOMEM;
 }
 
-static bool is_about_password(const char *text)
+static bool is_login_error(const char *text)
 {
 	return strstr(text, "WRONGPASS") || strstr(text, "NOAUTH") || strstr(text, "invalid password");
 }
 
 /* What can be done about it. */
-static const char *advice(const struct fleet_bus *bus)
+static const char *connect_hint(const struct fleet_bus *bus)
 {
-	if (!is_about_password(bus->trouble.text))
+	if (!is_login_error(bus->connect_error.text))
 		return "is it the right one? name it with --redis, as in redis://host:6379/capture";
 	if (bus->target->password)
 		return "user or password is wrong; they stand in the URL (--redis or PCAPDAEMON_REDIS) as "
@@ -276,18 +273,20 @@ static const char *advice(const struct fleet_bus *bus)
 
 static int wait_until_up(struct fleet_bus *bus, struct error *err)
 {
-	uint64_t deadline_ns = clock_boottime_ns() + PATIENCE_NS;
+	uint64_t deadline_ns = clock_boottime_ns() + ANSWER_TIMEOUT_NS;
 
 	while (!bus->up || (bus->event && !bus->subscribed)) {
-		if (bus->trouble.text[0] || clock_boottime_ns() > deadline_ns)
-			return error_set(err, -ENOTCONN, "cannot reach %s: %s; %s", bus->where,
-					 bus->trouble.text[0] ? bus->trouble.text : "no answer", advice(bus));
-		fleet_bus_turn(bus, TURN_MS, -1);
+		if (bus->connect_error.text[0] || clock_boottime_ns() > deadline_ns)
+			return error_set(err, -ENOTCONN, "cannot reach %s: %s; %s", bus->name,
+					 bus->connect_error.text[0] ? bus->connect_error.text : "no answer",
+					 connect_hint(bus));
+		fleet_bus_run(bus, RUN_MS, -1);
 	}
 	return 0;
 }
 
-struct fleet_bus *fleet_bus_new(const struct fleet_target *target, fleet_event event, void *ctx, struct error *err)
+struct fleet_bus *fleet_bus_new(const struct fleet_target *target, fleet_event_handler event, void *ctx,
+				struct error *err)
 {
 	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = calloc(1, sizeof(*bus));
 	char host[256];
@@ -298,11 +297,11 @@ struct fleet_bus *fleet_bus_new(const struct fleet_target *target, fleet_event e
 	bus->target = target;
 	bus->event = event;
 	bus->ctx = ctx;
-	snprintf(bus->where, sizeof(bus->where), "Redis at %s:%u", printable(host, sizeof(host), target->host),
+	snprintf(bus->name, sizeof(bus->name), "Redis at %s:%u", printable(host, sizeof(host), target->host),
 		 target->port);
 	bus->loop = event_base_new();
-	bus->timer = bus->loop ? evtimer_new(bus->loop, on_turn_over, bus) : NULL;
-	if (!bus->timer || open_connections(bus) < 0 || wait_until_up(bus, err) < 0)
+	bus->timer = bus->loop ? evtimer_new(bus->loop, on_run_timeout, bus) : NULL;
+	if (!bus->timer || connect_redis(bus) < 0 || wait_until_up(bus, err) < 0)
 		return NULL;
 	return take(bus);
 }
@@ -311,8 +310,8 @@ void fleet_bus_free(struct fleet_bus *bus)
 {
 	if (!bus)
 		return;
-	redis_commands_free(bus->asking);
-	redis_link_free(bus->listening);
+	redis_commands_free(bus->commands);
+	redis_link_free(bus->subscriber);
 	if (bus->timer)
 		event_free(bus->timer);
 	if (bus->loop)
@@ -320,19 +319,19 @@ void fleet_bus_free(struct fleet_bus *bus)
 	free(bus);
 }
 
-unsigned fleet_bus_gaps(const struct fleet_bus *bus)
+unsigned fleet_bus_lost_subscriptions(const struct fleet_bus *bus)
 {
-	return bus->gaps;
+	return bus->lost_subscriptions;
 }
 
-bool fleet_bus_listens(const struct fleet_bus *bus)
+bool fleet_bus_is_subscribed(const struct fleet_bus *bus)
 {
 	return bus->subscribed;
 }
 
 /* --- requests --- */
 
-static int take_number(void *ctx, const redisReply *reply, struct error *err)
+static int read_number(void *ctx, const redisReply *reply, struct error *err)
 {
 	uint64_t *number = ctx;
 
@@ -342,7 +341,7 @@ static int take_number(void *ctx, const redisReply *reply, struct error *err)
 	return 0;
 }
 
-static int take_anything(void *ctx, const redisReply *reply, struct error *err)
+static int ignore_reply(void *ctx, const redisReply *reply, struct error *err)
 {
 	(void)ctx;
 	(void)reply;
@@ -354,19 +353,19 @@ int fleet_bus_publish(struct fleet_bus *bus, const char *json, uint64_t *listene
 {
 	const char *const words[] = {"PUBLISH", bus->target->channel, json};
 
-	return fleet_bus_ask(bus, words, 3, take_number, listeners, err);
+	return fleet_bus_ask(bus, words, 3, read_number, listeners, err);
 }
 
-int fleet_bus_add(struct fleet_bus *bus, const char *stream, const char *json, struct error *err)
+int fleet_bus_stream_add(struct fleet_bus *bus, const char *stream, const char *json, struct error *err)
 {
 	const char *const words[] = {"XADD", stream, "MAXLEN", "~", STREAM_LENGTH, "*", "request", json};
 
-	return fleet_bus_ask(bus, words, 8, take_anything, NULL, err);
+	return fleet_bus_ask(bus, words, 8, ignore_reply, NULL, err);
 }
 
 /* --- answers and files --- */
 
-static int take_answer(void *ctx, const redisReply *reply, struct error *err)
+static int read_answer(void *ctx, const redisReply *reply, struct error *err)
 {
 	json_t **events = ctx;
 	json_t *array = NULL;
@@ -386,14 +385,14 @@ const char *fleet_bus_channel(const struct fleet_bus *bus)
 	return bus->target->channel;
 }
 
-int fleet_bus_answer(struct fleet_bus *bus, const char *node, const char *id, json_t **events, struct error *err)
+int fleet_bus_stored_answer(struct fleet_bus *bus, const char *node, const char *id, json_t **events, struct error *err)
 {
 	char key[KEY_MAX];
 	const char *const words[] = {"GET", key};
 
 	snprintf(key, sizeof(key), "{%s}:answer:%s:%s", bus->target->channel, node, id);
 	*events = json_null();
-	return fleet_bus_ask(bus, words, 2, take_answer, events, err);
+	return fleet_bus_ask(bus, words, 2, read_answer, events, err);
 }
 
 int fleet_bus_file_key(const struct fleet_bus *bus, const char *node, const char *capture, struct buffer *key)
@@ -401,7 +400,7 @@ int fleet_bus_file_key(const struct fleet_bus *bus, const char *node, const char
 	return buffer_printf(key, "{%s}:file:%s:%s", bus->target->channel, node, capture);
 }
 
-static int take_element(void *ctx, const redisReply *reply, struct error *err)
+static int read_element(void *ctx, const redisReply *reply, struct error *err)
 {
 	struct buffer *into = ctx;
 
@@ -413,18 +412,19 @@ static int take_element(void *ctx, const redisReply *reply, struct error *err)
 	return buffer_append(into, reply->str, reply->len) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
-int fleet_bus_element(struct fleet_bus *bus, const char *key, uint64_t index, struct buffer *into, struct error *err)
+int fleet_bus_list_element(struct fleet_bus *bus, const char *key, uint64_t index, struct buffer *into,
+			   struct error *err)
 {
 	char number[24];
 	const char *const words[] = {"LINDEX", key, number};
 
 	snprintf(number, sizeof(number), "%" PRIu64, index);
-	return fleet_bus_ask(bus, words, 3, take_element, into, err);
+	return fleet_bus_ask(bus, words, 3, read_element, into, err);
 }
 
 int fleet_bus_delete(struct fleet_bus *bus, const char *key, struct error *err)
 {
 	const char *const words[] = {"DEL", key};
 
-	return fleet_bus_ask(bus, words, 2, take_anything, NULL, err);
+	return fleet_bus_ask(bus, words, 2, ignore_reply, NULL, err);
 }

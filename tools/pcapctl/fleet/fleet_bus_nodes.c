@@ -12,13 +12,13 @@
 #include "pcapctl/fleet/fleet_bus_internal.h"
 
 #define KEY_MAX 8192 /* bytes */
-#define NODES_A_QUESTION (FLEET_WORDS_MAX - 1)
+#define NODES_PER_QUERY (FLEET_WORDS_MAX - 1)
 #define NODES_MAX_TEXT "4095"
 
 _Static_assert(FLEET_NODES_MAX == 4096, "NODES_MAX_TEXT is the last index");
 
 /* Names and scores in turn, the latest seen first → objects with node and seen. */
-static int take_names(void *ctx, const redisReply *reply, struct error *err)
+static int read_names(void *ctx, const redisReply *reply, struct error *err)
 {
 	json_t *nodes = ctx;
 
@@ -43,38 +43,38 @@ static int take_names(void *ctx, const redisReply *reply, struct error *err)
 	return 0;
 }
 
-struct presences {
+struct presence_batch {
 	json_t *nodes;
 	size_t first, count;
 };
 
-static int take_presences(void *ctx, const redisReply *reply, struct error *err)
+static int read_presence_reply(void *ctx, const redisReply *reply, struct error *err)
 {
-	const struct presences *wanted = ctx;
+	const struct presence_batch *batch = ctx;
 
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != wanted->count)
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != batch->count)
 		return error_set(err, -EPROTO, "Redis gave an answer that cannot be");
-	for (size_t i = 0; i < wanted->count; i++) {
+	for (size_t i = 0; i < batch->count; i++) {
 		const redisReply *text = reply->element[i];
 		json_t *presence = NULL;
 
 		if (text->type == REDIS_REPLY_STRING && text->len <= FLEET_PRESENCE_MAX)
 			presence = json_loadb(text->str, text->len, JSON_REJECT_DUPLICATES, NULL);
 		if (json_is_object(presence))
-			json_object_set(json_array_get(wanted->nodes, wanted->first + i), "presence", presence);
+			json_object_set(json_array_get(batch->nodes, batch->first + i), "presence", presence);
 		json_decref(presence);
 	}
 	return 0;
 }
 
-static int read_presences(struct fleet_bus *bus, struct presences *wanted, struct error *err)
+static int fetch_presences(struct fleet_bus *bus, struct presence_batch *batch, struct error *err)
 {
-	const char *words[1 + NODES_A_QUESTION] = {"MGET"};
-	char *keys[NODES_A_QUESTION] = {NULL};
+	const char *words[1 + NODES_PER_QUERY] = {"MGET"};
+	char *keys[NODES_PER_QUERY] = {NULL};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < wanted->count; i++) {
-		const json_t *node = json_array_get(wanted->nodes, wanted->first + i);
+	for (size_t i = 0; r == 0 && i < batch->count; i++) {
+		const json_t *node = json_array_get(batch->nodes, batch->first + i);
 
 		if (asprintf(&keys[i], "{%s}:node:%s", fleet_bus_channel(bus),
 			     json_string_value(json_object_get(node, "node"))) < 0) {
@@ -84,13 +84,13 @@ static int read_presences(struct fleet_bus *bus, struct presences *wanted, struc
 		words[1 + i] = keys[i];
 	}
 	if (r == 0)
-		r = fleet_bus_ask(bus, words, 1 + wanted->count, take_presences, wanted, err);
-	for (size_t i = 0; i < wanted->count; i++)
+		r = fleet_bus_ask(bus, words, 1 + batch->count, read_presence_reply, batch, err);
+	for (size_t i = 0; i < batch->count; i++)
 		free(keys[i]);
 	return r;
 }
 
-static int by_name(const void *one, const void *other)
+static int compare_names(const void *one, const void *other)
 {
 	return strcmp(json_string_value(json_object_get(*(json_t *const *)one, "node")),
 		      json_string_value(json_object_get(*(json_t *const *)other, "node")));
@@ -106,7 +106,7 @@ static int sort_by_name(const json_t *nodes, json_t **sorted, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++)
 		items[i] = json_array_get(nodes, i);
-	qsort(items, count, sizeof(json_t *), by_name);
+	qsort(items, count, sizeof(json_t *), compare_names);
 	for (size_t i = 0; i < count; i++)
 		if (json_array_append(*sorted, items[i]) < 0)
 			return error_set(err, -ENOMEM, "out of memory");
@@ -122,12 +122,12 @@ int fleet_bus_nodes(struct fleet_bus *bus, json_t **result, struct error *err)
 
 	snprintf(key, sizeof(key), "{%s}:nodes", fleet_bus_channel(bus));
 	if (r == 0)
-		r = fleet_bus_ask(bus, words, 5, take_names, nodes, err);
-	for (size_t first = 0; r == 0 && first < json_array_size(nodes); first += NODES_A_QUESTION) {
+		r = fleet_bus_ask(bus, words, 5, read_names, nodes, err);
+	for (size_t first = 0; r == 0 && first < json_array_size(nodes); first += NODES_PER_QUERY) {
 		size_t left = json_array_size(nodes) - first;
-		struct presences wanted = {nodes, first, left < NODES_A_QUESTION ? left : NODES_A_QUESTION};
+		struct presence_batch batch = {nodes, first, left < NODES_PER_QUERY ? left : NODES_PER_QUERY};
 
-		r = read_presences(bus, &wanted, err);
+		r = fetch_presences(bus, &batch, err);
 	}
 	if (r == 0)
 		r = sort_by_name(nodes, result, err);

@@ -29,9 +29,9 @@
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
 #define PRESENCE_INTERVAL_NS (5 * NS_PER_S)
 #define PRESENCE_PAUSE_NS (15 * NS_PER_S) /* after an outage: nobody could say that he is there */
-#define ASK_AGAIN_INTERVAL_NS (5 * NS_PER_S)
-#define ASK_AGAIN_TIMES 4 /* after an interruption */
-#define ANSWER_PAUSE_NS (ASK_AGAIN_TIMES * ASK_AGAIN_INTERVAL_NS)
+#define REPEAT_INTERVAL_NS (5 * NS_PER_S)
+#define REPEATS_MAX 4 /* after an interruption */
+#define ANSWER_EXTENSION_NS (REPEATS_MAX * REPEAT_INTERVAL_NS)
 
 struct session {
 	const struct command_context *context;
@@ -42,23 +42,23 @@ struct session {
 	uint64_t answer_timeout_ns, longest_ns;
 
 	struct fleet_bus *bus;
-	struct fleet_tally *tally;    /* NULL: not asked yet */
-	uint64_t asked_ns, looked_ns; /* boot time */
-	uint64_t answers_end_ns;      /* boot time */
-	unsigned gaps, interrupts;
-	unsigned repeats; /* that are left */
+	struct fleet_tally *tally;	     /* NULL: not asked yet */
+	uint64_t asked_ns, presence_read_ns; /* boot time */
+	uint64_t answers_end_ns;	     /* boot time */
+	unsigned lost_subscriptions, interrupts;
+	unsigned repeats_left; /* that are left */
 	uint64_t repeated_ns;
-	bool add_again; /* to the stream: a master that was replaced may have taken the request with it */
-	bool lost;	/* it could not be waited for to the end */
-	bool reused;	/* the request's id */
+	bool stream_add_again; /* to the stream: a master that was replaced may have taken the request with it */
+	bool gave_up;	       /* it could not be waited for to the end */
+	bool id_reused;	       /* the request's id */
 	bool out_of_memory;
 };
 
 /* Who was asked again repeats his answer for that reason alone. */
-static bool tells_of_reuse(const struct session *session, const json_t *event)
+static bool shows_id_reuse(const struct session *session, const json_t *event)
 {
 	return event_is_duplicate(event) && command_line_has(session->context->line, OPTION_ID) &&
-	       session->repeats == 0 && session->repeated_ns == 0 &&
+	       session->repeats_left == 0 && session->repeated_ns == 0 &&
 	       strcmp(json_text(event, "id"), json_text(session->request, "id")) == 0;
 }
 
@@ -69,7 +69,7 @@ static void on_event(void *ctx, const json_t *event)
 
 	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &news) < 0)
 		session->out_of_memory = true;
-	session->reused |= session->tally && tells_of_reuse(session, event);
+	session->id_reused |= session->tally && shows_id_reuse(session, event);
 }
 
 /* --- asking --- */
@@ -104,9 +104,9 @@ static int publish(struct session *session, struct error *err)
 	uint64_t listeners = 0;
 	int r;
 
-	session->gaps = fleet_bus_gaps(session->bus);
+	session->lost_subscriptions = fleet_bus_lost_subscriptions(session->bus);
 	if (session->stream)
-		return fleet_bus_add(session->bus, session->stream, session->text, err);
+		return fleet_bus_stream_add(session->bus, session->stream, session->text, err);
 	r = fleet_bus_publish(session->bus, session->text, &listeners, err);
 	if (r < 0 || listeners > 0 || fleet_tally_counts(session->tally).expected_alive > 0)
 		return r;
@@ -117,18 +117,18 @@ static int publish(struct session *session, struct error *err)
 }
 
 /* Redis was away: nodes may come back later than we do, and may not have the request. */
-static void bear_with_nodes(struct session *session)
+static void extend_deadlines(struct session *session)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 
-	session->repeats = ASK_AGAIN_TIMES;
-	session->add_again = session->stream;
-	session->looked_ns = now_ns + PRESENCE_PAUSE_NS;
-	if (session->answers_end_ns < now_ns + ANSWER_PAUSE_NS)
-		session->answers_end_ns = now_ns + ANSWER_PAUSE_NS;
+	session->repeats_left = REPEATS_MAX;
+	session->stream_add_again = session->stream;
+	session->presence_read_ns = now_ns + PRESENCE_PAUSE_NS;
+	if (session->answers_end_ns < now_ns + ANSWER_EXTENSION_NS)
+		session->answers_end_ns = now_ns + ANSWER_EXTENSION_NS;
 }
 
-static bool names_nodes(const struct command_line *line)
+static bool selects_nodes(const struct command_line *line)
 {
 	return command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE);
 }
@@ -147,34 +147,35 @@ static int begin(struct session *session, struct error *err)
 	session->tally = fleet_tally_new(session->request, nodes, session->stream, err);
 	if (!session->tally)
 		return -EINVAL;
-	if (!names_nodes(session->context->line))
+	if (!selects_nodes(session->context->line))
 		terminal_note(session->context->terminal, "asking every node of %s (no --node, --nodere)",
 			      fleet_bus_name(session->bus));
-	session->asked_ns = session->looked_ns = clock_boottime_ns();
+	session->asked_ns = session->presence_read_ns = clock_boottime_ns();
 	session->answers_end_ns = session->asked_ns + session->answer_timeout_ns;
 	r = publish(session, err);
-	if (r < 0 && !fleet_bus_sat_out(session->bus, r))
+	if (r < 0 && !fleet_bus_should_retry(session->bus, r))
 		return r;
 	terminal_note(session->context->terminal, "request %s %s", json_text(session->request, "id"),
 		      r < 0		? "is published once Redis is back"
 		      : session->stream ? "added to the stream"
 					: "published");
 	if (r < 0)
-		bear_with_nodes(session); /* it may have been published */
+		extend_deadlines(session); /* it may have been published */
 	return 0;
 }
 
 /* --- waiting --- */
 
-static bool is_over(const struct session *session)
+static bool is_finished(const struct session *session)
 {
 	const uint64_t now_ns = clock_boottime_ns();
-	const bool away = !fleet_bus_listens(session->bus) || session->gaps != fleet_bus_gaps(session->bus);
-	const bool may_answer = away || now_ns < session->answers_end_ns;
+	const bool disconnected = !fleet_bus_is_subscribed(session->bus) ||
+				  session->lost_subscriptions != fleet_bus_lost_subscriptions(session->bus);
+	const bool may_answer = disconnected || now_ns < session->answers_end_ns;
 
 	if (may_answer && !fleet_tally_answered(session->tally))
 		return false;
-	return !session->wait || fleet_tally_over(session->tally, now_ns);
+	return !session->wait || fleet_tally_complete(session->tally, now_ns);
 }
 
 static void show_progress(const struct session *session)
@@ -191,47 +192,47 @@ static void show_progress(const struct session *session)
 		      counts.running && ends_ns > now_ns ? format_duration(ends_ns - now_ns, texts[2]) : "");
 }
 
-static bool must_ask_again(struct session *session)
+static bool is_repeat_due(struct session *session)
 {
-	const unsigned gaps = fleet_bus_gaps(session->bus);
+	const unsigned lost_subscriptions = fleet_bus_lost_subscriptions(session->bus);
 
-	if (session->gaps != gaps) {
-		bear_with_nodes(session);
-	} else if (session->repeats == 0 || clock_boottime_ns() < session->repeated_ns + ASK_AGAIN_INTERVAL_NS) {
+	if (session->lost_subscriptions != lost_subscriptions) {
+		extend_deadlines(session);
+	} else if (session->repeats_left == 0 || clock_boottime_ns() < session->repeated_ns + REPEAT_INTERVAL_NS) {
 		return false;
 	}
-	session->gaps = gaps;
-	session->repeats--;
+	session->lost_subscriptions = lost_subscriptions;
+	session->repeats_left--;
 	session->repeated_ns = clock_boottime_ns();
 	return true;
 }
 
 /* Events were missed: nodes are made to tell again. */
-static int ask_again(struct session *session, struct error *err)
+static int repeat_request(struct session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *silent = NULL;
 	size_t i, k;
 	json_t *node, *event;
 	int r = 0;
 
-	if (!must_ask_again(session))
+	if (!is_repeat_due(session))
 		return 0;
 	if (!session->stream) {
 		r = publish(session, err);
 		return r == -ENOENT ? 0 : r; /* they have not come back yet */
 	}
 	silent = fleet_tally_silent(session->tally);
-	if (session->add_again && json_array_size(silent) > 0)
+	if (session->stream_add_again && json_array_size(silent) > 0)
 		r = publish(session, err);
 	if (r < 0)
 		return r;
-	session->add_again = false;
+	session->stream_add_again = false;
 	json_array_foreach(silent, i, node)
 	{
 		cleanup(cleanup_json) json_t *events = NULL;
 
-		r = fleet_bus_answer(session->bus, json_string_value(node), json_text(session->request, "id"), &events,
-				     err);
+		r = fleet_bus_stored_answer(session->bus, json_string_value(node), json_text(session->request, "id"),
+					    &events, err);
 		if (r < 0)
 			return r;
 		json_array_foreach(events, k, event)
@@ -242,52 +243,53 @@ static int ask_again(struct session *session, struct error *err)
 	return 0;
 }
 
-static int look_again(struct session *session, struct error *err)
+static int refresh_presence(struct session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
 	uint64_t now_ns = clock_boottime_ns();
 	int r;
 
-	if (!session->wait || now_ns < session->looked_ns + PRESENCE_INTERVAL_NS) /* looked_ns may lie ahead */
+	if (!session->wait ||
+	    now_ns < session->presence_read_ns + PRESENCE_INTERVAL_NS) /* presence_read_ns may lie ahead */
 		return 0;
 	r = fleet_bus_nodes(session->bus, &nodes, err);
 	if (r < 0)
 		return r;
-	session->looked_ns = clock_boottime_ns();
+	session->presence_read_ns = clock_boottime_ns();
 	fleet_tally_presence(session->tally, nodes);
 	return 0;
 }
 
 /* What was missed, and who is still there. */
-static int keep_up(struct session *session, struct error *err)
+static int catch_up(struct session *session, struct error *err)
 {
 	int r;
 
-	if (!fleet_bus_listens(session->bus)) {
-		if (fleet_bus_away_ns(session->bus) < FLEET_AWAY_MAX_NS)
+	if (!fleet_bus_is_subscribed(session->bus)) {
+		if (fleet_bus_outage_ns(session->bus) < FLEET_OUTAGE_MAX_NS)
 			return 0;
 		return error_set(err, -ENOTCONN, "%s is away for more than %u s; captures that run go on",
-				 fleet_bus_name(session->bus), (unsigned)(FLEET_AWAY_MAX_NS / NS_PER_S));
+				 fleet_bus_name(session->bus), (unsigned)(FLEET_OUTAGE_MAX_NS / NS_PER_S));
 	}
-	r = ask_again(session, err);
+	r = repeat_request(session, err);
 	if (r == 0)
-		r = look_again(session, err);
-	if (r == 0 || !fleet_bus_sat_out(session->bus, r))
+		r = refresh_presence(session, err);
+	if (r == 0 || !fleet_bus_should_retry(session->bus, r))
 		return r;
-	bear_with_nodes(session);
+	extend_deadlines(session);
 	return 0;
 }
 
-static int await(struct session *session, struct error *err)
+static int wait_for_nodes(struct session *session, struct error *err)
 {
 	int fd = interrupts_begin(), r = 0;
 
-	while (r == 0 && session->interrupts == 0 && !is_over(session)) {
+	while (r == 0 && session->interrupts == 0 && !is_finished(session)) {
 		show_progress(session);
-		fleet_bus_turn(session->bus, PROGRESS_INTERVAL_MS, fd);
+		fleet_bus_run(session->bus, PROGRESS_INTERVAL_MS, fd);
 		session->interrupts += interrupts_take();
 		if (session->interrupts == 0)
-			r = keep_up(session, err);
+			r = catch_up(session, err);
 		if (r == -EINTR)
 			r = 0; /* it is taken at the next turn */
 		if (session->out_of_memory)
@@ -313,7 +315,7 @@ static enum exit_status merge(const struct session *session, struct fleet_outcom
 
 	if (r < 0) {
 		terminal_error("%s", err.text);
-		fleet_outcome_tell_how_to_get(outcome);
+		fleet_outcome_print_get_hint(outcome);
 	}
 	if (r == -EINTR)
 		return STATUS_INTERRUPTED;
@@ -322,12 +324,12 @@ static enum exit_status merge(const struct session *session, struct fleet_outcom
 	return missing > 0 && status != STATUS_FAILED ? STATUS_PARTIAL : status;
 }
 
-static void tell_of_others(const struct session *session, const struct fleet_outcome *outcome)
+static void print_other_requests(const struct session *session, const struct fleet_outcome *outcome)
 {
 	const struct command_context *context = session->context;
 
-	results_tell_folded(outcome->events, command_target_options(context->target), true, session->merge_to);
-	if (session->reused)
+	results_print_folded(outcome->events, command_target_options(context->target), true, session->merge_to);
+	if (session->id_reused)
 		terminal_note(context->terminal,
 			      "the id %s was used before: nodes that had it answer with their captures of then",
 			      json_text(session->request, "id"));
@@ -343,20 +345,20 @@ static enum exit_status conclude(struct session *session)
 		.silent = fleet_tally_silent(session->tally),
 		.wait = session->wait,
 	};
-	enum exit_status status = fleet_outcome_judge(&outcome);
+	enum exit_status status = fleet_outcome_status(&outcome);
 
-	if (session->lost)
+	if (session->gave_up)
 		status = status == STATUS_FAILED ? STATUS_FAILED : STATUS_PARTIAL;
 	else if (session->merge_to)
 		status = merge(session, &outcome, status);
-	if (session->lost && session->merge_to)
-		fleet_outcome_tell_how_to_get(&outcome);
-	if (json_array_size(outcome.events) == 0 && !session->lost)
+	if (session->gave_up && session->merge_to)
+		fleet_outcome_print_get_hint(&outcome);
+	if (json_array_size(outcome.events) == 0 && !session->gave_up)
 		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
 			       (double)session->answer_timeout_ns / NS_PER_S);
 	if (fleet_outcome_print(&outcome) < 0)
 		status = STATUS_FAILED;
-	tell_of_others(session, &outcome);
+	print_other_requests(session, &outcome);
 	return status;
 }
 
@@ -374,12 +376,12 @@ enum exit_status fleet_capture(const struct command_context *context)
 	if (r == 0)
 		r = begin(&session, &err);
 	if (r == 0) {
-		r = await(&session, &err);
-		session.lost = r < 0;
+		r = wait_for_nodes(&session, &err);
+		session.gave_up = r < 0;
 	}
 	if (r < 0)
 		terminal_error("%s", err.text);
-	if (r == 0 || session.lost)
+	if (r == 0 || session.gave_up)
 		status = conclude(&session);
 	fleet_bus_free(session.bus);
 	fleet_tally_free(session.tally);

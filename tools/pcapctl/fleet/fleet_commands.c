@@ -21,13 +21,13 @@
 #define NAMES_MAX 2048 /* bytes of names in a cell */
 #define KEY_MAX 8192   /* bytes */
 
-static enum exit_status failed(const struct error *err)
+static enum exit_status print_failure(const struct error *err)
 {
 	terminal_error("%s", err->text);
 	return STATUS_FAILED;
 }
 
-static enum exit_status printed(int r)
+static enum exit_status print_status_of(int r)
 {
 	if (r < 0)
 		terminal_error("cannot print the answer: %s", strerror(-r));
@@ -71,7 +71,7 @@ static void state_cells(struct table *table, const json_t *node)
 }
 
 /* "eth0 12 s, eth1": how far back each can reach. */
-static const char *reaches(const json_t *presence, struct buffer *out)
+static const char *reach_text(const json_t *presence, struct buffer *out)
 {
 	size_t i;
 	json_t *interface;
@@ -108,7 +108,7 @@ static int print_nodes(const struct terminal *terminal, const json_t *nodes)
 	json_array_foreach(nodes, i, node)
 	{
 		state_cells(table, node);
-		table_cell(table, reaches(json_object_get(node, "presence"), &text));
+		table_cell(table, reach_text(json_object_get(node, "presence"), &text));
 	}
 	return table_print(table, terminal);
 }
@@ -129,30 +129,30 @@ static int print_status(const struct terminal *terminal, const json_t *nodes)
 	json_array_foreach(nodes, i, node)
 	{
 		const json_t *presence = json_object_get(node, "presence"), *load = json_object_get(presence, "load");
-		bool there = json_is_object(presence);
+		bool is_up = json_is_object(presence);
 
 		state_cells(table, node);
-		table_cell(table, there ? format_count(json_number(load, "captures"), text) : "");
-		table_cell(table, there ? format_count(json_number(load, "delivering"), text) : "");
-		table_cell(table, there ? format_bytes(json_number(load, "memory"), text) : "");
-		table_cell(table, there ? format_count(sum(presence, "packets"), text) : "");
-		table_cell(table, there ? format_count(sum(presence, "dropped"), text) : "");
+		table_cell(table, is_up ? format_count(json_number(load, "captures"), text) : "");
+		table_cell(table, is_up ? format_count(json_number(load, "delivering"), text) : "");
+		table_cell(table, is_up ? format_bytes(json_number(load, "memory"), text) : "");
+		table_cell(table, is_up ? format_count(sum(presence, "packets"), text) : "");
+		table_cell(table, is_up ? format_count(sum(presence, "dropped"), text) : "");
 	}
 	return table_print(table, terminal);
 }
 
-static enum exit_status tell_of_nodes(const struct command_context *context,
-				      int (*show)(const struct terminal *terminal, const json_t *nodes))
+static enum exit_status show_nodes(const struct command_context *context,
+				   int (*show)(const struct terminal *terminal, const json_t *nodes))
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
 	cleanup(cleanup_json) json_t *answer = NULL;
 	struct error err;
 
 	if (read_nodes(context, &nodes, &err) < 0)
-		return failed(&err);
+		return print_failure(&err);
 	if (context->terminal->json) {
 		answer = json_pack("{s:O}", "nodes", nodes);
-		return printed(answer ? json_print(context->terminal, answer, false) : -ENOMEM);
+		return print_status_of(answer ? json_print(context->terminal, answer, false) : -ENOMEM);
 	}
 	if (json_array_size(nodes) == 0) {
 		terminal_note(context->terminal,
@@ -160,17 +160,17 @@ static enum exit_status tell_of_nodes(const struct command_context *context,
 			      "daemons' own?");
 		return STATUS_OK;
 	}
-	return printed(show(context->terminal, nodes));
+	return print_status_of(show(context->terminal, nodes));
 }
 
 enum exit_status fleet_nodes(const struct command_context *context)
 {
-	return tell_of_nodes(context, print_nodes);
+	return show_nodes(context, print_nodes);
 }
 
 enum exit_status fleet_status(const struct command_context *context)
 {
-	return tell_of_nodes(context, print_status);
+	return show_nodes(context, print_status);
 }
 
 /* --- get --- */
@@ -191,7 +191,7 @@ static int find_owners(struct fleet_bus *bus, const char *capture, json_t **owne
 		if (r == 0 && fleet_bus_file_key(bus, json_text(node, "node"), capture, &key) < 0)
 			continue;
 		if (r == 0)
-			r = fleet_bus_element(bus, buffer_text(&key), 0, &head, err);
+			r = fleet_bus_list_element(bus, buffer_text(&key), 0, &head, err);
 		if (r == 0)
 			json_array_append(*owners, json_object_get(node, "node"));
 		r = r == -ENOENT ? 0 : r;
@@ -258,12 +258,12 @@ enum exit_status fleet_fetch(const struct command_context *context)
 	int r = fetch(context, &saved, &err);
 
 	if (r < 0) {
-		failed(&err);
+		print_failure(&err);
 		return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
 	}
 	if (context->terminal->json) {
 		answer = json_pack("{s:s}", RESULT_SAVED, saved);
-		return printed(answer ? json_print(context->terminal, answer, false) : -EINVAL);
+		return print_status_of(answer ? json_print(context->terminal, answer, false) : -EINVAL);
 	}
 	if (strcmp(saved, "-") != 0)
 		fprintf(context->terminal->results, "%s\n", saved);

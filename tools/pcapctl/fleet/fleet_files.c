@@ -19,7 +19,7 @@ static int read_header(struct fleet_bus *bus, const char *key, uint64_t *size, u
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(FLEET_CHUNK_MAX);
 	cleanup(cleanup_json) json_t *header = NULL;
-	int r = fleet_bus_element(bus, key, 0, &text, err);
+	int r = fleet_bus_list_element(bus, key, 0, &text, err);
 
 	if (r < 0)
 		return r;
@@ -32,7 +32,7 @@ static int read_header(struct fleet_bus *bus, const char *key, uint64_t *size, u
 	return 0;
 }
 
-int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_take put, void *ctx,
+int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_writer put, void *ctx,
 		    char name[static FLEET_FILE_NAME_SIZE], struct error *err)
 {
 	cleanup(buffer_deinit) struct buffer chunk = BUFFER_INIT(FLEET_CHUNK_MAX);
@@ -43,7 +43,7 @@ int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_take put,
 		return error_set(err, r, "signals: %s", strerror(-r));
 	r = read_header(bus, key, &size, &chunks, name, err);
 	for (uint64_t i = 1; r == 0 && i <= chunks; i++) {
-		r = fleet_bus_element(bus, key, i, &chunk, err);
+		r = fleet_bus_list_element(bus, key, i, &chunk, err);
 		if (r == 0 && interrupts_take() > 0)
 			r = error_set(err, -EINTR, "interrupted");
 		got += chunk.size;

@@ -25,7 +25,7 @@
 #define URL_PREFIX "redis:"
 #define FILE_TRIES 8 /* while Redis comes and goes */
 
-struct gathering {
+struct collection {
 	struct fleet_bus *bus;
 	int fd; /* of the file without a name */
 	uint64_t size;
@@ -34,18 +34,18 @@ struct gathering {
 	size_t count;
 };
 
-static void cleanup_gathering(struct gathering *gathering)
+static void cleanup_collection(struct collection *collection)
 {
-	for (size_t i = 0; i < gathering->count; i++)
-		free(gathering->keys[i]);
-	free(gathering->keys);
-	free(gathering->inputs);
-	if (gathering->fd >= 0)
-		close(gathering->fd);
+	for (size_t i = 0; i < collection->count; i++)
+		free(collection->keys[i]);
+	free(collection->keys);
+	free(collection->inputs);
+	if (collection->fd >= 0)
+		close(collection->fd);
 }
 
 /* -errno with the text in `err`. */
-static int open_nameless(struct error *err)
+static int open_unnamed(struct error *err)
 {
 	const char *directory = getenv("TMPDIR");
 	int fd;
@@ -61,30 +61,30 @@ static int open_nameless(struct error *err)
 
 int fleet_merge_check(const char *path, struct error *err)
 {
-	cleanup(cleanup_close) int fd = open_nameless(err);
+	cleanup(cleanup_close) int fd = open_unnamed(err);
 
 	return fd < 0 ? fd : atomic_file_check(path, err);
 }
 
-static int gathering_init(struct gathering *gathering, size_t most, struct error *err)
+static int collection_init(struct collection *collection, size_t max, struct error *err)
 {
-	gathering->inputs = calloc(most + 1, sizeof(*gathering->inputs));
-	gathering->keys = calloc(most + 1, sizeof(*gathering->keys));
-	if (!gathering->inputs || !gathering->keys)
+	collection->inputs = calloc(max + 1, sizeof(*collection->inputs));
+	collection->keys = calloc(max + 1, sizeof(*collection->keys));
+	if (!collection->inputs || !collection->keys)
 		return error_set(err, -ENOMEM, "out of memory");
-	gathering->fd = open_nameless(err);
-	return gathering->fd < 0 ? gathering->fd : 0;
+	collection->fd = open_unnamed(err);
+	return collection->fd < 0 ? collection->fd : 0;
 }
 
 /* --- gathering --- */
 
 static int append(void *ctx, const void *bytes, size_t size)
 {
-	struct gathering *gathering = ctx;
+	struct collection *collection = ctx;
 	const char *at = bytes;
 
 	while (size > 0) {
-		ssize_t written = pwrite(gathering->fd, at, size, (off_t)gathering->size);
+		ssize_t written = pwrite(collection->fd, at, size, (off_t)collection->size);
 
 		if (written < 0 && errno != EINTR)
 			return -errno;
@@ -92,47 +92,47 @@ static int append(void *ctx, const void *bytes, size_t size)
 			continue;
 		at += written;
 		size -= (size_t)written;
-		gathering->size += (uint64_t)written;
+		collection->size += (uint64_t)written;
 	}
 	return 0;
 }
 
-static bool is_away(const struct fleet_bus *bus)
+static bool is_redis_gone(const struct fleet_bus *bus)
 {
-	return fleet_bus_away_ns(bus) >= FLEET_AWAY_MAX_NS;
+	return fleet_bus_outage_ns(bus) >= FLEET_OUTAGE_MAX_NS;
 }
 
-static int gather_one(struct gathering *gathering, const json_t *event, const char *url, struct error *err)
+static int collect_one(struct collection *collection, const json_t *event, const char *url, struct error *err)
 {
 	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX);
 	char name[FLEET_FILE_NAME_SIZE];
-	uint64_t start = gathering->size;
+	uint64_t start = collection->size;
 	unsigned tries = 0;
-	int r = fleet_bus_file_key(gathering->bus, json_text(event, "node"), json_text(event, "capture"), &key);
+	int r = fleet_bus_file_key(collection->bus, json_text(event, "node"), json_text(event, "capture"), &key);
 
 	if (r < 0 || strncmp(url, URL_PREFIX, strlen(URL_PREFIX)) != 0 ||
 	    strcmp(url + strlen(URL_PREFIX), buffer_text(&key)) != 0)
 		return error_set(err, -EPROTO, "its file in Redis has a key that it cannot have");
-	if (is_away(gathering->bus))
+	if (is_redis_gone(collection->bus))
 		return error_set(err, -ENOTCONN, "its file is left in %s, which is away",
-				 fleet_bus_name(gathering->bus));
+				 fleet_bus_name(collection->bus));
 	do {
-		gathering->size = start;
-		r = fleet_file_read(gathering->bus, buffer_text(&key), append, gathering, name, err);
-	} while (r < 0 && ++tries < FILE_TRIES && fleet_bus_sat_out(gathering->bus, r));
+		collection->size = start;
+		r = fleet_file_read(collection->bus, buffer_text(&key), append, collection, name, err);
+	} while (r < 0 && ++tries < FILE_TRIES && fleet_bus_should_retry(collection->bus, r));
 	if (r < 0) {
-		gathering->size = start;
+		collection->size = start;
 		return r;
 	}
-	gathering->keys[gathering->count] = take(key.data);
-	gathering->inputs[gathering->count++] = (struct pcapng_merge_input){
+	collection->keys[collection->count] = take(key.data);
+	collection->inputs[collection->count++] = (struct pcapng_merge_input){
 		.label = json_text(event, "node"),
-		.bytes = {.fd = gathering->fd, .start = start, .size_bytes = gathering->size - start},
+		.bytes = {.fd = collection->fd, .start = start, .size_bytes = collection->size - start},
 	};
 	return 0;
 }
 
-static int gather(struct gathering *gathering, const json_t *events, size_t *missing, struct error *err)
+static int collect(struct collection *collection, const json_t *events, size_t *missing, struct error *err)
 {
 	size_t i;
 	json_t *event;
@@ -145,7 +145,7 @@ static int gather(struct gathering *gathering, const json_t *events, size_t *mis
 
 		if (!event_is_final(event) || !event_has_destination(event, "redis"))
 			continue;
-		r = gather_one(gathering, event, url ? url : "", err);
+		r = collect_one(collection, event, url ? url : "", err);
 		if (r == -EINTR)
 			return r;
 		if (r < 0) {
@@ -158,18 +158,18 @@ static int gather(struct gathering *gathering, const json_t *events, size_t *mis
 
 /* --- merging --- */
 
-static void tell_troubles(const struct gathering *gathering, const struct pcapng_merge *merge, size_t *missing)
+static void report_broken_inputs(const struct collection *collection, const struct pcapng_merge *merge, size_t *missing)
 {
 	char node[256], because[512];
 
-	for (size_t i = 0; i < gathering->count; i++) {
+	for (size_t i = 0; i < collection->count; i++) {
 		struct pcapng_merge_report report = pcapng_merge_report(merge, i);
 
 		if (report.trouble == 0)
 			continue;
 		++*missing;
 		terminal_error("%s: its file is broken, what comes before is merged: %s",
-			       printable(node, sizeof(node), gathering->inputs[i].label),
+			       printable(node, sizeof(node), collection->inputs[i].label),
 			       printable(because, sizeof(because), report.because));
 	}
 }
@@ -191,7 +191,7 @@ static int write_merged(struct pcapng_merge *merge, struct atomic_file *out, str
 	return pcapng_merge_failed(merge, err);
 }
 
-static int merge_into(const struct gathering *gathering, const char *path, size_t *missing, char **saved,
+static int merge_into(const struct collection *collection, const char *path, size_t *missing, char **saved,
 		      struct error *err)
 {
 	cleanup(cleanup_pcapng_merge) struct pcapng_merge *merge = NULL;
@@ -199,10 +199,10 @@ static int merge_into(const struct gathering *gathering, const char *path, size_
 	int r = out ? 0 : -EIO;
 
 	if (r == 0)
-		r = pcapng_merge_new(gathering->inputs, gathering->count, "pcapctl " PCAPDAEMON_VERSION, &merge, err);
+		r = pcapng_merge_new(collection->inputs, collection->count, "pcapctl " PCAPDAEMON_VERSION, &merge, err);
 	if (r < 0)
 		return r;
-	tell_troubles(gathering, merge, missing);
+	report_broken_inputs(collection, merge, missing);
 	r = write_merged(merge, out, err);
 	return r < 0 ? r : atomic_file_commit(out, NULL, saved, err);
 }
@@ -210,19 +210,19 @@ static int merge_into(const struct gathering *gathering, const char *path, size_
 int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, size_t *missing, char **saved,
 		struct error *err)
 {
-	cleanup(cleanup_gathering) struct gathering gathering = {.bus = bus, .fd = -1};
+	cleanup(cleanup_collection) struct collection collection = {.bus = bus, .fd = -1};
 	struct error ignored;
-	int r = gathering_init(&gathering, json_array_size(events), err);
+	int r = collection_init(&collection, json_array_size(events), err);
 
 	*missing = 0;
 	if (r < 0)
 		return r;
-	r = gather(&gathering, events, missing, err);
-	if (r < 0 || gathering.count == 0)
+	r = collect(&collection, events, missing, err);
+	if (r < 0 || collection.count == 0)
 		return r;
-	r = merge_into(&gathering, path, missing, saved, err);
+	r = merge_into(&collection, path, missing, saved, err);
 	/* What is not deleted expires. */
-	for (size_t i = 0; r == 0 && i < gathering.count && !is_away(bus) && !interrupts_waiting(); i++)
-		(void)!fleet_bus_delete(bus, gathering.keys[i], &ignored);
+	for (size_t i = 0; r == 0 && i < collection.count && !is_redis_gone(bus) && !interrupts_pending(); i++)
+		(void)!fleet_bus_delete(bus, collection.keys[i], &ignored);
 	return r;
 }

@@ -23,7 +23,7 @@ void fleet_outcome_deinit(struct fleet_outcome *outcome)
 }
 
 /* Without --wait a capture that was accepted is all that was asked for. */
-enum exit_status fleet_outcome_judge(const struct fleet_outcome *outcome)
+enum exit_status fleet_outcome_status(const struct fleet_outcome *outcome)
 {
 	enum exit_status status = results_status(outcome->events, !outcome->wait);
 
@@ -49,7 +49,7 @@ static bool never_answered(const json_t *events, const char *node)
 static int print_table(const struct fleet_outcome *outcome)
 {
 	cleanup(cleanup_json) json_t *rows = json_copy(outcome->events);
-	char text[FLEET_SILENCE_SIZE], shown[NAME_SIZE];
+	char text[FLEET_SILENCE_TEXT_SIZE], shown[NAME_SIZE];
 	size_t i;
 	json_t *node;
 	int r;
@@ -68,7 +68,7 @@ static int print_table(const struct fleet_outcome *outcome)
 
 		if (outcome->wait || never_answered(outcome->events, name))
 			terminal_error("%s %s", printable(shown, sizeof(shown), name),
-				       fleet_tally_silence(outcome->tally, name, text));
+				       fleet_tally_describe_silence(outcome->tally, name, text));
 	}
 	return r;
 }
@@ -91,7 +91,7 @@ int fleet_outcome_print(const struct fleet_outcome *outcome)
 }
 
 /* Of one node, as an example. */
-void fleet_outcome_tell_how_to_get(const struct fleet_outcome *outcome)
+void fleet_outcome_print_get_hint(const struct fleet_outcome *outcome)
 {
 	char capture[NAME_SIZE], node[NAME_SIZE];
 	size_t i;

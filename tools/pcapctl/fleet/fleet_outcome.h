@@ -21,10 +21,10 @@ struct fleet_outcome {
 
 void fleet_outcome_deinit(struct fleet_outcome *outcome);
 
-enum exit_status fleet_outcome_judge(const struct fleet_outcome *outcome);
+enum exit_status fleet_outcome_status(const struct fleet_outcome *outcome);
 
 /* 0 or -ENOMEM. */
 warn_unused int fleet_outcome_print(const struct fleet_outcome *outcome);
 
 /* The command that fetches what nodes left in Redis and was not merged; nothing if they left nothing. */
-void fleet_outcome_tell_how_to_get(const struct fleet_outcome *outcome);
+void fleet_outcome_print_get_hint(const struct fleet_outcome *outcome);

@@ -15,7 +15,7 @@
 #include "pcapctl/output/results.h"
 #include "request/request_node.h"
 
-#define CAPTURES_A_NODE_MAX 1024
+#define CAPTURES_PER_NODE_MAX 1024
 
 struct node {
 	char *name;
@@ -24,12 +24,12 @@ struct node {
 	uint64_t seen_s;
 	char started[64]; /* as its presence said at first, of a durable request at last */
 	json_t *captures; /* id → its latest event; "" is the request as a whole */
-	uint64_t heard_ns;
+	uint64_t last_event_ns;
 };
 
 struct fleet_tally {
 	char *id;
-	size_t captures_a_node; /* 0: nobody knows */
+	size_t captures_per_node; /* 0: nobody knows */
 	bool durable;
 	struct node *nodes;
 	size_t count;
@@ -37,7 +37,7 @@ struct fleet_tally {
 
 /* --- who is meant --- */
 
-static size_t captures_of(const json_t *request)
+static size_t count_captures(const json_t *request)
 {
 	const json_t *interfaces = json_object_get(request, "interface");
 	size_t count = json_array_size(interfaces), different = 0, i;
@@ -59,16 +59,16 @@ static size_t captures_of(const json_t *request)
 }
 
 /* 1, 0, or -EINVAL for an expression that daemons refuse. */
-static int is_meant(const json_t *request, const char *node, struct error *err)
+static int is_addressed(const json_t *request, const char *node, struct error *err)
 {
 	const json_t *name = json_object_get(request, "node"), *expression = json_object_get(request, "nodere");
 
 	if (name)
 		return node_is_named(json_string_value(name), json_string_length(name), node);
-	int meant = node_is_matched(json_string_value(expression), json_string_length(expression), node, err);
-	if (meant < 0)
+	int addressed = node_is_matched(json_string_value(expression), json_string_length(expression), node, err);
+	if (addressed < 0)
 		error_prefix(err, "--nodere");
-	return meant;
+	return addressed;
 }
 
 static struct node *add_node(struct fleet_tally *tally, const char *name)
@@ -98,14 +98,14 @@ static void note_presence(struct node *node, const json_t *presence)
 	snprintf(node->started, sizeof(node->started), "%s", json_text(presence, "started"));
 }
 
-static int expect(struct fleet_tally *tally, const json_t *request, const json_t *seen, struct error *err)
+static int expect_node(struct fleet_tally *tally, const json_t *request, const json_t *seen, struct error *err)
 {
 	const char *name = json_text(seen, "node");
-	int meant = is_meant(request, name, err);
+	int addressed = is_addressed(request, name, err);
 	struct node *node;
 
-	if (meant <= 0)
-		return meant;
+	if (addressed <= 0)
+		return addressed;
 	node = add_node(tally, name);
 	if (!node)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -125,14 +125,14 @@ struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, 
 	if (!tally)
 		return NULL;
 	tally->id = strdup(json_text(request, "id"));
-	tally->captures_a_node = captures_of(request);
+	tally->captures_per_node = count_captures(request);
 	tally->durable = durable;
 	/* A bad expression is found even where there is no node to try it on. */
-	if (!tally->id || is_meant(request, "node", err) < 0)
+	if (!tally->id || is_addressed(request, "node", err) < 0)
 		return NULL;
 	json_array_foreach(nodes, i, seen)
 	{
-		if (expect(tally, request, seen, err) < 0)
+		if (expect_node(tally, request, seen, err) < 0)
 			return NULL;
 	}
 	return take(tally);
@@ -161,7 +161,7 @@ static struct node *find_node(const struct fleet_tally *tally, const char *name)
 	return NULL;
 }
 
-static bool is_known(const json_t *event)
+static bool is_known_kind(const json_t *event)
 {
 	const char *kind = json_text(event, "event");
 
@@ -175,24 +175,24 @@ int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t n
 	const json_t *before;
 
 	*news = false;
-	if (strcmp(json_text(event, "id"), tally->id) != 0 || !*name || !is_known(event))
+	if (strcmp(json_text(event, "id"), tally->id) != 0 || !*name || !is_known_kind(event))
 		return 0;
 	node = find_node(tally, name);
 	if (!node)
 		node = add_node(tally, name);
 	if (!node)
 		return -ENOMEM;
-	node->heard_ns = now_ns;
+	node->last_event_ns = now_ns;
 	before = json_object_get(node->captures, capture);
 	if (before && event_is_final(before))
 		return 0; /* told again */
-	if (!before && json_object_size(node->captures) == CAPTURES_A_NODE_MAX)
+	if (!before && json_object_size(node->captures) == CAPTURES_PER_NODE_MAX)
 		return 0;
 	*news = true;
 	return json_object_set(node->captures, capture, (json_t *)(uintptr_t)event) < 0 ? -ENOMEM : 0;
 }
 
-static const json_t *find_seen(const json_t *nodes, const char *name)
+static const json_t *find_presence(const json_t *nodes, const char *name)
 {
 	size_t i;
 	json_t *seen;
@@ -206,19 +206,19 @@ static const json_t *find_seen(const json_t *nodes, const char *name)
 }
 
 /* What those have by now that are known to run. */
-static void note_progress(struct node *node, const json_t *presence)
+static void update_counts(struct node *node, const json_t *presence)
 {
 	size_t i;
-	json_t *told;
+	json_t *reported;
 
-	json_array_foreach(json_object_get(presence, "captures"), i, told)
+	json_array_foreach(json_object_get(presence, "captures"), i, reported)
 	{
-		json_t *event = json_object_get(node->captures, json_text(told, "capture"));
+		json_t *event = json_object_get(node->captures, json_text(reported, "capture"));
 
 		if (!event || event_is_final(event))
 			continue;
-		json_object_set(event, "packets", json_object_get(told, "packets"));
-		json_object_set(event, "bytes", json_object_get(told, "bytes"));
+		json_object_set(event, "packets", json_object_get(reported, "packets"));
+		json_object_set(event, "bytes", json_object_get(reported, "bytes"));
 	}
 }
 
@@ -226,10 +226,10 @@ void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 {
 	for (size_t i = 0; i < tally->count; i++) {
 		struct node *node = &tally->nodes[i];
-		const json_t *seen = find_seen(nodes, node->name), *presence = json_object_get(seen, "presence");
+		const json_t *seen = find_presence(nodes, node->name), *presence = json_object_get(seen, "presence");
 		bool away = !json_is_object(presence);
 
-		note_progress(node, presence);
+		update_counts(node, presence);
 		if (!away && (!node->alive || tally->durable))
 			note_presence(node, presence);
 		if (!node->alive)
@@ -247,32 +247,32 @@ static bool has_answered(const struct node *node)
 	return json_object_size(node->captures) > 0;
 }
 
-static size_t finals_of(const struct node *node)
+static size_t count_finals(const struct node *node)
 {
-	size_t finals = 0;
+	size_t final_count = 0;
 	const char *capture;
 	json_t *event;
 
 	json_object_foreach(node->captures, capture, event)
 	{
-		finals += event_is_final(event);
+		final_count += event_is_final(event);
 	}
-	return finals;
+	return final_count;
 }
 
 static bool is_complete(const struct fleet_tally *tally, const struct node *node, uint64_t now_ns)
 {
-	size_t finals = finals_of(node);
+	size_t final_count = count_finals(node);
 
 	if (node->lost)
 		return true;
-	if (!has_answered(node) || finals < json_object_size(node->captures))
+	if (!has_answered(node) || final_count < json_object_size(node->captures))
 		return false;
 	if (event_is_final(json_object_get(node->captures, "")))
 		return true;
-	if (tally->captures_a_node > 0)
-		return finals >= tally->captures_a_node;
-	return now_ns >= node->heard_ns + FLEET_SETTLE_NS;
+	if (tally->captures_per_node > 0)
+		return final_count >= tally->captures_per_node;
+	return now_ns >= node->last_event_ns + FLEET_SETTLE_NS;
 }
 
 struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally)
@@ -301,12 +301,12 @@ struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally)
 static bool has_answered_fully(const struct fleet_tally *tally, const struct node *node)
 {
 	size_t count = json_object_size(node->captures);
-	bool told =
-		json_object_get(node->captures, "") || count >= (tally->captures_a_node ? tally->captures_a_node : 1);
+	bool reported = json_object_get(node->captures, "") ||
+			count >= (tally->captures_per_node ? tally->captures_per_node : 1);
 
 	if (node->lost && tally->durable) /* what it had begun it will begin again */
-		return told && finals_of(node) == count;
-	return node->lost || told;
+		return reported && count_finals(node) == count;
+	return node->lost || reported;
 }
 
 bool fleet_tally_answered(const struct fleet_tally *tally)
@@ -317,7 +317,7 @@ bool fleet_tally_answered(const struct fleet_tally *tally)
 	return tally->count > 0;
 }
 
-bool fleet_tally_over(const struct fleet_tally *tally, uint64_t now_ns)
+bool fleet_tally_complete(const struct fleet_tally *tally, uint64_t now_ns)
 {
 	for (size_t i = 0; i < tally->count; i++)
 		if (has_answered(&tally->nodes[i]) && !is_complete(tally, &tally->nodes[i], now_ns))
@@ -343,7 +343,7 @@ json_t *fleet_tally_events(const struct fleet_tally *tally)
 
 static bool is_silent(const struct node *node)
 {
-	return (node->expected && !has_answered(node)) || finals_of(node) < json_object_size(node->captures);
+	return (node->expected && !has_answered(node)) || count_finals(node) < json_object_size(node->captures);
 }
 
 json_t *fleet_tally_silent(const struct fleet_tally *tally)
@@ -356,7 +356,8 @@ json_t *fleet_tally_silent(const struct fleet_tally *tally)
 	return silent;
 }
 
-const char *fleet_tally_silence(const struct fleet_tally *tally, const char *name, char text[static FLEET_SILENCE_SIZE])
+const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const char *name,
+					 char text[static FLEET_SILENCE_TEXT_SIZE])
 {
 	const struct node *node = find_node(tally, name);
 	char seen[CLOCK_TEXT_SIZE] = "";
@@ -364,12 +365,12 @@ const char *fleet_tally_silence(const struct fleet_tally *tally, const char *nam
 	if (node && node->seen_s)
 		clock_format(node->seen_s * NS_PER_S, seen);
 	if (node && node->lost && has_answered(node))
-		snprintf(text, FLEET_SILENCE_SIZE, "gone while it captured, last seen %.19sZ", seen);
+		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "gone while it captured, last seen %.19sZ", seen);
 	else if (node && has_answered(node))
-		snprintf(text, FLEET_SILENCE_SIZE, "has not finished");
+		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "has not finished");
 	else if (*seen)
-		snprintf(text, FLEET_SILENCE_SIZE, "never answered, last seen %.19sZ", seen);
+		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "never answered, last seen %.19sZ", seen);
 	else
-		snprintf(text, FLEET_SILENCE_SIZE, "never answered");
+		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "never answered");
 	return text;
 }

@@ -45,7 +45,7 @@ bool fleet_tally_answered(const struct fleet_tally *tally);
  * (aliases, "any"), it is taken to be complete when all it told of are over and nothing came for FLEET_SETTLE_NS.
  */
 #define FLEET_SETTLE_NS UINT64_C(500000000)
-bool fleet_tally_over(const struct fleet_tally *tally, uint64_t now_ns);
+bool fleet_tally_complete(const struct fleet_tally *tally, uint64_t now_ns);
 
 /* New arrays, the caller's; NULL on ENOMEM. The latest event of each capture in the order of nodes; names of expected
  * nodes that never answered, or have captures without a final event. */
@@ -53,8 +53,8 @@ json_t *fleet_tally_events(const struct fleet_tally *tally);
 json_t *fleet_tally_silent(const struct fleet_tally *tally);
 
 /* What is to be said of a node that is silent: "never answered", "away since …". Returns `text`. */
-#define FLEET_SILENCE_SIZE 128
-const char *fleet_tally_silence(const struct fleet_tally *tally, const char *node,
-				char text[static FLEET_SILENCE_SIZE]);
+#define FLEET_SILENCE_TEXT_SIZE 128
+const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const char *node,
+					 char text[static FLEET_SILENCE_TEXT_SIZE]);
 
 CLEANUP_DEFINE(fleet_tally, struct fleet_tally, fleet_tally_free)

@@ -10,7 +10,7 @@
 #include "pcapctl/output/results.h"
 #include "pcapctl/output/terminal.h"
 
-#define TURN_MS 1000
+#define RUN_MS 1000
 
 struct watch {
 	const struct terminal *terminal;
@@ -44,11 +44,11 @@ enum exit_status fleet_watch(const struct command_context *context)
 		return STATUS_FAILED;
 	}
 	while (!watch.failed && interrupts_take() == 0) {
-		fleet_bus_turn(bus, TURN_MS, fd);
-		if (fleet_bus_gaps(bus) != gaps)
+		fleet_bus_run(bus, RUN_MS, fd);
+		if (fleet_bus_lost_subscriptions(bus) != gaps)
 			terminal_note(context->terminal, "the connection to %s was lost; events may be missing",
 				      fleet_bus_name(bus));
-		gaps = fleet_bus_gaps(bus);
+		gaps = fleet_bus_lost_subscriptions(bus);
 	}
 	fleet_bus_free(bus);
 	return STATUS_OK;

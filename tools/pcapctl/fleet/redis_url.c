@@ -15,20 +15,20 @@
 
 #define QUOTE_SIZE 64
 
-struct query_row {
+struct query_parameter {
 	const char *name;
 	size_t offset; /* of a char * in struct fleet_target */
 };
 
-static const struct query_row query_rows[] = {
+static const struct query_parameter query_parameters[] = {
 	{"ca", offsetof(struct fleet_target, ca_file)},	     {"cert", offsetof(struct fleet_target, cert_file)},
 	{"key", offsetof(struct fleet_target, key_file)},    {"events", offsetof(struct fleet_target, events)},
 	{"sentinel", offsetof(struct fleet_target, master)},
 };
 
-#define QUERY_ROWS (sizeof(query_rows) / sizeof(*query_rows))
+#define QUERY_PARAMETERS (sizeof(query_parameters) / sizeof(*query_parameters))
 
-static int complain(struct error *err, const char *what)
+static int refuse(struct error *err, const char *what)
 {
 	return error_set(err, -EINVAL, "the Redis URL %s; it looks like redis[s]://[user:password@]host[:port]/channel",
 			 what);
@@ -63,7 +63,7 @@ static bool percent_decode(char *text)
 	return true;
 }
 
-static bool is_clean(const char *text)
+static bool is_printable(const char *text)
 {
 	size_t left = strlen(text);
 	uint32_t code;
@@ -92,7 +92,7 @@ static int read_scheme(char **at, struct fleet_target *target, struct error *err
 		*at += 8;
 		return 0;
 	}
-	return complain(err, "does not begin with redis:// or rediss://");
+	return refuse(err, "does not begin with redis:// or rediss://");
 }
 
 static int read_user(char *user, struct fleet_target *target, struct error *err)
@@ -100,10 +100,10 @@ static int read_user(char *user, struct fleet_target *target, struct error *err)
 	char *password = strchr(user, ':');
 
 	if (!password || !password[1])
-		return complain(err, "names a user without a password");
+		return refuse(err, "names a user without a password");
 	*password++ = '\0';
-	if (!percent_decode(user) || !percent_decode(password) || !is_clean(user))
-		return complain(err, "has a user or password with a broken %-escape or a control character");
+	if (!percent_decode(user) || !percent_decode(password) || !is_printable(user))
+		return refuse(err, "has a user or password with a broken %-escape or a control character");
 	if (fleet_target_set(&target->username, *user ? user : NULL) < 0 ||
 	    fleet_target_set(&target->password, password) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -117,7 +117,7 @@ static int read_port(const char *text, struct fleet_target *target, struct error
 	for (; *text >= '0' && *text <= '9' && port <= UINT16_MAX; text++)
 		port = port * 10 + (uint32_t)(*text - '0');
 	if (*text || port == 0 || port > UINT16_MAX)
-		return complain(err, "has a port that is not 1 to 65535");
+		return refuse(err, "has a port that is not 1 to 65535");
 	target->port = (uint16_t)port;
 	return 0;
 }
@@ -132,17 +132,17 @@ static int read_host(char *text, struct fleet_target *target, struct error *err)
 		host = text + 1;
 		end = host + strcspn(host, "]");
 		if (*end != ']' || end == host)
-			return complain(err, "has a \"[\" that begins no IPv6 address in brackets");
+			return refuse(err, "has a \"[\" that begins no IPv6 address in brackets");
 		*end++ = '\0';
-		if (!percent_decode(host) || !strchr(host, ':') || !is_clean(host))
-			return complain(err, "has something in brackets that is no IPv6 address");
+		if (!percent_decode(host) || !strchr(host, ':') || !is_printable(host))
+			return refuse(err, "has something in brackets that is no IPv6 address");
 	} else {
 		end = host + strspn(host, allowed);
 		if (end == host)
-			return complain(err, "names no host");
+			return refuse(err, "names no host");
 	}
 	if (*end && *end != ':')
-		return complain(err, "has a host with a character that no host has");
+		return refuse(err, "has a host with a character that no host has");
 	if (*end == ':') {
 		int r = read_port(end + 1, target, err);
 		if (r < 0)
@@ -170,20 +170,20 @@ static int read_channel(char *text, struct fleet_target *target, struct error *e
 	if (!*text)
 		return 0; /* the default */
 	if (strchr(text, '/'))
-		return complain(err, "has more than a channel behind the host (write \"%2F\" for a slash in its name)");
-	if (!percent_decode(text) || !is_clean(text))
-		return complain(err, "has a channel with a broken %-escape or a control character");
+		return refuse(err, "has more than a channel behind the host (write \"%2F\" for a slash in its name)");
+	if (!percent_decode(text) || !is_printable(text))
+		return refuse(err, "has a channel with a broken %-escape or a control character");
 	return fleet_target_set(&target->channel, text) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
 static int unknown_parameter(const char *name, struct error *err)
 {
-	const char *known[QUERY_ROWS], *meant;
+	const char *known[QUERY_PARAMETERS], *meant;
 	char quote[QUOTE_SIZE];
 
-	for (size_t i = 0; i < QUERY_ROWS; i++)
-		known[i] = query_rows[i].name;
-	meant = suggest(name, known, QUERY_ROWS);
+	for (size_t i = 0; i < QUERY_PARAMETERS; i++)
+		known[i] = query_parameters[i].name;
+	meant = suggest(name, known, QUERY_PARAMETERS);
 	return error_set(err, -EINVAL, "the Redis URL has an unknown parameter \"%s\"%s%s%s",
 			 printable(quote, sizeof(quote), name), meant ? " (did you mean \"" : "", meant ? meant : "",
 			 meant ? "\"?)" : " (there are ca, cert, key, events, sentinel)");
@@ -195,16 +195,16 @@ static int read_parameter(char *text, struct fleet_target *target, struct error 
 
 	if (value)
 		*value++ = '\0';
-	for (size_t i = 0; i < QUERY_ROWS; i++) {
-		char **into = (char **)((char *)target + query_rows[i].offset);
+	for (size_t i = 0; i < QUERY_PARAMETERS; i++) {
+		char **into = (char **)((char *)target + query_parameters[i].offset);
 
-		if (strcmp(text, query_rows[i].name) != 0)
+		if (strcmp(text, query_parameters[i].name) != 0)
 			continue;
 		if (!value || !*value || *into)
-			return error_set(err, -EINVAL, "the Redis URL: the parameter \"%s\" %s", query_rows[i].name,
-					 *into ? "is given twice" : "needs a value");
-		if (!percent_decode(value) || !is_clean(value))
-			return complain(err, "has a parameter with a broken %-escape or a control character");
+			return error_set(err, -EINVAL, "the Redis URL: the parameter \"%s\" %s",
+					 query_parameters[i].name, *into ? "is given twice" : "needs a value");
+		if (!percent_decode(value) || !is_printable(value))
+			return refuse(err, "has a parameter with a broken %-escape or a control character");
 		return fleet_target_set(into, value) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 	}
 	return unknown_parameter(text, err);
@@ -226,7 +226,7 @@ static int read_query(char *text, struct fleet_target *target, struct error *err
 }
 
 /* With a master's name the host is a Sentinel's. */
-static int name_sentinel(struct fleet_target *target, struct error *err)
+static int make_sentinel(struct fleet_target *target, struct error *err)
 {
 	bool is_ipv6 = strchr(target->host, ':') != NULL;
 
@@ -243,7 +243,7 @@ static int name_sentinel(struct fleet_target *target, struct error *err)
 
 /* --- the whole --- */
 
-static int read_all(char *text, struct fleet_target *target, struct error *err)
+static int parse_url(char *text, struct fleet_target *target, struct error *err)
 {
 	char *query, *path, *at = text;
 	int r = read_scheme(&at, target, err);
@@ -251,7 +251,7 @@ static int read_all(char *text, struct fleet_target *target, struct error *err)
 	if (r < 0)
 		return r;
 	if (strchr(at, '#'))
-		return complain(err, "has a fragment (\"#\"; write \"%23\" if it is part of the password)");
+		return refuse(err, "has a fragment (\"#\"; write \"%23\" if it is part of the password)");
 	query = strchr(at, '?');
 	if (query)
 		*query++ = '\0';
@@ -264,10 +264,10 @@ static int read_all(char *text, struct fleet_target *target, struct error *err)
 	if (r == 0)
 		r = read_query(query, target, err);
 	if (r == 0 && !target->tls && (target->ca_file || target->cert_file || target->key_file))
-		r = complain(err, "has a certificate but no TLS (rediss://)");
+		r = refuse(err, "has a certificate but no TLS (rediss://)");
 	if (r == 0 && !target->cert_file != !target->key_file)
-		r = complain(err, "has only one of cert and key");
-	return r < 0 ? r : name_sentinel(target, err);
+		r = refuse(err, "has only one of cert and key");
+	return r < 0 ? r : make_sentinel(target, err);
 }
 
 int redis_url_parse(const char *url, struct fleet_target **result, struct error *err)
@@ -278,13 +278,13 @@ int redis_url_parse(const char *url, struct fleet_target **result, struct error 
 	int r;
 
 	if (size > REDIS_URL_MAX)
-		return complain(err, "is too long");
+		return refuse(err, "is too long");
 	copy = strdup(url);
 	if (!copy || !target) {
 		free(copy);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	r = read_all(copy, target, err);
+	r = parse_url(copy, target, err);
 	explicit_bzero(copy, size);
 	free(copy);
 	if (r == 0 && fleet_target_complete(target) < 0)

@@ -29,9 +29,9 @@ struct session {
 	const struct command_context *context;
 	struct local_client *client;
 	json_t *request;
-	struct local_call *answer, *counts, *stop, *ended;
-	json_t *early;	   /* what stands for the answer if that is not waited for */
-	uint64_t asked_ns; /* boot time of the last question for counts */
+	struct local_call *post, *progress, *stop, *check_ended;
+	json_t *partial_answer;	    /* what stands for the answer if that is not waited for */
+	uint64_t progress_asked_ns; /* boot time of the last question for counts */
 	unsigned interrupts;
 };
 
@@ -40,7 +40,7 @@ static struct local_call *start(struct session *session, const char *method, str
 	char path[PATH_MAX_BYTES];
 
 	snprintf(path, sizeof(path), "/v1/captures/%s", json_text(session->request, "id"));
-	return local_call_start(session->client, &(struct local_ask){.method = method, .path = path}, err);
+	return local_call_start(session->client, &(struct local_call_request){.method = method, .path = path}, err);
 }
 
 /* --- meanwhile --- */
@@ -50,7 +50,7 @@ static bool is_running(const char *state)
 	return strcmp(state, "arming") == 0 || strcmp(state, "running") == 0;
 }
 
-static void show_counts(const struct terminal *terminal, const json_t *answer)
+static void show_progress(const struct terminal *terminal, const json_t *answer)
 {
 	uint64_t packets = 0, bytes = 0, ends_ns = 0, now_ns = clock_realtime_ns();
 	char texts[3][FORMAT_SIZE];
@@ -81,25 +81,25 @@ static void show_counts(const struct terminal *terminal, const json_t *answer)
 }
 
 /* Counts are a comfort: what goes wrong with them is not worth a word. */
-static void ask_for_counts(struct session *session)
+static void poll_progress(struct session *session)
 {
 	uint64_t now_ns = clock_boottime_ns();
 	const json_t *json = NULL;
 	struct error ignored;
 
-	if (session->counts && local_call_over(session->counts)) {
-		if (local_call_result(session->counts, &json, &ignored) == 200)
-			show_counts(session->context->terminal, json);
-		local_call_free(take(session->counts));
+	if (session->progress && local_call_finished(session->progress)) {
+		if (local_call_result(session->progress, &json, &ignored) == 200)
+			show_progress(session->context->terminal, json);
+		local_call_free(take(session->progress));
 	}
-	if (session->counts || !session->context->terminal->progress ||
-	    now_ns - session->asked_ns < PROGRESS_INTERVAL_MS * NS_PER_MS)
+	if (session->progress || !session->context->terminal->progress ||
+	    now_ns - session->progress_asked_ns < PROGRESS_INTERVAL_MS * NS_PER_MS)
 		return;
-	session->asked_ns = now_ns;
-	session->counts = start(session, "GET", &ignored);
+	session->progress_asked_ns = now_ns;
+	session->progress = start(session, "GET", &ignored);
 }
 
-static int heed_interrupts(struct session *session, struct error *err)
+static int handle_interrupts(struct session *session, struct error *err)
 {
 	unsigned before = session->interrupts;
 
@@ -115,13 +115,13 @@ static int heed_interrupts(struct session *session, struct error *err)
 }
 
 /* A DELETE that overtook the POST found nothing to stop; one that came late only captures that have ended. */
-static int follow_stop(struct session *session, struct error *err)
+static int handle_stop_reply(struct session *session, struct error *err)
 {
 	const struct terminal *terminal = session->context->terminal;
 	const json_t *json;
 	int status;
 
-	if (!session->stop || !local_call_over(session->stop))
+	if (!session->stop || !local_call_finished(session->stop))
 		return 0;
 	cleanup(cleanup_local_call) struct local_call *stop = take(session->stop);
 	status = local_call_result(stop, &json, err);
@@ -130,8 +130,8 @@ static int follow_stop(struct session *session, struct error *err)
 		return session->stop ? 0 : -ENOMEM;
 	}
 	if (status == 409) {
-		session->ended = start(session, "GET", err);
-		return session->ended ? 0 : -ENOMEM;
+		session->check_ended = start(session, "GET", err);
+		return session->check_ended ? 0 : -ENOMEM;
 	}
 	if (status >= 300)
 		local_call_refusal(stop, status, err);
@@ -144,7 +144,7 @@ static int follow_stop(struct session *session, struct error *err)
 }
 
 /* If it is not a delivery that is waited for, the answer is on its way. */
-static int follow_ended(struct session *session)
+static int handle_ended_reply(struct session *session)
 {
 	const json_t *json = NULL;
 	struct error ignored;
@@ -152,10 +152,10 @@ static int follow_ended(struct session *session)
 	size_t i;
 	json_t *capture;
 
-	if (!session->ended || !local_call_over(session->ended))
+	if (!session->check_ended || !local_call_finished(session->check_ended))
 		return 0;
-	cleanup(cleanup_local_call) struct local_call *ended = take(session->ended);
-	if (local_call_result(ended, &json, &ignored) != 200)
+	cleanup(cleanup_local_call) struct local_call *check_ended = take(session->check_ended);
+	if (local_call_result(check_ended, &json, &ignored) != 200)
 		return 0;
 	json_array_foreach(json_object_get(json, "captures"), i, capture)
 	{
@@ -163,16 +163,16 @@ static int follow_ended(struct session *session)
 	}
 	if (!delivering)
 		return 0;
-	session->early = json_pack("{s:O, s:O}", "id", json_object_get(session->request, "id"), "events",
-				   json_object_get(json, "captures"));
-	return session->early ? 0 : -ENOMEM;
+	session->partial_answer = json_pack("{s:O, s:O}", "id", json_object_get(session->request, "id"), "events",
+					    json_object_get(json, "captures"));
+	return session->partial_answer ? 0 : -ENOMEM;
 }
 
-static int follow_interrupts(struct session *session, struct error *err)
+static int handle_stop_replies(struct session *session, struct error *err)
 {
-	int r = follow_stop(session, err);
+	int r = handle_stop_reply(session, err);
 
-	return r < 0 ? r : follow_ended(session);
+	return r < 0 ? r : handle_ended_reply(session);
 }
 
 static int wait_for_answer(struct session *session, struct error *err)
@@ -181,22 +181,22 @@ static int wait_for_answer(struct session *session, struct error *err)
 	int r = fd < 0 ? error_set(err, fd, "signals: %s", strerror(-fd)) : 0;
 
 	if (r == 0) {
-		session->answer = local_call_start(session->client,
-						   &(struct local_ask){.method = "POST",
-								       .path = "/v1/captures?wait=1",
-								       .body = session->request},
-						   err);
-		r = session->answer ? 0 : -ENOMEM;
+		session->post = local_call_start(session->client,
+						 &(struct local_call_request){.method = "POST",
+									      .path = "/v1/captures?wait=1",
+									      .body = session->request},
+						 err);
+		r = session->post ? 0 : -ENOMEM;
 	}
-	session->asked_ns = clock_boottime_ns();
-	while (r == 0 && !session->early && !local_call_over(session->answer)) {
-		r = follow_interrupts(session, err);
+	session->progress_asked_ns = clock_boottime_ns();
+	while (r == 0 && !session->partial_answer && !local_call_finished(session->post)) {
+		r = handle_stop_replies(session, err);
 		if (r == 0)
-			r = local_client_turn(session->client, PROGRESS_INTERVAL_MS, fd, err);
+			r = local_client_run(session->client, PROGRESS_INTERVAL_MS, fd, err);
 		if (r == 0)
-			r = heed_interrupts(session, err);
+			r = handle_interrupts(session, err);
 		if (r == 0)
-			ask_for_counts(session);
+			poll_progress(session);
 	}
 	progress_clear(session->context->terminal);
 	return r;
@@ -205,7 +205,7 @@ static int wait_for_answer(struct session *session, struct error *err)
 /* --- afterwards --- */
 
 /* NULL: the current directory, under the daemon's name. */
-static const char *written_to(const struct command_line *line)
+static const char *output_path(const struct command_line *line)
 {
 	const char *to = command_line_value(line, OPTION_WRITE);
 
@@ -221,13 +221,14 @@ static int fetch(struct session *session, json_t *event, struct error *err)
 	int r = buffer_append_string(&path, "/v1/captures/");
 
 	if (r == 0)
-		r = local_encode(&path, json_text(event, "capture"));
+		r = url_encode(&path, json_text(event, "capture"));
 	if (r == 0)
 		r = buffer_append_string(&path, "/file");
 	if (r < 0)
 		return error_set(err, r, "the daemon's name for the capture is too long");
 	r = local_download(session->client,
-			   &(struct local_file){.path = buffer_text(&path), .to = written_to(session->context->line)},
+			   &(struct local_download_request){.path = buffer_text(&path),
+							    .to = output_path(session->context->line)},
 			   &name, err);
 	if (r == 0 && json_object_set_new(event, RESULT_SAVED, json_string(name)) < 0)
 		r = error_set(err, -ENOMEM, "the file is written, but its name is not UTF-8");
@@ -235,13 +236,13 @@ static int fetch(struct session *session, json_t *event, struct error *err)
 }
 
 /* Before all destinations have answered memory has it already. */
-static bool can_be_fetched(const struct session *session, const json_t *event)
+static bool is_fetchable(const struct session *session, const json_t *event)
 {
 	return event_has_destination(event, "memory") ||
-	       (session->early && strcmp(json_text(event, "event"), "captured") == 0);
+	       (session->partial_answer && strcmp(json_text(event, "event"), "captured") == 0);
 }
 
-static void tell_how_to_get(const struct session *session, const json_t *event)
+static void print_get_hint(const struct session *session, const json_t *event)
 {
 	char shown[2 * PATH_MAX_BYTES];
 
@@ -260,13 +261,13 @@ static enum exit_status fetch_all(struct session *session, const json_t *events,
 		return status;
 	json_array_foreach(events, i, event)
 	{
-		int r = can_be_fetched(session, event) ? fetch(session, event, &err) : 0;
+		int r = is_fetchable(session, event) ? fetch(session, event, &err) : 0;
 
 		if (r == 0)
 			continue;
 		terminal_error("%s", err.text);
 		if (r != -EINVAL)
-			tell_how_to_get(session, event);
+			print_get_hint(session, event);
 		if (r == -EINTR)
 			return STATUS_INTERRUPTED;
 		status = json_array_size(events) > 1 ? STATUS_PARTIAL : STATUS_FAILED;
@@ -274,7 +275,7 @@ static enum exit_status fetch_all(struct session *session, const json_t *events,
 	return status;
 }
 
-static bool is_repeated(const json_t *events)
+static bool has_duplicate(const json_t *events)
 {
 	size_t i;
 	json_t *event;
@@ -287,16 +288,16 @@ static bool is_repeated(const json_t *events)
 	return false;
 }
 
-static enum exit_status tell(struct session *session, const json_t *answer)
+static enum exit_status print_outcome(struct session *session, const json_t *answer)
 {
 	const struct terminal *terminal = session->context->terminal;
 	json_t *events = json_object_get(answer, "events");
-	enum exit_status status = session->early ? STATUS_PARTIAL : results_status(events, false);
+	enum exit_status status = session->partial_answer ? STATUS_PARTIAL : results_status(events, false);
 	status = fetch_all(session, events, status);
 	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
 
-	results_tell_folded(events, command_target_options(session->context->target), false, false);
-	if (is_repeated(events))
+	results_print_folded(events, command_target_options(session->context->target), false, false);
+	if (has_duplicate(events))
 		terminal_note(terminal,
 			      "the id %s was used before: this is the capture of then, nothing was captured now",
 			      json_text(session->request, "id"));
@@ -314,24 +315,24 @@ static enum exit_status run(struct session *session, struct error *err)
 		terminal_error("%s", err->text);
 		return STATUS_INTERRUPTED;
 	}
-	if (session->early) {
+	if (session->partial_answer) {
 		terminal_note(
 			session->context->terminal,
 			"the capture is over, its delivery is not waited for any longer and goes on: `pcapctl show "
 			"%s%s`",
 			json_text(session->request, "id"), command_target_options(session->context->target));
-		return tell(session, session->early);
+		return print_outcome(session, session->partial_answer);
 	}
 	if (r == 0)
-		r = local_call_result(session->answer, &answer, err);
+		r = local_call_result(session->post, &answer, err);
 	if (r >= 300) {
-		local_call_refusal(session->answer, r, err);
+		local_call_refusal(session->post, r, err);
 		error_prefix(err, "refused");
 		if (session->context->terminal->json && answer &&
 		    json_print(session->context->terminal, answer, false) < 0)
 			return STATUS_FAILED;
 	} else if (r >= 0) {
-		return tell(session, answer);
+		return print_outcome(session, answer);
 	}
 	terminal_error("%s", err->text);
 	return STATUS_FAILED;
@@ -339,12 +340,12 @@ static enum exit_status run(struct session *session, struct error *err)
 
 static int check_options(const struct command_line *line, struct error *err)
 {
-	static const enum option_id for_fleets[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT};
+	static const enum option_id fleet_options[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT};
 
-	for (size_t i = 0; i < sizeof(for_fleets) / sizeof(*for_fleets); i++)
-		if (command_line_has(line, for_fleets[i]))
+	for (size_t i = 0; i < sizeof(fleet_options) / sizeof(*fleet_options); i++)
+		if (command_line_has(line, fleet_options[i]))
 			return error_set(err, -EINVAL, "--%s is for a fleet: give --redis or --config, too",
-					 option_rows[for_fleets[i]].name);
+					 option_rows[fleet_options[i]].name);
 	return 0;
 }
 
@@ -352,7 +353,7 @@ static int check_options(const struct command_line *line, struct error *err)
 static int begin(struct session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;
-	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : atomic_file_check(written_to(line), err);
+	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : atomic_file_check(output_path(line), err);
 
 	if (r == 0)
 		session->client = local_client_new(session->context->target, err);
@@ -380,12 +381,12 @@ enum exit_status local_capture(const struct command_context *context)
 		return STATUS_USAGE;
 	}
 	status = begin(&session, &err) < 0 ? STATUS_FAILED : run(&session, &err);
-	local_call_free(session.ended);
+	local_call_free(session.check_ended);
 	local_call_free(session.stop);
-	local_call_free(session.counts);
-	local_call_free(session.answer);
+	local_call_free(session.progress);
+	local_call_free(session.post);
 	local_client_free(session.client);
 	json_decref(session.request);
-	json_decref(session.early);
+	json_decref(session.partial_answer);
 	return status;
 }

@@ -25,7 +25,7 @@ struct local_client {
 
 struct local_call {
 	struct local_client *client;
-	struct local_ask ask;
+	struct local_call_request request;
 	CURL *easy;
 	struct curl_slist *headers;
 	char *body;
@@ -78,7 +78,7 @@ void local_call_free(struct local_call *call)
 	free(call);
 }
 
-int local_encode(struct buffer *path, const char *text)
+int url_encode(struct buffer *path, const char *text)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-";
 	int r = 0;
@@ -91,7 +91,7 @@ int local_encode(struct buffer *path, const char *text)
 
 /* --- what comes --- */
 
-static bool is_good(const struct local_call *call)
+static bool is_success(const struct local_call *call)
 {
 	long status = 0;
 
@@ -99,13 +99,13 @@ static bool is_good(const struct local_call *call)
 	return status >= 200 && status < 300;
 }
 
-static size_t on_body(char *bytes, size_t one, size_t size, void *ctx)
+static size_t on_body(char *bytes, size_t unused, size_t size, void *ctx)
 {
 	struct local_call *call = ctx;
 
-	(void)one;
-	if (call->ask.put && is_good(call)) {
-		call->stopped = !call->ask.put(call->ask.ctx, bytes, size);
+	(void)unused;
+	if (call->request.put && is_success(call)) {
+		call->stopped = !call->request.put(call->request.ctx, bytes, size);
 		return call->stopped ? 0 : size;
 	}
 	if (call->reply.size + size > LOCAL_REPLY_MAX)
@@ -114,13 +114,13 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *ctx)
 }
 
 /* Content-Disposition: attachment; filename="NAME" */
-static size_t on_header(char *bytes, size_t one, size_t size, void *ctx)
+static size_t on_header(char *bytes, size_t unused, size_t size, void *ctx)
 {
 	static const char field[] = "content-disposition:", key[] = "filename=\"";
 	struct local_call *call = ctx;
 	const char *name, *end;
 
-	(void)one;
+	(void)unused;
 	if (size < strlen(field) || strncasecmp(bytes, field, strlen(field)) != 0)
 		return size;
 	name = memmem(bytes, size, key, strlen(key));
@@ -173,7 +173,7 @@ static CURLcode set_options(struct local_call *call, const char *url)
 	} pointers[] = {
 		{CURLOPT_URL, url},
 		{CURLOPT_UNIX_SOCKET_PATH, target->socket},
-		{CURLOPT_CUSTOMREQUEST, call->ask.method},
+		{CURLOPT_CUSTOMREQUEST, call->request.method},
 		{CURLOPT_HTTPHEADER, call->headers},
 		{CURLOPT_ERRORBUFFER, call->error},
 		{CURLOPT_WRITEDATA, call},
@@ -210,11 +210,11 @@ static int prepare(struct local_call *call)
 	cleanup(buffer_deinit) struct buffer url = BUFFER_INIT(URL_MAX);
 
 	call->easy = curl_easy_init();
-	if (call->ask.body)
-		call->body = json_dumps(call->ask.body, JSON_COMPACT);
-	if (!call->easy || (call->ask.body && !call->body) || set_headers(call) < 0)
+	if (call->request.body)
+		call->body = json_dumps(call->request.body, JSON_COMPACT);
+	if (!call->easy || (call->request.body && !call->body) || set_headers(call) < 0)
 		return -ENOMEM;
-	if (buffer_printf(&url, "%s%s", target->api ? target->api : "http://pcapdaemon", call->ask.path) < 0)
+	if (buffer_printf(&url, "%s%s", target->api ? target->api : "http://pcapdaemon", call->request.path) < 0)
 		return -EMSGSIZE;
 	if (set_options(call, buffer_text(&url)) != CURLE_OK ||
 	    curl_multi_add_handle(call->client->multi, call->easy) != CURLM_OK)
@@ -223,14 +223,15 @@ static int prepare(struct local_call *call)
 	return 0;
 }
 
-struct local_call *local_call_start(struct local_client *client, const struct local_ask *ask, struct error *err)
+struct local_call *local_call_start(struct local_client *client, const struct local_call_request *request,
+				    struct error *err)
 {
 	cleanup(cleanup_local_call) struct local_call *call = calloc(1, sizeof(*call));
 	int r = call ? 0 : -ENOMEM;
 
 	if (call) {
 		call->client = client;
-		call->ask = *ask;
+		call->request = *request;
 		call->reply = (struct buffer)BUFFER_INIT(LOCAL_REPLY_MAX);
 		r = prepare(call);
 	}
@@ -243,7 +244,7 @@ struct local_call *local_call_start(struct local_client *client, const struct lo
 /* --- moving on --- */
 
 /* Whether one is over now. */
-static bool collect(struct local_client *client)
+static bool collect_finished(struct local_client *client)
 {
 	bool any = false;
 	CURLMsg *message;
@@ -262,30 +263,30 @@ static bool collect(struct local_client *client)
 	return any;
 }
 
-int local_client_turn(struct local_client *client, int timeout_ms, int fd, struct error *err)
+int local_client_run(struct local_client *client, int timeout_ms, int fd, struct error *err)
 {
 	struct curl_waitfd extra = {.fd = fd, .events = CURL_WAIT_POLLIN};
 	int running;
 
 	if (curl_multi_perform(client->multi, &running) != CURLM_OK)
 		return error_set(err, -EIO, "libcurl cannot go on");
-	if (collect(client))
+	if (collect_finished(client))
 		return 0;
 	if (curl_multi_poll(client->multi, &extra, fd >= 0 ? 1 : 0, timeout_ms, NULL) != CURLM_OK ||
 	    curl_multi_perform(client->multi, &running) != CURLM_OK)
 		return error_set(err, -EIO, "libcurl cannot go on");
-	collect(client);
+	collect_finished(client);
 	return 0;
 }
 
-bool local_call_over(const struct local_call *call)
+bool local_call_finished(const struct local_call *call)
 {
 	return call->over;
 }
 
 /* --- what became of it --- */
 
-static int socket_trouble(const struct local_call *call, int number, struct error *err)
+static int socket_error(const struct local_call *call, int number, struct error *err)
 {
 	const char *path = call->client->target->socket;
 
@@ -307,7 +308,7 @@ static int socket_trouble(const struct local_call *call, int number, struct erro
 	return error_set(err, -EIO, "cannot reach %s: %s", path, number ? strerror(number) : call->error);
 }
 
-static int trouble(const struct local_call *call, struct error *err)
+static int transfer_error(const struct local_call *call, struct error *err)
 {
 	const struct command_target *target = call->client->target;
 	char shown[CURL_ERROR_SIZE];
@@ -316,7 +317,7 @@ static int trouble(const struct local_call *call, struct error *err)
 	curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
 	printable(shown, sizeof(shown), call->error[0] ? call->error : curl_easy_strerror(call->result));
 	if (call->result == CURLE_COULDNT_CONNECT && target->socket)
-		return socket_trouble(call, (int)number, err);
+		return socket_error(call, (int)number, err);
 	if (call->result == CURLE_COULDNT_CONNECT || call->result == CURLE_COULDNT_RESOLVE_HOST ||
 	    call->result == CURLE_OPERATION_TIMEDOUT)
 		return error_set(err, -EIO, "cannot reach %s: %s; is the daemon running, with [api] listen?",
@@ -346,10 +347,10 @@ int local_call_result(struct local_call *call, const json_t **json, struct error
 
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (call->result != CURLE_OK)
-		return trouble(call, err);
+		return transfer_error(call, err);
 	if (!call->json && call->reply.size > 0)
 		call->json = json_loadb(buffer_text(&call->reply), call->reply.size, JSON_REJECT_DUPLICATES, NULL);
-	if (!call->json && !call->ask.put && status < 300)
+	if (!call->json && !call->request.put && status < 300)
 		return error_set(err, -EPROTO,
 				 "the daemon's answer (%ld) is no JSON: is it pcapdaemon that listens there?", status);
 	*json = call->json;
@@ -375,14 +376,15 @@ const char *local_call_file_name(const struct local_call *call)
 	return call->name;
 }
 
-int local_get(struct local_client *client, const struct local_ask *ask, json_t **json, struct error *err)
+int local_call_json(struct local_client *client, const struct local_call_request *request, json_t **json,
+		    struct error *err)
 {
-	cleanup(cleanup_local_call) struct local_call *call = local_call_start(client, ask, err);
+	cleanup(cleanup_local_call) struct local_call *call = local_call_start(client, request, err);
 	const json_t *answer = NULL;
 	int r = call ? 0 : -ENOMEM;
 
-	while (r == 0 && !local_call_over(call))
-		r = local_client_turn(client, 1000, -1, err);
+	while (r == 0 && !local_call_finished(call))
+		r = local_client_run(client, 1000, -1, err);
 	if (r < 0)
 		return r;
 	r = local_call_result(call, &answer, err);

@@ -15,7 +15,7 @@ struct command_target;
 #define LOCAL_REPLY_MAX ((size_t)16 << 20) /* bytes of a JSON answer */
 #define LOCAL_NAME_SIZE 256
 
-struct local_ask {
+struct local_call_request {
 	const char *method; /* "GET" … */
 	const char *path;   /* "/v1/…", encoded */
 	const json_t *body; /* NULL: none */
@@ -31,13 +31,14 @@ struct local_client *local_client_new(const struct command_target *target, struc
 void local_client_free(struct local_client *client);
 
 /* NULL with the text in `err`. The call is ended by local_call_free; the client outlives it. */
-struct local_call *local_call_start(struct local_client *client, const struct local_ask *ask, struct error *err);
+struct local_call *local_call_start(struct local_client *client, const struct local_call_request *request,
+				    struct error *err);
 void local_call_free(struct local_call *call);
 
 /* Moves on all calls; returns when one is over, after `timeout_ms`, or once `fd` (-1: none) is readable. Blocks. 0 or
  * -errno. */
-warn_unused int local_client_turn(struct local_client *client, int timeout_ms, int fd, struct error *err);
-bool local_call_over(const struct local_call *call);
+warn_unused int local_client_run(struct local_client *client, int timeout_ms, int fd, struct error *err);
+bool local_call_finished(const struct local_call *call);
 
 /*
  * Of a call that is over: the status (200 …) with the answer in `*json` (the call's; NULL where it was no JSON), or
@@ -53,11 +54,12 @@ void local_call_refusal(const struct local_call *call, int status, struct error 
 const char *local_call_file_name(const struct local_call *call);
 
 /* Start, wait, result, refusal: 0 with the answer (caller's reference), or -errno with the text in `err`. */
-warn_unused int local_get(struct local_client *client, const struct local_ask *ask, json_t **json, struct error *err);
+warn_unused int local_call_json(struct local_client *client, const struct local_call_request *request, json_t **json,
+				struct error *err);
 
 /* Appends `text` percent-encoded, for paths and queries. 0 or what buffer_append says. */
 struct buffer;
-warn_unused int local_encode(struct buffer *path, const char *text);
+warn_unused int url_encode(struct buffer *path, const char *text);
 
 CLEANUP_DEFINE(local_client, struct local_client, local_client_free)
 CLEANUP_DEFINE(local_call, struct local_call, local_call_free)

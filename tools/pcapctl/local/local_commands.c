@@ -19,13 +19,13 @@
 
 #define PATH_BYTES_MAX 16384
 
-static enum exit_status failed(const struct error *err)
+static enum exit_status print_failure(const struct error *err)
 {
 	terminal_error("%s", err->text);
 	return STATUS_FAILED;
 }
 
-static enum exit_status printed(int r)
+static enum exit_status print_status_of(int r)
 {
 	if (r < 0)
 		terminal_error("cannot print the answer: %s", strerror(-r));
@@ -33,20 +33,21 @@ static enum exit_status printed(int r)
 }
 
 /* One call to `path`, or to a path with the command's first word put behind it. */
-static int ask(const struct command_context *context, const char *method, const char *path, const char *word,
-	       json_t **answer, struct error *err)
+static int call_api(const struct command_context *context, const char *method, const char *path, const char *word,
+		    json_t **answer, struct error *err)
 {
 	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, err);
 	cleanup(buffer_deinit) struct buffer whole = BUFFER_INIT(PATH_BYTES_MAX);
 	int r = client ? buffer_append_string(&whole, path) : -ENOMEM;
 
 	if (r == 0 && word)
-		r = local_encode(&whole, word);
+		r = url_encode(&whole, word);
 	if (!client)
 		return r;
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "the id is too long");
-	return local_get(client, &(struct local_ask){.method = method, .path = buffer_text(&whole)}, answer, err);
+	return local_call_json(client, &(struct local_call_request){.method = method, .path = buffer_text(&whole)},
+			       answer, err);
 }
 
 enum exit_status local_list(const struct command_context *context)
@@ -54,11 +55,11 @@ enum exit_status local_list(const struct command_context *context)
 	cleanup(cleanup_json) json_t *answer = NULL;
 	struct error err;
 
-	if (ask(context, "GET", "/v1/captures", NULL, &answer, &err) < 0)
-		return failed(&err);
-	return printed(context->terminal->json
-			       ? json_print(context->terminal, answer, false)
-			       : captures_print(context->terminal, json_object_get(answer, "captures")));
+	if (call_api(context, "GET", "/v1/captures", NULL, &answer, &err) < 0)
+		return print_failure(&err);
+	return print_status_of(context->terminal->json
+				       ? json_print(context->terminal, answer, false)
+				       : captures_print(context->terminal, json_object_get(answer, "captures")));
 }
 
 enum exit_status local_show(const struct command_context *context)
@@ -67,16 +68,16 @@ enum exit_status local_show(const struct command_context *context)
 	struct error err;
 	const json_t *captures;
 
-	if (ask(context, "GET", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
-		return failed(&err);
+	if (call_api(context, "GET", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
+		return print_failure(&err);
 	captures = json_object_get(answer, "captures");
 	if (context->terminal->json)
-		return printed(json_print(context->terminal, answer, false));
+		return print_status_of(json_print(context->terminal, answer, false));
 	if (!captures)
-		return printed(capture_print(context->terminal, answer));
+		return print_status_of(capture_print(context->terminal, answer));
 	if (json_array_size(captures) == 1)
-		return printed(capture_print(context->terminal, json_array_get(captures, 0)));
-	return printed(captures_print(context->terminal, captures));
+		return print_status_of(capture_print(context->terminal, json_array_get(captures, 0)));
+	return print_status_of(captures_print(context->terminal, captures));
 }
 
 enum exit_status local_stop(const struct command_context *context)
@@ -85,10 +86,10 @@ enum exit_status local_stop(const struct command_context *context)
 	const struct terminal *terminal = context->terminal;
 	struct error err;
 
-	if (ask(context, "DELETE", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
-		return failed(&err);
+	if (call_api(context, "DELETE", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
+		return print_failure(&err);
 	if (terminal->json)
-		return printed(json_print(terminal, answer, false));
+		return print_status_of(json_print(terminal, answer, false));
 	terminal_note(terminal, "%" PRIu64 " stopped; what was captured is delivered", json_number(answer, "stopped"));
 	return STATUS_OK;
 }
@@ -99,18 +100,18 @@ enum exit_status local_status(const struct command_context *context)
 	cleanup(cleanup_json) json_t *interfaces = NULL;
 	struct error err;
 
-	if (ask(context, "GET", "/v1/status", NULL, &status, &err) < 0 ||
-	    ask(context, "GET", "/v1/interfaces", NULL, &interfaces, &err) < 0)
-		return failed(&err);
+	if (call_api(context, "GET", "/v1/status", NULL, &status, &err) < 0 ||
+	    call_api(context, "GET", "/v1/interfaces", NULL, &interfaces, &err) < 0)
+		return print_failure(&err);
 	if (json_object_set(status, "interfaces", json_object_get(interfaces, "interfaces")) < 0)
-		return printed(-ENOMEM);
-	return printed(context->terminal->json ? json_print(context->terminal, status, false)
-					       : status_print(context->terminal, status));
+		return print_status_of(-ENOMEM);
+	return print_status_of(context->terminal->json ? json_print(context->terminal, status, false)
+						       : status_print(context->terminal, status));
 }
 
 /* --- files --- */
 
-static enum exit_status saved(const struct command_context *context, const char *name)
+static enum exit_status print_saved(const struct command_context *context, const char *name)
 {
 	cleanup(cleanup_json) json_t *json = NULL;
 
@@ -120,10 +121,10 @@ static enum exit_status saved(const struct command_context *context, const char 
 		return STATUS_OK;
 	}
 	json = json_pack("{s:s}", RESULT_SAVED, name);
-	return printed(json ? json_print(context->terminal, json, false) : -EINVAL);
+	return print_status_of(json ? json_print(context->terminal, json, false) : -EINVAL);
 }
 
-static const char *written_to(const struct command_line *line)
+static const char *output_path(const struct command_line *line)
 {
 	return line->to_stdout ? "-" : command_line_value(line, OPTION_WRITE);
 }
@@ -131,7 +132,7 @@ static const char *written_to(const struct command_line *line)
 /* `probe`: NULL, or what passes by. */
 static enum exit_status download(const struct command_context *context, const char *path, struct pcapng_probe *probe)
 {
-	const struct local_file wanted = {.path = path, .to = written_to(context->line), .probe = probe};
+	const struct local_download_request wanted = {.path = path, .to = output_path(context->line), .probe = probe};
 	struct error err;
 	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, &err);
 	cleanup(cleanup_free) char *name = NULL;
@@ -139,8 +140,8 @@ static enum exit_status download(const struct command_context *context, const ch
 	int r = client ? local_download(client, &wanted, &name, &err) : -ENOMEM;
 
 	if (r == 0)
-		return saved(context, name);
-	failed(&err);
+		return print_saved(context, name);
+	print_failure(&err);
 	return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
 }
 
@@ -152,7 +153,7 @@ enum exit_status local_fetch(const struct command_context *context)
 		terminal_error("--node is for a fleet: give --redis or --config, too");
 		return STATUS_USAGE;
 	}
-	if (buffer_append_string(&path, "/v1/captures/") < 0 || local_encode(&path, context->line->words[0]) < 0 ||
+	if (buffer_append_string(&path, "/v1/captures/") < 0 || url_encode(&path, context->line->words[0]) < 0 ||
 	    buffer_append_string(&path, "/file") < 0) {
 		terminal_error("the id is too long");
 		return STATUS_USAGE;
@@ -163,7 +164,7 @@ enum exit_status local_fetch(const struct command_context *context)
 /* --- history --- */
 
 /* "history: from TIME to TIME, asked from TIME; …" is what the daemon writes into the file. */
-static bool read_reach(const struct pcapng_probe *probe, uint64_t *from_ns, uint64_t *asked_ns)
+static bool parse_history_comment(const struct pcapng_probe *probe, uint64_t *from_ns, uint64_t *asked_ns)
 {
 	char comment[512], from[64], to[64], asked[64];
 
@@ -173,28 +174,28 @@ static bool read_reach(const struct pcapng_probe *probe, uint64_t *from_ns, uint
 }
 
 /* Without --from and --last all there is was asked for. */
-static void note_reach(const struct command_context *context, const struct pcapng_probe *probe)
+static void note_short_history(const struct command_context *context, const struct pcapng_probe *probe)
 {
 	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
 	uint64_t from_ns, asked_ns;
 
 	if (!command_line_has(context->line, OPTION_FROM) && !command_line_has(context->line, OPTION_LAST))
 		return;
-	if (!read_reach(probe, &from_ns, &asked_ns) || from_ns <= asked_ns)
+	if (!parse_history_comment(probe, &from_ns, &asked_ns) || from_ns <= asked_ns)
 		return;
 	terminal_note(context->terminal, "reaches back to %.23sZ only, asked for was %.23sZ",
 		      clock_format(from_ns, from), clock_format(asked_ns, asked));
 }
 
-static enum exit_status download_past(const struct command_context *context, const char *path)
+static enum exit_status download_history(const struct command_context *context, const char *path)
 {
 	cleanup(pcapng_probe_deinit) struct pcapng_probe probe = PCAPNG_PROBE_INIT;
 	enum exit_status status = download(context, path, &probe);
 
 	if (status != STATUS_OK)
 		return status;
-	note_reach(context, &probe);
-	if (probe.broken || probe.packets > 0)
+	note_short_history(context, &probe);
+	if (probe.invalid || probe.packets > 0)
 		return STATUS_OK;
 	terminal_note(context->terminal, "no packet of that time is there, the file is empty");
 	return STATUS_EMPTY;
@@ -205,7 +206,7 @@ static int add_parameter(struct buffer *path, const char *name, const char *valu
 	int r = buffer_printf(path, "%s%s=", path->size && strchr(buffer_text(path), '?') ? "&" : "?", name);
 
 	if (r == 0)
-		r = local_encode(path, value);
+		r = url_encode(path, value);
 	return r < 0 ? error_set(err, r, "the question is too long") : 0;
 }
 
@@ -287,5 +288,5 @@ enum exit_status local_history(const struct command_context *context)
 		terminal_error("%s", err.text);
 		return STATUS_USAGE;
 	}
-	return download_past(context, buffer_text(&path));
+	return download_history(context, buffer_text(&path));
 }

@@ -8,40 +8,43 @@
 #include "pcapctl/local/pcapng_probe.h"
 #include "pcapctl/output/atomic_file.h"
 
-#define TURN_MS 1000
+#define RUN_MS 1000
 
-struct taker {
+struct download {
 	struct atomic_file *file;
 	struct pcapng_probe *probe;
 };
 
-static bool take_bytes(void *ctx, const char *bytes, size_t size)
+static bool write_bytes(void *ctx, const char *bytes, size_t size)
 {
-	const struct taker *taker = ctx;
+	const struct download *download = ctx;
 
-	if (taker->probe)
-		pcapng_probe_feed(taker->probe, bytes, size);
-	return atomic_file_write(taker->file, bytes, size) == 0;
+	if (download->probe)
+		pcapng_probe_feed(download->probe, bytes, size);
+	return atomic_file_write(download->file, bytes, size) == 0;
 }
 
-int local_download(struct local_client *client, const struct local_file *wanted, char **name, struct error *err)
+int local_download(struct local_client *client, const struct local_download_request *wanted, char **name,
+		   struct error *err)
 {
 	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new(wanted->to, err);
-	struct taker taker = {file, wanted->probe};
+	struct download download = {file, wanted->probe};
 	cleanup(cleanup_local_call) struct local_call *call = NULL;
 	const json_t *json;
 	int fd = interrupts_begin();
 	int r = file ? 0 : -EIO;
 
 	if (r == 0)
-		call = local_call_start(
-			client,
-			&(struct local_ask){.method = "GET", .path = wanted->path, .put = take_bytes, .ctx = &taker},
-			err);
+		call = local_call_start(client,
+					&(struct local_call_request){.method = "GET",
+								     .path = wanted->path,
+								     .put = write_bytes,
+								     .ctx = &download},
+					err);
 	if (r == 0 && !call)
 		r = -ENOMEM;
-	while (r == 0 && !local_call_over(call)) {
-		r = local_client_turn(client, TURN_MS, fd, err);
+	while (r == 0 && !local_call_finished(call)) {
+		r = local_client_run(client, RUN_MS, fd, err);
 		if (r == 0 && interrupts_take() > 0)
 			r = error_set(err, -EINTR, "interrupted; nothing was written");
 	}

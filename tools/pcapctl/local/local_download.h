@@ -7,7 +7,7 @@
 struct local_client;
 struct pcapng_probe;
 
-struct local_file {
+struct local_download_request {
 	const char *path;	    /* "/v1/…" */
 	const char *to;		    /* atomic_file_new's meaning; NULL: the server's name in the current directory */
 	struct pcapng_probe *probe; /* takes what passes by, too; NULL: nobody looks */
@@ -18,5 +18,5 @@ struct local_file {
  * frees) is what was written. 0, -EINTR after Ctrl-C, -EINVAL if the daemon refused, or -errno; with
  * the text in `err`.
  */
-warn_unused int local_download(struct local_client *client, const struct local_file *wanted, char **name,
+warn_unused int local_download(struct local_client *client, const struct local_download_request *wanted, char **name,
 			       struct error *err);

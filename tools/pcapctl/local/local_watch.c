@@ -16,71 +16,71 @@
 
 #define EVENT_BYTES_MAX ((size_t)1 << 20)
 #define PATH_BYTES_MAX 1024
-#define TURN_MS 1000
+#define RUN_MS 1000
 
-struct stream {
+struct event_stream {
 	const struct terminal *terminal;
 	struct buffer line, data;
 	int error;
 };
 
-static void end_event(struct stream *stream)
+static void end_event(struct event_stream *event_stream)
 {
 	cleanup(cleanup_json) json_t *event = NULL;
 
-	if (stream->data.size == 0)
+	if (event_stream->data.size == 0)
 		return;
-	event = json_loadb(buffer_text(&stream->data), stream->data.size, JSON_REJECT_DUPLICATES, NULL);
-	buffer_clear(&stream->data);
+	event = json_loadb(buffer_text(&event_stream->data), event_stream->data.size, JSON_REJECT_DUPLICATES, NULL);
+	buffer_clear(&event_stream->data);
 	if (!json_is_object(event))
-		stream->error = -EPROTO;
-	else if (stream->terminal->json)
-		stream->error = json_print(stream->terminal, event, true);
+		event_stream->error = -EPROTO;
+	else if (event_stream->terminal->json)
+		event_stream->error = json_print(event_stream->terminal, event, true);
 	else
-		event_print(stream->terminal, event);
-	if (ferror(stream->terminal->results))
-		stream->error = -EIO;
+		event_print(event_stream->terminal, event);
+	if (ferror(event_stream->terminal->results))
+		event_stream->error = -EIO;
 }
 
-static void end_line(struct stream *stream)
+static void end_line(struct event_stream *event_stream)
 {
-	const char *line = buffer_text(&stream->line);
-	size_t size = stream->line.size;
+	const char *line = buffer_text(&event_stream->line);
+	size_t size = event_stream->line.size;
 
 	if (size > 0 && line[size - 1] == '\r')
 		size--;
 	if (size == 0) {
-		end_event(stream);
+		end_event(event_stream);
 	} else if (size > 5 && strncmp(line, "data:", 5) == 0) {
 		size_t skip = line[5] == ' ' ? 6 : 5;
 
-		if (buffer_append(&stream->data, line + skip, size - skip) < 0)
-			stream->error = -EPROTO;
+		if (buffer_append(&event_stream->data, line + skip, size - skip) < 0)
+			event_stream->error = -EPROTO;
 	}
-	buffer_clear(&stream->line);
+	buffer_clear(&event_stream->line);
 }
 
-static bool take_bytes(void *ctx, const char *bytes, size_t size)
+static bool parse_bytes(void *ctx, const char *bytes, size_t size)
 {
-	struct stream *stream = ctx;
+	struct event_stream *event_stream = ctx;
 
-	while (size > 0 && stream->error == 0) {
+	while (size > 0 && event_stream->error == 0) {
 		const char *newline = memchr(bytes, '\n', size);
 		size_t piece = newline ? (size_t)(newline - bytes) : size;
 
-		if (buffer_append(&stream->line, bytes, piece) < 0)
-			stream->error = -EPROTO;
+		if (buffer_append(&event_stream->line, bytes, piece) < 0)
+			event_stream->error = -EPROTO;
 		else if (newline)
-			end_line(stream);
+			end_line(event_stream);
 		bytes += piece + (newline != NULL);
 		size -= piece + (newline != NULL);
 	}
-	return stream->error == 0;
+	return event_stream->error == 0;
 }
 
 /* 0: somebody has seen enough. */
-static int follow(const struct command_context *context, struct local_client *client, struct stream *stream,
-		  struct error *err)
+static int watch_events(const struct command_context *context, struct local_client *client,
+			struct event_stream *event_stream, struct error *err)
 {
 	const char *id = command_line_value(context->line, OPTION_ID);
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
@@ -90,25 +90,27 @@ static int follow(const struct command_context *context, struct local_client *cl
 	int r = buffer_append_string(&path, id ? "/v1/events?id=" : "/v1/events");
 
 	if (r == 0 && id)
-		r = local_encode(&path, id);
+		r = url_encode(&path, id);
 	if (r < 0)
 		return error_set(err, r, "the id is too long");
-	call = local_call_start(
-		client,
-		&(struct local_ask){.method = "GET", .path = buffer_text(&path), .put = take_bytes, .ctx = stream},
-		err);
+	call = local_call_start(client,
+				&(struct local_call_request){.method = "GET",
+							     .path = buffer_text(&path),
+							     .put = parse_bytes,
+							     .ctx = event_stream},
+				err);
 	r = call ? 0 : -ENOMEM;
-	while (r == 0 && !local_call_over(call)) {
-		r = local_client_turn(client, TURN_MS, fd, err);
+	while (r == 0 && !local_call_finished(call)) {
+		r = local_client_run(client, RUN_MS, fd, err);
 		if (r == 0 && interrupts_take() > 0)
 			return 0;
 	}
 	if (r < 0)
 		return r;
-	if (stream->error == -EIO)
+	if (event_stream->error == -EIO)
 		return 0; /* main tells */
-	if (stream->error < 0)
-		return error_set(err, stream->error, "the daemon sent what is no event");
+	if (event_stream->error < 0)
+		return error_set(err, event_stream->error, "the daemon sent what is no event");
 	r = local_call_result(call, &json, err);
 	if (r >= 300)
 		local_call_refusal(call, r, err);
@@ -121,15 +123,15 @@ enum exit_status local_watch(const struct command_context *context)
 {
 	struct error err;
 	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, &err);
-	struct stream stream = {
+	struct event_stream event_stream = {
 		.terminal = context->terminal,
 		.line = BUFFER_INIT(EVENT_BYTES_MAX),
 		.data = BUFFER_INIT(EVENT_BYTES_MAX),
 	};
-	int r = client ? follow(context, client, &stream, &err) : -ENOMEM;
+	int r = client ? watch_events(context, client, &event_stream, &err) : -ENOMEM;
 
-	buffer_deinit(&stream.line);
-	buffer_deinit(&stream.data);
+	buffer_deinit(&event_stream.line);
+	buffer_deinit(&event_stream.data);
 	if (r < 0)
 		terminal_error("%s", err.text);
 	return r < 0 ? STATUS_FAILED : STATUS_OK;

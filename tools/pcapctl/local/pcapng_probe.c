@@ -7,8 +7,8 @@
 
 enum { BLOCK_SECTION = 0x0A0D0D0A, BLOCK_PACKET_OLD = 2, BLOCK_PACKET_SIMPLE = 3, BLOCK_PACKET = 6 };
 
-#define ORDER_MAGIC UINT32_C(0x1A2B3C4D)
-#define SECTION_FIXED 12 /* bytes between the magic and the options */
+#define BYTE_ORDER_MAGIC UINT32_C(0x1A2B3C4D)
+#define SECTION_HEADER_SIZE 12 /* bytes between the magic and the options */
 #define OPTION_COMMENT 1
 
 static uint32_t number32(const struct pcapng_probe *probe, const void *at)
@@ -32,38 +32,38 @@ static void begin_block(struct pcapng_probe *probe)
 	uint32_t type = number32(probe, probe->head), length;
 	bool section = type == BLOCK_SECTION; /* the same in both orders */
 
-	if (section && number32(probe, probe->head + 8) != ORDER_MAGIC)
+	if (section && number32(probe, probe->head + 8) != BYTE_ORDER_MAGIC)
 		probe->swapped = !probe->swapped;
 	length = number32(probe, probe->head + 4);
-	if (length < sizeof(probe->head) || (section && number32(probe, probe->head + 8) != ORDER_MAGIC) ||
-	    (!section && !probe->had_header)) {
-		probe->broken = true;
+	if (length < sizeof(probe->head) || (section && number32(probe, probe->head + 8) != BYTE_ORDER_MAGIC) ||
+	    (!section && !probe->header_seen)) {
+		probe->invalid = true;
 		return;
 	}
 	probe->packets += type == BLOCK_PACKET || type == BLOCK_PACKET_SIMPLE || type == BLOCK_PACKET_OLD;
-	probe->in_header = section && !probe->had_header;
-	probe->had_header |= section;
-	probe->left = length - sizeof(probe->head);
+	probe->in_header = section && !probe->header_seen;
+	probe->header_seen |= section;
+	probe->block_bytes_left = length - sizeof(probe->head);
 }
 
-static size_t take_rest(struct pcapng_probe *probe, const uint8_t *at, size_t size)
+static size_t feed_body(struct pcapng_probe *probe, const uint8_t *at, size_t size)
 {
-	size_t piece = size < probe->left ? size : (size_t)probe->left;
+	size_t piece = size < probe->block_bytes_left ? size : (size_t)probe->block_bytes_left;
 
 	if (probe->in_header && buffer_append(&probe->header, at, piece) < 0)
 		probe->in_header = false; /* the comment may be in what there is */
-	probe->left -= piece;
+	probe->block_bytes_left -= piece;
 	return piece;
 }
 
-static size_t take_head(struct pcapng_probe *probe, const uint8_t *at, size_t size)
+static size_t feed_head(struct pcapng_probe *probe, const uint8_t *at, size_t size)
 {
-	size_t room = sizeof(probe->head) - probe->have, piece = size < room ? size : room;
+	size_t room = sizeof(probe->head) - probe->head_size, piece = size < room ? size : room;
 
-	memcpy(probe->head + probe->have, at, piece);
-	probe->have += piece;
-	if (probe->have == sizeof(probe->head)) {
-		probe->have = 0;
+	memcpy(probe->head + probe->head_size, at, piece);
+	probe->head_size += piece;
+	if (probe->head_size == sizeof(probe->head)) {
+		probe->head_size = 0;
 		begin_block(probe);
 	}
 	return piece;
@@ -73,8 +73,8 @@ void pcapng_probe_feed(struct pcapng_probe *probe, const void *bytes, size_t siz
 {
 	const uint8_t *at = bytes;
 
-	while (size > 0 && !probe->broken) {
-		size_t taken = probe->left ? take_rest(probe, at, size) : take_head(probe, at, size);
+	while (size > 0 && !probe->invalid) {
+		size_t taken = probe->block_bytes_left ? feed_body(probe, at, size) : feed_head(probe, at, size);
 
 		at += taken;
 		size -= taken;
@@ -84,7 +84,7 @@ void pcapng_probe_feed(struct pcapng_probe *probe, const void *bytes, size_t siz
 bool pcapng_probe_comment(const struct pcapng_probe *probe, char *text, size_t room)
 {
 	const char *header = buffer_text(&probe->header);
-	size_t at = SECTION_FIXED;
+	size_t at = SECTION_HEADER_SIZE;
 
 	while (at + 4 <= probe->header.size) {
 		uint16_t code = number16(probe, header + at), length = number16(probe, header + at + 2);

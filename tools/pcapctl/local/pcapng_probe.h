@@ -13,11 +13,11 @@
 
 struct pcapng_probe {
 	uint64_t packets;
-	uint8_t head[12]; /* of the block that begins */
-	size_t have;	  /* bytes of it */
-	uint64_t left;	  /* bytes of a block's rest that are still to come */
-	bool swapped, in_header, had_header;
-	bool broken; /* it is no pcapng: nothing more is looked at */
+	uint8_t head[12];	   /* of the block that begins */
+	size_t head_size;	   /* bytes of it */
+	uint64_t block_bytes_left; /* bytes of a block's rest that are still to come */
+	bool swapped, in_header, header_seen;
+	bool invalid; /* it is no pcapng: nothing more is looked at */
 	struct buffer header;
 };
 

@@ -15,8 +15,8 @@
 
 struct atomic_file {
 	int fd;
-	bool direct;	 /* to what is there already */
-	bool owned;	 /* fd is ours to close */
+	bool in_place;	 /* to what is there already */
+	bool close_fd;	 /* fd is ours to close */
 	char *path;	 /* NULL: not known yet */
 	char *temporary; /* NULL: none */
 	int error;
@@ -44,22 +44,22 @@ static bool is_stdout(const char *path)
 	return path && strcmp(path, "-") == 0;
 }
 
-static int open_place(struct atomic_file *file, const char *path)
+static int open_output(struct atomic_file *file, const char *path)
 {
 	struct stat st;
 
 	if (is_stdout(path)) {
 		file->fd = STDOUT_FILENO;
-		file->direct = true;
+		file->in_place = true;
 		return 0;
 	}
 	if (path && !(file->path = strdup(path)))
 		return -ENOMEM;
-	file->owned = true;
+	file->close_fd = true;
 	if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (path && stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		file->direct = true;
+		file->in_place = true;
 		file->fd = open(path, O_WRONLY | O_CLOEXEC);
 		return file->fd < 0 ? -errno : 0;
 	}
@@ -78,7 +78,7 @@ static int check_stdout(struct error *err)
 	return 0;
 }
 
-static int tell(const char *path, int r, struct error *err)
+static int fail(const char *path, int r, struct error *err)
 {
 	return error_set(err, r, "cannot write %s: %s", path ? path : "to the current directory", strerror(-r));
 }
@@ -92,7 +92,7 @@ int atomic_file_check(const char *path, struct error *err)
 	if (is_stdout(path))
 		return check_stdout(err);
 	if (path && stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		return access(path, W_OK) < 0 ? tell(path, -errno, err) : 0;
+		return access(path, W_OK) < 0 ? fail(path, -errno, err) : 0;
 	file = atomic_file_new(path, err);
 	return file ? 0 : -EIO;
 }
@@ -109,9 +109,9 @@ struct atomic_file *atomic_file_new(const char *path, struct error *err)
 	file->fd = -1;
 	if (is_stdout(path) && check_stdout(err) < 0)
 		return NULL;
-	r = open_place(file, path);
+	r = open_output(file, path);
 	if (r < 0) {
-		tell(path, r, err);
+		fail(path, r, err);
 		return NULL;
 	}
 	return take(file);
@@ -123,7 +123,7 @@ void atomic_file_free(struct atomic_file *file)
 		return;
 	if (file->temporary)
 		unlink(file->temporary);
-	if (file->owned && file->fd >= 0)
+	if (file->close_fd && file->fd >= 0)
 		close(file->fd);
 	free(file->temporary);
 	free(file->path);
@@ -148,7 +148,7 @@ int atomic_file_write(struct atomic_file *file, const void *bytes, size_t size)
 }
 
 /* As the daemon makes names; the last dot's part stays where it is. */
-static void harmless_name(const char *suggested, char name[static NAME_BYTES_MAX + 1])
+static void sanitize_name(const char *suggested, char name[static NAME_BYTES_MAX + 1])
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	size_t size = suggested ? strnlen(suggested, NAME_BYTES_MAX) : 0;
@@ -162,19 +162,19 @@ static void harmless_name(const char *suggested, char name[static NAME_BYTES_MAX
 		name[0] = '_';
 }
 
-static int take_free_name(struct atomic_file *file, const char *suggested, char **name)
+static int link_free_name(struct atomic_file *file, const char *suggested, char **name)
 {
-	char wanted[NAME_BYTES_MAX + 1];
+	char sanitized[NAME_BYTES_MAX + 1];
 	const char *dot;
 
-	harmless_name(suggested, wanted);
-	dot = strrchr(wanted, '.');
+	sanitize_name(suggested, sanitized);
+	dot = strrchr(sanitized, '.');
 	for (unsigned i = 0; i < NAMES_TRIED_MAX; i++) {
 		cleanup(cleanup_free) char *free_name = NULL;
-		int stem = (int)(dot && dot > wanted ? (size_t)(dot - wanted) : strlen(wanted));
+		int stem = (int)(dot && dot > sanitized ? (size_t)(dot - sanitized) : strlen(sanitized));
 
-		if ((i == 0 ? asprintf(&free_name, "%s", wanted)
-			    : asprintf(&free_name, "%.*s-%u%s", stem, wanted, i, wanted + stem)) < 0) {
+		if ((i == 0 ? asprintf(&free_name, "%s", sanitized)
+			    : asprintf(&free_name, "%.*s-%u%s", stem, sanitized, i, sanitized + stem)) < 0) {
 			free_name = NULL;
 			return -ENOMEM;
 		}
@@ -195,14 +195,14 @@ static int finish(struct atomic_file *file, const char *suggested, char **name)
 	umask(mask);
 	if (file->error < 0)
 		return file->error;
-	if (file->direct) {
+	if (file->in_place) {
 		*name = strdup(file->path ? file->path : "-");
 		return *name ? 0 : -ENOMEM;
 	}
 	if (fchmod(file->fd, 0666 & ~mask) < 0)
 		return -errno;
 	if (!file->path)
-		return take_free_name(file, suggested, name);
+		return link_free_name(file, suggested, name);
 	*name = strdup(file->path);
 	if (!*name)
 		return -ENOMEM;

@@ -13,7 +13,7 @@
 
 #define LIST_MAX 2048 /* bytes of names in a cell */
 
-static const char *names(const json_t *array, struct buffer *text)
+static const char *join_names(const json_t *array, struct buffer *text)
 {
 	size_t i;
 	json_t *name;
@@ -29,17 +29,17 @@ static const char *names(const json_t *array, struct buffer *text)
 	return buffer_text(text);
 }
 
-static const char *count(const json_t *object, const char *key, char text[static FORMAT_SIZE])
+static const char *count_text(const json_t *object, const char *key, char text[static FORMAT_SIZE])
 {
 	return json_object_get(object, key) ? format_count(json_number(object, key), text) : "";
 }
 
-static const char *bytes(const json_t *object, const char *key, char text[static FORMAT_SIZE])
+static const char *bytes_text(const json_t *object, const char *key, char text[static FORMAT_SIZE])
 {
 	return json_object_get(object, key) ? format_bytes(json_number(object, key), text) : "";
 }
 
-static const char *seconds(const json_t *object, const char *key, char text[static FORMAT_SIZE])
+static const char *seconds_text(const json_t *object, const char *key, char text[static FORMAT_SIZE])
 {
 	double value = json_number_value(json_object_get(object, key));
 
@@ -71,8 +71,8 @@ int captures_print(const struct terminal *terminal, const json_t *captures)
 		table_cell(table, *id ? id : json_text(capture, "id"));
 		table_cell_tone(table, state, terminal_tone_of(state));
 		table_cell(table, json_text(capture, "interface"));
-		table_cell(table, count(capture, "packets", text));
-		table_cell(table, bytes(capture, "bytes", text));
+		table_cell(table, count_text(capture, "packets", text));
+		table_cell(table, bytes_text(capture, "bytes", text));
 		table_cell(table, json_text(capture, "reason"));
 		table_cell(table, *json_text(capture, "time") ? format_time(json_text(capture, "time"), text) : "");
 		table_cell_tone(table, json_text(capture, "file"), kept ? TONE_PLAIN : TONE_FAINT);
@@ -134,14 +134,14 @@ static void interface_row(struct table *table, const json_t *interface)
 
 	table_cell(table, json_text(interface, "name"));
 	table_cell_tone(table, state, terminal_tone_of(state));
-	table_cell(table, names(json_object_get(interface, "aliases"), &list));
+	table_cell(table, join_names(json_object_get(interface, "aliases"), &list));
 	table_cell(table, json_is_true(json_object_get(interface, "recorder")) ? "on" : "off");
-	table_cell(table, seconds(interface, "reach", text));
-	table_cell(table, count(interface, "captures", text));
-	table_cell(table, count(rate, "packets", text));
-	table_cell(table, bytes(rate, "bytes", text));
-	table_cell(table, count(interface, "packets", text));
-	table_cell(table, count(interface, "dropped", text));
+	table_cell(table, seconds_text(interface, "reach", text));
+	table_cell(table, count_text(interface, "captures", text));
+	table_cell(table, count_text(rate, "packets", text));
+	table_cell(table, bytes_text(rate, "bytes", text));
+	table_cell(table, count_text(interface, "packets", text));
+	table_cell(table, count_text(interface, "dropped", text));
 }
 
 /* Nothing if nobody asked for Redis. */
@@ -184,7 +184,7 @@ int status_print(const struct terminal *terminal, const json_t *status)
 		format_count(json_number(load, "delivering"), texts[2]),
 		format_bytes(json_number(load, "memory"), texts[3]),
 		format_bytes(json_number(load, "memory_limit"), texts[4]),
-		printable(shown[3], LIST_MAX, names(json_object_get(status, "destinations"), &list)));
+		printable(shown[3], LIST_MAX, join_names(json_object_get(status, "destinations"), &list)));
 	print_redis(terminal, json_object_get(status, "redis"));
 	fputc('\n', terminal->results);
 	json_array_foreach(json_object_get(status, "interfaces"), i, interface)

@@ -13,7 +13,7 @@
 #include "pcapctl/output/format.h"
 #include "pcapctl/output/table.h"
 
-#define WHERE_MAX 4000 /* bytes */
+#define LOCATION_MAX 4000 /* bytes */
 #define NAME_SIZE 128
 
 static bool is_kind(const json_t *event, const char *kind)
@@ -101,7 +101,7 @@ enum exit_status results_status(const json_t *events, bool accepted)
 /* --- the table --- */
 
 /* A path is one of the control API of the host that captured, and no link anywhere else. */
-static int append_link(struct buffer *text, const json_t *event, const char *url)
+static int append_destination(struct buffer *text, const json_t *event, const char *url)
 {
 	const char *node = json_text(event, "node");
 
@@ -110,7 +110,7 @@ static int append_link(struct buffer *text, const json_t *event, const char *url
 }
 
 /* Where the packets are now, or why they are nowhere. */
-static const char *where(const json_t *event, struct buffer *text)
+static const char *packets_location(const json_t *event, struct buffer *text)
 {
 	const char *saved = json_text(event, RESULT_SAVED);
 	size_t i;
@@ -135,7 +135,7 @@ static const char *where(const json_t *event, struct buffer *text)
 		if (text->size)
 			r = buffer_append_string(text, ", ");
 		if (r == 0)
-			r = ok ? append_link(text, event, url)
+			r = ok ? append_destination(text, event, url)
 			       : buffer_printf(text, "%.64s: %.2000s", json_text(destination, "name"),
 					       *error ? error : "failed");
 	}
@@ -144,7 +144,7 @@ static const char *where(const json_t *event, struct buffer *text)
 
 static void add_row(struct table *table, const json_t *event, bool with_node)
 {
-	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(WHERE_MAX);
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(LOCATION_MAX);
 	char number[FORMAT_SIZE];
 	bool rejected = is_kind(event, "rejected"), counted = json_object_get(event, "packets");
 	const char *kind = json_text(event, "event");
@@ -156,7 +156,7 @@ static void add_row(struct table *table, const json_t *event, bool with_node)
 	table_cell(table, counted ? format_count(json_number(event, "packets"), number) : "");
 	table_cell(table, counted ? format_bytes(json_number(event, "bytes"), number) : "");
 	table_cell(table, rejected ? "" : json_text(event, "reason"));
-	table_cell(table, where(event, &text));
+	table_cell(table, packets_location(event, &text));
 }
 
 static void note_losses(const struct terminal *terminal, const json_t *event)
@@ -186,7 +186,7 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 }
 
 /* Of one capture, as an example. */
-static void note_memory(const struct terminal *terminal, const json_t *events)
+static void note_kept_files(const struct terminal *terminal, const json_t *events)
 {
 	char capture[NAME_SIZE], node[NAME_SIZE];
 	size_t i;
@@ -227,11 +227,11 @@ int results_print(const struct terminal *terminal, const json_t *events, bool wi
 	{
 		note_losses(terminal, event);
 	}
-	note_memory(terminal, events);
+	note_kept_files(terminal, events);
 	return r;
 }
 
-static void tell_folded(const json_t *event, const char *words, bool with_node, bool in_redis)
+static void print_folded(const json_t *event, const char *words, bool with_node, bool in_redis)
 {
 	char node[NAME_SIZE], into[NAME_SIZE], time[FORMAT_SIZE], until[NAME_SIZE];
 	bool ends = *json_text(event, "until");
@@ -252,7 +252,7 @@ static void tell_folded(const json_t *event, const char *words, bool with_node, 
 			       node, into, ends ? ", which goes on until " : "", ends ? until : "", into, words);
 }
 
-void results_tell_folded(const json_t *events, const char *words, bool with_nodes, bool in_redis)
+void results_print_folded(const json_t *events, const char *words, bool with_nodes, bool in_redis)
 {
 	size_t i;
 	json_t *event;
@@ -260,7 +260,7 @@ void results_tell_folded(const json_t *events, const char *words, bool with_node
 	json_array_foreach(events, i, event)
 	{
 		if (event_is_folded(event))
-			tell_folded(event, words, with_nodes, in_redis);
+			print_folded(event, words, with_nodes, in_redis);
 	}
 }
 
@@ -276,7 +276,7 @@ static void print_field(FILE *out, const char *before, const char *text)
 
 void event_print(const struct terminal *terminal, const json_t *event)
 {
-	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(WHERE_MAX);
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(LOCATION_MAX);
 	const char *kind = json_text(event, "event");
 	enum tone tone = terminal_tone_of(kind);
 	FILE *out = terminal->results;
@@ -293,7 +293,7 @@ void event_print(const struct terminal *terminal, const json_t *event)
 	if (json_object_get(event, "packets"))
 		fprintf(out, ", %s packets, %s", format_count(json_number(event, "packets"), number),
 			format_bytes(json_number(event, "bytes"), bytes));
-	print_field(out, ": ", where(event, &text));
+	print_field(out, ": ", packets_location(event, &text));
 	fputc('\n', out);
 	fflush(out);
 }

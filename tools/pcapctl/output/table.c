@@ -19,7 +19,7 @@ struct table {
 	const struct table_column *columns;
 	size_t column_count;
 	struct cell *cells;
-	size_t cell_count, room;
+	size_t cell_count, cell_capacity;
 	int error;
 };
 
@@ -44,20 +44,20 @@ void table_free(struct table *table)
 	free(table);
 }
 
-static int make_room(struct table *table)
+static int reserve_cell(struct table *table)
 {
-	size_t room = table->room ? table->room * 2 : 64;
+	size_t cell_capacity = table->cell_capacity ? table->cell_capacity * 2 : 64;
 	struct cell *grown;
 
 	if (table->cell_count >= TABLE_ROWS_MAX * table->column_count)
 		return -E2BIG;
-	if (table->cell_count < table->room)
+	if (table->cell_count < table->cell_capacity)
 		return 0;
-	grown = reallocarray(table->cells, room, sizeof(*grown));
+	grown = reallocarray(table->cells, cell_capacity, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	table->cells = grown;
-	table->room = room;
+	table->cell_capacity = cell_capacity;
 	return 0;
 }
 
@@ -68,7 +68,7 @@ void table_cell_tone(struct table *table, const char *text, enum tone tone)
 	char *copy;
 
 	if (table->error == 0)
-		table->error = make_room(table);
+		table->error = reserve_cell(table);
 	if (table->error < 0)
 		return;
 	copy = strdup(printable(shown, last ? LAST_CELL_MAX : TABLE_CELL_MAX, text && *text ? text : "-"));

@@ -9,7 +9,7 @@
 
 #define WIDTH_DEFAULT 80
 
-static bool is_smart(void)
+static bool has_capabilities(void)
 {
 	const char *term = getenv("TERM");
 
@@ -26,8 +26,8 @@ void terminal_init(struct terminal *terminal, const struct command_line *line, b
 		.quiet = command_line_has(line, OPTION_QUIET),
 		.results = packets_to_stdout ? stderr : stdout,
 	};
-	terminal->colors = isatty(results_fd) && is_smart() && !(no_color && *no_color);
-	terminal->progress = isatty(STDERR_FILENO) && is_smart() && !terminal->quiet;
+	terminal->colors = isatty(results_fd) && has_capabilities() && !(no_color && *no_color);
+	terminal->progress = isatty(STDERR_FILENO) && has_capabilities() && !terminal->quiet;
 }
 
 const char *terminal_begin(const struct terminal *terminal, enum tone tone)
@@ -62,7 +62,7 @@ enum tone terminal_tone_of(const char *state)
 	return TONE_PLAIN;
 }
 
-static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list args)
+static void __attribute__((format(printf, 1, 0))) print_line(const char *fmt, va_list args)
 {
 	fputs("pcapctl: ", stderr);
 	vfprintf(stderr, fmt, args);
@@ -74,7 +74,7 @@ void terminal_error(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	say(fmt, args);
+	print_line(fmt, args);
 	va_end(args);
 }
 
@@ -85,7 +85,7 @@ void terminal_note(const struct terminal *terminal, const char *fmt, ...)
 	if (terminal->quiet)
 		return;
 	va_start(args, fmt);
-	say(fmt, args);
+	print_line(fmt, args);
 	va_end(args);
 }
 
