@@ -10,84 +10,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/log.h"
-#include "pcapctl/cli/command_help.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/command_target.h"
 #include "pcapctl/cli/commands.h"
-#include "pcapctl/cli/completion.h"
 #include "pcapctl/output/terminal.h"
 
-#define TEXT_MAX ((size_t)1 << 20) /* bytes of help or a script */
-
-typedef enum exit_status (*perform)(const struct command_context *context);
-
-static const struct {
-	perform local, fleet;
-} performers[COMMAND_COUNT] = {
-	[COMMAND_CAPTURE] = {local_capture, fleet_capture},
-	[COMMAND_HISTORY] = {local_history, NULL},
-	[COMMAND_LIST] = {local_list, NULL},
-	[COMMAND_SHOW] = {local_show, NULL},
-	[COMMAND_GET] = {local_fetch, fleet_fetch},
-	[COMMAND_STOP] = {local_stop, NULL},
-	[COMMAND_STATUS] = {local_status, fleet_status},
-	[COMMAND_NODES] = {NULL, fleet_nodes},
-	[COMMAND_WATCH] = {local_watch, fleet_watch},
-};
-
-static enum exit_status print_text(struct buffer *text, int r)
+static enum exit_status run_for_target(struct command_context *context)
 {
-	if (r == 0)
-		fputs(buffer_text(text), stdout);
-	buffer_deinit(text);
-	if (r < 0)
-		terminal_error("%s", strerror(-r));
-	return r < 0 ? STATUS_FAILED : STATUS_OK;
-}
-
-static enum exit_status help(const struct command_row *command)
-{
-	struct buffer text = BUFFER_INIT(TEXT_MAX);
-
-	return print_text(&text, command_help_print(&text, command));
-}
-
-static enum exit_status help_about(const char *name)
-{
-	const struct command_row *command = command_find(name);
-
-	if (command)
-		return help(command);
-	terminal_error("there is no such command; `pcapctl --help` lists them");
-	return STATUS_USAGE;
-}
-
-static enum exit_status completion(const char *shell)
-{
-	struct buffer text = BUFFER_INIT(TEXT_MAX);
-	int r = completion_print(&text, shell);
-
-	if (r != -EINVAL)
-		return print_text(&text, r);
-	terminal_error("completion is there for bash, zsh and fish");
-	return STATUS_USAGE;
-}
-
-static enum exit_status with_place(const struct command_line *line, const struct terminal *terminal)
-{
-	const enum command_id id = command_id_of(line->command);
+	const struct command_row *command = context->line->command;
+	enum exit_status status = STATUS_USAGE;
 	struct command_target target;
 	struct error err;
-	int r = command_target_resolve(line, &target, &err);
-	const struct command_context context = {.line = line, .target = &target, .terminal = terminal};
-	enum exit_status status = STATUS_USAGE;
 
-	if (r < 0)
+	context->target = &target;
+	if (command_target_resolve(context->line, &target, &err) < 0)
 		terminal_error("%s", err.text);
 	else
-		status = target.fleet ? performers[id].fleet(&context) : performers[id].local(&context);
+		status = target.fleet ? command->fleet(context) : command->local(context);
 	command_target_deinit(&target);
 	return status;
 }
@@ -97,20 +37,12 @@ static enum exit_status run_command(const struct command_line *line)
 	const char *write_to = command_line_value(line, OPTION_WRITE),
 		   *merge_to = command_line_value(line, OPTION_MERGE);
 	struct terminal terminal;
+	struct command_context context = {.line = line, .terminal = &terminal};
 
 	terminal_init(&terminal, line,
 		      line->to_stdout || (write_to && strcmp(write_to, "-") == 0) ||
 			      (merge_to && strcmp(merge_to, "-") == 0));
-	switch (command_id_of(line->command)) {
-	case COMMAND_HELP:
-		return line->word_count ? help_about(line->words[0]) : help(NULL);
-	case COMMAND_COMPLETION:
-		return completion(line->words[0]);
-	case COMMAND_CHECK:
-		return check_file(&(struct command_context){.line = line, .terminal = &terminal});
-	default:
-		return with_place(line, &terminal);
-	}
+	return line->command->standalone ? line->command->standalone(&context) : run_for_target(&context);
 }
 
 static enum exit_status run(int argc, char **argv, struct command_line *line)
@@ -122,7 +54,7 @@ static enum exit_status run(int argc, char **argv, struct command_line *line)
 		return STATUS_USAGE;
 	}
 	if (command_line_has(line, OPTION_HELP))
-		return help(line->command);
+		return print_help_of(line->command);
 	if (command_line_has(line, OPTION_VERSION)) {
 		puts("pcapctl " PCAPDAEMON_VERSION);
 		return STATUS_OK;

@@ -1,6 +1,6 @@
 /*
- * Everything that can be typed, once. A command is added by its row here and its function in main.c; help, completion
- * and the manual's lists follow.
+ * Everything that can be typed, once. A command is added by its row here and its function; help, completion and the
+ * manual's lists follow.
  */
 #include "pcapctl/cli/command_table.h"
 
@@ -133,46 +133,48 @@ static const struct option_override watch_overrides[] = {
 };
 
 const struct command_row command_rows[COMMAND_COUNT] = {
-	[COMMAND_CAPTURE] = {"capture", "capture packets, here or on every node that is meant", "[FILTER...]",
-			     "Asks the daemon on this host for a capture, waits for its end, and fetches the file.\n"
-			     "The words that are no options are the filter, as with tcpdump.\n"
-			     "Ctrl-C ends the capture early; what it has is fetched.\n"
-			     "With --redis, --config, --node or --nodere, or PCAPDAEMON_REDIS in the environment, the "
-			     "request goes to the fleet instead: who accepted it, refused it or never answered is "
-			     "shown, and with --merge the nodes' files become one.\n"
-			     "Without --node and --nodere every node of the fleet is meant.\n",
-			     REACH_BOTH, 0, ANY_NUMBER, .filter = true, .options = capture_options},
-	[COMMAND_HISTORY] = {"history", "packets of the past, out of the recorder", "[FILTER...]",
-			     "Writes what the recorder holds of one interface to a file, or with \"-\" to standard "
-			     "output.\n"
-			     "No capture is made.\n",
-			     REACH_LOCAL, 0, ANY_NUMBER, .filter = true, .options = history_options,
-			     .option_overrides = history_overrides},
-	[COMMAND_LIST] = {"list", "the captures of this host, running and done", "", "", REACH_LOCAL, 0, 0,
-			  .options = no_options},
-	[COMMAND_SHOW] = {"show", "one capture, or all captures of a request", "ID", "", REACH_LOCAL, 1, 1,
-			  .options = no_options},
-	[COMMAND_GET] = {"get", "fetch the file of a capture that is over", "ID",
-			 "On this host files are kept in memory for a while.\n"
-			 "In a fleet those are found that nodes delivered to the destination \"redis\".\n",
-			 REACH_BOTH, 1, 1, .options = get_options, .option_overrides = get_overrides},
-	[COMMAND_STOP] = {"stop", "end a capture early; what it has is delivered", "ID", "", REACH_LOCAL, 1, 1,
-			  .options = no_options},
-	[COMMAND_STATUS] = {"status", "the daemon and its interfaces; of a fleet, a line for each node", "", "",
-			    REACH_BOTH, 0, 0, .options = no_options},
-	[COMMAND_NODES] = {"nodes", "the nodes of the fleet and how far back each can reach", "", "", REACH_FLEET, 0, 0,
-			   .options = no_options},
-	[COMMAND_WATCH] = {"watch", "events as they happen", "", "Ends with Ctrl-C.\n", REACH_BOTH, 0, 0,
-			   .options = watch_options, .option_overrides = watch_overrides},
-	[COMMAND_CHECK] = {"check", "validate a configuration file or a request", "FILE",
-			   "Says what is wrong with a file, as the daemon would, without a daemon.\n"
-			   "\"-\" is standard input.\n",
-			   REACH_NOWHERE, 1, 1, .completion = COMPLETION_FILE, .options = check_options},
-	[COMMAND_COMPLETION] = {"completion", "print a completion script for a shell", "bash|zsh|fish", "",
-				REACH_NOWHERE, 1, 1, .completion = COMPLETION_CHOICE, .choices = shells,
-				.options = no_options},
-	[COMMAND_HELP] = {"help", "print help, of a command if one is named", "[COMMAND]", "", REACH_NOWHERE, 0, 1,
-			  .completion = COMPLETION_COMMAND, .options = no_options},
+	{"capture", "capture packets, here or on every node that is meant", "[FILTER...]",
+	 "Asks the daemon on this host for a capture, waits for its end, and fetches the file.\n"
+	 "The words that are no options are the filter, as with tcpdump.\n"
+	 "Ctrl-C ends the capture early; what it has is fetched.\n"
+	 "With --redis, --config, --node or --nodere, or PCAPDAEMON_REDIS in the environment, the "
+	 "request goes to the fleet instead: who accepted it, refused it or never answered is "
+	 "shown, and with --merge the nodes' files become one.\n"
+	 "Without --node and --nodere every node of the fleet is meant.\n",
+	 .local = local_capture, .fleet = fleet_capture, .arguments_max = ANY_NUMBER, .filter = true,
+	 .options = capture_options},
+	{"history", "packets of the past, out of the recorder", "[FILTER...]",
+	 "Writes what the recorder holds of one interface to a file, or with \"-\" to standard "
+	 "output.\n"
+	 "No capture is made.\n",
+	 .local = local_history, .arguments_max = ANY_NUMBER, .filter = true, .options = history_options,
+	 .option_overrides = history_overrides},
+	{"list", "the captures of this host, running and done", "", "", .local = local_list, .options = no_options},
+	{"show", "one capture, or all captures of a request", "ID", "", .local = local_show, .arguments_min = 1,
+	 .arguments_max = 1, .options = no_options},
+	{"get", "fetch the file of a capture that is over", "ID",
+	 "On this host files are kept in memory for a while.\n"
+	 "In a fleet those are found that nodes delivered to the destination \"redis\".\n",
+	 .local = local_fetch, .fleet = fleet_fetch, .arguments_min = 1, .arguments_max = 1, .options = get_options,
+	 .option_overrides = get_overrides},
+	{"stop", "end a capture early; what it has is delivered", "ID", "", .local = local_stop, .arguments_min = 1,
+	 .arguments_max = 1, .options = no_options},
+	{"status", "the daemon and its interfaces; of a fleet, a line for each node", "", "", .local = local_status,
+	 .fleet = fleet_status, .options = no_options},
+	{"nodes", "the nodes of the fleet and how far back each can reach", "", "", .fleet = fleet_nodes,
+	 .options = no_options},
+	{"watch", "events as they happen", "", "Ends with Ctrl-C.\n", .local = local_watch, .fleet = fleet_watch,
+	 .options = watch_options, .option_overrides = watch_overrides},
+	{"check", "validate a configuration file or a request", "FILE",
+	 "Says what is wrong with a file, as the daemon would, without a daemon.\n"
+	 "\"-\" is standard input.\n",
+	 .standalone = check_file, .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_FILE,
+	 .options = check_options},
+	{"completion", "print a completion script for a shell", "bash|zsh|fish", "", .standalone = print_completion,
+	 .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_CHOICE, .choices = shells,
+	 .options = no_options},
+	{"help", "print help, of a command if one is named", "[COMMAND]", "", .standalone = print_help,
+	 .arguments_max = 1, .completion = COMPLETION_COMMAND, .options = no_options},
 };
 
 const struct command_row *command_find(const char *name)
@@ -181,11 +183,6 @@ const struct command_row *command_find(const char *name)
 		if (strcmp(command_rows[i].name, name) == 0)
 			return &command_rows[i];
 	return NULL;
-}
-
-enum command_id command_id_of(const struct command_row *command)
-{
-	return (enum command_id)(command - command_rows);
 }
 
 bool command_accepts(const struct command_row *command, enum option_id option)

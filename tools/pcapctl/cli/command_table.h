@@ -1,25 +1,12 @@
-/* The one table of pcapctl's commands and options. Whatever parses, helps, completes or documents walks it. Knows
- * nothing of how a command is carried out. */
+/* The one table of pcapctl's commands and options. Whatever runs, parses, helps, completes or documents walks it. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum command_id {
-	COMMAND_CAPTURE,
-	COMMAND_HISTORY,
-	COMMAND_LIST,
-	COMMAND_SHOW,
-	COMMAND_GET,
-	COMMAND_STOP,
-	COMMAND_STATUS,
-	COMMAND_NODES,
-	COMMAND_WATCH,
-	COMMAND_CHECK,
-	COMMAND_COMPLETION,
-	COMMAND_HELP,
-	COMMAND_COUNT
-};
+#include "pcapctl/cli/commands.h"
+
+#define COMMAND_COUNT 12
 
 enum option_id {
 	OPTION_NONE, /* ends a list */
@@ -73,9 +60,6 @@ enum option_id {
 /* What a shell may offer for a value. */
 enum completion { COMPLETION_NONE, COMPLETION_FILE, COMPLETION_INTERFACE, COMPLETION_CHOICE, COMPLETION_COMMAND };
 
-/* Where a command can be carried out. */
-enum reach { REACH_NOWHERE = 0, REACH_LOCAL = 1, REACH_FLEET = 2, REACH_BOTH = 3 };
-
 struct option_row {
 	const char *name;	    /* without the dashes */
 	char letter;		    /* '\0': none */
@@ -96,10 +80,15 @@ struct option_override {
 
 struct command_row {
 	const char *name;
-	const char *summary;	       /* one line, no full stop */
-	const char *arguments;	       /* as in a usage line; "" if there are none */
-	const char *details;	       /* a sentence or more for help and manual, each on a line of its own */
-	unsigned reach;		       /* enum reach */
+	const char *summary;   /* one line, no full stop */
+	const char *arguments; /* as in a usage line; "" if there are none */
+	const char *details;   /* a sentence or more for help and manual, each on a line of its own */
+
+	/* At least one of the three. */
+	command_function local;	     /* asks one daemon by its control API; NULL: it cannot */
+	command_function fleet;	     /* asks a fleet over Redis; likewise */
+	command_function standalone; /* asks none; then there is neither of the above */
+
 	size_t arguments_min;	       /* words */
 	size_t arguments_max;	       /* SIZE_MAX: any number */
 	bool filter;		       /* the words are a filter; a bare "-" before or behind it is standard output */
@@ -113,7 +102,6 @@ extern const struct option_row option_rows[OPTION_COUNT];
 extern const struct command_row command_rows[COMMAND_COUNT];
 
 const struct command_row *command_find(const char *name); /* NULL: none */
-enum command_id command_id_of(const struct command_row *command);
 
 /* Whether the command (NULL: no command yet) takes the option. */
 bool command_accepts(const struct command_row *command, enum option_id option);

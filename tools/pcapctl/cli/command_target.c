@@ -135,7 +135,7 @@ static int use_config(const struct command_line *line, const char *path, struct 
 		r = remember_option(target, OPTION_CONFIG, path, err);
 	if (r < 0)
 		return r;
-	if (line->command->reach & REACH_FLEET) {
+	if (line->command->fleet) {
 		target->fleet = fleet_target_from_config(config);
 		return target->fleet ? 0 : out_of_memory(err);
 	}
@@ -179,11 +179,10 @@ static int check_exclusive(const struct command_line *line, struct error *err)
 	if (!command_line_has(line, OPTION_API) &&
 	    (command_line_has(line, OPTION_TOKEN_FILE) || command_line_has(line, OPTION_CA_FILE)))
 		return error_set(err, -EINVAL, "--token-file and --ca-file go with --api");
-	if (command_line_has(line, OPTION_REDIS) && !(line->command->reach & REACH_FLEET))
+	if (command_line_has(line, OPTION_REDIS) && !line->command->fleet)
 		return error_set(err, -EINVAL, "`pcapctl %s` is for one daemon, it cannot go over Redis",
 				 line->command->name);
-	if ((command_line_has(line, OPTION_SOCKET) || command_line_has(line, OPTION_API)) &&
-	    !(line->command->reach & REACH_LOCAL))
+	if ((command_line_has(line, OPTION_SOCKET) || command_line_has(line, OPTION_API)) && !line->command->local)
 		return error_set(err, -EINVAL, "`pcapctl %s` is for a fleet: it needs --redis or --config",
 				 line->command->name);
 	return 0;
@@ -192,7 +191,7 @@ static int check_exclusive(const struct command_line *line, struct error *err)
 static int select_target(const struct command_line *line, struct command_target *target, struct error *err)
 {
 	const char *redis = environment_value("PCAPDAEMON_REDIS"), *socket = environment_value("PCAPDAEMON_SOCKET");
-	bool fleet = line->command->reach & REACH_FLEET, local = line->command->reach & REACH_LOCAL;
+	bool fleet = line->command->fleet, local = line->command->local;
 
 	if (command_line_has(line, OPTION_SOCKET)) {
 		int r = use_socket(target, command_line_value(line, OPTION_SOCKET), "--socket", err);

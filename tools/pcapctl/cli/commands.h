@@ -4,15 +4,18 @@
 #include "pcapctl/cli/exit_status.h"
 
 struct command_line;
+struct command_row;
 struct command_target;
 struct terminal;
 
 /* What a command is given. */
 struct command_context {
 	const struct command_line *line;
-	const struct command_target *target;
+	const struct command_target *target; /* NULL: the command asks nobody */
 	const struct terminal *terminal;
 };
+
+typedef enum exit_status (*command_function)(const struct command_context *context);
 
 /* One daemon, by its control API. */
 enum exit_status local_capture(const struct command_context *context);
@@ -31,5 +34,10 @@ enum exit_status fleet_status(const struct command_context *context);
 enum exit_status fleet_nodes(const struct command_context *context);
 enum exit_status fleet_watch(const struct command_context *context);
 
-/* Nobody. */
+/* Neither. */
 enum exit_status check_file(const struct command_context *context);
+enum exit_status print_completion(const struct command_context *context);
+enum exit_status print_help(const struct command_context *context);
+
+/* Of all commands (NULL), or of one. */
+enum exit_status print_help_of(const struct command_row *command);
