@@ -140,7 +140,7 @@ static int64_t expected(const struct sink_attempt *attempt)
 	}
 }
 
-static void on_failure(struct sink_attempt *attempt, const struct redis_answer *answer)
+static void on_failure(struct sink_attempt *attempt, const struct redis_result *answer)
 {
 	const bool refused = answer->code == -EREMOTEIO;
 	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN;
@@ -154,7 +154,7 @@ static void on_failure(struct sink_attempt *attempt, const struct redis_answer *
 	}
 }
 
-static void on_answer(void *ctx, const struct redis_answer *answer)
+static void on_answer(void *ctx, const struct redis_result *answer)
 {
 	struct sink_attempt *attempt = ctx;
 	int64_t length = expected(attempt);
@@ -256,7 +256,7 @@ static void begin(struct sink_attempt *attempt)
 	send_delete(attempt);
 }
 
-static void on_replicated(void *ctx, enum redis_replicated verdict)
+static void on_replicated(void *ctx, enum redis_replication_verdict verdict)
 {
 	struct sink_attempt *attempt = ctx;
 
@@ -264,9 +264,9 @@ static void on_replicated(void *ctx, enum redis_replicated verdict)
 	switch (verdict) {
 	case REDIS_REPLICATED:
 		return succeed(attempt);
-	case REDIS_GONE:
+	case REDIS_LOST:
 		return fail(attempt, SINK_RETRY, "the master was replaced meanwhile by one that has not all of it");
-	case REDIS_UNKNOWN:
+	case REDIS_UNVERIFIED:
 		return fail(attempt, SINK_RETRY, "the master does not say (LLEN) whether it has all of it");
 	}
 }

@@ -38,7 +38,7 @@ static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 	const redisReply *reply = data;
 	const char *kind;
 
-	if (redis_link_gone(redis) || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
+	if (redis_link_detached(redis) || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
 		return;
 	kind = reply->element[0]->str;
 	if (strcmp(kind, "subscribe") == 0) {

@@ -63,12 +63,12 @@ static json_t *as_json(const redisReply *reply)
 	return list;
 }
 
-static void on_done(void *ctx, const struct redis_answer *answer)
+static void on_done(void *ctx, const struct redis_result *answer)
 {
 	struct sent *sent = ctx;
 
 	print_line(json_pack("{s:s,s:i,s:o,s:s?,s:b}", "id", sent->id, "code", answer->code, "reply",
-			     as_json(answer->reply), "error", answer->error, "maybe", answer->maybe));
+			     as_json(answer->reply), "error", answer->error, "maybe", answer->maybe_executed));
 	if (sent->frees) {
 		redis_commands_free(sent->probe->client);
 		sent->probe->client = NULL;

@@ -16,7 +16,7 @@ static uint16_t crc16(const char *bytes, size_t size)
 	return (uint16_t)crc;
 }
 
-uint16_t redis_slot(const char *key, size_t size)
+uint16_t redis_cluster_slot(const char *key, size_t size)
 {
 	const char *open = memchr(key, '{', size), *close;
 
@@ -24,9 +24,9 @@ uint16_t redis_slot(const char *key, size_t size)
 		open++;
 		close = memchr(open, '}', size - (size_t)(open - key));
 		if (close && close > open)
-			return crc16(open, (size_t)(close - open)) % REDIS_SLOTS;
+			return crc16(open, (size_t)(close - open)) % REDIS_CLUSTER_SLOTS;
 	}
-	return crc16(key, size) % REDIS_SLOTS;
+	return crc16(key, size) % REDIS_CLUSTER_SLOTS;
 }
 
 static const char *after(const char *text, const char *prefix)
@@ -44,7 +44,7 @@ static const char *read_slot(const char *text, uint16_t *slot)
 
 	for (; text[digits] >= '0' && text[digits] <= '9' && digits < 5; digits++)
 		value = value * 10 + (unsigned)(text[digits] - '0');
-	if (digits == 0 || text[digits] != ' ' || value >= REDIS_SLOTS)
+	if (digits == 0 || text[digits] != ' ' || value >= REDIS_CLUSTER_SLOTS)
 		return NULL;
 	*slot = (uint16_t)value;
 	return text + digits + 1;
@@ -56,7 +56,7 @@ static bool read_endpoint(const char *text, struct redis_endpoint *endpoint)
 	const char *colon = strrchr(text, ':');
 
 	if (colon && (colon == text || (colon == text + 1 && *text == '?'))) {
-		if (redis_endpoint_make("?", colon + 1, endpoint) < 0)
+		if (redis_endpoint_set("?", colon + 1, endpoint) < 0)
 			return false;
 		endpoint->host[0] = '\0';
 		return true;
@@ -81,7 +81,7 @@ bool redis_redirect_parse(const char *error, struct redis_redirect *redirect)
 	return true;
 }
 
-bool redis_error_passes(const char *error)
+bool redis_error_is_transient(const char *error)
 {
 	static const char *const words[] = {
 		"TRYAGAIN ", "CLUSTERDOWN ", "LOADING ", "MASTERDOWN ", "READONLY ", "BUSY ", "UNBLOCKED ",

@@ -9,10 +9,10 @@
 #include "base/cleanup.h"
 #include "redis/connection/redis_endpoint.h"
 
-#define REDIS_SLOTS 16384
+#define REDIS_CLUSTER_SLOTS 16384
 
 /* Of what is between the first '{' and the next '}', if there is anything, else of the whole key. */
-uint16_t redis_slot(const char *key, size_t size);
+uint16_t redis_cluster_slot(const char *key, size_t size);
 
 enum redis_redirect_kind {
 	REDIS_MOVED, /* ask there from now on */
@@ -29,4 +29,4 @@ struct redis_redirect {
 bool redis_redirect_parse(const char *error, struct redis_redirect *redirect);
 
 /* An error that says "not now", nothing having been done: the command can be sent again. */
-bool redis_error_passes(const char *error);
+bool redis_error_is_transient(const char *error);

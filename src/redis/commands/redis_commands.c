@@ -36,22 +36,23 @@
 struct redis_commands {
 	struct event_base *loop;
 	uint64_t deadline_ns;
-	struct redis_nodes *nodes;
+	struct redis_pool *nodes;
 
-	struct redis_entries order, delayed, over;
+	struct redis_pending_commands order, delayed, over;
 	size_t bytes, count;
 	struct event *timer, *answer;
 	uint64_t timer_ns; /* boot time when it fires */
 	bool closing;
 };
 
-static void on_reply(void *ctx, struct redis_node *node, struct redis_entry *entry, const redisReply *reply);
-static void on_lost(void *ctx, struct redis_node *node, struct redis_entry *entry);
-static void route(struct redis_commands *client, struct redis_entry *entry);
+static void on_reply(void *ctx, struct redis_server *node, struct redis_pending_command *entry,
+		     const redisReply *reply);
+static void on_lost(void *ctx, struct redis_server *node, struct redis_pending_command *entry);
+static void route(struct redis_commands *client, struct redis_pending_command *entry);
 
 /* --- entries --- */
 
-static void drop_wire(struct redis_commands *client, struct redis_entry *entry)
+static void drop_wire(struct redis_commands *client, struct redis_pending_command *entry)
 {
 	if (!entry->wire)
 		return;
@@ -60,7 +61,7 @@ static void drop_wire(struct redis_commands *client, struct redis_entry *entry)
 }
 
 /* Once nobody, neither caller nor server, has anything to do with it. */
-static void entry_release(struct redis_commands *client, struct redis_entry *entry)
+static void entry_release(struct redis_commands *client, struct redis_pending_command *entry)
 {
 	if (entry->in_flight || !entry->answered)
 		return;
@@ -70,29 +71,32 @@ static void entry_release(struct redis_commands *client, struct redis_entry *ent
 }
 
 /* The last thing a function does. */
-static void answer_with(struct redis_commands *client, struct redis_entry *entry, const struct redis_answer *answer)
+static void answer_with(struct redis_commands *client, struct redis_pending_command *entry,
+			const struct redis_result *answer)
 {
 	redis_commands_done done = entry->done;
 	void *ctx = entry->ctx;
 
-	entry->state = ENTRY_OVER;
+	entry->state = COMMAND_ENDED;
 	entry->answered = true;
 	entry_release(client, entry);
 	if (done)
 		done(ctx, answer);
 }
 
-static void answer_over(struct redis_commands *client, struct redis_entry *entry)
+static void answer_over(struct redis_commands *client, struct redis_pending_command *entry)
 {
 	char error[sizeof(entry->error)];
-	const struct redis_answer answer = {.code = entry->code, .error = error, .maybe = entry->maybe};
+	const struct redis_result answer = {.code = entry->code,
+					    .error = error,
+					    .maybe_executed = entry->maybe_executed};
 
 	memcpy(error, entry->error, sizeof(error));
 	TAILQ_REMOVE(&client->over, entry, list);
 	answer_with(client, entry, &answer);
 }
 
-static void note_error(struct redis_entry *entry, const char *text)
+static void note_error(struct redis_pending_command *entry, const char *text)
 {
 	size_t size = strnlen(text, sizeof(entry->error) - 1);
 
@@ -101,17 +105,17 @@ static void note_error(struct redis_entry *entry, const char *text)
 }
 
 /* From wherever it is. */
-static void end(struct redis_commands *client, struct redis_entry *entry, int code, bool maybe)
+static void end(struct redis_commands *client, struct redis_pending_command *entry, int code, bool maybe_executed)
 {
-	if (entry->state == ENTRY_WAITING)
-		redis_node_remove(entry->node, entry);
-	else if (entry->state == ENTRY_DELAYED)
+	if (entry->state == COMMAND_WAITING)
+		redis_server_remove_waiting(entry->node, entry);
+	else if (entry->state == COMMAND_DELAYED)
 		TAILQ_REMOVE(&client->delayed, entry, list);
 	TAILQ_REMOVE(&client->order, entry, order);
 	drop_wire(client, entry);
-	entry->state = ENTRY_OVER;
+	entry->state = COMMAND_ENDED;
 	entry->code = code;
-	entry->maybe |= maybe;
+	entry->maybe_executed |= maybe_executed;
 	TAILQ_INSERT_TAIL(&client->over, entry, list);
 	event_active(client->answer, EV_TIMEOUT, 0);
 }
@@ -119,7 +123,7 @@ static void end(struct redis_commands *client, struct redis_entry *entry, int co
 static void on_answer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct redis_commands *client = ctx;
-	struct redis_entry *entry = TAILQ_FIRST(&client->over);
+	struct redis_pending_command *entry = TAILQ_FIRST(&client->over);
 
 	(void)fd;
 	(void)what;
@@ -144,7 +148,7 @@ static void wake_at(struct redis_commands *client, uint64_t when_ns)
 	event_add(client->timer, &wait);
 }
 
-static void delay(struct redis_commands *client, struct redis_entry *entry)
+static void delay(struct redis_commands *client, struct redis_pending_command *entry)
 {
 	unsigned doublings = entry->tries < DELAY_DOUBLINGS ? entry->tries : DELAY_DOUBLINGS;
 	uint64_t delay_ns = DELAY_FIRST_NS << doublings, random;
@@ -153,13 +157,13 @@ static void delay(struct redis_commands *client, struct redis_entry *entry)
 	entry->tries++;
 	entry->redirects = 0;
 	entry->asking = false;
-	entry->state = ENTRY_DELAYED;
+	entry->state = COMMAND_DELAYED;
 	entry->ready_ns = clock_boottime_ns() + delay_ns + random % delay_ns;
 	TAILQ_INSERT_TAIL(&client->delayed, entry, list);
 	wake_at(client, entry->ready_ns);
 }
 
-static void give_up(struct redis_commands *client, struct redis_entry *entry)
+static void give_up(struct redis_commands *client, struct redis_pending_command *entry)
 {
 	struct error text;
 
@@ -167,14 +171,14 @@ static void give_up(struct redis_commands *client, struct redis_entry *entry)
 		error_set(&text, 0, "no answer until the deadline (the last: %s)", entry->error);
 	else
 		error_set(&text, 0, "no answer until the deadline: %s",
-			  entry->state == ENTRY_WAITING ? "there is no connection" : "the server is silent");
+			  entry->state == COMMAND_WAITING ? "there is no connection" : "the server is silent");
 	note_error(entry, text.text);
-	end(client, entry, -ETIMEDOUT, entry->state == ENTRY_SENT);
+	end(client, entry, -ETIMEDOUT, entry->state == COMMAND_SENT);
 }
 
 static void send_what_is_ready(struct redis_commands *client, uint64_t now_ns)
 {
-	struct redis_entry *entry, *next;
+	struct redis_pending_command *entry, *next;
 
 	for (entry = TAILQ_FIRST(&client->delayed); entry; entry = next) {
 		next = TAILQ_NEXT(entry, list);
@@ -187,7 +191,7 @@ static void send_what_is_ready(struct redis_commands *client, uint64_t now_ns)
 
 static void set_timer(struct redis_commands *client)
 {
-	const struct redis_entry *entry = TAILQ_FIRST(&client->order);
+	const struct redis_pending_command *entry = TAILQ_FIRST(&client->order);
 
 	if (entry)
 		wake_at(client, entry->deadline_ns);
@@ -199,7 +203,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct redis_commands *client = ctx;
 	const uint64_t now_ns = clock_boottime_ns();
-	struct redis_entry *entry;
+	struct redis_pending_command *entry;
 
 	(void)fd;
 	(void)what;
@@ -208,67 +212,67 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 		give_up(client, entry);
 	send_what_is_ready(client, now_ns);
 	set_timer(client);
-	if (redis_nodes_drop_idle(client->nodes, now_ns))
-		wake_at(client, now_ns + REDIS_NODES_IDLE_NS);
+	if (redis_pool_drop_idle(client->nodes, now_ns))
+		wake_at(client, now_ns + REDIS_POOL_IDLE_NS);
 }
 
 /* --- sending --- */
 
-static void send_to(struct redis_commands *client, struct redis_entry *entry, struct redis_node *node)
+static void send_to(struct redis_commands *client, struct redis_pending_command *entry, struct redis_server *node)
 {
-	if (redis_node_send(node, entry) == 0)
+	if (redis_server_send(node, entry) == 0)
 		return;
 	note_error(entry, "out of memory");
 	delay(client, entry);
 }
 
-static void route(struct redis_commands *client, struct redis_entry *entry)
+static void route(struct redis_commands *client, struct redis_pending_command *entry)
 {
-	send_to(client, entry, redis_nodes_of_slot(client->nodes, entry->slot));
+	send_to(client, entry, redis_pool_server_for_slot(client->nodes, entry->slot));
 }
 
 /* --- answers --- */
 
-static void follow(struct redis_commands *client, struct redis_node *from, struct redis_entry *entry,
+static void follow(struct redis_commands *client, struct redis_server *from, struct redis_pending_command *entry,
 		   struct redis_redirect *redirect)
 {
 	int index;
 
 	if (!redirect->endpoint.host[0])
-		memcpy(redirect->endpoint.host, redis_node_endpoint(from)->host, sizeof(redirect->endpoint.host));
-	index = redis_nodes_find(client->nodes, &redirect->endpoint);
+		memcpy(redirect->endpoint.host, redis_server_endpoint(from)->host, sizeof(redirect->endpoint.host));
+	index = redis_pool_get(client->nodes, &redirect->endpoint);
 	if (index < 0)
 		return delay(client, entry);
-	wake_at(client, clock_boottime_ns() + REDIS_NODES_IDLE_NS);
+	wake_at(client, clock_boottime_ns() + REDIS_POOL_IDLE_NS);
 	entry->asking = redirect->kind == REDIS_ASK;
 	if (redirect->kind == REDIS_MOVED)
-		redis_nodes_moved(client->nodes, redirect->slot, index);
+		redis_pool_assign_slot(client->nodes, redirect->slot, index);
 	if (++entry->redirects > REDIRECTS_AT_ONCE)
 		return delay(client, entry);
-	send_to(client, entry, redis_nodes_at(client->nodes, index));
+	send_to(client, entry, redis_pool_server_at(client->nodes, index));
 }
 
-static void on_error(struct redis_commands *client, struct redis_node *node, struct redis_entry *entry,
+static void on_error(struct redis_commands *client, struct redis_server *node, struct redis_pending_command *entry,
 		     const char *error)
 {
-	const struct redis_answer answer = {.code = -EREMOTEIO, .error = error};
+	const struct redis_result answer = {.code = -EREMOTEIO, .error = error};
 	struct redis_redirect redirect;
 
 	note_error(entry, error);
 	if (redis_redirect_parse(error, &redirect))
 		return follow(client, node, entry, &redirect);
-	if (redis_error_passes(error))
+	if (redis_error_is_transient(error))
 		return delay(client, entry);
 	TAILQ_REMOVE(&client->order, entry, order);
 	answer_with(client, entry, &answer);
 }
 
-static void on_reply(void *ctx, struct redis_node *node, struct redis_entry *entry, const redisReply *reply)
+static void on_reply(void *ctx, struct redis_server *node, struct redis_pending_command *entry, const redisReply *reply)
 {
-	const struct redis_answer answer = {.reply = reply};
+	const struct redis_result answer = {.reply = reply};
 	struct redis_commands *client = ctx;
 
-	if (entry->state == ENTRY_OVER)
+	if (entry->state == COMMAND_ENDED)
 		return entry_release(client, entry);
 	if (reply->type == REDIS_REPLY_ERROR)
 		return on_error(client, node, entry, reply->str);
@@ -277,29 +281,29 @@ static void on_reply(void *ctx, struct redis_node *node, struct redis_entry *ent
 }
 
 /* Only nodes other than 0 lose what waits. */
-static void on_lost(void *ctx, struct redis_node *node, struct redis_entry *entry)
+static void on_lost(void *ctx, struct redis_server *node, struct redis_pending_command *entry)
 {
 	struct redis_commands *client = ctx;
-	const bool was_sent = entry->state == ENTRY_SENT;
+	const bool was_sent = entry->state == COMMAND_SENT;
 
-	redis_nodes_lost(client->nodes, node);
-	if (entry->state == ENTRY_OVER)
+	redis_pool_forget_slots(client->nodes, node);
+	if (entry->state == COMMAND_ENDED)
 		return entry_release(client, entry);
-	entry->state = ENTRY_SENT; /* it is in no list */
-	entry->maybe |= was_sent;
+	entry->state = COMMAND_SENT; /* it is in no list */
+	entry->maybe_executed |= was_sent;
 	if (was_sent && !entry->idempotent) {
 		note_error(entry, "the connection was lost before the answer came");
 		return end(client, entry, -ECONNRESET, true);
 	}
 	entry->asking = false;
-	if (node == redis_nodes_at(client->nodes, 0))
+	if (node == redis_pool_server_at(client->nodes, 0))
 		return send_to(client, entry, node); /* waits, in the old order */
 	delay(client, entry);
 }
 
 /* --- the interface --- */
 
-static int make_wire(const struct redis_command *command, struct redis_entry *entry)
+static int make_wire(const struct redis_command *command, struct redis_pending_command *entry)
 {
 	char *wire = NULL;
 	long long size =
@@ -316,11 +320,12 @@ static int slot_of(const struct redis_command *command)
 {
 	int key = command->key > 0 ? command->key : 1;
 
-	if (command->beside)
-		return redis_slot(command->beside, strlen(command->beside));
+	if (command->routing_key)
+		return redis_cluster_slot(command->routing_key, strlen(command->routing_key));
 	if (key >= command->argc)
 		return -1;
-	return redis_slot(command->argv[key], command->argvlen ? command->argvlen[key] : strlen(command->argv[key]));
+	return redis_cluster_slot(command->argv[key],
+				  command->argvlen ? command->argvlen[key] : strlen(command->argv[key]));
 }
 
 /* What it takes on the wire at most: each argument "$<20 digits>\r\n…\r\n". Checked before anything is copied. */
@@ -343,7 +348,7 @@ static bool fits(const struct redis_commands *client, const struct redis_command
 int redis_commands_send(struct redis_commands *client, const struct redis_command *command, redis_commands_done done,
 			void *ctx)
 {
-	cleanup(cleanup_free) struct redis_entry *entry = NULL;
+	cleanup(cleanup_free) struct redis_pending_command *entry = NULL;
 
 	if (client->closing)
 		return -ESHUTDOWN;
@@ -369,19 +374,19 @@ int redis_commands_send(struct redis_commands *client, const struct redis_comman
 
 bool redis_commands_up(const struct redis_commands *client)
 {
-	return redis_node_up(redis_nodes_at(client->nodes, 0));
+	return redis_server_is_up(redis_pool_server_at(client->nodes, 0));
 }
 
 const struct redis_endpoint *redis_commands_endpoint(const struct redis_commands *client)
 {
-	return redis_node_endpoint(redis_nodes_at(client->nodes, 0));
+	return redis_server_endpoint(redis_pool_server_at(client->nodes, 0));
 }
 
 struct redis_commands *redis_commands_new(struct event_base *loop, const char *role,
 					  const struct redis_options *options, uint64_t deadline_ns)
 {
 	cleanup(cleanup_redis_commands) struct redis_commands *client = calloc(1, sizeof(*client));
-	const struct redis_node_handler handler = {.reply = on_reply, .lost = on_lost, .ctx = client};
+	const struct redis_server_handler handler = {.reply = on_reply, .lost = on_lost, .ctx = client};
 
 	if (!client)
 		return NULL;
@@ -393,18 +398,18 @@ struct redis_commands *redis_commands_new(struct event_base *loop, const char *r
 	TAILQ_INIT(&client->over);
 	client->timer = evtimer_new(loop, on_timer, client);
 	client->answer = event_new(loop, -1, 0, on_answer, client);
-	client->nodes = redis_nodes_new(loop, role, options, handler);
+	client->nodes = redis_pool_new(loop, role, options, handler);
 	return client->timer && client->answer && client->nodes ? take(client) : NULL;
 }
 
 static void answer_all(struct redis_commands *client)
 {
-	struct redis_entry *entry;
+	struct redis_pending_command *entry;
 
 	client->closing = true;
 	while ((entry = TAILQ_FIRST(&client->order))) {
 		note_error(entry, "it is not waited for any more");
-		end(client, entry, -ECANCELED, entry->state == ENTRY_SENT);
+		end(client, entry, -ECANCELED, entry->state == COMMAND_SENT);
 	}
 	while ((entry = TAILQ_FIRST(&client->over)))
 		answer_over(client, entry);
@@ -417,16 +422,16 @@ size_t redis_commands_pending(const struct redis_commands *client)
 
 void redis_commands_free(struct redis_commands *client)
 {
-	struct redis_entry *entry;
+	struct redis_pending_command *entry;
 
 	if (!client)
 		return;
 	if (client->answer)
 		answer_all(client);
 	/* What is in flight still has been answered: the reply would be nobody's. */
-	while (client->nodes && (entry = redis_nodes_take(client->nodes)))
+	while (client->nodes && (entry = redis_pool_pop_in_flight(client->nodes)))
 		entry_release(client, entry);
-	redis_nodes_free(client->nodes);
+	redis_pool_free(client->nodes);
 	if (client->timer)
 		event_free(client->timer);
 	if (client->answer)

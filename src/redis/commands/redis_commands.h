@@ -6,8 +6,8 @@
  * Each command is answered exactly once: with the server's reply, or with why there is none. What a server puts off
  * (TRYAGAIN, CLUSTERDOWN, LOADING, MASTERDOWN, READONLY, BUSY, UNBLOCKED) or redirects was not executed and is sent
  * again, until the deadline. A command whose connection is lost before the answer came is sent again only if it is
- * idempotent; any other is answered with -ECONNRESET and `maybe`: whether it was executed is unknown, and only the
- * caller can find out.
+ * idempotent; any other is answered with -ECONNRESET and `maybe_executed`: whether it was executed is unknown, and only
+ * the caller can find out.
  *
  * Commands may overtake each other when some are redirected or put off: who needs an order waits for the answers.
  * While one blocks (XREADGROUP … BLOCK) those sent after it to the same server wait: it needs a client of its own,
@@ -29,18 +29,18 @@ struct redis_options;
 
 #define REDIS_COMMANDS_BYTES_MAX (16u << 20) /* of all unanswered commands of a client */
 #define REDIS_COMMANDS_MAX 4096		     /* their number */
-#define REDIS_COMMANDS_NODES_MAX 32	     /* nodes of a Cluster that are connected to at a time */
+#define REDIS_COMMANDS_SERVERS_MAX 32	     /* nodes of a Cluster that are connected to at a time */
 
 struct redis_command {
 	int argc;
 	const char *const *argv;
-	const size_t *argvlen; /* NULL: strings */
-	int key;	       /* index of the argument that is the key; 0: 1; beyond the last: there is none */
-	const char *beside;    /* goes where this key is, which is no argument; NULL: see `key` */
-	bool idempotent;       /* executing it twice is as good as once */
+	const size_t *argvlen;	 /* NULL: strings */
+	int key;		 /* index of the argument that is the key; 0: 1; beyond the last: there is none */
+	const char *routing_key; /* goes where this key is, which is no argument; NULL: see `key` */
+	bool idempotent;	 /* executing it twice is as good as once */
 };
 
-struct redis_answer {
+struct redis_result {
 	/*
 	 * 0           `reply` is the server's, and no error
 	 * -EREMOTEIO  the server refused; `error` is its text
@@ -51,12 +51,12 @@ struct redis_answer {
 	 */
 	int code;
 	const struct redisReply *reply;
-	const char *error; /* NULL with code 0 */
-	bool maybe;	   /* with a code other than 0 and -EREMOTEIO: it may have been executed */
+	const char *error;   /* NULL with code 0 */
+	bool maybe_executed; /* with a code other than 0 and -EREMOTEIO: it may have been executed */
 };
 
 /* May send more, and may free the client unless that is what calls it. */
-typedef void (*redis_commands_done)(void *ctx, const struct redis_answer *answer);
+typedef void (*redis_commands_done)(void *ctx, const struct redis_result *answer);
 
 /* Options are copied. `role` as in redis_link_new. `deadline_ns`: 0 is 30 s. NULL on ENOMEM. */
 struct redis_commands *redis_commands_new(struct event_base *loop, const char *role,

@@ -18,33 +18,33 @@
 #include "redis/connection/redis_options.h"
 
 struct redis_endpoint;
-struct redis_nodes;
+struct redis_pool;
 
-#define REDIS_NODES_IDLE_NS (60 * NS_PER_S)
+#define REDIS_POOL_IDLE_NS (60 * NS_PER_S)
 
 /* Options are copied. NULL on ENOMEM. */
-struct redis_nodes *redis_nodes_new(struct event_base *loop, const char *role, const struct redis_options *options,
-				    struct redis_node_handler handler);
-void redis_nodes_free(struct redis_nodes *nodes); /* entries stay what they are: the caller's */
+struct redis_pool *redis_pool_new(struct event_base *loop, const char *role, const struct redis_options *options,
+				  struct redis_server_handler handler);
+void redis_pool_free(struct redis_pool *nodes); /* entries stay what they are: the caller's */
 
 /* Who has the slot; negative: any may do, node 0 does. */
-struct redis_node *redis_nodes_of_slot(const struct redis_nodes *nodes, int slot);
+struct redis_server *redis_pool_server_for_slot(const struct redis_pool *nodes, int slot);
 
-/* Node 0, and whoever is at an index that redis_nodes_find told. */
-struct redis_node *redis_nodes_at(const struct redis_nodes *nodes, int index);
+/* Node 0, and whoever is at an index that redis_pool_get told. */
+struct redis_server *redis_pool_server_at(const struct redis_pool *nodes, int index);
 
 /* The index of the node at the endpoint, which is made if need be. -ENOBUFS: all places are in use, or no memory. */
-warn_unused int redis_nodes_find(struct redis_nodes *nodes, const struct redis_endpoint *endpoint);
+warn_unused int redis_pool_get(struct redis_pool *nodes, const struct redis_endpoint *endpoint);
 
-void redis_nodes_moved(struct redis_nodes *nodes, int slot, int index);
+void redis_pool_assign_slot(struct redis_pool *nodes, int slot, int index);
 
 /* The node cannot be reached: its slots are node 0's again. */
-void redis_nodes_lost(struct redis_nodes *nodes, const struct redis_node *node);
+void redis_pool_forget_slots(struct redis_pool *nodes, const struct redis_server *node);
 
-/* Drops what was idle for REDIS_NODES_IDLE_NS. True: others than node 0 are left. */
-bool redis_nodes_drop_idle(struct redis_nodes *nodes, uint64_t now_ns);
+/* Drops what was idle for REDIS_POOL_IDLE_NS. True: others than node 0 are left. */
+bool redis_pool_drop_idle(struct redis_pool *nodes, uint64_t now_ns);
 
 /* Before all are freed: hands out what is in flight anywhere, one at a time, then NULL. */
-struct redis_entry *redis_nodes_take(struct redis_nodes *nodes);
+struct redis_pending_command *redis_pool_pop_in_flight(struct redis_pool *nodes);
 
-CLEANUP_DEFINE(redis_nodes, struct redis_nodes, redis_nodes_free)
+CLEANUP_DEFINE(redis_pool, struct redis_pool, redis_pool_free)

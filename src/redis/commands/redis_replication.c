@@ -87,7 +87,7 @@ static void let_go(struct redis_replication_check *check)
 		check_free(check);
 }
 
-static void conclude(struct redis_replication_check *check, enum redis_replicated verdict)
+static void conclude(struct redis_replication_check *check, enum redis_replication_verdict verdict)
 {
 	redis_replication_done done = check->done;
 	void *ctx = check->ctx;
@@ -106,11 +106,11 @@ static void set_timer(struct redis_replication_check *check, uint64_t ns)
 static void settle(struct redis_replication_check *check)
 {
 	check->step = CHECK_SETTLING;
-	set_timer(check, REDIS_SETTLED_NS);
+	set_timer(check, REDIS_FAILOVER_SETTLE_NS);
 }
 
 /* The server does not tell, and never will; other errors may mean that it is no master any more. */
-static void note_refusal(struct redis_replication_check *check, const struct redis_answer *answer)
+static void note_refusal(struct redis_replication_check *check, const struct redis_result *answer)
 {
 	struct redis_replication *replication = check->replication;
 
@@ -132,17 +132,17 @@ static void all_answered(struct redis_replication_check *check)
 	if (check->step == CHECK_OVER)
 		return check_free(check);
 	if (check->gone)
-		return conclude(check, REDIS_GONE);
+		return conclude(check, REDIS_LOST);
 	if (check->refused)
 		return conclude(check, REDIS_REPLICATED);
 	if (check->step == CHECK_LOOKING)
-		return conclude(check, check->whole ? REDIS_REPLICATED : REDIS_UNKNOWN);
+		return conclude(check, check->whole ? REDIS_REPLICATED : REDIS_UNVERIFIED);
 	if (check->whole && check->enough)
 		return conclude(check, REDIS_REPLICATED);
 	settle(check);
 }
 
-static void on_length(void *ctx, const struct redis_answer *answer)
+static void on_length(void *ctx, const struct redis_result *answer)
 {
 	struct redis_replication_check *check = ctx;
 
@@ -157,7 +157,7 @@ static void on_length(void *ctx, const struct redis_answer *answer)
 		all_answered(check);
 }
 
-static void on_waited(void *ctx, const struct redis_answer *answer)
+static void on_waited(void *ctx, const struct redis_result *answer)
 {
 	struct redis_replication_check *check = ctx;
 
@@ -192,7 +192,8 @@ static bool send_wait(struct redis_replication_check *check)
 	const char *const argv[] = {"WAIT", replicas, WAIT_MS};
 
 	snprintf(replicas, sizeof(replicas), "%d", check->replicas);
-	return send_command(check, &(struct redis_command){.argc = 3, .argv = argv, .beside = check->key}, on_waited);
+	return send_command(check, &(struct redis_command){.argc = 3, .argv = argv, .routing_key = check->key},
+			    on_waited);
 }
 
 static bool send_write(struct redis_replication_check *check)
@@ -230,7 +231,7 @@ static void look(struct redis_replication_check *check)
 {
 	check->step = CHECK_LOOKING;
 	if (!send_length(check))
-		conclude(check, REDIS_UNKNOWN);
+		conclude(check, REDIS_UNVERIFIED);
 }
 
 /* --- the Sentinels -------------------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ static void on_replicas(void *ctx, int count)
 {
 	struct redis_replication *replication = ctx;
 	const bool elsewhere =
-		!redis_endpoint_same(&replication->master, redis_commands_endpoint(replication->commands));
+		!redis_endpoint_equal(&replication->master, redis_commands_endpoint(replication->commands));
 	struct redis_replication_check *check;
 
 	while ((check = find_asking(replication)))
@@ -290,7 +291,7 @@ static int count_online(const char *info)
 	return count;
 }
 
-static void on_info(void *ctx, const struct redis_answer *answer)
+static void on_info(void *ctx, const struct redis_result *answer)
 {
 	struct redis_replication_check *check = ctx;
 
@@ -309,7 +310,7 @@ static void on_info(void *ctx, const struct redis_answer *answer)
 static void ask_replicas(struct redis_replication_check *check)
 {
 	const char *const argv[] = {"INFO", "replication"};
-	const struct redis_command command = {.argc = 2, .argv = argv, .beside = check->key, .idempotent = true};
+	const struct redis_command command = {.argc = 2, .argv = argv, .routing_key = check->key, .idempotent = true};
 
 	set_timer(check, COUNT_TIMEOUT_S * NS_PER_S);
 	if (check->replication->sentinel)

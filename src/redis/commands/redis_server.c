@@ -11,18 +11,18 @@
 #include "base/clock.h"
 #include "redis/connection/redis_link.h"
 
-struct redis_node {
+struct redis_server {
 	struct redis_link *link;
-	struct redis_node_handler handler;
+	struct redis_server_handler handler;
 	bool patient;
 	uint64_t used_ns;
-	struct redis_entries waiting; /* empty while the link is up */
-	struct redis_entries in_flight;
+	struct redis_pending_commands waiting; /* empty while the link is up */
+	struct redis_pending_commands in_flight;
 };
 
-struct redis_entry *redis_node_take(struct redis_node *node)
+struct redis_pending_command *redis_server_pop_in_flight(struct redis_server *node)
 {
-	struct redis_entry *entry = TAILQ_FIRST(&node->in_flight);
+	struct redis_pending_command *entry = TAILQ_FIRST(&node->in_flight);
 
 	if (!entry)
 		return NULL;
@@ -33,12 +33,12 @@ struct redis_entry *redis_node_take(struct redis_node *node)
 
 static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 {
-	struct redis_node *node = ctx;
-	struct redis_entry *entry;
+	struct redis_server *node = ctx;
+	struct redis_pending_command *entry;
 
-	if (redis_link_gone(redis) || !data)
+	if (redis_link_detached(redis) || !data)
 		return;
-	entry = redis_node_take(node);
+	entry = redis_server_pop_in_flight(node);
 	if (!entry)
 		return redis_link_restart(node->link, "the server sent a reply that nobody asked for");
 	node->used_ns = clock_boottime_ns();
@@ -46,7 +46,7 @@ static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 }
 
 /* hiredis may have taken one half of it (ASKING): such a connection is no good any more. */
-static int put(struct redis_node *node, redisAsyncContext *redis, struct redis_entry *entry)
+static int put(struct redis_server *node, redisAsyncContext *redis, struct redis_pending_command *entry)
 {
 	if ((entry->asking && redisAsyncCommand(redis, NULL, NULL, "ASKING") != REDIS_OK) ||
 	    redisAsyncFormattedCommand(redis, on_reply, node, entry->wire, entry->size_bytes) != REDIS_OK) {
@@ -54,13 +54,13 @@ static int put(struct redis_node *node, redisAsyncContext *redis, struct redis_e
 		return -ENOMEM;
 	}
 	entry->node = node;
-	entry->state = ENTRY_SENT;
+	entry->state = COMMAND_SENT;
 	entry->in_flight = true;
 	TAILQ_INSERT_TAIL(&node->in_flight, entry, sent);
 	return 0;
 }
 
-int redis_node_send(struct redis_node *node, struct redis_entry *entry)
+int redis_server_send(struct redis_server *node, struct redis_pending_command *entry)
 {
 	redisAsyncContext *redis = redis_link_context(node->link);
 
@@ -68,20 +68,20 @@ int redis_node_send(struct redis_node *node, struct redis_entry *entry)
 	if (redis)
 		return put(node, redis, entry);
 	entry->node = node;
-	entry->state = ENTRY_WAITING;
+	entry->state = COMMAND_WAITING;
 	TAILQ_INSERT_TAIL(&node->waiting, entry, list);
 	return 0;
 }
 
-void redis_node_remove(struct redis_node *node, struct redis_entry *entry)
+void redis_server_remove_waiting(struct redis_server *node, struct redis_pending_command *entry)
 {
 	TAILQ_REMOVE(&node->waiting, entry, list);
 }
 
 static void on_up(void *ctx, redisAsyncContext *redis)
 {
-	struct redis_node *node = ctx;
-	struct redis_entry *entry;
+	struct redis_server *node = ctx;
+	struct redis_pending_command *entry;
 
 	while ((entry = TAILQ_FIRST(&node->waiting))) {
 		TAILQ_REMOVE(&node->waiting, entry, list);
@@ -95,9 +95,9 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 /* The handler may send what it gets to this very node: then it waits, behind what is looped over. */
 static void on_down(void *ctx)
 {
-	struct redis_node *node = ctx;
-	struct redis_entries lost = TAILQ_HEAD_INITIALIZER(lost);
-	struct redis_entry *entry;
+	struct redis_server *node = ctx;
+	struct redis_pending_commands lost = TAILQ_HEAD_INITIALIZER(lost);
+	struct redis_pending_command *entry;
 
 	TAILQ_CONCAT(&lost, &node->in_flight, sent);
 	while ((entry = TAILQ_FIRST(&lost))) {
@@ -109,9 +109,9 @@ static void on_down(void *ctx)
 
 static void on_failed(void *ctx, const char *reason)
 {
-	struct redis_node *node = ctx;
-	struct redis_entries lost = TAILQ_HEAD_INITIALIZER(lost);
-	struct redis_entry *entry;
+	struct redis_server *node = ctx;
+	struct redis_pending_commands lost = TAILQ_HEAD_INITIALIZER(lost);
+	struct redis_pending_command *entry;
 
 	(void)reason;
 	if (node->patient)
@@ -123,30 +123,30 @@ static void on_failed(void *ctx, const char *reason)
 	}
 }
 
-bool redis_node_up(const struct redis_node *node)
+bool redis_server_is_up(const struct redis_server *node)
 {
 	return redis_link_context(node->link);
 }
 
-bool redis_node_idle(const struct redis_node *node)
+bool redis_server_is_idle(const struct redis_server *node)
 {
 	return TAILQ_EMPTY(&node->waiting) && TAILQ_EMPTY(&node->in_flight);
 }
 
-uint64_t redis_node_used_ns(const struct redis_node *node)
+uint64_t redis_server_last_used_ns(const struct redis_server *node)
 {
 	return node->used_ns;
 }
 
-const struct redis_endpoint *redis_node_endpoint(const struct redis_node *node)
+const struct redis_endpoint *redis_server_endpoint(const struct redis_server *node)
 {
 	return redis_link_endpoint(node->link);
 }
 
-struct redis_node *redis_node_new(struct event_base *loop, const char *role, const struct redis_options *options,
-				  struct redis_node_handler handler, bool patient)
+struct redis_server *redis_server_new(struct event_base *loop, const char *role, const struct redis_options *options,
+				      struct redis_server_handler handler, bool patient)
 {
-	cleanup(cleanup_redis_node) struct redis_node *node = calloc(1, sizeof(*node));
+	cleanup(cleanup_redis_server) struct redis_server *node = calloc(1, sizeof(*node));
 	const struct redis_link_handler link_handler = {.up = on_up, .down = on_down, .failed = on_failed, .ctx = node};
 
 	if (!node)
@@ -160,7 +160,7 @@ struct redis_node *redis_node_new(struct event_base *loop, const char *role, con
 	return node->link ? take(node) : NULL;
 }
 
-void redis_node_free(struct redis_node *node)
+void redis_server_free(struct redis_server *node)
 {
 	if (!node)
 		return;

@@ -51,7 +51,7 @@ static int make(const char *host, size_t size, const char *port, struct redis_en
 	return 0;
 }
 
-int redis_endpoint_make(const char *host, const char *port, struct redis_endpoint *endpoint)
+int redis_endpoint_set(const char *host, const char *port, struct redis_endpoint *endpoint)
 {
 	return make(host, strlen(host), port, endpoint);
 }
@@ -63,7 +63,7 @@ int redis_endpoint_parse(const char *text, struct redis_endpoint *endpoint)
 	return colon ? make(text, (size_t)(colon - text), colon + 1, endpoint) : -EINVAL;
 }
 
-bool redis_endpoint_same(const struct redis_endpoint *one, const struct redis_endpoint *other)
+bool redis_endpoint_equal(const struct redis_endpoint *one, const struct redis_endpoint *other)
 {
 	return one->port == other->port && strcmp(one->host, other->host) == 0;
 }

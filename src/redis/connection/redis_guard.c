@@ -333,7 +333,7 @@ void redis_guard_watch(redisAsyncContext *redis, struct ssl_st *session)
 	redis->c.funcs = &guard->watched_io;
 }
 
-bool redis_guard_secured(const redisAsyncContext *redis)
+bool redis_guard_tls_ready(const redisAsyncContext *redis)
 {
 	const struct redis_guard *guard = guard_of(redis);
 
@@ -350,7 +350,7 @@ void redis_guard_release(const redisAsyncContext *redis)
 	guard_of(redis)->owner = NULL;
 }
 
-int redis_guard_expect(redisAsyncContext *redis, const char *channel)
+int redis_guard_set_channel(redisAsyncContext *redis, const char *channel)
 {
 	struct redis_guard *guard = guard_of(redis);
 
@@ -360,17 +360,17 @@ int redis_guard_expect(redisAsyncContext *redis, const char *channel)
 	return guard->channel ? 0 : -ENOMEM;
 }
 
-bool redis_guard_subscribes(const redisAsyncContext *redis)
+bool redis_guard_is_subscriber(const redisAsyncContext *redis)
 {
 	return guard_of(redis)->channel;
 }
 
-uint64_t redis_guard_received(const redisAsyncContext *redis)
+uint64_t redis_guard_received_bytes(const redisAsyncContext *redis)
 {
 	return guard_of(redis)->received_bytes;
 }
 
-void redis_guard_reason(const redisAsyncContext *redis, struct error *reason)
+void redis_guard_failure(const redisAsyncContext *redis, struct error *reason)
 {
 	const struct redis_guard *guard = guard_of(redis);
 

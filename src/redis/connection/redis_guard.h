@@ -25,20 +25,20 @@ warn_unused int redis_guard_install(struct redisAsyncContext *redis, void *owner
 void redis_guard_watch(struct redisAsyncContext *redis, struct ssl_st *session);
 
 /* True once the TLS handshake is over. */
-bool redis_guard_secured(const struct redisAsyncContext *redis);
+bool redis_guard_tls_ready(const struct redisAsyncContext *redis);
 
 /* The owner, NULL after redis_guard_release. */
 void *redis_guard_owner(const struct redisAsyncContext *redis);
 void redis_guard_release(const struct redisAsyncContext *redis);
 
 /* The one channel of which pub/sub answers may speak. 0, -EALREADY or -ENOMEM. */
-warn_unused int redis_guard_expect(struct redisAsyncContext *redis, const char *channel);
+warn_unused int redis_guard_set_channel(struct redisAsyncContext *redis, const char *channel);
 
-/* True after redis_guard_expect: the connection takes little else than PING any more. */
-bool redis_guard_subscribes(const struct redisAsyncContext *redis);
+/* True after redis_guard_set_channel: the connection takes little else than PING any more. */
+bool redis_guard_is_subscriber(const struct redisAsyncContext *redis);
 
 /* Bytes received so far: a sign of life. */
-uint64_t redis_guard_received(const struct redisAsyncContext *redis);
+uint64_t redis_guard_received_bytes(const struct redisAsyncContext *redis);
 
 /* Why this connection failed, in words. */
-void redis_guard_reason(const struct redisAsyncContext *redis, struct error *reason);
+void redis_guard_failure(const struct redisAsyncContext *redis, struct error *reason);

@@ -55,7 +55,7 @@ struct redis_link {
 
 	enum link_state state;
 	struct event *timer;
-	struct redis_route *route;
+	struct redis_discovery *route;
 	redisAsyncContext *redis; /* from connecting on */
 	SSL_CTX *tls;
 
@@ -66,7 +66,7 @@ struct redis_link {
 	bool ping_denied;	/* by the user's ACL: only the keep-alive is left */
 	uint64_t ping_received; /* bytes received when the PING was sent */
 
-	struct redis_announcer announcer;
+	struct redis_link_log announcer;
 };
 
 static void link_fail(struct redis_link *link, const char *reason);
@@ -79,7 +79,8 @@ static bool wants_master(const struct redis_link *link)
 
 static void announce_up(struct redis_link *link)
 {
-	redis_announce_up(&link->announcer, redis_route_endpoint(link->route), redis_route_address(link->route));
+	redis_link_log_up(&link->announcer, redis_discovery_endpoint(link->route),
+			  redis_discovery_address(link->route));
 }
 
 /* --- time --- */
@@ -128,7 +129,7 @@ static void go_down(struct redis_link *link, const char *reason)
 	uint64_t retry_ns;
 
 	let_go(link);
-	redis_route_end(link->route);
+	redis_discovery_stop(link->route);
 	if (was_up && clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
 		link->attempts = 0;
 		link->short_lives = 0;
@@ -143,7 +144,7 @@ static void go_down(struct redis_link *link, const char *reason)
 	retry_ns = backoff_ns(link->attempts++, backoff_max_ns(link));
 	link->state = LINK_WAITING;
 	set_timer(link, retry_ns);
-	redis_announce_down(&link->announcer, redis_route_endpoint(link->route), reason, retry_ns);
+	redis_link_log_down(&link->announcer, redis_discovery_endpoint(link->route), reason, retry_ns);
 	if (was_up)
 		link->handler.down(link->handler.ctx);
 	else if (link->handler.failed)
@@ -158,7 +159,7 @@ static void go_up(struct redis_link *link)
 	link->announcer.was_up = true;
 	link->up_since_ns = clock_boottime_ns();
 	link->pinging = false;
-	redis_route_succeeded(link->route);
+	redis_discovery_connected(link->route);
 	set_timer(link, link->options.ping_interval_ns);
 	if (link->short_lives < SHORT_LIVES_MAX)
 		announce_up(link);
@@ -174,7 +175,7 @@ static void on_auth(redisAsyncContext *redis, void *data, void *privdata)
 	(void)privdata;
 	if (!link || !reply || reply->type != REDIS_REPLY_ERROR)
 		return;
-	redis_login_refusal(&link->options, reply->str, &reason);
+	redis_login_describe_refusal(&link->options, reply->str, &reason);
 	link_fail(link, reason.text);
 }
 
@@ -207,7 +208,7 @@ static void on_role(redisAsyncContext *redis, void *data, void *privdata)
 	if (!link || !reply)
 		return;
 	link->pinging = false;
-	if (!redis_login_is_master(reply, &reason))
+	if (!redis_login_check_master(reply, &reason))
 		return link_fail(link, reason.text);
 	if (link->state == LINK_UP)
 		return set_timer(link, link->options.ping_interval_ns);
@@ -231,22 +232,22 @@ static void log_in(struct redis_link *link)
 static void on_connect(redisAsyncContext *redis, int status)
 {
 	struct redis_link *link = redis_guard_owner(redis);
-	struct redis_peer peer;
+	struct redis_tls_names peer;
 	struct error reason;
 
 	if (!link)
 		return;
 	if (status != REDIS_OK) { /* hiredis frees the context after this */
-		redis_guard_reason(redis, &reason);
+		redis_guard_failure(redis, &reason);
 		redis_guard_release(redis);
 		link->redis = NULL;
 		return link_fail(link, reason.text);
 	}
 	own_traffic_add(redis->c.fd);
 	link->state = LINK_LOGGING_IN;
-	peer.host = redis_route_endpoint(link->route)->host;
+	peer.host = redis_discovery_endpoint(link->route)->host;
 	peer.other = link->options.tls_name ? link->options.tls_name : wants_master(link) ? link->options.host : NULL;
-	if (redis_connect_secure(redis, link->tls, &peer, &reason) < 0)
+	if (redis_socket_start_tls(redis, link->tls, &peer, &reason) < 0)
 		return link_fail(link, reason.text);
 	log_in(link);
 }
@@ -259,7 +260,7 @@ static void on_disconnect(const redisAsyncContext *redis, int status)
 	(void)status;
 	if (!link)
 		return;
-	redis_guard_reason(redis, &reason);
+	redis_guard_failure(redis, &reason);
 	redis_guard_release(redis);
 	link->redis = NULL;
 	link_fail(link, reason.text);
@@ -268,7 +269,7 @@ static void on_disconnect(const redisAsyncContext *redis, int status)
 static int on_route(void *ctx, const char *address, uint16_t port, struct error *err)
 {
 	struct redis_link *link = ctx;
-	redisAsyncContext *redis = redis_connect(link->loop, address, port, link, err);
+	redisAsyncContext *redis = redis_socket_connect(link->loop, address, port, link, err);
 
 	if (!redis)
 		return -ECONNREFUSED;
@@ -297,7 +298,7 @@ static void link_fail(struct redis_link *link, const char *reason)
 	let_go(link);
 	progress = (int)link->state;
 	link->state = LINK_ROUTING;
-	redis_route_failed(link->route, progress, copy.text);
+	redis_discovery_connect_failed(link->route, progress, copy.text);
 }
 
 static void attempt(struct redis_link *link)
@@ -310,7 +311,7 @@ static void attempt(struct redis_link *link)
 			return go_down(link, err.text);
 	}
 	link->state = LINK_ROUTING;
-	redis_route_begin(link->route);
+	redis_discovery_start(link->route);
 }
 
 /* --- staying up --- */
@@ -318,7 +319,7 @@ static void attempt(struct redis_link *link)
 /* A subscriber may say nothing but PING: its Sentinels alone watch who is the master. */
 static int ask_for_life(struct redis_link *link)
 {
-	if (wants_master(link) && !redis_guard_subscribes(link->redis))
+	if (wants_master(link) && !redis_guard_is_subscriber(link->redis))
 		return redisAsyncCommand(link->redis, on_role, NULL, "ROLE");
 	return redisAsyncCommand(link->redis, on_ping, NULL, "PING");
 }
@@ -326,7 +327,7 @@ static int ask_for_life(struct redis_link *link)
 static void watch(struct redis_link *link)
 {
 	const uint64_t timeout_ns = link->options.ping_timeout_ns + link->options.block_ns;
-	uint64_t received = redis_guard_received(link->redis);
+	uint64_t received = redis_guard_received_bytes(link->redis);
 	struct error reason;
 
 	if (clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
@@ -362,7 +363,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	case LINK_CONNECTING:
 		return link_fail(link, "no connection within 5 s");
 	case LINK_LOGGING_IN:
-		return link_fail(link, link->options.tls && !redis_guard_secured(link->redis)
+		return link_fail(link, link->options.tls && !redis_guard_tls_ready(link->redis)
 					       ? "no TLS handshake within 5 s: does the server expect TLS on this port?"
 					       : "no answer within 5 s");
 	case LINK_UP:
@@ -376,10 +377,10 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 				  struct redis_link_handler handler)
 {
 	cleanup(cleanup_redis_link) struct redis_link *link = calloc(1, sizeof(*link));
-	const struct redis_route_handler route_handler = {.connect = on_route,
-							  .exhausted = on_route_end,
-							  .moved = on_route_end,
-							  .ctx = link};
+	const struct redis_discovery_handler discovery_handler = {.connect = on_route,
+								  .exhausted = on_route_end,
+								  .moved = on_route_end,
+								  .ctx = link};
 
 	if (!link)
 		return NULL;
@@ -389,10 +390,10 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 	link->timer = evtimer_new(loop, on_timer, link);
 	if (redis_options_copy(&link->options, options) < 0 || !link->role || !link->timer)
 		return NULL;
-	link->route = redis_route_new(loop, &link->options, route_handler);
+	link->route = redis_discovery_new(loop, &link->options, discovery_handler);
 	if (!link->route)
 		return NULL;
-	link->announcer = (struct redis_announcer){
+	link->announcer = (struct redis_link_log){
 		.role = link->role,
 		.master = wants_master(link) ? link->options.master : NULL,
 		.tls = link->options.tls,
@@ -408,7 +409,7 @@ void redis_link_free(struct redis_link *link)
 		return;
 	if (link->timer)
 		let_go(link);
-	redis_route_free(link->route);
+	redis_discovery_free(link->route);
 	if (link->timer)
 		event_free(link->timer);
 	SSL_CTX_free(link->tls);
@@ -423,15 +424,15 @@ void redis_link_restart(struct redis_link *link, const char *reason)
 		link_fail(link, reason);
 }
 
-void redis_link_skip(struct redis_link *link, const char *reason)
+void redis_link_try_next(struct redis_link *link, const char *reason)
 {
-	redis_route_skip(link->route);
+	redis_discovery_skip_current(link->route);
 	redis_link_restart(link, reason);
 }
 
 const struct redis_endpoint *redis_link_endpoint(const struct redis_link *link)
 {
-	return redis_route_endpoint(link->route);
+	return redis_discovery_endpoint(link->route);
 }
 
 redisAsyncContext *redis_link_context(struct redis_link *link)
@@ -439,7 +440,7 @@ redisAsyncContext *redis_link_context(struct redis_link *link)
 	return link->state == LINK_UP ? link->redis : NULL;
 }
 
-bool redis_link_gone(const redisAsyncContext *redis)
+bool redis_link_detached(const redisAsyncContext *redis)
 {
 	return !redis_guard_owner(redis);
 }
@@ -450,7 +451,7 @@ int redis_link_subscribe(struct redis_link *link, const char *channel, redisCall
 
 	if (link->state != LINK_UP)
 		return -ENOTCONN;
-	code = redis_guard_expect(link->redis, channel);
+	code = redis_guard_set_channel(link->redis, channel);
 	if (code < 0)
 		return code;
 	return redisAsyncCommand(link->redis, reply, ctx, "SUBSCRIBE %s", channel) == REDIS_OK ? 0 : -ENOMEM;

@@ -33,7 +33,7 @@ struct redis_options;
  * that promotes it looks every second whether that is done (its INFO), the others hear of it within two more, and they
  * are asked every two seconds; the rest is for slow networks.
  */
-#define REDIS_SETTLED_NS (8 * NS_PER_S)
+#define REDIS_FAILOVER_SETTLE_NS (8 * NS_PER_S)
 
 struct redis_link_handler {
 	/* Connected, authenticated, usable: issue commands on `redis`. */
@@ -57,7 +57,7 @@ void redis_link_free(struct redis_link *link); /* no handler is called any more 
 void redis_link_restart(struct redis_link *link, const char *reason);
 
 /* The same, and begin with the next of the nodes. */
-void redis_link_skip(struct redis_link *link, const char *reason);
+void redis_link_try_next(struct redis_link *link, const char *reason);
 
 /* Where it is connected to, or was or will be. */
 const struct redis_endpoint *redis_link_endpoint(const struct redis_link *link);
@@ -70,7 +70,7 @@ struct redisAsyncContext *redis_link_context(struct redis_link *link);
  * called, or the link is freed) and that the callback must touch nothing and return. Otherwise a NULL reply means that
  * the connection is about to go; `down` follows.
  */
-bool redis_link_gone(const struct redisAsyncContext *redis);
+bool redis_link_detached(const struct redisAsyncContext *redis);
 
 /*
  * SUBSCRIBE on the link's connection, once per connection, only while up. `reply` (a redisCallbackFn) gets the

@@ -8,24 +8,24 @@
 #include "base/log.h"
 #include "redis/connection/redis_endpoint.h"
 
-void redis_announce_up(struct redis_announcer *announcer, const struct redis_endpoint *endpoint, const char *address)
+void redis_link_log_up(struct redis_link_log *announcer, const struct redis_endpoint *endpoint, const char *address)
 {
-	if (announcer->announced == ANNOUNCED_UP)
+	if (announcer->announced == LOGGED_UP)
 		return;
-	announcer->announced = ANNOUNCED_UP;
+	announcer->announced = LOGGED_UP;
 	log_notice("redis-up", log_str("role", announcer->role), log_str("host", endpoint->host),
 		   log_int("port", endpoint->port), log_str("address", address), log_str("master", announcer->master),
 		   log_bool("tls", announcer->tls));
 }
 
-void redis_announce_down(struct redis_announcer *announcer, const struct redis_endpoint *endpoint, const char *reason,
+void redis_link_log_down(struct redis_link_log *announcer, const struct redis_endpoint *endpoint, const char *reason,
 			 uint64_t retry_ns)
 {
 	bool quiet = announcer->quiet && !announcer->was_up;
 
-	if (announcer->announced == ANNOUNCED_DOWN && (quiet || strcmp(announcer->reason.text, reason) == 0))
+	if (announcer->announced == LOGGED_DOWN && (quiet || strcmp(announcer->reason.text, reason) == 0))
 		return;
-	announcer->announced = ANNOUNCED_DOWN;
+	announcer->announced = LOGGED_DOWN;
 	error_set(&announcer->reason, 0, "%s", reason);
 	log_at(quiet ? LOG_INFO : LOG_WARNING, "redis-down", log_str("role", announcer->role),
 	       log_str("host", endpoint->host), log_int("port", endpoint->port), log_str("master", announcer->master),

@@ -8,17 +8,17 @@
 
 struct redis_endpoint;
 
-struct redis_announcer {
+struct redis_link_log {
 	const char *role;
 	const char *master; /* NULL: no Sentinels */
 	bool tls;
 	bool quiet; /* as in redis_options */
 
-	enum { ANNOUNCED_NOTHING, ANNOUNCED_UP, ANNOUNCED_DOWN } announced;
+	enum { LOGGED_NOTHING, LOGGED_UP, LOGGED_DOWN } announced;
 	bool was_up; /* ever */
 	struct error reason;
 };
 
-void redis_announce_up(struct redis_announcer *announcer, const struct redis_endpoint *endpoint, const char *address);
-void redis_announce_down(struct redis_announcer *announcer, const struct redis_endpoint *endpoint, const char *reason,
+void redis_link_log_up(struct redis_link_log *announcer, const struct redis_endpoint *endpoint, const char *address);
+void redis_link_log_down(struct redis_link_log *announcer, const struct redis_endpoint *endpoint, const char *reason,
 			 uint64_t retry_ns);

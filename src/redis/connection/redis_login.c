@@ -19,7 +19,7 @@ int redis_login_send(redisAsyncContext *redis, const struct redis_options *optio
 	return REDIS_OK;
 }
 
-void redis_login_refusal(const struct redis_options *options, const char *text, struct error *reason)
+void redis_login_describe_refusal(const struct redis_options *options, const char *text, struct error *reason)
 {
 	const char *auth = options->auth;
 	const char *arguments = strstr(text, ", with args");
@@ -30,7 +30,7 @@ void redis_login_refusal(const struct redis_options *options, const char *text, 
 		error_set(reason, 0, "AUTH is refused (the server's text repeats the password and is withheld)");
 }
 
-bool redis_login_is_master(const redisReply *reply, struct error *reason)
+bool redis_login_check_master(const redisReply *reply, struct error *reason)
 {
 	const redisReply *role;
 

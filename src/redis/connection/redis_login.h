@@ -15,7 +15,7 @@ warn_unused int redis_login_send(struct redisAsyncContext *redis, const struct r
 				 void (*reply)(struct redisAsyncContext *, void *, void *));
 
 /* The server's refusal of AUTH, without the secret in it. */
-void redis_login_refusal(const struct redis_options *options, const char *text, struct error *reason);
+void redis_login_describe_refusal(const struct redis_options *options, const char *text, struct error *reason);
 
 /* What ROLE says: true for a master, else the reason. */
-bool redis_login_is_master(const struct redisReply *reply, struct error *reason);
+bool redis_login_check_master(const struct redisReply *reply, struct error *reason);

@@ -39,8 +39,8 @@ static void keep_alive(int fd)
 		(void)setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(options[i].value));
 }
 
-redisAsyncContext *redis_connect(struct event_base *loop, const char *address, uint16_t port, void *owner,
-				 struct error *err)
+redisAsyncContext *redis_socket_connect(struct event_base *loop, const char *address, uint16_t port, void *owner,
+					struct error *err)
 {
 	redisOptions options = {0};
 	redisAsyncContext *redis;
@@ -67,7 +67,8 @@ no_memory:
 	return NULL;
 }
 
-int redis_connect_secure(redisAsyncContext *redis, SSL_CTX *tls, const struct redis_peer *peer, struct error *err)
+int redis_socket_start_tls(redisAsyncContext *redis, SSL_CTX *tls, const struct redis_tls_names *peer,
+			   struct error *err)
 {
 	SSL *session;
 

@@ -11,16 +11,16 @@ struct redisAsyncContext;
 struct ssl_ctx_st;
 
 /* Whom to take for the server (redis_tls_session). */
-struct redis_peer {
+struct redis_tls_names {
 	const char *host, *other;
 };
 
 /* `address` is numeric: nothing here blocks. The connection is under way, not established; the caller sets its
  * callbacks. NULL with the text in `err`. */
-struct redisAsyncContext *redis_connect(struct event_base *loop, const char *address, uint16_t port, void *owner,
-					struct error *err);
+struct redisAsyncContext *redis_socket_connect(struct event_base *loop, const char *address, uint16_t port, void *owner,
+					       struct error *err);
 
 /* Once connected: with `tls` the handshake begins, without (NULL) the guard is set on what is read. 0, or -errno with
  * the text in `err`. */
-warn_unused int redis_connect_secure(struct redisAsyncContext *redis, struct ssl_ctx_st *tls,
-				     const struct redis_peer *peer, struct error *err);
+warn_unused int redis_socket_start_tls(struct redisAsyncContext *redis, struct ssl_ctx_st *tls,
+				       const struct redis_tls_names *peer, struct error *err);

@@ -19,14 +19,14 @@
 
 #define SENTINELS_TIMEOUT_S 10
 
-enum route_state { ROUTE_IDLE, ROUTE_ASKING, ROUTE_RESOLVING, ROUTE_LED };
+enum discovery_state { DISCOVERY_IDLE, DISCOVERY_ASKING_SENTINELS, DISCOVERY_RESOLVING, DISCOVERY_CONNECTING };
 
-struct redis_route {
+struct redis_discovery {
 	struct event_base *loop;
 	const struct redis_options *options;
-	struct redis_route_handler handler;
+	struct redis_discovery_handler handler;
 
-	enum route_state state;
+	enum discovery_state state;
 	struct redis_endpoint endpoints[REDIS_ENDPOINTS_MAX];
 	size_t count;
 	size_t first;	/* where an attempt begins */
@@ -34,7 +34,7 @@ struct redis_route {
 	size_t tried;	/* endpoints of this attempt */
 
 	struct resolve *resolve;
-	struct resolve_answer addresses;
+	struct resolve_result addresses;
 	size_t next_address;
 
 	struct error failure; /* of this attempt */
@@ -45,9 +45,9 @@ struct redis_route {
 	struct error sentinel_failure;	 /* the last, since one answered */
 };
 
-static void note_failure(struct redis_route *route, int progress, const char *reason)
+static void note_failure(struct redis_discovery *route, int progress, const char *reason)
 {
-	const struct redis_endpoint *endpoint = redis_route_endpoint(route);
+	const struct redis_endpoint *endpoint = redis_discovery_endpoint(route);
 
 	/* The one that got furthest is the one to tell; among equals the first. */
 	if (route->failure.text[0] && route->failure_progress >= progress)
@@ -58,52 +58,53 @@ static void note_failure(struct redis_route *route, int progress, const char *re
 		error_prefix(&route->failure, "%s port %u", endpoint->host, endpoint->port);
 }
 
-static void exhausted(struct redis_route *route, const char *reason)
+static void exhausted(struct redis_discovery *route, const char *reason)
 {
 	struct error copy;
 
 	error_set(&copy, 0, "%s", reason);
-	redis_route_end(route);
+	redis_discovery_stop(route);
 	route->handler.exhausted(route->handler.ctx, copy.text);
 }
 
 /* --- addresses --- */
 
-static bool connect_address(struct redis_route *route)
+static bool connect_address(struct redis_discovery *route)
 {
 	struct error err;
 
-	route->state = ROUTE_LED;
+	route->state = DISCOVERY_CONNECTING;
 	while (route->next_address < route->addresses.count) {
 		const char *address = route->addresses.address[route->next_address++];
 
-		if (route->handler.connect(route->handler.ctx, address, redis_route_endpoint(route)->port, &err) == 0)
+		if (route->handler.connect(route->handler.ctx, address, redis_discovery_endpoint(route)->port, &err) ==
+		    0)
 			return true;
 		note_failure(route, 0, err.text);
 	}
 	return false;
 }
 
-static void on_resolved(void *ctx, const struct resolve_answer *answer);
+static void on_resolved(void *ctx, const struct resolve_result *answer);
 
 /* The current endpoint; false: it leads nowhere. */
-static bool connect_endpoint(struct redis_route *route)
+static bool connect_endpoint(struct redis_discovery *route)
 {
-	const char *host = redis_route_endpoint(route)->host;
+	const char *host = redis_discovery_endpoint(route)->host;
 
 	route->tried++;
 	route->next_address = 0;
 	route->addresses.count = 0;
 	if (resolve_numeric(host, &route->addresses))
 		return connect_address(route);
-	route->state = ROUTE_RESOLVING;
+	route->state = DISCOVERY_RESOLVING;
 	route->resolve = resolve_start(route->loop, host, on_resolved, route);
 	if (!route->resolve)
 		note_failure(route, 0, "no thread to resolve the host name");
 	return route->resolve != NULL;
 }
 
-static void connect_next(struct redis_route *route)
+static void connect_next(struct redis_discovery *route)
 {
 	while (route->tried < route->count) {
 		route->current = (route->current + 1) % route->count;
@@ -113,15 +114,15 @@ static void connect_next(struct redis_route *route)
 	exhausted(route, route->failure.text);
 }
 
-static void connect_first(struct redis_route *route)
+static void connect_first(struct redis_discovery *route)
 {
 	if (!connect_endpoint(route))
 		connect_next(route);
 }
 
-static void on_resolved(void *ctx, const struct resolve_answer *answer)
+static void on_resolved(void *ctx, const struct resolve_result *answer)
 {
-	struct redis_route *route = ctx;
+	struct redis_discovery *route = ctx;
 	struct error reason;
 
 	route->resolve = NULL;
@@ -130,15 +131,15 @@ static void on_resolved(void *ctx, const struct resolve_answer *answer)
 		if (connect_address(route))
 			return;
 	} else {
-		error_set(&reason, 0, "%s: %s", redis_route_endpoint(route)->host, answer->error);
+		error_set(&reason, 0, "%s: %s", redis_discovery_endpoint(route)->host, answer->error);
 		note_failure(route, 0, reason.text);
 	}
 	connect_next(route);
 }
 
-void redis_route_failed(struct redis_route *route, int progress, const char *reason)
+void redis_discovery_connect_failed(struct redis_discovery *route, int progress, const char *reason)
 {
-	if (route->state != ROUTE_LED)
+	if (route->state != DISCOVERY_CONNECTING)
 		return;
 	note_failure(route, progress, reason);
 	if (!connect_address(route))
@@ -149,35 +150,35 @@ void redis_route_failed(struct redis_route *route, int progress, const char *rea
 
 static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 {
-	struct redis_route *route = ctx;
+	struct redis_discovery *route = ctx;
 	struct error reason;
 
 	route->sentinel_failure.text[0] = '\0';
-	if (route->state == ROUTE_ASKING) {
+	if (route->state == DISCOVERY_ASKING_SENTINELS) {
 		event_del(route->timer);
 		route->endpoints[0] = *endpoint;
 		route->count = 1;
 		return connect_first(route);
 	}
-	if (route->state == ROUTE_IDLE || redis_endpoint_same(endpoint, redis_route_endpoint(route)))
+	if (route->state == DISCOVERY_IDLE || redis_endpoint_equal(endpoint, redis_discovery_endpoint(route)))
 		return;
-	redis_route_end(route);
+	redis_discovery_stop(route);
 	error_set(&reason, 0, "the master is now at %s port %u", endpoint->host, endpoint->port);
 	route->handler.moved(route->handler.ctx, reason.text);
 }
 
 static void on_sentinels_failed(void *ctx, const char *reason)
 {
-	struct redis_route *route = ctx;
+	struct redis_discovery *route = ctx;
 
 	error_set(&route->sentinel_failure, 0, "%s", reason);
-	if (route->state == ROUTE_ASKING)
+	if (route->state == DISCOVERY_ASKING_SENTINELS)
 		exhausted(route, reason);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
-	struct redis_route *route = ctx;
+	struct redis_discovery *route = ctx;
 
 	(void)fd;
 	(void)what;
@@ -186,20 +187,20 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 							 : "no Sentinel has said within 10 s where the master is");
 }
 
-static void ask_sentinels(struct redis_route *route)
+static void ask_sentinels(struct redis_discovery *route)
 {
 	const struct timeval patience = {.tv_sec = SENTINELS_TIMEOUT_S};
 
-	route->state = ROUTE_ASKING;
+	route->state = DISCOVERY_ASKING_SENTINELS;
 	event_add(route->timer, &patience);
 	redis_sentinel_ask(route->sentinel);
 }
 
 /* --- an attempt --- */
 
-void redis_route_begin(struct redis_route *route)
+void redis_discovery_start(struct redis_discovery *route)
 {
-	redis_route_end(route);
+	redis_discovery_stop(route);
 	route->failure.text[0] = '\0';
 	route->tried = 0;
 	if (route->sentinel)
@@ -210,41 +211,41 @@ void redis_route_begin(struct redis_route *route)
 	connect_first(route);
 }
 
-void redis_route_end(struct redis_route *route)
+void redis_discovery_stop(struct redis_discovery *route)
 {
-	route->state = ROUTE_IDLE;
+	route->state = DISCOVERY_IDLE;
 	if (route->timer)
 		event_del(route->timer);
 	resolve_cancel(take(route->resolve));
 }
 
-void redis_route_succeeded(struct redis_route *route)
+void redis_discovery_connected(struct redis_discovery *route)
 {
 	route->first = route->current;
 }
 
-void redis_route_skip(struct redis_route *route)
+void redis_discovery_skip_current(struct redis_discovery *route)
 {
 	if (route->count > 0)
 		route->first = (route->current + 1) % route->count;
 }
 
-const struct redis_endpoint *redis_route_endpoint(const struct redis_route *route)
+const struct redis_endpoint *redis_discovery_endpoint(const struct redis_discovery *route)
 {
 	return &route->endpoints[route->current];
 }
 
-const char *redis_route_address(const struct redis_route *route)
+const char *redis_discovery_address(const struct redis_discovery *route)
 {
 	return route->next_address > 0 ? route->addresses.address[route->next_address - 1] : NULL;
 }
 
 /* --- life --- */
 
-static int add_endpoint(struct redis_route *route, const struct redis_endpoint *endpoint)
+static int add_endpoint(struct redis_discovery *route, const struct redis_endpoint *endpoint)
 {
 	for (size_t i = 0; i < route->count; i++)
-		if (redis_endpoint_same(&route->endpoints[i], endpoint))
+		if (redis_endpoint_equal(&route->endpoints[i], endpoint))
 			return 0;
 	if (route->count == REDIS_ENDPOINTS_MAX)
 		return -ENOSPC;
@@ -252,7 +253,7 @@ static int add_endpoint(struct redis_route *route, const struct redis_endpoint *
 	return 0;
 }
 
-static int add_host(struct redis_route *route)
+static int add_host(struct redis_discovery *route)
 {
 	struct redis_endpoint endpoint = {.port = route->options->port};
 	const char *host = route->options->host;
@@ -265,7 +266,7 @@ static int add_host(struct redis_route *route)
 	return add_endpoint(route, &endpoint);
 }
 
-static int add_nodes(struct redis_route *route)
+static int add_nodes(struct redis_discovery *route)
 {
 	struct redis_endpoint endpoint;
 	int r = add_host(route);
@@ -278,10 +279,10 @@ static int add_nodes(struct redis_route *route)
 	return r;
 }
 
-struct redis_route *redis_route_new(struct event_base *loop, const struct redis_options *options,
-				    struct redis_route_handler handler)
+struct redis_discovery *redis_discovery_new(struct event_base *loop, const struct redis_options *options,
+					    struct redis_discovery_handler handler)
 {
-	cleanup(cleanup_redis_route) struct redis_route *route = calloc(1, sizeof(*route));
+	cleanup(cleanup_redis_discovery) struct redis_discovery *route = calloc(1, sizeof(*route));
 	const struct redis_sentinel_handler sentinel_handler = {.master = on_master,
 								.failed = on_sentinels_failed,
 								.ctx = route};
@@ -299,11 +300,11 @@ struct redis_route *redis_route_new(struct event_base *loop, const struct redis_
 	return route->sentinel ? take(route) : NULL;
 }
 
-void redis_route_free(struct redis_route *route)
+void redis_discovery_free(struct redis_discovery *route)
 {
 	if (!route)
 		return;
-	redis_route_end(route);
+	redis_discovery_stop(route);
 	redis_sentinel_free(route->sentinel);
 	if (route->timer)
 		event_free(route->timer);

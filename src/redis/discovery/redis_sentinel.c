@@ -32,7 +32,7 @@ static bool read_answer(const redisReply *reply, struct redis_endpoint *endpoint
 {
 	return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
 	       reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_STRING &&
-	       redis_endpoint_make(reply->element[0]->str, reply->element[1]->str, endpoint) == 0;
+	       redis_endpoint_set(reply->element[0]->str, reply->element[1]->str, endpoint) == 0;
 }
 
 static void fail(struct redis_sentinel *sentinel, const redisReply *reply)
@@ -45,7 +45,7 @@ static void fail(struct redis_sentinel *sentinel, const redisReply *reply)
 		error_set(&reason, 0, "the Sentinel does not know the master %s", sentinel->master);
 	else
 		error_set(&reason, 0, "the Sentinel's answer is malformed");
-	redis_link_skip(sentinel->link, reason.text);
+	redis_link_try_next(sentinel->link, reason.text);
 	sentinel->handler.failed(sentinel->handler.ctx, reason.text);
 }
 
@@ -56,7 +56,7 @@ static void on_answer(redisAsyncContext *redis, void *data, void *ctx)
 	const redisReply *reply = data;
 	struct redis_endpoint endpoint;
 
-	if (redis_link_gone(redis) || !reply)
+	if (redis_link_detached(redis) || !reply)
 		return;
 	sentinel->asked = false;
 	if (!read_answer(reply, &endpoint))
@@ -93,7 +93,7 @@ static void on_replicas(redisAsyncContext *redis, void *data, void *ctx)
 	const redisReply *reply = data;
 	int count = 0;
 
-	if (redis_link_gone(redis) || !reply)
+	if (redis_link_detached(redis) || !reply)
 		return;
 	if (reply->type != REDIS_REPLY_ARRAY)
 		return sentinel->handler.replicas(sentinel->handler.ctx, -1);

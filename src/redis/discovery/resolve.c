@@ -20,7 +20,7 @@ struct resolve {
 	atomic_int owners;
 	int wake_fd; /* written by the thread once `answer` is complete */
 	char *host;
-	struct resolve_answer answer;
+	struct resolve_result answer;
 
 	/* The asker's only. */
 	struct event *wake;
@@ -39,7 +39,7 @@ static void resolve_release(struct resolve *resolve)
 	free(resolve);
 }
 
-static void ask(const char *host, int flags, struct resolve_answer *answer)
+static void ask(const char *host, int flags, struct resolve_result *answer)
 {
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
 	struct addrinfo *list = NULL;
@@ -58,7 +58,7 @@ static void ask(const char *host, int flags, struct resolve_answer *answer)
 		answer->error = "no usable address";
 }
 
-bool resolve_numeric(const char *host, struct resolve_answer *answer)
+bool resolve_numeric(const char *host, struct resolve_result *answer)
 {
 	ask(host, AI_NUMERICHOST, answer);
 	return !answer->error;

@@ -12,16 +12,16 @@ struct resolve;
 #define RESOLVE_ADDRESSES_MAX 16
 #define RESOLVE_ADDRESS_SIZE 64 /* an IPv6 address with its zone */
 
-struct resolve_answer {
+struct resolve_result {
 	const char *error; /* NULL: at least one address */
 	size_t count;
 	char address[RESOLVE_ADDRESSES_MAX][RESOLVE_ADDRESS_SIZE]; /* numeric, in the order of RFC 6724 */
 };
 
-typedef void (*resolve_done)(void *ctx, const struct resolve_answer *answer);
+typedef void (*resolve_done)(void *ctx, const struct resolve_result *answer);
 
 /* True if `host` is an address already: `answer` then holds it. */
-bool resolve_numeric(const char *host, struct resolve_answer *answer);
+bool resolve_numeric(const char *host, struct resolve_result *answer);
 
 /* Asks on a thread of its own; `done` is called once on the loop, unless cancelled before, and may not free the handle:
  * it is gone by itself afterwards. NULL if no thread could be started. */

@@ -109,7 +109,7 @@ bool fleet_bus_should_retry(const struct fleet_bus *bus, int result)
 	return (result == -ETIMEDOUT || result == -ECONNRESET) && fleet_bus_outage_ns(bus) < FLEET_OUTAGE_MAX_NS;
 }
 
-static void on_result(void *ctx, const struct redis_answer *answer)
+static void on_result(void *ctx, const struct redis_result *answer)
 {
 	struct query *query = ctx;
 	struct fleet_bus *bus = query->bus;
@@ -177,7 +177,7 @@ static void on_message(redisAsyncContext *redis, void *data, void *ctx)
 	const redisReply *reply = data;
 	char shown[512];
 
-	if (redis_link_gone(redis) || !reply)
+	if (redis_link_detached(redis) || !reply)
 		return;
 	if (reply->type == REDIS_REPLY_ERROR) {
 		error_set(&bus->connect_error, 0, "%s", printable(shown, sizeof(shown), reply->str));
