@@ -29,7 +29,7 @@ uint16_t redis_cluster_slot(const char *key, size_t size)
 	return crc16(key, size) % REDIS_CLUSTER_SLOTS;
 }
 
-static const char *after(const char *text, const char *prefix)
+static const char *skip_prefix(const char *text, const char *prefix)
 {
 	size_t size = strlen(prefix);
 
@@ -37,7 +37,7 @@ static const char *after(const char *text, const char *prefix)
 }
 
 /* "3999 …"; NULL: no slot. */
-static const char *read_slot(const char *text, uint16_t *slot)
+static const char *parse_slot(const char *text, uint16_t *slot)
 {
 	unsigned value = 0;
 	size_t digits = 0;
@@ -51,7 +51,7 @@ static const char *read_slot(const char *text, uint16_t *slot)
 }
 
 /* A server that does not know its own name says "?" or nothing: "cluster-preferred-endpoint-type" in redis.conf. */
-static bool read_endpoint(const char *text, struct redis_endpoint *endpoint)
+static bool parse_endpoint(const char *text, struct redis_endpoint *endpoint)
 {
 	const char *colon = strrchr(text, ':');
 
@@ -67,15 +67,15 @@ static bool read_endpoint(const char *text, struct redis_endpoint *endpoint)
 bool redis_redirect_parse(const char *error, struct redis_redirect *redirect)
 {
 	struct redis_redirect read = {.kind = REDIS_MOVED};
-	const char *rest = after(error, "MOVED ");
+	const char *rest = skip_prefix(error, "MOVED ");
 
 	if (!rest) {
 		read.kind = REDIS_ASK;
-		rest = after(error, "ASK ");
+		rest = skip_prefix(error, "ASK ");
 	}
 	if (rest)
-		rest = read_slot(rest, &read.slot);
-	if (!rest || !read_endpoint(rest, &read.endpoint))
+		rest = parse_slot(rest, &read.slot);
+	if (!rest || !parse_endpoint(rest, &read.endpoint))
 		return false;
 	*redirect = read;
 	return true;
@@ -88,7 +88,7 @@ bool redis_error_is_transient(const char *error)
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (after(error, words[i]))
+		if (skip_prefix(error, words[i]))
 			return true;
 	return false;
 }

@@ -1,17 +1,17 @@
 /*
  * A command is in one place at a time:
  *
- *   send ──> waiting at a node ──link up──> sent ──reply──> answered
- *               ^                            │ MOVED, ASK: another node
+ *   send ──> waiting at a server ──link up──> sent ──reply──> answered
+ *               ^                            │ MOVED, ASK: another server
  *               └──────── delayed <──────────┘ put off, connection lost
  *
- * and from any of them to "over" when it can have no answer (deadline, a lost connection). Replies are
- * handed on as they come, in the order of one server's commands. What is over is answered from an event of its own, one
- * at each turn, so that nobody is called back while he calls, and a callback may free all.
+ * and from any of them to "ended" when it can have no answer (deadline, a lost connection). Replies are
+ * handed on as they come, in the order of one server's commands. What has ended is answered from an event of its own,
+ * one at each turn, so that nobody is called back while he calls, and a callback may free all.
  *
- * Where a command goes is its slot's node (redis/commands/redis_pool.h). When one cannot be reached, its slots are node
- * 0's again, which then has the news (a failover) or says MOVED to the same node again, until it is there or the
- * deadline passes. If node 0 itself is gone, its link goes on to the next of its nodes.
+ * Where a command goes is its slot's server (redis/commands/redis_pool.h). When one cannot be reached, its slots are
+ * server 0's again, which then has the news (a failover) or says MOVED to the same server again, until it is there or
+ * the deadline passes. If server 0 itself is gone, its link goes on to the next of its nodes.
  */
 #include "redis/commands/redis_commands.h"
 
@@ -27,7 +27,7 @@
 #include "redis/commands/redis_pool.h"
 #include "redis/commands/redis_server.h"
 
-#define DEADLINE_NS (30 * NS_PER_S)
+#define DEADLINE_DEFAULT_NS (30 * NS_PER_S)
 #define DELAY_FIRST_NS (100 * NS_PER_MS) /* doubles up to 8 times this, plus up to as much at random */
 #define DELAY_DOUBLINGS 3
 #define REDIRECTS_AT_ONCE 5 /* more are a loop: each further one waits */
@@ -36,102 +36,103 @@
 struct redis_commands {
 	struct event_base *loop;
 	uint64_t deadline_ns;
-	struct redis_pool *nodes;
+	struct redis_pool *pool;
 
-	struct redis_pending_commands order, delayed, over;
+	struct redis_pending_commands by_deadline, delayed, ended;
 	size_t bytes, count;
-	struct event *timer, *answer;
+	struct event *timer, *results_due;
 	uint64_t timer_ns; /* boot time when it fires */
-	bool closing;
+	bool freeing;
 };
 
-static void on_reply(void *ctx, struct redis_server *node, struct redis_pending_command *entry,
+static void on_reply(void *ctx, struct redis_server *server, struct redis_pending_command *pending,
 		     const redisReply *reply);
-static void on_lost(void *ctx, struct redis_server *node, struct redis_pending_command *entry);
-static void route(struct redis_commands *client, struct redis_pending_command *entry);
+static void on_lost(void *ctx, struct redis_server *server, struct redis_pending_command *pending);
+static void dispatch(struct redis_commands *client, struct redis_pending_command *pending);
 
-/* --- entries --- */
+/* --- commands --- */
 
-static void drop_wire(struct redis_commands *client, struct redis_pending_command *entry)
+static void free_wire(struct redis_commands *client, struct redis_pending_command *pending)
 {
-	if (!entry->wire)
+	if (!pending->wire)
 		return;
-	client->bytes -= entry->size_bytes;
-	free(take(entry->wire));
+	client->bytes -= pending->wire_size;
+	free(take(pending->wire));
 }
 
 /* Once nobody, neither caller nor server, has anything to do with it. */
-static void entry_release(struct redis_commands *client, struct redis_pending_command *entry)
+static void pending_release(struct redis_commands *client, struct redis_pending_command *pending)
 {
-	if (entry->in_flight || !entry->answered)
+	if (pending->in_flight || !pending->answered)
 		return;
-	drop_wire(client, entry);
+	free_wire(client, pending);
 	client->count--;
-	free(entry);
+	free(pending);
 }
 
 /* The last thing a function does. */
-static void answer_with(struct redis_commands *client, struct redis_pending_command *entry,
-			const struct redis_result *answer)
+static void finish(struct redis_commands *client, struct redis_pending_command *pending,
+		   const struct redis_result *result)
 {
-	redis_commands_done done = entry->done;
-	void *ctx = entry->ctx;
+	redis_commands_done done = pending->done;
+	void *ctx = pending->ctx;
 
-	entry->state = COMMAND_ENDED;
-	entry->answered = true;
-	entry_release(client, entry);
+	pending->state = COMMAND_ENDED;
+	pending->answered = true;
+	pending_release(client, pending);
 	if (done)
-		done(ctx, answer);
+		done(ctx, result);
 }
 
-static void answer_over(struct redis_commands *client, struct redis_pending_command *entry)
+static void deliver_result(struct redis_commands *client, struct redis_pending_command *pending)
 {
-	char error[sizeof(entry->error)];
-	const struct redis_result answer = {.code = entry->code,
+	char error[sizeof(pending->error)];
+	const struct redis_result result = {.code = pending->code,
 					    .error = error,
-					    .maybe_executed = entry->maybe_executed};
+					    .maybe_executed = pending->maybe_executed};
 
-	memcpy(error, entry->error, sizeof(error));
-	TAILQ_REMOVE(&client->over, entry, list);
-	answer_with(client, entry, &answer);
+	memcpy(error, pending->error, sizeof(error));
+	TAILQ_REMOVE(&client->ended, pending, list);
+	finish(client, pending, &result);
 }
 
-static void note_error(struct redis_pending_command *entry, const char *text)
+static void record_error(struct redis_pending_command *pending, const char *text)
 {
-	size_t size = strnlen(text, sizeof(entry->error) - 1);
+	size_t size = strnlen(text, sizeof(pending->error) - 1);
 
-	memcpy(entry->error, text, size);
-	entry->error[size] = '\0';
+	memcpy(pending->error, text, size);
+	pending->error[size] = '\0';
 }
 
 /* From wherever it is. */
-static void end(struct redis_commands *client, struct redis_pending_command *entry, int code, bool maybe_executed)
+static void end_command(struct redis_commands *client, struct redis_pending_command *pending, int code,
+			bool maybe_executed)
 {
-	if (entry->state == COMMAND_WAITING)
-		redis_server_remove_waiting(entry->node, entry);
-	else if (entry->state == COMMAND_DELAYED)
-		TAILQ_REMOVE(&client->delayed, entry, list);
-	TAILQ_REMOVE(&client->order, entry, order);
-	drop_wire(client, entry);
-	entry->state = COMMAND_ENDED;
-	entry->code = code;
-	entry->maybe_executed |= maybe_executed;
-	TAILQ_INSERT_TAIL(&client->over, entry, list);
-	event_active(client->answer, EV_TIMEOUT, 0);
+	if (pending->state == COMMAND_WAITING)
+		redis_server_remove_waiting(pending->server, pending);
+	else if (pending->state == COMMAND_DELAYED)
+		TAILQ_REMOVE(&client->delayed, pending, list);
+	TAILQ_REMOVE(&client->by_deadline, pending, by_deadline);
+	free_wire(client, pending);
+	pending->state = COMMAND_ENDED;
+	pending->code = code;
+	pending->maybe_executed |= maybe_executed;
+	TAILQ_INSERT_TAIL(&client->ended, pending, list);
+	event_active(client->results_due, EV_TIMEOUT, 0);
 }
 
-static void on_answer(evutil_socket_t fd, short what, void *ctx)
+static void on_results_due(evutil_socket_t fd, short what, void *ctx)
 {
 	struct redis_commands *client = ctx;
-	struct redis_pending_command *entry = TAILQ_FIRST(&client->over);
+	struct redis_pending_command *pending = TAILQ_FIRST(&client->ended);
 
 	(void)fd;
 	(void)what;
-	if (!entry)
+	if (!pending)
 		return;
-	if (TAILQ_NEXT(entry, list))
-		event_active(client->answer, EV_TIMEOUT, 0);
-	answer_over(client, entry);
+	if (TAILQ_NEXT(pending, list))
+		event_active(client->results_due, EV_TIMEOUT, 0);
+	deliver_result(client, pending);
 }
 
 /* --- time --- */
@@ -148,162 +149,164 @@ static void wake_at(struct redis_commands *client, uint64_t when_ns)
 	event_add(client->timer, &wait);
 }
 
-static void delay(struct redis_commands *client, struct redis_pending_command *entry)
+static void delay(struct redis_commands *client, struct redis_pending_command *pending)
 {
-	unsigned doublings = entry->tries < DELAY_DOUBLINGS ? entry->tries : DELAY_DOUBLINGS;
+	unsigned doublings = pending->delays < DELAY_DOUBLINGS ? pending->delays : DELAY_DOUBLINGS;
 	uint64_t delay_ns = DELAY_FIRST_NS << doublings, random;
 
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
-	entry->tries++;
-	entry->redirects = 0;
-	entry->asking = false;
-	entry->state = COMMAND_DELAYED;
-	entry->ready_ns = clock_boottime_ns() + delay_ns + random % delay_ns;
-	TAILQ_INSERT_TAIL(&client->delayed, entry, list);
-	wake_at(client, entry->ready_ns);
+	pending->delays++;
+	pending->redirects = 0;
+	pending->needs_asking = false;
+	pending->state = COMMAND_DELAYED;
+	pending->retry_at_ns = clock_boottime_ns() + delay_ns + random % delay_ns;
+	TAILQ_INSERT_TAIL(&client->delayed, pending, list);
+	wake_at(client, pending->retry_at_ns);
 }
 
-static void give_up(struct redis_commands *client, struct redis_pending_command *entry)
+static void time_out(struct redis_commands *client, struct redis_pending_command *pending)
 {
 	struct error text;
 
-	if (entry->error[0])
-		error_set(&text, 0, "no answer until the deadline (the last: %s)", entry->error);
+	if (pending->error[0])
+		error_set(&text, 0, "no answer until the deadline (the last: %s)", pending->error);
 	else
 		error_set(&text, 0, "no answer until the deadline: %s",
-			  entry->state == COMMAND_WAITING ? "there is no connection" : "the server is silent");
-	note_error(entry, text.text);
-	end(client, entry, -ETIMEDOUT, entry->state == COMMAND_SENT);
+			  pending->state == COMMAND_WAITING ? "there is no connection" : "the server is silent");
+	record_error(pending, text.text);
+	end_command(client, pending, -ETIMEDOUT, pending->state == COMMAND_SENT);
 }
 
-static void send_what_is_ready(struct redis_commands *client, uint64_t now_ns)
+static void send_delayed(struct redis_commands *client, uint64_t now_ns)
 {
-	struct redis_pending_command *entry, *next;
+	struct redis_pending_command *pending, *next;
 
-	for (entry = TAILQ_FIRST(&client->delayed); entry; entry = next) {
-		next = TAILQ_NEXT(entry, list);
-		if (entry->ready_ns > now_ns)
+	for (pending = TAILQ_FIRST(&client->delayed); pending; pending = next) {
+		next = TAILQ_NEXT(pending, list);
+		if (pending->retry_at_ns > now_ns)
 			continue;
-		TAILQ_REMOVE(&client->delayed, entry, list);
-		route(client, entry);
+		TAILQ_REMOVE(&client->delayed, pending, list);
+		dispatch(client, pending);
 	}
 }
 
 static void set_timer(struct redis_commands *client)
 {
-	const struct redis_pending_command *entry = TAILQ_FIRST(&client->order);
+	const struct redis_pending_command *pending = TAILQ_FIRST(&client->by_deadline);
 
-	if (entry)
-		wake_at(client, entry->deadline_ns);
-	TAILQ_FOREACH(entry, &client->delayed, list)
-	wake_at(client, entry->ready_ns);
+	if (pending)
+		wake_at(client, pending->deadline_ns);
+	TAILQ_FOREACH(pending, &client->delayed, list)
+	wake_at(client, pending->retry_at_ns);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct redis_commands *client = ctx;
 	const uint64_t now_ns = clock_boottime_ns();
-	struct redis_pending_command *entry;
+	struct redis_pending_command *pending;
 
 	(void)fd;
 	(void)what;
 	client->timer_ns = NEVER;
-	while ((entry = TAILQ_FIRST(&client->order)) && entry->deadline_ns <= now_ns)
-		give_up(client, entry);
-	send_what_is_ready(client, now_ns);
+	while ((pending = TAILQ_FIRST(&client->by_deadline)) && pending->deadline_ns <= now_ns)
+		time_out(client, pending);
+	send_delayed(client, now_ns);
 	set_timer(client);
-	if (redis_pool_drop_idle(client->nodes, now_ns))
+	if (redis_pool_drop_idle(client->pool, now_ns))
 		wake_at(client, now_ns + REDIS_POOL_IDLE_NS);
 }
 
 /* --- sending --- */
 
-static void send_to(struct redis_commands *client, struct redis_pending_command *entry, struct redis_server *node)
+static void send_to_server(struct redis_commands *client, struct redis_pending_command *pending,
+			   struct redis_server *server)
 {
-	if (redis_server_send(node, entry) == 0)
+	if (redis_server_send(server, pending) == 0)
 		return;
-	note_error(entry, "out of memory");
-	delay(client, entry);
+	record_error(pending, "out of memory");
+	delay(client, pending);
 }
 
-static void route(struct redis_commands *client, struct redis_pending_command *entry)
+static void dispatch(struct redis_commands *client, struct redis_pending_command *pending)
 {
-	send_to(client, entry, redis_pool_server_for_slot(client->nodes, entry->slot));
+	send_to_server(client, pending, redis_pool_server_for_slot(client->pool, pending->slot));
 }
 
 /* --- answers --- */
 
-static void follow(struct redis_commands *client, struct redis_server *from, struct redis_pending_command *entry,
-		   struct redis_redirect *redirect)
+static void follow_redirect(struct redis_commands *client, struct redis_server *from,
+			    struct redis_pending_command *pending, struct redis_redirect *redirect)
 {
 	int index;
 
 	if (!redirect->endpoint.host[0])
 		memcpy(redirect->endpoint.host, redis_server_endpoint(from)->host, sizeof(redirect->endpoint.host));
-	index = redis_pool_get(client->nodes, &redirect->endpoint);
+	index = redis_pool_get(client->pool, &redirect->endpoint);
 	if (index < 0)
-		return delay(client, entry);
+		return delay(client, pending);
 	wake_at(client, clock_boottime_ns() + REDIS_POOL_IDLE_NS);
-	entry->asking = redirect->kind == REDIS_ASK;
+	pending->needs_asking = redirect->kind == REDIS_ASK;
 	if (redirect->kind == REDIS_MOVED)
-		redis_pool_assign_slot(client->nodes, redirect->slot, index);
-	if (++entry->redirects > REDIRECTS_AT_ONCE)
-		return delay(client, entry);
-	send_to(client, entry, redis_pool_server_at(client->nodes, index));
+		redis_pool_assign_slot(client->pool, redirect->slot, index);
+	if (++pending->redirects > REDIRECTS_AT_ONCE)
+		return delay(client, pending);
+	send_to_server(client, pending, redis_pool_server_at(client->pool, index));
 }
 
-static void on_error(struct redis_commands *client, struct redis_server *node, struct redis_pending_command *entry,
+static void on_error(struct redis_commands *client, struct redis_server *server, struct redis_pending_command *pending,
 		     const char *error)
 {
-	const struct redis_result answer = {.code = -EREMOTEIO, .error = error};
+	const struct redis_result result = {.code = -EREMOTEIO, .error = error};
 	struct redis_redirect redirect;
 
-	note_error(entry, error);
+	record_error(pending, error);
 	if (redis_redirect_parse(error, &redirect))
-		return follow(client, node, entry, &redirect);
+		return follow_redirect(client, server, pending, &redirect);
 	if (redis_error_is_transient(error))
-		return delay(client, entry);
-	TAILQ_REMOVE(&client->order, entry, order);
-	answer_with(client, entry, &answer);
+		return delay(client, pending);
+	TAILQ_REMOVE(&client->by_deadline, pending, by_deadline);
+	finish(client, pending, &result);
 }
 
-static void on_reply(void *ctx, struct redis_server *node, struct redis_pending_command *entry, const redisReply *reply)
+static void on_reply(void *ctx, struct redis_server *server, struct redis_pending_command *pending,
+		     const redisReply *reply)
 {
-	const struct redis_result answer = {.reply = reply};
+	const struct redis_result result = {.reply = reply};
 	struct redis_commands *client = ctx;
 
-	if (entry->state == COMMAND_ENDED)
-		return entry_release(client, entry);
+	if (pending->state == COMMAND_ENDED)
+		return pending_release(client, pending);
 	if (reply->type == REDIS_REPLY_ERROR)
-		return on_error(client, node, entry, reply->str);
-	TAILQ_REMOVE(&client->order, entry, order);
-	answer_with(client, entry, &answer);
+		return on_error(client, server, pending, reply->str);
+	TAILQ_REMOVE(&client->by_deadline, pending, by_deadline);
+	finish(client, pending, &result);
 }
 
-/* Only nodes other than 0 lose what waits. */
-static void on_lost(void *ctx, struct redis_server *node, struct redis_pending_command *entry)
+/* Only servers other than 0 lose what waits. */
+static void on_lost(void *ctx, struct redis_server *server, struct redis_pending_command *pending)
 {
 	struct redis_commands *client = ctx;
-	const bool was_sent = entry->state == COMMAND_SENT;
+	const bool was_sent = pending->state == COMMAND_SENT;
 
-	redis_pool_forget_slots(client->nodes, node);
-	if (entry->state == COMMAND_ENDED)
-		return entry_release(client, entry);
-	entry->state = COMMAND_SENT; /* it is in no list */
-	entry->maybe_executed |= was_sent;
-	if (was_sent && !entry->idempotent) {
-		note_error(entry, "the connection was lost before the answer came");
-		return end(client, entry, -ECONNRESET, true);
+	redis_pool_forget_slots(client->pool, server);
+	if (pending->state == COMMAND_ENDED)
+		return pending_release(client, pending);
+	pending->state = COMMAND_SENT; /* it is in no list */
+	pending->maybe_executed |= was_sent;
+	if (was_sent && !pending->idempotent) {
+		record_error(pending, "the connection was lost before the answer came");
+		return end_command(client, pending, -ECONNRESET, true);
 	}
-	entry->asking = false;
-	if (node == redis_pool_server_at(client->nodes, 0))
-		return send_to(client, entry, node); /* waits, in the old order */
-	delay(client, entry);
+	pending->needs_asking = false;
+	if (server == redis_pool_server_at(client->pool, 0))
+		return send_to_server(client, pending, server); /* waits, in the old order */
+	delay(client, pending);
 }
 
 /* --- the interface --- */
 
-static int make_wire(const struct redis_command *command, struct redis_pending_command *entry)
+static int format_wire(const struct redis_command *command, struct redis_pending_command *pending)
 {
 	char *wire = NULL;
 	long long size =
@@ -311,12 +314,12 @@ static int make_wire(const struct redis_command *command, struct redis_pending_c
 
 	if (size < 0)
 		return -ENOMEM;
-	entry->wire = wire;
-	entry->size_bytes = (size_t)size;
+	pending->wire = wire;
+	pending->wire_size = (size_t)size;
 	return 0;
 }
 
-static int slot_of(const struct redis_command *command)
+static int slot_of_command(const struct redis_command *command)
 {
 	int key = command->key > 0 ? command->key : 1;
 
@@ -329,7 +332,7 @@ static int slot_of(const struct redis_command *command)
 }
 
 /* What it takes on the wire at most: each argument "$<20 digits>\r\n…\r\n". Checked before anything is copied. */
-static bool fits(const struct redis_commands *client, const struct redis_command *command)
+static bool has_room(const struct redis_commands *client, const struct redis_command *command)
 {
 	size_t left = REDIS_COMMANDS_BYTES_MAX - client->bytes;
 
@@ -348,38 +351,38 @@ static bool fits(const struct redis_commands *client, const struct redis_command
 int redis_commands_send(struct redis_commands *client, const struct redis_command *command, redis_commands_done done,
 			void *ctx)
 {
-	cleanup(cleanup_free) struct redis_pending_command *entry = NULL;
+	cleanup(cleanup_free) struct redis_pending_command *pending = NULL;
 
-	if (client->closing)
+	if (client->freeing)
 		return -ESHUTDOWN;
 	if (command->argc < 1)
 		return -EINVAL;
-	if (!fits(client, command))
+	if (!has_room(client, command))
 		return -ENOBUFS;
-	entry = calloc(1, sizeof(*entry));
-	if (!entry || make_wire(command, entry) < 0)
+	pending = calloc(1, sizeof(*pending));
+	if (!pending || format_wire(command, pending) < 0)
 		return -ENOMEM;
-	entry->slot = slot_of(command);
-	entry->idempotent = command->idempotent;
-	entry->done = done;
-	entry->ctx = ctx;
-	entry->deadline_ns = clock_boottime_ns() + client->deadline_ns;
-	client->bytes += entry->size_bytes;
+	pending->slot = slot_of_command(command);
+	pending->idempotent = command->idempotent;
+	pending->done = done;
+	pending->ctx = ctx;
+	pending->deadline_ns = clock_boottime_ns() + client->deadline_ns;
+	client->bytes += pending->wire_size;
 	client->count++;
-	TAILQ_INSERT_TAIL(&client->order, entry, order);
-	wake_at(client, entry->deadline_ns);
-	route(client, take(entry));
+	TAILQ_INSERT_TAIL(&client->by_deadline, pending, by_deadline);
+	wake_at(client, pending->deadline_ns);
+	dispatch(client, take(pending));
 	return 0;
 }
 
 bool redis_commands_up(const struct redis_commands *client)
 {
-	return redis_server_is_up(redis_pool_server_at(client->nodes, 0));
+	return redis_server_is_up(redis_pool_server_at(client->pool, 0));
 }
 
 const struct redis_endpoint *redis_commands_endpoint(const struct redis_commands *client)
 {
-	return redis_server_endpoint(redis_pool_server_at(client->nodes, 0));
+	return redis_server_endpoint(redis_pool_server_at(client->pool, 0));
 }
 
 struct redis_commands *redis_commands_new(struct event_base *loop, const char *role,
@@ -391,28 +394,28 @@ struct redis_commands *redis_commands_new(struct event_base *loop, const char *r
 	if (!client)
 		return NULL;
 	client->loop = loop;
-	client->deadline_ns = deadline_ns ? deadline_ns : DEADLINE_NS;
+	client->deadline_ns = deadline_ns ? deadline_ns : DEADLINE_DEFAULT_NS;
 	client->timer_ns = NEVER;
-	TAILQ_INIT(&client->order);
+	TAILQ_INIT(&client->by_deadline);
 	TAILQ_INIT(&client->delayed);
-	TAILQ_INIT(&client->over);
+	TAILQ_INIT(&client->ended);
 	client->timer = evtimer_new(loop, on_timer, client);
-	client->answer = event_new(loop, -1, 0, on_answer, client);
-	client->nodes = redis_pool_new(loop, role, options, handler);
-	return client->timer && client->answer && client->nodes ? take(client) : NULL;
+	client->results_due = event_new(loop, -1, 0, on_results_due, client);
+	client->pool = redis_pool_new(loop, role, options, handler);
+	return client->timer && client->results_due && client->pool ? take(client) : NULL;
 }
 
-static void answer_all(struct redis_commands *client)
+static void cancel_all(struct redis_commands *client)
 {
-	struct redis_pending_command *entry;
+	struct redis_pending_command *pending;
 
-	client->closing = true;
-	while ((entry = TAILQ_FIRST(&client->order))) {
-		note_error(entry, "it is not waited for any more");
-		end(client, entry, -ECANCELED, entry->state == COMMAND_SENT);
+	client->freeing = true;
+	while ((pending = TAILQ_FIRST(&client->by_deadline))) {
+		record_error(pending, "it is not waited for any more");
+		end_command(client, pending, -ECANCELED, pending->state == COMMAND_SENT);
 	}
-	while ((entry = TAILQ_FIRST(&client->over)))
-		answer_over(client, entry);
+	while ((pending = TAILQ_FIRST(&client->ended)))
+		deliver_result(client, pending);
 }
 
 size_t redis_commands_pending(const struct redis_commands *client)
@@ -422,19 +425,19 @@ size_t redis_commands_pending(const struct redis_commands *client)
 
 void redis_commands_free(struct redis_commands *client)
 {
-	struct redis_pending_command *entry;
+	struct redis_pending_command *pending;
 
 	if (!client)
 		return;
-	if (client->answer)
-		answer_all(client);
+	if (client->results_due)
+		cancel_all(client);
 	/* What is in flight still has been answered: the reply would be nobody's. */
-	while (client->nodes && (entry = redis_pool_pop_in_flight(client->nodes)))
-		entry_release(client, entry);
-	redis_pool_free(client->nodes);
+	while (client->pool && (pending = redis_pool_pop_in_flight(client->pool)))
+		pending_release(client, pending);
+	redis_pool_free(client->pool);
 	if (client->timer)
 		event_free(client->timer);
-	if (client->answer)
-		event_free(client->answer);
+	if (client->results_due)
+		event_free(client->results_due);
 	free(client);
 }

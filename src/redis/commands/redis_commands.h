@@ -56,7 +56,7 @@ struct redis_result {
 };
 
 /* May send more, and may free the client unless that is what calls it. */
-typedef void (*redis_commands_done)(void *ctx, const struct redis_result *answer);
+typedef void (*redis_commands_done)(void *ctx, const struct redis_result *result);
 
 /* Options are copied. `role` as in redis_link_new. `deadline_ns`: 0 is 30 s. NULL on ENOMEM. */
 struct redis_commands *redis_commands_new(struct event_base *loop, const char *role,

@@ -1,6 +1,6 @@
 /*
- * Nodes lie in an array, and a table of all slots says which of them has which: finding one costs nothing, the
- * leaving of one a pass over the table. A node that goes gives its slots to node 0, which sends on to who has them.
+ * Servers lie in an array, and a table of all slots says which of them has which: finding one costs nothing, the
+ * leaving of one a pass over the table. A server that goes gives its slots to server 0, which sends on to who has them.
  */
 #include "redis/commands/redis_pool.h"
 
@@ -10,38 +10,38 @@
 #include "base/clock.h"
 #include "redis/connection/redis_endpoint.h"
 
-#define COUNT (1 + REDIS_COMMANDS_SERVERS_MAX)
-#define BACKOFF_MAX_NS NS_PER_S /* what waits at a node that is dead learns only then who has its slots now */
+#define SERVERS_MAX (1 + REDIS_COMMANDS_SERVERS_MAX)
+#define BACKOFF_MAX_NS NS_PER_S /* what waits at a server that is dead learns only then who has its slots now */
 
 struct redis_pool {
 	struct event_base *loop;
 	char *role;
 	struct redis_options options; /* its strings are ours */
 	struct redis_server_handler handler;
-	struct redis_server *nodes[COUNT];  /* the first is always there */
-	uint8_t slots[REDIS_CLUSTER_SLOTS]; /* index of a node; 0 where there is none any more */
+	struct redis_server *servers[SERVERS_MAX]; /* the first is always there */
+	uint8_t slot_owners[REDIS_CLUSTER_SLOTS];  /* index of a server; 0 where there is none any more */
 };
 
-struct redis_server *redis_pool_server_for_slot(const struct redis_pool *nodes, int slot)
+struct redis_server *redis_pool_server_for_slot(const struct redis_pool *pool, int slot)
 {
-	return nodes->nodes[slot < 0 ? 0 : nodes->slots[slot]];
+	return pool->servers[slot < 0 ? 0 : pool->slot_owners[slot]];
 }
 
-struct redis_server *redis_pool_server_at(const struct redis_pool *nodes, int index)
+struct redis_server *redis_pool_server_at(const struct redis_pool *pool, int index)
 {
-	return nodes->nodes[index];
+	return pool->servers[index];
 }
 
-void redis_pool_assign_slot(struct redis_pool *nodes, int slot, int index)
+void redis_pool_assign_slot(struct redis_pool *pool, int slot, int index)
 {
-	nodes->slots[slot] = (uint8_t)index;
+	pool->slot_owners[slot] = (uint8_t)index;
 }
 
 /* --- coming --- */
 
-static struct redis_server *make_node(struct redis_pool *nodes, const struct redis_endpoint *endpoint)
+static struct redis_server *new_server(struct redis_pool *pool, const struct redis_endpoint *endpoint)
 {
-	struct redis_options options = nodes->options;
+	struct redis_options options = pool->options;
 
 	/* This one and no other. */
 	options.host = endpoint->host;
@@ -52,90 +52,90 @@ static struct redis_server *make_node(struct redis_pool *nodes, const struct red
 	options.sentinel_count = 0;
 	options.backoff_max_ns = BACKOFF_MAX_NS;
 	if (!options.tls_name)
-		options.tls_name = nodes->options.host;
-	return redis_server_new(nodes->loop, nodes->role, &options, nodes->handler, false);
+		options.tls_name = pool->options.host;
+	return redis_server_new(pool->loop, pool->role, &options, pool->handler, false);
 }
 
-static void forget_slots(struct redis_pool *nodes, size_t index)
+static void release_slots(struct redis_pool *pool, size_t index)
 {
 	for (size_t slot = 0; slot < REDIS_CLUSTER_SLOTS; slot++)
-		if (nodes->slots[slot] == index)
-			nodes->slots[slot] = 0;
+		if (pool->slot_owners[slot] == index)
+			pool->slot_owners[slot] = 0;
 }
 
-static void drop_node(struct redis_pool *nodes, size_t index)
+static void drop_server(struct redis_pool *pool, size_t index)
 {
-	forget_slots(nodes, index);
-	redis_server_free(take(nodes->nodes[index]));
+	release_slots(pool, index);
+	redis_server_free(take(pool->servers[index]));
 }
 
-/* A place for one more node; that of the one idle for longest if need be. 0: all are in use. */
-static size_t find_place(const struct redis_pool *nodes)
+/* A place for one more server; that of the one idle for longest if need be. 0: all are in use. */
+static size_t find_index(const struct redis_pool *pool)
 {
-	size_t place = 0;
+	size_t index = 0;
 
-	for (size_t i = 1; i < COUNT; i++) {
-		const struct redis_server *node = nodes->nodes[i];
+	for (size_t i = 1; i < SERVERS_MAX; i++) {
+		const struct redis_server *server = pool->servers[i];
 
-		if (!node)
+		if (!server)
 			return i;
-		if (redis_server_is_idle(node) &&
-		    (place == 0 || redis_server_last_used_ns(node) < redis_server_last_used_ns(nodes->nodes[place])))
-			place = i;
+		if (redis_server_is_idle(server) &&
+		    (index == 0 || redis_server_last_used_ns(server) < redis_server_last_used_ns(pool->servers[index])))
+			index = i;
 	}
-	return place;
+	return index;
 }
 
-int redis_pool_get(struct redis_pool *nodes, const struct redis_endpoint *endpoint)
+int redis_pool_get(struct redis_pool *pool, const struct redis_endpoint *endpoint)
 {
-	struct redis_server *node;
-	size_t place;
+	struct redis_server *server;
+	size_t index;
 
-	for (size_t i = 0; i < COUNT; i++)
-		if (nodes->nodes[i] && redis_endpoint_equal(redis_server_endpoint(nodes->nodes[i]), endpoint))
+	for (size_t i = 0; i < SERVERS_MAX; i++)
+		if (pool->servers[i] && redis_endpoint_equal(redis_server_endpoint(pool->servers[i]), endpoint))
 			return (int)i;
-	place = find_place(nodes);
-	node = place ? make_node(nodes, endpoint) : NULL;
-	if (!node)
+	index = find_index(pool);
+	server = index ? new_server(pool, endpoint) : NULL;
+	if (!server)
 		return -ENOBUFS;
-	if (nodes->nodes[place])
-		drop_node(nodes, place);
-	nodes->nodes[place] = node;
-	return (int)place;
+	if (pool->servers[index])
+		drop_server(pool, index);
+	pool->servers[index] = server;
+	return (int)index;
 }
 
 /* --- going --- */
 
-void redis_pool_forget_slots(struct redis_pool *nodes, const struct redis_server *node)
+void redis_pool_forget_slots(struct redis_pool *pool, const struct redis_server *server)
 {
-	for (size_t i = 1; i < COUNT; i++)
-		if (nodes->nodes[i] == node)
-			forget_slots(nodes, i);
+	for (size_t i = 1; i < SERVERS_MAX; i++)
+		if (pool->servers[i] == server)
+			release_slots(pool, i);
 }
 
-bool redis_pool_drop_idle(struct redis_pool *nodes, uint64_t now_ns)
+bool redis_pool_drop_idle(struct redis_pool *pool, uint64_t now_ns)
 {
 	bool left = false;
 
-	for (size_t i = 1; i < COUNT; i++) {
-		const struct redis_server *node = nodes->nodes[i];
+	for (size_t i = 1; i < SERVERS_MAX; i++) {
+		const struct redis_server *server = pool->servers[i];
 
-		if (node && redis_server_is_idle(node) &&
-		    now_ns >= redis_server_last_used_ns(node) + REDIS_POOL_IDLE_NS)
-			drop_node(nodes, i);
-		left |= nodes->nodes[i] != NULL;
+		if (server && redis_server_is_idle(server) &&
+		    now_ns >= redis_server_last_used_ns(server) + REDIS_POOL_IDLE_NS)
+			drop_server(pool, i);
+		left |= pool->servers[i] != NULL;
 	}
 	return left;
 }
 
-struct redis_pending_command *redis_pool_pop_in_flight(struct redis_pool *nodes)
+struct redis_pending_command *redis_pool_pop_in_flight(struct redis_pool *pool)
 {
-	struct redis_pending_command *entry = NULL;
+	struct redis_pending_command *command = NULL;
 
-	for (size_t i = 0; !entry && i < COUNT; i++)
-		if (nodes->nodes[i])
-			entry = redis_server_pop_in_flight(nodes->nodes[i]);
-	return entry;
+	for (size_t i = 0; !command && i < SERVERS_MAX; i++)
+		if (pool->servers[i])
+			command = redis_server_pop_in_flight(pool->servers[i]);
+	return command;
 }
 
 /* --- life --- */
@@ -143,26 +143,26 @@ struct redis_pending_command *redis_pool_pop_in_flight(struct redis_pool *nodes)
 struct redis_pool *redis_pool_new(struct event_base *loop, const char *role, const struct redis_options *options,
 				  struct redis_server_handler handler)
 {
-	cleanup(cleanup_redis_pool) struct redis_pool *nodes = calloc(1, sizeof(*nodes));
+	cleanup(cleanup_redis_pool) struct redis_pool *pool = calloc(1, sizeof(*pool));
 
-	if (!nodes)
+	if (!pool)
 		return NULL;
-	nodes->loop = loop;
-	nodes->handler = handler;
-	nodes->role = strdup(role);
-	if (redis_options_copy(&nodes->options, options) < 0 || !nodes->role)
+	pool->loop = loop;
+	pool->handler = handler;
+	pool->role = strdup(role);
+	if (redis_options_copy(&pool->options, options) < 0 || !pool->role)
 		return NULL;
-	nodes->nodes[0] = redis_server_new(loop, role, &nodes->options, handler, true);
-	return nodes->nodes[0] ? take(nodes) : NULL;
+	pool->servers[0] = redis_server_new(loop, role, &pool->options, handler, true);
+	return pool->servers[0] ? take(pool) : NULL;
 }
 
-void redis_pool_free(struct redis_pool *nodes)
+void redis_pool_free(struct redis_pool *pool)
 {
-	if (!nodes)
+	if (!pool)
 		return;
-	for (size_t i = 0; i < COUNT; i++)
-		redis_server_free(nodes->nodes[i]);
-	redis_options_free(&nodes->options);
-	free(nodes->role);
-	free(nodes);
+	for (size_t i = 0; i < SERVERS_MAX; i++)
+		redis_server_free(pool->servers[i]);
+	redis_options_free(&pool->options);
+	free(pool->role);
+	free(pool);
 }

@@ -34,7 +34,7 @@
 #define COUNT_TIMEOUT_S 2
 #define WAIT_MS "500"
 
-enum check_step { CHECK_ASKING, CHECK_WAITING, CHECK_SETTLING, CHECK_LOOKING, CHECK_OVER };
+enum check_step { CHECK_COUNTING, CHECK_CONFIRMING, CHECK_SETTLING, CHECK_VERIFYING, CHECK_ENDED };
 
 struct redis_replication_check {
 	LIST_ENTRY(redis_replication_check) list;
@@ -43,13 +43,13 @@ struct redis_replication_check {
 	struct event *timer;
 	char *key, *ttl;
 	int64_t length;
-	int known;	     /* replicas when it began */
-	int replicas;	     /* that are well */
-	unsigned unanswered; /* commands */
-	bool whole;	     /* LLEN's answer was right */
-	bool enough;	     /* so was WAIT's */
-	bool gone;	     /* LLEN's was wrong */
-	bool refused;	     /* the server does not tell */
+	int replicas_before;	  /* replicas when it began */
+	int replicas_up;	  /* that are well */
+	unsigned replies_pending; /* commands */
+	bool length_matches;	  /* LLEN's answer was right */
+	bool enough_replicas;	  /* so was WAIT's */
+	bool list_lost;		  /* LLEN's was wrong */
+	bool unsupported;	  /* the server does not tell */
 	redis_replication_done done;
 	void *ctx;
 };
@@ -59,8 +59,8 @@ struct redis_replication {
 	struct redis_commands *commands;
 	struct redis_sentinel *sentinel; /* NULL: there are none */
 	struct redis_endpoint master;	 /* as the Sentinel that answers names it */
-	int online;			 /* replicas when they were counted last */
-	bool refusal_told;
+	int last_count;			 /* replicas when they were counted last */
+	bool unsupported_logged;
 	LIST_HEAD(, redis_replication_check) checks;
 };
 
@@ -76,14 +76,14 @@ static void check_free(struct redis_replication_check *check)
 CLEANUP_DEFINE(check, struct redis_replication_check, check_free)
 
 /* What waits for answers is freed with the last of them. */
-static void let_go(struct redis_replication_check *check)
+static void end_check(struct redis_replication_check *check)
 {
-	if (check->step != CHECK_OVER)
+	if (check->step != CHECK_ENDED)
 		LIST_REMOVE(check, list);
-	check->step = CHECK_OVER;
+	check->step = CHECK_ENDED;
 	check->replication = NULL;
 	event_del(check->timer);
-	if (check->unanswered == 0)
+	if (check->replies_pending == 0)
 		check_free(check);
 }
 
@@ -92,7 +92,7 @@ static void conclude(struct redis_replication_check *check, enum redis_replicati
 	redis_replication_done done = check->done;
 	void *ctx = check->ctx;
 
-	let_go(check);
+	end_check(check);
 	done(ctx, verdict);
 }
 
@@ -103,69 +103,70 @@ static void set_timer(struct redis_replication_check *check, uint64_t ns)
 	event_add(check->timer, &wait);
 }
 
-static void settle(struct redis_replication_check *check)
+static void wait_for_failover(struct redis_replication_check *check)
 {
 	check->step = CHECK_SETTLING;
 	set_timer(check, REDIS_FAILOVER_SETTLE_NS);
 }
 
 /* The server does not tell, and never will; other errors may mean that it is no master any more. */
-static void note_refusal(struct redis_replication_check *check, const struct redis_result *answer)
+static void check_unsupported(struct redis_replication_check *check, const struct redis_result *result)
 {
 	struct redis_replication *replication = check->replication;
 
-	if (!replication || answer->code != -EREMOTEIO ||
-	    (strncmp(answer->error, "NOPERM", 6) != 0 && strncmp(answer->error, "ERR unknown command", 19) != 0))
+	if (!replication || result->code != -EREMOTEIO ||
+	    (strncmp(result->error, "NOPERM", 6) != 0 && strncmp(result->error, "ERR unknown command", 19) != 0))
 		return;
-	check->refused = true;
-	if (!replication->refusal_told)
-		log_notice("redis-file-unverified", log_str("error", answer->error),
+	check->unsupported = true;
+	if (!replication->unsupported_logged)
+		log_notice("redis-file-unverified", log_str("error", result->error),
 			   log_str("hint", "allow INFO, LLEN and WAIT: what a master took last may be gone with it"));
-	replication->refusal_told = true;
+	replication->unsupported_logged = true;
 }
 
 /* --- the master ----------------------------------------------------------------------------------------------------
  */
 
-static void all_answered(struct redis_replication_check *check)
+static void on_all_replies(struct redis_replication_check *check)
 {
-	if (check->step == CHECK_OVER)
+	if (check->step == CHECK_ENDED)
 		return check_free(check);
-	if (check->gone)
+	if (check->list_lost)
 		return conclude(check, REDIS_LOST);
-	if (check->refused)
+	if (check->unsupported)
 		return conclude(check, REDIS_REPLICATED);
-	if (check->step == CHECK_LOOKING)
-		return conclude(check, check->whole ? REDIS_REPLICATED : REDIS_UNVERIFIED);
-	if (check->whole && check->enough)
+	if (check->step == CHECK_VERIFYING)
+		return conclude(check, check->length_matches ? REDIS_REPLICATED : REDIS_UNVERIFIED);
+	if (check->length_matches && check->enough_replicas)
 		return conclude(check, REDIS_REPLICATED);
-	settle(check);
+	wait_for_failover(check);
 }
 
-static void on_length(void *ctx, const struct redis_result *answer)
+static void on_length_reply(void *ctx, const struct redis_result *result)
 {
 	struct redis_replication_check *check = ctx;
 
-	if (answer->code == 0) {
-		check->whole = answer->reply->type == REDIS_REPLY_INTEGER && answer->reply->integer == check->length;
-		check->gone = !check->whole;
+	if (result->code == 0) {
+		check->length_matches =
+			result->reply->type == REDIS_REPLY_INTEGER && result->reply->integer == check->length;
+		check->list_lost = !check->length_matches;
 	} else {
-		check->gone = answer->code == -EREMOTEIO && strncmp(answer->error, "WRONGTYPE", 9) == 0;
-		note_refusal(check, answer);
+		check->list_lost = result->code == -EREMOTEIO && strncmp(result->error, "WRONGTYPE", 9) == 0;
+		check_unsupported(check, result);
 	}
-	if (--check->unanswered == 0)
-		all_answered(check);
+	if (--check->replies_pending == 0)
+		on_all_replies(check);
 }
 
-static void on_waited(void *ctx, const struct redis_result *answer)
+static void on_wait_reply(void *ctx, const struct redis_result *result)
 {
 	struct redis_replication_check *check = ctx;
 
-	check->enough = answer->code == 0 && answer->reply->type == REDIS_REPLY_INTEGER &&
-			answer->reply->integer >= check->replicas;
-	note_refusal(check, answer);
-	if (--check->unanswered == 0)
-		all_answered(check);
+	check->enough_replicas = result->code == 0 && result->reply->type == REDIS_REPLY_INTEGER &&
+				 result->reply->integer >= check->replicas_up;
+	check_unsupported(check, result);
+	if (--check->replies_pending == 0)
+		on_all_replies(check);
 }
 
 static bool send_command(struct redis_replication_check *check, const struct redis_command *command,
@@ -173,7 +174,7 @@ static bool send_command(struct redis_replication_check *check, const struct red
 {
 	if (redis_commands_send(check->replication->commands, command, done, check) < 0)
 		return false;
-	check->unanswered++;
+	check->replies_pending++;
 	return true;
 }
 
@@ -181,19 +182,20 @@ static bool send_length(struct redis_replication_check *check)
 {
 	const char *const argv[] = {"LLEN", check->key};
 
-	check->whole = check->gone = false;
-	return send_command(check, &(struct redis_command){.argc = 2, .argv = argv, .idempotent = true}, on_length);
+	check->length_matches = check->list_lost = false;
+	return send_command(check, &(struct redis_command){.argc = 2, .argv = argv, .idempotent = true},
+			    on_length_reply);
 }
 
 /* WAIT must not be sent again over another connection, which has written nothing. */
 static bool send_wait(struct redis_replication_check *check)
 {
-	char replicas[16];
-	const char *const argv[] = {"WAIT", replicas, WAIT_MS};
+	char replicas_up[16];
+	const char *const argv[] = {"WAIT", replicas_up, WAIT_MS};
 
-	snprintf(replicas, sizeof(replicas), "%d", check->replicas);
+	snprintf(replicas_up, sizeof(replicas_up), "%d", check->replicas_up);
 	return send_command(check, &(struct redis_command){.argc = 3, .argv = argv, .routing_key = check->key},
-			    on_waited);
+			    on_wait_reply);
 }
 
 static bool send_write(struct redis_replication_check *check)
@@ -204,32 +206,32 @@ static bool send_write(struct redis_replication_check *check)
 	return redis_commands_send(check->replication->commands, &command, NULL, NULL) == 0;
 }
 
-static void ask_master(struct redis_replication_check *check)
+static void confirm_with_master(struct redis_replication_check *check)
 {
-	check->step = CHECK_WAITING;
-	check->enough = false;
+	check->step = CHECK_CONFIRMING;
+	check->enough_replicas = false;
 	event_del(check->timer);
 	if (!send_write(check) || !send_length(check))
-		return settle(check);
+		return wait_for_failover(check);
 	(void)send_wait(check); /* without it there are not enough */
 }
 
 /* So many replicas are well; negative: nobody knows. */
-static void take_count(struct redis_replication_check *check, int count)
+static void on_replica_count(struct redis_replication_check *check, int count)
 {
 	if (count >= 0)
-		check->replication->online = check->replicas = count;
-	if (count < 0 || count < check->known)
-		settle(check);
+		check->replication->last_count = check->replicas_up = count;
+	if (count < 0 || count < check->replicas_before)
+		wait_for_failover(check);
 	else if (count == 0)
 		conclude(check, REDIS_REPLICATED);
 	else
-		ask_master(check);
+		confirm_with_master(check);
 }
 
-static void look(struct redis_replication_check *check)
+static void verify_list(struct redis_replication_check *check)
 {
-	check->step = CHECK_LOOKING;
+	check->step = CHECK_VERIFYING;
 	if (!send_length(check))
 		conclude(check, REDIS_UNVERIFIED);
 }
@@ -238,12 +240,12 @@ static void look(struct redis_replication_check *check)
  */
 
 /* The first of those that ask: whoever is called back may end any of them. */
-static struct redis_replication_check *find_asking(const struct redis_replication *replication)
+static struct redis_replication_check *find_counting(const struct redis_replication *replication)
 {
 	struct redis_replication_check *check;
 
 	LIST_FOREACH(check, &replication->checks, list)
-	if (check->step == CHECK_ASKING)
+	if (check->step == CHECK_COUNTING)
 		break;
 	return check;
 }
@@ -258,12 +260,12 @@ static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 static void on_replicas(void *ctx, int count)
 {
 	struct redis_replication *replication = ctx;
-	const bool elsewhere =
+	const bool other_master =
 		!redis_endpoint_equal(&replication->master, redis_commands_endpoint(replication->commands));
 	struct redis_replication_check *check;
 
-	while ((check = find_asking(replication)))
-		take_count(check, elsewhere ? -1 : count);
+	while ((check = find_counting(replication)))
+		on_replica_count(check, other_master ? -1 : count);
 }
 
 static void on_failed(void *ctx, const char *reason)
@@ -291,23 +293,23 @@ static int count_online(const char *info)
 	return count;
 }
 
-static void on_info(void *ctx, const struct redis_result *answer)
+static void on_info_reply(void *ctx, const struct redis_result *result)
 {
 	struct redis_replication_check *check = ctx;
 
-	check->unanswered--;
-	if (check->step != CHECK_ASKING) { /* too late, perhaps behind later answers */
-		if (check->unanswered == 0 && check->step != CHECK_SETTLING)
-			all_answered(check);
+	check->replies_pending--;
+	if (check->step != CHECK_COUNTING) { /* too late, perhaps behind later answers */
+		if (check->replies_pending == 0 && check->step != CHECK_SETTLING)
+			on_all_replies(check);
 		return;
 	}
-	note_refusal(check, answer);
-	if (check->refused)
+	check_unsupported(check, result);
+	if (check->unsupported)
 		return conclude(check, REDIS_REPLICATED);
-	take_count(check, answer->code == 0 && answer->reply->str ? count_online(answer->reply->str) : -1);
+	on_replica_count(check, result->code == 0 && result->reply->str ? count_online(result->reply->str) : -1);
 }
 
-static void ask_replicas(struct redis_replication_check *check)
+static void count_replicas(struct redis_replication_check *check)
 {
 	const char *const argv[] = {"INFO", "replication"};
 	const struct redis_command command = {.argc = 2, .argv = argv, .routing_key = check->key, .idempotent = true};
@@ -315,8 +317,8 @@ static void ask_replicas(struct redis_replication_check *check)
 	set_timer(check, COUNT_TIMEOUT_S * NS_PER_S);
 	if (check->replication->sentinel)
 		redis_sentinel_ask(check->replication->sentinel);
-	else if (!send_command(check, &command, on_info))
-		settle(check);
+	else if (!send_command(check, &command, on_info_reply))
+		wait_for_failover(check);
 }
 
 /* --- checks --------------------------------------------------------------------------------------------------------
@@ -328,10 +330,10 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (check->step == CHECK_ASKING)
-		settle(check);
+	if (check->step == CHECK_COUNTING)
+		wait_for_failover(check);
 	else if (check->step == CHECK_SETTLING)
-		look(check);
+		verify_list(check);
 }
 
 struct redis_replication_check *redis_replication_check(struct redis_replication *replication, const char *key,
@@ -343,7 +345,7 @@ struct redis_replication_check *redis_replication_check(struct redis_replication
 	if (!check)
 		return NULL;
 	check->replication = replication;
-	check->known = replication->online;
+	check->replicas_before = replication->last_count;
 	check->length = length;
 	check->done = done;
 	check->ctx = ctx;
@@ -353,14 +355,14 @@ struct redis_replication_check *redis_replication_check(struct redis_replication
 	if (!check->key || !check->ttl || !check->timer)
 		return NULL;
 	LIST_INSERT_HEAD(&replication->checks, check, list);
-	ask_replicas(check);
+	count_replicas(check);
 	return take(check);
 }
 
 void redis_replication_cancel(struct redis_replication_check *check)
 {
 	if (check)
-		let_go(check);
+		end_check(check);
 }
 
 struct redis_replication *redis_replication_new(struct event_base *loop, const struct redis_options *options,
@@ -389,7 +391,7 @@ void redis_replication_free(struct redis_replication *replication)
 	if (!replication)
 		return;
 	while ((check = LIST_FIRST(&replication->checks)))
-		let_go(check);
+		end_check(check);
 	redis_sentinel_free(replication->sentinel);
 	free(replication);
 }

@@ -14,156 +14,159 @@
 struct redis_server {
 	struct redis_link *link;
 	struct redis_server_handler handler;
-	bool patient;
-	uint64_t used_ns;
+	bool keeps_waiting;
+	uint64_t last_used_ns;
 	struct redis_pending_commands waiting; /* empty while the link is up */
 	struct redis_pending_commands in_flight;
 };
 
-struct redis_pending_command *redis_server_pop_in_flight(struct redis_server *node)
+struct redis_pending_command *redis_server_pop_in_flight(struct redis_server *server)
 {
-	struct redis_pending_command *entry = TAILQ_FIRST(&node->in_flight);
+	struct redis_pending_command *command = TAILQ_FIRST(&server->in_flight);
 
-	if (!entry)
+	if (!command)
 		return NULL;
-	TAILQ_REMOVE(&node->in_flight, entry, sent);
-	entry->in_flight = false;
-	return entry;
+	TAILQ_REMOVE(&server->in_flight, command, sent);
+	command->in_flight = false;
+	return command;
 }
 
 static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 {
-	struct redis_server *node = ctx;
-	struct redis_pending_command *entry;
+	struct redis_server *server = ctx;
+	struct redis_pending_command *command;
 
 	if (redis_link_detached(redis) || !data)
 		return;
-	entry = redis_server_pop_in_flight(node);
-	if (!entry)
-		return redis_link_restart(node->link, "the server sent a reply that nobody asked for");
-	node->used_ns = clock_boottime_ns();
-	node->handler.reply(node->handler.ctx, node, entry, data);
+	command = redis_server_pop_in_flight(server);
+	if (!command)
+		return redis_link_restart(server->link, "the server sent a reply that nobody asked for");
+	server->last_used_ns = clock_boottime_ns();
+	server->handler.reply(server->handler.ctx, server, command, data);
 }
 
 /* hiredis may have taken one half of it (ASKING): such a connection is no good any more. */
-static int put(struct redis_server *node, redisAsyncContext *redis, struct redis_pending_command *entry)
+static int write_command(struct redis_server *server, redisAsyncContext *redis, struct redis_pending_command *command)
 {
-	if ((entry->asking && redisAsyncCommand(redis, NULL, NULL, "ASKING") != REDIS_OK) ||
-	    redisAsyncFormattedCommand(redis, on_reply, node, entry->wire, entry->size_bytes) != REDIS_OK) {
-		redis_link_restart(node->link, "out of memory");
+	if ((command->needs_asking && redisAsyncCommand(redis, NULL, NULL, "ASKING") != REDIS_OK) ||
+	    redisAsyncFormattedCommand(redis, on_reply, server, command->wire, command->wire_size) != REDIS_OK) {
+		redis_link_restart(server->link, "out of memory");
 		return -ENOMEM;
 	}
-	entry->node = node;
-	entry->state = COMMAND_SENT;
-	entry->in_flight = true;
-	TAILQ_INSERT_TAIL(&node->in_flight, entry, sent);
+	command->server = server;
+	command->state = COMMAND_SENT;
+	command->in_flight = true;
+	TAILQ_INSERT_TAIL(&server->in_flight, command, sent);
 	return 0;
 }
 
-int redis_server_send(struct redis_server *node, struct redis_pending_command *entry)
+int redis_server_send(struct redis_server *server, struct redis_pending_command *command)
 {
-	redisAsyncContext *redis = redis_link_context(node->link);
+	redisAsyncContext *redis = redis_link_context(server->link);
 
-	node->used_ns = clock_boottime_ns();
+	server->last_used_ns = clock_boottime_ns();
 	if (redis)
-		return put(node, redis, entry);
-	entry->node = node;
-	entry->state = COMMAND_WAITING;
-	TAILQ_INSERT_TAIL(&node->waiting, entry, list);
+		return write_command(server, redis, command);
+	command->server = server;
+	command->state = COMMAND_WAITING;
+	TAILQ_INSERT_TAIL(&server->waiting, command, list);
 	return 0;
 }
 
-void redis_server_remove_waiting(struct redis_server *node, struct redis_pending_command *entry)
+void redis_server_remove_waiting(struct redis_server *server, struct redis_pending_command *command)
 {
-	TAILQ_REMOVE(&node->waiting, entry, list);
+	TAILQ_REMOVE(&server->waiting, command, list);
 }
 
 static void on_up(void *ctx, redisAsyncContext *redis)
 {
-	struct redis_server *node = ctx;
-	struct redis_pending_command *entry;
+	struct redis_server *server = ctx;
+	struct redis_pending_command *command;
 
-	while ((entry = TAILQ_FIRST(&node->waiting))) {
-		TAILQ_REMOVE(&node->waiting, entry, list);
-		if (put(node, redis, entry) == 0)
+	while ((command = TAILQ_FIRST(&server->waiting))) {
+		TAILQ_REMOVE(&server->waiting, command, list);
+		if (write_command(server, redis, command) == 0)
 			continue;
-		TAILQ_INSERT_HEAD(&node->waiting, entry, list);
+		TAILQ_INSERT_HEAD(&server->waiting, command, list);
 		return;
 	}
 }
 
-/* The handler may send what it gets to this very node: then it waits, behind what is looped over. */
+/* The handler may send what it gets to this very server: then it waits, behind what is looped over. */
 static void on_down(void *ctx)
 {
-	struct redis_server *node = ctx;
+	struct redis_server *server = ctx;
 	struct redis_pending_commands lost = TAILQ_HEAD_INITIALIZER(lost);
-	struct redis_pending_command *entry;
+	struct redis_pending_command *command;
 
-	TAILQ_CONCAT(&lost, &node->in_flight, sent);
-	while ((entry = TAILQ_FIRST(&lost))) {
-		TAILQ_REMOVE(&lost, entry, sent);
-		entry->in_flight = false;
-		node->handler.lost(node->handler.ctx, node, entry);
+	TAILQ_CONCAT(&lost, &server->in_flight, sent);
+	while ((command = TAILQ_FIRST(&lost))) {
+		TAILQ_REMOVE(&lost, command, sent);
+		command->in_flight = false;
+		server->handler.lost(server->handler.ctx, server, command);
 	}
 }
 
 static void on_failed(void *ctx, const char *reason)
 {
-	struct redis_server *node = ctx;
+	struct redis_server *server = ctx;
 	struct redis_pending_commands lost = TAILQ_HEAD_INITIALIZER(lost);
-	struct redis_pending_command *entry;
+	struct redis_pending_command *command;
 
 	(void)reason;
-	if (node->patient)
+	if (server->keeps_waiting)
 		return;
-	TAILQ_CONCAT(&lost, &node->waiting, list);
-	while ((entry = TAILQ_FIRST(&lost))) {
-		TAILQ_REMOVE(&lost, entry, list);
-		node->handler.lost(node->handler.ctx, node, entry);
+	TAILQ_CONCAT(&lost, &server->waiting, list);
+	while ((command = TAILQ_FIRST(&lost))) {
+		TAILQ_REMOVE(&lost, command, list);
+		server->handler.lost(server->handler.ctx, server, command);
 	}
 }
 
-bool redis_server_is_up(const struct redis_server *node)
+bool redis_server_is_up(const struct redis_server *server)
 {
-	return redis_link_context(node->link);
+	return redis_link_context(server->link);
 }
 
-bool redis_server_is_idle(const struct redis_server *node)
+bool redis_server_is_idle(const struct redis_server *server)
 {
-	return TAILQ_EMPTY(&node->waiting) && TAILQ_EMPTY(&node->in_flight);
+	return TAILQ_EMPTY(&server->waiting) && TAILQ_EMPTY(&server->in_flight);
 }
 
-uint64_t redis_server_last_used_ns(const struct redis_server *node)
+uint64_t redis_server_last_used_ns(const struct redis_server *server)
 {
-	return node->used_ns;
+	return server->last_used_ns;
 }
 
-const struct redis_endpoint *redis_server_endpoint(const struct redis_server *node)
+const struct redis_endpoint *redis_server_endpoint(const struct redis_server *server)
 {
-	return redis_link_endpoint(node->link);
+	return redis_link_endpoint(server->link);
 }
 
 struct redis_server *redis_server_new(struct event_base *loop, const char *role, const struct redis_options *options,
-				      struct redis_server_handler handler, bool patient)
+				      struct redis_server_handler handler, bool keeps_waiting)
 {
-	cleanup(cleanup_redis_server) struct redis_server *node = calloc(1, sizeof(*node));
-	const struct redis_link_handler link_handler = {.up = on_up, .down = on_down, .failed = on_failed, .ctx = node};
+	cleanup(cleanup_redis_server) struct redis_server *server = calloc(1, sizeof(*server));
+	const struct redis_link_handler link_handler = {.up = on_up,
+							.down = on_down,
+							.failed = on_failed,
+							.ctx = server};
 
-	if (!node)
+	if (!server)
 		return NULL;
-	node->handler = handler;
-	node->patient = patient;
-	node->used_ns = clock_boottime_ns();
-	TAILQ_INIT(&node->waiting);
-	TAILQ_INIT(&node->in_flight);
-	node->link = redis_link_new(loop, role, options, link_handler);
-	return node->link ? take(node) : NULL;
+	server->handler = handler;
+	server->keeps_waiting = keeps_waiting;
+	server->last_used_ns = clock_boottime_ns();
+	TAILQ_INIT(&server->waiting);
+	TAILQ_INIT(&server->in_flight);
+	server->link = redis_link_new(loop, role, options, link_handler);
+	return server->link ? take(server) : NULL;
 }
 
-void redis_server_free(struct redis_server *node)
+void redis_server_free(struct redis_server *server)
 {
-	if (!node)
+	if (!server)
 		return;
-	redis_link_free(node->link);
-	free(node);
+	redis_link_free(server->link);
+	free(server);
 }

@@ -25,7 +25,7 @@ static int parse_port(const char *text, uint16_t *port)
 	return 0;
 }
 
-static bool is_host(const char *host, size_t size)
+static bool is_valid_host(const char *host, size_t size)
 {
 	if (size < 1 || size >= REDIS_HOST_SIZE)
 		return false;
@@ -35,7 +35,7 @@ static bool is_host(const char *host, size_t size)
 	return true;
 }
 
-static int make(const char *host, size_t size, const char *port, struct redis_endpoint *endpoint)
+static int set_endpoint(const char *host, size_t size, const char *port, struct redis_endpoint *endpoint)
 {
 	uint16_t number;
 
@@ -43,7 +43,7 @@ static int make(const char *host, size_t size, const char *port, struct redis_en
 		host++;
 		size -= 2;
 	}
-	if (!is_host(host, size) || parse_port(port, &number) < 0)
+	if (!is_valid_host(host, size) || parse_port(port, &number) < 0)
 		return -EINVAL;
 	memcpy(endpoint->host, host, size);
 	endpoint->host[size] = '\0';
@@ -53,14 +53,14 @@ static int make(const char *host, size_t size, const char *port, struct redis_en
 
 int redis_endpoint_set(const char *host, const char *port, struct redis_endpoint *endpoint)
 {
-	return make(host, strlen(host), port, endpoint);
+	return set_endpoint(host, strlen(host), port, endpoint);
 }
 
 int redis_endpoint_parse(const char *text, struct redis_endpoint *endpoint)
 {
 	const char *colon = strrchr(text, ':');
 
-	return colon ? make(text, (size_t)(colon - text), colon + 1, endpoint) : -EINVAL;
+	return colon ? set_endpoint(text, (size_t)(colon - text), colon + 1, endpoint) : -EINVAL;
 }
 
 bool redis_endpoint_equal(const struct redis_endpoint *one, const struct redis_endpoint *other)

@@ -21,7 +21,7 @@
 
 enum pubsub_kind { PUBSUB_MESSAGE, PUBSUB_SUBSCRIBE, PUBSUB_UNSUBSCRIBE };
 
-enum subscription { SUBSCRIPTION_ASKED, SUBSCRIPTION_CONFIRMED, SUBSCRIPTION_ENDED };
+enum subscription { SUBSCRIPTION_REQUESTED, SUBSCRIPTION_CONFIRMED, SUBSCRIPTION_ENDED };
 
 struct redis_guard {
 	redisAsyncContext *redis;
@@ -29,9 +29,9 @@ struct redis_guard {
 	struct ssl_st *session; /* hiredis's */
 	char *channel;
 
-	const redisContextFuncs *io; /* hiredis's own */
-	redisContextFuncs watched_io;
-	redisReplyObjectFunctions *make; /* hiredis's own */
+	const redisContextFuncs *hiredis_io; /* hiredis's own */
+	redisContextFuncs guarded_io;
+	redisReplyObjectFunctions *hiredis_objects; /* hiredis's own */
 
 	uint64_t received_bytes;
 	size_t reply_bytes; /* of the reply that is being parsed */
@@ -57,7 +57,7 @@ static bool refuse(struct redis_guard *guard, const char *why)
 	return false;
 }
 
-static bool charge(struct redis_guard *guard, size_t bytes)
+static bool charge_bytes(struct redis_guard *guard, size_t bytes)
 {
 	bytes += sizeof(redisReply);
 	if (bytes > REDIS_REPLY_BYTES_MAX - guard->reply_bytes)
@@ -67,7 +67,7 @@ static bool charge(struct redis_guard *guard, size_t bytes)
 }
 
 /* Mirrors hiredis's redisProcessCallbacks: who will get the reply that begins here? */
-static bool root_admitted(struct redis_guard *guard, const redisReadTask *task, size_t elements)
+static bool admit_root(struct redis_guard *guard, const redisReadTask *task, size_t elements)
 {
 	bool subscribed = guard->redis->c.flags & REDIS_SUBSCRIBED;
 
@@ -84,14 +84,14 @@ static bool root_admitted(struct redis_guard *guard, const redisReadTask *task, 
 }
 
 /* A subscription is confirmed once, has messages, and ends once: hiredis loses count of anything else. */
-static bool pubsub_step(struct redis_guard *guard, const char *text, size_t size)
+static bool advance_subscription(struct redis_guard *guard, const char *text, size_t size)
 {
 	static const struct {
 		const char *name;
 		enum subscription from, to;
 	} steps[] = {
 		[PUBSUB_MESSAGE] = {"message", SUBSCRIPTION_CONFIRMED, SUBSCRIPTION_CONFIRMED},
-		[PUBSUB_SUBSCRIBE] = {"subscribe", SUBSCRIPTION_ASKED, SUBSCRIPTION_CONFIRMED},
+		[PUBSUB_SUBSCRIBE] = {"subscribe", SUBSCRIPTION_REQUESTED, SUBSCRIPTION_CONFIRMED},
 		[PUBSUB_UNSUBSCRIBE] = {"unsubscribe", SUBSCRIPTION_CONFIRMED, SUBSCRIPTION_ENDED},
 	};
 
@@ -107,19 +107,19 @@ static bool pubsub_step(struct redis_guard *guard, const char *text, size_t size
 	return false;
 }
 
-static bool pubsub_admitted(struct redis_guard *guard, const redisReadTask *task, const char *text, size_t size)
+static bool admit_pubsub(struct redis_guard *guard, const redisReadTask *task, const char *text, size_t size)
 {
 	bool is_string = task->type == REDIS_REPLY_STRING && text;
 
 	if (task->idx == 0)
-		return is_string && pubsub_step(guard, text, size);
+		return is_string && advance_subscription(guard, text, size);
 	if (task->idx == 1)
 		return is_string && guard->channel && size == strlen(guard->channel) &&
 		       memcmp(text, guard->channel, size) == 0;
 	return guard->pubsub_kind == PUBSUB_MESSAGE ? is_string : task->type == REDIS_REPLY_INTEGER;
 }
 
-static bool admitted(const redisReadTask *task, const char *text, size_t size, size_t elements)
+static bool admit_object(const redisReadTask *task, const char *text, size_t size, size_t elements)
 {
 	struct redis_guard *guard = task->privdata;
 	unsigned depth = 0;
@@ -130,14 +130,14 @@ static bool admitted(const redisReadTask *task, const char *text, size_t size, s
 		return refuse(guard, "the server's reply is nested too deeply");
 	if (elements > REDIS_REPLY_ELEMENTS_MAX)
 		return refuse(guard, "the server's reply has too many elements");
-	if (depth == 0 && !root_admitted(guard, task, elements))
+	if (depth == 0 && !admit_root(guard, task, elements))
 		return false;
-	if (depth == 1 && guard->pubsub && !pubsub_admitted(guard, task, text, size))
+	if (depth == 1 && guard->pubsub && !admit_pubsub(guard, task, text, size))
 		return refuse(guard, "the server sent a malformed pub/sub message");
-	return charge(guard, size + elements * sizeof(void *));
+	return charge_bytes(guard, size + elements * sizeof(void *));
 }
 
-static bool resp2(const redisReadTask *task)
+static bool is_resp2(const redisReadTask *task)
 {
 	struct redis_guard *guard = task->privdata;
 
@@ -153,37 +153,37 @@ static bool resp2(const redisReadTask *task)
 	}
 }
 
-static redisReplyObjectFunctions *inner(const redisReadTask *task)
+static redisReplyObjectFunctions *inner_objects(const redisReadTask *task)
 {
-	return ((struct redis_guard *)task->privdata)->make;
+	return ((struct redis_guard *)task->privdata)->hiredis_objects;
 }
 
 static void *make_string(const redisReadTask *task, char *text, size_t size)
 {
-	if (!resp2(task) || !admitted(task, text, size, 0))
+	if (!is_resp2(task) || !admit_object(task, text, size, 0))
 		return NULL;
-	return inner(task)->createString(task, text, size);
+	return inner_objects(task)->createString(task, text, size);
 }
 
 static void *make_array(const redisReadTask *task, size_t elements)
 {
-	if (!resp2(task) || !admitted(task, NULL, 0, elements))
+	if (!is_resp2(task) || !admit_object(task, NULL, 0, elements))
 		return NULL;
-	return inner(task)->createArray(task, elements);
+	return inner_objects(task)->createArray(task, elements);
 }
 
 static void *make_integer(const redisReadTask *task, long long value)
 {
-	if (!resp2(task) || !admitted(task, NULL, 0, 0))
+	if (!is_resp2(task) || !admit_object(task, NULL, 0, 0))
 		return NULL;
-	return inner(task)->createInteger(task, value);
+	return inner_objects(task)->createInteger(task, value);
 }
 
 static void *make_nil(const redisReadTask *task)
 {
-	if (!resp2(task) || !admitted(task, NULL, 0, 0))
+	if (!is_resp2(task) || !admit_object(task, NULL, 0, 0))
 		return NULL;
-	return inner(task)->createNil(task);
+	return inner_objects(task)->createNil(task);
 }
 
 static void *make_double(const redisReadTask *task, double value, char *text, size_t size)
@@ -202,7 +202,7 @@ static void *make_bool(const redisReadTask *task, int value)
 	return NULL;
 }
 
-static redisReplyObjectFunctions guarded_make = {
+static redisReplyObjectFunctions guarded_objects = {
 	.createString = make_string,
 	.createArray = make_array,
 	.createInteger = make_integer,
@@ -215,7 +215,7 @@ static redisReplyObjectFunctions guarded_make = {
 /* --- the socket --- */
 
 /* Called before each read: what is in the buffer is the beginning of a reply that is not complete. */
-static bool buffer_admitted(struct redis_guard *guard, const redisReader *reader)
+static bool admit_buffer(struct redis_guard *guard, const redisReader *reader)
 {
 	size_t unparsed = reader->len - reader->pos;
 
@@ -226,7 +226,7 @@ static bool buffer_admitted(struct redis_guard *guard, const redisReader *reader
 	return true;
 }
 
-static void note_failure(struct redis_guard *guard)
+static void record_tls_failure(struct redis_guard *guard)
 {
 	if (guard->session && !guard->failure.text[0])
 		redis_tls_failure(guard->session, &guard->failure);
@@ -237,7 +237,7 @@ static ssize_t guard_read(redisContext *context, char *into, size_t room)
 	struct redis_guard *guard = guard_of((redisAsyncContext *)context);
 	ssize_t got;
 
-	if (!buffer_admitted(guard, context->reader)) {
+	if (!admit_buffer(guard, context->reader)) {
 		context->err = REDIS_ERR_PROTOCOL;
 		snprintf(context->errstr, sizeof(context->errstr), "%s", guard->refusal);
 		return -1;
@@ -245,17 +245,17 @@ static ssize_t guard_read(redisContext *context, char *into, size_t room)
 	/* OpenSSL judges a call by the thread's error queue: what others left there is not ours. */
 	if (guard->session)
 		ERR_clear_error();
-	got = guard->io->read(context, into, room);
+	got = guard->hiredis_io->read(context, into, room);
 	if (got > 0)
 		guard->received_bytes += (uint64_t)got;
 	if (got < 0)
-		note_failure(guard);
+		record_tls_failure(guard);
 	return got;
 }
 
 /* A server that refuses us says why, and hangs up. Where we write before we read that, the write fails, but what it
  * said can still be read: a TLS alert, or an error in front of any answer. */
-static void note_last_words(struct redis_guard *guard)
+static void read_final_error(struct redis_guard *guard)
 {
 	redisContext *context = &guard->redis->c;
 	char errstr[sizeof(context->errstr)], text[sizeof(guard->failure.text)];
@@ -266,9 +266,9 @@ static void note_last_words(struct redis_guard *guard)
 	memcpy(errstr, context->errstr, sizeof(errstr));
 	if (guard->session)
 		ERR_clear_error();
-	got = guard->io->read(context, text, sizeof(text));
+	got = guard->hiredis_io->read(context, text, sizeof(text));
 	if (got < 0)
-		note_failure(guard);
+		record_tls_failure(guard);
 	context->err = err;
 	memcpy(context->errstr, errstr, sizeof(errstr));
 	end = got > 0 ? memchr(text, '\r', (size_t)got) : NULL;
@@ -283,11 +283,11 @@ static ssize_t guard_write(redisContext *context)
 
 	if (guard->session)
 		ERR_clear_error();
-	sent = guard->io->write(context);
+	sent = guard->hiredis_io->write(context);
 	if (sent < 0)
-		note_failure(guard);
+		record_tls_failure(guard);
 	if (sent < 0 && !guard->failure.text[0])
-		note_last_words(guard);
+		read_final_error(guard);
 	return sent;
 }
 
@@ -298,9 +298,9 @@ static void guard_free(void *data)
 {
 	struct redis_guard *guard = data;
 
-	if (guard->io)
-		guard->redis->c.funcs = guard->io;
-	guard->redis->c.reader->fn = guard->make;
+	if (guard->hiredis_io)
+		guard->redis->c.funcs = guard->hiredis_io;
+	guard->redis->c.reader->fn = guard->hiredis_objects;
 	free(guard->channel);
 	free(guard);
 }
@@ -313,8 +313,8 @@ int redis_guard_install(redisAsyncContext *redis, void *owner)
 		return -ENOMEM;
 	guard->redis = redis;
 	guard->owner = owner;
-	guard->make = redis->c.reader->fn;
-	redis->c.reader->fn = &guarded_make;
+	guard->hiredis_objects = redis->c.reader->fn;
+	redis->c.reader->fn = &guarded_objects;
 	redis->c.reader->privdata = guard;
 	redis->data = guard;
 	redis->dataCleanup = guard_free;
@@ -326,11 +326,11 @@ void redis_guard_watch(redisAsyncContext *redis, struct ssl_st *session)
 	struct redis_guard *guard = guard_of(redis);
 
 	guard->session = session;
-	guard->io = redis->c.funcs;
-	guard->watched_io = *guard->io;
-	guard->watched_io.read = guard_read;
-	guard->watched_io.write = guard_write;
-	redis->c.funcs = &guard->watched_io;
+	guard->hiredis_io = redis->c.funcs;
+	guard->guarded_io = *guard->hiredis_io;
+	guard->guarded_io.read = guard_read;
+	guard->guarded_io.write = guard_write;
+	redis->c.funcs = &guard->guarded_io;
 }
 
 bool redis_guard_tls_ready(const redisAsyncContext *redis)

@@ -1,19 +1,21 @@
 /*
  * A link is one state machine with one timer, whose meaning depends on the state:
  *
- *   waiting ──retry──> routing ──> connecting ──> logging in ──PONG──> up
- *      ^                                │  next address ^ │             │
- *      └──────────── no address left, refused, silent ────┴─────────────┘
+ *   waiting ──retry──> discovering ──> connecting ──> logging in ──PONG──> up
+ *      ^                                    │  next address ^ │             │
+ *      └────────────── no address left, refused, silent ──────┴─────────────┘
  *
- * Where to connect is the route's matter (redis_discovery.c): names, addresses, other nodes, Sentinels. Logging in is
- * the TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE where only a master will do: the
- * answer to PING shows that the server is there, lets us in, and is not still loading its data. While up, a PING (or
- * ROLE) that nothing follows within its deadline means that the server hangs, even though its kernel still answers the
- * keep-alive.
+ * Where to connect is the discovery's matter (redis_discovery.c): names, addresses, other nodes, Sentinels. Logging in
+ * is the TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE where only a master will do:
+ * the answer to PING shows that the server is there, lets us in, and is not still loading its data. While up, a PING
+ * (or ROLE) that nothing follows within its deadline means that the server hangs, even though its kernel still answers
+ * the keep-alive.
  *
  * hiredis frees its contexts by itself, and late when it is inside a callback. So the link never reaches one except
  * through `redis`, and a context never reaches the link except through its guard, which forgets the link as soon as the
  * link lets go. Handlers may free the link: calling one is the last thing a function does.
+ *
+ * With Sentinels there is a link in the link: the discovery asks them over one of its own, which has no Sentinels.
  */
 #include "redis/connection/redis_link.h"
 
@@ -42,10 +44,10 @@
 #define BACKOFF_MASTER_MAX_NS \
 	NS_PER_S		 /* where Sentinels fail over: it is they who are asked again, over an open link */
 #define STABLE_NS (5 * NS_PER_S) /* up for so long: the next failure is a new one */
-#define SHORT_LIVES_MAX 3	 /* ups in a row that did not last: from now on only a lasting one is logged */
+#define SHORT_UPTIMES_MAX 3	 /* ups in a row that did not last: from now on only a lasting one is logged */
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S) /* for TCP, and again for logging in */
 
-enum link_state { LINK_WAITING, LINK_ROUTING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
+enum redis_link_state { LINK_WAITING, LINK_DISCOVERING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
 
 struct redis_link {
 	struct event_base *loop;
@@ -53,34 +55,34 @@ struct redis_link {
 	struct redis_options options; /* its strings are ours */
 	char *role;
 
-	enum link_state state;
+	enum redis_link_state state;
 	struct event *timer;
-	struct redis_discovery *route;
+	struct redis_discovery *discovery;
 	redisAsyncContext *redis; /* from connecting on */
 	SSL_CTX *tls;
 
-	unsigned attempts; /* failed since it was last up for long */
-	unsigned short_lives;
+	unsigned failed_attempts; /* failed since it was last up for long */
+	unsigned short_uptimes;
 	uint64_t up_since_ns;	/* boot time */
-	bool pinging;		/* a PING is unanswered */
+	bool ping_pending;	/* a PING is unanswered */
 	bool ping_denied;	/* by the user's ACL: only the keep-alive is left */
 	uint64_t ping_received; /* bytes received when the PING was sent */
 
-	struct redis_link_log announcer;
+	struct redis_link_log log;
 };
 
 static void link_fail(struct redis_link *link, const char *reason);
 
 /* Only a master will do. */
-static bool wants_master(const struct redis_link *link)
+static bool requires_master(const struct redis_link *link)
 {
 	return link->options.sentinel_count > 0;
 }
 
-static void announce_up(struct redis_link *link)
+static void log_up(struct redis_link *link)
 {
-	redis_link_log_up(&link->announcer, redis_discovery_endpoint(link->route),
-			  redis_discovery_address(link->route));
+	redis_link_log_up(&link->log, redis_discovery_endpoint(link->discovery),
+			  redis_discovery_address(link->discovery));
 }
 
 /* --- time --- */
@@ -94,9 +96,9 @@ static void set_timer(struct redis_link *link, uint64_t ns)
 }
 
 /* Full jitter: anything between nothing and a bound that doubles. Many daemons lose the same Redis at the same time. */
-static uint64_t backoff_ns(unsigned attempts, uint64_t max_ns)
+static uint64_t backoff_ns(unsigned failed_attempts, uint64_t max_ns)
 {
-	uint64_t bound = attempts < 16 ? BACKOFF_FIRST_NS << attempts : max_ns;
+	uint64_t bound = failed_attempts < 16 ? BACKOFF_FIRST_NS << failed_attempts : max_ns;
 	uint64_t random;
 
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
@@ -105,7 +107,7 @@ static uint64_t backoff_ns(unsigned attempts, uint64_t max_ns)
 
 /* --- letting go --- */
 
-static void let_go(struct redis_link *link)
+static void drop_connection(struct redis_link *link)
 {
 	redisAsyncContext *redis = take(link->redis);
 
@@ -120,7 +122,7 @@ static uint64_t backoff_max_ns(const struct redis_link *link)
 {
 	if (link->options.backoff_max_ns)
 		return link->options.backoff_max_ns;
-	return wants_master(link) ? BACKOFF_MASTER_MAX_NS : BACKOFF_MAX_NS;
+	return requires_master(link) ? BACKOFF_MASTER_MAX_NS : BACKOFF_MAX_NS;
 }
 
 static void go_down(struct redis_link *link, const char *reason)
@@ -128,23 +130,23 @@ static void go_down(struct redis_link *link, const char *reason)
 	bool was_up = link->state == LINK_UP;
 	uint64_t retry_ns;
 
-	let_go(link);
-	redis_discovery_stop(link->route);
+	drop_connection(link);
+	redis_discovery_stop(link->discovery);
 	if (was_up && clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
-		link->attempts = 0;
-		link->short_lives = 0;
+		link->failed_attempts = 0;
+		link->short_uptimes = 0;
 	} else if (was_up) {
-		link->short_lives++;
+		link->short_uptimes++;
 	}
 	/* The next attempt reads the certificates anew: a new one may be what is missing. */
 	if (link->tls && !was_up) {
 		SSL_CTX_free(link->tls);
 		link->tls = NULL;
 	}
-	retry_ns = backoff_ns(link->attempts++, backoff_max_ns(link));
+	retry_ns = backoff_ns(link->failed_attempts++, backoff_max_ns(link));
 	link->state = LINK_WAITING;
 	set_timer(link, retry_ns);
-	redis_link_log_down(&link->announcer, redis_discovery_endpoint(link->route), reason, retry_ns);
+	redis_link_log_down(&link->log, redis_discovery_endpoint(link->discovery), reason, retry_ns);
 	if (was_up)
 		link->handler.down(link->handler.ctx);
 	else if (link->handler.failed)
@@ -156,13 +158,13 @@ static void go_down(struct redis_link *link, const char *reason)
 static void go_up(struct redis_link *link)
 {
 	link->state = LINK_UP;
-	link->announcer.was_up = true;
+	link->log.was_up = true;
 	link->up_since_ns = clock_boottime_ns();
-	link->pinging = false;
-	redis_discovery_connected(link->route);
+	link->ping_pending = false;
+	redis_discovery_connected(link->discovery);
 	set_timer(link, link->options.ping_interval_ns);
-	if (link->short_lives < SHORT_LIVES_MAX)
-		announce_up(link);
+	if (link->short_uptimes < SHORT_UPTIMES_MAX)
+		log_up(link);
 	link->handler.up(link->handler.ctx, link->redis);
 }
 
@@ -187,14 +189,14 @@ static void on_ping(redisAsyncContext *redis, void *data, void *privdata)
 	(void)privdata;
 	if (!link || !reply)
 		return;
-	link->pinging = false;
+	link->ping_pending = false;
 	if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0)
 		link->ping_denied = true;
 	else if (reply->type == REDIS_REPLY_ERROR)
 		return link_fail(link, reply->str);
 	if (link->state == LINK_UP)
 		return set_timer(link, link->options.ping_interval_ns);
-	if (!wants_master(link))
+	if (!requires_master(link))
 		go_up(link);
 }
 
@@ -207,7 +209,7 @@ static void on_role(redisAsyncContext *redis, void *data, void *privdata)
 	(void)privdata;
 	if (!link || !reply)
 		return;
-	link->pinging = false;
+	link->ping_pending = false;
 	if (!redis_login_check_master(reply, &reason))
 		return link_fail(link, reason.text);
 	if (link->state == LINK_UP)
@@ -223,7 +225,7 @@ static void log_in(struct redis_link *link)
 	if (redis_login_send(link->redis, &link->options, on_auth) != REDIS_OK ||
 	    redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
 	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK ||
-	    (wants_master(link) && redisAsyncCommand(link->redis, on_role, NULL, "ROLE") != REDIS_OK))
+	    (requires_master(link) && redisAsyncCommand(link->redis, on_role, NULL, "ROLE") != REDIS_OK))
 		link_fail(link, "out of memory");
 }
 
@@ -232,7 +234,7 @@ static void log_in(struct redis_link *link)
 static void on_connect(redisAsyncContext *redis, int status)
 {
 	struct redis_link *link = redis_guard_owner(redis);
-	struct redis_tls_names peer;
+	struct redis_tls_names names;
 	struct error reason;
 
 	if (!link)
@@ -245,9 +247,11 @@ static void on_connect(redisAsyncContext *redis, int status)
 	}
 	own_traffic_add(redis->c.fd);
 	link->state = LINK_LOGGING_IN;
-	peer.host = redis_discovery_endpoint(link->route)->host;
-	peer.other = link->options.tls_name ? link->options.tls_name : wants_master(link) ? link->options.host : NULL;
-	if (redis_socket_start_tls(redis, link->tls, &peer, &reason) < 0)
+	names.host = redis_discovery_endpoint(link->discovery)->host;
+	names.alternative = link->options.tls_name  ? link->options.tls_name
+			    : requires_master(link) ? link->options.host
+						    : NULL;
+	if (redis_socket_start_tls(redis, link->tls, &names, &reason) < 0)
 		return link_fail(link, reason.text);
 	log_in(link);
 }
@@ -266,7 +270,7 @@ static void on_disconnect(const redisAsyncContext *redis, int status)
 	link_fail(link, reason.text);
 }
 
-static int on_route(void *ctx, const char *address, uint16_t port, struct error *err)
+static int connect_address(void *ctx, const char *address, uint16_t port, struct error *err)
 {
 	struct redis_link *link = ctx;
 	redisAsyncContext *redis = redis_socket_connect(link->loop, address, port, link, err);
@@ -281,7 +285,7 @@ static int on_route(void *ctx, const char *address, uint16_t port, struct error 
 	return 0;
 }
 
-static void on_route_end(void *ctx, const char *reason)
+static void on_discovery_failed(void *ctx, const char *reason)
 {
 	go_down(ctx, reason);
 }
@@ -295,13 +299,13 @@ static void link_fail(struct redis_link *link, const char *reason)
 	error_set(&copy, 0, "%s", reason);
 	if (link->state != LINK_CONNECTING && link->state != LINK_LOGGING_IN)
 		return go_down(link, copy.text);
-	let_go(link);
+	drop_connection(link);
 	progress = (int)link->state;
-	link->state = LINK_ROUTING;
-	redis_discovery_connect_failed(link->route, progress, copy.text);
+	link->state = LINK_DISCOVERING;
+	redis_discovery_connect_failed(link->discovery, progress, copy.text);
 }
 
-static void attempt(struct redis_link *link)
+static void start_attempt(struct redis_link *link)
 {
 	struct error err;
 
@@ -310,32 +314,32 @@ static void attempt(struct redis_link *link)
 		if (!link->tls)
 			return go_down(link, err.text);
 	}
-	link->state = LINK_ROUTING;
-	redis_discovery_start(link->route);
+	link->state = LINK_DISCOVERING;
+	redis_discovery_start(link->discovery);
 }
 
 /* --- staying up --- */
 
 /* A subscriber may say nothing but PING: its Sentinels alone watch who is the master. */
-static int ask_for_life(struct redis_link *link)
+static int send_health_check(struct redis_link *link)
 {
-	if (wants_master(link) && !redis_guard_is_subscriber(link->redis))
+	if (requires_master(link) && !redis_guard_is_subscriber(link->redis))
 		return redisAsyncCommand(link->redis, on_role, NULL, "ROLE");
 	return redisAsyncCommand(link->redis, on_ping, NULL, "PING");
 }
 
-static void watch(struct redis_link *link)
+static void check_health(struct redis_link *link)
 {
 	const uint64_t timeout_ns = link->options.ping_timeout_ns + link->options.block_ns;
 	uint64_t received = redis_guard_received_bytes(link->redis);
 	struct error reason;
 
 	if (clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
-		link->attempts = 0;
-		link->short_lives = 0;
-		announce_up(link);
+		link->failed_attempts = 0;
+		link->short_uptimes = 0;
+		log_up(link);
 	}
-	if (link->pinging && received == link->ping_received) {
+	if (link->ping_pending && received == link->ping_received) {
 		error_set(&reason, 0, "no answer to PING within %" PRIu64 " ms", timeout_ns / NS_PER_MS);
 		return link_fail(link, reason.text);
 	}
@@ -343,9 +347,9 @@ static void watch(struct redis_link *link)
 	if (link->ping_denied)
 		return set_timer(link, link->options.ping_interval_ns);
 	/* An answer that is still due, while something else comes in, is no hang: give it another deadline. */
-	if (!link->pinging && ask_for_life(link) != REDIS_OK)
+	if (!link->ping_pending && send_health_check(link) != REDIS_OK)
 		return link_fail(link, "out of memory");
-	link->pinging = true;
+	link->ping_pending = true;
 	set_timer(link, timeout_ns);
 }
 
@@ -357,8 +361,8 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	switch (link->state) {
 	case LINK_WAITING:
-		return attempt(link);
-	case LINK_ROUTING:
+		return start_attempt(link);
+	case LINK_DISCOVERING:
 		return;
 	case LINK_CONNECTING:
 		return link_fail(link, "no connection within 5 s");
@@ -367,7 +371,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 					       ? "no TLS handshake within 5 s: does the server expect TLS on this port?"
 					       : "no answer within 5 s");
 	case LINK_UP:
-		return watch(link);
+		return check_health(link);
 	}
 }
 
@@ -377,9 +381,9 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 				  struct redis_link_handler handler)
 {
 	cleanup(cleanup_redis_link) struct redis_link *link = calloc(1, sizeof(*link));
-	const struct redis_discovery_handler discovery_handler = {.connect = on_route,
-								  .exhausted = on_route_end,
-								  .moved = on_route_end,
+	const struct redis_discovery_handler discovery_handler = {.connect = connect_address,
+								  .exhausted = on_discovery_failed,
+								  .moved = on_discovery_failed,
 								  .ctx = link};
 
 	if (!link)
@@ -390,12 +394,12 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 	link->timer = evtimer_new(loop, on_timer, link);
 	if (redis_options_copy(&link->options, options) < 0 || !link->role || !link->timer)
 		return NULL;
-	link->route = redis_discovery_new(loop, &link->options, discovery_handler);
-	if (!link->route)
+	link->discovery = redis_discovery_new(loop, &link->options, discovery_handler);
+	if (!link->discovery)
 		return NULL;
-	link->announcer = (struct redis_link_log){
+	link->log = (struct redis_link_log){
 		.role = link->role,
-		.master = wants_master(link) ? link->options.master : NULL,
+		.master = requires_master(link) ? link->options.master : NULL,
 		.tls = link->options.tls,
 		.quiet = link->options.quiet,
 	};
@@ -408,8 +412,8 @@ void redis_link_free(struct redis_link *link)
 	if (!link)
 		return;
 	if (link->timer)
-		let_go(link);
-	redis_discovery_free(link->route);
+		drop_connection(link);
+	redis_discovery_free(link->discovery);
 	if (link->timer)
 		event_free(link->timer);
 	SSL_CTX_free(link->tls);
@@ -426,13 +430,13 @@ void redis_link_restart(struct redis_link *link, const char *reason)
 
 void redis_link_try_next(struct redis_link *link, const char *reason)
 {
-	redis_discovery_skip_current(link->route);
+	redis_discovery_skip_current(link->discovery);
 	redis_link_restart(link, reason);
 }
 
 const struct redis_endpoint *redis_link_endpoint(const struct redis_link *link)
 {
-	return redis_discovery_endpoint(link->route);
+	return redis_discovery_endpoint(link->discovery);
 }
 
 redisAsyncContext *redis_link_context(struct redis_link *link)

@@ -14,11 +14,11 @@ struct redis_link_log {
 	bool tls;
 	bool quiet; /* as in redis_options */
 
-	enum { LOGGED_NOTHING, LOGGED_UP, LOGGED_DOWN } announced;
+	enum { LOGGED_NOTHING, LOGGED_UP, LOGGED_DOWN } logged;
 	bool was_up; /* ever */
 	struct error reason;
 };
 
-void redis_link_log_up(struct redis_link_log *announcer, const struct redis_endpoint *endpoint, const char *address);
-void redis_link_log_down(struct redis_link_log *announcer, const struct redis_endpoint *endpoint, const char *reason,
+void redis_link_log_up(struct redis_link_log *log, const struct redis_endpoint *endpoint, const char *address);
+void redis_link_log_down(struct redis_link_log *log, const struct redis_endpoint *endpoint, const char *reason,
 			 uint64_t retry_ns);

@@ -10,23 +10,23 @@
 int redis_login_send(redisAsyncContext *redis, const struct redis_options *options, redisCallbackFn *reply)
 {
 	const char *username = options->username;
-	const char *auth = options->auth ? options->auth : "";
+	const char *password = options->auth ? options->auth : "";
 
 	if (username && *username)
-		return redisAsyncCommand(redis, reply, NULL, "AUTH %s %s", username, auth);
-	if (*auth)
-		return redisAsyncCommand(redis, reply, NULL, "AUTH %s", auth);
+		return redisAsyncCommand(redis, reply, NULL, "AUTH %s %s", username, password);
+	if (*password)
+		return redisAsyncCommand(redis, reply, NULL, "AUTH %s", password);
 	return REDIS_OK;
 }
 
 void redis_login_describe_refusal(const struct redis_options *options, const char *text, struct error *reason)
 {
-	const char *auth = options->auth;
+	const char *password = options->auth;
 	const char *arguments = strstr(text, ", with args");
 	int size = (int)(arguments ? (size_t)(arguments - text) : strlen(text));
 
 	error_set(reason, 0, "%.*s", size, text);
-	if (auth && *auth && strstr(reason->text, auth))
+	if (password && *password && strstr(reason->text, password))
 		error_set(reason, 0, "AUTH is refused (the server's text repeats the password and is withheld)");
 }
 

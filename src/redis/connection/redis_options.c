@@ -52,7 +52,7 @@ static void free_secret(const char *text)
 	free_string(text);
 }
 
-static int copy_texts(struct redis_options *copy, const struct redis_options *options)
+static int copy_scalar_strings(struct redis_options *copy, const struct redis_options *options)
 {
 	const struct {
 		const char **copy;
@@ -87,7 +87,7 @@ int redis_options_copy(struct redis_options *copy, const struct redis_options *o
 		.ping_interval_ns = options->ping_interval_ns ? options->ping_interval_ns : PING_INTERVAL_NS,
 		.ping_timeout_ns = options->ping_timeout_ns ? options->ping_timeout_ns : PING_TIMEOUT_NS,
 	};
-	if (copy_texts(copy, options) < 0 ||
+	if (copy_scalar_strings(copy, options) < 0 ||
 	    copy_strings(&copy->nodes, &copy->node_count, options->nodes, options->node_count) < 0 ||
 	    copy_strings(&copy->sentinels, &copy->sentinel_count, options->sentinels, options->sentinel_count) < 0)
 		return -ENOMEM;

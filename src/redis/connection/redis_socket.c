@@ -22,7 +22,7 @@
 #define KEEPALIVE_COUNT 3
 #define USER_TIMEOUT_MS 20000 /* unacknowledged data */
 
-static void keep_alive(int fd)
+static void set_socket_options(int fd)
 {
 	static const struct {
 		int level, option, value;
@@ -60,14 +60,14 @@ redisAsyncContext *redis_socket_connect(struct event_base *loop, const char *add
 		goto no_memory;
 	}
 	(void)fcntl(redis->c.fd, F_SETFD, FD_CLOEXEC);
-	keep_alive(redis->c.fd);
+	set_socket_options(redis->c.fd);
 	return redis;
 no_memory:
 	error_set(err, -ENOMEM, "out of memory");
 	return NULL;
 }
 
-int redis_socket_start_tls(redisAsyncContext *redis, SSL_CTX *tls, const struct redis_tls_names *peer,
+int redis_socket_start_tls(redisAsyncContext *redis, SSL_CTX *tls, const struct redis_tls_names *names,
 			   struct error *err)
 {
 	SSL *session;
@@ -76,7 +76,7 @@ int redis_socket_start_tls(redisAsyncContext *redis, SSL_CTX *tls, const struct 
 		redis_guard_watch(redis, NULL);
 		return 0;
 	}
-	session = redis_tls_session(tls, peer->host, peer->other, err);
+	session = redis_tls_session(tls, names->host, names->alternative, err);
 	if (!session)
 		return -ENOMEM;
 	if (redisInitiateSSL(&redis->c, session) == REDIS_OK) {

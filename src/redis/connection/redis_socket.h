@@ -12,7 +12,7 @@ struct ssl_ctx_st;
 
 /* Whom to take for the server (redis_tls_session). */
 struct redis_tls_names {
-	const char *host, *other;
+	const char *host, *alternative;
 };
 
 /* `address` is numeric: nothing here blocks. The connection is under way, not established; the caller sets its
@@ -23,4 +23,4 @@ struct redisAsyncContext *redis_socket_connect(struct event_base *loop, const ch
 /* Once connected: with `tls` the handshake begins, without (NULL) the guard is set on what is read. 0, or -errno with
  * the text in `err`. */
 warn_unused int redis_socket_start_tls(struct redisAsyncContext *redis, struct ssl_ctx_st *tls,
-				       const struct redis_tls_names *peer, struct error *err);
+				       const struct redis_tls_names *names, struct error *err);

@@ -16,7 +16,7 @@
 CLEANUP_DEFINE(ssl_ctx, SSL_CTX, SSL_CTX_free)
 CLEANUP_DEFINE(ssl, SSL, SSL_free)
 
-static bool given(const char *text)
+static bool is_set(const char *text)
 {
 	return text && *text;
 }
@@ -33,9 +33,9 @@ static const char *last_error(void)
 
 static int load_client_certificate(SSL_CTX *context, const struct redis_options *options, struct error *err)
 {
-	if (!given(options->cert_file) && !given(options->key_file))
+	if (!is_set(options->cert_file) && !is_set(options->key_file))
 		return 0;
-	if (!given(options->cert_file) || !given(options->key_file))
+	if (!is_set(options->cert_file) || !is_set(options->key_file))
 		return error_set(err, -EINVAL, "a client certificate needs both cert_file and key_file");
 	if (SSL_CTX_use_certificate_chain_file(context, options->cert_file) != 1)
 		return error_set(err, -EINVAL, "certificate %s: %s", options->cert_file, last_error());
@@ -46,7 +46,7 @@ static int load_client_certificate(SSL_CTX *context, const struct redis_options 
 
 static int load_authorities(SSL_CTX *context, const struct redis_options *options, struct error *err)
 {
-	if (!given(options->ca_file)) {
+	if (!is_set(options->ca_file)) {
 		if (SSL_CTX_set_default_verify_paths(context) != 1)
 			return error_set(err, -EINVAL, "the system's certificate authorities: %s", last_error());
 		return 0;
@@ -81,9 +81,9 @@ static bool is_address(const char *host)
 
 /* --- another name --- */
 
-static int other_name_index = -1;
+static int alternative_name_index = -1;
 
-static void free_other_name(void *parent, void *name, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+static void free_alternative_name(void *parent, void *name, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
 {
 	(void)parent;
 	(void)data;
@@ -94,40 +94,40 @@ static void free_other_name(void *parent, void *name, CRYPTO_EX_DATA *data, int 
 }
 
 /* OpenSSL wants a certificate to have the expected address *and* the expected name. Here one will do: a mismatch with
- * `host` is forgiven if `other` matches. */
-static int verify(int ok, X509_STORE_CTX *store)
+ * `host` is forgiven if `alternative_name` matches. */
+static int verify_either_name(int ok, X509_STORE_CTX *store)
 {
 	const SSL *session = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	int error = X509_STORE_CTX_get_error(store);
-	const char *other;
+	const char *alternative_name;
 
 	if (ok || (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH))
 		return ok;
-	other = session ? SSL_get_ex_data(session, other_name_index) : NULL;
-	if (!other ||
-	    X509_check_host(X509_STORE_CTX_get0_cert(store), other, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) != 1)
+	alternative_name = session ? SSL_get_ex_data(session, alternative_name_index) : NULL;
+	if (!alternative_name || X509_check_host(X509_STORE_CTX_get0_cert(store), alternative_name, 0,
+						 X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) != 1)
 		return 0;
 	X509_STORE_CTX_set_error(store, X509_V_OK);
 	return 1;
 }
 
-static int expect_other(SSL *session, const char *other)
+static int set_alternative_name(SSL *session, const char *alternative_name)
 {
 	cleanup(cleanup_free) char *copy = NULL;
 
-	if (!given(other) || is_address(other))
+	if (!is_set(alternative_name) || is_address(alternative_name))
 		return 1;
-	if (other_name_index < 0)
-		other_name_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_other_name);
-	copy = strdup(other);
-	if (other_name_index < 0 || !copy || SSL_set_ex_data(session, other_name_index, copy) != 1)
+	if (alternative_name_index < 0)
+		alternative_name_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_alternative_name);
+	copy = strdup(alternative_name);
+	if (alternative_name_index < 0 || !copy || SSL_set_ex_data(session, alternative_name_index, copy) != 1)
 		return 0;
 	copy = NULL; /* the session's now */
-	SSL_set_verify(session, SSL_VERIFY_PEER, verify);
+	SSL_set_verify(session, SSL_VERIFY_PEER, verify_either_name);
 	return 1;
 }
 
-SSL *redis_tls_session(SSL_CTX *context, const char *host, const char *other, struct error *err)
+SSL *redis_tls_session(SSL_CTX *context, const char *host, const char *alternative_name, struct error *err)
 {
 	cleanup(cleanup_ssl) SSL *session = NULL;
 	int done;
@@ -144,7 +144,7 @@ SSL *redis_tls_session(SSL_CTX *context, const char *host, const char *other, st
 		done = SSL_set1_host(session, host) == 1 &&
 		       SSL_set_tlsext_host_name(session, (void *)(uintptr_t)host) == 1;
 	}
-	if (done == 1 && expect_other(session, other) == 1)
+	if (done == 1 && set_alternative_name(session, alternative_name) == 1)
 		return take(session);
 fail:
 	error_set(err, -ENOMEM, "TLS: %s", last_error());

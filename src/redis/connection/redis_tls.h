@@ -15,9 +15,11 @@ struct ssl_st;
  * given. Reads the files. NULL with the text in `err`. */
 struct ssl_ctx_st *redis_tls_context(const struct redis_options *options, struct error *err);
 
-/* One connection's state: only a certificate for `host` (name or address) will do, or one for the name `other` (NULL,
+/* One connection's state: only a certificate for `host` (name or address) will do, or one for the name
+ * `alternative_name` (NULL,
  * "" or an address: none). NULL with the text in `err`. */
-struct ssl_st *redis_tls_session(struct ssl_ctx_st *context, const char *host, const char *other, struct error *err);
+struct ssl_st *redis_tls_session(struct ssl_ctx_st *context, const char *host, const char *alternative_name,
+				 struct error *err);
 
 /* The TLS reason of a failure that just happened on this thread: the verification's verdict or OpenSSL's last error.
  * False: it was none of TLS's. */

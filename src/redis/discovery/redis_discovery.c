@@ -17,7 +17,7 @@
 #include "redis/discovery/redis_sentinel.h"
 #include "redis/discovery/resolve.h"
 
-#define SENTINELS_TIMEOUT_S 10
+#define SENTINEL_ANSWER_TIMEOUT_S 10
 
 enum discovery_state { DISCOVERY_IDLE, DISCOVERY_ASKING_SENTINELS, DISCOVERY_RESOLVING, DISCOVERY_CONNECTING };
 
@@ -28,10 +28,10 @@ struct redis_discovery {
 
 	enum discovery_state state;
 	struct redis_endpoint endpoints[REDIS_ENDPOINTS_MAX];
-	size_t count;
-	size_t first;	/* where an attempt begins */
-	size_t current; /* less than count, unless that is 0 */
-	size_t tried;	/* endpoints of this attempt */
+	size_t endpoint_count;
+	size_t start_index;	/* where an attempt begins */
+	size_t current_index;	/* less than count, unless that is 0 */
+	size_t endpoints_tried; /* endpoints of this attempt */
 
 	struct resolve *resolve;
 	struct resolve_result addresses;
@@ -45,236 +45,237 @@ struct redis_discovery {
 	struct error sentinel_failure;	 /* the last, since one answered */
 };
 
-static void note_failure(struct redis_discovery *route, int progress, const char *reason)
+static void record_failure(struct redis_discovery *discovery, int progress, const char *reason)
 {
-	const struct redis_endpoint *endpoint = redis_discovery_endpoint(route);
+	const struct redis_endpoint *endpoint = redis_discovery_endpoint(discovery);
 
 	/* The one that got furthest is the one to tell; among equals the first. */
-	if (route->failure.text[0] && route->failure_progress >= progress)
+	if (discovery->failure.text[0] && discovery->failure_progress >= progress)
 		return;
-	route->failure_progress = progress;
-	error_set(&route->failure, 0, "%s", reason);
-	if (route->count > 1)
-		error_prefix(&route->failure, "%s port %u", endpoint->host, endpoint->port);
+	discovery->failure_progress = progress;
+	error_set(&discovery->failure, 0, "%s", reason);
+	if (discovery->endpoint_count > 1)
+		error_prefix(&discovery->failure, "%s port %u", endpoint->host, endpoint->port);
 }
 
-static void exhausted(struct redis_discovery *route, const char *reason)
+static void exhausted(struct redis_discovery *discovery, const char *reason)
 {
 	struct error copy;
 
 	error_set(&copy, 0, "%s", reason);
-	redis_discovery_stop(route);
-	route->handler.exhausted(route->handler.ctx, copy.text);
+	redis_discovery_stop(discovery);
+	discovery->handler.exhausted(discovery->handler.ctx, copy.text);
 }
 
 /* --- addresses --- */
 
-static bool connect_address(struct redis_discovery *route)
+static bool connect_address(struct redis_discovery *discovery)
 {
 	struct error err;
 
-	route->state = DISCOVERY_CONNECTING;
-	while (route->next_address < route->addresses.count) {
-		const char *address = route->addresses.address[route->next_address++];
+	discovery->state = DISCOVERY_CONNECTING;
+	while (discovery->next_address < discovery->addresses.count) {
+		const char *address = discovery->addresses.address[discovery->next_address++];
 
-		if (route->handler.connect(route->handler.ctx, address, redis_discovery_endpoint(route)->port, &err) ==
-		    0)
+		if (discovery->handler.connect(discovery->handler.ctx, address,
+					       redis_discovery_endpoint(discovery)->port, &err) == 0)
 			return true;
-		note_failure(route, 0, err.text);
+		record_failure(discovery, 0, err.text);
 	}
 	return false;
 }
 
-static void on_resolved(void *ctx, const struct resolve_result *answer);
+static void on_resolved(void *ctx, const struct resolve_result *result);
 
 /* The current endpoint; false: it leads nowhere. */
-static bool connect_endpoint(struct redis_discovery *route)
+static bool connect_endpoint(struct redis_discovery *discovery)
 {
-	const char *host = redis_discovery_endpoint(route)->host;
+	const char *host = redis_discovery_endpoint(discovery)->host;
 
-	route->tried++;
-	route->next_address = 0;
-	route->addresses.count = 0;
-	if (resolve_numeric(host, &route->addresses))
-		return connect_address(route);
-	route->state = DISCOVERY_RESOLVING;
-	route->resolve = resolve_start(route->loop, host, on_resolved, route);
-	if (!route->resolve)
-		note_failure(route, 0, "no thread to resolve the host name");
-	return route->resolve != NULL;
+	discovery->endpoints_tried++;
+	discovery->next_address = 0;
+	discovery->addresses.count = 0;
+	if (resolve_numeric(host, &discovery->addresses))
+		return connect_address(discovery);
+	discovery->state = DISCOVERY_RESOLVING;
+	discovery->resolve = resolve_start(discovery->loop, host, on_resolved, discovery);
+	if (!discovery->resolve)
+		record_failure(discovery, 0, "no thread to resolve the host name");
+	return discovery->resolve != NULL;
 }
 
-static void connect_next(struct redis_discovery *route)
+static void connect_next(struct redis_discovery *discovery)
 {
-	while (route->tried < route->count) {
-		route->current = (route->current + 1) % route->count;
-		if (connect_endpoint(route))
+	while (discovery->endpoints_tried < discovery->endpoint_count) {
+		discovery->current_index = (discovery->current_index + 1) % discovery->endpoint_count;
+		if (connect_endpoint(discovery))
 			return;
 	}
-	exhausted(route, route->failure.text);
+	exhausted(discovery, discovery->failure.text);
 }
 
-static void connect_first(struct redis_discovery *route)
+static void connect_first(struct redis_discovery *discovery)
 {
-	if (!connect_endpoint(route))
-		connect_next(route);
+	if (!connect_endpoint(discovery))
+		connect_next(discovery);
 }
 
-static void on_resolved(void *ctx, const struct resolve_result *answer)
+static void on_resolved(void *ctx, const struct resolve_result *result)
 {
-	struct redis_discovery *route = ctx;
+	struct redis_discovery *discovery = ctx;
 	struct error reason;
 
-	route->resolve = NULL;
-	if (!answer->error) {
-		route->addresses = *answer;
-		if (connect_address(route))
+	discovery->resolve = NULL;
+	if (!result->error) {
+		discovery->addresses = *result;
+		if (connect_address(discovery))
 			return;
 	} else {
-		error_set(&reason, 0, "%s: %s", redis_discovery_endpoint(route)->host, answer->error);
-		note_failure(route, 0, reason.text);
+		error_set(&reason, 0, "%s: %s", redis_discovery_endpoint(discovery)->host, result->error);
+		record_failure(discovery, 0, reason.text);
 	}
-	connect_next(route);
+	connect_next(discovery);
 }
 
-void redis_discovery_connect_failed(struct redis_discovery *route, int progress, const char *reason)
+void redis_discovery_connect_failed(struct redis_discovery *discovery, int progress, const char *reason)
 {
-	if (route->state != DISCOVERY_CONNECTING)
+	if (discovery->state != DISCOVERY_CONNECTING)
 		return;
-	note_failure(route, progress, reason);
-	if (!connect_address(route))
-		connect_next(route);
+	record_failure(discovery, progress, reason);
+	if (!connect_address(discovery))
+		connect_next(discovery);
 }
 
 /* --- Sentinels --- */
 
 static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 {
-	struct redis_discovery *route = ctx;
+	struct redis_discovery *discovery = ctx;
 	struct error reason;
 
-	route->sentinel_failure.text[0] = '\0';
-	if (route->state == DISCOVERY_ASKING_SENTINELS) {
-		event_del(route->timer);
-		route->endpoints[0] = *endpoint;
-		route->count = 1;
-		return connect_first(route);
+	discovery->sentinel_failure.text[0] = '\0';
+	if (discovery->state == DISCOVERY_ASKING_SENTINELS) {
+		event_del(discovery->timer);
+		discovery->endpoints[0] = *endpoint;
+		discovery->endpoint_count = 1;
+		return connect_first(discovery);
 	}
-	if (route->state == DISCOVERY_IDLE || redis_endpoint_equal(endpoint, redis_discovery_endpoint(route)))
+	if (discovery->state == DISCOVERY_IDLE || redis_endpoint_equal(endpoint, redis_discovery_endpoint(discovery)))
 		return;
-	redis_discovery_stop(route);
+	redis_discovery_stop(discovery);
 	error_set(&reason, 0, "the master is now at %s port %u", endpoint->host, endpoint->port);
-	route->handler.moved(route->handler.ctx, reason.text);
+	discovery->handler.moved(discovery->handler.ctx, reason.text);
 }
 
 static void on_sentinels_failed(void *ctx, const char *reason)
 {
-	struct redis_discovery *route = ctx;
+	struct redis_discovery *discovery = ctx;
 
-	error_set(&route->sentinel_failure, 0, "%s", reason);
-	if (route->state == DISCOVERY_ASKING_SENTINELS)
-		exhausted(route, reason);
+	error_set(&discovery->sentinel_failure, 0, "%s", reason);
+	if (discovery->state == DISCOVERY_ASKING_SENTINELS)
+		exhausted(discovery, reason);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
-	struct redis_discovery *route = ctx;
+	struct redis_discovery *discovery = ctx;
 
 	(void)fd;
 	(void)what;
 	/* The same failure in the same words: it is not news. */
-	exhausted(route, route->sentinel_failure.text[0] ? route->sentinel_failure.text
-							 : "no Sentinel has said within 10 s where the master is");
+	exhausted(discovery, discovery->sentinel_failure.text[0]
+				     ? discovery->sentinel_failure.text
+				     : "no Sentinel has said within 10 s where the master is");
 }
 
-static void ask_sentinels(struct redis_discovery *route)
+static void ask_sentinels(struct redis_discovery *discovery)
 {
-	const struct timeval patience = {.tv_sec = SENTINELS_TIMEOUT_S};
+	const struct timeval patience = {.tv_sec = SENTINEL_ANSWER_TIMEOUT_S};
 
-	route->state = DISCOVERY_ASKING_SENTINELS;
-	event_add(route->timer, &patience);
-	redis_sentinel_ask(route->sentinel);
+	discovery->state = DISCOVERY_ASKING_SENTINELS;
+	event_add(discovery->timer, &patience);
+	redis_sentinel_ask(discovery->sentinel);
 }
 
 /* --- an attempt --- */
 
-void redis_discovery_start(struct redis_discovery *route)
+void redis_discovery_start(struct redis_discovery *discovery)
 {
-	redis_discovery_stop(route);
-	route->failure.text[0] = '\0';
-	route->tried = 0;
-	if (route->sentinel)
-		return ask_sentinels(route);
-	if (route->count == 0)
-		return exhausted(route, "there is no host to connect to");
-	route->current = route->first;
-	connect_first(route);
+	redis_discovery_stop(discovery);
+	discovery->failure.text[0] = '\0';
+	discovery->endpoints_tried = 0;
+	if (discovery->sentinel)
+		return ask_sentinels(discovery);
+	if (discovery->endpoint_count == 0)
+		return exhausted(discovery, "there is no host to connect to");
+	discovery->current_index = discovery->start_index;
+	connect_first(discovery);
 }
 
-void redis_discovery_stop(struct redis_discovery *route)
+void redis_discovery_stop(struct redis_discovery *discovery)
 {
-	route->state = DISCOVERY_IDLE;
-	if (route->timer)
-		event_del(route->timer);
-	resolve_cancel(take(route->resolve));
+	discovery->state = DISCOVERY_IDLE;
+	if (discovery->timer)
+		event_del(discovery->timer);
+	resolve_cancel(take(discovery->resolve));
 }
 
-void redis_discovery_connected(struct redis_discovery *route)
+void redis_discovery_connected(struct redis_discovery *discovery)
 {
-	route->first = route->current;
+	discovery->start_index = discovery->current_index;
 }
 
-void redis_discovery_skip_current(struct redis_discovery *route)
+void redis_discovery_skip_current(struct redis_discovery *discovery)
 {
-	if (route->count > 0)
-		route->first = (route->current + 1) % route->count;
+	if (discovery->endpoint_count > 0)
+		discovery->start_index = (discovery->current_index + 1) % discovery->endpoint_count;
 }
 
-const struct redis_endpoint *redis_discovery_endpoint(const struct redis_discovery *route)
+const struct redis_endpoint *redis_discovery_endpoint(const struct redis_discovery *discovery)
 {
-	return &route->endpoints[route->current];
+	return &discovery->endpoints[discovery->current_index];
 }
 
-const char *redis_discovery_address(const struct redis_discovery *route)
+const char *redis_discovery_address(const struct redis_discovery *discovery)
 {
-	return route->next_address > 0 ? route->addresses.address[route->next_address - 1] : NULL;
+	return discovery->next_address > 0 ? discovery->addresses.address[discovery->next_address - 1] : NULL;
 }
 
 /* --- life --- */
 
-static int add_endpoint(struct redis_discovery *route, const struct redis_endpoint *endpoint)
+static int add_endpoint(struct redis_discovery *discovery, const struct redis_endpoint *endpoint)
 {
-	for (size_t i = 0; i < route->count; i++)
-		if (redis_endpoint_equal(&route->endpoints[i], endpoint))
+	for (size_t i = 0; i < discovery->endpoint_count; i++)
+		if (redis_endpoint_equal(&discovery->endpoints[i], endpoint))
 			return 0;
-	if (route->count == REDIS_ENDPOINTS_MAX)
+	if (discovery->endpoint_count == REDIS_ENDPOINTS_MAX)
 		return -ENOSPC;
-	route->endpoints[route->count++] = *endpoint;
+	discovery->endpoints[discovery->endpoint_count++] = *endpoint;
 	return 0;
 }
 
-static int add_host(struct redis_discovery *route)
+static int add_host(struct redis_discovery *discovery)
 {
-	struct redis_endpoint endpoint = {.port = route->options->port};
-	const char *host = route->options->host;
+	struct redis_endpoint endpoint = {.port = discovery->options->port};
+	const char *host = discovery->options->host;
 
 	if (!host || !*host)
 		return 0;
 	if (strlen(host) >= sizeof(endpoint.host))
 		return -ENAMETOOLONG;
 	memcpy(endpoint.host, host, strlen(host) + 1);
-	return add_endpoint(route, &endpoint);
+	return add_endpoint(discovery, &endpoint);
 }
 
-static int add_nodes(struct redis_discovery *route)
+static int add_nodes(struct redis_discovery *discovery)
 {
 	struct redis_endpoint endpoint;
-	int r = add_host(route);
+	int r = add_host(discovery);
 
-	for (size_t i = 0; r == 0 && i < route->options->node_count; i++) {
-		r = redis_endpoint_parse(route->options->nodes[i], &endpoint);
+	for (size_t i = 0; r == 0 && i < discovery->options->node_count; i++) {
+		r = redis_endpoint_parse(discovery->options->nodes[i], &endpoint);
 		if (r == 0)
-			r = add_endpoint(route, &endpoint);
+			r = add_endpoint(discovery, &endpoint);
 	}
 	return r;
 }
@@ -282,31 +283,31 @@ static int add_nodes(struct redis_discovery *route)
 struct redis_discovery *redis_discovery_new(struct event_base *loop, const struct redis_options *options,
 					    struct redis_discovery_handler handler)
 {
-	cleanup(cleanup_redis_discovery) struct redis_discovery *route = calloc(1, sizeof(*route));
+	cleanup(cleanup_redis_discovery) struct redis_discovery *discovery = calloc(1, sizeof(*discovery));
 	const struct redis_sentinel_handler sentinel_handler = {.master = on_master,
 								.failed = on_sentinels_failed,
-								.ctx = route};
+								.ctx = discovery};
 
-	if (!route)
+	if (!discovery)
 		return NULL;
-	route->loop = loop;
-	route->options = options;
-	route->handler = handler;
+	discovery->loop = loop;
+	discovery->options = options;
+	discovery->handler = handler;
 	if (options->sentinel_count == 0)
-		return add_nodes(route) == 0 ? take(route) : NULL;
-	route->timer = evtimer_new(loop, on_timer, route);
-	if (route->timer)
-		route->sentinel = redis_sentinel_new(loop, options, sentinel_handler);
-	return route->sentinel ? take(route) : NULL;
+		return add_nodes(discovery) == 0 ? take(discovery) : NULL;
+	discovery->timer = evtimer_new(loop, on_timer, discovery);
+	if (discovery->timer)
+		discovery->sentinel = redis_sentinel_new(loop, options, sentinel_handler);
+	return discovery->sentinel ? take(discovery) : NULL;
 }
 
-void redis_discovery_free(struct redis_discovery *route)
+void redis_discovery_free(struct redis_discovery *discovery)
 {
-	if (!route)
+	if (!discovery)
 		return;
-	redis_discovery_stop(route);
-	redis_sentinel_free(route->sentinel);
-	if (route->timer)
-		event_free(route->timer);
-	free(route);
+	redis_discovery_stop(discovery);
+	redis_sentinel_free(discovery->sentinel);
+	if (discovery->timer)
+		event_free(discovery->timer);
+	free(discovery);
 }

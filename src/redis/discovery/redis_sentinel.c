@@ -17,25 +17,26 @@
 #include "redis/connection/redis_link.h"
 #include "redis/connection/redis_options.h"
 
-#define ASK_INTERVAL_NS (2 * NS_PER_S)
-#define PING_NS (2 * NS_PER_S) /* at most, interval and timeout: a failover must not wait for a Sentinel that hangs */
+#define POLL_INTERVAL_NS (2 * NS_PER_S)
+#define PING_MAX_NS \
+	(2 * NS_PER_S) /* at most, interval and timeout: a failover must not wait for a Sentinel that hangs */
 
 struct redis_sentinel {
 	struct redis_link *link;
 	struct event *timer; /* the next question */
 	char *master;
-	bool asked; /* and not answered */
+	bool query_pending; /* and not answered */
 	struct redis_sentinel_handler handler;
 };
 
-static bool read_answer(const redisReply *reply, struct redis_endpoint *endpoint)
+static bool parse_master(const redisReply *reply, struct redis_endpoint *endpoint)
 {
 	return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
 	       reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_STRING &&
 	       redis_endpoint_set(reply->element[0]->str, reply->element[1]->str, endpoint) == 0;
 }
 
-static void fail(struct redis_sentinel *sentinel, const redisReply *reply)
+static void report_failure(struct redis_sentinel *sentinel, const redisReply *reply)
 {
 	struct error reason;
 
@@ -49,25 +50,25 @@ static void fail(struct redis_sentinel *sentinel, const redisReply *reply)
 	sentinel->handler.failed(sentinel->handler.ctx, reason.text);
 }
 
-static void on_answer(redisAsyncContext *redis, void *data, void *ctx)
+static void on_master_reply(redisAsyncContext *redis, void *data, void *ctx)
 {
-	const struct timeval again = {.tv_sec = ASK_INTERVAL_NS / NS_PER_S};
+	const struct timeval again = {.tv_sec = POLL_INTERVAL_NS / NS_PER_S};
 	struct redis_sentinel *sentinel = ctx;
 	const redisReply *reply = data;
 	struct redis_endpoint endpoint;
 
 	if (redis_link_detached(redis) || !reply)
 		return;
-	sentinel->asked = false;
-	if (!read_answer(reply, &endpoint))
-		return fail(sentinel, reply);
+	sentinel->query_pending = false;
+	if (!parse_master(reply, &endpoint))
+		return report_failure(sentinel, reply);
 	event_add(sentinel->timer, &again);
 	sentinel->handler.master(sentinel->handler.ctx, &endpoint);
 }
 
 /* One replica: names and values in turns. Its flags are words with commas between them. "disconnected" is no bad sign:
  * so are all that a Sentinel has just heard of, as after a failover. */
-static bool is_well(const redisReply *replica)
+static bool is_replica_up(const redisReply *replica)
 {
 	static const char *const bad[] = {"s_down", "o_down"};
 
@@ -87,7 +88,7 @@ static bool is_well(const redisReply *replica)
 	return false;
 }
 
-static void on_replicas(redisAsyncContext *redis, void *data, void *ctx)
+static void on_replicas_reply(redisAsyncContext *redis, void *data, void *ctx)
 {
 	struct redis_sentinel *sentinel = ctx;
 	const redisReply *reply = data;
@@ -98,7 +99,7 @@ static void on_replicas(redisAsyncContext *redis, void *data, void *ctx)
 	if (reply->type != REDIS_REPLY_ARRAY)
 		return sentinel->handler.replicas(sentinel->handler.ctx, -1);
 	for (size_t i = 0; i < reply->elements; i++)
-		count += is_well(reply->element[i]);
+		count += is_replica_up(reply->element[i]);
 	sentinel->handler.replicas(sentinel->handler.ctx, count);
 }
 
@@ -106,13 +107,13 @@ void redis_sentinel_ask(struct redis_sentinel *sentinel)
 {
 	redisAsyncContext *redis = redis_link_context(sentinel->link);
 
-	if (!redis || sentinel->asked)
+	if (!redis || sentinel->query_pending)
 		return;
-	sentinel->asked = true;
-	if (redisAsyncCommand(redis, on_answer, sentinel, "SENTINEL get-master-addr-by-name %s", sentinel->master) !=
-		    REDIS_OK ||
-	    (sentinel->handler.replicas &&
-	     redisAsyncCommand(redis, on_replicas, sentinel, "SENTINEL replicas %s", sentinel->master) != REDIS_OK))
+	sentinel->query_pending = true;
+	if (redisAsyncCommand(redis, on_master_reply, sentinel, "SENTINEL get-master-addr-by-name %s",
+			      sentinel->master) != REDIS_OK ||
+	    (sentinel->handler.replicas && redisAsyncCommand(redis, on_replicas_reply, sentinel, "SENTINEL replicas %s",
+							     sentinel->master) != REDIS_OK))
 		redis_link_restart(sentinel->link, "out of memory");
 }
 
@@ -128,7 +129,7 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 	struct redis_sentinel *sentinel = ctx;
 
 	(void)redis;
-	sentinel->asked = false;
+	sentinel->query_pending = false;
 	redis_sentinel_ask(sentinel);
 }
 
@@ -136,7 +137,7 @@ static void on_down(void *ctx)
 {
 	struct redis_sentinel *sentinel = ctx;
 
-	sentinel->asked = false;
+	sentinel->query_pending = false;
 	event_del(sentinel->timer);
 }
 
@@ -149,7 +150,7 @@ static void on_failed(void *ctx, const char *reason)
 	sentinel->handler.failed(sentinel->handler.ctx, text.text);
 }
 
-static uint64_t at_most(uint64_t value, uint64_t most)
+static uint64_t capped(uint64_t value, uint64_t most)
 {
 	return value && value < most ? value : most;
 }
@@ -173,8 +174,8 @@ struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct 
 		.cert_file = options->cert_file,
 		.key_file = options->key_file,
 		.quiet = options->quiet,
-		.ping_interval_ns = at_most(options->ping_interval_ns, PING_NS),
-		.ping_timeout_ns = at_most(options->ping_timeout_ns, PING_NS),
+		.ping_interval_ns = capped(options->ping_interval_ns, PING_MAX_NS),
+		.ping_timeout_ns = capped(options->ping_timeout_ns, PING_MAX_NS),
 	};
 
 	if (!sentinel)

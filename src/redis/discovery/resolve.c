@@ -17,10 +17,10 @@
 #include <sys/socket.h>
 
 struct resolve {
-	atomic_int owners;
-	int wake_fd; /* written by the thread once `answer` is complete */
+	atomic_int references;
+	int wake_fd; /* written by the thread once `result` is complete */
 	char *host;
-	struct resolve_result answer;
+	struct resolve_result result;
 
 	/* The asker's only. */
 	struct event *wake;
@@ -31,7 +31,7 @@ struct resolve {
 static void resolve_release(struct resolve *resolve)
 {
 	/* acq_rel: whoever frees must see everything that the other owner did. */
-	if (atomic_fetch_sub_explicit(&resolve->owners, 1, memory_order_acq_rel) > 1)
+	if (atomic_fetch_sub_explicit(&resolve->references, 1, memory_order_acq_rel) > 1)
 		return;
 	if (resolve->wake_fd >= 0)
 		close(resolve->wake_fd);
@@ -39,29 +39,29 @@ static void resolve_release(struct resolve *resolve)
 	free(resolve);
 }
 
-static void ask(const char *host, int flags, struct resolve_result *answer)
+static void look_up(const char *host, int flags, struct resolve_result *result)
 {
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
 	struct addrinfo *list = NULL;
 	int code = getaddrinfo(host, NULL, &hints, &list);
 
-	answer->count = 0;
-	answer->error = code ? gai_strerror(code) : NULL;
+	result->count = 0;
+	result->error = code ? gai_strerror(code) : NULL;
 	if (code)
 		return;
-	for (struct addrinfo *entry = list; entry && answer->count < RESOLVE_ADDRESSES_MAX; entry = entry->ai_next)
-		if (getnameinfo(entry->ai_addr, entry->ai_addrlen, answer->address[answer->count], RESOLVE_ADDRESS_SIZE,
+	for (struct addrinfo *entry = list; entry && result->count < RESOLVE_ADDRESSES_MAX; entry = entry->ai_next)
+		if (getnameinfo(entry->ai_addr, entry->ai_addrlen, result->address[result->count], RESOLVE_ADDRESS_SIZE,
 				NULL, 0, NI_NUMERICHOST) == 0)
-			answer->count++;
+			result->count++;
 	freeaddrinfo(list);
-	if (answer->count == 0)
-		answer->error = "no usable address";
+	if (result->count == 0)
+		result->error = "no usable address";
 }
 
-bool resolve_numeric(const char *host, struct resolve_result *answer)
+bool resolve_numeric(const char *host, struct resolve_result *result)
 {
-	ask(host, AI_NUMERICHOST, answer);
-	return !answer->error;
+	look_up(host, AI_NUMERICHOST, result);
+	return !result->error;
 }
 
 static void *resolve_thread(void *data)
@@ -69,17 +69,17 @@ static void *resolve_thread(void *data)
 	struct resolve *resolve = data;
 	const uint64_t one = 1;
 
-	ask(resolve->host, AI_ADDRCONFIG, &resolve->answer);
+	look_up(resolve->host, AI_ADDRCONFIG, &resolve->result);
 	/* AI_ADDRCONFIG hides loopback addresses on a host without any other. */
-	if (resolve->answer.error)
-		ask(resolve->host, 0, &resolve->answer);
+	if (resolve->result.error)
+		look_up(resolve->host, 0, &resolve->result);
 	while (write(resolve->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 	resolve_release(resolve);
 	return NULL;
 }
 
-static void resolve_answered(evutil_socket_t fd, short what, void *data)
+static void on_resolved(evutil_socket_t fd, short what, void *data)
 {
 	struct resolve *resolve = data;
 	uint64_t count;
@@ -88,7 +88,7 @@ static void resolve_answered(evutil_socket_t fd, short what, void *data)
 	if (read((int)fd, &count, sizeof(count)) < 0)
 		return;
 	event_free(take(resolve->wake));
-	resolve->done(resolve->ctx, &resolve->answer);
+	resolve->done(resolve->ctx, &resolve->result);
 	resolve_release(resolve);
 }
 
@@ -117,20 +117,20 @@ struct resolve *resolve_start(struct event_base *loop, const char *host, resolve
 
 	if (!resolve)
 		return NULL;
-	atomic_init(&resolve->owners, 1);
+	atomic_init(&resolve->references, 1);
 	resolve->done = done;
 	resolve->ctx = ctx;
 	resolve->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	resolve->host = strdup(host);
 	if (resolve->wake_fd < 0 || !resolve->host)
 		goto fail;
-	resolve->wake = event_new(loop, resolve->wake_fd, EV_READ, resolve_answered, resolve);
+	resolve->wake = event_new(loop, resolve->wake_fd, EV_READ, on_resolved, resolve);
 	if (!resolve->wake || event_add(resolve->wake, NULL) < 0)
 		goto fail;
-	atomic_store_explicit(&resolve->owners, 2, memory_order_relaxed);
+	atomic_store_explicit(&resolve->references, 2, memory_order_relaxed);
 	if (start_thread(resolve) == 0)
 		return resolve;
-	atomic_store_explicit(&resolve->owners, 1, memory_order_relaxed);
+	atomic_store_explicit(&resolve->references, 1, memory_order_relaxed);
 fail:
 	if (resolve->wake)
 		event_free(resolve->wake);

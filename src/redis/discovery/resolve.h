@@ -18,10 +18,10 @@ struct resolve_result {
 	char address[RESOLVE_ADDRESSES_MAX][RESOLVE_ADDRESS_SIZE]; /* numeric, in the order of RFC 6724 */
 };
 
-typedef void (*resolve_done)(void *ctx, const struct resolve_result *answer);
+typedef void (*resolve_done)(void *ctx, const struct resolve_result *result);
 
-/* True if `host` is an address already: `answer` then holds it. */
-bool resolve_numeric(const char *host, struct resolve_result *answer);
+/* True if `host` is an address already: `result` then holds it. */
+bool resolve_numeric(const char *host, struct resolve_result *result);
 
 /* Asks on a thread of its own; `done` is called once on the loop, unless cancelled before, and may not free the handle:
  * it is gone by itself afterwards. NULL if no thread could be started. */
