@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "event/event.h"
 #include "job/jobs.h"
-#include "sink/memory.h"
+#include "sink/memory_sink.h"
 
 struct listing {
 	const struct api *api;

@@ -23,11 +23,11 @@
 #include "daemon/redis_side.h"
 #include "event/event.h"
 #include "job/jobs.h"
-#include "sink/cloudshark.h"
+#include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
-#include "sink/directory.h"
-#include "sink/memory.h"
-#include "sink/redis_file.h"
+#include "sink/directory_sink.h"
+#include "sink/memory_sink.h"
+#include "sink/redis_sink.h"
 #include "status/node_status.h"
 
 #define DRAIN_LOOK_MS 20 /* how often events that Redis has not taken are looked at while stopping */

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "http/http_listener.h"
 #include "http/http_server_internal.h"
+#include "http/http_socket.h"
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE_MS 200

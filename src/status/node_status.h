@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "job/jobs.h"
-#include "sink/memory.h"
+#include "sink/memory_sink.h"
 #include "status/node_interfaces.h"
 
 struct config;

@@ -19,10 +19,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "redis/connection/redis_options.h"
-#include "sink/cloudshark.h"
+#include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
-#include "sink/directory.h"
-#include "sink/redis_file.h"
+#include "sink/directory_sink.h"
+#include "sink/redis_sink.h"
 
 #define FILES_MAX 256
 #define SENTINELS_MAX 8

@@ -16,8 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "http/http_listener.h"
 #include "http/http_peer.h"
+#include "http/http_socket.h"
 
 static char directory[64], path[96];
 static struct error err;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "sink/memory.h"
+#include "sink/memory_sink.h"
 
 #define GUARD_S 20
 #define MIB (UINT64_C(1) << 20)

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sink/directory.h"
+#include "sink/directory_sink.h"
 #include "sink/sink.h"
 
 #define GUARD_S 20

@@ -3,7 +3,7 @@
  * can then go. Its room is taken before the copy begins, from the oldest files if need be. One that is being read stays
  * until its readers are gone, and takes room until then.
  */
-#include "sink/memory.h"
+#include "sink/memory_sink.h"
 
 #include <errno.h>
 #include <event2/event.h>

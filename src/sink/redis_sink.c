@@ -14,7 +14,7 @@
  *
  * A try that is cancelled lives on without its file until its commands are answered, which their deadline bounds.
  */
-#include "sink/redis_file.h"
+#include "sink/redis_sink.h"
 
 #include <errno.h>
 #include <event2/event.h>

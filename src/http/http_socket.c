@@ -4,7 +4,7 @@
  * moment at which it is open to more than its owner. At the end the name is removed only if it is still the inode that
  * was made: another process may have replaced it.
  */
-#include "http/http_listener.h"
+#include "http/http_socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -10,7 +10,7 @@
  * about the request. Every text from there is scrubbed of it, as it stands and percent-encoded, before it is cut to
  * size.
  */
-#include "sink/cloudshark.h"
+#include "sink/cloudshark_sink.h"
 
 #include <ctype.h>
 #include <jansson.h>

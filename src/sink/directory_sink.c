@@ -13,7 +13,7 @@
  * itself. Only a file that is being named just then can't be held back any more: it is waited for, a second at most for
  * all that are cancelled together, and told what came of it.
  */
-#include "sink/directory.h"
+#include "sink/directory_sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
