@@ -18,7 +18,7 @@ struct listener;
 struct submission;
 
 struct api {
-	struct api_options with;
+	struct api_options options;
 	struct http_server *server;
 	LIST_HEAD(, history) histories;
 	LIST_HEAD(, listener) listeners;
@@ -39,10 +39,10 @@ void route_metrics(void *api, struct http_request *request);
 void route_health(void *api, struct http_request *request);
 
 /* Event bus subscriber; ctx: the api. */
-void events_subscriber(void *api, const struct event *event, const char *json);
+void api_on_event(void *api, const struct event *event, const char *json);
 
-void submissions_forget(struct api *api);
-void histories_end(struct api *api);
+void submissions_cancel(struct api *api);
+void histories_stop(struct api *api);
 
 /* The HTTP status that says what kind of refusal a negative errno stands for. */
 unsigned api_status_of(int code);
@@ -51,8 +51,8 @@ unsigned api_status_of(int code);
 void api_answer_json(struct http_request *request, unsigned status, json_t *json);
 
 /* True if every query parameter is one of `known`; else the request is answered. */
-extern const char *const api_no_query[]; /* none is known */
-bool api_check_query(struct http_request *request, const char *const *known);
+extern const char *const api_no_parameters[]; /* none is known */
+bool api_check_parameters(struct http_request *request, const char *const *known);
 
 /* A query parameter that may be given once: NULL if it is not. False: the request is answered. */
-bool api_query(struct http_request *request, const char *name, const char **value);
+bool api_parameter(struct http_request *request, const char *name, const char **value);

@@ -19,7 +19,7 @@ static void on_gone(void *ctx)
 	free(listener);
 }
 
-void events_subscriber(void *ctx, const struct event *event, const char *json)
+void api_on_event(void *ctx, const struct event *event, const char *json)
 {
 	const struct api *api = ctx;
 	struct listener *listener;
@@ -31,24 +31,24 @@ void events_subscriber(void *ctx, const struct event *event, const char *json)
 	}
 }
 
-void route_events(void *ctx, struct http_request *http)
+void route_events(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"id", NULL};
 	struct api *api = ctx;
 	const char *id;
-	if (!api_check_query(http, known) || !api_query(http, "id", &id))
+	if (!api_check_parameters(request, known) || !api_parameter(request, "id", &id))
 		return;
 	if (id && strlen(id) >= REQUEST_ID_SIZE) {
-		http_answer_error(http, 400, "id is longer than any id");
+		http_answer_error(request, 400, "id is longer than any id");
 		return;
 	}
 	struct listener *listener = calloc(1, sizeof(*listener));
 	if (!listener) {
-		http_answer_error(http, 500, "out of memory");
+		http_answer_error(request, 500, "out of memory");
 		return;
 	}
 	snprintf(listener->id, sizeof(listener->id), "%s", id ? id : "");
-	listener->stream = http_answer_sse(http, on_gone, listener);
+	listener->stream = http_answer_sse(request, on_gone, listener);
 	if (listener->stream)
 		LIST_INSERT_HEAD(&api->listeners, listener, list);
 	else

@@ -17,7 +17,7 @@
 
 static const char json_type[] = "application/json";
 
-bool http_response_dress(struct MHD_Response *response, const char *type)
+bool http_response_add_headers(struct MHD_Response *response, const char *type)
 {
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
@@ -30,7 +30,7 @@ static struct MHD_Response *copy_response(const char *type, const void *body, si
 
 	/* The library copies; its parameter lacks a const before 1.0. */
 	response = MHD_create_response_from_buffer(size, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
-	if (response && !http_response_dress(response, type)) {
+	if (response && !http_response_add_headers(response, type)) {
 		MHD_destroy_response(response);
 		response = NULL;
 	}
@@ -74,7 +74,7 @@ struct MHD_Response *http_error_response(const char *text)
 }
 
 /* Keeps the response for the connection; one that cannot be made is an error that can, or else the connection's end. */
-static void prepare(struct http_request *request, unsigned status, struct MHD_Response *response)
+static void set_response(struct http_request *request, unsigned status, struct MHD_Response *response)
 {
 	if (!response) {
 		response = http_error_response("out of memory");
@@ -86,7 +86,7 @@ static void prepare(struct http_request *request, unsigned status, struct MHD_Re
 	request->status = status;
 }
 
-bool http_request_wants(const struct http_request *request)
+bool http_request_is_answerable(const struct http_request *request)
 {
 	return request->connection && !request->answer;
 }
@@ -94,8 +94,8 @@ bool http_request_wants(const struct http_request *request)
 void http_answer_response(struct http_request *request, unsigned status, struct MHD_Response *response)
 {
 	request->gone = NULL;
-	if (http_request_wants(request)) {
-		prepare(request, status, response);
+	if (http_request_is_answerable(request)) {
+		set_response(request, status, response);
 		http_connection_wake(request->connection);
 	} else if (response) {
 		MHD_destroy_response(response);
@@ -112,12 +112,12 @@ void http_refuse(struct http_request *request, unsigned status, const char *text
 		MHD_destroy_response(response);
 		response = NULL;
 	}
-	prepare(request, status, response);
+	set_response(request, status, response);
 }
 
-void http_answer_stopping(struct http_request *request)
+void http_answer_unavailable(struct http_request *request)
 {
-	if (!request->handled || request->answer)
+	if (!request->dispatched || request->answer)
 		return;
 	http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the daemon is stopping", NULL, NULL);
 	http_connection_wake(request->connection);
@@ -125,7 +125,8 @@ void http_answer_stopping(struct http_request *request)
 
 void http_answer(struct http_request *request, unsigned status, const char *type, const void *body, size_t size)
 {
-	http_answer_response(request, status, http_request_wants(request) ? copy_response(type, body, size) : NULL);
+	http_answer_response(request, status,
+			     http_request_is_answerable(request) ? copy_response(type, body, size) : NULL);
 }
 
 void http_answer_json(struct http_request *request, unsigned status, const char *json)
@@ -141,7 +142,7 @@ void http_answer_error(struct http_request *request, unsigned status, const char
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	http_answer_response(request, status, http_request_wants(request) ? http_error_response(text) : NULL);
+	http_answer_response(request, status, http_request_is_answerable(request) ? http_error_response(text) : NULL);
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------- */
@@ -168,7 +169,7 @@ static void release_file(void *ctx)
 	free(file);
 }
 
-static bool name_download(struct MHD_Response *response, const char *name)
+static bool set_download_name(struct MHD_Response *response, const char *name)
 {
 	char value[sizeof("attachment; filename=\"\"") + NAME_MAX_BYTES];
 	char safe[NAME_MAX_BYTES + 1];
@@ -181,25 +182,26 @@ static bool name_download(struct MHD_Response *response, const char *name)
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, value) == MHD_YES;
 }
 
-void http_answer_file(struct http_request *request, const struct http_file *given)
+void http_answer_file(struct http_request *request, const struct http_file *file_given)
 {
 	struct http_file *file = malloc(sizeof(*file));
 	struct MHD_Response *response;
 
 	if (!file) {
-		if (given->release)
-			given->release(given->release_ctx);
+		if (file_given->release)
+			file_given->release(file_given->release_ctx);
 		http_answer_response(request, 0, NULL);
 		return;
 	}
-	*file = *given;
+	*file = *file_given;
 	if (file->stream.rewind)
 		file->stream.rewind(file->stream.ctx);
 	response = MHD_create_response_from_callback(file->stream.size_bytes, FILE_BLOCK_BYTES, read_file, file,
 						     release_file);
 	if (!response) {
 		release_file(file);
-	} else if (!http_response_dress(response, file->type) || (file->name && !name_download(response, file->name))) {
+	} else if (!http_response_add_headers(response, file->type) ||
+		   (file->name && !set_download_name(response, file->name))) {
 		MHD_destroy_response(response);
 		response = NULL;
 	}

@@ -27,22 +27,23 @@
 #define PARSES_LENIENTLY 0
 #endif
 
-enum once { HOST, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, ONCE_COUNT };
-static const char *const once_names[ONCE_COUNT] = {"Host", "Content-Length", "Content-Type", "Expect"};
+enum single_values { HEADER_HOST, HEADER_CONTENT_LENGTH, HEADER_CONTENT_TYPE, HEADER_EXPECT, SINGLE_HEADER_COUNT };
+static const char *const single_header_names[SINGLE_HEADER_COUNT] = {"Host", "Content-Length", "Content-Type",
+								     "Expect"};
 
-struct walk {
+struct header_walk {
 	struct http_head *head;
-	const char *at; /* the first byte not accounted for */
-	size_t count;
+	const char *next_byte; /* the first byte not accounted for */
+	size_t header_count;
 	unsigned status;
 	const char *text;
-	const char *once[ONCE_COUNT];
+	const char *single_values[SINGLE_HEADER_COUNT];
 };
 
-static enum MHD_Result refuse(struct walk *walk, unsigned status, const char *text)
+static enum MHD_Result refuse(struct header_walk *header_walk, unsigned status, const char *text)
 {
-	walk->status = status;
-	walk->text = text;
+	header_walk->status = status;
+	header_walk->text = text;
 	return MHD_NO;
 }
 
@@ -91,58 +92,61 @@ static bool parse_size(const char *text, uint64_t *size)
 static enum MHD_Result check_header(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_size,
 				    const char *value, size_t value_size)
 {
-	struct walk *walk = ctx;
+	struct header_walk *header_walk = ctx;
 
 	(void)kind;
-	if (++walk->count > HTTP_HEADERS_MAX)
-		return refuse(walk, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers");
+	if (++header_walk->header_count > HTTP_HEADERS_MAX)
+		return refuse(header_walk, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers");
 	if (!value || !is_token(name, name_size) || !is_field_value(value, value_size))
-		return refuse(walk, MHD_HTTP_BAD_REQUEST, "malformed header");
-	if (PARSES_LENIENTLY && (name != walk->at || value <= name + name_size))
-		return refuse(walk, MHD_HTTP_BAD_REQUEST, "malformed header");
-	walk->at = value + value_size + 2;
+		return refuse(header_walk, MHD_HTTP_BAD_REQUEST, "malformed header");
+	if (PARSES_LENIENTLY && (name != header_walk->next_byte || value <= name + name_size))
+		return refuse(header_walk, MHD_HTTP_BAD_REQUEST, "malformed header");
+	header_walk->next_byte = value + value_size + 2;
 	if (strcasecmp(name, "Transfer-Encoding") == 0)
-		return refuse(walk, MHD_HTTP_NOT_IMPLEMENTED,
+		return refuse(header_walk, MHD_HTTP_NOT_IMPLEMENTED,
 			      "transfer encodings are not taken; send a Content-Length");
 	if (strcasecmp(name, "Content-Encoding") == 0)
-		return refuse(walk, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "encoded bodies are not taken");
+		return refuse(header_walk, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "encoded bodies are not taken");
 	if (strcasecmp(name, "Authorization") == 0) {
-		walk->head->authorization = value;
-		walk->head->authorization_count++;
+		header_walk->head->authorization = value;
+		header_walk->head->authorization_count++;
 	}
-	for (size_t i = 0; i < ONCE_COUNT; i++) {
-		if (strcasecmp(name, once_names[i]) != 0)
+	for (size_t i = 0; i < SINGLE_HEADER_COUNT; i++) {
+		if (strcasecmp(name, single_header_names[i]) != 0)
 			continue;
-		if (walk->once[i])
-			return refuse(walk, MHD_HTTP_BAD_REQUEST, "a header that may be there once is there twice");
-		walk->once[i] = value;
+		if (header_walk->single_values[i])
+			return refuse(header_walk, MHD_HTTP_BAD_REQUEST,
+				      "a header that may be there once is there twice");
+		header_walk->single_values[i] = value;
 	}
 	return MHD_YES;
 }
 
-static unsigned judge(struct walk *walk, const char **text)
+static unsigned validate(struct header_walk *header_walk, const char **text)
 {
-	struct http_head *head = walk->head;
+	struct http_head *head = header_walk->head;
 	bool old = strcmp(head->version, "HTTP/1.0") == 0;
 
 	*text = "a Host header is needed";
-	if (walk->once[HOST] ? !is_host(walk->once[HOST]) : !old)
+	if (header_walk->single_values[HEADER_HOST] ? !is_host(header_walk->single_values[HEADER_HOST]) : !old)
 		return MHD_HTTP_BAD_REQUEST;
 	*text = "Content-Length must be digits";
-	if (walk->once[CONTENT_LENGTH] && !parse_size(walk->once[CONTENT_LENGTH], &head->body_size))
+	if (header_walk->single_values[HEADER_CONTENT_LENGTH] &&
+	    !parse_size(header_walk->single_values[HEADER_CONTENT_LENGTH], &head->body_size))
 		return MHD_HTTP_BAD_REQUEST;
-	head->has_body_size = walk->once[CONTENT_LENGTH];
+	head->has_body_size = header_walk->single_values[HEADER_CONTENT_LENGTH];
 	*text = "Expect: only 100-continue";
-	if (walk->once[EXPECT] && (old || strcasecmp(walk->once[EXPECT], "100-continue") != 0))
+	if (header_walk->single_values[HEADER_EXPECT] &&
+	    (old || strcasecmp(header_walk->single_values[HEADER_EXPECT], "100-continue") != 0))
 		return MHD_HTTP_EXPECTATION_FAILED;
-	head->type = walk->once[CONTENT_TYPE];
+	head->type = header_walk->single_values[HEADER_CONTENT_TYPE];
 	return 0;
 }
 
 unsigned http_check_head(struct MHD_Connection *mhd, struct http_head *head, const char **text)
 {
 	const union MHD_ConnectionInfo *size = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	struct walk walk = {.head = head};
+	struct header_walk header_walk = {.head = head};
 	const char *target_at = head->method + strlen(head->method) + 1;
 
 	*text = "malformed request line";
@@ -154,21 +158,21 @@ unsigned http_check_head(struct MHD_Connection *mhd, struct http_head *head, con
 	}
 	if (PARSES_LENIENTLY && (head->target_at != target_at || head->version != target_at + head->target_size + 1))
 		return MHD_HTTP_BAD_REQUEST;
-	if (size->header_size > HTTP_HEAD_MAX) {
+	if (size->header_size > HTTP_HEAD_BYTES_MAX) {
 		*text = "the head is too large";
 		return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
 	}
-	walk.at = head->version + VERSION_SIZE + 2;
-	(void)MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, check_header, &walk);
-	if (walk.status) {
-		*text = walk.text;
-		return walk.status;
+	header_walk.next_byte = head->version + VERSION_SIZE + 2;
+	(void)MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, check_header, &header_walk);
+	if (header_walk.status) {
+		*text = header_walk.text;
+		return header_walk.status;
 	}
 	*text = "malformed header";
-	if (PARSES_LENIENTLY &&
-	    (walk.at + 2 != head->method + size->header_size || memcmp(walk.at - 2, "\0\0\0", 4) != 0))
+	if (PARSES_LENIENTLY && (header_walk.next_byte + 2 != head->method + size->header_size ||
+				 memcmp(header_walk.next_byte - 2, "\0\0\0", 4) != 0))
 		return MHD_HTTP_BAD_REQUEST;
-	return judge(&walk, text);
+	return validate(&header_walk, text);
 }
 
 bool http_is_json(const char *type)

@@ -18,7 +18,7 @@
 #include "base/own_traffic.h"
 
 #define CONNECT_TIMEOUT_S 10L
-#define STALL_DEFAULT_S 60L
+#define STALL_TIMEOUT_DEFAULT_S 60L
 #define STALL_BYTES_PER_S 1L
 #define IDLE_CONNECTIONS_MAX 4L
 
@@ -37,19 +37,19 @@ struct http_transfer {
 	bool added;
 	struct buffer body;
 	char error[CURL_ERROR_SIZE];
-	http_done done;
+	http_transfer_done done;
 	void *ctx;
 };
 
 /* --- libcurl ↔ libevent ------------------------------------------------------------------------------------------ */
 
-/* take_body() ended the transfer at the cap. */
+/* append_body() ended the transfer at the cap. */
 bool http_reply_oversized(const struct http_reply *reply)
 {
-	return reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_MAX;
+	return reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_BYTES_MAX;
 }
 
-static void finish(struct http_client *client, CURL *easy, CURLcode result)
+static void complete_transfer(struct http_client *client, CURL *easy, CURLcode result)
 {
 	struct http_transfer *transfer = NULL;
 	struct http_reply reply = {.result = result};
@@ -83,7 +83,7 @@ static void collect_finished(struct http_client *client)
 
 	while ((message = curl_multi_info_read(client->multi, &left)))
 		if (message->msg == CURLMSG_DONE)
-			finish(client, message->easy_handle, message->data.result);
+			complete_transfer(client, message->easy_handle, message->data.result);
 }
 
 static void on_socket(evutil_socket_t fd, short events, void *ctx)
@@ -111,7 +111,7 @@ static void on_timer(evutil_socket_t fd, short events, void *ctx)
  * for one the socket is not heard of, and its transfer ends as a stalled one does: an error returned here would kill
  * the whole multi handle instead.
  */
-static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
 	struct http_client *client = ctx;
 	struct event *event = socket_ctx;
@@ -136,7 +136,7 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void 
 }
 
 /* Inside libcurl: its next timer, or none (-1). */
-static int set_timer(CURLM *multi, long timeout_ms, void *ctx)
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx)
 {
 	struct http_client *client = ctx;
 	struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
@@ -156,7 +156,7 @@ static long round_up(uint64_t ns, uint64_t unit_ns)
 	return units > INT32_MAX ? INT32_MAX : (long)units;
 }
 
-struct http_client *http_client_new(struct event_base *loop, const struct http_options *options)
+struct http_client *http_client_new(struct event_base *loop, const struct http_client_options *options)
 {
 	struct http_client *client;
 
@@ -171,15 +171,15 @@ struct http_client *http_client_new(struct event_base *loop, const struct http_o
 	client->https = options->https;
 	client->verify = options->verify;
 	client->timeout_ms = round_up(options->timeout_ns, NS_PER_MS);
-	client->stall_s = options->stall_ns ? round_up(options->stall_ns, NS_PER_S) : STALL_DEFAULT_S;
+	client->stall_s = options->stall_ns ? round_up(options->stall_ns, NS_PER_S) : STALL_TIMEOUT_DEFAULT_S;
 	client->timer = evtimer_new(loop, on_timer, client);
 	client->multi = curl_multi_init();
 	if (options->ca_file && options->ca_file[0])
 		client->ca_file = strdup(options->ca_file);
 	if (!client->timer || !client->multi || (options->ca_file && options->ca_file[0] && !client->ca_file) ||
-	    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, watch_socket) != CURLM_OK ||
+	    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) != CURLM_OK ||
 	    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client) != CURLM_OK ||
-	    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, set_timer) != CURLM_OK ||
+	    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) != CURLM_OK ||
 	    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client) != CURLM_OK ||
 	    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX) != CURLM_OK) {
 		http_client_free(client);
@@ -204,17 +204,17 @@ void http_client_free(struct http_client *client)
 /* --- a transfer -------------------------------------------------------------------------------------------------- */
 
 /* Takes the answer's body up to the cap; then a short count makes libcurl end the transfer (CURLE_WRITE_ERROR). */
-static size_t take_body(char *bytes, size_t size, size_t count, void *ctx)
+static size_t append_body(char *bytes, size_t size, size_t count, void *ctx)
 {
 	struct http_transfer *transfer = ctx;
-	size_t room = HTTP_REPLY_MAX - transfer->body.size, total = size * count;
+	size_t room = HTTP_REPLY_BYTES_MAX - transfer->body.size, total = size * count;
 
 	if (buffer_append(&transfer->body, bytes, total < room ? total : room) < 0)
 		return 0;
 	return total <= room ? total : 0;
 }
 
-static CURLcode set_policy(struct http_transfer *transfer)
+static CURLcode set_transfer_options(struct http_transfer *transfer)
 {
 	const struct http_client *client = transfer->client;
 	CURL *easy = transfer->easy;
@@ -222,7 +222,7 @@ static CURLcode set_policy(struct http_transfer *transfer)
 
 	failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
-	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, append_body);
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -242,18 +242,18 @@ static CURLcode set_policy(struct http_transfer *transfer)
 	return failed ? CURLE_FAILED_INIT : CURLE_OK;
 }
 
-struct http_transfer *http_transfer_new(struct http_client *client, http_done done, void *ctx)
+struct http_transfer *http_transfer_new(struct http_client *client, http_transfer_done done, void *ctx)
 {
 	cleanup(cleanup_http_transfer) struct http_transfer *transfer = calloc(1, sizeof(*transfer));
 
 	if (!transfer)
 		return NULL;
 	transfer->client = client;
-	transfer->body = (struct buffer)BUFFER_INIT(HTTP_REPLY_MAX);
+	transfer->body = (struct buffer)BUFFER_INIT(HTTP_REPLY_BYTES_MAX);
 	transfer->done = done;
 	transfer->ctx = ctx;
 	transfer->easy = curl_easy_init();
-	if (!transfer->easy || set_policy(transfer) != CURLE_OK)
+	if (!transfer->easy || set_transfer_options(transfer) != CURLE_OK)
 		return NULL;
 	return take(transfer);
 }

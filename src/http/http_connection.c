@@ -21,7 +21,7 @@
 
 #include "http/http_server_internal.h"
 
-static bool has_peer_left(int fd)
+static bool is_peer_gone(int fd)
 {
 	struct pollfd polled = {.fd = fd, .events = POLLRDHUP};
 
@@ -30,11 +30,11 @@ static bool has_peer_left(int fd)
 
 static void set_deadline(struct http_connection *connection)
 {
-	unsigned ms = connection->side->server->arrival_ms;
+	unsigned ms = connection->endpoint->server->request_timeout_ms;
 	struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
 	event_del(connection->deadline); /* settles no more */
-	connection->idle = connection->settling = false;
+	connection->idle = connection->becoming_idle = false;
 	(void)event_add(connection->deadline, &timeout);
 }
 
@@ -44,43 +44,43 @@ static void on_deadline(evutil_socket_t fd, short events, void *ctx)
 
 	(void)fd;
 	(void)events;
-	if (connection->settling) {
-		connection->settling = false;
+	if (connection->becoming_idle) {
+		connection->becoming_idle = false;
 		connection->idle = true;
 		return;
 	}
 	shutdown(connection->fd, SHUT_RDWR);
 }
 
-static void on_watch(evutil_socket_t fd, short events, void *ctx)
+static void on_activity(evutil_socket_t fd, short events, void *ctx)
 {
 	struct http_connection *connection = ctx;
 
 	(void)events;
 	if (connection->idle)
 		set_deadline(connection);
-	if (connection->suspended && has_peer_left(fd)) {
+	if (connection->suspended && is_peer_gone(fd)) {
 		connection->gone = true;
 		http_connection_wake(connection);
 	}
 }
 
-void http_connection_arriving(struct http_connection *connection)
+void http_connection_request_started(struct http_connection *connection)
 {
-	if (connection->idle || connection->settling)
+	if (connection->idle || connection->becoming_idle)
 		set_deadline(connection);
 }
 
-void http_connection_arrived(struct http_connection *connection)
+void http_connection_request_received(struct http_connection *connection)
 {
 	event_del(connection->deadline);
 }
 
-void http_connection_done(struct http_connection *connection)
+void http_connection_request_done(struct http_connection *connection)
 {
 	event_del(connection->deadline);
 	connection->request = NULL;
-	connection->settling = true;
+	connection->becoming_idle = true;
 	event_active(connection->deadline, EV_TIMEOUT, 0);
 }
 
@@ -88,7 +88,7 @@ void http_connection_suspend(struct http_connection *connection)
 {
 	connection->suspended = true;
 	MHD_suspend_connection(connection->mhd);
-	if (has_peer_left(connection->fd)) { /* before we cared */
+	if (is_peer_gone(connection->fd)) { /* before we cared */
 		connection->gone = true;
 		http_connection_wake(connection);
 	}
@@ -100,47 +100,47 @@ void http_connection_wake(struct http_connection *connection)
 		return;
 	connection->suspended = false;
 	MHD_resume_connection(connection->mhd);
-	http_side_kick(connection->side);
+	http_endpoint_schedule(connection->endpoint);
 }
 
 /* --- its beginning and end --------------------------------------------------------------------------------------- */
 
 static void free_connection(struct http_connection *connection)
 {
-	struct http_side *side = connection->side;
+	struct http_endpoint *endpoint = connection->endpoint;
 
 	if (connection->next)
 		connection->next->previous = connection->previous;
 	if (connection->previous)
 		connection->previous->next = connection->next;
-	else if (side->first == connection)
-		side->first = connection->next;
-	side->connections--;
-	if (connection->watch)
-		event_free(connection->watch);
+	else if (endpoint->first_connection == connection)
+		endpoint->first_connection = connection->next;
+	endpoint->connections--;
+	if (connection->activity)
+		event_free(connection->activity);
 	if (connection->deadline)
 		event_free(connection->deadline);
 	free(connection);
 }
 
-static struct http_connection *new_connection(struct http_side *side, int fd, const struct http_peer *peer)
+static struct http_connection *new_connection(struct http_endpoint *endpoint, int fd, const struct http_peer *peer)
 {
 	struct http_connection *connection = calloc(1, sizeof(*connection));
 
 	if (!connection)
 		return NULL;
-	connection->side = side;
+	connection->endpoint = endpoint;
 	connection->fd = fd;
 	connection->peer = *peer;
-	connection->next = side->first;
+	connection->next = endpoint->first_connection;
 	if (connection->next)
 		connection->next->previous = connection;
-	side->first = connection;
-	side->connections++;
-	connection->watch =
-		event_new(side->server->loop, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_watch, connection);
-	connection->deadline = evtimer_new(side->server->loop, on_deadline, connection);
-	if (!connection->watch || !connection->deadline || event_add(connection->watch, NULL) < 0) {
+	endpoint->first_connection = connection;
+	endpoint->connections++;
+	connection->activity = event_new(endpoint->server->loop, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST,
+					 on_activity, connection);
+	connection->deadline = evtimer_new(endpoint->server->loop, on_deadline, connection);
+	if (!connection->activity || !connection->deadline || event_add(connection->activity, NULL) < 0) {
 		free_connection(connection);
 		return NULL;
 	}
@@ -149,47 +149,47 @@ static struct http_connection *new_connection(struct http_side *side, int fd, co
 
 /* A TCP peer that has vanished without a word: what it does not acknowledge, or does not answer, ends the connection.
  */
-static void watch_over_tcp(const struct http_connection *connection)
+static void set_tcp_timeouts(const struct http_connection *connection)
 {
-	unsigned ms = connection->side->server->stall_s * 1000;
-	int on = 1, idle_s = (int)connection->side->server->stall_s;
+	unsigned ms = connection->endpoint->server->idle_timeout_s * 1000;
+	int on = 1, idle_s = (int)connection->endpoint->server->idle_timeout_s;
 
 	(void)setsockopt(connection->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
-int http_connection_start(struct http_side *side, int fd, const struct http_peer *peer)
+int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer)
 {
-	struct sockaddr address = {.sa_family =
-					   side->tcp ? AF_INET : AF_UNIX}; /* the library wants one; nobody reads it */
-	struct http_connection *connection = new_connection(side, fd, peer);
+	struct sockaddr address = {.sa_family = endpoint->tcp ? AF_INET
+							      : AF_UNIX}; /* the library wants one; nobody reads it */
+	struct http_connection *connection = new_connection(endpoint, fd, peer);
 	enum MHD_Result added;
 
 	if (!connection) {
 		close(fd);
 		return -ENOMEM;
 	}
-	if (side->tcp)
-		watch_over_tcp(connection);
+	if (endpoint->tcp)
+		set_tcp_timeouts(connection);
 	set_deadline(connection);
-	side->newest = connection;
-	added = MHD_add_connection(side->mhd, fd, &address, sizeof(address));
-	if (side->newest) { /* the library has closed the socket without having told of a start */
-		free_connection(side->newest);
-		side->newest = NULL;
+	endpoint->being_added = connection;
+	added = MHD_add_connection(endpoint->mhd, fd, &address, sizeof(address));
+	if (endpoint->being_added) { /* the library has closed the socket without having told of a start */
+		free_connection(endpoint->being_added);
+		endpoint->being_added = NULL;
 	}
-	http_side_kick(side);
+	http_endpoint_schedule(endpoint);
 	return added == MHD_YES ? 0 : -EIO;
 }
 
 void http_connection_notify(void *ctx, struct MHD_Connection *mhd, void **socket_ctx,
 			    enum MHD_ConnectionNotificationCode what)
 {
-	struct http_side *side = ctx;
+	struct http_endpoint *endpoint = ctx;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		*socket_ctx = take(side->newest);
+		*socket_ctx = take(endpoint->being_added);
 		((struct http_connection *)*socket_ctx)->mhd = mhd;
 	} else if (*socket_ctx) { /* the socket is still open */
 		free_connection(*socket_ctx);

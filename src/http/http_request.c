@@ -21,7 +21,7 @@ static struct http_connection *connection_of(struct MHD_Connection *mhd)
 
 void http_request_release(struct http_request *request)
 {
-	if (--request->holders > 0)
+	if (--request->references > 0)
 		return;
 	if (request->answer)
 		MHD_destroy_response(request->answer);
@@ -34,16 +34,16 @@ void http_request_release(struct http_request *request)
 
 void *http_request_line(void *ctx, const char *target, struct MHD_Connection *mhd)
 {
-	struct http_side *side = ctx;
+	struct http_endpoint *endpoint = ctx;
 	struct http_connection *connection = connection_of(mhd);
 	struct http_request *request = connection && target ? calloc(1, sizeof(*request)) : NULL;
 
 	if (!request)
 		return NULL; /* http_request_access() closes */
-	request->holders = 1;
-	request->server = side->server;
+	request->references = 1;
+	request->server = endpoint->server;
 	request->connection = connection;
-	request->raw_at = target;
+	request->raw_target_address = target;
 	request->raw_target = strdup(target);
 	request->peer = strdup(connection->peer.text);
 	if (!request->raw_target || !request->peer) {
@@ -51,7 +51,7 @@ void *http_request_line(void *ctx, const char *target, struct MHD_Connection *mh
 		return NULL;
 	}
 	connection->request = request;
-	http_connection_arriving(connection);
+	http_connection_request_started(connection);
 	return request;
 }
 
@@ -67,11 +67,11 @@ static void log_refusal(const struct http_request *request, const char *why)
 			   log_uint("suppressed", suppressed));
 }
 
-static bool is_permitted(struct http_request *request, const struct http_head *head)
+static bool authorize(struct http_request *request, const struct http_head *head)
 {
 	const struct http_connection *connection = request->connection;
 
-	if (!connection->side->tcp) {
+	if (!connection->endpoint->tcp) {
 		if (connection->peer.allowed)
 			return true;
 		log_refusal(request, "not permitted");
@@ -88,7 +88,7 @@ static bool is_permitted(struct http_request *request, const struct http_head *h
 	return false;
 }
 
-static void refuse_method(struct http_request *request)
+static void refuse_route(struct http_request *request)
 {
 	const struct http_server *server = request->server;
 	struct buffer allowed = BUFFER_INIT(256);
@@ -134,13 +134,14 @@ static bool find_route(struct http_request *request, const char *method)
 			return true;
 		}
 	}
-	refuse_method(request);
+	refuse_route(request);
 	return false;
 }
 
-static bool is_body_welcome(struct http_request *request, const struct http_head *head)
+static bool accept_body(struct http_request *request, const struct http_head *head)
 {
-	size_t cap = request->route->body_max < HTTP_BODY_MAX ? request->route->body_max : HTTP_BODY_MAX;
+	size_t cap = request->route->body_bytes_max < HTTP_BODY_BYTES_MAX ? request->route->body_bytes_max
+									  : HTTP_BODY_BYTES_MAX;
 
 	if (head->body_size > cap) {
 		http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
@@ -160,12 +161,13 @@ static bool is_body_welcome(struct http_request *request, const struct http_head
 }
 
 /* False: refused. */
-static bool check(struct http_request *request, struct MHD_Connection *mhd, const char *method, const char *version)
+static bool check_head(struct http_request *request, struct MHD_Connection *mhd, const char *method,
+		       const char *version)
 {
 	struct http_head head = {
 		.method = method,
 		.version = version,
-		.target_at = request->raw_at,
+		.target_at = request->raw_target_address,
 		.target_size = strlen(request->raw_target),
 	};
 	const char *text;
@@ -179,7 +181,7 @@ static bool check(struct http_request *request, struct MHD_Connection *mhd, cons
 		http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the daemon is stopping", NULL, NULL);
 		return false;
 	}
-	return is_permitted(request, &head) && find_route(request, method) && is_body_welcome(request, &head);
+	return authorize(request, &head) && find_route(request, method) && accept_body(request, &head);
 }
 
 /* --- libmicrohttpd's callbacks ----------------------------------------------------------------------------------- */
@@ -193,7 +195,7 @@ static enum MHD_Result queue_answer(struct http_request *request, struct MHD_Con
 	return queued;
 }
 
-static enum MHD_Result continue_with(struct http_request *request, struct MHD_Connection *mhd)
+static enum MHD_Result answer_or_suspend(struct http_request *request, struct MHD_Connection *mhd)
 {
 	struct http_connection *connection = request->connection;
 
@@ -216,9 +218,9 @@ enum MHD_Result http_request_access(void *ctx, struct MHD_Connection *mhd, const
 		return MHD_NO;
 	if (!request->checked) { /* what is answered here is answered before the body, and the connection closed */
 		request->checked = true;
-		if (check(request, mhd, method, version))
+		if (check_head(request, mhd, method, version))
 			return MHD_YES;
-		http_connection_arrived(request->connection);
+		http_connection_request_received(request->connection);
 		return request->answer ? queue_answer(request, mhd) : MHD_NO;
 	}
 	if (*upload_size > 0) {
@@ -227,17 +229,17 @@ enum MHD_Result http_request_access(void *ctx, struct MHD_Connection *mhd, const
 		*upload_size = 0;
 		return r < 0 ? MHD_NO : MHD_YES;
 	}
-	if (!request->handled && request->server->stopping) { /* its body came too late */
-		http_connection_arrived(request->connection);
+	if (!request->dispatched && request->server->stopping) { /* its body came too late */
+		http_connection_request_received(request->connection);
 		if (!request->answer)
 			http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the daemon is stopping", NULL, NULL);
-	} else if (!request->handled) {
-		request->handled = true;
-		request->holders++;
-		http_connection_arrived(request->connection);
+	} else if (!request->dispatched) {
+		request->dispatched = true;
+		request->references++;
+		http_connection_request_received(request->connection);
 		request->route->handler(request->server->ctx, request);
 	}
-	return continue_with(request, mhd);
+	return answer_or_suspend(request, mhd);
 }
 
 void http_request_completed(void *ctx, struct MHD_Connection *mhd, void **request_ctx,
@@ -251,10 +253,10 @@ void http_request_completed(void *ctx, struct MHD_Connection *mhd, void **reques
 	if (!request)
 		return;
 	*request_ctx = NULL;
-	http_connection_done(request->connection);
+	http_connection_request_done(request->connection);
 	request->connection = NULL;
 	if (request->gone)
-		request->gone(request->gone_ctx);
+		request->gone(request->on_gone_ctx);
 	request->gone = NULL;
 	http_request_release(request);
 }
@@ -268,7 +270,7 @@ const char *http_request_peer(const struct http_request *request)
 
 const char *http_request_segment(const struct http_request *request, size_t n)
 {
-	return http_target_captured(&request->target, request->route->pattern, n);
+	return http_target_wildcard(&request->target, request->route->pattern, n);
 }
 
 const void *http_request_body(const struct http_request *request, size_t *size)
@@ -277,7 +279,7 @@ const void *http_request_body(const struct http_request *request, size_t *size)
 	return buffer_text(&request->body);
 }
 
-int http_request_query(const struct http_request *request, const char *name, const char **value)
+int http_request_parameter(const struct http_request *request, const char *name, const char **value)
 {
 	int r = http_target_parameter(&request->target, name, value);
 
@@ -286,13 +288,13 @@ int http_request_query(const struct http_request *request, const char *name, con
 	return r == -EEXIST ? -EINVAL : r;
 }
 
-const char *http_request_unknown_query(const struct http_request *request, const char *const *known)
+const char *http_request_unknown_parameter(const struct http_request *request, const char *const *known)
 {
-	return http_target_stranger(&request->target, known);
+	return http_target_unknown_parameter(&request->target, known);
 }
 
-void http_request_on_gone(struct http_request *request, void (*gone)(void *ctx), void *ctx)
+void http_request_set_gone(struct http_request *request, void (*gone)(void *ctx), void *ctx)
 {
 	request->gone = gone;
-	request->gone_ctx = ctx;
+	request->on_gone_ctx = ctx;
 }

@@ -20,104 +20,105 @@
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE_MS 200
-#define POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head, and pieces of its answer */
-#define FLUSH_ROUNDS 16		       /* at the end: each lets every answer go one step on */
-#define SLACK 4			       /* connections that libmicrohttpd may count before we have heard of their end */
+#define CONNECTION_POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head, and pieces of its answer */
+#define FINAL_FLUSH_ROUNDS 16			  /* at the end: each lets every answer go one step on */
+#define CONNECTIONS_SLACK 4 /* connections that libmicrohttpd may count before we have heard of their end */
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
-static const char full[] =
+static const char too_many_connections[] =
 	"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 33\r\n"
 	"Connection: close\r\n\r\n{\"error\":\"too many connections\"}\n";
 
 /* --- libmicrohttpd on the loop ----------------------------------------------------------------------------------- */
 
-static void set_timer(struct http_side *side)
+static void set_timer(struct http_endpoint *endpoint)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 	struct timeval timeout;
 
-	if (side->kicked) { /* while it ran; a time-out set now would undo that */
-		event_active(side->timer, EV_TIMEOUT, 0);
+	if (endpoint->scheduled) { /* while it ran; a time-out set now would undo that */
+		event_active(endpoint->timer, EV_TIMEOUT, 0);
 		return;
 	}
-	if (MHD_get_timeout(side->mhd, &ms) != MHD_YES) {
-		event_del(side->timer);
+	if (MHD_get_timeout(endpoint->mhd, &ms) != MHD_YES) {
+		event_del(endpoint->timer);
 		return;
 	}
 	timeout = (struct timeval){.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-	(void)event_add(side->timer, &timeout);
+	(void)event_add(endpoint->timer, &timeout);
 }
 
 static void on_ready(evutil_socket_t fd, short events, void *ctx)
 {
-	struct http_side *side = ctx;
+	struct http_endpoint *endpoint = ctx;
 
 	(void)fd;
 	(void)events;
-	side->kicked = false;
-	(void)MHD_run(side->mhd);
-	set_timer(side);
+	endpoint->scheduled = false;
+	(void)MHD_run(endpoint->mhd);
+	set_timer(endpoint);
 }
 
-void http_side_kick(struct http_side *side)
+void http_endpoint_schedule(struct http_endpoint *endpoint)
 {
-	side->kicked = true;
-	event_active(side->timer, EV_TIMEOUT, 0);
+	endpoint->scheduled = true;
+	event_active(endpoint->timer, EV_TIMEOUT, 0);
 }
 
 /* --- accepting --------------------------------------------------------------------------------------------------- */
 
 static void on_pause_over(evutil_socket_t fd, short events, void *ctx)
 {
-	struct http_side *side = ctx;
+	struct http_endpoint *endpoint = ctx;
 
 	(void)fd;
 	(void)events;
-	(void)event_add(side->accepting, NULL);
+	(void)event_add(endpoint->accept_event, NULL);
 }
 
 /* Out of descriptors or memory: the listening socket stays ready, so it is left alone for a while. */
-static void pause_accepting(struct http_side *side)
+static void pause_accepting(struct http_endpoint *endpoint)
 {
 	static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
 	uint64_t suppressed;
 
-	if (log_rate_allow(&side->server->failures, &suppressed))
+	if (log_rate_allow(&endpoint->server->failures, &suppressed))
 		log_warning("api-accept", log_str("error", strerror(errno)), log_uint("suppressed", suppressed));
-	event_del(side->accepting);
-	(void)event_add(side->pause, &pause);
+	event_del(endpoint->accept_event);
+	(void)event_add(endpoint->pause, &pause);
 }
 
-static int start_connection(struct http_side *side, int fd)
+static int start_connection(struct http_endpoint *endpoint, int fd)
 {
 	struct http_peer peer;
 
-	if (side->connections >= side->server->connections) {
-		if (!side->tls)
-			(void)send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (endpoint->connections >= endpoint->server->connections) {
+		if (!endpoint->tls)
+			(void)send(fd, too_many_connections, sizeof(too_many_connections) - 1,
+				   MSG_NOSIGNAL | MSG_DONTWAIT);
 		close(fd);
 		return -EUSERS;
 	}
-	if (side->tcp)
+	if (endpoint->tcp)
 		http_peer_tcp(&peer, fd);
 	else
 		http_peer_unix(&peer, fd,
-			       side->server->socket ? http_socket_file_group(side->server->socket) : (gid_t)-1);
-	return http_connection_start(side, fd, &peer);
+			       endpoint->server->socket ? http_socket_file_group(endpoint->server->socket) : (gid_t)-1);
+	return http_connection_start(endpoint, fd, &peer);
 }
 
 static void on_accept(evutil_socket_t listener, short events, void *ctx)
 {
-	struct http_side *side = ctx;
+	struct http_endpoint *endpoint = ctx;
 
 	(void)events;
 	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
 		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0)
-			(void)start_connection(side, fd);
+			(void)start_connection(endpoint, fd);
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			return pause_accepting(side);
+			return pause_accepting(endpoint);
 		else if (errno == EAGAIN)
 			return;
 	}
@@ -135,16 +136,16 @@ int http_server_adopt(struct http_server *server, int fd)
 /* --- its beginning ----------------------------------------------------------------------------------------------- */
 
 /* While it starts its last word is why it doesn't; afterwards it speaks of what clients do. */
-__attribute__((format(printf, 2, 0))) static void note_mhd(void *ctx, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void record_mhd_error(void *ctx, const char *fmt, va_list args)
 {
 	struct http_server *server = ctx;
 
-	vsnprintf(server->mhd_says, sizeof(server->mhd_says), fmt, args);
-	server->mhd_says[strcspn(server->mhd_says, "\n")] = '\0';
+	vsnprintf(server->mhd_error, sizeof(server->mhd_error), fmt, args);
+	server->mhd_error[strcspn(server->mhd_error, "\n")] = '\0';
 }
 
 /* We decode ourselves; the library's own decoding is not asked for. */
-static size_t leave_escaped(void *ctx, struct MHD_Connection *mhd, char *text)
+static size_t keep_escapes(void *ctx, struct MHD_Connection *mhd, char *text)
 {
 	(void)ctx;
 	(void)mhd;
@@ -153,14 +154,14 @@ static size_t leave_escaped(void *ctx, struct MHD_Connection *mhd, char *text)
 
 /* From 0.9.77 on a connection is added at once, as before it always was, only without the library's locks. */
 #if MHD_VERSION >= 0x00097707
-#define AT_ONCE MHD_USE_NO_THREAD_SAFETY
+#define ADD_IMMEDIATELY MHD_USE_NO_THREAD_SAFETY
 #else
-#define AT_ONCE 0
+#define ADD_IMMEDIATELY 0
 #endif
 
-static struct MHD_Daemon *start_mhd(struct http_side *side, const char *cert, const char *key)
+static struct MHD_Daemon *start_mhd(struct http_endpoint *endpoint, const char *cert, const char *key)
 {
-	struct http_server *server = side->server;
+	struct http_server *server = endpoint->server;
 	const struct MHD_OptionItem tls[] = {
 		{.option = MHD_OPTION_HTTPS_MEM_CERT, .ptr_value = (void *)(uintptr_t)cert},
 		{.option = MHD_OPTION_HTTPS_MEM_KEY, .ptr_value = (void *)(uintptr_t)key},
@@ -171,42 +172,43 @@ static struct MHD_Daemon *start_mhd(struct http_side *side, const char *cert, co
 #if MHD_VERSION >= 0x00097701
 		{.option = MHD_OPTION_CLIENT_DISCIPLINE_LVL, .value = 2},
 #endif
-		{.option = side->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, .ptr_value = (void *)(uintptr_t)tls},
+		{.option = endpoint->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, .ptr_value = (void *)(uintptr_t)tls},
 		{.option = MHD_OPTION_END},
 	};
 
-	return MHD_start_daemon(MHD_USE_EPOLL | AT_ONCE | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-					MHD_USE_ERROR_LOG | (side->tls ? MHD_USE_TLS : 0),
-				0, NULL, NULL, http_request_access, side, MHD_OPTION_EXTERNAL_LOGGER, note_mhd, server,
-				MHD_OPTION_CONNECTION_LIMIT, server->connections + SLACK,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-				server->stall_s, MHD_OPTION_URI_LOG_CALLBACK, http_request_line, side,
-				MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-				http_request_completed, side, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify,
-				side, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+	return MHD_start_daemon(MHD_USE_EPOLL | ADD_IMMEDIATELY | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+					MHD_USE_ERROR_LOG | (endpoint->tls ? MHD_USE_TLS : 0),
+				0, NULL, NULL, http_request_access, endpoint, MHD_OPTION_EXTERNAL_LOGGER,
+				record_mhd_error, server, MHD_OPTION_CONNECTION_LIMIT,
+				server->connections + CONNECTIONS_SLACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				CONNECTION_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, server->idle_timeout_s,
+				MHD_OPTION_URI_LOG_CALLBACK, http_request_line, endpoint, MHD_OPTION_UNESCAPE_CALLBACK,
+				keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, endpoint,
+				MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, endpoint, MHD_OPTION_ARRAY, more,
+				MHD_OPTION_END);
 }
 
-static int start_side(struct http_side *side, const char *cert, const char *key, struct error *err)
+static int start_endpoint(struct http_endpoint *endpoint, const char *cert, const char *key, struct error *err)
 {
-	struct event_base *loop = side->server->loop;
+	struct event_base *loop = endpoint->server->loop;
 	const union MHD_DaemonInfo *info;
 
-	side->mhd = start_mhd(side, cert, key);
-	if (!side->mhd)
-		return error_set(err, -EIO, "the HTTP server does not start%s%s", side->server->mhd_says[0] ? ": " : "",
-				 side->server->mhd_says);
-	info = MHD_get_daemon_info(side->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	endpoint->mhd = start_mhd(endpoint, cert, key);
+	if (!endpoint->mhd)
+		return error_set(err, -EIO, "the HTTP server does not start%s%s",
+				 endpoint->server->mhd_error[0] ? ": " : "", endpoint->server->mhd_error);
+	info = MHD_get_daemon_info(endpoint->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info || info->epoll_fd < 0)
 		return error_set(err, -ENOTSUP, "libmicrohttpd was built without epoll");
-	side->ready = event_new(loop, info->epoll_fd, EV_READ | EV_PERSIST, on_ready, side);
-	side->timer = evtimer_new(loop, on_ready, side);
-	if (!side->ready || !side->timer || event_add(side->ready, NULL) < 0)
+	endpoint->ready = event_new(loop, info->epoll_fd, EV_READ | EV_PERSIST, on_ready, endpoint);
+	endpoint->timer = evtimer_new(loop, on_ready, endpoint);
+	if (!endpoint->ready || !endpoint->timer || event_add(endpoint->ready, NULL) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (side->listener < 0)
+	if (endpoint->listener < 0)
 		return 0;
-	side->accepting = event_new(loop, side->listener, EV_READ | EV_PERSIST, on_accept, side);
-	side->pause = evtimer_new(loop, on_pause_over, side);
-	if (!side->accepting || !side->pause || event_add(side->accepting, NULL) < 0)
+	endpoint->accept_event = event_new(loop, endpoint->listener, EV_READ | EV_PERSIST, on_accept, endpoint);
+	endpoint->pause = evtimer_new(loop, on_pause_over, endpoint);
+	if (!endpoint->accept_event || !endpoint->pause || event_add(endpoint->accept_event, NULL) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -226,7 +228,7 @@ static int read_pem(const char *path, struct buffer *pem, struct error *err)
 	return r < 0 ? error_set(err, r, "%s: %s", path, r == -EMSGSIZE ? "too large" : strerror(-r)) : 0;
 }
 
-static void forget(struct buffer *secret)
+static void wipe_buffer(struct buffer *secret)
 {
 	if (secret->data)
 		explicit_bzero(secret->data, secret->room);
@@ -246,8 +248,8 @@ static int check_tcp(const struct http_server_options *options, struct error *er
 
 static int start_tcp(struct http_server *server, const struct http_server_options *options, struct error *err)
 {
-	struct http_side *side = &server->remote;
-	struct buffer cert = BUFFER_INIT(HTTP_PEM_MAX), key = BUFFER_INIT(HTTP_PEM_MAX);
+	struct http_endpoint *endpoint = &server->remote;
+	struct buffer cert = BUFFER_INIT(HTTP_PEM_BYTES_MAX), key = BUFFER_INIT(HTTP_PEM_BYTES_MAX);
 	bool loopback;
 	int r = check_tcp(options, err);
 
@@ -256,21 +258,21 @@ static int start_tcp(struct http_server *server, const struct http_server_option
 	server->token = strdup(options->token);
 	if (!server->token)
 		return error_set(err, -ENOMEM, "out of memory");
-	side->tls = options->cert_file;
-	side->listener = http_listen_tcp(options->listen, &loopback, err);
-	if (side->listener < 0)
-		return side->listener;
-	if (!loopback && !side->tls)
+	endpoint->tls = options->cert_file;
+	endpoint->listener = http_listen_tcp(options->listen, &loopback, err);
+	if (endpoint->listener < 0)
+		return endpoint->listener;
+	if (!loopback && !endpoint->tls)
 		return error_set(err, -EINVAL, "%s: beyond this host a certificate and key are needed",
 				 options->listen);
-	if (side->tls) {
+	if (endpoint->tls) {
 		r = read_pem(options->cert_file, &cert, err);
 		if (r == 0)
 			r = read_pem(options->key_file, &key, err);
 	}
 	if (r == 0)
-		r = start_side(side, buffer_text(&cert), buffer_text(&key), err);
-	forget(&key);
+		r = start_endpoint(endpoint, buffer_text(&cert), buffer_text(&key), err);
+	wipe_buffer(&key);
 	buffer_deinit(&cert);
 	return r;
 }
@@ -283,7 +285,7 @@ static int start_local(struct http_server *server, const struct http_server_opti
 			return -EIO;
 		server->local.listener = http_socket_file_fd(server->socket);
 	}
-	return start_side(&server->local, NULL, NULL, err);
+	return start_endpoint(&server->local, NULL, NULL, err);
 }
 
 static unsigned or_default(unsigned value, unsigned fallback)
@@ -303,13 +305,13 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 	server->routes = options->routes;
 	server->route_count = options->route_count;
 	server->ctx = options->ctx;
-	server->arrival_ms = or_default(options->arrival_ms, HTTP_ARRIVAL_MS);
-	server->stall_s = or_default(options->stall_s, HTTP_STALL_S);
+	server->request_timeout_ms = or_default(options->request_timeout_ms, HTTP_REQUEST_TIMEOUT_MS);
+	server->idle_timeout_s = or_default(options->idle_timeout_s, HTTP_IDLE_TIMEOUT_S);
 	server->heartbeat_ms = or_default(options->heartbeat_ms, HTTP_SSE_HEARTBEAT_MS);
 	server->connections = or_default(options->connections, HTTP_CONNECTIONS_MAX);
 	server->refusals.burst = server->failures.burst = 5;
-	server->local = (struct http_side){.server = server, .listener = -1};
-	server->remote = (struct http_side){.server = server, .listener = -1, .tcp = true};
+	server->local = (struct http_endpoint){.server = server, .listener = -1};
+	server->remote = (struct http_endpoint){.server = server, .listener = -1, .tcp = true};
 	if (start_local(server, options, err) < 0)
 		return NULL;
 	if (options->listen && options->listen[0] && start_tcp(server, options, err) < 0)
@@ -325,24 +327,26 @@ static void free_event(struct event *event)
 		event_free(event);
 }
 
-static void stop_side(struct http_side *side)
+static void stop_endpoint(struct http_endpoint *endpoint)
 {
-	free_event(side->accepting);
-	free_event(side->pause);
-	if (side->mhd) {
-		for (struct http_connection *connection = side->first; connection; connection = connection->next) {
+	free_event(endpoint->accept_event);
+	free_event(endpoint->pause);
+	if (endpoint->mhd) {
+		for (struct http_connection *connection = endpoint->first_connection; connection;
+		     connection = connection->next) {
 			if (connection->request)
-				http_answer_stopping(connection->request);
+				http_answer_unavailable(connection->request);
 			http_connection_wake(connection);
 		}
-		for (int i = 0; i < FLUSH_ROUNDS; i++)
-			(void)MHD_run(side->mhd);
-		for (struct http_connection *connection = side->first; connection; connection = connection->next)
+		for (int i = 0; i < FINAL_FLUSH_ROUNDS; i++)
+			(void)MHD_run(endpoint->mhd);
+		for (struct http_connection *connection = endpoint->first_connection; connection;
+		     connection = connection->next)
 			http_connection_wake(connection); /* the library wants none suspended */
-		MHD_stop_daemon(side->mhd);
+		MHD_stop_daemon(endpoint->mhd);
 	}
-	free_event(side->ready);
-	free_event(side->timer);
+	free_event(endpoint->ready);
+	free_event(endpoint->timer);
 }
 
 void http_server_free(struct http_server *server)
@@ -350,8 +354,8 @@ void http_server_free(struct http_server *server)
 	if (!server)
 		return;
 	server->stopping = true;
-	stop_side(&server->remote);
-	stop_side(&server->local);
+	stop_endpoint(&server->remote);
+	stop_endpoint(&server->local);
 	if (server->remote.listener >= 0)
 		close(server->remote.listener);
 	http_socket_file_free(server->socket);

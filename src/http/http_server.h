@@ -5,7 +5,7 @@
  *
  * A handler gets a request and must answer it exactly once, at once or later, whatever happens meanwhile: the handle is
  * valid until then, also when the client or the whole server is gone; the answer is thrown away then. Who works long
- * for an answer asks to be told of that (http_request_on_gone).
+ * for an answer asks to be told of that (http_request_set_gone).
  *
  * A request that is dubious in any way is refused and its connection closed (400), see http_check.h. Refusals by the
  * server are `{"error":"…"}`; only what libmicrohttpd itself cannot parse is answered by a page of its own.
@@ -20,17 +20,17 @@
 #include "base/error.h"
 #include "base/stream.h"
 
-#define HTTP_CONNECTIONS_MAX 64		/* at once, of each kind: unix, TCP. What comes then is told 503 */
-#define HTTP_HEADERS_MAX 64		/* 431 beyond */
-#define HTTP_HEAD_MAX (16 * 1024)	/* bytes of request line and headers; 431 beyond */
-#define HTTP_BODY_MAX (1024 * 1024)	/* a route may allow less, not more; 413 beyond */
-#define HTTP_ARRIVAL_MS 10000		/* a request must have arrived whole so long after its first byte, or accept */
-#define HTTP_STALL_S 30			/* idle between requests, or a client that takes nothing of an answer: cut */
-#define HTTP_STREAM_MAX (1024 * 1024)	/* bytes of a stream that wait for the client */
-#define HTTP_SSE_MAX 16			/* event streams at once; 503 beyond */
-#define HTTP_SSE_QUEUE_MAX (256 * 1024) /* bytes of one that wait for the client; who is slower is cut */
-#define HTTP_SSE_HEARTBEAT_MS 15000	/* a comment after so long without an event */
-#define HTTP_PEM_MAX (256 * 1024)	/* bytes of a certificate's or key's file */
+#define HTTP_CONNECTIONS_MAX 64		  /* at once, of each kind: unix, TCP. What comes then is told 503 */
+#define HTTP_HEADERS_MAX 64		  /* 431 beyond */
+#define HTTP_HEAD_BYTES_MAX (16 * 1024)	  /* bytes of request line and headers; 431 beyond */
+#define HTTP_BODY_BYTES_MAX (1024 * 1024) /* a route may allow less, not more; 413 beyond */
+#define HTTP_REQUEST_TIMEOUT_MS 10000 /* a request must have arrived whole so long after its first byte, or accept */
+#define HTTP_IDLE_TIMEOUT_S 30	      /* idle between requests, or a client that takes nothing of an answer: cut */
+#define HTTP_STREAM_BYTES_MAX (1024 * 1024)   /* bytes of a stream that wait for the client */
+#define HTTP_SSE_STREAMS_MAX 16		      /* event streams at once; 503 beyond */
+#define HTTP_SSE_QUEUE_BYTES_MAX (256 * 1024) /* bytes of one that wait for the client; who is slower is cut */
+#define HTTP_SSE_HEARTBEAT_MS 15000	      /* a comment after so long without an event */
+#define HTTP_PEM_BYTES_MAX (256 * 1024)	      /* bytes of a certificate's or key's file */
 
 struct event_base;
 struct http_request;
@@ -43,7 +43,7 @@ struct http_route {
 	const char *method;  /* "GET" (HEAD then is answered as well), "POST", "DELETE" */
 	const char *pattern; /* "/v1/captures/" "*" "/file": a "*" stands for one segment */
 	http_handler handler;
-	size_t body_max; /* bytes; 0: no body at all */
+	size_t body_bytes_max; /* bytes; 0: no body at all */
 };
 
 struct http_server_options {
@@ -60,7 +60,7 @@ struct http_server_options {
 	const char *cert_file, *key_file; /* PEM; both or none */
 
 	/* 0: as above. For tests. */
-	unsigned arrival_ms, stall_s, heartbeat_ms, connections;
+	unsigned request_timeout_ms, idle_timeout_s, heartbeat_ms, connections;
 };
 
 /* Strings are copied. NULL and `err` on failure. */
@@ -90,13 +90,13 @@ const void *http_request_body(const struct http_request *request, size_t *size);
  * 0 and the decoded value, or -ENOENT (not sent; value NULL). -EINVAL: sent twice; the handler should answer what
  * http_answer_bad_query says.
  */
-warn_unused int http_request_query(const struct http_request *request, const char *name, const char **value);
+warn_unused int http_request_parameter(const struct http_request *request, const char *name, const char **value);
 
 /* A query parameter that is none of `known` (NULL-terminated), or NULL. */
-const char *http_request_unknown_query(const struct http_request *request, const char *const *known);
+const char *http_request_unknown_parameter(const struct http_request *request, const char *const *known);
 
 /* At most one; called once, from the loop, if the client or the server goes before the answer. NULL: not any more. */
-void http_request_on_gone(struct http_request *request, void (*gone)(void *ctx), void *ctx);
+void http_request_set_gone(struct http_request *request, void (*gone)(void *ctx), void *ctx);
 
 /* --- answers: each of these ends the handle's life --------------------------------------------------------------- */
 
@@ -120,15 +120,15 @@ void http_answer_file(struct http_request *request, const struct http_file *file
  * The handle is the holder's until http_stream_end. Never called from within the calls below. NULL: no memory; the
  * request is answered, and nothing will be called.
  */
-struct http_source {
+struct http_producer {
 	void (*more)(void *ctx);
 	void (*gone)(void *ctx);
 	void *ctx;
 };
 struct http_stream *http_answer_stream(struct http_request *request, const char *type,
-				       const struct http_source *source);
+				       const struct http_producer *source);
 
-/* Copies. 0, -ENOBUFS (HTTP_STREAM_MAX), -ENOMEM, or -EPIPE (nobody reads any more). */
+/* Copies. 0, -ENOBUFS (HTTP_STREAM_BYTES_MAX), -ENOMEM, or -EPIPE (nobody reads any more). */
 warn_unused int http_stream_write(struct http_stream *stream, const void *bytes, size_t size);
 
 /* `whole` false: the client is to see that something is missing (its connection breaks off). */

@@ -17,18 +17,18 @@ struct http_connection;
 struct http_socket_file;
 
 /* One way in: libmicrohttpd's daemon and the socket we accept from. */
-struct http_side {
+struct http_endpoint {
 	struct http_server *server;
 	struct MHD_Daemon *mhd;
 	bool tcp, tls;
-	int listener;			/* -1: none */
-	struct event *accepting;	/* on `listener` */
-	struct event *pause;		/* starts accepting again after the process ran out of something */
-	struct event *ready;		/* on libmicrohttpd's own epoll */
-	struct event *timer;		/* its next time-out, or: run it soon */
-	bool kicked;			/* soon it is */
-	struct http_connection *newest; /* being handed to libmicrohttpd; it takes it when told of the start */
-	struct http_connection *first;	/* all of this side */
+	int listener;			     /* -1: none */
+	struct event *accept_event;	     /* on `listener` */
+	struct event *pause;		     /* starts accepting again after the process ran out of something */
+	struct event *ready;		     /* on libmicrohttpd's own epoll */
+	struct event *timer;		     /* its next time-out, or: run it soon */
+	bool scheduled;			     /* soon it is */
+	struct http_connection *being_added; /* being handed to libmicrohttpd; it takes it when told of the start */
+	struct http_connection *first_connection; /* all of this side */
 	size_t connections;
 };
 
@@ -39,11 +39,11 @@ struct http_server {
 	void *ctx;
 	char *token; /* NULL: no TCP */
 	struct http_socket_file *socket;
-	struct http_side local, remote;
+	struct http_endpoint local, remote;
 	size_t sse_count;
-	unsigned arrival_ms, stall_s, heartbeat_ms, connections;
+	unsigned request_timeout_ms, idle_timeout_s, heartbeat_ms, connections;
 	bool stopping;
-	char mhd_says[256]; /* libmicrohttpd's last word while it starts */
+	char mhd_error[256]; /* libmicrohttpd's last word while it starts */
 	struct log_rate refusals, failures;
 };
 
@@ -51,25 +51,25 @@ struct http_server {
 
 struct http_connection {
 	struct http_connection *next, *previous;
-	struct http_side *side;
+	struct http_endpoint *endpoint;
 	struct MHD_Connection *mhd; /* NULL: not handed over yet */
 	int fd;			    /* libmicrohttpd's */
 	struct http_peer peer;
-	struct event *watch;	/* bytes, and the peer's end */
+	struct event *activity; /* bytes, and the peer's end */
 	struct event *deadline; /* the request must have arrived by then */
 	bool idle;		/* between requests */
-	bool settling;		/* will be idle when `deadline` is called, at once */
+	bool becoming_idle;	/* will be idle when `deadline` is called, at once */
 	bool suspended;
 	bool gone;		      /* the peer has closed, or we have given up on it */
 	struct http_request *request; /* not owned; NULL: none under way */
 };
 
 /* Loop. 0 or a negative errno; the socket belongs to the connection or is closed. */
-warn_unused int http_connection_start(struct http_side *side, int fd, const struct http_peer *peer);
+warn_unused int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer);
 
-void http_connection_arriving(struct http_connection *connection); /* a request's first line is here */
-void http_connection_arrived(struct http_connection *connection);
-void http_connection_done(struct http_connection *connection); /* the answer is out */
+void http_connection_request_started(struct http_connection *connection); /* a request's first line is here */
+void http_connection_request_received(struct http_connection *connection);
+void http_connection_request_done(struct http_connection *connection); /* the answer is out */
 
 /* From within libmicrohttpd's callbacks: nothing happens on this connection until it is woken. */
 void http_connection_suspend(struct http_connection *connection);
@@ -82,18 +82,18 @@ void http_connection_notify(void *ctx, struct MHD_Connection *mhd, void **socket
 /* --- http_request.c ---------------------------------------------------------------------------------------------- */
 
 struct http_request {
-	unsigned holders; /* libmicrohttpd until the request is completed, the handler until it answers */
+	unsigned references; /* libmicrohttpd until the request is completed, the handler until it answers */
 	struct http_server *server;
 	struct http_connection *connection; /* NULL: gone */
 	char *raw_target;
-	const char *raw_at; /* where it was in libmicrohttpd's buffer; never read */
+	const char *raw_target_address; /* where it was in libmicrohttpd's buffer; never read */
 	char *peer;
 	struct http_target target;
 	const struct http_route *route;
 	struct buffer body;
-	bool checked, handled;
+	bool checked, dispatched;
 	void (*gone)(void *ctx);
-	void *gone_ctx;
+	void *on_gone_ctx;
 	struct MHD_Response *answer; /* prepared, not yet queued */
 	unsigned status;
 };
@@ -116,20 +116,21 @@ void http_request_release(struct http_request *request);
 void http_answer_response(struct http_request *request, unsigned status, struct MHD_Response *response);
 
 /* Whether an answer would reach anybody. */
-bool http_request_wants(const struct http_request *request);
+bool http_request_is_answerable(const struct http_request *request);
 
 struct MHD_Response *http_error_response(const char *text);
 
 /* Headers that every answer carries. False: out of memory. */
-bool http_response_dress(struct MHD_Response *response, const char *type);
+bool http_response_add_headers(struct MHD_Response *response, const char *type);
 
 /* The server's own, before any handler: the connection closes after it. */
 void http_refuse(struct http_request *request, unsigned status, const char *text, const char *header,
 		 const char *value);
 
 /* The server ends: what is still to be answered gets 503. */
-void http_answer_stopping(struct http_request *request);
+void http_answer_unavailable(struct http_request *request);
 
 /* --- http_server.c ----------------------------------------------------------------------------------------------- */
 
-void http_side_kick(struct http_side *side); /* libmicrohttpd has something to do; it is run from the loop, soon */
+void http_endpoint_schedule(
+	struct http_endpoint *endpoint); /* libmicrohttpd has something to do; it is run from the loop, soon */

@@ -164,7 +164,7 @@ static bool is_loopback(const struct sockaddr *address)
 }
 
 /* "host:port" or "[host]:port" → its parts; false: neither. */
-static bool split(const char *address, char **host, char **port)
+static bool split_address(const char *address, char **host, char **port)
 {
 	const char *colon = strrchr(address, ':');
 	size_t size = colon ? (size_t)(colon - address) : 0;
@@ -190,7 +190,7 @@ int http_listen_tcp(const char *address, bool *loopback, struct error *err)
 	struct addrinfo *found = NULL;
 	int r = -EINVAL, on = 1;
 
-	if (!split(address, &host, &port) || getaddrinfo(host, port, &hints, &found) != 0)
+	if (!split_address(address, &host, &port) || getaddrinfo(host, port, &hints, &found) != 0)
 		return error_set(err, -EINVAL, "%s: must be an IP address and a port, as 127.0.0.1:7227 or [::1]:7227",
 				 address);
 	*loopback = is_loopback(found->ai_addr);

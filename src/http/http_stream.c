@@ -15,18 +15,18 @@
 
 #include "http/http_server_internal.h"
 
-#define OLD_BLOCK_BYTES 4096 /* for HTTP/1.0, which has no chunks */
+#define HTTP10_BLOCK_BYTES 4096 /* for HTTP/1.0, which has no chunks */
 
-static const char too_slow[] = ": too slow, events were lost\n\n";
-static const char heartbeat[] = ":\n\n";
+static const char too_slow_comment[] = ": too slow, events were lost\n\n";
+static const char heartbeat_comment[] = ":\n\n";
 
 struct http_stream {
 	struct http_server *server;
 	struct http_connection *connection; /* NULL: nobody reads any more */
 	bool response_holds, producer_holds;
-	bool sse, ended, whole, asked;
+	bool sse, ended, complete, more_requested;
 	struct buffer queue;
-	size_t taken;	     /* of the queue */
+	size_t sent_bytes;   /* of the queue */
 	struct event *event; /* asks for more, or the heartbeat */
 	void (*more)(void *ctx);
 	void (*gone)(void *ctx);
@@ -43,11 +43,11 @@ static void release(struct http_stream *stream)
 	free(stream);
 }
 
-static void ask_soon(struct http_stream *stream)
+static void request_more(struct http_stream *stream)
 {
-	if (stream->sse || stream->asked || stream->ended)
+	if (stream->sse || stream->more_requested || stream->ended)
 		return;
-	stream->asked = true;
+	stream->more_requested = true;
 	event_active(stream->event, EV_TIMEOUT, 0);
 }
 
@@ -55,30 +55,31 @@ static void ask_soon(struct http_stream *stream)
 static ssize_t read_stream(void *ctx, uint64_t position, char *into, size_t room)
 {
 	struct http_stream *stream = ctx;
-	size_t left = stream->queue.size - stream->taken, size = left < room ? left : room;
+	size_t left = stream->queue.size - stream->sent_bytes, size = left < room ? left : room;
 
 	(void)position;
-	if (stream->connection->gone || (stream->ended && !stream->whole) || (stream->server->stopping && !stream->sse))
+	if (stream->connection->gone || (stream->ended && !stream->complete) ||
+	    (stream->server->stopping && !stream->sse))
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (size > 0) {
-		memcpy(into, stream->queue.data + stream->taken, size);
-		stream->taken += size;
-		if (stream->taken == stream->queue.size) {
+		memcpy(into, stream->queue.data + stream->sent_bytes, size);
+		stream->sent_bytes += size;
+		if (stream->sent_bytes == stream->queue.size) {
 			buffer_clear(&stream->queue);
-			stream->taken = 0;
-			ask_soon(stream);
+			stream->sent_bytes = 0;
+			request_more(stream);
 		}
 		return (ssize_t)size;
 	}
 	if (stream->ended || stream->server->stopping)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	ask_soon(stream);
+	request_more(stream);
 	http_connection_suspend(stream->connection);
 	return 0;
 }
 
 /* The library is done with the response: all is sent, or the client has gone. */
-static void response_done(void *ctx)
+static void on_response_done(void *ctx)
 {
 	struct http_stream *stream = ctx;
 
@@ -95,7 +96,7 @@ static void response_done(void *ctx)
 	release(stream);
 }
 
-static void on_ask(evutil_socket_t fd, short events, void *ctx)
+static void on_more_due(evutil_socket_t fd, short events, void *ctx)
 {
 	struct http_stream *stream = ctx;
 
@@ -110,12 +111,12 @@ static int append(struct http_stream *stream, const void *bytes, size_t size)
 {
 	int r;
 
-	if (stream->taken > 0) {
-		size_t left = stream->queue.size - stream->taken;
+	if (stream->sent_bytes > 0) {
+		size_t left = stream->queue.size - stream->sent_bytes;
 
-		memmove(stream->queue.data, stream->queue.data + stream->taken, left);
+		memmove(stream->queue.data, stream->queue.data + stream->sent_bytes, left);
 		stream->queue.size = left;
-		stream->taken = 0;
+		stream->sent_bytes = 0;
 	}
 	r = buffer_append(&stream->queue, bytes, size);
 	if (stream->connection)
@@ -145,8 +146,8 @@ static struct MHD_Response *new_response(struct http_stream *stream, const char 
 {
 	struct MHD_Response *response;
 
-	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, OLD_BLOCK_BYTES, read_stream, stream,
-						     response_done);
+	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP10_BLOCK_BYTES, read_stream, stream,
+						     on_response_done);
 	if (!response) {
 		if (stream->sse)
 			stream->server->sse_count--;
@@ -154,7 +155,7 @@ static struct MHD_Response *new_response(struct http_stream *stream, const char 
 		return NULL;
 	}
 	stream->response_holds = true;
-	if (!http_response_dress(response, type)) {
+	if (!http_response_add_headers(response, type)) {
 		MHD_destroy_response(response);
 		return NULL;
 	}
@@ -162,9 +163,11 @@ static struct MHD_Response *new_response(struct http_stream *stream, const char 
 	return response;
 }
 
-struct http_stream *http_answer_stream(struct http_request *request, const char *type, const struct http_source *source)
+struct http_stream *http_answer_stream(struct http_request *request, const char *type,
+				       const struct http_producer *source)
 {
-	struct http_stream *stream = http_request_wants(request) ? new_stream(request, HTTP_STREAM_MAX, on_ask) : NULL;
+	struct http_stream *stream =
+		http_request_is_answerable(request) ? new_stream(request, HTTP_STREAM_BYTES_MAX, on_more_due) : NULL;
 	struct MHD_Response *response = stream ? new_response(stream, type) : NULL;
 
 	if (!response) {
@@ -174,7 +177,7 @@ struct http_stream *http_answer_stream(struct http_request *request, const char 
 	stream->more = source->more;
 	stream->gone = source->gone;
 	stream->ctx = source->ctx;
-	ask_soon(stream);
+	request_more(stream);
 	http_answer_response(request, MHD_HTTP_OK, response);
 	return stream;
 }
@@ -185,17 +188,17 @@ int http_stream_write(struct http_stream *stream, const void *bytes, size_t size
 
 	if (stream->ended)
 		return -EPIPE;
-	stream->asked = false;
+	stream->more_requested = false;
 	r = append(stream, bytes, size);
 	return r == -EMSGSIZE ? -ENOBUFS : r;
 }
 
-void http_stream_end(struct http_stream *stream, bool whole)
+void http_stream_end(struct http_stream *stream, bool complete)
 {
 	stream->producer_holds = false;
 	if (!stream->ended) {
 		stream->ended = true;
-		stream->whole = whole;
+		stream->complete = complete;
 	}
 	if (stream->event)
 		event_del(stream->event);
@@ -206,7 +209,7 @@ void http_stream_end(struct http_stream *stream, bool whole)
 
 /* --- server-sent events ------------------------------------------------------------------------------------------ */
 
-static void rest_heartbeat(struct http_stream *stream)
+static void restart_heartbeat(struct http_stream *stream)
 {
 	unsigned ms = stream->server->heartbeat_ms;
 	struct timeval interval = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
@@ -215,15 +218,15 @@ static void rest_heartbeat(struct http_stream *stream)
 }
 
 /* Puts it behind what waits, if there is room; else that is said instead, and the stream ends there. */
-static int send_or_end(struct http_stream *stream, const struct buffer *text)
+static int enqueue_or_end(struct http_stream *stream, const struct buffer *text)
 {
-	size_t waiting = stream->queue.size - stream->taken;
+	size_t waiting = stream->queue.size - stream->sent_bytes;
 
-	if (waiting + text->size <= HTTP_SSE_QUEUE_MAX && append(stream, text->data, text->size) == 0) {
-		rest_heartbeat(stream);
+	if (waiting + text->size <= HTTP_SSE_QUEUE_BYTES_MAX && append(stream, text->data, text->size) == 0) {
+		restart_heartbeat(stream);
 		return 0;
 	}
-	stream->whole = append(stream, too_slow, sizeof(too_slow) - 1) == 0;
+	stream->complete = append(stream, too_slow_comment, sizeof(too_slow_comment) - 1) == 0;
 	stream->ended = true;
 	event_del(stream->event);
 	return -EPIPE;
@@ -233,12 +236,12 @@ static void on_heartbeat(evutil_socket_t fd, short events, void *ctx)
 {
 	struct http_stream *stream = ctx;
 	char bytes[] = ":\n\n";
-	const struct buffer text = {.data = bytes, .size = sizeof(heartbeat) - 1};
+	const struct buffer text = {.data = bytes, .size = sizeof(heartbeat_comment) - 1};
 
 	(void)fd;
 	(void)events;
 	if (!stream->ended)
-		(void)send_or_end(stream, &text);
+		(void)enqueue_or_end(stream, &text);
 }
 
 struct http_stream *http_answer_sse(struct http_request *request, void (*gone)(void *ctx), void *ctx)
@@ -246,13 +249,14 @@ struct http_stream *http_answer_sse(struct http_request *request, void (*gone)(v
 	struct http_stream *stream;
 	struct MHD_Response *response = NULL;
 
-	if (http_request_wants(request) && request->server->sse_count >= HTTP_SSE_MAX) {
+	if (http_request_is_answerable(request) && request->server->sse_count >= HTTP_SSE_STREAMS_MAX) {
 		http_answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "there are %d event streams already",
-				  HTTP_SSE_MAX);
+				  HTTP_SSE_STREAMS_MAX);
 		return NULL;
 	}
-	stream = http_request_wants(request) ? new_stream(request, HTTP_SSE_QUEUE_MAX + sizeof(too_slow), on_heartbeat)
-					     : NULL;
+	stream = http_request_is_answerable(request)
+			 ? new_stream(request, HTTP_SSE_QUEUE_BYTES_MAX + sizeof(too_slow_comment), on_heartbeat)
+			 : NULL;
 	if (stream) {
 		stream->sse = true;
 		stream->server->sse_count++;
@@ -264,15 +268,15 @@ struct http_stream *http_answer_sse(struct http_request *request, void (*gone)(v
 	}
 	stream->gone = gone;
 	stream->ctx = ctx;
-	(void)append(stream, heartbeat, sizeof(heartbeat) - 1);
-	rest_heartbeat(stream);
+	(void)append(stream, heartbeat_comment, sizeof(heartbeat_comment) - 1);
+	restart_heartbeat(stream);
 	http_answer_response(request, MHD_HTTP_OK, response);
 	return stream;
 }
 
 int http_sse_send(struct http_stream *stream, const char *event, const char *data)
 {
-	struct buffer text = BUFFER_INIT(HTTP_SSE_QUEUE_MAX + 1);
+	struct buffer text = BUFFER_INIT(HTTP_SSE_QUEUE_BYTES_MAX + 1);
 	int r;
 
 	if (stream->ended)
@@ -289,8 +293,8 @@ int http_sse_send(struct http_stream *stream, const char *event, const char *dat
 	if (r == 0)
 		r = buffer_append_string(&text, "\n");
 	if (r < 0)
-		text.size = HTTP_SSE_QUEUE_MAX + 1; /* fits nowhere */
-	r = send_or_end(stream, &text);
+		text.size = HTTP_SSE_QUEUE_BYTES_MAX + 1; /* fits nowhere */
+	r = enqueue_or_end(stream, &text);
 	buffer_deinit(&text);
 	return r;
 }

@@ -105,7 +105,7 @@ int http_target_parse(struct http_target *target, const char *raw)
 	char *query;
 	int r;
 
-	if (strnlen(raw, HTTP_TARGET_MAX + 1) > HTTP_TARGET_MAX)
+	if (strnlen(raw, HTTP_TARGET_BYTES_MAX + 1) > HTTP_TARGET_BYTES_MAX)
 		return -E2BIG;
 	text = strdup(raw);
 	if (!text)
@@ -146,7 +146,7 @@ int http_target_parameter(const struct http_target *target, const char *name, co
 	return 0;
 }
 
-const char *http_target_stranger(const struct http_target *target, const char *const *known)
+const char *http_target_unknown_parameter(const struct http_target *target, const char *const *known)
 {
 	for (size_t i = 0; i < target->parameter_count; i++) {
 		const char *const *name = known;
@@ -159,10 +159,11 @@ const char *http_target_stranger(const struct http_target *target, const char *c
 	return NULL;
 }
 
-/* Walks path and pattern together; counts the "*" it passes, and notes what the `wanted`th stands for. */
-static bool walk(const struct http_target *target, const char *pattern, size_t wanted, const char **captured)
+/* Walks path and pattern together; counts the "*" it passes, and notes what the `wildcard_index`th stands for. */
+static bool match_pattern(const struct http_target *target, const char *pattern, size_t wildcard_index,
+			  const char **wildcard)
 {
-	size_t index = 0, stars = 0;
+	size_t index = 0, wildcards = 0;
 
 	if (target->segment_count > HTTP_SEGMENTS_MAX)
 		return false;
@@ -174,8 +175,8 @@ static bool walk(const struct http_target *target, const char *pattern, size_t w
 		if (size == 1 && *part == '*') {
 			if (!target->segments[index][0])
 				return false;
-			if (stars++ == wanted)
-				*captured = target->segments[index];
+			if (wildcards++ == wildcard_index)
+				*wildcard = target->segments[index];
 		} else if (strlen(target->segments[index]) != size ||
 			   memcmp(target->segments[index], part, size) != 0) {
 			return false;
@@ -189,12 +190,12 @@ bool http_target_matches(const struct http_target *target, const char *pattern)
 {
 	const char *unused;
 
-	return walk(target, pattern, SIZE_MAX, &unused);
+	return match_pattern(target, pattern, SIZE_MAX, &unused);
 }
 
-const char *http_target_captured(const struct http_target *target, const char *pattern, size_t index)
+const char *http_target_wildcard(const struct http_target *target, const char *pattern, size_t index)
 {
-	const char *captured = NULL;
+	const char *wildcard = NULL;
 
-	return walk(target, pattern, index, &captured) ? captured : NULL;
+	return match_pattern(target, pattern, index, &wildcard) ? wildcard : NULL;
 }

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 
-#define HTTP_TARGET_MAX (8 * 1024) /* bytes, as sent */
-#define HTTP_SEGMENTS_MAX 8	   /* more is no path of ours, but no fault */
+#define HTTP_TARGET_BYTES_MAX (8 * 1024) /* bytes, as sent */
+#define HTTP_SEGMENTS_MAX 8		 /* more is no path of ours, but no fault */
 #define HTTP_PARAMETERS_MAX 16
 
 struct http_parameter {
@@ -33,10 +33,10 @@ void http_target_deinit(struct http_target *target);
 warn_unused int http_target_parameter(const struct http_target *target, const char *name, const char **value);
 
 /* The first name that is sent and not in `known` (NULL-terminated); NULL: there is none. */
-const char *http_target_stranger(const struct http_target *target, const char *const *known);
+const char *http_target_unknown_parameter(const struct http_target *target, const char *const *known);
 
 /* Whether the path is `pattern`: segments, of which "*" stands for any one. */
 bool http_target_matches(const struct http_target *target, const char *pattern);
 
 /* What the pattern's `index`th "*" (from 0) stands for in a path that matches; NULL: there is no such "*". */
-const char *http_target_captured(const struct http_target *target, const char *pattern, size_t index);
+const char *http_target_wildcard(const struct http_target *target, const char *pattern, size_t index);

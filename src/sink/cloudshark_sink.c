@@ -23,27 +23,27 @@
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
-#define REASONS_MAX (2 * HTTP_REPLY_MAX) /* bytes of exception texts taken from one answer */
-#define ID_MAX 128			 /* bytes of a capture's id */
+#define REASONS_MAX (2 * HTTP_REPLY_BYTES_MAX) /* bytes of exception texts taken from one answer */
+#define ID_MAX 128			       /* bytes of a capture's id */
 
 #define ANSWER_UNREADABLE \
 	"the upload was accepted, but the answer holds no capture id: it can't be told where the file is"
 
-struct cloudshark {
+struct cloudshark_sink {
 	struct sink sink;
-	struct http_client *http;
-	char *base;	     /* scheme://host[:port] */
-	char *url;	     /* holds the token */
+	struct http_client *client;
+	char *base_url;	     /* scheme://host[:port] */
+	char *upload_url;    /* holds the token */
 	char *token;	     /* as configured */
 	char *encoded_token; /* as it stands in the URL */
 };
 
 struct sink_attempt {
-	struct cloudshark *cloudshark;
+	struct cloudshark_sink *cloudshark;
 	const struct sink_file *file;
-	bool open; /* stream */
+	bool stream_open; /* stream */
 	struct byte_stream stream;
-	uint64_t sent; /* bytes of the stream */
+	uint64_t sent_bytes; /* bytes of the stream */
 	struct http_transfer *transfer;
 	curl_mime *form;
 	struct curl_slist *headers;
@@ -56,12 +56,13 @@ CLEANUP_DEFINE(json, json_t, json_decref)
 /* --- the answer -------------------------------------------------------------------------------------------------- */
 
 /* Puts foreign text into a field of the outcome: scrubbed, well-formed, cut. */
-static void put_scrubbed(const struct cloudshark *cloudshark, char *into, size_t room, const char *text)
+static void put_scrubbed(const struct cloudshark_sink *cloudshark, char *into, size_t room, const char *text)
 {
-	cleanup(cleanup_free) char *once = report_text_scrub(text, cloudshark->token);
-	cleanup(cleanup_free) char *twice = once ? report_text_scrub(once, cloudshark->encoded_token) : NULL;
+	cleanup(cleanup_free) char *scrubbed_once = report_text_scrub(text, cloudshark->token);
+	cleanup(cleanup_free) char *scrubbed_twice =
+		scrubbed_once ? report_text_scrub(scrubbed_once, cloudshark->encoded_token) : NULL;
 
-	report_text_put(into, room, twice ? twice : "out of memory");
+	report_text_copy(into, room, scrubbed_twice ? scrubbed_twice : "out of memory");
 }
 
 /* Joins every text in `exceptions` with "; ". What doesn't fit any more is left out. */
@@ -82,7 +83,7 @@ static void collect_exceptions(const json_t *answer, struct buffer *reasons)
 		(void)!buffer_append_string(reasons, json_string_value(exceptions));
 }
 
-static void describe_failure(const struct cloudshark *cloudshark, const struct http_reply *reply,
+static void describe_failure(const struct cloudshark_sink *cloudshark, const struct http_reply *reply,
 			     struct sink_outcome *outcome)
 {
 	cleanup(cleanup_json) json_t *answer = json_loadb(reply->body, reply->body_size, 0, NULL);
@@ -131,7 +132,8 @@ static bool read_id(const struct http_reply *reply, char id[static ID_MAX + 1])
 	return true;
 }
 
-static void judge(const struct cloudshark *cloudshark, const struct http_reply *reply, struct sink_outcome *outcome)
+static void evaluate_reply(const struct cloudshark_sink *cloudshark, const struct http_reply *reply,
+			   struct sink_outcome *outcome)
 {
 	cleanup(buffer_deinit) struct buffer link = BUFFER_INIT(sizeof(outcome->url));
 	char id[ID_MAX + 1];
@@ -142,8 +144,8 @@ static void judge(const struct cloudshark *cloudshark, const struct http_reply *
 		describe_failure(cloudshark, reply, outcome);
 	} else if (!read_id(reply, id)) {
 		outcome->verdict = SINK_REFUSED;
-		report_text_put(outcome->error, sizeof(outcome->error), ANSWER_UNREADABLE);
-	} else if (buffer_printf(&link, "%s/captures/%s", cloudshark->base, id) == 0) {
+		report_text_copy(outcome->error, sizeof(outcome->error), ANSWER_UNREADABLE);
+	} else if (buffer_printf(&link, "%s/captures/%s", cloudshark->base_url, id) == 0) {
 		put_scrubbed(cloudshark, outcome->url, sizeof(outcome->url), buffer_text(&link));
 	}
 }
@@ -154,13 +156,13 @@ static void judge(const struct cloudshark *cloudshark, const struct http_reply *
 static size_t read_file(char *into, size_t size, size_t count, void *ctx)
 {
 	struct sink_attempt *attempt = ctx;
-	uint64_t left = attempt->stream.size_bytes - attempt->sent;
+	uint64_t left = attempt->stream.size_bytes - attempt->sent_bytes;
 	size_t room = size * count, got;
 
 	if (left == 0)
 		return 0;
 	got = attempt->stream.read(attempt->stream.ctx, (uint8_t *)into, left < room ? (size_t)left : room);
-	attempt->sent += got;
+	attempt->sent_bytes += got;
 	return got ? got : CURL_READFUNC_ABORT;
 }
 
@@ -172,15 +174,15 @@ static int seek_file(void *ctx, curl_off_t offset, int origin)
 	if (origin != SEEK_SET || offset != 0)
 		return CURL_SEEKFUNC_CANTSEEK;
 	attempt->stream.rewind(attempt->stream.ctx);
-	attempt->sent = 0;
+	attempt->sent_bytes = 0;
 	return CURL_SEEKFUNC_OK;
 }
 
 static void attempt_close_stream(struct sink_attempt *attempt)
 {
-	if (attempt->open)
+	if (attempt->stream_open)
 		attempt->file->close(attempt->file->ctx, &attempt->stream);
-	attempt->open = false;
+	attempt->stream_open = false;
 }
 
 static void attempt_free(struct sink_attempt *attempt)
@@ -201,7 +203,7 @@ static void attempt_done(void *ctx, const struct http_reply *reply)
 	sink_attempt_done done = attempt->done;
 	void *done_ctx = attempt->ctx;
 
-	judge(attempt->cloudshark, reply, &outcome);
+	evaluate_reply(attempt->cloudshark, reply, &outcome);
 	attempt_free(attempt);
 	done(done_ctx, &outcome);
 }
@@ -240,7 +242,7 @@ static int build_request(struct sink_attempt *attempt)
 		return CURLE_OUT_OF_MEMORY;
 	return add_file(attempt->form, attempt) | add_field(attempt->form, "additional_tags", attempt->file->tags) |
 	       add_field(attempt->form, "comments", attempt->file->comment) |
-	       curl_easy_setopt(easy, CURLOPT_URL, attempt->cloudshark->url) |
+	       curl_easy_setopt(easy, CURLOPT_URL, attempt->cloudshark->upload_url) |
 	       curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->headers) |
 	       curl_easy_setopt(easy, CURLOPT_MIMEPOST, attempt->form);
 }
@@ -248,7 +250,7 @@ static int build_request(struct sink_attempt *attempt)
 static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					     void *ctx)
 {
-	struct cloudshark *cloudshark = (struct cloudshark *)sink;
+	struct cloudshark_sink *cloudshark = (struct cloudshark_sink *)sink;
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
 	if (!attempt)
@@ -257,9 +259,9 @@ static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sin
 	attempt->file = file;
 	attempt->done = done;
 	attempt->ctx = ctx;
-	attempt->open = file->open(file->ctx, &attempt->stream);
-	attempt->transfer = http_transfer_new(cloudshark->http, attempt_done, attempt);
-	if (!attempt->open || !attempt->transfer || build_request(attempt) != 0 ||
+	attempt->stream_open = file->open(file->ctx, &attempt->stream);
+	attempt->transfer = http_transfer_new(cloudshark->client, attempt_done, attempt);
+	if (!attempt->stream_open || !attempt->transfer || build_request(attempt) != 0 ||
 	    http_transfer_start(attempt->transfer) < 0)
 		return NULL;
 	return take(attempt);
@@ -284,13 +286,13 @@ static void free_secret(char *secret)
 
 static void cloudshark_free(struct sink *sink)
 {
-	struct cloudshark *cloudshark = (struct cloudshark *)sink;
+	struct cloudshark_sink *cloudshark = (struct cloudshark_sink *)sink;
 
-	http_client_free(cloudshark->http);
-	free_secret(cloudshark->url);
+	http_client_free(cloudshark->client);
+	free_secret(cloudshark->upload_url);
 	free_secret(cloudshark->token);
 	free_secret(cloudshark->encoded_token);
-	free(cloudshark->base);
+	free(cloudshark->base_url);
 	free(cloudshark);
 }
 
@@ -301,7 +303,7 @@ static const struct sink_class cloudshark_class = {
 };
 
 /* "scheme://host[:port]"; an IPv6 address gets its brackets, a port that goes without saying is left out. */
-static int format_base(char **base, const struct cloudshark_options *options, bool https)
+static int format_base(char **base_url, const struct cloudshark_sink_options *options, bool https)
 {
 	bool bare_ipv6 = strchr(options->host, ':') && options->host[0] != '[';
 	bool usual_port = options->port == 0 || options->port == (https ? 443 : 80);
@@ -309,7 +311,7 @@ static int format_base(char **base, const struct cloudshark_options *options, bo
 
 	if (!usual_port)
 		snprintf(port, sizeof(port), ":%u", (unsigned)options->port);
-	return asprintf(base, "%s://%s%s%s%s", https ? "https" : "http", bare_ipv6 ? "[" : "", options->host,
+	return asprintf(base_url, "%s://%s%s%s%s", https ? "https" : "http", bare_ipv6 ? "[" : "", options->host,
 			bare_ipv6 ? "]" : "", port);
 }
 
@@ -332,11 +334,11 @@ static char *percent_encode(const char *text)
 	return encoded;
 }
 
-struct sink *cloudshark_new(struct event_base *loop, const struct cloudshark_options *options)
+struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshark_sink_options *options)
 {
-	struct cloudshark *cloudshark = calloc(1, sizeof(*cloudshark));
+	struct cloudshark_sink *cloudshark = calloc(1, sizeof(*cloudshark));
 	bool https = strcmp(options->scheme, "http") != 0;
-	struct http_options http = {
+	struct http_client_options client = {
 		.https = https,
 		.verify = options->verify,
 		.ca_file = options->ca_file,
@@ -349,13 +351,14 @@ struct sink *cloudshark_new(struct event_base *loop, const struct cloudshark_opt
 	cloudshark->sink = (struct sink){.class = &cloudshark_class, .name = "cloudshark"};
 	cloudshark->token = strdup(options->token ? options->token : "");
 	cloudshark->encoded_token = cloudshark->token ? percent_encode(cloudshark->token) : NULL;
-	cloudshark->http = http_client_new(loop, &http);
-	if (format_base(&cloudshark->base, options, https) < 0)
-		cloudshark->base = NULL;
-	if (!cloudshark->base || !cloudshark->encoded_token ||
-	    asprintf(&cloudshark->url, "%s/api/v1/%s/upload", cloudshark->base, cloudshark->encoded_token) < 0)
-		cloudshark->url = NULL;
-	if (!cloudshark->url || !cloudshark->http) {
+	cloudshark->client = http_client_new(loop, &client);
+	if (format_base(&cloudshark->base_url, options, https) < 0)
+		cloudshark->base_url = NULL;
+	if (!cloudshark->base_url || !cloudshark->encoded_token ||
+	    asprintf(&cloudshark->upload_url, "%s/api/v1/%s/upload", cloudshark->base_url, cloudshark->encoded_token) <
+		    0)
+		cloudshark->upload_url = NULL;
+	if (!cloudshark->upload_url || !cloudshark->client) {
 		cloudshark_free(&cloudshark->sink);
 		return NULL;
 	}

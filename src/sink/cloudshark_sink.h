@@ -10,7 +10,7 @@
 struct event_base;
 struct sink;
 
-struct cloudshark_options {
+struct cloudshark_sink_options {
 	const char *scheme, *host, *token;
 	uint16_t port;	     /* 0: the scheme's own */
 	uint64_t timeout_ns; /* for one upload; 0: none (a stalled one still ends) */
@@ -20,4 +20,4 @@ struct cloudshark_options {
 };
 
 /* Options are copied. NULL on ENOMEM. */
-struct sink *cloudshark_new(struct event_base *loop, const struct cloudshark_options *options);
+struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshark_sink_options *options);

@@ -41,7 +41,7 @@ struct deliveries *deliveries_new(struct event_base *loop, const struct delivery
 void deliveries_free(struct deliveries *deliveries); /* cancels what is left; no callbacks */
 
 /* The destinations' names, for request validation. */
-size_t deliveries_names(const struct deliveries *deliveries, const char *names[SINKS_MAX]);
+size_t deliveries_destination_names(const struct deliveries *deliveries, const char *names[SINKS_MAX]);
 
 /*
  * `destinations` NULL: all but those on request. `file` stays the caller's and must live until `done`. NULL on ENOMEM.

@@ -33,23 +33,23 @@
 #define THREADS 2
 #define QUEUE_MAX 64
 #define CHUNK_BYTES (256 * 1024)
-#define NAMES_MAX 100 /* tries for a free name */
+#define NAME_ATTEMPTS_MAX 100 /* tries for a free name */
 #define FILE_MODE 0640
 #define STILL_NAMING "it was being given its name, and may or may not have it by now"
 #define NAMING_MAX_NS NS_PER_S /* so long are files that are being named waited for when tries are cancelled */
 
-struct directory {
+struct directory_sink {
 	struct sink sink;
 	struct offload *offload;
 	char *path;
-	uint64_t patience_ns; /* boot time until when cancelling may wait; long ago: begins anew */
+	uint64_t cancel_wait_until_ns; /* boot time until when cancelling may wait; long ago: begins anew */
 };
 
 enum stage { STAGE_WRITING, STAGE_NAMING, STAGE_ENDED };
 
 struct sink_attempt {
 	struct offload_task task;
-	const struct directory *directory;
+	const struct directory_sink *sink;
 	char name[NAME_MAX + 1];
 	uint64_t size_bytes;
 	pthread_mutex_t lock;	      /* guards what follows, up to the outcome */
@@ -66,13 +66,13 @@ struct sink_attempt {
 /* --- on the pool's threads --------------------------------------------------------------------------------------- */
 
 /* What may be different in a minute: space is freed, a mount comes back, descriptors are closed. */
-static bool passes(int code)
+static bool is_transient(int code)
 {
-	static const int passing[] = {ENOSPC, EDQUOT, EIO,    ENOENT, EROFS,	 EINTR,	   EAGAIN,
-				      EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN};
+	static const int transient[] = {ENOSPC, EDQUOT, EIO,	ENOENT, EROFS,	   EINTR,    EAGAIN,
+					EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN};
 
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-		if (code == passing[i])
+	for (size_t i = 0; i < sizeof(transient) / sizeof(transient[0]); i++)
+		if (code == transient[i])
 			return true;
 	return false;
 }
@@ -83,9 +83,9 @@ static int fail(struct sink_attempt *attempt, int code, const char *what)
 	struct error text;
 
 	errno = -code;
-	error_set(&text, code, "cannot %s %s/%s: %m", what, attempt->directory->path, attempt->name);
-	report_text_put(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
-	attempt->outcome.verdict = passes(-code) ? SINK_RETRY : SINK_REFUSED;
+	error_set(&text, code, "cannot %s %s/%s: %m", what, attempt->sink->path, attempt->name);
+	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
+	attempt->outcome.verdict = is_transient(-code) ? SINK_RETRY : SINK_REFUSED;
 	return code;
 }
 
@@ -112,7 +112,7 @@ static int read_chunk(struct sink_attempt *attempt, uint8_t *chunk, size_t *got)
 }
 
 /* False: it is cancelled, and so it stays at the stage before. */
-static bool enter(struct sink_attempt *attempt, enum stage stage)
+static bool enter_stage(struct sink_attempt *attempt, enum stage stage)
 {
 	bool cancelled;
 
@@ -124,7 +124,7 @@ static bool enter(struct sink_attempt *attempt, enum stage stage)
 	return !cancelled;
 }
 
-static void end(struct sink_attempt *attempt)
+static void finish_stage(struct sink_attempt *attempt)
 {
 	pthread_mutex_lock(&attempt->lock);
 	attempt->stage = STAGE_ENDED;
@@ -199,9 +199,9 @@ static int numbered_name(char numbered[static NAME_MAX + 1], const char *name, u
 }
 
 /* Creates a file that was not there. Returns its descriptor, its name in `temporary`; or a negative errno. */
-static int create_temporary(int directory, const char *name, char temporary[static NAME_MAX + 1])
+static int create_temporary(int directory_fd, const char *name, char temporary[static NAME_MAX + 1])
 {
-	for (unsigned number = 0; number < NAMES_MAX; number++) {
+	for (unsigned number = 0; number < NAME_ATTEMPTS_MAX; number++) {
 		char numbered[NAME_MAX + 1];
 		int r = numbered_name(numbered, name, number), length, fd;
 
@@ -210,7 +210,7 @@ static int create_temporary(int directory, const char *name, char temporary[stat
 		length = snprintf(temporary, NAME_MAX + 1, ".%s.part", numbered);
 		if (length < 0 || length > NAME_MAX)
 			return -ENAMETOOLONG;
-		fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+		fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
 		if (fd >= 0)
 			return fd;
 		if (errno != EEXIST)
@@ -220,37 +220,37 @@ static int create_temporary(int directory, const char *name, char temporary[stat
 }
 
 /* Gives the file its name unless somebody has it. 0 or a negative errno; on success the temporary name is gone. */
-static int give_name(int directory, const char *temporary, const char *name)
+static int link_name(int directory_fd, const char *temporary, const char *name)
 {
-	if (linkat(directory, temporary, directory, name, 0) == 0) {
-		unlinkat(directory, temporary, 0);
+	if (linkat(directory_fd, temporary, directory_fd, name, 0) == 0) {
+		unlinkat(directory_fd, temporary, 0);
 		return 0;
 	}
 	if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
 		return -errno;
-	return renameat2(directory, temporary, directory, name, RENAME_NOREPLACE) == 0 ? 0 : -errno;
+	return renameat2(directory_fd, temporary, directory_fd, name, RENAME_NOREPLACE) == 0 ? 0 : -errno;
 }
 
-static int publish(struct sink_attempt *attempt, int directory, const char *temporary)
+static int name_file(struct sink_attempt *attempt, int directory_fd, const char *temporary)
 {
 	char name[NAME_MAX + 1];
 	int r = -EEXIST;
 
-	for (unsigned number = 0; r == -EEXIST && number < NAMES_MAX; number++) {
+	for (unsigned number = 0; r == -EEXIST && number < NAME_ATTEMPTS_MAX; number++) {
 		r = numbered_name(name, attempt->name, number);
 		if (r == 0)
-			r = give_name(directory, temporary, name);
+			r = link_name(directory_fd, temporary, name);
 	}
 	if (r < 0)
 		return fail(attempt, r, "name");
-	if (fsync(directory) < 0 && errno != EINVAL) { /* EINVAL: a filesystem that can't flush a directory */
+	if (fsync(directory_fd) < 0 && errno != EINVAL) { /* EINVAL: a filesystem that can't flush a directory */
 		r = fail(attempt, -errno, "flush the directory of");
-		unlinkat(directory, name, 0);
+		unlinkat(directory_fd, name, 0);
 		return r;
 	}
 	attempt->outcome.verdict = SINK_OK;
-	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "%s/%s", attempt->directory->path,
-			     name) >= sizeof(attempt->outcome.url))
+	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "%s/%s", attempt->sink->path, name) >=
+	    sizeof(attempt->outcome.url))
 		attempt->outcome.url[0] = '\0'; /* too long to be told */
 	return 0;
 }
@@ -261,41 +261,41 @@ static bool is_plain_name(const char *name)
 	return name[0] && name[0] != '.' && !strchr(name, '/');
 }
 
-static void put_file(struct sink_attempt *attempt)
+static void write_file(struct sink_attempt *attempt)
 {
-	cleanup(cleanup_close) int directory = -1, fd = -1;
+	cleanup(cleanup_close) int directory_fd = -1, fd = -1;
 	char temporary[NAME_MAX + 1];
 	int r;
 
-	if (!enter(attempt, STAGE_WRITING))
+	if (!enter_stage(attempt, STAGE_WRITING))
 		return;
 	if (!is_plain_name(attempt->name)) {
 		fail(attempt, -EINVAL, "create");
 		return;
 	}
-	directory = open(attempt->directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0) {
+	directory_fd = open(attempt->sink->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory_fd < 0) {
 		fail(attempt, -errno, "create");
 		return;
 	}
-	fd = create_temporary(directory, attempt->name, temporary);
+	fd = create_temporary(directory_fd, attempt->name, temporary);
 	if (fd < 0) {
 		fail(attempt, fd, "create");
 		return;
 	}
 	r = write_stream(attempt, fd);
 	if (r == 0)
-		r = enter(attempt, STAGE_NAMING) ? publish(attempt, directory, temporary) : -ECANCELED;
+		r = enter_stage(attempt, STAGE_NAMING) ? name_file(attempt, directory_fd, temporary) : -ECANCELED;
 	if (r < 0)
-		unlinkat(directory, temporary, 0);
+		unlinkat(directory_fd, temporary, 0);
 }
 
 static void attempt_run(struct offload_task *task)
 {
 	struct sink_attempt *attempt = (struct sink_attempt *)task;
 
-	put_file(attempt);
-	end(attempt);
+	write_file(attempt);
+	finish_stage(attempt);
 }
 
 /* --- on the loop ------------------------------------------------------------------------------------------------- */
@@ -330,7 +330,7 @@ static void attempt_done(struct offload_task *task)
 static struct sink_attempt *directory_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					    void *ctx)
 {
-	struct directory *directory = (struct directory *)sink;
+	struct directory_sink *directory_sink = (struct directory_sink *)sink;
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
 	if (!attempt)
@@ -339,7 +339,7 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 	attempt->ended = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	attempt->task.run = attempt_run;
 	attempt->task.done = attempt_done;
-	attempt->directory = directory;
+	attempt->sink = directory_sink;
 	attempt->done = done;
 	attempt->ctx = ctx;
 	/* A name too long to copy is too long for the kernel: it says so when the file is created. */
@@ -348,37 +348,37 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 		return NULL;
 	attempt->file = file;
 	attempt->size_bytes = attempt->stream.size_bytes;
-	if (offload_submit(directory->offload, &attempt->task) < 0)
+	if (offload_submit(directory_sink->offload, &attempt->task) < 0)
 		return NULL;
 	return take(attempt);
 }
 
 /* Until when, on the monotonic clock, this and all other tries that are cancelled now may be waited for. */
-static struct timespec patience(struct directory *directory)
+static struct timespec cancel_deadline(struct directory_sink *directory_sink)
 {
 	const uint64_t now_ns = clock_boottime_ns();
-	struct timespec latest;
+	struct timespec deadline;
 	uint64_t left_ns;
 
-	if (now_ns > directory->patience_ns + NAMING_MAX_NS)
-		directory->patience_ns = now_ns + NAMING_MAX_NS;
-	left_ns = directory->patience_ns > now_ns ? directory->patience_ns - now_ns : 0;
-	clock_gettime(CLOCK_MONOTONIC, &latest);
-	left_ns += (uint64_t)latest.tv_nsec;
-	latest.tv_sec += (time_t)(left_ns / NS_PER_S);
-	latest.tv_nsec = (long)(left_ns % NS_PER_S);
-	return latest;
+	if (now_ns > directory_sink->cancel_wait_until_ns + NAMING_MAX_NS)
+		directory_sink->cancel_wait_until_ns = now_ns + NAMING_MAX_NS;
+	left_ns = directory_sink->cancel_wait_until_ns > now_ns ? directory_sink->cancel_wait_until_ns - now_ns : 0;
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	left_ns += (uint64_t)deadline.tv_nsec;
+	deadline.tv_sec += (time_t)(left_ns / NS_PER_S);
+	deadline.tv_nsec = (long)(left_ns % NS_PER_S);
+	return deadline;
 }
 
 static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
-	const struct timespec latest = patience((struct directory *)sink);
+	const struct timespec deadline = cancel_deadline((struct directory_sink *)sink);
 	enum stage stage;
 	int r = 0;
 
 	pthread_mutex_lock(&attempt->lock);
 	while (attempt->stage == STAGE_NAMING && r != ETIMEDOUT)
-		r = pthread_cond_clockwait(&attempt->ended, &attempt->lock, CLOCK_MONOTONIC, &latest);
+		r = pthread_cond_clockwait(&attempt->ended, &attempt->lock, CLOCK_MONOTONIC, &deadline);
 	stage = attempt->stage;
 	if (stage == STAGE_ENDED)
 		*outcome = attempt->outcome;
@@ -387,18 +387,18 @@ static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, st
 	pthread_mutex_unlock(&attempt->lock);
 	if (stage == STAGE_NAMING) {
 		outcome->verdict = SINK_RETRY;
-		report_text_put(outcome->error, sizeof(outcome->error), STILL_NAMING);
+		report_text_copy(outcome->error, sizeof(outcome->error), STILL_NAMING);
 	}
 	return stage != STAGE_WRITING;
 }
 
 static void directory_free(struct sink *sink)
 {
-	struct directory *directory = (struct directory *)sink;
+	struct directory_sink *directory_sink = (struct directory_sink *)sink;
 
-	offload_free(directory->offload);
-	free(directory->path);
-	free(directory);
+	offload_free(directory_sink->offload);
+	free(directory_sink->path);
+	free(directory_sink);
 }
 
 static const struct sink_class directory_class = {
@@ -407,21 +407,21 @@ static const struct sink_class directory_class = {
 	.free = directory_free,
 };
 
-struct sink *directory_new(struct event_base *loop, const char *path)
+struct sink *directory_sink_new(struct event_base *loop, const char *path)
 {
-	struct directory *directory = calloc(1, sizeof(*directory));
+	struct directory_sink *directory_sink = calloc(1, sizeof(*directory_sink));
 
-	if (!directory)
+	if (!directory_sink)
 		return NULL;
-	directory->sink = (struct sink){.class = &directory_class, .name = "local"};
-	directory->path = strdup(path);
-	directory->offload = offload_new(loop, "sink-local", THREADS, QUEUE_MAX);
-	if (!directory->path || !directory->offload) {
-		if (directory->offload)
-			offload_free(directory->offload);
-		free(directory->path);
-		free(directory);
+	directory_sink->sink = (struct sink){.class = &directory_class, .name = "local"};
+	directory_sink->path = strdup(path);
+	directory_sink->offload = offload_new(loop, "sink-local", THREADS, QUEUE_MAX);
+	if (!directory_sink->path || !directory_sink->offload) {
+		if (directory_sink->offload)
+			offload_free(directory_sink->offload);
+		free(directory_sink->path);
+		free(directory_sink);
 		return NULL;
 	}
-	return &directory->sink;
+	return &directory_sink->sink;
 }

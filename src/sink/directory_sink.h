@@ -9,4 +9,4 @@ struct event_base;
 struct sink;
 
 /* `path` is copied. NULL on ENOMEM. */
-struct sink *directory_new(struct event_base *loop, const char *path);
+struct sink *directory_sink_new(struct event_base *loop, const char *path);

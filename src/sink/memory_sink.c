@@ -17,38 +17,38 @@
 #define SLICE_BYTES (1u << 20)
 #define NAME "memory"
 
-struct memory {
+struct memory_sink {
 	struct sink sink; /* first */
 	struct event_base *loop;
-	struct memory_options options;
-	struct usage *usage;
+	struct memory_sink_options options;
+	struct shared_usage *shared_usage;
 	TAILQ_HEAD(memory_files, memory_file) files; /* complete, the oldest first */
 	struct event *expiry;
 };
 
 /* What all files take, those among them that only a reader holds; shared with them, as they may outlive the sink. */
-struct usage {
+struct shared_usage {
 	unsigned references;
 	uint64_t bytes;
 };
 
 struct memory_file {
 	TAILQ_ENTRY(memory_file) list;
-	struct usage *usage;
+	struct shared_usage *shared_usage;
 	unsigned references;
-	uint64_t kept_ns; /* boot time since when */
+	uint64_t stored_ns; /* boot time since when */
 	char *capture, *name;
 	size_t size;
 	uint8_t *data;
 };
 
 struct sink_attempt {
-	struct memory *memory;
+	struct memory_sink *memory;
 	const struct sink_file *source; /* NULL: no stream is open */
 	struct byte_stream stream;
 	struct memory_file *file;
 	size_t filled;
-	struct event *turn;
+	struct event *copy_event;
 	sink_attempt_done done;
 	void *ctx;
 	struct sink_outcome outcome;
@@ -61,32 +61,32 @@ struct reader {
 
 /* --- files --- */
 
-static void unref_usage(struct usage *usage)
+static void shared_usage_unref(struct shared_usage *shared_usage)
 {
-	if (usage && --usage->references == 0)
-		free(usage);
+	if (shared_usage && --shared_usage->references == 0)
+		free(shared_usage);
 }
 
 void memory_file_unref(struct memory_file *file)
 {
 	if (!file || --file->references)
 		return;
-	file->usage->bytes -= file->size;
-	unref_usage(file->usage);
+	file->shared_usage->bytes -= file->size;
+	shared_usage_unref(file->shared_usage);
 	free(file->capture);
 	free(file->name);
 	free(file->data);
 	free(file);
 }
 
-static struct memory_file *new_file(struct usage *usage, const struct sink_file *source, uint64_t size)
+static struct memory_file *new_file(struct shared_usage *shared_usage, const struct sink_file *source, uint64_t size)
 {
 	struct memory_file *file = calloc(1, sizeof(*file));
 	if (!file)
 		return NULL;
 	file->references = 1;
-	file->usage = usage;
-	usage->references++;
+	file->shared_usage = shared_usage;
+	shared_usage->references++;
 	file->capture = strdup(source->capture);
 	file->name = strdup(source->name);
 	file->data = malloc(size ? size : 1);
@@ -95,51 +95,51 @@ static struct memory_file *new_file(struct usage *usage, const struct sink_file 
 		return NULL;
 	}
 	file->size = size;
-	usage->bytes += size;
+	shared_usage->bytes += size;
 	return file;
 }
 
-static void drop(struct memory *memory, struct memory_file *file)
+static void remove_file(struct memory_sink *memory, struct memory_file *file)
 {
 	TAILQ_REMOVE(&memory->files, file, list);
 	memory_file_unref(file);
 }
 
-static void set_expiry(struct memory *memory)
+static void schedule_expiry(struct memory_sink *memory)
 {
 	const struct memory_file *oldest = TAILQ_FIRST(&memory->files);
 	if (!oldest)
 		return;
-	const uint64_t now_ns = clock_boottime_ns(), due_ns = oldest->kept_ns + memory->options.keep_ns;
+	const uint64_t now_ns = clock_boottime_ns(), due_ns = oldest->stored_ns + memory->options.keep_ns;
 	const uint64_t wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
 	const struct timeval wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
 				     .tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000 + 1)};
 	event_add(memory->expiry, &wait);
 }
 
-static void expire(evutil_socket_t fd, short what, void *ctx)
+static void on_expiry(evutil_socket_t fd, short what, void *ctx)
 {
-	struct memory *memory = ctx;
+	struct memory_sink *memory = ctx;
 	struct memory_file *oldest;
 	const uint64_t now_ns = clock_boottime_ns();
 	(void)fd;
 	(void)what;
-	while ((oldest = TAILQ_FIRST(&memory->files)) && oldest->kept_ns + memory->options.keep_ns <= now_ns)
-		drop(memory, oldest);
-	set_expiry(memory);
+	while ((oldest = TAILQ_FIRST(&memory->files)) && oldest->stored_ns + memory->options.keep_ns <= now_ns)
+		remove_file(memory, oldest);
+	schedule_expiry(memory);
 }
 
-static bool make_room(struct memory *memory, uint64_t size)
+static bool make_room(struct memory_sink *memory, uint64_t size)
 {
 	struct memory_file *oldest;
-	while (memory->usage->bytes + size > memory->options.bytes_max && (oldest = TAILQ_FIRST(&memory->files)))
-		drop(memory, oldest);
-	return memory->usage->bytes + size <= memory->options.bytes_max;
+	while (memory->shared_usage->bytes + size > memory->options.bytes_max && (oldest = TAILQ_FIRST(&memory->files)))
+		remove_file(memory, oldest);
+	return memory->shared_usage->bytes + size <= memory->options.bytes_max;
 }
 
-struct memory_file *memory_find(const struct sink *sink, const char *capture)
+struct memory_file *memory_sink_find(const struct sink *sink, const char *capture)
 {
-	const struct memory *memory = (const struct memory *)sink;
+	const struct memory_sink *memory = (const struct memory_sink *)sink;
 	struct memory_file *file;
 	TAILQ_FOREACH_REVERSE(file, &memory->files, memory_files, list) /* people ask for the latest */
 	{
@@ -151,14 +151,15 @@ struct memory_file *memory_find(const struct sink *sink, const char *capture)
 	return NULL;
 }
 
-struct memory_usage memory_usage(const struct sink *sink)
+struct memory_sink_usage memory_sink_usage(const struct sink *sink)
 {
-	const struct memory *memory = (const struct memory *)sink;
-	struct memory_usage usage = {.bytes = memory->usage->bytes, .bytes_max = memory->options.bytes_max};
+	const struct memory_sink *memory = (const struct memory_sink *)sink;
+	struct memory_sink_usage shared_usage = {.bytes = memory->shared_usage->bytes,
+						 .bytes_max = memory->options.bytes_max};
 	const struct memory_file *file;
 	TAILQ_FOREACH(file, &memory->files, list)
-	usage.files++;
-	return usage;
+	shared_usage.files++;
+	return shared_usage;
 }
 
 const char *memory_file_name(const struct memory_file *file)
@@ -206,8 +207,8 @@ static void free_attempt(struct sink_attempt *attempt)
 {
 	if (attempt->source)
 		attempt->source->close(attempt->source->ctx, &attempt->stream);
-	if (attempt->turn)
-		event_free(attempt->turn);
+	if (attempt->copy_event)
+		event_free(attempt->copy_event);
 	memory_file_unref(attempt->file);
 	free(attempt);
 }
@@ -223,23 +224,23 @@ static void finish(struct sink_attempt *attempt)
 	done(ctx, &outcome);
 }
 
-static void keep(struct sink_attempt *attempt)
+static void store_file(struct sink_attempt *attempt)
 {
-	struct memory *memory = attempt->memory;
+	struct memory_sink *memory = attempt->memory;
 	struct memory_file *file = take(attempt->file);
 	attempt->outcome.verdict = SINK_OK;
 	snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "/v1/captures/%s/file", file->capture);
-	file->kept_ns = clock_boottime_ns();
+	file->stored_ns = clock_boottime_ns();
 	TAILQ_INSERT_TAIL(&memory->files, file, list);
 	if (!evtimer_pending(memory->expiry, NULL))
-		set_expiry(memory);
+		schedule_expiry(memory);
 	finish(attempt);
 }
 
 /* The room is taken at the first turn, not from within start: what is said of it comes from the loop. */
-static bool take_room(struct sink_attempt *attempt)
+static bool reserve_room(struct sink_attempt *attempt)
 {
-	struct memory *memory = attempt->memory;
+	struct memory_sink *memory = attempt->memory;
 	struct sink_outcome *outcome = &attempt->outcome;
 	const uint64_t size = attempt->stream.size_bytes, most = memory->options.bytes_max;
 	outcome->verdict = size > most ? SINK_REFUSED : SINK_RETRY;
@@ -248,24 +249,24 @@ static bool take_room(struct sink_attempt *attempt)
 			 "the file has %" PRIu64 " bytes, at most %" PRIu64 " are kept (memory.bytes)", size, most);
 	else if (!make_room(memory, size))
 		snprintf(outcome->error, sizeof(outcome->error), "files that are being read take all of memory.bytes");
-	else if (!(attempt->file = new_file(memory->usage, attempt->source, size)))
+	else if (!(attempt->file = new_file(memory->shared_usage, attempt->source, size)))
 		snprintf(outcome->error, sizeof(outcome->error), "out of memory");
 	return attempt->file;
 }
 
 /* By a timer: an event made active from within its own call would be called again before anybody else. */
-static void take_next_turn(struct sink_attempt *attempt)
+static void schedule_copy(struct sink_attempt *attempt)
 {
 	const struct timeval at_once = {};
-	event_add(attempt->turn, &at_once);
+	event_add(attempt->copy_event, &at_once);
 }
 
-static void turn(evutil_socket_t fd, short what, void *ctx)
+static void copy_event(evutil_socket_t fd, short what, void *ctx)
 {
 	struct sink_attempt *attempt = ctx;
 	(void)fd;
 	(void)what;
-	if (!attempt->file && !take_room(attempt)) {
+	if (!attempt->file && !reserve_room(attempt)) {
 		finish(attempt);
 		return;
 	}
@@ -275,33 +276,34 @@ static void turn(evutil_socket_t fd, short what, void *ctx)
 						left < SLICE_BYTES ? left : SLICE_BYTES);
 	attempt->filled += got;
 	if (attempt->filled == file->size) {
-		keep(attempt);
+		store_file(attempt);
 	} else if (!got) {
 		attempt->outcome.verdict = SINK_REFUSED;
 		snprintf(attempt->outcome.error, sizeof(attempt->outcome.error), "the file is shorter than it said");
 		finish(attempt);
 	} else {
-		take_next_turn(attempt);
+		schedule_copy(attempt);
 	}
 }
 
-static struct sink_attempt *start(struct sink *sink, const struct sink_file *file, sink_attempt_done done, void *ctx)
+static struct sink_attempt *start_attempt(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
+					  void *ctx)
 {
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 	if (!attempt)
 		return NULL;
-	attempt->memory = (struct memory *)sink;
+	attempt->memory = (struct memory_sink *)sink;
 	attempt->done = done;
 	attempt->ctx = ctx;
-	attempt->turn = evtimer_new(attempt->memory->loop, turn, attempt);
-	if (!attempt->turn || !file->open(file->ctx, &attempt->stream))
+	attempt->copy_event = evtimer_new(attempt->memory->loop, copy_event, attempt);
+	if (!attempt->copy_event || !file->open(file->ctx, &attempt->stream))
 		return NULL;
 	attempt->source = file;
-	take_next_turn(attempt);
+	schedule_copy(attempt);
 	return take(attempt);
 }
 
-static bool cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
+static bool cancel_attempt(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
 	(void)sink;
 	(void)outcome;
@@ -311,34 +313,34 @@ static bool cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_
 
 /* --- the whole --- */
 
-static void free_memory(struct sink *sink)
+static void free_sink(struct sink *sink)
 {
-	struct memory *memory = (struct memory *)sink;
+	struct memory_sink *memory = (struct memory_sink *)sink;
 	struct memory_file *file;
 	while ((file = TAILQ_FIRST(&memory->files)))
-		drop(memory, file);
+		remove_file(memory, file);
 	if (memory->expiry)
 		event_free(memory->expiry);
-	unref_usage(memory->usage);
+	shared_usage_unref(memory->shared_usage);
 	free(memory);
 }
 
-struct sink *memory_new(struct event_base *loop, const struct memory_options *options)
+struct sink *memory_sink_new(struct event_base *loop, const struct memory_sink_options *options)
 {
-	static const struct sink_class class = {.start = start, .cancel = cancel, .free = free_memory};
-	struct memory *memory = calloc(1, sizeof(*memory));
+	static const struct sink_class class = {.start = start_attempt, .cancel = cancel_attempt, .free = free_sink};
+	struct memory_sink *memory = calloc(1, sizeof(*memory));
 	if (!memory)
 		return NULL;
 	memory->sink = (struct sink){.class = &class, .name = NAME, .on_request = options->on_request};
 	memory->loop = loop;
 	memory->options = *options;
 	TAILQ_INIT(&memory->files);
-	memory->usage = calloc(1, sizeof(*memory->usage));
-	memory->expiry = evtimer_new(loop, expire, memory);
-	if (memory->usage)
-		memory->usage->references = 1;
-	if (!memory->usage || !memory->expiry) {
-		free_memory(&memory->sink);
+	memory->shared_usage = calloc(1, sizeof(*memory->shared_usage));
+	memory->expiry = evtimer_new(loop, on_expiry, memory);
+	if (memory->shared_usage)
+		memory->shared_usage->references = 1;
+	if (!memory->shared_usage || !memory->expiry) {
+		free_sink(&memory->sink);
 		return NULL;
 	}
 	return &memory->sink;

@@ -14,23 +14,23 @@
 struct event_base;
 struct memory_file;
 
-struct memory_options {
+struct memory_sink_options {
 	uint64_t bytes_max; /* of all files together */
 	uint64_t keep_ns;   /* each */
 	bool on_request;    /* see struct sink */
 };
 
 /* NULL on ENOMEM. */
-struct sink *memory_new(struct event_base *loop, const struct memory_options *options);
+struct sink *memory_sink_new(struct event_base *loop, const struct memory_sink_options *options);
 
 /* What is kept. `files` 0: nothing. */
-struct memory_usage {
+struct memory_sink_usage {
 	uint64_t files, bytes, bytes_max;
 };
-struct memory_usage memory_usage(const struct sink *memory);
+struct memory_sink_usage memory_sink_usage(const struct sink *memory);
 
 /* The file of this capture, referenced; NULL: not kept (any more). */
-struct memory_file *memory_find(const struct sink *memory, const char *capture);
+struct memory_file *memory_sink_find(const struct sink *memory, const char *capture);
 
 /* It goes when nobody refers to it; it may outlive the sink. */
 void memory_file_unref(struct memory_file *file);

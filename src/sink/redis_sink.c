@@ -34,7 +34,7 @@
 
 #define TTL_TEXT_SIZE 24
 
-struct redis_file {
+struct redis_sink {
 	struct sink sink;
 	struct event_base *loop;
 	struct redis_options redis;	       /* its strings are ours */
@@ -45,25 +45,25 @@ struct redis_file {
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
 };
 
-enum step { STEP_BEGIN, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_REPLICATED, STEP_CLEAN };
+enum step { STEP_BEGIN, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_REPLICATED, STEP_CLEAN_UP };
 
 struct sink_attempt {
-	struct redis_file *redis_file;
+	struct redis_sink *redis_sink;
 	enum step step;
-	struct event *turn; /* the first step's, or the answer's: neither comes from within start */
-	unsigned unanswered;
-	bool over; /* cancelled, or about to answer */
+	struct event *event; /* the first step's, or the answer's: neither comes from within start */
+	unsigned replies_pending;
+	bool finished; /* cancelled, or about to answer */
 	char *key;
 	const struct sink_file *file; /* NULL once closed */
 	struct byte_stream stream;
-	uint64_t chunks, pushed;
+	uint64_t chunks, chunks_sent;
 	struct redis_replication_check *check; /* while it is under way */
 	struct sink_outcome outcome;
 	sink_attempt_done done; /* NULL: cancelled */
 	void *ctx;
 };
 
-static void take_step(struct sink_attempt *attempt);
+static void run_next_step(struct sink_attempt *attempt);
 
 /* --- ends -------------------------------------------------------------------------------------------------------- */
 
@@ -77,8 +77,8 @@ static void close_stream(struct sink_attempt *attempt)
 static void attempt_free(struct sink_attempt *attempt)
 {
 	close_stream(attempt);
-	if (attempt->turn)
-		event_free(attempt->turn);
+	if (attempt->event)
+		event_free(attempt->event);
 	free(attempt->key);
 	free(attempt);
 }
@@ -88,10 +88,10 @@ CLEANUP_DEFINE(attempt, struct sink_attempt, attempt_free)
 /* The outcome is handed out at the next turn, when no command is under way. */
 static void finish(struct sink_attempt *attempt)
 {
-	attempt->over = true;
+	attempt->finished = true;
 	close_stream(attempt);
-	if (attempt->unanswered == 0)
-		event_active(attempt->turn, EV_TIMEOUT, 0);
+	if (attempt->replies_pending == 0)
+		event_active(attempt->event, EV_TIMEOUT, 0);
 }
 
 static void fail(struct sink_attempt *attempt, enum sink_verdict verdict, const char *why)
@@ -99,7 +99,7 @@ static void fail(struct sink_attempt *attempt, enum sink_verdict verdict, const 
 	struct error text;
 
 	error_set(&text, 0, "cannot put it under %s: %s", attempt->key, why);
-	report_text_put(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
+	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
 	attempt->outcome.verdict = verdict;
 	finish(attempt);
 }
@@ -116,7 +116,7 @@ static void succeed(struct sink_attempt *attempt)
 /* --- commands ---------------------------------------------------------------------------------------------------- */
 
 /* What the server will say the next time as well. Not so OOM, MISCONF, NOREPLICAS … */
-static bool is_final(const char *error)
+static bool is_permanent(const char *error)
 {
 	static const char *const words[] = {"NOPERM ", "ERR ", "WRONGTYPE "};
 
@@ -127,51 +127,51 @@ static bool is_final(const char *error)
 }
 
 /* What the answer must be at this step, or -1 if any will do. */
-static int64_t expected(const struct sink_attempt *attempt)
+static int64_t expected_reply(const struct sink_attempt *attempt)
 {
 	switch (attempt->step) {
 	case STEP_HEADER: /* of both: a list of one element, which expires */
 	case STEP_EXPIRE:
 		return 1;
 	case STEP_CHUNKS:
-		return (int64_t)attempt->pushed + 1;
+		return (int64_t)attempt->chunks_sent + 1;
 	default:
 		return -1;
 	}
 }
 
-static void on_failure(struct sink_attempt *attempt, const struct redis_result *answer)
+static void on_failure(struct sink_attempt *attempt, const struct redis_result *result)
 {
-	const bool refused = answer->code == -EREMOTEIO;
-	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN;
+	const bool refused = result->code == -EREMOTEIO;
+	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN_UP;
 
-	fail(attempt, refused && is_final(answer->error) ? SINK_REFUSED : SINK_RETRY, answer->error);
+	fail(attempt, refused && is_permanent(result->error) ? SINK_REFUSED : SINK_RETRY, result->error);
 	/* A server that has no room for the rest shall not keep the beginning. */
-	if (refused && pushing && attempt->unanswered == 0) {
-		event_del(attempt->turn);
-		attempt->step = STEP_CLEAN;
-		take_step(attempt);
+	if (refused && pushing && attempt->replies_pending == 0) {
+		event_del(attempt->event);
+		attempt->step = STEP_CLEAN_UP;
+		run_next_step(attempt);
 	}
 }
 
-static void on_answer(void *ctx, const struct redis_result *answer)
+static void on_result(void *ctx, const struct redis_result *result)
 {
 	struct sink_attempt *attempt = ctx;
-	int64_t length = expected(attempt);
+	int64_t length = expected_reply(attempt);
 
-	attempt->unanswered--;
-	if (attempt->over && attempt->unanswered > 0)
+	attempt->replies_pending--;
+	if (attempt->finished && attempt->replies_pending > 0)
 		return;
-	if (attempt->over && !attempt->done)
+	if (attempt->finished && !attempt->done)
 		return attempt_free(attempt);
-	if (attempt->over)
-		return event_active(attempt->turn, EV_TIMEOUT, 0);
-	if (answer->code < 0)
-		return on_failure(attempt, answer);
-	if (length >= 0 && (answer->reply->type != REDIS_REPLY_INTEGER || answer->reply->integer != length))
+	if (attempt->finished)
+		return event_active(attempt->event, EV_TIMEOUT, 0);
+	if (result->code < 0)
+		return on_failure(attempt, result);
+	if (length >= 0 && (result->reply->type != REDIS_REPLY_INTEGER || result->reply->integer != length))
 		return fail(attempt, SINK_RETRY, "the key was changed or removed meanwhile");
-	if (attempt->unanswered == 0)
-		take_step(attempt);
+	if (attempt->replies_pending == 0)
+		run_next_step(attempt);
 }
 
 /* argv[0] is the command, argv[1] the key. False: the try has failed. */
@@ -181,13 +181,13 @@ static bool send_command(struct sink_attempt *attempt, int argc, const char *con
 					      .argv = argv,
 					      .argvlen = argvlen,
 					      .idempotent = strcmp(argv[0], "RPUSH") != 0};
-	int r = redis_commands_send(attempt->redis_file->commands, &command, on_answer, attempt);
+	int r = redis_commands_send(attempt->redis_sink->commands, &command, on_result, attempt);
 
 	if (r == 0) {
-		attempt->unanswered++;
+		attempt->replies_pending++;
 		return true;
 	}
-	if (!attempt->over)
+	if (!attempt->finished)
 		fail(attempt, SINK_RETRY, r == -ENOBUFS ? "too much is on its way to Redis" : strerror(-r));
 	return false;
 }
@@ -201,7 +201,7 @@ static bool send_delete(struct sink_attempt *attempt)
 
 static bool send_expire(struct sink_attempt *attempt)
 {
-	const char *const argv[] = {"EXPIRE", attempt->key, attempt->redis_file->ttl};
+	const char *const argv[] = {"EXPIRE", attempt->key, attempt->redis_sink->ttl};
 
 	return send_command(attempt, 3, argv, NULL);
 }
@@ -222,8 +222,8 @@ static void send_header(struct sink_attempt *attempt)
 
 static void send_chunk(struct sink_attempt *attempt)
 {
-	const uint64_t left = attempt->stream.size_bytes - attempt->pushed * REDIS_FILE_CHUNK_BYTES;
-	const size_t size = left < REDIS_FILE_CHUNK_BYTES ? (size_t)left : REDIS_FILE_CHUNK_BYTES;
+	const uint64_t left = attempt->stream.size_bytes - attempt->chunks_sent * REDIS_SINK_CHUNK_BYTES;
+	const size_t size = left < REDIS_SINK_CHUNK_BYTES ? (size_t)left : REDIS_SINK_CHUNK_BYTES;
 	cleanup(cleanup_free) uint8_t *chunk = malloc(size);
 	const char *const argv[] = {"RPUSH", attempt->key, (const char *)chunk};
 	const size_t argvlen[] = {strlen(argv[0]), strlen(attempt->key), size};
@@ -238,20 +238,20 @@ static void send_chunk(struct sink_attempt *attempt)
 			return fail(attempt, SINK_REFUSED, "the file is shorter than it should be");
 		got += more;
 	}
-	attempt->pushed++;
+	attempt->chunks_sent++;
 	send_command(attempt, 3, argv, argvlen);
 }
 
-static void begin(struct sink_attempt *attempt)
+static void start_upload(struct sink_attempt *attempt)
 {
-	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_file->size_max;
+	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_sink->size_max;
 	struct error text;
 
 	if (size > max) {
 		error_set(&text, 0, "%" PRIu64 " bytes are more than redis.file_size allows (%" PRIu64 ")", size, max);
 		return fail(attempt, SINK_REFUSED, text.text);
 	}
-	attempt->chunks = size / REDIS_FILE_CHUNK_BYTES + (size % REDIS_FILE_CHUNK_BYTES > 0);
+	attempt->chunks = size / REDIS_SINK_CHUNK_BYTES + (size % REDIS_SINK_CHUNK_BYTES > 0);
 	attempt->step = STEP_DELETE;
 	send_delete(attempt);
 }
@@ -273,28 +273,28 @@ static void on_replicated(void *ctx, enum redis_replication_verdict verdict)
 
 static void check_replicated(struct sink_attempt *attempt)
 {
-	struct redis_replication *replication = attempt->redis_file->replication;
+	struct redis_replication *replication = attempt->redis_sink->replication;
 
 	attempt->step = STEP_REPLICATED;
 	close_stream(attempt);
 	attempt->check = redis_replication_check(replication, attempt->key, (int64_t)attempt->chunks + 1,
-						 attempt->redis_file->ttl, on_replicated, attempt);
+						 attempt->redis_sink->ttl, on_replicated, attempt);
 	if (!attempt->check)
 		fail(attempt, SINK_RETRY, "out of memory");
 }
 
 /* All commands so far are answered as they should be. */
-static void take_step(struct sink_attempt *attempt)
+static void run_next_step(struct sink_attempt *attempt)
 {
 	switch (attempt->step) {
 	case STEP_BEGIN:
-		return begin(attempt);
+		return start_upload(attempt);
 	case STEP_DELETE:
 		attempt->step = STEP_HEADER;
 		return send_header(attempt);
 	case STEP_HEADER:
 	case STEP_CHUNKS:
-		attempt->step = attempt->pushed < attempt->chunks ? STEP_CHUNKS : STEP_EXPIRE;
+		attempt->step = attempt->chunks_sent < attempt->chunks ? STEP_CHUNKS : STEP_EXPIRE;
 		if (attempt->step == STEP_CHUNKS)
 			return send_chunk(attempt);
 		send_expire(attempt);
@@ -303,61 +303,61 @@ static void take_step(struct sink_attempt *attempt)
 		return check_replicated(attempt);
 	case STEP_REPLICATED:
 		return;
-	case STEP_CLEAN:
+	case STEP_CLEAN_UP:
 		if (!send_delete(attempt))
-			event_active(attempt->turn, EV_TIMEOUT, 0);
+			event_active(attempt->event, EV_TIMEOUT, 0);
 		return;
 	}
 }
 
-static void on_turn(evutil_socket_t fd, short what, void *ctx)
+static void on_event(evutil_socket_t fd, short what, void *ctx)
 {
 	struct sink_attempt *attempt = ctx;
 
 	(void)fd;
 	(void)what;
-	if (!attempt->over)
-		return take_step(attempt);
+	if (!attempt->finished)
+		return run_next_step(attempt);
 	attempt->done(attempt->ctx, &attempt->outcome);
 	attempt_free(attempt);
 }
 
 /* --- the sink ---------------------------------------------------------------------------------------------------- */
 
-static int make_client(struct redis_file *redis_file)
+static int connect_redis(struct redis_sink *redis_sink)
 {
-	if (!redis_file->commands)
-		redis_file->commands = redis_commands_new(redis_file->loop, "files", &redis_file->redis, 0);
-	if (redis_file->commands && !redis_file->replication)
-		redis_file->replication =
-			redis_replication_new(redis_file->loop, &redis_file->redis, redis_file->commands);
-	return redis_file->replication ? 0 : -ENOMEM;
+	if (!redis_sink->commands)
+		redis_sink->commands = redis_commands_new(redis_sink->loop, "files", &redis_sink->redis, 0);
+	if (redis_sink->commands && !redis_sink->replication)
+		redis_sink->replication =
+			redis_replication_new(redis_sink->loop, &redis_sink->redis, redis_sink->commands);
+	return redis_sink->replication ? 0 : -ENOMEM;
 }
 
-static struct sink_attempt *redis_file_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
+static struct sink_attempt *redis_sink_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					     void *ctx)
 {
-	struct redis_file *redis_file = (struct redis_file *)sink;
+	struct redis_sink *redis_sink = (struct redis_sink *)sink;
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
-	if (!attempt || make_client(redis_file) < 0)
+	if (!attempt || connect_redis(redis_sink) < 0)
 		return NULL;
-	attempt->redis_file = redis_file;
+	attempt->redis_sink = redis_sink;
 	attempt->done = done;
 	attempt->ctx = ctx;
-	attempt->turn = event_new(redis_file->loop, -1, 0, on_turn, attempt);
-	if (asprintf(&attempt->key, "%s%s", redis_file->prefix, file->capture ? file->capture : file->id) < 0)
+	attempt->event = event_new(redis_sink->loop, -1, 0, on_event, attempt);
+	if (asprintf(&attempt->key, "%s%s", redis_sink->prefix, file->capture ? file->capture : file->id) < 0)
 		attempt->key = NULL;
-	if (!attempt->turn || !attempt->key || !file->open(file->ctx, &attempt->stream))
+	if (!attempt->event || !attempt->key || !file->open(file->ctx, &attempt->stream))
 		return NULL;
 	attempt->file = file;
-	event_active(attempt->turn, EV_TIMEOUT, 0);
+	event_active(attempt->event, EV_TIMEOUT, 0);
 	return take(attempt);
 }
 
-static bool redis_file_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
+static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
-	const bool ended = attempt->over;
+	const bool ended = attempt->finished;
 	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_REPLICATED && !ended;
 	const bool there = attempt->step == STEP_REPLICATED;
 
@@ -368,52 +368,52 @@ static bool redis_file_cancel(struct sink *sink, struct sink_attempt *attempt, s
 		snprintf(outcome->error, sizeof(outcome->error), "it is under %s, but maybe on no replica yet",
 			 attempt->key);
 	}
-	event_del(attempt->turn);
+	event_del(attempt->event);
 	redis_replication_cancel(take(attempt->check));
 	attempt->done = NULL;
-	attempt->over = true;
+	attempt->finished = true;
 	close_stream(attempt);
 	if (pushing)
 		(void)send_delete(attempt);
-	if (attempt->unanswered == 0)
+	if (attempt->replies_pending == 0)
 		attempt_free(attempt);
 	return ended || there;
 }
 
-static void redis_file_free(struct sink *sink)
+static void redis_sink_free(struct sink *sink)
 {
-	struct redis_file *redis_file = (struct redis_file *)sink;
+	struct redis_sink *redis_sink = (struct redis_sink *)sink;
 
-	redis_replication_free(redis_file->replication);
-	redis_commands_free(redis_file->commands);
-	redis_options_free(&redis_file->redis);
-	free(redis_file->prefix);
-	free(redis_file);
+	redis_replication_free(redis_sink->replication);
+	redis_commands_free(redis_sink->commands);
+	redis_options_free(&redis_sink->redis);
+	free(redis_sink->prefix);
+	free(redis_sink);
 }
 
-static const struct sink_class redis_file_class = {
-	.start = redis_file_start,
-	.cancel = redis_file_cancel,
-	.free = redis_file_free,
+static const struct sink_class redis_sink_class = {
+	.start = redis_sink_start,
+	.cancel = redis_sink_cancel,
+	.free = redis_sink_free,
 };
 
-struct sink *redis_file_new(struct event_base *loop, const struct redis_options *redis,
-			    const struct redis_file_options *options)
+struct sink *redis_sink_new(struct event_base *loop, const struct redis_options *redis,
+			    const struct redis_sink_options *options)
 {
-	struct redis_file *redis_file = calloc(1, sizeof(*redis_file));
+	struct redis_sink *redis_sink = calloc(1, sizeof(*redis_sink));
 
-	if (!redis_file)
+	if (!redis_sink)
 		return NULL;
-	redis_file->sink =
-		(struct sink){.class = &redis_file_class, .name = "redis", .on_request = options->on_request};
-	redis_file->loop = loop;
-	redis_file->size_max = options->size_max;
-	snprintf(redis_file->ttl, sizeof(redis_file->ttl), "%" PRIu64,
+	redis_sink->sink =
+		(struct sink){.class = &redis_sink_class, .name = "redis", .on_request = options->on_request};
+	redis_sink->loop = loop;
+	redis_sink->size_max = options->size_max;
+	snprintf(redis_sink->ttl, sizeof(redis_sink->ttl), "%" PRIu64,
 		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
-	if (asprintf(&redis_file->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)
-		redis_file->prefix = NULL;
-	if (redis_options_copy(&redis_file->redis, redis) == 0 && redis_file->prefix)
-		return &redis_file->sink;
-	redis_file_free(&redis_file->sink);
+	if (asprintf(&redis_sink->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)
+		redis_sink->prefix = NULL;
+	if (redis_options_copy(&redis_sink->redis, redis) == 0 && redis_sink->prefix)
+		return &redis_sink->sink;
+	redis_sink_free(&redis_sink->sink);
 	return NULL;
 }

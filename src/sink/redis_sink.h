@@ -12,9 +12,9 @@ struct event_base;
 struct redis_options;
 struct sink;
 
-#define REDIS_FILE_CHUNK_BYTES (256u << 10)
+#define REDIS_SINK_CHUNK_BYTES (256u << 10)
 
-struct redis_file_options {
+struct redis_sink_options {
 	const char *channel, *node;
 	uint64_t size_max; /* bytes; a larger file is refused */
 	uint64_t ttl_ns;   /* at least a second */
@@ -22,5 +22,5 @@ struct redis_file_options {
 };
 
 /* Options are copied. NULL on ENOMEM. */
-struct sink *redis_file_new(struct event_base *loop, const struct redis_options *redis,
-			    const struct redis_file_options *options);
+struct sink *redis_sink_new(struct event_base *loop, const struct redis_options *redis,
+			    const struct redis_sink_options *options);

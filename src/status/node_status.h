@@ -43,7 +43,7 @@ void node_status_free(struct node_status *status);
 struct node_load {
 	struct jobs_counts jobs;
 	uint64_t memory_bytes, memory_limit_bytes; /* captured bytes not yet delivered */
-	struct memory_usage kept;		   /* finished files in memory */
+	struct memory_sink_usage kept;		   /* finished files in memory */
 	struct node_redis redis;
 	uint64_t started_ns; /* real time */
 };

@@ -25,9 +25,9 @@ static void answer_ok(void *ctx, struct http_request *request)
 static void answer_item(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"a", "b", NULL};
-	const char *unknown = http_request_unknown_query(request, known), *a = NULL;
+	const char *unknown = http_request_unknown_parameter(request, known), *a = NULL;
 	char json[256];
-	int r = http_request_query(request, "a", &a);
+	int r = http_request_parameter(request, "a", &a);
 
 	(void)ctx;
 	fixture.handled++;
@@ -62,7 +62,7 @@ static void answer_later(void *ctx, struct http_request *request)
 	fixture.handled++;
 	assert_true(fixture.held_count < HELD_MAX);
 	fixture.held[fixture.held_count++] = request;
-	http_request_on_gone(request, on_gone, NULL);
+	http_request_set_gone(request, on_gone, NULL);
 }
 
 /* From within one request, what others wait for. */
@@ -128,7 +128,7 @@ static void on_stream_gone(void *ctx)
 
 static void answer_stream(void *ctx, struct http_request *request)
 {
-	const struct http_source source = {.more = on_more, .gone = on_stream_gone};
+	const struct http_producer source = {.more = on_more, .gone = on_stream_gone};
 
 	(void)ctx;
 	fixture.stream = http_answer_stream(request, "application/octet-stream", &source);
@@ -147,8 +147,8 @@ static const struct http_route routes[] = {
 	{.method = "GET", .pattern = "/ok", .handler = answer_ok},
 	{.method = "GET", .pattern = "/items/*/of/*", .handler = answer_item},
 	{.method = "DELETE", .pattern = "/items/*/of/*", .handler = answer_ok},
-	{.method = "POST", .pattern = "/body", .handler = answer_body, .body_max = 100},
-	{.method = "POST", .pattern = "/large", .handler = answer_body, .body_max = 200000},
+	{.method = "POST", .pattern = "/body", .handler = answer_body, .body_bytes_max = 100},
+	{.method = "POST", .pattern = "/large", .handler = answer_body, .body_bytes_max = 200000},
 	{.method = "GET", .pattern = "/later", .handler = answer_later},
 	{.method = "GET", .pattern = "/wake", .handler = answer_wake},
 	{.method = "GET", .pattern = "/download", .handler = answer_download},

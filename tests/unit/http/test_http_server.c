@@ -170,7 +170,7 @@ static void a_handler_may_answer_others(void **state)
 
 static void every_kind_of_answer_after_its_client_is_harmless(void **state)
 {
-	const struct http_source source = {0};
+	const struct http_producer source = {0};
 	struct http_file file = {.type = "text/plain"};
 
 	(void)state;
@@ -265,7 +265,7 @@ static void who_trickles_is_cut(void **state)
 	struct client *silent, *line, *head, *body, *second;
 
 	(void)state;
-	fixture.options.arrival_ms = 300;
+	fixture.options.request_timeout_ms = 300;
 	restart();
 	silent = client_new();
 	line = client_new();
@@ -302,7 +302,7 @@ static void who_is_refused_cannot_trickle_on(void **state)
 	};
 
 	(void)state;
-	fixture.options.arrival_ms = 300;
+	fixture.options.request_timeout_ms = 300;
 	restart();
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
 		struct client *client = client_new();
@@ -320,8 +320,8 @@ static void who_only_waits_for_his_answer_is_not(void **state)
 	struct client *client;
 
 	(void)state;
-	fixture.options.arrival_ms = 50;
-	fixture.options.stall_s = 1;
+	fixture.options.request_timeout_ms = 50;
+	fixture.options.idle_timeout_s = 1;
 	restart();
 	client = client_new();
 	say(client, GET("/later"));
@@ -339,7 +339,7 @@ static void who_has_been_answered_has_nothing_to_deliver(void **state)
 	struct client *clients[16];
 
 	(void)state;
-	fixture.options.arrival_ms = 300;
+	fixture.options.request_timeout_ms = 300;
 	restart();
 	for (unsigned i = 0; i < 16; i++) {
 		clients[i] = client_new();
@@ -365,8 +365,8 @@ static void who_is_idle_is_kept_a_while_and_then_cut(void **state)
 	struct client *client;
 
 	(void)state;
-	fixture.options.arrival_ms = 50;
-	fixture.options.stall_s = 1;
+	fixture.options.request_timeout_ms = 50;
+	fixture.options.idle_timeout_s = 1;
 	restart();
 	client = client_new();
 	say(client, GET("/ok"));
@@ -431,7 +431,7 @@ static void a_client_that_takes_nothing_is_cut_and_holds_nobody_up(void **state)
 	struct client *client, *other;
 
 	(void)state;
-	fixture.options.stall_s = 1;
+	fixture.options.idle_timeout_s = 1;
 	restart();
 	client = client_new();
 	other = client_new();

@@ -94,13 +94,13 @@ static void a_client_that_does_not_read_is_not_produced_for(void **state)
 
 static void what_waits_has_a_cap(void **state)
 {
-	char *piece = calloc(1, HTTP_STREAM_MAX + 1);
+	char *piece = calloc(1, HTTP_STREAM_BYTES_MAX + 1);
 	struct client *client = ask_for(GET("/stream"));
 
 	(void)state;
 	assert_non_null(piece);
-	assert_int_equal(http_stream_write(fixture.stream, piece, HTTP_STREAM_MAX + 1), -ENOBUFS);
-	assert_int_equal(http_stream_write(fixture.stream, piece, HTTP_STREAM_MAX), 0);
+	assert_int_equal(http_stream_write(fixture.stream, piece, HTTP_STREAM_BYTES_MAX + 1), -ENOBUFS);
+	assert_int_equal(http_stream_write(fixture.stream, piece, HTTP_STREAM_BYTES_MAX), 0);
 	assert_int_equal(http_stream_write(fixture.stream, "a", 1), -ENOBUFS);
 	http_stream_end(fixture.stream, true);
 	free(piece);
@@ -248,28 +248,28 @@ static void silence_is_filled_with_comments(void **state)
 
 static void event_streams_have_a_limit(void **state)
 {
-	struct client *clients[HTTP_SSE_MAX + 1];
-	struct http_stream *streams[HTTP_SSE_MAX];
+	struct client *clients[HTTP_SSE_STREAMS_MAX + 1];
+	struct http_stream *streams[HTTP_SSE_STREAMS_MAX];
 
 	(void)state;
-	for (unsigned i = 0; i < HTTP_SSE_MAX; i++) {
+	for (unsigned i = 0; i < HTTP_SSE_STREAMS_MAX; i++) {
 		clients[i] = ask_for(GET("/events"));
 		streams[i] = fixture.stream;
 	}
-	clients[HTTP_SSE_MAX] = client_new();
-	say(clients[HTTP_SSE_MAX], GET("/events"));
-	expect(clients[HTTP_SSE_MAX], "HTTP/1.1 503 ");
-	expect(clients[HTTP_SSE_MAX], "16 event streams already");
+	clients[HTTP_SSE_STREAMS_MAX] = client_new();
+	say(clients[HTTP_SSE_STREAMS_MAX], GET("/events"));
+	expect(clients[HTTP_SSE_STREAMS_MAX], "HTTP/1.1 503 ");
+	expect(clients[HTTP_SSE_STREAMS_MAX], "16 event streams already");
 
 	http_stream_end(streams[0], true); /* one ends: there is room for another */
 	expect(clients[0], "0\r\n\r\n");
 	client_free(clients[0]);
 	clients[0] = ask_for(GET("/events"));
 	streams[0] = fixture.stream;
-	for (unsigned i = 0; i <= HTTP_SSE_MAX; i++)
+	for (unsigned i = 0; i <= HTTP_SSE_STREAMS_MAX; i++)
 		client_free(clients[i]);
-	wait_for_gone(HTTP_SSE_MAX);
-	for (unsigned i = 0; i < HTTP_SSE_MAX; i++)
+	wait_for_gone(HTTP_SSE_STREAMS_MAX);
+	for (unsigned i = 0; i < HTTP_SSE_STREAMS_MAX; i++)
 		http_stream_end(streams[i], true);
 }
 
@@ -289,7 +289,7 @@ static void a_slow_reader_is_told_and_ended_and_disturbs_nobody(void **state)
 		expect(quick, "event: done\n");
 		assert_true(++sent < 1000);
 	}
-	assert_true(sent >= HTTP_SSE_QUEUE_MAX / (sizeof(data) + 64));
+	assert_true(sent >= HTTP_SSE_QUEUE_BYTES_MAX / (sizeof(data) + 64));
 	assert_int_equal(http_sse_send(to_slow, "done", "x"), -EPIPE);
 	expect(quick, "d\n\n");
 	for (forget_text(slow); !strstr(slow->text, ": too slow"); take_in(slow)) { /* at last it reads */
@@ -312,7 +312,7 @@ static void a_reader_that_never_reads_is_cut(void **state)
 	struct client *client;
 
 	(void)state;
-	fixture.options.stall_s = 1;
+	fixture.options.idle_timeout_s = 1;
 	restart();
 	client = ask_for(GET("/events"));
 	memset(data, 'd', sizeof(data) - 1);
@@ -326,13 +326,13 @@ static void a_reader_that_never_reads_is_cut(void **state)
 
 static void an_event_too_large_ends_the_stream(void **state)
 {
-	char *data = malloc(HTTP_SSE_QUEUE_MAX + 1);
+	char *data = malloc(HTTP_SSE_QUEUE_BYTES_MAX + 1);
 	struct client *client = ask_for(GET("/events"));
 
 	(void)state;
 	assert_non_null(data);
-	memset(data, 'd', HTTP_SSE_QUEUE_MAX);
-	data[HTTP_SSE_QUEUE_MAX] = '\0';
+	memset(data, 'd', HTTP_SSE_QUEUE_BYTES_MAX);
+	data[HTTP_SSE_QUEUE_BYTES_MAX] = '\0';
 	assert_int_equal(http_sse_send(fixture.stream, "done", data), -EPIPE);
 	expect(client, ": too slow");
 	wait_for_gone(1);

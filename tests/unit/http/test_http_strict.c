@@ -242,7 +242,7 @@ static void a_wrong_method_is_told_the_right_ones(void **state)
 /* `count` headers that make a head of exactly `size` bytes. */
 static void say_head(struct client *client, size_t count, size_t size)
 {
-	static char head[HTTP_HEAD_MAX * 8];
+	static char head[HTTP_HEAD_BYTES_MAX * 8];
 	size_t at = (size_t)snprintf(head, sizeof(head), "GET /ok HTTP/1.1\r\nHost: x\r\n");
 
 	for (size_t i = 1; i < count; i++) {
@@ -265,8 +265,9 @@ static void heads_have_a_cap(void **state)
 		size_t count, size;
 		const char *status;
 	} samples[] = {
-		{2, HTTP_HEAD_MAX, "200"},	     {2, HTTP_HEAD_MAX + 1, "431"},  {HTTP_HEADERS_MAX, 4096, "200"},
-		{HTTP_HEADERS_MAX + 1, 4096, "431"}, {2, HTTP_HEAD_MAX * 7L, "431"},
+		{2, HTTP_HEAD_BYTES_MAX, "200"},      {2, HTTP_HEAD_BYTES_MAX + 1, "431"},
+		{HTTP_HEADERS_MAX, 4096, "200"},      {HTTP_HEADERS_MAX + 1, 4096, "431"},
+		{2, HTTP_HEAD_BYTES_MAX * 7L, "431"},
 	};
 
 	(void)state;
@@ -285,7 +286,7 @@ static void heads_have_a_cap(void **state)
 static void a_target_has_a_cap(void **state)
 {
 	static const char tail[] = " HTTP/1.1\r\nHost: x\r\n\r\n";
-	static char request[HTTP_HEAD_MAX * 8];
+	static char request[HTTP_HEAD_BYTES_MAX * 8];
 
 	(void)state;
 	for (size_t size = 9000; size <= 100000; size += 91000) { /* refused by us, and by the library */

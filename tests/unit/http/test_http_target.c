@@ -75,9 +75,9 @@ static void strangers_are_named(void **state)
 
 	(void)state;
 	parse("/?a=1&b=2&a=3");
-	assert_null(http_target_stranger(&target, known));
+	assert_null(http_target_unknown_parameter(&target, known));
 	parse("/?a=1&c=2&d=3");
-	assert_string_equal(http_target_stranger(&target, known), "c");
+	assert_string_equal(http_target_unknown_parameter(&target, known), "c");
 }
 
 static void what_the_rfc_does_not_allow_is_refused(void **state)
@@ -99,14 +99,14 @@ static void what_the_rfc_does_not_allow_is_refused(void **state)
 
 static void lengths_and_counts_have_caps(void **state)
 {
-	static char raw[HTTP_TARGET_MAX + 2];
+	static char raw[HTTP_TARGET_BYTES_MAX + 2];
 	size_t size = 2;
 
 	(void)state;
 	memset(raw, 'a', sizeof(raw) - 1);
 	raw[0] = '/';
 	assert_int_equal(http_target_parse(&target, raw), -E2BIG);
-	raw[HTTP_TARGET_MAX] = '\0';
+	raw[HTTP_TARGET_BYTES_MAX] = '\0';
 	parse(raw);
 
 	memcpy(raw, "/?", 3);
@@ -157,10 +157,10 @@ static void stars_are_what_they_stand_for(void **state)
 {
 	(void)state;
 	parse("/v1/a%3Ab/of/c");
-	assert_string_equal(http_target_captured(&target, "/v1/*/of/*", 0), "a:b");
-	assert_string_equal(http_target_captured(&target, "/v1/*/of/*", 1), "c");
-	assert_null(http_target_captured(&target, "/v1/*/of/*", 2));
-	assert_null(http_target_captured(&target, "/v2/*/of/*", 0));
+	assert_string_equal(http_target_wildcard(&target, "/v1/*/of/*", 0), "a:b");
+	assert_string_equal(http_target_wildcard(&target, "/v1/*/of/*", 1), "c");
+	assert_null(http_target_wildcard(&target, "/v1/*/of/*", 2));
+	assert_null(http_target_wildcard(&target, "/v2/*/of/*", 0));
 }
 
 static void only_the_token_itself_is_the_token(void **state)

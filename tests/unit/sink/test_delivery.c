@@ -741,7 +741,7 @@ static void test_names_are_those_of_the_sinks(void **state)
 	const char *names[SINKS_MAX];
 
 	(void)state;
-	assert_int_equal(deliveries_names(world->deliveries, names), 3);
+	assert_int_equal(deliveries_destination_names(world->deliveries, names), 3);
 	assert_string_equal(names[0], "first");
 	assert_string_equal(names[2], "third");
 	world_free(world);

@@ -166,7 +166,7 @@ static void world_open(struct world *world)
 	assert_non_null(world->loop);
 	world->guard = evtimer_new(world->loop, guard, NULL);
 	event_add(world->guard, &guard_time);
-	world->sink = directory_new(world->loop, world->path);
+	world->sink = directory_sink_new(world->loop, world->path);
 	assert_non_null(world->sink);
 }
 

@@ -61,7 +61,7 @@ static void test_a_refusal_counts_though_the_connection_broke_after_it(void **st
 static void test_an_oversized_answer_is_judged_by_its_status(void **state)
 {
 	struct http_reply reply = {
-		.result = CURLE_WRITE_ERROR, .status = 200, .error = "", .body = "", .body_size = HTTP_REPLY_MAX};
+		.result = CURLE_WRITE_ERROR, .status = 200, .error = "", .body = "", .body_size = HTTP_REPLY_BYTES_MAX};
 
 	(void)state;
 	assert_int_equal(http_verdict(&reply), SINK_OK);

@@ -76,12 +76,12 @@ static void guard(evutil_socket_t fd, short events, void *ctx)
 
 static struct stage stage_new(uint64_t bytes_max, uint64_t keep_ns)
 {
-	const struct memory_options options = {.bytes_max = bytes_max, .keep_ns = keep_ns};
+	const struct memory_sink_options options = {.bytes_max = bytes_max, .keep_ns = keep_ns};
 	const struct timeval guard_time = {.tv_sec = GUARD_S};
 	struct stage stage = {.loop = event_base_new()};
 	stage.guard = evtimer_new(stage.loop, guard, NULL);
 	event_add(stage.guard, &guard_time);
-	stage.memory = memory_new(stage.loop, &options);
+	stage.memory = memory_sink_new(stage.loop, &options);
 	assert_non_null(stage.memory);
 	return stage;
 }
@@ -122,7 +122,7 @@ static void put(struct stage *stage, struct source *source, const char *capture,
 
 static bool is_kept(const struct stage *stage, const char *capture)
 {
-	cleanup(cleanup_memory_file) struct memory_file *file = memory_find(stage->memory, capture);
+	cleanup(cleanup_memory_file) struct memory_file *file = memory_sink_find(stage->memory, capture);
 	return file;
 }
 
@@ -149,7 +149,7 @@ static void a_file_is_kept_as_it_was(void **state)
 	put(&stage, &source, "r.1", 3 * MIB + 17);
 	assert_int_equal(source.outcome.verdict, SINK_OK);
 	assert_string_equal(source.outcome.url, "/v1/captures/r.1/file");
-	struct memory_file *file = memory_find(stage.memory, "r.1");
+	struct memory_file *file = memory_sink_find(stage.memory, "r.1");
 	assert_non_null(file);
 	assert_string_equal(memory_file_name(file), "a.pcapng");
 	check_content(file, 3 * MIB + 17);
@@ -170,8 +170,8 @@ static void the_oldest_make_room(void **state)
 	assert_false(is_kept(&stage, "r.1"));
 	assert_true(is_kept(&stage, "r.2"));
 	assert_true(is_kept(&stage, "r.3"));
-	assert_int_equal(memory_usage(stage.memory).bytes, 4 * MIB);
-	assert_int_equal(memory_usage(stage.memory).files, 2);
+	assert_int_equal(memory_sink_usage(stage.memory).bytes, 4 * MIB);
+	assert_int_equal(memory_sink_usage(stage.memory).files, 2);
 	stage_free(&stage);
 }
 
@@ -195,7 +195,7 @@ static void a_file_that_is_read_takes_room_until_its_reader_is_gone(void **state
 	struct source source;
 	(void)state;
 	put(&stage, &source, "r.1", MIB);
-	struct memory_file *file = memory_find(stage.memory, "r.1");
+	struct memory_file *file = memory_sink_find(stage.memory, "r.1");
 	put(&stage, &source, "r.2", MIB);
 	assert_int_equal(source.outcome.verdict, SINK_RETRY);
 	assert_false(is_kept(&stage, "r.1"));
@@ -212,7 +212,7 @@ static void a_reader_may_outlive_the_sink(void **state)
 	struct source source;
 	(void)state;
 	put(&stage, &source, "r.1", 1000);
-	struct memory_file *file = memory_find(stage.memory, "r.1");
+	struct memory_file *file = memory_sink_find(stage.memory, "r.1");
 	stage.memory->class->free(take(stage.memory));
 	check_content(file, 1000);
 	memory_file_unref(file);
@@ -229,7 +229,7 @@ static void files_go_when_they_are_too_old(void **state)
 	while (is_kept(&stage, "r.1"))
 		event_base_loop(stage.loop, EVLOOP_ONCE);
 	assert_true(clock_boottime_ns() - kept_ns >= NS_PER_MS * 29);
-	assert_int_equal(memory_usage(stage.memory).bytes, 0);
+	assert_int_equal(memory_sink_usage(stage.memory).bytes, 0);
 	stage_free(&stage);
 }
 
@@ -242,7 +242,7 @@ static void a_cancelled_try_leaves_nothing(void **state)
 	event_base_loop(stage.loop, EVLOOP_ONCE); /* its first slice */
 	assert_false(stage.memory->class->cancel(stage.memory, attempt, &(struct sink_outcome){}));
 	assert_int_equal(source.opens, source.closes);
-	assert_int_equal(memory_usage(stage.memory).bytes, 0);
+	assert_int_equal(memory_sink_usage(stage.memory).bytes, 0);
 	assert_int_equal(source.dones, 0);
 	stage_free(&stage);
 }
@@ -257,7 +257,7 @@ static void a_stream_that_ends_early_is_refused(void **state)
 	while (!source.dones)
 		event_base_loop(stage.loop, EVLOOP_ONCE);
 	assert_int_equal(source.outcome.verdict, SINK_REFUSED);
-	assert_int_equal(memory_usage(stage.memory).bytes, 0);
+	assert_int_equal(memory_sink_usage(stage.memory).bytes, 0);
 	stage_free(&stage);
 }
 
