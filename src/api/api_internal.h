@@ -13,15 +13,15 @@
 #define API_TYPE_PCAPNG "application/x-pcapng"
 
 struct event;
-struct history;
-struct listener;
+struct history_response;
+struct event_listener;
 struct submission;
 
 struct api {
 	struct api_options options;
 	struct http_server *server;
-	LIST_HEAD(, history) histories;
-	LIST_HEAD(, listener) listeners;
+	LIST_HEAD(, history_response) histories;
+	LIST_HEAD(, event_listener) listeners;
 	LIST_HEAD(, submission) submissions;
 };
 

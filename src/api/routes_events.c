@@ -5,15 +5,15 @@
 #include "event/event.h"
 #include "request/request.h"
 
-struct listener {
-	LIST_ENTRY(listener) list;
+struct event_listener {
+	LIST_ENTRY(event_listener) list;
 	struct http_stream *stream;
 	char id[REQUEST_ID_SIZE]; /* "": of all requests */
 };
 
 static void on_gone(void *ctx)
 {
-	struct listener *listener = ctx;
+	struct event_listener *listener = ctx;
 	LIST_REMOVE(listener, list);
 	http_stream_end(listener->stream, false);
 	free(listener);
@@ -22,7 +22,7 @@ static void on_gone(void *ctx)
 void api_on_event(void *ctx, const struct event *event, const char *json)
 {
 	const struct api *api = ctx;
-	struct listener *listener;
+	struct event_listener *listener;
 	LIST_FOREACH(listener, &api->listeners, list)
 	{
 		if (*listener->id && (!event->id || strcmp(listener->id, event->id) != 0))
@@ -42,7 +42,7 @@ void route_events(void *ctx, struct http_request *request)
 		http_answer_error(request, 400, "id is longer than any id");
 		return;
 	}
-	struct listener *listener = calloc(1, sizeof(*listener));
+	struct event_listener *listener = calloc(1, sizeof(*listener));
 	if (!listener) {
 		http_answer_error(request, 500, "out of memory");
 		return;

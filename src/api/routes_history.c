@@ -16,15 +16,15 @@
 
 #define PIECE_BYTES (64u * 1024) /* handed to the client at once */
 
-struct history {
-	LIST_ENTRY(history) list;
+struct history_response {
+	LIST_ENTRY(history_response) list;
 	struct past *past;
 	struct http_request *request; /* until the first piece is there */
 	struct http_stream *stream;   /* from then on */
 	bool more_wanted;	      /* the client has taken what there was */
 };
 
-static void history_free(struct history *history)
+static void history_response_free(struct history_response *history)
 {
 	LIST_REMOVE(history, list);
 	past_free(history->past);
@@ -34,15 +34,15 @@ static void history_free(struct history *history)
 /* The client is gone, or the daemon is going. */
 static void on_gone(void *ctx)
 {
-	struct history *history = ctx;
+	struct history_response *history = ctx;
 	if (history->request)
 		http_answer_error(take(history->request), 503, "the daemon is stopping");
 	if (history->stream)
 		http_stream_end(take(history->stream), false);
-	history_free(history);
+	history_response_free(history);
 }
 
-static void answer_failure(struct history *history)
+static void answer_failure(struct history_response *history)
 {
 	const char *field;
 	const char *error = past_error(history->past, &field);
@@ -52,11 +52,11 @@ static void answer_failure(struct history *history)
 		log_warning("history-broken-off", log_str("error", error));
 		http_stream_end(take(history->stream), false);
 	}
-	history_free(history);
+	history_response_free(history);
 }
 
 /* As much as the client takes, as long as there is something. */
-static void send_next_piece(struct history *history)
+static void send_next_piece(struct history_response *history)
 {
 	uint8_t bytes[PIECE_BYTES];
 	const size_t got = past_read(history->past, bytes, sizeof(bytes));
@@ -64,13 +64,13 @@ static void send_next_piece(struct history *history)
 		history->more_wanted = false;
 		if (http_stream_write(history->stream, bytes, got) < 0) {
 			http_stream_end(take(history->stream), false);
-			history_free(history);
+			history_response_free(history);
 		}
 		return;
 	}
 	if (past_state(history->past) == PAST_ENDED) {
 		http_stream_end(take(history->stream), true);
-		history_free(history);
+		history_response_free(history);
 	} else if (past_state(history->past) == PAST_FAILED) {
 		answer_failure(history);
 	}
@@ -78,24 +78,24 @@ static void send_next_piece(struct history *history)
 
 static void on_more(void *ctx)
 {
-	struct history *history = ctx;
+	struct history_response *history = ctx;
 	history->more_wanted = true;
 	send_next_piece(history);
 }
 
-static void start_stream(struct history *history)
+static void start_stream(struct history_response *history)
 {
 	const struct http_producer source = {.more = on_more, .gone = on_gone, .ctx = history};
 	struct http_request *request = take(history->request);
-	http_request_set_gone(request, NULL, NULL);
+	http_request_set_gone_handler(request, NULL, NULL);
 	history->stream = http_answer_stream(request, API_TYPE_PCAPNG, &source);
 	if (!history->stream)
-		history_free(history);
+		history_response_free(history);
 }
 
 static void on_history_changed(void *ctx)
 {
-	struct history *history = ctx;
+	struct history_response *history = ctx;
 	if (past_state(history->past) == PAST_FAILED)
 		answer_failure(history);
 	else if (history->request)
@@ -106,7 +106,7 @@ static void on_history_changed(void *ctx)
 
 void histories_stop(struct api *api)
 {
-	struct history *history;
+	struct history_response *history;
 	while ((history = LIST_FIRST(&api->histories)))
 		on_gone(history);
 }
@@ -205,7 +205,7 @@ void route_history(void *ctx, struct http_request *request)
 	struct error error;
 	if (!parse_spec(request, &spec))
 		return;
-	struct history *history = calloc(1, sizeof(*history));
+	struct history_response *history = calloc(1, sizeof(*history));
 	if (!history) {
 		http_answer_error(request, 500, "out of memory");
 		return;
@@ -220,5 +220,5 @@ void route_history(void *ctx, struct http_request *request)
 	}
 	history->request = request;
 	LIST_INSERT_HEAD(&api->histories, history, list);
-	http_request_set_gone(request, on_gone, history);
+	http_request_set_gone_handler(request, on_gone, history);
 }

@@ -197,7 +197,7 @@ static void submit(struct submission *submission, const void *body, size_t size)
 		free_submission(submission);
 		return;
 	}
-	http_request_set_gone(submission->request, on_gone, submission);
+	http_request_set_gone_handler(submission->request, on_gone, submission);
 	answer_if_settled(submission); /* a repetition of one that runs */
 }
 

@@ -184,7 +184,7 @@ static int start_sinks(struct daemon *daemon)
 	if (config->memory.bytes) {
 		const struct memory_sink_options options = {
 			.bytes_max = config->memory.bytes,
-			.keep_ns = config->memory.seconds_ns,
+			.max_age_ns = config->memory.seconds_ns,
 			.on_request = count > 0 || (config->redis.listen && config->redis.upload),
 		};
 		sinks[count++] = daemon->memory = memory_sink_new(daemon->loop, &options);
@@ -209,7 +209,7 @@ static int start_sinks(struct daemon *daemon)
 			return -ENOMEM;
 	}
 	const struct delivery_options options = {
-		.give_up_ns = config->limits.retry_ns,
+		.give_up_after_ns = config->limits.retry_ns,
 		.max_attempts = config->limits.retry_ns ? 0 : 1,
 	};
 	daemon->deliveries = deliveries_new(daemon->loop, &options, sinks, count);

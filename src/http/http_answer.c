@@ -182,18 +182,18 @@ static bool set_download_name(struct MHD_Response *response, const char *name)
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, value) == MHD_YES;
 }
 
-void http_answer_file(struct http_request *request, const struct http_file *file_given)
+void http_answer_file(struct http_request *request, const struct http_file *options)
 {
 	struct http_file *file = malloc(sizeof(*file));
 	struct MHD_Response *response;
 
 	if (!file) {
-		if (file_given->release)
-			file_given->release(file_given->release_ctx);
+		if (options->release)
+			options->release(options->release_ctx);
 		http_answer_response(request, 0, NULL);
 		return;
 	}
-	*file = *file_given;
+	*file = *options;
 	if (file->stream.rewind)
 		file->stream.rewind(file->stream.ctx);
 	response = MHD_create_response_from_callback(file->stream.size_bytes, FILE_BLOCK_BYTES, read_file, file,

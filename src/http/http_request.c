@@ -88,7 +88,7 @@ static bool authorize(struct http_request *request, const struct http_head *head
 	return false;
 }
 
-static void refuse_route(struct http_request *request)
+static void refuse_unmatched(struct http_request *request)
 {
 	const struct http_server *server = request->server;
 	struct buffer allowed = BUFFER_INIT(256);
@@ -134,7 +134,7 @@ static bool find_route(struct http_request *request, const char *method)
 			return true;
 		}
 	}
-	refuse_route(request);
+	refuse_unmatched(request);
 	return false;
 }
 
@@ -293,7 +293,7 @@ const char *http_request_unknown_parameter(const struct http_request *request, c
 	return http_target_unknown_parameter(&request->target, known);
 }
 
-void http_request_set_gone(struct http_request *request, void (*gone)(void *ctx), void *ctx)
+void http_request_set_gone_handler(struct http_request *request, void (*gone)(void *ctx), void *ctx)
 {
 	request->gone = gone;
 	request->on_gone_ctx = ctx;

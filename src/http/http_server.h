@@ -5,7 +5,7 @@
  *
  * A handler gets a request and must answer it exactly once, at once or later, whatever happens meanwhile: the handle is
  * valid until then, also when the client or the whole server is gone; the answer is thrown away then. Who works long
- * for an answer asks to be told of that (http_request_set_gone).
+ * for an answer asks to be told of that (http_request_set_gone_handler).
  *
  * A request that is dubious in any way is refused and its connection closed (400), see http_check.h. Refusals by the
  * server are `{"error":"…"}`; only what libmicrohttpd itself cannot parse is answered by a page of its own.
@@ -96,7 +96,7 @@ warn_unused int http_request_parameter(const struct http_request *request, const
 const char *http_request_unknown_parameter(const struct http_request *request, const char *const *known);
 
 /* At most one; called once, from the loop, if the client or the server goes before the answer. NULL: not any more. */
-void http_request_set_gone(struct http_request *request, void (*gone)(void *ctx), void *ctx);
+void http_request_set_gone_handler(struct http_request *request, void (*gone)(void *ctx), void *ctx);
 
 /* --- answers: each of these ends the handle's life --------------------------------------------------------------- */
 

@@ -23,7 +23,7 @@ static const char heartbeat_comment[] = ":\n\n";
 struct http_stream {
 	struct http_server *server;
 	struct http_connection *connection; /* NULL: nobody reads any more */
-	bool response_holds, producer_holds;
+	bool held_by_response, held_by_producer;
 	bool sse, ended, complete, more_requested;
 	struct buffer queue;
 	size_t sent_bytes;   /* of the queue */
@@ -35,7 +35,7 @@ struct http_stream {
 
 static void release(struct http_stream *stream)
 {
-	if (stream->response_holds || stream->producer_holds)
+	if (stream->held_by_response || stream->held_by_producer)
 		return;
 	if (stream->event)
 		event_free(stream->event);
@@ -90,9 +90,9 @@ static void on_response_done(void *ctx)
 	stream->ended = true;
 	event_free(stream->event); /* the producer may outlive the loop */
 	stream->event = NULL;
-	if (stream->producer_holds && stream->gone)
+	if (stream->held_by_producer && stream->gone)
 		stream->gone(stream->ctx); /* may end the stream */
-	stream->response_holds = false;
+	stream->held_by_response = false;
 	release(stream);
 }
 
@@ -154,12 +154,12 @@ static struct MHD_Response *new_response(struct http_stream *stream, const char 
 		release(stream);
 		return NULL;
 	}
-	stream->response_holds = true;
+	stream->held_by_response = true;
 	if (!http_response_add_headers(response, type)) {
 		MHD_destroy_response(response);
 		return NULL;
 	}
-	stream->producer_holds = true;
+	stream->held_by_producer = true;
 	return response;
 }
 
@@ -195,7 +195,7 @@ int http_stream_write(struct http_stream *stream, const void *bytes, size_t size
 
 void http_stream_end(struct http_stream *stream, bool complete)
 {
-	stream->producer_holds = false;
+	stream->held_by_producer = false;
 	if (!stream->ended) {
 		stream->ended = true;
 		stream->complete = complete;

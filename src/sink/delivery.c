@@ -178,7 +178,7 @@ static struct delivery_options fill_defaults(const struct delivery_options *opti
 		filled.first_backoff_ns = DEFAULT_FIRST_BACKOFF_NS;
 	if (filled.max_backoff_ns == 0)
 		filled.max_backoff_ns = DEFAULT_MAX_BACKOFF_NS;
-	if (filled.max_attempts == 0 && filled.give_up_ns == 0)
+	if (filled.max_attempts == 0 && filled.give_up_after_ns == 0)
 		filled.max_attempts = DEFAULT_MAX_ATTEMPTS;
 	if (filled.parallel == 0)
 		filled.parallel = DEFAULT_PARALLEL;

@@ -14,9 +14,10 @@
 struct delivery_options {
 	uint64_t first_backoff_ns; /* 0: default 1 s; doubles with jitter */
 	uint64_t max_backoff_ns;   /* 0: default 60 s */
-	uint64_t give_up_ns;   /* no try begins so long after the first: the last error is final; 0: no such limit */
-	unsigned max_attempts; /* likewise after so many tries; 0: any number, or 8 if give_up_ns is 0 too */
-	unsigned parallel;     /* 0: default 8 tries at a time per destination */
+	uint64_t
+		give_up_after_ns; /* no try begins so long after the first: the last error is final; 0: no such limit */
+	unsigned max_attempts;	  /* likewise after so many tries; 0: any number, or 8 if give_up_after_ns is 0 too */
+	unsigned parallel;	  /* 0: default 8 tries at a time per destination */
 };
 
 struct event_base;

@@ -110,7 +110,7 @@ static void schedule_expiry(struct memory_sink *memory)
 	const struct memory_file *oldest = TAILQ_FIRST(&memory->files);
 	if (!oldest)
 		return;
-	const uint64_t now_ns = clock_boottime_ns(), due_ns = oldest->stored_ns + memory->options.keep_ns;
+	const uint64_t now_ns = clock_boottime_ns(), due_ns = oldest->stored_ns + memory->options.max_age_ns;
 	const uint64_t wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
 	const struct timeval wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
 				     .tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000 + 1)};
@@ -124,7 +124,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *ctx)
 	const uint64_t now_ns = clock_boottime_ns();
 	(void)fd;
 	(void)what;
-	while ((oldest = TAILQ_FIRST(&memory->files)) && oldest->stored_ns + memory->options.keep_ns <= now_ns)
+	while ((oldest = TAILQ_FIRST(&memory->files)) && oldest->stored_ns + memory->options.max_age_ns <= now_ns)
 		remove_file(memory, oldest);
 	schedule_expiry(memory);
 }

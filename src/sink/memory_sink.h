@@ -15,9 +15,9 @@ struct event_base;
 struct memory_file;
 
 struct memory_sink_options {
-	uint64_t bytes_max; /* of all files together */
-	uint64_t keep_ns;   /* each */
-	bool on_request;    /* see struct sink */
+	uint64_t bytes_max;  /* of all files together */
+	uint64_t max_age_ns; /* each */
+	bool on_request;     /* see struct sink */
 };
 
 /* NULL on ENOMEM. */

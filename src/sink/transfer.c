@@ -86,7 +86,8 @@ static void back_off(struct transfer *transfer, uint64_t retry_after_ns)
 
 	wait_ns = backoff_ns(options->first_backoff_ns, options->max_backoff_ns, transfer->attempts, retry_after_ns);
 	if ((options->max_attempts && transfer->attempts >= options->max_attempts) ||
-	    (options->give_up_ns && clock_boottime_ns() + wait_ns - transfer->first_attempt_ns > options->give_up_ns)) {
+	    (options->give_up_after_ns &&
+	     clock_boottime_ns() + wait_ns - transfer->first_attempt_ns > options->give_up_after_ns)) {
 		finish_transfer(transfer);
 		return;
 	}

@@ -51,7 +51,7 @@ static void answer_later(void *ctx, struct http_request *request)
 		return;
 	}
 	later[later_count++] = request;
-	http_request_set_gone(request, on_gone, NULL);
+	http_request_set_gone_handler(request, on_gone, NULL);
 }
 
 static void answer_wake(void *ctx, struct http_request *request)

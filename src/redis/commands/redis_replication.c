@@ -110,7 +110,7 @@ static void wait_for_failover(struct redis_replication_check *check)
 }
 
 /* The server does not tell, and never will; other errors may mean that it is no master any more. */
-static void check_unsupported(struct redis_replication_check *check, const struct redis_result *result)
+static void record_unsupported(struct redis_replication_check *check, const struct redis_result *result)
 {
 	struct redis_replication *replication = check->replication;
 
@@ -152,7 +152,7 @@ static void on_length_reply(void *ctx, const struct redis_result *result)
 		check->list_lost = !check->length_matches;
 	} else {
 		check->list_lost = result->code == -EREMOTEIO && strncmp(result->error, "WRONGTYPE", 9) == 0;
-		check_unsupported(check, result);
+		record_unsupported(check, result);
 	}
 	if (--check->replies_pending == 0)
 		on_all_replies(check);
@@ -164,7 +164,7 @@ static void on_wait_reply(void *ctx, const struct redis_result *result)
 
 	check->enough_replicas = result->code == 0 && result->reply->type == REDIS_REPLY_INTEGER &&
 				 result->reply->integer >= check->replicas_up;
-	check_unsupported(check, result);
+	record_unsupported(check, result);
 	if (--check->replies_pending == 0)
 		on_all_replies(check);
 }
@@ -303,7 +303,7 @@ static void on_info_reply(void *ctx, const struct redis_result *result)
 			on_all_replies(check);
 		return;
 	}
-	check_unsupported(check, result);
+	record_unsupported(check, result);
 	if (check->unsupported)
 		return conclude(check, REDIS_REPLICATED);
 	on_replica_count(check, result->code == 0 && result->reply->str ? count_online(result->reply->str) : -1);

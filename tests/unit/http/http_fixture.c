@@ -62,7 +62,7 @@ static void answer_later(void *ctx, struct http_request *request)
 	fixture.handled++;
 	assert_true(fixture.held_count < HELD_MAX);
 	fixture.held[fixture.held_count++] = request;
-	http_request_set_gone(request, on_gone, NULL);
+	http_request_set_gone_handler(request, on_gone, NULL);
 }
 
 /* From within one request, what others wait for. */

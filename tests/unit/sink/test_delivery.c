@@ -403,7 +403,7 @@ static void test_last_error_is_final_after_max_attempts(void **state)
 
 static void test_last_error_is_final_when_time_is_up(void **state)
 {
-	struct world *world = world_new(1, (struct delivery_options){.give_up_ns = 30 * NS_PER_MS});
+	struct world *world = world_new(1, (struct delivery_options){.give_up_after_ns = 30 * NS_PER_MS});
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(world->sinks[0]->script) / sizeof(*world->sinks[0]->script); i++) {

@@ -74,9 +74,9 @@ static void guard(evutil_socket_t fd, short events, void *ctx)
 	fail_msg("nothing happened for %d s", GUARD_S);
 }
 
-static struct stage stage_new(uint64_t bytes_max, uint64_t keep_ns)
+static struct stage stage_new(uint64_t bytes_max, uint64_t max_age_ns)
 {
-	const struct memory_sink_options options = {.bytes_max = bytes_max, .keep_ns = keep_ns};
+	const struct memory_sink_options options = {.bytes_max = bytes_max, .max_age_ns = max_age_ns};
 	const struct timeval guard_time = {.tv_sec = GUARD_S};
 	struct stage stage = {.loop = event_base_new()};
 	stage.guard = evtimer_new(stage.loop, guard, NULL);

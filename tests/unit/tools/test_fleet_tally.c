@@ -114,7 +114,7 @@ static void it_is_over_when_each_capture_is(void **state)
 	assert_true(fleet_tally_answered(tally));
 	assert_true(fleet_tally_complete(tally, 4));
 	assert_int_equal(fleet_tally_counts(tally).packets, 5);
-	assert_int_equal(fleet_tally_counts(tally).over, 3);
+	assert_int_equal(fleet_tally_counts(tally).ended, 3);
 	check_silent(tally, "[]");
 }
 

@@ -98,7 +98,7 @@ static int store_value(struct parser *parser, enum option_id option, char *value
 }
 
 /* `value`: behind the name or letter, NULL if nothing is. */
-static int take_option(struct parser *parser, enum option_id option, char *value)
+static int parse_option(struct parser *parser, enum option_id option, char *value)
 {
 	const struct option_row *row = &option_rows[option];
 	static char set[] = "";
@@ -126,7 +126,7 @@ static int refuse_foreign_option(struct parser *parser, enum option_id option)
 			 option_rows[option].name, help_hint(parser->line));
 }
 
-static int read_long(struct parser *parser, char *word)
+static int parse_long_option(struct parser *parser, char *word)
 {
 	char name[NAME_SIZE];
 	size_t size = strcspn(word + 2, "=");
@@ -138,11 +138,11 @@ static int read_long(struct parser *parser, char *word)
 		return unknown_option(parser, name);
 	if (!command_accepts(parser->line->command, option))
 		return refuse_foreign_option(parser, option);
-	return take_option(parser, option, word[2 + size] == '=' ? word + 2 + size + 1 : NULL);
+	return parse_option(parser, option, word[2 + size] == '=' ? word + 2 + size + 1 : NULL);
 }
 
 /* Letters of switches may stand together, the last one may have a value. */
-static int read_short(struct parser *parser, char *word)
+static int parse_short_options(struct parser *parser, char *word)
 {
 	char quote[NAME_SIZE];
 	int r = 0;
@@ -157,13 +157,13 @@ static int read_short(struct parser *parser, char *word)
 		if (!command_accepts(parser->line->command, option))
 			return refuse_foreign_option(parser, option);
 		if (option_rows[option].argument)
-			return take_option(parser, option, rest);
-		r = take_option(parser, option, NULL);
+			return parse_option(parser, option, rest);
+		r = parse_option(parser, option, NULL);
 	}
 	return r;
 }
 
-static int read_word(struct parser *parser, char *word)
+static int parse_word(struct parser *parser, char *word)
 {
 	struct command_line *line = parser->line;
 
@@ -175,23 +175,23 @@ static int read_word(struct parser *parser, char *word)
 	return 0;
 }
 
-static int read_next(struct parser *parser)
+static int parse_next(struct parser *parser)
 {
 	char *word = parser->argv[parser->next++];
 
 	if (parser->options_ended || word[0] != '-' || !word[1])
-		return read_word(parser, word);
+		return parse_word(parser, word);
 	if (strcmp(word, "--") == 0) {
 		parser->options_ended = true;
 		return 0;
 	}
-	return word[1] == '-' ? read_long(parser, word) : read_short(parser, word);
+	return word[1] == '-' ? parse_long_option(parser, word) : parse_short_options(parser, word);
 }
 
 /* --- words --- */
 
 /* No filter begins or ends with a minus. */
-static void take_bare_dash(struct command_line *line)
+static void extract_stdout_dash(struct command_line *line)
 {
 	if (line->word_count > 0 && strcmp(line->words[line->word_count - 1], "-") == 0) {
 		line->to_stdout = true;
@@ -208,7 +208,7 @@ static int join_filter(struct command_line *line, struct error *err)
 	size_t size = 1;
 	char *end;
 
-	take_bare_dash(line);
+	extract_stdout_dash(line);
 	for (size_t i = 0; i < line->word_count; i++)
 		size += strlen(line->words[i]) + 1;
 	if (size > FILTER_BYTES_MAX)
@@ -256,7 +256,7 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 	if (!line->words)
 		return error_set(err, -ENOMEM, "out of memory");
 	while (r == 0 && parser.next < argc)
-		r = read_next(&parser);
+		r = parse_next(&parser);
 	return r < 0 ? r : check_words(line, err);
 }
 

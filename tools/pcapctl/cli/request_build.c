@@ -17,7 +17,7 @@
 #define SNAP_MAX 262144
 #define UNIX_SECONDS_MAX INT64_C(9223372036)
 
-typedef json_t *(*read_value)(const char *text); /* NULL: it is none */
+typedef json_t *(*value_parser)(const char *text); /* NULL: it is none */
 
 json_t *request_seconds(uint64_t ns)
 {
@@ -26,14 +26,14 @@ json_t *request_seconds(uint64_t ns)
 	return json_real((double)ns / NS_PER_S);
 }
 
-static json_t *read_duration(const char *text)
+static json_t *parse_duration(const char *text)
 {
 	uint64_t ns;
 
 	return quantity_parse_duration(text, &ns) < 0 || ns == 0 ? NULL : request_seconds(ns);
 }
 
-static json_t *read_natural(const char *text)
+static json_t *parse_natural(const char *text)
 {
 	char *end;
 	long long number;
@@ -45,9 +45,9 @@ static json_t *read_natural(const char *text)
 	return *end || errno ? NULL : json_integer(number);
 }
 
-static json_t *read_snap(const char *text)
+static json_t *parse_snap(const char *text)
 {
-	json_t *number = read_natural(text);
+	json_t *number = parse_natural(text);
 
 	if (number && json_integer_value(number) <= SNAP_MAX)
 		return number;
@@ -55,7 +55,7 @@ static json_t *read_snap(const char *text)
 	return NULL;
 }
 
-static json_t *read_size(const char *text)
+static json_t *parse_size(const char *text)
 {
 	uint64_t bytes;
 
@@ -64,20 +64,20 @@ static json_t *read_size(const char *text)
 	return json_integer((json_int_t)bytes);
 }
 
-static json_t *read_text(const char *text)
+static json_t *parse_text(const char *text)
 {
 	return json_string(text); /* NULL if it is not UTF-8 */
 }
 
 /* A number stays one, so that the event's own id comes back as it was. */
-static json_t *read_alertid(const char *text)
+static json_t *parse_alertid(const char *text)
 {
-	json_t *number = strcmp(text, "0") == 0 ? json_integer(0) : read_natural(text);
+	json_t *number = strcmp(text, "0") == 0 ? json_integer(0) : parse_natural(text);
 
-	return number ? number : read_text(text);
+	return number ? number : parse_text(text);
 }
 
-static json_t *read_id(const char *text)
+static json_t *parse_id(const char *text)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	size_t size = strlen(text);
@@ -85,19 +85,19 @@ static json_t *read_id(const char *text)
 	return size > 64 || strspn(text, allowed) != size ? NULL : json_string(text);
 }
 
-static json_t *read_format(const char *text)
+static json_t *parse_format(const char *text)
 {
 	return strcmp(text, "pcapng") != 0 && strcmp(text, "pcap") != 0 ? NULL : json_string(text);
 }
 
-static json_t *read_time(const char *text)
+static json_t *parse_time(const char *text)
 {
 	json_t *value = NULL;
 
-	return request_read_time(text, &value) < 0 ? NULL : value;
+	return request_parse_time(text, &value) < 0 ? NULL : value;
 }
 
-static json_t *read_switch(const char *text)
+static json_t *parse_switch(const char *text)
 {
 	(void)text;
 	return json_true();
@@ -106,31 +106,31 @@ static json_t *read_switch(const char *text)
 static const struct {
 	enum option_id option;
 	const char *field;
-	read_value read;
+	value_parser parse;
 	const char *expectation;
 } scalar_fields[] = {
-	{OPTION_NODE, "node", read_text, "a name in UTF-8"},
-	{OPTION_NODERE, "nodere", read_text, "an expression in UTF-8"},
-	{OPTION_SNAP, "snap", read_snap, "a number of bytes from 1 to 262144"},
-	{OPTION_PACKETS, "packets", read_natural, "a number of packets"},
-	{OPTION_BYTES, "bytes", read_size, "a size like 10MiB"},
-	{OPTION_TIMEOUT, "timeout", read_duration, "a time like 30s or 2m"},
-	{OPTION_DURATION, "duration", read_duration, "a time like 30s or 2m"},
-	{OPTION_BEFORE, "before", read_duration, "a time like 30s or 2m"},
-	{OPTION_FROM, "from", read_time, "a time like 2026-11-23T08:41:00Z, or Unix seconds"},
-	{OPTION_TO, "to", read_time, "a time like 2026-11-23T08:41:00Z, or Unix seconds"},
-	{OPTION_TAGS, "tags", read_text, "text in UTF-8"},
-	{OPTION_CUSTOMER, "customer", read_text, "text in UTF-8"},
-	{OPTION_ALERTID, "alertid", read_alertid, "a number or text in UTF-8"},
-	{OPTION_COMMENT, "comment", read_text, "text in UTF-8"},
-	{OPTION_ID, "id", read_id, "1 to 64 of the characters A-Z a-z 0-9 . _ -"},
-	{OPTION_FORMAT, "format", read_format, "pcapng or pcap"},
-	{OPTION_DEDUPE, "dedupe", read_text, "text in UTF-8"},
-	{OPTION_LOGREQUEST, "logrequest", read_switch, ""},
-	{OPTION_PACKETDEBUG, "packetdebug", read_switch, ""},
+	{OPTION_NODE, "node", parse_text, "a name in UTF-8"},
+	{OPTION_NODERE, "nodere", parse_text, "an expression in UTF-8"},
+	{OPTION_SNAP, "snap", parse_snap, "a number of bytes from 1 to 262144"},
+	{OPTION_PACKETS, "packets", parse_natural, "a number of packets"},
+	{OPTION_BYTES, "bytes", parse_size, "a size like 10MiB"},
+	{OPTION_TIMEOUT, "timeout", parse_duration, "a time like 30s or 2m"},
+	{OPTION_DURATION, "duration", parse_duration, "a time like 30s or 2m"},
+	{OPTION_BEFORE, "before", parse_duration, "a time like 30s or 2m"},
+	{OPTION_FROM, "from", parse_time, "a time like 2026-11-23T08:41:00Z, or Unix seconds"},
+	{OPTION_TO, "to", parse_time, "a time like 2026-11-23T08:41:00Z, or Unix seconds"},
+	{OPTION_TAGS, "tags", parse_text, "text in UTF-8"},
+	{OPTION_CUSTOMER, "customer", parse_text, "text in UTF-8"},
+	{OPTION_ALERTID, "alertid", parse_alertid, "a number or text in UTF-8"},
+	{OPTION_COMMENT, "comment", parse_text, "text in UTF-8"},
+	{OPTION_ID, "id", parse_id, "1 to 64 of the characters A-Z a-z 0-9 . _ -"},
+	{OPTION_FORMAT, "format", parse_format, "pcapng or pcap"},
+	{OPTION_DEDUPE, "dedupe", parse_text, "text in UTF-8"},
+	{OPTION_LOGREQUEST, "logrequest", parse_switch, ""},
+	{OPTION_PACKETDEBUG, "packetdebug", parse_switch, ""},
 };
 
-int request_read_time(const char *text, json_t **value)
+int request_parse_time(const char *text, json_t **value)
 {
 	uint64_t ns;
 	char *end;
@@ -166,7 +166,7 @@ static int set_scalars(json_t *request, const struct command_line *line, struct 
 
 		if (!text)
 			continue;
-		value = scalar_fields[i].read(text);
+		value = scalar_fields[i].parse(text);
 		if (!value)
 			return error_set(err, -EINVAL, "--%s: must be %s", option_rows[scalar_fields[i].option].name,
 					 scalar_fields[i].expectation);
@@ -305,7 +305,7 @@ static uint64_t time_ns(const json_t *value)
 	return json_is_number(value) ? (uint64_t)(json_number_value(value) * NS_PER_S) : ns;
 }
 
-uint64_t request_longest_ns(const json_t *request)
+uint64_t request_max_duration_ns(const json_t *request)
 {
 	uint64_t to_ns = time_ns(json_object_get(request, "to")), now_ns = clock_realtime_ns();
 	const json_t *seconds = json_object_get(request, "duration");

@@ -28,10 +28,10 @@ warn_unused int request_build(const struct command_line *line, const struct requ
 			      struct error *err);
 
 /* When a request that is sent now is over at the latest, in ns from now; 0: it names no such time. */
-uint64_t request_longest_ns(const json_t *request);
+uint64_t request_max_duration_ns(const json_t *request);
 
 /* A time as options give it, RFC 3339 or Unix seconds. 0 or -EINVAL. */
-warn_unused int request_read_time(const char *text, json_t **value);
+warn_unused int request_parse_time(const char *text, json_t **value);
 
 /* Seconds as JSON: an integer where they are whole. */
 json_t *request_seconds(uint64_t ns);

@@ -33,13 +33,13 @@
 #define REPEATS_MAX 4 /* after an interruption */
 #define ANSWER_EXTENSION_NS (REPEATS_MAX * REPEAT_INTERVAL_NS)
 
-struct session {
+struct capture_session {
 	const struct command_context *context;
 	json_t *request;
 	char *text; /* of the request */
 	const char *stream, *merge_to;
 	bool wait;
-	uint64_t answer_timeout_ns, longest_ns;
+	uint64_t answer_timeout_ns, max_duration_ns;
 
 	struct fleet_bus *bus;
 	struct fleet_tally *tally;	     /* NULL: not asked yet */
@@ -55,7 +55,7 @@ struct session {
 };
 
 /* Who was asked again repeats his answer for that reason alone. */
-static bool shows_id_reuse(const struct session *session, const json_t *event)
+static bool shows_id_reuse(const struct capture_session *session, const json_t *event)
 {
 	return event_is_duplicate(event) && command_line_has(session->context->line, OPTION_ID) &&
 	       session->repeats_left == 0 && session->repeated_ns == 0 &&
@@ -64,7 +64,7 @@ static bool shows_id_reuse(const struct session *session, const json_t *event)
 
 static void on_event(void *ctx, const json_t *event)
 {
-	struct session *session = ctx;
+	struct capture_session *session = ctx;
 	bool news;
 
 	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &news) < 0)
@@ -74,7 +74,7 @@ static void on_event(void *ctx, const json_t *event)
 
 /* --- asking --- */
 
-static int prepare(struct session *session, struct error *err)
+static int prepare(struct capture_session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;
 	const char *timeout = command_line_value(line, OPTION_ANSWER_TIMEOUT);
@@ -94,12 +94,12 @@ static int prepare(struct session *session, struct error *err)
 	int r = request_build(line, &plan, &session->request, err);
 	if (r < 0)
 		return r;
-	session->longest_ns = request_longest_ns(session->request);
+	session->max_duration_ns = request_max_duration_ns(session->request);
 	session->text = json_dumps(session->request, JSON_COMPACT);
 	return session->text ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
-static int publish(struct session *session, struct error *err)
+static int publish(struct capture_session *session, struct error *err)
 {
 	uint64_t listeners = 0;
 	int r;
@@ -117,7 +117,7 @@ static int publish(struct session *session, struct error *err)
 }
 
 /* Redis was away: nodes may come back later than we do, and may not have the request. */
-static void extend_deadlines(struct session *session)
+static void extend_deadlines(struct capture_session *session)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 
@@ -133,7 +133,7 @@ static bool selects_nodes(const struct command_line *line)
 	return command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE);
 }
 
-static int begin(struct session *session, struct error *err)
+static int begin(struct capture_session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
 	int r;
@@ -166,7 +166,7 @@ static int begin(struct session *session, struct error *err)
 
 /* --- waiting --- */
 
-static bool is_finished(const struct session *session)
+static bool is_finished(const struct capture_session *session)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 	const bool disconnected = !fleet_bus_is_subscribed(session->bus) ||
@@ -178,21 +178,21 @@ static bool is_finished(const struct session *session)
 	return !session->wait || fleet_tally_complete(session->tally, now_ns);
 }
 
-static void show_progress(const struct session *session)
+static void show_progress(const struct capture_session *session)
 {
 	struct fleet_counts counts = fleet_tally_counts(session->tally);
-	uint64_t ends_ns = session->asked_ns + session->longest_ns, now_ns = clock_boottime_ns();
+	uint64_t ends_ns = session->asked_ns + session->max_duration_ns, now_ns = clock_boottime_ns();
 	char texts[3][FORMAT_SIZE];
 
 	progress_show(session->context->terminal,
 		      "%zu of %zu nodes answered, %zu captures running, %zu over: %s packets, %s%s%s", counts.answered,
 		      counts.expected > counts.answered ? counts.expected : counts.answered, counts.running,
-		      counts.over, format_count(counts.packets, texts[0]), format_bytes(counts.bytes, texts[1]),
+		      counts.ended, format_count(counts.packets, texts[0]), format_bytes(counts.bytes, texts[1]),
 		      counts.running && ends_ns > now_ns ? ", at most " : "",
 		      counts.running && ends_ns > now_ns ? format_duration(ends_ns - now_ns, texts[2]) : "");
 }
 
-static bool is_repeat_due(struct session *session)
+static bool is_repeat_due(struct capture_session *session)
 {
 	const unsigned lost_subscriptions = fleet_bus_lost_subscriptions(session->bus);
 
@@ -208,7 +208,7 @@ static bool is_repeat_due(struct session *session)
 }
 
 /* Events were missed: nodes are made to tell again. */
-static int repeat_request(struct session *session, struct error *err)
+static int repeat_request(struct capture_session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *silent = NULL;
 	size_t i, k;
@@ -243,7 +243,7 @@ static int repeat_request(struct session *session, struct error *err)
 	return 0;
 }
 
-static int refresh_presence(struct session *session, struct error *err)
+static int refresh_presence(struct capture_session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
 	uint64_t now_ns = clock_boottime_ns();
@@ -261,7 +261,7 @@ static int refresh_presence(struct session *session, struct error *err)
 }
 
 /* What was missed, and who is still there. */
-static int catch_up(struct session *session, struct error *err)
+static int catch_up(struct capture_session *session, struct error *err)
 {
 	int r;
 
@@ -280,7 +280,7 @@ static int catch_up(struct session *session, struct error *err)
 	return 0;
 }
 
-static int wait_for_nodes(struct session *session, struct error *err)
+static int wait_for_nodes(struct capture_session *session, struct error *err)
 {
 	int fd = interrupts_begin(), r = 0;
 
@@ -307,7 +307,8 @@ static int wait_for_nodes(struct session *session, struct error *err)
 
 /* --- the end --- */
 
-static enum exit_status merge(const struct session *session, struct fleet_outcome *outcome, enum exit_status status)
+static enum exit_status merge(const struct capture_session *session, struct fleet_outcome *outcome,
+			      enum exit_status status)
 {
 	struct error err;
 	size_t missing = 0;
@@ -324,7 +325,7 @@ static enum exit_status merge(const struct session *session, struct fleet_outcom
 	return missing > 0 && status != STATUS_FAILED ? STATUS_PARTIAL : status;
 }
 
-static void print_other_requests(const struct session *session, const struct fleet_outcome *outcome)
+static void print_other_requests(const struct capture_session *session, const struct fleet_outcome *outcome)
 {
 	const struct command_context *context = session->context;
 
@@ -335,7 +336,7 @@ static void print_other_requests(const struct session *session, const struct fle
 			      json_text(session->request, "id"));
 }
 
-static enum exit_status conclude(struct session *session)
+static enum exit_status conclude(struct capture_session *session)
 {
 	cleanup(fleet_outcome_deinit) struct fleet_outcome outcome = {
 		.context = session->context,
@@ -364,7 +365,7 @@ static enum exit_status conclude(struct session *session)
 
 enum exit_status fleet_capture(const struct command_context *context)
 {
-	struct session session = {.context = context};
+	struct capture_session session = {.context = context};
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 	int r = prepare(&session, &err);

@@ -27,7 +27,7 @@ static enum exit_status print_failure(const struct error *err)
 	return STATUS_FAILED;
 }
 
-static enum exit_status print_status_of(int r)
+static enum exit_status printed_status(int r)
 {
 	if (r < 0)
 		terminal_error("cannot print the answer: %s", strerror(-r));
@@ -152,7 +152,7 @@ static enum exit_status show_nodes(const struct command_context *context,
 		return print_failure(&err);
 	if (context->terminal->json) {
 		answer = json_pack("{s:O}", "nodes", nodes);
-		return print_status_of(answer ? json_print(context->terminal, answer, false) : -ENOMEM);
+		return printed_status(answer ? json_print(context->terminal, answer, false) : -ENOMEM);
 	}
 	if (json_array_size(nodes) == 0) {
 		terminal_note(context->terminal,
@@ -160,7 +160,7 @@ static enum exit_status show_nodes(const struct command_context *context,
 			      "daemons' own?");
 		return STATUS_OK;
 	}
-	return print_status_of(show(context->terminal, nodes));
+	return printed_status(show(context->terminal, nodes));
 }
 
 enum exit_status fleet_nodes(const struct command_context *context)
@@ -224,7 +224,7 @@ static int find_owner(struct fleet_bus *bus, const struct command_line *line, ch
 	return *owner ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
-static int take_bytes(void *ctx, const void *bytes, size_t size)
+static int write_bytes(void *ctx, const void *bytes, size_t size)
 {
 	return atomic_file_write(ctx, bytes, size);
 }
@@ -246,7 +246,7 @@ static int fetch(const struct command_context *context, char **saved, struct err
 		return -EIO;
 	if (fleet_bus_file_key(bus, owner, context->line->words[0], &key) < 0)
 		return error_set(err, -EINVAL, "the id is too long");
-	r = fleet_file_read(bus, buffer_text(&key), take_bytes, file, name, err);
+	r = fleet_file_read(bus, buffer_text(&key), write_bytes, file, name, err);
 	return r < 0 ? r : atomic_file_commit(file, name, saved, err);
 }
 
@@ -263,7 +263,7 @@ enum exit_status fleet_fetch(const struct command_context *context)
 	}
 	if (context->terminal->json) {
 		answer = json_pack("{s:s}", RESULT_SAVED, saved);
-		return print_status_of(answer ? json_print(context->terminal, answer, false) : -EINVAL);
+		return printed_status(answer ? json_print(context->terminal, answer, false) : -EINVAL);
 	}
 	if (strcmp(saved, "-") != 0)
 		fprintf(context->terminal->results, "%s\n", saved);

@@ -17,7 +17,7 @@
 
 #define CAPTURES_PER_NODE_MAX 1024
 
-struct node {
+struct tally_node {
 	char *name;
 	bool expected, alive;
 	bool lost; /* it is away, or has started again and knows nothing of us */
@@ -31,7 +31,7 @@ struct fleet_tally {
 	char *id;
 	size_t captures_per_node; /* 0: nobody knows */
 	bool durable;
-	struct node *nodes;
+	struct tally_node *nodes;
 	size_t count;
 };
 
@@ -71,9 +71,9 @@ static int is_addressed(const json_t *request, const char *node, struct error *e
 	return addressed;
 }
 
-static struct node *add_node(struct fleet_tally *tally, const char *name)
+static struct tally_node *add_node(struct fleet_tally *tally, const char *name)
 {
-	struct node *grown, *node;
+	struct tally_node *grown, *node;
 
 	if (tally->count == 2 * FLEET_NODES_MAX)
 		return NULL;
@@ -82,7 +82,7 @@ static struct node *add_node(struct fleet_tally *tally, const char *name)
 		return NULL;
 	tally->nodes = grown;
 	node = &grown[tally->count];
-	*node = (struct node){.name = strdup(name), .captures = json_object()};
+	*node = (struct tally_node){.name = strdup(name), .captures = json_object()};
 	if (node->name && node->captures) {
 		tally->count++;
 		return node;
@@ -92,7 +92,7 @@ static struct node *add_node(struct fleet_tally *tally, const char *name)
 	return NULL;
 }
 
-static void note_presence(struct node *node, const json_t *presence)
+static void note_presence(struct tally_node *node, const json_t *presence)
 {
 	node->alive |= json_is_object(presence);
 	snprintf(node->started, sizeof(node->started), "%s", json_text(presence, "started"));
@@ -102,7 +102,7 @@ static int expect_node(struct fleet_tally *tally, const json_t *request, const j
 {
 	const char *name = json_text(seen, "node");
 	int addressed = is_addressed(request, name, err);
-	struct node *node;
+	struct tally_node *node;
 
 	if (addressed <= 0)
 		return addressed;
@@ -153,7 +153,7 @@ void fleet_tally_free(struct fleet_tally *tally)
 
 /* --- what comes --- */
 
-static struct node *find_node(const struct fleet_tally *tally, const char *name)
+static struct tally_node *find_node(const struct fleet_tally *tally, const char *name)
 {
 	for (size_t i = 0; i < tally->count; i++)
 		if (strcmp(tally->nodes[i].name, name) == 0)
@@ -171,7 +171,7 @@ static bool is_known_kind(const json_t *event)
 int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t now_ns, bool *news)
 {
 	const char *capture = json_text(event, "capture"), *name = json_text(event, "node");
-	struct node *node;
+	struct tally_node *node;
 	const json_t *before;
 
 	*news = false;
@@ -206,7 +206,7 @@ static const json_t *find_presence(const json_t *nodes, const char *name)
 }
 
 /* What those have by now that are known to run. */
-static void update_counts(struct node *node, const json_t *presence)
+static void update_counts(struct tally_node *node, const json_t *presence)
 {
 	size_t i;
 	json_t *reported;
@@ -225,7 +225,7 @@ static void update_counts(struct node *node, const json_t *presence)
 void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 {
 	for (size_t i = 0; i < tally->count; i++) {
-		struct node *node = &tally->nodes[i];
+		struct tally_node *node = &tally->nodes[i];
 		const json_t *seen = find_presence(nodes, node->name), *presence = json_object_get(seen, "presence");
 		bool away = !json_is_object(presence);
 
@@ -242,12 +242,12 @@ void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 
 /* --- what is known --- */
 
-static bool has_answered(const struct node *node)
+static bool has_answered(const struct tally_node *node)
 {
 	return json_object_size(node->captures) > 0;
 }
 
-static size_t count_finals(const struct node *node)
+static size_t count_finals(const struct tally_node *node)
 {
 	size_t final_count = 0;
 	const char *capture;
@@ -260,7 +260,7 @@ static size_t count_finals(const struct node *node)
 	return final_count;
 }
 
-static bool is_complete(const struct fleet_tally *tally, const struct node *node, uint64_t now_ns)
+static bool is_complete(const struct fleet_tally *tally, const struct tally_node *node, uint64_t now_ns)
 {
 	size_t final_count = count_finals(node);
 
@@ -280,7 +280,7 @@ struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally)
 	struct fleet_counts counts = {0};
 
 	for (size_t i = 0; i < tally->count; i++) {
-		const struct node *node = &tally->nodes[i];
+		const struct tally_node *node = &tally->nodes[i];
 		const char *capture;
 		json_t *event;
 
@@ -289,7 +289,7 @@ struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally)
 		counts.answered += has_answered(node);
 		json_object_foreach(node->captures, capture, event)
 		{
-			counts.over += event_is_final(event);
+			counts.ended += event_is_final(event);
 			counts.running += !event_is_final(event);
 			counts.packets += json_number(event, "packets");
 			counts.bytes += json_number(event, "bytes");
@@ -298,7 +298,7 @@ struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally)
 	return counts;
 }
 
-static bool has_answered_fully(const struct fleet_tally *tally, const struct node *node)
+static bool has_answered_fully(const struct fleet_tally *tally, const struct tally_node *node)
 {
 	size_t count = json_object_size(node->captures);
 	bool reported = json_object_get(node->captures, "") ||
@@ -341,7 +341,7 @@ json_t *fleet_tally_events(const struct fleet_tally *tally)
 	return events;
 }
 
-static bool is_silent(const struct node *node)
+static bool is_silent(const struct tally_node *node)
 {
 	return (node->expected && !has_answered(node)) || count_finals(node) < json_object_size(node->captures);
 }
@@ -359,7 +359,7 @@ json_t *fleet_tally_silent(const struct fleet_tally *tally)
 const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const char *name,
 					 char text[static FLEET_SILENCE_TEXT_SIZE])
 {
-	const struct node *node = find_node(tally, name);
+	const struct tally_node *node = find_node(tally, name);
 	char seen[CLOCK_TEXT_SIZE] = "";
 
 	if (node && node->seen_s)

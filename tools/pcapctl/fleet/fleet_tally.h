@@ -25,7 +25,7 @@ warn_unused int fleet_tally_event(struct fleet_tally *tally, const json_t *event
 struct fleet_counts {
 	size_t expected, expected_alive; /* nodes that should answer; of them, those with a presence */
 	size_t answered;		 /* nodes that did, expected or not */
-	size_t running, over;		 /* captures */
+	size_t running, ended;		 /* captures */
 	uint64_t packets, bytes;	 /* of captures whose end is known */
 };
 struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally);

@@ -81,7 +81,7 @@ static bool is_printable(const char *text)
 
 /* --- the parts --- */
 
-static int read_scheme(char **at, struct fleet_target *target, struct error *err)
+static int parse_scheme(char **at, struct fleet_target *target, struct error *err)
 {
 	if (strncmp(*at, "rediss://", 9) == 0) {
 		target->tls = true;
@@ -95,7 +95,7 @@ static int read_scheme(char **at, struct fleet_target *target, struct error *err
 	return refuse(err, "does not begin with redis:// or rediss://");
 }
 
-static int read_user(char *user, struct fleet_target *target, struct error *err)
+static int parse_user(char *user, struct fleet_target *target, struct error *err)
 {
 	char *password = strchr(user, ':');
 
@@ -110,7 +110,7 @@ static int read_user(char *user, struct fleet_target *target, struct error *err)
 	return 0;
 }
 
-static int read_port(const char *text, struct fleet_target *target, struct error *err)
+static int parse_port(const char *text, struct fleet_target *target, struct error *err)
 {
 	uint32_t port = 0;
 
@@ -123,7 +123,7 @@ static int read_port(const char *text, struct fleet_target *target, struct error
 }
 
 /* A name, an IPv4 address, or an IPv6 address in brackets; then the port. */
-static int read_host(char *text, struct fleet_target *target, struct error *err)
+static int parse_host(char *text, struct fleet_target *target, struct error *err)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	char *end, *host = text;
@@ -144,7 +144,7 @@ static int read_host(char *text, struct fleet_target *target, struct error *err)
 	if (*end && *end != ':')
 		return refuse(err, "has a host with a character that no host has");
 	if (*end == ':') {
-		int r = read_port(end + 1, target, err);
+		int r = parse_port(end + 1, target, err);
 		if (r < 0)
 			return r;
 		*end = '\0';
@@ -152,20 +152,20 @@ static int read_host(char *text, struct fleet_target *target, struct error *err)
 	return fleet_target_set(&target->host, host) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
-static int read_authority(char *text, struct fleet_target *target, struct error *err)
+static int parse_authority(char *text, struct fleet_target *target, struct error *err)
 {
 	char *at = strrchr(text, '@');
 	int r = 0;
 
 	if (at) {
 		*at = '\0';
-		r = read_user(text, target, err);
+		r = parse_user(text, target, err);
 		text = at + 1;
 	}
-	return r < 0 ? r : read_host(text, target, err);
+	return r < 0 ? r : parse_host(text, target, err);
 }
 
-static int read_channel(char *text, struct fleet_target *target, struct error *err)
+static int parse_channel(char *text, struct fleet_target *target, struct error *err)
 {
 	if (!*text)
 		return 0; /* the default */
@@ -189,7 +189,7 @@ static int unknown_parameter(const char *name, struct error *err)
 			 meant ? "\"?)" : " (there are ca, cert, key, events, sentinel)");
 }
 
-static int read_parameter(char *text, struct fleet_target *target, struct error *err)
+static int parse_parameter(char *text, struct fleet_target *target, struct error *err)
 {
 	char *value = strchr(text, '=');
 
@@ -210,7 +210,7 @@ static int read_parameter(char *text, struct fleet_target *target, struct error 
 	return unknown_parameter(text, err);
 }
 
-static int read_query(char *text, struct fleet_target *target, struct error *err)
+static int parse_query(char *text, struct fleet_target *target, struct error *err)
 {
 	int r = 0;
 
@@ -219,7 +219,7 @@ static int read_query(char *text, struct fleet_target *target, struct error *err
 
 		if (next)
 			*next++ = '\0';
-		r = read_parameter(text, target, err);
+		r = parse_parameter(text, target, err);
 		text = next;
 	}
 	return r;
@@ -246,7 +246,7 @@ static int make_sentinel(struct fleet_target *target, struct error *err)
 static int parse_url(char *text, struct fleet_target *target, struct error *err)
 {
 	char *query, *path, *at = text;
-	int r = read_scheme(&at, target, err);
+	int r = parse_scheme(&at, target, err);
 
 	if (r < 0)
 		return r;
@@ -258,11 +258,11 @@ static int parse_url(char *text, struct fleet_target *target, struct error *err)
 	path = strchr(at, '/');
 	if (path)
 		*path++ = '\0';
-	r = read_authority(at, target, err);
+	r = parse_authority(at, target, err);
 	if (r == 0 && path)
-		r = read_channel(path, target, err);
+		r = parse_channel(path, target, err);
 	if (r == 0)
-		r = read_query(query, target, err);
+		r = parse_query(query, target, err);
 	if (r == 0 && !target->tls && (target->ca_file || target->cert_file || target->key_file))
 		r = refuse(err, "has a certificate but no TLS (rediss://)");
 	if (r == 0 && !target->cert_file != !target->key_file)

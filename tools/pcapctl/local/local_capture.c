@@ -25,7 +25,7 @@
 
 #define PATH_MAX_BYTES 1024
 
-struct session {
+struct capture_session {
 	const struct command_context *context;
 	struct local_client *client;
 	json_t *request;
@@ -35,7 +35,7 @@ struct session {
 	unsigned interrupts;
 };
 
-static struct local_call *start(struct session *session, const char *method, struct error *err)
+static struct local_call *start(struct capture_session *session, const char *method, struct error *err)
 {
 	char path[PATH_MAX_BYTES];
 
@@ -81,7 +81,7 @@ static void show_progress(const struct terminal *terminal, const json_t *answer)
 }
 
 /* Counts are a comfort: what goes wrong with them is not worth a word. */
-static void poll_progress(struct session *session)
+static void poll_progress(struct capture_session *session)
 {
 	uint64_t now_ns = clock_boottime_ns();
 	const json_t *json = NULL;
@@ -99,7 +99,7 @@ static void poll_progress(struct session *session)
 	session->progress = start(session, "GET", &ignored);
 }
 
-static int handle_interrupts(struct session *session, struct error *err)
+static int handle_interrupts(struct capture_session *session, struct error *err)
 {
 	unsigned before = session->interrupts;
 
@@ -115,7 +115,7 @@ static int handle_interrupts(struct session *session, struct error *err)
 }
 
 /* A DELETE that overtook the POST found nothing to stop; one that came late only captures that have ended. */
-static int handle_stop_reply(struct session *session, struct error *err)
+static int handle_stop_reply(struct capture_session *session, struct error *err)
 {
 	const struct terminal *terminal = session->context->terminal;
 	const json_t *json;
@@ -144,7 +144,7 @@ static int handle_stop_reply(struct session *session, struct error *err)
 }
 
 /* If it is not a delivery that is waited for, the answer is on its way. */
-static int handle_ended_reply(struct session *session)
+static int handle_ended_reply(struct capture_session *session)
 {
 	const json_t *json = NULL;
 	struct error ignored;
@@ -168,14 +168,14 @@ static int handle_ended_reply(struct session *session)
 	return session->partial_answer ? 0 : -ENOMEM;
 }
 
-static int handle_stop_replies(struct session *session, struct error *err)
+static int handle_stop_replies(struct capture_session *session, struct error *err)
 {
 	int r = handle_stop_reply(session, err);
 
 	return r < 0 ? r : handle_ended_reply(session);
 }
 
-static int wait_for_answer(struct session *session, struct error *err)
+static int wait_for_answer(struct capture_session *session, struct error *err)
 {
 	int fd = interrupts_begin();
 	int r = fd < 0 ? error_set(err, fd, "signals: %s", strerror(-fd)) : 0;
@@ -214,7 +214,7 @@ static const char *output_path(const struct command_line *line)
 	return to ? to : command_line_value(line, OPTION_MERGE);
 }
 
-static int fetch(struct session *session, json_t *event, struct error *err)
+static int fetch(struct capture_session *session, json_t *event, struct error *err)
 {
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_MAX_BYTES);
 	cleanup(cleanup_free) char *name = NULL;
@@ -236,13 +236,13 @@ static int fetch(struct session *session, json_t *event, struct error *err)
 }
 
 /* Before all destinations have answered memory has it already. */
-static bool is_fetchable(const struct session *session, const json_t *event)
+static bool is_fetchable(const struct capture_session *session, const json_t *event)
 {
 	return event_has_destination(event, "memory") ||
 	       (session->partial_answer && strcmp(json_text(event, "event"), "captured") == 0);
 }
 
-static void print_get_hint(const struct session *session, const json_t *event)
+static void print_get_hint(const struct capture_session *session, const json_t *event)
 {
 	char shown[2 * PATH_MAX_BYTES];
 
@@ -251,7 +251,7 @@ static void print_get_hint(const struct session *session, const json_t *event)
 		       command_target_options(session->context->target));
 }
 
-static enum exit_status fetch_all(struct session *session, const json_t *events, enum exit_status status)
+static enum exit_status fetch_all(struct capture_session *session, const json_t *events, enum exit_status status)
 {
 	size_t i;
 	json_t *event;
@@ -288,7 +288,7 @@ static bool has_duplicate(const json_t *events)
 	return false;
 }
 
-static enum exit_status print_outcome(struct session *session, const json_t *answer)
+static enum exit_status print_outcome(struct capture_session *session, const json_t *answer)
 {
 	const struct terminal *terminal = session->context->terminal;
 	json_t *events = json_object_get(answer, "events");
@@ -306,7 +306,7 @@ static enum exit_status print_outcome(struct session *session, const json_t *ans
 	return r < 0 ? STATUS_FAILED : status;
 }
 
-static enum exit_status run(struct session *session, struct error *err)
+static enum exit_status run(struct capture_session *session, struct error *err)
 {
 	const json_t *answer = NULL;
 	int r = wait_for_answer(session, err);
@@ -350,7 +350,7 @@ static int check_options(const struct command_line *line, struct error *err)
 }
 
 /* What cannot be written is not captured. */
-static int begin(struct session *session, struct error *err)
+static int begin(struct capture_session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;
 	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : atomic_file_check(output_path(line), err);
@@ -372,7 +372,7 @@ enum exit_status local_capture(const struct command_context *context)
 		.merge =
 			command_line_has(line, OPTION_WRITE) || command_line_has(line, OPTION_MERGE) || line->to_stdout,
 	};
-	struct session session = {.context = context};
+	struct capture_session session = {.context = context};
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 

@@ -25,7 +25,7 @@ static enum exit_status print_failure(const struct error *err)
 	return STATUS_FAILED;
 }
 
-static enum exit_status print_status_of(int r)
+static enum exit_status printed_status(int r)
 {
 	if (r < 0)
 		terminal_error("cannot print the answer: %s", strerror(-r));
@@ -57,9 +57,9 @@ enum exit_status local_list(const struct command_context *context)
 
 	if (call_api(context, "GET", "/v1/captures", NULL, &answer, &err) < 0)
 		return print_failure(&err);
-	return print_status_of(context->terminal->json
-				       ? json_print(context->terminal, answer, false)
-				       : captures_print(context->terminal, json_object_get(answer, "captures")));
+	return printed_status(context->terminal->json
+				      ? json_print(context->terminal, answer, false)
+				      : captures_print(context->terminal, json_object_get(answer, "captures")));
 }
 
 enum exit_status local_show(const struct command_context *context)
@@ -72,12 +72,12 @@ enum exit_status local_show(const struct command_context *context)
 		return print_failure(&err);
 	captures = json_object_get(answer, "captures");
 	if (context->terminal->json)
-		return print_status_of(json_print(context->terminal, answer, false));
+		return printed_status(json_print(context->terminal, answer, false));
 	if (!captures)
-		return print_status_of(capture_print(context->terminal, answer));
+		return printed_status(capture_print(context->terminal, answer));
 	if (json_array_size(captures) == 1)
-		return print_status_of(capture_print(context->terminal, json_array_get(captures, 0)));
-	return print_status_of(captures_print(context->terminal, captures));
+		return printed_status(capture_print(context->terminal, json_array_get(captures, 0)));
+	return printed_status(captures_print(context->terminal, captures));
 }
 
 enum exit_status local_stop(const struct command_context *context)
@@ -89,7 +89,7 @@ enum exit_status local_stop(const struct command_context *context)
 	if (call_api(context, "DELETE", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
 		return print_failure(&err);
 	if (terminal->json)
-		return print_status_of(json_print(terminal, answer, false));
+		return printed_status(json_print(terminal, answer, false));
 	terminal_note(terminal, "%" PRIu64 " stopped; what was captured is delivered", json_number(answer, "stopped"));
 	return STATUS_OK;
 }
@@ -104,9 +104,9 @@ enum exit_status local_status(const struct command_context *context)
 	    call_api(context, "GET", "/v1/interfaces", NULL, &interfaces, &err) < 0)
 		return print_failure(&err);
 	if (json_object_set(status, "interfaces", json_object_get(interfaces, "interfaces")) < 0)
-		return print_status_of(-ENOMEM);
-	return print_status_of(context->terminal->json ? json_print(context->terminal, status, false)
-						       : status_print(context->terminal, status));
+		return printed_status(-ENOMEM);
+	return printed_status(context->terminal->json ? json_print(context->terminal, status, false)
+						      : status_print(context->terminal, status));
 }
 
 /* --- files --- */
@@ -121,7 +121,7 @@ static enum exit_status print_saved(const struct command_context *context, const
 		return STATUS_OK;
 	}
 	json = json_pack("{s:s}", RESULT_SAVED, name);
-	return print_status_of(json ? json_print(context->terminal, json, false) : -EINVAL);
+	return printed_status(json ? json_print(context->terminal, json, false) : -EINVAL);
 }
 
 static const char *output_path(const struct command_line *line)
@@ -236,7 +236,7 @@ static int add_time(struct buffer *path, const char *name, const char *text, str
 {
 	cleanup(cleanup_json) json_t *value = NULL;
 
-	if (request_read_time(text, &value) < 0)
+	if (request_parse_time(text, &value) < 0)
 		return error_set(err, -EINVAL, "--%s: must be a time like 2026-11-23T08:41:00Z, or Unix seconds", name);
 	return add_parameter(path, name, text, err);
 }
