@@ -28,11 +28,11 @@ static bool is_allowed(char c, bool in_query)
 }
 
 /* Decodes one piece in place. */
-static int decode(char *piece, bool in_query)
+static int decode(char *text, bool in_query)
 {
-	char *to = piece;
+	char *to = text;
 
-	for (const char *from = piece; *from; from++, to++) {
+	for (const char *from = text; *from; from++, to++) {
 		if (*from == '%') {
 			int high = hex_digit(from[1]), low = high < 0 ? -1 : hex_digit(from[2]);
 

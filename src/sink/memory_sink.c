@@ -242,11 +242,11 @@ static bool reserve_room(struct sink_attempt *attempt)
 {
 	struct memory_sink *memory = attempt->memory;
 	struct sink_outcome *outcome = &attempt->outcome;
-	const uint64_t size = attempt->stream.size_bytes, most = memory->options.bytes_max;
-	outcome->verdict = size > most ? SINK_REFUSED : SINK_RETRY;
-	if (size > most)
+	const uint64_t size = attempt->stream.size_bytes, max = memory->options.bytes_max;
+	outcome->verdict = size > max ? SINK_REFUSED : SINK_RETRY;
+	if (size > max)
 		snprintf(outcome->error, sizeof(outcome->error),
-			 "the file has %" PRIu64 " bytes, at most %" PRIu64 " are kept (memory.bytes)", size, most);
+			 "the file has %" PRIu64 " bytes, at most %" PRIu64 " are kept (memory.bytes)", size, max);
 	else if (!make_room(memory, size))
 		snprintf(outcome->error, sizeof(outcome->error), "files that are being read take all of memory.bytes");
 	else if (!(attempt->file = new_file(memory->shared_usage, attempt->source, size)))

@@ -357,13 +357,13 @@ static struct sink_attempt *redis_sink_start(struct sink *sink, const struct sin
 
 static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
-	const bool ended = attempt->finished;
-	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_REPLICATED && !ended;
-	const bool there = attempt->step == STEP_REPLICATED;
+	const bool already_ended = attempt->finished;
+	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_REPLICATED && !already_ended;
+	const bool awaiting_replication = attempt->step == STEP_REPLICATED;
 
 	(void)sink;
 	*outcome = attempt->outcome;
-	if (there && !ended) {
+	if (awaiting_replication && !already_ended) {
 		outcome->verdict = SINK_RETRY;
 		snprintf(outcome->error, sizeof(outcome->error), "it is under %s, but maybe on no replica yet",
 			 attempt->key);
@@ -377,7 +377,7 @@ static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, s
 		(void)send_delete(attempt);
 	if (attempt->replies_pending == 0)
 		attempt_free(attempt);
-	return ended || there;
+	return already_ended || awaiting_replication;
 }
 
 static void redis_sink_free(struct sink *sink)

@@ -63,7 +63,7 @@ int redis_endpoint_parse(const char *text, struct redis_endpoint *endpoint)
 	return colon ? set_endpoint(text, (size_t)(colon - text), colon + 1, endpoint) : -EINVAL;
 }
 
-bool redis_endpoint_equal(const struct redis_endpoint *one, const struct redis_endpoint *other)
+bool redis_endpoint_equal(const struct redis_endpoint *first, const struct redis_endpoint *second)
 {
-	return one->port == other->port && strcmp(one->host, other->host) == 0;
+	return first->port == second->port && strcmp(first->host, second->host) == 0;
 }

@@ -21,4 +21,4 @@ warn_unused int redis_endpoint_parse(const char *text, struct redis_endpoint *en
 /* The same in two parts; `port` in digits. 0 or -EINVAL. */
 warn_unused int redis_endpoint_set(const char *host, const char *port, struct redis_endpoint *endpoint);
 
-bool redis_endpoint_equal(const struct redis_endpoint *one, const struct redis_endpoint *other);
+bool redis_endpoint_equal(const struct redis_endpoint *first, const struct redis_endpoint *second);

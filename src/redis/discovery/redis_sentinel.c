@@ -150,9 +150,9 @@ static void on_failed(void *ctx, const char *reason)
 	sentinel->handler.failed(sentinel->handler.ctx, text.text);
 }
 
-static uint64_t capped(uint64_t value, uint64_t most)
+static uint64_t capped(uint64_t value, uint64_t max)
 {
-	return value && value < most ? value : most;
+	return value && value < max ? value : max;
 }
 
 struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct redis_options *options,

@@ -97,16 +97,16 @@ static int start_thread(struct resolve *resolve)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
-	sigset_t all, before;
+	sigset_t all_signals, old_mask;
 	int code = pthread_attr_init(&attributes);
 
 	if (code)
 		return -code;
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sigfillset(&all_signals);
+	pthread_sigmask(SIG_SETMASK, &all_signals, &old_mask);
 	code = pthread_create(&thread, &attributes, resolve_thread, resolve);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
 	pthread_attr_destroy(&attributes);
 	return -code;
 }

@@ -41,11 +41,11 @@ static int remember_option(struct command_target *target, enum option_id option,
 
 static int use_socket(struct command_target *target, const char *path, const char *source, struct error *err)
 {
-	const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
-	if (strlen(path) > most)
+	if (strlen(path) > max)
 		return error_set(err, -EINVAL, "%s: the path of a socket has at most %zu bytes, this one has %zu",
-				 source, most, strlen(path));
+				 source, max, strlen(path));
 	target->socket = strdup(path);
 	return target->socket ? 0 : out_of_memory(err);
 }

@@ -8,22 +8,22 @@
 #include "config/config.h"
 
 #define FAULTS_MAX ((size_t)1 << 20) /* bytes */
-#define PIECE_SIZE 16384
+#define CHUNK_SIZE 16384
 
 int input_file_read(const char *path, struct buffer *into, struct error *err)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	cleanup(cleanup_close) int fd = is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-	char piece[PIECE_SIZE];
+	char chunk[CHUNK_SIZE];
 	ssize_t got = 1;
 
 	if (fd < 0)
 		return error_set(err, -errno, "%s: %s", path, strerror(errno));
 	while (got != 0) {
-		got = read(fd, piece, sizeof(piece));
+		got = read(fd, chunk, sizeof(chunk));
 		if (got < 0 && errno != EINTR)
 			return error_set(err, -errno, "%s: %s", path, strerror(errno));
-		if (got > 0 && buffer_append(into, piece, (size_t)got) < 0)
+		if (got > 0 && buffer_append(into, chunk, (size_t)got) < 0)
 			return error_set(err, -EFBIG, "%s: is larger than %zu bytes", path, into->cap_bytes);
 	}
 	return 0;

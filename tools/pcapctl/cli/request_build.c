@@ -252,16 +252,16 @@ static int set_id(json_t *request, struct error *err)
 static int check_exclusive(const struct command_line *line, struct error *err)
 {
 	static const struct {
-		enum option_id one, other;
+		enum option_id first, second;
 	} exclusive[] = {
 		{OPTION_INTERFACE, OPTION_ALIAS}, {OPTION_NODE, OPTION_NODERE},	  {OPTION_BEFORE, OPTION_FROM},
 		{OPTION_WRITE, OPTION_MERGE},	  {OPTION_WRITE, OPTION_NO_FILE}, {OPTION_MERGE, OPTION_NO_FILE},
 	};
 
 	for (size_t i = 0; i < sizeof(exclusive) / sizeof(*exclusive); i++)
-		if (command_line_has(line, exclusive[i].one) && command_line_has(line, exclusive[i].other))
+		if (command_line_has(line, exclusive[i].first) && command_line_has(line, exclusive[i].second))
 			return error_set(err, -EINVAL, "--%s and --%s exclude each other",
-					 option_rows[exclusive[i].one].name, option_rows[exclusive[i].other].name);
+					 option_rows[exclusive[i].first].name, option_rows[exclusive[i].second].name);
 	if (!command_line_has(line, OPTION_INTERFACE) && !command_line_has(line, OPTION_ALIAS))
 		return error_set(err, -EINVAL,
 				 "which interface? name it with -i, or use -i any; `pcapctl status` shows them");

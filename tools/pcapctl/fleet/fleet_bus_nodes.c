@@ -90,10 +90,10 @@ static int fetch_presences(struct fleet_bus *bus, struct presence_batch *batch, 
 	return r;
 }
 
-static int compare_names(const void *one, const void *other)
+static int compare_names(const void *first, const void *second)
 {
-	return strcmp(json_string_value(json_object_get(*(json_t *const *)one, "node")),
-		      json_string_value(json_object_get(*(json_t *const *)other, "node")));
+	return strcmp(json_string_value(json_object_get(*(json_t *const *)first, "node")),
+		      json_string_value(json_object_get(*(json_t *const *)second, "node")));
 }
 
 static int sort_by_name(const json_t *nodes, json_t **sorted, struct error *err)

@@ -21,7 +21,7 @@
 #include "pcapng/pcapng_merge.h"
 
 #define KEY_MAX 8192 /* bytes */
-#define PIECE_SIZE ((size_t)64 << 10)
+#define CHUNK_SIZE ((size_t)64 << 10)
 #define URL_PREFIX "redis:"
 #define FILE_TRIES 8 /* while Redis comes and goes */
 
@@ -176,16 +176,16 @@ static void report_broken_inputs(const struct collection *collection, const stru
 
 static int write_merged(struct pcapng_merge *merge, struct atomic_file *out, struct error *err)
 {
-	cleanup(cleanup_free) uint8_t *piece = malloc(PIECE_SIZE);
+	cleanup(cleanup_free) uint8_t *chunk = malloc(CHUNK_SIZE);
 	struct byte_stream stream = pcapng_merge_stream(merge);
 	size_t got;
 
-	if (!piece)
+	if (!chunk)
 		return error_set(err, -ENOMEM, "out of memory");
-	while ((got = stream.read(stream.ctx, piece, PIECE_SIZE)) > 0) {
+	while ((got = stream.read(stream.ctx, chunk, CHUNK_SIZE)) > 0) {
 		if (interrupts_take() > 0)
 			return error_set(err, -EINTR, "interrupted");
-		if (atomic_file_write(out, piece, got) < 0)
+		if (atomic_file_write(out, chunk, got) < 0)
 			return 0; /* atomic_file_commit tells */
 	}
 	return pcapng_merge_failed(merge, err);

@@ -40,22 +40,22 @@ struct fleet_tally {
 static size_t count_captures(const json_t *request)
 {
 	const json_t *interfaces = json_object_get(request, "interface");
-	size_t count = json_array_size(interfaces), different = 0, i;
+	size_t count = json_array_size(interfaces), distinct = 0, i;
 	json_t *name;
 
 	if (json_is_true(json_object_get(request, "merge")))
 		return 1;
 	json_array_foreach(interfaces, i, name)
 	{
-		bool again = false;
+		bool is_repeat = false;
 
 		if (strcmp(json_string_value(name), "any") == 0)
 			return 0;
 		for (size_t k = 0; k < i; k++)
-			again |= json_equal(name, json_array_get(interfaces, k));
-		different += !again;
+			is_repeat |= json_equal(name, json_array_get(interfaces, k));
+		distinct += !is_repeat;
 	}
-	return count ? different : 0;
+	return count ? distinct : 0;
 }
 
 /* 1, 0, or -EINVAL for an expression that daemons refuse. */
@@ -172,7 +172,7 @@ int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t n
 {
 	const char *capture = json_text(event, "capture"), *name = json_text(event, "node");
 	struct tally_node *node;
-	const json_t *before;
+	const json_t *previous;
 
 	*news = false;
 	if (strcmp(json_text(event, "id"), tally->id) != 0 || !*name || !is_known_kind(event))
@@ -183,10 +183,10 @@ int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t n
 	if (!node)
 		return -ENOMEM;
 	node->last_event_ns = now_ns;
-	before = json_object_get(node->captures, capture);
-	if (before && event_is_final(before))
+	previous = json_object_get(node->captures, capture);
+	if (previous && event_is_final(previous))
 		return 0; /* told again */
-	if (!before && json_object_size(node->captures) == CAPTURES_PER_NODE_MAX)
+	if (!previous && json_object_size(node->captures) == CAPTURES_PER_NODE_MAX)
 		return 0;
 	*news = true;
 	return json_object_set(node->captures, capture, (json_t *)(uintptr_t)event) < 0 ? -ENOMEM : 0;

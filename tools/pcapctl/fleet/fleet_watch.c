@@ -37,7 +37,7 @@ enum exit_status fleet_watch(const struct command_context *context)
 	struct error err;
 	int fd = interrupts_begin();
 	struct fleet_bus *bus = fleet_bus_new(context->target->fleet, on_event, &watch, &err);
-	unsigned gaps = 0;
+	unsigned lost_subscriptions = 0;
 
 	if (!bus) {
 		terminal_error("%s", err.text);
@@ -45,10 +45,10 @@ enum exit_status fleet_watch(const struct command_context *context)
 	}
 	while (!watch.failed && interrupts_take() == 0) {
 		fleet_bus_run(bus, RUN_MS, fd);
-		if (fleet_bus_lost_subscriptions(bus) != gaps)
+		if (fleet_bus_lost_subscriptions(bus) != lost_subscriptions)
 			terminal_note(context->terminal, "the connection to %s was lost; events may be missing",
 				      fleet_bus_name(bus));
-		gaps = fleet_bus_lost_subscriptions(bus);
+		lost_subscriptions = fleet_bus_lost_subscriptions(bus);
 	}
 	fleet_bus_free(bus);
 	return STATUS_OK;

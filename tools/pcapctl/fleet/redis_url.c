@@ -178,15 +178,16 @@ static int parse_channel(char *text, struct fleet_target *target, struct error *
 
 static int unknown_parameter(const char *name, struct error *err)
 {
-	const char *known[QUERY_PARAMETERS], *meant;
+	const char *known[QUERY_PARAMETERS], *suggestion;
 	char quote[QUOTE_SIZE];
 
 	for (size_t i = 0; i < QUERY_PARAMETERS; i++)
 		known[i] = query_parameters[i].name;
-	meant = suggest(name, known, QUERY_PARAMETERS);
+	suggestion = suggest(name, known, QUERY_PARAMETERS);
 	return error_set(err, -EINVAL, "the Redis URL has an unknown parameter \"%s\"%s%s%s",
-			 printable(quote, sizeof(quote), name), meant ? " (did you mean \"" : "", meant ? meant : "",
-			 meant ? "\"?)" : " (there are ca, cert, key, events, sentinel)");
+			 printable(quote, sizeof(quote), name), suggestion ? " (did you mean \"" : "",
+			 suggestion ? suggestion : "",
+			 suggestion ? "\"?)" : " (there are ca, cert, key, events, sentinel)");
 }
 
 static int parse_parameter(char *text, struct fleet_target *target, struct error *err)

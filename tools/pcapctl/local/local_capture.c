@@ -101,10 +101,10 @@ static void poll_progress(struct capture_session *session)
 
 static int handle_interrupts(struct capture_session *session, struct error *err)
 {
-	unsigned before = session->interrupts;
+	unsigned previous = session->interrupts;
 
 	session->interrupts += interrupts_take();
-	if (session->interrupts == before)
+	if (session->interrupts == previous)
 		return 0;
 	if (session->interrupts > 1)
 		return error_set(err, -EINTR,

@@ -37,16 +37,16 @@ static int call_api(const struct command_context *context, const char *method, c
 		    json_t **answer, struct error *err)
 {
 	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, err);
-	cleanup(buffer_deinit) struct buffer whole = BUFFER_INIT(PATH_BYTES_MAX);
-	int r = client ? buffer_append_string(&whole, path) : -ENOMEM;
+	cleanup(buffer_deinit) struct buffer full_path = BUFFER_INIT(PATH_BYTES_MAX);
+	int r = client ? buffer_append_string(&full_path, path) : -ENOMEM;
 
 	if (r == 0 && word)
-		r = url_encode(&whole, word);
+		r = url_encode(&full_path, word);
 	if (!client)
 		return r;
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "the id is too long");
-	return local_call_json(client, &(struct local_call_request){.method = method, .path = buffer_text(&whole)},
+	return local_call_json(client, &(struct local_call_request){.method = method, .path = buffer_text(&full_path)},
 			       answer, err);
 }
 

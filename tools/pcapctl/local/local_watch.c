@@ -66,14 +66,14 @@ static bool parse_bytes(void *ctx, const char *bytes, size_t size)
 
 	while (size > 0 && event_stream->error == 0) {
 		const char *newline = memchr(bytes, '\n', size);
-		size_t piece = newline ? (size_t)(newline - bytes) : size;
+		size_t part_size = newline ? (size_t)(newline - bytes) : size;
 
-		if (buffer_append(&event_stream->line, bytes, piece) < 0)
+		if (buffer_append(&event_stream->line, bytes, part_size) < 0)
 			event_stream->error = -EPROTO;
 		else if (newline)
 			end_line(event_stream);
-		bytes += piece + (newline != NULL);
-		size -= piece + (newline != NULL);
+		bytes += part_size + (newline != NULL);
+		size -= part_size + (newline != NULL);
 	}
 	return event_stream->error == 0;
 }

@@ -48,25 +48,25 @@ static void begin_block(struct pcapng_probe *probe)
 
 static size_t feed_body(struct pcapng_probe *probe, const uint8_t *at, size_t size)
 {
-	size_t piece = size < probe->block_bytes_left ? size : (size_t)probe->block_bytes_left;
+	size_t part_size = size < probe->block_bytes_left ? size : (size_t)probe->block_bytes_left;
 
-	if (probe->in_header && buffer_append(&probe->header, at, piece) < 0)
+	if (probe->in_header && buffer_append(&probe->header, at, part_size) < 0)
 		probe->in_header = false; /* the comment may be in what there is */
-	probe->block_bytes_left -= piece;
-	return piece;
+	probe->block_bytes_left -= part_size;
+	return part_size;
 }
 
 static size_t feed_head(struct pcapng_probe *probe, const uint8_t *at, size_t size)
 {
-	size_t room = sizeof(probe->head) - probe->head_size, piece = size < room ? size : room;
+	size_t room = sizeof(probe->head) - probe->head_size, part_size = size < room ? size : room;
 
-	memcpy(probe->head + probe->head_size, at, piece);
-	probe->head_size += piece;
+	memcpy(probe->head + probe->head_size, at, part_size);
+	probe->head_size += part_size;
 	if (probe->head_size == sizeof(probe->head)) {
 		probe->head_size = 0;
 		begin_block(probe);
 	}
-	return piece;
+	return part_size;
 }
 
 void pcapng_probe_feed(struct pcapng_probe *probe, const void *bytes, size_t size)

@@ -231,7 +231,7 @@ int results_print(const struct terminal *terminal, const json_t *events, bool wi
 	return r;
 }
 
-static void print_folded(const json_t *event, const char *words, bool with_node, bool in_redis)
+static void print_folded(const json_t *event, const char *target_options, bool with_node, bool in_redis)
 {
 	char node[NAME_SIZE], into[NAME_SIZE], time[FORMAT_SIZE], until[NAME_SIZE];
 	bool ends = *json_text(event, "until");
@@ -241,18 +241,20 @@ static void print_folded(const json_t *event, const char *words, bool with_node,
 	printable(until, sizeof(until), format_time(json_text(event, "until"), time));
 	if (!with_node)
 		terminal_error("folded into request %s%s%s: `pcapctl get %s%s` fetches its file when it is over", into,
-			       ends ? ", which goes on until " : "", ends ? until : "", into, words);
+			       ends ? ", which goes on until " : "", ends ? until : "", into, target_options);
 	else if (in_redis)
 		terminal_error(
 			"%s folded it into request %s%s%s: `pcapctl get %s.1 --node %s%s` fetches its file when it "
 			"is over",
-			node, into, ends ? ", which goes on until " : "", ends ? until : "", into, node, words);
+			node, into, ends ? ", which goes on until " : "", ends ? until : "", into, node,
+			target_options);
 	else
 		terminal_error("%s folded it into request %s%s%s: `pcapctl watch --id %s%s` tells where its file goes",
-			       node, into, ends ? ", which goes on until " : "", ends ? until : "", into, words);
+			       node, into, ends ? ", which goes on until " : "", ends ? until : "", into,
+			       target_options);
 }
 
-void results_print_folded(const json_t *events, const char *words, bool with_nodes, bool in_redis)
+void results_print_folded(const json_t *events, const char *target_options, bool with_nodes, bool in_redis)
 {
 	size_t i;
 	json_t *event;
@@ -260,18 +262,18 @@ void results_print_folded(const json_t *events, const char *words, bool with_nod
 	json_array_foreach(events, i, event)
 	{
 		if (event_is_folded(event))
-			print_folded(event, words, with_nodes, in_redis);
+			print_folded(event, target_options, with_nodes, in_redis);
 	}
 }
 
 /* --- one by one --- */
 
-static void print_field(FILE *out, const char *before, const char *text)
+static void print_field(FILE *out, const char *prefix, const char *text)
 {
 	char shown[1024];
 
 	if (*text)
-		fprintf(out, "%s%s", before, printable(shown, sizeof(shown), text));
+		fprintf(out, "%s%s", prefix, printable(shown, sizeof(shown), text));
 }
 
 void event_print(const struct terminal *terminal, const json_t *event)

@@ -20,9 +20,9 @@ bool event_is_empty(const json_t *event); /* done, without a packet */
 bool event_is_folded(const json_t *event);
 bool event_is_duplicate(const json_t *event);
 
-/* Of every folded event in the array where its packets are. `words`: of the target. `with_nodes`: of a fleet.
+/* Of every folded event in the array where its packets are. `target_options`: of the target. `with_nodes`: of a fleet.
  * `in_redis`: the files go there. */
-void results_print_folded(const json_t *events, const char *words, bool with_nodes, bool in_redis);
+void results_print_folded(const json_t *events, const char *target_options, bool with_nodes, bool in_redis);
 
 /* The url of a destination of that name that took the file; NULL: none. The event's. */
 const char *event_destination_url(const json_t *event, const char *destination);
