@@ -8,9 +8,9 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
-#include "command_help.h"
-#include "completion.h"
 #include "config/config.h"
+#include "pcapctl/cli/command_help.h"
+#include "pcapctl/cli/completion.h"
 
 #define MARKER ".\\\" @LISTS@\n"
 #define OUTPUT_MAX (1u << 20) /* bytes */

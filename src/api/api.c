@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "event/event.h"
@@ -59,19 +59,19 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *json
 		http_answer_error(request, 500, "out of memory");
 }
 
-const char *const api_no_query[] = {NULL};
+const char *const api_no_parameters[] = {NULL};
 
-bool api_check_query(struct http_request *request, const char *const *known)
+bool api_check_parameters(struct http_request *request, const char *const *known)
 {
-	const char *unknown = http_request_unknown_query(request, known);
+	const char *unknown = http_request_unknown_parameter(request, known);
 	if (unknown)
 		http_answer_error(request, 400, "unknown parameter \"%s\"", unknown);
 	return !unknown;
 }
 
-bool api_query(struct http_request *request, const char *name, const char **value)
+bool api_parameter(struct http_request *request, const char *name, const char **value)
 {
-	if (http_request_query(request, name, value) != -EINVAL)
+	if (http_request_parameter(request, name, value) != -EINVAL)
 		return true;
 	http_answer_error(request, 400, "parameter %s is given twice", name);
 	return false;
@@ -85,7 +85,7 @@ struct api *api_new(const struct api_options *options, struct error *err)
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	api->with = *options;
+	api->options = *options;
 	LIST_INIT(&api->histories);
 	LIST_INIT(&api->listeners);
 	LIST_INIT(&api->submissions);
@@ -104,7 +104,7 @@ struct api *api_new(const struct api_options *options, struct error *err)
 	api->server = http_server_new(&server, err);
 	if (!api->server)
 		return NULL;
-	if (event_bus_subscribe(options->bus, events_subscriber, api) < 0) {
+	if (event_bus_subscribe(options->bus, api_on_event, api) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
@@ -116,16 +116,16 @@ struct api *api_new(const struct api_options *options, struct error *err)
 void api_stop(struct api *api)
 {
 	if (api)
-		histories_end(api);
+		histories_stop(api);
 }
 
 void api_free(struct api *api)
 {
 	if (!api)
 		return;
-	event_bus_unsubscribe(api->with.bus, events_subscriber, api);
-	histories_end(api);
+	event_bus_unsubscribe(api->options.bus, api_on_event, api);
+	histories_stop(api);
 	http_server_free(api->server);
-	submissions_forget(api);
+	submissions_cancel(api);
 	free(api);
 }

@@ -7,7 +7,7 @@
 #include "event/event.h"
 #include "status/node_status.h"
 
-#define NOT_THERE (-1.0) /* no sample */
+#define NO_SAMPLE (-1.0) /* no sample */
 
 struct daemon_numbers {
 	struct node_load load;
@@ -37,8 +37,8 @@ static double running(const struct daemon_numbers *n)
 
 static double delivering(const struct daemon_numbers *n)
 {
-	const uint64_t legs = n->load.jobs.legs, running_now = n->load.jobs.running;
-	return legs > running_now ? (double)(legs - running_now) : 0;
+	const uint64_t captures = n->load.jobs.legs, running_count = n->load.jobs.running;
+	return captures > running_count ? (double)(captures - running_count) : 0;
 }
 
 static double elsewhere(const struct daemon_numbers *n)
@@ -99,32 +99,32 @@ static double up(const struct node_interface *i)
 
 static double captures(const struct node_interface *i)
 {
-	return i->ring ? (double)i->captures : NOT_THERE;
+	return i->ring ? (double)i->captures : NO_SAMPLE;
 }
 
 static double packets(const struct node_interface *i)
 {
-	return i->ring ? (double)i->packets : NOT_THERE;
+	return i->ring ? (double)i->packets : NO_SAMPLE;
 }
 
 static double dropped(const struct node_interface *i)
 {
-	return i->ring ? (double)i->dropped : NOT_THERE;
+	return i->ring ? (double)i->dropped : NO_SAMPLE;
 }
 
 static double reach(const struct node_interface *i)
 {
-	return i->recorder ? (double)i->reach_ns / NS_PER_S : NOT_THERE;
+	return i->recorder ? (double)i->reach_ns / NS_PER_S : NO_SAMPLE;
 }
 
 static double held(const struct node_interface *i)
 {
-	return i->recorder ? (double)i->held_bytes : NOT_THERE;
+	return i->recorder ? (double)i->held_bytes : NO_SAMPLE;
 }
 
 static double ring_size(const struct node_interface *i)
 {
-	return i->ring ? (double)i->ring_bytes : NOT_THERE;
+	return i->ring ? (double)i->ring_bytes : NO_SAMPLE;
 }
 
 static const struct interface_metric interface_metrics[] = {
@@ -148,7 +148,7 @@ static int write_build(struct buffer *out, const struct node_status *status)
 	const struct metric_label labels[] = {{"version", PCAPDAEMON_VERSION},
 					      {"node", node_status_node(status)},
 					      {NULL, NULL}};
-	const int r = metric_head(out, &family);
+	const int r = metric_header(out, &family);
 	return r == 0 ? metric_sample(out, &family, labels, 1) : r;
 }
 
@@ -156,7 +156,7 @@ static int write_events(struct buffer *out, const struct daemon_numbers *numbers
 {
 	static const struct metric_family family = {"pcapdaemon_events", METRIC_COUNTER, NULL,
 						    "Events published, by kind."};
-	int r = metric_head(out, &family);
+	int r = metric_header(out, &family);
 	for (int kind = 0; kind < EVENT_KINDS && r == 0; kind++) {
 		const struct metric_label labels[] = {{"event", event_kind_name((enum event_kind)kind)}, {NULL, NULL}};
 		r = metric_sample(out, &family, labels, (double)numbers->load.jobs.events[kind]);
@@ -170,7 +170,7 @@ static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers
 	int r = 0;
 	for (size_t i = 0; i < COUNT(daemon_metrics) && r == 0; i++) {
 		const struct daemon_metric *metric = &daemon_metrics[i];
-		r = metric_head(out, &metric->family);
+		r = metric_header(out, &metric->family);
 		if (r == 0)
 			r = metric_sample(out, &metric->family, none, metric->read(numbers));
 	}
@@ -180,7 +180,7 @@ static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers
 static int write_interfaces(struct buffer *out, const struct interface_metric *metric,
 			    const struct node_interface *list, size_t count)
 {
-	int r = metric_head(out, &metric->family);
+	int r = metric_header(out, &metric->family);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const struct metric_label labels[] = {{"interface", list[i].name}, {NULL, NULL}};
 		const double value = metric->read(&list[i]);
@@ -203,13 +203,13 @@ static int write_redis(struct buffer *out, const struct node_redis *redis)
 	int r = 0;
 	if (!redis->wanted)
 		return 0;
-	r = metric_head(out, &up);
+	r = metric_header(out, &up);
 	if (r == 0)
 		r = metric_sample(out, &up, requests, redis->requests);
 	if (r == 0)
 		r = metric_sample(out, &up, events, redis->events);
 	if (r == 0)
-		r = metric_head(out, &waiting);
+		r = metric_header(out, &waiting);
 	if (r == 0)
 		r = metric_sample(out, &waiting, none, (double)redis->waiting);
 	return r;

@@ -12,7 +12,7 @@ static const char *const suffixes[] = {[METRIC_GAUGE] = "", [METRIC_COUNTER] = "
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
 
-int metric_head(struct buffer *out, const struct metric_family *family)
+int metric_header(struct buffer *out, const struct metric_family *family)
 {
 	int r = buffer_printf(out, "# TYPE %s %s\n", family->name, types[family->type]);
 	if (r == 0 && family->unit)

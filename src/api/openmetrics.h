@@ -24,7 +24,7 @@ struct metric_label {
 };
 
 /* All: 0, or what the buffer says. `labels` ends with a NULL name. */
-warn_unused int metric_head(struct buffer *out, const struct metric_family *family);
+warn_unused int metric_header(struct buffer *out, const struct metric_family *family);
 warn_unused int metric_sample(struct buffer *out, const struct metric_family *family, const struct metric_label *labels,
 			      double value);
 warn_unused int metric_end(struct buffer *out);

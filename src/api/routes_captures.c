@@ -3,21 +3,21 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "base/clock.h"
 #include "event/event.h"
 #include "job/jobs.h"
-#include "sink/memory.h"
+#include "sink/memory_sink.h"
 
-struct listing {
+struct capture_list {
 	const struct api *api;
 	json_t *array;
-	size_t most, total;
+	size_t max, total;
 	char capture[REQUEST_ID_SIZE + 16]; /* of the last one seen */
 	char state[16];
 };
 
-static json_t *integer(uint64_t value)
+static json_t *json_uint(uint64_t value)
 {
 	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
 }
@@ -29,7 +29,7 @@ static bool is_kept(const struct api *api, const struct event *event)
 	for (size_t i = 0; event && event->capture && i < event->destination_count; i++)
 		was |= event->destinations[i].ok && strcmp(event->destinations[i].name, "memory") == 0;
 	cleanup(cleanup_memory_file) struct memory_file *file =
-		was && api->with.memory ? memory_find(api->with.memory, event->capture) : NULL;
+		was && api->options.memory ? memory_sink_find(api->options.memory, event->capture) : NULL;
 	return file;
 }
 
@@ -52,8 +52,8 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 					view->interface);
 	json_object_set_new(json, "state", json_string(view->state));
 	if (is_live(view)) {
-		json_object_set_new(json, "packets", integer(view->packets));
-		json_object_set_new(json, "bytes", integer(view->bytes));
+		json_object_set_new(json, "packets", json_uint(view->packets));
+		json_object_set_new(json, "bytes", json_uint(view->bytes));
 	}
 	if (view->ends_ns)
 		json_object_set_new(json, "ends", json_string(clock_format(view->ends_ns, ends)));
@@ -63,85 +63,86 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 }
 
 /* What lives is shown however many newer ones have ended. */
-static void add(void *ctx, const struct capture_view *view)
+static void add_capture(void *ctx, const struct capture_view *view)
 {
-	struct listing *listing = ctx;
-	listing->total++;
-	snprintf(listing->capture, sizeof(listing->capture), "%s", view->capture ? view->capture : "");
-	snprintf(listing->state, sizeof(listing->state), "%s", view->state);
-	const size_t most = is_live(view) ? API_LIST_MAX : listing->most;
-	if (json_array_size(listing->array) < most)
-		json_array_append_new(listing->array, view_json(listing->api, view));
+	struct capture_list *capture_list = ctx;
+	capture_list->total++;
+	snprintf(capture_list->capture, sizeof(capture_list->capture), "%s", view->capture ? view->capture : "");
+	snprintf(capture_list->state, sizeof(capture_list->state), "%s", view->state);
+	const size_t max = is_live(view) ? API_LIST_MAX : capture_list->max;
+	if (json_array_size(capture_list->array) < max)
+		json_array_append_new(capture_list->array, view_json(capture_list->api, view));
 }
 
-static bool read_limit(struct http_request *http, size_t *limit)
+static bool read_limit(struct http_request *request, size_t *limit)
 {
 	const char *text;
 	char *end;
-	if (!api_query(http, "limit", &text))
+	if (!api_parameter(request, "limit", &text))
 		return false;
 	if (!text)
 		return true;
 	errno = 0;
 	const unsigned long value = strtoul(text, &end, 10);
 	if (errno || *end || *text < '0' || *text > '9' || value < 1 || value > API_LIST_MAX) {
-		http_answer_error(http, 400, "limit must be 1 to %d", API_LIST_MAX);
+		http_answer_error(request, 400, "limit must be 1 to %d", API_LIST_MAX);
 		return false;
 	}
 	*limit = value;
 	return true;
 }
 
-void route_list(void *ctx, struct http_request *http)
+void route_list(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"limit", NULL};
 	struct api *api = ctx;
-	struct listing listing = {.api = api, .array = json_array(), .most = API_LIST_DEFAULT};
-	if (!api_check_query(http, known) || !read_limit(http, &listing.most)) {
-		json_decref(listing.array);
+	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_DEFAULT};
+	if (!api_check_parameters(request, known) || !read_limit(request, &capture_list.max)) {
+		json_decref(capture_list.array);
 		return;
 	}
-	jobs_visit_all(api->with.jobs, add, &listing);
-	api_answer_json(http, 200, json_pack("{so sI}", "captures", listing.array, "total", (json_int_t)listing.total));
+	jobs_visit_all(api->options.jobs, add_capture, &capture_list);
+	api_answer_json(request, 200,
+			json_pack("{so sI}", "captures", capture_list.array, "total", (json_int_t)capture_list.total));
 }
 
-static void answer_unknown(struct http_request *http, const char *id)
+static void answer_unknown(struct http_request *request, const char *id)
 {
-	http_answer_error(http, 404, "no capture or request \"%s\" is known here (any more)", id);
+	http_answer_error(request, 404, "no capture or request \"%s\" is known here (any more)", id);
 }
 
-void route_show(void *ctx, struct http_request *http)
+void route_show(void *ctx, struct http_request *request)
 {
 	struct api *api = ctx;
-	const char *id = http_request_segment(http, 0);
-	if (!api_check_query(http, api_no_query))
+	const char *id = http_request_segment(request, 0);
+	if (!api_check_parameters(request, api_no_parameters))
 		return;
-	struct listing listing = {.api = api, .array = json_array(), .most = API_LIST_MAX};
-	if (!jobs_visit(api->with.jobs, id, add, &listing)) {
-		json_decref(listing.array);
-		answer_unknown(http, id);
-	} else if (listing.total == 1 && strcmp(listing.capture, id) == 0) {
-		json_t *only = json_incref(json_array_get(listing.array, 0));
-		json_decref(listing.array);
-		api_answer_json(http, 200, only);
+	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_MAX};
+	if (!jobs_visit(api->options.jobs, id, add_capture, &capture_list)) {
+		json_decref(capture_list.array);
+		answer_unknown(request, id);
+	} else if (capture_list.total == 1 && strcmp(capture_list.capture, id) == 0) {
+		json_t *only = json_incref(json_array_get(capture_list.array, 0));
+		json_decref(capture_list.array);
+		api_answer_json(request, 200, only);
 	} else {
-		api_answer_json(http, 200, json_pack("{so}", "captures", listing.array));
+		api_answer_json(request, 200, json_pack("{so}", "captures", capture_list.array));
 	}
 }
 
-void route_stop(void *ctx, struct http_request *http)
+void route_stop(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
-	const char *id = http_request_segment(http, 0);
-	if (!api_check_query(http, api_no_query))
+	const char *id = http_request_segment(request, 0);
+	if (!api_check_parameters(request, api_no_parameters))
 		return;
-	const int stopped = jobs_stop(api->with.jobs, id);
+	const int stopped = jobs_stop(api->options.jobs, id);
 	if (stopped == -ENOENT)
-		answer_unknown(http, id);
+		answer_unknown(request, id);
 	else if (!stopped)
-		http_answer_error(http, 409, "\"%s\" has ended", id);
+		http_answer_error(request, 409, "\"%s\" has ended", id);
 	else
-		api_answer_json(http, 202, json_pack("{si}", "stopped", stopped));
+		api_answer_json(request, 202, json_pack("{si}", "stopped", stopped));
 }
 
 /* --- the file --- */
@@ -165,63 +166,63 @@ static const char *type_of(const char *name)
 	return dot && strcmp(dot, ".pcap") == 0 ? API_TYPE_PCAP : API_TYPE_PCAPNG;
 }
 
-static void answer_file(struct http_request *http, struct memory_file *file)
+static void answer_file(struct http_request *request, struct memory_file *file)
 {
 	struct download *download = calloc(1, sizeof(*download));
 	if (!download || !memory_file_open(file, &download->stream)) {
 		free(download);
 		memory_file_unref(file);
-		http_answer_error(http, 500, "out of memory");
+		http_answer_error(request, 500, "out of memory");
 		return;
 	}
 	download->file = file;
-	http_answer_file(http, &(struct http_file){
-				       .stream = download->stream,
-				       .type = type_of(memory_file_name(file)),
-				       .name = memory_file_name(file),
-				       .release = release,
-				       .release_ctx = download,
-			       });
+	http_answer_file(request, &(struct http_file){
+					  .stream = download->stream,
+					  .type = type_of(memory_file_name(file)),
+					  .name = memory_file_name(file),
+					  .release = release,
+					  .release_ctx = download,
+				  });
 }
 
 /* Why there is no file of this id. */
-static void answer_no_file(const struct api *api, struct http_request *http, const char *id)
+static void answer_no_file(const struct api *api, struct http_request *request, const char *id)
 {
-	struct listing listing = {.api = api, .array = json_array(), .most = API_LIST_MAX};
-	const size_t count = jobs_visit(api->with.jobs, id, add, &listing);
+	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_MAX};
+	const size_t count = jobs_visit(api->options.jobs, id, add_capture, &capture_list);
 	struct memory_file *file =
-		count == 1 && api->with.memory ? memory_find(api->with.memory, listing.capture) : NULL;
-	const char *reason = json_string_value(json_object_get(json_array_get(listing.array, 0), "reason"));
+		count == 1 && api->options.memory ? memory_sink_find(api->options.memory, capture_list.capture) : NULL;
+	const char *reason = json_string_value(json_object_get(json_array_get(capture_list.array, 0), "reason"));
 	const bool empty = reason && strcmp(reason, "empty") == 0;
-	json_decref(listing.array);
+	json_decref(capture_list.array);
 	if (!count)
-		answer_unknown(http, id);
+		answer_unknown(request, id);
 	else if (file)
-		answer_file(http, file);
+		answer_file(request, file);
 	else if (count > 1)
-		http_answer_error(http, 409, "request \"%s\" has %zu captures: name one of them, %s.1 to %s.%zu", id,
+		http_answer_error(request, 409, "request \"%s\" has %zu captures: name one of them, %s.1 to %s.%zu", id,
 				  count, id, id, count);
-	else if (!api->with.memory)
-		http_answer_error(http, 404, "not kept: files are not kept in memory (memory.bytes is 0)");
+	else if (!api->options.memory)
+		http_answer_error(request, 404, "not kept: files are not kept in memory (memory.bytes is 0)");
 	else if (empty)
-		http_answer_error(http, 404, "not kept: it was empty");
-	else if (strcmp(listing.state, "done") == 0 || strcmp(listing.state, "failed") == 0)
-		http_answer_error(http, 404,
+		http_answer_error(request, 404, "not kept: it was empty");
+	else if (strcmp(capture_list.state, "done") == 0 || strcmp(capture_list.state, "failed") == 0)
+		http_answer_error(request, 404,
 				  "not kept: it went to other destinations only, or has made room for newer ones "
 				  "(memory.bytes, memory.seconds)");
 	else
-		http_answer_error(http, 404, "not kept: it is %s", listing.state);
+		http_answer_error(request, 404, "not kept: it is %s", capture_list.state);
 }
 
-void route_file(void *ctx, struct http_request *http)
+void route_file(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
-	const char *id = http_request_segment(http, 0);
-	if (!api_check_query(http, api_no_query))
+	const char *id = http_request_segment(request, 0);
+	if (!api_check_parameters(request, api_no_parameters))
 		return;
-	struct memory_file *file = api->with.memory ? memory_find(api->with.memory, id) : NULL;
+	struct memory_file *file = api->options.memory ? memory_sink_find(api->options.memory, id) : NULL;
 	if (file)
-		answer_file(http, file);
+		answer_file(request, file);
 	else
-		answer_no_file(api, http, id);
+		answer_no_file(api, request, id);
 }

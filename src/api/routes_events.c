@@ -1,28 +1,28 @@
 /* GET /v1/events: everything that is published, or what concerns one request, as it happens. */
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "event/event.h"
 #include "request/request.h"
 
-struct listener {
-	LIST_ENTRY(listener) list;
+struct event_listener {
+	LIST_ENTRY(event_listener) list;
 	struct http_stream *stream;
 	char id[REQUEST_ID_SIZE]; /* "": of all requests */
 };
 
 static void on_gone(void *ctx)
 {
-	struct listener *listener = ctx;
+	struct event_listener *listener = ctx;
 	LIST_REMOVE(listener, list);
 	http_stream_end(listener->stream, false);
 	free(listener);
 }
 
-void events_subscriber(void *ctx, const struct event *event, const char *json)
+void api_on_event(void *ctx, const struct event *event, const char *json)
 {
 	const struct api *api = ctx;
-	struct listener *listener;
+	struct event_listener *listener;
 	LIST_FOREACH(listener, &api->listeners, list)
 	{
 		if (*listener->id && (!event->id || strcmp(listener->id, event->id) != 0))
@@ -31,24 +31,24 @@ void events_subscriber(void *ctx, const struct event *event, const char *json)
 	}
 }
 
-void route_events(void *ctx, struct http_request *http)
+void route_events(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"id", NULL};
 	struct api *api = ctx;
 	const char *id;
-	if (!api_check_query(http, known) || !api_query(http, "id", &id))
+	if (!api_check_parameters(request, known) || !api_parameter(request, "id", &id))
 		return;
 	if (id && strlen(id) >= REQUEST_ID_SIZE) {
-		http_answer_error(http, 400, "id is longer than any id");
+		http_answer_error(request, 400, "id is longer than any id");
 		return;
 	}
-	struct listener *listener = calloc(1, sizeof(*listener));
+	struct event_listener *listener = calloc(1, sizeof(*listener));
 	if (!listener) {
-		http_answer_error(http, 500, "out of memory");
+		http_answer_error(request, 500, "out of memory");
 		return;
 	}
 	snprintf(listener->id, sizeof(listener->id), "%s", id ? id : "");
-	listener->stream = http_answer_sse(http, on_gone, listener);
+	listener->stream = http_answer_sse(request, on_gone, listener);
 	if (listener->stream)
 		LIST_INSERT_HEAD(&api->listeners, listener, list);
 	else

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/quantity.h"
@@ -16,15 +16,15 @@
 
 #define PIECE_BYTES (64u * 1024) /* handed to the client at once */
 
-struct history {
-	LIST_ENTRY(history) list;
+struct history_response {
+	LIST_ENTRY(history_response) list;
 	struct past *past;
-	struct http_request *http;  /* until the first piece is there */
-	struct http_stream *stream; /* from then on */
-	bool wanted;		    /* the client has taken what there was */
+	struct http_request *request; /* until the first piece is there */
+	struct http_stream *stream;   /* from then on */
+	bool more_wanted;	      /* the client has taken what there was */
 };
 
-static void free_history(struct history *history)
+static void history_response_free(struct history_response *history)
 {
 	LIST_REMOVE(history, list);
 	past_free(history->past);
@@ -34,43 +34,43 @@ static void free_history(struct history *history)
 /* The client is gone, or the daemon is going. */
 static void on_gone(void *ctx)
 {
-	struct history *history = ctx;
-	if (history->http)
-		http_answer_error(take(history->http), 503, "the daemon is stopping");
+	struct history_response *history = ctx;
+	if (history->request)
+		http_answer_error(take(history->request), 503, "the daemon is stopping");
 	if (history->stream)
 		http_stream_end(take(history->stream), false);
-	free_history(history);
+	history_response_free(history);
 }
 
-static void answer_failure(struct history *history)
+static void answer_failure(struct history_response *history)
 {
 	const char *field;
 	const char *error = past_error(history->past, &field);
-	if (history->http) {
-		http_answer_error(take(history->http), api_status_of(past_code(history->past)), "%s", error);
+	if (history->request) {
+		http_answer_error(take(history->request), api_status_of(past_code(history->past)), "%s", error);
 	} else {
 		log_warning("history-broken-off", log_str("error", error));
 		http_stream_end(take(history->stream), false);
 	}
-	free_history(history);
+	history_response_free(history);
 }
 
 /* As much as the client takes, as long as there is something. */
-static void push(struct history *history)
+static void send_next_piece(struct history_response *history)
 {
 	uint8_t bytes[PIECE_BYTES];
 	const size_t got = past_read(history->past, bytes, sizeof(bytes));
 	if (got) {
-		history->wanted = false;
+		history->more_wanted = false;
 		if (http_stream_write(history->stream, bytes, got) < 0) {
 			http_stream_end(take(history->stream), false);
-			free_history(history);
+			history_response_free(history);
 		}
 		return;
 	}
 	if (past_state(history->past) == PAST_ENDED) {
 		http_stream_end(take(history->stream), true);
-		free_history(history);
+		history_response_free(history);
 	} else if (past_state(history->past) == PAST_FAILED) {
 		answer_failure(history);
 	}
@@ -78,46 +78,46 @@ static void push(struct history *history)
 
 static void on_more(void *ctx)
 {
-	struct history *history = ctx;
-	history->wanted = true;
-	push(history);
+	struct history_response *history = ctx;
+	history->more_wanted = true;
+	send_next_piece(history);
 }
 
-static void start_stream(struct history *history)
+static void start_stream(struct history_response *history)
 {
-	const struct http_source source = {.more = on_more, .gone = on_gone, .ctx = history};
-	struct http_request *http = take(history->http);
-	http_request_on_gone(http, NULL, NULL);
-	history->stream = http_answer_stream(http, API_TYPE_PCAPNG, &source);
+	const struct http_producer source = {.more = on_more, .gone = on_gone, .ctx = history};
+	struct http_request *request = take(history->request);
+	http_request_set_gone_handler(request, NULL, NULL);
+	history->stream = http_answer_stream(request, API_TYPE_PCAPNG, &source);
 	if (!history->stream)
-		free_history(history);
+		history_response_free(history);
 }
 
-static void on_changed(void *ctx)
+static void on_history_changed(void *ctx)
 {
-	struct history *history = ctx;
+	struct history_response *history = ctx;
 	if (past_state(history->past) == PAST_FAILED)
 		answer_failure(history);
-	else if (history->http)
+	else if (history->request)
 		start_stream(history);
-	else if (history->wanted)
-		push(history);
+	else if (history->more_wanted)
+		send_next_piece(history);
 }
 
-void histories_end(struct api *api)
+void histories_stop(struct api *api)
 {
-	struct history *history;
+	struct history_response *history;
 	while ((history = LIST_FIRST(&api->histories)))
 		on_gone(history);
 }
 
 /* --- what is asked for --- */
 
-static bool read_time(struct http_request *http, const char *name, uint64_t *time_ns)
+static bool parse_time(struct http_request *request, const char *name, uint64_t *time_ns)
 {
 	const char *text;
 	uint64_t seconds_ns;
-	if (!api_query(http, name, &text))
+	if (!api_parameter(request, name, &text))
 		return false;
 	if (!text || clock_parse(text, time_ns) == 0)
 		return true;
@@ -125,98 +125,100 @@ static bool read_time(struct http_request *http, const char *name, uint64_t *tim
 		*time_ns = seconds_ns ? seconds_ns : 1;
 		return true;
 	}
-	http_answer_error(http, 400, "%s is not a time like 2026-11-23T08:41:00.5Z, nor Unix seconds", name);
+	http_answer_error(request, 400, "%s is not a time like 2026-11-23T08:41:00.5Z, nor Unix seconds", name);
 	return false;
 }
 
-static bool read_number(struct http_request *http, const char *name, uint64_t most, uint64_t *number)
+static bool parse_number(struct http_request *request, const char *name, uint64_t max, uint64_t *number)
 {
 	const char *text;
 	char *end;
-	if (!api_query(http, name, &text))
+	if (!api_parameter(request, name, &text))
 		return false;
 	if (!text)
 		return true;
 	errno = 0;
 	*number = strtoull(text, &end, 10);
-	if (!errno && !*end && *text >= '0' && *text <= '9' && *number <= most)
+	if (!errno && !*end && *text >= '0' && *text <= '9' && *number <= max)
 		return true;
-	http_answer_error(http, 400, "%s must be a number, 0 to %" PRIu64, name, most);
+	http_answer_error(request, 400, "%s must be a number, 0 to %" PRIu64, name, max);
 	return false;
 }
 
-static bool read_last(struct http_request *http, uint64_t *last_ns)
+static bool parse_last(struct http_request *request, uint64_t *last_ns)
 {
 	const char *text;
-	if (!api_query(http, "last", &text))
+	if (!api_parameter(request, "last", &text))
 		return false;
 	if (!text || (quantity_parse_duration(text, last_ns) == 0 && *last_ns))
 		return true;
-	http_answer_error(http, 400, "last is no time like 30s, 2m, or seconds");
+	http_answer_error(request, 400, "last is no time like 30s, 2m, or seconds");
 	return false;
 }
 
-static bool read_window(struct http_request *http, struct past_spec *spec)
+static bool parse_window(struct http_request *request, struct past_spec *spec)
 {
 	const uint64_t now_ns = clock_realtime_ns();
 	uint64_t from_ns = 0, to_ns = 0, last_ns = 0;
-	if (!read_time(http, "from", &from_ns) || !read_time(http, "to", &to_ns) || !read_last(http, &last_ns))
+	if (!parse_time(request, "from", &from_ns) || !parse_time(request, "to", &to_ns) ||
+	    !parse_last(request, &last_ns))
 		return false;
 	spec->to_ns = to_ns && to_ns < now_ns ? to_ns : now_ns;
 	if (last_ns && from_ns) {
-		http_answer_error(http, 400, "last and from cannot both be given");
+		http_answer_error(request, 400, "last and from cannot both be given");
 		return false;
 	}
 	spec->from_ns = last_ns ? (last_ns < spec->to_ns ? spec->to_ns - last_ns : 1) : from_ns ? from_ns : 1;
 	if (spec->from_ns < spec->to_ns)
 		return true;
-	http_answer_error(http, 400, from_ns > now_ns ? "from lies in the future" : "from must be earlier than to");
+	http_answer_error(request, 400, from_ns > now_ns ? "from lies in the future" : "from must be earlier than to");
 	return false;
 }
 
-static bool read_spec(struct http_request *http, struct past_spec *spec)
+static bool parse_spec(struct http_request *request, struct past_spec *spec)
 {
 	static const char *const known[] = {"interface", "from", "to", "last", "bpf", "snap", "packets", "bytes", NULL};
 	uint64_t snap = 0;
 	*spec = (struct past_spec){.snaplen = REQUEST_SNAP_MAX};
-	if (!api_check_query(http, known) || !api_query(http, "interface", &spec->interface) ||
-	    !api_query(http, "bpf", &spec->bpf) || !read_number(http, "snap", REQUEST_SNAP_MAX, &snap) ||
-	    !read_number(http, "packets", INT64_MAX, &spec->packets) ||
-	    !read_number(http, "bytes", INT64_MAX, &spec->bytes) || !read_window(http, spec))
+	if (!api_check_parameters(request, known) || !api_parameter(request, "interface", &spec->interface) ||
+	    !api_parameter(request, "bpf", &spec->bpf) || !parse_number(request, "snap", REQUEST_SNAP_MAX, &snap) ||
+	    !parse_number(request, "packets", INT64_MAX, &spec->packets) ||
+	    !parse_number(request, "bytes", INT64_MAX, &spec->bytes) || !parse_window(request, spec))
 		return false;
 	if (snap)
 		spec->snaplen = (uint32_t)snap;
 	if (spec->bpf && !*spec->bpf)
 		spec->bpf = NULL;
 	if (spec->bpf && strlen(spec->bpf) > REQUEST_BPF_MAX) {
-		http_answer_error(http, 400, "bpf: at most %d bytes", REQUEST_BPF_MAX);
+		http_answer_error(request, 400, "bpf: at most %d bytes", REQUEST_BPF_MAX);
 		return false;
 	}
 	if (!spec->interface || !*spec->interface)
-		http_answer_error(http, 400, "interface must be given");
+		http_answer_error(request, 400, "interface must be given");
 	return spec->interface && *spec->interface;
 }
 
-void route_history(void *ctx, struct http_request *http)
+void route_history(void *ctx, struct http_request *request)
 {
 	struct api *api = ctx;
 	struct past_spec spec;
 	struct error error;
-	if (!read_spec(http, &spec))
+	if (!parse_spec(request, &spec))
 		return;
-	struct history *history = calloc(1, sizeof(*history));
+	struct history_response *history = calloc(1, sizeof(*history));
 	if (!history) {
-		http_answer_error(http, 500, "out of memory");
+		http_answer_error(request, 500, "out of memory");
 		return;
 	}
-	const int r = jobs_past(api->with.jobs, &spec, (struct past_reader){.changed = on_changed, .ctx = history},
-				&error, &history->past);
+	const int r =
+		jobs_past(api->options.jobs, &spec, (struct past_reader){.changed = on_history_changed, .ctx = history},
+			  &error, &history->past);
 	if (r < 0) {
 		free(history);
-		http_answer_error(http, api_status_of(r), "%s", error.text);
+		http_answer_error(request, api_status_of(r), "%s", error.text);
 		return;
 	}
-	history->http = http;
+	history->request = request;
 	LIST_INSERT_HEAD(&api->histories, history, list);
-	http_request_on_gone(http, on_gone, history);
+	http_request_set_gone_handler(request, on_gone, history);
 }

@@ -1,60 +1,60 @@
 /* What this node says of itself. */
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "api/metrics.h"
 #include "base/buffer.h"
 #include "status/node_status.h"
 
 #define METRICS_BYTES_MAX (1u << 20) /* 256 interfaces take some 150 KiB */
 
-static void answer_text(struct http_request *http, char *json)
+static void answer_text(struct http_request *request, char *json)
 {
 	if (json)
-		http_answer_json(http, 200, json);
+		http_answer_json(request, 200, json);
 	else
-		http_answer_error(http, 500, "out of memory");
+		http_answer_error(request, 500, "out of memory");
 	free(json);
 }
 
-void route_interfaces(void *ctx, struct http_request *http)
+void route_interfaces(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
-	if (api_check_query(http, api_no_query))
-		answer_text(http, node_status_interfaces_json(api->with.status));
+	if (api_check_parameters(request, api_no_parameters))
+		answer_text(request, node_status_interfaces_json(api->options.status));
 }
 
-void route_status(void *ctx, struct http_request *http)
+void route_status(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
-	if (api_check_query(http, api_no_query))
-		answer_text(http, node_status_json(api->with.status));
+	if (api_check_parameters(request, api_no_parameters))
+		answer_text(request, node_status_json(api->options.status));
 }
 
-void route_metrics(void *ctx, struct http_request *http)
+void route_metrics(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(METRICS_BYTES_MAX);
-	if (metrics_write(&text, api->with.status, http_server_connections(api->server)) < 0)
-		http_answer_error(http, 500, "out of memory");
+	if (metrics_write(&text, api->options.status, http_server_connections(api->server)) < 0)
+		http_answer_error(request, 500, "out of memory");
 	else
-		http_answer(http, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8", buffer_text(&text),
-			    text.size);
+		http_answer(request, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8",
+			    buffer_text(&text), text.size);
 }
 
 /* Alive is who answers; ready is who also hears what is asked elsewhere. */
-void route_health(void *ctx, struct http_request *http)
+void route_health(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"ready", NULL};
 	const struct api *api = ctx;
 	const char *ready;
-	if (!api_check_query(http, known) || !api_query(http, "ready", &ready))
+	if (!api_check_parameters(request, known) || !api_parameter(request, "ready", &ready))
 		return;
 	if (ready && strcmp(ready, "0") != 0 && strcmp(ready, "1") != 0)
-		return http_answer_error(http, 400, "ready must be 0 or 1");
-	const bool is_ready = api->with.ready(api->with.ready_ctx);
+		return http_answer_error(request, 400, "ready must be 0 or 1");
+	const bool is_ready = api->options.ready(api->options.ready_ctx);
 	const bool ask = ready && strcmp(ready, "0") != 0;
-	api_answer_json(http, ask && !is_ready ? 503 : 200,
+	api_answer_json(request, ask && !is_ready ? 503 : 200,
 			json_pack("{ss ss sb}", "status", ask && !is_ready ? "not ready" : "ok", "node",
-				  node_status_node(api->with.status), "ready", is_ready));
+				  node_status_node(api->options.status), "ready", is_ready));
 }

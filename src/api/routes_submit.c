@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "api/api_routes.h"
+#include "api/api_internal.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "job/jobs.h"
@@ -15,19 +15,19 @@
 struct submission {
 	LIST_ENTRY(submission) list;
 	struct api *api;
-	struct http_request *http; /* NULL: answered, or the client is gone */
+	struct http_request *request; /* NULL: answered, or the client is gone */
 	struct job_watch *watch;
 	bool wait;
 	bool submitting; /* inside jobs_request: not to be freed */
 	bool over;	 /* the watch is gone */
 	bool admitted;
-	size_t expected;  /* captures */
-	size_t stillborn; /* of these, how many were refused before they had an id */
-	json_t *settled;  /* by capture: armed, or refused */
-	json_t *started;  /* array of what was armed */
-	json_t *finals;	  /* array of final events */
-	json_t *refusal;  /* the first refusal's event; NULL: none */
-	int code;	  /* likewise; 0: none */
+	size_t expected;	   /* captures */
+	size_t refused_without_id; /* of these, how many were refused before they had an id */
+	json_t *settled;	   /* by capture: armed, or refused */
+	json_t *started;	   /* array of what was armed */
+	json_t *finals;		   /* array of final events */
+	json_t *refusal;	   /* the first refusal's event; NULL: none */
+	int code;		   /* likewise; 0: none */
 	char id[REQUEST_ID_SIZE];
 	char folded_into[REQUEST_ID_SIZE];
 };
@@ -59,13 +59,13 @@ static void answer_refused(struct submission *submission)
 	json_t *json = json_pack("{sO* sO* sO* sO}", "error", json_object_get(refusal, "reason"), "field",
 				 json_object_get(refusal, "field"), "id", json_object_get(refusal, "id"), "events",
 				 submission->finals);
-	api_answer_json(take(submission->http), api_status_of(submission->code), json);
+	api_answer_json(take(submission->request), api_status_of(submission->code), json);
 }
 
 static void answer(struct submission *submission)
 {
 	json_t *json = NULL;
-	if (!submission->http)
+	if (!submission->request)
 		return;
 	if (submission->code && !json_array_size(submission->started)) {
 		answer_refused(submission);
@@ -79,7 +79,7 @@ static void answer(struct submission *submission)
 		json_object_set_new(json, "folded_into", json_string(submission->folded_into));
 	if (submission->code && !submission->wait)
 		json_object_set(json, "refused", submission->finals);
-	api_answer_json(take(submission->http), submission->wait ? 200 : 202, json);
+	api_answer_json(take(submission->request), submission->wait ? 200 : 202, json);
 }
 
 /* --- what becomes of it --- */
@@ -92,9 +92,9 @@ static void on_admitted(void *ctx, const char *id, size_t captures)
 	snprintf(submission->id, sizeof(submission->id), "%s", id);
 }
 
-static void note_refusal(struct submission *submission, const struct event *event, json_t *json)
+static void record_refusal(struct submission *submission, const struct event *event, json_t *json)
 {
-	submission->stillborn += !event->capture;
+	submission->refused_without_id += !event->capture;
 	if (submission->code)
 		return;
 	submission->code = event->code ? event->code : -EINVAL;
@@ -104,7 +104,7 @@ static void note_refusal(struct submission *submission, const struct event *even
 /* Without ?wait=1 it is enough that every capture is armed or refused. */
 static void answer_if_settled(struct submission *submission)
 {
-	const size_t settled = json_object_size(submission->settled) + submission->stillborn;
+	const size_t settled = json_object_size(submission->settled) + submission->refused_without_id;
 	if (submission->wait || !submission->admitted || settled < submission->expected)
 		return;
 	answer(submission);
@@ -119,7 +119,7 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	if (final)
 		json_array_append(submission->finals, object);
 	if (event->kind == EVENT_REJECTED)
-		note_refusal(submission, event, object);
+		record_refusal(submission, event, object);
 	else if (event->capture && !json_object_get(submission->settled, event->capture))
 		json_array_append_new(submission->started,
 				      json_pack("{ss ss*}", "capture", event->capture, "interface", event->interface));
@@ -136,9 +136,9 @@ static void on_over(void *ctx, enum job_end end)
 {
 	struct submission *submission = ctx;
 	submission->over = true;
-	if (end == JOB_ELSEWHERE && submission->http)
-		http_answer_error(take(submission->http), 404, "the request is for another node, this is %s",
-				  submission->api->with.config->general.node);
+	if (end == JOB_ELSEWHERE && submission->request)
+		http_answer_error(take(submission->request), 404, "the request is for another node, this is %s",
+				  submission->api->options.config->general.node);
 	answer(submission);
 	finish(submission);
 }
@@ -146,12 +146,12 @@ static void on_over(void *ctx, enum job_end end)
 static void on_gone(void *ctx)
 {
 	struct submission *submission = ctx;
-	struct http_request *http = take(submission->http);
-	http_answer_error(http, 503, "the daemon is stopping"); /* ends the handle's life; nobody reads it */
+	struct http_request *request = take(submission->request);
+	http_answer_error(request, 503, "the daemon is stopping"); /* ends the handle's life; nobody reads it */
 	finish(submission);
 }
 
-void submissions_forget(struct api *api)
+void submissions_cancel(struct api *api)
 {
 	struct submission *submission;
 	while ((submission = LIST_FIRST(&api->submissions))) {
@@ -160,13 +160,13 @@ void submissions_forget(struct api *api)
 	}
 }
 
-static struct submission *new_submission(struct api *api, struct http_request *http)
+static struct submission *new_submission(struct api *api, struct http_request *request)
 {
 	struct submission *submission = calloc(1, sizeof(*submission));
 	if (!submission)
 		return NULL;
 	submission->api = api;
-	submission->http = http;
+	submission->request = request;
 	LIST_INSERT_HEAD(&api->submissions, submission, list);
 	submission->settled = json_object();
 	submission->started = json_array();
@@ -184,39 +184,39 @@ static void submit(struct submission *submission, const void *body, size_t size)
 					      .over = on_over,
 					      .ctx = submission};
 	char origin[ORIGIN_SIZE];
-	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(submission->http));
+	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(submission->request));
 	submission->submitting = true;
-	submission->watch = jobs_request(submission->api->with.jobs, origin, body, size, &observer);
+	submission->watch = jobs_request(submission->api->options.jobs, origin, body, size, &observer);
 	submission->submitting = false;
 	if (submission->over) {
 		free_submission(submission);
 		return;
 	}
 	if (!submission->watch) {
-		http_answer_error(take(submission->http), 500, "out of memory");
+		http_answer_error(take(submission->request), 500, "out of memory");
 		free_submission(submission);
 		return;
 	}
-	http_request_on_gone(submission->http, on_gone, submission);
+	http_request_set_gone_handler(submission->request, on_gone, submission);
 	answer_if_settled(submission); /* a repetition of one that runs */
 }
 
-void route_submit(void *ctx, struct http_request *http)
+void route_submit(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"wait", NULL};
 	struct api *api = ctx;
 	const char *wait;
 	size_t size;
-	if (!api_check_query(http, known) || !api_query(http, "wait", &wait))
+	if (!api_check_parameters(request, known) || !api_parameter(request, "wait", &wait))
 		return;
 	if (wait && strcmp(wait, "0") != 0 && strcmp(wait, "1") != 0) {
-		http_answer_error(http, 400, "wait must be 0 or 1");
+		http_answer_error(request, 400, "wait must be 0 or 1");
 		return;
 	}
-	const void *body = http_request_body(http, &size);
-	struct submission *submission = new_submission(api, http);
+	const void *body = http_request_body(request, &size);
+	struct submission *submission = new_submission(api, request);
 	if (!submission) {
-		http_answer_error(http, 500, "out of memory");
+		http_answer_error(request, 500, "out of memory");
 		return;
 	}
 	submission->wait = wait && *wait == '1';

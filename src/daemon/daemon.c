@@ -24,11 +24,11 @@
 #include "daemon/redis_side.h"
 #include "event/event.h"
 #include "job/jobs.h"
-#include "sink/cloudshark.h"
-#include "sink/directory.h"
-#include "sink/memory.h"
-#include "sink/redis_file.h"
-#include "sink/sink.h"
+#include "sink/cloudshark_sink.h"
+#include "sink/delivery.h"
+#include "sink/directory_sink.h"
+#include "sink/memory_sink.h"
+#include "sink/redis_sink.h"
 #include "status/node_status.h"
 
 #define DRAIN_LOOK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
@@ -182,7 +182,7 @@ static int start_sinks(struct daemon *daemon)
 	struct sink *sinks[SINKS_MAX];
 	size_t count = 0;
 	if (config->cloudshark.upload) {
-		const struct cloudshark_options options = {
+		const struct cloudshark_sink_options options = {
 			.scheme = config->cloudshark.scheme,
 			.host = config->cloudshark.host,
 			.token = config->cloudshark.token,
@@ -191,28 +191,28 @@ static int start_sinks(struct daemon *daemon)
 			.verify = config->cloudshark.verify,
 			.ca_file = config->cloudshark.ca_file,
 		};
-		sinks[count++] = cloudshark_new(daemon->loop, &options);
+		sinks[count++] = cloudshark_sink_new(daemon->loop, &options);
 	}
 	if (config->general.writelocal)
-		sinks[count++] = directory_new(daemon->loop, config->general.localdir);
+		sinks[count++] = directory_sink_new(daemon->loop, config->general.localdir);
 	if (config->memory.bytes) {
-		const struct memory_options options = {
+		const struct memory_sink_options options = {
 			.bytes_max = config->memory.bytes,
-			.keep_ns = config->memory.seconds_ns,
+			.max_age_ns = config->memory.seconds_ns,
 			.slabs = daemon->slabs,
 			.on_request = count > 0 || (config->redis.listen && config->redis.upload),
 		};
-		sinks[count++] = daemon->memory = memory_new(daemon->loop, &options);
+		sinks[count++] = daemon->memory = memory_sink_new(daemon->loop, &options);
 	}
 	if (config->redis.listen) {
-		const struct redis_file_options options = {
+		const struct redis_sink_options options = {
 			.channel = config->redis.channel,
 			.node = config->general.node,
 			.size_max = config->redis.file_size,
 			.ttl_ns = config->redis.file_ttl_ns,
 			.on_request = !config->redis.upload,
 		};
-		sinks[count++] = redis_file_new(daemon->loop, &daemon->redis.options, &options);
+		sinks[count++] = redis_sink_new(daemon->loop, &daemon->redis.options, &options);
 	}
 	if (!config->cloudshark.upload && !config->general.writelocal && !config->memory.bytes &&
 	    !(config->redis.listen && config->redis.upload))
@@ -224,7 +224,7 @@ static int start_sinks(struct daemon *daemon)
 			return -ENOMEM;
 	}
 	const struct delivery_options options = {
-		.give_up_ns = config->limits.retry_ns,
+		.give_up_after_ns = config->limits.retry_ns,
 		.max_attempts = config->limits.retry_ns ? 0 : 1,
 	};
 	daemon->deliveries = deliveries_new(daemon->loop, &options, sinks, count);

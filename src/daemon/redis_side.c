@@ -10,7 +10,7 @@
 #include "event/event_redis.h"
 #include "job/jobs.h"
 #include "job/ledger.h"
-#include "redis/redis_commands.h"
+#include "redis/commands/redis_commands.h"
 #include "status/presence.h"
 #include "trigger/redis_pubsub.h"
 #include "trigger/redis_stream.h"

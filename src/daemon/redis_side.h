@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "redis/redis_link.h"
+#include "redis/connection/redis_options.h"
 #include "status/node_status.h"
 
 struct config;

@@ -15,8 +15,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/redis_endpoint.h"
-#include "redis/redis_link.h"
+#include "redis/connection/redis_endpoint.h"
+#include "redis/connection/redis_link.h"
+#include "redis/connection/redis_options.h"
 
 #define LOGS_PER_SECOND 1
 
@@ -76,7 +77,7 @@ static void forget_taken(struct event_redis *publisher)
 	const uint64_t end_ns = publisher->left_ns ? publisher->left_ns : clock_boottime_ns();
 
 	while (publisher->head != publisher->untaken &&
-	       (!publisher->masters_change || publisher->head->taken_ns + REDIS_SETTLED_NS <= end_ns))
+	       (!publisher->masters_change || publisher->head->taken_ns + REDIS_FAILOVER_SETTLE_NS <= end_ns))
 		queue_shift(publisher);
 }
 
@@ -139,7 +140,7 @@ static void on_published(redisAsyncContext *redis, void *data, void *ctx)
 	struct event_redis *publisher = ctx;
 	const redisReply *reply = data;
 
-	if (redis_link_gone(redis) || !reply)
+	if (redis_link_detached(redis) || !reply)
 		return;
 	if (reply->type == REDIS_REPLY_ERROR && is_transient(reply->str))
 		return redis_link_restart(publisher->link, reply->str);
@@ -176,7 +177,7 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 	struct event_redis *publisher = ctx;
 	const struct redis_endpoint *server = redis_link_endpoint(publisher->link);
 
-	if (publisher->masters_change && !redis_endpoint_same(server, &publisher->server))
+	if (publisher->masters_change && !redis_endpoint_equal(server, &publisher->server))
 		say_again(publisher);
 	publisher->server = *server;
 	publisher->left_ns = 0;

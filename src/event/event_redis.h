@@ -1,7 +1,8 @@
 /*
  * Subscriber: publishes events on a Redis channel over a connection of its own. While Redis is away up to
  * EVENT_REDIS_BACKLOG_BYTES of events wait and follow when it is back; older ones are dropped first, counted and
- * logged. Where Sentinels replaced the master, what the old one took within REDIS_SETTLED_NS is published again.
+ * logged. Where Sentinels replaced the master, what the old one took within REDIS_FAILOVER_SETTLE_NS is published
+ * again.
  */
 #pragma once
 

@@ -24,7 +24,7 @@
 #include "job/ledger.h"
 #include "job/targets.h"
 #include "request/request.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 #define ARMING_THREADS 2
 #define NAMING_THREADS 2  /* for filters with names to look up: slow name servers hold up only each other */
@@ -159,7 +159,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	struct request_refusal refusal = {};
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
-	const size_t name_count = deliveries_names(jobs->with.deliveries, names);
+	const size_t name_count = deliveries_destination_names(jobs->with.deliveries, names);
 	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->with.config, names, name_count,
 			      &refusal, &request)) {
 	case REQUEST_OURS:

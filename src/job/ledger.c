@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/redis_commands.h"
+#include "redis/commands/redis_commands.h"
 #include "request/request.h"
 
 struct ledger {
@@ -35,7 +35,7 @@ static struct question *new_question(const char *id, void *ctx)
 	return question;
 }
 
-static void on_found(void *ctx, const struct redis_answer *answer)
+static void on_found(void *ctx, const struct redis_result *answer)
 {
 	cleanup(cleanup_free) struct question *question = ctx;
 	const bool kept = answer->code == 0 && answer->reply->type == REDIS_REPLY_STRING;
@@ -44,7 +44,7 @@ static void on_found(void *ctx, const struct redis_answer *answer)
 	question->found(question->ctx, kept ? answer->reply->str : NULL, kept ? answer->reply->len : 0);
 }
 
-static void on_stored(void *ctx, const struct redis_answer *answer)
+static void on_stored(void *ctx, const struct redis_result *answer)
 {
 	cleanup(cleanup_free) struct question *question = ctx;
 	if (answer->code < 0)

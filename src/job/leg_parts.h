@@ -12,7 +12,7 @@
 #include "job/interfaces.h"
 #include "job/leg.h"
 #include "request/request.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 #define LEG_ID_SIZE (REQUEST_ID_SIZE + 8)
 #define LEG_NAME_SIZE 256 /* interfaces joined by "+" */

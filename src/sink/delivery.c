@@ -5,6 +5,8 @@
  * Results are handed out from an event of their own: nobody is called back while he calls. The number of transfers is
  * bounded by what comes in: the job layer's cap on captures times SINKS_MAX.
  */
+#include "sink/delivery.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -12,7 +14,6 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
-#include "sink/sink.h"
 #include "sink/transfer.h"
 
 #define DEFAULT_FIRST_BACKOFF_NS NS_PER_S
@@ -26,7 +27,7 @@ struct delivery {
 	const struct sink_file *file;
 	delivery_done done;
 	void *ctx;
-	struct event *finish;
+	struct event *finish_event;
 	struct delivery_result *results; /* filled for `done` */
 	size_t unfinished;
 	size_t transfer_count;
@@ -47,8 +48,8 @@ static void delivery_free(struct delivery *delivery)
 {
 	for (size_t i = 0; i < delivery->transfer_count; i++)
 		transfer_deinit(&delivery->transfers[i]);
-	if (delivery->finish)
-		event_free(delivery->finish);
+	if (delivery->finish_event)
+		event_free(delivery->finish_event);
 	free(delivery->results);
 	free(delivery);
 }
@@ -80,10 +81,10 @@ static void transfer_ended(void *ctx)
 	struct delivery *delivery = ctx;
 
 	if (--delivery->unfinished == 0)
-		event_active(delivery->finish, EV_TIMEOUT, 0);
+		event_active(delivery->finish_event, EV_TIMEOUT, 0);
 }
 
-static void delivery_finish(evutil_socket_t fd, short events, void *ctx)
+static void on_all_ended(evutil_socket_t fd, short events, void *ctx)
 {
 	(void)fd;
 	(void)events;
@@ -144,8 +145,8 @@ struct delivery *delivery_start(struct deliveries *deliveries, const struct sink
 	delivery->done = done;
 	delivery->ctx = ctx;
 	delivery->results = calloc(count ? count : 1, sizeof(*delivery->results));
-	delivery->finish = event_new(deliveries->loop, -1, 0, delivery_finish, delivery);
-	if (!delivery->results || !delivery->finish || delivery_add_transfers(delivery, destinations, count) < 0)
+	delivery->finish_event = event_new(deliveries->loop, -1, 0, on_all_ended, delivery);
+	if (!delivery->results || !delivery->finish_event || delivery_add_transfers(delivery, destinations, count) < 0)
 		return NULL;
 
 	LIST_INSERT_HEAD(&deliveries->deliveries, delivery, list);
@@ -156,7 +157,7 @@ struct delivery *delivery_start(struct deliveries *deliveries, const struct sink
 		transfer_start(&delivery->transfers[i], transfer_ended, delivery);
 	}
 	if (delivery->unfinished == 0)
-		event_active(delivery->finish, EV_TIMEOUT, 0);
+		event_active(delivery->finish_event, EV_TIMEOUT, 0);
 	return take(delivery);
 }
 
@@ -169,19 +170,19 @@ void delivery_abandon(struct delivery *delivery, const char *error)
 
 /* --- all deliveries ---------------------------------------------------------------------------------------------- */
 
-static struct delivery_options with_defaults(const struct delivery_options *options)
+static struct delivery_options fill_defaults(const struct delivery_options *options)
 {
-	struct delivery_options full = *options;
+	struct delivery_options filled = *options;
 
-	if (full.first_backoff_ns == 0)
-		full.first_backoff_ns = DEFAULT_FIRST_BACKOFF_NS;
-	if (full.max_backoff_ns == 0)
-		full.max_backoff_ns = DEFAULT_MAX_BACKOFF_NS;
-	if (full.max_attempts == 0 && full.give_up_ns == 0)
-		full.max_attempts = DEFAULT_MAX_ATTEMPTS;
-	if (full.parallel == 0)
-		full.parallel = DEFAULT_PARALLEL;
-	return full;
+	if (filled.first_backoff_ns == 0)
+		filled.first_backoff_ns = DEFAULT_FIRST_BACKOFF_NS;
+	if (filled.max_backoff_ns == 0)
+		filled.max_backoff_ns = DEFAULT_MAX_BACKOFF_NS;
+	if (filled.max_attempts == 0 && filled.give_up_after_ns == 0)
+		filled.max_attempts = DEFAULT_MAX_ATTEMPTS;
+	if (filled.parallel == 0)
+		filled.parallel = DEFAULT_PARALLEL;
+	return filled;
 }
 
 static void free_destinations(struct deliveries *deliveries)
@@ -202,7 +203,7 @@ struct deliveries *deliveries_new(struct event_base *loop, const struct delivery
 	if (!deliveries)
 		return NULL;
 	deliveries->loop = loop;
-	deliveries->options = with_defaults(options);
+	deliveries->options = fill_defaults(options);
 	LIST_INIT(&deliveries->deliveries);
 	for (size_t i = 0; i < count; i++) {
 		if (destination_init(&deliveries->destinations[i], loop, &deliveries->options, sinks[i]) < 0) {
@@ -234,7 +235,7 @@ void deliveries_free(struct deliveries *deliveries)
 	free_destinations(deliveries);
 }
 
-size_t deliveries_names(const struct deliveries *deliveries, const char *names[SINKS_MAX])
+size_t deliveries_destination_names(const struct deliveries *deliveries, const char *names[SINKS_MAX])
 {
 	for (size_t i = 0; i < deliveries->destination_count; i++)
 		names[i] = deliveries->destinations[i].sink->name;

@@ -13,7 +13,7 @@
 #define MASK "***"
 #define TAIL_MIN 4 /* bytes of a secret's beginning that are worth hiding at the end of a cut text */
 
-void report_text_put(char *into, size_t room, const char *text)
+void report_text_copy(char *into, size_t room, const char *text)
 {
 	size_t left = strlen(text), used = 0;
 

@@ -12,7 +12,7 @@
  * Copies `text` into `into` (room bytes, at least 1), cut at a character's boundary; bytes that are not UTF-8 become
  * '?'.
  */
-void report_text_put(char *into, size_t room, const char *text);
+void report_text_copy(char *into, size_t room, const char *text);
 
 /*
  * A copy of `text` in which `secret` is "***" wherever it stands, and also where a cut left only its beginning at the

@@ -36,10 +36,10 @@ static bool stream_open(void *ctx, struct byte_stream *stream)
 	struct transfer *transfer = ctx;
 	const struct sink_file *file = transfer->source;
 
-	assert(transfer->streams == 0);
+	assert(transfer->open_streams == 0);
 	if (!file->open(file->ctx, stream))
 		return false;
-	transfer->streams++;
+	transfer->open_streams++;
 	return true;
 }
 
@@ -48,8 +48,8 @@ static void stream_close(void *ctx, struct byte_stream *stream)
 	struct transfer *transfer = ctx;
 	const struct sink_file *file = transfer->source;
 
-	assert(transfer->streams == 1);
-	transfer->streams--;
+	assert(transfer->open_streams == 1);
+	transfer->open_streams--;
 	file->close(file->ctx, stream);
 }
 
@@ -57,10 +57,10 @@ static void enqueue(struct transfer *transfer)
 {
 	transfer->state = TRANSFER_WAITING;
 	TAILQ_INSERT_TAIL(&transfer->destination->waiting, transfer, queue);
-	event_active(transfer->destination->start, EV_TIMEOUT, 0);
+	event_active(transfer->destination->start_event, EV_TIMEOUT, 0);
 }
 
-static void end(struct transfer *transfer)
+static void finish_transfer(struct transfer *transfer)
 {
 	transfer->state = TRANSFER_ENDED;
 	transfer->ended(transfer->ctx);
@@ -70,7 +70,7 @@ static void log_retry(struct transfer *transfer, uint64_t wait_ns)
 {
 	uint64_t suppressed = 0;
 
-	if (!log_rate_allow(&transfer->destination->log_rate, &suppressed))
+	if (!log_rate_allow(&transfer->destination->retry_log_rate, &suppressed))
 		return;
 	log_warning("delivery-retry", log_str("id", transfer->source->id), log_str("file", transfer->source->name),
 		    log_str("destination", transfer->destination->sink->name), log_uint("attempt", transfer->attempts),
@@ -86,8 +86,9 @@ static void back_off(struct transfer *transfer, uint64_t retry_after_ns)
 
 	wait_ns = backoff_ns(options->first_backoff_ns, options->max_backoff_ns, transfer->attempts, retry_after_ns);
 	if ((options->max_attempts && transfer->attempts >= options->max_attempts) ||
-	    (options->give_up_ns && clock_boottime_ns() + wait_ns - transfer->first_try_ns > options->give_up_ns)) {
-		end(transfer);
+	    (options->give_up_after_ns &&
+	     clock_boottime_ns() + wait_ns - transfer->first_attempt_ns > options->give_up_after_ns)) {
+		finish_transfer(transfer);
 		return;
 	}
 	log_retry(transfer, wait_ns);
@@ -98,51 +99,51 @@ static void back_off(struct transfer *transfer, uint64_t retry_after_ns)
 		enqueue(transfer); /* no memory for a timer: rather too early than never */
 }
 
-static void backoff_over(evutil_socket_t fd, short events, void *ctx)
+static void on_backoff_timer(evutil_socket_t fd, short events, void *ctx)
 {
 	(void)fd;
 	(void)events;
 	enqueue(ctx);
 }
 
-static void note(struct transfer *transfer, const struct sink_outcome *outcome)
+static void record_outcome(struct transfer *transfer, const struct sink_outcome *outcome)
 {
 	transfer->ok = outcome->verdict == SINK_OK;
-	report_text_put(transfer->url, sizeof(transfer->url), outcome->url);
-	report_text_put(transfer->error, sizeof(transfer->error), transfer->ok ? "" : outcome->error);
+	report_text_copy(transfer->url, sizeof(transfer->url), outcome->url);
+	report_text_copy(transfer->error, sizeof(transfer->error), transfer->ok ? "" : outcome->error);
 }
 
 static void attempt_done(void *ctx, const struct sink_outcome *outcome)
 {
 	struct transfer *transfer = ctx;
 
-	assert(transfer->state == TRANSFER_RUNNING && transfer->streams == 0);
+	assert(transfer->state == TRANSFER_RUNNING && transfer->open_streams == 0);
 	transfer->attempt = NULL;
 	transfer->destination->running--;
-	event_active(transfer->destination->start, EV_TIMEOUT, 0);
+	event_active(transfer->destination->start_event, EV_TIMEOUT, 0);
 
-	note(transfer, outcome);
+	record_outcome(transfer, outcome);
 	if (outcome->verdict == SINK_RETRY)
 		back_off(transfer, outcome->retry_after_ns);
 	else
-		end(transfer);
+		finish_transfer(transfer);
 }
 
-static void start_try(struct transfer *transfer)
+static void start_attempt(struct transfer *transfer)
 {
 	struct sink *sink = transfer->destination->sink;
 
 	TAILQ_REMOVE(&transfer->destination->waiting, transfer, queue);
 	transfer->state = TRANSFER_RUNNING;
 	if (transfer->attempts++ == 0)
-		transfer->first_try_ns = clock_boottime_ns();
+		transfer->first_attempt_ns = clock_boottime_ns();
 	transfer->destination->running++;
 	transfer->attempt = sink->class->start(sink, &transfer->file, attempt_done, transfer);
 	if (transfer->attempt)
 		return;
-	assert(transfer->streams == 0);
+	assert(transfer->open_streams == 0);
 	transfer->destination->running--;
-	report_text_put(transfer->error, sizeof(transfer->error), COULD_NOT_START);
+	report_text_copy(transfer->error, sizeof(transfer->error), COULD_NOT_START);
 	back_off(transfer, 0);
 }
 
@@ -157,10 +158,10 @@ void transfer_stop(struct transfer *transfer)
 		break;
 	case TRANSFER_RUNNING:
 		if (destination->sink->class->cancel(destination->sink, take(transfer->attempt), &outcome))
-			note(transfer, &outcome);
-		assert(transfer->streams == 0);
+			record_outcome(transfer, &outcome);
+		assert(transfer->open_streams == 0);
 		destination->running--;
-		event_active(destination->start, EV_TIMEOUT, 0);
+		event_active(destination->start_event, EV_TIMEOUT, 0);
 		break;
 	case TRANSFER_BACKOFF:
 		event_del(transfer->timer);
@@ -184,7 +185,7 @@ void transfer_abandon(struct transfer *transfer, const char *reason)
 		error_set(&why, 0, "%s (the last try: %s)", reason, transfer->error);
 	else
 		error_set(&why, 0, "%s", reason);
-	report_text_put(transfer->error, sizeof(transfer->error), why.text);
+	report_text_copy(transfer->error, sizeof(transfer->error), why.text);
 }
 
 void transfer_start(struct transfer *transfer, void (*ended)(void *ctx), void *ctx)
@@ -208,9 +209,9 @@ int transfer_init(struct transfer *transfer, struct event_base *loop, struct des
 	transfer->file.open = stream_open;
 	transfer->file.close = stream_close;
 	if (!destination)
-		report_text_put(transfer->error, sizeof(transfer->error), UNKNOWN_DESTINATION);
+		report_text_copy(transfer->error, sizeof(transfer->error), UNKNOWN_DESTINATION);
 	else
-		transfer->timer = evtimer_new(loop, backoff_over, transfer);
+		transfer->timer = evtimer_new(loop, on_backoff_timer, transfer);
 	return transfer->name && (transfer->timer || !destination) ? 0 : -ENOMEM;
 }
 
@@ -223,7 +224,7 @@ void transfer_deinit(struct transfer *transfer)
 
 /* --- a destination --- */
 
-static void start_tries(evutil_socket_t fd, short events, void *ctx)
+static void start_attempts(evutil_socket_t fd, short events, void *ctx)
 {
 	struct destination *destination = ctx;
 	struct transfer *transfer;
@@ -231,19 +232,19 @@ static void start_tries(evutil_socket_t fd, short events, void *ctx)
 	(void)fd;
 	(void)events;
 	while (destination->running < destination->options->parallel && (transfer = TAILQ_FIRST(&destination->waiting)))
-		start_try(transfer);
+		start_attempt(transfer);
 }
 
 int destination_init(struct destination *destination, struct event_base *loop, const struct delivery_options *options,
 		     struct sink *sink)
 {
-	*destination = (struct destination){.options = options, .sink = sink, .log_rate = {.burst = LOG_BURST}};
+	*destination = (struct destination){.options = options, .sink = sink, .retry_log_rate = {.burst = LOG_BURST}};
 	TAILQ_INIT(&destination->waiting);
-	destination->start = event_new(loop, -1, 0, start_tries, destination);
-	return destination->start ? 0 : -ENOMEM;
+	destination->start_event = event_new(loop, -1, 0, start_attempts, destination);
+	return destination->start_event ? 0 : -ENOMEM;
 }
 
 void destination_deinit(struct destination *destination)
 {
-	event_free(destination->start);
+	event_free(destination->start_event);
 }

@@ -9,7 +9,7 @@
 #include <sys/queue.h>
 
 #include "base/log.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 struct event;
 struct event_base;
@@ -21,8 +21,8 @@ struct destination {
 	struct sink *sink;
 	unsigned running;
 	TAILQ_HEAD(, transfer) waiting;
-	struct event *start; /* starts tries while there is room */
-	struct log_rate log_rate;
+	struct event *start_event; /* starts tries while there is room */
+	struct log_rate retry_log_rate;
 };
 
 enum transfer_state { TRANSFER_WAITING, TRANSFER_RUNNING, TRANSFER_BACKOFF, TRANSFER_ENDED };
@@ -34,9 +34,9 @@ struct transfer {
 	struct sink_file file; /* what the sink sees: the source with counted streams */
 	enum transfer_state state;
 	unsigned attempts;
-	uint64_t first_try_ns;	      /* boot time */
+	uint64_t first_attempt_ns;    /* boot time */
 	struct sink_attempt *attempt; /* while running */
-	unsigned streams;	      /* the try's open streams */
+	unsigned open_streams;	      /* the try's open streams */
 	struct event *timer;	      /* while backing off */
 	TAILQ_ENTRY(transfer) queue;  /* while waiting */
 	void (*ended)(void *ctx);

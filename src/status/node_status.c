@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "capture/engine.h"
 #include "config/config.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 #define SAMPLE_S 5
 #define STATUS_VERSION 1
@@ -61,7 +61,7 @@ struct node_load node_status_load(const struct node_status *status)
 		.memory_bytes = engine_memory_used(status->with.engine),
 		.memory_limit_bytes = status->with.config->limits.memory,
 		.warm_memory_bytes = slab_pool_usage(status->with.slabs).warm_bytes,
-		.kept = status->with.memory ? memory_usage(status->with.memory) : (struct memory_usage){},
+		.kept = status->with.memory ? memory_sink_usage(status->with.memory) : (struct memory_sink_usage){},
 		.redis = status->with.redis ? status->with.redis(status->with.redis_ctx) : (struct node_redis){},
 		.started_ns = status->started_ns,
 	};
@@ -170,7 +170,7 @@ static json_t *redis_json(const struct node_redis *redis)
 static json_t *destinations_json(const struct node_status *status)
 {
 	const char *names[SINKS_MAX];
-	const size_t count = deliveries_names(status->with.deliveries, names);
+	const size_t count = deliveries_destination_names(status->with.deliveries, names);
 	json_t *array = json_array();
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(array, json_string(names[i]));

@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/slab_pool.h"
 #include "job/jobs.h"
-#include "sink/memory.h"
+#include "sink/memory_sink.h"
 #include "status/node_interfaces.h"
 
 struct config;
@@ -46,7 +46,7 @@ struct node_load {
 	struct jobs_counts jobs;
 	uint64_t memory_bytes, memory_limit_bytes; /* captured bytes not yet delivered */
 	uint64_t warm_memory_bytes;		   /* ready for packets, not in use */
-	struct memory_usage kept;		   /* finished files in memory */
+	struct memory_sink_usage kept;		   /* finished files in memory */
 	struct node_redis redis;
 	uint64_t started_ns; /* real time */
 };

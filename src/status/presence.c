@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "redis/redis_commands.h"
+#include "redis/commands/redis_commands.h"
 #include "status/node_status.h"
 
 #define DAY_S 86400 /* nodes not seen for so long are forgotten */

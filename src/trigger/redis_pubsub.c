@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "redis/redis_link.h"
+#include "redis/connection/redis_link.h"
 
 #define ORIGIN_PREFIX "redis:"
 
@@ -38,7 +38,7 @@ static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 	const redisReply *reply = data;
 	const char *kind;
 
-	if (redis_link_gone(redis) || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
+	if (redis_link_detached(redis) || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
 		return;
 	kind = reply->element[0]->str;
 	if (strcmp(kind, "subscribe") == 0) {

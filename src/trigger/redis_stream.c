@@ -21,8 +21,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/redis_commands.h"
-#include "redis/redis_link.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/connection/redis_options.h"
 
 #define COUNT "32" /* entries in one answer */
 #define BLOCK_MS "5000"
@@ -94,7 +94,7 @@ static void drop_entry(struct entry *entry)
 	free(entry);
 }
 
-static void on_acked(void *ctx, const struct redis_answer *answer)
+static void on_acked(void *ctx, const struct redis_result *answer)
 {
 	struct entry *entry = ctx;
 	struct redis_stream *stream = entry->stream;
@@ -217,7 +217,7 @@ static void start_over(struct redis_stream *stream, enum stream_state state)
 	snprintf(stream->after, sizeof(stream->after), "0");
 }
 
-static void on_group(void *ctx, const struct redis_answer *answer)
+static void on_group(void *ctx, const struct redis_result *answer)
 {
 	struct redis_stream *stream = ctx;
 	stream->reading = false;
@@ -237,7 +237,7 @@ static void on_group(void *ctx, const struct redis_answer *answer)
 	retry_later(stream);
 }
 
-static void on_entries(void *ctx, const struct redis_answer *answer)
+static void on_entries(void *ctx, const struct redis_result *answer)
 {
 	struct redis_stream *stream = ctx;
 	stream->reading = false;

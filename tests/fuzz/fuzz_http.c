@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "api/http_server.h"
+#include "http/http_server.h"
 
 #define BODY_MAX 4096
 #define ROUNDS_MAX 100000
@@ -136,7 +136,7 @@ static void answer(void *ctx, struct http_request *request)
 
 	(void)ctx;
 	check(request);
-	if (http_request_query(request, "a", &value) == 0 && !value)
+	if (http_request_parameter(request, "a", &value) == 0 && !value)
 		abort();
 	http_answer_json(request, 200, "{}");
 }
@@ -156,7 +156,7 @@ static void gone(void *ctx)
 static void answer_stream(void *ctx, struct http_request *request)
 {
 	static struct http_stream *stream;
-	const struct http_source source = {.more = more, .gone = gone, .ctx = &stream};
+	const struct http_producer source = {.more = more, .gone = gone, .ctx = &stream};
 
 	(void)ctx;
 	check(request);
@@ -167,7 +167,7 @@ static const struct http_route routes[] = {
 	{.method = "GET", .pattern = "/ok", .handler = answer},
 	{.method = "DELETE", .pattern = "/*/*", .handler = answer},
 	{.method = "GET", .pattern = "/*/b", .handler = answer},
-	{.method = "POST", .pattern = "/body", .handler = answer, .body_max = BODY_MAX},
+	{.method = "POST", .pattern = "/body", .handler = answer, .body_bytes_max = BODY_MAX},
 	{.method = "GET", .pattern = "/stream", .handler = answer_stream},
 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "redis/redis_cluster.h"
+#include "redis/commands/redis_cluster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,11 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (redis_slot(text, size) >= REDIS_SLOTS)
+	if (redis_cluster_slot(text, size) >= REDIS_CLUSTER_SLOTS)
 		abort();
-	(void)redis_error_passes(text);
+	(void)redis_error_is_transient(text);
 	if (redis_redirect_parse(text, &redirect)) {
-		if (redirect.slot >= REDIS_SLOTS || redirect.endpoint.port == 0)
+		if (redirect.slot >= REDIS_CLUSTER_SLOTS || redirect.endpoint.port == 0)
 			abort();
 		for (const char *at = redirect.endpoint.host; *at; at++)
 			if (*at <= ' ' || *at >= 0x7f || at - redirect.endpoint.host >= REDIS_HOST_SIZE)

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "redis/redis_guard.h"
+#include "redis/connection/redis_guard.h"
 
 #define ASKED 1u	/* a PING waits for its answer */
 #define SUBSCRIBED 2u	/* SUBSCRIBE is sent */
@@ -54,7 +54,7 @@ static redisAsyncContext *open_connection(int fd, unsigned mode)
 
 	options.endpoint.fd = fd;
 	redis = redisAsyncConnectWithOptions(&options);
-	if (!redis || redis_guard_install(redis, NULL) < 0 || redis_guard_expect(redis, "capture") < 0)
+	if (!redis || redis_guard_install(redis, NULL) < 0 || redis_guard_set_channel(redis, "capture") < 0)
 		abort();
 	redis->c.flags |= REDIS_CONNECTED;
 	redis_guard_watch(redis, NULL);

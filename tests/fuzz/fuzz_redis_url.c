@@ -1,17 +1,17 @@
-/* The URL of Redis: it is a place with all that it must have, or it is refused with a reason; never anything else. */
+/* The URL of Redis: it is a target with all that it must have, or it is refused with a reason; never anything else. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
-#include "redis_url.h"
+#include "pcapctl/fleet/redis_url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	cleanup(cleanup_free) char *url = calloc(1, size + 1); /* an URL ends at its first NUL */
-	cleanup(cleanup_fleet_place) struct fleet_place *place = NULL;
+	cleanup(cleanup_fleet_target) struct fleet_target *target = NULL;
 	struct error err = {0};
 	int r;
 
@@ -19,11 +19,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (size > 0)
 		memcpy(url, data, size);
-	r = redis_url_parse(url, &place, &err);
-	if (r < 0 && (place || !err.text[0]))
+	r = redis_url_parse(url, &target, &err);
+	if (r < 0 && (target || !err.text[0]))
 		abort();
-	if (r == 0 && (!place || !*place->host || !place->port || !*place->channel || !*place->events ||
-		       !place->master != !place->sentinel_count))
+	if (r == 0 && (!target || !*target->host || !target->port || !*target->channel || !*target->events ||
+		       !target->master != !target->sentinel_count))
 		abort();
 	return 0;
 }

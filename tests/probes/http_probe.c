@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/http_server.h"
+#include "http/http_server.h"
 
 #define LATER_MAX 64
 #define DOWNLOAD_BYTES (64u << 20)
@@ -51,7 +51,7 @@ static void answer_later(void *ctx, struct http_request *request)
 		return;
 	}
 	later[later_count++] = request;
-	http_request_on_gone(request, on_gone, NULL);
+	http_request_set_gone_handler(request, on_gone, NULL);
 }
 
 static void answer_wake(void *ctx, struct http_request *request)
@@ -123,7 +123,7 @@ static void drop_pieces(void *ctx)
 static void answer_stream(void *ctx, struct http_request *request)
 {
 	struct pieces *pieces = calloc(1, sizeof(*pieces));
-	const struct http_source source = {.more = make_piece, .gone = drop_pieces, .ctx = pieces};
+	const struct http_producer source = {.more = make_piece, .gone = drop_pieces, .ctx = pieces};
 
 	(void)ctx;
 	if (!pieces) {
@@ -159,7 +159,7 @@ static void answer_events(void *ctx, struct http_request *request)
 
 static const struct http_route routes[] = {
 	{.method = "GET", .pattern = "/ok", .handler = answer_ok},
-	{.method = "POST", .pattern = "/body", .handler = answer_body, .body_max = HTTP_BODY_MAX},
+	{.method = "POST", .pattern = "/body", .handler = answer_body, .body_bytes_max = HTTP_BODY_BYTES_MAX},
 	{.method = "GET", .pattern = "/later", .handler = answer_later},
 	{.method = "GET", .pattern = "/wake", .handler = answer_wake},
 	{.method = "GET", .pattern = "/download", .handler = answer_download},
@@ -204,7 +204,7 @@ static void parse(int argc, char **argv, struct http_server_options *options)
 			options->connections = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'S':
-			options->stall_s = (unsigned)strtoul(optarg, NULL, 10);
+			options->idle_timeout_s = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		default:
 			exit(2);

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "redis/redis_commands.h"
-#include "redis/redis_link.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/connection/redis_options.h"
 
 #define LINE_SIZE (64u << 10)
 #define WORDS_MAX 64
@@ -63,12 +63,12 @@ static json_t *as_json(const redisReply *reply)
 	return list;
 }
 
-static void on_done(void *ctx, const struct redis_answer *answer)
+static void on_done(void *ctx, const struct redis_result *answer)
 {
 	struct sent *sent = ctx;
 
 	print_line(json_pack("{s:s,s:i,s:o,s:s?,s:b}", "id", sent->id, "code", answer->code, "reply",
-			     as_json(answer->reply), "error", answer->error, "maybe", answer->maybe));
+			     as_json(answer->reply), "error", answer->error, "maybe", answer->maybe_executed));
 	if (sent->frees) {
 		redis_commands_free(sent->probe->client);
 		sent->probe->client = NULL;

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "event/event.h"
 #include "event/event_redis.h"
-#include "redis/redis_link.h"
+#include "redis/connection/redis_options.h"
 #include "trigger/redis_pubsub.h"
 
 #define LINE_SIZE 4096

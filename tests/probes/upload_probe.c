@@ -18,11 +18,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "redis/redis_link.h"
-#include "sink/cloudshark.h"
-#include "sink/directory.h"
-#include "sink/redis_file.h"
-#include "sink/sink.h"
+#include "redis/connection/redis_options.h"
+#include "sink/cloudshark_sink.h"
+#include "sink/delivery.h"
+#include "sink/directory_sink.h"
+#include "sink/redis_sink.h"
 
 #define FILES_MAX 256
 #define SENTINELS_MAX 8
@@ -30,9 +30,9 @@
 #define RECORD 65536 /* bytes of a made record, its header of 16 included */
 
 struct options {
-	struct cloudshark_options cloudshark;
+	struct cloudshark_sink_options cloudshark;
 	struct redis_options redis; /* port 0: no such sink */
-	struct redis_file_options redis_file;
+	struct redis_sink_options redis_file;
 	char *sentinels[SENTINELS_MAX];
 	struct delivery_options delivery;
 	const char *directory, *tags, *comment, *path;
@@ -211,12 +211,12 @@ static int make_deliveries(struct probe *probe)
 	size_t count = 0;
 
 	if (probe->options.cloudshark.host &&
-	    !(sinks[count++] = cloudshark_new(probe->loop, &probe->options.cloudshark)))
+	    !(sinks[count++] = cloudshark_sink_new(probe->loop, &probe->options.cloudshark)))
 		return -ENOMEM;
-	if (probe->options.directory && !(sinks[count++] = directory_new(probe->loop, probe->options.directory)))
+	if (probe->options.directory && !(sinks[count++] = directory_sink_new(probe->loop, probe->options.directory)))
 		return -ENOMEM;
 	if (probe->options.redis.port &&
-	    !(sinks[count++] = redis_file_new(probe->loop, &probe->options.redis, &probe->options.redis_file)))
+	    !(sinks[count++] = redis_sink_new(probe->loop, &probe->options.redis, &probe->options.redis_file)))
 		return -ENOMEM;
 	probe->deliveries = deliveries_new(probe->loop, &probe->options.delivery, sinks, count);
 	return probe->deliveries ? 0 : -ENOMEM;

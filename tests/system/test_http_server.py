@@ -1,5 +1,5 @@
 """The HTTP server alone, through tests/probes/http_probe: what needs TCP, TLS or another user; and Python's own clients as judges
-of its answers. What it refuses byte by byte is tests/unit/api's."""
+of its answers. What it refuses byte by byte is tests/unit/http's."""
 
 import concurrent.futures
 import hashlib

@@ -1,6 +1,6 @@
 /*
  * pcapctl: the command line in, the command's function, the exit status out. What can be typed stands in
- * command_table.c, what it does in local_*.c (one daemon, over its control API) and fleet_*.c (many, over Redis).
+ * cli/command_table.c, what it does in local/ (one daemon, over its control API) and fleet/ (many, over Redis).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,107 +10,39 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/log.h"
-#include "command_help.h"
-#include "command_line.h"
-#include "commands.h"
-#include "completion.h"
-#include "place.h"
-#include "terminal.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/command_target.h"
+#include "pcapctl/cli/commands.h"
+#include "pcapctl/output/terminal.h"
 
-#define TEXT_MAX ((size_t)1 << 20) /* bytes of help or a script */
-
-typedef enum exit_status (*perform)(const struct errand *errand);
-
-static const struct {
-	perform local, fleet;
-} performers[COMMAND_COUNT] = {
-	[COMMAND_CAPTURE] = {local_capture, fleet_capture},
-	[COMMAND_HISTORY] = {local_history, NULL},
-	[COMMAND_LIST] = {local_list, NULL},
-	[COMMAND_SHOW] = {local_show, NULL},
-	[COMMAND_GET] = {local_fetch, fleet_fetch},
-	[COMMAND_STOP] = {local_stop, NULL},
-	[COMMAND_STATUS] = {local_status, fleet_status},
-	[COMMAND_NODES] = {NULL, fleet_nodes},
-	[COMMAND_WATCH] = {local_watch, fleet_watch},
-};
-
-static enum exit_status print_text(struct buffer *text, int r)
+static enum exit_status run_for_target(struct command_context *context)
 {
-	if (r == 0)
-		fputs(buffer_text(text), stdout);
-	buffer_deinit(text);
-	if (r < 0)
-		terminal_error("%s", strerror(-r));
-	return r < 0 ? STATUS_FAILED : STATUS_OK;
-}
-
-static enum exit_status help(const struct command_row *command)
-{
-	struct buffer text = BUFFER_INIT(TEXT_MAX);
-
-	return print_text(&text, command_help_print(&text, command));
-}
-
-static enum exit_status help_about(const char *name)
-{
-	const struct command_row *command = command_find(name);
-
-	if (command)
-		return help(command);
-	terminal_error("there is no such command; `pcapctl --help` lists them");
-	return STATUS_USAGE;
-}
-
-static enum exit_status completion(const char *shell)
-{
-	struct buffer text = BUFFER_INIT(TEXT_MAX);
-	int r = completion_print(&text, shell);
-
-	if (r != -EINVAL)
-		return print_text(&text, r);
-	terminal_error("completion is there for bash, zsh and fish");
-	return STATUS_USAGE;
-}
-
-static enum exit_status with_place(const struct command_line *line, const struct terminal *terminal)
-{
-	const enum command_id id = command_id_of(line->command);
-	struct place place;
-	struct error err;
-	int r = place_find(line, &place, &err);
-	const struct errand errand = {.line = line, .place = &place, .terminal = terminal};
+	const struct command_row *command = context->line->command;
 	enum exit_status status = STATUS_USAGE;
+	struct command_target target;
+	struct error err;
 
-	if (r < 0)
+	context->target = &target;
+	if (command_target_resolve(context->line, &target, &err) < 0)
 		terminal_error("%s", err.text);
 	else
-		status = place.fleet ? performers[id].fleet(&errand) : performers[id].local(&errand);
-	place_deinit(&place);
+		status = target.fleet ? command->fleet(context) : command->local(context);
+	command_target_deinit(&target);
 	return status;
 }
 
-static enum exit_status perform_command(const struct command_line *line)
+static enum exit_status run_command(const struct command_line *line)
 {
 	const char *write_to = command_line_value(line, OPTION_WRITE),
 		   *merge_to = command_line_value(line, OPTION_MERGE);
 	struct terminal terminal;
+	struct command_context context = {.line = line, .terminal = &terminal};
 
 	terminal_init(&terminal, line,
 		      line->to_stdout || (write_to && strcmp(write_to, "-") == 0) ||
 			      (merge_to && strcmp(merge_to, "-") == 0));
-	switch (command_id_of(line->command)) {
-	case COMMAND_HELP:
-		return line->word_count ? help_about(line->words[0]) : help(NULL);
-	case COMMAND_COMPLETION:
-		return completion(line->words[0]);
-	case COMMAND_CHECK:
-		return check_file(&(struct errand){.line = line, .terminal = &terminal});
-	default:
-		return with_place(line, &terminal);
-	}
+	return line->command->standalone ? line->command->standalone(&context) : run_for_target(&context);
 }
 
 static enum exit_status run(int argc, char **argv, struct command_line *line)
@@ -122,7 +54,7 @@ static enum exit_status run(int argc, char **argv, struct command_line *line)
 		return STATUS_USAGE;
 	}
 	if (command_line_has(line, OPTION_HELP))
-		return help(line->command);
+		return print_help_of(line->command);
 	if (command_line_has(line, OPTION_VERSION)) {
 		puts("pcapctl " PCAPDAEMON_VERSION);
 		return STATUS_OK;
@@ -132,11 +64,11 @@ static enum exit_status run(int argc, char **argv, struct command_line *line)
 			"what is to be done? `pcapctl --help` lists the commands; try `pcapctl capture -i lo icmp`");
 		return STATUS_USAGE;
 	}
-	return perform_command(line);
+	return run_command(line);
 }
 
 /* What the parts shared with the daemon log is for a daemon's log. */
-static void hush(void *ctx, int severity, const char *id, const struct log_field *fields)
+static void discard_log(void *ctx, int severity, const char *id, const struct log_field *fields)
 {
 	(void)ctx;
 	(void)severity;
@@ -145,7 +77,7 @@ static void hush(void *ctx, int severity, const char *id, const struct log_field
 }
 
 /* What is opened in the place of one that is closed would be taken for it. */
-static void hold_standard_files(void)
+static void reserve_standard_fds(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
@@ -153,7 +85,7 @@ static void hold_standard_files(void)
 }
 
 /* `| head`, for one: he who reads has enough. */
-static bool nobody_reads(void)
+static bool is_stdout_closed(void)
 {
 	struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
 
@@ -161,12 +93,12 @@ static bool nobody_reads(void)
 }
 
 /* For all commands: a result that did not arrive is none. */
-static enum exit_status end_results(enum exit_status status)
+static enum exit_status flush_results(enum exit_status status)
 {
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	if (nobody_reads())
+	if (is_stdout_closed())
 		return STATUS_FAILED;
 	terminal_error("cannot write to standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
 	return STATUS_FAILED;
@@ -177,10 +109,10 @@ int main(int argc, char **argv)
 	struct command_line line = {0};
 	enum exit_status status;
 
-	hold_standard_files();
-	log_divert(hush, NULL);
+	reserve_standard_fds();
+	log_divert(discard_log, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	status = end_results(run(argc, argv, &line));
+	status = flush_results(run(argc, argv, &line));
 	command_line_deinit(&line);
 	return status;
 }

@@ -26,8 +26,8 @@ static void heads_tell_type_unit_and_help(void **state)
 	const struct metric_family gauge = {"b", METRIC_GAUGE, NULL, "B."};
 	struct buffer out = BUFFER_INIT(1024);
 	(void)state;
-	assert_int_equal(metric_head(&out, &counter), 0);
-	assert_int_equal(metric_head(&out, &gauge), 0);
+	assert_int_equal(metric_header(&out, &counter), 0);
+	assert_int_equal(metric_header(&out, &gauge), 0);
 	assert_int_equal(metric_end(&out), 0);
 	assert_string_equal(buffer_text(&out),
 			    "# TYPE a_bytes counter\n# UNIT a_bytes bytes\n# HELP a_bytes What a has.\n"
@@ -67,7 +67,7 @@ static void a_full_buffer_is_an_error(void **state)
 {
 	struct buffer out = BUFFER_INIT(20);
 	(void)state;
-	assert_int_equal(metric_head(&out, &counter), -EMSGSIZE);
+	assert_int_equal(metric_header(&out, &counter), -EMSGSIZE);
 	assert_int_equal(metric_sample(&out, &counter, none, 1), 0);
 	assert_int_equal(metric_end(&out), -EMSGSIZE);
 	buffer_deinit(&out);

@@ -7,22 +7,22 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "redis/redis_cluster.h"
+#include "redis/commands/redis_cluster.h"
 
 static uint16_t slot(const char *key)
 {
-	return redis_slot(key, strlen(key));
+	return redis_cluster_slot(key, strlen(key));
 }
 
 static void slots_are_those_of_the_specification(void **state)
 {
 	(void)state;
-	assert_int_equal(slot("123456789"), 0x31c3 % REDIS_SLOTS); /* the specification's own example */
-	assert_int_equal(slot("foo"), 12182);			   /* CLUSTER KEYSLOT foo */
+	assert_int_equal(slot("123456789"), 0x31c3 % REDIS_CLUSTER_SLOTS); /* the specification's own example */
+	assert_int_equal(slot("foo"), 12182);				   /* CLUSTER KEYSLOT foo */
 	assert_int_equal(slot("bar"), 5061);
 	assert_int_equal(slot(""), 0);
-	assert_int_equal(redis_slot("\0\xff", 2), redis_slot("\0\xff", 2));
-	assert_int_not_equal(redis_slot("a\0b", 3), slot("a"));
+	assert_int_equal(redis_cluster_slot("\0\xff", 2), redis_cluster_slot("\0\xff", 2));
+	assert_int_not_equal(redis_cluster_slot("a\0b", 3), slot("a"));
 }
 
 static void a_hash_tag_stands_for_the_key(void **state)
@@ -96,16 +96,16 @@ static void what_is_no_redirection_is_none(void **state)
 static void what_passes_is_told_from_what_is_final(void **state)
 {
 	(void)state;
-	assert_true(redis_error_passes("TRYAGAIN Multiple keys request during rehashing of slot"));
-	assert_true(redis_error_passes("CLUSTERDOWN The cluster is down"));
-	assert_true(redis_error_passes("LOADING Redis is loading the dataset in memory"));
-	assert_true(
-		redis_error_passes("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
-	assert_true(redis_error_passes("READONLY You can't write against a read only replica."));
-	assert_false(redis_error_passes("WRONGTYPE Operation against a key holding the wrong kind of value"));
-	assert_false(redis_error_passes("BUSYGROUP Consumer Group name already exists"));
-	assert_false(redis_error_passes("LOADINGX"));
-	assert_false(redis_error_passes(""));
+	assert_true(redis_error_is_transient("TRYAGAIN Multiple keys request during rehashing of slot"));
+	assert_true(redis_error_is_transient("CLUSTERDOWN The cluster is down"));
+	assert_true(redis_error_is_transient("LOADING Redis is loading the dataset in memory"));
+	assert_true(redis_error_is_transient(
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
+	assert_true(redis_error_is_transient("READONLY You can't write against a read only replica."));
+	assert_false(redis_error_is_transient("WRONGTYPE Operation against a key holding the wrong kind of value"));
+	assert_false(redis_error_is_transient("BUSYGROUP Consumer Group name already exists"));
+	assert_false(redis_error_is_transient("LOADINGX"));
+	assert_false(redis_error_is_transient(""));
 }
 
 int main(void)

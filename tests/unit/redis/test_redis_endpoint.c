@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "redis/redis_endpoint.h"
+#include "redis/connection/redis_endpoint.h"
 
 static void endpoints_are_read(void **state)
 {
@@ -69,9 +69,9 @@ static void endpoints_are_compared(void **state)
 				    host = {.host = "b", .port = 1};
 
 	(void)state;
-	assert_true(redis_endpoint_same(&one, &same));
-	assert_false(redis_endpoint_same(&one, &port));
-	assert_false(redis_endpoint_same(&one, &host));
+	assert_true(redis_endpoint_equal(&one, &same));
+	assert_false(redis_endpoint_equal(&one, &port));
+	assert_false(redis_endpoint_equal(&one, &host));
 }
 
 int main(void)

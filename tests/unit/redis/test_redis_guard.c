@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "redis/redis_guard.h"
+#include "redis/connection/redis_guard.h"
 
 #define DAY_S 86400
 
@@ -51,7 +51,7 @@ static const char *write_fails(const struct pair *pair, struct error *reason)
 	assert_int_equal(redisAppendCommand(context, "PING"), REDIS_OK);
 	assert_int_equal(context->funcs->write(context), -1);
 	assert_int_not_equal(context->err, 0);
-	redis_guard_reason(pair->redis, reason);
+	redis_guard_failure(pair->redis, reason);
 	redisAsyncFree(pair->redis);
 	return reason->text;
 }
@@ -125,7 +125,7 @@ static void refuse(const struct pair *pair, SSL_CTX *context)
 	assert_int_equal(SSL_accept(session), -1);
 	assert_int_equal(SSL_get_error(session, -1), SSL_ERROR_WANT_READ);
 	assert_int_equal(pair->redis->c.funcs->read(&pair->redis->c, &none, 1), 0);
-	assert_true(redis_guard_secured(pair->redis));
+	assert_true(redis_guard_tls_ready(pair->redis));
 	assert_int_equal(SSL_accept(session), -1);
 	assert_int_equal(SSL_get_error(session, -1), SSL_ERROR_SSL);
 	SSL_free(session);

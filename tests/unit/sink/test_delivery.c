@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "sink/sink.h"
+#include "sink/delivery.h"
 
 #define FILES_MAX 8
 #define STARTS_MAX 64
@@ -403,7 +403,7 @@ static void test_last_error_is_final_after_max_attempts(void **state)
 
 static void test_last_error_is_final_when_time_is_up(void **state)
 {
-	struct world *world = world_new(1, (struct delivery_options){.give_up_ns = 30 * NS_PER_MS});
+	struct world *world = world_new(1, (struct delivery_options){.give_up_after_ns = 30 * NS_PER_MS});
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(world->sinks[0]->script) / sizeof(*world->sinks[0]->script); i++) {
@@ -741,7 +741,7 @@ static void test_names_are_those_of_the_sinks(void **state)
 	const char *names[SINKS_MAX];
 
 	(void)state;
-	assert_int_equal(deliveries_names(world->deliveries, names), 3);
+	assert_int_equal(deliveries_destination_names(world->deliveries, names), 3);
 	assert_string_equal(names[0], "first");
 	assert_string_equal(names[2], "third");
 	world_free(world);

@@ -6,13 +6,14 @@
 
 #include <cmocka.h>
 
-#include "sink/http_client.h"
+#include "http/http_client.h"
+#include "sink/http_verdict.h"
 
 static enum sink_verdict verdict(CURLcode result, long status)
 {
 	struct http_reply reply = {.result = result, .status = status, .error = "", .body = ""};
 
-	return http_reply_verdict(&reply);
+	return http_verdict(&reply);
 }
 
 static void test_success_is_2xx_and_complete(void **state)
@@ -60,12 +61,12 @@ static void test_a_refusal_counts_though_the_connection_broke_after_it(void **st
 static void test_an_oversized_answer_is_judged_by_its_status(void **state)
 {
 	struct http_reply reply = {
-		.result = CURLE_WRITE_ERROR, .status = 200, .error = "", .body = "", .body_size = HTTP_REPLY_MAX};
+		.result = CURLE_WRITE_ERROR, .status = 200, .error = "", .body = "", .body_size = HTTP_REPLY_BYTES_MAX};
 
 	(void)state;
-	assert_int_equal(http_reply_verdict(&reply), SINK_OK);
+	assert_int_equal(http_verdict(&reply), SINK_OK);
 	reply.body_size = 10; /* out of memory, then */
-	assert_int_equal(http_reply_verdict(&reply), SINK_RETRY);
+	assert_int_equal(http_verdict(&reply), SINK_RETRY);
 }
 
 int main(void)

@@ -15,7 +15,7 @@ static void check_put(size_t room, const char *text, const char *expected)
 	char into[64];
 
 	memset(into, 'X', sizeof(into));
-	report_text_put(into, room, text);
+	report_text_copy(into, room, text);
 	assert_string_equal(into, expected);
 	assert_int_equal(into[room], 'X');
 }

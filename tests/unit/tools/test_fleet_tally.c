@@ -10,8 +10,8 @@
 
 #include <inttypes.h>
 
-#include "fleet_tally.h"
-#include "request_build.h"
+#include "pcapctl/cli/request_build.h"
+#include "pcapctl/fleet/fleet_tally.h"
 
 #define MS UINT64_C(1000000)
 
@@ -106,15 +106,15 @@ static void it_is_over_when_each_capture_is(void **state)
 	assert_true(tell(tally, 2,
 			 "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\",\"packets\":5,"
 			 "\"bytes\":50}"));
-	assert_false(fleet_tally_over(tally, 3));
+	assert_false(fleet_tally_complete(tally, 3));
 	assert_true(tell(tally, 3, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"failed\",\"capture\":\"r.2\"}"));
-	assert_true(fleet_tally_over(tally, 3));
+	assert_true(fleet_tally_complete(tally, 3));
 	assert_false(fleet_tally_answered(tally));
 	assert_true(tell(tally, 4, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"rejected\",\"reason\":\"no\"}"));
 	assert_true(fleet_tally_answered(tally));
-	assert_true(fleet_tally_over(tally, 4));
+	assert_true(fleet_tally_complete(tally, 4));
 	assert_int_equal(fleet_tally_counts(tally).packets, 5);
-	assert_int_equal(fleet_tally_counts(tally).over, 3);
+	assert_int_equal(fleet_tally_counts(tally).ended, 3);
 	check_silent(tally, "[]");
 }
 
@@ -125,10 +125,10 @@ static void where_nobody_knows_how_many_captures_there_are_it_waits_a_little(voi
 
 	(void)state;
 	tell(tally, 10 * MS, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}");
-	assert_false(fleet_tally_over(tally, 11 * MS));
-	assert_true(fleet_tally_over(tally, 10 * MS + FLEET_SETTLE_NS));
+	assert_false(fleet_tally_complete(tally, 11 * MS));
+	assert_true(fleet_tally_complete(tally, 10 * MS + FLEET_SETTLE_NS));
 	tell(tally, 20 * MS, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.2\"}");
-	assert_false(fleet_tally_over(tally, 20 * MS + 2 * FLEET_SETTLE_NS));
+	assert_false(fleet_tally_complete(tally, 20 * MS + 2 * FLEET_SETTLE_NS));
 }
 
 static void what_is_told_again_or_of_others_is_no_news(void **state)
@@ -156,19 +156,20 @@ static void a_node_that_goes_away_or_starts_again_is_not_waited_for(void **state
 		load("[{\"node\":\"n2\",\"seen\":1795423270,\"presence\":{\"started\":\"c\"}},"
 		     "{\"node\":\"n1\",\"seen\":1795423271,\"presence\":null}]");
 	cleanup(cleanup_json) json_t *same = three_nodes();
-	char text[FLEET_SILENCE_SIZE];
+	char text[FLEET_SILENCE_TEXT_SIZE];
 
 	(void)state;
 	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	fleet_tally_presence(tally, same);
-	assert_false(fleet_tally_over(tally, 2));
+	assert_false(fleet_tally_complete(tally, 2));
 	fleet_tally_presence(tally, later);
-	assert_true(fleet_tally_over(tally, 2));
+	assert_true(fleet_tally_complete(tally, 2));
 	check_silent(tally, "[\"n1\",\"n2\",\"n3\"]");
-	assert_string_equal(fleet_tally_silence(tally, "n1", text),
+	assert_string_equal(fleet_tally_describe_silence(tally, "n1", text),
 			    "gone while it captured, last seen 2026-11-23T08:41:11Z");
-	assert_string_equal(fleet_tally_silence(tally, "n3", text), "never answered, last seen 2026-11-23T08:41:00Z");
+	assert_string_equal(fleet_tally_describe_silence(tally, "n3", text),
+			    "never answered, last seen 2026-11-23T08:41:00Z");
 }
 
 static void a_durable_request_is_taken_up_by_a_node_that_starts_again(void **state)
@@ -184,17 +185,17 @@ static void a_durable_request_is_taken_up_by_a_node_that_starts_again(void **sta
 	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	fleet_tally_presence(tally, away); /* n1 in the middle of it, n2 before it answered */
 	assert_false(fleet_tally_answered(tally));
-	assert_true(fleet_tally_over(tally, 2)); /* once the time for answers is over */
+	assert_true(fleet_tally_complete(tally, 2)); /* once the time for answers is over */
 	fleet_tally_presence(tally, back);
-	assert_false(fleet_tally_over(tally, 3));
+	assert_false(fleet_tally_complete(tally, 3));
 	tell(tally, 4, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	tell(tally, 4, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	fleet_tally_presence(tally, back);
 	assert_true(fleet_tally_answered(tally));
-	assert_false(fleet_tally_over(tally, 5));
+	assert_false(fleet_tally_complete(tally, 5));
 	tell(tally, 6, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}");
 	tell(tally, 6, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"done\",\"capture\":\"r.1\"}");
-	assert_true(fleet_tally_over(tally, 7));
+	assert_true(fleet_tally_complete(tally, 7));
 	fleet_tally_presence(tally, away);
 	assert_true(fleet_tally_answered(tally));
 	check_silent(tally, "[]");
@@ -210,9 +211,9 @@ static void a_node_seen_only_after_the_request_may_die_too(void **state)
 	(void)state;
 	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n9\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	fleet_tally_presence(tally, there);
-	assert_false(fleet_tally_over(tally, 2));
+	assert_false(fleet_tally_complete(tally, 2));
 	fleet_tally_presence(tally, away);
-	assert_true(fleet_tally_over(tally, 3));
+	assert_true(fleet_tally_complete(tally, 3));
 	check_silent(tally, "[\"n9\"]");
 }
 

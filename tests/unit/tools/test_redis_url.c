@@ -8,25 +8,25 @@
 
 #include <cmocka.h>
 
-#include "redis_url.h"
+#include "pcapctl/fleet/redis_url.h"
 
-static struct fleet_place *parsed(const char *url)
+static struct fleet_target *parsed(const char *url)
 {
-	struct fleet_place *place = NULL;
+	struct fleet_target *target = NULL;
 	struct error err;
 
-	if (redis_url_parse(url, &place, &err) < 0)
+	if (redis_url_parse(url, &target, &err) < 0)
 		fail_msg("%s: %s", url, err.text);
-	return place;
+	return target;
 }
 
 static void refused(const char *url, const char *part)
 {
-	struct fleet_place *place = NULL;
+	struct fleet_target *target = NULL;
 	struct error err;
 
-	assert_int_equal(redis_url_parse(url, &place, &err), -22);
-	assert_null(place);
+	assert_int_equal(redis_url_parse(url, &target, &err), -22);
+	assert_null(target);
 	if (!strstr(err.text, part))
 		fail_msg("%s: \"%s\" is not in \"%s\"", url, part, err.text);
 	assert_null(strstr(err.text, "s3cret"));
@@ -34,51 +34,51 @@ static void refused(const char *url, const char *part)
 
 static void the_least_has_the_defaults(void **state)
 {
-	cleanup(cleanup_fleet_place) struct fleet_place *place = parsed("redis://redis.example.org");
+	cleanup(cleanup_fleet_target) struct fleet_target *target = parsed("redis://redis.example.org");
 
 	(void)state;
-	assert_string_equal(place->host, "redis.example.org");
-	assert_int_equal(place->port, 6379);
-	assert_false(place->tls);
-	assert_null(place->username);
-	assert_null(place->password);
-	assert_string_equal(place->channel, "capture");
-	assert_string_equal(place->events, "capture:events");
-	assert_int_equal(place->sentinel_count, 0);
+	assert_string_equal(target->host, "redis.example.org");
+	assert_int_equal(target->port, 6379);
+	assert_false(target->tls);
+	assert_null(target->username);
+	assert_null(target->password);
+	assert_string_equal(target->channel, "capture");
+	assert_string_equal(target->events, "capture:events");
+	assert_int_equal(target->sentinel_count, 0);
 }
 
 static void every_part_is_taken_and_decoded(void **state)
 {
-	cleanup(cleanup_fleet_place) struct fleet_place *place =
+	cleanup(cleanup_fleet_target) struct fleet_target *target =
 		parsed("rediss://al%3Aice:p%40ss%2Fw%3ard%23@[fe80::1%25eth0]:7000/my%2Fchannel?ca=/"
 		       "a%20b&events=e&cert=c&key=k");
 
 	(void)state;
-	assert_true(place->tls);
-	assert_string_equal(place->username, "al:ice");
-	assert_string_equal(place->password, "p@ss/w:rd#");
-	assert_string_equal(place->host, "fe80::1%eth0");
-	assert_int_equal(place->port, 7000);
-	assert_string_equal(place->channel, "my/channel");
-	assert_string_equal(place->events, "e");
-	assert_string_equal(place->ca_file, "/a b");
-	assert_string_equal(place->cert_file, "c");
-	assert_string_equal(place->key_file, "k");
+	assert_true(target->tls);
+	assert_string_equal(target->username, "al:ice");
+	assert_string_equal(target->password, "p@ss/w:rd#");
+	assert_string_equal(target->host, "fe80::1%eth0");
+	assert_int_equal(target->port, 7000);
+	assert_string_equal(target->channel, "my/channel");
+	assert_string_equal(target->events, "e");
+	assert_string_equal(target->ca_file, "/a b");
+	assert_string_equal(target->cert_file, "c");
+	assert_string_equal(target->key_file, "k");
 }
 
 static void a_password_alone_is_the_default_users(void **state)
 {
-	cleanup(cleanup_fleet_place) struct fleet_place *place = parsed("redis://:a:b@h/c");
+	cleanup(cleanup_fleet_target) struct fleet_target *target = parsed("redis://:a:b@h/c");
 
 	(void)state;
-	assert_null(place->username);
-	assert_string_equal(place->password, "a:b");
+	assert_null(target->username);
+	assert_string_equal(target->password, "a:b");
 }
 
 static void with_a_masters_name_the_host_is_a_sentinel(void **state)
 {
-	cleanup(cleanup_fleet_place) struct fleet_place *name = parsed("redis://s1:26379/c?sentinel=mymaster");
-	cleanup(cleanup_fleet_place) struct fleet_place *address = parsed("redis://[::1]:26379/c?sentinel=mymaster");
+	cleanup(cleanup_fleet_target) struct fleet_target *name = parsed("redis://s1:26379/c?sentinel=mymaster");
+	cleanup(cleanup_fleet_target) struct fleet_target *address = parsed("redis://[::1]:26379/c?sentinel=mymaster");
 
 	(void)state;
 	assert_string_equal(name->master, "mymaster");

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "command_line.h"
-#include "request_build.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/request_build.h"
 
 #define WORDS_MAX 64
 
@@ -136,11 +136,11 @@ static void the_longest_time_is_known_where_it_is_named(void **state)
 	cleanup(cleanup_json) json_t *request = json_pack("{s:f, s:i}", "timeout", 1.5, "duration", 20);
 
 	(void)state;
-	assert_int_equal(request_longest_ns(request), UINT64_C(20000000000));
+	assert_int_equal(request_max_duration_ns(request), UINT64_C(20000000000));
 	json_object_del(request, "duration");
-	assert_int_equal(request_longest_ns(request), UINT64_C(1500000000));
+	assert_int_equal(request_max_duration_ns(request), UINT64_C(1500000000));
 	json_object_set_new(request, "to", json_integer(5)); /* long past */
-	assert_int_equal(request_longest_ns(request), 0);
+	assert_int_equal(request_max_duration_ns(request), 0);
 }
 
 int main(void)

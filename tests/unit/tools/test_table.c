@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "table.h"
+#include "pcapctl/output/table.h"
 
 static const struct table_column columns[] = {{"NAME", false}, {"N", true}, {"WHERE", false}};
 

@@ -1,0 +1,58 @@
+/* What the files of routes share. Internal to api.c and routes_*.c. */
+#pragma once
+
+#include <jansson.h>
+#include <sys/queue.h>
+
+#include "api/api.h"
+#include "http/http_server.h"
+
+#define API_LIST_DEFAULT 256 /* captures in one answer, unless more are asked for */
+#define API_LIST_MAX 4096
+#define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
+#define API_TYPE_PCAPNG "application/x-pcapng"
+
+struct event;
+struct history_response;
+struct event_listener;
+struct submission;
+
+struct api {
+	struct api_options options;
+	struct http_server *server;
+	LIST_HEAD(, history_response) histories;
+	LIST_HEAD(, event_listener) listeners;
+	LIST_HEAD(, submission) submissions;
+};
+
+/* Handlers; ctx: the api. */
+void route_submit(void *api, struct http_request *request);
+void route_list(void *api, struct http_request *request);
+void route_show(void *api, struct http_request *request);
+void route_stop(void *api, struct http_request *request);
+void route_file(void *api, struct http_request *request);
+void route_history(void *api, struct http_request *request);
+void route_events(void *api, struct http_request *request);
+void route_interfaces(void *api, struct http_request *request);
+void route_status(void *api, struct http_request *request);
+void route_metrics(void *api, struct http_request *request);
+void route_health(void *api, struct http_request *request);
+
+/* Event bus subscriber; ctx: the api. */
+void api_on_event(void *api, const struct event *event, const char *json);
+
+void submissions_cancel(struct api *api);
+void histories_stop(struct api *api);
+
+/* The HTTP status that says what kind of refusal a negative errno stands for. */
+unsigned api_status_of(int code);
+
+/* Takes the reference; answers 500 if it is NULL. */
+void api_answer_json(struct http_request *request, unsigned status, json_t *json);
+
+/* True if every query parameter is one of `known`; else the request is answered. */
+extern const char *const api_no_parameters[]; /* none is known */
+bool api_check_parameters(struct http_request *request, const char *const *known);
+
+/* A query parameter that may be given once: NULL if it is not. False: the request is answered. */
+bool api_parameter(struct http_request *request, const char *name, const char **value);

@@ -1,0 +1,283 @@
+/*
+ * libcurl's multi interface driven by libevent: libcurl says which sockets it wants to hear of and when its next timer
+ * is due, the loop tells it, and finished transfers are collected after every such call. No callback of ours that runs
+ * inside libcurl calls back into a sink: `done` is called only when libcurl has returned.
+ *
+ * HTTP/1.1 on purpose: an upload fills its connection anyway, and libcurl 7.88's HTTP/2 uploads on a multi handle have
+ * known stalls. Cancelling never joins a resolver's thread (CURLOPT_QUICK_EXIT): a hanging name server must not hang
+ * the loop.
+ */
+#include "http/http_client.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/own_traffic.h"
+
+#define CONNECT_TIMEOUT_S 10L
+#define STALL_TIMEOUT_DEFAULT_S 60L
+#define STALL_BYTES_PER_S 1L
+#define IDLE_CONNECTIONS_MAX 4L
+
+struct http_client {
+	struct event_base *loop;
+	struct event *timer;
+	CURLM *multi;
+	bool https, verify;
+	char *ca_file; /* NULL: the system's */
+	long timeout_ms, stall_s;
+};
+
+struct http_transfer {
+	struct http_client *client;
+	CURL *easy;
+	bool added;
+	struct buffer body;
+	char error[CURL_ERROR_SIZE];
+	http_transfer_done done;
+	void *ctx;
+};
+
+/* --- libcurl ↔ libevent ------------------------------------------------------------------------------------------ */
+
+/* append_body() ended the transfer at the cap. */
+bool http_reply_oversized(const struct http_reply *reply)
+{
+	return reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_BYTES_MAX;
+}
+
+static void complete_transfer(struct http_client *client, CURL *easy, CURLcode result)
+{
+	struct http_transfer *transfer = NULL;
+	struct http_reply reply = {.result = result};
+	char *redirect = NULL;
+	curl_off_t retry_after_s = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &reply.status);
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+	curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &redirect);
+	curl_multi_remove_handle(client->multi, easy);
+	transfer->added = false;
+
+	reply.error = transfer->error;
+	if (result != CURLE_OK && !transfer->error[0])
+		reply.error = curl_easy_strerror(result);
+	reply.body = buffer_text(&transfer->body);
+	reply.body_size = transfer->body.size;
+	if (http_reply_oversized(&reply))
+		reply.error = "the answer is too long";
+	reply.redirect = redirect;
+	if (retry_after_s > 0 && __builtin_mul_overflow((uint64_t)retry_after_s, NS_PER_S, &reply.retry_after_ns))
+		reply.retry_after_ns = UINT64_MAX;
+	transfer->done(transfer->ctx, &reply);
+}
+
+static void collect_finished(struct http_client *client)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(client->multi, &left)))
+		if (message->msg == CURLMSG_DONE)
+			complete_transfer(client, message->easy_handle, message->data.result);
+}
+
+static void on_socket(evutil_socket_t fd, short events, void *ctx)
+{
+	struct http_client *client = ctx;
+	int what = (events & EV_READ ? CURL_CSELECT_IN : 0) | (events & EV_WRITE ? CURL_CSELECT_OUT : 0), running;
+
+	curl_multi_socket_action(client->multi, fd, what, &running);
+	collect_finished(client);
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *ctx)
+{
+	struct http_client *client = ctx;
+	int running;
+
+	(void)fd;
+	(void)events;
+	curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	collect_finished(client);
+}
+
+/*
+ * Inside libcurl: it wants other events of a socket; `socket_ctx` is the socket's event of last time. Without memory
+ * for one the socket is not heard of, and its transfer ends as a stalled one does: an error returned here would kill
+ * the whole multi handle instead.
+ */
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+{
+	struct http_client *client = ctx;
+	struct event *event = socket_ctx;
+	short events = EV_PERSIST;
+
+	(void)easy;
+	if (event)
+		event_free(event);
+	event = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		own_traffic_add(fd);
+		if (what & CURL_POLL_IN)
+			events |= EV_READ;
+		if (what & CURL_POLL_OUT)
+			events |= EV_WRITE;
+		event = event_new(client->loop, fd, events, on_socket, client);
+		if (event)
+			(void)event_add(event, NULL);
+	}
+	curl_multi_assign(client->multi, fd, event);
+	return 0;
+}
+
+/* Inside libcurl: its next timer, or none (-1). */
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx)
+{
+	struct http_client *client = ctx;
+	struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+
+	(void)multi;
+	if (timeout_ms < 0)
+		return event_del(client->timer);
+	return event_add(client->timer, &timeout);
+}
+
+/* --- the client -------------------------------------------------------------------------------------------------- */
+
+static long round_up(uint64_t ns, uint64_t unit_ns)
+{
+	uint64_t units = ns / unit_ns + (ns % unit_ns != 0);
+
+	return units > INT32_MAX ? INT32_MAX : (long)units;
+}
+
+struct http_client *http_client_new(struct event_base *loop, const struct http_client_options *options)
+{
+	struct http_client *client;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return NULL;
+	client = calloc(1, sizeof(*client));
+	if (!client) {
+		curl_global_cleanup();
+		return NULL;
+	}
+	client->loop = loop;
+	client->https = options->https;
+	client->verify = options->verify;
+	client->timeout_ms = round_up(options->timeout_ns, NS_PER_MS);
+	client->stall_s = options->stall_ns ? round_up(options->stall_ns, NS_PER_S) : STALL_TIMEOUT_DEFAULT_S;
+	client->timer = evtimer_new(loop, on_timer, client);
+	client->multi = curl_multi_init();
+	if (options->ca_file && options->ca_file[0])
+		client->ca_file = strdup(options->ca_file);
+	if (!client->timer || !client->multi || (options->ca_file && options->ca_file[0] && !client->ca_file) ||
+	    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) != CURLM_OK ||
+	    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client) != CURLM_OK ||
+	    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) != CURLM_OK ||
+	    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client) != CURLM_OK ||
+	    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX) != CURLM_OK) {
+		http_client_free(client);
+		return NULL;
+	}
+	return client;
+}
+
+void http_client_free(struct http_client *client)
+{
+	if (!client)
+		return;
+	if (client->multi)
+		curl_multi_cleanup(client->multi);
+	if (client->timer)
+		event_free(client->timer);
+	free(client->ca_file);
+	free(client);
+	curl_global_cleanup();
+}
+
+/* --- a transfer -------------------------------------------------------------------------------------------------- */
+
+/* Takes the answer's body up to the cap; then a short count makes libcurl end the transfer (CURLE_WRITE_ERROR). */
+static size_t append_body(char *bytes, size_t size, size_t count, void *ctx)
+{
+	struct http_transfer *transfer = ctx;
+	size_t room = HTTP_REPLY_BYTES_MAX - transfer->body.size, total = size * count;
+
+	if (buffer_append(&transfer->body, bytes, total < room ? total : room) < 0)
+		return 0;
+	return total <= room ? total : 0;
+}
+
+static CURLcode set_transfer_options(struct http_transfer *transfer)
+{
+	const struct http_client *client = transfer->client;
+	CURL *easy = transfer->easy;
+	int failed = 0;
+
+	failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, append_body);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "pcapdaemon/" PCAPDAEMON_VERSION);
+	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, client->https ? "https" : "http");
+	failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, client->verify ? 1L : 0L);
+	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, client->verify ? 2L : 0L);
+	if (client->ca_file)
+		failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+	failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
+	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, client->timeout_ms);
+	failed |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES_PER_S);
+	failed |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, client->stall_s);
+	return failed ? CURLE_FAILED_INIT : CURLE_OK;
+}
+
+struct http_transfer *http_transfer_new(struct http_client *client, http_transfer_done done, void *ctx)
+{
+	cleanup(cleanup_http_transfer) struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+
+	if (!transfer)
+		return NULL;
+	transfer->client = client;
+	transfer->body = (struct buffer)BUFFER_INIT(HTTP_REPLY_BYTES_MAX);
+	transfer->done = done;
+	transfer->ctx = ctx;
+	transfer->easy = curl_easy_init();
+	if (!transfer->easy || set_transfer_options(transfer) != CURLE_OK)
+		return NULL;
+	return take(transfer);
+}
+
+CURL *http_transfer_easy(struct http_transfer *transfer)
+{
+	return transfer->easy;
+}
+
+int http_transfer_start(struct http_transfer *transfer)
+{
+	if (curl_multi_add_handle(transfer->client->multi, transfer->easy) != CURLM_OK)
+		return -ENOMEM;
+	transfer->added = true;
+	return 0;
+}
+
+void http_transfer_free(struct http_transfer *transfer)
+{
+	if (!transfer)
+		return;
+	if (transfer->added)
+		curl_multi_remove_handle(transfer->client->multi, transfer->easy);
+	curl_easy_cleanup(transfer->easy);
+	buffer_deinit(&transfer->body);
+	free(transfer);
+}

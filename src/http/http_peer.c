@@ -1,0 +1,70 @@
+/*
+ * The kernel noted a unix peer's user and groups when it connected; it cannot claim others afterwards, and nobody's
+ * name has to be looked up. A peer whose groups cannot be had (too many) is no member.
+ */
+#include "http/http_peer.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59 /* asm-generic/socket.h */
+#endif
+
+#define GROUPS_MAX 1024
+
+static bool is_member(int fd, gid_t primary, gid_t group)
+{
+	gid_t groups[GROUPS_MAX];
+	socklen_t size = sizeof(groups);
+
+	if (group == (gid_t)-1)
+		return false;
+	if (primary == group)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+		return false;
+	for (size_t i = 0; i < size / sizeof(groups[0]); i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+void http_peer_unix(struct http_peer *peer, int fd, gid_t group)
+{
+	struct ucred credentials = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+	socklen_t size = sizeof(credentials);
+
+	peer->allowed = false;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0 || credentials.uid == (uid_t)-1) {
+		snprintf(peer->text, sizeof(peer->text), "unix:unknown");
+		return;
+	}
+	peer->allowed = credentials.uid == 0 || credentials.uid == geteuid() || is_member(fd, credentials.gid, group);
+	snprintf(peer->text, sizeof(peer->text), "unix:%u", (unsigned)credentials.uid);
+}
+
+void http_peer_tcp(struct http_peer *peer, int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct sockaddr_storage room;
+	} address = {0};
+	socklen_t size = sizeof(address);
+	char text[INET6_ADDRSTRLEN] = "unknown";
+
+	peer->allowed = false;
+	if (getpeername(fd, &address.any, &size) == 0) {
+		if (address.any.sa_family == AF_INET)
+			(void)inet_ntop(AF_INET, &address.v4.sin_addr, text, sizeof(text));
+		else if (address.any.sa_family == AF_INET6)
+			(void)inet_ntop(AF_INET6, &address.v6.sin6_addr, text, sizeof(text));
+	}
+	snprintf(peer->text, sizeof(peer->text), "tcp:%s", text);
+}

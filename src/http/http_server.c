@@ -1,0 +1,385 @@
+/*
+ * The server: two libmicrohttpd daemons without threads and without listening sockets of their own (one for unix
+ * connections, one for TCP), each run by our loop whenever its epoll descriptor or its next time-out says so. We
+ * accept, so that the limits are ours: each kind has its own number of connections, and whoever comes beyond it is told
+ * so, not left waiting. TCP clients, who need not have shown a token yet, cannot lock out local ones.
+ *
+ * libmicrohttpd is only ever run from the loop, never from within a callback of its own.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "http/http_server_internal.h"
+#include "http/http_socket.h"
+
+#define ACCEPT_AT_ONCE 16
+#define ACCEPT_PAUSE_MS 200
+#define CONNECTION_POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head, and pieces of its answer */
+#define FINAL_FLUSH_ROUNDS 16			  /* at the end: each lets every answer go one step on */
+#define CONNECTIONS_SLACK 4 /* connections that libmicrohttpd may count before we have heard of their end */
+#define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+static const char too_many_connections[] =
+	"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 33\r\n"
+	"Connection: close\r\n\r\n{\"error\":\"too many connections\"}\n";
+
+/* --- libmicrohttpd on the loop ----------------------------------------------------------------------------------- */
+
+static void set_timer(struct http_endpoint *endpoint)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+	struct timeval timeout;
+
+	if (endpoint->scheduled) { /* while it ran; a time-out set now would undo that */
+		event_active(endpoint->timer, EV_TIMEOUT, 0);
+		return;
+	}
+	if (MHD_get_timeout(endpoint->mhd, &ms) != MHD_YES) {
+		event_del(endpoint->timer);
+		return;
+	}
+	timeout = (struct timeval){.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+	(void)event_add(endpoint->timer, &timeout);
+}
+
+static void on_ready(evutil_socket_t fd, short events, void *ctx)
+{
+	struct http_endpoint *endpoint = ctx;
+
+	(void)fd;
+	(void)events;
+	endpoint->scheduled = false;
+	(void)MHD_run(endpoint->mhd);
+	set_timer(endpoint);
+}
+
+void http_endpoint_schedule(struct http_endpoint *endpoint)
+{
+	endpoint->scheduled = true;
+	event_active(endpoint->timer, EV_TIMEOUT, 0);
+}
+
+/* --- accepting --------------------------------------------------------------------------------------------------- */
+
+static void on_pause_over(evutil_socket_t fd, short events, void *ctx)
+{
+	struct http_endpoint *endpoint = ctx;
+
+	(void)fd;
+	(void)events;
+	(void)event_add(endpoint->accept_event, NULL);
+}
+
+/* Out of descriptors or memory: the listening socket stays ready, so it is left alone for a while. */
+static void pause_accepting(struct http_endpoint *endpoint)
+{
+	static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+	uint64_t suppressed;
+
+	if (log_rate_allow(&endpoint->server->failures, &suppressed))
+		log_warning("api-accept", log_str("error", strerror(errno)), log_uint("suppressed", suppressed));
+	event_del(endpoint->accept_event);
+	(void)event_add(endpoint->pause, &pause);
+}
+
+static int start_connection(struct http_endpoint *endpoint, int fd)
+{
+	struct http_peer peer;
+
+	if (endpoint->connections >= endpoint->server->connections) {
+		if (!endpoint->tls)
+			(void)send(fd, too_many_connections, sizeof(too_many_connections) - 1,
+				   MSG_NOSIGNAL | MSG_DONTWAIT);
+		close(fd);
+		return -EUSERS;
+	}
+	if (endpoint->tcp)
+		http_peer_tcp(&peer, fd);
+	else
+		http_peer_unix(&peer, fd,
+			       endpoint->server->socket ? http_socket_file_group(endpoint->server->socket) : (gid_t)-1);
+	return http_connection_start(endpoint, fd, &peer);
+}
+
+static void on_accept(evutil_socket_t listener, short events, void *ctx)
+{
+	struct http_endpoint *endpoint = ctx;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0)
+			(void)start_connection(endpoint, fd);
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			return pause_accepting(endpoint);
+		else if (errno == EAGAIN)
+			return;
+	}
+}
+
+int http_server_adopt(struct http_server *server, int fd)
+{
+	if (!server->local.mhd) {
+		close(fd);
+		return -ENOTSUP;
+	}
+	return start_connection(&server->local, fd);
+}
+
+/* --- its beginning ----------------------------------------------------------------------------------------------- */
+
+/* While it starts its last word is why it doesn't; afterwards it speaks of what clients do. */
+__attribute__((format(printf, 2, 0))) static void record_mhd_error(void *ctx, const char *fmt, va_list args)
+{
+	struct http_server *server = ctx;
+
+	vsnprintf(server->mhd_error, sizeof(server->mhd_error), fmt, args);
+	server->mhd_error[strcspn(server->mhd_error, "\n")] = '\0';
+}
+
+/* We decode ourselves; the library's own decoding is not asked for. */
+static size_t keep_escapes(void *ctx, struct MHD_Connection *mhd, char *text)
+{
+	(void)ctx;
+	(void)mhd;
+	return strlen(text);
+}
+
+/* From 0.9.77 on a connection is added at once, as before it always was, only without the library's locks. */
+#if MHD_VERSION >= 0x00097707
+#define ADD_IMMEDIATELY MHD_USE_NO_THREAD_SAFETY
+#else
+#define ADD_IMMEDIATELY 0
+#endif
+
+static struct MHD_Daemon *start_mhd(struct http_endpoint *endpoint, const char *cert, const char *key)
+{
+	struct http_server *server = endpoint->server;
+	const struct MHD_OptionItem tls[] = {
+		{.option = MHD_OPTION_HTTPS_MEM_CERT, .ptr_value = (void *)(uintptr_t)cert},
+		{.option = MHD_OPTION_HTTPS_MEM_KEY, .ptr_value = (void *)(uintptr_t)key},
+		{.option = MHD_OPTION_HTTPS_PRIORITIES, .ptr_value = (void *)(uintptr_t)TLS_VERSIONS},
+		{.option = MHD_OPTION_END},
+	};
+	const struct MHD_OptionItem more[] = {
+#if MHD_VERSION >= 0x00097701
+		{.option = MHD_OPTION_CLIENT_DISCIPLINE_LVL, .value = 2},
+#endif
+		{.option = endpoint->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, .ptr_value = (void *)(uintptr_t)tls},
+		{.option = MHD_OPTION_END},
+	};
+
+	return MHD_start_daemon(MHD_USE_EPOLL | ADD_IMMEDIATELY | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+					MHD_USE_ERROR_LOG | (endpoint->tls ? MHD_USE_TLS : 0),
+				0, NULL, NULL, http_request_access, endpoint, MHD_OPTION_EXTERNAL_LOGGER,
+				record_mhd_error, server, MHD_OPTION_CONNECTION_LIMIT,
+				server->connections + CONNECTIONS_SLACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				CONNECTION_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, server->idle_timeout_s,
+				MHD_OPTION_URI_LOG_CALLBACK, http_request_line, endpoint, MHD_OPTION_UNESCAPE_CALLBACK,
+				keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, endpoint,
+				MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, endpoint, MHD_OPTION_ARRAY, more,
+				MHD_OPTION_END);
+}
+
+static int start_endpoint(struct http_endpoint *endpoint, const char *cert, const char *key, struct error *err)
+{
+	struct event_base *loop = endpoint->server->loop;
+	const union MHD_DaemonInfo *info;
+
+	endpoint->mhd = start_mhd(endpoint, cert, key);
+	if (!endpoint->mhd)
+		return error_set(err, -EIO, "the HTTP server does not start%s%s",
+				 endpoint->server->mhd_error[0] ? ": " : "", endpoint->server->mhd_error);
+	info = MHD_get_daemon_info(endpoint->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info || info->epoll_fd < 0)
+		return error_set(err, -ENOTSUP, "libmicrohttpd was built without epoll");
+	endpoint->ready = event_new(loop, info->epoll_fd, EV_READ | EV_PERSIST, on_ready, endpoint);
+	endpoint->timer = evtimer_new(loop, on_ready, endpoint);
+	if (!endpoint->ready || !endpoint->timer || event_add(endpoint->ready, NULL) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (endpoint->listener < 0)
+		return 0;
+	endpoint->accept_event = event_new(loop, endpoint->listener, EV_READ | EV_PERSIST, on_accept, endpoint);
+	endpoint->pause = evtimer_new(loop, on_pause_over, endpoint);
+	if (!endpoint->accept_event || !endpoint->pause || event_add(endpoint->accept_event, NULL) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int read_pem(const char *path, struct buffer *pem, struct error *err)
+{
+	cleanup(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char block[4096];
+	ssize_t got;
+	int r = 0;
+
+	if (fd < 0)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	while (r == 0 && (got = read(fd, block, sizeof(block))) != 0)
+		r = got < 0 ? -errno : buffer_append(pem, block, (size_t)got);
+	explicit_bzero(block, sizeof(block));
+	return r < 0 ? error_set(err, r, "%s: %s", path, r == -EMSGSIZE ? "too large" : strerror(-r)) : 0;
+}
+
+static void wipe_buffer(struct buffer *secret)
+{
+	if (secret->data)
+		explicit_bzero(secret->data, secret->room);
+	buffer_deinit(secret);
+}
+
+/* What must hold before anybody may listen on TCP. */
+static int check_tcp(const struct http_server_options *options, struct error *err)
+{
+	if (!options->token || !options->token[0])
+		return error_set(err, -EINVAL, "%s: no token is set, and without one nobody may listen on TCP",
+				 options->listen);
+	if (!options->cert_file != !options->key_file)
+		return error_set(err, -EINVAL, "%s: certificate and key go together", options->listen);
+	return 0;
+}
+
+static int start_tcp(struct http_server *server, const struct http_server_options *options, struct error *err)
+{
+	struct http_endpoint *endpoint = &server->remote;
+	struct buffer cert = BUFFER_INIT(HTTP_PEM_BYTES_MAX), key = BUFFER_INIT(HTTP_PEM_BYTES_MAX);
+	bool loopback;
+	int r = check_tcp(options, err);
+
+	if (r < 0)
+		return r;
+	server->token = strdup(options->token);
+	if (!server->token)
+		return error_set(err, -ENOMEM, "out of memory");
+	endpoint->tls = options->cert_file;
+	endpoint->listener = http_listen_tcp(options->listen, &loopback, err);
+	if (endpoint->listener < 0)
+		return endpoint->listener;
+	if (!loopback && !endpoint->tls)
+		return error_set(err, -EINVAL, "%s: beyond this host a certificate and key are needed",
+				 options->listen);
+	if (endpoint->tls) {
+		r = read_pem(options->cert_file, &cert, err);
+		if (r == 0)
+			r = read_pem(options->key_file, &key, err);
+	}
+	if (r == 0)
+		r = start_endpoint(endpoint, buffer_text(&cert), buffer_text(&key), err);
+	wipe_buffer(&key);
+	buffer_deinit(&cert);
+	return r;
+}
+
+static int start_local(struct http_server *server, const struct http_server_options *options, struct error *err)
+{
+	if (options->socket && options->socket[0]) {
+		server->socket = http_socket_file_new(options->socket, options->group, err);
+		if (!server->socket)
+			return -EIO;
+		server->local.listener = http_socket_file_fd(server->socket);
+	}
+	return start_endpoint(&server->local, NULL, NULL, err);
+}
+
+static unsigned or_default(unsigned value, unsigned fallback)
+{
+	return value ? value : fallback;
+}
+
+struct http_server *http_server_new(const struct http_server_options *options, struct error *err)
+{
+	cleanup(cleanup_http_server) struct http_server *server = calloc(1, sizeof(*server));
+
+	if (!server) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	server->loop = options->loop;
+	server->routes = options->routes;
+	server->route_count = options->route_count;
+	server->ctx = options->ctx;
+	server->request_timeout_ms = or_default(options->request_timeout_ms, HTTP_REQUEST_TIMEOUT_MS);
+	server->idle_timeout_s = or_default(options->idle_timeout_s, HTTP_IDLE_TIMEOUT_S);
+	server->heartbeat_ms = or_default(options->heartbeat_ms, HTTP_SSE_HEARTBEAT_MS);
+	server->connections = or_default(options->connections, HTTP_CONNECTIONS_MAX);
+	server->refusals.burst = server->failures.burst = 5;
+	server->local = (struct http_endpoint){.server = server, .listener = -1};
+	server->remote = (struct http_endpoint){.server = server, .listener = -1, .tcp = true};
+	if (start_local(server, options, err) < 0)
+		return NULL;
+	if (options->listen && options->listen[0] && start_tcp(server, options, err) < 0)
+		return NULL;
+	return take(server);
+}
+
+/* --- its end ----------------------------------------------------------------------------------------------------- */
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+static void stop_endpoint(struct http_endpoint *endpoint)
+{
+	free_event(endpoint->accept_event);
+	free_event(endpoint->pause);
+	if (endpoint->mhd) {
+		for (struct http_connection *connection = endpoint->first_connection; connection;
+		     connection = connection->next) {
+			if (connection->request)
+				http_answer_unavailable(connection->request);
+			http_connection_wake(connection);
+		}
+		for (int i = 0; i < FINAL_FLUSH_ROUNDS; i++)
+			(void)MHD_run(endpoint->mhd);
+		for (struct http_connection *connection = endpoint->first_connection; connection;
+		     connection = connection->next)
+			http_connection_wake(connection); /* the library wants none suspended */
+		MHD_stop_daemon(endpoint->mhd);
+	}
+	free_event(endpoint->ready);
+	free_event(endpoint->timer);
+}
+
+void http_server_free(struct http_server *server)
+{
+	if (!server)
+		return;
+	server->stopping = true;
+	stop_endpoint(&server->remote);
+	stop_endpoint(&server->local);
+	if (server->remote.listener >= 0)
+		close(server->remote.listener);
+	http_socket_file_free(server->socket);
+	if (server->token) {
+		explicit_bzero(server->token, strlen(server->token));
+		free(server->token);
+	}
+	free(server);
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	in_port_t port;
+
+	if (server->remote.listener < 0 || getsockname(server->remote.listener, (struct sockaddr *)&address, &size) < 0)
+		return 0;
+	port = address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)&address)->sin6_port
+					     : ((const struct sockaddr_in *)(const void *)&address)->sin_port;
+	return ntohs(port);
+}
+
+size_t http_server_connections(const struct http_server *server)
+{
+	return server->local.connections + server->remote.connections;
+}

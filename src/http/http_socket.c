@@ -1,0 +1,208 @@
+/*
+ * Whether a socket in the file system is dead is found out by connecting to it: ECONNREFUSED is nobody's answer. The
+ * mode is set on the socket before it gets its name (the kernel takes it over, less the umask), so that there is no
+ * moment at which it is open to more than its owner. At the end the name is removed only if it is still the inode that
+ * was made: another process may have replaced it.
+ */
+#include "http/http_socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/log.h"
+
+#define BACKLOG 128
+
+struct http_socket_file {
+	int fd;
+	gid_t group;
+	char *path; /* set once the name is ours */
+	dev_t device;
+	ino_t inode;
+};
+
+static int make_parent(const char *path, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup(cleanup_free) char *parent = NULL;
+
+	if (!slash || slash == path)
+		return 0;
+	parent = strndup(path, (size_t)(slash - path));
+	if (!parent)
+		return error_set(err, -ENOMEM, "%s: out of memory", path);
+	if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "%s: cannot be made: %s", parent, strerror(errno));
+	return 0;
+}
+
+/* Makes sure that nothing is at the path, or says what is. */
+static int clear_path(const struct sockaddr_un *address, struct error *err)
+{
+	const char *path = address->sun_path;
+	cleanup(cleanup_close) int fd = -1;
+	struct stat status;
+
+	if (lstat(path, &status) < 0)
+		return errno == ENOENT ? 0 : error_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (!S_ISSOCK(status.st_mode))
+		return error_set(err, -EEXIST, "%s: is there already and no socket", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(err, -errno, "%s: socket: %s", path, strerror(errno));
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
+		return error_set(err, -EADDRINUSE, "%s: another process listens there", path);
+	if (errno != ECONNREFUSED && errno != ENOENT)
+		return error_set(err, -errno, "%s: whether somebody listens there cannot be told: %s", path,
+				 strerror(errno));
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_set(err, -errno, "%s: cannot be replaced: %s", path, strerror(errno));
+	return 0;
+}
+
+/* Opens the socket to the group, if there is one. Without the right to do so it stays the owner's. */
+static void share_with_group(struct http_socket_file *file, const char *path, const char *group)
+{
+	const struct group *found = group && group[0] ? getgrnam(group) : NULL;
+
+	if (!found)
+		return;
+	if (lchown(path, (uid_t)-1, found->gr_gid) < 0 || chmod(path, 0660) < 0) {
+		log_warning("api-group", log_str("group", group), log_str("error", strerror(errno)));
+		return;
+	}
+	file->group = found->gr_gid;
+}
+
+static int bind_path(struct http_socket_file *file, const struct sockaddr_un *address, struct error *err)
+{
+	const char *path = address->sun_path;
+	struct stat status;
+
+	file->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (file->fd < 0 || fchmod(file->fd, 0600) < 0)
+		return error_set(err, -errno, "%s: socket: %s", path, strerror(errno));
+	if (bind(file->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (lstat(path, &status) < 0)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	file->path = strdup(path);
+	if (!file->path)
+		return error_set(err, -ENOMEM, "%s: out of memory", path);
+	file->device = status.st_dev;
+	file->inode = status.st_ino;
+	return 0;
+}
+
+struct http_socket_file *http_socket_file_new(const char *path, const char *group, struct error *err)
+{
+	cleanup(cleanup_http_socket_file) struct http_socket_file *file = calloc(1, sizeof(*file));
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t size = strlen(path);
+
+	if (!file) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	file->fd = -1;
+	file->group = (gid_t)-1;
+	if (size >= sizeof(address.sun_path)) {
+		error_set(err, -ENAMETOOLONG, "%s: longer than the %zu bytes a socket's name may have", path,
+			  sizeof(address.sun_path) - 1);
+		return NULL;
+	}
+	memcpy(address.sun_path, path, size);
+	if (make_parent(path, err) < 0 || clear_path(&address, err) < 0 || bind_path(file, &address, err) < 0)
+		return NULL;
+	share_with_group(file, path, group);
+	if (listen(file->fd, BACKLOG) < 0) {
+		error_set(err, -errno, "%s: listen: %s", path, strerror(errno));
+		return NULL;
+	}
+	return take(file);
+}
+
+void http_socket_file_free(struct http_socket_file *file)
+{
+	struct stat status;
+
+	if (!file)
+		return;
+	if (file->path && lstat(file->path, &status) == 0 && status.st_dev == file->device &&
+	    status.st_ino == file->inode)
+		unlink(file->path);
+	free(file->path);
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file);
+}
+
+int http_socket_file_fd(const struct http_socket_file *file)
+{
+	return file->fd;
+}
+
+gid_t http_socket_file_group(const struct http_socket_file *file)
+{
+	return file->group;
+}
+
+static bool is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+/* "host:port" or "[host]:port" → its parts; false: neither. */
+static bool split_address(const char *address, char **host, char **port)
+{
+	const char *colon = strrchr(address, ':');
+	size_t size = colon ? (size_t)(colon - address) : 0;
+
+	if (!size || !colon[1])
+		return false;
+	if (address[0] == '[' && address[size - 1] == ']') {
+		address++;
+		size -= 2;
+	} else if (memchr(address, ':', size)) {
+		return false;
+	}
+	*host = strndup(address, size);
+	*port = strdup(colon + 1);
+	return *host && *port;
+}
+
+int http_listen_tcp(const char *address, bool *loopback, struct error *err)
+{
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+	cleanup(cleanup_free) char *host = NULL, *port = NULL;
+	cleanup(cleanup_close) int fd = -1;
+	struct addrinfo *found = NULL;
+	int r = -EINVAL, on = 1;
+
+	if (!split_address(address, &host, &port) || getaddrinfo(host, port, &hints, &found) != 0)
+		return error_set(err, -EINVAL, "%s: must be an IP address and a port, as 127.0.0.1:7227 or [::1]:7227",
+				 address);
+	*loopback = is_loopback(found->ai_addr);
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && found->ai_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+		r = error_set(err, -errno, "%s: %s", address, strerror(errno));
+	else
+		r = take_fd(fd);
+	freeaddrinfo(found);
+	return r;
+}

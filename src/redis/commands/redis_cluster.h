@@ -1,0 +1,32 @@
+/* What a client of a Redis Cluster must know: which slot a key is in, and what redirections say. Pure; any thread.
+ * https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "redis/connection/redis_endpoint.h"
+
+#define REDIS_CLUSTER_SLOTS 16384
+
+/* Of what is between the first '{' and the next '}', if there is anything, else of the whole key. */
+uint16_t redis_cluster_slot(const char *key, size_t size);
+
+enum redis_redirect_kind {
+	REDIS_MOVED, /* ask there from now on */
+	REDIS_ASK,   /* ask there this once, after ASKING */
+};
+
+struct redis_redirect {
+	enum redis_redirect_kind kind;
+	uint16_t slot;
+	struct redis_endpoint endpoint; /* host "": that of the server that said so */
+};
+
+/* Reads an error reply: "MOVED 3999 127.0.0.1:6381". False: it is no redirection, or none that could be followed. */
+bool redis_redirect_parse(const char *error, struct redis_redirect *redirect);
+
+/* An error that says "not now", nothing having been done: the command can be sent again. */
+bool redis_error_is_transient(const char *error);

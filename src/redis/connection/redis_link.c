@@ -1,0 +1,462 @@
+/*
+ * A link is one state machine with one timer, whose meaning depends on the state:
+ *
+ *   waiting ──retry──> discovering ──> connecting ──> logging in ──PONG──> up
+ *      ^                                    │  next address ^ │             │
+ *      └────────────── no address left, refused, silent ──────┴─────────────┘
+ *
+ * Where to connect is the discovery's matter (redis_discovery.c): names, addresses, other nodes, Sentinels. Logging in
+ * is the TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE where only a master will do:
+ * the answer to PING shows that the server is there, lets us in, and is not still loading its data. While up, a PING
+ * (or ROLE) that nothing follows within its deadline means that the server hangs, even though its kernel still answers
+ * the keep-alive.
+ *
+ * hiredis frees its contexts by itself, and late when it is inside a callback. So the link never reaches one except
+ * through `redis`, and a context never reaches the link except through its guard, which forgets the link as soon as the
+ * link lets go. Handlers may free the link: calling one is the last thing a function does.
+ *
+ * With Sentinels there is a link in the link: the discovery asks them over one of its own, which has no Sentinels.
+ */
+#include "redis/connection/redis_link.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/util.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <openssl/ssl.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/own_traffic.h"
+#include "redis/connection/redis_endpoint.h"
+#include "redis/connection/redis_guard.h"
+#include "redis/connection/redis_link_log.h"
+#include "redis/connection/redis_login.h"
+#include "redis/connection/redis_options.h"
+#include "redis/connection/redis_socket.h"
+#include "redis/connection/redis_tls.h"
+#include "redis/discovery/redis_discovery.h"
+
+#define BACKOFF_FIRST_NS (100 * NS_PER_MS)
+#define BACKOFF_MAX_NS (30 * NS_PER_S)
+#define BACKOFF_MASTER_MAX_NS \
+	NS_PER_S		 /* where Sentinels fail over: it is they who are asked again, over an open link */
+#define STABLE_NS (5 * NS_PER_S) /* up for so long: the next failure is a new one */
+#define SHORT_UPTIMES_MAX 3	 /* ups in a row that did not last: from now on only a lasting one is logged */
+#define CONNECT_TIMEOUT_NS (5 * NS_PER_S) /* for TCP, and again for logging in */
+
+enum redis_link_state { LINK_WAITING, LINK_DISCOVERING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
+
+struct redis_link {
+	struct event_base *loop;
+	struct redis_link_handler handler;
+	struct redis_options options; /* its strings are ours */
+	char *role;
+
+	enum redis_link_state state;
+	struct event *timer;
+	struct redis_discovery *discovery;
+	redisAsyncContext *redis; /* from connecting on */
+	SSL_CTX *tls;
+
+	unsigned failed_attempts; /* failed since it was last up for long */
+	unsigned short_uptimes;
+	uint64_t up_since_ns;	/* boot time */
+	bool ping_pending;	/* a PING is unanswered */
+	bool ping_denied;	/* by the user's ACL: only the keep-alive is left */
+	uint64_t ping_received; /* bytes received when the PING was sent */
+
+	struct redis_link_log log;
+};
+
+static void link_fail(struct redis_link *link, const char *reason);
+
+/* Only a master will do. */
+static bool requires_master(const struct redis_link *link)
+{
+	return link->options.sentinel_count > 0;
+}
+
+static void log_up(struct redis_link *link)
+{
+	redis_link_log_up(&link->log, redis_discovery_endpoint(link->discovery),
+			  redis_discovery_address(link->discovery));
+}
+
+/* --- time --- */
+
+static void set_timer(struct redis_link *link, uint64_t ns)
+{
+	const struct timeval after = {.tv_sec = (time_t)(ns / NS_PER_S),
+				      .tv_usec = (suseconds_t)(ns % NS_PER_S / 1000)};
+
+	event_add(link->timer, &after);
+}
+
+/* Full jitter: anything between nothing and a bound that doubles. Many daemons lose the same Redis at the same time. */
+static uint64_t backoff_ns(unsigned failed_attempts, uint64_t max_ns)
+{
+	uint64_t bound = failed_attempts < 16 ? BACKOFF_FIRST_NS << failed_attempts : max_ns;
+	uint64_t random;
+
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	return random % (bound < max_ns ? bound : max_ns);
+}
+
+/* --- letting go --- */
+
+static void drop_connection(struct redis_link *link)
+{
+	redisAsyncContext *redis = take(link->redis);
+
+	event_del(link->timer);
+	if (!redis)
+		return;
+	redis_guard_release(redis);
+	redisAsyncFree(redis); /* at once, or when the hiredis callback that we are in returns */
+}
+
+static uint64_t backoff_max_ns(const struct redis_link *link)
+{
+	if (link->options.backoff_max_ns)
+		return link->options.backoff_max_ns;
+	return requires_master(link) ? BACKOFF_MASTER_MAX_NS : BACKOFF_MAX_NS;
+}
+
+static void go_down(struct redis_link *link, const char *reason)
+{
+	bool was_up = link->state == LINK_UP;
+	uint64_t retry_ns;
+
+	drop_connection(link);
+	redis_discovery_stop(link->discovery);
+	if (was_up && clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
+		link->failed_attempts = 0;
+		link->short_uptimes = 0;
+	} else if (was_up) {
+		link->short_uptimes++;
+	}
+	/* The next attempt reads the certificates anew: a new one may be what is missing. */
+	if (link->tls && !was_up) {
+		SSL_CTX_free(link->tls);
+		link->tls = NULL;
+	}
+	retry_ns = backoff_ns(link->failed_attempts++, backoff_max_ns(link));
+	link->state = LINK_WAITING;
+	set_timer(link, retry_ns);
+	redis_link_log_down(&link->log, redis_discovery_endpoint(link->discovery), reason, retry_ns);
+	if (was_up)
+		link->handler.down(link->handler.ctx);
+	else if (link->handler.failed)
+		link->handler.failed(link->handler.ctx, reason);
+}
+
+/* --- logging in --- */
+
+static void go_up(struct redis_link *link)
+{
+	link->state = LINK_UP;
+	link->log.was_up = true;
+	link->up_since_ns = clock_boottime_ns();
+	link->ping_pending = false;
+	redis_discovery_connected(link->discovery);
+	set_timer(link, link->options.ping_interval_ns);
+	if (link->short_uptimes < SHORT_UPTIMES_MAX)
+		log_up(link);
+	link->handler.up(link->handler.ctx, link->redis);
+}
+
+static void on_auth(redisAsyncContext *redis, void *data, void *privdata)
+{
+	struct redis_link *link = redis_guard_owner(redis);
+	const redisReply *reply = data;
+	struct error reason;
+
+	(void)privdata;
+	if (!link || !reply || reply->type != REDIS_REPLY_ERROR)
+		return;
+	redis_login_describe_refusal(&link->options, reply->str, &reason);
+	link_fail(link, reason.text);
+}
+
+static void on_ping(redisAsyncContext *redis, void *data, void *privdata)
+{
+	struct redis_link *link = redis_guard_owner(redis);
+	const redisReply *reply = data;
+
+	(void)privdata;
+	if (!link || !reply)
+		return;
+	link->ping_pending = false;
+	if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0)
+		link->ping_denied = true;
+	else if (reply->type == REDIS_REPLY_ERROR)
+		return link_fail(link, reply->str);
+	if (link->state == LINK_UP)
+		return set_timer(link, link->options.ping_interval_ns);
+	if (!requires_master(link))
+		go_up(link);
+}
+
+static void on_role(redisAsyncContext *redis, void *data, void *privdata)
+{
+	struct redis_link *link = redis_guard_owner(redis);
+	const redisReply *reply = data;
+	struct error reason;
+
+	(void)privdata;
+	if (!link || !reply)
+		return;
+	link->ping_pending = false;
+	if (!redis_login_check_master(reply, &reason))
+		return link_fail(link, reason.text);
+	if (link->state == LINK_UP)
+		return set_timer(link, link->options.ping_interval_ns);
+	go_up(link);
+}
+
+static void log_in(struct redis_link *link)
+{
+	link->ping_denied = false;
+	set_timer(link, CONNECT_TIMEOUT_NS);
+	/* PING before CLIENT: "max number of clients reached" answers whatever comes first, and only PING's is read. */
+	if (redis_login_send(link->redis, &link->options, on_auth) != REDIS_OK ||
+	    redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
+	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK ||
+	    (requires_master(link) && redisAsyncCommand(link->redis, on_role, NULL, "ROLE") != REDIS_OK))
+		link_fail(link, "out of memory");
+}
+
+/* --- connecting --- */
+
+static void on_connect(redisAsyncContext *redis, int status)
+{
+	struct redis_link *link = redis_guard_owner(redis);
+	struct redis_tls_names names;
+	struct error reason;
+
+	if (!link)
+		return;
+	if (status != REDIS_OK) { /* hiredis frees the context after this */
+		redis_guard_failure(redis, &reason);
+		redis_guard_release(redis);
+		link->redis = NULL;
+		return link_fail(link, reason.text);
+	}
+	own_traffic_add(redis->c.fd);
+	link->state = LINK_LOGGING_IN;
+	names.host = redis_discovery_endpoint(link->discovery)->host;
+	names.alternative = link->options.tls_name  ? link->options.tls_name
+			    : requires_master(link) ? link->options.host
+						    : NULL;
+	if (redis_socket_start_tls(redis, link->tls, &names, &reason) < 0)
+		return link_fail(link, reason.text);
+	log_in(link);
+}
+
+static void on_disconnect(const redisAsyncContext *redis, int status)
+{
+	struct redis_link *link = redis_guard_owner(redis);
+	struct error reason;
+
+	(void)status;
+	if (!link)
+		return;
+	redis_guard_failure(redis, &reason);
+	redis_guard_release(redis);
+	link->redis = NULL;
+	link_fail(link, reason.text);
+}
+
+static int connect_address(void *ctx, const char *address, uint16_t port, struct error *err)
+{
+	struct redis_link *link = ctx;
+	redisAsyncContext *redis = redis_socket_connect(link->loop, address, port, link, err);
+
+	if (!redis)
+		return -ECONNREFUSED;
+	redisAsyncSetConnectCallbackNC(redis, on_connect);
+	redisAsyncSetDisconnectCallback(redis, on_disconnect);
+	link->redis = redis;
+	link->state = LINK_CONNECTING;
+	set_timer(link, CONNECT_TIMEOUT_NS);
+	return 0;
+}
+
+static void on_discovery_failed(void *ctx, const char *reason)
+{
+	go_down(ctx, reason);
+}
+
+/* The one way out of an attempt or a connection that failed. The link may be gone afterwards. */
+static void link_fail(struct redis_link *link, const char *reason)
+{
+	struct error copy; /* `reason` may belong to a connection that goes now */
+	int progress;
+
+	error_set(&copy, 0, "%s", reason);
+	if (link->state != LINK_CONNECTING && link->state != LINK_LOGGING_IN)
+		return go_down(link, copy.text);
+	drop_connection(link);
+	progress = (int)link->state;
+	link->state = LINK_DISCOVERING;
+	redis_discovery_connect_failed(link->discovery, progress, copy.text);
+}
+
+static void start_attempt(struct redis_link *link)
+{
+	struct error err;
+
+	if (link->options.tls && !link->tls) {
+		link->tls = redis_tls_context(&link->options, &err);
+		if (!link->tls)
+			return go_down(link, err.text);
+	}
+	link->state = LINK_DISCOVERING;
+	redis_discovery_start(link->discovery);
+}
+
+/* --- staying up --- */
+
+/* A subscriber may say nothing but PING: its Sentinels alone watch who is the master. */
+static int send_health_check(struct redis_link *link)
+{
+	if (requires_master(link) && !redis_guard_is_subscriber(link->redis))
+		return redisAsyncCommand(link->redis, on_role, NULL, "ROLE");
+	return redisAsyncCommand(link->redis, on_ping, NULL, "PING");
+}
+
+static void check_health(struct redis_link *link)
+{
+	const uint64_t timeout_ns = link->options.ping_timeout_ns + link->options.block_ns;
+	uint64_t received = redis_guard_received_bytes(link->redis);
+	struct error reason;
+
+	if (clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
+		link->failed_attempts = 0;
+		link->short_uptimes = 0;
+		log_up(link);
+	}
+	if (link->ping_pending && received == link->ping_received) {
+		error_set(&reason, 0, "no answer to PING within %" PRIu64 " ms", timeout_ns / NS_PER_MS);
+		return link_fail(link, reason.text);
+	}
+	link->ping_received = received;
+	if (link->ping_denied)
+		return set_timer(link, link->options.ping_interval_ns);
+	/* An answer that is still due, while something else comes in, is no hang: give it another deadline. */
+	if (!link->ping_pending && send_health_check(link) != REDIS_OK)
+		return link_fail(link, "out of memory");
+	link->ping_pending = true;
+	set_timer(link, timeout_ns);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct redis_link *link = data;
+
+	(void)fd;
+	(void)what;
+	switch (link->state) {
+	case LINK_WAITING:
+		return start_attempt(link);
+	case LINK_DISCOVERING:
+		return;
+	case LINK_CONNECTING:
+		return link_fail(link, "no connection within 5 s");
+	case LINK_LOGGING_IN:
+		return link_fail(link, link->options.tls && !redis_guard_tls_ready(link->redis)
+					       ? "no TLS handshake within 5 s: does the server expect TLS on this port?"
+					       : "no answer within 5 s");
+	case LINK_UP:
+		return check_health(link);
+	}
+}
+
+/* --- the interface --- */
+
+struct redis_link *redis_link_new(struct event_base *loop, const char *role, const struct redis_options *options,
+				  struct redis_link_handler handler)
+{
+	cleanup(cleanup_redis_link) struct redis_link *link = calloc(1, sizeof(*link));
+	const struct redis_discovery_handler discovery_handler = {.connect = connect_address,
+								  .exhausted = on_discovery_failed,
+								  .moved = on_discovery_failed,
+								  .ctx = link};
+
+	if (!link)
+		return NULL;
+	link->loop = loop;
+	link->handler = handler;
+	link->role = strdup(role);
+	link->timer = evtimer_new(loop, on_timer, link);
+	if (redis_options_copy(&link->options, options) < 0 || !link->role || !link->timer)
+		return NULL;
+	link->discovery = redis_discovery_new(loop, &link->options, discovery_handler);
+	if (!link->discovery)
+		return NULL;
+	link->log = (struct redis_link_log){
+		.role = link->role,
+		.master = requires_master(link) ? link->options.master : NULL,
+		.tls = link->options.tls,
+		.quiet = link->options.quiet,
+	};
+	set_timer(link, 0);
+	return take(link);
+}
+
+void redis_link_free(struct redis_link *link)
+{
+	if (!link)
+		return;
+	if (link->timer)
+		drop_connection(link);
+	redis_discovery_free(link->discovery);
+	if (link->timer)
+		event_free(link->timer);
+	SSL_CTX_free(link->tls);
+	redis_options_free(&link->options);
+	free(link->role);
+	free(link);
+}
+
+void redis_link_restart(struct redis_link *link, const char *reason)
+{
+	if (link->state == LINK_UP)
+		link_fail(link, reason);
+}
+
+void redis_link_try_next(struct redis_link *link, const char *reason)
+{
+	redis_discovery_skip_current(link->discovery);
+	redis_link_restart(link, reason);
+}
+
+const struct redis_endpoint *redis_link_endpoint(const struct redis_link *link)
+{
+	return redis_discovery_endpoint(link->discovery);
+}
+
+redisAsyncContext *redis_link_context(struct redis_link *link)
+{
+	return link->state == LINK_UP ? link->redis : NULL;
+}
+
+bool redis_link_detached(const redisAsyncContext *redis)
+{
+	return !redis_guard_owner(redis);
+}
+
+int redis_link_subscribe(struct redis_link *link, const char *channel, redisCallbackFn *reply, void *ctx)
+{
+	int code;
+
+	if (link->state != LINK_UP)
+		return -ENOTCONN;
+	code = redis_guard_set_channel(link->redis, channel);
+	if (code < 0)
+		return code;
+	return redisAsyncCommand(link->redis, reply, ctx, "SUBSCRIBE %s", channel) == REDIS_OK ? 0 : -ENOMEM;
+}

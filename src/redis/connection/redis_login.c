@@ -1,0 +1,51 @@
+/* A server or proxy that does not know AUTH repeats its arguments in the error: they must not get into the log. */
+#include "redis/connection/redis_login.h"
+
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <string.h>
+
+#include "redis/connection/redis_options.h"
+
+int redis_login_send(redisAsyncContext *redis, const struct redis_options *options, redisCallbackFn *reply)
+{
+	const char *username = options->username;
+	const char *password = options->auth ? options->auth : "";
+
+	if (username && *username)
+		return redisAsyncCommand(redis, reply, NULL, "AUTH %s %s", username, password);
+	if (*password)
+		return redisAsyncCommand(redis, reply, NULL, "AUTH %s", password);
+	return REDIS_OK;
+}
+
+void redis_login_describe_refusal(const struct redis_options *options, const char *text, struct error *reason)
+{
+	const char *password = options->auth;
+	const char *arguments = strstr(text, ", with args");
+	int size = (int)(arguments ? (size_t)(arguments - text) : strlen(text));
+
+	error_set(reason, 0, "%.*s", size, text);
+	if (password && *password && strstr(reason->text, password))
+		error_set(reason, 0, "AUTH is refused (the server's text repeats the password and is withheld)");
+}
+
+bool redis_login_check_master(const redisReply *reply, struct error *reason)
+{
+	const redisReply *role;
+
+	if (reply->type == REDIS_REPLY_ERROR) {
+		error_set(reason, 0, "whether it is the master is not to be learned: %s", reply->str);
+		return false;
+	}
+	role = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 ? reply->element[0] : NULL;
+	if (!role || role->type != REDIS_REPLY_STRING) {
+		error_set(reason, 0, "the server's answer to ROLE is malformed");
+		return false;
+	}
+	if (strcmp(role->str, "master") == 0)
+		return true;
+	error_set(reason, 0, "the server that should be the master is a %s",
+		  strcmp(role->str, "slave") == 0 ? "replica" : role->str);
+	return false;
+}

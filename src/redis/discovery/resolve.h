@@ -1,0 +1,31 @@
+/* Names to addresses without blocking the loop, and without ever waiting for a name server at shutdown. Loop thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+struct event_base;
+struct resolve;
+
+#define RESOLVE_ADDRESSES_MAX 16
+#define RESOLVE_ADDRESS_SIZE 64 /* an IPv6 address with its zone */
+
+struct resolve_result {
+	const char *error; /* NULL: at least one address */
+	size_t count;
+	char address[RESOLVE_ADDRESSES_MAX][RESOLVE_ADDRESS_SIZE]; /* numeric, in the order of RFC 6724 */
+};
+
+typedef void (*resolve_done)(void *ctx, const struct resolve_result *result);
+
+/* True if `host` is an address already: `result` then holds it. */
+bool resolve_numeric(const char *host, struct resolve_result *result);
+
+/* Asks on a thread of its own; `done` is called once on the loop, unless cancelled before, and may not free the handle:
+ * it is gone by itself afterwards. NULL if no thread could be started. */
+struct resolve *resolve_start(struct event_base *loop, const char *host, resolve_done done, void *ctx);
+
+/* `done` is not called any more. Does not wait for the thread. */
+void resolve_cancel(struct resolve *resolve);

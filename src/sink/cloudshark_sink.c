@@ -1,0 +1,366 @@
+/*
+ * An upload is one POST of multipart/form-data: the part `file` is pulled out of the capture's memory while libcurl
+ * sends it (its size is known beforehand, so there is a Content-Length and no second copy), the fields
+ * `additional_tags` and `comments` go along if there is something in them.
+ *
+ * What an answer means: 200 with an id is the only success. An answer of 200 that holds no id is final: CloudShark has
+ * the file, and sending it again would only make it twice. Everything else is judged by http_verdict().
+ *
+ * The token is part of the URL, so it may come back in libcurl's messages, in a redirect, or in what a server says
+ * about the request. Every text from there is scrubbed of it, as it stands and percent-encoded, before it is cut to
+ * size.
+ */
+#include "sink/cloudshark_sink.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "http/http_client.h"
+#include "sink/http_verdict.h"
+#include "sink/report_text.h"
+#include "sink/sink.h"
+
+#define REASONS_MAX (2 * HTTP_REPLY_BYTES_MAX) /* bytes of exception texts taken from one answer */
+#define ID_MAX 128			       /* bytes of a capture's id */
+
+#define ANSWER_UNREADABLE \
+	"the upload was accepted, but the answer holds no capture id: it can't be told where the file is"
+
+struct cloudshark_sink {
+	struct sink sink;
+	struct http_client *client;
+	char *base_url;	     /* scheme://host[:port] */
+	char *upload_url;    /* holds the token */
+	char *token;	     /* as configured */
+	char *encoded_token; /* as it stands in the URL */
+};
+
+struct sink_attempt {
+	struct cloudshark_sink *cloudshark;
+	const struct sink_file *file;
+	bool stream_open; /* stream */
+	struct byte_stream stream;
+	uint64_t sent_bytes; /* bytes of the stream */
+	struct http_transfer *transfer;
+	curl_mime *form;
+	struct curl_slist *headers;
+	sink_attempt_done done;
+	void *ctx;
+};
+
+CLEANUP_DEFINE(json, json_t, json_decref)
+
+/* --- the answer -------------------------------------------------------------------------------------------------- */
+
+/* Puts foreign text into a field of the outcome: scrubbed, well-formed, cut. */
+static void put_scrubbed(const struct cloudshark_sink *cloudshark, char *into, size_t room, const char *text)
+{
+	cleanup(cleanup_free) char *scrubbed_once = report_text_scrub(text, cloudshark->token);
+	cleanup(cleanup_free) char *scrubbed_twice =
+		scrubbed_once ? report_text_scrub(scrubbed_once, cloudshark->encoded_token) : NULL;
+
+	report_text_copy(into, room, scrubbed_twice ? scrubbed_twice : "out of memory");
+}
+
+/* Joins every text in `exceptions` with "; ". What doesn't fit any more is left out. */
+static void collect_exceptions(const json_t *answer, struct buffer *reasons)
+{
+	const json_t *exceptions = json_object_get(answer, "exceptions"), *exception;
+	size_t index;
+
+	json_array_foreach(exceptions, index, exception)
+	{
+		cleanup(cleanup_free) char *dumped = json_is_string(exception) ? strdup(json_string_value(exception))
+									       : json_dumps(exception, JSON_ENCODE_ANY);
+
+		if (dumped && buffer_printf(reasons, "%s%s", reasons->size ? "; " : "", dumped) < 0)
+			return;
+	}
+	if (json_is_string(exceptions))
+		(void)!buffer_append_string(reasons, json_string_value(exceptions));
+}
+
+static void describe_failure(const struct cloudshark_sink *cloudshark, const struct http_reply *reply,
+			     struct sink_outcome *outcome)
+{
+	cleanup(cleanup_json) json_t *answer = json_loadb(reply->body, reply->body_size, 0, NULL);
+	cleanup(buffer_deinit) struct buffer reasons = BUFFER_INIT(REASONS_MAX), text = BUFFER_INIT(2 * REASONS_MAX);
+	int r;
+
+	collect_exceptions(answer, &reasons);
+	if (reply->status == 0)
+		r = buffer_append_string(&text, reply->error);
+	else if (reply->status >= 300 && reply->status < 400)
+		r = buffer_printf(&text,
+				  "HTTP %ld: redirected to %.2048s; redirects are not followed, configure that address",
+				  reply->status, reply->redirect ? reply->redirect : "nowhere");
+	else if (reasons.size)
+		r = buffer_printf(&text, "HTTP %ld: %s", reply->status, reasons.data);
+	else if (reply->error[0])
+		r = buffer_printf(&text, "HTTP %ld: %s", reply->status, reply->error);
+	else
+		r = buffer_printf(&text, "HTTP %ld", reply->status);
+	put_scrubbed(cloudshark, outcome->error, sizeof(outcome->error), r < 0 ? "out of memory" : buffer_text(&text));
+}
+
+static bool is_safe_id(const char *id)
+{
+	size_t length = strlen(id);
+
+	for (size_t i = 0; i < length; i++)
+		if (!isalnum((unsigned char)id[i]) && !strchr("_-", id[i]))
+			return false;
+	return length > 0 && length <= ID_MAX;
+}
+
+/* The capture's id out of {"filename":…,"id":…} into `id`; false if there is none that may stand in a link. */
+static bool read_id(const struct http_reply *reply, char id[static ID_MAX + 1])
+{
+	cleanup(cleanup_json) json_t *answer = json_loadb(reply->body, reply->body_size, 0, NULL);
+	const json_t *value = json_object_get(answer, "id");
+
+	if (json_is_integer(value)) {
+		snprintf(id, ID_MAX + 1, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		return true;
+	}
+	if (!json_is_string(value) || !is_safe_id(json_string_value(value)))
+		return false;
+	snprintf(id, ID_MAX + 1, "%s", json_string_value(value));
+	return true;
+}
+
+static void evaluate_reply(const struct cloudshark_sink *cloudshark, const struct http_reply *reply,
+			   struct sink_outcome *outcome)
+{
+	cleanup(buffer_deinit) struct buffer link = BUFFER_INIT(sizeof(outcome->url));
+	char id[ID_MAX + 1];
+
+	outcome->verdict = http_verdict(reply);
+	outcome->retry_after_ns = reply->retry_after_ns;
+	if (outcome->verdict != SINK_OK) {
+		describe_failure(cloudshark, reply, outcome);
+	} else if (!read_id(reply, id)) {
+		outcome->verdict = SINK_REFUSED;
+		report_text_copy(outcome->error, sizeof(outcome->error), ANSWER_UNREADABLE);
+	} else if (buffer_printf(&link, "%s/captures/%s", cloudshark->base_url, id) == 0) {
+		put_scrubbed(cloudshark, outcome->url, sizeof(outcome->url), buffer_text(&link));
+	}
+}
+
+/* --- the upload -------------------------------------------------------------------------------------------------- */
+
+/* Inside libcurl: the next bytes of the file. A stream shorter than it said would leave the server waiting: abort. */
+static size_t read_file(char *into, size_t size, size_t count, void *ctx)
+{
+	struct sink_attempt *attempt = ctx;
+	uint64_t left = attempt->stream.size_bytes - attempt->sent_bytes;
+	size_t room = size * count, got;
+
+	if (left == 0)
+		return 0;
+	got = attempt->stream.read(attempt->stream.ctx, (uint8_t *)into, left < room ? (size_t)left : room);
+	attempt->sent_bytes += got;
+	return got ? got : CURL_READFUNC_ABORT;
+}
+
+/* Inside libcurl: it has to send again, on another connection. */
+static int seek_file(void *ctx, curl_off_t offset, int origin)
+{
+	struct sink_attempt *attempt = ctx;
+
+	if (origin != SEEK_SET || offset != 0)
+		return CURL_SEEKFUNC_CANTSEEK;
+	attempt->stream.rewind(attempt->stream.ctx);
+	attempt->sent_bytes = 0;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void attempt_close_stream(struct sink_attempt *attempt)
+{
+	if (attempt->stream_open)
+		attempt->file->close(attempt->file->ctx, &attempt->stream);
+	attempt->stream_open = false;
+}
+
+static void attempt_free(struct sink_attempt *attempt)
+{
+	http_transfer_free(attempt->transfer);
+	curl_mime_free(attempt->form);
+	curl_slist_free_all(attempt->headers);
+	attempt_close_stream(attempt);
+	free(attempt);
+}
+
+CLEANUP_DEFINE(attempt, struct sink_attempt, attempt_free)
+
+static void attempt_done(void *ctx, const struct http_reply *reply)
+{
+	struct sink_attempt *attempt = ctx;
+	struct sink_outcome outcome = {.verdict = SINK_RETRY};
+	sink_attempt_done done = attempt->done;
+	void *done_ctx = attempt->ctx;
+
+	evaluate_reply(attempt->cloudshark, reply, &outcome);
+	attempt_free(attempt);
+	done(done_ctx, &outcome);
+}
+
+static int add_field(curl_mime *form, const char *name, const char *value)
+{
+	curl_mimepart *part;
+
+	if (!value || !value[0])
+		return 0;
+	part = curl_mime_addpart(form);
+	if (!part)
+		return CURLE_OUT_OF_MEMORY;
+	return curl_mime_name(part, name) | curl_mime_data(part, value, CURL_ZERO_TERMINATED);
+}
+
+static int add_file(curl_mime *form, struct sink_attempt *attempt)
+{
+	curl_mimepart *part = curl_mime_addpart(form);
+
+	if (!part || attempt->stream.size_bytes > INT64_MAX)
+		return CURLE_OUT_OF_MEMORY;
+	return curl_mime_name(part, "file") | curl_mime_filename(part, attempt->file->name) |
+	       curl_mime_type(part, "application/octet-stream") |
+	       curl_mime_data_cb(part, (curl_off_t)attempt->stream.size_bytes, read_file, seek_file, NULL, attempt);
+}
+
+/* "Expect:" takes libcurl's 100-continue away: a round trip that many servers answer late or never. */
+static int build_request(struct sink_attempt *attempt)
+{
+	CURL *easy = http_transfer_easy(attempt->transfer);
+
+	attempt->form = curl_mime_init(easy);
+	attempt->headers = curl_slist_append(NULL, "Expect:");
+	if (!attempt->form || !attempt->headers)
+		return CURLE_OUT_OF_MEMORY;
+	return add_file(attempt->form, attempt) | add_field(attempt->form, "additional_tags", attempt->file->tags) |
+	       add_field(attempt->form, "comments", attempt->file->comment) |
+	       curl_easy_setopt(easy, CURLOPT_URL, attempt->cloudshark->upload_url) |
+	       curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->headers) |
+	       curl_easy_setopt(easy, CURLOPT_MIMEPOST, attempt->form);
+}
+
+static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
+					     void *ctx)
+{
+	struct cloudshark_sink *cloudshark = (struct cloudshark_sink *)sink;
+	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+
+	if (!attempt)
+		return NULL;
+	attempt->cloudshark = cloudshark;
+	attempt->file = file;
+	attempt->done = done;
+	attempt->ctx = ctx;
+	attempt->stream_open = file->open(file->ctx, &attempt->stream);
+	attempt->transfer = http_transfer_new(cloudshark->client, attempt_done, attempt);
+	if (!attempt->stream_open || !attempt->transfer || build_request(attempt) != 0 ||
+	    http_transfer_start(attempt->transfer) < 0)
+		return NULL;
+	return take(attempt);
+}
+
+static bool cloudshark_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
+{
+	(void)sink;
+	(void)outcome;
+	attempt_free(attempt);
+	return false;
+}
+
+/* --- the sink ---------------------------------------------------------------------------------------------------- */
+
+static void free_secret(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+static void cloudshark_free(struct sink *sink)
+{
+	struct cloudshark_sink *cloudshark = (struct cloudshark_sink *)sink;
+
+	http_client_free(cloudshark->client);
+	free_secret(cloudshark->upload_url);
+	free_secret(cloudshark->token);
+	free_secret(cloudshark->encoded_token);
+	free(cloudshark->base_url);
+	free(cloudshark);
+}
+
+static const struct sink_class cloudshark_class = {
+	.start = cloudshark_start,
+	.cancel = cloudshark_cancel,
+	.free = cloudshark_free,
+};
+
+/* "scheme://host[:port]"; an IPv6 address gets its brackets, a port that goes without saying is left out. */
+static int format_base(char **base_url, const struct cloudshark_sink_options *options, bool https)
+{
+	bool bare_ipv6 = strchr(options->host, ':') && options->host[0] != '[';
+	bool usual_port = options->port == 0 || options->port == (https ? 443 : 80);
+	char port[sizeof(":65535")] = "";
+
+	if (!usual_port)
+		snprintf(port, sizeof(port), ":%u", (unsigned)options->port);
+	return asprintf(base_url, "%s://%s%s%s%s", https ? "https" : "http", bare_ipv6 ? "[" : "", options->host,
+			bare_ipv6 ? "]" : "", port);
+}
+
+static char *percent_encode(const char *text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *encoded = calloc(3, strlen(text) + 1), *end = encoded;
+
+	for (; encoded && *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (isascii(byte) && (isalnum(byte) || strchr("-._~", byte))) {
+			*end++ = (char)byte;
+			continue;
+		}
+		*end++ = '%';
+		*end++ = digits[byte >> 4];
+		*end++ = digits[byte & 15];
+	}
+	return encoded;
+}
+
+struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshark_sink_options *options)
+{
+	struct cloudshark_sink *cloudshark = calloc(1, sizeof(*cloudshark));
+	bool https = strcmp(options->scheme, "http") != 0;
+	struct http_client_options client = {
+		.https = https,
+		.verify = options->verify,
+		.ca_file = options->ca_file,
+		.timeout_ns = options->timeout_ns,
+		.stall_ns = options->stall_ns,
+	};
+
+	if (!cloudshark)
+		return NULL;
+	cloudshark->sink = (struct sink){.class = &cloudshark_class, .name = "cloudshark"};
+	cloudshark->token = strdup(options->token ? options->token : "");
+	cloudshark->encoded_token = cloudshark->token ? percent_encode(cloudshark->token) : NULL;
+	cloudshark->client = http_client_new(loop, &client);
+	if (format_base(&cloudshark->base_url, options, https) < 0)
+		cloudshark->base_url = NULL;
+	if (!cloudshark->base_url || !cloudshark->encoded_token ||
+	    asprintf(&cloudshark->upload_url, "%s/api/v1/%s/upload", cloudshark->base_url, cloudshark->encoded_token) <
+		    0)
+		cloudshark->upload_url = NULL;
+	if (!cloudshark->upload_url || !cloudshark->client) {
+		cloudshark_free(&cloudshark->sink);
+		return NULL;
+	}
+	return &cloudshark->sink;
+}

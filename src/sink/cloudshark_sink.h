@@ -1,0 +1,23 @@
+/*
+ * Sink: CloudShark's upload API (POST <scheme>://<host>[:port]/api/v1/<token>/upload). Streams from memory through one
+ * libcurl multi handle on the loop. The token never reaches a log, an event or an error text.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct sink;
+
+struct cloudshark_sink_options {
+	const char *scheme, *host, *token;
+	uint16_t port;	     /* 0: the scheme's own */
+	uint64_t timeout_ns; /* for one upload; 0: none (a stalled one still ends) */
+	uint64_t stall_ns;   /* an upload below 1 byte/s for so long is given up; 0: 60 s */
+	bool verify;	     /* TLS */
+	const char *ca_file; /* NULL or "": the system's */
+};
+
+/* Options are copied. NULL on ENOMEM. */
+struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshark_sink_options *options);

@@ -1,0 +1,427 @@
+/*
+ * A file goes into the directory in three steps, all on the pool's threads: written whole under a temporary name that
+ * nobody else has (".<name>.part", O_EXCL), flushed to the disk, then given its final name by a link, which unlike a
+ * rename can't replace what is there: a name that is taken gets "-1", "-2" … before its extension. Where the filesystem
+ * knows no hard links, renameat2(RENAME_NOREPLACE) does the same. Everything happens relative to one descriptor of the
+ * directory, so that a directory swapped in between is never half-used.
+ *
+ * Whatever goes wrong, the temporary file is removed. Those of a process that was killed stay: they may as well be in
+ * the hands of another process that writes here, and nothing tells the two apart.
+ *
+ * Cancelling must not wait for a disk. The packets are read only under the try's lock, into the thread's own chunk; so
+ * cancelling waits for one copy in memory at most, takes the stream away and leaves the thread to clean up after
+ * itself. Only a file that is being named just then can't be held back any more: it is waited for, a second at most for
+ * all that are cancelled together, and told what came of it.
+ */
+#include "sink/directory_sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/offload.h"
+#include "sink/report_text.h"
+#include "sink/sink.h"
+
+#define THREADS 2
+#define QUEUE_MAX 64
+#define CHUNK_BYTES (256 * 1024)
+#define NAME_ATTEMPTS_MAX 100 /* tries for a free name */
+#define FILE_MODE 0640
+#define STILL_NAMING "it was being given its name, and may or may not have it by now"
+#define NAMING_MAX_NS NS_PER_S /* so long are files that are being named waited for when tries are cancelled */
+
+struct directory_sink {
+	struct sink sink;
+	struct offload *offload;
+	char *path;
+	uint64_t cancel_wait_until_ns; /* boot time until when cancelling may wait; long ago: begins anew */
+};
+
+enum stage { STAGE_WRITING, STAGE_NAMING, STAGE_ENDED };
+
+struct sink_attempt {
+	struct offload_task task;
+	const struct directory_sink *sink;
+	char name[NAME_MAX + 1];
+	uint64_t size_bytes;
+	pthread_mutex_t lock;	      /* guards what follows, up to the outcome */
+	pthread_cond_t ended;	      /* STAGE_ENDED */
+	enum stage stage;	      /* the thread's */
+	bool cancelled;		      /* nobody waits for the answer, and the stream is gone */
+	const struct sink_file *file; /* loop thread only */
+	struct byte_stream stream;
+	struct sink_outcome outcome; /* the thread's until STAGE_ENDED */
+	sink_attempt_done done;
+	void *ctx;
+};
+
+/* --- on the pool's threads --------------------------------------------------------------------------------------- */
+
+/* What may be different in a minute: space is freed, a mount comes back, descriptors are closed. */
+static bool is_transient(int code)
+{
+	static const int transient[] = {ENOSPC, EDQUOT, EIO,	ENOENT, EROFS,	   EINTR,    EAGAIN,
+					EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN};
+
+	for (size_t i = 0; i < sizeof(transient) / sizeof(transient[0]); i++)
+		if (code == transient[i])
+			return true;
+	return false;
+}
+
+/* Fills the outcome; returns `code` (a negative errno). */
+static int fail(struct sink_attempt *attempt, int code, const char *what)
+{
+	struct error text;
+
+	errno = -code;
+	error_set(&text, code, "cannot %s %s/%s: %m", what, attempt->sink->path, attempt->name);
+	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
+	attempt->outcome.verdict = is_transient(-code) ? SINK_RETRY : SINK_REFUSED;
+	return code;
+}
+
+/* The next chunk. *got is less than a chunk only at the end. 0 or -ECANCELED. */
+static int read_chunk(struct sink_attempt *attempt, uint8_t *chunk, size_t *got)
+{
+	size_t used = 0;
+	bool cancelled;
+
+	pthread_mutex_lock(&attempt->lock);
+	cancelled = attempt->cancelled;
+	while (!cancelled && used < CHUNK_BYTES) {
+		size_t more = attempt->stream.read(attempt->stream.ctx, chunk + used, CHUNK_BYTES - used);
+
+		if (more == 0)
+			break;
+		used += more;
+	}
+	pthread_mutex_unlock(&attempt->lock);
+	if (cancelled)
+		return -ECANCELED;
+	*got = used;
+	return 0;
+}
+
+/* False: it is cancelled, and so it stays at the stage before. */
+static bool enter_stage(struct sink_attempt *attempt, enum stage stage)
+{
+	bool cancelled;
+
+	pthread_mutex_lock(&attempt->lock);
+	cancelled = attempt->cancelled;
+	if (!cancelled)
+		attempt->stage = stage;
+	pthread_mutex_unlock(&attempt->lock);
+	return !cancelled;
+}
+
+static void finish_stage(struct sink_attempt *attempt)
+{
+	pthread_mutex_lock(&attempt->lock);
+	attempt->stage = STAGE_ENDED;
+	pthread_cond_signal(&attempt->ended);
+	pthread_mutex_unlock(&attempt->lock);
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t written = write(fd, bytes, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		bytes += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+/* Asks for the space beforehand: a full disk is known before the first byte. Not every filesystem can. */
+static int reserve(int fd, uint64_t size_bytes)
+{
+	if (size_bytes == 0 || fallocate(fd, 0, 0, (off_t)size_bytes) == 0)
+		return 0;
+	return errno == ENOSPC || errno == EDQUOT ? -errno : 0;
+}
+
+static int write_stream(struct sink_attempt *attempt, int fd)
+{
+	cleanup(cleanup_free) uint8_t *chunk = malloc(CHUNK_BYTES);
+	uint64_t total = 0;
+	size_t got = 0;
+	int r;
+
+	if (!chunk)
+		return fail(attempt, -ENOMEM, "write");
+	r = reserve(fd, attempt->size_bytes);
+	if (r < 0)
+		return fail(attempt, r, "write");
+	do {
+		r = read_chunk(attempt, chunk, &got);
+		if (r == 0)
+			r = write_all(fd, chunk, got);
+		if (r < 0)
+			return fail(attempt, r, "write");
+		total += got;
+	} while (got == CHUNK_BYTES);
+	if (total != attempt->size_bytes)
+		return fail(attempt, -EPROTO, "read all of");
+	if (fsync(fd) < 0)
+		return fail(attempt, -errno, "flush");
+	return 0;
+}
+
+/* "<name>" for number 0, else "<name less extension>-<number>.<extension>". 0 or -ENAMETOOLONG. */
+static int numbered_name(char numbered[static NAME_MAX + 1], const char *name, unsigned number)
+{
+	const char *extension = strrchr(name, '.');
+	int length;
+
+	if (!extension)
+		extension = name + strlen(name);
+	if (number == 0)
+		length = snprintf(numbered, NAME_MAX + 1, "%s", name);
+	else
+		length =
+			snprintf(numbered, NAME_MAX + 1, "%.*s-%u%s", (int)(extension - name), name, number, extension);
+	return length < 0 || length > NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* Creates a file that was not there. Returns its descriptor, its name in `temporary`; or a negative errno. */
+static int create_temporary(int directory_fd, const char *name, char temporary[static NAME_MAX + 1])
+{
+	for (unsigned number = 0; number < NAME_ATTEMPTS_MAX; number++) {
+		char numbered[NAME_MAX + 1];
+		int r = numbered_name(numbered, name, number), length, fd;
+
+		if (r < 0)
+			return r;
+		length = snprintf(temporary, NAME_MAX + 1, ".%s.part", numbered);
+		if (length < 0 || length > NAME_MAX)
+			return -ENAMETOOLONG;
+		fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+		if (fd >= 0)
+			return fd;
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+/* Gives the file its name unless somebody has it. 0 or a negative errno; on success the temporary name is gone. */
+static int link_name(int directory_fd, const char *temporary, const char *name)
+{
+	if (linkat(directory_fd, temporary, directory_fd, name, 0) == 0) {
+		unlinkat(directory_fd, temporary, 0);
+		return 0;
+	}
+	if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
+		return -errno;
+	return renameat2(directory_fd, temporary, directory_fd, name, RENAME_NOREPLACE) == 0 ? 0 : -errno;
+}
+
+static int name_file(struct sink_attempt *attempt, int directory_fd, const char *temporary)
+{
+	char name[NAME_MAX + 1];
+	int r = -EEXIST;
+
+	for (unsigned number = 0; r == -EEXIST && number < NAME_ATTEMPTS_MAX; number++) {
+		r = numbered_name(name, attempt->name, number);
+		if (r == 0)
+			r = link_name(directory_fd, temporary, name);
+	}
+	if (r < 0)
+		return fail(attempt, r, "name");
+	if (fsync(directory_fd) < 0 && errno != EINVAL) { /* EINVAL: a filesystem that can't flush a directory */
+		r = fail(attempt, -errno, "flush the directory of");
+		unlinkat(directory_fd, name, 0);
+		return r;
+	}
+	attempt->outcome.verdict = SINK_OK;
+	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "%s/%s", attempt->sink->path, name) >=
+	    sizeof(attempt->outcome.url))
+		attempt->outcome.url[0] = '\0'; /* too long to be told */
+	return 0;
+}
+
+/* The names are made safe long before; should one not be, it doesn't lead out of the directory. */
+static bool is_plain_name(const char *name)
+{
+	return name[0] && name[0] != '.' && !strchr(name, '/');
+}
+
+static void write_file(struct sink_attempt *attempt)
+{
+	cleanup(cleanup_close) int directory_fd = -1, fd = -1;
+	char temporary[NAME_MAX + 1];
+	int r;
+
+	if (!enter_stage(attempt, STAGE_WRITING))
+		return;
+	if (!is_plain_name(attempt->name)) {
+		fail(attempt, -EINVAL, "create");
+		return;
+	}
+	directory_fd = open(attempt->sink->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory_fd < 0) {
+		fail(attempt, -errno, "create");
+		return;
+	}
+	fd = create_temporary(directory_fd, attempt->name, temporary);
+	if (fd < 0) {
+		fail(attempt, fd, "create");
+		return;
+	}
+	r = write_stream(attempt, fd);
+	if (r == 0)
+		r = enter_stage(attempt, STAGE_NAMING) ? name_file(attempt, directory_fd, temporary) : -ECANCELED;
+	if (r < 0)
+		unlinkat(directory_fd, temporary, 0);
+}
+
+static void attempt_run(struct offload_task *task)
+{
+	struct sink_attempt *attempt = (struct sink_attempt *)task;
+
+	write_file(attempt);
+	finish_stage(attempt);
+}
+
+/* --- on the loop ------------------------------------------------------------------------------------------------- */
+
+static void attempt_close_stream(struct sink_attempt *attempt)
+{
+	if (attempt->file)
+		attempt->file->close(attempt->file->ctx, &attempt->stream);
+	attempt->file = NULL;
+}
+
+static void attempt_free(struct sink_attempt *attempt)
+{
+	attempt_close_stream(attempt);
+	pthread_cond_destroy(&attempt->ended);
+	pthread_mutex_destroy(&attempt->lock);
+	free(attempt);
+}
+
+CLEANUP_DEFINE(attempt, struct sink_attempt, attempt_free)
+
+static void attempt_done(struct offload_task *task)
+{
+	cleanup(cleanup_attempt) struct sink_attempt *attempt = (struct sink_attempt *)task;
+
+	if (attempt->cancelled)
+		return;
+	attempt_close_stream(attempt);
+	attempt->done(attempt->ctx, &attempt->outcome);
+}
+
+static struct sink_attempt *directory_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
+					    void *ctx)
+{
+	struct directory_sink *directory_sink = (struct directory_sink *)sink;
+	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+
+	if (!attempt)
+		return NULL;
+	attempt->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	attempt->ended = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	attempt->task.run = attempt_run;
+	attempt->task.done = attempt_done;
+	attempt->sink = directory_sink;
+	attempt->done = done;
+	attempt->ctx = ctx;
+	/* A name too long to copy is too long for the kernel: it says so when the file is created. */
+	snprintf(attempt->name, sizeof(attempt->name), "%s", file->name);
+	if (!file->open(file->ctx, &attempt->stream))
+		return NULL;
+	attempt->file = file;
+	attempt->size_bytes = attempt->stream.size_bytes;
+	if (offload_submit(directory_sink->offload, &attempt->task) < 0)
+		return NULL;
+	return take(attempt);
+}
+
+/* Until when, on the monotonic clock, this and all other tries that are cancelled now may be waited for. */
+static struct timespec cancel_deadline(struct directory_sink *directory_sink)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+	struct timespec deadline;
+	uint64_t left_ns;
+
+	if (now_ns > directory_sink->cancel_wait_until_ns + NAMING_MAX_NS)
+		directory_sink->cancel_wait_until_ns = now_ns + NAMING_MAX_NS;
+	left_ns = directory_sink->cancel_wait_until_ns > now_ns ? directory_sink->cancel_wait_until_ns - now_ns : 0;
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	left_ns += (uint64_t)deadline.tv_nsec;
+	deadline.tv_sec += (time_t)(left_ns / NS_PER_S);
+	deadline.tv_nsec = (long)(left_ns % NS_PER_S);
+	return deadline;
+}
+
+static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
+{
+	const struct timespec deadline = cancel_deadline((struct directory_sink *)sink);
+	enum stage stage;
+	int r = 0;
+
+	pthread_mutex_lock(&attempt->lock);
+	while (attempt->stage == STAGE_NAMING && r != ETIMEDOUT)
+		r = pthread_cond_clockwait(&attempt->ended, &attempt->lock, CLOCK_MONOTONIC, &deadline);
+	stage = attempt->stage;
+	if (stage == STAGE_ENDED)
+		*outcome = attempt->outcome;
+	attempt->cancelled = true;
+	attempt_close_stream(attempt);
+	pthread_mutex_unlock(&attempt->lock);
+	if (stage == STAGE_NAMING) {
+		outcome->verdict = SINK_RETRY;
+		report_text_copy(outcome->error, sizeof(outcome->error), STILL_NAMING);
+	}
+	return stage != STAGE_WRITING;
+}
+
+static void directory_free(struct sink *sink)
+{
+	struct directory_sink *directory_sink = (struct directory_sink *)sink;
+
+	offload_free(directory_sink->offload);
+	free(directory_sink->path);
+	free(directory_sink);
+}
+
+static const struct sink_class directory_class = {
+	.start = directory_start,
+	.cancel = directory_cancel,
+	.free = directory_free,
+};
+
+struct sink *directory_sink_new(struct event_base *loop, const char *path)
+{
+	struct directory_sink *directory_sink = calloc(1, sizeof(*directory_sink));
+
+	if (!directory_sink)
+		return NULL;
+	directory_sink->sink = (struct sink){.class = &directory_class, .name = "local"};
+	directory_sink->path = strdup(path);
+	directory_sink->offload = offload_new(loop, "sink-local", THREADS, QUEUE_MAX);
+	if (!directory_sink->path || !directory_sink->offload) {
+		if (directory_sink->offload)
+			offload_free(directory_sink->offload);
+		free(directory_sink->path);
+		free(directory_sink);
+		return NULL;
+	}
+	return &directory_sink->sink;
+}

@@ -1,0 +1,419 @@
+/*
+ * A try is a row of commands, one (or two) at a time, each after the answer to the one before:
+ *
+ *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, as many as there are ──> EXPIRE ──> replicated? ──> taken
+ *                                      └──refused──> DEL ──> not taken
+ *
+ * It is not taken before it is known to outlive this master (redis/commands/redis_replication.h); a file that went with
+ * an old master is put to the new one by the next try.
+ *
+ * With one chunk under way nothing can come out of order, whatever is redirected or put off, and nothing of the file is
+ * held but that chunk. RPUSH answers with the list's length: any other than expected means that somebody else is at the
+ * key, or that it expired. A connection lost during RPUSH leaves open whether the chunk is there; so that try is over,
+ * and the next one begins with DEL.
+ *
+ * A try that is cancelled lives on without its file until its commands are answered, which their deadline bounds.
+ */
+#include "sink/redis_sink.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "redis/commands/redis_commands.h"
+#include "redis/commands/redis_replication.h"
+#include "redis/connection/redis_options.h"
+#include "sink/report_text.h"
+#include "sink/sink.h"
+
+#define TTL_TEXT_SIZE 24
+
+struct redis_sink {
+	struct sink sink;
+	struct event_base *loop;
+	struct redis_options redis;	       /* its strings are ours */
+	struct redis_commands *commands;       /* NULL: no file was to be put there yet, nor is anything connected */
+	struct redis_replication *replication; /* NULL: nor yet */
+	char *prefix;			       /* of the keys */
+	uint64_t size_max;
+	char ttl[TTL_TEXT_SIZE]; /* seconds */
+};
+
+enum step { STEP_BEGIN, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_REPLICATED, STEP_CLEAN_UP };
+
+struct sink_attempt {
+	struct redis_sink *redis_sink;
+	enum step step;
+	struct event *event; /* the first step's, or the answer's: neither comes from within start */
+	unsigned replies_pending;
+	bool finished; /* cancelled, or about to answer */
+	char *key;
+	const struct sink_file *file; /* NULL once closed */
+	struct byte_stream stream;
+	uint64_t chunks, chunks_sent;
+	struct redis_replication_check *check; /* while it is under way */
+	struct sink_outcome outcome;
+	sink_attempt_done done; /* NULL: cancelled */
+	void *ctx;
+};
+
+static void run_next_step(struct sink_attempt *attempt);
+
+/* --- ends -------------------------------------------------------------------------------------------------------- */
+
+static void close_stream(struct sink_attempt *attempt)
+{
+	if (attempt->file)
+		attempt->file->close(attempt->file->ctx, &attempt->stream);
+	attempt->file = NULL;
+}
+
+static void attempt_free(struct sink_attempt *attempt)
+{
+	close_stream(attempt);
+	if (attempt->event)
+		event_free(attempt->event);
+	free(attempt->key);
+	free(attempt);
+}
+
+CLEANUP_DEFINE(attempt, struct sink_attempt, attempt_free)
+
+/* The outcome is handed out at the next turn, when no command is under way. */
+static void finish(struct sink_attempt *attempt)
+{
+	attempt->finished = true;
+	close_stream(attempt);
+	if (attempt->replies_pending == 0)
+		event_active(attempt->event, EV_TIMEOUT, 0);
+}
+
+static void fail(struct sink_attempt *attempt, enum sink_verdict verdict, const char *why)
+{
+	struct error text;
+
+	error_set(&text, 0, "cannot put it under %s: %s", attempt->key, why);
+	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
+	attempt->outcome.verdict = verdict;
+	finish(attempt);
+}
+
+static void succeed(struct sink_attempt *attempt)
+{
+	attempt->outcome.verdict = SINK_OK;
+	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "redis:%s", attempt->key) >=
+	    sizeof(attempt->outcome.url))
+		attempt->outcome.url[0] = '\0'; /* too long to be told */
+	finish(attempt);
+}
+
+/* --- commands ---------------------------------------------------------------------------------------------------- */
+
+/* What the server will say the next time as well. Not so OOM, MISCONF, NOREPLICAS … */
+static bool is_permanent(const char *error)
+{
+	static const char *const words[] = {"NOPERM ", "ERR ", "WRONGTYPE "};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strncmp(error, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What the answer must be at this step, or -1 if any will do. */
+static int64_t expected_reply(const struct sink_attempt *attempt)
+{
+	switch (attempt->step) {
+	case STEP_HEADER: /* of both: a list of one element, which expires */
+	case STEP_EXPIRE:
+		return 1;
+	case STEP_CHUNKS:
+		return (int64_t)attempt->chunks_sent + 1;
+	default:
+		return -1;
+	}
+}
+
+static void on_failure(struct sink_attempt *attempt, const struct redis_result *result)
+{
+	const bool refused = result->code == -EREMOTEIO;
+	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN_UP;
+
+	fail(attempt, refused && is_permanent(result->error) ? SINK_REFUSED : SINK_RETRY, result->error);
+	/* A server that has no room for the rest shall not keep the beginning. */
+	if (refused && pushing && attempt->replies_pending == 0) {
+		event_del(attempt->event);
+		attempt->step = STEP_CLEAN_UP;
+		run_next_step(attempt);
+	}
+}
+
+static void on_result(void *ctx, const struct redis_result *result)
+{
+	struct sink_attempt *attempt = ctx;
+	int64_t length = expected_reply(attempt);
+
+	attempt->replies_pending--;
+	if (attempt->finished && attempt->replies_pending > 0)
+		return;
+	if (attempt->finished && !attempt->done)
+		return attempt_free(attempt);
+	if (attempt->finished)
+		return event_active(attempt->event, EV_TIMEOUT, 0);
+	if (result->code < 0)
+		return on_failure(attempt, result);
+	if (length >= 0 && (result->reply->type != REDIS_REPLY_INTEGER || result->reply->integer != length))
+		return fail(attempt, SINK_RETRY, "the key was changed or removed meanwhile");
+	if (attempt->replies_pending == 0)
+		run_next_step(attempt);
+}
+
+/* argv[0] is the command, argv[1] the key. False: the try has failed. */
+static bool send_command(struct sink_attempt *attempt, int argc, const char *const *argv, const size_t *argvlen)
+{
+	const struct redis_command command = {.argc = argc,
+					      .argv = argv,
+					      .argvlen = argvlen,
+					      .idempotent = strcmp(argv[0], "RPUSH") != 0};
+	int r = redis_commands_send(attempt->redis_sink->commands, &command, on_result, attempt);
+
+	if (r == 0) {
+		attempt->replies_pending++;
+		return true;
+	}
+	if (!attempt->finished)
+		fail(attempt, SINK_RETRY, r == -ENOBUFS ? "too much is on its way to Redis" : strerror(-r));
+	return false;
+}
+
+static bool send_delete(struct sink_attempt *attempt)
+{
+	const char *const argv[] = {"DEL", attempt->key};
+
+	return send_command(attempt, 2, argv, NULL);
+}
+
+static bool send_expire(struct sink_attempt *attempt)
+{
+	const char *const argv[] = {"EXPIRE", attempt->key, attempt->redis_sink->ttl};
+
+	return send_command(attempt, 3, argv, NULL);
+}
+
+static void send_header(struct sink_attempt *attempt)
+{
+	json_t *header = json_pack("{s:i,s:s,s:I,s:I}", "v", 1, "name", attempt->file->name, "size",
+				   (json_int_t)attempt->stream.size_bytes, "chunks", (json_int_t)attempt->chunks);
+	cleanup(cleanup_free) char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
+	const char *const argv[] = {"RPUSH", attempt->key, text};
+
+	json_decref(header);
+	if (!text)
+		return fail(attempt, SINK_RETRY, "out of memory");
+	if (send_command(attempt, 3, argv, NULL))
+		send_expire(attempt);
+}
+
+static void send_chunk(struct sink_attempt *attempt)
+{
+	const uint64_t left = attempt->stream.size_bytes - attempt->chunks_sent * REDIS_SINK_CHUNK_BYTES;
+	const size_t size = left < REDIS_SINK_CHUNK_BYTES ? (size_t)left : REDIS_SINK_CHUNK_BYTES;
+	cleanup(cleanup_free) uint8_t *chunk = malloc(size);
+	const char *const argv[] = {"RPUSH", attempt->key, (const char *)chunk};
+	const size_t argvlen[] = {strlen(argv[0]), strlen(attempt->key), size};
+	size_t got = 0;
+
+	if (!chunk)
+		return fail(attempt, SINK_RETRY, "out of memory");
+	while (got < size) {
+		size_t more = attempt->stream.read(attempt->stream.ctx, chunk + got, size - got);
+
+		if (more == 0)
+			return fail(attempt, SINK_REFUSED, "the file is shorter than it should be");
+		got += more;
+	}
+	attempt->chunks_sent++;
+	send_command(attempt, 3, argv, argvlen);
+}
+
+static void start_upload(struct sink_attempt *attempt)
+{
+	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_sink->size_max;
+	struct error text;
+
+	if (size > max) {
+		error_set(&text, 0, "%" PRIu64 " bytes are more than redis.file_size allows (%" PRIu64 ")", size, max);
+		return fail(attempt, SINK_REFUSED, text.text);
+	}
+	attempt->chunks = size / REDIS_SINK_CHUNK_BYTES + (size % REDIS_SINK_CHUNK_BYTES > 0);
+	attempt->step = STEP_DELETE;
+	send_delete(attempt);
+}
+
+static void on_replicated(void *ctx, enum redis_replication_verdict verdict)
+{
+	struct sink_attempt *attempt = ctx;
+
+	attempt->check = NULL;
+	switch (verdict) {
+	case REDIS_REPLICATED:
+		return succeed(attempt);
+	case REDIS_LOST:
+		return fail(attempt, SINK_RETRY, "the master was replaced meanwhile by one that has not all of it");
+	case REDIS_UNVERIFIED:
+		return fail(attempt, SINK_RETRY, "the master does not say (LLEN) whether it has all of it");
+	}
+}
+
+static void check_replicated(struct sink_attempt *attempt)
+{
+	struct redis_replication *replication = attempt->redis_sink->replication;
+
+	attempt->step = STEP_REPLICATED;
+	close_stream(attempt);
+	attempt->check = redis_replication_check(replication, attempt->key, (int64_t)attempt->chunks + 1,
+						 attempt->redis_sink->ttl, on_replicated, attempt);
+	if (!attempt->check)
+		fail(attempt, SINK_RETRY, "out of memory");
+}
+
+/* All commands so far are answered as they should be. */
+static void run_next_step(struct sink_attempt *attempt)
+{
+	switch (attempt->step) {
+	case STEP_BEGIN:
+		return start_upload(attempt);
+	case STEP_DELETE:
+		attempt->step = STEP_HEADER;
+		return send_header(attempt);
+	case STEP_HEADER:
+	case STEP_CHUNKS:
+		attempt->step = attempt->chunks_sent < attempt->chunks ? STEP_CHUNKS : STEP_EXPIRE;
+		if (attempt->step == STEP_CHUNKS)
+			return send_chunk(attempt);
+		send_expire(attempt);
+		return;
+	case STEP_EXPIRE:
+		return check_replicated(attempt);
+	case STEP_REPLICATED:
+		return;
+	case STEP_CLEAN_UP:
+		if (!send_delete(attempt))
+			event_active(attempt->event, EV_TIMEOUT, 0);
+		return;
+	}
+}
+
+static void on_event(evutil_socket_t fd, short what, void *ctx)
+{
+	struct sink_attempt *attempt = ctx;
+
+	(void)fd;
+	(void)what;
+	if (!attempt->finished)
+		return run_next_step(attempt);
+	attempt->done(attempt->ctx, &attempt->outcome);
+	attempt_free(attempt);
+}
+
+/* --- the sink ---------------------------------------------------------------------------------------------------- */
+
+static int connect_redis(struct redis_sink *redis_sink)
+{
+	if (!redis_sink->commands)
+		redis_sink->commands = redis_commands_new(redis_sink->loop, "files", &redis_sink->redis, 0);
+	if (redis_sink->commands && !redis_sink->replication)
+		redis_sink->replication =
+			redis_replication_new(redis_sink->loop, &redis_sink->redis, redis_sink->commands);
+	return redis_sink->replication ? 0 : -ENOMEM;
+}
+
+static struct sink_attempt *redis_sink_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
+					     void *ctx)
+{
+	struct redis_sink *redis_sink = (struct redis_sink *)sink;
+	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+
+	if (!attempt || connect_redis(redis_sink) < 0)
+		return NULL;
+	attempt->redis_sink = redis_sink;
+	attempt->done = done;
+	attempt->ctx = ctx;
+	attempt->event = event_new(redis_sink->loop, -1, 0, on_event, attempt);
+	if (asprintf(&attempt->key, "%s%s", redis_sink->prefix, file->capture ? file->capture : file->id) < 0)
+		attempt->key = NULL;
+	if (!attempt->event || !attempt->key || !file->open(file->ctx, &attempt->stream))
+		return NULL;
+	attempt->file = file;
+	event_active(attempt->event, EV_TIMEOUT, 0);
+	return take(attempt);
+}
+
+static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
+{
+	const bool already_ended = attempt->finished;
+	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_REPLICATED && !already_ended;
+	const bool awaiting_replication = attempt->step == STEP_REPLICATED;
+
+	(void)sink;
+	*outcome = attempt->outcome;
+	if (awaiting_replication && !already_ended) {
+		outcome->verdict = SINK_RETRY;
+		snprintf(outcome->error, sizeof(outcome->error), "it is under %s, but maybe on no replica yet",
+			 attempt->key);
+	}
+	event_del(attempt->event);
+	redis_replication_cancel(take(attempt->check));
+	attempt->done = NULL;
+	attempt->finished = true;
+	close_stream(attempt);
+	if (pushing)
+		(void)send_delete(attempt);
+	if (attempt->replies_pending == 0)
+		attempt_free(attempt);
+	return already_ended || awaiting_replication;
+}
+
+static void redis_sink_free(struct sink *sink)
+{
+	struct redis_sink *redis_sink = (struct redis_sink *)sink;
+
+	redis_replication_free(redis_sink->replication);
+	redis_commands_free(redis_sink->commands);
+	redis_options_free(&redis_sink->redis);
+	free(redis_sink->prefix);
+	free(redis_sink);
+}
+
+static const struct sink_class redis_sink_class = {
+	.start = redis_sink_start,
+	.cancel = redis_sink_cancel,
+	.free = redis_sink_free,
+};
+
+struct sink *redis_sink_new(struct event_base *loop, const struct redis_options *redis,
+			    const struct redis_sink_options *options)
+{
+	struct redis_sink *redis_sink = calloc(1, sizeof(*redis_sink));
+
+	if (!redis_sink)
+		return NULL;
+	redis_sink->sink =
+		(struct sink){.class = &redis_sink_class, .name = "redis", .on_request = options->on_request};
+	redis_sink->loop = loop;
+	redis_sink->size_max = options->size_max;
+	snprintf(redis_sink->ttl, sizeof(redis_sink->ttl), "%" PRIu64,
+		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
+	if (asprintf(&redis_sink->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)
+		redis_sink->prefix = NULL;
+	if (redis_options_copy(&redis_sink->redis, redis) == 0 && redis_sink->prefix)
+		return &redis_sink->sink;
+	redis_sink_free(&redis_sink->sink);
+	return NULL;
+}

@@ -1,0 +1,26 @@
+/*
+ * Sink: Redis. A file becomes the list {CHANNEL}:file:NODE:CAPTURE (CHANNEL is a hash tag: in a Cluster all of a
+ * channel's keys are in one slot): first a header in JSON, {"v":1,"name":…,"size":bytes,"chunks":n}, then n chunks of
+ * 256 KiB, the last one shorter. It expires; one that is not finished, too. Its url is "redis:" and the key.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct redis_options;
+struct sink;
+
+#define REDIS_SINK_CHUNK_BYTES (256u << 10)
+
+struct redis_sink_options {
+	const char *channel, *node;
+	uint64_t size_max; /* bytes; a larger file is refused */
+	uint64_t ttl_ns;   /* at least a second */
+	bool on_request;   /* as in struct sink */
+};
+
+/* Options are copied. NULL on ENOMEM. */
+struct sink *redis_sink_new(struct event_base *loop, const struct redis_options *redis,
+			    const struct redis_sink_options *options);

@@ -1,0 +1,699 @@
+/* Files on their way into a directory: whole or not at all, nothing overwritten, nothing left behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sink/directory_sink.h"
+#include "sink/sink.h"
+
+#define GUARD_S 20
+#define KIB 1024
+
+/* --- a file whose reading the test can watch and hold --------------------------------------------------------------
+ */
+
+struct file {
+	struct sink_file file;
+	uint64_t size, claimed; /* bytes it has, and says it has */
+	uint64_t at;
+	uint64_t stop_at; /* reading waits here for `go`; 0: nowhere */
+	sem_t reached, go;
+	atomic_bool open;
+	unsigned opens, closes;
+	unsigned dones;
+	struct sink_outcome outcome;
+};
+
+static uint8_t byte_at(uint64_t offset)
+{
+	return (uint8_t)(offset * 31 + offset / 251);
+}
+
+static size_t file_read(void *ctx, uint8_t *into, size_t room)
+{
+	struct file *file = ctx;
+	size_t used = 0;
+
+	assert_true(atomic_load(&file->open));
+	if (file->stop_at && file->at >= file->stop_at) {
+		file->stop_at = 0;
+		sem_post(&file->reached);
+		sem_wait(&file->go);
+	}
+	for (; used < room && used < 100 * KIB && file->at < file->size; used++)
+		into[used] = byte_at(file->at++);
+	return used;
+}
+
+static void file_rewind(void *ctx)
+{
+	((struct file *)ctx)->at = 0;
+}
+
+static bool file_open(void *ctx, struct byte_stream *stream)
+{
+	struct file *file = ctx;
+
+	file->opens++;
+	file->at = 0;
+	atomic_store(&file->open, true);
+	*stream = (struct byte_stream){.size_bytes = file->claimed,
+				       .read = file_read,
+				       .rewind = file_rewind,
+				       .ctx = file};
+	return true;
+}
+
+static void file_close(void *ctx, struct byte_stream *stream)
+{
+	struct file *file = ctx;
+
+	(void)stream;
+	assert_true(atomic_exchange(&file->open, false));
+	file->closes++;
+}
+
+static void file_init(struct file *file, const char *name, uint64_t size)
+{
+	memset(file, 0, sizeof(*file));
+	file->size = file->claimed = size;
+	sem_init(&file->reached, 0, 0);
+	sem_init(&file->go, 0, 0);
+	file->file = (struct sink_file){
+		.name = name, .tags = "", .id = "test", .ctx = file, .open = file_open, .close = file_close};
+}
+
+static void on_done(void *ctx, const struct sink_outcome *outcome)
+{
+	struct file *file = ctx;
+
+	assert_false(atomic_load(&file->open));
+	file->dones++;
+	file->outcome = *outcome;
+}
+
+/* --- a disk that hangs ---------------------------------------------------------------------------------------------
+ */
+
+static struct {
+	atomic_bool hangs; /* as soon as a directory is flushed */
+	sem_t reached, go;
+} disk;
+
+static void disk_recover(void)
+{
+	if (atomic_exchange(&disk.hangs, false)) {
+		sem_post(&disk.go);
+		sem_post(&disk.go);
+	}
+}
+
+/* In the place of libc's. */
+int fsync(int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) && atomic_load(&disk.hangs)) {
+		sem_post(&disk.reached);
+		sem_wait(&disk.go);
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* --- a directory, a sink, a loop ------------------------------------------------------------------------------------
+ */
+
+struct world {
+	char path[64];
+	struct event_base *loop;
+	struct event *guard;
+	struct sink *sink;
+};
+
+static void guard(evutil_socket_t fd, short events, void *ctx)
+{
+	(void)fd;
+	(void)events;
+	(void)ctx;
+	fail_msg("nothing happened for %d s", GUARD_S);
+}
+
+static void world_open(struct world *world)
+{
+	struct timeval guard_time = {.tv_sec = GUARD_S};
+
+	world->loop = event_base_new();
+	assert_non_null(world->loop);
+	world->guard = evtimer_new(world->loop, guard, NULL);
+	event_add(world->guard, &guard_time);
+	world->sink = directory_sink_new(world->loop, world->path);
+	assert_non_null(world->sink);
+}
+
+static void world_close(struct world *world)
+{
+	if (world->sink)
+		world->sink->class->free(world->sink);
+	world->sink = NULL;
+	event_free(world->guard);
+	event_base_free(world->loop);
+}
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	snprintf(world->path, sizeof(world->path), "/tmp/test_directory.XXXXXX");
+	assert_non_null(mkdtemp(world->path));
+	world_open(world);
+	*state = world;
+	return 0;
+}
+
+static const char *inside(const struct world *world, const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", world->path, name);
+	return path;
+}
+
+/* The names in the directory, sorted, each followed by a blank. */
+static const char *listing(const struct world *world)
+{
+	static char text[1024];
+	struct dirent **entries;
+	int count = scandir(world->path, &entries, NULL, alphasort);
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < count; i++) {
+		const char *name = entries[i]->d_name;
+
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && used < sizeof(text) / 2)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s ", name);
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	return text;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+	DIR *directory;
+
+	disk_recover();
+	world_close(world);
+	directory = opendir(world->path);
+	for (struct dirent *entry; directory && (entry = readdir(directory));)
+		unlinkat(dirfd(directory), entry->d_name, 0);
+	if (directory)
+		closedir(directory);
+	rmdir(world->path);
+	unlink(world->path);
+	free(world);
+	return 0;
+}
+
+static struct sink_attempt *start(struct world *world, struct file *file)
+{
+	struct sink_attempt *attempt = world->sink->class->start(world->sink, &file->file, on_done, file);
+
+	assert_int_equal(file->dones, 0);
+	return attempt;
+}
+
+static void wait_done(struct world *world, struct file *file)
+{
+	while (!file->dones)
+		assert_int_equal(event_base_loop(world->loop, EVLOOP_ONCE), 0);
+	assert_int_equal(file->dones, 1);
+	assert_int_equal(file->opens, file->closes);
+}
+
+static void deliver(struct world *world, struct file *file)
+{
+	assert_non_null(start(world, file));
+	wait_done(world, file);
+	assert_int_equal(file->opens, 1);
+}
+
+static void assert_content(const char *path, uint64_t size)
+{
+	FILE *file = fopen(path, "rb");
+	uint64_t offset = 0;
+	int byte;
+
+	assert_non_null(file);
+	for (; (byte = getc(file)) != EOF; offset++)
+		if (byte != byte_at(offset))
+			fail_msg("byte %llu differs", (unsigned long long)offset);
+	assert_int_equal(offset, size);
+	fclose(file);
+}
+
+static void put(const char *path, const char *content)
+{
+	FILE *file = fopen(path, "wb");
+
+	assert_non_null(file);
+	assert_true(fputs(content, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void assert_says(const char *path, const char *content)
+{
+	char text[64] = "";
+	FILE *file = fopen(path, "rb");
+
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_string_equal(text, content);
+	fclose(file);
+}
+
+/* --- what must hold ------------------------------------------------------------------------------------------------
+ */
+
+static void test_file_arrives_whole_and_alone(void **state)
+{
+	static const uint64_t sizes[] = {0, 1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 1000 * KIB};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct file file;
+
+		file_init(&file, "a.pcapng", sizes[i]);
+		deliver(world, &file);
+		assert_int_equal(file.outcome.verdict, SINK_OK);
+		assert_string_equal(file.outcome.url, inside(world, "a.pcapng"));
+		assert_string_equal(file.outcome.error, "");
+		assert_content(file.outcome.url, sizes[i]);
+		assert_string_equal(listing(world), "a.pcapng ");
+		assert_int_equal(unlink(file.outcome.url), 0);
+	}
+}
+
+static void test_file_is_not_for_everybody(void **state)
+{
+	struct world *world = *state;
+	mode_t before = umask(0);
+	struct file file;
+	struct stat status;
+
+	file_init(&file, "a.pcapng", 10);
+	deliver(world, &file);
+	umask(before);
+	assert_int_equal(stat(file.outcome.url, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0640);
+	assert_int_equal(status.st_nlink, 1);
+}
+
+static void test_final_name_appears_only_when_the_file_is_complete(void **state)
+{
+	struct world *world = *state;
+	struct file file;
+
+	file_init(&file, "a.pcapng", 1000 * KIB);
+	file.stop_at = 1000 * KIB; /* all has been read but the end itself */
+	assert_non_null(start(world, &file));
+	sem_wait(&file.reached);
+	assert_string_equal(listing(world), ".a.pcapng.part ");
+	sem_post(&file.go);
+	wait_done(world, &file);
+	assert_string_equal(listing(world), "a.pcapng ");
+	assert_content(file.outcome.url, 1000 * KIB);
+}
+
+static void test_what_is_there_is_never_overwritten(void **state)
+{
+	struct world *world = *state;
+	struct file file;
+
+	put(inside(world, "a.b.pcapng"), "precious");
+	for (int i = 1; i <= 2; i++) {
+		char expected[32];
+
+		snprintf(expected, sizeof(expected), "a.b-%d.pcapng", i);
+		file_init(&file, "a.b.pcapng", 100);
+		deliver(world, &file);
+		assert_int_equal(file.outcome.verdict, SINK_OK);
+		assert_string_equal(file.outcome.url, inside(world, expected));
+		assert_content(file.outcome.url, 100);
+	}
+	assert_says(inside(world, "a.b.pcapng"), "precious");
+	assert_string_equal(listing(world), "a.b-1.pcapng a.b-2.pcapng a.b.pcapng ");
+}
+
+static void test_symlink_of_the_final_name_is_not_followed(void **state)
+{
+	struct world *world = *state;
+	struct file file;
+
+	assert_int_equal(symlink("nowhere", inside(world, "a.pcapng")), 0);
+	file_init(&file, "a.pcapng", 100);
+	deliver(world, &file);
+	assert_int_equal(file.outcome.verdict, SINK_OK);
+	assert_string_equal(listing(world), "a-1.pcapng a.pcapng ");
+}
+
+static void test_somebody_elses_unfinished_file_is_left_alone(void **state)
+{
+	struct world *world = *state;
+	struct file file;
+
+	put(inside(world, ".a.pcapng.part"), "another process");
+	file_init(&file, "a.pcapng", 100);
+	deliver(world, &file);
+	assert_int_equal(file.outcome.verdict, SINK_OK);
+	assert_content(inside(world, "a.pcapng"), 100);
+	assert_says(inside(world, ".a.pcapng.part"), "another process");
+	assert_string_equal(listing(world), ".a.pcapng.part a.pcapng ");
+}
+
+static void test_names_run_out_at_last(void **state)
+{
+	struct world *world = *state;
+	struct file file;
+
+	put(inside(world, "a"), "x");
+	for (int i = 1; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "a-%d", i);
+		put(inside(world, name), "x");
+	}
+	file_init(&file, "a", 100);
+	deliver(world, &file);
+	assert_int_equal(file.outcome.verdict, SINK_REFUSED);
+	assert_non_null(strstr(file.outcome.error, strerror(EEXIST)));
+	assert_int_not_equal(access(inside(world, ".a.part"), F_OK), 0);
+	for (int i = 1; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "a-%d", i);
+		unlink(inside(world, name));
+	}
+}
+
+static void test_directory_that_is_gone_may_come_back(void **state)
+{
+	struct world *world = *state;
+	struct file file;
+
+	assert_int_equal(rmdir(world->path), 0);
+	file_init(&file, "a.pcapng", 100);
+	deliver(world, &file);
+	assert_int_equal(file.outcome.verdict, SINK_RETRY);
+	assert_non_null(strstr(file.outcome.error, inside(world, "a.pcapng")));
+	assert_non_null(strstr(file.outcome.error, strerror(ENOENT)));
+	assert_string_equal(file.outcome.url, "");
+
+	assert_int_equal(mkdir(world->path, 0700), 0);
+	file_init(&file, "a.pcapng", 100);
+	deliver(world, &file);
+	assert_int_equal(file.outcome.verdict, SINK_OK);
+}
+
+static void test_directory_that_is_a_file_is_a_refusal(void **state)
+{
+	struct world *world = *state;
+	struct file file;
+
+	assert_int_equal(rmdir(world->path), 0);
+	put(world->path, "not a directory");
+	file_init(&file, "a.pcapng", 100);
+	deliver(world, &file);
+	assert_int_equal(file.outcome.verdict, SINK_REFUSED);
+	assert_non_null(strstr(file.outcome.error, strerror(ENOTDIR)));
+	assert_says(world->path, "not a directory");
+}
+
+static void test_names_that_lead_elsewhere_are_refused(void **state)
+{
+	static const char *const names[] = {"", ".", "..", "../escaped", "a/b", ".hidden"};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct file file;
+
+		file_init(&file, names[i], 100);
+		deliver(world, &file);
+		assert_int_equal(file.outcome.verdict, SINK_REFUSED);
+	}
+	assert_string_equal(listing(world), "");
+}
+
+static void test_name_that_is_too_long_is_refused(void **state)
+{
+	struct world *world = *state;
+	char name[400];
+	struct file file;
+
+	memset(name, 'n', sizeof(name) - 1);
+	for (size_t length = 250; length < sizeof(name); length += 149) {
+		name[length] = '\0';
+		file_init(&file, name, 100);
+		deliver(world, &file);
+		assert_int_equal(file.outcome.verdict, SINK_REFUSED);
+		assert_non_null(strstr(file.outcome.error, strerror(ENAMETOOLONG)));
+		name[length] = 'n';
+	}
+	assert_string_equal(listing(world), "");
+}
+
+static void test_stream_that_ends_early_leaves_nothing(void **state)
+{
+	struct world *world = *state;
+	struct file file;
+
+	file_init(&file, "a.pcapng", 300 * KIB);
+	file.claimed = 301 * KIB;
+	deliver(world, &file);
+	assert_int_equal(file.outcome.verdict, SINK_REFUSED);
+	assert_non_null(strstr(file.outcome.error, "cannot read all of"));
+	assert_string_equal(listing(world), "");
+}
+
+/* In a process of its own: the limit stays there. Exit status 0: all as it must be. */
+static int write_beyond_limit(struct world *world)
+{
+	struct rlimit limit = {.rlim_cur = 300 * KIB, .rlim_max = 300 * KIB};
+	struct file file;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return 2;
+	world_open(world);
+	file_init(&file, "a.pcapng", 1000 * KIB);
+	deliver(world, &file);
+	if (file.outcome.verdict != SINK_REFUSED || !strstr(file.outcome.error, strerror(EFBIG)))
+		return 3;
+	return listing(world)[0] ? 4 : 0;
+}
+
+static void test_write_that_fails_half_way_leaves_nothing(void **state)
+{
+	struct world *world = *state;
+	pid_t child;
+	int status = -1;
+
+	fflush(NULL);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(write_beyond_limit(world));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_string_equal(listing(world), "");
+}
+
+static void test_cancelling_stops_the_reading_at_once(void **state)
+{
+	struct world *world = *state;
+	struct sink_attempt *attempt;
+	struct file file;
+
+	file_init(&file, "a.pcapng", 512 * KIB * KIB); /* far from being written when it is cancelled */
+	file.stop_at = 1;
+	attempt = start(world, &file);
+	assert_non_null(attempt);
+	sem_wait(&file.reached);
+	sem_post(&file.go);
+	assert_false(world->sink->class->cancel(world->sink, attempt, &(struct sink_outcome){}));
+	/* A read after this would fail in file_read(). */
+	assert_false(atomic_load(&file.open));
+	assert_int_equal(file.closes, 1);
+	world->sink->class->free(world->sink); /* waits for the thread */
+	world->sink = NULL;
+	assert_int_equal(file.dones, 0);
+	assert_string_equal(listing(world), "");
+}
+
+/* Until `watch`, an inotify descriptor of a directory, tells of a file of this name. */
+static void wait_named(int watch, const char *name)
+{
+	union {
+		struct inotify_event event;
+		char room[sizeof(struct inotify_event) + NAME_MAX + 1];
+	} buffer;
+	struct pollfd ready = {.fd = watch, .events = POLLIN};
+	bool named = false;
+
+	while (!named) {
+		assert_int_equal(poll(&ready, 1, GUARD_S * 1000), 1);
+		const ssize_t size = read(watch, &buffer, sizeof(buffer));
+		assert_true(size > 0);
+		for (ssize_t at = 0; at < size;) {
+			const struct inotify_event *event = (const struct inotify_event *)(buffer.room + at);
+
+			named = named || strcmp(event->name, name) == 0;
+			at += (ssize_t)(sizeof(*event) + event->len);
+		}
+	}
+}
+
+static void test_what_has_its_name_when_it_is_cancelled_is_told(void **state)
+{
+	struct world *world = *state;
+	const int watch = inotify_init1(IN_CLOEXEC);
+	struct sink_outcome outcome = {.verdict = SINK_REFUSED};
+	struct sink_attempt *attempt;
+	struct file file;
+
+	assert_true(inotify_add_watch(watch, world->path, IN_CREATE) >= 0);
+	file_init(&file, "a.pcapng", 600 * KIB);
+	attempt = start(world, &file);
+	assert_non_null(attempt);
+	wait_named(watch, "a.pcapng");
+	assert_true(world->sink->class->cancel(world->sink, attempt, &outcome));
+	assert_int_equal(outcome.verdict, SINK_OK);
+	assert_string_equal(outcome.url, inside(world, "a.pcapng"));
+	assert_int_equal(file.closes, 1);
+	world->sink->class->free(world->sink);
+	world->sink = NULL;
+	assert_int_equal(file.dones, 0);
+	assert_string_equal(listing(world), "a.pcapng ");
+	assert_content(outcome.url, 600 * KIB);
+	close(watch);
+}
+
+static double elapsed_s(const struct timespec *since)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) / 1e9;
+}
+
+/* It may have its name or not: neither is claimed. Whoever else is cancelled does not wait for the same disk again. */
+static void test_a_disk_that_hangs_holds_up_all_cancelling_for_a_second_at_most(void **state)
+{
+	struct world *world = *state;
+	struct sink_outcome outcomes[2] = {{.verdict = SINK_OK}, {.verdict = SINK_OK}};
+	struct sink_attempt *attempts[2];
+	struct file files[2];
+	struct timespec begin;
+
+	sem_init(&disk.reached, 0, 0);
+	sem_init(&disk.go, 0, 0);
+	atomic_store(&disk.hangs, true);
+	for (int i = 0; i < 2; i++) {
+		file_init(&files[i], i ? "b.pcapng" : "a.pcapng", KIB);
+		attempts[i] = start(world, &files[i]);
+		assert_non_null(attempts[i]);
+		sem_wait(&disk.reached);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int i = 0; i < 2; i++) {
+		assert_true(world->sink->class->cancel(world->sink, attempts[i], &outcomes[i]));
+		assert_int_equal(outcomes[i].verdict, SINK_RETRY);
+		assert_string_equal(outcomes[i].error,
+				    "it was being given its name, and may or may not have it by now");
+		assert_int_equal(files[i].closes, 1);
+	}
+	assert_true(elapsed_s(&begin) >= 1 && elapsed_s(&begin) < 2); /* not a second each */
+	disk_recover();
+	world->sink->class->free(world->sink);
+	world->sink = NULL;
+	assert_string_equal(listing(world), "a.pcapng b.pcapng ");
+	assert_int_equal(files[0].dones + files[1].dones, 0);
+}
+
+static void test_more_than_the_queue_holds_is_not_started(void **state)
+{
+	enum { FILES = 2 + 64 + 1 };
+	struct world *world = *state;
+	struct file *files = calloc(FILES, sizeof(*files));
+	char names[FILES][8];
+
+	assert_non_null(files);
+	for (int i = 0; i < FILES; i++) {
+		snprintf(names[i], sizeof(names[i]), "f%02d", i);
+		file_init(&files[i], names[i], 1 + 200 * KIB);
+		files[i].stop_at = i < 2 ? 100 * KIB : 0;
+		if (i < FILES - 1)
+			assert_non_null(start(world, &files[i]));
+		if (i < 2)
+			sem_wait(&files[i].reached);
+	}
+	assert_null(start(world, &files[FILES - 1]));
+	assert_int_equal(files[FILES - 1].opens, files[FILES - 1].closes);
+	sem_post(&files[0].go);
+	sem_post(&files[1].go);
+	for (int i = 0; i < FILES - 1; i++) {
+		wait_done(world, &files[i]);
+		assert_int_equal(files[i].outcome.verdict, SINK_OK);
+	}
+	assert_int_equal(files[FILES - 1].dones, 0);
+	free(files);
+}
+
+int main(void)
+{
+#define directory_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		directory_test(test_file_arrives_whole_and_alone),
+		directory_test(test_file_is_not_for_everybody),
+		directory_test(test_final_name_appears_only_when_the_file_is_complete),
+		directory_test(test_what_is_there_is_never_overwritten),
+		directory_test(test_symlink_of_the_final_name_is_not_followed),
+		directory_test(test_somebody_elses_unfinished_file_is_left_alone),
+		directory_test(test_names_run_out_at_last),
+		directory_test(test_directory_that_is_gone_may_come_back),
+		directory_test(test_directory_that_is_a_file_is_a_refusal),
+		directory_test(test_names_that_lead_elsewhere_are_refused),
+		directory_test(test_name_that_is_too_long_is_refused),
+		directory_test(test_stream_that_ends_early_leaves_nothing),
+		directory_test(test_write_that_fails_half_way_leaves_nothing),
+		directory_test(test_cancelling_stops_the_reading_at_once),
+		directory_test(test_what_has_its_name_when_it_is_cancelled_is_told),
+		directory_test(test_a_disk_that_hangs_holds_up_all_cancelling_for_a_second_at_most),
+		directory_test(test_more_than_the_queue_holds_is_not_started),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

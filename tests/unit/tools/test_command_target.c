@@ -1,0 +1,142 @@
+/* Which daemon or fleet a command line means. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/command_target.h"
+#include "pcapctl/fleet/fleet_target.h"
+
+static int find(const char *words, struct command_target *target, struct error *err)
+{
+	char text[512], *argv[16];
+	struct command_line line;
+	int argc = 0, r;
+
+	snprintf(text, sizeof(text), "pcapctl|%s", words);
+	for (char *at = text; at; argc++) {
+		argv[argc] = at;
+		at = strchr(at, '|');
+		if (at)
+			*at++ = '\0';
+	}
+	assert_int_equal(command_line_parse(argc, argv, &line, err), 0);
+	r = command_target_resolve(&line, target, err);
+	command_line_deinit(&line);
+	return r;
+}
+
+/* `socket`, `api` or `host` is where it goes. */
+static void means(const char *words, const char *socket, const char *api, const char *host)
+{
+	struct command_target target;
+	struct error err;
+
+	if (find(words, &target, &err) < 0)
+		fail_msg("%s: %s", words, err.text);
+	if (socket)
+		assert_string_equal(target.socket, socket);
+	else
+		assert_null(target.socket);
+	if (api)
+		assert_string_equal(target.api, api);
+	else
+		assert_null(target.api);
+	if (host)
+		assert_string_equal(target.fleet->host, host);
+	else
+		assert_null(target.fleet);
+	command_target_deinit(&target);
+}
+
+static void refused(const char *words, const char *text)
+{
+	struct command_target target;
+	struct error err;
+
+	assert_int_equal(find(words, &target, &err), -22);
+	assert_string_equal(err.text, text);
+	command_target_deinit(&target);
+}
+
+static void the_command_line_beats_the_environment(void **state)
+{
+	(void)state;
+	setenv("PCAPDAEMON_SOCKET", "/env.sock", 1);
+	setenv("PCAPDAEMON_REDIS", "redis://env/c", 1);
+	means("capture|-i|lo|--socket|/a.sock", "/a.sock", NULL, NULL);
+	means("capture|-i|lo|--redis|redis://h/c", NULL, NULL, "h");
+	means("list|--api|https://h:7227/", NULL, "https://h:7227", NULL);
+	means("list", "/env.sock", NULL, NULL);
+	means("capture|-i|lo", "/env.sock", NULL, NULL);
+	means("nodes", NULL, NULL, "env");
+	means("capture|-i|lo|--node|n1", NULL, NULL, "env");
+	unsetenv("PCAPDAEMON_SOCKET");
+	means("capture|-i|lo", NULL, NULL, "env");
+	means("list", TARGET_SOCKET_DEFAULT, NULL, NULL);
+	unsetenv("PCAPDAEMON_REDIS");
+	means("capture|-i|lo", TARGET_SOCKET_DEFAULT, NULL, NULL);
+}
+
+static void leads_back(const char *words, const char *expected)
+{
+	struct command_target target;
+	struct error err;
+
+	assert_int_equal(find(words, &target, &err), 0);
+	assert_string_equal(command_target_options(&target), expected);
+	command_target_deinit(&target);
+}
+
+static void the_words_that_lead_there_again_hold_no_secret(void **state)
+{
+	(void)state;
+	leads_back("list", "");
+	leads_back("list|--socket|/a.sock", " --socket /a.sock");
+	leads_back("list|--api|https://h:7227/", " --api https://h:7227");
+	leads_back("capture|-i|lo|--redis|redis://u:secret@h/c", " --redis URL");
+	setenv("PCAPDAEMON_REDIS", "redis://u:secret@env/c", 1);
+	leads_back("capture|-i|lo|--node|n1", "");
+	leads_back("capture|-i|lo", "");
+	setenv("PCAPDAEMON_SOCKET", "/env.sock", 1);
+	leads_back("capture|-i|lo|--node|n1", " --redis URL");
+	leads_back("capture|-i|lo", "");
+	unsetenv("PCAPDAEMON_REDIS");
+	unsetenv("PCAPDAEMON_SOCKET");
+}
+
+static void what_does_not_go_together_is_refused(void **state)
+{
+	(void)state;
+	refused("list|--socket|a|--api|http://h", "--socket and --api exclude each other");
+	refused("list|--redis|redis://h/c", "`pcapctl list` is for one daemon, it cannot go over Redis");
+	refused("nodes|--socket|a", "`pcapctl nodes` is for a fleet: it needs --redis or --config");
+	refused("list|--token-file|t", "--token-file and --ca-file go with --api");
+	refused("list|--api|ftp://h", "--api: must be http://host[:port] or https://host[:port]");
+	refused("list|--api|http://", "--api: must be a host and a port alone; the token is for --token-file");
+	refused("list|--api|http://u:p@h", "--api: must be a host and a port alone; the token is for --token-file");
+	refused("list|--api|http://h/v1", "--api: must be a host and a port alone; the token is for --token-file");
+	refused("list|--api|http://h|--ca-file|f", "--ca-file: only https:// needs it");
+	refused("list|--api|https://h|--ca-file|/nonexistent", "--ca-file /nonexistent: No such file or directory");
+	refused("list|--socket|/tmp/0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
+		"2345678901234567890123456789",
+		"--socket: the path of a socket has at most 107 bytes, this one has 115");
+	refused("list|--api|http://h|--token-file|/nonexistent",
+		"--token-file /nonexistent: No such file or directory");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_command_line_beats_the_environment),
+		cmocka_unit_test(the_words_that_lead_there_again_hold_no_secret),
+		cmocka_unit_test(what_does_not_go_together_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,114 @@
+/* The one table of pcapctl's commands and options. Whatever runs, parses, helps, completes or documents walks it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pcapctl/cli/commands.h"
+
+#define COMMAND_COUNT 12
+
+enum option_id {
+	OPTION_NONE, /* ends a list */
+
+	/* Where to: every command has them. */
+	OPTION_SOCKET,
+	OPTION_API,
+	OPTION_TOKEN_FILE,
+	OPTION_CA_FILE,
+	OPTION_REDIS,
+	OPTION_CONFIG,
+	OPTION_JSON,
+	OPTION_QUIET,
+	OPTION_HELP,
+	OPTION_VERSION,
+
+	OPTION_NODE,
+	OPTION_NODERE,
+	OPTION_INTERFACE,
+	OPTION_ALIAS,
+	OPTION_SNAP,
+	OPTION_PACKETS,
+	OPTION_BYTES,
+	OPTION_TIMEOUT,
+	OPTION_DURATION,
+	OPTION_BEFORE,
+	OPTION_LAST,
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_TAGS,
+	OPTION_CUSTOMER,
+	OPTION_ALERTID,
+	OPTION_COMMENT,
+	OPTION_ID,
+	OPTION_FORMAT,
+	OPTION_DEDUPE,
+	OPTION_DESTINATION,
+	OPTION_LOGREQUEST,
+	OPTION_PACKETDEBUG,
+
+	OPTION_WRITE,
+	OPTION_MERGE,
+	OPTION_NO_FILE,
+	OPTION_WAIT,
+	OPTION_ANSWER_TIMEOUT,
+	OPTION_STREAM,
+	OPTION_REQUEST,
+	OPTION_COUNT
+};
+
+/* What a shell may offer for a value. */
+enum completion { COMPLETION_NONE, COMPLETION_FILE, COMPLETION_INTERFACE, COMPLETION_CHOICE, COMPLETION_COMMAND };
+
+struct option_row {
+	const char *name;	    /* without the dashes */
+	char letter;		    /* '\0': none */
+	const char *argument;	    /* what stands for the value in help, NULL for a switch */
+	const char *help;	    /* one line, no full stop */
+	const char *const *choices; /* NULL-terminated, for COMPLETION_CHOICE */
+	enum completion completion;
+	bool repeatable;
+	bool global; /* every command takes it */
+};
+
+/* What an option means to one command, where that is not what it means to others. */
+struct option_override {
+	enum option_id option; /* OPTION_NONE ends a list */
+	const char *help;
+	const char *argument; /* NULL: as it is */
+};
+
+struct command_row {
+	const char *name;
+	const char *summary;   /* one line, no full stop */
+	const char *arguments; /* as in a usage line; "" if there are none */
+	const char *details;   /* a sentence or more for help and manual, each on a line of its own */
+
+	/* At least one of the three. */
+	command_function local;	     /* asks one daemon by its control API; NULL: it cannot */
+	command_function fleet;	     /* asks a fleet over Redis; likewise */
+	command_function standalone; /* asks none; then there is neither of the above */
+
+	size_t arguments_min;	       /* words */
+	size_t arguments_max;	       /* SIZE_MAX: any number */
+	bool filter;		       /* the words are a filter; a bare "-" before or behind it is standard output */
+	enum completion completion;    /* of the words */
+	const char *const *choices;    /* likewise */
+	const enum option_id *options; /* up to OPTION_NONE; the global ones are not listed */
+	const struct option_override *option_overrides; /* NULL: as the options' own rows say */
+};
+
+extern const struct option_row option_rows[OPTION_COUNT];
+extern const struct command_row command_rows[COMMAND_COUNT];
+
+const struct command_row *command_find(const char *name); /* NULL: none */
+
+/* Whether the command (NULL: no command yet) takes the option. */
+bool command_accepts(const struct command_row *command, enum option_id option);
+
+/* The option's row as the command (NULL: none) means it. */
+struct option_row option_row_of(const struct command_row *command, enum option_id option);
+
+/* The option of that name or letter, whoever takes it. OPTION_NONE: none. */
+enum option_id option_find(const char *name);
+enum option_id option_find_letter(char letter);

@@ -1,0 +1,242 @@
+/*
+ * --socket and --api mean one daemon; --redis, --node and --nodere mean the fleet; --config means what the command can
+ * do, the fleet first where it can do both. Then come PCAPDAEMON_SOCKET and PCAPDAEMON_REDIS in the same order, and at
+ * last the default socket; for a command that only a fleet can answer, the daemon's own file, or its default Redis.
+ */
+#include "pcapctl/cli/command_target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/buffer.h"
+#include "config/config.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/input_file.h"
+#include "pcapctl/fleet/fleet_target.h"
+#include "pcapctl/fleet/redis_url.h"
+
+#define TOKEN_MAX 4096 /* bytes */
+
+static int out_of_memory(struct error *err)
+{
+	return error_set(err, -ENOMEM, "out of memory");
+}
+
+static const char *environment_value(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static int remember_option(struct command_target *target, enum option_id option, const char *value, struct error *err)
+{
+	if (asprintf(&target->options, " --%s %s", option_rows[option].name, value) >= 0)
+		return 0;
+	target->options = NULL;
+	return out_of_memory(err);
+}
+
+static int use_socket(struct command_target *target, const char *path, const char *source, struct error *err)
+{
+	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	if (strlen(path) > max)
+		return error_set(err, -EINVAL, "%s: the path of a socket has at most %zu bytes, this one has %zu",
+				 source, max, strlen(path));
+	target->socket = strdup(path);
+	return target->socket ? 0 : out_of_memory(err);
+}
+
+static int copy_text(char **text, const char *value, struct error *err)
+{
+	*text = strdup(value);
+	return *text ? 0 : out_of_memory(err);
+}
+
+/* --- one daemon --- */
+
+static int read_token(const char *path, struct command_target *target, struct error *err)
+{
+	char token[TOKEN_MAX + 2];
+	cleanup(cleanup_fclose) FILE *file = fopen(path, "re");
+	size_t size;
+
+	if (!file)
+		return error_set(err, -EINVAL, "--token-file %s: %s", path, strerror(errno));
+	setvbuf(file, NULL, _IONBF, 0);
+	size = fread(token, 1, sizeof(token) - 1, file);
+	while (size > 0 && (token[size - 1] == '\n' || token[size - 1] == '\r'))
+		size--;
+	token[size] = '\0';
+	if (size == 0 || size > TOKEN_MAX ||
+	    strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			  "0123456789._~+/=-") != size) {
+		explicit_bzero(token, sizeof(token));
+		return error_set(err, -EINVAL, "--token-file %s: holds no token (letters, digits and ._~+/=- alone)",
+				 path);
+	}
+	target->token = strdup(token);
+	explicit_bzero(token, sizeof(token));
+	return target->token ? 0 : out_of_memory(err);
+}
+
+static int use_api(const struct command_line *line, struct command_target *target, struct error *err)
+{
+	const char *url = command_line_value(line, OPTION_API);
+	const char *token_file = command_line_value(line, OPTION_TOKEN_FILE);
+	const char *ca_file = command_line_value(line, OPTION_CA_FILE);
+	bool https = strncmp(url, "https://", 8) == 0;
+	const char *host = url + (https ? 8 : 7);
+	size_t size = strlen(url);
+	int r;
+
+	if (!https && strncmp(url, "http://", 7) != 0)
+		return error_set(err, -EINVAL, "--api: must be http://host[:port] or https://host[:port]");
+	size -= url[size - 1] == '/';
+	if (size <= (size_t)(host - url) || strcspn(host, "/?#@ ") < size - (size_t)(host - url))
+		return error_set(err, -EINVAL, "--api: must be a host and a port alone; the token is for --token-file");
+	if (ca_file && !https)
+		return error_set(err, -EINVAL, "--ca-file: only https:// needs it");
+	if (ca_file && access(ca_file, R_OK) < 0)
+		return error_set(err, -EINVAL, "--ca-file %s: %s", ca_file, strerror(errno));
+	r = copy_text(&target->api, url, err);
+	if (r == 0) {
+		target->api[size] = '\0';
+		r = remember_option(target, OPTION_API, target->api, err);
+	}
+	if (r == 0 && ca_file)
+		r = copy_text(&target->ca_file, ca_file, err);
+	if (r == 0 && token_file)
+		r = read_token(token_file, target, err);
+	return r;
+}
+
+/* --- the fleet --- */
+
+static int use_url(const char *url, const char *source, struct command_target *target, struct error *err)
+{
+	int r = redis_url_parse(url, &target->fleet, err);
+
+	if (r < 0)
+		error_prefix(err, "%s", source);
+	return r;
+}
+
+static int use_config(const struct command_line *line, const char *path, struct command_target *target,
+		      struct error *err)
+{
+	cleanup(cleanup_config) struct config *config = NULL;
+	int r = input_file_read_config(path, &config, err);
+
+	if (r == 0)
+		r = remember_option(target, OPTION_CONFIG, path, err);
+	if (r < 0)
+		return r;
+	if (line->command->fleet) {
+		target->fleet = fleet_target_from_config(config);
+		return target->fleet ? 0 : out_of_memory(err);
+	}
+	if (!*config->api.socket)
+		return error_set(err, -EINVAL, "%s: the daemon has no control socket ([api] socket is empty)", path);
+	return use_socket(target, config->api.socket, path, err);
+}
+
+/* Asked for by what was asked, and not where to find it. */
+static int use_fleet_default(const struct command_line *line, struct command_target *target, struct error *err)
+{
+	const char *url = environment_value("PCAPDAEMON_REDIS");
+
+	if (url && environment_value("PCAPDAEMON_SOCKET") && remember_option(target, OPTION_REDIS, "URL", err) < 0)
+		return -ENOMEM;
+	if (url)
+		return use_url(url, "PCAPDAEMON_REDIS", target, err);
+	if (access(TARGET_CONFIG_DEFAULT, R_OK) == 0)
+		return use_config(line, TARGET_CONFIG_DEFAULT, target, err);
+	if (remember_option(target, OPTION_REDIS, TARGET_REDIS_DEFAULT, err) < 0)
+		return -ENOMEM;
+	target->fleet = fleet_target_new();
+	return target->fleet && fleet_target_complete(target->fleet) == 0 ? 0 : out_of_memory(err);
+}
+
+/* --- the choice --- */
+
+static int check_exclusive(const struct command_line *line, struct error *err)
+{
+	static const enum option_id exclusive[] = {OPTION_SOCKET, OPTION_API, OPTION_REDIS, OPTION_CONFIG};
+	const char *first = NULL;
+
+	for (size_t i = 0; i < sizeof(exclusive) / sizeof(*exclusive); i++) {
+		if (!command_line_has(line, exclusive[i]))
+			continue;
+		if (first)
+			return error_set(err, -EINVAL, "--%s and --%s exclude each other", first,
+					 option_rows[exclusive[i]].name);
+		first = option_rows[exclusive[i]].name;
+	}
+	if (!command_line_has(line, OPTION_API) &&
+	    (command_line_has(line, OPTION_TOKEN_FILE) || command_line_has(line, OPTION_CA_FILE)))
+		return error_set(err, -EINVAL, "--token-file and --ca-file go with --api");
+	if (command_line_has(line, OPTION_REDIS) && !line->command->fleet)
+		return error_set(err, -EINVAL, "`pcapctl %s` is for one daemon, it cannot go over Redis",
+				 line->command->name);
+	if ((command_line_has(line, OPTION_SOCKET) || command_line_has(line, OPTION_API)) && !line->command->local)
+		return error_set(err, -EINVAL, "`pcapctl %s` is for a fleet: it needs --redis or --config",
+				 line->command->name);
+	return 0;
+}
+
+static int select_target(const struct command_line *line, struct command_target *target, struct error *err)
+{
+	const char *redis = environment_value("PCAPDAEMON_REDIS"), *socket = environment_value("PCAPDAEMON_SOCKET");
+	bool fleet = line->command->fleet, local = line->command->local;
+
+	if (command_line_has(line, OPTION_SOCKET)) {
+		int r = use_socket(target, command_line_value(line, OPTION_SOCKET), "--socket", err);
+
+		return r < 0 ? r : remember_option(target, OPTION_SOCKET, target->socket, err);
+	}
+	if (command_line_has(line, OPTION_API))
+		return use_api(line, target, err);
+	if (line->redis)
+		return remember_option(target, OPTION_REDIS, "URL", err) < 0
+			       ? -ENOMEM
+			       : use_url(line->redis, "--redis", target, err);
+	if (command_line_has(line, OPTION_CONFIG))
+		return use_config(line, command_line_value(line, OPTION_CONFIG), target, err);
+	if (fleet && (!local || command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE)))
+		return use_fleet_default(line, target, err);
+	if (socket)
+		return use_socket(target, socket, "PCAPDAEMON_SOCKET", err);
+	if (fleet && redis)
+		return use_url(redis, "PCAPDAEMON_REDIS", target, err);
+	return use_socket(target, TARGET_SOCKET_DEFAULT, "", err);
+}
+
+int command_target_resolve(const struct command_line *line, struct command_target *target, struct error *err)
+{
+	int r = check_exclusive(line, err);
+
+	*target = (struct command_target){0};
+	return r < 0 ? r : select_target(line, target, err);
+}
+
+const char *command_target_options(const struct command_target *target)
+{
+	return target->options ? target->options : "";
+}
+
+void command_target_deinit(struct command_target *target)
+{
+	if (target->token)
+		explicit_bzero(target->token, strlen(target->token));
+	free(target->token);
+	free(target->socket);
+	free(target->api);
+	free(target->ca_file);
+	free(target->options);
+	fleet_target_free(target->fleet);
+	*target = (struct command_target){0};
+}

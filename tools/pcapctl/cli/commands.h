@@ -1,0 +1,43 @@
+/* The commands: each is carried out from beginning to end and says what is to be said. Returns the exit status. */
+#pragma once
+
+#include "pcapctl/cli/exit_status.h"
+
+struct command_line;
+struct command_row;
+struct command_target;
+struct terminal;
+
+/* What a command is given. */
+struct command_context {
+	const struct command_line *line;
+	const struct command_target *target; /* NULL: the command asks nobody */
+	const struct terminal *terminal;
+};
+
+typedef enum exit_status (*command_function)(const struct command_context *context);
+
+/* One daemon, by its control API. */
+enum exit_status local_capture(const struct command_context *context);
+enum exit_status local_history(const struct command_context *context);
+enum exit_status local_list(const struct command_context *context);
+enum exit_status local_show(const struct command_context *context);
+enum exit_status local_fetch(const struct command_context *context);
+enum exit_status local_stop(const struct command_context *context);
+enum exit_status local_status(const struct command_context *context);
+enum exit_status local_watch(const struct command_context *context);
+
+/* A fleet, over Redis. */
+enum exit_status fleet_capture(const struct command_context *context);
+enum exit_status fleet_fetch(const struct command_context *context);
+enum exit_status fleet_status(const struct command_context *context);
+enum exit_status fleet_nodes(const struct command_context *context);
+enum exit_status fleet_watch(const struct command_context *context);
+
+/* Neither. */
+enum exit_status check_file(const struct command_context *context);
+enum exit_status print_completion(const struct command_context *context);
+enum exit_status print_help(const struct command_context *context);
+
+/* Of all commands (NULL), or of one. */
+enum exit_status print_help_of(const struct command_row *command);

@@ -1,0 +1,318 @@
+/*
+ * A table from option to field, with one function a kind of value. The daemon checks everything again, and knows its
+ * limits; what is checked here is what can be said sooner and in the words of the command line.
+ */
+#include "pcapctl/cli/request_build.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/quantity.h"
+#include "pcapctl/cli/command_line.h"
+
+#define ID_RANDOM_BYTES 8
+#define SNAP_MAX 262144
+#define UNIX_SECONDS_MAX INT64_C(9223372036)
+
+typedef json_t *(*value_parser)(const char *text); /* NULL: it is none */
+
+json_t *request_seconds(uint64_t ns)
+{
+	if (ns % NS_PER_S == 0)
+		return json_integer((json_int_t)(ns / NS_PER_S));
+	return json_real((double)ns / NS_PER_S);
+}
+
+static json_t *parse_duration(const char *text)
+{
+	uint64_t ns;
+
+	return quantity_parse_duration(text, &ns) < 0 || ns == 0 ? NULL : request_seconds(ns);
+}
+
+static json_t *parse_natural(const char *text)
+{
+	char *end;
+	long long number;
+
+	if (*text < '1' || *text > '9')
+		return NULL;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	return *end || errno ? NULL : json_integer(number);
+}
+
+static json_t *parse_snap(const char *text)
+{
+	json_t *number = parse_natural(text);
+
+	if (number && json_integer_value(number) <= SNAP_MAX)
+		return number;
+	json_decref(number);
+	return NULL;
+}
+
+static json_t *parse_size(const char *text)
+{
+	uint64_t bytes;
+
+	if (quantity_parse_bytes(text, &bytes) < 0 || bytes == 0 || bytes > INT64_MAX)
+		return NULL;
+	return json_integer((json_int_t)bytes);
+}
+
+static json_t *parse_text(const char *text)
+{
+	return json_string(text); /* NULL if it is not UTF-8 */
+}
+
+/* A number stays one, so that the event's own id comes back as it was. */
+static json_t *parse_alertid(const char *text)
+{
+	json_t *number = strcmp(text, "0") == 0 ? json_integer(0) : parse_natural(text);
+
+	return number ? number : parse_text(text);
+}
+
+static json_t *parse_id(const char *text)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t size = strlen(text);
+
+	return size > 64 || strspn(text, allowed) != size ? NULL : json_string(text);
+}
+
+static json_t *parse_format(const char *text)
+{
+	return strcmp(text, "pcapng") != 0 && strcmp(text, "pcap") != 0 ? NULL : json_string(text);
+}
+
+static json_t *parse_time(const char *text)
+{
+	json_t *value = NULL;
+
+	return request_parse_time(text, &value) < 0 ? NULL : value;
+}
+
+static json_t *parse_switch(const char *text)
+{
+	(void)text;
+	return json_true();
+}
+
+static const struct {
+	enum option_id option;
+	const char *field;
+	value_parser parse;
+	const char *expectation;
+} scalar_fields[] = {
+	{OPTION_NODE, "node", parse_text, "a name in UTF-8"},
+	{OPTION_NODERE, "nodere", parse_text, "an expression in UTF-8"},
+	{OPTION_SNAP, "snap", parse_snap, "a number of bytes from 1 to 262144"},
+	{OPTION_PACKETS, "packets", parse_natural, "a number of packets"},
+	{OPTION_BYTES, "bytes", parse_size, "a size like 10MiB"},
+	{OPTION_TIMEOUT, "timeout", parse_duration, "a time like 30s or 2m"},
+	{OPTION_DURATION, "duration", parse_duration, "a time like 30s or 2m"},
+	{OPTION_BEFORE, "before", parse_duration, "a time like 30s or 2m"},
+	{OPTION_FROM, "from", parse_time, "a time like 2026-11-23T08:41:00Z, or Unix seconds"},
+	{OPTION_TO, "to", parse_time, "a time like 2026-11-23T08:41:00Z, or Unix seconds"},
+	{OPTION_TAGS, "tags", parse_text, "text in UTF-8"},
+	{OPTION_CUSTOMER, "customer", parse_text, "text in UTF-8"},
+	{OPTION_ALERTID, "alertid", parse_alertid, "a number or text in UTF-8"},
+	{OPTION_COMMENT, "comment", parse_text, "text in UTF-8"},
+	{OPTION_ID, "id", parse_id, "1 to 64 of the characters A-Z a-z 0-9 . _ -"},
+	{OPTION_FORMAT, "format", parse_format, "pcapng or pcap"},
+	{OPTION_DEDUPE, "dedupe", parse_text, "text in UTF-8"},
+	{OPTION_LOGREQUEST, "logrequest", parse_switch, ""},
+	{OPTION_PACKETDEBUG, "packetdebug", parse_switch, ""},
+};
+
+int request_parse_time(const char *text, json_t **value)
+{
+	uint64_t ns;
+	char *end;
+	double seconds;
+
+	if (clock_parse(text, &ns) == 0) {
+		*value = json_string(text);
+		return *value ? 0 : -ENOMEM;
+	}
+	if (strspn(text, "0123456789.") != strlen(text) || *text < '0' || *text > '9')
+		return -EINVAL;
+	seconds = strtod(text, &end);
+	if (*end || !(seconds > 0 && seconds < (double)UNIX_SECONDS_MAX))
+		return -EINVAL;
+	*value = strchr(text, '.') ? json_real(seconds) : json_integer((json_int_t)seconds);
+	return *value ? 0 : -ENOMEM;
+}
+
+static int set_field(json_t *request, const char *field, json_t *value, struct error *err)
+{
+	if (!value || json_object_set_new(request, field, value) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int set_scalars(json_t *request, const struct command_line *line, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(scalar_fields) / sizeof(*scalar_fields); i++) {
+		const char *text = command_line_value(line, scalar_fields[i].option);
+		json_t *value;
+
+		if (!text)
+			continue;
+		value = scalar_fields[i].parse(text);
+		if (!value)
+			return error_set(err, -EINVAL, "--%s: must be %s", option_rows[scalar_fields[i].option].name,
+					 scalar_fields[i].expectation);
+		r = set_field(request, scalar_fields[i].field, value, err);
+	}
+	return r;
+}
+
+/* Values of a repeatable option, each a list with commas. */
+static int append_names(json_t *array, const struct command_line *line, enum option_id option, struct error *err)
+{
+	const struct option_values *values = &line->values[option];
+
+	for (size_t i = 0; i < values->count; i++) {
+		for (const char *at = values->items[i];; at++) {
+			size_t size = strcspn(at, ",");
+			json_t *name = size ? json_stringn(at, size) : NULL;
+
+			if (!name)
+				return error_set(err, -EINVAL, "--%s: must be names, separated by commas",
+						 option_rows[option].name);
+			if (json_array_append_new(array, name) < 0)
+				return error_set(err, -ENOMEM, "out of memory");
+			at += size;
+			if (!*at)
+				break;
+		}
+	}
+	return 0;
+}
+
+static int set_names(json_t *request, const struct command_line *line, enum option_id option, const char *field,
+		     struct error *err)
+{
+	json_t *array;
+	int r;
+
+	if (!command_line_has(line, option))
+		return 0;
+	array = json_array();
+	r = set_field(request, field, array, err);
+	return r < 0 ? r : append_names(array, line, option, err);
+}
+
+static int set_destinations(json_t *request, const struct command_line *line, const struct request_plan *plan,
+			    struct error *err)
+{
+	json_t *array;
+	int r;
+
+	if (!plan->destination && !command_line_has(line, OPTION_DESTINATION))
+		return 0;
+	array = json_array();
+	r = set_field(request, "to_destinations", array, err);
+	if (r == 0 && plan->destination && json_array_append_new(array, json_string(plan->destination)) < 0)
+		r = error_set(err, -ENOMEM, "out of memory");
+	return r < 0 ? r : append_names(array, line, OPTION_DESTINATION, err);
+}
+
+static int set_filter(json_t *request, const char *filter, struct error *err)
+{
+	json_t *text = json_string(filter);
+
+	return text ? set_field(request, "bpf", text, err)
+		    : error_set(err, -EINVAL, "the filter must be text in UTF-8");
+}
+
+static int set_id(json_t *request, struct error *err)
+{
+	uint8_t random[ID_RANDOM_BYTES];
+	char id[8 + 2 * ID_RANDOM_BYTES + 1];
+	size_t used = (size_t)snprintf(id, sizeof(id), "ctl-");
+
+	if (json_object_get(request, "id"))
+		return 0;
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return error_set(err, -EIO, "no random numbers: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(random); i++)
+		used += (size_t)snprintf(id + used, sizeof(id) - used, "%02x", random[i]);
+	return set_field(request, "id", json_string(id), err);
+}
+
+static int check_exclusive(const struct command_line *line, struct error *err)
+{
+	static const struct {
+		enum option_id first, second;
+	} exclusive[] = {
+		{OPTION_INTERFACE, OPTION_ALIAS}, {OPTION_NODE, OPTION_NODERE},	  {OPTION_BEFORE, OPTION_FROM},
+		{OPTION_WRITE, OPTION_MERGE},	  {OPTION_WRITE, OPTION_NO_FILE}, {OPTION_MERGE, OPTION_NO_FILE},
+	};
+
+	for (size_t i = 0; i < sizeof(exclusive) / sizeof(*exclusive); i++)
+		if (command_line_has(line, exclusive[i].first) && command_line_has(line, exclusive[i].second))
+			return error_set(err, -EINVAL, "--%s and --%s exclude each other",
+					 option_rows[exclusive[i].first].name, option_rows[exclusive[i].second].name);
+	if (!command_line_has(line, OPTION_INTERFACE) && !command_line_has(line, OPTION_ALIAS))
+		return error_set(err, -EINVAL,
+				 "which interface? name it with -i, or use -i any; `pcapctl status` shows them");
+	return 0;
+}
+
+int request_build(const struct command_line *line, const struct request_plan *plan, json_t **result, struct error *err)
+{
+	cleanup(cleanup_json) json_t *request = json_object();
+	int r = check_exclusive(line, err);
+
+	if (r == 0 && !request)
+		r = error_set(err, -ENOMEM, "out of memory");
+	if (r == 0 && !command_line_has(line, OPTION_NODE) && !command_line_has(line, OPTION_NODERE))
+		r = set_field(request, "node", json_string("any"), err);
+	if (r == 0)
+		r = set_names(request, line, OPTION_INTERFACE, "interface", err);
+	if (r == 0)
+		r = set_names(request, line, OPTION_ALIAS, "alias", err);
+	if (r == 0 && line->filter)
+		r = set_filter(request, line->filter, err);
+	if (r == 0)
+		r = set_scalars(request, line, err);
+	if (r == 0 && plan->merge)
+		r = set_field(request, "merge", json_true(), err);
+	if (r == 0)
+		r = set_destinations(request, line, plan, err);
+	if (r == 0)
+		r = set_id(request, err);
+	if (r == 0)
+		*result = take(request);
+	return r;
+}
+
+static uint64_t time_ns(const json_t *value)
+{
+	uint64_t ns = 0;
+
+	if (json_is_string(value) && clock_parse(json_string_value(value), &ns) < 0)
+		return 0;
+	return json_is_number(value) ? (uint64_t)(json_number_value(value) * NS_PER_S) : ns;
+}
+
+uint64_t request_max_duration_ns(const json_t *request)
+{
+	uint64_t to_ns = time_ns(json_object_get(request, "to")), now_ns = clock_realtime_ns();
+	const json_t *seconds = json_object_get(request, "duration");
+
+	if (to_ns)
+		return to_ns > now_ns ? to_ns - now_ns : 0;
+	if (!seconds)
+		seconds = json_object_get(request, "timeout");
+	return (uint64_t)(json_number_value(seconds) * NS_PER_S);
+}

@@ -1,0 +1,392 @@
+/*
+ * Listen first, see who is there, then ask. What comes is tallied until all that is to come has come: every node that
+ * should answer has, or the time for answers is over, and (with --wait) every capture is over. Presence is read again
+ * meanwhile, so that a node that dies is not waited for. If the subscription was interrupted the request is published
+ * once more: nodes that have it already repeat their answers, and do not run it twice. And again for a while: after a
+ * failover nodes may be at the old master still, where nobody hears them, for longer than we are. While Redis is away
+ * nothing is asked, the time for answers does not end, nor is it held against the nodes that their presence expires; if
+ * it stays away, what was heard until then is shown.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/quantity.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/command_target.h"
+#include "pcapctl/cli/commands.h"
+#include "pcapctl/cli/interrupts.h"
+#include "pcapctl/cli/request_build.h"
+#include "pcapctl/fleet/fleet_bus.h"
+#include "pcapctl/fleet/fleet_merge.h"
+#include "pcapctl/fleet/fleet_outcome.h"
+#include "pcapctl/fleet/fleet_tally.h"
+#include "pcapctl/output/format.h"
+#include "pcapctl/output/progress.h"
+#include "pcapctl/output/results.h"
+
+#define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
+#define PRESENCE_INTERVAL_NS (5 * NS_PER_S)
+#define PRESENCE_PAUSE_NS (15 * NS_PER_S) /* after an outage: nobody could say that he is there */
+#define REPEAT_INTERVAL_NS (5 * NS_PER_S)
+#define REPEATS_MAX 4 /* after an interruption */
+#define ANSWER_EXTENSION_NS (REPEATS_MAX * REPEAT_INTERVAL_NS)
+
+struct capture_session {
+	const struct command_context *context;
+	json_t *request;
+	char *text; /* of the request */
+	const char *stream, *merge_to;
+	bool wait;
+	uint64_t answer_timeout_ns, max_duration_ns;
+
+	struct fleet_bus *bus;
+	struct fleet_tally *tally;	     /* NULL: not asked yet */
+	uint64_t asked_ns, presence_read_ns; /* boot time */
+	uint64_t answers_end_ns;	     /* boot time */
+	unsigned lost_subscriptions, interrupts;
+	unsigned repeats_left; /* that are left */
+	uint64_t repeated_ns;
+	bool stream_add_again; /* to the stream: a master that was replaced may have taken the request with it */
+	bool gave_up;	       /* it could not be waited for to the end */
+	bool id_reused;	       /* the request's id */
+	bool out_of_memory;
+};
+
+/* Who was asked again repeats his answer for that reason alone. */
+static bool shows_id_reuse(const struct capture_session *session, const json_t *event)
+{
+	return event_is_duplicate(event) && command_line_has(session->context->line, OPTION_ID) &&
+	       session->repeats_left == 0 && session->repeated_ns == 0 &&
+	       strcmp(json_text(event, "id"), json_text(session->request, "id")) == 0;
+}
+
+static void on_event(void *ctx, const json_t *event)
+{
+	struct capture_session *session = ctx;
+	bool news;
+
+	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &news) < 0)
+		session->out_of_memory = true;
+	session->id_reused |= session->tally && shows_id_reuse(session, event);
+}
+
+/* --- asking --- */
+
+static int prepare(struct capture_session *session, struct error *err)
+{
+	const struct command_line *line = session->context->line;
+	const char *timeout = command_line_value(line, OPTION_ANSWER_TIMEOUT);
+	const char *merge = command_line_value(line, OPTION_MERGE), *write_to = command_line_value(line, OPTION_WRITE);
+	const char *format = command_line_value(line, OPTION_FORMAT);
+	struct request_plan plan = {0};
+
+	session->merge_to = line->to_stdout ? "-" : merge ? merge : write_to;
+	session->wait = command_line_has(line, OPTION_WAIT) || session->merge_to;
+	session->stream = command_line_value(line, OPTION_STREAM);
+	session->answer_timeout_ns = ANSWER_TIMEOUT_NS;
+	if (timeout && quantity_parse_duration(timeout, &session->answer_timeout_ns) < 0)
+		return error_set(err, -EINVAL, "--answer-timeout: must be a time like 5s");
+	plan.destination = session->merge_to ? "redis" : NULL;
+	if (session->merge_to && format && strcmp(format, "pcap") == 0)
+		return error_set(err, -EINVAL, "--format pcap: a merged file is always pcapng");
+	int r = request_build(line, &plan, &session->request, err);
+	if (r < 0)
+		return r;
+	session->max_duration_ns = request_max_duration_ns(session->request);
+	session->text = json_dumps(session->request, JSON_COMPACT);
+	return session->text ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+static int publish(struct capture_session *session, struct error *err)
+{
+	uint64_t listeners = 0;
+	int r;
+
+	session->lost_subscriptions = fleet_bus_lost_subscriptions(session->bus);
+	if (session->stream)
+		return fleet_bus_stream_add(session->bus, session->stream, session->text, err);
+	r = fleet_bus_publish(session->bus, session->text, &listeners, err);
+	if (r < 0 || listeners > 0 || fleet_tally_counts(session->tally).expected_alive > 0)
+		return r;
+	return error_set(err, -ENOENT,
+			 "nobody listens: no node is on this channel of %s; is it the channel that the daemons have "
+			 "([redis] channel)?",
+			 fleet_bus_name(session->bus));
+}
+
+/* Redis was away: nodes may come back later than we do, and may not have the request. */
+static void extend_deadlines(struct capture_session *session)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+
+	session->repeats_left = REPEATS_MAX;
+	session->stream_add_again = session->stream;
+	session->presence_read_ns = now_ns + PRESENCE_PAUSE_NS;
+	if (session->answers_end_ns < now_ns + ANSWER_EXTENSION_NS)
+		session->answers_end_ns = now_ns + ANSWER_EXTENSION_NS;
+}
+
+static bool selects_nodes(const struct command_line *line)
+{
+	return command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE);
+}
+
+static int begin(struct capture_session *session, struct error *err)
+{
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	int r;
+
+	session->bus = fleet_bus_new(session->context->target->fleet, on_event, session, err);
+	if (!session->bus)
+		return -ENOTCONN;
+	r = fleet_bus_nodes(session->bus, &nodes, err);
+	if (r < 0)
+		return r;
+	session->tally = fleet_tally_new(session->request, nodes, session->stream, err);
+	if (!session->tally)
+		return -EINVAL;
+	if (!selects_nodes(session->context->line))
+		terminal_note(session->context->terminal, "asking every node of %s (no --node, --nodere)",
+			      fleet_bus_name(session->bus));
+	session->asked_ns = session->presence_read_ns = clock_boottime_ns();
+	session->answers_end_ns = session->asked_ns + session->answer_timeout_ns;
+	r = publish(session, err);
+	if (r < 0 && !fleet_bus_should_retry(session->bus, r))
+		return r;
+	terminal_note(session->context->terminal, "request %s %s", json_text(session->request, "id"),
+		      r < 0		? "is published once Redis is back"
+		      : session->stream ? "added to the stream"
+					: "published");
+	if (r < 0)
+		extend_deadlines(session); /* it may have been published */
+	return 0;
+}
+
+/* --- waiting --- */
+
+static bool is_finished(const struct capture_session *session)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+	const bool disconnected = !fleet_bus_is_subscribed(session->bus) ||
+				  session->lost_subscriptions != fleet_bus_lost_subscriptions(session->bus);
+	const bool may_answer = disconnected || now_ns < session->answers_end_ns;
+
+	if (may_answer && !fleet_tally_answered(session->tally))
+		return false;
+	return !session->wait || fleet_tally_complete(session->tally, now_ns);
+}
+
+static void show_progress(const struct capture_session *session)
+{
+	struct fleet_counts counts = fleet_tally_counts(session->tally);
+	uint64_t ends_ns = session->asked_ns + session->max_duration_ns, now_ns = clock_boottime_ns();
+	char texts[3][FORMAT_SIZE];
+
+	progress_show(session->context->terminal,
+		      "%zu of %zu nodes answered, %zu captures running, %zu over: %s packets, %s%s%s", counts.answered,
+		      counts.expected > counts.answered ? counts.expected : counts.answered, counts.running,
+		      counts.ended, format_count(counts.packets, texts[0]), format_bytes(counts.bytes, texts[1]),
+		      counts.running && ends_ns > now_ns ? ", at most " : "",
+		      counts.running && ends_ns > now_ns ? format_duration(ends_ns - now_ns, texts[2]) : "");
+}
+
+static bool is_repeat_due(struct capture_session *session)
+{
+	const unsigned lost_subscriptions = fleet_bus_lost_subscriptions(session->bus);
+
+	if (session->lost_subscriptions != lost_subscriptions) {
+		extend_deadlines(session);
+	} else if (session->repeats_left == 0 || clock_boottime_ns() < session->repeated_ns + REPEAT_INTERVAL_NS) {
+		return false;
+	}
+	session->lost_subscriptions = lost_subscriptions;
+	session->repeats_left--;
+	session->repeated_ns = clock_boottime_ns();
+	return true;
+}
+
+/* Events were missed: nodes are made to tell again. */
+static int repeat_request(struct capture_session *session, struct error *err)
+{
+	cleanup(cleanup_json) json_t *silent = NULL;
+	size_t i, k;
+	json_t *node, *event;
+	int r = 0;
+
+	if (!is_repeat_due(session))
+		return 0;
+	if (!session->stream) {
+		r = publish(session, err);
+		return r == -ENOENT ? 0 : r; /* they have not come back yet */
+	}
+	silent = fleet_tally_silent(session->tally);
+	if (session->stream_add_again && json_array_size(silent) > 0)
+		r = publish(session, err);
+	if (r < 0)
+		return r;
+	session->stream_add_again = false;
+	json_array_foreach(silent, i, node)
+	{
+		cleanup(cleanup_json) json_t *events = NULL;
+
+		r = fleet_bus_stored_answer(session->bus, json_string_value(node), json_text(session->request, "id"),
+					    &events, err);
+		if (r < 0)
+			return r;
+		json_array_foreach(events, k, event)
+		{
+			on_event(session, event);
+		}
+	}
+	return 0;
+}
+
+static int refresh_presence(struct capture_session *session, struct error *err)
+{
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	uint64_t now_ns = clock_boottime_ns();
+	int r;
+
+	if (!session->wait ||
+	    now_ns < session->presence_read_ns + PRESENCE_INTERVAL_NS) /* presence_read_ns may lie ahead */
+		return 0;
+	r = fleet_bus_nodes(session->bus, &nodes, err);
+	if (r < 0)
+		return r;
+	session->presence_read_ns = clock_boottime_ns();
+	fleet_tally_presence(session->tally, nodes);
+	return 0;
+}
+
+/* What was missed, and who is still there. */
+static int catch_up(struct capture_session *session, struct error *err)
+{
+	int r;
+
+	if (!fleet_bus_is_subscribed(session->bus)) {
+		if (fleet_bus_outage_ns(session->bus) < FLEET_OUTAGE_MAX_NS)
+			return 0;
+		return error_set(err, -ENOTCONN, "%s is away for more than %u s; captures that run go on",
+				 fleet_bus_name(session->bus), (unsigned)(FLEET_OUTAGE_MAX_NS / NS_PER_S));
+	}
+	r = repeat_request(session, err);
+	if (r == 0)
+		r = refresh_presence(session, err);
+	if (r == 0 || !fleet_bus_should_retry(session->bus, r))
+		return r;
+	extend_deadlines(session);
+	return 0;
+}
+
+static int wait_for_nodes(struct capture_session *session, struct error *err)
+{
+	int fd = interrupts_begin(), r = 0;
+
+	while (r == 0 && session->interrupts == 0 && !is_finished(session)) {
+		show_progress(session);
+		fleet_bus_run(session->bus, PROGRESS_INTERVAL_MS, fd);
+		session->interrupts += interrupts_take();
+		if (session->interrupts == 0)
+			r = catch_up(session, err);
+		if (r == -EINTR)
+			r = 0; /* it is taken at the next turn */
+		if (session->out_of_memory)
+			r = error_set(err, -ENOMEM, "out of memory");
+	}
+	progress_clear(session->context->terminal);
+	if (session->interrupts > 0)
+		terminal_note(
+			session->context->terminal,
+			"no longer waiting; captures that run go on until their own end: `pcapctl watch --id %s%s` "
+			"tells of it",
+			json_text(session->request, "id"), command_target_options(session->context->target));
+	return r;
+}
+
+/* --- the end --- */
+
+static enum exit_status merge(const struct capture_session *session, struct fleet_outcome *outcome,
+			      enum exit_status status)
+{
+	struct error err;
+	size_t missing = 0;
+	int r = fleet_merge(session->bus, outcome->events, session->merge_to, &missing, &outcome->saved, &err);
+
+	if (r < 0) {
+		terminal_error("%s", err.text);
+		fleet_outcome_print_get_hint(outcome);
+	}
+	if (r == -EINTR)
+		return STATUS_INTERRUPTED;
+	if (r < 0 || (missing > 0 && !outcome->saved))
+		return STATUS_FAILED;
+	return missing > 0 && status != STATUS_FAILED ? STATUS_PARTIAL : status;
+}
+
+static void print_other_requests(const struct capture_session *session, const struct fleet_outcome *outcome)
+{
+	const struct command_context *context = session->context;
+
+	results_print_folded(outcome->events, command_target_options(context->target), true, session->merge_to);
+	if (session->id_reused)
+		terminal_note(context->terminal,
+			      "the id %s was used before: nodes that had it answer with their captures of then",
+			      json_text(session->request, "id"));
+}
+
+static enum exit_status conclude(struct capture_session *session)
+{
+	cleanup(fleet_outcome_deinit) struct fleet_outcome outcome = {
+		.context = session->context,
+		.request = session->request,
+		.tally = session->tally,
+		.events = fleet_tally_events(session->tally),
+		.silent = fleet_tally_silent(session->tally),
+		.wait = session->wait,
+	};
+	enum exit_status status = fleet_outcome_status(&outcome);
+
+	if (session->gave_up)
+		status = status == STATUS_FAILED ? STATUS_FAILED : STATUS_PARTIAL;
+	else if (session->merge_to)
+		status = merge(session, &outcome, status);
+	if (session->gave_up && session->merge_to)
+		fleet_outcome_print_get_hint(&outcome);
+	if (json_array_size(outcome.events) == 0 && !session->gave_up)
+		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
+			       (double)session->answer_timeout_ns / NS_PER_S);
+	if (fleet_outcome_print(&outcome) < 0)
+		status = STATUS_FAILED;
+	print_other_requests(session, &outcome);
+	return status;
+}
+
+enum exit_status fleet_capture(const struct command_context *context)
+{
+	struct capture_session session = {.context = context};
+	enum exit_status status = STATUS_USAGE;
+	struct error err;
+	int r = prepare(&session, &err);
+
+	if (r == 0) {
+		status = STATUS_FAILED;
+		r = session.merge_to ? fleet_merge_check(session.merge_to, &err) : 0; /* before anything is lost */
+	}
+	if (r == 0)
+		r = begin(&session, &err);
+	if (r == 0) {
+		r = wait_for_nodes(&session, &err);
+		session.gave_up = r < 0;
+	}
+	if (r < 0)
+		terminal_error("%s", err.text);
+	if (r == 0 || session.gave_up)
+		status = conclude(&session);
+	fleet_bus_free(session.bus);
+	fleet_tally_free(session.tally);
+	json_decref(session.request);
+	free(session.text);
+	return status;
+}

@@ -1,0 +1,271 @@
+/* The fleet as its nodes describe it, and files out of it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/printable.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/command_target.h"
+#include "pcapctl/cli/commands.h"
+#include "pcapctl/cli/request_build.h"
+#include "pcapctl/fleet/fleet_bus.h"
+#include "pcapctl/fleet/fleet_files.h"
+#include "pcapctl/output/atomic_file.h"
+#include "pcapctl/output/format.h"
+#include "pcapctl/output/results.h"
+#include "pcapctl/output/table.h"
+#include "pcapctl/output/terminal.h"
+
+#define NAMES_MAX 2048 /* bytes of names in a cell */
+#define KEY_MAX 8192   /* bytes */
+
+static enum exit_status print_failure(const struct error *err)
+{
+	terminal_error("%s", err->text);
+	return STATUS_FAILED;
+}
+
+static enum exit_status printed_status(int r)
+{
+	if (r < 0)
+		terminal_error("cannot print the answer: %s", strerror(-r));
+	return r < 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+static int read_nodes(const struct command_context *context, json_t **nodes, struct error *err)
+{
+	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(context->target->fleet, NULL, NULL, err);
+
+	return bus ? fleet_bus_nodes(bus, nodes, err) : -ENOTCONN;
+}
+
+/* --- one line a node --- */
+
+static uint64_t sum(const json_t *presence, const char *key)
+{
+	uint64_t all = 0;
+	size_t i;
+	json_t *interface;
+
+	json_array_foreach(json_object_get(presence, "interfaces"), i, interface)
+	{
+		all += json_number(interface, key);
+	}
+	return all;
+}
+
+static void state_cells(struct table *table, const json_t *node)
+{
+	const json_t *presence = json_object_get(node, "presence");
+	const char *state = json_is_object(presence) ? "up" : "away";
+	char seen[CLOCK_TEXT_SIZE], text[FORMAT_SIZE];
+
+	clock_format(json_number(node, "seen") * NS_PER_S, seen);
+	snprintf(text, sizeof(text), "%.19sZ", seen);
+	table_cell(table, json_text(node, "node"));
+	table_cell_tone(table, state, terminal_tone_of(state));
+	table_cell(table, text);
+	table_cell(table, json_text(presence, "version"));
+}
+
+/* "eth0 12 s, eth1": how far back each can reach. */
+static const char *reach_text(const json_t *presence, struct buffer *out)
+{
+	size_t i;
+	json_t *interface;
+	char text[FORMAT_SIZE];
+	int r = 0;
+
+	buffer_clear(out);
+	json_array_foreach(json_object_get(presence, "interfaces"), i, interface)
+	{
+		const json_t *reach = json_object_get(interface, "reach");
+		double value = json_number_value(reach);
+		bool known = json_is_number(reach) && value >= 0 && value < 1e9;
+
+		if (r == 0 && json_is_true(json_object_get(interface, "up")))
+			r = buffer_printf(out, "%s%s%s%s", out->size ? ", " : "", json_text(interface, "name"),
+					  known ? " " : "",
+					  known ? format_duration((uint64_t)(value * NS_PER_S), text) : "");
+	}
+	return buffer_text(out);
+}
+
+static int print_nodes(const struct terminal *terminal, const json_t *nodes)
+{
+	static const struct table_column columns[] = {
+		{"NODE", false}, {"STATE", false}, {"SEEN", false}, {"VERSION", false}, {"INTERFACES, REACH", false},
+	};
+	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(NAMES_MAX);
+	size_t i;
+	json_t *node;
+
+	if (!table)
+		return -ENOMEM;
+	json_array_foreach(nodes, i, node)
+	{
+		state_cells(table, node);
+		table_cell(table, reach_text(json_object_get(node, "presence"), &text));
+	}
+	return table_print(table, terminal);
+}
+
+static int print_status(const struct terminal *terminal, const json_t *nodes)
+{
+	static const struct table_column columns[] = {
+		{"NODE", false},      {"STATE", false}, {"SEEN", false},   {"VERSION", false}, {"CAPTURES", true},
+		{"DELIVERING", true}, {"MEMORY", true}, {"PACKETS", true}, {"DROPPED", true},
+	};
+	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
+	char text[FORMAT_SIZE];
+	size_t i;
+	json_t *node;
+
+	if (!table)
+		return -ENOMEM;
+	json_array_foreach(nodes, i, node)
+	{
+		const json_t *presence = json_object_get(node, "presence"), *load = json_object_get(presence, "load");
+		bool is_up = json_is_object(presence);
+
+		state_cells(table, node);
+		table_cell(table, is_up ? format_count(json_number(load, "captures"), text) : "");
+		table_cell(table, is_up ? format_count(json_number(load, "delivering"), text) : "");
+		table_cell(table, is_up ? format_bytes(json_number(load, "memory"), text) : "");
+		table_cell(table, is_up ? format_count(sum(presence, "packets"), text) : "");
+		table_cell(table, is_up ? format_count(sum(presence, "dropped"), text) : "");
+	}
+	return table_print(table, terminal);
+}
+
+static enum exit_status show_nodes(const struct command_context *context,
+				   int (*show)(const struct terminal *terminal, const json_t *nodes))
+{
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	cleanup(cleanup_json) json_t *answer = NULL;
+	struct error err;
+
+	if (read_nodes(context, &nodes, &err) < 0)
+		return print_failure(&err);
+	if (context->terminal->json) {
+		answer = json_pack("{s:O}", "nodes", nodes);
+		return printed_status(answer ? json_print(context->terminal, answer, false) : -ENOMEM);
+	}
+	if (json_array_size(nodes) == 0) {
+		terminal_note(context->terminal,
+			      "no node has told of itself on this channel; is [redis] presence on, and the channel the "
+			      "daemons' own?");
+		return STATUS_OK;
+	}
+	return printed_status(show(context->terminal, nodes));
+}
+
+enum exit_status fleet_nodes(const struct command_context *context)
+{
+	return show_nodes(context, print_nodes);
+}
+
+enum exit_status fleet_status(const struct command_context *context)
+{
+	return show_nodes(context, print_status);
+}
+
+/* --- get --- */
+
+/* The nodes that have a file of this capture, by their names. */
+static int find_owners(struct fleet_bus *bus, const char *capture, json_t **owners, struct error *err)
+{
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	size_t i;
+	json_t *node;
+	int r = fleet_bus_nodes(bus, &nodes, err);
+
+	*owners = json_array();
+	json_array_foreach(nodes, i, node)
+	{
+		cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX), head = BUFFER_INIT(FLEET_CHUNK_MAX);
+
+		if (r == 0 && fleet_bus_file_key(bus, json_text(node, "node"), capture, &key) < 0)
+			continue;
+		if (r == 0)
+			r = fleet_bus_list_element(bus, buffer_text(&key), 0, &head, err);
+		if (r == 0)
+			json_array_append(*owners, json_object_get(node, "node"));
+		r = r == -ENOENT ? 0 : r;
+	}
+	return r;
+}
+
+static int find_owner(struct fleet_bus *bus, const struct command_line *line, char **owner, struct error *err)
+{
+	const char *capture = line->words[0], *given = command_line_value(line, OPTION_NODE);
+	cleanup(cleanup_json) json_t *owners = NULL;
+	char shown[2][256];
+	int r = given ? 0 : find_owners(bus, capture, &owners, err);
+
+	if (r < 0)
+		return r;
+	printable(shown[0], sizeof(shown[0]), capture);
+	if (!given && json_array_size(owners) == 0)
+		return error_set(err, -ENOENT,
+				 "no node has left a file of \"%s\" in Redis; it wants the id of a capture (the "
+				 "request's with a number behind it), delivered to \"redis\"",
+				 shown[0]);
+	if (!given && json_array_size(owners) > 1)
+		return error_set(err, -EEXIST,
+				 "%zu nodes have left a file of \"%s\" in Redis, one is %s: name it with "
+				 "--node",
+				 json_array_size(owners), shown[0],
+				 printable(shown[1], sizeof(shown[1]), json_string_value(json_array_get(owners, 0))));
+	*owner = strdup(given ? given : json_string_value(json_array_get(owners, 0)));
+	return *owner ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+static int write_bytes(void *ctx, const void *bytes, size_t size)
+{
+	return atomic_file_write(ctx, bytes, size);
+}
+
+static int fetch(const struct command_context *context, char **saved, struct error *err)
+{
+	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(context->target->fleet, NULL, NULL, err);
+	const char *to = command_line_value(context->line, OPTION_WRITE);
+	cleanup(cleanup_atomic_file) struct atomic_file *file = NULL;
+	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX);
+	cleanup(cleanup_free) char *owner = NULL;
+	char name[FLEET_FILE_NAME_SIZE];
+	int r = bus ? find_owner(bus, context->line, &owner, err) : -ENOTCONN;
+
+	if (r < 0)
+		return r;
+	file = atomic_file_new(to, err);
+	if (!file)
+		return -EIO;
+	if (fleet_bus_file_key(bus, owner, context->line->words[0], &key) < 0)
+		return error_set(err, -EINVAL, "the id is too long");
+	r = fleet_file_read(bus, buffer_text(&key), write_bytes, file, name, err);
+	return r < 0 ? r : atomic_file_commit(file, name, saved, err);
+}
+
+enum exit_status fleet_fetch(const struct command_context *context)
+{
+	cleanup(cleanup_free) char *saved = NULL;
+	cleanup(cleanup_json) json_t *answer = NULL;
+	struct error err;
+	int r = fetch(context, &saved, &err);
+
+	if (r < 0) {
+		print_failure(&err);
+		return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
+	}
+	if (context->terminal->json) {
+		answer = json_pack("{s:s}", RESULT_SAVED, saved);
+		return printed_status(answer ? json_print(context->terminal, answer, false) : -EINVAL);
+	}
+	if (strcmp(saved, "-") != 0)
+		fprintf(context->terminal->results, "%s\n", saved);
+	return STATUS_OK;
+}

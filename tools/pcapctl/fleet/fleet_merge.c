@@ -1,0 +1,228 @@
+/*
+ * All files are put one behind the other into a file without a name in $TMPDIR, so that memory holds one chunk of them
+ * at a time. A key is taken from Redis, and deleted there, only if it is the one that this node's file of this capture
+ * must have: what an event says is anybody's word.
+ */
+#include "pcapctl/fleet/fleet_merge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/printable.h"
+#include "pcapctl/cli/interrupts.h"
+#include "pcapctl/fleet/fleet_bus.h"
+#include "pcapctl/fleet/fleet_files.h"
+#include "pcapctl/output/atomic_file.h"
+#include "pcapctl/output/format.h"
+#include "pcapctl/output/results.h"
+#include "pcapctl/output/terminal.h"
+#include "pcapng/pcapng_merge.h"
+
+#define KEY_MAX 8192 /* bytes */
+#define CHUNK_SIZE ((size_t)64 << 10)
+#define URL_PREFIX "redis:"
+#define FILE_TRIES 8 /* while Redis comes and goes */
+
+struct collection {
+	struct fleet_bus *bus;
+	int fd; /* of the file without a name */
+	uint64_t size;
+	struct pcapng_merge_input *inputs; /* labels are the events' */
+	char **keys;
+	size_t count;
+};
+
+static void cleanup_collection(struct collection *collection)
+{
+	for (size_t i = 0; i < collection->count; i++)
+		free(collection->keys[i]);
+	free(collection->keys);
+	free(collection->inputs);
+	if (collection->fd >= 0)
+		close(collection->fd);
+}
+
+/* -errno with the text in `err`. */
+static int open_unnamed(struct error *err)
+{
+	const char *directory = getenv("TMPDIR");
+	int fd;
+
+	if (!directory || !*directory)
+		directory = P_tmpdir;
+	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	return error_set(err, -errno, "no room for files in %s: %s; name a place with TMPDIR", directory,
+			 strerror(errno));
+}
+
+int fleet_merge_check(const char *path, struct error *err)
+{
+	cleanup(cleanup_close) int fd = open_unnamed(err);
+
+	return fd < 0 ? fd : atomic_file_check(path, err);
+}
+
+static int collection_init(struct collection *collection, size_t max, struct error *err)
+{
+	collection->inputs = calloc(max + 1, sizeof(*collection->inputs));
+	collection->keys = calloc(max + 1, sizeof(*collection->keys));
+	if (!collection->inputs || !collection->keys)
+		return error_set(err, -ENOMEM, "out of memory");
+	collection->fd = open_unnamed(err);
+	return collection->fd < 0 ? collection->fd : 0;
+}
+
+/* --- gathering --- */
+
+static int append(void *ctx, const void *bytes, size_t size)
+{
+	struct collection *collection = ctx;
+	const char *at = bytes;
+
+	while (size > 0) {
+		ssize_t written = pwrite(collection->fd, at, size, (off_t)collection->size);
+
+		if (written < 0 && errno != EINTR)
+			return -errno;
+		if (written <= 0)
+			continue;
+		at += written;
+		size -= (size_t)written;
+		collection->size += (uint64_t)written;
+	}
+	return 0;
+}
+
+static bool is_redis_gone(const struct fleet_bus *bus)
+{
+	return fleet_bus_outage_ns(bus) >= FLEET_OUTAGE_MAX_NS;
+}
+
+static int collect_one(struct collection *collection, const json_t *event, const char *url, struct error *err)
+{
+	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX);
+	char name[FLEET_FILE_NAME_SIZE];
+	uint64_t start = collection->size;
+	unsigned tries = 0;
+	int r = fleet_bus_file_key(collection->bus, json_text(event, "node"), json_text(event, "capture"), &key);
+
+	if (r < 0 || strncmp(url, URL_PREFIX, strlen(URL_PREFIX)) != 0 ||
+	    strcmp(url + strlen(URL_PREFIX), buffer_text(&key)) != 0)
+		return error_set(err, -EPROTO, "its file in Redis has a key that it cannot have");
+	if (is_redis_gone(collection->bus))
+		return error_set(err, -ENOTCONN, "its file is left in %s, which is away",
+				 fleet_bus_name(collection->bus));
+	do {
+		collection->size = start;
+		r = fleet_file_read(collection->bus, buffer_text(&key), append, collection, name, err);
+	} while (r < 0 && ++tries < FILE_TRIES && fleet_bus_should_retry(collection->bus, r));
+	if (r < 0) {
+		collection->size = start;
+		return r;
+	}
+	collection->keys[collection->count] = take(key.data);
+	collection->inputs[collection->count++] = (struct pcapng_merge_input){
+		.label = json_text(event, "node"),
+		.bytes = {.fd = collection->fd, .start = start, .size_bytes = collection->size - start},
+	};
+	return 0;
+}
+
+static int collect(struct collection *collection, const json_t *events, size_t *missing, struct error *err)
+{
+	size_t i;
+	json_t *event;
+	char shown[256];
+	int r;
+
+	json_array_foreach(events, i, event)
+	{
+		const char *url = event_destination_url(event, "redis");
+
+		if (!event_is_final(event) || !event_has_destination(event, "redis"))
+			continue;
+		r = collect_one(collection, event, url ? url : "", err);
+		if (r == -EINTR)
+			return r;
+		if (r < 0) {
+			terminal_error("%s: %s", printable(shown, sizeof(shown), json_text(event, "node")), err->text);
+			++*missing;
+		}
+	}
+	return 0;
+}
+
+/* --- merging --- */
+
+static void report_broken_inputs(const struct collection *collection, const struct pcapng_merge *merge, size_t *missing)
+{
+	char node[256], because[512];
+
+	for (size_t i = 0; i < collection->count; i++) {
+		struct pcapng_merge_report report = pcapng_merge_report(merge, i);
+
+		if (report.trouble == 0)
+			continue;
+		++*missing;
+		terminal_error("%s: its file is broken, what comes before is merged: %s",
+			       printable(node, sizeof(node), collection->inputs[i].label),
+			       printable(because, sizeof(because), report.because));
+	}
+}
+
+static int write_merged(struct pcapng_merge *merge, struct atomic_file *out, struct error *err)
+{
+	cleanup(cleanup_free) uint8_t *chunk = malloc(CHUNK_SIZE);
+	struct byte_stream stream = pcapng_merge_stream(merge);
+	size_t got;
+
+	if (!chunk)
+		return error_set(err, -ENOMEM, "out of memory");
+	while ((got = stream.read(stream.ctx, chunk, CHUNK_SIZE)) > 0) {
+		if (interrupts_take() > 0)
+			return error_set(err, -EINTR, "interrupted");
+		if (atomic_file_write(out, chunk, got) < 0)
+			return 0; /* atomic_file_commit tells */
+	}
+	return pcapng_merge_failed(merge, err);
+}
+
+static int merge_into(const struct collection *collection, const char *path, size_t *missing, char **saved,
+		      struct error *err)
+{
+	cleanup(cleanup_pcapng_merge) struct pcapng_merge *merge = NULL;
+	cleanup(cleanup_atomic_file) struct atomic_file *out = atomic_file_new(path, err);
+	int r = out ? 0 : -EIO;
+
+	if (r == 0)
+		r = pcapng_merge_new(collection->inputs, collection->count, "pcapctl " PCAPDAEMON_VERSION, &merge, err);
+	if (r < 0)
+		return r;
+	report_broken_inputs(collection, merge, missing);
+	r = write_merged(merge, out, err);
+	return r < 0 ? r : atomic_file_commit(out, NULL, saved, err);
+}
+
+int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, size_t *missing, char **saved,
+		struct error *err)
+{
+	cleanup(cleanup_collection) struct collection collection = {.bus = bus, .fd = -1};
+	struct error ignored;
+	int r = collection_init(&collection, json_array_size(events), err);
+
+	*missing = 0;
+	if (r < 0)
+		return r;
+	r = collect(&collection, events, missing, err);
+	if (r < 0 || collection.count == 0)
+		return r;
+	r = merge_into(&collection, path, missing, saved, err);
+	/* What is not deleted expires. */
+	for (size_t i = 0; r == 0 && i < collection.count && !is_redis_gone(bus) && !interrupts_pending(); i++)
+		(void)!fleet_bus_delete(bus, collection.keys[i], &ignored);
+	return r;
+}

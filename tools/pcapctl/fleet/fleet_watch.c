@@ -1,0 +1,55 @@
+/* Events as they are published, until somebody has seen enough. */
+#include <string.h>
+
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/command_target.h"
+#include "pcapctl/cli/commands.h"
+#include "pcapctl/cli/interrupts.h"
+#include "pcapctl/fleet/fleet_bus.h"
+#include "pcapctl/output/format.h"
+#include "pcapctl/output/results.h"
+#include "pcapctl/output/terminal.h"
+
+#define RUN_MS 1000
+
+struct watch {
+	const struct terminal *terminal;
+	const char *id; /* NULL: all */
+	bool failed;	/* nobody reads any more */
+};
+
+static void on_event(void *ctx, const json_t *event)
+{
+	struct watch *watch = ctx;
+
+	if (watch->id && strcmp(json_text(event, "id"), watch->id) != 0)
+		return;
+	if (!watch->terminal->json)
+		event_print(watch->terminal, event);
+	else if (json_print(watch->terminal, event, true) < 0)
+		watch->failed = true;
+	watch->failed |= ferror(watch->terminal->results) != 0;
+}
+
+enum exit_status fleet_watch(const struct command_context *context)
+{
+	struct watch watch = {.terminal = context->terminal, .id = command_line_value(context->line, OPTION_ID)};
+	struct error err;
+	int fd = interrupts_begin();
+	struct fleet_bus *bus = fleet_bus_new(context->target->fleet, on_event, &watch, &err);
+	unsigned lost_subscriptions = 0;
+
+	if (!bus) {
+		terminal_error("%s", err.text);
+		return STATUS_FAILED;
+	}
+	while (!watch.failed && interrupts_take() == 0) {
+		fleet_bus_run(bus, RUN_MS, fd);
+		if (fleet_bus_lost_subscriptions(bus) != lost_subscriptions)
+			terminal_note(context->terminal, "the connection to %s was lost; events may be missing",
+				      fleet_bus_name(bus));
+		lost_subscriptions = fleet_bus_lost_subscriptions(bus);
+	}
+	fleet_bus_free(bus);
+	return STATUS_OK;
+}

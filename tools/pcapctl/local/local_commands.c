@@ -1,0 +1,292 @@
+/* Questions with one answer: list, show, get, stop, status; and history, whose answer is a file. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/quantity.h"
+#include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/commands.h"
+#include "pcapctl/cli/request_build.h"
+#include "pcapctl/local/local_client.h"
+#include "pcapctl/local/local_download.h"
+#include "pcapctl/local/pcapng_probe.h"
+#include "pcapctl/output/captures_print.h"
+#include "pcapctl/output/format.h"
+#include "pcapctl/output/results.h"
+#include "pcapctl/output/terminal.h"
+
+#define PATH_BYTES_MAX 16384
+
+static enum exit_status print_failure(const struct error *err)
+{
+	terminal_error("%s", err->text);
+	return STATUS_FAILED;
+}
+
+static enum exit_status printed_status(int r)
+{
+	if (r < 0)
+		terminal_error("cannot print the answer: %s", strerror(-r));
+	return r < 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+/* One call to `path`, or to a path with the command's first word put behind it. */
+static int call_api(const struct command_context *context, const char *method, const char *path, const char *word,
+		    json_t **answer, struct error *err)
+{
+	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, err);
+	cleanup(buffer_deinit) struct buffer full_path = BUFFER_INIT(PATH_BYTES_MAX);
+	int r = client ? buffer_append_string(&full_path, path) : -ENOMEM;
+
+	if (r == 0 && word)
+		r = url_encode(&full_path, word);
+	if (!client)
+		return r;
+	if (r < 0)
+		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "the id is too long");
+	return local_call_json(client, &(struct local_call_request){.method = method, .path = buffer_text(&full_path)},
+			       answer, err);
+}
+
+enum exit_status local_list(const struct command_context *context)
+{
+	cleanup(cleanup_json) json_t *answer = NULL;
+	struct error err;
+
+	if (call_api(context, "GET", "/v1/captures", NULL, &answer, &err) < 0)
+		return print_failure(&err);
+	return printed_status(context->terminal->json
+				      ? json_print(context->terminal, answer, false)
+				      : captures_print(context->terminal, json_object_get(answer, "captures")));
+}
+
+enum exit_status local_show(const struct command_context *context)
+{
+	cleanup(cleanup_json) json_t *answer = NULL;
+	struct error err;
+	const json_t *captures;
+
+	if (call_api(context, "GET", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
+		return print_failure(&err);
+	captures = json_object_get(answer, "captures");
+	if (context->terminal->json)
+		return printed_status(json_print(context->terminal, answer, false));
+	if (!captures)
+		return printed_status(capture_print(context->terminal, answer));
+	if (json_array_size(captures) == 1)
+		return printed_status(capture_print(context->terminal, json_array_get(captures, 0)));
+	return printed_status(captures_print(context->terminal, captures));
+}
+
+enum exit_status local_stop(const struct command_context *context)
+{
+	cleanup(cleanup_json) json_t *answer = NULL;
+	const struct terminal *terminal = context->terminal;
+	struct error err;
+
+	if (call_api(context, "DELETE", "/v1/captures/", context->line->words[0], &answer, &err) < 0)
+		return print_failure(&err);
+	if (terminal->json)
+		return printed_status(json_print(terminal, answer, false));
+	terminal_note(terminal, "%" PRIu64 " stopped; what was captured is delivered", json_number(answer, "stopped"));
+	return STATUS_OK;
+}
+
+enum exit_status local_status(const struct command_context *context)
+{
+	cleanup(cleanup_json) json_t *status = NULL;
+	cleanup(cleanup_json) json_t *interfaces = NULL;
+	struct error err;
+
+	if (call_api(context, "GET", "/v1/status", NULL, &status, &err) < 0 ||
+	    call_api(context, "GET", "/v1/interfaces", NULL, &interfaces, &err) < 0)
+		return print_failure(&err);
+	if (json_object_set(status, "interfaces", json_object_get(interfaces, "interfaces")) < 0)
+		return printed_status(-ENOMEM);
+	return printed_status(context->terminal->json ? json_print(context->terminal, status, false)
+						      : status_print(context->terminal, status));
+}
+
+/* --- files --- */
+
+static enum exit_status print_saved(const struct command_context *context, const char *name)
+{
+	cleanup(cleanup_json) json_t *json = NULL;
+
+	if (!context->terminal->json) {
+		if (strcmp(name, "-") != 0)
+			fprintf(context->terminal->results, "%s\n", name);
+		return STATUS_OK;
+	}
+	json = json_pack("{s:s}", RESULT_SAVED, name);
+	return printed_status(json ? json_print(context->terminal, json, false) : -EINVAL);
+}
+
+static const char *output_path(const struct command_line *line)
+{
+	return line->to_stdout ? "-" : command_line_value(line, OPTION_WRITE);
+}
+
+/* `probe`: NULL, or what passes by. */
+static enum exit_status download(const struct command_context *context, const char *path, struct pcapng_probe *probe)
+{
+	const struct local_download_request wanted = {.path = path, .to = output_path(context->line), .probe = probe};
+	struct error err;
+	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, &err);
+	cleanup(cleanup_free) char *name = NULL;
+
+	int r = client ? local_download(client, &wanted, &name, &err) : -ENOMEM;
+
+	if (r == 0)
+		return print_saved(context, name);
+	print_failure(&err);
+	return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
+}
+
+enum exit_status local_fetch(const struct command_context *context)
+{
+	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
+
+	if (command_line_has(context->line, OPTION_NODE)) {
+		terminal_error("--node is for a fleet: give --redis or --config, too");
+		return STATUS_USAGE;
+	}
+	if (buffer_append_string(&path, "/v1/captures/") < 0 || url_encode(&path, context->line->words[0]) < 0 ||
+	    buffer_append_string(&path, "/file") < 0) {
+		terminal_error("the id is too long");
+		return STATUS_USAGE;
+	}
+	return download(context, buffer_text(&path), NULL);
+}
+
+/* --- history --- */
+
+/* "history: from TIME to TIME, asked from TIME; …" is what the daemon writes into the file. */
+static bool parse_history_comment(const struct pcapng_probe *probe, uint64_t *from_ns, uint64_t *asked_ns)
+{
+	char comment[512], from[64], to[64], asked[64];
+
+	return pcapng_probe_comment(probe, comment, sizeof(comment)) &&
+	       sscanf(comment, "history: from %63s to %63[^,], asked from %63[^;]", from, to, asked) == 3 &&
+	       clock_parse(from, from_ns) == 0 && clock_parse(asked, asked_ns) == 0;
+}
+
+/* Without --from and --last all there is was asked for. */
+static void note_short_history(const struct command_context *context, const struct pcapng_probe *probe)
+{
+	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
+	uint64_t from_ns, asked_ns;
+
+	if (!command_line_has(context->line, OPTION_FROM) && !command_line_has(context->line, OPTION_LAST))
+		return;
+	if (!parse_history_comment(probe, &from_ns, &asked_ns) || from_ns <= asked_ns)
+		return;
+	terminal_note(context->terminal, "reaches back to %.23sZ only, asked for was %.23sZ",
+		      clock_format(from_ns, from), clock_format(asked_ns, asked));
+}
+
+static enum exit_status download_history(const struct command_context *context, const char *path)
+{
+	cleanup(pcapng_probe_deinit) struct pcapng_probe probe = PCAPNG_PROBE_INIT;
+	enum exit_status status = download(context, path, &probe);
+
+	if (status != STATUS_OK)
+		return status;
+	note_short_history(context, &probe);
+	if (probe.invalid || probe.packets > 0)
+		return STATUS_OK;
+	terminal_note(context->terminal, "no packet of that time is there, the file is empty");
+	return STATUS_EMPTY;
+}
+
+static int add_parameter(struct buffer *path, const char *name, const char *value, struct error *err)
+{
+	int r = buffer_printf(path, "%s%s=", path->size && strchr(buffer_text(path), '?') ? "&" : "?", name);
+
+	if (r == 0)
+		r = url_encode(path, value);
+	return r < 0 ? error_set(err, r, "the question is too long") : 0;
+}
+
+static int add_seconds(struct buffer *path, const char *name, const char *text, struct error *err)
+{
+	char seconds[64];
+	uint64_t ns;
+
+	if (quantity_parse_duration(text, &ns) < 0 || ns == 0)
+		return error_set(err, -EINVAL, "--%s: must be a time like 30s or 2m", name);
+	snprintf(seconds, sizeof(seconds), "%.9g", (double)ns / 1e9);
+	return add_parameter(path, name, seconds, err);
+}
+
+static int add_number(struct buffer *path, const char *name, const char *text, struct error *err)
+{
+	char number[32];
+	uint64_t value;
+
+	if (quantity_parse_bytes(text, &value) < 0 || value == 0)
+		return error_set(err, -EINVAL, "--%s: must be a number", name);
+	snprintf(number, sizeof(number), "%" PRIu64, value);
+	return add_parameter(path, name, number, err);
+}
+
+static int add_time(struct buffer *path, const char *name, const char *text, struct error *err)
+{
+	cleanup(cleanup_json) json_t *value = NULL;
+
+	if (request_parse_time(text, &value) < 0)
+		return error_set(err, -EINVAL, "--%s: must be a time like 2026-11-23T08:41:00Z, or Unix seconds", name);
+	return add_parameter(path, name, text, err);
+}
+
+static int history_path(const struct command_line *line, struct buffer *path, struct error *err)
+{
+	static const struct {
+		enum option_id option;
+		int (*add)(struct buffer *path, const char *name, const char *text, struct error *err);
+	} parameters[] = {
+		{OPTION_INTERFACE, add_parameter}, {OPTION_LAST, add_seconds},
+		{OPTION_FROM, add_time},	   {OPTION_TO, add_time},
+		{OPTION_SNAP, add_number},	   {OPTION_PACKETS, add_number},
+		{OPTION_BYTES, add_number},
+	};
+	const char *interface = command_line_value(line, OPTION_INTERFACE);
+	int r = buffer_append_string(path, "/v1/history");
+
+	if (!interface || line->values[OPTION_INTERFACE].count > 1)
+		return error_set(err, -EINVAL,
+				 "which interface? name one with -i; `pcapctl status` shows which are "
+				 "recorded");
+	if (strchr(interface, ',') || strcmp(interface, "any") == 0)
+		return error_set(err, -EINVAL,
+				 "--interface: history is of one interface; `pcapctl capture --before` takes several");
+	if (command_line_has(line, OPTION_LAST) && command_line_has(line, OPTION_FROM))
+		return error_set(err, -EINVAL, "--last and --from exclude each other");
+	for (size_t i = 0; r == 0 && i < sizeof(parameters) / sizeof(*parameters); i++) {
+		const char *text = command_line_value(line, parameters[i].option);
+
+		if (text)
+			r = parameters[i].add(path, option_rows[parameters[i].option].name, text, err);
+	}
+	if (r == 0 && line->filter)
+		r = add_parameter(path, "bpf", line->filter, err);
+	return r;
+}
+
+enum exit_status local_history(const struct command_context *context)
+{
+	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
+	struct error err;
+
+	if (context->line->to_stdout && command_line_has(context->line, OPTION_WRITE)) {
+		terminal_error("\"-\" and --write exclude each other");
+		return STATUS_USAGE;
+	}
+	if (history_path(context->line, &path, &err) < 0) {
+		terminal_error("%s", err.text);
+		return STATUS_USAGE;
+	}
+	return download_history(context, buffer_text(&path));
+}

@@ -1,0 +1,34 @@
+/* What a pcapng file that passes by tells of itself: how many packets there are, and its first comment. Bytes are taken
+ * as they come; nothing is kept but the first section's header. Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+
+#define PCAPNG_PROBE_HEADER_MAX ((size_t)16 << 10) /* bytes of the section's header */
+
+struct pcapng_probe {
+	uint64_t packets;
+	uint8_t head[12];	   /* of the block that begins */
+	size_t head_size;	   /* bytes of it */
+	uint64_t block_bytes_left; /* bytes of a block's rest that are still to come */
+	bool swapped, in_header, header_seen;
+	bool invalid; /* it is no pcapng: nothing more is looked at */
+	struct buffer header;
+};
+
+#define PCAPNG_PROBE_INIT                                      \
+	{                                                      \
+		.header = BUFFER_INIT(PCAPNG_PROBE_HEADER_MAX) \
+	}
+
+void pcapng_probe_feed(struct pcapng_probe *probe, const void *bytes, size_t size);
+
+/* The first section's first comment, without its end if that does not fit. False: there is none. */
+bool pcapng_probe_comment(const struct pcapng_probe *probe, char *text, size_t room);
+
+void pcapng_probe_deinit(struct pcapng_probe *probe);

@@ -1,0 +1,311 @@
+/*
+ * Events come from daemons of any version and may have passed through anybody's hands: what is missing or of another
+ * type counts as empty, and all text is made printable.
+ */
+#include "pcapctl/output/results.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/printable.h"
+#include "pcapctl/output/format.h"
+#include "pcapctl/output/table.h"
+
+#define LOCATION_MAX 4000 /* bytes */
+#define NAME_SIZE 128
+
+static bool is_kind(const json_t *event, const char *kind)
+{
+	return strcmp(json_text(event, "event"), kind) == 0;
+}
+
+bool event_is_final(const json_t *event)
+{
+	return is_kind(event, "done") || is_kind(event, "failed") || is_kind(event, "rejected");
+}
+
+bool event_is_good(const json_t *event)
+{
+	size_t i;
+	json_t *destination;
+
+	if (!is_kind(event, "done") || event_is_folded(event))
+		return false;
+	json_array_foreach(json_object_get(event, "destinations"), i, destination)
+	{
+		if (!json_is_true(json_object_get(destination, "ok")))
+			return false;
+	}
+	return true;
+}
+
+bool event_is_empty(const json_t *event)
+{
+	return is_kind(event, "done") && strcmp(json_text(event, "reason"), "empty") == 0;
+}
+
+bool event_is_folded(const json_t *event)
+{
+	return is_kind(event, "done") && strcmp(json_text(event, "reason"), "folded") == 0;
+}
+
+bool event_is_duplicate(const json_t *event)
+{
+	return json_is_true(json_object_get(event, "duplicate"));
+}
+
+static const json_t *find_destination(const json_t *event, const char *name)
+{
+	size_t i;
+	json_t *destination;
+
+	json_array_foreach(json_object_get(event, "destinations"), i, destination)
+	{
+		if (strcmp(json_text(destination, "name"), name) == 0 &&
+		    json_is_true(json_object_get(destination, "ok")))
+			return destination;
+	}
+	return NULL;
+}
+
+const char *event_destination_url(const json_t *event, const char *name)
+{
+	return json_string_value(json_object_get(find_destination(event, name), "url"));
+}
+
+bool event_has_destination(const json_t *event, const char *name)
+{
+	return find_destination(event, name) != NULL;
+}
+
+enum exit_status results_status(const json_t *events, bool accepted)
+{
+	size_t i, good = 0, empty = 0, folded = 0, count = json_array_size(events);
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		good += event_is_final(event) ? event_is_good(event) : accepted;
+		empty += event_is_empty(event);
+		folded += event_is_folded(event);
+	}
+	if (good == 0)
+		return folded ? STATUS_PARTIAL : STATUS_FAILED;
+	if (good < count)
+		return STATUS_PARTIAL;
+	return empty == count ? STATUS_EMPTY : STATUS_OK;
+}
+
+/* --- the table --- */
+
+/* A path is one of the control API of the host that captured, and no link anywhere else. */
+static int append_destination(struct buffer *text, const json_t *event, const char *url)
+{
+	const char *node = json_text(event, "node");
+
+	return *url == '/' ? buffer_printf(text, "memory%s%.255s", *node ? " of " : "", node)
+			   : buffer_printf(text, "%.2000s", url);
+}
+
+/* Where the packets are now, or why they are nowhere. */
+static const char *packets_location(const json_t *event, struct buffer *text)
+{
+	const char *saved = json_text(event, RESULT_SAVED);
+	size_t i;
+	json_t *destination;
+	int r = 0;
+
+	buffer_clear(text);
+	if (is_kind(event, "rejected"))
+		return json_text(event, "reason");
+	if (event_is_folded(event))
+		return buffer_printf(text, "request %.128s", json_text(event, "folded_into")) < 0 ? ""
+												  : buffer_text(text);
+	if (*saved)
+		r = buffer_append_string(text, saved);
+	json_array_foreach(json_object_get(event, "destinations"), i, destination)
+	{
+		const char *url = json_text(destination, "url"), *error = json_text(destination, "error");
+		bool ok = json_is_true(json_object_get(destination, "ok"));
+
+		if (r < 0 || (ok && (!*url || (*saved && *url == '/'))))
+			continue;
+		if (text->size)
+			r = buffer_append_string(text, ", ");
+		if (r == 0)
+			r = ok ? append_destination(text, event, url)
+			       : buffer_printf(text, "%.64s: %.2000s", json_text(destination, "name"),
+					       *error ? error : "failed");
+	}
+	return buffer_text(text);
+}
+
+static void add_row(struct table *table, const json_t *event, bool with_node)
+{
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(LOCATION_MAX);
+	char number[FORMAT_SIZE];
+	bool rejected = is_kind(event, "rejected"), counted = json_object_get(event, "packets");
+	const char *kind = json_text(event, "event");
+
+	if (with_node)
+		table_cell(table, json_text(event, "node"));
+	table_cell(table, json_text(event, "interface"));
+	table_cell_tone(table, kind, terminal_tone_of(kind));
+	table_cell(table, counted ? format_count(json_number(event, "packets"), number) : "");
+	table_cell(table, counted ? format_bytes(json_number(event, "bytes"), number) : "");
+	table_cell(table, rejected ? "" : json_text(event, "reason"));
+	table_cell(table, packets_location(event, &text));
+}
+
+static void note_losses(const struct terminal *terminal, const json_t *event)
+{
+	const json_t *lost = json_object_get(event, "lost"), *window = json_object_get(event, "window");
+	uint64_t kernel = json_number(lost, "kernel"), evicted = json_number(lost, "evicted"),
+		 memory = json_number(lost, "memory");
+	char node[NAME_SIZE], interface[NAME_SIZE], from[FORMAT_SIZE], asked[FORMAT_SIZE], shown[2][NAME_SIZE];
+
+	printable(node, sizeof(node), json_text(event, "node"));
+	printable(interface, sizeof(interface), json_text(event, "interface"));
+	if (kernel + evicted + memory > 0)
+		terminal_note(terminal,
+			      "%s %s: packets are missing: %" PRIu64 " dropped by the kernel, %" PRIu64
+			      " overwritten before they were read, %" PRIu64 " for want of memory",
+			      node, interface, kernel, evicted, memory);
+	if (!*json_text(window, "asked_from") ||
+	    strcmp(json_text(window, "asked_from"), json_text(window, "from")) >= 0)
+		return;
+	if (strcmp(json_text(window, "from"), json_text(window, "to")) == 0)
+		terminal_note(terminal, "%s %s: nothing of the time that was asked for can be had any more", node,
+			      interface);
+	else
+		terminal_note(terminal, "%s %s: reaches back to %s only, asked for was %s", node, interface,
+			      printable(shown[0], NAME_SIZE, format_time(json_text(window, "from"), from)),
+			      printable(shown[1], NAME_SIZE, format_time(json_text(window, "asked_from"), asked)));
+}
+
+/* Of one capture, as an example. */
+static void note_kept_files(const struct terminal *terminal, const json_t *events)
+{
+	char capture[NAME_SIZE], node[NAME_SIZE];
+	size_t i;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		const char *url = event_destination_url(event, "memory");
+
+		if (!url || *url != '/' || *json_text(event, RESULT_SAVED))
+			continue;
+		terminal_note(terminal, "`pcapctl get %s` on %s fetches what is in its memory",
+			      printable(capture, sizeof(capture), json_text(event, "capture")),
+			      printable(node, sizeof(node), json_text(event, "node")));
+		return;
+	}
+}
+
+int results_print(const struct terminal *terminal, const json_t *events, bool with_nodes)
+{
+	static const struct table_column columns[] = {
+		{"NODE", false}, {"INTERFACE", false}, {"RESULT", false}, {"PACKETS", true},
+		{"BYTES", true}, {"ENDED BY", false},  {"WHERE", false},
+	};
+	size_t count = sizeof(columns) / sizeof(*columns) - !with_nodes, i;
+	cleanup(cleanup_table) struct table *table = table_new(columns + !with_nodes, count);
+	json_t *event;
+	int r;
+
+	if (!table)
+		return -ENOMEM;
+	json_array_foreach(events, i, event)
+	{
+		add_row(table, event, with_nodes);
+	}
+	r = table_print(table, terminal);
+	json_array_foreach(events, i, event)
+	{
+		note_losses(terminal, event);
+	}
+	note_kept_files(terminal, events);
+	return r;
+}
+
+static void print_folded(const json_t *event, const char *target_options, bool with_node, bool in_redis)
+{
+	char node[NAME_SIZE], into[NAME_SIZE], time[FORMAT_SIZE], until[NAME_SIZE];
+	bool ends = *json_text(event, "until");
+
+	printable(node, sizeof(node), json_text(event, "node"));
+	printable(into, sizeof(into), json_text(event, "folded_into"));
+	printable(until, sizeof(until), format_time(json_text(event, "until"), time));
+	if (!with_node)
+		terminal_error("folded into request %s%s%s: `pcapctl get %s%s` fetches its file when it is over", into,
+			       ends ? ", which goes on until " : "", ends ? until : "", into, target_options);
+	else if (in_redis)
+		terminal_error(
+			"%s folded it into request %s%s%s: `pcapctl get %s.1 --node %s%s` fetches its file when it "
+			"is over",
+			node, into, ends ? ", which goes on until " : "", ends ? until : "", into, node,
+			target_options);
+	else
+		terminal_error("%s folded it into request %s%s%s: `pcapctl watch --id %s%s` tells where its file goes",
+			       node, into, ends ? ", which goes on until " : "", ends ? until : "", into,
+			       target_options);
+}
+
+void results_print_folded(const json_t *events, const char *target_options, bool with_nodes, bool in_redis)
+{
+	size_t i;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		if (event_is_folded(event))
+			print_folded(event, target_options, with_nodes, in_redis);
+	}
+}
+
+/* --- one by one --- */
+
+static void print_field(FILE *out, const char *prefix, const char *text)
+{
+	char shown[1024];
+
+	if (*text)
+		fprintf(out, "%s%s", prefix, printable(shown, sizeof(shown), text));
+}
+
+void event_print(const struct terminal *terminal, const json_t *event)
+{
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(LOCATION_MAX);
+	const char *kind = json_text(event, "event");
+	enum tone tone = terminal_tone_of(kind);
+	FILE *out = terminal->results;
+	char number[FORMAT_SIZE], bytes[FORMAT_SIZE], kind_shown[NAME_SIZE];
+
+	print_field(out, "", format_time(json_text(event, "time"), number));
+	print_field(out, " ", json_text(event, "node"));
+	print_field(out, " ", json_text(event, "interface"));
+	fprintf(out, " %s%s%s", terminal_begin(terminal, tone), printable(kind_shown, sizeof(kind_shown), kind),
+		terminal_end(terminal, tone));
+	print_field(out, " ", *json_text(event, "capture") ? json_text(event, "capture") : json_text(event, "id"));
+	if (!is_kind(event, "rejected"))
+		print_field(out, " by ", json_text(event, "reason"));
+	if (json_object_get(event, "packets"))
+		fprintf(out, ", %s packets, %s", format_count(json_number(event, "packets"), number),
+			format_bytes(json_number(event, "bytes"), bytes));
+	print_field(out, ": ", packets_location(event, &text));
+	fputc('\n', out);
+	fflush(out);
+}
+
+int json_print(const struct terminal *terminal, const json_t *json, bool line)
+{
+	int r = json_dumpf(json, terminal->results, line ? JSON_COMPACT : JSON_INDENT(2));
+
+	fputc('\n', terminal->results);
+	if (line)
+		fflush(terminal->results);
+	return r < 0 && !ferror(terminal->results) ? -ENOMEM : 0;
+}
