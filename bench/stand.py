@@ -40,7 +40,12 @@ def history(memory="1GiB", seconds=0):
 
 def recording(world, memory="1GiB"):
     """The recorder on, and files on tmpfs for what it is asked for."""
-    return {**history(memory), "general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
+    return {**history(memory), **to_tmpfs(world)}
+
+
+def to_tmpfs(world):
+    """Files on tmpfs."""
+    return {"general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
 
 
 def has_recorder():

@@ -51,6 +51,14 @@ def test_control_api_and_fleet_are_measured(tmp_path):
     assert all(row["bytes"] > 0 for row in results["api-history"]["rows"])
 
 
+def test_idle_memory_is_measured_before_and_after_a_capture(tmp_path):
+    result = bench("--quick", "--only", "idle", "--to", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "results.json").read_text())["results"]["idle"]["rows"]
+    assert [row["who"] for row in rows] == ["pcapdaemon", "after a capture of 64 MiB", "1 s later"]
+    assert all(row["resident"] >= row["private"] > 0 for row in rows)
+
+
 def test_namespaces_of_a_run_are_gone_when_it_was_ended_early(tmp_path):
     with subprocess.Popen([RUN, "--only", "host", "--to", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True, env={**os.environ, "PCAPDAEMON": PROGRAM}) as process:
