@@ -51,6 +51,19 @@ def test_control_api_and_fleet_are_measured(tmp_path):
     assert all(row["bytes"] > 0 for row in results["api-history"]["rows"])
 
 
+def test_copying_is_measured_cold_and_warm(tmp_path):
+    result = bench("--quick", "--only", "everything,copy", "--to", str(tmp_path), timeout=120)
+    assert result.returncode == 0, result.stderr
+    rows = {name: table["rows"] for name, table in json.loads((tmp_path / "results.json").read_text())["results"].items()}
+    assert list(rows) == ["everything", "copy"]
+    assert [row["who"] for row in rows["everything"] if "warm_memory" not in row["who"]] == [
+        "pcapdaemon, first capture", "pcapdaemon, second capture", "tcpdump -B 65536 to tmpfs"]
+    assert all(row["sent"] > 0 and row["captured"] > 0 for row in rows["everything"])
+    assert [row["who"] for row in rows["copy"] if "warm_memory" not in row["who"]] == ["recorder, first copy", "recorder, second copy"]
+    assert all(row["bytes"] > 0 and row["delivery"] >= 0 for row in rows["copy"])
+    assert "<svg" in (tmp_path / "everything.svg").read_text()
+
+
 def test_idle_memory_is_measured_before_and_after_a_capture(tmp_path):
     result = bench("--quick", "--only", "idle", "--to", str(tmp_path))
     assert result.returncode == 0, result.stderr
