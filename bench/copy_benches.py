@@ -1,6 +1,7 @@
-"""Benchmarks of packets being copied: everything on an interface into a file, and a gigabyte of history into a file; by a daemon that
-has just started and has no memory mapped for packets, and by one that has just done the same."""
+"""Benchmarks of packets being copied: everything on an interface into a file, a gigabyte of history into a file, and history as a
+stream; by a daemon that has just started and has no memory mapped for packets, and by one that has just done the same."""
 
+import socket
 import time
 
 from answer_benches import publish
@@ -15,6 +16,8 @@ EVERYTHING_RATE, EVERYTHING_SIZE = 1_100_000, 1514
 COPY_RATE, COPY_SIZE = 400_000, 1500
 PERCENT = number(2)
 GB_PER_S, CPU_PER_GB = number(2, 1e-9), number(2, 1e9)
+READ_BYTES = 1 << 18
+HEADER_BYTES = 82  # of the kernel, in front of each packet in the ring
 
 
 def everything(settings):
@@ -116,3 +119,46 @@ def copy(settings):
                   "delivered. Copied: the event `captured`; delivered: from there to `done`.",
                   [Chart("copy", f"{settings.copy_bytes / 1e9:g} GB of history, s", {"copied": "elapsed", "delivered": "delivery"},
                          number(2))], samples=[{"who": who, **one} for who, found in samples.items() for one in found])]
+
+
+def read_stream(world, interface):
+    """Reads all the history and keeps nothing. (bytes, seconds)."""
+    begin, count, tail, into = time.monotonic(), 0, b"", bytearray(READ_BYTES)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(world.api.path)
+        connection.sendall(f"GET /v1/history?interface={interface} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        view = memoryview(into)
+        while got := connection.recv_into(view):
+            if not count:
+                assert b" 200 " in into[:16], bytes(into[:got])
+            count += got
+            tail = (tail + into[max(0, got - 5):got])[-5:]
+    assert tail == b"0\r\n\r\n", "the stream broke off"
+    return count, time.monotonic() - begin
+
+
+def stream(settings):
+    if not has_recorder():
+        return []
+    samples = {}
+    touch_memory(settings.touch_bytes)
+    with stand() as world:
+        for size in 64, 1500:
+            slot = (size + HEADER_BYTES + 7) // 8 * 8
+            for repetition in range(settings.repetitions):
+                settings.say(f"stream, {size} B, {repetition + 1} of {settings.repetitions}")
+                pid = start(world, recording(world, f"{settings.stream_bytes >> 20}MiB"))
+                fill(world, settings.stream_bytes // slot, size)
+                for turn in "first", "second":
+                    clock = Clock([pid])
+                    count, elapsed = read_stream(world, "eth0")
+                    samples.setdefault(f"{turn} read, {size} B packets", []).append(
+                        {"bytes": count, "elapsed": elapsed, "per_second": count / elapsed, "cpu": clock.seconds() / count})
+                world.daemon.close()
+    rows = [{"who": who, **medians(found)} for who, found in samples.items()]
+    return [Table("stream", f"History as a stream: GET /v1/history, what a ring of {settings.stream_bytes >> 20} MiB holds",
+                  [Column("who", ""), Column("bytes", "MB", number(0, 1e-6)), Column("elapsed", "s", number(2)),
+                   Column("per_second", "MB/s", number(0, 1e-6)), Column("cpu", "daemon's CPU s/GB", CPU_PER_GB)], rows,
+                  "Over the unix socket, to a client that throws it away. First read: in a daemon that has just started.",
+                  samples=[{"who": who, **one} for who, found in samples.items() for one in found])]
