@@ -13,7 +13,7 @@ import time
 
 from lib.events import new_id
 from measure import Clock, kernel_threads, wait_idle
-from stand import expected, filters, ports, probe, start
+from stand import expected, filters, ports, probe, remove_files, start, wait_for_warm_memory
 from wire import Wire, command
 
 IDLE_S = 1.5  # a daemon's capture ends after this long without a match
@@ -83,6 +83,33 @@ class Daemon(Contender):
 
     def close(self):
         self.world.daemon.close()
+
+
+class Everything(Daemon):
+    """The daemon with one capture of all packets, delivered to a file in tmpfs. first: what the sender sends for a capture that
+    precedes the measured one in the same daemon."""
+
+    def __init__(self, world, config, first=None):
+        super().__init__(world, 1, config)
+        self.first = first
+
+    def begin(self):
+        self.pid = start(self.world, self.config)
+        wait_for_warm_memory(self.world)
+        if self.first:
+            self.arm()
+            self.world.sender.send(**self.first)
+            self.settle()
+            remove_files(self.world)
+        self.arm()
+
+    def arm(self):
+        self.since = self.world.events.mark()
+        self.world.capture(timeout=IDLE_S, duration=600)
+
+    def close(self):
+        super().close()
+        remove_files(self.world)
 
 
 class Recorder(Daemon):
@@ -229,6 +256,16 @@ class Netsniff(Writer):
                 "dropped": total(r"^\s*(\d+)\s+packets failed filter", text)}
 
 
+class TcpdumpFile(Writer):
+    """A tcpdump with a buffer as large as the ring of one of our captures, and a file in tmpfs."""
+
+    program = "tcpdump"
+    parse = Tcpdump.parse
+
+    def __init__(self, world):
+        super().__init__(world, ["tcpdump", "-B", "65536", "-i", "eth0", "-n", "-Z", "root", "-w"], "all.pcap")
+
+
 class Handles(Processes):
     """One process with many libpcap handles, each with a filter of its own."""
 
@@ -247,14 +284,14 @@ def backlog_drops(world):
     return world.host.counters("eth0")["rx"]["dropped"]
 
 
-def run(world, contender, seconds, size, port_count=1000, filter_count=None):
-    """Runs one contender beside the sender at full rate for `seconds`. CPU-seconds are per million packets that the sender got
-    out; the sender's include what the kernel does for the capturing side in its context."""
+def run(world, contender, seconds, size, port_count=1000, filter_count=None, **sender):
+    """Runs one contender beside the sender at full rate for `seconds`, unless `sender` has other options. CPU-seconds are per
+    million packets sent; the sender's include what the kernel does for the capturing side in its context."""
     try:
         contender.begin()
         capture_clock, softirq_clock = Clock(contender.pids()), Clock(kernel_threads("ksoftirqd/"))
         backlog = backlog_drops(world)
-        stream = world.sender.start(seconds=seconds, size=size, dst_port=ports(port_count))
+        stream = world.sender.start(seconds=seconds, size=size, dst_port=ports(port_count), **sender)
         try:
             contender.meanwhile()
         except BaseException:

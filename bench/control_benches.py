@@ -11,24 +11,12 @@ from lib.fleet import Fleet
 from lib.netns import remove_stale
 from lib.pcapfile import judge
 from lib.waiting import until
-from measure import Clock, medians
-from report import Column, Table, number
+from report import Table
 from stand import PORT, TMPFS, has_recorder, ports, recording, stand, start
 
-RATE, FILL_S = 400_000, 20  # at 64 B: more than a ring of 1 GiB
+RATE = 400_000
 NODES, PER_NODE = 5, 1000
 ASKED = ("/healthz", "/metrics", "/v1/status")
-PIECE_BYTES = 1 << 20
-
-
-def read_history(world, **parameters):
-    """Reads the history stream and keeps nothing. (bytes, seconds)."""
-    begin, count = time.monotonic(), 0
-    connection, response = world.api.open("GET", "/v1/history", interface="eth0", **parameters)
-    while piece := response.read(PIECE_BYTES):
-        count += len(piece)
-    connection.close()
-    return count, time.monotonic() - begin
 
 
 def has_packets(world):
@@ -44,9 +32,9 @@ def time_answer(world, path):
 def api(settings):
     if not has_recorder():
         return []
-    times, streams = {path: [] for path in ASKED}, []
+    times = {path: [] for path in ASKED}
     with stand() as world:
-        pid = start(world, recording(world))
+        start(world, recording(world))
         settings.say("api, while packets come in")
         traffic = world.sender.start(seconds=300, rate=RATE, size=64, dst_port=ports(1000))
         try:
@@ -56,24 +44,10 @@ def api(settings):
                     times[path].append(time_answer(world, path))
         finally:
             traffic.stop()
-        fill = min(FILL_S, settings.seconds)
-        for size, seconds in (64, fill), (1500, fill / 4):
-            settings.say(f"api, history of {size} B")
-            world.sender.send(0, seconds=seconds, size=size, rate=RATE)
-            for _ in range(settings.repetitions):
-                clock = Clock([pid])
-                count, elapsed = read_history(world, last=seconds)
-                streams.append({"who": f"history of {size} B packets", "bytes": count, "elapsed": elapsed, "per_second": count / elapsed,
-                                "cpu": clock.seconds() / count})
         world.daemon.close()
-    rows = [medians([row for row in streams if row["who"] == who]) for who in dict.fromkeys(row["who"] for row in streams)]
     return [Table("api", f"The control API while a recorder takes in {RATE // 1000} kpps: from connecting to the whole answer",
                   QUANTILES, [quantiles(f"GET {path}", asked) for path, asked in times.items()],
-                  "On the unix socket, one connection per request; the client is Python's http.client.", samples=[times]),
-            Table("api-history", "History as a stream: GET /v1/history of all that a ring of 1 GiB holds",
-                  [Column("who", ""), Column("bytes", "MB", number(0, 1e-6)), Column("elapsed", "s", number(2)),
-                   Column("per_second", "MB/s", number(0, 1e-6)), Column("cpu", "daemon's CPU s/GB", number(2, 1e9))], rows,
-                  "Read by Python's http.client, which uses a core of its own.", samples=streams)]
+                  "On the unix socket, one connection per request; the client is Python's http.client.", samples=[times])]
 
 
 def ask_fleet(fleet, directory, port):

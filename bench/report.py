@@ -39,7 +39,7 @@ class Column:
 
 @dataclasses.dataclass
 class Chart:
-    """Bars of one column, grouped by size if rows have one; or of several columns, {heading: key}, one group each."""
+    """Bars of one column, grouped by `group` or size if rows have one; or of several columns, {heading: key}, one group each."""
     file: str
     title: str
     key: str | dict
@@ -79,7 +79,7 @@ class Table:
         for heading, key in chart.key.items() if isinstance(chart.key, dict) else [("", chart.key)]:
             for row in self.rows:
                 if row.get(key) is not None:
-                    group = heading or (f"{row['size']:g} B" if "size" in row else "")
+                    group = heading or row.get("group") or (f"{row['size']:g} B" if "size" in row else "")
                     groups.setdefault(group, []).append((row["who"], row[key] * chart.scale))
         return list(groups.items())
 

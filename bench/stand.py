@@ -15,7 +15,7 @@ PORT = 10000  # the first destination port of the traffic
 GIB = 1 << 30
 
 # Only the recorder's or a capture's own limits end it.
-ROOMY = {"general": {"writelocal": False, "maxpackets": 100_000_000, "maxbytes": GIB}, "limits": {"memory": "2GiB"}}
+ROOMY = {"general": {"writelocal": False, "maxpackets": 100_000_000, "maxbytes": 2 * GIB}, "limits": {"memory": "2GiB"}}
 
 
 @contextlib.contextmanager
@@ -40,14 +40,45 @@ def history(memory="1GiB", seconds=0):
 
 def recording(world, memory="1GiB"):
     """The recorder on, and captured files on tmpfs."""
-    return {**history(memory), "general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
+    return {**history(memory), **to_tmpfs(world)}
+
+
+def warm(memory):
+    """So much memory for packets mapped and touched at start."""
+    return {"limits": {**ROOMY["limits"], "warm_memory": memory}}
+
+
+def wait_for_warm_memory(world):
+    """Until the daemon has touched it all, if it is configured to."""
+    if "warm_memory" in world.daemon.config.get("limits", {}):
+        world.daemon.wait_log("warm-memory-ready", 60)
+
+
+def to_tmpfs(world):
+    """Files on tmpfs."""
+    return {"general": {**world.config["general"], "writelocal": True, "localdir": world.directory}}
+
+
+def remove_files(world):
+    for name in os.listdir(world.directory):
+        os.unlink(os.path.join(world.directory, name))
+
+
+def takes(config):
+    """Whether the daemon accepts the configuration."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = Daemon(directory, config, ["-check"]).command()
+        return subprocess.run(command, capture_output=True, timeout=30).returncode == 0
 
 
 def has_recorder():
     """Whether the daemon accepts a [history] section."""
-    with tempfile.TemporaryDirectory() as directory:
-        command = Daemon(directory, history("64MiB"), ["-check"]).command()
-        return subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+    return takes(history("64MiB"))
+
+
+def has_warm_memory():
+    """Whether the daemon knows limits.warm_memory."""
+    return takes(warm("64MiB"))
 
 
 def probe(name):

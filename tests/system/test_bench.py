@@ -45,10 +45,33 @@ def test_control_api_and_fleet_are_measured(tmp_path):
     result = bench("--quick", "--only", "api,fleet", "--to", str(tmp_path), timeout=120)
     assert result.returncode == 0, result.stderr
     results = json.loads((tmp_path / "results.json").read_text())["results"]
-    assert list(results) == ["api", "api-history", "fleet"]
-    for name in "api", "fleet":
-        assert all(0 < row["p50"] <= row["p99"] <= row["most"] for row in results[name]["rows"])
-    assert all(row["bytes"] > 0 for row in results["api-history"]["rows"])
+    assert list(results) == ["api", "fleet"]
+    for table in results.values():
+        assert all(0 < row["p50"] <= row["p99"] <= row["most"] for row in table["rows"])
+
+
+def test_copying_is_measured_cold_and_warm(tmp_path):
+    result = bench("--quick", "--only", "everything,copy,stream", "--to", str(tmp_path), timeout=120)
+    assert result.returncode == 0, result.stderr
+    rows = {name: table["rows"] for name, table in json.loads((tmp_path / "results.json").read_text())["results"].items()}
+    assert list(rows) == ["everything", "copy", "stream"]
+    assert [row["who"] for row in rows["everything"] if "warm_memory" not in row["who"]] == [
+        "pcapdaemon, first capture", "pcapdaemon, second capture", "tcpdump -B 65536 to tmpfs"]
+    assert all(row["sent"] > 0 and row["captured"] > 0 for row in rows["everything"])
+    assert [row["who"] for row in rows["copy"] if "warm_memory" not in row["who"]] == ["recorder, first copy", "recorder, second copy"]
+    assert all(row["bytes"] > 0 and row["delivery"] >= 0 for row in rows["copy"])
+    assert [row["who"] for row in rows["stream"]] == [f"{turn} read, {size} B packets" for size in (64, 1500)
+                                                      for turn in ("first", "second")]
+    assert all(row["bytes"] > 0 and row["cpu"] > 0 for row in rows["stream"])
+    assert "<svg" in (tmp_path / "everything.svg").read_text()
+
+
+def test_idle_memory_is_measured_before_and_after_a_capture(tmp_path):
+    result = bench("--quick", "--only", "idle", "--to", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "results.json").read_text())["results"]["idle"]["rows"]
+    assert [row["who"] for row in rows] == ["pcapdaemon", "after a capture of 64 MiB", "1 s later"]
+    assert all(row["resident"] >= row["private"] > 0 for row in rows)
 
 
 def test_namespaces_of_a_run_are_gone_when_it_was_ended_early(tmp_path):
