@@ -10,7 +10,10 @@
  *
  * The thread that touches memory at start runs only when nothing else wants its CPU, so it must hold no lock meanwhile:
  * its memory is mapped before, it touches page by page (a populating call would hold the address space's lock), and
- * hands slabs over on a list without a lock.
+ * only counts the slabs that are ready.
+ *
+ * Unused slabs are listed outside their memory: under some hypervisors the first access in a while costs 50 us and
+ * more.
  */
 #include "base/slab_pool.h"
 
@@ -50,24 +53,18 @@
 #define PAGE_BYTES 4096
 #define THREAD_STACK_BYTES (256u << 10)
 
-/* An unused slab, written into its own memory. */
-struct free_slab {
-	struct free_slab *next;
-};
-
 struct slab_pool {
 	struct slab_pool_options options;
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct free_slab *unused;
-	size_t unused_count, used_count; /* slabs */
-	uint64_t last_use_ns;		 /* monotonic */
+	void **unused;				      /* a stack */
+	size_t unused_count, unused_room, used_count; /* slabs */
+	uint64_t last_use_ns;			      /* monotonic */
 	bool stop, thread_started, prefill_started;
 	pthread_t thread, prefill_thread;
-	uint8_t *prefill; /* what the prefilling thread touches: prefill_count slabs */
-	size_t prefill_count;
-	_Atomic(struct free_slab *) prefilled;
-	_Atomic(size_t) prefilled_count; /* in `prefilled` */
+	uint8_t *prefill;		     /* what the prefilling thread touches */
+	size_t prefill_count, prefill_taken; /* slabs: in all, taken out from the front */
+	_Atomic(size_t) prefilled;	     /* slabs touched so far */
 	_Atomic(bool) prefill_stop;
 };
 
@@ -89,10 +86,10 @@ static uint8_t *map_slabs(size_t count)
 	return memory;
 }
 
-static void unmap_slab(struct free_slab *slab)
+static void unmap_slab(void *memory)
 {
-	unpoison(slab, SLAB_BYTES);
-	munmap(slab, SLAB_BYTES);
+	unpoison(memory, SLAB_BYTES);
+	munmap(memory, SLAB_BYTES);
 }
 
 static void *map_warm_slab(bool huge)
@@ -106,36 +103,40 @@ static void *map_warm_slab(bool huge)
 	return memory;
 }
 
-/* --- the list; called with `lock` held --- */
+/* --- unused slabs; called with `lock` held --- */
 
-static void push(struct slab_pool *pool, void *memory)
+/* Acquire: with the count come the thread's writes to the slabs. */
+static size_t prefilled_left(const struct slab_pool *pool)
 {
-	struct free_slab *slab = memory;
-	slab->next = pool->unused;
-	pool->unused = slab;
-	pool->unused_count++;
-	poison(slab + 1, SLAB_BYTES - sizeof(*slab));
+	return atomic_load_explicit(&pool->prefilled, memory_order_acquire) - pool->prefill_taken;
 }
 
-static struct free_slab *pop(struct slab_pool *pool)
+static size_t warm_count(const struct slab_pool *pool)
 {
-	struct free_slab *slab = pool->unused;
-	if (!slab)
-		return NULL;
-	pool->unused = slab->next;
-	pool->unused_count--;
-	return slab;
+	return pool->unused_count + prefilled_left(pool);
 }
 
-/* Acquire: the slabs' links were written by the prefilling thread. */
-static void collect_prefilled(struct slab_pool *pool)
+static bool push(struct slab_pool *pool, void *memory)
 {
-	struct free_slab *slab = atomic_exchange_explicit(&pool->prefilled, NULL, memory_order_acquire), *next;
-	for (; slab; slab = next) {
-		next = slab->next;
-		atomic_fetch_sub_explicit(&pool->prefilled_count, 1, memory_order_relaxed);
-		push(pool, slab);
+	if (pool->unused_count == pool->unused_room) {
+		const size_t room = pool->unused_room ? pool->unused_room * 2 : 64;
+		void **unused = reallocarray(pool->unused, room, sizeof(*unused));
+		if (!unused)
+			return false;
+		pool->unused = unused;
+		pool->unused_room = room;
 	}
+	pool->unused[pool->unused_count++] = memory;
+	poison(memory, SLAB_BYTES);
+	return true;
+}
+
+/* The one used last: it is the most likely to be in a cache. */
+static void *pop(struct slab_pool *pool)
+{
+	if (pool->unused_count)
+		return pool->unused[--pool->unused_count];
+	return prefilled_left(pool) ? pool->prefill + SLAB_BYTES * pool->prefill_taken++ : NULL;
 }
 
 static bool is_standing(const struct slab_pool *pool)
@@ -165,7 +166,7 @@ static size_t goal(const struct slab_pool *pool)
 
 static bool is_low(const struct slab_pool *pool)
 {
-	return pool->used_count && pool->unused_count < goal(pool) / 2;
+	return pool->used_count && warm_count(pool) < goal(pool) / 2;
 }
 
 /* --- the pool's thread --- */
@@ -173,9 +174,9 @@ static bool is_low(const struct slab_pool *pool)
 /* Called with `lock` held; releases and reacquires it. */
 static void unmap_one(struct slab_pool *pool)
 {
-	struct free_slab *slab = pop(pool);
+	void *memory = pop(pool);
 	pthread_mutex_unlock(&pool->lock);
-	unmap_slab(slab);
+	unmap_slab(memory);
 	pthread_mutex_lock(&pool->lock);
 }
 
@@ -185,9 +186,10 @@ static bool map_one(struct slab_pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 	void *memory = map_warm_slab(true);
 	pthread_mutex_lock(&pool->lock);
-	if (memory)
-		push(pool, memory);
-	return memory;
+	if (!memory || push(pool, memory))
+		return memory;
+	unmap_slab(memory);
+	return false;
 }
 
 static uint64_t idle_deadline(const struct slab_pool *pool)
@@ -198,7 +200,7 @@ static uint64_t idle_deadline(const struct slab_pool *pool)
 /* Called with `lock` held; releases and reacquires it. */
 static void wait_for_work(struct slab_pool *pool)
 {
-	if (is_standing(pool) || !pool->unused_count) {
+	if (is_standing(pool) || !warm_count(pool)) {
 		pthread_cond_wait(&pool->work, &pool->lock);
 		return;
 	}
@@ -214,10 +216,9 @@ static void *run(void *ctx)
 	bool filling = false;
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->stop) {
-		collect_prefilled(pool);
 		const bool idle = !is_standing(pool) && clock_monotonic_ns() >= idle_deadline(pool);
-		filling = filling ? pool->unused_count < goal(pool) : is_low(pool);
-		if (pool->unused_count > (idle ? 0 : warm_limit(pool)))
+		filling = filling ? warm_count(pool) < goal(pool) : is_low(pool);
+		if (warm_count(pool) > (idle ? 0 : warm_limit(pool)))
 			unmap_one(pool);
 		else if (!filling || !map_one(pool))
 			wait_for_work(pool);
@@ -234,16 +235,6 @@ static void touch(uint8_t *memory)
 		atomic_store_explicit((_Atomic(uint8_t) *)(memory + at), 0, memory_order_relaxed);
 }
 
-static void hand_over(struct slab_pool *pool, void *memory)
-{
-	struct free_slab *slab = memory;
-	slab->next = atomic_load_explicit(&pool->prefilled, memory_order_relaxed);
-	atomic_fetch_add_explicit(&pool->prefilled_count, 1, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&pool->prefilled, &slab->next, slab, memory_order_release,
-						      memory_order_relaxed))
-		;
-}
-
 static void *prefill(void *ctx)
 {
 	struct slab_pool *pool = ctx;
@@ -252,13 +243,10 @@ static void *prefill(void *ctx)
 	const uint64_t begin_ns = clock_monotonic_ns();
 	size_t done = 0;
 	for (; done < pool->prefill_count && !atomic_load_explicit(&pool->prefill_stop, memory_order_relaxed); done++) {
-		uint8_t *memory = pool->prefill + done * SLAB_BYTES;
-		touch(memory);
-		hand_over(pool, memory);
+		touch(pool->prefill + done * SLAB_BYTES);
+		atomic_store_explicit(&pool->prefilled, done + 1, memory_order_release);
 	}
-	if (done < pool->prefill_count)
-		munmap(pool->prefill + done * SLAB_BYTES, (pool->prefill_count - done) * SLAB_BYTES);
-	else
+	if (done == pool->prefill_count)
 		log_info("warm-memory-ready", log_uint("bytes", done * SLAB_BYTES),
 			 log_num("seconds", (double)(clock_monotonic_ns() - begin_ns) / NS_PER_S));
 	return NULL;
@@ -284,15 +272,13 @@ static int start_thread(pthread_t *thread, const char *name, void *(*body)(void 
 
 static int start_prefill(struct slab_pool *pool)
 {
-	pool->prefill_count = warm_limit(pool);
-	pool->prefill = map_slabs(pool->prefill_count);
+	pool->prefill = map_slabs(warm_limit(pool));
 	if (!pool->prefill)
 		return ENOMEM;
+	pool->prefill_count = warm_limit(pool);
 	madvise(pool->prefill, pool->prefill_count * SLAB_BYTES, MADV_HUGEPAGE);
 	const int r = start_thread(&pool->prefill_thread, "pcapd-prefill", prefill, pool);
 	pool->prefill_started = r == 0;
-	if (r)
-		munmap(pool->prefill, pool->prefill_count * SLAB_BYTES);
 	return r;
 }
 
@@ -331,9 +317,12 @@ void slab_pool_free(struct slab_pool *pool)
 		pthread_join(pool->prefill_thread, NULL);
 	if (pool->thread_started)
 		pthread_join(pool->thread, NULL);
-	collect_prefilled(pool);
-	for (struct free_slab *slab; (slab = pop(pool));)
-		unmap_slab(slab);
+	while (pool->unused_count)
+		unmap_slab(pop(pool));
+	free(pool->unused);
+	if (pool->prefill_count > pool->prefill_taken)
+		munmap(pool->prefill + pool->prefill_taken * SLAB_BYTES,
+		       (pool->prefill_count - pool->prefill_taken) * SLAB_BYTES);
 	pthread_cond_destroy(&pool->work);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
@@ -344,7 +333,6 @@ void slab_pool_free(struct slab_pool *pool)
 void *slab_pool_take(struct slab_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	collect_prefilled(pool);
 	void *memory = pop(pool);
 	pool->used_count++;
 	pool->last_use_ns = clock_monotonic_ns();
@@ -367,19 +355,20 @@ void *slab_pool_take(struct slab_pool *pool)
 void slab_pool_give(struct slab_pool *pool, void *memory)
 {
 	pthread_mutex_lock(&pool->lock);
-	push(pool, memory);
+	const bool kept = push(pool, memory);
 	pool->used_count--;
 	pool->last_use_ns = clock_monotonic_ns();
-	if (pool->unused_count > warm_limit(pool) || pool->unused_count == 1)
+	if (warm_count(pool) > warm_limit(pool) || pool->unused_count == 1)
 		pthread_cond_signal(&pool->work); /* to unmap it, or to wait for the idle time to be over */
 	pthread_mutex_unlock(&pool->lock);
+	if (!kept)
+		unmap_slab(memory);
 }
 
 struct slab_pool_usage slab_pool_usage(struct slab_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	const size_t unused = pool->unused_count + atomic_load_explicit(&pool->prefilled_count, memory_order_relaxed);
-	const struct slab_pool_usage usage = {.warm_bytes = unused * SLAB_BYTES,
+	const struct slab_pool_usage usage = {.warm_bytes = warm_count(pool) * SLAB_BYTES,
 					      .used_bytes = pool->used_count * SLAB_BYTES};
 	pthread_mutex_unlock(&pool->lock);
 	return usage;
