@@ -99,7 +99,7 @@ static void take_packet(struct cursor *cursor, const struct wire_packet *packet,
 	if (store_add(&cursor->store, &view, packet->head, packet->head_size) < 0) {
 		cursor->lost_memory++;
 		cursor->refused_ns = packet->boot_ns;
-		cursor->reason = CAPTURE_MEMORY;
+		cursor->reason = END_MEMORY;
 		return;
 	}
 	if (!cursor->first_ns || packet->time_ns < cursor->first_ns)
@@ -114,9 +114,9 @@ static void take_packet(struct cursor *cursor, const struct wire_packet *packet,
 	if (cursor->quota)
 		charge_quota(cursor, view.caplen);
 	if (cursor->store.packets >= cursor->max_packets)
-		cursor->reason = CAPTURE_PACKETS;
+		cursor->reason = END_PACKETS;
 	else if (bytes >= cursor->max_bytes)
-		cursor->reason = CAPTURE_BYTES;
+		cursor->reason = END_BYTES;
 }
 
 static bool too_idle(const struct cursor *cursor, const struct wire_packet *packet)
@@ -142,7 +142,7 @@ static void offer(struct cursor *cursor, const struct wire_packet *packet)
 			return;
 	}
 	if (too_idle(cursor, packet))
-		cursor->reason = CAPTURE_IDLE;
+		cursor->reason = END_IDLE;
 	else
 		take_packet(cursor, packet, accepted < allowed ? accepted : allowed);
 }
@@ -164,7 +164,7 @@ static unsigned choose(struct cursor *const *cursors, unsigned count, const stru
 	for (unsigned i = 0; i < count; i++) {
 		const uint64_t until_ns = atomic_load_explicit(&cursors[i]->until_ns, memory_order_relaxed);
 		if (until_ns < UINT64_MAX - ORDER_SLACK_NS && begin_ns > until_ns + ORDER_SLACK_NS) {
-			cursors[i]->reason = CAPTURE_UNTIL;
+			cursors[i]->reason = END_UNTIL;
 		} else {
 			note_clock(cursors[i], span);
 			active[chosen++] = cursors[i];
@@ -202,7 +202,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 					offer(cursor, &packet);
 					cursor->examined++;
 				}
-				if (cursor->reason == CAPTURE_RUNNING) {
+				if (cursor->reason == END_NONE) {
 					c++;
 				} else {
 					cursor->next_number = span->number + i + 1;
@@ -214,7 +214,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 	}
 	for (unsigned c = 0; c < count; c++) {
 		cursors[c]->dropped_seen = span->dropped;
-		if (cursors[c]->reason == CAPTURE_RUNNING)
+		if (cursors[c]->reason == END_NONE)
 			cursors[c]->next_number = span->number + span->packets;
 	}
 }

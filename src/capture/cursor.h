@@ -1,5 +1,5 @@
 /*
- * A cursor: a capture's place on a timeline, what it wants, what it got. The scan runs the filters of several cursors
+ * A cursor: a consumer's place on a timeline, what it wants, what it got. The scan runs the filters of several cursors
  * over one pinned span and copies what matches into their stores. A cursor is used by one worker at a time; the members
  * marked atomic may be read by anyone.
  */
@@ -15,19 +15,19 @@ struct filter;
 struct keep;
 struct span;
 
-/* Why a capture ended; names as in the contract. */
-enum capture_reason {
-	CAPTURE_RUNNING,
-	CAPTURE_UNTIL, /* the scan has come to until_ns: whoever set that knows why */
-	CAPTURE_PACKETS,
-	CAPTURE_BYTES,
-	CAPTURE_TIMEOUT,
-	CAPTURE_IDLE,
-	CAPTURE_WINDOW,
-	CAPTURE_MEMORY,
-	CAPTURE_INTERFACE_GONE,
-	CAPTURE_STOPPED,
-	CAPTURE_SHUTDOWN,
+/* Why a consumer ended; names as in the contract. */
+enum end_reason {
+	END_NONE,
+	END_UNTIL, /* the scan has come to until_ns: whoever set that knows why */
+	END_PACKETS,
+	END_BYTES,
+	END_TIMEOUT,
+	END_IDLE,
+	END_WINDOW,
+	END_MEMORY,
+	END_INTERFACE_GONE,
+	END_STOPPED,
+	END_SHUTDOWN,
 };
 
 /* A limit that several cursors share: together they stop soon after it is reached. Its owner cuts what is too much. */
@@ -54,7 +54,7 @@ struct cursor {
 	/* Where it is and what it has: the worker's. */
 	uint64_t next_number;
 	struct store store;
-	enum capture_reason reason;
+	enum end_reason reason;
 	bool quota_spent;	    /* this cursor's packet was the one */
 	uint64_t examined;	    /* packets looked at */
 	uint64_t first_ns, last_ns; /* real time of first and last packet taken */
@@ -81,7 +81,7 @@ struct scan_context {
 #define SCAN_GROUP_MAX 16	       /* cursors in one pass */
 
 /*
- * Scans the span once for all `cursors` (each with reason CAPTURE_RUNNING). Those that reach a stop condition get their
+ * Scans the span once for all `cursors` (each with reason END_NONE). Those that reach a stop condition get their
  * reason; the others stand behind the span afterwards. No allocation, lock or system call per packet (stores grow by
  * slabs).
  */

@@ -57,11 +57,11 @@ static void deliver_note(void *ctx, struct letter *letter)
 {
 	(void)ctx;
 	const struct note *note = (const struct note *)letter;
-	struct capture *capture = note->capture;
-	if (note == &capture->ended)
-		capture->done(capture->ctx, capture);
+	struct consumer *consumer = note->consumer;
+	if (note == &consumer->ended)
+		consumer->done(consumer->ctx, consumer);
 	else
-		capture->cursor.quota->spent(capture->cursor.quota->ctx);
+		consumer->cursor.quota->spent(consumer->cursor.quota->ctx);
 }
 
 int engine_may_capture(struct error *err)

@@ -1,12 +1,12 @@
 /*
- * What the engine's threads share. Internal to engine.c (their life), ring_thread.c, worker.c and capture.c.
+ * What the engine's threads share. Internal to engine.c (their life), ring_thread.c, worker.c and consumer.c.
  *
  * - The ring thread takes over retired blocks, watches time limits and interfaces; nothing per packet, no call that may
  *   block.
- * - Workers move cursors: pin a span, scan it for a group of captures without the lock, unpin. They also see to what
+ * - Workers move cursors: pin a span, scan it for a group of consumers without the lock, unpin. They also see to what
  *   may block for a while: renewing filters, closing rings, recorders that come late.
- * - The caller's thread of capture_start opens rings; while the kernel allocates one, the others keep off its CPU.
- * - The loop gets the ends of captures by mailbox.
+ * - The caller's thread of consumer_start opens rings; while the kernel allocates one, the others keep off its CPU.
+ * - The loop gets the ends of consumers by mailbox.
  *
  * One lock covers all state that threads share; nobody holds it for longer than a block takes to be noted. `admin` is
  * held over the slow things so that kernel filters are replaced in the order of the states they were made from. Order:
@@ -46,7 +46,7 @@ struct engine {
 	struct source *closing; /* taken off the ring thread's list; a worker closes them */
 	size_t ring_bytes;
 	uint64_t turn;
-	unsigned source_count, capture_count, recorder_count, sleeping;
+	unsigned source_count, consumer_count, recorder_count, sleeping;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
 	bool ring_thread_started;
 	pthread_t ring_thread;
@@ -89,5 +89,5 @@ void recorder_bind(struct engine *engine, const char *interface);
 /* With the lock: an interface has appeared, gone, changed. */
 void recorder_interfaces_changed(struct engine *engine);
 
-/* With the lock: takes the capture off its source. */
-void engine_unlink_capture(struct capture *capture);
+/* With the lock: takes the consumer off its source. */
+void engine_unlink_consumer(struct consumer *consumer);

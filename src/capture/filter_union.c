@@ -178,7 +178,7 @@ static void emit_exclude(struct assembly *assembly, const struct filter *filter)
 	assembly->go_on = false;
 }
 
-/* What no capture wanted: kept as far as the recorder may. */
+/* What no consumer wanted: kept as far as the recorder may. */
 static void emit_keep(struct assembly *assembly, const struct keep *keep)
 {
 	size_t count;
@@ -217,7 +217,7 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 	struct assembly assembly = {.to = program, .snaplen = union_snaplen(wants, count), .floor = FILTER_UNION_FLOOR};
 	bool everything = false, kernel_can = !keep || admit(&assembly, keep_filter(keep));
 	const struct filter *exclude = admit(&assembly, options->exclude) ? options->exclude : NULL;
-	if (keep) { /* what a capture wants may be of the past for the next one */
+	if (keep) { /* what a consumer wants may be of the past for the next one */
 		const struct filter_want kept = {.filter = keep_filter(keep), .snaplen = keep_snaplen(keep)};
 		const uint32_t snaplen = union_snaplen(&kept, 1);
 		assembly.snaplen = snaplen > assembly.snaplen ? snaplen : assembly.snaplen;

@@ -1,6 +1,6 @@
 /*
  * Recorders: opened at the start, bound again when their interface comes back, opened later if it was not there. All
- * that may block is done by a worker with admin held, so that it never meets the start of a capture half-way.
+ * that may block is done by a worker with admin held, so that it never meets the start of a consumer half-way.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -225,7 +225,7 @@ size_t engine_interfaces(struct engine *engine, struct engine_interface *interfa
 		*entry = (struct engine_interface){
 			.recorder = source->recorder.on,
 			.gone = source->gone,
-			.captures = source->capture_count,
+			.consumers = source->consumer_count,
 			.packets = timeline_next_number(source->timeline),
 			.dropped = source->ring->dropped,
 			.reach_ns = now_ns - source_reachable(source, now_ns),

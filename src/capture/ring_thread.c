@@ -65,7 +65,7 @@ static void check_interfaces(struct engine *engine)
 
 static bool expired(const struct source *source, uint64_t now_ns)
 {
-	if (source->captures || source->users || source->recorder.on)
+	if (source->consumers || source->users || source->recorder.on)
 		return false;
 	return source->gone || (source->idle_since_ns && now_ns - source->idle_since_ns >= SOURCE_LINGER_NS);
 }
@@ -106,7 +106,7 @@ static void set_timer(const struct engine *engine, uint64_t at_ns)
 	timerfd_settime(engine->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* Time limits: everything retired is taken over first, so that a capture ends behind the last packet of its time. */
+/* Time limits: everything retired is taken over first, so that a consumer ends behind the last packet of its time. */
 static void look_at_clock(struct engine *engine)
 {
 	const uint64_t now_ns = clock_boottime_ns();
@@ -128,7 +128,7 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 	if (source_collect(source, &engine->lock)) {
 		pthread_mutex_lock(&engine->lock);
 		source_trim(source);
-		if (source->captures)
+		if (source->consumers)
 			engine_call_worker(engine);
 		pthread_mutex_unlock(&engine->lock);
 	}
@@ -152,7 +152,7 @@ static bool may_not_pause(struct engine *engine)
 	bool small = false;
 	pthread_mutex_lock(&engine->lock);
 	for (const struct source *source = engine->sources; source; source = source->next)
-		small |= source_is_small(source) && (source->captures || source->recorder.on);
+		small |= source_is_small(source) && (source->consumers || source->recorder.on);
 	pthread_mutex_unlock(&engine->lock);
 	return small;
 }

@@ -1,6 +1,6 @@
 /*
  * Time limits and flushing: a packet stamped before a moment T may still lie in the kernel's open block. So a time
- * limit is acted on `flush_ns` after T, when that block has been retired for certain; the captures then end at the
+ * limit is acted on `flush_ns` after T, when that block has been retired for certain; the consumers then end at the
  * number the timeline has reached, and judge each packet up to there by its own time stamp. A silent link ends on time,
  * a busy one exactly.
  *
@@ -163,10 +163,10 @@ void source_close(struct source *source)
 
 size_t source_union(const struct source *source, struct sock_filter *program)
 {
-	struct filter_want wants[ENGINE_CAPTURES_MAX + 1];
+	struct filter_want wants[ENGINE_CONSUMERS_MAX + 1];
 	size_t count = 0;
-	for (const struct capture *capture = source->captures; capture; capture = capture->next)
-		wants[count++] = (struct filter_want){.filter = capture->filter, .snaplen = capture->cursor.snaplen};
+	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
+		wants[count++] = (struct filter_want){.filter = consumer->filter, .snaplen = consumer->cursor.snaplen};
 	if (source->recorder.on && !source->recorder.keep)
 		wants[count++] = (struct filter_want){.snaplen = UINT16_MAX};
 	const struct filter_union_options options = {
@@ -184,7 +184,7 @@ int source_apply(struct source *source, struct sock_filter *program, size_t size
 	const struct sock_fprog kernel_program = {.len = (unsigned short)size, .filter = program};
 	int r = ring_set_filter(source->ring, size ? &kernel_program : NULL);
 	if (r < 0 && size) {
-		/* A filter only spares work: without it the captures still are right. */
+		/* A filter only spares work: without it the consumers still are right. */
 		uint64_t suppressed;
 		if (log_rate_allow(&source->filter_rate, &suppressed))
 			log_notice("kernel-filter-too-large", log_str("interface", source->ring->name),
@@ -232,34 +232,34 @@ bool source_collect(struct source *source, pthread_mutex_t *lock)
 }
 
 /* The last packets may still lie in the open block: the end is settled as that of any other time limit. */
-void capture_end_at(struct capture *capture, uint64_t boottime_ns, enum capture_reason reason)
+void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason)
 {
-	struct cursor *cursor = &capture->cursor;
-	if (!capture->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+	struct cursor *cursor = &consumer->cursor;
+	if (!consumer->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
 	atomic_store_explicit(&cursor->until_ns, boottime_ns, memory_order_relaxed);
-	capture->until_reason = reason;
+	consumer->until_reason = reason;
 }
 
-static uint64_t until(const struct capture *capture)
+static uint64_t until(const struct consumer *consumer)
 {
-	return atomic_load_explicit(&capture->cursor.until_ns, memory_order_relaxed);
+	return atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
 }
 
 /* When the idle limit is up if nothing more matches. */
-static uint64_t idle_end(const struct capture *capture)
+static uint64_t idle_end(const struct consumer *consumer)
 {
-	const struct cursor *cursor = &capture->cursor;
+	const struct cursor *cursor = &consumer->cursor;
 	return cursor->idle_ns ? atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns
 			       : UINT64_MAX;
 }
 
-uint64_t source_deadline(const struct source *source, const struct capture *capture)
+uint64_t source_deadline(const struct source *source, const struct consumer *consumer)
 {
-	if (!capture->armed || capture->flush_number != NUMBER_NONE)
+	if (!consumer->armed || consumer->flush_number != NUMBER_NONE)
 		return UINT64_MAX;
-	const uint64_t idle_ns = idle_end(capture);
-	const uint64_t end_ns = idle_ns < until(capture) ? idle_ns : until(capture);
+	const uint64_t idle_ns = idle_end(consumer);
+	const uint64_t end_ns = idle_ns < until(consumer) ? idle_ns : until(consumer);
 	return end_ns > UINT64_MAX - source->flush_ns ? UINT64_MAX : end_ns + source->flush_ns;
 }
 
@@ -280,22 +280,22 @@ uint64_t source_next_look(const struct source *source)
 		next_ns = now_ns + source->recorder.keep_ns; /* what comes meanwhile is not older by then */
 	if (source->recorder.on && source->gone && source->retry_ns && source->retry_ns < next_ns)
 		next_ns = source->retry_ns;
-	if (!source->recorder.on && !source->captures && source->idle_since_ns &&
+	if (!source->recorder.on && !source->consumers && source->idle_since_ns &&
 	    source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
 		next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
-	for (const struct capture *capture = source->captures; capture; capture = capture->next) {
-		const uint64_t deadline_ns = source_deadline(source, capture);
+	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
+		const uint64_t deadline_ns = source_deadline(source, consumer);
 		next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
 	}
 	return next_ns;
 }
 
-static void flush(const struct source *source, struct capture *capture, enum capture_reason reason, uint64_t now_ns)
+static void flush(const struct source *source, struct consumer *consumer, enum end_reason reason, uint64_t now_ns)
 {
-	capture->flush_number = timeline_next_number(source->timeline);
-	capture->flush_reason = reason;
-	capture->flush_ns = now_ns;
-	capture->flush_dropped = source->ring->dropped;
+	consumer->flush_number = timeline_next_number(source->timeline);
+	consumer->flush_reason = reason;
+	consumer->flush_ns = now_ns;
+	consumer->flush_dropped = source->ring->dropped;
 }
 
 void source_look(struct source *source, uint64_t now_ns)
@@ -307,14 +307,14 @@ void source_look(struct source *source, uint64_t now_ns)
 	}
 	if (source->recorder.keep_ns && now_ns > source->recorder.keep_ns)
 		timeline_expire(source->timeline, now_ns - source->recorder.keep_ns);
-	for (struct capture *capture = source->captures; capture; capture = capture->next) {
-		if (source_deadline(source, capture) > now_ns)
+	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
+		if (source_deadline(source, consumer) > now_ns)
 			continue;
 		if (!counted)
 			ring_update_dropped(source->ring); /* a kernel that stands still publishes nothing */
 		counted = true;
-		const bool over = until(capture) + source->flush_ns <= now_ns;
-		flush(source, capture, over ? CAPTURE_UNTIL : CAPTURE_IDLE, now_ns);
+		const bool over = until(consumer) + source->flush_ns <= now_ns;
+		flush(source, consumer, over ? END_UNTIL : END_IDLE, now_ns);
 	}
 }
 
@@ -323,7 +323,7 @@ void source_look(struct source *source, uint64_t now_ns)
 void source_mark_gone(struct source *source, uint64_t now_ns)
 {
 	source->gone = true;
-	if (!source->captures)
+	if (!source->consumers)
 		source->idle_since_ns = now_ns;
 	if (source->gap_count == SOURCE_GAPS_MAX) {
 		source->gaps[1].from_ns = source->gaps[0].from_ns;
@@ -331,8 +331,8 @@ void source_mark_gone(struct source *source, uint64_t now_ns)
 		source->gap_count--;
 	}
 	source->gaps[source->gap_count++] = (struct gap){.from_ns = now_ns};
-	for (struct capture *capture = source->captures; capture; capture = capture->next)
-		capture_end_at(capture, now_ns, CAPTURE_INTERFACE_GONE);
+	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
+		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);
 }
 
 void source_mark_back(struct source *source, uint64_t now_ns)
@@ -352,7 +352,7 @@ bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_n
 	return false;
 }
 
-/* --- captures --- */
+/* --- consumers --- */
 
 uint64_t source_reachable(const struct source *source, uint64_t now_ns)
 {
@@ -369,41 +369,42 @@ static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
 	return boot_ns > 0 ? (uint64_t)boot_ns : 0;
 }
 
-void source_place(struct source *source, struct capture *capture, uint64_t now_ns, int64_t clock_offset_ns)
+void source_place(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns)
 {
-	struct cursor *cursor = &capture->cursor;
-	const int64_t asked_ns = capture->from_real_ns ? (int64_t)capture->from_real_ns - clock_offset_ns
-						       : (int64_t)(now_ns - capture->before_ns);
+	struct cursor *cursor = &consumer->cursor;
+	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
+							: (int64_t)(now_ns - consumer->before_ns);
 	const int64_t reach_ns = (int64_t)source_reachable(source, now_ns);
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct place place = {.number = timeline_next_number(source->timeline), .dropped = source->ring->dropped};
-	capture->asked_from_ns = asked_ns;
+	consumer->asked_from_ns = asked_ns;
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
 		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS);
-	if (capture->resume.number > place.number)
-		place = (struct place){.number = capture->resume.number, .dropped = capture->resume.dropped};
+	if (consumer->resume.number > place.number)
+		place = (struct place){.number = consumer->resume.number, .dropped = consumer->resume.dropped};
 	cursor->keep = source->recorder.keep;
-	capture->restricted = cursor->from_ns < now_ns && keep_may_hide(source->recorder.keep, capture->filter);
+	consumer->restricted = cursor->from_ns < now_ns && keep_may_hide(source->recorder.keep, consumer->filter);
 	cursor->keep_until_ns = now_ns;
-	capture->position = cursor->next_number = place.number;
-	capture->dropped_at_start = cursor->dropped_seen = place.dropped;
-	const uint64_t until_ns = capture->to_real_ns ? to_boottime(capture->to_real_ns, clock_offset_ns)
-						      : start_ns + capture->duration_ns;
+	consumer->position = cursor->next_number = place.number;
+	consumer->dropped_at_start = cursor->dropped_seen = place.dropped;
+	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
+						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
-	/* Quiet times of the past do not end a capture: the idle limit counts from now. */
+	/* Quiet times of the past do not end a consumer: the idle limit counts from now. */
 	atomic_store_explicit(&cursor->active_ns, start_ns, memory_order_relaxed);
-	capture->linktype = source->ring->linktype;
-	capture->armed = true;
+	consumer->linktype = source->ring->linktype;
+	consumer->armed = true;
 	if (source->gone)
-		capture_end_at(capture, now_ns, CAPTURE_INTERFACE_GONE);
+		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);
 }
 
-bool source_runnable(const struct source *source, const struct capture *capture)
+bool source_runnable(const struct source *source, const struct consumer *consumer)
 {
-	if (!capture->armed || capture->busy)
+	if (!consumer->armed || consumer->busy)
 		return false;
-	return capture->position < timeline_next_number(source->timeline) || capture->position >= capture->flush_number;
+	return consumer->position < timeline_next_number(source->timeline) ||
+	       consumer->position >= consumer->flush_number;
 }
 
 void source_trim(struct source *source)
@@ -411,9 +412,9 @@ void source_trim(struct source *source)
 	uint64_t needed = timeline_next_number(source->timeline);
 	if (source->recorder.on)
 		return;
-	for (const struct capture *capture = source->captures; capture; capture = capture->next) {
-		if (capture->armed && capture->position < needed)
-			needed = capture->position;
+	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
+		if (consumer->armed && consumer->position < needed)
+			needed = consumer->position;
 	}
 	timeline_trim(source->timeline, needed);
 }

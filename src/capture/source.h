@@ -1,5 +1,5 @@
 /*
- * A source: one interface's ring and timeline with the captures that stand on it. Internal to the engine: engine.c has
+ * A source: one interface's ring and timeline with the consumers that stand on it. Internal to the engine: engine.c has
  * the threads, source.c what concerns one interface. All members are under the engine's lock unless marked.
  */
 #pragma once
@@ -16,39 +16,39 @@
 
 #define NUMBER_NONE UINT64_MAX
 
-/* What a worker tells the loop about a capture. */
+/* What a worker tells the loop about a consumer. */
 struct note {
 	struct letter letter; /* first */
-	struct capture *capture;
+	struct consumer *consumer;
 };
 
-struct capture {
+struct consumer {
 	struct note ended;
 	struct note quota_spent; /* posted before `ended`, to the same mailbox */
 	struct engine *engine;
 	struct source *source; /* NULL once it has ended */
-	struct capture *next;
+	struct consumer *next;
 	struct filter *filter;
 	struct cursor cursor; /* a worker's while `busy` */
-	capture_done done;
+	consumer_done done;
 	void *ctx;
 	bool armed;	       /* its filter is in the kernel: it may be scanned */
 	bool busy;	       /* a worker moves it */
 	uint64_t position;     /* cursor.next_number as of the last time no worker had it */
 	uint64_t flush_number; /* ends when it stands here; NUMBER_NONE: not known yet */
-	enum capture_reason flush_reason;
-	uint64_t flush_ns;		  /* boot time at which everything was retired */
-	uint64_t flush_dropped;		  /* the ring's drops by then */
-	enum capture_reason until_reason; /* why cursor.until_ns is the end */
+	enum end_reason flush_reason;
+	uint64_t flush_ns;	      /* boot time at which everything was retired */
+	uint64_t flush_dropped;	      /* the ring's drops by then */
+	enum end_reason until_reason; /* why cursor.until_ns is the end */
 	uint64_t dropped_at_start, lost_evicted;
 	uint64_t before_ns;		   /* asked for: so long before it is armed */
 	uint64_t from_real_ns, to_real_ns; /* or this window; 0: not given */
 	uint64_t duration_ns;
-	struct capture_place resume; /* number 0: none */
-	int64_t asked_from_ns;	     /* boot time; negative: before the machine was started */
-	bool gap;		     /* the interface was away for a part of the window */
-	bool restricted;	     /* the recorder may not keep all that was asked for */
-	bool disordered;	     /* there was no memory to sort its packets */
+	struct resume_point resume; /* number 0: none */
+	int64_t asked_from_ns;	    /* boot time; negative: before the machine was started */
+	bool gap;		    /* the interface was away for a part of the window */
+	bool restricted;	    /* the recorder may not keep all that was asked for */
+	bool disordered;	    /* there was no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;
 	int64_t clock_offset_ns; /* real minus boot time when it ended */
@@ -78,8 +78,8 @@ struct source {
 	char name[16];	   /* of the interface now */
 	struct timeline *timeline;
 	struct recorder recorder;
-	struct capture *captures;
-	unsigned capture_count;
+	struct consumer *consumers;
+	unsigned consumer_count;
 	unsigned batch;	    /* blocks taken over the last time; the ring thread's own */
 	unsigned users;	    /* threads that work on it without the lock: it stays open */
 	uint64_t turns;	    /* how often workers took something from it */
@@ -98,7 +98,7 @@ struct source {
 	unsigned gap_count;
 };
 
-#define SOURCE_LINGER_NS (10 * UINT64_C(1000000000)) /* a ring stays open so long after its last capture */
+#define SOURCE_LINGER_NS (10 * UINT64_C(1000000000)) /* a ring stays open so long after its last consumer */
 
 /* Without the lock; blocks. `ring_bytes`: what all rings opened on demand take already. */
 warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,
@@ -112,7 +112,7 @@ void source_close(struct source *source);
 size_t source_bytes(const struct source *source);
 
 /*
- * With the lock: writes the kernel filter for what the captures and the recorder want into `program` (FILTER_UNION_MAX
+ * With the lock: writes the kernel filter for what the consumers and the recorder want into `program` (FILTER_UNION_MAX
  * instructions). Returns its length; 0: none needed.
  */
 size_t source_union(const struct source *source, struct sock_filter *program);
@@ -126,40 +126,41 @@ bool source_collect(struct source *source, pthread_mutex_t *lock);
 /* The ring may be full before the ring thread is back from a pause. */
 bool source_is_small(const struct source *source);
 
-/* With the lock: boot time at which a capture's next time limit must be looked at; UINT64_MAX: none. */
-uint64_t source_deadline(const struct source *source, const struct capture *capture);
+/* With the lock: boot time at which a consumer's next time limit must be looked at; UINT64_MAX: none. */
+uint64_t source_deadline(const struct source *source, const struct consumer *consumer);
 
 /* With the lock: likewise for what is kept too long, or idle; UINT64_MAX: never. */
 uint64_t source_next_look(const struct source *source);
 
-/* With the lock, after source_collect: captures whose time is up get the place where they end; what is too old goes. */
+/* With the lock, after source_collect: consumers whose time is up get the place where they end; what is too old goes.
+ */
 void source_look(struct source *source, uint64_t now_ns);
 
-/* With the lock: the interface is gone; its captures end where they are. */
+/* With the lock: the interface is gone; its consumers end where they are. */
 void source_mark_gone(struct source *source, uint64_t now_ns);
 
 /* With the lock: it is back. */
 void source_mark_back(struct source *source, uint64_t now_ns);
 
-/* With the lock, by who has the capture: from where to where it goes on this source, as of now. */
-void source_place(struct source *source, struct capture *capture, uint64_t now_ns, int64_t clock_offset_ns);
+/* With the lock, by who has the consumer: from where to where it goes on this source, as of now. */
+void source_place(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns);
 
 /* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
 uint64_t source_reachable(const struct source *source, uint64_t now_ns);
 
 /* With the lock: no packet after this moment, if the end is not nearer already. */
-void capture_end_at(struct capture *capture, uint64_t boottime_ns, enum capture_reason reason);
+void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason);
 
 /* By who settles it, or after its end: where the window that its packets cover ends, in boot time. */
-uint64_t capture_window_end(const struct capture *capture);
+uint64_t consumer_window_end(const struct consumer *consumer);
 
 /* With the lock: the interface was away between the two. */
 bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns);
 
-/* With the lock: a capture can be moved by a worker (or has reached its end). */
-bool source_runnable(const struct source *source, const struct capture *capture);
+/* With the lock: a consumer can be moved by a worker (or has reached its end). */
+bool source_runnable(const struct source *source, const struct consumer *consumer);
 
-/* With the lock: gives back what no capture needs any more. */
+/* With the lock: gives back what no consumer needs any more. */
 void source_trim(struct source *source);
 
 CLEANUP_DEFINE(source, struct source, source_close)

@@ -130,7 +130,7 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 		const struct engine_interface *interface = &interfaces[i];
 		log_notice("status-interface", log_str("interface", interface->name),
 			   log_bool("recorder", interface->recorder), log_bool("gone", interface->gone),
-			   log_uint("captures", interface->captures), log_uint("packets", interface->packets),
+			   log_uint("captures", interface->consumers), log_uint("packets", interface->packets),
 			   log_uint("dropped", interface->dropped),
 			   log_num("reach_s", (double)interface->reach_ns / NS_PER_S),
 			   log_uint("held_bytes", interface->held_bytes),

@@ -77,7 +77,7 @@ static bool add_comment(struct image *image, const char *format, ...)
 	return true;
 }
 
-static bool add_window(struct image *image, const struct capture_report *report)
+static bool add_window(struct image *image, const struct consumer_report *report)
 {
 	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
 	return add_comment(image, "window: %s to %s, asked from %s, %s; lost: kernel %llu, evicted %llu, memory %llu",
@@ -88,7 +88,7 @@ static bool add_window(struct image *image, const struct capture_report *report)
 }
 
 static bool add_comments(struct image *image, const struct request *request, const char *tags,
-			 const struct capture_report *report)
+			 const struct consumer_report *report)
 {
 	bool ok = !request->comment || add_comment(image, "%s", request->comment);
 	ok = ok && add_comment(image, "request: %s", request->json);
@@ -98,7 +98,7 @@ static bool add_comments(struct image *image, const struct request *request, con
 	if (request->alertid)
 		ok = ok && add_comment(image, "alertid: %s", request->alertid);
 	ok = ok && add_window(image, report);
-	return ok && add_comment(image, "ended: %s", capture_reason_name(report->reason));
+	return ok && add_comment(image, "ended: %s", end_reason_name(report->reason));
 }
 
 static bool add_parts(struct image *image, const struct image_options *options)

@@ -12,7 +12,7 @@
 /* One interface's share: its report and its sealed packets. */
 struct image_part {
 	const char *interface;
-	struct capture_report report;
+	struct consumer_report report;
 	const struct store *store;
 };
 
@@ -30,9 +30,9 @@ struct image {
 
 struct image_options {
 	const struct request *request;
-	const char *capture;		     /* its id */
-	const char *node, *interface, *tags; /* interface: as in the file's name */
-	const struct capture_report *report; /* of the whole */
+	const char *capture;		      /* its id */
+	const char *node, *interface, *tags;  /* interface: as in the file's name */
+	const struct consumer_report *report; /* of the whole */
 	const struct image_part *parts;
 	size_t part_count;
 };

@@ -44,7 +44,7 @@ static void free_leg(struct leg *leg)
 {
 	image_deinit(&leg->image);
 	for (size_t i = 0; i < leg->part_count; i++)
-		capture_free(leg->parts[i].capture);
+		consumer_free(leg->parts[i].consumer);
 	request_unref(leg->request);
 	free(leg->tags);
 	free(leg);
@@ -72,12 +72,12 @@ static bool all_ended(const struct leg *leg)
 	return all;
 }
 
-static void stop_parts(struct leg *leg, enum capture_reason reason)
+static void stop_parts(struct leg *leg, enum end_reason reason)
 {
 	for (size_t i = 0; i < leg->part_count; i++) {
 		struct leg_part *part = &leg->parts[i];
 		if (part->settled && !part->ended)
-			capture_stop(part->capture, reason);
+			consumer_stop(part->consumer, reason);
 	}
 }
 
@@ -96,10 +96,10 @@ static void check_ended(struct leg *leg)
 	leg_end(leg);
 }
 
-static void capture_over(void *ctx, struct capture *capture)
+static void capture_over(void *ctx, struct consumer *consumer)
 {
 	struct leg_part *part = ctx;
-	part->capture = capture;
+	part->consumer = consumer;
 	part->ended = true;
 	check_ended(part->leg);
 }
@@ -107,20 +107,20 @@ static void capture_over(void *ctx, struct capture *capture)
 static void limit_reached(void *ctx)
 {
 	struct leg *leg = ctx;
-	stop_parts(leg, CAPTURE_PACKETS);
+	stop_parts(leg, END_PACKETS);
 }
 
 static void run_arming(struct offload_task *task)
 {
 	struct leg_part *part = (struct leg_part *)task;
 	const struct leg_surroundings *with = part->leg->with;
-	struct capture *capture = NULL;
+	struct consumer *consumer = NULL;
 	if (atomic_load(with->stopping))
 		part->result = error_set(&part->error, -ECANCELED, "%s", LEG_STOPPED_TEXT);
 	else
-		part->result = capture_start(with->engine, &part->spec, capture_over, part, &part->error, &part->field,
-					     &capture);
-	part->started = part->result == 0 ? capture : NULL;
+		part->result = consumer_start(with->engine, &part->spec, capture_over, part, &part->error, &part->field,
+					      &consumer);
+	part->started = part->result == 0 ? consumer : NULL;
 }
 
 static const struct leg_part *find_refused(const struct leg *leg)
@@ -138,9 +138,9 @@ static bool extend_parts(const struct leg *leg, uint64_t *until_ns)
 	bool all = true;
 	for (size_t i = 0; i < leg->part_count && all; i++) {
 		const struct leg_part *part = &leg->parts[i];
-		all = !part->ended && capture_extend(part->capture, *until_ns);
-		if (all && capture_ends_ns(part->capture) > *until_ns)
-			*until_ns = capture_ends_ns(part->capture);
+		all = !part->ended && consumer_extend(part->consumer, *until_ns);
+		if (all && consumer_ends_ns(part->consumer) > *until_ns)
+			*until_ns = consumer_ends_ns(part->consumer);
 	}
 	return all;
 }
@@ -153,15 +153,15 @@ static void arming_over(struct offload_task *task)
 	if (part->result < 0)
 		part->ended = true;
 	else
-		part->capture = part->started;
+		part->consumer = part->started;
 	if (!all_settled(leg))
 		return;
 	const struct leg_part *refused = find_refused(leg);
 	if (leg->over) {
-		stop_parts(leg, CAPTURE_SHUTDOWN);
+		stop_parts(leg, END_SHUTDOWN);
 	} else if (refused) {
 		leg_refuse(leg, refused->result, refused->field, refused->error.text);
-		stop_parts(leg, CAPTURE_STOPPED);
+		stop_parts(leg, END_STOPPED);
 	} else {
 		const struct event event = leg_describe(leg, EVENT_ACCEPTED);
 		event_bus_publish(leg->with->bus, &event);
@@ -169,11 +169,11 @@ static void arming_over(struct offload_task *task)
 		if (leg->extend_ns)
 			extend_parts(leg, &leg->extend_ns);
 		if (leg->shut_down)
-			stop_parts(leg, CAPTURE_SHUTDOWN);
+			stop_parts(leg, END_SHUTDOWN);
 		else if (leg->stop_wanted)
-			stop_parts(leg, CAPTURE_STOPPED);
+			stop_parts(leg, END_STOPPED);
 		else if (atomic_load(&leg->quota.told)) /* it was reached before the last part was armed */
-			stop_parts(leg, CAPTURE_PACKETS);
+			stop_parts(leg, END_PACKETS);
 	}
 	check_ended(leg);
 }
@@ -185,7 +185,7 @@ static void arming_over(struct offload_task *task)
 static void move_to_its_time(struct leg_part *part)
 {
 	const struct request *request = part->leg->request;
-	struct capture_spec *spec = &part->spec;
+	struct consumer_spec *spec = &part->spec;
 	const uint64_t now_ns = clock_realtime_ns(), asked_ns = request->published_ns;
 	if (!asked_ns || now_ns < asked_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
@@ -202,7 +202,7 @@ static void specify(struct leg_part *part)
 {
 	struct leg *leg = part->leg;
 	const struct request *request = leg->request;
-	part->spec = (struct capture_spec){
+	part->spec = (struct consumer_spec){
 		.interface = part->interface,
 		.promiscuous = config_wants_promiscuous(leg->with->config, part->interface),
 		.bpf = request->bpf,
@@ -284,7 +284,7 @@ int leg_start(const struct leg_surroundings *surroundings, struct request *reque
 void leg_shut_down(struct leg *leg)
 {
 	leg->shut_down = true;
-	stop_parts(leg, CAPTURE_SHUTDOWN);
+	stop_parts(leg, END_SHUTDOWN);
 }
 
 void leg_abandon(struct leg *leg)
@@ -308,7 +308,7 @@ bool leg_stop(struct leg *leg)
 	if (leg->over || all_ended(leg))
 		return false;
 	leg->stop_wanted = true; /* for what is being armed */
-	stop_parts(leg, CAPTURE_STOPPED);
+	stop_parts(leg, END_STOPPED);
 	return true;
 }
 
@@ -335,13 +335,13 @@ static void look_at_parts(const struct leg *leg, struct leg_view *view)
 {
 	uint64_t ends_ns = 0;
 	for (size_t i = 0; i < leg->part_count; i++) {
-		struct capture_report report;
-		if (!leg->parts[i].capture)
+		struct consumer_report report;
+		if (!leg->parts[i].consumer)
 			continue;
-		capture_report(leg->parts[i].capture, &report);
+		consumer_report(leg->parts[i].consumer, &report);
 		view->packets += report.packets;
 		view->bytes += report.bytes;
-		const uint64_t end_ns = leg->parts[i].ended ? 0 : capture_ends_ns(leg->parts[i].capture);
+		const uint64_t end_ns = leg->parts[i].ended ? 0 : consumer_ends_ns(leg->parts[i].consumer);
 		ends_ns = end_ns > ends_ns ? end_ns : ends_ns;
 	}
 	if (ends_ns && ends_ns < INT64_MAX)

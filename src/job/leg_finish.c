@@ -30,10 +30,10 @@ struct event leg_describe(const struct leg *leg, enum event_kind kind)
 
 static void count(const struct leg *leg, struct event *event)
 {
-	const struct capture_report *report = &leg->report;
+	const struct consumer_report *report = &leg->report;
 	const bool empty = !report->packets && !report->lost_memory;
 	event->counted = true;
-	event->reason = empty ? "empty" : capture_reason_name(report->reason);
+	event->reason = empty ? "empty" : end_reason_name(report->reason);
 	event->packets = report->packets;
 	event->bytes = report->bytes;
 	event->first_ns = report->first_ns;
@@ -108,7 +108,7 @@ static void run_tracing(struct offload_task *task)
 	for (size_t i = 0; i < leg->part_count; i++) {
 		struct store_reader reader;
 		struct packet_view packet;
-		store_reader_init(&reader, capture_store(leg->parts[i].capture));
+		store_reader_init(&reader, consumer_store(leg->parts[i].consumer));
 		while (store_reader_next(&reader, &packet))
 			log_info("packet", log_str("request", leg->request->id),
 				 log_str("interface", leg->parts[i].interface), log_uint("number", ++number),
@@ -143,8 +143,8 @@ static bool build_image(struct leg *leg)
 		return false;
 	for (size_t i = 0; i < leg->part_count; i++) {
 		parts[i].interface = leg->parts[i].interface;
-		parts[i].store = capture_store(leg->parts[i].capture);
-		capture_report(leg->parts[i].capture, &parts[i].report);
+		parts[i].store = consumer_store(leg->parts[i].consumer);
+		consumer_report(leg->parts[i].consumer, &parts[i].report);
 	}
 	const struct image_options options = {
 		.request = leg->request,
@@ -178,18 +178,18 @@ static void deliver(struct leg *leg)
 }
 
 /* What the merged file holds, once the limits of the whole have cut it. */
-static void count_merged(const struct leg *leg, struct capture_report *report)
+static void count_merged(const struct leg *leg, struct consumer_report *report)
 {
 	const struct store *stores[REQUEST_INTERFACES_MAX];
 	const struct merge_limits limits = {.packets = leg->request->packets, .bytes = leg->request->bytes};
 	for (size_t i = 0; i < leg->part_count; i++)
-		stores[i] = capture_store(leg->parts[i].capture);
+		stores[i] = consumer_store(leg->parts[i].consumer);
 	struct merge *merge = merge_new(stores, leg->part_count, &limits);
 	struct packet_view packet;
 	if (!merge) {
 		report->lost_memory += report->packets;
 		report->packets = 0;
-		report->reason = CAPTURE_MEMORY;
+		report->reason = END_MEMORY;
 		return;
 	}
 	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
@@ -201,19 +201,19 @@ static void count_merged(const struct leg *leg, struct capture_report *report)
 	}
 	merge_free(merge);
 	if (report->packets >= limits.packets || report->bytes >= limits.bytes) {
-		report->reason = report->packets >= limits.packets ? CAPTURE_PACKETS : CAPTURE_BYTES;
+		report->reason = report->packets >= limits.packets ? END_PACKETS : END_BYTES;
 		report->to_ns = report->last_ns;
 	}
 }
 
 /* The window of the whole is what all parts cover; it ended for the reason for which its last part did. */
-static void report_whole(const struct leg *leg, struct capture_report *whole)
+static void report_whole(const struct leg *leg, struct consumer_report *whole)
 {
-	capture_report(leg->parts[0].capture, whole);
-	whole->complete &= leg->part_count == 1 || whole->reason != CAPTURE_INTERFACE_GONE;
+	consumer_report(leg->parts[0].consumer, whole);
+	whole->complete &= leg->part_count == 1 || whole->reason != END_INTERFACE_GONE;
 	for (size_t i = 1; i < leg->part_count; i++) {
-		struct capture_report part;
-		capture_report(leg->parts[i].capture, &part);
+		struct consumer_report part;
+		consumer_report(leg->parts[i].consumer, &part);
 		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
 		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
@@ -225,7 +225,7 @@ static void report_whole(const struct leg *leg, struct capture_report *whole)
 		whole->lost_evicted += part.lost_evicted;
 		whole->lost_memory += part.lost_memory;
 		whole->disordered |= part.disordered;
-		whole->complete &= part.complete && part.reason != CAPTURE_INTERFACE_GONE;
+		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
 	if (leg->part_count > 1)
 		count_merged(leg, whole);

@@ -23,12 +23,12 @@ struct leg_part {
 	struct offload_task arming; /* first */
 	struct leg *leg;
 	char interface[INTERFACE_NAME_SIZE];
-	struct capture_spec spec;
+	struct consumer_spec spec;
 	struct error error;
 	const char *field; /* of the request, at fault if arming failed */
 	int result;
-	struct capture *started; /* the arming thread's word of it */
-	struct capture *capture;
+	struct consumer *started; /* the arming thread's word of it */
+	struct consumer *consumer;
 	bool settled, ended;
 };
 
@@ -47,7 +47,7 @@ struct leg {
 	bool accepted, over; /* over: the final event is out */
 	bool shut_down, abandoned, stop_wanted;
 	bool traced, delivered; /* both must be over before the packets go */
-	struct capture_report report;
+	struct consumer_report report;
 	char *tags;
 	struct image image;
 	struct delivery *delivery;

@@ -28,10 +28,10 @@ struct past {
 	char interface[16];
 	char *bpf;
 	struct past_spec spec; /* packets and bytes: what is left of them */
-	struct capture_spec piece;
-	struct capture_place place;
-	struct capture *started; /* the arming thread's word of it */
-	struct capture *capture; /* the piece that is read, or is being made */
+	struct consumer_spec piece;
+	struct resume_point place;
+	struct consumer *started;  /* the arming thread's word of it */
+	struct consumer *consumer; /* the piece that is read, or is being made */
 	struct store_reader packets;
 	struct capture_pieces *file; /* NULL: nothing was captured yet */
 	struct packet_interface named;
@@ -50,7 +50,7 @@ static void release(struct past *past)
 	void (*gone)(void *ctx) = past->with.gone;
 	void *ctx = past->with.gone_ctx;
 	capture_pieces_free(past->file);
-	capture_free(past->capture);
+	consumer_free(past->consumer);
 	free(past->bpf);
 	free(past);
 	gone(ctx);
@@ -70,7 +70,7 @@ static void fail(struct past *past, int code, const char *text)
 
 /* --- a piece --- */
 
-static void count(struct past *past, const struct capture_report *report)
+static void count(struct past *past, const struct consumer_report *report)
 {
 	struct packet_interface *named = &past->named;
 	named->received += report->received + report->lost_evicted;
@@ -81,7 +81,7 @@ static void count(struct past *past, const struct capture_report *report)
 	past->spec.bytes -= report->bytes < past->spec.bytes ? report->bytes : past->spec.bytes;
 }
 
-static int open_file(struct past *past, const struct capture_report *report)
+static int open_file(struct past *past, const struct consumer_report *report)
 {
 	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], text[256];
 	const char *const comments[] = {text};
@@ -104,29 +104,28 @@ static int open_file(struct past *past, const struct capture_report *report)
 	return past->file ? 0 : -ENOMEM;
 }
 
-static bool is_last(const struct past *past, const struct capture_report *report)
+static bool is_last(const struct past *past, const struct consumer_report *report)
 {
-	const bool full = report->reason == CAPTURE_BYTES || report->reason == CAPTURE_PACKETS;
-	return !full || past->last ||
-	       (past->piece.max_packets == past->spec.packets && report->reason == CAPTURE_PACKETS);
+	const bool full = report->reason == END_BYTES || report->reason == END_PACKETS;
+	return !full || past->last || (past->piece.max_packets == past->spec.packets && report->reason == END_PACKETS);
 }
 
 static void take_piece(struct past *past)
 {
-	struct capture_report report;
-	capture_report(past->capture, &report);
-	if (report.reason == CAPTURE_MEMORY) {
+	struct consumer_report report;
+	consumer_report(past->consumer, &report);
+	if (report.reason == END_MEMORY) {
 		fail(past, -ENOBUFS, "no memory for the packets (limits.memory)");
 		return;
 	}
 	past->last = is_last(past, &report);
-	past->place = capture_place(past->capture);
+	past->place = consumer_resume_point(past->consumer);
 	if (!past->file && open_file(past, &report) < 0) {
 		fail(past, -ENOMEM, "out of memory");
 		return;
 	}
 	count(past, &report);
-	store_reader_init(&past->packets, capture_store(past->capture));
+	store_reader_init(&past->packets, consumer_store(past->consumer));
 	if (capture_pieces_add(past->file, store_reader_source(&past->packets)) < 0) {
 		fail(past, -EINVAL, "a packet does not fit into the file");
 		return;
@@ -146,10 +145,10 @@ static void check_piece(struct past *past)
 		take_piece(past);
 }
 
-static void piece_over(void *ctx, struct capture *capture)
+static void piece_over(void *ctx, struct consumer *consumer)
 {
 	struct past *past = ctx;
-	past->capture = capture;
+	past->consumer = consumer;
 	past->over = true;
 	check_piece(past);
 }
@@ -158,8 +157,8 @@ static void arm(struct offload_task *task)
 {
 	struct past *past = (struct past *)task;
 	past->started = NULL;
-	past->result = capture_start(past->with.engine, &past->piece, piece_over, past, &past->error, &past->field,
-				     &past->started);
+	past->result = consumer_start(past->with.engine, &past->piece, piece_over, past, &past->error, &past->field,
+				      &past->started);
 }
 
 static void armed(struct offload_task *task)
@@ -169,7 +168,7 @@ static void armed(struct offload_task *task)
 	if (past->result < 0)
 		past->over = true;
 	else if (past->freed && !past->over)
-		capture_stop(past->started, CAPTURE_STOPPED);
+		consumer_stop(past->started, END_STOPPED);
 	check_piece(past);
 }
 
@@ -178,7 +177,7 @@ static int start_piece(struct past *past)
 	struct offload *pool = filter_may_look_up(past->bpf) ? past->with.naming : past->with.arming;
 	const struct past_spec *spec = &past->spec;
 	const bool limited = spec->bytes && spec->bytes <= PAST_PIECE_BYTES;
-	past->piece = (struct capture_spec){
+	past->piece = (struct consumer_spec){
 		.interface = past->interface,
 		.promiscuous = config_wants_promiscuous(past->with.config, past->interface),
 		.bpf = past->bpf,
@@ -201,7 +200,7 @@ static int start_piece(struct past *past)
 static void go_on(struct past *past)
 {
 	const struct packet_interface *named = &past->named;
-	capture_free(take(past->capture));
+	consumer_free(take(past->consumer));
 	if (past->closing) {
 		past->state = PAST_ENDED;
 	} else if (past->last) {
@@ -279,5 +278,5 @@ void past_free(struct past *past)
 	if (past->settled && past->over)
 		release(past);
 	else if (past->settled)
-		capture_stop(past->started, CAPTURE_STOPPED);
+		consumer_stop(past->started, END_STOPPED);
 }

@@ -136,7 +136,7 @@ static void test_filter_takes_what_matches_in_order(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		add_udp(i % 5 ? 80 : 53, i);
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	assert_int_equal(cursor.reason, END_NONE);
 	assert_int_equal(cursor.next_number, 1100);
 	assert_int_equal(cursor.examined, 100);
 	assert_int_equal(cursor.store.packets, 20);
@@ -185,7 +185,7 @@ static void test_packet_limit_is_exact(void **state)
 		cursor_init(&cursor);
 		cursor.max_packets = limit;
 		scan(&cursor);
-		assert_int_equal(cursor.reason, CAPTURE_PACKETS);
+		assert_int_equal(cursor.reason, END_PACKETS);
 		assert_int_equal(cursor.store.packets, limit);
 		assert_int_equal(cursor.next_number, 1000 + limit);
 		assert_int_equal(cursor.examined, limit);
@@ -194,7 +194,7 @@ static void test_packet_limit_is_exact(void **state)
 	cursor_init(&cursor);
 	cursor.max_packets = 51;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	assert_int_equal(cursor.reason, END_NONE);
 	assert_int_equal(cursor.store.packets, 50);
 	store_deinit(&cursor.store);
 }
@@ -210,7 +210,7 @@ static void test_byte_limit_is_reached_by_the_packet_that_fills_it(void **state)
 		cursor_init(&cursor);
 		cursor.max_bytes = limits[i][0];
 		scan(&cursor);
-		assert_int_equal(cursor.reason, CAPTURE_BYTES);
+		assert_int_equal(cursor.reason, END_BYTES);
 		assert_int_equal(cursor.store.packets, limits[i][1]);
 		assert_int_equal(cursor.bytes, limits[i][1] * 60);
 		store_deinit(&cursor.store);
@@ -228,7 +228,7 @@ static void test_window_has_no_packet_outside_and_every_one_inside(void **state)
 	cursor.from_ns = BOOT_NS + 30 * MS;
 	cursor.until_ns = BOOT_NS + 50 * MS;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_RUNNING); /* a straggler may still come */
+	assert_int_equal(cursor.reason, END_NONE); /* a straggler may still come */
 	assert_int_equal(cursor.store.packets, 5);
 	static const unsigned expected[] = {30, 31, 45, 49, 50};
 	for (unsigned i = 0; i < 5; i++)
@@ -246,7 +246,7 @@ static void test_cursor_ends_at_a_span_that_lies_behind_its_window(void **state)
 		cursor_init(&cursor);
 		cursor.until_ns = BOOT_NS + 100 * MS;
 		scan(&cursor);
-		assert_int_equal(cursor.reason, begin > SLACK_MS ? CAPTURE_UNTIL : CAPTURE_RUNNING);
+		assert_int_equal(cursor.reason, begin > SLACK_MS ? END_UNTIL : END_NONE);
 		assert_int_equal(cursor.store.packets, 0);
 		store_deinit(&cursor.store);
 	}
@@ -268,7 +268,7 @@ static void test_idle_time_is_told_by_the_packets(void **state)
 	cursor.idle_ns = 20 * MS;
 	cursor.active_ns = BOOT_NS;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_IDLE);
+	assert_int_equal(cursor.reason, END_IDLE);
 	assert_int_equal(cursor.store.packets, 2);
 	assert_int_equal(cursor.active_ns, BOOT_NS + 30 * MS);
 	store_deinit(&cursor.store);
@@ -414,7 +414,7 @@ static void test_spent_memory_ends_a_capture_and_is_counted(void **state)
 	bench.budget.limit_bytes = 32 << 10;
 	cursor_init(&cursor);
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_MEMORY);
+	assert_int_equal(cursor.reason, END_MEMORY);
 	assert_int_equal(cursor.store.packets, 1);
 	assert_int_equal(cursor.packets, 1);
 	assert_int_equal(cursor.lost_memory, 1);
@@ -443,7 +443,7 @@ static void test_cursors_of_a_group_do_not_disturb_each_other(void **state)
 	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
 		const unsigned left = 200 - 10 * i, matching = i % 2 ? left / 2 : left;
 		const unsigned taken = i == 4 ? 0 : i % 3 ? matching : 5 + i;
-		assert_int_equal(cursors[i].reason, i == 4 ? CAPTURE_UNTIL : i % 3 ? CAPTURE_RUNNING : CAPTURE_PACKETS);
+		assert_int_equal(cursors[i].reason, i == 4 ? END_UNTIL : i % 3 ? END_NONE : END_PACKETS);
 		assert_int_equal(cursors[i].store.packets, taken);
 		if (i != 4 && i % 3)
 			assert_int_equal(cursors[i].next_number, 1200);
@@ -568,7 +568,7 @@ static void test_shared_limit_is_told_by_one_cursor_once(void **state)
 		assert_int_equal(quota.packets, 300);
 		assert_int_equal(quota.bytes, 300 * 60);
 		for (unsigned c = 0; c < 3; c++) {
-			assert_int_equal(cursors[c].reason, CAPTURE_RUNNING); /* its owner cuts and stops */
+			assert_int_equal(cursors[c].reason, END_NONE); /* its owner cuts and stops */
 			store_deinit(&cursors[c].store);
 		}
 	}
@@ -607,7 +607,7 @@ static void test_span_behind_the_end_says_nothing_about_the_clock(void **state)
 	add_udp(53, 500);
 	cursor.until_ns = BOOT_NS + 100 * MS;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_UNTIL);
+	assert_int_equal(cursor.reason, END_UNTIL);
 	assert_false(cursor.clock_stepped);
 	store_deinit(&cursor.store);
 }
@@ -625,7 +625,7 @@ static void test_end_may_be_brought_forward(void **state)
 	cursor.until_ns = BOOT_NS + 4 * MS;
 	scan(&cursor);
 	assert_int_equal(cursor.store.packets, 15);
-	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	assert_int_equal(cursor.reason, END_NONE);
 	store_deinit(&cursor.store);
 }
 
