@@ -37,8 +37,8 @@ static double running(const struct daemon_numbers *n)
 
 static double delivering(const struct daemon_numbers *n)
 {
-	const uint64_t legs = n->load.jobs.legs, running_now = n->load.jobs.running;
-	return legs > running_now ? (double)(legs - running_now) : 0;
+	const uint64_t captures = n->load.jobs.captures, running_now = n->load.jobs.running;
+	return captures > running_now ? (double)(captures - running_now) : 0;
 }
 
 static double elsewhere(const struct daemon_numbers *n)

@@ -85,7 +85,7 @@ static void grace_over(evutil_socket_t fd, short what, void *ctx)
 	struct daemon *daemon = ctx;
 	const struct timeval last_words = {.tv_sec = LAST_WORDS_S};
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
-	log_warning("grace-over", log_uint("captures", counts.legs),
+	log_warning("grace-over", log_uint("captures", counts.captures),
 		    log_uint("events", redis_side_pending(&daemon->redis)));
 	jobs_abandon(daemon->jobs);
 	event_base_update_cache_time(daemon->loop); /* that may have waited for a disk for a moment */
@@ -107,7 +107,7 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 	}
 	daemon->stopping = true;
 	log_notice("stopping", log_str("signal", strsignal(signal_number)),
-		   log_uint("captures", jobs_counts(daemon->jobs).legs));
+		   log_uint("captures", jobs_counts(daemon->jobs).captures));
 	redis_side_stop(&daemon->redis);
 	api_side_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
@@ -136,7 +136,7 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 			   log_uint("held_bytes", interface->held_bytes),
 			   log_uint("ring_bytes", interface->ring_bytes));
 	}
-	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.legs),
+	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.captures),
 		   log_uint("elsewhere", jobs.elsewhere), log_uint("memory_bytes", engine_memory_used(daemon->engine)));
 }
 

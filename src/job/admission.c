@@ -11,7 +11,7 @@
 #include "job/jobs_state.h"
 #include "job/targets.h"
 
-#define LEGS_PER_RUNNING 16 /* legs being delivered, as a multiple of the captures that may run */
+#define CAPTURES_PER_RUNNING 16 /* live captures, as a multiple of those that may run */
 
 /* --- saying it --- */
 
@@ -60,28 +60,28 @@ static bool within_rate(struct jobs *jobs)
 
 static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 {
-	const uint64_t captures = jobs->with.config->limits.captures;
-	const uint64_t legs = captures * LEGS_PER_RUNNING;
-	if (jobs->counts.running + more > captures)
+	const uint64_t running_max = jobs->with.config->limits.captures;
+	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
+	if (jobs->counts.running + more > running_max)
 		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
-				 (unsigned long long)jobs->counts.running, (unsigned long long)captures);
-	if (jobs->counts.legs + more > legs)
+				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
+	if (jobs->counts.captures + more > captures_max)
 		return error_set(err, -ENOSPC, "%llu captures wait to be delivered, at most %llu may",
-				 (unsigned long long)(jobs->counts.legs - jobs->counts.running),
-				 (unsigned long long)legs);
+				 (unsigned long long)(jobs->counts.captures - jobs->counts.running),
+				 (unsigned long long)captures_max);
 	return 0;
 }
 
 static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 {
 	uint64_t count = 0;
-	struct leg_view look;
+	struct capture_status look;
 	for (const struct job *job = job_first(jobs->book); job && customer; job = job_next(job)) {
 		if (!job_request(job)->customer || strcmp(job_request(job)->customer, customer) != 0)
 			continue;
-		for (const struct leg *leg = job_legs(job); leg; leg = leg_next(leg)) {
-			leg_look(leg, &look);
-			count += look.state == LEG_DELIVERING ? 0 : leg_captures(leg);
+		for (const struct capture *capture = job_captures(job); capture; capture = capture_next(capture)) {
+			capture_get_status(capture, &look);
+			count += look.state == CAPTURE_DELIVERING ? 0 : capture_part_count(capture);
 		}
 	}
 	return count;
@@ -108,7 +108,7 @@ static bool repeat_answer(struct jobs *jobs, const struct submission *submission
 	if (jobs->judging && job)
 		job_add_watch(job, jobs->judging);
 	job_watch_admitted(jobs->judging, request->id,
-			   job ? job_leg_count(job) : answers_captures(jobs->answers, request->id));
+			   job ? job_capture_count(job) : answers_captures(jobs->answers, request->id));
 	answers_repeat(jobs->answers, request->id, jobs->with.bus);
 	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
 		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
@@ -142,9 +142,9 @@ static bool fold(struct jobs *jobs, const struct submission *submission, enum jo
 	if (!before)
 		return false;
 	snprintf(into, sizeof(into), "%s", before);
-	for (struct leg *leg = job ? job_legs(job) : NULL; leg; leg = leg_next(leg)) {
+	for (struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture)) {
 		uint64_t until_ns;
-		if (leg_extend(leg, request->duration_ns, &until_ns) && until_ns > latest_ns)
+		if (capture_extend(capture, request->duration_ns, &until_ns) && until_ns > latest_ns)
 			latest_ns = until_ns;
 	}
 	if (latest_ns) {
@@ -161,12 +161,12 @@ static bool fold(struct jobs *jobs, const struct submission *submission, enum jo
 
 /* --- a request that is started --- */
 
-static void start_leg(struct jobs *jobs, const struct submission *submission, struct job *job,
-		      const struct leg_target *targets, size_t count)
+static void start_capture(struct jobs *jobs, const struct submission *submission, struct job *job,
+			  const struct capture_target *targets, size_t count)
 {
-	struct leg *leg = NULL;
-	const int r = leg_start(&jobs->surroundings, submission->request, targets, count,
-				(unsigned)job_leg_count(job) + 1, &leg);
+	struct capture *capture = NULL;
+	const int r = capture_start(&jobs->surroundings, submission->request, targets, count,
+				    (unsigned)job_capture_count(job) + 1, &capture);
 	if (r < 0) {
 		struct error error;
 		error_set(&error, r, "interface %s: %s", targets->name,
@@ -174,9 +174,9 @@ static void start_leg(struct jobs *jobs, const struct submission *submission, st
 		refuse(jobs, submission, r, NULL, error.text);
 		return;
 	}
-	leg_set_owner(leg, job);
-	job_add_leg(job, leg);
-	jobs->counts.legs++;
+	capture_set_owner(capture, job);
+	job_add_capture(job, capture);
+	jobs->counts.captures++;
 	jobs->counts.running += count;
 }
 
@@ -190,8 +190,8 @@ static enum job_end start(struct jobs *jobs, const struct submission *submission
 	storm_note(jobs->storm, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
 	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
-		start_leg(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
-	if (!job_leg_count(job)) {
+		start_capture(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
+	if (!job_capture_count(job)) {
 		job_end(job);
 		return JOB_REFUSED;
 	}

@@ -28,8 +28,8 @@ struct job {
 	struct job *chain;
 	LIST_ENTRY(job) list;
 	struct request *request;
-	struct leg *legs;
-	size_t leg_count;
+	struct capture *captures;
+	size_t capture_count;
 	struct watch_list watches;
 };
 
@@ -189,24 +189,24 @@ void job_add_watch(struct job *job, struct job_watch *watch)
 	move_watch(watch, &job->watches);
 }
 
-void job_add_leg(struct job *job, struct leg *leg)
+void job_add_capture(struct job *job, struct capture *capture)
 {
-	leg_set_next(leg, job->legs);
-	job->legs = leg;
-	job->leg_count++;
+	capture_set_next(capture, job->captures);
+	job->captures = capture;
+	job->capture_count++;
 }
 
-void job_remove_leg(struct job *job, const struct leg *leg)
+void job_remove_capture(struct job *job, const struct capture *capture)
 {
-	job->leg_count--;
-	if (job->legs == leg) {
-		job->legs = leg_next(leg);
+	job->capture_count--;
+	if (job->captures == capture) {
+		job->captures = capture_next(capture);
 		return;
 	}
-	struct leg *before = job->legs;
-	while (leg_next(before) != leg)
-		before = leg_next(before);
-	leg_set_next(before, leg_next(leg));
+	struct capture *before = job->captures;
+	while (capture_next(before) != capture)
+		before = capture_next(before);
+	capture_set_next(before, capture_next(capture));
 }
 
 void job_end(struct job *job)
@@ -252,14 +252,14 @@ const struct request *job_request(const struct job *job)
 	return job->request;
 }
 
-struct leg *job_legs(const struct job *job)
+struct capture *job_captures(const struct job *job)
 {
-	return job->legs;
+	return job->captures;
 }
 
-size_t job_leg_count(const struct job *job)
+size_t job_capture_count(const struct job *job)
 {
-	return job->leg_count;
+	return job->capture_count;
 }
 
 struct job *job_first(const struct job_book *book)

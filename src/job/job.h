@@ -1,5 +1,5 @@
 /*
- * A job: an admitted request while any of its legs lives, and whoever wants to hear what becomes of it. The book of
+ * A job: an admitted request while any of its captures lives, and whoever wants to hear what becomes of it. The book of
  * jobs finds them by the request's id. Loop thread.
  */
 #pragma once
@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "event/event.h"
-#include "job/leg.h"
+#include "job/capture.h"
 #include "request/request.h"
 
 struct job;
@@ -50,15 +50,15 @@ void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures
 void job_watch_event(struct job_watch *watch, const struct event *event, const char *json);
 void job_watch_over(struct job_watch *watch, enum job_end end);
 
-/* A job without legs. The request is referenced. NULL on ENOMEM. */
+/* A job without captures. The request is referenced. NULL on ENOMEM. */
 struct job *job_new(struct job_book *book, struct request *request, void *owner);
 void *job_owner(const struct job *job);
 struct job *job_find(const struct job_book *book, const char *id);
 void job_add_watch(struct job *job, struct job_watch *watch);
-void job_add_leg(struct job *job, struct leg *leg);
-void job_remove_leg(struct job *job, const struct leg *leg);
+void job_add_capture(struct job *job, struct capture *capture);
+void job_remove_capture(struct job *job, const struct capture *capture);
 
-/* Once it has no leg (any more): tells its watches and is gone. */
+/* Once it has no capture (any more): tells its watches and is gone. */
 void job_end(struct job *job);
 
 /* Hands an event to the job's watches. */
@@ -68,8 +68,8 @@ void job_hear(struct job *job, const struct event *event, const char *json);
 bool job_is_durable(const struct job *job);
 
 const struct request *job_request(const struct job *job);
-struct leg *job_legs(const struct job *job); /* the first; leg_next leads on */
-size_t job_leg_count(const struct job *job);
+struct capture *job_captures(const struct job *job); /* the first; capture_next leads on */
+size_t job_capture_count(const struct job *job);
 
 /* All jobs, in no order. */
 struct job *job_first(const struct job_book *book);

@@ -57,7 +57,7 @@ static void hear(void *ctx, const struct event *event, const char *json)
 
 bool jobs_idle(const struct jobs *jobs)
 {
-	return !jobs->counts.legs && !jobs->pasts && !jobs->keeping && !jobs->parked_count;
+	return !jobs->counts.captures && !jobs->pasts && !jobs->keeping && !jobs->parked_count;
 }
 
 static void check_idle(struct jobs *jobs)
@@ -198,12 +198,12 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 	return jobs_submit(jobs, &(struct job_message){.origin = origin, .bytes = bytes, .size = size}, observer);
 }
 
-/* --- the legs' ends --- */
+/* --- the captures' ends --- */
 
-static void capture_ended(void *ctx, struct leg *leg)
+static void on_capture_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
-	jobs->counts.running -= leg_captures(leg);
+	jobs->counts.running -= capture_part_count(capture);
 }
 
 /* The answers are kept (or could not be). */
@@ -231,13 +231,13 @@ static void end_job(struct jobs *jobs, struct job *job)
 		job_end(job);
 }
 
-static void leg_over(void *ctx, struct leg *leg)
+static void on_capture_over(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
-	struct job *job = leg_owner(leg);
-	job_remove_leg(job, leg);
-	jobs->counts.legs--;
-	if (!job_leg_count(job))
+	struct job *job = capture_owner(capture);
+	job_remove_capture(job, capture);
+	jobs->counts.captures--;
+	if (!job_capture_count(job))
 		end_job(jobs, job);
 	check_idle(jobs);
 }
@@ -257,18 +257,18 @@ void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx)
 	jobs->idle = idle;
 	jobs->idle_ctx = ctx;
 	for (struct job *job = job_first(jobs->book); job; job = job_next(job)) {
-		for (struct leg *leg = job_legs(job); leg; leg = leg_next(leg))
-			leg_shut_down(leg);
+		for (struct capture *capture = job_captures(job); capture; capture = capture_next(capture))
+			capture_shut_down(capture);
 	}
 	check_idle(jobs);
 }
 
-static void abandon_legs(struct job *job)
+static void abandon_captures(struct job *job)
 {
-	struct leg *next;
-	for (struct leg *leg = job_legs(job); leg; leg = next) {
-		next = leg_next(leg);
-		leg_abandon(leg); /* with the last one the job goes */
+	struct capture *next;
+	for (struct capture *capture = job_captures(job); capture; capture = next) {
+		next = capture_next(capture);
+		capture_abandon(capture); /* with the last one the job goes */
 	}
 }
 
@@ -277,7 +277,7 @@ void jobs_abandon(struct jobs *jobs)
 	struct job *next;
 	for (struct job *job = job_first(jobs->book); job; job = next) {
 		next = job_next(job);
-		abandon_legs(job);
+		abandon_captures(job);
 	}
 }
 
@@ -323,17 +323,17 @@ int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reade
 
 void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx)
 {
-	captures_visit_all(jobs->book, jobs->answers, visit, ctx);
+	capture_list_visit_all(jobs->book, jobs->answers, visit, ctx);
 }
 
 size_t jobs_visit(const struct jobs *jobs, const char *id, capture_visitor visit, void *ctx)
 {
-	return captures_visit(jobs->book, jobs->answers, id, visit, ctx);
+	return capture_list_visit(jobs->book, jobs->answers, id, visit, ctx);
 }
 
 int jobs_stop(const struct jobs *jobs, const char *id)
 {
-	return captures_stop(jobs->book, jobs->answers, id);
+	return capture_list_stop(jobs->book, jobs->answers, id);
 }
 
 /* --- the whole --- */
@@ -356,7 +356,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->storm = storm_new(options->config);
 	jobs->book = job_book_new();
 	jobs->idle_event = event_new(options->loop, -1, 0, tell_idle, jobs);
-	jobs->surroundings = (struct leg_surroundings){
+	jobs->surroundings = (struct capture_deps){
 		.config = options->config,
 		.engine = options->engine,
 		.arming = jobs->arming,
@@ -365,8 +365,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.stopping = &jobs->stopping,
 		.deliveries = options->deliveries,
 		.bus = options->bus,
-		.ended = capture_ended,
-		.over = leg_over,
+		.ended = on_capture_ended,
+		.over = on_capture_over,
 		.ctx = jobs,
 	};
 	if (!jobs->arming || !jobs->naming || !jobs->tracing || !jobs->answers || !jobs->storm || !jobs->book ||

@@ -1,7 +1,7 @@
 /*
  * Jobs: what this node does with requests. Takes bytes from any trigger, decides (for us? valid? within limits? new?),
- * starts a leg for every interface, and sees to it that each ends in exactly one final event. The only glue between the
- * modules. Loop thread.
+ * starts a capture for every interface, and sees to it that each ends in exactly one final event. The only glue between
+ * the modules. Loop thread.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "job/captures.h"
+#include "job/capture_list.h"
 #include "job/job.h"
 #include "job/past.h"
 
@@ -74,12 +74,12 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 warn_unused int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
 			  struct past **past);
 
-/* The captures that live and the latest that have ended: see captures.h. */
+/* The captures that live and the latest that have ended: see capture_list.h. */
 void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx);
 size_t jobs_visit(const struct jobs *jobs, const char *id, capture_visitor visit, void *ctx);
 int jobs_stop(const struct jobs *jobs, const char *id);
 
-/* Ends all captures with reason "shutdown" and refuses new requests; `idle` is called once when every leg is over
+/* Ends all captures with reason "shutdown" and refuses new requests; `idle` is called once when every capture is over
  * (never from within this call). */
 void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx);
 
@@ -88,7 +88,7 @@ void jobs_abandon(struct jobs *jobs);
 
 struct jobs_counts {
 	uint64_t running;	      /* captures that are being armed or run */
-	uint64_t legs;		      /* those and the ones being delivered */
+	uint64_t captures;	      /* those and the ones being delivered */
 	uint64_t elsewhere;	      /* requests for other nodes since the start */
 	uint64_t events[EVENT_KINDS]; /* published since the start, by enum event_kind */
 };

@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 #include "job/answers.h"
+#include "job/capture.h"
 #include "job/job.h"
 #include "job/jobs.h"
-#include "job/leg.h"
 #include "job/storm.h"
 
 struct event;
@@ -18,7 +18,7 @@ struct offload;
 
 struct jobs {
 	struct jobs_options with;
-	struct leg_surroundings surroundings;
+	struct capture_deps surroundings;
 	struct offload *arming, *naming, *tracing;
 	atomic_bool stopping; /* read by arming threads */
 	struct answers *answers;

@@ -1,8 +1,8 @@
 /*
  *   arming (offload thread) → running (engine) → a piece to be read → arming → … → the end of the file
  *
- * A capture may end before the loop hears that it was armed: as with a leg, a piece is there when both were told. Who
- * frees the past early leaves it to these two calls to clean up.
+ * A consumer may end before the loop hears that it was armed: as with a capture, a piece is there when both were told.
+ * Who frees the past early leaves it to these two calls to clean up.
  *
  * Packets that reached the ring out of the order of time are sorted within a piece, not across the border of two.
  */

@@ -13,7 +13,7 @@ static void add_target(struct targets *targets, const char *name, char *alias)
 			return;
 	}
 	if (targets->count < REQUEST_INTERFACES_MAX)
-		targets->items[targets->count++] = (struct leg_target){name, alias};
+		targets->items[targets->count++] = (struct capture_target){name, alias};
 }
 
 static int add_any(struct targets *targets, char *alias, struct error *err)

@@ -5,15 +5,15 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "job/capture.h"
 #include "job/interfaces.h"
-#include "job/leg.h"
 #include "request/request.h"
 
 struct engine;
 
 struct targets {
 	struct interface_list up; /* what "any" stands for: names point into it */
-	struct leg_target items[REQUEST_INTERFACES_MAX];
+	struct capture_target items[REQUEST_INTERFACES_MAX];
 	size_t count;
 };
 

@@ -1,8 +1,8 @@
 /*
  * Two sources for one list: the answers have the latest event of each capture, the book has what lives and how far it
- * has come. A leg without an event is still being armed.
+ * has come. A capture without an event is still being armed.
  */
-#include "job/captures.h"
+#include "job/capture_list.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,16 +18,16 @@ struct walk {
 	size_t count;
 };
 
-static struct leg *find_leg(const struct job *job, const char *capture)
+static struct capture *find_capture(const struct job *job, const char *capture_id)
 {
-	struct leg *leg = job && capture ? job_legs(job) : NULL;
-	struct leg_view look;
-	for (; leg; leg = leg_next(leg)) {
-		leg_look(leg, &look);
-		if (strcmp(look.capture, capture) == 0)
+	struct capture *capture = job && capture_id ? job_captures(job) : NULL;
+	struct capture_status look;
+	for (; capture; capture = capture_next(capture)) {
+		capture_get_status(capture, &look);
+		if (strcmp(look.id, capture_id) == 0)
 			break;
 	}
-	return leg;
+	return capture;
 }
 
 static void show(struct walk *walk, const struct capture_view *view)
@@ -38,14 +38,14 @@ static void show(struct walk *walk, const struct capture_view *view)
 	walk->visit(walk->ctx, view);
 }
 
-static void add_live(struct capture_view *view, const struct leg *leg)
+static void add_live(struct capture_view *view, const struct capture *capture)
 {
 	static const char *const states[] = {
-		[LEG_ARMING] = "arming", [LEG_RUNNING] = "running", [LEG_DELIVERING] = "delivering"};
-	struct leg_view look;
-	leg_look(leg, &look);
+		[CAPTURE_ARMING] = "arming", [CAPTURE_RUNNING] = "running", [CAPTURE_DELIVERING] = "delivering"};
+	struct capture_status look;
+	capture_get_status(capture, &look);
 	view->state = states[look.state];
-	view->capture = look.capture;
+	view->capture = look.id;
 	view->interface = look.interface;
 	view->packets = look.packets;
 	view->bytes = look.bytes;
@@ -59,10 +59,10 @@ static const char *state_of(const struct event *event)
 					       : event_kind_name(event->kind);
 }
 
-static bool has_event(struct event *const *events, size_t event_count, const char *capture)
+static bool has_event(struct event *const *events, size_t event_count, const char *capture_id)
 {
 	for (size_t i = 0; i < event_count; i++) {
-		if (events[i]->capture && strcmp(events[i]->capture, capture) == 0)
+		if (events[i]->capture && strcmp(events[i]->capture, capture_id) == 0)
 			return true;
 	}
 	return false;
@@ -75,7 +75,7 @@ static void show_request(void *ctx, const char *id, struct event *const *events,
 	for (size_t i = 0; i < event_count; i++) {
 		const struct event *event = events[i];
 		const bool over = event->kind != EVENT_ACCEPTED && event->kind != EVENT_CAPTURED;
-		const struct leg *leg = over ? NULL : find_leg(job, event->capture);
+		const struct capture *capture = over ? NULL : find_capture(job, event->capture);
 		struct capture_view view = {
 			.id = id,
 			.capture = event->capture,
@@ -85,19 +85,20 @@ static void show_request(void *ctx, const char *id, struct event *const *events,
 			.packets = event->packets,
 			.bytes = event->bytes,
 		};
-		if (leg)
-			add_live(&view, leg);
+		if (capture)
+			add_live(&view, capture);
 		show(walk, &view);
 	}
-	for (const struct leg *leg = job ? job_legs(job) : NULL; leg; leg = leg_next(leg)) {
+	for (const struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture)) {
 		struct capture_view view = {.id = id};
-		add_live(&view, leg);
+		add_live(&view, capture);
 		if (!has_event(events, event_count, view.capture))
 			show(walk, &view);
 	}
 }
 
-void captures_visit_all(const struct job_book *book, const struct answers *answers, capture_visitor visit, void *ctx)
+void capture_list_visit_all(const struct job_book *book, const struct answers *answers, capture_visitor visit,
+			    void *ctx)
 {
 	struct walk walk = {.book = book, .visit = visit, .ctx = ctx};
 	for (const struct job *job = job_first(book); job; job = job_next(job)) {
@@ -108,12 +109,12 @@ void captures_visit_all(const struct job_book *book, const struct answers *answe
 }
 
 /* A capture's id is its request's with a dot and a number behind it. */
-static bool request_of(const char *capture, char id[static REQUEST_ID_SIZE])
+static bool request_of(const char *capture_id, char id[static REQUEST_ID_SIZE])
 {
-	const char *dot = strrchr(capture, '.');
-	if (!dot || (size_t)(dot - capture) >= REQUEST_ID_SIZE)
+	const char *dot = strrchr(capture_id, '.');
+	if (!dot || (size_t)(dot - capture_id) >= REQUEST_ID_SIZE)
 		return false;
-	snprintf(id, REQUEST_ID_SIZE, "%.*s", (int)(dot - capture), capture);
+	snprintf(id, REQUEST_ID_SIZE, "%.*s", (int)(dot - capture_id), capture_id);
 	return true;
 }
 
@@ -127,8 +128,8 @@ static bool walk_request(struct walk *walk, const struct answers *answers, const
 	return true;
 }
 
-size_t captures_visit(const struct job_book *book, const struct answers *answers, const char *id, capture_visitor visit,
-		      void *ctx)
+size_t capture_list_visit(const struct job_book *book, const struct answers *answers, const char *id,
+			  capture_visitor visit, void *ctx)
 {
 	struct walk walk = {.book = book, .visit = visit, .ctx = ctx};
 	char request[REQUEST_ID_SIZE];
@@ -145,17 +146,17 @@ static void note_known(void *ctx, const struct capture_view *view)
 	(void)view;
 }
 
-int captures_stop(const struct job_book *book, const struct answers *answers, const char *id)
+int capture_list_stop(const struct job_book *book, const struct answers *answers, const char *id)
 {
 	char request[REQUEST_ID_SIZE];
 	int stopped = 0;
-	if (!captures_visit(book, answers, id, note_known, NULL))
+	if (!capture_list_visit(book, answers, id, note_known, NULL))
 		return -ENOENT;
 	const struct job *job = job_find(book, id);
-	for (struct leg *leg = job ? job_legs(job) : NULL; leg; leg = leg_next(leg))
-		stopped += leg_stop(leg);
+	for (struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture))
+		stopped += capture_stop(capture);
 	if (job || !request_of(id, request))
 		return stopped;
-	struct leg *leg = find_leg(job_find(book, request), id);
-	return leg && leg_stop(leg) ? 1 : 0;
+	struct capture *capture = find_capture(job_find(book, request), id);
+	return capture && capture_stop(capture) ? 1 : 0;
 }
