@@ -21,7 +21,7 @@ static struct event describe(const struct jobs *jobs, const struct submission *s
 	return (struct event){
 		.kind = kind,
 		.id = request->id,
-		.node = jobs->with.config->general.node,
+		.node = jobs->options.config->general.node,
 		.time_ns = clock_realtime_ns(),
 		.origin = submission->origin,
 		.tags = request->tags,
@@ -38,7 +38,7 @@ static enum job_end refuse(struct jobs *jobs, const struct submission *submissio
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
-	event_bus_publish(jobs->with.bus, &event);
+	event_bus_publish(jobs->options.bus, &event);
 	return JOB_REFUSED;
 }
 
@@ -46,7 +46,7 @@ static enum job_end refuse(struct jobs *jobs, const struct submission *submissio
 
 static bool within_rate(struct jobs *jobs)
 {
-	const uint64_t price_ns = NS_PER_S / jobs->with.config->limits.requests_per_second;
+	const uint64_t price_ns = NS_PER_S / jobs->options.config->limits.requests_per_second;
 	const uint64_t now_ns = clock_boottime_ns();
 	jobs->tokens_ns += now_ns - jobs->refilled_ns;
 	jobs->refilled_ns = now_ns;
@@ -60,7 +60,7 @@ static bool within_rate(struct jobs *jobs)
 
 static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 {
-	const uint64_t running_max = jobs->with.config->limits.captures;
+	const uint64_t running_max = jobs->options.config->limits.captures;
 	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
 	if (jobs->counts.running + more > running_max)
 		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
@@ -89,7 +89,7 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 
 static int check_customer(const struct jobs *jobs, const struct request *request, size_t more, struct error *err)
 {
-	const bool limited = jobs->with.config->limits.customer_captures && request->customer;
+	const bool limited = jobs->options.config->limits.customer_captures && request->customer;
 	return storm_admit_customer(jobs->storm, request->customer,
 				    limited ? customer_captures(jobs, request->customer) : 0, more, clock_boottime_ns(),
 				    err);
@@ -109,7 +109,7 @@ static bool repeat_answer(struct jobs *jobs, const struct submission *submission
 		job_add_watch(job, jobs->judging);
 	job_watch_admitted(jobs->judging, request->id,
 			   job ? job_capture_count(job) : answers_captures(jobs->answers, request->id));
-	answers_repeat(jobs->answers, request->id, jobs->with.bus);
+	answers_repeat(jobs->answers, request->id, jobs->options.bus);
 	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
 		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_uint("suppressed", suppressed));
@@ -126,7 +126,7 @@ static void answer_folded(struct jobs *jobs, const struct submission *submission
 	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
 	storm_renew(jobs->storm, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->judging, submission->request->id, 0);
-	event_bus_publish(jobs->with.bus, &event);
+	event_bus_publish(jobs->options.bus, &event);
 }
 
 /* The same event again, within its cooldown: the capture that runs goes on for as long as this one would; if it has
@@ -154,7 +154,7 @@ static bool fold(struct jobs *jobs, const struct submission *submission, enum jo
 	}
 	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
 		  request->dedupe ? "dedupe key" : "alertid", into,
-		  (double)jobs->with.config->limits.cooldown_ns / NS_PER_S);
+		  (double)jobs->options.config->limits.cooldown_ns / NS_PER_S);
 	*end = refuse(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
 	return true;
 }
@@ -165,7 +165,7 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 			  const struct capture_target *targets, size_t count)
 {
 	struct capture *capture = NULL;
-	const int r = capture_start(&jobs->surroundings, submission->request, targets, count,
+	const int r = capture_start(&jobs->capture_deps, submission->request, targets, count,
 				    (unsigned)job_capture_count(job) + 1, &capture);
 	if (r < 0) {
 		struct error error;
@@ -205,7 +205,7 @@ static enum job_end judge_targets(struct jobs *jobs, const struct submission *su
 {
 	const struct request *request = submission->request;
 	struct error error;
-	int r = targets_find(request, jobs->with.engine, targets, &error);
+	int r = targets_find(request, jobs->options.engine, targets, &error);
 	if (r < 0)
 		return refuse(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
@@ -222,7 +222,7 @@ static enum job_end judge_targets(struct jobs *jobs, const struct submission *su
 
 static bool is_too_old(const struct jobs *jobs, const struct request *request, struct error *err)
 {
-	const uint64_t most_ns = jobs->with.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
+	const uint64_t most_ns = jobs->options.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
 	if (!request->published_ns || !most_ns || now_ns < request->published_ns + most_ns)
 		return false;
 	error_set(err, -ESTALE, "the request is %.1f s old, at most %.12g s (redis.stream_max_age)",

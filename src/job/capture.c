@@ -52,15 +52,15 @@ static void free_capture(struct capture *capture)
 
 void capture_end(struct capture *capture)
 {
-	capture->with->over(capture->with->ctx, capture);
+	capture->deps->over(capture->deps->ctx, capture);
 	free_capture(capture);
 }
 
-static bool all_settled(const struct capture *capture)
+static bool all_arming_done(const struct capture *capture)
 {
 	bool all = true;
 	for (size_t i = 0; i < capture->part_count; i++)
-		all &= capture->parts[i].settled;
+		all &= capture->parts[i].arming_done;
 	return all;
 }
 
@@ -76,7 +76,7 @@ static void stop_parts(struct capture *capture, enum end_reason reason)
 {
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct capture_part *part = &capture->parts[i];
-		if (part->settled && !part->ended)
+		if (part->arming_done && !part->ended)
 			consumer_stop(part->consumer, reason);
 	}
 }
@@ -86,17 +86,17 @@ static void stop_parts(struct capture *capture, enum end_reason reason)
 /* Everything has ended that will: what was refused or given up has had its final event already. */
 static void check_ended(struct capture *capture)
 {
-	if (!all_settled(capture) || !all_ended(capture))
+	if (!all_arming_done(capture) || !all_ended(capture))
 		return;
 	if (!capture->over) {
 		capture_finish(capture);
 		return;
 	}
-	capture->with->ended(capture->with->ctx, capture);
+	capture->deps->ended(capture->deps->ctx, capture);
 	capture_end(capture);
 }
 
-static void capture_over(void *ctx, struct consumer *consumer)
+static void on_consumer_done(void *ctx, struct consumer *consumer)
 {
 	struct capture_part *part = ctx;
 	part->consumer = consumer;
@@ -104,7 +104,7 @@ static void capture_over(void *ctx, struct consumer *consumer)
 	check_ended(part->capture);
 }
 
-static void limit_reached(void *ctx)
+static void on_quota_spent(void *ctx)
 {
 	struct capture *capture = ctx;
 	stop_parts(capture, END_PACKETS);
@@ -113,17 +113,17 @@ static void limit_reached(void *ctx)
 static void run_arming(struct offload_task *task)
 {
 	struct capture_part *part = (struct capture_part *)task;
-	const struct capture_deps *with = part->capture->with;
+	const struct capture_deps *deps = part->capture->deps;
 	struct consumer *consumer = NULL;
-	if (atomic_load(with->stopping))
+	if (atomic_load(deps->stopping))
 		part->result = error_set(&part->error, -ECANCELED, "%s", DAEMON_STOPPED_TEXT);
 	else
-		part->result = consumer_start(with->engine, &part->spec, capture_over, part, &part->error, &part->field,
-					      &consumer);
-	part->started = part->result == 0 ? consumer : NULL;
+		part->result = consumer_start(deps->engine, &part->spec, on_consumer_done, part, &part->error,
+					      &part->field, &consumer);
+	part->armed_consumer = part->result == 0 ? consumer : NULL;
 }
 
-static const struct capture_part *find_refused(const struct capture *capture)
+static const struct capture_part *find_refused_part(const struct capture *capture)
 {
 	for (size_t i = 0; i < capture->part_count; i++) {
 		if (capture->parts[i].result < 0)
@@ -145,18 +145,18 @@ static bool extend_parts(const struct capture *capture, uint64_t *until_ns)
 	return all;
 }
 
-static void arming_over(struct offload_task *task)
+static void on_arming_done(struct offload_task *task)
 {
 	struct capture_part *part = (struct capture_part *)task;
 	struct capture *capture = part->capture;
-	part->settled = true;
+	part->arming_done = true;
 	if (part->result < 0)
 		part->ended = true;
 	else
-		part->consumer = part->started;
-	if (!all_settled(capture))
+		part->consumer = part->armed_consumer;
+	if (!all_arming_done(capture))
 		return;
-	const struct capture_part *refused = find_refused(capture);
+	const struct capture_part *refused = find_refused_part(capture);
 	if (capture->over) {
 		stop_parts(capture, END_SHUTDOWN);
 	} else if (refused) {
@@ -164,13 +164,13 @@ static void arming_over(struct offload_task *task)
 		stop_parts(capture, END_STOPPED);
 	} else {
 		const struct event event = capture_event(capture, EVENT_ACCEPTED);
-		event_bus_publish(capture->with->bus, &event);
+		event_bus_publish(capture->deps->bus, &event);
 		capture->accepted = true;
 		if (capture->extend_ns)
 			extend_parts(capture, &capture->extend_ns);
 		if (capture->shut_down)
 			stop_parts(capture, END_SHUTDOWN);
-		else if (capture->stop_wanted)
+		else if (capture->stop_requested)
 			stop_parts(capture, END_STOPPED);
 		else if (atomic_load(&capture->quota.told)) /* it was reached before the last part was armed */
 			stop_parts(capture, END_PACKETS);
@@ -182,29 +182,29 @@ static void arming_over(struct offload_task *task)
  * A request that was on its way for long means its own time. Where a recorder has that, it is what the capture is of;
  * elsewhere the capture is made now, and its report says what it does not reach back to.
  */
-static void move_to_its_time(struct capture_part *part)
+static void shift_to_publication(struct capture_part *part)
 {
 	const struct request *request = part->capture->request;
 	struct consumer_spec *spec = &part->spec;
-	const uint64_t now_ns = clock_realtime_ns(), asked_ns = request->published_ns;
-	if (!asked_ns || now_ns < asked_ns + LATE_NS || request->from_ns || request->to_ns)
+	const uint64_t now_ns = clock_realtime_ns(), published_ns = request->published_ns;
+	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
-	if (!engine_records(part->capture->with->engine, part->interface)) {
-		spec->before_ns += now_ns - asked_ns;
+	if (!engine_records(part->capture->deps->engine, part->interface)) {
+		spec->before_ns += now_ns - published_ns;
 		return;
 	}
-	spec->from_real_ns = request->before_ns < asked_ns ? asked_ns - request->before_ns : 1;
-	spec->to_real_ns = asked_ns + request->duration_ns;
+	spec->from_real_ns = request->before_ns < published_ns ? published_ns - request->before_ns : 1;
+	spec->to_real_ns = published_ns + request->duration_ns;
 	spec->before_ns = 0;
 }
 
-static void specify(struct capture_part *part)
+static void fill_spec(struct capture_part *part)
 {
 	struct capture *capture = part->capture;
 	const struct request *request = capture->request;
 	part->spec = (struct consumer_spec){
 		.interface = part->interface,
-		.promiscuous = config_wants_promiscuous(capture->with->config, part->interface),
+		.promiscuous = config_wants_promiscuous(capture->deps->config, part->interface),
 		.bpf = request->bpf,
 		.snaplen = request->snap,
 		.max_packets = request->packets,
@@ -217,7 +217,7 @@ static void specify(struct capture_part *part)
 	};
 	if (capture->part_count > 1)
 		part->spec.quota = &capture->quota;
-	move_to_its_time(part);
+	shift_to_publication(part);
 }
 
 static void append_name(struct capture *capture, const char *interface)
@@ -226,40 +226,40 @@ static void append_name(struct capture *capture, const char *interface)
 	snprintf(capture->name + used, sizeof(capture->name) - used, "%s%s", used ? "+" : "", interface);
 }
 
-static struct capture *new_capture(const struct capture_deps *surroundings, struct request *request,
+static struct capture *new_capture(const struct capture_deps *deps, struct request *request,
 				   const struct capture_target *targets, size_t target_count, unsigned index)
 {
 	struct capture *capture = calloc(1, sizeof(*capture) + target_count * sizeof(*capture->parts));
 	if (!capture)
 		return NULL;
-	capture->with = surroundings;
+	capture->deps = deps;
 	capture->request = request_ref(request);
 	capture->started_ns = clock_boottime_ns();
 	capture->part_count = target_count;
 	capture->quota.max_packets = request->packets;
 	capture->quota.max_bytes = request->bytes;
-	capture->quota.spent = limit_reached;
+	capture->quota.spent = on_quota_spent;
 	capture->quota.ctx = capture;
 	snprintf(capture->id, sizeof(capture->id), "%s.%u", request->id, index);
 	for (size_t i = 0; i < target_count; i++) {
 		struct capture_part *part = &capture->parts[i];
 		part->capture = capture;
 		part->arming.run = run_arming;
-		part->arming.done = arming_over;
+		part->arming.done = on_arming_done;
 		snprintf(part->interface, sizeof(part->interface), "%s", targets[i].name);
 		append_name(capture, part->interface);
-		specify(part);
+		fill_spec(part);
 	}
-	capture->named = (struct request_interface){.name = capture->name, .alias = targets[0].alias};
-	capture->tags = request_tags(request, &capture->named, surroundings->config->general.node);
+	capture->tag_interface = (struct request_interface){.name = capture->name, .alias = targets[0].alias};
+	capture->tags = request_tags(request, &capture->tag_interface, deps->config->general.node);
 	return capture;
 }
 
-int capture_start(const struct capture_deps *surroundings, struct request *request,
-		  const struct capture_target *targets, size_t target_count, unsigned index, struct capture **result)
+int capture_start(const struct capture_deps *deps, struct request *request, const struct capture_target *targets,
+		  size_t target_count, unsigned index, struct capture **result)
 {
-	struct capture *capture = new_capture(surroundings, request, targets, target_count, index);
-	struct offload *pool = filter_may_look_up(request->bpf) ? surroundings->naming : surroundings->arming;
+	struct capture *capture = new_capture(deps, request, targets, target_count, index);
+	struct offload *pool = filter_may_look_up(request->bpf) ? deps->name_lookup : deps->arming;
 	if (!capture || !capture->tags) {
 		if (capture)
 			free_capture(capture);
@@ -274,7 +274,7 @@ int capture_start(const struct capture_deps *surroundings, struct request *reque
 		}
 		if (r < 0) { /* the others are on their way: this one is refused when they are back */
 			part->result = error_set(&part->error, r, "too many captures are being started");
-			part->settled = part->ended = true;
+			part->arming_done = part->ended = true;
 		}
 	}
 	*result = capture;
@@ -307,15 +307,15 @@ bool capture_stop(struct capture *capture)
 {
 	if (capture->over || all_ended(capture))
 		return false;
-	capture->stop_wanted = true; /* for what is being armed */
+	capture->stop_requested = true; /* for what is being armed */
 	stop_parts(capture, END_STOPPED);
 	return true;
 }
 
 /* In a storm the first repetitions come before the first capture is armed. */
-static bool extend_when_armed(struct capture *capture, uint64_t until_ns)
+static bool extend_once_armed(struct capture *capture, uint64_t until_ns)
 {
-	bool goes_on = !capture->over && !capture->stop_wanted && !capture->shut_down;
+	bool goes_on = !capture->over && !capture->stop_requested && !capture->shut_down;
 	for (size_t i = 0; i < capture->part_count; i++)
 		goes_on &= !capture->parts[i].ended && !capture->parts[i].spec.to_real_ns;
 	if (goes_on && until_ns > capture->extend_ns)
@@ -325,14 +325,14 @@ static bool extend_when_armed(struct capture *capture, uint64_t until_ns)
 
 bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *until_ns)
 {
-	const uint64_t most_ns = capture->started_ns + capture->with->config->general.maxduration_ns;
+	const uint64_t max_ns = capture->started_ns + capture->deps->config->general.maxduration_ns;
 	const uint64_t wanted_ns = clock_boottime_ns() + duration_ns;
-	*until_ns = wanted_ns < most_ns ? wanted_ns : most_ns;
+	*until_ns = wanted_ns < max_ns ? wanted_ns : max_ns;
 	return capture->accepted ? is_running(capture) && extend_parts(capture, until_ns)
-				 : extend_when_armed(capture, *until_ns);
+				 : extend_once_armed(capture, *until_ns);
 }
 
-static void look_at_parts(const struct capture *capture, struct capture_status *view)
+static void add_up_parts(const struct capture *capture, struct capture_status *view)
 {
 	uint64_t ends_ns = 0;
 	for (size_t i = 0; i < capture->part_count; i++) {
@@ -363,6 +363,6 @@ void capture_get_status(const struct capture *capture, struct capture_status *vi
 		view->packets = capture->report.packets;
 		view->bytes = capture->report.bytes;
 	} else if (capture->accepted) {
-		look_at_parts(capture, view);
+		add_up_parts(capture, view);
 	}
 }

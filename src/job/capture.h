@@ -28,8 +28,8 @@ struct capture_deps {
 	const struct config *config;
 	struct engine *engine;
 	struct offload *arming;
-	struct offload *naming;	     /* for filters that may need a name looked up, which can take long */
-	struct offload *tracing;     /* for packetdebug */
+	struct offload *name_lookup; /* for filters that may need a name looked up, which can take long */
+	struct offload *packet_log;  /* for packetdebug */
 	const atomic_bool *stopping; /* nothing is started any more */
 	struct deliveries *deliveries;
 	struct event_bus *bus;
@@ -50,7 +50,7 @@ struct capture_target {
  * Starts capturing for `request` (referenced) on the targets (names are copied); `index` numbers the request's captures
  * from 1. 0, or -ENOBUFS, -EAGAIN, -ENOMEM: no capture, no event.
  */
-warn_unused int capture_start(const struct capture_deps *surroundings, struct request *request,
+warn_unused int capture_start(const struct capture_deps *deps, struct request *request,
 			      const struct capture_target *targets, size_t target_count, unsigned index,
 			      struct capture **capture);
 

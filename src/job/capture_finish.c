@@ -18,7 +18,7 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.kind = kind,
 		.id = capture->request->id,
 		.capture = capture->id,
-		.node = capture->with->config->general.node,
+		.node = capture->deps->config->general.node,
 		.interface = capture->name,
 		.time_ns = clock_realtime_ns(),
 		.tags = capture->tags,
@@ -28,7 +28,7 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 	};
 }
 
-static void count(const struct capture *capture, struct event *event)
+static void add_counters(const struct capture *capture, struct event *event)
 {
 	const struct consumer_report *report = &capture->report;
 	const bool empty = !report->packets && !report->lost_memory;
@@ -65,10 +65,10 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 		};
 	}
 	struct event event = capture_event(capture, ok ? EVENT_DONE : EVENT_FAILED);
-	count(capture, &event);
+	add_counters(capture, &event);
 	event.destinations = destinations;
 	event.destination_count = result_count;
-	event_bus_publish(capture->with->bus, &event);
+	event_bus_publish(capture->deps->bus, &event);
 	capture->over = true;
 }
 
@@ -78,28 +78,28 @@ void capture_reject(struct capture *capture, int code, const char *field, const 
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
-	event_bus_publish(capture->with->bus, &event);
+	event_bus_publish(capture->deps->bus, &event);
 	capture->over = true;
 }
 
 /* --- after the capture --- */
 
-static void part_of_end(struct capture *capture)
+static void end_when_done(struct capture *capture)
 {
-	if (capture->traced && capture->delivered)
+	if (capture->packets_logged && capture->delivered)
 		capture_end(capture);
 }
 
-static void delivery_over(void *ctx, const struct delivery_result *results, size_t result_count)
+static void on_delivery_done(void *ctx, const struct delivery_result *results, size_t result_count)
 {
 	struct capture *capture = ctx;
 	capture->delivery = NULL;
 	publish_final(capture, results, result_count);
 	capture->delivered = true;
-	part_of_end(capture);
+	end_when_done(capture);
 }
 
-static void run_tracing(struct offload_task *task)
+static void log_packets(struct offload_task *task)
 {
 	struct capture *capture = (struct capture *)task;
 	static const char *const directions[] = {"unknown", "in", "out"};
@@ -118,26 +118,26 @@ static void run_tracing(struct offload_task *task)
 	}
 }
 
-static void tracing_over(struct offload_task *task)
+static void on_packets_logged(struct offload_task *task)
 {
 	struct capture *capture = (struct capture *)task;
-	capture->traced = true;
-	part_of_end(capture);
+	capture->packets_logged = true;
+	end_when_done(capture);
 }
 
-static void start_tracing(struct capture *capture)
+static void start_packet_log(struct capture *capture)
 {
-	capture->tracing.run = run_tracing;
-	capture->tracing.done = tracing_over;
-	capture->traced = !capture->request->packetdebug || !capture->report.packets;
-	if (!capture->traced && offload_submit(capture->with->tracing, &capture->tracing) < 0) {
+	capture->packet_log.run = log_packets;
+	capture->packet_log.done = on_packets_logged;
+	capture->packets_logged = !capture->request->packetdebug || !capture->report.packets;
+	if (!capture->packets_logged && offload_submit(capture->deps->packet_log, &capture->packet_log) < 0) {
 		log_warning("packets-not-logged", log_str("request", capture->request->id),
 			    log_str("capture", capture->id));
-		capture->traced = true;
+		capture->packets_logged = true;
 	}
 }
 
-static bool build_image(struct capture *capture)
+static bool build_output_file(struct capture *capture)
 {
 	cleanup(cleanup_free) struct image_part *parts = calloc(capture->part_count, sizeof(*parts));
 	if (!parts)
@@ -150,7 +150,7 @@ static bool build_image(struct capture *capture)
 	const struct image_options options = {
 		.request = capture->request,
 		.capture = capture->id,
-		.node = capture->with->config->general.node,
+		.node = capture->deps->config->general.node,
 		.interface = capture->name,
 		.tags = capture->tags,
 		.report = &capture->report,
@@ -163,17 +163,17 @@ static bool build_image(struct capture *capture)
 static void deliver(struct capture *capture)
 {
 	const struct request *request = capture->request;
-	const bool built = build_image(capture);
+	const bool built = build_output_file(capture);
 	struct event event = capture_event(capture, EVENT_CAPTURED);
-	count(capture, &event);
-	event_bus_publish(capture->with->bus, &event);
+	add_counters(capture, &event);
+	event_bus_publish(capture->deps->bus, &event);
 	if (built)
 		capture->delivery =
-			delivery_start(capture->with->deliveries, &capture->image.file, request->destinations,
-				       request->destination_count, delivery_over, capture);
+			delivery_start(capture->deps->deliveries, &capture->image.file, request->destinations,
+				       request->destination_count, on_delivery_done, capture);
 	if (!capture->delivery) {
 		const struct delivery_result failure = {.name = "delivery", .error = "out of memory"};
-		delivery_over(capture, &failure, 1);
+		on_delivery_done(capture, &failure, 1);
 	} else if (capture->abandoned) {
 		delivery_abandon(capture->delivery, DAEMON_STOPPED_TEXT);
 	}
@@ -239,10 +239,10 @@ void capture_finish(struct capture *capture)
 	if (capture->report.disordered)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
 			  log_str("capture", capture->id), log_str("error", "out of memory"));
-	capture->with->ended(capture->with->ctx, capture);
-	start_tracing(capture);
+	capture->deps->ended(capture->deps->ctx, capture);
+	start_packet_log(capture);
 	if (capture->report.packets)
 		deliver(capture);
 	else
-		delivery_over(capture, NULL, 0);
+		on_delivery_done(capture, NULL, 0);
 }

@@ -27,14 +27,14 @@ struct capture_part {
 	struct error error;
 	const char *field; /* of the request, at fault if arming failed */
 	int result;
-	struct consumer *started; /* the arming thread's word of it */
+	struct consumer *armed_consumer; /* the arming thread's word of it */
 	struct consumer *consumer;
-	bool settled, ended;
+	bool arming_done, ended;
 };
 
 struct capture {
-	struct offload_task tracing;
-	const struct capture_deps *with;
+	struct offload_task packet_log;
+	const struct capture_deps *deps;
 	struct capture *next;
 	void *owner;
 	struct request *request;
@@ -42,11 +42,11 @@ struct capture {
 	uint64_t extend_ns;  /* boot time until when it shall run once it is armed; 0: as long as it was asked to */
 	char id[CAPTURE_ID_SIZE];
 	char name[CAPTURE_NAME_SIZE];
-	struct request_interface named; /* for the tags */
+	struct request_interface tag_interface; /* for the tags */
 	struct quota quota;
 	bool accepted, over; /* over: the final event is out */
-	bool shut_down, abandoned, stop_wanted;
-	bool traced, delivered; /* both must be over before the packets go */
+	bool shut_down, abandoned, stop_requested;
+	bool packets_logged, delivered; /* both must be over before the packets go */
 	struct consumer_report report;
 	char *tags;
 	struct image image;

@@ -27,10 +27,10 @@
 #include "sink/sink.h"
 
 #define ARMING_THREADS 2
-#define NAMING_THREADS 2  /* for filters with names to look up: slow name servers hold up only each other */
-#define TRACING_QUEUE 64  /* captures whose packets wait to be logged */
-#define REPEATS_LOGGED 10 /* a second */
-#define ARMING_QUEUE 4096 /* more wait than can run at once */
+#define NAME_LOOKUP_THREADS 2 /* for filters with names to look up: slow name servers hold up only each other */
+#define PACKET_LOG_QUEUE 64   /* captures whose packets wait to be logged */
+#define REPEATS_LOGGED 10     /* a second */
+#define ARMING_QUEUE 4096     /* more wait than can run at once */
 
 /* One that waits for the ledger's word on its id. */
 struct parked {
@@ -71,14 +71,14 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 	const struct event event = {
 		.kind = EVENT_REJECTED,
 		.id = *refusal->id ? refusal->id : NULL,
-		.node = jobs->with.config->general.node,
+		.node = jobs->options.config->general.node,
 		.time_ns = clock_realtime_ns(),
 		.reason = refusal->error.text,
 		.field = *refusal->field ? refusal->field : NULL,
 		.code = -EINVAL,
 		.origin = origin,
 	};
-	event_bus_publish(jobs->with.bus, &event);
+	event_bus_publish(jobs->options.bus, &event);
 }
 
 /* --- what another life of this process has answered --- */
@@ -118,7 +118,7 @@ static void on_found(void *ctx, const char *json, size_t size)
 /* True: the ledger is asked. */
 static bool park(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
-	struct ledger *ledger = jobs->with.ledger;
+	struct ledger *ledger = jobs->options.ledger;
 	const struct request *request = submission->request;
 	if (!ledger || !request->id_given || answers_knows(jobs->answers, request->id) || !ledger_is_up(ledger) ||
 	    jobs->parked_count >= JOBS_PARKED_MAX)
@@ -159,9 +159,9 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	struct request_refusal refusal = {};
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
-	const size_t name_count = deliveries_names(jobs->with.deliveries, names);
-	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->with.config, names, name_count,
-			      &refusal, &request)) {
+	const size_t name_count = deliveries_names(jobs->options.deliveries, names);
+	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->options.config, names,
+			      name_count, &refusal, &request)) {
 	case REQUEST_OURS:
 		take_in(jobs, message, request, watch);
 		break;
@@ -220,11 +220,11 @@ static void on_stored(void *ctx)
 static void end_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool kept = jobs->with.ledger && request->id_given;
+	const bool kept = jobs->options.ledger && request->id_given;
 	const bool wait = job_is_durable(job);
 	cleanup(cleanup_free) char *json = kept ? answers_json(jobs->answers, request->id) : NULL;
 	const bool asked =
-		json && ledger_store(jobs->with.ledger, request->id, json, wait ? on_stored : NULL, job) == 0;
+		json && ledger_store(jobs->options.ledger, request->id, json, wait ? on_stored : NULL, job) == 0;
 	if (asked && wait)
 		jobs->keeping++;
 	else
@@ -296,11 +296,11 @@ static void past_gone(void *ctx)
 int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
 	      struct past **past)
 {
-	const struct past_surroundings surroundings = {
-		.config = jobs->with.config,
-		.engine = jobs->with.engine,
+	const struct past_surroundings capture_deps = {
+		.config = jobs->options.config,
+		.engine = jobs->options.engine,
 		.arming = jobs->arming,
-		.naming = jobs->naming,
+		.name_lookup = jobs->name_lookup,
 		.gone = past_gone,
 		.gone_ctx = jobs,
 	};
@@ -308,13 +308,13 @@ int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reade
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
 	if (jobs->pasts >= JOBS_PASTS_MAX)
 		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_PASTS_MAX);
-	int r = targets_check(spec->interface, jobs->with.engine, err);
+	int r = targets_check(spec->interface, jobs->options.engine, err);
 	if (r < 0)
 		return r;
-	if (!engine_records(jobs->with.engine, spec->interface))
+	if (!engine_records(jobs->options.engine, spec->interface))
 		return error_set(err, -ENODEV, "interface: \"%s\" is not recorded (history.interfaces)",
 				 spec->interface);
-	r = past_start(&surroundings, spec, reader, past);
+	r = past_start(&capture_deps, spec, reader, past);
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "too many captures are being started");
 	jobs->pasts++;
@@ -345,23 +345,23 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	jobs->with = *options;
+	jobs->options = *options;
 	jobs->refilled_ns = clock_boottime_ns();
 	jobs->tokens_ns = NS_PER_S;
 	jobs->arming = offload_new(options->loop, "pcapd-arm", ARMING_THREADS, ARMING_QUEUE);
-	jobs->naming = offload_new(options->loop, "pcapd-name", NAMING_THREADS, ARMING_QUEUE);
-	jobs->tracing = offload_new(options->loop, "pcapd-trace", 1, TRACING_QUEUE);
+	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
+	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
 	jobs->answers = answers_new();
 	jobs->storm = storm_new(options->config);
 	jobs->book = job_book_new();
 	jobs->idle_event = event_new(options->loop, -1, 0, tell_idle, jobs);
-	jobs->surroundings = (struct capture_deps){
+	jobs->capture_deps = (struct capture_deps){
 		.config = options->config,
 		.engine = options->engine,
 		.arming = jobs->arming,
-		.naming = jobs->naming,
-		.tracing = jobs->tracing,
+		.name_lookup = jobs->name_lookup,
+		.packet_log = jobs->packet_log,
 		.stopping = &jobs->stopping,
 		.deliveries = options->deliveries,
 		.bus = options->bus,
@@ -369,7 +369,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.over = on_capture_over,
 		.ctx = jobs,
 	};
-	if (!jobs->arming || !jobs->naming || !jobs->tracing || !jobs->answers || !jobs->storm || !jobs->book ||
+	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->answers || !jobs->storm || !jobs->book ||
 	    !jobs->idle_event || event_bus_subscribe(options->bus, answers_subscriber, jobs->answers) < 0 ||
 	    event_bus_subscribe(options->bus, hear, jobs) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
@@ -384,11 +384,11 @@ void jobs_free(struct jobs *jobs)
 		return;
 	assert(jobs_idle(jobs));
 	offload_free(jobs->arming);
-	offload_free(jobs->naming);
-	offload_free(jobs->tracing);
+	offload_free(jobs->name_lookup);
+	offload_free(jobs->packet_log);
 	if (jobs->answers)
-		event_bus_unsubscribe(jobs->with.bus, answers_subscriber, jobs->answers);
-	event_bus_unsubscribe(jobs->with.bus, hear, jobs);
+		event_bus_unsubscribe(jobs->options.bus, answers_subscriber, jobs->answers);
+	event_bus_unsubscribe(jobs->options.bus, hear, jobs);
 	answers_free(jobs->answers);
 	storm_free(jobs->storm);
 	job_book_free(jobs->book);

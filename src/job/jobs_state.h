@@ -17,9 +17,9 @@ struct event;
 struct offload;
 
 struct jobs {
-	struct jobs_options with;
-	struct capture_deps surroundings;
-	struct offload *arming, *naming, *tracing;
+	struct jobs_options options;
+	struct capture_deps capture_deps;
+	struct offload *arming, *name_lookup, *packet_log;
 	atomic_bool stopping; /* read by arming threads */
 	struct answers *answers;
 	struct storm *storm;

@@ -174,7 +174,7 @@ static void armed(struct offload_task *task)
 
 static int start_piece(struct past *past)
 {
-	struct offload *pool = filter_may_look_up(past->bpf) ? past->with.naming : past->with.arming;
+	struct offload *pool = filter_may_look_up(past->bpf) ? past->with.name_lookup : past->with.arming;
 	const struct past_spec *spec = &past->spec;
 	const bool limited = spec->bytes && spec->bytes <= PAST_PIECE_BYTES;
 	past->piece = (struct consumer_spec){

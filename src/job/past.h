@@ -36,7 +36,7 @@ enum past_state {
 struct past_surroundings {
 	const struct config *config;
 	struct engine *engine;
-	struct offload *arming, *naming;
+	struct offload *arming, *name_lookup;
 	void (*gone)(void *ctx); /* the past and all it had are freed */
 	void *gone_ctx;
 };
