@@ -9,8 +9,8 @@
 #include "capture/engine.h"
 #include "event/event.h"
 #include "job/capture.h"
-#include "job/image.h"
 #include "job/interfaces.h"
+#include "output/output_file.h"
 #include "request/request.h"
 #include "sink/sink.h"
 

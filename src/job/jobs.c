@@ -57,7 +57,7 @@ static void hear(void *ctx, const struct event *event, const char *json)
 
 bool jobs_idle(const struct jobs *jobs)
 {
-	return !jobs->counts.captures && !jobs->pasts && !jobs->keeping && !jobs->parked_count;
+	return !jobs->counts.captures && !jobs->history_stream_count && !jobs->keeping && !jobs->parked_count;
 }
 
 static void check_idle(struct jobs *jobs)
@@ -286,38 +286,38 @@ struct jobs_counts jobs_counts(const struct jobs *jobs)
 	return jobs->counts;
 }
 
-static void past_gone(void *ctx)
+static void on_history_stream_gone(void *ctx)
 {
 	struct jobs *jobs = ctx;
-	jobs->pasts--;
+	jobs->history_stream_count--;
 	check_idle(jobs);
 }
 
-int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
-	      struct past **past)
+int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec *spec,
+			     struct history_stream_reader reader, struct error *err, struct history_stream **stream)
 {
-	const struct past_surroundings capture_deps = {
+	const struct history_stream_deps deps = {
 		.config = jobs->options.config,
 		.engine = jobs->options.engine,
 		.arming = jobs->arming,
 		.name_lookup = jobs->name_lookup,
-		.gone = past_gone,
+		.gone = on_history_stream_gone,
 		.gone_ctx = jobs,
 	};
 	if (jobs->shutting_down)
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
-	if (jobs->pasts >= JOBS_PASTS_MAX)
-		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_PASTS_MAX);
+	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
+		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_HISTORY_STREAMS_MAX);
 	int r = targets_check(spec->interface, jobs->options.engine, err);
 	if (r < 0)
 		return r;
 	if (!engine_records(jobs->options.engine, spec->interface))
 		return error_set(err, -ENODEV, "interface: \"%s\" is not recorded (history.interfaces)",
 				 spec->interface);
-	r = past_start(&capture_deps, spec, reader, past);
+	r = history_stream_start(&deps, spec, reader, stream);
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "too many captures are being started");
-	jobs->pasts++;
+	jobs->history_stream_count++;
 	return 0;
 }
 

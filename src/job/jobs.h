@@ -11,9 +11,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "history/history_stream.h"
 #include "job/capture_list.h"
 #include "job/job.h"
-#include "job/past.h"
 
 struct config;
 struct deliveries;
@@ -64,15 +64,16 @@ struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *messa
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer);
 
-#define JOBS_PASTS_MAX 8 /* histories being read at once */
+#define JOBS_HISTORY_STREAMS_MAX 8 /* histories being read at once */
 
 /*
- * Packets of the past, without a job: see past.h. The interface must be recorded. 0, or with `err`: -ENODEV, -EBUSY
- * (JOBS_PASTS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. All pasts must be freed when `idle` of jobs_shut_down is to
- * come.
+ * Starts a history stream, which is no job: see history/history_stream.h. The interface must be recorded. 0, or with
+ * `err`: -ENODEV, -EBUSY (JOBS_HISTORY_STREAMS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. All streams must be freed
+ * when `idle` of jobs_shut_down is to come.
  */
-warn_unused int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
-			  struct past **past);
+warn_unused int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec *spec,
+					 struct history_stream_reader reader, struct error *err,
+					 struct history_stream **stream);
 
 /* The captures that live and the latest that have ended: see capture_list.h. */
 void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx);

@@ -26,7 +26,7 @@ struct jobs {
 	struct job_book *book;
 	struct job_watch *judging; /* of the request that is being judged; NULL: nobody asks */
 	struct jobs_counts counts;
-	unsigned pasts, keeping; /* jobs whose answers are on their way to the ledger */
+	unsigned history_stream_count, keeping; /* jobs whose answers are on their way to the ledger */
 	LIST_HEAD(, parked) parked;
 	unsigned parked_count;
 	uint64_t tokens_ns; /* requests_per_second as a bucket of time: a second's worth at most */

@@ -1,5 +1,5 @@
 /* uname(2), read once. */
-#include "job/host_info.h"
+#include "output/host_info.h"
 
 #include <stdio.h>
 #include <sys/utsname.h>

@@ -4,7 +4,7 @@
 
 #include "base/packet.h"
 #include "capture/engine.h"
-#include "job/merge.h"
+#include "output/store_merge.h"
 #include "pcapng/capture_file.h"
 #include "request/request.h"
 #include "sink/sink.h"

@@ -1,5 +1,5 @@
 /* The earliest of the readers' next packets is the next one; of equal ones, that of the first store. */
-#include "job/merge.h"
+#include "output/store_merge.h"
 
 #include <stdlib.h>
 

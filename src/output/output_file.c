@@ -1,12 +1,12 @@
 /* Every reader gets a file of its own over the same packets: a few hundred bytes of state, no copy. */
-#include "job/image.h"
+#include "output/output_file.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "job/host_info.h"
+#include "output/host_info.h"
 
 /* One reader of the image. */
 struct opened {

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "job/merge.h"
+#include "output/store_merge.h"
 
 #define STORES 5
 #define NO_LIMITS (&(struct merge_limits){UINT64_MAX, UINT64_MAX})
