@@ -42,7 +42,7 @@ unsigned capture_part_count(const struct capture *capture)
 
 static void free_capture(struct capture *capture)
 {
-	image_deinit(&capture->image);
+	output_file_deinit(&capture->output_file);
 	for (size_t i = 0; i < capture->part_count; i++)
 		consumer_free(capture->parts[i].consumer);
 	request_unref(capture->request);

@@ -1,5 +1,5 @@
 /*
- * From the captures' end to the final event: what was got is counted, made into one file's image, handed to the
+ * From the parts' end to the final event: what was got is counted, made into one output file, handed to the
  * destinations, and logged packet by packet if that is wanted. The packets go when both delivery and log are done.
  */
 #include <errno.h>
@@ -45,7 +45,7 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->lost.kernel = report->lost_kernel;
 	event->lost.evicted = report->lost_evicted;
 	event->lost.memory = report->lost_memory;
-	event->file = *capture->image.name ? capture->image.name : NULL;
+	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
 }
 
 static void publish_final(struct capture *capture, const struct delivery_result *results, size_t result_count)
@@ -139,7 +139,7 @@ static void start_packet_log(struct capture *capture)
 
 static bool build_output_file(struct capture *capture)
 {
-	cleanup(cleanup_free) struct image_part *parts = calloc(capture->part_count, sizeof(*parts));
+	cleanup(cleanup_free) struct output_part *parts = calloc(capture->part_count, sizeof(*parts));
 	if (!parts)
 		return false;
 	for (size_t i = 0; i < capture->part_count; i++) {
@@ -147,7 +147,7 @@ static bool build_output_file(struct capture *capture)
 		parts[i].store = consumer_store(capture->parts[i].consumer);
 		consumer_report(capture->parts[i].consumer, &parts[i].report);
 	}
-	const struct image_options options = {
+	const struct output_file_options options = {
 		.request = capture->request,
 		.capture = capture->id,
 		.node = capture->deps->config->general.node,
@@ -157,7 +157,7 @@ static bool build_output_file(struct capture *capture)
 		.parts = parts,
 		.part_count = capture->part_count,
 	};
-	return image_init(&capture->image, &options) == 0;
+	return output_file_init(&capture->output_file, &options) == 0;
 }
 
 static void deliver(struct capture *capture)
@@ -169,7 +169,7 @@ static void deliver(struct capture *capture)
 	event_bus_publish(capture->deps->bus, &event);
 	if (built)
 		capture->delivery =
-			delivery_start(capture->deps->deliveries, &capture->image.file, request->destinations,
+			delivery_start(capture->deps->deliveries, &capture->output_file.file, request->destinations,
 				       request->destination_count, on_delivery_done, capture);
 	if (!capture->delivery) {
 		const struct delivery_result failure = {.name = "delivery", .error = "out of memory"};
@@ -183,10 +183,11 @@ static void deliver(struct capture *capture)
 static void count_merged(const struct capture *capture, struct consumer_report *report)
 {
 	const struct store *stores[REQUEST_INTERFACES_MAX];
-	const struct merge_limits limits = {.packets = capture->request->packets, .bytes = capture->request->bytes};
+	const struct store_merge_limits limits = {.packets = capture->request->packets,
+						  .bytes = capture->request->bytes};
 	for (size_t i = 0; i < capture->part_count; i++)
 		stores[i] = consumer_store(capture->parts[i].consumer);
-	struct merge *merge = merge_new(stores, capture->part_count, &limits);
+	struct store_merge *merge = store_merge_new(stores, capture->part_count, &limits);
 	struct packet_view packet;
 	if (!merge) {
 		report->lost_memory += report->packets;
@@ -195,13 +196,13 @@ static void count_merged(const struct capture *capture, struct consumer_report *
 		return;
 	}
 	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
-	const struct packet_source source = merge_source(merge);
+	const struct packet_source source = store_merge_source(merge);
 	while (source.next(source.ctx, &packet)) {
 		report->first_ns = report->packets++ ? report->first_ns : packet.time_ns;
 		report->last_ns = packet.time_ns;
 		report->bytes += packet.caplen;
 	}
-	merge_free(merge);
+	store_merge_free(merge);
 	if (report->packets >= limits.packets || report->bytes >= limits.bytes) {
 		report->reason = report->packets >= limits.packets ? END_PACKETS : END_BYTES;
 		report->to_ns = report->last_ns;

@@ -49,7 +49,7 @@ struct capture {
 	bool packets_logged, delivered; /* both must be over before the packets go */
 	struct consumer_report report;
 	char *tags;
-	struct image image;
+	struct output_file output_file;
 	struct delivery *delivery;
 	size_t part_count;
 	struct capture_part parts[];

@@ -9,8 +9,8 @@ struct input {
 	bool has_next;
 };
 
-struct merge {
-	struct merge_limits limits;
+struct store_merge {
+	struct store_merge_limits limits;
 	uint64_t packets, bytes;
 	size_t count;
 	struct input inputs[];
@@ -18,7 +18,7 @@ struct merge {
 
 static void rewind_merge(void *ctx)
 {
-	struct merge *merge = ctx;
+	struct store_merge *merge = ctx;
 	merge->packets = merge->bytes = 0;
 	for (size_t i = 0; i < merge->count; i++) {
 		struct input *input = &merge->inputs[i];
@@ -27,7 +27,7 @@ static void rewind_merge(void *ctx)
 	}
 }
 
-static struct input *find_earliest(struct merge *merge)
+static struct input *find_earliest(struct store_merge *merge)
 {
 	struct input *earliest = NULL;
 	for (size_t i = 0; i < merge->count; i++) {
@@ -40,7 +40,7 @@ static struct input *find_earliest(struct merge *merge)
 
 static bool next_of_merge(void *ctx, struct packet_view *packet)
 {
-	struct merge *merge = ctx;
+	struct store_merge *merge = ctx;
 	struct input *input = find_earliest(merge);
 	if (!input || merge->packets >= merge->limits.packets || merge->bytes >= merge->limits.bytes)
 		return false;
@@ -52,9 +52,10 @@ static bool next_of_merge(void *ctx, struct packet_view *packet)
 	return true;
 }
 
-struct merge *merge_new(const struct store *const *stores, size_t count, const struct merge_limits *limits)
+struct store_merge *store_merge_new(const struct store *const *stores, size_t count,
+				    const struct store_merge_limits *limits)
 {
-	struct merge *merge = calloc(1, sizeof(*merge) + count * sizeof(*merge->inputs));
+	struct store_merge *merge = calloc(1, sizeof(*merge) + count * sizeof(*merge->inputs));
 	if (!merge)
 		return NULL;
 	merge->limits = *limits;
@@ -65,12 +66,12 @@ struct merge *merge_new(const struct store *const *stores, size_t count, const s
 	return merge;
 }
 
-void merge_free(struct merge *merge)
+void store_merge_free(struct store_merge *merge)
 {
 	free(merge);
 }
 
-struct packet_source merge_source(struct merge *merge)
+struct packet_source store_merge_source(struct store_merge *merge)
 {
 	return (struct packet_source){.rewind = rewind_merge, .next = next_of_merge, .ctx = merge};
 }

@@ -9,17 +9,18 @@
 #include "base/packet.h"
 #include "capture/store.h"
 
-struct merge;
+struct store_merge;
 
-struct merge_limits {
+struct store_merge_limits {
 	uint64_t packets, bytes; /* stops behind the packet that reaches one of them */
 };
 
 /* Packets of stores[i] get interface index i. The stores must outlive it. NULL on ENOMEM. */
-struct merge *merge_new(const struct store *const *stores, size_t count, const struct merge_limits *limits);
-void merge_free(struct merge *merge);
+struct store_merge *store_merge_new(const struct store *const *stores, size_t count,
+				    const struct store_merge_limits *limits);
+void store_merge_free(struct store_merge *merge);
 
 /* Valid as long as the merge; one reader at a time. */
-struct packet_source merge_source(struct merge *merge);
+struct packet_source store_merge_source(struct store_merge *merge);
 
-CLEANUP_DEFINE(merge, struct merge, merge_free)
+CLEANUP_DEFINE(store_merge, struct store_merge, store_merge_free)

@@ -10,7 +10,7 @@
 #include "output/store_merge.h"
 
 #define STORES 5
-#define NO_LIMITS (&(struct merge_limits){UINT64_MAX, UINT64_MAX})
+#define NO_LIMITS (&(struct store_merge_limits){UINT64_MAX, UINT64_MAX})
 
 static struct budget budget = {.limit_bytes = SIZE_MAX};
 static uint64_t random_state = 88172645463325252;
@@ -84,8 +84,8 @@ static void test_every_packet_comes_once_in_the_order_of_time(void **state)
 	const struct store *list[STORES];
 	uint64_t positions[STORES], count, bytes;
 	make_stores(stores, list);
-	cleanup(cleanup_merge) struct merge *merge = merge_new(list, STORES, NO_LIMITS);
-	struct packet_source source = merge_source(merge);
+	cleanup(cleanup_store_merge) struct store_merge *merge = store_merge_new(list, STORES, NO_LIMITS);
+	struct packet_source source = store_merge_source(merge);
 	for (unsigned round = 0; round < 3; round++) {
 		read_all(&source, positions, &count, &bytes);
 		for (unsigned i = 0; i < STORES; i++)
@@ -102,23 +102,25 @@ static void test_limits_of_the_whole_cut_exactly(void **state)
 	const struct store *list[STORES];
 	uint64_t positions[STORES], total, total_bytes, count, bytes;
 	make_stores(stores, list);
-	struct merge *merge = merge_new(list, STORES, NO_LIMITS);
-	struct packet_source source = merge_source(merge);
+	struct store_merge *merge = store_merge_new(list, STORES, NO_LIMITS);
+	struct packet_source source = store_merge_source(merge);
 	read_all(&source, positions, &total, &total_bytes);
-	merge_free(merge);
+	store_merge_free(merge);
 	for (uint64_t limit = 1; limit < total + 10; limit += 1 + limit / 3) {
-		merge = merge_new(list, STORES, &(struct merge_limits){.packets = limit, .bytes = UINT64_MAX});
-		source = merge_source(merge);
+		merge = store_merge_new(list, STORES,
+					&(struct store_merge_limits){.packets = limit, .bytes = UINT64_MAX});
+		source = store_merge_source(merge);
 		for (unsigned round = 0; round < 2; round++) { /* the limits are counted anew */
 			read_all(&source, positions, &count, &bytes);
 			assert_int_equal(count, limit < total ? limit : total);
 			source.rewind(source.ctx);
 		}
-		merge_free(merge);
+		store_merge_free(merge);
 	}
 	for (uint64_t limit = 1; limit < total_bytes + 200; limit += 1 + limit / 3) {
-		merge = merge_new(list, STORES, &(struct merge_limits){.packets = UINT64_MAX, .bytes = limit});
-		source = merge_source(merge);
+		merge = store_merge_new(list, STORES,
+					&(struct store_merge_limits){.packets = UINT64_MAX, .bytes = limit});
+		source = store_merge_source(merge);
 		for (unsigned round = 0; round < 2; round++) {
 			read_all(&source, positions, &count, &bytes);
 			if (limit > total_bytes)
@@ -127,7 +129,7 @@ static void test_limits_of_the_whole_cut_exactly(void **state)
 				assert_in_range(bytes, limit, limit + 119); /* the packet that reaches it is in */
 			source.rewind(source.ctx);
 		}
-		merge_free(merge);
+		store_merge_free(merge);
 	}
 	free_stores(stores);
 }
@@ -139,9 +141,9 @@ static void test_rewind_in_the_middle_begins_anew(void **state)
 	const struct store *list[STORES];
 	uint64_t positions[STORES], count, bytes;
 	make_stores(stores, list);
-	cleanup(cleanup_merge) struct merge *merge =
-		merge_new(list, STORES, &(struct merge_limits){.packets = 100, .bytes = UINT64_MAX});
-	struct packet_source source = merge_source(merge);
+	cleanup(cleanup_store_merge) struct store_merge *merge =
+		store_merge_new(list, STORES, &(struct store_merge_limits){.packets = 100, .bytes = UINT64_MAX});
+	struct packet_source source = store_merge_source(merge);
 	for (unsigned read = 0; read < 120; read += 7) {
 		struct packet_view packet;
 		for (unsigned i = 0; i < read; i++)
@@ -164,8 +166,8 @@ static void test_disordered_stores_come_out_in_order(void **state)
 			add(&stores[i], i, 1000 + pick(5000), 60);
 		assert_int_equal(store_seal(&stores[i]), 0);
 	}
-	cleanup(cleanup_merge) struct merge *merge = merge_new(list, 2, NO_LIMITS);
-	struct packet_source source = merge_source(merge);
+	cleanup(cleanup_store_merge) struct store_merge *merge = store_merge_new(list, 2, NO_LIMITS);
+	struct packet_source source = store_merge_source(merge);
 	struct packet_view packet;
 	uint64_t last_ns = 0;
 	unsigned count = 0;
@@ -186,13 +188,13 @@ static void test_nothing_merges_to_nothing(void **state)
 	struct packet_view packet;
 	store_init(&empty, &budget);
 	for (size_t count = 0; count < 2; count++) {
-		cleanup(cleanup_merge) struct merge *merge = merge_new(list, count, NO_LIMITS);
-		struct packet_source source = merge_source(merge);
+		cleanup(cleanup_store_merge) struct store_merge *merge = store_merge_new(list, count, NO_LIMITS);
+		struct packet_source source = store_merge_source(merge);
 		assert_false(source.next(source.ctx, &packet));
 		source.rewind(source.ctx);
 		assert_false(source.next(source.ctx, &packet));
 	}
-	merge_free(NULL);
+	store_merge_free(NULL);
 	store_deinit(&empty);
 }
 
