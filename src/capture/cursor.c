@@ -9,8 +9,8 @@
 
 #include <linux/if_packet.h>
 
-#include "capture/filter.h"
-#include "capture/keep.h"
+#include "bpf/filter.h"
+#include "bpf/retention_filter.h"
 #include "capture/timeline.h"
 
 #define ORDER_SLACK_NS 10000000 /* packets may lie this far from the order of time */

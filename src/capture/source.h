@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "bpf/filter.h"
+#include "bpf/retention_filter.h"
 #include "capture/engine.h"
-#include "capture/filter.h"
-#include "capture/keep.h"
 #include "capture/ring.h"
 #include "capture/timeline.h"
 

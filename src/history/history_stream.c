@@ -15,8 +15,8 @@
 
 #include "base/clock.h"
 #include "base/offload.h"
+#include "bpf/filter.h"
 #include "capture/engine.h"
-#include "capture/filter.h"
 #include "config/config.h"
 #include "output/host_info.h"
 #include "pcapng/capture_pieces.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "capture/filter.h"
+#include "bpf/filter.h"
 #include "config/config.h"
 #include "job/capture_internal.h"
 

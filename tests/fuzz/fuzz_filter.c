@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture/filter.h"
+#include "bpf/filter.h"
 
 #define EXPRESSION_MAX 512
 

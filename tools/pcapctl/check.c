@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/printable.h"
-#include "capture/filter.h"
+#include "bpf/filter.h"
 #include "command_line.h"
 #include "commands.h"
 #include "config/config.h"

@@ -8,9 +8,9 @@
 #include <linux/if_packet.h>
 #include <string.h>
 
+#include "bpf/filter.h"
+#include "bpf/retention_filter.h"
 #include "capture/cursor.h"
-#include "capture/filter.h"
-#include "capture/keep.h"
 #include "capture/timeline.h"
 
 #define MAC 82

@@ -2,7 +2,7 @@
  * Compiling, and what can be told about a compiled filter without running it. libpcap compiles for a handle that
  * captures nothing, so the programs see packets as they were on the wire.
  */
-#include "capture/filter.h"
+#include "bpf/filter.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "capture/filter_program.h"
-#include "capture/machine.h"
+#include "bpf/bpf_vm.h"
+#include "bpf/filter_internal.h"
 
 #define COMPILE_SNAPLEN 262144 /* what "accept" returns; the snap length proper is applied when copying */
 #define REACH_UNKNOWN UINT32_MAX

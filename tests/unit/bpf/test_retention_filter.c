@@ -12,8 +12,8 @@
 #include <pcap/pcap.h>
 #include <string.h>
 
-#include "capture/filter.h"
-#include "capture/keep.h"
+#include "bpf/filter.h"
+#include "bpf/retention_filter.h"
 #include "headers_reference.h"
 #include "packets.h"
 

@@ -3,7 +3,7 @@
  * comparison behind it, which is what filters consist of, are done in one step; the comparison keeps its own place for
  * whoever jumps there.
  */
-#include "capture/machine.h"
+#include "bpf/bpf_vm.h"
 
 #include <arpa/inet.h>
 #include <pcap/pcap.h>

@@ -1,14 +1,14 @@
 /* Both answers come from BPF programs, so that the kernel and the reader cannot disagree. */
-#include "capture/keep.h"
+#include "bpf/retention_filter.h"
 
 #include <errno.h>
 #include <pcap/pcap.h>
 
 #include <linux/filter.h>
 
-#include "capture/filter.h"
-#include "capture/headers.h"
-#include "capture/machine.h"
+#include "bpf/bpf_vm.h"
+#include "bpf/filter.h"
+#include "bpf/headers.h"
 
 #define SNAPLEN_WHOLE 65535  /* from here on nothing is cut */
 #define HEADERS_SNAPLEN 1024 /* more than any headers that the program knows */

@@ -7,7 +7,7 @@
 
 #include <linux/filter.h>
 
-#include "capture/filter.h"
+#include "bpf/filter.h"
 
 _Static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layout");
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "capture/headers.h"
+#include "bpf/headers.h"
 
 struct header_reader {
 	const uint8_t *data;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture/headers.h"
+#include "bpf/headers.h"
 #include "headers_reference.h"
 #include "packets.h"
 

@@ -9,8 +9,8 @@
 
 #include <linux/if_packet.h>
 
-#include "capture/filter_program.h"
-#include "capture/keep.h"
+#include "bpf/filter_internal.h"
+#include "bpf/retention_filter.h"
 
 static uint32_t union_snaplen(const struct filter_want *wants, size_t count)
 {

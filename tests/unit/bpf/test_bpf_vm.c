@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
-#include "capture/machine.h"
+#include "bpf/bpf_vm.h"
 
 #define PACKET_BYTES 96
 #define RANDOM_PROGRAMS 20000

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "capture/filter.h"
+#include "bpf/filter.h"
 #include "packets.h"
 
 #define LINKTYPE_ETHERNET 1
