@@ -41,7 +41,7 @@ struct op {
 	uint32_t operand; /* of the comparison in a pair */
 };
 
-struct machine {
+struct bpf_vm {
 	unsigned count;
 	struct op ops[];
 };
@@ -120,10 +120,10 @@ static enum step find_pair(enum step load, enum step test)
 	return load;
 }
 
-static bool decode(struct machine *machine, const struct bpf_insn *program, unsigned i)
+static bool decode(struct bpf_vm *vm, const struct bpf_insn *program, unsigned i)
 {
 	const struct bpf_insn *insn = &program[i];
-	struct op *op = &machine->ops[i];
+	struct op *op = &vm->ops[i];
 	const enum step step = find_step(insn->code);
 	const int64_t jump = i + 1 + (insn->code == (BPF_JMP | BPF_JA) ? (int64_t)(int32_t)insn->k : insn->jt);
 	if (step == STEPS || jump < 0)
@@ -131,19 +131,19 @@ static bool decode(struct machine *machine, const struct bpf_insn *program, unsi
 	*op = (struct op){.step = (uint16_t)step, .k = insn->k};
 	op->yes = (uint16_t)jump;
 	op->no = (uint16_t)(i + 1 + insn->jf);
-	if (BPF_CLASS(insn->code) == BPF_JMP && (jump >= machine->count || i + 1 + insn->jf >= machine->count))
+	if (BPF_CLASS(insn->code) == BPF_JMP && (jump >= vm->count || i + 1 + insn->jf >= vm->count))
 		return false;
 	if ((step == STEP_LD_MEM || step == STEP_LDX_MEM || step == STEP_ST || step == STEP_STX) &&
 	    insn->k >= SCRATCH_WORDS)
 		return false;
-	return i + 1 < machine->count || BPF_CLASS(insn->code) == BPF_RET;
+	return i + 1 < vm->count || BPF_CLASS(insn->code) == BPF_RET;
 }
 
-static void join_pairs(struct machine *machine)
+static void join_pairs(struct bpf_vm *vm)
 {
-	for (unsigned i = 0; i + 1 < machine->count; i++) {
-		struct op *op = &machine->ops[i];
-		const struct op *next = &machine->ops[i + 1];
+	for (unsigned i = 0; i + 1 < vm->count; i++) {
+		struct op *op = &vm->ops[i];
+		const struct op *next = &vm->ops[i + 1];
 		const enum step pair = find_pair(op->step, next->step);
 		if (pair == op->step)
 			continue;
@@ -154,25 +154,25 @@ static void join_pairs(struct machine *machine)
 	}
 }
 
-struct machine *machine_new(const struct bpf_insn *program, unsigned count)
+struct bpf_vm *bpf_vm_new(const struct bpf_insn *program, unsigned count)
 {
-	cleanup(cleanup_machine) struct machine *machine = NULL;
-	if (count && count <= MACHINE_PROGRAM_MAX)
-		machine = calloc(1, sizeof(*machine) + count * sizeof(*machine->ops));
-	if (!machine)
+	cleanup(cleanup_bpf_vm) struct bpf_vm *vm = NULL;
+	if (count && count <= BPF_VM_PROGRAM_MAX)
+		vm = calloc(1, sizeof(*vm) + count * sizeof(*vm->ops));
+	if (!vm)
 		return NULL;
-	machine->count = count;
+	vm->count = count;
 	for (unsigned i = 0; i < count; i++) {
-		if (!decode(machine, program, i))
+		if (!decode(vm, program, i))
 			return NULL;
 	}
-	join_pairs(machine);
-	return take(machine);
+	join_pairs(vm);
+	return take(vm);
 }
 
-void machine_free(struct machine *machine)
+void bpf_vm_free(struct bpf_vm *vm)
 {
-	free(machine);
+	free(vm);
 }
 
 static inline uint32_t word_at(const uint8_t *at)
@@ -233,12 +233,12 @@ static inline uint32_t byte_at(const uint8_t *at)
 		GO();                           \
 	} while (0)
 
-uint32_t machine_run(const struct machine *machine, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
+uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
 {
 #define PLACE(name) &&do_##name,
 #define PLACE_PAIR(load, test) &&do_##load##_##test,
 	static const void *const places[] = {LOADS(PLACE) PAIRS(PLACE_PAIR) SIMPLE(PLACE)};
-	const struct op *const ops = machine->ops;
+	const struct op *const ops = vm->ops;
 	const struct op *op = ops;
 	uint32_t a = 0, x = 0, memory[SCRATCH_WORDS] = {0};
 	GO();

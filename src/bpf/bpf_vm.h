@@ -9,16 +9,16 @@
 #include "base/cleanup.h"
 
 struct bpf_insn;
-struct machine;
+struct bpf_vm;
 
-#define MACHINE_PROGRAM_MAX 65535 /* instructions */
+#define BPF_VM_PROGRAM_MAX 65535 /* instructions */
 
 /* A valid program as pcap_compile makes it; it is copied. NULL on ENOMEM, or if it is too long or has an instruction
  * that is unknown. */
-struct machine *machine_new(const struct bpf_insn *program, unsigned count);
-void machine_free(struct machine *machine);
+struct bpf_vm *bpf_vm_new(const struct bpf_insn *program, unsigned count);
+void bpf_vm_free(struct bpf_vm *vm);
 
 /* What the program returns for `caplen` bytes of a packet that had `wirelen`; a load beyond the bytes rejects (0). */
-uint32_t machine_run(const struct machine *machine, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
+uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
 
-CLEANUP_DEFINE(machine, struct machine, machine_free)
+CLEANUP_DEFINE(bpf_vm, struct bpf_vm, bpf_vm_free)

@@ -163,10 +163,10 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 	pcap_close(pcap);
 	if (r < 0)
 		return -EINVAL;
-	filter->machine = machine_new(filter->program.bf_insns, filter->program.bf_len);
-	if (!filter->machine)
+	filter->vm = bpf_vm_new(filter->program.bf_insns, filter->program.bf_len);
+	if (!filter->vm)
 		return error_set(err, -ENOMEM, "out of memory, or a filter of more than %d instructions",
-				 MACHINE_PROGRAM_MAX);
+				 BPF_VM_PROGRAM_MAX);
 	filter->reach = find_reach(filter);
 	check_for_kernel(filter);
 	*result = take(filter);
@@ -183,7 +183,7 @@ void filter_free(struct filter *filter)
 {
 	if (!filter)
 		return;
-	machine_free(filter->machine);
+	bpf_vm_free(filter->vm);
 	pcap_freecode(&filter->program);
 	free(filter);
 }
@@ -200,7 +200,7 @@ uint32_t filter_reach(const struct filter *filter)
 
 uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
 {
-	return machine_run(filter->machine, packet, wirelen, caplen);
+	return bpf_vm_run(filter->vm, packet, wirelen, caplen);
 }
 
 bool filter_same(const struct filter *one, const struct filter *other)

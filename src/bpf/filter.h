@@ -14,7 +14,7 @@
 struct bpf_insn;
 struct sock_filter;
 struct filter;
-struct keep;
+struct retention_filter;
 
 /*
  * libpcap's optimiser takes a time that grows with the cube of the terms (0.15 s for this many, 20 s for 600), and
@@ -64,7 +64,8 @@ struct filter_want {
 #define FILTER_UNION_FLOOR 34 /* bytes: Ethernet and IPv4 headers */
 
 struct filter_union_options {
-	const struct keep *keep;      /* what no want accepts is kept as far as this allows; NULL: rejected */
+	const struct retention_filter
+		*retention;	      /* what no want accepts is kept as far as this allows; NULL: rejected */
 	const struct filter *exclude; /* rejected whoever wants it; NULL: nothing */
 	bool loopback;		      /* outgoing copies are rejected */
 };
@@ -73,8 +74,8 @@ struct filter_union_options {
  * Writes into `program` (room for FILTER_UNION_MAX) a kernel filter that accepts at least what any of `wants` accepts,
  * cut at the largest snap length that still lets every filter be repeated on the cut packet. Returns the number of
  * instructions; 0: attach none, every packet is wanted whole (or the union does not fit, or the kernel would judge
- * differently). With no wants and no keep it rejects everything. The kernel sees packets with their VLAN tag stripped,
- * which changes what an expression means: tagged packets are all accepted. So are those shorter than
+ * differently). With no wants and no retention filter it rejects everything. The kernel sees packets with their VLAN
+ * tag stripped, which changes what an expression means: tagged packets are all accepted. So are those shorter than
  * FILTER_UNION_FLOOR.
  */
 size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,

@@ -13,7 +13,7 @@ _Static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layou
 
 struct filter {
 	struct bpf_program program;
-	struct machine *machine; /* runs it */
+	struct bpf_vm *vm;	 /* runs it */
 	uint32_t reach_absolute; /* likewise, of loads at fixed offsets */
 	uint32_t reach_indexed;	 /* of loads behind the index register: without what that holds */
 	uint32_t reach;		 /* no load goes beyond this offset; REACH_UNKNOWN: cannot be told */

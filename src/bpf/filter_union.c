@@ -179,13 +179,13 @@ static void emit_exclude(struct assembly *assembly, const struct filter *filter)
 }
 
 /* What no consumer wanted: kept as far as the recorder may. */
-static void emit_keep(struct assembly *assembly, const struct keep *keep)
+static void emit_retention(struct assembly *assembly, const struct retention_filter *retention)
 {
 	size_t count;
-	const struct sock_filter *length = keep_length_program(keep, &count);
+	const struct sock_filter *length = retention_filter_length_program(retention, &count);
 	assembly->go_on = true;
-	if (keep_filter(keep)) {
-		append_program(assembly, &keep_filter(keep)->program);
+	if (retention_filter_selector(retention)) {
+		append_program(assembly, &retention_filter_selector(retention)->program);
 		emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
 	}
 	for (size_t i = 0; i < count; i++)
@@ -213,12 +213,13 @@ static bool is_repeated(const struct filter_want *wants, size_t index)
 size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
 		    struct sock_filter *program)
 {
-	const struct keep *keep = options->keep;
+	const struct retention_filter *retention = options->retention;
 	struct assembly assembly = {.to = program, .snaplen = union_snaplen(wants, count), .floor = FILTER_UNION_FLOOR};
-	bool everything = false, kernel_can = !keep || admit(&assembly, keep_filter(keep));
+	bool everything = false, kernel_can = !retention || admit(&assembly, retention_filter_selector(retention));
 	const struct filter *exclude = admit(&assembly, options->exclude) ? options->exclude : NULL;
-	if (keep) { /* what a consumer wants may be of the past for the next one */
-		const struct filter_want kept = {.filter = keep_filter(keep), .snaplen = keep_snaplen(keep)};
+	if (retention) { /* what a consumer wants may be of the past for the next one */
+		const struct filter_want kept = {.filter = retention_filter_selector(retention),
+						 .snaplen = retention_filter_snaplen(retention)};
 		const uint32_t snaplen = union_snaplen(&kept, 1);
 		assembly.snaplen = snaplen > assembly.snaplen ? snaplen : assembly.snaplen;
 	}
@@ -228,20 +229,20 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 	}
 	if (everything ? assembly.snaplen >= UINT16_MAX && !exclude : !kernel_can)
 		return 0;
-	if (options->loopback && (count || keep))
+	if (options->loopback && (count || retention))
 		emit_loopback(&assembly);
-	if ((!everything || exclude) && (count || keep))
+	if ((!everything || exclude) && (count || retention))
 		emit_floor(&assembly);
 	if (exclude) /* it sees tagged packets without their tag, which is how it means them */
 		emit_exclude(&assembly, exclude);
-	if (!everything && (count || keep))
+	if (!everything && (count || retention))
 		emit_tagged(&assembly);
 	for (size_t i = 0; i < count && !everything && assembly.count < FILTER_UNION_MAX; i++) {
 		if (!is_repeated(wants, i))
 			append_program(&assembly, &wants[i].filter->program);
 	}
-	if (keep && !everything)
-		emit_keep(&assembly, keep);
+	if (retention && !everything)
+		emit_retention(&assembly, retention);
 	else
 		emit(&assembly, BPF_RET | BPF_K, everything ? assembly.snaplen : 0, 0, 0);
 	return assembly.count > FILTER_UNION_MAX ? 0 : assembly.count;

@@ -13,31 +13,33 @@
 #include "base/error.h"
 
 struct filter;
-struct keep;
+struct retention_filter;
 struct sock_filter;
 
-struct keep_options {
+struct retention_filter_options {
 	const char *bpf;  /* NULL or "": every packet */
 	uint32_t snaplen; /* bytes */
 	bool headers;	  /* link to transport headers only; snaplen is not looked at */
 };
 
-/* *keep is NULL if there is no restriction. 0, -EINVAL or -ENOMEM. May block as filter_compile. */
-warn_unused int keep_new(const struct keep_options *options, uint16_t linktype, struct error *err, struct keep **keep);
-void keep_free(struct keep *keep);
+/* *retention is NULL if there is no restriction. 0, -EINVAL or -ENOMEM. May block as filter_compile. */
+warn_unused int retention_filter_new(const struct retention_filter_options *options, uint16_t linktype,
+				     struct error *err, struct retention_filter **retention);
+void retention_filter_free(struct retention_filter *retention);
 
 /* How many bytes of a packet may be kept, at most `caplen`; 0: none. `packet` as it was on the wire. */
-uint32_t keep_bytes(const struct keep *keep, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
+uint32_t retention_filter_kept_bytes(const struct retention_filter *retention, const uint8_t *packet, uint32_t wirelen,
+				     uint32_t caplen);
 
-/* Whether packets that `filter` (NULL: all) accepts may not have been kept, or not enough of them to tell. keep NULL:
- * no. */
-bool keep_may_hide(const struct keep *keep, const struct filter *filter);
+/* Whether packets that `filter` (NULL: all) accepts may not have been kept, or not enough of them to tell. retention
+ * NULL: no. */
+bool retention_filter_may_hide(const struct retention_filter *retention, const struct filter *filter);
 
 /* For the kernel: the filter (NULL: every packet), and the program that answers how much of a packet to keep. */
-const struct filter *keep_filter(const struct keep *keep);
-const struct sock_filter *keep_length_program(const struct keep *keep, size_t *count);
+const struct filter *retention_filter_selector(const struct retention_filter *retention);
+const struct sock_filter *retention_filter_length_program(const struct retention_filter *retention, size_t *count);
 
 /* Most bytes of a packet that may be kept. */
-uint32_t keep_snaplen(const struct keep *keep);
+uint32_t retention_filter_snaplen(const struct retention_filter *retention);
 
-CLEANUP_DEFINE(keep, struct keep, keep_free)
+CLEANUP_DEFINE(retention_filter, struct retention_filter, retention_filter_free)

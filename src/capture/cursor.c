@@ -131,8 +131,9 @@ static void offer(struct cursor *cursor, const struct wire_packet *packet)
 	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
-	if (cursor->keep && packet->boot_ns < cursor->keep_until_ns) {
-		allowed = keep_bytes(cursor->keep, packet->whole, packet->wirelen, packet->caplen);
+	if (cursor->retention && packet->boot_ns < cursor->retention_until_ns) {
+		allowed =
+			retention_filter_kept_bytes(cursor->retention, packet->whole, packet->wirelen, packet->caplen);
 		if (!allowed)
 			return;
 	}

@@ -12,7 +12,7 @@
 #include "capture/store.h"
 
 struct filter;
-struct keep;
+struct retention_filter;
 struct span;
 
 /* Why a consumer ended; names as in the contract. */
@@ -45,11 +45,12 @@ struct cursor {
 	const struct filter *filter; /* NULL: every packet */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
-	uint64_t from_ns;	   /* boot time: no packet before it */
-	uint64_t idle_ns;	   /* 0: none */
-	const struct keep *keep;   /* of packets before keep_until_ns only what this allows; NULL: everything */
-	uint64_t keep_until_ns;	   /* boot time */
-	_Atomic uint64_t until_ns; /* boot time: no packet after it; may be lowered while it runs */
+	uint64_t from_ns; /* boot time: no packet before it */
+	uint64_t idle_ns; /* 0: none */
+	const struct retention_filter
+		*retention;	     /* of packets before retention_until_ns only what this allows; NULL: everything */
+	uint64_t retention_until_ns; /* boot time */
+	_Atomic uint64_t until_ns;   /* boot time: no packet after it; may be lowered while it runs */
 
 	/* Where it is and what it has: the worker's. */
 	uint64_t next_number;

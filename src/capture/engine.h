@@ -40,8 +40,8 @@ struct engine_recorder {
 	const char *interface;
 	bool promiscuous;
 	size_t memory_bytes;
-	uint64_t keep_ns; /* never keep a packet longer; 0: as long as memory lasts */
-	const char *bpf;  /* what may be kept at all; NULL or "": everything */
+	uint64_t max_age_ns; /* never keep a packet longer; 0: as long as memory lasts */
+	const char *bpf;     /* what may be kept at all; NULL or "": everything */
 	uint32_t snaplen;
 	bool headers;	  /* keep link to transport headers only, whatever snaplen says */
 	bool exclude_own; /* leave out this process's own traffic (base/own_traffic.h) */

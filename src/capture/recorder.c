@@ -29,7 +29,7 @@ int recorder_open(struct engine *engine, const struct engine_recorder *options, 
 		log_warning("recorder-shrunk", log_str("interface", options->interface), log_uint("bytes", bytes),
 			    log_uint("asked", options->memory_bytes));
 	log_notice("recording", log_str("interface", options->interface), log_uint("bytes", bytes),
-		   log_num("seconds", (double)options->keep_ns / NS_PER_S));
+		   log_num("seconds", (double)options->max_age_ns / NS_PER_S));
 	engine_wake_ring_thread(engine);
 	return 0;
 }

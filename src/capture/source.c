@@ -56,7 +56,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		.block_count = source->ring->block_count,
 		.retain = recorder->on,
 		.since_boottime_ns = clock_boottime_ns(),
-		.merge_ns = recorder->keep_ns ? recorder->keep_ns / EXPIRY_STEPS : 0,
+		.merge_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
 	});
 	if (!source->timeline)
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
@@ -117,22 +117,22 @@ int source_open_recorder(const struct engine_recorder *options, const struct rin
 		.on = true,
 		.promiscuous = options->promiscuous,
 		.exclude_own = options->exclude_own,
-		.keep_ns = options->keep_ns,
+		.max_age_ns = options->max_age_ns,
 	};
-	const struct keep_options keep = {.bpf = options->bpf,
-					  .snaplen = options->snaplen,
-					  .headers = options->headers};
+	const struct retention_filter_options retention = {.bpf = options->bpf,
+							   .snaplen = options->snaplen,
+							   .headers = options->headers};
 	const struct ring_options ring = recorder_ring(options, guard);
 	uint16_t linktype;
 	int r = ring_probe(options->interface, &linktype, err);
 	if (r == 0)
-		r = keep_new(&keep, linktype, err, &recorder.keep);
+		r = retention_filter_new(&retention, linktype, err, &recorder.retention);
 	if (r < 0)
 		return r;
 	struct source *source = NULL;
 	r = open_ring(&ring, &recorder, err, &source);
 	if (r < 0) {
-		keep_free(recorder.keep);
+		retention_filter_free(recorder.retention);
 		return r;
 	}
 	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
@@ -154,7 +154,7 @@ void source_close(struct source *source)
 		return;
 	timeline_free(source->timeline);
 	ring_close(source->ring);
-	keep_free(source->recorder.keep);
+	retention_filter_free(source->recorder.retention);
 	filter_free(source->own);
 	free(source);
 }
@@ -167,10 +167,10 @@ size_t source_union(const struct source *source, struct sock_filter *program)
 	size_t count = 0;
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
 		wants[count++] = (struct filter_want){.filter = consumer->filter, .snaplen = consumer->cursor.snaplen};
-	if (source->recorder.on && !source->recorder.keep)
+	if (source->recorder.on && !source->recorder.retention)
 		wants[count++] = (struct filter_want){.snaplen = UINT16_MAX};
 	const struct filter_union_options options = {
-		.keep = source->recorder.keep,
+		.retention = source->recorder.retention,
 		.exclude = source->own,
 		.loopback = source->ring->loopback,
 	};
@@ -265,10 +265,10 @@ uint64_t source_deadline(const struct source *source, const struct consumer *con
 
 static uint64_t expiry(const struct source *source, uint64_t now_ns)
 {
-	const uint64_t oldest_ns = source->recorder.keep_ns ? timeline_oldest_end(source->timeline) : 0;
+	const uint64_t oldest_ns = source->recorder.max_age_ns ? timeline_oldest_end(source->timeline) : 0;
 	if (!oldest_ns)
 		return UINT64_MAX;
-	const uint64_t due_ns = oldest_ns + source->recorder.keep_ns;
+	const uint64_t due_ns = oldest_ns + source->recorder.max_age_ns;
 	return due_ns > now_ns + EXPIRY_LEAST_NS ? due_ns : now_ns + EXPIRY_LEAST_NS;
 }
 
@@ -276,8 +276,8 @@ uint64_t source_next_look(const struct source *source)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 	uint64_t next_ns = expiry(source, now_ns);
-	if (source->recorder.on && source->recorder.keep_ns && next_ns > now_ns + source->recorder.keep_ns)
-		next_ns = now_ns + source->recorder.keep_ns; /* what comes meanwhile is not older by then */
+	if (source->recorder.on && source->recorder.max_age_ns && next_ns > now_ns + source->recorder.max_age_ns)
+		next_ns = now_ns + source->recorder.max_age_ns; /* what comes meanwhile is not older by then */
 	if (source->recorder.on && source->gone && source->retry_ns && source->retry_ns < next_ns)
 		next_ns = source->retry_ns;
 	if (!source->recorder.on && !source->consumers && source->idle_since_ns &&
@@ -305,8 +305,8 @@ void source_look(struct source *source, uint64_t now_ns)
 		source->retry_ns = 0;
 		source->returned = source->recorder.on;
 	}
-	if (source->recorder.keep_ns && now_ns > source->recorder.keep_ns)
-		timeline_expire(source->timeline, now_ns - source->recorder.keep_ns);
+	if (source->recorder.max_age_ns && now_ns > source->recorder.max_age_ns)
+		timeline_expire(source->timeline, now_ns - source->recorder.max_age_ns);
 	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
 		if (source_deadline(source, consumer) > now_ns)
 			continue;
@@ -359,8 +359,8 @@ uint64_t source_reachable(const struct source *source, uint64_t now_ns)
 	if (!source->recorder.on)
 		return now_ns;
 	const uint64_t since_ns = timeline_complete_since(source->timeline);
-	const uint64_t keep_ns = source->recorder.keep_ns;
-	return keep_ns && now_ns - since_ns > keep_ns ? now_ns - keep_ns : since_ns;
+	const uint64_t max_age_ns = source->recorder.max_age_ns;
+	return max_age_ns && now_ns - since_ns > max_age_ns ? now_ns - max_age_ns : since_ns;
 }
 
 static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
@@ -383,9 +383,10 @@ void source_place(struct source *source, struct consumer *consumer, uint64_t now
 		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS);
 	if (consumer->resume.number > place.number)
 		place = (struct place){.number = consumer->resume.number, .dropped = consumer->resume.dropped};
-	cursor->keep = source->recorder.keep;
-	consumer->restricted = cursor->from_ns < now_ns && keep_may_hide(source->recorder.keep, consumer->filter);
-	cursor->keep_until_ns = now_ns;
+	cursor->retention = source->recorder.retention;
+	consumer->restricted =
+		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);
+	cursor->retention_until_ns = now_ns;
 	consumer->position = cursor->next_number = place.number;
 	consumer->dropped_at_start = cursor->dropped_seen = place.dropped;
 	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)

@@ -68,8 +68,8 @@ struct recorder {
 	bool on;
 	bool promiscuous;
 	bool exclude_own;
-	uint64_t keep_ns; /* never keep a packet longer; 0: no limit */
-	struct keep *keep;
+	uint64_t max_age_ns; /* never keep a packet longer; 0: no limit */
+	struct retention_filter *retention;
 };
 
 struct source {

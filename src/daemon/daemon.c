@@ -276,7 +276,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 			.interface = interface,
 			.promiscuous = config_wants_promiscuous(config, interface),
 			.memory_bytes = config->history.memory,
-			.keep_ns = config->history.seconds_ns,
+			.max_age_ns = config->history.seconds_ns,
 			.bpf = config->history.filter,
 			.snaplen = (uint32_t)snaplen,
 			.headers = headers,

@@ -46,15 +46,14 @@ static void make_packet(uint8_t packet[PACKET_BYTES])
 		packet[36] = 0, packet[37] = 53;
 }
 
-static void compare(const struct bpf_insn *program, const struct machine *machine, const uint8_t *packet,
-		    uint32_t caplen)
+static void compare(const struct bpf_insn *program, const struct bpf_vm *vm, const uint8_t *packet, uint32_t caplen)
 {
 	const uint32_t wirelen = caplen + random_number() % 3 * 50;
 	/* A copy of just that size: what lies behind it is the sanitizer's. */
 	uint8_t *copy = malloc(caplen ? caplen : 1);
 	assert_non_null(copy);
 	memcpy(copy, packet, caplen);
-	assert_int_equal(machine_run(machine, copy, wirelen, caplen), bpf_filter(program, copy, wirelen, caplen));
+	assert_int_equal(bpf_vm_run(vm, copy, wirelen, caplen), bpf_filter(program, copy, wirelen, caplen));
 	free(copy);
 }
 
@@ -91,14 +90,14 @@ static void test_filters_get_libpcaps_verdict_on_packets_of_every_length(void **
 			uint8_t packet[PACKET_BYTES];
 			assert_int_equal(pcap_compile(pcap, &program, expressions[i], optimise, PCAP_NETMASK_UNKNOWN),
 					 0);
-			struct machine *machine = machine_new(program.bf_insns, program.bf_len);
-			assert_non_null(machine);
+			struct bpf_vm *vm = bpf_vm_new(program.bf_insns, program.bf_len);
+			assert_non_null(vm);
 			for (unsigned n = 0; n < 60; n++) {
 				make_packet(packet);
 				for (uint32_t caplen = 0; caplen <= PACKET_BYTES; caplen++)
-					compare(program.bf_insns, machine, packet, caplen);
+					compare(program.bf_insns, vm, packet, caplen);
 			}
-			machine_free(machine);
+			bpf_vm_free(vm);
 			pcap_freecode(&program);
 		}
 	}
@@ -198,12 +197,12 @@ static void test_random_programs_get_libpcaps_verdict(void **state)
 		const unsigned count = make_program(program);
 		if (!bpf_validate(program, (int)count))
 			continue;
-		struct machine *machine = machine_new(program, count);
-		assert_non_null(machine);
+		struct bpf_vm *vm = bpf_vm_new(program, count);
+		assert_non_null(vm);
 		make_packet(packet);
 		for (unsigned i = 0; i < 8; i++)
-			compare(program, machine, packet, random_number() % (PACKET_BYTES + 1));
-		machine_free(machine);
+			compare(program, vm, packet, random_number() % (PACKET_BYTES + 1));
+		bpf_vm_free(vm);
 	}
 }
 
@@ -214,11 +213,11 @@ static void test_what_is_no_program_is_refused(void **state)
 	const struct bpf_insn endless[] = {{.code = BPF_LD | BPF_IMM}};
 	const struct bpf_insn memory[] = {{.code = BPF_ST, .k = BPF_MEMWORDS}, {.code = BPF_RET | BPF_K}};
 	(void)state;
-	assert_null(machine_new(unknown, 2));
-	assert_null(machine_new(outside, 2));
-	assert_null(machine_new(endless, 1));
-	assert_null(machine_new(memory, 2));
-	assert_null(machine_new(memory, 0));
+	assert_null(bpf_vm_new(unknown, 2));
+	assert_null(bpf_vm_new(outside, 2));
+	assert_null(bpf_vm_new(endless, 1));
+	assert_null(bpf_vm_new(memory, 2));
+	assert_null(bpf_vm_new(memory, 0));
 }
 
 int main(void)

@@ -19,14 +19,14 @@
 
 #define LINKTYPE_ETHERNET 1
 
-static struct keep *keep_of(const char *bpf, uint32_t snaplen, bool headers)
+static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, bool headers)
 {
 	struct error err = {.text = ""};
-	struct keep *keep = NULL;
-	const struct keep_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
-	if (keep_new(&options, LINKTYPE_ETHERNET, &err, &keep) < 0)
+	struct retention_filter *retention = NULL;
+	const struct retention_filter_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
+	if (retention_filter_new(&options, LINKTYPE_ETHERNET, &err, &retention) < 0)
 		fail_msg("%s: %s", bpf, err.text);
-	return keep;
+	return retention;
 }
 
 static struct filter *compile(const char *expression)
@@ -51,25 +51,25 @@ static uint32_t least_of(uint32_t a, uint32_t b)
 static void test_no_restriction_is_none(void **state)
 {
 	(void)state;
-	assert_null(keep_of(NULL, 65535, false));
-	assert_null(keep_of("", 262144, false));
-	keep_free(NULL);
-	struct keep *keep = keep_of("", 65534, false);
-	assert_non_null(keep);
-	assert_int_equal(keep_snaplen(keep), 65534);
-	assert_null(keep_filter(keep));
-	keep_free(keep);
+	assert_null(retention_of(NULL, 65535, false));
+	assert_null(retention_of("", 262144, false));
+	retention_filter_free(NULL);
+	struct retention_filter *retention = retention_of("", 65534, false);
+	assert_non_null(retention);
+	assert_int_equal(retention_filter_snaplen(retention), 65534);
+	assert_null(retention_filter_selector(retention));
+	retention_filter_free(retention);
 }
 
 static void test_bad_filter_is_refused_with_words(void **state)
 {
 	(void)state;
 	struct error err = {.text = ""};
-	struct keep *keep = (void *)&err;
-	assert_int_equal(keep_new(&(struct keep_options){.bpf = "tcp prot 80", .headers = true}, LINKTYPE_ETHERNET,
-				  &err, &keep),
+	struct retention_filter *retention = (void *)&err;
+	assert_int_equal(retention_filter_new(&(struct retention_filter_options){.bpf = "tcp prot 80", .headers = true},
+					      LINKTYPE_ETHERNET, &err, &retention),
 			 -EINVAL);
-	assert_null(keep);
+	assert_null(retention);
 	assert_true(strlen(err.text) > 3);
 }
 
@@ -111,13 +111,15 @@ static void test_bytes_are_those_of_filter_and_length(void **state)
 	(void)state;
 	for (size_t r = 0; r < RESTRICTIONS; r++) {
 		const struct restriction *restriction = &restrictions[r];
-		cleanup(cleanup_keep) struct keep *keep =
-			keep_of(restriction->bpf, restriction->snaplen, restriction->headers);
+		cleanup(cleanup_retention_filter) struct retention_filter *retention =
+			retention_of(restriction->bpf, restriction->snaplen, restriction->headers);
 		size_t kept = 0;
 		for (size_t i = 0; i < packet_count; i++) {
 			const struct packet *packet = &packets[i];
-			const uint32_t expected = expected_bytes(restriction, keep_filter(keep), packet);
-			const uint32_t bytes = keep_bytes(keep, packet->data, packet->size, packet->size);
+			const uint32_t expected =
+				expected_bytes(restriction, retention_filter_selector(retention), packet);
+			const uint32_t bytes =
+				retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
 			if (bytes != expected)
 				fail_msg("%s, %u: %u of %u bytes instead of %u", restriction->bpf, restriction->snaplen,
 					 bytes, packet->size, expected);
@@ -130,12 +132,13 @@ static void test_bytes_are_those_of_filter_and_length(void **state)
 static void test_packet_cut_inside_its_headers_is_kept_as_it_is(void **state)
 {
 	(void)state;
-	cleanup(cleanup_keep) struct keep *keep = keep_of("", 0, true);
+	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("", 0, true);
 	for (size_t i = 0; i < 500; i++) {
 		const struct packet *packet = &packets[i];
-		const uint32_t whole = keep_bytes(keep, packet->data, packet->size, packet->size);
+		const uint32_t whole = retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
 		for (uint32_t caplen = 1; caplen <= whole; caplen++)
-			assert_int_equal(keep_bytes(keep, packet->data, packet->size, caplen), caplen);
+			assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, caplen),
+					 caplen);
 	}
 }
 
@@ -161,13 +164,13 @@ static void test_past_may_hide_what_a_filter_asks_for(void **state)
 		{{"", 0, true}, "ether[100] = 0", true},
 		{{"", 0, true}, "", false},
 	};
-	assert_false(keep_may_hide(NULL, NULL));
+	assert_false(retention_filter_may_hide(NULL, NULL));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		const struct restriction *restriction = &cases[i].restriction;
-		cleanup(cleanup_keep) struct keep *keep =
-			keep_of(restriction->bpf, restriction->snaplen, restriction->headers);
+		cleanup(cleanup_retention_filter) struct retention_filter *retention =
+			retention_of(restriction->bpf, restriction->snaplen, restriction->headers);
 		cleanup(cleanup_filter) struct filter *filter = compile(cases[i].filter);
-		if (keep_may_hide(keep, filter) != cases[i].hides)
+		if (retention_filter_may_hide(retention, filter) != cases[i].hides)
 			fail_msg("\"%s\" of \"%s\", %u bytes", cases[i].filter, restriction->bpf, restriction->snaplen);
 	}
 }
@@ -207,13 +210,13 @@ static bool is_wanted(const struct wanted *wanted, const struct packet *packet)
 }
 
 /* `passed`: what the kernel let through. The past and every capture must be served from that alone. */
-static void check_passed(const struct wanted *wanted, const struct keep *keep, const struct packet *packet,
-			 uint32_t passed)
+static void check_passed(const struct wanted *wanted, const struct retention_filter *retention,
+			 const struct packet *packet, uint32_t passed)
 {
-	const uint32_t kept = keep_bytes(keep, packet->data, packet->size, packet->size);
+	const uint32_t kept = retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
 	assert_true(passed >= kept);
 	if (passed)
-		assert_int_equal(keep_bytes(keep, packet->data, packet->size, passed), kept);
+		assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, passed), kept);
 	if (packet->size >= FILTER_UNION_FLOOR && !kept && !is_wanted(wanted, packet))
 		assert_int_equal(passed, 0);
 	for (size_t i = 0; i < wanted->count; i++) {
@@ -228,14 +231,15 @@ static void check_union(const struct restriction *restriction, size_t count, uin
 	struct wanted wanted;
 	struct kernel kernel;
 	wanted_init(&wanted, count, snaplen);
-	cleanup(cleanup_keep) struct keep *keep = keep_of(restriction->bpf, restriction->snaplen, restriction->headers);
-	const struct filter_union_options options = {.keep = keep};
+	cleanup(cleanup_retention_filter) struct retention_filter *retention =
+		retention_of(restriction->bpf, restriction->snaplen, restriction->headers);
+	const struct filter_union_options options = {.retention = retention};
 	const size_t size = filter_union(wanted.wants, wanted.count, &options, program);
 	assert_in_range(size, 1, FILTER_UNION_MAX);
 	kernel_init(&kernel, program, size);
 	for (size_t i = 0; i < packet_count; i++) {
 		const struct packet *packet = &packets[i];
-		check_passed(&wanted, keep, packet, kernel_pass(&kernel, packet->data, packet->size));
+		check_passed(&wanted, retention, packet, kernel_pass(&kernel, packet->data, packet->size));
 	}
 	kernel_deinit(&kernel);
 	wanted_deinit(&wanted);
@@ -263,8 +267,8 @@ static void test_headers_are_all_that_the_kernel_keeps(void **state)
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
 	struct kernel kernel;
-	cleanup(cleanup_keep) struct keep *keep = keep_of("", 0, true);
-	const struct filter_union_options options = {.keep = keep};
+	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("", 0, true);
+	const struct filter_union_options options = {.retention = retention};
 	kernel_init(&kernel, program, filter_union(NULL, 0, &options, program));
 	for (size_t i = 0; i < packet_count; i++) {
 		const struct packet *packet = &packets[i];
@@ -281,17 +285,18 @@ static void test_excluded_packets_do_not_pass_whoever_wants_them(void **state)
 	(void)state;
 	cleanup(cleanup_filter) struct filter *exclude = compile("tcp port 6379 or udp port 53");
 	cleanup(cleanup_filter) struct filter *udp = compile("udp");
-	cleanup(cleanup_keep) struct keep *keep = keep_of("ip", 100, false);
+	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("ip", 100, false);
 	const struct filter_want everything = {.snaplen = 65535}, some = {.filter = udp, .snaplen = 65535};
 	const struct {
 		const struct filter_want *want;
-		const struct keep *keep;
-	} cases[] = {{&everything, NULL}, {&everything, keep}, {&some, NULL}, {&some, keep}, {NULL, keep}};
+		const struct retention_filter *retention;
+	} cases[] = {
+		{&everything, NULL}, {&everything, retention}, {&some, NULL}, {&some, retention}, {NULL, retention}};
 	for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); c++) {
 		struct sock_filter program[FILTER_UNION_MAX];
 		struct kernel kernel;
 		size_t passed = 0;
-		const struct filter_union_options options = {.keep = cases[c].keep, .exclude = exclude};
+		const struct filter_union_options options = {.retention = cases[c].retention, .exclude = exclude};
 		const size_t size = filter_union(cases[c].want, cases[c].want ? 1 : 0, &options, program);
 		assert_in_range(size, 1, FILTER_UNION_MAX);
 		kernel_init(&kernel, program, size);
@@ -299,8 +304,10 @@ static void test_excluded_packets_do_not_pass_whoever_wants_them(void **state)
 			const struct packet *packet = &packets[i];
 			const uint32_t bytes = kernel_pass(&kernel, packet->data, packet->size);
 			const bool wanted = cases[c].want && accepts(cases[c].want->filter, packet);
-			const uint32_t kept =
-				cases[c].keep ? keep_bytes(keep, packet->data, packet->size, packet->size) : 0;
+			const uint32_t kept = cases[c].retention
+						      ? retention_filter_kept_bytes(retention, packet->data,
+										    packet->size, packet->size)
+						      : 0;
 			if (packet->size < FILTER_UNION_FLOOR)
 				continue;
 			if (accepts(exclude, packet))
@@ -348,15 +355,18 @@ static void test_tagged_packets_are_left_for_the_reader_to_judge(void **state)
 	for (size_t r = 0; r < RESTRICTIONS; r++) {
 		struct sock_filter program[FILTER_UNION_MAX];
 		const struct restriction *restriction = &restrictions[r];
-		cleanup(cleanup_keep) struct keep *keep =
-			keep_of(restriction->bpf, restriction->snaplen, restriction->headers);
-		const struct filter_union_options options = {.keep = keep};
+		cleanup(cleanup_retention_filter) struct retention_filter *retention =
+			retention_of(restriction->bpf, restriction->snaplen, restriction->headers);
+		const struct filter_union_options options = {.retention = retention};
 		const size_t size = filter_union(NULL, 0, &options, program);
 		for (size_t i = 0; i < packet_count; i++) {
 			const uint32_t passed = least_of(judge_tagged(program, size, &packets[i]), packets[i].size);
-			const uint32_t kept = keep_bytes(keep, packets[i].data, packets[i].size, packets[i].size);
+			const uint32_t kept = retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
+									  packets[i].size);
 			assert_true(passed >= kept && passed > 0);
-			assert_int_equal(keep_bytes(keep, packets[i].data, packets[i].size, passed), kept);
+			assert_int_equal(retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
+								     passed),
+					 kept);
 		}
 	}
 }

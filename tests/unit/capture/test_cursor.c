@@ -458,14 +458,14 @@ static void test_cursors_of_a_group_do_not_disturb_each_other(void **state)
 	assert_int_equal(bench.budget.used_bytes, 0);
 }
 
-static struct keep *keep_of(const char *bpf, uint32_t snaplen, bool headers)
+static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, bool headers)
 {
 	struct error err;
-	struct keep *keep = NULL;
-	const struct keep_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
-	assert_int_equal(keep_new(&options, 1, &err, &keep), 0);
-	assert_non_null(keep);
-	return keep;
+	struct retention_filter *retention = NULL;
+	const struct retention_filter_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
+	assert_int_equal(retention_filter_new(&options, 1, &err, &retention), 0);
+	assert_non_null(retention);
+	return retention;
 }
 
 /* What live captures wanted lies in the ring, too: the past is only what the recorder may keep. */
@@ -473,14 +473,14 @@ static void test_past_is_what_the_recorder_may_keep(void **state)
 {
 	(void)state;
 	struct cursor cursor;
-	cleanup(cleanup_keep) struct keep *keep = keep_of("udp port 53", 40, false);
+	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("udp port 53", 40, false);
 	cleanup(cleanup_filter) struct filter *filter = compile("udp");
 	for (unsigned i = 0; i < 20; i++)
 		add_udp(i % 2 ? 53 : 80, i);
 	cursor_init(&cursor);
 	cursor.filter = filter;
-	cursor.keep = keep;
-	cursor.keep_until_ns = BOOT_NS + 10 * MS;
+	cursor.retention = retention;
+	cursor.retention_until_ns = BOOT_NS + 10 * MS;
 	scan(&cursor);
 	assert_int_equal(cursor.examined, 20);
 	assert_int_equal(cursor.store.packets, 5 + 10);
@@ -498,15 +498,15 @@ static void test_past_is_what_the_recorder_may_keep(void **state)
 static void test_shorter_of_snap_length_and_what_is_kept_counts(void **state)
 {
 	(void)state;
-	cleanup(cleanup_keep) struct keep *keep = keep_of(NULL, 0, true);
+	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of(NULL, 0, true);
 	for (unsigned i = 0; i < 2; i++)
 		add_udp(53, i);
 	for (uint32_t snaplen = 41; snaplen <= 43; snaplen++) {
 		struct cursor cursor;
 		cursor_init(&cursor);
 		cursor.snaplen = snaplen;
-		cursor.keep = keep;
-		cursor.keep_until_ns = BOOT_NS + 1 * MS;
+		cursor.retention = retention;
+		cursor.retention_until_ns = BOOT_NS + 1 * MS;
 		scan(&cursor);
 		assert_int_equal(packet_of(&cursor, 0).caplen, snaplen < 42 ? snaplen : 42);
 		assert_int_equal(packet_of(&cursor, 1).caplen, snaplen);
@@ -521,10 +521,11 @@ static void test_recorder_judges_tagged_packets_with_their_tag(void **state)
 	add_tagged(10, 0x8100, sizeof(plain));
 	for (unsigned i = 0; i < 3; i++) {
 		struct cursor cursor;
-		cleanup(cleanup_keep) struct keep *keep = keep_of(filters[i], 0, true);
+		cleanup(cleanup_retention_filter) struct retention_filter *retention =
+			retention_of(filters[i], 0, true);
 		cursor_init(&cursor);
-		cursor.keep = keep;
-		cursor.keep_until_ns = UINT64_MAX;
+		cursor.retention = retention;
+		cursor.retention_until_ns = UINT64_MAX;
 		scan(&cursor);
 		assert_int_equal(cursor.store.packets, i == 0);
 		if (i == 0) {
