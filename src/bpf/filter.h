@@ -1,6 +1,5 @@
 /*
- * Filters: pcap-filter(7) text → classic BPF, run over packets as they were on the wire (VLAN tags in place), and the
- * union of many filters for the kernel, which spares the ring what nobody wants.
+ * Filters: pcap-filter(7) text → classic BPF, run over packets as they were on the wire (VLAN tags in place).
  */
 #pragma once
 
@@ -12,9 +11,7 @@
 #include "base/error.h"
 
 struct bpf_insn;
-struct sock_filter;
 struct filter;
-struct retention_filter;
 
 /*
  * libpcap's optimiser takes a time that grows with the cube of the terms (0.15 s for this many, 20 s for 600), and
@@ -53,32 +50,5 @@ bool filter_same(const struct filter *one, const struct filter *other);
 
 /* No load of the filter goes beyond this offset; UINT32_MAX if that cannot be told. */
 uint32_t filter_reach(const struct filter *filter);
-
-/* What of a filter and a snap length the kernel needs to know. */
-struct filter_want {
-	const struct filter *filter; /* NULL: every packet */
-	uint32_t snaplen;	     /* bytes */
-};
-
-#define FILTER_UNION_MAX 4096 /* instructions: the kernel's BPF_MAXINSNS */
-#define FILTER_UNION_FLOOR 34 /* bytes: Ethernet and IPv4 headers */
-
-struct filter_union_options {
-	const struct retention_filter
-		*retention;	      /* what no want accepts is kept as far as this allows; NULL: rejected */
-	const struct filter *exclude; /* rejected whoever wants it; NULL: nothing */
-	bool loopback;		      /* outgoing copies are rejected */
-};
-
-/*
- * Writes into `program` (room for FILTER_UNION_MAX) a kernel filter that accepts at least what any of `wants` accepts,
- * cut at the largest snap length that still lets every filter be repeated on the cut packet. Returns the number of
- * instructions; 0: attach none, every packet is wanted whole (or the union does not fit, or the kernel would judge
- * differently). With no wants and no retention filter it rejects everything. The kernel sees packets with their VLAN
- * tag stripped, which changes what an expression means: tagged packets are all accepted. So are those shorter than
- * FILTER_UNION_FLOOR.
- */
-size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
-		    struct sock_filter *program);
 
 CLEANUP_DEFINE(filter, struct filter, filter_free)

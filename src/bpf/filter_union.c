@@ -5,6 +5,8 @@
  * understand fifty of them at once. libpcap's programs set their registers and memory before they use them, so one can
  * run after another.
  */
+#include "bpf/filter_union.h"
+
 #include <string.h>
 
 #include <linux/if_packet.h>

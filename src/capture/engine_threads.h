@@ -18,6 +18,7 @@
 
 #include <linux/filter.h>
 
+#include "bpf/filter_union.h"
 #include "capture/cpu_apart.h"
 #include "capture/source.h"
 

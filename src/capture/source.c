@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "bpf/filter_union.h"
 
 #define MIB (1u << 20)
 #define LIVE_BLOCK_SIZE MIB

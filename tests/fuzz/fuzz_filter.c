@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bpf/filter.h"
+#include "bpf/filter_union.h"
 
 #define EXPRESSION_MAX 512
 

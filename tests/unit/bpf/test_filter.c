@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "bpf/filter.h"
+#include "bpf/filter_union.h"
 #include "packets.h"
 
 #define LINKTYPE_ETHERNET 1

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "bpf/filter.h"
+#include "bpf/filter_union.h"
 #include "bpf/retention_filter.h"
 #include "headers_reference.h"
 #include "packets.h"
