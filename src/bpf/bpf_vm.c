@@ -139,7 +139,7 @@ static bool decode(struct bpf_vm *vm, const struct bpf_insn *program, unsigned i
 	return i + 1 < vm->count || BPF_CLASS(insn->code) == BPF_RET;
 }
 
-static void join_pairs(struct bpf_vm *vm)
+static void fuse_pairs(struct bpf_vm *vm)
 {
 	for (unsigned i = 0; i + 1 < vm->count; i++) {
 		struct op *op = &vm->ops[i];
@@ -166,7 +166,7 @@ struct bpf_vm *bpf_vm_new(const struct bpf_insn *program, unsigned count)
 		if (!decode(vm, program, i))
 			return NULL;
 	}
-	join_pairs(vm);
+	fuse_pairs(vm);
 	return take(vm);
 }
 
@@ -215,11 +215,11 @@ static inline uint32_t byte_at(const uint8_t *at)
 #define TEST_GE(value) (a >= (value))
 #define TEST_SET(value) ((a & (value)) != 0)
 
-#define GO() goto *places[op->step]
-#define NEXT()        \
-	do {          \
-		op++; \
-		GO(); \
+#define DISPATCH() goto *labels[op->step]
+#define NEXT()              \
+	do {                \
+		op++;       \
+		DISPATCH(); \
 	} while (0)
 /* A branch, not a conditional move: guessed, it lets the steps behind it begin before the packet's bytes are there. */
 #define JUMP(condition)                         \
@@ -227,21 +227,21 @@ static inline uint32_t byte_at(const uint8_t *at)
 		if (condition) {                \
 			op = ops + op->yes;     \
 			__asm__("" : "+r"(op)); \
-			GO();                   \
+			DISPATCH();             \
 		}                               \
 		op = ops + op->no;              \
-		GO();                           \
+		DISPATCH();                     \
 	} while (0)
 
 uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
 {
-#define PLACE(name) &&do_##name,
-#define PLACE_PAIR(load, test) &&do_##load##_##test,
-	static const void *const places[] = {LOADS(PLACE) PAIRS(PLACE_PAIR) SIMPLE(PLACE)};
+#define LABEL(name) &&do_##name,
+#define LABEL_PAIR(load, test) &&do_##load##_##test,
+	static const void *const labels[] = {LOADS(LABEL) PAIRS(LABEL_PAIR) SIMPLE(LABEL)};
 	const struct op *const ops = vm->ops;
 	const struct op *op = ops;
 	uint32_t a = 0, x = 0, memory[SCRATCH_WORDS] = {0};
-	GO();
+	DISPATCH();
 
 #define DO_LOAD(name)            \
 	do_##name : LOAD_##name; \

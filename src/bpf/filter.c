@@ -79,24 +79,24 @@ static unsigned count_terms(const char *expression)
  * more bits mean different things to the kernel and to libpcap, and it knows no way back (protochain). IP header
  * lengths are loaded without a check, which needs packets of a length.
  */
-static void check_for_kernel(struct filter *filter)
+static void check_kernel_compatible(struct filter *filter)
 {
-	filter->kernel_can = true;
+	filter->kernel_compatible = true;
 	for (unsigned i = 0; i < filter->program.bf_len; i++) {
 		const struct bpf_insn *insn = &filter->program.bf_insns[i];
 		const unsigned operation = BPF_OP(insn->code);
 		if (insn->code == (BPF_LDX | BPF_B | BPF_MSH)) {
-			filter->kernel_can &= insn->k <= MSH_MAX;
-			filter->floor = insn->k + 1 > filter->floor ? insn->k + 1 : filter->floor;
+			filter->kernel_compatible &= insn->k <= MSH_MAX;
+			filter->min_bytes = insn->k + 1 > filter->min_bytes ? insn->k + 1 : filter->min_bytes;
 		} else if (BPF_CLASS(insn->code) == BPF_ALU) {
 			const bool shift = operation == BPF_LSH || operation == BPF_RSH;
 			const bool divide = operation == BPF_DIV || operation == BPF_MOD;
 			const bool safe = BPF_SRC(insn->code) == BPF_K ? !shift || insn->k < 32 : !shift && !divide;
-			filter->kernel_can &= safe;
+			filter->kernel_compatible &= safe;
 		} else if (BPF_CLASS(insn->code) == BPF_RET) {
-			filter->kernel_can &= BPF_RVAL(insn->code) == BPF_K;
+			filter->kernel_compatible &= BPF_RVAL(insn->code) == BPF_K;
 		} else if (insn->code == (BPF_JMP | BPF_JA)) {
-			filter->kernel_can &= insn->k < filter->program.bf_len - i;
+			filter->kernel_compatible &= insn->k < filter->program.bf_len - i;
 		}
 	}
 }
@@ -126,7 +126,7 @@ static bool is_number_or_address(const char *word, size_t length)
 	return isdigit((unsigned char)*word) || *word == '-' || memchr(word, ':', length);
 }
 
-bool filter_may_look_up(const char *expression)
+bool filter_may_resolve_names(const char *expression)
 {
 	for (const char *at = expression ? expression : ""; *at;) {
 		const char *end = at;
@@ -168,7 +168,7 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 		return error_set(err, -ENOMEM, "out of memory, or a filter of more than %d instructions",
 				 BPF_VM_PROGRAM_MAX);
 	filter->reach = find_reach(filter);
-	check_for_kernel(filter);
+	check_kernel_compatible(filter);
 	*result = take(filter);
 	return 0;
 }
@@ -203,7 +203,7 @@ uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t
 	return bpf_vm_run(filter->vm, packet, wirelen, caplen);
 }
 
-bool filter_same(const struct filter *one, const struct filter *other)
+bool filter_equal(const struct filter *one, const struct filter *other)
 {
 	const struct bpf_program *a = &one->program, *b = &other->program;
 	return a->bf_len == b->bf_len && memcmp(a->bf_insns, b->bf_insns, a->bf_len * sizeof(*a->bf_insns)) == 0;

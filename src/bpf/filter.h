@@ -32,7 +32,7 @@ void filter_free(struct filter *filter);
  * Whether compiling may look a name up (host, network), which can take as long as name servers please. Says yes too
  * often rather than too seldom. NULL: no.
  */
-bool filter_may_look_up(const char *expression);
+bool filter_may_resolve_names(const char *expression);
 
 const struct bpf_insn *filter_program(const struct filter *filter);
 
@@ -46,7 +46,7 @@ uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t
 bool filter_reads_headers_only(const struct filter *filter);
 
 /* Whether two filters are the same program. */
-bool filter_same(const struct filter *one, const struct filter *other);
+bool filter_equal(const struct filter *one, const struct filter *other);
 
 /* No load of the filter goes beyond this offset; UINT32_MAX if that cannot be told. */
 uint32_t filter_reach(const struct filter *filter);

@@ -17,8 +17,8 @@ struct filter {
 	uint32_t reach_absolute; /* likewise, of loads at fixed offsets */
 	uint32_t reach_indexed;	 /* of loads behind the index register: without what that holds */
 	uint32_t reach;		 /* no load goes beyond this offset; REACH_UNKNOWN: cannot be told */
-	uint32_t floor;		 /* bytes that a packet must have to be shown to it by the union */
-	bool kernel_can;	 /* the kernel comes to libpcap's verdict, and goes on behind it */
+	uint32_t min_bytes;	 /* bytes that a packet must have to be shown to it by the union */
+	bool kernel_compatible;	 /* the kernel comes to libpcap's verdict, and goes on behind it */
 };
 
 /* Bytes that a load instruction reads. */

@@ -29,17 +29,17 @@ static uint32_t union_snaplen(const struct filter_want *wants, size_t count)
 
 /* What is written: FILTER_UNION_MAX instructions at most; `count` goes on counting when there are more. */
 struct assembly {
-	struct sock_filter *to;
+	struct sock_filter *program;
 	size_t count;
-	uint32_t snaplen; /* what "accept" returns */
-	uint32_t floor;	  /* bytes that every packet that gets to the programs has */
-	bool go_on;	  /* "accept" goes on behind the program and the instruction that follows it */
+	uint32_t snaplen;      /* what "accept" returns */
+	uint32_t min_bytes;    /* bytes that every packet that gets to the programs has */
+	bool accept_continues; /* "accept" goes on behind the program and the instruction that follows it */
 };
 
 static void emit(struct assembly *assembly, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
 {
 	if (assembly->count < FILTER_UNION_MAX)
-		assembly->to[assembly->count] = (struct sock_filter){.code = code, .jt = jt, .jf = jf, .k = k};
+		assembly->program[assembly->count] = (struct sock_filter){.code = code, .jt = jt, .jf = jf, .k = k};
 	assembly->count++;
 }
 
@@ -54,21 +54,22 @@ static bool is_load(const struct bpf_insn *insn, unsigned mode)
 }
 
 /* An offset that no packet has: libpcap's interpreter rejects, the kernel would take it for one of its extensions. */
-static bool is_beyond_all(const struct bpf_insn *insn)
+static bool exceeds_any_packet(const struct bpf_insn *insn)
 {
 	return insn->k > INT32_MAX;
 }
 
-#define GUARDED_MAX 7 /* instructions that one becomes at most */
+#define EXPANSION_MAX 7 /* instructions that one becomes at most */
 
 /* How many instructions one becomes. */
-static unsigned laid_size(const struct assembly *assembly, const struct bpf_insn *insn)
+static unsigned emitted_size(const struct assembly *assembly, const struct bpf_insn *insn)
 {
 	if (is_jump(insn))
-		return insn->jt > UINT8_MAX / GUARDED_MAX || insn->jf > UINT8_MAX / GUARDED_MAX ? 3 : 1;
+		return insn->jt > UINT8_MAX / EXPANSION_MAX || insn->jf > UINT8_MAX / EXPANSION_MAX ? 3 : 1;
 	if (is_load(insn, BPF_IND))
-		return is_beyond_all(insn) ? 1 : GUARDED_MAX;
-	if (is_load(insn, BPF_ABS) && !is_beyond_all(insn) && insn->k + filter_load_width(insn->code) > assembly->floor)
+		return exceeds_any_packet(insn) ? 1 : EXPANSION_MAX;
+	if (is_load(insn, BPF_ABS) && !exceeds_any_packet(insn) &&
+	    insn->k + filter_load_width(insn->code) > assembly->min_bytes)
 		return 4;
 	return 1;
 }
@@ -79,7 +80,7 @@ static void emit_reject(struct assembly *assembly, size_t end)
 	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(end - assembly->count - 1), 0, 0);
 }
 
-static void emit_unless_at_least(struct assembly *assembly, uint16_t source, uint32_t k, size_t end)
+static void emit_reject_below(struct assembly *assembly, uint16_t source, uint32_t k, size_t end)
 {
 	emit(assembly, BPF_JMP | BPF_JGE | source, k, 1, 0);
 	emit_reject(assembly, end);
@@ -88,17 +89,17 @@ static void emit_unless_at_least(struct assembly *assembly, uint16_t source, uin
 /* A load, behind a check that the packet is long enough. The accumulator is free: the load is about to set it. */
 static void emit_load(struct assembly *assembly, const struct bpf_insn *insn, size_t end)
 {
-	if (is_beyond_all(insn)) {
+	if (exceeds_any_packet(insn)) {
 		emit_reject(assembly, end);
 		return;
 	}
-	if (laid_size(assembly, insn) > 1) {
+	if (emitted_size(assembly, insn) > 1) {
 		emit(assembly, BPF_LD | BPF_W | BPF_LEN, 0, 0, 0);
 		if (is_load(insn, BPF_IND)) {
-			emit_unless_at_least(assembly, BPF_X, 0, end);
+			emit_reject_below(assembly, BPF_X, 0, end);
 			emit(assembly, BPF_ALU | BPF_SUB | BPF_X, 0, 0, 0);
 		}
-		emit_unless_at_least(assembly, BPF_K, insn->k + filter_load_width(insn->code), end);
+		emit_reject_below(assembly, BPF_K, insn->k + filter_load_width(insn->code), end);
 	}
 	emit(assembly, insn->code, insn->k, 0, 0);
 }
@@ -107,7 +108,7 @@ static void emit_load(struct assembly *assembly, const struct bpf_insn *insn, si
 static void emit_jump(struct assembly *assembly, const struct bpf_insn *insn, const uint32_t *target)
 {
 	const size_t yes = target[insn->jt], no = target[insn->jf];
-	if (laid_size(assembly, insn) == 1) {
+	if (emitted_size(assembly, insn) == 1) {
 		const size_t next = assembly->count + 1;
 		emit(assembly, insn->code, insn->k, (uint8_t)(yes - next), (uint8_t)(no - next));
 		return;
@@ -120,24 +121,24 @@ static void emit_jump(struct assembly *assembly, const struct bpf_insn *insn, co
 /* Appends one program; its rejects, spoken or by a load beyond the packet's end, jump behind it. */
 static void append_program(struct assembly *assembly, const struct bpf_program *from)
 {
-	uint32_t places[FILTER_UNION_MAX + 1];
+	uint32_t offsets[FILTER_UNION_MAX + 1];
 	if (from->bf_len > FILTER_UNION_MAX) {
 		assembly->count += from->bf_len;
 		return;
 	}
-	places[0] = (uint32_t)assembly->count;
+	offsets[0] = (uint32_t)assembly->count;
 	for (unsigned i = 0; i < from->bf_len; i++)
-		places[i + 1] = places[i] + laid_size(assembly, &from->bf_insns[i]);
-	const size_t end = places[from->bf_len];
+		offsets[i + 1] = offsets[i] + emitted_size(assembly, &from->bf_insns[i]);
+	const size_t end = offsets[from->bf_len];
 	for (unsigned i = 0; i < from->bf_len; i++) {
 		const struct bpf_insn *insn = &from->bf_insns[i];
 		if (is_jump(insn))
-			emit_jump(assembly, insn, &places[i + 1]);
+			emit_jump(assembly, insn, &offsets[i + 1]);
 		else if (insn->code == (BPF_JMP | BPF_JA))
-			emit(assembly, insn->code, places[i + 1 + insn->k] - places[i + 1], 0, 0);
+			emit(assembly, insn->code, offsets[i + 1 + insn->k] - offsets[i + 1], 0, 0);
 		else if (insn->code == (BPF_RET | BPF_K) && !insn->k)
 			emit_reject(assembly, end);
-		else if (insn->code == (BPF_RET | BPF_K) && assembly->go_on)
+		else if (insn->code == (BPF_RET | BPF_K) && assembly->accept_continues)
 			emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(end - assembly->count), 0, 0);
 		else if (insn->code == (BPF_RET | BPF_K))
 			emit(assembly, insn->code, assembly->snaplen, 0, 0);
@@ -148,7 +149,7 @@ static void append_program(struct assembly *assembly, const struct bpf_program *
 	}
 }
 
-static void emit_loopback(struct assembly *assembly)
+static void emit_reject_outgoing(struct assembly *assembly)
 {
 	emit(assembly, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE), 0, 0);
 	emit(assembly, BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1);
@@ -156,14 +157,14 @@ static void emit_loopback(struct assembly *assembly)
 }
 
 /* Accepts what is too short to be looked into. */
-static void emit_floor(struct assembly *assembly)
+static void emit_accept_short(struct assembly *assembly)
 {
 	emit(assembly, BPF_LD | BPF_W | BPF_LEN, 0, 0, 0);
-	emit(assembly, BPF_JMP | BPF_JGE | BPF_K, assembly->floor, 1, 0);
+	emit(assembly, BPF_JMP | BPF_JGE | BPF_K, assembly->min_bytes, 1, 0);
 	emit(assembly, BPF_RET | BPF_K, assembly->snaplen, 0, 0);
 }
 
-static void emit_tagged(struct assembly *assembly)
+static void emit_accept_tagged(struct assembly *assembly)
 {
 	emit(assembly, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), 0, 0);
 	emit(assembly, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
@@ -173,11 +174,11 @@ static void emit_tagged(struct assembly *assembly)
 /* Rejects what a filter accepts, and goes on with the rest. */
 static void emit_exclude(struct assembly *assembly, const struct filter *filter)
 {
-	assembly->go_on = true;
+	assembly->accept_continues = true;
 	append_program(assembly, &filter->program);
 	emit(assembly, BPF_JMP | BPF_JA, 1, 0, 0);
 	emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
-	assembly->go_on = false;
+	assembly->accept_continues = false;
 }
 
 /* What no consumer wanted: kept as far as the recorder may. */
@@ -185,7 +186,7 @@ static void emit_retention(struct assembly *assembly, const struct retention_fil
 {
 	size_t count;
 	const struct sock_filter *length = retention_filter_length_program(retention, &count);
-	assembly->go_on = true;
+	assembly->accept_continues = true;
 	if (retention_filter_selector(retention)) {
 		append_program(assembly, &retention_filter_selector(retention)->program);
 		emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
@@ -195,18 +196,18 @@ static void emit_retention(struct assembly *assembly, const struct retention_fil
 }
 
 /* Takes a filter into account; false: the kernel cannot stand in for it. */
-static bool admit(struct assembly *assembly, const struct filter *filter)
+static bool account_for(struct assembly *assembly, const struct filter *filter)
 {
-	if (filter && filter->floor > assembly->floor)
-		assembly->floor = filter->floor;
-	return !filter || filter->kernel_can;
+	if (filter && filter->min_bytes > assembly->min_bytes)
+		assembly->min_bytes = filter->min_bytes;
+	return !filter || filter->kernel_compatible;
 }
 
 /* Alert storms ask for the same thing many times. */
 static bool is_repeated(const struct filter_want *wants, size_t index)
 {
 	for (size_t i = 0; i < index; i++) {
-		if (filter_same(wants[i].filter, wants[index].filter))
+		if (filter_equal(wants[i].filter, wants[index].filter))
 			return true;
 	}
 	return false;
@@ -216,9 +217,12 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 		    struct sock_filter *program)
 {
 	const struct retention_filter *retention = options->retention;
-	struct assembly assembly = {.to = program, .snaplen = union_snaplen(wants, count), .floor = FILTER_UNION_FLOOR};
-	bool everything = false, kernel_can = !retention || admit(&assembly, retention_filter_selector(retention));
-	const struct filter *exclude = admit(&assembly, options->exclude) ? options->exclude : NULL;
+	struct assembly assembly = {.program = program,
+				    .snaplen = union_snaplen(wants, count),
+				    .min_bytes = FILTER_UNION_MIN_BYTES};
+	bool everything = false,
+	     kernel_compatible = !retention || account_for(&assembly, retention_filter_selector(retention));
+	const struct filter *exclude = account_for(&assembly, options->exclude) ? options->exclude : NULL;
 	if (retention) { /* what a consumer wants may be of the past for the next one */
 		const struct filter_want kept = {.filter = retention_filter_selector(retention),
 						 .snaplen = retention_filter_snaplen(retention)};
@@ -227,18 +231,18 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 	}
 	for (size_t i = 0; i < count; i++) {
 		everything |= !wants[i].filter;
-		kernel_can &= admit(&assembly, wants[i].filter);
+		kernel_compatible &= account_for(&assembly, wants[i].filter);
 	}
-	if (everything ? assembly.snaplen >= UINT16_MAX && !exclude : !kernel_can)
+	if (everything ? assembly.snaplen >= UINT16_MAX && !exclude : !kernel_compatible)
 		return 0;
 	if (options->loopback && (count || retention))
-		emit_loopback(&assembly);
+		emit_reject_outgoing(&assembly);
 	if ((!everything || exclude) && (count || retention))
-		emit_floor(&assembly);
+		emit_accept_short(&assembly);
 	if (exclude) /* it sees tagged packets without their tag, which is how it means them */
 		emit_exclude(&assembly, exclude);
 	if (!everything && (count || retention))
-		emit_tagged(&assembly);
+		emit_accept_tagged(&assembly);
 	for (size_t i = 0; i < count && !everything && assembly.count < FILTER_UNION_MAX; i++) {
 		if (!is_repeated(wants, i))
 			append_program(&assembly, &wants[i].filter->program);

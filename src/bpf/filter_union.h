@@ -17,8 +17,8 @@ struct filter_want {
 	uint32_t snaplen;	     /* bytes */
 };
 
-#define FILTER_UNION_MAX 4096 /* instructions: the kernel's BPF_MAXINSNS */
-#define FILTER_UNION_FLOOR 34 /* bytes: Ethernet and IPv4 headers */
+#define FILTER_UNION_MAX 4096	  /* instructions: the kernel's BPF_MAXINSNS */
+#define FILTER_UNION_MIN_BYTES 34 /* bytes: Ethernet and IPv4 headers */
 
 struct filter_union_options {
 	const struct retention_filter
@@ -33,7 +33,7 @@ struct filter_union_options {
  * instructions; 0: attach none, every packet is wanted whole (or the union does not fit, or the kernel would judge
  * differently). With no wants and no retention filter it rejects everything. The kernel sees packets with their VLAN
  * tag stripped, which changes what an expression means: tagged packets are all accepted. So are those shorter than
- * FILTER_UNION_FLOOR.
+ * FILTER_UNION_MIN_BYTES.
  */
 size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
 		    struct sock_filter *program);

@@ -8,275 +8,276 @@
 #include <net/ethernet.h>
 #include <netinet/in.h>
 
-#define WHOLE UINT32_MAX
+#define WHOLE_PACKET UINT32_MAX
 
 enum label { NEXT = 0, RETURN_WHOLE, RETURN_OFFSET, RETURN_A, IPV4, IPV6, ARP, TRANSPORT, LABELS };
 
 #define LABELS_MAX (LABELS + 8 * HEADERS_EXTENSIONS_MAX + 32)
 
-struct writer {
-	struct sock_filter *to;
+struct assembler {
+	struct sock_filter *program;
 	uint16_t target[HEADERS_PROGRAM_MAX]; /* of an unconditional jump: a label */
-	uint16_t place[LABELS_MAX];
+	uint16_t label_at[LABELS_MAX];
 	uint16_t count, labels;
 };
 
-static uint16_t new_label(struct writer *writer)
+static uint16_t new_label(struct assembler *assembler)
 {
-	return writer->labels++;
+	return assembler->labels++;
 }
 
-static void put_label(struct writer *writer, uint16_t label)
+static void place_label(struct assembler *assembler, uint16_t label)
 {
-	writer->place[label] = writer->count;
+	assembler->label_at[label] = assembler->count;
 }
 
-static void put(struct writer *writer, uint16_t code, uint32_t k)
+static void emit(struct assembler *assembler, uint16_t code, uint32_t k)
 {
-	writer->target[writer->count] = NEXT;
-	writer->to[writer->count++] = (struct sock_filter){.code = code, .k = k};
+	assembler->target[assembler->count] = NEXT;
+	assembler->program[assembler->count++] = (struct sock_filter){.code = code, .k = k};
 }
 
-static void put_goto(struct writer *writer, uint16_t label)
+static void emit_goto(struct assembler *assembler, uint16_t label)
 {
-	put(writer, BPF_JMP | BPF_JA, 0);
-	writer->target[writer->count - 1] = label;
+	emit(assembler, BPF_JMP | BPF_JA, 0);
+	assembler->target[assembler->count - 1] = label;
 }
 
 /* Distances of conditions have eight bits only: they choose between unconditional jumps, which reach everywhere. */
-static void put_jump(struct writer *writer, uint16_t test, uint32_t k, uint16_t yes, uint16_t no)
+static void emit_jump(struct assembler *assembler, uint16_t test, uint32_t k, uint16_t yes, uint16_t no)
 {
-	put(writer, BPF_JMP | BPF_K | test, k);
-	struct sock_filter *insn = &writer->to[writer->count - 1];
+	emit(assembler, BPF_JMP | BPF_K | test, k);
+	struct sock_filter *insn = &assembler->program[assembler->count - 1];
 	if (yes != NEXT) {
 		insn->jf = 1;
-		put_goto(writer, yes);
+		emit_goto(assembler, yes);
 	} else {
 		insn->jt = 1;
 	}
 	if (no != NEXT)
-		put_goto(writer, no);
+		emit_goto(assembler, no);
 }
 
-static void resolve(struct writer *writer)
+static void resolve_jumps(struct assembler *assembler)
 {
-	for (uint16_t i = 0; i < writer->count; i++) {
-		if (writer->target[i] != NEXT)
-			writer->to[i].k = writer->place[writer->target[i]] - i - 1u;
+	for (uint16_t i = 0; i < assembler->count; i++) {
+		if (assembler->target[i] != NEXT)
+			assembler->program[i].k = assembler->label_at[assembler->target[i]] - i - 1u;
 	}
 }
 
 /* X = M[0], and `bytes` behind it are there; otherwise the packet is kept whole. */
-static void need(struct writer *writer, uint32_t bytes)
+static void need_bytes(struct assembler *assembler, uint32_t bytes)
 {
-	const uint16_t enough = new_label(writer);
-	put(writer, BPF_LDX | BPF_MEM, 0);
-	put(writer, BPF_LD | BPF_W | BPF_LEN, 0);
-	put(writer, BPF_JMP | BPF_JGE | BPF_X, 0); /* len - X must not wrap */
-	writer->to[writer->count - 1].jt = 1;
-	put_goto(writer, RETURN_WHOLE);
-	put(writer, BPF_ALU | BPF_SUB | BPF_X, 0);
-	put_jump(writer, BPF_JGE, bytes, enough, RETURN_WHOLE);
-	put_label(writer, enough);
+	const uint16_t enough = new_label(assembler);
+	emit(assembler, BPF_LDX | BPF_MEM, 0);
+	emit(assembler, BPF_LD | BPF_W | BPF_LEN, 0);
+	emit(assembler, BPF_JMP | BPF_JGE | BPF_X, 0); /* len - X must not wrap */
+	assembler->program[assembler->count - 1].jt = 1;
+	emit_goto(assembler, RETURN_WHOLE);
+	emit(assembler, BPF_ALU | BPF_SUB | BPF_X, 0);
+	emit_jump(assembler, BPF_JGE, bytes, enough, RETURN_WHOLE);
+	place_label(assembler, enough);
 }
 
-static void load_byte(struct writer *writer, uint32_t offset)
+static void load_byte(struct assembler *assembler, uint32_t offset)
 {
-	put(writer, BPF_LD | BPF_B | BPF_IND, offset);
+	emit(assembler, BPF_LD | BPF_B | BPF_IND, offset);
 }
 
-static void load_half(struct writer *writer, uint32_t offset)
+static void load_half(struct assembler *assembler, uint32_t offset)
 {
-	put(writer, BPF_LD | BPF_H | BPF_IND, offset);
+	emit(assembler, BPF_LD | BPF_H | BPF_IND, offset);
 }
 
 /* M[0] = A + X: the next header begins there. */
-static void advance(struct writer *writer)
+static void advance(struct assembler *assembler)
 {
-	put(writer, BPF_ALU | BPF_ADD | BPF_X, 0);
-	put(writer, BPF_ST, 0);
+	emit(assembler, BPF_ALU | BPF_ADD | BPF_X, 0);
+	emit(assembler, BPF_ST, 0);
 }
 
-static void advance_by(struct writer *writer, uint32_t bytes)
+static void advance_by(struct assembler *assembler, uint32_t bytes)
 {
-	put(writer, BPF_LD | BPF_MEM, 0);
-	put(writer, BPF_ALU | BPF_ADD | BPF_K, bytes);
-	put(writer, BPF_ST, 0);
+	emit(assembler, BPF_LD | BPF_MEM, 0);
+	emit(assembler, BPF_ALU | BPF_ADD | BPF_K, bytes);
+	emit(assembler, BPF_ST, 0);
 }
 
-static void put_ethernet(struct writer *writer)
+static void emit_ethernet(struct assembler *assembler)
 {
 	static const uint16_t tags[] = {ETHERTYPE_VLAN, 0x88a8, 0x9100};
-	put(writer, BPF_LD | BPF_IMM, 12);
-	put(writer, BPF_ST, 0);
+	emit(assembler, BPF_LD | BPF_IMM, 12);
+	emit(assembler, BPF_ST, 0);
 	for (unsigned tag = 0; tag < 2; tag++) {
-		const uint16_t tagged = new_label(writer), done = new_label(writer);
-		need(writer, 2);
-		load_half(writer, 0);
+		const uint16_t tagged = new_label(assembler), done = new_label(assembler);
+		need_bytes(assembler, 2);
+		load_half(assembler, 0);
 		for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++)
-			put_jump(writer, BPF_JEQ, tags[i], tagged, NEXT);
-		put_goto(writer, done);
-		put_label(writer, tagged);
-		advance_by(writer, 4);
-		put_label(writer, done);
+			emit_jump(assembler, BPF_JEQ, tags[i], tagged, NEXT);
+		emit_goto(assembler, done);
+		place_label(assembler, tagged);
+		advance_by(assembler, 4);
+		place_label(assembler, done);
 	}
-	need(writer, 2);
-	load_half(writer, 0);
-	put(writer, BPF_ST, 1);
-	advance_by(writer, 2);
-	put(writer, BPF_LD | BPF_MEM, 1);
-	put_jump(writer, BPF_JEQ, ETHERTYPE_IP, IPV4, NEXT);
-	put_jump(writer, BPF_JEQ, ETHERTYPE_IPV6, IPV6, NEXT);
-	put_jump(writer, BPF_JEQ, ETHERTYPE_ARP, ARP, RETURN_OFFSET);
+	need_bytes(assembler, 2);
+	load_half(assembler, 0);
+	emit(assembler, BPF_ST, 1);
+	advance_by(assembler, 2);
+	emit(assembler, BPF_LD | BPF_MEM, 1);
+	emit_jump(assembler, BPF_JEQ, ETHERTYPE_IP, IPV4, NEXT);
+	emit_jump(assembler, BPF_JEQ, ETHERTYPE_IPV6, IPV6, NEXT);
+	emit_jump(assembler, BPF_JEQ, ETHERTYPE_ARP, ARP, RETURN_OFFSET);
 }
 
-static void put_raw(struct writer *writer)
+static void emit_raw_ip(struct assembler *assembler)
 {
-	put(writer, BPF_LD | BPF_IMM, 0);
-	put(writer, BPF_ST, 0);
-	need(writer, 1);
-	load_byte(writer, 0);
-	put(writer, BPF_ALU | BPF_RSH | BPF_K, 4);
-	put_jump(writer, BPF_JEQ, 4, IPV4, NEXT);
-	put_jump(writer, BPF_JEQ, 6, IPV6, RETURN_OFFSET);
+	emit(assembler, BPF_LD | BPF_IMM, 0);
+	emit(assembler, BPF_ST, 0);
+	need_bytes(assembler, 1);
+	load_byte(assembler, 0);
+	emit(assembler, BPF_ALU | BPF_RSH | BPF_K, 4);
+	emit_jump(assembler, BPF_JEQ, 4, IPV4, NEXT);
+	emit_jump(assembler, BPF_JEQ, 6, IPV6, RETURN_OFFSET);
 }
 
-static void put_ipv4(struct writer *writer)
+static void emit_ipv4(struct assembler *assembler)
 {
-	const uint16_t first = new_label(writer);
-	put_label(writer, IPV4);
-	need(writer, 20);
-	load_byte(writer, 9);
-	put(writer, BPF_ST, 1);
-	load_half(writer, 6);
-	put(writer, BPF_ST, 2);
-	load_byte(writer, 0);
-	put(writer, BPF_ALU | BPF_AND | BPF_K, 0xf);
-	put(writer, BPF_ALU | BPF_LSH | BPF_K, 2);
-	advance(writer);
-	put(writer, BPF_LD | BPF_MEM, 2);
-	put_jump(writer, BPF_JSET, 0x1fff, RETURN_OFFSET, first);
-	put_label(writer, first);
-	put_goto(writer, TRANSPORT);
+	const uint16_t first = new_label(assembler);
+	place_label(assembler, IPV4);
+	need_bytes(assembler, 20);
+	load_byte(assembler, 9);
+	emit(assembler, BPF_ST, 1);
+	load_half(assembler, 6);
+	emit(assembler, BPF_ST, 2);
+	load_byte(assembler, 0);
+	emit(assembler, BPF_ALU | BPF_AND | BPF_K, 0xf);
+	emit(assembler, BPF_ALU | BPF_LSH | BPF_K, 2);
+	advance(assembler);
+	emit(assembler, BPF_LD | BPF_MEM, 2);
+	emit_jump(assembler, BPF_JSET, 0x1fff, RETURN_OFFSET, first);
+	place_label(assembler, first);
+	emit_goto(assembler, TRANSPORT);
 }
 
 /* One extension header, if there is one; `done`: there is none. */
-static void put_extension(struct writer *writer, uint16_t done)
+static void emit_extension(struct assembler *assembler, uint16_t done)
 {
 	static const uint8_t plain[] = {IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS, IPPROTO_MH, 139, 140};
-	const uint16_t option = new_label(writer), fragment = new_label(writer), authentication = new_label(writer);
-	const uint16_t length = new_label(writer), over = new_label(writer);
-	put(writer, BPF_LD | BPF_MEM, 1);
+	const uint16_t option = new_label(assembler), fragment = new_label(assembler),
+		       authentication = new_label(assembler);
+	const uint16_t length = new_label(assembler), over = new_label(assembler);
+	emit(assembler, BPF_LD | BPF_MEM, 1);
 	for (size_t i = 0; i < sizeof(plain); i++)
-		put_jump(writer, BPF_JEQ, plain[i], option, NEXT);
-	put_jump(writer, BPF_JEQ, IPPROTO_FRAGMENT, fragment, NEXT);
-	put_jump(writer, BPF_JEQ, IPPROTO_AH, authentication, done);
+		emit_jump(assembler, BPF_JEQ, plain[i], option, NEXT);
+	emit_jump(assembler, BPF_JEQ, IPPROTO_FRAGMENT, fragment, NEXT);
+	emit_jump(assembler, BPF_JEQ, IPPROTO_AH, authentication, done);
 
-	put_label(writer, fragment); /* a later fragment ends here: what follows is payload */
-	need(writer, 8);
-	load_byte(writer, 0);
-	put(writer, BPF_ST, 1);
-	load_half(writer, 2);
-	put(writer, BPF_ST, 2);
-	advance_by(writer, 8);
-	put(writer, BPF_LD | BPF_MEM, 2);
-	put_jump(writer, BPF_JSET, 0xfff8, RETURN_OFFSET, over);
+	place_label(assembler, fragment); /* a later fragment ends here: what follows is payload */
+	need_bytes(assembler, 8);
+	load_byte(assembler, 0);
+	emit(assembler, BPF_ST, 1);
+	load_half(assembler, 2);
+	emit(assembler, BPF_ST, 2);
+	advance_by(assembler, 8);
+	emit(assembler, BPF_LD | BPF_MEM, 2);
+	emit_jump(assembler, BPF_JSET, 0xfff8, RETURN_OFFSET, over);
 
-	put_label(writer, authentication);
-	need(writer, 2);
-	load_byte(writer, 0);
-	put(writer, BPF_ST, 1);
-	load_byte(writer, 1);
-	put(writer, BPF_ALU | BPF_ADD | BPF_K, 2);
-	put(writer, BPF_ALU | BPF_LSH | BPF_K, 2);
-	put_goto(writer, length);
+	place_label(assembler, authentication);
+	need_bytes(assembler, 2);
+	load_byte(assembler, 0);
+	emit(assembler, BPF_ST, 1);
+	load_byte(assembler, 1);
+	emit(assembler, BPF_ALU | BPF_ADD | BPF_K, 2);
+	emit(assembler, BPF_ALU | BPF_LSH | BPF_K, 2);
+	emit_goto(assembler, length);
 
-	put_label(writer, option);
-	need(writer, 2);
-	load_byte(writer, 0);
-	put(writer, BPF_ST, 1);
-	load_byte(writer, 1);
-	put(writer, BPF_ALU | BPF_ADD | BPF_K, 1);
-	put(writer, BPF_ALU | BPF_LSH | BPF_K, 3);
-	put_label(writer, length);
-	advance(writer);
-	put_label(writer, over);
+	place_label(assembler, option);
+	need_bytes(assembler, 2);
+	load_byte(assembler, 0);
+	emit(assembler, BPF_ST, 1);
+	load_byte(assembler, 1);
+	emit(assembler, BPF_ALU | BPF_ADD | BPF_K, 1);
+	emit(assembler, BPF_ALU | BPF_LSH | BPF_K, 3);
+	place_label(assembler, length);
+	advance(assembler);
+	place_label(assembler, over);
 }
 
-static void put_ipv6(struct writer *writer)
+static void emit_ipv6(struct assembler *assembler)
 {
-	put_label(writer, IPV6);
-	need(writer, 40);
-	load_byte(writer, 6);
-	put(writer, BPF_ST, 1);
-	advance_by(writer, 40);
+	place_label(assembler, IPV6);
+	need_bytes(assembler, 40);
+	load_byte(assembler, 6);
+	emit(assembler, BPF_ST, 1);
+	advance_by(assembler, 40);
 }
 
-static void put_transport(struct writer *writer)
+static void emit_transport(struct assembler *assembler)
 {
 	static const struct {
 		uint8_t protocol, bytes;
 	} fixed[] = {{IPPROTO_UDP, 8},	   {IPPROTO_ICMP, 8}, {IPPROTO_ICMPV6, 8},
 		     {IPPROTO_UDPLITE, 8}, {IPPROTO_IGMP, 8}, {IPPROTO_SCTP, 12}};
-	const uint16_t tcp = new_label(writer), dccp = new_label(writer);
+	const uint16_t tcp = new_label(assembler), dccp = new_label(assembler);
 	uint16_t labels[sizeof(fixed) / sizeof(*fixed)];
-	put_label(writer, TRANSPORT);
-	put(writer, BPF_LD | BPF_MEM, 1);
-	put_jump(writer, BPF_JEQ, IPPROTO_TCP, tcp, NEXT);
+	place_label(assembler, TRANSPORT);
+	emit(assembler, BPF_LD | BPF_MEM, 1);
+	emit_jump(assembler, BPF_JEQ, IPPROTO_TCP, tcp, NEXT);
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
-		put_jump(writer, BPF_JEQ, fixed[i].protocol, labels[i] = new_label(writer), NEXT);
-	put_jump(writer, BPF_JEQ, IPPROTO_DCCP, dccp, RETURN_OFFSET);
-	put_label(writer, tcp);
-	need(writer, 13);
-	load_byte(writer, 12);
-	put(writer, BPF_ALU | BPF_RSH | BPF_K, 4);
-	put(writer, BPF_ALU | BPF_LSH | BPF_K, 2);
-	advance(writer);
-	put_goto(writer, RETURN_OFFSET);
-	put_label(writer, dccp);
-	need(writer, 5);
-	load_byte(writer, 4);
-	put(writer, BPF_ALU | BPF_LSH | BPF_K, 2);
-	advance(writer);
-	put_goto(writer, RETURN_OFFSET);
+		emit_jump(assembler, BPF_JEQ, fixed[i].protocol, labels[i] = new_label(assembler), NEXT);
+	emit_jump(assembler, BPF_JEQ, IPPROTO_DCCP, dccp, RETURN_OFFSET);
+	place_label(assembler, tcp);
+	need_bytes(assembler, 13);
+	load_byte(assembler, 12);
+	emit(assembler, BPF_ALU | BPF_RSH | BPF_K, 4);
+	emit(assembler, BPF_ALU | BPF_LSH | BPF_K, 2);
+	advance(assembler);
+	emit_goto(assembler, RETURN_OFFSET);
+	place_label(assembler, dccp);
+	need_bytes(assembler, 5);
+	load_byte(assembler, 4);
+	emit(assembler, BPF_ALU | BPF_LSH | BPF_K, 2);
+	advance(assembler);
+	emit_goto(assembler, RETURN_OFFSET);
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
-		put_label(writer, labels[i]);
-		advance_by(writer, fixed[i].bytes);
-		put_goto(writer, RETURN_A);
+		place_label(assembler, labels[i]);
+		advance_by(assembler, fixed[i].bytes);
+		emit_goto(assembler, RETURN_A);
 	}
 }
 
-static void put_returns(struct writer *writer, uint32_t least)
+static void emit_returns(struct assembler *assembler, uint32_t min_bytes)
 {
-	const uint16_t enough = new_label(writer), less = new_label(writer);
-	put_label(writer, ARP);
-	advance_by(writer, 28);
-	put_label(writer, RETURN_OFFSET);
-	put(writer, BPF_LD | BPF_MEM, 0);
-	put_label(writer, RETURN_A);
-	put_jump(writer, BPF_JGE, least ? least : 1, enough, less);
-	put_label(writer, less);
-	put(writer, BPF_LD | BPF_IMM, least ? least : 1);
-	put_label(writer, enough);
-	put(writer, BPF_RET | BPF_A, 0);
-	put_label(writer, RETURN_WHOLE);
-	put(writer, BPF_RET | BPF_K, WHOLE);
+	const uint16_t enough = new_label(assembler), less = new_label(assembler);
+	place_label(assembler, ARP);
+	advance_by(assembler, 28);
+	place_label(assembler, RETURN_OFFSET);
+	emit(assembler, BPF_LD | BPF_MEM, 0);
+	place_label(assembler, RETURN_A);
+	emit_jump(assembler, BPF_JGE, min_bytes ? min_bytes : 1, enough, less);
+	place_label(assembler, less);
+	emit(assembler, BPF_LD | BPF_IMM, min_bytes ? min_bytes : 1);
+	place_label(assembler, enough);
+	emit(assembler, BPF_RET | BPF_A, 0);
+	place_label(assembler, RETURN_WHOLE);
+	emit(assembler, BPF_RET | BPF_K, WHOLE_PACKET);
 }
 
 /* The extension headers and the transport layer come behind IPv6, IPv4 jumps over the former. */
-size_t headers_program(uint16_t linktype, uint32_t least, struct sock_filter *program)
+size_t headers_program(uint16_t linktype, uint32_t min_bytes, struct sock_filter *program)
 {
-	struct writer writer = {.to = program, .labels = LABELS};
+	struct assembler assembler = {.program = program, .labels = LABELS};
 	if (linktype == 1)
-		put_ethernet(&writer);
+		emit_ethernet(&assembler);
 	else
-		put_raw(&writer);
-	put_ipv4(&writer);
-	put_ipv6(&writer);
+		emit_raw_ip(&assembler);
+	emit_ipv4(&assembler);
+	emit_ipv6(&assembler);
 	for (unsigned i = 0; i < HEADERS_EXTENSIONS_MAX; i++)
-		put_extension(&writer, TRANSPORT);
-	put_transport(&writer);
-	put_returns(&writer, least);
-	resolve(&writer);
-	return writer.count;
+		emit_extension(&assembler, TRANSPORT);
+	emit_transport(&assembler);
+	emit_returns(&assembler, min_bytes);
+	resolve_jumps(&assembler);
+	return assembler.count;
 }

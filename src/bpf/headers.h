@@ -17,6 +17,6 @@ struct sock_filter;
  * Writes the program for a link type (Ethernet 1, raw IP 101) and returns its length. It returns the bytes of: Ethernet
  * and up to two VLAN tags; ARP; IPv4 with options; IPv6 with extension headers; TCP with options, UDP, UDP-Lite, ICMP,
  * ICMPv6, IGMP, SCTP's common header, DCCP. Fragments behind the first end with their network header; tunnels are
- * payload. Never less than `least`, never 0; a packet that ends inside its headers is kept whole.
+ * payload. Never less than `min_bytes`, never 0; a packet that ends inside its headers is kept whole.
  */
-size_t headers_program(uint16_t linktype, uint32_t least, struct sock_filter *program);
+size_t headers_program(uint16_t linktype, uint32_t min_bytes, struct sock_filter *program);

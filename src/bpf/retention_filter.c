@@ -93,7 +93,7 @@ bool retention_filter_may_hide(const struct retention_filter *retention, const s
 {
 	if (!retention)
 		return false;
-	if (retention->filter && !(filter && filter_same(retention->filter, filter)))
+	if (retention->filter && !(filter && filter_equal(retention->filter, filter)))
 		return true;
 	if (!filter)
 		return false;

@@ -175,7 +175,7 @@ static void on_arming_done(struct offload_task *task)
 
 static int start_piece(struct history_stream *stream)
 {
-	struct offload *pool = filter_may_look_up(stream->bpf) ? stream->deps.name_lookup : stream->deps.arming;
+	struct offload *pool = filter_may_resolve_names(stream->bpf) ? stream->deps.name_lookup : stream->deps.arming;
 	const struct history_stream_spec *spec = &stream->spec;
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
 	stream->piece_spec = (struct consumer_spec){

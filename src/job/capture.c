@@ -259,7 +259,7 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 		  size_t target_count, unsigned index, struct capture **result)
 {
 	struct capture *capture = new_capture(deps, request, targets, target_count, index);
-	struct offload *pool = filter_may_look_up(request->bpf) ? deps->name_lookup : deps->arming;
+	struct offload *pool = filter_may_resolve_names(request->bpf) ? deps->name_lookup : deps->arming;
 	if (!capture || !capture->tags) {
 		if (capture)
 			free_capture(capture);

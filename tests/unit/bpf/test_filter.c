@@ -62,7 +62,7 @@ static void check_packet(const struct filter_want *wants, size_t count, const st
 	}
 	if (wanted && !passed)
 		fail_msg("a packet of %u bytes that is wanted was rejected", packet->size);
-	if (!wanted && passed && packet->size >= FILTER_UNION_FLOOR)
+	if (!wanted && passed && packet->size >= FILTER_UNION_MIN_BYTES)
 		fail_msg("a packet of %u bytes that nobody wants was accepted", packet->size);
 }
 

@@ -218,7 +218,7 @@ static void check_passed(const struct wanted *wanted, const struct retention_fil
 	assert_true(passed >= kept);
 	if (passed)
 		assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, passed), kept);
-	if (packet->size >= FILTER_UNION_FLOOR && !kept && !is_wanted(wanted, packet))
+	if (packet->size >= FILTER_UNION_MIN_BYTES && !kept && !is_wanted(wanted, packet))
 		assert_int_equal(passed, 0);
 	for (size_t i = 0; i < wanted->count; i++) {
 		if (accepts(wanted->filters[i], packet))
@@ -273,7 +273,7 @@ static void test_headers_are_all_that_the_kernel_keeps(void **state)
 	kernel_init(&kernel, program, filter_union(NULL, 0, &options, program));
 	for (size_t i = 0; i < packet_count; i++) {
 		const struct packet *packet = &packets[i];
-		const uint32_t expected = packet->size < FILTER_UNION_FLOOR
+		const uint32_t expected = packet->size < FILTER_UNION_MIN_BYTES
 						  ? packet->size
 						  : reference_headers(LINKTYPE_ETHERNET, packet->data, packet->size);
 		assert_int_equal(kernel_pass(&kernel, packet->data, packet->size), expected);
@@ -309,7 +309,7 @@ static void test_excluded_packets_do_not_pass_whoever_wants_them(void **state)
 						      ? retention_filter_kept_bytes(retention, packet->data,
 										    packet->size, packet->size)
 						      : 0;
-			if (packet->size < FILTER_UNION_FLOOR)
+			if (packet->size < FILTER_UNION_MIN_BYTES)
 				continue;
 			if (accepts(exclude, packet))
 				assert_int_equal(bytes, 0);
