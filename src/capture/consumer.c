@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 
 #include "base/clock.h"
-#include "capture/engine_threads.h"
+#include "capture/engine_internal.h"
 
 #define EXTEND_SLACK_NS (20 * NS_PER_MS) /* packets' stamps may lie this far from the order of time */
 

@@ -1,5 +1,5 @@
 /* The engine's own life: its threads, descriptors and rings from first to last. How the threads work together is told
- * in engine_threads.h. */
+ * in engine_internal.h. */
 #include "capture/engine.h"
 
 #include <assert.h>
@@ -12,7 +12,7 @@
 #include <sys/timerfd.h>
 
 #include "base/log.h"
-#include "capture/engine_threads.h"
+#include "capture/engine_internal.h"
 #include "capture/link_watch.h"
 
 #define WORKER_STACK_BYTES \

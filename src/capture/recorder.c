@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
-#include "capture/engine_threads.h"
+#include "capture/engine_internal.h"
 
 int recorder_open(struct engine *engine, const struct engine_recorder *options, struct error *err)
 {

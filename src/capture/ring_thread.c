@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "capture/engine_threads.h"
+#include "capture/engine_internal.h"
 #include "capture/link_watch.h"
 
 #define EPOLL_EVENTS 64

@@ -4,16 +4,15 @@
  * ahead before it looks at the current block. The rest holds packets.
  *
  * A block closed by the retire timer may be nearly empty. Such blocks are packed: their packets are appended to the
- * last held block that has room (the tail), and the block goes back at once. How the kernel's way is kept free is in
- * timeline_way.c.
+ * last held block that has room (the tail), and the block goes back at once. timeline_relocate.c keeps the blocks
+ * ahead of the kernel free.
  */
 #include "capture/timeline.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture/timeline_blocks.h"
-#include "capture/timeline_way.h"
+#include "capture/timeline_internal.h"
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
 #define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
@@ -315,7 +314,7 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline->current = (current + 1) % timeline->block_count;
 	timeline->sequence++;
 	note_dropped(timeline, dropped, boottime_ns);
-	timeline_clear_the_way(timeline);
+	timeline_make_room(timeline);
 }
 
 uint32_t timeline_lag(const struct timeline *timeline)

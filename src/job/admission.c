@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "event/event.h"
-#include "job/jobs_state.h"
+#include "job/jobs_internal.h"
 #include "job/targets.h"
 
 #define CAPTURES_PER_RUNNING 16 /* live captures, as a multiple of those that may run */

@@ -20,7 +20,7 @@
 #include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
-#include "job/jobs_state.h"
+#include "job/jobs_internal.h"
 #include "job/ledger.h"
 #include "job/targets.h"
 #include "request/request.h"

@@ -6,11 +6,9 @@
  * Taking a free block back from the kernel's side is safe as long as it is not near: the kernel touches only its
  * current block, and cannot pass the block it retired that was not yet processed here.
  */
-#include "capture/timeline_way.h"
+#include "capture/timeline_internal.h"
 
 #include <string.h>
-
-#include "capture/timeline_blocks.h"
 
 /* The held block nearest ahead of the kernel within the reserve, or NO_BLOCK. */
 static uint32_t find_in_the_way(const struct timeline *timeline)
@@ -98,7 +96,7 @@ static bool can_spare(const struct timeline *timeline, uint32_t index)
 	return left >= timeline->keep_bytes;
 }
 
-void timeline_clear_the_way(struct timeline *timeline)
+void timeline_make_room(struct timeline *timeline)
 {
 	while (timeline->held > timeline->capacity && timeline->extent_count)
 		timeline_evict(timeline);

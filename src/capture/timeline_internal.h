@@ -1,6 +1,6 @@
 /*
- * How a timeline is kept: its blocks, the extents in them, and what is done to both. A part of timeline.c and
- * timeline_way.c; nobody else looks inside.
+ * How a timeline is kept: its blocks, the extents in them, and what is done to both. Internal to timeline.c and
+ * timeline_relocate.c.
  */
 #pragma once
 
@@ -103,3 +103,6 @@ void timeline_release_block(struct timeline *timeline, uint32_t index);
 
 /* Forgets the oldest extent, which must exist. */
 void timeline_evict(struct timeline *timeline);
+
+/* Keeps the blocks just ahead of the kernel free: moves what must be kept, forgets the oldest. timeline_relocate.c. */
+void timeline_make_room(struct timeline *timeline);
