@@ -2,11 +2,12 @@
  * A consumer's start, stop and report. Starting happens on the caller's thread, for it may block; what the consumer
  * wants is in the kernel before its window opens.
  */
+#include "capture/consumer.h"
+
 #include <errno.h>
 #include <linux/filter.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "base/clock.h"
 #include "capture/engine_internal.h"
@@ -24,7 +25,7 @@ const char *end_reason_name(enum end_reason reason)
 	return names[reason];
 }
 
-void engine_unlink_consumer(struct consumer *consumer)
+void consumer_unlink(struct consumer *consumer)
 {
 	struct source *source = consumer->source;
 	for (struct consumer **at = &source->consumers; *at; at = &(*at)->next) {
@@ -56,30 +57,6 @@ static struct source *find_source(const struct engine *engine, const char *inter
 			past = source;
 	}
 	return ifindex ? live : past;
-}
-
-int engine_add_source(struct engine *engine, struct source *source, struct error *err)
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
-	pthread_mutex_lock(&engine->lock);
-	int r = engine->source_count >= ENGINE_SOURCES_MAX ? -ENOSPC : 0;
-	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
-		r = -errno;
-	if (r == 0) {
-		source->users++;
-		source->next = engine->sources;
-		engine->sources = source;
-		engine->source_count++;
-		if (!source->recorder.on)
-			engine->ring_bytes += source_bytes(source);
-	}
-	pthread_mutex_unlock(&engine->lock);
-	if (r < 0) {
-		error_set(err, r, "interface %s: %s", source->ring->name,
-			  r == -ENOSPC ? "too many interfaces are open" : strerror(-r));
-		source_close(source);
-	}
-	return r;
 }
 
 /* With admin and without the lock: the interface's source, opened if need be, with a user more. Only this and
@@ -138,7 +115,7 @@ static int arm(struct source *source, struct consumer *consumer, struct error *e
 		r = ring_start(source->ring, err); /* a second bind to the same interface changes nothing */
 	pthread_mutex_lock(&engine->lock);
 	if (r < 0) {
-		engine_unlink_consumer(consumer);
+		consumer_unlink(consumer);
 	} else {
 		ring_update_dropped(source->ring);
 		source_place(source, consumer, clock_boottime_ns(), clock_offset_ns());
@@ -236,6 +213,16 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		consumer_free(consumer);
 	}
 	return r;
+}
+
+/* The last packets may still lie in the open block: the end is settled as that of any other time limit. */
+void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason)
+{
+	struct cursor *cursor = &consumer->cursor;
+	if (!consumer->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&cursor->until_ns, boottime_ns, memory_order_relaxed);
+	consumer->until_reason = reason;
 }
 
 void consumer_stop(struct consumer *consumer, enum end_reason reason)

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "capture/engine_internal.h"
 #include "capture/link_watch.h"
@@ -72,6 +73,66 @@ int engine_may_capture(struct error *err)
 size_t engine_memory_used(struct engine *engine)
 {
 	return atomic_load_explicit(&engine->budget.used_bytes, memory_order_relaxed);
+}
+
+int engine_add_source(struct engine *engine, struct source *source, struct error *err)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
+	pthread_mutex_lock(&engine->lock);
+	int r = engine->source_count >= ENGINE_SOURCES_MAX ? -ENOSPC : 0;
+	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
+		r = -errno;
+	if (r == 0) {
+		source->users++;
+		source->next = engine->sources;
+		engine->sources = source;
+		engine->source_count++;
+		if (!source->recorder.on)
+			engine->ring_bytes += source_bytes(source);
+	}
+	pthread_mutex_unlock(&engine->lock);
+	if (r < 0) {
+		error_set(err, r, "interface %s: %s", source->ring->name,
+			  r == -ENOSPC ? "too many interfaces are open" : strerror(-r));
+		source_close(source);
+	}
+	return r;
+}
+
+bool engine_records(struct engine *engine, const char *interface)
+{
+	bool found = false;
+	pthread_mutex_lock(&engine->lock);
+	for (const struct source *source = engine->sources; source; source = source->next)
+		found |= source->recorder.on && strcmp(source->name, interface) == 0;
+	pthread_mutex_unlock(&engine->lock);
+	return found;
+}
+
+size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room)
+{
+	size_t count = 0;
+	pthread_mutex_lock(&engine->lock);
+	for (struct source *source = engine->sources; source; source = source->next, count++) {
+		if (count >= room)
+			continue;
+		const uint64_t now_ns = clock_boottime_ns();
+		struct engine_interface *entry = &interfaces[count];
+		ring_update_dropped(source->ring);
+		*entry = (struct engine_interface){
+			.recorder = source->recorder.on,
+			.gone = source->gone,
+			.consumers = source->consumer_count,
+			.packets = timeline_next_number(source->timeline),
+			.dropped = source->ring->dropped,
+			.reach_ns = now_ns - source_reachable(source, now_ns),
+			.held_bytes = timeline_stats(source->timeline).held_bytes,
+			.ring_bytes = source_bytes(source),
+		};
+		memcpy(entry->name, source->name, sizeof(entry->name));
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return count;
 }
 
 static unsigned choose_workers(unsigned asked)

@@ -1,5 +1,6 @@
 /*
- * What the engine's threads share. Internal to engine.c (their life), ring_thread.c, worker.c and consumer.c.
+ * What the engine's threads share. Internal to engine.c (their life), ring_thread.c, worker.c, recorder.c and
+ * consumer.c.
  *
  * - The ring thread takes over retired blocks, watches time limits and interfaces; nothing per packet, no call that may
  *   block.
@@ -89,6 +90,3 @@ void recorder_bind(struct engine *engine, const char *interface);
 
 /* With the lock: an interface has appeared, gone, changed. */
 void recorder_interfaces_changed(struct engine *engine);
-
-/* With the lock: takes the consumer off its source. */
-void engine_unlink_consumer(struct consumer *consumer);

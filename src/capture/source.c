@@ -232,16 +232,6 @@ bool source_collect(struct source *source, pthread_mutex_t *lock)
 	return source->batch > 0;
 }
 
-/* The last packets may still lie in the open block: the end is settled as that of any other time limit. */
-void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason)
-{
-	struct cursor *cursor = &consumer->cursor;
-	if (!consumer->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
-		return;
-	atomic_store_explicit(&cursor->until_ns, boottime_ns, memory_order_relaxed);
-	consumer->until_reason = reason;
-}
-
 static uint64_t until(const struct consumer *consumer)
 {
 	return atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);

@@ -7,53 +7,12 @@
 #include <pthread.h>
 
 #include "base/log.h"
-#include "base/mailbox.h"
 #include "bpf/filter.h"
 #include "bpf/retention_filter.h"
+#include "capture/consumer_internal.h"
 #include "capture/engine.h"
 #include "capture/ring.h"
 #include "capture/timeline.h"
-
-#define NUMBER_NONE UINT64_MAX
-
-/* What a worker tells the loop about a consumer. */
-struct note {
-	struct letter letter; /* first */
-	struct consumer *consumer;
-};
-
-struct consumer {
-	struct note ended;
-	struct note quota_spent; /* posted before `ended`, to the same mailbox */
-	struct engine *engine;
-	struct source *source; /* NULL once it has ended */
-	struct consumer *next;
-	struct filter *filter;
-	struct cursor cursor; /* a worker's while `busy` */
-	consumer_done done;
-	void *ctx;
-	bool armed;	       /* its filter is in the kernel: it may be scanned */
-	bool busy;	       /* a worker moves it */
-	uint64_t position;     /* cursor.next_number as of the last time no worker had it */
-	uint64_t flush_number; /* ends when it stands here; NUMBER_NONE: not known yet */
-	enum end_reason flush_reason;
-	uint64_t flush_ns;	      /* boot time at which everything was retired */
-	uint64_t flush_dropped;	      /* the ring's drops by then */
-	enum end_reason until_reason; /* why cursor.until_ns is the end */
-	uint64_t dropped_at_start, lost_evicted;
-	uint64_t before_ns;		   /* asked for: so long before it is armed */
-	uint64_t from_real_ns, to_real_ns; /* or this window; 0: not given */
-	uint64_t duration_ns;
-	struct resume_point resume; /* number 0: none */
-	int64_t asked_from_ns;	    /* boot time; negative: before the machine was started */
-	bool gap;		    /* the interface was away for a part of the window */
-	bool restricted;	    /* the recorder may not keep all that was asked for */
-	bool disordered;	    /* there was no memory to sort its packets */
-	uint16_t linktype;
-	uint32_t snaplen;
-	int64_t clock_offset_ns; /* real minus boot time when it ended */
-	uint64_t end_ns;	 /* boot time */
-};
 
 #define SOURCE_GAPS_MAX                                                                               \
 	8 /* remembered; older ones lie before what the timeline holds, or are merged into the oldest \
@@ -147,12 +106,6 @@ void source_place(struct source *source, struct consumer *consumer, uint64_t now
 
 /* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
 uint64_t source_reachable(const struct source *source, uint64_t now_ns);
-
-/* With the lock: no packet after this moment, if the end is not nearer already. */
-void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason);
-
-/* By who settles it, or after its end: where the window that its packets cover ends, in boot time. */
-uint64_t consumer_window_end(const struct consumer *consumer);
 
 /* With the lock: the interface was away between the two. */
 bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns);

@@ -42,7 +42,7 @@ static bool settle(struct consumer *consumer)
 	if (cursor->clock_offset_ns &&
 	    llabs(consumer->clock_offset_ns - cursor->clock_offset_ns) > CURSOR_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
-	engine_unlink_consumer(consumer);
+	consumer_unlink(consumer);
 	return true;
 }
 

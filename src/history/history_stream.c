@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/offload.h"
 #include "bpf/filter.h"
-#include "capture/engine.h"
+#include "capture/consumer.h"
 #include "config/config.h"
 #include "output/host_info.h"
 #include "pcapng/capture_pieces.h"

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "bpf/filter.h"
+#include "capture/engine.h"
 #include "config/config.h"
 #include "job/capture_internal.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/offload.h"
-#include "capture/engine.h"
+#include "capture/consumer.h"
 #include "event/event.h"
 #include "job/capture.h"
 #include "job/interfaces.h"

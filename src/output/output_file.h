@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/packet.h"
-#include "capture/engine.h"
+#include "capture/consumer.h"
 #include "output/store_merge.h"
 #include "pcapng/capture_file.h"
 #include "request/request.h"
