@@ -12,14 +12,14 @@ struct source;
 #define NUMBER_NONE UINT64_MAX
 
 /* What a worker tells the loop about a consumer. */
-struct note {
-	struct letter letter; /* first */
+struct consumer_message {
+	struct mailbox_message message; /* first */
 	struct consumer *consumer;
 };
 
 struct consumer {
-	struct note ended;
-	struct note quota_spent; /* posted before `ended`, to the same mailbox */
+	struct consumer_message ended;
+	struct consumer_message quota_spent; /* posted before `ended`, to the same mailbox */
 	struct engine *engine;
 	struct source *source; /* NULL once it has ended */
 	struct consumer *next;

@@ -1,5 +1,5 @@
-/* The engine's own life: its threads, descriptors and rings from first to last. How the threads work together is told
- * in engine_internal.h. */
+/* The engine's own life: its threads, descriptors and rings from first to last. How the threads work together is
+ * received in engine_internal.h. */
 #include "capture/engine.h"
 
 #include <assert.h>
@@ -54,12 +54,12 @@ static void end_allocation(void *ctx)
 	cpu_apart_end(&engine->apart);
 }
 
-static void deliver_note(void *ctx, struct letter *letter)
+static void deliver_message(void *ctx, struct mailbox_message *message)
 {
 	(void)ctx;
-	const struct note *note = (const struct note *)letter;
-	struct consumer *consumer = note->consumer;
-	if (note == &consumer->ended)
+	const struct consumer_message *received = (const struct consumer_message *)message;
+	struct consumer *consumer = received->consumer;
+	if (received == &consumer->ended)
 		consumer->done(consumer->ctx, consumer);
 	else
 		consumer->cursor.quota->spent(consumer->cursor.quota->ctx);
@@ -209,7 +209,7 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	pthread_mutex_init(&engine->admin, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->work, NULL);
-	engine->ended = mailbox_new(loop, deliver_note, engine);
+	engine->ended = mailbox_new(loop, deliver_message, engine);
 	int r = engine->ended ? open_fds(engine) : -ENOMEM;
 	if (r == 0)
 		r = start_threads(engine, choose_workers(options->workers));

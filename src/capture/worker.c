@@ -49,7 +49,7 @@ static bool settle(struct consumer *consumer)
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
 	consumer->disordered = store_seal(&consumer->cursor.store) < 0;
-	mailbox_post(engine->ended, &consumer->ended.letter);
+	mailbox_post(engine->ended, &consumer->ended.message);
 }
 
 struct task {
@@ -164,7 +164,7 @@ static void finish(struct task *task)
 		consumer->position = consumer->cursor.next_number;
 		if (consumer->cursor.quota_spent) {
 			consumer->cursor.quota_spent = false;
-			mailbox_post(consumer->engine->ended, &consumer->quota_spent.letter);
+			mailbox_post(consumer->engine->ended, &consumer->quota_spent.message);
 		}
 		if (settle(consumer))
 			task->consumers[ended++] = consumer;
