@@ -59,8 +59,8 @@ static struct source *find_source(const struct engine *engine, const char *inter
 	return ifindex ? live : past;
 }
 
-/* With admin and without the lock: the interface's source, opened if need be, with a user more. Only this and
- * recorders, under admin, add sources. */
+/* With control_lock and without the lock: the interface's source, opened if need be, with a user more. Only this and
+ * recorders, under control_lock, add sources. */
 static int get_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
 		      struct source **result)
 {
@@ -71,7 +71,7 @@ static int get_source(struct engine *engine, const struct consumer_spec *spec, s
 	struct source *source = find_source(engine, spec->interface, ifindex);
 	if (source) {
 		source->idle_since_ns = 0;
-		source->users++;
+		source->pins++;
 	}
 	const size_t ring_bytes = engine->ring_bytes;
 	pthread_mutex_unlock(&engine->lock);
@@ -86,7 +86,7 @@ static int get_source(struct engine *engine, const struct consumer_spec *spec, s
 	return r;
 }
 
-/* With admin: the consumer's filter goes into the kernel, and what it wants counts from now on. */
+/* With control_lock: the consumer's filter goes into the kernel, and what it wants counts from now on. */
 static int arm(struct source *source, struct consumer *consumer, struct error *err)
 {
 	struct engine *engine = consumer->engine;
@@ -118,7 +118,7 @@ static int arm(struct source *source, struct consumer *consumer, struct error *e
 		consumer_unlink(consumer);
 	} else {
 		ring_update_dropped(source->ring);
-		source_place(source, consumer, clock_boottime_ns(), clock_offset_ns());
+		source_start_consumer(source, consumer, clock_boottime_ns(), clock_offset_ns());
 	}
 	pthread_mutex_unlock(&engine->lock);
 	return r;
@@ -155,17 +155,17 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 			   struct consumer *consumer, struct error *err)
 {
 	struct source *source = NULL;
-	pthread_mutex_lock(&engine->admin);
+	pthread_mutex_lock(&engine->control_lock);
 	int r = get_source(engine, spec, err, &source);
 	if (r == 0 && source->ring->linktype != linktype)
 		r = error_set(err, -ENODEV, "interface %s was replaced meanwhile", spec->interface);
 	if (r == 0)
 		r = arm(source, consumer, err);
-	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_unlock(&engine->control_lock);
 	pthread_mutex_lock(&engine->lock);
-	if (source && --source->users == 0 && !source->consumers)
+	if (source && --source->pins == 0 && !source->consumers)
 		source->idle_since_ns = clock_boottime_ns();
-	engine_call_worker(engine); /* who wanted admin meanwhile went to sleep */
+	engine_call_worker(engine); /* who wanted control_lock meanwhile went to sleep */
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
 	return r;

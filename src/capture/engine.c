@@ -34,7 +34,7 @@ void engine_call_worker(struct engine *engine)
 
 static_assert(WORKERS_MAX + 1 <= CPU_APART_MAX, "the ring thread and all workers");
 
-/* With admin, without the lock. */
+/* With control_lock, without the lock. */
 static void begin_allocation(void *ctx)
 {
 	struct engine *engine = ctx;
@@ -83,7 +83,7 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
 		r = -errno;
 	if (r == 0) {
-		source->users++;
+		source->pins++;
 		source->next = engine->sources;
 		engine->sources = source;
 		engine->source_count++;
@@ -206,7 +206,7 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	engine->budget.limit_bytes = options->memory_bytes;
 	engine->ring_guard = (struct ring_guard){.begin = begin_allocation, .end = end_allocation, .ctx = engine};
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
-	pthread_mutex_init(&engine->admin, NULL);
+	pthread_mutex_init(&engine->control_lock, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->work, NULL);
 	engine->ended = mailbox_new(loop, deliver_message, engine);
@@ -234,12 +234,12 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	pthread_mutex_lock(&engine->admin); /* nobody opens a ring: that touches all threads */
+	pthread_mutex_lock(&engine->control_lock); /* nobody opens a ring: that touches all threads */
 	pthread_mutex_lock(&engine->lock);
 	engine->stop = true;
 	pthread_cond_broadcast(&engine->work);
 	pthread_mutex_unlock(&engine->lock);
-	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_unlock(&engine->control_lock);
 	if (engine->ring_thread_started) {
 		engine_wake_ring_thread(engine);
 		pthread_join(engine->ring_thread, NULL);
@@ -261,6 +261,6 @@ void engine_free(struct engine *engine)
 	cleanup_close(&engine->link_fd);
 	pthread_cond_destroy(&engine->work);
 	pthread_mutex_destroy(&engine->lock);
-	pthread_mutex_destroy(&engine->admin);
+	pthread_mutex_destroy(&engine->control_lock);
 	free(engine);
 }

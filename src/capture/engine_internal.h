@@ -9,9 +9,9 @@
  * - The caller's thread of consumer_start opens rings; while the kernel allocates one, the others keep off its CPU.
  * - The loop gets the ends of consumers by mailbox.
  *
- * One lock covers all state that threads share; nobody holds it for longer than a block takes to be noted. `admin` is
- * held over the slow things so that kernel filters are replaced in the order of the states they were made from. Order:
- * admin, then lock.
+ * One lock covers all state that threads share; nobody holds it for longer than a block takes to be noted.
+ * `control_lock` is held over the slow things so that kernel filters are replaced in the order of the states they were
+ * made from. Order: control_lock, then lock.
  */
 #pragma once
 
@@ -37,9 +37,9 @@ struct pending_recorder {
 struct engine {
 	struct budget budget;
 	struct mailbox *ended;
-	pthread_mutex_t admin;
+	pthread_mutex_t control_lock;
 	struct ring_guard ring_guard; /* of all rings that are opened */
-	struct cpu_apart apart;	      /* with admin: around the ring that is being allocated */
+	struct cpu_apart apart;	      /* with control_lock: around the ring that is being allocated */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	bool stop;
@@ -47,7 +47,7 @@ struct engine {
 	struct pending_recorder *pending;
 	struct source *closing; /* taken off the ring thread's list; a worker closes them */
 	size_t ring_bytes;
-	uint64_t turn;
+	uint64_t served_count; /* how often workers took something from any source */
 	unsigned source_count, consumer_count, recorder_count, sleeping;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
 	bool ring_thread_started;
@@ -74,18 +74,20 @@ void engine_wake_ring_thread(struct engine *engine);
 /* With the lock: something can be done. One sleeper is enough: it wakes the next if there is more. */
 void engine_call_worker(struct engine *engine);
 
-/* With admin, without the lock: puts an opened source where the ring thread sees it. 0 or -errno (it is closed then).
+/* With control_lock, without the lock: puts an opened source where the ring thread sees it. 0 or -errno (it is closed
+ * then).
  */
 warn_unused int engine_add_source(struct engine *engine, struct source *source, struct error *err);
 
-/* With admin, without the lock: opens a recorder's ring. */
+/* With control_lock, without the lock: opens a recorder's ring. */
 warn_unused int recorder_open(struct engine *engine, const struct engine_recorder *options, struct error *err);
 
 /* With the lock, given up meanwhile: something about recorders to do (open, bind again, own traffic)? True if something
  * was done. */
-bool recorder_keep_house(struct engine *engine);
+bool recorder_run_maintenance(struct engine *engine);
 
-/* With admin and the lock, which is given up meanwhile: binds a recorder of this name whose interface was away. */
+/* With control_lock and the lock, which is given up meanwhile: binds a recorder of this name whose interface was away.
+ */
 void recorder_bind(struct engine *engine, const char *interface);
 
 /* With the lock: an interface has appeared, gone, changed. */

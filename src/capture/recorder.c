@@ -1,6 +1,6 @@
 /*
  * Recorders: opened at the start, bound again when their interface comes back, opened later if it was not there. All
- * that may block is done by a worker with admin held, so that it never meets the start of a consumer half-way.
+ * that may block is done by a worker with control_lock held, so that it never meets the start of a consumer half-way.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -23,7 +23,7 @@ int recorder_open(struct engine *engine, const struct engine_recorder *options, 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&engine->lock);
-	source->users--;
+	source->pins--;
 	pthread_mutex_unlock(&engine->lock);
 	if (bytes < options->memory_bytes / 4 * 3)
 		log_warning("recorder-shrunk", log_str("interface", options->interface), log_uint("bytes", bytes),
@@ -56,7 +56,7 @@ static int wait_for_interface(struct engine *engine, const struct engine_recorde
 
 int engine_record(struct engine *engine, const struct engine_recorder *recorder, struct error *err)
 {
-	pthread_mutex_lock(&engine->admin);
+	pthread_mutex_lock(&engine->control_lock);
 	int r = -ENOSPC;
 	if (engine->recorder_count < ENGINE_RECORDERS_MAX)
 		r = recorder_open(engine, recorder, err);
@@ -66,7 +66,7 @@ int engine_record(struct engine *engine, const struct engine_recorder *recorder,
 		r = wait_for_interface(engine, recorder);
 	if (r == 0)
 		engine->recorder_count++;
-	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_unlock(&engine->control_lock);
 	pthread_mutex_lock(&engine->lock);
 	engine_call_worker(engine);
 	pthread_mutex_unlock(&engine->lock);
@@ -98,7 +98,7 @@ void recorder_interfaces_changed(struct engine *engine)
 	engine_call_worker(engine);
 }
 
-/* --- what workers do: with admin and the lock, which is given up meanwhile --- */
+/* --- what workers do: with control_lock and the lock, which is given up meanwhile --- */
 
 static bool open_due(struct engine *engine)
 {
@@ -132,12 +132,12 @@ static void bind_source(struct engine *engine, struct source *source)
 	char name[sizeof(source->name)];
 	int ifindex = 0;
 	source->returned = false;
-	source->users++;
+	source->pins++;
 	memcpy(name, source->name, sizeof(name));
 	pthread_mutex_unlock(&engine->lock);
 	const int r = ring_rebind(source->ring, name, source->recorder.promiscuous, &ifindex);
 	pthread_mutex_lock(&engine->lock);
-	source->users--;
+	source->pins--;
 	if (r == 0 && !ring_interface_gone(source->ring)) {
 		source->ring->ifindex = ifindex;
 		source_mark_back(source, clock_boottime_ns());
@@ -182,7 +182,7 @@ static bool renew_own(struct engine *engine)
 	struct error error;
 	struct filter *own = NULL;
 	source->own_stale = false;
-	source->users++;
+	source->pins++;
 	pthread_mutex_unlock(&engine->lock);
 	if (filter_compile(own_traffic_filter(text), source->ring->linktype, &error, &own) < 0)
 		log_error("own-traffic-filter-failed", log_str("interface", source->ring->name),
@@ -191,11 +191,11 @@ static bool renew_own(struct engine *engine)
 	filter_free(source->own);
 	source->own = own;
 	source->refilter = true;
-	source->users--;
+	source->pins--;
 	return true;
 }
 
-bool recorder_keep_house(struct engine *engine)
+bool recorder_run_maintenance(struct engine *engine)
 {
 	return open_due(engine) || bind_returned(engine) || renew_own(engine);
 }

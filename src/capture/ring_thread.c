@@ -65,7 +65,7 @@ static void check_interfaces(struct engine *engine)
 
 static bool expired(const struct source *source, uint64_t now_ns)
 {
-	if (source->consumers || source->users || source->recorder.on)
+	if (source->consumers || source->pins || source->recorder.on)
 		return false;
 	return source->gone || (source->idle_since_ns && now_ns - source->idle_since_ns >= SOURCE_LINGER_NS);
 }
@@ -90,7 +90,7 @@ static uint64_t next_look(const struct engine *engine)
 {
 	uint64_t next_ns = UINT64_MAX;
 	for (const struct source *source = engine->sources; source; source = source->next) {
-		const uint64_t look_ns = source_next_look(source);
+		const uint64_t look_ns = source_next_deadline(source);
 		next_ns = look_ns < next_ns ? look_ns : next_ns;
 	}
 	return next_ns;
@@ -114,7 +114,7 @@ static void look_at_clock(struct engine *engine)
 		source_collect(source, &engine->lock);
 	pthread_mutex_lock(&engine->lock);
 	for (struct source *source = engine->sources; source; source = source->next) {
-		source_look(source, now_ns);
+		source_check_deadlines(source, now_ns);
 		source_trim(source);
 	}
 	retire_sources(engine, now_ns);

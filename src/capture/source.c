@@ -263,7 +263,7 @@ static uint64_t expiry(const struct source *source, uint64_t now_ns)
 	return due_ns > now_ns + EXPIRY_LEAST_NS ? due_ns : now_ns + EXPIRY_LEAST_NS;
 }
 
-uint64_t source_next_look(const struct source *source)
+uint64_t source_next_deadline(const struct source *source)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 	uint64_t next_ns = expiry(source, now_ns);
@@ -289,7 +289,7 @@ static void flush(const struct source *source, struct consumer *consumer, enum e
 	consumer->flush_dropped = source->ring->dropped;
 }
 
-void source_look(struct source *source, uint64_t now_ns)
+void source_check_deadlines(struct source *source, uint64_t now_ns)
 {
 	bool counted = false;
 	if (source->gone && source->retry_ns && source->retry_ns <= now_ns) {
@@ -360,26 +360,28 @@ static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
 	return boot_ns > 0 ? (uint64_t)boot_ns : 0;
 }
 
-void source_place(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns)
+void source_start_consumer(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns)
 {
 	struct cursor *cursor = &consumer->cursor;
 	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
 							: (int64_t)(now_ns - consumer->before_ns);
 	const int64_t reach_ns = (int64_t)source_reachable(source, now_ns);
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
-	struct place place = {.number = timeline_next_number(source->timeline), .dropped = source->ring->dropped};
+	struct timeline_position position = {.number = timeline_next_number(source->timeline),
+					     .dropped = source->ring->dropped};
 	consumer->asked_from_ns = asked_ns;
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
-		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS);
-	if (consumer->resume.number > place.number)
-		place = (struct place){.number = consumer->resume.number, .dropped = consumer->resume.dropped};
+		position = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS);
+	if (consumer->resume.number > position.number)
+		position = (struct timeline_position){.number = consumer->resume.number,
+						      .dropped = consumer->resume.dropped};
 	cursor->retention = source->recorder.retention;
 	consumer->restricted =
 		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);
 	cursor->retention_until_ns = now_ns;
-	consumer->position = cursor->next_number = place.number;
-	consumer->dropped_at_start = cursor->dropped_seen = place.dropped;
+	consumer->position = cursor->next_number = position.number;
+	consumer->dropped_at_start = cursor->dropped_seen = position.dropped;
 	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);

@@ -39,17 +39,17 @@ struct source {
 	struct recorder recorder;
 	struct consumer *consumers;
 	unsigned consumer_count;
-	unsigned batch;	    /* blocks taken over the last time; the ring thread's own */
-	unsigned users;	    /* threads that work on it without the lock: it stays open */
-	uint64_t turns;	    /* how often workers took something from it */
-	uint64_t turn;	    /* when workers last took something from it: the one that waits longest is next */
-	bool gone;	    /* the interface is no more; a recorder waits for it to come back */
-	bool returned;	    /* ... and it has: a worker shall bind the ring to it */
-	bool filtered;	    /* a kernel filter is attached */
-	bool refilter;	    /* what is wanted has changed: a worker shall see to it */
-	bool own_stale;	    /* the own traffic has changed: likewise */
-	struct filter *own; /* own traffic to be left out; NULL: none */
-	uint64_t flush_ns;  /* constant: a packet that came before a moment is in a retired block so long after it */
+	unsigned batch;	       /* blocks taken over the last time; the ring thread's own */
+	unsigned pins;	       /* threads that work on it without the lock: it stays open */
+	uint64_t served_count; /* how often workers took something from it */
+	uint64_t last_served;  /* when workers last took something from it: the one that waits longest is next */
+	bool gone;	       /* the interface is no more; a recorder waits for it to come back */
+	bool returned;	       /* ... and it has: a worker shall bind the ring to it */
+	bool filtered;	       /* a kernel filter is attached */
+	bool refilter;	       /* what is wanted has changed: a worker shall see to it */
+	bool own_stale;	       /* the own traffic has changed: likewise */
+	struct filter *own;    /* own traffic to be left out; NULL: none */
+	uint64_t flush_ns;     /* constant: a packet that came before a moment is in a retired block so long after it */
 	uint64_t idle_since_ns; /* boot time; 0: in use */
 	uint64_t retry_ns;	/* boot time: the interface is back but could not be bound; 0: no */
 	struct log_rate filter_rate, bind_rate;
@@ -89,11 +89,11 @@ bool source_is_small(const struct source *source);
 uint64_t source_deadline(const struct source *source, const struct consumer *consumer);
 
 /* With the lock: likewise for what is kept too long, or idle; UINT64_MAX: never. */
-uint64_t source_next_look(const struct source *source);
+uint64_t source_next_deadline(const struct source *source);
 
 /* With the lock, after source_collect: consumers whose time is up get the place where they end; what is too old goes.
  */
-void source_look(struct source *source, uint64_t now_ns);
+void source_check_deadlines(struct source *source, uint64_t now_ns);
 
 /* With the lock: the interface is gone; its consumers end where they are. */
 void source_mark_gone(struct source *source, uint64_t now_ns);
@@ -102,7 +102,7 @@ void source_mark_gone(struct source *source, uint64_t now_ns);
 void source_mark_back(struct source *source, uint64_t now_ns);
 
 /* With the lock, by who has the consumer: from where to where it goes on this source, as of now. */
-void source_place(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns);
+void source_start_consumer(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns);
 
 /* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
 uint64_t source_reachable(const struct source *source, uint64_t now_ns);

@@ -282,7 +282,7 @@ static void note_dropped(struct timeline *timeline, uint64_t dropped, uint64_t b
 	const uint32_t ahead = timeline_backlog(timeline) + 1;
 	struct block *unopened = &timeline->blocks[(timeline->current + ahead) % timeline->block_count];
 	unopened->dropped_before = dropped;
-	unopened->turn = timeline->sequence + ahead;
+	unopened->sequence = timeline->sequence + ahead;
 	timeline->dropped = dropped;
 	timeline->noted_ns = boottime_ns;
 }
@@ -291,7 +291,7 @@ static void note_dropped(struct timeline *timeline, uint64_t dropped, uint64_t b
 static uint64_t dropped_before_next(const struct timeline *timeline)
 {
 	const struct block *next = &timeline->blocks[timeline->current];
-	return next->turn == timeline->sequence ? next->dropped_before : timeline->dropped_before;
+	return next->sequence == timeline->sequence ? next->dropped_before : timeline->dropped_before;
 }
 
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns)
@@ -407,15 +407,16 @@ void timeline_unpin(struct timeline *timeline, const struct span *span)
 	timeline_release_block(timeline, span->block);
 }
 
-struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns)
+struct timeline_position timeline_find(const struct timeline *timeline, uint64_t boottime_ns)
 {
 	const size_t index = search(timeline, boottime_ns, true);
 	if (index == timeline->extent_count)
-		return (struct place){.number = timeline->next_number,
-				      .dropped = boottime_ns >= timeline->noted_ns ? timeline->dropped
-										   : dropped_before_next(timeline)};
-	return (struct place){.number = extent_at(timeline, index)->number,
-			      .dropped = extent_at(timeline, index)->dropped_before};
+		return (struct timeline_position){.number = timeline->next_number,
+						  .dropped = boottime_ns >= timeline->noted_ns
+								     ? timeline->dropped
+								     : dropped_before_next(timeline)};
+	return (struct timeline_position){.number = extent_at(timeline, index)->number,
+					  .dropped = extent_at(timeline, index)->dropped_before};
 }
 
 struct timeline_stats timeline_stats(const struct timeline *timeline)

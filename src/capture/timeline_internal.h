@@ -31,8 +31,9 @@ struct block {
 	uint32_t extents; /* that lie in it */
 	uint32_t pins;
 	uint32_t used; /* bytes up to the end of its last packet */
-	/* So many packets had been dropped while the kernel had not opened it yet for the turn with this number. */
-	uint64_t dropped_before, turn;
+	/* So many packets had been dropped while the kernel had not opened it yet for the turn with this sequence
+	 * number. */
+	uint64_t dropped_before, sequence;
 };
 
 /* A run of packets found in the retired block, where it lies after packing. */

@@ -69,14 +69,14 @@ static void catch_up(struct consumer *consumer, uint64_t oldest)
 	consumer->position = consumer->cursor.next_number = oldest;
 }
 
-#define LIVE_TURN                                                                                                \
+#define LIVE_EVERY                                                                                               \
 	4 /* every so many turns the consumer that is furthest ahead goes on, so that the past never starves the \
 	     present */
 
 /* The runnable consumer that is furthest behind, whose packets go first; now and then the one furthest ahead. */
-static struct consumer *find_last(const struct source *source)
+static struct consumer *furthest_behind(const struct source *source)
 {
-	const bool ahead = source->turns % LIVE_TURN == LIVE_TURN - 1;
+	const bool ahead = source->served_count % LIVE_EVERY == LIVE_EVERY - 1;
 	struct consumer *last = NULL;
 	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
 		if (source_runnable(source, consumer) && (!last || (consumer->position < last->position) != ahead))
@@ -88,7 +88,7 @@ static struct consumer *find_last(const struct source *source)
 /* With the lock: takes the furthest behind and all that stand in the same span. */
 static bool pick_from(struct source *source, struct task *task)
 {
-	struct consumer *last = find_last(source);
+	struct consumer *last = furthest_behind(source);
 	if (!last)
 		return false;
 	const uint64_t oldest = timeline_oldest_number(source->timeline);
@@ -121,7 +121,7 @@ static struct source *find_waiting(const struct engine *engine)
 {
 	struct source *waiting = NULL;
 	for (struct source *source = engine->sources; source; source = source->next) {
-		if ((!waiting || source->turn < waiting->turn) && find_last(source))
+		if ((!waiting || source->last_served < waiting->last_served) && furthest_behind(source))
 			waiting = source;
 	}
 	return waiting;
@@ -132,8 +132,8 @@ static bool pick(struct engine *engine, struct task *task)
 	struct source *source = find_waiting(engine);
 	if (!source || !pick_from(source, task))
 		return false;
-	source->turn = ++engine->turn;
-	source->turns++;
+	source->last_served = ++engine->served_count;
+	source->served_count++;
 	if (engine->sleeping && find_waiting(engine))
 		engine_call_worker(engine);
 	return true;
@@ -186,38 +186,38 @@ static void close_source(struct engine *engine)
 	engine->source_count--;
 }
 
-/* With admin and the lock, which is given up meanwhile. */
+/* With control_lock and the lock, which is given up meanwhile. */
 static void renew_filter(struct engine *engine, struct source *source, struct sock_filter *program)
 {
 	source->refilter = false;
-	source->users++;
+	source->pins++;
 	const size_t size = source_union(source, program);
 	pthread_mutex_unlock(&engine->lock);
 	if (source_apply(source, program, size) < 0)
 		log_warning("kernel-filter-failed", log_str("interface", source->ring->name));
 	pthread_mutex_lock(&engine->lock);
-	source->users--;
+	source->pins--;
 	if (!source->consumers)
 		engine_wake_ring_thread(engine); /* it closes what is idle for long */
 }
 
-/* With the lock, given up meanwhile: does what may block for a while. True if something was done. Who holds admin calls
- * a worker when he lets go of it. */
-static bool keep_house(struct engine *engine, struct sock_filter *program)
+/* With the lock, given up meanwhile: does what may block for a while. True if something was done. Who holds
+ * control_lock calls a worker when he lets go of it. */
+static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 {
 	if (engine->closing) {
 		close_source(engine);
 		return true;
 	}
-	if (pthread_mutex_trylock(&engine->admin) != 0)
+	if (pthread_mutex_trylock(&engine->control_lock) != 0)
 		return false;
-	bool done = recorder_keep_house(engine);
+	bool done = recorder_run_maintenance(engine);
 	for (struct source *source = engine->sources; source && !done; source = source->next) {
 		done = source->refilter && !source->gone;
 		if (done)
 			renew_filter(engine, source, program);
 	}
-	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_unlock(&engine->control_lock);
 	return done;
 }
 
@@ -238,7 +238,7 @@ void *worker_run(void *arg)
 			for (unsigned i = 0; i < task.count; i++)
 				post_end(engine, task.consumers[i]);
 			pthread_mutex_lock(&engine->lock);
-		} else if (!keep_house(engine, memory->program)) {
+		} else if (!run_maintenance(engine, memory->program)) {
 			engine->sleeping++;
 			pthread_cond_wait(&engine->work, &engine->lock);
 			engine->sleeping--;
