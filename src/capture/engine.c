@@ -32,26 +32,26 @@ void engine_call_worker(struct engine *engine)
 		pthread_cond_signal(&engine->work);
 }
 
-static_assert(WORKERS_MAX + 1 <= CPU_APART_MAX, "the ring thread and all workers");
+static_assert(WORKERS_MAX + 1 <= CPU_ISOLATION_MAX, "the ring thread and all workers");
 
 /* With control_lock, without the lock. */
-static void begin_allocation(void *ctx)
+static void begin_ring_allocation(void *ctx)
 {
 	struct engine *engine = ctx;
-	cpu_apart_begin(&engine->apart);
-	cpu_apart_keep_off(&engine->apart, engine->ring_thread);
+	cpu_isolation_begin(&engine->isolation);
+	cpu_isolation_keep_off(&engine->isolation, engine->ring_thread);
 	for (unsigned i = 0; i < engine->worker_count; i++)
-		cpu_apart_keep_off(&engine->apart, engine->workers[i]);
+		cpu_isolation_keep_off(&engine->isolation, engine->workers[i]);
 	/* Whoever was interrupted on this CPU with the lock gives it up: the ring thread would wait for it. The loop
 	 * may still come to run here, but hardly be interrupted with the lock before the allocation begins. */
 	pthread_mutex_lock(&engine->lock);
 	pthread_mutex_unlock(&engine->lock);
 }
 
-static void end_allocation(void *ctx)
+static void end_ring_allocation(void *ctx)
 {
 	struct engine *engine = ctx;
-	cpu_apart_end(&engine->apart);
+	cpu_isolation_end(&engine->isolation);
 }
 
 static void deliver_message(void *ctx, struct mailbox_message *message)
@@ -204,7 +204,8 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 		return NULL;
 	}
 	engine->budget.limit_bytes = options->memory_bytes;
-	engine->ring_guard = (struct ring_guard){.begin = begin_allocation, .end = end_allocation, .ctx = engine};
+	engine->ring_guard =
+		(struct ring_guard){.begin = begin_ring_allocation, .end = end_ring_allocation, .ctx = engine};
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
 	pthread_mutex_init(&engine->control_lock, NULL);
 	pthread_mutex_init(&engine->lock, NULL);

@@ -20,7 +20,7 @@
 #include <linux/filter.h>
 
 #include "bpf/filter_union.h"
-#include "capture/cpu_apart.h"
+#include "capture/cpu_isolation.h"
 #include "capture/source.h"
 
 #define WORKERS_MAX 16
@@ -38,8 +38,8 @@ struct engine {
 	struct budget budget;
 	struct mailbox *ended;
 	pthread_mutex_t control_lock;
-	struct ring_guard ring_guard; /* of all rings that are opened */
-	struct cpu_apart apart;	      /* with control_lock: around the ring that is being allocated */
+	struct ring_guard ring_guard;	/* of all rings that are opened */
+	struct cpu_isolation isolation; /* with control_lock: around the ring that is being allocated */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	bool stop;

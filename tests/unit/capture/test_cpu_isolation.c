@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <semaphore.h>
 
-#include "capture/cpu_apart.h"
+#include "capture/cpu_isolation.h"
 
 /* A thread that lives until it is told to end. */
 struct other {
@@ -45,14 +45,14 @@ static cpu_set_t cpus_of(pthread_t thread)
 static void test_threads_are_on_different_cpus_where_there_are_two(void **state)
 {
 	(void)state;
-	struct cpu_apart apart;
+	struct cpu_isolation isolation;
 	struct other others[2];
 	start(&others[0]);
 	start(&others[1]);
 	const cpu_set_t before = cpus_of(pthread_self());
-	cpu_apart_begin(&apart);
-	cpu_apart_keep_off(&apart, others[0].thread);
-	cpu_apart_keep_off(&apart, others[1].thread);
+	cpu_isolation_begin(&isolation);
+	cpu_isolation_keep_off(&isolation, others[0].thread);
+	cpu_isolation_keep_off(&isolation, others[1].thread);
 	const cpu_set_t own = cpus_of(pthread_self());
 	assert_int_equal(CPU_COUNT(&own), 1);
 	assert_true(CPU_ISSET((size_t)sched_getcpu(), &own));
@@ -62,7 +62,7 @@ static void test_threads_are_on_different_cpus_where_there_are_two(void **state)
 		CPU_XOR(&expected, &before, &own);
 		assert_true(CPU_EQUAL(&now, CPU_COUNT(&before) > 1 ? &expected : &before));
 	}
-	cpu_apart_end(&apart);
+	cpu_isolation_end(&isolation);
 	const cpu_set_t after = cpus_of(pthread_self());
 	assert_true(CPU_EQUAL(&after, &before));
 	for (size_t i = 0; i < 2; i++) {
@@ -76,16 +76,16 @@ static void test_threads_are_on_different_cpus_where_there_are_two(void **state)
 static void test_a_thread_that_may_run_nowhere_else_stays(void **state)
 {
 	(void)state;
-	struct cpu_apart apart;
+	struct cpu_isolation isolation;
 	struct other other;
 	start(&other);
-	cpu_apart_begin(&apart);
+	cpu_isolation_begin(&isolation);
 	const cpu_set_t own = cpus_of(pthread_self());
 	assert_int_equal(pthread_setaffinity_np(other.thread, sizeof(own), &own), 0);
-	cpu_apart_keep_off(&apart, other.thread);
+	cpu_isolation_keep_off(&isolation, other.thread);
 	cpu_set_t now = cpus_of(other.thread);
 	assert_true(CPU_EQUAL(&now, &own));
-	cpu_apart_end(&apart);
+	cpu_isolation_end(&isolation);
 	now = cpus_of(other.thread);
 	assert_true(CPU_EQUAL(&now, &own));
 	stop(&other);
@@ -94,7 +94,7 @@ static void test_a_thread_that_may_run_nowhere_else_stays(void **state)
 static void test_whoever_was_restricted_is_so_afterwards(void **state)
 {
 	(void)state;
-	struct cpu_apart apart;
+	struct cpu_isolation isolation;
 	struct other other;
 	const cpu_set_t before = cpus_of(pthread_self());
 	cpu_set_t own;
@@ -103,9 +103,9 @@ static void test_whoever_was_restricted_is_so_afterwards(void **state)
 	assert_int_equal(pthread_setaffinity_np(pthread_self(), sizeof(own), &own), 0);
 	start(&other); /* inherits it */
 	assert_int_equal(pthread_setaffinity_np(other.thread, sizeof(before), &before), 0);
-	cpu_apart_begin(&apart);
-	cpu_apart_keep_off(&apart, other.thread);
-	cpu_apart_end(&apart);
+	cpu_isolation_begin(&isolation);
+	cpu_isolation_keep_off(&isolation, other.thread);
+	cpu_isolation_end(&isolation);
 	cpu_set_t now = cpus_of(pthread_self());
 	assert_true(CPU_EQUAL(&now, &own));
 	now = cpus_of(other.thread);
@@ -117,18 +117,18 @@ static void test_whoever_was_restricted_is_so_afterwards(void **state)
 static void test_no_more_threads_than_there_is_room_for(void **state)
 {
 	(void)state;
-	struct cpu_apart apart;
-	struct other others[CPU_APART_MAX + 1];
+	struct cpu_isolation isolation;
+	struct other others[CPU_ISOLATION_MAX + 1];
 	const cpu_set_t before = cpus_of(pthread_self());
-	for (size_t i = 0; i <= CPU_APART_MAX; i++)
+	for (size_t i = 0; i <= CPU_ISOLATION_MAX; i++)
 		start(&others[i]);
-	cpu_apart_begin(&apart);
-	for (size_t i = 0; i <= CPU_APART_MAX; i++)
-		cpu_apart_keep_off(&apart, others[i].thread);
-	const cpu_set_t last = cpus_of(others[CPU_APART_MAX].thread);
+	cpu_isolation_begin(&isolation);
+	for (size_t i = 0; i <= CPU_ISOLATION_MAX; i++)
+		cpu_isolation_keep_off(&isolation, others[i].thread);
+	const cpu_set_t last = cpus_of(others[CPU_ISOLATION_MAX].thread);
 	assert_true(CPU_EQUAL(&last, &before));
-	cpu_apart_end(&apart);
-	for (size_t i = 0; i <= CPU_APART_MAX; i++) {
+	cpu_isolation_end(&isolation);
+	for (size_t i = 0; i <= CPU_ISOLATION_MAX; i++) {
 		const cpu_set_t now = cpus_of(others[i].thread);
 		assert_true(CPU_EQUAL(&now, &before));
 		stop(&others[i]);
