@@ -36,7 +36,7 @@ void consumer_unlink(struct consumer *consumer)
 	}
 	consumer->next = NULL;
 	consumer->source = NULL;
-	source->refilter = true;
+	source->filter_outdated = true;
 	consumer->engine->consumer_count--;
 	if (--source->consumer_count)
 		return;
@@ -105,10 +105,10 @@ static int arm(struct source *source, struct consumer *consumer, struct error *e
 	source->consumers = consumer;
 	const bool first = source->consumer_count++ == 0;
 	engine->consumer_count++;
-	const size_t size = source_union(source, program);
-	source->refilter = false;
+	const size_t size = source_build_filter(source, program);
+	source->filter_outdated = false;
 	pthread_mutex_unlock(&engine->lock);
-	int r = source_apply(source, program, size);
+	int r = source_attach_filter(source, program, size);
 	if (r < 0)
 		error_set(err, r, "interface %s: kernel filter: %s", source->ring->name, strerror(-r));
 	else if (first && !source->recorder.on)
@@ -165,7 +165,7 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 	pthread_mutex_lock(&engine->lock);
 	if (source && --source->pins == 0 && !source->consumers)
 		source->idle_since_ns = clock_boottime_ns();
-	engine_call_worker(engine); /* who wanted control_lock meanwhile went to sleep */
+	engine_wake_worker(engine); /* who wanted control_lock meanwhile went to sleep */
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
 	return r;

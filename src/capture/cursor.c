@@ -85,7 +85,7 @@ static void charge_quota(struct cursor *cursor, uint64_t bytes)
 		cursor->quota_spent = true;
 }
 
-static void take_packet(struct cursor *cursor, const struct wire_packet *packet, uint32_t accepted)
+static void store_packet(struct cursor *cursor, const struct wire_packet *packet, uint32_t accepted)
 {
 	struct packet_view view = {
 		.time_ns = packet->time_ns,
@@ -119,13 +119,13 @@ static void take_packet(struct cursor *cursor, const struct wire_packet *packet,
 		cursor->reason = END_BYTES;
 }
 
-static bool too_idle(const struct cursor *cursor, const struct wire_packet *packet)
+static bool is_idle_too_long(const struct cursor *cursor, const struct wire_packet *packet)
 {
 	return cursor->idle_ns &&
 	       packet->boot_ns > atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns;
 }
 
-static void offer(struct cursor *cursor, const struct wire_packet *packet)
+static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
 {
 	if (packet->boot_ns < cursor->from_ns ||
 	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
@@ -142,13 +142,13 @@ static void offer(struct cursor *cursor, const struct wire_packet *packet)
 		if (!accepted)
 			return;
 	}
-	if (too_idle(cursor, packet))
+	if (is_idle_too_long(cursor, packet))
 		cursor->reason = END_IDLE;
 	else
-		take_packet(cursor, packet, accepted < allowed ? accepted : allowed);
+		store_packet(cursor, packet, accepted < allowed ? accepted : allowed);
 }
 
-static void note_clock(struct cursor *cursor, const struct span *span)
+static void check_clock_step(struct cursor *cursor, const struct span *span)
 {
 	const int64_t step_ns = span->clock_offset_ns - cursor->clock_offset_ns;
 	if (!cursor->clock_offset_ns)
@@ -158,7 +158,8 @@ static void note_clock(struct cursor *cursor, const struct span *span)
 }
 
 /* Cursors past whose end the whole span lies are done; the others are collected. */
-static unsigned choose(struct cursor *const *cursors, unsigned count, const struct span *span, struct cursor **active)
+static unsigned collect_active(struct cursor *const *cursors, unsigned count, const struct span *span,
+			       struct cursor **active)
 {
 	const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
 	unsigned chosen = 0;
@@ -167,7 +168,7 @@ static unsigned choose(struct cursor *const *cursors, unsigned count, const stru
 		if (until_ns < UINT64_MAX - ORDER_SLACK_NS && begin_ns > until_ns + ORDER_SLACK_NS) {
 			cursors[i]->reason = END_UNTIL;
 		} else {
-			note_clock(cursors[i], span);
+			check_clock_step(cursors[i], span);
 			active[chosen++] = cursors[i];
 		}
 	}
@@ -178,7 +179,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		 const struct scan_context *context)
 {
 	struct cursor *active[SCAN_GROUP_MAX];
-	unsigned left = choose(cursors, count, span, active);
+	unsigned left = collect_active(cursors, count, span, active);
 	const uint8_t *at = span->first;
 	struct wire_packet packet;
 	uint32_t i = 0;
@@ -200,7 +201,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 			for (unsigned c = 0; c < left;) {
 				struct cursor *cursor = active[c];
 				if (span->number + i >= cursor->next_number) {
-					offer(cursor, &packet);
+					offer_packet(cursor, &packet);
 					cursor->examined++;
 				}
 				if (cursor->reason == END_NONE) {

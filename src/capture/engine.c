@@ -26,10 +26,10 @@ void engine_wake_ring_thread(struct engine *engine)
 		log_error("engine-wake-failed", log_str("error", strerror(errno)));
 }
 
-void engine_call_worker(struct engine *engine)
+void engine_wake_worker(struct engine *engine)
 {
-	if (engine->sleeping)
-		pthread_cond_signal(&engine->work);
+	if (engine->idle_workers)
+		pthread_cond_signal(&engine->work_available);
 }
 
 static_assert(WORKERS_MAX + 1 <= CPU_ISOLATION_MAX, "the ring thread and all workers");
@@ -88,7 +88,7 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 		engine->sources = source;
 		engine->source_count++;
 		if (!source->recorder.on)
-			engine->ring_bytes += source_bytes(source);
+			engine->ring_bytes += source_ring_bytes(source);
 	}
 	pthread_mutex_unlock(&engine->lock);
 	if (r < 0) {
@@ -125,9 +125,9 @@ size_t engine_interfaces(struct engine *engine, struct engine_interface *interfa
 			.consumers = source->consumer_count,
 			.packets = timeline_next_number(source->timeline),
 			.dropped = source->ring->dropped,
-			.reach_ns = now_ns - source_reachable(source, now_ns),
+			.reach_ns = now_ns - source_reachable_since(source, now_ns),
 			.held_bytes = timeline_stats(source->timeline).held_bytes,
-			.ring_bytes = source_bytes(source),
+			.ring_bytes = source_ring_bytes(source),
 		};
 		memcpy(entry->name, source->name, sizeof(entry->name));
 	}
@@ -146,7 +146,7 @@ static unsigned choose_workers(unsigned asked)
 static int start_worker(struct engine *engine, const pthread_attr_t *attributes)
 {
 	const unsigned index = engine->worker_count;
-	struct worker_memory *memory = calloc(1, sizeof(*memory));
+	struct worker_context *memory = calloc(1, sizeof(*memory));
 	if (!memory)
 		return ENOMEM;
 	memory->engine = engine;
@@ -209,9 +209,9 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
 	pthread_mutex_init(&engine->control_lock, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
-	pthread_cond_init(&engine->work, NULL);
-	engine->ended = mailbox_new(loop, deliver_message, engine);
-	int r = engine->ended ? open_fds(engine) : -ENOMEM;
+	pthread_cond_init(&engine->work_available, NULL);
+	engine->mailbox = mailbox_new(loop, deliver_message, engine);
+	int r = engine->mailbox ? open_fds(engine) : -ENOMEM;
 	if (r == 0)
 		r = start_threads(engine, choose_workers(options->workers));
 	if (r < 0) {
@@ -238,7 +238,7 @@ void engine_free(struct engine *engine)
 	pthread_mutex_lock(&engine->control_lock); /* nobody opens a ring: that touches all threads */
 	pthread_mutex_lock(&engine->lock);
 	engine->stop = true;
-	pthread_cond_broadcast(&engine->work);
+	pthread_cond_broadcast(&engine->work_available);
 	pthread_mutex_unlock(&engine->lock);
 	pthread_mutex_unlock(&engine->control_lock);
 	if (engine->ring_thread_started) {
@@ -255,12 +255,12 @@ void engine_free(struct engine *engine)
 		next = pending->next;
 		free(pending);
 	}
-	mailbox_free(engine->ended);
+	mailbox_free(engine->mailbox);
 	cleanup_close(&engine->epoll_fd);
 	cleanup_close(&engine->wake_fd);
 	cleanup_close(&engine->timer_fd);
 	cleanup_close(&engine->link_fd);
-	pthread_cond_destroy(&engine->work);
+	pthread_cond_destroy(&engine->work_available);
 	pthread_mutex_destroy(&engine->lock);
 	pthread_mutex_destroy(&engine->control_lock);
 	free(engine);

@@ -52,7 +52,7 @@ struct engine_recorder {
  * exist, recording starts when it appears, which is logged. 0, -EINVAL (filter), -ENOMEM (not even a small ring),
  * -EPERM, -ENOSPC, other -errno.
  */
-warn_unused int engine_record(struct engine *engine, const struct engine_recorder *recorder, struct error *err);
+warn_unused int engine_add_recorder(struct engine *engine, const struct engine_recorder *recorder, struct error *err);
 
 /* The daemon's own endpoints have changed (base/own_traffic.h): recorders that leave them out renew their filter. Any
  * thread. */

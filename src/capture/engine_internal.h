@@ -36,29 +36,29 @@ struct pending_recorder {
 
 struct engine {
 	struct budget budget;
-	struct mailbox *ended;
+	struct mailbox *mailbox;
 	pthread_mutex_t control_lock;
 	struct ring_guard ring_guard;	/* of all rings that are opened */
 	struct cpu_isolation isolation; /* with control_lock: around the ring that is being allocated */
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	pthread_cond_t work_available;
 	bool stop;
 	struct source *sources;
 	struct pending_recorder *pending;
 	struct source *closing; /* taken off the ring thread's list; a worker closes them */
 	size_t ring_bytes;
 	uint64_t served_count; /* how often workers took something from any source */
-	unsigned source_count, consumer_count, recorder_count, sleeping;
+	unsigned source_count, consumer_count, recorder_count, idle_workers;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
 	bool ring_thread_started;
 	pthread_t ring_thread;
 	unsigned worker_count;
-	struct worker_memory *memory[WORKERS_MAX];
+	struct worker_context *memory[WORKERS_MAX];
 	pthread_t workers[WORKERS_MAX];
 };
 
 /* What a worker needs for its work, made before it starts. */
-struct worker_memory {
+struct worker_context {
 	struct engine *engine;
 	struct sock_filter program[FILTER_UNION_MAX];
 	uint8_t scratch[SCAN_SCRATCH_BYTES];
@@ -72,7 +72,7 @@ void *worker_run(void *memory);
 void engine_wake_ring_thread(struct engine *engine);
 
 /* With the lock: something can be done. One sleeper is enough: it wakes the next if there is more. */
-void engine_call_worker(struct engine *engine);
+void engine_wake_worker(struct engine *engine);
 
 /* With control_lock, without the lock: puts an opened source where the ring thread sees it. 0 or -errno (it is closed
  * then).

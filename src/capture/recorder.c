@@ -17,8 +17,8 @@ int recorder_open(struct engine *engine, const struct engine_recorder *options, 
 	int r = source_open_recorder(options, &engine->ring_guard, err, &source);
 	if (r < 0)
 		return r;
-	source->own_stale = options->exclude_own;
-	const size_t bytes = source_bytes(source);
+	source->own_traffic_changed = options->exclude_own;
+	const size_t bytes = source_ring_bytes(source);
 	r = engine_add_source(engine, source, err);
 	if (r < 0)
 		return r;
@@ -54,7 +54,7 @@ static int wait_for_interface(struct engine *engine, const struct engine_recorde
 	return 0;
 }
 
-int engine_record(struct engine *engine, const struct engine_recorder *recorder, struct error *err)
+int engine_add_recorder(struct engine *engine, const struct engine_recorder *recorder, struct error *err)
 {
 	pthread_mutex_lock(&engine->control_lock);
 	int r = -ENOSPC;
@@ -68,7 +68,7 @@ int engine_record(struct engine *engine, const struct engine_recorder *recorder,
 		engine->recorder_count++;
 	pthread_mutex_unlock(&engine->control_lock);
 	pthread_mutex_lock(&engine->lock);
-	engine_call_worker(engine);
+	engine_wake_worker(engine);
 	pthread_mutex_unlock(&engine->lock);
 	return r;
 }
@@ -77,8 +77,8 @@ void engine_own_traffic_changed(struct engine *engine)
 {
 	pthread_mutex_lock(&engine->lock);
 	for (struct source *source = engine->sources; source; source = source->next)
-		source->own_stale |= source->recorder.exclude_own;
-	engine_call_worker(engine);
+		source->own_traffic_changed |= source->recorder.exclude_own;
+	engine_wake_worker(engine);
 	pthread_mutex_unlock(&engine->lock);
 }
 
@@ -89,18 +89,18 @@ void recorder_interfaces_changed(struct engine *engine)
 		pending->due = if_nametoindex(pending->interface) != 0;
 	for (struct source *source = engine->sources; source; source = source->next) {
 		if (source->gone) {
-			source->returned = source->recorder.on && if_nametoindex(source->name) != 0;
+			source->came_back = source->recorder.on && if_nametoindex(source->name) != 0;
 		} else if (if_indextoname((unsigned)source->ring->ifindex, name) && strcmp(name, source->name) != 0) {
 			log_notice("interface-renamed", log_str("interface", source->name), log_str("name", name));
 			snprintf(source->name, sizeof(source->name), "%s", name);
 		}
 	}
-	engine_call_worker(engine);
+	engine_wake_worker(engine);
 }
 
 /* --- what workers do: with control_lock and the lock, which is given up meanwhile --- */
 
-static bool open_due(struct engine *engine)
+static bool open_pending(struct engine *engine)
 {
 	struct pending_recorder **at = &engine->pending;
 	while (*at && !(*at)->due)
@@ -131,7 +131,7 @@ static void bind_source(struct engine *engine, struct source *source)
 {
 	char name[sizeof(source->name)];
 	int ifindex = 0;
-	source->returned = false;
+	source->came_back = false;
 	source->pins++;
 	memcpy(name, source->name, sizeof(name));
 	pthread_mutex_unlock(&engine->lock);
@@ -154,7 +154,7 @@ static void bind_source(struct engine *engine, struct source *source)
 static bool bind_returned(struct engine *engine)
 {
 	struct source *source = engine->sources;
-	while (source && !source->returned)
+	while (source && !source->came_back)
 		source = source->next;
 	if (source)
 		bind_source(engine, source);
@@ -171,31 +171,31 @@ void recorder_bind(struct engine *engine, const char *interface)
 	}
 }
 
-static bool renew_own(struct engine *engine)
+static bool renew_own_traffic_filter(struct engine *engine)
 {
 	struct source *source = engine->sources;
-	while (source && !source->own_stale)
+	while (source && !source->own_traffic_changed)
 		source = source->next;
 	if (!source)
 		return false;
 	char text[OWN_TRAFFIC_TEXT_SIZE];
 	struct error error;
-	struct filter *own = NULL;
-	source->own_stale = false;
+	struct filter *own_traffic = NULL;
+	source->own_traffic_changed = false;
 	source->pins++;
 	pthread_mutex_unlock(&engine->lock);
-	if (filter_compile(own_traffic_filter(text), source->ring->linktype, &error, &own) < 0)
+	if (filter_compile(own_traffic_filter(text), source->ring->linktype, &error, &own_traffic) < 0)
 		log_error("own-traffic-filter-failed", log_str("interface", source->ring->name),
 			  log_str("error", error.text));
 	pthread_mutex_lock(&engine->lock);
-	filter_free(source->own);
-	source->own = own;
-	source->refilter = true;
+	filter_free(source->own_traffic);
+	source->own_traffic = own_traffic;
+	source->filter_outdated = true;
 	source->pins--;
 	return true;
 }
 
 bool recorder_run_maintenance(struct engine *engine)
 {
-	return open_due(engine) || bind_returned(engine) || renew_own(engine);
+	return open_pending(engine) || bind_returned(engine) || renew_own_traffic_filter(engine);
 }

@@ -28,16 +28,16 @@
 #define PAUSE_RING_BYTES \
 	(128 * MIB)	 /* its reserve takes longer than a pause of the ring thread to fill, up to 60 Gbit/s */
 #define EXPIRY_STEPS 128 /* a packet is given up within 1/128 of the time it may be kept */
-#define EXPIRY_LEAST_NS (100 * NS_PER_MS)
+#define EXPIRY_MIN_NS (100 * NS_PER_MS)
 #define ORDER_SLACK_NS (10 * NS_PER_MS) /* packets may lie this far from the order of time */
 
-size_t source_bytes(const struct source *source)
+size_t source_ring_bytes(const struct source *source)
 {
 	return (size_t)source->ring->block_size * source->ring->block_count;
 }
 
 /* Two expiries of the retire timer before Linux 6.18, and some time for the scheduler. */
-static uint64_t flush_time(unsigned retire_ms)
+static uint64_t retire_delay(unsigned retire_ms)
 {
 	return (3 * retire_ms + 10) * NS_PER_MS;
 }
@@ -63,7 +63,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
 	source->recorder = *recorder;
 	snprintf(source->name, sizeof(source->name), "%s", options->interface);
-	source->flush_ns = flush_time(options->retire_ms);
+	source->flush_ns = retire_delay(options->retire_ms);
 	source->filter_rate.burst = source->bind_rate.burst = 1;
 	*result = take(source);
 	return 0;
@@ -137,7 +137,7 @@ int source_open_recorder(const struct engine_recorder *options, const struct rin
 		return r;
 	}
 	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
-	r = program ? source_apply(source, program, source_union(source, program)) : -ENOMEM;
+	r = program ? source_attach_filter(source, program, source_build_filter(source, program)) : -ENOMEM;
 	if (r < 0)
 		error_set(err, r, "interface %s: kernel filter: %s", options->interface, strerror(-r));
 	else
@@ -156,13 +156,13 @@ void source_close(struct source *source)
 	timeline_free(source->timeline);
 	ring_close(source->ring);
 	retention_filter_free(source->recorder.retention);
-	filter_free(source->own);
+	filter_free(source->own_traffic);
 	free(source);
 }
 
 /* --- the kernel filter --- */
 
-size_t source_union(const struct source *source, struct sock_filter *program)
+size_t source_build_filter(const struct source *source, struct sock_filter *program)
 {
 	struct filter_want wants[ENGINE_CONSUMERS_MAX + 1];
 	size_t count = 0;
@@ -172,13 +172,13 @@ size_t source_union(const struct source *source, struct sock_filter *program)
 		wants[count++] = (struct filter_want){.snaplen = UINT16_MAX};
 	const struct filter_union_options options = {
 		.retention = source->recorder.retention,
-		.exclude = source->own,
+		.exclude = source->own_traffic,
 		.loopback = source->ring->loopback,
 	};
 	return filter_union(wants, count, &options, program);
 }
 
-int source_apply(struct source *source, struct sock_filter *program, size_t size)
+int source_attach_filter(struct source *source, struct sock_filter *program, size_t size)
 {
 	if (!size && !source->filtered)
 		return 0;
@@ -221,7 +221,7 @@ static bool collect_block(struct source *source, pthread_mutex_t *lock)
 
 bool source_is_small(const struct source *source)
 {
-	return source_bytes(source) < PAUSE_RING_BYTES;
+	return source_ring_bytes(source) < PAUSE_RING_BYTES;
 }
 
 bool source_collect(struct source *source, pthread_mutex_t *lock)
@@ -260,7 +260,7 @@ static uint64_t expiry(const struct source *source, uint64_t now_ns)
 	if (!oldest_ns)
 		return UINT64_MAX;
 	const uint64_t due_ns = oldest_ns + source->recorder.max_age_ns;
-	return due_ns > now_ns + EXPIRY_LEAST_NS ? due_ns : now_ns + EXPIRY_LEAST_NS;
+	return due_ns > now_ns + EXPIRY_MIN_NS ? due_ns : now_ns + EXPIRY_MIN_NS;
 }
 
 uint64_t source_next_deadline(const struct source *source)
@@ -294,7 +294,7 @@ void source_check_deadlines(struct source *source, uint64_t now_ns)
 	bool counted = false;
 	if (source->gone && source->retry_ns && source->retry_ns <= now_ns) {
 		source->retry_ns = 0;
-		source->returned = source->recorder.on;
+		source->came_back = source->recorder.on;
 	}
 	if (source->recorder.max_age_ns && now_ns > source->recorder.max_age_ns)
 		timeline_expire(source->timeline, now_ns - source->recorder.max_age_ns);
@@ -345,7 +345,7 @@ bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_n
 
 /* --- consumers --- */
 
-uint64_t source_reachable(const struct source *source, uint64_t now_ns)
+uint64_t source_reachable_since(const struct source *source, uint64_t now_ns)
 {
 	if (!source->recorder.on)
 		return now_ns;
@@ -365,7 +365,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	struct cursor *cursor = &consumer->cursor;
 	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
 							: (int64_t)(now_ns - consumer->before_ns);
-	const int64_t reach_ns = (int64_t)source_reachable(source, now_ns);
+	const int64_t reach_ns = (int64_t)source_reachable_since(source, now_ns);
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct timeline_position position = {.number = timeline_next_number(source->timeline),
 					     .dropped = source->ring->dropped};

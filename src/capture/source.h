@@ -39,17 +39,17 @@ struct source {
 	struct recorder recorder;
 	struct consumer *consumers;
 	unsigned consumer_count;
-	unsigned batch;	       /* blocks taken over the last time; the ring thread's own */
-	unsigned pins;	       /* threads that work on it without the lock: it stays open */
-	uint64_t served_count; /* how often workers took something from it */
-	uint64_t last_served;  /* when workers last took something from it: the one that waits longest is next */
-	bool gone;	       /* the interface is no more; a recorder waits for it to come back */
-	bool returned;	       /* ... and it has: a worker shall bind the ring to it */
-	bool filtered;	       /* a kernel filter is attached */
-	bool refilter;	       /* what is wanted has changed: a worker shall see to it */
-	bool own_stale;	       /* the own traffic has changed: likewise */
-	struct filter *own;    /* own traffic to be left out; NULL: none */
-	uint64_t flush_ns;     /* constant: a packet that came before a moment is in a retired block so long after it */
+	unsigned batch;		    /* blocks taken over the last time; the ring thread's own */
+	unsigned pins;		    /* threads that work on it without the lock: it stays open */
+	uint64_t served_count;	    /* how often workers took something from it */
+	uint64_t last_served;	    /* when workers last took something from it: the one that waits longest is next */
+	bool gone;		    /* the interface is no more; a recorder waits for it to come back */
+	bool came_back;		    /* ... and it has: a worker shall bind the ring to it */
+	bool filtered;		    /* a kernel filter is attached */
+	bool filter_outdated;	    /* what is wanted has changed: a worker shall see to it */
+	bool own_traffic_changed;   /* the own traffic has changed: likewise */
+	struct filter *own_traffic; /* own traffic to be left out; NULL: none */
+	uint64_t flush_ns; /* constant: a packet that came before a moment is in a retired block so long after it */
 	uint64_t idle_since_ns; /* boot time; 0: in use */
 	uint64_t retry_ns;	/* boot time: the interface is back but could not be bound; 0: no */
 	struct log_rate filter_rate, bind_rate;
@@ -68,16 +68,16 @@ warn_unused int source_open_recorder(const struct engine_recorder *options, cons
 				     struct error *err, struct source **source);
 
 void source_close(struct source *source);
-size_t source_bytes(const struct source *source);
+size_t source_ring_bytes(const struct source *source);
 
 /*
  * With the lock: writes the kernel filter for what the consumers and the recorder want into `program` (FILTER_UNION_MAX
  * instructions). Returns its length; 0: none needed.
  */
-size_t source_union(const struct source *source, struct sock_filter *program);
+size_t source_build_filter(const struct source *source, struct sock_filter *program);
 
 /* Without the lock, one thread at a time per source: brings it into the kernel. */
-warn_unused int source_apply(struct source *source, struct sock_filter *program, size_t size);
+warn_unused int source_attach_filter(struct source *source, struct sock_filter *program, size_t size);
 
 /* Ring thread, without the lock held: takes over what the kernel has retired. True if there was something. */
 bool source_collect(struct source *source, pthread_mutex_t *lock);
@@ -105,7 +105,7 @@ void source_mark_back(struct source *source, uint64_t now_ns);
 void source_start_consumer(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns);
 
 /* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
-uint64_t source_reachable(const struct source *source, uint64_t now_ns);
+uint64_t source_reachable_since(const struct source *source, uint64_t now_ns);
 
 /* With the lock: the interface was away between the two. */
 bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns);

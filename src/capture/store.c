@@ -203,12 +203,12 @@ bool store_reader_next(struct store_reader *reader, struct packet_view *packet)
 	return true;
 }
 
-static bool next_of_source(void *ctx, struct packet_view *packet)
+static bool next_packet(void *ctx, struct packet_view *packet)
 {
 	return store_reader_next(ctx, packet);
 }
 
 struct packet_source store_reader_source(struct store_reader *reader)
 {
-	return (struct packet_source){.rewind = rewind_reader, .next = next_of_source, .ctx = reader};
+	return (struct packet_source){.rewind = rewind_reader, .next = next_packet, .ctx = reader};
 }

@@ -28,7 +28,7 @@ static bool settle_flushed(struct consumer *consumer)
 }
 
 /* With the lock, by the worker that had it: true if the consumer has ended. Its end is settled then. */
-static bool settle(struct consumer *consumer)
+static bool settle_end(struct consumer *consumer)
 {
 	struct cursor *cursor = &consumer->cursor;
 	if (cursor->reason == END_NONE && (cursor->next_number < consumer->flush_number || !settle_flushed(consumer)))
@@ -49,10 +49,10 @@ static bool settle(struct consumer *consumer)
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
 	consumer->disordered = store_seal(&consumer->cursor.store) < 0;
-	mailbox_post(engine->ended, &consumer->ended.message);
+	mailbox_post(engine->mailbox, &consumer->ended.message);
 }
 
-struct task {
+struct scan_task {
 	struct source *source;
 	struct consumer *consumers[SCAN_GROUP_MAX];
 	unsigned count;
@@ -61,7 +61,7 @@ struct task {
 };
 
 /* What was given back before the consumer got there is lost to it. */
-static void catch_up(struct consumer *consumer, uint64_t oldest)
+static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 {
 	if (consumer->position >= oldest)
 		return;
@@ -86,13 +86,13 @@ static struct consumer *furthest_behind(const struct source *source)
 }
 
 /* With the lock: takes the furthest behind and all that stand in the same span. */
-static bool pick_from(struct source *source, struct task *task)
+static bool pick_from_source(struct source *source, struct scan_task *task)
 {
 	struct consumer *last = furthest_behind(source);
 	if (!last)
 		return false;
 	const uint64_t oldest = timeline_oldest_number(source->timeline);
-	catch_up(last, oldest);
+	skip_evicted(last, oldest);
 	task->source = source;
 	task->count = 0;
 	task->scan = last->position < timeline_next_number(source->timeline);
@@ -107,7 +107,7 @@ static bool pick_from(struct source *source, struct task *task)
 	     consumer = consumer->next) {
 		if (!source_runnable(source, consumer))
 			continue;
-		catch_up(consumer, oldest);
+		skip_evicted(consumer, oldest);
 		if (consumer->position < task->span.number || consumer->position >= end)
 			continue;
 		consumer->busy = true;
@@ -117,7 +117,7 @@ static bool pick_from(struct source *source, struct task *task)
 }
 
 /* With the lock: the source with work that has waited longest. */
-static struct source *find_waiting(const struct engine *engine)
+static struct source *longest_waiting(const struct engine *engine)
 {
 	struct source *waiting = NULL;
 	for (struct source *source = engine->sources; source; source = source->next) {
@@ -127,19 +127,19 @@ static struct source *find_waiting(const struct engine *engine)
 	return waiting;
 }
 
-static bool pick(struct engine *engine, struct task *task)
+static bool pick_task(struct engine *engine, struct scan_task *task)
 {
-	struct source *source = find_waiting(engine);
-	if (!source || !pick_from(source, task))
+	struct source *source = longest_waiting(engine);
+	if (!source || !pick_from_source(source, task))
 		return false;
 	source->last_served = ++engine->served_count;
 	source->served_count++;
-	if (engine->sleeping && find_waiting(engine))
-		engine_call_worker(engine);
+	if (engine->idle_workers && longest_waiting(engine))
+		engine_wake_worker(engine);
 	return true;
 }
 
-static void scan(const struct task *task, uint8_t *scratch)
+static void run_scan(const struct scan_task *task, uint8_t *scratch)
 {
 	const struct scan_context context = {
 		.loopback = task->source->ring->loopback,
@@ -153,7 +153,7 @@ static void scan(const struct task *task, uint8_t *scratch)
 }
 
 /* With the lock: lets go of the span and the consumers. Those that have ended are left in the task. */
-static void finish(struct task *task)
+static void finish_task(struct scan_task *task)
 {
 	if (task->scan)
 		timeline_unpin(task->source->timeline, &task->span);
@@ -164,9 +164,9 @@ static void finish(struct task *task)
 		consumer->position = consumer->cursor.next_number;
 		if (consumer->cursor.quota_spent) {
 			consumer->cursor.quota_spent = false;
-			mailbox_post(consumer->engine->ended, &consumer->quota_spent.message);
+			mailbox_post(consumer->engine->mailbox, &consumer->quota_spent.message);
 		}
-		if (settle(consumer))
+		if (settle_end(consumer))
 			task->consumers[ended++] = consumer;
 	}
 	task->count = ended;
@@ -179,7 +179,7 @@ static void close_source(struct engine *engine)
 	struct source *source = engine->closing;
 	engine->closing = source->next;
 	pthread_mutex_unlock(&engine->lock);
-	const size_t bytes = source_bytes(source);
+	const size_t bytes = source_ring_bytes(source);
 	source_close(source);
 	pthread_mutex_lock(&engine->lock);
 	engine->ring_bytes -= bytes;
@@ -189,11 +189,11 @@ static void close_source(struct engine *engine)
 /* With control_lock and the lock, which is given up meanwhile. */
 static void renew_filter(struct engine *engine, struct source *source, struct sock_filter *program)
 {
-	source->refilter = false;
+	source->filter_outdated = false;
 	source->pins++;
-	const size_t size = source_union(source, program);
+	const size_t size = source_build_filter(source, program);
 	pthread_mutex_unlock(&engine->lock);
-	if (source_apply(source, program, size) < 0)
+	if (source_attach_filter(source, program, size) < 0)
 		log_warning("kernel-filter-failed", log_str("interface", source->ring->name));
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
@@ -213,7 +213,7 @@ static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 		return false;
 	bool done = recorder_run_maintenance(engine);
 	for (struct source *source = engine->sources; source && !done; source = source->next) {
-		done = source->refilter && !source->gone;
+		done = source->filter_outdated && !source->gone;
 		if (done)
 			renew_filter(engine, source, program);
 	}
@@ -223,25 +223,25 @@ static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 
 void *worker_run(void *arg)
 {
-	struct worker_memory *memory = arg;
-	struct engine *engine = memory->engine;
-	struct task task;
+	struct worker_context *context = arg;
+	struct engine *engine = context->engine;
+	struct scan_task task;
 	pthread_mutex_lock(&engine->lock);
 	while (!engine->stop) {
-		if (pick(engine, &task)) {
+		if (pick_task(engine, &task)) {
 			pthread_mutex_unlock(&engine->lock);
 			if (task.scan)
-				scan(&task, memory->scratch);
+				run_scan(&task, context->scratch);
 			pthread_mutex_lock(&engine->lock);
-			finish(&task);
+			finish_task(&task);
 			pthread_mutex_unlock(&engine->lock);
 			for (unsigned i = 0; i < task.count; i++)
 				post_end(engine, task.consumers[i]);
 			pthread_mutex_lock(&engine->lock);
-		} else if (!run_maintenance(engine, memory->program)) {
-			engine->sleeping++;
-			pthread_cond_wait(&engine->work, &engine->lock);
-			engine->sleeping--;
+		} else if (!run_maintenance(engine, context->program)) {
+			engine->idle_workers++;
+			pthread_cond_wait(&engine->work_available, &engine->lock);
+			engine->idle_workers--;
 		}
 	}
 	pthread_mutex_unlock(&engine->lock);

@@ -282,7 +282,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 			.headers = headers,
 			.exclude_own = config->history.exclude_own,
 		};
-		const int r = engine_record(daemon->engine, &recorder, err);
+		const int r = engine_add_recorder(daemon->engine, &recorder, err);
 		if (r < 0) {
 			error_prefix(err, "history");
 			return r;
