@@ -286,9 +286,9 @@ uint64_t consumer_window_end(const struct consumer *consumer)
 	if (cursor->reason == END_PACKETS || cursor->reason == END_BYTES)
 		end_ns = cursor->last_ns - (uint64_t)cursor->clock_offset_ns;
 	else if (cursor->reason == END_IDLE)
-		end_ns = atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns;
+		end_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
 	else if (cursor->reason == END_MEMORY)
-		end_ns = cursor->refused_ns;
+		end_ns = cursor->memory_spent_ns;
 	return until_ns < end_ns ? until_ns : end_ns;
 }
 

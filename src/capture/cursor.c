@@ -27,9 +27,9 @@ struct wire_packet {
 	uint64_t time_ns; /* real */
 	uint64_t boot_ns;
 	uint32_t caplen, wirelen;
-	const uint8_t *data;  /* in the ring: the packet without its tag */
-	const uint8_t *whole; /* contiguous, tag included: what filters see */
-	uint32_t head_size;   /* MAC addresses and tag; 0: untagged */
+	const uint8_t *data;	   /* in the ring: the packet without its tag */
+	const uint8_t *contiguous; /* contiguous, tag included: what filters see */
+	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
 };
@@ -50,7 +50,7 @@ static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *h
 	if (rest > SCAN_SCRATCH_BYTES - sizeof(packet->head))
 		rest = SCAN_SCRATCH_BYTES - sizeof(packet->head);
 	memcpy(scratch + sizeof(packet->head), packet->data + MAC_BYTES, rest);
-	packet->whole = scratch;
+	packet->contiguous = scratch;
 	packet->caplen += VLAN_TAG_BYTES;
 	packet->wirelen += VLAN_TAG_BYTES;
 }
@@ -63,7 +63,7 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 	packet->boot_ns = packet->time_ns - (uint64_t)span->clock_offset_ns;
 	packet->caplen = header->tp_snaplen;
 	packet->wirelen = header->tp_len;
-	packet->data = packet->whole = at + header->tp_mac;
+	packet->data = packet->contiguous = at + header->tp_mac;
 	packet->head_size = 0;
 	if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->ethernet && packet->caplen >= MAC_BYTES)
 		restore_tag(packet, header, context->scratch);
@@ -81,7 +81,7 @@ static void charge_quota(struct cursor *cursor, uint64_t bytes)
 	const uint64_t packets = atomic_fetch_add_explicit(&quota->packets, 1, memory_order_relaxed) + 1;
 	bytes += atomic_fetch_add_explicit(&quota->bytes, bytes, memory_order_relaxed);
 	if ((packets >= quota->max_packets || bytes >= quota->max_bytes) &&
-	    !atomic_exchange_explicit(&quota->told, true, memory_order_relaxed))
+	    !atomic_exchange_explicit(&quota->announced, true, memory_order_relaxed))
 		cursor->quota_spent = true;
 }
 
@@ -98,7 +98,7 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 	view.data = packet->head_size ? packet->data + MAC_BYTES : packet->data;
 	if (store_add(&cursor->store, &view, packet->head, packet->head_size) < 0) {
 		cursor->lost_memory++;
-		cursor->refused_ns = packet->boot_ns;
+		cursor->memory_spent_ns = packet->boot_ns;
 		cursor->reason = END_MEMORY;
 		return;
 	}
@@ -109,8 +109,8 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 	const uint64_t bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed) + view.caplen;
 	atomic_store_explicit(&cursor->bytes, bytes, memory_order_relaxed);
 	atomic_store_explicit(&cursor->packets, cursor->store.packets, memory_order_relaxed);
-	if (packet->boot_ns > atomic_load_explicit(&cursor->active_ns, memory_order_relaxed))
-		atomic_store_explicit(&cursor->active_ns, packet->boot_ns, memory_order_relaxed);
+	if (packet->boot_ns > atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed))
+		atomic_store_explicit(&cursor->last_match_ns, packet->boot_ns, memory_order_relaxed);
 	if (cursor->quota)
 		charge_quota(cursor, view.caplen);
 	if (cursor->store.packets >= cursor->max_packets)
@@ -122,7 +122,7 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 static bool is_idle_too_long(const struct cursor *cursor, const struct wire_packet *packet)
 {
 	return cursor->idle_ns &&
-	       packet->boot_ns > atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns;
+	       packet->boot_ns > atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
 }
 
 static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
@@ -132,13 +132,13 @@ static void offer_packet(struct cursor *cursor, const struct wire_packet *packet
 		return;
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
 	if (cursor->retention && packet->boot_ns < cursor->retention_until_ns) {
-		allowed =
-			retention_filter_kept_bytes(cursor->retention, packet->whole, packet->wirelen, packet->caplen);
+		allowed = retention_filter_kept_bytes(cursor->retention, packet->contiguous, packet->wirelen,
+						      packet->caplen);
 		if (!allowed)
 			return;
 	}
 	if (cursor->filter) {
-		accepted = filter_run(cursor->filter, packet->whole, packet->wirelen, packet->caplen);
+		accepted = filter_run(cursor->filter, packet->contiguous, packet->wirelen, packet->caplen);
 		if (!accepted)
 			return;
 	}

@@ -34,8 +34,8 @@ enum end_reason {
 struct quota {
 	uint64_t max_packets, max_bytes;
 	_Atomic uint64_t packets, bytes; /* relaxed: sums, nothing else hangs on them */
-	_Atomic bool told;
-	void (*spent)(void *ctx); /* loop thread, once */
+	_Atomic bool announced;
+	void (*on_spent)(void *ctx); /* loop thread, once */
 	void *ctx;
 };
 
@@ -60,14 +60,14 @@ struct cursor {
 	uint64_t examined;	    /* packets looked at */
 	uint64_t first_ns, last_ns; /* real time of first and last packet taken */
 	uint64_t lost_memory;	    /* packets that matched and found no memory */
-	uint64_t refused_ns;	    /* boot time of that packet */
+	uint64_t memory_spent_ns;   /* boot time of that packet */
 	bool clock_stepped;	    /* packets from before and after a step of the real-time clock */
 	int64_t clock_offset_ns;    /* real time minus boot time of the first span; 0: none yet */
 	uint64_t dropped_seen;	    /* the ring's drops up to where it is */
 
 	/* For anyone to look at; relaxed: each is a number of its own. */
 	_Atomic uint64_t packets, bytes;
-	_Atomic uint64_t active_ns; /* boot time of the last match, or of the start */
+	_Atomic uint64_t last_match_ns; /* boot time of the last match, or of the start */
 };
 
 /* What the scan needs besides the cursors: a worker's own. */

@@ -62,7 +62,7 @@ static void deliver_message(void *ctx, struct mailbox_message *message)
 	if (received == &consumer->ended)
 		consumer->done(consumer->ctx, consumer);
 	else
-		consumer->cursor.quota->spent(consumer->cursor.quota->ctx);
+		consumer->cursor.quota->on_spent(consumer->cursor.quota->ctx);
 }
 
 int engine_may_capture(struct error *err)

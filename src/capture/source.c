@@ -1,8 +1,8 @@
 /*
  * Time limits and flushing: a packet stamped before a moment T may still lie in the kernel's open block. So a time
- * limit is acted on `flush_ns` after T, when that block has been retired for certain; the consumers then end at the
- * number the timeline has reached, and judge each packet up to there by its own time stamp. A silent link ends on time,
- * a busy one exactly.
+ * limit is acted on `retire_delay_ns` after T, when that block has been retired for certain; the consumers then end at
+ * the number the timeline has reached, and judge each packet up to there by its own time stamp. A silent link ends on
+ * time, a busy one exactly.
  *
  * A recorder's source keeps its timeline full, whoever reads it. Its ring survives the interface: when one of the same
  * name comes back, the ring is bound to it and the time between is remembered as a gap.
@@ -63,7 +63,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
 	source->recorder = *recorder;
 	snprintf(source->name, sizeof(source->name), "%s", options->interface);
-	source->flush_ns = retire_delay(options->retire_ms);
+	source->retire_delay_ns = retire_delay(options->retire_ms);
 	source->filter_rate.burst = source->bind_rate.burst = 1;
 	*result = take(source);
 	return 0;
@@ -232,7 +232,7 @@ bool source_collect(struct source *source, pthread_mutex_t *lock)
 	return source->batch > 0;
 }
 
-static uint64_t until(const struct consumer *consumer)
+static uint64_t until_ns(const struct consumer *consumer)
 {
 	return atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
 }
@@ -241,7 +241,7 @@ static uint64_t until(const struct consumer *consumer)
 static uint64_t idle_end(const struct consumer *consumer)
 {
 	const struct cursor *cursor = &consumer->cursor;
-	return cursor->idle_ns ? atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns
+	return cursor->idle_ns ? atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns
 			       : UINT64_MAX;
 }
 
@@ -250,11 +250,11 @@ uint64_t source_deadline(const struct source *source, const struct consumer *con
 	if (!consumer->armed || consumer->flush_number != NUMBER_NONE)
 		return UINT64_MAX;
 	const uint64_t idle_ns = idle_end(consumer);
-	const uint64_t end_ns = idle_ns < until(consumer) ? idle_ns : until(consumer);
-	return end_ns > UINT64_MAX - source->flush_ns ? UINT64_MAX : end_ns + source->flush_ns;
+	const uint64_t end_ns = idle_ns < until_ns(consumer) ? idle_ns : until_ns(consumer);
+	return end_ns > UINT64_MAX - source->retire_delay_ns ? UINT64_MAX : end_ns + source->retire_delay_ns;
 }
 
-static uint64_t expiry(const struct source *source, uint64_t now_ns)
+static uint64_t next_expiry(const struct source *source, uint64_t now_ns)
 {
 	const uint64_t oldest_ns = source->recorder.max_age_ns ? timeline_oldest_end(source->timeline) : 0;
 	if (!oldest_ns)
@@ -266,7 +266,7 @@ static uint64_t expiry(const struct source *source, uint64_t now_ns)
 uint64_t source_next_deadline(const struct source *source)
 {
 	const uint64_t now_ns = clock_boottime_ns();
-	uint64_t next_ns = expiry(source, now_ns);
+	uint64_t next_ns = next_expiry(source, now_ns);
 	if (source->recorder.on && source->recorder.max_age_ns && next_ns > now_ns + source->recorder.max_age_ns)
 		next_ns = now_ns + source->recorder.max_age_ns; /* what comes meanwhile is not older by then */
 	if (source->recorder.on && source->gone && source->retry_ns && source->retry_ns < next_ns)
@@ -304,7 +304,7 @@ void source_check_deadlines(struct source *source, uint64_t now_ns)
 		if (!counted)
 			ring_update_dropped(source->ring); /* a kernel that stands still publishes nothing */
 		counted = true;
-		const bool over = until(consumer) + source->flush_ns <= now_ns;
+		const bool over = until_ns(consumer) + source->retire_delay_ns <= now_ns;
 		flush(source, consumer, over ? END_UNTIL : END_IDLE, now_ns);
 	}
 }
@@ -386,7 +386,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
 	/* Quiet times of the past do not end a consumer: the idle limit counts from now. */
-	atomic_store_explicit(&cursor->active_ns, start_ns, memory_order_relaxed);
+	atomic_store_explicit(&cursor->last_match_ns, start_ns, memory_order_relaxed);
 	consumer->linktype = source->ring->linktype;
 	consumer->armed = true;
 	if (source->gone)

@@ -49,9 +49,10 @@ struct source {
 	bool filter_outdated;	    /* what is wanted has changed: a worker shall see to it */
 	bool own_traffic_changed;   /* the own traffic has changed: likewise */
 	struct filter *own_traffic; /* own traffic to be left out; NULL: none */
-	uint64_t flush_ns; /* constant: a packet that came before a moment is in a retired block so long after it */
-	uint64_t idle_since_ns; /* boot time; 0: in use */
-	uint64_t retry_ns;	/* boot time: the interface is back but could not be bound; 0: no */
+	uint64_t retire_delay_ns; /* constant: a packet that came before a moment is in a retired block so long after it
+				   */
+	uint64_t idle_since_ns;	  /* boot time; 0: in use */
+	uint64_t retry_ns;	  /* boot time: the interface is back but could not be bound; 0: no */
 	struct log_rate filter_rate, bind_rate;
 	struct gap gaps[SOURCE_GAPS_MAX];
 	unsigned gap_count;

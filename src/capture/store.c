@@ -48,7 +48,7 @@ void store_deinit(struct store *store)
 }
 
 /* Relaxed order is enough: the counter guards an amount, not other memory. */
-static bool charge(struct budget *budget, size_t bytes)
+static bool charge_budget(struct budget *budget, size_t bytes)
 {
 	size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
 	do {
@@ -59,18 +59,18 @@ static bool charge(struct budget *budget, size_t bytes)
 	return true;
 }
 
-static int grow(struct store *store, size_t record_size)
+static int add_slab(struct store *store, size_t record_size)
 {
 	size_t size = store->last ? store->last->size * 2 : SLAB_FIRST_BYTES;
 	if (size > SLAB_MAX_BYTES)
 		size = SLAB_MAX_BYTES;
 	while (size < record_size + SLAB_HEADER)
 		size *= 2;
-	if (!charge(store->budget, size)) {
+	if (!charge_budget(store->budget, size)) {
 		size = SLAB_FIRST_BYTES; /* the last of the budget */
 		while (size < record_size + SLAB_HEADER)
 			size *= 2;
-		if (!charge(store->budget, size))
+		if (!charge_budget(store->budget, size))
 			return -ENOBUFS;
 	}
 	struct slab *slab = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -99,7 +99,7 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 {
 	const size_t size = record_size(packet->caplen);
 	if (!store->last || store->last->size - store->last->used < size) {
-		int r = grow(store, size);
+		int r = add_slab(store, size);
 		if (r < 0)
 			return r;
 	}

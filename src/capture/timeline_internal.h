@@ -12,7 +12,7 @@
 #include "capture/timeline.h"
 
 #define NO_BLOCK UINT32_MAX
-#define STATUS_TAKEN \
+#define STATUS_RECLAIMED \
 	(TP_STATUS_USER | 1u << 24) /* ours; the kernel looks only at TP_STATUS_USER and sets no such bit */
 
 struct extent {
@@ -48,7 +48,7 @@ struct timeline {
 	uint32_t lag;	     /* blocks of them that the kernel may fill before they are seen to */
 	uint32_t reserve;    /* blocks ahead of the kernel that must be its own */
 	uint32_t capacity;   /* blocks that may be held */
-	uint64_t keep_bytes; /* packets are given up without need only down to so much */
+	uint64_t hold_bytes; /* packets are given up without need only down to so much */
 	bool retain;
 	uint64_t merge_ns;
 	uint32_t current;  /* the block that the kernel fills, or has filled and not been seen to */
@@ -57,17 +57,17 @@ struct timeline {
 	uint32_t held;	   /* blocks */
 	struct block *blocks;
 	struct extent *extents; /* ring buffer */
-	size_t extent_room, extent_first, extent_count;
+	size_t extent_capacity, extent_first, extent_count;
 	uint64_t next_number;
 	uint64_t held_bytes, moved_bytes;
-	uint64_t complete_since_ns; /* boot time */
-	uint64_t dropped_before;    /* the drops before the block that was retired last, at least */
-	uint64_t dropped, noted_ns; /* all drops, and when they were noted last (boot time) */
-	uint64_t packed_bytes;	    /* moved by the block being retired */
-	struct run runs[2];	    /* of that block: appended to the tail, left in place */
+	uint64_t complete_since_ns;	    /* boot time */
+	uint64_t dropped_before;	    /* the drops before the block that was retired last, at least */
+	uint64_t dropped, dropped_noted_ns; /* all drops, and when they were noted last (boot time) */
+	uint64_t packed_bytes;		    /* moved by the block being retired */
+	struct run runs[2];		    /* of that block: appended to the tail, left in place */
 	unsigned run_count;
 	bool retired_in_place; /* the retired block stays held */
-	uint32_t full_run;     /* full blocks since the last sparse one */
+	uint32_t full_streak;  /* full blocks since the last sparse one */
 	bool packing;	       /* it is sparse and was packed: others may be appended to it */
 };
 
@@ -79,7 +79,7 @@ static inline struct tpacket_block_desc *block_at(const struct timeline *timelin
 static inline bool kernel_owns(const struct timeline *timeline, uint32_t index)
 {
 	const uint32_t *status = &block_at(timeline, index)->hdr.bh1.block_status;
-	/* Acquires the block; sequentially consistent for take_block, which looks only after it has taken. */
+	/* Acquires the block; sequentially consistent for reclaim_block, which looks only after it has taken. */
 	return !(__atomic_load_n(status, __ATOMIC_SEQ_CST) & TP_STATUS_USER);
 }
 
@@ -90,7 +90,7 @@ static inline void set_status(struct timeline *timeline, uint32_t index, uint32_
 
 static inline struct extent *extent_at(const struct timeline *timeline, size_t index)
 {
-	return &timeline->extents[(timeline->extent_first + index) % timeline->extent_room];
+	return &timeline->extents[(timeline->extent_first + index) % timeline->extent_capacity];
 }
 
 /* Blocks that the kernel has retired and that were not seen to yet. */

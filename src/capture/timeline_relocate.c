@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* The held block nearest ahead of the kernel within the reserve, or NO_BLOCK. */
-static uint32_t find_in_the_way(const struct timeline *timeline)
+static uint32_t find_blocking(const struct timeline *timeline)
 {
 	for (uint32_t ahead = 0; ahead <= timeline->reserve; ahead++) {
 		const uint32_t index = (timeline->current + ahead) % timeline->block_count;
@@ -37,19 +37,20 @@ static uint32_t find_far_block(const struct timeline *timeline)
  * thread did not run for long), and the block is its own. Asked after the block was taken, the backlog answers for
  * certain: a kernel that is still far has not opened the block, and finds it taken from now on.
  */
-static bool take_block(struct timeline *timeline, uint32_t index)
+static bool reclaim_block(struct timeline *timeline, uint32_t index)
 {
 	uint32_t *status = &block_at(timeline, index)->hdr.bh1.block_status;
 	uint32_t expected = TP_STATUS_KERNEL;
 	const uint32_t ahead = (index + timeline->block_count - timeline->current) % timeline->block_count;
-	if (!__atomic_compare_exchange_n(status, &expected, STATUS_TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!__atomic_compare_exchange_n(status, &expected, STATUS_RECLAIMED, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
 		return false;
 #ifndef __SANITIZE_THREAD__ /* gcc's does not know fences; the order of the two accesses is SEQ_CST without it */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
 	if (timeline_backlog(timeline) + timeline->reserve / 2 < ahead)
 		return true;
-	expected = STATUS_TAKEN; /* anything else: the kernel has filled and retired it */
+	expected = STATUS_RECLAIMED; /* anything else: the kernel has filled and retired it */
 	__atomic_compare_exchange_n(status, &expected, TP_STATUS_KERNEL, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	return false;
 }
@@ -88,12 +89,12 @@ static bool can_spare(const struct timeline *timeline, uint32_t index)
 	const uint32_t wanted = timeline->blocks[index].extents;
 	uint64_t left = timeline->held_bytes;
 	uint32_t found = 0;
-	for (size_t i = 0; found < wanted && left >= timeline->keep_bytes; i++) {
+	for (size_t i = 0; found < wanted && left >= timeline->hold_bytes; i++) {
 		const struct extent *extent = extent_at(timeline, i);
 		left -= extent->bytes;
 		found += extent->block == index;
 	}
-	return left >= timeline->keep_bytes;
+	return left >= timeline->hold_bytes;
 }
 
 void timeline_make_room(struct timeline *timeline)
@@ -101,9 +102,9 @@ void timeline_make_room(struct timeline *timeline)
 	while (timeline->held > timeline->capacity && timeline->extent_count)
 		timeline_evict(timeline);
 	uint32_t index;
-	while ((index = find_in_the_way(timeline)) != NO_BLOCK) {
+	while ((index = find_blocking(timeline)) != NO_BLOCK) {
 		const uint32_t far = find_far_block(timeline);
-		if (far != NO_BLOCK && !can_spare(timeline, index) && take_block(timeline, far))
+		if (far != NO_BLOCK && !can_spare(timeline, index) && reclaim_block(timeline, far))
 			relocate(timeline, index, far);
 		else
 			timeline_evict(timeline);

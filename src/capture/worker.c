@@ -14,9 +14,9 @@
 static bool settle_flushed(struct consumer *consumer)
 {
 	struct cursor *cursor = &consumer->cursor;
-	const uint64_t active_ns = atomic_load_explicit(&cursor->active_ns, memory_order_relaxed);
+	const uint64_t last_match_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed);
 	if (consumer->flush_reason == END_IDLE &&
-	    active_ns + cursor->idle_ns + consumer->source->flush_ns > consumer->flush_ns) {
+	    last_match_ns + cursor->idle_ns + consumer->source->retire_delay_ns > consumer->flush_ns) {
 		consumer->flush_number = NUMBER_NONE;
 		engine_wake_ring_thread(consumer->engine);
 		return false;

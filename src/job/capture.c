@@ -173,7 +173,7 @@ static void on_arming_done(struct offload_task *task)
 			stop_parts(capture, END_SHUTDOWN);
 		else if (capture->stop_requested)
 			stop_parts(capture, END_STOPPED);
-		else if (atomic_load(&capture->quota.told)) /* it was reached before the last part was armed */
+		else if (atomic_load(&capture->quota.announced)) /* it was reached before the last part was armed */
 			stop_parts(capture, END_PACKETS);
 	}
 	check_ended(capture);
@@ -239,7 +239,7 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	capture->part_count = target_count;
 	capture->quota.max_packets = request->packets;
 	capture->quota.max_bytes = request->bytes;
-	capture->quota.spent = on_quota_spent;
+	capture->quota.on_spent = on_quota_spent;
 	capture->quota.ctx = capture;
 	snprintf(capture->id, sizeof(capture->id), "%s.%u", request->id, index);
 	for (size_t i = 0; i < target_count; i++) {

@@ -145,7 +145,7 @@ static void test_filter_takes_what_matches_in_order(void **state)
 	assert_int_equal(cursor.dropped_seen, 7);
 	assert_int_equal(cursor.first_ns, BOOT_NS + (uint64_t)OFFSET_NS);
 	assert_int_equal(cursor.last_ns, BOOT_NS + 95 * MS + (uint64_t)OFFSET_NS);
-	assert_int_equal(cursor.active_ns, BOOT_NS + 95 * MS);
+	assert_int_equal(cursor.last_match_ns, BOOT_NS + 95 * MS);
 	for (unsigned i = 0; i < 20; i++) {
 		const struct packet_view packet = packet_of(&cursor, i);
 		assert_int_equal(packet.time_ns, BOOT_NS + 5 * i * MS + (uint64_t)OFFSET_NS);
@@ -266,11 +266,11 @@ static void test_idle_time_is_told_by_the_packets(void **state)
 	cursor_init(&cursor);
 	cursor.filter = filter;
 	cursor.idle_ns = 20 * MS;
-	cursor.active_ns = BOOT_NS;
+	cursor.last_match_ns = BOOT_NS;
 	scan(&cursor);
 	assert_int_equal(cursor.reason, END_IDLE);
 	assert_int_equal(cursor.store.packets, 2);
-	assert_int_equal(cursor.active_ns, BOOT_NS + 30 * MS);
+	assert_int_equal(cursor.last_match_ns, BOOT_NS + 30 * MS);
 	store_deinit(&cursor.store);
 }
 
@@ -331,10 +331,10 @@ static void test_filters_see_the_tag_and_what_is_behind_it(void **state)
 static void test_snap_length_may_cut_inside_the_tag(void **state)
 {
 	(void)state;
-	static const uint8_t whole[20] = {1,  2,  3,	4,    5,    6, 7,    8,	   9,	 10,
-					  11, 12, 0x81, 0x00, 0x20, 7, 0x08, 0x06, 0xaa, 0xbb};
+	static const uint8_t contiguous[20] = {1,  2,  3,    4,	   5,	 6, 7,	  8,	9,    10,
+					       11, 12, 0x81, 0x00, 0x20, 7, 0x08, 0x06, 0xaa, 0xbb};
 	add_tagged(0x2007, 0x8100, sizeof(plain));
-	for (uint32_t snaplen = 1; snaplen <= sizeof(whole); snaplen++) {
+	for (uint32_t snaplen = 1; snaplen <= sizeof(contiguous); snaplen++) {
 		struct cursor cursor;
 		cursor_init(&cursor);
 		cursor.snaplen = snaplen;
@@ -342,7 +342,7 @@ static void test_snap_length_may_cut_inside_the_tag(void **state)
 		const struct packet_view packet = packet_of(&cursor, 0);
 		assert_int_equal(packet.caplen, snaplen);
 		assert_int_equal(packet.wirelen, 64);
-		assert_memory_equal(packet.data, whole, snaplen);
+		assert_memory_equal(packet.data, contiguous, snaplen);
 		store_deinit(&cursor.store);
 	}
 }
@@ -418,7 +418,7 @@ static void test_spent_memory_ends_a_capture_and_is_counted(void **state)
 	assert_int_equal(cursor.store.packets, 1);
 	assert_int_equal(cursor.packets, 1);
 	assert_int_equal(cursor.lost_memory, 1);
-	assert_int_equal(cursor.refused_ns, BOOT_NS + MS);
+	assert_int_equal(cursor.memory_spent_ns, BOOT_NS + MS);
 	assert_int_equal(cursor.next_number, 1002);
 	store_deinit(&cursor.store);
 }
@@ -553,11 +553,11 @@ static void test_shared_limit_is_told_by_one_cursor_once(void **state)
 			group[c]->quota = &quota;
 		}
 		cursor_scan(group, 3, &bench.span, &bench.context);
-		unsigned told = 0;
+		unsigned announced = 0;
 		for (unsigned c = 0; c < 3; c++)
-			told += cursors[c].quota_spent;
-		assert_int_equal(told, l < 2);
-		assert_int_equal(quota.told, l < 2);
+			announced += cursors[c].quota_spent;
+		assert_int_equal(announced, l < 2);
+		assert_int_equal(quota.announced, l < 2);
 		/* A worker would post it now; later packets say nothing more. */
 		for (unsigned c = 0; c < 3; c++) {
 			cursors[c].quota_spent = false;
