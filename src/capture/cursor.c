@@ -13,7 +13,6 @@
 #include "bpf/retention_filter.h"
 #include "capture/timeline.h"
 
-#define ORDER_SLACK_NS 10000000 /* packets may lie this far from the order of time */
 #define VLAN_TAG_BYTES 4
 #define MAC_BYTES 12
 #define ETHERTYPE_8021Q 0x8100
@@ -165,7 +164,7 @@ static unsigned collect_active(struct cursor *const *cursors, unsigned count, co
 	unsigned chosen = 0;
 	for (unsigned i = 0; i < count; i++) {
 		const uint64_t until_ns = atomic_load_explicit(&cursors[i]->until_ns, memory_order_relaxed);
-		if (until_ns < UINT64_MAX - ORDER_SLACK_NS && begin_ns > until_ns + ORDER_SLACK_NS) {
+		if (until_ns < UINT64_MAX - CURSOR_ORDER_SLACK_NS && begin_ns > until_ns + CURSOR_ORDER_SLACK_NS) {
 			cursors[i]->reason = END_UNTIL;
 		} else {
 			check_clock_step(cursors[i], span);

@@ -78,6 +78,7 @@ struct scan_context {
 };
 
 #define SCAN_SCRATCH_BYTES (1u << 20)
+#define CURSOR_ORDER_SLACK_NS 10000000 /* packets may lie this far from the order of time */
 #define CURSOR_CLOCK_STEP_NS 100000000 /* NTP's corrections are slower than this between two spans */
 #define SCAN_GROUP_MAX 16	       /* cursors in one pass */
 

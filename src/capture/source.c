@@ -29,7 +29,6 @@
 	(128 * MIB)	 /* its reserve takes longer than a pause of the ring thread to fill, up to 60 Gbit/s */
 #define EXPIRY_STEPS 128 /* a packet is given up within 1/128 of the time it may be kept */
 #define EXPIRY_MIN_NS (100 * NS_PER_MS)
-#define ORDER_SLACK_NS (10 * NS_PER_MS) /* packets may lie this far from the order of time */
 
 size_t source_ring_bytes(const struct source *source)
 {
@@ -372,7 +371,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	consumer->asked_from_ns = asked_ns;
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
-		position = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS);
+		position = timeline_find(source->timeline, cursor->from_ns - CURSOR_ORDER_SLACK_NS);
 	if (consumer->resume.number > position.number)
 		position = (struct timeline_position){.number = consumer->resume.number,
 						      .dropped = consumer->resume.dropped};
