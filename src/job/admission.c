@@ -44,20 +44,6 @@ static enum job_end refuse(struct jobs *jobs, const struct submission *submissio
 
 /* --- limits --- */
 
-static bool within_rate(struct jobs *jobs)
-{
-	const uint64_t price_ns = NS_PER_S / jobs->options.config->limits.requests_per_second;
-	const uint64_t now_ns = clock_boottime_ns();
-	jobs->tokens_ns += now_ns - jobs->refilled_ns;
-	jobs->refilled_ns = now_ns;
-	if (jobs->tokens_ns > NS_PER_S)
-		jobs->tokens_ns = NS_PER_S;
-	if (jobs->tokens_ns < price_ns)
-		return false;
-	jobs->tokens_ns -= price_ns;
-	return true;
-}
-
 static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 {
 	const uint64_t running_max = jobs->options.config->limits.captures;
@@ -241,7 +227,8 @@ enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
 			 log_str("json", request->json));
 	if (jobs->shutting_down)
 		return refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
-	if (!within_rate(jobs))
+	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
+			       clock_boottime_ns()))
 		return refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
 	if (repeat_answer(jobs, submission))
 		return end;

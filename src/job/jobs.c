@@ -346,8 +346,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		return NULL;
 	}
 	jobs->options = *options;
-	jobs->refilled_ns = clock_boottime_ns();
-	jobs->tokens_ns = NS_PER_S;
+	token_bucket_init(&jobs->request_rate, clock_boottime_ns());
 	jobs->arming = offload_new(options->loop, "pcapd-arm", ARMING_THREADS, ARMING_QUEUE);
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);

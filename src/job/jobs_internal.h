@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "base/log.h"
+#include "base/token_bucket.h"
 #include "job/answers.h"
 #include "job/capture.h"
 #include "job/job.h"
@@ -29,8 +30,7 @@ struct jobs {
 	unsigned history_stream_count, keeping; /* jobs whose answers are on their way to the ledger */
 	LIST_HEAD(, parked) parked;
 	unsigned parked_count;
-	uint64_t tokens_ns; /* requests_per_second as a bucket of time: a second's worth at most */
-	uint64_t refilled_ns;
+	struct token_bucket request_rate; /* limits.requests_per_second */
 	struct log_rate repeat_rate;
 	void (*idle)(void *ctx);
 	void *idle_ctx;

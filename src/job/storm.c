@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/token_bucket.h"
 #include "config/config.h"
 
 #define BUCKETS 1024
@@ -23,8 +24,8 @@ struct entry {
 	TAILQ_ENTRY(entry) age;
 	char *key;
 	char id[REQUEST_ID_SIZE]; /* events: the request that was taken */
-	uint64_t since_ns;	  /* boot time; events: of the cooldown; customers: of the last refill */
-	uint64_t tokens_ns;	  /* customers: a second's worth of requests, as time */
+	uint64_t since_ns;	  /* events: boot time at which the cooldown began */
+	struct token_bucket rate; /* customers */
 };
 
 struct table {
@@ -96,21 +97,17 @@ static struct entry *table_touch(struct table *table, const char *key, bool *is_
 static int take_token(struct storm *storm, const char *customer, uint64_t now_ns, struct error *err)
 {
 	const uint64_t rate = storm->config->limits.customer_requests_per_second;
-	const uint64_t price_ns = rate ? NS_PER_S / rate : 0;
 	bool is_new;
 	if (!rate)
 		return 0;
 	struct entry *entry = table_touch(&storm->customers, customer, &is_new);
 	if (!entry)
 		return error_set(err, -ENOMEM, "out of memory");
-	entry->tokens_ns = is_new ? NS_PER_S : entry->tokens_ns + (now_ns - entry->since_ns);
-	if (entry->tokens_ns > NS_PER_S)
-		entry->tokens_ns = NS_PER_S;
-	entry->since_ns = now_ns;
-	if (entry->tokens_ns < price_ns)
+	if (is_new)
+		token_bucket_init(&entry->rate, now_ns);
+	if (!token_bucket_take(&entry->rate, rate, now_ns))
 		return error_set(err, -EDQUOT,
 				 "too many requests of this customer (limits.customer_requests_per_second)");
-	entry->tokens_ns -= price_ns;
 	return 0;
 }
 
