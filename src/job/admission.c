@@ -76,7 +76,7 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 static int check_customer(const struct jobs *jobs, const struct request *request, size_t more, struct error *err)
 {
 	const bool limited = jobs->options.config->limits.customer_captures && request->customer;
-	return storm_admit_customer(jobs->storm, request->customer,
+	return customer_limit_admit(jobs->customer_limit, request->customer,
 				    limited ? customer_captures(jobs, request->customer) : 0, more, clock_boottime_ns(),
 				    err);
 }
@@ -110,7 +110,7 @@ static void answer_folded(struct jobs *jobs, const struct submission *submission
 	event.reason = "folded";
 	event.folded_into = into;
 	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
-	storm_renew(jobs->storm, submission->request, clock_boottime_ns());
+	dedupe_renew(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->judging, submission->request->id, 0);
 	event_bus_publish(jobs->options.bus, &event);
 }
@@ -120,7 +120,7 @@ static void answer_folded(struct jobs *jobs, const struct submission *submission
 static bool fold(struct jobs *jobs, const struct submission *submission, enum job_end *end)
 {
 	const struct request *request = submission->request;
-	const char *before = storm_find(jobs->storm, request, clock_boottime_ns());
+	const char *before = dedupe_find(jobs->dedupe, request, clock_boottime_ns());
 	const struct job *job = before ? job_find(jobs->book, before) : NULL;
 	char into[REQUEST_ID_SIZE];
 	uint64_t latest_ns = 0;
@@ -173,7 +173,7 @@ static enum job_end start(struct jobs *jobs, const struct submission *submission
 	if (!job)
 		return refuse(jobs, submission, -ENOMEM, NULL, "out of memory");
 	answers_expect(jobs->answers, submission->request->id);
-	storm_note(jobs->storm, submission->request, clock_boottime_ns());
+	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
 	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
 		start_capture(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);

@@ -352,7 +352,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
 	jobs->answers = answers_new();
-	jobs->storm = storm_new(options->config);
+	jobs->dedupe = dedupe_new(options->config);
+	jobs->customer_limit = customer_limit_new(options->config);
 	jobs->book = job_book_new();
 	jobs->idle_event = event_new(options->loop, -1, 0, tell_idle, jobs);
 	jobs->capture_deps = (struct capture_deps){
@@ -368,8 +369,9 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.over = on_capture_over,
 		.ctx = jobs,
 	};
-	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->answers || !jobs->storm || !jobs->book ||
-	    !jobs->idle_event || event_bus_subscribe(options->bus, answers_subscriber, jobs->answers) < 0 ||
+	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->answers || !jobs->dedupe ||
+	    !jobs->customer_limit || !jobs->book || !jobs->idle_event ||
+	    event_bus_subscribe(options->bus, answers_subscriber, jobs->answers) < 0 ||
 	    event_bus_subscribe(options->bus, hear, jobs) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -389,7 +391,8 @@ void jobs_free(struct jobs *jobs)
 		event_bus_unsubscribe(jobs->options.bus, answers_subscriber, jobs->answers);
 	event_bus_unsubscribe(jobs->options.bus, hear, jobs);
 	answers_free(jobs->answers);
-	storm_free(jobs->storm);
+	dedupe_free(jobs->dedupe);
+	customer_limit_free(jobs->customer_limit);
 	job_book_free(jobs->book);
 	if (jobs->idle_event)
 		event_free(jobs->idle_event);

@@ -10,9 +10,10 @@
 #include "base/token_bucket.h"
 #include "job/answers.h"
 #include "job/capture.h"
+#include "job/customer_limit.h"
+#include "job/dedupe.h"
 #include "job/job.h"
 #include "job/jobs.h"
-#include "job/storm.h"
 
 struct event;
 struct offload;
@@ -23,7 +24,8 @@ struct jobs {
 	struct offload *arming, *name_lookup, *packet_log;
 	atomic_bool stopping; /* read by arming threads */
 	struct answers *answers;
-	struct storm *storm;
+	struct dedupe *dedupe;
+	struct customer_limit *customer_limit;
 	struct job_book *book;
 	struct job_watch *judging; /* of the request that is being judged; NULL: nobody asks */
 	struct jobs_counts counts;
