@@ -245,7 +245,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 			.engine = daemon->engine,
 			.deliveries = daemon->deliveries,
 			.bus = daemon->bus,
-			.ledger = daemon->redis.ledger,
+			.reply_store = daemon->redis.reply_store,
 		},
 		err);
 	if (!daemon->jobs)

@@ -9,7 +9,7 @@
 #include "event/event.h"
 #include "event/event_redis.h"
 #include "job/jobs.h"
-#include "job/ledger.h"
+#include "job/reply_store.h"
 #include "redis/redis_commands.h"
 #include "status/presence.h"
 #include "trigger/redis_pubsub.h"
@@ -50,13 +50,13 @@ int redis_side_init(struct redis_side *side, struct event_base *loop, const stru
 	if (!stream)
 		return 0;
 	const uint64_t max_age_ns = config->redis.stream_max_age_ns;
-	side->ledger = ledger_new(&(struct ledger_options){
+	side->reply_store = reply_store_new(&(struct reply_store_options){
 		.commands = side->keys,
 		.channel = config->redis.channel,
 		.node = config->general.node,
-		.keep_ns = max_age_ns > ANSWERS_KEPT_NS ? max_age_ns : ANSWERS_KEPT_NS,
+		.ttl_ns = max_age_ns > ANSWERS_KEPT_NS ? max_age_ns : ANSWERS_KEPT_NS,
 	});
-	return side->ledger ? 0 : -ENOMEM;
+	return side->reply_store ? 0 : -ENOMEM;
 }
 
 static void ticket_over(void *ctx, enum job_end end)
@@ -151,6 +151,6 @@ void redis_side_deinit(struct redis_side *side)
 	redis_side_hang_up(side);
 	presence_free(side->presence);
 	redis_stream_free(side->stream);
-	ledger_free(side->ledger);
+	reply_store_free(side->reply_store);
 	event_redis_free(side->publisher);
 }

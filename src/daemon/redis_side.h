@@ -15,14 +15,14 @@ struct config;
 struct event_base;
 struct event_bus;
 struct jobs;
-struct ledger;
+struct reply_store;
 
 struct redis_side {
 	struct event_base *loop;
 	const struct config *config;
 	struct redis_options options; /* strings are the configuration's */
 	struct redis_commands *keys;
-	struct ledger *ledger; /* NULL: without a stream nothing has to outlive a restart */
+	struct reply_store *reply_store; /* NULL: without a stream nothing has to outlive a restart */
 	struct event_redis *publisher;
 	struct redis_pubsub *subscriber;
 	struct redis_stream *stream;

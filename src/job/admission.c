@@ -88,14 +88,14 @@ static bool repeat_answer(struct jobs *jobs, const struct submission *submission
 {
 	const struct request *request = submission->request;
 	uint64_t suppressed;
-	if (!request->id_given || !answers_knows(jobs->answers, request->id))
+	if (!request->id_given || !reply_cache_knows(jobs->reply_cache, request->id))
 		return false;
 	struct job *job = job_find(jobs->book, request->id);
 	if (jobs->judging && job)
 		job_add_watch(job, jobs->judging);
 	job_watch_admitted(jobs->judging, request->id,
-			   job ? job_capture_count(job) : answers_captures(jobs->answers, request->id));
-	answers_repeat(jobs->answers, request->id, jobs->options.bus);
+			   job ? job_capture_count(job) : reply_cache_capture_count(jobs->reply_cache, request->id));
+	reply_cache_repeat(jobs->reply_cache, request->id, jobs->options.bus);
 	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
 		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_uint("suppressed", suppressed));
@@ -172,7 +172,7 @@ static enum job_end start(struct jobs *jobs, const struct submission *submission
 	struct job *job = job_new(jobs->book, submission->request, jobs);
 	if (!job)
 		return refuse(jobs, submission, -ENOMEM, NULL, "out of memory");
-	answers_expect(jobs->answers, submission->request->id);
+	reply_cache_expect(jobs->reply_cache, submission->request->id);
 	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
 	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)

@@ -1,14 +1,14 @@
 /*
- * Two sources for one list: the answers have the latest event of each capture, the book has what lives and how far it
- * has come. A capture without an event is still being armed.
+ * Two sources for one list: the reply cache has the latest event of each capture, the book has what lives and how far
+ * it has come. A capture without an event is still being armed.
  */
 #include "job/capture_list.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "job/answers.h"
 #include "job/job.h"
+#include "job/reply_cache.h"
 
 struct walk {
 	const struct job_book *book;
@@ -97,15 +97,15 @@ static void show_request(void *ctx, const char *id, struct event *const *events,
 	}
 }
 
-void capture_list_visit_all(const struct job_book *book, const struct answers *answers, capture_visitor visit,
+void capture_list_visit_all(const struct job_book *book, const struct reply_cache *reply_cache, capture_visitor visit,
 			    void *ctx)
 {
 	struct walk walk = {.book = book, .visit = visit, .ctx = ctx};
 	for (const struct job *job = job_first(book); job; job = job_next(job)) {
-		if (!answers_knows(answers, job_request(job)->id))
+		if (!reply_cache_knows(reply_cache, job_request(job)->id))
 			show_request(&walk, job_request(job)->id, NULL, 0); /* forgotten, but it lives */
 	}
-	answers_visit_all(answers, show_request, &walk);
+	reply_cache_visit_all(reply_cache, show_request, &walk);
 }
 
 /* A capture's id is its request's with a dot and a number behind it. */
@@ -118,9 +118,9 @@ static bool request_of(const char *capture_id, char id[static REQUEST_ID_SIZE])
 	return true;
 }
 
-static bool walk_request(struct walk *walk, const struct answers *answers, const char *id)
+static bool walk_request(struct walk *walk, const struct reply_cache *reply_cache, const char *id)
 {
-	if (answers_visit(answers, id, show_request, walk))
+	if (reply_cache_visit(reply_cache, id, show_request, walk))
 		return true;
 	if (!job_find(walk->book, id))
 		return false;
@@ -128,15 +128,15 @@ static bool walk_request(struct walk *walk, const struct answers *answers, const
 	return true;
 }
 
-size_t capture_list_visit(const struct job_book *book, const struct answers *answers, const char *id,
+size_t capture_list_visit(const struct job_book *book, const struct reply_cache *reply_cache, const char *id,
 			  capture_visitor visit, void *ctx)
 {
 	struct walk walk = {.book = book, .visit = visit, .ctx = ctx};
 	char request[REQUEST_ID_SIZE];
-	if (walk_request(&walk, answers, id) || !request_of(id, request))
+	if (walk_request(&walk, reply_cache, id) || !request_of(id, request))
 		return walk.count;
 	walk.only = id;
-	walk_request(&walk, answers, request);
+	walk_request(&walk, reply_cache, request);
 	return walk.count;
 }
 
@@ -146,11 +146,11 @@ static void note_known(void *ctx, const struct capture_view *view)
 	(void)view;
 }
 
-int capture_list_stop(const struct job_book *book, const struct answers *answers, const char *id)
+int capture_list_stop(const struct job_book *book, const struct reply_cache *reply_cache, const char *id)
 {
 	char request[REQUEST_ID_SIZE];
 	int stopped = 0;
-	if (!capture_list_visit(book, answers, id, note_known, NULL))
+	if (!capture_list_visit(book, reply_cache, id, note_known, NULL))
 		return -ENOENT;
 	const struct job *job = job_find(book, id);
 	for (struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture))

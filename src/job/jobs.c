@@ -21,7 +21,7 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "job/jobs_internal.h"
-#include "job/ledger.h"
+#include "job/reply_store.h"
 #include "job/targets.h"
 #include "request/request.h"
 #include "sink/sink.h"
@@ -32,7 +32,7 @@
 #define REPEATS_LOGGED 10     /* a second */
 #define ARMING_QUEUE 4096     /* more wait than can run at once */
 
-/* One that waits for the ledger's word on its id. */
+/* One that waits for the reply store's word on its id. */
 struct parked {
 	LIST_ENTRY(parked) list;
 	struct jobs *jobs;
@@ -57,7 +57,7 @@ static void hear(void *ctx, const struct event *event, const char *json)
 
 bool jobs_idle(const struct jobs *jobs)
 {
-	return !jobs->counts.captures && !jobs->history_stream_count && !jobs->keeping && !jobs->parked_count;
+	return !jobs->counts.captures && !jobs->history_stream_count && !jobs->saving_count && !jobs->parked_count;
 }
 
 static void check_idle(struct jobs *jobs)
@@ -100,8 +100,8 @@ static void on_found(void *ctx, const char *json, size_t size)
 	const struct submission submission = {parked->origin, parked->request};
 	LIST_REMOVE(parked, list);
 	jobs->parked_count--;
-	if (json && !answers_knows(jobs->answers, parked->request->id))
-		(void)answers_restore(jobs->answers, parked->request->id, json, size);
+	if (json && !reply_cache_knows(jobs->reply_cache, parked->request->id))
+		(void)reply_cache_restore(jobs->reply_cache, parked->request->id, json, size);
 	/* Who keeps requests across a restart hears nothing of one that nobody has begun: it is taken up then. */
 	if (jobs->shutting_down && job_watch_is_durable(parked->watch))
 		job_watch_cancel(parked->watch);
@@ -115,17 +115,17 @@ static void on_found(void *ctx, const char *json, size_t size)
 	check_idle(jobs);
 }
 
-/* True: the ledger is asked. */
+/* True: the reply store is asked. */
 static bool park(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
-	struct ledger *ledger = jobs->options.ledger;
+	struct reply_store *reply_store = jobs->options.reply_store;
 	const struct request *request = submission->request;
-	if (!ledger || !request->id_given || answers_knows(jobs->answers, request->id) || !ledger_is_up(ledger) ||
-	    jobs->parked_count >= JOBS_PARKED_MAX)
+	if (!reply_store || !request->id_given || reply_cache_knows(jobs->reply_cache, request->id) ||
+	    !reply_store_is_up(reply_store) || jobs->parked_count >= JOBS_PARKED_MAX)
 		return false;
 	struct parked *parked = calloc(1, sizeof(*parked));
 	if (!parked || !(parked->origin = strdup(submission->origin)) ||
-	    ledger_find(ledger, request->id, on_found, parked) < 0) {
+	    reply_store_find(reply_store, request->id, on_found, parked) < 0) {
 		free(parked ? parked->origin : NULL);
 		free(parked);
 		return false;
@@ -211,22 +211,22 @@ static void on_stored(void *ctx)
 {
 	struct job *job = ctx;
 	struct jobs *jobs = job_owner(job);
-	jobs->keeping--;
+	jobs->saving_count--;
 	job_end(job);
 	check_idle(jobs);
 }
 
-/* With a ledger, what was answered goes there; who has to be sure of that hears of the end when it has arrived. */
+/* With a reply store, what was answered goes there; who has to be sure of that hears of the end when it has arrived. */
 static void end_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool kept = jobs->options.ledger && request->id_given;
+	const bool kept = jobs->options.reply_store && request->id_given;
 	const bool wait = job_is_durable(job);
-	cleanup(cleanup_free) char *json = kept ? answers_json(jobs->answers, request->id) : NULL;
-	const bool asked =
-		json && ledger_store(jobs->options.ledger, request->id, json, wait ? on_stored : NULL, job) == 0;
+	cleanup(cleanup_free) char *json = kept ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
+	const bool asked = json && reply_store_save(jobs->options.reply_store, request->id, json,
+						    wait ? on_stored : NULL, job) == 0;
 	if (asked && wait)
-		jobs->keeping++;
+		jobs->saving_count++;
 	else
 		job_end(job);
 }
@@ -323,17 +323,17 @@ int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec
 
 void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx)
 {
-	capture_list_visit_all(jobs->book, jobs->answers, visit, ctx);
+	capture_list_visit_all(jobs->book, jobs->reply_cache, visit, ctx);
 }
 
 size_t jobs_visit(const struct jobs *jobs, const char *id, capture_visitor visit, void *ctx)
 {
-	return capture_list_visit(jobs->book, jobs->answers, id, visit, ctx);
+	return capture_list_visit(jobs->book, jobs->reply_cache, id, visit, ctx);
 }
 
 int jobs_stop(const struct jobs *jobs, const char *id)
 {
-	return capture_list_stop(jobs->book, jobs->answers, id);
+	return capture_list_stop(jobs->book, jobs->reply_cache, id);
 }
 
 /* --- the whole --- */
@@ -351,7 +351,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
-	jobs->answers = answers_new();
+	jobs->reply_cache = reply_cache_new();
 	jobs->dedupe = dedupe_new(options->config);
 	jobs->customer_limit = customer_limit_new(options->config);
 	jobs->book = job_book_new();
@@ -369,9 +369,9 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.over = on_capture_over,
 		.ctx = jobs,
 	};
-	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->answers || !jobs->dedupe ||
+	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache || !jobs->dedupe ||
 	    !jobs->customer_limit || !jobs->book || !jobs->idle_event ||
-	    event_bus_subscribe(options->bus, answers_subscriber, jobs->answers) < 0 ||
+	    event_bus_subscribe(options->bus, reply_cache_on_event, jobs->reply_cache) < 0 ||
 	    event_bus_subscribe(options->bus, hear, jobs) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -387,10 +387,10 @@ void jobs_free(struct jobs *jobs)
 	offload_free(jobs->arming);
 	offload_free(jobs->name_lookup);
 	offload_free(jobs->packet_log);
-	if (jobs->answers)
-		event_bus_unsubscribe(jobs->options.bus, answers_subscriber, jobs->answers);
+	if (jobs->reply_cache)
+		event_bus_unsubscribe(jobs->options.bus, reply_cache_on_event, jobs->reply_cache);
 	event_bus_unsubscribe(jobs->options.bus, hear, jobs);
-	answers_free(jobs->answers);
+	reply_cache_free(jobs->reply_cache);
 	dedupe_free(jobs->dedupe);
 	customer_limit_free(jobs->customer_limit);
 	job_book_free(jobs->book);

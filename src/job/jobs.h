@@ -21,7 +21,7 @@ struct engine;
 struct event_base;
 struct event_bus;
 struct jobs;
-struct ledger;
+struct reply_store;
 
 struct jobs_options {
 	struct event_base *loop;
@@ -29,10 +29,10 @@ struct jobs_options {
 	struct engine *engine;
 	struct deliveries *deliveries;
 	struct event_bus *bus;
-	struct ledger *ledger; /* NULL: none */
+	struct reply_store *reply_store; /* NULL: none */
 };
 
-#define JOBS_PARKED_MAX 1024 /* requests that wait for the ledger's word on their id */
+#define JOBS_PARKED_MAX 1024 /* requests that wait for the reply store's word on their id */
 
 /* A request as it came. */
 struct job_message {
@@ -46,7 +46,7 @@ struct job_message {
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err);
 
-/* Whether nothing is under way: no capture, no history, no look into the ledger. */
+/* Whether nothing is under way: no capture, no history, no look into the reply store. */
 bool jobs_idle(const struct jobs *jobs);
 
 /* They must be idle. */

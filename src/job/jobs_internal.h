@@ -8,12 +8,12 @@
 
 #include "base/log.h"
 #include "base/token_bucket.h"
-#include "job/answers.h"
 #include "job/capture.h"
 #include "job/customer_limit.h"
 #include "job/dedupe.h"
 #include "job/job.h"
 #include "job/jobs.h"
+#include "job/reply_cache.h"
 
 struct event;
 struct offload;
@@ -23,13 +23,13 @@ struct jobs {
 	struct capture_deps capture_deps;
 	struct offload *arming, *name_lookup, *packet_log;
 	atomic_bool stopping; /* read by arming threads */
-	struct answers *answers;
+	struct reply_cache *reply_cache;
 	struct dedupe *dedupe;
 	struct customer_limit *customer_limit;
 	struct job_book *book;
 	struct job_watch *judging; /* of the request that is being judged; NULL: nobody asks */
 	struct jobs_counts counts;
-	unsigned history_stream_count, keeping; /* jobs whose answers are on their way to the ledger */
+	unsigned history_stream_count, saving_count; /* jobs whose answers are on their way to the reply store */
 	LIST_HEAD(, parked) parked;
 	unsigned parked_count;
 	struct token_bucket request_rate; /* limits.requests_per_second */

@@ -9,12 +9,12 @@
 #include <string.h>
 
 #include "event/event_copy.h"
-#include "job/answers.h"
+#include "job/reply_cache.h"
 
 #define HEARD_MAX 300
 
 struct stage {
-	struct answers *answers;
+	struct reply_cache *cache;
 	struct event_bus *bus;
 	size_t heard_count; /* duplicates only */
 	struct event *heard[HEARD_MAX];
@@ -41,9 +41,9 @@ static void forget_heard(void)
 static int set_up(void **state)
 {
 	(void)state;
-	stage.answers = answers_new();
+	stage.cache = reply_cache_new();
 	stage.bus = event_bus_new();
-	return stage.answers && stage.bus && event_bus_subscribe(stage.bus, answers_subscriber, stage.answers) == 0 &&
+	return stage.cache && stage.bus && event_bus_subscribe(stage.bus, reply_cache_on_event, stage.cache) == 0 &&
 			       event_bus_subscribe(stage.bus, hear, NULL) == 0
 		       ? 0
 		       : -1;
@@ -53,7 +53,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	forget_heard();
-	answers_free(stage.answers);
+	reply_cache_free(stage.cache);
 	event_bus_free(stage.bus);
 	return 0;
 }
@@ -69,7 +69,7 @@ static void publish(const char *id, const char *capture, enum event_kind kind, c
 static bool repeat(const char *id)
 {
 	forget_heard();
-	return answers_repeat(stage.answers, id, stage.bus);
+	return reply_cache_repeat(stage.cache, id, stage.bus);
 }
 
 static void test_unknown_id_is_not_answered(void **state)
@@ -84,7 +84,7 @@ static void test_unknown_id_is_not_answered(void **state)
 static void test_known_id_is_answered_even_before_its_first_event(void **state)
 {
 	(void)state;
-	answers_expect(stage.answers, "a");
+	reply_cache_expect(stage.cache, "a");
 	assert_true(repeat("a"));
 	assert_int_equal(stage.heard_count, 0);
 	assert_false(repeat("A"));
@@ -94,8 +94,8 @@ static void test_known_id_is_answered_even_before_its_first_event(void **state)
 static void test_latest_event_of_every_capture_is_the_answer(void **state)
 {
 	(void)state;
-	answers_expect(stage.answers, "a");
-	answers_expect(stage.answers, "b");
+	reply_cache_expect(stage.cache, "a");
+	reply_cache_expect(stage.cache, "b");
 	publish("a", "1", EVENT_ACCEPTED, NULL);
 	publish("a", "2", EVENT_ACCEPTED, "second");
 	publish("b", "3", EVENT_FAILED, NULL);
@@ -118,21 +118,21 @@ static void test_latest_event_of_every_capture_is_the_answer(void **state)
 static void test_answers_given_again_are_not_remembered_as_new(void **state)
 {
 	(void)state;
-	answers_expect(stage.answers, "a");
+	reply_cache_expect(stage.cache, "a");
 	publish("a", "1", EVENT_DONE, NULL);
-	const size_t bytes = answers_bytes(stage.answers);
+	const size_t bytes = reply_cache_bytes(stage.cache);
 	for (unsigned i = 0; i < 5; i++) {
 		assert_true(repeat("a"));
 		assert_int_equal(stage.heard_count, 1);
 		assert_true(stage.heard[0]->duplicate);
 	}
-	assert_int_equal(answers_bytes(stage.answers), bytes);
+	assert_int_equal(reply_cache_bytes(stage.cache), bytes);
 }
 
 static void test_event_without_capture_is_one_more_answer(void **state)
 {
 	(void)state;
-	answers_expect(stage.answers, "a");
+	reply_cache_expect(stage.cache, "a");
 	publish("a", NULL, EVENT_REJECTED, NULL);
 	publish("a", NULL, EVENT_REJECTED, "later");
 	publish("a", "1", EVENT_DONE, NULL);
@@ -146,7 +146,7 @@ static void expect_numbered(unsigned from, unsigned to)
 	char id[16];
 	for (unsigned i = from; i < to; i++) {
 		snprintf(id, sizeof(id), "id-%u", i);
-		answers_expect(stage.answers, id);
+		reply_cache_expect(stage.cache, id);
 	}
 }
 
@@ -160,10 +160,10 @@ static bool knows_numbered(unsigned number)
 static void test_oldest_ids_are_forgotten_first(void **state)
 {
 	(void)state;
-	expect_numbered(0, ANSWERS_IDS_MAX);
+	expect_numbered(0, REPLY_CACHE_IDS_MAX);
 	assert_true(knows_numbered(0));
-	expect_numbered(ANSWERS_IDS_MAX, ANSWERS_IDS_MAX + 100);
-	for (unsigned i = 0; i < ANSWERS_IDS_MAX + 100; i++)
+	expect_numbered(REPLY_CACHE_IDS_MAX, REPLY_CACHE_IDS_MAX + 100);
+	for (unsigned i = 0; i < REPLY_CACHE_IDS_MAX + 100; i++)
 		assert_int_equal(knows_numbered(i), i >= 100);
 }
 
@@ -171,26 +171,26 @@ static void test_captures_of_one_id_are_capped(void **state)
 {
 	(void)state;
 	char capture[16];
-	answers_expect(stage.answers, "a");
-	for (unsigned i = 0; i < ANSWERS_CAPTURES_MAX + 10; i++) {
+	reply_cache_expect(stage.cache, "a");
+	for (unsigned i = 0; i < REPLY_CACHE_CAPTURES_MAX + 10; i++) {
 		snprintf(capture, sizeof(capture), "%u", i);
 		publish("a", capture, EVENT_ACCEPTED, NULL);
 	}
 	publish("a", "7", EVENT_DONE, NULL);
 	assert_true(repeat("a"));
-	assert_int_equal(stage.heard_count, ANSWERS_CAPTURES_MAX);
+	assert_int_equal(stage.heard_count, REPLY_CACHE_CAPTURES_MAX);
 	assert_int_equal(stage.heard[7]->kind, EVENT_DONE);
 }
 
 static void test_events_of_all_ids_are_capped(void **state)
 {
 	(void)state;
-	const unsigned ids = ANSWERS_EVENTS_MAX / ANSWERS_CAPTURES_MAX + 3;
+	const unsigned ids = REPLY_CACHE_EVENTS_MAX / REPLY_CACHE_CAPTURES_MAX + 3;
 	char id[16], capture[16];
 	expect_numbered(0, ids);
 	for (unsigned i = 0; i < ids; i++) {
 		snprintf(id, sizeof(id), "id-%u", i);
-		for (unsigned c = 0; c < ANSWERS_CAPTURES_MAX; c++) {
+		for (unsigned c = 0; c < REPLY_CACHE_CAPTURES_MAX; c++) {
 			snprintf(capture, sizeof(capture), "%u", c);
 			publish(id, capture, EVENT_DONE, NULL);
 		}
@@ -204,25 +204,25 @@ static void test_bytes_are_capped_and_given_back(void **state)
 	(void)state;
 	static char tags[1u << 20];
 	char id[16];
-	const size_t empty = answers_bytes(stage.answers);
+	const size_t empty = reply_cache_bytes(stage.cache);
 	assert_int_equal(empty, 0);
 	memset(tags, 'x', sizeof(tags) - 1);
 	for (unsigned i = 0; i < 40; i++) {
 		expect_numbered(i, i + 1);
 		snprintf(id, sizeof(id), "id-%u", i);
 		publish(id, "1", EVENT_ACCEPTED, tags);
-		assert_true(answers_bytes(stage.answers) <= ANSWERS_BYTES_MAX);
+		assert_true(reply_cache_bytes(stage.cache) <= REPLY_CACHE_BYTES_MAX);
 		assert_true(knows_numbered(i));
 		assert_int_equal(stage.heard_count, 1);
 	}
 	for (unsigned i = 0; i < 40; i++)
-		assert_int_equal(knows_numbered(i), i >= 40 - (ANSWERS_BYTES_MAX / sizeof(tags) - 1));
-	assert_true(answers_bytes(stage.answers) > ANSWERS_BYTES_MAX - 2 * sizeof(tags));
+		assert_int_equal(knows_numbered(i), i >= 40 - (REPLY_CACHE_BYTES_MAX / sizeof(tags) - 1));
+	assert_true(reply_cache_bytes(stage.cache) > REPLY_CACHE_BYTES_MAX - 2 * sizeof(tags));
 	for (unsigned i = 25; i < 40; i++) { /* a small event takes the large one's place */
 		snprintf(id, sizeof(id), "id-%u", i);
 		publish(id, "1", EVENT_DONE, NULL);
 	}
-	assert_true(answers_bytes(stage.answers) < 15 * 1000);
+	assert_true(reply_cache_bytes(stage.cache) < 15 * 1000);
 }
 
 /* The oldest id is no exception, even if it is the one that grows. */
@@ -236,7 +236,7 @@ static void test_bytes_are_capped_while_an_old_id_grows(void **state)
 		char capture[2] = {(char)('a' + i), 0};
 		publish("id-1", capture, EVENT_DONE, tags);
 		publish("id-0", capture, EVENT_DONE, tags);
-		assert_true(answers_bytes(stage.answers) <= ANSWERS_BYTES_MAX);
+		assert_true(reply_cache_bytes(stage.cache) <= REPLY_CACHE_BYTES_MAX);
 	}
 	assert_false(knows_numbered(0));
 	assert_true(knows_numbered(1));
@@ -248,14 +248,14 @@ static void test_what_one_id_has_beyond_all_bounds_is_not_remembered(void **stat
 	(void)state;
 	static char tags[4u << 20];
 	memset(tags, 'x', sizeof(tags) - 1);
-	answers_expect(stage.answers, "a");
+	reply_cache_expect(stage.cache, "a");
 	for (unsigned i = 0; i < 6; i++) {
 		char capture[2] = {(char)('a' + i), 0};
 		publish("a", capture, EVENT_DONE, tags);
 	}
 	assert_true(repeat("a"));
 	assert_int_equal(stage.heard_count, 3);
-	assert_true(answers_bytes(stage.answers) <= ANSWERS_BYTES_MAX);
+	assert_true(reply_cache_bytes(stage.cache) <= REPLY_CACHE_BYTES_MAX);
 }
 
 static void test_charge_is_what_a_copy_takes(void **state)
