@@ -17,7 +17,7 @@ struct event_bus;
 struct jobs;
 struct reply_store;
 
-struct redis_side {
+struct redis_setup {
 	struct event_base *loop;
 	const struct config *config;
 	struct redis_options options; /* strings are the configuration's */
@@ -30,22 +30,22 @@ struct redis_side {
 };
 
 /* Nothing at all with redis.listen = false. What is needed before there are jobs. 0 or -ENOMEM. */
-warn_unused int redis_side_init(struct redis_side *side, struct event_base *loop, const struct config *config);
+warn_unused int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config);
 
 /* Requests come and events go from now on. 0 or -errno. */
-warn_unused int redis_side_start(struct redis_side *side, struct jobs *jobs, struct event_bus *bus,
-				 const struct node_status *status);
+warn_unused int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event_bus *bus,
+				  const struct node_status *status);
 
 /* No more requests; says good-bye. */
-void redis_side_stop(struct redis_side *side);
+void redis_setup_stop(struct redis_setup *setup);
 
 /* Events and answers that Redis has not taken yet. */
-uint64_t redis_side_pending(const struct redis_side *side);
+uint64_t redis_setup_pending(const struct redis_setup *setup);
 
 /* How it goes, also before it was started. */
-struct node_redis redis_side_look(const struct redis_side *side);
+struct node_redis redis_setup_status(const struct redis_setup *setup);
 
 /* Before the jobs are freed: whoever waits for an answer is told that none comes. */
-void redis_side_hang_up(struct redis_side *side);
+void redis_setup_disconnect(struct redis_setup *setup);
 
-void redis_side_deinit(struct redis_side *side);
+void redis_setup_deinit(struct redis_setup *setup);

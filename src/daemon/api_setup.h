@@ -10,13 +10,13 @@
 
 struct event;
 
-struct api_side {
+struct api_setup {
 	struct api_options options;
 	struct api *api;     /* NULL: none is wanted, or none could be had yet */
 	struct event *retry; /* NULL: one is not tried again */
 };
 
 /* 0; or an error if the configuration asks for what cannot be had. To be released either way. */
-warn_unused int api_side_init(struct api_side *side, const struct api_options *options, struct error *err);
-void api_side_stop(struct api_side *side);   /* what goes on for long ends */
-void api_side_deinit(struct api_side *side); /* also more than once */
+warn_unused int api_setup_init(struct api_setup *setup, const struct api_options *options, struct error *err);
+void api_setup_stop(struct api_setup *setup);	/* what goes on for long ends */
+void api_setup_deinit(struct api_setup *setup); /* also more than once */
