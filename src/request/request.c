@@ -2,7 +2,7 @@
  * From bytes to a request, in the order of what it costs: size, depth, whom it is for, and only for our own every
  * field.
  *
- * A message for another node is left as soon as that is certain (request_skim), so a field of it given twice or a wrong
+ * A message for another node is left as soon as that is certain (peek), so a field of it given twice or a wrong
  * value is somebody else's to refuse. A message that doesn't say whom it is for, or isn't JSON, is refused by
  * everybody: nobody else would.
  */
@@ -19,7 +19,7 @@
 #include "config/config.h"
 #include "request/request_field.h"
 #include "request/request_node.h"
-#include "request/request_skim.h"
+#include "request/request_peek.h"
 #include "request/request_text.h"
 #include "request/request_value.h"
 
@@ -40,17 +40,17 @@ static bool is_elsewhere(const char *bytes, size_t size, const char *node)
 {
 	cleanup(cleanup_json) json_t *decoded = NULL;
 	const char *expression;
-	struct skim skim;
+	struct request_peek peek;
 
-	if (!skim_message(bytes, size, &skim))
+	if (!request_peek_message(bytes, size, &peek))
 		return false;
-	if (skim.node.text)
-		return !skim.node.escaped && is_usable(skim.node.text, skim.node.size) &&
-		       !node_is_named(skim.node.text, skim.node.size, node);
+	if (peek.node.text)
+		return !peek.node.escaped && is_usable(peek.node.text, peek.node.size) &&
+		       !node_is_named(peek.node.text, peek.node.size, node);
 
-	expression = skim.nodere.text;
-	size = skim.nodere.size;
-	if (skim.nodere.escaped) { /* with its quotes it is a JSON text of its own */
+	expression = peek.nodere.text;
+	size = peek.nodere.size;
+	if (peek.nodere.escaped) { /* with its quotes it is a JSON text of its own */
 		decoded = json_loadb(expression - 1, size + 2, JSON_DECODE_ANY, NULL);
 		expression = json_string_value(decoded);
 		size = json_string_length(decoded);
@@ -111,11 +111,11 @@ static void refuse_json(const char *bytes, size_t size, const json_error_t *erro
 		request_refuse(refusal, "", "out of memory");
 		return;
 	case json_error_duplicate_key:
-		skim_field_at(bytes, position, field);
+		request_peek_field_at(bytes, position, field);
 		request_refuse(refusal, field, "is given twice");
 		return;
 	case json_error_numeric_overflow:
-		skim_field_at(bytes, position, field);
+		request_peek_field_at(bytes, position, field);
 		request_refuse(refusal, field, "number out of range (line %d, column %d)", error->line, error->column);
 		return;
 	default:
@@ -240,7 +240,7 @@ enum request_verdict request_parse(const void *bytes, size_t size, uint64_t rece
 		request_refuse(refusal, "", "request is %zu bytes, at most %d", size, REQUEST_SIZE_MAX);
 		return REQUEST_INVALID;
 	}
-	if (skim_is_deeper(bytes, size, REQUEST_DEPTH_MAX)) {
+	if (request_peek_is_deeper(bytes, size, REQUEST_DEPTH_MAX)) {
 		request_refuse(refusal, "", "request nests deeper than %d levels", REQUEST_DEPTH_MAX);
 		return REQUEST_INVALID;
 	}
