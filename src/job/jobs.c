@@ -147,7 +147,7 @@ static void take_in(struct jobs *jobs, const struct job_message *message, struct
 {
 	const struct submission submission = {message->origin, request};
 	if (message->id)
-		request_identify(request, message->id);
+		request_set_id(request, message->id);
 	request->published_ns = message->published_ns;
 	if (!park(jobs, &submission, watch))
 		judge_watched(jobs, &submission, watch);

@@ -269,7 +269,7 @@ void request_peek_field_at(const char *bytes, size_t position, char field[static
 			size_t close = string_end(bytes, position, i);
 
 			if (depth == 1 && name_next)
-				text_quote(bytes + i + 1, close - i - 1, field);
+				request_text_quote(bytes + i + 1, close - i - 1, field);
 			i = close;
 			break;
 		}

@@ -123,7 +123,7 @@ static int make_ours(json_t *request, struct error *err)
 	int r = 0;
 
 	if (json_is_string(expression)) {
-		r = node_is_matched(json_string_value(expression), json_string_length(expression), NODE, err);
+		r = request_node_matches(json_string_value(expression), json_string_length(expression), NODE, err);
 		if (r < 0)
 			error_prefix(err, "nodere");
 	}
