@@ -36,7 +36,7 @@ int api_setup_init(struct api_setup *setup, const struct api_options *options, s
 	setup->api = api_new(options, err);
 	if (setup->api)
 		return 0;
-	if (config->api.asked || *config->api.listen) {
+	if (config->api.configured || *config->api.listen) {
 		error_prefix(err, "api");
 		return -EADDRNOTAVAIL;
 	}

@@ -39,7 +39,7 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 		.ca_file = config->redis.ca_file,
 		.cert_file = config->redis.cert_file,
 		.key_file = config->redis.key_file,
-		.quiet = !config->redis.asked,
+		.quiet = !config->redis.configured,
 	};
 	const bool stream = *config->redis.stream;
 	if (config->redis.presence || stream) {
@@ -125,7 +125,7 @@ uint64_t redis_setup_pending(const struct redis_setup *setup)
 {
 	const bool up = setup->keys && redis_commands_up(setup->keys);
 	const uint64_t events = setup->publisher ? event_redis_pending(setup->publisher) : 0;
-	if (!setup->config->redis.asked && !up)
+	if (!setup->config->redis.configured && !up)
 		return 0; /* the embedded form: nobody may ever be there to take them */
 	return events + (up ? redis_commands_pending(setup->keys) : 0);
 }
@@ -133,7 +133,7 @@ uint64_t redis_setup_pending(const struct redis_setup *setup)
 struct node_redis redis_setup_status(const struct redis_setup *setup)
 {
 	return (struct node_redis){
-		.wanted = setup->config->redis.listen && setup->config->redis.asked,
+		.wanted = setup->config->redis.listen && setup->config->redis.configured,
 		.requests = setup->subscriber && redis_pubsub_subscribed(setup->subscriber),
 		.events = setup->publisher && event_redis_up(setup->publisher),
 		.waiting = redis_setup_pending(setup),
