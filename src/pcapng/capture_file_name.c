@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "pcapng/format.h"
+#include "pcapng/file_format.h"
 
 #define PART_BYTES_MAX 64
 

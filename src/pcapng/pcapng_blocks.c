@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "pcapng/reader_state.h"
+#include "pcapng/pcapng_reader_internal.h"
 #include "pcapng/timestamp.h"
 
 /* The options' values as they come, of whatever block. */

@@ -37,9 +37,9 @@ struct pcapng_merge_input {
 struct pcapng_merge_report {
 	uint64_t packets;
 	size_t interfaces;
-	uint64_t left_out;   /* comments and other texts */
-	int trouble;	     /* 0: read to its end; else as of pcapng_reader_next */
-	const char *because; /* text of the trouble */
+	uint64_t left_out; /* comments and other texts */
+	int error_code;	   /* 0: read to its end; else as of pcapng_reader_next */
+	const char *error; /* what went wrong */
 };
 
 /*

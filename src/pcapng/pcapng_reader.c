@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "pcapng/reader_state.h"
+#include "pcapng/pcapng_reader_internal.h"
 
 #define ROOM_MIN 4096 /* of the block: enough for the bytes that are skipped, too */
 #define BLOCK_MIN (sizeof(struct block_header) + sizeof(uint32_t))
@@ -318,16 +318,16 @@ static int next_item(struct pcapng_reader *reader, struct pcapng_item *item)
 {
 	int r;
 
-	if (reader->given) {
+	if (reader->handed_out) {
 		go_on_behind(reader, (uint32_t)reader->have);
 		give_back_room(reader);
 	}
-	reader->given = false;
+	reader->handed_out = false;
 	do {
 		*item = (struct pcapng_item){.kind = PCAPNG_SECTION};
 		r = next_part(reader, item);
 	} while (r == 2);
-	reader->given = r == 1;
+	reader->handed_out = r == 1;
 	if (r == 1 && item->kind == PCAPNG_PACKET)
 		reader->last_time_ns = item->packet.time_ns;
 	return r;

@@ -165,12 +165,12 @@ static void tell_troubles(const struct gathering *gathering, const struct pcapng
 	for (size_t i = 0; i < gathering->count; i++) {
 		struct pcapng_merge_report report = pcapng_merge_report(merge, i);
 
-		if (report.trouble == 0)
+		if (report.error_code == 0)
 			continue;
 		++*missing;
 		terminal_error("%s: its file is broken, what comes before is merged: %s",
 			       printable(node, sizeof(node), gathering->inputs[i].label),
-			       printable(because, sizeof(because), report.because));
+			       printable(because, sizeof(because), report.error));
 	}
 }
 

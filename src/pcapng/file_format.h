@@ -12,10 +12,10 @@
 #include "pcapng/capture_file.h"
 
 /* The most a format puts before or after a packet's bytes. */
-#define FORMAT_AROUND_MAX 32
+#define FORMAT_FRAMING_MAX 32
 
 /* Of head and tail each. Interface and comment texts are cut at 64 KiB by the format; this bounds their number. */
-#define FORMAT_ENDS_MAX ((size_t)64 * 1024 * 1024)
+#define FORMAT_HEAD_TAIL_MAX ((size_t)64 * 1024 * 1024)
 
 /* Some of the file is not there yet. */
 #define FORMAT_BYTES_UNKNOWN UINT64_MAX
@@ -25,9 +25,9 @@ struct file_format {
 	size_t interfaces_min, interfaces_max;
 
 	/* Bytes that `before` and `after` make together. */
-	uint32_t (*around_size)(const struct packet_view *packet);
-	size_t (*before)(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet);
-	size_t (*after)(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet);
+	uint32_t (*framing_size)(const struct packet_view *packet);
+	size_t (*before)(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet);
+	size_t (*after)(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet);
 
 	/* 0, -ENOMEM or -EMSGSIZE (the buffer's cap). `bytes_after` is all that follows the head, or
 	 * FORMAT_BYTES_UNKNOWN. */

@@ -5,8 +5,8 @@
 #include <byteswap.h>
 #include <string.h>
 
+#include "pcapng/file_layout.h"
 #include "pcapng/pcapng_reader.h"
-#include "pcapng/wire.h"
 
 enum file_kind { FILE_UNKNOWN, FILE_PCAPNG, FILE_PCAP };
 
@@ -25,7 +25,7 @@ struct pcapng_reader {
 	uint64_t at; /* where it begins in the file */
 	uint8_t *block;
 	size_t have, room;
-	bool given; /* whole, and the caller has it: the next call goes on behind it */
+	bool handed_out; /* whole, and the caller has it: the next call goes on behind it */
 
 	uint64_t skip_left; /* of a block that is not looked into: bytes before the size at its end */
 	uint32_t skip_size; /* 0: none is being skipped */
