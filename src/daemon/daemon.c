@@ -22,6 +22,8 @@
 #include "daemon/api_setup.h"
 #include "daemon/redis_setup.h"
 #include "event/event.h"
+#include "event/event_bus.h"
+#include "event/event_log.h"
 #include "job/jobs.h"
 #include "sink/cloudshark.h"
 #include "sink/directory.h"

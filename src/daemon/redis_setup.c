@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "event/event.h"
+#include "event/event_bus.h"
 #include "event/event_redis.h"
 #include "job/jobs.h"
 #include "job/reply_store.h"

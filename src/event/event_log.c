@@ -3,7 +3,7 @@
  * who may publish a request, as fast as they like: only so many a second are written, and the next line says how many
  * were not.
  */
-#include "event/event.h"
+#include "event/event_log.h"
 
 #include "base/buffer.h"
 #include "base/clock.h"

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "event/event.h"
+#include "event/event_bus.h"
 #include "job/jobs_internal.h"
 #include "job/targets.h"
 

@@ -12,6 +12,7 @@
 #include "bpf/filter.h"
 #include "capture/engine.h"
 #include "config/config.h"
+#include "event/event_bus.h"
 #include "job/capture_internal.h"
 
 #define LATE_NS NS_PER_S /* a request younger than this was not late */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "event/event_bus.h"
 #include "job/capture_internal.h"
 
 /* --- events --- */

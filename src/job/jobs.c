@@ -20,6 +20,7 @@
 #include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
+#include "event/event_bus.h"
 #include "job/jobs_internal.h"
 #include "job/reply_store.h"
 #include "job/targets.h"

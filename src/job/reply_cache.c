@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "event/event_bus.h"
 #include "event/event_copy.h"
 #include "event/event_parse.h"
 

@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/cleanup.h"
 #include "event/event.h"
 
+struct event_bus;
 struct reply_cache;
 
 #define REPLY_CACHE_IDS_MAX 4096	  /* the oldest are forgotten first */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "event/event_bus.h"
 #include "event/event_copy.h"
 #include "job/reply_cache.h"
 
