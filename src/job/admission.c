@@ -16,7 +16,7 @@
 
 /* --- saying it --- */
 
-static struct event describe(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
+static struct event describe_request(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
 {
 	const struct request *request = submission->request;
 	return (struct event){
@@ -32,10 +32,10 @@ static struct event describe(const struct jobs *jobs, const struct submission *s
 	};
 }
 
-static enum job_end refuse(struct jobs *jobs, const struct submission *submission, int code, const char *field,
+static enum job_end reject(struct jobs *jobs, const struct submission *submission, int code, const char *field,
 			   const char *reason)
 {
-	struct event event = describe(jobs, submission, EVENT_REJECTED);
+	struct event event = describe_request(jobs, submission, EVENT_REJECTED);
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
@@ -62,13 +62,13 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 {
 	uint64_t count = 0;
-	struct capture_status look;
-	for (const struct job *job = job_first(jobs->book); job && customer; job = job_next(job)) {
+	struct capture_status status;
+	for (const struct job *job = job_first(jobs->table); job && customer; job = job_next(job)) {
 		if (!job_request(job)->customer || strcmp(job_request(job)->customer, customer) != 0)
 			continue;
 		for (const struct capture *capture = job_captures(job); capture; capture = capture_next(capture)) {
-			capture_get_status(capture, &look);
-			count += look.state == CAPTURE_DELIVERING ? 0 : capture_part_count(capture);
+			capture_get_status(capture, &status);
+			count += status.state == CAPTURE_DELIVERING ? 0 : capture_part_count(capture);
 		}
 	}
 	return count;
@@ -85,44 +85,44 @@ static int check_customer(const struct jobs *jobs, const struct request *request
 /* --- a request that was there before --- */
 
 /* The same id again: what it was answered is answered again, and who asks hears how it ends if it still runs. */
-static bool repeat_answer(struct jobs *jobs, const struct submission *submission)
+static bool repeat_reply(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
 	uint64_t suppressed;
 	if (!request->id_given || !reply_cache_knows(jobs->reply_cache, request->id))
 		return false;
-	struct job *job = job_find(jobs->book, request->id);
-	if (jobs->judging && job)
-		job_add_watch(job, jobs->judging);
-	job_watch_admitted(jobs->judging, request->id,
+	struct job *job = job_find(jobs->table, request->id);
+	if (jobs->submitter && job)
+		job_add_watch(job, jobs->submitter);
+	job_watch_admitted(jobs->submitter, request->id,
 			   job ? job_capture_count(job) : reply_cache_capture_count(jobs->reply_cache, request->id));
 	reply_cache_repeat(jobs->reply_cache, request->id, jobs->options.bus);
 	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
 		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_uint("suppressed", suppressed));
 	if (job)
-		jobs->judging = NULL; /* the job tells it when it is over */
+		jobs->submitter = NULL; /* the job tells it when it is over */
 	return true;
 }
 
-static void answer_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
+static void report_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
 {
-	struct event event = describe(jobs, submission, EVENT_DONE);
+	struct event event = describe_request(jobs, submission, EVENT_DONE);
 	event.reason = "folded";
 	event.folded_into = into;
 	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
 	dedupe_renew(jobs->dedupe, submission->request, clock_boottime_ns());
-	job_watch_admitted(jobs->judging, submission->request->id, 0);
+	job_watch_admitted(jobs->submitter, submission->request->id, 0);
 	event_bus_publish(jobs->options.bus, &event);
 }
 
 /* The same event again, within its cooldown: the capture that runs goes on for as long as this one would; if it has
  * ended, the packets are elsewhere already. */
-static bool fold(struct jobs *jobs, const struct submission *submission, enum job_end *end)
+static bool fold_into_running(struct jobs *jobs, const struct submission *submission, enum job_end *end)
 {
 	const struct request *request = submission->request;
 	const char *before = dedupe_find(jobs->dedupe, request, clock_boottime_ns());
-	const struct job *job = before ? job_find(jobs->book, before) : NULL;
+	const struct job *job = before ? job_find(jobs->table, before) : NULL;
 	char into[REQUEST_ID_SIZE];
 	uint64_t latest_ns = 0;
 	struct error error;
@@ -135,14 +135,14 @@ static bool fold(struct jobs *jobs, const struct submission *submission, enum jo
 			latest_ns = until_ns;
 	}
 	if (latest_ns) {
-		answer_folded(jobs, submission, into, latest_ns);
+		report_folded(jobs, submission, into, latest_ns);
 		*end = JOB_OVER;
 		return true;
 	}
 	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
 		  request->dedupe ? "dedupe key" : "alertid", into,
 		  (double)jobs->options.config->limits.cooldown_ns / NS_PER_S);
-	*end = refuse(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
+	*end = reject(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
 	return true;
 }
 
@@ -158,7 +158,7 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 		struct error error;
 		error_set(&error, r, "interface %s: %s", targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
-		refuse(jobs, submission, r, NULL, error.text);
+		reject(jobs, submission, r, NULL, error.text);
 		return;
 	}
 	capture_set_owner(capture, job);
@@ -170,40 +170,40 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 static enum job_end start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
 {
 	const bool merge = submission->request->merge;
-	struct job *job = job_new(jobs->book, submission->request, jobs);
+	struct job *job = job_new(jobs->table, submission->request, jobs);
 	if (!job)
-		return refuse(jobs, submission, -ENOMEM, NULL, "out of memory");
+		return reject(jobs, submission, -ENOMEM, NULL, "out of memory");
 	reply_cache_expect(jobs->reply_cache, submission->request->id);
 	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
-	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
+	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
 	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
 		start_capture(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
 	if (!job_capture_count(job)) {
 		job_end(job);
 		return JOB_REFUSED;
 	}
-	if (jobs->judging)
-		job_add_watch(job, jobs->judging);
-	jobs->judging = NULL;
+	if (jobs->submitter)
+		job_add_watch(job, jobs->submitter);
+	jobs->submitter = NULL;
 	return JOB_OVER;
 }
 
-static enum job_end judge_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
+static enum job_end admit_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
 {
 	const struct request *request = submission->request;
 	struct error error;
 	int r = targets_find(request, jobs->options.engine, targets, &error);
 	if (r < 0)
-		return refuse(jobs, submission, r, "interface", error.text);
+		return reject(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
-		return refuse(jobs, submission, -EINVAL, "format",
+		return reject(jobs, submission, -EINVAL, "format",
 			      "format: pcap holds one interface only, merge needs pcapng");
 	r = check_customer(jobs, request, targets->count, &error);
 	if (r < 0)
-		return refuse(jobs, submission, r, "customer", error.text);
+		return reject(jobs, submission, r, "customer", error.text);
 	r = check_limits(jobs, targets->count, &error);
 	if (r < 0)
-		return refuse(jobs, submission, r, NULL, error.text);
+		return reject(jobs, submission, r, NULL, error.text);
 	return start(jobs, submission, targets);
 }
 
@@ -227,17 +227,17 @@ enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
 	if (jobs->shutting_down)
-		return refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
+		return reject(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
 			       clock_boottime_ns()))
-		return refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
-	if (repeat_answer(jobs, submission))
+		return reject(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
+	if (repeat_reply(jobs, submission))
 		return end;
 	if (is_too_old(jobs, request, &error))
-		return refuse(jobs, submission, -ESTALE, NULL, error.text);
-	if (fold(jobs, submission, &end))
+		return reject(jobs, submission, -ESTALE, NULL, error.text);
+	if (fold_into_running(jobs, submission, &end))
 		return end;
-	end = judge_targets(jobs, submission, &targets);
+	end = admit_targets(jobs, submission, &targets);
 	targets_deinit(&targets);
 	return end;
 }

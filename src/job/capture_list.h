@@ -8,7 +8,7 @@
 #include "event/event.h"
 
 struct reply_cache;
-struct job_book;
+struct job_table;
 
 struct capture_view {
 	const char *id;		   /* the request's */
@@ -24,12 +24,12 @@ struct capture_view {
 typedef void (*capture_visitor)(void *ctx, const struct capture_view *view);
 
 /* All, the newest requests first. */
-void capture_list_visit_all(const struct job_book *book, const struct reply_cache *reply_cache, capture_visitor visit,
+void capture_list_visit_all(const struct job_table *table, const struct reply_cache *reply_cache, capture_visitor visit,
 			    void *ctx);
 
 /* Those of one request, or the one of this id. Returns how many there are. */
-size_t capture_list_visit(const struct job_book *book, const struct reply_cache *reply_cache, const char *id,
+size_t capture_list_visit(const struct job_table *table, const struct reply_cache *reply_cache, const char *id,
 			  capture_visitor visit, void *ctx);
 
 /* Ends those of one request, or the one of this id, early. Returns how many; 0: all have ended; -ENOENT: unknown. */
-int capture_list_stop(const struct job_book *book, const struct reply_cache *reply_cache, const char *id);
+int capture_list_stop(const struct job_table *table, const struct reply_cache *reply_cache, const char *id);

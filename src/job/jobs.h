@@ -32,7 +32,7 @@ struct jobs_options {
 	struct reply_store *reply_store; /* NULL: none */
 };
 
-#define JOBS_PARKED_MAX 1024 /* requests that wait for the reply store's word on their id */
+#define JOBS_PENDING_LOOKUPS_MAX 1024 /* requests that wait for the reply store's word on their id */
 
 /* A request as it came. */
 struct job_message {

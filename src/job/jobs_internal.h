@@ -26,12 +26,12 @@ struct jobs {
 	struct reply_cache *reply_cache;
 	struct dedupe *dedupe;
 	struct customer_limit *customer_limit;
-	struct job_book *book;
-	struct job_watch *judging; /* of the request that is being judged; NULL: nobody asks */
+	struct job_table *table;
+	struct job_watch *submitter; /* of the request that is being judged; NULL: nobody asks */
 	struct jobs_counts counts;
 	unsigned history_stream_count, saving_count; /* jobs whose answers are on their way to the reply store */
-	LIST_HEAD(, parked) parked;
-	unsigned parked_count;
+	LIST_HEAD(, pending_lookup) pending_lookup;
+	unsigned pending_lookup_count;
 	struct token_bucket request_rate; /* limits.requests_per_second */
 	struct log_rate repeat_rate;
 	void (*idle)(void *ctx);
@@ -47,5 +47,5 @@ struct submission {
 };
 
 /* Decides on a request that is this node's: answers, folds, refuses or starts it. What is said of it meanwhile goes to
- * `jobs->judging`, which is NULL afterwards if a job has taken that over. */
+ * `jobs->submitter`, which is NULL afterwards if a job has taken that over. */
 enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission);
