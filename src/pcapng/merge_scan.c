@@ -25,7 +25,7 @@ struct scan {
 	uint64_t last_ns;
 };
 
-static int own(struct merge_facts *facts, char *text)
+static int adopt_text(struct merge_facts *facts, char *text)
 {
 	int r = reader_grow(&facts->texts, &facts->text_room, facts->text_count, ELEMENTS_MAX, sizeof(*facts->texts));
 
@@ -61,7 +61,7 @@ static int add_text(struct scan *scan, const char **kept, const char *format, ..
 	vsnprintf(text, size, format, arguments);
 	va_end(arguments);
 	scan->text_left -= size + TEXT_COST;
-	int r = own(scan->facts, text);
+	int r = adopt_text(scan->facts, text);
 	if (r == 0)
 		*kept = text;
 	return r;
@@ -237,7 +237,7 @@ int merge_describe(struct merge_facts *facts, const struct merge_input *inputs, 
 	if (r == -ENOMEM || (facts->comment_count == 0 && add_comment(facts, NULL) < 0))
 		return -ENOMEM;
 	facts->comments[0] = text.data;
-	return own(facts, take(text.data));
+	return adopt_text(facts, take(text.data));
 }
 
 void merge_facts_deinit(struct merge_facts *facts)

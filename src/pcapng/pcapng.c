@@ -120,7 +120,7 @@ static void option_bytes(struct block *block, enum option_code code, const void 
 	option_finish(block);
 }
 
-static void replace_what_is_not_utf8(char *text, size_t size)
+static void replace_invalid_utf8(char *text, size_t size)
 {
 	uint32_t code;
 
@@ -145,7 +145,7 @@ static void option_prefixed(struct block *block, enum option_code code, const ch
 	block_append(block, prefix, prefix_size);
 	block_append(block, text, size);
 	if (block->error == 0)
-		replace_what_is_not_utf8(block->buffer->data + block->buffer->size - size, size);
+		replace_invalid_utf8(block->buffer->data + block->buffer->size - size, size);
 	option_finish(block);
 }
 

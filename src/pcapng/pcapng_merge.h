@@ -18,9 +18,9 @@
 #include <stddef.h>
 
 #include "base/byte_range.h"
+#include "base/byte_stream.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/stream.h"
 
 #define PCAPNG_MERGE_INPUTS_MAX 1024
 #define PCAPNG_MERGE_INTERFACES_MAX 65536
