@@ -48,15 +48,15 @@ void consumer_unlink(struct consumer *consumer)
  * past. */
 static struct source *find_source(const struct engine *engine, const char *interface, int ifindex)
 {
-	struct source *live = NULL, *past = NULL;
+	struct source *live = NULL, *away = NULL;
 	for (struct source *source = engine->sources; source; source = source->next) {
 		const bool recorder = source->recorder.on;
 		if (!source->gone && ifindex && source->ring->ifindex == ifindex && (recorder || !live))
 			live = source;
 		if (source->gone && recorder && strcmp(source->name, interface) == 0)
-			past = source;
+			away = source;
 	}
-	return ifindex ? live : past;
+	return ifindex ? live : away;
 }
 
 /* With control_lock and without the lock: the interface's source, opened if need be, with a user more. Only this and

@@ -62,8 +62,8 @@ static void on_drain(evutil_socket_t fd, short what, void *ctx)
 		event_base_loopbreak(daemon->loop);
 		return;
 	}
-	const struct timeval look = {.tv_usec = DRAIN_CHECK_MS * 1000};
-	event_add(daemon->drain, &look);
+	const struct timeval interval = {.tv_usec = DRAIN_CHECK_MS * 1000};
+	event_add(daemon->drain, &interval);
 }
 
 static void on_jobs_idle(void *ctx)

@@ -90,7 +90,7 @@ static void check_ended(struct capture *capture)
 {
 	if (!all_arming_done(capture) || !all_ended(capture))
 		return;
-	if (!capture->over) {
+	if (!capture->final_published) {
 		capture_finish(capture);
 		return;
 	}
@@ -159,7 +159,7 @@ static void on_arming_done(struct offload_task *task)
 	if (!all_arming_done(capture))
 		return;
 	const struct capture_part *refused = find_refused_part(capture);
-	if (capture->over) {
+	if (capture->final_published) {
 		stop_parts(capture, END_SHUTDOWN);
 	} else if (refused) {
 		capture_reject(capture, refused->result, refused->field, refused->error.text);
@@ -294,7 +294,7 @@ void capture_abandon(struct capture *capture)
 	capture->abandoned = true;
 	if (capture->delivery)
 		delivery_abandon(capture->delivery, DAEMON_STOPPED_TEXT);
-	else if (!capture->over && !capture->accepted)
+	else if (!capture->final_published && !capture->accepted)
 		capture_reject(capture, -ESHUTDOWN, NULL, DAEMON_STOPPED_TEXT);
 }
 
@@ -307,7 +307,7 @@ static bool is_running(const struct capture *capture)
 
 bool capture_stop(struct capture *capture)
 {
-	if (capture->over || all_ended(capture))
+	if (capture->final_published || all_ended(capture))
 		return false;
 	capture->stop_requested = true; /* for what is being armed */
 	stop_parts(capture, END_STOPPED);
@@ -317,7 +317,7 @@ bool capture_stop(struct capture *capture)
 /* In a storm the first repetitions come before the first capture is armed. */
 static bool extend_once_armed(struct capture *capture, uint64_t until_ns)
 {
-	bool goes_on = !capture->over && !capture->stop_requested && !capture->shut_down;
+	bool goes_on = !capture->final_published && !capture->stop_requested && !capture->shut_down;
 	for (size_t i = 0; i < capture->part_count; i++)
 		goes_on &= !capture->parts[i].ended && !capture->parts[i].spec.to_real_ns;
 	if (goes_on && until_ns > capture->extend_ns)

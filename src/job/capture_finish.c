@@ -70,7 +70,7 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 	event.destinations = destinations;
 	event.destination_count = result_count;
 	event_bus_publish(capture->deps->bus, &event);
-	capture->over = true;
+	capture->final_published = true;
 }
 
 void capture_reject(struct capture *capture, int code, const char *field, const char *reason)
@@ -80,7 +80,7 @@ void capture_reject(struct capture *capture, int code, const char *field, const 
 	event.field = field;
 	event.code = code;
 	event_bus_publish(capture->deps->bus, &event);
-	capture->over = true;
+	capture->final_published = true;
 }
 
 /* --- after the capture --- */
@@ -181,7 +181,7 @@ static void deliver(struct capture *capture)
 }
 
 /* What the merged file holds, once the limits of the whole have cut it. */
-static void count_merged(const struct capture *capture, struct consumer_report *report)
+static void report_merged(const struct capture *capture, struct consumer_report *report)
 {
 	const struct store *stores[REQUEST_INTERFACES_MAX];
 	const struct store_merge_limits limits = {.packets = capture->request->packets,
@@ -232,7 +232,7 @@ static void report_whole(const struct capture *capture, struct consumer_report *
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
 	if (capture->part_count > 1)
-		count_merged(capture, whole);
+		report_merged(capture, whole);
 }
 
 void capture_finish(struct capture *capture)

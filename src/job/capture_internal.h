@@ -44,7 +44,8 @@ struct capture {
 	char name[CAPTURE_NAME_SIZE];
 	struct request_interface tag_interface; /* for the tags */
 	struct quota quota;
-	bool accepted, over; /* over: the final event is out */
+	bool accepted;
+	bool final_published; /* the final event is out */
 	bool shut_down, abandoned, stop_requested;
 	bool packets_logged, delivered; /* both must be over before the packets go */
 	struct consumer_report report;
