@@ -86,7 +86,7 @@ static int start_stream(struct redis_setup *setup, struct trigger_handler handle
 	const struct redis_stream_options options = {
 		.key = config->redis.stream,
 		.group = config->redis.group,
-		.consumer = config->general.node,
+		.stream_consumer = config->general.node,
 	};
 	if (!*config->redis.stream)
 		return 0;

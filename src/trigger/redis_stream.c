@@ -47,7 +47,7 @@ struct redis_stream {
 	struct redis_commands *reader; /* its commands block */
 	struct redis_commands *keys;
 	struct trigger_handler handler;
-	char *key, *group, *consumer;
+	char *key, *group, *stream_consumer;
 	char *origin; /* "stream:<key>" */
 	enum stream_state state;
 	char last_id[ID_SIZE]; /* pending entries are read behind this id */
@@ -270,7 +270,7 @@ static int make_group(struct redis_stream *stream)
 static int read_entries(struct redis_stream *stream)
 {
 	const bool pending = stream->state == STREAM_PENDING;
-	const char *argv[11] = {"XREADGROUP", "GROUP", stream->group, stream->consumer, "COUNT", COUNT};
+	const char *argv[11] = {"XREADGROUP", "GROUP", stream->group, stream->stream_consumer, "COUNT", COUNT};
 	int argc = 6;
 	if (!pending) {
 		argv[argc++] = "BLOCK";
@@ -324,13 +324,14 @@ struct redis_stream *redis_stream_new(struct event_base *loop, const struct redi
 	stream->rate.burst = LOGS_PER_SECOND;
 	stream->key = strdup(options->key);
 	stream->group = strdup(options->group);
-	stream->consumer = strdup(options->consumer);
+	stream->stream_consumer = strdup(options->stream_consumer);
 	if (asprintf(&stream->origin, "stream:%s", options->key) < 0)
 		stream->origin = NULL;
 	blocking.block_ns = BLOCK_NS;
 	stream->reader = redis_commands_new(loop, "stream", &blocking, 0);
 	stream->retry = evtimer_new(loop, on_retry, stream);
-	if (!stream->key || !stream->group || !stream->consumer || !stream->origin || !stream->reader || !stream->retry)
+	if (!stream->key || !stream->group || !stream->stream_consumer || !stream->origin || !stream->reader ||
+	    !stream->retry)
 		return NULL;
 	restart_from(stream, STREAM_GROUP);
 	continue_reading(stream);
@@ -356,7 +357,7 @@ void redis_stream_free(struct redis_stream *stream)
 		event_free(stream->retry);
 	free(stream->key);
 	free(stream->group);
-	free(stream->consumer);
+	free(stream->stream_consumer);
 	free(stream->origin);
 	free(stream);
 }
