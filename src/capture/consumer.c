@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "capture/engine_internal.h"
+#include "capture/recorder.h"
 
 #define EXTEND_SLACK_NS (20 * NS_PER_MS) /* packets' stamps may lie this far from the order of time */
 

@@ -27,7 +27,7 @@ struct wire_packet {
 	uint64_t boot_ns;
 	uint32_t caplen, wirelen;
 	const uint8_t *data;	   /* in the ring: the packet without its tag */
-	const uint8_t *contiguous; /* contiguous, tag included: what filters see */
+	const uint8_t *contiguous; /* tag included: what filters see */
 	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;

@@ -146,12 +146,12 @@ static unsigned choose_workers(unsigned asked)
 static int start_worker(struct engine *engine, const pthread_attr_t *attributes)
 {
 	const unsigned index = engine->worker_count;
-	struct worker_context *memory = calloc(1, sizeof(*memory));
-	if (!memory)
+	struct worker_context *context = calloc(1, sizeof(*context));
+	if (!context)
 		return ENOMEM;
-	memory->engine = engine;
-	engine->memory[index] = memory;
-	const int r = pthread_create(&engine->workers[index], attributes, worker_run, memory);
+	context->engine = engine;
+	engine->worker_contexts[index] = context;
+	const int r = pthread_create(&engine->workers[index], attributes, worker_run, context);
 	if (r == 0) {
 		pthread_setname_np(engine->workers[index], "pcapd-worker");
 		engine->worker_count++;
@@ -248,7 +248,7 @@ void engine_free(struct engine *engine)
 	for (unsigned i = 0; i < engine->worker_count; i++)
 		pthread_join(engine->workers[i], NULL);
 	for (unsigned i = 0; i < WORKERS_MAX; i++)
-		free(engine->memory[i]);
+		free(engine->worker_contexts[i]);
 	close_all(engine->sources);
 	close_all(engine->closing);
 	for (struct pending_recorder *pending = engine->pending, *next; pending; pending = next) {

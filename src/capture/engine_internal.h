@@ -53,7 +53,7 @@ struct engine {
 	bool ring_thread_started;
 	pthread_t ring_thread;
 	unsigned worker_count;
-	struct worker_context *memory[WORKERS_MAX];
+	struct worker_context *worker_contexts[WORKERS_MAX];
 	pthread_t workers[WORKERS_MAX];
 };
 
@@ -64,9 +64,9 @@ struct worker_context {
 	uint8_t scratch[SCAN_SCRATCH_BYTES];
 };
 
-/* Thread bodies; args: the engine, a worker's memory. */
+/* Thread bodies; args: the engine, a worker's context. */
 void *ring_thread_run(void *engine);
-void *worker_run(void *memory);
+void *worker_run(void *context);
 
 /* Any thread: the ring thread looks at time limits and at what is to be closed. */
 void engine_wake_ring_thread(struct engine *engine);
@@ -78,17 +78,3 @@ void engine_wake_worker(struct engine *engine);
  * then).
  */
 warn_unused int engine_add_source(struct engine *engine, struct source *source, struct error *err);
-
-/* With control_lock, without the lock: opens a recorder's ring. */
-warn_unused int recorder_open(struct engine *engine, const struct engine_recorder *options, struct error *err);
-
-/* With the lock, given up meanwhile: something about recorders to do (open, bind again, own traffic)? True if something
- * was done. */
-bool recorder_run_maintenance(struct engine *engine);
-
-/* With control_lock and the lock, which is given up meanwhile: binds a recorder of this name whose interface was away.
- */
-void recorder_bind(struct engine *engine, const char *interface);
-
-/* With the lock: an interface has appeared, gone, changed. */
-void recorder_interfaces_changed(struct engine *engine);

@@ -2,6 +2,8 @@
  * Recorders: opened at the start, bound again when their interface comes back, opened later if it was not there. All
  * that may block is done by a worker with control_lock held, so that it never meets the start of a consumer half-way.
  */
+#include "capture/recorder.h"
+
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
@@ -11,7 +13,8 @@
 #include "base/own_traffic.h"
 #include "capture/engine_internal.h"
 
-int recorder_open(struct engine *engine, const struct engine_recorder *options, struct error *err)
+/* With control_lock, without the lock: opens a recorder's ring. */
+static int open_recorder(struct engine *engine, const struct engine_recorder *options, struct error *err)
 {
 	struct source *source = NULL;
 	int r = source_open_recorder(options, &engine->ring_guard, err, &source);
@@ -59,7 +62,7 @@ int engine_add_recorder(struct engine *engine, const struct engine_recorder *rec
 	pthread_mutex_lock(&engine->control_lock);
 	int r = -ENOSPC;
 	if (engine->recorder_count < ENGINE_RECORDERS_MAX)
-		r = recorder_open(engine, recorder, err);
+		r = open_recorder(engine, recorder, err);
 	else
 		error_set(err, r, "more than %d recorders", ENGINE_RECORDERS_MAX);
 	if (r == -ENODEV)
@@ -111,7 +114,7 @@ static bool open_pending(struct engine *engine)
 	struct error error;
 	pending->due = false;
 	pthread_mutex_unlock(&engine->lock);
-	const int r = recorder_open(engine, &pending->options, &error);
+	const int r = open_recorder(engine, &pending->options, &error);
 	if (r < 0 && r != -ENODEV)
 		log_error("recorder-failed", log_str("interface", pending->interface), log_str("error", error.text));
 	pthread_mutex_lock(&engine->lock);

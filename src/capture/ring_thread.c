@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "capture/engine_internal.h"
 #include "capture/link_watch.h"
+#include "capture/recorder.h"
 
 #define EPOLL_EVENTS 64
 

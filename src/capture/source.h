@@ -39,14 +39,15 @@ struct source {
 	struct recorder recorder;
 	struct consumer *consumers;
 	unsigned consumer_count;
-	unsigned batch;		    /* blocks taken over the last time; the ring thread's own */
-	unsigned pins;		    /* threads that work on it without the lock: it stays open */
-	uint64_t served_count;	    /* how often workers took something from it */
-	uint64_t last_served;	    /* when workers last took something from it: the one that waits longest is next */
-	bool gone;		    /* the interface is no more; a recorder waits for it to come back */
-	bool came_back;		    /* ... and it has: a worker shall bind the ring to it */
-	bool filtered;		    /* a kernel filter is attached */
-	bool filter_outdated;	    /* what is wanted has changed: a worker shall see to it */
+	unsigned batch;	       /* blocks taken over the last time; the ring thread's own */
+	unsigned pins;	       /* threads that work on it without the lock: it stays open */
+	uint64_t served_count; /* how often workers took something from it */
+	uint64_t last_served; /* served_count of the engine when workers last took something from it: the one that waits
+				 longest is next */
+	bool gone;	      /* the interface is no more; a recorder waits for it to come back */
+	bool came_back;	      /* ... and it has: a worker shall bind the ring to it */
+	bool filtered;	      /* a kernel filter is attached */
+	bool filter_outdated; /* what is wanted has changed: a worker shall see to it */
 	bool own_traffic_changed;   /* the own traffic has changed: likewise */
 	struct filter *own_traffic; /* own traffic to be left out; NULL: none */
 	uint64_t retire_delay_ns; /* constant: a packet that came before a moment is in a retired block so long after it

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "capture/engine_internal.h"
+#include "capture/recorder.h"
 
 /* With the lock: the scan has come to the end of what there is to scan. False: it was not idle after all. */
 static bool settle_flushed(struct consumer *consumer)

@@ -29,7 +29,8 @@ struct jobs {
 	struct job_table *table;
 	struct job_watch *submitter; /* of the request that is being judged; NULL: nobody asks */
 	struct jobs_counts counts;
-	unsigned history_stream_count, saving_count; /* jobs whose answers are on their way to the reply store */
+	unsigned history_stream_count;
+	unsigned saving_count; /* jobs whose answers are on their way to the reply store */
 	LIST_HEAD(, pending_lookup) pending_lookup;
 	unsigned pending_lookup_count;
 	struct token_bucket request_rate; /* limits.requests_per_second */
