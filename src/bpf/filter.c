@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/packet.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
 
@@ -150,8 +151,8 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 		return error_set(err, -EINVAL, "more than %d terms joined by and/or: use nets or port ranges",
 				 FILTER_TERMS_MAX);
 	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
-	/* LINKTYPE_RAW (101) is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
-	pcap_t *pcap = pcap_open_dead(linktype == 101 ? DLT_RAW : linktype, COMPILE_SNAPLEN);
+	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
+	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
 	if (!filter || !pcap) {
 		if (pcap)
 			pcap_close(pcap);

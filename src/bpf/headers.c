@@ -8,6 +8,8 @@
 #include <net/ethernet.h>
 #include <netinet/in.h>
 
+#include "base/packet.h"
+
 #define WHOLE_PACKET UINT32_MAX
 
 enum label { NEXT = 0, RETURN_WHOLE, RETURN_OFFSET, RETURN_A, IPV4, IPV6, ARP, TRANSPORT, LABELS };
@@ -268,7 +270,7 @@ static void emit_returns(struct assembler *assembler, uint32_t min_bytes)
 size_t headers_program(uint16_t linktype, uint32_t min_bytes, struct sock_filter *program)
 {
 	struct assembler assembler = {.program = program, .labels = LABELS};
-	if (linktype == 1)
+	if (linktype == LINKTYPE_ETHERNET)
 		emit_ethernet(&assembler);
 	else
 		emit_raw_ip(&assembler);

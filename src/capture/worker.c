@@ -144,7 +144,7 @@ static void run_scan(const struct scan_task *task, uint8_t *scratch)
 {
 	const struct scan_context context = {
 		.loopback = task->source->ring->loopback,
-		.ethernet = task->source->ring->linktype == 1,
+		.ethernet = task->source->ring->linktype == LINKTYPE_ETHERNET,
 		.scratch = scratch,
 	};
 	struct cursor *cursors[SCAN_GROUP_MAX];

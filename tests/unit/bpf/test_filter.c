@@ -16,12 +16,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/packet.h"
 #include "bpf/filter.h"
 #include "bpf/filter_union.h"
 #include "packets.h"
-
-#define LINKTYPE_ETHERNET 1
-#define LINKTYPE_RAW 101
 
 static const struct filter_union_options plain, without_outgoing = {.loopback = true};
 

@@ -12,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/packet.h"
 #include "bpf/headers.h"
 #include "headers_reference.h"
 #include "packets.h"
 
-#define LINKTYPE_ETHERNET 1
-#define LINKTYPE_RAW 101
 #define PAYLOAD 60
 #define FRAME_MAX KERNEL_PACKET_MAX
 

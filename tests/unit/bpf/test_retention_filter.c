@@ -12,13 +12,12 @@
 #include <pcap/pcap.h>
 #include <string.h>
 
+#include "base/packet.h"
 #include "bpf/filter.h"
 #include "bpf/filter_union.h"
 #include "bpf/retention_filter.h"
 #include "headers_reference.h"
 #include "packets.h"
-
-#define LINKTYPE_ETHERNET 1
 
 static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, bool headers)
 {
