@@ -62,8 +62,8 @@ static struct source *find_source(const struct engine *engine, const char *inter
 
 /* With control_lock and without the lock: the interface's source, opened if need be, with a user more. Only this and
  * recorders, under control_lock, add sources. */
-static int get_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
-		      struct source **result)
+static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
+			  struct source **result)
 {
 	const int ifindex = (int)if_nametoindex(spec->interface);
 	pthread_mutex_lock(&engine->lock);
@@ -157,7 +157,7 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 {
 	struct source *source = NULL;
 	pthread_mutex_lock(&engine->control_lock);
-	int r = get_source(engine, spec, err, &source);
+	int r = acquire_source(engine, spec, err, &source);
 	if (r == 0 && source->ring->linktype != linktype)
 		r = error_set(err, -ENODEV, "interface %s was replaced meanwhile", spec->interface);
 	if (r == 0)

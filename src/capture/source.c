@@ -231,7 +231,7 @@ bool source_collect(struct source *source, pthread_mutex_t *lock)
 	return source->batch > 0;
 }
 
-static uint64_t until_ns(const struct consumer *consumer)
+static uint64_t end_limit(const struct consumer *consumer)
 {
 	return atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
 }
@@ -249,7 +249,7 @@ uint64_t source_deadline(const struct source *source, const struct consumer *con
 	if (!consumer->armed || consumer->flush_number != NUMBER_NONE)
 		return UINT64_MAX;
 	const uint64_t idle_ns = idle_end(consumer);
-	const uint64_t end_ns = idle_ns < until_ns(consumer) ? idle_ns : until_ns(consumer);
+	const uint64_t end_ns = idle_ns < end_limit(consumer) ? idle_ns : end_limit(consumer);
 	return end_ns > UINT64_MAX - source->retire_delay_ns ? UINT64_MAX : end_ns + source->retire_delay_ns;
 }
 
@@ -280,7 +280,7 @@ uint64_t source_next_deadline(const struct source *source)
 	return next_ns;
 }
 
-static void flush(const struct source *source, struct consumer *consumer, enum end_reason reason, uint64_t now_ns)
+static void set_end(const struct source *source, struct consumer *consumer, enum end_reason reason, uint64_t now_ns)
 {
 	consumer->flush_number = timeline_next_number(source->timeline);
 	consumer->flush_reason = reason;
@@ -303,8 +303,8 @@ void source_check_deadlines(struct source *source, uint64_t now_ns)
 		if (!counted)
 			ring_update_dropped(source->ring); /* a kernel that stands still publishes nothing */
 		counted = true;
-		const bool over = until_ns(consumer) + source->retire_delay_ns <= now_ns;
-		flush(source, consumer, over ? END_UNTIL : END_IDLE, now_ns);
+		const bool over = end_limit(consumer) + source->retire_delay_ns <= now_ns;
+		set_end(source, consumer, over ? END_UNTIL : END_IDLE, now_ns);
 	}
 }
 
