@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "event/event.h"
+#include "event/event_bus.h"
 #include "request/request.h"
 
 static const struct http_route routes[] = {

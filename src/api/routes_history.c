@@ -1,7 +1,7 @@
 /*
- * GET /v1/history: packets of the past as a pcapng file, made while the client reads it. Until the first piece is
- * there, a fault is an HTTP error; after that the connection breaks off, so that nobody takes half a file for a whole
- * one.
+ * GET /v1/history: the packets a recorder holds as a pcapng file, made while the client reads it. Until the first piece
+ * is there, a fault is an HTTP error; after that the connection breaks off, so that nobody takes half a file for a
+ * whole one.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +18,7 @@
 
 struct history_response {
 	LIST_ENTRY(history_response) list;
-	struct past *past;
+	struct history_stream *packets;
 	struct http_request *request; /* until the first piece is there */
 	struct http_stream *stream;   /* from then on */
 	bool more_wanted;	      /* the client has taken what there was */
@@ -27,7 +27,7 @@ struct history_response {
 static void history_response_free(struct history_response *history)
 {
 	LIST_REMOVE(history, list);
-	past_free(history->past);
+	history_stream_free(history->packets);
 	free(history);
 }
 
@@ -45,9 +45,10 @@ static void on_gone(void *ctx)
 static void answer_failure(struct history_response *history)
 {
 	const char *field;
-	const char *error = past_error(history->past, &field);
+	const char *error = history_stream_error(history->packets, &field);
 	if (history->request) {
-		http_answer_error(take(history->request), api_status_of(past_code(history->past)), "%s", error);
+		http_answer_error(take(history->request), api_status_of(history_stream_error_code(history->packets)),
+				  "%s", error);
 	} else {
 		log_warning("history-broken-off", log_str("error", error));
 		http_stream_end(take(history->stream), false);
@@ -59,7 +60,7 @@ static void answer_failure(struct history_response *history)
 static void send_next_piece(struct history_response *history)
 {
 	uint8_t bytes[PIECE_BYTES];
-	const size_t got = past_read(history->past, bytes, sizeof(bytes));
+	const size_t got = history_stream_read(history->packets, bytes, sizeof(bytes));
 	if (got) {
 		history->more_wanted = false;
 		if (http_stream_write(history->stream, bytes, got) < 0) {
@@ -68,10 +69,10 @@ static void send_next_piece(struct history_response *history)
 		}
 		return;
 	}
-	if (past_state(history->past) == PAST_ENDED) {
+	if (history_stream_state(history->packets) == HISTORY_STREAM_ENDED) {
 		http_stream_end(take(history->stream), true);
 		history_response_free(history);
-	} else if (past_state(history->past) == PAST_FAILED) {
+	} else if (history_stream_state(history->packets) == HISTORY_STREAM_FAILED) {
 		answer_failure(history);
 	}
 }
@@ -96,7 +97,7 @@ static void start_stream(struct history_response *history)
 static void on_history_changed(void *ctx)
 {
 	struct history_response *history = ctx;
-	if (past_state(history->past) == PAST_FAILED)
+	if (history_stream_state(history->packets) == HISTORY_STREAM_FAILED)
 		answer_failure(history);
 	else if (history->request)
 		start_stream(history);
@@ -156,7 +157,7 @@ static bool parse_last(struct http_request *request, uint64_t *last_ns)
 	return false;
 }
 
-static bool parse_window(struct http_request *request, struct past_spec *spec)
+static bool parse_window(struct http_request *request, struct history_stream_spec *spec)
 {
 	const uint64_t now_ns = clock_realtime_ns();
 	uint64_t from_ns = 0, to_ns = 0, last_ns = 0;
@@ -175,11 +176,11 @@ static bool parse_window(struct http_request *request, struct past_spec *spec)
 	return false;
 }
 
-static bool parse_spec(struct http_request *request, struct past_spec *spec)
+static bool parse_spec(struct http_request *request, struct history_stream_spec *spec)
 {
 	static const char *const known[] = {"interface", "from", "to", "last", "bpf", "snap", "packets", "bytes", NULL};
 	uint64_t snap = 0;
-	*spec = (struct past_spec){.snaplen = REQUEST_SNAP_MAX};
+	*spec = (struct history_stream_spec){.snaplen = REQUEST_SNAP_MAX};
 	if (!api_check_parameters(request, known) || !api_parameter(request, "interface", &spec->interface) ||
 	    !api_parameter(request, "bpf", &spec->bpf) || !parse_number(request, "snap", REQUEST_SNAP_MAX, &snap) ||
 	    !parse_number(request, "packets", INT64_MAX, &spec->packets) ||
@@ -201,7 +202,7 @@ static bool parse_spec(struct http_request *request, struct past_spec *spec)
 void route_history(void *ctx, struct http_request *request)
 {
 	struct api *api = ctx;
-	struct past_spec spec;
+	struct history_stream_spec spec;
 	struct error error;
 	if (!parse_spec(request, &spec))
 		return;
@@ -211,8 +212,9 @@ void route_history(void *ctx, struct http_request *request)
 		return;
 	}
 	const int r =
-		jobs_past(api->options.jobs, &spec, (struct past_reader){.changed = on_history_changed, .ctx = history},
-			  &error, &history->past);
+		jobs_open_history_stream(api->options.jobs, &spec,
+					 (struct history_stream_reader){.changed = on_history_changed, .ctx = history},
+					 &error, &history->packets);
 	if (r < 0) {
 		free(history);
 		http_answer_error(request, api_status_of(r), "%s", error.text);

@@ -66,7 +66,7 @@ static size_t put_escaped(struct line *line, const char *text, size_t size)
 		put(line, (char[]){'\\', *text}, 2);
 	} else if (*text == '\n') {
 		put(line, "\\n", 2);
-	} else if (used > 0 && !utf8_is_steering(code)) {
+	} else if (used > 0 && !utf8_is_unprintable(code)) {
 		put(line, text, used);
 	} else {
 		size_t escaped_size = 0;

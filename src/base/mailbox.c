@@ -1,10 +1,10 @@
 /*
  * A lock-free stack that any thread pushes on, and an eventfd that wakes the loop. The loop takes the whole stack at
- * once, turns it round into a queue of its own, and handles LETTERS_PER_WAKE of it before it lets other events have
+ * once, turns it round into a queue of its own, and handles MESSAGES_PER_WAKE of it before it lets other events have
  * their turn. Only the push that finds the stack empty writes to the eventfd: a flood costs one wake-up a batch.
  *
- * Orders: a push releases what the sender wrote into the letter, taking the stack acquires it. The loop empties the
- * eventfd *before* it takes the stack, so a push after the taking finds it empty and writes again: no letter waits
+ * Orders: a push releases what the sender wrote into the message, taking the stack acquires it. The loop empties the
+ * eventfd *before* it takes the stack, so a push after the taking finds it empty and writes again: no message waits
  * unseen.
  */
 #include "base/mailbox.h"
@@ -14,11 +14,11 @@
 #include <stdbool.h>
 #include <sys/eventfd.h>
 
-#define LETTERS_PER_WAKE 64
+#define MESSAGES_PER_WAKE 64
 
 struct mailbox {
-	_Atomic(struct letter *) posted; /* newest first */
-	struct letter *first, *last;	 /* loop's own: taken, oldest first, not handled yet */
+	_Atomic(struct mailbox_message *) posted; /* newest first */
+	struct mailbox_message *first, *last;	  /* loop's own: taken, oldest first, not handled yet */
 	mailbox_handler handler;
 	void *ctx;
 	struct event *event;
@@ -31,13 +31,13 @@ static void wake(struct mailbox *mailbox)
 	eventfd_write(mailbox->wake_fd, 1);
 }
 
-void mailbox_post(struct mailbox *mailbox, struct letter *letter)
+void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message)
 {
-	struct letter *head = atomic_load_explicit(&mailbox->posted, memory_order_relaxed);
+	struct mailbox_message *head = atomic_load_explicit(&mailbox->posted, memory_order_relaxed);
 
 	do
-		letter->next = head;
-	while (!atomic_compare_exchange_weak_explicit(&mailbox->posted, &head, letter, memory_order_release,
+		message->next = head;
+	while (!atomic_compare_exchange_weak_explicit(&mailbox->posted, &head, message, memory_order_release,
 						      memory_order_relaxed));
 	if (!head)
 		wake(mailbox);
@@ -46,16 +46,16 @@ void mailbox_post(struct mailbox *mailbox, struct letter *letter)
 /* Moves what was posted to the end of the loop's own queue. */
 static void collect(struct mailbox *mailbox)
 {
-	struct letter *newest = atomic_exchange_explicit(&mailbox->posted, NULL, memory_order_acquire);
-	struct letter *oldest = NULL;
+	struct mailbox_message *newest = atomic_exchange_explicit(&mailbox->posted, NULL, memory_order_acquire);
+	struct mailbox_message *oldest = NULL;
 
 	if (!newest)
 		return;
-	for (struct letter *letter = newest; letter;) {
-		struct letter *next = letter->next;
-		letter->next = oldest;
-		oldest = letter;
-		letter = next;
+	for (struct mailbox_message *message = newest; message;) {
+		struct mailbox_message *next = message->next;
+		message->next = oldest;
+		oldest = message;
+		message = next;
 	}
 	if (mailbox->first)
 		mailbox->last->next = oldest;
@@ -66,12 +66,12 @@ static void collect(struct mailbox *mailbox)
 
 static bool handle_one(struct mailbox *mailbox)
 {
-	struct letter *letter = mailbox->first;
+	struct mailbox_message *message = mailbox->first;
 
-	if (!letter)
+	if (!message)
 		return false;
-	mailbox->first = letter->next;
-	mailbox->handler(mailbox->ctx, letter);
+	mailbox->first = message->next;
+	mailbox->handler(mailbox->ctx, message);
 	return true;
 }
 
@@ -83,7 +83,7 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	eventfd_read(fd, &count);
 	collect(mailbox);
-	for (int i = 0; i < LETTERS_PER_WAKE && handle_one(mailbox); i++)
+	for (int i = 0; i < MESSAGES_PER_WAKE && handle_one(mailbox); i++)
 		;
 	if (mailbox->first)
 		wake(mailbox);

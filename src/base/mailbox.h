@@ -1,6 +1,6 @@
 /*
- * Messages from any thread to the thread that runs the event loop. Intrusive: a message embeds a `struct letter`, so
- * that posting never allocates and never fails. The order of posts by one thread is kept.
+ * Messages from any thread to the thread that runs the event loop. Intrusive: a message embeds a `struct
+ * mailbox_message`, so that posting never allocates and never fails. The order of posts by one thread is kept.
  */
 #pragma once
 
@@ -9,20 +9,20 @@
 struct event_base;
 struct mailbox;
 
-struct letter {
-	struct letter *next;
+struct mailbox_message {
+	struct mailbox_message *next;
 };
 
-/* Called on the loop's thread, once per letter; the letter is the handler's again. */
-typedef void (*mailbox_handler)(void *ctx, struct letter *letter);
+/* Called on the loop's thread, once per message; the message is the handler's again. */
+typedef void (*mailbox_handler)(void *ctx, struct mailbox_message *message);
 
 /* NULL on ENOMEM/EMFILE. The loop must outlive the mailbox. */
 struct mailbox *mailbox_new(struct event_base *loop, mailbox_handler handler, void *ctx);
 
-/* Loop thread; letters not yet handled are handled first. No thread may post any more. */
+/* Loop thread; messages not yet handled are handled first. No thread may post any more. */
 void mailbox_free(struct mailbox *mailbox);
 
-/* Any thread; does not block. The letter must not be in a mailbox already. */
-void mailbox_post(struct mailbox *mailbox, struct letter *letter);
+/* Any thread; does not block. The message must not be in a mailbox already. */
+void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message);
 
 CLEANUP_DEFINE(mailbox, struct mailbox, mailbox_free)

@@ -1,6 +1,6 @@
 /*
  * A queue under a mutex and up to `threads` threads that take from it; each finished task goes back to the loop as a
- * letter. A thread is started when there is more to do than threads that are free, so a pool that is never used costs
+ * message. A thread is started when there is more to do than threads that are free, so a pool that is never used costs
  * nothing. Threads live until the pool ends and block every signal.
  *
  * What may wait is counted as tasks that no thread is there for, so whether a submit is refused does not depend on how
@@ -29,16 +29,16 @@ struct offload {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	struct letter *first, *last;
+	struct mailbox_message *first, *last;
 	size_t unfinished; /* queued or running */
 	bool ending;
 
 	pthread_t ids[];
 };
 
-static struct offload_task *task_of(struct letter *letter)
+static struct offload_task *task_of(struct mailbox_message *message)
 {
-	return (struct offload_task *)((char *)letter - offsetof(struct offload_task, letter));
+	return (struct offload_task *)((char *)message - offsetof(struct offload_task, message));
 }
 
 /* Waits for the next task; NULL when the pool ends and nothing is left. */
@@ -47,11 +47,11 @@ static struct offload_task *next_task(struct offload *offload)
 	pthread_mutex_lock(&offload->lock);
 	while (!offload->first && !offload->ending)
 		pthread_cond_wait(&offload->changed, &offload->lock);
-	struct letter *letter = offload->first;
-	if (letter)
-		offload->first = letter->next;
+	struct mailbox_message *message = offload->first;
+	if (message)
+		offload->first = message->next;
 	pthread_mutex_unlock(&offload->lock);
-	return letter ? task_of(letter) : NULL;
+	return message ? task_of(message) : NULL;
 }
 
 static void *work(void *ctx)
@@ -66,14 +66,14 @@ static void *work(void *ctx)
 		pthread_mutex_lock(&offload->lock);
 		offload->unfinished--;
 		pthread_mutex_unlock(&offload->lock);
-		mailbox_post(offload->finished, &task->letter);
+		mailbox_post(offload->finished, &task->message);
 	}
 	return NULL;
 }
 
-static void on_finished(void *ctx, struct letter *letter)
+static void on_finished(void *ctx, struct mailbox_message *message)
 {
-	struct offload_task *task = task_of(letter);
+	struct offload_task *task = task_of(message);
 
 	(void)ctx;
 	task->done(task);
@@ -101,7 +101,7 @@ static bool start_thread(struct offload *offload)
 
 int offload_submit(struct offload *offload, struct offload_task *task)
 {
-	struct letter *letter = &task->letter;
+	struct mailbox_message *message = &task->message;
 	int r = 0;
 
 	pthread_mutex_lock(&offload->lock);
@@ -113,12 +113,12 @@ int offload_submit(struct offload *offload, struct offload_task *task)
 		 offload->unfinished - offload->threads >= offload->queue_cap)
 		r = -ENOBUFS;
 	if (r == 0) {
-		letter->next = NULL;
+		message->next = NULL;
 		if (offload->first)
-			offload->last->next = letter;
+			offload->last->next = message;
 		else
-			offload->first = letter;
-		offload->last = letter;
+			offload->first = message;
+		offload->last = message;
 		offload->unfinished++;
 		pthread_cond_signal(&offload->changed);
 	}

@@ -13,7 +13,7 @@ struct offload;
 
 /* Embedded in the caller's own struct, which must live until `done` was called. */
 struct offload_task {
-	struct letter letter;			 /* private */
+	struct mailbox_message message;		 /* private */
 	void (*run)(struct offload_task *task);	 /* on a pool thread; may block */
 	void (*done)(struct offload_task *task); /* on the loop's thread, always exactly once after run */
 };

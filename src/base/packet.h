@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of tcpdump.org/linktypes.html, the ones that rings have. */
+#define LINKTYPE_ETHERNET 1
+#define LINKTYPE_RAW 101 /* IP without a link layer */
+
 enum packet_direction { PACKET_DIR_UNKNOWN, PACKET_DIR_INBOUND, PACKET_DIR_OUTBOUND };
 
 struct packet_view {

@@ -18,7 +18,7 @@ static size_t next_piece(const char *text, size_t size, char piece[static PIECE_
 	size_t used = utf8_decode(text, size, &code);
 	size_t end = 0;
 
-	if (used > 0 && !utf8_is_steering(code)) {
+	if (used > 0 && !utf8_is_unprintable(code)) {
 		memcpy(piece, text, used);
 		piece[used] = '\0';
 		return used;

@@ -48,7 +48,7 @@ static unsigned distance(const char *a, size_t a_size, const char *b, size_t b_s
 }
 
 /* How many slips a name of so many letters may hold and still be meant. */
-static unsigned allowed(size_t letters)
+static unsigned typos_allowed(size_t letters)
 {
 	return letters < 3 ? 0 : letters < 5 ? 1 : letters < 9 ? 2 : 3;
 }
@@ -68,7 +68,7 @@ const char *suggest(const char *word, const char *const *known, size_t count)
 			continue;
 
 		unsigned slips = distance(word, word_size, known[i], known_size);
-		if (slips > allowed(word_size > known_size ? word_size : known_size))
+		if (slips > typos_allowed(word_size > known_size ? word_size : known_size))
 			continue;
 		if (!nearest || slips < nearest_slips) {
 			nearest = known[i];

@@ -48,7 +48,7 @@ size_t utf8_cut(const char *text, size_t size, size_t cap)
 	return cap;
 }
 
-bool utf8_is_steering(uint32_t code)
+bool utf8_is_unprintable(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || (code >= 0x200e && code <= 0x200f) ||
 	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;

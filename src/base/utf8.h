@@ -16,4 +16,4 @@ size_t utf8_cut(const char *text, size_t size, size_t cap);
 
 /* Characters that steer a terminal or hide in text: C0 and C1 controls, line and paragraph separators, direction marks,
  * the byte order mark. */
-bool utf8_is_steering(uint32_t code);
+bool utf8_is_unprintable(uint32_t code);

@@ -9,11 +9,10 @@
 
 #include <linux/if_packet.h>
 
-#include "capture/filter.h"
-#include "capture/keep.h"
+#include "bpf/filter.h"
+#include "bpf/retention_filter.h"
 #include "capture/timeline.h"
 
-#define ORDER_SLACK_NS 10000000 /* packets may lie this far from the order of time */
 #define VLAN_TAG_BYTES 4
 #define MAC_BYTES 12
 #define ETHERTYPE_8021Q 0x8100
@@ -27,9 +26,9 @@ struct wire_packet {
 	uint64_t time_ns; /* real */
 	uint64_t boot_ns;
 	uint32_t caplen, wirelen;
-	const uint8_t *data;  /* in the ring: the packet without its tag */
-	const uint8_t *whole; /* contiguous, tag included: what filters see */
-	uint32_t head_size;   /* MAC addresses and tag; 0: untagged */
+	const uint8_t *data;	   /* in the ring: the packet without its tag */
+	const uint8_t *contiguous; /* tag included: what filters see */
+	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
 };
@@ -50,7 +49,7 @@ static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *h
 	if (rest > SCAN_SCRATCH_BYTES - sizeof(packet->head))
 		rest = SCAN_SCRATCH_BYTES - sizeof(packet->head);
 	memcpy(scratch + sizeof(packet->head), packet->data + MAC_BYTES, rest);
-	packet->whole = scratch;
+	packet->contiguous = scratch;
 	packet->caplen += VLAN_TAG_BYTES;
 	packet->wirelen += VLAN_TAG_BYTES;
 }
@@ -63,7 +62,7 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 	packet->boot_ns = packet->time_ns - (uint64_t)span->clock_offset_ns;
 	packet->caplen = header->tp_snaplen;
 	packet->wirelen = header->tp_len;
-	packet->data = packet->whole = at + header->tp_mac;
+	packet->data = packet->contiguous = at + header->tp_mac;
 	packet->head_size = 0;
 	if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->ethernet && packet->caplen >= MAC_BYTES)
 		restore_tag(packet, header, context->scratch);
@@ -81,11 +80,11 @@ static void charge_quota(struct cursor *cursor, uint64_t bytes)
 	const uint64_t packets = atomic_fetch_add_explicit(&quota->packets, 1, memory_order_relaxed) + 1;
 	bytes += atomic_fetch_add_explicit(&quota->bytes, bytes, memory_order_relaxed);
 	if ((packets >= quota->max_packets || bytes >= quota->max_bytes) &&
-	    !atomic_exchange_explicit(&quota->told, true, memory_order_relaxed))
+	    !atomic_exchange_explicit(&quota->announced, true, memory_order_relaxed))
 		cursor->quota_spent = true;
 }
 
-static void take_packet(struct cursor *cursor, const struct wire_packet *packet, uint32_t accepted)
+static void store_packet(struct cursor *cursor, const struct wire_packet *packet, uint32_t accepted)
 {
 	struct packet_view view = {
 		.time_ns = packet->time_ns,
@@ -98,8 +97,8 @@ static void take_packet(struct cursor *cursor, const struct wire_packet *packet,
 	view.data = packet->head_size ? packet->data + MAC_BYTES : packet->data;
 	if (store_add(&cursor->store, &view, packet->head, packet->head_size) < 0) {
 		cursor->lost_memory++;
-		cursor->refused_ns = packet->boot_ns;
-		cursor->reason = CAPTURE_MEMORY;
+		cursor->memory_spent_ns = packet->boot_ns;
+		cursor->reason = END_MEMORY;
 		return;
 	}
 	if (!cursor->first_ns || packet->time_ns < cursor->first_ns)
@@ -109,45 +108,46 @@ static void take_packet(struct cursor *cursor, const struct wire_packet *packet,
 	const uint64_t bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed) + view.caplen;
 	atomic_store_explicit(&cursor->bytes, bytes, memory_order_relaxed);
 	atomic_store_explicit(&cursor->packets, cursor->store.packets, memory_order_relaxed);
-	if (packet->boot_ns > atomic_load_explicit(&cursor->active_ns, memory_order_relaxed))
-		atomic_store_explicit(&cursor->active_ns, packet->boot_ns, memory_order_relaxed);
+	if (packet->boot_ns > atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed))
+		atomic_store_explicit(&cursor->last_match_ns, packet->boot_ns, memory_order_relaxed);
 	if (cursor->quota)
 		charge_quota(cursor, view.caplen);
 	if (cursor->store.packets >= cursor->max_packets)
-		cursor->reason = CAPTURE_PACKETS;
+		cursor->reason = END_PACKETS;
 	else if (bytes >= cursor->max_bytes)
-		cursor->reason = CAPTURE_BYTES;
+		cursor->reason = END_BYTES;
 }
 
-static bool too_idle(const struct cursor *cursor, const struct wire_packet *packet)
+static bool is_idle_too_long(const struct cursor *cursor, const struct wire_packet *packet)
 {
 	return cursor->idle_ns &&
-	       packet->boot_ns > atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns;
+	       packet->boot_ns > atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
 }
 
-static void offer(struct cursor *cursor, const struct wire_packet *packet)
+static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
 {
 	if (packet->boot_ns < cursor->from_ns ||
 	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
-	if (cursor->keep && packet->boot_ns < cursor->keep_until_ns) {
-		allowed = keep_bytes(cursor->keep, packet->whole, packet->wirelen, packet->caplen);
+	if (cursor->retention && packet->boot_ns < cursor->retention_until_ns) {
+		allowed = retention_filter_kept_bytes(cursor->retention, packet->contiguous, packet->wirelen,
+						      packet->caplen);
 		if (!allowed)
 			return;
 	}
 	if (cursor->filter) {
-		accepted = filter_run(cursor->filter, packet->whole, packet->wirelen, packet->caplen);
+		accepted = filter_run(cursor->filter, packet->contiguous, packet->wirelen, packet->caplen);
 		if (!accepted)
 			return;
 	}
-	if (too_idle(cursor, packet))
-		cursor->reason = CAPTURE_IDLE;
+	if (is_idle_too_long(cursor, packet))
+		cursor->reason = END_IDLE;
 	else
-		take_packet(cursor, packet, accepted < allowed ? accepted : allowed);
+		store_packet(cursor, packet, accepted < allowed ? accepted : allowed);
 }
 
-static void note_clock(struct cursor *cursor, const struct span *span)
+static void check_clock_step(struct cursor *cursor, const struct span *span)
 {
 	const int64_t step_ns = span->clock_offset_ns - cursor->clock_offset_ns;
 	if (!cursor->clock_offset_ns)
@@ -157,16 +157,17 @@ static void note_clock(struct cursor *cursor, const struct span *span)
 }
 
 /* Cursors past whose end the whole span lies are done; the others are collected. */
-static unsigned choose(struct cursor *const *cursors, unsigned count, const struct span *span, struct cursor **active)
+static unsigned collect_active(struct cursor *const *cursors, unsigned count, const struct span *span,
+			       struct cursor **active)
 {
 	const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
 	unsigned chosen = 0;
 	for (unsigned i = 0; i < count; i++) {
 		const uint64_t until_ns = atomic_load_explicit(&cursors[i]->until_ns, memory_order_relaxed);
-		if (until_ns < UINT64_MAX - ORDER_SLACK_NS && begin_ns > until_ns + ORDER_SLACK_NS) {
-			cursors[i]->reason = CAPTURE_UNTIL;
+		if (until_ns < UINT64_MAX - CURSOR_ORDER_SLACK_NS && begin_ns > until_ns + CURSOR_ORDER_SLACK_NS) {
+			cursors[i]->reason = END_UNTIL;
 		} else {
-			note_clock(cursors[i], span);
+			check_clock_step(cursors[i], span);
 			active[chosen++] = cursors[i];
 		}
 	}
@@ -177,7 +178,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		 const struct scan_context *context)
 {
 	struct cursor *active[SCAN_GROUP_MAX];
-	unsigned left = choose(cursors, count, span, active);
+	unsigned left = collect_active(cursors, count, span, active);
 	const uint8_t *at = span->first;
 	struct wire_packet packet;
 	uint32_t i = 0;
@@ -199,10 +200,10 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 			for (unsigned c = 0; c < left;) {
 				struct cursor *cursor = active[c];
 				if (span->number + i >= cursor->next_number) {
-					offer(cursor, &packet);
+					offer_packet(cursor, &packet);
 					cursor->examined++;
 				}
-				if (cursor->reason == CAPTURE_RUNNING) {
+				if (cursor->reason == END_NONE) {
 					c++;
 				} else {
 					cursor->next_number = span->number + i + 1;
@@ -214,7 +215,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 	}
 	for (unsigned c = 0; c < count; c++) {
 		cursors[c]->dropped_seen = span->dropped;
-		if (cursors[c]->reason == CAPTURE_RUNNING)
+		if (cursors[c]->reason == END_NONE)
 			cursors[c]->next_number = span->number + span->packets;
 	}
 }

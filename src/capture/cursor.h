@@ -1,5 +1,5 @@
 /*
- * A cursor: a capture's place on a timeline, what it wants, what it got. The scan runs the filters of several cursors
+ * A cursor: a consumer's place on a timeline, what it wants, what it got. The scan runs the filters of several cursors
  * over one pinned span and copies what matches into their stores. A cursor is used by one worker at a time; the members
  * marked atomic may be read by anyone.
  */
@@ -12,30 +12,30 @@
 #include "capture/store.h"
 
 struct filter;
-struct keep;
+struct retention_filter;
 struct span;
 
-/* Why a capture ended; names as in the contract. */
-enum capture_reason {
-	CAPTURE_RUNNING,
-	CAPTURE_UNTIL, /* the scan has come to until_ns: whoever set that knows why */
-	CAPTURE_PACKETS,
-	CAPTURE_BYTES,
-	CAPTURE_TIMEOUT,
-	CAPTURE_IDLE,
-	CAPTURE_WINDOW,
-	CAPTURE_MEMORY,
-	CAPTURE_INTERFACE_GONE,
-	CAPTURE_STOPPED,
-	CAPTURE_SHUTDOWN,
+/* Why a consumer ended; names as in the contract. */
+enum end_reason {
+	END_NONE,
+	END_UNTIL, /* the scan has come to until_ns: whoever set that knows why */
+	END_PACKETS,
+	END_BYTES,
+	END_TIMEOUT,
+	END_IDLE,
+	END_WINDOW,
+	END_MEMORY,
+	END_INTERFACE_GONE,
+	END_STOPPED,
+	END_SHUTDOWN,
 };
 
 /* A limit that several cursors share: together they stop soon after it is reached. Its owner cuts what is too much. */
 struct quota {
 	uint64_t max_packets, max_bytes;
 	_Atomic uint64_t packets, bytes; /* relaxed: sums, nothing else hangs on them */
-	_Atomic bool told;
-	void (*spent)(void *ctx); /* loop thread, once */
+	_Atomic bool announced;
+	void (*on_spent)(void *ctx); /* loop thread, once */
 	void *ctx;
 };
 
@@ -45,28 +45,29 @@ struct cursor {
 	const struct filter *filter; /* NULL: every packet */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
-	uint64_t from_ns;	   /* boot time: no packet before it */
-	uint64_t idle_ns;	   /* 0: none */
-	const struct keep *keep;   /* of packets before keep_until_ns only what this allows; NULL: everything */
-	uint64_t keep_until_ns;	   /* boot time */
-	_Atomic uint64_t until_ns; /* boot time: no packet after it; may be lowered while it runs */
+	uint64_t from_ns; /* boot time: no packet before it */
+	uint64_t idle_ns; /* 0: none */
+	const struct retention_filter
+		*retention;	     /* of packets before retention_until_ns only what this allows; NULL: everything */
+	uint64_t retention_until_ns; /* boot time */
+	_Atomic uint64_t until_ns;   /* boot time: no packet after it; may be lowered while it runs */
 
 	/* Where it is and what it has: the worker's. */
 	uint64_t next_number;
 	struct store store;
-	enum capture_reason reason;
+	enum end_reason reason;
 	bool quota_spent;	    /* this cursor's packet was the one */
 	uint64_t examined;	    /* packets looked at */
 	uint64_t first_ns, last_ns; /* real time of first and last packet taken */
 	uint64_t lost_memory;	    /* packets that matched and found no memory */
-	uint64_t refused_ns;	    /* boot time of that packet */
+	uint64_t memory_spent_ns;   /* boot time of that packet */
 	bool clock_stepped;	    /* packets from before and after a step of the real-time clock */
 	int64_t clock_offset_ns;    /* real time minus boot time of the first span; 0: none yet */
 	uint64_t dropped_seen;	    /* the ring's drops up to where it is */
 
 	/* For anyone to look at; relaxed: each is a number of its own. */
 	_Atomic uint64_t packets, bytes;
-	_Atomic uint64_t active_ns; /* boot time of the last match, or of the start */
+	_Atomic uint64_t last_match_ns; /* boot time of the last match, or of the start */
 };
 
 /* What the scan needs besides the cursors: a worker's own. */
@@ -77,11 +78,12 @@ struct scan_context {
 };
 
 #define SCAN_SCRATCH_BYTES (1u << 20)
+#define CURSOR_ORDER_SLACK_NS 10000000 /* packets may lie this far from the order of time */
 #define CURSOR_CLOCK_STEP_NS 100000000 /* NTP's corrections are slower than this between two spans */
 #define SCAN_GROUP_MAX 16	       /* cursors in one pass */
 
 /*
- * Scans the span once for all `cursors` (each with reason CAPTURE_RUNNING). Those that reach a stop condition get their
+ * Scans the span once for all `cursors` (each with reason END_NONE). Those that reach a stop condition get their
  * reason; the others stand behind the span afterwards. No allocation, lock or system call per packet (stores grow by
  * slabs).
  */

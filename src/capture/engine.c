@@ -1,5 +1,5 @@
-/* The engine's own life: its threads, descriptors and rings from first to last. How the threads work together is told
- * in engine_threads.h. */
+/* The engine's own life: its threads, descriptors and rings from first to last. How the threads work together is
+ * received in engine_internal.h. */
 #include "capture/engine.h"
 
 #include <assert.h>
@@ -11,8 +11,9 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "capture/engine_threads.h"
+#include "capture/engine_internal.h"
 #include "capture/link_watch.h"
 
 #define WORKER_STACK_BYTES \
@@ -25,43 +26,43 @@ void engine_wake_ring_thread(struct engine *engine)
 		log_error("engine-wake-failed", log_str("error", strerror(errno)));
 }
 
-void engine_call_worker(struct engine *engine)
+void engine_wake_worker(struct engine *engine)
 {
-	if (engine->sleeping)
-		pthread_cond_signal(&engine->work);
+	if (engine->idle_workers)
+		pthread_cond_signal(&engine->work_available);
 }
 
-static_assert(WORKERS_MAX + 1 <= CPU_APART_MAX, "the ring thread and all workers");
+static_assert(WORKERS_MAX + 1 <= CPU_ISOLATION_MAX, "the ring thread and all workers");
 
-/* With admin, without the lock. */
-static void begin_allocation(void *ctx)
+/* With control_lock, without the lock. */
+static void begin_ring_allocation(void *ctx)
 {
 	struct engine *engine = ctx;
-	cpu_apart_begin(&engine->apart);
-	cpu_apart_keep_off(&engine->apart, engine->ring_thread);
+	cpu_isolation_begin(&engine->isolation);
+	cpu_isolation_keep_off(&engine->isolation, engine->ring_thread);
 	for (unsigned i = 0; i < engine->worker_count; i++)
-		cpu_apart_keep_off(&engine->apart, engine->workers[i]);
+		cpu_isolation_keep_off(&engine->isolation, engine->workers[i]);
 	/* Whoever was interrupted on this CPU with the lock gives it up: the ring thread would wait for it. The loop
 	 * may still come to run here, but hardly be interrupted with the lock before the allocation begins. */
 	pthread_mutex_lock(&engine->lock);
 	pthread_mutex_unlock(&engine->lock);
 }
 
-static void end_allocation(void *ctx)
+static void end_ring_allocation(void *ctx)
 {
 	struct engine *engine = ctx;
-	cpu_apart_end(&engine->apart);
+	cpu_isolation_end(&engine->isolation);
 }
 
-static void deliver_note(void *ctx, struct letter *letter)
+static void deliver_message(void *ctx, struct mailbox_message *message)
 {
 	(void)ctx;
-	const struct note *note = (const struct note *)letter;
-	struct capture *capture = note->capture;
-	if (note == &capture->ended)
-		capture->done(capture->ctx, capture);
+	const struct consumer_message *received = (const struct consumer_message *)message;
+	struct consumer *consumer = received->consumer;
+	if (received == &consumer->ended)
+		consumer->done(consumer->ctx, consumer);
 	else
-		capture->cursor.quota->spent(capture->cursor.quota->ctx);
+		consumer->cursor.quota->on_spent(consumer->cursor.quota->ctx);
 }
 
 int engine_may_capture(struct error *err)
@@ -72,6 +73,66 @@ int engine_may_capture(struct error *err)
 size_t engine_memory_used(struct engine *engine)
 {
 	return atomic_load_explicit(&engine->budget.used_bytes, memory_order_relaxed);
+}
+
+int engine_add_source(struct engine *engine, struct source *source, struct error *err)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
+	pthread_mutex_lock(&engine->lock);
+	int r = engine->source_count >= ENGINE_SOURCES_MAX ? -ENOSPC : 0;
+	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
+		r = -errno;
+	if (r == 0) {
+		source->pins++;
+		source->next = engine->sources;
+		engine->sources = source;
+		engine->source_count++;
+		if (!source->recorder.on)
+			engine->ring_bytes += source_ring_bytes(source);
+	}
+	pthread_mutex_unlock(&engine->lock);
+	if (r < 0) {
+		error_set(err, r, "interface %s: %s", source->ring->name,
+			  r == -ENOSPC ? "too many interfaces are open" : strerror(-r));
+		source_close(source);
+	}
+	return r;
+}
+
+bool engine_records(struct engine *engine, const char *interface)
+{
+	bool found = false;
+	pthread_mutex_lock(&engine->lock);
+	for (const struct source *source = engine->sources; source; source = source->next)
+		found |= source->recorder.on && strcmp(source->name, interface) == 0;
+	pthread_mutex_unlock(&engine->lock);
+	return found;
+}
+
+size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room)
+{
+	size_t count = 0;
+	pthread_mutex_lock(&engine->lock);
+	for (struct source *source = engine->sources; source; source = source->next, count++) {
+		if (count >= room)
+			continue;
+		const uint64_t now_ns = clock_boottime_ns();
+		struct engine_interface *entry = &interfaces[count];
+		ring_update_dropped(source->ring);
+		*entry = (struct engine_interface){
+			.recorder = source->recorder.on,
+			.gone = source->gone,
+			.consumers = source->consumer_count,
+			.packets = timeline_next_number(source->timeline),
+			.dropped = source->ring->dropped,
+			.reach_ns = now_ns - source_reachable_since(source, now_ns),
+			.held_bytes = timeline_stats(source->timeline).held_bytes,
+			.ring_bytes = source_ring_bytes(source),
+		};
+		memcpy(entry->name, source->name, sizeof(entry->name));
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return count;
 }
 
 static unsigned choose_workers(unsigned asked)
@@ -85,12 +146,12 @@ static unsigned choose_workers(unsigned asked)
 static int start_worker(struct engine *engine, const pthread_attr_t *attributes)
 {
 	const unsigned index = engine->worker_count;
-	struct worker_memory *memory = calloc(1, sizeof(*memory));
-	if (!memory)
+	struct worker_context *context = calloc(1, sizeof(*context));
+	if (!context)
 		return ENOMEM;
-	memory->engine = engine;
-	engine->memory[index] = memory;
-	const int r = pthread_create(&engine->workers[index], attributes, worker_run, memory);
+	context->engine = engine;
+	engine->worker_contexts[index] = context;
+	const int r = pthread_create(&engine->workers[index], attributes, worker_run, context);
 	if (r == 0) {
 		pthread_setname_np(engine->workers[index], "pcapd-worker");
 		engine->worker_count++;
@@ -144,13 +205,14 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	}
 	engine->budget.limit_bytes = options->memory_bytes;
 	engine->budget.slabs = options->slabs;
-	engine->ring_guard = (struct ring_guard){.begin = begin_allocation, .end = end_allocation, .ctx = engine};
+	engine->ring_guard =
+		(struct ring_guard){.begin = begin_ring_allocation, .end = end_ring_allocation, .ctx = engine};
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
-	pthread_mutex_init(&engine->admin, NULL);
+	pthread_mutex_init(&engine->control_lock, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
-	pthread_cond_init(&engine->work, NULL);
-	engine->ended = mailbox_new(loop, deliver_note, engine);
-	int r = engine->ended ? open_fds(engine) : -ENOMEM;
+	pthread_cond_init(&engine->work_available, NULL);
+	engine->mailbox = mailbox_new(loop, deliver_message, engine);
+	int r = engine->mailbox ? open_fds(engine) : -ENOMEM;
 	if (r == 0)
 		r = start_threads(engine, choose_workers(options->workers));
 	if (r < 0) {
@@ -174,12 +236,12 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	pthread_mutex_lock(&engine->admin); /* nobody opens a ring: that touches all threads */
+	pthread_mutex_lock(&engine->control_lock); /* nobody opens a ring: that touches all threads */
 	pthread_mutex_lock(&engine->lock);
 	engine->stop = true;
-	pthread_cond_broadcast(&engine->work);
+	pthread_cond_broadcast(&engine->work_available);
 	pthread_mutex_unlock(&engine->lock);
-	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_unlock(&engine->control_lock);
 	if (engine->ring_thread_started) {
 		engine_wake_ring_thread(engine);
 		pthread_join(engine->ring_thread, NULL);
@@ -187,20 +249,20 @@ void engine_free(struct engine *engine)
 	for (unsigned i = 0; i < engine->worker_count; i++)
 		pthread_join(engine->workers[i], NULL);
 	for (unsigned i = 0; i < WORKERS_MAX; i++)
-		free(engine->memory[i]);
+		free(engine->worker_contexts[i]);
 	close_all(engine->sources);
 	close_all(engine->closing);
 	for (struct pending_recorder *pending = engine->pending, *next; pending; pending = next) {
 		next = pending->next;
 		free(pending);
 	}
-	mailbox_free(engine->ended);
+	mailbox_free(engine->mailbox);
 	cleanup_close(&engine->epoll_fd);
 	cleanup_close(&engine->wake_fd);
 	cleanup_close(&engine->timer_fd);
 	cleanup_close(&engine->link_fd);
-	pthread_cond_destroy(&engine->work);
+	pthread_cond_destroy(&engine->work_available);
 	pthread_mutex_destroy(&engine->lock);
-	pthread_mutex_destroy(&engine->admin);
+	pthread_mutex_destroy(&engine->control_lock);
 	free(engine);
 }

@@ -1,6 +1,6 @@
 /*
- * The capture engine: one ring per interface, shared by every capture on it; one ring thread that does nothing per
- * packet; a few workers that move the captures' cursors along. Knows no request, file format or destination.
+ * The capture engine: one ring per interface, shared by every consumer on it; one ring thread that does nothing per
+ * packet; a few workers that move the consumers' cursors along. Knows no request, file format or destination.
  */
 #pragma once
 
@@ -10,11 +10,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "capture/cursor.h"
 
 struct event_base;
 struct engine;
-struct capture;
 struct slab_pool;
 
 struct engine_options {
@@ -23,14 +21,14 @@ struct engine_options {
 	struct slab_pool *slabs; /* their memory; outlives the engine and all captures */
 };
 
-#define ENGINE_CAPTURES_MAX 4096      /* at once, whatever the configuration says */
+#define ENGINE_CONSUMERS_MAX 4096     /* at once, whatever the configuration says */
 #define ENGINE_SOURCES_MAX 256	      /* open rings */
 #define ENGINE_RINGS_BYTES (1u << 30) /* all rings opened on demand together */
 
-/* `loop` delivers the ends of captures. NULL and `err` on failure. */
+/* `loop` delivers the ends of consumers. NULL and `err` on failure. */
 struct engine *engine_new(struct event_base *loop, const struct engine_options *options, struct error *err);
 
-/* Loop thread. Ends threads and closes rings; every capture must have been freed. */
+/* Loop thread. Ends threads and closes rings; every consumer must have been freed. */
 void engine_free(struct engine *engine);
 
 warn_unused int engine_may_capture(struct error *err); /* whether this process has the right; 0 or -errno */
@@ -42,8 +40,8 @@ struct engine_recorder {
 	const char *interface;
 	bool promiscuous;
 	size_t memory_bytes;
-	uint64_t keep_ns; /* never keep a packet longer; 0: as long as memory lasts */
-	const char *bpf;  /* what may be kept at all; NULL or "": everything */
+	uint64_t max_age_ns; /* never keep a packet longer; 0: as long as memory lasts */
+	const char *bpf;     /* what may be kept at all; NULL or "": everything */
 	uint32_t snaplen;
 	bool headers;	  /* keep link to transport headers only, whatever snaplen says */
 	bool exclude_own; /* leave out this process's own traffic (base/own_traffic.h) */
@@ -52,11 +50,11 @@ struct engine_recorder {
 #define ENGINE_RECORDERS_MAX 256
 
 /*
- * Starts recording; blocks until the ring has its memory. Before the first capture_start. If the interface does not
+ * Starts recording; blocks until the ring has its memory. Before the first consumer_start. If the interface does not
  * exist, recording starts when it appears, which is logged. 0, -EINVAL (filter), -ENOMEM (not even a small ring),
  * -EPERM, -ENOSPC, other -errno.
  */
-warn_unused int engine_record(struct engine *engine, const struct engine_recorder *recorder, struct error *err);
+warn_unused int engine_add_recorder(struct engine *engine, const struct engine_recorder *recorder, struct error *err);
 
 /* The daemon's own endpoints have changed (base/own_traffic.h): recorders that leave them out renew their filter. Any
  * thread. */
@@ -67,7 +65,7 @@ struct engine_interface {
 	char name[16];
 	bool recorder;
 	bool gone;
-	uint64_t captures;
+	uint64_t consumers;
 	uint64_t packets, dropped; /* since the ring was opened */
 	uint64_t reach_ns;	   /* recorder: every packet of the last so many ns is here but for those dropped */
 	uint64_t held_bytes;	   /* packet memory that can be read, headers included */
@@ -79,77 +77,3 @@ size_t engine_interfaces(struct engine *engine, struct engine_interface *interfa
 
 /* True if past packets of an interface of this name are held, though the interface itself may be gone. Any thread. */
 bool engine_records(struct engine *engine, const char *interface);
-
-/* Where on its interface's timeline a capture has come to an end: another can go on there, as long as it is the same
- * recorder's. */
-struct capture_place {
-	uint64_t number; /* of the next packet */
-	uint64_t dropped;
-};
-
-struct capture_spec {
-	const char *interface;
-	bool promiscuous;
-	const char *bpf; /* NULL: every packet */
-	uint32_t snaplen;
-	uint64_t max_packets, max_bytes;
-	uint64_t before_ns; /* begin so long before now, as far as the recorder reaches */
-	uint64_t from_real_ns,
-		to_real_ns;   /* real time; an absolute window instead of before and duration; 0: not given */
-	uint64_t duration_ns; /* from now, or from a from_real_ns that is to come */
-	uint64_t idle_ns;     /* 0: none */
-	const struct capture_place *resume; /* begin there, if that lies behind `from`; NULL: no such place */
-	struct quota *quota;		    /* shared with other captures; outlives them; NULL: none */
-};
-
-/* Loop thread, once, when the capture has ended: it is the handler's to read and free. */
-typedef void (*capture_done)(void *ctx, struct capture *capture);
-
-/*
- * Compiles the filter, opens the interface's ring if it is not open, and starts: every matching packet from the return
- * of this call on is in. Any thread but the loop's: may block (kernel memory, name look-ups in filters). `done` may be
- * called before this returns. 0, -EINVAL (filter), -ENODEV, -EPERM, -ENOMEM, -ENOSPC (a cap), other -errno; `err` says
- * it, `*field` names the request field at fault.
- */
-warn_unused int capture_start(struct engine *engine, const struct capture_spec *spec, capture_done done, void *ctx,
-			      struct error *err, const char **field, struct capture **capture);
-
-/* Ends it early with this reason, keeping what it has; `done` follows. Any thread; no effect on one that has ended. */
-void capture_stop(struct capture *capture, enum capture_reason reason);
-
-/*
- * Lets it run until `until_ns` (boot time) if it would end earlier by its duration; packets, bytes and an idle limit
- * end it as before. False: it has ended, is ending this very moment, or ends for another reason than its duration. Any
- * thread.
- */
-bool capture_extend(struct capture *capture, uint64_t until_ns);
-
-/* Boot time at which it ends at the latest; UINT64_MAX: not armed yet. Any thread. */
-uint64_t capture_ends_ns(const struct capture *capture);
-
-/* Loop thread, after `done`. */
-void capture_free(struct capture *capture);
-
-struct capture_report {
-	enum capture_reason reason;
-	uint64_t packets, bytes;
-	uint64_t first_ns, last_ns;		/* real time of first and last packet; 0: none */
-	uint64_t from_ns, to_ns, asked_from_ns; /* real time: the window that is covered, and the asked beginning */
-	bool complete;
-	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
-	uint64_t received; /* packets the interface's ring was offered during the capture, dropped ones included */
-	bool disordered;   /* there was no memory to sort the packets: they are in the order of arrival */
-	uint16_t linktype;
-	uint32_t snaplen;
-};
-
-/* Loop thread. While it runs only packets, bytes and from_ns are filled. */
-void capture_report(const struct capture *capture, struct capture_report *report);
-
-/* After `done`. */
-struct capture_place capture_place(const struct capture *capture);
-
-/* The packets, after `done`. */
-const struct store *capture_store(const struct capture *capture);
-
-const char *capture_reason_name(enum capture_reason reason);

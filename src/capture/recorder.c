@@ -1,7 +1,9 @@
 /*
  * Recorders: opened at the start, bound again when their interface comes back, opened later if it was not there. All
- * that may block is done by a worker with admin held, so that it never meets the start of a capture half-way.
+ * that may block is done by a worker with control_lock held, so that it never meets the start of a consumer half-way.
  */
+#include "capture/recorder.h"
+
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
@@ -9,27 +11,28 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
-#include "capture/engine_threads.h"
+#include "capture/engine_internal.h"
 
-int recorder_open(struct engine *engine, const struct engine_recorder *options, struct error *err)
+/* With control_lock, without the lock: opens a recorder's ring. */
+static int open_recorder(struct engine *engine, const struct engine_recorder *options, struct error *err)
 {
 	struct source *source = NULL;
 	int r = source_open_recorder(options, &engine->ring_guard, err, &source);
 	if (r < 0)
 		return r;
-	source->own_stale = options->exclude_own;
-	const size_t bytes = source_bytes(source);
+	source->own_traffic_changed = options->exclude_own;
+	const size_t bytes = source_ring_bytes(source);
 	r = engine_add_source(engine, source, err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&engine->lock);
-	source->users--;
+	source->pins--;
 	pthread_mutex_unlock(&engine->lock);
 	if (bytes < options->memory_bytes / 4 * 3)
 		log_warning("recorder-shrunk", log_str("interface", options->interface), log_uint("bytes", bytes),
 			    log_uint("asked", options->memory_bytes));
 	log_notice("recording", log_str("interface", options->interface), log_uint("bytes", bytes),
-		   log_num("seconds", (double)options->keep_ns / NS_PER_S));
+		   log_num("seconds", (double)options->max_age_ns / NS_PER_S));
 	engine_wake_ring_thread(engine);
 	return 0;
 }
@@ -54,21 +57,21 @@ static int wait_for_interface(struct engine *engine, const struct engine_recorde
 	return 0;
 }
 
-int engine_record(struct engine *engine, const struct engine_recorder *recorder, struct error *err)
+int engine_add_recorder(struct engine *engine, const struct engine_recorder *recorder, struct error *err)
 {
-	pthread_mutex_lock(&engine->admin);
+	pthread_mutex_lock(&engine->control_lock);
 	int r = -ENOSPC;
 	if (engine->recorder_count < ENGINE_RECORDERS_MAX)
-		r = recorder_open(engine, recorder, err);
+		r = open_recorder(engine, recorder, err);
 	else
 		error_set(err, r, "more than %d recorders", ENGINE_RECORDERS_MAX);
 	if (r == -ENODEV)
 		r = wait_for_interface(engine, recorder);
 	if (r == 0)
 		engine->recorder_count++;
-	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_unlock(&engine->control_lock);
 	pthread_mutex_lock(&engine->lock);
-	engine_call_worker(engine);
+	engine_wake_worker(engine);
 	pthread_mutex_unlock(&engine->lock);
 	return r;
 }
@@ -77,8 +80,8 @@ void engine_own_traffic_changed(struct engine *engine)
 {
 	pthread_mutex_lock(&engine->lock);
 	for (struct source *source = engine->sources; source; source = source->next)
-		source->own_stale |= source->recorder.exclude_own;
-	engine_call_worker(engine);
+		source->own_traffic_changed |= source->recorder.exclude_own;
+	engine_wake_worker(engine);
 	pthread_mutex_unlock(&engine->lock);
 }
 
@@ -89,18 +92,18 @@ void recorder_interfaces_changed(struct engine *engine)
 		pending->due = if_nametoindex(pending->interface) != 0;
 	for (struct source *source = engine->sources; source; source = source->next) {
 		if (source->gone) {
-			source->returned = source->recorder.on && if_nametoindex(source->name) != 0;
+			source->came_back = source->recorder.on && if_nametoindex(source->name) != 0;
 		} else if (if_indextoname((unsigned)source->ring->ifindex, name) && strcmp(name, source->name) != 0) {
 			log_notice("interface-renamed", log_str("interface", source->name), log_str("name", name));
 			snprintf(source->name, sizeof(source->name), "%s", name);
 		}
 	}
-	engine_call_worker(engine);
+	engine_wake_worker(engine);
 }
 
-/* --- what workers do: with admin and the lock, which is given up meanwhile --- */
+/* --- what workers do: with control_lock and the lock, which is given up meanwhile --- */
 
-static bool open_due(struct engine *engine)
+static bool open_pending(struct engine *engine)
 {
 	struct pending_recorder **at = &engine->pending;
 	while (*at && !(*at)->due)
@@ -111,7 +114,7 @@ static bool open_due(struct engine *engine)
 	struct error error;
 	pending->due = false;
 	pthread_mutex_unlock(&engine->lock);
-	const int r = recorder_open(engine, &pending->options, &error);
+	const int r = open_recorder(engine, &pending->options, &error);
 	if (r < 0 && r != -ENODEV)
 		log_error("recorder-failed", log_str("interface", pending->interface), log_str("error", error.text));
 	pthread_mutex_lock(&engine->lock);
@@ -131,13 +134,13 @@ static void bind_source(struct engine *engine, struct source *source)
 {
 	char name[sizeof(source->name)];
 	int ifindex = 0;
-	source->returned = false;
-	source->users++;
+	source->came_back = false;
+	source->pins++;
 	memcpy(name, source->name, sizeof(name));
 	pthread_mutex_unlock(&engine->lock);
 	const int r = ring_rebind(source->ring, name, source->recorder.promiscuous, &ifindex);
 	pthread_mutex_lock(&engine->lock);
-	source->users--;
+	source->pins--;
 	if (r == 0 && !ring_interface_gone(source->ring)) {
 		source->ring->ifindex = ifindex;
 		source_mark_back(source, clock_boottime_ns());
@@ -154,7 +157,7 @@ static void bind_source(struct engine *engine, struct source *source)
 static bool bind_returned(struct engine *engine)
 {
 	struct source *source = engine->sources;
-	while (source && !source->returned)
+	while (source && !source->came_back)
 		source = source->next;
 	if (source)
 		bind_source(engine, source);
@@ -171,69 +174,31 @@ void recorder_bind(struct engine *engine, const char *interface)
 	}
 }
 
-static bool renew_own(struct engine *engine)
+static bool renew_own_traffic_filter(struct engine *engine)
 {
 	struct source *source = engine->sources;
-	while (source && !source->own_stale)
+	while (source && !source->own_traffic_changed)
 		source = source->next;
 	if (!source)
 		return false;
 	char text[OWN_TRAFFIC_TEXT_SIZE];
 	struct error error;
-	struct filter *own = NULL;
-	source->own_stale = false;
-	source->users++;
+	struct filter *own_traffic = NULL;
+	source->own_traffic_changed = false;
+	source->pins++;
 	pthread_mutex_unlock(&engine->lock);
-	if (filter_compile(own_traffic_filter(text), source->ring->linktype, &error, &own) < 0)
+	if (filter_compile(own_traffic_filter(text), source->ring->linktype, &error, &own_traffic) < 0)
 		log_error("own-traffic-filter-failed", log_str("interface", source->ring->name),
 			  log_str("error", error.text));
 	pthread_mutex_lock(&engine->lock);
-	filter_free(source->own);
-	source->own = own;
-	source->refilter = true;
-	source->users--;
+	filter_free(source->own_traffic);
+	source->own_traffic = own_traffic;
+	source->filter_outdated = true;
+	source->pins--;
 	return true;
 }
 
-bool recorder_keep_house(struct engine *engine)
+bool recorder_run_maintenance(struct engine *engine)
 {
-	return open_due(engine) || bind_returned(engine) || renew_own(engine);
-}
-
-/* --- looking from outside --- */
-
-bool engine_records(struct engine *engine, const char *interface)
-{
-	bool found = false;
-	pthread_mutex_lock(&engine->lock);
-	for (const struct source *source = engine->sources; source; source = source->next)
-		found |= source->recorder.on && strcmp(source->name, interface) == 0;
-	pthread_mutex_unlock(&engine->lock);
-	return found;
-}
-
-size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room)
-{
-	size_t count = 0;
-	pthread_mutex_lock(&engine->lock);
-	for (struct source *source = engine->sources; source; source = source->next, count++) {
-		if (count >= room)
-			continue;
-		const uint64_t now_ns = clock_boottime_ns();
-		struct engine_interface *entry = &interfaces[count];
-		ring_update_dropped(source->ring);
-		*entry = (struct engine_interface){
-			.recorder = source->recorder.on,
-			.gone = source->gone,
-			.captures = source->capture_count,
-			.packets = timeline_next_number(source->timeline),
-			.dropped = source->ring->dropped,
-			.reach_ns = now_ns - source_reachable(source, now_ns),
-			.held_bytes = timeline_stats(source->timeline).held_bytes,
-			.ring_bytes = source_bytes(source),
-		};
-		memcpy(entry->name, source->name, sizeof(entry->name));
-	}
-	pthread_mutex_unlock(&engine->lock);
-	return count;
+	return open_pending(engine) || bind_returned(engine) || renew_own_traffic_filter(engine);
 }

@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/packet.h"
+
 #define RING_FRAME_SIZE 2048 /* only has to divide the block: V3 packs frames of any length */
 
 /* From the kernel's hardware types to LINKTYPE_ values, as far as SOCK_RAW yields a header that tools know. */
@@ -24,8 +26,9 @@ static const struct {
 	unsigned short hardware;
 	uint16_t linktype;
 } linktypes[] = {
-	{ARPHRD_ETHER, 1},    {ARPHRD_LOOPBACK, 1},  {ARPHRD_NONE, 101}, {ARPHRD_RAWIP, 101},
-	{ARPHRD_TUNNEL, 101}, {ARPHRD_TUNNEL6, 101}, {ARPHRD_SIT, 101},
+	{ARPHRD_ETHER, LINKTYPE_ETHERNET}, {ARPHRD_LOOPBACK, LINKTYPE_ETHERNET}, {ARPHRD_NONE, LINKTYPE_RAW},
+	{ARPHRD_RAWIP, LINKTYPE_RAW},	   {ARPHRD_TUNNEL, LINKTYPE_RAW},	 {ARPHRD_TUNNEL6, LINKTYPE_RAW},
+	{ARPHRD_SIT, LINKTYPE_RAW},
 };
 
 static int read_hardware(int fd, const char *interface, unsigned short *hardware, struct error *err)

@@ -10,8 +10,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "capture/engine_threads.h"
+#include "capture/engine_internal.h"
 #include "capture/link_watch.h"
+#include "capture/recorder.h"
 
 #define EPOLL_EVENTS 64
 
@@ -20,11 +21,11 @@
  * thread 20. It pauses only if several blocks come in the longest pause, for a pause that saves no wake-up is one more.
  * A batch stays below half of what the kernel may be ahead.
  */
-#define PAUSE_LEAST_NS 500000
-#define PAUSE_MOST_NS 8000000
-#define PAUSE_PAYS_NS 6000000 /* blocks must follow each other faster */
-#define PACE_SCALE 256	      /* blocks are counted in parts, of which an eighth is forgotten at every wake-up */
-#define PACE_SPAN_MOST_NS (4 * PAUSE_MOST_NS)
+#define PAUSE_MIN_NS 500000
+#define PAUSE_MAX_NS 8000000
+#define PAUSE_WORTH_NS 6000000 /* blocks must follow each other faster */
+#define PACE_SCALE 256	       /* blocks are counted in parts, of which an eighth is forgotten at every wake-up */
+#define PACE_SPAN_MAX_NS (4 * PAUSE_MAX_NS)
 
 struct pace {
 	uint64_t pause_ns;	  /* the next one */
@@ -63,19 +64,19 @@ static void check_interfaces(struct engine *engine)
 	pthread_mutex_unlock(&engine->lock);
 }
 
-static bool expired(const struct source *source, uint64_t now_ns)
+static bool may_close(const struct source *source, uint64_t now_ns)
 {
-	if (source->captures || source->users || source->recorder.on)
+	if (source->consumers || source->pins || source->recorder.on)
 		return false;
 	return source->gone || (source->idle_since_ns && now_ns - source->idle_since_ns >= SOURCE_LINGER_NS);
 }
 
 /* With the lock: what is idle for long leaves the list, and a worker closes it. */
-static void retire_sources(struct engine *engine, uint64_t now_ns)
+static void close_idle_sources(struct engine *engine, uint64_t now_ns)
 {
 	for (struct source **at = &engine->sources; *at;) {
 		struct source *source = *at;
-		if (!expired(source, now_ns)) {
+		if (!may_close(source, now_ns)) {
 			at = &source->next;
 			continue;
 		}
@@ -86,12 +87,12 @@ static void retire_sources(struct engine *engine, uint64_t now_ns)
 	}
 }
 
-static uint64_t next_look(const struct engine *engine)
+static uint64_t next_deadline(const struct engine *engine)
 {
 	uint64_t next_ns = UINT64_MAX;
 	for (const struct source *source = engine->sources; source; source = source->next) {
-		const uint64_t look_ns = source_next_look(source);
-		next_ns = look_ns < next_ns ? look_ns : next_ns;
+		const uint64_t deadline_ns = source_next_deadline(source);
+		next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
 	}
 	return next_ns;
 }
@@ -106,20 +107,20 @@ static void set_timer(const struct engine *engine, uint64_t at_ns)
 	timerfd_settime(engine->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* Time limits: everything retired is taken over first, so that a capture ends behind the last packet of its time. */
-static void look_at_clock(struct engine *engine)
+/* Time limits: everything retired is taken over first, so that a consumer ends behind the last packet of its time. */
+static void check_deadlines(struct engine *engine)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 	for (struct source *source = first_source(engine); source; source = source->next)
 		source_collect(source, &engine->lock);
 	pthread_mutex_lock(&engine->lock);
 	for (struct source *source = engine->sources; source; source = source->next) {
-		source_look(source, now_ns);
+		source_check_deadlines(source, now_ns);
 		source_trim(source);
 	}
-	retire_sources(engine, now_ns);
-	set_timer(engine, next_look(engine));
-	engine_call_worker(engine);
+	close_idle_sources(engine, now_ns);
+	set_timer(engine, next_deadline(engine));
+	engine_wake_worker(engine);
 	pthread_mutex_unlock(&engine->lock);
 }
 
@@ -128,8 +129,8 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 	if (source_collect(source, &engine->lock)) {
 		pthread_mutex_lock(&engine->lock);
 		source_trim(source);
-		if (source->captures)
-			engine_call_worker(engine);
+		if (source->consumers)
+			engine_wake_worker(engine);
 		pthread_mutex_unlock(&engine->lock);
 	}
 	if (events & (EPOLLERR | EPOLLHUP)) {
@@ -141,43 +142,43 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 }
 
 /* How near a batch came to what the kernel may be ahead: 100 is all of it. */
-static unsigned strain(const struct source *source)
+static unsigned lag_percent(const struct source *source)
 {
 	return source->batch * 100 / timeline_lag(source->timeline);
 }
 
 /* A ring in use may be full before this thread is back from a pause. */
-static bool may_not_pause(struct engine *engine)
+static bool must_not_pause(struct engine *engine)
 {
 	bool small = false;
 	pthread_mutex_lock(&engine->lock);
 	for (const struct source *source = engine->sources; source; source = source->next)
-		small |= source_is_small(source) && (source->captures || source->recorder.on);
+		small |= source_is_small(source) && (source->consumers || source->recorder.on);
 	pthread_mutex_unlock(&engine->lock);
 	return small;
 }
 
-static void note_pace(struct pace *pace, unsigned blocks, uint64_t now_ns)
+static void update_pace(struct pace *pace, unsigned blocks, uint64_t now_ns)
 {
 	const uint64_t elapsed_ns = now_ns - pace->woken_ns;
 	pace->woken_ns = now_ns;
-	pace->span_ns += (elapsed_ns < PACE_SPAN_MOST_NS ? elapsed_ns : PACE_SPAN_MOST_NS) - pace->span_ns / 8;
+	pace->span_ns += (elapsed_ns < PACE_SPAN_MAX_NS ? elapsed_ns : PACE_SPAN_MAX_NS) - pace->span_ns / 8;
 	pace->blocks += (uint64_t)blocks * PACE_SCALE - pace->blocks / 8;
 }
 
 /* `blocks` were taken over just now, `percent` tells the worst strain among their rings. */
 static void pause_if_busy(struct engine *engine, struct pace *pace, unsigned blocks, unsigned percent)
 {
-	note_pace(pace, blocks, clock_boottime_ns());
-	if (pace->span_ns * PACE_SCALE > pace->blocks * PAUSE_PAYS_NS || may_not_pause(engine)) {
-		pace->pause_ns = PAUSE_LEAST_NS;
+	update_pace(pace, blocks, clock_boottime_ns());
+	if (pace->span_ns * PACE_SCALE > pace->blocks * PAUSE_WORTH_NS || must_not_pause(engine)) {
+		pace->pause_ns = PAUSE_MIN_NS;
 		return;
 	}
 	if (percent > 50)
 		pace->pause_ns /= 2;
-	else if (percent < 35 && pace->pause_ns < PAUSE_MOST_NS)
+	else if (percent < 35 && pace->pause_ns < PAUSE_MAX_NS)
 		pace->pause_ns += pace->pause_ns / 4 + 1;
-	if (pace->pause_ns >= PAUSE_LEAST_NS / 4) {
+	if (pace->pause_ns >= PAUSE_MIN_NS / 4) {
 		const struct timespec pause = {.tv_nsec = (long)pace->pause_ns};
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}
@@ -187,38 +188,38 @@ void *ring_thread_run(void *arg)
 {
 	struct engine *engine = arg;
 	struct epoll_event events[EPOLL_EVENTS];
-	struct pace pace = {.pause_ns = PAUSE_LEAST_NS};
+	struct pace pace = {.pause_ns = PAUSE_MIN_NS};
 	for (;;) {
 		unsigned blocks = 0, percent = 0;
 		const int count = epoll_wait(engine->epoll_fd, events, EPOLL_EVENTS, -1);
-		bool look = false, news = false;
+		bool check_time = false, links_changed = false;
 		for (int i = 0; i < count; i++) {
 			uint64_t ticks;
 			if (events[i].data.ptr == &engine->wake_fd)
-				look |= read(engine->wake_fd, &ticks, sizeof(ticks)) > 0;
+				check_time |= read(engine->wake_fd, &ticks, sizeof(ticks)) > 0;
 			else if (events[i].data.ptr == &engine->timer_fd)
-				look |= read(engine->timer_fd, &ticks, sizeof(ticks)) > 0;
+				check_time |= read(engine->timer_fd, &ticks, sizeof(ticks)) > 0;
 			else if (events[i].data.ptr == &engine->link_fd)
-				news |= link_watch_read(engine->link_fd);
+				links_changed |= link_watch_read(engine->link_fd);
 			else {
 				const struct source *source = events[i].data.ptr;
 				handle_source(engine, events[i].data.ptr, events[i].events);
 				blocks += source->batch;
-				percent = strain(source) > percent ? strain(source) : percent;
+				percent = lag_percent(source) > percent ? lag_percent(source) : percent;
 			}
-			news |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
+			links_changed |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
 		}
 		if (blocks)
 			pause_if_busy(engine, &pace, blocks, percent);
-		if (!look && !news)
+		if (!check_time && !links_changed)
 			continue;
 		pthread_mutex_lock(&engine->lock);
 		const bool stop = engine->stop;
 		pthread_mutex_unlock(&engine->lock);
 		if (stop)
 			return NULL;
-		if (news)
+		if (links_changed)
 			check_interfaces(engine);
-		look_at_clock(engine);
+		check_deadlines(engine);
 	}
 }

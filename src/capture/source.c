@@ -1,8 +1,8 @@
 /*
  * Time limits and flushing: a packet stamped before a moment T may still lie in the kernel's open block. So a time
- * limit is acted on `flush_ns` after T, when that block has been retired for certain; the captures then end at the
- * number the timeline has reached, and judge each packet up to there by its own time stamp. A silent link ends on time,
- * a busy one exactly.
+ * limit is acted on `retire_delay_ns` after T, when that block has been retired for certain; the consumers then end at
+ * the number the timeline has reached, and judge each packet up to there by its own time stamp. A silent link ends on
+ * time, a busy one exactly.
  *
  * A recorder's source keeps its timeline full, whoever reads it. Its ring survives the interface: when one of the same
  * name comes back, the ring is bound to it and the time between is remembered as a gap.
@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "bpf/filter_union.h"
 
 #define MIB (1u << 20)
 #define LIVE_BLOCK_SIZE MIB
@@ -27,16 +28,15 @@
 #define PAUSE_RING_BYTES \
 	(128 * MIB)	 /* its reserve takes longer than a pause of the ring thread to fill, up to 60 Gbit/s */
 #define EXPIRY_STEPS 128 /* a packet is given up within 1/128 of the time it may be kept */
-#define EXPIRY_LEAST_NS (100 * NS_PER_MS)
-#define ORDER_SLACK_NS (10 * NS_PER_MS) /* packets may lie this far from the order of time */
+#define EXPIRY_MIN_NS (100 * NS_PER_MS)
 
-size_t source_bytes(const struct source *source)
+size_t source_ring_bytes(const struct source *source)
 {
 	return (size_t)source->ring->block_size * source->ring->block_count;
 }
 
 /* Two expiries of the retire timer before Linux 6.18, and some time for the scheduler. */
-static uint64_t flush_time(unsigned retire_ms)
+static uint64_t retire_delay(unsigned retire_ms)
 {
 	return (3 * retire_ms + 10) * NS_PER_MS;
 }
@@ -56,13 +56,13 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		.block_count = source->ring->block_count,
 		.retain = recorder->on,
 		.since_boottime_ns = clock_boottime_ns(),
-		.merge_ns = recorder->keep_ns ? recorder->keep_ns / EXPIRY_STEPS : 0,
+		.merge_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
 	});
 	if (!source->timeline)
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
 	source->recorder = *recorder;
 	snprintf(source->name, sizeof(source->name), "%s", options->interface);
-	source->flush_ns = flush_time(options->retire_ms);
+	source->retire_delay_ns = retire_delay(options->retire_ms);
 	source->filter_rate.burst = source->bind_rate.burst = 1;
 	*result = take(source);
 	return 0;
@@ -117,26 +117,26 @@ int source_open_recorder(const struct engine_recorder *options, const struct rin
 		.on = true,
 		.promiscuous = options->promiscuous,
 		.exclude_own = options->exclude_own,
-		.keep_ns = options->keep_ns,
+		.max_age_ns = options->max_age_ns,
 	};
-	const struct keep_options keep = {.bpf = options->bpf,
-					  .snaplen = options->snaplen,
-					  .headers = options->headers};
+	const struct retention_filter_options retention = {.bpf = options->bpf,
+							   .snaplen = options->snaplen,
+							   .headers = options->headers};
 	const struct ring_options ring = recorder_ring(options, guard);
 	uint16_t linktype;
 	int r = ring_probe(options->interface, &linktype, err);
 	if (r == 0)
-		r = keep_new(&keep, linktype, err, &recorder.keep);
+		r = retention_filter_new(&retention, linktype, err, &recorder.retention);
 	if (r < 0)
 		return r;
 	struct source *source = NULL;
 	r = open_ring(&ring, &recorder, err, &source);
 	if (r < 0) {
-		keep_free(recorder.keep);
+		retention_filter_free(recorder.retention);
 		return r;
 	}
 	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
-	r = program ? source_apply(source, program, source_union(source, program)) : -ENOMEM;
+	r = program ? source_attach_filter(source, program, source_build_filter(source, program)) : -ENOMEM;
 	if (r < 0)
 		error_set(err, r, "interface %s: kernel filter: %s", options->interface, strerror(-r));
 	else
@@ -154,37 +154,37 @@ void source_close(struct source *source)
 		return;
 	timeline_free(source->timeline);
 	ring_close(source->ring);
-	keep_free(source->recorder.keep);
-	filter_free(source->own);
+	retention_filter_free(source->recorder.retention);
+	filter_free(source->own_traffic);
 	free(source);
 }
 
 /* --- the kernel filter --- */
 
-size_t source_union(const struct source *source, struct sock_filter *program)
+size_t source_build_filter(const struct source *source, struct sock_filter *program)
 {
-	struct filter_want wants[ENGINE_CAPTURES_MAX + 1];
+	struct filter_want wants[ENGINE_CONSUMERS_MAX + 1];
 	size_t count = 0;
-	for (const struct capture *capture = source->captures; capture; capture = capture->next)
-		wants[count++] = (struct filter_want){.filter = capture->filter, .snaplen = capture->cursor.snaplen};
-	if (source->recorder.on && !source->recorder.keep)
+	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
+		wants[count++] = (struct filter_want){.filter = consumer->filter, .snaplen = consumer->cursor.snaplen};
+	if (source->recorder.on && !source->recorder.retention)
 		wants[count++] = (struct filter_want){.snaplen = UINT16_MAX};
 	const struct filter_union_options options = {
-		.keep = source->recorder.keep,
-		.exclude = source->own,
+		.retention = source->recorder.retention,
+		.exclude = source->own_traffic,
 		.loopback = source->ring->loopback,
 	};
 	return filter_union(wants, count, &options, program);
 }
 
-int source_apply(struct source *source, struct sock_filter *program, size_t size)
+int source_attach_filter(struct source *source, struct sock_filter *program, size_t size)
 {
 	if (!size && !source->filtered)
 		return 0;
 	const struct sock_fprog kernel_program = {.len = (unsigned short)size, .filter = program};
 	int r = ring_set_filter(source->ring, size ? &kernel_program : NULL);
 	if (r < 0 && size) {
-		/* A filter only spares work: without it the captures still are right. */
+		/* A filter only spares work: without it the consumers still are right. */
 		uint64_t suppressed;
 		if (log_rate_allow(&source->filter_rate, &suppressed))
 			log_notice("kernel-filter-too-large", log_str("interface", source->ring->name),
@@ -220,7 +220,7 @@ static bool collect_block(struct source *source, pthread_mutex_t *lock)
 
 bool source_is_small(const struct source *source)
 {
-	return source_bytes(source) < PAUSE_RING_BYTES;
+	return source_ring_bytes(source) < PAUSE_RING_BYTES;
 }
 
 bool source_collect(struct source *source, pthread_mutex_t *lock)
@@ -231,90 +231,80 @@ bool source_collect(struct source *source, pthread_mutex_t *lock)
 	return source->batch > 0;
 }
 
-/* The last packets may still lie in the open block: the end is settled as that of any other time limit. */
-void capture_end_at(struct capture *capture, uint64_t boottime_ns, enum capture_reason reason)
+static uint64_t end_limit(const struct consumer *consumer)
 {
-	struct cursor *cursor = &capture->cursor;
-	if (!capture->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
-		return;
-	atomic_store_explicit(&cursor->until_ns, boottime_ns, memory_order_relaxed);
-	capture->until_reason = reason;
-}
-
-static uint64_t until(const struct capture *capture)
-{
-	return atomic_load_explicit(&capture->cursor.until_ns, memory_order_relaxed);
+	return atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
 }
 
 /* When the idle limit is up if nothing more matches. */
-static uint64_t idle_end(const struct capture *capture)
+static uint64_t idle_end(const struct consumer *consumer)
 {
-	const struct cursor *cursor = &capture->cursor;
-	return cursor->idle_ns ? atomic_load_explicit(&cursor->active_ns, memory_order_relaxed) + cursor->idle_ns
+	const struct cursor *cursor = &consumer->cursor;
+	return cursor->idle_ns ? atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns
 			       : UINT64_MAX;
 }
 
-uint64_t source_deadline(const struct source *source, const struct capture *capture)
+uint64_t source_deadline(const struct source *source, const struct consumer *consumer)
 {
-	if (!capture->armed || capture->flush_number != NUMBER_NONE)
+	if (!consumer->armed || consumer->flush_number != NUMBER_NONE)
 		return UINT64_MAX;
-	const uint64_t idle_ns = idle_end(capture);
-	const uint64_t end_ns = idle_ns < until(capture) ? idle_ns : until(capture);
-	return end_ns > UINT64_MAX - source->flush_ns ? UINT64_MAX : end_ns + source->flush_ns;
+	const uint64_t idle_ns = idle_end(consumer);
+	const uint64_t end_ns = idle_ns < end_limit(consumer) ? idle_ns : end_limit(consumer);
+	return end_ns > UINT64_MAX - source->retire_delay_ns ? UINT64_MAX : end_ns + source->retire_delay_ns;
 }
 
-static uint64_t expiry(const struct source *source, uint64_t now_ns)
+static uint64_t next_expiry(const struct source *source, uint64_t now_ns)
 {
-	const uint64_t oldest_ns = source->recorder.keep_ns ? timeline_oldest_end(source->timeline) : 0;
+	const uint64_t oldest_ns = source->recorder.max_age_ns ? timeline_oldest_end(source->timeline) : 0;
 	if (!oldest_ns)
 		return UINT64_MAX;
-	const uint64_t due_ns = oldest_ns + source->recorder.keep_ns;
-	return due_ns > now_ns + EXPIRY_LEAST_NS ? due_ns : now_ns + EXPIRY_LEAST_NS;
+	const uint64_t due_ns = oldest_ns + source->recorder.max_age_ns;
+	return due_ns > now_ns + EXPIRY_MIN_NS ? due_ns : now_ns + EXPIRY_MIN_NS;
 }
 
-uint64_t source_next_look(const struct source *source)
+uint64_t source_next_deadline(const struct source *source)
 {
 	const uint64_t now_ns = clock_boottime_ns();
-	uint64_t next_ns = expiry(source, now_ns);
-	if (source->recorder.on && source->recorder.keep_ns && next_ns > now_ns + source->recorder.keep_ns)
-		next_ns = now_ns + source->recorder.keep_ns; /* what comes meanwhile is not older by then */
+	uint64_t next_ns = next_expiry(source, now_ns);
+	if (source->recorder.on && source->recorder.max_age_ns && next_ns > now_ns + source->recorder.max_age_ns)
+		next_ns = now_ns + source->recorder.max_age_ns; /* what comes meanwhile is not older by then */
 	if (source->recorder.on && source->gone && source->retry_ns && source->retry_ns < next_ns)
 		next_ns = source->retry_ns;
-	if (!source->recorder.on && !source->captures && source->idle_since_ns &&
+	if (!source->recorder.on && !source->consumers && source->idle_since_ns &&
 	    source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
 		next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
-	for (const struct capture *capture = source->captures; capture; capture = capture->next) {
-		const uint64_t deadline_ns = source_deadline(source, capture);
+	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
+		const uint64_t deadline_ns = source_deadline(source, consumer);
 		next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
 	}
 	return next_ns;
 }
 
-static void flush(const struct source *source, struct capture *capture, enum capture_reason reason, uint64_t now_ns)
+static void set_end(const struct source *source, struct consumer *consumer, enum end_reason reason, uint64_t now_ns)
 {
-	capture->flush_number = timeline_next_number(source->timeline);
-	capture->flush_reason = reason;
-	capture->flush_ns = now_ns;
-	capture->flush_dropped = source->ring->dropped;
+	consumer->flush_number = timeline_next_number(source->timeline);
+	consumer->flush_reason = reason;
+	consumer->flush_ns = now_ns;
+	consumer->flush_dropped = source->ring->dropped;
 }
 
-void source_look(struct source *source, uint64_t now_ns)
+void source_check_deadlines(struct source *source, uint64_t now_ns)
 {
 	bool counted = false;
 	if (source->gone && source->retry_ns && source->retry_ns <= now_ns) {
 		source->retry_ns = 0;
-		source->returned = source->recorder.on;
+		source->came_back = source->recorder.on;
 	}
-	if (source->recorder.keep_ns && now_ns > source->recorder.keep_ns)
-		timeline_expire(source->timeline, now_ns - source->recorder.keep_ns);
-	for (struct capture *capture = source->captures; capture; capture = capture->next) {
-		if (source_deadline(source, capture) > now_ns)
+	if (source->recorder.max_age_ns && now_ns > source->recorder.max_age_ns)
+		timeline_expire(source->timeline, now_ns - source->recorder.max_age_ns);
+	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
+		if (source_deadline(source, consumer) > now_ns)
 			continue;
 		if (!counted)
 			ring_update_dropped(source->ring); /* a kernel that stands still publishes nothing */
 		counted = true;
-		const bool over = until(capture) + source->flush_ns <= now_ns;
-		flush(source, capture, over ? CAPTURE_UNTIL : CAPTURE_IDLE, now_ns);
+		const bool over = end_limit(consumer) + source->retire_delay_ns <= now_ns;
+		set_end(source, consumer, over ? END_UNTIL : END_IDLE, now_ns);
 	}
 }
 
@@ -323,7 +313,7 @@ void source_look(struct source *source, uint64_t now_ns)
 void source_mark_gone(struct source *source, uint64_t now_ns)
 {
 	source->gone = true;
-	if (!source->captures)
+	if (!source->consumers)
 		source->idle_since_ns = now_ns;
 	if (source->gap_count == SOURCE_GAPS_MAX) {
 		source->gaps[1].from_ns = source->gaps[0].from_ns;
@@ -331,8 +321,8 @@ void source_mark_gone(struct source *source, uint64_t now_ns)
 		source->gap_count--;
 	}
 	source->gaps[source->gap_count++] = (struct gap){.from_ns = now_ns};
-	for (struct capture *capture = source->captures; capture; capture = capture->next)
-		capture_end_at(capture, now_ns, CAPTURE_INTERFACE_GONE);
+	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
+		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);
 }
 
 void source_mark_back(struct source *source, uint64_t now_ns)
@@ -352,15 +342,15 @@ bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_n
 	return false;
 }
 
-/* --- captures --- */
+/* --- consumers --- */
 
-uint64_t source_reachable(const struct source *source, uint64_t now_ns)
+uint64_t source_reachable_since(const struct source *source, uint64_t now_ns)
 {
 	if (!source->recorder.on)
 		return now_ns;
 	const uint64_t since_ns = timeline_complete_since(source->timeline);
-	const uint64_t keep_ns = source->recorder.keep_ns;
-	return keep_ns && now_ns - since_ns > keep_ns ? now_ns - keep_ns : since_ns;
+	const uint64_t max_age_ns = source->recorder.max_age_ns;
+	return max_age_ns && now_ns - since_ns > max_age_ns ? now_ns - max_age_ns : since_ns;
 }
 
 static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
@@ -369,41 +359,45 @@ static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
 	return boot_ns > 0 ? (uint64_t)boot_ns : 0;
 }
 
-void source_place(struct source *source, struct capture *capture, uint64_t now_ns, int64_t clock_offset_ns)
+void source_start_consumer(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns)
 {
-	struct cursor *cursor = &capture->cursor;
-	const int64_t asked_ns = capture->from_real_ns ? (int64_t)capture->from_real_ns - clock_offset_ns
-						       : (int64_t)(now_ns - capture->before_ns);
-	const int64_t reach_ns = (int64_t)source_reachable(source, now_ns);
+	struct cursor *cursor = &consumer->cursor;
+	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
+							: (int64_t)(now_ns - consumer->before_ns);
+	const int64_t reach_ns = (int64_t)source_reachable_since(source, now_ns);
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
-	struct place place = {.number = timeline_next_number(source->timeline), .dropped = source->ring->dropped};
-	capture->asked_from_ns = asked_ns;
+	struct timeline_position position = {.number = timeline_next_number(source->timeline),
+					     .dropped = source->ring->dropped};
+	consumer->asked_from_ns = asked_ns;
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
-		place = timeline_find(source->timeline, cursor->from_ns - ORDER_SLACK_NS);
-	if (capture->resume.number > place.number)
-		place = (struct place){.number = capture->resume.number, .dropped = capture->resume.dropped};
-	cursor->keep = source->recorder.keep;
-	capture->restricted = cursor->from_ns < now_ns && keep_may_hide(source->recorder.keep, capture->filter);
-	cursor->keep_until_ns = now_ns;
-	capture->position = cursor->next_number = place.number;
-	capture->dropped_at_start = cursor->dropped_seen = place.dropped;
-	const uint64_t until_ns = capture->to_real_ns ? to_boottime(capture->to_real_ns, clock_offset_ns)
-						      : start_ns + capture->duration_ns;
+		position = timeline_find(source->timeline, cursor->from_ns - CURSOR_ORDER_SLACK_NS);
+	if (consumer->resume.number > position.number)
+		position = (struct timeline_position){.number = consumer->resume.number,
+						      .dropped = consumer->resume.dropped};
+	cursor->retention = source->recorder.retention;
+	consumer->restricted =
+		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);
+	cursor->retention_until_ns = now_ns;
+	consumer->position = cursor->next_number = position.number;
+	consumer->dropped_at_start = cursor->dropped_seen = position.dropped;
+	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
+						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
-	/* Quiet times of the past do not end a capture: the idle limit counts from now. */
-	atomic_store_explicit(&cursor->active_ns, start_ns, memory_order_relaxed);
-	capture->linktype = source->ring->linktype;
-	capture->armed = true;
+	/* Quiet times of the past do not end a consumer: the idle limit counts from now. */
+	atomic_store_explicit(&cursor->last_match_ns, start_ns, memory_order_relaxed);
+	consumer->linktype = source->ring->linktype;
+	consumer->armed = true;
 	if (source->gone)
-		capture_end_at(capture, now_ns, CAPTURE_INTERFACE_GONE);
+		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);
 }
 
-bool source_runnable(const struct source *source, const struct capture *capture)
+bool source_runnable(const struct source *source, const struct consumer *consumer)
 {
-	if (!capture->armed || capture->busy)
+	if (!consumer->armed || consumer->busy)
 		return false;
-	return capture->position < timeline_next_number(source->timeline) || capture->position >= capture->flush_number;
+	return consumer->position < timeline_next_number(source->timeline) ||
+	       consumer->position >= consumer->flush_number;
 }
 
 void source_trim(struct source *source)
@@ -411,9 +405,9 @@ void source_trim(struct source *source)
 	uint64_t needed = timeline_next_number(source->timeline);
 	if (source->recorder.on)
 		return;
-	for (const struct capture *capture = source->captures; capture; capture = capture->next) {
-		if (capture->armed && capture->position < needed)
-			needed = capture->position;
+	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
+		if (consumer->armed && consumer->position < needed)
+			needed = consumer->position;
 	}
 	timeline_trim(source->timeline, needed);
 }

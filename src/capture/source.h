@@ -1,5 +1,5 @@
 /*
- * A source: one interface's ring and timeline with the captures that stand on it. Internal to the engine: engine.c has
+ * A source: one interface's ring and timeline with the consumers that stand on it. Internal to the engine: engine.c has
  * the threads, source.c what concerns one interface. All members are under the engine's lock unless marked.
  */
 #pragma once
@@ -7,53 +7,12 @@
 #include <pthread.h>
 
 #include "base/log.h"
-#include "base/mailbox.h"
+#include "bpf/filter.h"
+#include "bpf/retention_filter.h"
+#include "capture/consumer_internal.h"
 #include "capture/engine.h"
-#include "capture/filter.h"
-#include "capture/keep.h"
 #include "capture/ring.h"
 #include "capture/timeline.h"
-
-#define NUMBER_NONE UINT64_MAX
-
-/* What a worker tells the loop about a capture. */
-struct note {
-	struct letter letter; /* first */
-	struct capture *capture;
-};
-
-struct capture {
-	struct note ended;
-	struct note quota_spent; /* posted before `ended`, to the same mailbox */
-	struct engine *engine;
-	struct source *source; /* NULL once it has ended */
-	struct capture *next;
-	struct filter *filter;
-	struct cursor cursor; /* a worker's while `busy` */
-	capture_done done;
-	void *ctx;
-	bool armed;	       /* its filter is in the kernel: it may be scanned */
-	bool busy;	       /* a worker moves it */
-	uint64_t position;     /* cursor.next_number as of the last time no worker had it */
-	uint64_t flush_number; /* ends when it stands here; NUMBER_NONE: not known yet */
-	enum capture_reason flush_reason;
-	uint64_t flush_ns;		  /* boot time at which everything was retired */
-	uint64_t flush_dropped;		  /* the ring's drops by then */
-	enum capture_reason until_reason; /* why cursor.until_ns is the end */
-	uint64_t dropped_at_start, lost_evicted;
-	uint64_t before_ns;		   /* asked for: so long before it is armed */
-	uint64_t from_real_ns, to_real_ns; /* or this window; 0: not given */
-	uint64_t duration_ns;
-	struct capture_place resume; /* number 0: none */
-	int64_t asked_from_ns;	     /* boot time; negative: before the machine was started */
-	bool gap;		     /* the interface was away for a part of the window */
-	bool restricted;	     /* the recorder may not keep all that was asked for */
-	bool disordered;	     /* there was no memory to sort its packets */
-	uint16_t linktype;
-	uint32_t snaplen;
-	int64_t clock_offset_ns; /* real minus boot time when it ended */
-	uint64_t end_ns;	 /* boot time */
-};
 
 #define SOURCE_GAPS_MAX                                                                               \
 	8 /* remembered; older ones lie before what the timeline holds, or are merged into the oldest \
@@ -68,8 +27,8 @@ struct recorder {
 	bool on;
 	bool promiscuous;
 	bool exclude_own;
-	uint64_t keep_ns; /* never keep a packet longer; 0: no limit */
-	struct keep *keep;
+	uint64_t max_age_ns; /* never keep a packet longer; 0: no limit */
+	struct retention_filter *retention;
 };
 
 struct source {
@@ -78,27 +37,29 @@ struct source {
 	char name[16];	   /* of the interface now */
 	struct timeline *timeline;
 	struct recorder recorder;
-	struct capture *captures;
-	unsigned capture_count;
-	unsigned batch;	    /* blocks taken over the last time; the ring thread's own */
-	unsigned users;	    /* threads that work on it without the lock: it stays open */
-	uint64_t turns;	    /* how often workers took something from it */
-	uint64_t turn;	    /* when workers last took something from it: the one that waits longest is next */
-	bool gone;	    /* the interface is no more; a recorder waits for it to come back */
-	bool returned;	    /* ... and it has: a worker shall bind the ring to it */
-	bool filtered;	    /* a kernel filter is attached */
-	bool refilter;	    /* what is wanted has changed: a worker shall see to it */
-	bool own_stale;	    /* the own traffic has changed: likewise */
-	struct filter *own; /* own traffic to be left out; NULL: none */
-	uint64_t flush_ns;  /* constant: a packet that came before a moment is in a retired block so long after it */
-	uint64_t idle_since_ns; /* boot time; 0: in use */
-	uint64_t retry_ns;	/* boot time: the interface is back but could not be bound; 0: no */
+	struct consumer *consumers;
+	unsigned consumer_count;
+	unsigned batch;	       /* blocks taken over the last time; the ring thread's own */
+	unsigned pins;	       /* threads that work on it without the lock: it stays open */
+	uint64_t served_count; /* how often workers took something from it */
+	uint64_t last_served; /* served_count of the engine when workers last took something from it: the one that waits
+				 longest is next */
+	bool gone;	      /* the interface is no more; a recorder waits for it to come back */
+	bool came_back;	      /* ... and it has: a worker shall bind the ring to it */
+	bool filtered;	      /* a kernel filter is attached */
+	bool filter_outdated; /* what is wanted has changed: a worker shall see to it */
+	bool own_traffic_changed;   /* the own traffic has changed: likewise */
+	struct filter *own_traffic; /* own traffic to be left out; NULL: none */
+	uint64_t retire_delay_ns; /* constant: a packet that came before a moment is in a retired block so long after it
+				   */
+	uint64_t idle_since_ns;	  /* boot time; 0: in use */
+	uint64_t retry_ns;	  /* boot time: the interface is back but could not be bound; 0: no */
 	struct log_rate filter_rate, bind_rate;
 	struct gap gaps[SOURCE_GAPS_MAX];
 	unsigned gap_count;
 };
 
-#define SOURCE_LINGER_NS (10 * UINT64_C(1000000000)) /* a ring stays open so long after its last capture */
+#define SOURCE_LINGER_NS (10 * UINT64_C(1000000000)) /* a ring stays open so long after its last consumer */
 
 /* Without the lock; blocks. `ring_bytes`: what all rings opened on demand take already. */
 warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,
@@ -109,16 +70,16 @@ warn_unused int source_open_recorder(const struct engine_recorder *options, cons
 				     struct error *err, struct source **source);
 
 void source_close(struct source *source);
-size_t source_bytes(const struct source *source);
+size_t source_ring_bytes(const struct source *source);
 
 /*
- * With the lock: writes the kernel filter for what the captures and the recorder want into `program` (FILTER_UNION_MAX
+ * With the lock: writes the kernel filter for what the consumers and the recorder want into `program` (FILTER_UNION_MAX
  * instructions). Returns its length; 0: none needed.
  */
-size_t source_union(const struct source *source, struct sock_filter *program);
+size_t source_build_filter(const struct source *source, struct sock_filter *program);
 
 /* Without the lock, one thread at a time per source: brings it into the kernel. */
-warn_unused int source_apply(struct source *source, struct sock_filter *program, size_t size);
+warn_unused int source_attach_filter(struct source *source, struct sock_filter *program, size_t size);
 
 /* Ring thread, without the lock held: takes over what the kernel has retired. True if there was something. */
 bool source_collect(struct source *source, pthread_mutex_t *lock);
@@ -126,40 +87,35 @@ bool source_collect(struct source *source, pthread_mutex_t *lock);
 /* The ring may be full before the ring thread is back from a pause. */
 bool source_is_small(const struct source *source);
 
-/* With the lock: boot time at which a capture's next time limit must be looked at; UINT64_MAX: none. */
-uint64_t source_deadline(const struct source *source, const struct capture *capture);
+/* With the lock: boot time at which a consumer's next time limit must be looked at; UINT64_MAX: none. */
+uint64_t source_deadline(const struct source *source, const struct consumer *consumer);
 
 /* With the lock: likewise for what is kept too long, or idle; UINT64_MAX: never. */
-uint64_t source_next_look(const struct source *source);
+uint64_t source_next_deadline(const struct source *source);
 
-/* With the lock, after source_collect: captures whose time is up get the place where they end; what is too old goes. */
-void source_look(struct source *source, uint64_t now_ns);
+/* With the lock, after source_collect: consumers whose time is up get the place where they end; what is too old goes.
+ */
+void source_check_deadlines(struct source *source, uint64_t now_ns);
 
-/* With the lock: the interface is gone; its captures end where they are. */
+/* With the lock: the interface is gone; its consumers end where they are. */
 void source_mark_gone(struct source *source, uint64_t now_ns);
 
 /* With the lock: it is back. */
 void source_mark_back(struct source *source, uint64_t now_ns);
 
-/* With the lock, by who has the capture: from where to where it goes on this source, as of now. */
-void source_place(struct source *source, struct capture *capture, uint64_t now_ns, int64_t clock_offset_ns);
+/* With the lock, by who has the consumer: from where to where it goes on this source, as of now. */
+void source_start_consumer(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns);
 
 /* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
-uint64_t source_reachable(const struct source *source, uint64_t now_ns);
-
-/* With the lock: no packet after this moment, if the end is not nearer already. */
-void capture_end_at(struct capture *capture, uint64_t boottime_ns, enum capture_reason reason);
-
-/* By who settles it, or after its end: where the window that its packets cover ends, in boot time. */
-uint64_t capture_window_end(const struct capture *capture);
+uint64_t source_reachable_since(const struct source *source, uint64_t now_ns);
 
 /* With the lock: the interface was away between the two. */
 bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns);
 
-/* With the lock: a capture can be moved by a worker (or has reached its end). */
-bool source_runnable(const struct source *source, const struct capture *capture);
+/* With the lock: a consumer can be moved by a worker (or has reached its end). */
+bool source_runnable(const struct source *source, const struct consumer *consumer);
 
-/* With the lock: gives back what no capture needs any more. */
+/* With the lock: gives back what no consumer needs any more. */
 void source_trim(struct source *source);
 
 CLEANUP_DEFINE(source, struct source, source_close)

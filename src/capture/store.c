@@ -51,7 +51,7 @@ void store_deinit(struct store *store)
 }
 
 /* Relaxed order is enough: the counter guards an amount, not other memory. */
-static bool charge(struct budget *budget, size_t bytes)
+static bool charge_budget(struct budget *budget, size_t bytes)
 {
 	size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
 	do {
@@ -71,18 +71,18 @@ static struct slab *map_slab(size_t size)
 	return slab;
 }
 
-static int grow(struct store *store, size_t record_size)
+static int add_slab(struct store *store, size_t record_size)
 {
 	size_t size = store->last ? store->last->size * 2 : SLAB_FIRST_BYTES;
 	if (size > SLAB_BYTES)
 		size = SLAB_BYTES;
 	while (size < record_size + SLAB_HEADER)
 		size *= 2;
-	if (!charge(store->budget, size)) {
+	if (!charge_budget(store->budget, size)) {
 		size = SLAB_FIRST_BYTES; /* the last of the budget */
 		while (size < record_size + SLAB_HEADER)
 			size *= 2;
-		if (!charge(store->budget, size))
+		if (!charge_budget(store->budget, size))
 			return -ENOBUFS;
 	}
 	struct slab *slab = size == SLAB_BYTES ? slab_pool_take(store->budget->slabs) : map_slab(size);
@@ -111,7 +111,7 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 {
 	const size_t size = record_size(packet->caplen);
 	if (!store->last || store->last->size - store->last->used < size) {
-		int r = grow(store, size);
+		int r = add_slab(store, size);
 		if (r < 0)
 			return r;
 	}
@@ -215,12 +215,12 @@ bool store_reader_next(struct store_reader *reader, struct packet_view *packet)
 	return true;
 }
 
-static bool next_of_source(void *ctx, struct packet_view *packet)
+static bool next_packet(void *ctx, struct packet_view *packet)
 {
 	return store_reader_next(ctx, packet);
 }
 
 struct packet_source store_reader_source(struct store_reader *reader)
 {
-	return (struct packet_source){.rewind = rewind_reader, .next = next_of_source, .ctx = reader};
+	return (struct packet_source){.rewind = rewind_reader, .next = next_packet, .ctx = reader};
 }

@@ -1,6 +1,6 @@
 /*
- * A capture's own memory: the packets it took, copied out of the ring into slabs that are charged to one budget shared
- * by all captures. Written by one worker at a time, then sealed, then read by any number of readers.
+ * A consumer's own memory: the packets it took, copied out of the ring into slabs that are charged to one budget shared
+ * by all consumers. Written by one worker at a time, then sealed, then read by any number of readers.
  */
 #pragma once
 

@@ -4,21 +4,20 @@
  * ahead before it looks at the current block. The rest holds packets.
  *
  * A block closed by the retire timer may be nearly empty. Such blocks are packed: their packets are appended to the
- * last held block that has room (the tail), and the block goes back at once. How the kernel's way is kept free is in
- * timeline_way.c.
+ * last held block that has room (the tail), and the block goes back at once. timeline_relocate.c keeps the blocks
+ * ahead of the kernel free.
  */
 #include "capture/timeline.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture/timeline_blocks.h"
-#include "capture/timeline_way.h"
+#include "capture/timeline_internal.h"
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
-#define FULL_RUN 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
-#define LAG_SHARE 64
-#define KEEP_PERCENT 61 /* of the memory: blocks are moved rather than hold less */
+#define FULL_STREAK 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
+#define LAG_FRACTION 64
+#define HOLD_PERCENT 61 /* of the memory: blocks are moved rather than hold less */
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
 #define CLOCK_SLACK_NS UINT64_C(100000000) /* packets are never that far out of order */
@@ -48,17 +47,17 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	timeline->retain = options->retain;
 	timeline->merge_ns = options->merge_ns;
 	timeline->complete_since_ns = options->since_boottime_ns;
-	timeline->lag = 8 + options->block_count / LAG_SHARE;
+	timeline->lag = 8 + options->block_count / LAG_FRACTION;
 	timeline->reserve = options->block_count / 4 + timeline->lag;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
-	timeline->keep_bytes = (uint64_t)options->block_size * options->block_count * KEEP_PERCENT / 100;
+	timeline->hold_bytes = (uint64_t)options->block_size * options->block_count * HOLD_PERCENT / 100;
 	timeline->tail = NO_BLOCK;
 	timeline->sequence = block_at(timeline, 0)->hdr.bh1.seq_num; /* the kernel opened it with the ring */
-	timeline->extent_room = (size_t)options->block_count * EXTENTS_PER_BLOCK;
-	if (timeline->extent_room < EXTENTS_MIN)
-		timeline->extent_room = EXTENTS_MIN;
+	timeline->extent_capacity = (size_t)options->block_count * EXTENTS_PER_BLOCK;
+	if (timeline->extent_capacity < EXTENTS_MIN)
+		timeline->extent_capacity = EXTENTS_MIN;
 	timeline->blocks = calloc(options->block_count, sizeof(*timeline->blocks));
-	timeline->extents = calloc(timeline->extent_room, sizeof(*timeline->extents));
+	timeline->extents = calloc(timeline->extent_capacity, sizeof(*timeline->extents));
 	if (!timeline->blocks || !timeline->extents)
 		return NULL;
 	return take(timeline);
@@ -99,7 +98,7 @@ void timeline_evict(struct timeline *timeline)
 	if (timeline->complete_since_ns <= last_ns)
 		timeline->complete_since_ns = last_ns + 1;
 	timeline->held_bytes -= extent->bytes;
-	timeline->extent_first = (timeline->extent_first + 1) % timeline->extent_room;
+	timeline->extent_first = (timeline->extent_first + 1) % timeline->extent_capacity;
 	timeline->extent_count--;
 	if (--timeline->blocks[index].extents)
 		return;
@@ -112,7 +111,7 @@ void timeline_evict(struct timeline *timeline)
 
 /* Walks up to `packets` packets that take at most `room` bytes. The last one's next offset is set: the kernel leaves it
  * 0. */
-static struct run walk(uint8_t *first, uint32_t packets, uint32_t room)
+static struct run measure_run(uint8_t *first, uint32_t packets, uint32_t room)
 {
 	struct run run = {.first_ns = UINT64_MAX};
 	while (run.packets < packets) {
@@ -140,13 +139,13 @@ static void add_run(struct timeline *timeline, struct run run, uint32_t block, u
 }
 
 /* Appends what fits to the tail; what is left moves to the front of its own block, which becomes the tail. */
-static void pack(struct timeline *timeline, uint8_t *first, uint32_t packets)
+static void pack_block(struct timeline *timeline, uint8_t *first, uint32_t packets)
 {
 	const uint32_t current = timeline->current;
 	const uint32_t front = (uint32_t)(first - (uint8_t *)block_at(timeline, current));
 	if (timeline->tail != NO_BLOCK) {
 		struct block *tail = &timeline->blocks[timeline->tail];
-		const struct run moved = walk(first, packets, timeline->block_size - tail->used);
+		const struct run moved = measure_run(first, packets, timeline->block_size - tail->used);
 		memcpy((uint8_t *)block_at(timeline, timeline->tail) + tail->used, first, moved.bytes);
 		add_run(timeline, moved, timeline->tail, tail->used);
 		tail->used += moved.bytes;
@@ -154,21 +153,21 @@ static void pack(struct timeline *timeline, uint8_t *first, uint32_t packets)
 		packets -= moved.packets;
 		if (!packets)
 			return;
-		const struct run rest = walk(first + moved.bytes, packets, timeline->block_size);
+		const struct run rest = measure_run(first + moved.bytes, packets, timeline->block_size);
 		if (moved.bytes)
 			memmove(first, first + moved.bytes, rest.bytes);
 		timeline->packed_bytes += moved.bytes ? rest.bytes : 0;
 		add_run(timeline, rest, current, front);
 	} else {
-		add_run(timeline, walk(first, packets, timeline->block_size), current, front);
+		add_run(timeline, measure_run(first, packets, timeline->block_size), current, front);
 	}
 	timeline->retired_in_place = true;
 }
 
 /* What is read and given back at once is not worth a copy; nor is the odd sparse block among many full ones. */
-static bool packs(const struct timeline *timeline)
+static bool is_worth_packing(const struct timeline *timeline)
 {
-	return (timeline->retain || timeline->held > 0) && timeline->full_run < FULL_RUN;
+	return (timeline->retain || timeline->held > 0) && timeline->full_streak < FULL_STREAK;
 }
 
 bool timeline_retire(struct timeline *timeline)
@@ -186,12 +185,12 @@ bool timeline_retire(struct timeline *timeline)
 	timeline->packed_bytes = 0;
 	timeline->retired_in_place = false;
 	const bool sparse = header->blk_len < timeline->block_size / 8 * 7;
-	timeline->packing = sparse && packs(timeline);
-	timeline->full_run = sparse ? 0 : timeline->full_run + 1;
+	timeline->packing = sparse && is_worth_packing(timeline);
+	timeline->full_streak = sparse ? 0 : timeline->full_streak + 1;
 	if (!header->num_pkts)
 		return true;
 	if (timeline->packing) {
-		pack(timeline, first, header->num_pkts);
+		pack_block(timeline, first, header->num_pkts);
 		return true;
 	}
 	const struct run whole = {
@@ -205,8 +204,8 @@ bool timeline_retire(struct timeline *timeline)
 	return true;
 }
 
-static bool continues(const struct extent *extent, const struct run *run, uint64_t dropped, int64_t clock_offset_ns,
-		      uint64_t merge_ns)
+static bool can_extend(const struct extent *extent, const struct run *run, uint64_t dropped, int64_t clock_offset_ns,
+		       uint64_t merge_ns)
 {
 	const int64_t step_ns = clock_offset_ns - extent->clock_offset_ns;
 	return extent->block == run->block && extent->offset + extent->bytes == run->offset &&
@@ -218,13 +217,13 @@ static bool continues(const struct extent *extent, const struct run *run, uint64
 static void append_run(struct timeline *timeline, const struct run *run, uint64_t dropped, int64_t clock_offset_ns)
 {
 	struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
-	if (last && continues(last, run, dropped, clock_offset_ns, timeline->merge_ns)) {
+	if (last && can_extend(last, run, dropped, clock_offset_ns, timeline->merge_ns)) {
 		last->bytes += run->bytes;
 		last->packets += run->packets;
 		last->first_ns = run->first_ns < last->first_ns ? run->first_ns : last->first_ns;
 		last->last_ns = run->last_ns > last->last_ns ? run->last_ns : last->last_ns;
 	} else {
-		if (timeline->extent_count == timeline->extent_room)
+		if (timeline->extent_count == timeline->extent_capacity)
 			timeline_evict(timeline);
 		timeline->extent_count++;
 		*extent_at(timeline, timeline->extent_count - 1) = (struct extent){
@@ -249,8 +248,8 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
  * The clock offset of a run whose block may have been retired after a step of the clock. No packet is from the future,
  * nor older than the one before it: if it looks so, the clock was set after the packets came.
  */
-static int64_t fit_offset(const struct timeline *timeline, const struct run *run, int64_t clock_offset_ns,
-			  uint64_t boottime_ns)
+static int64_t corrected_clock_offset(const struct timeline *timeline, const struct run *run, int64_t clock_offset_ns,
+				      uint64_t boottime_ns)
 {
 	const int64_t least_ns = (int64_t)(run->last_ns - boottime_ns);
 	if (least_ns > clock_offset_ns)
@@ -278,21 +277,21 @@ uint32_t timeline_backlog(const struct timeline *timeline)
  * Drops are counted for the ring as a whole, and come about at the kernel's end of it, which may be far ahead of the
  * block that is retired here. Certain is that they lie before the first block that the kernel has not opened.
  */
-static void note_dropped(struct timeline *timeline, uint64_t dropped, uint64_t boottime_ns)
+static void note_drops(struct timeline *timeline, uint64_t dropped, uint64_t boottime_ns)
 {
 	const uint32_t ahead = timeline_backlog(timeline) + 1;
 	struct block *unopened = &timeline->blocks[(timeline->current + ahead) % timeline->block_count];
 	unopened->dropped_before = dropped;
-	unopened->turn = timeline->sequence + ahead;
+	unopened->sequence = timeline->sequence + ahead;
 	timeline->dropped = dropped;
-	timeline->noted_ns = boottime_ns;
+	timeline->dropped_noted_ns = boottime_ns;
 }
 
 /* At least so many drops lie before the block that is to be retired next. */
 static uint64_t dropped_before_next(const struct timeline *timeline)
 {
 	const struct block *next = &timeline->blocks[timeline->current];
-	return next->turn == timeline->sequence ? next->dropped_before : timeline->dropped_before;
+	return next->sequence == timeline->sequence ? next->dropped_before : timeline->dropped_before;
 }
 
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns)
@@ -302,7 +301,7 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline_hold_block(timeline, current);
 	for (unsigned i = 0; i < timeline->run_count; i++) {
 		append_run(timeline, &timeline->runs[i], dropped,
-			   fit_offset(timeline, &timeline->runs[i], clock_offset_ns, boottime_ns));
+			   corrected_clock_offset(timeline, &timeline->runs[i], clock_offset_ns, boottime_ns));
 	}
 	if (timeline->retired_in_place) {
 		const struct run *run = &timeline->runs[timeline->run_count - 1];
@@ -314,8 +313,8 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline_release_block(timeline, current);
 	timeline->current = (current + 1) % timeline->block_count;
 	timeline->sequence++;
-	note_dropped(timeline, dropped, boottime_ns);
-	timeline_clear_the_way(timeline);
+	note_drops(timeline, dropped, boottime_ns);
+	timeline_make_room(timeline);
 }
 
 uint32_t timeline_lag(const struct timeline *timeline)
@@ -370,7 +369,7 @@ uint64_t timeline_complete_since(const struct timeline *timeline)
 
 /* Index of the first extent for which the bound (its end number, or its last boot time) is at least `value`;
  * extent_count if none. */
-static size_t search(const struct timeline *timeline, uint64_t value, bool by_time)
+static size_t find_extent(const struct timeline *timeline, uint64_t value, bool by_time)
 {
 	size_t low = 0, high = timeline->extent_count;
 	while (low < high) {
@@ -388,7 +387,7 @@ static size_t search(const struct timeline *timeline, uint64_t value, bool by_ti
 
 struct span timeline_pin(struct timeline *timeline, uint64_t number)
 {
-	const struct extent *extent = extent_at(timeline, search(timeline, number, false));
+	const struct extent *extent = extent_at(timeline, find_extent(timeline, number, false));
 	timeline->blocks[extent->block].pins++;
 	return (struct span){
 		.first = (const uint8_t *)block_at(timeline, extent->block) + extent->offset,
@@ -408,15 +407,16 @@ void timeline_unpin(struct timeline *timeline, const struct span *span)
 	timeline_release_block(timeline, span->block);
 }
 
-struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns)
+struct timeline_position timeline_find(const struct timeline *timeline, uint64_t boottime_ns)
 {
-	const size_t index = search(timeline, boottime_ns, true);
+	const size_t index = find_extent(timeline, boottime_ns, true);
 	if (index == timeline->extent_count)
-		return (struct place){.number = timeline->next_number,
-				      .dropped = boottime_ns >= timeline->noted_ns ? timeline->dropped
-										   : dropped_before_next(timeline)};
-	return (struct place){.number = extent_at(timeline, index)->number,
-			      .dropped = extent_at(timeline, index)->dropped_before};
+		return (struct timeline_position){.number = timeline->next_number,
+						  .dropped = boottime_ns >= timeline->dropped_noted_ns
+								     ? timeline->dropped
+								     : dropped_before_next(timeline)};
+	return (struct timeline_position){.number = extent_at(timeline, index)->number,
+					  .dropped = extent_at(timeline, index)->dropped_before};
 }
 
 struct timeline_stats timeline_stats(const struct timeline *timeline)

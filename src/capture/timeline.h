@@ -80,14 +80,14 @@ uint64_t timeline_complete_since(const struct timeline *timeline);
 struct span timeline_pin(struct timeline *timeline, uint64_t number);
 void timeline_unpin(struct timeline *timeline, const struct span *span);
 
-/* A place to start reading. */
-struct place {
+/* Where to start reading. */
+struct timeline_position {
 	uint64_t number; /* of the first packet of the first extent that may hold packets at or after the time asked for
 			  */
 	uint64_t dropped; /* packets that the kernel had dropped by then, of which it is certain */
 };
 
-struct place timeline_find(const struct timeline *timeline, uint64_t boottime_ns);
+struct timeline_position timeline_find(const struct timeline *timeline, uint64_t boottime_ns);
 
 struct timeline_stats {
 	uint64_t held_blocks;

@@ -1,5 +1,5 @@
 /*
- * Workers take the captures that are furthest behind, all that stand in the same span at once, and move them through
+ * Workers take the consumers that are furthest behind, all that stand in the same span at once, and move them through
  * it. What can block for a while is theirs too, when there is nothing to scan: renewing a kernel filter, closing a
  * ring.
  */
@@ -8,166 +8,167 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "capture/engine_threads.h"
+#include "capture/engine_internal.h"
+#include "capture/recorder.h"
 
 /* With the lock: the scan has come to the end of what there is to scan. False: it was not idle after all. */
-static bool settle_flushed(struct capture *capture)
+static bool settle_flushed(struct consumer *consumer)
 {
-	struct cursor *cursor = &capture->cursor;
-	const uint64_t active_ns = atomic_load_explicit(&cursor->active_ns, memory_order_relaxed);
-	if (capture->flush_reason == CAPTURE_IDLE &&
-	    active_ns + cursor->idle_ns + capture->source->flush_ns > capture->flush_ns) {
-		capture->flush_number = NUMBER_NONE;
-		engine_wake_ring_thread(capture->engine);
+	struct cursor *cursor = &consumer->cursor;
+	const uint64_t last_match_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed);
+	if (consumer->flush_reason == END_IDLE &&
+	    last_match_ns + cursor->idle_ns + consumer->source->retire_delay_ns > consumer->flush_ns) {
+		consumer->flush_number = NUMBER_NONE;
+		engine_wake_ring_thread(consumer->engine);
 		return false;
 	}
-	cursor->reason = capture->flush_reason;
-	cursor->dropped_seen = capture->flush_dropped;
-	capture->end_ns = capture->flush_ns;
+	cursor->reason = consumer->flush_reason;
+	cursor->dropped_seen = consumer->flush_dropped;
+	consumer->end_ns = consumer->flush_ns;
 	return true;
 }
 
-/* With the lock, by the worker that had it: true if the capture has ended. Its end is settled then. */
-static bool settle(struct capture *capture)
+/* With the lock, by the worker that had it: true if the consumer has ended. Its end is settled then. */
+static bool settle_end(struct consumer *consumer)
 {
-	struct cursor *cursor = &capture->cursor;
-	if (cursor->reason == CAPTURE_RUNNING &&
-	    (cursor->next_number < capture->flush_number || !settle_flushed(capture)))
+	struct cursor *cursor = &consumer->cursor;
+	if (cursor->reason == END_NONE && (cursor->next_number < consumer->flush_number || !settle_flushed(consumer)))
 		return false;
-	if (cursor->reason == CAPTURE_UNTIL)
-		cursor->reason = capture->until_reason;
-	capture->clock_offset_ns = clock_offset_ns();
-	if (!capture->end_ns)
-		capture->end_ns = clock_boottime_ns();
-	capture->gap = source_has_gap(capture->source, cursor->from_ns, capture_window_end(capture));
-	if (cursor->clock_offset_ns && llabs(capture->clock_offset_ns - cursor->clock_offset_ns) > CURSOR_CLOCK_STEP_NS)
+	if (cursor->reason == END_UNTIL)
+		cursor->reason = consumer->until_reason;
+	consumer->clock_offset_ns = clock_offset_ns();
+	if (!consumer->end_ns)
+		consumer->end_ns = clock_boottime_ns();
+	consumer->gap = source_has_gap(consumer->source, cursor->from_ns, consumer_window_end(consumer));
+	if (cursor->clock_offset_ns &&
+	    llabs(consumer->clock_offset_ns - cursor->clock_offset_ns) > CURSOR_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
-	engine_unlink_capture(capture);
+	consumer_unlink(consumer);
 	return true;
 }
 
-static void post_end(struct engine *engine, struct capture *capture)
+static void post_end(struct engine *engine, struct consumer *consumer)
 {
-	capture->disordered = store_seal(&capture->cursor.store) < 0;
-	mailbox_post(engine->ended, &capture->ended.letter);
+	consumer->disordered = store_seal(&consumer->cursor.store) < 0;
+	mailbox_post(engine->mailbox, &consumer->ended.message);
 }
 
-struct task {
+struct scan_task {
 	struct source *source;
-	struct capture *captures[SCAN_GROUP_MAX];
+	struct consumer *consumers[SCAN_GROUP_MAX];
 	unsigned count;
 	bool scan; /* false: they only have to be settled */
 	struct span span;
 };
 
-/* What was given back before the capture got there is lost to it. */
-static void catch_up(struct capture *capture, uint64_t oldest)
+/* What was given back before the consumer got there is lost to it. */
+static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 {
-	if (capture->position >= oldest)
+	if (consumer->position >= oldest)
 		return;
-	capture->lost_evicted += oldest - capture->position;
-	capture->position = capture->cursor.next_number = oldest;
+	consumer->lost_evicted += oldest - consumer->position;
+	consumer->position = consumer->cursor.next_number = oldest;
 }
 
-#define LIVE_TURN                                                                                               \
-	4 /* every so many turns the capture that is furthest ahead goes on, so that the past never starves the \
+#define LIVE_EVERY                                                                                               \
+	4 /* every so many turns the consumer that is furthest ahead goes on, so that the past never starves the \
 	     present */
 
-/* The runnable capture that is furthest behind, whose packets go first; now and then the one furthest ahead. */
-static struct capture *find_last(const struct source *source)
+/* The runnable consumer that is furthest behind, whose packets go first; now and then the one furthest ahead. */
+static struct consumer *furthest_behind(const struct source *source)
 {
-	const bool ahead = source->turns % LIVE_TURN == LIVE_TURN - 1;
-	struct capture *last = NULL;
-	for (struct capture *capture = source->captures; capture; capture = capture->next) {
-		if (source_runnable(source, capture) && (!last || (capture->position < last->position) != ahead))
-			last = capture;
+	const bool ahead = source->served_count % LIVE_EVERY == LIVE_EVERY - 1;
+	struct consumer *last = NULL;
+	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
+		if (source_runnable(source, consumer) && (!last || (consumer->position < last->position) != ahead))
+			last = consumer;
 	}
 	return last;
 }
 
 /* With the lock: takes the furthest behind and all that stand in the same span. */
-static bool pick_from(struct source *source, struct task *task)
+static bool pick_from_source(struct source *source, struct scan_task *task)
 {
-	struct capture *last = find_last(source);
+	struct consumer *last = furthest_behind(source);
 	if (!last)
 		return false;
 	const uint64_t oldest = timeline_oldest_number(source->timeline);
-	catch_up(last, oldest);
+	skip_evicted(last, oldest);
 	task->source = source;
 	task->count = 0;
 	task->scan = last->position < timeline_next_number(source->timeline);
 	if (!task->scan) {
 		last->busy = true;
-		task->captures[task->count++] = last;
+		task->consumers[task->count++] = last;
 		return true;
 	}
 	task->span = timeline_pin(source->timeline, last->position);
 	const uint64_t end = task->span.number + task->span.packets;
-	for (struct capture *capture = source->captures; capture && task->count < SCAN_GROUP_MAX;
-	     capture = capture->next) {
-		if (!source_runnable(source, capture))
+	for (struct consumer *consumer = source->consumers; consumer && task->count < SCAN_GROUP_MAX;
+	     consumer = consumer->next) {
+		if (!source_runnable(source, consumer))
 			continue;
-		catch_up(capture, oldest);
-		if (capture->position < task->span.number || capture->position >= end)
+		skip_evicted(consumer, oldest);
+		if (consumer->position < task->span.number || consumer->position >= end)
 			continue;
-		capture->busy = true;
-		task->captures[task->count++] = capture;
+		consumer->busy = true;
+		task->consumers[task->count++] = consumer;
 	}
 	return true;
 }
 
 /* With the lock: the source with work that has waited longest. */
-static struct source *find_waiting(const struct engine *engine)
+static struct source *longest_waiting(const struct engine *engine)
 {
 	struct source *waiting = NULL;
 	for (struct source *source = engine->sources; source; source = source->next) {
-		if ((!waiting || source->turn < waiting->turn) && find_last(source))
+		if ((!waiting || source->last_served < waiting->last_served) && furthest_behind(source))
 			waiting = source;
 	}
 	return waiting;
 }
 
-static bool pick(struct engine *engine, struct task *task)
+static bool pick_task(struct engine *engine, struct scan_task *task)
 {
-	struct source *source = find_waiting(engine);
-	if (!source || !pick_from(source, task))
+	struct source *source = longest_waiting(engine);
+	if (!source || !pick_from_source(source, task))
 		return false;
-	source->turn = ++engine->turn;
-	source->turns++;
-	if (engine->sleeping && find_waiting(engine))
-		engine_call_worker(engine);
+	source->last_served = ++engine->served_count;
+	source->served_count++;
+	if (engine->idle_workers && longest_waiting(engine))
+		engine_wake_worker(engine);
 	return true;
 }
 
-static void scan(const struct task *task, uint8_t *scratch)
+static void run_scan(const struct scan_task *task, uint8_t *scratch)
 {
 	const struct scan_context context = {
 		.loopback = task->source->ring->loopback,
-		.ethernet = task->source->ring->linktype == 1,
+		.ethernet = task->source->ring->linktype == LINKTYPE_ETHERNET,
 		.scratch = scratch,
 	};
 	struct cursor *cursors[SCAN_GROUP_MAX];
 	for (unsigned i = 0; i < task->count; i++)
-		cursors[i] = &task->captures[i]->cursor;
+		cursors[i] = &task->consumers[i]->cursor;
 	cursor_scan(cursors, task->count, &task->span, &context);
 }
 
-/* With the lock: lets go of the span and the captures. Those that have ended are left in the task. */
-static void finish(struct task *task)
+/* With the lock: lets go of the span and the consumers. Those that have ended are left in the task. */
+static void finish_task(struct scan_task *task)
 {
 	if (task->scan)
 		timeline_unpin(task->source->timeline, &task->span);
 	unsigned ended = 0;
 	for (unsigned i = 0; i < task->count; i++) {
-		struct capture *capture = task->captures[i];
-		capture->busy = false;
-		capture->position = capture->cursor.next_number;
-		if (capture->cursor.quota_spent) {
-			capture->cursor.quota_spent = false;
-			mailbox_post(capture->engine->ended, &capture->quota_spent.letter);
+		struct consumer *consumer = task->consumers[i];
+		consumer->busy = false;
+		consumer->position = consumer->cursor.next_number;
+		if (consumer->cursor.quota_spent) {
+			consumer->cursor.quota_spent = false;
+			mailbox_post(consumer->engine->mailbox, &consumer->quota_spent.message);
 		}
-		if (settle(capture))
-			task->captures[ended++] = capture;
+		if (settle_end(consumer))
+			task->consumers[ended++] = consumer;
 	}
 	task->count = ended;
 	source_trim(task->source);
@@ -179,69 +180,69 @@ static void close_source(struct engine *engine)
 	struct source *source = engine->closing;
 	engine->closing = source->next;
 	pthread_mutex_unlock(&engine->lock);
-	const size_t bytes = source_bytes(source);
+	const size_t bytes = source_ring_bytes(source);
 	source_close(source);
 	pthread_mutex_lock(&engine->lock);
 	engine->ring_bytes -= bytes;
 	engine->source_count--;
 }
 
-/* With admin and the lock, which is given up meanwhile. */
+/* With control_lock and the lock, which is given up meanwhile. */
 static void renew_filter(struct engine *engine, struct source *source, struct sock_filter *program)
 {
-	source->refilter = false;
-	source->users++;
-	const size_t size = source_union(source, program);
+	source->filter_outdated = false;
+	source->pins++;
+	const size_t size = source_build_filter(source, program);
 	pthread_mutex_unlock(&engine->lock);
-	if (source_apply(source, program, size) < 0)
+	if (source_attach_filter(source, program, size) < 0)
 		log_warning("kernel-filter-failed", log_str("interface", source->ring->name));
 	pthread_mutex_lock(&engine->lock);
-	source->users--;
-	if (!source->captures)
+	source->pins--;
+	if (!source->consumers)
 		engine_wake_ring_thread(engine); /* it closes what is idle for long */
 }
 
-/* With the lock, given up meanwhile: does what may block for a while. True if something was done. Who holds admin calls
- * a worker when he lets go of it. */
-static bool keep_house(struct engine *engine, struct sock_filter *program)
+/* With the lock, given up meanwhile: does what may block for a while. True if something was done. Who holds
+ * control_lock calls a worker when he lets go of it. */
+static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 {
 	if (engine->closing) {
 		close_source(engine);
 		return true;
 	}
-	if (pthread_mutex_trylock(&engine->admin) != 0)
+	if (pthread_mutex_trylock(&engine->control_lock) != 0)
 		return false;
-	bool done = recorder_keep_house(engine);
+	bool done = recorder_run_maintenance(engine);
 	for (struct source *source = engine->sources; source && !done; source = source->next) {
-		done = source->refilter && !source->gone;
+		done = source->filter_outdated && !source->gone;
 		if (done)
 			renew_filter(engine, source, program);
 	}
-	pthread_mutex_unlock(&engine->admin);
+	pthread_mutex_unlock(&engine->control_lock);
 	return done;
 }
 
 void *worker_run(void *arg)
 {
-	struct worker_memory *memory = arg;
-	struct engine *engine = memory->engine;
-	struct task task;
+	struct worker_context *context = arg;
+	struct engine *engine = context->engine;
+	struct scan_task task;
 	pthread_mutex_lock(&engine->lock);
 	while (!engine->stop) {
-		if (pick(engine, &task)) {
+		if (pick_task(engine, &task)) {
 			pthread_mutex_unlock(&engine->lock);
 			if (task.scan)
-				scan(&task, memory->scratch);
+				run_scan(&task, context->scratch);
 			pthread_mutex_lock(&engine->lock);
-			finish(&task);
+			finish_task(&task);
 			pthread_mutex_unlock(&engine->lock);
 			for (unsigned i = 0; i < task.count; i++)
-				post_end(engine, task.captures[i]);
+				post_end(engine, task.consumers[i]);
 			pthread_mutex_lock(&engine->lock);
-		} else if (!keep_house(engine, memory->program)) {
-			engine->sleeping++;
-			pthread_cond_wait(&engine->work, &engine->lock);
-			engine->sleeping--;
+		} else if (!run_maintenance(engine, context->program)) {
+			engine->idle_workers++;
+			pthread_cond_wait(&engine->work_available, &engine->lock);
+			engine->idle_workers--;
 		}
 	}
 	pthread_mutex_unlock(&engine->lock);

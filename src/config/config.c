@@ -58,8 +58,9 @@ static void derive(struct config_loader *loader)
 		replace_text(loader, "redis", "group", config->general.node);
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, "redis"))
-			config->redis.asked |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
-	config->api.asked = config_origin_of(loader, config_row_find("api", "socket"))->layer != CONFIG_LAYER_DEFAULT;
+			config->redis.configured |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
+	config->api.configured =
+		config_origin_of(loader, config_row_find("api", "socket"))->layer != CONFIG_LAYER_DEFAULT;
 }
 
 static int finish(struct config_loader *loader, struct buffer *faults, struct config **config)
@@ -86,13 +87,14 @@ static void complete(struct config_loader *loader)
 		config_check(loader);
 }
 
-int config_load(int argc, char **argv, config_judge judge, struct buffer *faults, struct config **config)
+int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
+		struct config **config)
 {
 	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
 
 	if (!loader || loader_init(loader) < 0)
 		return -ENOMEM;
-	loader->judge = judge;
+	loader->validate_filter = validate_filter;
 	config_read_arguments(loader, argc, argv);
 	if (loader->out_of_memory || loader->config->help || loader->config->version)
 		return finish(loader, faults, config);
@@ -105,15 +107,15 @@ int config_load(int argc, char **argv, config_judge judge, struct buffer *faults
 	return finish(loader, faults, config);
 }
 
-int config_load_text(const char *text, size_t size, const char *name, config_judge judge, struct buffer *faults,
-		     struct config **config)
+int config_load_text(const char *text, size_t size, const char *name, config_filter_validator validate_filter,
+		     struct buffer *faults, struct config **config)
 {
 	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
 
 	if (!loader || loader_init(loader) < 0)
 		return -ENOMEM;
 	loader->file = name;
-	loader->judge = judge;
+	loader->validate_filter = validate_filter;
 	if (!loader->out_of_memory)
 		config_read_text(loader, text, size);
 	if (!loader->out_of_memory && !loader->unreadable)

@@ -82,7 +82,7 @@ struct config {
 		uint64_t file_size; /* bytes */
 		uint64_t file_ttl_ns;
 		uint64_t port;
-		bool asked; /* some option or key of it was given; false: the embedded form, nobody may be there */
+		bool configured; /* some option or key of it was given; false: the embedded form, nobody may be there */
 	} redis;
 	struct {
 		uint64_t bytes; /* 0: off */
@@ -91,7 +91,7 @@ struct config {
 	struct {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file;
-		bool asked; /* the socket was named: not to get it is a fault */
+		bool configured; /* the socket was named: not to get it is a fault */
 	} api;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
@@ -105,7 +105,7 @@ struct config {
 };
 
 /* Who knows what a filter is: 0, or -EINVAL with what is wrong in `err`. NULL: filters are not judged. */
-typedef int (*config_judge)(const char *filter, struct error *err);
+typedef int (*config_filter_validator)(const char *filter, struct error *err);
 
 /*
  * Reads the command line, then the file it names, then the *_file secrets (token_file, auth_file; also systemd
@@ -114,12 +114,14 @@ typedef int (*config_judge)(const char *filter, struct error *err);
  * (did you mean …?)"; command line faults begin with "command line: -option: ". What the build lacks ([kafka] listen =
  * true, …) is such a fault. With -help or -version the command line alone is read. Otherwise -ENOMEM.
  */
-warn_unused int config_load(int argc, char **argv, config_judge judge, struct buffer *faults, struct config **config);
+warn_unused int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
+			    struct config **config);
 
 /* The same for the text of a file that is called `name` in faults, without a command line. `text` need not end in NUL.
  */
-warn_unused int config_load_text(const char *text, size_t size, const char *name, config_judge judge,
-				 struct buffer *faults, struct config **config);
+warn_unused int config_load_text(const char *text, size_t size, const char *name,
+				 config_filter_validator validate_filter, struct buffer *faults,
+				 struct config **config);
 void config_free(struct config *config); /* secrets are overwritten first */
 
 /* Whether an interface is to be captured on in promiscuous mode: its [[interface]] says so, or nothing is said. */

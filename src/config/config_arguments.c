@@ -39,15 +39,15 @@ static bool is_option(char *word)
 
 static void unknown_option(struct config_loader *loader, const char *name)
 {
-	const char *options[CONFIG_ROWS_MAX], *meant;
+	const char *options[CONFIG_ROWS_MAX], *suggestion;
 	char quote[CONFIG_QUOTE_SIZE];
 
 	for (size_t i = 0; i < config_row_count; i++)
 		options[i] = config_rows[i].option;
-	meant = suggest(name, options, config_row_count);
+	suggestion = suggest(name, options, config_row_count);
 	config_quote(name, strlen(name), quote);
-	if (meant)
-		config_fault(loader, command_line, NULL, "unknown option %s (did you mean -%s?)", quote, meant);
+	if (suggestion)
+		config_fault(loader, command_line, NULL, "unknown option %s (did you mean -%s?)", quote, suggestion);
 	else
 		config_fault(loader, command_line, NULL, "unknown option %s (-help lists them)", quote);
 }

@@ -137,7 +137,7 @@ static void check_files(struct config_loader *loader)
 		const struct config_row *row = &config_rows[i];
 		const char *path;
 
-		if (row->type != CONFIG_FILE || row->offset == CONFIG_NOWHERE || !config_origin_of(loader, row)->on ||
+		if (row->type != CONFIG_FILE || row->offset == CONFIG_NO_FIELD || !config_origin_of(loader, row)->on ||
 		    is_secret_file(row))
 			continue;
 		path = config_value_text(row, loader->config);
@@ -151,7 +151,7 @@ static void check_interfaces(struct config_loader *loader)
 	const struct config *config = loader->config;
 
 	for (size_t i = 0; i < config->interface_count; i++) {
-		struct config_origin origin = config_in_file(loader->interface_places[i]);
+		struct config_origin origin = config_in_file(loader->interface_locations[i]);
 		const char *name = config->interfaces[i].name;
 
 		if (!name || !*name) {
@@ -161,7 +161,7 @@ static void check_interfaces(struct config_loader *loader)
 		for (size_t j = 0; j < i; j++) {
 			if (config->interfaces[j].name && !strcmp(config->interfaces[j].name, name)) {
 				config_fault(loader, origin, "interface.name", "\"%s\" has a section already, line %u",
-					     name, loader->interface_places[j].line);
+					     name, loader->interface_locations[j].line);
 				break;
 			}
 		}
@@ -172,7 +172,7 @@ static void check_filter(struct config_loader *loader)
 {
 	struct error err;
 
-	if (loader->judge && loader->judge(loader->config->history.filter, &err) < 0)
+	if (loader->validate_filter && loader->validate_filter(loader->config->history.filter, &err) < 0)
 		config_row_fault(loader, row_of("history", "filter"), "%s", err.text);
 }
 

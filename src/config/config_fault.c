@@ -8,26 +8,26 @@
 
 #define SUBJECT_SIZE 128
 
-static int print_place(struct buffer *line, const struct config_loader *loader, struct config_origin origin)
+static int print_location(struct buffer *line, const struct config_loader *loader, struct config_origin origin)
 {
 	if (origin.layer == CONFIG_LAYER_COMMAND_LINE)
 		return buffer_append_string(line, "command line: ");
 	if (!loader->file)
 		return buffer_append_string(line, "configuration: ");
-	if (origin.layer == CONFIG_LAYER_FILE && origin.place.line > 0)
-		return buffer_printf(line, "%s:%u:%u: ", loader->file, origin.place.line, origin.place.column);
+	if (origin.layer == CONFIG_LAYER_FILE && origin.location.line > 0)
+		return buffer_printf(line, "%s:%u:%u: ", loader->file, origin.location.line, origin.location.column);
 	return buffer_printf(line, "%s: ", loader->file);
 }
 
-static void keep(struct config_loader *loader, struct config_origin origin, const char *subject, const char *text)
+static void add_fault(struct config_loader *loader, struct config_origin origin, const char *subject, const char *text)
 {
 	struct buffer line = BUFFER_INIT(64 * 1024);
 
 	if (loader->fault_count == CONFIG_FAULTS_MAX) {
-		loader->faults_beyond++;
+		loader->faults_dropped++;
 		return;
 	}
-	if (print_place(&line, loader, origin) < 0 || (subject && buffer_printf(&line, "%s: ", subject) < 0) ||
+	if (print_location(&line, loader, origin) < 0 || (subject && buffer_printf(&line, "%s: ", subject) < 0) ||
 	    buffer_printf(&line, "%s\n", text) < 0) {
 		buffer_deinit(&line);
 		loader->out_of_memory = true;
@@ -44,7 +44,7 @@ void config_fault(struct config_loader *loader, struct config_origin origin, con
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	keep(loader, origin, subject, text);
+	add_fault(loader, origin, subject, text);
 }
 
 void config_row_fault(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
@@ -60,7 +60,7 @@ void config_row_fault(struct config_loader *loader, const struct config_row *row
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	keep(loader, origin, subject, text);
+	add_fault(loader, origin, subject, text);
 }
 
 /* The command line first, then the file from top to bottom, then what has no place. */
@@ -68,9 +68,9 @@ static bool comes_before(const struct config_origin *a, const struct config_orig
 {
 	if (a->layer != b->layer)
 		return a->layer > b->layer;
-	if (a->place.line != b->place.line)
-		return a->place.line < b->place.line;
-	return a->place.column < b->place.column;
+	if (a->location.line != b->location.line)
+		return a->location.line < b->location.line;
+	return a->location.column < b->location.column;
 }
 
 static void sort(struct config_fault *faults, size_t count)
@@ -91,8 +91,8 @@ void config_faults_print(struct config_loader *loader, struct buffer *out)
 	sort(loader->faults, loader->fault_count);
 	for (size_t i = 0; r == 0 && i < loader->fault_count; i++)
 		r = buffer_append_string(out, loader->faults[i].line);
-	if (r == 0 && loader->faults_beyond > 0)
-		r = buffer_printf(out, "and %zu more faults\n", loader->faults_beyond);
+	if (r == 0 && loader->faults_dropped > 0)
+		r = buffer_printf(out, "and %zu more faults\n", loader->faults_dropped);
 	if (r == -ENOMEM)
 		loader->out_of_memory = true; /* a full buffer is the caller's choice: what fits was said */
 }

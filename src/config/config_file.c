@@ -22,65 +22,65 @@ static const char *subject_of(const char *section, const char *key, char subject
 
 /* --- sections ------------------------------------------------------------------------------------------------ */
 
-static void unknown_section(struct config_loader *loader, const char *name, struct toml_place place)
+static void unknown_section(struct config_loader *loader, const char *name, struct toml_location location)
 {
-	const char *names[CONFIG_ROWS_MAX], *meant;
+	const char *names[CONFIG_ROWS_MAX], *suggestion;
 
 	for (size_t i = 0; i < config_section_count; i++)
 		names[i] = config_sections[i].name;
-	meant = suggest(name, names, config_section_count);
-	if (meant)
-		config_fault(loader, config_in_file(place), NULL, "[%.64s]: unknown section (did you mean [%s]?)", name,
-			     meant);
+	suggestion = suggest(name, names, config_section_count);
+	if (suggestion)
+		config_fault(loader, config_in_file(location), NULL, "[%.64s]: unknown section (did you mean [%s]?)",
+			     name, suggestion);
 	else
-		config_fault(loader, config_in_file(place), NULL, "[%.64s]: unknown section", name);
+		config_fault(loader, config_in_file(location), NULL, "[%.64s]: unknown section", name);
 }
 
-static void begin_interface(struct config_loader *loader, struct toml_place place)
+static void begin_interface(struct config_loader *loader, struct toml_location location)
 {
 	struct config *config = loader->config;
 	struct config_interface *grown;
 
 	if (config->interface_count == CONFIG_INTERFACES_MAX) {
-		config_fault(loader, config_in_file(place), "interface", "more than %d interfaces",
+		config_fault(loader, config_in_file(location), "interface", "more than %d interfaces",
 			     CONFIG_INTERFACES_MAX);
-		loader->passing_over = true;
+		loader->skipping = true;
 		return;
 	}
 	grown = reallocarray(config->interfaces, config->interface_count + 1, sizeof *grown);
 	if (!grown) {
-		loader->out_of_memory = loader->passing_over = true;
+		loader->out_of_memory = loader->skipping = true;
 		return;
 	}
 	config->interfaces = grown;
 	grown[config->interface_count] = (struct config_interface){0};
-	loader->interface_places[config->interface_count] = place;
+	loader->interface_locations[config->interface_count] = location;
 	config_set_defaults(loader, "interface", &grown[config->interface_count++]);
 }
 
-static void on_section(void *ctx, const char *name, bool repeated, struct toml_place place)
+static void on_section(void *ctx, const char *name, bool repeated, struct toml_location location)
 {
 	struct config_loader *loader = ctx;
 	const struct config_section *section = config_section_find(name);
 
 	loader->section = section;
-	loader->passing_over = !section;
+	loader->skipping = !section;
 	if (!section) {
-		unknown_section(loader, name, place);
+		unknown_section(loader, name, location);
 	} else if (section->repeated != repeated) {
-		config_fault(loader, config_in_file(place), NULL,
+		config_fault(loader, config_in_file(location), NULL,
 			     repeated ? "[[%s]]: can be there only once, write [%s]" : "[%s]: write [[%s]]", name,
 			     name);
-		loader->passing_over = true;
+		loader->skipping = true;
 	} else if (repeated) {
-		begin_interface(loader, place);
+		begin_interface(loader, location);
 	}
 }
 
 /* --- keys ---------------------------------------------------------------------------------------------------- */
 
 /* Sections other than this one that have the key, as " (there is [a] key, [b] key)", or "". */
-static void elsewhere(const char *section, const char *key, char *text, size_t size)
+static void sections_with_key(const char *section, const char *key, char *text, size_t size)
 {
 	size_t used = 0;
 
@@ -93,29 +93,29 @@ static void elsewhere(const char *section, const char *key, char *text, size_t s
 	}
 }
 
-static void unknown_key(struct config_loader *loader, const char *key, struct toml_place place)
+static void unknown_key(struct config_loader *loader, const char *key, struct toml_location location)
 {
 	const char *section = loader->section ? loader->section->name : "";
-	const char *keys[CONFIG_ROWS_MAX] = {0}, *meant;
+	const char *keys[CONFIG_ROWS_MAX] = {0}, *suggestion;
 	char subject[SUBJECT_SIZE], others[160];
 
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, section))
 			keys[i] = config_rows[i].key;
-	meant = suggest(key, keys, config_row_count);
+	suggestion = suggest(key, keys, config_row_count);
 	subject_of(section, key, subject);
-	elsewhere(section, key, others, sizeof others);
+	sections_with_key(section, key, others, sizeof others);
 	if (others[0])
-		config_fault(loader, config_in_file(place), subject, "%s (the key belongs to %s)",
+		config_fault(loader, config_in_file(location), subject, "%s (the key belongs to %s)",
 			     *section ? "unknown key" : "no section before it", others);
-	else if (meant)
-		config_fault(loader, config_in_file(place), subject, "unknown key (did you mean %s?)", meant);
+	else if (suggestion)
+		config_fault(loader, config_in_file(location), subject, "unknown key (did you mean %s?)", suggestion);
 	else
-		config_fault(loader, config_in_file(place), subject,
+		config_fault(loader, config_in_file(location), subject,
 			     *section ? "unknown key" : "unknown key, no section before it");
 }
 
-static void on_key(void *ctx, const char *key, struct toml_place place, const struct toml_value *value)
+static void on_key(void *ctx, const char *key, struct toml_location location, const struct toml_value *value)
 {
 	struct config_loader *loader = ctx;
 	const struct config_section *section = loader->section;
@@ -123,10 +123,10 @@ static void on_key(void *ctx, const char *key, struct toml_place place, const st
 	char subject[SUBJECT_SIZE];
 	void *base = loader->config;
 
-	if (loader->passing_over)
+	if (loader->skipping)
 		return;
 	if (!section && config_section_find(key)) {
-		config_fault(loader, config_in_file(place), key,
+		config_fault(loader, config_in_file(location), key,
 			     config_section_find(key)->repeated ? "is a section, write [[%s]]"
 								: "is a section, write [%s]",
 			     key);
@@ -134,12 +134,12 @@ static void on_key(void *ctx, const char *key, struct toml_place place, const st
 	}
 	row = section ? config_row_find(section->name, key) : NULL;
 	if (!row) {
-		unknown_key(loader, key, place);
+		unknown_key(loader, key, location);
 		return;
 	}
 	if (section->repeated)
 		base = &loader->config->interfaces[loader->config->interface_count - 1];
-	config_set(loader, row, value, config_in_file(value->place), subject_of(section->name, key, subject), base);
+	config_set(loader, row, value, config_in_file(value->location), subject_of(section->name, key, subject), base);
 }
 
 /* --- a text without quotes ----------------------------------------------------------------------------------- */
@@ -241,7 +241,7 @@ static bool explain(const struct assignment *line, char *text, size_t size)
 	else if (!row || row->type == CONFIG_SECRET)
 		snprintf(text, size, "the value needs quotes: write %s = \"…\"", line->key);
 	else if (row->type == CONFIG_BOOL || row->type == CONFIG_COUNT)
-		snprintf(text, size, "must be %s, got %s", config_value_wanted(row),
+		snprintf(text, size, "must be %s, got %s", config_value_expected(row),
 			 config_quote(line->value, strlen(line->value), quote));
 	else if (row->type == CONFIG_STRINGS)
 		snprintf(text, size, "must be an array: write %s = [%s]", line->key,
@@ -257,12 +257,12 @@ static void syntax_fault(struct config_loader *loader, struct span text, const s
 	struct assignment line;
 	char subject[SUBJECT_SIZE], said[CONFIG_QUOTE_SIZE + 128];
 
-	if (fault->place.line > 0 && read_assignment(text, fault->place.line, &line) &&
+	if (fault->location.line > 0 && read_assignment(text, fault->location.line, &line) &&
 	    explain(&line, said, sizeof said))
-		config_fault(loader, config_in_file(fault->place), subject_of(line.section, line.key, subject), "%s",
+		config_fault(loader, config_in_file(fault->location), subject_of(line.section, line.key, subject), "%s",
 			     said);
 	else
-		config_fault(loader, config_in_file(fault->place), NULL, "%s", fault->text);
+		config_fault(loader, config_in_file(fault->location), NULL, "%s", fault->text);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------- */
@@ -275,7 +275,7 @@ void config_read_text(struct config_loader *loader, const char *text, size_t siz
 
 	loader->unreadable = r < 0;
 	if (r == -EFBIG)
-		config_fault(loader, config_in_file(fault.place), NULL, "is larger than %d bytes", TOML_SIZE_MAX);
+		config_fault(loader, config_in_file(fault.location), NULL, "is larger than %d bytes", TOML_SIZE_MAX);
 	else if (r == -EINVAL)
 		syntax_fault(loader, (struct span){text, size}, &fault);
 	else if (r < 0)
@@ -310,7 +310,8 @@ void config_read_file(struct config_loader *loader)
 	if (r == 0)
 		config_read_text(loader, buffer_text(&content), content.size);
 	else
-		config_fault(loader, config_in_file((struct toml_place){0}), NULL, "cannot be read: %s", strerror(-r));
+		config_fault(loader, config_in_file((struct toml_location){0}), NULL, "cannot be read: %s",
+			     strerror(-r));
 	if (content.data)
 		explicit_bzero(content.data, content.size); /* it may hold secrets */
 	buffer_deinit(&content);

@@ -23,7 +23,7 @@ void config_set(struct config_loader *loader, const struct config_row *row, cons
 		loader->out_of_memory = true;
 	else if (r < 0)
 		config_fault(loader, origin, subject, "%s", err.text);
-	else if (row->absent && config_value_is_on(value))
+	else if (row->unsupported && config_value_is_on(value))
 		config_fault(loader, origin, subject, "is not available in this build yet");
 	if (set_by && !beaten) {
 		*set_by = origin;

@@ -16,8 +16,8 @@ enum config_layer { CONFIG_LAYER_DEFAULT, CONFIG_LAYER_FILE, CONFIG_LAYER_COMMAN
 /* Where a row's value comes from. */
 struct config_origin {
 	enum config_layer layer;
-	struct toml_place place; /* LAYER_FILE */
-	bool on;		 /* neither false, zero nor empty */
+	struct toml_location location; /* LAYER_FILE */
+	bool on;		       /* neither false, zero nor empty */
 };
 
 struct config_fault {
@@ -26,20 +26,20 @@ struct config_fault {
 };
 
 struct config_loader {
-	config_judge judge; /* of filters; NULL: none */
+	config_filter_validator validate_filter; /* of filters; NULL: none */
 	struct config *config;
 	const char *file; /* as faults name it, NULL without one */
 	struct config_origin origins[CONFIG_ROWS_MAX];
 
 	/* The walk through the file. */
 	const struct config_section *section; /* NULL: none, or unknown and passed over */
-	bool passing_over;
-	struct toml_place interface_places[CONFIG_INTERFACES_MAX];
+	bool skipping;
+	struct toml_location interface_locations[CONFIG_INTERFACES_MAX];
 
 	struct config_fault faults[CONFIG_FAULTS_MAX];
 	size_t fault_count;
-	size_t faults_beyond; /* not kept any more */
-	bool unreadable;      /* the file, so that nothing can be said of what is missing */
+	size_t faults_dropped; /* not kept any more */
+	bool unreadable;       /* the file, so that nothing can be said of what is missing */
 	bool out_of_memory;
 };
 
@@ -68,9 +68,9 @@ void config_row_fault(struct config_loader *loader, const struct config_row *row
 void config_faults_print(struct config_loader *loader, struct buffer *out);
 void config_faults_deinit(struct config_loader *loader);
 
-static inline struct config_origin config_in_file(struct toml_place place)
+static inline struct config_origin config_in_file(struct toml_location location)
 {
-	return (struct config_origin){.layer = CONFIG_LAYER_FILE, .place = place};
+	return (struct config_origin){.layer = CONFIG_LAYER_FILE, .location = location};
 }
 
 static inline struct config_origin *config_origin_of(struct config_loader *loader, const struct config_row *row)

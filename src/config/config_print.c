@@ -55,7 +55,7 @@ static int print_example_key(struct buffer *out, const struct config_row *row)
 
 	if (r == 0 && row->fallback_text)
 		r = buffer_printf(out, " (default: %s)", row->fallback_text);
-	if (r == 0 && row->absent)
+	if (r == 0 && row->unsupported)
 		r = buffer_append_string(out, " (not available in this build yet)");
 	if (r == 0)
 		r = buffer_printf(out, "\n#%s = ", row->key);
@@ -92,7 +92,7 @@ static int print_manual_text(struct buffer *out, const struct config_row *row)
 {
 	int r = print_sentence(out, row->help);
 
-	if (r == 0 && row->absent)
+	if (r == 0 && row->unsupported)
 		r = buffer_append_string(out, "Not available in this build yet.\n");
 	if (r == 0 && row->fallback_text)
 		r = buffer_printf(out, "Default: %s.\n", row->fallback_text);

@@ -65,7 +65,7 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 			const struct config_row *named_by, const char *path)
 {
 	char *content = calloc(1, SECRET_SIZE_MAX + 2);
-	const char *complaint = NULL;
+	const char *objection = NULL;
 	struct error err;
 
 	if (!content) {
@@ -76,8 +76,8 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 		; /* the key had a fault of its own */
 	else if (read_secret(path, content, &err) < 0)
 		config_row_fault(loader, named_by, "%s", err.text);
-	else if (secret->complain && (complaint = secret->complain(content)))
-		config_row_fault(loader, named_by, "%s: what it holds %s", path, complaint);
+	else if (secret->validate && (objection = secret->validate(content)))
+		config_row_fault(loader, named_by, "%s: what it holds %s", path, objection);
 	else if (config_value_set_text(secret, loader->config, content) < 0)
 		loader->out_of_memory = true;
 	config_origin_of(loader, secret)->on = true; /* even a bad one was given: one fault is enough */
@@ -108,7 +108,7 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 		config_row_fault(loader, file, "contradicts %s: give one of the two", secret->key);
 		return;
 	}
-	if (secret->offset == CONFIG_NOWHERE ||
+	if (secret->offset == CONFIG_NO_FIELD ||
 	    (value_from->on && (!file_from || value_from->layer >= file_from->layer)))
 		return;
 	if (file_from && file_from->on)

@@ -1,7 +1,7 @@
 /*
  * Everything that can be configured, once. -help, the example file and the manual's lists are printed from here, the
- * command line and the file are read by it. To switch on a feature that the build lacked, drop `.absent` from its row;
- * to have the value kept, give the row a field.
+ * command line and the file are read by it. To switch on a feature that the build lacked, drop `.unsupported` from its
+ * row; to have the value kept, give the row a field.
  */
 #include "config/config_table.h"
 
@@ -13,7 +13,7 @@
 
 #define FIELD(member) .offset = offsetof(struct config, member)
 #define INTERFACE_FIELD(member) .offset = offsetof(struct config_interface, member)
-#define NOWHERE .offset = CONFIG_NOWHERE
+#define NOWHERE .offset = CONFIG_NO_FIELD
 
 #define SECOND UINT64_C(1000000000)
 #define MILLISECOND UINT64_C(1000000)
@@ -123,7 +123,7 @@ const struct config_row config_rows[] = {
 	 .help = "requests of one customer taken in one second; 0: no such limit"},
 
 	{"history", "interfaces", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_INTERFACES_MAX, .fallback = "",
-	 FIELD(history.interfaces), .complain = config_rule_interface,
+	 FIELD(history.interfaces), .validate = config_rule_interface,
 	 .help = "interfaces the recorder runs on; none: recorder off"},
 	{"history", "memory", NULL, "SIZE", CONFIG_BYTES, 32 * MIB, TIB, .fallback = "256MiB", FIELD(history.memory),
 	 .help = "memory for the past, per interface"},
@@ -138,13 +138,13 @@ const struct config_row config_rows[] = {
 	 .help = "leave out the daemon's own traffic: TCP between this host and the servers it uses"},
 
 	{"cloudshark", "host", "cshost", "HOST", CONFIG_STRING, .fallback = "localhost", FIELD(cloudshark.host),
-	 .required = true, .complain = config_rule_host, .help = "CloudShark host"},
+	 .required = true, .validate = config_rule_host, .help = "CloudShark host"},
 	{"cloudshark", "scheme", "csscheme", "SCHEME", CONFIG_CHOICE, .choices = schemes, .fallback = "https",
 	 FIELD(cloudshark.scheme), .help = "CloudShark scheme, http or https"},
 	{"cloudshark", "port", "csport", "PORT", CONFIG_COUNT, 0, 65535, .fallback = "0",
 	 .fallback_text = "the scheme's own", FIELD(cloudshark.port), .help = "CloudShark port"},
 	{"cloudshark", "token", "cstoken", "TOKEN", CONFIG_SECRET, .fallback = "", FIELD(cloudshark.token),
-	 .complain = config_rule_token, .help = "CloudShark API token; better in a file of its own"},
+	 .validate = config_rule_token, .help = "CloudShark API token; better in a file of its own"},
 	{"cloudshark", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(cloudshark.token_file),
 	 .help = "file that holds the API token"},
 	{"cloudshark", "timeout", "cstimeout", "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0",
@@ -159,7 +159,7 @@ const struct config_row config_rows[] = {
 	{"redis", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(redis.listen),
 	 .help = "take requests from a Redis channel"},
 	{"redis", "host", "redisnode", "HOST", CONFIG_STRING, .fallback = "127.0.0.1", FIELD(redis.host),
-	 .required = true, .complain = config_rule_host, .help = "Redis host"},
+	 .required = true, .validate = config_rule_host, .help = "Redis host"},
 	{"redis", "port", "redisport", "PORT", CONFIG_COUNT, 1, 65535, .fallback = "6379", FIELD(redis.port),
 	 .help = "Redis port"},
 	{"redis", "channel", "redischannel", "CHANNEL", CONFIG_STRING, .fallback = "capture", FIELD(redis.channel),
@@ -179,10 +179,10 @@ const struct config_row config_rows[] = {
 	{"redis", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.key_file),
 	 .help = "this client's private key (PEM)"},
 	{"redis", "nodes", NULL, "ADDRESSES", CONFIG_STRINGS, 0, CONFIG_REDIS_NODES_MAX, .fallback = "",
-	 FIELD(redis.nodes), .complain = config_rule_endpoint,
+	 FIELD(redis.nodes), .validate = config_rule_endpoint,
 	 .help = "more nodes of the Cluster, tried when host does not answer, each \"host:port\""},
 	{"redis", "sentinels", NULL, "ADDRESSES", CONFIG_STRINGS, 0, CONFIG_REDIS_NODES_MAX, .fallback = "",
-	 FIELD(redis.sentinels), .complain = config_rule_endpoint,
+	 FIELD(redis.sentinels), .validate = config_rule_endpoint,
 
 	 .help = "Sentinels that know the master, each \"host:port\"; host and port are not used then"},
 	{"redis", "master", NULL, "NAME", CONFIG_STRING, .fallback = "mymaster", FIELD(redis.master), .required = true,
@@ -221,14 +221,15 @@ const struct config_row config_rows[] = {
 	 .help = "name in front of every message"},
 
 	{"interface", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INTERFACE_FIELD(name), .required = true,
-	 .complain = config_rule_interface, .example = "\"eth0\"", .help = "the interface"},
+	 .validate = config_rule_interface, .example = "\"eth0\"", .help = "the interface"},
 	{"interface", "alias", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_ALIASES_MAX, .fallback = "",
 	 INTERFACE_FIELD(alias), .example = "[\"main\", \"public\"]",
 	 .help = "names that requests may use for it; several interfaces may share one"},
 	{"interface", "promiscuous", NULL, NULL, CONFIG_BOOL, .fallback = "true", INTERFACE_FIELD(promiscuous),
 	 .help = "also capture what is addressed to others"},
 
-	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .absent = true, .help = "upload to S3"},
+	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .unsupported = true,
+	 .help = "upload to S3"},
 	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOWHERE, .help = "access key id"},
 	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOWHERE,
 	 .help = "secret access key; better in a file of its own"},
@@ -243,7 +244,7 @@ const struct config_row config_rows[] = {
 	{"s3", "allow_override", NULL, "FIELDS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
 	 .help = "fields of this section that a request may set"},
 
-	{"http", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .absent = true,
+	{"http", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .unsupported = true,
 	 .help = "upload to an HTTP server"},
 	{"http", "url", NULL, "URL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "where to"},
 	{"http", "method", NULL, "METHOD", CONFIG_CHOICE, .choices = methods, .fallback = "PUT", NOWHERE,
@@ -256,13 +257,13 @@ const struct config_row config_rows[] = {
 	 .help = "verify the server's certificate and name"},
 
 	{"api", "socket", NULL, "PATH", CONFIG_STRING, .fallback = "/run/pcapdaemon/control.sock", FIELD(api.socket),
-	 .complain = config_rule_socket, .help = "unix socket of the control API; \"\": none"},
+	 .validate = config_rule_socket, .help = "unix socket of the control API; \"\": none"},
 	{"api", "group", NULL, "GROUP", CONFIG_STRING, .fallback = "pcapdaemon", FIELD(api.group),
 	 .help = "whose members may use the socket, besides root"},
 	{"api", "listen", NULL, "ADDRESS:PORT", CONFIG_STRING, .fallback = "", FIELD(api.listen),
-	 .complain = config_rule_endpoint,
+	 .validate = config_rule_endpoint,
 	 .help = "TCP address of the control API, as 127.0.0.1:7227; needs a token, and TLS beyond loopback"},
-	{"api", "token", NULL, "TOKEN", CONFIG_SECRET, .fallback = "", FIELD(api.token), .complain = config_rule_token,
+	{"api", "token", NULL, "TOKEN", CONFIG_SECRET, .fallback = "", FIELD(api.token), .validate = config_rule_token,
 	 .help = "bearer token that TCP clients must show; better in a file of its own"},
 	{"api", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.token_file),
 	 .help = "file that holds the bearer token"},
@@ -271,13 +272,13 @@ const struct config_row config_rows[] = {
 	{"api", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.key_file),
 	 .help = "the server's private key (PEM)"},
 
-	{"kafka", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .absent = true,
+	{"kafka", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .unsupported = true,
 	 .help = "take requests from Kafka"},
 	{"kafka", "server", NULL, "BROKERS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
 	 .help = "brokers, each \"host:port\""},
 	{"kafka", "topic", NULL, "TOPIC", CONFIG_STRING, .fallback = "", NOWHERE, .help = "topic"},
 
-	{"sqs", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .absent = true,
+	{"sqs", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .unsupported = true,
 	 .help = "take requests from SQS"},
 	{"sqs", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOWHERE, .help = "region"},
 	{"sqs", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOWHERE, .help = "access key id"},

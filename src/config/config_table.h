@@ -20,7 +20,7 @@ enum config_type {
 	CONFIG_STRINGS,	 /* struct config_strings, at most `max` */
 };
 
-#define CONFIG_NOWHERE SIZE_MAX /* checked, but nobody in this build wants to know it */
+#define CONFIG_NO_FIELD SIZE_MAX /* checked, but nobody in this build wants to know it */
 
 struct config_row {
 	const char *section; /* NULL: command line only */
@@ -35,9 +35,9 @@ struct config_row {
 	const char *example;	    /* TOML that the example file shows where the default shows nothing */
 	const char *help;	    /* one line, no full stop */
 	bool required;		    /* must not be the empty string */
-	bool absent;		    /* not in this build: a fault if switched on */
+	bool unsupported;	    /* not in this build: a fault if switched on */
 	size_t offset;		    /* in struct config, or for [[interface]] in struct config_interface */
-	const char *(*complain)(const char *text); /* what is wrong with a text (each item of strings), NULL: nothing */
+	const char *(*validate)(const char *text); /* what is wrong with a text (each item of strings), NULL: nothing */
 };
 
 extern const struct config_row config_rows[];

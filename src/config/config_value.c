@@ -18,7 +18,7 @@
 
 static void *field_of(const struct config_row *row, void *base)
 {
-	return base && row->offset != CONFIG_NOWHERE ? (char *)base + row->offset : NULL;
+	return base && row->offset != CONFIG_NO_FIELD ? (char *)base + row->offset : NULL;
 }
 
 const char *config_quote(const char *text, size_t size, char out[static CONFIG_QUOTE_SIZE])
@@ -33,7 +33,7 @@ const char *config_quote(const char *text, size_t size, char out[static CONFIG_Q
 	return out;
 }
 
-const char *config_value_wanted(const struct config_row *row)
+const char *config_value_expected(const struct config_row *row)
 {
 	static const char *const wanted[] = {
 		[CONFIG_BOOL] = "true or false",
@@ -76,7 +76,7 @@ static const char *describe(const struct toml_value *value, char out[static CONF
 
 static int wrong_type(const struct config_row *row, const struct toml_value *value, struct error *err)
 {
-	const char *wanted = config_value_wanted(row);
+	const char *wanted = config_value_expected(row);
 	char got[CONFIG_QUOTE_SIZE];
 
 	if (row->type == CONFIG_SECRET)
@@ -183,16 +183,16 @@ static int check_characters(const struct toml_value *value, struct error *err)
 /* One text of the row: its characters and the row's own rule. */
 static int check_text(const struct config_row *row, const struct toml_value *value, struct error *err)
 {
-	const char *complaint = NULL;
+	const char *objection = NULL;
 	char quote[CONFIG_QUOTE_SIZE];
 	int r = check_characters(value, err);
 
-	if (r == 0 && row->complain && value->size > 0)
-		complaint = row->complain(value->string);
-	if (complaint && row->type == CONFIG_SECRET)
-		return error_set(err, -EINVAL, "%s", complaint);
-	if (complaint)
-		return error_set(err, -EINVAL, "%s %s", config_quote(value->string, value->size, quote), complaint);
+	if (r == 0 && row->validate && value->size > 0)
+		objection = row->validate(value->string);
+	if (objection && row->type == CONFIG_SECRET)
+		return error_set(err, -EINVAL, "%s", objection);
+	if (objection)
+		return error_set(err, -EINVAL, "%s %s", config_quote(value->string, value->size, quote), objection);
 	return r;
 }
 
@@ -267,7 +267,7 @@ static int check_items(const struct config_row *row, const struct toml_value *va
 		int r;
 
 		if (item->type != TOML_STRING)
-			return error_set(err, -EINVAL, "must be %s; entry %zu is no text", config_value_wanted(row),
+			return error_set(err, -EINVAL, "must be %s; entry %zu is no text", config_value_expected(row),
 					 i + 1);
 		if (item->size == 0)
 			return error_set(err, -EINVAL, "entry %zu is empty", i + 1);

@@ -23,7 +23,7 @@ warn_unused int config_value_apply(const struct config_row *row, const struct to
 bool config_value_is_on(const struct toml_value *value);
 
 /* "a whole number", "true or false": what the row wants, for people. */
-const char *config_value_wanted(const struct config_row *row);
+const char *config_value_expected(const struct config_row *row);
 
 /* Replaces the text in a char * field; secrets are overwritten before they are freed. 0 or -ENOMEM. */
 warn_unused int config_value_set_text(const struct config_row *row, void *base, const char *text);

@@ -53,14 +53,14 @@ static_assert(TOML_MAX_NESTED_VALUES == TOML_DEPTH_MAX, "the header names the sa
 namespace
 {
 
-toml_place place_of(const toml::source_region &region)
+toml_location location_of(const toml::source_region &region)
 {
 	return {region.begin.line, region.begin.column};
 }
 
-void set_fault(toml_fault *fault, toml_place place, std::string_view text)
+void set_fault(toml_fault *fault, toml_location location, std::string_view text)
 {
-	fault->place = place;
+	fault->location = location;
 	snprintf(fault->text, sizeof fault->text, "%.*s", static_cast<int>(text.size()), text.data());
 }
 
@@ -101,7 +101,7 @@ toml_value scalar_of(const toml::node &node)
 {
 	toml_value value = {};
 
-	value.place = place_of(node.source());
+	value.location = location_of(node.source());
 	switch (node.type()) {
 	case toml::node_type::string: {
 		const std::string &text = node.as_string()->get();
@@ -146,16 +146,16 @@ void visit_key(const toml::key &key, const toml::node &node, const toml_visitor 
 		value.items = items.data();
 		value.size = items.size();
 	}
-	visitor.key(visitor.ctx, printable(key.str()).c_str(), place_of(key.source()), &value);
+	visitor.key(visitor.ctx, printable(key.str()).c_str(), location_of(key.source()), &value);
 }
 
 void visit_section(const toml::key &name, const toml::table &table, bool repeated, const toml_visitor &visitor)
 {
-	toml_place place = place_of(table.source());
-	if (place.line == 0)
-		place = place_of(name.source());
+	toml_location location = location_of(table.source());
+	if (location.line == 0)
+		location = location_of(name.source());
 
-	visitor.section(visitor.ctx, printable(name.str()).c_str(), repeated, place);
+	visitor.section(visitor.ctx, printable(name.str()).c_str(), repeated, location);
 	for (auto &&[key, node] : table)
 		visit_key(key, node, visitor);
 }
@@ -190,7 +190,7 @@ bool breaks_off(std::string_view document)
 }
 
 /* The line at which the parser breaks off: the last of the shortest text of whole lines that makes it. */
-toml_place where_broken_off(std::string_view document)
+toml_location where_broken_off(std::string_view document)
 {
 	std::vector<size_t> ends; /* of each line */
 
@@ -211,7 +211,7 @@ int parse(std::string_view document, const toml_visitor &visitor, toml_fault *fa
 	const toml::parse_result result = toml::parse(document);
 
 	if (!result) {
-		set_fault(fault, place_of(result.error().source()), result.error().description());
+		set_fault(fault, location_of(result.error().source()), result.error().description());
 		return -EINVAL;
 	}
 	visit_document(result.table(), visitor);

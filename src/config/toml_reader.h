@@ -22,13 +22,13 @@ enum toml_type {
 	TOML_TABLE, /* carries no value */
 };
 
-struct toml_place {
+struct toml_location {
 	unsigned line, column; /* from 1; 0: not in the document */
 };
 
 struct toml_value {
 	enum toml_type type;
-	struct toml_place place;
+	struct toml_location location;
 	union {
 		const char *string; /* valid UTF-8, NUL-terminated, may hold NULs inside: see size */
 		int64_t integer;
@@ -41,15 +41,15 @@ struct toml_value {
 
 struct toml_visitor {
 	/* A section begins, [name] or, if `repeated`, one [[name]]; also called for an empty one. */
-	void (*section)(void *ctx, const char *name, bool repeated, struct toml_place place);
+	void (*section)(void *ctx, const char *name, bool repeated, struct toml_location location);
 	/* A key of the section last begun; keys before every section come first, without a section() call. Control
 	 * characters in the key (only quoted keys can have them) are replaced by '?'. */
-	void (*key)(void *ctx, const char *key, struct toml_place place, const struct toml_value *value);
+	void (*key)(void *ctx, const char *key, struct toml_location location, const struct toml_value *value);
 	void *ctx;
 };
 
 struct toml_fault {
-	struct toml_place place;
+	struct toml_location location;
 	char text[256];
 };
 

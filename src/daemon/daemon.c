@@ -20,9 +20,11 @@
 #include "base/slab_pool.h"
 #include "capture/engine.h"
 #include "config/config.h"
-#include "daemon/api_side.h"
-#include "daemon/redis_side.h"
+#include "daemon/api_setup.h"
+#include "daemon/redis_setup.h"
 #include "event/event.h"
+#include "event/event_bus.h"
+#include "event/event_log.h"
 #include "job/jobs.h"
 #include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
@@ -31,10 +33,10 @@
 #include "sink/redis_sink.h"
 #include "status/node_status.h"
 
-#define DRAIN_LOOK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
+#define DRAIN_CHECK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
 #define STATUS_INTERFACES_MAX 256
 #define SLABS_IDLE_NS (30 * NS_PER_S)
-#define LAST_WORDS_S 2 /* for the events of deliveries that were given up, after the grace time */
+#define FINAL_EVENTS_S 2 /* for the events of deliveries that were given up, after the grace time */
 
 struct daemon {
 	const struct config *config;
@@ -47,29 +49,29 @@ struct daemon {
 	struct sink *memory; /* the deliveries'; NULL: off */
 	struct jobs *jobs;
 	struct node_status *status;
-	struct api_side api;
-	struct redis_side redis;
+	struct api_setup api;
+	struct redis_setup redis;
 	bool stopping;
 };
 
 /* --- stopping --- */
 
-static void drain(evutil_socket_t fd, short what, void *ctx)
+static void on_drain(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
 	struct daemon *daemon = ctx;
-	if (!redis_side_pending(&daemon->redis)) {
+	if (!redis_setup_pending(&daemon->redis)) {
 		event_base_loopbreak(daemon->loop);
 		return;
 	}
-	const struct timeval look = {.tv_usec = DRAIN_LOOK_MS * 1000};
-	event_add(daemon->drain, &look);
+	const struct timeval interval = {.tv_usec = DRAIN_CHECK_MS * 1000};
+	event_add(daemon->drain, &interval);
 }
 
-static void jobs_over(void *ctx)
+static void on_jobs_idle(void *ctx)
 {
-	drain(-1, 0, ctx);
+	on_drain(-1, 0, ctx);
 }
 
 static void end_loop(evutil_socket_t fd, short what, void *ctx)
@@ -81,21 +83,21 @@ static void end_loop(evutil_socket_t fd, short what, void *ctx)
 }
 
 /* What is still on its way is given up. That is said too, so the loop goes on for a moment. */
-static void grace_over(evutil_socket_t fd, short what, void *ctx)
+static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
 	struct daemon *daemon = ctx;
-	const struct timeval last_words = {.tv_sec = LAST_WORDS_S};
+	const struct timeval final_events = {.tv_sec = FINAL_EVENTS_S};
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
-	log_warning("grace-over", log_uint("captures", counts.legs),
-		    log_uint("events", redis_side_pending(&daemon->redis)));
+	log_warning("grace-over", log_uint("captures", counts.captures),
+		    log_uint("events", redis_setup_pending(&daemon->redis)));
 	jobs_abandon(daemon->jobs);
 	event_base_update_cache_time(daemon->loop); /* that may have waited for a disk for a moment */
-	event_add(daemon->end, &last_words);
+	event_add(daemon->end, &final_events);
 }
 
-static void stop(evutil_socket_t signal_number, short what, void *ctx)
+static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 {
 	(void)what;
 	struct daemon *daemon = ctx;
@@ -105,17 +107,17 @@ static void stop(evutil_socket_t signal_number, short what, void *ctx)
 	}
 	if (daemon->stopping) {
 		event_del(daemon->grace);
-		grace_over(-1, 0, daemon);
+		on_grace_over(-1, 0, daemon);
 		return;
 	}
 	daemon->stopping = true;
 	log_notice("stopping", log_str("signal", strsignal(signal_number)),
-		   log_uint("captures", jobs_counts(daemon->jobs).legs));
-	redis_side_stop(&daemon->redis);
-	api_side_stop(&daemon->api);
+		   log_uint("captures", jobs_counts(daemon->jobs).captures));
+	redis_setup_stop(&daemon->redis);
+	api_setup_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
 	event_add(daemon->grace, &grace);
-	jobs_shut_down(daemon->jobs, jobs_over, daemon);
+	jobs_shut_down(daemon->jobs, on_jobs_idle, daemon);
 }
 
 /* --- status --- */
@@ -133,13 +135,13 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 		const struct engine_interface *interface = &interfaces[i];
 		log_notice("status-interface", log_str("interface", interface->name),
 			   log_bool("recorder", interface->recorder), log_bool("gone", interface->gone),
-			   log_uint("captures", interface->captures), log_uint("packets", interface->packets),
+			   log_uint("captures", interface->consumers), log_uint("packets", interface->packets),
 			   log_uint("dropped", interface->dropped),
 			   log_num("reach_s", (double)interface->reach_ns / NS_PER_S),
 			   log_uint("held_bytes", interface->held_bytes),
 			   log_uint("ring_bytes", interface->ring_bytes));
 	}
-	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.legs),
+	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.captures),
 		   log_uint("elsewhere", jobs.elsewhere), log_uint("memory_bytes", engine_memory_used(daemon->engine)));
 }
 
@@ -150,11 +152,11 @@ static int start_loop(struct daemon *daemon)
 	daemon->loop = event_base_new();
 	if (!daemon->loop)
 		return -ENOMEM;
-	daemon->sigterm = evsignal_new(daemon->loop, SIGTERM, stop, daemon);
-	daemon->sigint = evsignal_new(daemon->loop, SIGINT, stop, daemon);
+	daemon->sigterm = evsignal_new(daemon->loop, SIGTERM, on_stop_signal, daemon);
+	daemon->sigint = evsignal_new(daemon->loop, SIGINT, on_stop_signal, daemon);
 	daemon->sigusr1 = evsignal_new(daemon->loop, SIGUSR1, log_status, daemon);
-	daemon->grace = evtimer_new(daemon->loop, grace_over, daemon);
-	daemon->drain = evtimer_new(daemon->loop, drain, daemon);
+	daemon->grace = evtimer_new(daemon->loop, on_grace_over, daemon);
+	daemon->drain = evtimer_new(daemon->loop, on_drain, daemon);
 	daemon->end = evtimer_new(daemon->loop, end_loop, daemon);
 	if (!daemon->sigterm || !daemon->sigint || !daemon->sigusr1 || event_add(daemon->sigusr1, NULL) < 0 ||
 	    !daemon->grace || !daemon->drain || !daemon->end || event_add(daemon->sigterm, NULL) < 0 ||
@@ -239,9 +241,9 @@ static int start_events(struct daemon *daemon)
 	return event_bus_subscribe(daemon->bus, event_log_subscriber, NULL);
 }
 
-static struct node_redis look_at_redis(const void *ctx)
+static struct node_redis read_redis_status(const void *ctx)
 {
-	return redis_side_look(ctx);
+	return redis_setup_status(ctx);
 }
 
 static int start_capturing(struct daemon *daemon, struct error *err)
@@ -260,7 +262,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 			.engine = daemon->engine,
 			.deliveries = daemon->deliveries,
 			.bus = daemon->bus,
-			.ledger = daemon->redis.ledger,
+			.reply_store = daemon->redis.reply_store,
 		},
 		err);
 	if (!daemon->jobs)
@@ -273,7 +275,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		.deliveries = daemon->deliveries,
 		.slabs = daemon->slabs,
 		.memory = daemon->memory,
-		.redis = look_at_redis,
+		.redis = read_redis_status,
 		.redis_ctx = &daemon->redis,
 	});
 	return daemon->status ? 0 : error_set(err, -ENOMEM, "out of memory");
@@ -292,13 +294,13 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 			.interface = interface,
 			.promiscuous = config_wants_promiscuous(config, interface),
 			.memory_bytes = config->history.memory,
-			.keep_ns = config->history.seconds_ns,
+			.max_age_ns = config->history.seconds_ns,
 			.bpf = config->history.filter,
 			.snaplen = (uint32_t)snaplen,
 			.headers = headers,
 			.exclude_own = config->history.exclude_own,
 		};
-		const int r = engine_record(daemon->engine, &recorder, err);
+		const int r = engine_add_recorder(daemon->engine, &recorder, err);
 		if (r < 0) {
 			error_prefix(err, "history");
 			return r;
@@ -310,7 +312,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 static bool is_ready(const void *ctx)
 {
 	const struct daemon *daemon = ctx;
-	const struct node_redis redis = redis_side_look(&daemon->redis);
+	const struct node_redis redis = redis_setup_status(&daemon->redis);
 	return !daemon->stopping && (!redis.wanted || redis.requests);
 }
 
@@ -326,7 +328,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.ready = is_ready,
 		.ready_ctx = daemon,
 	};
-	return api_side_init(&daemon->api, &options, err);
+	return api_setup_init(&daemon->api, &options, err);
 }
 
 static void own_traffic_changed(void *ctx)
@@ -340,7 +342,7 @@ static int start(struct daemon *daemon, struct error *err)
 	if (r == 0)
 		r = start_events(daemon);
 	if (r == 0)
-		r = redis_side_init(&daemon->redis, daemon->loop, daemon->config);
+		r = redis_setup_init(&daemon->redis, daemon->loop, daemon->config);
 	if (r < 0)
 		return error_set(err, r, "starting: %s", strerror(-r));
 	r = start_slabs(daemon, err);
@@ -360,20 +362,20 @@ static int start(struct daemon *daemon, struct error *err)
 	r = start_api(daemon, err);
 	if (r < 0)
 		return r;
-	r = redis_side_start(&daemon->redis, daemon->jobs, daemon->bus, daemon->status);
+	r = redis_setup_start(&daemon->redis, daemon->jobs, daemon->bus, daemon->status);
 	return r < 0 ? error_set(err, r, "starting Redis: %s", strerror(-r)) : 0;
 }
 
-static void release(struct daemon *daemon)
+static void deinit(struct daemon *daemon)
 {
 	own_traffic_watch(NULL, NULL);
-	api_side_deinit(&daemon->api);
-	redis_side_hang_up(&daemon->redis);
+	api_setup_deinit(&daemon->api);
+	redis_setup_disconnect(&daemon->redis);
 	node_status_free(daemon->status);
 	jobs_free(daemon->jobs);
 	deliveries_free(daemon->deliveries);
 	engine_free(daemon->engine);
-	redis_side_deinit(&daemon->redis);
+	redis_setup_deinit(&daemon->redis);
 	event_bus_free(daemon->bus);
 	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->sigusr1,
 				  daemon->grace,   daemon->drain,  daemon->end};
@@ -416,13 +418,13 @@ int daemon_run(const struct config *config, struct error *err)
 		event_base_dispatch(daemon.loop);
 		block_signals();
 		log_notice("stopped");
-		api_side_deinit(&daemon.api);
-		redis_side_hang_up(&daemon.redis);
+		api_setup_deinit(&daemon.api);
+		redis_setup_disconnect(&daemon.redis);
 		/* A thread that waits for a name server cannot be ended, and nothing is left to do that would be worth
 		 * waiting for it. */
 		if (!jobs_idle(daemon.jobs))
 			_exit(EXIT_FAILURE);
 	}
-	release(&daemon);
+	deinit(&daemon);
 	return r;
 }

@@ -5,7 +5,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "capture/filter.h"
+#include "bpf/filter.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
 

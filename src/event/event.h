@@ -1,14 +1,12 @@
 /*
- * Events: what became of a request, as the contract's JSON. A job fills a `struct event`, publishes it on the bus, and
- * every subscriber (log, Redis channel, later the API) gets the struct and its JSON text. All on the loop's thread.
+ * Events: what became of a request, as the contract's JSON. A job fills a `struct event` and publishes it on the bus
+ * (event_bus.h).
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "base/cleanup.h"
 
 enum event_kind { EVENT_ACCEPTED, EVENT_REJECTED, EVENT_CAPTURED, EVENT_DONE, EVENT_FAILED };
 
@@ -61,22 +59,3 @@ struct event {
 /* Compact JSON with "v":1, one line, no newline. Caller frees. NULL on ENOMEM. Invalid UTF-8 in values is replaced by
  * U+FFFD. */
 char *event_json(const struct event *event);
-
-struct event_bus;
-
-typedef void (*event_subscriber)(void *ctx, const struct event *event, const char *json);
-
-#define EVENT_SUBSCRIBERS_MAX 64
-
-struct event_bus *event_bus_new(void);
-void event_bus_free(struct event_bus *bus);
-
-/* 0, -ENOSPC or -ENOMEM. */
-warn_unused int event_bus_subscribe(struct event_bus *bus, event_subscriber subscriber, void *ctx);
-void event_bus_unsubscribe(struct event_bus *bus, event_subscriber subscriber, void *ctx);
-void event_bus_publish(struct event_bus *bus, const struct event *event);
-
-/* Subscriber: one log line an event (rate-limited for refusals). ctx unused. */
-void event_log_subscriber(void *ctx, const struct event *event, const char *json);
-
-CLEANUP_DEFINE(event_bus, struct event_bus, event_bus_free)

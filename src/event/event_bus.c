@@ -3,7 +3,7 @@
  * publish from inside its call: places are only emptied while events are on their way, and closed up afterwards; who
  * subscribes meanwhile gets the next event, not this one.
  */
-#include "event/event.h"
+#include "event/event_bus.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,7 +14,7 @@ struct event_bus {
 	struct {
 		event_subscriber call; /* NULL: empty */
 		void *ctx;
-	} places[EVENT_SUBSCRIBERS_MAX];
+	} subscribers[EVENT_SUBSCRIBERS_MAX];
 	size_t count;
 	unsigned publishing; /* nested calls */
 	bool has_gaps;
@@ -37,8 +37,8 @@ static void close_gaps(struct event_bus *bus)
 	if (!bus->has_gaps || bus->publishing > 0)
 		return;
 	for (size_t i = 0; i < bus->count; i++)
-		if (bus->places[i].call)
-			bus->places[kept++] = bus->places[i];
+		if (bus->subscribers[i].call)
+			bus->subscribers[kept++] = bus->subscribers[i];
 	bus->count = kept;
 	bus->has_gaps = false;
 }
@@ -47,8 +47,8 @@ int event_bus_subscribe(struct event_bus *bus, event_subscriber subscriber, void
 {
 	if (bus->count == EVENT_SUBSCRIBERS_MAX)
 		return -ENOSPC;
-	bus->places[bus->count].call = subscriber;
-	bus->places[bus->count].ctx = ctx;
+	bus->subscribers[bus->count].call = subscriber;
+	bus->subscribers[bus->count].ctx = ctx;
 	bus->count++;
 	return 0;
 }
@@ -56,9 +56,9 @@ int event_bus_subscribe(struct event_bus *bus, event_subscriber subscriber, void
 void event_bus_unsubscribe(struct event_bus *bus, event_subscriber subscriber, void *ctx)
 {
 	for (size_t i = 0; i < bus->count; i++) {
-		if (bus->places[i].call != subscriber || bus->places[i].ctx != ctx)
+		if (bus->subscribers[i].call != subscriber || bus->subscribers[i].ctx != ctx)
 			continue;
-		bus->places[i].call = NULL;
+		bus->subscribers[i].call = NULL;
 		bus->has_gaps = true;
 		break;
 	}
@@ -77,8 +77,8 @@ void event_bus_publish(struct event_bus *bus, const struct event *event)
 	}
 	bus->publishing++;
 	for (size_t i = 0; i < count; i++)
-		if (bus->places[i].call)
-			bus->places[i].call(bus->places[i].ctx, event, json);
+		if (bus->subscribers[i].call)
+			bus->subscribers[i].call(bus->subscribers[i].ctx, event, json);
 	bus->publishing--;
 	close_gaps(bus);
 }

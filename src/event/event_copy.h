@@ -1,6 +1,7 @@
 /* Events that outlive their publisher. */
 #pragma once
 
+#include "base/cleanup.h"
 #include "event/event.h"
 
 /* A deep copy; NULL on ENOMEM. */

@@ -3,7 +3,7 @@
  * who may publish a request, as fast as they like: only so many a second are written, and the next line says how many
  * were not.
  */
-#include "event/event.h"
+#include "event/event_log.h"
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -40,7 +40,7 @@ static int severity_of(const struct event *event)
 }
 
 /* "cloudshark=https://… local=/…": what was delivered and where, or what was not and why. NULL: nothing to tell. */
-static const char *list(struct buffer *text, const struct event *event, bool delivered)
+static const char *list_destinations(struct buffer *text, const struct event *event, bool delivered)
 {
 	for (size_t i = 0; i < event->destination_count; i++) {
 		const struct event_destination *destination = &event->destinations[i];
@@ -55,19 +55,19 @@ static const char *list(struct buffer *text, const struct event *event, bool del
 	return text->size ? buffer_text(text) : NULL;
 }
 
-static struct log_field counted(const struct event *event, const char *key, uint64_t number)
+static struct log_field count_field(const struct event *event, const char *key, uint64_t number)
 {
 	return event->counted ? log_uint(key, number) : log_str(key, NULL);
 }
 
-static struct log_field only_if(bool condition, const char *key, uint64_t number)
+static struct log_field optional_field(bool condition, const char *key, uint64_t number)
 {
 	return condition ? log_uint(key, number) : log_str(key, NULL);
 }
 
-static const char *moment(bool tell, uint64_t time_ns, char text[static CLOCK_TEXT_SIZE])
+static const char *time_text(bool shown, uint64_t time_ns, char text[static CLOCK_TEXT_SIZE])
 {
-	return tell && time_ns ? clock_format(time_ns, text) : NULL;
+	return shown && time_ns ? clock_format(time_ns, text) : NULL;
 }
 
 static void write_line(const struct event *event, uint64_t suppressed)
@@ -81,26 +81,28 @@ static void write_line(const struct event *event, uint64_t suppressed)
 	       log_str("capture", event->capture), log_str("interface", event->interface),
 	       log_str("reason", event->reason), log_str("field", event->field), log_str("origin", event->origin),
 	       log_str("alertid", event->alertid), log_str("duplicate", event->duplicate ? "true" : NULL),
-	       log_str("folded_into", event->folded_into), counted(event, "packets", event->packets),
-	       counted(event, "bytes", event->bytes), counted(event, "lost_kernel", event->lost.kernel),
-	       counted(event, "lost_evicted", event->lost.evicted), counted(event, "lost_memory", event->lost.memory),
-	       log_str("from", moment(event->counted, event->window.from_ns, from)),
-	       log_str("to", moment(event->counted, event->window.to_ns, to)),
-	       log_str("asked_from", moment(incomplete, event->window.asked_from_ns, asked_from)),
+	       log_str("folded_into", event->folded_into), count_field(event, "packets", event->packets),
+	       count_field(event, "bytes", event->bytes), count_field(event, "lost_kernel", event->lost.kernel),
+	       count_field(event, "lost_evicted", event->lost.evicted),
+	       count_field(event, "lost_memory", event->lost.memory),
+	       log_str("from", time_text(event->counted, event->window.from_ns, from)),
+	       log_str("to", time_text(event->counted, event->window.to_ns, to)),
+	       log_str("asked_from", time_text(incomplete, event->window.asked_from_ns, asked_from)),
 	       log_str("complete", incomplete ? "false" : NULL), log_str("file", event->file),
-	       log_str("destinations", list(&delivered, event, true)), log_str("errors", list(&errors, event, false)),
-	       only_if(suppressed > 0, "suppressed", suppressed));
+	       log_str("destinations", list_destinations(&delivered, event, true)),
+	       log_str("errors", list_destinations(&errors, event, false)),
+	       optional_field(suppressed > 0, "suppressed", suppressed));
 }
 
 void event_log_subscriber(void *ctx, const struct event *event, const char *json)
 {
-	static struct log_rate answers = {.burst = ANSWERS_PER_SECOND}; /* the loop's thread only */
+	static struct log_rate answer_rate = {.burst = ANSWERS_PER_SECOND}; /* the loop's thread only */
 	uint64_t suppressed = 0;
 
 	(void)ctx;
 	(void)json;
 	if ((event->kind == EVENT_REJECTED || event->duplicate || event->folded_into) &&
-	    !log_rate_allow(&answers, &suppressed))
+	    !log_rate_allow(&answer_rate, &suppressed))
 		return;
 	write_line(event, suppressed);
 }

@@ -36,11 +36,11 @@ struct event_redis {
 	uint64_t left_ns;	      /* boot time when it went down; 0: it is up, or never was */
 
 	struct item *head, *tail;
-	struct item *untaken; /* the first that is not answered; NULL: there is none */
+	struct item *first_untaken; /* the first that is not answered; NULL: there is none */
 	size_t bytes;
-	uint64_t count;	    /* from `untaken` on */
-	uint64_t in_flight; /* of `count`, the first so many */
-	uint64_t forgotten; /* dropped while in flight: so many answers belong to nothing in the queue */
+	uint64_t count;		    /* from `first_untaken` on */
+	uint64_t in_flight;	    /* of `count`, the first so many */
+	uint64_t dropped_in_flight; /* dropped while in flight: so many answers belong to nothing in the queue */
 
 	uint64_t dropped; /* since the start: no room */
 	uint64_t refused; /* since the start: by the server */
@@ -49,17 +49,17 @@ struct event_redis {
 
 CLEANUP_DEFINE(event_redis, struct event_redis, event_redis_free)
 
-static size_t charge(size_t size)
+static size_t charged_bytes(size_t size)
 {
 	return sizeof(struct item) + size;
 }
 
-static void queue_shift(struct event_redis *publisher)
+static void drop_head(struct event_redis *publisher)
 {
 	struct item *item = publisher->head;
 
-	if (publisher->untaken == item) {
-		publisher->untaken = item->next;
+	if (publisher->first_untaken == item) {
+		publisher->first_untaken = item->next;
 		publisher->count--;
 		if (publisher->in_flight > 0)
 			publisher->in_flight--;
@@ -67,7 +67,7 @@ static void queue_shift(struct event_redis *publisher)
 	publisher->head = item->next;
 	if (!publisher->head)
 		publisher->tail = NULL;
-	publisher->bytes -= charge(item->size_bytes);
+	publisher->bytes -= charged_bytes(item->size_bytes);
 	free(item);
 }
 
@@ -76,21 +76,21 @@ static void forget_taken(struct event_redis *publisher)
 {
 	const uint64_t end_ns = publisher->left_ns ? publisher->left_ns : clock_boottime_ns();
 
-	while (publisher->head != publisher->untaken &&
+	while (publisher->head != publisher->first_untaken &&
 	       (!publisher->masters_change || publisher->head->taken_ns + REDIS_FAILOVER_SETTLE_NS <= end_ns))
-		queue_shift(publisher);
+		drop_head(publisher);
 }
 
-static void queue_take(struct event_redis *publisher)
+static void mark_taken(struct event_redis *publisher)
 {
-	publisher->untaken->taken_ns = clock_boottime_ns();
-	publisher->untaken = publisher->untaken->next;
+	publisher->first_untaken->taken_ns = clock_boottime_ns();
+	publisher->first_untaken = publisher->first_untaken->next;
 	publisher->count--;
 	publisher->in_flight--;
 	forget_taken(publisher);
 }
 
-static void note_dropped(struct event_redis *publisher)
+static void count_dropped(struct event_redis *publisher)
 {
 	uint64_t suppressed;
 
@@ -103,13 +103,13 @@ static void note_dropped(struct event_redis *publisher)
 
 static void drop_oldest(struct event_redis *publisher)
 {
-	const bool taken = publisher->head != publisher->untaken;
+	const bool taken = publisher->head != publisher->first_untaken;
 
 	if (!taken && publisher->in_flight > 0)
-		publisher->forgotten++;
-	queue_shift(publisher);
+		publisher->dropped_in_flight++;
+	drop_head(publisher);
 	if (!taken)
-		note_dropped(publisher);
+		count_dropped(publisher);
 }
 
 /* --- answers --- */
@@ -125,7 +125,7 @@ static bool is_transient(const char *error)
 	return false;
 }
 
-static void note_refused(struct event_redis *publisher, const char *error)
+static void count_refused(struct event_redis *publisher, const char *error)
 {
 	uint64_t suppressed;
 
@@ -145,11 +145,11 @@ static void on_published(redisAsyncContext *redis, void *data, void *ctx)
 	if (reply->type == REDIS_REPLY_ERROR && is_transient(reply->str))
 		return redis_link_restart(publisher->link, reply->str);
 	if (reply->type == REDIS_REPLY_ERROR)
-		note_refused(publisher, reply->str);
-	if (publisher->forgotten > 0)
-		publisher->forgotten--;
+		count_refused(publisher, reply->str);
+	if (publisher->dropped_in_flight > 0)
+		publisher->dropped_in_flight--;
 	else if (publisher->in_flight > 0)
-		queue_take(publisher);
+		mark_taken(publisher);
 }
 
 /* --- sending --- */
@@ -164,12 +164,12 @@ static int publish(struct event_redis *publisher, redisAsyncContext *redis, cons
 }
 
 /* What the master that was left took last shall reach the new one's subscribers, too. */
-static void say_again(struct event_redis *publisher)
+static void requeue_taken(struct event_redis *publisher)
 {
 	forget_taken(publisher);
-	for (const struct item *item = publisher->head; item != publisher->untaken; item = item->next)
+	for (const struct item *item = publisher->head; item != publisher->first_untaken; item = item->next)
 		publisher->count++;
-	publisher->untaken = publisher->head;
+	publisher->first_untaken = publisher->head;
 }
 
 static void on_up(void *ctx, redisAsyncContext *redis)
@@ -178,10 +178,10 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 	const struct redis_endpoint *server = redis_link_endpoint(publisher->link);
 
 	if (publisher->masters_change && !redis_endpoint_equal(server, &publisher->server))
-		say_again(publisher);
+		requeue_taken(publisher);
 	publisher->server = *server;
 	publisher->left_ns = 0;
-	for (struct item *item = publisher->untaken; item; item = item->next)
+	for (struct item *item = publisher->first_untaken; item; item = item->next)
 		if (publish(publisher, redis, item) < 0)
 			return redis_link_restart(publisher->link, "out of memory");
 }
@@ -192,7 +192,7 @@ static void on_down(void *ctx)
 
 	publisher->left_ns = clock_boottime_ns();
 	publisher->in_flight = 0;
-	publisher->forgotten = 0;
+	publisher->dropped_in_flight = 0;
 }
 
 void event_redis_subscriber(void *ctx, const struct event *event, const char *json)
@@ -203,12 +203,12 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 	struct item *item = NULL;
 
 	(void)event;
-	if (charge(size) <= EVENT_REDIS_BACKLOG_BYTES)
-		item = malloc(charge(size));
+	if (charged_bytes(size) <= EVENT_REDIS_BACKLOG_BYTES)
+		item = malloc(charged_bytes(size));
 	if (!item)
-		return note_dropped(publisher);
+		return count_dropped(publisher);
 	forget_taken(publisher);
-	while (publisher->bytes + charge(size) > EVENT_REDIS_BACKLOG_BYTES)
+	while (publisher->bytes + charged_bytes(size) > EVENT_REDIS_BACKLOG_BYTES)
 		drop_oldest(publisher);
 	item->next = NULL;
 	item->size_bytes = size;
@@ -218,9 +218,9 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 	else
 		publisher->head = item;
 	publisher->tail = item;
-	if (!publisher->untaken)
-		publisher->untaken = item;
-	publisher->bytes += charge(size);
+	if (!publisher->first_untaken)
+		publisher->first_untaken = item;
+	publisher->bytes += charged_bytes(size);
 	publisher->count++;
 	if (redis && publish(publisher, redis, item) < 0)
 		redis_link_restart(publisher->link, "out of memory");
@@ -249,7 +249,7 @@ void event_redis_free(struct event_redis *publisher)
 		return;
 	redis_link_free(publisher->link);
 	while (publisher->head)
-		queue_shift(publisher);
+		drop_head(publisher);
 	free(publisher->channel);
 	free(publisher);
 }

@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/byte_stream.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/stream.h"
 
 #define HTTP_CONNECTIONS_MAX 64		  /* at once, of each kind: unix, TCP. What comes then is told 503 */
 #define HTTP_HEADERS_MAX 64		  /* 431 beyond */

@@ -8,20 +8,21 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "event/event.h"
-#include "job/jobs_state.h"
+#include "event/event_bus.h"
+#include "job/jobs_internal.h"
 #include "job/targets.h"
 
-#define LEGS_PER_RUNNING 16 /* legs being delivered, as a multiple of the captures that may run */
+#define CAPTURES_PER_RUNNING 16 /* live captures, as a multiple of those that may run */
 
 /* --- saying it --- */
 
-static struct event describe(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
+static struct event describe_request(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
 {
 	const struct request *request = submission->request;
 	return (struct event){
 		.kind = kind,
 		.id = request->id,
-		.node = jobs->with.config->general.node,
+		.node = jobs->options.config->general.node,
 		.time_ns = clock_realtime_ns(),
 		.origin = submission->origin,
 		.tags = request->tags,
@@ -31,57 +32,43 @@ static struct event describe(const struct jobs *jobs, const struct submission *s
 	};
 }
 
-static enum job_end refuse(struct jobs *jobs, const struct submission *submission, int code, const char *field,
+static enum job_end reject(struct jobs *jobs, const struct submission *submission, int code, const char *field,
 			   const char *reason)
 {
-	struct event event = describe(jobs, submission, EVENT_REJECTED);
+	struct event event = describe_request(jobs, submission, EVENT_REJECTED);
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
-	event_bus_publish(jobs->with.bus, &event);
+	event_bus_publish(jobs->options.bus, &event);
 	return JOB_REFUSED;
 }
 
 /* --- limits --- */
 
-static bool within_rate(struct jobs *jobs)
-{
-	const uint64_t price_ns = NS_PER_S / jobs->with.config->limits.requests_per_second;
-	const uint64_t now_ns = clock_boottime_ns();
-	jobs->tokens_ns += now_ns - jobs->refilled_ns;
-	jobs->refilled_ns = now_ns;
-	if (jobs->tokens_ns > NS_PER_S)
-		jobs->tokens_ns = NS_PER_S;
-	if (jobs->tokens_ns < price_ns)
-		return false;
-	jobs->tokens_ns -= price_ns;
-	return true;
-}
-
 static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 {
-	const uint64_t captures = jobs->with.config->limits.captures;
-	const uint64_t legs = captures * LEGS_PER_RUNNING;
-	if (jobs->counts.running + more > captures)
+	const uint64_t running_max = jobs->options.config->limits.captures;
+	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
+	if (jobs->counts.running + more > running_max)
 		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
-				 (unsigned long long)jobs->counts.running, (unsigned long long)captures);
-	if (jobs->counts.legs + more > legs)
+				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
+	if (jobs->counts.captures + more > captures_max)
 		return error_set(err, -ENOSPC, "%llu captures wait to be delivered, at most %llu may",
-				 (unsigned long long)(jobs->counts.legs - jobs->counts.running),
-				 (unsigned long long)legs);
+				 (unsigned long long)(jobs->counts.captures - jobs->counts.running),
+				 (unsigned long long)captures_max);
 	return 0;
 }
 
 static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 {
 	uint64_t count = 0;
-	struct leg_view look;
-	for (const struct job *job = job_first(jobs->book); job && customer; job = job_next(job)) {
+	struct capture_status status;
+	for (const struct job *job = job_first(jobs->table); job && customer; job = job_next(job)) {
 		if (!job_request(job)->customer || strcmp(job_request(job)->customer, customer) != 0)
 			continue;
-		for (const struct leg *leg = job_legs(job); leg; leg = leg_next(leg)) {
-			leg_look(leg, &look);
-			count += look.state == LEG_DELIVERING ? 0 : leg_captures(leg);
+		for (const struct capture *capture = job_captures(job); capture; capture = capture_next(capture)) {
+			capture_get_status(capture, &status);
+			count += status.state == CAPTURE_DELIVERING ? 0 : capture_part_count(capture);
 		}
 	}
 	return count;
@@ -89,8 +76,8 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 
 static int check_customer(const struct jobs *jobs, const struct request *request, size_t more, struct error *err)
 {
-	const bool limited = jobs->with.config->limits.customer_captures && request->customer;
-	return storm_admit_customer(jobs->storm, request->customer,
+	const bool limited = jobs->options.config->limits.customer_captures && request->customer;
+	return customer_limit_admit(jobs->customer_limit, request->customer,
 				    limited ? customer_captures(jobs, request->customer) : 0, more, clock_boottime_ns(),
 				    err);
 }
@@ -98,131 +85,131 @@ static int check_customer(const struct jobs *jobs, const struct request *request
 /* --- a request that was there before --- */
 
 /* The same id again: what it was answered is answered again, and who asks hears how it ends if it still runs. */
-static bool repeat_answer(struct jobs *jobs, const struct submission *submission)
+static bool repeat_reply(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
 	uint64_t suppressed;
-	if (!request->id_given || !answers_knows(jobs->answers, request->id))
+	if (!request->id_given || !reply_cache_knows(jobs->reply_cache, request->id))
 		return false;
-	struct job *job = job_find(jobs->book, request->id);
-	if (jobs->judging && job)
-		job_add_watch(job, jobs->judging);
-	job_watch_admitted(jobs->judging, request->id,
-			   job ? job_leg_count(job) : answers_captures(jobs->answers, request->id));
-	answers_repeat(jobs->answers, request->id, jobs->with.bus);
+	struct job *job = job_find(jobs->table, request->id);
+	if (jobs->submitter && job)
+		job_add_watch(job, jobs->submitter);
+	job_watch_admitted(jobs->submitter, request->id,
+			   job ? job_capture_count(job) : reply_cache_capture_count(jobs->reply_cache, request->id));
+	reply_cache_repeat(jobs->reply_cache, request->id, jobs->options.bus);
 	if (log_rate_allow(&jobs->repeat_rate, &suppressed))
 		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_uint("suppressed", suppressed));
 	if (job)
-		jobs->judging = NULL; /* the job tells it when it is over */
+		jobs->submitter = NULL; /* the job tells it when it is over */
 	return true;
 }
 
-static void answer_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
+static void report_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
 {
-	struct event event = describe(jobs, submission, EVENT_DONE);
+	struct event event = describe_request(jobs, submission, EVENT_DONE);
 	event.reason = "folded";
 	event.folded_into = into;
 	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
-	storm_renew(jobs->storm, submission->request, clock_boottime_ns());
-	job_watch_admitted(jobs->judging, submission->request->id, 0);
-	event_bus_publish(jobs->with.bus, &event);
+	dedupe_renew(jobs->dedupe, submission->request, clock_boottime_ns());
+	job_watch_admitted(jobs->submitter, submission->request->id, 0);
+	event_bus_publish(jobs->options.bus, &event);
 }
 
 /* The same event again, within its cooldown: the capture that runs goes on for as long as this one would; if it has
  * ended, the packets are elsewhere already. */
-static bool fold(struct jobs *jobs, const struct submission *submission, enum job_end *end)
+static bool fold_into_running(struct jobs *jobs, const struct submission *submission, enum job_end *end)
 {
 	const struct request *request = submission->request;
-	const char *before = storm_find(jobs->storm, request, clock_boottime_ns());
-	const struct job *job = before ? job_find(jobs->book, before) : NULL;
+	const char *before = dedupe_find(jobs->dedupe, request, clock_boottime_ns());
+	const struct job *job = before ? job_find(jobs->table, before) : NULL;
 	char into[REQUEST_ID_SIZE];
 	uint64_t latest_ns = 0;
 	struct error error;
 	if (!before)
 		return false;
 	snprintf(into, sizeof(into), "%s", before);
-	for (struct leg *leg = job ? job_legs(job) : NULL; leg; leg = leg_next(leg)) {
+	for (struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture)) {
 		uint64_t until_ns;
-		if (leg_extend(leg, request->duration_ns, &until_ns) && until_ns > latest_ns)
+		if (capture_extend(capture, request->duration_ns, &until_ns) && until_ns > latest_ns)
 			latest_ns = until_ns;
 	}
 	if (latest_ns) {
-		answer_folded(jobs, submission, into, latest_ns);
+		report_folded(jobs, submission, into, latest_ns);
 		*end = JOB_OVER;
 		return true;
 	}
 	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
 		  request->dedupe ? "dedupe key" : "alertid", into,
-		  (double)jobs->with.config->limits.cooldown_ns / NS_PER_S);
-	*end = refuse(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
+		  (double)jobs->options.config->limits.cooldown_ns / NS_PER_S);
+	*end = reject(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
 	return true;
 }
 
 /* --- a request that is started --- */
 
-static void start_leg(struct jobs *jobs, const struct submission *submission, struct job *job,
-		      const struct leg_target *targets, size_t count)
+static void start_capture(struct jobs *jobs, const struct submission *submission, struct job *job,
+			  const struct capture_target *targets, size_t count)
 {
-	struct leg *leg = NULL;
-	const int r = leg_start(&jobs->surroundings, submission->request, targets, count,
-				(unsigned)job_leg_count(job) + 1, &leg);
+	struct capture *capture = NULL;
+	const int r = capture_start(&jobs->capture_deps, submission->request, targets, count,
+				    (unsigned)job_capture_count(job) + 1, &capture);
 	if (r < 0) {
 		struct error error;
 		error_set(&error, r, "interface %s: %s", targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
-		refuse(jobs, submission, r, NULL, error.text);
+		reject(jobs, submission, r, NULL, error.text);
 		return;
 	}
-	leg_set_owner(leg, job);
-	job_add_leg(job, leg);
-	jobs->counts.legs++;
+	capture_set_owner(capture, job);
+	job_add_capture(job, capture);
+	jobs->counts.captures++;
 	jobs->counts.running += count;
 }
 
 static enum job_end start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
 {
 	const bool merge = submission->request->merge;
-	struct job *job = job_new(jobs->book, submission->request, jobs);
+	struct job *job = job_new(jobs->table, submission->request, jobs);
 	if (!job)
-		return refuse(jobs, submission, -ENOMEM, NULL, "out of memory");
-	answers_expect(jobs->answers, submission->request->id);
-	storm_note(jobs->storm, submission->request, clock_boottime_ns());
-	job_watch_admitted(jobs->judging, submission->request->id, merge ? 1 : targets->count);
+		return reject(jobs, submission, -ENOMEM, NULL, "out of memory");
+	reply_cache_expect(jobs->reply_cache, submission->request->id);
+	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
+	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
 	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
-		start_leg(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
-	if (!job_leg_count(job)) {
+		start_capture(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
+	if (!job_capture_count(job)) {
 		job_end(job);
 		return JOB_REFUSED;
 	}
-	if (jobs->judging)
-		job_add_watch(job, jobs->judging);
-	jobs->judging = NULL;
+	if (jobs->submitter)
+		job_add_watch(job, jobs->submitter);
+	jobs->submitter = NULL;
 	return JOB_OVER;
 }
 
-static enum job_end judge_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
+static enum job_end admit_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
 {
 	const struct request *request = submission->request;
 	struct error error;
-	int r = targets_find(request, jobs->with.engine, targets, &error);
+	int r = targets_find(request, jobs->options.engine, targets, &error);
 	if (r < 0)
-		return refuse(jobs, submission, r, "interface", error.text);
+		return reject(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
-		return refuse(jobs, submission, -EINVAL, "format",
+		return reject(jobs, submission, -EINVAL, "format",
 			      "format: pcap holds one interface only, merge needs pcapng");
 	r = check_customer(jobs, request, targets->count, &error);
 	if (r < 0)
-		return refuse(jobs, submission, r, "customer", error.text);
+		return reject(jobs, submission, r, "customer", error.text);
 	r = check_limits(jobs, targets->count, &error);
 	if (r < 0)
-		return refuse(jobs, submission, r, NULL, error.text);
+		return reject(jobs, submission, r, NULL, error.text);
 	return start(jobs, submission, targets);
 }
 
 static bool is_too_old(const struct jobs *jobs, const struct request *request, struct error *err)
 {
-	const uint64_t most_ns = jobs->with.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
+	const uint64_t most_ns = jobs->options.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
 	if (!request->published_ns || !most_ns || now_ns < request->published_ns + most_ns)
 		return false;
 	error_set(err, -ESTALE, "the request is %.1f s old, at most %.12g s (redis.stream_max_age)",
@@ -240,16 +227,17 @@ enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
 	if (jobs->shutting_down)
-		return refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
-	if (!within_rate(jobs))
-		return refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
-	if (repeat_answer(jobs, submission))
+		return reject(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
+	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
+			       clock_boottime_ns()))
+		return reject(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
+	if (repeat_reply(jobs, submission))
 		return end;
 	if (is_too_old(jobs, request, &error))
-		return refuse(jobs, submission, -ESTALE, NULL, error.text);
-	if (fold(jobs, submission, &end))
+		return reject(jobs, submission, -ESTALE, NULL, error.text);
+	if (fold_into_running(jobs, submission, &end))
 		return end;
-	end = judge_targets(jobs, submission, &targets);
+	end = admit_targets(jobs, submission, &targets);
 	targets_deinit(&targets);
 	return end;
 }

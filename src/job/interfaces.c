@@ -18,7 +18,7 @@ static bool is_up(int fd, const char *name)
 	return ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
 }
 
-static bool usable(int fd, const char *name)
+static bool is_usable(int fd, const char *name)
 {
 	struct error error;
 	uint16_t linktype;
@@ -43,7 +43,7 @@ int interface_list_read(bool up_only, struct interface_list *list)
 		count++;
 	*list = (struct interface_list){.names = calloc(count + 1, sizeof(*list->names))};
 	for (size_t i = 0; list->names && i < count; i++) {
-		if (!up_only || usable(fd, found[i].if_name))
+		if (!up_only || is_usable(fd, found[i].if_name))
 			snprintf(list->names[list->count++], INTERFACE_NAME_SIZE, "%s", found[i].if_name);
 	}
 	if_freenameindex(found);

@@ -1,5 +1,5 @@
 /*
- * Jobs hang in a small hash table by id and in a list. A watch hangs on a job, or waits in the book while its request
+ * Jobs hang in a small hash table by id and in a list. A watch hangs on a job, or waits in the table while its request
  * is being judged. Observers may cancel any watch from within their calls, so a cancelled watch is only marked while
  * somebody walks the list it is in.
  */
@@ -23,42 +23,42 @@ struct job_watch {
 TAILQ_HEAD(watch_list, job_watch);
 
 struct job {
-	struct job_book *book;
+	struct job_table *table;
 	void *owner;
 	struct job *chain;
 	LIST_ENTRY(job) list;
 	struct request *request;
-	struct leg *legs;
-	size_t leg_count;
+	struct capture *captures;
+	size_t capture_count;
 	struct watch_list watches;
 };
 
-struct job_book {
+struct job_table {
 	struct job *buckets[BUCKETS];
 	LIST_HEAD(, job) jobs;
 	struct watch_list waiting;
 };
 
-struct job_book *job_book_new(void)
+struct job_table *job_table_new(void)
 {
-	struct job_book *book = calloc(1, sizeof(*book));
-	if (!book)
+	struct job_table *table = calloc(1, sizeof(*table));
+	if (!table)
 		return NULL;
-	LIST_INIT(&book->jobs);
-	TAILQ_INIT(&book->waiting);
-	return book;
+	LIST_INIT(&table->jobs);
+	TAILQ_INIT(&table->waiting);
+	return table;
 }
 
-void job_book_free(struct job_book *book)
+void job_table_free(struct job_table *table)
 {
 	struct job_watch *watch;
-	if (!book)
+	if (!table)
 		return;
-	while ((watch = TAILQ_FIRST(&book->waiting))) {
-		TAILQ_REMOVE(&book->waiting, watch, list);
+	while ((watch = TAILQ_FIRST(&table->waiting))) {
+		TAILQ_REMOVE(&table->waiting, watch, list);
 		free(watch);
 	}
-	free(book);
+	free(table);
 }
 
 /* --- watches --- */
@@ -70,13 +70,13 @@ static void move_watch(struct job_watch *watch, struct watch_list *list)
 	watch->in = list;
 }
 
-struct job_watch *job_watch_new(struct job_book *book, const struct job_observer *observer)
+struct job_watch *job_watch_new(struct job_table *table, const struct job_observer *observer)
 {
 	struct job_watch *watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return NULL;
 	watch->observer = *observer;
-	watch->in = &book->waiting;
+	watch->in = &table->waiting;
 	TAILQ_INSERT_TAIL(watch->in, watch, list);
 	return watch;
 }
@@ -96,7 +96,7 @@ void job_watch_cancel(struct job_watch *watch)
 		free_watch(watch);
 }
 
-static void leave(struct job_watch *watch)
+static void leave_call(struct job_watch *watch)
 {
 	if (--watch->calls == 0 && watch->cancelled)
 		free_watch(watch);
@@ -110,7 +110,7 @@ void job_watch_hold(struct job_watch *watch)
 struct job_watch *job_watch_release(struct job_watch *watch)
 {
 	struct job_watch *left = watch->cancelled ? NULL : watch;
-	leave(watch);
+	leave_call(watch);
 	return left;
 }
 
@@ -125,7 +125,7 @@ void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures
 		return;
 	watch->calls++;
 	watch->observer.admitted(watch->observer.ctx, id, captures);
-	leave(watch);
+	leave_call(watch);
 }
 
 void job_watch_event(struct job_watch *watch, const struct event *event, const char *json)
@@ -134,7 +134,7 @@ void job_watch_event(struct job_watch *watch, const struct event *event, const c
 		return;
 	watch->calls++;
 	watch->observer.event(watch->observer.ctx, event, json);
-	leave(watch);
+	leave_call(watch);
 }
 
 void job_watch_over(struct job_watch *watch, enum job_end end)
@@ -145,14 +145,14 @@ void job_watch_over(struct job_watch *watch, enum job_end end)
 	watch->cancelled = true; /* the last call */
 	if (watch->observer.over)
 		watch->observer.over(watch->observer.ctx, end);
-	leave(watch);
+	leave_call(watch);
 }
 
 /* --- jobs --- */
 
-static struct job **bucket_of(struct job_book *book, const char *id)
+static struct job **bucket_of(struct job_table *table, const char *id)
 {
-	return &book->buckets[hash_text(id) % BUCKETS];
+	return &table->buckets[hash_text(id) % BUCKETS];
 }
 
 void *job_owner(const struct job *job)
@@ -160,25 +160,25 @@ void *job_owner(const struct job *job)
 	return job->owner;
 }
 
-struct job *job_new(struct job_book *book, struct request *request, void *owner)
+struct job *job_new(struct job_table *table, struct request *request, void *owner)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return NULL;
-	struct job **bucket = bucket_of(book, request->id);
-	job->book = book;
+	struct job **bucket = bucket_of(table, request->id);
+	job->table = table;
 	job->owner = owner;
 	job->request = request_ref(request);
 	job->chain = *bucket;
 	*bucket = job;
-	LIST_INSERT_HEAD(&book->jobs, job, list);
+	LIST_INSERT_HEAD(&table->jobs, job, list);
 	TAILQ_INIT(&job->watches);
 	return job;
 }
 
-struct job *job_find(const struct job_book *book, const char *id)
+struct job *job_find(const struct job_table *table, const char *id)
 {
-	struct job *job = book->buckets[hash_text(id) % BUCKETS];
+	struct job *job = table->buckets[hash_text(id) % BUCKETS];
 	while (job && strcmp(job->request->id, id) != 0)
 		job = job->chain;
 	return job;
@@ -189,50 +189,50 @@ void job_add_watch(struct job *job, struct job_watch *watch)
 	move_watch(watch, &job->watches);
 }
 
-void job_add_leg(struct job *job, struct leg *leg)
+void job_add_capture(struct job *job, struct capture *capture)
 {
-	leg_set_next(leg, job->legs);
-	job->legs = leg;
-	job->leg_count++;
+	capture_set_next(capture, job->captures);
+	job->captures = capture;
+	job->capture_count++;
 }
 
-void job_remove_leg(struct job *job, const struct leg *leg)
+void job_remove_capture(struct job *job, const struct capture *capture)
 {
-	job->leg_count--;
-	if (job->legs == leg) {
-		job->legs = leg_next(leg);
+	job->capture_count--;
+	if (job->captures == capture) {
+		job->captures = capture_next(capture);
 		return;
 	}
-	struct leg *before = job->legs;
-	while (leg_next(before) != leg)
-		before = leg_next(before);
-	leg_set_next(before, leg_next(leg));
+	struct capture *before = job->captures;
+	while (capture_next(before) != capture)
+		before = capture_next(before);
+	capture_set_next(before, capture_next(capture));
 }
 
 void job_end(struct job *job)
 {
-	struct job **at = bucket_of(job->book, job->request->id);
+	struct job **at = bucket_of(job->table, job->request->id);
 	while (*at != job)
 		at = &(*at)->chain;
 	*at = job->chain;
 	LIST_REMOVE(job, list);
 	struct job_watch *watch;
 	while ((watch = TAILQ_FIRST(&job->watches))) {
-		move_watch(watch, &job->book->waiting); /* the observer may be in the middle of another call */
+		move_watch(watch, &job->table->waiting); /* the observer may be in the middle of another call */
 		job_watch_over(watch, JOB_OVER);
 	}
 	request_unref(job->request);
 	free(job);
 }
 
-void job_hear(struct job *job, const struct event *event, const char *json)
+void job_notify(struct job *job, const struct event *event, const char *json)
 {
 	struct job_watch *next;
 	for (struct job_watch *watch = TAILQ_FIRST(&job->watches); watch; watch = next) {
 		watch->calls++; /* stays in the list meanwhile */
 		job_watch_event(watch, event, json);
 		next = TAILQ_NEXT(watch, list);
-		leave(watch);
+		leave_call(watch);
 	}
 }
 
@@ -252,19 +252,19 @@ const struct request *job_request(const struct job *job)
 	return job->request;
 }
 
-struct leg *job_legs(const struct job *job)
+struct capture *job_captures(const struct job *job)
 {
-	return job->legs;
+	return job->captures;
 }
 
-size_t job_leg_count(const struct job *job)
+size_t job_capture_count(const struct job *job)
 {
-	return job->leg_count;
+	return job->capture_count;
 }
 
-struct job *job_first(const struct job_book *book)
+struct job *job_first(const struct job_table *table)
 {
-	return LIST_FIRST(&book->jobs);
+	return LIST_FIRST(&table->jobs);
 }
 
 struct job *job_next(const struct job *job)

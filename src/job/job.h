@@ -1,6 +1,6 @@
 /*
- * A job: an admitted request while any of its legs lives, and whoever wants to hear what becomes of it. The book of
- * jobs finds them by the request's id. Loop thread.
+ * A job: an admitted request while any of its captures lives, and whoever wants to hear what becomes of it. The table
+ * of jobs finds them by the request's id. Loop thread.
  */
 #pragma once
 
@@ -9,11 +9,11 @@
 
 #include "base/cleanup.h"
 #include "event/event.h"
-#include "job/leg.h"
+#include "job/capture.h"
 #include "request/request.h"
 
 struct job;
-struct job_book;
+struct job_table;
 struct job_watch;
 
 enum job_end {
@@ -35,11 +35,11 @@ struct job_observer {
 	void *ctx;
 };
 
-struct job_book *job_book_new(void);
-void job_book_free(struct job_book *book); /* no job may be left; watches are forgotten without a call */
+struct job_table *job_table_new(void);
+void job_table_free(struct job_table *table); /* no job may be left; watches are forgotten without a call */
 
 /* A new watch, belonging to no job yet. NULL on ENOMEM. */
-struct job_watch *job_watch_new(struct job_book *book, const struct job_observer *observer);
+struct job_watch *job_watch_new(struct job_table *table, const struct job_observer *observer);
 /* The observer is not called any more. Also from within its own calls. NULL is fine. */
 void job_watch_cancel(struct job_watch *watch);
 /* It stays valid while held, even when it is over or cancelled; releasing gives it back, or NULL if it is gone then. */
@@ -50,29 +50,29 @@ void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures
 void job_watch_event(struct job_watch *watch, const struct event *event, const char *json);
 void job_watch_over(struct job_watch *watch, enum job_end end);
 
-/* A job without legs. The request is referenced. NULL on ENOMEM. */
-struct job *job_new(struct job_book *book, struct request *request, void *owner);
+/* A job without captures. The request is referenced. NULL on ENOMEM. */
+struct job *job_new(struct job_table *table, struct request *request, void *owner);
 void *job_owner(const struct job *job);
-struct job *job_find(const struct job_book *book, const char *id);
+struct job *job_find(const struct job_table *table, const char *id);
 void job_add_watch(struct job *job, struct job_watch *watch);
-void job_add_leg(struct job *job, struct leg *leg);
-void job_remove_leg(struct job *job, const struct leg *leg);
+void job_add_capture(struct job *job, struct capture *capture);
+void job_remove_capture(struct job *job, const struct capture *capture);
 
-/* Once it has no leg (any more): tells its watches and is gone. */
+/* Once it has no capture (any more): tells its watches and is gone. */
 void job_end(struct job *job);
 
 /* Hands an event to the job's watches. */
-void job_hear(struct job *job, const struct event *event, const char *json);
+void job_notify(struct job *job, const struct event *event, const char *json);
 
 /* One of its watches is durable. */
 bool job_is_durable(const struct job *job);
 
 const struct request *job_request(const struct job *job);
-struct leg *job_legs(const struct job *job); /* the first; leg_next leads on */
-size_t job_leg_count(const struct job *job);
+struct capture *job_captures(const struct job *job); /* the first; capture_next leads on */
+size_t job_capture_count(const struct job *job);
 
 /* All jobs, in no order. */
-struct job *job_first(const struct job_book *book);
+struct job *job_first(const struct job_table *table);
 struct job *job_next(const struct job *job);
 
-CLEANUP_DEFINE(job_book, struct job_book, job_book_free)
+CLEANUP_DEFINE(job_table, struct job_table, job_table_free)

@@ -2,8 +2,8 @@
  * The way in of a request, up to where admission.c decides on it, and the way out of what was started. Another node's
  * request is dropped after a glance.
  *
- * What is said about a request while it is judged goes to who handed it in (`judging`); what is said later belongs to a
- * job, and goes to all its watches.
+ * What is said about a request while it is judged goes to who handed it in (`submitter`); what is said later belongs to
+ * a job, and goes to all its watches.
  */
 #include "job/jobs.h"
 
@@ -20,21 +20,22 @@
 #include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
-#include "job/jobs_state.h"
-#include "job/ledger.h"
+#include "event/event_bus.h"
+#include "job/jobs_internal.h"
+#include "job/reply_store.h"
 #include "job/targets.h"
 #include "request/request.h"
 #include "sink/delivery.h"
 
 #define ARMING_THREADS 2
-#define NAMING_THREADS 2  /* for filters with names to look up: slow name servers hold up only each other */
-#define TRACING_QUEUE 64  /* captures whose packets wait to be logged */
-#define REPEATS_LOGGED 10 /* a second */
-#define ARMING_QUEUE 4096 /* more wait than can run at once */
+#define NAME_LOOKUP_THREADS 2 /* for filters with names to look up: slow name servers hold up only each other */
+#define PACKET_LOG_QUEUE 64   /* captures whose packets wait to be logged */
+#define REPEATS_LOGGED 10     /* a second */
+#define ARMING_QUEUE 4096     /* more wait than can run at once */
 
-/* One that waits for the ledger's word on its id. */
-struct parked {
-	LIST_ENTRY(parked) list;
+/* One that waits for the reply store's word on its id. */
+struct pending_lookup {
+	LIST_ENTRY(pending_lookup) list;
 	struct jobs *jobs;
 	struct job_watch *watch; /* NULL: nobody asks */
 	struct request *request;
@@ -44,20 +45,21 @@ struct parked {
 /* --- saying it --- */
 
 /* What has no capture is about the request that is being judged. */
-static void hear(void *ctx, const struct event *event, const char *json)
+static void on_event(void *ctx, const struct event *event, const char *json)
 {
 	struct jobs *jobs = ctx;
-	struct job *job = event->capture && event->id ? job_find(jobs->book, event->id) : NULL;
+	struct job *job = event->capture && event->id ? job_find(jobs->table, event->id) : NULL;
 	jobs->counts.events[event->kind]++;
 	if (job)
-		job_hear(job, event, json);
+		job_notify(job, event, json);
 	else
-		job_watch_event(jobs->judging, event, json);
+		job_watch_event(jobs->submitter, event, json);
 }
 
 bool jobs_idle(const struct jobs *jobs)
 {
-	return !jobs->counts.legs && !jobs->pasts && !jobs->keeping && !jobs->parked_count;
+	return !jobs->counts.captures && !jobs->history_stream_count && !jobs->saving_count &&
+	       !jobs->pending_lookup_count;
 }
 
 static void check_idle(struct jobs *jobs)
@@ -71,86 +73,86 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 	const struct event event = {
 		.kind = EVENT_REJECTED,
 		.id = *refusal->id ? refusal->id : NULL,
-		.node = jobs->with.config->general.node,
+		.node = jobs->options.config->general.node,
 		.time_ns = clock_realtime_ns(),
 		.reason = refusal->error.text,
 		.field = *refusal->field ? refusal->field : NULL,
 		.code = -EINVAL,
 		.origin = origin,
 	};
-	event_bus_publish(jobs->with.bus, &event);
+	event_bus_publish(jobs->options.bus, &event);
 }
 
 /* --- what another life of this process has answered --- */
 
 /* The request's judging goes on; who handed it in is told how it ends unless a job does that. */
-static void judge_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
+static void admit_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
-	jobs->judging = watch;
+	jobs->submitter = watch;
 	const enum job_end end = jobs_admit(jobs, submission);
-	struct job_watch *left = take(jobs->judging);
+	struct job_watch *left = take(jobs->submitter);
 	if (left)
 		job_watch_over(left, end);
 }
 
-static void on_found(void *ctx, const char *json, size_t size)
+static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 {
-	struct parked *parked = ctx;
-	struct jobs *jobs = parked->jobs;
-	const struct submission submission = {parked->origin, parked->request};
-	LIST_REMOVE(parked, list);
-	jobs->parked_count--;
-	if (json && !answers_knows(jobs->answers, parked->request->id))
-		(void)answers_restore(jobs->answers, parked->request->id, json, size);
+	struct pending_lookup *pending_lookup = ctx;
+	struct jobs *jobs = pending_lookup->jobs;
+	const struct submission submission = {pending_lookup->origin, pending_lookup->request};
+	LIST_REMOVE(pending_lookup, list);
+	jobs->pending_lookup_count--;
+	if (json && !reply_cache_knows(jobs->reply_cache, pending_lookup->request->id))
+		(void)reply_cache_restore(jobs->reply_cache, pending_lookup->request->id, json, size);
 	/* Who keeps requests across a restart hears nothing of one that nobody has begun: it is taken up then. */
-	if (jobs->shutting_down && job_watch_is_durable(parked->watch))
-		job_watch_cancel(parked->watch);
+	if (jobs->shutting_down && job_watch_is_durable(pending_lookup->watch))
+		job_watch_cancel(pending_lookup->watch);
 	else
-		judge_watched(jobs, &submission, parked->watch);
-	if (parked->watch)
-		(void)job_watch_release(parked->watch);
-	request_unref(parked->request);
-	free(parked->origin);
-	free(parked);
+		admit_watched(jobs, &submission, pending_lookup->watch);
+	if (pending_lookup->watch)
+		(void)job_watch_release(pending_lookup->watch);
+	request_unref(pending_lookup->request);
+	free(pending_lookup->origin);
+	free(pending_lookup);
 	check_idle(jobs);
 }
 
-/* True: the ledger is asked. */
-static bool park(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
+/* True: the reply store is asked. */
+static bool look_up_reply(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
-	struct ledger *ledger = jobs->with.ledger;
+	struct reply_store *reply_store = jobs->options.reply_store;
 	const struct request *request = submission->request;
-	if (!ledger || !request->id_given || answers_knows(jobs->answers, request->id) || !ledger_is_up(ledger) ||
-	    jobs->parked_count >= JOBS_PARKED_MAX)
+	if (!reply_store || !request->id_given || reply_cache_knows(jobs->reply_cache, request->id) ||
+	    !reply_store_is_up(reply_store) || jobs->pending_lookup_count >= JOBS_PENDING_LOOKUPS_MAX)
 		return false;
-	struct parked *parked = calloc(1, sizeof(*parked));
-	if (!parked || !(parked->origin = strdup(submission->origin)) ||
-	    ledger_find(ledger, request->id, on_found, parked) < 0) {
-		free(parked ? parked->origin : NULL);
-		free(parked);
+	struct pending_lookup *pending_lookup = calloc(1, sizeof(*pending_lookup));
+	if (!pending_lookup || !(pending_lookup->origin = strdup(submission->origin)) ||
+	    reply_store_find(reply_store, request->id, on_reply_looked_up, pending_lookup) < 0) {
+		free(pending_lookup ? pending_lookup->origin : NULL);
+		free(pending_lookup);
 		return false;
 	}
-	parked->jobs = jobs;
-	parked->watch = watch;
+	pending_lookup->jobs = jobs;
+	pending_lookup->watch = watch;
 	if (watch) /* whoever it belongs to may cancel it meanwhile */
 		job_watch_hold(watch);
-	parked->request = request_ref(submission->request);
-	LIST_INSERT_HEAD(&jobs->parked, parked, list);
-	jobs->parked_count++;
+	pending_lookup->request = request_ref(submission->request);
+	LIST_INSERT_HEAD(&jobs->pending_lookup, pending_lookup, list);
+	jobs->pending_lookup_count++;
 	return true;
 }
 
 /* --- the way in --- */
 
-static void take_in(struct jobs *jobs, const struct job_message *message, struct request *request,
-		    struct job_watch *watch)
+static void accept_request(struct jobs *jobs, const struct job_message *message, struct request *request,
+			   struct job_watch *watch)
 {
 	const struct submission submission = {message->origin, request};
 	if (message->id)
-		request_identify(request, message->id);
+		request_set_id(request, message->id);
 	request->published_ns = message->published_ns;
-	if (!park(jobs, &submission, watch))
-		judge_watched(jobs, &submission, watch);
+	if (!look_up_reply(jobs, &submission, watch))
+		admit_watched(jobs, &submission, watch);
 	request_unref(request);
 }
 
@@ -159,20 +161,20 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	struct request_refusal refusal = {};
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
-	const size_t name_count = deliveries_destination_names(jobs->with.deliveries, names);
-	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->with.config, names, name_count,
-			      &refusal, &request)) {
+	const size_t name_count = deliveries_destination_names(jobs->options.deliveries, names);
+	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->options.config, names,
+			      name_count, &refusal, &request)) {
 	case REQUEST_OURS:
-		take_in(jobs, message, request, watch);
+		accept_request(jobs, message, request, watch);
 		break;
 	case REQUEST_ELSEWHERE:
 		jobs->counts.elsewhere++;
 		job_watch_over(watch, JOB_ELSEWHERE);
 		break;
 	case REQUEST_INVALID:
-		jobs->judging = watch;
+		jobs->submitter = watch;
 		refuse_invalid(jobs, message->origin, &refusal);
-		jobs->judging = NULL;
+		jobs->submitter = NULL;
 		job_watch_over(watch, JOB_REFUSED);
 		break;
 	}
@@ -180,7 +182,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 
 struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *message, const struct job_observer *observer)
 {
-	struct job_watch *watch = observer ? job_watch_new(jobs->book, observer) : NULL;
+	struct job_watch *watch = observer ? job_watch_new(jobs->table, observer) : NULL;
 	if (observer && !watch)
 		log_error("request-unwatched", log_str("origin", message->origin), log_str("error", "out of memory"));
 	if (!watch) {
@@ -198,51 +200,51 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 	return jobs_submit(jobs, &(struct job_message){.origin = origin, .bytes = bytes, .size = size}, observer);
 }
 
-/* --- the legs' ends --- */
+/* --- the captures' ends --- */
 
-static void capture_ended(void *ctx, struct leg *leg)
+static void on_capture_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
-	jobs->counts.running -= leg_captures(leg);
+	jobs->counts.running -= capture_part_count(capture);
 }
 
 /* The answers are kept (or could not be). */
-static void on_stored(void *ctx)
+static void on_reply_saved(void *ctx)
 {
 	struct job *job = ctx;
 	struct jobs *jobs = job_owner(job);
-	jobs->keeping--;
+	jobs->saving_count--;
 	job_end(job);
 	check_idle(jobs);
 }
 
-/* With a ledger, what was answered goes there; who has to be sure of that hears of the end when it has arrived. */
-static void end_job(struct jobs *jobs, struct job *job)
+/* With a reply store, what was answered goes there; who has to be sure of that hears of the end when it has arrived. */
+static void finish_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool kept = jobs->with.ledger && request->id_given;
+	const bool kept = jobs->options.reply_store && request->id_given;
 	const bool wait = job_is_durable(job);
-	cleanup(cleanup_free) char *json = kept ? answers_json(jobs->answers, request->id) : NULL;
-	const bool asked =
-		json && ledger_store(jobs->with.ledger, request->id, json, wait ? on_stored : NULL, job) == 0;
+	cleanup(cleanup_free) char *json = kept ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
+	const bool asked = json && reply_store_save(jobs->options.reply_store, request->id, json,
+						    wait ? on_reply_saved : NULL, job) == 0;
 	if (asked && wait)
-		jobs->keeping++;
+		jobs->saving_count++;
 	else
 		job_end(job);
 }
 
-static void leg_over(void *ctx, struct leg *leg)
+static void on_capture_over(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
-	struct job *job = leg_owner(leg);
-	job_remove_leg(job, leg);
-	jobs->counts.legs--;
-	if (!job_leg_count(job))
-		end_job(jobs, job);
+	struct job *job = capture_owner(capture);
+	job_remove_capture(job, capture);
+	jobs->counts.captures--;
+	if (!job_capture_count(job))
+		finish_job(jobs, job);
 	check_idle(jobs);
 }
 
-static void tell_idle(evutil_socket_t fd, short what, void *ctx)
+static void on_idle(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
@@ -256,28 +258,28 @@ void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx)
 	atomic_store(&jobs->stopping, true);
 	jobs->idle = idle;
 	jobs->idle_ctx = ctx;
-	for (struct job *job = job_first(jobs->book); job; job = job_next(job)) {
-		for (struct leg *leg = job_legs(job); leg; leg = leg_next(leg))
-			leg_shut_down(leg);
+	for (struct job *job = job_first(jobs->table); job; job = job_next(job)) {
+		for (struct capture *capture = job_captures(job); capture; capture = capture_next(capture))
+			capture_shut_down(capture);
 	}
 	check_idle(jobs);
 }
 
-static void abandon_legs(struct job *job)
+static void abandon_captures(struct job *job)
 {
-	struct leg *next;
-	for (struct leg *leg = job_legs(job); leg; leg = next) {
-		next = leg_next(leg);
-		leg_abandon(leg); /* with the last one the job goes */
+	struct capture *next;
+	for (struct capture *capture = job_captures(job); capture; capture = next) {
+		next = capture_next(capture);
+		capture_abandon(capture); /* with the last one the job goes */
 	}
 }
 
 void jobs_abandon(struct jobs *jobs)
 {
 	struct job *next;
-	for (struct job *job = job_first(jobs->book); job; job = next) {
+	for (struct job *job = job_first(jobs->table); job; job = next) {
 		next = job_next(job);
-		abandon_legs(job);
+		abandon_captures(job);
 	}
 }
 
@@ -286,54 +288,54 @@ struct jobs_counts jobs_counts(const struct jobs *jobs)
 	return jobs->counts;
 }
 
-static void past_gone(void *ctx)
+static void on_history_stream_gone(void *ctx)
 {
 	struct jobs *jobs = ctx;
-	jobs->pasts--;
+	jobs->history_stream_count--;
 	check_idle(jobs);
 }
 
-int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
-	      struct past **past)
+int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec *spec,
+			     struct history_stream_reader reader, struct error *err, struct history_stream **stream)
 {
-	const struct past_surroundings surroundings = {
-		.config = jobs->with.config,
-		.engine = jobs->with.engine,
+	const struct history_stream_deps deps = {
+		.config = jobs->options.config,
+		.engine = jobs->options.engine,
 		.arming = jobs->arming,
-		.naming = jobs->naming,
-		.gone = past_gone,
+		.name_lookup = jobs->name_lookup,
+		.gone = on_history_stream_gone,
 		.gone_ctx = jobs,
 	};
 	if (jobs->shutting_down)
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
-	if (jobs->pasts >= JOBS_PASTS_MAX)
-		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_PASTS_MAX);
-	int r = targets_check(spec->interface, jobs->with.engine, err);
+	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
+		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_HISTORY_STREAMS_MAX);
+	int r = targets_check(spec->interface, jobs->options.engine, err);
 	if (r < 0)
 		return r;
-	if (!engine_records(jobs->with.engine, spec->interface))
+	if (!engine_records(jobs->options.engine, spec->interface))
 		return error_set(err, -ENODEV, "interface: \"%s\" is not recorded (history.interfaces)",
 				 spec->interface);
-	r = past_start(&surroundings, spec, reader, past);
+	r = history_stream_start(&deps, spec, reader, stream);
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "too many captures are being started");
-	jobs->pasts++;
+	jobs->history_stream_count++;
 	return 0;
 }
 
 void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx)
 {
-	captures_visit_all(jobs->book, jobs->answers, visit, ctx);
+	capture_list_visit_all(jobs->table, jobs->reply_cache, visit, ctx);
 }
 
 size_t jobs_visit(const struct jobs *jobs, const char *id, capture_visitor visit, void *ctx)
 {
-	return captures_visit(jobs->book, jobs->answers, id, visit, ctx);
+	return capture_list_visit(jobs->table, jobs->reply_cache, id, visit, ctx);
 }
 
 int jobs_stop(const struct jobs *jobs, const char *id)
 {
-	return captures_stop(jobs->book, jobs->answers, id);
+	return capture_list_stop(jobs->table, jobs->reply_cache, id);
 }
 
 /* --- the whole --- */
@@ -345,33 +347,34 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	jobs->with = *options;
-	jobs->refilled_ns = clock_boottime_ns();
-	jobs->tokens_ns = NS_PER_S;
+	jobs->options = *options;
+	token_bucket_init(&jobs->request_rate, clock_boottime_ns());
 	jobs->arming = offload_new(options->loop, "pcapd-arm", ARMING_THREADS, ARMING_QUEUE);
-	jobs->naming = offload_new(options->loop, "pcapd-name", NAMING_THREADS, ARMING_QUEUE);
-	jobs->tracing = offload_new(options->loop, "pcapd-trace", 1, TRACING_QUEUE);
+	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
+	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
-	jobs->answers = answers_new();
-	jobs->storm = storm_new(options->config);
-	jobs->book = job_book_new();
-	jobs->idle_event = event_new(options->loop, -1, 0, tell_idle, jobs);
-	jobs->surroundings = (struct leg_surroundings){
+	jobs->reply_cache = reply_cache_new();
+	jobs->dedupe = dedupe_new(options->config);
+	jobs->customer_limit = customer_limit_new(options->config);
+	jobs->table = job_table_new();
+	jobs->idle_event = event_new(options->loop, -1, 0, on_idle, jobs);
+	jobs->capture_deps = (struct capture_deps){
 		.config = options->config,
 		.engine = options->engine,
 		.arming = jobs->arming,
-		.naming = jobs->naming,
-		.tracing = jobs->tracing,
+		.name_lookup = jobs->name_lookup,
+		.packet_log = jobs->packet_log,
 		.stopping = &jobs->stopping,
 		.deliveries = options->deliveries,
 		.bus = options->bus,
-		.ended = capture_ended,
-		.over = leg_over,
+		.ended = on_capture_ended,
+		.over = on_capture_over,
 		.ctx = jobs,
 	};
-	if (!jobs->arming || !jobs->naming || !jobs->tracing || !jobs->answers || !jobs->storm || !jobs->book ||
-	    !jobs->idle_event || event_bus_subscribe(options->bus, answers_subscriber, jobs->answers) < 0 ||
-	    event_bus_subscribe(options->bus, hear, jobs) < 0) {
+	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache || !jobs->dedupe ||
+	    !jobs->customer_limit || !jobs->table || !jobs->idle_event ||
+	    event_bus_subscribe(options->bus, reply_cache_on_event, jobs->reply_cache) < 0 ||
+	    event_bus_subscribe(options->bus, on_event, jobs) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
@@ -384,14 +387,15 @@ void jobs_free(struct jobs *jobs)
 		return;
 	assert(jobs_idle(jobs));
 	offload_free(jobs->arming);
-	offload_free(jobs->naming);
-	offload_free(jobs->tracing);
-	if (jobs->answers)
-		event_bus_unsubscribe(jobs->with.bus, answers_subscriber, jobs->answers);
-	event_bus_unsubscribe(jobs->with.bus, hear, jobs);
-	answers_free(jobs->answers);
-	storm_free(jobs->storm);
-	job_book_free(jobs->book);
+	offload_free(jobs->name_lookup);
+	offload_free(jobs->packet_log);
+	if (jobs->reply_cache)
+		event_bus_unsubscribe(jobs->options.bus, reply_cache_on_event, jobs->reply_cache);
+	event_bus_unsubscribe(jobs->options.bus, on_event, jobs);
+	reply_cache_free(jobs->reply_cache);
+	dedupe_free(jobs->dedupe);
+	customer_limit_free(jobs->customer_limit);
+	job_table_free(jobs->table);
 	if (jobs->idle_event)
 		event_free(jobs->idle_event);
 	free(jobs);

@@ -1,7 +1,7 @@
 /*
  * Jobs: what this node does with requests. Takes bytes from any trigger, decides (for us? valid? within limits? new?),
- * starts a leg for every interface, and sees to it that each ends in exactly one final event. The only glue between the
- * modules. Loop thread.
+ * starts a capture for every interface, and sees to it that each ends in exactly one final event. The only glue between
+ * the modules. Loop thread.
  */
 #pragma once
 
@@ -11,9 +11,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "job/captures.h"
+#include "history/history_stream.h"
+#include "job/capture_list.h"
 #include "job/job.h"
-#include "job/past.h"
 
 struct config;
 struct deliveries;
@@ -21,7 +21,7 @@ struct engine;
 struct event_base;
 struct event_bus;
 struct jobs;
-struct ledger;
+struct reply_store;
 
 struct jobs_options {
 	struct event_base *loop;
@@ -29,10 +29,10 @@ struct jobs_options {
 	struct engine *engine;
 	struct deliveries *deliveries;
 	struct event_bus *bus;
-	struct ledger *ledger; /* NULL: none */
+	struct reply_store *reply_store; /* NULL: none */
 };
 
-#define JOBS_PARKED_MAX 1024 /* requests that wait for the ledger's word on their id */
+#define JOBS_PENDING_LOOKUPS_MAX 1024 /* requests that wait for the reply store's word on their id */
 
 /* A request as it came. */
 struct job_message {
@@ -46,7 +46,7 @@ struct job_message {
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err);
 
-/* Whether nothing is under way: no capture, no history, no look into the ledger. */
+/* Whether nothing is under way: no capture, no history, no look into the reply store. */
 bool jobs_idle(const struct jobs *jobs);
 
 /* They must be idle. */
@@ -64,22 +64,23 @@ struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *messa
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer);
 
-#define JOBS_PASTS_MAX 8 /* histories being read at once */
+#define JOBS_HISTORY_STREAMS_MAX 8 /* histories being read at once */
 
 /*
- * Packets of the past, without a job: see past.h. The interface must be recorded. 0, or with `err`: -ENODEV, -EBUSY
- * (JOBS_PASTS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. All pasts must be freed when `idle` of jobs_shut_down is to
- * come.
+ * Starts a history stream, which is no job: see history/history_stream.h. The interface must be recorded. 0, or with
+ * `err`: -ENODEV, -EBUSY (JOBS_HISTORY_STREAMS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. All streams must be freed
+ * when `idle` of jobs_shut_down is to come.
  */
-warn_unused int jobs_past(struct jobs *jobs, const struct past_spec *spec, struct past_reader reader, struct error *err,
-			  struct past **past);
+warn_unused int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec *spec,
+					 struct history_stream_reader reader, struct error *err,
+					 struct history_stream **stream);
 
-/* The captures that live and the latest that have ended: see captures.h. */
+/* The captures that live and the latest that have ended: see capture_list.h. */
 void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx);
 size_t jobs_visit(const struct jobs *jobs, const char *id, capture_visitor visit, void *ctx);
 int jobs_stop(const struct jobs *jobs, const char *id);
 
-/* Ends all captures with reason "shutdown" and refuses new requests; `idle` is called once when every leg is over
+/* Ends all captures with reason "shutdown" and refuses new requests; `idle` is called once when every capture is over
  * (never from within this call). */
 void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx);
 
@@ -88,7 +89,7 @@ void jobs_abandon(struct jobs *jobs);
 
 struct jobs_counts {
 	uint64_t running;	      /* captures that are being armed or run */
-	uint64_t legs;		      /* those and the ones being delivered */
+	uint64_t captures;	      /* those and the ones being delivered */
 	uint64_t elsewhere;	      /* requests for other nodes since the start */
 	uint64_t events[EVENT_KINDS]; /* published since the start, by enum event_kind */
 };

@@ -13,10 +13,10 @@ static void add_target(struct targets *targets, const char *name, char *alias)
 			return;
 	}
 	if (targets->count < REQUEST_INTERFACES_MAX)
-		targets->items[targets->count++] = (struct leg_target){name, alias};
+		targets->items[targets->count++] = (struct capture_target){name, alias};
 }
 
-static int add_any(struct targets *targets, char *alias, struct error *err)
+static int add_all_up(struct targets *targets, char *alias, struct error *err)
 {
 	interface_list_deinit(&targets->up);
 	int r = interface_list_read(true, &targets->up);
@@ -53,7 +53,7 @@ int targets_find(const struct request *request, struct engine *engine, struct ta
 		const struct request_interface *wanted = &request->interfaces[i];
 		int r = 0;
 		if (strcmp(wanted->name, "any") == 0)
-			r = add_any(targets, wanted->alias, err);
+			r = add_all_up(targets, wanted->alias, err);
 		else
 			r = targets_check(wanted->name, engine, err);
 		if (r == 0 && strcmp(wanted->name, "any") != 0)

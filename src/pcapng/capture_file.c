@@ -64,8 +64,8 @@ struct capture_file *capture_file_new(enum capture_file_format format, const str
 	if (!file || !delivered)
 		return NULL;
 	file->packets = (struct packet_bytes){.format = file_format_of(format), .packets = packets};
-	file->head.cap_bytes = FORMAT_ENDS_MAX;
-	file->tail.cap_bytes = FORMAT_ENDS_MAX;
+	file->head.cap_bytes = FORMAT_HEAD_TAIL_MAX;
+	file->tail.cap_bytes = FORMAT_HEAD_TAIL_MAX;
 	if (make(file, info, delivered) < 0)
 		return NULL;
 	rewind_file(file);

@@ -7,9 +7,9 @@
 
 #include <stddef.h>
 
+#include "base/byte_stream.h"
 #include "base/cleanup.h"
 #include "base/packet.h"
-#include "base/stream.h"
 
 struct capture_file;
 

@@ -30,7 +30,7 @@ struct capture_pieces *capture_pieces_new(enum capture_file_format format, const
 	pieces->interface_count = info->interface_count;
 	pieces->delivered = calloc(info->interface_count + 1, sizeof(*pieces->delivered));
 	pieces->delivered_next = calloc(info->interface_count + 1, sizeof(*pieces->delivered_next));
-	pieces->text.cap_bytes = FORMAT_ENDS_MAX;
+	pieces->text.cap_bytes = FORMAT_HEAD_TAIL_MAX;
 	if (!pieces->delivered || !pieces->delivered_next ||
 	    file_format->head(&pieces->text, info, FORMAT_BYTES_UNKNOWN) < 0)
 		return NULL;

@@ -12,7 +12,7 @@
 struct capture_pieces;
 
 /* `info` is copied but for the interfaces' counts and times, which `capture_pieces_end` takes. NULL on ENOMEM, for pcap
- * with other than one interface, or if what `info` says takes over FORMAT_ENDS_MAX. */
+ * with other than one interface, or if what `info` says takes over FORMAT_HEAD_TAIL_MAX. */
 struct capture_pieces *capture_pieces_new(enum capture_file_format format, const struct capture_file_info *info);
 void capture_pieces_free(struct capture_pieces *pieces);
 

@@ -20,8 +20,8 @@ struct merge_input {
 	uint64_t packets;
 	bool in_order;
 	uint64_t left_out;
-	int trouble;
-	struct error because;
+	int error_code;
+	struct error error;
 };
 
 /* 0 or -ENOMEM; to be deinitialised in any case. Must not move. */

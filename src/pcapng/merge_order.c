@@ -12,7 +12,7 @@
 struct entry {
 	struct packet_view packet; /* data: NULL where it is to be read */
 	uint64_t data_at;
-	uint64_t place; /* in the input */
+	uint64_t sequence; /* in the input */
 	struct merge_input *input;
 };
 
@@ -24,11 +24,11 @@ struct merge_order {
 
 	struct entry *heap;
 	size_t size, room;
-	struct merge_input *owing; /* its packet was taken last */
-	uint8_t *data;		   /* of the packet taken last, if it had to be read; NULL: never needed */
+	struct merge_input *taken_from; /* its packet was taken last */
+	uint8_t *data;			/* of the packet taken last, if it had to be read; NULL: never needed */
 
-	uint64_t last_ns, late, late_in_all; /* the latter: of the last walk that came to the end */
-	int failed;			     /* for good */
+	uint64_t last_ns, late, late_in_last_walk; /* the latter: of the last walk that came to the end */
+	int error_code;				   /* for good */
 	struct error error;
 };
 
@@ -36,7 +36,7 @@ static bool is_before(const struct entry *a, const struct entry *b)
 {
 	if (a->packet.time_ns != b->packet.time_ns)
 		return a->packet.time_ns < b->packet.time_ns;
-	return a->input != b->input ? a->input < b->input : a->place < b->place;
+	return a->input != b->input ? a->input < b->input : a->sequence < b->sequence;
 }
 
 static void push(struct merge_order *order, const struct entry *entry)
@@ -66,7 +66,7 @@ static struct entry pop(struct merge_order *order)
 
 static void fail(struct merge_order *order, const struct merge_input *input, int code, const char *text)
 {
-	order->failed = error_set(&order->error, code, "%s: %s", input->label, text);
+	order->error_code = error_set(&order->error, code, "%s: %s", input->label, text);
 }
 
 /* The next packet of an input. 1, 0: there is none where there was one, or negative. */
@@ -87,14 +87,14 @@ static void add_next(struct merge_order *order, struct merge_input *input)
 	struct error error;
 	uint64_t *added = &order->added[input - order->inputs];
 
-	if (order->failed < 0 || *added == input->packets)
+	if (order->error_code < 0 || *added == input->packets)
 		return;
 	int r = find_packet(input, &item, &error);
 	if (r <= 0) {
 		fail(order, input, r < 0 ? r : -EIO, r < 0 ? error.text : "the file has changed");
 		return;
 	}
-	struct entry entry = {.packet = item.packet, .data_at = item.data_at, .place = (*added)++, .input = input};
+	struct entry entry = {.packet = item.packet, .data_at = item.data_at, .sequence = (*added)++, .input = input};
 	entry.packet.interface = (uint16_t)(input->first_interface + item.interface);
 	if (!input->in_order)
 		entry.packet.data = NULL;
@@ -106,14 +106,14 @@ static void rewind_order(void *ctx)
 	struct merge_order *order = ctx;
 
 	order->size = 0;
-	order->owing = NULL;
+	order->taken_from = NULL;
 	order->last_ns = order->late = 0;
 	for (size_t i = 0; i < order->count; i++) {
 		struct merge_input *input = &order->inputs[i];
 		merge_input_rewind(input);
 		order->added[i] = 0;
 		const size_t held = input->in_order ? 1 : order->depth;
-		for (size_t n = 0; n < held && order->added[i] < input->packets && order->failed == 0; n++)
+		for (size_t n = 0; n < held && order->added[i] < input->packets && order->error_code == 0; n++)
 			add_next(order, input);
 	}
 }
@@ -128,25 +128,25 @@ static int read_data(struct merge_order *order, struct entry *entry)
 	const ssize_t got = byte_range_read(&entry->input->range, entry->data_at, order->data, size);
 	if (got != (ssize_t)size)
 		fail(order, entry->input, got < 0 ? (int)got : -EIO, "the file has changed");
-	return order->failed;
+	return order->error_code;
 }
 
 static bool next_of_order(void *ctx, struct packet_view *packet)
 {
 	struct merge_order *order = ctx;
 
-	if (order->owing)
-		add_next(order, order->owing);
-	order->owing = NULL;
+	if (order->taken_from)
+		add_next(order, order->taken_from);
+	order->taken_from = NULL;
 	if (order->size == 0)
-		order->late_in_all = order->late;
-	if (order->failed < 0 || order->size == 0)
+		order->late_in_last_walk = order->late;
+	if (order->error_code < 0 || order->size == 0)
 		return false;
 
 	struct entry entry = pop(order);
 	if (read_data(order, &entry) < 0)
 		return false;
-	order->owing = entry.input;
+	order->taken_from = entry.input;
 	if (entry.packet.time_ns < order->last_ns)
 		order->late++;
 	else
@@ -156,7 +156,7 @@ static bool next_of_order(void *ctx, struct packet_view *packet)
 }
 
 /* How much the heap has to hold. */
-static void plan(struct merge_order *order, size_t window)
+static void choose_depths(struct merge_order *order, size_t window)
 {
 	size_t unordered = 0;
 
@@ -179,7 +179,7 @@ struct merge_order *merge_order_new(struct merge_input *inputs, size_t count, si
 		return NULL;
 	order->inputs = inputs;
 	order->count = count;
-	plan(order, window);
+	choose_depths(order, window);
 	order->added = calloc(count + 1, sizeof(*order->added));
 	order->heap = calloc(order->room + 1, sizeof(*order->heap));
 	order->data = order->depth > 0 ? malloc(PCAPNG_PACKET_MAX) : NULL;
@@ -206,10 +206,10 @@ struct packet_source merge_order_source(struct merge_order *order)
 
 uint64_t merge_order_late(const struct merge_order *order)
 {
-	return order->late_in_all;
+	return order->late_in_last_walk;
 }
 
 int merge_order_failed(const struct merge_order *order, struct error *error)
 {
-	return order->failed < 0 ? error_set(error, order->failed, "%s", order->error.text) : 0;
+	return order->error_code < 0 ? error_set(error, order->error_code, "%s", order->error.text) : 0;
 }

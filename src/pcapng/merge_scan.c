@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 #include "pcapng/pcapng_merge.h"
-#include "pcapng/reader_state.h"
+#include "pcapng/pcapng_reader_internal.h"
 
 #define TEXT_COST 64 /* of a text beside its bytes */
 #define DESCRIPTION_MAX 65535
@@ -25,7 +25,7 @@ struct scan {
 	uint64_t last_ns;
 };
 
-static int own(struct merge_facts *facts, char *text)
+static int adopt_text(struct merge_facts *facts, char *text)
 {
 	int r = reader_grow(&facts->texts, &facts->text_room, facts->text_count, ELEMENTS_MAX, sizeof(*facts->texts));
 
@@ -36,10 +36,10 @@ static int own(struct merge_facts *facts, char *text)
 	return r;
 }
 
-static int keep(struct scan *scan, const char **kept, const char *format, ...) printf_like(3, 4);
+static int add_text(struct scan *scan, const char **kept, const char *format, ...) printf_like(3, 4);
 
 /* 0; `*kept` is NULL if the text doesn't fit. Or -ENOMEM. */
-static int keep(struct scan *scan, const char **kept, const char *format, ...)
+static int add_text(struct scan *scan, const char **kept, const char *format, ...)
 {
 	va_list arguments;
 
@@ -61,7 +61,7 @@ static int keep(struct scan *scan, const char **kept, const char *format, ...)
 	vsnprintf(text, size, format, arguments);
 	va_end(arguments);
 	scan->text_left -= size + TEXT_COST;
-	int r = own(scan->facts, text);
+	int r = adopt_text(scan->facts, text);
 	if (r == 0)
 		*kept = text;
 	return r;
@@ -77,15 +77,15 @@ static int add_comment(struct merge_facts *facts, const char *text)
 	return r;
 }
 
-static int keep_comment(struct scan *scan, const char *text)
+static int add_input_comment(struct scan *scan, const char *text)
 {
 	const char *kept;
-	int r = keep(scan, &kept, "%s: %s", scan->input->label, text);
+	int r = add_text(scan, &kept, "%s: %s", scan->input->label, text);
 
 	return r == 0 && kept ? add_comment(scan->facts, kept) : r;
 }
 
-static int keep_maker(struct scan *scan, const struct pcapng_section *section)
+static int add_maker_comment(struct scan *scan, const struct pcapng_section *section)
 {
 	const char *parts[] = {section->application, section->os, section->hardware}, *kept;
 	char text[512] = "";
@@ -96,7 +96,7 @@ static int keep_maker(struct scan *scan, const struct pcapng_section *section)
 			size += (size_t)snprintf(text + size, sizeof(text) - size, "%s%s", size ? ", " : "", parts[i]);
 	if (size == 0)
 		return 0;
-	int r = keep(scan, &kept, "%s: made by: %s", scan->input->label, text);
+	int r = add_text(scan, &kept, "%s: made by: %s", scan->input->label, text);
 	return r == 0 && kept ? add_comment(scan->facts, kept) : r;
 }
 
@@ -106,16 +106,16 @@ static int scan_section(struct scan *scan, const struct pcapng_item *item)
 
 	scan->os = NULL;
 	if (item->section.os)
-		r = keep(scan, &scan->os, "%s", item->section.os);
+		r = add_text(scan, &scan->os, "%s", item->section.os);
 	if (r == 0)
-		r = keep_maker(scan, &item->section);
+		r = add_maker_comment(scan, &item->section);
 	for (size_t i = 0; r == 0 && i < item->comment_count; i++)
 		if (*item->comments[i])
-			r = keep_comment(scan, item->comments[i]);
+			r = add_input_comment(scan, item->comments[i]);
 	return r;
 }
 
-static int keep_names(struct scan *scan, const struct pcapng_item *item, struct packet_interface *interface)
+static int add_interface_texts(struct scan *scan, const struct pcapng_item *item, struct packet_interface *interface)
 {
 	const struct packet_interface *from = &item->description;
 	const char *label = scan->input->label, *name = from->name;
@@ -125,16 +125,17 @@ static int keep_names(struct scan *scan, const struct pcapng_item *item, struct 
 		snprintf(number, sizeof(number), "%u", item->interface);
 		name = number;
 	}
-	int r = keep(scan, &interface->name, "%s:%s", label, name);
+	int r = add_text(scan, &interface->name, "%s:%s", label, name);
 	if (r == 0 && from->description && *from->description)
-		r = keep(scan, &interface->description, "interface %s of node %s: %s", name, label, from->description);
+		r = add_text(scan, &interface->description, "interface %s of node %s: %s", name, label,
+			     from->description);
 	else if (r == 0)
-		r = keep(scan, &interface->description, "interface %s of node %s", name, label);
+		r = add_text(scan, &interface->description, "interface %s of node %s", name, label);
 	if (r == 0 && from->filter)
-		r = keep(scan, &interface->filter, "%s", from->filter);
+		r = add_text(scan, &interface->filter, "%s", from->filter);
 	interface->os = scan->os;
 	if (r == 0 && from->os)
-		r = keep(scan, &interface->os, "%s", from->os);
+		r = add_text(scan, &interface->os, "%s", from->os);
 	return r;
 }
 
@@ -147,10 +148,9 @@ static int scan_interface(struct scan *scan, const struct pcapng_item *item)
 	int r = reader_grow(&facts->interfaces, &facts->interface_room, facts->interface_count,
 			    PCAPNG_MERGE_INTERFACES_MAX, sizeof(*facts->interfaces));
 	if (r == -EMSGSIZE)
-		return error_set(&scan->input->because, r, "more than %d interfaces in all",
-				 PCAPNG_MERGE_INTERFACES_MAX);
+		return error_set(&scan->input->error, r, "more than %d interfaces in all", PCAPNG_MERGE_INTERFACES_MAX);
 	if (r == 0)
-		r = keep_names(scan, item, &interface);
+		r = add_interface_texts(scan, item, &interface);
 	if (r < 0)
 		return r;
 	scan->input->left_out += item->comment_count;
@@ -207,9 +207,9 @@ int merge_scan(struct merge_facts *facts, struct merge_input *input, size_t text
 		return r;
 	input->first_interface = facts->interface_count;
 	do
-		r = pcapng_reader_next(input->reader, &item, &input->because);
+		r = pcapng_reader_next(input->reader, &item, &input->error);
 	while (r == 1 && (r = scan_item(&scan, &item)) == 0);
-	input->trouble = r;
+	input->error_code = r;
 	return r == -ENOMEM ? r : 0;
 }
 
@@ -221,8 +221,8 @@ static int describe_input(struct buffer *text, const struct merge_input *input, 
 
 	if (r == 0 && input->left_out > 0)
 		r = buffer_printf(text, ", texts left out: %llu", (unsigned long long)input->left_out);
-	if (r == 0 && input->trouble < 0)
-		r = buffer_printf(text, ", incomplete: %s", input->because.text);
+	if (r == 0 && input->error_code < 0)
+		r = buffer_printf(text, ", incomplete: %s", input->error.text);
 	return r == 0 ? buffer_append_string(text, ")") : r;
 }
 
@@ -237,7 +237,7 @@ int merge_describe(struct merge_facts *facts, const struct merge_input *inputs, 
 	if (r == -ENOMEM || (facts->comment_count == 0 && add_comment(facts, NULL) < 0))
 		return -ENOMEM;
 	facts->comments[0] = text.data;
-	return own(facts, take(text.data));
+	return adopt_text(facts, take(text.data));
 }
 
 void merge_facts_deinit(struct merge_facts *facts)

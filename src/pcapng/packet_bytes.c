@@ -49,7 +49,7 @@ bool packet_bytes_measure(const struct packet_bytes *bytes, size_t interface_cou
 	while (bytes->packets.next(bytes->packets.ctx, &packet)) {
 		if (packet.interface >= interface_count || packet.caplen > PACKET_BYTES_MAX)
 			return false;
-		*size_bytes += (uint64_t)bytes->format->around_size(&packet) + packet.caplen;
+		*size_bytes += (uint64_t)bytes->format->framing_size(&packet) + packet.caplen;
 		delivered[packet.interface]++;
 	}
 	return true;

@@ -1,7 +1,7 @@
 /* The packets of a source as they stand in a file: the part between its head and its tail. */
 #pragma once
 
-#include "pcapng/format.h"
+#include "pcapng/file_format.h"
 
 /* Far above any snap length; keeps a packet's block within the formats' 32-bit sizes. */
 #define PACKET_BYTES_MAX ((uint32_t)1 << 30)
@@ -17,7 +17,7 @@ struct packet_bytes {
 	const uint8_t *at;
 	size_t left;
 	struct packet_view packet;
-	uint8_t scratch[FORMAT_AROUND_MAX];
+	uint8_t scratch[FORMAT_FRAMING_MAX];
 };
 
 /*

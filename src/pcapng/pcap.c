@@ -2,16 +2,16 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "pcapng/format.h"
-#include "pcapng/wire.h"
+#include "pcapng/file_format.h"
+#include "pcapng/file_layout.h"
 
-static uint32_t around_size(const struct packet_view *packet)
+static uint32_t framing_size(const struct packet_view *packet)
 {
 	(void)packet;
 	return sizeof(struct pcap_record_header);
 }
 
-static size_t before(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
+static size_t before(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet)
 {
 	const struct pcap_record_header header = {
 		.seconds = (uint32_t)(packet->time_ns / NS_PER_S),
@@ -24,7 +24,7 @@ static size_t before(uint8_t into[static FORMAT_AROUND_MAX], const struct packet
 	return sizeof(header);
 }
 
-static size_t after(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
+static size_t after(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet)
 {
 	(void)into;
 	(void)packet;
@@ -57,7 +57,7 @@ const struct file_format format_pcap = {
 	.extension = "pcap",
 	.interfaces_min = 1,
 	.interfaces_max = 1,
-	.around_size = around_size,
+	.framing_size = framing_size,
 	.before = before,
 	.after = after,
 	.head = head,

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "pcapng/reader_state.h"
+#include "pcapng/pcapng_reader_internal.h"
 
 #define LINKTYPE_MASK 0xffff
 #define LINKTYPE_RESERVED 0x03ff0000

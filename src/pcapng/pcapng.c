@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "pcapng/format.h"
-#include "pcapng/wire.h"
+#include "pcapng/file_format.h"
+#include "pcapng/file_layout.h"
 
 #define OPTION_BYTES_MAX 65535
 
@@ -19,8 +19,8 @@ struct packet_options {
 	struct option_header end;
 };
 
-_Static_assert(sizeof(struct packet_block) <= FORMAT_AROUND_MAX, "has room");
-_Static_assert(sizeof(struct packet_options) == 12 && 3 + sizeof(struct packet_options) + 4 <= FORMAT_AROUND_MAX,
+_Static_assert(sizeof(struct packet_block) <= FORMAT_FRAMING_MAX, "has room");
+_Static_assert(sizeof(struct packet_options) == 12 && 3 + sizeof(struct packet_options) + 4 <= FORMAT_FRAMING_MAX,
 	       "as on the wire");
 
 static uint32_t padding(uint32_t size)
@@ -37,16 +37,16 @@ static uint32_t flags_of(const struct packet_view *packet)
 	return (packet->flags & ~(uint32_t)FLAGS_DIRECTION) | direction;
 }
 
-static uint32_t around_size(const struct packet_view *packet)
+static uint32_t framing_size(const struct packet_view *packet)
 {
 	return (uint32_t)sizeof(struct packet_block) + padding(packet->caplen) +
 	       (flags_of(packet) ? (uint32_t)sizeof(struct packet_options) : 0) + (uint32_t)sizeof(uint32_t);
 }
 
-static size_t before(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
+static size_t before(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet)
 {
 	const struct packet_block header = {
-		.block = {BLOCK_PACKET, packet->caplen + around_size(packet)},
+		.block = {BLOCK_PACKET, packet->caplen + framing_size(packet)},
 		.interface = packet->interface,
 		.time_high = (uint32_t)(packet->time_ns >> 32),
 		.time_low = (uint32_t)packet->time_ns,
@@ -58,9 +58,9 @@ static size_t before(uint8_t into[static FORMAT_AROUND_MAX], const struct packet
 	return sizeof(header);
 }
 
-static size_t after(uint8_t into[static FORMAT_AROUND_MAX], const struct packet_view *packet)
+static size_t after(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet)
 {
-	uint32_t total_size = packet->caplen + around_size(packet);
+	uint32_t total_size = packet->caplen + framing_size(packet);
 	size_t size = padding(packet->caplen);
 
 	memset(into, 0, size);
@@ -120,7 +120,7 @@ static void option_bytes(struct block *block, enum option_code code, const void 
 	option_finish(block);
 }
 
-static void replace_what_is_not_utf8(char *text, size_t size)
+static void replace_invalid_utf8(char *text, size_t size)
 {
 	uint32_t code;
 
@@ -145,7 +145,7 @@ static void option_prefixed(struct block *block, enum option_code code, const ch
 	block_append(block, prefix, prefix_size);
 	block_append(block, text, size);
 	if (block->error == 0)
-		replace_what_is_not_utf8(block->buffer->data + block->buffer->size - size, size);
+		replace_invalid_utf8(block->buffer->data + block->buffer->size - size, size);
 	option_finish(block);
 }
 
@@ -272,7 +272,7 @@ const struct file_format format_pcapng = {
 	.extension = "pcapng",
 	.interfaces_min = 0,
 	.interfaces_max = UINT16_MAX + 1, /* packet_view's index */
-	.around_size = around_size,
+	.framing_size = framing_size,
 	.before = before,
 	.after = after,
 	.head = head,

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "pcapng/reader_state.h"
+#include "pcapng/pcapng_reader_internal.h"
 #include "pcapng/timestamp.h"
 
 /* The options' values as they come, of whatever block. */
@@ -141,8 +141,8 @@ static int take_option(struct pcapng_reader *reader, const struct option_rule *r
 	return 0;
 }
 
-static int find_and_take(struct pcapng_reader *reader, struct rules rules, uint16_t code, struct rest value,
-			 struct options *options, uint32_t *seen)
+static int apply_rule(struct pcapng_reader *reader, struct rules rules, uint16_t code, struct rest value,
+		      struct options *options, uint32_t *seen)
 {
 	for (size_t i = 0; i < rules.count; i++) {
 		if (rules.rule[i].code != code)
@@ -174,7 +174,7 @@ static int read_options(struct pcapng_reader *reader, struct rest rest, struct r
 		if (code == OPTION_COMMENT)
 			r = add_comment(reader, as_text(value.at, value.size));
 		else
-			r = find_and_take(reader, rules, code, value, options, &seen);
+			r = apply_rule(reader, rules, code, value, options, &seen);
 	}
 	return r;
 }

@@ -85,8 +85,8 @@ struct pcapng_merge_report pcapng_merge_report(const struct pcapng_merge *merge,
 	return (struct pcapng_merge_report){.packets = of->packets,
 					    .interfaces = of->interface_count,
 					    .left_out = of->left_out,
-					    .trouble = of->trouble,
-					    .because = of->because.text};
+					    .error_code = of->error_code,
+					    .error = of->error.text};
 }
 
 uint64_t pcapng_merge_late(const struct pcapng_merge *merge)

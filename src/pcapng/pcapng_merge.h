@@ -18,9 +18,9 @@
 #include <stddef.h>
 
 #include "base/byte_range.h"
+#include "base/byte_stream.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/stream.h"
 
 #define PCAPNG_MERGE_INPUTS_MAX 1024
 #define PCAPNG_MERGE_INTERFACES_MAX 65536
@@ -37,9 +37,9 @@ struct pcapng_merge_input {
 struct pcapng_merge_report {
 	uint64_t packets;
 	size_t interfaces;
-	uint64_t left_out;   /* comments and other texts */
-	int trouble;	     /* 0: read to its end; else as of pcapng_reader_next */
-	const char *because; /* text of the trouble */
+	uint64_t left_out; /* comments and other texts */
+	int error_code;	   /* 0: read to its end; else as of pcapng_reader_next */
+	const char *error; /* what went wrong */
 };
 
 /*

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "pcapng/reader_state.h"
+#include "pcapng/pcapng_reader_internal.h"
 
 #define ROOM_MIN 4096 /* of the block: enough for the bytes that are skipped, too */
 #define BLOCK_MIN (sizeof(struct block_header) + sizeof(uint32_t))
@@ -110,7 +110,7 @@ static int make_room(struct pcapng_reader *reader, size_t size)
 }
 
 /* 1: the first `size` bytes of the block are there. 0: the file ends before the block. Else negative. */
-static int need(struct pcapng_reader *reader, size_t size)
+static int need_bytes(struct pcapng_reader *reader, size_t size)
 {
 	while (reader->have < size) {
 		if (reader->have == reader->room) {
@@ -129,7 +129,7 @@ static int need(struct pcapng_reader *reader, size_t size)
 	return 1;
 }
 
-static void go_on_behind(struct pcapng_reader *reader, uint32_t size)
+static void continue_after(struct pcapng_reader *reader, uint32_t size)
 {
 	reader->at += size;
 	reader->have = 0;
@@ -161,20 +161,20 @@ static int skip(struct pcapng_reader *reader)
 			return cut_short(reader);
 		reader->skip_left -= (size_t)got;
 	}
-	int r = need(reader, sizeof(end));
+	int r = need_bytes(reader, sizeof(end));
 	if (r <= 0)
 		return r < 0 ? r : cut_short(reader);
 	end = reader_u32(reader, reader->block);
 	if (end != reader->skip_size)
 		return error_set(&reader->error, -EBADMSG, "block of %u bytes that says %u at its end",
 				 reader->skip_size, end);
-	go_on_behind(reader, reader->skip_size);
+	continue_after(reader, reader->skip_size);
 	reader->skip_size = 0;
 	reader->skipped++;
 	return 1;
 }
 
-static void begin_skipping(struct pcapng_reader *reader, uint32_t size)
+static void begin_skip(struct pcapng_reader *reader, uint32_t size)
 {
 	reader->skip_size = size;
 	reader->skip_left = size - BLOCK_MIN;
@@ -196,13 +196,13 @@ static int learn_byte_order(struct pcapng_reader *reader)
 /* Type and size of the block that begins. 1, 0: the file ends. Else negative. */
 static int begin_block(struct pcapng_reader *reader, uint32_t *type, uint32_t *size)
 {
-	int r = need(reader, sizeof(struct block_header));
+	int r = need_bytes(reader, sizeof(struct block_header));
 
 	if (r <= 0)
 		return r;
 	*type = reader_u32(reader, reader->block);
 	if (*type == BLOCK_SECTION) {
-		r = need(reader, BLOCK_START_MAX);
+		r = need_bytes(reader, BLOCK_START_MAX);
 		if (r > 0)
 			r = learn_byte_order(reader);
 		if (r < 0)
@@ -244,13 +244,13 @@ static int next_block(struct pcapng_reader *reader, struct pcapng_item *item)
 		return r < 0 ? r : end_of_file(reader);
 	if (pcapng_block_max(type) == 0) {
 		count_for_section(reader, type, size);
-		begin_skipping(reader, size);
+		begin_skip(reader, size);
 		return 2;
 	}
 	if (size > pcapng_block_max(type))
 		return error_set(&reader->error, -EMSGSIZE, "block of %u bytes", size);
 
-	r = need(reader, size);
+	r = need_bytes(reader, size);
 	if (r < 0)
 		return r;
 	const uint32_t end = reader_u32(reader, reader->block + size - sizeof(end));
@@ -264,13 +264,13 @@ static int next_block(struct pcapng_reader *reader, struct pcapng_item *item)
 static int next_record(struct pcapng_reader *reader, struct pcapng_item *item)
 {
 	uint32_t size;
-	int r = need(reader, sizeof(struct pcap_record_header));
+	int r = need_bytes(reader, sizeof(struct pcap_record_header));
 
 	if (r <= 0)
 		return r;
 	r = pcap_record_size(reader, &size);
 	if (r == 0)
-		r = need(reader, size);
+		r = need_bytes(reader, size);
 	if (r > 0)
 		r = pcap_record_read(reader, item);
 	return r < 0 ? r : 1;
@@ -280,7 +280,7 @@ static int next_record(struct pcapng_reader *reader, struct pcapng_item *item)
 static int begin_file(struct pcapng_reader *reader, struct pcapng_item *item)
 {
 	uint32_t magic;
-	int r = need(reader, sizeof(magic));
+	int r = need_bytes(reader, sizeof(magic));
 
 	if (r == 0)
 		return error_set(&reader->error, -ENODATA, "the file is empty");
@@ -293,7 +293,7 @@ static int begin_file(struct pcapng_reader *reader, struct pcapng_item *item)
 	}
 	if (!pcap_magic_known(magic))
 		return error_set(&reader->error, -EBADMSG, "neither pcapng nor pcap");
-	r = need(reader, sizeof(struct pcap_file_header));
+	r = need_bytes(reader, sizeof(struct pcap_file_header));
 	if (r > 0)
 		r = pcap_header_read(reader, item);
 	if (r < 0)
@@ -318,16 +318,16 @@ static int next_item(struct pcapng_reader *reader, struct pcapng_item *item)
 {
 	int r;
 
-	if (reader->given) {
-		go_on_behind(reader, (uint32_t)reader->have);
+	if (reader->handed_out) {
+		continue_after(reader, (uint32_t)reader->have);
 		give_back_room(reader);
 	}
-	reader->given = false;
+	reader->handed_out = false;
 	do {
 		*item = (struct pcapng_item){.kind = PCAPNG_SECTION};
 		r = next_part(reader, item);
 	} while (r == 2);
-	reader->given = r == 1;
+	reader->handed_out = r == 1;
 	if (r == 1 && item->kind == PCAPNG_PACKET)
 		reader->last_time_ns = item->packet.time_ns;
 	return r;

@@ -2,7 +2,7 @@
  * From bytes to a request, in the order of what it costs: size, depth, whom it is for, and only for our own every
  * field.
  *
- * A message for another node is left as soon as that is certain (request_skim), so a field of it given twice or a wrong
+ * A message for another node is left as soon as that is certain (peek), so a field of it given twice or a wrong
  * value is somebody else's to refuse. A message that doesn't say whom it is for, or isn't JSON, is refused by
  * everybody: nobody else would.
  */
@@ -19,7 +19,7 @@
 #include "config/config.h"
 #include "request/request_field.h"
 #include "request/request_node.h"
-#include "request/request_skim.h"
+#include "request/request_peek.h"
 #include "request/request_text.h"
 #include "request/request_value.h"
 
@@ -32,30 +32,30 @@ CLEANUP_DEFINE(json, json_t, json_decref)
 
 static bool is_usable(const char *text, size_t size)
 {
-	return size > 0 && !text_has_control(text, size, TEXT_LINE);
+	return size > 0 && !request_text_has_control(text, size, TEXT_LINE);
 }
 
 /* Certain no's only: false also stands for "see what the real parser says". */
-static bool is_elsewhere(const char *bytes, size_t size, const char *node)
+static bool is_certainly_elsewhere(const char *bytes, size_t size, const char *node)
 {
 	cleanup(cleanup_json) json_t *decoded = NULL;
 	const char *expression;
-	struct skim skim;
+	struct request_peek peek;
 
-	if (!skim_message(bytes, size, &skim))
+	if (!request_peek_message(bytes, size, &peek))
 		return false;
-	if (skim.node.text)
-		return !skim.node.escaped && is_usable(skim.node.text, skim.node.size) &&
-		       !node_is_named(skim.node.text, skim.node.size, node);
+	if (peek.node.text)
+		return !peek.node.escaped && is_usable(peek.node.text, peek.node.size) &&
+		       !request_node_is_named(peek.node.text, peek.node.size, node);
 
-	expression = skim.nodere.text;
-	size = skim.nodere.size;
-	if (skim.nodere.escaped) { /* with its quotes it is a JSON text of its own */
+	expression = peek.nodere.text;
+	size = peek.nodere.size;
+	if (peek.nodere.escaped) { /* with its quotes it is a JSON text of its own */
 		decoded = json_loadb(expression - 1, size + 2, JSON_DECODE_ANY, NULL);
 		expression = json_string_value(decoded);
 		size = json_string_length(decoded);
 	}
-	return expression && is_usable(expression, size) && node_is_matched(expression, size, node, NULL) == 0;
+	return expression && is_usable(expression, size) && request_node_matches(expression, size, node, NULL) == 0;
 }
 
 /* The value of `node` or `nodere`, whichever is the only one; NULL with the refusal filled. */
@@ -71,14 +71,14 @@ static const json_t *read_node_field(const json_t *message, struct request_refus
 		request_refuse(refusal, *field, "must be a string");
 	else if (!json_string_length(value))
 		request_refuse(refusal, *field, "is empty");
-	else if (text_has_control(json_string_value(value), json_string_length(value), TEXT_LINE))
+	else if (request_text_has_control(json_string_value(value), json_string_length(value), TEXT_LINE))
 		request_refuse(refusal, *field, "holds a control character");
 	else
 		return value;
 	return NULL;
 }
 
-static enum request_verdict judge_node(const json_t *message, const char *node, struct request_refusal *refusal)
+static enum request_verdict check_node(const json_t *message, const char *node, struct request_refusal *refusal)
 {
 	const char *field;
 	const json_t *value = read_node_field(message, refusal, &field);
@@ -88,9 +88,9 @@ static enum request_verdict judge_node(const json_t *message, const char *node, 
 	if (!value)
 		return REQUEST_INVALID;
 	if (strcmp(field, "node") == 0)
-		r = node_is_named(json_string_value(value), json_string_length(value), node);
+		r = request_node_is_named(json_string_value(value), json_string_length(value), node);
 	else
-		r = node_is_matched(json_string_value(value), json_string_length(value), node, &error);
+		r = request_node_matches(json_string_value(value), json_string_length(value), node, &error);
 	if (r < 0)
 		request_refuse(refusal, field, "%s", error.text);
 	return r < 0 ? REQUEST_INVALID : r ? REQUEST_OURS : REQUEST_ELSEWHERE;
@@ -111,16 +111,16 @@ static void refuse_json(const char *bytes, size_t size, const json_error_t *erro
 		request_refuse(refusal, "", "out of memory");
 		return;
 	case json_error_duplicate_key:
-		skim_field_at(bytes, position, field);
+		request_peek_field_at(bytes, position, field);
 		request_refuse(refusal, field, "is given twice");
 		return;
 	case json_error_numeric_overflow:
-		skim_field_at(bytes, position, field);
+		request_peek_field_at(bytes, position, field);
 		request_refuse(refusal, field, "number out of range (line %d, column %d)", error->line, error->column);
 		return;
 	default:
 		request_refuse(refusal, "", "invalid JSON: %s (line %d, column %d)",
-			       text_quote(error->text, strlen(error->text), why), error->line, error->column);
+			       request_text_quote(error->text, strlen(error->text), why), error->line, error->column);
 	}
 }
 
@@ -132,7 +132,7 @@ static bool is_blank(const char *bytes, size_t size)
 	return true;
 }
 
-static json_t *load(const char *bytes, size_t size, struct request_refusal *refusal)
+static json_t *load_json(const char *bytes, size_t size, struct request_refusal *refusal)
 {
 	cleanup(cleanup_json) json_t *message = NULL;
 	json_error_t error;
@@ -207,7 +207,7 @@ static int check_window(const struct request *request, const struct config *conf
 }
 
 /* `timeout` (in idle_ns so far) is the whole time unless `duration` came, too. */
-static void settle_times(struct request *request, const struct config *config)
+static void resolve_times(struct request *request, const struct config *config)
 {
 	if (request->duration_ns)
 		return;
@@ -215,12 +215,12 @@ static void settle_times(struct request *request, const struct config *config)
 	request->idle_ns = 0;
 }
 
-static int finish(struct request *request, const json_t *message, const struct config *config,
-		  struct request_refusal *refusal)
+static int complete(struct request *request, const json_t *message, const struct config *config,
+		    struct request_refusal *refusal)
 {
 	if (check_window(request, config, refusal) < 0)
 		return -EINVAL;
-	settle_times(request, config);
+	resolve_times(request, config);
 	if (!request->id_given && make_id(request->id) < 0)
 		return request_refuse(refusal, "id", "none given, and the kernel gave no random number to make one");
 	request->json = json_dumps(message, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(JSON_REAL_DIGITS));
@@ -240,18 +240,18 @@ enum request_verdict request_parse(const void *bytes, size_t size, uint64_t rece
 		request_refuse(refusal, "", "request is %zu bytes, at most %d", size, REQUEST_SIZE_MAX);
 		return REQUEST_INVALID;
 	}
-	if (skim_is_deeper(bytes, size, REQUEST_DEPTH_MAX)) {
+	if (request_peek_is_deeper(bytes, size, REQUEST_DEPTH_MAX)) {
 		request_refuse(refusal, "", "request nests deeper than %d levels", REQUEST_DEPTH_MAX);
 		return REQUEST_INVALID;
 	}
-	if (is_elsewhere(bytes, size, config->general.node))
+	if (is_certainly_elsewhere(bytes, size, config->general.node))
 		return REQUEST_ELSEWHERE;
 
-	message = load(bytes, size, refusal);
+	message = load_json(bytes, size, refusal);
 	if (!message)
 		return REQUEST_INVALID;
-	value_read_id(message, refusal->id);
-	verdict = judge_node(message, config->general.node, refusal);
+	request_value_read_id(message, refusal->id);
+	verdict = check_node(message, config->general.node, refusal);
 	if (verdict != REQUEST_OURS)
 		return verdict;
 
@@ -260,15 +260,16 @@ enum request_verdict request_parse(const void *bytes, size_t size, uint64_t rece
 		request_refuse(refusal, "", "out of memory");
 		return REQUEST_INVALID;
 	}
-	if (field_read_all(&(struct draft){ours, refusal, config, destinations, destination_count}, message) < 0)
+	if (request_field_read_all(&(struct request_draft){ours, refusal, config, destinations, destination_count},
+				   message) < 0)
 		return REQUEST_INVALID;
-	if (finish(ours, message, config, refusal) < 0)
+	if (complete(ours, message, config, refusal) < 0)
 		return REQUEST_INVALID;
 	*request = take(ours);
 	return REQUEST_OURS;
 }
 
-void request_identify(struct request *request, const char *id)
+void request_set_id(struct request *request, const char *id)
 {
 	if (request->id_given)
 		return;

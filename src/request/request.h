@@ -84,7 +84,7 @@ warn_unused enum request_verdict request_parse(const void *bytes, size_t size, u
 					       struct request **request);
 
 /* Gives a request that came without one an id by which its source knows it, as if it had come with it. */
-void request_identify(struct request *request, const char *id);
+void request_set_id(struct request *request, const char *id);
 
 struct request *request_ref(struct request *request);
 void request_unref(struct request *request); /* loop thread only */

@@ -12,36 +12,38 @@
 #include "request/request_value.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-#define INTO(member) .into = offsetof(struct request, member)
-#define CAP(key, member) .cap = offsetof(struct config, general.member), .cap_name = "general." key
-#define TEXT(member, most, what) .set = value_set_text, INTO(member), .size_max = (most), .kind = (what)
+#define OFFSET(member) .offset = offsetof(struct request, member)
+#define LIMIT(key, member) .limit_offset = offsetof(struct config, general.member), .limit_name = "general." key
+#define TEXT(member, max, what) .set = request_value_set_text, OFFSET(member), .size_max = (max), .kind = (what)
 #define S3 .unavailable = "not allowed here: no [s3] allow_override lists it"
 
-static const struct field fields[] = {
+static const struct request_field fields[] = {
 	{"node", TYPE_STRING, .set = NULL},
 	{"nodere", TYPE_STRING, .set = NULL},
-	{"interface", TYPE_ARRAY, .set = list_set_interfaces},
-	{"alias", TYPE_ARRAY, .set = list_set_aliases},
+	{"interface", TYPE_ARRAY, .set = request_list_set_interfaces},
+	{"alias", TYPE_ARRAY, .set = request_list_set_aliases},
 	{"bpf", TYPE_STRING, TEXT(bpf, REQUEST_BPF_MAX, TEXT_FILTER)},
-	{"snap", TYPE_INTEGER, .set = value_set_snap},
-	{"packets", TYPE_INTEGER, .set = value_set_count, INTO(packets), CAP("maxpackets", maxpackets)},
-	{"bytes", TYPE_INTEGER, .set = value_set_count, INTO(bytes), CAP("maxbytes", maxbytes)},
-	{"timeout", TYPE_NUMBER, .set = value_set_seconds, INTO(idle_ns), CAP("maxtimeout", maxtimeout_ns)},
-	{"duration", TYPE_NUMBER, .set = value_set_seconds, INTO(duration_ns), CAP("maxduration", maxduration_ns)},
-	{"before", TYPE_NUMBER, .set = value_set_seconds, INTO(before_ns), CAP("maxduration", maxduration_ns)},
-	{"from", TYPE_NUMBER | TYPE_STRING, .set = value_set_time, INTO(from_ns)},
-	{"to", TYPE_NUMBER | TYPE_STRING, .set = value_set_time, INTO(to_ns)},
+	{"snap", TYPE_INTEGER, .set = request_value_set_snap},
+	{"packets", TYPE_INTEGER, .set = request_value_set_count, OFFSET(packets), LIMIT("maxpackets", maxpackets)},
+	{"bytes", TYPE_INTEGER, .set = request_value_set_count, OFFSET(bytes), LIMIT("maxbytes", maxbytes)},
+	{"timeout", TYPE_NUMBER, .set = request_value_set_seconds, OFFSET(idle_ns), LIMIT("maxtimeout", maxtimeout_ns)},
+	{"duration", TYPE_NUMBER, .set = request_value_set_seconds, OFFSET(duration_ns),
+	 LIMIT("maxduration", maxduration_ns)},
+	{"before", TYPE_NUMBER, .set = request_value_set_seconds, OFFSET(before_ns),
+	 LIMIT("maxduration", maxduration_ns)},
+	{"from", TYPE_NUMBER | TYPE_STRING, .set = request_value_set_time, OFFSET(from_ns)},
+	{"to", TYPE_NUMBER | TYPE_STRING, .set = request_value_set_time, OFFSET(to_ns)},
 	{"tags", TYPE_STRING, TEXT(tags, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"customer", TYPE_STRING, TEXT(customer, REQUEST_STRING_MAX, TEXT_LINE)},
-	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = value_set_alertid},
+	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = request_value_set_alertid},
 	{"dedupe", TYPE_STRING, TEXT(dedupe, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"comment", TYPE_STRING, TEXT(comment, REQUEST_STRING_MAX, TEXT_NOTE)},
-	{"id", TYPE_STRING, .set = value_set_id},
-	{"format", TYPE_STRING, .set = value_set_format},
-	{"merge", TYPE_BOOL, .set = value_set_flag, INTO(merge)},
-	{"to_destinations", TYPE_ARRAY, .set = list_set_destinations},
-	{"logrequest", TYPE_BOOL, .set = value_set_flag, INTO(logrequest)},
-	{"packetdebug", TYPE_BOOL, .set = value_set_flag, INTO(packetdebug)},
+	{"id", TYPE_STRING, .set = request_value_set_id},
+	{"format", TYPE_STRING, .set = request_value_set_format},
+	{"merge", TYPE_BOOL, .set = request_value_set_flag, OFFSET(merge)},
+	{"to_destinations", TYPE_ARRAY, .set = request_list_set_destinations},
+	{"logrequest", TYPE_BOOL, .set = request_value_set_flag, OFFSET(logrequest)},
+	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},
 	{"bucket", S3},
 	{"folder", S3},
 	{"region", S3},
@@ -50,7 +52,7 @@ static const struct field fields[] = {
 	{"encryption", S3},
 };
 
-static const struct field *find_field(const char *name)
+static const struct request_field *find_field(const char *name)
 {
 	for (size_t i = 0; i < COUNT(fields); i++)
 		if (strcmp(fields[i].name, name) == 0)
@@ -58,7 +60,7 @@ static const struct field *find_field(const char *name)
 	return NULL;
 }
 
-static int refuse_unknown(struct draft *draft, const char *name)
+static int refuse_unknown(struct request_draft *draft, const char *name)
 {
 	const char *known[COUNT(fields)];
 	char hint[REQUEST_HINT_SIZE];
@@ -66,7 +68,7 @@ static int refuse_unknown(struct draft *draft, const char *name)
 	for (size_t i = 0; i < COUNT(fields); i++)
 		known[i] = fields[i].unavailable ? NULL : fields[i].name;
 	return request_refuse(draft->refusal, name, "unknown field%s",
-			      text_suggestion(name, known, COUNT(known), hint));
+			      request_text_suggestion(name, known, COUNT(known), hint));
 }
 
 static const char *describe_types(unsigned types)
@@ -102,14 +104,14 @@ static const char *describe_value(const json_t *value)
 	return texts[json_typeof(value)];
 }
 
-static int check_fields(struct draft *draft, json_t *message)
+static int check_fields(struct request_draft *draft, json_t *message)
 {
 	const char *name;
 	json_t *value;
 
 	json_object_foreach(message, name, value)
 	{
-		const struct field *field = find_field(name);
+		const struct request_field *field = find_field(name);
 
 		if (!field)
 			return refuse_unknown(draft, name);
@@ -124,7 +126,7 @@ static int check_fields(struct draft *draft, json_t *message)
 	return 0;
 }
 
-int field_read_all(struct draft *draft, json_t *message)
+int request_field_read_all(struct request_draft *draft, json_t *message)
 {
 	const char *name;
 	json_t *value;
@@ -134,7 +136,7 @@ int field_read_all(struct draft *draft, json_t *message)
 		return r;
 	json_object_foreach(message, name, value)
 	{
-		const struct field *field = find_field(name); /* checked: there is one */
+		const struct request_field *field = find_field(name); /* checked: there is one */
 
 		r = field->set ? field->set(draft, field, value) : 0;
 		if (r < 0)

@@ -12,7 +12,7 @@
 struct config;
 
 /* A request while it is read. */
-struct draft {
+struct request_draft {
 	struct request *request;
 	struct request_refusal *refusal;
 	const struct config *config;
@@ -20,7 +20,7 @@ struct draft {
 	size_t destination_count;
 };
 
-enum field_type {
+enum request_field_type {
 	TYPE_STRING = 1 << JSON_STRING,
 	TYPE_INTEGER = 1 << JSON_INTEGER,
 	TYPE_REAL = 1 << JSON_REAL,
@@ -29,20 +29,21 @@ enum field_type {
 	TYPE_ARRAY = 1 << JSON_ARRAY,
 };
 
-struct field {
+struct request_field {
 	const char *name;
-	unsigned types;									 /* enum field_type */
-	int (*set)(struct draft *draft, const struct field *field, const json_t *value); /* NULL: read elsewhere */
-	size_t into;									 /* offset in struct request */
-	size_t cap;		 /* numbers: offset in struct config of the most that is allowed */
-	const char *cap_name;	 /* … and its key; strings: unused */
-	size_t size_max;	 /* strings: bytes */
-	enum text_kind kind;	 /* strings */
-	const char *unavailable; /* why the field is refused so far; NULL: it is not */
+	unsigned types; /* enum request_field_type */
+	int (*set)(struct request_draft *draft, const struct request_field *field,
+		   const json_t *value); /* NULL: read elsewhere */
+	size_t offset;			 /* offset in struct request */
+	size_t limit_offset;		 /* numbers: offset in struct config of the most that is allowed */
+	const char *limit_name;		 /* … and its key; strings: unused */
+	size_t size_max;		 /* strings: bytes */
+	enum request_text_kind kind;	 /* strings */
+	const char *unavailable;	 /* why the field is refused so far; NULL: it is not */
 };
 
 /*
  * Reads every field of the object into the draft's request, in which the defaults stand already. 0, or -EINVAL with the
  * refusal filled; the request is then half-filled and good for request_unref only. `node` and `nodere` are passed over.
  */
-warn_unused int field_read_all(struct draft *draft, json_t *message);
+warn_unused int request_field_read_all(struct request_draft *draft, json_t *message);

@@ -14,7 +14,7 @@
 #define INTERFACE_NAME_MAX 15 /* bytes: the kernel's IFNAMSIZ - 1 */
 
 /* An array of 1 to REQUEST_INTERFACES_MAX strings, none of them empty, each a plain line. */
-static int check_list(struct draft *draft, const char *field, const json_t *list)
+static int check_list(struct request_draft *draft, const char *field, const json_t *list)
 {
 	const json_t *item;
 	size_t i;
@@ -32,7 +32,7 @@ static int check_list(struct draft *draft, const char *field, const json_t *list
 			return request_refuse(draft->refusal, field, "entry %zu is not a string", i + 1);
 		if (!json_string_length(item))
 			return request_refuse(draft->refusal, field, "entry %zu is empty", i + 1);
-		r = value_check_text(draft, field, item, REQUEST_STRING_MAX, TEXT_LINE);
+		r = request_value_check_text(draft, field, item, REQUEST_STRING_MAX, TEXT_LINE);
 		if (r < 0)
 			return r;
 	}
@@ -40,7 +40,7 @@ static int check_list(struct draft *draft, const char *field, const json_t *list
 }
 
 /* Adds an interface unless it is there. `alias` may be NULL. */
-static int add_interface(struct draft *draft, const char *field, const char *name, const char *alias)
+static int add_interface(struct request_draft *draft, const char *field, const char *name, const char *alias)
 {
 	struct request *request = draft->request;
 	struct request_interface *interface;
@@ -70,7 +70,7 @@ static bool is_interface_name(const char *name)
 	       strcmp(name, "..") != 0;
 }
 
-int list_set_interfaces(struct draft *draft, const struct field *field, const json_t *value)
+int request_list_set_interfaces(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	char quote[REQUEST_QUOTE_SIZE];
 	const json_t *item;
@@ -86,7 +86,7 @@ int list_set_interfaces(struct draft *draft, const struct field *field, const js
 		if (!is_interface_name(name))
 			return request_refuse(draft->refusal, field->name,
 					      "\"%s\" can't be an interface's name (1 to %d bytes, no / : or blank)",
-					      text_quote(name, strlen(name), quote), INTERFACE_NAME_MAX);
+					      request_text_quote(name, strlen(name), quote), INTERFACE_NAME_MAX);
 		r = add_interface(draft, field->name, name, NULL);
 		if (r < 0)
 			return r;
@@ -94,7 +94,7 @@ int list_set_interfaces(struct draft *draft, const struct field *field, const js
 	return 0;
 }
 
-static int refuse_alias(struct draft *draft, const char *field, const char *alias)
+static int refuse_alias(struct request_draft *draft, const char *field, const char *alias)
 {
 	const struct config *config = draft->config;
 	cleanup(cleanup_free) const char **known = NULL;
@@ -111,7 +111,8 @@ static int refuse_alias(struct draft *draft, const char *field, const char *alia
 		for (size_t k = 0; k < config->interfaces[i].alias.count; k++)
 			known[count++] = config->interfaces[i].alias.items[k];
 	return request_refuse(draft->refusal, field, "no interface of this node has the alias \"%s\"%s",
-			      text_quote(alias, strlen(alias), quote), text_suggestion(alias, known, count, hint));
+			      request_text_quote(alias, strlen(alias), quote),
+			      request_text_suggestion(alias, known, count, hint));
 }
 
 static bool has_alias(const struct config_interface *interface, const char *alias)
@@ -123,7 +124,7 @@ static bool has_alias(const struct config_interface *interface, const char *alia
 }
 
 /* An alias may stand for several interfaces; each alias of the request must stand for one at least. */
-int list_set_aliases(struct draft *draft, const struct field *field, const json_t *value)
+int request_list_set_aliases(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	const struct config *config = draft->config;
 	const json_t *item;
@@ -152,7 +153,7 @@ int list_set_aliases(struct draft *draft, const struct field *field, const json_
 }
 
 /* The list has room for every known destination, and none stands in it twice. */
-static int add_destination(struct draft *draft, const char *field, const char *name)
+static int add_destination(struct request_draft *draft, const char *field, const char *name)
 {
 	struct request *request = draft->request;
 
@@ -174,7 +175,7 @@ static bool is_listed(const char *name, const char *const *list, size_t count)
 	return false;
 }
 
-int list_set_destinations(struct draft *draft, const struct field *field, const json_t *value)
+int request_list_set_destinations(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	char hint[REQUEST_HINT_SIZE], quote[REQUEST_QUOTE_SIZE];
 	const json_t *item;
@@ -192,9 +193,9 @@ int list_set_destinations(struct draft *draft, const struct field *field, const 
 
 		if (!is_listed(name, draft->destinations, draft->destination_count))
 			return request_refuse(draft->refusal, field->name, "no destination \"%s\" is configured%s",
-					      text_quote(name, strlen(name), quote),
-					      text_suggestion(name, draft->destinations, draft->destination_count,
-							      hint));
+					      request_text_quote(name, strlen(name), quote),
+					      request_text_suggestion(name, draft->destinations,
+								      draft->destination_count, hint));
 		r = add_destination(draft, field->name, name);
 		if (r < 0)
 			return r;

@@ -8,6 +8,6 @@
 
 #include "request/request_field.h"
 
-int list_set_interfaces(struct draft *draft, const struct field *field, const json_t *value);
-int list_set_aliases(struct draft *draft, const struct field *field, const json_t *value);
-int list_set_destinations(struct draft *draft, const struct field *field, const json_t *value);
+int request_list_set_interfaces(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_list_set_aliases(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_list_set_destinations(struct request_draft *draft, const struct request_field *field, const json_t *value);

@@ -32,7 +32,7 @@ CLEANUP_DEFINE(match_context, pcre2_match_context, pcre2_match_context_free)
 CLEANUP_DEFINE(match_data, pcre2_match_data, pcre2_match_data_free)
 CLEANUP_DEFINE(code, pcre2_code, pcre2_code_free)
 
-bool node_is_named(const char *name, size_t size, const char *node)
+bool request_node_is_named(const char *name, size_t size, const char *node)
 {
 	return (size == strlen(node) && memcmp(name, node, size) == 0) || (size == 3 && memcmp(name, "any", 3) == 0);
 }
@@ -95,7 +95,7 @@ static int match(const pcre2_code *code, const char *node, struct error *err)
 	return error_set(err, -EINVAL, "expression can't be used: %s", (const char *)reason);
 }
 
-int node_is_matched(const char *expression, size_t size, const char *node, struct error *err)
+int request_node_matches(const char *expression, size_t size, const char *node, struct error *err)
 {
 	cleanup(cleanup_code) pcre2_code *code = NULL;
 	int r;

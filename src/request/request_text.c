@@ -16,7 +16,7 @@ static bool is_control(uint32_t code)
 	return code < 0x20 || (code >= 0x7f && code < 0xa0);
 }
 
-bool text_has_control(const char *text, size_t size, enum text_kind kind)
+bool request_text_has_control(const char *text, size_t size, enum request_text_kind kind)
 {
 	static const char *const allowed[] = {[TEXT_LINE] = "", [TEXT_NOTE] = "\n\t", [TEXT_FILTER] = "\n\t\r\v\f"};
 
@@ -32,7 +32,7 @@ bool text_has_control(const char *text, size_t size, enum text_kind kind)
 	return false;
 }
 
-const char *text_quote(const char *text, size_t size, char quote[static REQUEST_QUOTE_SIZE])
+const char *request_text_quote(const char *text, size_t size, char quote[static REQUEST_QUOTE_SIZE])
 {
 	static const char more[] = "...";
 	size_t used = 0, fits = 0; /* fits: where "..." can still be put */
@@ -57,8 +57,8 @@ const char *text_quote(const char *text, size_t size, char quote[static REQUEST_
 	return quote;
 }
 
-const char *text_suggestion(const char *word, const char *const *known, size_t count,
-			    char hint[static REQUEST_HINT_SIZE])
+const char *request_text_suggestion(const char *word, const char *const *known, size_t count,
+				    char hint[static REQUEST_HINT_SIZE])
 {
 	const char *nearest = suggest(word, known, count);
 	char quote[REQUEST_QUOTE_SIZE];
@@ -66,7 +66,7 @@ const char *text_suggestion(const char *word, const char *const *known, size_t c
 	hint[0] = '\0';
 	if (nearest)
 		snprintf(hint, REQUEST_HINT_SIZE, ", did you mean \"%s\"?",
-			 text_quote(nearest, strlen(nearest), quote));
+			 request_text_quote(nearest, strlen(nearest), quote));
 	return hint;
 }
 
@@ -79,6 +79,6 @@ int request_refuse(struct request_refusal *refusal, const char *field, const cha
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	snprintf(refusal->field, sizeof(refusal->field), "%s", text_quote(field, strlen(field), name));
+	snprintf(refusal->field, sizeof(refusal->field), "%s", request_text_quote(field, strlen(field), name));
 	return error_set(&refusal->error, -EINVAL, "%s%s%s", refusal->field, *refusal->field ? ": " : "", text);
 }

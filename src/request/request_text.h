@@ -12,21 +12,21 @@
 
 #define REQUEST_HINT_SIZE (REQUEST_QUOTE_SIZE + 32)
 
-enum text_kind {
+enum request_text_kind {
 	TEXT_LINE,   /* no control characters */
 	TEXT_NOTE,   /* newline and tab are fine */
 	TEXT_FILTER, /* all white space is fine: a filter may have been laid out over several lines */
 };
 
 /* True if `text` (valid UTF-8) has a control character (C0, DEL, C1) that `kind` forbids; NUL is always forbidden. */
-bool text_has_control(const char *text, size_t size, enum text_kind kind);
+bool request_text_has_control(const char *text, size_t size, enum request_text_kind kind);
 
 /* Copies, control characters and invalid bytes as '?', cut at a character with "..." at the end. Returns `quote`. */
-const char *text_quote(const char *text, size_t size, char quote[static REQUEST_QUOTE_SIZE]);
+const char *request_text_quote(const char *text, size_t size, char quote[static REQUEST_QUOTE_SIZE]);
 
 /* ", did you mean \"…\"?", or "" if no name that is known comes near. Returns `hint`. */
-const char *text_suggestion(const char *word, const char *const *known, size_t count,
-			    char hint[static REQUEST_HINT_SIZE]);
+const char *request_text_suggestion(const char *word, const char *const *known, size_t count,
+				    char hint[static REQUEST_HINT_SIZE]);
 
 /* Fills field and error of the refusal ("<field>: <formatted>") and returns -EINVAL. `field` may be "". */
 int request_refuse(struct request_refusal *refusal, const char *field, const char *fmt, ...) printf_like(3, 4);

@@ -16,29 +16,30 @@
 #define REQUEST_TIME_MAX 64 /* bytes of a time as text */
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-int value_check_text(struct draft *draft, const char *field, const json_t *value, size_t most, enum text_kind kind)
+int request_value_check_text(struct request_draft *draft, const char *field, const json_t *value, size_t max,
+			     enum request_text_kind kind)
 {
 	const char *text = json_string_value(value);
 	size_t size = json_string_length(value);
 
-	if (size > most)
-		return request_refuse(draft->refusal, field, "is %zu bytes long, at most %zu", size, most);
+	if (size > max)
+		return request_refuse(draft->refusal, field, "is %zu bytes long, at most %zu", size, max);
 	if (memchr(text, '\0', size))
 		return request_refuse(draft->refusal, field, "holds a NUL character");
-	if (text_has_control(text, size, kind))
+	if (request_text_has_control(text, size, kind))
 		return request_refuse(draft->refusal, field, "holds a control character");
 	return 0;
 }
 
-int value_set_text(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_text(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	char **into = (char **)((char *)draft->request + field->into);
-	int r = value_check_text(draft, field->name, value, field->size_max, field->kind);
+	char **target = (char **)((char *)draft->request + field->offset);
+	int r = request_value_check_text(draft, field->name, value, field->size_max, field->kind);
 
 	if (r < 0 || !json_string_length(value))
 		return r;
-	*into = strdup(json_string_value(value));
-	return *into ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
+	*target = strdup(json_string_value(value));
+	return *target ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
 }
 
 static bool id_is_valid(const json_t *value)
@@ -49,7 +50,7 @@ static bool id_is_valid(const json_t *value)
 	return size > 0 && size < REQUEST_ID_SIZE && strspn(json_string_value(value), allowed) == size;
 }
 
-bool value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE])
+bool request_value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE])
 {
 	const json_t *value = json_object_get(message, "id");
 
@@ -59,7 +60,7 @@ bool value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE])
 	return true;
 }
 
-int value_set_id(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_id(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	if (!id_is_valid(value))
 		return request_refuse(draft->refusal, field->name,
@@ -69,7 +70,7 @@ int value_set_id(struct draft *draft, const struct field *field, const json_t *v
 	return 0;
 }
 
-int value_set_alertid(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_alertid(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	int r = 0;
 
@@ -78,7 +79,7 @@ int value_set_alertid(struct draft *draft, const struct field *field, const json
 		if (asprintf(&draft->request->alertid, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0)
 			draft->request->alertid = NULL;
 	} else {
-		r = value_check_text(draft, field->name, value, REQUEST_STRING_MAX, TEXT_LINE);
+		r = request_value_check_text(draft, field->name, value, REQUEST_STRING_MAX, TEXT_LINE);
 		if (r < 0 || !json_string_length(value))
 			return r;
 		draft->request->alertid = strdup(json_string_value(value));
@@ -86,7 +87,7 @@ int value_set_alertid(struct draft *draft, const struct field *field, const json
 	return draft->request->alertid ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
 }
 
-int value_set_format(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_format(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	static const char *const names[] = {[REQUEST_FORMAT_PCAPNG] = "pcapng", [REQUEST_FORMAT_PCAP] = "pcap"};
 	char quote[REQUEST_QUOTE_SIZE];
@@ -98,54 +99,54 @@ int value_set_format(struct draft *draft, const struct field *field, const json_
 		}
 	}
 	return request_refuse(draft->refusal, field->name, "must be \"pcapng\" or \"pcap\", not \"%s\"",
-			      text_quote(json_string_value(value), json_string_length(value), quote));
+			      request_text_quote(json_string_value(value), json_string_length(value), quote));
 }
 
-static uint64_t cap_of(const struct draft *draft, const struct field *field)
+static uint64_t limit_of(const struct request_draft *draft, const struct request_field *field)
 {
-	return *(const uint64_t *)((const char *)draft->config + field->cap);
+	return *(const uint64_t *)((const char *)draft->config + field->limit_offset);
 }
 
-int value_set_count(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_count(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	uint64_t *into = (uint64_t *)((char *)draft->request + field->into);
-	uint64_t most = cap_of(draft, field);
+	uint64_t *target = (uint64_t *)((char *)draft->request + field->offset);
+	uint64_t max = limit_of(draft, field);
 	json_int_t number = json_integer_value(value);
 
 	if (number < 0)
 		return request_refuse(draft->refusal, field->name, "is %" JSON_INTEGER_FORMAT ", must not be negative",
 				      number);
-	if ((uint64_t)number > most)
+	if ((uint64_t)number > max)
 		return request_refuse(draft->refusal, field->name,
-				      "is %" JSON_INTEGER_FORMAT ", at most %" PRIu64 " (%s)", number, most,
-				      field->cap_name);
+				      "is %" JSON_INTEGER_FORMAT ", at most %" PRIu64 " (%s)", number, max,
+				      field->limit_name);
 	if (number)
-		*into = (uint64_t)number;
+		*target = (uint64_t)number;
 	return 0;
 }
 
-int value_set_seconds(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_seconds(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	uint64_t *into = (uint64_t *)((char *)draft->request + field->into);
-	uint64_t most_ns = cap_of(draft, field);
+	uint64_t *target = (uint64_t *)((char *)draft->request + field->offset);
+	uint64_t max_ns = limit_of(draft, field);
 	double seconds = json_number_value(value);
-	double most = (double)most_ns / NS_PER_S;
+	double max = (double)max_ns / NS_PER_S;
 	uint64_t ns;
 
 	if (seconds < 0)
 		return request_refuse(draft->refusal, field->name, "is %.12g s, must not be negative", seconds);
-	if (seconds > most)
-		return request_refuse(draft->refusal, field->name, "is %.12g s, at most %.12g s (%s)", seconds, most,
-				      field->cap_name);
+	if (seconds > max)
+		return request_refuse(draft->refusal, field->name, "is %.12g s, at most %.12g s (%s)", seconds, max,
+				      field->limit_name);
 	ns = (uint64_t)(seconds * NS_PER_S + 0.5);
 	if (seconds > 0 && !ns)
 		return request_refuse(draft->refusal, field->name, "is %.12g s, less than a nanosecond", seconds);
 	if (ns)
-		*into = ns < most_ns ? ns : most_ns;
+		*target = ns < max_ns ? ns : max_ns;
 	return 0;
 }
 
-int value_set_snap(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_snap(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	json_int_t number = json_integer_value(value);
 
@@ -158,36 +159,37 @@ int value_set_snap(struct draft *draft, const struct field *field, const json_t 
 }
 
 /* A request can switch on what the configuration leaves off, not the other way round. */
-int value_set_flag(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_flag(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	bool *into = (bool *)((char *)draft->request + field->into);
+	bool *target = (bool *)((char *)draft->request + field->offset);
 
-	*into = *into || json_is_true(value);
+	*target = *target || json_is_true(value);
 	return 0;
 }
 
 /* RFC 3339, or seconds since 1970; an integer is exact, a real as exact as a double is (some 200 ns). */
-int value_set_time(struct draft *draft, const struct field *field, const json_t *value)
+int request_value_set_time(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	uint64_t *into = (uint64_t *)((char *)draft->request + field->into);
+	uint64_t *target = (uint64_t *)((char *)draft->request + field->offset);
 	const double seconds = json_number_value(value);
 	char quote[REQUEST_QUOTE_SIZE];
 
 	if (json_is_string(value)) {
-		if (value_check_text(draft, field->name, value, REQUEST_TIME_MAX, TEXT_LINE) < 0)
+		if (request_value_check_text(draft, field->name, value, REQUEST_TIME_MAX, TEXT_LINE) < 0)
 			return -EINVAL;
 		if (!json_string_length(value))
 			return 0;
-		if (clock_parse(json_string_value(value), into) < 0)
+		if (clock_parse(json_string_value(value), target) < 0)
 			return request_refuse(draft->refusal, field->name,
 					      "\"%s\" is not a time like 2026-11-23T08:41:00.5Z",
-					      text_quote(json_string_value(value), json_string_length(value), quote));
+					      request_text_quote(json_string_value(value), json_string_length(value),
+								 quote));
 		return 0;
 	}
 	if (!(seconds >= 0 && seconds < (double)(INT64_MAX / NS_PER_S)))
 		return request_refuse(draft->refusal, field->name, "is %.12g, not a time in Unix seconds", seconds);
-	*into = json_is_integer(value) ? (uint64_t)json_integer_value(value) * NS_PER_S
-				       : (uint64_t)(seconds * NS_PER_S + 0.5);
-	*into += !*into; /* 0 is "not given" elsewhere; here it is 1970 */
+	*target = json_is_integer(value) ? (uint64_t)json_integer_value(value) * NS_PER_S
+					 : (uint64_t)(seconds * NS_PER_S + 0.5);
+	*target += !*target; /* 0 is "not given" elsewhere; here it is 1970 */
 	return 0;
 }

@@ -9,20 +9,20 @@
 
 #include "request/request_field.h"
 
-int value_set_text(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_count(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_seconds(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_snap(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_flag(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_time(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_id(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_alertid(struct draft *draft, const struct field *field, const json_t *value);
-int value_set_format(struct draft *draft, const struct field *field, const json_t *value);
+int request_value_set_text(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_count(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_seconds(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_snap(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_flag(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_time(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_id(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_alertid(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_format(struct request_draft *draft, const struct request_field *field, const json_t *value);
 
-/* What every string of a request must obey: at most `most` bytes, no NUL, no control characters but those of its kind.
+/* What every string of a request must obey: at most `max` bytes, no NUL, no control characters but those of its kind.
  */
-warn_unused int value_check_text(struct draft *draft, const char *field, const json_t *value, size_t most,
-				 enum text_kind kind);
+warn_unused int request_value_check_text(struct request_draft *draft, const char *field, const json_t *value,
+					 size_t max, enum request_text_kind kind);
 
 /* Copies the id of `message` if there is a valid one, and says so. */
-bool value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE]);
+bool request_value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE]);

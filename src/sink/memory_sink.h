@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/byte_stream.h"
 #include "base/cleanup.h"
-#include "base/stream.h"
 #include "sink/sink.h"
 
 struct event_base;

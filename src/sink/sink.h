@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/byte_stream.h"
 #include "base/cleanup.h"
-#include "base/stream.h"
 
 /* What is delivered. Owned by the caller, unchanged until the delivery is over. */
 struct sink_file {

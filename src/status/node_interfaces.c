@@ -141,7 +141,7 @@ static void add_ring(struct node_interface *interface, const struct engine_inter
 		return;
 	interface->ring = true;
 	interface->recorder = ring->recorder;
-	interface->captures = ring->captures;
+	interface->captures = ring->consumers;
 	interface->packets = ring->packets;
 	interface->dropped = ring->dropped;
 	interface->reach_ns = ring->reach_ns;

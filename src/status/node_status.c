@@ -14,13 +14,13 @@
 #define STATUS_VERSION 1
 
 struct node_status {
-	struct node_status_options with;
+	struct node_status_options options;
 	struct node_interfaces *interfaces;
 	struct event *timer;
 	uint64_t started_ns; /* real time */
 };
 
-static void sample(evutil_socket_t fd, short what, void *ctx)
+static void on_sample_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct node_status *status = ctx;
 	(void)fd;
@@ -34,10 +34,10 @@ struct node_status *node_status_new(const struct node_status_options *options)
 	const struct timeval period = {.tv_sec = SAMPLE_S};
 	if (!status)
 		return NULL;
-	status->with = *options;
+	status->options = *options;
 	status->started_ns = clock_realtime_ns();
 	status->interfaces = node_interfaces_new(options->config, options->engine);
-	status->timer = event_new(options->loop, -1, EV_PERSIST, sample, status);
+	status->timer = event_new(options->loop, -1, EV_PERSIST, on_sample_timer, status);
 	if (!status->interfaces || !status->timer || event_add(status->timer, &period) < 0)
 		return NULL;
 	node_interfaces_sample(status->interfaces);
@@ -57,12 +57,14 @@ void node_status_free(struct node_status *status)
 struct node_load node_status_load(const struct node_status *status)
 {
 	return (struct node_load){
-		.jobs = jobs_counts(status->with.jobs),
-		.memory_bytes = engine_memory_used(status->with.engine),
-		.memory_limit_bytes = status->with.config->limits.memory,
-		.warm_memory_bytes = slab_pool_usage(status->with.slabs).warm_bytes,
-		.kept = status->with.memory ? memory_sink_usage(status->with.memory) : (struct memory_sink_usage){},
-		.redis = status->with.redis ? status->with.redis(status->with.redis_ctx) : (struct node_redis){},
+		.jobs = jobs_counts(status->options.jobs),
+		.memory_bytes = engine_memory_used(status->options.engine),
+		.memory_limit_bytes = status->options.config->limits.memory,
+		.warm_memory_bytes = slab_pool_usage(status->options.slabs).warm_bytes,
+		.kept = status->options.memory ? memory_sink_usage(status->options.memory)
+					       : (struct memory_sink_usage){},
+		.redis = status->options.redis ? status->options.redis(status->options.redis_ctx)
+					       : (struct node_redis){},
 		.started_ns = status->started_ns,
 	};
 }
@@ -74,7 +76,7 @@ const struct node_interfaces *node_status_interfaces(const struct node_status *s
 
 const char *node_status_node(const struct node_status *status)
 {
-	return status->with.config->general.node;
+	return status->options.config->general.node;
 }
 
 /* --- JSON: jansson's packing stops at the first failure and gives NULL --- */
@@ -105,7 +107,7 @@ static json_t *strings_json(const struct config_strings *strings)
 	return array;
 }
 
-static json_t *interface_json(const struct node_interface *interface, bool whole)
+static json_t *interface_json(const struct node_interface *interface, bool detailed)
 {
 	json_t *json = json_pack("{ss so sb sb}", "name", interface->name, "aliases", strings_json(interface->aliases),
 				 "up", interface->up, "recorder", interface->recorder);
@@ -117,23 +119,23 @@ static json_t *interface_json(const struct node_interface *interface, bool whole
 		json_object_set_new(json, "reach", seconds_json(interface->reach_ns));
 	if (json && !interface->present)
 		json_object_set_new(json, "gone", json_true());
-	if (json && whole && interface->ring)
+	if (json && detailed && interface->ring)
 		json_object_update_new(json, json_pack("{so so}", "ring", number(interface->ring_bytes), "held",
 						       number(interface->held_bytes)));
-	if (json && whole)
+	if (json && detailed)
 		json_object_set_new(json, "rate",
 				    json_pack("{so so}", "packets", number((uint64_t)(interface->packets_per_s + 0.5)),
 					      "bytes", number((uint64_t)(interface->bytes_per_s + 0.5))));
 	return json;
 }
 
-static json_t *interfaces_json(const struct node_status *status, bool whole)
+static json_t *interfaces_json(const struct node_status *status, bool detailed)
 {
 	struct node_interface list[NODE_INTERFACES_MAX];
 	const size_t count = node_interfaces_list(status->interfaces, list);
 	json_t *array = json_array();
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(array, interface_json(&list[i], whole));
+		json_array_append_new(array, interface_json(&list[i], detailed));
 	return array;
 }
 
@@ -141,9 +143,9 @@ static json_t *load_json(const struct node_status *status)
 {
 	const struct node_load load = node_status_load(status);
 	return json_pack("{so so so so so so}", "captures", number(load.jobs.running), "delivering",
-			 number(load.jobs.legs > load.jobs.running ? load.jobs.legs - load.jobs.running : 0), "memory",
-			 number(load.memory_bytes), "memory_limit", number(load.memory_limit_bytes), "kept_files",
-			 number(load.kept.files), "kept_bytes", number(load.kept.bytes));
+			 number(load.jobs.captures > load.jobs.running ? load.jobs.captures - load.jobs.running : 0),
+			 "memory", number(load.memory_bytes), "memory_limit", number(load.memory_limit_bytes),
+			 "kept_files", number(load.kept.files), "kept_bytes", number(load.kept.bytes));
 }
 
 static void add_capture(void *ctx, const struct capture_view *view)
@@ -157,7 +159,7 @@ static void add_capture(void *ctx, const struct capture_view *view)
 static json_t *captures_json(const struct node_status *status)
 {
 	json_t *array = json_array();
-	jobs_visit_all(status->with.jobs, add_capture, array);
+	jobs_visit_all(status->options.jobs, add_capture, array);
 	return array;
 }
 
@@ -170,7 +172,7 @@ static json_t *redis_json(const struct node_redis *redis)
 static json_t *destinations_json(const struct node_status *status)
 {
 	const char *names[SINKS_MAX];
-	const size_t count = deliveries_destination_names(status->with.deliveries, names);
+	const size_t count = deliveries_destination_names(status->options.deliveries, names);
 	json_t *array = json_array();
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(array, json_string(names[i]));
@@ -186,7 +188,7 @@ static char *dump(json_t *json)
 
 char *node_status_json(const struct node_status *status)
 {
-	const struct config *config = status->with.config;
+	const struct config *config = status->options.config;
 	const struct node_redis redis = node_status_load(status).redis;
 	json_t *json = json_pack("{si ss ss so so so so so so}", "v", STATUS_VERSION, "node", config->general.node,
 				 "version", PCAPDAEMON_VERSION, "time", time_json(clock_realtime_ns()), "started",
@@ -202,6 +204,6 @@ char *node_status_json(const struct node_status *status)
 
 char *node_status_interfaces_json(const struct node_status *status)
 {
-	return dump(json_pack("{ss so}", "node", status->with.config->general.node, "interfaces",
+	return dump(json_pack("{ss so}", "node", status->options.config->general.node, "interfaces",
 			      interfaces_json(status, true)));
 }

@@ -14,8 +14,8 @@
 #include "status/node_status.h"
 
 #define DAY_S 86400 /* nodes not seen for so long are forgotten */
-#define FIRST_LOOK_MS 250
-#define FIRST_LOOKS 20
+#define FIRST_CHECK_MS 250
+#define FIRST_CHECKS 20
 #define TEXT(number) TEXT_OF(number)
 #define TEXT_OF(number) #number
 
@@ -24,10 +24,10 @@ struct presence {
 	struct redis_commands *commands;
 	char *key, *nodes;
 	struct event *timer;
-	unsigned looks; /* in vain */
+	unsigned failed_checks; /* in vain */
 };
 
-static void tell(struct presence *presence, int argc, const char *const *argv)
+static void send_command(struct presence *presence, int argc, const char *const *argv)
 {
 	const struct redis_command command = {.argc = argc, .argv = argv, .idempotent = true};
 	/* What is not sent now is said better in five seconds. */
@@ -43,9 +43,10 @@ static void publish(struct presence *presence)
 		return;
 	snprintf(seen, sizeof(seen), "%" PRIu64, now_s);
 	snprintf(forgotten, sizeof(forgotten), "%" PRIu64, now_s - DAY_S);
-	tell(presence, 5, (const char *const[]){"SET", presence->key, json, "EX", TEXT(PRESENCE_EXPIRY_S)});
-	tell(presence, 4, (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->status)});
-	tell(presence, 4, (const char *const[]){"ZREMRANGEBYSCORE", presence->nodes, "-inf", forgotten});
+	send_command(presence, 5, (const char *const[]){"SET", presence->key, json, "EX", TEXT(PRESENCE_EXPIRY_S)});
+	send_command(presence, 4,
+		     (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->status)});
+	send_command(presence, 4, (const char *const[]){"ZREMRANGEBYSCORE", presence->nodes, "-inf", forgotten});
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -57,16 +58,16 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	if (up)
 		publish(presence);
 	else
-		presence->looks++;
-	const struct timeval soon = {.tv_usec = FIRST_LOOK_MS * 1000}, next = {.tv_sec = PRESENCE_PERIOD_S};
-	event_add(presence->timer, up || presence->looks > FIRST_LOOKS ? &next : &soon);
+		presence->failed_checks++;
+	const struct timeval first = {.tv_usec = FIRST_CHECK_MS * 1000}, next = {.tv_sec = PRESENCE_PERIOD_S};
+	event_add(presence->timer, up || presence->failed_checks > FIRST_CHECKS ? &next : &first);
 }
 
 struct presence *presence_new(struct event_base *loop, const struct node_status *status,
 			      struct redis_commands *commands, const char *channel)
 {
 	cleanup(cleanup_presence) struct presence *presence = calloc(1, sizeof(*presence));
-	const struct timeval soon = {.tv_usec = FIRST_LOOK_MS * 1000};
+	const struct timeval first = {.tv_usec = FIRST_CHECK_MS * 1000};
 	if (!presence)
 		return NULL;
 	presence->status = status;
@@ -76,7 +77,7 @@ struct presence *presence_new(struct event_base *loop, const struct node_status 
 	if (asprintf(&presence->nodes, "{%s}:nodes", channel) < 0)
 		presence->nodes = NULL;
 	presence->timer = evtimer_new(loop, on_timer, presence);
-	if (!presence->key || !presence->nodes || !presence->timer || event_add(presence->timer, &soon) < 0)
+	if (!presence->key || !presence->nodes || !presence->timer || event_add(presence->timer, &first) < 0)
 		return NULL;
 	return take(presence);
 }
@@ -88,8 +89,8 @@ void presence_leave(struct presence *presence)
 	event_del(presence->timer);
 	if (!redis_commands_up(presence->commands))
 		return;
-	tell(presence, 2, (const char *const[]){"DEL", presence->key});
-	tell(presence, 3, (const char *const[]){"ZREM", presence->nodes, node_status_node(presence->status)});
+	send_command(presence, 2, (const char *const[]){"DEL", presence->key});
+	send_command(presence, 3, (const char *const[]){"ZREM", presence->nodes, node_status_node(presence->status)});
 }
 
 void presence_free(struct presence *presence)

@@ -39,26 +39,26 @@ struct entry {
 	struct redis_stream *stream;
 	TAILQ_ENTRY(entry) list;
 	char id[ID_SIZE];
-	bool final; /* its XACK is under way, or waits for the retry */
-	bool asked; /* ... is under way */
+	bool final;	    /* its XACK is under way, or waits for the retry */
+	bool ack_in_flight; /* ... is under way */
 };
 
 struct redis_stream {
 	struct redis_commands *reader; /* its commands block */
 	struct redis_commands *keys;
 	struct trigger_handler handler;
-	char *key, *group, *consumer;
+	char *key, *group, *stream_consumer;
 	char *origin; /* "stream:<key>" */
 	enum stream_state state;
-	char after[ID_SIZE]; /* pending entries are read behind this id */
-	bool reading, stopped, was_there;
+	char last_id[ID_SIZE]; /* pending entries are read behind this id */
+	bool reading, stopped, group_known;
 	struct event *retry;
 	TAILQ_HEAD(, entry) entries;
 	size_t count;
 	struct log_rate rate;
 };
 
-static void go_on(struct redis_stream *stream);
+static void continue_reading(struct redis_stream *stream);
 
 static void retry_later(struct redis_stream *stream)
 {
@@ -66,7 +66,7 @@ static void retry_later(struct redis_stream *stream)
 	event_add(stream->retry, &wait);
 }
 
-static void complain(struct redis_stream *stream, const char *id, const char *error)
+static void warn(struct redis_stream *stream, const char *id, const char *error)
 {
 	uint64_t suppressed;
 	if (log_rate_allow(&stream->rate, &suppressed))
@@ -98,15 +98,15 @@ static void on_acked(void *ctx, const struct redis_result *answer)
 {
 	struct entry *entry = ctx;
 	struct redis_stream *stream = entry->stream;
-	entry->asked = false;
+	entry->ack_in_flight = false;
 	if (answer->code == -ECANCELED)
 		return; /* all of it is about to go */
 	if (answer->code == 0) {
 		drop_entry(entry);
-		go_on(stream);
+		continue_reading(stream);
 		return;
 	}
-	complain(stream, "stream-ack-failed", answer->error);
+	warn(stream, "stream-ack-failed", answer->error);
 	retry_later(stream);
 }
 
@@ -115,14 +115,14 @@ static void acknowledge(struct entry *entry)
 	struct redis_stream *stream = entry->stream;
 	const char *const argv[] = {"XACK", stream->key, stream->group, entry->id};
 	const struct redis_command command = {.argc = 4, .argv = argv, .idempotent = true};
-	if (entry->asked)
+	if (entry->ack_in_flight)
 		return;
-	entry->asked = redis_commands_send(stream->keys, &command, on_acked, entry) == 0;
-	if (!entry->asked)
+	entry->ack_in_flight = redis_commands_send(stream->keys, &command, on_acked, entry) == 0;
+	if (!entry->ack_in_flight)
 		retry_later(stream);
 }
 
-static void on_done(struct trigger_ticket *ticket)
+static void on_ticket_done(struct trigger_ticket *ticket)
 {
 	struct entry *entry = (struct entry *)ticket;
 	entry->final = true;
@@ -130,7 +130,7 @@ static void on_done(struct trigger_ticket *ticket)
 }
 
 /* Milliseconds since 1970, a dash, a number; 0 if it is not of that form (an id that its publisher chose may be). */
-static uint64_t time_of(const char *id)
+static uint64_t time_of_id(const char *id)
 {
 	char *end;
 	errno = 0;
@@ -143,7 +143,7 @@ static struct entry *add_entry(struct redis_stream *stream, const char *id)
 	struct entry *entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return NULL;
-	entry->ticket.done = on_done;
+	entry->ticket.done = on_ticket_done;
 	entry->stream = stream;
 	snprintf(entry->id, sizeof(entry->id), "%s", id);
 	TAILQ_INSERT_TAIL(&stream->entries, entry, list);
@@ -164,17 +164,17 @@ static const redisReply *find_field(const redisReply *fields)
 
 /* Pending entries that the stream has lost (trimmed, deleted) come without fields: nobody will ever know what they
  * were. */
-static void take_entry(struct redis_stream *stream, const char *id, const redisReply *fields)
+static void accept_entry(struct redis_stream *stream, const char *id, const redisReply *fields)
 {
 	char request_id[ID_SIZE];
 	struct entry *entry = add_entry(stream, id);
 	if (!entry)
-		return complain(stream, "stream-entry-left", "out of memory");
+		return warn(stream, "stream-entry-left", "out of memory");
 	const redisReply *value = find_field(fields);
 	if (!value) {
-		complain(stream, "stream-entry-useless",
-			 fields->type == REDIS_REPLY_ARRAY ? "it has no field \"" FIELD "\"" : "it was trimmed away");
-		on_done(&entry->ticket);
+		warn(stream, "stream-entry-useless",
+		     fields->type == REDIS_REPLY_ARRAY ? "it has no field \"" FIELD "\"" : "it was trimmed away");
+		on_ticket_done(&entry->ticket);
 		return;
 	}
 	snprintf(request_id, sizeof(request_id), "s%.*s", (int)sizeof(request_id) - 2, id);
@@ -183,14 +183,14 @@ static void take_entry(struct redis_stream *stream, const char *id, const redisR
 		.bytes = value->str,
 		.size = value->len,
 		.id = request_id,
-		.published_ns = time_of(id),
+		.published_ns = time_of_id(id),
 		.ticket = &entry->ticket,
 	};
 	stream->handler.message(stream->handler.ctx, &message);
 }
 
 /* [[key, [[id, [field, value, …]], …]]]. Returns how many entries there were. */
-static size_t take_entries(struct redis_stream *stream, const redisReply *reply)
+static size_t accept_entries(struct redis_stream *stream, const redisReply *reply)
 {
 	const redisReply *list = NULL;
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->type == REDIS_REPLY_ARRAY &&
@@ -202,19 +202,19 @@ static size_t take_entries(struct redis_stream *stream, const redisReply *reply)
 		if (pair->type != REDIS_REPLY_ARRAY || pair->elements != 2 ||
 		    pair->element[0]->type != REDIS_REPLY_STRING || pair->element[0]->len >= ID_SIZE)
 			continue;
-		snprintf(stream->after, sizeof(stream->after), "%s", pair->element[0]->str);
+		snprintf(stream->last_id, sizeof(stream->last_id), "%s", pair->element[0]->str);
 		if (!find_entry(stream, pair->element[0]->str))
-			take_entry(stream, pair->element[0]->str, pair->element[1]);
+			accept_entry(stream, pair->element[0]->str, pair->element[1]);
 	}
 	return count;
 }
 
 /* --- reading --- */
 
-static void start_over(struct redis_stream *stream, enum stream_state state)
+static void restart_from(struct redis_stream *stream, enum stream_state state)
 {
 	stream->state = state;
-	snprintf(stream->after, sizeof(stream->after), "0");
+	snprintf(stream->last_id, sizeof(stream->last_id), "0");
 }
 
 static void on_group(void *ctx, const struct redis_result *answer)
@@ -224,16 +224,16 @@ static void on_group(void *ctx, const struct redis_result *answer)
 	if (answer->code == -ECANCELED)
 		return;
 	if (answer->code == 0 || (answer->code == -EREMOTEIO && strncmp(answer->error, "BUSYGROUP", 9) == 0)) {
-		if (!stream->was_there)
+		if (!stream->group_known)
 			log_notice("stream-subscribed", log_str("stream", stream->key),
 				   log_str("group", stream->group));
-		stream->was_there = true;
-		start_over(stream, STREAM_PENDING);
-		go_on(stream);
+		stream->group_known = true;
+		restart_from(stream, STREAM_PENDING);
+		continue_reading(stream);
 		return;
 	}
 	if (answer->code != -ETIMEDOUT) /* a Redis that is away is the link's to tell */
-		complain(stream, "stream-group-failed", answer->error);
+		warn(stream, "stream-group-failed", answer->error);
 	retry_later(stream);
 }
 
@@ -244,24 +244,24 @@ static void on_entries(void *ctx, const struct redis_result *answer)
 	if (answer->code == -ECANCELED)
 		return;
 	if (answer->code == 0) {
-		const size_t count = stream->stopped ? 0 : take_entries(stream, answer->reply);
+		const size_t count = stream->stopped ? 0 : accept_entries(stream, answer->reply);
 		if (stream->state == STREAM_PENDING && !count)
 			stream->state = STREAM_NEW;
-		go_on(stream);
+		continue_reading(stream);
 		return;
 	}
 	/* What was delivered with an answer that did not arrive is pending now. */
-	start_over(stream, STREAM_PENDING);
+	restart_from(stream, STREAM_PENDING);
 	if (answer->code == -EREMOTEIO && strncmp(answer->error, "NOGROUP", 7) == 0)
-		start_over(stream, STREAM_GROUP);
+		restart_from(stream, STREAM_GROUP);
 	else if (answer->code == -EREMOTEIO)
-		complain(stream, "stream-read-failed", answer->error);
+		warn(stream, "stream-read-failed", answer->error);
 	retry_later(stream);
 }
 
 static int make_group(struct redis_stream *stream)
 {
-	const char *const argv[] = {"XGROUP",  "CREATE", stream->key, stream->group, stream->was_there ? "0" : "$",
+	const char *const argv[] = {"XGROUP",  "CREATE", stream->key, stream->group, stream->group_known ? "0" : "$",
 				    "MKSTREAM"};
 	const struct redis_command command = {.argc = 6, .argv = argv, .key = 2, .idempotent = true};
 	return redis_commands_send(stream->reader, &command, on_group, stream);
@@ -270,7 +270,7 @@ static int make_group(struct redis_stream *stream)
 static int read_entries(struct redis_stream *stream)
 {
 	const bool pending = stream->state == STREAM_PENDING;
-	const char *argv[11] = {"XREADGROUP", "GROUP", stream->group, stream->consumer, "COUNT", COUNT};
+	const char *argv[11] = {"XREADGROUP", "GROUP", stream->group, stream->stream_consumer, "COUNT", COUNT};
 	int argc = 6;
 	if (!pending) {
 		argv[argc++] = "BLOCK";
@@ -278,12 +278,12 @@ static int read_entries(struct redis_stream *stream)
 	}
 	argv[argc++] = "STREAMS";
 	argv[argc++] = stream->key;
-	argv[argc++] = pending ? stream->after : ">";
+	argv[argc++] = pending ? stream->last_id : ">";
 	const struct redis_command command = {.argc = argc, .argv = argv, .key = argc - 2, .idempotent = pending};
 	return redis_commands_send(stream->reader, &command, on_entries, stream);
 }
 
-static void go_on(struct redis_stream *stream)
+static void continue_reading(struct redis_stream *stream)
 {
 	if (stream->stopped || stream->reading || stream->count >= REDIS_STREAM_ENTRIES_MAX ||
 	    evtimer_pending(stream->retry, NULL))
@@ -305,7 +305,7 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 		if (entry->final)
 			acknowledge(entry);
 	}
-	go_on(stream);
+	continue_reading(stream);
 }
 
 /* --- life --- */
@@ -324,16 +324,17 @@ struct redis_stream *redis_stream_new(struct event_base *loop, const struct redi
 	stream->rate.burst = LOGS_PER_SECOND;
 	stream->key = strdup(options->key);
 	stream->group = strdup(options->group);
-	stream->consumer = strdup(options->consumer);
+	stream->stream_consumer = strdup(options->stream_consumer);
 	if (asprintf(&stream->origin, "stream:%s", options->key) < 0)
 		stream->origin = NULL;
 	blocking.block_ns = BLOCK_NS;
 	stream->reader = redis_commands_new(loop, "stream", &blocking, 0);
 	stream->retry = evtimer_new(loop, on_retry, stream);
-	if (!stream->key || !stream->group || !stream->consumer || !stream->origin || !stream->reader || !stream->retry)
+	if (!stream->key || !stream->group || !stream->stream_consumer || !stream->origin || !stream->reader ||
+	    !stream->retry)
 		return NULL;
-	start_over(stream, STREAM_GROUP);
-	go_on(stream);
+	restart_from(stream, STREAM_GROUP);
+	continue_reading(stream);
 	return take(stream);
 }
 
@@ -356,7 +357,7 @@ void redis_stream_free(struct redis_stream *stream)
 		event_free(stream->retry);
 	free(stream->key);
 	free(stream->group);
-	free(stream->consumer);
+	free(stream->stream_consumer);
 	free(stream->origin);
 	free(stream);
 }

@@ -19,8 +19,8 @@ struct redis_stream;
 
 struct redis_stream_options {
 	const char *key;
-	const char *group;    /* of this node alone: every node gets every entry */
-	const char *consumer; /* the node */
+	const char *group;	     /* of this node alone: every node gets every entry */
+	const char *stream_consumer; /* the node */
 };
 
 /*

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture/filter.h"
+#include "bpf/filter.h"
+#include "bpf/filter_union.h"
 
 #define EXPRESSION_MAX 512
 

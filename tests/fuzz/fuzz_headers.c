@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/capture/headers_reference.h"
+#include "../unit/bpf/headers_reference.h"
 
 #define PACKET_MAX 65536
 

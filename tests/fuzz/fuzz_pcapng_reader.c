@@ -101,7 +101,7 @@ static void check_merge(const uint8_t *data, size_t size, const struct found *on
 	    found.late != pcapng_merge_late(merge) || (found.late > 0 && once->packets < PCAPNG_MERGE_WINDOW / 2))
 		abort();
 	for (size_t i = 0; i < 2; i++)
-		if (pcapng_merge_report(merge, i).trouble != once->end)
+		if (pcapng_merge_report(merge, i).error_code != once->end)
 			abort();
 	free(merged);
 	pcapng_merge_free(merge);

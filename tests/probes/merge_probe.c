@@ -66,7 +66,7 @@ static void print_reports(const struct pcapng_merge *merge, const struct pcapng_
 	for (size_t i = 0; i < count; i++) {
 		const struct pcapng_merge_report report = pcapng_merge_report(merge, i);
 		printf("%s|%" PRIu64 "|%zu|%" PRIu64 "|%s\n", inputs[i].label, report.packets, report.interfaces,
-		       report.left_out, report.trouble < 0 ? report.because : "");
+		       report.left_out, report.error_code < 0 ? report.error : "");
 	}
 	printf("%" PRIu64 "|%ld\n", pcapng_merge_late(merge), own_peak() - peak_before);
 }

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "event/event.h"
+#include "event/event_bus.h"
 #include "event/event_redis.h"
 #include "redis/connection/redis_options.h"
 #include "trigger/redis_pubsub.h"

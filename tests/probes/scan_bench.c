@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "bpf/filter.h"
 #include "capture/cursor.h"
-#include "capture/filter.h"
 #include "capture/timeline.h"
 
 #define BLOCK_BYTES (1u << 20)

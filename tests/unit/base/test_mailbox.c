@@ -15,7 +15,7 @@
 #define LETTERS 20000
 
 struct message {
-	struct letter letter;
+	struct mailbox_message posted;
 	unsigned sender, number;
 };
 
@@ -25,17 +25,17 @@ struct post_office {
 	unsigned received, expected;
 	unsigned next[THREADS]; /* number expected of each sender */
 	bool in_order;
-	unsigned repost; /* so many letters are put back when they arrive */
+	unsigned repost; /* so many messages are put back when they arrive */
 };
 
-static void on_letter(void *ctx, struct letter *letter)
+static void on_message(void *ctx, struct mailbox_message *posted)
 {
 	struct post_office *office = ctx;
-	struct message *message = (struct message *)letter;
+	struct message *message = (struct message *)posted;
 
 	if (office->repost > 0) {
 		office->repost--;
-		mailbox_post(office->mailbox, letter);
+		mailbox_post(office->mailbox, posted);
 		return;
 	}
 	if (message->number != office->next[message->sender]++)
@@ -49,7 +49,7 @@ static int set_up(void **state)
 	struct post_office *office = calloc(1, sizeof(*office));
 
 	office->loop = event_base_new();
-	office->mailbox = mailbox_new(office->loop, on_letter, office);
+	office->mailbox = mailbox_new(office->loop, on_message, office);
 	office->in_order = true;
 	*state = office;
 	return office->mailbox ? 0 : -1;
@@ -75,7 +75,7 @@ static void *send_all(void *ctx)
 	struct sender *sender = ctx;
 
 	for (unsigned i = 0; i < LETTERS; i++)
-		mailbox_post(sender->office->mailbox, &sender->messages[i].letter);
+		mailbox_post(sender->office->mailbox, &sender->messages[i].posted);
 	return NULL;
 }
 
@@ -108,7 +108,7 @@ static void a_flood_does_not_starve_the_loop(void **state)
 
 	for (unsigned i = 0; i < 1000; i++) {
 		messages[i].number = i;
-		mailbox_post(office->mailbox, &messages[i].letter);
+		mailbox_post(office->mailbox, &messages[i].posted);
 	}
 	unsigned turns = 0;
 	for (unsigned before = 0; office->received < 1000; before = office->received, turns++) {
@@ -132,7 +132,7 @@ static void a_handler_may_post(void **state)
 
 	office->repost = 300;
 	office->expected = 1;
-	mailbox_post(office->mailbox, &message.letter);
+	mailbox_post(office->mailbox, &message.posted);
 	event_base_dispatch(office->loop);
 	assert_int_equal(office->received, 1);
 	assert_int_equal(office->repost, 0);
@@ -146,7 +146,7 @@ static void free_handles_what_is_left(void **state)
 	office->repost = 1;
 	for (unsigned i = 0; i < 100; i++) {
 		messages[i].number = i;
-		mailbox_post(office->mailbox, &messages[i].letter);
+		mailbox_post(office->mailbox, &messages[i].posted);
 	}
 	office->in_order = true;
 	mailbox_free(office->mailbox);

@@ -8,9 +8,9 @@
 #include <linux/if_packet.h>
 #include <string.h>
 
+#include "bpf/filter.h"
+#include "bpf/retention_filter.h"
 #include "capture/cursor.h"
-#include "capture/filter.h"
-#include "capture/keep.h"
 #include "capture/timeline.h"
 
 #define MAC 82
@@ -136,7 +136,7 @@ static void test_filter_takes_what_matches_in_order(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		add_udp(i % 5 ? 80 : 53, i);
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	assert_int_equal(cursor.reason, END_NONE);
 	assert_int_equal(cursor.next_number, 1100);
 	assert_int_equal(cursor.examined, 100);
 	assert_int_equal(cursor.store.packets, 20);
@@ -145,7 +145,7 @@ static void test_filter_takes_what_matches_in_order(void **state)
 	assert_int_equal(cursor.dropped_seen, 7);
 	assert_int_equal(cursor.first_ns, BOOT_NS + (uint64_t)OFFSET_NS);
 	assert_int_equal(cursor.last_ns, BOOT_NS + 95 * MS + (uint64_t)OFFSET_NS);
-	assert_int_equal(cursor.active_ns, BOOT_NS + 95 * MS);
+	assert_int_equal(cursor.last_match_ns, BOOT_NS + 95 * MS);
 	for (unsigned i = 0; i < 20; i++) {
 		const struct packet_view packet = packet_of(&cursor, i);
 		assert_int_equal(packet.time_ns, BOOT_NS + 5 * i * MS + (uint64_t)OFFSET_NS);
@@ -185,7 +185,7 @@ static void test_packet_limit_is_exact(void **state)
 		cursor_init(&cursor);
 		cursor.max_packets = limit;
 		scan(&cursor);
-		assert_int_equal(cursor.reason, CAPTURE_PACKETS);
+		assert_int_equal(cursor.reason, END_PACKETS);
 		assert_int_equal(cursor.store.packets, limit);
 		assert_int_equal(cursor.next_number, 1000 + limit);
 		assert_int_equal(cursor.examined, limit);
@@ -194,7 +194,7 @@ static void test_packet_limit_is_exact(void **state)
 	cursor_init(&cursor);
 	cursor.max_packets = 51;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	assert_int_equal(cursor.reason, END_NONE);
 	assert_int_equal(cursor.store.packets, 50);
 	store_deinit(&cursor.store);
 }
@@ -210,7 +210,7 @@ static void test_byte_limit_is_reached_by_the_packet_that_fills_it(void **state)
 		cursor_init(&cursor);
 		cursor.max_bytes = limits[i][0];
 		scan(&cursor);
-		assert_int_equal(cursor.reason, CAPTURE_BYTES);
+		assert_int_equal(cursor.reason, END_BYTES);
 		assert_int_equal(cursor.store.packets, limits[i][1]);
 		assert_int_equal(cursor.bytes, limits[i][1] * 60);
 		store_deinit(&cursor.store);
@@ -228,7 +228,7 @@ static void test_window_has_no_packet_outside_and_every_one_inside(void **state)
 	cursor.from_ns = BOOT_NS + 30 * MS;
 	cursor.until_ns = BOOT_NS + 50 * MS;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_RUNNING); /* a straggler may still come */
+	assert_int_equal(cursor.reason, END_NONE); /* a straggler may still come */
 	assert_int_equal(cursor.store.packets, 5);
 	static const unsigned expected[] = {30, 31, 45, 49, 50};
 	for (unsigned i = 0; i < 5; i++)
@@ -246,7 +246,7 @@ static void test_cursor_ends_at_a_span_that_lies_behind_its_window(void **state)
 		cursor_init(&cursor);
 		cursor.until_ns = BOOT_NS + 100 * MS;
 		scan(&cursor);
-		assert_int_equal(cursor.reason, begin > SLACK_MS ? CAPTURE_UNTIL : CAPTURE_RUNNING);
+		assert_int_equal(cursor.reason, begin > SLACK_MS ? END_UNTIL : END_NONE);
 		assert_int_equal(cursor.store.packets, 0);
 		store_deinit(&cursor.store);
 	}
@@ -266,11 +266,11 @@ static void test_idle_time_is_told_by_the_packets(void **state)
 	cursor_init(&cursor);
 	cursor.filter = filter;
 	cursor.idle_ns = 20 * MS;
-	cursor.active_ns = BOOT_NS;
+	cursor.last_match_ns = BOOT_NS;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_IDLE);
+	assert_int_equal(cursor.reason, END_IDLE);
 	assert_int_equal(cursor.store.packets, 2);
-	assert_int_equal(cursor.active_ns, BOOT_NS + 30 * MS);
+	assert_int_equal(cursor.last_match_ns, BOOT_NS + 30 * MS);
 	store_deinit(&cursor.store);
 }
 
@@ -331,10 +331,10 @@ static void test_filters_see_the_tag_and_what_is_behind_it(void **state)
 static void test_snap_length_may_cut_inside_the_tag(void **state)
 {
 	(void)state;
-	static const uint8_t whole[20] = {1,  2,  3,	4,    5,    6, 7,    8,	   9,	 10,
-					  11, 12, 0x81, 0x00, 0x20, 7, 0x08, 0x06, 0xaa, 0xbb};
+	static const uint8_t contiguous[20] = {1,  2,  3,    4,	   5,	 6, 7,	  8,	9,    10,
+					       11, 12, 0x81, 0x00, 0x20, 7, 0x08, 0x06, 0xaa, 0xbb};
 	add_tagged(0x2007, 0x8100, sizeof(plain));
-	for (uint32_t snaplen = 1; snaplen <= sizeof(whole); snaplen++) {
+	for (uint32_t snaplen = 1; snaplen <= sizeof(contiguous); snaplen++) {
 		struct cursor cursor;
 		cursor_init(&cursor);
 		cursor.snaplen = snaplen;
@@ -342,7 +342,7 @@ static void test_snap_length_may_cut_inside_the_tag(void **state)
 		const struct packet_view packet = packet_of(&cursor, 0);
 		assert_int_equal(packet.caplen, snaplen);
 		assert_int_equal(packet.wirelen, 64);
-		assert_memory_equal(packet.data, whole, snaplen);
+		assert_memory_equal(packet.data, contiguous, snaplen);
 		store_deinit(&cursor.store);
 	}
 }
@@ -414,11 +414,11 @@ static void test_spent_memory_ends_a_capture_and_is_counted(void **state)
 	bench.budget.limit_bytes = 32 << 10;
 	cursor_init(&cursor);
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_MEMORY);
+	assert_int_equal(cursor.reason, END_MEMORY);
 	assert_int_equal(cursor.store.packets, 1);
 	assert_int_equal(cursor.packets, 1);
 	assert_int_equal(cursor.lost_memory, 1);
-	assert_int_equal(cursor.refused_ns, BOOT_NS + MS);
+	assert_int_equal(cursor.memory_spent_ns, BOOT_NS + MS);
 	assert_int_equal(cursor.next_number, 1002);
 	store_deinit(&cursor.store);
 }
@@ -443,7 +443,7 @@ static void test_cursors_of_a_group_do_not_disturb_each_other(void **state)
 	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
 		const unsigned left = 200 - 10 * i, matching = i % 2 ? left / 2 : left;
 		const unsigned taken = i == 4 ? 0 : i % 3 ? matching : 5 + i;
-		assert_int_equal(cursors[i].reason, i == 4 ? CAPTURE_UNTIL : i % 3 ? CAPTURE_RUNNING : CAPTURE_PACKETS);
+		assert_int_equal(cursors[i].reason, i == 4 ? END_UNTIL : i % 3 ? END_NONE : END_PACKETS);
 		assert_int_equal(cursors[i].store.packets, taken);
 		if (i != 4 && i % 3)
 			assert_int_equal(cursors[i].next_number, 1200);
@@ -458,14 +458,14 @@ static void test_cursors_of_a_group_do_not_disturb_each_other(void **state)
 	assert_int_equal(bench.budget.used_bytes, 0);
 }
 
-static struct keep *keep_of(const char *bpf, uint32_t snaplen, bool headers)
+static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, bool headers)
 {
 	struct error err;
-	struct keep *keep = NULL;
-	const struct keep_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
-	assert_int_equal(keep_new(&options, 1, &err, &keep), 0);
-	assert_non_null(keep);
-	return keep;
+	struct retention_filter *retention = NULL;
+	const struct retention_filter_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
+	assert_int_equal(retention_filter_new(&options, 1, &err, &retention), 0);
+	assert_non_null(retention);
+	return retention;
 }
 
 /* What live captures wanted lies in the ring, too: the past is only what the recorder may keep. */
@@ -473,14 +473,14 @@ static void test_past_is_what_the_recorder_may_keep(void **state)
 {
 	(void)state;
 	struct cursor cursor;
-	cleanup(cleanup_keep) struct keep *keep = keep_of("udp port 53", 40, false);
+	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("udp port 53", 40, false);
 	cleanup(cleanup_filter) struct filter *filter = compile("udp");
 	for (unsigned i = 0; i < 20; i++)
 		add_udp(i % 2 ? 53 : 80, i);
 	cursor_init(&cursor);
 	cursor.filter = filter;
-	cursor.keep = keep;
-	cursor.keep_until_ns = BOOT_NS + 10 * MS;
+	cursor.retention = retention;
+	cursor.retention_until_ns = BOOT_NS + 10 * MS;
 	scan(&cursor);
 	assert_int_equal(cursor.examined, 20);
 	assert_int_equal(cursor.store.packets, 5 + 10);
@@ -498,15 +498,15 @@ static void test_past_is_what_the_recorder_may_keep(void **state)
 static void test_shorter_of_snap_length_and_what_is_kept_counts(void **state)
 {
 	(void)state;
-	cleanup(cleanup_keep) struct keep *keep = keep_of(NULL, 0, true);
+	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of(NULL, 0, true);
 	for (unsigned i = 0; i < 2; i++)
 		add_udp(53, i);
 	for (uint32_t snaplen = 41; snaplen <= 43; snaplen++) {
 		struct cursor cursor;
 		cursor_init(&cursor);
 		cursor.snaplen = snaplen;
-		cursor.keep = keep;
-		cursor.keep_until_ns = BOOT_NS + 1 * MS;
+		cursor.retention = retention;
+		cursor.retention_until_ns = BOOT_NS + 1 * MS;
 		scan(&cursor);
 		assert_int_equal(packet_of(&cursor, 0).caplen, snaplen < 42 ? snaplen : 42);
 		assert_int_equal(packet_of(&cursor, 1).caplen, snaplen);
@@ -521,10 +521,11 @@ static void test_recorder_judges_tagged_packets_with_their_tag(void **state)
 	add_tagged(10, 0x8100, sizeof(plain));
 	for (unsigned i = 0; i < 3; i++) {
 		struct cursor cursor;
-		cleanup(cleanup_keep) struct keep *keep = keep_of(filters[i], 0, true);
+		cleanup(cleanup_retention_filter) struct retention_filter *retention =
+			retention_of(filters[i], 0, true);
 		cursor_init(&cursor);
-		cursor.keep = keep;
-		cursor.keep_until_ns = UINT64_MAX;
+		cursor.retention = retention;
+		cursor.retention_until_ns = UINT64_MAX;
 		scan(&cursor);
 		assert_int_equal(cursor.store.packets, i == 0);
 		if (i == 0) {
@@ -552,11 +553,11 @@ static void test_shared_limit_is_told_by_one_cursor_once(void **state)
 			group[c]->quota = &quota;
 		}
 		cursor_scan(group, 3, &bench.span, &bench.context);
-		unsigned told = 0;
+		unsigned announced = 0;
 		for (unsigned c = 0; c < 3; c++)
-			told += cursors[c].quota_spent;
-		assert_int_equal(told, l < 2);
-		assert_int_equal(quota.told, l < 2);
+			announced += cursors[c].quota_spent;
+		assert_int_equal(announced, l < 2);
+		assert_int_equal(quota.announced, l < 2);
 		/* A worker would post it now; later packets say nothing more. */
 		for (unsigned c = 0; c < 3; c++) {
 			cursors[c].quota_spent = false;
@@ -568,7 +569,7 @@ static void test_shared_limit_is_told_by_one_cursor_once(void **state)
 		assert_int_equal(quota.packets, 300);
 		assert_int_equal(quota.bytes, 300 * 60);
 		for (unsigned c = 0; c < 3; c++) {
-			assert_int_equal(cursors[c].reason, CAPTURE_RUNNING); /* its owner cuts and stops */
+			assert_int_equal(cursors[c].reason, END_NONE); /* its owner cuts and stops */
 			store_deinit(&cursors[c].store);
 		}
 	}
@@ -607,7 +608,7 @@ static void test_span_behind_the_end_says_nothing_about_the_clock(void **state)
 	add_udp(53, 500);
 	cursor.until_ns = BOOT_NS + 100 * MS;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, CAPTURE_UNTIL);
+	assert_int_equal(cursor.reason, END_UNTIL);
 	assert_false(cursor.clock_stepped);
 	store_deinit(&cursor.store);
 }
@@ -625,7 +626,7 @@ static void test_end_may_be_brought_forward(void **state)
 	cursor.until_ns = BOOT_NS + 4 * MS;
 	scan(&cursor);
 	assert_int_equal(cursor.store.packets, 15);
-	assert_int_equal(cursor.reason, CAPTURE_RUNNING);
+	assert_int_equal(cursor.reason, END_NONE);
 	store_deinit(&cursor.store);
 }
 

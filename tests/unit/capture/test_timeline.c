@@ -780,20 +780,20 @@ static void test_place_tells_what_was_dropped_before_it(void **state)
 		for (unsigned i = 0; i < 10; i++)
 			send(&world, &rates[1]);
 		advance(&world, 2 * TIMER_NS);
-		const struct place behind = timeline_find(world.timeline, world.boot_ns + 1);
+		const struct timeline_position behind = timeline_find(world.timeline, world.boot_ns + 1);
 		assert_int_equal(behind.number, timeline_next_number(world.timeline));
 		assert_int_equal(behind.dropped, world.kernel.drops);
-		const struct place place = timeline_find(world.timeline, episode_ns[episode]);
-		if (place.number > timeline_oldest_number(world.timeline))
-			assert_int_equal(place.dropped, drops[episode]);
+		const struct timeline_position position = timeline_find(world.timeline, episode_ns[episode]);
+		if (position.number > timeline_oldest_number(world.timeline))
+			assert_int_equal(position.dropped, drops[episode]);
 	}
 	for (uint64_t number = timeline_oldest_number(world.timeline), before = 0;
 	     number < timeline_next_number(world.timeline);) {
 		const struct span span = timeline_pin(world.timeline, number);
-		const struct place place = timeline_find(world.timeline, boot_of(&world, number));
-		assert_true(place.number <= number && place.dropped <= span.dropped);
+		const struct timeline_position position = timeline_find(world.timeline, boot_of(&world, number));
+		assert_true(position.number <= number && position.dropped <= span.dropped);
 		/* Nothing that was lost behind a place is taken for lost before it, nor the other way round. */
-		assert_true(place.dropped <= world.kernel.packets[place.number].drops);
+		assert_true(position.dropped <= world.kernel.packets[position.number].drops);
 		assert_true(span.dropped >= world.kernel.packets[number + span.packets - 1].drops);
 		assert_true(span.dropped >= before);
 		before = span.dropped;

@@ -104,7 +104,7 @@ static void defaults_are_the_contracts(void **state)
 	assert_int_equal(config->redis.port, 6379);
 	assert_string_equal(config->redis.channel, "capture");
 	assert_string_equal(config->redis.events, "capture:events");
-	assert_false(config->redis.asked);
+	assert_false(config->redis.configured);
 	assert_int_equal(config->syslog.priority, 85);
 	assert_string_equal(config->syslog.tag, "pcapdaemon");
 	assert_int_equal(config->interface_count, 0);
@@ -132,7 +132,7 @@ static void events_follow_the_channel_unless_given(void **state)
 	(void)state;
 	assert_loads("[redis]\nchannel = \"pcap\"\n");
 	assert_string_equal(fixture_config->redis.events, "pcap:events");
-	assert_true(fixture_config->redis.asked);
+	assert_true(fixture_config->redis.configured);
 	assert_loads("[redis]\nevents = \"e\"\n");
 	assert_string_equal(fixture_config->redis.events, "e");
 	assert_fault("[redis]\nchannel = \"x\"\nevents = \"x\"\n",

@@ -24,7 +24,7 @@ static void every_option_of_the_contract_is_taken(void **state)
 	assert_int_equal(fixture_config->redis.port, 6380);
 	assert_string_equal(fixture_config->redis.channel, "c");
 	assert_string_equal(fixture_config->redis.events, "c:events");
-	assert_true(fixture_config->redis.asked);
+	assert_true(fixture_config->redis.configured);
 	assert_true(fixture_config->general.writelocal);
 	assert_string_equal(fixture_config->general.localdir, fixture_directory);
 	assert_int_equal(fixture_config->general.maxpackets, 7);

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "event/event.h"
+#include "event/event_bus.h"
+#include "event/event_log.h"
 
 #define TRACE_SIZE 256
 

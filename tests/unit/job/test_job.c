@@ -41,10 +41,10 @@ static void over(void *ctx, enum job_end end)
 	ear->end = end;
 }
 
-static struct job_watch *listen_to(struct job_book *book, struct ear *ear)
+static struct job_watch *listen_to(struct job_table *table, struct ear *ear)
 {
 	const struct job_observer observer = {.admitted = admitted, .event = heard, .over = over, .ctx = ear};
-	struct job_watch *watch = job_watch_new(book, &observer);
+	struct job_watch *watch = job_watch_new(table, &observer);
 	assert_non_null(watch);
 	return watch;
 }
@@ -57,10 +57,10 @@ static struct request *make_request(const char *id)
 	return request;
 }
 
-static struct job *make_job(struct job_book *book, const char *id)
+static struct job *make_job(struct job_table *table, const char *id)
 {
 	cleanup(cleanup_request) struct request *request = make_request(id);
-	struct job *job = job_new(book, request, NULL);
+	struct job *job = job_new(table, request, NULL);
 	assert_non_null(job);
 	return job;
 }
@@ -69,32 +69,32 @@ static const struct event done = {.kind = EVENT_DONE};
 
 static void jobs_are_found_by_their_requests_id(void **state)
 {
-	cleanup(cleanup_job_book) struct job_book *book = job_book_new();
+	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	(void)state;
-	struct job *a = make_job(book, "a"), *b = make_job(book, "b");
-	assert_ptr_equal(job_find(book, "a"), a);
-	assert_ptr_equal(job_find(book, "b"), b);
-	assert_null(job_find(book, "c"));
+	struct job *a = make_job(table, "a"), *b = make_job(table, "b");
+	assert_ptr_equal(job_find(table, "a"), a);
+	assert_ptr_equal(job_find(table, "b"), b);
+	assert_null(job_find(table, "c"));
 	job_end(a);
-	assert_null(job_find(book, "a"));
-	assert_ptr_equal(job_first(book), b);
+	assert_null(job_find(table, "a"));
+	assert_ptr_equal(job_first(table), b);
 	assert_null(job_next(b));
 	job_end(b);
-	assert_null(job_first(book));
+	assert_null(job_first(table));
 }
 
 static void every_watch_hears_events_and_the_end_once(void **state)
 {
-	cleanup(cleanup_job_book) struct job_book *book = job_book_new();
+	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct ear one = {0}, two = {0}, stranger = {0};
 	(void)state;
-	struct job *job = make_job(book, "a"), *other = make_job(book, "b");
-	struct job_watch *watch = listen_to(book, &one);
+	struct job *job = make_job(table, "a"), *other = make_job(table, "b");
+	struct job_watch *watch = listen_to(table, &one);
 	job_watch_admitted(watch, "a", 3);
 	job_add_watch(job, watch);
-	job_add_watch(job, listen_to(book, &two));
-	job_add_watch(other, listen_to(book, &stranger));
-	job_hear(job, &done, "{}");
+	job_add_watch(job, listen_to(table, &two));
+	job_add_watch(other, listen_to(table, &stranger));
+	job_notify(job, &done, "{}");
 	job_end(job);
 	assert_int_equal(one.admitted, 1);
 	assert_int_equal(one.captures, 3);
@@ -110,33 +110,33 @@ static void every_watch_hears_events_and_the_end_once(void **state)
 
 static void a_cancelled_watch_hears_nothing(void **state)
 {
-	cleanup(cleanup_job_book) struct job_book *book = job_book_new();
+	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct ear ear = {0};
 	(void)state;
-	struct job *job = make_job(book, "a");
-	struct job_watch *watch = listen_to(book, &ear);
+	struct job *job = make_job(table, "a");
+	struct job_watch *watch = listen_to(table, &ear);
 	job_add_watch(job, watch);
 	job_watch_cancel(watch);
-	job_hear(job, &done, "{}");
+	job_notify(job, &done, "{}");
 	job_end(job);
 	assert_int_equal(ear.events + ear.overs, 0);
 }
 
 static void watches_may_be_cancelled_from_within_a_call(void **state)
 {
-	cleanup(cleanup_job_book) struct job_book *book = job_book_new();
+	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct ear ears[3] = {0};
 	struct job_watch *watches[3];
 	(void)state;
-	struct job *job = make_job(book, "a");
+	struct job *job = make_job(table, "a");
 	for (size_t i = 0; i < 3; i++) {
-		watches[i] = listen_to(book, &ears[i]);
+		watches[i] = listen_to(table, &ears[i]);
 		job_add_watch(job, watches[i]);
 	}
 	ears[0].cancel_in_event = watches[1]; /* the next in line */
 	ears[2].cancel_in_event = watches[2]; /* itself */
-	job_hear(job, &done, "{}");
-	job_hear(job, &done, "{}");
+	job_notify(job, &done, "{}");
+	job_notify(job, &done, "{}");
 	job_end(job);
 	assert_int_equal(ears[0].events, 2);
 	assert_int_equal(ears[0].overs, 1);
@@ -147,12 +147,12 @@ static void watches_may_be_cancelled_from_within_a_call(void **state)
 
 static void who_is_durable_is_known(void **state)
 {
-	cleanup(cleanup_job_book) struct job_book *book = job_book_new();
+	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	const struct job_observer durable = {.durable = true};
 	struct ear ear = {0};
 	(void)state;
-	struct job *job = make_job(book, "a");
-	struct job_watch *watch = job_watch_new(book, &durable), *other = listen_to(book, &ear);
+	struct job *job = make_job(table, "a");
+	struct job_watch *watch = job_watch_new(table, &durable), *other = listen_to(table, &ear);
 	assert_true(job_watch_is_durable(watch));
 	assert_false(job_watch_is_durable(other));
 	assert_false(job_watch_is_durable(NULL));
@@ -165,10 +165,10 @@ static void who_is_durable_is_known(void **state)
 
 static void a_watch_without_a_job_can_be_told_of_its_end(void **state)
 {
-	cleanup(cleanup_job_book) struct job_book *book = job_book_new();
+	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct ear ear = {0};
 	(void)state;
-	struct job_watch *watch = listen_to(book, &ear);
+	struct job_watch *watch = listen_to(table, &ear);
 	job_watch_event(watch, &done, "{}");
 	job_watch_over(watch, JOB_REFUSED);
 	assert_int_equal(ear.events, 1);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "base/stream.h"
+#include "base/byte_stream.h"
 
 /* Reads from byte 0 in steps of `step`; `*size` is what came. To be freed. */
 static inline uint8_t *read_all(const struct byte_stream *stream, size_t step, size_t *size)

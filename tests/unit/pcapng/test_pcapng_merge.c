@@ -297,13 +297,13 @@ static void a_broken_input_is_merged_up_to_there_and_reported(void **state)
 	put(&files[2], "no capture file", 15);
 	make(3);
 	struct pcapng_merge_report report = pcapng_merge_report(merge, 0);
-	assert_int_equal(report.trouble, -ENODATA);
-	assert_string_equal(report.because, "byte 100: the file is cut short");
+	assert_int_equal(report.error_code, -ENODATA);
+	assert_string_equal(report.error, "byte 100: the file is cut short");
 	assert_int_equal(report.packets, 1);
 	assert_int_equal(report.interfaces, 1);
-	assert_int_equal(pcapng_merge_report(merge, 1).trouble, 0);
+	assert_int_equal(pcapng_merge_report(merge, 1).error_code, 0);
 	report = pcapng_merge_report(merge, 2);
-	assert_int_equal(report.trouble, -EBADMSG);
+	assert_int_equal(report.error_code, -EBADMSG);
 	assert_int_equal(report.interfaces, 0);
 	expect(PCAPNG_SECTION);
 	assert_string_equal(item.comments[0],

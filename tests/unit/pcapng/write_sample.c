@@ -11,7 +11,6 @@
 #include "pcapng/capture_file.h"
 
 #define LINKTYPE_ETHERNET 1
-#define LINKTYPE_RAW 101
 #define SNAPLEN 262144
 
 #define FIRST_NS UINT64_C(1795423260123456789)

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/printable.h"
-#include "capture/filter.h"
+#include "bpf/filter.h"
 #include "config/config.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/commands.h"
@@ -124,7 +124,7 @@ static int readdress_to_any(json_t *request, struct error *err)
 	int r = 0;
 
 	if (json_is_string(expression)) {
-		r = node_is_matched(json_string_value(expression), json_string_length(expression), NODE, err);
+		r = request_node_matches(json_string_value(expression), json_string_length(expression), NODE, err);
 		if (r < 0)
 			error_prefix(err, "nodere");
 	}

@@ -165,12 +165,12 @@ static void report_broken_inputs(const struct collection *collection, const stru
 	for (size_t i = 0; i < collection->count; i++) {
 		struct pcapng_merge_report report = pcapng_merge_report(merge, i);
 
-		if (report.trouble == 0)
+		if (report.error_code == 0)
 			continue;
 		++*missing;
 		terminal_error("%s: its file is broken, what comes before is merged: %s",
 			       printable(node, sizeof(node), collection->inputs[i].label),
-			       printable(because, sizeof(because), report.because));
+			       printable(because, sizeof(because), report.error));
 	}
 }
 

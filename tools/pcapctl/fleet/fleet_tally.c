@@ -64,8 +64,8 @@ static int is_addressed(const json_t *request, const char *node, struct error *e
 	const json_t *name = json_object_get(request, "node"), *expression = json_object_get(request, "nodere");
 
 	if (name)
-		return node_is_named(json_string_value(name), json_string_length(name), node);
-	int addressed = node_is_matched(json_string_value(expression), json_string_length(expression), node, err);
+		return request_node_is_named(json_string_value(name), json_string_length(name), node);
+	int addressed = request_node_matches(json_string_value(expression), json_string_length(expression), node, err);
 	if (addressed < 0)
 		error_prefix(err, "--nodere");
 	return addressed;

@@ -71,7 +71,7 @@ static bool is_printable(const char *text)
 	while (left > 0) {
 		size_t size = utf8_decode(text, left, &code);
 
-		if (!size || utf8_is_steering(code))
+		if (!size || utf8_is_unprintable(code))
 			return false;
 		text += size;
 		left -= size;

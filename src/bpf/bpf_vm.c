@@ -1,0 +1,317 @@
+/*
+ * Instructions are decoded once, into the address of the code that does them and the places to go on at. A load and the
+ * comparison behind it, which is what filters consist of, are done in one step; the comparison keeps its own place for
+ * whoever jumps there.
+ */
+#include "bpf/bpf_vm.h"
+
+#include <arpa/inet.h>
+#include <pcap/pcap.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define SCRATCH_WORDS BPF_MEMWORDS
+
+/* clang-format off: lists, one entry a step */
+
+/* Loads, loads with the comparison behind them, and the rest. */
+#define LOADS(do_) do_(W_ABS) do_(H_ABS) do_(B_ABS) do_(W_IND) do_(H_IND) do_(B_IND)
+#define PAIRS(do_)                                                                                                 \
+	do_(W_ABS, EQ) do_(W_ABS, GT) do_(W_ABS, GE) do_(W_ABS, SET) do_(H_ABS, EQ) do_(H_ABS, GT) do_(H_ABS, GE)  \
+		do_(H_ABS, SET) do_(B_ABS, EQ) do_(B_ABS, GT) do_(B_ABS, GE) do_(B_ABS, SET) do_(W_IND, EQ)        \
+			do_(W_IND, GT) do_(W_IND, GE) do_(W_IND, SET) do_(H_IND, EQ) do_(H_IND, GT) do_(H_IND, GE) \
+				do_(H_IND, SET) do_(B_IND, EQ) do_(B_IND, GT) do_(B_IND, GE) do_(B_IND, SET)
+#define SIMPLE(do_)                                                                                                    \
+	do_(LD_LEN) do_(LD_IMM) do_(LD_MEM) do_(LDX_IMM) do_(LDX_MEM) do_(LDX_LEN) do_(LDX_MSH) do_(ST) do_(STX)       \
+		do_(JA) do_(JEQ) do_(JGT) do_(JGE) do_(JSET) do_(JEQ_X) do_(JGT_X) do_(JGE_X) do_(JSET_X) do_(ADD)     \
+			do_(SUB) do_(MUL) do_(DIV) do_(MOD) do_(AND) do_(OR) do_(XOR) do_(LSH) do_(RSH) do_(ADD_X)     \
+				do_(SUB_X) do_(MUL_X) do_(DIV_X) do_(MOD_X) do_(AND_X) do_(OR_X) do_(XOR_X) do_(LSH_X) \
+					do_(RSH_X) do_(NEG) do_(RET) do_(RET_A) do_(TAX) do_(TXA)
+
+#define NAME(name) STEP_##name,
+#define NAME_PAIR(load, test) STEP_##load##_##test,
+/* clang-format on */
+
+enum step { LOADS(NAME) PAIRS(NAME_PAIR) SIMPLE(NAME) STEPS };
+
+struct op {
+	uint16_t step;
+	uint16_t yes, no; /* where a jump goes: index of an op */
+	uint32_t k;
+	uint32_t operand; /* of the comparison in a pair */
+};
+
+struct bpf_vm {
+	unsigned count;
+	struct op ops[];
+};
+
+static const struct {
+	uint16_t code;
+	uint16_t step;
+} steps[] = {
+	{BPF_LD | BPF_W | BPF_ABS, STEP_W_ABS},
+	{BPF_LD | BPF_H | BPF_ABS, STEP_H_ABS},
+	{BPF_LD | BPF_B | BPF_ABS, STEP_B_ABS},
+	{BPF_LD | BPF_W | BPF_IND, STEP_W_IND},
+	{BPF_LD | BPF_H | BPF_IND, STEP_H_IND},
+	{BPF_LD | BPF_B | BPF_IND, STEP_B_IND},
+	{BPF_LD | BPF_W | BPF_LEN, STEP_LD_LEN},
+	{BPF_LD | BPF_IMM, STEP_LD_IMM},
+	{BPF_LD | BPF_MEM, STEP_LD_MEM},
+	{BPF_LDX | BPF_IMM, STEP_LDX_IMM},
+	{BPF_LDX | BPF_MEM, STEP_LDX_MEM},
+	{BPF_LDX | BPF_W | BPF_LEN, STEP_LDX_LEN},
+	{BPF_LDX | BPF_MSH | BPF_B, STEP_LDX_MSH},
+	{BPF_ST, STEP_ST},
+	{BPF_STX, STEP_STX},
+	{BPF_JMP | BPF_JA, STEP_JA},
+	{BPF_JMP | BPF_JEQ | BPF_K, STEP_JEQ},
+	{BPF_JMP | BPF_JGT | BPF_K, STEP_JGT},
+	{BPF_JMP | BPF_JGE | BPF_K, STEP_JGE},
+	{BPF_JMP | BPF_JSET | BPF_K, STEP_JSET},
+	{BPF_JMP | BPF_JEQ | BPF_X, STEP_JEQ_X},
+	{BPF_JMP | BPF_JGT | BPF_X, STEP_JGT_X},
+	{BPF_JMP | BPF_JGE | BPF_X, STEP_JGE_X},
+	{BPF_JMP | BPF_JSET | BPF_X, STEP_JSET_X},
+	{BPF_ALU | BPF_ADD | BPF_K, STEP_ADD},
+	{BPF_ALU | BPF_SUB | BPF_K, STEP_SUB},
+	{BPF_ALU | BPF_MUL | BPF_K, STEP_MUL},
+	{BPF_ALU | BPF_DIV | BPF_K, STEP_DIV},
+	{BPF_ALU | BPF_MOD | BPF_K, STEP_MOD},
+	{BPF_ALU | BPF_AND | BPF_K, STEP_AND},
+	{BPF_ALU | BPF_OR | BPF_K, STEP_OR},
+	{BPF_ALU | BPF_XOR | BPF_K, STEP_XOR},
+	{BPF_ALU | BPF_LSH | BPF_K, STEP_LSH},
+	{BPF_ALU | BPF_RSH | BPF_K, STEP_RSH},
+	{BPF_ALU | BPF_ADD | BPF_X, STEP_ADD_X},
+	{BPF_ALU | BPF_SUB | BPF_X, STEP_SUB_X},
+	{BPF_ALU | BPF_MUL | BPF_X, STEP_MUL_X},
+	{BPF_ALU | BPF_DIV | BPF_X, STEP_DIV_X},
+	{BPF_ALU | BPF_MOD | BPF_X, STEP_MOD_X},
+	{BPF_ALU | BPF_AND | BPF_X, STEP_AND_X},
+	{BPF_ALU | BPF_OR | BPF_X, STEP_OR_X},
+	{BPF_ALU | BPF_XOR | BPF_X, STEP_XOR_X},
+	{BPF_ALU | BPF_LSH | BPF_X, STEP_LSH_X},
+	{BPF_ALU | BPF_RSH | BPF_X, STEP_RSH_X},
+	{BPF_ALU | BPF_NEG, STEP_NEG},
+	{BPF_RET | BPF_K, STEP_RET},
+	{BPF_RET | BPF_A, STEP_RET_A},
+	{BPF_MISC | BPF_TAX, STEP_TAX},
+	{BPF_MISC | BPF_TXA, STEP_TXA},
+};
+
+static enum step find_step(uint16_t code)
+{
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		if (steps[i].code == code)
+			return steps[i].step;
+	}
+	return STEPS;
+}
+
+/* The pair that a load and a comparison make, or the load alone. */
+static enum step find_pair(enum step load, enum step test)
+{
+#define MATCH_PAIR(l, t)                           \
+	if (load == STEP_##l && test == STEP_J##t) \
+		return STEP_##l##_##t;
+	PAIRS(MATCH_PAIR)
+	return load;
+}
+
+static bool decode(struct bpf_vm *vm, const struct bpf_insn *program, unsigned i)
+{
+	const struct bpf_insn *insn = &program[i];
+	struct op *op = &vm->ops[i];
+	const enum step step = find_step(insn->code);
+	const int64_t jump = i + 1 + (insn->code == (BPF_JMP | BPF_JA) ? (int64_t)(int32_t)insn->k : insn->jt);
+	if (step == STEPS || jump < 0)
+		return false;
+	*op = (struct op){.step = (uint16_t)step, .k = insn->k};
+	op->yes = (uint16_t)jump;
+	op->no = (uint16_t)(i + 1 + insn->jf);
+	if (BPF_CLASS(insn->code) == BPF_JMP && (jump >= vm->count || i + 1 + insn->jf >= vm->count))
+		return false;
+	if ((step == STEP_LD_MEM || step == STEP_LDX_MEM || step == STEP_ST || step == STEP_STX) &&
+	    insn->k >= SCRATCH_WORDS)
+		return false;
+	return i + 1 < vm->count || BPF_CLASS(insn->code) == BPF_RET;
+}
+
+static void fuse_pairs(struct bpf_vm *vm)
+{
+	for (unsigned i = 0; i + 1 < vm->count; i++) {
+		struct op *op = &vm->ops[i];
+		const struct op *next = &vm->ops[i + 1];
+		const enum step pair = find_pair(op->step, next->step);
+		if (pair == op->step)
+			continue;
+		op->step = (uint16_t)pair;
+		op->operand = next->k;
+		op->yes = next->yes;
+		op->no = next->no;
+	}
+}
+
+struct bpf_vm *bpf_vm_new(const struct bpf_insn *program, unsigned count)
+{
+	cleanup(cleanup_bpf_vm) struct bpf_vm *vm = NULL;
+	if (count && count <= BPF_VM_PROGRAM_MAX)
+		vm = calloc(1, sizeof(*vm) + count * sizeof(*vm->ops));
+	if (!vm)
+		return NULL;
+	vm->count = count;
+	for (unsigned i = 0; i < count; i++) {
+		if (!decode(vm, program, i))
+			return NULL;
+	}
+	fuse_pairs(vm);
+	return take(vm);
+}
+
+void bpf_vm_free(struct bpf_vm *vm)
+{
+	free(vm);
+}
+
+static inline uint32_t word_at(const uint8_t *at)
+{
+	uint32_t value;
+	memcpy(&value, at, sizeof(value));
+	return ntohl(value);
+}
+
+static inline uint32_t half_at(const uint8_t *at)
+{
+	uint16_t value;
+	memcpy(&value, at, sizeof(value));
+	return ntohs(value);
+}
+
+static inline uint32_t byte_at(const uint8_t *at)
+{
+	return *at;
+}
+
+/* clang-format off: the machine is written in macros, one line a step */
+
+/* A = what is at `offset` (64 bits: sums do not wrap), if it is there. */
+#define LOAD(read, size, offset)               \
+	do {                                   \
+		const uint64_t at_ = (offset); \
+		if (at_ + (size) > caplen)     \
+			return 0;              \
+		a = read(packet + at_);        \
+	} while (0)
+#define LOAD_W_ABS LOAD(word_at, 4, (uint64_t)op->k)
+#define LOAD_H_ABS LOAD(half_at, 2, (uint64_t)op->k)
+#define LOAD_B_ABS LOAD(byte_at, 1, (uint64_t)op->k)
+#define LOAD_W_IND LOAD(word_at, 4, (uint64_t)op->k + x)
+#define LOAD_H_IND LOAD(half_at, 2, (uint64_t)op->k + x)
+#define LOAD_B_IND LOAD(byte_at, 1, (uint64_t)op->k + x)
+#define TEST_EQ(value) (a == (value))
+#define TEST_GT(value) (a > (value))
+#define TEST_GE(value) (a >= (value))
+#define TEST_SET(value) ((a & (value)) != 0)
+
+#define DISPATCH() goto *labels[op->step]
+#define NEXT()              \
+	do {                \
+		op++;       \
+		DISPATCH(); \
+	} while (0)
+/* A branch, not a conditional move: guessed, it lets the steps behind it begin before the packet's bytes are there. */
+#define JUMP(condition)                         \
+	do {                                    \
+		if (condition) {                \
+			op = ops + op->yes;     \
+			__asm__("" : "+r"(op)); \
+			DISPATCH();             \
+		}                               \
+		op = ops + op->no;              \
+		DISPATCH();                     \
+	} while (0)
+
+uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
+{
+#define LABEL(name) &&do_##name,
+#define LABEL_PAIR(load, test) &&do_##load##_##test,
+	static const void *const labels[] = {LOADS(LABEL) PAIRS(LABEL_PAIR) SIMPLE(LABEL)};
+	const struct op *const ops = vm->ops;
+	const struct op *op = ops;
+	uint32_t a = 0, x = 0, memory[SCRATCH_WORDS] = {0};
+	DISPATCH();
+
+#define DO_LOAD(name)            \
+	do_##name : LOAD_##name; \
+	NEXT();
+	LOADS(DO_LOAD)
+#define DO_PAIR(load, test)               \
+	do_##load##_##test : LOAD_##load; \
+	JUMP(TEST_##test(op->operand));
+	PAIRS(DO_PAIR)
+
+#define DO(name, action)    \
+	do_##name : action; \
+	NEXT();
+#define DO_JUMP(name, condition) do_##name : JUMP(condition);
+	DO(LD_LEN, a = wirelen)
+	DO(LD_IMM, a = op->k)
+	DO(LD_MEM, a = memory[op->k])
+	DO(LDX_IMM, x = op->k)
+	DO(LDX_MEM, x = memory[op->k])
+	DO(LDX_LEN, x = wirelen)
+do_LDX_MSH:
+	if (op->k >= caplen)
+		return 0;
+	x = (packet[op->k] & 0xfu) << 2;
+	NEXT();
+	DO(ST, memory[op->k] = a)
+	DO(STX, memory[op->k] = x)
+	DO_JUMP(JA, true)
+	DO_JUMP(JEQ, TEST_EQ(op->k))
+	DO_JUMP(JGT, TEST_GT(op->k))
+	DO_JUMP(JGE, TEST_GE(op->k))
+	DO_JUMP(JSET, TEST_SET(op->k))
+	DO_JUMP(JEQ_X, TEST_EQ(x))
+	DO_JUMP(JGT_X, TEST_GT(x))
+	DO_JUMP(JGE_X, TEST_GE(x))
+	DO_JUMP(JSET_X, TEST_SET(x))
+	DO(ADD, a += op->k)
+	DO(SUB, a -= op->k)
+	DO(MUL, a *= op->k)
+	DO(AND, a &= op->k)
+	DO(OR, a |= op->k)
+	DO(XOR, a ^= op->k)
+	DO(LSH, a = op->k < 32 ? a << op->k : 0)
+	DO(RSH, a = op->k < 32 ? a >> op->k : 0)
+	DO(ADD_X, a += x)
+	DO(SUB_X, a -= x)
+	DO(MUL_X, a *= x)
+	DO(AND_X, a &= x)
+	DO(OR_X, a |= x)
+	DO(XOR_X, a ^= x)
+	DO(LSH_X, a = x < 32 ? a << x : 0)
+	DO(RSH_X, a = x < 32 ? a >> x : 0)
+	DO(NEG, a = 0u - a)
+	DO(TAX, x = a)
+	DO(TXA, a = x)
+do_DIV:
+do_MOD:
+	if (!op->k)
+		return 0;
+	a = op->step == STEP_DIV ? a / op->k : a % op->k;
+	NEXT();
+do_DIV_X:
+do_MOD_X:
+	if (!x)
+		return 0;
+	a = op->step == STEP_DIV_X ? a / x : a % x;
+	NEXT();
+do_RET:
+	return op->k;
+do_RET_A:
+	return a;
+}
+/* clang-format on */

@@ -1,0 +1,221 @@
+/*
+ * Compiling, and what can be told about a compiled filter without running it. libpcap compiles for a handle that
+ * captures nothing, so the programs see packets as they were on the wire.
+ */
+#include "bpf/filter.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/packet.h"
+#include "bpf/bpf_vm.h"
+#include "bpf/filter_internal.h"
+
+#define COMPILE_SNAPLEN 262144 /* what "accept" returns; the snap length proper is applied when copying */
+#define REACH_UNKNOWN UINT32_MAX
+#define MSH_MAX 255	 /* highest offset of an IP header length that the union is made for */
+#define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
+
+/* The index register holds an IP header length or a constant wherever it is loaded by MSH or IMM; anything else may be
+ * any number. */
+static uint32_t find_reach(struct filter *filter)
+{
+	const struct bpf_program *program = &filter->program;
+	uint32_t reach = 0, index_max = 0, indexed = 0; /* the last: of loads behind the index */
+	for (unsigned i = 0; i < program->bf_len; i++) {
+		const struct bpf_insn *insn = &program->bf_insns[i];
+		uint32_t end = 0;
+		if (BPF_CLASS(insn->code) == BPF_LDX || insn->code == (BPF_MISC | BPF_TAX)) {
+			if (insn->code == (BPF_LDX | BPF_B | BPF_MSH)) {
+				end = insn->k + 1;
+				index_max = index_max > IP_HEADER_MAX ? index_max : IP_HEADER_MAX;
+			} else if (insn->code == (BPF_LDX | BPF_IMM)) {
+				index_max = index_max > insn->k ? index_max : insn->k;
+			} else {
+				index_max = REACH_UNKNOWN;
+			}
+		} else if (BPF_CLASS(insn->code) == BPF_LD &&
+			   (BPF_MODE(insn->code) == BPF_ABS || BPF_MODE(insn->code) == BPF_IND)) {
+			end = insn->k + filter_load_width(insn->code);
+			if (BPF_MODE(insn->code) == BPF_IND)
+				filter->reach_indexed = indexed = indexed > end ? indexed : end;
+			else if (end > filter->reach_absolute)
+				filter->reach_absolute = end;
+		}
+		reach = reach > end ? reach : end;
+	}
+	if (!indexed)
+		return reach;
+	if (index_max > UINT16_MAX || indexed > UINT16_MAX)
+		return REACH_UNKNOWN;
+	return reach > indexed + index_max ? reach : indexed + index_max;
+}
+
+static bool is_word_character(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-' || c == ':';
+}
+
+static unsigned count_terms(const char *expression)
+{
+	unsigned terms = 1;
+	for (const char *at = expression; *at;) {
+		const char *end = at;
+		while (is_word_character(*end))
+			end++;
+		const size_t length = (size_t)(end - at);
+		if ((length == 2 && strncasecmp(at, "or", 2) == 0) || (length == 3 && strncasecmp(at, "and", 3) == 0) ||
+		    (!length && (strncmp(at, "||", 2) == 0 || strncmp(at, "&&", 2) == 0)))
+			terms++;
+		at = length ? end : at + 1;
+	}
+	return terms;
+}
+
+/*
+ * Whether a program can be one of several in the kernel: a division by zero would end them all, and shifts by 32 or
+ * more bits mean different things to the kernel and to libpcap, and it knows no way back (protochain). IP header
+ * lengths are loaded without a check, which needs packets of a length.
+ */
+static void check_kernel_compatible(struct filter *filter)
+{
+	filter->kernel_compatible = true;
+	for (unsigned i = 0; i < filter->program.bf_len; i++) {
+		const struct bpf_insn *insn = &filter->program.bf_insns[i];
+		const unsigned operation = BPF_OP(insn->code);
+		if (insn->code == (BPF_LDX | BPF_B | BPF_MSH)) {
+			filter->kernel_compatible &= insn->k <= MSH_MAX;
+			filter->min_bytes = insn->k + 1 > filter->min_bytes ? insn->k + 1 : filter->min_bytes;
+		} else if (BPF_CLASS(insn->code) == BPF_ALU) {
+			const bool shift = operation == BPF_LSH || operation == BPF_RSH;
+			const bool divide = operation == BPF_DIV || operation == BPF_MOD;
+			const bool safe = BPF_SRC(insn->code) == BPF_K ? !shift || insn->k < 32 : !shift && !divide;
+			filter->kernel_compatible &= safe;
+		} else if (BPF_CLASS(insn->code) == BPF_RET) {
+			filter->kernel_compatible &= BPF_RVAL(insn->code) == BPF_K;
+		} else if (insn->code == (BPF_JMP | BPF_JA)) {
+			filter->kernel_compatible &= insn->k < filter->program.bf_len - i;
+		}
+	}
+}
+
+/* The words of pcap-filter(7) that are no names. Services and protocols are looked up in files of this host. */
+static bool is_keyword(const char *word, size_t length)
+{
+	static const char *const keywords[] = {
+		"and",	  "or",		"not",	     "host",	  "net",      "mask",	 "port",     "portrange",
+		"proto",  "protochain", "src",	     "dst",	  "ether",    "ip",	 "ip6",	     "arp",
+		"rarp",	  "tcp",	"udp",	     "sctp",	  "icmp",     "icmp6",	 "igmp",     "pim",
+		"vrrp",	  "carp",	"ah",	     "esp",	  "gre",      "vlan",	 "mpls",     "pppoed",
+		"pppoes", "geneve",	"broadcast", "multicast", "less",     "greater", "gateway",  "len",
+		"link",	  "fddi",	"tr",	     "wlan",	  "ipx",      "atalk",	 "aarp",     "decnet",
+		"iso",	  "stp",	"netbeui",   "lat",	  "moprc",    "mopdl",	 "sca",	     "clnp",
+		"esis",	  "isis",	"tcpflags",  "icmptype",  "icmpcode", "inbound", "outbound",
+	};
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(*keywords); i++) {
+		if (strlen(keywords[i]) == length && strncasecmp(keywords[i], word, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_number_or_address(const char *word, size_t length)
+{
+	return isdigit((unsigned char)*word) || *word == '-' || memchr(word, ':', length);
+}
+
+bool filter_may_resolve_names(const char *expression)
+{
+	for (const char *at = expression ? expression : ""; *at;) {
+		const char *end = at;
+		while (is_word_character(*end))
+			end++;
+		const size_t length = (size_t)(end - at);
+		if (length && !is_keyword(at, length) && !is_number_or_address(at, length))
+			return true;
+		at = length ? end : at + 1;
+	}
+	return false;
+}
+
+int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **result)
+{
+	if (!expression || !*expression) {
+		*result = NULL;
+		return 0;
+	}
+	if (count_terms(expression) > FILTER_TERMS_MAX)
+		return error_set(err, -EINVAL, "more than %d terms joined by and/or: use nets or port ranges",
+				 FILTER_TERMS_MAX);
+	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
+	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
+	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
+	if (!filter || !pcap) {
+		if (pcap)
+			pcap_close(pcap);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	int r = pcap_compile(pcap, &filter->program, expression, 1, PCAP_NETMASK_UNKNOWN);
+	if (r < 0)
+		error_set(err, -EINVAL, "%s", pcap_geterr(pcap));
+	pcap_close(pcap);
+	if (r < 0)
+		return -EINVAL;
+	filter->vm = bpf_vm_new(filter->program.bf_insns, filter->program.bf_len);
+	if (!filter->vm)
+		return error_set(err, -ENOMEM, "out of memory, or a filter of more than %d instructions",
+				 BPF_VM_PROGRAM_MAX);
+	filter->reach = find_reach(filter);
+	check_kernel_compatible(filter);
+	*result = take(filter);
+	return 0;
+}
+
+int filter_check(const char *expression, struct error *err)
+{
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+	return filter_compile(expression, DLT_EN10MB, err, &filter);
+}
+
+void filter_free(struct filter *filter)
+{
+	if (!filter)
+		return;
+	bpf_vm_free(filter->vm);
+	pcap_freecode(&filter->program);
+	free(filter);
+}
+
+const struct bpf_insn *filter_program(const struct filter *filter)
+{
+	return filter ? filter->program.bf_insns : NULL;
+}
+
+uint32_t filter_reach(const struct filter *filter)
+{
+	return filter->reach;
+}
+
+uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
+{
+	return bpf_vm_run(filter->vm, packet, wirelen, caplen);
+}
+
+bool filter_equal(const struct filter *one, const struct filter *other)
+{
+	const struct bpf_program *a = &one->program, *b = &other->program;
+	return a->bf_len == b->bf_len && memcmp(a->bf_insns, b->bf_insns, a->bf_len * sizeof(*a->bf_insns)) == 0;
+}
+
+/* Behind Ethernet and a VLAN tag: the IPv6 header and ports, at fixed offsets; ports, behind the header that the index
+ * stands for. */
+#define HEADERS_REACH_ABSOLUTE (14 + 4 + 40 + 4)
+#define HEADERS_REACH_INDEXED (14 + 4 + 4)
+
+bool filter_reads_headers_only(const struct filter *filter)
+{
+	return filter->reach_absolute <= HEADERS_REACH_ABSOLUTE && filter->reach_indexed <= HEADERS_REACH_INDEXED;
+}

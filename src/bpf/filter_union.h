@@ -1,0 +1,39 @@
+/*
+ * The union of many filters as one program for the kernel, which spares the ring what no consumer wants.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct filter;
+struct retention_filter;
+struct sock_filter;
+
+/* What of a filter and a snap length the kernel needs to know. */
+struct filter_want {
+	const struct filter *filter; /* NULL: every packet */
+	uint32_t snaplen;	     /* bytes */
+};
+
+#define FILTER_UNION_MAX 4096	  /* instructions: the kernel's BPF_MAXINSNS */
+#define FILTER_UNION_MIN_BYTES 34 /* bytes: Ethernet and IPv4 headers */
+
+struct filter_union_options {
+	const struct retention_filter
+		*retention;	      /* what no want accepts is kept as far as this allows; NULL: rejected */
+	const struct filter *exclude; /* rejected whoever wants it; NULL: nothing */
+	bool loopback;		      /* outgoing copies are rejected */
+};
+
+/*
+ * Writes into `program` (room for FILTER_UNION_MAX) a kernel filter that accepts at least what any of `wants` accepts,
+ * cut at the largest snap length that still lets every filter be repeated on the cut packet. Returns the number of
+ * instructions; 0: attach none, every packet is wanted whole (or the union does not fit, or the kernel would judge
+ * differently). With no wants and no retention filter it rejects everything. The kernel sees packets with their VLAN
+ * tag stripped, which changes what an expression means: tagged packets are all accepted. So are those shorter than
+ * FILTER_UNION_MIN_BYTES.
+ */
+size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
+		    struct sock_filter *program);

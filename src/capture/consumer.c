@@ -1,0 +1,338 @@
+/*
+ * A consumer's start, stop and report. Starting happens on the caller's thread, for it may block; what the consumer
+ * wants is in the kernel before its window opens.
+ */
+#include "capture/consumer.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "capture/engine_internal.h"
+#include "capture/recorder.h"
+
+#define EXTEND_SLACK_NS (20 * NS_PER_MS) /* packets' stamps may lie this far from the order of time */
+
+const char *end_reason_name(enum end_reason reason)
+{
+	static const char *const names[] = {
+		[END_NONE] = "running",	   [END_UNTIL] = "until",	[END_PACKETS] = "packets",
+		[END_BYTES] = "bytes",	   [END_TIMEOUT] = "timeout",	[END_IDLE] = "idle",
+		[END_WINDOW] = "window",   [END_MEMORY] = "memory",	[END_INTERFACE_GONE] = "interface-gone",
+		[END_STOPPED] = "stopped", [END_SHUTDOWN] = "shutdown",
+	};
+	return names[reason];
+}
+
+void consumer_unlink(struct consumer *consumer)
+{
+	struct source *source = consumer->source;
+	for (struct consumer **at = &source->consumers; *at; at = &(*at)->next) {
+		if (*at == consumer) {
+			*at = consumer->next;
+			break;
+		}
+	}
+	consumer->next = NULL;
+	consumer->source = NULL;
+	source->filter_outdated = true;
+	consumer->engine->consumer_count--;
+	if (--source->consumer_count)
+		return;
+	source->idle_since_ns = clock_boottime_ns();
+	engine_wake_ring_thread(consumer->engine); /* it closes what is idle for long, or gone */
+}
+
+/* With the lock: the source that a name means now; a recorder before others. One whose interface is away still has its
+ * past. */
+static struct source *find_source(const struct engine *engine, const char *interface, int ifindex)
+{
+	struct source *live = NULL, *away = NULL;
+	for (struct source *source = engine->sources; source; source = source->next) {
+		const bool recorder = source->recorder.on;
+		if (!source->gone && ifindex && source->ring->ifindex == ifindex && (recorder || !live))
+			live = source;
+		if (source->gone && recorder && strcmp(source->name, interface) == 0)
+			away = source;
+	}
+	return ifindex ? live : away;
+}
+
+/* With control_lock and without the lock: the interface's source, opened if need be, with a user more. Only this and
+ * recorders, under control_lock, add sources. */
+static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
+			  struct source **result)
+{
+	const int ifindex = (int)if_nametoindex(spec->interface);
+	pthread_mutex_lock(&engine->lock);
+	if (ifindex)
+		recorder_bind(engine, spec->interface); /* if it is back this very moment */
+	struct source *source = find_source(engine, spec->interface, ifindex);
+	if (source) {
+		source->idle_since_ns = 0;
+		source->pins++;
+	}
+	const size_t ring_bytes = engine->ring_bytes;
+	pthread_mutex_unlock(&engine->lock);
+	int r = 0;
+	if (!source) {
+		r = source_open(spec->interface, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
+		if (r == 0)
+			r = engine_add_source(engine, source, err);
+	}
+	if (r == 0)
+		*result = source;
+	return r;
+}
+
+/* With control_lock: the consumer's filter goes into the kernel, and what it wants counts from now on. */
+static int arm(struct source *source, struct consumer *consumer, struct error *err)
+{
+	struct engine *engine = consumer->engine;
+	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
+	if (!program)
+		return error_set(err, -ENOMEM, "out of memory");
+	pthread_mutex_lock(&engine->lock);
+	const bool gone = source->gone && !source->recorder.on;
+	if (gone || engine->consumer_count >= ENGINE_CONSUMERS_MAX) {
+		pthread_mutex_unlock(&engine->lock);
+		return gone ? error_set(err, -ENODEV, "interface %s: gone", source->ring->name)
+			    : error_set(err, -ENOSPC, "%u captures are running already", ENGINE_CONSUMERS_MAX);
+	}
+	consumer->source = source;
+	consumer->next = source->consumers;
+	source->consumers = consumer;
+	const bool first = source->consumer_count++ == 0;
+	engine->consumer_count++;
+	const size_t size = source_build_filter(source, program);
+	source->filter_outdated = false;
+	pthread_mutex_unlock(&engine->lock);
+	int r = source_attach_filter(source, program, size);
+	if (r < 0)
+		error_set(err, r, "interface %s: kernel filter: %s", source->ring->name, strerror(-r));
+	else if (first && !source->recorder.on)
+		r = ring_start(source->ring, err); /* a second bind to the same interface changes nothing */
+	pthread_mutex_lock(&engine->lock);
+	if (r < 0) {
+		consumer_unlink(consumer);
+	} else {
+		ring_update_dropped(source->ring);
+		source_start_consumer(source, consumer, clock_boottime_ns(), clock_offset_ns());
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return r;
+}
+
+static struct consumer *new_consumer(struct engine *engine, const struct consumer_spec *spec, consumer_done done,
+				     void *ctx)
+{
+	struct consumer *consumer = calloc(1, sizeof(*consumer));
+	if (!consumer)
+		return NULL;
+	consumer->engine = engine;
+	consumer->ended.consumer = consumer->quota_spent.consumer = consumer;
+	consumer->cursor.quota = spec->quota;
+	consumer->done = done;
+	consumer->ctx = ctx;
+	consumer->flush_number = NUMBER_NONE;
+	consumer->cursor.snaplen = spec->snaplen;
+	consumer->cursor.max_packets = spec->max_packets;
+	consumer->cursor.max_bytes = spec->max_bytes;
+	consumer->cursor.idle_ns = spec->idle_ns;
+	consumer->snaplen = spec->snaplen;
+	consumer->before_ns = spec->before_ns;
+	consumer->from_real_ns = spec->from_real_ns;
+	consumer->to_real_ns = spec->to_real_ns;
+	consumer->duration_ns = spec->duration_ns;
+	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){};
+	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
+	store_init(&consumer->cursor.store, &engine->budget);
+	return consumer;
+}
+
+static int start_on_source(struct engine *engine, const struct consumer_spec *spec, uint16_t linktype,
+			   struct consumer *consumer, struct error *err)
+{
+	struct source *source = NULL;
+	pthread_mutex_lock(&engine->control_lock);
+	int r = acquire_source(engine, spec, err, &source);
+	if (r == 0 && source->ring->linktype != linktype)
+		r = error_set(err, -ENODEV, "interface %s was replaced meanwhile", spec->interface);
+	if (r == 0)
+		r = arm(source, consumer, err);
+	pthread_mutex_unlock(&engine->control_lock);
+	pthread_mutex_lock(&engine->lock);
+	if (source && --source->pins == 0 && !source->consumers)
+		source->idle_since_ns = clock_boottime_ns();
+	engine_wake_worker(engine); /* who wanted control_lock meanwhile went to sleep */
+	pthread_mutex_unlock(&engine->lock);
+	engine_wake_ring_thread(engine);
+	return r;
+}
+
+/* Of the interface, or of what is recorded of one that is away. */
+static int find_linktype(struct engine *engine, const char *interface, uint16_t *linktype, struct error *err)
+{
+	int r = ring_probe(interface, linktype, err);
+	if (r != -ENODEV)
+		return r;
+	pthread_mutex_lock(&engine->lock);
+	const struct source *source = find_source(engine, interface, 0);
+	if (source) {
+		*linktype = source->ring->linktype;
+		r = 0;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return r;
+}
+
+int consumer_start(struct engine *engine, const struct consumer_spec *spec, consumer_done done, void *ctx,
+		   struct error *err, const char **field, struct consumer **result)
+{
+	uint16_t linktype;
+	*field = "interface";
+	int r = find_linktype(engine, spec->interface, &linktype, err);
+	if (r < 0)
+		return r;
+	struct consumer *consumer = new_consumer(engine, spec, done, ctx);
+	if (!consumer)
+		return error_set(err, -ENOMEM, "out of memory");
+	*field = "bpf";
+	r = filter_compile(spec->bpf, linktype, err, &consumer->filter);
+	consumer->cursor.filter = consumer->filter;
+	if (r < 0) {
+		error_prefix(err, "bpf");
+	} else {
+		*field = "interface";
+		*result = consumer; /* before it can end */
+		r = start_on_source(engine, spec, linktype, consumer, err);
+	}
+	if (r < 0) {
+		*result = NULL;
+		consumer_free(consumer);
+	}
+	return r;
+}
+
+/* The last packets may still lie in the open block: the end is settled as that of any other time limit. */
+void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason)
+{
+	struct cursor *cursor = &consumer->cursor;
+	if (!consumer->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&cursor->until_ns, boottime_ns, memory_order_relaxed);
+	consumer->until_reason = reason;
+}
+
+void consumer_stop(struct consumer *consumer, enum end_reason reason)
+{
+	struct engine *engine = consumer->engine;
+	pthread_mutex_lock(&engine->lock);
+	if (consumer->source)
+		consumer_end_at(consumer, clock_boottime_ns(), reason);
+	pthread_mutex_unlock(&engine->lock);
+	engine_wake_ring_thread(engine);
+}
+
+/* Nothing stamped later than now has been scanned. So as long as the end lies ahead, no packet was left out for it. */
+bool consumer_extend(struct consumer *consumer, uint64_t until_ns)
+{
+	struct engine *engine = consumer->engine;
+	pthread_mutex_lock(&engine->lock);
+	const uint64_t end_ns = atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
+	const bool goes_on = consumer->source && consumer->armed && consumer->until_reason == END_TIMEOUT &&
+			     clock_boottime_ns() + EXTEND_SLACK_NS < end_ns;
+	if (goes_on && until_ns > end_ns)
+		atomic_store_explicit(&consumer->cursor.until_ns, until_ns, memory_order_relaxed);
+	pthread_mutex_unlock(&engine->lock);
+	engine_wake_ring_thread(engine);
+	return goes_on;
+}
+
+uint64_t consumer_ends_ns(const struct consumer *consumer)
+{
+	pthread_mutex_lock(&consumer->engine->lock);
+	const uint64_t end_ns =
+		consumer->armed ? atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed) : UINT64_MAX;
+	pthread_mutex_unlock(&consumer->engine->lock);
+	return end_ns;
+}
+
+void consumer_free(struct consumer *consumer)
+{
+	if (!consumer)
+		return;
+	store_deinit(&consumer->cursor.store);
+	filter_free(consumer->filter);
+	free(consumer);
+}
+
+struct resume_point consumer_resume_point(const struct consumer *consumer)
+{
+	return (struct resume_point){.number = consumer->cursor.next_number, .dropped = consumer->cursor.dropped_seen};
+}
+
+const struct store *consumer_store(const struct consumer *consumer)
+{
+	return &consumer->cursor.store;
+}
+
+uint64_t consumer_window_end(const struct consumer *consumer)
+{
+	const struct cursor *cursor = &consumer->cursor;
+	const uint64_t until_ns = atomic_load_explicit(&cursor->until_ns, memory_order_relaxed);
+	uint64_t end_ns = consumer->end_ns;
+	if (cursor->reason == END_PACKETS || cursor->reason == END_BYTES)
+		end_ns = cursor->last_ns - (uint64_t)cursor->clock_offset_ns;
+	else if (cursor->reason == END_IDLE)
+		end_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
+	else if (cursor->reason == END_MEMORY)
+		end_ns = cursor->memory_spent_ns;
+	return until_ns < end_ns ? until_ns : end_ns;
+}
+
+void consumer_report(const struct consumer *consumer, struct consumer_report *report)
+{
+	const struct cursor *cursor = &consumer->cursor;
+	*report = (struct consumer_report){
+		.packets = atomic_load_explicit(&cursor->packets, memory_order_relaxed),
+		.bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed),
+		.snaplen = consumer->snaplen,
+		.linktype = consumer->linktype,
+	};
+	pthread_mutex_lock(&consumer->engine->lock);
+	const bool ended = !consumer->source && consumer->armed;
+	pthread_mutex_unlock(&consumer->engine->lock);
+	const int64_t now_offset_ns = clock_offset_ns();
+	const uint64_t offset_ns = (uint64_t)(ended ? consumer->clock_offset_ns : now_offset_ns);
+	report->from_ns = cursor->from_ns + offset_ns;
+	const int64_t asked_ns = consumer->asked_from_ns + (int64_t)offset_ns;
+	report->asked_from_ns = asked_ns > 0 ? (uint64_t)asked_ns : 0;
+	if (consumer->from_real_ns) /* what was asked for is said as it was asked, whatever the clock did since */
+		report->asked_from_ns = consumer->from_real_ns;
+	if (consumer->from_real_ns && (int64_t)cursor->from_ns == consumer->asked_from_ns)
+		report->from_ns = consumer->from_real_ns;
+	if (!ended)
+		return;
+	report->reason = cursor->reason;
+	report->first_ns = cursor->first_ns;
+	report->last_ns = cursor->last_ns;
+	/* A quota stops a consumer for its packets before it has all of its own: that is no packet of its own. */
+	const bool limit = (cursor->reason == END_PACKETS || cursor->reason == END_BYTES) && cursor->last_ns;
+	const uint64_t end_ns = consumer_window_end(consumer);
+	report->to_ns = limit ? cursor->last_ns : end_ns + offset_ns;
+	if (!limit && consumer->to_real_ns && end_ns == atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+		report->to_ns = consumer->to_real_ns;
+	if (report->from_ns > report->to_ns)
+		report->from_ns = report->to_ns; /* all of the window lies before what can be reached */
+	report->lost_kernel = cursor->dropped_seen - consumer->dropped_at_start;
+	report->lost_evicted = consumer->lost_evicted;
+	report->lost_memory = cursor->lost_memory;
+	report->received = cursor->examined + report->lost_kernel;
+	report->disordered = consumer->disordered;
+	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory && !consumer->gap &&
+			   !consumer->restricted && !cursor->clock_stepped &&
+			   (int64_t)cursor->from_ns <= consumer->asked_from_ns;
+}

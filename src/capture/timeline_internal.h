@@ -1,0 +1,109 @@
+/*
+ * How a timeline is kept: its blocks, the extents in them, and what is done to both. Internal to timeline.c and
+ * timeline_relocate.c.
+ */
+#pragma once
+
+#include <linux/if_packet.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "capture/timeline.h"
+
+#define NO_BLOCK UINT32_MAX
+#define STATUS_RECLAIMED \
+	(TP_STATUS_USER | 1u << 24) /* ours; the kernel looks only at TP_STATUS_USER and sets no such bit */
+
+struct extent {
+	uint64_t number;
+	uint64_t first_ns, last_ns;
+	int64_t clock_offset_ns;
+	uint64_t dropped_before, dropped; /* at least so many before its first packet, at most so many up to its last */
+	uint32_t block;
+	uint32_t offset; /* of the first packet in the block */
+	uint32_t bytes;
+	uint32_t packets;
+};
+
+struct block {
+	bool held;	  /* not the kernel's */
+	uint32_t extents; /* that lie in it */
+	uint32_t pins;
+	uint32_t used; /* bytes up to the end of its last packet */
+	/* So many packets had been dropped while the kernel had not opened it yet for the turn with this sequence
+	 * number. */
+	uint64_t dropped_before, sequence;
+};
+
+/* A run of packets found in the retired block, where it lies after packing. */
+struct run {
+	uint32_t block, offset, bytes, packets;
+	uint64_t first_ns, last_ns;
+};
+
+struct timeline {
+	uint8_t *memory;
+	uint32_t block_size, block_count;
+	uint32_t lag;	     /* blocks of them that the kernel may fill before they are seen to */
+	uint32_t reserve;    /* blocks ahead of the kernel that must be its own */
+	uint32_t capacity;   /* blocks that may be held */
+	uint64_t hold_bytes; /* packets are given up without need only down to so much */
+	bool retain;
+	uint64_t merge_ns;
+	uint32_t current;  /* the block that the kernel fills, or has filled and not been seen to */
+	uint64_t sequence; /* that block's number by the kernel's count */
+	uint32_t tail;	   /* held block that packed packets are appended to */
+	uint32_t held;	   /* blocks */
+	struct block *blocks;
+	struct extent *extents; /* ring buffer */
+	size_t extent_capacity, extent_first, extent_count;
+	uint64_t next_number;
+	uint64_t held_bytes, moved_bytes;
+	uint64_t complete_since_ns;	    /* boot time */
+	uint64_t dropped_before;	    /* the drops before the block that was retired last, at least */
+	uint64_t dropped, dropped_noted_ns; /* all drops, and when they were noted last (boot time) */
+	uint64_t packed_bytes;		    /* moved by the block being retired */
+	struct run runs[2];		    /* of that block: appended to the tail, left in place */
+	unsigned run_count;
+	bool retired_in_place; /* the retired block stays held */
+	uint32_t full_streak;  /* full blocks since the last sparse one */
+	bool packing;	       /* it is sparse and was packed: others may be appended to it */
+};
+
+static inline struct tpacket_block_desc *block_at(const struct timeline *timeline, uint32_t index)
+{
+	return (void *)(timeline->memory + (size_t)index * timeline->block_size);
+}
+
+static inline bool kernel_owns(const struct timeline *timeline, uint32_t index)
+{
+	const uint32_t *status = &block_at(timeline, index)->hdr.bh1.block_status;
+	/* Acquires the block; sequentially consistent for reclaim_block, which looks only after it has taken. */
+	return !(__atomic_load_n(status, __ATOMIC_SEQ_CST) & TP_STATUS_USER);
+}
+
+static inline void set_status(struct timeline *timeline, uint32_t index, uint32_t status)
+{
+	__atomic_store_n(&block_at(timeline, index)->hdr.bh1.block_status, status, __ATOMIC_RELEASE);
+}
+
+static inline struct extent *extent_at(const struct timeline *timeline, size_t index)
+{
+	return &timeline->extents[(timeline->extent_first + index) % timeline->extent_capacity];
+}
+
+/* Blocks that the kernel has retired and that were not seen to yet. */
+uint32_t timeline_backlog(const struct timeline *timeline);
+
+/* Makes a block that is not held, and that the kernel has given up, a held one without packets. */
+void timeline_hold_block(struct timeline *timeline, uint32_t index);
+
+/* Gives a held block back to the kernel if nothing lies in it and nobody reads it. */
+void timeline_release_block(struct timeline *timeline, uint32_t index);
+
+/* Forgets the oldest extent, which must exist. */
+void timeline_evict(struct timeline *timeline);
+
+/* Keeps the blocks just ahead of the kernel free: moves what must be kept, forgets the oldest. timeline_relocate.c. */
+void timeline_make_room(struct timeline *timeline);

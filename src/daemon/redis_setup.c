@@ -1,0 +1,157 @@
+/* Three connections, four with a stream: publisher, subscriber and keys, since a connection that is subscribed or
+ * blocks can do nothing else. */
+#include "daemon/redis_setup.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "event/event.h"
+#include "event/event_bus.h"
+#include "event/event_redis.h"
+#include "job/jobs.h"
+#include "job/reply_store.h"
+#include "redis/commands/redis_commands.h"
+#include "status/presence.h"
+#include "trigger/redis_pubsub.h"
+#include "trigger/redis_stream.h"
+
+#define REPLIES_TTL_MIN_NS (24 * 3600 * NS_PER_S) /* at least */
+
+int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config)
+{
+	setup->loop = loop;
+	setup->config = config;
+	if (!config->redis.listen)
+		return 0;
+	setup->options = (struct redis_options){
+		.host = config->redis.host,
+		.port = (uint16_t)config->redis.port,
+		.nodes = config->redis.nodes.items,
+		.node_count = config->redis.nodes.count,
+		.sentinels = config->redis.sentinels.items,
+		.sentinel_count = config->redis.sentinels.count,
+		.master = config->redis.master,
+		.sentinel_username = config->redis.sentinel_username,
+		.sentinel_auth = config->redis.sentinel_auth,
+		.username = config->redis.username,
+		.auth = config->redis.auth,
+		.tls = config->redis.tls,
+		.ca_file = config->redis.ca_file,
+		.cert_file = config->redis.cert_file,
+		.key_file = config->redis.key_file,
+		.quiet = !config->redis.configured,
+	};
+	const bool stream = *config->redis.stream;
+	if (config->redis.presence || stream) {
+		setup->keys = redis_commands_new(loop, "keys", &setup->options, 0);
+		if (!setup->keys)
+			return -ENOMEM;
+	}
+	if (!stream)
+		return 0;
+	const uint64_t max_age_ns = config->redis.stream_max_age_ns;
+	setup->reply_store = reply_store_new(&(struct reply_store_options){
+		.commands = setup->keys,
+		.channel = config->redis.channel,
+		.node = config->general.node,
+		.ttl_ns = max_age_ns > REPLIES_TTL_MIN_NS ? max_age_ns : REPLIES_TTL_MIN_NS,
+	});
+	return setup->reply_store ? 0 : -ENOMEM;
+}
+
+static void on_ticket_over(void *ctx, enum job_end end)
+{
+	struct trigger_ticket *ticket = ctx;
+	(void)end;
+	ticket->done(ticket);
+}
+
+static void on_trigger_message(void *ctx, const struct trigger_message *message)
+{
+	const struct job_observer observer = {.over = on_ticket_over, .durable = true, .ctx = message->ticket};
+	const struct job_message request = {
+		.origin = message->origin,
+		.bytes = message->bytes,
+		.size = message->size,
+		.id = message->id,
+		.published_ns = message->published_ns,
+	};
+	(void)jobs_submit(ctx, &request, message->ticket ? &observer : NULL);
+}
+
+static int start_stream(struct redis_setup *setup, struct trigger_handler handler)
+{
+	const struct config *config = setup->config;
+	const struct redis_stream_options options = {
+		.key = config->redis.stream,
+		.group = config->redis.group,
+		.stream_consumer = config->general.node,
+	};
+	if (!*config->redis.stream)
+		return 0;
+	setup->stream = redis_stream_new(setup->loop, &setup->options, &options, setup->keys, handler);
+	return setup->stream ? 0 : -ENOMEM;
+}
+
+int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event_bus *bus,
+		      const struct node_status *status)
+{
+	const struct config *config = setup->config;
+	const struct trigger_handler handler = {.message = on_trigger_message, .ctx = jobs};
+	if (!config->redis.listen)
+		return 0;
+	setup->publisher = event_redis_new(setup->loop, &setup->options, config->redis.events);
+	if (!setup->publisher)
+		return -ENOMEM;
+	int r = event_bus_subscribe(bus, event_redis_subscriber, setup->publisher);
+	if (r < 0)
+		return r;
+	if (config->redis.presence)
+		setup->presence = presence_new(setup->loop, status, setup->keys, config->redis.channel);
+	setup->subscriber = redis_pubsub_new(setup->loop, &setup->options, config->redis.channel, handler);
+	if (!setup->subscriber || (config->redis.presence && !setup->presence))
+		return -ENOMEM;
+	return start_stream(setup, handler);
+}
+
+void redis_setup_stop(struct redis_setup *setup)
+{
+	redis_pubsub_free(take(setup->subscriber));
+	redis_stream_stop(setup->stream);
+	presence_leave(setup->presence);
+}
+
+uint64_t redis_setup_pending(const struct redis_setup *setup)
+{
+	const bool up = setup->keys && redis_commands_up(setup->keys);
+	const uint64_t events = setup->publisher ? event_redis_pending(setup->publisher) : 0;
+	if (!setup->config->redis.configured && !up)
+		return 0; /* the embedded form: nobody may ever be there to take them */
+	return events + (up ? redis_commands_pending(setup->keys) : 0);
+}
+
+struct node_redis redis_setup_status(const struct redis_setup *setup)
+{
+	return (struct node_redis){
+		.wanted = setup->config->redis.listen && setup->config->redis.configured,
+		.requests = setup->subscriber && redis_pubsub_subscribed(setup->subscriber),
+		.events = setup->publisher && event_redis_up(setup->publisher),
+		.waiting = redis_setup_pending(setup),
+	};
+}
+
+void redis_setup_disconnect(struct redis_setup *setup)
+{
+	redis_pubsub_free(take(setup->subscriber));
+	redis_commands_free(take(setup->keys));
+}
+
+void redis_setup_deinit(struct redis_setup *setup)
+{
+	redis_setup_disconnect(setup);
+	presence_free(setup->presence);
+	redis_stream_free(setup->stream);
+	reply_store_free(setup->reply_store);
+	event_redis_free(setup->publisher);
+}

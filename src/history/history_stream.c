@@ -1,0 +1,283 @@
+/*
+ *   arming (offload thread) → running (engine) → a piece to be read → arming → … → the end of the file
+ *
+ * A consumer may end before the loop hears that it was armed: as with a capture, a piece is there when both were told.
+ * Who frees the stream early leaves it to these two calls to clean up.
+ *
+ * Packets that reached the ring out of the order of time are sorted within a piece, not across the border of two.
+ */
+#include "history/history_stream.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/offload.h"
+#include "bpf/filter.h"
+#include "capture/consumer.h"
+#include "config/config.h"
+#include "output/host_info.h"
+#include "pcapng/capture_pieces.h"
+
+struct history_stream {
+	struct offload_task arming; /* first */
+	struct history_stream_deps deps;
+	struct history_stream_reader reader;
+	char interface[16];
+	char *bpf;
+	struct history_stream_spec spec; /* packets and bytes: what is left of them */
+	struct consumer_spec piece_spec;
+	struct resume_point resume_at;
+	struct consumer *armed_consumer; /* the arming thread's word of it */
+	struct consumer *consumer;	 /* the piece that is read, or is being made */
+	struct store_reader packets;
+	struct capture_pieces *file; /* NULL: nothing was captured yet */
+	struct packet_interface interface_info;
+	struct error error;
+	const char *field;
+	int result;
+	enum history_stream_state state;
+	bool arming_done, ended; /* the piece is armed (or refused); it has ended */
+	bool last;		 /* no piece follows */
+	bool closing;		 /* the file's end is being read */
+	bool freed;
+};
+
+static void destroy(struct history_stream *stream)
+{
+	void (*gone)(void *ctx) = stream->deps.gone;
+	void *ctx = stream->deps.gone_ctx;
+	capture_pieces_free(stream->file);
+	consumer_free(stream->consumer);
+	free(stream->bpf);
+	free(stream);
+	gone(ctx);
+}
+
+static void set_state(struct history_stream *stream, enum history_stream_state state)
+{
+	stream->state = state;
+	stream->reader.changed(stream->reader.ctx);
+}
+
+static void fail(struct history_stream *stream, int code, const char *text)
+{
+	stream->result = error_set(&stream->error, code, "%s", text);
+	set_state(stream, HISTORY_STREAM_FAILED);
+}
+
+/* --- a piece --- */
+
+static void add_counters(struct history_stream *stream, const struct consumer_report *report)
+{
+	struct packet_interface *interface_info = &stream->interface_info;
+	interface_info->received += report->received + report->lost_evicted;
+	interface_info->dropped += report->lost_kernel + report->lost_evicted + report->lost_memory;
+	interface_info->end_ns = report->to_ns;
+	stream->last |= stream->spec.bytes && report->bytes >= stream->spec.bytes;
+	stream->spec.packets -= stream->spec.packets ? report->packets : 0;
+	stream->spec.bytes -= report->bytes < stream->spec.bytes ? report->bytes : stream->spec.bytes;
+}
+
+static int open_file(struct history_stream *stream, const struct consumer_report *report)
+{
+	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], text[256];
+	const char *const comments[] = {text};
+	struct capture_file_info info = {.comments = comments,
+					 .comment_count = 1,
+					 .interfaces = &stream->interface_info,
+					 .interface_count = 1};
+	stream->interface_info = (struct packet_interface){
+		.name = stream->interface,
+		.filter = stream->bpf,
+		.linktype = report->linktype,
+		.snaplen = report->snaplen,
+		.start_ns = report->from_ns,
+	};
+	snprintf(text, sizeof(text), "history: from %s to %s, asked from %s; node %s",
+		 clock_format(report->from_ns, from), clock_format(stream->spec.to_ns, to),
+		 clock_format(report->asked_from_ns, asked), stream->deps.config->general.node);
+	host_info_describe(&info);
+	stream->file = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
+	return stream->file ? 0 : -ENOMEM;
+}
+
+static bool is_last(const struct history_stream *stream, const struct consumer_report *report)
+{
+	const bool full = report->reason == END_BYTES || report->reason == END_PACKETS;
+	return !full || stream->last ||
+	       (stream->piece_spec.max_packets == stream->spec.packets && report->reason == END_PACKETS);
+}
+
+static void deliver_piece(struct history_stream *stream)
+{
+	struct consumer_report report;
+	consumer_report(stream->consumer, &report);
+	if (report.reason == END_MEMORY) {
+		fail(stream, -ENOBUFS, "no memory for the packets (limits.memory)");
+		return;
+	}
+	stream->last = is_last(stream, &report);
+	stream->resume_at = consumer_resume_point(stream->consumer);
+	if (!stream->file && open_file(stream, &report) < 0) {
+		fail(stream, -ENOMEM, "out of memory");
+		return;
+	}
+	add_counters(stream, &report);
+	store_reader_init(&stream->packets, consumer_store(stream->consumer));
+	if (capture_pieces_add(stream->file, store_reader_source(&stream->packets)) < 0) {
+		fail(stream, -EINVAL, "a packet does not fit into the file");
+		return;
+	}
+	set_state(stream, HISTORY_STREAM_READY);
+}
+
+static void check_piece_done(struct history_stream *stream)
+{
+	if (!stream->arming_done || !stream->ended)
+		return;
+	if (stream->freed)
+		destroy(stream);
+	else if (stream->result < 0)
+		set_state(stream, HISTORY_STREAM_FAILED);
+	else
+		deliver_piece(stream);
+}
+
+static void on_consumer_done(void *ctx, struct consumer *consumer)
+{
+	struct history_stream *stream = ctx;
+	stream->consumer = consumer;
+	stream->ended = true;
+	check_piece_done(stream);
+}
+
+static void run_arming(struct offload_task *task)
+{
+	struct history_stream *stream = (struct history_stream *)task;
+	stream->armed_consumer = NULL;
+	stream->result = consumer_start(stream->deps.engine, &stream->piece_spec, on_consumer_done, stream,
+					&stream->error, &stream->field, &stream->armed_consumer);
+}
+
+static void on_arming_done(struct offload_task *task)
+{
+	struct history_stream *stream = (struct history_stream *)task;
+	stream->arming_done = true;
+	if (stream->result < 0)
+		stream->ended = true;
+	else if (stream->freed && !stream->ended)
+		consumer_stop(stream->armed_consumer, END_STOPPED);
+	check_piece_done(stream);
+}
+
+static int start_piece(struct history_stream *stream)
+{
+	struct offload *pool = filter_may_resolve_names(stream->bpf) ? stream->deps.name_lookup : stream->deps.arming;
+	const struct history_stream_spec *spec = &stream->spec;
+	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
+	stream->piece_spec = (struct consumer_spec){
+		.interface = stream->interface,
+		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->interface),
+		.bpf = stream->bpf,
+		.snaplen = spec->snaplen,
+		.max_packets = spec->packets ? spec->packets : UINT64_MAX,
+		.max_bytes = limited ? spec->bytes : HISTORY_STREAM_PIECE_BYTES,
+		.from_real_ns = spec->from_ns,
+		.to_real_ns = spec->to_ns,
+		.resume = stream->file ? &stream->resume_at : NULL,
+	};
+	stream->last = limited;
+	stream->arming_done = stream->ended = false;
+	stream->state = HISTORY_STREAM_WAITING;
+	return offload_submit(pool, &stream->arming);
+}
+
+/* --- reading --- */
+
+/* The piece is read: the next one, or the end of the file. */
+static void next_piece(struct history_stream *stream)
+{
+	const struct packet_interface *interface_info = &stream->interface_info;
+	consumer_free(take(stream->consumer));
+	if (stream->closing) {
+		stream->state = HISTORY_STREAM_ENDED;
+	} else if (stream->last) {
+		stream->closing = true;
+		if (capture_pieces_end(stream->file, interface_info) < 0) {
+			stream->result = error_set(&stream->error, -ENOMEM, "out of memory");
+			stream->state = HISTORY_STREAM_FAILED;
+		}
+	} else {
+		const int r = start_piece(stream);
+		if (r < 0) {
+			stream->result = error_set(&stream->error, r, "too many captures are being started");
+			stream->state = HISTORY_STREAM_FAILED;
+		}
+	}
+}
+
+size_t history_stream_read(struct history_stream *stream, uint8_t *into, size_t room)
+{
+	size_t got = 0;
+	while (stream->state == HISTORY_STREAM_READY && got < room) {
+		got += capture_pieces_read(stream->file, into + got, room - got);
+		if (!capture_pieces_left(stream->file))
+			next_piece(stream);
+	}
+	return got;
+}
+
+enum history_stream_state history_stream_state(const struct history_stream *stream)
+{
+	return stream->state;
+}
+
+int history_stream_error_code(const struct history_stream *stream)
+{
+	return stream->result;
+}
+
+const char *history_stream_error(const struct history_stream *stream, const char **field)
+{
+	*field = stream->field;
+	return stream->error.text;
+}
+
+/* --- life --- */
+
+int history_stream_start(const struct history_stream_deps *deps, const struct history_stream_spec *spec,
+			 struct history_stream_reader reader, struct history_stream **result)
+{
+	struct history_stream *stream = calloc(1, sizeof(*stream));
+	if (!stream)
+		return -ENOMEM;
+	stream->deps = *deps;
+	stream->reader = reader;
+	stream->spec = *spec;
+	stream->arming.run = run_arming;
+	stream->arming.done = on_arming_done;
+	snprintf(stream->interface, sizeof(stream->interface), "%s", spec->interface);
+	stream->bpf = spec->bpf ? strdup(spec->bpf) : NULL;
+	const int r = spec->bpf && !stream->bpf ? -ENOMEM : start_piece(stream);
+	if (r < 0) {
+		free(stream->bpf);
+		free(stream);
+		return r;
+	}
+	*result = stream;
+	return 0;
+}
+
+void history_stream_free(struct history_stream *stream)
+{
+	if (!stream)
+		return;
+	stream->freed = true;
+	if (stream->arming_done && stream->ended)
+		destroy(stream);
+	else if (stream->arming_done)
+		consumer_stop(stream->armed_consumer, END_STOPPED);
+}

@@ -1,0 +1,250 @@
+/*
+ * From the parts' end to the final event: what was got is counted, made into one output file, handed to the
+ * destinations, and logged packet by packet if that is wanted. The packets go when both delivery and log are done.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "event/event_bus.h"
+#include "job/capture_internal.h"
+
+/* --- events --- */
+
+struct event capture_event(const struct capture *capture, enum event_kind kind)
+{
+	return (struct event){
+		.kind = kind,
+		.id = capture->request->id,
+		.capture = capture->id,
+		.node = capture->deps->config->general.node,
+		.interface = capture->name,
+		.time_ns = clock_realtime_ns(),
+		.tags = capture->tags,
+		.customer = capture->request->customer,
+		.alertid = capture->request->alertid,
+		.alertid_is_integer = capture->request->alertid_is_integer,
+	};
+}
+
+static void add_counters(const struct capture *capture, struct event *event)
+{
+	const struct consumer_report *report = &capture->report;
+	const bool empty = !report->packets && !report->lost_memory;
+	event->counted = true;
+	event->reason = empty ? "empty" : end_reason_name(report->reason);
+	event->packets = report->packets;
+	event->bytes = report->bytes;
+	event->first_ns = report->first_ns;
+	event->last_ns = report->last_ns;
+	event->window.from_ns = report->from_ns;
+	event->window.to_ns = report->to_ns;
+	event->window.asked_from_ns = report->asked_from_ns;
+	event->window.complete = report->complete;
+	event->lost.kernel = report->lost_kernel;
+	event->lost.evicted = report->lost_evicted;
+	event->lost.memory = report->lost_memory;
+	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
+}
+
+static void publish_final(struct capture *capture, const struct delivery_result *results, size_t result_count)
+{
+	struct event_destination destinations[SINKS_MAX];
+	bool ok = !(capture->report.lost_memory && !capture->report.packets);
+	if (result_count > SINKS_MAX)
+		result_count = SINKS_MAX;
+	for (size_t i = 0; i < result_count; i++) {
+		ok &= results[i].ok;
+		destinations[i] = (struct event_destination){
+			.name = results[i].name,
+			.ok = results[i].ok,
+			.url = results[i].url,
+			.error = results[i].error,
+			.attempts = results[i].attempts,
+		};
+	}
+	struct event event = capture_event(capture, ok ? EVENT_DONE : EVENT_FAILED);
+	add_counters(capture, &event);
+	event.destinations = destinations;
+	event.destination_count = result_count;
+	event_bus_publish(capture->deps->bus, &event);
+	capture->final_published = true;
+}
+
+void capture_reject(struct capture *capture, int code, const char *field, const char *reason)
+{
+	struct event event = capture_event(capture, EVENT_REJECTED);
+	event.reason = reason;
+	event.field = field;
+	event.code = code;
+	event_bus_publish(capture->deps->bus, &event);
+	capture->final_published = true;
+}
+
+/* --- after the capture --- */
+
+static void end_when_done(struct capture *capture)
+{
+	if (capture->packets_logged && capture->delivered)
+		capture_end(capture);
+}
+
+static void on_delivery_done(void *ctx, const struct delivery_result *results, size_t result_count)
+{
+	struct capture *capture = ctx;
+	capture->delivery = NULL;
+	publish_final(capture, results, result_count);
+	capture->delivered = true;
+	end_when_done(capture);
+}
+
+static void log_packets(struct offload_task *task)
+{
+	struct capture *capture = (struct capture *)task;
+	static const char *const directions[] = {"unknown", "in", "out"};
+	char time[CLOCK_TEXT_SIZE];
+	uint64_t number = 0;
+	for (size_t i = 0; i < capture->part_count; i++) {
+		struct store_reader reader;
+		struct packet_view packet;
+		store_reader_init(&reader, consumer_store(capture->parts[i].consumer));
+		while (store_reader_next(&reader, &packet))
+			log_info("packet", log_str("request", capture->request->id),
+				 log_str("interface", capture->parts[i].interface), log_uint("number", ++number),
+				 log_str("time", clock_format(packet.time_ns, time)),
+				 log_uint("length", packet.wirelen), log_uint("captured", packet.caplen),
+				 log_str("direction", directions[packet.direction]));
+	}
+}
+
+static void on_packets_logged(struct offload_task *task)
+{
+	struct capture *capture = (struct capture *)task;
+	capture->packets_logged = true;
+	end_when_done(capture);
+}
+
+static void start_packet_log(struct capture *capture)
+{
+	capture->packet_log.run = log_packets;
+	capture->packet_log.done = on_packets_logged;
+	capture->packets_logged = !capture->request->packetdebug || !capture->report.packets;
+	if (!capture->packets_logged && offload_submit(capture->deps->packet_log, &capture->packet_log) < 0) {
+		log_warning("packets-not-logged", log_str("request", capture->request->id),
+			    log_str("capture", capture->id));
+		capture->packets_logged = true;
+	}
+}
+
+static bool build_output_file(struct capture *capture)
+{
+	cleanup(cleanup_free) struct output_part *parts = calloc(capture->part_count, sizeof(*parts));
+	if (!parts)
+		return false;
+	for (size_t i = 0; i < capture->part_count; i++) {
+		parts[i].interface = capture->parts[i].interface;
+		parts[i].store = consumer_store(capture->parts[i].consumer);
+		consumer_report(capture->parts[i].consumer, &parts[i].report);
+	}
+	const struct output_file_options options = {
+		.request = capture->request,
+		.capture = capture->id,
+		.node = capture->deps->config->general.node,
+		.interface = capture->name,
+		.tags = capture->tags,
+		.report = &capture->report,
+		.parts = parts,
+		.part_count = capture->part_count,
+	};
+	return output_file_init(&capture->output_file, &options) == 0;
+}
+
+static void deliver(struct capture *capture)
+{
+	const struct request *request = capture->request;
+	const bool built = build_output_file(capture);
+	struct event event = capture_event(capture, EVENT_CAPTURED);
+	add_counters(capture, &event);
+	event_bus_publish(capture->deps->bus, &event);
+	if (built)
+		capture->delivery =
+			delivery_start(capture->deps->deliveries, &capture->output_file.file, request->destinations,
+				       request->destination_count, on_delivery_done, capture);
+	if (!capture->delivery) {
+		const struct delivery_result failure = {.name = "delivery", .error = "out of memory"};
+		on_delivery_done(capture, &failure, 1);
+	} else if (capture->abandoned) {
+		delivery_abandon(capture->delivery, DAEMON_STOPPED_TEXT);
+	}
+}
+
+/* What the merged file holds, once the limits of the whole have cut it. */
+static void report_merged(const struct capture *capture, struct consumer_report *report)
+{
+	const struct store *stores[REQUEST_INTERFACES_MAX];
+	const struct store_merge_limits limits = {.packets = capture->request->packets,
+						  .bytes = capture->request->bytes};
+	for (size_t i = 0; i < capture->part_count; i++)
+		stores[i] = consumer_store(capture->parts[i].consumer);
+	struct store_merge *merge = store_merge_new(stores, capture->part_count, &limits);
+	struct packet_view packet;
+	if (!merge) {
+		report->lost_memory += report->packets;
+		report->packets = 0;
+		report->reason = END_MEMORY;
+		return;
+	}
+	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
+	const struct packet_source source = store_merge_source(merge);
+	while (source.next(source.ctx, &packet)) {
+		report->first_ns = report->packets++ ? report->first_ns : packet.time_ns;
+		report->last_ns = packet.time_ns;
+		report->bytes += packet.caplen;
+	}
+	store_merge_free(merge);
+	if (report->packets >= limits.packets || report->bytes >= limits.bytes) {
+		report->reason = report->packets >= limits.packets ? END_PACKETS : END_BYTES;
+		report->to_ns = report->last_ns;
+	}
+}
+
+/* The window of the whole is what all parts cover; it ended for the reason for which its last part did. */
+static void report_whole(const struct capture *capture, struct consumer_report *whole)
+{
+	consumer_report(capture->parts[0].consumer, whole);
+	whole->complete &= capture->part_count == 1 || whole->reason != END_INTERFACE_GONE;
+	for (size_t i = 1; i < capture->part_count; i++) {
+		struct consumer_report part;
+		consumer_report(capture->parts[i].consumer, &part);
+		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
+		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
+		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
+		/* Interfaces are armed one after the other, and each looks back from then. */
+		if (part.asked_from_ns > whole->asked_from_ns)
+			whole->asked_from_ns = part.asked_from_ns;
+		whole->packets += part.packets;
+		whole->lost_kernel += part.lost_kernel;
+		whole->lost_evicted += part.lost_evicted;
+		whole->lost_memory += part.lost_memory;
+		whole->disordered |= part.disordered;
+		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
+	}
+	if (capture->part_count > 1)
+		report_merged(capture, whole);
+}
+
+void capture_finish(struct capture *capture)
+{
+	report_whole(capture, &capture->report);
+	if (capture->report.disordered)
+		log_error("packets-not-sorted", log_str("request", capture->request->id),
+			  log_str("capture", capture->id), log_str("error", "out of memory"));
+	capture->deps->ended(capture->deps->ctx, capture);
+	start_packet_log(capture);
+	if (capture->report.packets)
+		deliver(capture);
+	else
+		on_delivery_done(capture, NULL, 0);
+}

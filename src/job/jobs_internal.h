@@ -1,0 +1,52 @@
+/*
+ * What jobs.c (the ways in and out) and admission.c (may it be, and is it new?) share. Internal to the two.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "base/log.h"
+#include "base/token_bucket.h"
+#include "job/capture.h"
+#include "job/customer_limit.h"
+#include "job/dedupe.h"
+#include "job/job.h"
+#include "job/jobs.h"
+#include "job/reply_cache.h"
+
+struct event;
+struct offload;
+
+struct jobs {
+	struct jobs_options options;
+	struct capture_deps capture_deps;
+	struct offload *arming, *name_lookup, *packet_log;
+	atomic_bool stopping; /* read by arming threads */
+	struct reply_cache *reply_cache;
+	struct dedupe *dedupe;
+	struct customer_limit *customer_limit;
+	struct job_table *table;
+	struct job_watch *submitter; /* of the request that is being judged; NULL: nobody asks */
+	struct jobs_counts counts;
+	unsigned history_stream_count;
+	unsigned saving_count; /* jobs whose answers are on their way to the reply store */
+	LIST_HEAD(, pending_lookup) pending_lookup;
+	unsigned pending_lookup_count;
+	struct token_bucket request_rate; /* limits.requests_per_second */
+	struct log_rate repeat_rate;
+	void (*idle)(void *ctx);
+	void *idle_ctx;
+	struct event *idle_event;
+	bool shutting_down;
+};
+
+/* A request that is being judged. */
+struct submission {
+	const char *origin;
+	struct request *request;
+};
+
+/* Decides on a request that is this node's: answers, folds, refuses or starts it. What is said of it meanwhile goes to
+ * `jobs->submitter`, which is NULL afterwards if a job has taken that over. */
+enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission);

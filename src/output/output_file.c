@@ -1,0 +1,163 @@
+/* Every reader gets a file of its own over the same packets: a few hundred bytes of state, no copy. */
+#include "output/output_file.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "output/host_info.h"
+
+/* One reader of the output file. */
+struct file_reader {
+	struct store_merge *packets;
+	struct capture_file *file;
+	struct byte_stream bytes;
+};
+
+static size_t read_file(void *ctx, uint8_t *into, size_t room)
+{
+	struct file_reader *reader = ctx;
+	return reader->bytes.read(reader->bytes.ctx, into, room);
+}
+
+static void rewind_file(void *ctx)
+{
+	struct file_reader *reader = ctx;
+	reader->bytes.rewind(reader->bytes.ctx);
+}
+
+static void free_reader(struct file_reader *reader)
+{
+	capture_file_free(reader->file);
+	store_merge_free(reader->packets);
+	free(reader);
+}
+
+CLEANUP_DEFINE(file_reader, struct file_reader, free_reader)
+
+static bool open_reader(void *ctx, struct byte_stream *stream)
+{
+	const struct output_file *output = ctx;
+	cleanup(cleanup_file_reader) struct file_reader *reader = calloc(1, sizeof(*reader));
+	if (!reader)
+		return false;
+	reader->packets = store_merge_new(output->stores, output->part_count, &output->limits);
+	if (!reader->packets)
+		return false;
+	reader->file = capture_file_new(output->format, &output->info, store_merge_source(reader->packets));
+	if (!reader->file)
+		return false;
+	reader->bytes = capture_file_stream(reader->file);
+	*stream = (struct byte_stream){.size_bytes = reader->bytes.size_bytes,
+				       .read = read_file,
+				       .rewind = rewind_file,
+				       .ctx = take(reader)};
+	return true;
+}
+
+static void close_reader(void *ctx, struct byte_stream *stream)
+{
+	(void)ctx;
+	free_reader(stream->ctx);
+}
+
+static bool add_comment(struct output_file *output, const char *format, ...) printf_like(2, 3);
+
+static bool add_comment(struct output_file *output, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	char *text = NULL;
+	const int length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (length < 0)
+		return false;
+	output->comments[output->info.comment_count++] = text;
+	return true;
+}
+
+static bool add_window(struct output_file *output, const struct consumer_report *report)
+{
+	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
+	return add_comment(output, "window: %s to %s, asked from %s, %s; lost: kernel %llu, evicted %llu, memory %llu",
+			   clock_format(report->from_ns, from), clock_format(report->to_ns, to),
+			   clock_format(report->asked_from_ns, asked), report->complete ? "complete" : "incomplete",
+			   (unsigned long long)report->lost_kernel, (unsigned long long)report->lost_evicted,
+			   (unsigned long long)report->lost_memory);
+}
+
+static bool add_comments(struct output_file *output, const struct request *request, const char *tags,
+			 const struct consumer_report *report)
+{
+	bool ok = !request->comment || add_comment(output, "%s", request->comment);
+	ok = ok && add_comment(output, "request: %s", request->json);
+	ok = ok && add_comment(output, "tags: %s", tags);
+	if (request->customer)
+		ok = ok && add_comment(output, "customer: %s", request->customer);
+	if (request->alertid)
+		ok = ok && add_comment(output, "alertid: %s", request->alertid);
+	ok = ok && add_window(output, report);
+	return ok && add_comment(output, "ended: %s", end_reason_name(report->reason));
+}
+
+static bool add_parts(struct output_file *output, const struct output_file_options *options)
+{
+	output->interfaces = calloc(options->part_count, sizeof(*output->interfaces));
+	output->stores = calloc(options->part_count, sizeof(*output->stores));
+	if (!output->interfaces || !output->stores)
+		return false;
+	output->part_count = options->part_count;
+	for (size_t i = 0; i < options->part_count; i++) {
+		const struct output_part *part = &options->parts[i];
+		output->stores[i] = part->store;
+		output->interfaces[i] = (struct packet_interface){
+			.name = part->interface,
+			.filter = options->request->bpf,
+			.linktype = part->report.linktype,
+			.snaplen = part->report.snaplen,
+			.received = part->report.received,
+			.dropped = part->report.lost_kernel,
+			.start_ns = part->report.from_ns,
+			.end_ns = part->report.to_ns,
+		};
+	}
+	return true;
+}
+
+int output_file_init(struct output_file *output, const struct output_file_options *options)
+{
+	const struct request *request = options->request;
+	*output = (struct output_file){.limits = {.packets = request->packets, .bytes = request->bytes}};
+	output->format = request->format == REQUEST_FORMAT_PCAP ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
+	if (!add_parts(output, options) || !add_comments(output, request, options->tags, options->report)) {
+		output_file_deinit(output);
+		return -ENOMEM;
+	}
+	host_info_describe(&output->info);
+	output->info.comments = (const char *const *)output->comments;
+	output->info.interfaces = output->interfaces;
+	output->info.interface_count = output->part_count;
+	capture_file_name(output->name, options->node, options->interface, options->report->from_ns, request->id,
+			  output->format);
+	output->file = (struct sink_file){
+		.name = output->name,
+		.tags = options->tags,
+		.comment = request->comment,
+		.id = request->id,
+		.capture = options->capture,
+		.ctx = output,
+		.open = open_reader,
+		.close = close_reader,
+	};
+	return 0;
+}
+
+void output_file_deinit(struct output_file *output)
+{
+	for (size_t i = 0; i < output->info.comment_count; i++)
+		free(output->comments[i]);
+	output->info.comment_count = 0;
+	free(take(output->interfaces));
+	free(take(output->stores));
+}

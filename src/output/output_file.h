@@ -1,0 +1,45 @@
+/* A finished capture as the file that destinations get: its packets, and in the section's comments all that is known
+ * about it. */
+#pragma once
+
+#include "base/packet.h"
+#include "capture/consumer.h"
+#include "output/store_merge.h"
+#include "pcapng/capture_file.h"
+#include "request/request.h"
+#include "sink/sink.h"
+
+/* One interface's share: its report and its sealed packets. */
+struct output_part {
+	const char *interface;
+	struct consumer_report report;
+	const struct store *store;
+};
+
+struct output_file {
+	enum capture_file_format format;
+	struct capture_file_info info;
+	struct packet_interface *interfaces;
+	const struct store **stores;
+	size_t part_count;
+	struct store_merge_limits limits;
+	char name[CAPTURE_FILE_NAME_SIZE];
+	struct sink_file file; /* to hand to a delivery; valid as long as the output file */
+	char *comments[8];
+};
+
+struct output_file_options {
+	const struct request *request;
+	const char *capture;		      /* its id */
+	const char *node, *interface, *tags;  /* interface: as in the file's name */
+	const struct consumer_report *report; /* of the whole */
+	const struct output_part *parts;
+	size_t part_count;
+};
+
+/*
+ * What the options point to must outlive the output file. 0 or -ENOMEM. Streams opened from the file may be read on any
+ * thread.
+ */
+warn_unused int output_file_init(struct output_file *output, const struct output_file_options *options);
+void output_file_deinit(struct output_file *output);

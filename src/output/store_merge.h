@@ -1,0 +1,26 @@
+/* The packets of several sealed captures as one source in the order of time, cut where the limits of the whole are
+ * reached. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/packet.h"
+#include "capture/store.h"
+
+struct store_merge;
+
+struct store_merge_limits {
+	uint64_t packets, bytes; /* stops behind the packet that reaches one of them */
+};
+
+/* Packets of stores[i] get interface index i. The stores must outlive it. NULL on ENOMEM. */
+struct store_merge *store_merge_new(const struct store *const *stores, size_t count,
+				    const struct store_merge_limits *limits);
+void store_merge_free(struct store_merge *merge);
+
+/* Valid as long as the merge; one reader at a time. */
+struct packet_source store_merge_source(struct store_merge *merge);
+
+CLEANUP_DEFINE(store_merge, struct store_merge, store_merge_free)

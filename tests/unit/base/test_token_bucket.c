@@ -1,0 +1,54 @@
+/* A second's worth at once, then one token after the other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/token_bucket.h"
+
+#define START_NS (1000 * NS_PER_S)
+
+static void a_full_bucket_holds_one_second(void **state)
+{
+	struct token_bucket bucket;
+	(void)state;
+	token_bucket_init(&bucket, START_NS);
+	for (int i = 0; i < 3; i++)
+		assert_true(token_bucket_take(&bucket, 3, START_NS));
+	assert_false(token_bucket_take(&bucket, 3, START_NS));
+}
+
+static void a_token_comes_back_in_its_share_of_a_second(void **state)
+{
+	struct token_bucket bucket;
+	(void)state;
+	token_bucket_init(&bucket, START_NS);
+	for (int i = 0; i < 4; i++)
+		assert_true(token_bucket_take(&bucket, 4, START_NS));
+	assert_false(token_bucket_take(&bucket, 4, START_NS + NS_PER_S / 4 - 1));
+	assert_true(token_bucket_take(&bucket, 4, START_NS + NS_PER_S / 4));
+	assert_false(token_bucket_take(&bucket, 4, START_NS + NS_PER_S / 4));
+}
+
+static void an_idle_bucket_saves_no_more_than_a_second(void **state)
+{
+	struct token_bucket bucket;
+	(void)state;
+	token_bucket_init(&bucket, START_NS);
+	for (int i = 0; i < 2; i++)
+		assert_true(token_bucket_take(&bucket, 2, START_NS + 100 * NS_PER_S));
+	assert_false(token_bucket_take(&bucket, 2, START_NS + 100 * NS_PER_S));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_bucket_holds_one_second),
+		cmocka_unit_test(a_token_comes_back_in_its_share_of_a_second),
+		cmocka_unit_test(an_idle_bucket_saves_no_more_than_a_second),
+	};
+	return cmocka_run_group_tests_name("token_bucket", tests, NULL, NULL);
+}

@@ -1,0 +1,458 @@
+/*
+ * Filters and their union. The judge of a union is the kernel itself: a datagram socket pair runs an attached filter
+ * over what is sent, without privileges. The ancillary values that such a pair cannot have (VLAN tag, packet type) are
+ * put into the program as constants, and libpcap's interpreter runs it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/packet.h"
+#include "bpf/filter.h"
+#include "bpf/filter_union.h"
+#include "packets.h"
+
+static const struct filter_union_options plain, without_outgoing = {.loopback = true};
+
+static struct filter *compile(const char *expression)
+{
+	struct error err;
+	struct filter *filter = NULL;
+	if (filter_compile(expression, LINKTYPE_ETHERNET, &err, &filter) < 0)
+		fail_msg("%s: %s", expression, err.text);
+	return filter;
+}
+
+static uint32_t judge(const struct filter *filter, const struct packet *packet, uint32_t caplen)
+{
+	return filter ? bpf_filter(filter_program(filter), packet->data, packet->size, caplen) : packet->size;
+}
+
+static uint32_t kernel_judge(const struct kernel *kernel, const struct packet *packet)
+{
+	return kernel_pass(kernel, packet->data, packet->size);
+}
+
+static void check_packet(const struct filter_want *wants, size_t count, const struct packet *packet, uint32_t passed)
+{
+	bool wanted = false;
+	for (size_t i = 0; i < count; i++) {
+		const bool verdict = judge(wants[i].filter, packet, packet->size) != 0;
+		wanted |= verdict;
+		if (!verdict || !passed)
+			continue;
+		if (!judge(wants[i].filter, packet, passed))
+			fail_msg("filter %zu rejects the packet once it is cut at %u of %u", i, passed, packet->size);
+		assert_true(passed >= wants[i].snaplen || passed == packet->size);
+	}
+	for (size_t i = 0; i < count && passed; i++) {
+		if (judge(wants[i].filter, packet, passed) && !judge(wants[i].filter, packet, packet->size))
+			fail_msg("filter %zu accepts the packet once it is cut at %u of %u", i, passed, packet->size);
+	}
+	if (wanted && !passed)
+		fail_msg("a packet of %u bytes that is wanted was rejected", packet->size);
+	if (!wanted && passed && packet->size >= FILTER_UNION_MIN_BYTES)
+		fail_msg("a packet of %u bytes that nobody wants was accepted", packet->size);
+}
+
+static void check_union(const struct filter_want *wants, size_t count)
+{
+	struct sock_filter program[FILTER_UNION_MAX];
+	struct kernel kernel;
+	const size_t size = filter_union(wants, count, &plain, program);
+	assert_in_range(size, 1, FILTER_UNION_MAX);
+	kernel_init(&kernel, program, size);
+	for (size_t i = 0; i < packet_count; i++)
+		check_packet(wants, count, &packets[i], kernel_judge(&kernel, &packets[i]));
+	kernel_deinit(&kernel);
+}
+
+static const char *const expressions[] = {
+	"ip",
+	"ip6",
+	"arp",
+	"tcp",
+	"udp port 53",
+	"tcp port 80 or tcp port 443",
+	"port 22",
+	"src port 53 and dst port 80",
+	"portrange 1000-9000",
+	"host 10.0.0.1",
+	"src host 10.0.0.2 and not dst host 10.0.0.3",
+	"net 10.0.0.0/30",
+	"ip6 host fe80::1",
+	"ether host 02:00:00:00:00:01",
+	"ether broadcast",
+	"multicast",
+	"vlan",
+	"vlan 10",
+	"vlan and tcp port 80",
+	"vlan 100 and vlan 200",
+	"vlan and vlan and ip",
+	"not vlan",
+	"tcp[13] & 2 != 0",
+	"tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+	"tcp[((tcp[12]&0xf0)>>2):4] = 0x47455420",
+	"udp[10:2] = 0",
+	"ip[0] & 0xf != 5",
+	"ip6[6] = 6",
+	"ether[100] = 0",
+	"ether[100:4] != 0",
+	"not ether[200] = 1",
+	"ether[ether[20]] = 0",
+	"len > 100",
+	"less 90",
+	"greater 128",
+	"not ip",
+	"not (tcp or udp)",
+	"icmp or icmp6",
+	"icmp[icmptype] = icmp-echo",
+	"proto 132",
+	"ip[6:2] & 0x1fff != 0",
+	"ether proto 0x88cc",
+	"ip proto 47 or mpls",
+	"ether[12:2] > 0x600 and ether[12:2] < 0x1000",
+	"tcp and (host 10.0.0.1 or host 10.0.0.4) and (port 80 or port 443 or port 8080) and not port 22",
+	"ip[2:2] - ((ip[0]&0xf)<<2) > 40",
+	"ether[0] * 3 + ether[5] = 7",
+	"   ",
+};
+#define EXPRESSIONS (sizeof(expressions) / sizeof(*expressions))
+
+static void test_union_of_one_filter_is_that_filter(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < EXPRESSIONS; i++) {
+		cleanup(cleanup_filter) struct filter *filter = compile(expressions[i]);
+		const struct filter_want want = {.filter = filter, .snaplen = 65535};
+		const struct filter_want small = {.filter = filter, .snaplen = 10};
+		check_union(&want, 1);
+		check_union(&small, 1);
+	}
+}
+
+static void test_expressions_can_be_told_apart_by_the_packets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i + 1 < EXPRESSIONS; i++) {
+		cleanup(cleanup_filter) struct filter *filter = compile(expressions[i]);
+		size_t accepted = 0;
+		for (size_t p = 0; p < packet_count; p++)
+			accepted += judge(filter, &packets[p], packets[p].size) != 0;
+		if (!accepted || accepted == packet_count)
+			fail_msg("%s: accepts %zu of %zu packets", expressions[i], accepted, packet_count);
+	}
+}
+
+static void test_union_accepts_what_any_member_accepts_and_no_more(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 60; round++) {
+		struct filter *filters[12];
+		struct filter_want wants[12];
+		const size_t count = 2 + pick(11);
+		for (size_t i = 0; i < count; i++) {
+			filters[i] = compile(expressions[pick(EXPRESSIONS - 1)]);
+			wants[i] = (struct filter_want){.filter = filters[i], .snaplen = pick(2) ? 65535 : pick(100)};
+		}
+		check_union(wants, count);
+		for (size_t i = 0; i < count; i++)
+			filter_free(filters[i]);
+	}
+}
+
+static void test_union_of_fifty_filters_fits(void **state)
+{
+	(void)state;
+	struct filter *filters[50];
+	struct filter_want wants[50];
+	for (unsigned i = 0; i < 50; i++) {
+		char expression[64];
+		snprintf(expression, sizeof(expression), "host 10.0.%u.1 and tcp port %u", i % 3, 75 + i);
+		filters[i] = compile(expression);
+		wants[i] = (struct filter_want){.filter = filters[i], .snaplen = 65535};
+	}
+	check_union(wants, 50);
+	for (unsigned i = 0; i < 50; i++)
+		filter_free(filters[i]);
+}
+
+static void test_long_expression_keeps_its_jumps(void **state)
+{
+	(void)state;
+	char expression[4096] = "tcp port 80";
+	for (unsigned i = 0; i < 50; i++) {
+		const size_t length = strlen(expression);
+		snprintf(expression + length, sizeof(expression) - length, " or (udp port %u and ether[%u] = %u)",
+			 50 + i, 60 + i, i % 3);
+	}
+	cleanup(cleanup_filter) struct filter *filter = compile(expression);
+	struct filter *other = compile("arp or ip6");
+	const struct filter_want wants[] = {{.filter = filter, .snaplen = 100}, {.filter = other, .snaplen = 200}};
+	check_union(wants, 2);
+	filter_free(other);
+}
+
+/* A load beyond the end ends a classic program at once; the members behind it must be asked all the same. */
+static void test_load_beyond_the_end_rejects_for_its_own_filter_only(void **state)
+{
+	(void)state;
+	static const char *const reaching[] = {"ether[250] = 1",  "not ether[299] = 1",	   "tcp[60] = 0",
+					       "ip[ip[8]:4] = 1", "ether[4294967295] = 1", "ether[0xfffff000] = 8"};
+	for (size_t i = 0; i < sizeof(reaching) / sizeof(*reaching); i++) {
+		cleanup(cleanup_filter) struct filter *first = compile(reaching[i]);
+		cleanup(cleanup_filter) struct filter *second = compile("ip or arp");
+		const struct filter_want wants[] = {{.filter = first, .snaplen = 65535},
+						    {.filter = second, .snaplen = 65535}};
+		check_union(wants, 2);
+	}
+}
+
+static void test_filter_that_the_kernel_judges_differently_stays_out_of_it(void **state)
+{
+	(void)state;
+	static const char *const different[] = {"ether[0] / ether[20] = 1", "ether[0] % ether[20] = 1",
+						"ether[0] << ether[20] = 0", "ether[0] >> ether[20] = 0",
+						"ip6 protochain 17"};
+	for (size_t i = 0; i < sizeof(different) / sizeof(*different); i++) {
+		struct sock_filter program[FILTER_UNION_MAX];
+		cleanup(cleanup_filter) struct filter *filter = compile(different[i]);
+		const struct filter_want want = {.filter = filter, .snaplen = 65535};
+		assert_int_equal(filter_union(&want, 1, &plain, program), 0);
+	}
+}
+
+static void test_union_that_does_not_fit_is_none(void **state)
+{
+	(void)state;
+	struct sock_filter program[FILTER_UNION_MAX];
+	struct filter *filters[400];
+	struct filter_want wants[400];
+	size_t fits = 0;
+	for (size_t count = 1; count <= 400; count++) {
+		char expression[64];
+		snprintf(expression, sizeof(expression), "host 10.0.0.1 and tcp port %zu", count);
+		filters[count - 1] = compile(expression);
+		wants[count - 1] = (struct filter_want){.filter = filters[count - 1], .snaplen = 65535};
+		const size_t size = filter_union(wants, count, &plain, program);
+		assert_true(size <= FILTER_UNION_MAX);
+		if (size)
+			assert_int_equal(++fits, count);
+	}
+	assert_in_range(fits, 60, 399);
+	for (size_t i = 0; i < 400; i++)
+		filter_free(filters[i]);
+}
+
+static void test_same_filter_many_times_takes_room_once(void **state)
+{
+	(void)state;
+	struct sock_filter program[FILTER_UNION_MAX];
+	static struct filter_want wants[1000];
+	struct filter *filters[2] = {compile("host 10.0.0.1 and tcp port 80"),
+				     compile("host 10.0.0.1 and tcp port 80")};
+	for (size_t i = 0; i < 1000; i++)
+		wants[i] = (struct filter_want){.filter = filters[i % 2], .snaplen = 65535};
+	assert_int_equal(filter_union(wants, 1000, &plain, program), filter_union(wants, 1, &plain, program));
+	check_union(wants, 40);
+	filter_free(filters[0]);
+	filter_free(filters[1]);
+}
+
+static void test_nobody_wants_anything(void **state)
+{
+	(void)state;
+	struct sock_filter program[FILTER_UNION_MAX];
+	for (unsigned loopback = 0; loopback < 2; loopback++) {
+		struct kernel kernel;
+		const size_t size = filter_union(NULL, 0, loopback ? &without_outgoing : &plain, program);
+		assert_in_range(size, 1, 8);
+		kernel_init(&kernel, program, size);
+		for (size_t i = 0; i < 100; i++)
+			assert_int_equal(kernel_judge(&kernel, &packets[i]), 0);
+		kernel_deinit(&kernel);
+	}
+}
+
+static void test_everything_is_wanted(void **state)
+{
+	(void)state;
+	struct sock_filter program[FILTER_UNION_MAX];
+	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+	const struct filter_want whole[] = {{.filter = filter, .snaplen = 10}, {.snaplen = 65535}};
+	assert_int_equal(filter_union(whole, 2, &plain, program), 0);
+	const struct filter_want cut[] = {{.filter = filter, .snaplen = 10}, {.snaplen = 40}};
+	check_union(cut, 2);
+	struct kernel kernel;
+	kernel_init(&kernel, program, filter_union(cut, 2, &plain, program));
+	uint32_t longest = 0;
+	for (size_t i = 0; i < packet_count; i++) {
+		const uint32_t passed = kernel_judge(&kernel, &packets[i]);
+		longest = passed > longest ? passed : longest;
+	}
+	assert_in_range(longest, 40, 80); /* the ports behind the longest IPv4 header */
+	kernel_deinit(&kernel);
+}
+
+static void test_snap_length_of_nothing_does_not_reject(void **state)
+{
+	(void)state;
+	cleanup(cleanup_filter) struct filter *filter = compile("len > 100");
+	const struct filter_want want = {.filter = filter};
+	check_union(&want, 1);
+}
+
+/* The program with the kernel's ancillary values put in, run by libpcap. */
+static uint32_t judge_with(const struct sock_filter *program, size_t size, const struct packet *packet, uint32_t tagged,
+			   uint32_t type)
+{
+	struct bpf_insn copy[FILTER_UNION_MAX];
+	memcpy(copy, program, size * sizeof(*copy));
+	for (size_t i = 0; i < size; i++) {
+		const uint32_t extension = copy[i].k - (uint32_t)SKF_AD_OFF;
+		if (copy[i].code != (BPF_LD | BPF_W | BPF_ABS) || copy[i].k < (uint32_t)SKF_AD_OFF)
+			continue;
+		assert_true(extension == SKF_AD_VLAN_TAG_PRESENT || extension == SKF_AD_PKTTYPE);
+		copy[i].code = BPF_LD | BPF_IMM;
+		copy[i].k = extension == SKF_AD_PKTTYPE ? type : tagged;
+	}
+	return bpf_filter(copy, packet->data, packet->size, packet->size);
+}
+
+static void test_tagged_packets_are_all_accepted(void **state)
+{
+	(void)state;
+	struct sock_filter program[FILTER_UNION_MAX];
+	cleanup(cleanup_filter) struct filter *filter = compile("vlan 10 and udp port 53");
+	const struct filter_want want = {.filter = filter, .snaplen = 200};
+	const size_t size = filter_union(&want, 1, &plain, program);
+	size_t rejected = 0;
+	for (size_t i = 0; i < packet_count; i++) {
+		assert_true(judge_with(program, size, &packets[i], 1, PACKET_HOST) >= 200);
+		rejected += judge_with(program, size, &packets[i], 0, PACKET_HOST) == 0;
+	}
+	assert_true(rejected > packet_count / 2);
+}
+
+static void test_loopback_rejects_outgoing_copies_first(void **state)
+{
+	(void)state;
+	struct sock_filter program[FILTER_UNION_MAX];
+	cleanup(cleanup_filter) struct filter *filter = compile("ip");
+	const struct filter_want some = {.filter = filter, .snaplen = 65535}, all = {.snaplen = 100};
+	for (unsigned everything = 0; everything < 2; everything++) {
+		const size_t size = filter_union(everything ? &all : &some, 1, &without_outgoing, program);
+		size_t accepted = 0;
+		for (size_t i = 0; i < packet_count; i++) {
+			for (uint32_t tagged = 0; tagged < 2; tagged++)
+				assert_int_equal(judge_with(program, size, &packets[i], tagged, PACKET_OUTGOING), 0);
+			accepted += judge_with(program, size, &packets[i], 0, PACKET_HOST) != 0;
+		}
+		assert_true(everything ? accepted == packet_count : accepted > 100 && accepted < packet_count);
+		const size_t without = filter_union(everything ? &all : &some, 1, &plain, program);
+		assert_true(judge_with(program, without, &packets[0], 1, PACKET_OUTGOING) > 0);
+	}
+}
+
+static void test_bad_expressions_are_refused_with_words(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"tcp prot 80",
+					  "(",
+					  "port 99999",
+					  "ip and ip6 and",
+					  "host 1.2.3.4.5",
+					  "vlan 5000",
+					  "ether[0",
+					  "ether[0] / 0 = 1",
+					  "tcp and udp and ip and arp",
+					  "\x01\xff",
+					  "wlan type mgt"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct error err = {.text = ""};
+		struct filter *filter = NULL;
+		if (filter_compile(bad[i], LINKTYPE_ETHERNET, &err, &filter) == 0)
+			fail_msg("%s: compiled", bad[i]);
+		assert_null(filter);
+		assert_true(strlen(err.text) > 3);
+	}
+}
+
+static void test_no_expression_is_every_packet(void **state)
+{
+	(void)state;
+	struct error err;
+	struct filter *filter = (void *)&err;
+	assert_int_equal(filter_compile(NULL, LINKTYPE_ETHERNET, &err, &filter), 0);
+	assert_null(filter);
+	filter = (void *)&err;
+	assert_int_equal(filter_compile("", LINKTYPE_ETHERNET, &err, &filter), 0);
+	assert_null(filter);
+	assert_null(filter_program(NULL));
+	filter_free(NULL);
+}
+
+static void test_number_of_terms_is_limited(void **state)
+{
+	(void)state;
+	struct error err;
+	struct filter *filter = NULL;
+	char expression[8192] = "port 1";
+	for (unsigned i = 2; i <= FILTER_TERMS_MAX + 1; i++) {
+		const size_t length = strlen(expression);
+		if (i == FILTER_TERMS_MAX + 1) {
+			assert_int_equal(filter_compile(expression, LINKTYPE_RAW, &err, &filter), 0);
+			filter_free(filter);
+			filter = NULL;
+		}
+		snprintf(expression + length, sizeof(expression) - length, " %s port %u", i % 2 ? "or" : "||", i);
+	}
+	assert_int_equal(filter_compile(expression, LINKTYPE_RAW, &err, &filter), -EINVAL);
+	assert_null(filter);
+}
+
+static void test_raw_ip_begins_with_the_ip_header(void **state)
+{
+	(void)state;
+	struct error err;
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+	assert_int_equal(filter_compile("udp dst port 53", LINKTYPE_RAW, &err, &filter), 0);
+	struct packet packet = {.size = 60, .data = {0x45, [9] = 17, [23] = 53}};
+	assert_true(judge(filter, &packet, packet.size) > 0);
+	packet.data[23] = 54;
+	assert_int_equal(judge(filter, &packet, packet.size), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_expressions_can_be_told_apart_by_the_packets),
+		cmocka_unit_test(test_union_of_one_filter_is_that_filter),
+		cmocka_unit_test(test_union_accepts_what_any_member_accepts_and_no_more),
+		cmocka_unit_test(test_union_of_fifty_filters_fits),
+		cmocka_unit_test(test_long_expression_keeps_its_jumps),
+		cmocka_unit_test(test_load_beyond_the_end_rejects_for_its_own_filter_only),
+		cmocka_unit_test(test_filter_that_the_kernel_judges_differently_stays_out_of_it),
+		cmocka_unit_test(test_union_that_does_not_fit_is_none),
+		cmocka_unit_test(test_same_filter_many_times_takes_room_once),
+		cmocka_unit_test(test_nobody_wants_anything),
+		cmocka_unit_test(test_everything_is_wanted),
+		cmocka_unit_test(test_snap_length_of_nothing_does_not_reject),
+		cmocka_unit_test(test_tagged_packets_are_all_accepted),
+		cmocka_unit_test(test_loopback_rejects_outgoing_copies_first),
+		cmocka_unit_test(test_bad_expressions_are_refused_with_words),
+		cmocka_unit_test(test_no_expression_is_every_packet),
+		cmocka_unit_test(test_number_of_terms_is_limited),
+		cmocka_unit_test(test_raw_ip_begins_with_the_ip_header),
+	};
+	return cmocka_run_group_tests(tests, make_packets, NULL);
+}
