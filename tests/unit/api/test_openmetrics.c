@@ -21,7 +21,7 @@ static void assert_sample(const struct metric_label *labels, double value, const
 	buffer_deinit(&out);
 }
 
-static void heads_tell_type_unit_and_help(void **state)
+static void test_headers_name_type_unit_and_help(void **state)
 {
 	const struct metric_family gauge = {"b", METRIC_GAUGE, NULL, "B."};
 	struct buffer out = BUFFER_INIT(1024);
@@ -35,7 +35,7 @@ static void heads_tell_type_unit_and_help(void **state)
 	buffer_deinit(&out);
 }
 
-static void samples_have_their_types_suffix(void **state)
+static void test_samples_have_the_suffix_of_their_type(void **state)
 {
 	const struct metric_family gauge = {"b", METRIC_GAUGE, NULL, "B."}, info = {"c", METRIC_INFO, NULL, "C."};
 	struct buffer out = BUFFER_INIT(1024);
@@ -47,14 +47,14 @@ static void samples_have_their_types_suffix(void **state)
 	buffer_deinit(&out);
 }
 
-static void labels_are_escaped(void **state)
+static void test_labels_are_escaped(void **state)
 {
 	const struct metric_label labels[] = {{"x", "a\"b\\c\nd"}, {"y", "n\xc3\xa4\xff"}, {NULL, NULL}};
 	(void)state;
 	assert_sample(labels, 0, "a_bytes_total{x=\"a\\\"b\\\\c\\nd\",y=\"n\xc3\xa4\xef\xbf\xbd\"} 0\n");
 }
 
-static void integers_are_exact_and_fractions_are_short(void **state)
+static void test_integers_are_exact_and_fractions_short(void **state)
 {
 	(void)state;
 	assert_sample(none, 9007199254740991.0, "a_bytes_total 9007199254740991\n");
@@ -63,7 +63,7 @@ static void integers_are_exact_and_fractions_are_short(void **state)
 	assert_sample(none, 1e18, "a_bytes_total 1e+18\n");
 }
 
-static void a_full_buffer_is_an_error(void **state)
+static void test_full_buffer_is_an_error(void **state)
 {
 	struct buffer out = BUFFER_INIT(20);
 	(void)state;
@@ -76,11 +76,11 @@ static void a_full_buffer_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(heads_tell_type_unit_and_help),
-		cmocka_unit_test(samples_have_their_types_suffix),
-		cmocka_unit_test(labels_are_escaped),
-		cmocka_unit_test(integers_are_exact_and_fractions_are_short),
-		cmocka_unit_test(a_full_buffer_is_an_error),
+		cmocka_unit_test(test_headers_name_type_unit_and_help),
+		cmocka_unit_test(test_samples_have_the_suffix_of_their_type),
+		cmocka_unit_test(test_labels_are_escaped),
+		cmocka_unit_test(test_integers_are_exact_and_fractions_short),
+		cmocka_unit_test(test_full_buffer_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 
-static void empty_buffer_has_an_empty_text(void **state)
+static void test_empty_buffer_has_empty_text(void **state)
 {
 	struct buffer buffer = BUFFER_INIT(10);
 
@@ -20,7 +20,7 @@ static void empty_buffer_has_an_empty_text(void **state)
 	buffer_deinit(&buffer);
 }
 
-static void content_is_kept_in_order_and_terminated(void **state)
+static void test_content_is_kept_in_order_and_terminated(void **state)
 {
 	struct buffer buffer = BUFFER_INIT(1000);
 
@@ -33,7 +33,7 @@ static void content_is_kept_in_order_and_terminated(void **state)
 	buffer_deinit(&buffer);
 }
 
-static void cap_is_reached_exactly_and_never_passed(void **state)
+static void test_cap_is_exact(void **state)
 {
 	struct buffer buffer = BUFFER_INIT(100);
 
@@ -52,7 +52,7 @@ static void cap_is_reached_exactly_and_never_passed(void **state)
 	buffer_deinit(&buffer);
 }
 
-static void without_memory_the_buffer_is_untouched(void **state)
+static void test_oversized_append_leaves_the_buffer_untouched(void **state)
 {
 	struct buffer buffer = BUFFER_INIT(SIZE_MAX);
 
@@ -64,7 +64,7 @@ static void without_memory_the_buffer_is_untouched(void **state)
 	buffer_deinit(&buffer);
 }
 
-static void clear_keeps_the_memory_and_deinit_frees_it(void **state)
+static void test_clear_keeps_the_memory_and_deinit_frees_it(void **state)
 {
 	struct buffer buffer = BUFFER_INIT(1000);
 
@@ -83,7 +83,7 @@ static void clear_keeps_the_memory_and_deinit_frees_it(void **state)
 	buffer_deinit(&buffer);
 }
 
-static void reading_goes_on_where_it_stood(void **state)
+static void test_read_continues_at_its_position(void **state)
 {
 	struct buffer buffer = BUFFER_INIT(100);
 	char into[8] = "";
@@ -104,12 +104,12 @@ static void reading_goes_on_where_it_stood(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty_buffer_has_an_empty_text),
-		cmocka_unit_test(content_is_kept_in_order_and_terminated),
-		cmocka_unit_test(cap_is_reached_exactly_and_never_passed),
-		cmocka_unit_test(without_memory_the_buffer_is_untouched),
-		cmocka_unit_test(clear_keeps_the_memory_and_deinit_frees_it),
-		cmocka_unit_test(reading_goes_on_where_it_stood),
+		cmocka_unit_test(test_empty_buffer_has_empty_text),
+		cmocka_unit_test(test_content_is_kept_in_order_and_terminated),
+		cmocka_unit_test(test_cap_is_exact),
+		cmocka_unit_test(test_oversized_append_leaves_the_buffer_untouched),
+		cmocka_unit_test(test_clear_keeps_the_memory_and_deinit_frees_it),
+		cmocka_unit_test(test_read_continues_at_its_position),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

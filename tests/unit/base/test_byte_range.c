@@ -25,7 +25,7 @@ static void check_reads(const struct byte_range *range)
 	assert_memory_equal(into, "c", 1);
 }
 
-static void memory_is_read_up_to_its_end(void **state)
+static void test_memory_is_read_up_to_its_end(void **state)
 {
 	const struct byte_range range = {.bytes = (const uint8_t *)"cdefg", .size_bytes = 5};
 
@@ -33,7 +33,7 @@ static void memory_is_read_up_to_its_end(void **state)
 	check_reads(&range);
 }
 
-static void a_part_of_a_file_is_read_up_to_its_end(void **state)
+static void test_part_of_a_file_is_read_up_to_its_end(void **state)
 {
 	cleanup(cleanup_close) int fd = memfd_create("range", MFD_CLOEXEC);
 	const struct byte_range range = {.fd = fd, .start = 2, .size_bytes = 5};
@@ -43,7 +43,7 @@ static void a_part_of_a_file_is_read_up_to_its_end(void **state)
 	check_reads(&range);
 }
 
-static void a_file_that_lost_its_end_is_an_error(void **state)
+static void test_truncated_or_closed_file_is_an_error(void **state)
 {
 	cleanup(cleanup_close) int fd = memfd_create("range", MFD_CLOEXEC);
 	const struct byte_range range = {.fd = fd, .size_bytes = 5}, closed = {.fd = -1, .size_bytes = 5};
@@ -59,9 +59,9 @@ static void a_file_that_lost_its_end_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_is_read_up_to_its_end),
-		cmocka_unit_test(a_part_of_a_file_is_read_up_to_its_end),
-		cmocka_unit_test(a_file_that_lost_its_end_is_an_error),
+		cmocka_unit_test(test_memory_is_read_up_to_its_end),
+		cmocka_unit_test(test_part_of_a_file_is_read_up_to_its_end),
+		cmocka_unit_test(test_truncated_or_closed_file_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

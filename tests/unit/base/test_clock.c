@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-static void formats_utc_with_nine_digits(void **state)
+static void test_utc_is_formatted_with_nine_digits(void **state)
 {
 	char text[CLOCK_TEXT_SIZE];
 
@@ -21,7 +21,7 @@ static void formats_utc_with_nine_digits(void **state)
 	assert_string_equal(clock_format(UINT64_MAX, text), "2554-07-21T23:34:33.709551615Z");
 }
 
-static void formats_for_file_names(void **state)
+static void test_compact_format_suits_file_names(void **state)
 {
 	char text[CLOCK_TEXT_SIZE];
 
@@ -31,7 +31,7 @@ static void formats_for_file_names(void **state)
 	assert_string_equal(clock_format_compact(UINT64_MAX, text), "25540721T233433.709Z");
 }
 
-static void reads_rfc3339(void **state)
+static void test_rfc3339_times_are_parsed(void **state)
 {
 	static const struct {
 		const char *text;
@@ -59,7 +59,7 @@ static void reads_rfc3339(void **state)
 	}
 }
 
-static void refuses_what_is_no_rfc3339(void **state)
+static void test_malformed_times_are_refused(void **state)
 {
 	static const char *const bad[] = {
 		"",
@@ -102,7 +102,7 @@ static void refuses_what_is_no_rfc3339(void **state)
 	}
 }
 
-static void what_is_formatted_is_read_back(void **state)
+static void test_formatted_times_parse_back(void **state)
 {
 	char text[CLOCK_TEXT_SIZE];
 
@@ -114,7 +114,7 @@ static void what_is_formatted_is_read_back(void **state)
 	}
 }
 
-static void clocks_run(void **state)
+static void test_clocks_advance_and_match_system_time(void **state)
 {
 	uint64_t boot = clock_boottime_ns();
 	uint64_t real = clock_realtime_ns();
@@ -127,12 +127,12 @@ static void clocks_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(formats_utc_with_nine_digits),
-		cmocka_unit_test(formats_for_file_names),
-		cmocka_unit_test(reads_rfc3339),
-		cmocka_unit_test(refuses_what_is_no_rfc3339),
-		cmocka_unit_test(what_is_formatted_is_read_back),
-		cmocka_unit_test(clocks_run),
+		cmocka_unit_test(test_utc_is_formatted_with_nine_digits),
+		cmocka_unit_test(test_compact_format_suits_file_names),
+		cmocka_unit_test(test_rfc3339_times_are_parsed),
+		cmocka_unit_test(test_malformed_times_are_refused),
+		cmocka_unit_test(test_formatted_times_parse_back),
+		cmocka_unit_test(test_clocks_advance_and_match_system_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-static void set_returns_the_code_and_keeps_the_text(void **state)
+static void test_set_returns_the_code_and_keeps_the_text(void **state)
 {
 	struct error err;
 
@@ -18,14 +18,14 @@ static void set_returns_the_code_and_keeps_the_text(void **state)
 	assert_string_equal(err.text, "key port: 70000");
 }
 
-static void no_error_wanted_is_fine(void **state)
+static void test_null_error_is_accepted(void **state)
 {
 	(void)state;
 	assert_int_equal(error_set(NULL, -ENOMEM, "text"), -ENOMEM);
 	error_prefix(NULL, "prefix");
 }
 
-static void prefix_comes_before_what_is_there(void **state)
+static void test_prefix_precedes_the_text(void **state)
 {
 	struct error err;
 
@@ -35,7 +35,7 @@ static void prefix_comes_before_what_is_there(void **state)
 	assert_string_equal(err.text, "a.toml:3: unknown key");
 }
 
-static void old_text_may_be_part_of_the_new(void **state)
+static void test_new_text_may_contain_the_old(void **state)
 {
 	struct error err;
 
@@ -45,7 +45,7 @@ static void old_text_may_be_part_of_the_new(void **state)
 	assert_string_equal(err.text, "outer(inner)");
 }
 
-static void long_text_is_cut_between_characters(void **state)
+static void test_long_text_is_cut_between_characters(void **state)
 {
 	struct error err;
 	char text[3000];
@@ -68,11 +68,11 @@ static void long_text_is_cut_between_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(set_returns_the_code_and_keeps_the_text),
-		cmocka_unit_test(no_error_wanted_is_fine),
-		cmocka_unit_test(prefix_comes_before_what_is_there),
-		cmocka_unit_test(old_text_may_be_part_of_the_new),
-		cmocka_unit_test(long_text_is_cut_between_characters),
+		cmocka_unit_test(test_set_returns_the_code_and_keeps_the_text),
+		cmocka_unit_test(test_null_error_is_accepted),
+		cmocka_unit_test(test_prefix_precedes_the_text),
+		cmocka_unit_test(test_new_text_may_contain_the_old),
+		cmocka_unit_test(test_long_text_is_cut_between_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,7 +98,7 @@ static const char *captured(void)
 		assert_string_equal(text_ + STAMP_SIZE, "notice test-id" expected "\n"); \
 	} while (0)
 
-static void a_line_has_stamp_severity_and_id(void **state)
+static void test_line_has_time_severity_and_id(void **state)
 {
 	(void)state;
 	uint64_t stamp, before = clock_realtime_ns();
@@ -114,7 +114,7 @@ static void a_line_has_stamp_severity_and_id(void **state)
 	assert_true(stamp >= before && stamp <= clock_realtime_ns());
 }
 
-static void every_severity_has_its_word(void **state)
+static void test_every_severity_has_its_word(void **state)
 {
 	static const char *const words[] = {"emergency", "alert",  "critical", "error",
 					    "warning",	 "notice", "info",     "debug"};
@@ -129,7 +129,7 @@ static void every_severity_has_its_word(void **state)
 	}
 }
 
-static void values_are_written_by_type(void **state)
+static void test_values_are_formatted_by_type(void **state)
 {
 	(void)state;
 	assert_logs(" s=word i=-5 u=18446744073709551615 n=1.5 yes=true no=false", log_str("s", "word"),
@@ -141,7 +141,7 @@ static void values_are_written_by_type(void **state)
 	assert_logs("");
 }
 
-static void only_plain_words_are_not_quoted(void **state)
+static void test_only_plain_words_are_unquoted(void **state)
 {
 	(void)state;
 	assert_logs(" v=AZaz09._:/@+,=-", log_str("v", "AZaz09._:/@+,=-"));
@@ -150,7 +150,7 @@ static void only_plain_words_are_not_quoted(void **state)
 	assert_logs(" v=\"grüße €😀\"", log_str("v", "grüße €😀"));
 }
 
-static void nothing_in_a_value_can_forge_a_line(void **state)
+static void test_values_cannot_forge_a_line(void **state)
 {
 	(void)state;
 	assert_logs(" v=\"a\\n2026 error x\"", log_str("v", "a\n2026 error x"));
@@ -164,7 +164,7 @@ static void nothing_in_a_value_can_forge_a_line(void **state)
 }
 
 /* Sizes around the limit, so that every way to end is met. */
-static void a_long_line_is_cut_and_marked(void **state)
+static void test_long_line_is_cut_and_marked(void **state)
 {
 	static char value[20000];
 
@@ -197,7 +197,7 @@ static void a_long_line_is_cut_and_marked(void **state)
 }
 
 /* A pipe with O_DIRECT keeps the boundaries of writes. */
-static void a_line_is_one_write(void **state)
+static void test_each_line_is_one_write(void **state)
 {
 	int fds[2];
 	char first[200], second[200];
@@ -224,7 +224,7 @@ static void *log_some(void *ctx)
 	return NULL;
 }
 
-static void threads_do_not_mix_lines(void **state)
+static void test_threads_do_not_mix_lines(void **state)
 {
 	pthread_t a, b;
 	int lines = 0;
@@ -242,7 +242,7 @@ static void threads_do_not_mix_lines(void **state)
 	assert_int_equal(lines, 100);
 }
 
-static void syslog_gets_the_text_without_stamp_once_open(void **state)
+static void test_syslog_gets_lines_without_time_once_open(void **state)
 {
 	char tag[] = "tagged";
 
@@ -269,7 +269,7 @@ static void syslog_gets_the_text_without_stamp_once_open(void **state)
 	assert_int_equal(recorded.severity, LOG_INFO);
 }
 
-static void the_journal_is_not_told_twice(void **state)
+static void test_journal_gets_each_line_once(void **state)
 {
 	struct stat st;
 	char stream[64];
@@ -295,7 +295,7 @@ static void the_journal_is_not_told_twice(void **state)
 	unsetenv("JOURNAL_STREAM");
 }
 
-static void a_burst_passes_and_the_rest_is_counted(void **state)
+static void test_burst_passes_and_suppressed_lines_are_counted(void **state)
 {
 	struct log_rate rate = {.burst = 3};
 	uint64_t suppressed = 99;
@@ -324,17 +324,17 @@ static void a_burst_passes_and_the_rest_is_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_line_has_stamp_severity_and_id),
-		cmocka_unit_test(every_severity_has_its_word),
-		cmocka_unit_test(values_are_written_by_type),
-		cmocka_unit_test(only_plain_words_are_not_quoted),
-		cmocka_unit_test(nothing_in_a_value_can_forge_a_line),
-		cmocka_unit_test(a_long_line_is_cut_and_marked),
-		cmocka_unit_test(a_line_is_one_write),
-		cmocka_unit_test(threads_do_not_mix_lines),
-		cmocka_unit_test(syslog_gets_the_text_without_stamp_once_open),
-		cmocka_unit_test(the_journal_is_not_told_twice),
-		cmocka_unit_test(a_burst_passes_and_the_rest_is_counted),
+		cmocka_unit_test(test_line_has_time_severity_and_id),
+		cmocka_unit_test(test_every_severity_has_its_word),
+		cmocka_unit_test(test_values_are_formatted_by_type),
+		cmocka_unit_test(test_only_plain_words_are_unquoted),
+		cmocka_unit_test(test_values_cannot_forge_a_line),
+		cmocka_unit_test(test_long_line_is_cut_and_marked),
+		cmocka_unit_test(test_each_line_is_one_write),
+		cmocka_unit_test(test_threads_do_not_mix_lines),
+		cmocka_unit_test(test_syslog_gets_lines_without_time_once_open),
+		cmocka_unit_test(test_journal_gets_each_line_once),
+		cmocka_unit_test(test_burst_passes_and_suppressed_lines_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,7 @@ static void *send_all(void *ctx)
 	return NULL;
 }
 
-static void letters_of_many_threads_all_arrive_in_each_ones_order(void **state)
+static void test_all_messages_arrive_in_order_per_thread(void **state)
 {
 	struct post_office *office = *state;
 	struct sender senders[THREADS];
@@ -101,7 +101,7 @@ static void letters_of_many_threads_all_arrive_in_each_ones_order(void **state)
 	assert_true(office->in_order);
 }
 
-static void a_flood_does_not_starve_the_loop(void **state)
+static void test_flood_does_not_starve_the_loop(void **state)
 {
 	struct post_office *office = *state;
 	struct message *messages = calloc(1000, sizeof(*messages));
@@ -125,7 +125,7 @@ static void a_flood_does_not_starve_the_loop(void **state)
 	free(messages);
 }
 
-static void a_handler_may_post(void **state)
+static void test_handler_may_post(void **state)
 {
 	struct post_office *office = *state;
 	struct message message = {.sender = 0};
@@ -138,7 +138,7 @@ static void a_handler_may_post(void **state)
 	assert_int_equal(office->repost, 0);
 }
 
-static void free_handles_what_is_left(void **state)
+static void test_free_handles_pending_messages(void **state)
 {
 	struct post_office *office = *state;
 	struct message messages[100] = {0};
@@ -154,7 +154,7 @@ static void free_handles_what_is_left(void **state)
 	assert_int_equal(office->received, 100);
 }
 
-static void free_takes_nothing(void **state)
+static void test_free_accepts_null(void **state)
 {
 	(void)state;
 	mailbox_free(NULL);
@@ -163,12 +163,11 @@ static void free_takes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(letters_of_many_threads_all_arrive_in_each_ones_order, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(a_flood_does_not_starve_the_loop, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_handler_may_post, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(free_handles_what_is_left, set_up, tear_down),
-		cmocka_unit_test(free_takes_nothing),
+		cmocka_unit_test_setup_teardown(test_all_messages_arrive_in_order_per_thread, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_flood_does_not_starve_the_loop, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_handler_may_post, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_free_handles_pending_messages, set_up, tear_down),
+		cmocka_unit_test(test_free_accepts_null),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

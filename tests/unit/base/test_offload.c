@@ -95,7 +95,7 @@ static unsigned threads_of_process(void)
 	return count;
 }
 
-static void work_runs_elsewhere_and_is_answered_on_the_loop(void **state)
+static void test_task_runs_on_a_thread_and_completes_on_the_loop(void **state)
 {
 	cleanup(cleanup_offload) struct offload *offload = offload_new(loop, "a-name-that-is-too-long", 2, 10);
 	struct job job = JOB();
@@ -118,7 +118,7 @@ static void work_runs_elsewhere_and_is_answered_on_the_loop(void **state)
 	assert_int_equal(job.done, 2);
 }
 
-static void threads_start_with_the_first_task_and_no_sooner(void **state)
+static void test_threads_start_with_the_first_task(void **state)
 {
 	unsigned before = threads_of_process();
 	cleanup(cleanup_offload) struct offload *offload = offload_new(loop, "pool", 4, 10);
@@ -131,7 +131,7 @@ static void threads_start_with_the_first_task_and_no_sooner(void **state)
 	dispatch_until(1);
 }
 
-static void threads_work_side_by_side(void **state)
+static void test_threads_run_in_parallel(void **state)
 {
 	cleanup(cleanup_offload) struct offload *offload = offload_new(loop, "pool", 3, 0);
 	sem_t started, proceed;
@@ -152,7 +152,7 @@ static void threads_work_side_by_side(void **state)
 	assert_int_equal(jobs[0].done + jobs[1].done + jobs[2].done, 3);
 }
 
-static void what_waits_is_capped(void **state)
+static void test_queue_is_capped(void **state)
 {
 	cleanup(cleanup_offload) struct offload *offload = offload_new(loop, "pool", 1, 2);
 	sem_t proceed;
@@ -172,7 +172,7 @@ static void what_waits_is_capped(void **state)
 	assert_int_equal(jobs[3].done, 1);
 }
 
-static void free_runs_and_answers_everything(void **state)
+static void test_free_runs_and_completes_every_task(void **state)
 {
 	struct offload *offload = offload_new(loop, "pool", 2, 1000);
 	struct job jobs[500];
@@ -200,7 +200,7 @@ static void submit_late(struct offload_task *task)
 	late_result = offload_submit(ending, &late.task);
 }
 
-static void nothing_is_taken_while_it_ends(void **state)
+static void test_no_task_is_accepted_during_free(void **state)
 {
 	struct job job = JOB();
 
@@ -213,7 +213,7 @@ static void nothing_is_taken_while_it_ends(void **state)
 	assert_int_equal(late.ran, 0);
 }
 
-static void without_threads_nothing_is_taken(void **state)
+static void test_no_task_is_accepted_without_threads(void **state)
 {
 	cleanup(cleanup_offload) struct offload *offload = offload_new(loop, "pool", 0, 10);
 	struct job job = JOB();
@@ -227,13 +227,13 @@ static void without_threads_nothing_is_taken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(work_runs_elsewhere_and_is_answered_on_the_loop),
-		test(threads_start_with_the_first_task_and_no_sooner),
-		test(threads_work_side_by_side),
-		test(what_waits_is_capped),
-		test(free_runs_and_answers_everything),
-		test(nothing_is_taken_while_it_ends),
-		test(without_threads_nothing_is_taken),
+		test(test_task_runs_on_a_thread_and_completes_on_the_loop),
+		test(test_threads_start_with_the_first_task),
+		test(test_threads_run_in_parallel),
+		test(test_queue_is_capped),
+		test(test_free_runs_and_completes_every_task),
+		test(test_no_task_is_accepted_during_free),
+		test(test_no_task_is_accepted_without_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

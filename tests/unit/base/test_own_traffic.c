@@ -67,7 +67,7 @@ static void connect_to(const char *from, const char *to, unsigned port)
 	own_traffic_add(3);
 }
 
-static void test_pairs_become_a_filter_each_once(void **state)
+static void test_each_address_pair_is_in_the_filter_once(void **state)
 {
 	(void)state;
 	char text[OWN_TRAFFIC_TEXT_SIZE];
@@ -89,7 +89,7 @@ static void test_pairs_become_a_filter_each_once(void **state)
 						      "(tcp port 443 and host 2001:db8::2 and host 2001:db8::1)");
 }
 
-static void test_longest_pairs_fit_and_the_oldest_are_forgotten(void **state)
+static void test_longest_pairs_fit_and_oldest_are_dropped(void **state)
 {
 	(void)state;
 	char text[OWN_TRAFFIC_TEXT_SIZE], address[64];
@@ -113,8 +113,8 @@ static void test_longest_pairs_fit_and_the_oldest_are_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pairs_become_a_filter_each_once),
-		cmocka_unit_test(test_longest_pairs_fit_and_the_oldest_are_forgotten),
+		cmocka_unit_test(test_each_address_pair_is_in_the_filter_once),
+		cmocka_unit_test(test_longest_pairs_fit_and_oldest_are_dropped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static void check(const char *text, const char *expected)
 	assert_string_equal(printable(into, sizeof(into), text), expected);
 }
 
-static void plain_text_stays(void **state)
+static void test_plain_text_is_unchanged(void **state)
 {
 	(void)state;
 	check("", "");
@@ -31,7 +31,7 @@ static void plain_text_stays(void **state)
 	      "e \xF0\x9F\x90\x9F");
 }
 
-static void what_steers_a_terminal_is_escaped(void **state)
+static void test_terminal_controls_are_escaped(void **state)
 {
 	(void)state;
 	check("\x1b[31mred\r\n\t", "\\x1B[31mred\\x0D\\x0A\\x09");
@@ -44,14 +44,14 @@ static void what_steers_a_terminal_is_escaped(void **state)
 	      "\\xE2\\x80\\xAEgnp"); /* right-to-left override */
 }
 
-static void what_is_not_utf8_is_escaped(void **state)
+static void test_invalid_utf8_is_escaped(void **state)
 {
 	(void)state;
 	check("\xff\xC3", "\\xFF\\xC3");
 	check("\xED\xA0\x80", "\\xED\\xA0\\x80");
 }
 
-static void what_does_not_fit_is_cut_at_a_character(void **state)
+static void test_long_text_is_cut_between_characters(void **state)
 {
 	char into[9];
 
@@ -62,7 +62,7 @@ static void what_does_not_fit_is_cut_at_a_character(void **state)
 	assert_string_equal(printable(into, 4, "123456789"), "\xE2\x80\xA6");
 }
 
-static void width_counts_characters(void **state)
+static void test_width_counts_characters(void **state)
 {
 	(void)state;
 	assert_int_equal(printable_width(""), 0);
@@ -74,11 +74,11 @@ static void width_counts_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_text_stays),
-		cmocka_unit_test(what_steers_a_terminal_is_escaped),
-		cmocka_unit_test(what_is_not_utf8_is_escaped),
-		cmocka_unit_test(what_does_not_fit_is_cut_at_a_character),
-		cmocka_unit_test(width_counts_characters),
+		cmocka_unit_test(test_plain_text_is_unchanged),
+		cmocka_unit_test(test_terminal_controls_are_escaped),
+		cmocka_unit_test(test_invalid_utf8_is_escaped),
+		cmocka_unit_test(test_long_text_is_cut_between_characters),
+		cmocka_unit_test(test_width_counts_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

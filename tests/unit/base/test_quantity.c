@@ -24,7 +24,7 @@ static void check(int (*parse)(const char *, uint64_t *), const struct sample *s
 	}
 }
 
-static void bytes_are_read_exactly(void **state)
+static void test_sizes_are_parsed_exactly(void **state)
 {
 	static const struct sample samples[] = {
 		{"0", 0, 0},
@@ -76,7 +76,7 @@ static void bytes_are_read_exactly(void **state)
 	check(quantity_parse_bytes, samples, sizeof(samples) / sizeof(*samples));
 }
 
-static void durations_are_read_exactly(void **state)
+static void test_durations_are_parsed_exactly(void **state)
 {
 	static const struct sample samples[] = {
 		{"0", 0, 0},
@@ -113,8 +113,8 @@ static void durations_are_read_exactly(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bytes_are_read_exactly),
-		cmocka_unit_test(durations_are_read_exactly),
+		cmocka_unit_test(test_sizes_are_parsed_exactly),
+		cmocka_unit_test(test_durations_are_parsed_exactly),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

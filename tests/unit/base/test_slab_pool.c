@@ -54,7 +54,7 @@ static bool is_touched(const void *slab)
 	return true;
 }
 
-static void an_unused_pool_has_no_memory(void **state)
+static void test_unused_pool_has_no_memory(void **state)
 {
 	(void)state;
 	struct slab_pool *pool = new_pool(32, 1000, LONG_NS);
@@ -64,7 +64,7 @@ static void an_unused_pool_has_no_memory(void **state)
 	slab_pool_free(pool);
 }
 
-static void a_slab_is_touched_aligned_and_reused(void **state)
+static void test_slab_is_touched_aligned_and_reused(void **state)
 {
 	(void)state;
 	struct slab_pool *pool = new_pool(1, 1, LONG_NS);
@@ -83,7 +83,7 @@ static void a_slab_is_touched_aligned_and_reused(void **state)
 	slab_pool_free(pool);
 }
 
-static void slabs_are_warmed_ahead_within_both_bounds(void **state)
+static void test_slabs_are_warmed_ahead_within_both_bounds(void **state)
 {
 	(void)state;
 	const struct {
@@ -111,7 +111,7 @@ static void slabs_are_warmed_ahead_within_both_bounds(void **state)
 	}
 }
 
-static void idle_slabs_are_given_back(void **state)
+static void test_idle_slabs_are_released(void **state)
 {
 	(void)state;
 	struct slab_pool *pool = new_pool(32, 1000, 50 * NS_PER_MS);
@@ -126,7 +126,7 @@ static void idle_slabs_are_given_back(void **state)
 	slab_pool_free(pool);
 }
 
-static void much_warm_memory_is_there_from_the_start_and_stays(void **state)
+static void test_large_warm_reserve_is_ready_at_start_and_stays(void **state)
 {
 	(void)state;
 	const size_t warm = SLAB_POOL_CASUAL_BYTES / SLAB_BYTES + 3;
@@ -143,7 +143,7 @@ static void much_warm_memory_is_there_from_the_start_and_stays(void **state)
 	slab_pool_free(pool);
 }
 
-static void a_pool_can_end_while_its_memory_is_being_touched(void **state)
+static void test_pool_can_be_freed_while_slabs_are_being_touched(void **state)
 {
 	(void)state;
 	struct slab_pool *pool = new_pool(1000, 1000, LONG_NS);
@@ -172,7 +172,7 @@ static void *take_and_give(void *ctx)
 	return pool;
 }
 
-static void many_threads_share_a_pool(void **state)
+static void test_threads_share_a_pool(void **state)
 {
 	const size_t sizes[] = {8, SLAB_POOL_CASUAL_BYTES / SLAB_BYTES + 8};
 	(void)state;
@@ -194,13 +194,13 @@ static void many_threads_share_a_pool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_unused_pool_has_no_memory),
-		cmocka_unit_test(a_slab_is_touched_aligned_and_reused),
-		cmocka_unit_test(slabs_are_warmed_ahead_within_both_bounds),
-		cmocka_unit_test(idle_slabs_are_given_back),
-		cmocka_unit_test(much_warm_memory_is_there_from_the_start_and_stays),
-		cmocka_unit_test(a_pool_can_end_while_its_memory_is_being_touched),
-		cmocka_unit_test(many_threads_share_a_pool),
+		cmocka_unit_test(test_unused_pool_has_no_memory),
+		cmocka_unit_test(test_slab_is_touched_aligned_and_reused),
+		cmocka_unit_test(test_slabs_are_warmed_ahead_within_both_bounds),
+		cmocka_unit_test(test_idle_slabs_are_released),
+		cmocka_unit_test(test_large_warm_reserve_is_ready_at_start_and_stays),
+		cmocka_unit_test(test_pool_can_be_freed_while_slabs_are_being_touched),
+		cmocka_unit_test(test_threads_share_a_pool),
 	};
 	return cmocka_run_group_tests_name("slab_pool", tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@ static const char *among_known(const char *word)
 	return suggest(word, known, sizeof(known) / sizeof(*known));
 }
 
-static void a_slip_finds_the_name(void **state)
+static void test_typo_finds_the_name(void **state)
 {
 	(void)state;
 	assert_string_equal(among_known("timout"), "timeout");
@@ -26,14 +26,14 @@ static void a_slip_finds_the_name(void **state)
 	assert_string_equal(among_known("snaplen"), "snaplength");
 }
 
-static void case_is_no_slip(void **state)
+static void test_case_does_not_matter(void **state)
 {
 	(void)state;
 	assert_string_equal(among_known("TimeOut"), "timeout");
 	assert_string_equal(among_known("ID"), "id");
 }
 
-static void the_nearest_wins(void **state)
+static void test_nearest_name_wins(void **state)
 {
 	(void)state;
 	assert_string_equal(among_known("noder"), "node");
@@ -41,7 +41,7 @@ static void the_nearest_wins(void **state)
 	assert_string_equal(among_known("nod"), "node");
 }
 
-static void a_transposition_counts_one(void **state)
+static void test_transposition_counts_as_one_edit(void **state)
 {
 	static const char *const near[] = {"abxy", "abdc"};
 
@@ -49,7 +49,7 @@ static void a_transposition_counts_one(void **state)
 	assert_string_equal(suggest("abcd", near, 2), "abdc");
 }
 
-static void nothing_near_is_nothing(void **state)
+static void test_no_near_name_gives_no_suggestion(void **state)
 {
 	char word[400];
 
@@ -64,7 +64,7 @@ static void nothing_near_is_nothing(void **state)
 	assert_null(among_known(word));
 }
 
-static void long_known_names_are_passed_over(void **state)
+static void test_long_known_names_are_ignored(void **state)
 {
 	char word[66];
 	const char *const names[] = {word};
@@ -80,9 +80,12 @@ static void long_known_names_are_passed_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_slip_finds_the_name),   cmocka_unit_test(case_is_no_slip),
-		cmocka_unit_test(the_nearest_wins),	   cmocka_unit_test(a_transposition_counts_one),
-		cmocka_unit_test(nothing_near_is_nothing), cmocka_unit_test(long_known_names_are_passed_over),
+		cmocka_unit_test(test_typo_finds_the_name),
+		cmocka_unit_test(test_case_does_not_matter),
+		cmocka_unit_test(test_nearest_name_wins),
+		cmocka_unit_test(test_transposition_counts_as_one_edit),
+		cmocka_unit_test(test_no_near_name_gives_no_suggestion),
+		cmocka_unit_test(test_long_known_names_are_ignored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 #define START_NS (1000 * NS_PER_S)
 
-static void a_full_bucket_holds_one_second(void **state)
+static void test_full_bucket_holds_one_second(void **state)
 {
 	struct token_bucket bucket;
 	(void)state;
@@ -21,7 +21,7 @@ static void a_full_bucket_holds_one_second(void **state)
 	assert_false(token_bucket_take(&bucket, 3, START_NS));
 }
 
-static void a_token_comes_back_in_its_share_of_a_second(void **state)
+static void test_tokens_refill_at_the_rate(void **state)
 {
 	struct token_bucket bucket;
 	(void)state;
@@ -33,7 +33,7 @@ static void a_token_comes_back_in_its_share_of_a_second(void **state)
 	assert_false(token_bucket_take(&bucket, 4, START_NS + NS_PER_S / 4));
 }
 
-static void an_idle_bucket_saves_no_more_than_a_second(void **state)
+static void test_idle_bucket_saves_at_most_one_second(void **state)
 {
 	struct token_bucket bucket;
 	(void)state;
@@ -46,9 +46,9 @@ static void an_idle_bucket_saves_no_more_than_a_second(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_full_bucket_holds_one_second),
-		cmocka_unit_test(a_token_comes_back_in_its_share_of_a_second),
-		cmocka_unit_test(an_idle_bucket_saves_no_more_than_a_second),
+		cmocka_unit_test(test_full_bucket_holds_one_second),
+		cmocka_unit_test(test_tokens_refill_at_the_rate),
+		cmocka_unit_test(test_idle_bucket_saves_at_most_one_second),
 	};
 	return cmocka_run_group_tests_name("token_bucket", tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 
 #include "base/utf8.h"
 
-static void well_formed_characters_are_decoded(void **state)
+static void test_well_formed_characters_are_decoded(void **state)
 {
 	static const struct {
 		const char *text;
@@ -36,7 +36,7 @@ static void well_formed_characters_are_decoded(void **state)
 	assert_int_equal(code, 0);
 }
 
-static void ill_formed_bytes_are_not(void **state)
+static void test_ill_formed_bytes_are_refused(void **state)
 {
 	static const char *const bad[] = {"\x80",
 					  "\xbf",
@@ -61,7 +61,7 @@ static void ill_formed_bytes_are_not(void **state)
 	}
 }
 
-static void cuts_between_characters(void **state)
+static void test_text_is_cut_between_characters(void **state)
 {
 	const char *text = "a€😀"; /* 1 + 3 + 4 bytes */
 	static const size_t cut[] = {0, 1, 1, 1, 4, 4, 4, 4, 8, 8};
@@ -76,9 +76,9 @@ static void cuts_between_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(well_formed_characters_are_decoded),
-		cmocka_unit_test(ill_formed_bytes_are_not),
-		cmocka_unit_test(cuts_between_characters),
+		cmocka_unit_test(test_well_formed_characters_are_decoded),
+		cmocka_unit_test(test_ill_formed_bytes_are_refused),
+		cmocka_unit_test(test_text_is_cut_between_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

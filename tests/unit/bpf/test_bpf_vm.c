@@ -57,7 +57,7 @@ static void compare(const struct bpf_insn *program, const struct bpf_vm *vm, con
 	free(copy);
 }
 
-static void test_filters_get_libpcaps_verdict_on_packets_of_every_length(void **state)
+static void test_filters_agree_with_libpcap_at_every_caplen(void **state)
 {
 	static const char *const expressions[] = {
 		"ip",
@@ -187,7 +187,7 @@ static unsigned make_program(struct bpf_insn program[PROGRAM_MAX])
 	return count;
 }
 
-static void test_random_programs_get_libpcaps_verdict(void **state)
+static void test_random_programs_agree_with_libpcap(void **state)
 {
 	(void)state;
 	random_state = 7;
@@ -206,7 +206,7 @@ static void test_random_programs_get_libpcaps_verdict(void **state)
 	}
 }
 
-static void test_what_is_no_program_is_refused(void **state)
+static void test_invalid_programs_are_refused(void **state)
 {
 	const struct bpf_insn unknown[] = {{.code = 0xffff}, {.code = BPF_RET | BPF_K}};
 	const struct bpf_insn outside[] = {{.code = BPF_JMP | BPF_JEQ | BPF_K, .jt = 1}, {.code = BPF_RET | BPF_K}};
@@ -223,9 +223,9 @@ static void test_what_is_no_program_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_filters_get_libpcaps_verdict_on_packets_of_every_length),
-		cmocka_unit_test(test_random_programs_get_libpcaps_verdict),
-		cmocka_unit_test(test_what_is_no_program_is_refused),
+		cmocka_unit_test(test_filters_agree_with_libpcap_at_every_caplen),
+		cmocka_unit_test(test_random_programs_agree_with_libpcap),
+		cmocka_unit_test(test_invalid_programs_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

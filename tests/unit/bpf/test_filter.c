@@ -128,7 +128,7 @@ static const char *const expressions[] = {
 };
 #define EXPRESSIONS (sizeof(expressions) / sizeof(*expressions))
 
-static void test_union_of_one_filter_is_that_filter(void **state)
+static void test_union_of_one_filter_equals_that_filter(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < EXPRESSIONS; i++) {
@@ -140,7 +140,7 @@ static void test_union_of_one_filter_is_that_filter(void **state)
 	}
 }
 
-static void test_expressions_can_be_told_apart_by_the_packets(void **state)
+static void test_each_expression_accepts_some_but_not_all_packets(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i + 1 < EXPRESSIONS; i++) {
@@ -153,7 +153,7 @@ static void test_expressions_can_be_told_apart_by_the_packets(void **state)
 	}
 }
 
-static void test_union_accepts_what_any_member_accepts_and_no_more(void **state)
+static void test_union_accepts_exactly_what_its_members_accept(void **state)
 {
 	(void)state;
 	for (unsigned round = 0; round < 60; round++) {
@@ -203,7 +203,7 @@ static void test_long_expression_keeps_its_jumps(void **state)
 }
 
 /* A load beyond the end ends a classic program at once; the members behind it must be asked all the same. */
-static void test_load_beyond_the_end_rejects_for_its_own_filter_only(void **state)
+static void test_load_beyond_the_packet_affects_only_its_own_filter(void **state)
 {
 	(void)state;
 	static const char *const reaching[] = {"ether[250] = 1",  "not ether[299] = 1",	   "tcp[60] = 0",
@@ -217,7 +217,7 @@ static void test_load_beyond_the_end_rejects_for_its_own_filter_only(void **stat
 	}
 }
 
-static void test_filter_that_the_kernel_judges_differently_stays_out_of_it(void **state)
+static void test_filter_the_kernel_evaluates_differently_has_no_union(void **state)
 {
 	(void)state;
 	static const char *const different[] = {"ether[0] / ether[20] = 1", "ether[0] % ether[20] = 1",
@@ -231,7 +231,7 @@ static void test_filter_that_the_kernel_judges_differently_stays_out_of_it(void 
 	}
 }
 
-static void test_union_that_does_not_fit_is_none(void **state)
+static void test_filters_that_do_not_fit_have_no_union(void **state)
 {
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
@@ -253,7 +253,7 @@ static void test_union_that_does_not_fit_is_none(void **state)
 		filter_free(filters[i]);
 }
 
-static void test_same_filter_many_times_takes_room_once(void **state)
+static void test_repeated_filter_takes_room_once(void **state)
 {
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
@@ -268,7 +268,7 @@ static void test_same_filter_many_times_takes_room_once(void **state)
 	filter_free(filters[1]);
 }
 
-static void test_nobody_wants_anything(void **state)
+static void test_empty_union_rejects_every_packet(void **state)
 {
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
@@ -283,7 +283,7 @@ static void test_nobody_wants_anything(void **state)
 	}
 }
 
-static void test_everything_is_wanted(void **state)
+static void test_want_without_filter_accepts_every_packet(void **state)
 {
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
@@ -303,7 +303,7 @@ static void test_everything_is_wanted(void **state)
 	kernel_deinit(&kernel);
 }
 
-static void test_snap_length_of_nothing_does_not_reject(void **state)
+static void test_zero_snap_length_does_not_reject(void **state)
 {
 	(void)state;
 	cleanup(cleanup_filter) struct filter *filter = compile("len > 100");
@@ -328,7 +328,7 @@ static uint32_t judge_with(const struct sock_filter *program, size_t size, const
 	return bpf_filter(copy, packet->data, packet->size, packet->size);
 }
 
-static void test_tagged_packets_are_all_accepted(void **state)
+static void test_packets_with_a_stripped_tag_are_all_accepted(void **state)
 {
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
@@ -363,7 +363,7 @@ static void test_loopback_rejects_outgoing_copies_first(void **state)
 	}
 }
 
-static void test_bad_expressions_are_refused_with_words(void **state)
+static void test_bad_expressions_are_refused_with_an_error_text(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {"tcp prot 80",
@@ -387,7 +387,7 @@ static void test_bad_expressions_are_refused_with_words(void **state)
 	}
 }
 
-static void test_no_expression_is_every_packet(void **state)
+static void test_empty_expression_is_no_filter(void **state)
 {
 	(void)state;
 	struct error err;
@@ -435,22 +435,22 @@ static void test_raw_ip_begins_with_the_ip_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_expressions_can_be_told_apart_by_the_packets),
-		cmocka_unit_test(test_union_of_one_filter_is_that_filter),
-		cmocka_unit_test(test_union_accepts_what_any_member_accepts_and_no_more),
+		cmocka_unit_test(test_each_expression_accepts_some_but_not_all_packets),
+		cmocka_unit_test(test_union_of_one_filter_equals_that_filter),
+		cmocka_unit_test(test_union_accepts_exactly_what_its_members_accept),
 		cmocka_unit_test(test_union_of_fifty_filters_fits),
 		cmocka_unit_test(test_long_expression_keeps_its_jumps),
-		cmocka_unit_test(test_load_beyond_the_end_rejects_for_its_own_filter_only),
-		cmocka_unit_test(test_filter_that_the_kernel_judges_differently_stays_out_of_it),
-		cmocka_unit_test(test_union_that_does_not_fit_is_none),
-		cmocka_unit_test(test_same_filter_many_times_takes_room_once),
-		cmocka_unit_test(test_nobody_wants_anything),
-		cmocka_unit_test(test_everything_is_wanted),
-		cmocka_unit_test(test_snap_length_of_nothing_does_not_reject),
-		cmocka_unit_test(test_tagged_packets_are_all_accepted),
+		cmocka_unit_test(test_load_beyond_the_packet_affects_only_its_own_filter),
+		cmocka_unit_test(test_filter_the_kernel_evaluates_differently_has_no_union),
+		cmocka_unit_test(test_filters_that_do_not_fit_have_no_union),
+		cmocka_unit_test(test_repeated_filter_takes_room_once),
+		cmocka_unit_test(test_empty_union_rejects_every_packet),
+		cmocka_unit_test(test_want_without_filter_accepts_every_packet),
+		cmocka_unit_test(test_zero_snap_length_does_not_reject),
+		cmocka_unit_test(test_packets_with_a_stripped_tag_are_all_accepted),
 		cmocka_unit_test(test_loopback_rejects_outgoing_copies_first),
-		cmocka_unit_test(test_bad_expressions_are_refused_with_words),
-		cmocka_unit_test(test_no_expression_is_every_packet),
+		cmocka_unit_test(test_bad_expressions_are_refused_with_an_error_text),
+		cmocka_unit_test(test_empty_expression_is_no_filter),
 		cmocka_unit_test(test_number_of_terms_is_limited),
 		cmocka_unit_test(test_raw_ip_begins_with_the_ip_header),
 	};

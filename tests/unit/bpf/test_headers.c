@@ -302,7 +302,7 @@ static void check_words(const struct judge *judge, const struct words_case *case
 	}
 }
 
-static void test_headers_of_ethernet_packets_are_kept_wherever_they_are_cut(void **state)
+static void test_ethernet_headers_are_kept_at_every_length(void **state)
 {
 	(void)state;
 	struct judge judge;
@@ -311,7 +311,7 @@ static void test_headers_of_ethernet_packets_are_kept_wherever_they_are_cut(void
 	kernel_deinit(&judge.kernel);
 }
 
-static void test_headers_of_raw_ip_packets_are_kept_wherever_they_are_cut(void **state)
+static void test_raw_ip_headers_are_kept_at_every_length(void **state)
 {
 	(void)state;
 	struct judge judge;
@@ -320,7 +320,7 @@ static void test_headers_of_raw_ip_packets_are_kept_wherever_they_are_cut(void *
 	kernel_deinit(&judge.kernel);
 }
 
-static void test_never_less_than_asked_for(void **state)
+static void test_minimum_is_kept(void **state)
 {
 	(void)state;
 	static const uint32_t least[] = {1, 2, 34, 54, 55, 100, 2000, 65536, UINT32_MAX};
@@ -381,7 +381,7 @@ static void check_random(uint16_t linktype)
 	kernel_deinit(&judge.kernel);
 }
 
-static void test_random_packets_are_cut_where_another_parser_would(void **state)
+static void test_random_packets_are_cut_as_by_the_reference_parser(void **state)
 {
 	(void)state;
 	check_random(LINKTYPE_ETHERNET);
@@ -391,10 +391,10 @@ static void test_random_packets_are_cut_where_another_parser_would(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_headers_of_ethernet_packets_are_kept_wherever_they_are_cut),
-		cmocka_unit_test(test_headers_of_raw_ip_packets_are_kept_wherever_they_are_cut),
-		cmocka_unit_test(test_never_less_than_asked_for),
-		cmocka_unit_test(test_random_packets_are_cut_where_another_parser_would),
+		cmocka_unit_test(test_ethernet_headers_are_kept_at_every_length),
+		cmocka_unit_test(test_raw_ip_headers_are_kept_at_every_length),
+		cmocka_unit_test(test_minimum_is_kept),
+		cmocka_unit_test(test_random_packets_are_cut_as_by_the_reference_parser),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

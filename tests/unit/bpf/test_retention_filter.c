@@ -48,7 +48,7 @@ static uint32_t least_of(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-static void test_no_restriction_is_none(void **state)
+static void test_no_restriction_is_no_filter(void **state)
 {
 	(void)state;
 	assert_null(retention_of(NULL, 65535, false));
@@ -61,7 +61,7 @@ static void test_no_restriction_is_none(void **state)
 	retention_filter_free(retention);
 }
 
-static void test_bad_filter_is_refused_with_words(void **state)
+static void test_bad_filter_is_refused_with_an_error_text(void **state)
 {
 	(void)state;
 	struct error err = {.text = ""};
@@ -106,7 +106,7 @@ static uint32_t expected_bytes(const struct restriction *restriction, const stru
 	return least_of(restriction->snaplen, packet->size);
 }
 
-static void test_bytes_are_those_of_filter_and_length(void **state)
+static void test_kept_bytes_follow_filter_and_snap_length(void **state)
 {
 	(void)state;
 	for (size_t r = 0; r < RESTRICTIONS; r++) {
@@ -129,7 +129,7 @@ static void test_bytes_are_those_of_filter_and_length(void **state)
 	}
 }
 
-static void test_packet_cut_inside_its_headers_is_kept_as_it_is(void **state)
+static void test_packet_cut_inside_its_headers_is_kept_unchanged(void **state)
 {
 	(void)state;
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("", 0, true);
@@ -142,7 +142,7 @@ static void test_packet_cut_inside_its_headers_is_kept_as_it_is(void **state)
 	}
 }
 
-static void test_past_may_hide_what_a_filter_asks_for(void **state)
+static void test_retention_may_hide_packets_from_a_filter(void **state)
 {
 	(void)state;
 	static const struct {
@@ -245,14 +245,14 @@ static void check_union(const struct restriction *restriction, size_t count, uin
 	wanted_deinit(&wanted);
 }
 
-static void test_kernel_leaves_enough_to_be_asked_again(void **state)
+static void test_packets_from_the_kernel_get_the_same_verdict_again(void **state)
 {
 	(void)state;
 	for (size_t r = 0; r < RESTRICTIONS; r++)
 		check_union(&restrictions[r], 0, 0);
 }
 
-static void test_kernel_serves_captures_and_the_past_together(void **state)
+static void test_kernel_serves_captures_and_history_together(void **state)
 {
 	(void)state;
 	for (size_t r = 0; r < RESTRICTIONS; r++) {
@@ -262,7 +262,7 @@ static void test_kernel_serves_captures_and_the_past_together(void **state)
 	}
 }
 
-static void test_headers_are_all_that_the_kernel_keeps(void **state)
+static void test_kernel_keeps_only_headers(void **state)
 {
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
@@ -280,7 +280,7 @@ static void test_headers_are_all_that_the_kernel_keeps(void **state)
 	kernel_deinit(&kernel);
 }
 
-static void test_excluded_packets_do_not_pass_whoever_wants_them(void **state)
+static void test_excluded_packets_never_pass(void **state)
 {
 	(void)state;
 	cleanup(cleanup_filter) struct filter *exclude = compile("tcp port 6379 or udp port 53");
@@ -324,7 +324,7 @@ static void test_excluded_packets_do_not_pass_whoever_wants_them(void **state)
 }
 
 /* An exclusion that the kernel cannot judge is left out: too much is better than too little. */
-static void test_exclusion_that_the_kernel_judges_differently_is_left_out(void **state)
+static void test_exclusion_the_kernel_evaluates_differently_is_left_out(void **state)
 {
 	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
@@ -349,7 +349,7 @@ static uint32_t judge_tagged(const struct sock_filter *program, size_t size, con
 	return bpf_filter(copy, packet->data, packet->size, packet->size);
 }
 
-static void test_tagged_packets_are_left_for_the_reader_to_judge(void **state)
+static void test_packets_with_a_stripped_tag_are_left_to_the_reader(void **state)
 {
 	(void)state;
 	for (size_t r = 0; r < RESTRICTIONS; r++) {
@@ -374,17 +374,17 @@ static void test_tagged_packets_are_left_for_the_reader_to_judge(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_restriction_is_none),
-		cmocka_unit_test(test_bad_filter_is_refused_with_words),
-		cmocka_unit_test(test_bytes_are_those_of_filter_and_length),
-		cmocka_unit_test(test_packet_cut_inside_its_headers_is_kept_as_it_is),
-		cmocka_unit_test(test_past_may_hide_what_a_filter_asks_for),
-		cmocka_unit_test(test_kernel_leaves_enough_to_be_asked_again),
-		cmocka_unit_test(test_kernel_serves_captures_and_the_past_together),
-		cmocka_unit_test(test_headers_are_all_that_the_kernel_keeps),
-		cmocka_unit_test(test_excluded_packets_do_not_pass_whoever_wants_them),
-		cmocka_unit_test(test_exclusion_that_the_kernel_judges_differently_is_left_out),
-		cmocka_unit_test(test_tagged_packets_are_left_for_the_reader_to_judge),
+		cmocka_unit_test(test_no_restriction_is_no_filter),
+		cmocka_unit_test(test_bad_filter_is_refused_with_an_error_text),
+		cmocka_unit_test(test_kept_bytes_follow_filter_and_snap_length),
+		cmocka_unit_test(test_packet_cut_inside_its_headers_is_kept_unchanged),
+		cmocka_unit_test(test_retention_may_hide_packets_from_a_filter),
+		cmocka_unit_test(test_packets_from_the_kernel_get_the_same_verdict_again),
+		cmocka_unit_test(test_kernel_serves_captures_and_history_together),
+		cmocka_unit_test(test_kernel_keeps_only_headers),
+		cmocka_unit_test(test_excluded_packets_never_pass),
+		cmocka_unit_test(test_exclusion_the_kernel_evaluates_differently_is_left_out),
+		cmocka_unit_test(test_packets_with_a_stripped_tag_are_left_to_the_reader),
 	};
 	return cmocka_run_group_tests(tests, make_packets, NULL);
 }

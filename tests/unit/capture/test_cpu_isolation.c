@@ -42,7 +42,7 @@ static cpu_set_t cpus_of(pthread_t thread)
 	return cpus;
 }
 
-static void test_threads_are_on_different_cpus_where_there_are_two(void **state)
+static void test_threads_move_to_other_cpus_if_there_are_any(void **state)
 {
 	(void)state;
 	struct cpu_isolation isolation;
@@ -73,7 +73,7 @@ static void test_threads_are_on_different_cpus_where_there_are_two(void **state)
 }
 
 /* As an administrator may have pinned it. */
-static void test_a_thread_that_may_run_nowhere_else_stays(void **state)
+static void test_thread_pinned_to_the_same_cpu_stays(void **state)
 {
 	(void)state;
 	struct cpu_isolation isolation;
@@ -91,7 +91,7 @@ static void test_a_thread_that_may_run_nowhere_else_stays(void **state)
 	stop(&other);
 }
 
-static void test_whoever_was_restricted_is_so_afterwards(void **state)
+static void test_affinity_masks_are_restored(void **state)
 {
 	(void)state;
 	struct cpu_isolation isolation;
@@ -114,7 +114,7 @@ static void test_whoever_was_restricted_is_so_afterwards(void **state)
 	assert_int_equal(pthread_setaffinity_np(pthread_self(), sizeof(before), &before), 0);
 }
 
-static void test_no_more_threads_than_there_is_room_for(void **state)
+static void test_threads_beyond_the_cap_are_left_alone(void **state)
 {
 	(void)state;
 	struct cpu_isolation isolation;
@@ -138,10 +138,10 @@ static void test_no_more_threads_than_there_is_room_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_threads_are_on_different_cpus_where_there_are_two),
-		cmocka_unit_test(test_a_thread_that_may_run_nowhere_else_stays),
-		cmocka_unit_test(test_whoever_was_restricted_is_so_afterwards),
-		cmocka_unit_test(test_no_more_threads_than_there_is_room_for),
+		cmocka_unit_test(test_threads_move_to_other_cpus_if_there_are_any),
+		cmocka_unit_test(test_thread_pinned_to_the_same_cpu_stays),
+		cmocka_unit_test(test_affinity_masks_are_restored),
+		cmocka_unit_test(test_threads_beyond_the_cap_are_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,7 +126,7 @@ static struct packet_view packet_of(struct cursor *cursor, uint64_t index)
 	return packet;
 }
 
-static void test_filter_takes_what_matches_in_order(void **state)
+static void test_matching_packets_are_taken_in_order(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -156,7 +156,7 @@ static void test_filter_takes_what_matches_in_order(void **state)
 	store_deinit(&cursor.store);
 }
 
-static void test_snap_length_cuts_but_the_filter_sees_all(void **state)
+static void test_filter_sees_the_whole_packet_despite_the_snap_length(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -199,7 +199,7 @@ static void test_packet_limit_is_exact(void **state)
 	store_deinit(&cursor.store);
 }
 
-static void test_byte_limit_is_reached_by_the_packet_that_fills_it(void **state)
+static void test_byte_limit_includes_the_packet_that_reaches_it(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -217,7 +217,7 @@ static void test_byte_limit_is_reached_by_the_packet_that_fills_it(void **state)
 	}
 }
 
-static void test_window_has_no_packet_outside_and_every_one_inside(void **state)
+static void test_window_takes_exactly_the_packets_inside(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -236,7 +236,7 @@ static void test_window_has_no_packet_outside_and_every_one_inside(void **state)
 	store_deinit(&cursor.store);
 }
 
-static void test_cursor_ends_at_a_span_that_lies_behind_its_window(void **state)
+static void test_cursor_ends_at_a_span_after_its_window(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -252,7 +252,7 @@ static void test_cursor_ends_at_a_span_that_lies_behind_its_window(void **state)
 	}
 }
 
-static void test_idle_time_is_told_by_the_packets(void **state)
+static void test_idle_time_is_measured_by_matching_packets(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -284,7 +284,7 @@ static void add_tagged(uint16_t tci, uint16_t tpid, uint32_t size)
 	packet->hv1.tp_vlan_tpid = tpid;
 }
 
-static void test_stripped_tag_goes_back_in(void **state)
+static void test_stripped_tag_is_reinserted(void **state)
 {
 	(void)state;
 	static const uint16_t tpids[] = {0, 0x8100, 0x88a8};
@@ -306,7 +306,7 @@ static void test_stripped_tag_goes_back_in(void **state)
 	}
 }
 
-static void test_filters_see_the_tag_and_what_is_behind_it(void **state)
+static void test_filters_see_the_tag_and_the_bytes_after_it(void **state)
 {
 	(void)state;
 	static const struct {
@@ -347,7 +347,7 @@ static void test_snap_length_may_cut_inside_the_tag(void **state)
 	}
 }
 
-static void test_tag_is_left_out_where_there_is_no_place_for_it(void **state)
+static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -404,7 +404,7 @@ static void test_direction_comes_from_the_kernel(void **state)
 	store_deinit(&cursor.store);
 }
 
-static void test_spent_memory_ends_a_capture_and_is_counted(void **state)
+static void test_exhausted_memory_ends_the_cursor_and_is_counted(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -423,7 +423,7 @@ static void test_spent_memory_ends_a_capture_and_is_counted(void **state)
 	store_deinit(&cursor.store);
 }
 
-static void test_cursors_of_a_group_do_not_disturb_each_other(void **state)
+static void test_cursors_of_a_group_are_independent(void **state)
 {
 	(void)state;
 	struct cursor cursors[SCAN_GROUP_MAX], *group[SCAN_GROUP_MAX];
@@ -469,7 +469,7 @@ static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, 
 }
 
 /* What live captures wanted lies in the ring, too: the past is only what the recorder may keep. */
-static void test_past_is_what_the_recorder_may_keep(void **state)
+static void test_history_is_limited_by_the_retention_filter(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -495,7 +495,7 @@ static void test_past_is_what_the_recorder_may_keep(void **state)
 	store_deinit(&cursor.store);
 }
 
-static void test_shorter_of_snap_length_and_what_is_kept_counts(void **state)
+static void test_shorter_of_snap_length_and_kept_bytes_applies(void **state)
 {
 	(void)state;
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of(NULL, 0, true);
@@ -514,7 +514,7 @@ static void test_shorter_of_snap_length_and_what_is_kept_counts(void **state)
 	}
 }
 
-static void test_recorder_judges_tagged_packets_with_their_tag(void **state)
+static void test_retention_filter_sees_the_stripped_tag(void **state)
 {
 	(void)state;
 	static const char *const filters[] = {"vlan 10", "vlan 11", "arp"};
@@ -536,7 +536,7 @@ static void test_recorder_judges_tagged_packets_with_their_tag(void **state)
 	}
 }
 
-static void test_shared_limit_is_told_by_one_cursor_once(void **state)
+static void test_shared_limit_is_announced_once_by_one_cursor(void **state)
 {
 	(void)state;
 	static const struct quota limits[] = {{.max_packets = 70, .max_bytes = UINT64_MAX},
@@ -575,7 +575,7 @@ static void test_shared_limit_is_told_by_one_cursor_once(void **state)
 	}
 }
 
-static void test_step_of_the_clock_is_noted_and_slow_drift_is_not(void **state)
+static void test_clock_step_is_noted_and_slow_drift_is_not(void **state)
 {
 	(void)state;
 	static const int64_t steps_ms[] = {0, 50, 100, 101, -100, -101, 3600000};
@@ -595,7 +595,7 @@ static void test_step_of_the_clock_is_noted_and_slow_drift_is_not(void **state)
 	}
 }
 
-static void test_span_behind_the_end_says_nothing_about_the_clock(void **state)
+static void test_span_after_the_end_does_not_count_as_a_clock_step(void **state)
 {
 	(void)state;
 	struct cursor cursor;
@@ -635,27 +635,27 @@ static void test_end_may_be_brought_forward(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_filter_takes_what_matches_in_order),
-		TEST(test_snap_length_cuts_but_the_filter_sees_all),
+		TEST(test_matching_packets_are_taken_in_order),
+		TEST(test_filter_sees_the_whole_packet_despite_the_snap_length),
 		TEST(test_packet_limit_is_exact),
-		TEST(test_byte_limit_is_reached_by_the_packet_that_fills_it),
-		TEST(test_window_has_no_packet_outside_and_every_one_inside),
-		TEST(test_cursor_ends_at_a_span_that_lies_behind_its_window),
-		TEST(test_idle_time_is_told_by_the_packets),
-		TEST(test_stripped_tag_goes_back_in),
-		TEST(test_filters_see_the_tag_and_what_is_behind_it),
+		TEST(test_byte_limit_includes_the_packet_that_reaches_it),
+		TEST(test_window_takes_exactly_the_packets_inside),
+		TEST(test_cursor_ends_at_a_span_after_its_window),
+		TEST(test_idle_time_is_measured_by_matching_packets),
+		TEST(test_stripped_tag_is_reinserted),
+		TEST(test_filters_see_the_tag_and_the_bytes_after_it),
 		TEST(test_snap_length_may_cut_inside_the_tag),
-		TEST(test_tag_is_left_out_where_there_is_no_place_for_it),
+		TEST(test_tag_is_left_out_where_it_does_not_fit),
 		TEST(test_loopback_takes_each_packet_once),
 		TEST(test_direction_comes_from_the_kernel),
-		TEST(test_spent_memory_ends_a_capture_and_is_counted),
-		TEST(test_cursors_of_a_group_do_not_disturb_each_other),
-		TEST(test_past_is_what_the_recorder_may_keep),
-		TEST(test_shorter_of_snap_length_and_what_is_kept_counts),
-		TEST(test_recorder_judges_tagged_packets_with_their_tag),
-		TEST(test_shared_limit_is_told_by_one_cursor_once),
-		TEST(test_step_of_the_clock_is_noted_and_slow_drift_is_not),
-		TEST(test_span_behind_the_end_says_nothing_about_the_clock),
+		TEST(test_exhausted_memory_ends_the_cursor_and_is_counted),
+		TEST(test_cursors_of_a_group_are_independent),
+		TEST(test_history_is_limited_by_the_retention_filter),
+		TEST(test_shorter_of_snap_length_and_kept_bytes_applies),
+		TEST(test_retention_filter_sees_the_stripped_tag),
+		TEST(test_shared_limit_is_announced_once_by_one_cursor),
+		TEST(test_clock_step_is_noted_and_slow_drift_is_not),
+		TEST(test_span_after_the_end_does_not_count_as_a_clock_step),
 		TEST(test_end_may_be_brought_forward),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

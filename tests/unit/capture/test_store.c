@@ -88,7 +88,7 @@ static void test_packets_come_out_as_they_went_in(void **state)
 	store_deinit(&store);
 }
 
-static void test_empty_store_has_nothing_and_costs_nothing(void **state)
+static void test_empty_store_has_no_packets_and_no_memory(void **state)
 {
 	(void)state;
 	struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
@@ -132,7 +132,7 @@ static void test_slabs_double_up_to_their_maximum_and_are_charged(void **state)
 	assert_int_equal(budget.used_bytes, 0);
 }
 
-static void test_spent_budget_refuses_and_leaves_the_store_as_it_is(void **state)
+static void test_exhausted_budget_leaves_the_store_unchanged(void **state)
 {
 	(void)state;
 	struct budget budget = {.limit_bytes = 300 << 10, .slabs = slabs};
@@ -162,7 +162,7 @@ static void test_spent_budget_refuses_and_leaves_the_store_as_it_is(void **state
 	assert_int_equal(budget.used_bytes, 0);
 }
 
-static void test_budget_is_shared_and_what_is_given_back_can_be_used(void **state)
+static void test_budget_is_shared_and_returned_memory_is_reusable(void **state)
 {
 	(void)state;
 	struct budget budget = {.limit_bytes = 64 << 10, .slabs = slabs};
@@ -205,7 +205,7 @@ static void test_big_packets_get_slabs_of_their_size(void **state)
 	assert_int_equal(budget.used_bytes, 0);
 }
 
-static void test_head_stands_before_the_rest_even_if_cut_inside(void **state)
+static void test_head_precedes_the_data_even_if_cut(void **state)
 {
 	(void)state;
 	static const uint8_t head[16] = "0123456789abcdef";
@@ -256,7 +256,7 @@ static void make_times(uint64_t *times, unsigned kind)
 	}
 }
 
-static void test_sealed_store_is_in_order_of_time_and_equal_times_keep_theirs(void **state)
+static void test_sealed_store_is_sorted_by_time_and_stable(void **state)
 {
 	(void)state;
 	static uint64_t times[PACKETS];
@@ -307,7 +307,7 @@ static void *read_all(void *arg)
 	return (void *)(uintptr_t)sum;
 }
 
-static void test_many_readers_at_once_see_the_same(void **state)
+static void test_concurrent_readers_see_the_same_packets(void **state)
 {
 	(void)state;
 	static uint64_t times[PACKETS];
@@ -354,7 +354,7 @@ static void *fill_up(void *arg)
 	return filler;
 }
 
-static void test_budget_is_never_exceeded_by_many_threads(void **state)
+static void test_concurrent_threads_never_exceed_the_budget(void **state)
 {
 	(void)state;
 	struct budget budget = {.limit_bytes = 1 << 20, .slabs = slabs};
@@ -376,15 +376,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_packets_come_out_as_they_went_in),
-		cmocka_unit_test(test_empty_store_has_nothing_and_costs_nothing),
+		cmocka_unit_test(test_empty_store_has_no_packets_and_no_memory),
 		cmocka_unit_test(test_slabs_double_up_to_their_maximum_and_are_charged),
-		cmocka_unit_test(test_spent_budget_refuses_and_leaves_the_store_as_it_is),
-		cmocka_unit_test(test_budget_is_shared_and_what_is_given_back_can_be_used),
+		cmocka_unit_test(test_exhausted_budget_leaves_the_store_unchanged),
+		cmocka_unit_test(test_budget_is_shared_and_returned_memory_is_reusable),
 		cmocka_unit_test(test_big_packets_get_slabs_of_their_size),
-		cmocka_unit_test(test_head_stands_before_the_rest_even_if_cut_inside),
-		cmocka_unit_test(test_sealed_store_is_in_order_of_time_and_equal_times_keep_theirs),
-		cmocka_unit_test(test_many_readers_at_once_see_the_same),
-		cmocka_unit_test(test_budget_is_never_exceeded_by_many_threads),
+		cmocka_unit_test(test_head_precedes_the_data_even_if_cut),
+		cmocka_unit_test(test_sealed_store_is_sorted_by_time_and_stable),
+		cmocka_unit_test(test_concurrent_readers_see_the_same_packets),
+		cmocka_unit_test(test_concurrent_threads_never_exceed_the_budget),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -224,14 +224,14 @@ static void run_at_rate(const struct rate *rate, uint64_t seed)
 	world_deinit(&world);
 }
 
-static void test_recorder_keeps_packets_whole_at_any_rate(void **state)
+static void test_recorder_keeps_packets_intact_at_any_rate(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < RATES; i++)
 		run_at_rate(&rates[i], i + 1);
 }
 
-static void test_recorder_keeps_packets_whole_at_changing_rates(void **state)
+static void test_recorder_keeps_packets_intact_at_changing_rates(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 4; seed++) {
@@ -298,7 +298,7 @@ static void run_with_pins(bool retain, uint64_t seed)
 	world_deinit(&world);
 }
 
-static void test_pinned_spans_stay_while_all_moves(void **state)
+static void test_pinned_spans_stay_while_blocks_move(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 3; seed++) {
@@ -307,7 +307,7 @@ static void test_pinned_spans_stay_while_all_moves(void **state)
 	}
 }
 
-static void test_pinned_block_stops_the_kernel_until_it_is_unpinned(void **state)
+static void test_pinned_block_stops_the_kernel_until_unpinned(void **state)
 {
 	(void)state;
 	struct world world;
@@ -336,7 +336,7 @@ static void test_pinned_block_stops_the_kernel_until_it_is_unpinned(void **state
 }
 
 /* The ring thread may read the status just before a worker's unpin changes it, and whatever else just after. */
-static void test_block_unpinned_at_this_moment_is_not_taken_for_a_retired_one(void **state)
+static void test_block_being_unpinned_is_not_taken_for_retired(void **state)
 {
 	(void)state;
 	struct world world;
@@ -384,7 +384,7 @@ static struct share share_at(uint32_t size, uint32_t packets_a_timer)
 	return share;
 }
 
-static void test_recorder_reaches_most_of_its_memory_at_any_constant_rate(void **state)
+static void test_history_fills_most_of_the_ring_at_any_constant_rate(void **state)
 {
 	(void)state;
 	static const uint32_t sizes[] = {200, 1000};
@@ -402,7 +402,7 @@ static void test_recorder_reaches_most_of_its_memory_at_any_constant_rate(void *
 }
 
 /* However blocks and timer fall together. */
-static void test_recorder_moves_little_at_high_rates(void **state)
+static void test_recorder_moves_few_bytes_at_high_rates(void **state)
 {
 	(void)state;
 	for (uint32_t packets_a_timer = 96; packets_a_timer <= 300; packets_a_timer += 4) {
@@ -413,7 +413,7 @@ static void test_recorder_moves_little_at_high_rates(void **state)
 	}
 }
 
-static void test_live_ring_gives_back_what_is_trimmed(void **state)
+static void test_live_ring_returns_trimmed_blocks(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 4; seed++) {
@@ -574,7 +574,7 @@ static void step_clock(struct world *world, int64_t by_ns)
 	world->kernel.clock_offset_ns += by_ns;
 }
 
-static void test_find_and_expire_go_by_boot_time_whatever_the_clock_does(void **state)
+static void test_find_and_expire_use_boot_time_across_clock_steps(void **state)
 {
 	(void)state;
 	static const int64_t steps_ns[] = {3600000000000, -3600000000000, 5000000, -5000000, -86400000000000, 1100000};
@@ -613,7 +613,7 @@ static void test_find_and_expire_go_by_boot_time_whatever_the_clock_does(void **
 	}
 }
 
-static void test_packed_packets_further_apart_than_asked_expire_apart(void **state)
+static void test_packed_packets_more_than_merge_ns_apart_expire_separately(void **state)
 {
 	(void)state;
 	struct world world;
@@ -652,7 +652,7 @@ static void send_burst(struct world *world, unsigned full_blocks)
 	collect(world);
 }
 
-static void test_odd_sparse_block_among_full_ones_stays_where_it_is(void **state)
+static void test_single_sparse_block_among_full_ones_is_not_moved(void **state)
 {
 	(void)state;
 	struct world world;
@@ -671,7 +671,7 @@ static void test_odd_sparse_block_among_full_ones_stays_where_it_is(void **state
 	world_deinit(&world);
 }
 
-static void test_every_other_block_sparse_is_packed(void **state)
+static void test_alternating_sparse_blocks_are_packed(void **state)
 {
 	(void)state;
 	struct world world;
@@ -686,7 +686,7 @@ static void test_every_other_block_sparse_is_packed(void **state)
 }
 
 /* A live ring whose reader is late: what waits for it takes its bytes, not a block a timer. */
-static void test_live_ring_packs_only_while_something_waits(void **state)
+static void test_live_ring_packs_only_while_a_reader_is_late(void **state)
 {
 	(void)state;
 	for (unsigned late = 0; late < 2; late++) {
@@ -726,7 +726,7 @@ static void check_complete_since(struct world *world, uint64_t since_ns)
 		assert_true(complete_ns <= boot_of(world, oldest));
 }
 
-static void test_complete_since_begins_behind_the_last_packet_given_up(void **state)
+static void test_complete_since_begins_after_the_last_released_packet(void **state)
 {
 	(void)state;
 	for (unsigned retain = 0; retain < 2; retain++) {
@@ -757,7 +757,7 @@ static void test_complete_since_begins_behind_the_last_packet_given_up(void **st
 }
 
 /* The difference to what the ring has dropped by the end of a window is what the window lost. */
-static void test_place_tells_what_was_dropped_before_it(void **state)
+static void test_position_reports_the_drops_before_it(void **state)
 {
 	(void)state;
 	struct world world;
@@ -815,24 +815,24 @@ static void test_place_tells_what_was_dropped_before_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_recorder_keeps_packets_whole_at_any_rate),
-		cmocka_unit_test(test_recorder_keeps_packets_whole_at_changing_rates),
+		cmocka_unit_test(test_recorder_keeps_packets_intact_at_any_rate),
+		cmocka_unit_test(test_recorder_keeps_packets_intact_at_changing_rates),
 		cmocka_unit_test(test_recorder_survives_a_late_ring_thread),
-		cmocka_unit_test(test_pinned_spans_stay_while_all_moves),
-		cmocka_unit_test(test_pinned_block_stops_the_kernel_until_it_is_unpinned),
-		cmocka_unit_test(test_block_unpinned_at_this_moment_is_not_taken_for_a_retired_one),
-		cmocka_unit_test(test_recorder_reaches_most_of_its_memory_at_any_constant_rate),
-		cmocka_unit_test(test_recorder_moves_little_at_high_rates),
-		cmocka_unit_test(test_live_ring_gives_back_what_is_trimmed),
+		cmocka_unit_test(test_pinned_spans_stay_while_blocks_move),
+		cmocka_unit_test(test_pinned_block_stops_the_kernel_until_unpinned),
+		cmocka_unit_test(test_block_being_unpinned_is_not_taken_for_retired),
+		cmocka_unit_test(test_history_fills_most_of_the_ring_at_any_constant_rate),
+		cmocka_unit_test(test_recorder_moves_few_bytes_at_high_rates),
+		cmocka_unit_test(test_live_ring_returns_trimmed_blocks),
 		cmocka_unit_test(test_worker_reads_while_the_ring_thread_retires),
 		cmocka_unit_test(test_recorder_is_not_trimmed),
-		cmocka_unit_test(test_find_and_expire_go_by_boot_time_whatever_the_clock_does),
-		cmocka_unit_test(test_packed_packets_further_apart_than_asked_expire_apart),
-		cmocka_unit_test(test_odd_sparse_block_among_full_ones_stays_where_it_is),
-		cmocka_unit_test(test_every_other_block_sparse_is_packed),
-		cmocka_unit_test(test_live_ring_packs_only_while_something_waits),
-		cmocka_unit_test(test_complete_since_begins_behind_the_last_packet_given_up),
-		cmocka_unit_test(test_place_tells_what_was_dropped_before_it),
+		cmocka_unit_test(test_find_and_expire_use_boot_time_across_clock_steps),
+		cmocka_unit_test(test_packed_packets_more_than_merge_ns_apart_expire_separately),
+		cmocka_unit_test(test_single_sparse_block_among_full_ones_is_not_moved),
+		cmocka_unit_test(test_alternating_sparse_blocks_are_packed),
+		cmocka_unit_test(test_live_ring_packs_only_while_a_reader_is_late),
+		cmocka_unit_test(test_complete_since_begins_after_the_last_released_packet),
+		cmocka_unit_test(test_position_reports_the_drops_before_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 	"      # its name\n[[interface]]\nname        = \"eth0\"\nalias       = [\"main\", \"public\"]\n"    \
 	"[[interface]]\nname        = \"lo\"\nalias       = [\"local\"]\n"
 
-static void the_original_programs_file_loads(void **state)
+static void test_original_programs_file_loads(void **state)
 {
 	(void)state;
 	assert_loads(ORIGINAL("\"pcapdaemon\""));
@@ -35,7 +35,7 @@ static void the_original_programs_file_loads(void **state)
 	assert_string_equal(fixture_config->interfaces[1].name, "lo");
 }
 
-static void a_tag_without_quotes_is_named_with_the_line_to_write(void **state)
+static void test_unquoted_tag_is_refused_with_the_line_to_write(void **state)
 {
 	(void)state;
 	assert_fault(ORIGINAL("pcapdaemon"),
@@ -44,7 +44,7 @@ static void a_tag_without_quotes_is_named_with_the_line_to_write(void **state)
 		     "t.toml:2:5: syslog.tag: the value needs quotes: write tag = \"pcapdaemon\"");
 }
 
-static void other_values_without_quotes_are_told_by_their_type(void **state)
+static void test_unquoted_values_are_refused_by_their_type(void **state)
 {
 	(void)state;
 	assert_fault("[redis]\nhost = 10.0.0.1\n",
@@ -57,7 +57,7 @@ static void other_values_without_quotes_are_told_by_their_type(void **state)
 		     "t.toml:2:10: interface.alias: every text in an array needs quotes, like [\"a\", \"b\"]");
 }
 
-static void a_secret_without_quotes_is_not_repeated(void **state)
+static void test_unquoted_secret_is_not_shown(void **state)
 {
 	(void)state;
 	assert_fault("[redis]\nauth = hunter2\n", "t.toml:2:8: redis.auth: the value needs quotes: write auth = \"…\"");
@@ -65,7 +65,7 @@ static void a_secret_without_quotes_is_not_repeated(void **state)
 	assert_null(strstr(buffer_text(&fixture_faults), "hunter2"));
 }
 
-static void defaults_are_the_contracts(void **state)
+static void test_defaults_match_the_contract(void **state)
 {
 	const struct config *config;
 	char host[HOST_NAME_MAX + 1];
@@ -111,7 +111,7 @@ static void defaults_are_the_contracts(void **state)
 	assert_null(config->path);
 }
 
-static void sizes_and_times_take_units(void **state)
+static void test_sizes_and_times_take_units(void **state)
 {
 	(void)state;
 	assert_loads("[general]\nmaxbytes = \"64MiB\"\nmaxtimeout = \"2m\"\ndefaulttimeout = 1.5\nmaxduration = 7\n"
@@ -127,7 +127,7 @@ static void sizes_and_times_take_units(void **state)
 	assert_string_equal(fixture_config->history.snaplength, "headers");
 }
 
-static void events_follow_the_channel_unless_given(void **state)
+static void test_events_channel_follows_the_channel_unless_given(void **state)
 {
 	(void)state;
 	assert_loads("[redis]\nchannel = \"pcap\"\n");
@@ -140,7 +140,7 @@ static void events_follow_the_channel_unless_given(void **state)
 		     "requests");
 }
 
-static void wrong_types_say_what_is_wanted_and_what_came(void **state)
+static void test_wrong_types_are_refused_with_expected_and_given_type(void **state)
 {
 	static const char *const cases[][2] = {
 		{"[general]\nnode = 5", "t.toml:2:8: general.node: must be text in quotes, got the number 5"},
@@ -177,7 +177,7 @@ static void wrong_types_say_what_is_wanted_and_what_came(void **state)
 		assert_fault(cases[i][0], cases[i][1]);
 }
 
-static void values_out_of_range_say_the_range(void **state)
+static void test_values_out_of_range_are_refused_with_the_range(void **state)
 {
 	static const char *const cases[][2] = {
 		{"[redis]\nport = 0", "t.toml:2:8: redis.port: must be from 1 to 65535, got the number 0"},
@@ -204,7 +204,7 @@ static void values_out_of_range_say_the_range(void **state)
 		assert_fault(cases[i][0], cases[i][1]);
 }
 
-static void unknown_names_come_with_a_suggestion(void **state)
+static void test_unknown_names_are_refused_with_a_suggestion(void **state)
 {
 	static const char *const cases[][2] = {
 		{"[genral]\nx = 1", "t.toml:1:1: [genral]: unknown section (did you mean [general]?)"},
@@ -226,7 +226,7 @@ static void unknown_names_come_with_a_suggestion(void **state)
 		assert_fault(cases[i][0], cases[i][1]);
 }
 
-static void what_is_not_toml_is_placed(void **state)
+static void test_syntax_errors_name_their_line(void **state)
 {
 	(void)state;
 	assert_int_equal(load_text("[redis]\nhost = \"a\"\nhost = \"b\"\n"), -EINVAL);
@@ -238,7 +238,7 @@ static void what_is_not_toml_is_placed(void **state)
 	assert_fault("[%x", "t.toml:1:1: is not TOML: a name has a character that needs quotes");
 }
 
-static void letters_outside_ascii_are_placed_or_kept(void **state)
+static void test_non_ascii_text_is_kept_or_refused_with_its_line(void **state)
 {
 	(void)state;
 	assert_int_equal(load_text("[general]\nnode = \"x\"\n\u00e9 = 1\n"), -EINVAL);
@@ -248,14 +248,14 @@ static void letters_outside_ascii_are_placed_or_kept(void **state)
 	assert_string_equal(fixture_config->general.node, "k\u00f6ln");
 }
 
-static void only_the_syntax_error_is_reported_when_the_file_is_not_toml(void **state)
+static void test_syntax_error_is_the_only_one_reported(void **state)
 {
 	(void)state;
 	assert_int_equal(load_text("[cloudshark]\nupload = true\ntoken = [\n"), -EINVAL);
 	assert_null(strstr(buffer_text(&fixture_faults), "needs an API token"));
 }
 
-static void nesting_is_bounded(void **state)
+static void test_nesting_is_capped(void **state)
 {
 	struct buffer text = BUFFER_INIT(4 * 1024 * 1024);
 
@@ -274,7 +274,7 @@ static void nesting_is_bounded(void **state)
 	buffer_deinit(&text);
 }
 
-static void a_file_over_the_size_limit_is_refused(void **state)
+static void test_oversized_file_is_refused(void **state)
 {
 	struct buffer text = BUFFER_INIT(4 * 1024 * 1024);
 
@@ -287,7 +287,7 @@ static void a_file_over_the_size_limit_is_refused(void **state)
 	buffer_deinit(&text);
 }
 
-static void texts_hold_no_control_characters(void **state)
+static void test_control_characters_are_refused(void **state)
 {
 	(void)state;
 	assert_fault("[general]\nnode = \"a\\u0000b\"", "t.toml:2:8: general.node: cannot hold control characters");
@@ -297,7 +297,7 @@ static void texts_hold_no_control_characters(void **state)
 		     "t.toml:2:1: general.no?de: unknown key (did you mean node?)");
 }
 
-static void what_the_build_lacks_is_refused_only_if_switched_on(void **state)
+static void test_unsupported_features_are_refused_only_if_enabled(void **state)
 {
 	static const char *const on[][2] = {
 		{"[s3]\nupload = true", "t.toml:2:10: s3.upload: is not available in this build yet"},
@@ -319,7 +319,7 @@ static void what_the_build_lacks_is_refused_only_if_switched_on(void **state)
 		"accesskey = \"k\"\nurl = \"https://q/\"\nwaitseconds = 20\nchunksize = 10\n");
 }
 
-static void redis_as_deployed_is_configured(void **state)
+static void test_cluster_and_sentinel_keys_are_checked(void **state)
 {
 	(void)state;
 	assert_loads("[redis]\npresence = false\nstream = \"s\"\ngroup = \"g\"\nstream_max_age = \"1h\"\n"
@@ -336,7 +336,7 @@ static void redis_as_deployed_is_configured(void **state)
 		"t.toml:2:9: redis.nodes: is for a Cluster, sentinels for a master and its replicas: only one can be");
 }
 
-static void the_api_needs_a_token_and_tls_beyond_loopback(void **state)
+static void test_api_needs_a_token_and_tls_beyond_loopback(void **state)
 {
 	(void)state;
 	assert_loads("[api]\nsocket = \"\"\n");
@@ -348,7 +348,7 @@ static void the_api_needs_a_token_and_tls_beyond_loopback(void **state)
 	assert_fault("[api]\nsocket = \"x\"", "t.toml:2:10: api.socket: \"x\" must be an absolute path");
 }
 
-static void the_recorder_is_configured(void **state)
+static void test_recorder_keys_are_checked(void **state)
 {
 	(void)state;
 	assert_loads(
@@ -373,7 +373,7 @@ static void the_recorder_is_configured(void **state)
 		     "t.toml:2:14: history.snaplength: must be from 1 to 262144, got the number 0");
 }
 
-static void interfaces_have_one_section_each_and_a_name(void **state)
+static void test_each_interface_has_one_section_and_a_name(void **state)
 {
 	(void)state;
 	assert_fault("[[interface]]\nname = \"a\"\n[[interface]]\nname = \"a\"\n",
@@ -390,7 +390,7 @@ static void interfaces_have_one_section_each_and_a_name(void **state)
 	assert_true(fixture_config->interfaces[1].promiscuous);
 }
 
-static void interfaces_and_aliases_are_capped(void **state)
+static void test_interfaces_and_aliases_are_capped(void **state)
 {
 	struct buffer text = BUFFER_INIT(1024 * 1024);
 
@@ -408,7 +408,7 @@ static void interfaces_and_aliases_are_capped(void **state)
 	buffer_deinit(&text);
 }
 
-static void hosts_are_bare(void **state)
+static void test_hosts_are_bare_names_or_addresses(void **state)
 {
 	(void)state;
 	assert_fault("[redis]\nhost = \"redis://x\"", "t.toml:2:8: redis.host: \"redis://x\" must be a bare host name "
@@ -420,7 +420,7 @@ static void hosts_are_bare(void **state)
 	assert_loads("[redis]\nhost = \"::1\"\n[cloudshark]\nhost = \"[fe80::1]\"");
 }
 
-static void tokens_can_stand_in_a_url_path(void **state)
+static void test_tokens_are_safe_in_a_url_path(void **state)
 {
 	(void)state;
 	assert_loads("[cloudshark]\ntoken = \"aZ09_-.~\"");
@@ -431,7 +431,7 @@ static void tokens_can_stand_in_a_url_path(void **state)
 		     "t.toml:2:9: cloudshark.token: cannot be a token: it is a step in a path");
 }
 
-static void upload_needs_a_token(void **state)
+static void test_upload_needs_a_token(void **state)
 {
 	(void)state;
 	assert_fault("[cloudshark]\nupload = true", "t.toml:2:10: cloudshark.upload: needs an API token: token_file "
@@ -440,7 +440,7 @@ static void upload_needs_a_token(void **state)
 								  "token_file (or token) in [cloudshark], or -cstoken");
 }
 
-static void a_local_directory_must_be_one(void **state)
+static void test_local_directory_must_be_a_directory(void **state)
 {
 	char text[8192], line[8192];
 	const char *file = fixture_file("f", "x");
@@ -458,7 +458,7 @@ static void a_local_directory_must_be_one(void **state)
 	assert_loads("[general]\nlocaldir = \"/none\"\n");
 }
 
-static void redis_tls_keys_go_together(void **state)
+static void test_redis_tls_keys_depend_on_each_other(void **state)
 {
 	char text[16384], line[8192];
 	const char *file = fixture_file("pem", "x");
@@ -479,7 +479,7 @@ static void redis_tls_keys_go_together(void **state)
 	assert_fault("[redis]\nusername = \"u\"", "t.toml:2:12: redis.username: needs a password: auth_file (or auth)");
 }
 
-static void the_default_timeout_is_within_the_limit(void **state)
+static void test_default_timeout_is_within_the_limit(void **state)
 {
 	(void)state;
 	assert_fault("[general]\nmaxtimeout = 10\ndefaulttimeout = 11\n",
@@ -489,7 +489,7 @@ static void the_default_timeout_is_within_the_limit(void **state)
 	assert_loads("[general]\nmaxtimeout = 10\ndefaulttimeout = 10\n");
 }
 
-static void all_faults_are_reported_in_the_files_order(void **state)
+static void test_all_faults_are_reported_in_file_order(void **state)
 {
 	const char *text, *port, *host, *tag;
 
@@ -502,7 +502,7 @@ static void all_faults_are_reported_in_the_files_order(void **state)
 	assert_true(tag && port && host && tag < port && port < host);
 }
 
-static void faults_are_capped(void **state)
+static void test_faults_are_capped(void **state)
 {
 	struct buffer text = BUFFER_INIT(1024 * 1024);
 	unsigned lines = 0;
@@ -524,36 +524,36 @@ static void faults_are_capped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_original_programs_file_loads),
-		TEST(a_tag_without_quotes_is_named_with_the_line_to_write),
-		TEST(other_values_without_quotes_are_told_by_their_type),
-		TEST(a_secret_without_quotes_is_not_repeated),
-		TEST(defaults_are_the_contracts),
-		TEST(sizes_and_times_take_units),
-		TEST(events_follow_the_channel_unless_given),
-		TEST(wrong_types_say_what_is_wanted_and_what_came),
-		TEST(values_out_of_range_say_the_range),
-		TEST(unknown_names_come_with_a_suggestion),
-		TEST(what_is_not_toml_is_placed),
-		TEST(letters_outside_ascii_are_placed_or_kept),
-		TEST(only_the_syntax_error_is_reported_when_the_file_is_not_toml),
-		TEST(nesting_is_bounded),
-		TEST(a_file_over_the_size_limit_is_refused),
-		TEST(texts_hold_no_control_characters),
-		TEST(what_the_build_lacks_is_refused_only_if_switched_on),
-		TEST(redis_as_deployed_is_configured),
-		TEST(the_api_needs_a_token_and_tls_beyond_loopback),
-		TEST(the_recorder_is_configured),
-		TEST(interfaces_have_one_section_each_and_a_name),
-		TEST(interfaces_and_aliases_are_capped),
-		TEST(hosts_are_bare),
-		TEST(tokens_can_stand_in_a_url_path),
-		TEST(upload_needs_a_token),
-		TEST(a_local_directory_must_be_one),
-		TEST(redis_tls_keys_go_together),
-		TEST(the_default_timeout_is_within_the_limit),
-		TEST(all_faults_are_reported_in_the_files_order),
-		TEST(faults_are_capped),
+		TEST(test_original_programs_file_loads),
+		TEST(test_unquoted_tag_is_refused_with_the_line_to_write),
+		TEST(test_unquoted_values_are_refused_by_their_type),
+		TEST(test_unquoted_secret_is_not_shown),
+		TEST(test_defaults_match_the_contract),
+		TEST(test_sizes_and_times_take_units),
+		TEST(test_events_channel_follows_the_channel_unless_given),
+		TEST(test_wrong_types_are_refused_with_expected_and_given_type),
+		TEST(test_values_out_of_range_are_refused_with_the_range),
+		TEST(test_unknown_names_are_refused_with_a_suggestion),
+		TEST(test_syntax_errors_name_their_line),
+		TEST(test_non_ascii_text_is_kept_or_refused_with_its_line),
+		TEST(test_syntax_error_is_the_only_one_reported),
+		TEST(test_nesting_is_capped),
+		TEST(test_oversized_file_is_refused),
+		TEST(test_control_characters_are_refused),
+		TEST(test_unsupported_features_are_refused_only_if_enabled),
+		TEST(test_cluster_and_sentinel_keys_are_checked),
+		TEST(test_api_needs_a_token_and_tls_beyond_loopback),
+		TEST(test_recorder_keys_are_checked),
+		TEST(test_each_interface_has_one_section_and_a_name),
+		TEST(test_interfaces_and_aliases_are_capped),
+		TEST(test_hosts_are_bare_names_or_addresses),
+		TEST(test_tokens_are_safe_in_a_url_path),
+		TEST(test_upload_needs_a_token),
+		TEST(test_local_directory_must_be_a_directory),
+		TEST(test_redis_tls_keys_depend_on_each_other),
+		TEST(test_default_timeout_is_within_the_limit),
+		TEST(test_all_faults_are_reported_in_file_order),
+		TEST(test_faults_are_capped),
 	};
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

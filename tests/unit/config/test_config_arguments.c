@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-static void every_option_of_the_contract_is_taken(void **state)
+static void test_every_option_of_the_contract_is_accepted(void **state)
 {
 	(void)state;
 	assert_int_equal(load_arguments("-cshost", "h", "-csscheme", "http", "-csport", "8080", "-cstoken", "t0k",
@@ -32,7 +32,7 @@ static void every_option_of_the_contract_is_taken(void **state)
 	assert_true(fixture_config->check);
 }
 
-static void one_dash_or_two_with_equals_or_a_word(void **state)
+static void test_options_take_one_or_two_dashes_and_equals_or_a_word(void **state)
 {
 	(void)state;
 	assert_int_equal(load_arguments("--cshost=a", "--csport", "1", "-redisnode=b", "-redisport", "2", NULL), 0);
@@ -42,7 +42,7 @@ static void one_dash_or_two_with_equals_or_a_word(void **state)
 	assert_int_equal(fixture_config->redis.port, 2);
 }
 
-static void a_bare_switch_never_takes_the_next_word(void **state)
+static void test_switch_never_takes_the_next_word(void **state)
 {
 	(void)state;
 	assert_int_equal(load_arguments("-cstoken", "t", "-upload", "true", NULL), -EINVAL);
@@ -55,7 +55,7 @@ static void a_bare_switch_never_takes_the_next_word(void **state)
 	assert_has_line("command line: -upload: must be true or false, got \"maybe\"");
 }
 
-static void wrong_options_are_named(void **state)
+static void test_bad_options_are_refused_by_name(void **state)
 {
 	(void)state;
 	assert_int_equal(load_arguments("-csprot", "1", NULL), -EINVAL);
@@ -78,7 +78,7 @@ static void wrong_options_are_named(void **state)
 	assert_int_equal(load_arguments("-=x", NULL), -EINVAL);
 }
 
-static void words_that_may_be_a_secret_are_not_repeated(void **state)
+static void test_possible_secrets_are_not_shown(void **state)
 {
 	(void)state;
 	assert_int_equal(load_arguments("-cstokn", "hunter2", NULL), -EINVAL);
@@ -91,7 +91,7 @@ static void words_that_may_be_a_secret_are_not_repeated(void **state)
 	assert_null(strstr(buffer_text(&fixture_faults), "hunter"));
 }
 
-static void secrets_are_wiped_from_argv_in_both_spellings(void **state)
+static void test_secrets_are_wiped_from_argv_in_both_spellings(void **state)
 {
 	char program[] = "pcapdaemon", option[] = "-cstoken", value[] = "secret1", both[] = "--cstoken=secret2",
 	     host[] = "-cshost=h";
@@ -109,7 +109,7 @@ static void secrets_are_wiped_from_argv_in_both_spellings(void **state)
 	assert_string_equal(host, "-cshost=h");
 }
 
-static void secrets_are_wiped_even_if_the_command_line_is_refused(void **state)
+static void test_secrets_are_wiped_even_if_the_command_line_is_refused(void **state)
 {
 	char program[] = "pcapdaemon", bad[] = "-bad", both[] = "-cstoken=sec/ret";
 	char *argv[] = {program, bad, both, NULL};
@@ -120,7 +120,7 @@ static void secrets_are_wiped_even_if_the_command_line_is_refused(void **state)
 	assert_memory_not_equal(both + strlen("-cstoken="), "sec/ret", 7);
 }
 
-static void the_command_line_beats_the_file_wherever_it_stands(void **state)
+static void test_command_line_overrides_the_file_in_any_order(void **state)
 {
 	const char *file =
 		fixture_file("c.toml",
@@ -136,7 +136,7 @@ static void the_command_line_beats_the_file_wherever_it_stands(void **state)
 	assert_false(fixture_config->cloudshark.upload);
 }
 
-static void a_value_of_the_file_is_checked_even_if_beaten(void **state)
+static void test_overridden_file_values_are_checked(void **state)
 {
 	const char *file = fixture_file("c.toml", "[redis]\nport = \"x\"\n");
 	char line[8192];
@@ -147,7 +147,7 @@ static void a_value_of_the_file_is_checked_even_if_beaten(void **state)
 	assert_has_line(line);
 }
 
-static void a_file_that_cannot_be_read_is_named(void **state)
+static void test_unreadable_file_is_named(void **state)
 {
 	char line[8192];
 
@@ -160,7 +160,7 @@ static void a_file_that_cannot_be_read_is_named(void **state)
 	assert_has_line(line);
 }
 
-static void help_and_version_need_no_good_configuration(void **state)
+static void test_help_and_version_need_no_valid_configuration(void **state)
 {
 	(void)state;
 	assert_int_equal(load_arguments("-upload", "-help", "-config", "/none", NULL), 0);
@@ -170,7 +170,7 @@ static void help_and_version_need_no_good_configuration(void **state)
 	assert_int_equal(load_arguments("-help", "-bad", NULL), -EINVAL);
 }
 
-static void writelocal_needs_a_place(void **state)
+static void test_writelocal_needs_a_directory(void **state)
 {
 	char text[8192];
 	const char *file;
@@ -187,7 +187,7 @@ static void writelocal_needs_a_place(void **state)
 	assert_string_equal(fixture_config->general.localdir, fixture_directory);
 }
 
-static void upload_needs_a_token(void **state)
+static void test_upload_needs_a_token(void **state)
 {
 	(void)state;
 	assert_int_equal(load_arguments("-upload", NULL), -EINVAL);
@@ -200,19 +200,19 @@ static void upload_needs_a_token(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(every_option_of_the_contract_is_taken),
-		TEST(one_dash_or_two_with_equals_or_a_word),
-		TEST(a_bare_switch_never_takes_the_next_word),
-		TEST(wrong_options_are_named),
-		TEST(words_that_may_be_a_secret_are_not_repeated),
-		TEST(secrets_are_wiped_from_argv_in_both_spellings),
-		TEST(secrets_are_wiped_even_if_the_command_line_is_refused),
-		TEST(the_command_line_beats_the_file_wherever_it_stands),
-		TEST(a_value_of_the_file_is_checked_even_if_beaten),
-		TEST(a_file_that_cannot_be_read_is_named),
-		TEST(help_and_version_need_no_good_configuration),
-		TEST(writelocal_needs_a_place),
-		TEST(upload_needs_a_token),
+		TEST(test_every_option_of_the_contract_is_accepted),
+		TEST(test_options_take_one_or_two_dashes_and_equals_or_a_word),
+		TEST(test_switch_never_takes_the_next_word),
+		TEST(test_bad_options_are_refused_by_name),
+		TEST(test_possible_secrets_are_not_shown),
+		TEST(test_secrets_are_wiped_from_argv_in_both_spellings),
+		TEST(test_secrets_are_wiped_even_if_the_command_line_is_refused),
+		TEST(test_command_line_overrides_the_file_in_any_order),
+		TEST(test_overridden_file_values_are_checked),
+		TEST(test_unreadable_file_is_named),
+		TEST(test_help_and_version_need_no_valid_configuration),
+		TEST(test_writelocal_needs_a_directory),
+		TEST(test_upload_needs_a_token),
 	};
 	return cmocka_run_group_tests_name("config_arguments", tests, NULL, NULL);
 }

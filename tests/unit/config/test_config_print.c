@@ -47,7 +47,7 @@ static void uncomment(struct buffer *text)
 	text->size = (size_t)(to - text->data);
 }
 
-static void the_example_loads_as_printed_and_uncommented_and_is_the_defaults(void **state)
+static void test_example_loads_commented_and_uncommented_as_the_defaults(void **state)
 {
 	struct config *defaults;
 
@@ -66,7 +66,7 @@ static void the_example_loads_as_printed_and_uncommented_and_is_the_defaults(voi
 	config_free(defaults);
 }
 
-static void the_example_and_the_manual_have_every_key(void **state)
+static void test_example_and_manual_have_every_key(void **state)
 {
 	char line[128];
 
@@ -88,7 +88,7 @@ static void the_example_and_the_manual_have_every_key(void **state)
 	}
 }
 
-static void help_has_every_option_in_lines_that_fit(void **state)
+static void test_help_has_every_option_in_at_most_100_columns(void **state)
 {
 	char line[128];
 
@@ -102,7 +102,7 @@ static void help_has_every_option_in_lines_that_fit(void **state)
 		assert_true(strcspn(c, "\n") <= 100);
 }
 
-static void a_full_buffer_is_said(void **state)
+static void test_full_buffer_is_an_error(void **state)
 {
 	struct buffer small = BUFFER_INIT(100);
 
@@ -113,7 +113,7 @@ static void a_full_buffer_is_said(void **state)
 	buffer_deinit(&small);
 }
 
-static void every_row_is_sound(void **state)
+static void test_every_row_is_valid(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < config_row_count; i++) {
@@ -143,11 +143,11 @@ static void every_row_is_sound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_example_loads_as_printed_and_uncommented_and_is_the_defaults),
-		TEST(the_example_and_the_manual_have_every_key),
-		TEST(help_has_every_option_in_lines_that_fit),
-		TEST(a_full_buffer_is_said),
-		TEST(every_row_is_sound),
+		TEST(test_example_loads_commented_and_uncommented_as_the_defaults),
+		TEST(test_example_and_manual_have_every_key),
+		TEST(test_help_has_every_option_in_at_most_100_columns),
+		TEST(test_full_buffer_is_an_error),
+		TEST(test_every_row_is_valid),
 	};
 	return cmocka_run_group_tests_name("config_print", tests, NULL, NULL);
 }

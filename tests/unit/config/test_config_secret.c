@@ -26,7 +26,7 @@ static void assert_token_file_fault(const char *path, const char *what)
 	assert_null(strchr(strchr(buffer_text(&fixture_faults), '\n') + 1, '\n')); /* the only one */
 }
 
-static void a_secret_is_the_files_content_without_its_last_newline(void **state)
+static void test_secret_is_the_file_without_its_last_newline(void **state)
 {
 	(void)state;
 	assert_loads(text_with("[cloudshark]\ntoken_file = \"%s\"\nupload = true\n", fixture_file("t", "abc\n")));
@@ -37,7 +37,7 @@ static void a_secret_is_the_files_content_without_its_last_newline(void **state)
 	assert_string_equal(fixture_config->redis.auth, "pass word\n");
 }
 
-static void a_file_that_holds_no_secret_is_a_fault(void **state)
+static void test_unusable_secret_file_is_a_fault(void **state)
 {
 	(void)state;
 	assert_token_file_fault(fixture_path("none"), "No such file or directory");
@@ -49,14 +49,14 @@ static void a_file_that_holds_no_secret_is_a_fault(void **state)
 		"what it holds has a character that no token has (letters, digits and _ - . ~ are allowed)");
 }
 
-static void a_fifo_does_not_hang_the_start(void **state)
+static void test_fifo_does_not_block_startup(void **state)
 {
 	(void)state;
 	assert_int_equal(mkfifo(fixture_path("fifo"), 0600), 0);
 	assert_token_file_fault(fixture_path("fifo"), "is no regular file");
 }
 
-static void a_secret_file_is_capped(void **state)
+static void test_secret_file_size_is_capped(void **state)
 {
 	struct buffer content = BUFFER_INIT(1024 * 1024);
 
@@ -70,7 +70,7 @@ static void a_secret_file_is_capped(void **state)
 	buffer_deinit(&content);
 }
 
-static void a_value_and_a_file_contradict_each_other(void **state)
+static void test_value_and_file_exclude_each_other(void **state)
 {
 	(void)state;
 	assert_fault(text_with("[cloudshark]\ntoken = \"a\"\ntoken_file = \"%s\"\n", fixture_file("t", "b")),
@@ -79,7 +79,7 @@ static void a_value_and_a_file_contradict_each_other(void **state)
 		     "t.toml:3:18: s3.accesskey_file: contradicts accesskey: give one of the two");
 }
 
-static void a_token_on_the_command_line_beats_the_file_that_names_a_file(void **state)
+static void test_command_line_token_overrides_token_file(void **state)
 {
 	const char *toml;
 
@@ -89,7 +89,7 @@ static void a_token_on_the_command_line_beats_the_file_that_names_a_file(void **
 	assert_string_equal(fixture_config->cloudshark.token, "a");
 }
 
-static void credentials_fill_what_nobody_set(void **state)
+static void test_credentials_fill_unset_secrets(void **state)
 {
 	(void)state;
 	fixture_file("cloudshark.token", "tok\n");
@@ -104,7 +104,7 @@ static void credentials_fill_what_nobody_set(void **state)
 	assert_string_equal(fixture_config->redis.auth, "other");
 }
 
-static void an_empty_credential_is_a_fault(void **state)
+static void test_empty_credential_is_a_fault(void **state)
 {
 	(void)state;
 	fixture_file("cloudshark.token", "");
@@ -113,7 +113,7 @@ static void an_empty_credential_is_a_fault(void **state)
 	assert_non_null(strstr(buffer_text(&fixture_faults), "cloudshark.token: is empty"));
 }
 
-static void a_credentials_directory_without_ours_changes_nothing(void **state)
+static void test_empty_credentials_directory_changes_nothing(void **state)
 {
 	(void)state;
 	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", fixture_directory, 1), 0);
@@ -126,15 +126,15 @@ static void a_credentials_directory_without_ours_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_secret_is_the_files_content_without_its_last_newline),
-		TEST(a_file_that_holds_no_secret_is_a_fault),
-		TEST(a_fifo_does_not_hang_the_start),
-		TEST(a_secret_file_is_capped),
-		TEST(a_value_and_a_file_contradict_each_other),
-		TEST(a_token_on_the_command_line_beats_the_file_that_names_a_file),
-		TEST(credentials_fill_what_nobody_set),
-		TEST(an_empty_credential_is_a_fault),
-		TEST(a_credentials_directory_without_ours_changes_nothing),
+		TEST(test_secret_is_the_file_without_its_last_newline),
+		TEST(test_unusable_secret_file_is_a_fault),
+		TEST(test_fifo_does_not_block_startup),
+		TEST(test_secret_file_size_is_capped),
+		TEST(test_value_and_file_exclude_each_other),
+		TEST(test_command_line_token_overrides_token_file),
+		TEST(test_credentials_fill_unset_secrets),
+		TEST(test_empty_credential_is_a_fault),
+		TEST(test_empty_credentials_directory_changes_nothing),
 	};
 	return cmocka_run_group_tests_name("config_secret", tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ static void subscribe(event_subscriber subscriber, void *ctx)
 	assert_int_equal(event_bus_subscribe(bus, subscriber, ctx), 0);
 }
 
-static void every_subscriber_gets_every_event_in_order(void **state)
+static void test_every_subscriber_gets_every_event_in_order(void **state)
 {
 	(void)state;
 	subscribe(plain, a);
@@ -67,7 +67,7 @@ static void every_subscriber_gets_every_event_in_order(void **state)
 	assert_string_equal(trace, "abab");
 }
 
-static void who_unsubscribed_gets_nothing(void **state)
+static void test_unsubscribed_callback_gets_no_events(void **state)
 {
 	(void)state;
 	subscribe(plain, a);
@@ -85,7 +85,7 @@ static void leaves_and_takes_b_along(void *ctx, const struct event *event, const
 	event_bus_unsubscribe(bus, plain, b);
 }
 
-static void leaving_during_an_event_holds_at_once_and_disturbs_nobody(void **state)
+static void test_unsubscribing_during_an_event_takes_effect_at_once(void **state)
 {
 	(void)state;
 	subscribe(leaves_and_takes_b_along, a);
@@ -103,7 +103,7 @@ static void brings_b(void *ctx, const struct event *event, const char *json)
 	subscribe(plain, b);
 }
 
-static void who_comes_during_an_event_gets_the_next_one(void **state)
+static void test_subscriber_added_during_an_event_gets_the_next_one(void **state)
 {
 	(void)state;
 	subscribe(brings_b, a);
@@ -120,7 +120,7 @@ static void publishes_again(void *ctx, const struct event *event, const char *js
 	event_bus_publish(bus, event);
 }
 
-static void an_event_may_be_published_from_an_event(void **state)
+static void test_event_may_be_published_by_a_subscriber(void **state)
 {
 	(void)state;
 	subscribe(publishes_again, a);
@@ -131,7 +131,7 @@ static void an_event_may_be_published_from_an_event(void **state)
 	assert_string_equal(trace, "abbb");
 }
 
-static void subscribers_are_bounded_and_places_are_used_again(void **state)
+static void test_subscribers_are_capped_and_slots_are_reused(void **state)
 {
 	(void)state;
 	for (int i = 0; i < EVENT_SUBSCRIBERS_MAX; i++)
@@ -167,7 +167,7 @@ static void check_logged(const struct event *event, const char *expected)
 		fail_msg("%s is not in %s", expected, text);
 }
 
-static void the_log_has_one_line_an_event(void **state)
+static void test_log_has_one_line_per_event(void **state)
 {
 	const struct event_destination destinations[] = {
 		{.name = "cloudshark", .ok = true, .url = "https://cs/captures/1"},
@@ -210,7 +210,7 @@ static unsigned count_lines(const char *text)
 	return lines;
 }
 
-static void a_storm_of_refusals_does_not_flood_the_log(void **state)
+static void test_rejected_events_do_not_flood_the_log(void **state)
 {
 	const struct event event = {.kind = EVENT_REJECTED, .node = "n", .reason = "bad", .field = "bpf"};
 	cleanup(cleanup_free) char *text = logged(&event, 1000);
@@ -223,15 +223,16 @@ static void a_storm_of_refusals_does_not_flood_the_log(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_subscriber_gets_every_event_in_order, make_bus, free_bus),
-		cmocka_unit_test_setup_teardown(who_unsubscribed_gets_nothing, make_bus, free_bus),
-		cmocka_unit_test_setup_teardown(leaving_during_an_event_holds_at_once_and_disturbs_nobody, make_bus,
+		cmocka_unit_test_setup_teardown(test_every_subscriber_gets_every_event_in_order, make_bus, free_bus),
+		cmocka_unit_test_setup_teardown(test_unsubscribed_callback_gets_no_events, make_bus, free_bus),
+		cmocka_unit_test_setup_teardown(test_unsubscribing_during_an_event_takes_effect_at_once, make_bus,
 						free_bus),
-		cmocka_unit_test_setup_teardown(who_comes_during_an_event_gets_the_next_one, make_bus, free_bus),
-		cmocka_unit_test_setup_teardown(an_event_may_be_published_from_an_event, make_bus, free_bus),
-		cmocka_unit_test_setup_teardown(subscribers_are_bounded_and_places_are_used_again, make_bus, free_bus),
-		cmocka_unit_test(the_log_has_one_line_an_event),
-		cmocka_unit_test(a_storm_of_refusals_does_not_flood_the_log),
+		cmocka_unit_test_setup_teardown(test_subscriber_added_during_an_event_gets_the_next_one, make_bus,
+						free_bus),
+		cmocka_unit_test_setup_teardown(test_event_may_be_published_by_a_subscriber, make_bus, free_bus),
+		cmocka_unit_test_setup_teardown(test_subscribers_are_capped_and_slots_are_reused, make_bus, free_bus),
+		cmocka_unit_test(test_log_has_one_line_per_event),
+		cmocka_unit_test(test_rejected_events_do_not_flood_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

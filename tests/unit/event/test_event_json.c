@@ -22,7 +22,7 @@ static void check(const struct event *event, const char *expected)
 	assert_string_equal(json, expected);
 }
 
-static void a_full_event_has_the_contracts_keys_in_the_contracts_order(void **state)
+static void test_full_event_has_all_keys_in_contract_order(void **state)
 {
 	const struct event_destination destinations[] = {
 		{.name = "cloudshark", .ok = true, .url = "https://cs.example/captures/ab12", .attempts = 1},
@@ -68,7 +68,7 @@ static void a_full_event_has_the_contracts_keys_in_the_contracts_order(void **st
 		      "\"file\":\"n1-eth0.pcapng\",\"tags\":\"node:n1\",\"customer\":\"ACME\",\"alertid\":655443}");
 }
 
-static void what_is_not_set_is_left_out(void **state)
+static void test_unset_fields_are_left_out(void **state)
 {
 	const struct event event = {.kind = EVENT_REJECTED,
 				    .node = "n1",
@@ -81,7 +81,7 @@ static void what_is_not_set_is_left_out(void **state)
 		      "\",\"reason\":\"unknown field \\\"pakets\\\"\",\"field\":\"pakets\"}");
 }
 
-static void counts_of_zero_are_shown_once_they_count(void **state)
+static void test_zero_counts_are_shown_if_counted(void **state)
 {
 	const struct event event = {
 		.kind = EVENT_DONE, .node = "n1", .time_ns = TIME_NS, .reason = "empty", .counted = true};
@@ -92,7 +92,7 @@ static void counts_of_zero_are_shown_once_they_count(void **state)
 		      "\"lost\":{\"kernel\":0,\"evicted\":0,\"memory\":0}}");
 }
 
-static void large_counts_are_exact(void **state)
+static void test_large_counts_are_exact(void **state)
 {
 	const struct event event = {.kind = EVENT_CAPTURED,
 				    .node = "n",
@@ -108,7 +108,7 @@ static void large_counts_are_exact(void **state)
 		      "\"lost\":{\"kernel\":9223372036854775807,\"evicted\":0,\"memory\":0}}");
 }
 
-static void an_answer_given_again_says_so(void **state)
+static void test_repeated_answer_is_marked_duplicate(void **state)
 {
 	const struct event event = {
 		.kind = EVENT_ACCEPTED, .id = "a", .node = "n", .time_ns = TIME_NS, .duplicate = true};
@@ -131,7 +131,7 @@ static void check_alertid(const char *alertid, bool is_integer, const char *expe
 	assert_string_equal(strstr(json, "\"alertid\":"), expected);
 }
 
-static void an_alertid_stays_what_it_was(void **state)
+static void test_alertid_keeps_its_type(void **state)
 {
 	(void)state;
 	check_alertid("655443", true, "\"alertid\":655443}");
@@ -151,7 +151,7 @@ static void check_customer(const char *customer, const char *expected)
 	assert_string_equal(strstr(json, "\"customer\":"), expected);
 }
 
-static void text_of_any_bytes_becomes_valid_json(void **state)
+static void test_any_bytes_become_valid_json(void **state)
 {
 	(void)state;
 	check_customer("Gr\xC3\xBC\xC3\x9F"
@@ -167,7 +167,7 @@ static void text_of_any_bytes_becomes_valid_json(void **state)
 	check_customer("", "\"customer\":\"\"}");
 }
 
-static void every_kind_has_its_name(void **state)
+static void test_every_kind_has_its_name(void **state)
 {
 	(void)state;
 	assert_string_equal(event_kind_name(EVENT_ACCEPTED), "accepted");
@@ -180,14 +180,14 @@ static void every_kind_has_its_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_full_event_has_the_contracts_keys_in_the_contracts_order),
-		cmocka_unit_test(what_is_not_set_is_left_out),
-		cmocka_unit_test(counts_of_zero_are_shown_once_they_count),
-		cmocka_unit_test(large_counts_are_exact),
-		cmocka_unit_test(an_answer_given_again_says_so),
-		cmocka_unit_test(an_alertid_stays_what_it_was),
-		cmocka_unit_test(text_of_any_bytes_becomes_valid_json),
-		cmocka_unit_test(every_kind_has_its_name),
+		cmocka_unit_test(test_full_event_has_all_keys_in_contract_order),
+		cmocka_unit_test(test_unset_fields_are_left_out),
+		cmocka_unit_test(test_zero_counts_are_shown_if_counted),
+		cmocka_unit_test(test_large_counts_are_exact),
+		cmocka_unit_test(test_repeated_answer_is_marked_duplicate),
+		cmocka_unit_test(test_alertid_keeps_its_type),
+		cmocka_unit_test(test_any_bytes_become_valid_json),
+		cmocka_unit_test(test_every_kind_has_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

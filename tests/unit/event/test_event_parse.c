@@ -23,7 +23,7 @@ static void round_trip(const struct event *event)
 	assert_string_equal(json, again);
 }
 
-static void events_come_back_as_they_were(void **state)
+static void test_events_round_trip(void **state)
 {
 	const struct event_destination destinations[] = {
 		{.name = "cloudshark", .ok = true, .url = "https://h/captures/1", .attempts = 1},
@@ -62,7 +62,7 @@ static void events_come_back_as_they_were(void **state)
 	round_trip(&folded);
 }
 
-static void what_is_no_event_is_none(void **state)
+static void test_invalid_events_are_refused(void **state)
 {
 	static const char *const texts[] = {"",
 					    "[]",
@@ -76,7 +76,7 @@ static void what_is_no_event_is_none(void **state)
 		assert_null(event_parse(texts[i], strlen(texts[i])));
 }
 
-static void wrong_types_are_as_if_not_there(void **state)
+static void test_fields_of_wrong_type_are_ignored(void **state)
 {
 	static const char text[] =
 		"{\"event\":\"done\",\"id\":[],\"packets\":-1,\"first\":\"x\",\"window\":7,\"lost\":[],"
@@ -96,9 +96,9 @@ static void wrong_types_are_as_if_not_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(events_come_back_as_they_were),
-		cmocka_unit_test(what_is_no_event_is_none),
-		cmocka_unit_test(wrong_types_are_as_if_not_there),
+		cmocka_unit_test(test_events_round_trip),
+		cmocka_unit_test(test_invalid_events_are_refused),
+		cmocka_unit_test(test_fields_of_wrong_type_are_ignored),
 	};
 	return cmocka_run_group_tests_name("event_parse", tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static bool is_alone(void *ctx)
 	return http_server_connections(fixture.server) == 0;
 }
 
-static void a_handler_sees_what_was_asked(void **state)
+static void test_handler_sees_path_query_and_peer(void **state)
 {
 	struct client *client = client_new();
 	char wanted[64];
@@ -51,7 +51,7 @@ static void a_handler_sees_what_was_asked(void **state)
 	client_free(client);
 }
 
-static void a_body_of_many_pieces_arrives_whole(void **state)
+static void test_body_in_many_pieces_arrives_whole(void **state)
 {
 	struct client *client = client_new();
 	static char body[200000];
@@ -73,7 +73,7 @@ static void a_body_of_many_pieces_arrives_whole(void **state)
 	client_free(client);
 }
 
-static void an_answer_may_come_later(void **state)
+static void test_answer_may_come_later(void **state)
 {
 	struct client *client = client_new(), *other = client_new();
 
@@ -91,7 +91,7 @@ static void an_answer_may_come_later(void **state)
 	client_free(other);
 }
 
-static void what_is_pipelined_behind_a_late_answer_waits_for_it(void **state)
+static void test_pipelined_request_waits_for_a_late_answer(void **state)
 {
 	struct client *client = client_new();
 
@@ -106,7 +106,7 @@ static void what_is_pipelined_behind_a_late_answer_waits_for_it(void **state)
 	client_free(client);
 }
 
-static void a_handler_learns_that_its_client_has_gone(void **state)
+static void test_handler_learns_that_its_client_is_gone(void **state)
 {
 	struct client *client = client_new();
 
@@ -120,7 +120,7 @@ static void a_handler_learns_that_its_client_has_gone(void **state)
 	assert_int_equal(fixture.gone, 1);
 }
 
-static void a_client_that_goes_at_once_is_noticed_too(void **state)
+static void test_client_gone_at_once_is_noticed(void **state)
 {
 	(void)state;
 	for (unsigned i = 1; i <= 20; i++) {
@@ -136,7 +136,7 @@ static void a_client_that_goes_at_once_is_noticed_too(void **state)
 }
 
 /* Its end is there before the handler is called: noticed from within the library, not by an event. */
-static void a_client_that_has_closed_its_half_is_noticed_too(void **state)
+static void test_client_that_closed_its_side_is_noticed(void **state)
 {
 	struct client *client = client_new();
 
@@ -149,7 +149,7 @@ static void a_client_that_has_closed_its_half_is_noticed_too(void **state)
 	client_free(client);
 }
 
-static void a_handler_may_answer_others(void **state)
+static void test_handler_may_answer_other_requests(void **state)
 {
 	struct client *clients[4], *other = client_new();
 
@@ -168,7 +168,7 @@ static void a_handler_may_answer_others(void **state)
 	client_free(other);
 }
 
-static void every_kind_of_answer_after_its_client_is_harmless(void **state)
+static void test_answers_after_the_client_is_gone_are_harmless(void **state)
 {
 	const struct http_producer source = {0};
 	struct http_file file = {.type = "text/plain"};
@@ -191,7 +191,7 @@ static void every_kind_of_answer_after_its_client_is_harmless(void **state)
 
 /* --- limits ------------------------------------------------------------------------------------------------------ */
 
-static void beyond_the_limit_a_client_is_told_and_the_others_are_served(void **state)
+static void test_client_beyond_the_limit_gets_503_and_others_are_served(void **state)
 {
 	struct client *clients[8], *more;
 
@@ -226,7 +226,7 @@ static void beyond_the_limit_a_client_is_told_and_the_others_are_served(void **s
 		client_free(clients[i]);
 }
 
-static void the_default_limit_holds(void **state)
+static void test_default_connection_limit_holds(void **state)
 {
 	static struct client *clients[HTTP_CONNECTIONS_MAX + 1];
 
@@ -260,7 +260,7 @@ static void trickle(struct client *client, const char *text)
 	}
 }
 
-static void who_trickles_is_cut(void **state)
+static void test_client_that_trickles_a_request_is_disconnected(void **state)
 {
 	struct client *silent, *line, *head, *body, *second;
 
@@ -290,7 +290,7 @@ static void who_trickles_is_cut(void **state)
 }
 
 /* The body that a refused request announces need not come, and must not be waited for. */
-static void who_is_refused_cannot_trickle_on(void **state)
+static void test_refused_client_cannot_keep_trickling(void **state)
 {
 	static const char *const heads[] = {
 		"GET /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n",
@@ -315,7 +315,7 @@ static void who_is_refused_cannot_trickle_on(void **state)
 	assert_int_equal(fixture.handled, 0);
 }
 
-static void who_only_waits_for_his_answer_is_not(void **state)
+static void test_idle_client_waiting_for_an_answer_is_kept(void **state)
 {
 	struct client *client;
 
@@ -334,7 +334,7 @@ static void who_only_waits_for_his_answer_is_not(void **state)
 }
 
 /* Whether our look at the socket or the library's comes first, what was a request's bytes begins no other one. */
-static void who_has_been_answered_has_nothing_to_deliver(void **state)
+static void test_answered_client_is_not_cut_by_the_request_timeout(void **state)
 {
 	struct client *clients[16];
 
@@ -360,7 +360,7 @@ static void who_has_been_answered_has_nothing_to_deliver(void **state)
 	}
 }
 
-static void who_is_idle_is_kept_a_while_and_then_cut(void **state)
+static void test_idle_client_is_disconnected_after_the_idle_timeout(void **state)
 {
 	struct client *client;
 
@@ -388,7 +388,7 @@ static bool has_all(void *ctx)
 	return client->size + client->dropped >= DOWNLOAD_BYTES;
 }
 
-static void a_download_is_complete_and_named(void **state)
+static void test_download_is_complete_and_has_a_file_name(void **state)
 {
 	struct client *client = client_new();
 
@@ -414,7 +414,7 @@ static bool is_released(void *ctx)
 	return fixture.released > 0;
 }
 
-static void a_client_that_goes_mid_download_frees_the_file(void **state)
+static void test_client_gone_mid_download_releases_the_file(void **state)
 {
 	struct client *client = client_new();
 
@@ -426,7 +426,7 @@ static void a_client_that_goes_mid_download_frees_the_file(void **state)
 	wait_for(is_alone, NULL, "the connection to end");
 }
 
-static void a_client_that_takes_nothing_is_cut_and_holds_nobody_up(void **state)
+static void test_stalled_download_is_cut_and_delays_no_other_client(void **state)
 {
 	struct client *client, *other;
 
@@ -446,7 +446,7 @@ static void a_client_that_takes_nothing_is_cut_and_holds_nobody_up(void **state)
 	client_free(other);
 }
 
-static void head_of_a_download_tells_its_size(void **state)
+static void test_head_request_for_a_download_reports_its_size(void **state)
 {
 	struct client *client = client_new();
 
@@ -459,7 +459,7 @@ static void head_of_a_download_tells_its_size(void **state)
 
 /* --- the end ----------------------------------------------------------------------------------------------------- */
 
-static void a_stop_answers_what_is_pending(void **state)
+static void test_stop_answers_pending_requests(void **state)
 {
 	struct client *waiting = client_new(), *half = client_new(), *loading = client_new();
 
@@ -485,7 +485,7 @@ static void a_stop_answers_what_is_pending(void **state)
 	client_free(loading);
 }
 
-static void a_stop_calls_no_handler(void **state)
+static void test_stop_calls_no_handler(void **state)
 {
 	struct client *client = client_new();
 
@@ -501,7 +501,7 @@ static void a_stop_calls_no_handler(void **state)
 	client_free(client);
 }
 
-static void tcp_is_not_opened_without_what_protects_it(void **state)
+static void test_tcp_needs_token_and_tls(void **state)
 {
 	static const struct {
 		const char *listen, *token, *cert, *key, *says;
@@ -534,7 +534,7 @@ static void tcp_is_not_opened_without_what_protects_it(void **state)
 	}
 }
 
-static void a_second_server_on_a_live_socket_is_refused(void **state)
+static void test_second_server_on_a_live_socket_is_refused(void **state)
 {
 	struct error err = {.text = ""};
 
@@ -547,30 +547,30 @@ int main(void)
 {
 #define served(test) cmocka_unit_test_setup_teardown(test, make_server, free_server)
 	static const struct CMUnitTest tests[] = {
-		served(a_handler_sees_what_was_asked),
-		served(a_body_of_many_pieces_arrives_whole),
-		served(an_answer_may_come_later),
-		served(what_is_pipelined_behind_a_late_answer_waits_for_it),
-		served(a_handler_learns_that_its_client_has_gone),
-		served(a_client_that_goes_at_once_is_noticed_too),
-		served(a_client_that_has_closed_its_half_is_noticed_too),
-		served(a_handler_may_answer_others),
-		served(every_kind_of_answer_after_its_client_is_harmless),
-		served(beyond_the_limit_a_client_is_told_and_the_others_are_served),
-		served(the_default_limit_holds),
-		served(who_trickles_is_cut),
-		served(who_is_refused_cannot_trickle_on),
-		served(who_only_waits_for_his_answer_is_not),
-		served(who_has_been_answered_has_nothing_to_deliver),
-		served(who_is_idle_is_kept_a_while_and_then_cut),
-		served(a_download_is_complete_and_named),
-		served(a_client_that_goes_mid_download_frees_the_file),
-		served(a_client_that_takes_nothing_is_cut_and_holds_nobody_up),
-		served(head_of_a_download_tells_its_size),
-		served(a_stop_answers_what_is_pending),
-		served(a_stop_calls_no_handler),
-		served(tcp_is_not_opened_without_what_protects_it),
-		served(a_second_server_on_a_live_socket_is_refused),
+		served(test_handler_sees_path_query_and_peer),
+		served(test_body_in_many_pieces_arrives_whole),
+		served(test_answer_may_come_later),
+		served(test_pipelined_request_waits_for_a_late_answer),
+		served(test_handler_learns_that_its_client_is_gone),
+		served(test_client_gone_at_once_is_noticed),
+		served(test_client_that_closed_its_side_is_noticed),
+		served(test_handler_may_answer_other_requests),
+		served(test_answers_after_the_client_is_gone_are_harmless),
+		served(test_client_beyond_the_limit_gets_503_and_others_are_served),
+		served(test_default_connection_limit_holds),
+		served(test_client_that_trickles_a_request_is_disconnected),
+		served(test_refused_client_cannot_keep_trickling),
+		served(test_idle_client_waiting_for_an_answer_is_kept),
+		served(test_answered_client_is_not_cut_by_the_request_timeout),
+		served(test_idle_client_is_disconnected_after_the_idle_timeout),
+		served(test_download_is_complete_and_has_a_file_name),
+		served(test_client_gone_mid_download_releases_the_file),
+		served(test_stalled_download_is_cut_and_delays_no_other_client),
+		served(test_head_request_for_a_download_reports_its_size),
+		served(test_stop_answers_pending_requests),
+		served(test_stop_calls_no_handler),
+		served(test_tcp_needs_token_and_tls),
+		served(test_second_server_on_a_live_socket_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,7 +74,7 @@ static int connect_to(const char *name)
 	return fd;
 }
 
-static void without_a_group_it_is_the_owners(void **state)
+static void test_socket_without_a_group_is_the_owners_only(void **state)
 {
 	static const char *const groups[] = {NULL, "", "no-such-group-here"};
 
@@ -88,7 +88,7 @@ static void without_a_group_it_is_the_owners(void **state)
 	}
 }
 
-static void a_group_of_ours_may_use_it(void **state)
+static void test_configured_group_may_use_the_socket(void **state)
 {
 	struct group *group = getgrgid(getegid());
 	struct http_socket_file *file;
@@ -106,7 +106,7 @@ static void a_group_of_ours_may_use_it(void **state)
 	http_socket_file_free(file);
 }
 
-static void a_missing_directory_is_made_for_all_to_look_into(void **state)
+static void test_missing_directory_is_created_world_readable(void **state)
 {
 	struct http_socket_file *file = must_listen(NULL);
 	char sub[80];
@@ -129,7 +129,7 @@ static void leave_dead_socket(void)
 	close(fd);
 }
 
-static void a_dead_socket_is_replaced(void **state)
+static void test_dead_socket_is_replaced(void **state)
 {
 	struct http_socket_file *file = must_listen(NULL);
 	int fd;
@@ -144,7 +144,7 @@ static void a_dead_socket_is_replaced(void **state)
 	http_socket_file_free(file);
 }
 
-static void a_live_socket_is_not(void **state)
+static void test_live_socket_is_not_replaced(void **state)
 {
 	struct http_socket_file *file = must_listen(NULL);
 	int fd;
@@ -159,7 +159,7 @@ static void a_live_socket_is_not(void **state)
 	http_socket_file_free(file);
 }
 
-static void a_file_is_not_replaced(void **state)
+static void test_regular_file_is_not_replaced(void **state)
 {
 	struct http_socket_file *file = must_listen(NULL);
 
@@ -171,7 +171,7 @@ static void a_file_is_not_replaced(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
-static void what_has_taken_its_place_is_left_alone(void **state)
+static void test_socket_that_replaced_ours_is_left_alone(void **state)
 {
 	struct http_socket_file *file = must_listen(NULL), *other;
 
@@ -184,7 +184,7 @@ static void what_has_taken_its_place_is_left_alone(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
-static void a_name_too_long_is_refused(void **state)
+static void test_path_that_is_too_long_is_refused(void **state)
 {
 	char name[200];
 
@@ -196,7 +196,7 @@ static void a_name_too_long_is_refused(void **state)
 	assert_non_null(strstr(err.text, "longer than"));
 }
 
-static void only_numbers_are_a_tcp_address(void **state)
+static void test_tcp_address_must_be_numeric(void **state)
 {
 	static const char *const bad[] = {
 		"",	 "7227",      ":7227",		"localhost:7227",   "127.0.0.1", "127.0.0.1:", "::1:7227",
@@ -208,7 +208,7 @@ static void only_numbers_are_a_tcp_address(void **state)
 		assert_int_equal(http_listen_tcp(bad[i], &loopback, &err), -EINVAL);
 }
 
-static void our_own_user_is_allowed(void **state)
+static void test_own_user_is_allowed(void **state)
 {
 	struct http_peer peer;
 	char text[HTTP_PEER_TEXT_SIZE];
@@ -224,7 +224,7 @@ static void our_own_user_is_allowed(void **state)
 	close(pair[1]);
 }
 
-static void who_cannot_be_known_is_not(void **state)
+static void test_unknown_peer_is_not_allowed(void **state)
 {
 	struct http_peer peer = {.allowed = true};
 
@@ -237,17 +237,17 @@ int main(void)
 {
 #define with_directory(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 	static const struct CMUnitTest tests[] = {
-		with_directory(without_a_group_it_is_the_owners),
-		with_directory(a_group_of_ours_may_use_it),
-		with_directory(a_missing_directory_is_made_for_all_to_look_into),
-		with_directory(a_dead_socket_is_replaced),
-		with_directory(a_live_socket_is_not),
-		with_directory(a_file_is_not_replaced),
-		with_directory(what_has_taken_its_place_is_left_alone),
-		cmocka_unit_test(a_name_too_long_is_refused),
-		cmocka_unit_test(only_numbers_are_a_tcp_address),
-		cmocka_unit_test(our_own_user_is_allowed),
-		cmocka_unit_test(who_cannot_be_known_is_not),
+		with_directory(test_socket_without_a_group_is_the_owners_only),
+		with_directory(test_configured_group_may_use_the_socket),
+		with_directory(test_missing_directory_is_created_world_readable),
+		with_directory(test_dead_socket_is_replaced),
+		with_directory(test_live_socket_is_not_replaced),
+		with_directory(test_regular_file_is_not_replaced),
+		with_directory(test_socket_that_replaced_ours_is_left_alone),
+		cmocka_unit_test(test_path_that_is_too_long_is_refused),
+		cmocka_unit_test(test_tcp_address_must_be_numeric),
+		cmocka_unit_test(test_own_user_is_allowed),
+		cmocka_unit_test(test_unknown_peer_is_not_allowed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

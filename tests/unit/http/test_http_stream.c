@@ -46,7 +46,7 @@ static struct client *ask_for(const char *request)
 	return client;
 }
 
-static void a_stream_is_chunked_and_asked_for_piece_by_piece(void **state)
+static void test_stream_is_chunked_and_produced_piece_by_piece(void **state)
 {
 	struct client *client = ask_for(GET("/stream"));
 
@@ -69,7 +69,7 @@ static void a_stream_is_chunked_and_asked_for_piece_by_piece(void **state)
 	client_free(client);
 }
 
-static void a_client_that_does_not_read_is_not_produced_for(void **state)
+static void test_producer_waits_for_a_client_that_does_not_read(void **state)
 {
 	static char piece[256 * 1024];
 	struct client *client = ask_for(GET("/stream"));
@@ -92,7 +92,7 @@ static void a_client_that_does_not_read_is_not_produced_for(void **state)
 	client_free(client);
 }
 
-static void what_waits_has_a_cap(void **state)
+static void test_unsent_bytes_are_capped(void **state)
 {
 	char *piece = calloc(1, HTTP_STREAM_BYTES_MAX + 1);
 	struct client *client = ask_for(GET("/stream"));
@@ -107,7 +107,7 @@ static void what_waits_has_a_cap(void **state)
 	client_free(client);
 }
 
-static void a_stream_that_is_not_whole_breaks_off(void **state)
+static void test_incomplete_stream_is_broken_off(void **state)
 {
 	struct client *client = ask_for(GET("/stream"));
 
@@ -120,7 +120,7 @@ static void a_stream_that_is_not_whole_breaks_off(void **state)
 	client_free(client);
 }
 
-static void a_producer_learns_that_nobody_reads(void **state)
+static void test_producer_learns_that_its_client_is_gone(void **state)
 {
 	struct client *client = ask_for(GET("/stream"));
 
@@ -133,7 +133,7 @@ static void a_producer_learns_that_nobody_reads(void **state)
 	assert_int_equal(fixture.stream_gone, 1);
 }
 
-static void a_producer_may_end_when_he_is_told_that_nobody_reads(void **state)
+static void test_producer_may_end_the_stream_in_its_gone_callback(void **state)
 {
 	struct client *client;
 
@@ -153,7 +153,7 @@ static void a_producer_may_end_when_he_is_told_that_nobody_reads(void **state)
 	client_free(client);
 }
 
-static void http_1_0_gets_a_stream_until_its_end(void **state)
+static void test_http_1_0_stream_ends_with_the_connection(void **state)
 {
 	struct client *client = ask_for("GET /stream HTTP/1.0\r\n\r\n");
 
@@ -169,7 +169,7 @@ static void http_1_0_gets_a_stream_until_its_end(void **state)
 	client_free(client);
 }
 
-static void head_of_a_stream_ends_it(void **state)
+static void test_head_request_ends_the_stream(void **state)
 {
 	struct client *client = ask_for("HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n");
 
@@ -180,7 +180,7 @@ static void head_of_a_stream_ends_it(void **state)
 	client_free(client);
 }
 
-static void a_stop_breaks_streams_off(void **state)
+static void test_stop_breaks_streams_off(void **state)
 {
 	struct client *client = ask_for(GET("/stream"));
 
@@ -198,7 +198,7 @@ static void a_stop_breaks_streams_off(void **state)
 
 /* --- events ------------------------------------------------------------------------------------------------------ */
 
-static void events_come_as_they_happen(void **state)
+static void test_events_are_sent_as_they_happen(void **state)
 {
 	struct client *client = ask_for(GET("/events"));
 
@@ -216,7 +216,7 @@ static void events_come_as_they_happen(void **state)
 	client_free(client);
 }
 
-static void a_handler_may_send_an_event(void **state)
+static void test_handler_may_send_an_event(void **state)
 {
 	struct client *client = ask_for(GET("/events")), *other = client_new();
 
@@ -231,7 +231,7 @@ static void a_handler_may_send_an_event(void **state)
 	client_free(other);
 }
 
-static void silence_is_filled_with_comments(void **state)
+static void test_silence_is_filled_with_heartbeats(void **state)
 {
 	struct client *client;
 
@@ -246,7 +246,7 @@ static void silence_is_filled_with_comments(void **state)
 	http_stream_end(fixture.stream, true);
 }
 
-static void event_streams_have_a_limit(void **state)
+static void test_event_streams_are_capped(void **state)
 {
 	struct client *clients[HTTP_SSE_STREAMS_MAX + 1];
 	struct http_stream *streams[HTTP_SSE_STREAMS_MAX];
@@ -273,7 +273,7 @@ static void event_streams_have_a_limit(void **state)
 		http_stream_end(streams[i], true);
 }
 
-static void a_slow_reader_is_told_and_ended_and_disturbs_nobody(void **state)
+static void test_slow_reader_is_notified_and_ended_alone(void **state)
 {
 	static char data[4096];
 	struct client *slow = ask_for(GET("/events")), *quick;
@@ -306,7 +306,7 @@ static void a_slow_reader_is_told_and_ended_and_disturbs_nobody(void **state)
 	client_free(quick);
 }
 
-static void a_reader_that_never_reads_is_cut(void **state)
+static void test_client_that_never_reads_is_disconnected(void **state)
 {
 	static char data[4096];
 	struct client *client;
@@ -324,7 +324,7 @@ static void a_reader_that_never_reads_is_cut(void **state)
 	client_free(client);
 }
 
-static void an_event_too_large_ends_the_stream(void **state)
+static void test_oversized_event_ends_the_stream(void **state)
 {
 	char *data = malloc(HTTP_SSE_QUEUE_BYTES_MAX + 1);
 	struct client *client = ask_for(GET("/events"));
@@ -341,7 +341,7 @@ static void an_event_too_large_ends_the_stream(void **state)
 	client_free(client);
 }
 
-static void a_stop_ends_event_streams_properly(void **state)
+static void test_stop_ends_event_streams_cleanly(void **state)
 {
 	struct client *client = ask_for(GET("/events"));
 
@@ -362,23 +362,23 @@ int main(void)
 {
 #define served(test) cmocka_unit_test_setup_teardown(test, make_server, free_server)
 	static const struct CMUnitTest tests[] = {
-		served(a_stream_is_chunked_and_asked_for_piece_by_piece),
-		served(a_client_that_does_not_read_is_not_produced_for),
-		served(what_waits_has_a_cap),
-		served(a_stream_that_is_not_whole_breaks_off),
-		served(a_producer_learns_that_nobody_reads),
-		served(a_producer_may_end_when_he_is_told_that_nobody_reads),
-		served(http_1_0_gets_a_stream_until_its_end),
-		served(head_of_a_stream_ends_it),
-		served(a_stop_breaks_streams_off),
-		served(events_come_as_they_happen),
-		served(a_handler_may_send_an_event),
-		served(silence_is_filled_with_comments),
-		served(event_streams_have_a_limit),
-		served(a_slow_reader_is_told_and_ended_and_disturbs_nobody),
-		served(a_reader_that_never_reads_is_cut),
-		served(an_event_too_large_ends_the_stream),
-		served(a_stop_ends_event_streams_properly),
+		served(test_stream_is_chunked_and_produced_piece_by_piece),
+		served(test_producer_waits_for_a_client_that_does_not_read),
+		served(test_unsent_bytes_are_capped),
+		served(test_incomplete_stream_is_broken_off),
+		served(test_producer_learns_that_its_client_is_gone),
+		served(test_producer_may_end_the_stream_in_its_gone_callback),
+		served(test_http_1_0_stream_ends_with_the_connection),
+		served(test_head_request_ends_the_stream),
+		served(test_stop_breaks_streams_off),
+		served(test_events_are_sent_as_they_happen),
+		served(test_handler_may_send_an_event),
+		served(test_silence_is_filled_with_heartbeats),
+		served(test_event_streams_are_capped),
+		served(test_slow_reader_is_notified_and_ended_alone),
+		served(test_client_that_never_reads_is_disconnected),
+		served(test_oversized_event_ends_the_stream),
+		served(test_stop_ends_event_streams_cleanly),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,7 +116,7 @@ static bool is_refusal(const struct sample *sample, const struct client *client)
 	return strstr(sample->status ? sample->status : "400", status);
 }
 
-static void what_is_dubious_is_refused_and_its_connection_closed(void **state)
+static void test_dubious_request_is_refused_and_closes_the_connection(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -131,7 +131,7 @@ static void what_is_dubious_is_refused_and_its_connection_closed(void **state)
 }
 
 /* Whatever follows in the same packet must not be taken for a request. */
-static void nothing_after_a_refused_request_is_read(void **state)
+static void test_bytes_after_a_refused_request_are_ignored(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -149,7 +149,7 @@ static void nothing_after_a_refused_request_is_read(void **state)
 }
 
 /* As above, but each byte in a packet of its own. */
-static void how_a_refused_request_is_cut_up_makes_no_difference(void **state)
+static void test_refusal_does_not_depend_on_fragmentation(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -189,7 +189,7 @@ static const struct sample accepted[] = {
 	{"a length of nothing for GET", R("GET /ok HTTP/1.1\r\n" HEAD "Content-Length: 0\r\n\r\n"), "200"},
 };
 
-static void what_is_in_order_is_answered_and_its_connection_kept(void **state)
+static void test_valid_request_is_answered_and_keeps_the_connection(void **state)
 {
 	struct client *client = client_new();
 
@@ -214,7 +214,7 @@ static void what_is_in_order_is_answered_and_its_connection_kept(void **state)
 	client_free(client);
 }
 
-static void refusals_are_json_and_say_so(void **state)
+static void test_refusals_are_json_with_its_content_type(void **state)
 {
 	struct client *client = client_new();
 
@@ -227,7 +227,7 @@ static void refusals_are_json_and_say_so(void **state)
 	client_free(client);
 }
 
-static void a_wrong_method_is_told_the_right_ones(void **state)
+static void test_wrong_method_gets_the_allowed_ones(void **state)
 {
 	struct client *client = client_new();
 
@@ -259,7 +259,7 @@ static void say_head(struct client *client, size_t count, size_t size)
 	say_bytes(client, head, at + 2);
 }
 
-static void heads_have_a_cap(void **state)
+static void test_header_size_and_count_are_capped(void **state)
 {
 	static const struct {
 		size_t count, size;
@@ -283,7 +283,7 @@ static void heads_have_a_cap(void **state)
 	}
 }
 
-static void a_target_has_a_cap(void **state)
+static void test_target_length_is_capped(void **state)
 {
 	static const char tail[] = " HTTP/1.1\r\nHost: x\r\n\r\n";
 	static char request[HTTP_HEAD_BYTES_MAX * 8];
@@ -302,7 +302,7 @@ static void a_target_has_a_cap(void **state)
 	}
 }
 
-static void http_1_0_needs_no_host_and_is_closed_after_one_answer(void **state)
+static void test_http_1_0_needs_no_host_and_is_closed_after_one_answer(void **state)
 {
 	struct client *client = client_new();
 
@@ -314,7 +314,7 @@ static void http_1_0_needs_no_host_and_is_closed_after_one_answer(void **state)
 	client_free(client);
 }
 
-static void head_is_answered_as_get_without_a_body(void **state)
+static void test_head_is_answered_as_get_without_a_body(void **state)
 {
 	struct client *client = client_new();
 
@@ -328,7 +328,7 @@ static void head_is_answered_as_get_without_a_body(void **state)
 	client_free(client);
 }
 
-static void who_expects_100_is_told_to_go_on(void **state)
+static void test_expect_100_is_answered_with_continue(void **state)
 {
 	struct client *client = client_new();
 
@@ -341,7 +341,7 @@ static void who_expects_100_is_told_to_go_on(void **state)
 	client_free(client);
 }
 
-static void who_expects_100_for_too_much_is_refused_before_he_sends_it(void **state)
+static void test_expect_100_for_an_oversized_body_is_refused(void **state)
 {
 	struct client *client = client_new();
 
@@ -352,7 +352,7 @@ static void who_expects_100_for_too_much_is_refused_before_he_sends_it(void **st
 	client_free(client);
 }
 
-static void pipelined_requests_are_answered_in_their_order(void **state)
+static void test_pipelined_requests_are_answered_in_order(void **state)
 {
 	struct client *client = client_new();
 
@@ -365,7 +365,7 @@ static void pipelined_requests_are_answered_in_their_order(void **state)
 	client_free(client);
 }
 
-static void a_body_that_looks_like_a_request_is_a_body(void **state)
+static void test_body_that_looks_like_a_request_is_a_body(void **state)
 {
 	struct client *client = client_new();
 	char request[256];
@@ -386,20 +386,20 @@ int main(void)
 {
 #define strict(test) cmocka_unit_test_setup_teardown(test, make_server, free_server)
 	static const struct CMUnitTest tests[] = {
-		strict(what_is_dubious_is_refused_and_its_connection_closed),
-		strict(nothing_after_a_refused_request_is_read),
-		strict(how_a_refused_request_is_cut_up_makes_no_difference),
-		strict(what_is_in_order_is_answered_and_its_connection_kept),
-		strict(refusals_are_json_and_say_so),
-		strict(a_wrong_method_is_told_the_right_ones),
-		strict(heads_have_a_cap),
-		strict(a_target_has_a_cap),
-		strict(http_1_0_needs_no_host_and_is_closed_after_one_answer),
-		strict(head_is_answered_as_get_without_a_body),
-		strict(who_expects_100_is_told_to_go_on),
-		strict(who_expects_100_for_too_much_is_refused_before_he_sends_it),
-		strict(pipelined_requests_are_answered_in_their_order),
-		strict(a_body_that_looks_like_a_request_is_a_body),
+		strict(test_dubious_request_is_refused_and_closes_the_connection),
+		strict(test_bytes_after_a_refused_request_are_ignored),
+		strict(test_refusal_does_not_depend_on_fragmentation),
+		strict(test_valid_request_is_answered_and_keeps_the_connection),
+		strict(test_refusals_are_json_with_its_content_type),
+		strict(test_wrong_method_gets_the_allowed_ones),
+		strict(test_header_size_and_count_are_capped),
+		strict(test_target_length_is_capped),
+		strict(test_http_1_0_needs_no_host_and_is_closed_after_one_answer),
+		strict(test_head_is_answered_as_get_without_a_body),
+		strict(test_expect_100_is_answered_with_continue),
+		strict(test_expect_100_for_an_oversized_body_is_refused),
+		strict(test_pipelined_requests_are_answered_in_order),
+		strict(test_body_that_looks_like_a_request_is_a_body),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ static int forget(void **state)
 	return 0;
 }
 
-static void segments_are_decoded_each_for_itself(void **state)
+static void test_segments_are_decoded_individually(void **state)
 {
 	(void)state;
 	parse("/v1/a%20b/%C3%A4/x+y;z=1");
@@ -40,7 +40,7 @@ static void segments_are_decoded_each_for_itself(void **state)
 	assert_string_equal(target.segments[0], "");
 }
 
-static void parameters_are_decoded_as_forms_are(void **state)
+static void test_parameters_are_form_decoded(void **state)
 {
 	const char *value;
 
@@ -59,7 +59,7 @@ static void parameters_are_decoded_as_forms_are(void **state)
 	assert_int_equal(http_target_parameter(&target, "B", &value), -ENOENT);
 }
 
-static void a_parameter_twice_is_no_parameter(void **state)
+static void test_repeated_parameter_is_refused(void **state)
 {
 	const char *value = "untouched";
 
@@ -69,7 +69,7 @@ static void a_parameter_twice_is_no_parameter(void **state)
 	assert_string_equal(value, "untouched");
 }
 
-static void strangers_are_named(void **state)
+static void test_unknown_parameters_are_named(void **state)
 {
 	static const char *const known[] = {"a", "b", NULL};
 
@@ -80,7 +80,7 @@ static void strangers_are_named(void **state)
 	assert_string_equal(http_target_unknown_parameter(&target, known), "c");
 }
 
-static void what_the_rfc_does_not_allow_is_refused(void **state)
+static void test_malformed_targets_are_refused(void **state)
 {
 	static const char *const malformed[] = {"",	 "a",	   "?a",     "*",	"http://x/", "/a b",	"/a\tb",
 						"/a#b",	 "/a\"",   "/<a>",   "/a\\b",	"/{a}",	     "/a|b",	"/a^b",
@@ -97,7 +97,7 @@ static void what_the_rfc_does_not_allow_is_refused(void **state)
 	}
 }
 
-static void lengths_and_counts_have_caps(void **state)
+static void test_length_and_parameter_count_are_capped(void **state)
 {
 	static char raw[HTTP_TARGET_BYTES_MAX + 2];
 	size_t size = 2;
@@ -119,7 +119,7 @@ static void lengths_and_counts_have_caps(void **state)
 	assert_int_equal(http_target_parse(&target, raw), -E2BIG);
 }
 
-static void a_pattern_matches_segment_by_segment(void **state)
+static void test_pattern_matches_segment_by_segment(void **state)
 {
 	static const struct {
 		const char *raw, *pattern;
@@ -153,7 +153,7 @@ static void a_pattern_matches_segment_by_segment(void **state)
 	}
 }
 
-static void stars_are_what_they_stand_for(void **state)
+static void test_wildcards_give_their_segments(void **state)
 {
 	(void)state;
 	parse("/v1/a%3Ab/of/c");
@@ -163,7 +163,7 @@ static void stars_are_what_they_stand_for(void **state)
 	assert_null(http_target_wildcard(&target, "/v2/*/of/*", 0));
 }
 
-static void only_the_token_itself_is_the_token(void **state)
+static void test_only_the_exact_token_matches(void **state)
 {
 	(void)state;
 	assert_true(http_bearer_matches("Bearer secret", "secret"));
@@ -181,7 +181,7 @@ static void only_the_token_itself_is_the_token(void **state)
 	assert_false(http_bearer_matches("Bearer ", ""));
 }
 
-static void json_is_application_json(void **state)
+static void test_only_application_json_is_json(void **state)
 {
 	(void)state;
 	assert_true(http_is_json("application/json"));
@@ -197,11 +197,16 @@ int main(void)
 {
 #define with_target(test) cmocka_unit_test_teardown(test, forget)
 	static const struct CMUnitTest tests[] = {
-		with_target(segments_are_decoded_each_for_itself),    with_target(parameters_are_decoded_as_forms_are),
-		with_target(a_parameter_twice_is_no_parameter),	      with_target(strangers_are_named),
-		with_target(what_the_rfc_does_not_allow_is_refused),  with_target(lengths_and_counts_have_caps),
-		with_target(a_pattern_matches_segment_by_segment),    with_target(stars_are_what_they_stand_for),
-		cmocka_unit_test(only_the_token_itself_is_the_token), cmocka_unit_test(json_is_application_json),
+		with_target(test_segments_are_decoded_individually),
+		with_target(test_parameters_are_form_decoded),
+		with_target(test_repeated_parameter_is_refused),
+		with_target(test_unknown_parameters_are_named),
+		with_target(test_malformed_targets_are_refused),
+		with_target(test_length_and_parameter_count_are_capped),
+		with_target(test_pattern_matches_segment_by_segment),
+		with_target(test_wildcards_give_their_segments),
+		cmocka_unit_test(test_only_the_exact_token_matches),
+		cmocka_unit_test(test_only_application_json_is_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

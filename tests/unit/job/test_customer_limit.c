@@ -24,7 +24,7 @@ static struct customer_limit *limit_with(struct config *config)
 	return limit;
 }
 
-static void a_customer_has_so_many_captures_at_once(void **state)
+static void test_customer_captures_are_capped(void **state)
 {
 	struct config config;
 	cleanup(cleanup_customer_limit) struct customer_limit *limit = limit_with(&config);
@@ -38,7 +38,7 @@ static void a_customer_has_so_many_captures_at_once(void **state)
 	assert_int_equal(customer_limit_admit(limit, NULL, 100, 2, START, &error), 0);
 }
 
-static void a_customer_has_so_many_requests_a_second(void **state)
+static void test_customer_request_rate_is_capped(void **state)
 {
 	struct config config;
 	cleanup(cleanup_customer_limit) struct customer_limit *limit = limit_with(&config);
@@ -57,8 +57,8 @@ static void a_customer_has_so_many_requests_a_second(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_customer_has_so_many_captures_at_once),
-		cmocka_unit_test(a_customer_has_so_many_requests_a_second),
+		cmocka_unit_test(test_customer_captures_are_capped),
+		cmocka_unit_test(test_customer_request_rate_is_capped),
 	};
 	return cmocka_run_group_tests_name("customer_limit", tests, NULL, NULL);
 }

@@ -33,7 +33,7 @@ static struct dedupe *dedupe_with(struct config *config, uint64_t cooldown_ns)
 	return dedupe;
 }
 
-static void the_same_alert_is_found_within_its_cooldown(void **state)
+static void test_same_alert_is_found_within_its_cooldown(void **state)
 {
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
@@ -47,7 +47,7 @@ static void the_same_alert_is_found_within_its_cooldown(void **state)
 	assert_string_equal(dedupe_find(dedupe, &again, START + 18 * S), "a");
 }
 
-static void without_a_cooldown_nothing_is_folded(void **state)
+static void test_without_a_cooldown_nothing_is_folded(void **state)
 {
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 0);
@@ -57,7 +57,7 @@ static void without_a_cooldown_nothing_is_folded(void **state)
 	assert_null(dedupe_find(dedupe, &request, START));
 }
 
-static void requests_without_an_alertid_are_all_different(void **state)
+static void test_requests_without_an_alertid_are_all_different(void **state)
 {
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
@@ -68,7 +68,7 @@ static void requests_without_an_alertid_are_all_different(void **state)
 	assert_null(dedupe_find(dedupe, &request, START));
 }
 
-static void a_dedupe_key_wins_over_the_alertid(void **state)
+static void test_dedupe_key_overrides_the_alertid(void **state)
 {
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
@@ -84,7 +84,7 @@ static void a_dedupe_key_wins_over_the_alertid(void **state)
 }
 
 /* What other packets, or the same to another place, are wanted for is no repetition. */
-static void whoever_wants_something_else_is_not_folded(void **state)
+static void test_different_requests_are_not_folded(void **state)
 {
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
@@ -108,7 +108,7 @@ static void whoever_wants_something_else_is_not_folded(void **state)
 		assert_null(dedupe_find(dedupe, &different[i], START));
 }
 
-static void the_oldest_events_are_forgotten_first(void **state)
+static void test_oldest_events_are_forgotten_first(void **state)
 {
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 1000 * S);
@@ -129,12 +129,12 @@ static void the_oldest_events_are_forgotten_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_same_alert_is_found_within_its_cooldown),
-		cmocka_unit_test(without_a_cooldown_nothing_is_folded),
-		cmocka_unit_test(requests_without_an_alertid_are_all_different),
-		cmocka_unit_test(a_dedupe_key_wins_over_the_alertid),
-		cmocka_unit_test(whoever_wants_something_else_is_not_folded),
-		cmocka_unit_test(the_oldest_events_are_forgotten_first),
+		cmocka_unit_test(test_same_alert_is_found_within_its_cooldown),
+		cmocka_unit_test(test_without_a_cooldown_nothing_is_folded),
+		cmocka_unit_test(test_requests_without_an_alertid_are_all_different),
+		cmocka_unit_test(test_dedupe_key_overrides_the_alertid),
+		cmocka_unit_test(test_different_requests_are_not_folded),
+		cmocka_unit_test(test_oldest_events_are_forgotten_first),
 	};
 	return cmocka_run_group_tests_name("dedupe", tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ static struct job *make_job(struct job_table *table, const char *id)
 
 static const struct event done = {.kind = EVENT_DONE};
 
-static void jobs_are_found_by_their_requests_id(void **state)
+static void test_jobs_are_found_by_request_id(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	(void)state;
@@ -83,7 +83,7 @@ static void jobs_are_found_by_their_requests_id(void **state)
 	assert_null(job_first(table));
 }
 
-static void every_watch_hears_events_and_the_end_once(void **state)
+static void test_every_watch_gets_each_event_and_the_end_once(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct ear one = {0}, two = {0}, stranger = {0};
@@ -108,7 +108,7 @@ static void every_watch_hears_events_and_the_end_once(void **state)
 	assert_int_equal(stranger.overs, 1);
 }
 
-static void a_cancelled_watch_hears_nothing(void **state)
+static void test_cancelled_watch_gets_nothing(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct ear ear = {0};
@@ -122,7 +122,7 @@ static void a_cancelled_watch_hears_nothing(void **state)
 	assert_int_equal(ear.events + ear.overs, 0);
 }
 
-static void watches_may_be_cancelled_from_within_a_call(void **state)
+static void test_watches_may_be_cancelled_in_a_callback(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct ear ears[3] = {0};
@@ -145,7 +145,7 @@ static void watches_may_be_cancelled_from_within_a_call(void **state)
 	assert_int_equal(ears[2].overs, 0);
 }
 
-static void who_is_durable_is_known(void **state)
+static void test_durable_watch_makes_its_job_durable(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	const struct job_observer durable = {.durable = true};
@@ -163,7 +163,7 @@ static void who_is_durable_is_known(void **state)
 	job_end(job);
 }
 
-static void a_watch_without_a_job_can_be_told_of_its_end(void **state)
+static void test_watch_without_a_job_can_be_ended(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct ear ear = {0};
@@ -181,12 +181,12 @@ static void a_watch_without_a_job_can_be_told_of_its_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(jobs_are_found_by_their_requests_id),
-		cmocka_unit_test(every_watch_hears_events_and_the_end_once),
-		cmocka_unit_test(a_cancelled_watch_hears_nothing),
-		cmocka_unit_test(watches_may_be_cancelled_from_within_a_call),
-		cmocka_unit_test(who_is_durable_is_known),
-		cmocka_unit_test(a_watch_without_a_job_can_be_told_of_its_end),
+		cmocka_unit_test(test_jobs_are_found_by_request_id),
+		cmocka_unit_test(test_every_watch_gets_each_event_and_the_end_once),
+		cmocka_unit_test(test_cancelled_watch_gets_nothing),
+		cmocka_unit_test(test_watches_may_be_cancelled_in_a_callback),
+		cmocka_unit_test(test_durable_watch_makes_its_job_durable),
+		cmocka_unit_test(test_watch_without_a_job_can_be_ended),
 	};
 	return cmocka_run_group_tests_name("job", tests, NULL, NULL);
 }

@@ -82,7 +82,7 @@ static void test_unknown_id_is_not_answered(void **state)
 	assert_int_equal(stage.heard_count, 0);
 }
 
-static void test_known_id_is_answered_even_before_its_first_event(void **state)
+static void test_known_id_is_recognised_before_its_first_event(void **state)
 {
 	(void)state;
 	reply_cache_expect(stage.cache, "a");
@@ -92,7 +92,7 @@ static void test_known_id_is_answered_even_before_its_first_event(void **state)
 	assert_false(repeat("a "));
 }
 
-static void test_latest_event_of_every_capture_is_the_answer(void **state)
+static void test_reply_is_the_latest_event_of_every_capture(void **state)
 {
 	(void)state;
 	reply_cache_expect(stage.cache, "a");
@@ -116,7 +116,7 @@ static void test_latest_event_of_every_capture_is_the_answer(void **state)
 	assert_int_equal(stage.heard[0]->kind, EVENT_FAILED);
 }
 
-static void test_answers_given_again_are_not_remembered_as_new(void **state)
+static void test_repeated_replies_are_not_stored_again(void **state)
 {
 	(void)state;
 	reply_cache_expect(stage.cache, "a");
@@ -130,7 +130,7 @@ static void test_answers_given_again_are_not_remembered_as_new(void **state)
 	assert_int_equal(reply_cache_bytes(stage.cache), bytes);
 }
 
-static void test_event_without_capture_is_one_more_answer(void **state)
+static void test_event_without_capture_is_one_more_reply(void **state)
 {
 	(void)state;
 	reply_cache_expect(stage.cache, "a");
@@ -200,7 +200,7 @@ static void test_events_of_all_ids_are_capped(void **state)
 		assert_int_equal(knows_numbered(i), i >= 3);
 }
 
-static void test_bytes_are_capped_and_given_back(void **state)
+static void test_bytes_are_capped_and_freed(void **state)
 {
 	(void)state;
 	static char tags[1u << 20];
@@ -244,7 +244,7 @@ static void test_bytes_are_capped_while_an_old_id_grows(void **state)
 	assert_int_equal(stage.heard_count, 10);
 }
 
-static void test_what_one_id_has_beyond_all_bounds_is_not_remembered(void **state)
+static void test_events_beyond_the_cap_of_one_id_are_dropped(void **state)
 {
 	(void)state;
 	static char tags[4u << 20];
@@ -259,7 +259,7 @@ static void test_what_one_id_has_beyond_all_bounds_is_not_remembered(void **stat
 	assert_true(reply_cache_bytes(stage.cache) <= REPLY_CACHE_BYTES_MAX);
 }
 
-static void test_charge_is_what_a_copy_takes(void **state)
+static void test_charge_equals_the_size_of_a_copy(void **state)
 {
 	(void)state;
 	const struct event_destination destinations[] = {{.name = "directory", .ok = true, .url = "file:///x"},
@@ -278,17 +278,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_unknown_id_is_not_answered),
-		TEST(test_known_id_is_answered_even_before_its_first_event),
-		TEST(test_latest_event_of_every_capture_is_the_answer),
-		TEST(test_answers_given_again_are_not_remembered_as_new),
-		TEST(test_event_without_capture_is_one_more_answer),
+		TEST(test_known_id_is_recognised_before_its_first_event),
+		TEST(test_reply_is_the_latest_event_of_every_capture),
+		TEST(test_repeated_replies_are_not_stored_again),
+		TEST(test_event_without_capture_is_one_more_reply),
 		TEST(test_oldest_ids_are_forgotten_first),
 		TEST(test_captures_of_one_id_are_capped),
 		TEST(test_events_of_all_ids_are_capped),
-		TEST(test_bytes_are_capped_and_given_back),
+		TEST(test_bytes_are_capped_and_freed),
 		TEST(test_bytes_are_capped_while_an_old_id_grows),
-		TEST(test_what_one_id_has_beyond_all_bounds_is_not_remembered),
-		TEST(test_charge_is_what_a_copy_takes),
+		TEST(test_events_beyond_the_cap_of_one_id_are_dropped),
+		TEST(test_charge_equals_the_size_of_a_copy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

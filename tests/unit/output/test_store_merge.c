@@ -77,7 +77,7 @@ static void read_all(const struct packet_source *source, uint64_t positions[STOR
 	assert_false(source->next(source->ctx, &packet));
 }
 
-static void test_every_packet_comes_once_in_the_order_of_time(void **state)
+static void test_every_packet_comes_once_in_time_order(void **state)
 {
 	(void)state;
 	struct store stores[STORES];
@@ -95,7 +95,7 @@ static void test_every_packet_comes_once_in_the_order_of_time(void **state)
 	free_stores(stores);
 }
 
-static void test_limits_of_the_whole_cut_exactly(void **state)
+static void test_limits_of_the_merge_are_exact(void **state)
 {
 	(void)state;
 	struct store stores[STORES];
@@ -134,7 +134,7 @@ static void test_limits_of_the_whole_cut_exactly(void **state)
 	free_stores(stores);
 }
 
-static void test_rewind_in_the_middle_begins_anew(void **state)
+static void test_rewind_in_the_middle_starts_over(void **state)
 {
 	(void)state;
 	struct store stores[STORES];
@@ -180,7 +180,7 @@ static void test_disordered_stores_come_out_in_order(void **state)
 	store_deinit(&stores[1]);
 }
 
-static void test_nothing_merges_to_nothing(void **state)
+static void test_merge_of_no_packets_is_empty(void **state)
 {
 	(void)state;
 	struct store empty;
@@ -201,11 +201,11 @@ static void test_nothing_merges_to_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_packet_comes_once_in_the_order_of_time),
-		cmocka_unit_test(test_limits_of_the_whole_cut_exactly),
-		cmocka_unit_test(test_rewind_in_the_middle_begins_anew),
+		cmocka_unit_test(test_every_packet_comes_once_in_time_order),
+		cmocka_unit_test(test_limits_of_the_merge_are_exact),
+		cmocka_unit_test(test_rewind_in_the_middle_starts_over),
 		cmocka_unit_test(test_disordered_stores_come_out_in_order),
-		cmocka_unit_test(test_nothing_merges_to_nothing),
+		cmocka_unit_test(test_merge_of_no_packets_is_empty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

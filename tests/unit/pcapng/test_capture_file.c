@@ -56,13 +56,13 @@ static void check_every_step_size(enum capture_file_format format, const struct 
 	capture_file_free(file);
 }
 
-static void any_step_size_reads_the_same_pcapng(void **state)
+static void test_pcapng_reads_the_same_in_any_step_size(void **state)
 {
 	(void)state;
 	check_every_step_size(CAPTURE_FILE_PCAPNG, &two_interfaces);
 }
 
-static void any_step_size_reads_the_same_pcap(void **state)
+static void test_pcap_reads_the_same_in_any_step_size(void **state)
 {
 	(void)state;
 	for (int i = 0; i < PACKETS; i++)
@@ -70,7 +70,7 @@ static void any_step_size_reads_the_same_pcap(void **state)
 	check_every_step_size(CAPTURE_FILE_PCAP, &one_interface);
 }
 
-static void reading_fills_the_room_and_ends_with_zero(void **state)
+static void test_read_fills_the_room_and_ends_with_zero(void **state)
 {
 	struct packet_array array = {packets, PACKETS, 0};
 	struct capture_file *file = capture_file_new(CAPTURE_FILE_PCAPNG, &two_interfaces, packet_array_source(&array));
@@ -88,7 +88,7 @@ static void reading_fills_the_room_and_ends_with_zero(void **state)
 	capture_file_free(file);
 }
 
-static void rewinding_half_way_starts_over(void **state)
+static void test_rewind_in_the_middle_starts_over(void **state)
 {
 	struct packet_array array = {packets, PACKETS, 0};
 	struct capture_file *file = capture_file_new(CAPTURE_FILE_PCAPNG, &two_interfaces, packet_array_source(&array));
@@ -108,7 +108,7 @@ static void rewinding_half_way_starts_over(void **state)
 	capture_file_free(file);
 }
 
-static void info_is_copied(void **state)
+static void test_info_is_copied(void **state)
 {
 	char name[] = "eth0", comment[] = "comment";
 	const char *comments[] = {comment};
@@ -134,7 +134,7 @@ static void info_is_copied(void **state)
 	capture_file_free(file);
 }
 
-static void a_packet_of_no_interface_is_refused(void **state)
+static void test_packet_of_an_unknown_interface_is_refused(void **state)
 {
 	struct packet_array array = {packets, PACKETS, 0};
 
@@ -161,7 +161,7 @@ static bool many_next(void *ctx, struct packet_view *packet)
 	return many->at++ < many->count;
 }
 
-static void more_than_4_gib_are_counted(void **state)
+static void test_files_over_4_gib_are_counted(void **state)
 {
 	static uint8_t big[262144];
 	struct many many = {.packet = {.data = big, .caplen = sizeof(big), .wirelen = sizeof(big)}, .count = 20000};
@@ -182,7 +182,7 @@ static void more_than_4_gib_are_counted(void **state)
 	capture_file_free(file);
 }
 
-static void free_takes_nothing(void **state)
+static void test_free_accepts_null(void **state)
 {
 	(void)state;
 	capture_file_free(NULL);
@@ -191,14 +191,14 @@ static void free_takes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(any_step_size_reads_the_same_pcapng, set_up),
-		cmocka_unit_test_setup(any_step_size_reads_the_same_pcap, set_up),
-		cmocka_unit_test_setup(reading_fills_the_room_and_ends_with_zero, set_up),
-		cmocka_unit_test_setup(rewinding_half_way_starts_over, set_up),
-		cmocka_unit_test(info_is_copied),
-		cmocka_unit_test_setup(a_packet_of_no_interface_is_refused, set_up),
-		cmocka_unit_test(more_than_4_gib_are_counted),
-		cmocka_unit_test(free_takes_nothing),
+		cmocka_unit_test_setup(test_pcapng_reads_the_same_in_any_step_size, set_up),
+		cmocka_unit_test_setup(test_pcap_reads_the_same_in_any_step_size, set_up),
+		cmocka_unit_test_setup(test_read_fills_the_room_and_ends_with_zero, set_up),
+		cmocka_unit_test_setup(test_rewind_in_the_middle_starts_over, set_up),
+		cmocka_unit_test(test_info_is_copied),
+		cmocka_unit_test_setup(test_packet_of_an_unknown_interface_is_refused, set_up),
+		cmocka_unit_test(test_files_over_4_gib_are_counted),
+		cmocka_unit_test(test_free_accepts_null),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

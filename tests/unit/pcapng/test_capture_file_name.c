@@ -18,7 +18,7 @@ static void check(const char *node, const char *interface, const char *id, const
 	assert_string_equal(name, expected);
 }
 
-static void a_name_has_node_interface_time_id_and_extension(void **state)
+static void test_name_has_node_interface_time_id_and_extension(void **state)
 {
 	char name[CAPTURE_FILE_NAME_SIZE];
 
@@ -28,28 +28,28 @@ static void a_name_has_node_interface_time_id_and_extension(void **state)
 			    "n-i-19700101T000000.000Z-x.pcap");
 }
 
-static void no_part_leads_out_of_the_directory(void **state)
+static void test_no_part_leads_out_of_the_directory(void **state)
 {
 	(void)state;
 	check("../../etc/passwd", "/", "..", "_._.._etc_passwd-_-20261123T084100.123Z-_..pcapng");
 	check("a/b", "eth0/../..", ".", "a_b-eth0_.._..-20261123T084100.123Z-_.pcapng");
 }
 
-static void no_part_is_hidden_or_empty(void **state)
+static void test_no_part_is_hidden_or_empty(void **state)
 {
 	(void)state;
 	check(".bashrc", "", "...", "_bashrc-_-20261123T084100.123Z-_...pcapng");
 	check("", ".", "", "_-_-20261123T084100.123Z-_.pcapng");
 }
 
-static void everything_else_becomes_an_underscore(void **state)
+static void test_other_characters_become_underscores(void **state)
 {
 	(void)state;
 	check("a b\n\x01\x7f", "e\xc3\xbc\xff", "x;rm -rf $HOME'\"\\",
 	      "a_b___-e___-20261123T084100.123Z-x_rm_-rf__HOME___.pcapng");
 }
 
-static void long_parts_are_cut(void **state)
+static void test_long_parts_are_cut(void **state)
 {
 	char name[CAPTURE_FILE_NAME_SIZE], part[1000], expected[65];
 
@@ -68,11 +68,11 @@ static void long_parts_are_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_name_has_node_interface_time_id_and_extension),
-		cmocka_unit_test(no_part_leads_out_of_the_directory),
-		cmocka_unit_test(no_part_is_hidden_or_empty),
-		cmocka_unit_test(everything_else_becomes_an_underscore),
-		cmocka_unit_test(long_parts_are_cut),
+		cmocka_unit_test(test_name_has_node_interface_time_id_and_extension),
+		cmocka_unit_test(test_no_part_leads_out_of_the_directory),
+		cmocka_unit_test(test_no_part_is_hidden_or_empty),
+		cmocka_unit_test(test_other_characters_become_underscores),
+		cmocka_unit_test(test_long_parts_are_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

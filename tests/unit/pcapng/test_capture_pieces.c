@@ -99,13 +99,13 @@ static void check_same_as_whole(enum capture_file_format format, const struct ca
 	capture_file_free(file);
 }
 
-static void but_for_the_sections_length_it_is_the_file_made_at_once(void **state)
+static void test_pcapng_in_pieces_equals_the_whole_file_except_section_length(void **state)
 {
 	(void)state;
 	check_same_as_whole(CAPTURE_FILE_PCAPNG, &info, 16);
 }
 
-static void a_pcap_in_pieces_is_the_file_made_at_once(void **state)
+static void test_pcap_in_pieces_equals_the_whole_file(void **state)
 {
 	struct capture_file_info one = info;
 
@@ -116,7 +116,7 @@ static void a_pcap_in_pieces_is_the_file_made_at_once(void **state)
 	check_same_as_whole(CAPTURE_FILE_PCAP, &one, 0);
 }
 
-static void a_file_without_packets_has_head_and_tail(void **state)
+static void test_file_without_packets_has_head_and_tail(void **state)
 {
 	struct capture_pieces *pieces = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
 	struct packet_array array = {0};
@@ -131,7 +131,7 @@ static void a_file_without_packets_has_head_and_tail(void **state)
 	capture_pieces_free(pieces);
 }
 
-static void the_counts_are_those_given_at_the_end(void **state)
+static void test_counts_are_those_given_at_the_end(void **state)
 {
 	struct packet_interface now[2] = {interfaces[0], interfaces[1]};
 	struct capture_pieces *pieces = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
@@ -148,7 +148,7 @@ static void the_counts_are_those_given_at_the_end(void **state)
 	capture_pieces_free(pieces);
 }
 
-static void a_piece_that_does_not_fit_is_refused_and_leaves_no_trace(void **state)
+static void test_invalid_piece_is_refused_and_leaves_no_trace(void **state)
 {
 	struct capture_pieces *pieces = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
 	struct packet_array good = {packets, 3, 0}, bad = {packets, 3, 0};
@@ -170,7 +170,7 @@ static void a_piece_that_does_not_fit_is_refused_and_leaves_no_trace(void **stat
 	capture_pieces_free(pieces);
 }
 
-static void nothing_is_added_before_the_last_piece_is_read(void **state)
+static void test_no_piece_is_accepted_before_the_last_one_is_read(void **state)
 {
 	struct capture_pieces *pieces = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
 	struct packet_array first = {packets, 3, 0}, second = {packets, 3, 0};
@@ -188,7 +188,7 @@ static void nothing_is_added_before_the_last_piece_is_read(void **state)
 	capture_pieces_free(pieces);
 }
 
-static void a_pcap_has_exactly_one_interface(void **state)
+static void test_pcap_has_exactly_one_interface(void **state)
 {
 	(void)state;
 	assert_null(capture_pieces_new(CAPTURE_FILE_PCAP, &info));
@@ -198,13 +198,13 @@ static void a_pcap_has_exactly_one_interface(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(but_for_the_sections_length_it_is_the_file_made_at_once, set_up),
-		cmocka_unit_test_setup(a_pcap_in_pieces_is_the_file_made_at_once, set_up),
-		cmocka_unit_test_setup(a_file_without_packets_has_head_and_tail, set_up),
-		cmocka_unit_test_setup(the_counts_are_those_given_at_the_end, set_up),
-		cmocka_unit_test_setup(a_piece_that_does_not_fit_is_refused_and_leaves_no_trace, set_up),
-		cmocka_unit_test_setup(nothing_is_added_before_the_last_piece_is_read, set_up),
-		cmocka_unit_test_setup(a_pcap_has_exactly_one_interface, set_up),
+		cmocka_unit_test_setup(test_pcapng_in_pieces_equals_the_whole_file_except_section_length, set_up),
+		cmocka_unit_test_setup(test_pcap_in_pieces_equals_the_whole_file, set_up),
+		cmocka_unit_test_setup(test_file_without_packets_has_head_and_tail, set_up),
+		cmocka_unit_test_setup(test_counts_are_those_given_at_the_end, set_up),
+		cmocka_unit_test_setup(test_invalid_piece_is_refused_and_leaves_no_trace, set_up),
+		cmocka_unit_test_setup(test_no_piece_is_accepted_before_the_last_one_is_read, set_up),
+		cmocka_unit_test_setup(test_pcap_has_exactly_one_interface, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 
 static const struct packet_interface interfaces[2] = {{.linktype = 101, .snaplen = 65535}, {.linktype = 101}};
 
-static void a_small_file_is_as_the_draft_says(void **state)
+static void test_small_file_matches_the_draft(void **state)
 {
 	static const uint8_t expected[] = {/* nanosecond magic, 2.4, zone 0, 0, snap length, link type */
 					   0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0,
@@ -52,7 +52,7 @@ static void a_small_file_is_as_the_draft_says(void **state)
 	capture_file_free(file);
 }
 
-static void it_has_exactly_one_interface(void **state)
+static void test_pcap_has_exactly_one_interface(void **state)
 {
 	struct packet_array array = {0};
 	struct capture_file_info info = {.interfaces = interfaces, .interface_count = 2};
@@ -66,8 +66,8 @@ static void it_has_exactly_one_interface(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_small_file_is_as_the_draft_says),
-		cmocka_unit_test(it_has_exactly_one_interface),
+		cmocka_unit_test(test_small_file_matches_the_draft),
+		cmocka_unit_test(test_pcap_has_exactly_one_interface),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ static uint8_t *make(const struct capture_file_info *info, const struct packet_v
 	return bytes;
 }
 
-static void a_small_file_is_as_the_draft_says(void **state)
+static void test_small_file_matches_the_draft(void **state)
 {
 	static const uint8_t expected[] = {
 		/* Section header: type, size 72, magic, 1.0, 232 bytes follow it. */
@@ -87,7 +87,7 @@ static void a_small_file_is_as_the_draft_says(void **state)
 	free(bytes);
 }
 
-static void what_is_not_known_is_left_out(void **state)
+static void test_unknown_values_are_left_out(void **state)
 {
 	static const struct packet_interface interface = {.name = "", .linktype = 101};
 	static const char *const comments[] = {NULL, ""};
@@ -106,7 +106,7 @@ static void what_is_not_known_is_left_out(void **state)
 	free(bytes);
 }
 
-static void counts_that_nobody_knows_make_no_statistics(void **state)
+static void test_unknown_counts_make_no_statistics(void **state)
 {
 	struct packet_interface interface = {.received = PACKET_UNKNOWN,
 					     .dropped = PACKET_UNKNOWN,
@@ -123,7 +123,7 @@ static void counts_that_nobody_knows_make_no_statistics(void **state)
 	assert_int_equal(size, 28 + 32 + 20 + 12 + 12 + 4 + 4); /* dropped, delivered */
 }
 
-static void an_interface_has_its_own_description_and_system(void **state)
+static void test_interface_has_its_own_description_and_os(void **state)
 {
 	static const struct packet_interface interfaces[] = {{.description = "of node a", .os = "Plan 9"},
 							     {.name = "b"}};
@@ -139,7 +139,7 @@ static void an_interface_has_its_own_description_and_system(void **state)
 	free(bytes);
 }
 
-static void flags_stand_beside_the_direction(void **state)
+static void test_flags_are_kept_beside_the_direction(void **state)
 {
 	static const struct packet_interface interface = {0};
 	static const struct capture_file_info info = {.interfaces = &interface, .interface_count = 1};
@@ -158,7 +158,7 @@ static void flags_stand_beside_the_direction(void **state)
 	free(bytes);
 }
 
-static void without_interfaces_there_is_a_section_header(void **state)
+static void test_file_without_interfaces_is_a_section_header(void **state)
 {
 	static const struct capture_file_info info = {0};
 	size_t size;
@@ -178,7 +178,7 @@ static uint16_t option_size(const uint8_t *at)
 	return size;
 }
 
-static void a_text_over_64_kib_is_cut_between_characters(void **state)
+static void test_text_over_64_kib_is_cut_between_characters(void **state)
 {
 	static char text[TEXT_64K + 10];
 	const char *const comments[] = {text, "after"};
@@ -199,7 +199,7 @@ static void a_text_over_64_kib_is_cut_between_characters(void **state)
 	free(bytes);
 }
 
-static void a_filter_leaves_room_for_its_kind(void **state)
+static void test_filter_leaves_room_for_its_kind(void **state)
 {
 	static char text[TEXT_64K + 10];
 	const struct packet_interface interface = {.filter = text};
@@ -216,7 +216,7 @@ static void a_filter_leaves_room_for_its_kind(void **state)
 	free(bytes);
 }
 
-static void bytes_that_are_not_utf8_are_replaced(void **state)
+static void test_invalid_utf8_is_replaced(void **state)
 {
 	static const char *const comments[] = {"a\xff\xc3(\xe2\x82€\xc0\x80"};
 	static const struct capture_file_info info = {.comments = comments, .comment_count = 1};
@@ -237,15 +237,15 @@ static void bytes_that_are_not_utf8_are_replaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_small_file_is_as_the_draft_says),
-		cmocka_unit_test(what_is_not_known_is_left_out),
-		cmocka_unit_test(counts_that_nobody_knows_make_no_statistics),
-		cmocka_unit_test(an_interface_has_its_own_description_and_system),
-		cmocka_unit_test(flags_stand_beside_the_direction),
-		cmocka_unit_test(without_interfaces_there_is_a_section_header),
-		cmocka_unit_test(a_text_over_64_kib_is_cut_between_characters),
-		cmocka_unit_test(a_filter_leaves_room_for_its_kind),
-		cmocka_unit_test(bytes_that_are_not_utf8_are_replaced),
+		cmocka_unit_test(test_small_file_matches_the_draft),
+		cmocka_unit_test(test_unknown_values_are_left_out),
+		cmocka_unit_test(test_unknown_counts_make_no_statistics),
+		cmocka_unit_test(test_interface_has_its_own_description_and_os),
+		cmocka_unit_test(test_flags_are_kept_beside_the_direction),
+		cmocka_unit_test(test_file_without_interfaces_is_a_section_header),
+		cmocka_unit_test(test_text_over_64_kib_is_cut_between_characters),
+		cmocka_unit_test(test_filter_leaves_room_for_its_kind),
+		cmocka_unit_test(test_invalid_utf8_is_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ static void expect_interface(const char *name, const char *description, const ch
 	assert_string_equal(item.description.os ? item.description.os : "-", os);
 }
 
-static void everything_worth_keeping_is_kept(void **state)
+static void test_sections_interfaces_packets_and_statistics_are_merged(void **state)
 {
 	struct builder *one = &files[0], *two = &files[1];
 
@@ -172,7 +172,7 @@ static void everything_worth_keeping_is_kept(void **state)
 	expect_no_more_packets();
 }
 
-static void the_last_statistics_of_an_interface_count(void **state)
+static void test_last_statistics_of_an_interface_count(void **state)
 {
 	(void)state;
 	section(&files[0]);
@@ -194,7 +194,7 @@ static void the_last_statistics_of_an_interface_count(void **state)
 	expect_no_more_packets();
 }
 
-static void packets_of_one_time_come_in_the_order_of_inputs_and_files(void **state)
+static void test_packets_of_equal_time_keep_input_order(void **state)
 {
 	static const char *const names[INPUTS][3] = {{"1a", "1b", "1c"}, {"2a", "2b", "2c"}, {"3a", "3b", "3c"}};
 
@@ -215,7 +215,7 @@ static void packets_of_one_time_come_in_the_order_of_inputs_and_files(void **sta
 	assert_int_equal(pcapng_merge_late(merge), 0);
 }
 
-static void sections_of_an_input_are_merged_too(void **state)
+static void test_sections_of_one_input_are_merged(void **state)
 {
 	(void)state;
 	section(&files[0]);
@@ -242,7 +242,7 @@ static uint64_t shuffled(uint64_t i, uint64_t span)
 
 #define SHUFFLED 20000
 
-static void inputs_that_are_not_in_order_come_out_in_order(void **state)
+static void test_disordered_inputs_come_out_in_order(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
@@ -258,7 +258,7 @@ static void inputs_that_are_not_in_order_come_out_in_order(void **state)
 	assert_int_equal(pcapng_merge_late(merge), 0);
 }
 
-static void packets_too_late_for_the_window_are_counted(void **state)
+static void test_packets_too_late_for_the_window_are_counted(void **state)
 {
 	enum { packets = PCAPNG_MERGE_WINDOW + 10, block = 40, head = 28 + 36 };
 	const uint64_t size = head + (uint64_t)packets * block;
@@ -284,7 +284,7 @@ static void packets_too_late_for_the_window_are_counted(void **state)
 	free(bytes);
 }
 
-static void a_broken_input_is_merged_up_to_there_and_reported(void **state)
+static void test_broken_input_is_merged_up_to_the_fault_and_reported(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
@@ -316,7 +316,7 @@ static void a_broken_input_is_merged_up_to_there_and_reported(void **state)
 	expect_no_more_packets();
 }
 
-static void what_does_not_go_along_is_counted(void **state)
+static void test_texts_left_out_are_counted(void **state)
 {
 	(void)state;
 	section(&files[0]);
@@ -333,7 +333,7 @@ static void what_does_not_go_along_is_counted(void **state)
 	assert_string_equal(item.comments[0], "merged: n1 (1 interface, 1 packet, texts left out: 3)");
 }
 
-static void texts_are_capped_and_packets_come_all_the_same(void **state)
+static void test_texts_are_capped_without_losing_packets(void **state)
 {
 	static char comment[60000];
 
@@ -359,7 +359,7 @@ static void texts_are_capped_and_packets_come_all_the_same(void **state)
 	assert_in_range(pcapng_merge_stream(merge).size_bytes, 1 << 20, PCAPNG_MERGE_TEXT_MAX);
 }
 
-static void nothing_merged_is_a_file_too(void **state)
+static void test_merge_of_no_inputs_is_a_valid_file(void **state)
 {
 	(void)state;
 	make(0);
@@ -368,7 +368,7 @@ static void nothing_merged_is_a_file_too(void **state)
 	expect_no_more_packets();
 }
 
-static void too_many_inputs_are_refused(void **state)
+static void test_too_many_inputs_are_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(pcapng_merge_new(inputs, PCAPNG_MERGE_INPUTS_MAX + 1, "test", &merge, &error), -E2BIG);
@@ -384,7 +384,7 @@ static int fd_of(const struct builder *file)
 	return fd;
 }
 
-static void files_and_memory_make_the_same(void **state)
+static void test_files_and_memory_merge_the_same(void **state)
 {
 	size_t size;
 
@@ -415,7 +415,7 @@ static void files_and_memory_make_the_same(void **state)
 	pcapng_merge_free(of);
 }
 
-static void a_file_that_loses_its_end_meanwhile_is_told(void **state)
+static void test_file_truncated_during_the_merge_is_reported(void **state)
 {
 	struct pcapng_merge *of = NULL;
 	size_t size;
@@ -437,7 +437,7 @@ static void a_file_that_loses_its_end_meanwhile_is_told(void **state)
 	pcapng_merge_free(of);
 }
 
-static void without_memory_nothing_is_merged(void **state)
+static void test_failed_allocation_fails_the_merge(void **state)
 {
 	bool done = false;
 
@@ -475,20 +475,20 @@ static void without_memory_nothing_is_merged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(everything_worth_keeping_is_kept),
-		TEST(the_last_statistics_of_an_interface_count),
-		TEST(packets_of_one_time_come_in_the_order_of_inputs_and_files),
-		TEST(sections_of_an_input_are_merged_too),
-		TEST(inputs_that_are_not_in_order_come_out_in_order),
-		TEST(packets_too_late_for_the_window_are_counted),
-		TEST(a_broken_input_is_merged_up_to_there_and_reported),
-		TEST(what_does_not_go_along_is_counted),
-		TEST(texts_are_capped_and_packets_come_all_the_same),
-		TEST(nothing_merged_is_a_file_too),
-		TEST(too_many_inputs_are_refused),
-		TEST(files_and_memory_make_the_same),
-		TEST(a_file_that_loses_its_end_meanwhile_is_told),
-		TEST(without_memory_nothing_is_merged),
+		TEST(test_sections_interfaces_packets_and_statistics_are_merged),
+		TEST(test_last_statistics_of_an_interface_count),
+		TEST(test_packets_of_equal_time_keep_input_order),
+		TEST(test_sections_of_one_input_are_merged),
+		TEST(test_disordered_inputs_come_out_in_order),
+		TEST(test_packets_too_late_for_the_window_are_counted),
+		TEST(test_broken_input_is_merged_up_to_the_fault_and_reported),
+		TEST(test_texts_left_out_are_counted),
+		TEST(test_texts_are_capped_without_losing_packets),
+		TEST(test_merge_of_no_inputs_is_a_valid_file),
+		TEST(test_too_many_inputs_are_refused),
+		TEST(test_files_and_memory_merge_the_same),
+		TEST(test_file_truncated_during_the_merge_is_reported),
+		TEST(test_failed_allocation_fails_the_merge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,7 +191,7 @@ static void check_rich_file(void)
 	assert_int_equal(pcapng_reader_skipped(reader), 3);
 }
 
-static void everything_is_read_in_both_byte_orders_whatever_the_pieces(void **state)
+static void test_every_block_is_read_in_both_byte_orders_and_any_pieces(void **state)
 {
 	static const size_t pieces[] = {1, 2, 3, 5, 7, 8, 12, 28, 100, 4096, SIZE_MAX};
 
@@ -209,7 +209,7 @@ static void everything_is_read_in_both_byte_orders_whatever_the_pieces(void **st
 	}
 }
 
-static void rewinding_anywhere_starts_over(void **state)
+static void test_rewind_anywhere_starts_over(void **state)
 {
 	(void)state;
 	build_rich_file();
@@ -223,7 +223,7 @@ static void rewinding_anywhere_starts_over(void **state)
 	check_rich_file();
 }
 
-static void a_file_cut_anywhere_gives_what_came_and_an_error(void **state)
+static void test_truncated_file_gives_its_items_and_an_error(void **state)
 {
 	(void)state;
 	build_rich_file();
@@ -248,7 +248,7 @@ static void a_file_cut_anywhere_gives_what_came_and_an_error(void **state)
 	}
 }
 
-static void a_section_that_lost_its_last_blocks_is_cut_short(void **state)
+static void test_section_without_its_last_blocks_is_cut_short(void **state)
 {
 	(void)state;
 	section(&file);
@@ -267,7 +267,7 @@ static void a_section_that_lost_its_last_blocks_is_cut_short(void **state)
 	expect_failure(-ENODATA, "byte 64: the file is cut short");
 }
 
-static void sections_have_interfaces_and_byte_orders_of_their_own(void **state)
+static void test_each_section_has_its_own_interfaces_and_byte_order(void **state)
 {
 	(void)state;
 	section(&file);
@@ -295,7 +295,7 @@ static void sections_have_interfaces_and_byte_orders_of_their_own(void **state)
 	expect_failure(-EBADMSG, "byte 192: interface 1, which has not been described");
 }
 
-static void simple_packets_are_cut_at_the_snap_length(void **state)
+static void test_simple_packets_are_cut_at_the_snap_length(void **state)
 {
 	(void)state;
 	section(&file);
@@ -313,7 +313,7 @@ static void simple_packets_are_cut_at_the_snap_length(void **state)
 	expect_end();
 }
 
-static void a_simple_packet_has_the_size_of_its_block(void **state)
+static void test_simple_packet_must_fill_its_block(void **state)
 {
 	(void)state;
 	section(&file);
@@ -358,7 +358,7 @@ static void check_pcap(uint32_t magic, bool big, uint64_t fraction_ns)
 	expect_failure(-ENODATA, "byte 45: the file is cut short");
 }
 
-static void pcap_is_read_with_each_of_its_magic_numbers(void **state)
+static void test_pcap_is_read_with_each_magic_number(void **state)
 {
 	(void)state;
 	for (int big = 0; big < 2; big++) {
@@ -373,7 +373,7 @@ static void check_refused(int code, const char *text)
 	expect_failure(code, text);
 }
 
-static void pcap_of_other_kinds_is_refused(void **state)
+static void test_other_pcap_variants_are_refused(void **state)
 {
 	(void)state;
 	pcap_header(&file, 0xa1b2cd34, 1);
@@ -399,7 +399,7 @@ static void pcap_of_other_kinds_is_refused(void **state)
 	check_refused(-EBADMSG, "byte 0: neither pcapng nor pcap");
 }
 
-static void broken_framing_is_refused(void **state)
+static void test_broken_framing_is_refused(void **state)
 {
 	(void)state;
 	section(&file);
@@ -442,7 +442,7 @@ static void interface_with(uint16_t code, const char *value, uint16_t size, size
 	end(&file);
 }
 
-static void broken_options_are_refused(void **state)
+static void test_broken_options_are_refused(void **state)
 {
 	(void)state;
 	interface_with(2, "eth0", 5, 4);
@@ -473,7 +473,7 @@ static void broken_options_are_refused(void **state)
 	check_refused(-EBADMSG, "byte 28: option 2 twice");
 }
 
-static void filters_of_other_kinds_are_passed_over(void **state)
+static void test_filters_of_other_kinds_are_ignored(void **state)
 {
 	(void)state;
 	interface_with(11, "\1\6\0\0\0", 5, 5);
@@ -483,7 +483,7 @@ static void filters_of_other_kinds_are_passed_over(void **state)
 	assert_null(item.description.filter);
 }
 
-static void text_ends_at_its_first_nul_or_at_its_size(void **state)
+static void test_text_ends_at_its_first_nul_or_at_its_size(void **state)
 {
 	(void)state;
 	interface_with(2, "eth\0x", 5, 5);
@@ -503,7 +503,7 @@ static void text_ends_at_its_first_nul_or_at_its_size(void **state)
 	assert_string_equal(item.description.name, "lo12");
 }
 
-static void broken_packets_are_refused(void **state)
+static void test_broken_packets_are_refused(void **state)
 {
 	(void)state;
 	section(&file);
@@ -529,7 +529,7 @@ static void broken_packets_are_refused(void **state)
 	check_refused(-EBADMSG, "byte 68: packet block too short");
 }
 
-static void a_senseless_time_in_statistics_is_not_known(void **state)
+static void test_impossible_times_in_statistics_are_unknown(void **state)
 {
 	(void)state;
 	section(&file);
@@ -550,7 +550,7 @@ static void a_senseless_time_in_statistics_is_not_known(void **state)
 	expect_end();
 }
 
-static void interfaces_are_capped(void **state)
+static void test_interfaces_are_capped(void **state)
 {
 	(void)state;
 	section(&file);
@@ -570,7 +570,7 @@ static void interfaces_are_capped(void **state)
 	expect_failure(-EMSGSIZE, "byte 81976: more than 4096 interfaces");
 }
 
-static void comments_are_capped(void **state)
+static void test_comments_are_capped(void **state)
 {
 	(void)state;
 	begin_section(&file);
@@ -587,7 +587,7 @@ static void comments_are_capped(void **state)
 	expect_failure(-EMSGSIZE, "byte 0: more than 4096 comments");
 }
 
-static void a_size_that_is_only_claimed_costs_no_memory(void **state)
+static void test_claimed_block_size_allocates_no_memory(void **state)
 {
 	(void)state;
 	section(&file);
@@ -601,7 +601,7 @@ static void a_size_that_is_only_claimed_costs_no_memory(void **state)
 	check_refused(-EMSGSIZE, "byte 28: block of 16777220 bytes");
 }
 
-static void what_is_skipped_costs_no_memory(void **state)
+static void test_skipped_blocks_allocate_no_memory(void **state)
 {
 	(void)state;
 	section(&file);
@@ -621,7 +621,7 @@ static void what_is_skipped_costs_no_memory(void **state)
 	check_refused(-ENODATA, "byte 28: the file is cut short");
 }
 
-static void the_largest_packet_is_read(void **state)
+static void test_largest_packet_is_read(void **state)
 {
 	static uint8_t data[PCAPNG_PACKET_MAX];
 	const struct packet_interface interface = {.name = "eth0"};
@@ -648,7 +648,7 @@ static void the_largest_packet_is_read(void **state)
 	capture_file_free(whole);
 }
 
-static void what_the_source_says_is_handed_on(void **state)
+static void test_source_errors_are_returned(void **state)
 {
 	(void)state;
 	build_rich_file();
@@ -658,7 +658,7 @@ static void what_the_source_says_is_handed_on(void **state)
 	expect_failure(-EIO, "byte 496: reading: Input/output error");
 }
 
-static void without_memory_it_says_so_and_ends(void **state)
+static void test_failed_allocation_ends_with_an_error(void **state)
 {
 	bool done = false;
 
@@ -696,28 +696,28 @@ static void without_memory_it_says_so_and_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(everything_is_read_in_both_byte_orders_whatever_the_pieces),
-		TEST(rewinding_anywhere_starts_over),
-		TEST(a_file_cut_anywhere_gives_what_came_and_an_error),
-		TEST(a_section_that_lost_its_last_blocks_is_cut_short),
-		TEST(sections_have_interfaces_and_byte_orders_of_their_own),
-		TEST(simple_packets_are_cut_at_the_snap_length),
-		TEST(a_simple_packet_has_the_size_of_its_block),
-		TEST(pcap_is_read_with_each_of_its_magic_numbers),
-		TEST(pcap_of_other_kinds_is_refused),
-		TEST(broken_framing_is_refused),
-		TEST(broken_options_are_refused),
-		TEST(filters_of_other_kinds_are_passed_over),
-		TEST(text_ends_at_its_first_nul_or_at_its_size),
-		TEST(broken_packets_are_refused),
-		TEST(a_senseless_time_in_statistics_is_not_known),
-		TEST(interfaces_are_capped),
-		TEST(comments_are_capped),
-		TEST(a_size_that_is_only_claimed_costs_no_memory),
-		TEST(what_is_skipped_costs_no_memory),
-		TEST(the_largest_packet_is_read),
-		TEST(what_the_source_says_is_handed_on),
-		TEST(without_memory_it_says_so_and_ends),
+		TEST(test_every_block_is_read_in_both_byte_orders_and_any_pieces),
+		TEST(test_rewind_anywhere_starts_over),
+		TEST(test_truncated_file_gives_its_items_and_an_error),
+		TEST(test_section_without_its_last_blocks_is_cut_short),
+		TEST(test_each_section_has_its_own_interfaces_and_byte_order),
+		TEST(test_simple_packets_are_cut_at_the_snap_length),
+		TEST(test_simple_packet_must_fill_its_block),
+		TEST(test_pcap_is_read_with_each_magic_number),
+		TEST(test_other_pcap_variants_are_refused),
+		TEST(test_broken_framing_is_refused),
+		TEST(test_broken_options_are_refused),
+		TEST(test_filters_of_other_kinds_are_ignored),
+		TEST(test_text_ends_at_its_first_nul_or_at_its_size),
+		TEST(test_broken_packets_are_refused),
+		TEST(test_impossible_times_in_statistics_are_unknown),
+		TEST(test_interfaces_are_capped),
+		TEST(test_comments_are_capped),
+		TEST(test_claimed_block_size_allocates_no_memory),
+		TEST(test_skipped_blocks_allocate_no_memory),
+		TEST(test_largest_packet_is_read),
+		TEST(test_source_errors_are_returned),
+		TEST(test_failed_allocation_ends_with_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

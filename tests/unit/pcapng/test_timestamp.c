@@ -16,7 +16,7 @@ static void check(uint64_t ticks, uint8_t tsresol, int64_t offset_s, uint64_t ex
 	assert_true(time_ns == expected);
 }
 
-static void powers_of_ten(void **state)
+static void test_powers_of_ten_are_converted(void **state)
 {
 	(void)state;
 	check(7, 0, 0, 7000000000);
@@ -28,7 +28,7 @@ static void powers_of_ten(void **state)
 	check(999, 12, 0, 0);
 }
 
-static void powers_of_two(void **state)
+static void test_powers_of_two_are_converted(void **state)
 {
 	(void)state;
 	check(7, 0x80, 0, 7000000000);
@@ -38,7 +38,7 @@ static void powers_of_two(void **state)
 	check(UINT64_MAX, 0x80 | 63, 0, 1999999999);
 }
 
-static void an_offset_is_added(void **state)
+static void test_offset_is_added(void **state)
 {
 	(void)state;
 	check(500000000, 9, 1795423260, 1795423260500000000);
@@ -46,7 +46,7 @@ static void an_offset_is_added(void **state)
 	check(UINT64_MAX, 9, -1, UINT64_MAX - 1000000000);
 }
 
-static void what_64_bits_of_nanoseconds_do_not_hold_is_refused(void **state)
+static void test_times_beyond_64_bit_nanoseconds_are_refused(void **state)
 {
 	uint64_t time_ns = 42;
 
@@ -62,7 +62,7 @@ static void what_64_bits_of_nanoseconds_do_not_hold_is_refused(void **state)
 	check(1000000000, 9, -1, 0);
 }
 
-static void resolutions_that_no_second_fits_in_are_not_known(void **state)
+static void test_resolutions_beyond_64_bits_are_unknown(void **state)
 {
 	(void)state;
 	assert_true(timestamp_resolution_known(0));
@@ -78,11 +78,11 @@ static void resolutions_that_no_second_fits_in_are_not_known(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(powers_of_ten),
-		cmocka_unit_test(powers_of_two),
-		cmocka_unit_test(an_offset_is_added),
-		cmocka_unit_test(what_64_bits_of_nanoseconds_do_not_hold_is_refused),
-		cmocka_unit_test(resolutions_that_no_second_fits_in_are_not_known),
+		cmocka_unit_test(test_powers_of_ten_are_converted),
+		cmocka_unit_test(test_powers_of_two_are_converted),
+		cmocka_unit_test(test_offset_is_added),
+		cmocka_unit_test(test_times_beyond_64_bit_nanoseconds_are_refused),
+		cmocka_unit_test(test_resolutions_beyond_64_bits_are_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@ static uint16_t slot(const char *key)
 	return redis_cluster_slot(key, strlen(key));
 }
 
-static void slots_are_those_of_the_specification(void **state)
+static void test_slots_match_the_specification(void **state)
 {
 	(void)state;
 	assert_int_equal(slot("123456789"), 0x31c3 % REDIS_CLUSTER_SLOTS); /* the specification's own example */
@@ -25,7 +25,7 @@ static void slots_are_those_of_the_specification(void **state)
 	assert_int_not_equal(redis_cluster_slot("a\0b", 3), slot("a"));
 }
 
-static void a_hash_tag_stands_for_the_key(void **state)
+static void test_hash_tag_determines_the_slot(void **state)
 {
 	(void)state;
 	assert_int_equal(slot("{foo}:node:n1"), slot("foo"));
@@ -38,7 +38,7 @@ static void a_hash_tag_stands_for_the_key(void **state)
 	assert_int_equal(slot("}{foo}"), slot("foo"));
 }
 
-static void redirections_are_read(void **state)
+static void test_redirections_are_parsed(void **state)
 {
 	static const struct {
 		const char *error;
@@ -66,7 +66,7 @@ static void redirections_are_read(void **state)
 	}
 }
 
-static void what_is_no_redirection_is_none(void **state)
+static void test_other_errors_are_no_redirection(void **state)
 {
 	static const char *const bad[] = {"",
 					  "MOVED",
@@ -93,7 +93,7 @@ static void what_is_no_redirection_is_none(void **state)
 	}
 }
 
-static void what_passes_is_told_from_what_is_final(void **state)
+static void test_transient_errors_are_recognised(void **state)
 {
 	(void)state;
 	assert_true(redis_error_is_transient("TRYAGAIN Multiple keys request during rehashing of slot"));
@@ -111,11 +111,11 @@ static void what_passes_is_told_from_what_is_final(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(slots_are_those_of_the_specification),
-		cmocka_unit_test(a_hash_tag_stands_for_the_key),
-		cmocka_unit_test(redirections_are_read),
-		cmocka_unit_test(what_is_no_redirection_is_none),
-		cmocka_unit_test(what_passes_is_told_from_what_is_final),
+		cmocka_unit_test(test_slots_match_the_specification),
+		cmocka_unit_test(test_hash_tag_determines_the_slot),
+		cmocka_unit_test(test_redirections_are_parsed),
+		cmocka_unit_test(test_other_errors_are_no_redirection),
+		cmocka_unit_test(test_transient_errors_are_recognised),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

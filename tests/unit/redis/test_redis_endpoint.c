@@ -10,7 +10,7 @@
 
 #include "redis/connection/redis_endpoint.h"
 
-static void endpoints_are_read(void **state)
+static void test_endpoints_are_parsed(void **state)
 {
 	static const struct {
 		const char *text, *host;
@@ -34,7 +34,7 @@ static void endpoints_are_read(void **state)
 	}
 }
 
-static void what_is_none_is_refused(void **state)
+static void test_malformed_endpoints_are_refused(void **state)
 {
 	static const char *const bad[] = {
 		"",	    ":",	   ":7000",   "host",	 "host:",	"host:0",   "host:65536", "host:-1",
@@ -49,7 +49,7 @@ static void what_is_none_is_refused(void **state)
 	}
 }
 
-static void a_host_has_a_longest_name(void **state)
+static void test_host_length_is_capped(void **state)
 {
 	char text[REDIS_HOST_SIZE + 8];
 	struct redis_endpoint endpoint;
@@ -63,7 +63,7 @@ static void a_host_has_a_longest_name(void **state)
 	assert_int_equal(redis_endpoint_parse(text, &endpoint), -EINVAL);
 }
 
-static void endpoints_are_compared(void **state)
+static void test_endpoints_compare_by_host_and_port(void **state)
 {
 	const struct redis_endpoint one = {.host = "a", .port = 1}, same = one, port = {.host = "a", .port = 2},
 				    host = {.host = "b", .port = 1};
@@ -77,10 +77,10 @@ static void endpoints_are_compared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(endpoints_are_read),
-		cmocka_unit_test(what_is_none_is_refused),
-		cmocka_unit_test(a_host_has_a_longest_name),
-		cmocka_unit_test(endpoints_are_compared),
+		cmocka_unit_test(test_endpoints_are_parsed),
+		cmocka_unit_test(test_malformed_endpoints_are_refused),
+		cmocka_unit_test(test_host_length_is_capped),
+		cmocka_unit_test(test_endpoints_compare_by_host_and_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

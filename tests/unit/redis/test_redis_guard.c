@@ -56,7 +56,7 @@ static const char *write_fails(const struct pair *pair, struct error *reason)
 	return reason->text;
 }
 
-static void an_error_before_the_end_is_the_reason(void **state)
+static void test_error_before_the_close_is_the_reason(void **state)
 {
 	static const char said[] = "-ERR max number of clients reached\r\n";
 	struct pair pair = connected();
@@ -69,7 +69,7 @@ static void an_error_before_the_end_is_the_reason(void **state)
 	assert_string_equal(write_fails(&pair, &reason), "ERR max number of clients reached");
 }
 
-static void nothing_said_leaves_the_system_s_reason(void **state)
+static void test_silent_close_leaves_the_system_error(void **state)
 {
 	struct pair pair = connected();
 	struct error reason;
@@ -80,7 +80,7 @@ static void nothing_said_leaves_the_system_s_reason(void **state)
 	assert_string_equal(write_fails(&pair, &reason), strerror(EPIPE));
 }
 
-static void an_answer_is_no_reason(void **state)
+static void test_reply_before_the_close_is_no_reason(void **state)
 {
 	struct pair pair = connected();
 	struct error reason;
@@ -132,7 +132,7 @@ static void refuse(const struct pair *pair, SSL_CTX *context)
 	close(pair->server);
 }
 
-static void an_alert_before_the_end_is_the_reason(void **state)
+static void test_tls_alert_before_the_close_is_the_reason(void **state)
 {
 	SSL_CTX *server = strict_server(), *client = SSL_CTX_new(TLS_client_method());
 	struct pair pair = connected();
@@ -153,10 +153,10 @@ static void an_alert_before_the_end_is_the_reason(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_error_before_the_end_is_the_reason),
-		cmocka_unit_test(nothing_said_leaves_the_system_s_reason),
-		cmocka_unit_test(an_answer_is_no_reason),
-		cmocka_unit_test(an_alert_before_the_end_is_the_reason),
+		cmocka_unit_test(test_error_before_the_close_is_the_reason),
+		cmocka_unit_test(test_silent_close_leaves_the_system_error),
+		cmocka_unit_test(test_reply_before_the_close_is_no_reason),
+		cmocka_unit_test(test_tls_alert_before_the_close_is_the_reason),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

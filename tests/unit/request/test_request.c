@@ -103,7 +103,7 @@ static void check_all_refused(const struct refusal_case *cases, size_t count)
 
 /* What is taken */
 
-static void what_is_not_given_has_the_configured_default(void **state)
+static void test_missing_fields_get_the_configured_defaults(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(OURS "}");
 
@@ -125,7 +125,7 @@ static void what_is_not_given_has_the_configured_default(void **state)
 	assert_int_equal(request->destination_count, 0);
 }
 
-static void every_field_of_the_contract_arrives(void **state)
+static void test_every_field_of_the_contract_is_parsed(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(
 		"{\"node\":\"alpha\",\"interface\":[\"eth0\",\"lo\"],\"bpf\":\"tcp\\n and port 80\",\"snap\":128,"
@@ -160,7 +160,7 @@ static void every_field_of_the_contract_arrives(void **state)
 	assert_true(request->logrequest && request->packetdebug);
 }
 
-static void a_timeout_alone_is_the_duration(void **state)
+static void test_timeout_alone_is_the_duration(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(OURS ",\"timeout\":0.25}");
 
@@ -169,7 +169,7 @@ static void a_timeout_alone_is_the_duration(void **state)
 	assert_int_equal(request->idle_ns, 0);
 }
 
-static void a_duration_alone_has_no_idle_time(void **state)
+static void test_duration_alone_has_no_idle_time(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(OURS ",\"duration\":7200}");
 
@@ -178,7 +178,7 @@ static void a_duration_alone_has_no_idle_time(void **state)
 	assert_int_equal(request->idle_ns, 0);
 }
 
-static void zero_and_the_empty_text_mean_not_given(void **state)
+static void test_zero_and_empty_text_mean_not_given(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(
 		OURS ",\"packets\":0,\"bytes\":0,\"snap\":0,\"timeout\":0,\"duration\":0.0,\"bpf\":\"\",\"tags\":"
@@ -196,7 +196,7 @@ static void zero_and_the_empty_text_mean_not_given(void **state)
 	assert_null(request->alertid);
 }
 
-static void the_most_that_is_allowed_is_allowed(void **state)
+static void test_limits_are_inclusive(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(
 		OURS ",\"packets\":50000,\"bytes\":100000000,\"snap\":262144,\"timeout\":3600,\"duration\":7200.0}");
@@ -209,7 +209,7 @@ static void the_most_that_is_allowed_is_allowed(void **state)
 	assert_int_equal(request->duration_ns, 7200 * NS_PER_S);
 }
 
-static void a_configured_snap_length_beyond_the_limit_is_cut_to_it(void **state)
+static void test_configured_snap_length_is_capped(void **state)
 {
 	struct config wide = config;
 	struct request_refusal refusal;
@@ -222,7 +222,7 @@ static void a_configured_snap_length_beyond_the_limit_is_cut_to_it(void **state)
 	assert_int_equal(request->snap, REQUEST_SNAP_MAX);
 }
 
-static void an_alertid_may_be_text(void **state)
+static void test_alertid_may_be_text(void **state)
 {
 	cleanup(cleanup_request) struct request *text = accepted(OURS ",\"alertid\":\"INC-7\"}");
 	cleanup(cleanup_request) struct request *negative = accepted(OURS ",\"alertid\":-9223372036854775808}");
@@ -234,7 +234,7 @@ static void an_alertid_may_be_text(void **state)
 	assert_true(negative->alertid_is_integer);
 }
 
-static void what_the_configuration_switches_on_a_request_cannot_switch_off(void **state)
+static void test_request_cannot_disable_configured_logging(void **state)
 {
 	struct config loud = config;
 	struct request_refusal refusal;
@@ -249,7 +249,7 @@ static void what_the_configuration_switches_on_a_request_cannot_switch_off(void 
 	assert_int_equal(request->format, REQUEST_FORMAT_PCAP);
 }
 
-static void an_id_is_made_when_none_is_given_and_differs_each_time(void **state)
+static void test_missing_id_is_generated_and_unique(void **state)
 {
 	cleanup(cleanup_request) struct request *one = accepted(OURS "}");
 	cleanup(cleanup_request) struct request *other = accepted(OURS "}");
@@ -260,7 +260,7 @@ static void an_id_is_made_when_none_is_given_and_differs_each_time(void **state)
 	assert_string_not_equal(one->id, other->id);
 }
 
-static void the_compact_text_keeps_order_and_numbers(void **state)
+static void test_compact_json_keeps_order_and_numbers(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(
 		" { \"timeout\" : 0.1 ,\n\"interface\":[ \"eth0\" ], \"node\":\"alpha\", \"comment\":\"a b\" } \n");
@@ -270,7 +270,7 @@ static void the_compact_text_keeps_order_and_numbers(void **state)
 			    "{\"timeout\":0.1,\"interface\":[\"eth0\"],\"node\":\"alpha\",\"comment\":\"a b\"}");
 }
 
-static void a_request_lives_until_the_last_reference_is_gone(void **state)
+static void test_request_lives_until_its_last_unref(void **state)
 {
 	struct request *request = accepted(OURS "}");
 
@@ -284,7 +284,7 @@ static void a_request_lives_until_the_last_reference_is_gone(void **state)
 
 /* Interfaces and aliases */
 
-static void an_alias_means_every_interface_that_has_it_once(void **state)
+static void test_alias_selects_each_of_its_interfaces_once(void **state)
 {
 	cleanup(cleanup_request) struct request *request =
 		accepted("{\"node\":\"any\",\"alias\":[\"backup\",\"public\",\"main\",\"public\"]}");
@@ -297,7 +297,7 @@ static void an_alias_means_every_interface_that_has_it_once(void **state)
 	assert_string_equal(request->interfaces[1].alias, "public");
 }
 
-static void an_interface_named_twice_is_captured_once(void **state)
+static void test_interface_named_twice_is_captured_once(void **state)
 {
 	cleanup(cleanup_request) struct request *request =
 		accepted("{\"node\":\"alpha\",\"interface\":[\"eth0\",\"any\",\"eth0\",\"not-there-yet12\"]}");
@@ -309,7 +309,7 @@ static void an_interface_named_twice_is_captured_once(void **state)
 	assert_string_equal(request->interfaces[2].name, "not-there-yet12");
 }
 
-static void bad_interfaces_and_aliases_are_refused(void **state)
+static void test_bad_interfaces_and_aliases_are_refused(void **state)
 {
 #define NODE "{\"node\":\"alpha\","
 	static const struct refusal_case cases[] = {
@@ -341,7 +341,7 @@ static void bad_interfaces_and_aliases_are_refused(void **state)
 	check_all_refused(cases, COUNT(cases));
 }
 
-static void more_interfaces_than_the_cap_are_refused(void **state)
+static void test_interfaces_are_capped(void **state)
 {
 	char json[8192] = NODE "\"interface\":[\"x\"";
 	size_t used = strlen(json);
@@ -355,7 +355,7 @@ static void more_interfaces_than_the_cap_are_refused(void **state)
 
 /* For whom */
 
-static void a_request_for_another_node_is_elsewhere_and_nothing_else_of_it_is_judged(void **state)
+static void test_request_for_another_node_is_not_validated_further(void **state)
 {
 	static const char *const messages[] = {
 		"{\"node\":\"beta\"}",
@@ -378,7 +378,7 @@ static void a_request_for_another_node_is_elsewhere_and_nothing_else_of_it_is_ju
 			fail_msg("not elsewhere: %s", messages[i]);
 }
 
-static void a_request_reaches_this_node_by_name_any_or_expression(void **state)
+static void test_request_reaches_this_node_by_name_any_or_expression(void **state)
 {
 #define ETH0 ",\"interface\":[\"eth0\"]}"
 	static const char *const messages[] = {
@@ -398,7 +398,7 @@ static void a_request_reaches_this_node_by_name_any_or_expression(void **state)
 		request_unref(accepted(messages[i]));
 }
 
-static void a_request_that_does_not_say_for_whom_is_refused(void **state)
+static void test_request_without_a_valid_node_is_refused(void **state)
 {
 	static const struct refusal_case cases[] = {
 		{"{}", "node", "exactly one of node and nodere"},
@@ -423,7 +423,7 @@ static void a_request_that_does_not_say_for_whom_is_refused(void **state)
 	check_all_refused(cases, COUNT(cases));
 }
 
-static void a_bad_expression_is_refused_with_its_place(void **state)
+static void test_bad_expression_is_refused_with_its_position(void **state)
 {
 	static const struct refusal_case cases[] = {
 		{"{\"nodere\":\"a(b\"}", "nodere", "bad expression at byte 3: missing closing parenthesis"},
@@ -439,7 +439,7 @@ static void a_bad_expression_is_refused_with_its_place(void **state)
 	check_all_refused(cases, COUNT(cases));
 }
 
-static void an_expression_has_a_longest_length(void **state)
+static void test_expression_length_is_capped(void **state)
 {
 	char json[512];
 	struct request_refusal refusal;
@@ -452,7 +452,7 @@ static void an_expression_has_a_longest_length(void **state)
 }
 
 /* How long it takes is the benchmark's; that it ends in a refusal, however long the name, is told here. */
-static void a_catastrophic_expression_is_refused(void **state)
+static void test_catastrophic_expression_is_refused(void **state)
 {
 	static const char *const expressions[] = {
 		"\\\\w*\\\\w*(?|){1,60}\\\\R",
@@ -478,7 +478,7 @@ static void a_catastrophic_expression_is_refused(void **state)
 
 /* Values */
 
-static void wrong_types_are_refused(void **state)
+static void test_wrong_types_are_refused(void **state)
 {
 	static const struct refusal_case cases[] = {
 		{OURS ",\"bpf\":7}", "bpf", "must be a string, not an integer"},
@@ -508,7 +508,7 @@ static void wrong_types_are_refused(void **state)
 	check_all_refused(cases, COUNT(cases));
 }
 
-static void numbers_out_of_range_are_refused_and_the_cap_is_named(void **state)
+static void test_numbers_out_of_range_are_refused_with_the_cap(void **state)
 {
 	static const struct refusal_case cases[] = {
 		{OURS ",\"packets\":-1}", "packets", "is -1, must not be negative"},
@@ -535,7 +535,7 @@ static void numbers_out_of_range_are_refused_and_the_cap_is_named(void **state)
 	check_all_refused(cases, COUNT(cases));
 }
 
-static void text_with_nul_or_control_characters_is_refused(void **state)
+static void test_text_with_nul_or_control_characters_is_refused(void **state)
 {
 	static const char *const lines[] = {"tags", "customer", "alertid", "comment", "bpf"};
 	char json[256];
@@ -556,7 +556,7 @@ static void text_with_nul_or_control_characters_is_refused(void **state)
 	request_unref(accepted(OURS ",\"bpf\":\"tcp\\r\\n\\tor udp\"}"));
 }
 
-static void strings_have_a_longest_length(void **state)
+static void test_string_lengths_are_capped(void **state)
 {
 	static const struct {
 		const char *field;
@@ -574,7 +574,7 @@ static void strings_have_a_longest_length(void **state)
 	}
 }
 
-static void an_id_outside_its_pattern_is_refused(void **state)
+static void test_id_outside_its_pattern_is_refused(void **state)
 {
 	static const char *const ids[] = {"",	      " ",	  "a b", "../etc/passwd", "a/b", "a\\n",
 					  "a\\u0000", "\xc3\xa4", "a,b"};
@@ -591,7 +591,7 @@ static void an_id_outside_its_pattern_is_refused(void **state)
 	check_refused(json, "id", "1 to 64 of the characters");
 }
 
-static void bad_formats_and_destinations_are_refused(void **state)
+static void test_bad_formats_and_destinations_are_refused(void **state)
 {
 	static const struct refusal_case cases[] = {
 		{OURS ",\"format\":\"PCAP\"}", "format", "must be \"pcapng\" or \"pcap\", not \"PCAP\""},
@@ -609,7 +609,7 @@ static void bad_formats_and_destinations_are_refused(void **state)
 	check_all_refused(cases, COUNT(cases));
 }
 
-static void unknown_fields_are_refused_with_a_suggestion(void **state)
+static void test_unknown_fields_are_refused_with_a_suggestion(void **state)
 {
 	static const struct refusal_case cases[] = {
 		{OURS ",\"pakcets\":5}", "pakcets", "unknown field, did you mean \"packets\"?"},
@@ -624,7 +624,7 @@ static void unknown_fields_are_refused_with_a_suggestion(void **state)
 	check_all_refused(cases, COUNT(cases));
 }
 
-static void a_monstrous_field_name_is_quoted_in_part(void **state)
+static void test_huge_field_name_is_shortened(void **state)
 {
 	char json[2048];
 	struct request_refusal refusal;
@@ -640,7 +640,7 @@ static void a_monstrous_field_name_is_quoted_in_part(void **state)
 			    5);
 }
 
-static void fields_of_no_allowed_override_are_refused_by_name(void **state)
+static void test_fields_without_allow_override_are_refused(void **state)
 {
 	static const char *const s3[] = {"bucket", "folder", "region", "endpoint", "acl", "encryption"};
 	char json[128];
@@ -654,7 +654,7 @@ static void fields_of_no_allowed_override_are_refused_by_name(void **state)
 
 /* Windows */
 
-static void a_request_may_begin_before_it_came(void **state)
+static void test_request_may_begin_before_its_arrival(void **state)
 {
 	cleanup(cleanup_request) struct request *before = accepted(OURS ",\"before\":7.5}");
 	cleanup(cleanup_request) struct request *both = accepted(OURS ",\"before\":7200,\"duration\":5,\"timeout\":2}");
@@ -669,7 +669,7 @@ static void a_request_may_begin_before_it_came(void **state)
 	assert_int_equal(none->before_ns, 0);
 }
 
-static void a_window_is_given_in_either_form_of_time(void **state)
+static void test_window_takes_both_time_formats(void **state)
 {
 	static const struct {
 		const char *json;
@@ -694,7 +694,7 @@ static void a_window_is_given_in_either_form_of_time(void **state)
 	}
 }
 
-static void a_window_may_have_one_end(void **state)
+static void test_window_may_have_one_end(void **state)
 {
 	cleanup(cleanup_request) struct request *from = accepted(OURS ",\"from\":1795423200,\"duration\":5}");
 	cleanup(cleanup_request) struct request *to = accepted(OURS ",\"to\":1795423300}");
@@ -706,7 +706,7 @@ static void a_window_may_have_one_end(void **state)
 	assert_int_equal(to->to_ns, UINT64_C(1795423300000000000));
 }
 
-static void windows_that_contradict_themselves_are_refused(void **state)
+static void test_contradictory_windows_are_refused(void **state)
 {
 	static const struct refusal_case cases[] = {
 		{OURS ",\"before\":1,\"from\":1795423200}", "before", "cannot be given with from or to"},
@@ -732,7 +732,7 @@ static void windows_that_contradict_themselves_are_refused(void **state)
 	request_unref(accepted(OURS ",\"from\":1795430460}"));
 }
 
-static void zero_is_no_time_before_and_a_time_elsewhere(void **state)
+static void test_zero_before_means_none_and_zero_from_means_1970(void **state)
 {
 	cleanup(cleanup_request) struct request *to = accepted(OURS ",\"to\":1795423300,\"before\":0}");
 	cleanup(cleanup_request) struct request *from = accepted(OURS ",\"from\":0,\"to\":1795423300}");
@@ -744,7 +744,7 @@ static void zero_is_no_time_before_and_a_time_elsewhere(void **state)
 	check_refused(OURS ",\"to\":1795423260}", "to", "lies in the past: from must be given, too");
 }
 
-static void merging_is_asked_for(void **state)
+static void test_merge_is_off_unless_requested(void **state)
 {
 	cleanup(cleanup_request) struct request *yes = accepted(OURS ",\"merge\":true}");
 	cleanup(cleanup_request) struct request *no = accepted(OURS ",\"merge\":false}");
@@ -757,7 +757,7 @@ static void merging_is_asked_for(void **state)
 
 /* Messages that are none */
 
-static void a_duplicate_key_is_named(void **state)
+static void test_duplicate_keys_are_refused_by_name(void **state)
 {
 	static const struct refusal_case cases[] = {
 		{OURS ",\"packets\":5,\"packets\":5}", "packets", "is given twice"},
@@ -770,7 +770,7 @@ static void a_duplicate_key_is_named(void **state)
 	check_all_refused(cases, COUNT(cases));
 }
 
-static void what_is_no_json_is_refused(void **state)
+static void test_invalid_json_is_refused(void **state)
 {
 	static const char *const messages[] = {
 		OURS, /* cut off */
@@ -843,7 +843,7 @@ static void what_is_no_json_is_refused(void **state)
 	}
 }
 
-static void every_message_cut_off_anywhere_is_refused(void **state)
+static void test_truncated_messages_are_refused(void **state)
 {
 	static const char *const messages[] = {
 		OURS ",\"bpf\":\"a\\\"b\\u00e9\xc3\xa9\",\"timeout\":-1.5e+3,\"x\":[{\"y\":null}]}",
@@ -865,7 +865,7 @@ static void every_message_cut_off_anywhere_is_refused(void **state)
 	}
 }
 
-static void other_values_than_an_object_are_refused(void **state)
+static void test_json_values_other_than_objects_are_refused(void **state)
 {
 	static const char *const messages[] = {"[]", "[{\"node\":\"alpha\"}]", "7", "\"node\"", "null", "true", "1.5"};
 
@@ -879,7 +879,7 @@ static void other_values_than_an_object_are_refused(void **state)
 	check_refused_bytes(OURS "}\0", sizeof(OURS "}"), "", "invalid JSON");
 }
 
-static void a_message_beyond_the_size_limit_is_refused_unread(void **state)
+static void test_oversized_message_is_refused_unread(void **state)
 {
 	size_t size = 10 * 1024 * 1024;
 	cleanup(cleanup_free) char *big = malloc(size);
@@ -896,7 +896,7 @@ static void a_message_beyond_the_size_limit_is_refused_unread(void **state)
 	request_unref(request);
 }
 
-static void deep_nesting_is_refused_before_it_is_parsed(void **state)
+static void test_deep_nesting_is_refused_before_parsing(void **state)
 {
 	char deep[60000];
 
@@ -909,7 +909,7 @@ static void deep_nesting_is_refused_before_it_is_parsed(void **state)
 	request_unref(accepted(OURS ",\"comment\":\"[[[[[[{{{{{{\\\"[[[[[[\\\\\"}"));
 }
 
-static void a_refusal_keeps_the_id_if_it_is_a_valid_one(void **state)
+static void test_refusal_keeps_a_valid_id(void **state)
 {
 	struct request_refusal refusal;
 
@@ -926,7 +926,7 @@ static void a_refusal_keeps_the_id_if_it_is_a_valid_one(void **state)
 
 /* Tags */
 
-static void tags_come_in_the_contract_s_order(void **state)
+static void test_tags_follow_the_contracts_order(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(
 		"{\"node\":\"any\",\"alias\":[\"main\"],\"tags\":\"ids,high\",\"customer\":\"ACME\",\"alertid\":7,"
@@ -938,7 +938,7 @@ static void tags_come_in_the_contract_s_order(void **state)
 			    "customer:ACME,alertid:7,ids,high,alias:main,node:alpha,interface:eth0,snaplength:96");
 }
 
-static void tags_that_are_not_set_are_left_out(void **state)
+static void test_unset_tags_are_left_out(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(OURS "}");
 	cleanup(cleanup_free) char *tags = request_tags(request, &request->interfaces[0], "alpha");
@@ -947,7 +947,7 @@ static void tags_that_are_not_set_are_left_out(void **state)
 	assert_string_equal(tags, "node:alpha,interface:eth0,snaplength:500");
 }
 
-static void the_longest_tags_fit(void **state)
+static void test_longest_tags_fit(void **state)
 {
 	char json[3 * REQUEST_STRING_MAX + 256];
 	cleanup(cleanup_request) struct request *request = NULL;
@@ -972,7 +972,7 @@ static void *scarce_malloc(size_t size)
 	return allocations_left && allocations_left-- ? malloc(size) : NULL;
 }
 
-static void running_out_of_memory_in_the_parser_is_a_refusal(void **state)
+static void test_out_of_memory_in_the_parser_is_a_refusal(void **state)
 {
 	const char *json = OURS ",\"bpf\":\"tcp\",\"alertid\":7}";
 	struct request_refusal refusal;
@@ -994,54 +994,54 @@ static void running_out_of_memory_in_the_parser_is_a_refusal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_not_given_has_the_configured_default),
-		cmocka_unit_test(every_field_of_the_contract_arrives),
-		cmocka_unit_test(a_timeout_alone_is_the_duration),
-		cmocka_unit_test(a_duration_alone_has_no_idle_time),
-		cmocka_unit_test(zero_and_the_empty_text_mean_not_given),
-		cmocka_unit_test(the_most_that_is_allowed_is_allowed),
-		cmocka_unit_test(a_configured_snap_length_beyond_the_limit_is_cut_to_it),
-		cmocka_unit_test(an_alertid_may_be_text),
-		cmocka_unit_test(what_the_configuration_switches_on_a_request_cannot_switch_off),
-		cmocka_unit_test(an_id_is_made_when_none_is_given_and_differs_each_time),
-		cmocka_unit_test(the_compact_text_keeps_order_and_numbers),
-		cmocka_unit_test(a_request_lives_until_the_last_reference_is_gone),
-		cmocka_unit_test(an_alias_means_every_interface_that_has_it_once),
-		cmocka_unit_test(an_interface_named_twice_is_captured_once),
-		cmocka_unit_test(bad_interfaces_and_aliases_are_refused),
-		cmocka_unit_test(more_interfaces_than_the_cap_are_refused),
-		cmocka_unit_test(a_request_for_another_node_is_elsewhere_and_nothing_else_of_it_is_judged),
-		cmocka_unit_test(a_request_reaches_this_node_by_name_any_or_expression),
-		cmocka_unit_test(a_request_that_does_not_say_for_whom_is_refused),
-		cmocka_unit_test(a_bad_expression_is_refused_with_its_place),
-		cmocka_unit_test(an_expression_has_a_longest_length),
-		cmocka_unit_test(a_catastrophic_expression_is_refused),
-		cmocka_unit_test(wrong_types_are_refused),
-		cmocka_unit_test(numbers_out_of_range_are_refused_and_the_cap_is_named),
-		cmocka_unit_test(text_with_nul_or_control_characters_is_refused),
-		cmocka_unit_test(strings_have_a_longest_length),
-		cmocka_unit_test(an_id_outside_its_pattern_is_refused),
-		cmocka_unit_test(bad_formats_and_destinations_are_refused),
-		cmocka_unit_test(unknown_fields_are_refused_with_a_suggestion),
-		cmocka_unit_test(a_monstrous_field_name_is_quoted_in_part),
-		cmocka_unit_test(fields_of_no_allowed_override_are_refused_by_name),
-		cmocka_unit_test(a_request_may_begin_before_it_came),
-		cmocka_unit_test(a_window_is_given_in_either_form_of_time),
-		cmocka_unit_test(a_window_may_have_one_end),
-		cmocka_unit_test(windows_that_contradict_themselves_are_refused),
-		cmocka_unit_test(zero_is_no_time_before_and_a_time_elsewhere),
-		cmocka_unit_test(merging_is_asked_for),
-		cmocka_unit_test(a_duplicate_key_is_named),
-		cmocka_unit_test(what_is_no_json_is_refused),
-		cmocka_unit_test(every_message_cut_off_anywhere_is_refused),
-		cmocka_unit_test(other_values_than_an_object_are_refused),
-		cmocka_unit_test(a_message_beyond_the_size_limit_is_refused_unread),
-		cmocka_unit_test(deep_nesting_is_refused_before_it_is_parsed),
-		cmocka_unit_test(a_refusal_keeps_the_id_if_it_is_a_valid_one),
-		cmocka_unit_test(tags_come_in_the_contract_s_order),
-		cmocka_unit_test(tags_that_are_not_set_are_left_out),
-		cmocka_unit_test(the_longest_tags_fit),
-		cmocka_unit_test(running_out_of_memory_in_the_parser_is_a_refusal),
+		cmocka_unit_test(test_missing_fields_get_the_configured_defaults),
+		cmocka_unit_test(test_every_field_of_the_contract_is_parsed),
+		cmocka_unit_test(test_timeout_alone_is_the_duration),
+		cmocka_unit_test(test_duration_alone_has_no_idle_time),
+		cmocka_unit_test(test_zero_and_empty_text_mean_not_given),
+		cmocka_unit_test(test_limits_are_inclusive),
+		cmocka_unit_test(test_configured_snap_length_is_capped),
+		cmocka_unit_test(test_alertid_may_be_text),
+		cmocka_unit_test(test_request_cannot_disable_configured_logging),
+		cmocka_unit_test(test_missing_id_is_generated_and_unique),
+		cmocka_unit_test(test_compact_json_keeps_order_and_numbers),
+		cmocka_unit_test(test_request_lives_until_its_last_unref),
+		cmocka_unit_test(test_alias_selects_each_of_its_interfaces_once),
+		cmocka_unit_test(test_interface_named_twice_is_captured_once),
+		cmocka_unit_test(test_bad_interfaces_and_aliases_are_refused),
+		cmocka_unit_test(test_interfaces_are_capped),
+		cmocka_unit_test(test_request_for_another_node_is_not_validated_further),
+		cmocka_unit_test(test_request_reaches_this_node_by_name_any_or_expression),
+		cmocka_unit_test(test_request_without_a_valid_node_is_refused),
+		cmocka_unit_test(test_bad_expression_is_refused_with_its_position),
+		cmocka_unit_test(test_expression_length_is_capped),
+		cmocka_unit_test(test_catastrophic_expression_is_refused),
+		cmocka_unit_test(test_wrong_types_are_refused),
+		cmocka_unit_test(test_numbers_out_of_range_are_refused_with_the_cap),
+		cmocka_unit_test(test_text_with_nul_or_control_characters_is_refused),
+		cmocka_unit_test(test_string_lengths_are_capped),
+		cmocka_unit_test(test_id_outside_its_pattern_is_refused),
+		cmocka_unit_test(test_bad_formats_and_destinations_are_refused),
+		cmocka_unit_test(test_unknown_fields_are_refused_with_a_suggestion),
+		cmocka_unit_test(test_huge_field_name_is_shortened),
+		cmocka_unit_test(test_fields_without_allow_override_are_refused),
+		cmocka_unit_test(test_request_may_begin_before_its_arrival),
+		cmocka_unit_test(test_window_takes_both_time_formats),
+		cmocka_unit_test(test_window_may_have_one_end),
+		cmocka_unit_test(test_contradictory_windows_are_refused),
+		cmocka_unit_test(test_zero_before_means_none_and_zero_from_means_1970),
+		cmocka_unit_test(test_merge_is_off_unless_requested),
+		cmocka_unit_test(test_duplicate_keys_are_refused_by_name),
+		cmocka_unit_test(test_invalid_json_is_refused),
+		cmocka_unit_test(test_truncated_messages_are_refused),
+		cmocka_unit_test(test_json_values_other_than_objects_are_refused),
+		cmocka_unit_test(test_oversized_message_is_refused_unread),
+		cmocka_unit_test(test_deep_nesting_is_refused_before_parsing),
+		cmocka_unit_test(test_refusal_keeps_a_valid_id),
+		cmocka_unit_test(test_tags_follow_the_contracts_order),
+		cmocka_unit_test(test_unset_tags_are_left_out),
+		cmocka_unit_test(test_longest_tags_fit),
+		cmocka_unit_test(test_out_of_memory_in_the_parser_is_a_refusal),
 	};
 
 	return cmocka_run_group_tests_name("request", tests, NULL, NULL);

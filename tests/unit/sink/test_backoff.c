@@ -23,7 +23,7 @@ static void range(unsigned tries, uint64_t retry_after_ns, uint64_t *least, uint
 	}
 }
 
-static void test_ceiling_doubles_and_the_jitter_is_full(void **state)
+static void test_ceiling_doubles_with_full_jitter(void **state)
 {
 	static const uint64_t ceilings[] = {1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
 	uint64_t least, most;
@@ -68,7 +68,7 @@ static void test_huge_numbers_do_not_wrap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ceiling_doubles_and_the_jitter_is_full),
+		cmocka_unit_test(test_ceiling_doubles_with_full_jitter),
 		cmocka_unit_test(test_retry_after_is_a_floor_below_the_jitter),
 		cmocka_unit_test(test_retry_after_is_capped_at_five_minutes),
 		cmocka_unit_test(test_huge_numbers_do_not_wrap),

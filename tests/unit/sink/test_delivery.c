@@ -334,7 +334,7 @@ static void test_sinks_on_request_are_used_only_by_name(void **state)
 	world_free(world);
 }
 
-static void test_taken_file_is_reported_with_its_url(void **state)
+static void test_delivered_file_is_reported_with_its_url(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
 
@@ -352,7 +352,7 @@ static void test_taken_file_is_reported_with_its_url(void **state)
 	world_free(world);
 }
 
-static void test_bad_days_are_retried_until_it_works(void **state)
+static void test_failed_attempts_are_retried_until_one_succeeds(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
 
@@ -418,7 +418,7 @@ static void test_last_error_is_final_when_time_is_up(void **state)
 	world_free(world);
 }
 
-static void test_retry_after_is_waited_for(void **state)
+static void test_retry_after_is_respected(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
 	uint64_t before;
@@ -435,7 +435,7 @@ static void test_retry_after_is_waited_for(void **state)
 	world_free(world);
 }
 
-static void test_try_that_cannot_start_counts_as_a_try(void **state)
+static void test_attempt_that_cannot_start_counts(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
 
@@ -449,7 +449,7 @@ static void test_try_that_cannot_start_counts_as_a_try(void **state)
 	world_free(world);
 }
 
-static void test_sink_that_never_starts_is_reported_not_from_within_start(void **state)
+static void test_sink_that_never_starts_is_reported_after_start_returns(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){.max_attempts = 1});
 
@@ -462,7 +462,7 @@ static void test_sink_that_never_starts_is_reported_not_from_within_start(void *
 	world_free(world);
 }
 
-static void test_no_more_than_parallel_tries_and_first_come_first_served(void **state)
+static void test_attempts_are_capped_at_parallel_in_fifo_order(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){.parallel = 2});
 	struct fake *fake = world->sinks[0];
@@ -485,7 +485,7 @@ static void test_no_more_than_parallel_tries_and_first_come_first_served(void **
 	world_free(world);
 }
 
-static void test_waiting_and_backing_off_hold_no_stream(void **state)
+static void test_waiting_delivery_holds_no_stream(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){.parallel = 1});
 
@@ -505,7 +505,7 @@ static void test_waiting_and_backing_off_hold_no_stream(void **state)
 	world_free(world);
 }
 
-static void test_back_off_does_not_occupy_the_destination(void **state)
+static void test_backoff_does_not_occupy_the_destination(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){.parallel = 1});
 
@@ -520,7 +520,7 @@ static void test_back_off_does_not_occupy_the_destination(void **state)
 	world_free(world);
 }
 
-static void test_each_destination_has_its_own_fate(void **state)
+static void test_destinations_succeed_or_fail_independently(void **state)
 {
 	struct world *world = world_new(3, (struct delivery_options){0});
 
@@ -547,7 +547,7 @@ static void test_each_destination_has_its_own_fate(void **state)
 	world_free(world);
 }
 
-static void test_destinations_run_at_the_same_time(void **state)
+static void test_destinations_run_in_parallel(void **state)
 {
 	struct world *world = world_new(2, (struct delivery_options){.parallel = 1});
 
@@ -561,7 +561,7 @@ static void test_destinations_run_at_the_same_time(void **state)
 	world_free(world);
 }
 
-static void test_only_the_named_destinations_are_served_each_once(void **state)
+static void test_named_destinations_are_served_once_each(void **state)
 {
 	char second[] = "second", nowhere[] = "nowhere";
 	char *const names[] = {second, nowhere, second};
@@ -580,7 +580,7 @@ static void test_only_the_named_destinations_are_served_each_once(void **state)
 	world_free(world);
 }
 
-static void test_without_destinations_it_is_done_with_nothing(void **state)
+static void test_delivery_without_destinations_completes_empty(void **state)
 {
 	char *const none[] = {NULL};
 	struct world *world = world_new(0, (struct delivery_options){0});
@@ -598,7 +598,7 @@ static void test_without_destinations_it_is_done_with_nothing(void **state)
 	world_free(chosen);
 }
 
-static void test_abandoned_delivery_is_reported_at_once_whatever_it_does(void **state)
+static void test_abandoned_delivery_is_reported_at_once_in_any_state(void **state)
 {
 	struct world *world = world_new(3, (struct delivery_options){.parallel = 1});
 
@@ -631,7 +631,7 @@ static void test_abandoned_delivery_is_reported_at_once_whatever_it_does(void **
 	world_free(world);
 }
 
-static void test_what_a_try_came_to_before_it_was_cancelled_counts(void **state)
+static void test_outcome_reached_before_cancelling_counts(void **state)
 {
 	struct world *world = world_new(3, (struct delivery_options){0});
 
@@ -656,7 +656,7 @@ static void test_what_a_try_came_to_before_it_was_cancelled_counts(void **state)
 	world_free(world);
 }
 
-static void test_abandoning_between_the_last_answer_and_done_reports_once(void **state)
+static void test_abandoning_before_done_reports_once(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
 
@@ -669,7 +669,7 @@ static void test_abandoning_between_the_last_answer_and_done_reports_once(void *
 	world_free(world);
 }
 
-static void test_abandoning_lets_the_next_file_in(void **state)
+static void test_abandoning_starts_the_next_file(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){.parallel = 1});
 
@@ -684,7 +684,7 @@ static void test_abandoning_lets_the_next_file_in(void **state)
 	world_free(world);
 }
 
-static void test_freeing_cancels_everything_without_a_word(void **state)
+static void test_freeing_cancels_everything_without_callbacks(void **state)
 {
 	struct world *world = world_new(2, (struct delivery_options){.parallel = 1});
 	bool freed[2] = {false, false};
@@ -735,7 +735,7 @@ static void test_done_may_free_everything(void **state)
 	world_free(world);
 }
 
-static void test_names_are_those_of_the_sinks(void **state)
+static void test_destination_names_are_those_of_the_sinks(void **state)
 {
 	struct world *world = world_new(3, (struct delivery_options){0});
 	const char *names[SINKS_MAX];
@@ -751,29 +751,29 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sinks_on_request_are_used_only_by_name),
-		cmocka_unit_test(test_taken_file_is_reported_with_its_url),
-		cmocka_unit_test(test_bad_days_are_retried_until_it_works),
+		cmocka_unit_test(test_delivered_file_is_reported_with_its_url),
+		cmocka_unit_test(test_failed_attempts_are_retried_until_one_succeeds),
 		cmocka_unit_test(test_refusal_is_final_and_keeps_its_text),
 		cmocka_unit_test(test_last_error_is_final_after_max_attempts),
 		cmocka_unit_test(test_last_error_is_final_when_time_is_up),
-		cmocka_unit_test(test_retry_after_is_waited_for),
-		cmocka_unit_test(test_try_that_cannot_start_counts_as_a_try),
-		cmocka_unit_test(test_sink_that_never_starts_is_reported_not_from_within_start),
-		cmocka_unit_test(test_no_more_than_parallel_tries_and_first_come_first_served),
-		cmocka_unit_test(test_waiting_and_backing_off_hold_no_stream),
-		cmocka_unit_test(test_back_off_does_not_occupy_the_destination),
-		cmocka_unit_test(test_each_destination_has_its_own_fate),
-		cmocka_unit_test(test_destinations_run_at_the_same_time),
-		cmocka_unit_test(test_only_the_named_destinations_are_served_each_once),
-		cmocka_unit_test(test_without_destinations_it_is_done_with_nothing),
-		cmocka_unit_test(test_abandoned_delivery_is_reported_at_once_whatever_it_does),
-		cmocka_unit_test(test_what_a_try_came_to_before_it_was_cancelled_counts),
-		cmocka_unit_test(test_abandoning_between_the_last_answer_and_done_reports_once),
-		cmocka_unit_test(test_abandoning_lets_the_next_file_in),
-		cmocka_unit_test(test_freeing_cancels_everything_without_a_word),
+		cmocka_unit_test(test_retry_after_is_respected),
+		cmocka_unit_test(test_attempt_that_cannot_start_counts),
+		cmocka_unit_test(test_sink_that_never_starts_is_reported_after_start_returns),
+		cmocka_unit_test(test_attempts_are_capped_at_parallel_in_fifo_order),
+		cmocka_unit_test(test_waiting_delivery_holds_no_stream),
+		cmocka_unit_test(test_backoff_does_not_occupy_the_destination),
+		cmocka_unit_test(test_destinations_succeed_or_fail_independently),
+		cmocka_unit_test(test_destinations_run_in_parallel),
+		cmocka_unit_test(test_named_destinations_are_served_once_each),
+		cmocka_unit_test(test_delivery_without_destinations_completes_empty),
+		cmocka_unit_test(test_abandoned_delivery_is_reported_at_once_in_any_state),
+		cmocka_unit_test(test_outcome_reached_before_cancelling_counts),
+		cmocka_unit_test(test_abandoning_before_done_reports_once),
+		cmocka_unit_test(test_abandoning_starts_the_next_file),
+		cmocka_unit_test(test_freeing_cancels_everything_without_callbacks),
 		cmocka_unit_test(test_done_may_start_another_delivery),
 		cmocka_unit_test(test_done_may_free_everything),
-		cmocka_unit_test(test_names_are_those_of_the_sinks),
+		cmocka_unit_test(test_destination_names_are_those_of_the_sinks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,7 +317,7 @@ static void test_file_arrives_whole_and_alone(void **state)
 	}
 }
 
-static void test_file_is_not_for_everybody(void **state)
+static void test_file_is_not_world_readable(void **state)
 {
 	struct world *world = *state;
 	mode_t before = umask(0);
@@ -348,7 +348,7 @@ static void test_final_name_appears_only_when_the_file_is_complete(void **state)
 	assert_content(file.outcome.url, 1000 * KIB);
 }
 
-static void test_what_is_there_is_never_overwritten(void **state)
+static void test_existing_files_are_never_overwritten(void **state)
 {
 	struct world *world = *state;
 	struct file file;
@@ -368,7 +368,7 @@ static void test_what_is_there_is_never_overwritten(void **state)
 	assert_string_equal(listing(world), "a.b-1.pcapng a.b-2.pcapng a.b.pcapng ");
 }
 
-static void test_symlink_of_the_final_name_is_not_followed(void **state)
+static void test_symlink_with_the_final_name_is_not_followed(void **state)
 {
 	struct world *world = *state;
 	struct file file;
@@ -380,7 +380,7 @@ static void test_symlink_of_the_final_name_is_not_followed(void **state)
 	assert_string_equal(listing(world), "a-1.pcapng a.pcapng ");
 }
 
-static void test_somebody_elses_unfinished_file_is_left_alone(void **state)
+static void test_unfinished_file_of_another_process_is_left_alone(void **state)
 {
 	struct world *world = *state;
 	struct file file;
@@ -394,7 +394,7 @@ static void test_somebody_elses_unfinished_file_is_left_alone(void **state)
 	assert_string_equal(listing(world), ".a.pcapng.part a.pcapng ");
 }
 
-static void test_names_run_out_at_last(void **state)
+static void test_attempts_at_a_free_name_are_capped(void **state)
 {
 	struct world *world = *state;
 	struct file file;
@@ -419,7 +419,7 @@ static void test_names_run_out_at_last(void **state)
 	}
 }
 
-static void test_directory_that_is_gone_may_come_back(void **state)
+static void test_missing_directory_is_retried(void **state)
 {
 	struct world *world = *state;
 	struct file file;
@@ -438,7 +438,7 @@ static void test_directory_that_is_gone_may_come_back(void **state)
 	assert_int_equal(file.outcome.verdict, SINK_OK);
 }
 
-static void test_directory_that_is_a_file_is_a_refusal(void **state)
+static void test_directory_that_is_a_file_is_refused(void **state)
 {
 	struct world *world = *state;
 	struct file file;
@@ -485,7 +485,7 @@ static void test_name_that_is_too_long_is_refused(void **state)
 	assert_string_equal(listing(world), "");
 }
 
-static void test_stream_that_ends_early_leaves_nothing(void **state)
+static void test_stream_that_ends_early_leaves_no_file(void **state)
 {
 	struct world *world = *state;
 	struct file file;
@@ -515,7 +515,7 @@ static int write_beyond_limit(struct world *world)
 	return listing(world)[0] ? 4 : 0;
 }
 
-static void test_write_that_fails_half_way_leaves_nothing(void **state)
+static void test_write_error_leaves_no_file(void **state)
 {
 	struct world *world = *state;
 	pid_t child;
@@ -531,7 +531,7 @@ static void test_write_that_fails_half_way_leaves_nothing(void **state)
 	assert_string_equal(listing(world), "");
 }
 
-static void test_cancelling_stops_the_reading_at_once(void **state)
+static void test_cancelling_stops_reading_at_once(void **state)
 {
 	struct world *world = *state;
 	struct sink_attempt *attempt;
@@ -576,7 +576,7 @@ static void wait_named(int watch, const char *name)
 	}
 }
 
-static void test_what_has_its_name_when_it_is_cancelled_is_told(void **state)
+static void test_file_named_before_cancelling_is_reported(void **state)
 {
 	struct world *world = *state;
 	const int watch = inotify_init1(IN_CLOEXEC);
@@ -610,7 +610,7 @@ static double elapsed_s(const struct timespec *since)
 }
 
 /* It may have its name or not: neither is claimed. Whoever else is cancelled does not wait for the same disk again. */
-static void test_a_disk_that_hangs_holds_up_all_cancelling_for_a_second_at_most(void **state)
+static void test_hung_disk_delays_cancelling_by_one_second_in_total(void **state)
 {
 	struct world *world = *state;
 	struct sink_outcome outcomes[2] = {{.verdict = SINK_OK}, {.verdict = SINK_OK}};
@@ -643,7 +643,7 @@ static void test_a_disk_that_hangs_holds_up_all_cancelling_for_a_second_at_most(
 	assert_int_equal(files[0].dones + files[1].dones, 0);
 }
 
-static void test_more_than_the_queue_holds_is_not_started(void **state)
+static void test_attempts_beyond_the_queue_are_not_started(void **state)
 {
 	enum { FILES = 2 + 64 + 1 };
 	struct world *world = *state;
@@ -677,22 +677,22 @@ int main(void)
 #define directory_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		directory_test(test_file_arrives_whole_and_alone),
-		directory_test(test_file_is_not_for_everybody),
+		directory_test(test_file_is_not_world_readable),
 		directory_test(test_final_name_appears_only_when_the_file_is_complete),
-		directory_test(test_what_is_there_is_never_overwritten),
-		directory_test(test_symlink_of_the_final_name_is_not_followed),
-		directory_test(test_somebody_elses_unfinished_file_is_left_alone),
-		directory_test(test_names_run_out_at_last),
-		directory_test(test_directory_that_is_gone_may_come_back),
-		directory_test(test_directory_that_is_a_file_is_a_refusal),
+		directory_test(test_existing_files_are_never_overwritten),
+		directory_test(test_symlink_with_the_final_name_is_not_followed),
+		directory_test(test_unfinished_file_of_another_process_is_left_alone),
+		directory_test(test_attempts_at_a_free_name_are_capped),
+		directory_test(test_missing_directory_is_retried),
+		directory_test(test_directory_that_is_a_file_is_refused),
 		directory_test(test_names_that_lead_elsewhere_are_refused),
 		directory_test(test_name_that_is_too_long_is_refused),
-		directory_test(test_stream_that_ends_early_leaves_nothing),
-		directory_test(test_write_that_fails_half_way_leaves_nothing),
-		directory_test(test_cancelling_stops_the_reading_at_once),
-		directory_test(test_what_has_its_name_when_it_is_cancelled_is_told),
-		directory_test(test_a_disk_that_hangs_holds_up_all_cancelling_for_a_second_at_most),
-		directory_test(test_more_than_the_queue_holds_is_not_started),
+		directory_test(test_stream_that_ends_early_leaves_no_file),
+		directory_test(test_write_error_leaves_no_file),
+		directory_test(test_cancelling_stops_reading_at_once),
+		directory_test(test_file_named_before_cancelling_is_reported),
+		directory_test(test_hung_disk_delays_cancelling_by_one_second_in_total),
+		directory_test(test_attempts_beyond_the_queue_are_not_started),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ static void test_success_is_2xx_and_complete(void **state)
 	assert_int_equal(verdict(CURLE_PARTIAL_FILE, 200), SINK_RETRY);
 }
 
-static void test_bad_days_are_tried_again(void **state)
+static void test_transient_failures_are_retried(void **state)
 {
 	static const CURLcode results[] = {CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT, CURLE_OPERATION_TIMEDOUT,
 					   CURLE_SEND_ERROR,	       CURLE_RECV_ERROR,      CURLE_GOT_NOTHING,
@@ -51,14 +51,14 @@ static void test_refusals_are_final(void **state)
 		assert_int_equal(verdict(CURLE_OK, statuses[i]), SINK_REFUSED);
 }
 
-static void test_a_refusal_counts_though_the_connection_broke_after_it(void **state)
+static void test_refusal_counts_even_if_the_connection_broke_after_it(void **state)
 {
 	(void)state;
 	assert_int_equal(verdict(CURLE_SEND_ERROR, 413), SINK_REFUSED);
 	assert_int_equal(verdict(CURLE_SEND_ERROR, 503), SINK_RETRY);
 }
 
-static void test_an_oversized_answer_is_judged_by_its_status(void **state)
+static void test_oversized_answer_is_judged_by_its_status(void **state)
 {
 	struct http_reply reply = {
 		.result = CURLE_WRITE_ERROR, .status = 200, .error = "", .body = "", .body_size = HTTP_REPLY_BYTES_MAX};
@@ -73,10 +73,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_success_is_2xx_and_complete),
-		cmocka_unit_test(test_bad_days_are_tried_again),
+		cmocka_unit_test(test_transient_failures_are_retried),
 		cmocka_unit_test(test_refusals_are_final),
-		cmocka_unit_test(test_a_refusal_counts_though_the_connection_broke_after_it),
-		cmocka_unit_test(test_an_oversized_answer_is_judged_by_its_status),
+		cmocka_unit_test(test_refusal_counts_even_if_the_connection_broke_after_it),
+		cmocka_unit_test(test_oversized_answer_is_judged_by_its_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,7 +161,7 @@ static void check_content(const struct memory_file *file, uint64_t size)
 	memory_file_close(&stream);
 }
 
-static void a_file_is_kept_as_it_was(void **state)
+static void test_file_is_kept_unchanged(void **state)
 {
 	struct stage stage = stage_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
@@ -178,7 +178,7 @@ static void a_file_is_kept_as_it_was(void **state)
 	stage_free(&stage);
 }
 
-static void slabs_end_inside_at_and_after_a_file(void **state)
+static void test_files_of_any_size_fit_their_slabs(void **state)
 {
 	const uint64_t sizes[] = {0, 1, SLAB_BYTES - 1, SLAB_BYTES, SLAB_BYTES + 1, 3 * SLAB_BYTES};
 	struct stage stage = stage_new(8 * SLAB_BYTES, NS_PER_S * 100);
@@ -196,7 +196,7 @@ static void slabs_end_inside_at_and_after_a_file(void **state)
 	assert_int_equal(slab_pool_usage(slabs).used_bytes, 0);
 }
 
-static void the_oldest_make_room(void **state)
+static void test_oldest_files_make_room(void **state)
 {
 	struct stage stage = stage_new(4 * MIB, NS_PER_S * 100);
 	struct source source;
@@ -213,7 +213,7 @@ static void the_oldest_make_room(void **state)
 	stage_free(&stage);
 }
 
-static void what_is_too_large_is_refused_with_the_key(void **state)
+static void test_oversized_file_is_refused_with_the_key(void **state)
 {
 	struct stage stage = stage_new(MIB, NS_PER_S * 100);
 	struct source source;
@@ -227,7 +227,7 @@ static void what_is_too_large_is_refused_with_the_key(void **state)
 	stage_free(&stage);
 }
 
-static void a_file_that_is_read_takes_room_until_its_reader_is_gone(void **state)
+static void test_file_being_read_takes_room_until_its_reader_is_gone(void **state)
 {
 	struct stage stage = stage_new(MIB, NS_PER_S * 100);
 	struct source source;
@@ -244,7 +244,7 @@ static void a_file_that_is_read_takes_room_until_its_reader_is_gone(void **state
 	stage_free(&stage);
 }
 
-static void a_reader_may_outlive_the_sink(void **state)
+static void test_reader_may_outlive_the_sink(void **state)
 {
 	struct stage stage = stage_new(MIB, NS_PER_S * 100);
 	struct source source;
@@ -257,7 +257,7 @@ static void a_reader_may_outlive_the_sink(void **state)
 	stage_free(&stage);
 }
 
-static void files_go_when_they_are_too_old(void **state)
+static void test_files_expire(void **state)
 {
 	struct stage stage = stage_new(MIB, NS_PER_MS * 30);
 	struct source source;
@@ -271,7 +271,7 @@ static void files_go_when_they_are_too_old(void **state)
 	stage_free(&stage);
 }
 
-static void a_cancelled_try_leaves_nothing(void **state)
+static void test_cancelled_attempt_leaves_nothing(void **state)
 {
 	struct stage stage = stage_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
@@ -285,7 +285,7 @@ static void a_cancelled_try_leaves_nothing(void **state)
 	stage_free(&stage);
 }
 
-static void a_stream_that_ends_early_is_refused(void **state)
+static void test_stream_that_ends_early_is_refused(void **state)
 {
 	struct stage stage = stage_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
@@ -302,15 +302,15 @@ static void a_stream_that_ends_early_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_file_is_kept_as_it_was),
-		cmocka_unit_test(slabs_end_inside_at_and_after_a_file),
-		cmocka_unit_test(the_oldest_make_room),
-		cmocka_unit_test(what_is_too_large_is_refused_with_the_key),
-		cmocka_unit_test(a_file_that_is_read_takes_room_until_its_reader_is_gone),
-		cmocka_unit_test(a_reader_may_outlive_the_sink),
-		cmocka_unit_test(files_go_when_they_are_too_old),
-		cmocka_unit_test(a_cancelled_try_leaves_nothing),
-		cmocka_unit_test(a_stream_that_ends_early_is_refused),
+		cmocka_unit_test(test_file_is_kept_unchanged),
+		cmocka_unit_test(test_files_of_any_size_fit_their_slabs),
+		cmocka_unit_test(test_oldest_files_make_room),
+		cmocka_unit_test(test_oversized_file_is_refused_with_the_key),
+		cmocka_unit_test(test_file_being_read_takes_room_until_its_reader_is_gone),
+		cmocka_unit_test(test_reader_may_outlive_the_sink),
+		cmocka_unit_test(test_files_expire),
+		cmocka_unit_test(test_cancelled_attempt_leaves_nothing),
+		cmocka_unit_test(test_stream_that_ends_early_is_refused),
 	};
 	return cmocka_run_group_tests_name("memory", tests, make_slabs, free_slabs);
 }

@@ -29,7 +29,7 @@ static void test_text_is_cut_to_the_room(void **state)
 	check_put(4, "", "");
 }
 
-static void test_text_is_cut_at_a_characters_boundary(void **state)
+static void test_text_is_cut_between_characters(void **state)
 {
 	(void)state;
 	check_put(4, "ab\xc3\xa4", "ab");
@@ -38,7 +38,7 @@ static void test_text_is_cut_at_a_characters_boundary(void **state)
 	check_put(6, "a\xf0\x9f\x98\x80", "a\xf0\x9f\x98\x80");
 }
 
-static void test_bytes_that_are_not_utf8_become_question_marks(void **state)
+static void test_invalid_utf8_becomes_question_marks(void **state)
 {
 	(void)state;
 	check_put(20, "a\xff\xc3", "a??");
@@ -54,7 +54,7 @@ static void check_scrub(const char *text, const char *secret, const char *expect
 	free(scrubbed);
 }
 
-static void test_secret_is_masked_wherever_it_stands(void **state)
+static void test_secret_is_masked_everywhere(void **state)
 {
 	(void)state;
 	check_scrub("x", "secret", "x");
@@ -65,7 +65,7 @@ static void test_secret_is_masked_wherever_it_stands(void **state)
 	check_scrub("nothing hidden", "", "nothing hidden");
 }
 
-static void test_secret_cut_at_the_end_is_masked(void **state)
+static void test_secret_cut_off_at_the_end_is_masked(void **state)
 {
 	(void)state;
 	check_scrub("GET /v1/secre", "secret", "GET /v1/***");
@@ -78,10 +78,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text_is_cut_to_the_room),
-		cmocka_unit_test(test_text_is_cut_at_a_characters_boundary),
-		cmocka_unit_test(test_bytes_that_are_not_utf8_become_question_marks),
-		cmocka_unit_test(test_secret_is_masked_wherever_it_stands),
-		cmocka_unit_test(test_secret_cut_at_the_end_is_masked),
+		cmocka_unit_test(test_text_is_cut_between_characters),
+		cmocka_unit_test(test_invalid_utf8_becomes_question_marks),
+		cmocka_unit_test(test_secret_is_masked_everywhere),
+		cmocka_unit_test(test_secret_cut_off_at_the_end_is_masked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ static void save(const char *path, const char *suggested, const char *content, c
 	check_content(called, content);
 }
 
-static void a_suggested_name_never_replaces_a_file(void **state)
+static void test_suggested_name_never_replaces_a_file(void **state)
 {
 	(void)state;
 	save(NULL, "n1-eth0.pcapng", "one", "n1-eth0.pcapng");
@@ -82,7 +82,7 @@ static void a_suggested_name_never_replaces_a_file(void **state)
 	assert_int_equal(count_files(false), 3);
 }
 
-static void a_suggested_name_is_a_name_and_no_path(void **state)
+static void test_suggested_name_cannot_be_a_path(void **state)
 {
 	(void)state;
 	save(NULL, "../../etc/passwd", "a", "_._.._etc_passwd");
@@ -93,7 +93,7 @@ static void a_suggested_name_is_a_name_and_no_path(void **state)
 	save(NULL, NULL, "f", "capture-1.pcapng");
 }
 
-static void a_name_that_the_user_gave_is_replaced_at_the_end(void **state)
+static void test_given_file_is_replaced_only_at_the_end(void **state)
 {
 	struct error err;
 	struct atomic_file *file;
@@ -109,7 +109,7 @@ static void a_name_that_the_user_gave_is_replaced_at_the_end(void **state)
 	save("out", NULL, "new", "out");
 }
 
-static void files_have_the_umasks_mode(void **state)
+static void test_file_mode_follows_the_umask(void **state)
 {
 	struct stat st;
 	mode_t before = umask(027);
@@ -121,7 +121,7 @@ static void files_have_the_umasks_mode(void **state)
 	assert_int_equal(st.st_mode & 0777, 0640);
 }
 
-static void a_device_is_written_to_and_a_directory_is_refused(void **state)
+static void test_device_is_written_to_and_directory_is_refused(void **state)
 {
 	struct error err;
 	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new("/dev/null", &err);
@@ -137,7 +137,7 @@ static void a_device_is_written_to_and_a_directory_is_refused(void **state)
 	assert_string_equal(err.text, "cannot write no/such/place: No such file or directory");
 }
 
-static void a_full_disk_is_told(void **state)
+static void test_full_disk_is_reported(void **state)
 {
 	struct error err;
 	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new("/dev/full", &err);
@@ -155,12 +155,12 @@ static void a_full_disk_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_DIRECTORY(a_suggested_name_never_replaces_a_file),
-		IN_DIRECTORY(a_suggested_name_is_a_name_and_no_path),
-		IN_DIRECTORY(a_name_that_the_user_gave_is_replaced_at_the_end),
-		IN_DIRECTORY(files_have_the_umasks_mode),
-		IN_DIRECTORY(a_device_is_written_to_and_a_directory_is_refused),
-		IN_DIRECTORY(a_full_disk_is_told),
+		IN_DIRECTORY(test_suggested_name_never_replaces_a_file),
+		IN_DIRECTORY(test_suggested_name_cannot_be_a_path),
+		IN_DIRECTORY(test_given_file_is_replaced_only_at_the_end),
+		IN_DIRECTORY(test_file_mode_follows_the_umask),
+		IN_DIRECTORY(test_device_is_written_to_and_directory_is_refused),
+		IN_DIRECTORY(test_full_disk_is_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ static void refused(const char *words, const char *text)
 	command_line_deinit(&typed.line);
 }
 
-static void options_stand_anywhere_and_the_rest_is_the_filter(void **state)
+static void test_options_may_stand_anywhere_and_the_rest_is_the_filter(void **state)
 {
 	struct typed typed;
 
@@ -61,7 +61,7 @@ static void options_stand_anywhere_and_the_rest_is_the_filter(void **state)
 	command_line_deinit(&typed.line);
 }
 
-static void values_stand_behind_an_equals_sign_too(void **state)
+static void test_values_may_follow_an_equals_sign(void **state)
 {
 	struct typed typed;
 
@@ -78,7 +78,7 @@ static void values_stand_behind_an_equals_sign_too(void **state)
 	command_line_deinit(&typed.line);
 }
 
-static void a_bare_dash_at_either_end_is_standard_output(void **state)
+static void test_dash_at_either_end_is_standard_output(void **state)
 {
 	static const char *const lines[] = {"history|-i|eth0|-|ip[0] - 5 > 3", "history|-|-i|eth0|ip[0]|-|5|>|3",
 					    "history|-i|eth0|ip[0]|-|5|>|3|-"};
@@ -101,7 +101,7 @@ static void a_bare_dash_at_either_end_is_standard_output(void **state)
 	command_line_deinit(&typed.line);
 }
 
-static void two_dashes_end_the_options(void **state)
+static void test_two_dashes_end_the_options(void **state)
 {
 	struct typed typed;
 
@@ -113,7 +113,7 @@ static void two_dashes_end_the_options(void **state)
 	command_line_deinit(&typed.line);
 }
 
-static void slips_are_answered_with_what_was_meant(void **state)
+static void test_typos_are_refused_with_a_suggestion(void **state)
 {
 	(void)state;
 	refused("captrue", "unknown command \"captrue\" (did you mean \"capture\"?)");
@@ -125,7 +125,7 @@ static void slips_are_answered_with_what_was_meant(void **state)
 	refused("--packets|5|capture", "--packets belongs behind its command, as in `pcapctl capture --packets`");
 }
 
-static void what_is_missing_or_too_much_is_refused(void **state)
+static void test_missing_and_excess_arguments_are_refused(void **state)
 {
 	(void)state;
 	refused("capture|--packets", "--packets needs a value (COUNT)");
@@ -137,14 +137,14 @@ static void what_is_missing_or_too_much_is_refused(void **state)
 	refused("list|a", "`pcapctl list` takes no arguments; `pcapctl list --help` tells more");
 }
 
-static void an_error_shows_no_control_characters_and_no_value(void **state)
+static void test_errors_show_no_control_characters_and_no_values(void **state)
 {
 	(void)state;
 	refused("cap\033[2Jture", "unknown command \"cap\\x1B[2Jture\"; `pcapctl --help` lists them");
 	refused("capture|--rediss=redis://u:secret@h/c", "unknown option --rediss (did you mean --redis?)");
 }
 
-static void a_redis_url_is_wiped_from_the_command_line(void **state)
+static void test_redis_url_is_wiped_from_the_command_line(void **state)
 {
 	static const char *const lines[] = {"nodes|--redis|redis://u:secret@h/c", "nodes|--redis=redis://u:secret@h/c"};
 	struct typed typed;
@@ -159,7 +159,7 @@ static void a_redis_url_is_wiped_from_the_command_line(void **state)
 	}
 }
 
-static void help_needs_no_arguments(void **state)
+static void test_help_needs_no_arguments(void **state)
 {
 	struct typed typed;
 
@@ -173,15 +173,15 @@ static void help_needs_no_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(options_stand_anywhere_and_the_rest_is_the_filter),
-		cmocka_unit_test(values_stand_behind_an_equals_sign_too),
-		cmocka_unit_test(a_bare_dash_at_either_end_is_standard_output),
-		cmocka_unit_test(two_dashes_end_the_options),
-		cmocka_unit_test(slips_are_answered_with_what_was_meant),
-		cmocka_unit_test(what_is_missing_or_too_much_is_refused),
-		cmocka_unit_test(an_error_shows_no_control_characters_and_no_value),
-		cmocka_unit_test(a_redis_url_is_wiped_from_the_command_line),
-		cmocka_unit_test(help_needs_no_arguments),
+		cmocka_unit_test(test_options_may_stand_anywhere_and_the_rest_is_the_filter),
+		cmocka_unit_test(test_values_may_follow_an_equals_sign),
+		cmocka_unit_test(test_dash_at_either_end_is_standard_output),
+		cmocka_unit_test(test_two_dashes_end_the_options),
+		cmocka_unit_test(test_typos_are_refused_with_a_suggestion),
+		cmocka_unit_test(test_missing_and_excess_arguments_are_refused),
+		cmocka_unit_test(test_errors_show_no_control_characters_and_no_values),
+		cmocka_unit_test(test_redis_url_is_wiped_from_the_command_line),
+		cmocka_unit_test(test_help_needs_no_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

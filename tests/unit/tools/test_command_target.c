@@ -64,7 +64,7 @@ static void refused(const char *words, const char *text)
 	command_target_deinit(&target);
 }
 
-static void the_command_line_beats_the_environment(void **state)
+static void test_command_line_overrides_the_environment(void **state)
 {
 	(void)state;
 	setenv("PCAPDAEMON_SOCKET", "/env.sock", 1);
@@ -93,7 +93,7 @@ static void leads_back(const char *words, const char *expected)
 	command_target_deinit(&target);
 }
 
-static void the_words_that_lead_there_again_hold_no_secret(void **state)
+static void test_options_for_the_same_target_hold_no_secret(void **state)
 {
 	(void)state;
 	leads_back("list", "");
@@ -110,7 +110,7 @@ static void the_words_that_lead_there_again_hold_no_secret(void **state)
 	unsetenv("PCAPDAEMON_SOCKET");
 }
 
-static void what_does_not_go_together_is_refused(void **state)
+static void test_conflicting_options_are_refused(void **state)
 {
 	(void)state;
 	refused("list|--socket|a|--api|http://h", "--socket and --api exclude each other");
@@ -133,9 +133,9 @@ static void what_does_not_go_together_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_command_line_beats_the_environment),
-		cmocka_unit_test(the_words_that_lead_there_again_hold_no_secret),
-		cmocka_unit_test(what_does_not_go_together_is_refused),
+		cmocka_unit_test(test_command_line_overrides_the_environment),
+		cmocka_unit_test(test_options_for_the_same_target_hold_no_secret),
+		cmocka_unit_test(test_conflicting_options_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ static void check_silent(const struct fleet_tally *tally, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-static void nodes_are_meant_by_the_daemons_rules(void **state)
+static void test_nodes_are_selected_by_the_daemons_rules(void **state)
 {
 	static const struct {
 		const char *request, *silent;
@@ -84,7 +84,7 @@ static void nodes_are_meant_by_the_daemons_rules(void **state)
 	}
 }
 
-static void a_bad_expression_is_refused_before_anybody_is_asked(void **state)
+static void test_bad_expression_is_refused_before_sending(void **state)
 {
 	cleanup(cleanup_json) json_t *request = load("{\"id\":\"r\",\"nodere\":\"(\",\"interface\":[\"lo\"]}");
 	cleanup(cleanup_json) json_t *nobody = json_array();
@@ -95,7 +95,7 @@ static void a_bad_expression_is_refused_before_anybody_is_asked(void **state)
 	assert_non_null(strstr(err.text, "--nodere: "));
 }
 
-static void it_is_over_when_each_capture_is(void **state)
+static void test_tally_is_complete_when_each_capture_has_ended(void **state)
 {
 	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
 		tally_of("{\"id\":\"r\",\"nodere\":\"n[12]\",\"interface\":[\"a\",\"b\",\"a\"]}");
@@ -118,7 +118,7 @@ static void it_is_over_when_each_capture_is(void **state)
 	check_silent(tally, "[]");
 }
 
-static void where_nobody_knows_how_many_captures_there_are_it_waits_a_little(void **state)
+static void test_unknown_number_of_captures_waits_for_stragglers(void **state)
 {
 	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
 		tally_of("{\"id\":\"r\",\"node\":\"n1\",\"alias\":[\"main\"]}");
@@ -131,7 +131,7 @@ static void where_nobody_knows_how_many_captures_there_are_it_waits_a_little(voi
 	assert_false(fleet_tally_complete(tally, 20 * MS + 2 * FLEET_SETTLE_NS));
 }
 
-static void what_is_told_again_or_of_others_is_no_news(void **state)
+static void test_repeated_and_unrelated_events_are_no_news(void **state)
 {
 	static const char done[] =
 		"{\"id\":\"r\",\"node\":\"n9\",\"event\":\"done\",\"capture\":\"r.1\",\"packets\":5}";
@@ -148,7 +148,7 @@ static void what_is_told_again_or_of_others_is_no_news(void **state)
 	check_silent(tally, "[\"n1\",\"n2\",\"n3\"]");
 }
 
-static void a_node_that_goes_away_or_starts_again_is_not_waited_for(void **state)
+static void test_node_that_leaves_or_restarts_is_not_waited_for(void **state)
 {
 	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
 		tally_of("{\"id\":\"r\",\"node\":\"any\",\"interface\":[\"lo\"]}");
@@ -172,7 +172,7 @@ static void a_node_that_goes_away_or_starts_again_is_not_waited_for(void **state
 			    "never answered, last seen 2026-11-23T08:41:00Z");
 }
 
-static void a_durable_request_is_taken_up_by_a_node_that_starts_again(void **state)
+static void test_restarted_node_resumes_a_durable_request(void **state)
 {
 	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
 		new_tally("{\"id\":\"r\",\"nodere\":\"n[12]\",\"interface\":[\"lo\"]}", true);
@@ -201,7 +201,7 @@ static void a_durable_request_is_taken_up_by_a_node_that_starts_again(void **sta
 	check_silent(tally, "[]");
 }
 
-static void a_node_seen_only_after_the_request_may_die_too(void **state)
+static void test_node_first_seen_after_the_request_may_leave_too(void **state)
 {
 	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
 		tally_of("{\"id\":\"r\",\"node\":\"n9\",\"interface\":[\"lo\"]}");
@@ -220,14 +220,14 @@ static void a_node_seen_only_after_the_request_may_die_too(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nodes_are_meant_by_the_daemons_rules),
-		cmocka_unit_test(a_bad_expression_is_refused_before_anybody_is_asked),
-		cmocka_unit_test(it_is_over_when_each_capture_is),
-		cmocka_unit_test(where_nobody_knows_how_many_captures_there_are_it_waits_a_little),
-		cmocka_unit_test(what_is_told_again_or_of_others_is_no_news),
-		cmocka_unit_test(a_node_that_goes_away_or_starts_again_is_not_waited_for),
-		cmocka_unit_test(a_durable_request_is_taken_up_by_a_node_that_starts_again),
-		cmocka_unit_test(a_node_seen_only_after_the_request_may_die_too),
+		cmocka_unit_test(test_nodes_are_selected_by_the_daemons_rules),
+		cmocka_unit_test(test_bad_expression_is_refused_before_sending),
+		cmocka_unit_test(test_tally_is_complete_when_each_capture_has_ended),
+		cmocka_unit_test(test_unknown_number_of_captures_waits_for_stragglers),
+		cmocka_unit_test(test_repeated_and_unrelated_events_are_no_news),
+		cmocka_unit_test(test_node_that_leaves_or_restarts_is_not_waited_for),
+		cmocka_unit_test(test_restarted_node_resumes_a_durable_request),
+		cmocka_unit_test(test_node_first_seen_after_the_request_may_leave_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

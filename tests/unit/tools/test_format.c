@@ -10,7 +10,7 @@
 
 #include "pcapctl/output/format.h"
 
-static void bytes_have_units_of_a_thousand(void **state)
+static void test_bytes_use_decimal_units(void **state)
 {
 	char text[FORMAT_SIZE];
 
@@ -23,7 +23,7 @@ static void bytes_have_units_of_a_thousand(void **state)
 	assert_string_equal(format_bytes(UINT64_MAX, text), "18447 PB");
 }
 
-static void counts_are_grouped(void **state)
+static void test_counts_are_grouped(void **state)
 {
 	char text[FORMAT_SIZE];
 
@@ -34,7 +34,7 @@ static void counts_are_grouped(void **state)
 	assert_string_equal(format_count(UINT64_MAX, text), "18,446,744,073,709,551,615");
 }
 
-static void durations_are_as_exact_as_they_are_short(void **state)
+static void test_durations_are_short(void **state)
 {
 	char text[FORMAT_SIZE];
 
@@ -45,7 +45,7 @@ static void durations_are_as_exact_as_they_are_short(void **state)
 	assert_string_equal(format_duration(UINT64_C(7260000000000), text), "2 h 1 min");
 }
 
-static void times_are_cut_to_milliseconds_and_what_is_none_stays(void **state)
+static void test_times_are_cut_to_milliseconds_and_other_text_is_kept(void **state)
 {
 	char text[FORMAT_SIZE];
 
@@ -54,7 +54,7 @@ static void times_are_cut_to_milliseconds_and_what_is_none_stays(void **state)
 	assert_string_equal(format_time("soon", text), "soon");
 }
 
-static void what_a_peer_left_out_or_mistook_is_empty(void **state)
+static void test_missing_or_mistyped_fields_are_empty(void **state)
 {
 	json_t *object = json_pack("{s:i, s:s, s:i}", "text", 5, "number", "x", "negative", -1);
 
@@ -69,11 +69,11 @@ static void what_a_peer_left_out_or_mistook_is_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bytes_have_units_of_a_thousand),
-		cmocka_unit_test(counts_are_grouped),
-		cmocka_unit_test(durations_are_as_exact_as_they_are_short),
-		cmocka_unit_test(times_are_cut_to_milliseconds_and_what_is_none_stays),
-		cmocka_unit_test(what_a_peer_left_out_or_mistook_is_empty),
+		cmocka_unit_test(test_bytes_use_decimal_units),
+		cmocka_unit_test(test_counts_are_grouped),
+		cmocka_unit_test(test_durations_are_short),
+		cmocka_unit_test(test_times_are_cut_to_milliseconds_and_other_text_is_kept),
+		cmocka_unit_test(test_missing_or_mistyped_fields_are_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,20 +37,20 @@ static void glance_at(const uint8_t *bytes, size_t size, size_t piece, uint64_t 
 	pcapng_probe_deinit(&probe);
 }
 
-static void packets_are_counted_in_whatever_pieces_they_come(void **state)
+static void test_packets_are_counted_in_pieces_of_any_size(void **state)
 {
 	(void)state;
 	for (size_t piece = 1; piece <= sizeof(little); piece++)
 		glance_at(little, sizeof(little), piece, 2, "abc");
 }
 
-static void the_order_of_bytes_is_the_sections(void **state)
+static void test_byte_order_is_the_sections(void **state)
 {
 	(void)state;
 	glance_at(big, sizeof(big), 5, 1, "big!");
 }
 
-static void what_is_none_is_not_looked_at(void **state)
+static void test_other_formats_are_invalid(void **state)
 {
 	static const uint8_t nothing[64] = {1, 2, 3};
 	struct pcapng_probe probe = PCAPNG_PROBE_INIT;
@@ -68,9 +68,9 @@ static void what_is_none_is_not_looked_at(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(packets_are_counted_in_whatever_pieces_they_come),
-		cmocka_unit_test(the_order_of_bytes_is_the_sections),
-		cmocka_unit_test(what_is_none_is_not_looked_at),
+		cmocka_unit_test(test_packets_are_counted_in_pieces_of_any_size),
+		cmocka_unit_test(test_byte_order_is_the_sections),
+		cmocka_unit_test(test_other_formats_are_invalid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

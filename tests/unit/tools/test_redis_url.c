@@ -32,7 +32,7 @@ static void refused(const char *url, const char *part)
 	assert_null(strstr(err.text, "s3cret"));
 }
 
-static void the_least_has_the_defaults(void **state)
+static void test_minimal_url_has_the_defaults(void **state)
 {
 	cleanup(cleanup_fleet_target) struct fleet_target *target = parsed("redis://redis.example.org");
 
@@ -47,7 +47,7 @@ static void the_least_has_the_defaults(void **state)
 	assert_int_equal(target->sentinel_count, 0);
 }
 
-static void every_part_is_taken_and_decoded(void **state)
+static void test_every_part_is_decoded(void **state)
 {
 	cleanup(cleanup_fleet_target) struct fleet_target *target =
 		parsed("rediss://al%3Aice:p%40ss%2Fw%3ard%23@[fe80::1%25eth0]:7000/my%2Fchannel?ca=/"
@@ -66,7 +66,7 @@ static void every_part_is_taken_and_decoded(void **state)
 	assert_string_equal(target->key_file, "k");
 }
 
-static void a_password_alone_is_the_default_users(void **state)
+static void test_password_without_user_is_the_default_users(void **state)
 {
 	cleanup(cleanup_fleet_target) struct fleet_target *target = parsed("redis://:a:b@h/c");
 
@@ -75,7 +75,7 @@ static void a_password_alone_is_the_default_users(void **state)
 	assert_string_equal(target->password, "a:b");
 }
 
-static void with_a_masters_name_the_host_is_a_sentinel(void **state)
+static void test_host_is_a_sentinel_if_a_master_is_named(void **state)
 {
 	cleanup(cleanup_fleet_target) struct fleet_target *name = parsed("redis://s1:26379/c?sentinel=mymaster");
 	cleanup(cleanup_fleet_target) struct fleet_target *address = parsed("redis://[::1]:26379/c?sentinel=mymaster");
@@ -87,7 +87,7 @@ static void with_a_masters_name_the_host_is_a_sentinel(void **state)
 	assert_string_equal(address->sentinels[0], "[::1]:26379");
 }
 
-static void what_is_no_such_url_is_refused(void **state)
+static void test_malformed_urls_are_refused(void **state)
 {
 	(void)state;
 	refused("", "does not begin with");
@@ -125,7 +125,7 @@ static void what_is_no_such_url_is_refused(void **state)
 	refused("rediss://h/c?cert=x", "only one of cert and key");
 }
 
-static void one_that_is_too_long_is_refused(void **state)
+static void test_overlong_url_is_refused(void **state)
 {
 	char url[REDIS_URL_MAX + 2];
 
@@ -139,12 +139,12 @@ static void one_that_is_too_long_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_least_has_the_defaults),
-		cmocka_unit_test(every_part_is_taken_and_decoded),
-		cmocka_unit_test(a_password_alone_is_the_default_users),
-		cmocka_unit_test(with_a_masters_name_the_host_is_a_sentinel),
-		cmocka_unit_test(what_is_no_such_url_is_refused),
-		cmocka_unit_test(one_that_is_too_long_is_refused),
+		cmocka_unit_test(test_minimal_url_has_the_defaults),
+		cmocka_unit_test(test_every_part_is_decoded),
+		cmocka_unit_test(test_password_without_user_is_the_default_users),
+		cmocka_unit_test(test_host_is_a_sentinel_if_a_master_is_named),
+		cmocka_unit_test(test_malformed_urls_are_refused),
+		cmocka_unit_test(test_overlong_url_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,7 @@ static void refused(const char *words, const char *expected)
 	assert_string_equal(err.text, expected);
 }
 
-static void the_least_is_for_any_node(void **state)
+static void test_minimal_request_is_for_any_node(void **state)
 {
 	const struct request_plan plan = {.destination = "memory"};
 
@@ -67,7 +67,7 @@ static void the_least_is_for_any_node(void **state)
 	becomes("-i|lo", &(struct request_plan){0}, "{\"node\":\"any\",\"interface\":[\"lo\"]}");
 }
 
-static void every_option_becomes_its_field(void **state)
+static void test_every_option_becomes_its_field(void **state)
 {
 	const struct request_plan plan = {.destination = "redis", .merge = true};
 
@@ -88,7 +88,7 @@ static void every_option_becomes_its_field(void **state)
 		"\"alertid\":\"a-7\"}");
 }
 
-static void an_id_is_made_and_differs(void **state)
+static void test_generated_ids_differ(void **state)
 {
 	cleanup(cleanup_json) json_t *one = NULL;
 	cleanup(cleanup_json) json_t *other = NULL;
@@ -101,7 +101,7 @@ static void an_id_is_made_and_differs(void **state)
 	assert_false(json_equal(json_object_get(one, "id"), json_object_get(other, "id")));
 }
 
-static void values_that_are_none_are_refused(void **state)
+static void test_invalid_values_are_refused(void **state)
 {
 	(void)state;
 	refused("icmp", "which interface? name it with -i, or use -i any; `pcapctl status` shows them");
@@ -121,7 +121,7 @@ static void values_that_are_none_are_refused(void **state)
 	refused("-i|lo|\xff", "the filter must be text in UTF-8");
 }
 
-static void contradictions_are_refused(void **state)
+static void test_contradictory_options_are_refused(void **state)
 {
 	(void)state;
 	refused("-i|lo|--alias|main", "--interface and --alias exclude each other");
@@ -131,7 +131,7 @@ static void contradictions_are_refused(void **state)
 	refused("-i|lo|-w|a|--no-file", "--write and --no-file exclude each other");
 }
 
-static void the_longest_time_is_known_where_it_is_named(void **state)
+static void test_longest_duration_follows_the_request(void **state)
 {
 	cleanup(cleanup_json) json_t *request = json_pack("{s:f, s:i}", "timeout", 1.5, "duration", 20);
 
@@ -146,12 +146,12 @@ static void the_longest_time_is_known_where_it_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_least_is_for_any_node),
-		cmocka_unit_test(every_option_becomes_its_field),
-		cmocka_unit_test(an_id_is_made_and_differs),
-		cmocka_unit_test(values_that_are_none_are_refused),
-		cmocka_unit_test(contradictions_are_refused),
-		cmocka_unit_test(the_longest_time_is_known_where_it_is_named),
+		cmocka_unit_test(test_minimal_request_is_for_any_node),
+		cmocka_unit_test(test_every_option_becomes_its_field),
+		cmocka_unit_test(test_generated_ids_differ),
+		cmocka_unit_test(test_invalid_values_are_refused),
+		cmocka_unit_test(test_contradictory_options_are_refused),
+		cmocka_unit_test(test_longest_duration_follows_the_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

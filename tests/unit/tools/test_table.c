@@ -26,7 +26,7 @@ static void check(const struct table *table, bool colors, int result, const char
 	free(text);
 }
 
-static void columns_are_aligned_by_their_widest_cell(void **state)
+static void test_columns_align_to_their_widest_cell(void **state)
 {
 	cleanup(cleanup_table) struct table *table = table_new(columns, 3);
 
@@ -45,7 +45,7 @@ static void columns_are_aligned_by_their_widest_cell(void **state)
 	      "x          -  -\n");
 }
 
-static void strangers_text_cannot_steer_the_terminal(void **state)
+static void test_foreign_text_cannot_control_the_terminal(void **state)
 {
 	cleanup(cleanup_table) struct table *table = table_new(columns, 3);
 
@@ -58,7 +58,7 @@ static void strangers_text_cannot_steer_the_terminal(void **state)
 	      "\\x1B[31ma\\x0A  1  b\\x0D\n");
 }
 
-static void colours_take_no_room(void **state)
+static void test_colors_take_no_width(void **state)
 {
 	cleanup(cleanup_table) struct table *table = table_new(columns, 3);
 
@@ -71,7 +71,7 @@ static void colours_take_no_room(void **state)
 	      "\033[32ma\033[0m     1  b\n");
 }
 
-static void cells_are_bounded_and_so_are_rows(void **state)
+static void test_cells_and_rows_are_capped(void **state)
 {
 	cleanup(cleanup_table) struct table *table = table_new(columns, 3);
 	char longer[2 * TABLE_CELL_MAX], *text = NULL;
@@ -95,10 +95,10 @@ static void cells_are_bounded_and_so_are_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(columns_are_aligned_by_their_widest_cell),
-		cmocka_unit_test(strangers_text_cannot_steer_the_terminal),
-		cmocka_unit_test(colours_take_no_room),
-		cmocka_unit_test(cells_are_bounded_and_so_are_rows),
+		cmocka_unit_test(test_columns_align_to_their_widest_cell),
+		cmocka_unit_test(test_foreign_text_cannot_control_the_terminal),
+		cmocka_unit_test(test_colors_take_no_width),
+		cmocka_unit_test(test_cells_and_rows_are_capped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
