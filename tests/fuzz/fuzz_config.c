@@ -1,7 +1,4 @@
-/*
- * The configuration file from bytes nobody checked: it loads, or it is refused with at least one line; never anything
- * else.
- */
+/* Any bytes as a configuration file: they load, or are refused with at least one line. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /*
- * Filter expressions: whatever compiles is laid into a union and run over a fixed set of packets; the union must accept
- * what the filter accepts, and a packet cut where the union cuts it must get the same verdict. Expressions that would
- * look a name up (DNS, /etc) are left alone: host names would make runs slow and different.
+ * Any text as a filter expression. If it compiles, it becomes a union and runs over a fixed set of packets: the union
+ * must accept what the filter accepts, and a packet cut by the union must get the same verdict. Expressions that may
+ * look up a name (DNS, /etc) are skipped: they would make runs slow and unrepeatable.
  */
 #include <linux/filter.h>
 #include <pcap/pcap.h>
@@ -32,13 +32,18 @@ static const struct {
 } packets[] = {
 	{udp, sizeof(udp)}, {tcp, sizeof(tcp)}, {arp, sizeof(arp)}, {tagged, sizeof(tagged)}, {runt, sizeof(runt)}};
 
-/* Words of pcap-filter(7) are known; a name to look up is one that is not, and has three letters or more in a row. */
+/*
+ * True if a keyword that can take a name is followed by a word that begins with g to z (neither a digit nor a
+ * hexadecimal one) and is no keyword itself.
+ */
 static bool may_look_up(const char *expression)
 {
-	static const char *const risky[] = {"host", "net", "gateway", "port", "proto", "ether", "src", "dst"};
-	for (size_t i = 0; i < sizeof(risky) / sizeof(*risky); i++) {
-		for (const char *at = strstr(expression, risky[i]); at; at = strstr(at + 1, risky[i])) {
+	static const char *const name_keywords[] = {"host", "net", "gateway", "port", "proto", "ether", "src", "dst"};
+
+	for (size_t i = 0; i < sizeof(name_keywords) / sizeof(*name_keywords); i++) {
+		for (const char *at = strstr(expression, name_keywords[i]); at; at = strstr(at + 1, name_keywords[i])) {
 			const char *word = at + strcspn(at, " \t\n(");
+
 			word += strspn(word, " \t\n(");
 			if (strspn(word, "ghijklmnopqrstuvwxyz") > 0 && strncmp(word, "port", 4) != 0 &&
 			    strncmp(word, "host", 4) != 0 && strncmp(word, "net", 3) != 0 &&
@@ -49,24 +54,25 @@ static bool may_look_up(const char *expression)
 	return false;
 }
 
-static void check(const struct filter *filter, const struct bpf_insn *laid, uint32_t snaplen)
+static void check(const struct filter *filter, const struct bpf_insn *union_program, uint32_t snaplen)
 {
 	for (size_t i = 0; i < sizeof(packets) / sizeof(*packets); i++) {
 		const uint32_t size = packets[i].size;
 		const struct bpf_insn *program = filter_program(filter);
-		const bool wanted = bpf_filter(program, packets[i].data, size, size) != 0;
+		const bool accepted = bpf_filter(program, packets[i].data, size, size) != 0;
+
 		for (uint32_t caplen = 0; caplen <= size; caplen++) {
 			if (filter_run(filter, packets[i].data, size, caplen) !=
 			    bpf_filter(program, packets[i].data, size, caplen))
 				abort();
 		}
-		const uint32_t passed = bpf_filter(laid, packets[i].data, size, size);
-		if (wanted && !passed)
+		const uint32_t passed = bpf_filter(union_program, packets[i].data, size, size);
+		if (accepted && !passed)
 			abort();
-		if (!wanted && passed && size >= 256) /* above any floor */
+		if (!accepted && passed && size >= 256) /* far above FILTER_UNION_MIN_BYTES */
 			abort();
 		const uint32_t cut = passed < size ? passed : size;
-		if (passed && cut >= snaplen && (bpf_filter(program, packets[i].data, size, cut) != 0) != wanted)
+		if (passed && cut >= snaplen && (bpf_filter(program, packets[i].data, size, cut) != 0) != accepted)
 			abort();
 	}
 }
@@ -74,8 +80,8 @@ static void check(const struct filter *filter, const struct bpf_insn *laid, uint
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char expression[EXPRESSION_MAX + 1];
-	struct sock_filter laid[FILTER_UNION_MAX];
-	struct bpf_insn *runnable = (struct bpf_insn *)laid;
+	struct sock_filter union_program[FILTER_UNION_MAX];
+	struct bpf_insn *runnable = (struct bpf_insn *)union_program;
 	struct filter *filter = NULL;
 	struct error err;
 
@@ -83,15 +89,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(expression, data, size);
 	expression[size] = '\0';
-	if (may_look_up(expression) || strstr(expression, "protochain")) /* the latter loops, by design */
+	if (may_look_up(expression) || strstr(expression, "protochain")) /* protochain loops by design */
 		return 0;
 	if (filter_compile(expression, 1, &err, &filter) < 0 || !filter)
 		return 0;
 	const struct filter_want wants[] = {{.filter = filter, .snaplen = 20}, {.filter = filter, .snaplen = 10}};
-	const size_t count = filter_union(wants, 2, &(struct filter_union_options){.loopback = false}, laid);
+	const size_t count = filter_union(wants, 2, &(struct filter_union_options){.loopback = false}, union_program);
 	for (size_t i = 0; i < count; i++) {
-		if (laid[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT))
-			laid[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);
+		if (union_program[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT))
+			union_program[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);
 	}
 	if (count && !bpf_validate(runnable, (int)count))
 		abort();

@@ -1,7 +1,6 @@
 /*
- * Any bytes as a packet: the program that tells headers from payload keeps something of it, never looks beyond its end
- * (which would reject it), and comes to the same answer as a parser that is no BPF program. First byte: the link type
- * and the least that is kept.
+ * Any bytes as a packet: the headers program keeps at least one byte, never reads past the end (which would reject the
+ * packet) and agrees with the reference parser. The first byte of the input selects link type and minimum.
  */
 #include <linux/filter.h>
 #include <pcap/pcap.h>
@@ -17,17 +16,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct bpf_insn programs[2][HEADERS_PROGRAM_MAX];
 
-static void check(uint16_t linktype, uint32_t least, const uint8_t *packet, uint32_t size)
+static void check(uint16_t linktype, uint32_t min_bytes, const uint8_t *packet, uint32_t size)
 {
 	struct bpf_insn *program = programs[linktype == 1];
-	const size_t count = headers_program(linktype, least, (struct sock_filter *)program);
+	const size_t count = headers_program(linktype, min_bytes, (struct sock_filter *)program);
+
 	if (!count || count > HEADERS_PROGRAM_MAX || !bpf_validate(program, (int)count))
 		abort();
 	const uint32_t answer = bpf_filter(program, packet, size, size);
 	const uint32_t kept = answer < size ? answer : size;
 	const uint32_t headers = reference_headers(linktype, packet, size);
-	const uint32_t floor = least < size ? least : size;
-	if (!answer || kept != (headers > floor ? headers : floor))
+	const uint32_t minimum = min_bytes < size ? min_bytes : size;
+	if (!answer || kept != (headers > minimum ? headers : minimum))
 		abort();
 }
 
@@ -35,12 +35,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 2 || size > PACKET_MAX)
 		return 0;
-	const uint32_t least = data[0] >> 1;
-	uint8_t *packet = malloc(size - 1); /* its end is watched */
+	const uint32_t min_bytes = data[0] >> 1;
+	uint8_t *packet = malloc(size - 1); /* a sanitizer sees a read past its end */
 	if (!packet)
 		return 0;
 	memcpy(packet, data + 1, size - 1);
-	check(data[0] & 1 ? 101 : 1, least, packet, (uint32_t)size - 1);
+	check(data[0] & 1 ? 101 : 1, min_bytes, packet, (uint32_t)size - 1);
 	free(packet);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /*
- * What a client may send: any bytes, in one piece or many, on a connection to the whole server. A second, strict and
- * simple parser reads the same bytes: no handler may be called for anything that it does not take for a request, nor
- * with another body. The first byte of the input is the pieces' size.
+ * Any bytes from a client, in pieces of one size, on a connection to the whole server. A second, strict and simple
+ * parser reads the same bytes: the server may call a handler only for what that parser accepts as a request, with the
+ * same body. The first byte of the input gives the size of the pieces.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -23,10 +23,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct event_base *loop;
 static struct http_server *server;
-static const char *left; /* of the input; what the strict parser has not read */
+static const char *left; /* the input that the strict parser has not read */
 static size_t left_size;
 
-/* --- the strict parser ------------------------------------------------------------------------------------------- */
+/* --- the strict parser --- */
 
 static bool is_end(char c)
 {
@@ -34,8 +34,8 @@ static bool is_end(char c)
 }
 
 /*
- * The size of a line without its end, or -1. Some NULs pass for CRs, and some other four bytes for CR LF CR LF at the
- * head's end: before libmicrohttpd 1.0 the server cannot tell (http_check.c).
+ * Returns the size of a line without its end, or -1. Accepts some NULs as CRs, and some other sequences of four bytes
+ * as CR LF CR LF at the end of the head: before libmicrohttpd 1.0, the server cannot tell them apart (http_check.c).
  */
 static ssize_t line_size(const char *text, size_t size, bool *last)
 {
@@ -79,7 +79,7 @@ static int parse_header(const char *line, size_t size, unsigned *hosts, size_t *
 	return 0;
 }
 
-/* Aborts unless a request comes next in the input; reads it. Its body's size. */
+/* Reads the next request of the input and returns the size of its body; aborts if there is none. */
 static size_t next_request(const char **body)
 {
 	unsigned hosts = 0, lengths = 0;
@@ -118,15 +118,15 @@ static size_t next_request(const char **body)
 	return body_size;
 }
 
-/* --- handlers ---------------------------------------------------------------------------------------------------- */
+/* --- handlers --- */
 
 static void check(struct http_request *request)
 {
-	const char *wanted;
-	size_t wanted_size = next_request(&wanted), size;
+	const char *expected;
+	size_t expected_size = next_request(&expected), size;
 	const void *body = http_request_body(request, &size);
 
-	if (size != wanted_size || memcmp(body, wanted, size) != 0)
+	if (size != expected_size || memcmp(body, expected, size) != 0)
 		abort();
 }
 
@@ -171,7 +171,7 @@ static const struct http_route routes[] = {
 	{.method = "GET", .pattern = "/stream", .handler = answer_stream},
 };
 
-/* --- the target -------------------------------------------------------------------------------------------------- */
+/* --- the target --- */
 
 static void start(void)
 {
@@ -184,7 +184,7 @@ static void start(void)
 		abort();
 }
 
-/* Runs the server until it has nothing more to do; what it answers is read and thrown away. */
+/* Runs the server until it is idle; discards its answers. */
 static void run(int fd)
 {
 	char block[16384];
@@ -214,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (piece > size - at)
 			piece = size - at;
 		if (send(pair[1], data + at, piece, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-			break; /* the server has closed, or has enough unread */
+			break; /* the server has closed, or its socket is full */
 		run(pair[1]);
 	}
 	shutdown(pair[1], SHUT_WR);

@@ -1,6 +1,6 @@
 /*
- * Any bytes as a capture file. However they come, whole or in pieces, the reader finds the same in them; what it found
- * survives being merged: the merged file is whole, has all the packets, in the order of time unless it says otherwise.
+ * Any bytes as a capture file. Read whole or in pieces, they give the same items. Merged with itself, the file is
+ * complete and has all packets, in time order except for those reported as late.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ static void find(struct piecewise *source, struct found *found)
 	pcapng_reader_free(reader);
 }
 
-/* The input twice: with itself there are packets of equal times. */
+/* Merges the input with itself, so that packets have equal times. */
 static void check_merge(const uint8_t *data, size_t size, const struct found *once)
 {
 	const struct byte_range range = {.fd = -1, .bytes = data, .size_bytes = size};
@@ -110,7 +110,7 @@ static void check_merge(const uint8_t *data, size_t size, const struct found *on
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct piecewise whole = {.bytes = data, .size = size, .piece = SIZE_MAX};
-	struct piecewise pieces = {.bytes = data, .size = size, .piece = 1 + size % 37, .hesitant = true};
+	struct piecewise pieces = {.bytes = data, .size = size, .piece = 1 + size % 37, .stalls = true};
 	struct found once, again;
 
 	if (size > INPUT_MAX)

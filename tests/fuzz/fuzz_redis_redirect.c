@@ -1,5 +1,7 @@
-/* An error reply taken for a redirection: whatever it says, the host is printable and ends, slot and port are in range;
- * and the bytes as a key are in some slot. */
+/*
+ * Any bytes as an error reply and as a key. A redirection has a printable, terminated host, and slot and port in range;
+ * a key has a slot in range.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

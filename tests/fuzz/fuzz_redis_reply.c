@@ -1,6 +1,6 @@
 /*
- * What a server may send: any bytes, on a connection that waits for answers, that is subscribed, or both. The first
- * byte of the input says which. hiredis aborts on some of them by itself; the guard must not let those through.
+ * Any bytes from a Redis server, on a connection that awaits replies, is subscribed, or both, as the first byte of the
+ * input selects. hiredis itself aborts on some of them; the guard must not let those through.
  */
 #include <fcntl.h>
 #include <hiredis/async.h>
@@ -14,10 +14,10 @@
 
 #include "redis/connection/redis_guard.h"
 
-#define ASKED 1u	/* a PING waits for its answer */
-#define SUBSCRIBED 2u	/* SUBSCRIBE is sent */
-#define ASKED_AFTER 4u	/* a PING waits behind it */
-#define CHUNK_SIZE 1024 /* fits any socket buffer */
+#define PING_SENT 1u
+#define SUBSCRIBE_SENT 2u
+#define PING_SENT_AFTER 4u /* after SUBSCRIBE */
+#define CHUNK_SIZE 1024	   /* fits any socket buffer */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,10 +25,11 @@ static bool connected;
 
 static void on_reply(redisAsyncContext *redis, void *reply, void *ctx)
 {
+	const redisReply *message = reply;
+
 	(void)redis;
 	(void)ctx;
-	/* What the subscriber relies on. */
-	const redisReply *message = reply;
+	/* The subscriber relies on this. */
 	if (message && message->type == REDIS_REPLY_ARRAY && message->elements == 3 && !message->element[0]->str)
 		abort();
 }
@@ -59,11 +60,11 @@ static redisAsyncContext *open_connection(int fd, unsigned mode)
 	redis->c.flags |= REDIS_CONNECTED;
 	redis_guard_watch(redis, NULL);
 	redisAsyncSetDisconnectCallback(redis, on_disconnect);
-	if (mode & ASKED)
+	if (mode & PING_SENT)
 		redisAsyncCommand(redis, on_pong, NULL, "PING");
-	if (mode & SUBSCRIBED)
+	if (mode & SUBSCRIBE_SENT)
 		redisAsyncCommand(redis, on_reply, NULL, "SUBSCRIBE capture");
-	if (mode & ASKED_AFTER)
+	if (mode & PING_SENT_AFTER)
 		redisAsyncCommand(redis, on_pong, NULL, "PING");
 	connected = true;
 	return redis;

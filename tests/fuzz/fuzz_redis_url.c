@@ -1,4 +1,4 @@
-/* The URL of Redis: it is a target with all that it must have, or it is refused with a reason; never anything else. */
+/* Any bytes as a Redis URL: they give a complete target, or are refused with an error text. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	cleanup(cleanup_free) char *url = calloc(1, size + 1); /* an URL ends at its first NUL */
+	cleanup(cleanup_free) char *url = calloc(1, size + 1); /* a URL ends at its first NUL */
 	cleanup(cleanup_fleet_target) struct fleet_target *target = NULL;
 	struct error err = {0};
 	int r;

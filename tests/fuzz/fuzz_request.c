@@ -1,6 +1,6 @@
 /*
- * Any bytes as a request: accepted, for another node, or refused with a readable reason. What the first look calls
- * "elsewhere" must be JSON for the real parser, too, and what is accepted must mean the same when it is read again.
+ * Any bytes as a request: accepted, for another node, or refused with a printable reason. A request for another node
+ * must be valid JSON, and an accepted request must mean the same when it is parsed again.
  */
 #include <jansson.h>
 #include <stdint.h>
@@ -55,7 +55,7 @@ static void check_readable(const char *text)
 	}
 }
 
-/* A field given twice is the only thing that may be wrong with it, since nobody looks for that in others' requests. */
+/* Duplicate fields are allowed: requests for other nodes are not checked for them. */
 static void check_elsewhere(const uint8_t *data, size_t size)
 {
 	json_t *message = json_loadb((const char *)data, size, JSON_ALLOW_NUL, NULL);

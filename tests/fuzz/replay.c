@@ -1,7 +1,7 @@
 /*
- * Runs a fuzz target over a corpus: each file whole and cut off after every one of its first bytes, so that a parser
- * also meets the end of its input everywhere. Each input is a heap block of exactly its size: a sanitizer sees a read
- * past the end. Speaks TAP, one test a file; a crash is missing results. An empty corpus fails.
+ * Runs a fuzz target over a corpus: each file whole, and cut after each of its first CUTS_MAX bytes, so that a parser
+ * also meets the end of its input everywhere. Each input is a heap block of exactly its size, so that a sanitizer sees
+ * a read past the end. Prints TAP, one test per file; a crash shows as missing results. An empty corpus fails.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 
-#define CUTS_MAX 512	      /* inputs made from one file by cutting it off */
+#define CUTS_MAX 512	      /* truncated inputs per file */
 #define INPUT_MAX (64u << 20) /* bytes of one file */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

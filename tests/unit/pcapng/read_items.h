@@ -10,9 +10,9 @@
 struct piecewise {
 	const uint8_t *bytes;
 	size_t size, at;
-	size_t piece;  /* at most so many at once */
-	bool hesitant; /* between two pieces, there is nothing yet */
-	bool hesitates;
+	size_t piece; /* at most so many at once */
+	bool stalls;  /* returns -EAGAIN before each piece */
+	bool stalled;
 	int fails; /* at the end: this error instead */
 };
 
@@ -21,7 +21,7 @@ static inline ssize_t piecewise_read(void *ctx, uint8_t *into, size_t room)
 	struct piecewise *source = (struct piecewise *)ctx;
 	size_t size = source->size - source->at;
 
-	if (source->hesitant && (source->hesitates = !source->hesitates))
+	if (source->stalls && (source->stalled = !source->stalled))
 		return -EAGAIN;
 	if (size == 0)
 		return source->fails;

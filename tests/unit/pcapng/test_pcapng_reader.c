@@ -203,7 +203,7 @@ static void test_every_block_is_read_in_both_byte_orders_and_any_pieces(void **s
 		for (size_t i = 0; i < 2 * sizeof(pieces) / sizeof(*pieces); i++) {
 			open_file();
 			source.piece = pieces[i / 2];
-			source.hesitant = i % 2;
+			source.stalls = i % 2;
 			check_rich_file();
 		}
 	}
@@ -343,7 +343,7 @@ static void check_pcap(uint32_t magic, bool big, uint64_t fraction_ns)
 	for (size_t piece = 1; piece < 30; piece++) {
 		open_file();
 		source.piece = piece;
-		source.hesitant = piece % 2;
+		source.stalls = piece % 2;
 		expect(PCAPNG_INTERFACE);
 		assert_int_equal(item.description.linktype, 101);
 		assert_int_equal(item.description.snaplen, 65535);
