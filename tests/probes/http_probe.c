@@ -1,7 +1,7 @@
 /*
  * The HTTP server alone, with a few routes, for tests/system/test_http_server.py. Options are `--name value`: socket,
- * group, listen, token, cert, key, connections, stall-s. Says {"port":N} when it listens; SIGTERM stops it. /later is
- * answered when /wake is asked for.
+ * group, listen, token, cert, key, connections, stall-s. Prints {"port":N} once it listens; SIGTERM stops it. A request
+ * for /later is answered when /wake is requested.
  */
 #include <event2/event.h>
 #include <getopt.h>

@@ -1,7 +1,7 @@
 /*
- * merge_probe [-m] OUT LABEL=PATH...: merges capture files (-m: taken into memory first). Prints a line for each:
- * label, packets, interfaces, texts left out, what was wrong; then how many packets are late, and the most memory this
- * process had beyond what it started with, in KiB.
+ * merge_probe [-m] OUT LABEL=PATH...: merges capture files (-m: loads them into memory first). Prints one line per file
+ * (label, packets, interfaces, texts left out, error), then the number of late packets and by how many KiB the peak
+ * memory of this process grew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static int write_stream(const struct byte_stream *stream, const char *path)
 	return fflush(out) == 0 && written == stream->size_bytes ? 0 : -EIO;
 }
 
-/* The high-water mark of this program alone, in KiB: what getrusage() tells of outlives exec(2). */
+/* This program's own peak memory in KiB; the peak of getrusage() survives exec(2). */
 static long own_peak(void)
 {
 	cleanup(cleanup_fclose) FILE *status = fopen("/proc/self/status", "re");
@@ -65,6 +65,7 @@ static void print_reports(const struct pcapng_merge *merge, const struct pcapng_
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct pcapng_merge_report report = pcapng_merge_report(merge, i);
+
 		printf("%s|%" PRIu64 "|%zu|%" PRIu64 "|%s\n", inputs[i].label, report.packets, report.interfaces,
 		       report.left_out, report.error_code < 0 ? report.error : "");
 	}
@@ -89,6 +90,7 @@ int main(int argc, char **argv)
 	int r = pcapng_merge_new(inputs, count, "merge_probe 1", &merge, &error);
 	if (r == 0) {
 		const struct byte_stream stream = pcapng_merge_stream(merge);
+
 		r = write_stream(&stream, arguments[0]);
 		if (r == 0)
 			r = pcapng_merge_failed(merge, &error);

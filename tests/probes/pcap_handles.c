@@ -1,9 +1,9 @@
 /*
- * What many captures cost when each has a libpcap handle of its own: opens so many on one interface, each with another
- * filter (`udp dst port FIRST + i`), reads them all in one epoll loop, and on SIGINT or SIGTERM prints one JSON line
- * with what they got. For benchmarks.
+ * The cost of captures that each have their own libpcap handle, for benchmarks: opens COUNT handles on one interface,
+ * each with its own filter (`udp dst port FIRST_PORT + i`), reads them in one epoll loop and, on SIGINT or SIGTERM,
+ * prints the totals as one JSON line.
  *
- * pcap_handles INTERFACE COUNT FIRST_PORT; "ready" on stderr says that all are open.
+ * pcap_handles INTERFACE COUNT FIRST_PORT; prints "ready" on stderr once all are open.
  */
 #include <errno.h>
 #include <pcap/pcap.h>

@@ -2,12 +2,12 @@
  * Runs one redis_commands client, for tests/system/test_redis_cluster.py. Options are `--name value`; `--node` and
  * `--sentinel` may be repeated. Standard input, by line:
  *
- *   ID FLAGS WORD...   sends a command; of FLAGS "i" is idempotent, "kN" the key's index, "f" frees the client in its
- *                      callback, "-" nothing; the word "@N" stands for N bytes
- *   up                 answers {"up":…}
+ *   ID FLAGS WORD...   sends a command; FLAGS: "i" idempotent, "kN" index of the key, "f" frees the client in its
+ *                      callback, "-" none; the word "@N" stands for N bytes
+ *   up                 prints {"up":…}
  *   free               frees the client
  *
- * Standard output: {"id":…,"code":…,"reply":…,"error":…,"maybe":…} for each answer, "refused":true if it was not taken.
+ * Standard output: {"id":…,"code":…,"reply":…,"error":…,"maybe":…} per reply; "refused":true if not accepted.
  * Standard error: the log.
  */
 #include <event2/event.h>
@@ -35,7 +35,7 @@ struct probe {
 
 struct sent {
 	struct probe *probe;
-	bool frees;
+	bool frees_client;
 	char id[64];
 };
 
@@ -63,13 +63,13 @@ static json_t *as_json(const redisReply *reply)
 	return list;
 }
 
-static void on_done(void *ctx, const struct redis_result *answer)
+static void on_done(void *ctx, const struct redis_result *result)
 {
 	struct sent *sent = ctx;
 
-	print_line(json_pack("{s:s,s:i,s:o,s:s?,s:b}", "id", sent->id, "code", answer->code, "reply",
-			     as_json(answer->reply), "error", answer->error, "maybe", answer->maybe_executed));
-	if (sent->frees) {
+	print_line(json_pack("{s:s,s:i,s:o,s:s?,s:b}", "id", sent->id, "code", result->code, "reply",
+			     as_json(result->reply), "error", result->error, "maybe", result->maybe_executed));
+	if (sent->frees_client) {
 		redis_commands_free(sent->probe->client);
 		sent->probe->client = NULL;
 	}
@@ -92,28 +92,28 @@ static void send_command(struct probe *probe, struct sent *sent, const char *fla
 	size_t argvlen[WORDS_MAX];
 	struct redis_command command = {.argv = argv, .argvlen = argvlen, .idempotent = strchr(flags, 'i')};
 	const char *key = strchr(flags, 'k');
-	char *made = NULL, *rest, *word;
+	char *generated = NULL, *rest, *word;
 	int r;
 
 	command.key = key ? (int)strtol(key + 1, NULL, 10) : 0;
 	for (word = strtok_r(words, " ", &rest); word && command.argc < WORDS_MAX; word = strtok_r(NULL, " ", &rest)) {
 		argv[command.argc] = word;
 		argvlen[command.argc] = strlen(word);
-		if (*word == '@' && !made) {
+		if (*word == '@' && !generated) {
 			argvlen[command.argc] = strtoul(word + 1, NULL, 10);
-			argv[command.argc] = made = filled(argvlen[command.argc]);
+			argv[command.argc] = generated = filled(argvlen[command.argc]);
 		}
 		command.argc++;
 	}
 	r = probe->client ? redis_commands_send(probe->client, &command, on_done, sent) : -1;
-	free(made);
+	free(generated);
 	if (r == 0)
 		return;
 	print_line(json_pack("{s:s,s:i,s:b}", "id", sent->id, "code", r, "refused", 1));
 	free(sent);
 }
 
-static void obey(struct probe *probe, char *line)
+static void handle_line(struct probe *probe, char *line)
 {
 	struct sent *sent;
 	char *rest, *id, *flags;
@@ -131,7 +131,7 @@ static void obey(struct probe *probe, char *line)
 	if (!flags || !sent)
 		abort();
 	sent->probe = probe;
-	sent->frees = strchr(flags, 'f');
+	sent->frees_client = strchr(flags, 'f');
 	snprintf(sent->id, sizeof(sent->id), "%s", id);
 	send_command(probe, sent, flags, rest);
 }
@@ -150,7 +150,7 @@ static void on_input(evutil_socket_t fd, short what, void *ctx)
 	probe->line_size += (size_t)got;
 	while ((end = memchr(probe->line, '\n', probe->line_size))) {
 		*end++ = '\0';
-		obey(probe, probe->line);
+		handle_line(probe, probe->line);
 		probe->line_size -= (size_t)(end - probe->line);
 		memmove(probe->line, end, probe->line_size);
 	}

@@ -1,9 +1,8 @@
 /*
- * Runs the Redis subscriber and the event publisher as the daemon does, and nothing else, for
- * tests/system/test_redis_link.py. Options are `--name value`; `--node` and `--sentinel` may be
- * repeated. Standard output: one JSON line for each message.
- * Standard error: the log. Standard input, by line: `event ID` publishes an event, `fill N` N events of 64 KiB,
- * `pending` answers {"pending":N}, the end stops.
+ * Runs only the Redis subscriber and the event publisher, as the daemon does, for tests/system/test_redis_link.py.
+ * Options are `--name value`; `--node` and `--sentinel` may be repeated. Standard input, by line: `event ID` publishes
+ * an event, `fill N` publishes N events of 64 KiB, `pending` prints {"pending":N}; end of input stops. Standard output:
+ * one JSON line per message. Standard error: the log.
  */
 #include <event2/event.h>
 #include <event2/util.h>
@@ -24,7 +23,7 @@
 #define SHOWN_BYTES 1024
 #define FILL_BYTES (64u << 10)
 #define NODES_MAX 8
-#define LAST_WORD "unsubscribe-in-handler"
+#define UNSUBSCRIBE_MESSAGE "unsubscribe-in-handler"
 
 struct probe {
 	struct event_base *loop;
@@ -56,7 +55,7 @@ static void on_message(void *ctx, const struct trigger_message *message)
 		printf(text[i] < ' ' || strchr("\"\\", text[i]) ? "\\u%04x" : "%c", (unsigned char)text[i]);
 	printf("\",\"origin\":\"%s\",\"size\":%zu,\"fnv1a\":\"%016" PRIx64 "\"}\n", origin, size, fnv1a(bytes, size));
 	fflush(stdout);
-	if (size == strlen(LAST_WORD) && memcmp(bytes, LAST_WORD, size) == 0) {
+	if (size == strlen(UNSUBSCRIBE_MESSAGE) && memcmp(bytes, UNSUBSCRIBE_MESSAGE, size) == 0) {
 		redis_pubsub_free(probe->pubsub);
 		probe->pubsub = NULL;
 	}
@@ -86,7 +85,7 @@ static void fill(struct probe *probe, unsigned long count)
 	free(comment);
 }
 
-static void obey(struct probe *probe, const char *line)
+static void handle_line(struct probe *probe, const char *line)
 {
 	if (strncmp(line, "event ", 6) == 0)
 		publish(probe, line + 6, NULL);
@@ -111,7 +110,7 @@ static void on_input(evutil_socket_t fd, short what, void *ctx)
 	probe->line_size += (size_t)got;
 	while ((end = memchr(probe->line, '\n', probe->line_size))) {
 		*end++ = '\0';
-		obey(probe, probe->line);
+		handle_line(probe, probe->line);
 		probe->line_size -= (size_t)(end - probe->line);
 		memmove(probe->line, end, probe->line_size);
 	}

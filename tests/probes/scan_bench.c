@@ -1,6 +1,6 @@
 /*
- * How fast one core scans: a ring's worth of small packets with few matches, cursors on it, packets and bytes a second.
- * With a second argument, the same packets go into a pcap file for comparison with tcpdump -r.
+ * Measures how fast one core scans: cursors over a ring of small packets with few matches, in packets and bytes per
+ * second. With a second argument, writes the same packets to a pcap file, for comparison with tcpdump -r.
  */
 #include <linux/if_packet.h>
 #include <stdio.h>
@@ -14,11 +14,11 @@
 #include "capture/timeline.h"
 
 #define BLOCK_BYTES (1u << 20)
-#define BLOCK_FIRST 48 /* of the block's first packet */
-#define MAC 82	       /* where the packet begins behind its header */
+#define BLOCK_FIRST 48 /* offset of a block's first packet */
+#define MAC 82	       /* offset of the packet's data */
 #define PACKET_BYTES 64
 #define ROOM ((MAC + PACKET_BYTES + 7u) & ~7u)
-#define PACKETS_A_BLOCK ((BLOCK_BYTES - BLOCK_FIRST) / ROOM)
+#define PACKETS_PER_BLOCK ((BLOCK_BYTES - BLOCK_FIRST) / ROOM)
 #define MATCH_EVERY 10000
 #define ROUNDS 5
 
@@ -26,6 +26,7 @@ static void fill_packet(uint8_t *at, uint64_t number)
 {
 	const uint64_t time_ns = number * 100;
 	struct tpacket3_hdr *packet = (void *)at;
+
 	packet->tp_next_offset = ROOM;
 	packet->tp_sec = (uint32_t)(time_ns / NS_PER_S);
 	packet->tp_nsec = (uint32_t)(time_ns % NS_PER_S);
@@ -45,25 +46,29 @@ static int write_file(const uint8_t *ring, size_t blocks, const char *path)
 {
 	static const uint32_t header[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
 	cleanup(cleanup_fclose) FILE *file = fopen(path, "wbe");
+
 	if (!file || fwrite(header, sizeof(header), 1, file) != 1)
 		return -1;
-	for (size_t i = 0; i < blocks * PACKETS_A_BLOCK; i++) {
-		const uint8_t *at = ring + i / PACKETS_A_BLOCK * BLOCK_BYTES + BLOCK_FIRST + i % PACKETS_A_BLOCK * ROOM;
+	for (size_t i = 0; i < blocks * PACKETS_PER_BLOCK; i++) {
+		const uint8_t *at =
+			ring + i / PACKETS_PER_BLOCK * BLOCK_BYTES + BLOCK_FIRST + i % PACKETS_PER_BLOCK * ROOM;
 		const struct tpacket3_hdr *packet = (const void *)at;
 		const uint32_t record[] = {packet->tp_sec, packet->tp_nsec / 1000, PACKET_BYTES, PACKET_BYTES};
+
 		if (fwrite(record, sizeof(record), 1, file) != 1 || fwrite(at + MAC, PACKET_BYTES, 1, file) != 1)
 			return -1;
 	}
 	return 0;
 }
 
-/* Seconds for one pass with this many cursors. */
+/* Returns the seconds for one pass with `count` cursors. */
 static double scan_once(const uint8_t *ring, size_t blocks, const struct filter *filter, unsigned count)
 {
 	static uint8_t scratch[SCAN_SCRATCH_BYTES];
 	const struct scan_context context = {.ethernet = true, .scratch = scratch};
 	struct budget budget = {.limit_bytes = SIZE_MAX};
 	struct cursor cursors[SCAN_GROUP_MAX] = {}, *group[SCAN_GROUP_MAX];
+
 	for (unsigned i = 0; i < count; i++) {
 		cursors[i] = (struct cursor){.filter = filter,
 					     .snaplen = 65535,
@@ -76,12 +81,13 @@ static double scan_once(const uint8_t *ring, size_t blocks, const struct filter 
 	const uint64_t start_ns = clock_boottime_ns();
 	for (size_t i = 0; i < blocks; i++) {
 		const struct span span = {.first = ring + i * BLOCK_BYTES + BLOCK_FIRST,
-					  .packets = PACKETS_A_BLOCK,
-					  .number = i * PACKETS_A_BLOCK};
+					  .packets = PACKETS_PER_BLOCK,
+					  .number = i * PACKETS_PER_BLOCK};
+
 		cursor_scan(group, count, &span, &context);
 	}
 	const double seconds = (double)(clock_boottime_ns() - start_ns) / NS_PER_S;
-	const uint64_t expected = (blocks * PACKETS_A_BLOCK + MATCH_EVERY - 1) / MATCH_EVERY;
+	const uint64_t expected = (blocks * PACKETS_PER_BLOCK + MATCH_EVERY - 1) / MATCH_EVERY;
 	for (unsigned i = 0; i < count; i++) {
 		if (cursors[i].store.packets != expected)
 			exit(1);
@@ -95,6 +101,7 @@ int main(int argc, char **argv)
 	const size_t blocks = argc > 1 ? strtoul(argv[1], NULL, 10) : 1024;
 	struct error err;
 	struct filter *filter = NULL;
+
 	if (!blocks || filter_compile("udp port 53", 1, &err, &filter) < 0) {
 		fprintf(stderr, "usage: %s [MIB] [FILE]\n", argv[0]);
 		return 2;
@@ -102,17 +109,19 @@ int main(int argc, char **argv)
 	uint8_t *ring = mmap(NULL, blocks * BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (ring == MAP_FAILED)
 		return 1;
-	const uint64_t packets = blocks * PACKETS_A_BLOCK;
+	const uint64_t packets = blocks * PACKETS_PER_BLOCK;
 	for (uint64_t i = 0; i < packets; i++)
-		fill_packet(ring + i / PACKETS_A_BLOCK * BLOCK_BYTES + BLOCK_FIRST + i % PACKETS_A_BLOCK * ROOM, i);
+		fill_packet(ring + i / PACKETS_PER_BLOCK * BLOCK_BYTES + BLOCK_FIRST + i % PACKETS_PER_BLOCK * ROOM, i);
 	if (argc > 2 && write_file(ring, blocks, argv[2]) < 0) {
 		perror(argv[2]);
 		return 1;
 	}
 	for (unsigned count = 1; count <= SCAN_GROUP_MAX; count *= 4) {
 		double best = 1e9;
+
 		for (unsigned round = 0; round < ROUNDS; round++) {
 			const double seconds = scan_once(ring, blocks, filter, count);
+
 			best = seconds < best ? seconds : best;
 		}
 		printf("%2u cursors: %6.1f M packets/s, %5.2f GB/s of ring, %6.1f ns a packet\n", count,

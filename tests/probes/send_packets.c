@@ -1,12 +1,11 @@
 /*
- * Sends numbered UDP/IPv4 frames on one interface through a packet socket, as fast as asked or as fast as it can, and
- * prints what it did as one JSON line. The payload begins with a magic word and an eight-byte big-endian sequence
- * number (at frame offset 42 and 50; four bytes later with --vlan), so that a reader can tell lost, doubled and
- * reordered packets apart. For tests and benchmarks on interfaces of their own.
+ * Sends numbered UDP/IPv4 frames on one interface through a packet socket, at a given rate or as fast as possible, and
+ * prints the totals as one JSON line. The payload begins with a magic word and an eight-byte big-endian sequence number
+ * (at frame offsets 42 and 50; four bytes later with --vlan), so that a reader can find lost, duplicate and reordered
+ * packets. For tests and benchmarks on dedicated interfaces.
  *
- * Limits: IPv4 and UDP only, no checksum over UDP, and pacing is by bursts of a millisecond. A frame counts as sent
- * when the kernel took it; what a full backlog of the receiving side throws away shows only in that interface's
- * counters.
+ * Limits: IPv4 and UDP only, no UDP checksum, pacing in bursts of one millisecond. A frame counts as sent when the
+ * kernel accepts it; drops in the receiver's backlog show only in that interface's counters.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,9 +42,9 @@ struct range {
 struct options {
 	const char *interface;
 	uint64_t count; /* 0: until --seconds or a signal */
-	double rate;	/* packets/s; 0: full */
+	double rate;	/* packets/s; 0: unlimited */
 	double seconds; /* 0: no limit */
-	size_t size;	/* of the frame, VLAN header included */
+	size_t size;	/* bytes of the frame, VLAN header included */
 	uint64_t first;
 	int vlan; /* -1: none */
 	struct range src_port, dst_port;
@@ -55,7 +54,7 @@ struct options {
 	bool bypass; /* PACKET_QDISC_BYPASS */
 };
 
-/* What both ways of sending share. A frame is the template with its number and ports put in. */
+/* State of both methods. A frame is the template with its own number and ports. */
 struct sender {
 	struct options options;
 	int fd;
@@ -185,8 +184,7 @@ static struct options parse(int argc, char **argv)
 		{"bypass", no_argument, NULL, 'B'},
 		{NULL, 0, NULL, 0},
 	};
-	/* The addresses are those of RFC 2544's test network and nobody's: the receiving stack throws the frame away.
-	 */
+	/* Test addresses of RFC 2544 that no host has: the receiving stack drops the frame. */
 	struct options options = {
 		.size = 64,
 		.vlan = -1,
@@ -255,12 +253,12 @@ static struct options parse(int argc, char **argv)
 		}
 	}
 	if (!options.interface || optind != argc)
-		usage("--interface is needed, and nothing but options");
+		usage("--interface is required; other arguments are not allowed");
 	if (options.count == 0 && options.seconds == 0)
-		usage("--count or --seconds is needed");
+		usage("--count or --seconds is required");
 	if (options.size <
 	    (size_t)(ETHERNET_SIZE + IPV4_SIZE + UDP_SIZE + NUMBER_SIZE + (options.vlan >= 0 ? VLAN_SIZE : 0)))
-		usage("--size leaves no room for the number");
+		usage("--size is too small for the sequence number");
 	return options;
 }
 
@@ -316,7 +314,7 @@ static void build_template(struct sender *sender)
 		frame[i] = (uint8_t)i;
 }
 
-/* Puts what differs from frame to frame into a copy of the template. */
+/* Sets ports and number in a copy of the template. */
 static void number_frame(const struct sender *sender, uint8_t *frame, uint64_t index)
 {
 	const struct options *options = &sender->options;
@@ -354,7 +352,7 @@ static bool wait_writable(int fd)
 	return poll(&poll_fd, 1, 100) >= 0 || errno == EINTR;
 }
 
-/* True: the same frames again, after a short wait if need be. */
+/* True: send the same frames again; waits briefly if the socket is full. */
 static bool is_transient(struct sender *sender)
 {
 	if (errno == EINTR)
@@ -364,37 +362,37 @@ static bool is_transient(struct sender *sender)
 	return false;
 }
 
-/* sendmmsg: one system call a burst; the kernel copies each frame. */
-struct mmsg_way {
+/* sendmmsg: one system call per burst; the kernel copies each frame. */
+struct mmsg_sender {
 	struct mmsghdr messages[BURST_MAX];
 	struct iovec vectors[BURST_MAX];
 	uint8_t *frames;
 };
 
-static void mmsg_open(struct mmsg_way *way, const struct sender *sender)
+static void mmsg_open(struct mmsg_sender *mmsg, const struct sender *sender)
 {
 	size_t size = sender->options.size;
 
-	way->frames = calloc(BURST_MAX, size);
-	if (!way->frames)
+	mmsg->frames = calloc(BURST_MAX, size);
+	if (!mmsg->frames)
 		die("memory");
-	memset(way->messages, 0, sizeof(way->messages));
+	memset(mmsg->messages, 0, sizeof(mmsg->messages));
 	for (unsigned i = 0; i < BURST_MAX; i++) {
-		memcpy(way->frames + i * size, sender->template, size);
-		way->vectors[i] = (struct iovec){.iov_base = way->frames + i * size, .iov_len = size};
-		way->messages[i].msg_hdr.msg_iov = &way->vectors[i];
-		way->messages[i].msg_hdr.msg_iovlen = 1;
+		memcpy(mmsg->frames + i * size, sender->template, size);
+		mmsg->vectors[i] = (struct iovec){.iov_base = mmsg->frames + i * size, .iov_len = size};
+		mmsg->messages[i].msg_hdr.msg_iov = &mmsg->vectors[i];
+		mmsg->messages[i].msg_hdr.msg_iovlen = 1;
 	}
 }
 
-static void mmsg_burst(struct mmsg_way *way, struct sender *sender, unsigned burst)
+static void mmsg_burst(struct mmsg_sender *mmsg, struct sender *sender, unsigned burst)
 {
 	unsigned done = 0;
 
 	for (unsigned i = 0; i < burst; i++)
-		number_frame(sender, way->vectors[i].iov_base, sender->next + i);
+		number_frame(sender, mmsg->vectors[i].iov_base, sender->next + i);
 	while (done < burst && !stopped) {
-		int taken = sendmmsg(sender->fd, way->messages + done, burst - done, 0);
+		int taken = sendmmsg(sender->fd, mmsg->messages + done, burst - done, 0);
 
 		if (taken > 0) {
 			done += (unsigned)taken;
@@ -402,15 +400,14 @@ static void mmsg_burst(struct mmsg_way *way, struct sender *sender, unsigned bur
 		} else if (!is_transient(sender)) {
 			if (sender->errors++ == 0)
 				fprintf(stderr, "send_packets: sendmmsg: %s\n", strerror(errno));
-			done++; /* this frame is given up */
+			done++; /* skip this frame */
 		}
 	}
 	sender->next += burst;
 }
 
-/* PACKET_TX_RING: frames are written into memory that the kernel sends from. One frame a slot, one slot a block when
- * frames are large. */
-struct ring_way {
+/* PACKET_TX_RING: the kernel sends from shared memory. One frame per slot; large frames have one slot per block. */
+struct ring_sender {
 	uint8_t *map;
 	size_t frame_size;
 	unsigned position;
@@ -418,7 +415,7 @@ struct ring_way {
 
 #define RING_DATA_OFFSET (TPACKET2_HDRLEN - sizeof(struct sockaddr_ll))
 
-static void ring_open(struct ring_way *way, const struct sender *sender)
+static void ring_open(struct ring_sender *ring, const struct sender *sender)
 {
 	int version = TPACKET_V2, lossy = 1;
 	struct tpacket_req request = {0};
@@ -436,13 +433,13 @@ static void ring_open(struct ring_way *way, const struct sender *sender)
 		die("PACKET_LOSS");
 	if (setsockopt(sender->fd, SOL_PACKET, PACKET_TX_RING, &request, sizeof(request)))
 		die("PACKET_TX_RING");
-	way->map = mmap(NULL, frame_size * RING_FRAMES, PROT_READ | PROT_WRITE, MAP_SHARED, sender->fd, 0);
-	if (way->map == MAP_FAILED)
+	ring->map = mmap(NULL, frame_size * RING_FRAMES, PROT_READ | PROT_WRITE, MAP_SHARED, sender->fd, 0);
+	if (ring->map == MAP_FAILED)
 		die("mmap");
-	way->frame_size = frame_size;
-	way->position = 0;
+	ring->frame_size = frame_size;
+	ring->position = 0;
 	for (unsigned i = 0; i < RING_FRAMES; i++)
-		memcpy(way->map + i * frame_size + RING_DATA_OFFSET, sender->template, sender->options.size);
+		memcpy(ring->map + i * frame_size + RING_DATA_OFFSET, sender->template, sender->options.size);
 }
 
 static void ring_kick(struct sender *sender)
@@ -456,12 +453,12 @@ static void ring_kick(struct sender *sender)
 	}
 }
 
-static void ring_burst(struct ring_way *way, struct sender *sender, unsigned burst)
+static void ring_burst(struct ring_sender *ring, struct sender *sender, unsigned burst)
 {
 	for (unsigned i = 0; i < burst; i++) {
-		struct tpacket2_hdr *header = (void *)(way->map + way->position * way->frame_size);
+		struct tpacket2_hdr *header = (void *)(ring->map + ring->position * ring->frame_size);
 
-		/* acquire: the kernel reads a slot no more once it says so */
+		/* acquire: after this status, the kernel no longer reads the slot */
 		while (__atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE) != TP_STATUS_AVAILABLE && !stopped) {
 			ring_kick(sender);
 			if (__atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE) != TP_STATUS_AVAILABLE)
@@ -469,8 +466,9 @@ static void ring_burst(struct ring_way *way, struct sender *sender, unsigned bur
 		}
 		number_frame(sender, (uint8_t *)header + RING_DATA_OFFSET, sender->next + i);
 		header->tp_len = (unsigned)sender->options.size;
-		__atomic_store_n(&header->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE); /* after the frame */
-		way->position = (way->position + 1) % RING_FRAMES;
+		/* release: the kernel sees the frame before the status */
+		__atomic_store_n(&header->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
+		ring->position = (ring->position + 1) % RING_FRAMES;
 	}
 	ring_kick(sender);
 	sender->next += burst;
@@ -485,7 +483,7 @@ static void sleep_until(uint64_t time_ns)
 		;
 }
 
-/* Frames that may go now: by count left and by rate. 0: nothing left. Waits until at least one is due. */
+/* Returns how many frames to send now, by remaining count and rate; waits until one is due. 0: all sent. */
 static unsigned due(const struct sender *sender, uint64_t start_ns)
 {
 	const struct options *options = &sender->options;
@@ -494,9 +492,9 @@ static unsigned due(const struct sender *sender, uint64_t start_ns)
 	if (options->count)
 		burst = options->count - sender->next < burst ? options->count - sender->next : burst;
 	if (options->rate > 0) {
-		uint64_t a_millisecond = (uint64_t)(options->rate / 1000) + 1;
+		uint64_t per_millisecond = (uint64_t)(options->rate / 1000) + 1;
 
-		burst = a_millisecond < burst ? a_millisecond : burst;
+		burst = per_millisecond < burst ? per_millisecond : burst;
 		sleep_until(start_ns + (uint64_t)((double)sender->next / options->rate * 1e9));
 	}
 	return (unsigned)burst;
@@ -505,8 +503,8 @@ static unsigned due(const struct sender *sender, uint64_t start_ns)
 static void run(struct sender *sender)
 {
 	uint64_t start_ns = now_ns(CLOCK_MONOTONIC), end_ns = UINT64_MAX;
-	struct mmsg_way mmsg = {0};
-	struct ring_way ring = {0};
+	struct mmsg_sender mmsg = {0};
+	struct ring_sender ring = {0};
 	unsigned burst;
 
 	if (sender->options.seconds > 0)

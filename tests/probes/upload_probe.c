@@ -1,11 +1,10 @@
 /*
- * Delivers a file through the sinks, without a daemon: system tests drive it against a CloudShark or Redis of
- * their own.
+ * Delivers files through the sinks without a daemon; system tests run it against their own CloudShark or Redis.
  *
  *     upload_probe [options] FILE        delivers FILE (as FILE's base name)
- *     upload_probe [options] --size N    delivers a pcap file of about N bytes that is made while it is read
+ *     upload_probe [options] --size N    delivers a pcap file of about N bytes, generated while it is read
  *
- * One line of JSON for each delivery that is over, one at the end. SIGTERM abandons what is under way.
+ * Prints one JSON line per finished delivery and one at the end. SIGTERM abandons running deliveries.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -27,7 +26,7 @@
 #define FILES_MAX 256
 #define SENTINELS_MAX 8
 #define PCAP_HEADER 24
-#define RECORD 65536 /* bytes of a made record, its header of 16 included */
+#define RECORD 65536 /* bytes of a generated record, its 16-byte header included */
 
 struct options {
 	struct cloudshark_sink_options cloudshark;
@@ -36,7 +35,7 @@ struct options {
 	char *sentinels[SENTINELS_MAX];
 	struct delivery_options delivery;
 	const char *directory, *tags, *comment, *path;
-	uint64_t made_records; /* 0: a real file */
+	uint64_t generated_records; /* 0: a real file */
 	unsigned files;
 };
 
@@ -58,15 +57,15 @@ struct upload {
 	unsigned opens, closes;
 };
 
-/* A stream of an upload. */
+/* One open stream of an upload. */
 struct reader {
 	const struct probe *probe;
 	uint64_t at;
 };
 
-/* --- the file ---------------------------------------------------------------------------------------------------- */
+/* --- the file --- */
 
-static uint8_t made_byte(uint64_t at)
+static uint8_t generated_byte(uint64_t at)
 {
 	static const uint8_t file_header[PCAP_HEADER] = {0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0,
 							 0,    0,    0,	   0,	 0, 0, 4, 0, 1, 0, 0, 0};
@@ -88,7 +87,7 @@ static size_t reader_read(void *ctx, uint8_t *into, size_t room)
 		memcpy(into, reader->probe->content + reader->at, count);
 	else
 		for (size_t i = 0; i < count; i++)
-			into[i] = made_byte(reader->at + i);
+			into[i] = generated_byte(reader->at + i);
 	reader->at += count;
 	return count;
 }
@@ -137,7 +136,7 @@ static int read_whole_file(struct probe *probe, const char *path)
 	return 0;
 }
 
-/* --- deliveries -------------------------------------------------------------------------------------------------- */
+/* --- deliveries --- */
 
 static void print_line(json_t *line)
 {
@@ -222,7 +221,7 @@ static int make_deliveries(struct probe *probe)
 	return probe->deliveries ? 0 : -ENOMEM;
 }
 
-/* --- the program ------------------------------------------------------------------------------------------------- */
+/* --- the program --- */
 
 static uint64_t number(const char *text)
 {
@@ -307,7 +306,7 @@ static bool take_option(struct options *options, int choice)
 	case FILES: options->files = (unsigned)number(optarg); break;
 	case TAGS: options->tags = optarg; break;
 	case COMMENT: options->comment = optarg; break;
-	case SIZE: options->made_records = number(optarg) / RECORD + 1; break;
+	case SIZE: options->generated_records = number(optarg) / RECORD + 1; break;
 	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
 	case REDIS_SIZE: options->redis_file.size_max = number(optarg); break;
 	case REDIS_TTL_S: options->redis_file.ttl_ns = number(optarg) * NS_PER_S; break;
@@ -340,7 +339,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 			return false;
 	if (optind < argc)
 		options->path = argv[optind];
-	return (options->path != NULL) == (options->made_records == 0) && options->files > 0 &&
+	return (options->path != NULL) == (options->generated_records == 0) && options->files > 0 &&
 	       options->files <= FILES_MAX && (options->cloudshark.host || options->directory || options->redis.port);
 }
 
@@ -363,12 +362,13 @@ static int probe_run(struct probe *probe)
 	return r;
 }
 
-/* Of this program's own memory: ru_maxrss remembers what the process was before exec, a test runner of any size. */
+/* This program's own peak memory; ru_maxrss also covers the process before exec(2), a test runner of any size. */
 static long peak_rss_kib(void)
 {
 	char line[128];
 	long kib = -1;
 	FILE *status = fopen("/proc/self/status", "re");
+
 	while (status && kib < 0 && fgets(line, sizeof(line), status)) {
 		if (sscanf(line, "VmHWM: %ld", &kib) != 1)
 			kib = -1;
@@ -389,7 +389,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	probe.size = PCAP_HEADER + probe.options.made_records * RECORD;
+	probe.size = PCAP_HEADER + probe.options.generated_records * RECORD;
 	if (probe.options.path)
 		r = read_whole_file(&probe, probe.options.path);
 	probe.loop = event_base_new();
