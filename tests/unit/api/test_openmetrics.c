@@ -1,5 +1,6 @@
-/* OpenMetrics text, byte by byte. That the whole exposition is well-formed is for the reference parser to say
- * (tests/system/test_api_node.py). */
+/*
+ * OpenMetrics text, byte for byte. The reference parser checks the whole exposition in tests/system/test_api_node.py.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 #include "api/openmetrics.h"
 
 static const struct metric_family counter = {"a_bytes", METRIC_COUNTER, "bytes", "What a has."};
-static const struct metric_label none[] = {{NULL, NULL}};
+static const struct metric_label no_labels[] = {{NULL, NULL}};
 
 static void assert_sample(const struct metric_label *labels, double value, const char *text)
 {
@@ -40,9 +41,9 @@ static void test_samples_have_the_suffix_of_their_type(void **state)
 	const struct metric_family gauge = {"b", METRIC_GAUGE, NULL, "B."}, info = {"c", METRIC_INFO, NULL, "C."};
 	struct buffer out = BUFFER_INIT(1024);
 	(void)state;
-	assert_int_equal(metric_sample(&out, &counter, none, 1), 0);
-	assert_int_equal(metric_sample(&out, &gauge, none, 1), 0);
-	assert_int_equal(metric_sample(&out, &info, none, 1), 0);
+	assert_int_equal(metric_sample(&out, &counter, no_labels, 1), 0);
+	assert_int_equal(metric_sample(&out, &gauge, no_labels, 1), 0);
+	assert_int_equal(metric_sample(&out, &info, no_labels, 1), 0);
 	assert_string_equal(buffer_text(&out), "a_bytes_total 1\nb 1\nc_info 1\n");
 	buffer_deinit(&out);
 }
@@ -57,10 +58,10 @@ static void test_labels_are_escaped(void **state)
 static void test_integers_are_exact_and_fractions_short(void **state)
 {
 	(void)state;
-	assert_sample(none, 9007199254740991.0, "a_bytes_total 9007199254740991\n");
-	assert_sample(none, 0.1, "a_bytes_total 0.1\n");
-	assert_sample(none, 12345.678, "a_bytes_total 12345.678\n");
-	assert_sample(none, 1e18, "a_bytes_total 1e+18\n");
+	assert_sample(no_labels, 9007199254740991.0, "a_bytes_total 9007199254740991\n");
+	assert_sample(no_labels, 0.1, "a_bytes_total 0.1\n");
+	assert_sample(no_labels, 12345.678, "a_bytes_total 12345.678\n");
+	assert_sample(no_labels, 1e18, "a_bytes_total 1e+18\n");
 }
 
 static void test_full_buffer_is_an_error(void **state)
@@ -68,7 +69,7 @@ static void test_full_buffer_is_an_error(void **state)
 	struct buffer out = BUFFER_INIT(20);
 	(void)state;
 	assert_int_equal(metric_header(&out, &counter), -EMSGSIZE);
-	assert_int_equal(metric_sample(&out, &counter, none, 1), 0);
+	assert_int_equal(metric_sample(&out, &counter, no_labels, 1), 0);
 	assert_int_equal(metric_end(&out), -EMSGSIZE);
 	buffer_deinit(&out);
 }

@@ -1,4 +1,4 @@
-/* stderr is a pipe here, and syslog(3) is replaced by a recorder. */
+/* stderr is a pipe, and syslog(3) is replaced by a fake that records its calls. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ static struct {
 	char text[10000];
 } recorded;
 
-/* These stand in front of libc's; the fortified name is what distributions' default flags make of syslog(). */
+/* These replace libc's. With distributions' default flags, syslog() calls the fortified name. */
 void openlog(const char *ident, int option, int facility)
 {
 	(void)option;
@@ -33,8 +33,8 @@ void openlog(const char *ident, int option, int facility)
 	recorded.facility = facility;
 }
 
-static void record(int severity, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
-static void record(int severity, const char *fmt, va_list args)
+static void record_call(int severity, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
+static void record_call(int severity, const char *fmt, va_list args)
 {
 	recorded.calls++;
 	recorded.severity = severity;
@@ -46,7 +46,7 @@ void syslog(int severity, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	record(severity, fmt, args);
+	record_call(severity, fmt, args);
 	va_end(args);
 }
 
@@ -57,31 +57,31 @@ void __syslog_chk(int severity, int flag, const char *fmt, ...)
 
 	(void)flag;
 	va_start(args, fmt);
-	record(severity, fmt, args);
+	record_call(severity, fmt, args);
 	va_end(args);
 }
 
-static int pipe_fd = -1, kept_stderr = -1;
+static int pipe_fd = -1, saved_stderr = -1;
 
 static void capture_stderr(void)
 {
 	int fds[2];
 
 	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-	kept_stderr = dup(STDERR_FILENO);
+	saved_stderr = dup(STDERR_FILENO);
 	dup2(fds[1], STDERR_FILENO);
 	close(fds[1]);
 	pipe_fd = fds[0];
 }
 
-/* What was written since capture_stderr(); stderr is as before. */
+/* Returns what was written since capture_stderr() and restores stderr. */
 static const char *captured(void)
 {
 	static char text[20000];
 	size_t size = 0;
 
-	dup2(kept_stderr, STDERR_FILENO);
-	close(kept_stderr);
+	dup2(saved_stderr, STDERR_FILENO);
+	close(saved_stderr);
 	for (ssize_t r; (r = read(pipe_fd, text + size, sizeof(text) - 1 - size)) > 0;)
 		size += (size_t)r;
 	close(pipe_fd);
@@ -163,7 +163,7 @@ static void test_values_cannot_forge_a_line(void **state)
 	assert_logs(" v=\"\\xE2\\x82\"", log_str("v", "\xe2\x82"));
 }
 
-/* Sizes around the limit, so that every way to end is met. */
+/* Sizes around the limit, to cover every way of ending. */
 static void test_long_line_is_cut_and_marked(void **state)
 {
 	static char value[20000];
@@ -220,7 +220,7 @@ static void test_each_line_is_one_write(void **state)
 static void *log_some(void *ctx)
 {
 	for (int i = 0; i < 50; i++)
-		log_notice("threads", log_str("who", ctx), log_int("i", i));
+		log_notice("threads", log_str("thread", ctx), log_int("i", i));
 	return NULL;
 }
 
@@ -237,7 +237,7 @@ static void test_threads_do_not_mix_lines(void **state)
 	pthread_join(b, NULL);
 	for (const char *line = captured(); *line; line = strchr(line, '\n') + 1, lines++) {
 		assert_non_null(strchr(line, '\n'));
-		assert_ptr_equal(strstr(line, "notice threads who=thread-"), line + STAMP_SIZE);
+		assert_ptr_equal(strstr(line, "notice threads thread=thread-"), line + STAMP_SIZE);
 	}
 	assert_int_equal(lines, 100);
 }
@@ -273,7 +273,7 @@ static void test_journal_gets_each_line_once(void **state)
 {
 	struct stat st;
 	char stream[64];
-	/* Where there is no syslog socket, the journal is the only one who listens. */
+	/* Without a syslog socket, the line must go to the journal. */
 	bool has_syslog = access(_PATH_LOG, W_OK) == 0;
 
 	(void)state;
@@ -301,7 +301,7 @@ static void test_burst_passes_and_suppressed_lines_are_counted(void **state)
 	uint64_t suppressed = 99;
 
 	(void)state;
-	/* Within one second of the clock, or once more. */
+	/* All within one second of the clock, or again. */
 	for (uint64_t second = 0; second != clock_boottime_ns() / NS_PER_S;) {
 		second = clock_boottime_ns() / NS_PER_S;
 		rate = (struct log_rate){.burst = 3};
@@ -314,7 +314,7 @@ static void test_burst_passes_and_suppressed_lines_are_counted(void **state)
 	}
 	assert_int_equal(rate.suppressed, 2);
 
-	rate.second--; /* as if a second had gone by */
+	rate.second--; /* as if a second had passed */
 	assert_true(log_rate_allow(&rate, &suppressed));
 	assert_int_equal(suppressed, 2);
 	assert_true(log_rate_allow(&rate, &suppressed));

@@ -112,7 +112,7 @@ static void test_task_runs_on_a_thread_and_completes_on_the_loop(void **state)
 	assert_true(job.signals_blocked);
 	assert_string_equal(job.thread_name, "a-name-that-is-");
 
-	/* A task is the caller's again once it is done. */
+	/* After done(), the task belongs to the caller again. */
 	assert_int_equal(offload_submit(offload, &job.task), 0);
 	dispatch_until(2);
 	assert_int_equal(job.done, 2);
@@ -144,7 +144,7 @@ static void test_threads_run_in_parallel(void **state)
 			      JOB(.started = &started, .proceed = &proceed)};
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(offload_submit(offload, &jobs[i].task), 0);
-	for (int i = 0; i < 3; i++) /* all three run at once, or this would hang */
+	for (int i = 0; i < 3; i++) /* hangs unless all three run at once */
 		sem_wait(&started);
 	for (int i = 0; i < 3; i++)
 		sem_post(&proceed);
@@ -160,7 +160,7 @@ static void test_queue_is_capped(void **state)
 	(void)state;
 	sem_init(&proceed, 0, 0);
 	struct job jobs[4] = {JOB(.proceed = &proceed), JOB(), JOB(), JOB()};
-	/* One for the thread and two that wait, whether the thread took its one yet or not. */
+	/* One for the thread and two in the queue, whether or not the thread has taken its task. */
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(offload_submit(offload, &jobs[i].task), 0);
 	assert_int_equal(offload_submit(offload, &jobs[3].task), -ENOBUFS);

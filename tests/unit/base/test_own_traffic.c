@@ -1,4 +1,7 @@
-/* Own traffic as a filter. The addresses of sockets come from a table: no test opens one to anywhere. */
+/*
+ * The daemon's own connections as a filter. Fake getsockname() and getpeername() return the addresses; no test connects
+ * anywhere.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,12 +18,12 @@
 #include "base/own_traffic.h"
 
 struct end {
-	const char *address; /* NULL: none, such as a socket that is not connected has none at the other end */
+	const char *address; /* NULL: none, as at the remote end of an unconnected socket */
 	unsigned port;
 };
 
 static struct end local, remote;
-static unsigned told;
+static unsigned notified;
 
 static int fill(const struct end *end, struct sockaddr *address, socklen_t *size)
 {
@@ -41,7 +44,7 @@ static int fill(const struct end *end, struct sockaddr *address, socklen_t *size
 	return 0;
 }
 
-/* In place of the C library's. */
+/* These replace libc's. */
 int getsockname(int fd, __SOCKADDR_ARG address, socklen_t *restrict size)
 {
 	(void)fd;
@@ -54,10 +57,10 @@ int getpeername(int fd, __SOCKADDR_ARG address, socklen_t *restrict size)
 	return fill(&remote, address.__sockaddr__, size);
 }
 
-static void tell(void *ctx)
+static void notify(void *ctx)
 {
-	assert_ptr_equal(ctx, &told);
-	told++;
+	assert_ptr_equal(ctx, &notified);
+	notified++;
 }
 
 static void connect_to(const char *from, const char *to, unsigned port)
@@ -72,18 +75,18 @@ static void test_each_address_pair_is_in_the_filter_once(void **state)
 	(void)state;
 	char text[OWN_TRAFFIC_TEXT_SIZE];
 	assert_string_equal(own_traffic_filter(text), "");
-	own_traffic_watch(tell, &told);
+	own_traffic_watch(notify, &notified);
 	connect_to("10.0.0.1", NULL, 0);
-	assert_int_equal(told, 0);
+	assert_int_equal(notified, 0);
 	connect_to("10.0.0.1", "10.0.0.2", 6379);
 	connect_to("10.0.0.1", "10.0.0.2", 6379);
-	assert_int_equal(told, 1);
+	assert_int_equal(notified, 1);
 	assert_string_equal(own_traffic_filter(text), "(tcp port 6379 and host 10.0.0.2 and host 10.0.0.1)");
 	connect_to("10.0.0.1", "10.0.0.2", 6380);
-	connect_to("::ffff:10.0.0.1", "::ffff:10.0.0.2", 6380); /* the same in IPv6's clothes */
-	assert_int_equal(told, 2);
+	connect_to("::ffff:10.0.0.1", "::ffff:10.0.0.2", 6380); /* the same pair, IPv4-mapped */
+	assert_int_equal(notified, 2);
 	connect_to("2001:db8::1", "2001:db8::2", 443);
-	assert_int_equal(told, 3);
+	assert_int_equal(notified, 3);
 	assert_string_equal(own_traffic_filter(text), "(tcp port 6379 and host 10.0.0.2 and host 10.0.0.1) or "
 						      "(tcp port 6380 and host 10.0.0.2 and host 10.0.0.1) or "
 						      "(tcp port 443 and host 2001:db8::2 and host 2001:db8::1)");

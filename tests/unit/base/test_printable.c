@@ -1,4 +1,4 @@
-/* What strangers send is shown, and cannot steer the terminal it is shown on. */
+/* Foreign text is shown, but cannot control the terminal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Slabs are reused, warmed ahead, bounded, given back; the pool's threads are waited for by what they do. */
+/* Slabs are reused, warmed ahead, capped and released. The tests wait for the effects of the pool's threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,13 +42,13 @@ static void wait_for_warm(struct slab_pool *pool, size_t least, size_t most)
 	}
 }
 
-/* All of a slab's pages are there. */
+/* True if all pages of the slab are resident. */
 static bool is_touched(const void *slab)
 {
-	unsigned char there[SLAB_BYTES / 4096];
-	assert_int_equal(mincore((void *)(uintptr_t)slab, SLAB_BYTES, there), 0);
-	for (size_t i = 0; i < sizeof(there); i++) {
-		if (!there[i])
+	unsigned char resident[SLAB_BYTES / 4096];
+	assert_int_equal(mincore((void *)(uintptr_t)slab, SLAB_BYTES, resident), 0);
+	for (size_t i = 0; i < sizeof(resident); i++) {
+		if (!resident[i])
 			return false;
 	}
 	return true;
@@ -89,7 +89,7 @@ static void test_slabs_are_warmed_ahead_within_both_bounds(void **state)
 	const struct {
 		size_t warm, use, taken, ahead;
 	} cases[] = {
-		{32, 1000, 1, 4},   /* the least it works ahead: 8 MiB */
+		{32, 1000, 1, 4},   /* the minimum: 8 MiB */
 		{32, 1000, 12, 12}, /* as many as are in use */
 		{6, 1000, 20, 6},   /* warm_bytes */
 		{32, 22, 20, 2},    /* use_bytes */
@@ -102,11 +102,11 @@ static void test_slabs_are_warmed_ahead_within_both_bounds(void **state)
 			slabs[s] = slab_pool_take(pool);
 			assert_non_null(slabs[s]);
 		}
-		wait_for_warm(pool, (cases[i].ahead + 1) / 2,
-			      cases[i].ahead); /* it may have been taken from meanwhile */
+		/* The takes may have used some of the warm slabs. */
+		wait_for_warm(pool, (cases[i].ahead + 1) / 2, cases[i].ahead);
 		for (size_t s = 0; s < cases[i].taken; s++)
 			slab_pool_give(pool, slabs[s]);
-		wait_for_warm(pool, 0, cases[i].warm); /* what is too much is unmapped */
+		wait_for_warm(pool, 0, cases[i].warm); /* the excess is unmapped */
 		slab_pool_free(pool);
 	}
 }
@@ -150,7 +150,7 @@ static void test_pool_can_be_freed_while_slabs_are_being_touched(void **state)
 	slab_pool_free(pool);
 }
 
-/* Each slab is one thread's alone between take and give. */
+/* Between take and give, each slab belongs to one thread. */
 static void *take_and_give(void *ctx)
 {
 	struct slab_pool *pool = ctx;

@@ -1,4 +1,4 @@
-/* A second's worth at once, then one token after the other. */
+/* A bucket holds one second's tokens and refills at its rate. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /*
- * Where a packet's headers end, parsed straight from the standards with bounds kept by a reader: the other opinion that
- * the BPF program is compared with.
+ * Reference parser for the end of a packet's headers, written from the standards, with bounds checks in a reader. Tests
+ * compare the BPF program with it.
  */
 #pragma once
 
@@ -13,7 +13,7 @@ struct header_reader {
 	const uint8_t *data;
 	uint32_t size;
 	uint64_t at;
-	bool cut; /* something lay beyond the end */
+	bool cut; /* a read went past the end */
 };
 
 static inline uint32_t header_byte(struct header_reader *reader, uint32_t offset)
@@ -108,7 +108,7 @@ static inline void reference_ethernet(struct header_reader *reader)
 		reader->at += 28;
 }
 
-/* Bytes to keep of a packet of `size` > 0 bytes. */
+/* Returns how many bytes to keep of a packet of `size` > 0 bytes. */
 static inline uint32_t reference_headers(uint16_t linktype, const uint8_t *data, uint32_t size)
 {
 	struct header_reader reader = {.data = data, .size = size};

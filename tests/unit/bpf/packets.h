@@ -1,4 +1,4 @@
-/* Packets of many kinds, the same in every run, and the kernel as a judge of filters. */
+/* Random packets of many kinds, the same in every run, and a socket pair that runs filters in the kernel. */
 #pragma once
 
 #include <setjmp.h>
@@ -131,7 +131,7 @@ static inline int make_packets(void **state)
 
 #define KERNEL_PACKET_MAX 2048
 
-/* The kernel with a filter attached: a datagram socket pair runs it over what is sent, without privileges. */
+/* A filter in the kernel: a datagram socket pair runs it over what is sent, without privileges. */
 struct kernel {
 	int ends[2];
 };
@@ -143,7 +143,7 @@ static inline void kernel_init(struct kernel *kernel, struct sock_filter *progra
 	assert_int_equal(setsockopt(kernel->ends[1], SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof(attached)), 0);
 }
 
-/* Bytes that get through of at most KERNEL_PACKET_MAX; 0: rejected. */
+/* Returns how many bytes pass the filter, of at most KERNEL_PACKET_MAX; 0: rejected. */
 static inline uint32_t kernel_pass(const struct kernel *kernel, const uint8_t *data, uint32_t size)
 {
 	uint8_t buffer[KERNEL_PACKET_MAX];

@@ -1,5 +1,6 @@
-/* The machine against libpcap's interpreter: whole filters and random programs, over random packets cut at every
- * length. */
+/*
+ * The BPF VM against libpcap's interpreter: whole filters and random programs, over random packets cut at every length.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +27,7 @@ static uint32_t random_number(void)
 	return random_state;
 }
 
-/* Looks like something filters know often enough to get into their far corners. */
+/* Often resembles known protocols, so that filters reach their deep branches. */
 static void make_packet(uint8_t packet[PACKET_BYTES])
 {
 	static const uint16_t types[] = {0x0800, 0x86dd, 0x0806, 0x8100, 0x88a8, 0x1234};
@@ -49,7 +50,7 @@ static void make_packet(uint8_t packet[PACKET_BYTES])
 static void compare(const struct bpf_insn *program, const struct bpf_vm *vm, const uint8_t *packet, uint32_t caplen)
 {
 	const uint32_t wirelen = caplen + random_number() % 3 * 50;
-	/* A copy of just that size: what lies behind it is the sanitizer's. */
+	/* A copy of exactly that size, so that a sanitizer sees a read past the end. */
 	uint8_t *copy = malloc(caplen ? caplen : 1);
 	assert_non_null(copy);
 	memcpy(copy, packet, caplen);
@@ -104,7 +105,7 @@ static void test_filters_agree_with_libpcap_at_every_caplen(void **state)
 	pcap_close(pcap);
 }
 
-/* A valid program: jumps go forward and stay inside, scratch memory is there, shifts are of less than a word. */
+/* Makes a valid program: jumps go forward and stay inside, scratch indices exist, shifts are below 32. */
 static unsigned make_program(struct bpf_insn program[PROGRAM_MAX])
 {
 	static const uint16_t codes[] = {
@@ -159,7 +160,7 @@ static unsigned make_program(struct bpf_insn program[PROGRAM_MAX])
 		BPF_RET | BPF_A,
 	};
 	const unsigned count = BPF_MEMWORDS + 2 + random_number() % (PROGRAM_MAX - BPF_MEMWORDS - 2);
-	for (unsigned i = 0; i < BPF_MEMWORDS; i++) /* libpcap's scratch memory begins as it was */
+	for (unsigned i = 0; i < BPF_MEMWORDS; i++) /* libpcap does not clear its scratch memory */
 		program[i] = (struct bpf_insn){.code = BPF_ST, .k = i};
 	for (unsigned i = BPF_MEMWORDS; i < count; i++) {
 		struct bpf_insn *insn = &program[i];

@@ -1,7 +1,7 @@
 /*
- * Filters and their union. The judge of a union is the kernel itself: a datagram socket pair runs an attached filter
- * over what is sent, without privileges. The ancillary values that such a pair cannot have (VLAN tag, packet type) are
- * put into the program as constants, and libpcap's interpreter runs it.
+ * Filters and their union. The kernel itself runs the unions, attached to a socket pair (packets.h). Such a pair has no
+ * VLAN tag or packet type: for these ancillary values, the tests put constants into the program and run it with
+ * libpcap's interpreter.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,12 +32,12 @@ static struct filter *compile(const char *expression)
 	return filter;
 }
 
-static uint32_t judge(const struct filter *filter, const struct packet *packet, uint32_t caplen)
+static uint32_t run(const struct filter *filter, const struct packet *packet, uint32_t caplen)
 {
 	return filter ? bpf_filter(filter_program(filter), packet->data, packet->size, caplen) : packet->size;
 }
 
-static uint32_t kernel_judge(const struct kernel *kernel, const struct packet *packet)
+static uint32_t kernel_run(const struct kernel *kernel, const struct packet *packet)
 {
 	return kernel_pass(kernel, packet->data, packet->size);
 }
@@ -46,22 +46,22 @@ static void check_packet(const struct filter_want *wants, size_t count, const st
 {
 	bool wanted = false;
 	for (size_t i = 0; i < count; i++) {
-		const bool verdict = judge(wants[i].filter, packet, packet->size) != 0;
+		const bool verdict = run(wants[i].filter, packet, packet->size) != 0;
 		wanted |= verdict;
 		if (!verdict || !passed)
 			continue;
-		if (!judge(wants[i].filter, packet, passed))
+		if (!run(wants[i].filter, packet, passed))
 			fail_msg("filter %zu rejects the packet once it is cut at %u of %u", i, passed, packet->size);
 		assert_true(passed >= wants[i].snaplen || passed == packet->size);
 	}
 	for (size_t i = 0; i < count && passed; i++) {
-		if (judge(wants[i].filter, packet, passed) && !judge(wants[i].filter, packet, packet->size))
+		if (run(wants[i].filter, packet, passed) && !run(wants[i].filter, packet, packet->size))
 			fail_msg("filter %zu accepts the packet once it is cut at %u of %u", i, passed, packet->size);
 	}
 	if (wanted && !passed)
-		fail_msg("a packet of %u bytes that is wanted was rejected", packet->size);
+		fail_msg("a wanted packet of %u bytes was rejected", packet->size);
 	if (!wanted && passed && packet->size >= FILTER_UNION_MIN_BYTES)
-		fail_msg("a packet of %u bytes that nobody wants was accepted", packet->size);
+		fail_msg("an unwanted packet of %u bytes was accepted", packet->size);
 }
 
 static void check_union(const struct filter_want *wants, size_t count)
@@ -72,7 +72,7 @@ static void check_union(const struct filter_want *wants, size_t count)
 	assert_in_range(size, 1, FILTER_UNION_MAX);
 	kernel_init(&kernel, program, size);
 	for (size_t i = 0; i < packet_count; i++)
-		check_packet(wants, count, &packets[i], kernel_judge(&kernel, &packets[i]));
+		check_packet(wants, count, &packets[i], kernel_run(&kernel, &packets[i]));
 	kernel_deinit(&kernel);
 }
 
@@ -147,7 +147,7 @@ static void test_each_expression_accepts_some_but_not_all_packets(void **state)
 		cleanup(cleanup_filter) struct filter *filter = compile(expressions[i]);
 		size_t accepted = 0;
 		for (size_t p = 0; p < packet_count; p++)
-			accepted += judge(filter, &packets[p], packets[p].size) != 0;
+			accepted += run(filter, &packets[p], packets[p].size) != 0;
 		if (!accepted || accepted == packet_count)
 			fail_msg("%s: accepts %zu of %zu packets", expressions[i], accepted, packet_count);
 	}
@@ -202,7 +202,7 @@ static void test_long_expression_keeps_its_jumps(void **state)
 	filter_free(other);
 }
 
-/* A load beyond the end ends a classic program at once; the members behind it must be asked all the same. */
+/* A load beyond the packet ends a classic BPF program at once; the members after it must run all the same. */
 static void test_load_beyond_the_packet_affects_only_its_own_filter(void **state)
 {
 	(void)state;
@@ -278,7 +278,7 @@ static void test_empty_union_rejects_every_packet(void **state)
 		assert_in_range(size, 1, 8);
 		kernel_init(&kernel, program, size);
 		for (size_t i = 0; i < 100; i++)
-			assert_int_equal(kernel_judge(&kernel, &packets[i]), 0);
+			assert_int_equal(kernel_run(&kernel, &packets[i]), 0);
 		kernel_deinit(&kernel);
 	}
 }
@@ -296,10 +296,10 @@ static void test_want_without_filter_accepts_every_packet(void **state)
 	kernel_init(&kernel, program, filter_union(cut, 2, &plain, program));
 	uint32_t longest = 0;
 	for (size_t i = 0; i < packet_count; i++) {
-		const uint32_t passed = kernel_judge(&kernel, &packets[i]);
+		const uint32_t passed = kernel_run(&kernel, &packets[i]);
 		longest = passed > longest ? passed : longest;
 	}
-	assert_in_range(longest, 40, 80); /* the ports behind the longest IPv4 header */
+	assert_in_range(longest, 40, 80); /* the ports after the longest IPv4 header */
 	kernel_deinit(&kernel);
 }
 
@@ -311,9 +311,9 @@ static void test_zero_snap_length_does_not_reject(void **state)
 	check_union(&want, 1);
 }
 
-/* The program with the kernel's ancillary values put in, run by libpcap. */
-static uint32_t judge_with(const struct sock_filter *program, size_t size, const struct packet *packet, uint32_t tagged,
-			   uint32_t type)
+/* Runs the program in libpcap, with the kernel's ancillary values as constants. */
+static uint32_t run_with(const struct sock_filter *program, size_t size, const struct packet *packet, uint32_t tagged,
+			 uint32_t type)
 {
 	struct bpf_insn copy[FILTER_UNION_MAX];
 	memcpy(copy, program, size * sizeof(*copy));
@@ -337,8 +337,8 @@ static void test_packets_with_a_stripped_tag_are_all_accepted(void **state)
 	const size_t size = filter_union(&want, 1, &plain, program);
 	size_t rejected = 0;
 	for (size_t i = 0; i < packet_count; i++) {
-		assert_true(judge_with(program, size, &packets[i], 1, PACKET_HOST) >= 200);
-		rejected += judge_with(program, size, &packets[i], 0, PACKET_HOST) == 0;
+		assert_true(run_with(program, size, &packets[i], 1, PACKET_HOST) >= 200);
+		rejected += run_with(program, size, &packets[i], 0, PACKET_HOST) == 0;
 	}
 	assert_true(rejected > packet_count / 2);
 }
@@ -354,12 +354,12 @@ static void test_loopback_rejects_outgoing_copies_first(void **state)
 		size_t accepted = 0;
 		for (size_t i = 0; i < packet_count; i++) {
 			for (uint32_t tagged = 0; tagged < 2; tagged++)
-				assert_int_equal(judge_with(program, size, &packets[i], tagged, PACKET_OUTGOING), 0);
-			accepted += judge_with(program, size, &packets[i], 0, PACKET_HOST) != 0;
+				assert_int_equal(run_with(program, size, &packets[i], tagged, PACKET_OUTGOING), 0);
+			accepted += run_with(program, size, &packets[i], 0, PACKET_HOST) != 0;
 		}
 		assert_true(everything ? accepted == packet_count : accepted > 100 && accepted < packet_count);
 		const size_t without = filter_union(everything ? &all : &some, 1, &plain, program);
-		assert_true(judge_with(program, without, &packets[0], 1, PACKET_OUTGOING) > 0);
+		assert_true(run_with(program, without, &packets[0], 1, PACKET_OUTGOING) > 0);
 	}
 }
 
@@ -427,9 +427,9 @@ static void test_raw_ip_begins_with_the_ip_header(void **state)
 	cleanup(cleanup_filter) struct filter *filter = NULL;
 	assert_int_equal(filter_compile("udp dst port 53", LINKTYPE_RAW, &err, &filter), 0);
 	struct packet packet = {.size = 60, .data = {0x45, [9] = 17, [23] = 53}};
-	assert_true(judge(filter, &packet, packet.size) > 0);
+	assert_true(run(filter, &packet, packet.size) > 0);
 	packet.data[23] = 54;
-	assert_int_equal(judge(filter, &packet, packet.size), 0);
+	assert_int_equal(run(filter, &packet, packet.size), 0);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /*
- * What is kept of a packet with "headers": by libpcap's interpreter, by the kernel, and by another parser. Packets are
- * written as words, one a header, each with 4-byte units of options behind a plus sign.
+ * What `headers` keeps of a packet, according to libpcap's interpreter, the kernel and the reference parser. Packets
+ * are written as words, one per header; "+N" adds N 4-byte units of options.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,10 +25,10 @@ enum shape { ETHERNET, VLAN, FIXED, IP4, IP6, OPTIONS, FRAGMENT, AH, TCP, DCCP }
 struct header {
 	const char *name;
 	enum shape shape;
-	uint16_t ethertype; /* as which it follows a link layer */
-	uint8_t protocol;   /* as which it follows an IP layer */
+	uint16_t ethertype; /* its value in a link layer header */
+	uint8_t protocol;   /* its value in an IP header */
 	uint8_t bytes;	    /* without options */
-	uint16_t fragment;  /* that field's value */
+	uint16_t fragment;  /* value of the fragment field */
 };
 
 static const struct header headers[] = {
@@ -71,7 +71,7 @@ static const struct header headers[] = {
 
 struct frame {
 	uint32_t size;
-	uint8_t *type;	 /* where the last header says what follows it; NULL: nowhere */
+	uint8_t *type;	 /* type field of the last header; NULL: none */
 	bool type_is_ip; /* one byte, not two */
 	uint8_t data[FRAME_MAX];
 };
@@ -141,7 +141,7 @@ static void append(struct frame *frame, const struct header *header, uint32_t op
 	frame->size += bytes;
 }
 
-/* Whatever is not set by a header is other than 0, and names a protocol where one would be looked for too far on. */
+/* Bytes that no header sets are not 0, and name a protocol in case the program reads one too far on. */
 static void frame_init(struct frame *frame)
 {
 	frame->size = 0;
@@ -171,32 +171,32 @@ static void build(struct frame *frame, const char *words)
 }
 
 /* The program for one link type, here and in the kernel. */
-struct judge {
+struct runner {
 	uint16_t linktype;
 	size_t count;
 	struct sock_filter program[HEADERS_PROGRAM_MAX];
 	struct kernel kernel;
 };
 
-static void judge_init(struct judge *judge, uint16_t linktype, uint32_t least)
+static void runner_init(struct runner *runner, uint16_t linktype, uint32_t least)
 {
-	judge->linktype = linktype;
-	judge->count = headers_program(linktype, least, judge->program);
-	assert_in_range(judge->count, 1, HEADERS_PROGRAM_MAX);
-	assert_true(bpf_validate((const struct bpf_insn *)judge->program, (int)judge->count));
-	kernel_init(&judge->kernel, judge->program, judge->count);
+	runner->linktype = linktype;
+	runner->count = headers_program(linktype, least, runner->program);
+	assert_in_range(runner->count, 1, HEADERS_PROGRAM_MAX);
+	assert_true(bpf_validate((const struct bpf_insn *)runner->program, (int)runner->count));
+	kernel_init(&runner->kernel, runner->program, runner->count);
 }
 
-static uint32_t interpret(const struct judge *judge, const uint8_t *data, uint32_t size)
+static uint32_t interpret(const struct runner *runner, const uint8_t *data, uint32_t size)
 {
-	const uint32_t length = bpf_filter((const struct bpf_insn *)judge->program, data, size, size);
+	const uint32_t length = bpf_filter((const struct bpf_insn *)runner->program, data, size, size);
 	assert_true(length > 0);
 	return length < size ? length : size;
 }
 
 struct words_case {
 	const char *words;
-	uint32_t bytes; /* that are headers */
+	uint32_t bytes; /* of headers */
 };
 
 static const struct words_case ethernet_cases[] = {
@@ -280,11 +280,11 @@ static const struct words_case raw_cases[] = {
 	{"ipv6 udp", 48},
 	{"ipv6 hop dst rt first ah+3 dst tcp", 124},
 	{"ipv6 dst dst dst dst dst dst dst udp", 88},
-	{"arp", 1}, /* no IP: nothing is known of it */
+	{"arp", 1}, /* not IP: unknown */
 };
 
-/* Cut anywhere: what is left of the headers is kept, all of it. */
-static void check_words(const struct judge *judge, const struct words_case *cases, size_t count)
+/* At every length, all remaining bytes of the headers are kept. */
+static void check_words(const struct runner *runner, const struct words_case *cases, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct frame frame;
@@ -292,9 +292,9 @@ static void check_words(const struct judge *judge, const struct words_case *case
 		assert_true(cases[i].bytes < frame.size);
 		for (uint32_t size = 1; size <= frame.size; size++) {
 			const uint32_t expected = size < cases[i].bytes ? size : cases[i].bytes;
-			const uint32_t here = interpret(judge, frame.data, size);
-			const uint32_t kernel = kernel_pass(&judge->kernel, frame.data, size);
-			const uint32_t reference = reference_headers(judge->linktype, frame.data, size);
+			const uint32_t here = interpret(runner, frame.data, size);
+			const uint32_t kernel = kernel_pass(&runner->kernel, frame.data, size);
+			const uint32_t reference = reference_headers(runner->linktype, frame.data, size);
 			if (here != expected || kernel != expected || reference != expected)
 				fail_msg("%s, %u bytes: %u expected, %u here, %u by the kernel, %u by the reference",
 					 cases[i].words, size, expected, here, kernel, reference);
@@ -305,19 +305,19 @@ static void check_words(const struct judge *judge, const struct words_case *case
 static void test_ethernet_headers_are_kept_at_every_length(void **state)
 {
 	(void)state;
-	struct judge judge;
-	judge_init(&judge, LINKTYPE_ETHERNET, 0);
-	check_words(&judge, ethernet_cases, sizeof(ethernet_cases) / sizeof(*ethernet_cases));
-	kernel_deinit(&judge.kernel);
+	struct runner runner;
+	runner_init(&runner, LINKTYPE_ETHERNET, 0);
+	check_words(&runner, ethernet_cases, sizeof(ethernet_cases) / sizeof(*ethernet_cases));
+	kernel_deinit(&runner.kernel);
 }
 
 static void test_raw_ip_headers_are_kept_at_every_length(void **state)
 {
 	(void)state;
-	struct judge judge;
-	judge_init(&judge, LINKTYPE_RAW, 0);
-	check_words(&judge, raw_cases, sizeof(raw_cases) / sizeof(*raw_cases));
-	kernel_deinit(&judge.kernel);
+	struct runner runner;
+	runner_init(&runner, LINKTYPE_RAW, 0);
+	check_words(&runner, raw_cases, sizeof(raw_cases) / sizeof(*raw_cases));
+	kernel_deinit(&runner.kernel);
 }
 
 static void test_minimum_is_kept(void **state)
@@ -325,22 +325,22 @@ static void test_minimum_is_kept(void **state)
 	(void)state;
 	static const uint32_t least[] = {1, 2, 34, 54, 55, 100, 2000, 65536, UINT32_MAX};
 	for (size_t l = 0; l < sizeof(least) / sizeof(*least); l++) {
-		struct judge judge;
-		judge_init(&judge, LINKTYPE_ETHERNET, least[l]);
+		struct runner runner;
+		runner_init(&runner, LINKTYPE_ETHERNET, least[l]);
 		for (size_t i = 0; i < sizeof(ethernet_cases) / sizeof(*ethernet_cases); i++) {
 			struct frame frame;
 			build(&frame, ethernet_cases[i].words);
 			const uint32_t asked = least[l] < frame.size ? least[l] : frame.size;
 			const uint32_t bytes = ethernet_cases[i].bytes;
 			const uint32_t expected = bytes > asked ? bytes : asked;
-			assert_int_equal(interpret(&judge, frame.data, frame.size), expected);
-			assert_int_equal(kernel_pass(&judge.kernel, frame.data, frame.size), expected);
+			assert_int_equal(interpret(&runner, frame.data, frame.size), expected);
+			assert_int_equal(kernel_pass(&runner.kernel, frame.data, frame.size), expected);
 		}
-		kernel_deinit(&judge.kernel);
+		kernel_deinit(&runner.kernel);
 	}
 }
 
-/* Headers in any order and number, sane or not, with bytes changed at random, of any length. */
+/* Headers in any order and number, valid or not, of any length, some bytes changed at random. */
 static void make_random(struct frame *frame, uint16_t linktype)
 {
 	frame_init(frame);
@@ -360,25 +360,26 @@ static void make_random(struct frame *frame, uint16_t linktype)
 
 static void check_random(uint16_t linktype)
 {
-	struct judge judge;
-	judge_init(&judge, linktype, 0);
+	struct runner runner;
+	runner_init(&runner, linktype, 0);
 	uint32_t cut = 0, rounds = 150000;
 	for (uint32_t i = 0; i < rounds; i++) {
 		struct frame frame;
 		make_random(&frame, linktype);
 		const uint32_t expected = reference_headers(linktype, frame.data, frame.size);
-		const uint32_t here = interpret(&judge, frame.data, frame.size);
+		const uint32_t here = interpret(&runner, frame.data, frame.size);
 		if (here != expected)
 			fail_msg("packet %u, %u bytes: %u expected, %u kept", i, frame.size, expected, here);
 		if (i % 4 == 0)
-			assert_int_equal(kernel_pass(&judge.kernel, frame.data, frame.size), expected);
-		/* The reader repeats on the cut packet what the kernel did to the whole one. */
-		const uint32_t again = bpf_filter((const struct bpf_insn *)judge.program, frame.data, frame.size, here);
-		assert_true(again >= here || !again); /* 0: lengths that are lies lead back behind the cut */
+			assert_int_equal(kernel_pass(&runner.kernel, frame.data, frame.size), expected);
+		/* The reader repeats on the cut packet what the kernel did on the whole one. */
+		const uint32_t again =
+			bpf_filter((const struct bpf_insn *)runner.program, frame.data, frame.size, here);
+		assert_true(again >= here || !again); /* 0: wrong lengths lead past the cut */
 		cut += here < frame.size;
 	}
 	assert_in_range(cut, rounds / 4, rounds - rounds / 50);
-	kernel_deinit(&judge.kernel);
+	kernel_deinit(&runner.kernel);
 }
 
 static void test_random_packets_are_cut_as_by_the_reference_parser(void **state)

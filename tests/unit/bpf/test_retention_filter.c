@@ -1,6 +1,6 @@
 /*
- * What a recorder may keep: asked of packets directly, and of the kernel, to which it goes as the last part of a
- * union. What the kernel lets through must get the same answer when it is asked again on reading.
+ * The retention filter, run directly and in the kernel as the last part of a union. Packets that the kernel passes must
+ * get the same verdict again when they are read.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,10 +87,10 @@ static const struct restriction restrictions[] = {
 	{"ip", 65535, false},
 	{"udp port 53", 60, false},
 	{"tcp or arp", 0, true},
-	{"ether[100] = 0", 50, false},	     /* looks behind what is kept */
+	{"ether[100] = 0", 50, false},	     /* reads past the kept bytes */
 	{"not ether[200] = 1", 0, true},     /* likewise */
-	{"ether[ether[20]] = 0", 64, false}, /* nobody knows how far it looks */
-	{"vlan and tcp port 80", 0, true},   /* the kernel sees the tag here, for it is not stripped */
+	{"ether[ether[20]] = 0", 64, false}, /* reads at an unknown offset */
+	{"vlan and tcp port 80", 0, true},   /* the kernel sees the tag, which is not stripped here */
 	{"len > 100", 96, false},
 	{"not ip", 65535, false},
 };
@@ -153,7 +153,7 @@ static void test_retention_may_hide_packets_from_a_filter(void **state)
 		{{"udp port 53", 65535, false}, "udp port 53", false},
 		{{"udp port 53", 65535, false}, "udp port 54", true},
 		{{"udp port 53", 65535, false}, "", true},
-		{{"udp port 53", 40, false}, "udp port 53", true}, /* behind the longest IPv4 header */
+		{{"udp port 53", 40, false}, "udp port 53", true}, /* after the longest IPv4 header */
 		{{"", 96, false}, "udp port 53", false},
 		{{"", 96, false}, "ether[96] = 0", true},
 		{{"", 96, false}, "ether[95] = 0", false},
@@ -209,7 +209,7 @@ static bool is_wanted(const struct wanted *wanted, const struct packet *packet)
 	return yes;
 }
 
-/* `passed`: what the kernel let through. The past and every capture must be served from that alone. */
+/* `passed`: bytes that the kernel let through. History and every capture must work from those alone. */
 static void check_passed(const struct wanted *wanted, const struct retention_filter *retention,
 			 const struct packet *packet, uint32_t passed)
 {
@@ -323,7 +323,7 @@ static void test_excluded_packets_never_pass(void **state)
 	}
 }
 
-/* An exclusion that the kernel cannot judge is left out: too much is better than too little. */
+/* An exclusion that the kernel cannot evaluate is left out: keeping too much beats losing packets. */
 static void test_exclusion_the_kernel_evaluates_differently_is_left_out(void **state)
 {
 	(void)state;
@@ -334,8 +334,8 @@ static void test_exclusion_the_kernel_evaluates_differently_is_left_out(void **s
 	assert_int_equal(filter_union(&everything, 1, &options, program), 0);
 }
 
-/* The program with the kernel's ancillary values put in. */
-static uint32_t judge_tagged(const struct sock_filter *program, size_t size, const struct packet *packet)
+/* Runs the program in libpcap, as for a packet with a stripped tag. */
+static uint32_t run_tagged(const struct sock_filter *program, size_t size, const struct packet *packet)
 {
 	struct bpf_insn copy[FILTER_UNION_MAX];
 	memcpy(copy, program, size * sizeof(*copy));
@@ -360,7 +360,7 @@ static void test_packets_with_a_stripped_tag_are_left_to_the_reader(void **state
 		const struct filter_union_options options = {.retention = retention};
 		const size_t size = filter_union(NULL, 0, &options, program);
 		for (size_t i = 0; i < packet_count; i++) {
-			const uint32_t passed = least_of(judge_tagged(program, size, &packets[i]), packets[i].size);
+			const uint32_t passed = least_of(run_tagged(program, size, &packets[i]), packets[i].size);
 			const uint32_t kept = retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
 									  packets[i].size);
 			assert_true(passed >= kept && passed > 0);

@@ -1,8 +1,7 @@
 /*
- * The kernel's side of a TPACKET_V3 ring, as far as a reader of the ring can tell: net/packet/af_packet.c, tpacket_rcv
- * and prb_*. Blocks are filled in order, closed when full or by the retire timer; at a block that is not
- * TP_STATUS_KERNEL the queue freezes and packets are dropped; before that, room is asked for a quarter of the ring
- * ahead.
+ * The kernel's side of a TPACKET_V3 ring, as its reader sees it (net/packet/af_packet.c, tpacket_rcv and prb_*). Blocks
+ * fill in order and close when full or when the retire timer expires. At a block that is not TP_STATUS_KERNEL, the
+ * queue freezes and packets are dropped; before that, the kernel checks for room a quarter of the ring ahead.
  */
 #pragma once
 
@@ -13,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAKE_MAC 82 /* where the packet begins behind its header, for Ethernet without reserve */
+#define FAKE_MAC 82 /* offset of the packet's data, for Ethernet without reserve */
 #define FAKE_FIRST 48
 #define FAKE_SIZE_MAX 2048
 #define FAKE_PACKETS_MAX (4u << 20)
@@ -34,8 +33,8 @@ struct fake_kernel {
 	uint64_t sequence;
 	uint64_t drops;
 	uint64_t refused_ahead;	     /* how often the block a quarter ahead was not free */
-	uint64_t accepted;	     /* packets, which is the next one's number */
-	struct fake_packet *packets; /* what was accepted, by number */
+	uint64_t accepted;	     /* packets; the next one's number */
+	struct fake_packet *packets; /* the accepted packets, by number */
 	int64_t clock_offset_ns;
 };
 
@@ -107,8 +106,7 @@ static inline void fake_timer(struct fake_kernel *kernel)
 	}
 }
 
-/* What packet `number` holds behind its number: bytes that go up by 7, from anywhere. At least FAKE_SIZE_MAX of them.
- */
+/* The payload of packet `number` after its number: at least FAKE_SIZE_MAX bytes, each 7 more than the last. */
 static inline const uint8_t *fake_payload(uint64_t number)
 {
 	static uint8_t bytes[256 + FAKE_SIZE_MAX];

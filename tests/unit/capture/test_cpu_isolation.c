@@ -8,7 +8,7 @@
 
 #include "capture/cpu_isolation.h"
 
-/* A thread that lives until it is told to end. */
+/* A thread that runs until stopped. */
 struct other {
 	pthread_t thread;
 	sem_t end;
@@ -72,7 +72,7 @@ static void test_threads_move_to_other_cpus_if_there_are_any(void **state)
 	}
 }
 
-/* As an administrator may have pinned it. */
+/* As if an administrator had pinned it. */
 static void test_thread_pinned_to_the_same_cpu_stays(void **state)
 {
 	(void)state;

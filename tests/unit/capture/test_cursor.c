@@ -1,4 +1,4 @@
-/* Cursors over spans built by hand: what is taken, how it is cut, and where a cursor ends. */
+/* Cursors over handmade spans: which packets they take, how they cut them, and where they end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 #define SPAN_BYTES (256u << 10)
 
 /* A span that grows packet by packet. */
-struct bench {
+struct fixture {
 	struct budget budget;
 	struct span span;
 	uint32_t used;
@@ -30,19 +30,19 @@ struct bench {
 	uint8_t bytes[SPAN_BYTES];
 };
 
-static struct bench bench;
+static struct fixture fixture;
 static uint8_t scratch[SCAN_SCRATCH_BYTES];
 
 static int set_up(void **state)
 {
 	(void)state;
-	memset(&bench, 0, sizeof(bench));
-	bench.budget.limit_bytes = SIZE_MAX;
-	bench.span.first = bench.bytes;
-	bench.span.number = 1000;
-	bench.span.clock_offset_ns = OFFSET_NS;
-	bench.span.dropped = 7;
-	bench.context = (struct scan_context){.ethernet = true, .scratch = scratch};
+	memset(&fixture, 0, sizeof(fixture));
+	fixture.budget.limit_bytes = SIZE_MAX;
+	fixture.span.first = fixture.bytes;
+	fixture.span.number = 1000;
+	fixture.span.clock_offset_ns = OFFSET_NS;
+	fixture.span.dropped = 7;
+	fixture.context = (struct scan_context){.ethernet = true, .scratch = scratch};
 	return 0;
 }
 
@@ -50,20 +50,20 @@ static int set_up(void **state)
 static struct tpacket3_hdr *add(const void *data, uint32_t size, uint64_t at_ms)
 {
 	const uint64_t time_ns = BOOT_NS + at_ms * MS + (uint64_t)OFFSET_NS;
-	struct tpacket3_hdr *packet = (void *)(bench.bytes + bench.used);
-	assert_true(bench.used + MAC + size + 8 <= SPAN_BYTES);
-	if (bench.last)
-		bench.last->tp_next_offset = (uint32_t)((uint8_t *)packet - (uint8_t *)bench.last);
+	struct tpacket3_hdr *packet = (void *)(fixture.bytes + fixture.used);
+	assert_true(fixture.used + MAC + size + 8 <= SPAN_BYTES);
+	if (fixture.last)
+		fixture.last->tp_next_offset = (uint32_t)((uint8_t *)packet - (uint8_t *)fixture.last);
 	packet->tp_sec = (uint32_t)(time_ns / 1000000000);
 	packet->tp_nsec = (uint32_t)(time_ns % 1000000000);
 	packet->tp_snaplen = packet->tp_len = size;
 	packet->tp_mac = MAC;
 	memcpy((uint8_t *)packet + MAC, data, size);
-	bench.used += (MAC + size + 7) & ~7u;
-	bench.last = packet;
-	bench.span.first_ns = bench.span.packets ? bench.span.first_ns : time_ns;
-	bench.span.last_ns = time_ns;
-	bench.span.packets++;
+	fixture.used += (MAC + size + 7) & ~7u;
+	fixture.last = packet;
+	fixture.span.first_ns = fixture.span.packets ? fixture.span.first_ns : time_ns;
+	fixture.span.last_ns = time_ns;
+	fixture.span.packets++;
 	return packet;
 }
 
@@ -96,14 +96,14 @@ static void cursor_init(struct cursor *cursor)
 		.max_bytes = UINT64_MAX,
 		.from_ns = 0,
 		.until_ns = UINT64_MAX,
-		.next_number = bench.span.number,
+		.next_number = fixture.span.number,
 	};
-	store_init(&cursor->store, &bench.budget);
+	store_init(&cursor->store, &fixture.budget);
 }
 
 static void scan(struct cursor *cursor)
 {
-	cursor_scan(&cursor, 1, &bench.span, &bench.context);
+	cursor_scan(&cursor, 1, &fixture.span, &fixture.context);
 }
 
 static struct filter *compile(const char *expression)
@@ -228,7 +228,7 @@ static void test_window_takes_exactly_the_packets_inside(void **state)
 	cursor.from_ns = BOOT_NS + 30 * MS;
 	cursor.until_ns = BOOT_NS + 50 * MS;
 	scan(&cursor);
-	assert_int_equal(cursor.reason, END_NONE); /* a straggler may still come */
+	assert_int_equal(cursor.reason, END_NONE); /* a late packet may still come */
 	assert_int_equal(cursor.store.packets, 5);
 	static const unsigned expected[] = {30, 31, 45, 49, 50};
 	for (unsigned i = 0; i < 5; i++)
@@ -258,8 +258,8 @@ static void test_idle_time_is_measured_by_matching_packets(void **state)
 	struct cursor cursor;
 	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
 	add_udp(53, 10);
-	add_udp(80, 25); /* does not match: no sign of life */
-	add_udp(53, 30); /* exactly the idle time: not over it */
+	add_udp(80, 25); /* no match: does not restart the idle time */
+	add_udp(53, 30); /* exactly the idle time: not exceeded */
 	add_udp(80, 49);
 	add_udp(53, 51);
 	add_udp(53, 52);
@@ -352,7 +352,7 @@ static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 	(void)state;
 	struct cursor cursor;
 	add_tagged(10, 0x8100, 60);
-	bench.context.ethernet = false;
+	fixture.context.ethernet = false;
 	cursor_init(&cursor);
 	scan(&cursor);
 	assert_int_equal(packet_of(&cursor, 0).caplen, 60);
@@ -374,7 +374,7 @@ static void test_loopback_takes_each_packet_once(void **state)
 	for (unsigned loopback = 0; loopback < 2; loopback++) {
 		struct cursor cursor;
 		set_up(NULL);
-		bench.context.loopback = loopback;
+		fixture.context.loopback = loopback;
 		for (unsigned i = 0; i < 10; i++) {
 			set_type(add_udp(53, i), PACKET_OUTGOING);
 			set_type(add_udp(53, i), PACKET_HOST);
@@ -411,7 +411,7 @@ static void test_exhausted_memory_ends_the_cursor_and_is_counted(void **state)
 	static uint8_t big[30000];
 	for (unsigned i = 0; i < 3; i++)
 		add(big, sizeof(big), i);
-	bench.budget.limit_bytes = 32 << 10;
+	fixture.budget.limit_bytes = 32 << 10;
 	cursor_init(&cursor);
 	scan(&cursor);
 	assert_int_equal(cursor.reason, END_MEMORY);
@@ -433,13 +433,13 @@ static void test_cursors_of_a_group_are_independent(void **state)
 	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
 		group[i] = &cursors[i];
 		cursor_init(group[i]);
-		group[i]->next_number = 1000 + 10 * i; /* taken up to there before */
+		group[i]->next_number = 1000 + 10 * i; /* already taken up to there */
 		group[i]->filter = i % 2 ? filter : NULL;
 		group[i]->max_packets = i % 3 ? UINT64_MAX : 5 + i;
 		if (i == 4)
 			group[i]->until_ns = BOOT_NS - 11 * MS;
 	}
-	cursor_scan(group, SCAN_GROUP_MAX, &bench.span, &bench.context);
+	cursor_scan(group, SCAN_GROUP_MAX, &fixture.span, &fixture.context);
 	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
 		const unsigned left = 200 - 10 * i, matching = i % 2 ? left / 2 : left;
 		const unsigned taken = i == 4 ? 0 : i % 3 ? matching : 5 + i;
@@ -455,7 +455,7 @@ static void test_cursors_of_a_group_are_independent(void **state)
 		}
 		store_deinit(&cursors[i].store);
 	}
-	assert_int_equal(bench.budget.used_bytes, 0);
+	assert_int_equal(fixture.budget.used_bytes, 0);
 }
 
 static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, bool headers)
@@ -468,7 +468,7 @@ static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, 
 	return retention;
 }
 
-/* What live captures wanted lies in the ring, too: the past is only what the recorder may keep. */
+/* The ring also holds packets that only live captures wanted; history is what the retention filter keeps. */
 static void test_history_is_limited_by_the_retention_filter(void **state)
 {
 	(void)state;
@@ -552,18 +552,18 @@ static void test_shared_limit_is_announced_once_by_one_cursor(void **state)
 			cursor_init(group[c]);
 			group[c]->quota = &quota;
 		}
-		cursor_scan(group, 3, &bench.span, &bench.context);
+		cursor_scan(group, 3, &fixture.span, &fixture.context);
 		unsigned announced = 0;
 		for (unsigned c = 0; c < 3; c++)
 			announced += cursors[c].quota_spent;
 		assert_int_equal(announced, l < 2);
 		assert_int_equal(quota.announced, l < 2);
-		/* A worker would post it now; later packets say nothing more. */
+		/* A worker would post it now; later packets announce nothing. */
 		for (unsigned c = 0; c < 3; c++) {
 			cursors[c].quota_spent = false;
 			cursors[c].next_number = 1000;
 		}
-		cursor_scan(group, 3, &bench.span, &bench.context);
+		cursor_scan(group, 3, &fixture.span, &fixture.context);
 		for (unsigned c = 0; c < 3; c++)
 			assert_int_equal(cursors[c].quota_spent, l == 2 && c == 0);
 		assert_int_equal(quota.packets, 300);
@@ -587,7 +587,7 @@ static void test_clock_step_is_noted_and_slow_drift_is_not(void **state)
 		scan(&cursor);
 		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
 		assert_false(cursor.clock_stepped);
-		bench.span.clock_offset_ns += steps_ms[i] * (int64_t)MS;
+		fixture.span.clock_offset_ns += steps_ms[i] * (int64_t)MS;
 		scan(&cursor);
 		assert_int_equal(cursor.clock_stepped, steps_ms[i] > 100 || steps_ms[i] < -100);
 		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
@@ -603,8 +603,8 @@ static void test_span_after_the_end_does_not_count_as_a_clock_step(void **state)
 	cursor_init(&cursor);
 	scan(&cursor);
 	set_up(NULL);
-	bench.span.number = 1001;
-	bench.span.clock_offset_ns -= 1000 * (int64_t)MS;
+	fixture.span.number = 1001;
+	fixture.span.clock_offset_ns -= 1000 * (int64_t)MS;
 	add_udp(53, 500);
 	cursor.until_ns = BOOT_NS + 100 * MS;
 	scan(&cursor);
@@ -622,7 +622,7 @@ static void test_end_may_be_brought_forward(void **state)
 	cursor_init(&cursor);
 	scan(&cursor);
 	assert_int_equal(cursor.store.packets, 10);
-	bench.span.number = cursor.next_number;
+	fixture.span.number = cursor.next_number;
 	cursor.until_ns = BOOT_NS + 4 * MS;
 	scan(&cursor);
 	assert_int_equal(cursor.store.packets, 15);

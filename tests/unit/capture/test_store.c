@@ -26,7 +26,7 @@ static int set_up(void **state)
 	return slabs ? 0 : -1;
 }
 
-/* LeakSanitizer and the pool's own account: nothing is in use. */
+/* Fails if the pool still has slabs in use; LeakSanitizer finds other leaks. */
 static int tear_down(void **state)
 {
 	(void)state;
@@ -58,7 +58,7 @@ static void check_packet(const struct packet_view *packet, uint64_t number, uint
 	assert_memory_equal(packet->data, expected.data, expected.caplen);
 }
 
-/* A store in a budget; `times` has the packets' times, NULL: one a second. */
+/* Fills a store; `times` has the packets' times, NULL: one per second. */
 static void fill(struct store *store, struct budget *budget, const uint64_t *times)
 {
 	store_init(store, budget);
@@ -230,7 +230,7 @@ static void test_head_precedes_the_data_even_if_cut(void **state)
 	store_deinit(&store);
 }
 
-/* Times that are mostly in order, in many ways not, with many equal ones. */
+/* Times out of order in several ways, many of them equal. */
 static void make_times(uint64_t *times, unsigned kind)
 {
 	uint64_t random = 12345 + kind;

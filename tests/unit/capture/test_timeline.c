@@ -1,6 +1,6 @@
 /*
- * The timeline against a simulated kernel: whatever the rate, every packet between oldest and next is found once, in
- * order and intact, and the kernel never meets a held block in its reserve.
+ * The timeline against a simulated kernel: at any rate, every packet between oldest and next is found once, in order
+ * and intact, and the kernel never finds a held block in its reserve.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -73,7 +73,7 @@ static void collect(struct world *world)
 		timeline_publish(world->timeline, world->kernel.drops, world->kernel.clock_offset_ns, world->boot_ns);
 }
 
-/* Time goes on; the retire timer expires where it must. */
+/* Advances the time; the retire timer expires when due. */
 static void advance(struct world *world, uint64_t ns)
 {
 	for (world->boot_ns += ns; world->timer_ns <= world->boot_ns; world->timer_ns += TIMER_NS) {
@@ -116,7 +116,7 @@ static uint32_t check_span(const struct world *world, const struct span *span)
 	return (uint32_t)(at - span->first);
 }
 
-/* Every packet between oldest and next is there exactly once; held_bytes is what they take. */
+/* Every packet between oldest and next is there exactly once; held_bytes is their size. */
 static void check_all(struct world *world)
 {
 	uint64_t number = timeline_oldest_number(world->timeline), bytes = 0;
@@ -144,7 +144,7 @@ static void check_reserve(const struct world *world)
 		assert_int_equal(fake_status(&world->kernel, world->kernel.active + ahead), TP_STATUS_KERNEL);
 }
 
-/* Nothing is left held, and the kernel has every block. */
+/* After everything expires, no block is held and the kernel has them all. */
 static void check_all_returned(struct world *world)
 {
 	timeline_expire(world->timeline, UINT64_MAX);
@@ -196,7 +196,7 @@ static const struct rate rates[] = {
 	{"medium", 600000, 600},
 	{"dense", 20000, 1500},
 	{"small, dense", 3000, 64},
-	{"just under a block a timer", 900000, 1400},
+	{"just under a block per timer", 900000, 1400},
 };
 #define RATES (sizeof(rates) / sizeof(*rates))
 
@@ -335,7 +335,7 @@ static void test_pinned_block_stops_the_kernel_until_unpinned(void **state)
 	world_deinit(&world);
 }
 
-/* The ring thread may read the status just before a worker's unpin changes it, and whatever else just after. */
+/* The ring thread may read the status just before a worker's unpin changes it, and the rest just after. */
 static void test_block_being_unpinned_is_not_taken_for_retired(void **state)
 {
 	(void)state;
@@ -362,15 +362,15 @@ struct share {
 	double moved;	  /* of the traffic */
 };
 
-/* Sends so many packets between two expiries of the timer until the ring has gone round twice. */
-static struct share share_at(uint32_t size, uint32_t packets_a_timer)
+/* Sends `packets_per_timer` packets between two expiries of the timer until the ring has wrapped twice. */
+static struct share share_at(uint32_t size, uint32_t packets_per_timer)
 {
 	struct world world;
 	world_init(&world, 384, true, 1);
 	const uint64_t ring_bytes = (uint64_t)BLOCK_SIZE * 384;
 	const uint64_t packets = ring_bytes * 2 / fake_room(size);
 	for (uint64_t i = 0; i < packets; i++) {
-		advance(&world, TIMER_NS / packets_a_timer);
+		advance(&world, TIMER_NS / packets_per_timer);
 		receive(&world, size);
 	}
 	check_all(&world);
@@ -395,20 +395,20 @@ static void test_history_fills_most_of_the_ring_at_any_constant_rate(void **stat
 			const double packets = blocks[b] * BLOCK_SIZE / fake_room(sizes[s]);
 			const struct share share = share_at(sizes[s], packets < 1 ? 1 : (uint32_t)packets);
 			if (share.reachable < 0.6)
-				fail_msg("%u byte packets, %.2f blocks a timer: %.0f %% can be reached", sizes[s],
+				fail_msg("%u byte packets, %.2f blocks per timer: %.0f %% reachable", sizes[s],
 					 blocks[b], share.reachable * 100);
 		}
 	}
 }
 
-/* However blocks and timer fall together. */
+/* However blocks and timer coincide. */
 static void test_recorder_moves_few_bytes_at_high_rates(void **state)
 {
 	(void)state;
-	for (uint32_t packets_a_timer = 96; packets_a_timer <= 300; packets_a_timer += 4) {
-		const struct share share = share_at(1000, packets_a_timer);
+	for (uint32_t packets_per_timer = 96; packets_per_timer <= 300; packets_per_timer += 4) {
+		const struct share share = share_at(1000, packets_per_timer);
 		if (share.moved > 0.1 || share.reachable < 0.6)
-			fail_msg("%u packets a timer: %.1f %% were moved, %.0f %% can be reached", packets_a_timer,
+			fail_msg("%u packets per timer: %.1f %% moved, %.0f %% reachable", packets_per_timer,
 				 share.moved * 100, share.reachable * 100);
 	}
 }
@@ -455,7 +455,7 @@ struct worker {
 	uint64_t position, lost;
 };
 
-/* Reads every span once, without the lock, as the engine's workers do. */
+/* Reads every span once, without `lock`, as the engine's workers do. */
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
@@ -483,7 +483,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* The ring thread: a recorder's retires without the lock. */
+/* Acts as the ring thread; a recorder's retires without `lock`. */
 static void retire_next_to(struct worker *worker, bool retain)
 {
 	const struct world *world = worker->world;
@@ -501,7 +501,7 @@ static void retire_next_to(struct worker *worker, bool retain)
 	}
 }
 
-/* The kernel may drop, the worker may be overtaken: what it reads is right, and the ring goes on to the end. */
+/* The kernel may drop packets and overtake the worker; what the worker reads is right, and the ring runs on. */
 static void test_worker_reads_while_the_ring_thread_retires(void **state)
 {
 	(void)state;
@@ -551,7 +551,7 @@ static uint64_t boot_of(const struct world *world, uint64_t number)
 	return packet->time_ns - (uint64_t)packet->clock_offset_ns;
 }
 
-/* Checks the answer for one moment: nothing at or after it comes before the place found, something does behind it. */
+/* Every packet before the position found is older than `boot_ns`; the span there ends at or after it. */
 static void check_find(struct world *world, uint64_t boot_ns)
 {
 	const uint64_t oldest = timeline_oldest_number(world->timeline), next = timeline_next_number(world->timeline);
@@ -569,7 +569,7 @@ static void check_find(struct world *world, uint64_t boot_ns)
 
 static void step_clock(struct world *world, int64_t by_ns)
 {
-	fake_timer(&world->kernel); /* what lies in the block was stamped with the clock as it was */
+	fake_timer(&world->kernel); /* the packets in the block have the old clock's time */
 	collect(world);
 	world->kernel.clock_offset_ns += by_ns;
 }
@@ -640,11 +640,11 @@ static void test_packed_packets_more_than_merge_ns_apart_expire_separately(void 
 	world_deinit(&world);
 }
 
-/* Sends full blocks in one go, then a few packets that the timer takes over. */
+/* Sends full blocks at once, then three packets that retire with the timer. */
 static void send_burst(struct world *world, unsigned full_blocks)
 {
-	const unsigned a_block = (BLOCK_SIZE - FAKE_FIRST - 1) / fake_room(1000);
-	for (unsigned i = 0; i < full_blocks * a_block + 3; i++) {
+	const unsigned packets_per_block = (BLOCK_SIZE - FAKE_FIRST - 1) / fake_room(1000);
+	for (unsigned i = 0; i < full_blocks * packets_per_block + 3; i++) {
 		world->boot_ns += 1000;
 		assert_true(receive(world, 1000));
 	}
@@ -678,14 +678,15 @@ static void test_alternating_sparse_blocks_are_packed(void **state)
 	world_init(&world, BLOCK_COUNT, true, 1);
 	for (unsigned bursts = 1; bursts <= 5; bursts++) {
 		send_burst(&world, 1);
-		assert_int_equal(timeline_stats(world.timeline).held_blocks, bursts + 1); /* they share one */
+		/* The sparse ones share a block. */
+		assert_int_equal(timeline_stats(world.timeline).held_blocks, bursts + 1);
 	}
 	assert_int_equal(timeline_stats(world.timeline).moved_bytes, 4 * 3 * fake_room(1000));
 	check_all(&world);
 	world_deinit(&world);
 }
 
-/* A live ring whose reader is late: what waits for it takes its bytes, not a block a timer. */
+/* A live ring whose reader is late: waiting packets take their bytes, not one block per timer expiry. */
 static void test_live_ring_packs_only_while_a_reader_is_late(void **state)
 {
 	(void)state;
@@ -737,7 +738,7 @@ static void test_complete_since_begins_after_the_last_released_packet(void **sta
 		for (unsigned phase = 0; phase < 300; phase++) {
 			const struct rate *rate = &rates[pick(&world, RATES)];
 			for (uint32_t left = 1 + pick(&world, 200); left; left--) {
-				world.boot_ns++; /* no two at once */
+				world.boot_ns++; /* no two packets at the same time */
 				send(&world, rate);
 			}
 			const uint64_t oldest = timeline_oldest_number(world.timeline);
@@ -756,7 +757,7 @@ static void test_complete_since_begins_after_the_last_released_packet(void **sta
 	}
 }
 
-/* The difference to what the ring has dropped by the end of a window is what the window lost. */
+/* A window lost the difference between the ring's drops at its end and at its start. */
 static void test_position_reports_the_drops_before_it(void **state)
 {
 	(void)state;
@@ -776,13 +777,13 @@ static void test_position_reports_the_drops_before_it(void **state)
 			receive(&world, 1000);
 		world.lag = false;
 		collect(&world);
-		/* What came while nobody looked fills the ring; only then does it go on. */
+		/* The packets that came during the lag fill the ring, which continues only then. */
 		for (unsigned i = 0; i < 10; i++)
 			send(&world, &rates[1]);
 		advance(&world, 2 * TIMER_NS);
-		const struct timeline_position behind = timeline_find(world.timeline, world.boot_ns + 1);
-		assert_int_equal(behind.number, timeline_next_number(world.timeline));
-		assert_int_equal(behind.dropped, world.kernel.drops);
+		const struct timeline_position end = timeline_find(world.timeline, world.boot_ns + 1);
+		assert_int_equal(end.number, timeline_next_number(world.timeline));
+		assert_int_equal(end.dropped, world.kernel.drops);
 		const struct timeline_position position = timeline_find(world.timeline, episode_ns[episode]);
 		if (position.number > timeline_oldest_number(world.timeline))
 			assert_int_equal(position.dropped, drops[episode]);
@@ -792,7 +793,7 @@ static void test_position_reports_the_drops_before_it(void **state)
 		const struct span span = timeline_pin(world.timeline, number);
 		const struct timeline_position position = timeline_find(world.timeline, boot_of(&world, number));
 		assert_true(position.number <= number && position.dropped <= span.dropped);
-		/* Nothing that was lost behind a place is taken for lost before it, nor the other way round. */
+		/* Drops after a position do not count as before it, nor the reverse. */
 		assert_true(position.dropped <= world.kernel.packets[position.number].drops);
 		assert_true(span.dropped >= world.kernel.packets[number + span.packets - 1].drops);
 		assert_true(span.dropped >= before);
@@ -800,7 +801,7 @@ static void test_position_reports_the_drops_before_it(void **state)
 		number += span.packets;
 		timeline_unpin(world.timeline, &span);
 	}
-	/* What is given up leaves behind what had been dropped by then. */
+	/* Expired packets leave the count of drops until then. */
 	const uint64_t middle_ns = world.boot_ns + 1;
 	for (unsigned i = 0; i < 50; i++)
 		send(&world, &rates[1]);

@@ -1,4 +1,4 @@
-/* What the tests of the configuration share. */
+/* Fixture of the configuration tests. */
 #include "config_fixture.h"
 
 #include <dirent.h>
@@ -14,7 +14,7 @@ struct buffer fixture_faults = BUFFER_INIT(1024 * 1024);
 struct config *fixture_config;
 char fixture_directory[PATH_MAX];
 
-static void forget(void)
+static void unload(void)
 {
 	config_free(fixture_config);
 	fixture_config = NULL;
@@ -36,7 +36,7 @@ int fixture_teardown(void **state)
 	DIR *directory = opendir(fixture_directory);
 
 	(void)state;
-	forget();
+	unload();
 	if (!directory)
 		return -1;
 	for (struct dirent *entry; (entry = readdir(directory));)
@@ -69,7 +69,7 @@ const char *fixture_file(const char *name, const char *content)
 
 int load_text(const char *text)
 {
-	forget();
+	unload();
 	return config_load_text(text, strlen(text), "t.toml", NULL, &fixture_faults, &fixture_config);
 }
 
@@ -84,7 +84,7 @@ int load_arguments(const char *first, ...)
 		argv[argc++] = strdup(word);
 	va_end(more);
 
-	forget();
+	unload();
 	r = config_load(argc, argv, NULL, &fixture_faults, &fixture_config);
 	for (int i = 0; i < argc; i++)
 		free(argv[i]);

@@ -1,4 +1,4 @@
-/* What the tests of the configuration share: a private directory, loading, and looking for a fault. */
+/* Shared by the configuration tests: a private directory, loading, and assertions on faults. */
 #pragma once
 
 #include <setjmp.h>
@@ -18,7 +18,7 @@ extern char fixture_directory[];
 int fixture_setup(void **state);    /* before each test: an empty directory, nothing loaded */
 int fixture_teardown(void **state); /* after each */
 
-/* Writes a file into the directory; returns its path, which stays valid until the next call but seven. */
+/* Writes a file into the directory; returns its path, which stays valid for seven more calls. */
 const char *fixture_file(const char *name, const char *content);
 const char *fixture_path(const char *name);
 
@@ -27,6 +27,6 @@ int load_text(const char *text);
 int load_arguments(const char *first, ...) __attribute__((sentinel));
 
 void assert_loads(const char *text);
-/* Refused, and this is one of the lines. */
+/* Asserts that the text is refused and that `line` is one of the faults. */
 void assert_fault(const char *text, const char *line);
 void assert_has_line(const char *line);

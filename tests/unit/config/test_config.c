@@ -1,4 +1,4 @@
-/* The configuration file: values, units, defaults, and what is said when something is wrong. */
+/* The configuration file: values, units, defaults and faults. */
 #include "config_fixture.h"
 
 #include <errno.h>

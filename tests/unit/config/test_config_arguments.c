@@ -1,4 +1,4 @@
-/* The command line: its forms, what beats what, and that no secret stays or shows. */
+/* The command line: its forms, its precedence, and that no secret stays or shows. */
 #include "config_fixture.h"
 
 #include <errno.h>

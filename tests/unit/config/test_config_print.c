@@ -1,4 +1,4 @@
-/* The table itself, and what is printed from it: complete, and true. */
+/* The configuration table and the texts printed from it are complete and correct. */
 #include "config_fixture.h"
 
 #include <string.h>
@@ -25,7 +25,7 @@ static void assert_same_value(const struct config_row *row, const char *a, const
 		assert_memory_equal(a + row->offset, b + row->offset, size);
 }
 
-/* All rows of the file but [[interface]]. */
+/* Compares all rows of the file except [[interface]]. */
 static void assert_same_configuration(const struct config *a, const struct config *b)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
@@ -35,7 +35,7 @@ static void assert_same_configuration(const struct config *a, const struct confi
 	}
 }
 
-/* Takes the # away from every line that has a key or a section behind it. */
+/* Removes the # before every key and section. */
 static void uncomment(struct buffer *text)
 {
 	char *to = text->data;

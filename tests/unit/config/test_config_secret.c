@@ -1,4 +1,4 @@
-/* Secrets out of files and systemd credentials. */
+/* Secrets from files and systemd credentials. */
 #include "config_fixture.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ static void assert_token_file_fault(const char *path, const char *what)
 
 	snprintf(line, sizeof line, "t.toml:2:14: cloudshark.token_file: %s: %s", path, what);
 	assert_fault(text_with("[cloudshark]\ntoken_file = \"%s\"\nupload = true\n", path), line);
-	assert_null(strchr(strchr(buffer_text(&fixture_faults), '\n') + 1, '\n')); /* the only one */
+	assert_null(strchr(strchr(buffer_text(&fixture_faults), '\n') + 1, '\n')); /* the only line */
 }
 
 static void test_secret_is_the_file_without_its_last_newline(void **state)

@@ -1,4 +1,7 @@
-/* Who gets which event, also when subscribers come, go and publish while one is on its way; and the log's line. */
+/*
+ * Which subscriber gets which event, also if subscribers subscribe, unsubscribe and publish during one; and the log
+ * line of an event.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,10 +22,10 @@
 #define TRACE_SIZE 256
 
 static struct event_bus *bus;
-static char trace[TRACE_SIZE]; /* the names of who was called, in order */
+static char trace[TRACE_SIZE]; /* the names of the called subscribers, in order */
 static const struct event accepted = {.kind = EVENT_ACCEPTED, .id = "r1", .node = "n"};
 
-static void note(const char *name)
+static void record_call(const char *name)
 {
 	assert_true(strlen(trace) + strlen(name) < sizeof(trace));
 	memcpy(trace + strlen(trace), name, strlen(name) + 1);
@@ -47,7 +50,7 @@ static void plain(void *ctx, const struct event *event, const char *json)
 {
 	assert_ptr_equal(event, &accepted);
 	assert_non_null(strstr(json, "\"event\":\"accepted\",\"id\":\"r1\""));
-	note(ctx);
+	record_call(ctx);
 }
 
 static char a[] = "a", b[] = "b", c[] = "c";
@@ -73,22 +76,22 @@ static void test_unsubscribed_callback_gets_no_events(void **state)
 	subscribe(plain, a);
 	subscribe(plain, b);
 	event_bus_unsubscribe(bus, plain, a);
-	event_bus_unsubscribe(bus, plain, c); /* was never there */
+	event_bus_unsubscribe(bus, plain, c); /* was never subscribed */
 	event_bus_publish(bus, &accepted);
 	assert_string_equal(trace, "b");
 }
 
-static void leaves_and_takes_b_along(void *ctx, const struct event *event, const char *json)
+static void unsubscribes_itself_and_b(void *ctx, const struct event *event, const char *json)
 {
 	plain(ctx, event, json);
-	event_bus_unsubscribe(bus, leaves_and_takes_b_along, ctx);
+	event_bus_unsubscribe(bus, unsubscribes_itself_and_b, ctx);
 	event_bus_unsubscribe(bus, plain, b);
 }
 
 static void test_unsubscribing_during_an_event_takes_effect_at_once(void **state)
 {
 	(void)state;
-	subscribe(leaves_and_takes_b_along, a);
+	subscribe(unsubscribes_itself_and_b, a);
 	subscribe(plain, b);
 	subscribe(plain, c);
 	event_bus_publish(bus, &accepted);
@@ -96,17 +99,17 @@ static void test_unsubscribing_during_an_event_takes_effect_at_once(void **state
 	assert_string_equal(trace, "acc");
 }
 
-static void brings_b(void *ctx, const struct event *event, const char *json)
+static void subscribes_b(void *ctx, const struct event *event, const char *json)
 {
 	plain(ctx, event, json);
-	event_bus_unsubscribe(bus, brings_b, ctx);
+	event_bus_unsubscribe(bus, subscribes_b, ctx);
 	subscribe(plain, b);
 }
 
 static void test_subscriber_added_during_an_event_gets_the_next_one(void **state)
 {
 	(void)state;
-	subscribe(brings_b, a);
+	subscribe(subscribes_b, a);
 	event_bus_publish(bus, &accepted);
 	assert_string_equal(trace, "a");
 	event_bus_publish(bus, &accepted);
@@ -141,7 +144,7 @@ static void test_subscribers_are_capped_and_slots_are_reused(void **state)
 	assert_int_equal(event_bus_subscribe(bus, plain, b), 0);
 }
 
-/* What the log writes to standard error while `count` such events are published. Caller frees. */
+/* Returns what the log writes to standard error for `count` such events. The caller frees it. */
 static char *logged(const struct event *event, unsigned count)
 {
 	int file = memfd_create("log", MFD_CLOEXEC);
@@ -217,7 +220,7 @@ static void test_rejected_events_do_not_flood_the_log(void **state)
 
 	(void)state;
 	assert_non_null(strstr(text, " warning event-rejected reason=bad field=bpf\n"));
-	assert_in_range(count_lines(text), 100, 300); /* 100 a second; seconds may turn meanwhile */
+	assert_in_range(count_lines(text), 100, 300); /* 100 per second; the second may change meanwhile */
 }
 
 int main(void)

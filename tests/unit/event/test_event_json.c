@@ -1,4 +1,4 @@
-/* The JSON of events, byte for byte: people and programs of others read it. */
+/* The JSON of events, byte for byte: other programs parse it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

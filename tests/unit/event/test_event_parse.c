@@ -1,4 +1,4 @@
-/* What event_json writes comes back as it was; what others write does no harm. */
+/* event_parse() reads what event_json() writes, and other input does no harm. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -65,7 +65,7 @@ static void answer_later(void *ctx, struct http_request *request)
 	http_request_set_gone_handler(request, on_gone, NULL);
 }
 
-/* From within one request, what others wait for. */
+/* Answers the waiting requests from within this one. */
 static void answer_wake(void *ctx, struct http_request *request)
 {
 	while (fixture.held_count > 0)
@@ -115,7 +115,7 @@ static void answer_download(void *ctx, struct http_request *request)
 static void on_more(void *ctx)
 {
 	(void)ctx;
-	fixture.asked++;
+	fixture.pulls++;
 }
 
 static void on_stream_gone(void *ctx)
@@ -140,7 +140,7 @@ static void answer_events(void *ctx, struct http_request *request)
 	fixture.handled++;
 	fixture.stream = http_answer_sse(request, on_stream_gone, NULL);
 	if (fixture.stream && fixture.held_count < HELD_MAX)
-		fixture.held[fixture.held_count++] = (struct http_request *)fixture.stream; /* an address to count */
+		fixture.held[fixture.held_count++] = (struct http_request *)fixture.stream; /* only counted */
 }
 
 static const struct http_route routes[] = {
@@ -193,7 +193,7 @@ int free_server(void **state)
 	http_server_free(fixture.server);
 	event_base_free(fixture.loop);
 	if (access(fixture.path, F_OK) == 0)
-		return -1; /* its name is left behind */
+		return -1; /* its socket file is left over */
 	return rmdir(fixture.directory);
 }
 
@@ -220,7 +220,7 @@ void wait_for(bool (*condition)(void *ctx), void *ctx, const char *what)
 	event_free(timer);
 	event_free(ticker);
 	if (late)
-		fail_msg("waited in vain for %s", what);
+		fail_msg("timed out waiting for %s", what);
 }
 
 void run_for_ms(unsigned ms)
@@ -258,39 +258,39 @@ void client_free(struct client *client)
 	free(client);
 }
 
-struct saying {
+struct sending {
 	struct client *client;
 	const char *bytes;
 	size_t left;
 };
 
-static bool has_said(void *ctx)
+static bool is_sent(void *ctx)
 {
-	struct saying *saying = ctx;
-	ssize_t sent = send(saying->client->fd, saying->bytes, saying->left, MSG_NOSIGNAL);
+	struct sending *sending = ctx;
+	ssize_t sent = send(sending->client->fd, sending->bytes, sending->left, MSG_NOSIGNAL);
 
 	if (sent < 0 && errno != EAGAIN)
-		return true; /* the server has had enough */
+		return true; /* the server has closed */
 	if (sent > 0) {
-		saying->bytes += sent;
-		saying->left -= (size_t)sent;
+		sending->bytes += sent;
+		sending->left -= (size_t)sent;
 	}
-	return saying->left == 0;
+	return sending->left == 0;
 }
 
-void say_bytes(struct client *client, const void *bytes, size_t size)
+void send_bytes(struct client *client, const void *bytes, size_t size)
 {
-	struct saying saying = {.client = client, .bytes = bytes, .left = size};
+	struct sending sending = {.client = client, .bytes = bytes, .left = size};
 
-	wait_for(has_said, &saying, "the server to read");
+	wait_for(is_sent, &sending, "the server to read");
 }
 
-void say(struct client *client, const char *text)
+void send_text(struct client *client, const char *text)
 {
-	say_bytes(client, text, strlen(text));
+	send_bytes(client, text, strlen(text));
 }
 
-void take_in(struct client *client)
+void receive(struct client *client)
 {
 	char block[64 * 1024];
 	ssize_t got;
@@ -313,11 +313,11 @@ struct wanted {
 	const char *text;
 };
 
-static bool has_come(void *ctx)
+static bool has_received(void *ctx)
 {
 	struct wanted *wanted = ctx;
 
-	take_in(wanted->client);
+	receive(wanted->client);
 	return memmem(wanted->client->text, wanted->client->size, wanted->text, strlen(wanted->text)) ||
 	       wanted->client->ended;
 }
@@ -327,10 +327,10 @@ void expect(struct client *client, const char *text)
 	struct wanted wanted = {client, text};
 	char *found;
 
-	wait_for(has_come, &wanted, text);
+	wait_for(has_received, &wanted, text);
 	found = memmem(client->text, client->size, text, strlen(text));
 	if (!found)
-		fail_msg("instead of \"%s\" came \"%s\"", text, client->text);
+		fail_msg("expected \"%s\", got \"%s\"", text, client->text);
 	found += strlen(text);
 	client->size -= (size_t)(found - client->text);
 	memmove(client->text, found, client->size + 1);
@@ -340,7 +340,7 @@ static bool has_ended(void *ctx)
 {
 	struct client *client = ctx;
 
-	take_in(client);
+	receive(client);
 	return client->ended;
 }
 
@@ -349,7 +349,7 @@ void expect_end(struct client *client)
 	wait_for(has_ended, client, "the end of the connection");
 }
 
-void forget_text(struct client *client)
+void clear_text(struct client *client)
 {
 	client->size = 0;
 	client->text[0] = '\0';

@@ -1,5 +1,4 @@
-/* A server with a few routes on a loop, and raw clients of it in the same thread. Whatever is waited for has a
- * deadline. */
+/* A server with a few routes and raw clients of it, on one loop and thread. Every wait has a deadline. */
 #pragma once
 
 #include <setjmp.h>
@@ -27,38 +26,39 @@ struct fixture {
 	struct http_request *held[HELD_MAX]; /* of /later */
 	unsigned held_count, gone;
 	struct http_stream *stream; /* of /stream, /events */
-	unsigned asked, stream_gone, released;
-	bool ends_when_gone; /* the stream's producer, at once */
+	unsigned pulls;		    /* calls of the producer's `more` */
+	unsigned stream_gone, released;
+	bool ends_when_gone; /* the producer ends the stream in its `gone` callback */
 };
 
 extern struct fixture fixture;
 
-int make_server(void **state); /* cmocka setup and teardown; the teardown fails if a connection's memory is left */
+int make_server(void **state); /* cmocka setup and teardown; the teardown fails if a file is left */
 int free_server(void **state);
 void restart(void); /* with fixture.options */
 
 /* Runs the loop until the condition holds; fails the test after 20 s. */
 void wait_for(bool (*condition)(void *ctx), void *ctx, const char *what);
-void run_for_ms(unsigned ms); /* lets the loop run, for what must not happen */
+void run_for_ms(unsigned ms); /* gives an unwanted event time to happen */
 
 struct client {
 	int fd;
-	char text[256 * 1024]; /* all that came; NUL-terminated */
+	char text[256 * 1024]; /* what was received; NUL-terminated */
 	size_t size;
-	uint64_t dropped; /* bytes beyond it, of downloads */
+	uint64_t dropped; /* bytes received beyond it */
 	bool ended;	  /* the server has closed */
 };
 
 struct client *client_new(void);
 void client_free(struct client *client);
-void say(struct client *client, const char *text);
-void say_bytes(struct client *client, const void *bytes, size_t size);
-void take_in(struct client *client); /* what is there now */
+void send_text(struct client *client, const char *text);
+void send_bytes(struct client *client, const void *bytes, size_t size);
+void receive(struct client *client); /* what is available */
 
-/* Waits until the text has come, from the start of what has not been passed yet; passes over it. */
+/* Waits until the text has come, after the previous match, and skips past it. */
 void expect(struct client *client, const char *text);
 void expect_end(struct client *client); /* the server closes */
-void forget_text(struct client *client);
+void clear_text(struct client *client);
 
-/* The three lines every sane client sends. */
+/* A minimal request. */
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -1,4 +1,6 @@
-/* Handlers, limits and ends: answers now and later, clients that are slow, many, or gone; what a stop does. */
+/*
+ * Handlers, limits and shutdown: immediate and late answers; clients that are slow, many or gone; what a stop does.
+ */
 #include "http_fixture.h"
 
 #include <errno.h>
@@ -25,10 +27,10 @@ static bool is_gone(void *count)
 
 static void wait_for_gone(unsigned count)
 {
-	wait_for(is_gone, &count, "a handler to be told that its client has gone");
+	wait_for(is_gone, &count, "a handler to learn that its client is gone");
 }
 
-static bool is_alone(void *ctx)
+static bool has_no_connections(void *ctx)
 {
 	(void)ctx;
 	return http_server_connections(fixture.server) == 0;
@@ -40,13 +42,13 @@ static void test_handler_sees_path_query_and_peer(void **state)
 	char wanted[64];
 
 	(void)state;
-	say(client, GET("/items/x%20y/of/z?a=1+2&b=3"));
+	send_text(client, GET("/items/x%20y/of/z?a=1+2&b=3"));
 	snprintf(wanted, sizeof(wanted), "<x y><z><1 2><unix:%u>", (unsigned)getuid());
 	expect(client, wanted);
-	say(client, GET("/items/x/of/z?a=1&a=2"));
+	send_text(client, GET("/items/x/of/z?a=1&a=2"));
 	expect(client, "400 ");
 	expect(client, "{\"error\":\"a is given twice\"}\n");
-	say(client, GET("/items/x/of/z?c%22=1"));
+	send_text(client, GET("/items/x/of/z?c%22=1"));
 	expect(client, "{\"error\":\"there is no parameter \\u0022c\\u0022\\u0022\"}\n");
 	client_free(client);
 }
@@ -60,13 +62,13 @@ static void test_body_in_many_pieces_arrives_whole(void **state)
 	(void)state;
 	memset(body, 'b', sizeof(body));
 	snprintf(head, sizeof(head), "POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", sizeof(body));
-	say(client, head);
+	send_text(client, head);
 	for (size_t at = 0; at < sizeof(body); at += 1000)
-		say_bytes(client, body + at, 1000);
+		send_bytes(client, body + at, 1000);
 	expect(client, "\r\n\r\n");
 	while (client->size < sizeof(body)) {
 		run_for_ms(1);
-		take_in(client);
+		receive(client);
 	}
 	assert_int_equal(client->size, sizeof(body));
 	assert_memory_equal(client->text, body, sizeof(body));
@@ -78,13 +80,13 @@ static void test_answer_may_come_later(void **state)
 	struct client *client = client_new(), *other = client_new();
 
 	(void)state;
-	say(client, GET("/later"));
+	send_text(client, GET("/later"));
 	wait_for_held(1);
-	say(other, GET("/ok"));
+	send_text(other, GET("/ok"));
 	expect(other, "{\"ok\":true}");
 	http_answer_json(fixture.held[0], 200, "{\"late\":1}");
 	expect(client, "{\"late\":1}");
-	say(client, GET("/ok"));
+	send_text(client, GET("/ok"));
 	expect(client, "{\"ok\":true}");
 	assert_int_equal(fixture.gone, 0);
 	client_free(client);
@@ -96,7 +98,7 @@ static void test_pipelined_request_waits_for_a_late_answer(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, GET("/later") GET("/ok"));
+	send_text(client, GET("/later") GET("/ok"));
 	wait_for_held(1);
 	run_for_ms(20);
 	assert_int_equal(fixture.handled, 1);
@@ -111,11 +113,11 @@ static void test_handler_learns_that_its_client_is_gone(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, GET("/later"));
+	send_text(client, GET("/later"));
 	wait_for_held(1);
 	client_free(client);
 	wait_for_gone(1);
-	wait_for(is_alone, NULL, "the connection to end");
+	wait_for(has_no_connections, NULL, "the connection to end");
 	http_answer_json(fixture.held[0], 200, "{}"); /* harmless */
 	assert_int_equal(fixture.gone, 1);
 }
@@ -126,22 +128,22 @@ static void test_client_gone_at_once_is_noticed(void **state)
 	for (unsigned i = 1; i <= 20; i++) {
 		struct client *client = client_new();
 
-		say(client, GET("/later") "more");
+		send_text(client, GET("/later") "more");
 		client_free(client);
-		wait_for(is_alone, NULL, "the connection to end");
+		wait_for(has_no_connections, NULL, "the connection to end");
 	}
 	assert_int_equal(fixture.gone, fixture.held_count);
 	for (unsigned i = 0; i < fixture.held_count; i++)
-		http_answer_error(fixture.held[i], 500, "nobody %s", "hears");
+		http_answer_error(fixture.held[i], 500, "no %s", "client");
 }
 
-/* Its end is there before the handler is called: noticed from within the library, not by an event. */
+/* The end of the connection is there before the handler runs: the library notices it, not an event. */
 static void test_client_that_closed_its_side_is_noticed(void **state)
 {
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, GET("/later"));
+	send_text(client, GET("/later"));
 	assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
 	wait_for_gone(1);
 	expect_end(client);
@@ -156,10 +158,10 @@ static void test_handler_may_answer_other_requests(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
 		clients[i] = client_new();
-		say(clients[i], GET("/later"));
+		send_text(clients[i], GET("/later"));
 		wait_for_held(i + 1);
 	}
-	say(other, GET("/wake"));
+	send_text(other, GET("/wake"));
 	expect(other, "{\"ok\":true}");
 	for (unsigned i = 0; i < 4; i++) {
 		expect(clients[i], "{\"late\":1}");
@@ -177,7 +179,7 @@ static void test_answers_after_the_client_is_gone_are_harmless(void **state)
 	for (unsigned i = 0; i < 5; i++) {
 		struct client *client = client_new();
 
-		say(client, GET("/later"));
+		send_text(client, GET("/later"));
 		wait_for_held(i + 1);
 		client_free(client);
 		wait_for_gone(i + 1);
@@ -200,12 +202,12 @@ static void test_client_beyond_the_limit_gets_503_and_others_are_served(void **s
 	restart();
 	for (unsigned i = 0; i < 8; i++) {
 		clients[i] = client_new();
-		say(clients[i], GET("/ok"));
+		send_text(clients[i], GET("/ok"));
 		expect(clients[i], "{\"ok\":true}");
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		more = client_new();
-		say(more, GET("/ok"));
+		send_text(more, GET("/ok"));
 		expect_end(more);
 		assert_string_equal(more->text, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
 						"Content-Length: 33\r\nConnection: close\r\n\r\n"
@@ -213,14 +215,14 @@ static void test_client_beyond_the_limit_gets_503_and_others_are_served(void **s
 		client_free(more);
 	}
 	for (unsigned i = 0; i < 8; i++) {
-		say(clients[i], GET("/ok"));
+		send_text(clients[i], GET("/ok"));
 		expect(clients[i], "{\"ok\":true}");
 	}
 	client_free(clients[0]);
 	while (http_server_connections(fixture.server) == 8)
 		run_for_ms(1);
 	clients[0] = client_new();
-	say(clients[0], GET("/ok"));
+	send_text(clients[0], GET("/ok"));
 	expect(clients[0], "{\"ok\":true}");
 	for (unsigned i = 0; i < 8; i++)
 		client_free(clients[i]);
@@ -237,7 +239,7 @@ static void test_default_connection_limit_holds(void **state)
 	}
 	expect(clients[HTTP_CONNECTIONS_MAX], "HTTP/1.1 503 ");
 	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
-		say(clients[i], GET("/later"));
+		send_text(clients[i], GET("/later"));
 		wait_for_held(i + 1);
 	}
 	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
@@ -248,15 +250,15 @@ static void test_default_connection_limit_holds(void **state)
 		client_free(clients[i]);
 }
 
-/* Sends a byte every 20 ms until it is cut. */
+/* Sends a byte every 20 ms until the server closes. */
 static void trickle(struct client *client, const char *text)
 {
 	for (size_t i = 0; !client->ended; i++) {
 		if (i >= 500)
-			fail_msg("a trickle was let go on for 10 s");
+			fail_msg("a trickle went on for 10 s");
 		(void)send(client->fd, &text[i % strlen(text)], 1, MSG_NOSIGNAL);
 		run_for_ms(20);
-		take_in(client);
+		receive(client);
 	}
 }
 
@@ -272,9 +274,9 @@ static void test_client_that_trickles_a_request_is_disconnected(void **state)
 	head = client_new();
 	body = client_new();
 	second = client_new();
-	say(head, "GET /ok HTTP/1.1\r\n");
-	say(body, "POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
-	say(second, GET("/ok"));
+	send_text(head, "GET /ok HTTP/1.1\r\n");
+	send_text(body, "POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+	send_text(second, GET("/ok"));
 	expect(second, "{\"ok\":true}");
 	expect_end(silent);
 	trickle(line, "GET /aaaaaaaaaaaaaa");
@@ -289,7 +291,7 @@ static void test_client_that_trickles_a_request_is_disconnected(void **state)
 	client_free(second);
 }
 
-/* The body that a refused request announces need not come, and must not be waited for. */
+/* The server must not wait for the announced body of a refused request. */
 static void test_refused_client_cannot_keep_trickling(void **state)
 {
 	static const char *const heads[] = {
@@ -307,7 +309,7 @@ static void test_refused_client_cannot_keep_trickling(void **state)
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
 		struct client *client = client_new();
 
-		say(client, heads[i]);
+		send_text(client, heads[i]);
 		expect(client, "HTTP/1.1 ");
 		trickle(client, "b");
 		client_free(client);
@@ -324,7 +326,7 @@ static void test_idle_client_waiting_for_an_answer_is_kept(void **state)
 	fixture.options.idle_timeout_s = 1;
 	restart();
 	client = client_new();
-	say(client, GET("/later"));
+	send_text(client, GET("/later"));
 	wait_for_held(1);
 	run_for_ms(1500);
 	assert_int_equal(fixture.gone, 0);
@@ -333,7 +335,7 @@ static void test_idle_client_waiting_for_an_answer_is_kept(void **state)
 	client_free(client);
 }
 
-/* Whether our look at the socket or the library's comes first, what was a request's bytes begins no other one. */
+/* Whether our check of the socket or the library's comes first, bytes of an answered request start no deadline. */
 static void test_answered_client_is_not_cut_by_the_request_timeout(void **state)
 {
 	struct client *clients[16];
@@ -344,7 +346,7 @@ static void test_answered_client_is_not_cut_by_the_request_timeout(void **state)
 	for (unsigned i = 0; i < 16; i++) {
 		clients[i] = client_new();
 		for (unsigned n = 0; n <= i; n++) {
-			say(clients[i], GET("/ok"));
+			send_text(clients[i], GET("/ok"));
 			if (n % 2)
 				event_base_loop(fixture.loop, EVLOOP_NONBLOCK);
 		}
@@ -353,7 +355,7 @@ static void test_answered_client_is_not_cut_by_the_request_timeout(void **state)
 	}
 	run_for_ms(900);
 	for (unsigned i = 0; i < 16; i++) {
-		take_in(clients[i]);
+		receive(clients[i]);
 		if (clients[i]->ended)
 			fail_msg("client %u was cut", i);
 		client_free(clients[i]);
@@ -369,10 +371,10 @@ static void test_idle_client_is_disconnected_after_the_idle_timeout(void **state
 	fixture.options.idle_timeout_s = 1;
 	restart();
 	client = client_new();
-	say(client, GET("/ok"));
+	send_text(client, GET("/ok"));
 	expect(client, "{\"ok\":true}");
 	run_for_ms(500);
-	say(client, GET("/ok"));
+	send_text(client, GET("/ok"));
 	expect(client, "{\"ok\":true}");
 	expect_end(client);
 	client_free(client);
@@ -384,7 +386,7 @@ static bool has_all(void *ctx)
 {
 	struct client *client = ctx;
 
-	take_in(client);
+	receive(client);
 	return client->size + client->dropped >= DOWNLOAD_BYTES;
 }
 
@@ -393,7 +395,7 @@ static void test_download_is_complete_and_has_a_file_name(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, GET("/download"));
+	send_text(client, GET("/download"));
 	expect(client, "HTTP/1.1 200 OK\r\n");
 	assert_non_null(strstr(client->text, "\r\nContent-Length: 8388608\r\n"));
 	assert_non_null(strstr(client->text, "\r\nContent-Type: application/vnd.tcpdump.pcap\r\n"));
@@ -401,8 +403,8 @@ static void test_download_is_complete_and_has_a_file_name(void **state)
 	expect(client, "\r\n\r\n");
 	wait_for(has_all, client, "the whole download");
 	assert_int_equal(client->size + client->dropped, DOWNLOAD_BYTES);
-	forget_text(client);
-	say(client, GET("/ok"));
+	clear_text(client);
+	send_text(client, GET("/ok"));
 	expect(client, "{\"ok\":true}");
 	assert_int_equal(fixture.released, 1);
 	client_free(client);
@@ -419,11 +421,11 @@ static void test_client_gone_mid_download_releases_the_file(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, GET("/download"));
+	send_text(client, GET("/download"));
 	expect(client, "\r\n\r\n");
 	client_free(client);
 	wait_for(is_released, NULL, "the file to be released");
-	wait_for(is_alone, NULL, "the connection to end");
+	wait_for(has_no_connections, NULL, "the connection to end");
 }
 
 static void test_stalled_download_is_cut_and_delays_no_other_client(void **state)
@@ -435,9 +437,9 @@ static void test_stalled_download_is_cut_and_delays_no_other_client(void **state
 	restart();
 	client = client_new();
 	other = client_new();
-	say(client, GET("/download"));
+	send_text(client, GET("/download"));
 	run_for_ms(50);
-	say(other, GET("/ok"));
+	send_text(other, GET("/ok"));
 	expect(other, "{\"ok\":true}");
 	wait_for(is_released, NULL, "the file to be released");
 	expect_end(client);
@@ -451,7 +453,7 @@ static void test_head_request_for_a_download_reports_its_size(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, "HEAD /download HTTP/1.1\r\nHost: x\r\n\r\n");
+	send_text(client, "HEAD /download HTTP/1.1\r\nHost: x\r\n\r\n");
 	expect(client, "\r\nContent-Length: 8388608\r\n");
 	wait_for(is_released, NULL, "the file to be released");
 	client_free(client);
@@ -464,9 +466,9 @@ static void test_stop_answers_pending_requests(void **state)
 	struct client *waiting = client_new(), *half = client_new(), *loading = client_new();
 
 	(void)state;
-	say(waiting, GET("/later"));
-	say(half, "GET /ok HT");
-	say(loading, GET("/download"));
+	send_text(waiting, GET("/later"));
+	send_text(half, "GET /ok HT");
+	send_text(loading, GET("/download"));
 	wait_for_held(1);
 	expect(loading, "\r\n\r\n");
 	http_server_free(fixture.server);
@@ -490,7 +492,7 @@ static void test_stop_calls_no_handler(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, "POST /body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+	send_text(client, "POST /body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
 	expect(client, "HTTP/1.1 100 ");
 	assert_int_equal(send(client->fd, "body", 4, MSG_NOSIGNAL), 4); /* read only while it stops */
 	http_server_free(fixture.server);
@@ -504,7 +506,7 @@ static void test_stop_calls_no_handler(void **state)
 static void test_tcp_needs_token_and_tls(void **state)
 {
 	static const struct {
-		const char *listen, *token, *cert, *key, *says;
+		const char *listen, *token, *cert, *key, *error;
 	} samples[] = {
 		{"127.0.0.1:0", NULL, NULL, NULL, "token"},
 		{"127.0.0.1:0", "", NULL, NULL, "token"},
@@ -529,7 +531,7 @@ static void test_tcp_needs_token_and_tls(void **state)
 		struct error err = {.text = ""};
 
 		assert_null(http_server_new(&options, &err));
-		if (!strstr(err.text, samples[i].says))
+		if (!strstr(err.text, samples[i].error))
 			fail_msg("%s: %s", samples[i].listen, err.text);
 	}
 }

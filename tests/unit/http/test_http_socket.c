@@ -1,4 +1,4 @@
-/* The control socket in the file system: who may use it, what it replaces, what it leaves alone. */
+/* The control socket's file: its permissions, what it replaces and what it leaves alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static int make_directory(void **state)
 	return directory[0] ? 0 : -1;
 }
 
-/* Fails if a test leaves a name behind. */
+/* Fails if a test leaves a file. */
 static int remove_directory(void **state)
 {
 	char sub[80];
@@ -117,7 +117,7 @@ static void test_missing_directory_is_created_world_readable(void **state)
 	http_socket_file_free(file);
 }
 
-/* As a process that was killed leaves it. */
+/* As a killed process leaves it. */
 static void leave_dead_socket(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -154,7 +154,7 @@ static void test_live_socket_is_not_replaced(void **state)
 	assert_non_null(strstr(err.text, path));
 	assert_non_null(strstr(err.text, "another process listens there"));
 	fd = connect_to(path);
-	assert_true(fd >= 0); /* still */
+	assert_true(fd >= 0); /* still listens */
 	close(fd);
 	http_socket_file_free(file);
 }
@@ -179,7 +179,7 @@ static void test_socket_that_replaced_ours_is_left_alone(void **state)
 	assert_int_equal(unlink(path), 0);
 	other = must_listen(NULL);
 	http_socket_file_free(file);
-	assert_int_equal(mode_of(path), 0600); /* is there */
+	assert_int_equal(mode_of(path), 0600); /* still exists */
 	http_socket_file_free(other);
 	assert_int_equal(access(path, F_OK), -1);
 }

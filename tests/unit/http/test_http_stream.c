@@ -1,18 +1,18 @@
-/* Answers made while they are sent: who asks for more when, what a slow reader gets, how they end. */
+/* Answers produced while they are sent: when the producer is called, what a slow reader gets, and how streams end. */
 #include "http_fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_asked(void *count)
+static bool has_pulled(void *count)
 {
-	return fixture.asked >= *(unsigned *)count;
+	return fixture.pulls >= *(unsigned *)count;
 }
 
-static void wait_for_asked(unsigned count)
+static void wait_for_pulls(unsigned count)
 {
-	wait_for(is_asked, &count, "the producer to be asked");
+	wait_for(has_pulled, &count, "the producer to be called");
 }
 
 static bool is_gone(void *count)
@@ -22,7 +22,7 @@ static bool is_gone(void *count)
 
 static void wait_for_gone(unsigned count)
 {
-	wait_for(is_gone, &count, "the producer to be told that nobody reads");
+	wait_for(is_gone, &count, "the producer to learn that its client is gone");
 }
 
 static void write_text(const char *text)
@@ -36,35 +36,35 @@ static bool is_open(void *ctx)
 	return fixture.stream;
 }
 
-static struct client *ask_for(const char *request)
+static struct client *open_stream(const char *request)
 {
 	struct client *client = client_new();
 
 	fixture.stream = NULL;
-	say(client, request);
+	send_text(client, request);
 	wait_for(is_open, NULL, "the stream");
 	return client;
 }
 
 static void test_stream_is_chunked_and_produced_piece_by_piece(void **state)
 {
-	struct client *client = ask_for(GET("/stream"));
+	struct client *client = open_stream(GET("/stream"));
 
 	(void)state;
 	expect(client, "\r\nTransfer-Encoding: chunked\r\n");
-	wait_for_asked(1);
+	wait_for_pulls(1);
 	run_for_ms(20);
-	assert_int_equal(fixture.asked, 1);
+	assert_int_equal(fixture.pulls, 1);
 	write_text("first");
 	expect(client, "5\r\nfirst\r\n");
-	wait_for_asked(2);
+	wait_for_pulls(2);
 	write_text("second");
 	expect(client, "6\r\nsecond\r\n");
-	wait_for_asked(3);
+	wait_for_pulls(3);
 	http_stream_end(fixture.stream, true);
 	expect(client, "0\r\n\r\n");
 	assert_int_equal(fixture.stream_gone, 0);
-	say(client, GET("/ok"));
+	send_text(client, GET("/ok"));
 	expect(client, "{\"ok\":true}");
 	client_free(client);
 }
@@ -72,21 +72,22 @@ static void test_stream_is_chunked_and_produced_piece_by_piece(void **state)
 static void test_producer_waits_for_a_client_that_does_not_read(void **state)
 {
 	static char piece[256 * 1024];
-	struct client *client = ask_for(GET("/stream"));
-	unsigned asked = 0;
+	struct client *client = open_stream(GET("/stream"));
+	unsigned pulls = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 50 && fixture.asked > asked - (i == 0); i++) { /* until it is not asked any more */
-		asked = fixture.asked;
+	/* Until the producer is no longer called. */
+	for (unsigned i = 0; i < 50 && fixture.pulls > pulls - (i == 0); i++) {
+		pulls = fixture.pulls;
 		assert_int_equal(http_stream_write(fixture.stream, piece, sizeof(piece)), 0);
 		run_for_ms(30);
 	}
-	assert_true(fixture.asked < 10);
-	take_in(client);
-	wait_for_asked(fixture.asked);
-	while (fixture.asked == asked) {
+	assert_true(fixture.pulls < 10);
+	receive(client);
+	wait_for_pulls(fixture.pulls);
+	while (fixture.pulls == pulls) {
 		run_for_ms(1);
-		take_in(client);
+		receive(client);
 	}
 	http_stream_end(fixture.stream, true);
 	client_free(client);
@@ -95,7 +96,7 @@ static void test_producer_waits_for_a_client_that_does_not_read(void **state)
 static void test_unsent_bytes_are_capped(void **state)
 {
 	char *piece = calloc(1, HTTP_STREAM_BYTES_MAX + 1);
-	struct client *client = ask_for(GET("/stream"));
+	struct client *client = open_stream(GET("/stream"));
 
 	(void)state;
 	assert_non_null(piece);
@@ -109,7 +110,7 @@ static void test_unsent_bytes_are_capped(void **state)
 
 static void test_incomplete_stream_is_broken_off(void **state)
 {
-	struct client *client = ask_for(GET("/stream"));
+	struct client *client = open_stream(GET("/stream"));
 
 	(void)state;
 	write_text("part");
@@ -122,10 +123,10 @@ static void test_incomplete_stream_is_broken_off(void **state)
 
 static void test_producer_learns_that_its_client_is_gone(void **state)
 {
-	struct client *client = ask_for(GET("/stream"));
+	struct client *client = open_stream(GET("/stream"));
 
 	(void)state;
-	wait_for_asked(1);
+	wait_for_pulls(1);
 	client_free(client);
 	wait_for_gone(1);
 	assert_int_equal(http_stream_write(fixture.stream, "a", 1), -EPIPE);
@@ -139,14 +140,14 @@ static void test_producer_may_end_the_stream_in_its_gone_callback(void **state)
 
 	(void)state;
 	fixture.ends_when_gone = true;
-	client = ask_for(GET("/stream"));
-	wait_for_asked(1);
+	client = open_stream(GET("/stream"));
+	wait_for_pulls(1);
 	client_free(client);
 	wait_for_gone(1);
-	client = ask_for(GET("/events"));
+	client = open_stream(GET("/events"));
 	client_free(client);
 	wait_for_gone(2);
-	client = ask_for(GET("/events"));
+	client = open_stream(GET("/events"));
 	http_server_free(fixture.server);
 	fixture.server = NULL;
 	assert_int_equal(fixture.stream_gone, 3);
@@ -155,13 +156,13 @@ static void test_producer_may_end_the_stream_in_its_gone_callback(void **state)
 
 static void test_http_1_0_stream_ends_with_the_connection(void **state)
 {
-	struct client *client = ask_for("GET /stream HTTP/1.0\r\n\r\n");
+	struct client *client = open_stream("GET /stream HTTP/1.0\r\n\r\n");
 
 	(void)state;
 	expect(client, "\r\n\r\n");
 	write_text("first");
 	expect(client, "first");
-	wait_for_asked(2);
+	wait_for_pulls(2);
 	write_text("second");
 	http_stream_end(fixture.stream, true);
 	expect_end(client);
@@ -171,7 +172,7 @@ static void test_http_1_0_stream_ends_with_the_connection(void **state)
 
 static void test_head_request_ends_the_stream(void **state)
 {
-	struct client *client = ask_for("HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+	struct client *client = open_stream("HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n");
 
 	(void)state;
 	expect(client, "\r\n\r\n");
@@ -182,7 +183,7 @@ static void test_head_request_ends_the_stream(void **state)
 
 static void test_stop_breaks_streams_off(void **state)
 {
-	struct client *client = ask_for(GET("/stream"));
+	struct client *client = open_stream(GET("/stream"));
 
 	(void)state;
 	write_text("part");
@@ -200,7 +201,7 @@ static void test_stop_breaks_streams_off(void **state)
 
 static void test_events_are_sent_as_they_happen(void **state)
 {
-	struct client *client = ask_for(GET("/events"));
+	struct client *client = open_stream(GET("/events"));
 
 	(void)state;
 	expect(client, "\r\nContent-Type: text/event-stream\r\n");
@@ -218,12 +219,12 @@ static void test_events_are_sent_as_they_happen(void **state)
 
 static void test_handler_may_send_an_event(void **state)
 {
-	struct client *client = ask_for(GET("/events")), *other = client_new();
+	struct client *client = open_stream(GET("/events")), *other = client_new();
 
 	(void)state;
 	expect(client, ":\n\n");
 	fixture.held_count = 0; /* the stream is no request */
-	say(other, GET("/wake"));
+	send_text(other, GET("/wake"));
 	expect(other, "{\"ok\":true}");
 	expect(client, "event: woken\n");
 	http_stream_end(fixture.stream, true);
@@ -238,7 +239,7 @@ static void test_silence_is_filled_with_heartbeats(void **state)
 	(void)state;
 	fixture.options.heartbeat_ms = 50;
 	restart();
-	client = ask_for(GET("/events"));
+	client = open_stream(GET("/events"));
 	for (int i = 0; i < 4; i++)
 		expect(client, "3\r\n:\n\n\r\n");
 	client_free(client);
@@ -253,18 +254,18 @@ static void test_event_streams_are_capped(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < HTTP_SSE_STREAMS_MAX; i++) {
-		clients[i] = ask_for(GET("/events"));
+		clients[i] = open_stream(GET("/events"));
 		streams[i] = fixture.stream;
 	}
 	clients[HTTP_SSE_STREAMS_MAX] = client_new();
-	say(clients[HTTP_SSE_STREAMS_MAX], GET("/events"));
+	send_text(clients[HTTP_SSE_STREAMS_MAX], GET("/events"));
 	expect(clients[HTTP_SSE_STREAMS_MAX], "HTTP/1.1 503 ");
 	expect(clients[HTTP_SSE_STREAMS_MAX], "16 event streams already");
 
 	http_stream_end(streams[0], true); /* one ends: there is room for another */
 	expect(clients[0], "0\r\n\r\n");
 	client_free(clients[0]);
-	clients[0] = ask_for(GET("/events"));
+	clients[0] = open_stream(GET("/events"));
 	streams[0] = fixture.stream;
 	for (unsigned i = 0; i <= HTTP_SSE_STREAMS_MAX; i++)
 		client_free(clients[i]);
@@ -276,12 +277,12 @@ static void test_event_streams_are_capped(void **state)
 static void test_slow_reader_is_notified_and_ended_alone(void **state)
 {
 	static char data[4096];
-	struct client *slow = ask_for(GET("/events")), *quick;
+	struct client *slow = open_stream(GET("/events")), *quick;
 	struct http_stream *to_slow = fixture.stream, *to_quick;
 	unsigned sent = 0;
 
 	(void)state;
-	quick = ask_for(GET("/events"));
+	quick = open_stream(GET("/events"));
 	to_quick = fixture.stream;
 	memset(data, 'd', sizeof(data) - 1);
 	while (http_sse_send(to_slow, "done", data) == 0) {
@@ -292,9 +293,9 @@ static void test_slow_reader_is_notified_and_ended_alone(void **state)
 	assert_true(sent >= HTTP_SSE_QUEUE_BYTES_MAX / (sizeof(data) + 64));
 	assert_int_equal(http_sse_send(to_slow, "done", "x"), -EPIPE);
 	expect(quick, "d\n\n");
-	for (forget_text(slow); !strstr(slow->text, ": too slow"); take_in(slow)) { /* at last it reads */
+	for (clear_text(slow); !strstr(slow->text, ": too slow"); receive(slow)) { /* starts to read */
 		if (slow->size > sizeof(slow->text) - 70000)
-			forget_text(slow);
+			clear_text(slow);
 		run_for_ms(1);
 	}
 	expect(slow, "\n\n\r\n0\r\n\r\n");
@@ -314,7 +315,7 @@ static void test_client_that_never_reads_is_disconnected(void **state)
 	(void)state;
 	fixture.options.idle_timeout_s = 1;
 	restart();
-	client = ask_for(GET("/events"));
+	client = open_stream(GET("/events"));
 	memset(data, 'd', sizeof(data) - 1);
 	while (http_sse_send(fixture.stream, "done", data) == 0)
 		run_for_ms(0);
@@ -327,7 +328,7 @@ static void test_client_that_never_reads_is_disconnected(void **state)
 static void test_oversized_event_ends_the_stream(void **state)
 {
 	char *data = malloc(HTTP_SSE_QUEUE_BYTES_MAX + 1);
-	struct client *client = ask_for(GET("/events"));
+	struct client *client = open_stream(GET("/events"));
 
 	(void)state;
 	assert_non_null(data);
@@ -343,7 +344,7 @@ static void test_oversized_event_ends_the_stream(void **state)
 
 static void test_stop_ends_event_streams_cleanly(void **state)
 {
-	struct client *client = ask_for(GET("/events"));
+	struct client *client = open_stream(GET("/events"));
 
 	(void)state;
 	assert_int_equal(http_sse_send(fixture.stream, "last", "{}"), 0);

@@ -1,4 +1,4 @@
-/* Requests as bytes, and what becomes of them: what is dubious in any way is refused, its connection closed. */
+/* Requests as raw bytes: anything dubious is refused and its connection closed. */
 #include "http_fixture.h"
 
 #include <stdio.h>
@@ -48,9 +48,9 @@ static const struct sample refused[] = {
 	 R("POST /body HTTP/1.1\r\n" HEAD
 	   "Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"),
 	 "400"},
-	{"a bare LF behind the request line", R("GET /ok HTTP/1.1\nHost: x\r\n\r\n"), "400"},
-	{"a bare LF behind a header", R("GET /ok HTTP/1.1\r\nHost: x\nAccept: y\r\n\r\n"), "400"},
-	{"a bare LF behind the last header", R("GET /ok HTTP/1.1\r\nHost: x\n\r\n"), "400"},
+	{"a bare LF after the request line", R("GET /ok HTTP/1.1\nHost: x\r\n\r\n"), "400"},
+	{"a bare LF after a header", R("GET /ok HTTP/1.1\r\nHost: x\nAccept: y\r\n\r\n"), "400"},
+	{"a bare LF after the last header", R("GET /ok HTTP/1.1\r\nHost: x\n\r\n"), "400"},
 	{"a bare LF as the empty line", R("GET /ok HTTP/1.1\r\nHost: x\r\n\n"), "400"},
 	{"only bare LFs", R("GET /ok HTTP/1.1\nHost: x\n\n"), "400"},
 	{"a bare CR in a value", R("GET /ok HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n"), "400"},
@@ -63,14 +63,14 @@ static const struct sample refused[] = {
 	{"no name", R("GET /ok HTTP/1.1\r\nHost: x\r\n: c\r\n\r\n"), "400"},
 	{"no colon", R("GET /ok HTTP/1.1\r\nHost: x\r\nabc\r\n\r\n"), "400"},
 	{"a NUL in a value", R("GET /ok HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n"), "400"},
-	{"a NUL behind a value", R("GET /ok HTTP/1.1\r\nHost: x\r\nA: b\0\r\n\r\n"), "400"},
+	{"a NUL after a value", R("GET /ok HTTP/1.1\r\nHost: x\r\nA: b\0\r\n\r\n"), "400"},
 	{"a NUL in a name", R("GET /ok HTTP/1.1\r\nHost: x\r\nA\0b: c\r\n\r\n"), "400"},
 	{"a NUL that hides a header", R("GET /ok HTTP/1.1\r\nHost: x\r\n\0Content-Length: 9\r\n\r\n"), "400"},
 	{"a NUL in the path", R("GET /ok\0 HTTP/1.1\r\nHost: x\r\n\r\n"), NULL},
 	{"a control character in a value", R("GET /ok HTTP/1.1\r\nHost: x\r\nA: \x01\r\n\r\n"), "400"},
 	{"two blanks", R("GET  /ok HTTP/1.1\r\nHost: x\r\n\r\n"), "400"},
 	{"two blanks before the version", R("GET /ok  HTTP/1.1\r\nHost: x\r\n\r\n"), "400"},
-	{"a blank behind the version", R("GET /ok HTTP/1.1 \r\nHost: x\r\n\r\n"), NULL},
+	{"a blank after the version", R("GET /ok HTTP/1.1 \r\nHost: x\r\n\r\n"), NULL},
 	{"a blank in the target", R("GET /o k HTTP/1.1\r\nHost: x\r\n\r\n"), NULL},
 	{"a tab in the request line", R("GET\t/ok\tHTTP/1.1\r\nHost: x\r\n\r\n"), NULL},
 	{"a blank before the method", R(" GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"), NULL},
@@ -122,7 +122,7 @@ static void test_dubious_request_is_refused_and_closes_the_connection(void **sta
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct client *client = client_new();
 
-		say_bytes(client, refused[i].bytes, refused[i].size);
+		send_bytes(client, refused[i].bytes, refused[i].size);
 		expect_end(client);
 		if (fixture.handled || !is_refusal(&refused[i], client))
 			fail_msg("%s: %s%.80s", refused[i].name, fixture.handled ? "was handled; " : "", client->text);
@@ -130,7 +130,7 @@ static void test_dubious_request_is_refused_and_closes_the_connection(void **sta
 	}
 }
 
-/* Whatever follows in the same packet must not be taken for a request. */
+/* Bytes after it in the same packet must not be taken for a request. */
 static void test_bytes_after_a_refused_request_are_ignored(void **state)
 {
 	(void)state;
@@ -140,10 +140,10 @@ static void test_bytes_after_a_refused_request_are_ignored(void **state)
 
 		memcpy(bytes, refused[i].bytes, refused[i].size);
 		memcpy(bytes + refused[i].size, GET("/ok"), sizeof(GET("/ok")) - 1);
-		say_bytes(client, bytes, refused[i].size + sizeof(GET("/ok")) - 1);
+		send_bytes(client, bytes, refused[i].size + sizeof(GET("/ok")) - 1);
 		expect_end(client);
 		if (fixture.handled)
-			fail_msg("%s: what followed was handled", refused[i].name);
+			fail_msg("%s: the bytes after it were handled", refused[i].name);
 		client_free(client);
 	}
 }
@@ -156,7 +156,7 @@ static void test_refusal_does_not_depend_on_fragmentation(void **state)
 		struct client *client = client_new();
 
 		for (size_t at = 0; at < refused[i].size; at++) {
-			say_bytes(client, refused[i].bytes + at, 1);
+			send_bytes(client, refused[i].bytes + at, 1);
 			event_base_loop(fixture.loop, EVLOOP_NONBLOCK);
 		}
 		expect_end(client);
@@ -169,8 +169,8 @@ static void test_refusal_does_not_depend_on_fragmentation(void **state)
 static const struct sample accepted[] = {
 	{"plain", R(GET("/ok")), "200"},
 	{"header names in any case", R("GET /ok HTTP/1.1\r\nhOST: x\r\n\r\n"), "200"},
-	{"no blank behind the colon", R("GET /ok HTTP/1.1\r\nHost:x\r\n\r\n"), "200"},
-	{"blanks behind the colon", R("GET /ok HTTP/1.1\r\nHost: \t x\r\n\r\n"), "200"},
+	{"no blank after the colon", R("GET /ok HTTP/1.1\r\nHost:x\r\n\r\n"), "200"},
+	{"blanks after the colon", R("GET /ok HTTP/1.1\r\nHost: \t x\r\n\r\n"), "200"},
 	{"an empty value", R("GET /ok HTTP/1.1\r\nHost: x\r\nAccept:\r\n\r\n"), "200"},
 	{"a port, an address", R("GET /ok HTTP/1.1\r\nHost: [::1]:7227\r\n\r\n"), "200"},
 	{"a value that is no ASCII", R("GET /ok HTTP/1.1\r\nHost: x\r\nA: \xc3\xa4\r\n\r\n"), "200"},
@@ -199,13 +199,13 @@ static void test_valid_request_is_answered_and_keeps_the_connection(void **state
 
 		print_message("# %s\n", accepted[i].name);
 		snprintf(status, sizeof(status), "HTTP/1.1 %s ", accepted[i].status);
-		say_bytes(client, accepted[i].bytes, accepted[i].size);
+		send_bytes(client, accepted[i].bytes, accepted[i].size);
 		expect(client, status);
 		expect(client, "\r\n\r\n");
 	}
 	for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
 		for (size_t at = 0; at < accepted[i].size; at++) {
-			say_bytes(client, accepted[i].bytes + at, 1);
+			send_bytes(client, accepted[i].bytes + at, 1);
 			event_base_loop(fixture.loop, EVLOOP_NONBLOCK);
 		}
 	for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
@@ -219,7 +219,7 @@ static void test_refusals_are_json_with_its_content_type(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, GET("/unknown"));
+	send_text(client, GET("/unknown"));
 	expect_end(client);
 	assert_non_null(strstr(client->text, "\r\nContent-Type: application/json\r\n"));
 	assert_non_null(strstr(client->text, "\r\nConnection: close\r\n"));
@@ -232,15 +232,15 @@ static void test_wrong_method_gets_the_allowed_ones(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, "POST /items/a/of/b HTTP/1.1\r\nHost: x\r\n\r\n");
+	send_text(client, "POST /items/a/of/b HTTP/1.1\r\nHost: x\r\n\r\n");
 	expect_end(client);
 	assert_non_null(strstr(client->text, "HTTP/1.1 405 "));
 	assert_non_null(strstr(client->text, "\r\nAllow: GET, HEAD, DELETE\r\n"));
 	client_free(client);
 }
 
-/* `count` headers that make a head of exactly `size` bytes. */
-static void say_head(struct client *client, size_t count, size_t size)
+/* Sends a head of exactly `size` bytes with `count` headers. */
+static void send_head(struct client *client, size_t count, size_t size)
 {
 	static char head[HTTP_HEAD_BYTES_MAX * 8];
 	size_t at = (size_t)snprintf(head, sizeof(head), "GET /ok HTTP/1.1\r\nHost: x\r\n");
@@ -256,7 +256,7 @@ static void say_head(struct client *client, size_t count, size_t size)
 		at += 2;
 	}
 	memcpy(head + at, "\r\n", 2);
-	say_bytes(client, head, at + 2);
+	send_bytes(client, head, at + 2);
 }
 
 static void test_header_size_and_count_are_capped(void **state)
@@ -274,7 +274,7 @@ static void test_header_size_and_count_are_capped(void **state)
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
 		struct client *client = client_new();
 
-		say_head(client, samples[i].count, samples[i].size);
+		send_head(client, samples[i].count, samples[i].size);
 		expect(client, "HTTP/1.1 ");
 		expect(client, samples[i].status);
 		if (samples[i].status[0] != '2')
@@ -295,7 +295,7 @@ static void test_target_length_is_capped(void **state)
 		memset(request, 'a', size);
 		memcpy(request, "GET /ok?", 8);
 		memcpy(request + size, tail, sizeof(tail));
-		say(client, request);
+		send_text(client, request);
 		expect_end(client);
 		assert_ptr_equal(strstr(client->text, "HTTP/1.1 414 "), client->text);
 		client_free(client);
@@ -307,7 +307,7 @@ static void test_http_1_0_needs_no_host_and_is_closed_after_one_answer(void **st
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, "GET /ok HTTP/1.0\r\n\r\n");
+	send_text(client, "GET /ok HTTP/1.0\r\n\r\n");
 	expect_end(client);
 	assert_non_null(strstr(client->text, " 200 "));
 	assert_non_null(strstr(client->text, "{\"ok\":true}"));
@@ -319,7 +319,7 @@ static void test_head_is_answered_as_get_without_a_body(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, "HEAD /ok HTTP/1.1\r\nHost: x\r\n\r\n" GET("/ok"));
+	send_text(client, "HEAD /ok HTTP/1.1\r\nHost: x\r\n\r\n" GET("/ok"));
 	expect(client, "HTTP/1.1 200 OK\r\n");
 	expect(client, "Content-Length: 11\r\n");
 	expect(client, "\r\nHTTP/1.1 200 OK\r\n");
@@ -333,9 +333,9 @@ static void test_expect_100_is_answered_with_continue(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, "POST /body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+	send_text(client, "POST /body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
 	expect(client, "HTTP/1.1 100 Continue\r\n\r\n");
-	say(client, "{}");
+	send_text(client, "{}");
 	expect(client, "HTTP/1.1 201 ");
 	expect(client, "\r\n\r\n{}");
 	client_free(client);
@@ -346,7 +346,7 @@ static void test_expect_100_for_an_oversized_body_is_refused(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, "POST /body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2000\r\n\r\n");
+	send_text(client, "POST /body HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2000\r\n\r\n");
 	expect(client, "HTTP/1.1 413 ");
 	expect_end(client);
 	client_free(client);
@@ -357,8 +357,8 @@ static void test_pipelined_requests_are_answered_in_order(void **state)
 	struct client *client = client_new();
 
 	(void)state;
-	say(client, GET("/items/1/of/2") "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n<3>\n" GET(
-			    "/items/4/of/5"));
+	send_text(client, GET("/items/1/of/2") "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n<3>\n" GET(
+				  "/items/4/of/5"));
 	expect(client, "<1>");
 	expect(client, "<3>");
 	expect(client, "<4>");
@@ -373,8 +373,8 @@ static void test_body_that_looks_like_a_request_is_a_body(void **state)
 	(void)state;
 	snprintf(request, sizeof(request), "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s",
 		 strlen(GET("/later")), GET("/later"));
-	say(client, request);
-	say(client, GET("/ok"));
+	send_text(client, request);
+	send_text(client, GET("/ok"));
 	expect(client, GET("/later"));
 	expect(client, "{\"ok\":true}");
 	assert_int_equal(fixture.held_count, 0);

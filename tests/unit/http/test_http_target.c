@@ -1,4 +1,4 @@
-/* Paths and queries taken apart, and patterns that match them; bearer tokens; what passes for JSON. */
+/* Parsing of paths and queries, matching of patterns, bearer tokens, and which content types are JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ static void parse(const char *raw)
 		fail_msg("%s is refused", raw);
 }
 
-static int forget(void **state)
+static int clear_target(void **state)
 {
 	(void)state;
 	http_target_deinit(&target);
@@ -195,7 +195,7 @@ static void test_only_application_json_is_json(void **state)
 
 int main(void)
 {
-#define with_target(test) cmocka_unit_test_teardown(test, forget)
+#define with_target(test) cmocka_unit_test_teardown(test, clear_target)
 	static const struct CMUnitTest tests[] = {
 		with_target(test_segments_are_decoded_individually),
 		with_target(test_parameters_are_form_decoded),

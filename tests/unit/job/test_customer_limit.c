@@ -1,4 +1,4 @@
-/* What one customer may take. */
+/* Limits of one customer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

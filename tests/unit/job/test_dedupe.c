@@ -1,4 +1,4 @@
-/* What counts as the same event, and for how long. */
+/* Which requests are repetitions, and for how long. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,7 +83,7 @@ static void test_dedupe_key_overrides_the_alertid(void **state)
 	assert_null(dedupe_find(dedupe, &second, START));
 }
 
-/* What other packets, or the same to another place, are wanted for is no repetition. */
+/* A request for other packets, or for another destination, is no repetition. */
 static void test_different_requests_are_not_folded(void **state)
 {
 	struct config config;

@@ -1,4 +1,4 @@
-/* Jobs and their watches: who hears what, and that nobody is called who does not want to be. */
+/* Jobs and their watches: which observer gets what, and that a cancelled one gets nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,40 +10,40 @@
 
 #include "job/job.h"
 
-struct ear {
+struct watch_log {
 	unsigned admitted, events, overs;
 	size_t captures;
 	enum job_end end;
-	struct job_watch *cancel_in_event; /* whom it cancels when it hears something */
+	struct job_watch *cancel_in_event; /* the watch to cancel in the event callback */
 };
 
-static void admitted(void *ctx, const char *id, size_t captures)
+static void on_admitted(void *ctx, const char *id, size_t captures)
 {
-	struct ear *ear = ctx;
+	struct watch_log *log = ctx;
 	assert_string_equal(id, "a");
-	ear->admitted++;
-	ear->captures = captures;
+	log->admitted++;
+	log->captures = captures;
 }
 
-static void heard(void *ctx, const struct event *event, const char *json)
+static void on_event(void *ctx, const struct event *event, const char *json)
 {
-	struct ear *ear = ctx;
+	struct watch_log *log = ctx;
 	assert_string_equal(json, "{}");
 	assert_int_equal(event->kind, EVENT_DONE);
-	ear->events++;
-	job_watch_cancel(take(ear->cancel_in_event));
+	log->events++;
+	job_watch_cancel(take(log->cancel_in_event));
 }
 
-static void over(void *ctx, enum job_end end)
+static void on_over(void *ctx, enum job_end end)
 {
-	struct ear *ear = ctx;
-	ear->overs++;
-	ear->end = end;
+	struct watch_log *log = ctx;
+	log->overs++;
+	log->end = end;
 }
 
-static struct job_watch *listen_to(struct job_table *table, struct ear *ear)
+static struct job_watch *new_watch(struct job_table *table, struct watch_log *log)
 {
-	const struct job_observer observer = {.admitted = admitted, .event = heard, .over = over, .ctx = ear};
+	const struct job_observer observer = {.admitted = on_admitted, .event = on_event, .over = on_over, .ctx = log};
 	struct job_watch *watch = job_watch_new(table, &observer);
 	assert_non_null(watch);
 	return watch;
@@ -86,14 +86,14 @@ static void test_jobs_are_found_by_request_id(void **state)
 static void test_every_watch_gets_each_event_and_the_end_once(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
-	struct ear one = {0}, two = {0}, stranger = {0};
+	struct watch_log one = {0}, two = {0}, unrelated = {0};
 	(void)state;
 	struct job *job = make_job(table, "a"), *other = make_job(table, "b");
-	struct job_watch *watch = listen_to(table, &one);
+	struct job_watch *watch = new_watch(table, &one);
 	job_watch_admitted(watch, "a", 3);
 	job_add_watch(job, watch);
-	job_add_watch(job, listen_to(table, &two));
-	job_add_watch(other, listen_to(table, &stranger));
+	job_add_watch(job, new_watch(table, &two));
+	job_add_watch(other, new_watch(table, &unrelated));
 	job_notify(job, &done, "{}");
 	job_end(job);
 	assert_int_equal(one.admitted, 1);
@@ -103,56 +103,56 @@ static void test_every_watch_gets_each_event_and_the_end_once(void **state)
 	assert_int_equal(one.overs, 1);
 	assert_int_equal(two.overs, 1);
 	assert_int_equal(two.end, JOB_OVER);
-	assert_int_equal(stranger.events + stranger.overs, 0);
+	assert_int_equal(unrelated.events + unrelated.overs, 0);
 	job_end(other);
-	assert_int_equal(stranger.overs, 1);
+	assert_int_equal(unrelated.overs, 1);
 }
 
 static void test_cancelled_watch_gets_nothing(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
-	struct ear ear = {0};
+	struct watch_log log = {0};
 	(void)state;
 	struct job *job = make_job(table, "a");
-	struct job_watch *watch = listen_to(table, &ear);
+	struct job_watch *watch = new_watch(table, &log);
 	job_add_watch(job, watch);
 	job_watch_cancel(watch);
 	job_notify(job, &done, "{}");
 	job_end(job);
-	assert_int_equal(ear.events + ear.overs, 0);
+	assert_int_equal(log.events + log.overs, 0);
 }
 
 static void test_watches_may_be_cancelled_in_a_callback(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
-	struct ear ears[3] = {0};
+	struct watch_log logs[3] = {0};
 	struct job_watch *watches[3];
 	(void)state;
 	struct job *job = make_job(table, "a");
 	for (size_t i = 0; i < 3; i++) {
-		watches[i] = listen_to(table, &ears[i]);
+		watches[i] = new_watch(table, &logs[i]);
 		job_add_watch(job, watches[i]);
 	}
-	ears[0].cancel_in_event = watches[1]; /* the next in line */
-	ears[2].cancel_in_event = watches[2]; /* itself */
+	logs[0].cancel_in_event = watches[1]; /* the next in line */
+	logs[2].cancel_in_event = watches[2]; /* itself */
 	job_notify(job, &done, "{}");
 	job_notify(job, &done, "{}");
 	job_end(job);
-	assert_int_equal(ears[0].events, 2);
-	assert_int_equal(ears[0].overs, 1);
-	assert_int_equal(ears[1].events + ears[1].overs, 0);
-	assert_int_equal(ears[2].events, 1);
-	assert_int_equal(ears[2].overs, 0);
+	assert_int_equal(logs[0].events, 2);
+	assert_int_equal(logs[0].overs, 1);
+	assert_int_equal(logs[1].events + logs[1].overs, 0);
+	assert_int_equal(logs[2].events, 1);
+	assert_int_equal(logs[2].overs, 0);
 }
 
 static void test_durable_watch_makes_its_job_durable(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	const struct job_observer durable = {.durable = true};
-	struct ear ear = {0};
+	struct watch_log log = {0};
 	(void)state;
 	struct job *job = make_job(table, "a");
-	struct job_watch *watch = job_watch_new(table, &durable), *other = listen_to(table, &ear);
+	struct job_watch *watch = job_watch_new(table, &durable), *other = new_watch(table, &log);
 	assert_true(job_watch_is_durable(watch));
 	assert_false(job_watch_is_durable(other));
 	assert_false(job_watch_is_durable(NULL));
@@ -166,15 +166,15 @@ static void test_durable_watch_makes_its_job_durable(void **state)
 static void test_watch_without_a_job_can_be_ended(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
-	struct ear ear = {0};
+	struct watch_log log = {0};
 	(void)state;
-	struct job_watch *watch = listen_to(table, &ear);
+	struct job_watch *watch = new_watch(table, &log);
 	job_watch_event(watch, &done, "{}");
 	job_watch_over(watch, JOB_REFUSED);
-	assert_int_equal(ear.events, 1);
-	assert_int_equal(ear.overs, 1);
-	assert_int_equal(ear.end, JOB_REFUSED);
-	job_watch_event(NULL, &done, "{}"); /* nobody asked */
+	assert_int_equal(log.events, 1);
+	assert_int_equal(log.overs, 1);
+	assert_int_equal(log.end, JOB_REFUSED);
+	job_watch_event(NULL, &done, "{}"); /* no watch */
 	job_watch_over(NULL, JOB_OVER);
 }
 

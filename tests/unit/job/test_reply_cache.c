@@ -1,4 +1,4 @@
-/* Idempotence: what is answered to an id that was seen before, and what is forgotten when there is too much of it. */
+/* Idempotence: replies to known ids, and what the cache drops at its caps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,40 +12,41 @@
 #include "event/event_copy.h"
 #include "job/reply_cache.h"
 
-#define HEARD_MAX 300
+#define DUPLICATES_MAX 300
 
-struct stage {
+struct fixture {
 	struct reply_cache *cache;
 	struct event_bus *bus;
-	size_t heard_count; /* duplicates only */
-	struct event *heard[HEARD_MAX];
+	size_t duplicate_count;
+	struct event *duplicates[DUPLICATES_MAX];
 };
 
-static struct stage stage;
+static struct fixture fixture;
 
-static void hear(void *ctx, const struct event *event, const char *json)
+static void record_duplicate(void *ctx, const struct event *event, const char *json)
 {
 	(void)ctx;
 	(void)json;
 	if (!event->duplicate)
 		return;
-	assert_true(stage.heard_count < HEARD_MAX);
-	stage.heard[stage.heard_count++] = event_copy(event);
+	assert_true(fixture.duplicate_count < DUPLICATES_MAX);
+	fixture.duplicates[fixture.duplicate_count++] = event_copy(event);
 }
 
-static void forget_heard(void)
+static void clear_duplicates(void)
 {
-	while (stage.heard_count)
-		event_copy_free(stage.heard[--stage.heard_count]);
+	while (fixture.duplicate_count)
+		event_copy_free(fixture.duplicates[--fixture.duplicate_count]);
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	stage.cache = reply_cache_new();
-	stage.bus = event_bus_new();
-	return stage.cache && stage.bus && event_bus_subscribe(stage.bus, reply_cache_on_event, stage.cache) == 0 &&
-			       event_bus_subscribe(stage.bus, hear, NULL) == 0
+	fixture.cache = reply_cache_new();
+	fixture.bus = event_bus_new();
+	return fixture.cache && fixture.bus &&
+			       event_bus_subscribe(fixture.bus, reply_cache_on_event, fixture.cache) == 0 &&
+			       event_bus_subscribe(fixture.bus, record_duplicate, NULL) == 0
 		       ? 0
 		       : -1;
 }
@@ -53,9 +54,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	forget_heard();
-	reply_cache_free(stage.cache);
-	event_bus_free(stage.bus);
+	clear_duplicates();
+	reply_cache_free(fixture.cache);
+	event_bus_free(fixture.bus);
 	return 0;
 }
 
@@ -63,31 +64,31 @@ static void publish(const char *id, const char *capture, enum event_kind kind, c
 {
 	const struct event event = {
 		.kind = kind, .id = id, .capture = capture, .node = "alpha", .time_ns = 1, .tags = tags};
-	event_bus_publish(stage.bus, &event);
+	event_bus_publish(fixture.bus, &event);
 }
 
-/* Asks for an id again; true if it was known, then `heard` has what was answered. */
+/* Repeats an id; true if it is known: `duplicates` then has the replies. */
 static bool repeat(const char *id)
 {
-	forget_heard();
-	return reply_cache_repeat(stage.cache, id, stage.bus);
+	clear_duplicates();
+	return reply_cache_repeat(fixture.cache, id, fixture.bus);
 }
 
 static void test_unknown_id_is_not_answered(void **state)
 {
 	(void)state;
 	assert_false(repeat("a"));
-	publish("a", "1", EVENT_DONE, NULL); /* nobody asked to remember it */
+	publish("a", "1", EVENT_DONE, NULL); /* the id is not expected */
 	assert_false(repeat("a"));
-	assert_int_equal(stage.heard_count, 0);
+	assert_int_equal(fixture.duplicate_count, 0);
 }
 
 static void test_known_id_is_recognised_before_its_first_event(void **state)
 {
 	(void)state;
-	reply_cache_expect(stage.cache, "a");
+	reply_cache_expect(fixture.cache, "a");
 	assert_true(repeat("a"));
-	assert_int_equal(stage.heard_count, 0);
+	assert_int_equal(fixture.duplicate_count, 0);
 	assert_false(repeat("A"));
 	assert_false(repeat("a "));
 }
@@ -95,8 +96,8 @@ static void test_known_id_is_recognised_before_its_first_event(void **state)
 static void test_reply_is_the_latest_event_of_every_capture(void **state)
 {
 	(void)state;
-	reply_cache_expect(stage.cache, "a");
-	reply_cache_expect(stage.cache, "b");
+	reply_cache_expect(fixture.cache, "a");
+	reply_cache_expect(fixture.cache, "b");
 	publish("a", "1", EVENT_ACCEPTED, NULL);
 	publish("a", "2", EVENT_ACCEPTED, "second");
 	publish("b", "3", EVENT_FAILED, NULL);
@@ -104,42 +105,42 @@ static void test_reply_is_the_latest_event_of_every_capture(void **state)
 	publish("a", "1", EVENT_DONE, "first");
 	publish(NULL, "1", EVENT_FAILED, NULL);
 	assert_true(repeat("a"));
-	assert_int_equal(stage.heard_count, 2);
-	assert_string_equal(stage.heard[0]->capture, "1");
-	assert_int_equal(stage.heard[0]->kind, EVENT_DONE);
-	assert_string_equal(stage.heard[0]->tags, "first");
-	assert_true(stage.heard[0]->time_ns > 1);
-	assert_string_equal(stage.heard[1]->capture, "2");
-	assert_int_equal(stage.heard[1]->kind, EVENT_ACCEPTED);
+	assert_int_equal(fixture.duplicate_count, 2);
+	assert_string_equal(fixture.duplicates[0]->capture, "1");
+	assert_int_equal(fixture.duplicates[0]->kind, EVENT_DONE);
+	assert_string_equal(fixture.duplicates[0]->tags, "first");
+	assert_true(fixture.duplicates[0]->time_ns > 1);
+	assert_string_equal(fixture.duplicates[1]->capture, "2");
+	assert_int_equal(fixture.duplicates[1]->kind, EVENT_ACCEPTED);
 	assert_true(repeat("b"));
-	assert_int_equal(stage.heard_count, 1);
-	assert_int_equal(stage.heard[0]->kind, EVENT_FAILED);
+	assert_int_equal(fixture.duplicate_count, 1);
+	assert_int_equal(fixture.duplicates[0]->kind, EVENT_FAILED);
 }
 
 static void test_repeated_replies_are_not_stored_again(void **state)
 {
 	(void)state;
-	reply_cache_expect(stage.cache, "a");
+	reply_cache_expect(fixture.cache, "a");
 	publish("a", "1", EVENT_DONE, NULL);
-	const size_t bytes = reply_cache_bytes(stage.cache);
+	const size_t bytes = reply_cache_bytes(fixture.cache);
 	for (unsigned i = 0; i < 5; i++) {
 		assert_true(repeat("a"));
-		assert_int_equal(stage.heard_count, 1);
-		assert_true(stage.heard[0]->duplicate);
+		assert_int_equal(fixture.duplicate_count, 1);
+		assert_true(fixture.duplicates[0]->duplicate);
 	}
-	assert_int_equal(reply_cache_bytes(stage.cache), bytes);
+	assert_int_equal(reply_cache_bytes(fixture.cache), bytes);
 }
 
 static void test_event_without_capture_is_one_more_reply(void **state)
 {
 	(void)state;
-	reply_cache_expect(stage.cache, "a");
+	reply_cache_expect(fixture.cache, "a");
 	publish("a", NULL, EVENT_REJECTED, NULL);
 	publish("a", NULL, EVENT_REJECTED, "later");
 	publish("a", "1", EVENT_DONE, NULL);
 	assert_true(repeat("a"));
-	assert_int_equal(stage.heard_count, 2);
-	assert_string_equal(stage.heard[0]->tags, "later");
+	assert_int_equal(fixture.duplicate_count, 2);
+	assert_string_equal(fixture.duplicates[0]->tags, "later");
 }
 
 static void expect_numbered(unsigned from, unsigned to)
@@ -147,7 +148,7 @@ static void expect_numbered(unsigned from, unsigned to)
 	char id[16];
 	for (unsigned i = from; i < to; i++) {
 		snprintf(id, sizeof(id), "id-%u", i);
-		reply_cache_expect(stage.cache, id);
+		reply_cache_expect(fixture.cache, id);
 	}
 }
 
@@ -172,15 +173,15 @@ static void test_captures_of_one_id_are_capped(void **state)
 {
 	(void)state;
 	char capture[16];
-	reply_cache_expect(stage.cache, "a");
+	reply_cache_expect(fixture.cache, "a");
 	for (unsigned i = 0; i < REPLY_CACHE_CAPTURES_MAX + 10; i++) {
 		snprintf(capture, sizeof(capture), "%u", i);
 		publish("a", capture, EVENT_ACCEPTED, NULL);
 	}
 	publish("a", "7", EVENT_DONE, NULL);
 	assert_true(repeat("a"));
-	assert_int_equal(stage.heard_count, REPLY_CACHE_CAPTURES_MAX);
-	assert_int_equal(stage.heard[7]->kind, EVENT_DONE);
+	assert_int_equal(fixture.duplicate_count, REPLY_CACHE_CAPTURES_MAX);
+	assert_int_equal(fixture.duplicates[7]->kind, EVENT_DONE);
 }
 
 static void test_events_of_all_ids_are_capped(void **state)
@@ -205,25 +206,25 @@ static void test_bytes_are_capped_and_freed(void **state)
 	(void)state;
 	static char tags[1u << 20];
 	char id[16];
-	const size_t empty = reply_cache_bytes(stage.cache);
+	const size_t empty = reply_cache_bytes(fixture.cache);
 	assert_int_equal(empty, 0);
 	memset(tags, 'x', sizeof(tags) - 1);
 	for (unsigned i = 0; i < 40; i++) {
 		expect_numbered(i, i + 1);
 		snprintf(id, sizeof(id), "id-%u", i);
 		publish(id, "1", EVENT_ACCEPTED, tags);
-		assert_true(reply_cache_bytes(stage.cache) <= REPLY_CACHE_BYTES_MAX);
+		assert_true(reply_cache_bytes(fixture.cache) <= REPLY_CACHE_BYTES_MAX);
 		assert_true(knows_numbered(i));
-		assert_int_equal(stage.heard_count, 1);
+		assert_int_equal(fixture.duplicate_count, 1);
 	}
 	for (unsigned i = 0; i < 40; i++)
 		assert_int_equal(knows_numbered(i), i >= 40 - (REPLY_CACHE_BYTES_MAX / sizeof(tags) - 1));
-	assert_true(reply_cache_bytes(stage.cache) > REPLY_CACHE_BYTES_MAX - 2 * sizeof(tags));
-	for (unsigned i = 25; i < 40; i++) { /* a small event takes the large one's place */
+	assert_true(reply_cache_bytes(fixture.cache) > REPLY_CACHE_BYTES_MAX - 2 * sizeof(tags));
+	for (unsigned i = 25; i < 40; i++) { /* a small event replaces the large one */
 		snprintf(id, sizeof(id), "id-%u", i);
 		publish(id, "1", EVENT_DONE, NULL);
 	}
-	assert_true(reply_cache_bytes(stage.cache) < 15 * 1000);
+	assert_true(reply_cache_bytes(fixture.cache) < 15 * 1000);
 }
 
 /* The oldest id is no exception, even if it is the one that grows. */
@@ -237,11 +238,11 @@ static void test_bytes_are_capped_while_an_old_id_grows(void **state)
 		char capture[2] = {(char)('a' + i), 0};
 		publish("id-1", capture, EVENT_DONE, tags);
 		publish("id-0", capture, EVENT_DONE, tags);
-		assert_true(reply_cache_bytes(stage.cache) <= REPLY_CACHE_BYTES_MAX);
+		assert_true(reply_cache_bytes(fixture.cache) <= REPLY_CACHE_BYTES_MAX);
 	}
 	assert_false(knows_numbered(0));
 	assert_true(knows_numbered(1));
-	assert_int_equal(stage.heard_count, 10);
+	assert_int_equal(fixture.duplicate_count, 10);
 }
 
 static void test_events_beyond_the_cap_of_one_id_are_dropped(void **state)
@@ -249,14 +250,14 @@ static void test_events_beyond_the_cap_of_one_id_are_dropped(void **state)
 	(void)state;
 	static char tags[4u << 20];
 	memset(tags, 'x', sizeof(tags) - 1);
-	reply_cache_expect(stage.cache, "a");
+	reply_cache_expect(fixture.cache, "a");
 	for (unsigned i = 0; i < 6; i++) {
 		char capture[2] = {(char)('a' + i), 0};
 		publish("a", capture, EVENT_DONE, tags);
 	}
 	assert_true(repeat("a"));
-	assert_int_equal(stage.heard_count, 3);
-	assert_true(reply_cache_bytes(stage.cache) <= REPLY_CACHE_BYTES_MAX);
+	assert_int_equal(fixture.duplicate_count, 3);
+	assert_true(reply_cache_bytes(fixture.cache) <= REPLY_CACHE_BYTES_MAX);
 }
 
 static void test_charge_equals_the_size_of_a_copy(void **state)

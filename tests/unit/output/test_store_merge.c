@@ -1,4 +1,4 @@
-/* Several stores as one: in the order of time, cut where the limits of the whole are reached, any number of times. */
+/* Several stores read as one: in time order, cut at the limits of the whole, any number of times. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ static uint32_t pick(uint32_t below)
 	return (uint32_t)((random_state >> 16) % below);
 }
 
-/* Its bytes tell store and position. */
+/* Adds a packet whose bytes hold store and position. */
 static void add(struct store *store, uint8_t number, uint64_t time_ns, uint32_t size)
 {
 	uint8_t data[2000];
@@ -55,7 +55,7 @@ static void free_stores(struct store *stores)
 	assert_int_equal(budget.used_bytes, 0);
 }
 
-/* Reads all there is; each packet must be the next of its store. */
+/* Reads all packets; each must be the next of its store. */
 static void read_all(const struct packet_source *source, uint64_t positions[STORES], uint64_t *count, uint64_t *bytes)
 {
 	struct packet_view packet, last = {.time_ns = 0};
@@ -110,7 +110,7 @@ static void test_limits_of_the_merge_are_exact(void **state)
 		merge = store_merge_new(list, STORES,
 					&(struct store_merge_limits){.packets = limit, .bytes = UINT64_MAX});
 		source = store_merge_source(merge);
-		for (unsigned round = 0; round < 2; round++) { /* the limits are counted anew */
+		for (unsigned round = 0; round < 2; round++) { /* a rewind restarts the limits */
 			read_all(&source, positions, &count, &bytes);
 			assert_int_equal(count, limit < total ? limit : total);
 			source.rewind(source.ctx);
@@ -126,7 +126,7 @@ static void test_limits_of_the_merge_are_exact(void **state)
 			if (limit > total_bytes)
 				assert_int_equal(bytes, total_bytes);
 			else
-				assert_in_range(bytes, limit, limit + 119); /* the packet that reaches it is in */
+				assert_in_range(bytes, limit, limit + 119); /* includes the packet that reaches it */
 			source.rewind(source.ctx);
 		}
 		store_merge_free(merge);

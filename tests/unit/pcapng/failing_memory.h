@@ -1,6 +1,6 @@
 /*
- * Allocations that fail on demand: the test is linked with --wrap for malloc, calloc, realloc and reallocarray. Also
- * counts what is asked for. For one source file of a program.
+ * Allocations that fail on demand, for tests linked with --wrap for malloc, calloc, realloc and reallocarray. Also
+ * counts allocations. For one source file per program.
  */
 #pragma once
 
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 static size_t memory_calls;    /* since it was last set to 0 */
-static size_t memory_fails_at; /* this call, and none else; 0: none */
-static size_t memory_largest;  /* bytes asked for at once */
+static size_t memory_fails_at; /* only this call fails; 0: none */
+static size_t memory_largest;  /* bytes of the largest allocation */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);

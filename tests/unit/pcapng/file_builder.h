@@ -1,4 +1,4 @@
-/* Capture files by hand, in either byte order, right or wrong. */
+/* Builds capture files, valid or not, in either byte order. */
 #pragma once
 
 #include <stdbool.h>
@@ -42,7 +42,7 @@ static inline void put_u64(struct builder *b, uint64_t value)
 	put_number(b, value, 8);
 }
 
-/* A number of 64 bits as two words. */
+/* A 64-bit number as two words, the high one first. */
 static inline void put_words(struct builder *b, uint64_t value)
 {
 	put_u32(b, (uint32_t)(value >> 32));

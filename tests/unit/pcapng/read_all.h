@@ -1,4 +1,4 @@
-/* A whole stream in memory. */
+/* Reads a whole stream into memory. */
 #pragma once
 
 #include <stddef.h>
@@ -7,10 +7,10 @@
 
 #include "base/byte_stream.h"
 
-/* Reads from byte 0 in steps of `step`; `*size` is what came. To be freed. */
+/* Reads from byte 0 in steps of `step` bytes; `*size` is what came. The caller frees the result. */
 static inline uint8_t *read_all(const struct byte_stream *stream, size_t step, size_t *size)
 {
-	/* As many bytes as the stream says it has, and room to notice more. */
+	/* The stream's announced size, and room to notice more. */
 	uint8_t *bytes = (uint8_t *)malloc(stream->size_bytes + step + 1);
 
 	stream->rewind(stream->ctx);

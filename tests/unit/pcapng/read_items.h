@@ -1,4 +1,4 @@
-/* A reader over bytes in memory, which come in pieces. */
+/* A pcapng_reader over bytes in memory that come in pieces. */
 #pragma once
 
 #include <errno.h>
@@ -10,10 +10,10 @@
 struct piecewise {
 	const uint8_t *bytes;
 	size_t size, at;
-	size_t piece; /* at most so many at once */
+	size_t piece; /* largest read */
 	bool stalls;  /* returns -EAGAIN before each piece */
 	bool stalled;
-	int fails; /* at the end: this error instead */
+	int fails; /* returned at the end, instead of 0 */
 };
 
 static inline ssize_t piecewise_read(void *ctx, uint8_t *into, size_t room)
@@ -39,7 +39,7 @@ static inline struct pcapng_bytes piecewise_bytes(struct piecewise *source)
 	return (struct pcapng_bytes){.read = piecewise_read, .ctx = source};
 }
 
-/* The next item, however often there is nothing yet. */
+/* Reads the next item; repeats on -EAGAIN. */
 static inline int next_item(struct pcapng_reader *reader, struct pcapng_item *item, struct error *error)
 {
 	int r;

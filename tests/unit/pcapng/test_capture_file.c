@@ -142,7 +142,7 @@ static void test_packet_of_an_unknown_interface_is_refused(void **state)
 	assert_null(capture_file_new(CAPTURE_FILE_PCAPNG, &one_interface, packet_array_source(&array)));
 }
 
-/* Walks `count` times over the same packet. */
+/* A source of `count` copies of one packet. */
 struct many {
 	struct packet_view packet;
 	uint64_t count, at;

@@ -55,7 +55,7 @@ static size_t read_on(struct capture_pieces *pieces, uint8_t *into, size_t step)
 	return size;
 }
 
-/* The file with a piece for every `piece` packets. */
+/* Writes the file with a piece for every `piece` packets; returns its size. */
 static size_t make(enum capture_file_format format, const struct capture_file_info *what, size_t piece, size_t step,
 		   uint8_t *into)
 {
@@ -177,7 +177,7 @@ static void test_no_piece_is_accepted_before_the_last_one_is_read(void **state)
 	uint8_t bytes[FILE_ROOM];
 
 	(void)state;
-	assert_int_equal(capture_pieces_end(pieces, interfaces), -EBUSY); /* the head is there */
+	assert_int_equal(capture_pieces_end(pieces, interfaces), -EBUSY); /* the head is unread */
 	assert_int_equal(capture_pieces_add(pieces, packet_array_source(&first)), 0);
 	size_t head_and_packets = capture_pieces_left(pieces);
 	assert_int_equal(capture_pieces_read(pieces, bytes, head_and_packets - 1), head_and_packets - 1);

@@ -1,4 +1,4 @@
-/* The bytes themselves, worked out by hand from draft-ietf-opsawg-pcap. */
+/* Files byte for byte, worked out by hand from draft-ietf-opsawg-pcap. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

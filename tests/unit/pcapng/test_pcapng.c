@@ -1,4 +1,4 @@
-/* The bytes themselves, worked out by hand from draft-ietf-opsawg-pcapng. */
+/* Files byte for byte, worked out by hand from draft-ietf-opsawg-pcapng. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -169,7 +169,7 @@ static void test_file_without_interfaces_is_a_section_header(void **state)
 	free(bytes);
 }
 
-/* The option at `at` in the section header. */
+/* Size of the option at `at`. */
 static uint16_t option_size(const uint8_t *at)
 {
 	uint16_t size;

@@ -162,7 +162,7 @@ static void test_sections_interfaces_packets_and_statistics_are_merged(void **st
 	assert_int_equal(item.packet.wirelen, 6);
 	expect_packet(2, 1500, "third");
 	expect_packet(1, 2000, "second");
-	expect(PCAPNG_STATISTICS); /* of the one that had any */
+	expect(PCAPNG_STATISTICS); /* of the only interface that has any */
 	assert_int_equal(item.interface, 0);
 	assert_int_equal(item.statistics.time_ns, 4000);
 	assert_int_equal(item.statistics.start_ns, 900);
@@ -205,7 +205,7 @@ static void test_packets_of_equal_time_keep_input_order(void **state)
 		for (int k = 0; k < 3; k++)
 			packet(&files[i], 0, 5, names[i][k]);
 	}
-	packet(&files[1], 0, 4, "2 early"); /* that input is not in order */
+	packet(&files[1], 0, 4, "2 early"); /* this input is not in order */
 	make(3);
 	expect_packet(1, 4, "2 early");
 	for (uint16_t i = 0; i < INPUTS; i++)
@@ -234,7 +234,7 @@ static void test_sections_of_one_input_are_merged(void **state)
 	expect_no_more_packets();
 }
 
-/* Times in blocks that run backwards: `span` packets are out of place. */
+/* Times that run backwards within every `span` packets. */
 static uint64_t shuffled(uint64_t i, uint64_t span)
 {
 	return i / span * span + (span - 1 - i % span);
@@ -346,7 +346,7 @@ static void test_texts_are_capped_without_losing_packets(void **state)
 	}
 	interface_ns(&files[0], "eth0");
 	packet(&files[0], 0, 1, "data");
-	/* Nearly 1 MiB of texts in each of twelve, together more than there is room for. */
+	/* Twelve inputs with nearly 1 MiB of texts each: together more than the cap. */
 	struct pcapng_merge_input many[12];
 	for (size_t i = 0; i < 12; i++)
 		many[i] = (struct pcapng_merge_input){"n", {.bytes = files[0].bytes, .size_bytes = files[0].size}};

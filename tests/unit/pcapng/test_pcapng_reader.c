@@ -57,7 +57,7 @@ static void expect_end(void)
 	assert_int_equal(next_item(reader, &item, &error), 0);
 }
 
-/* Everything before it is fine. */
+/* Reads all items; then the reader must fail, and fail again in the same way. */
 static void expect_failure(int code, const char *text)
 {
 	int r;
@@ -82,7 +82,7 @@ static void expect_packet(uint16_t interface, uint64_t time_ns, const char *data
 	assert_memory_equal(file.bytes + item.data_at, data, strlen(data));
 }
 
-/* One of everything, with options in several orders and lengths. */
+/* Every kind of block, with options in several orders and lengths. */
 static void build_rich_file(void)
 {
 	begin_section(&file);
@@ -520,7 +520,7 @@ static void test_broken_packets_are_refused(void **state)
 	check_refused(-EBADMSG, "byte 68: packet longer than its block");
 	set_u32(&file, at + 20, 262145);
 	check_refused(-EMSGSIZE, "byte 68: packet of 262145 bytes");
-	set_u32(&file, at + 20, 0); /* the data is options now */
+	set_u32(&file, at + 20, 0); /* the data now counts as options */
 	check_refused(-EBADMSG, "byte 68: option longer than its block");
 	file.size = at;
 	begin(&file, 6);
@@ -563,7 +563,7 @@ static void test_interfaces_are_capped(void **state)
 		expect(i == 0 ? PCAPNG_SECTION : PCAPNG_INTERFACE);
 	assert_int_equal(item.interface, PCAPNG_INTERFACES_MAX - 1);
 	expect_end();
-	section(&file); /* a new section is no way around it */
+	section(&file); /* a new section does not reset the cap */
 	begin_interface(&file, 1, 0);
 	end(&file);
 	open_file();

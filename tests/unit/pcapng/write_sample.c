@@ -1,7 +1,7 @@
 /*
- * write_sample {pcapng|pcap|mixed} PATH: writes a capture file for tests/system/test_pcapng_format.py to judge with
- * other programs. The packets are Ethernet frames ("mixed": raw IP on the second interface) of sizes that meet every
- * padding, from nothing to the largest snap length; sizes and times are known to the test too.
+ * write_sample {pcapng|pcap|mixed} PATH: writes a capture file that tests/system/test_pcapng_format.py checks with
+ * other programs. The packets are Ethernet frames ("mixed": raw IP on the second interface) of sizes with every
+ * padding, from 0 to the largest snap length; the test knows sizes and times.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static struct packet_interface interfaces[] = {{.name = "eth0",
 
 static const char *const comments[] = {"request: {\"customer\":\"Grüße €\"}", "second comment"};
 
-/* A frame of an experimental ethertype; what raw IP makes of it, a packet of IP version 0, does no harm. */
+/* A frame of an experimental ethertype; as raw IP it is a packet of IP version 0, which does no harm. */
 static uint8_t frame[SNAPLEN] = {0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, 0x88, 0xb5};
 
 static int write_stream(const struct byte_stream *stream, const char *path)

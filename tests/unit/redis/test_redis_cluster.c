@@ -1,4 +1,4 @@
-/* Slots of keys, and what redirections are taken for. */
+/* Slots of keys, redirections and transient errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static void test_hash_tag_determines_the_slot(void **state)
 	assert_int_equal(slot("x{foo}y{bar}"), slot("foo"));
 	assert_int_equal(slot("{foo"), slot("{foo")); /* no tag */
 	assert_int_not_equal(slot("{foo"), slot("foo"));
-	assert_int_not_equal(slot("{}foo"), slot("foo")); /* an empty one is none, and no later one is looked for */
+	assert_int_not_equal(slot("{}foo"), slot("foo")); /* an empty tag is none, and a later one does not count */
 	assert_int_not_equal(slot("{}{foo}"), slot("foo"));
 	assert_int_equal(slot("{{foo}}"), slot("{foo"));
 	assert_int_equal(slot("}{foo}"), slot("foo"));

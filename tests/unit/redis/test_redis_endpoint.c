@@ -1,4 +1,4 @@
-/* "host:port" in all its forms, and what must not pass for it. */
+/* "host:port" in all its forms, and malformed ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* What a server said before it hung up is told even where we were writing when it did. */
+/* The error that a server sent before it closed is reported as the reason, even if our write failed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ static struct pair connected(void)
 	return pair;
 }
 
-/* What the link would log after a write that failed. */
+/* Lets a write fail; returns the reason that the link would log. */
 static const char *write_fails(const struct pair *pair, struct error *reason)
 {
 	redisContext *context = &pair->redis->c;
@@ -58,13 +58,13 @@ static const char *write_fails(const struct pair *pair, struct error *reason)
 
 static void test_error_before_the_close_is_the_reason(void **state)
 {
-	static const char said[] = "-ERR max number of clients reached\r\n";
+	static const char error_reply[] = "-ERR max number of clients reached\r\n";
 	struct pair pair = connected();
 	struct error reason;
 
 	(void)state;
 	redis_guard_watch(pair.redis, NULL);
-	assert_int_equal(write(pair.server, said, sizeof(said) - 1), sizeof(said) - 1);
+	assert_int_equal(write(pair.server, error_reply, sizeof(error_reply) - 1), sizeof(error_reply) - 1);
 	close(pair.server);
 	assert_string_equal(write_fails(&pair, &reason), "ERR max number of clients reached");
 }
@@ -94,7 +94,7 @@ static void test_reply_before_the_close_is_no_reason(void **state)
 
 /* --- TLS --- */
 
-/* A server that wants a client's certificate; its own is signed by itself. */
+/* A server that requires a client certificate; its own is self-signed. */
 static SSL_CTX *strict_server(void)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -114,7 +114,7 @@ static SSL_CTX *strict_server(void)
 	return context;
 }
 
-/* The client's side of the handshake is over once it has sent its last; the server then refuses, and hangs up. */
+/* The client completes the handshake with its last message; then the server refuses it and closes. */
 static void refuse(const struct pair *pair, SSL_CTX *context)
 {
 	SSL *session = SSL_new(context);

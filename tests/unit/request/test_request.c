@@ -1,4 +1,4 @@
-/* What a message may say, what becomes of it, and what it is refused for. The configuration is made by hand. */
+/* Parsing of requests: fields, defaults and refusals. The configuration is handmade. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,7 +101,7 @@ static void check_all_refused(const struct refusal_case *cases, size_t count)
 		check_refused(cases[i].json, cases[i].field, cases[i].text);
 }
 
-/* What is taken */
+/* --- accepted requests --- */
 
 static void test_missing_fields_get_the_configured_defaults(void **state)
 {
@@ -282,7 +282,7 @@ static void test_request_lives_until_its_last_unref(void **state)
 	request_unref(NULL);
 }
 
-/* Interfaces and aliases */
+/* --- interfaces and aliases --- */
 
 static void test_alias_selects_each_of_its_interfaces_once(void **state)
 {
@@ -353,7 +353,7 @@ static void test_interfaces_are_capped(void **state)
 	check_refused(json, "interface", "has 257 entries, at most 256");
 }
 
-/* For whom */
+/* --- node selection --- */
 
 static void test_request_for_another_node_is_not_validated_further(void **state)
 {
@@ -451,7 +451,7 @@ static void test_expression_length_is_capped(void **state)
 	check_refused(json, "nodere", "is 257 bytes long, at most 256");
 }
 
-/* How long it takes is the benchmark's; that it ends in a refusal, however long the name, is told here. */
+/* It ends in a refusal, however long the node's name; a benchmark measures the time. */
 static void test_catastrophic_expression_is_refused(void **state)
 {
 	static const char *const expressions[] = {
@@ -476,7 +476,7 @@ static void test_catastrophic_expression_is_refused(void **state)
 	config.general.node = node;
 }
 
-/* Values */
+/* --- values --- */
 
 static void test_wrong_types_are_refused(void **state)
 {
@@ -652,7 +652,7 @@ static void test_fields_without_allow_override_are_refused(void **state)
 	}
 }
 
-/* Windows */
+/* --- windows --- */
 
 static void test_request_may_begin_before_its_arrival(void **state)
 {
@@ -739,7 +739,7 @@ static void test_zero_before_means_none_and_zero_from_means_1970(void **state)
 
 	(void)state;
 	assert_int_equal(to->before_ns, 0);
-	assert_in_range(from->from_ns, 1, NS_PER_MS); /* 1970: as far back as can be */
+	assert_in_range(from->from_ns, 1, NS_PER_MS); /* 1970: as early as possible */
 	check_refused(OURS ",\"from\":0,\"before\":3}", "before", "cannot be given with from or to");
 	check_refused(OURS ",\"to\":1795423260}", "to", "lies in the past: from must be given, too");
 }
@@ -755,7 +755,7 @@ static void test_merge_is_off_unless_requested(void **state)
 	assert_false(no->merge || silent->merge);
 }
 
-/* Messages that are none */
+/* --- invalid messages --- */
 
 static void test_duplicate_keys_are_refused_by_name(void **state)
 {
@@ -853,7 +853,7 @@ static void test_truncated_messages_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(messages); i++) {
 		for (size_t size = 0; size < strlen(messages[i]); size++) {
-			/* A copy of exactly that size, so that a sanitizer sees a read behind it. */
+			/* A copy of exactly that size, so that a sanitizer sees a read past its end. */
 			cleanup(cleanup_free) char *copy = malloc(size ? size : 1);
 			struct request *request = NULL;
 			struct request_refusal refusal;
@@ -924,7 +924,7 @@ static void test_refusal_keeps_a_valid_id(void **state)
 	assert_string_equal(refusal.id, "");
 }
 
-/* Tags */
+/* --- tags --- */
 
 static void test_tags_follow_the_contracts_order(void **state)
 {
@@ -963,7 +963,7 @@ static void test_longest_tags_fit(void **state)
 			 3 * 4096 + strlen("customer:,alertid:,,node:alpha,interface:eth0,snaplength:500"));
 }
 
-/* Memory */
+/* --- memory --- */
 
 static unsigned allocations_left;
 

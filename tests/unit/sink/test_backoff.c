@@ -1,4 +1,4 @@
-/* How long a delivery waits before its next try. */
+/* How long a delivery waits before its next attempt. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* A delivery over fake sinks on a real loop: what is tried, when, in which order, and how it ends. */
+/* Deliveries to fake sinks on a real loop: attempts, their times and order, and how they end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #define STARTS_MAX 64
 #define GUARD_S 20
 
-/* --- a sink that does as the test says ---------------------------------------------------------------------------- */
+/* --- fake sink --- */
 
 struct fake;
 
@@ -33,9 +33,9 @@ struct sink_attempt {
 struct fake {
 	struct sink sink;
 	struct event_base *loop;
-	struct sink_outcome script[STARTS_MAX]; /* the tries' outcomes in order; after them, success */
+	struct sink_outcome script[STARTS_MAX]; /* the attempts' outcomes, in order; then success */
 	bool cannot_start[STARTS_MAX];
-	bool hold; /* tries stay open until the test ends them */
+	bool hold; /* attempts stay open until the test ends them */
 	bool ends_when_cancelled;
 	size_t starts, running, most_running, cancels;
 	char started[STARTS_MAX][16]; /* file names */
@@ -118,14 +118,14 @@ static void fake_free(struct sink *sink)
 
 static const struct sink_class fake_class = {.start = fake_start, .cancel = fake_cancel, .free = fake_free};
 
-/* Ends the try that began as number `start` of this sink. */
+/* Ends attempt number `start` of this sink. */
 static void fake_end(struct fake *fake, size_t start)
 {
 	assert_non_null(fake->open[start]);
 	event_active(fake->open[start]->event, EV_TIMEOUT, 0);
 }
 
-/* --- files, and what came of them --------------------------------------------------------------------------------- */
+/* --- files and results --- */
 
 struct world;
 
@@ -243,7 +243,7 @@ static void wait_starts(struct world *world, size_t sink, size_t starts)
 		step(world);
 }
 
-/* Handles what is ready now, timers of the future excepted. */
+/* Handles what is ready now, but no later timers. */
 static void settle(struct world *world)
 {
 	for (int i = 0; i < 10; i++)
@@ -311,7 +311,7 @@ static struct sink_outcome taken(const char *url)
 
 #define TEN_SECONDS (10 * NS_PER_S)
 
-/* --- what must hold ----------------------------------------------------------------------------------------------- */
+/* --- tests --- */
 
 static void test_sinks_on_request_are_used_only_by_name(void **state)
 {
@@ -429,7 +429,7 @@ static void test_retry_after_is_respected(void **state)
 	before = clock_boottime_ns();
 	start(world, 0, NULL, 0);
 	wait_done(world, 0);
-	/* libevent keeps time in a clock of coarse grain: a tick may be missing */
+	/* libevent's clock is coarse: a tick may be missing */
 	assert_true(clock_boottime_ns() - before >= 40 * NS_PER_MS);
 	assert_int_equal(world->files[0].results[0].attempts, 2);
 	world_free(world);
@@ -533,7 +533,7 @@ static void test_destinations_succeed_or_fail_independently(void **state)
 	start(world, 0, NULL, 0);
 	wait_starts(world, 0, 2);
 	settle(world);
-	assert_int_equal(world->files[0].dones, 0); /* the third is not through */
+	assert_int_equal(world->files[0].dones, 0); /* the third is not done */
 	fake_end(world->sinks[2], 0);
 	wait_done(world, 0);
 	assert_int_equal(world->files[0].count, 3);
@@ -604,7 +604,7 @@ static void test_abandoned_delivery_is_reported_at_once_in_any_state(void **stat
 
 	(void)state;
 	world->sinks[0]->hold = true;			   /* runs */
-	world->sinks[1]->script[0] = taken("u");	   /* is through */
+	world->sinks[1]->script[0] = taken("u");	   /* is done */
 	world->sinks[2]->script[0] = retry("server busy"); /* backs off */
 	world->sinks[2]->script[0].retry_after_ns = TEN_SECONDS;
 	start(world, 0, NULL, 0);

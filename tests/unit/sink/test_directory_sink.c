@@ -1,4 +1,4 @@
-/* Files on their way into a directory: whole or not at all, nothing overwritten, nothing left behind. */
+/* Files delivered to a directory: whole or not at all, nothing overwritten, nothing left over. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,14 +29,13 @@
 #define GUARD_S 20
 #define KIB 1024
 
-/* --- a file whose reading the test can watch and hold --------------------------------------------------------------
- */
+/* --- file whose reads the test can block --- */
 
 struct file {
 	struct sink_file file;
-	uint64_t size, claimed; /* bytes it has, and says it has */
+	uint64_t size, claimed; /* actual and announced bytes */
 	uint64_t at;
-	uint64_t stop_at; /* reading waits here for `go`; 0: nowhere */
+	uint64_t stop_at; /* reads block at this offset until `go`; 0: never */
 	sem_t reached, go;
 	atomic_bool open;
 	unsigned opens, closes;
@@ -112,11 +111,10 @@ static void on_done(void *ctx, const struct sink_outcome *outcome)
 	file->outcome = *outcome;
 }
 
-/* --- a disk that hangs ---------------------------------------------------------------------------------------------
- */
+/* --- hung disk --- */
 
 static struct {
-	atomic_bool hangs; /* as soon as a directory is flushed */
+	atomic_bool hangs; /* in fsync() of a directory */
 	sem_t reached, go;
 } disk;
 
@@ -128,7 +126,7 @@ static void disk_recover(void)
 	}
 }
 
-/* In the place of libc's. */
+/* Replaces libc's. */
 int fsync(int fd)
 {
 	struct stat status;
@@ -140,8 +138,7 @@ int fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
-/* --- a directory, a sink, a loop ------------------------------------------------------------------------------------
- */
+/* --- directory, sink and loop --- */
 
 struct world {
 	char path[64];
@@ -199,7 +196,7 @@ static const char *inside(const struct world *world, const char *name)
 	return path;
 }
 
-/* The names in the directory, sorted, each followed by a blank. */
+/* Returns the names in the directory, sorted, each followed by a space. */
 static const char *listing(const struct world *world)
 {
 	static char text[1024];
@@ -284,7 +281,7 @@ static void put(const char *path, const char *content)
 	assert_int_equal(fclose(file), 0);
 }
 
-static void assert_says(const char *path, const char *content)
+static void assert_text(const char *path, const char *content)
 {
 	char text[64] = "";
 	FILE *file = fopen(path, "rb");
@@ -295,8 +292,7 @@ static void assert_says(const char *path, const char *content)
 	fclose(file);
 }
 
-/* --- what must hold ------------------------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void test_file_arrives_whole_and_alone(void **state)
 {
@@ -338,7 +334,7 @@ static void test_final_name_appears_only_when_the_file_is_complete(void **state)
 	struct file file;
 
 	file_init(&file, "a.pcapng", 1000 * KIB);
-	file.stop_at = 1000 * KIB; /* all has been read but the end itself */
+	file.stop_at = 1000 * KIB; /* everything is read except the end of file */
 	assert_non_null(start(world, &file));
 	sem_wait(&file.reached);
 	assert_string_equal(listing(world), ".a.pcapng.part ");
@@ -364,7 +360,7 @@ static void test_existing_files_are_never_overwritten(void **state)
 		assert_string_equal(file.outcome.url, inside(world, expected));
 		assert_content(file.outcome.url, 100);
 	}
-	assert_says(inside(world, "a.b.pcapng"), "precious");
+	assert_text(inside(world, "a.b.pcapng"), "precious");
 	assert_string_equal(listing(world), "a.b-1.pcapng a.b-2.pcapng a.b.pcapng ");
 }
 
@@ -390,7 +386,7 @@ static void test_unfinished_file_of_another_process_is_left_alone(void **state)
 	deliver(world, &file);
 	assert_int_equal(file.outcome.verdict, SINK_OK);
 	assert_content(inside(world, "a.pcapng"), 100);
-	assert_says(inside(world, ".a.pcapng.part"), "another process");
+	assert_text(inside(world, ".a.pcapng.part"), "another process");
 	assert_string_equal(listing(world), ".a.pcapng.part a.pcapng ");
 }
 
@@ -449,7 +445,7 @@ static void test_directory_that_is_a_file_is_refused(void **state)
 	deliver(world, &file);
 	assert_int_equal(file.outcome.verdict, SINK_REFUSED);
 	assert_non_null(strstr(file.outcome.error, strerror(ENOTDIR)));
-	assert_says(world->path, "not a directory");
+	assert_text(world->path, "not a directory");
 }
 
 static void test_names_that_lead_elsewhere_are_refused(void **state)
@@ -498,7 +494,7 @@ static void test_stream_that_ends_early_leaves_no_file(void **state)
 	assert_string_equal(listing(world), "");
 }
 
-/* In a process of its own: the limit stays there. Exit status 0: all as it must be. */
+/* Runs in a child process, because the limit stays. Returns the exit status; 0: all correct. */
 static int write_beyond_limit(struct world *world)
 {
 	struct rlimit limit = {.rlim_cur = 300 * KIB, .rlim_max = 300 * KIB};
@@ -553,7 +549,7 @@ static void test_cancelling_stops_reading_at_once(void **state)
 	assert_string_equal(listing(world), "");
 }
 
-/* Until `watch`, an inotify descriptor of a directory, tells of a file of this name. */
+/* Waits until `watch`, an inotify descriptor of a directory, reports a file of this name. */
 static void wait_named(int watch, const char *name)
 {
 	union {
@@ -609,7 +605,10 @@ static double elapsed_s(const struct timespec *since)
 	return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) / 1e9;
 }
 
-/* It may have its name or not: neither is claimed. Whoever else is cancelled does not wait for the same disk again. */
+/*
+ * The file may or may not have its name: the outcome claims neither. Cancelling the second attempt does not wait for
+ * the same disk again.
+ */
 static void test_hung_disk_delays_cancelling_by_one_second_in_total(void **state)
 {
 	struct world *world = *state;

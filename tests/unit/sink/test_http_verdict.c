@@ -1,4 +1,4 @@
-/* Which ends of a transfer are worth another try. */
+/* Which results of a transfer are retried. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

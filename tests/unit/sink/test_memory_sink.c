@@ -1,4 +1,4 @@
-/* Files kept in memory: whole, within their bounds, and there as long as somebody reads them. */
+/* Files kept in memory: whole, within the cap, and available as long as a reader has them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ struct source {
 	struct sink_outcome outcome;
 };
 
-struct stage {
+struct fixture {
 	struct event_base *loop;
 	struct event *guard;
 	struct sink *memory;
@@ -94,27 +94,27 @@ static int free_slabs(void **state)
 	return used_bytes ? -1 : 0;
 }
 
-static struct stage stage_new(uint64_t bytes_max, uint64_t max_age_ns)
+static struct fixture fixture_new(uint64_t bytes_max, uint64_t max_age_ns)
 {
 	const struct memory_sink_options options = {.bytes_max = bytes_max, .max_age_ns = max_age_ns, .slabs = slabs};
 	const struct timeval guard_time = {.tv_sec = GUARD_S};
-	struct stage stage = {.loop = event_base_new()};
-	stage.guard = evtimer_new(stage.loop, guard, NULL);
-	event_add(stage.guard, &guard_time);
-	stage.memory = memory_sink_new(stage.loop, &options);
-	assert_non_null(stage.memory);
-	return stage;
+	struct fixture fixture = {.loop = event_base_new()};
+	fixture.guard = evtimer_new(fixture.loop, guard, NULL);
+	event_add(fixture.guard, &guard_time);
+	fixture.memory = memory_sink_new(fixture.loop, &options);
+	assert_non_null(fixture.memory);
+	return fixture;
 }
 
-static void stage_free(struct stage *stage)
+static void fixture_free(struct fixture *fixture)
 {
-	if (stage->memory)
-		stage->memory->class->free(stage->memory);
-	event_free(stage->guard);
-	event_base_free(stage->loop);
+	if (fixture->memory)
+		fixture->memory->class->free(fixture->memory);
+	event_free(fixture->guard);
+	event_base_free(fixture->loop);
 }
 
-static struct sink_attempt *begin(struct stage *stage, struct source *source, const char *capture, uint64_t size)
+static struct sink_attempt *begin(struct fixture *fixture, struct source *source, const char *capture, uint64_t size)
 {
 	*source = (struct source){.size = size, .claimed = size};
 	snprintf(source->capture, sizeof(source->capture), "%s", capture);
@@ -125,24 +125,24 @@ static struct sink_attempt *begin(struct stage *stage, struct source *source, co
 					  .ctx = source,
 					  .open = source_open,
 					  .close = source_close};
-	struct sink_attempt *attempt = stage->memory->class->start(stage->memory, &source->file, on_done, source);
+	struct sink_attempt *attempt = fixture->memory->class->start(fixture->memory, &source->file, on_done, source);
 	assert_non_null(attempt);
 	assert_int_equal(source->dones, 0);
 	return attempt;
 }
 
-static void put(struct stage *stage, struct source *source, const char *capture, uint64_t size)
+static void put(struct fixture *fixture, struct source *source, const char *capture, uint64_t size)
 {
-	begin(stage, source, capture, size);
+	begin(fixture, source, capture, size);
 	while (!source->dones)
-		event_base_loop(stage->loop, EVLOOP_ONCE);
+		event_base_loop(fixture->loop, EVLOOP_ONCE);
 	assert_int_equal(source->dones, 1);
 	assert_int_equal(source->opens, source->closes);
 }
 
-static bool is_kept(const struct stage *stage, const char *capture)
+static bool is_kept(const struct fixture *fixture, const char *capture)
 {
-	cleanup(cleanup_memory_file) struct memory_file *file = memory_sink_find(stage->memory, capture);
+	cleanup(cleanup_memory_file) struct memory_file *file = memory_sink_find(fixture->memory, capture);
 	return file;
 }
 
@@ -163,140 +163,140 @@ static void check_content(const struct memory_file *file, uint64_t size)
 
 static void test_file_is_kept_unchanged(void **state)
 {
-	struct stage stage = stage_new(8 * MIB, NS_PER_S * 100);
+	struct fixture fixture = fixture_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
 	(void)state;
-	put(&stage, &source, "r.1", 3 * MIB + 17);
+	put(&fixture, &source, "r.1", 3 * MIB + 17);
 	assert_int_equal(source.outcome.verdict, SINK_OK);
 	assert_string_equal(source.outcome.url, "/v1/captures/r.1/file");
-	struct memory_file *file = memory_sink_find(stage.memory, "r.1");
+	struct memory_file *file = memory_sink_find(fixture.memory, "r.1");
 	assert_non_null(file);
 	assert_string_equal(memory_file_name(file), "a.pcapng");
 	check_content(file, 3 * MIB + 17);
 	memory_file_unref(file);
-	assert_false(is_kept(&stage, "r.2"));
-	stage_free(&stage);
+	assert_false(is_kept(&fixture, "r.2"));
+	fixture_free(&fixture);
 }
 
 static void test_files_of_any_size_fit_their_slabs(void **state)
 {
 	const uint64_t sizes[] = {0, 1, SLAB_BYTES - 1, SLAB_BYTES, SLAB_BYTES + 1, 3 * SLAB_BYTES};
-	struct stage stage = stage_new(8 * SLAB_BYTES, NS_PER_S * 100);
+	struct fixture fixture = fixture_new(8 * SLAB_BYTES, NS_PER_S * 100);
 	struct source source;
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		put(&stage, &source, "r.1", sizes[i]);
+		put(&fixture, &source, "r.1", sizes[i]);
 		assert_int_equal(source.outcome.verdict, SINK_OK);
-		cleanup(cleanup_memory_file) struct memory_file *file = memory_sink_find(stage.memory, "r.1");
+		cleanup(cleanup_memory_file) struct memory_file *file = memory_sink_find(fixture.memory, "r.1");
 		assert_non_null(file);
 		check_content(file, sizes[i]);
 	}
 	assert_int_equal(slab_pool_usage(slabs).used_bytes, (1 + 1 + 3) * SLAB_BYTES);
-	stage_free(&stage);
+	fixture_free(&fixture);
 	assert_int_equal(slab_pool_usage(slabs).used_bytes, 0);
 }
 
 static void test_oldest_files_make_room(void **state)
 {
-	struct stage stage = stage_new(4 * MIB, NS_PER_S * 100);
+	struct fixture fixture = fixture_new(4 * MIB, NS_PER_S * 100);
 	struct source source;
 	(void)state;
-	put(&stage, &source, "r.1", MIB);
-	put(&stage, &source, "r.2", MIB);
-	put(&stage, &source, "r.3", 3 * MIB);
+	put(&fixture, &source, "r.1", MIB);
+	put(&fixture, &source, "r.2", MIB);
+	put(&fixture, &source, "r.3", 3 * MIB);
 	assert_int_equal(source.outcome.verdict, SINK_OK);
-	assert_false(is_kept(&stage, "r.1"));
-	assert_true(is_kept(&stage, "r.2"));
-	assert_true(is_kept(&stage, "r.3"));
-	assert_int_equal(memory_sink_usage(stage.memory).bytes, 4 * MIB);
-	assert_int_equal(memory_sink_usage(stage.memory).files, 2);
-	stage_free(&stage);
+	assert_false(is_kept(&fixture, "r.1"));
+	assert_true(is_kept(&fixture, "r.2"));
+	assert_true(is_kept(&fixture, "r.3"));
+	assert_int_equal(memory_sink_usage(fixture.memory).bytes, 4 * MIB);
+	assert_int_equal(memory_sink_usage(fixture.memory).files, 2);
+	fixture_free(&fixture);
 }
 
 static void test_oversized_file_is_refused_with_the_key(void **state)
 {
-	struct stage stage = stage_new(MIB, NS_PER_S * 100);
+	struct fixture fixture = fixture_new(MIB, NS_PER_S * 100);
 	struct source source;
 	(void)state;
-	put(&stage, &source, "r.1", 10);
-	put(&stage, &source, "r.2", MIB + 1);
+	put(&fixture, &source, "r.1", 10);
+	put(&fixture, &source, "r.2", MIB + 1);
 	assert_int_equal(source.outcome.verdict, SINK_REFUSED);
 	assert_string_equal(source.outcome.error,
 			    "the file has 1048577 bytes, at most 1048576 are kept (memory.bytes)");
-	assert_true(is_kept(&stage, "r.1"));
-	stage_free(&stage);
+	assert_true(is_kept(&fixture, "r.1"));
+	fixture_free(&fixture);
 }
 
 static void test_file_being_read_takes_room_until_its_reader_is_gone(void **state)
 {
-	struct stage stage = stage_new(MIB, NS_PER_S * 100);
+	struct fixture fixture = fixture_new(MIB, NS_PER_S * 100);
 	struct source source;
 	(void)state;
-	put(&stage, &source, "r.1", MIB);
-	struct memory_file *file = memory_sink_find(stage.memory, "r.1");
-	put(&stage, &source, "r.2", MIB);
+	put(&fixture, &source, "r.1", MIB);
+	struct memory_file *file = memory_sink_find(fixture.memory, "r.1");
+	put(&fixture, &source, "r.2", MIB);
 	assert_int_equal(source.outcome.verdict, SINK_RETRY);
-	assert_false(is_kept(&stage, "r.1"));
+	assert_false(is_kept(&fixture, "r.1"));
 	check_content(file, MIB);
 	memory_file_unref(file);
-	put(&stage, &source, "r.2", MIB);
+	put(&fixture, &source, "r.2", MIB);
 	assert_int_equal(source.outcome.verdict, SINK_OK);
-	stage_free(&stage);
+	fixture_free(&fixture);
 }
 
 static void test_reader_may_outlive_the_sink(void **state)
 {
-	struct stage stage = stage_new(MIB, NS_PER_S * 100);
+	struct fixture fixture = fixture_new(MIB, NS_PER_S * 100);
 	struct source source;
 	(void)state;
-	put(&stage, &source, "r.1", 1000);
-	struct memory_file *file = memory_sink_find(stage.memory, "r.1");
-	stage.memory->class->free(take(stage.memory));
+	put(&fixture, &source, "r.1", 1000);
+	struct memory_file *file = memory_sink_find(fixture.memory, "r.1");
+	fixture.memory->class->free(take(fixture.memory));
 	check_content(file, 1000);
 	memory_file_unref(file);
-	stage_free(&stage);
+	fixture_free(&fixture);
 }
 
 static void test_files_expire(void **state)
 {
-	struct stage stage = stage_new(MIB, NS_PER_MS * 30);
+	struct fixture fixture = fixture_new(MIB, NS_PER_MS * 30);
 	struct source source;
 	(void)state;
-	put(&stage, &source, "r.1", 1000);
+	put(&fixture, &source, "r.1", 1000);
 	const uint64_t kept_ns = clock_boottime_ns();
-	while (is_kept(&stage, "r.1"))
-		event_base_loop(stage.loop, EVLOOP_ONCE);
+	while (is_kept(&fixture, "r.1"))
+		event_base_loop(fixture.loop, EVLOOP_ONCE);
 	assert_true(clock_boottime_ns() - kept_ns >= NS_PER_MS * 29);
-	assert_int_equal(memory_sink_usage(stage.memory).bytes, 0);
-	stage_free(&stage);
+	assert_int_equal(memory_sink_usage(fixture.memory).bytes, 0);
+	fixture_free(&fixture);
 }
 
 static void test_cancelled_attempt_leaves_nothing(void **state)
 {
-	struct stage stage = stage_new(8 * MIB, NS_PER_S * 100);
+	struct fixture fixture = fixture_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
 	(void)state;
-	struct sink_attempt *attempt = begin(&stage, &source, "r.1", 4 * MIB);
-	event_base_loop(stage.loop, EVLOOP_ONCE); /* its first slice */
-	assert_false(stage.memory->class->cancel(stage.memory, attempt, &(struct sink_outcome){}));
+	struct sink_attempt *attempt = begin(&fixture, &source, "r.1", 4 * MIB);
+	event_base_loop(fixture.loop, EVLOOP_ONCE); /* its first slice */
+	assert_false(fixture.memory->class->cancel(fixture.memory, attempt, &(struct sink_outcome){}));
 	assert_int_equal(source.opens, source.closes);
-	assert_int_equal(memory_sink_usage(stage.memory).bytes, 0);
+	assert_int_equal(memory_sink_usage(fixture.memory).bytes, 0);
 	assert_int_equal(source.dones, 0);
-	stage_free(&stage);
+	fixture_free(&fixture);
 }
 
 static void test_stream_that_ends_early_is_refused(void **state)
 {
-	struct stage stage = stage_new(8 * MIB, NS_PER_S * 100);
+	struct fixture fixture = fixture_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
 	(void)state;
-	begin(&stage, &source, "r.1", 1000);
+	begin(&fixture, &source, "r.1", 1000);
 	source.size = 10;
 	while (!source.dones)
-		event_base_loop(stage.loop, EVLOOP_ONCE);
+		event_base_loop(fixture.loop, EVLOOP_ONCE);
 	assert_int_equal(source.outcome.verdict, SINK_REFUSED);
-	assert_int_equal(memory_sink_usage(stage.memory).bytes, 0);
-	stage_free(&stage);
+	assert_int_equal(memory_sink_usage(fixture.memory).bytes, 0);
+	fixture_free(&fixture);
 }
 
 int main(void)

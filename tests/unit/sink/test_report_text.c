@@ -1,4 +1,4 @@
-/* Foreign text on its way to a user: it fits, it is UTF-8, and the secret isn't in it. */
+/* Foreign text for a user fits, is UTF-8 and holds no secret. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,7 +70,7 @@ static void test_secret_cut_off_at_the_end_is_masked(void **state)
 	(void)state;
 	check_scrub("GET /v1/secre", "secret", "GET /v1/***");
 	check_scrub("GET /v1/secr", "secret", "GET /v1/***");
-	check_scrub("GET /v1/sec", "secret", "GET /v1/sec"); /* too little to be one */
+	check_scrub("GET /v1/sec", "secret", "GET /v1/sec"); /* too short to be masked */
 	check_scrub("secretsecre", "secret", "******");
 }
 

@@ -1,4 +1,4 @@
-/* Files appear whole or not at all; a name that a peer suggests leads nowhere else and replaces nothing. */
+/* Files appear whole or not at all; a name suggested by a peer stays in the directory and replaces nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 #include "pcapctl/output/atomic_file.h"
 
-static int in_directory(void **state)
+static int enter_directory(void **state)
 {
 	static char directory[] = "/tmp/pcapctl-file-out-XXXXXX";
 
@@ -43,7 +43,7 @@ static unsigned count_files(bool remove)
 	return count;
 }
 
-static int out_of_directory(void **state)
+static int leave_directory(void **state)
 {
 	count_files(true);
 	return chdir("/") < 0 ? -1 : rmdir(*state);
@@ -59,7 +59,7 @@ static void check_content(const char *path, const char *expected)
 	assert_string_equal(content, expected);
 }
 
-static void save(const char *path, const char *suggested, const char *content, const char *called)
+static void save(const char *path, const char *suggested, const char *content, const char *expected)
 {
 	struct error err;
 	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new(path, &err);
@@ -68,8 +68,8 @@ static void save(const char *path, const char *suggested, const char *content, c
 	assert_non_null(file);
 	assert_int_equal(atomic_file_write(file, content, strlen(content)), 0);
 	assert_int_equal(atomic_file_commit(file, suggested, &name, &err), 0);
-	assert_string_equal(name, called);
-	check_content(called, content);
+	assert_string_equal(name, expected);
+	check_content(expected, content);
 }
 
 static void test_suggested_name_never_replaces_a_file(void **state)
@@ -103,7 +103,7 @@ static void test_given_file_is_replaced_only_at_the_end(void **state)
 	file = atomic_file_new("out", &err);
 	assert_int_equal(atomic_file_write(file, "new", 3), 0);
 	check_content("out", "old");
-	atomic_file_free(file); /* not finished */
+	atomic_file_free(file); /* not committed */
 	check_content("out", "old");
 	assert_int_equal(count_files(false), 1);
 	save("out", NULL, "new", "out");
@@ -150,7 +150,7 @@ static void test_full_disk_is_reported(void **state)
 	assert_string_equal(err.text, "cannot write /dev/full: No space left on device");
 }
 
-#define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, in_directory, out_of_directory)
+#define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, enter_directory, leave_directory)
 
 int main(void)
 {

@@ -1,4 +1,4 @@
-/* What is typed is understood as meant, or refused with a hint; a password does not stay where ps looks. */
+/* Command lines are parsed, or refused with a hint; a password does not stay visible to ps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #define WORDS_MAX 16
 
-/* argv that may be written to, as the kernel gives it. */
+/* A writable argv, as the kernel passes it. */
 struct typed {
 	char text[512];
 	char *argv[WORDS_MAX];
@@ -36,7 +36,7 @@ static void type(struct typed *typed, const char *words)
 	typed->result = command_line_parse(typed->argc, typed->argv, &typed->line, &typed->err);
 }
 
-static void refused(const char *words, const char *text)
+static void check_refused(const char *words, const char *text)
 {
 	struct typed typed;
 
@@ -116,32 +116,32 @@ static void test_two_dashes_end_the_options(void **state)
 static void test_typos_are_refused_with_a_suggestion(void **state)
 {
 	(void)state;
-	refused("captrue", "unknown command \"captrue\" (did you mean \"capture\"?)");
-	refused("frobnicate", "unknown command \"frobnicate\"; `pcapctl --help` lists them");
-	refused("capture|--pakets|5", "unknown option --pakets (did you mean --packets?)");
-	refused("list|--pakets", "unknown option --pakets; `pcapctl list --help` lists them");
-	refused("capture|-x", "unknown option -x; `pcapctl capture --help` lists them");
-	refused("list|--packets|5", "`pcapctl list` takes no --packets; `pcapctl list --help` lists its options");
-	refused("--packets|5|capture", "--packets belongs behind its command, as in `pcapctl capture --packets`");
+	check_refused("captrue", "unknown command \"captrue\" (did you mean \"capture\"?)");
+	check_refused("frobnicate", "unknown command \"frobnicate\"; `pcapctl --help` lists them");
+	check_refused("capture|--pakets|5", "unknown option --pakets (did you mean --packets?)");
+	check_refused("list|--pakets", "unknown option --pakets; `pcapctl list --help` lists them");
+	check_refused("capture|-x", "unknown option -x; `pcapctl capture --help` lists them");
+	check_refused("list|--packets|5", "`pcapctl list` takes no --packets; `pcapctl list --help` lists its options");
+	check_refused("--packets|5|capture", "--packets belongs behind its command, as in `pcapctl capture --packets`");
 }
 
 static void test_missing_and_excess_arguments_are_refused(void **state)
 {
 	(void)state;
-	refused("capture|--packets", "--packets needs a value (COUNT)");
-	refused("capture|--packets=", "--packets: the value is empty");
-	refused("capture|-c|1|--packets|2", "--packets is given twice");
-	refused("capture|--wait=yes", "--wait takes no value");
-	refused("show", "`pcapctl show` needs ID; `pcapctl show --help` tells more");
-	refused("show|a|b", "`pcapctl show` takes only ID; `pcapctl show --help` tells more");
-	refused("list|a", "`pcapctl list` takes no arguments; `pcapctl list --help` tells more");
+	check_refused("capture|--packets", "--packets needs a value (COUNT)");
+	check_refused("capture|--packets=", "--packets: the value is empty");
+	check_refused("capture|-c|1|--packets|2", "--packets is given twice");
+	check_refused("capture|--wait=yes", "--wait takes no value");
+	check_refused("show", "`pcapctl show` needs ID; `pcapctl show --help` tells more");
+	check_refused("show|a|b", "`pcapctl show` takes only ID; `pcapctl show --help` tells more");
+	check_refused("list|a", "`pcapctl list` takes no arguments; `pcapctl list --help` tells more");
 }
 
 static void test_errors_show_no_control_characters_and_no_values(void **state)
 {
 	(void)state;
-	refused("cap\033[2Jture", "unknown command \"cap\\x1B[2Jture\"; `pcapctl --help` lists them");
-	refused("capture|--rediss=redis://u:secret@h/c", "unknown option --rediss (did you mean --redis?)");
+	check_refused("cap\033[2Jture", "unknown command \"cap\\x1B[2Jture\"; `pcapctl --help` lists them");
+	check_refused("capture|--rediss=redis://u:secret@h/c", "unknown option --rediss (did you mean --redis?)");
 }
 
 static void test_redis_url_is_wiped_from_the_command_line(void **state)

@@ -1,4 +1,4 @@
-/* Which daemon or fleet a command line means. */
+/* Which daemon or fleet a command line addresses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,8 +31,8 @@ static int find(const char *words, struct command_target *target, struct error *
 	return r;
 }
 
-/* `socket`, `api` or `host` is where it goes. */
-static void means(const char *words, const char *socket, const char *api, const char *host)
+/* One of `socket`, `api` and `host` is the expected target; the others are NULL. */
+static void check_target(const char *words, const char *socket, const char *api, const char *host)
 {
 	struct command_target target;
 	struct error err;
@@ -54,7 +54,7 @@ static void means(const char *words, const char *socket, const char *api, const 
 	command_target_deinit(&target);
 }
 
-static void refused(const char *words, const char *text)
+static void check_refused(const char *words, const char *text)
 {
 	struct command_target target;
 	struct error err;
@@ -69,21 +69,21 @@ static void test_command_line_overrides_the_environment(void **state)
 	(void)state;
 	setenv("PCAPDAEMON_SOCKET", "/env.sock", 1);
 	setenv("PCAPDAEMON_REDIS", "redis://env/c", 1);
-	means("capture|-i|lo|--socket|/a.sock", "/a.sock", NULL, NULL);
-	means("capture|-i|lo|--redis|redis://h/c", NULL, NULL, "h");
-	means("list|--api|https://h:7227/", NULL, "https://h:7227", NULL);
-	means("list", "/env.sock", NULL, NULL);
-	means("capture|-i|lo", "/env.sock", NULL, NULL);
-	means("nodes", NULL, NULL, "env");
-	means("capture|-i|lo|--node|n1", NULL, NULL, "env");
+	check_target("capture|-i|lo|--socket|/a.sock", "/a.sock", NULL, NULL);
+	check_target("capture|-i|lo|--redis|redis://h/c", NULL, NULL, "h");
+	check_target("list|--api|https://h:7227/", NULL, "https://h:7227", NULL);
+	check_target("list", "/env.sock", NULL, NULL);
+	check_target("capture|-i|lo", "/env.sock", NULL, NULL);
+	check_target("nodes", NULL, NULL, "env");
+	check_target("capture|-i|lo|--node|n1", NULL, NULL, "env");
 	unsetenv("PCAPDAEMON_SOCKET");
-	means("capture|-i|lo", NULL, NULL, "env");
-	means("list", TARGET_SOCKET_DEFAULT, NULL, NULL);
+	check_target("capture|-i|lo", NULL, NULL, "env");
+	check_target("list", TARGET_SOCKET_DEFAULT, NULL, NULL);
 	unsetenv("PCAPDAEMON_REDIS");
-	means("capture|-i|lo", TARGET_SOCKET_DEFAULT, NULL, NULL);
+	check_target("capture|-i|lo", TARGET_SOCKET_DEFAULT, NULL, NULL);
 }
 
-static void leads_back(const char *words, const char *expected)
+static void check_options(const char *words, const char *expected)
 {
 	struct command_target target;
 	struct error err;
@@ -96,16 +96,16 @@ static void leads_back(const char *words, const char *expected)
 static void test_options_for_the_same_target_hold_no_secret(void **state)
 {
 	(void)state;
-	leads_back("list", "");
-	leads_back("list|--socket|/a.sock", " --socket /a.sock");
-	leads_back("list|--api|https://h:7227/", " --api https://h:7227");
-	leads_back("capture|-i|lo|--redis|redis://u:secret@h/c", " --redis URL");
+	check_options("list", "");
+	check_options("list|--socket|/a.sock", " --socket /a.sock");
+	check_options("list|--api|https://h:7227/", " --api https://h:7227");
+	check_options("capture|-i|lo|--redis|redis://u:secret@h/c", " --redis URL");
 	setenv("PCAPDAEMON_REDIS", "redis://u:secret@env/c", 1);
-	leads_back("capture|-i|lo|--node|n1", "");
-	leads_back("capture|-i|lo", "");
+	check_options("capture|-i|lo|--node|n1", "");
+	check_options("capture|-i|lo", "");
 	setenv("PCAPDAEMON_SOCKET", "/env.sock", 1);
-	leads_back("capture|-i|lo|--node|n1", " --redis URL");
-	leads_back("capture|-i|lo", "");
+	check_options("capture|-i|lo|--node|n1", " --redis URL");
+	check_options("capture|-i|lo", "");
 	unsetenv("PCAPDAEMON_REDIS");
 	unsetenv("PCAPDAEMON_SOCKET");
 }
@@ -113,21 +113,25 @@ static void test_options_for_the_same_target_hold_no_secret(void **state)
 static void test_conflicting_options_are_refused(void **state)
 {
 	(void)state;
-	refused("list|--socket|a|--api|http://h", "--socket and --api exclude each other");
-	refused("list|--redis|redis://h/c", "`pcapctl list` is for one daemon, it cannot go over Redis");
-	refused("nodes|--socket|a", "`pcapctl nodes` is for a fleet: it needs --redis or --config");
-	refused("list|--token-file|t", "--token-file and --ca-file go with --api");
-	refused("list|--api|ftp://h", "--api: must be http://host[:port] or https://host[:port]");
-	refused("list|--api|http://", "--api: must be a host and a port alone; the token is for --token-file");
-	refused("list|--api|http://u:p@h", "--api: must be a host and a port alone; the token is for --token-file");
-	refused("list|--api|http://h/v1", "--api: must be a host and a port alone; the token is for --token-file");
-	refused("list|--api|http://h|--ca-file|f", "--ca-file: only https:// needs it");
-	refused("list|--api|https://h|--ca-file|/nonexistent", "--ca-file /nonexistent: No such file or directory");
-	refused("list|--socket|/tmp/0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
+	check_refused("list|--socket|a|--api|http://h", "--socket and --api exclude each other");
+	check_refused("list|--redis|redis://h/c", "`pcapctl list` is for one daemon, it cannot go over Redis");
+	check_refused("nodes|--socket|a", "`pcapctl nodes` is for a fleet: it needs --redis or --config");
+	check_refused("list|--token-file|t", "--token-file and --ca-file go with --api");
+	check_refused("list|--api|ftp://h", "--api: must be http://host[:port] or https://host[:port]");
+	check_refused("list|--api|http://", "--api: must be a host and a port alone; the token is for --token-file");
+	check_refused("list|--api|http://u:p@h",
+		      "--api: must be a host and a port alone; the token is for --token-file");
+	check_refused("list|--api|http://h/v1",
+		      "--api: must be a host and a port alone; the token is for --token-file");
+	check_refused("list|--api|http://h|--ca-file|f", "--ca-file: only https:// needs it");
+	check_refused("list|--api|https://h|--ca-file|/nonexistent",
+		      "--ca-file /nonexistent: No such file or directory");
+	check_refused(
+		"list|--socket|/tmp/0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
 		"2345678901234567890123456789",
 		"--socket: the path of a socket has at most 107 bytes, this one has 115");
-	refused("list|--api|http://h|--token-file|/nonexistent",
-		"--token-file /nonexistent: No such file or directory");
+	check_refused("list|--api|http://h|--token-file|/nonexistent",
+		      "--token-file /nonexistent: No such file or directory");
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* Who should answer, who did, and when nothing more is to come. */
+/* Which nodes should answer, which did, and when the tally is complete. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ static json_t *load(const char *text)
 	return json;
 }
 
-/* n1 and n2 are there, n3 is away. */
+/* n1 and n2 are present, n3 is not. */
 static json_t *three_nodes(void)
 {
 	return load("[{\"node\":\"n1\",\"seen\":100,\"presence\":{\"started\":\"a\"}},"
@@ -48,7 +48,7 @@ static struct fleet_tally *tally_of(const char *request_text)
 	return new_tally(request_text, false);
 }
 
-static bool tell(struct fleet_tally *tally, uint64_t now_ns, const char *text)
+static bool feed(struct fleet_tally *tally, uint64_t now_ns, const char *text)
 {
 	cleanup(cleanup_json) json_t *event = load(text);
 	bool news;
@@ -87,11 +87,11 @@ static void test_nodes_are_selected_by_the_daemons_rules(void **state)
 static void test_bad_expression_is_refused_before_sending(void **state)
 {
 	cleanup(cleanup_json) json_t *request = load("{\"id\":\"r\",\"nodere\":\"(\",\"interface\":[\"lo\"]}");
-	cleanup(cleanup_json) json_t *nobody = json_array();
+	cleanup(cleanup_json) json_t *no_nodes = json_array();
 	struct error err;
 
 	(void)state;
-	assert_null(fleet_tally_new(request, nobody, false, &err));
+	assert_null(fleet_tally_new(request, no_nodes, false, &err));
 	assert_non_null(strstr(err.text, "--nodere: "));
 }
 
@@ -101,16 +101,16 @@ static void test_tally_is_complete_when_each_capture_has_ended(void **state)
 		tally_of("{\"id\":\"r\",\"nodere\":\"n[12]\",\"interface\":[\"a\",\"b\",\"a\"]}");
 
 	(void)state;
-	assert_true(tell(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}"));
-	assert_false(fleet_tally_answered(tally)); /* two captures, and another node */
-	assert_true(tell(tally, 2,
+	assert_true(feed(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}"));
+	assert_false(fleet_tally_answered(tally)); /* one more capture, and another node */
+	assert_true(feed(tally, 2,
 			 "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\",\"packets\":5,"
 			 "\"bytes\":50}"));
 	assert_false(fleet_tally_complete(tally, 3));
-	assert_true(tell(tally, 3, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"failed\",\"capture\":\"r.2\"}"));
+	assert_true(feed(tally, 3, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"failed\",\"capture\":\"r.2\"}"));
 	assert_true(fleet_tally_complete(tally, 3));
 	assert_false(fleet_tally_answered(tally));
-	assert_true(tell(tally, 4, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"rejected\",\"reason\":\"no\"}"));
+	assert_true(feed(tally, 4, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"rejected\",\"reason\":\"no\"}"));
 	assert_true(fleet_tally_answered(tally));
 	assert_true(fleet_tally_complete(tally, 4));
 	assert_int_equal(fleet_tally_counts(tally).packets, 5);
@@ -124,10 +124,10 @@ static void test_unknown_number_of_captures_waits_for_stragglers(void **state)
 		tally_of("{\"id\":\"r\",\"node\":\"n1\",\"alias\":[\"main\"]}");
 
 	(void)state;
-	tell(tally, 10 * MS, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}");
+	feed(tally, 10 * MS, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}");
 	assert_false(fleet_tally_complete(tally, 11 * MS));
 	assert_true(fleet_tally_complete(tally, 10 * MS + FLEET_SETTLE_NS));
-	tell(tally, 20 * MS, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.2\"}");
+	feed(tally, 20 * MS, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.2\"}");
 	assert_false(fleet_tally_complete(tally, 20 * MS + 2 * FLEET_SETTLE_NS));
 }
 
@@ -139,11 +139,11 @@ static void test_repeated_and_unrelated_events_are_no_news(void **state)
 		tally_of("{\"id\":\"r\",\"node\":\"any\",\"interface\":[\"lo\"]}");
 
 	(void)state;
-	assert_false(tell(tally, 1, "{\"id\":\"other\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}"));
-	assert_false(tell(tally, 1, "{\"id\":5,\"node\":[],\"event\":{}}"));
-	assert_true(tell(tally, 1, done)); /* a node that nobody saw before */
-	assert_false(tell(tally, 2, done));
-	assert_false(tell(tally, 3, "{\"id\":\"r\",\"node\":\"n9\",\"event\":\"accepted\",\"capture\":\"r.1\"}"));
+	assert_false(feed(tally, 1, "{\"id\":\"other\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}"));
+	assert_false(feed(tally, 1, "{\"id\":5,\"node\":[],\"event\":{}}"));
+	assert_true(feed(tally, 1, done)); /* a node not seen before */
+	assert_false(feed(tally, 2, done));
+	assert_false(feed(tally, 3, "{\"id\":\"r\",\"node\":\"n9\",\"event\":\"accepted\",\"capture\":\"r.1\"}"));
 	assert_int_equal(fleet_tally_counts(tally).packets, 5);
 	check_silent(tally, "[\"n1\",\"n2\",\"n3\"]");
 }
@@ -159,8 +159,8 @@ static void test_node_that_leaves_or_restarts_is_not_waited_for(void **state)
 	char text[FLEET_SILENCE_TEXT_SIZE];
 
 	(void)state;
-	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
-	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	feed(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	feed(tally, 1, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	fleet_tally_presence(tally, same);
 	assert_false(fleet_tally_complete(tally, 2));
 	fleet_tally_presence(tally, later);
@@ -182,19 +182,19 @@ static void test_restarted_node_resumes_a_durable_request(void **state)
 						  "{\"node\":\"n2\",\"seen\":200,\"presence\":{\"started\":\"d\"}}]");
 
 	(void)state;
-	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
-	fleet_tally_presence(tally, away); /* n1 in the middle of it, n2 before it answered */
+	feed(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	fleet_tally_presence(tally, away); /* n1 while it captures, n2 before it answers */
 	assert_false(fleet_tally_answered(tally));
 	assert_true(fleet_tally_complete(tally, 2)); /* once the time for answers is over */
 	fleet_tally_presence(tally, back);
 	assert_false(fleet_tally_complete(tally, 3));
-	tell(tally, 4, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
-	tell(tally, 4, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	feed(tally, 4, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	feed(tally, 4, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	fleet_tally_presence(tally, back);
 	assert_true(fleet_tally_answered(tally));
 	assert_false(fleet_tally_complete(tally, 5));
-	tell(tally, 6, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}");
-	tell(tally, 6, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"done\",\"capture\":\"r.1\"}");
+	feed(tally, 6, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}");
+	feed(tally, 6, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"done\",\"capture\":\"r.1\"}");
 	assert_true(fleet_tally_complete(tally, 7));
 	fleet_tally_presence(tally, away);
 	assert_true(fleet_tally_answered(tally));
@@ -209,7 +209,7 @@ static void test_node_first_seen_after_the_request_may_leave_too(void **state)
 	cleanup(cleanup_json) json_t *away = load("[{\"node\":\"n9\",\"seen\":100,\"presence\":null}]");
 
 	(void)state;
-	tell(tally, 1, "{\"id\":\"r\",\"node\":\"n9\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	feed(tally, 1, "{\"id\":\"r\",\"node\":\"n9\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
 	fleet_tally_presence(tally, there);
 	assert_false(fleet_tally_complete(tally, 2));
 	fleet_tally_presence(tally, away);

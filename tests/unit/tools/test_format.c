@@ -1,4 +1,4 @@
-/* Numbers and times as people read them. */
+/* Numbers and times for people. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

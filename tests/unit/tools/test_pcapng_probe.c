@@ -1,4 +1,4 @@
-/* What passes by is counted, in whatever pieces it comes, in both orders of bytes; what is no pcapng does no harm. */
+/* Packets are counted in pieces of any size and in both byte orders; other formats do no harm. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ static const uint8_t big[] = {
 	0,    0,    0,	  36,	0,    0,    0,	  6,	0,    0,    0,	  12,	0,   0,	  0,   12,
 };
 
-static void glance_at(const uint8_t *bytes, size_t size, size_t piece, uint64_t packets, const char *comment)
+static void check_probe(const uint8_t *bytes, size_t size, size_t piece, uint64_t packets, const char *comment)
 {
 	struct pcapng_probe probe = PCAPNG_PROBE_INIT;
 	char text[64];
@@ -41,13 +41,13 @@ static void test_packets_are_counted_in_pieces_of_any_size(void **state)
 {
 	(void)state;
 	for (size_t piece = 1; piece <= sizeof(little); piece++)
-		glance_at(little, sizeof(little), piece, 2, "abc");
+		check_probe(little, sizeof(little), piece, 2, "abc");
 }
 
 static void test_byte_order_is_the_sections(void **state)
 {
 	(void)state;
-	glance_at(big, sizeof(big), 5, 1, "big!");
+	check_probe(big, sizeof(big), 5, 1, "big!");
 }
 
 static void test_other_formats_are_invalid(void **state)

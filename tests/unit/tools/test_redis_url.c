@@ -1,4 +1,4 @@
-/* The URL of Redis: what it means, what is refused, and that no refusal repeats a secret. */
+/* Redis URLs: their parts, refusals, and that no refusal shows a secret. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ static struct fleet_target *parsed(const char *url)
 	return target;
 }
 
-static void refused(const char *url, const char *part)
+static void check_refused(const char *url, const char *part)
 {
 	struct fleet_target *target = NULL;
 	struct error err;
@@ -90,39 +90,39 @@ static void test_host_is_a_sentinel_if_a_master_is_named(void **state)
 static void test_malformed_urls_are_refused(void **state)
 {
 	(void)state;
-	refused("", "does not begin with");
-	refused("http://h/c", "does not begin with");
-	refused("redis://", "names no host");
-	refused("redis:///c", "names no host");
-	refused("redis://h:0/c", "port");
-	refused("redis://h:65536/c", "port");
-	refused("redis://h:/c", "port");
-	refused("redis://h:99999999999999999999/c", "port");
-	refused("redis://h:6379x/c", "port");
-	refused("redis://h h/c", "no host has");
-	refused("redis://[]/c", "in brackets");
-	refused("redis://[::1/c", "in brackets");
-	refused("redis://[h]/c", "in brackets");
-	refused("redis://[::1]x/c", "no host has");
-	refused("redis://h/a/b", "more than a channel");
-	refused("redis://h/%zz", "%-escape");
-	refused("redis://h/%00", "%-escape");
-	refused("redis://h/%1b", "control character");
-	refused("redis://h/%ff", "control character");
-	refused("redis://h/c#x", "fragment");
-	refused("redis://u@h/c", "without a password");
-	refused("redis://u:@h/c", "without a password");
-	refused("redis://u:s3cret%@h/c", "%-escape");
-	refused("redis://u:s3cret@/c", "names no host");
-	refused("redis://u:s3cret@h:x/c", "port");
-	refused("redis://h/c?sentinal=x", "did you mean \"sentinel\"?");
-	refused("redis://h/c?frobnicate=x", "there are ca, cert");
-	refused("redis://h/c?events=", "needs a value");
-	refused("redis://h/c?events", "needs a value");
-	refused("redis://h/c?events=a&events=b", "given twice");
-	refused("redis://h/c?", "unknown parameter \"\"");
-	refused("redis://h/c?ca=x", "no TLS");
-	refused("rediss://h/c?cert=x", "only one of cert and key");
+	check_refused("", "does not begin with");
+	check_refused("http://h/c", "does not begin with");
+	check_refused("redis://", "names no host");
+	check_refused("redis:///c", "names no host");
+	check_refused("redis://h:0/c", "port");
+	check_refused("redis://h:65536/c", "port");
+	check_refused("redis://h:/c", "port");
+	check_refused("redis://h:99999999999999999999/c", "port");
+	check_refused("redis://h:6379x/c", "port");
+	check_refused("redis://h h/c", "no host has");
+	check_refused("redis://[]/c", "in brackets");
+	check_refused("redis://[::1/c", "in brackets");
+	check_refused("redis://[h]/c", "in brackets");
+	check_refused("redis://[::1]x/c", "no host has");
+	check_refused("redis://h/a/b", "more than a channel");
+	check_refused("redis://h/%zz", "%-escape");
+	check_refused("redis://h/%00", "%-escape");
+	check_refused("redis://h/%1b", "control character");
+	check_refused("redis://h/%ff", "control character");
+	check_refused("redis://h/c#x", "fragment");
+	check_refused("redis://u@h/c", "without a password");
+	check_refused("redis://u:@h/c", "without a password");
+	check_refused("redis://u:s3cret%@h/c", "%-escape");
+	check_refused("redis://u:s3cret@/c", "names no host");
+	check_refused("redis://u:s3cret@h:x/c", "port");
+	check_refused("redis://h/c?sentinal=x", "did you mean \"sentinel\"?");
+	check_refused("redis://h/c?frobnicate=x", "there are ca, cert");
+	check_refused("redis://h/c?events=", "needs a value");
+	check_refused("redis://h/c?events", "needs a value");
+	check_refused("redis://h/c?events=a&events=b", "given twice");
+	check_refused("redis://h/c?", "unknown parameter \"\"");
+	check_refused("redis://h/c?ca=x", "no TLS");
+	check_refused("rediss://h/c?cert=x", "only one of cert and key");
 }
 
 static void test_overlong_url_is_refused(void **state)
@@ -133,7 +133,7 @@ static void test_overlong_url_is_refused(void **state)
 	memset(url, 'a', sizeof(url));
 	memcpy(url, "redis://", 8);
 	url[sizeof(url) - 1] = '\0';
-	refused(url, "too long");
+	check_refused(url, "too long");
 }
 
 int main(void)

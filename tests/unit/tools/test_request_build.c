@@ -1,4 +1,4 @@
-/* Options become the fields of a request, and what no daemon would take is refused in the words of the command line. */
+/* Options become the fields of a request; values that no daemon accepts are refused in terms of the command line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,8 +33,8 @@ static int build(const char *words, const struct request_plan *plan, json_t **re
 	return r;
 }
 
-/* With an id of its own, which is taken out. */
-static void becomes(const char *words, const struct request_plan *plan, const char *expected)
+/* Builds a request and compares it, without its generated id. */
+static void check_built(const char *words, const struct request_plan *plan, const char *expected)
 {
 	cleanup(cleanup_json) json_t *request = NULL;
 	cleanup(cleanup_free) char *text = NULL;
@@ -48,7 +48,7 @@ static void becomes(const char *words, const struct request_plan *plan, const ch
 	assert_string_equal(text, expected);
 }
 
-static void refused(const char *words, const char *expected)
+static void check_refused(const char *words, const char *expected)
 {
 	cleanup(cleanup_json) json_t *request = NULL;
 	struct error err;
@@ -62,9 +62,9 @@ static void test_minimal_request_is_for_any_node(void **state)
 	const struct request_plan plan = {.destination = "memory"};
 
 	(void)state;
-	becomes("-i|lo|icmp", &plan,
-		"{\"node\":\"any\",\"interface\":[\"lo\"],\"bpf\":\"icmp\",\"to_destinations\":[\"memory\"]}");
-	becomes("-i|lo", &(struct request_plan){0}, "{\"node\":\"any\",\"interface\":[\"lo\"]}");
+	check_built("-i|lo|icmp", &plan,
+		    "{\"node\":\"any\",\"interface\":[\"lo\"],\"bpf\":\"icmp\",\"to_destinations\":[\"memory\"]}");
+	check_built("-i|lo", &(struct request_plan){0}, "{\"node\":\"any\",\"interface\":[\"lo\"]}");
 }
 
 static void test_every_option_becomes_its_field(void **state)
@@ -72,7 +72,8 @@ static void test_every_option_becomes_its_field(void **state)
 	const struct request_plan plan = {.destination = "redis", .merge = true};
 
 	(void)state;
-	becomes("--nodere|^edge|-i|eth0,eth1|-i|eth2|--snap|96|-c|50|--bytes|10MiB|--timeout|1.5|--duration|2m|--"
+	check_built(
+		"--nodere|^edge|-i|eth0,eth1|-i|eth2|--snap|96|-c|50|--bytes|10MiB|--timeout|1.5|--duration|2m|--"
 		"before|30s|"
 		"--tags|a,b|--customer|ACME|--alertid|655443|--comment|why|--id|my.id|--format|pcapng|--dedupe|k|"
 		"-d|local,cloudshark|--logrequest|--packetdebug|port|53",
@@ -82,10 +83,10 @@ static void test_every_option_becomes_its_field(void **state)
 		"\"customer\":\"ACME\",\"alertid\":655443,\"comment\":\"why\",\"id\":\"my.id\",\"format\":\"pcapng\","
 		"\"dedupe\":\"k\",\"logrequest\":true,\"packetdebug\":true,\"merge\":true,"
 		"\"to_destinations\":[\"redis\",\"local\",\"cloudshark\"]}");
-	becomes("--node|n1|--alias|main|--from|2026-11-23T08:41:00Z|--to|1795423260|--alertid|a-7",
-		&(struct request_plan){0},
-		"{\"alias\":[\"main\"],\"node\":\"n1\",\"from\":\"2026-11-23T08:41:00Z\",\"to\":1795423260,"
-		"\"alertid\":\"a-7\"}");
+	check_built("--node|n1|--alias|main|--from|2026-11-23T08:41:00Z|--to|1795423260|--alertid|a-7",
+		    &(struct request_plan){0},
+		    "{\"alias\":[\"main\"],\"node\":\"n1\",\"from\":\"2026-11-23T08:41:00Z\",\"to\":1795423260,"
+		    "\"alertid\":\"a-7\"}");
 }
 
 static void test_generated_ids_differ(void **state)
@@ -104,31 +105,31 @@ static void test_generated_ids_differ(void **state)
 static void test_invalid_values_are_refused(void **state)
 {
 	(void)state;
-	refused("icmp", "which interface? name it with -i, or use -i any; `pcapctl status` shows them");
-	refused("-i|lo|-c|-5", "--packets: must be a number of packets");
-	refused("-i|lo|-c|0", "--packets: must be a number of packets");
-	refused("-i|lo|-c|99999999999999999999", "--packets: must be a number of packets");
-	refused("-i|lo|--snap|262145", "--snap: must be a number of bytes from 1 to 262144");
-	refused("-i|lo|--bytes|ten", "--bytes: must be a size like 10MiB");
-	refused("-i|lo|--timeout|soon", "--timeout: must be a time like 30s or 2m");
-	refused("-i|lo|--duration|0", "--duration: must be a time like 30s or 2m");
-	refused("-i|lo|--from|yesterday", "--from: must be a time like 2026-11-23T08:41:00Z, or Unix seconds");
-	refused("-i|lo|--to|0x10", "--to: must be a time like 2026-11-23T08:41:00Z, or Unix seconds");
-	refused("-i|lo|--id|a b", "--id: must be 1 to 64 of the characters A-Z a-z 0-9 . _ -");
-	refused("-i|lo|--format|cap", "--format: must be pcapng or pcap");
-	refused("-i|lo,,eth0", "--interface: must be names, separated by commas");
-	refused("-i|lo|--comment|\xff", "--comment: must be text in UTF-8");
-	refused("-i|lo|\xff", "the filter must be text in UTF-8");
+	check_refused("icmp", "which interface? name it with -i, or use -i any; `pcapctl status` shows them");
+	check_refused("-i|lo|-c|-5", "--packets: must be a number of packets");
+	check_refused("-i|lo|-c|0", "--packets: must be a number of packets");
+	check_refused("-i|lo|-c|99999999999999999999", "--packets: must be a number of packets");
+	check_refused("-i|lo|--snap|262145", "--snap: must be a number of bytes from 1 to 262144");
+	check_refused("-i|lo|--bytes|ten", "--bytes: must be a size like 10MiB");
+	check_refused("-i|lo|--timeout|soon", "--timeout: must be a time like 30s or 2m");
+	check_refused("-i|lo|--duration|0", "--duration: must be a time like 30s or 2m");
+	check_refused("-i|lo|--from|yesterday", "--from: must be a time like 2026-11-23T08:41:00Z, or Unix seconds");
+	check_refused("-i|lo|--to|0x10", "--to: must be a time like 2026-11-23T08:41:00Z, or Unix seconds");
+	check_refused("-i|lo|--id|a b", "--id: must be 1 to 64 of the characters A-Z a-z 0-9 . _ -");
+	check_refused("-i|lo|--format|cap", "--format: must be pcapng or pcap");
+	check_refused("-i|lo,,eth0", "--interface: must be names, separated by commas");
+	check_refused("-i|lo|--comment|\xff", "--comment: must be text in UTF-8");
+	check_refused("-i|lo|\xff", "the filter must be text in UTF-8");
 }
 
 static void test_contradictory_options_are_refused(void **state)
 {
 	(void)state;
-	refused("-i|lo|--alias|main", "--interface and --alias exclude each other");
-	refused("-i|lo|--node|a|--nodere|b", "--node and --nodere exclude each other");
-	refused("-i|lo|--before|1|--from|1", "--before and --from exclude each other");
-	refused("-i|lo|-w|a|--merge|b", "--write and --merge exclude each other");
-	refused("-i|lo|-w|a|--no-file", "--write and --no-file exclude each other");
+	check_refused("-i|lo|--alias|main", "--interface and --alias exclude each other");
+	check_refused("-i|lo|--node|a|--nodere|b", "--node and --nodere exclude each other");
+	check_refused("-i|lo|--before|1|--from|1", "--before and --from exclude each other");
+	check_refused("-i|lo|-w|a|--merge|b", "--write and --merge exclude each other");
+	check_refused("-i|lo|-w|a|--no-file", "--write and --no-file exclude each other");
 }
 
 static void test_longest_duration_follows_the_request(void **state)
@@ -139,7 +140,7 @@ static void test_longest_duration_follows_the_request(void **state)
 	assert_int_equal(request_max_duration_ns(request), UINT64_C(20000000000));
 	json_object_del(request, "duration");
 	assert_int_equal(request_max_duration_ns(request), UINT64_C(1500000000));
-	json_object_set_new(request, "to", json_integer(5)); /* long past */
+	json_object_set_new(request, "to", json_integer(5)); /* long ago */
 	assert_int_equal(request_max_duration_ns(request), 0);
 }
 

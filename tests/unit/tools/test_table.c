@@ -1,4 +1,4 @@
-/* Columns are aligned whatever stands in them, and nothing in them reaches the terminal as it came. */
+/* Columns are aligned, and no control character in a cell reaches the terminal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
