@@ -17,6 +17,7 @@ static const struct metric_label no_labels[] = {{NULL, NULL}};
 static void assert_sample(const struct metric_label *labels, double value, const char *text)
 {
 	struct buffer out = BUFFER_INIT(1024);
+
 	assert_int_equal(metric_sample(&out, &counter, labels, value), 0);
 	assert_string_equal(buffer_text(&out), text);
 	buffer_deinit(&out);
@@ -26,6 +27,7 @@ static void test_headers_name_type_unit_and_help(void **state)
 {
 	const struct metric_family gauge = {"b", METRIC_GAUGE, NULL, "B."};
 	struct buffer out = BUFFER_INIT(1024);
+
 	(void)state;
 	assert_int_equal(metric_header(&out, &counter), 0);
 	assert_int_equal(metric_header(&out, &gauge), 0);
@@ -40,6 +42,7 @@ static void test_samples_have_the_suffix_of_their_type(void **state)
 {
 	const struct metric_family gauge = {"b", METRIC_GAUGE, NULL, "B."}, info = {"c", METRIC_INFO, NULL, "C."};
 	struct buffer out = BUFFER_INIT(1024);
+
 	(void)state;
 	assert_int_equal(metric_sample(&out, &counter, no_labels, 1), 0);
 	assert_int_equal(metric_sample(&out, &gauge, no_labels, 1), 0);
@@ -51,6 +54,7 @@ static void test_samples_have_the_suffix_of_their_type(void **state)
 static void test_labels_are_escaped(void **state)
 {
 	const struct metric_label labels[] = {{"x", "a\"b\\c\nd"}, {"y", "n\xc3\xa4\xff"}, {NULL, NULL}};
+
 	(void)state;
 	assert_sample(labels, 0, "a_bytes_total{x=\"a\\\"b\\\\c\\nd\",y=\"n\xc3\xa4\xef\xbf\xbd\"} 0\n");
 }
@@ -67,6 +71,7 @@ static void test_integers_are_exact_and_fractions_short(void **state)
 static void test_full_buffer_is_an_error(void **state)
 {
 	struct buffer out = BUFFER_INIT(20);
+
 	(void)state;
 	assert_int_equal(metric_header(&out, &counter), -EMSGSIZE);
 	assert_int_equal(metric_sample(&out, &counter, no_labels, 1), 0);
@@ -83,5 +88,6 @@ int main(void)
 		cmocka_unit_test(test_integers_are_exact_and_fractions_short),
 		cmocka_unit_test(test_full_buffer_is_an_error),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,7 @@ static void test_rfc3339_times_are_parsed(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
 		uint64_t ns = 7;
+
 		if (clock_parse(good[i].text, &ns) != 0 || ns != good[i].ns)
 			fail_msg("%s: %llu", good[i].text, (unsigned long long)ns);
 	}
@@ -97,6 +98,7 @@ static void test_malformed_times_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		uint64_t ns = 7;
+
 		if (clock_parse(bad[i], &ns) != -EINVAL || ns != 7)
 			fail_msg("accepted: %s", bad[i]);
 	}
@@ -109,6 +111,7 @@ static void test_formatted_times_parse_back(void **state)
 	(void)state;
 	for (uint64_t ns = 12345; ns < UINT64_MAX - UINT64_C(20000000123456789); ns += UINT64_C(9999999123456789)) {
 		uint64_t back;
+
 		assert_int_equal(clock_parse(clock_format(ns, text), &back), 0);
 		assert_true(back == ns);
 	}

@@ -100,8 +100,9 @@ static const char *captured(void)
 
 static void test_line_has_time_severity_and_id(void **state)
 {
-	(void)state;
 	uint64_t stamp, before = clock_realtime_ns();
+
+	(void)state;
 	capture_stderr();
 	errno = ENOTTY;
 	log_at(LOG_WARNING, "redis-lost");
@@ -122,6 +123,7 @@ static void test_every_severity_has_its_word(void **state)
 	(void)state;
 	for (int severity = LOG_EMERG; severity <= LOG_DEBUG; severity++) {
 		char expected[100];
+
 		capture_stderr();
 		log_at(severity, "x");
 		snprintf(expected, sizeof(expected), "%s x\n", words[severity]);

@@ -29,6 +29,7 @@ static int fill(const struct end *end, struct sockaddr *address, socklen_t *size
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)end->port)};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)end->port)};
+
 	if (!end->address) {
 		errno = ENOTCONN;
 		return -1;
@@ -72,8 +73,9 @@ static void connect_to(const char *from, const char *to, unsigned port)
 
 static void test_each_address_pair_is_in_the_filter_once(void **state)
 {
-	(void)state;
 	char text[OWN_TRAFFIC_TEXT_SIZE];
+
+	(void)state;
 	assert_string_equal(own_traffic_filter(text), "");
 	own_traffic_watch(notify, &notified);
 	connect_to("10.0.0.1", NULL, 0);
@@ -94,8 +96,9 @@ static void test_each_address_pair_is_in_the_filter_once(void **state)
 
 static void test_longest_pairs_fit_and_oldest_are_dropped(void **state)
 {
-	(void)state;
 	char text[OWN_TRAFFIC_TEXT_SIZE], address[64];
+
+	(void)state;
 	own_traffic_watch(NULL, NULL);
 	for (unsigned i = 0; i < OWN_TRAFFIC_MAX + 2; i++) {
 		snprintf(address, sizeof(address), "2001:1db8:1111:2222:3333:4444:5555:%x", 0xa000 + i);
@@ -119,5 +122,6 @@ int main(void)
 		cmocka_unit_test(test_each_address_pair_is_in_the_filter_once),
 		cmocka_unit_test(test_longest_pairs_fit_and_oldest_are_dropped),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

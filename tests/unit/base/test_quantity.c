@@ -19,6 +19,7 @@ static void check(int (*parse)(const char *, uint64_t *), const struct sample *s
 	for (size_t i = 0; i < count; i++) {
 		uint64_t value = 7;
 		int r = parse(samples[i].text, &value);
+
 		if (r != samples[i].r || value != samples[i].value)
 			fail_msg("\"%s\": %d %llu", samples[i].text, r, (unsigned long long)value);
 	}

@@ -23,6 +23,7 @@ static struct slab_pool *new_pool(size_t warm_slabs, size_t use_slabs, uint64_t 
 	struct slab_pool *pool = slab_pool_new(&(struct slab_pool_options){.warm_bytes = warm_slabs * SLAB_BYTES,
 									   .use_bytes = use_slabs * SLAB_BYTES,
 									   .idle_ns = idle_ns});
+
 	assert_non_null(pool);
 	return pool;
 }
@@ -36,6 +37,7 @@ static size_t warm_slabs(struct slab_pool *pool)
 static void wait_for_warm(struct slab_pool *pool, size_t least, size_t most)
 {
 	const uint64_t begin_ns = clock_monotonic_ns();
+
 	for (size_t warm; (warm = warm_slabs(pool)) < least || warm > most; usleep(1000)) {
 		if (clock_monotonic_ns() - begin_ns > PATIENCE_NS)
 			fail_msg("%zu slabs are warm instead of %zu to %zu", warm, least, most);
@@ -46,6 +48,7 @@ static void wait_for_warm(struct slab_pool *pool, size_t least, size_t most)
 static bool is_touched(const void *slab)
 {
 	unsigned char resident[SLAB_BYTES / 4096];
+
 	assert_int_equal(mincore((void *)(uintptr_t)slab, SLAB_BYTES, resident), 0);
 	for (size_t i = 0; i < sizeof(resident); i++) {
 		if (!resident[i])
@@ -56,9 +59,10 @@ static bool is_touched(const void *slab)
 
 static void test_unused_pool_has_no_memory(void **state)
 {
-	(void)state;
 	struct slab_pool *pool = new_pool(32, 1000, LONG_NS);
 	const struct slab_pool_usage usage = slab_pool_usage(pool);
+
+	(void)state;
 	assert_int_equal(usage.warm_bytes, 0);
 	assert_int_equal(usage.used_bytes, 0);
 	slab_pool_free(pool);
@@ -66,9 +70,10 @@ static void test_unused_pool_has_no_memory(void **state)
 
 static void test_slab_is_touched_aligned_and_reused(void **state)
 {
-	(void)state;
 	struct slab_pool *pool = new_pool(1, 1, LONG_NS);
 	uint8_t *slab = slab_pool_take(pool);
+
+	(void)state;
 	assert_non_null(slab);
 	assert_int_equal((uintptr_t)slab % SLAB_BYTES, 0);
 	assert_true(is_touched(slab));
@@ -85,7 +90,6 @@ static void test_slab_is_touched_aligned_and_reused(void **state)
 
 static void test_slabs_are_warmed_ahead_within_both_bounds(void **state)
 {
-	(void)state;
 	const struct {
 		size_t warm, use, taken, ahead;
 	} cases[] = {
@@ -95,9 +99,12 @@ static void test_slabs_are_warmed_ahead_within_both_bounds(void **state)
 		{32, 22, 20, 2},    /* use_bytes */
 		{0, 1000, 20, 0},
 	};
+
+	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct slab_pool *pool = new_pool(cases[i].warm, cases[i].use, LONG_NS);
 		void *slabs[20];
+
 		for (size_t s = 0; s < cases[i].taken; s++) {
 			slabs[s] = slab_pool_take(pool);
 			assert_non_null(slabs[s]);
@@ -113,10 +120,12 @@ static void test_slabs_are_warmed_ahead_within_both_bounds(void **state)
 
 static void test_idle_slabs_are_released(void **state)
 {
-	(void)state;
 	struct slab_pool *pool = new_pool(32, 1000, 50 * NS_PER_MS);
+
+	(void)state;
 	for (unsigned round = 0; round < 2; round++) {
 		void *slabs[8];
+
 		for (size_t i = 0; i < 8; i++)
 			slabs[i] = slab_pool_take(pool);
 		for (size_t i = 0; i < 8; i++)
@@ -128,9 +137,10 @@ static void test_idle_slabs_are_released(void **state)
 
 static void test_large_warm_reserve_is_ready_at_start_and_stays(void **state)
 {
-	(void)state;
 	const size_t warm = SLAB_POOL_CASUAL_BYTES / SLAB_BYTES + 3;
 	struct slab_pool *pool = new_pool(warm, 1000, 1);
+
+	(void)state;
 	wait_for_warm(pool, warm, warm);
 	void *slabs[50];
 	for (size_t i = 0; i < 50; i++) {
@@ -145,8 +155,9 @@ static void test_large_warm_reserve_is_ready_at_start_and_stays(void **state)
 
 static void test_pool_can_be_freed_while_slabs_are_being_touched(void **state)
 {
-	(void)state;
 	struct slab_pool *pool = new_pool(1000, 1000, LONG_NS);
+
+	(void)state;
 	slab_pool_free(pool);
 }
 
@@ -155,8 +166,10 @@ static void *take_and_give(void *ctx)
 {
 	struct slab_pool *pool = ctx;
 	const uintptr_t own = (uintptr_t)&own;
+
 	for (unsigned round = 0; round < 200; round++) {
 		uintptr_t *slabs[10];
+
 		for (size_t i = 0; i < 10; i++) {
 			slabs[i] = slab_pool_take(pool);
 			if (!slabs[i])
@@ -175,14 +188,17 @@ static void *take_and_give(void *ctx)
 static void test_threads_share_a_pool(void **state)
 {
 	const size_t sizes[] = {8, SLAB_POOL_CASUAL_BYTES / SLAB_BYTES + 8};
+
 	(void)state;
 	for (size_t s = 0; s < 2; s++) {
 		struct slab_pool *pool = new_pool(sizes[s], THREADS * 10, NS_PER_MS);
 		pthread_t threads[THREADS];
+
 		for (size_t i = 0; i < THREADS; i++)
 			assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, pool), 0);
 		for (size_t i = 0; i < THREADS; i++) {
 			void *result;
+
 			pthread_join(threads[i], &result);
 			assert_ptr_equal(result, pool);
 		}
@@ -202,5 +218,6 @@ int main(void)
 		cmocka_unit_test(test_pool_can_be_freed_while_slabs_are_being_touched),
 		cmocka_unit_test(test_threads_share_a_pool),
 	};
+
 	return cmocka_run_group_tests_name("slab_pool", tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 static void test_full_bucket_holds_one_second(void **state)
 {
 	struct token_bucket bucket;
+
 	(void)state;
 	token_bucket_init(&bucket, START_NS);
 	for (int i = 0; i < 3; i++)
@@ -24,6 +25,7 @@ static void test_full_bucket_holds_one_second(void **state)
 static void test_tokens_refill_at_the_rate(void **state)
 {
 	struct token_bucket bucket;
+
 	(void)state;
 	token_bucket_init(&bucket, START_NS);
 	for (int i = 0; i < 4; i++)
@@ -36,6 +38,7 @@ static void test_tokens_refill_at_the_rate(void **state)
 static void test_idle_bucket_saves_at_most_one_second(void **state)
 {
 	struct token_bucket bucket;
+
 	(void)state;
 	token_bucket_init(&bucket, START_NS);
 	for (int i = 0; i < 2; i++)
@@ -50,5 +53,6 @@ int main(void)
 		cmocka_unit_test(test_tokens_refill_at_the_rate),
 		cmocka_unit_test(test_idle_bucket_saves_at_most_one_second),
 	};
+
 	return cmocka_run_group_tests_name("token_bucket", tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ static void test_well_formed_characters_are_decoded(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
 		uint32_t code = 0;
+
 		assert_int_equal(utf8_decode(good[i].text, strlen(good[i].text), &code), strlen(good[i].text));
 		assert_int_equal(code, good[i].code);
 		assert_int_equal(utf8_decode(good[i].text, strlen(good[i].text) - 1, &code), 0);
@@ -56,6 +57,7 @@ static void test_ill_formed_bytes_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		uint32_t code = 1234;
+
 		assert_int_equal(utf8_decode(bad[i], strlen(bad[i]), &code), 0);
 		assert_int_equal(code, 1234);
 	}

@@ -28,6 +28,7 @@ static inline uint32_t header_byte(struct header_reader *reader, uint32_t offset
 static inline uint32_t header_half(struct header_reader *reader, uint32_t offset)
 {
 	const uint32_t high = header_byte(reader, offset);
+
 	return high << 8 | header_byte(reader, offset + 1);
 }
 
@@ -56,6 +57,7 @@ static inline void reference_transport(struct header_reader *reader, uint32_t pr
 static inline void reference_ipv4(struct header_reader *reader)
 {
 	const uint32_t protocol = header_byte(reader, 9), fragment = header_half(reader, 6);
+
 	header_byte(reader, 19);
 	reader->at += (uint64_t)(header_byte(reader, 0) & 15) * 4;
 	if (!(fragment & 0x1fff) && !reader->cut)
@@ -65,12 +67,15 @@ static inline void reference_ipv4(struct header_reader *reader)
 static inline void reference_ipv6(struct header_reader *reader)
 {
 	uint32_t next = header_byte(reader, 6);
+
 	header_byte(reader, 39);
 	reader->at += 40;
 	for (unsigned i = 0; i < HEADERS_EXTENSIONS_MAX && !reader->cut; i++) {
 		const uint32_t type = next;
+
 		if (type == 44) {
 			const uint32_t offset = header_half(reader, 2) >> 3;
+
 			next = header_byte(reader, 0);
 			header_byte(reader, 7);
 			reader->at += 8;
@@ -95,6 +100,7 @@ static inline void reference_ethernet(struct header_reader *reader)
 	reader->at = 12;
 	for (unsigned tag = 0; tag < 2; tag++) {
 		const uint32_t type = header_half(reader, 0);
+
 		if (type == 0x8100 || type == 0x88a8 || type == 0x9100)
 			reader->at += 4;
 	}
@@ -112,6 +118,7 @@ static inline void reference_ethernet(struct header_reader *reader)
 static inline uint32_t reference_headers(uint16_t linktype, const uint8_t *data, uint32_t size)
 {
 	struct header_reader reader = {.data = data, .size = size};
+
 	if (linktype == 1)
 		reference_ethernet(&reader);
 	else if (header_byte(&reader, 0) >> 4 == 4)

@@ -56,6 +56,7 @@ static inline void fill_ipv4(uint8_t *at)
 {
 	static const uint8_t protocols[] = {6, 17, 1, 6, 17, 132, 47, 4};
 	const uint32_t words = pick(3) ? 5 : 5 + pick(11);
+
 	at[0] = (uint8_t)(0x40 | words);
 	put16(at + 2, pick(1500));
 	put16(at + 6, pick(4) ? 0x4000 : pick(65536)); /* fragments */
@@ -71,6 +72,7 @@ static inline void fill_ipv4(uint8_t *at)
 static inline void fill_ipv6(uint8_t *at)
 {
 	static const uint8_t protocols[] = {6, 17, 58, 44, 0, 6};
+
 	at[0] = 0x60;
 	at[6] = protocols[pick(6)];
 	at[8] = 0xfe;
@@ -86,6 +88,7 @@ static inline void fill_ethernet(uint8_t *at)
 {
 	static const uint16_t tags[] = {0x8100, 0x8100, 0x8100, 0x88a8, 0x9100};
 	static const uint16_t ids[] = {10, 100, 200};
+
 	if (pick(8))
 		at[0] = 2;
 	else
@@ -121,6 +124,7 @@ static inline int make_packets(void **state)
 	(void)state;
 	for (packet_count = 0; packet_count < PACKETS_MAX; packet_count++) {
 		struct packet *packet = &packets[packet_count];
+
 		packet->size = pick(3) ? 60 + pick(PACKET_MAX - 59) : 14 + pick(80);
 		for (uint32_t i = 0; i < sizeof(packet->data); i++)
 			packet->data[i] = pick(4) ? 0 : (uint8_t)pick(256);
@@ -139,6 +143,7 @@ struct kernel {
 static inline void kernel_init(struct kernel *kernel, struct sock_filter *program, size_t size)
 {
 	const struct sock_fprog attached = {.len = (unsigned short)size, .filter = program};
+
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, kernel->ends), 0);
 	assert_int_equal(setsockopt(kernel->ends[1], SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof(attached)), 0);
 }
@@ -147,6 +152,7 @@ static inline void kernel_init(struct kernel *kernel, struct sock_filter *progra
 static inline uint32_t kernel_pass(const struct kernel *kernel, const uint8_t *data, uint32_t size)
 {
 	uint8_t buffer[KERNEL_PACKET_MAX];
+
 	assert_true(size <= sizeof(buffer));
 	assert_int_equal(send(kernel->ends[0], data, size, 0), size);
 	const ssize_t passed = recv(kernel->ends[1], buffer, sizeof(buffer), MSG_DONTWAIT);

@@ -32,6 +32,7 @@ static void make_packet(uint8_t packet[PACKET_BYTES])
 {
 	static const uint16_t types[] = {0x0800, 0x86dd, 0x0806, 0x8100, 0x88a8, 0x1234};
 	static const uint8_t protocols[] = {6, 17, 1, 58, 132, 44, 0, 47};
+
 	for (size_t i = 0; i < PACKET_BYTES; i++)
 		packet[i] = (uint8_t)(random_number() >> 8);
 	const uint16_t type = types[random_number() % 6];
@@ -52,6 +53,7 @@ static void compare(const struct bpf_insn *program, const struct bpf_vm *vm, con
 	const uint32_t wirelen = caplen + random_number() % 3 * 50;
 	/* A copy of exactly that size, so that a sanitizer sees a read past the end. */
 	uint8_t *copy = malloc(caplen ? caplen : 1);
+
 	assert_non_null(copy);
 	memcpy(copy, packet, caplen);
 	assert_int_equal(bpf_vm_run(vm, copy, wirelen, caplen), bpf_filter(program, copy, wirelen, caplen));
@@ -82,6 +84,7 @@ static void test_filters_agree_with_libpcap_at_every_caplen(void **state)
 		"(ip[0] & 0xf) << 2 = ip[9] or ip[6:2] ^ 0x4000 = 0",
 		"ether multicast or ether broadcast",
 	};
+
 	(void)state;
 	random_state = 1;
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 262144);
@@ -89,6 +92,7 @@ static void test_filters_agree_with_libpcap_at_every_caplen(void **state)
 		for (int optimise = 0; optimise < 2; optimise++) {
 			struct bpf_program program;
 			uint8_t packet[PACKET_BYTES];
+
 			assert_int_equal(pcap_compile(pcap, &program, expressions[i], optimise, PCAP_NETMASK_UNKNOWN),
 					 0);
 			struct bpf_vm *vm = bpf_vm_new(program.bf_insns, program.bf_len);
@@ -160,11 +164,13 @@ static unsigned make_program(struct bpf_insn program[PROGRAM_MAX])
 		BPF_RET | BPF_A,
 	};
 	const unsigned count = BPF_MEMWORDS + 2 + random_number() % (PROGRAM_MAX - BPF_MEMWORDS - 2);
+
 	for (unsigned i = 0; i < BPF_MEMWORDS; i++) /* libpcap does not clear its scratch memory */
 		program[i] = (struct bpf_insn){.code = BPF_ST, .k = i};
 	for (unsigned i = BPF_MEMWORDS; i < count; i++) {
 		struct bpf_insn *insn = &program[i];
 		const unsigned left = count - i - 1;
+
 		*insn = (struct bpf_insn){.code = codes[random_number() % (sizeof(codes) / sizeof(*codes))]};
 		insn->k = random_number() % 4 ? random_number() % 60 : random_number();
 		if (i == count - 1)
@@ -196,6 +202,7 @@ static void test_random_programs_agree_with_libpcap(void **state)
 		struct bpf_insn program[PROGRAM_MAX];
 		uint8_t packet[PACKET_BYTES];
 		const unsigned count = make_program(program);
+
 		if (!bpf_validate(program, (int)count))
 			continue;
 		struct bpf_vm *vm = bpf_vm_new(program, count);
@@ -213,6 +220,7 @@ static void test_invalid_programs_are_refused(void **state)
 	const struct bpf_insn outside[] = {{.code = BPF_JMP | BPF_JEQ | BPF_K, .jt = 1}, {.code = BPF_RET | BPF_K}};
 	const struct bpf_insn endless[] = {{.code = BPF_LD | BPF_IMM}};
 	const struct bpf_insn memory[] = {{.code = BPF_ST, .k = BPF_MEMWORDS}, {.code = BPF_RET | BPF_K}};
+
 	(void)state;
 	assert_null(bpf_vm_new(unknown, 2));
 	assert_null(bpf_vm_new(outside, 2));
@@ -228,5 +236,6 @@ int main(void)
 		cmocka_unit_test(test_random_programs_agree_with_libpcap),
 		cmocka_unit_test(test_invalid_programs_are_refused),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ static struct filter *compile(const char *expression)
 {
 	struct error err;
 	struct filter *filter = NULL;
+
 	if (filter_compile(expression, LINKTYPE_ETHERNET, &err, &filter) < 0)
 		fail_msg("%s: %s", expression, err.text);
 	return filter;
@@ -45,8 +46,10 @@ static uint32_t kernel_run(const struct kernel *kernel, const struct packet *pac
 static void check_packet(const struct filter_want *wants, size_t count, const struct packet *packet, uint32_t passed)
 {
 	bool wanted = false;
+
 	for (size_t i = 0; i < count; i++) {
 		const bool verdict = run(wants[i].filter, packet, packet->size) != 0;
+
 		wanted |= verdict;
 		if (!verdict || !passed)
 			continue;
@@ -69,6 +72,7 @@ static void check_union(const struct filter_want *wants, size_t count)
 	struct sock_filter program[FILTER_UNION_MAX];
 	struct kernel kernel;
 	const size_t size = filter_union(wants, count, &plain, program);
+
 	assert_in_range(size, 1, FILTER_UNION_MAX);
 	kernel_init(&kernel, program, size);
 	for (size_t i = 0; i < packet_count; i++)
@@ -135,6 +139,7 @@ static void test_union_of_one_filter_equals_that_filter(void **state)
 		cleanup(cleanup_filter) struct filter *filter = compile(expressions[i]);
 		const struct filter_want want = {.filter = filter, .snaplen = 65535};
 		const struct filter_want small = {.filter = filter, .snaplen = 10};
+
 		check_union(&want, 1);
 		check_union(&small, 1);
 	}
@@ -146,6 +151,7 @@ static void test_each_expression_accepts_some_but_not_all_packets(void **state)
 	for (size_t i = 0; i + 1 < EXPRESSIONS; i++) {
 		cleanup(cleanup_filter) struct filter *filter = compile(expressions[i]);
 		size_t accepted = 0;
+
 		for (size_t p = 0; p < packet_count; p++)
 			accepted += run(filter, &packets[p], packets[p].size) != 0;
 		if (!accepted || accepted == packet_count)
@@ -160,6 +166,7 @@ static void test_union_accepts_exactly_what_its_members_accept(void **state)
 		struct filter *filters[12];
 		struct filter_want wants[12];
 		const size_t count = 2 + pick(11);
+
 		for (size_t i = 0; i < count; i++) {
 			filters[i] = compile(expressions[pick(EXPRESSIONS - 1)]);
 			wants[i] = (struct filter_want){.filter = filters[i], .snaplen = pick(2) ? 65535 : pick(100)};
@@ -172,11 +179,13 @@ static void test_union_accepts_exactly_what_its_members_accept(void **state)
 
 static void test_union_of_fifty_filters_fits(void **state)
 {
-	(void)state;
 	struct filter *filters[50];
 	struct filter_want wants[50];
+
+	(void)state;
 	for (unsigned i = 0; i < 50; i++) {
 		char expression[64];
+
 		snprintf(expression, sizeof(expression), "host 10.0.%u.1 and tcp port %u", i % 3, 75 + i);
 		filters[i] = compile(expression);
 		wants[i] = (struct filter_want){.filter = filters[i], .snaplen = 65535};
@@ -188,10 +197,12 @@ static void test_union_of_fifty_filters_fits(void **state)
 
 static void test_long_expression_keeps_its_jumps(void **state)
 {
-	(void)state;
 	char expression[4096] = "tcp port 80";
+
+	(void)state;
 	for (unsigned i = 0; i < 50; i++) {
 		const size_t length = strlen(expression);
+
 		snprintf(expression + length, sizeof(expression) - length, " or (udp port %u and ether[%u] = %u)",
 			 50 + i, 60 + i, i % 3);
 	}
@@ -205,41 +216,47 @@ static void test_long_expression_keeps_its_jumps(void **state)
 /* A load beyond the packet ends a classic BPF program at once; the members after it must run all the same. */
 static void test_load_beyond_the_packet_affects_only_its_own_filter(void **state)
 {
-	(void)state;
 	static const char *const reaching[] = {"ether[250] = 1",  "not ether[299] = 1",	   "tcp[60] = 0",
 					       "ip[ip[8]:4] = 1", "ether[4294967295] = 1", "ether[0xfffff000] = 8"};
+
+	(void)state;
 	for (size_t i = 0; i < sizeof(reaching) / sizeof(*reaching); i++) {
 		cleanup(cleanup_filter) struct filter *first = compile(reaching[i]);
 		cleanup(cleanup_filter) struct filter *second = compile("ip or arp");
 		const struct filter_want wants[] = {{.filter = first, .snaplen = 65535},
 						    {.filter = second, .snaplen = 65535}};
+
 		check_union(wants, 2);
 	}
 }
 
 static void test_filter_the_kernel_evaluates_differently_has_no_union(void **state)
 {
-	(void)state;
 	static const char *const different[] = {"ether[0] / ether[20] = 1", "ether[0] % ether[20] = 1",
 						"ether[0] << ether[20] = 0", "ether[0] >> ether[20] = 0",
 						"ip6 protochain 17"};
+
+	(void)state;
 	for (size_t i = 0; i < sizeof(different) / sizeof(*different); i++) {
 		struct sock_filter program[FILTER_UNION_MAX];
 		cleanup(cleanup_filter) struct filter *filter = compile(different[i]);
 		const struct filter_want want = {.filter = filter, .snaplen = 65535};
+
 		assert_int_equal(filter_union(&want, 1, &plain, program), 0);
 	}
 }
 
 static void test_filters_that_do_not_fit_have_no_union(void **state)
 {
-	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
 	struct filter *filters[400];
 	struct filter_want wants[400];
 	size_t fits = 0;
+
+	(void)state;
 	for (size_t count = 1; count <= 400; count++) {
 		char expression[64];
+
 		snprintf(expression, sizeof(expression), "host 10.0.0.1 and tcp port %zu", count);
 		filters[count - 1] = compile(expression);
 		wants[count - 1] = (struct filter_want){.filter = filters[count - 1], .snaplen = 65535};
@@ -255,11 +272,12 @@ static void test_filters_that_do_not_fit_have_no_union(void **state)
 
 static void test_repeated_filter_takes_room_once(void **state)
 {
-	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
 	static struct filter_want wants[1000];
 	struct filter *filters[2] = {compile("host 10.0.0.1 and tcp port 80"),
 				     compile("host 10.0.0.1 and tcp port 80")};
+
+	(void)state;
 	for (size_t i = 0; i < 1000; i++)
 		wants[i] = (struct filter_want){.filter = filters[i % 2], .snaplen = 65535};
 	assert_int_equal(filter_union(wants, 1000, &plain, program), filter_union(wants, 1, &plain, program));
@@ -270,11 +288,13 @@ static void test_repeated_filter_takes_room_once(void **state)
 
 static void test_empty_union_rejects_every_packet(void **state)
 {
-	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
+
+	(void)state;
 	for (unsigned loopback = 0; loopback < 2; loopback++) {
 		struct kernel kernel;
 		const size_t size = filter_union(NULL, 0, loopback ? &without_outgoing : &plain, program);
+
 		assert_in_range(size, 1, 8);
 		kernel_init(&kernel, program, size);
 		for (size_t i = 0; i < 100; i++)
@@ -285,10 +305,11 @@ static void test_empty_union_rejects_every_packet(void **state)
 
 static void test_want_without_filter_accepts_every_packet(void **state)
 {
-	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
 	const struct filter_want whole[] = {{.filter = filter, .snaplen = 10}, {.snaplen = 65535}};
+
+	(void)state;
 	assert_int_equal(filter_union(whole, 2, &plain, program), 0);
 	const struct filter_want cut[] = {{.filter = filter, .snaplen = 10}, {.snaplen = 40}};
 	check_union(cut, 2);
@@ -297,6 +318,7 @@ static void test_want_without_filter_accepts_every_packet(void **state)
 	uint32_t longest = 0;
 	for (size_t i = 0; i < packet_count; i++) {
 		const uint32_t passed = kernel_run(&kernel, &packets[i]);
+
 		longest = passed > longest ? passed : longest;
 	}
 	assert_in_range(longest, 40, 80); /* the ports after the longest IPv4 header */
@@ -305,9 +327,10 @@ static void test_want_without_filter_accepts_every_packet(void **state)
 
 static void test_zero_snap_length_does_not_reject(void **state)
 {
-	(void)state;
 	cleanup(cleanup_filter) struct filter *filter = compile("len > 100");
 	const struct filter_want want = {.filter = filter};
+
+	(void)state;
 	check_union(&want, 1);
 }
 
@@ -316,9 +339,11 @@ static uint32_t run_with(const struct sock_filter *program, size_t size, const s
 			 uint32_t type)
 {
 	struct bpf_insn copy[FILTER_UNION_MAX];
+
 	memcpy(copy, program, size * sizeof(*copy));
 	for (size_t i = 0; i < size; i++) {
 		const uint32_t extension = copy[i].k - (uint32_t)SKF_AD_OFF;
+
 		if (copy[i].code != (BPF_LD | BPF_W | BPF_ABS) || copy[i].k < (uint32_t)SKF_AD_OFF)
 			continue;
 		assert_true(extension == SKF_AD_VLAN_TAG_PRESENT || extension == SKF_AD_PKTTYPE);
@@ -330,12 +355,13 @@ static uint32_t run_with(const struct sock_filter *program, size_t size, const s
 
 static void test_packets_with_a_stripped_tag_are_all_accepted(void **state)
 {
-	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *filter = compile("vlan 10 and udp port 53");
 	const struct filter_want want = {.filter = filter, .snaplen = 200};
 	const size_t size = filter_union(&want, 1, &plain, program);
 	size_t rejected = 0;
+
+	(void)state;
 	for (size_t i = 0; i < packet_count; i++) {
 		assert_true(run_with(program, size, &packets[i], 1, PACKET_HOST) >= 200);
 		rejected += run_with(program, size, &packets[i], 0, PACKET_HOST) == 0;
@@ -345,13 +371,15 @@ static void test_packets_with_a_stripped_tag_are_all_accepted(void **state)
 
 static void test_loopback_rejects_outgoing_copies_first(void **state)
 {
-	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *filter = compile("ip");
 	const struct filter_want some = {.filter = filter, .snaplen = 65535}, all = {.snaplen = 100};
+
+	(void)state;
 	for (unsigned everything = 0; everything < 2; everything++) {
 		const size_t size = filter_union(everything ? &all : &some, 1, &without_outgoing, program);
 		size_t accepted = 0;
+
 		for (size_t i = 0; i < packet_count; i++) {
 			for (uint32_t tagged = 0; tagged < 2; tagged++)
 				assert_int_equal(run_with(program, size, &packets[i], tagged, PACKET_OUTGOING), 0);
@@ -365,7 +393,6 @@ static void test_loopback_rejects_outgoing_copies_first(void **state)
 
 static void test_bad_expressions_are_refused_with_an_error_text(void **state)
 {
-	(void)state;
 	static const char *const bad[] = {"tcp prot 80",
 					  "(",
 					  "port 99999",
@@ -377,9 +404,12 @@ static void test_bad_expressions_are_refused_with_an_error_text(void **state)
 					  "tcp and udp and ip and arp",
 					  "\x01\xff",
 					  "wlan type mgt"};
+
+	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct error err = {.text = ""};
 		struct filter *filter = NULL;
+
 		if (filter_compile(bad[i], LINKTYPE_ETHERNET, &err, &filter) == 0)
 			fail_msg("%s: compiled", bad[i]);
 		assert_null(filter);
@@ -389,9 +419,10 @@ static void test_bad_expressions_are_refused_with_an_error_text(void **state)
 
 static void test_empty_expression_is_no_filter(void **state)
 {
-	(void)state;
 	struct error err;
 	struct filter *filter = (void *)&err;
+
+	(void)state;
 	assert_int_equal(filter_compile(NULL, LINKTYPE_ETHERNET, &err, &filter), 0);
 	assert_null(filter);
 	filter = (void *)&err;
@@ -403,12 +434,14 @@ static void test_empty_expression_is_no_filter(void **state)
 
 static void test_number_of_terms_is_limited(void **state)
 {
-	(void)state;
 	struct error err;
 	struct filter *filter = NULL;
 	char expression[8192] = "port 1";
+
+	(void)state;
 	for (unsigned i = 2; i <= FILTER_TERMS_MAX + 1; i++) {
 		const size_t length = strlen(expression);
+
 		if (i == FILTER_TERMS_MAX + 1) {
 			assert_int_equal(filter_compile(expression, LINKTYPE_RAW, &err, &filter), 0);
 			filter_free(filter);
@@ -422,9 +455,10 @@ static void test_number_of_terms_is_limited(void **state)
 
 static void test_raw_ip_begins_with_the_ip_header(void **state)
 {
-	(void)state;
 	struct error err;
 	cleanup(cleanup_filter) struct filter *filter = NULL;
+
+	(void)state;
 	assert_int_equal(filter_compile("udp dst port 53", LINKTYPE_RAW, &err, &filter), 0);
 	struct packet packet = {.size = 60, .data = {0x45, [9] = 17, [23] = 53}};
 	assert_true(run(filter, &packet, packet.size) > 0);
@@ -454,5 +488,6 @@ int main(void)
 		cmocka_unit_test(test_number_of_terms_is_limited),
 		cmocka_unit_test(test_raw_ip_begins_with_the_ip_header),
 	};
+
 	return cmocka_run_group_tests(tests, make_packets, NULL);
 }

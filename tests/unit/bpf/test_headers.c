@@ -131,6 +131,7 @@ static void append(struct frame *frame, const struct header *header, uint32_t op
 {
 	const uint32_t bytes = header->bytes + 4 * options;
 	uint8_t *at = frame->data + frame->size;
+
 	if (frame->size + bytes > FRAME_MAX - PAYLOAD)
 		return;
 	if (frame->type && frame->type_is_ip)
@@ -156,6 +157,7 @@ static void build(struct frame *frame, const char *words)
 	while (*words) {
 		const size_t length = strcspn(words, " +");
 		size_t i = 0;
+
 		while (i < HEADERS &&
 		       (strlen(headers[i].name) != length || memcmp(headers[i].name, words, length) != 0))
 			i++;
@@ -190,6 +192,7 @@ static void runner_init(struct runner *runner, uint16_t linktype, uint32_t least
 static uint32_t interpret(const struct runner *runner, const uint8_t *data, uint32_t size)
 {
 	const uint32_t length = bpf_filter((const struct bpf_insn *)runner->program, data, size, size);
+
 	assert_true(length > 0);
 	return length < size ? length : size;
 }
@@ -288,6 +291,7 @@ static void check_words(const struct runner *runner, const struct words_case *ca
 {
 	for (size_t i = 0; i < count; i++) {
 		struct frame frame;
+
 		build(&frame, cases[i].words);
 		assert_true(cases[i].bytes < frame.size);
 		for (uint32_t size = 1; size <= frame.size; size++) {
@@ -295,6 +299,7 @@ static void check_words(const struct runner *runner, const struct words_case *ca
 			const uint32_t here = interpret(runner, frame.data, size);
 			const uint32_t kernel = kernel_pass(&runner->kernel, frame.data, size);
 			const uint32_t reference = reference_headers(runner->linktype, frame.data, size);
+
 			if (here != expected || kernel != expected || reference != expected)
 				fail_msg("%s, %u bytes: %u expected, %u here, %u by the kernel, %u by the reference",
 					 cases[i].words, size, expected, here, kernel, reference);
@@ -304,8 +309,9 @@ static void check_words(const struct runner *runner, const struct words_case *ca
 
 static void test_ethernet_headers_are_kept_at_every_length(void **state)
 {
-	(void)state;
 	struct runner runner;
+
+	(void)state;
 	runner_init(&runner, LINKTYPE_ETHERNET, 0);
 	check_words(&runner, ethernet_cases, sizeof(ethernet_cases) / sizeof(*ethernet_cases));
 	kernel_deinit(&runner.kernel);
@@ -313,8 +319,9 @@ static void test_ethernet_headers_are_kept_at_every_length(void **state)
 
 static void test_raw_ip_headers_are_kept_at_every_length(void **state)
 {
-	(void)state;
 	struct runner runner;
+
+	(void)state;
 	runner_init(&runner, LINKTYPE_RAW, 0);
 	check_words(&runner, raw_cases, sizeof(raw_cases) / sizeof(*raw_cases));
 	kernel_deinit(&runner.kernel);
@@ -322,13 +329,16 @@ static void test_raw_ip_headers_are_kept_at_every_length(void **state)
 
 static void test_minimum_is_kept(void **state)
 {
-	(void)state;
 	static const uint32_t least[] = {1, 2, 34, 54, 55, 100, 2000, 65536, UINT32_MAX};
+
+	(void)state;
 	for (size_t l = 0; l < sizeof(least) / sizeof(*least); l++) {
 		struct runner runner;
+
 		runner_init(&runner, LINKTYPE_ETHERNET, least[l]);
 		for (size_t i = 0; i < sizeof(ethernet_cases) / sizeof(*ethernet_cases); i++) {
 			struct frame frame;
+
 			build(&frame, ethernet_cases[i].words);
 			const uint32_t asked = least[l] < frame.size ? least[l] : frame.size;
 			const uint32_t bytes = ethernet_cases[i].bytes;
@@ -349,6 +359,7 @@ static void make_random(struct frame *frame, uint16_t linktype)
 	for (uint32_t left = pick(12); left; left--) {
 		const struct header *header = &headers[1 + pick(HEADERS - 1)];
 		const uint32_t options = header->shape == OPTIONS ? 2 * pick(pick(8) ? 3 : 80) : pick(10);
+
 		append(frame, header, header->shape == FIXED || header->shape == VLAN ? 0 : options);
 	}
 	frame->size += pick(PAYLOAD) + 1;
@@ -361,10 +372,12 @@ static void make_random(struct frame *frame, uint16_t linktype)
 static void check_random(uint16_t linktype)
 {
 	struct runner runner;
+
 	runner_init(&runner, linktype, 0);
 	uint32_t cut = 0, rounds = 150000;
 	for (uint32_t i = 0; i < rounds; i++) {
 		struct frame frame;
+
 		make_random(&frame, linktype);
 		const uint32_t expected = reference_headers(linktype, frame.data, frame.size);
 		const uint32_t here = interpret(&runner, frame.data, frame.size);
@@ -397,5 +410,6 @@ int main(void)
 		cmocka_unit_test(test_minimum_is_kept),
 		cmocka_unit_test(test_random_packets_are_cut_as_by_the_reference_parser),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, 
 	struct error err = {.text = ""};
 	struct retention_filter *retention = NULL;
 	const struct retention_filter_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
+
 	if (retention_filter_new(&options, LINKTYPE_ETHERNET, &err, &retention) < 0)
 		fail_msg("%s: %s", bpf, err.text);
 	return retention;
@@ -33,6 +34,7 @@ static struct filter *compile(const char *expression)
 {
 	struct error err = {.text = ""};
 	struct filter *filter = NULL;
+
 	if (filter_compile(expression, LINKTYPE_ETHERNET, &err, &filter) < 0)
 		fail_msg("%s: %s", expression, err.text);
 	return filter;
@@ -63,9 +65,10 @@ static void test_no_restriction_is_no_filter(void **state)
 
 static void test_bad_filter_is_refused_with_an_error_text(void **state)
 {
-	(void)state;
 	struct error err = {.text = ""};
 	struct retention_filter *retention = (void *)&err;
+
+	(void)state;
 	assert_int_equal(retention_filter_new(&(struct retention_filter_options){.bpf = "tcp prot 80", .headers = true},
 					      LINKTYPE_ETHERNET, &err, &retention),
 			 -EINVAL);
@@ -114,12 +117,14 @@ static void test_kept_bytes_follow_filter_and_snap_length(void **state)
 		cleanup(cleanup_retention_filter) struct retention_filter *retention =
 			retention_of(restriction->bpf, restriction->snaplen, restriction->headers);
 		size_t kept = 0;
+
 		for (size_t i = 0; i < packet_count; i++) {
 			const struct packet *packet = &packets[i];
 			const uint32_t expected =
 				expected_bytes(restriction, retention_filter_selector(retention), packet);
 			const uint32_t bytes =
 				retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+
 			if (bytes != expected)
 				fail_msg("%s, %u: %u of %u bytes instead of %u", restriction->bpf, restriction->snaplen,
 					 bytes, packet->size, expected);
@@ -131,11 +136,13 @@ static void test_kept_bytes_follow_filter_and_snap_length(void **state)
 
 static void test_packet_cut_inside_its_headers_is_kept_unchanged(void **state)
 {
-	(void)state;
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("", 0, true);
+
+	(void)state;
 	for (size_t i = 0; i < 500; i++) {
 		const struct packet *packet = &packets[i];
 		const uint32_t whole = retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+
 		for (uint32_t caplen = 1; caplen <= whole; caplen++)
 			assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, caplen),
 					 caplen);
@@ -144,7 +151,6 @@ static void test_packet_cut_inside_its_headers_is_kept_unchanged(void **state)
 
 static void test_retention_may_hide_packets_from_a_filter(void **state)
 {
-	(void)state;
 	static const struct {
 		struct restriction restriction;
 		const char *filter;
@@ -164,12 +170,15 @@ static void test_retention_may_hide_packets_from_a_filter(void **state)
 		{{"", 0, true}, "ether[100] = 0", true},
 		{{"", 0, true}, "", false},
 	};
+
+	(void)state;
 	assert_false(retention_filter_may_hide(NULL, NULL));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		const struct restriction *restriction = &cases[i].restriction;
 		cleanup(cleanup_retention_filter) struct retention_filter *retention =
 			retention_of(restriction->bpf, restriction->snaplen, restriction->headers);
 		cleanup(cleanup_filter) struct filter *filter = compile(cases[i].filter);
+
 		if (retention_filter_may_hide(retention, filter) != cases[i].hides)
 			fail_msg("\"%s\" of \"%s\", %u bytes", cases[i].filter, restriction->bpf, restriction->snaplen);
 	}
@@ -204,6 +213,7 @@ static void wanted_deinit(const struct wanted *wanted)
 static bool is_wanted(const struct wanted *wanted, const struct packet *packet)
 {
 	bool yes = false;
+
 	for (size_t i = 0; i < wanted->count; i++)
 		yes |= accepts(wanted->filters[i], packet);
 	return yes;
@@ -214,6 +224,7 @@ static void check_passed(const struct wanted *wanted, const struct retention_fil
 			 const struct packet *packet, uint32_t passed)
 {
 	const uint32_t kept = retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+
 	assert_true(passed >= kept);
 	if (passed)
 		assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, passed), kept);
@@ -230,6 +241,7 @@ static void check_union(const struct restriction *restriction, size_t count, uin
 	struct sock_filter program[FILTER_UNION_MAX];
 	struct wanted wanted;
 	struct kernel kernel;
+
 	wanted_init(&wanted, count, snaplen);
 	cleanup(cleanup_retention_filter) struct retention_filter *retention =
 		retention_of(restriction->bpf, restriction->snaplen, restriction->headers);
@@ -239,6 +251,7 @@ static void check_union(const struct restriction *restriction, size_t count, uin
 	kernel_init(&kernel, program, size);
 	for (size_t i = 0; i < packet_count; i++) {
 		const struct packet *packet = &packets[i];
+
 		check_passed(&wanted, retention, packet, kernel_pass(&kernel, packet->data, packet->size));
 	}
 	kernel_deinit(&kernel);
@@ -264,17 +277,19 @@ static void test_kernel_serves_captures_and_history_together(void **state)
 
 static void test_kernel_keeps_only_headers(void **state)
 {
-	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
 	struct kernel kernel;
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("", 0, true);
 	const struct filter_union_options options = {.retention = retention};
+
+	(void)state;
 	kernel_init(&kernel, program, filter_union(NULL, 0, &options, program));
 	for (size_t i = 0; i < packet_count; i++) {
 		const struct packet *packet = &packets[i];
 		const uint32_t expected = packet->size < FILTER_UNION_MIN_BYTES
 						  ? packet->size
 						  : reference_headers(LINKTYPE_ETHERNET, packet->data, packet->size);
+
 		assert_int_equal(kernel_pass(&kernel, packet->data, packet->size), expected);
 	}
 	kernel_deinit(&kernel);
@@ -282,7 +297,6 @@ static void test_kernel_keeps_only_headers(void **state)
 
 static void test_excluded_packets_never_pass(void **state)
 {
-	(void)state;
 	cleanup(cleanup_filter) struct filter *exclude = compile("tcp port 6379 or udp port 53");
 	cleanup(cleanup_filter) struct filter *udp = compile("udp");
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("ip", 100, false);
@@ -292,12 +306,15 @@ static void test_excluded_packets_never_pass(void **state)
 		const struct retention_filter *retention;
 	} cases[] = {
 		{&everything, NULL}, {&everything, retention}, {&some, NULL}, {&some, retention}, {NULL, retention}};
+
+	(void)state;
 	for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); c++) {
 		struct sock_filter program[FILTER_UNION_MAX];
 		struct kernel kernel;
 		size_t passed = 0;
 		const struct filter_union_options options = {.retention = cases[c].retention, .exclude = exclude};
 		const size_t size = filter_union(cases[c].want, cases[c].want ? 1 : 0, &options, program);
+
 		assert_in_range(size, 1, FILTER_UNION_MAX);
 		kernel_init(&kernel, program, size);
 		for (size_t i = 0; i < packet_count; i++) {
@@ -308,6 +325,7 @@ static void test_excluded_packets_never_pass(void **state)
 						      ? retention_filter_kept_bytes(retention, packet->data,
 										    packet->size, packet->size)
 						      : 0;
+
 			if (packet->size < FILTER_UNION_MIN_BYTES)
 				continue;
 			if (accepts(exclude, packet))
@@ -326,11 +344,12 @@ static void test_excluded_packets_never_pass(void **state)
 /* An exclusion that the kernel cannot evaluate is left out: keeping too much beats losing packets. */
 static void test_exclusion_the_kernel_evaluates_differently_is_left_out(void **state)
 {
-	(void)state;
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *exclude = compile("ether[0] / ether[20] = 1");
 	const struct filter_want everything = {.snaplen = 65535};
 	const struct filter_union_options options = {.exclude = exclude};
+
+	(void)state;
 	assert_int_equal(filter_union(&everything, 1, &options, program), 0);
 }
 
@@ -338,6 +357,7 @@ static void test_exclusion_the_kernel_evaluates_differently_is_left_out(void **s
 static uint32_t run_tagged(const struct sock_filter *program, size_t size, const struct packet *packet)
 {
 	struct bpf_insn copy[FILTER_UNION_MAX];
+
 	memcpy(copy, program, size * sizeof(*copy));
 	for (size_t i = 0; i < size; i++) {
 		if (copy[i].code == (BPF_LD | BPF_W | BPF_ABS) &&
@@ -359,10 +379,12 @@ static void test_packets_with_a_stripped_tag_are_left_to_the_reader(void **state
 			retention_of(restriction->bpf, restriction->snaplen, restriction->headers);
 		const struct filter_union_options options = {.retention = retention};
 		const size_t size = filter_union(NULL, 0, &options, program);
+
 		for (size_t i = 0; i < packet_count; i++) {
 			const uint32_t passed = least_of(run_tagged(program, size, &packets[i]), packets[i].size);
 			const uint32_t kept = retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
 									  packets[i].size);
+
 			assert_true(passed >= kept && passed > 0);
 			assert_int_equal(retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
 								     passed),
@@ -386,5 +408,6 @@ int main(void)
 		cmocka_unit_test(test_exclusion_the_kernel_evaluates_differently_is_left_out),
 		cmocka_unit_test(test_packets_with_a_stripped_tag_are_left_to_the_reader),
 	};
+
 	return cmocka_run_group_tests(tests, make_packets, NULL);
 }

@@ -57,6 +57,7 @@ static inline void fake_open(struct fake_kernel *kernel)
 {
 	struct tpacket_hdr_v1 *header = &fake_block(kernel, kernel->active)->hdr.bh1;
 	uint64_t *sequence = (void *)&header->seq_num;
+
 	__atomic_store_n(sequence, kernel->sequence++, __ATOMIC_RELAXED);
 	header->num_pkts = 0;
 	header->blk_len = header->offset_to_first_pkt = FAKE_FIRST;
@@ -84,6 +85,7 @@ static inline void fake_close(struct fake_kernel *kernel, uint32_t status)
 {
 	struct tpacket_hdr_v1 *header = &fake_block(kernel, kernel->active)->hdr.bh1;
 	struct tpacket3_hdr *last = (void *)((uint8_t *)fake_block(kernel, kernel->active) + kernel->previous);
+
 	last->tp_next_offset = 0;
 	header->ts_last_pkt.ts_sec = last->tp_sec;
 	header->ts_last_pkt.ts_nsec = last->tp_nsec;
@@ -110,6 +112,7 @@ static inline void fake_timer(struct fake_kernel *kernel)
 static inline const uint8_t *fake_payload(uint64_t number)
 {
 	static uint8_t bytes[256 + FAKE_SIZE_MAX];
+
 	if (!bytes[1]) {
 		for (size_t i = 0; i < sizeof(bytes); i++)
 			bytes[i] = (uint8_t)(i * 7);
@@ -127,6 +130,7 @@ static inline bool fake_drop(struct fake_kernel *kernel)
 static inline bool fake_receive(struct fake_kernel *kernel, uint32_t size, uint64_t time_ns)
 {
 	const uint32_t room = fake_room(size);
+
 	if (fake_status(kernel, kernel->active + kernel->block_count / 4) != TP_STATUS_KERNEL) {
 		kernel->refused_ahead++;
 		if (fake_status(kernel, kernel->active) != TP_STATUS_KERNEL)

@@ -17,6 +17,7 @@ struct other {
 static void *live(void *arg)
 {
 	struct other *other = arg;
+
 	while (sem_wait(&other->end) < 0)
 		;
 	return NULL;
@@ -38,15 +39,17 @@ static void stop(struct other *other)
 static cpu_set_t cpus_of(pthread_t thread)
 {
 	cpu_set_t cpus;
+
 	assert_int_equal(pthread_getaffinity_np(thread, sizeof(cpus), &cpus), 0);
 	return cpus;
 }
 
 static void test_threads_move_to_other_cpus_if_there_are_any(void **state)
 {
-	(void)state;
 	struct cpu_isolation isolation;
 	struct other others[2];
+
+	(void)state;
 	start(&others[0]);
 	start(&others[1]);
 	const cpu_set_t before = cpus_of(pthread_self());
@@ -59,6 +62,7 @@ static void test_threads_move_to_other_cpus_if_there_are_any(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		const cpu_set_t now = cpus_of(others[i].thread);
 		cpu_set_t expected;
+
 		CPU_XOR(&expected, &before, &own);
 		assert_true(CPU_EQUAL(&now, CPU_COUNT(&before) > 1 ? &expected : &before));
 	}
@@ -67,6 +71,7 @@ static void test_threads_move_to_other_cpus_if_there_are_any(void **state)
 	assert_true(CPU_EQUAL(&after, &before));
 	for (size_t i = 0; i < 2; i++) {
 		const cpu_set_t now = cpus_of(others[i].thread);
+
 		assert_true(CPU_EQUAL(&now, &before));
 		stop(&others[i]);
 	}
@@ -75,9 +80,10 @@ static void test_threads_move_to_other_cpus_if_there_are_any(void **state)
 /* As if an administrator had pinned it. */
 static void test_thread_pinned_to_the_same_cpu_stays(void **state)
 {
-	(void)state;
 	struct cpu_isolation isolation;
 	struct other other;
+
+	(void)state;
 	start(&other);
 	cpu_isolation_begin(&isolation);
 	const cpu_set_t own = cpus_of(pthread_self());
@@ -93,11 +99,12 @@ static void test_thread_pinned_to_the_same_cpu_stays(void **state)
 
 static void test_affinity_masks_are_restored(void **state)
 {
-	(void)state;
 	struct cpu_isolation isolation;
 	struct other other;
 	const cpu_set_t before = cpus_of(pthread_self());
 	cpu_set_t own;
+
+	(void)state;
 	CPU_ZERO(&own);
 	CPU_SET((size_t)sched_getcpu(), &own);
 	assert_int_equal(pthread_setaffinity_np(pthread_self(), sizeof(own), &own), 0);
@@ -116,10 +123,11 @@ static void test_affinity_masks_are_restored(void **state)
 
 static void test_threads_beyond_the_cap_are_left_alone(void **state)
 {
-	(void)state;
 	struct cpu_isolation isolation;
 	struct other others[CPU_ISOLATION_MAX + 1];
 	const cpu_set_t before = cpus_of(pthread_self());
+
+	(void)state;
 	for (size_t i = 0; i <= CPU_ISOLATION_MAX; i++)
 		start(&others[i]);
 	cpu_isolation_begin(&isolation);
@@ -130,6 +138,7 @@ static void test_threads_beyond_the_cap_are_left_alone(void **state)
 	cpu_isolation_end(&isolation);
 	for (size_t i = 0; i <= CPU_ISOLATION_MAX; i++) {
 		const cpu_set_t now = cpus_of(others[i].thread);
+
 		assert_true(CPU_EQUAL(&now, &before));
 		stop(&others[i]);
 	}
@@ -143,5 +152,6 @@ int main(void)
 		cmocka_unit_test(test_affinity_masks_are_restored),
 		cmocka_unit_test(test_threads_beyond_the_cap_are_left_alone),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

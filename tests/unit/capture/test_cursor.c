@@ -51,6 +51,7 @@ static struct tpacket3_hdr *add(const void *data, uint32_t size, uint64_t at_ms)
 {
 	const uint64_t time_ns = BOOT_NS + at_ms * MS + (uint64_t)OFFSET_NS;
 	struct tpacket3_hdr *packet = (void *)(fixture.bytes + fixture.used);
+
 	assert_true(fixture.used + MAC + size + 8 <= SPAN_BYTES);
 	if (fixture.last)
 		fixture.last->tp_next_offset = (uint32_t)((uint8_t *)packet - (uint8_t *)fixture.last);
@@ -79,12 +80,14 @@ static struct tpacket3_hdr *add_udp(uint16_t port, uint64_t at_ms)
 			     [35] = 0xe8,
 			     [36] = (uint8_t)(port >> 8),
 			     [37] = (uint8_t)port};
+
 	return add(frame, sizeof(frame), at_ms);
 }
 
 static void set_type(struct tpacket3_hdr *packet, unsigned char type)
 {
 	struct sockaddr_ll *address = (void *)((uint8_t *)packet + TPACKET_ALIGN(sizeof(*packet)));
+
 	address->sll_pkttype = type;
 }
 
@@ -110,6 +113,7 @@ static struct filter *compile(const char *expression)
 {
 	struct error err;
 	struct filter *filter = NULL;
+
 	assert_int_equal(filter_compile(expression, 1, &err, &filter), 0);
 	return filter;
 }
@@ -118,6 +122,7 @@ static struct packet_view packet_of(struct cursor *cursor, uint64_t index)
 {
 	struct store_reader reader;
 	struct packet_view packet;
+
 	assert_int_equal(store_seal(&cursor->store), 0);
 	store_reader_init(&reader, &cursor->store);
 	do
@@ -128,9 +133,10 @@ static struct packet_view packet_of(struct cursor *cursor, uint64_t index)
 
 static void test_matching_packets_are_taken_in_order(void **state)
 {
-	(void)state;
 	struct cursor cursor;
 	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+
+	(void)state;
 	cursor_init(&cursor);
 	cursor.filter = filter;
 	for (unsigned i = 0; i < 100; i++)
@@ -148,6 +154,7 @@ static void test_matching_packets_are_taken_in_order(void **state)
 	assert_int_equal(cursor.last_match_ns, BOOT_NS + 95 * MS);
 	for (unsigned i = 0; i < 20; i++) {
 		const struct packet_view packet = packet_of(&cursor, i);
+
 		assert_int_equal(packet.time_ns, BOOT_NS + 5 * i * MS + (uint64_t)OFFSET_NS);
 		assert_int_equal(packet.caplen, 60);
 		assert_int_equal(packet.wirelen, 60);
@@ -158,9 +165,10 @@ static void test_matching_packets_are_taken_in_order(void **state)
 
 static void test_filter_sees_the_whole_packet_despite_the_snap_length(void **state)
 {
-	(void)state;
 	struct cursor cursor;
 	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+
+	(void)state;
 	cursor_init(&cursor);
 	cursor.filter = filter;
 	cursor.snaplen = 20;
@@ -177,8 +185,9 @@ static void test_filter_sees_the_whole_packet_despite_the_snap_length(void **sta
 
 static void test_packet_limit_is_exact(void **state)
 {
-	(void)state;
 	struct cursor cursor;
+
+	(void)state;
 	for (unsigned i = 0; i < 50; i++)
 		add_udp(53, i);
 	for (unsigned limit = 1; limit <= 50; limit++) {
@@ -201,8 +210,9 @@ static void test_packet_limit_is_exact(void **state)
 
 static void test_byte_limit_includes_the_packet_that_reaches_it(void **state)
 {
-	(void)state;
 	struct cursor cursor;
+
+	(void)state;
 	for (unsigned i = 0; i < 50; i++)
 		add_udp(53, i);
 	static const unsigned limits[][2] = {{1, 1}, {60, 1}, {61, 2}, {120, 2}, {121, 3}, {3000, 50}};
@@ -219,9 +229,10 @@ static void test_byte_limit_includes_the_packet_that_reaches_it(void **state)
 
 static void test_window_takes_exactly_the_packets_inside(void **state)
 {
-	(void)state;
 	struct cursor cursor;
 	static const unsigned times_ms[] = {10, 30, 20, 29, 31, 50, 49, 51, 45};
+
+	(void)state;
 	for (unsigned i = 0; i < 9; i++)
 		add_udp((uint16_t)times_ms[i], times_ms[i]);
 	cursor_init(&cursor);
@@ -238,8 +249,9 @@ static void test_window_takes_exactly_the_packets_inside(void **state)
 
 static void test_cursor_ends_at_a_span_after_its_window(void **state)
 {
-	(void)state;
 	struct cursor cursor;
+
+	(void)state;
 	for (unsigned begin = SLACK_MS - 1; begin <= SLACK_MS + 1; begin++) {
 		set_up(NULL);
 		add_udp(1, 100 + begin);
@@ -254,9 +266,10 @@ static void test_cursor_ends_at_a_span_after_its_window(void **state)
 
 static void test_idle_time_is_measured_by_matching_packets(void **state)
 {
-	(void)state;
 	struct cursor cursor;
 	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+
+	(void)state;
 	add_udp(53, 10);
 	add_udp(80, 25); /* no match: does not restart the idle time */
 	add_udp(53, 30); /* exactly the idle time: not exceeded */
@@ -279,6 +292,7 @@ static const uint8_t plain[60] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x08, 0
 static void add_tagged(uint16_t tci, uint16_t tpid, uint32_t size)
 {
 	struct tpacket3_hdr *packet = add(plain, size, 0);
+
 	packet->tp_status = TP_STATUS_VLAN_VALID | (tpid ? TP_STATUS_VLAN_TPID_VALID : 0);
 	packet->hv1.tp_vlan_tci = tci;
 	packet->hv1.tp_vlan_tpid = tpid;
@@ -286,11 +300,13 @@ static void add_tagged(uint16_t tci, uint16_t tpid, uint32_t size)
 
 static void test_stripped_tag_is_reinserted(void **state)
 {
-	(void)state;
 	static const uint16_t tpids[] = {0, 0x8100, 0x88a8};
+
+	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
 		struct cursor cursor;
 		const uint16_t tpid = tpids[i] ? tpids[i] : 0x8100;
+
 		set_up(NULL);
 		add_tagged(0xa00a, tpids[i], sizeof(plain));
 		cursor_init(&cursor);
@@ -308,17 +324,19 @@ static void test_stripped_tag_is_reinserted(void **state)
 
 static void test_filters_see_the_tag_and_the_bytes_after_it(void **state)
 {
-	(void)state;
 	static const struct {
 		const char *expression;
 		unsigned taken;
 	} cases[] = {{"vlan 10", 1}, {"vlan 11", 0},  {"vlan and arp", 1},  {"arp", 1},
 		     {"vlan", 1},    {"len = 64", 1}, {"ether[63] = 0", 1}, {"ether[64] = 0", 0}};
+
+	(void)state;
 	add_tagged(10, 0x8100, sizeof(plain));
 	add(plain, sizeof(plain), 1);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct cursor cursor;
 		cleanup(cleanup_filter) struct filter *filter = compile(cases[i].expression);
+
 		cursor_init(&cursor);
 		cursor.filter = filter;
 		scan(&cursor);
@@ -330,12 +348,14 @@ static void test_filters_see_the_tag_and_the_bytes_after_it(void **state)
 
 static void test_snap_length_may_cut_inside_the_tag(void **state)
 {
-	(void)state;
 	static const uint8_t contiguous[20] = {1,  2,  3,    4,	   5,	 6, 7,	  8,	9,    10,
 					       11, 12, 0x81, 0x00, 0x20, 7, 0x08, 0x06, 0xaa, 0xbb};
+
+	(void)state;
 	add_tagged(0x2007, 0x8100, sizeof(plain));
 	for (uint32_t snaplen = 1; snaplen <= sizeof(contiguous); snaplen++) {
 		struct cursor cursor;
+
 		cursor_init(&cursor);
 		cursor.snaplen = snaplen;
 		scan(&cursor);
@@ -349,8 +369,9 @@ static void test_snap_length_may_cut_inside_the_tag(void **state)
 
 static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 {
-	(void)state;
 	struct cursor cursor;
+
+	(void)state;
 	add_tagged(10, 0x8100, 60);
 	fixture.context.ethernet = false;
 	cursor_init(&cursor);
@@ -373,6 +394,7 @@ static void test_loopback_takes_each_packet_once(void **state)
 	(void)state;
 	for (unsigned loopback = 0; loopback < 2; loopback++) {
 		struct cursor cursor;
+
 		set_up(NULL);
 		fixture.context.loopback = loopback;
 		for (unsigned i = 0; i < 10; i++) {
@@ -390,10 +412,11 @@ static void test_loopback_takes_each_packet_once(void **state)
 
 static void test_direction_comes_from_the_kernel(void **state)
 {
-	(void)state;
 	static const unsigned char types[] = {PACKET_HOST, PACKET_OUTGOING, PACKET_BROADCAST, PACKET_MULTICAST,
 					      PACKET_OTHERHOST};
 	struct cursor cursor;
+
+	(void)state;
 	for (unsigned i = 0; i < 5; i++)
 		set_type(add_udp(53, i), types[i]);
 	cursor_init(&cursor);
@@ -406,9 +429,10 @@ static void test_direction_comes_from_the_kernel(void **state)
 
 static void test_exhausted_memory_ends_the_cursor_and_is_counted(void **state)
 {
-	(void)state;
 	struct cursor cursor;
 	static uint8_t big[30000];
+
+	(void)state;
 	for (unsigned i = 0; i < 3; i++)
 		add(big, sizeof(big), i);
 	fixture.budget.limit_bytes = 32 << 10;
@@ -425,9 +449,10 @@ static void test_exhausted_memory_ends_the_cursor_and_is_counted(void **state)
 
 static void test_cursors_of_a_group_are_independent(void **state)
 {
-	(void)state;
 	struct cursor cursors[SCAN_GROUP_MAX], *group[SCAN_GROUP_MAX];
 	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+
+	(void)state;
 	for (unsigned i = 0; i < 200; i++)
 		add_udp(i % 2 ? 53 : 80, i);
 	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
@@ -443,12 +468,14 @@ static void test_cursors_of_a_group_are_independent(void **state)
 	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
 		const unsigned left = 200 - 10 * i, matching = i % 2 ? left / 2 : left;
 		const unsigned taken = i == 4 ? 0 : i % 3 ? matching : 5 + i;
+
 		assert_int_equal(cursors[i].reason, i == 4 ? END_UNTIL : i % 3 ? END_NONE : END_PACKETS);
 		assert_int_equal(cursors[i].store.packets, taken);
 		if (i != 4 && i % 3)
 			assert_int_equal(cursors[i].next_number, 1200);
 		if (taken) {
 			const uint64_t first = 10 * i + i % 2;
+
 			assert_int_equal(packet_of(&cursors[i], 0).time_ns, BOOT_NS + first * MS + (uint64_t)OFFSET_NS);
 			const uint64_t last = first + (taken - 1) * (i % 2 ? 2 : 1);
 			assert_int_equal(cursors[i].last_ns, BOOT_NS + last * MS + (uint64_t)OFFSET_NS);
@@ -463,6 +490,7 @@ static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, 
 	struct error err;
 	struct retention_filter *retention = NULL;
 	const struct retention_filter_options options = {.bpf = bpf, .snaplen = snaplen, .headers = headers};
+
 	assert_int_equal(retention_filter_new(&options, 1, &err, &retention), 0);
 	assert_non_null(retention);
 	return retention;
@@ -471,10 +499,11 @@ static struct retention_filter *retention_of(const char *bpf, uint32_t snaplen, 
 /* The ring also holds packets that only live captures wanted; history is what the retention filter keeps. */
 static void test_history_is_limited_by_the_retention_filter(void **state)
 {
-	(void)state;
 	struct cursor cursor;
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of("udp port 53", 40, false);
 	cleanup(cleanup_filter) struct filter *filter = compile("udp");
+
+	(void)state;
 	for (unsigned i = 0; i < 20; i++)
 		add_udp(i % 2 ? 53 : 80, i);
 	cursor_init(&cursor);
@@ -488,6 +517,7 @@ static void test_history_is_limited_by_the_retention_filter(void **state)
 	for (unsigned i = 0; i < 15; i++) {
 		const struct packet_view packet = packet_of(&cursor, i);
 		const unsigned ms = i < 5 ? 2 * i + 1 : i + 5;
+
 		assert_int_equal(packet.time_ns, BOOT_NS + ms * MS + (uint64_t)OFFSET_NS);
 		assert_int_equal(packet.caplen, i < 5 ? 40 : 60);
 		assert_int_equal(packet.wirelen, 60);
@@ -497,12 +527,14 @@ static void test_history_is_limited_by_the_retention_filter(void **state)
 
 static void test_shorter_of_snap_length_and_kept_bytes_applies(void **state)
 {
-	(void)state;
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = retention_of(NULL, 0, true);
+
+	(void)state;
 	for (unsigned i = 0; i < 2; i++)
 		add_udp(53, i);
 	for (uint32_t snaplen = 41; snaplen <= 43; snaplen++) {
 		struct cursor cursor;
+
 		cursor_init(&cursor);
 		cursor.snaplen = snaplen;
 		cursor.retention = retention;
@@ -516,13 +548,15 @@ static void test_shorter_of_snap_length_and_kept_bytes_applies(void **state)
 
 static void test_retention_filter_sees_the_stripped_tag(void **state)
 {
-	(void)state;
 	static const char *const filters[] = {"vlan 10", "vlan 11", "arp"};
+
+	(void)state;
 	add_tagged(10, 0x8100, sizeof(plain));
 	for (unsigned i = 0; i < 3; i++) {
 		struct cursor cursor;
 		cleanup(cleanup_retention_filter) struct retention_filter *retention =
 			retention_of(filters[i], 0, true);
+
 		cursor_init(&cursor);
 		cursor.retention = retention;
 		cursor.retention_until_ns = UINT64_MAX;
@@ -538,15 +572,17 @@ static void test_retention_filter_sees_the_stripped_tag(void **state)
 
 static void test_shared_limit_is_announced_once_by_one_cursor(void **state)
 {
-	(void)state;
 	static const struct quota limits[] = {{.max_packets = 70, .max_bytes = UINT64_MAX},
 					      {.max_packets = UINT64_MAX, .max_bytes = 70 * 60 - 59},
 					      {.max_packets = 151, .max_bytes = UINT64_MAX}};
+
+	(void)state;
 	for (unsigned i = 0; i < 50; i++)
 		add_udp(53, i);
 	for (unsigned l = 0; l < 3; l++) {
 		struct cursor cursors[3], *group[3];
 		struct quota quota = limits[l];
+
 		for (unsigned c = 0; c < 3; c++) {
 			group[c] = &cursors[c];
 			cursor_init(group[c]);
@@ -577,10 +613,12 @@ static void test_shared_limit_is_announced_once_by_one_cursor(void **state)
 
 static void test_clock_step_is_noted_and_slow_drift_is_not(void **state)
 {
-	(void)state;
 	static const int64_t steps_ms[] = {0, 50, 100, 101, -100, -101, 3600000};
+
+	(void)state;
 	for (unsigned i = 0; i < sizeof(steps_ms) / sizeof(*steps_ms); i++) {
 		struct cursor cursor;
+
 		set_up(NULL);
 		add_udp(53, 0);
 		cursor_init(&cursor);
@@ -597,8 +635,9 @@ static void test_clock_step_is_noted_and_slow_drift_is_not(void **state)
 
 static void test_span_after_the_end_does_not_count_as_a_clock_step(void **state)
 {
-	(void)state;
 	struct cursor cursor;
+
+	(void)state;
 	add_udp(53, 0);
 	cursor_init(&cursor);
 	scan(&cursor);
@@ -615,8 +654,9 @@ static void test_span_after_the_end_does_not_count_as_a_clock_step(void **state)
 
 static void test_end_may_be_brought_forward(void **state)
 {
-	(void)state;
 	struct cursor cursor;
+
+	(void)state;
 	for (unsigned i = 0; i < 10; i++)
 		add_udp(53, i);
 	cursor_init(&cursor);
@@ -658,5 +698,6 @@ int main(void)
 		TEST(test_span_after_the_end_does_not_count_as_a_clock_step),
 		TEST(test_end_may_be_brought_forward),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,8 +29,9 @@ static int set_up(void **state)
 /* Fails if the pool still has slabs in use; LeakSanitizer finds other leaks. */
 static int tear_down(void **state)
 {
-	(void)state;
 	const size_t used_bytes = slab_pool_usage(slabs).used_bytes;
+
+	(void)state;
 	slab_pool_free(slabs);
 	return used_bytes ? -1 : 0;
 }
@@ -50,6 +51,7 @@ static struct packet_view make_packet(uint64_t number, uint64_t time_ns)
 static void check_packet(const struct packet_view *packet, uint64_t number, uint64_t time_ns)
 {
 	const struct packet_view expected = make_packet(number, time_ns);
+
 	assert_int_equal(packet->time_ns, expected.time_ns);
 	assert_int_equal(packet->caplen, expected.caplen);
 	assert_int_equal(packet->wirelen, expected.wirelen);
@@ -64,6 +66,7 @@ static void fill(struct store *store, struct budget *budget, const uint64_t *tim
 	store_init(store, budget);
 	for (uint64_t i = 0; i < PACKETS; i++) {
 		const struct packet_view packet = make_packet(i, times ? times[i] : i * 1000000000);
+
 		assert_int_equal(store_add(store, &packet, NULL, 0), 0);
 	}
 	assert_int_equal(store->packets, PACKETS);
@@ -71,11 +74,12 @@ static void fill(struct store *store, struct budget *budget, const uint64_t *tim
 
 static void test_packets_come_out_as_they_went_in(void **state)
 {
-	(void)state;
 	struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
 	struct store store;
 	struct store_reader reader;
 	struct packet_view packet;
+
+	(void)state;
 	fill(&store, &budget, NULL);
 	assert_int_equal(store_seal(&store), 0);
 	store_reader_init(&reader, &store);
@@ -90,11 +94,12 @@ static void test_packets_come_out_as_they_went_in(void **state)
 
 static void test_empty_store_has_no_packets_and_no_memory(void **state)
 {
-	(void)state;
 	struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
 	struct store store;
 	struct store_reader reader;
 	struct packet_view packet;
+
+	(void)state;
 	store_init(&store, &budget);
 	assert_int_equal(store_seal(&store), 0);
 	store_reader_init(&reader, &store);
@@ -107,19 +112,22 @@ static void test_empty_store_has_no_packets_and_no_memory(void **state)
 
 static void test_slabs_double_up_to_their_maximum_and_are_charged(void **state)
 {
-	(void)state;
 	struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
 	struct store store;
+
+	(void)state;
 	store_init(&store, &budget);
 	size_t charged = 0, largest = 0, added = 0;
 	while (added < 10 * SLAB_BYTES) {
 		const struct packet_view packet = {.data = bytes, .caplen = 1000};
+
 		assert_int_equal(store_add(&store, &packet, NULL, 0), 0);
 		added += 1000;
 		assert_int_equal(store.charged_bytes, budget.used_bytes);
 		assert_true(budget.used_bytes >= added);
 		if (store.charged_bytes > charged) {
 			const size_t slab = store.charged_bytes - charged;
+
 			assert_true(!charged || slab == 2 * largest || slab == SLAB_BYTES);
 			assert_true(slab <= SLAB_BYTES && (charged || slab <= 64u << 10));
 			charged = store.charged_bytes;
@@ -134,13 +142,14 @@ static void test_slabs_double_up_to_their_maximum_and_are_charged(void **state)
 
 static void test_exhausted_budget_leaves_the_store_unchanged(void **state)
 {
-	(void)state;
 	struct budget budget = {.limit_bytes = 300 << 10, .slabs = slabs};
 	struct store store;
 	struct store_reader reader;
 	struct packet_view packet;
 	uint64_t added = 0;
 	int r = 0;
+
+	(void)state;
 	store_init(&store, &budget);
 	while (r == 0) {
 		packet = make_packet(added, added);
@@ -164,10 +173,11 @@ static void test_exhausted_budget_leaves_the_store_unchanged(void **state)
 
 static void test_budget_is_shared_and_returned_memory_is_reusable(void **state)
 {
-	(void)state;
 	struct budget budget = {.limit_bytes = 64 << 10, .slabs = slabs};
 	const struct packet_view packet = {.data = bytes, .caplen = 20000};
 	struct store first, second, third;
+
+	(void)state;
 	store_init(&first, &budget);
 	store_init(&second, &budget);
 	store_init(&third, &budget);
@@ -183,12 +193,13 @@ static void test_budget_is_shared_and_returned_memory_is_reusable(void **state)
 
 static void test_big_packets_get_slabs_of_their_size(void **state)
 {
-	(void)state;
 	static const uint32_t sizes[] = {65535, 10, 262144, 1u << 20, 3u << 20, 1, 0, 100000};
 	struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
 	struct store store;
 	struct store_reader reader;
 	struct packet_view packet;
+
+	(void)state;
 	store_init(&store, &budget);
 	for (unsigned i = 0; i < 8; i++) {
 		packet = (struct packet_view){.data = bytes + i, .caplen = sizes[i], .time_ns = i};
@@ -207,12 +218,13 @@ static void test_big_packets_get_slabs_of_their_size(void **state)
 
 static void test_head_precedes_the_data_even_if_cut(void **state)
 {
-	(void)state;
 	static const uint8_t head[16] = "0123456789abcdef";
 	struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
 	struct store store;
 	struct store_reader reader;
 	struct packet_view packet;
+
+	(void)state;
 	store_init(&store, &budget);
 	for (uint32_t caplen = 0; caplen < 40; caplen++) {
 		packet = (struct packet_view){.data = bytes, .caplen = caplen};
@@ -234,6 +246,7 @@ static void test_head_precedes_the_data_even_if_cut(void **state)
 static void make_times(uint64_t *times, unsigned kind)
 {
 	uint64_t random = 12345 + kind;
+
 	for (uint64_t i = 0; i < PACKETS; i++) {
 		random = random * 6364136223846793005 + 1442695040888963407;
 		const uint64_t step = random >> 40;
@@ -258,15 +271,17 @@ static void make_times(uint64_t *times, unsigned kind)
 
 static void test_sealed_store_is_sorted_by_time_and_stable(void **state)
 {
-	(void)state;
 	static uint64_t times[PACKETS];
 	static bool seen[PACKETS];
+
+	(void)state;
 	for (unsigned kind = 0; kind < 5; kind++) {
 		struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
 		struct store store;
 		struct store_reader reader;
 		struct packet_view packet;
 		uint64_t last_ns = 0, last_number = 0;
+
 		make_times(times, kind);
 		memset(seen, 0, sizeof(seen));
 		fill(&store, &budget, times);
@@ -297,6 +312,7 @@ static void *read_all(void *arg)
 	struct store_reader reader;
 	struct packet_view packet;
 	uint64_t sum = 0;
+
 	store_reader_init(&reader, arg);
 	const struct packet_source source = store_reader_source(&reader);
 	for (unsigned round = 0; round < 3; round++) {
@@ -309,15 +325,17 @@ static void *read_all(void *arg)
 
 static void test_concurrent_readers_see_the_same_packets(void **state)
 {
-	(void)state;
 	static uint64_t times[PACKETS];
 	uint64_t expected = 0;
+
+	(void)state;
 	for (uint64_t i = 0; i < PACKETS; i++)
 		expected += 3 * (i + i * 37 % 1515);
 	for (unsigned disordered = 0; disordered < 2; disordered++) {
 		struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
 		struct store store;
 		pthread_t threads[4];
+
 		make_times(times, 1);
 		fill(&store, &budget, disordered ? times : NULL);
 		assert_int_equal(store_seal(&store), 0);
@@ -325,6 +343,7 @@ static void test_concurrent_readers_see_the_same_packets(void **state)
 			assert_int_equal(pthread_create(&threads[i], NULL, read_all, &store), 0);
 		for (unsigned i = 0; i < 4; i++) {
 			void *sum;
+
 			pthread_join(threads[i], &sum);
 			assert_int_equal((uintptr_t)sum, expected);
 		}
@@ -341,8 +360,10 @@ static void *fill_up(void *arg)
 {
 	struct filler *filler = arg;
 	const struct packet_view packet = {.data = bytes, .caplen = 30000};
+
 	for (unsigned round = 0; round < 200; round++) {
 		struct store store;
+
 		store_init(&store, filler->budget);
 		for (unsigned i = 0; i < 20; i++) {
 			filler->full |= store_add(&store, &packet, NULL, 0) == -ENOBUFS;
@@ -356,16 +377,18 @@ static void *fill_up(void *arg)
 
 static void test_concurrent_threads_never_exceed_the_budget(void **state)
 {
-	(void)state;
 	struct budget budget = {.limit_bytes = 1 << 20, .slabs = slabs};
 	struct filler fillers[4];
 	pthread_t threads[4];
+
+	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
 		fillers[i] = (struct filler){.budget = &budget};
 		assert_int_equal(pthread_create(&threads[i], NULL, fill_up, &fillers[i]), 0);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		void *within;
+
 		pthread_join(threads[i], &within);
 		assert_non_null(within);
 	}
@@ -386,5 +409,6 @@ int main(void)
 		cmocka_unit_test(test_concurrent_readers_see_the_same_packets),
 		cmocka_unit_test(test_concurrent_threads_never_exceed_the_budget),
 	};
+
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

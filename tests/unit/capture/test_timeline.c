@@ -86,6 +86,7 @@ static bool receive(struct world *world, uint32_t size)
 {
 	const bool accepted =
 		fake_receive(&world->kernel, size, world->boot_ns + (uint64_t)world->kernel.clock_offset_ns);
+
 	collect(world);
 	return accepted;
 }
@@ -95,11 +96,13 @@ static uint32_t check_span(const struct world *world, const struct span *span)
 {
 	const uint8_t *at = span->first;
 	uint64_t first_ns = UINT64_MAX, last_ns = 0;
+
 	for (uint32_t i = 0; i < span->packets; i++) {
 		const struct tpacket3_hdr *packet = (const void *)at;
 		const uint64_t number = span->number + i;
 		const struct fake_packet *expected = &world->kernel.packets[number];
 		const uint64_t time_ns = packet->tp_sec * UINT64_C(1000000000) + packet->tp_nsec;
+
 		assert_int_equal(packet->tp_snaplen, expected->size);
 		assert_int_equal(time_ns, expected->time_ns);
 		assert_memory_equal(at + packet->tp_mac, &number, sizeof(number));
@@ -121,9 +124,11 @@ static void check_all(struct world *world)
 {
 	uint64_t number = timeline_oldest_number(world->timeline), bytes = 0;
 	const uint64_t next = timeline_next_number(world->timeline);
+
 	assert_true(next <= world->kernel.accepted);
 	while (number < next) {
 		const struct span span = timeline_pin(world->timeline, number);
+
 		assert_int_equal(span.number, number);
 		assert_true(span.packets > 0);
 		bytes += check_span(world, &span);
@@ -169,6 +174,7 @@ static void unpin(struct world *world, struct pinned *pinned)
 static void pin_or_unpin(struct world *world)
 {
 	struct pinned *pinned = &world->pins[pick(world, PINS)];
+
 	if (pinned->used) {
 		unpin(world, pinned);
 		return;
@@ -209,6 +215,7 @@ static void send(struct world *world, const struct rate *rate)
 static void run_at_rate(const struct rate *rate, uint64_t seed)
 {
 	struct world world;
+
 	world_init(&world, BLOCK_COUNT, true, seed);
 	for (unsigned i = 0; i < 40000; i++) {
 		send(&world, rate);
@@ -236,9 +243,11 @@ static void test_recorder_keeps_packets_intact_at_changing_rates(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		struct world world;
+
 		world_init(&world, BLOCK_COUNT, true, seed);
 		for (unsigned phase = 0; phase < 60; phase++) {
 			const struct rate *rate = &rates[pick(&world, RATES)];
+
 			for (uint32_t left = 20 + pick(&world, 2000); left; left--)
 				send(&world, rate);
 			check_all(&world);
@@ -256,9 +265,11 @@ static void test_recorder_survives_a_late_ring_thread(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		struct world world;
+
 		world_init(&world, BLOCK_COUNT, true, seed);
 		for (unsigned phase = 0; phase < 150; phase++) {
 			const struct rate *rate = &rates[pick(&world, RATES)];
+
 			world.lag = pick(&world, 3) == 0;
 			for (uint32_t left = 1 + pick(&world, 800); left; left--)
 				send(&world, rate);
@@ -278,9 +289,11 @@ static void test_recorder_survives_a_late_ring_thread(void **state)
 static void run_with_pins(bool retain, uint64_t seed)
 {
 	struct world world;
+
 	world_init(&world, BLOCK_COUNT, retain, seed);
 	for (unsigned phase = 0; phase < 800; phase++) {
 		const struct rate *rate = &rates[pick(&world, RATES)];
+
 		for (uint32_t left = 1 + pick(&world, 300); left; left--)
 			send(&world, rate);
 		pin_or_unpin(&world);
@@ -309,8 +322,9 @@ static void test_pinned_spans_stay_while_blocks_move(void **state)
 
 static void test_pinned_block_stops_the_kernel_until_unpinned(void **state)
 {
-	(void)state;
 	struct world world;
+
+	(void)state;
 	world_init(&world, BLOCK_COUNT, false, 1);
 	while (timeline_next_number(world.timeline) == 0)
 		receive(&world, 1000);
@@ -338,8 +352,9 @@ static void test_pinned_block_stops_the_kernel_until_unpinned(void **state)
 /* The ring thread may read the status just before a worker's unpin changes it, and the rest just after. */
 static void test_block_being_unpinned_is_not_taken_for_retired(void **state)
 {
-	(void)state;
 	struct world world;
+
+	(void)state;
 	world_init(&world, BLOCK_COUNT, false, 1);
 	while (timeline_next_number(world.timeline) == 0)
 		receive(&world, 1000);
@@ -366,6 +381,7 @@ struct share {
 static struct share share_at(uint32_t size, uint32_t packets_per_timer)
 {
 	struct world world;
+
 	world_init(&world, 384, true, 1);
 	const uint64_t ring_bytes = (uint64_t)BLOCK_SIZE * 384;
 	const uint64_t packets = ring_bytes * 2 / fake_room(size);
@@ -386,14 +402,16 @@ static struct share share_at(uint32_t size, uint32_t packets_per_timer)
 
 static void test_history_fills_most_of_the_ring_at_any_constant_rate(void **state)
 {
-	(void)state;
 	static const uint32_t sizes[] = {200, 1000};
 	static const double blocks[] = {0.02, 0.1, 0.3, 0.5, 0.6,  0.8,	 0.86, 0.9,  0.99, 1.01, 1.1,
 					1.3,  1.5, 1.8, 2.1, 3.05, 4.05, 4.5,  5.05, 7.5,  8.05, 9.05};
+
+	(void)state;
 	for (unsigned s = 0; s < 2; s++) {
 		for (unsigned b = 0; b < sizeof(blocks) / sizeof(*blocks); b++) {
 			const double packets = blocks[b] * BLOCK_SIZE / fake_room(sizes[s]);
 			const struct share share = share_at(sizes[s], packets < 1 ? 1 : (uint32_t)packets);
+
 			if (share.reachable < 0.6)
 				fail_msg("%u byte packets, %.2f blocks per timer: %.0f %% reachable", sizes[s],
 					 blocks[b], share.reachable * 100);
@@ -407,6 +425,7 @@ static void test_recorder_moves_few_bytes_at_high_rates(void **state)
 	(void)state;
 	for (uint32_t packets_per_timer = 96; packets_per_timer <= 300; packets_per_timer += 4) {
 		const struct share share = share_at(1000, packets_per_timer);
+
 		if (share.moved > 0.1 || share.reachable < 0.6)
 			fail_msg("%u packets per timer: %.1f %% moved, %.0f %% reachable", packets_per_timer,
 				 share.moved * 100, share.reachable * 100);
@@ -418,10 +437,12 @@ static void test_live_ring_returns_trimmed_blocks(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		struct world world;
+
 		world_init(&world, BLOCK_COUNT, false, seed);
 		uint64_t position = 0;
 		for (unsigned phase = 0; phase < 2000; phase++) {
 			const struct rate *rate = &rates[pick(&world, RATES)];
+
 			for (uint32_t left = 1 + pick(&world, 100); left; left--)
 				send(&world, rate);
 			const uint64_t oldest = timeline_oldest_number(world.timeline);
@@ -433,6 +454,7 @@ static void test_live_ring_returns_trimmed_blocks(void **state)
 			if (timeline_oldest_number(world.timeline) < position) {
 				const struct span span =
 					timeline_pin(world.timeline, timeline_oldest_number(world.timeline));
+
 				assert_true(span.number + span.packets > position);
 				timeline_unpin(world.timeline, &span);
 			}
@@ -460,10 +482,12 @@ static void *work(void *arg)
 {
 	struct worker *worker = arg;
 	struct timeline *timeline = worker->world->timeline;
+
 	pthread_mutex_lock(&worker->lock);
 	while (!worker->stop || worker->position < timeline_next_number(timeline)) {
 		if (worker->position < timeline_next_number(timeline)) {
 			const uint64_t oldest = timeline_oldest_number(timeline);
+
 			worker->lost += oldest > worker->position ? oldest - worker->position : 0;
 			worker->position = oldest > worker->position ? oldest : worker->position;
 			const struct span span = timeline_pin(timeline, worker->position);
@@ -488,6 +512,7 @@ static void retire_next_to(struct worker *worker, bool retain)
 {
 	const struct world *world = worker->world;
 	bool more = true;
+
 	while (more) {
 		if (!retain)
 			pthread_mutex_lock(&worker->lock);
@@ -509,6 +534,7 @@ static void test_worker_reads_while_the_ring_thread_retires(void **state)
 		struct world world;
 		struct worker worker = {.world = &world, .lock = PTHREAD_MUTEX_INITIALIZER};
 		pthread_t thread;
+
 		world_init(&world, BLOCK_COUNT, retain, 1);
 		assert_int_equal(pthread_create(&thread, NULL, work, &worker), 0);
 		for (unsigned i = 0; i < 60000; i++) {
@@ -533,8 +559,9 @@ static void test_worker_reads_while_the_ring_thread_retires(void **state)
 
 static void test_recorder_is_not_trimmed(void **state)
 {
-	(void)state;
 	struct world world;
+
+	(void)state;
 	world_init(&world, BLOCK_COUNT, true, 1);
 	for (unsigned i = 0; i < 100; i++)
 		send(&world, &rates[1]);
@@ -548,6 +575,7 @@ static void test_recorder_is_not_trimmed(void **state)
 static uint64_t boot_of(const struct world *world, uint64_t number)
 {
 	const struct fake_packet *packet = &world->kernel.packets[number];
+
 	return packet->time_ns - (uint64_t)packet->clock_offset_ns;
 }
 
@@ -556,11 +584,13 @@ static void check_find(struct world *world, uint64_t boot_ns)
 {
 	const uint64_t oldest = timeline_oldest_number(world->timeline), next = timeline_next_number(world->timeline);
 	const uint64_t found = timeline_find(world->timeline, boot_ns).number;
+
 	assert_in_range(found, oldest, next);
 	for (uint64_t number = oldest; number < found; number++)
 		assert_true(boot_of(world, number) < boot_ns);
 	if (found < next) {
 		const struct span span = timeline_pin(world->timeline, found);
+
 		assert_int_equal(span.number, found);
 		assert_true(boot_of(world, found + span.packets - 1) >= boot_ns);
 		timeline_unpin(world->timeline, &span);
@@ -576,14 +606,17 @@ static void step_clock(struct world *world, int64_t by_ns)
 
 static void test_find_and_expire_use_boot_time_across_clock_steps(void **state)
 {
-	(void)state;
 	static const int64_t steps_ns[] = {3600000000000, -3600000000000, 5000000, -5000000, -86400000000000, 1100000};
+
+	(void)state;
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		struct world world;
+
 		world_init(&world, BLOCK_COUNT, true, seed);
 		for (unsigned phase = 0; phase < 150; phase++) {
 			const struct rate *rate = &rates[pick(&world, 3)];
 			const uint64_t before_ns = world.boot_ns;
+
 			for (uint32_t left = 1 + pick(&world, 300); left; left--)
 				send(&world, rate);
 			if (pick(&world, 3) == 0)
@@ -615,8 +648,9 @@ static void test_find_and_expire_use_boot_time_across_clock_steps(void **state)
 
 static void test_packed_packets_more_than_merge_ns_apart_expire_separately(void **state)
 {
-	(void)state;
 	struct world world;
+
+	(void)state;
 	world_init(&world, BLOCK_COUNT, true, 1);
 	timeline_free(world.timeline);
 	world.timeline = timeline_new(&(struct timeline_options){.memory = world.kernel.memory,
@@ -644,6 +678,7 @@ static void test_packed_packets_more_than_merge_ns_apart_expire_separately(void 
 static void send_burst(struct world *world, unsigned full_blocks)
 {
 	const unsigned packets_per_block = (BLOCK_SIZE - FAKE_FIRST - 1) / fake_room(1000);
+
 	for (unsigned i = 0; i < full_blocks * packets_per_block + 3; i++) {
 		world->boot_ns += 1000;
 		assert_true(receive(world, 1000));
@@ -654,8 +689,9 @@ static void send_burst(struct world *world, unsigned full_blocks)
 
 static void test_single_sparse_block_among_full_ones_is_not_moved(void **state)
 {
-	(void)state;
 	struct world world;
+
+	(void)state;
 	world_init(&world, BLOCK_COUNT, true, 1);
 	for (unsigned bursts = 1; bursts <= 3; bursts++) {
 		send_burst(&world, 8);
@@ -673,8 +709,9 @@ static void test_single_sparse_block_among_full_ones_is_not_moved(void **state)
 
 static void test_alternating_sparse_blocks_are_packed(void **state)
 {
-	(void)state;
 	struct world world;
+
+	(void)state;
 	world_init(&world, BLOCK_COUNT, true, 1);
 	for (unsigned bursts = 1; bursts <= 5; bursts++) {
 		send_burst(&world, 1);
@@ -692,6 +729,7 @@ static void test_live_ring_packs_only_while_a_reader_is_late(void **state)
 	(void)state;
 	for (unsigned late = 0; late < 2; late++) {
 		struct world world;
+
 		world_init(&world, BLOCK_COUNT, false, 1);
 		for (unsigned i = 0; i < 6 * BLOCK_COUNT; i++) {
 			assert_true(receive(&world, 500));
@@ -718,6 +756,7 @@ static void check_complete_since(struct world *world, uint64_t since_ns)
 {
 	const uint64_t oldest = timeline_oldest_number(world->timeline);
 	const uint64_t complete_ns = timeline_complete_since(world->timeline);
+
 	if (!oldest) {
 		assert_int_equal(complete_ns, since_ns);
 		return;
@@ -732,11 +771,13 @@ static void test_complete_since_begins_after_the_last_released_packet(void **sta
 	(void)state;
 	for (unsigned retain = 0; retain < 2; retain++) {
 		struct world world;
+
 		world_init(&world, BLOCK_COUNT, retain, 1 + retain);
 		const uint64_t since_ns = world.boot_ns;
 		check_complete_since(&world, since_ns);
 		for (unsigned phase = 0; phase < 300; phase++) {
 			const struct rate *rate = &rates[pick(&world, RATES)];
+
 			for (uint32_t left = 1 + pick(&world, 200); left; left--) {
 				world.boot_ns++; /* no two packets at the same time */
 				send(&world, rate);
@@ -760,8 +801,9 @@ static void test_complete_since_begins_after_the_last_released_packet(void **sta
 /* A window lost the difference between the ring's drops at its end and at its start. */
 static void test_position_reports_the_drops_before_it(void **state)
 {
-	(void)state;
 	struct world world;
+
+	(void)state;
 	world_init(&world, BLOCK_COUNT, true, 1);
 	uint64_t episode_ns[4], drops[4];
 	assert_int_equal(timeline_find(world.timeline, 0).number, 0);
@@ -792,6 +834,7 @@ static void test_position_reports_the_drops_before_it(void **state)
 	     number < timeline_next_number(world.timeline);) {
 		const struct span span = timeline_pin(world.timeline, number);
 		const struct timeline_position position = timeline_find(world.timeline, boot_of(&world, number));
+
 		assert_true(position.number <= number && position.dropped <= span.dropped);
 		/* Drops after a position do not count as before it, nor the reverse. */
 		assert_true(position.dropped <= world.kernel.packets[position.number].drops);
@@ -835,5 +878,6 @@ int main(void)
 		cmocka_unit_test(test_complete_since_begins_after_the_last_released_packet),
 		cmocka_unit_test(test_position_reports_the_drops_before_it),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ const char *fixture_path(const char *name)
 	static unsigned next;
 	char *path = paths[next++ % PATHS];
 
-	snprintf(path, sizeof paths[0], "%s/%s", fixture_directory, name);
+	snprintf(path, sizeof(paths[0]), "%s/%s", fixture_directory, name);
 	return path;
 }
 

@@ -73,7 +73,7 @@ static void test_defaults_match_the_contract(void **state)
 	(void)state;
 	assert_loads("");
 	config = fixture_config;
-	assert_int_equal(gethostname(host, sizeof host), 0);
+	assert_int_equal(gethostname(host, sizeof(host)), 0);
 	assert_string_equal(config->general.node, host);
 	assert_int_equal(config->general.maxpackets, 50000);
 	assert_int_equal(config->general.maxbytes, 100000000);
@@ -173,7 +173,7 @@ static void test_wrong_types_are_refused_with_expected_and_given_type(void **sta
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		assert_fault(cases[i][0], cases[i][1]);
 }
 
@@ -200,7 +200,7 @@ static void test_values_out_of_range_are_refused_with_the_range(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		assert_fault(cases[i][0], cases[i][1]);
 }
 
@@ -222,7 +222,7 @@ static void test_unknown_names_are_refused_with_a_suggestion(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		assert_fault(cases[i][0], cases[i][1]);
 }
 
@@ -307,7 +307,7 @@ static void test_unsupported_features_are_refused_only_if_enabled(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof on / sizeof *on; i++)
+	for (size_t i = 0; i < sizeof(on) / sizeof(*on); i++)
 		assert_fault(on[i][0], on[i][1]);
 	assert_loads(
 		"[history]\ninterfaces = []\nmemory = \"1GiB\"\nseconds = 0\nfilter = \"tcp\"\nexclude_own = true\n"
@@ -446,14 +446,14 @@ static void test_local_directory_must_be_a_directory(void **state)
 	const char *file = fixture_file("f", "x");
 
 	(void)state;
-	snprintf(text, sizeof text, "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", fixture_directory);
+	snprintf(text, sizeof(text), "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", fixture_directory);
 	assert_loads(text);
-	snprintf(text, sizeof text, "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", fixture_path("none"));
-	snprintf(line, sizeof line, "t.toml:3:12: general.localdir: %s: No such file or directory",
+	snprintf(text, sizeof(text), "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", fixture_path("none"));
+	snprintf(line, sizeof(line), "t.toml:3:12: general.localdir: %s: No such file or directory",
 		 fixture_path("none"));
 	assert_fault(text, line);
-	snprintf(text, sizeof text, "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", file);
-	snprintf(line, sizeof line, "t.toml:3:12: general.localdir: %s: is no directory", file);
+	snprintf(text, sizeof(text), "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", file);
+	snprintf(line, sizeof(line), "t.toml:3:12: general.localdir: %s: is no directory", file);
 	assert_fault(text, line);
 	assert_loads("[general]\nlocaldir = \"/none\"\n");
 }
@@ -464,17 +464,17 @@ static void test_redis_tls_keys_depend_on_each_other(void **state)
 	const char *file = fixture_file("pem", "x");
 
 	(void)state;
-	snprintf(text, sizeof text, "[redis]\ntls = true\ncert_file = \"%s\"\n", file);
+	snprintf(text, sizeof(text), "[redis]\ntls = true\ncert_file = \"%s\"\n", file);
 	assert_fault(text, "t.toml:3:13: redis.cert_file: needs key_file");
-	snprintf(text, sizeof text, "[redis]\ntls = true\nkey_file = \"%s\"\n", file);
+	snprintf(text, sizeof(text), "[redis]\ntls = true\nkey_file = \"%s\"\n", file);
 	assert_fault(text, "t.toml:3:12: redis.key_file: needs cert_file");
-	snprintf(text, sizeof text, "[redis]\nca_file = \"%s\"\n", file);
+	snprintf(text, sizeof(text), "[redis]\nca_file = \"%s\"\n", file);
 	assert_fault(text, "t.toml:2:11: redis.ca_file: has no effect without tls = true");
-	snprintf(text, sizeof text, "[redis]\ntls = true\ncert_file = \"%s\"\nkey_file = \"%s\"\nca_file = \"%s\"\n",
+	snprintf(text, sizeof(text), "[redis]\ntls = true\ncert_file = \"%s\"\nkey_file = \"%s\"\nca_file = \"%s\"\n",
 		 file, file, file);
 	assert_loads(text);
-	snprintf(text, sizeof text, "[redis]\ntls = true\nca_file = \"%s\"\n", fixture_path("none"));
-	snprintf(line, sizeof line, "t.toml:3:11: redis.ca_file: %s: No such file or directory", fixture_path("none"));
+	snprintf(text, sizeof(text), "[redis]\ntls = true\nca_file = \"%s\"\n", fixture_path("none"));
+	snprintf(line, sizeof(line), "t.toml:3:11: redis.ca_file: %s: No such file or directory", fixture_path("none"));
 	assert_fault(text, line);
 	assert_fault("[redis]\nusername = \"u\"", "t.toml:2:12: redis.username: needs a password: auth_file (or auth)");
 }
@@ -555,5 +555,6 @@ int main(void)
 		TEST(test_all_faults_are_reported_in_file_order),
 		TEST(test_faults_are_capped),
 	};
+
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

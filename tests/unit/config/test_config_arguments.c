@@ -100,10 +100,10 @@ static void test_secrets_are_wiped_from_argv_in_both_spellings(void **state)
 	(void)state;
 	assert_int_equal(config_load(5, argv, NULL, &fixture_faults, &fixture_config), 0);
 	assert_string_equal(fixture_config->cloudshark.token, "secret2");
-	for (size_t i = 0; i < sizeof value; i++)
+	for (size_t i = 0; i < sizeof(value); i++)
 		assert_int_equal(value[i], 0);
 	assert_string_equal(both, "--cstoken=");
-	for (size_t i = strlen("--cstoken="); i < sizeof both; i++)
+	for (size_t i = strlen("--cstoken="); i < sizeof(both); i++)
 		assert_int_equal(both[i], 0);
 	assert_string_equal(option, "-cstoken");
 	assert_string_equal(host, "-cshost=h");
@@ -143,7 +143,7 @@ static void test_overridden_file_values_are_checked(void **state)
 
 	(void)state;
 	assert_int_equal(load_arguments("-config", file, "-redisport", "1", NULL), -EINVAL);
-	snprintf(line, sizeof line, "%s:2:8: redis.port: must be a whole number, got \"x\"", file);
+	snprintf(line, sizeof(line), "%s:2:8: redis.port: must be a whole number, got \"x\"", file);
 	assert_has_line(line);
 }
 
@@ -153,10 +153,10 @@ static void test_unreadable_file_is_named(void **state)
 
 	(void)state;
 	assert_int_equal(load_arguments("-config", fixture_path("none"), NULL), -EINVAL);
-	snprintf(line, sizeof line, "%s: cannot be read: No such file or directory", fixture_path("none"));
+	snprintf(line, sizeof(line), "%s: cannot be read: No such file or directory", fixture_path("none"));
 	assert_has_line(line);
 	assert_int_equal(load_arguments("-config", fixture_directory, NULL), -EINVAL);
-	snprintf(line, sizeof line, "%s: cannot be read: Is a directory", fixture_directory);
+	snprintf(line, sizeof(line), "%s: cannot be read: Is a directory", fixture_directory);
 	assert_has_line(line);
 }
 
@@ -179,9 +179,9 @@ static void test_writelocal_needs_a_directory(void **state)
 	assert_int_equal(load_arguments("-writelocal", NULL), -EINVAL);
 	assert_has_line("command line: -writelocal: needs -destdir, or localdir in the configuration file");
 	assert_int_equal(load_arguments("-writelocal", "-destdir", fixture_path("none"), "-check", NULL), -EINVAL);
-	snprintf(text, sizeof text, "command line: -destdir: %s: No such file or directory", fixture_path("none"));
+	snprintf(text, sizeof(text), "command line: -destdir: %s: No such file or directory", fixture_path("none"));
 	assert_has_line(text);
-	snprintf(text, sizeof text, "[general]\nlocaldir = \"%s\"\n", fixture_directory);
+	snprintf(text, sizeof(text), "[general]\nlocaldir = \"%s\"\n", fixture_directory);
 	file = fixture_file("c.toml", text);
 	assert_int_equal(load_arguments("-writelocal", "-config", file, NULL), 0);
 	assert_string_equal(fixture_config->general.localdir, fixture_directory);
@@ -214,5 +214,6 @@ int main(void)
 		TEST(test_writelocal_needs_a_directory),
 		TEST(test_upload_needs_a_token),
 	};
+
 	return cmocka_run_group_tests_name("config_arguments", tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ static void assert_same_configuration(const struct config *a, const struct confi
 {
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (row->section && strcmp(row->section, "interface") != 0 && row->offset != CONFIG_NO_FIELD)
 			assert_same_value(row, (const char *)a, (const char *)b);
 	}
@@ -73,16 +74,17 @@ static void test_example_and_manual_have_every_key(void **state)
 	(void)state;
 	assert_int_equal(config_print_example(&out), 0);
 	for (size_t i = 0; i < config_row_count; i++) {
-		snprintf(line, sizeof line, "\n#%s = ", config_rows[i].key);
+		snprintf(line, sizeof(line), "\n#%s = ", config_rows[i].key);
 		assert_true(!config_rows[i].section || strstr(out.data, line));
 	}
 	buffer_clear(&out);
 	assert_int_equal(config_print_manual(&out), 0);
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
-		snprintf(line, sizeof line, "\n.It Cm %s No = ", row->key);
+
+		snprintf(line, sizeof(line), "\n.It Cm %s No = ", row->key);
 		assert_true(!row->section || strstr(out.data, line));
-		snprintf(line, sizeof line, "\n.It Fl %s%s%s\n", row->option, row->argument ? " Ar " : "",
+		snprintf(line, sizeof(line), "\n.It Fl %s%s%s\n", row->option, row->argument ? " Ar " : "",
 			 row->argument ? row->argument : "");
 		assert_true(!row->option || strstr(out.data, line));
 	}
@@ -95,7 +97,7 @@ static void test_help_has_every_option_in_at_most_100_columns(void **state)
 	(void)state;
 	assert_int_equal(config_print_help(&out), 0);
 	for (size_t i = 0; i < config_row_count; i++) {
-		snprintf(line, sizeof line, "\n  -%s ", config_rows[i].option);
+		snprintf(line, sizeof(line), "\n  -%s ", config_rows[i].option);
 		assert_true(!config_rows[i].option || strstr(out.data, line));
 	}
 	for (const char *c = out.data; *c; c = strchr(c, '\n') + 1)
@@ -149,5 +151,6 @@ int main(void)
 		TEST(test_full_buffer_is_an_error),
 		TEST(test_every_row_is_valid),
 	};
+
 	return cmocka_run_group_tests_name("config_print", tests, NULL, NULL);
 }

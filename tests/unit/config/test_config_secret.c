@@ -12,7 +12,7 @@ static const char *text_with(const char *format, const char *path)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(text, sizeof text, format, path);
+	snprintf(text, sizeof(text), format, path);
 #pragma GCC diagnostic pop
 	return text;
 }
@@ -21,7 +21,7 @@ static void assert_token_file_fault(const char *path, const char *what)
 {
 	char line[2 * PATH_MAX + 256];
 
-	snprintf(line, sizeof line, "t.toml:2:14: cloudshark.token_file: %s: %s", path, what);
+	snprintf(line, sizeof(line), "t.toml:2:14: cloudshark.token_file: %s: %s", path, what);
 	assert_fault(text_with("[cloudshark]\ntoken_file = \"%s\"\nupload = true\n", path), line);
 	assert_null(strchr(strchr(buffer_text(&fixture_faults), '\n') + 1, '\n')); /* the only line */
 }
@@ -136,5 +136,6 @@ int main(void)
 		TEST(test_empty_credential_is_a_fault),
 		TEST(test_empty_credentials_directory_changes_nothing),
 	};
+
 	return cmocka_run_group_tests_name("config_secret", tests, NULL, NULL);
 }

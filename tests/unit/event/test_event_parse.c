@@ -16,6 +16,7 @@
 static void round_trip(const struct event *event)
 {
 	cleanup(cleanup_free) char *json = event_json(event);
+
 	assert_non_null(json);
 	cleanup(cleanup_event_copy) struct event *parsed = event_parse(json, strlen(json));
 	assert_non_null(parsed);
@@ -56,6 +57,7 @@ static void test_events_round_trip(void **state)
 	const struct event refused = {
 		.kind = EVENT_REJECTED, .id = "a", .node = "n", .reason = "no", .field = "bpf", .alertid = "12"};
 	const struct event folded = {.kind = EVENT_DONE, .id = "b", .folded_into = "a", .until_ns = T};
+
 	(void)state;
 	round_trip(&whole);
 	round_trip(&refused);
@@ -71,6 +73,7 @@ static void test_invalid_events_are_refused(void **state)
 					    "{\"event\":\"other\"}",
 					    "{\"event\":\"done\"",
 					    "{\"event\":\"done\",\"event\":\"done\"}"};
+
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		assert_null(event_parse(texts[i], strlen(texts[i])));
@@ -82,6 +85,7 @@ static void test_fields_of_wrong_type_are_ignored(void **state)
 		"{\"event\":\"done\",\"id\":[],\"packets\":-1,\"first\":\"x\",\"window\":7,\"lost\":[],"
 		"\"destinations\":[1,{\"name\":2,\"ok\":\"yes\"}],\"alertid\":1.5,\"more\":{}}";
 	cleanup(cleanup_event_copy) struct event *event = event_parse(text, sizeof(text) - 1);
+
 	(void)state;
 	assert_non_null(event);
 	assert_null(event->id);
@@ -100,5 +104,6 @@ int main(void)
 		cmocka_unit_test(test_invalid_events_are_refused),
 		cmocka_unit_test(test_fields_of_wrong_type_are_ignored),
 	};
+
 	return cmocka_run_group_tests_name("event_parse", tests, NULL, NULL);
 }

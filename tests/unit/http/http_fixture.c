@@ -13,7 +13,7 @@
 
 struct fixture fixture;
 
-/* --- handlers ---------------------------------------------------------------------------------------------------- */
+/* --- handlers --- */
 
 static void answer_ok(void *ctx, struct http_request *request)
 {
@@ -156,7 +156,7 @@ static const struct http_route routes[] = {
 	{.method = "GET", .pattern = "/events", .handler = answer_events},
 };
 
-/* --- the server -------------------------------------------------------------------------------------------------- */
+/* --- the server --- */
 
 void restart(void)
 {
@@ -236,7 +236,7 @@ void run_for_ms(unsigned ms)
 	event_free(timer);
 }
 
-/* --- clients ----------------------------------------------------------------------------------------------------- */
+/* --- clients --- */
 
 struct client *client_new(void)
 {

@@ -191,7 +191,7 @@ static void test_answers_after_the_client_is_gone_are_harmless(void **state)
 	assert_null(http_answer_sse(fixture.held[4], NULL, NULL));
 }
 
-/* --- limits ------------------------------------------------------------------------------------------------------ */
+/* --- limits --- */
 
 static void test_client_beyond_the_limit_gets_503_and_others_are_served(void **state)
 {
@@ -380,7 +380,7 @@ static void test_idle_client_is_disconnected_after_the_idle_timeout(void **state
 	client_free(client);
 }
 
-/* --- downloads --------------------------------------------------------------------------------------------------- */
+/* --- downloads --- */
 
 static bool has_all(void *ctx)
 {
@@ -459,7 +459,7 @@ static void test_head_request_for_a_download_reports_its_size(void **state)
 	client_free(client);
 }
 
-/* --- the end ----------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void test_stop_answers_pending_requests(void **state)
 {

@@ -197,7 +197,7 @@ static void test_stop_breaks_streams_off(void **state)
 	client_free(client);
 }
 
-/* --- events ------------------------------------------------------------------------------------------------------ */
+/* --- events --- */
 
 static void test_events_are_sent_as_they_happen(void **state)
 {

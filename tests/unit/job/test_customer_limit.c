@@ -29,6 +29,7 @@ static void test_customer_captures_are_capped(void **state)
 	struct config config;
 	cleanup(cleanup_customer_limit) struct customer_limit *limit = limit_with(&config);
 	struct error error;
+
 	(void)state;
 	config.limits.customer_captures = 3;
 	assert_int_equal(customer_limit_admit(limit, acme, 1, 2, START, &error), 0);
@@ -43,6 +44,7 @@ static void test_customer_request_rate_is_capped(void **state)
 	struct config config;
 	cleanup(cleanup_customer_limit) struct customer_limit *limit = limit_with(&config);
 	struct error error;
+
 	(void)state;
 	config.limits.customer_requests_per_second = 2;
 	assert_int_equal(customer_limit_admit(limit, acme, 0, 1, START, &error), 0);
@@ -60,5 +62,6 @@ int main(void)
 		cmocka_unit_test(test_customer_captures_are_capped),
 		cmocka_unit_test(test_customer_request_rate_is_capped),
 	};
+
 	return cmocka_run_group_tests_name("customer_limit", tests, NULL, NULL);
 }

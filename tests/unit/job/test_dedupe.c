@@ -21,6 +21,7 @@ static struct request_interface one[] = {{.name = eth0}}, another[] = {{.name = 
 static struct request make(const char *id)
 {
 	struct request request = {.interfaces = one, .interface_count = 1, .alertid = alert, .snap = 65535};
+
 	snprintf(request.id, sizeof(request.id), "%s", id);
 	return request;
 }
@@ -38,6 +39,7 @@ static void test_same_alert_is_found_within_its_cooldown(void **state)
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
 	const struct request first = make("a"), again = make("b");
+
 	(void)state;
 	assert_null(dedupe_find(dedupe, &first, START));
 	dedupe_remember(dedupe, &first, START);
@@ -52,6 +54,7 @@ static void test_without_a_cooldown_nothing_is_folded(void **state)
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 0);
 	const struct request request = make("a");
+
 	(void)state;
 	dedupe_remember(dedupe, &request, START);
 	assert_null(dedupe_find(dedupe, &request, START));
@@ -62,6 +65,7 @@ static void test_requests_without_an_alertid_are_all_different(void **state)
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
 	struct request request = make("a");
+
 	(void)state;
 	request.alertid = NULL;
 	dedupe_remember(dedupe, &request, START);
@@ -73,6 +77,7 @@ static void test_dedupe_key_overrides_the_alertid(void **state)
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
 	struct request first = make("a"), second = make("b");
+
 	(void)state;
 	first.dedupe = second.dedupe = key;
 	second.alertid = acme;
@@ -91,6 +96,7 @@ static void test_different_requests_are_not_folded(void **state)
 	const struct request first = make("a");
 	char *destinations[] = {key};
 	struct request different[8];
+
 	(void)state;
 	for (size_t i = 0; i < 8; i++)
 		different[i] = make("b");
@@ -114,6 +120,7 @@ static void test_oldest_events_are_forgotten_first(void **state)
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 1000 * S);
 	char text[16];
 	struct request request = make("a");
+
 	(void)state;
 	request.alertid = text;
 	for (unsigned i = 0; i <= DEDUPE_EVENTS_MAX; i++) {
@@ -136,5 +143,6 @@ int main(void)
 		cmocka_unit_test(test_different_requests_are_not_folded),
 		cmocka_unit_test(test_oldest_events_are_forgotten_first),
 	};
+
 	return cmocka_run_group_tests_name("dedupe", tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ struct watch_log {
 static void on_admitted(void *ctx, const char *id, size_t captures)
 {
 	struct watch_log *log = ctx;
+
 	assert_string_equal(id, "a");
 	log->admitted++;
 	log->captures = captures;
@@ -28,6 +29,7 @@ static void on_admitted(void *ctx, const char *id, size_t captures)
 static void on_event(void *ctx, const struct event *event, const char *json)
 {
 	struct watch_log *log = ctx;
+
 	assert_string_equal(json, "{}");
 	assert_int_equal(event->kind, EVENT_DONE);
 	log->events++;
@@ -37,6 +39,7 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 static void on_over(void *ctx, enum job_end end)
 {
 	struct watch_log *log = ctx;
+
 	log->overs++;
 	log->end = end;
 }
@@ -45,6 +48,7 @@ static struct job_watch *new_watch(struct job_table *table, struct watch_log *lo
 {
 	const struct job_observer observer = {.admitted = on_admitted, .event = on_event, .over = on_over, .ctx = log};
 	struct job_watch *watch = job_watch_new(table, &observer);
+
 	assert_non_null(watch);
 	return watch;
 }
@@ -52,6 +56,7 @@ static struct job_watch *new_watch(struct job_table *table, struct watch_log *lo
 static struct request *make_request(const char *id)
 {
 	struct request *request = calloc(1, sizeof(*request));
+
 	request->references = 1;
 	snprintf(request->id, sizeof(request->id), "%s", id);
 	return request;
@@ -61,6 +66,7 @@ static struct job *make_job(struct job_table *table, const char *id)
 {
 	cleanup(cleanup_request) struct request *request = make_request(id);
 	struct job *job = job_new(table, request, NULL);
+
 	assert_non_null(job);
 	return job;
 }
@@ -70,6 +76,7 @@ static const struct event done = {.kind = EVENT_DONE};
 static void test_jobs_are_found_by_request_id(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
+
 	(void)state;
 	struct job *a = make_job(table, "a"), *b = make_job(table, "b");
 	assert_ptr_equal(job_find(table, "a"), a);
@@ -87,6 +94,7 @@ static void test_every_watch_gets_each_event_and_the_end_once(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct watch_log one = {0}, two = {0}, unrelated = {0};
+
 	(void)state;
 	struct job *job = make_job(table, "a"), *other = make_job(table, "b");
 	struct job_watch *watch = new_watch(table, &one);
@@ -112,6 +120,7 @@ static void test_cancelled_watch_gets_nothing(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct watch_log log = {0};
+
 	(void)state;
 	struct job *job = make_job(table, "a");
 	struct job_watch *watch = new_watch(table, &log);
@@ -127,6 +136,7 @@ static void test_watches_may_be_cancelled_in_a_callback(void **state)
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct watch_log logs[3] = {0};
 	struct job_watch *watches[3];
+
 	(void)state;
 	struct job *job = make_job(table, "a");
 	for (size_t i = 0; i < 3; i++) {
@@ -150,6 +160,7 @@ static void test_durable_watch_makes_its_job_durable(void **state)
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	const struct job_observer durable = {.durable = true};
 	struct watch_log log = {0};
+
 	(void)state;
 	struct job *job = make_job(table, "a");
 	struct job_watch *watch = job_watch_new(table, &durable), *other = new_watch(table, &log);
@@ -167,6 +178,7 @@ static void test_watch_without_a_job_can_be_ended(void **state)
 {
 	cleanup(cleanup_job_table) struct job_table *table = job_table_new();
 	struct watch_log log = {0};
+
 	(void)state;
 	struct job_watch *watch = new_watch(table, &log);
 	job_watch_event(watch, &done, "{}");
@@ -188,5 +200,6 @@ int main(void)
 		cmocka_unit_test(test_durable_watch_makes_its_job_durable),
 		cmocka_unit_test(test_watch_without_a_job_can_be_ended),
 	};
+
 	return cmocka_run_group_tests_name("job", tests, NULL, NULL);
 }

@@ -64,6 +64,7 @@ static void publish(const char *id, const char *capture, enum event_kind kind, c
 {
 	const struct event event = {
 		.kind = kind, .id = id, .capture = capture, .node = "alpha", .time_ns = 1, .tags = tags};
+
 	event_bus_publish(fixture.bus, &event);
 }
 
@@ -146,6 +147,7 @@ static void test_event_without_capture_is_one_more_reply(void **state)
 static void expect_numbered(unsigned from, unsigned to)
 {
 	char id[16];
+
 	for (unsigned i = from; i < to; i++) {
 		snprintf(id, sizeof(id), "id-%u", i);
 		reply_cache_expect(fixture.cache, id);
@@ -155,6 +157,7 @@ static void expect_numbered(unsigned from, unsigned to)
 static bool knows_numbered(unsigned number)
 {
 	char id[16];
+
 	snprintf(id, sizeof(id), "id-%u", number);
 	return repeat(id);
 }
@@ -171,8 +174,9 @@ static void test_oldest_ids_are_forgotten_first(void **state)
 
 static void test_captures_of_one_id_are_capped(void **state)
 {
-	(void)state;
 	char capture[16];
+
+	(void)state;
 	reply_cache_expect(fixture.cache, "a");
 	for (unsigned i = 0; i < REPLY_CACHE_CAPTURES_MAX + 10; i++) {
 		snprintf(capture, sizeof(capture), "%u", i);
@@ -186,9 +190,10 @@ static void test_captures_of_one_id_are_capped(void **state)
 
 static void test_events_of_all_ids_are_capped(void **state)
 {
-	(void)state;
 	const unsigned ids = REPLY_CACHE_EVENTS_MAX / REPLY_CACHE_CAPTURES_MAX + 3;
 	char id[16], capture[16];
+
+	(void)state;
 	expect_numbered(0, ids);
 	for (unsigned i = 0; i < ids; i++) {
 		snprintf(id, sizeof(id), "id-%u", i);
@@ -203,10 +208,11 @@ static void test_events_of_all_ids_are_capped(void **state)
 
 static void test_bytes_are_capped_and_freed(void **state)
 {
-	(void)state;
 	static char tags[1u << 20];
 	char id[16];
 	const size_t empty = reply_cache_bytes(fixture.cache);
+
+	(void)state;
 	assert_int_equal(empty, 0);
 	memset(tags, 'x', sizeof(tags) - 1);
 	for (unsigned i = 0; i < 40; i++) {
@@ -230,12 +236,14 @@ static void test_bytes_are_capped_and_freed(void **state)
 /* The oldest id is no exception, even if it is the one that grows. */
 static void test_bytes_are_capped_while_an_old_id_grows(void **state)
 {
-	(void)state;
 	static char tags[1u << 20];
+
+	(void)state;
 	memset(tags, 'x', sizeof(tags) - 1);
 	expect_numbered(0, 2);
 	for (unsigned i = 0; i < 10; i++) {
 		char capture[2] = {(char)('a' + i), 0};
+
 		publish("id-1", capture, EVENT_DONE, tags);
 		publish("id-0", capture, EVENT_DONE, tags);
 		assert_true(reply_cache_bytes(fixture.cache) <= REPLY_CACHE_BYTES_MAX);
@@ -247,12 +255,14 @@ static void test_bytes_are_capped_while_an_old_id_grows(void **state)
 
 static void test_events_beyond_the_cap_of_one_id_are_dropped(void **state)
 {
-	(void)state;
 	static char tags[4u << 20];
+
+	(void)state;
 	memset(tags, 'x', sizeof(tags) - 1);
 	reply_cache_expect(fixture.cache, "a");
 	for (unsigned i = 0; i < 6; i++) {
 		char capture[2] = {(char)('a' + i), 0};
+
 		publish("a", capture, EVENT_DONE, tags);
 	}
 	assert_true(repeat("a"));
@@ -262,11 +272,12 @@ static void test_events_beyond_the_cap_of_one_id_are_dropped(void **state)
 
 static void test_charge_equals_the_size_of_a_copy(void **state)
 {
-	(void)state;
 	const struct event_destination destinations[] = {{.name = "directory", .ok = true, .url = "file:///x"},
 							 {.name = "cloudshark", .error = "refused"}};
 	const struct event bare = {.node = "n"};
 	const struct event full = {.node = "n", .tags = "1234", .destinations = destinations, .destination_count = 2};
+
+	(void)state;
 	assert_int_equal(event_copy_bytes(&full) - event_copy_bytes(&bare),
 			 5 + 2 * sizeof(*destinations) + 10 + 10 + 11 + 8);
 	cleanup(cleanup_event_copy) struct event *copy = event_copy(&full);
@@ -291,5 +302,6 @@ int main(void)
 		TEST(test_events_beyond_the_cap_of_one_id_are_dropped),
 		TEST(test_charge_equals_the_size_of_a_copy),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ static void add(struct store *store, uint8_t number, uint64_t time_ns, uint32_t 
 {
 	uint8_t data[2000];
 	const uint64_t position = store->packets;
+
 	memset(data, number, sizeof(data));
 	memcpy(data + 1, &position, sizeof(position));
 	const struct packet_view view = {.time_ns = time_ns, .data = data, .caplen = size, .wirelen = size + 1};
@@ -38,6 +39,7 @@ static void make_stores(struct store *stores, const struct store **list)
 {
 	for (uint8_t i = 0; i < STORES; i++) {
 		uint64_t time_ns = 1000;
+
 		store_init(&stores[i], &budget);
 		list[i] = &stores[i];
 		for (unsigned left = i == 2 ? 0 : 200 + pick(800); left; left--) {
@@ -59,6 +61,7 @@ static void free_stores(struct store *stores)
 static void read_all(const struct packet_source *source, uint64_t positions[STORES], uint64_t *count, uint64_t *bytes)
 {
 	struct packet_view packet, last = {.time_ns = 0};
+
 	*count = *bytes = 0;
 	memset(positions, 0, STORES * sizeof(*positions));
 	while (source->next(source->ctx, &packet)) {
@@ -79,10 +82,11 @@ static void read_all(const struct packet_source *source, uint64_t positions[STOR
 
 static void test_every_packet_comes_once_in_time_order(void **state)
 {
-	(void)state;
 	struct store stores[STORES];
 	const struct store *list[STORES];
 	uint64_t positions[STORES], count, bytes;
+
+	(void)state;
 	make_stores(stores, list);
 	cleanup(cleanup_store_merge) struct store_merge *merge = store_merge_new(list, STORES, NO_LIMITS);
 	struct packet_source source = store_merge_source(merge);
@@ -97,10 +101,11 @@ static void test_every_packet_comes_once_in_time_order(void **state)
 
 static void test_limits_of_the_merge_are_exact(void **state)
 {
-	(void)state;
 	struct store stores[STORES];
 	const struct store *list[STORES];
 	uint64_t positions[STORES], total, total_bytes, count, bytes;
+
+	(void)state;
 	make_stores(stores, list);
 	struct store_merge *merge = store_merge_new(list, STORES, NO_LIMITS);
 	struct packet_source source = store_merge_source(merge);
@@ -136,16 +141,18 @@ static void test_limits_of_the_merge_are_exact(void **state)
 
 static void test_rewind_in_the_middle_starts_over(void **state)
 {
-	(void)state;
 	struct store stores[STORES];
 	const struct store *list[STORES];
 	uint64_t positions[STORES], count, bytes;
+
+	(void)state;
 	make_stores(stores, list);
 	cleanup(cleanup_store_merge) struct store_merge *merge =
 		store_merge_new(list, STORES, &(struct store_merge_limits){.packets = 100, .bytes = UINT64_MAX});
 	struct packet_source source = store_merge_source(merge);
 	for (unsigned read = 0; read < 120; read += 7) {
 		struct packet_view packet;
+
 		for (unsigned i = 0; i < read; i++)
 			assert_int_equal(source.next(source.ctx, &packet), i < 100);
 		source.rewind(source.ctx);
@@ -157,9 +164,10 @@ static void test_rewind_in_the_middle_starts_over(void **state)
 
 static void test_disordered_stores_come_out_in_order(void **state)
 {
-	(void)state;
 	struct store stores[2];
 	const struct store *list[] = {&stores[0], &stores[1]};
+
+	(void)state;
 	for (uint8_t i = 0; i < 2; i++) {
 		store_init(&stores[i], &budget);
 		for (unsigned n = 0; n < 500; n++)
@@ -182,14 +190,16 @@ static void test_disordered_stores_come_out_in_order(void **state)
 
 static void test_merge_of_no_packets_is_empty(void **state)
 {
-	(void)state;
 	struct store empty;
 	const struct store *list[] = {&empty};
 	struct packet_view packet;
+
+	(void)state;
 	store_init(&empty, &budget);
 	for (size_t count = 0; count < 2; count++) {
 		cleanup(cleanup_store_merge) struct store_merge *merge = store_merge_new(list, count, NO_LIMITS);
 		struct packet_source source = store_merge_source(merge);
+
 		assert_false(source.next(source.ctx, &packet));
 		source.rewind(source.ctx);
 		assert_false(source.next(source.ctx, &packet));
@@ -207,5 +217,6 @@ int main(void)
 		cmocka_unit_test(test_disordered_stores_come_out_in_order),
 		cmocka_unit_test(test_merge_of_no_packets_is_empty),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,7 @@ static void check_every_step_size(enum capture_file_format format, const struct 
 	assert_true(size == stream.size_bytes);
 	for (size_t step = 1; step <= size + 1; step += step < 100 ? 1 : 97) {
 		uint8_t *again = read_all(&stream, step, &again_size);
+
 		assert_true(again_size == size);
 		assert_memory_equal(again, bytes, size);
 		free(again);

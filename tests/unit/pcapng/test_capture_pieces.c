@@ -66,6 +66,7 @@ static size_t make(enum capture_file_format format, const struct capture_file_in
 	size += read_on(pieces, into, step);
 	for (size_t i = 0; i < PACKETS; i += piece) {
 		struct packet_array array = {packets + i, piece < PACKETS - i ? piece : PACKETS - i, 0};
+
 		assert_int_equal(capture_pieces_add(pieces, packet_array_source(&array)), 0);
 		size += read_on(pieces, into + size, step);
 	}
@@ -92,6 +93,7 @@ static void check_same_as_whole(enum capture_file_format format, const struct ca
 	for (size_t p = 0; p < sizeof(piece_sizes) / sizeof(*piece_sizes); p++)
 		for (size_t s = 0; s < sizeof(steps) / sizeof(*steps); s++) {
 			size_t size = make(format, what, piece_sizes[p], steps[s], bytes);
+
 			assert_int_equal(size, whole_size);
 			assert_memory_equal(bytes, whole, size);
 		}

@@ -353,6 +353,7 @@ static void test_texts_are_capped_without_losing_packets(void **state)
 	assert_int_equal(pcapng_merge_new(many, 12, "test", &merge, &error), 0);
 	for (size_t i = 0; i < 12; i++) {
 		const struct pcapng_merge_report report = pcapng_merge_report(merge, i);
+
 		assert_int_equal(report.packets, 1);
 		assert_in_range(report.left_out, 1, 20);
 	}
@@ -408,6 +409,7 @@ static void test_files_and_memory_merge_the_same(void **state)
 	struct byte_stream stream = pcapng_merge_stream(of);
 	for (size_t step = 777; step < 100000; step *= 10) {
 		uint8_t *bytes = read_all(&stream, step, &size);
+
 		assert_int_equal(size, source.size);
 		assert_memory_equal(bytes, merged, size);
 		free(bytes);
@@ -458,6 +460,7 @@ static void test_failed_allocation_fails_the_merge(void **state)
 						  {"n2", {.bytes = files[1].bytes, .size_bytes = files[1].size}}};
 	for (size_t fails_at = 1; !done; fails_at++) {
 		struct pcapng_merge *of = NULL;
+
 		memory_calls = 0;
 		memory_fails_at = fails_at;
 		int r = pcapng_merge_new(both, 2, "test", &of, &error);

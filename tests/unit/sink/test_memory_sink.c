@@ -41,6 +41,7 @@ static size_t source_read(void *ctx, uint8_t *into, size_t room)
 {
 	struct source *source = ctx;
 	size_t used = 0;
+
 	for (; used < room && source->at < source->size; used++)
 		into[used] = byte_at(source->at++);
 	return used;
@@ -49,6 +50,7 @@ static size_t source_read(void *ctx, uint8_t *into, size_t room)
 static bool source_open(void *ctx, struct byte_stream *stream)
 {
 	struct source *source = ctx;
+
 	source->opens++;
 	source->at = 0;
 	*stream = (struct byte_stream){.size_bytes = source->claimed, .read = source_read, .ctx = source};
@@ -58,6 +60,7 @@ static bool source_open(void *ctx, struct byte_stream *stream)
 static void source_close(void *ctx, struct byte_stream *stream)
 {
 	struct source *source = ctx;
+
 	(void)stream;
 	source->closes++;
 }
@@ -65,6 +68,7 @@ static void source_close(void *ctx, struct byte_stream *stream)
 static void on_done(void *ctx, const struct sink_outcome *outcome)
 {
 	struct source *source = ctx;
+
 	source->dones++;
 	source->outcome = *outcome;
 }
@@ -88,8 +92,9 @@ static int make_slabs(void **state)
 
 static int free_slabs(void **state)
 {
-	(void)state;
 	const size_t used_bytes = slab_pool_usage(slabs).used_bytes;
+
+	(void)state;
 	slab_pool_free(slabs);
 	return used_bytes ? -1 : 0;
 }
@@ -99,6 +104,7 @@ static struct fixture fixture_new(uint64_t bytes_max, uint64_t max_age_ns)
 	const struct memory_sink_options options = {.bytes_max = bytes_max, .max_age_ns = max_age_ns, .slabs = slabs};
 	const struct timeval guard_time = {.tv_sec = GUARD_S};
 	struct fixture fixture = {.loop = event_base_new()};
+
 	fixture.guard = evtimer_new(fixture.loop, guard, NULL);
 	event_add(fixture.guard, &guard_time);
 	fixture.memory = memory_sink_new(fixture.loop, &options);
@@ -143,6 +149,7 @@ static void put(struct fixture *fixture, struct source *source, const char *capt
 static bool is_kept(const struct fixture *fixture, const char *capture)
 {
 	cleanup(cleanup_memory_file) struct memory_file *file = memory_sink_find(fixture->memory, capture);
+
 	return file;
 }
 
@@ -152,6 +159,7 @@ static void check_content(const struct memory_file *file, uint64_t size)
 	uint8_t bytes[4096];
 	uint64_t offset = 0;
 	size_t got;
+
 	assert_true(memory_file_open(file, &stream));
 	assert_int_equal(stream.size_bytes, size);
 	while ((got = stream.read(stream.ctx, bytes, sizeof(bytes))) > 0)
@@ -165,6 +173,7 @@ static void test_file_is_kept_unchanged(void **state)
 {
 	struct fixture fixture = fixture_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
+
 	(void)state;
 	put(&fixture, &source, "r.1", 3 * MIB + 17);
 	assert_int_equal(source.outcome.verdict, SINK_OK);
@@ -183,6 +192,7 @@ static void test_files_of_any_size_fit_their_slabs(void **state)
 	const uint64_t sizes[] = {0, 1, SLAB_BYTES - 1, SLAB_BYTES, SLAB_BYTES + 1, 3 * SLAB_BYTES};
 	struct fixture fixture = fixture_new(8 * SLAB_BYTES, NS_PER_S * 100);
 	struct source source;
+
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		put(&fixture, &source, "r.1", sizes[i]);
@@ -200,6 +210,7 @@ static void test_oldest_files_make_room(void **state)
 {
 	struct fixture fixture = fixture_new(4 * MIB, NS_PER_S * 100);
 	struct source source;
+
 	(void)state;
 	put(&fixture, &source, "r.1", MIB);
 	put(&fixture, &source, "r.2", MIB);
@@ -217,6 +228,7 @@ static void test_oversized_file_is_refused_with_the_key(void **state)
 {
 	struct fixture fixture = fixture_new(MIB, NS_PER_S * 100);
 	struct source source;
+
 	(void)state;
 	put(&fixture, &source, "r.1", 10);
 	put(&fixture, &source, "r.2", MIB + 1);
@@ -231,6 +243,7 @@ static void test_file_being_read_takes_room_until_its_reader_is_gone(void **stat
 {
 	struct fixture fixture = fixture_new(MIB, NS_PER_S * 100);
 	struct source source;
+
 	(void)state;
 	put(&fixture, &source, "r.1", MIB);
 	struct memory_file *file = memory_sink_find(fixture.memory, "r.1");
@@ -248,6 +261,7 @@ static void test_reader_may_outlive_the_sink(void **state)
 {
 	struct fixture fixture = fixture_new(MIB, NS_PER_S * 100);
 	struct source source;
+
 	(void)state;
 	put(&fixture, &source, "r.1", 1000);
 	struct memory_file *file = memory_sink_find(fixture.memory, "r.1");
@@ -261,6 +275,7 @@ static void test_files_expire(void **state)
 {
 	struct fixture fixture = fixture_new(MIB, NS_PER_MS * 30);
 	struct source source;
+
 	(void)state;
 	put(&fixture, &source, "r.1", 1000);
 	const uint64_t kept_ns = clock_boottime_ns();
@@ -275,6 +290,7 @@ static void test_cancelled_attempt_leaves_nothing(void **state)
 {
 	struct fixture fixture = fixture_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
+
 	(void)state;
 	struct sink_attempt *attempt = begin(&fixture, &source, "r.1", 4 * MIB);
 	event_base_loop(fixture.loop, EVLOOP_ONCE); /* its first slice */
@@ -289,6 +305,7 @@ static void test_stream_that_ends_early_is_refused(void **state)
 {
 	struct fixture fixture = fixture_new(8 * MIB, NS_PER_S * 100);
 	struct source source;
+
 	(void)state;
 	begin(&fixture, &source, "r.1", 1000);
 	source.size = 10;
@@ -312,5 +329,6 @@ int main(void)
 		cmocka_unit_test(test_cancelled_attempt_leaves_nothing),
 		cmocka_unit_test(test_stream_that_ends_early_is_refused),
 	};
+
 	return cmocka_run_group_tests_name("memory", tests, make_slabs, free_slabs);
 }
