@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/packet.h"
 
 #define RING_FRAME_SIZE 2048 /* only has to divide the block: V3 packs frames of any length */
@@ -145,6 +147,7 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	int version = TPACKET_V3;
 	if (setsockopt(ring->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
 		return error_set(err, -errno, "TPACKET_V3: %s", strerror(errno));
+	const uint64_t begin_ns = clock_boottime_ns();
 	if (options->guard)
 		options->guard->begin(options->guard->ctx);
 	r = allocate(ring, options, err);
@@ -152,6 +155,10 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 		options->guard->end(options->guard->ctx);
 	if (r < 0)
 		return r;
+	log_debug(capture, "ring-mapped", log_str("interface", ring->name), log_uint("blocks", ring->block_count),
+		  log_uint("block_bytes", ring->block_size), log_uint("retire_ms", options->retire_ms),
+		  log_uint("linktype", ring->linktype), log_bool("promiscuous", options->promiscuous),
+		  log_uint("took_ms", (clock_boottime_ns() - begin_ns) / NS_PER_MS));
 	if (options->promiscuous && !ring->loopback) {
 		r = join_promiscuous(ring->fd, ring->ifindex);
 		if (r < 0)

@@ -97,6 +97,9 @@ struct config {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;
 	} syslog;
+	struct {
+		char *level; /* as log_level_parse() takes it */
+	} log;
 	struct config_interface *interfaces;
 	size_t interface_count;
 

@@ -36,6 +36,7 @@ const struct config_section config_sections[] = {
 	{.name = "cloudshark", .help = "Upload to CloudShark"},
 	{.name = "redis", .help = "Where requests come from and events go to"},
 	{.name = "syslog", .help = "The log; messages also go to standard error"},
+	{.name = "log", .help = "What is logged"},
 	{.name = "interface",
 	 .help = "One for each interface that has aliases or settings of its own",
 	 .repeated = true},
@@ -219,6 +220,9 @@ const struct config_row config_rows[] = {
 	 .help = "facility | severity, numbers as in sys/syslog.h; every message has a severity of its own"},
 	{"syslog", "tag", NULL, "TAG", CONFIG_STRING, .fallback = "pcapdaemon", FIELD(syslog.tag), .required = true,
 	 .help = "name in front of every message"},
+
+	{"log", "level", "loglevel", "LEVEL", CONFIG_STRING, .fallback = "info", FIELD(log.level), .required = true,
+	 .help = "log up to error, warning, notice, info, debug[:AREA,...]"},
 
 	{"interface", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INTERFACE_FIELD(name), .required = true,
 	 .validate = config_rule_interface, .example = "\"eth0\"", .help = "the interface"},

@@ -406,13 +406,26 @@ static void block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
+/* The level was checked when the configuration was loaded. */
+static int set_log_level(const char *text, struct error *err)
+{
+	struct log_level level;
+	const int r = log_level_parse(text, &level, err);
+
+	if (r == 0)
+		log_set_level(&level);
+	return r;
+}
+
 int daemon_run(const struct config *config, struct error *err)
 {
 	struct daemon daemon = {.config = config};
 	const int priority = (int)config->syslog.priority;
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
 	forbid_core_dumps();
-	int r = start(&daemon, err);
+	int r = set_log_level(config->log.level, err);
+	if (r == 0)
+		r = start(&daemon, err);
 	if (r == 0) {
 		log_notice("ready", log_str("version", PCAPDAEMON_VERSION), log_str("node", config->general.node));
 		event_base_dispatch(daemon.loop);

@@ -146,6 +146,9 @@ static void on_published(redisAsyncContext *redis, void *data, void *ctx)
 		return redis_link_restart(publisher->link, reply->str);
 	if (reply->type == REDIS_REPLY_ERROR)
 		count_refused(publisher, reply->str);
+	else
+		log_debug(event, "event-published", log_str("channel", publisher->channel),
+			  log_int("receivers", reply->integer), log_uint("waiting", publisher->count));
 	if (publisher->dropped_in_flight > 0)
 		publisher->dropped_in_flight--;
 	else if (publisher->in_flight > 0)

@@ -36,6 +36,8 @@ static enum job_end reject(struct jobs *jobs, const struct submission *submissio
 			   const char *reason)
 {
 	struct event event = describe_request(jobs, submission, EVENT_REJECTED);
+	log_debug(job, "request-refused", log_str("request", event.id), log_str("origin", event.origin),
+		  log_int("code", code), log_str("field", field), log_str("reason", reason));
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
@@ -182,6 +184,9 @@ static enum job_end start(struct jobs *jobs, const struct submission *submission
 		job_end(job);
 		return JOB_REFUSED;
 	}
+	log_debug(job, "request-admitted", log_str("request", submission->request->id),
+		  log_str("origin", submission->origin), log_uint("interfaces", targets->count),
+		  log_bool("merge", merge), log_uint("running", jobs->counts.running));
 	if (jobs->submitter)
 		job_add_watch(job, jobs->submitter);
 	jobs->submitter = NULL;

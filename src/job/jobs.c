@@ -169,6 +169,8 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		break;
 	case REQUEST_ELSEWHERE:
 		jobs->counts.elsewhere++;
+		log_debug(job, "request-elsewhere", log_str("origin", message->origin),
+			  log_uint("bytes", message->size));
 		job_watch_over(watch, JOB_ELSEWHERE);
 		break;
 	case REQUEST_INVALID:

@@ -102,6 +102,8 @@ static void on_acked(void *ctx, const struct redis_result *answer)
 	if (answer->code == -ECANCELED)
 		return; /* all of it is about to go */
 	if (answer->code == 0) {
+		log_debug(trigger, "message-acknowledged", log_str("origin", stream->origin),
+			  log_str("entry", entry->id));
 		drop_entry(entry);
 		continue_reading(stream);
 		return;
@@ -186,6 +188,8 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 		.published_ns = time_of_id(id),
 		.ticket = &entry->ticket,
 	};
+	log_debug(trigger, "message", log_str("origin", message.origin), log_uint("bytes", message.size),
+		  log_str("entry", id), log_bool("pending", stream->state == STREAM_PENDING));
 	stream->handler.message(stream->handler.ctx, &message);
 }
 

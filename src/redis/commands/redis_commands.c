@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "redis/commands/redis_cluster.h"
 #include "redis/commands/redis_pool.h"
 #include "redis/commands/redis_server.h"
@@ -242,6 +243,9 @@ static void follow_redirect(struct redis_commands *client, struct redis_server *
 
 	if (!redirect->endpoint.host[0])
 		memcpy(redirect->endpoint.host, redis_server_endpoint(from)->host, sizeof(redirect->endpoint.host));
+	log_debug(redis, "redis-redirected", log_str("host", redirect->endpoint.host),
+		  log_uint("port", redirect->endpoint.port), log_int("slot", redirect->slot),
+		  log_bool("ask", redirect->kind == REDIS_ASK), log_uint("redirects", pending->redirects));
 	index = redis_pool_get(client->pool, &redirect->endpoint);
 	if (index < 0)
 		return delay(client, pending);

@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/own_traffic.h"
 #include "redis/connection/redis_endpoint.h"
 #include "redis/connection/redis_guard.h"
@@ -146,6 +147,9 @@ static void go_down(struct redis_link *link, const char *reason)
 	retry_ns = backoff_ns(link->failed_attempts++, backoff_max_ns(link));
 	link->state = LINK_WAITING;
 	set_timer(link, retry_ns);
+	log_debug(redis, "redis-waiting", log_str("role", link->role), log_str("reason", reason),
+		  log_bool("was_up", was_up), log_uint("attempts", link->failed_attempts),
+		  log_uint("retry_ms", retry_ns / NS_PER_MS));
 	redis_link_log_down(&link->log, redis_discovery_endpoint(link->discovery), reason, retry_ns);
 	if (was_up)
 		link->handler.down(link->handler.ctx);
@@ -159,6 +163,7 @@ static void go_up(struct redis_link *link)
 {
 	link->state = LINK_UP;
 	link->log.was_up = true;
+	log_debug(redis, "redis-logged-in", log_str("role", link->role));
 	link->up_since_ns = clock_boottime_ns();
 	link->ping_pending = false;
 	redis_discovery_connected(link->discovery);
@@ -275,6 +280,8 @@ static int connect_address(void *ctx, const char *address, uint16_t port, struct
 	struct redis_link *link = ctx;
 	redisAsyncContext *redis = redis_socket_connect(link->loop, address, port, link, err);
 
+	log_debug(redis, "redis-connecting", log_str("role", link->role), log_str("address", address),
+		  log_uint("port", port), log_bool("tls", link->tls != NULL));
 	if (!redis)
 		return -ECONNREFUSED;
 	redisAsyncSetConnectCallbackNC(redis, on_connect);

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "redis/connection/redis_endpoint.h"
 #include "redis/connection/redis_options.h"
 #include "redis/discovery/redis_sentinel.h"
@@ -97,6 +98,7 @@ static bool connect_endpoint(struct redis_discovery *discovery)
 	discovery->addresses.count = 0;
 	if (resolve_numeric(host, &discovery->addresses))
 		return connect_address(discovery);
+	log_debug(redis, "redis-resolving", log_str("host", host));
 	discovery->state = DISCOVERY_RESOLVING;
 	discovery->resolve = resolve_start(discovery->loop, host, on_resolved, discovery);
 	if (!discovery->resolve)
@@ -154,6 +156,7 @@ static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 	struct error reason;
 
 	discovery->sentinel_failure.text[0] = '\0';
+	log_debug(redis, "redis-master", log_str("host", endpoint->host), log_uint("port", endpoint->port));
 	if (discovery->state == DISCOVERY_ASKING_SENTINELS) {
 		event_del(discovery->timer);
 		discovery->endpoints[0] = *endpoint;
@@ -172,6 +175,7 @@ static void on_sentinels_failed(void *ctx, const char *reason)
 	struct redis_discovery *discovery = ctx;
 
 	error_set(&discovery->sentinel_failure, 0, "%s", reason);
+	log_debug(redis, "redis-sentinels-failed", log_str("reason", reason));
 	if (discovery->state == DISCOVERY_ASKING_SENTINELS)
 		exhausted(discovery, reason);
 }

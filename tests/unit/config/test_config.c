@@ -107,6 +107,7 @@ static void defaults_are_the_contracts(void **state)
 	assert_false(config->redis.configured);
 	assert_int_equal(config->syslog.priority, 85);
 	assert_string_equal(config->syslog.tag, "pcapdaemon");
+	assert_string_equal(config->log.level, "info");
 	assert_int_equal(config->interface_count, 0);
 	assert_null(config->path);
 }
