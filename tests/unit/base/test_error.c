@@ -65,6 +65,26 @@ static void long_text_is_cut_between_characters(void **state)
 	assert_int_equal(err.text[0], 'x');
 }
 
+static void an_error_has_an_http_status(void **state)
+{
+	(void)state;
+	assert_int_equal(error_http_status(-EINVAL), 400);
+	assert_int_equal(error_http_status(-E2BIG), 400);
+	assert_int_equal(error_http_status(-ESTALE), 400);
+	assert_int_equal(error_http_status(-ENODEV), 404);
+	assert_int_equal(error_http_status(-EALREADY), 409);
+	assert_int_equal(error_http_status(-ENOSPC), 429);
+	assert_int_equal(error_http_status(-EDQUOT), 429);
+	assert_int_equal(error_http_status(-EBUSY), 429);
+	assert_int_equal(error_http_status(-ENOBUFS), 429);
+	assert_int_equal(error_http_status(-EAGAIN), 429);
+	assert_int_equal(error_http_status(-ESHUTDOWN), 503);
+	assert_int_equal(error_http_status(-ECANCELED), 503);
+	assert_int_equal(error_http_status(-ENOMEM), 500);
+	assert_int_equal(error_http_status(-EPERM), 500);
+	assert_int_equal(error_http_status(0), 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -73,6 +93,7 @@ int main(void)
 		cmocka_unit_test(prefix_comes_before_what_is_there),
 		cmocka_unit_test(old_text_may_be_part_of_the_new),
 		cmocka_unit_test(long_text_is_cut_between_characters),
+		cmocka_unit_test(an_error_has_an_http_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
