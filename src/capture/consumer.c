@@ -154,7 +154,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->from_real_ns = spec->from_real_ns;
 	consumer->to_real_ns = spec->to_real_ns;
 	consumer->duration_ns = spec->duration_ns;
-	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){};
+	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
 	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
 	store_init(&consumer->cursor.store, &engine->budget);
 	return consumer;

@@ -35,7 +35,7 @@ static const struct {
 
 static int read_hardware(int fd, const char *interface, unsigned short *hardware, struct error *err)
 {
-	struct ifreq request = {};
+	struct ifreq request = {0};
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
 	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
 		return error_set(err, -errno, "interface %s: %s", interface,

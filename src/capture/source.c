@@ -84,7 +84,7 @@ int source_open(const char *interface, bool promiscuous, size_t ring_bytes, cons
 		return error_set(err, -ENOMEM,
 				 "interface %s: the rings of other interfaces take all %u MiB there are for rings",
 				 interface, ENGINE_RINGS_BYTES / MIB);
-	return open_ring(&options, &(struct recorder){}, err, result);
+	return open_ring(&options, &(struct recorder){0}, err, result);
 }
 
 static struct ring_options recorder_ring(const struct engine_recorder *options, const struct ring_guard *guard)

@@ -225,7 +225,7 @@ static bool is_too_old(const struct jobs *jobs, const struct request *request, s
 enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
-	struct targets targets = {};
+	struct targets targets = {0};
 	struct error error;
 	enum job_end end = JOB_OVER;
 	if (request->logrequest)

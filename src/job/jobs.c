@@ -158,7 +158,7 @@ static void accept_request(struct jobs *jobs, const struct job_message *message,
 
 static void submit(struct jobs *jobs, const struct job_message *message, struct job_watch *watch)
 {
-	struct request_refusal refusal = {};
+	struct request_refusal refusal = {0};
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
 	const size_t name_count = deliveries_destination_names(jobs->options.deliveries, names);

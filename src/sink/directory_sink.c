@@ -82,8 +82,7 @@ static int fail(struct sink_attempt *attempt, int code, const char *what)
 {
 	struct error text;
 
-	errno = -code;
-	error_set(&text, code, "cannot %s %s/%s: %m", what, attempt->sink->path, attempt->name);
+	error_set(&text, code, "cannot %s %s/%s: %s", what, attempt->sink->path, attempt->name, strerror(-code));
 	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
 	attempt->outcome.verdict = is_transient(-code) ? SINK_RETRY : SINK_REFUSED;
 	return code;

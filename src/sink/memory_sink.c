@@ -300,7 +300,7 @@ static bool reserve_room(struct sink_attempt *attempt)
 /* By a timer: an event made active from within its own call would be called again before anybody else. */
 static void schedule_copy(struct sink_attempt *attempt)
 {
-	const struct timeval at_once = {};
+	const struct timeval at_once = {0};
 	event_add(attempt->copy_event, &at_once);
 }
 

@@ -158,7 +158,7 @@ static void start_attempt(struct transfer *transfer)
 void transfer_stop(struct transfer *transfer)
 {
 	struct destination *destination = transfer->destination;
-	struct sink_outcome outcome = {};
+	struct sink_outcome outcome = {0};
 
 	switch (transfer->state) {
 	case TRANSFER_WAITING:

@@ -62,9 +62,9 @@ struct node_load node_status_load(const struct node_status *status)
 		.memory_limit_bytes = status->options.config->limits.memory,
 		.warm_memory_bytes = slab_pool_usage(status->options.slabs).warm_bytes,
 		.kept = status->options.memory ? memory_sink_usage(status->options.memory)
-					       : (struct memory_sink_usage){},
+					       : (struct memory_sink_usage){0},
 		.redis = status->options.redis ? status->options.redis(status->options.redis_ctx)
-					       : (struct node_redis){},
+					       : (struct node_redis){0},
 		.started_ns = status->started_ns,
 	};
 }

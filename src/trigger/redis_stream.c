@@ -170,8 +170,10 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 {
 	char request_id[ID_SIZE];
 	struct entry *entry = add_entry(stream, id);
-	if (!entry)
-		return warn(stream, "stream-entry-left", "out of memory");
+	if (!entry) {
+		warn(stream, "stream-entry-left", "out of memory");
+		return;
+	}
 	const redisReply *value = find_field(fields);
 	if (!value) {
 		warn(stream, "stream-entry-useless",

@@ -161,7 +161,8 @@ static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 		event_del(discovery->timer);
 		discovery->endpoints[0] = *endpoint;
 		discovery->endpoint_count = 1;
-		return connect_first(discovery);
+		connect_first(discovery);
+		return;
 	}
 	if (discovery->state == DISCOVERY_IDLE || redis_endpoint_equal(endpoint, redis_discovery_endpoint(discovery)))
 		return;
@@ -208,10 +209,14 @@ void redis_discovery_start(struct redis_discovery *discovery)
 	redis_discovery_stop(discovery);
 	discovery->failure.text[0] = '\0';
 	discovery->endpoints_tried = 0;
-	if (discovery->sentinel)
-		return ask_sentinels(discovery);
-	if (discovery->endpoint_count == 0)
-		return exhausted(discovery, "there is no host to connect to");
+	if (discovery->sentinel) {
+		ask_sentinels(discovery);
+		return;
+	}
+	if (discovery->endpoint_count == 0) {
+		exhausted(discovery, "there is no host to connect to");
+		return;
+	}
 	discovery->current_index = discovery->start_index;
 	connect_first(discovery);
 }

@@ -278,7 +278,7 @@ static void a_cancelled_try_leaves_nothing(void **state)
 	(void)state;
 	struct sink_attempt *attempt = begin(&stage, &source, "r.1", 4 * MIB);
 	event_base_loop(stage.loop, EVLOOP_ONCE); /* its first slice */
-	assert_false(stage.memory->class->cancel(stage.memory, attempt, &(struct sink_outcome){}));
+	assert_false(stage.memory->class->cancel(stage.memory, attempt, &(struct sink_outcome){0}));
 	assert_int_equal(source.opens, source.closes);
 	assert_int_equal(memory_sink_usage(stage.memory).bytes, 0);
 	assert_int_equal(source.dones, 0);

@@ -115,8 +115,10 @@ static void on_result(void *ctx, const struct redis_result *answer)
 	struct fleet_bus *bus = query->bus;
 	char shown[512];
 
-	if (query->abandoned)
-		return free(query);
+	if (query->abandoned) {
+		free(query);
+		return;
+	}
 	if (answer->code == 0)
 		query->result = query->read(query->ctx, answer->reply, query->err);
 	else if (answer->code == -EREMOTEIO)
@@ -181,14 +183,19 @@ static void on_message(redisAsyncContext *redis, void *data, void *ctx)
 		return;
 	if (reply->type == REDIS_REPLY_ERROR) {
 		error_set(&bus->connect_error, 0, "%s", printable(shown, sizeof(shown), reply->str));
-		return redis_link_restart(bus->subscriber, "the subscription was refused");
+		redis_link_restart(bus->subscriber, "the subscription was refused");
+		return;
 	}
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
 		return;
-	if (strcmp(reply->element[0]->str, "message") == 0)
-		return deliver_event(bus, reply->element[2]->str, reply->element[2]->len);
-	if (strcmp(reply->element[0]->str, "subscribe") != 0)
-		return redis_link_restart(bus->subscriber, "the server ended the subscription");
+	if (strcmp(reply->element[0]->str, "message") == 0) {
+		deliver_event(bus, reply->element[2]->str, reply->element[2]->len);
+		return;
+	}
+	if (strcmp(reply->element[0]->str, "subscribe") != 0) {
+		redis_link_restart(bus->subscriber, "the server ended the subscription");
+		return;
+	}
 	bus->subscribed = true;
 	bus->outage_start_ns = 0;
 	stop_running(bus);
