@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/error.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/commands/redis_replication.h"
@@ -362,7 +363,7 @@ static int connect_redis(struct redis_sink *redis_sink)
 static struct sink_attempt *redis_sink_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					     void *ctx)
 {
-	struct redis_sink *redis_sink = (struct redis_sink *)sink;
+	struct redis_sink *redis_sink = container_of(sink, struct redis_sink, sink);
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
 	if (!attempt || connect_redis(redis_sink) < 0)
@@ -407,7 +408,7 @@ static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, s
 
 static void redis_sink_free(struct sink *sink)
 {
-	struct redis_sink *redis_sink = (struct redis_sink *)sink;
+	struct redis_sink *redis_sink = container_of(sink, struct redis_sink, sink);
 
 	redis_replication_free(redis_sink->replication);
 	redis_commands_free(redis_sink->commands);

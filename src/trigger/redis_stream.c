@@ -20,6 +20,7 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/log.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/connection/redis_options.h"
@@ -35,7 +36,7 @@
 enum stream_state { STREAM_GROUP, STREAM_PENDING, STREAM_NEW };
 
 struct entry {
-	struct trigger_ticket ticket; /* first */
+	struct trigger_ticket ticket;
 	struct redis_stream *stream;
 	TAILQ_ENTRY(entry) list;
 	char id[ID_SIZE];
@@ -126,7 +127,7 @@ static void acknowledge(struct entry *entry)
 
 static void on_ticket_done(struct trigger_ticket *ticket)
 {
-	struct entry *entry = (struct entry *)ticket;
+	struct entry *entry = container_of(ticket, struct entry, ticket);
 	entry->final = true;
 	acknowledge(entry);
 }

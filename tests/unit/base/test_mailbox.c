@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/mailbox.h"
 
 #define THREADS 4
@@ -31,7 +32,7 @@ struct post_office {
 static void on_message(void *ctx, struct mailbox_message *posted)
 {
 	struct post_office *office = ctx;
-	struct message *message = (struct message *)posted;
+	struct message *message = container_of(posted, struct message, posted);
 
 	if (office->repost > 0) {
 		office->repost--;
