@@ -5,6 +5,7 @@
  */
 #include "capture/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,7 +20,7 @@ struct slab {
 };
 
 #define SLAB_HEADER sizeof(struct slab)
-_Static_assert(SLAB_HEADER % RECORD_ALIGN == 0, "the first record is aligned");
+static_assert(SLAB_HEADER % RECORD_ALIGN == 0, "the first record is aligned");
 
 struct store_record {
 	uint64_t time_ns;

@@ -5,6 +5,7 @@
  */
 #include "config/config_table.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -298,7 +299,7 @@ const struct config_row config_rows[] = {
 };
 
 const size_t config_row_count = sizeof config_rows / sizeof *config_rows;
-_Static_assert(sizeof config_rows / sizeof *config_rows <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
+static_assert(sizeof config_rows / sizeof *config_rows <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
 
 const struct config_row *config_row_find(const char *section, const char *key)
 {

@@ -2,6 +2,7 @@
  * Two kinds of keys (design: presence): a sorted set of the nodes seen within a day, and for each a text that it renews
  * as long as it lives. Names and texts are strangers': what is no node is passed over.
  */
+#include <assert.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #define NODES_PER_QUERY (FLEET_WORDS_MAX - 1)
 #define NODES_MAX_TEXT "4095"
 
-_Static_assert(FLEET_NODES_MAX == 4096, "NODES_MAX_TEXT is the last index");
+static_assert(FLEET_NODES_MAX == 4096, "NODES_MAX_TEXT is the last index");
 
 /* Names and scores in turn, the latest seen first → objects with node and seen. */
 static int read_names(void *ctx, const redisReply *reply, struct error *err)
