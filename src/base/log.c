@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "base/utf8.h"
 
@@ -55,7 +56,7 @@ static void put_string(struct line *line, const char *text)
 
 static bool is_plain(const char *text)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@+,=-";
+	static const char plain[] = PLAIN_CHARACTERS ":/@+,=";
 
 	return *text != '\0' && text[strspn(text, plain)] == '\0';
 }

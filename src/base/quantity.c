@@ -44,7 +44,7 @@ static const struct unit duration_units[] = {
 	{"s", NS_PER_S, true},
 	{"m", 60 * NS_PER_S, true},
 	{"h", 3600 * NS_PER_S, true},
-	{"d", 86400 * NS_PER_S, true},
+	{"d", (S_PER_DAY * NS_PER_S), true},
 	{0},
 };
 

@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quantity.h"
 #include "bpf/filter_union.h"
 
-#define MIB (1u << 20)
 #define LIVE_BLOCK_SIZE MIB
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_SIZE_MIN, once half of ENGINE_RINGS_BYTES is taken */

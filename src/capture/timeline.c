@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "capture/timeline_internal.h"
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
@@ -26,7 +27,7 @@
 
 static uint64_t packet_time_ns(const struct tpacket3_hdr *packet)
 {
-	return packet->tp_sec * UINT64_C(1000000000) + packet->tp_nsec;
+	return packet->tp_sec * NS_PER_S + packet->tp_nsec;
 }
 
 static uint32_t packet_bytes(const struct tpacket3_hdr *packet)
@@ -197,7 +198,7 @@ bool timeline_retire(struct timeline *timeline)
 		.bytes = header->blk_len - header->offset_to_first_pkt,
 		.packets = header->num_pkts,
 		.first_ns = packet_time_ns((const void *)first),
-		.last_ns = header->ts_last_pkt.ts_sec * UINT64_C(1000000000) + header->ts_last_pkt.ts_nsec,
+		.last_ns = header->ts_last_pkt.ts_sec * NS_PER_S + header->ts_last_pkt.ts_nsec,
 	};
 	add_run(timeline, whole, current, header->offset_to_first_pkt);
 	timeline->retired_in_place = true;

@@ -16,7 +16,8 @@
 #define CONFIG_INTERFACES_MAX 256
 #define CONFIG_ALIASES_MAX 64 /* per interface */
 #define CONFIG_REDIS_NODES_MAX 16
-#define CONFIG_FAULTS_MAX 64 /* faults reported in one go */
+#define CONFIG_FAULTS_MAX 64		   /* faults reported in one go */
+#define CONFIG_FAULTS_BYTES_MAX (1u << 20) /* room for their text */
 
 struct config_strings {
 	char **items;

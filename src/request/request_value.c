@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "config/config.h"
 
 #define REQUEST_TIME_MAX 64 /* bytes of a time as text */
@@ -44,7 +45,7 @@ int request_value_set_text(struct request_draft *draft, const struct request_fie
 
 static bool id_is_valid(const json_t *value)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	static const char allowed[] = PLAIN_CHARACTERS;
 	size_t size = json_string_length(value);
 
 	return size > 0 && size < REQUEST_ID_SIZE && strspn(json_string_value(value), allowed) == size;

@@ -27,7 +27,6 @@
 #define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
 #define RUN_MS 100
 #define STREAM_LENGTH "10000" /* about so many requests are kept for nodes that are away */
-#define KEY_MAX 8192	      /* bytes */
 
 struct query {
 	struct fleet_bus *bus;
@@ -394,7 +393,7 @@ const char *fleet_bus_channel(const struct fleet_bus *bus)
 
 int fleet_bus_stored_answer(struct fleet_bus *bus, const char *node, const char *id, json_t **events, struct error *err)
 {
-	char key[KEY_MAX];
+	char key[FLEET_KEY_MAX];
 	const char *const words[] = {"GET", key};
 
 	snprintf(key, sizeof(key), "{%s}:answer:%s:%s", bus->target->channel, node, id);

@@ -12,7 +12,6 @@
 #include "pcapctl/fleet/fleet_bus.h"
 #include "pcapctl/fleet/fleet_bus_internal.h"
 
-#define KEY_MAX 8192 /* bytes */
 #define NODES_PER_QUERY (FLEET_WORDS_MAX - 1)
 #define NODES_MAX_TEXT "4095"
 
@@ -116,7 +115,7 @@ static int sort_by_name(const json_t *nodes, json_t **sorted, struct error *err)
 
 int fleet_bus_nodes(struct fleet_bus *bus, json_t **result, struct error *err)
 {
-	char key[KEY_MAX];
+	char key[FLEET_KEY_MAX];
 	const char *const words[] = {"ZREVRANGE", key, "0", NODES_MAX_TEXT, "WITHSCORES"};
 	json_t *nodes = json_array();
 	int r = nodes ? 0 : error_set(err, -ENOMEM, "out of memory");
