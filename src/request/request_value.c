@@ -35,7 +35,7 @@ int request_value_check_text(struct request_draft *draft, const char *field, con
 int request_value_set_text(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	char **target = (char **)((char *)draft->request + field->offset);
-	int r = request_value_check_text(draft, field->name, value, field->size_max, field->kind);
+	int r = request_value_check_text(draft, field->name, value, field->bytes_max, field->kind);
 
 	if (r < 0 || !json_string_length(value))
 		return r;

@@ -42,9 +42,9 @@ struct cloudshark_sink {
 struct sink_attempt {
 	struct cloudshark_sink *cloudshark;
 	const struct sink_file *file;
-	bool stream_open; /* stream */
+	bool stream_open;
 	struct byte_stream stream;
-	uint64_t sent_bytes; /* bytes of the stream */
+	uint64_t sent_bytes; /* of the stream */
 	struct http_transfer *transfer;
 	curl_mime *form;
 	struct curl_slist *headers;

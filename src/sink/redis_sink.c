@@ -42,7 +42,7 @@ struct redis_sink {
 	struct redis_commands *commands;       /* NULL: no file was to be put there yet, nor is anything connected */
 	struct redis_replication *replication; /* NULL: nor yet */
 	char *prefix;			       /* of the keys */
-	uint64_t size_max;
+	uint64_t bytes_max;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
 };
 
@@ -259,7 +259,7 @@ static void send_chunk(struct sink_attempt *attempt)
 
 static void start_upload(struct sink_attempt *attempt)
 {
-	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_sink->size_max;
+	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_sink->bytes_max;
 	struct error text;
 
 	if (size > max) {
@@ -433,7 +433,7 @@ struct sink *redis_sink_new(struct event_base *loop, const struct redis_options 
 	redis_sink->sink =
 		(struct sink){.class = &redis_sink_class, .name = "redis", .on_request = options->on_request};
 	redis_sink->loop = loop;
-	redis_sink->size_max = options->size_max;
+	redis_sink->bytes_max = options->bytes_max;
 	snprintf(redis_sink->ttl, sizeof(redis_sink->ttl), "%" PRIu64,
 		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
 	if (asprintf(&redis_sink->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)

@@ -59,7 +59,7 @@ struct node_load node_status_load(const struct node_status *status)
 	return (struct node_load){
 		.jobs = jobs_counts(status->options.jobs),
 		.memory_bytes = engine_memory_used(status->options.engine),
-		.memory_limit_bytes = status->options.config->limits.memory,
+		.memory_limit_bytes = status->options.config->limits.memory_bytes,
 		.warm_memory_bytes = slab_pool_usage(status->options.slabs).warm_bytes,
 		.kept = status->options.memory ? memory_sink_usage(status->options.memory)
 					       : (struct memory_sink_usage){0},
