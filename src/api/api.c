@@ -25,31 +25,6 @@ static const struct http_route routes[] = {
 	{"GET", "/healthz", route_health, 0},
 };
 
-unsigned api_status_of(int code)
-{
-	switch (code) {
-	case -EINVAL:
-	case -E2BIG:
-	case -ESTALE:
-		return 400;
-	case -ENODEV:
-		return 404;
-	case -EALREADY:
-		return 409;
-	case -ENOSPC:
-	case -EDQUOT:
-	case -EBUSY:
-	case -ENOBUFS:
-	case -EAGAIN:
-		return 429;
-	case -ESHUTDOWN:
-	case -ECANCELED:
-		return 503;
-	default:
-		return 500;
-	}
-}
-
 void api_answer_json(struct http_request *request, unsigned status, json_t *json)
 {
 	cleanup(cleanup_free) char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;

@@ -44,9 +44,6 @@ void api_on_event(void *api, const struct event *event, const char *json);
 void submissions_cancel(struct api *api);
 void histories_stop(struct api *api);
 
-/* The HTTP status that says what kind of refusal a negative errno stands for. */
-unsigned api_status_of(int code);
-
 /* Takes the reference; answers 500 if it is NULL. */
 void api_answer_json(struct http_request *request, unsigned status, json_t *json);
 

@@ -47,8 +47,8 @@ static void answer_failure(struct history_response *history)
 	const char *field;
 	const char *error = history_stream_error(history->packets, &field);
 	if (history->request) {
-		http_answer_error(take(history->request), api_status_of(history_stream_error_code(history->packets)),
-				  "%s", error);
+		http_answer_error(take(history->request),
+				  error_http_status(history_stream_error_code(history->packets)), "%s", error);
 	} else {
 		log_warning("history-broken-off", log_str("error", error));
 		http_stream_end(take(history->stream), false);
@@ -217,7 +217,7 @@ void route_history(void *ctx, struct http_request *request)
 					 &error, &history->packets);
 	if (r < 0) {
 		free(history);
-		http_answer_error(request, api_status_of(r), "%s", error.text);
+		http_answer_error(request, error_http_status(r), "%s", error.text);
 		return;
 	}
 	history->request = request;

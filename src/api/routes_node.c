@@ -50,8 +50,10 @@ void route_health(void *ctx, struct http_request *request)
 	const char *ready;
 	if (!api_check_parameters(request, known) || !api_parameter(request, "ready", &ready))
 		return;
-	if (ready && strcmp(ready, "0") != 0 && strcmp(ready, "1") != 0)
-		return http_answer_error(request, 400, "ready must be 0 or 1");
+	if (ready && strcmp(ready, "0") != 0 && strcmp(ready, "1") != 0) {
+		http_answer_error(request, 400, "ready must be 0 or 1");
+		return;
+	}
 	const bool is_ready = api->options.ready(api->options.ready_ctx);
 	const bool ask = ready && strcmp(ready, "0") != 0;
 	api_answer_json(request, ask && !is_ready ? 503 : 200,

@@ -59,7 +59,7 @@ static void answer_refused(struct submission *submission)
 	json_t *json = json_pack("{sO* sO* sO* sO}", "error", json_object_get(refusal, "reason"), "field",
 				 json_object_get(refusal, "field"), "id", json_object_get(refusal, "id"), "events",
 				 submission->finals);
-	api_answer_json(take(submission->request), api_status_of(submission->code), json);
+	api_answer_json(take(submission->request), error_http_status(submission->code), json);
 }
 
 static void answer(struct submission *submission)

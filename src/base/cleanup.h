@@ -36,7 +36,7 @@ static inline void cleanup_fclose(FILE **file)
 
 /* Hands the value of an owning local over to somebody else and leaves NULL behind. */
 #define take(owner)                                 \
-	({                                          \
+	__extension__({                             \
 		__typeof__(owner) taken_ = (owner); \
 		(owner) = NULL;                     \
 		taken_;                             \
@@ -44,7 +44,7 @@ static inline void cleanup_fclose(FILE **file)
 
 /* The same for a file descriptor, leaving -1. */
 #define take_fd(fd)                \
-	({                         \
+	__extension__({            \
 		int taken_ = (fd); \
 		(fd) = -1;         \
 		taken_;            \

@@ -5,8 +5,6 @@
 #include <stdbool.h>
 #include <time.h>
 
-#define DAY_S 86400
-
 static uint64_t now_ns(clockid_t clock)
 {
 	struct timespec now;
@@ -157,7 +155,7 @@ int clock_parse(const char *text, uint64_t *realtime_ns)
 	if (seconds < 0)
 		return -EINVAL;
 	/* A leap second exists at the end of a UTC day only; like the kernel, count it as the second that follows. */
-	if (tm.tm_sec == 60 && seconds % DAY_S != 0)
+	if (tm.tm_sec == 60 && seconds % S_PER_DAY != 0)
 		return -EINVAL;
 	if (__builtin_mul_overflow((uint64_t)seconds, NS_PER_S, &ns) || __builtin_add_overflow(ns, fraction_ns, &ns))
 		return -EINVAL;

@@ -9,6 +9,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
+#define S_PER_DAY 86400
 
 #define CLOCK_TEXT_SIZE 32
 

@@ -1,6 +1,7 @@
 /* Error texts. Everything is formatted aside first, so that the old text may be among the arguments of the new. */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -13,6 +14,35 @@ static void store(struct error *err, const char *text, int length)
 
 	memcpy(err->text, text, size);
 	err->text[size] = '\0';
+}
+
+unsigned error_http_status(int code)
+{
+	static const struct {
+		int code;
+		unsigned status;
+	} table[] = {
+		/* The request is at fault. */
+		{EINVAL, 400},
+		{E2BIG, 400},
+		{ESTALE, 400},
+		{ENODEV, 404},
+		{EALREADY, 409},
+		/* Too much at once: the same request may succeed later. */
+		{ENOSPC, 429},
+		{EDQUOT, 429},
+		{EBUSY, 429},
+		{ENOBUFS, 429},
+		{EAGAIN, 429},
+		/* The daemon is stopping. */
+		{ESHUTDOWN, 503},
+		{ECANCELED, 503},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
+		if (table[i].code == -code)
+			return table[i].status;
+	return 500;
 }
 
 int error_set(struct error *err, int code, const char *fmt, ...)

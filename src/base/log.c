@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
+#include "base/suggest.h"
 #include "base/utf8.h"
 
 #define LINE_MAX_BYTES 8192
@@ -25,6 +27,10 @@ static bool syslog_is_open;
 static bool stderr_is_journal;
 static log_handler diverted;
 static void *diverted_ctx;
+
+/* Each is read alone and orders nothing: a message that meets a change of level may go either way. */
+static _Atomic int severity_max = LOG_INFO;
+_Atomic uint32_t log_debug_areas;
 
 struct line {
 	char text[LINE_MAX_BYTES];
@@ -50,7 +56,7 @@ static void put_string(struct line *line, const char *text)
 
 static bool is_plain(const char *text)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@+,=-";
+	static const char plain[] = PLAIN_CHARACTERS ":/@+,=";
 
 	return *text != '\0' && text[strspn(text, plain)] == '\0';
 }
@@ -143,15 +149,10 @@ static void finish(struct line *line)
 	line->text[line->size] = '\0';
 }
 
-static const char *severity_word(int severity)
-{
-	static const char *const words[] = {
-		[LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",   [LOG_CRIT] = "critical", [LOG_ERR] = "error",
-		[LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info",     [LOG_DEBUG] = "debug",
-	};
-
-	return words[LOG_PRI(severity)];
-}
+static const char *const severity_words[] = {
+	[LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",   [LOG_CRIT] = "critical", [LOG_ERR] = "error",
+	[LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info",     [LOG_DEBUG] = "debug",
+};
 
 /* Nobody could be told that the log can't be written. */
 static void write_stderr(const char *text, size_t size)
@@ -169,15 +170,19 @@ void log_fields(int severity, const char *id, const struct log_field *fields)
 	char now[CLOCK_TEXT_SIZE];
 	int saved_errno = errno;
 
-	if (diverted)
-		return diverted(diverted_ctx, severity, id, fields);
+	if (diverted) {
+		diverted(diverted_ctx, severity, id, fields);
+		return;
+	}
+	if (LOG_PRI(severity) > atomic_load_explicit(&severity_max, memory_order_relaxed))
+		return;
 	line.size = 0;
 	line.cut = false;
 	put_string(&line, clock_format(clock_realtime_ns(), now));
 	put(&line, " ", 1);
 	size_t stamp_size = line.size;
 
-	put_string(&line, severity_word(severity));
+	put_string(&line, severity_words[LOG_PRI(severity)]);
 	put(&line, " ", 1);
 	put_string(&line, id);
 	for (; fields->type != LOG_TYPE_END; fields++)
@@ -191,6 +196,68 @@ void log_fields(int severity, const char *id, const struct log_field *fields)
 		write_stderr(line.text, line.size);
 	}
 	errno = saved_errno;
+}
+
+/* The index of the word in a list, or -EINVAL. */
+static int find_word(const char *word, const char *const *words, size_t count, const char *what, struct error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(words[i], word) == 0)
+			return (int)i;
+	const char *meant = suggest(word, words, count);
+	if (meant)
+		return error_set(err, -EINVAL, "there is no %s \"%s\" (did you mean \"%s\"?)", what, word, meant);
+	error_set(err, -EINVAL, "there is no %s \"%s\"; there are", what, word);
+	for (size_t i = 0; i < count; i++)
+		error_set(err, -EINVAL, "%s%s %s", err->text, i ? "," : "", words[i]);
+	return -EINVAL;
+}
+
+/* "AREA,…", overwritten. */
+static int parse_areas(char *text, uint32_t *areas, struct error *err)
+{
+#define AREA_WORD(area) #area,
+	static const char *const words[] = {LOG_AREAS(AREA_WORD)};
+	char *word;
+
+	*areas = 0;
+	while ((word = strsep(&text, ",")) != NULL) {
+		int area = find_word(word, words, LOG_AREA_COUNT, "log area", err);
+
+		if (area < 0)
+			return area;
+		*areas |= UINT32_C(1) << area;
+	}
+	return 0;
+}
+
+int log_level_parse(const char *text, struct log_level *level, struct error *err)
+{
+	char copy[256];
+	char *areas = copy;
+
+	if (strlen(text) >= sizeof(copy))
+		return error_set(err, -EINVAL, "is longer than %zu bytes", sizeof(copy) - 1);
+	memcpy(copy, text, strlen(text) + 1);
+	const char *word = strsep(&areas, ":");
+	int r = find_word(word, severity_words + LOG_ERR, LOG_DEBUG - LOG_ERR + 1, "log level", err);
+	if (r < 0)
+		return r;
+	struct log_level parsed = {.severity = LOG_ERR + r};
+	if (areas && parsed.severity != LOG_DEBUG)
+		return error_set(err, -EINVAL, "only debug has areas, not \"%s\"", word);
+	if (parsed.severity == LOG_DEBUG)
+		parsed.areas = UINT32_MAX;
+	if (areas && (r = parse_areas(areas, &parsed.areas, err)) < 0)
+		return r;
+	*level = parsed;
+	return 0;
+}
+
+void log_set_level(const struct log_level *level)
+{
+	atomic_store_explicit(&severity_max, level->severity, memory_order_relaxed);
+	atomic_store_explicit(&log_debug_areas, level->areas, memory_order_relaxed);
 }
 
 void log_divert(log_handler handler, void *ctx)

@@ -13,6 +13,8 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "base/container_of.h"
+
 /*
  * Address space; memory only as far as it is touched. pcap_compile() recurses over a filter's blocks, about 0.5 KiB a
  * term, so that "port 1 or port 2 or …" of 8 KiB overflows 256 KiB.
@@ -38,7 +40,7 @@ struct offload {
 
 static struct offload_task *task_of(struct mailbox_message *message)
 {
-	return (struct offload_task *)((char *)message - offsetof(struct offload_task, message));
+	return container_of(message, struct offload_task, message);
 }
 
 /* Waits for the next task; NULL when the pool ends and nothing is left. */

@@ -40,7 +40,7 @@ static unsigned read_address(const struct sockaddr_storage *address, char text[s
 
 static bool read_pair(int fd, struct pair *pair)
 {
-	struct sockaddr_storage local = {}, remote = {};
+	struct sockaddr_storage local = {0}, remote = {0};
 	socklen_t size = sizeof(local);
 	if (getsockname(fd, (struct sockaddr *)&local, &size) < 0)
 		return false;
@@ -63,7 +63,7 @@ static bool is_known(const struct pair *pair)
 
 void own_traffic_add(int fd)
 {
-	struct pair pair = {};
+	struct pair pair = {0};
 	if (!read_pair(fd, &pair))
 		return;
 	pthread_mutex_lock(&lock);

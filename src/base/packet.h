@@ -9,6 +9,8 @@
 #define LINKTYPE_ETHERNET 1
 #define LINKTYPE_RAW 101 /* IP without a link layer */
 
+#define PACKET_SNAPLEN_MAX 262144 /* libpcap's MAXIMUM_SNAPLEN */
+
 enum packet_direction { PACKET_DIR_UNKNOWN, PACKET_DIR_INBOUND, PACKET_DIR_OUTBOUND };
 
 struct packet_view {

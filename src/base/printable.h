@@ -6,6 +6,9 @@
 
 #include "base/cleanup.h"
 
+/* Letters, digits and what never needs quotes: of request ids, node names and file names. */
+#define PLAIN_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
 struct buffer;
 
 /*

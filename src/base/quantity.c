@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/int128.h"
 
 #define FRACTION_DIGITS 18
 
@@ -43,7 +44,7 @@ static const struct unit duration_units[] = {
 	{"s", NS_PER_S, true},
 	{"m", 60 * NS_PER_S, true},
 	{"h", 3600 * NS_PER_S, true},
-	{"d", 86400 * NS_PER_S, true},
+	{"d", (S_PER_DAY * NS_PER_S), true},
 	{0},
 };
 
@@ -94,8 +95,8 @@ static int parse(const char *text, const struct unit *units, uint64_t *result)
 	if (!units->name || (number.denominator > 1 && !units->fraction))
 		return -EINVAL;
 
-	unsigned __int128 value = (unsigned __int128)number.fraction * units->factor / number.denominator;
-	value += (unsigned __int128)number.whole * units->factor;
+	uint128 value = (uint128)number.fraction * units->factor / number.denominator;
+	value += (uint128)number.whole * units->factor;
 	if (number.overflow || value > UINT64_MAX)
 		return -ERANGE;
 	*result = (uint64_t)value;

@@ -6,6 +6,8 @@
 
 #include "cleanup.h"
 
+#define MIB (1u << 20)
+
 /* "123", "64KiB" "64MiB" "2GiB" (1024), "10kB" "10MB" "1GB" (1000), "B"; a fraction is allowed with a unit. 0 or
  * -EINVAL, -ERANGE. */
 warn_unused int quantity_parse_bytes(const char *text, uint64_t *bytes);

@@ -238,7 +238,7 @@ static void touch(uint8_t *memory)
 static void *prefill(void *ctx)
 {
 	struct slab_pool *pool = ctx;
-	const struct sched_param none = {};
+	const struct sched_param none = {0};
 	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	const uint64_t begin_ns = clock_monotonic_ns();
 	size_t done = 0;

@@ -233,6 +233,9 @@ static inline uint32_t byte_at(const uint8_t *at)
 		DISPATCH();                     \
 	} while (0)
 
+/* Labels as values are a GNU extension, which __extension__ does not cover in a goto. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
 uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
 {
 #define LABEL(name) &&do_##name,
@@ -314,4 +317,5 @@ do_RET:
 do_RET_A:
 	return a;
 }
+#pragma GCC diagnostic pop
 /* clang-format on */

@@ -14,7 +14,7 @@
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
 
-#define COMPILE_SNAPLEN 262144 /* what "accept" returns; the snap length proper is applied when copying */
+#define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the snap length proper is applied when copying */
 #define REACH_UNKNOWN UINT32_MAX
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union is made for */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */

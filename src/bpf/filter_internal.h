@@ -1,6 +1,7 @@
 /* What filter.c knows of a filter and filter_union.c makes use of. Internal to the two. */
 #pragma once
 
+#include <assert.h>
 #include <pcap/pcap.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +10,7 @@
 
 #include "bpf/filter.h"
 
-_Static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layout");
+static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layout");
 
 struct filter {
 	struct bpf_program program;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "capture/engine_internal.h"
 #include "capture/recorder.h"
 
@@ -115,13 +116,20 @@ static int arm(struct source *source, struct consumer *consumer, struct error *e
 	else if (first && !source->recorder.on)
 		r = ring_start(source->ring, err); /* a second bind to the same interface changes nothing */
 	pthread_mutex_lock(&engine->lock);
+	uint64_t number = 0, newest = 0;
 	if (r < 0) {
 		consumer_unlink(consumer);
 	} else {
 		ring_update_dropped(source->ring);
 		source_start_consumer(source, consumer, clock_boottime_ns(), clock_offset_ns());
+		number = consumer->position;
+		newest = timeline_next_number(source->timeline);
 	}
 	pthread_mutex_unlock(&engine->lock);
+	if (r == 0)
+		log_debug(capture, "consumer-started", log_str("interface", source->ring->name),
+			  log_uint("number", number), log_uint("newest", newest),
+			  log_bool("recorder", source->recorder.on), log_uint("filter_instructions", size));
 	return r;
 }
 
@@ -146,7 +154,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->from_real_ns = spec->from_real_ns;
 	consumer->to_real_ns = spec->to_real_ns;
 	consumer->duration_ns = spec->duration_ns;
-	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){};
+	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
 	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
 	store_init(&consumer->cursor.store, &engine->budget);
 	return consumer;

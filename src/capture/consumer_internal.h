@@ -13,7 +13,7 @@ struct source;
 
 /* What a worker tells the loop about a consumer. */
 struct consumer_message {
-	struct mailbox_message message; /* first */
+	struct mailbox_message message;
 	struct consumer *consumer;
 };
 

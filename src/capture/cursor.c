@@ -58,7 +58,7 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 			const struct scan_context *context)
 {
 	const struct tpacket3_hdr *header = (const void *)at;
-	packet->time_ns = header->tp_sec * UINT64_C(1000000000) + header->tp_nsec;
+	packet->time_ns = header->tp_sec * NS_PER_S + header->tp_nsec;
 	packet->boot_ns = packet->time_ns - (uint64_t)span->clock_offset_ns;
 	packet->caplen = header->tp_snaplen;
 	packet->wirelen = header->tp_len;

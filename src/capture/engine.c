@@ -12,6 +12,7 @@
 #include <sys/timerfd.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/log.h"
 #include "capture/engine_internal.h"
 #include "capture/link_watch.h"
@@ -57,7 +58,7 @@ static void end_ring_allocation(void *ctx)
 static void deliver_message(void *ctx, struct mailbox_message *message)
 {
 	(void)ctx;
-	const struct consumer_message *received = (const struct consumer_message *)message;
+	const struct consumer_message *received = container_of(message, struct consumer_message, message);
 	struct consumer *consumer = received->consumer;
 	if (received == &consumer->ended)
 		consumer->done(consumer->ctx, consumer);

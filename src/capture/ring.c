@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/packet.h"
 
 #define RING_FRAME_SIZE 2048 /* only has to divide the block: V3 packs frames of any length */
@@ -33,7 +35,7 @@ static const struct {
 
 static int read_hardware(int fd, const char *interface, unsigned short *hardware, struct error *err)
 {
-	struct ifreq request = {};
+	struct ifreq request = {0};
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
 	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
 		return error_set(err, -errno, "interface %s: %s", interface,
@@ -70,25 +72,26 @@ static int allocate(struct ring *ring, const struct ring_options *options, struc
 	uint32_t count = options->block_count;
 	for (;; count /= 2) {
 		struct tpacket_req3 request = {
-			.tp_block_size = options->block_size,
+			.tp_block_size = options->block_bytes,
 			.tp_block_nr = count,
 			.tp_frame_size = RING_FRAME_SIZE,
-			.tp_frame_nr = options->block_size / RING_FRAME_SIZE * count,
+			.tp_frame_nr = options->block_bytes / RING_FRAME_SIZE * count,
 			.tp_retire_blk_tov = options->retire_ms,
 		};
 		if (setsockopt(ring->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) == 0)
 			break;
 		if (errno != ENOMEM || count / 2 < RING_BLOCKS_MIN)
 			return error_set(err, -errno, "interface %s: ring of %u blocks of %u KiB: %s",
-					 options->interface, count, options->block_size >> 10, strerror(errno));
+					 options->interface, count, options->block_bytes >> 10, strerror(errno));
 	}
-	void *memory = mmap(NULL, (size_t)count * options->block_size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	void *memory =
+		mmap(NULL, (size_t)count * options->block_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
 	if (memory == MAP_FAILED)
 		return error_set(err, -errno, "interface %s: mapping its ring: %s", options->interface,
 				 strerror(errno));
-	madvise(memory, (size_t)count * options->block_size, MADV_DONTDUMP);
+	madvise(memory, (size_t)count * options->block_bytes, MADV_DONTDUMP);
 	ring->memory = memory;
-	ring->block_size = options->block_size;
+	ring->block_bytes = options->block_bytes;
 	ring->block_count = count;
 	return 0;
 }
@@ -145,6 +148,7 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	int version = TPACKET_V3;
 	if (setsockopt(ring->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
 		return error_set(err, -errno, "TPACKET_V3: %s", strerror(errno));
+	const uint64_t begin_ns = clock_boottime_ns();
 	if (options->guard)
 		options->guard->begin(options->guard->ctx);
 	r = allocate(ring, options, err);
@@ -152,6 +156,10 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 		options->guard->end(options->guard->ctx);
 	if (r < 0)
 		return r;
+	log_debug(capture, "ring-mapped", log_str("interface", ring->name), log_uint("blocks", ring->block_count),
+		  log_uint("block_bytes", ring->block_bytes), log_uint("retire_ms", options->retire_ms),
+		  log_uint("linktype", ring->linktype), log_bool("promiscuous", options->promiscuous),
+		  log_uint("took_ms", (clock_boottime_ns() - begin_ns) / NS_PER_MS));
 	if (options->promiscuous && !ring->loopback) {
 		r = join_promiscuous(ring->fd, ring->ifindex);
 		if (r < 0)
@@ -188,7 +196,7 @@ void ring_close(struct ring *ring)
 	if (!ring)
 		return;
 	if (ring->memory)
-		munmap(ring->memory, (size_t)ring->block_count * ring->block_size);
+		munmap(ring->memory, (size_t)ring->block_count * ring->block_bytes);
 	if (ring->fd >= 0)
 		close(ring->fd);
 	free(ring);

@@ -15,7 +15,7 @@
 struct sock_fprog;
 
 #define RING_BLOCKS_MIN 16
-#define RING_BLOCK_SIZE_MIN (256u << 10)
+#define RING_BLOCK_BYTES_MIN (256u << 10)
 
 struct ring {
 	int fd;
@@ -24,7 +24,7 @@ struct ring {
 	uint16_t linktype; /* LINKTYPE_… */
 	bool loopback;	   /* every packet shows up twice: the outgoing copy is to be skipped */
 	uint8_t *memory;
-	uint32_t block_size; /* bytes, a power of two */
+	uint32_t block_bytes; /* a power of two */
 	uint32_t block_count;
 	uint64_t dropped; /* packets, since the ring was opened */
 };
@@ -39,7 +39,7 @@ struct ring_guard {
 struct ring_options {
 	const char *interface;
 	const struct ring_guard *guard; /* NULL: none */
-	uint32_t block_size;
+	uint32_t block_bytes;
 	uint32_t block_count; /* halved, down to RING_BLOCKS_MIN, while the kernel has no memory for it */
 	uint32_t retire_ms;   /* a block with packets is handed over at the latest after so long (twice that before
 				 Linux 6.18) */

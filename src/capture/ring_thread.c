@@ -99,7 +99,7 @@ static uint64_t next_deadline(const struct engine *engine)
 
 static void set_timer(const struct engine *engine, uint64_t at_ns)
 {
-	struct itimerspec when = {};
+	struct itimerspec when = {0};
 	if (at_ns != UINT64_MAX) {
 		when.it_value.tv_sec = (time_t)(at_ns / NS_PER_S);
 		when.it_value.tv_nsec = (long)(at_ns % NS_PER_S);

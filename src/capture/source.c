@@ -15,16 +15,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quantity.h"
 #include "bpf/filter_union.h"
 
-#define MIB (1u << 20)
-#define LIVE_BLOCK_SIZE MIB
+#define LIVE_BLOCK_BYTES MIB
 #define LIVE_BLOCKS 64
-#define SMALL_BLOCKS 32 /* of RING_BLOCK_SIZE_MIN, once half of ENGINE_RINGS_BYTES is taken */
+#define SMALL_BLOCKS 32 /* of RING_BLOCK_BYTES_MIN, once half of ENGINE_RINGS_BYTES is taken */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 60	     /* the fewer blocks a second, the less has to be moved at low rates */
-#define RECORDER_BLOCK_MIN (MIB / 8) /* two packets of 64 KiB */
-#define RECORDER_BLOCKS_WANTED 256   /* what is not usable is a quarter and 10 blocks: more of them waste less */
+#define RECORDER_RETIRE_MS 60		   /* the fewer blocks a second, the less has to be moved at low rates */
+#define RECORDER_BLOCK_BYTES_MIN (MIB / 8) /* two packets of 64 KiB */
+#define RECORDER_BLOCKS_WANTED 256	   /* what is not usable is a quarter and 10 blocks: more of them waste less */
 #define PAUSE_RING_BYTES \
 	(128 * MIB)	 /* its reserve takes longer than a pause of the ring thread to fill, up to 60 Gbit/s */
 #define EXPIRY_STEPS 128 /* a packet is given up within 1/128 of the time it may be kept */
@@ -32,7 +32,7 @@
 
 size_t source_ring_bytes(const struct source *source)
 {
-	return (size_t)source->ring->block_size * source->ring->block_count;
+	return (size_t)source->ring->block_bytes * source->ring->block_count;
 }
 
 /* Two expiries of the retire timer before Linux 6.18, and some time for the scheduler. */
@@ -52,7 +52,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		return r;
 	source->timeline = timeline_new(&(struct timeline_options){
 		.memory = source->ring->memory,
-		.block_size = source->ring->block_size,
+		.block_bytes = source->ring->block_bytes,
 		.block_count = source->ring->block_count,
 		.retain = recorder->on,
 		.since_boottime_ns = clock_boottime_ns(),
@@ -75,16 +75,16 @@ int source_open(const char *interface, bool promiscuous, size_t ring_bytes, cons
 	const struct ring_options options = {
 		.interface = interface,
 		.guard = guard,
-		.block_size = small ? RING_BLOCK_SIZE_MIN : LIVE_BLOCK_SIZE,
+		.block_bytes = small ? RING_BLOCK_BYTES_MIN : LIVE_BLOCK_BYTES,
 		.block_count = small ? SMALL_BLOCKS : LIVE_BLOCKS,
 		.retire_ms = LIVE_RETIRE_MS,
 		.promiscuous = promiscuous,
 	};
-	if (ring_bytes + (size_t)options.block_size * options.block_count > ENGINE_RINGS_BYTES)
+	if (ring_bytes + (size_t)options.block_bytes * options.block_count > ENGINE_RINGS_BYTES)
 		return error_set(err, -ENOMEM,
 				 "interface %s: the rings of other interfaces take all %u MiB there are for rings",
 				 interface, ENGINE_RINGS_BYTES / MIB);
-	return open_ring(&options, &(struct recorder){}, err, result);
+	return open_ring(&options, &(struct recorder){0}, err, result);
 }
 
 static struct ring_options recorder_ring(const struct engine_recorder *options, const struct ring_guard *guard)
@@ -92,18 +92,18 @@ static struct ring_options recorder_ring(const struct engine_recorder *options, 
 	struct ring_options ring = {
 		.interface = options->interface,
 		.guard = guard,
-		.block_size = LIVE_BLOCK_SIZE,
+		.block_bytes = LIVE_BLOCK_BYTES,
 		.retire_ms = RECORDER_RETIRE_MS,
 		.promiscuous = options->promiscuous,
 	};
-	while (ring.block_size > RING_BLOCK_SIZE_MIN &&
-	       options->memory_bytes / ring.block_size < RECORDER_BLOCKS_WANTED)
-		ring.block_size /= 2;
-	const size_t count = options->memory_bytes / ring.block_size;
+	while (ring.block_bytes > RING_BLOCK_BYTES_MIN &&
+	       options->memory_bytes / ring.block_bytes < RECORDER_BLOCKS_WANTED)
+		ring.block_bytes /= 2;
+	const size_t count = options->memory_bytes / ring.block_bytes;
 	ring.block_count = count > UINT16_MAX ? UINT16_MAX : (uint32_t)count;
-	while (options->memory_bytes / ring.block_size > ring.block_count && ring.block_size < 64 * MIB) {
-		ring.block_size *= 2; /* beyond 64 GiB */
-		ring.block_count = (uint32_t)(options->memory_bytes / ring.block_size);
+	while (options->memory_bytes / ring.block_bytes > ring.block_count && ring.block_bytes < 64 * MIB) {
+		ring.block_bytes *= 2; /* beyond 64 GiB */
+		ring.block_count = (uint32_t)(options->memory_bytes / ring.block_bytes);
 	}
 	if (ring.block_count < RING_BLOCKS_MIN)
 		ring.block_count = RING_BLOCKS_MIN;

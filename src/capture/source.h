@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "bpf/filter.h"
 #include "bpf/retention_filter.h"
@@ -59,7 +60,7 @@ struct source {
 	unsigned gap_count;
 };
 
-#define SOURCE_LINGER_NS (10 * UINT64_C(1000000000)) /* a ring stays open so long after its last consumer */
+#define SOURCE_LINGER_NS (10 * NS_PER_S) /* a ring stays open so long after its last consumer */
 
 /* Without the lock; blocks. `ring_bytes`: what all rings opened on demand take already. */
 warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,

@@ -5,6 +5,7 @@
  */
 #include "capture/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,12 +15,12 @@
 
 struct slab {
 	struct slab *next;
-	size_t size; /* bytes mapped, this header included */
-	size_t used; /* likewise */
+	size_t mapped_bytes; /* this header included */
+	size_t used_bytes;   /* likewise */
 };
 
 #define SLAB_HEADER sizeof(struct slab)
-_Static_assert(SLAB_HEADER % RECORD_ALIGN == 0, "the first record is aligned");
+static_assert(SLAB_HEADER % RECORD_ALIGN == 0, "the first record is aligned");
 
 struct store_record {
 	uint64_t time_ns;
@@ -40,10 +41,10 @@ void store_deinit(struct store *store)
 	struct slab *next;
 	for (struct slab *slab = store->first; slab; slab = next) {
 		next = slab->next;
-		if (slab->size == SLAB_BYTES)
+		if (slab->mapped_bytes == SLAB_BYTES)
 			slab_pool_give(store->budget->slabs, slab);
 		else
-			munmap(slab, slab->size);
+			munmap(slab, slab->mapped_bytes);
 	}
 	free(store->order);
 	atomic_fetch_sub_explicit(&store->budget->used_bytes, store->charged_bytes, memory_order_relaxed);
@@ -73,7 +74,7 @@ static struct slab *map_slab(size_t size)
 
 static int add_slab(struct store *store, size_t record_size)
 {
-	size_t size = store->last ? store->last->size * 2 : SLAB_FIRST_BYTES;
+	size_t size = store->last ? store->last->mapped_bytes * 2 : SLAB_FIRST_BYTES;
 	if (size > SLAB_BYTES)
 		size = SLAB_BYTES;
 	while (size < record_size + SLAB_HEADER)
@@ -91,8 +92,8 @@ static int add_slab(struct store *store, size_t record_size)
 		return -ENOMEM;
 	}
 	slab->next = NULL;
-	slab->size = size;
-	slab->used = SLAB_HEADER;
+	slab->mapped_bytes = size;
+	slab->used_bytes = SLAB_HEADER;
 	store->charged_bytes += size;
 	if (store->last)
 		store->last->next = slab;
@@ -110,12 +111,12 @@ static size_t record_size(uint32_t caplen)
 int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head, uint32_t head_size)
 {
 	const size_t size = record_size(packet->caplen);
-	if (!store->last || store->last->size - store->last->used < size) {
+	if (!store->last || store->last->mapped_bytes - store->last->used_bytes < size) {
 		int r = add_slab(store, size);
 		if (r < 0)
 			return r;
 	}
-	struct store_record *record = (void *)((uint8_t *)store->last + store->last->used);
+	struct store_record *record = (void *)((uint8_t *)store->last + store->last->used_bytes);
 	record->time_ns = packet->time_ns;
 	record->caplen = packet->caplen;
 	record->wirelen = packet->wirelen;
@@ -126,7 +127,7 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	if (head_size)
 		memcpy(record->data, head, head_size);
 	memcpy(record->data + head_size, packet->data, packet->caplen - head_size);
-	store->last->used += size;
+	store->last->used_bytes += size;
 	store->packets++;
 	if (packet->time_ns < store->latest_ns)
 		store->disordered = true;
@@ -136,7 +137,7 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 
 static const struct store_record *next_record(const struct slab **slab, size_t *offset)
 {
-	while (*slab && *offset >= (*slab)->used) {
+	while (*slab && *offset >= (*slab)->used_bytes) {
 		*slab = (*slab)->next;
 		*offset = SLAB_HEADER;
 	}

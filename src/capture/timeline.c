@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "capture/timeline_internal.h"
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
@@ -26,7 +27,7 @@
 
 static uint64_t packet_time_ns(const struct tpacket3_hdr *packet)
 {
-	return packet->tp_sec * UINT64_C(1000000000) + packet->tp_nsec;
+	return packet->tp_sec * NS_PER_S + packet->tp_nsec;
 }
 
 static uint32_t packet_bytes(const struct tpacket3_hdr *packet)
@@ -42,7 +43,7 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	if (!timeline)
 		return NULL;
 	timeline->memory = options->memory;
-	timeline->block_size = options->block_size;
+	timeline->block_bytes = options->block_bytes;
 	timeline->block_count = options->block_count;
 	timeline->retain = options->retain;
 	timeline->merge_ns = options->merge_ns;
@@ -50,7 +51,7 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	timeline->lag = 8 + options->block_count / LAG_FRACTION;
 	timeline->reserve = options->block_count / 4 + timeline->lag;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
-	timeline->hold_bytes = (uint64_t)options->block_size * options->block_count * HOLD_PERCENT / 100;
+	timeline->hold_bytes = (uint64_t)options->block_bytes * options->block_count * HOLD_PERCENT / 100;
 	timeline->tail = NO_BLOCK;
 	timeline->sequence = block_at(timeline, 0)->hdr.bh1.seq_num; /* the kernel opened it with the ring */
 	timeline->extent_capacity = (size_t)options->block_count * EXTENTS_PER_BLOCK;
@@ -75,7 +76,7 @@ void timeline_free(struct timeline *timeline)
 void timeline_hold_block(struct timeline *timeline, uint32_t index)
 {
 	struct block *block = &timeline->blocks[index];
-	block->extents = block->pins = block->used = 0;
+	block->extents = block->pins = block->used_bytes = 0;
 	block->held = true;
 	timeline->held++;
 }
@@ -129,12 +130,12 @@ static struct run measure_run(uint8_t *first, uint32_t packets, uint32_t room)
 	return run;
 }
 
-static void add_run(struct timeline *timeline, struct run run, uint32_t block, uint32_t offset)
+static void add_run(struct timeline *timeline, struct run run, uint32_t block, uint32_t offset_bytes)
 {
 	if (!run.packets)
 		return;
 	run.block = block;
-	run.offset = offset;
+	run.offset_bytes = offset_bytes;
 	timeline->runs[timeline->run_count++] = run;
 }
 
@@ -145,21 +146,21 @@ static void pack_block(struct timeline *timeline, uint8_t *first, uint32_t packe
 	const uint32_t front = (uint32_t)(first - (uint8_t *)block_at(timeline, current));
 	if (timeline->tail != NO_BLOCK) {
 		struct block *tail = &timeline->blocks[timeline->tail];
-		const struct run moved = measure_run(first, packets, timeline->block_size - tail->used);
-		memcpy((uint8_t *)block_at(timeline, timeline->tail) + tail->used, first, moved.bytes);
-		add_run(timeline, moved, timeline->tail, tail->used);
-		tail->used += moved.bytes;
+		const struct run moved = measure_run(first, packets, timeline->block_bytes - tail->used_bytes);
+		memcpy((uint8_t *)block_at(timeline, timeline->tail) + tail->used_bytes, first, moved.bytes);
+		add_run(timeline, moved, timeline->tail, tail->used_bytes);
+		tail->used_bytes += moved.bytes;
 		timeline->packed_bytes += moved.bytes;
 		packets -= moved.packets;
 		if (!packets)
 			return;
-		const struct run rest = measure_run(first + moved.bytes, packets, timeline->block_size);
+		const struct run rest = measure_run(first + moved.bytes, packets, timeline->block_bytes);
 		if (moved.bytes)
 			memmove(first, first + moved.bytes, rest.bytes);
 		timeline->packed_bytes += moved.bytes ? rest.bytes : 0;
 		add_run(timeline, rest, current, front);
 	} else {
-		add_run(timeline, measure_run(first, packets, timeline->block_size), current, front);
+		add_run(timeline, measure_run(first, packets, timeline->block_bytes), current, front);
 	}
 	timeline->retired_in_place = true;
 }
@@ -184,7 +185,7 @@ bool timeline_retire(struct timeline *timeline)
 	timeline->run_count = 0;
 	timeline->packed_bytes = 0;
 	timeline->retired_in_place = false;
-	const bool sparse = header->blk_len < timeline->block_size / 8 * 7;
+	const bool sparse = header->blk_len < timeline->block_bytes / 8 * 7;
 	timeline->packing = sparse && is_worth_packing(timeline);
 	timeline->full_streak = sparse ? 0 : timeline->full_streak + 1;
 	if (!header->num_pkts)
@@ -197,7 +198,7 @@ bool timeline_retire(struct timeline *timeline)
 		.bytes = header->blk_len - header->offset_to_first_pkt,
 		.packets = header->num_pkts,
 		.first_ns = packet_time_ns((const void *)first),
-		.last_ns = header->ts_last_pkt.ts_sec * UINT64_C(1000000000) + header->ts_last_pkt.ts_nsec,
+		.last_ns = header->ts_last_pkt.ts_sec * NS_PER_S + header->ts_last_pkt.ts_nsec,
 	};
 	add_run(timeline, whole, current, header->offset_to_first_pkt);
 	timeline->retired_in_place = true;
@@ -208,7 +209,7 @@ static bool can_extend(const struct extent *extent, const struct run *run, uint6
 		       uint64_t merge_ns)
 {
 	const int64_t step_ns = clock_offset_ns - extent->clock_offset_ns;
-	return extent->block == run->block && extent->offset + extent->bytes == run->offset &&
+	return extent->block == run->block && extent->offset_bytes + extent->bytes == run->offset_bytes &&
 	       extent->bytes + run->bytes <= EXTENT_MERGE_BYTES && extent->dropped == dropped &&
 	       (!merge_ns || run->last_ns - extent->first_ns <= merge_ns) && step_ns < CLOCK_STEP_NS &&
 	       step_ns > -CLOCK_STEP_NS;
@@ -234,7 +235,7 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 			.dropped_before = timeline->dropped_before,
 			.dropped = dropped,
 			.block = run->block,
-			.offset = run->offset,
+			.offset_bytes = run->offset_bytes,
 			.bytes = run->bytes,
 			.packets = run->packets,
 		};
@@ -305,7 +306,7 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	}
 	if (timeline->retired_in_place) {
 		const struct run *run = &timeline->runs[timeline->run_count - 1];
-		timeline->blocks[current].used = run->offset + run->bytes;
+		timeline->blocks[current].used_bytes = run->offset_bytes + run->bytes;
 		if (timeline->packing)
 			timeline->tail = current;
 	}
@@ -390,7 +391,7 @@ struct span timeline_pin(struct timeline *timeline, uint64_t number)
 	const struct extent *extent = extent_at(timeline, find_extent(timeline, number, false));
 	timeline->blocks[extent->block].pins++;
 	return (struct span){
-		.first = (const uint8_t *)block_at(timeline, extent->block) + extent->offset,
+		.first = (const uint8_t *)block_at(timeline, extent->block) + extent->offset_bytes,
 		.packets = extent->packets,
 		.block = extent->block,
 		.number = extent->number,

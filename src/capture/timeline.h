@@ -18,7 +18,7 @@ struct timeline;
 
 struct timeline_options {
 	uint8_t *memory; /* the ring's */
-	uint32_t block_size;
+	uint32_t block_bytes;
 	uint32_t block_count;
 	bool retain;		    /* keep packets that nobody has asked for yet (the recorder) */
 	uint64_t since_boottime_ns; /* now */

@@ -21,7 +21,7 @@ struct extent {
 	int64_t clock_offset_ns;
 	uint64_t dropped_before, dropped; /* at least so many before its first packet, at most so many up to its last */
 	uint32_t block;
-	uint32_t offset; /* of the first packet in the block */
+	uint32_t offset_bytes; /* of the first packet in the block */
 	uint32_t bytes;
 	uint32_t packets;
 };
@@ -30,7 +30,7 @@ struct block {
 	bool held;	  /* not the kernel's */
 	uint32_t extents; /* that lie in it */
 	uint32_t pins;
-	uint32_t used; /* bytes up to the end of its last packet */
+	uint32_t used_bytes; /* up to the end of its last packet */
 	/* So many packets had been dropped while the kernel had not opened it yet for the turn with this sequence
 	 * number. */
 	uint64_t dropped_before, sequence;
@@ -38,13 +38,13 @@ struct block {
 
 /* A run of packets found in the retired block, where it lies after packing. */
 struct run {
-	uint32_t block, offset, bytes, packets;
+	uint32_t block, offset_bytes, bytes, packets;
 	uint64_t first_ns, last_ns;
 };
 
 struct timeline {
 	uint8_t *memory;
-	uint32_t block_size, block_count;
+	uint32_t block_bytes, block_count;
 	uint32_t lag;	     /* blocks of them that the kernel may fill before they are seen to */
 	uint32_t reserve;    /* blocks ahead of the kernel that must be its own */
 	uint32_t capacity;   /* blocks that may be held */
@@ -73,7 +73,7 @@ struct timeline {
 
 static inline struct tpacket_block_desc *block_at(const struct timeline *timeline, uint32_t index)
 {
-	return (void *)(timeline->memory + (size_t)index * timeline->block_size);
+	return (void *)(timeline->memory + (size_t)index * timeline->block_bytes);
 }
 
 static inline bool kernel_owns(const struct timeline *timeline, uint32_t index)

@@ -63,9 +63,9 @@ static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
 	struct block *source = &timeline->blocks[from], *target = &timeline->blocks[to];
 	const uint32_t front = sizeof(struct tpacket_block_desc);
 	memcpy((uint8_t *)block_at(timeline, to) + front, (uint8_t *)block_at(timeline, from) + front,
-	       source->used - front);
-	timeline->moved_bytes += source->used - front;
-	target->used = source->used;
+	       source->used_bytes - front);
+	timeline->moved_bytes += source->used_bytes - front;
+	target->used_bytes = source->used_bytes;
 	for (size_t i = 0; target->extents < source->extents; i++) {
 		struct extent *extent = extent_at(timeline, i);
 		if (extent->block == from) {

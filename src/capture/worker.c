@@ -50,6 +50,11 @@ static bool settle_end(struct consumer *consumer)
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
 	consumer->disordered = store_seal(&consumer->cursor.store) < 0;
+	log_debug(capture, "consumer-ended", log_str("reason", end_reason_name(consumer->cursor.reason)),
+		  log_uint("next_number", consumer->cursor.next_number),
+		  log_uint("examined", consumer->cursor.examined), log_uint("packets", consumer->cursor.packets),
+		  log_uint("lost_evicted", consumer->lost_evicted),
+		  log_uint("lost_memory", consumer->cursor.lost_memory));
 	mailbox_post(engine->mailbox, &consumer->ended.message);
 }
 
@@ -181,6 +186,7 @@ static void close_source(struct engine *engine)
 	engine->closing = source->next;
 	pthread_mutex_unlock(&engine->lock);
 	const size_t bytes = source_ring_bytes(source);
+	log_debug(capture, "ring-closed", log_str("interface", source->ring->name), log_uint("bytes", bytes));
 	source_close(source);
 	pthread_mutex_lock(&engine->lock);
 	engine->ring_bytes -= bytes;
@@ -196,6 +202,9 @@ static void renew_filter(struct engine *engine, struct source *source, struct so
 	pthread_mutex_unlock(&engine->lock);
 	if (source_attach_filter(source, program, size) < 0)
 		log_warning("kernel-filter-failed", log_str("interface", source->ring->name));
+	else
+		log_debug(capture, "kernel-filter-renewed", log_str("interface", source->ring->name),
+			  log_uint("instructions", size));
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
 	if (!source->consumers)

@@ -16,7 +16,8 @@
 #define CONFIG_INTERFACES_MAX 256
 #define CONFIG_ALIASES_MAX 64 /* per interface */
 #define CONFIG_REDIS_NODES_MAX 16
-#define CONFIG_FAULTS_MAX 64 /* faults reported in one go */
+#define CONFIG_FAULTS_MAX 64		   /* faults reported in one go */
+#define CONFIG_FAULTS_BYTES_MAX (1u << 20) /* room for their text */
 
 struct config_strings {
 	char **items;
@@ -38,7 +39,7 @@ struct config {
 		uint64_t maxtimeout_ns;
 		uint64_t maxduration_ns;
 		uint64_t defaulttimeout_ns;
-		uint64_t snaplength; /* bytes */
+		uint64_t snaplength_bytes;
 		bool writelocal;
 		char *localdir;
 		char *format; /* "pcapng" or "pcap" */
@@ -47,8 +48,8 @@ struct config {
 	} general;
 	struct {
 		uint64_t captures;
-		uint64_t memory;      /* bytes */
-		uint64_t warm_memory; /* bytes */
+		uint64_t memory_bytes;
+		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
 		uint64_t retry_ns;
 		uint64_t cooldown_ns;		       /* 0: off */
@@ -57,9 +58,9 @@ struct config {
 	} limits;
 	struct {
 		struct config_strings interfaces;
-		uint64_t memory;     /* bytes per interface */
-		uint64_t seconds_ns; /* 0: no limit */
-		char *snaplength;    /* digits, or "headers" */
+		uint64_t memory_bytes; /* per interface */
+		uint64_t keep_ns;      /* 0: no limit */
+		char *snaplength;      /* digits, or "headers" */
 		char *filter;
 		bool exclude_own;
 	} history;
@@ -79,14 +80,14 @@ struct config {
 		char *group;		    /* never empty after loading */
 		uint64_t stream_max_age_ns; /* 0: no limit */
 		bool upload;
-		uint64_t file_size; /* bytes */
+		uint64_t file_size_bytes;
 		uint64_t file_ttl_ns;
 		uint64_t port;
 		bool configured; /* some option or key of it was given; false: the embedded form, nobody may be there */
 	} redis;
 	struct {
 		uint64_t bytes; /* 0: off */
-		uint64_t seconds_ns;
+		uint64_t keep_ns;
 	} memory;
 	struct {
 		char *socket, *group, *listen; /* "": none */
@@ -97,6 +98,9 @@ struct config {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;
 	} syslog;
+	struct {
+		char *level; /* as log_level_parse() takes it */
+	} log;
 	struct config_interface *interfaces;
 	size_t interface_count;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
@@ -176,8 +177,18 @@ static void check_filter(struct config_loader *loader)
 		config_row_fault(loader, row_of("history", "filter"), "%s", err.text);
 }
 
+static void check_log(struct config_loader *loader)
+{
+	struct log_level level;
+	struct error err;
+
+	if (log_level_parse(loader->config->log.level, &level, &err) < 0)
+		config_row_fault(loader, row_of("log", "level"), "%s", err.text);
+}
+
 void config_check(struct config_loader *loader)
 {
+	check_log(loader);
 	check_times(loader);
 	check_filter(loader);
 	check_local(loader);

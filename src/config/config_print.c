@@ -8,6 +8,16 @@
 
 #define HELP_COLUMN 26
 
+/* The unit of a default that is a plain number. */
+static const char *unit_of(const struct config_row *row)
+{
+	const bool plain = *row->fallback && strspn(row->fallback, "0123456789") == strlen(row->fallback);
+
+	if (plain && row->type == CONFIG_DURATION)
+		return " s";
+	return plain && row->type == CONFIG_BYTES ? " bytes" : "";
+}
+
 static int print_option(struct buffer *out, const struct config_row *row)
 {
 	char left[64];
@@ -18,7 +28,7 @@ static int print_option(struct buffer *out, const struct config_row *row)
 	if (r == 0 && row->fallback_text)
 		r = buffer_printf(out, " (default: %s)", row->fallback_text);
 	else if (r == 0 && row->type != CONFIG_BOOL && *row->fallback)
-		r = buffer_printf(out, " (default: %s)", row->fallback);
+		r = buffer_printf(out, " (default: %s%s)", row->fallback, unit_of(row));
 	return r < 0 ? r : buffer_append_string(out, "\n");
 }
 
@@ -69,7 +79,7 @@ int config_print_example(struct buffer *out)
 	int r = buffer_append_string(
 		out, "# Configuration of pcapdaemon (TOML). All keys, each with its default; to change one,\n"
 		     "# take away the # in front of it. Check with: pcapdaemon -check -config FILE\n"
-		     "# Sizes may be written like \"64MiB\", times like \"1.5s\".\n");
+		     "# Plain numbers are bytes and seconds; \"64MiB\" and \"1.5s\" say the same with a unit.\n");
 
 	for (size_t s = 0; r == 0 && s < config_section_count; s++) {
 		const struct config_section *section = &config_sections[s];
@@ -97,7 +107,7 @@ static int print_manual_text(struct buffer *out, const struct config_row *row)
 	if (r == 0 && row->fallback_text)
 		r = buffer_printf(out, "Default: %s.\n", row->fallback_text);
 	else if (r == 0 && *row->fallback && (row->section || row->type != CONFIG_BOOL))
-		r = buffer_printf(out, "Default: %s.\n", row->fallback);
+		r = buffer_printf(out, "Default: %s%s.\n", row->fallback, unit_of(row));
 	return r;
 }
 

@@ -5,9 +5,13 @@
  */
 #include "config/config_table.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/packet.h"
+#include "base/quantity.h"
 #include "config/config.h"
 #include "config/config_rules.h"
 
@@ -15,13 +19,9 @@
 #define INTERFACE_FIELD(member) .offset = offsetof(struct config_interface, member)
 #define NOWHERE .offset = CONFIG_NO_FIELD
 
-#define SECOND UINT64_C(1000000000)
-#define MILLISECOND UINT64_C(1000000)
-#define YEAR (UINT64_C(366) * 86400 * SECOND)
-#define MIB (UINT64_C(1) << 20)
+#define YEAR (366 * S_PER_DAY * NS_PER_S)
 #define TIB (UINT64_C(1) << 40)
 
-#define SNAP_MAX 262144 /* libpcap's MAXIMUM_SNAPLEN */
 #define COUNT_MAX UINT64_C(1000000000000)
 
 static const char *const formats[] = {"pcapng", "pcap", NULL};
@@ -36,6 +36,7 @@ const struct config_section config_sections[] = {
 	{.name = "cloudshark", .help = "Upload to CloudShark"},
 	{.name = "redis", .help = "Where requests come from and events go to"},
 	{.name = "syslog", .help = "The log; messages also go to standard error"},
+	{.name = "log", .help = "What is logged"},
 	{.name = "interface",
 	 .help = "One for each interface that has aliases or settings of its own",
 	 .repeated = true},
@@ -80,14 +81,14 @@ const struct config_row config_rows[] = {
 	 FIELD(general.maxpackets), .help = "most packets one request may ask for"},
 	{"general", "maxbytes", NULL, "SIZE", CONFIG_BYTES, 1, TIB, .fallback = "100000000", FIELD(general.maxbytes),
 	 .help = "most bytes of packet data one request may ask for"},
-	{"general", "maxtimeout", NULL, "TIME", CONFIG_DURATION, MILLISECOND, YEAR, .fallback = "3600",
+	{"general", "maxtimeout", NULL, "TIME", CONFIG_DURATION, NS_PER_MS, YEAR, .fallback = "3600",
 	 FIELD(general.maxtimeout_ns), .help = "longest timeout a request may ask for, in seconds"},
-	{"general", "maxduration", NULL, "TIME", CONFIG_DURATION, MILLISECOND, YEAR, .fallback = "3600",
+	{"general", "maxduration", NULL, "TIME", CONFIG_DURATION, NS_PER_MS, YEAR, .fallback = "3600",
 	 FIELD(general.maxduration_ns), .help = "longest duration a request may ask for, in seconds"},
-	{"general", "defaulttimeout", NULL, "TIME", CONFIG_DURATION, MILLISECOND, YEAR, .fallback = "60",
+	{"general", "defaulttimeout", NULL, "TIME", CONFIG_DURATION, NS_PER_MS, YEAR, .fallback = "60",
 	 FIELD(general.defaulttimeout_ns), .help = "timeout when a request names none, in seconds"},
-	{"general", "snaplength", NULL, "SIZE", CONFIG_BYTES, 1, SNAP_MAX, .fallback = "65535",
-	 FIELD(general.snaplength), .help = "bytes kept of each packet when a request does not say"},
+	{"general", "snaplength", NULL, "SIZE", CONFIG_BYTES, 1, PACKET_SNAPLEN_MAX, .fallback = "65535",
+	 FIELD(general.snaplength_bytes), .help = "bytes kept of each packet when a request does not say"},
 	{"general", "writelocal", "writelocal", NULL, CONFIG_BOOL, .fallback = "false", FIELD(general.writelocal),
 	 .help = "write files to a local directory"},
 	{"general", "localdir", "destdir", "DIRECTORY", CONFIG_STRING, .fallback = "/var/lib/pcapdaemon",
@@ -101,9 +102,10 @@ const struct config_row config_rows[] = {
 
 	{"limits", "captures", NULL, "COUNT", CONFIG_COUNT, 1, 65536, .fallback = "256", FIELD(limits.captures),
 	 .help = "captures running at once; more are refused, not queued"},
-	{"limits", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(limits.memory),
+	{"limits", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(limits.memory_bytes),
 	 .help = "all captured bytes not yet delivered"},
-	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB", FIELD(limits.warm_memory),
+	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB",
+	 FIELD(limits.warm_memory_bytes),
 	 .help = "unused memory kept ready for packets. Up to 64MiB: what captures leave behind, given back 30 seconds "
 		 "after the last; more: taken at start and kept, so that captures up to this size need no fresh "
 		 "memory"},
@@ -125,12 +127,12 @@ const struct config_row config_rows[] = {
 	{"history", "interfaces", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_INTERFACES_MAX, .fallback = "",
 	 FIELD(history.interfaces), .validate = config_rule_interface,
 	 .help = "interfaces the recorder runs on; none: recorder off"},
-	{"history", "memory", NULL, "SIZE", CONFIG_BYTES, 32 * MIB, TIB, .fallback = "256MiB", FIELD(history.memory),
-	 .help = "memory for the past, per interface"},
-	{"history", "seconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "60", FIELD(history.seconds_ns),
+	{"history", "memory", NULL, "SIZE", CONFIG_BYTES, 32 * MIB, TIB, .fallback = "256MiB",
+	 FIELD(history.memory_bytes), .help = "memory for the past, per interface"},
+	{"history", "seconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "60", FIELD(history.keep_ns),
 	 .help = "never keep a packet longer than this; 0: as long as memory lasts"},
-	{"history", "snaplength", NULL, "SIZE", CONFIG_SNAP, 1, SNAP_MAX, .choices = headers_only, .fallback = "65535",
-	 FIELD(history.snaplength),
+	{"history", "snaplength", NULL, "SIZE", CONFIG_SNAP, 1, PACKET_SNAPLEN_MAX, .choices = headers_only,
+	 .fallback = "65535", FIELD(history.snaplength),
 	 .help = "bytes kept of each packet, or \"headers\": link to transport headers only"},
 	{"history", "filter", NULL, "FILTER", CONFIG_STRING, .fallback = "", FIELD(history.filter),
 	 .help = "pcap filter of what may be kept at all"},
@@ -205,20 +207,23 @@ const struct config_row config_rows[] = {
 	 .help = "publish this node's name and state, for pcapctl"},
 	{"redis", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(redis.upload),
 	 .help = "put every capture into Redis; otherwise only those of requests that name the destination redis"},
-	{"redis", "file_size", NULL, "SIZE", CONFIG_BYTES, 1024, 512 * MIB, .fallback = "64MiB", FIELD(redis.file_size),
-	 .help = "largest file put into Redis"},
-	{"redis", "file_ttl", NULL, "TIME", CONFIG_DURATION, SECOND, YEAR, .fallback = "3600", FIELD(redis.file_ttl_ns),
-	 .help = "how long a file stays in Redis"},
+	{"redis", "file_size", NULL, "SIZE", CONFIG_BYTES, 1024, 512 * MIB, .fallback = "64MiB",
+	 FIELD(redis.file_size_bytes), .help = "largest file put into Redis"},
+	{"redis", "file_ttl", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600",
+	 FIELD(redis.file_ttl_ns), .help = "how long a file stays in Redis"},
 
 	{"memory", "bytes", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "128MiB", FIELD(memory.bytes),
 	 .help = "all finished files kept in memory for download; the oldest go first; 0: none is kept"},
-	{"memory", "seconds", NULL, "TIME", CONFIG_DURATION, SECOND, YEAR, .fallback = "3600", FIELD(memory.seconds_ns),
+	{"memory", "seconds", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600", FIELD(memory.keep_ns),
 	 .help = "how long a file is kept in memory"},
 
 	{"syslog", "priority", NULL, "NUMBER", CONFIG_COUNT, 0, 191, .fallback = "85", FIELD(syslog.priority),
 	 .help = "facility | severity, numbers as in sys/syslog.h; every message has a severity of its own"},
 	{"syslog", "tag", NULL, "TAG", CONFIG_STRING, .fallback = "pcapdaemon", FIELD(syslog.tag), .required = true,
 	 .help = "name in front of every message"},
+
+	{"log", "level", "loglevel", "LEVEL", CONFIG_STRING, .fallback = "info", FIELD(log.level), .required = true,
+	 .help = "log up to error, warning, notice, info, debug[:AREA,...]"},
 
 	{"interface", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INTERFACE_FIELD(name), .required = true,
 	 .validate = config_rule_interface, .example = "\"eth0\"", .help = "the interface"},
@@ -294,7 +299,7 @@ const struct config_row config_rows[] = {
 };
 
 const size_t config_row_count = sizeof config_rows / sizeof *config_rows;
-_Static_assert(sizeof config_rows / sizeof *config_rows <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
+static_assert(sizeof config_rows / sizeof *config_rows <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
 
 const struct config_row *config_row_find(const char *section, const char *key)
 {

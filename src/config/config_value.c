@@ -91,8 +91,8 @@ static const char *limit_text(const struct config_row *row, uint64_t limit, char
 		snprintf(text, size, "%" PRIu64 " seconds", limit / NS_PER_S);
 	else if (row->type == CONFIG_DURATION)
 		snprintf(text, size, "%g seconds", (double)limit / (double)NS_PER_S);
-	else if (row->type == CONFIG_BYTES && limit >= 1024 * 1024 && limit % (1024 * 1024) == 0)
-		snprintf(text, size, "%" PRIu64 " MiB", limit / (1024 * 1024));
+	else if (row->type == CONFIG_BYTES && limit >= MIB && limit % MIB == 0)
+		snprintf(text, size, "%" PRIu64 " MiB", limit / MIB);
 	else
 		snprintf(text, size, "%" PRIu64 "%s", limit, row->type == CONFIG_BYTES ? " bytes" : "");
 	return text;

@@ -171,8 +171,8 @@ static int start_slabs(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
 	daemon->slabs = slab_pool_new(&(struct slab_pool_options){
-		.warm_bytes = config->limits.warm_memory,
-		.use_bytes = config->limits.memory + config->memory.bytes,
+		.warm_bytes = config->limits.warm_memory_bytes,
+		.use_bytes = config->limits.memory_bytes + config->memory.bytes,
 		.idle_ns = SLABS_IDLE_NS,
 	});
 	return daemon->slabs ? 0 : error_set(err, -errno, "limits.warm_memory: %s", strerror(errno));
@@ -200,7 +200,7 @@ static int start_sinks(struct daemon *daemon)
 	if (config->memory.bytes) {
 		const struct memory_sink_options options = {
 			.bytes_max = config->memory.bytes,
-			.max_age_ns = config->memory.seconds_ns,
+			.max_age_ns = config->memory.keep_ns,
 			.slabs = daemon->slabs,
 			.on_request = count > 0 || (config->redis.listen && config->redis.upload),
 		};
@@ -210,7 +210,7 @@ static int start_sinks(struct daemon *daemon)
 		const struct redis_sink_options options = {
 			.channel = config->redis.channel,
 			.node = config->general.node,
-			.size_max = config->redis.file_size,
+			.bytes_max = config->redis.file_size_bytes,
 			.ttl_ns = config->redis.file_ttl_ns,
 			.on_request = !config->redis.upload,
 		};
@@ -248,7 +248,8 @@ static struct node_redis read_redis_status(const void *ctx)
 
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
-	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory, .slabs = daemon->slabs};
+	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
+					       .slabs = daemon->slabs};
 	struct error no_right;
 	if (engine_may_capture(&no_right) < 0)
 		log_error("cannot-capture", log_str("error", no_right.text));
@@ -293,8 +294,8 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 		const struct engine_recorder recorder = {
 			.interface = interface,
 			.promiscuous = config_wants_promiscuous(config, interface),
-			.memory_bytes = config->history.memory,
-			.max_age_ns = config->history.seconds_ns,
+			.memory_bytes = config->history.memory_bytes,
+			.max_age_ns = config->history.keep_ns,
 			.bpf = config->history.filter,
 			.snaplen = (uint32_t)snaplen,
 			.headers = headers,
@@ -406,13 +407,26 @@ static void block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
+/* The level was checked when the configuration was loaded. */
+static int set_log_level(const char *text, struct error *err)
+{
+	struct log_level level;
+	const int r = log_level_parse(text, &level, err);
+
+	if (r == 0)
+		log_set_level(&level);
+	return r;
+}
+
 int daemon_run(const struct config *config, struct error *err)
 {
 	struct daemon daemon = {.config = config};
 	const int priority = (int)config->syslog.priority;
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
 	forbid_core_dumps();
-	int r = start(&daemon, err);
+	int r = set_log_level(config->log.level, err);
+	if (r == 0)
+		r = start(&daemon, err);
 	if (r == 0) {
 		log_notice("ready", log_str("version", PCAPDAEMON_VERSION), log_str("node", config->general.node));
 		event_base_dispatch(daemon.loop);

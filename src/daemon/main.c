@@ -11,7 +11,6 @@
 
 enum { EXIT_BAD_USAGE = 2 };
 
-#define FAULTS_BYTES_MAX (1u << 20)
 #define HELP_BYTES_MAX (1u << 20)
 
 static int print_help(void)
@@ -45,7 +44,7 @@ static int run(const struct config *config)
 int main(int argc, char **argv)
 {
 	struct config *config = NULL;
-	struct buffer faults = BUFFER_INIT(FAULTS_BYTES_MAX);
+	struct buffer faults = BUFFER_INIT(CONFIG_FAULTS_BYTES_MAX);
 	int r = config_load(argc, argv, filter_check, &faults, &config);
 	if (r < 0)
 		fprintf(stderr, "%s", faults.size ? buffer_text(&faults) : "out of memory\n");

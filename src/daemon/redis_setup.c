@@ -16,7 +16,7 @@
 #include "trigger/redis_pubsub.h"
 #include "trigger/redis_stream.h"
 
-#define REPLIES_TTL_MIN_NS (24 * 3600 * NS_PER_S) /* at least */
+#define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S) /* at least */
 
 int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config)
 {

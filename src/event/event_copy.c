@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/container_of.h"
+
 static const size_t event_strings[] = {
 	offsetof(struct event, id),	   offsetof(struct event, capture), offsetof(struct event, node),
 	offsetof(struct event, interface), offsetof(struct event, reason),  offsetof(struct event, field),
@@ -39,7 +41,6 @@ static void free_strings(void *object, const size_t *offsets, size_t count)
 		free(*(char **)((char *)object + offsets[i]));
 }
 
-/* The event comes first: a pointer to it is one to the whole. */
 struct copy {
 	struct event event;
 	struct event_destination *destinations;
@@ -88,9 +89,9 @@ size_t event_copy_bytes(const struct event *event)
 
 void event_copy_free(struct event *event)
 {
-	struct copy *copy = (struct copy *)event;
-	if (!copy)
+	if (!event)
 		return;
+	struct copy *copy = container_of(event, struct copy, event);
 	for (size_t i = 0; copy->destinations && i < copy->event.destination_count; i++)
 		free_strings(&copy->destinations[i], destination_strings, COUNT(destination_strings));
 	free(copy->destinations);

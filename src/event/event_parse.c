@@ -86,7 +86,7 @@ struct event *event_parse(const char *json, size_t size)
 	cleanup(cleanup_json) json_t *object = json_loadb(json, size, JSON_REJECT_DUPLICATES, NULL);
 	struct event_destination destinations[DESTINATIONS_MAX];
 	char alertid[24];
-	struct event event = {};
+	struct event event = {0};
 	if (!json_is_object(object) || !find_kind(text_of(object, "event"), &event.kind))
 		return NULL;
 	const json_t *number = json_object_get(object, "alertid");

@@ -142,10 +142,15 @@ static void on_published(redisAsyncContext *redis, void *data, void *ctx)
 
 	if (redis_link_detached(redis) || !reply)
 		return;
-	if (reply->type == REDIS_REPLY_ERROR && is_transient(reply->str))
-		return redis_link_restart(publisher->link, reply->str);
+	if (reply->type == REDIS_REPLY_ERROR && is_transient(reply->str)) {
+		redis_link_restart(publisher->link, reply->str);
+		return;
+	}
 	if (reply->type == REDIS_REPLY_ERROR)
 		count_refused(publisher, reply->str);
+	else
+		log_debug(event, "event-published", log_str("channel", publisher->channel),
+			  log_int("receivers", reply->integer), log_uint("waiting", publisher->count));
 	if (publisher->dropped_in_flight > 0)
 		publisher->dropped_in_flight--;
 	else if (publisher->in_flight > 0)
@@ -182,8 +187,10 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 	publisher->server = *server;
 	publisher->left_ns = 0;
 	for (struct item *item = publisher->first_untaken; item; item = item->next)
-		if (publish(publisher, redis, item) < 0)
-			return redis_link_restart(publisher->link, "out of memory");
+		if (publish(publisher, redis, item) < 0) {
+			redis_link_restart(publisher->link, "out of memory");
+			return;
+		}
 }
 
 static void on_down(void *ctx)
@@ -205,8 +212,10 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 	(void)event;
 	if (charged_bytes(size) <= EVENT_REDIS_BACKLOG_BYTES)
 		item = malloc(charged_bytes(size));
-	if (!item)
-		return count_dropped(publisher);
+	if (!item) {
+		count_dropped(publisher);
+		return;
+	}
 	forget_taken(publisher);
 	while (publisher->bytes + charged_bytes(size) > EVENT_REDIS_BACKLOG_BYTES)
 		drop_oldest(publisher);

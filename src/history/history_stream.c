@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/offload.h"
 #include "bpf/filter.h"
 #include "capture/consumer.h"
@@ -22,7 +23,7 @@
 #include "pcapng/capture_pieces.h"
 
 struct history_stream {
-	struct offload_task arming; /* first */
+	struct offload_task arming;
 	struct history_stream_deps deps;
 	struct history_stream_reader reader;
 	char interface[16];
@@ -156,7 +157,7 @@ static void on_consumer_done(void *ctx, struct consumer *consumer)
 
 static void run_arming(struct offload_task *task)
 {
-	struct history_stream *stream = (struct history_stream *)task;
+	struct history_stream *stream = container_of(task, struct history_stream, arming);
 	stream->armed_consumer = NULL;
 	stream->result = consumer_start(stream->deps.engine, &stream->piece_spec, on_consumer_done, stream,
 					&stream->error, &stream->field, &stream->armed_consumer);
@@ -164,7 +165,7 @@ static void run_arming(struct offload_task *task)
 
 static void on_arming_done(struct offload_task *task)
 {
-	struct history_stream *stream = (struct history_stream *)task;
+	struct history_stream *stream = container_of(task, struct history_stream, arming);
 	stream->arming_done = true;
 	if (stream->result < 0)
 		stream->ended = true;

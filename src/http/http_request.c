@@ -189,6 +189,11 @@ static bool check_head(struct http_request *request, struct MHD_Connection *mhd,
 static enum MHD_Result queue_answer(struct http_request *request, struct MHD_Connection *mhd)
 {
 	struct MHD_Response *response = take(request->answer);
+	const struct http_route *route = request->route; /* NULL: refused before routing */
+
+	log_debug(api, "api-request", log_str("peer", request->peer), log_str("method", route ? route->method : NULL),
+		  log_str("target", request->raw_target), log_uint("body_bytes", request->body.size),
+		  log_uint("status", request->status));
 	enum MHD_Result queued = MHD_queue_response(mhd, request->status, response);
 
 	MHD_destroy_response(response); /* the library has its own hold on it */

@@ -117,9 +117,10 @@ static void on_accept(evutil_socket_t listener, short events, void *ctx)
 
 		if (fd >= 0)
 			(void)start_connection(endpoint, fd);
-		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			return pause_accepting(endpoint);
-		else if (errno == EAGAIN)
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			pause_accepting(endpoint);
+			return;
+		} else if (errno == EAGAIN)
 			return;
 	}
 }

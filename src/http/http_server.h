@@ -43,7 +43,7 @@ struct http_route {
 	const char *method;  /* "GET" (HEAD then is answered as well), "POST", "DELETE" */
 	const char *pattern; /* "/v1/captures/" "*" "/file": a "*" stands for one segment */
 	http_handler handler;
-	size_t body_bytes_max; /* bytes; 0: no body at all */
+	size_t body_bytes_max; /* 0: no body at all */
 };
 
 struct http_server_options {

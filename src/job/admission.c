@@ -36,6 +36,8 @@ static enum job_end reject(struct jobs *jobs, const struct submission *submissio
 			   const char *reason)
 {
 	struct event event = describe_request(jobs, submission, EVENT_REJECTED);
+	log_debug(job, "request-refused", log_str("request", event.id), log_str("origin", event.origin),
+		  log_int("code", code), log_str("field", field), log_str("reason", reason));
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
@@ -182,6 +184,9 @@ static enum job_end start(struct jobs *jobs, const struct submission *submission
 		job_end(job);
 		return JOB_REFUSED;
 	}
+	log_debug(job, "request-admitted", log_str("request", submission->request->id),
+		  log_str("origin", submission->origin), log_uint("interfaces", targets->count),
+		  log_bool("merge", merge), log_uint("running", jobs->counts.running));
 	if (jobs->submitter)
 		job_add_watch(job, jobs->submitter);
 	jobs->submitter = NULL;
@@ -220,7 +225,7 @@ static bool is_too_old(const struct jobs *jobs, const struct request *request, s
 enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
-	struct targets targets = {};
+	struct targets targets = {0};
 	struct error error;
 	enum job_end end = JOB_OVER;
 	if (request->logrequest)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "bpf/filter.h"
 #include "capture/engine.h"
 #include "config/config.h"
@@ -114,7 +115,7 @@ static void on_quota_spent(void *ctx)
 
 static void run_arming(struct offload_task *task)
 {
-	struct capture_part *part = (struct capture_part *)task;
+	struct capture_part *part = container_of(task, struct capture_part, arming);
 	const struct capture_deps *deps = part->capture->deps;
 	struct consumer *consumer = NULL;
 	if (atomic_load(deps->stopping))
@@ -149,7 +150,7 @@ static bool extend_parts(const struct capture *capture, uint64_t *until_ns)
 
 static void on_arming_done(struct offload_task *task)
 {
-	struct capture_part *part = (struct capture_part *)task;
+	struct capture_part *part = container_of(task, struct capture_part, arming);
 	struct capture *capture = part->capture;
 	part->arming_done = true;
 	if (part->result < 0)

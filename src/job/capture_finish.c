@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "event/event_bus.h"
@@ -102,7 +103,7 @@ static void on_delivery_done(void *ctx, const struct delivery_result *results, s
 
 static void log_packets(struct offload_task *task)
 {
-	struct capture *capture = (struct capture *)task;
+	struct capture *capture = container_of(task, struct capture, packet_log);
 	static const char *const directions[] = {"unknown", "in", "out"};
 	char time[CLOCK_TEXT_SIZE];
 	uint64_t number = 0;
@@ -121,7 +122,7 @@ static void log_packets(struct offload_task *task)
 
 static void on_packets_logged(struct offload_task *task)
 {
-	struct capture *capture = (struct capture *)task;
+	struct capture *capture = container_of(task, struct capture, packet_log);
 	capture->packets_logged = true;
 	end_when_done(capture);
 }

@@ -20,7 +20,7 @@
 
 /* One interface. */
 struct capture_part {
-	struct offload_task arming; /* first */
+	struct offload_task arming;
 	struct capture *capture;
 	char interface[INTERFACE_NAME_SIZE];
 	struct consumer_spec spec;

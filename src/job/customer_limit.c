@@ -5,12 +5,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/container_of.h"
 #include "base/lru_table.h"
 #include "base/token_bucket.h"
 #include "config/config.h"
 
 struct customer {
-	struct lru_entry entry; /* first */
+	struct lru_entry entry; /* first: the table frees it */
 	struct token_bucket rate;
 };
 
@@ -43,9 +44,10 @@ static int take_token(struct customer_limit *limit, const char *name, uint64_t n
 	bool is_new;
 	if (!per_second)
 		return 0;
-	struct customer *customer = (struct customer *)lru_table_touch(limit->customers, name, &is_new);
-	if (!customer)
+	struct lru_entry *entry = lru_table_touch(limit->customers, name, &is_new);
+	if (!entry)
 		return error_set(err, -ENOMEM, "out of memory");
+	struct customer *customer = container_of(entry, struct customer, entry);
 	if (is_new)
 		token_bucket_init(&customer->rate, now_ns);
 	if (!token_bucket_take(&customer->rate, per_second, now_ns))

@@ -10,13 +10,14 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/container_of.h"
 #include "base/lru_table.h"
 #include "config/config.h"
 
 #define KEY_BYTES_MAX (128 * 1024) /* a request has at most 64 KiB */
 
 struct dedupe_event {
-	struct lru_entry entry;	  /* first */
+	struct lru_entry entry;	  /* first: the table frees it */
 	char id[REQUEST_ID_SIZE]; /* the request that was taken */
 	uint64_t since_ns;	  /* boot time at which its cooldown began */
 };
@@ -71,13 +72,15 @@ static bool make_key(const struct request *request, struct buffer *key)
 
 static struct dedupe_event *find(const struct dedupe *dedupe, const struct buffer *key)
 {
-	return (struct dedupe_event *)lru_table_find(dedupe->events, buffer_text(key));
+	struct lru_entry *entry = lru_table_find(dedupe->events, buffer_text(key));
+	return entry ? container_of(entry, struct dedupe_event, entry) : NULL;
 }
 
 static struct dedupe_event *touch(struct dedupe *dedupe, const struct buffer *key)
 {
 	bool is_new;
-	return (struct dedupe_event *)lru_table_touch(dedupe->events, buffer_text(key), &is_new);
+	struct lru_entry *entry = lru_table_touch(dedupe->events, buffer_text(key), &is_new);
+	return entry ? container_of(entry, struct dedupe_event, entry) : NULL;
 }
 
 const char *dedupe_find(const struct dedupe *dedupe, const struct request *request, uint64_t now_ns)

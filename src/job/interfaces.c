@@ -13,7 +13,7 @@
 
 static bool is_up(int fd, const char *name)
 {
-	struct ifreq request = {};
+	struct ifreq request = {0};
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	return ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
 }
@@ -53,7 +53,7 @@ int interface_list_read(bool up_only, struct interface_list *list)
 void interface_list_deinit(struct interface_list *list)
 {
 	free(list->names);
-	*list = (struct interface_list){};
+	*list = (struct interface_list){0};
 }
 
 bool interface_exists(const char *name)

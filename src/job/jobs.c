@@ -158,7 +158,7 @@ static void accept_request(struct jobs *jobs, const struct job_message *message,
 
 static void submit(struct jobs *jobs, const struct job_message *message, struct job_watch *watch)
 {
-	struct request_refusal refusal = {};
+	struct request_refusal refusal = {0};
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
 	const size_t name_count = deliveries_destination_names(jobs->options.deliveries, names);
@@ -169,6 +169,8 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		break;
 	case REQUEST_ELSEWHERE:
 		jobs->counts.elsewhere++;
+		log_debug(job, "request-elsewhere", log_str("origin", message->origin),
+			  log_uint("bytes", message->size));
 		job_watch_over(watch, JOB_ELSEWHERE);
 		break;
 	case REQUEST_INVALID:

@@ -34,7 +34,7 @@ static int add_all_up(struct targets *targets, char *alias, struct error *err)
 
 static int unknown_interface(const char *name, struct error *err)
 {
-	struct interface_list all = {};
+	struct interface_list all = {0};
 	const char *near = interface_list_read(false, &all) == 0 ? interface_list_suggest(&all, name) : NULL;
 	error_set(err, -ENODEV, "interface: this host has no \"%s\"%s%s%s", name, near ? " (did you mean \"" : "",
 		  near ? near : "", near ? "\"?)" : "");

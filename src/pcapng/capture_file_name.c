@@ -2,6 +2,7 @@
  * File names from parts that come from outside. Every byte that is not in [A-Za-z0-9._-] becomes "_", and so does a
  * part's leading dot: no part can name another directory, a hidden file or nothing.
  */
+#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 
 #define PART_BYTES_MAX 64
 
-_Static_assert(3 * (PART_BYTES_MAX + 1) + CLOCK_TEXT_SIZE + sizeof(".pcapng") <= CAPTURE_FILE_NAME_SIZE,
-	       "every name fits");
+static_assert(3 * (PART_BYTES_MAX + 1) + CLOCK_TEXT_SIZE + sizeof(".pcapng") <= CAPTURE_FILE_NAME_SIZE,
+	      "every name fits");
 
 static bool is_safe(char c)
 {

@@ -2,6 +2,7 @@
  * draft-ietf-opsawg-pcap. Everything is in the byte order that a magic number tells. */
 #pragma once
 
+#include <assert.h>
 #include <stdint.h>
 
 enum block_type {
@@ -95,6 +96,6 @@ struct pcap_record_header {
 	uint32_t caplen, wirelen;
 };
 
-_Static_assert(sizeof(struct section_body) == 16 && sizeof(struct interface_body) == 8, "as on the wire");
-_Static_assert(sizeof(struct statistics_body) == 12 && sizeof(struct packet_block) == 28, "as on the wire");
-_Static_assert(sizeof(struct pcap_file_header) == 24 && sizeof(struct pcap_record_header) == 16, "as on the wire");
+static_assert(sizeof(struct section_body) == 16 && sizeof(struct interface_body) == 8, "as on the wire");
+static_assert(sizeof(struct statistics_body) == 12 && sizeof(struct packet_block) == 28, "as on the wire");
+static_assert(sizeof(struct pcap_file_header) == 24 && sizeof(struct pcap_record_header) == 16, "as on the wire");

@@ -4,6 +4,7 @@
  * Text in options is UTF-8: bytes that are not become '?', and what exceeds the 65535 bytes an option can hold is cut
  * at a character.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -19,16 +20,16 @@ struct packet_options {
 	struct option_header end;
 };
 
-_Static_assert(sizeof(struct packet_block) <= FORMAT_FRAMING_MAX, "has room");
-_Static_assert(sizeof(struct packet_options) == 12 && 3 + sizeof(struct packet_options) + 4 <= FORMAT_FRAMING_MAX,
-	       "as on the wire");
+static_assert(sizeof(struct packet_block) <= FORMAT_FRAMING_MAX, "has room");
+static_assert(sizeof(struct packet_options) == 12 && 3 + sizeof(struct packet_options) + 4 <= FORMAT_FRAMING_MAX,
+	      "as on the wire");
 
 static uint32_t padding(uint32_t size)
 {
 	return -size & 3;
 }
 
-_Static_assert(PACKET_DIR_UNKNOWN == 0 && PACKET_DIR_INBOUND == 1 && PACKET_DIR_OUTBOUND == 2, "as in epb_flags");
+static_assert(PACKET_DIR_UNKNOWN == 0 && PACKET_DIR_INBOUND == 1 && PACKET_DIR_OUTBOUND == 2, "as in epb_flags");
 
 static uint32_t flags_of(const struct packet_view *packet)
 {

@@ -199,7 +199,7 @@ static int read_section(struct pcapng_reader *reader, struct rest rest, struct p
 	const unsigned minor = reader_u16(reader, body + offsetof(struct section_body, minor));
 	if (major != 1 || (minor != 0 && minor != 2))
 		return error_set(&reader->error, -EBADMSG, "pcapng of version %u.%u", major, minor);
-	reader->section_left = reader_u64(reader, body + offsetof(struct section_body, size));
+	reader->section_left_bytes = reader_u64(reader, body + offsetof(struct section_body, size));
 	reader->section_first = reader->interface_count;
 	int r = read_options(reader, rest, RULES(section_rules), &options);
 	item->kind = PCAPNG_SECTION;

@@ -20,8 +20,8 @@ struct pcapng_reader *pcapng_reader_new(struct pcapng_bytes bytes)
 	if (!reader)
 		return NULL;
 	reader->bytes = bytes;
-	reader->room = ROOM_MIN;
-	reader->block = malloc(reader->room);
+	reader->room_bytes = ROOM_MIN;
+	reader->block = malloc(reader->room_bytes);
 	if (!reader->block)
 		return NULL;
 	return take(reader);
@@ -42,7 +42,7 @@ void pcapng_reader_rewind(struct pcapng_reader *reader)
 {
 	*reader = (struct pcapng_reader){.bytes = reader->bytes,
 					 .block = reader->block,
-					 .room = reader->room,
+					 .room_bytes = reader->room_bytes,
 					 .interfaces = reader->interfaces,
 					 .interface_room = reader->interface_room,
 					 .comments = reader->comments,
@@ -98,33 +98,33 @@ static int cut_short(struct pcapng_reader *reader)
 /* More room, but not much more than has come: a size that is only claimed costs nothing. */
 static int make_room(struct pcapng_reader *reader, size_t size)
 {
-	const size_t more = reader->room > ROOM_MIN ? reader->room * 2 : 2 * ROOM_MIN;
+	const size_t more = reader->room_bytes > ROOM_MIN ? reader->room_bytes * 2 : 2 * ROOM_MIN;
 	const size_t room = more < size ? more : size;
 	uint8_t *block = realloc(reader->block, room);
 
 	if (!block)
 		return error_set(&reader->error, -ENOMEM, "no memory for a block of %zu bytes", size);
 	reader->block = block;
-	reader->room = room;
+	reader->room_bytes = room;
 	return 0;
 }
 
 /* 1: the first `size` bytes of the block are there. 0: the file ends before the block. Else negative. */
 static int need_bytes(struct pcapng_reader *reader, size_t size)
 {
-	while (reader->have < size) {
-		if (reader->have == reader->room) {
+	while (reader->have_bytes < size) {
+		if (reader->have_bytes == reader->room_bytes) {
 			int r = make_room(reader, size);
 			if (r < 0)
 				return r;
 		}
-		const size_t end = size < reader->room ? size : reader->room;
-		const ssize_t got = read_bytes(reader, reader->block + reader->have, end - reader->have);
+		const size_t end = size < reader->room_bytes ? size : reader->room_bytes;
+		const ssize_t got = read_bytes(reader, reader->block + reader->have_bytes, end - reader->have_bytes);
 		if (got < 0)
 			return (int)got;
 		if (got == 0)
-			return reader->have == 0 ? 0 : cut_short(reader);
-		reader->have += (size_t)got;
+			return reader->have_bytes == 0 ? 0 : cut_short(reader);
+		reader->have_bytes += (size_t)got;
 	}
 	return 1;
 }
@@ -132,19 +132,19 @@ static int need_bytes(struct pcapng_reader *reader, size_t size)
 static void continue_after(struct pcapng_reader *reader, uint32_t size)
 {
 	reader->at += size;
-	reader->have = 0;
+	reader->have_bytes = 0;
 }
 
 /* Many readers may stand at packets that once met a large block. */
 static void give_back_room(struct pcapng_reader *reader)
 {
-	if (reader->room <= PCAPNG_PACKET_BLOCK_MAX)
+	if (reader->room_bytes <= PCAPNG_PACKET_BLOCK_MAX)
 		return;
 	uint8_t *block = realloc(reader->block, ROOM_MIN);
 	if (!block)
 		return;
 	reader->block = block;
-	reader->room = ROOM_MIN;
+	reader->room_bytes = ROOM_MIN;
 }
 
 /* 1 once the block is behind us. */
@@ -152,33 +152,33 @@ static int skip(struct pcapng_reader *reader)
 {
 	uint32_t end;
 
-	while (reader->skip_left > 0) {
-		const size_t size = reader->skip_left < ROOM_MIN ? reader->skip_left : ROOM_MIN;
+	while (reader->skip_left_bytes > 0) {
+		const size_t size = reader->skip_left_bytes < ROOM_MIN ? reader->skip_left_bytes : ROOM_MIN;
 		const ssize_t got = read_bytes(reader, reader->block, size);
 		if (got < 0)
 			return (int)got;
 		if (got == 0)
 			return cut_short(reader);
-		reader->skip_left -= (size_t)got;
+		reader->skip_left_bytes -= (size_t)got;
 	}
 	int r = need_bytes(reader, sizeof(end));
 	if (r <= 0)
 		return r < 0 ? r : cut_short(reader);
 	end = reader_u32(reader, reader->block);
-	if (end != reader->skip_size)
+	if (end != reader->skip_bytes)
 		return error_set(&reader->error, -EBADMSG, "block of %u bytes that says %u at its end",
-				 reader->skip_size, end);
-	continue_after(reader, reader->skip_size);
-	reader->skip_size = 0;
-	reader->skipped++;
+				 reader->skip_bytes, end);
+	continue_after(reader, reader->skip_bytes);
+	reader->skip_bytes = 0;
+	reader->skipped_blocks++;
 	return 1;
 }
 
 static void begin_skip(struct pcapng_reader *reader, uint32_t size)
 {
-	reader->skip_size = size;
-	reader->skip_left = size - BLOCK_MIN;
-	reader->have = 0;
+	reader->skip_bytes = size;
+	reader->skip_left_bytes = size - BLOCK_MIN;
+	reader->have_bytes = 0;
 }
 
 /* A section header says which byte order even its own size has. */
@@ -217,16 +217,16 @@ static int begin_block(struct pcapng_reader *reader, uint32_t *type, uint32_t *s
 /* A section that promised more bytes than came lost its end, even if the last block is whole. */
 static int end_of_file(struct pcapng_reader *reader)
 {
-	if (reader->section_left != SECTION_SIZE_UNKNOWN && reader->section_left > 0)
+	if (reader->section_left_bytes != SECTION_SIZE_UNKNOWN && reader->section_left_bytes > 0)
 		return cut_short(reader);
 	return 0;
 }
 
 static void count_for_section(struct pcapng_reader *reader, uint32_t type, uint32_t size)
 {
-	if (type == BLOCK_SECTION || reader->section_left == SECTION_SIZE_UNKNOWN)
+	if (type == BLOCK_SECTION || reader->section_left_bytes == SECTION_SIZE_UNKNOWN)
 		return;
-	reader->section_left = size < reader->section_left ? reader->section_left - size : 0;
+	reader->section_left_bytes = size < reader->section_left_bytes ? reader->section_left_bytes - size : 0;
 }
 
 /* 1: an item; 2: none in this block; 0: the end. */
@@ -235,7 +235,7 @@ static int next_block(struct pcapng_reader *reader, struct pcapng_item *item)
 	uint32_t type, size;
 	int r;
 
-	if (reader->skip_size > 0) {
+	if (reader->skip_bytes > 0) {
 		r = skip(reader);
 		return r == 1 ? 2 : r;
 	}
@@ -319,7 +319,7 @@ static int next_item(struct pcapng_reader *reader, struct pcapng_item *item)
 	int r;
 
 	if (reader->handed_out) {
-		continue_after(reader, (uint32_t)reader->have);
+		continue_after(reader, (uint32_t)reader->have_bytes);
 		give_back_room(reader);
 	}
 	reader->handed_out = false;
@@ -352,5 +352,5 @@ int pcapng_reader_next(struct pcapng_reader *reader, struct pcapng_item *item, s
 
 uint64_t pcapng_reader_skipped(const struct pcapng_reader *reader)
 {
-	return reader->skipped;
+	return reader->skipped_blocks;
 }

@@ -18,7 +18,7 @@
 /* Of these a block that holds a packet, with its options; what a reader keeps between two blocks. */
 #define PCAPNG_PACKET_BLOCK_MAX ((uint32_t)512 << 10)
 /* Of one packet, in bytes; as libpcap and Wireshark. */
-#define PCAPNG_PACKET_MAX 262144
+#define PCAPNG_PACKET_MAX PACKET_SNAPLEN_MAX
 #define PCAPNG_INTERFACES_MAX 4096 /* of one file, all its sections together */
 #define PCAPNG_COMMENTS_MAX 4096   /* of one block */
 

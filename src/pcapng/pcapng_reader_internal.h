@@ -21,17 +21,17 @@ struct pcapng_reader {
 	enum file_kind kind;
 	bool swapped; /* this section's byte order is not ours */
 
-	/* What is being read (a block, a record, the file's header): the first `have` of its bytes. */
+	/* What is being read (a block, a record, the file's header): the first `have_bytes` of it. */
 	uint64_t at; /* where it begins in the file */
 	uint8_t *block;
-	size_t have, room;
+	size_t have_bytes, room_bytes;
 	bool handed_out; /* whole, and the caller has it: the next call goes on behind it */
 
-	uint64_t skip_left; /* of a block that is not looked into: bytes before the size at its end */
-	uint32_t skip_size; /* 0: none is being skipped */
-	uint64_t skipped;
+	uint64_t skip_left_bytes; /* of a block that is not looked into: before the size at its end */
+	uint32_t skip_bytes;	  /* 0: none is being skipped */
+	uint64_t skipped_blocks;
 
-	uint64_t section_left; /* bytes, or SECTION_SIZE_UNKNOWN */
+	uint64_t section_left_bytes; /* or SECTION_SIZE_UNKNOWN */
 	struct known_interface *interfaces;
 	size_t interface_count, interface_room;
 	size_t section_first; /* interface 0 of the section */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/int128.h"
 
 #define POWER_OF_2 0x80
 #define POWER_MASK 0x7f
@@ -25,20 +26,20 @@ static uint64_t power_of_10(int n)
 	return power;
 }
 
-static unsigned __int128 scale(uint64_t ticks, uint8_t tsresol)
+static uint128 scale(uint64_t ticks, uint8_t tsresol)
 {
 	const int power = tsresol & POWER_MASK;
 
 	if (tsresol & POWER_OF_2)
-		return (unsigned __int128)ticks * NS_PER_S >> power;
+		return (uint128)ticks * NS_PER_S >> power;
 	if (power <= POWER_NS)
-		return (unsigned __int128)ticks * power_of_10(POWER_NS - power);
+		return (uint128)ticks * power_of_10(POWER_NS - power);
 	return ticks / power_of_10(power - POWER_NS);
 }
 
 int timestamp_to_ns(uint64_t ticks, uint8_t tsresol, int64_t offset_s, uint64_t *time_ns)
 {
-	const __int128 total = (__int128)scale(ticks, tsresol) + (__int128)offset_s * (int64_t)NS_PER_S;
+	const int128 total = (int128)scale(ticks, tsresol) + (int128)offset_s * (int64_t)NS_PER_S;
 
 	/* The largest number stands for a time that nobody knows. */
 	if (total < 0 || total >= UINT64_MAX)

@@ -176,8 +176,8 @@ static struct request *request_new(const struct config *config, uint64_t receive
 	request->received_ns = received_ns;
 	request->packets = config->general.maxpackets;
 	request->bytes = config->general.maxbytes;
-	request->snap =
-		config->general.snaplength < REQUEST_SNAP_MAX ? (uint32_t)config->general.snaplength : REQUEST_SNAP_MAX;
+	request->snap = config->general.snaplength_bytes < REQUEST_SNAP_MAX ? (uint32_t)config->general.snaplength_bytes
+									    : REQUEST_SNAP_MAX;
 	request->format = strcmp(config->general.format, "pcap") == 0 ? REQUEST_FORMAT_PCAP : REQUEST_FORMAT_PCAPNG;
 	request->logrequest = config->general.logrequests;
 	request->packetdebug = config->general.packetdebug;

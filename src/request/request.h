@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/packet.h"
 
 struct config;
 
@@ -18,7 +19,7 @@ struct config;
 #define REQUEST_INTERFACES_MAX 256
 #define REQUEST_STRING_MAX 4096 /* bytes of any string but `bpf` */
 #define REQUEST_BPF_MAX 4096	/* bytes; the number of terms is limited where it is compiled */
-#define REQUEST_SNAP_MAX 262144 /* as libpcap's MAXIMUM_SNAPLEN */
+#define REQUEST_SNAP_MAX PACKET_SNAPLEN_MAX
 #define REQUEST_ID_SIZE 65
 
 enum request_format { REQUEST_FORMAT_PCAPNG, REQUEST_FORMAT_PCAP };

@@ -14,7 +14,7 @@
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define OFFSET(member) .offset = offsetof(struct request, member)
 #define LIMIT(key, member) .limit_offset = offsetof(struct config, general.member), .limit_name = "general." key
-#define TEXT(member, max, what) .set = request_value_set_text, OFFSET(member), .size_max = (max), .kind = (what)
+#define TEXT(member, max, what) .set = request_value_set_text, OFFSET(member), .bytes_max = (max), .kind = (what)
 #define S3 .unavailable = "not allowed here: no [s3] allow_override lists it"
 
 static const struct request_field fields[] = {

@@ -37,7 +37,7 @@ struct request_field {
 	size_t offset;			 /* offset in struct request */
 	size_t limit_offset;		 /* numbers: offset in struct config of the most that is allowed */
 	const char *limit_name;		 /* … and its key; strings: unused */
-	size_t size_max;		 /* strings: bytes */
+	size_t bytes_max;		 /* strings */
 	enum request_text_kind kind;	 /* strings */
 	const char *unavailable;	 /* why the field is refused so far; NULL: it is not */
 };

@@ -1,6 +1,7 @@
 /* Text from strangers. See the header; all of it is bounded and allocates nothing. */
 #include "request/request_text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include "base/suggest.h"
 #include "base/utf8.h"
 
-_Static_assert(sizeof((struct request_refusal){0}.field) == REQUEST_QUOTE_SIZE, "a quoted name fits the refusal");
+static_assert(sizeof((struct request_refusal){0}.field) == REQUEST_QUOTE_SIZE, "a quoted name fits the refusal");
 
 static bool is_control(uint32_t code)
 {

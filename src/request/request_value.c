@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "config/config.h"
 
 #define REQUEST_TIME_MAX 64 /* bytes of a time as text */
@@ -34,7 +35,7 @@ int request_value_check_text(struct request_draft *draft, const char *field, con
 int request_value_set_text(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	char **target = (char **)((char *)draft->request + field->offset);
-	int r = request_value_check_text(draft, field->name, value, field->size_max, field->kind);
+	int r = request_value_check_text(draft, field->name, value, field->bytes_max, field->kind);
 
 	if (r < 0 || !json_string_length(value))
 		return r;
@@ -44,7 +45,7 @@ int request_value_set_text(struct request_draft *draft, const struct request_fie
 
 static bool id_is_valid(const json_t *value)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	static const char allowed[] = PLAIN_CHARACTERS;
 	size_t size = json_string_length(value);
 
 	return size > 0 && size < REQUEST_ID_SIZE && strspn(json_string_value(value), allowed) == size;

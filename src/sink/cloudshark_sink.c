@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/container_of.h"
 #include "base/error.h"
 #include "http/http_client.h"
 #include "sink/http_verdict.h"
@@ -41,9 +42,9 @@ struct cloudshark_sink {
 struct sink_attempt {
 	struct cloudshark_sink *cloudshark;
 	const struct sink_file *file;
-	bool stream_open; /* stream */
+	bool stream_open;
 	struct byte_stream stream;
-	uint64_t sent_bytes; /* bytes of the stream */
+	uint64_t sent_bytes; /* of the stream */
 	struct http_transfer *transfer;
 	curl_mime *form;
 	struct curl_slist *headers;
@@ -250,7 +251,7 @@ static int build_request(struct sink_attempt *attempt)
 static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					     void *ctx)
 {
-	struct cloudshark_sink *cloudshark = (struct cloudshark_sink *)sink;
+	struct cloudshark_sink *cloudshark = container_of(sink, struct cloudshark_sink, sink);
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
 	if (!attempt)
@@ -286,7 +287,7 @@ static void free_secret(char *secret)
 
 static void cloudshark_free(struct sink *sink)
 {
-	struct cloudshark_sink *cloudshark = (struct cloudshark_sink *)sink;
+	struct cloudshark_sink *cloudshark = container_of(sink, struct cloudshark_sink, sink);
 
 	http_client_free(cloudshark->client);
 	free_secret(cloudshark->upload_url);

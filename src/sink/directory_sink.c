@@ -25,6 +25,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/error.h"
 #include "base/offload.h"
 #include "sink/report_text.h"
@@ -82,8 +83,7 @@ static int fail(struct sink_attempt *attempt, int code, const char *what)
 {
 	struct error text;
 
-	errno = -code;
-	error_set(&text, code, "cannot %s %s/%s: %m", what, attempt->sink->path, attempt->name);
+	error_set(&text, code, "cannot %s %s/%s: %s", what, attempt->sink->path, attempt->name, strerror(-code));
 	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
 	attempt->outcome.verdict = is_transient(-code) ? SINK_RETRY : SINK_REFUSED;
 	return code;
@@ -292,7 +292,7 @@ static void write_file(struct sink_attempt *attempt)
 
 static void attempt_run(struct offload_task *task)
 {
-	struct sink_attempt *attempt = (struct sink_attempt *)task;
+	struct sink_attempt *attempt = container_of(task, struct sink_attempt, task);
 
 	write_file(attempt);
 	finish_stage(attempt);
@@ -319,7 +319,7 @@ CLEANUP_DEFINE(attempt, struct sink_attempt, attempt_free)
 
 static void attempt_done(struct offload_task *task)
 {
-	cleanup(cleanup_attempt) struct sink_attempt *attempt = (struct sink_attempt *)task;
+	cleanup(cleanup_attempt) struct sink_attempt *attempt = container_of(task, struct sink_attempt, task);
 
 	if (attempt->cancelled)
 		return;
@@ -330,7 +330,7 @@ static void attempt_done(struct offload_task *task)
 static struct sink_attempt *directory_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					    void *ctx)
 {
-	struct directory_sink *directory_sink = (struct directory_sink *)sink;
+	struct directory_sink *directory_sink = container_of(sink, struct directory_sink, sink);
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
 	if (!attempt)
@@ -372,7 +372,7 @@ static struct timespec cancel_deadline(struct directory_sink *directory_sink)
 
 static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
-	const struct timespec deadline = cancel_deadline((struct directory_sink *)sink);
+	const struct timespec deadline = cancel_deadline(container_of(sink, struct directory_sink, sink));
 	enum stage stage;
 	int r = 0;
 
@@ -394,7 +394,7 @@ static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, st
 
 static void directory_free(struct sink *sink)
 {
-	struct directory_sink *directory_sink = (struct directory_sink *)sink;
+	struct directory_sink *directory_sink = container_of(sink, struct directory_sink, sink);
 
 	offload_free(directory_sink->offload);
 	free(directory_sink->path);

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/error.h"
 #include "base/slab_pool.h"
 
@@ -20,7 +21,7 @@
 #define NAME "memory"
 
 struct memory_sink {
-	struct sink sink; /* first */
+	struct sink sink;
 	struct event_base *loop;
 	struct memory_sink_options options;
 	struct shared_usage *shared_usage;
@@ -177,7 +178,7 @@ static bool make_room(struct memory_sink *memory, uint64_t size)
 
 struct memory_file *memory_sink_find(const struct sink *sink, const char *capture)
 {
-	const struct memory_sink *memory = (const struct memory_sink *)sink;
+	const struct memory_sink *memory = container_of(sink, const struct memory_sink, sink);
 	struct memory_file *file;
 	TAILQ_FOREACH_REVERSE(file, &memory->files, memory_files, list) /* people ask for the latest */
 	{
@@ -191,7 +192,7 @@ struct memory_file *memory_sink_find(const struct sink *sink, const char *captur
 
 struct memory_sink_usage memory_sink_usage(const struct sink *sink)
 {
-	const struct memory_sink *memory = (const struct memory_sink *)sink;
+	const struct memory_sink *memory = container_of(sink, const struct memory_sink, sink);
 	struct memory_sink_usage shared_usage = {.bytes = memory->shared_usage->bytes,
 						 .bytes_max = memory->options.bytes_max};
 	const struct memory_file *file;
@@ -300,7 +301,7 @@ static bool reserve_room(struct sink_attempt *attempt)
 /* By a timer: an event made active from within its own call would be called again before anybody else. */
 static void schedule_copy(struct sink_attempt *attempt)
 {
-	const struct timeval at_once = {};
+	const struct timeval at_once = {0};
 	event_add(attempt->copy_event, &at_once);
 }
 
@@ -353,7 +354,7 @@ static struct sink_attempt *start_attempt(struct sink *sink, const struct sink_f
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 	if (!attempt)
 		return NULL;
-	attempt->memory = (struct memory_sink *)sink;
+	attempt->memory = container_of(sink, struct memory_sink, sink);
 	attempt->done = done;
 	attempt->ctx = ctx;
 	attempt->copy_event = evtimer_new(attempt->memory->loop, copy_event, attempt);
@@ -376,7 +377,7 @@ static bool cancel_attempt(struct sink *sink, struct sink_attempt *attempt, stru
 
 static void free_sink(struct sink *sink)
 {
-	struct memory_sink *memory = (struct memory_sink *)sink;
+	struct memory_sink *memory = container_of(sink, struct memory_sink, sink);
 	struct memory_file *file;
 	while ((file = TAILQ_FIRST(&memory->files)))
 		remove_file(memory, file);

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/error.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/commands/redis_replication.h"
@@ -41,7 +42,7 @@ struct redis_sink {
 	struct redis_commands *commands;       /* NULL: no file was to be put there yet, nor is anything connected */
 	struct redis_replication *replication; /* NULL: nor yet */
 	char *prefix;			       /* of the keys */
-	uint64_t size_max;
+	uint64_t bytes_max;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
 };
 
@@ -162,14 +163,22 @@ static void on_result(void *ctx, const struct redis_result *result)
 	attempt->replies_pending--;
 	if (attempt->finished && attempt->replies_pending > 0)
 		return;
-	if (attempt->finished && !attempt->done)
-		return attempt_free(attempt);
-	if (attempt->finished)
-		return event_active(attempt->event, EV_TIMEOUT, 0);
-	if (result->code < 0)
-		return on_failure(attempt, result);
-	if (length >= 0 && (result->reply->type != REDIS_REPLY_INTEGER || result->reply->integer != length))
-		return fail(attempt, SINK_RETRY, "the key was changed or removed meanwhile");
+	if (attempt->finished && !attempt->done) {
+		attempt_free(attempt);
+		return;
+	}
+	if (attempt->finished) {
+		event_active(attempt->event, EV_TIMEOUT, 0);
+		return;
+	}
+	if (result->code < 0) {
+		on_failure(attempt, result);
+		return;
+	}
+	if (length >= 0 && (result->reply->type != REDIS_REPLY_INTEGER || result->reply->integer != length)) {
+		fail(attempt, SINK_RETRY, "the key was changed or removed meanwhile");
+		return;
+	}
 	if (attempt->replies_pending == 0)
 		run_next_step(attempt);
 }
@@ -214,8 +223,10 @@ static void send_header(struct sink_attempt *attempt)
 	const char *const argv[] = {"RPUSH", attempt->key, text};
 
 	json_decref(header);
-	if (!text)
-		return fail(attempt, SINK_RETRY, "out of memory");
+	if (!text) {
+		fail(attempt, SINK_RETRY, "out of memory");
+		return;
+	}
 	if (send_command(attempt, 3, argv, NULL))
 		send_expire(attempt);
 }
@@ -229,13 +240,17 @@ static void send_chunk(struct sink_attempt *attempt)
 	const size_t argvlen[] = {strlen(argv[0]), strlen(attempt->key), size};
 	size_t got = 0;
 
-	if (!chunk)
-		return fail(attempt, SINK_RETRY, "out of memory");
+	if (!chunk) {
+		fail(attempt, SINK_RETRY, "out of memory");
+		return;
+	}
 	while (got < size) {
 		size_t more = attempt->stream.read(attempt->stream.ctx, chunk + got, size - got);
 
-		if (more == 0)
-			return fail(attempt, SINK_REFUSED, "the file is shorter than it should be");
+		if (more == 0) {
+			fail(attempt, SINK_REFUSED, "the file is shorter than it should be");
+			return;
+		}
 		got += more;
 	}
 	attempt->chunks_sent++;
@@ -244,12 +259,13 @@ static void send_chunk(struct sink_attempt *attempt)
 
 static void start_upload(struct sink_attempt *attempt)
 {
-	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_sink->size_max;
+	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_sink->bytes_max;
 	struct error text;
 
 	if (size > max) {
 		error_set(&text, 0, "%" PRIu64 " bytes are more than redis.file_size allows (%" PRIu64 ")", size, max);
-		return fail(attempt, SINK_REFUSED, text.text);
+		fail(attempt, SINK_REFUSED, text.text);
+		return;
 	}
 	attempt->chunks = size / REDIS_SINK_CHUNK_BYTES + (size % REDIS_SINK_CHUNK_BYTES > 0);
 	attempt->step = STEP_DELETE;
@@ -263,11 +279,14 @@ static void on_replicated(void *ctx, enum redis_replication_verdict verdict)
 	attempt->check = NULL;
 	switch (verdict) {
 	case REDIS_REPLICATED:
-		return succeed(attempt);
+		succeed(attempt);
+		return;
 	case REDIS_LOST:
-		return fail(attempt, SINK_RETRY, "the master was replaced meanwhile by one that has not all of it");
+		fail(attempt, SINK_RETRY, "the master was replaced meanwhile by one that has not all of it");
+		return;
 	case REDIS_UNVERIFIED:
-		return fail(attempt, SINK_RETRY, "the master does not say (LLEN) whether it has all of it");
+		fail(attempt, SINK_RETRY, "the master does not say (LLEN) whether it has all of it");
+		return;
 	}
 }
 
@@ -288,19 +307,24 @@ static void run_next_step(struct sink_attempt *attempt)
 {
 	switch (attempt->step) {
 	case STEP_BEGIN:
-		return start_upload(attempt);
+		start_upload(attempt);
+		return;
 	case STEP_DELETE:
 		attempt->step = STEP_HEADER;
-		return send_header(attempt);
+		send_header(attempt);
+		return;
 	case STEP_HEADER:
 	case STEP_CHUNKS:
 		attempt->step = attempt->chunks_sent < attempt->chunks ? STEP_CHUNKS : STEP_EXPIRE;
-		if (attempt->step == STEP_CHUNKS)
-			return send_chunk(attempt);
+		if (attempt->step == STEP_CHUNKS) {
+			send_chunk(attempt);
+			return;
+		}
 		send_expire(attempt);
 		return;
 	case STEP_EXPIRE:
-		return check_replicated(attempt);
+		check_replicated(attempt);
+		return;
 	case STEP_REPLICATED:
 		return;
 	case STEP_CLEAN_UP:
@@ -316,8 +340,10 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (!attempt->finished)
-		return run_next_step(attempt);
+	if (!attempt->finished) {
+		run_next_step(attempt);
+		return;
+	}
 	attempt->done(attempt->ctx, &attempt->outcome);
 	attempt_free(attempt);
 }
@@ -337,7 +363,7 @@ static int connect_redis(struct redis_sink *redis_sink)
 static struct sink_attempt *redis_sink_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					     void *ctx)
 {
-	struct redis_sink *redis_sink = (struct redis_sink *)sink;
+	struct redis_sink *redis_sink = container_of(sink, struct redis_sink, sink);
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
 	if (!attempt || connect_redis(redis_sink) < 0)
@@ -382,7 +408,7 @@ static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, s
 
 static void redis_sink_free(struct sink *sink)
 {
-	struct redis_sink *redis_sink = (struct redis_sink *)sink;
+	struct redis_sink *redis_sink = container_of(sink, struct redis_sink, sink);
 
 	redis_replication_free(redis_sink->replication);
 	redis_commands_free(redis_sink->commands);
@@ -407,7 +433,7 @@ struct sink *redis_sink_new(struct event_base *loop, const struct redis_options 
 	redis_sink->sink =
 		(struct sink){.class = &redis_sink_class, .name = "redis", .on_request = options->on_request};
 	redis_sink->loop = loop;
-	redis_sink->size_max = options->size_max;
+	redis_sink->bytes_max = options->bytes_max;
 	snprintf(redis_sink->ttl, sizeof(redis_sink->ttl), "%" PRIu64,
 		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
 	if (asprintf(&redis_sink->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)

@@ -61,7 +61,7 @@ struct sink_class {
 	void (*free)(struct sink *sink);
 };
 
-/* First member of every sink. */
+/* A member of every sink, whose implementation finds itself by container_of. */
 struct sink {
 	const struct sink_class *class;
 	const char *name; /* "cloudshark", "local": as in events and to_destinations */

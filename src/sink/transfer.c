@@ -123,6 +123,11 @@ static void attempt_done(void *ctx, const struct sink_outcome *outcome)
 	event_active(transfer->destination->start_event, EV_TIMEOUT, 0);
 
 	record_outcome(transfer, outcome);
+	log_debug(sink, "delivery-attempt-over", log_str("id", transfer->source->id),
+		  log_str("file", transfer->source->name), log_str("destination", transfer->destination->sink->name),
+		  log_uint("attempt", transfer->attempts), log_bool("ok", transfer->ok),
+		  log_bool("retry", outcome->verdict == SINK_RETRY), log_str("url", transfer->url),
+		  log_str("error", transfer->error));
 	if (outcome->verdict == SINK_RETRY)
 		back_off(transfer, outcome->retry_after_ns);
 	else
@@ -138,6 +143,9 @@ static void start_attempt(struct transfer *transfer)
 	if (transfer->attempts++ == 0)
 		transfer->first_attempt_ns = clock_boottime_ns();
 	transfer->destination->running++;
+	log_debug(sink, "delivery-attempt", log_str("id", transfer->source->id),
+		  log_str("file", transfer->source->name), log_str("destination", sink->name),
+		  log_uint("attempt", transfer->attempts), log_uint("running", transfer->destination->running));
 	transfer->attempt = sink->class->start(sink, &transfer->file, attempt_done, transfer);
 	if (transfer->attempt)
 		return;
@@ -150,7 +158,7 @@ static void start_attempt(struct transfer *transfer)
 void transfer_stop(struct transfer *transfer)
 {
 	struct destination *destination = transfer->destination;
-	struct sink_outcome outcome = {};
+	struct sink_outcome outcome = {0};
 
 	switch (transfer->state) {
 	case TRANSFER_WAITING:

@@ -129,7 +129,7 @@ static struct node_interface *find_or_add(struct node_interface list[static NODE
 	if (*count == NODE_INTERFACES_MAX)
 		return NULL;
 	struct node_interface *interface = &list[(*count)++];
-	*interface = (struct node_interface){};
+	*interface = (struct node_interface){0};
 	snprintf(interface->name, sizeof(interface->name), "%.15s", name);
 	return interface;
 }

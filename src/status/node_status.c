@@ -59,12 +59,12 @@ struct node_load node_status_load(const struct node_status *status)
 	return (struct node_load){
 		.jobs = jobs_counts(status->options.jobs),
 		.memory_bytes = engine_memory_used(status->options.engine),
-		.memory_limit_bytes = status->options.config->limits.memory,
+		.memory_limit_bytes = status->options.config->limits.memory_bytes,
 		.warm_memory_bytes = slab_pool_usage(status->options.slabs).warm_bytes,
 		.kept = status->options.memory ? memory_sink_usage(status->options.memory)
-					       : (struct memory_sink_usage){},
+					       : (struct memory_sink_usage){0},
 		.redis = status->options.redis ? status->options.redis(status->options.redis_ctx)
-					       : (struct node_redis){},
+					       : (struct node_redis){0},
 		.started_ns = status->started_ns,
 	};
 }

@@ -13,7 +13,7 @@
 #include "redis/commands/redis_commands.h"
 #include "status/node_status.h"
 
-#define DAY_S 86400 /* nodes not seen for so long are forgotten */
+#define FORGET_S S_PER_DAY /* nodes not seen for this long are forgotten */
 #define FIRST_CHECK_MS 250
 #define FIRST_CHECKS 20
 #define TEXT(number) TEXT_OF(number)
@@ -42,7 +42,7 @@ static void publish(struct presence *presence)
 	if (!json)
 		return;
 	snprintf(seen, sizeof(seen), "%" PRIu64, now_s);
-	snprintf(forgotten, sizeof(forgotten), "%" PRIu64, now_s - DAY_S);
+	snprintf(forgotten, sizeof(forgotten), "%" PRIu64, now_s - FORGET_S);
 	send_command(presence, 5, (const char *const[]){"SET", presence->key, json, "EX", TEXT(PRESENCE_EXPIRY_S)});
 	send_command(presence, 4,
 		     (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->status)});

@@ -20,6 +20,7 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/log.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/connection/redis_options.h"
@@ -35,7 +36,7 @@
 enum stream_state { STREAM_GROUP, STREAM_PENDING, STREAM_NEW };
 
 struct entry {
-	struct trigger_ticket ticket; /* first */
+	struct trigger_ticket ticket;
 	struct redis_stream *stream;
 	TAILQ_ENTRY(entry) list;
 	char id[ID_SIZE];
@@ -102,6 +103,8 @@ static void on_acked(void *ctx, const struct redis_result *answer)
 	if (answer->code == -ECANCELED)
 		return; /* all of it is about to go */
 	if (answer->code == 0) {
+		log_debug(trigger, "message-acknowledged", log_str("origin", stream->origin),
+			  log_str("entry", entry->id));
 		drop_entry(entry);
 		continue_reading(stream);
 		return;
@@ -124,7 +127,7 @@ static void acknowledge(struct entry *entry)
 
 static void on_ticket_done(struct trigger_ticket *ticket)
 {
-	struct entry *entry = (struct entry *)ticket;
+	struct entry *entry = container_of(ticket, struct entry, ticket);
 	entry->final = true;
 	acknowledge(entry);
 }
@@ -168,8 +171,10 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 {
 	char request_id[ID_SIZE];
 	struct entry *entry = add_entry(stream, id);
-	if (!entry)
-		return warn(stream, "stream-entry-left", "out of memory");
+	if (!entry) {
+		warn(stream, "stream-entry-left", "out of memory");
+		return;
+	}
 	const redisReply *value = find_field(fields);
 	if (!value) {
 		warn(stream, "stream-entry-useless",
@@ -186,6 +191,8 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 		.published_ns = time_of_id(id),
 		.ticket = &entry->ticket,
 	};
+	log_debug(trigger, "message", log_str("origin", message.origin), log_uint("bytes", message.size),
+		  log_str("entry", id), log_bool("pending", stream->state == STREAM_PENDING));
 	stream->handler.message(stream->handler.ctx, &message);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../unit/bpf/headers_reference.h"
+#include "base/packet.h"
 
 #define PACKET_MAX 65536
 
@@ -18,7 +19,7 @@ static struct bpf_insn programs[2][HEADERS_PROGRAM_MAX];
 
 static void check(uint16_t linktype, uint32_t min_bytes, const uint8_t *packet, uint32_t size)
 {
-	struct bpf_insn *program = programs[linktype == 1];
+	struct bpf_insn *program = programs[linktype == LINKTYPE_ETHERNET];
 	const size_t count = headers_program(linktype, min_bytes, (struct sock_filter *)program);
 
 	if (!count || count > HEADERS_PROGRAM_MAX || !bpf_validate(program, (int)count))

@@ -118,12 +118,15 @@ static void handle_line(struct probe *probe, char *line)
 	struct sent *sent;
 	char *rest, *id, *flags;
 
-	if (strcmp(line, "up") == 0)
-		return print_line(json_pack("{s:b}", "up", probe->client && redis_commands_up(probe->client)));
+	if (strcmp(line, "up") == 0) {
+		print_line(json_pack("{s:b}", "up", probe->client && redis_commands_up(probe->client)));
+		return;
+	}
 	if (strcmp(line, "free") == 0) {
 		redis_commands_free(probe->client);
 		probe->client = NULL;
-		return print_line(json_pack("{s:b}", "freed", 1));
+		print_line(json_pack("{s:b}", "freed", 1));
+		return;
 	}
 	id = strtok_r(line, " ", &rest);
 	flags = id ? strtok_r(NULL, " ", &rest) : NULL;

@@ -67,7 +67,7 @@ static double scan_once(const uint8_t *ring, size_t blocks, const struct filter 
 	static uint8_t scratch[SCAN_SCRATCH_BYTES];
 	const struct scan_context context = {.ethernet = true, .scratch = scratch};
 	struct budget budget = {.limit_bytes = SIZE_MAX};
-	struct cursor cursors[SCAN_GROUP_MAX] = {}, *group[SCAN_GROUP_MAX];
+	struct cursor cursors[SCAN_GROUP_MAX] = {0}, *group[SCAN_GROUP_MAX];
 
 	for (unsigned i = 0; i < count; i++) {
 		cursors[i] = (struct cursor){.filter = filter,

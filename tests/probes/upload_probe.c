@@ -308,7 +308,7 @@ static bool take_option(struct options *options, int choice)
 	case COMMENT: options->comment = optarg; break;
 	case SIZE: options->generated_records = number(optarg) / RECORD + 1; break;
 	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
-	case REDIS_SIZE: options->redis_file.size_max = number(optarg); break;
+	case REDIS_SIZE: options->redis_file.bytes_max = number(optarg); break;
 	case REDIS_TTL_S: options->redis_file.ttl_ns = number(optarg) * NS_PER_S; break;
 	case SENTINEL:
 		if (options->redis.sentinel_count == SENTINELS_MAX)
@@ -329,7 +329,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 	*options = (struct options){
 		.cloudshark = {.scheme = "https", .verify = true},
 		.redis = {.host = "127.0.0.1"},
-		.redis_file = {.channel = "capture", .node = "n1", .size_max = 64u << 20, .ttl_ns = 3600 * NS_PER_S},
+		.redis_file = {.channel = "capture", .node = "n1", .bytes_max = 64u << 20, .ttl_ns = 3600 * NS_PER_S},
 		.tags = "",
 		.files = 1,
 	};

@@ -64,7 +64,7 @@ def test_help_names_every_option_of_the_contract(option):
     result = run(option)
     assert result.returncode == 0
     for name in ("cshost", "csscheme", "csport", "cstoken", "cstimeout", "redisnode", "redisport", "redischannel", "upload",
-                 "writelocal", "destdir", "maxpackets", "config", "node", "check", "version", "help"):
+                 "writelocal", "destdir", "maxpackets", "config", "node", "loglevel", "check", "version", "help"):
         assert re.search(rf"-{name}\b", result.stdout), name
 
 
@@ -77,7 +77,8 @@ def test_version():
     (["-frobnicate"], "frobnicate"), (["--redisnod", "x"], "redisnode"), (["-redisport", "x"], "redisport"),
     (["-redisport", "70000"], "redisport"), (["-maxpackets=-1"], "maxpackets"), (["-config"], "config"),
     (["-config", "/nonexistent/x.toml"], "/nonexistent/x.toml"), (["-upload=perhaps"], "upload"), (["surplus"], "argument 1"),
-    (["-csscheme", "gopher"], "csscheme"),
+    (["-csscheme", "gopher"], "csscheme"), (["-loglevel", "debgu"], 'did you mean "debug"'),
+    (["-loglevel=debug:captrue"], 'did you mean "capture"'),
 ])
 def test_bad_usage_ends_with_2_and_says_why(arguments, says):
     result = run(*arguments)
@@ -216,6 +217,33 @@ def test_log_lines_have_an_id_and_fields(make_world):
     world = make_world()
     world.assert_works()
     assert [line.text for line in world.daemon.log() if not line.id] == []
+
+
+def test_debug_messages_are_logged_only_of_the_areas_asked_for(make_world):
+    """And hold no secret."""
+    world = make_world({"log": {"level": "debug:capture,sink,api"}}, cloudshark={"token": TOKEN})
+    world.assert_works()
+    world.api.get("/v1/status").expect(200)
+    debug = [line for line in world.daemon.log() if " debug " in line.text]
+    assert {line.fields["area"] for line in debug} == {"capture", "sink", "api"}
+    assert {"ring-mapped", "consumer-started", "consumer-ended", "delivery-attempt", "api-request"} <= {line.id for line in debug}
+    assert TOKEN not in world.daemon.text()
+
+
+def test_log_level_drops_what_is_less_severe(make_world):
+    world = make_world({"log": {"level": "error"}}, redis=False, start=False)
+    world.daemon.launch()
+    until(lambda: os.path.exists(os.path.join(world.root, "control.sock")), 15, "the control socket")
+    assert world.daemon.stop() == 0
+    assert not world.daemon.log(), world.daemon.text()
+
+
+def test_log_level_alone_leaves_the_embedded_form(netns, tmp_path):
+    with Daemon(tmp_path, netns=netns("bare"), arguments=["-loglevel", "debug"]) as daemon:
+        daemon.start(subscribed=False)
+        down = daemon.wait_log("redis-down")
+        assert " info " in down.text and daemon.wait_log("redis-waiting").fields["area"] == "redis"
+        assert daemon.stop() == 0
 
 
 # daemonize, syslog

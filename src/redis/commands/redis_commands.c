@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "redis/commands/redis_cluster.h"
 #include "redis/commands/redis_pool.h"
 #include "redis/commands/redis_server.h"
@@ -242,15 +243,22 @@ static void follow_redirect(struct redis_commands *client, struct redis_server *
 
 	if (!redirect->endpoint.host[0])
 		memcpy(redirect->endpoint.host, redis_server_endpoint(from)->host, sizeof(redirect->endpoint.host));
+	log_debug(redis, "redis-redirected", log_str("host", redirect->endpoint.host),
+		  log_uint("port", redirect->endpoint.port), log_int("slot", redirect->slot),
+		  log_bool("ask", redirect->kind == REDIS_ASK), log_uint("redirects", pending->redirects));
 	index = redis_pool_get(client->pool, &redirect->endpoint);
-	if (index < 0)
-		return delay(client, pending);
+	if (index < 0) {
+		delay(client, pending);
+		return;
+	}
 	wake_at(client, clock_boottime_ns() + REDIS_POOL_IDLE_NS);
 	pending->needs_asking = redirect->kind == REDIS_ASK;
 	if (redirect->kind == REDIS_MOVED)
 		redis_pool_assign_slot(client->pool, redirect->slot, index);
-	if (++pending->redirects > REDIRECTS_AT_ONCE)
-		return delay(client, pending);
+	if (++pending->redirects > REDIRECTS_AT_ONCE) {
+		delay(client, pending);
+		return;
+	}
 	send_to_server(client, pending, redis_pool_server_at(client->pool, index));
 }
 
@@ -261,10 +269,14 @@ static void on_error(struct redis_commands *client, struct redis_server *server,
 	struct redis_redirect redirect;
 
 	record_error(pending, error);
-	if (redis_redirect_parse(error, &redirect))
-		return follow_redirect(client, server, pending, &redirect);
-	if (redis_error_is_transient(error))
-		return delay(client, pending);
+	if (redis_redirect_parse(error, &redirect)) {
+		follow_redirect(client, server, pending, &redirect);
+		return;
+	}
+	if (redis_error_is_transient(error)) {
+		delay(client, pending);
+		return;
+	}
 	TAILQ_REMOVE(&client->by_deadline, pending, by_deadline);
 	finish(client, pending, &result);
 }
@@ -275,10 +287,14 @@ static void on_reply(void *ctx, struct redis_server *server, struct redis_pendin
 	const struct redis_result result = {.reply = reply};
 	struct redis_commands *client = ctx;
 
-	if (pending->state == COMMAND_ENDED)
-		return pending_release(client, pending);
-	if (reply->type == REDIS_REPLY_ERROR)
-		return on_error(client, server, pending, reply->str);
+	if (pending->state == COMMAND_ENDED) {
+		pending_release(client, pending);
+		return;
+	}
+	if (reply->type == REDIS_REPLY_ERROR) {
+		on_error(client, server, pending, reply->str);
+		return;
+	}
 	TAILQ_REMOVE(&client->by_deadline, pending, by_deadline);
 	finish(client, pending, &result);
 }
@@ -290,17 +306,22 @@ static void on_lost(void *ctx, struct redis_server *server, struct redis_pending
 	const bool was_sent = pending->state == COMMAND_SENT;
 
 	redis_pool_forget_slots(client->pool, server);
-	if (pending->state == COMMAND_ENDED)
-		return pending_release(client, pending);
+	if (pending->state == COMMAND_ENDED) {
+		pending_release(client, pending);
+		return;
+	}
 	pending->state = COMMAND_SENT; /* it is in no list */
 	pending->maybe_executed |= was_sent;
 	if (was_sent && !pending->idempotent) {
 		record_error(pending, "the connection was lost before the answer came");
-		return end_command(client, pending, -ECONNRESET, true);
+		end_command(client, pending, -ECONNRESET, true);
+		return;
 	}
 	pending->needs_asking = false;
-	if (server == redis_pool_server_at(client->pool, 0))
-		return send_to_server(client, pending, server); /* waits, in the old order */
+	if (server == redis_pool_server_at(client->pool, 0)) {
+		send_to_server(client, pending, server); /* waits, in the old order */
+		return;
+	}
 	delay(client, pending);
 }
 

@@ -129,16 +129,26 @@ static void record_unsupported(struct redis_replication_check *check, const stru
 
 static void on_all_replies(struct redis_replication_check *check)
 {
-	if (check->step == CHECK_ENDED)
-		return check_free(check);
-	if (check->list_lost)
-		return conclude(check, REDIS_LOST);
-	if (check->unsupported)
-		return conclude(check, REDIS_REPLICATED);
-	if (check->step == CHECK_VERIFYING)
-		return conclude(check, check->length_matches ? REDIS_REPLICATED : REDIS_UNVERIFIED);
-	if (check->length_matches && check->enough_replicas)
-		return conclude(check, REDIS_REPLICATED);
+	if (check->step == CHECK_ENDED) {
+		check_free(check);
+		return;
+	}
+	if (check->list_lost) {
+		conclude(check, REDIS_LOST);
+		return;
+	}
+	if (check->unsupported) {
+		conclude(check, REDIS_REPLICATED);
+		return;
+	}
+	if (check->step == CHECK_VERIFYING) {
+		conclude(check, check->length_matches ? REDIS_REPLICATED : REDIS_UNVERIFIED);
+		return;
+	}
+	if (check->length_matches && check->enough_replicas) {
+		conclude(check, REDIS_REPLICATED);
+		return;
+	}
 	wait_for_failover(check);
 }
 
@@ -211,8 +221,10 @@ static void confirm_with_master(struct redis_replication_check *check)
 	check->step = CHECK_CONFIRMING;
 	check->enough_replicas = false;
 	event_del(check->timer);
-	if (!send_write(check) || !send_length(check))
-		return wait_for_failover(check);
+	if (!send_write(check) || !send_length(check)) {
+		wait_for_failover(check);
+		return;
+	}
 	(void)send_wait(check); /* without it there are not enough */
 }
 
@@ -304,8 +316,10 @@ static void on_info_reply(void *ctx, const struct redis_result *result)
 		return;
 	}
 	record_unsupported(check, result);
-	if (check->unsupported)
-		return conclude(check, REDIS_REPLICATED);
+	if (check->unsupported) {
+		conclude(check, REDIS_REPLICATED);
+		return;
+	}
 	on_replica_count(check, result->code == 0 && result->reply->str ? count_online(result->reply->str) : -1);
 }
 

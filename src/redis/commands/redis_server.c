@@ -39,8 +39,10 @@ static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 	if (redis_link_detached(redis) || !data)
 		return;
 	command = redis_server_pop_in_flight(server);
-	if (!command)
-		return redis_link_restart(server->link, "the server sent a reply that nobody asked for");
+	if (!command) {
+		redis_link_restart(server->link, "the server sent a reply that nobody asked for");
+		return;
+	}
 	server->last_used_ns = clock_boottime_ns();
 	server->handler.reply(server->handler.ctx, server, command, data);
 }

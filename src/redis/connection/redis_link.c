@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/own_traffic.h"
 #include "redis/connection/redis_endpoint.h"
 #include "redis/connection/redis_guard.h"
@@ -146,6 +147,9 @@ static void go_down(struct redis_link *link, const char *reason)
 	retry_ns = backoff_ns(link->failed_attempts++, backoff_max_ns(link));
 	link->state = LINK_WAITING;
 	set_timer(link, retry_ns);
+	log_debug(redis, "redis-waiting", log_str("role", link->role), log_str("reason", reason),
+		  log_bool("was_up", was_up), log_uint("attempts", link->failed_attempts),
+		  log_uint("retry_ms", retry_ns / NS_PER_MS));
 	redis_link_log_down(&link->log, redis_discovery_endpoint(link->discovery), reason, retry_ns);
 	if (was_up)
 		link->handler.down(link->handler.ctx);
@@ -159,6 +163,7 @@ static void go_up(struct redis_link *link)
 {
 	link->state = LINK_UP;
 	link->log.was_up = true;
+	log_debug(redis, "redis-logged-in", log_str("role", link->role));
 	link->up_since_ns = clock_boottime_ns();
 	link->ping_pending = false;
 	redis_discovery_connected(link->discovery);
@@ -192,10 +197,14 @@ static void on_ping(redisAsyncContext *redis, void *data, void *privdata)
 	link->ping_pending = false;
 	if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0)
 		link->ping_denied = true;
-	else if (reply->type == REDIS_REPLY_ERROR)
-		return link_fail(link, reply->str);
-	if (link->state == LINK_UP)
-		return set_timer(link, link->options.ping_interval_ns);
+	else if (reply->type == REDIS_REPLY_ERROR) {
+		link_fail(link, reply->str);
+		return;
+	}
+	if (link->state == LINK_UP) {
+		set_timer(link, link->options.ping_interval_ns);
+		return;
+	}
 	if (!requires_master(link))
 		go_up(link);
 }
@@ -210,10 +219,14 @@ static void on_role(redisAsyncContext *redis, void *data, void *privdata)
 	if (!link || !reply)
 		return;
 	link->ping_pending = false;
-	if (!redis_login_check_master(reply, &reason))
-		return link_fail(link, reason.text);
-	if (link->state == LINK_UP)
-		return set_timer(link, link->options.ping_interval_ns);
+	if (!redis_login_check_master(reply, &reason)) {
+		link_fail(link, reason.text);
+		return;
+	}
+	if (link->state == LINK_UP) {
+		set_timer(link, link->options.ping_interval_ns);
+		return;
+	}
 	go_up(link);
 }
 
@@ -243,7 +256,8 @@ static void on_connect(redisAsyncContext *redis, int status)
 		redis_guard_failure(redis, &reason);
 		redis_guard_release(redis);
 		link->redis = NULL;
-		return link_fail(link, reason.text);
+		link_fail(link, reason.text);
+		return;
 	}
 	own_traffic_add(redis->c.fd);
 	link->state = LINK_LOGGING_IN;
@@ -251,8 +265,10 @@ static void on_connect(redisAsyncContext *redis, int status)
 	names.alternative = link->options.tls_name  ? link->options.tls_name
 			    : requires_master(link) ? link->options.host
 						    : NULL;
-	if (redis_socket_start_tls(redis, link->tls, &names, &reason) < 0)
-		return link_fail(link, reason.text);
+	if (redis_socket_start_tls(redis, link->tls, &names, &reason) < 0) {
+		link_fail(link, reason.text);
+		return;
+	}
 	log_in(link);
 }
 
@@ -275,6 +291,8 @@ static int connect_address(void *ctx, const char *address, uint16_t port, struct
 	struct redis_link *link = ctx;
 	redisAsyncContext *redis = redis_socket_connect(link->loop, address, port, link, err);
 
+	log_debug(redis, "redis-connecting", log_str("role", link->role), log_str("address", address),
+		  log_uint("port", port), log_bool("tls", link->tls != NULL));
 	if (!redis)
 		return -ECONNREFUSED;
 	redisAsyncSetConnectCallbackNC(redis, on_connect);
@@ -297,8 +315,10 @@ static void link_fail(struct redis_link *link, const char *reason)
 	int progress;
 
 	error_set(&copy, 0, "%s", reason);
-	if (link->state != LINK_CONNECTING && link->state != LINK_LOGGING_IN)
-		return go_down(link, copy.text);
+	if (link->state != LINK_CONNECTING && link->state != LINK_LOGGING_IN) {
+		go_down(link, copy.text);
+		return;
+	}
 	drop_connection(link);
 	progress = (int)link->state;
 	link->state = LINK_DISCOVERING;
@@ -311,8 +331,10 @@ static void start_attempt(struct redis_link *link)
 
 	if (link->options.tls && !link->tls) {
 		link->tls = redis_tls_context(&link->options, &err);
-		if (!link->tls)
-			return go_down(link, err.text);
+		if (!link->tls) {
+			go_down(link, err.text);
+			return;
+		}
 	}
 	link->state = LINK_DISCOVERING;
 	redis_discovery_start(link->discovery);
@@ -341,14 +363,19 @@ static void check_health(struct redis_link *link)
 	}
 	if (link->ping_pending && received == link->ping_received) {
 		error_set(&reason, 0, "no answer to PING within %" PRIu64 " ms", timeout_ns / NS_PER_MS);
-		return link_fail(link, reason.text);
+		link_fail(link, reason.text);
+		return;
 	}
 	link->ping_received = received;
-	if (link->ping_denied)
-		return set_timer(link, link->options.ping_interval_ns);
+	if (link->ping_denied) {
+		set_timer(link, link->options.ping_interval_ns);
+		return;
+	}
 	/* An answer that is still due, while something else comes in, is no hang: give it another deadline. */
-	if (!link->ping_pending && send_health_check(link) != REDIS_OK)
-		return link_fail(link, "out of memory");
+	if (!link->ping_pending && send_health_check(link) != REDIS_OK) {
+		link_fail(link, "out of memory");
+		return;
+	}
 	link->ping_pending = true;
 	set_timer(link, timeout_ns);
 }
@@ -361,17 +388,21 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	switch (link->state) {
 	case LINK_WAITING:
-		return start_attempt(link);
+		start_attempt(link);
+		return;
 	case LINK_DISCOVERING:
 		return;
 	case LINK_CONNECTING:
-		return link_fail(link, "no connection within 5 s");
+		link_fail(link, "no connection within 5 s");
+		return;
 	case LINK_LOGGING_IN:
-		return link_fail(link, link->options.tls && !redis_guard_tls_ready(link->redis)
-					       ? "no TLS handshake within 5 s: does the server expect TLS on this port?"
-					       : "no answer within 5 s");
+		link_fail(link, link->options.tls && !redis_guard_tls_ready(link->redis)
+					? "no TLS handshake within 5 s: does the server expect TLS on this port?"
+					: "no answer within 5 s");
+		return;
 	case LINK_UP:
-		return check_health(link);
+		check_health(link);
+		return;
 	}
 }
 

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "redis/connection/redis_endpoint.h"
 #include "redis/connection/redis_options.h"
 #include "redis/discovery/redis_sentinel.h"
@@ -97,6 +98,7 @@ static bool connect_endpoint(struct redis_discovery *discovery)
 	discovery->addresses.count = 0;
 	if (resolve_numeric(host, &discovery->addresses))
 		return connect_address(discovery);
+	log_debug(redis, "redis-resolving", log_str("host", host));
 	discovery->state = DISCOVERY_RESOLVING;
 	discovery->resolve = resolve_start(discovery->loop, host, on_resolved, discovery);
 	if (!discovery->resolve)
@@ -154,11 +156,13 @@ static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 	struct error reason;
 
 	discovery->sentinel_failure.text[0] = '\0';
+	log_debug(redis, "redis-master", log_str("host", endpoint->host), log_uint("port", endpoint->port));
 	if (discovery->state == DISCOVERY_ASKING_SENTINELS) {
 		event_del(discovery->timer);
 		discovery->endpoints[0] = *endpoint;
 		discovery->endpoint_count = 1;
-		return connect_first(discovery);
+		connect_first(discovery);
+		return;
 	}
 	if (discovery->state == DISCOVERY_IDLE || redis_endpoint_equal(endpoint, redis_discovery_endpoint(discovery)))
 		return;
@@ -172,6 +176,7 @@ static void on_sentinels_failed(void *ctx, const char *reason)
 	struct redis_discovery *discovery = ctx;
 
 	error_set(&discovery->sentinel_failure, 0, "%s", reason);
+	log_debug(redis, "redis-sentinels-failed", log_str("reason", reason));
 	if (discovery->state == DISCOVERY_ASKING_SENTINELS)
 		exhausted(discovery, reason);
 }
@@ -204,10 +209,14 @@ void redis_discovery_start(struct redis_discovery *discovery)
 	redis_discovery_stop(discovery);
 	discovery->failure.text[0] = '\0';
 	discovery->endpoints_tried = 0;
-	if (discovery->sentinel)
-		return ask_sentinels(discovery);
-	if (discovery->endpoint_count == 0)
-		return exhausted(discovery, "there is no host to connect to");
+	if (discovery->sentinel) {
+		ask_sentinels(discovery);
+		return;
+	}
+	if (discovery->endpoint_count == 0) {
+		exhausted(discovery, "there is no host to connect to");
+		return;
+	}
 	discovery->current_index = discovery->start_index;
 	connect_first(discovery);
 }

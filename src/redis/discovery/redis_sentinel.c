@@ -60,8 +60,10 @@ static void on_master_reply(redisAsyncContext *redis, void *data, void *ctx)
 	if (redis_link_detached(redis) || !reply)
 		return;
 	sentinel->query_pending = false;
-	if (!parse_master(reply, &endpoint))
-		return report_failure(sentinel, reply);
+	if (!parse_master(reply, &endpoint)) {
+		report_failure(sentinel, reply);
+		return;
+	}
 	event_add(sentinel->timer, &again);
 	sentinel->handler.master(sentinel->handler.ctx, &endpoint);
 }
@@ -96,8 +98,10 @@ static void on_replicas_reply(redisAsyncContext *redis, void *data, void *ctx)
 
 	if (redis_link_detached(redis) || !reply)
 		return;
-	if (reply->type != REDIS_REPLY_ARRAY)
-		return sentinel->handler.replicas(sentinel->handler.ctx, -1);
+	if (reply->type != REDIS_REPLY_ARRAY) {
+		sentinel->handler.replicas(sentinel->handler.ctx, -1);
+		return;
+	}
 	for (size_t i = 0; i < reply->elements; i++)
 		count += is_replica_up(reply->element[i]);
 	sentinel->handler.replicas(sentinel->handler.ctx, count);

@@ -65,6 +65,26 @@ static void test_long_text_is_cut_between_characters(void **state)
 	assert_int_equal(err.text[0], 'x');
 }
 
+static void test_every_error_has_an_http_status(void **state)
+{
+	(void)state;
+	assert_int_equal(error_http_status(-EINVAL), 400);
+	assert_int_equal(error_http_status(-E2BIG), 400);
+	assert_int_equal(error_http_status(-ESTALE), 400);
+	assert_int_equal(error_http_status(-ENODEV), 404);
+	assert_int_equal(error_http_status(-EALREADY), 409);
+	assert_int_equal(error_http_status(-ENOSPC), 429);
+	assert_int_equal(error_http_status(-EDQUOT), 429);
+	assert_int_equal(error_http_status(-EBUSY), 429);
+	assert_int_equal(error_http_status(-ENOBUFS), 429);
+	assert_int_equal(error_http_status(-EAGAIN), 429);
+	assert_int_equal(error_http_status(-ESHUTDOWN), 503);
+	assert_int_equal(error_http_status(-ECANCELED), 503);
+	assert_int_equal(error_http_status(-ENOMEM), 500);
+	assert_int_equal(error_http_status(-EPERM), 500);
+	assert_int_equal(error_http_status(0), 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -73,6 +93,7 @@ int main(void)
 		cmocka_unit_test(test_prefix_precedes_the_text),
 		cmocka_unit_test(test_new_text_may_contain_the_old),
 		cmocka_unit_test(test_long_text_is_cut_between_characters),
+		cmocka_unit_test(test_every_error_has_an_http_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,15 @@ static const char *captured(void)
 	return text;
 }
 
+static void set_level(const char *text)
+{
+	struct log_level level;
+	struct error err;
+
+	assert_int_equal(log_level_parse(text, &level, &err), 0);
+	log_set_level(&level);
+}
+
 #define assert_logs(expected, ...)                                                       \
 	do {                                                                             \
 		capture_stderr();                                                        \
@@ -121,6 +130,7 @@ static void test_every_severity_has_its_word(void **state)
 					    "warning",	 "notice", "info",     "debug"};
 
 	(void)state;
+	set_level("debug");
 	for (int severity = LOG_EMERG; severity <= LOG_DEBUG; severity++) {
 		char expected[100];
 
@@ -129,6 +139,86 @@ static void test_every_severity_has_its_word(void **state)
 		snprintf(expected, sizeof(expected), "%s x\n", words[severity]);
 		assert_string_equal(captured() + STAMP_SIZE, expected);
 	}
+	set_level("info");
+}
+
+static void test_messages_below_the_level_are_not_logged(void **state)
+{
+	(void)state;
+	capture_stderr();
+	log_info("logged");
+	log_at(LOG_DEBUG, "not-logged");
+	assert_string_equal(captured() + STAMP_SIZE, "info logged\n");
+	set_level("warning");
+	capture_stderr();
+	log_notice("not-logged");
+	log_warning("logged");
+	assert_string_equal(captured() + STAMP_SIZE, "warning logged\n");
+	set_level("error");
+	capture_stderr();
+	log_warning("not-logged");
+	assert_string_equal(captured(), "");
+	set_level("info");
+}
+
+static const char *evaluated(unsigned *count)
+{
+	++*count;
+	return "x";
+}
+
+static void test_debug_messages_are_logged_by_area(void **state)
+{
+	unsigned count = 0;
+
+	(void)state;
+	capture_stderr();
+	log_debug(redis, "off", log_str("v", evaluated(&count)));
+	assert_string_equal(captured(), "");
+	assert_int_equal(count, 0);
+	set_level("debug:redis,job");
+	capture_stderr();
+	log_debug(sink, "other-area", log_str("v", evaluated(&count)));
+	log_debug(redis, "asked-for", log_str("v", evaluated(&count)));
+	assert_string_equal(captured() + STAMP_SIZE, "debug asked-for area=redis v=x\n");
+	assert_int_equal(count, 1);
+	set_level("debug");
+	capture_stderr();
+	log_debug(sink, "all");
+	assert_string_equal(captured() + STAMP_SIZE, "debug all area=sink\n");
+	set_level("info");
+}
+
+#define LEVELS "; there are error, warning, notice, info, debug"
+#define AREAS "; there are api, capture, event, job, redis, sink, trigger"
+
+static void test_bad_level_gets_a_suggestion(void **state)
+{
+	static const struct {
+		const char *text, *wrong;
+	} cases[] = {
+		{"", "there is no log level \"\"" LEVELS},
+		{"Info ", "there is no log level \"Info \" (did you mean \"info\"?)"},
+		{"debgu", "there is no log level \"debgu\" (did you mean \"debug\"?)"},
+		{"emergency", "there is no log level \"emergency\"" LEVELS},
+		{"info:redis", "only debug has areas, not \"info\""},
+		{"debug:", "there is no log area \"\"" AREAS},
+		{"debug:redis,", "there is no log area \"\"" AREAS},
+		{"debug:redis,captrue", "there is no log area \"captrue\" (did you mean \"capture\"?)"},
+	};
+	struct log_level level = {.severity = -1};
+	char longest[300];
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(log_level_parse(cases[i].text, &level, &err), -EINVAL);
+		assert_string_equal(err.text, cases[i].wrong);
+	}
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(log_level_parse(longest, &level, &err), -EINVAL);
+	assert_int_equal(level.severity, -1);
 }
 
 static void test_values_are_formatted_by_type(void **state)
@@ -328,6 +418,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line_has_time_severity_and_id),
 		cmocka_unit_test(test_every_severity_has_its_word),
+		cmocka_unit_test(test_messages_below_the_level_are_not_logged),
+		cmocka_unit_test(test_debug_messages_are_logged_by_area),
+		cmocka_unit_test(test_bad_level_gets_a_suggestion),
 		cmocka_unit_test(test_values_are_formatted_by_type),
 		cmocka_unit_test(test_only_plain_words_are_unquoted),
 		cmocka_unit_test(test_values_cannot_forge_a_line),

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/mailbox.h"
 
 #define THREADS 4
@@ -31,7 +32,7 @@ struct receiver {
 static void on_message(void *ctx, struct mailbox_message *posted)
 {
 	struct receiver *receiver = ctx;
-	struct message *message = (struct message *)posted;
+	struct message *message = container_of(posted, struct message, posted);
 
 	if (receiver->repost > 0) {
 		receiver->repost--;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/container_of.h"
 #include "base/offload.h"
 
 static struct event_base *loop;
@@ -20,7 +21,7 @@ static pthread_t loop_thread;
 static unsigned done_count, done_wanted;
 
 struct job {
-	struct offload_task task; /* first */
+	struct offload_task task;
 	sem_t *started, *proceed; /* NULL: does not wait */
 	unsigned ran, done;
 	char thread_name[16];
@@ -29,7 +30,7 @@ struct job {
 
 static void run(struct offload_task *task)
 {
-	struct job *job = (struct job *)task;
+	struct job *job = container_of(task, struct job, task);
 	sigset_t mask;
 
 	if (job->started)
@@ -46,7 +47,7 @@ static void run(struct offload_task *task)
 
 static void done(struct offload_task *task)
 {
-	struct job *job = (struct job *)task;
+	struct job *job = container_of(task, struct job, task);
 
 	assert_true(pthread_equal(pthread_self(), loop_thread));
 	assert_int_equal(job->ran, job->done + 1);

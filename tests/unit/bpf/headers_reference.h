@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/packet.h"
 #include "bpf/headers.h"
 
 struct header_reader {
@@ -119,7 +120,7 @@ static inline uint32_t reference_headers(uint16_t linktype, const uint8_t *data,
 {
 	struct header_reader reader = {.data = data, .size = size};
 
-	if (linktype == 1)
+	if (linktype == LINKTYPE_ETHERNET)
 		reference_ethernet(&reader);
 	else if (header_byte(&reader, 0) >> 4 == 4)
 		reference_ipv4(&reader);

@@ -26,7 +26,7 @@ struct fake_packet {
 
 struct fake_kernel {
 	uint8_t *memory;
-	uint32_t block_size, block_count;
+	uint32_t block_bytes, block_count;
 	uint32_t active;
 	bool frozen;
 	uint32_t offset, previous;
@@ -40,7 +40,7 @@ struct fake_kernel {
 
 static inline struct tpacket_block_desc *fake_block(const struct fake_kernel *kernel, uint32_t index)
 {
-	return (void *)(kernel->memory + (size_t)(index % kernel->block_count) * kernel->block_size);
+	return (void *)(kernel->memory + (size_t)(index % kernel->block_count) * kernel->block_bytes);
 }
 
 static inline uint32_t fake_status(const struct fake_kernel *kernel, uint32_t index)
@@ -65,13 +65,13 @@ static inline void fake_open(struct fake_kernel *kernel)
 	kernel->frozen = false;
 }
 
-static inline void fake_init(struct fake_kernel *kernel, uint32_t block_size, uint32_t block_count)
+static inline void fake_init(struct fake_kernel *kernel, uint32_t block_bytes, uint32_t block_count)
 {
-	*kernel = (struct fake_kernel){.block_size = block_size, .block_count = block_count, .sequence = 1};
-	kernel->memory = aligned_alloc(4096, (size_t)block_size * block_count);
+	*kernel = (struct fake_kernel){.block_bytes = block_bytes, .block_count = block_count, .sequence = 1};
+	kernel->memory = aligned_alloc(4096, (size_t)block_bytes * block_count);
 	kernel->packets = malloc(FAKE_PACKETS_MAX * sizeof(*kernel->packets));
 	assert(kernel->memory && kernel->packets);
-	memset(kernel->memory, 0, (size_t)block_size * block_count);
+	memset(kernel->memory, 0, (size_t)block_bytes * block_count);
 	fake_open(kernel);
 }
 
@@ -141,7 +141,7 @@ static inline bool fake_receive(struct fake_kernel *kernel, uint32_t size, uint6
 			return fake_drop(kernel);
 		fake_open(kernel);
 	}
-	if (kernel->offset + room >= kernel->block_size) {
+	if (kernel->offset + room >= kernel->block_bytes) {
 		fake_close(kernel, 0);
 		if (kernel->frozen)
 			return fake_drop(kernel);

@@ -14,7 +14,7 @@
 #include "capture/timeline.h"
 #include "fake_kernel.h"
 
-#define BLOCK_SIZE (16u << 10)
+#define BLOCK_BYTES (16u << 10)
 #define BLOCK_COUNT 64
 #define TIMER_NS 10000000
 #define START_NS UINT64_C(1700000000000000000)
@@ -24,7 +24,7 @@ struct pinned {
 	bool used;
 	struct span span;
 	uint32_t size;
-	uint8_t copy[BLOCK_SIZE];
+	uint8_t copy[BLOCK_BYTES];
 };
 
 struct world {
@@ -48,11 +48,11 @@ static uint32_t pick(struct world *world, uint32_t below)
 static void world_init(struct world *world, uint32_t block_count, bool retain, uint64_t seed)
 {
 	*world = (struct world){.boot_ns = 1000000000000, .random = seed * 0x9e3779b97f4a7c15 + 1};
-	fake_init(&world->kernel, BLOCK_SIZE, block_count);
+	fake_init(&world->kernel, BLOCK_BYTES, block_count);
 	world->kernel.clock_offset_ns = (int64_t)START_NS;
 	world->timer_ns = world->boot_ns + TIMER_NS;
 	world->timeline = timeline_new(&(struct timeline_options){.memory = world->kernel.memory,
-								  .block_size = BLOCK_SIZE,
+								  .block_bytes = BLOCK_BYTES,
 								  .block_count = block_count,
 								  .retain = retain,
 								  .since_boottime_ns = world->boot_ns});
@@ -383,7 +383,7 @@ static struct share share_at(uint32_t size, uint32_t packets_per_timer)
 	struct world world;
 
 	world_init(&world, 384, true, 1);
-	const uint64_t ring_bytes = (uint64_t)BLOCK_SIZE * 384;
+	const uint64_t ring_bytes = (uint64_t)BLOCK_BYTES * 384;
 	const uint64_t packets = ring_bytes * 2 / fake_room(size);
 	for (uint64_t i = 0; i < packets; i++) {
 		advance(&world, TIMER_NS / packets_per_timer);
@@ -409,7 +409,7 @@ static void test_history_fills_most_of_the_ring_at_any_constant_rate(void **stat
 	(void)state;
 	for (unsigned s = 0; s < 2; s++) {
 		for (unsigned b = 0; b < sizeof(blocks) / sizeof(*blocks); b++) {
-			const double packets = blocks[b] * BLOCK_SIZE / fake_room(sizes[s]);
+			const double packets = blocks[b] * BLOCK_BYTES / fake_room(sizes[s]);
 			const struct share share = share_at(sizes[s], packets < 1 ? 1 : (uint32_t)packets);
 
 			if (share.reachable < 0.6)
@@ -654,7 +654,7 @@ static void test_packed_packets_more_than_merge_ns_apart_expire_separately(void 
 	world_init(&world, BLOCK_COUNT, true, 1);
 	timeline_free(world.timeline);
 	world.timeline = timeline_new(&(struct timeline_options){.memory = world.kernel.memory,
-								 .block_size = BLOCK_SIZE,
+								 .block_bytes = BLOCK_BYTES,
 								 .block_count = BLOCK_COUNT,
 								 .retain = true,
 								 .since_boottime_ns = world.boot_ns,
@@ -677,7 +677,7 @@ static void test_packed_packets_more_than_merge_ns_apart_expire_separately(void 
 /* Sends full blocks at once, then three packets that retire with the timer. */
 static void send_burst(struct world *world, unsigned full_blocks)
 {
-	const unsigned packets_per_block = (BLOCK_SIZE - FAKE_FIRST - 1) / fake_room(1000);
+	const unsigned packets_per_block = (BLOCK_BYTES - FAKE_FIRST - 1) / fake_room(1000);
 
 	for (unsigned i = 0; i < full_blocks * packets_per_block + 3; i++) {
 		world->boot_ns += 1000;

@@ -20,7 +20,7 @@ static void test_original_programs_file_loads(void **state)
 {
 	(void)state;
 	assert_loads(ORIGINAL("\"pcapdaemon\""));
-	assert_int_equal(fixture_config->general.snaplength, 500);
+	assert_int_equal(fixture_config->general.snaplength_bytes, 500);
 	assert_string_equal(fixture_config->general.localdir, "/tmp");
 	assert_string_equal(fixture_config->cloudshark.host, "cloudshark.org");
 	assert_int_equal(fixture_config->cloudshark.port, 443);
@@ -80,17 +80,17 @@ static void test_defaults_match_the_contract(void **state)
 	assert_int_equal(config->general.maxtimeout_ns, 3600 * NS_PER_S);
 	assert_int_equal(config->general.maxduration_ns, 3600 * NS_PER_S);
 	assert_int_equal(config->general.defaulttimeout_ns, 60 * NS_PER_S);
-	assert_int_equal(config->general.snaplength, 65535);
+	assert_int_equal(config->general.snaplength_bytes, 65535);
 	assert_false(config->general.writelocal);
 	assert_string_equal(config->general.localdir, "/var/lib/pcapdaemon");
 	assert_string_equal(config->general.format, "pcapng");
 	assert_int_equal(config->limits.captures, 256);
-	assert_int_equal(config->limits.memory, 256 << 20);
+	assert_int_equal(config->limits.memory_bytes, 256 << 20);
 	assert_int_equal(config->limits.requests_per_second, 1000);
 	assert_int_equal(config->limits.retry_ns, 900 * NS_PER_S);
 	assert_int_equal(config->history.interfaces.count, 0);
-	assert_int_equal(config->history.memory, 256 << 20);
-	assert_int_equal(config->history.seconds_ns, 60 * NS_PER_S);
+	assert_int_equal(config->history.memory_bytes, 256 << 20);
+	assert_int_equal(config->history.keep_ns, 60 * NS_PER_S);
 	assert_string_equal(config->history.snaplength, "65535");
 	assert_string_equal(config->cloudshark.host, "localhost");
 	assert_string_equal(config->cloudshark.scheme, "https");
@@ -107,6 +107,7 @@ static void test_defaults_match_the_contract(void **state)
 	assert_false(config->redis.configured);
 	assert_int_equal(config->syslog.priority, 85);
 	assert_string_equal(config->syslog.tag, "pcapdaemon");
+	assert_string_equal(config->log.level, "info");
 	assert_int_equal(config->interface_count, 0);
 	assert_null(config->path);
 }
@@ -120,7 +121,7 @@ static void test_sizes_and_times_take_units(void **state)
 	assert_int_equal(fixture_config->general.maxtimeout_ns, 120 * NS_PER_S);
 	assert_int_equal(fixture_config->general.defaulttimeout_ns, 1500000000);
 	assert_int_equal(fixture_config->general.maxduration_ns, 7 * NS_PER_S);
-	assert_int_equal(fixture_config->general.snaplength, 1024);
+	assert_int_equal(fixture_config->general.snaplength_bytes, 1024);
 	assert_int_equal(fixture_config->cloudshark.timeout_ns, 250000000);
 	assert_string_equal(fixture_config->history.snaplength, "96");
 	assert_loads("[history]\nsnaplength = \"headers\"\n");
@@ -356,8 +357,8 @@ static void test_recorder_keys_are_checked(void **state)
 		"seconds = \"5m\"\nfilter = \"not port 22\"\nexclude_own = true\n");
 	assert_int_equal(fixture_config->limits.retry_ns, 3600 * NS_PER_S);
 	assert_int_equal(fixture_config->history.interfaces.count, 2);
-	assert_int_equal(fixture_config->history.memory, 32 << 20);
-	assert_int_equal(fixture_config->history.seconds_ns, 300 * NS_PER_S);
+	assert_int_equal(fixture_config->history.memory_bytes, 32 << 20);
+	assert_int_equal(fixture_config->history.keep_ns, 300 * NS_PER_S);
 	assert_string_equal(fixture_config->history.filter, "not port 22");
 	assert_true(fixture_config->history.exclude_own);
 	assert_loads("[limits]\nretry = 0\n[history]\nseconds = 0\n");

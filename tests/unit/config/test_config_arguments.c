@@ -187,6 +187,23 @@ static void test_writelocal_needs_a_directory(void **state)
 	assert_string_equal(fixture_config->general.localdir, fixture_directory);
 }
 
+static void test_log_level_is_checked_and_configures_nothing_else(void **state)
+{
+	const char *file;
+
+	(void)state;
+	assert_int_equal(load_arguments("-loglevel", "debug:redis,capture", NULL), 0);
+	assert_string_equal(fixture_config->log.level, "debug:redis,capture");
+	assert_false(fixture_config->redis.configured);
+	assert_false(fixture_config->api.configured);
+	assert_int_equal(load_arguments("-loglevel", "warnign", NULL), -EINVAL);
+	assert_has_line("command line: -loglevel: there is no log level \"warnign\" (did you mean \"warning\"?)");
+	file = fixture_file("c.toml", "[log]\nlevel = \"debug:snik\"\n");
+	assert_int_equal(load_arguments("-config", file, NULL), -EINVAL);
+	assert_non_null(strstr(buffer_text(&fixture_faults), "c.toml:2:9: log.level: there is no log area \"snik\" "
+							     "(did you mean \"sink\"?)"));
+}
+
 static void test_upload_needs_a_token(void **state)
 {
 	(void)state;
@@ -212,6 +229,7 @@ int main(void)
 		TEST(test_unreadable_file_is_named),
 		TEST(test_help_and_version_need_no_valid_configuration),
 		TEST(test_writelocal_needs_a_directory),
+		TEST(test_log_level_is_checked_and_configures_nothing_else),
 		TEST(test_upload_needs_a_token),
 	};
 

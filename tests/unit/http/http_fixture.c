@@ -31,10 +31,14 @@ static void answer_item(void *ctx, struct http_request *request)
 
 	(void)ctx;
 	fixture.handled++;
-	if (unknown)
-		return http_answer_error(request, 400, "there is no parameter \"%s\"", unknown);
-	if (r == -EINVAL)
-		return http_answer_error(request, 400, "a is given twice");
+	if (unknown) {
+		http_answer_error(request, 400, "there is no parameter \"%s\"", unknown);
+		return;
+	}
+	if (r == -EINVAL) {
+		http_answer_error(request, 400, "a is given twice");
+		return;
+	}
 	snprintf(json, sizeof(json), "<%s><%s><%s><%s>", http_request_segment(request, 0),
 		 http_request_segment(request, 1), a ? a : "none", http_request_peer(request));
 	http_answer(request, 200, "text/plain", json, strlen(json));

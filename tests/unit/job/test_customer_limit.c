@@ -18,7 +18,7 @@ static const char acme[] = "ACME", other[] = "Other";
 
 static struct customer_limit *limit_with(struct config *config)
 {
-	*config = (struct config){};
+	*config = (struct config){0};
 	struct customer_limit *limit = customer_limit_new(config);
 	assert_non_null(limit);
 	return limit;

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/packet.h"
 #include "packet_array.h"
 #include "pcapng/capture_file.h"
 
-#define LINKTYPE_ETHERNET 1
-#define SNAPLEN 262144
+#define SNAPLEN PACKET_SNAPLEN_MAX
 
 #define FIRST_NS UINT64_C(1795423260123456789)
 #define STEP_NS UINT64_C(1000000001)

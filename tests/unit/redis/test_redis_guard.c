@@ -18,10 +18,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "redis/connection/redis_guard.h"
-
-#define DAY_S 86400
 
 struct pair {
 	redisAsyncContext *redis;
@@ -103,7 +102,7 @@ static SSL_CTX *strict_server(void)
 
 	assert_true(context && key && certificate);
 	X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-	X509_gmtime_adj(X509_getm_notAfter(certificate), DAY_S);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), S_PER_DAY);
 	assert_int_equal(X509_set_pubkey(certificate, key), 1);
 	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
 	assert_int_equal(SSL_CTX_use_certificate(context, certificate), 1);

@@ -37,7 +37,7 @@ static struct config config = {
 		    .maxtimeout_ns = 3600 * NS_PER_S,
 		    .maxduration_ns = 7200 * NS_PER_S,
 		    .defaulttimeout_ns = 60 * NS_PER_S,
-		    .snaplength = 500,
+		    .snaplength_bytes = 500,
 		    .format = OWN("pcapng")},
 	.interfaces = interfaces,
 	.interface_count = COUNT(interfaces),
@@ -216,7 +216,7 @@ static void test_configured_snap_length_is_capped(void **state)
 	cleanup(cleanup_request) struct request *request = NULL;
 
 	(void)state;
-	wide.general.snaplength = UINT64_C(1) << 32;
+	wide.general.snaplength_bytes = UINT64_C(1) << 32;
 	assert_int_equal(request_parse(OURS "}", strlen(OURS "}"), 0, &wide, NULL, 0, &refusal, &request),
 			 REQUEST_OURS);
 	assert_int_equal(request->snap, REQUEST_SNAP_MAX);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "sink/delivery.h"
 
 #define FILES_MAX 8
@@ -69,7 +70,7 @@ static void fake_answer(evutil_socket_t fd, short events, void *ctx)
 static struct sink_attempt *fake_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 				       void *ctx)
 {
-	struct fake *fake = (struct fake *)sink;
+	struct fake *fake = container_of(sink, struct fake, sink);
 	size_t number = fake->starts++;
 	struct sink_attempt *attempt;
 
@@ -97,7 +98,7 @@ static struct sink_attempt *fake_start(struct sink *sink, const struct sink_file
 
 static bool fake_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
-	struct fake *fake = (struct fake *)sink;
+	struct fake *fake = container_of(sink, struct fake, sink);
 
 	fake->cancels++;
 	fake_close(attempt);
@@ -108,7 +109,7 @@ static bool fake_cancel(struct sink *sink, struct sink_attempt *attempt, struct 
 
 static void fake_free(struct sink *sink)
 {
-	struct fake *fake = (struct fake *)sink;
+	struct fake *fake = container_of(sink, struct fake, sink);
 
 	if (fake->freed)
 		*fake->freed = true;

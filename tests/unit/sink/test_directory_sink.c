@@ -539,7 +539,7 @@ static void test_cancelling_stops_reading_at_once(void **state)
 	assert_non_null(attempt);
 	sem_wait(&file.reached);
 	sem_post(&file.go);
-	assert_false(world->sink->class->cancel(world->sink, attempt, &(struct sink_outcome){}));
+	assert_false(world->sink->class->cancel(world->sink, attempt, &(struct sink_outcome){0}));
 	/* A read after this would fail in file_read(). */
 	assert_false(atomic_load(&file.open));
 	assert_int_equal(file.closes, 1);

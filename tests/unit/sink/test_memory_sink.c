@@ -294,7 +294,7 @@ static void test_cancelled_attempt_leaves_nothing(void **state)
 	(void)state;
 	struct sink_attempt *attempt = begin(&fixture, &source, "r.1", 4 * MIB);
 	event_base_loop(fixture.loop, EVLOOP_ONCE); /* its first slice */
-	assert_false(fixture.memory->class->cancel(fixture.memory, attempt, &(struct sink_outcome){}));
+	assert_false(fixture.memory->class->cancel(fixture.memory, attempt, &(struct sink_outcome){0}));
 	assert_int_equal(source.opens, source.closes);
 	assert_int_equal(memory_sink_usage(fixture.memory).bytes, 0);
 	assert_int_equal(source.dones, 0);

@@ -20,7 +20,6 @@
 #include "request/request.h"
 #include "request/request_node.h"
 
-#define FAULTS_MAX ((size_t)1 << 20) /* bytes */
 #define DESTINATIONS_MAX 64
 #define NODE "node"
 
@@ -55,7 +54,7 @@ static enum exit_status print_faults(const struct command_context *context, cons
 
 static enum exit_status check_config(const struct command_context *context, const struct buffer *text)
 {
-	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(FAULTS_MAX);
+	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(CONFIG_FAULTS_BYTES_MAX);
 	cleanup(cleanup_config) struct config *config = NULL;
 	int r = config_load_text(buffer_text(text), text->size, input_name(context), filter_check, &faults, &config);
 
@@ -103,7 +102,8 @@ static int load_config(const struct command_context *context, const json_t *requ
 		       struct error *err)
 {
 	const char *path = command_line_value(context->line, OPTION_CONFIG);
-	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(FAULTS_MAX), toml = BUFFER_INIT(FAULTS_MAX);
+	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(CONFIG_FAULTS_BYTES_MAX),
+					     toml = BUFFER_INIT(CONFIG_FAULTS_BYTES_MAX);
 	int r;
 
 	if (path)

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "base/buffer.h"
+#include "base/printable.h"
 #include "config/config.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/input_file.h"
@@ -71,9 +72,7 @@ static int read_token(const char *path, struct command_target *target, struct er
 	while (size > 0 && (token[size - 1] == '\n' || token[size - 1] == '\r'))
 		size--;
 	token[size] = '\0';
-	if (size == 0 || size > TOKEN_MAX ||
-	    strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			  "0123456789._~+/=-") != size) {
+	if (size == 0 || size > TOKEN_MAX || strspn(token, PLAIN_CHARACTERS "~+/=") != size) {
 		explicit_bzero(token, sizeof(token));
 		return error_set(err, -EINVAL, "--token-file %s: holds no token (letters, digits and ._~+/=- alone)",
 				 path);

@@ -7,7 +7,6 @@
 
 #include "config/config.h"
 
-#define FAULTS_MAX ((size_t)1 << 20) /* bytes */
 #define CHUNK_SIZE 16384
 
 int input_file_read(const char *path, struct buffer *into, struct error *err)
@@ -31,7 +30,8 @@ int input_file_read(const char *path, struct buffer *into, struct error *err)
 
 int input_file_read_config(const char *path, struct config **config, struct error *err)
 {
-	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(INPUT_FILE_MAX), faults = BUFFER_INIT(FAULTS_MAX);
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(INPUT_FILE_MAX),
+					     faults = BUFFER_INIT(CONFIG_FAULTS_BYTES_MAX);
 	int r = input_file_read(path, &text, err);
 
 	if (r < 0)

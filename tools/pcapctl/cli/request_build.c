@@ -10,11 +10,12 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "base/quantity.h"
 #include "pcapctl/cli/command_line.h"
+#include "request/request.h"
 
 #define ID_RANDOM_BYTES 8
-#define SNAP_MAX 262144
 #define UNIX_SECONDS_MAX INT64_C(9223372036)
 
 typedef json_t *(*value_parser)(const char *text); /* NULL: it is none */
@@ -49,7 +50,7 @@ static json_t *parse_snap(const char *text)
 {
 	json_t *number = parse_natural(text);
 
-	if (number && json_integer_value(number) <= SNAP_MAX)
+	if (number && json_integer_value(number) <= REQUEST_SNAP_MAX)
 		return number;
 	json_decref(number);
 	return NULL;
@@ -79,7 +80,7 @@ static json_t *parse_alertid(const char *text)
 
 static json_t *parse_id(const char *text)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	static const char allowed[] = PLAIN_CHARACTERS;
 	size_t size = strlen(text);
 
 	return size > 64 || strspn(text, allowed) != size ? NULL : json_string(text);

@@ -27,7 +27,6 @@
 #define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
 #define RUN_MS 100
 #define STREAM_LENGTH "10000" /* about so many requests are kept for nodes that are away */
-#define KEY_MAX 8192	      /* bytes */
 
 struct query {
 	struct fleet_bus *bus;
@@ -115,8 +114,10 @@ static void on_result(void *ctx, const struct redis_result *answer)
 	struct fleet_bus *bus = query->bus;
 	char shown[512];
 
-	if (query->abandoned)
-		return free(query);
+	if (query->abandoned) {
+		free(query);
+		return;
+	}
 	if (answer->code == 0)
 		query->result = query->read(query->ctx, answer->reply, query->err);
 	else if (answer->code == -EREMOTEIO)
@@ -181,14 +182,19 @@ static void on_message(redisAsyncContext *redis, void *data, void *ctx)
 		return;
 	if (reply->type == REDIS_REPLY_ERROR) {
 		error_set(&bus->connect_error, 0, "%s", printable(shown, sizeof(shown), reply->str));
-		return redis_link_restart(bus->subscriber, "the subscription was refused");
+		redis_link_restart(bus->subscriber, "the subscription was refused");
+		return;
 	}
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
 		return;
-	if (strcmp(reply->element[0]->str, "message") == 0)
-		return deliver_event(bus, reply->element[2]->str, reply->element[2]->len);
-	if (strcmp(reply->element[0]->str, "subscribe") != 0)
-		return redis_link_restart(bus->subscriber, "the server ended the subscription");
+	if (strcmp(reply->element[0]->str, "message") == 0) {
+		deliver_event(bus, reply->element[2]->str, reply->element[2]->len);
+		return;
+	}
+	if (strcmp(reply->element[0]->str, "subscribe") != 0) {
+		redis_link_restart(bus->subscriber, "the server ended the subscription");
+		return;
+	}
 	bus->subscribed = true;
 	bus->outage_start_ns = 0;
 	stop_running(bus);
@@ -387,7 +393,7 @@ const char *fleet_bus_channel(const struct fleet_bus *bus)
 
 int fleet_bus_stored_answer(struct fleet_bus *bus, const char *node, const char *id, json_t **events, struct error *err)
 {
-	char key[KEY_MAX];
+	char key[FLEET_KEY_MAX];
 	const char *const words[] = {"GET", key};
 
 	snprintf(key, sizeof(key), "{%s}:answer:%s:%s", bus->target->channel, node, id);

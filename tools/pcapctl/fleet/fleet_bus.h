@@ -19,6 +19,7 @@ struct fleet_bus;
 struct fleet_target;
 
 #define FLEET_NODES_MAX 4096
+#define FLEET_KEY_MAX 8192		     /* bytes */
 #define FLEET_EVENT_MAX ((size_t)1 << 20)    /* bytes */
 #define FLEET_PRESENCE_MAX ((size_t)1 << 20) /* bytes */
 #define FLEET_CHUNK_MAX ((size_t)1 << 20)    /* bytes of one element of a file */

@@ -2,6 +2,7 @@
  * Two kinds of keys (design: presence): a sorted set of the nodes seen within a day, and for each a text that it renews
  * as long as it lives. Names and texts are strangers': what is no node is passed over.
  */
+#include <assert.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -11,11 +12,10 @@
 #include "pcapctl/fleet/fleet_bus.h"
 #include "pcapctl/fleet/fleet_bus_internal.h"
 
-#define KEY_MAX 8192 /* bytes */
 #define NODES_PER_QUERY (FLEET_WORDS_MAX - 1)
 #define NODES_MAX_TEXT "4095"
 
-_Static_assert(FLEET_NODES_MAX == 4096, "NODES_MAX_TEXT is the last index");
+static_assert(FLEET_NODES_MAX == 4096, "NODES_MAX_TEXT is the last index");
 
 /* Names and scores in turn, the latest seen first → objects with node and seen. */
 static int read_names(void *ctx, const redisReply *reply, struct error *err)
@@ -115,7 +115,7 @@ static int sort_by_name(const json_t *nodes, json_t **sorted, struct error *err)
 
 int fleet_bus_nodes(struct fleet_bus *bus, json_t **result, struct error *err)
 {
-	char key[KEY_MAX];
+	char key[FLEET_KEY_MAX];
 	const char *const words[] = {"ZREVRANGE", key, "0", NODES_MAX_TEXT, "WITHSCORES"};
 	json_t *nodes = json_array();
 	int r = nodes ? 0 : error_set(err, -ENOMEM, "out of memory");

@@ -19,7 +19,6 @@
 #include "pcapctl/output/terminal.h"
 
 #define NAMES_MAX 2048 /* bytes of names in a cell */
-#define KEY_MAX 8192   /* bytes */
 
 static enum exit_status print_failure(const struct error *err)
 {
@@ -186,7 +185,8 @@ static int find_owners(struct fleet_bus *bus, const char *capture, json_t **owne
 	*owners = json_array();
 	json_array_foreach(nodes, i, node)
 	{
-		cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX), head = BUFFER_INIT(FLEET_CHUNK_MAX);
+		cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(FLEET_KEY_MAX),
+						     head = BUFFER_INIT(FLEET_CHUNK_MAX);
 
 		if (r == 0 && fleet_bus_file_key(bus, json_text(node, "node"), capture, &key) < 0)
 			continue;
@@ -234,7 +234,7 @@ static int fetch(const struct command_context *context, char **saved, struct err
 	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(context->target->fleet, NULL, NULL, err);
 	const char *to = command_line_value(context->line, OPTION_WRITE);
 	cleanup(cleanup_atomic_file) struct atomic_file *file = NULL;
-	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX);
+	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(FLEET_KEY_MAX);
 	cleanup(cleanup_free) char *owner = NULL;
 	char name[FLEET_FILE_NAME_SIZE];
 	int r = bus ? find_owner(bus, context->line, &owner, err) : -ENOTCONN;

@@ -20,7 +20,6 @@
 #include "pcapctl/output/terminal.h"
 #include "pcapng/pcapng_merge.h"
 
-#define KEY_MAX 8192 /* bytes */
 #define CHUNK_SIZE ((size_t)64 << 10)
 #define URL_PREFIX "redis:"
 #define FILE_TRIES 8 /* while Redis comes and goes */
@@ -104,7 +103,7 @@ static bool is_redis_gone(const struct fleet_bus *bus)
 
 static int collect_one(struct collection *collection, const json_t *event, const char *url, struct error *err)
 {
-	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_MAX);
+	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(FLEET_KEY_MAX);
 	char name[FLEET_FILE_NAME_SIZE];
 	uint64_t start = collection->size;
 	unsigned tries = 0;

@@ -125,7 +125,7 @@ static int parse_port(const char *text, struct fleet_target *target, struct erro
 /* A name, an IPv4 address, or an IPv6 address in brackets; then the port. */
 static int parse_host(char *text, struct fleet_target *target, struct error *err)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	static const char allowed[] = PLAIN_CHARACTERS;
 	char *end, *host = text;
 
 	if (*text == '[') {

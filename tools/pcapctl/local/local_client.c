@@ -80,7 +80,7 @@ void local_call_free(struct local_call *call)
 
 int url_encode(struct buffer *path, const char *text)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-";
+	static const char plain[] = PLAIN_CHARACTERS "~";
 	int r = 0;
 
 	for (; r == 0 && *text; text++)

@@ -43,27 +43,27 @@ static void begin_block(struct pcapng_probe *probe)
 	probe->packets += type == BLOCK_PACKET || type == BLOCK_PACKET_SIMPLE || type == BLOCK_PACKET_OLD;
 	probe->in_header = section && !probe->header_seen;
 	probe->header_seen |= section;
-	probe->block_bytes_left = length - sizeof(probe->head);
+	probe->block_left_bytes = length - sizeof(probe->head);
 }
 
 static size_t feed_body(struct pcapng_probe *probe, const uint8_t *at, size_t size)
 {
-	size_t part_size = size < probe->block_bytes_left ? size : (size_t)probe->block_bytes_left;
+	size_t part_size = size < probe->block_left_bytes ? size : (size_t)probe->block_left_bytes;
 
 	if (probe->in_header && buffer_append(&probe->header, at, part_size) < 0)
 		probe->in_header = false; /* the comment may be in what there is */
-	probe->block_bytes_left -= part_size;
+	probe->block_left_bytes -= part_size;
 	return part_size;
 }
 
 static size_t feed_head(struct pcapng_probe *probe, const uint8_t *at, size_t size)
 {
-	size_t room = sizeof(probe->head) - probe->head_size, part_size = size < room ? size : room;
+	size_t room = sizeof(probe->head) - probe->head_bytes, part_size = size < room ? size : room;
 
-	memcpy(probe->head + probe->head_size, at, part_size);
-	probe->head_size += part_size;
-	if (probe->head_size == sizeof(probe->head)) {
-		probe->head_size = 0;
+	memcpy(probe->head + probe->head_bytes, at, part_size);
+	probe->head_bytes += part_size;
+	if (probe->head_bytes == sizeof(probe->head)) {
+		probe->head_bytes = 0;
 		begin_block(probe);
 	}
 	return part_size;
@@ -74,7 +74,7 @@ void pcapng_probe_feed(struct pcapng_probe *probe, const void *bytes, size_t siz
 	const uint8_t *at = bytes;
 
 	while (size > 0 && !probe->invalid) {
-		size_t taken = probe->block_bytes_left ? feed_body(probe, at, size) : feed_head(probe, at, size);
+		size_t taken = probe->block_left_bytes ? feed_body(probe, at, size) : feed_head(probe, at, size);
 
 		at += taken;
 		size -= taken;

@@ -14,8 +14,8 @@
 struct pcapng_probe {
 	uint64_t packets;
 	uint8_t head[12];	   /* of the block that begins */
-	size_t head_size;	   /* bytes of it */
-	uint64_t block_bytes_left; /* bytes of a block's rest that are still to come */
+	size_t head_bytes;	   /* of it there */
+	uint64_t block_left_bytes; /* of the block, still to come */
 	bool swapped, in_header, header_seen;
 	bool invalid; /* it is no pcapng: nothing more is looked at */
 	struct buffer header;

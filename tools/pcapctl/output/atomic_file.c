@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/printable.h"
+
 #define NAME_BYTES_MAX 200
 #define NAMES_TRIED_MAX 1000
 
@@ -150,7 +152,7 @@ int atomic_file_write(struct atomic_file *file, const void *bytes, size_t size)
 /* As the daemon makes names; the last dot's part stays where it is. */
 static void sanitize_name(const char *suggested, char name[static NAME_BYTES_MAX + 1])
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	static const char allowed[] = PLAIN_CHARACTERS;
 	size_t size = suggested ? strnlen(suggested, NAME_BYTES_MAX) : 0;
 
 	for (size_t i = 0; i < size; i++)

@@ -1,0 +1,15 @@
+/* From a member to the struct that holds it. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * `pointer` is the address of `member` in a `type`: another type does not compile, nor does a pointer to const with a
+ * `type` that is not.
+ */
+#define container_of(pointer, type, member)                            \
+	__extension__({                                                \
+		__typeof__(((type *)0)->member) *member_ = (pointer);  \
+		(type *)((uintptr_t)member_ - offsetof(type, member)); \
+	})

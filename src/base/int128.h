@@ -1,0 +1,5 @@
+/* 128 bits, for products of 64-bit numbers. A compiler's extension, named in one place. */
+#pragma once
+
+__extension__ typedef __int128 int128;
+__extension__ typedef unsigned __int128 uint128;
