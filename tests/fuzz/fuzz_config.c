@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The configuration file from bytes nobody checked: it loads, or it is refused with at least one line; never anything
  * else.

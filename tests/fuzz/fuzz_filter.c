@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Filter expressions: whatever compiles is laid into a union and run over a fixed set of packets; the union must accept
  * what the filter accepts, and a packet cut where the union cuts it must get the same verdict. Expressions that would

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as a packet: the program that tells headers from payload keeps something of it, never looks beyond its end
  * (which would reject it), and comes to the same answer as a parser that is no BPF program. First byte: the link type

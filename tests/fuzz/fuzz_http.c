@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a client may send: any bytes, in one piece or many, on a connection to the whole server. A second, strict and
  * simple parser reads the same bytes: no handler may be called for anything that it does not take for a request, nor

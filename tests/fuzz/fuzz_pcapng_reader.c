@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as a capture file. However they come, whole or in pieces, the reader finds the same in them; what it found
  * survives being merged: the merged file is whole, has all the packets, in the order of time unless it says otherwise.

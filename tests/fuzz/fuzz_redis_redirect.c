@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* An error reply taken for a redirection: whatever it says, the host is printable and ends, slot and port are in range;
  * and the bytes as a key are in some slot. */
 #include <stdint.h>

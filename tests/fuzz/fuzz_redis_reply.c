@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a server may send: any bytes, on a connection that waits for answers, that is subscribed, or both. The first
  * byte of the input says which. hiredis aborts on some of them by itself; the guard must not let those through.

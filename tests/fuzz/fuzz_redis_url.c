@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The URL of Redis: it is a target with all that it must have, or it is refused with a reason; never anything else. */
 #include <stdint.h>
 #include <stdlib.h>

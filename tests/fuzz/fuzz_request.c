@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as a request: accepted, for another node, or refused with a readable reason. What the first look calls
  * "elsewhere" must be JSON for the real parser, too, and what is accepted must mean the same when it is read again.

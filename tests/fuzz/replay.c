@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Runs a fuzz target over a corpus: each file whole and cut off after every one of its first bytes, so that a parser
  * also meets the end of its input everywhere. Each input is a heap block of exactly its size: a sanitizer sees a read

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * merge_probe [-m] OUT LABEL=PATH...: merges capture files (-m: taken into memory first). Prints a line for each:
  * label, packets, interfaces, texts left out, what was wrong; then how many packets are late, and the most memory this

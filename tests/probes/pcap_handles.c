@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What many captures cost when each has a libpcap handle of its own: opens so many on one interface, each with another
  * filter (`udp dst port FIRST + i`), reads them all in one epoll loop, and on SIGINT or SIGTERM prints one JSON line

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Runs the Redis subscriber and the event publisher as the daemon does, and nothing else, for
  * tests/system/test_redis_link.py. Options are `--name value`; `--node` and `--sentinel` may be

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How fast one core scans: a ring's worth of small packets with few matches, cursors on it, packets and bytes a second.
  * With a second argument, the same packets go into a pcap file for comparison with tcpdump -r.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sends numbered UDP/IPv4 frames on one interface through a packet socket, as fast as asked or as fast as it can, and
  * prints what it did as one JSON line. The payload begins with a magic word and an eight-byte big-endian sequence

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Delivers a file through the sinks, without a daemon: system tests drive it against a CloudShark or Redis of
  * their own.

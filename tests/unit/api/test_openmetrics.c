@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* OpenMetrics text, byte by byte. That the whole exposition is well-formed is for the reference parser to say
  * (tests/system/test_api_node.py). */
 #include <setjmp.h>

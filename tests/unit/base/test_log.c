@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* stderr is a pipe here, and syslog(3) is replaced by a recorder. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Own traffic as a filter. The addresses of sockets come from a table: no test opens one to anywhere. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What strangers send is shown, and cannot steer the terminal it is shown on. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Slabs are reused, warmed ahead, bounded, given back; the pool's threads are waited for by what they do. */
 #include <setjmp.h>
 #include <stdarg.h>

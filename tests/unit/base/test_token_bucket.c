@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A second's worth at once, then one token after the other. */
 #include <setjmp.h>
 #include <stdarg.h>

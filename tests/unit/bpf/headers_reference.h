@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where a packet's headers end, parsed straight from the standards with bounds kept by a reader: the other opinion that
  * the BPF program is compared with.

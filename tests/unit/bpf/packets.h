@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Packets of many kinds, the same in every run, and the kernel as a judge of filters. */
 #pragma once
 

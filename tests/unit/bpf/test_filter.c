@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Filters and their union. The judge of a union is the kernel itself: a datagram socket pair runs an attached filter
  * over what is sent, without privileges. The ancillary values that such a pair cannot have (VLAN tag, packet type) are

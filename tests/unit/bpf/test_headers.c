@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What is kept of a packet with "headers": by libpcap's interpreter, by the kernel, and by another parser. Packets are
  * written as words, one a header, each with 4-byte units of options behind a plus sign.

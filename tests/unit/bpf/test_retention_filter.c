@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a recorder may keep: asked of packets directly, and of the kernel, to which it goes as the last part of a
  * union. What the kernel lets through must get the same answer when it is asked again on reading.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel's side of a TPACKET_V3 ring, as far as a reader of the ring can tell: net/packet/af_packet.c, tpacket_rcv
  * and prb_*. Blocks are filled in order, closed when full or by the retire timer; at a block that is not

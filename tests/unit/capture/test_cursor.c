@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Cursors over spans built by hand: what is taken, how it is cut, and where a cursor ends. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the tests of the configuration share: a private directory, loading, and looking for a fault. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The configuration file: values, units, defaults, and what is said when something is wrong. */
 #include "config_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The table itself, and what is printed from it: complete, and true. */
 #include "config_fixture.h"
 

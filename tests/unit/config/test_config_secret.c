@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Secrets out of files and systemd credentials. */
 #include "config_fixture.h"
 

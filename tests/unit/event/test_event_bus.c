@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Who gets which event, also when subscribers come, go and publish while one is on its way; and the log's line. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The JSON of events, byte for byte: people and programs of others read it. */
 #include <setjmp.h>
 #include <stdarg.h>

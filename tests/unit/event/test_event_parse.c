@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What event_json writes comes back as it was; what others write does no harm. */
 #include <setjmp.h>
 #include <stdarg.h>

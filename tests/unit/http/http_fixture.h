@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A server with a few routes on a loop, and raw clients of it in the same thread. Whatever is waited for has a
  * deadline. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Handlers, limits and ends: answers now and later, clients that are slow, many, or gone; what a stop does. */
 #include "http_fixture.h"
 

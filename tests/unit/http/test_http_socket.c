@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The control socket in the file system: who may use it, what it replaces, what it leaves alone. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Answers made while they are sent: who asks for more when, what a slow reader gets, how they end. */
 #include "http_fixture.h"
 

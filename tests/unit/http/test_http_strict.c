@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Requests as bytes, and what becomes of them: what is dubious in any way is refused, its connection closed. */
 #include "http_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Paths and queries taken apart, and patterns that match them; bearer tokens; what passes for JSON. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What one customer may take. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What counts as the same event, and for how long. */
 #include <setjmp.h>
 #include <stdarg.h>

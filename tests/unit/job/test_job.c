@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Jobs and their watches: who hears what, and that nobody is called who does not want to be. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Idempotence: what is answered to an id that was seen before, and what is forgotten when there is too much of it. */
 #include <setjmp.h>
 #include <stdarg.h>

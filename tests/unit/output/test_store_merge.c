@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Several stores as one: in the order of time, cut where the limits of the whole are reached, any number of times. */
 #include <setjmp.h>
 #include <stdarg.h>

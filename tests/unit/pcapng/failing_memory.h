@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Allocations that fail on demand: the test is linked with --wrap for malloc, calloc, realloc and reallocarray. Also
  * counts what is asked for. For one source file of a program.

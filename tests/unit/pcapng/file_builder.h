@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Capture files by hand, in either byte order, right or wrong. */
 #pragma once
 

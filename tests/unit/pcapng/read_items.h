@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A reader over bytes in memory, which come in pieces. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The bytes themselves, worked out by hand from draft-ietf-opsawg-pcapng. */
 #include <setjmp.h>
 #include <stdarg.h>

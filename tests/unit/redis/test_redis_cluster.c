@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Slots of keys, and what redirections are taken for. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a server said before it hung up is told even where we were writing when it did. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a message may say, what becomes of it, and what it is refused for. The configuration is made by hand. */
 #include <setjmp.h>
 #include <stdarg.h>

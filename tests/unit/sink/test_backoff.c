@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How long a delivery waits before its next try. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A delivery over fake sinks on a real loop: what is tried, when, in which order, and how it ends. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files on their way into a directory: whole or not at all, nothing overwritten, nothing left behind. */
 #include <setjmp.h>
 #include <stdarg.h>

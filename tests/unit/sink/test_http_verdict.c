@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which ends of a transfer are worth another try. */
 #include <setjmp.h>
 #include <stdarg.h>

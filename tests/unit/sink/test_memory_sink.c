@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files kept in memory: whole, within their bounds, and there as long as somebody reads them. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Foreign text on its way to a user: it fits, it is UTF-8, and the secret isn't in it. */
 #include <setjmp.h>
 #include <stdarg.h>

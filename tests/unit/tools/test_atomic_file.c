@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files appear whole or not at all; a name that a peer suggests leads nowhere else and replaces nothing. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What is typed is understood as meant, or refused with a hint; a password does not stay where ps looks. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Who should answer, who did, and when nothing more is to come. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Numbers and times as people read them. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What passes by is counted, in whatever pieces it comes, in both orders of bytes; what is no pcapng does no harm. */
 #include <setjmp.h>
 #include <stdarg.h>

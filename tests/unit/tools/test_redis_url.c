@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The URL of Redis: what it means, what is refused, and that no refusal repeats a secret. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Options become the fields of a request, and what no daemon would take is refused in the words of the command line. */
 #include <setjmp.h>
 #include <stdarg.h>

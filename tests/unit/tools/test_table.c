@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Columns are aligned whatever stands in them, and nothing in them reaches the terminal as it came. */
 #include <setjmp.h>
 #include <stdarg.h>
