@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The short front door to meson and the scripts. `make help` lists the targets.
 
 PREFIX ?= /usr/local

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Benchmarks of the daemon's answers: time until armed, time until the file is complete, cost when idle and of requests for
 other nodes."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The contenders: each starts, names its processes, reads everything it was sent, and reports what it got and what it lost.
 `run` measures one of them beside the sender at full rate."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Benchmarks of the control API, and of one command for a whole fleet."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Benchmarks of packets being copied: everything on an interface into a file, a gigabyte of history into a file, and history as a
 stream; by a daemon that has just started and has no memory mapped for packets, and by one that has just done the same."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """CPU time and memory as the kernel reports them, and the statistics for the tables."""
 
 import contextlib

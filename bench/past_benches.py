@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Benchmarks of the recorder's history: from a request to its complete file out of a full ring, and the speed of the scan."""
 
 import os

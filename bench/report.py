@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Tables of results: on the terminal, as Markdown, as JSON."""
 
 import dataclasses

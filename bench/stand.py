@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The test bed: two namespaces with veth pairs between them, a private Redis, the daemon, files on tmpfs. It is the system tests'
 installation, unchanged."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Bar charts as SVG, readable on a light and a dark page."""
 
 from xml.sax.saxutils import escape

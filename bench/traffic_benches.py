@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Benchmarks under full-rate traffic: many captures against many tcpdumps, the recorder against other recorders, and what each
 costs the host's own traffic. Contenders take turns: A B C A B C …"""
 

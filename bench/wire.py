@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Redis without a client library, which would blur the times: commands as bytes over the unix socket, and a subscriber that
 records when the bytes it waits for arrive."""
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Prints what is generated from the tables of the configuration and of pcapctl's commands, at build time: the example
  * file, the help, completion scripts, and the manual pages (templates with the lists put in place of the line MARKER).

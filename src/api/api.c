@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of routes, and what all of them need. What a route does stands in the file of its subject. */
 #include "api/api.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The control API: what people and scripts ask this daemon, over HTTP (contract: "Control API"). Everything on the
  * loop's thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of routes share. Internal to api.c and routes_*.c. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Two tables: what there is once for the daemon, and what there is for each interface. A metric is a row and a function
  * that reads its value. */
 #include "api/metrics.h"

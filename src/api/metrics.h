@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What is measured here, as OpenMetrics text. Loop thread. */
 #pragma once
 

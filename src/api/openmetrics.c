@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Integers are written as such, so that a counter of bytes is exact up to 2^53. */
 #include "api/openmetrics.h"
 

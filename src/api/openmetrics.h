@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes OpenMetrics text (https://github.com/OpenObservability/OpenMetrics, version 1.0.0). A family's samples follow
  * its head; nothing is repeated. Pure; any thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What was asked for and became of it: list, one, stop, file. */
 #include <errno.h>
 #include <inttypes.h>

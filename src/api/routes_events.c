@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* GET /v1/events: everything that is published, or what concerns one request, as it happens. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * GET /v1/history: the packets a recorder holds as a pcapng file, made while the client reads it. Until the first piece
  * is there, a fault is an HTTP error; after that the connection breaks off, so that nobody takes half a file for a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * POST /v1/captures. The answer waits until every capture is armed or refused, or with ?wait=1 until all are final. The
  * captures go on whatever becomes of the client.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A byte buffer that doubles until its cap. A failed call leaves it as it was. */
 #include "base/buffer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A growing byte buffer with a named cap: it never holds more than `cap_bytes`, and says -EMSGSIZE instead. Always
  * NUL-terminated. */
 #pragma once

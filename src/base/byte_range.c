@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* pread(2) until all is there, or a copy. */
 #include "base/byte_range.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Bytes that can be read anywhere, any number of times: in memory, or a part of an open file (one of memfd_create or
  * O_TMPFILE, say). Blocks as far as the file does. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Bytes of known length that are made while they are read: what a sink sends. One reader at a time, any thread. */
 #pragma once
 

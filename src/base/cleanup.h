@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Scope-bound ownership: a local that owns something says so where it is declared and is released on every way out. */
 #pragma once
 

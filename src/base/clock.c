@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Clocks and RFC 3339. A uint64_t of nanoseconds reaches from 1970 to 2554, so years always have four digits. */
 #include "base/clock.h"
 

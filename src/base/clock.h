@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The two clocks: real time for people and packets (the kernel stamps packets with it), boot time for how long things
  * take. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* From a member to the struct that holds it. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Error texts. Everything is formatted aside first, so that the old text may be among the arguments of the new. */
 #include "base/error.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Errors. A function returns 0 (or what it promises) or a negative errno; one whose errors users read fills a struct
  * error as well: one line that says what is wrong and where.

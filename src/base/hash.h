@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* FNV-1a over a text, for the small tables of chains here. Whoever can choose the texts can make chains long: tables
  * that use it are bounded. */
 #pragma once

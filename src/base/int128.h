@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* 128 bits, for products of 64-bit numbers. A compiler's extension, named in one place. */
 #pragma once
 

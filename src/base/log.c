@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A line is put together in LINE_MAX_BYTES on the stack, so that logging works when memory is out, and leaves in one
  * write(2), so that lines of several threads don't mix. What does not fit is cut and marked. Values that are more than

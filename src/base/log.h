@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The log: one line a message, `<message-id> key=value …`, to stderr and to syslog.
  * A message id is stable: people grep for it and alert on it. Values are quoted and control characters escaped here, so

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A list by age of use over chains by hash. */
 #include "base/lru_table.h"
 

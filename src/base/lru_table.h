@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A table of texts with a cap: when it is full, the entry that was used least recently goes. The caller's entries begin
  * with a struct lru_entry. The caller locks.

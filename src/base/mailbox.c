@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A lock-free stack that any thread pushes on, and an eventfd that wakes the loop. The loop takes the whole stack at
  * once, turns it round into a queue of its own, and handles MESSAGES_PER_WAKE of it before it lets other events have

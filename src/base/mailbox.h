@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Messages from any thread to the thread that runs the event loop. Intrusive: a message embeds a `struct
  * mailbox_message`, so that posting never allocates and never fails. The order of posts by one thread is kept.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A queue under a mutex and up to `threads` threads that take from it; each finished task goes back to the loop as a
  * message. A thread is started when there is more to do than threads that are free, so a pool that is never used costs

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Work that may block (a slow disk, opening a ring, compiling a filter), run on a few threads of its own, with the
  * answer delivered on the loop. One pool per kind of work, so that a hanging disk never delays a capture's start.

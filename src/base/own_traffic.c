@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A table for the whole process, like the sockets it speaks of. */
 #include "base/own_traffic.h"
 

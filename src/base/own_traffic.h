@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which TCP connections are this process's own: whoever connects to a server says so, and a recorder can leave that
  * traffic out. Remembered by the pair of addresses and the server's port, not by connection, so that it seldom changes.

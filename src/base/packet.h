@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the capture engine hands on and the file formats take: a view of one packet, and a source that yields them in
  * time order. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One character at a time: shown as it is, or its bytes escaped. */
 #include "base/printable.h"
 

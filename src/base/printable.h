@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Text from strangers on its way to a terminal: nothing in it can move the cursor, change colours or reorder what is
  * read. Pure; any thread. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * <digits>[.<digits>]<unit>, read in integers: 1.5 is 15 tenths of the unit. What a fraction leaves below one byte or
  * nanosecond is cut off. Fractions may have up to FRACTION_DIGITS digits.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Numbers with units as people write them in a configuration: "64MiB", "1.5s". Strict: no sign, no junk, no overflow.
  */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Slabs: packet memory in pieces of one size, shared by all who copy packets. Given back, a slab stays mapped for a
  * while: memory that this process has touched before is 10 to 50 times as fast as fresh memory. All functions but

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Optimal string alignment: the Damerau-Levenshtein distance in which no part of a word is edited twice. Three rows of
  * the table are enough. Names longer than WORD_MAX bytes are not compared.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* "Did you mean": the nearest of a list of known names. */
 #pragma once
 

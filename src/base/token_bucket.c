@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A token is worth the time that it takes to refill it. */
 #include "base/token_bucket.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A rate limit: a bucket that holds one second's worth of tokens and refills all the time. Tokens are kept as time, so
  * that no fraction is lost. The caller locks.

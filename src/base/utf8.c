@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* UTF-8 by its bit patterns: the first byte says how many follow, each of which begins with the bits 10. */
 #include "base/utf8.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Just enough UTF-8 (RFC 3629) to cut and to check text from outside. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Instructions are decoded once, into the address of the code that does them and the places to go on at. A load and the
  * comparison behind it, which is what filters consist of, are done in one step; the comparison keeps its own place for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Runs classic BPF programs over packets, some three times as fast as libpcap's interpreter and with the same answers
  * (tests/fuzz/fuzz_filter.c compares the two). Immutable once made; any number of threads may run it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Compiling, and what can be told about a compiled filter without running it. libpcap compiles for a handle that
  * captures nothing, so the programs see packets as they were on the wire.

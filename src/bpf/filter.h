@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Filters: pcap-filter(7) text → classic BPF, run over packets as they were on the wire (VLAN tags in place).
  */

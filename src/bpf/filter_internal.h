@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What filter.c knows of a filter and filter_union.c makes use of. Internal to the two. */
 #pragma once
 

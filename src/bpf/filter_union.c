@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The union is made by laying the programs end to end: a program's "reject" becomes a jump to the next one, its
  * "accept" stays. A load beyond the packet's end rejects too, and would end them all: loads get a check of the length

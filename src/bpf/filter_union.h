@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The union of many filters as one program for the kernel, which spares the ring what no consumer wants.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Written with labels, which are resolved at the end. M[0] holds where the present header begins, M[1] its type. Every
  * load is behind a check of the packet's length, for a load beyond the end would reject the packet.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A classic BPF program that answers how many bytes of a packet are headers, from the link layer to the transport
  * layer. It runs in the kernel, as the last part of a recorder's filter, and in libpcap's interpreter on packets as

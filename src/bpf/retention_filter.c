@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Both answers come from BPF programs, so that the kernel and the reader cannot disagree. */
 #include "bpf/retention_filter.h"
 

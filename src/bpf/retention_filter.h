@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a recorder may keep at all: a filter, and how much of each packet. Attached in the kernel as the last part of a
  * source's union (filter_union); applied again when packets of the past are read, because the ring also holds what live

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A consumer's start, stop and report. Starting happens on the caller's thread, for it may block; what the consumer
  * wants is in the kernel before its window opens.

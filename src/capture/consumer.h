@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A consumer: the engine's reader of one interface. It has a cursor on the interface's timeline, a filter, limits, and
  * the packets that it took.

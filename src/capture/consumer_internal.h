@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the engine knows of a consumer. Internal to the engine. All members are under the engine's lock unless marked.
  */

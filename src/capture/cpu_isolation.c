@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel tells of a thread's affinity only what it comes to today: what was asked for, as far as the cpuset allows
  * and CPUs are there. Put back as a wish, that would be forever. So a thread that had all there is is given everything.

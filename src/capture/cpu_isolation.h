@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Keeps other threads off the CPU on which a thread makes a call that does not give the CPU up. The kernel allocates a
  * ring in one go: without preemption (servers, clouds) its CPU is gone meanwhile (15 to 200 ms were seen for 64 MiB),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The hot loop. Per packet it reads the kernel's header, makes a stripped VLAN tag whole again if there is one, and
  * asks every cursor of the group. Time limits are judged by the packets' own time, so that a loaded machine does not

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A cursor: a consumer's place on a timeline, what it wants, what it got. The scan runs the filters of several cursors
  * over one pinned span and copies what matches into their stores. A cursor is used by one worker at a time; the members

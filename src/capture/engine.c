@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The engine's own life: its threads, descriptors and rings from first to last. How the threads work together is
  * received in engine_internal.h. */
 #include "capture/engine.h"

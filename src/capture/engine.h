@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The capture engine: one ring per interface, shared by every consumer on it; one ring thread that does nothing per
  * packet; a few workers that move the consumers' cursors along. Knows no request, file format or destination.

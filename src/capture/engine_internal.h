@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the engine's threads share. Internal to engine.c (their life), ring_thread.c, worker.c, recorder.c and
  * consumer.c.

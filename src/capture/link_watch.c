@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A packet socket is told when its interface goes down, but not when it is removed while down: that is what this is
  * for. */
 #include "capture/link_watch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Hears from the kernel (rtnetlink) that some interface was added, removed, renamed or went up or down. What exactly is
  * not told: whoever hears it looks.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Recorders: opened at the start, bound again when their interface comes back, opened later if it was not there. All
  * that may block is done by a worker with control_lock held, so that it never meets the start of a consumer half-way.

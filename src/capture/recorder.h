@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The recorders of an engine. Internal to the engine. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Opening order matters: a packet socket with protocol 0 receives nothing, so the ring and the filter are in place
  * before the first packet can arrive; bind() with ETH_P_ALL then opens the tap on exactly one interface. Promiscuous

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One interface's AF_PACKET TPACKET_V3 ring: memory that the kernel fills block by block. This module opens it, knows
  * its settings and counters and closes it; who reads which block when is the timeline's business. Source:

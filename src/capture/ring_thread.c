@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ring thread: one for all rings. It waits for blocks (edge-triggered, because a packet socket is readable for as
  * long as the block before the current one is held), for its timer, for news of interfaces, and to be woken.

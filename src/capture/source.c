@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Time limits and flushing: a packet stamped before a moment T may still lie in the kernel's open block. So a time
  * limit is acted on `retire_delay_ns` after T, when that block has been retired for certain; the consumers then end at

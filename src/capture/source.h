@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A source: one interface's ring and timeline with the consumers that stand on it. Internal to the engine: engine.c has
  * the threads, source.c what concerns one interface. All members are under the engine's lock unless marked.

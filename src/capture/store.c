@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The first slab is small, for most captures are, and each next one doubles up to SLAB_BYTES. From there on they come
  * from the pool and go back to it; smaller ones are mapped, not malloc'ed, so that the memory of a delivered capture

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A consumer's own memory: the packets it took, copied out of the ring into slabs that are charged to one budget shared
  * by all consumers. Written by one worker at a time, then sealed, then read by any number of readers.

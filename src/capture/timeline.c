@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel fills the ring's blocks in order and stops (drops) at the first one that is not its own. So the blocks
  * just ahead of it must be free: a quarter of the ring and a few more, because tpacket_rcv asks for room a quarter

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One interface's packets in the order of time, as they lie in its ring: a sequence of extents (runs of packets inside
  * a block), numbered by packet. Knows which blocks are the kernel's and which are held, gives the oldest back, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How a timeline is kept: its blocks, the extents in them, and what is done to both. Internal to timeline.c and
  * timeline_relocate.c.

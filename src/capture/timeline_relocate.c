@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The way ahead of the kernel. When it comes near a block that holds packed packets which are not the oldest, its
  * contents move to a free block far from the kernel. At high rates most blocks are full, few are packed, and the block

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Workers take the consumers that are furthest behind, all that stand in the same span at once, and move them through
  * it. What can block for a while is theirs too, when there is nothing to scan: renewing a kernel filter, closing a

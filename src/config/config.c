@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Loading: defaults, then the command line, then the file it names (which does not touch what the command line set),
  * then secrets, then what is derived, then the checks across keys. Faults are gathered, not stopped at, so that one run

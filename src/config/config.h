@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The configuration: command line beats file beats default. Every option and key stands once, in the table in
  * config_table.c, with type, unit, range, default and help; -help, the example file and the manual's key list are

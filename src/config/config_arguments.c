@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The command line: one dash or two, `-opt value` or `-opt=value`, switches also bare (a bare switch never takes the
  * next word). Secrets are overwritten in argv, where ps shows them, as soon as they are copied. A word that is not

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What no single key can tell: values that contradict each other, or the machine. */
 #include <errno.h>
 #include <fcntl.h>

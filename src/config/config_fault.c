@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Faults: as many as fit, in the order of the file, each saying where it is. */
 #include <errno.h>
 #include <stdarg.h>

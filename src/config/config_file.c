@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The file: sections and keys against the table, everything unknown is a fault with a suggestion. Where TOML itself is
  * broken, the walk does not happen; the most common reason, a text without quotes, is recognised in the line at fault,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Setting a row: from whatever layer, through the same checks, the stronger layer winning whatever the order. */
 #include "config/config_loader.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What loading a configuration carries from step to step: what was set so far, by whom and where, and what is wrong. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What people read of the table: -help, the example file, the manual's lists. */
 #include <ctype.h>
 #include <errno.h>

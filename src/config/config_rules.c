@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a text in the configuration may look like: rules that the table's rows name. */
 #include "config/config_rules.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a text in the configuration may look like. Each returns what is wrong with it, or NULL; the text is not empty.
  */
 #pragma once

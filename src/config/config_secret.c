@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Secrets out of files: for every secret row the file its companion "<key>_file" names, or else the systemd credential
  * "section.key" ($CREDENTIALS_DIRECTORY, systemd.exec(5)). A value and a file in the same layer contradict each other;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Everything that can be configured, once. -help, the example file and the manual's lists are printed from here, the
  * command line and the file are read by it. To switch on a feature that the build lacked, drop `.unsupported` from its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The one table of everything that can be configured. Whatever reads, checks or prints settings walks it. */
 #pragma once
 

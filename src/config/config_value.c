@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Values. A value passes three gates before it is kept: its type is one the row takes, it lies in the row's range, and
  * the row's own rule has nothing to complain about. The fields it is kept in are found by offset, so that a new key is

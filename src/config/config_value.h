@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Values: from TOML or from a word on the command line, checked against a row, into the field the row names. */
 #pragma once
 

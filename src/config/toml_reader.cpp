@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * toml++ behind a C interface. Nothing throws across it: parse errors come back as values (TOML_EXCEPTIONS 0), and what
  * is thrown all the same (bad_alloc, and what we make of toml++'s assertions) is caught at the one entry. toml++ bounds

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * TOML as C sees it: one walk over a document, a call for every section and every key in it. The only place that knows
  * toml++. Strings and arrays handed to the callbacks live until the callback returns.

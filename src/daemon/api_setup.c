@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Warns once, and is quiet until there is news. */
 #include "daemon/api_setup.h"
 

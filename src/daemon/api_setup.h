@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The daemon's control API. A socket that nobody asked for may be another daemon's, or in a place we may not write to:
  * captures work without, and it is tried again until it is ours. Loop thread.

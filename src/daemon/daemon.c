@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One struct owns all modules; what is started last is stopped first. Stopping has two steps: on SIGTERM triggers end,
  * captures end with what they have and are delivered; when all is out, or the grace time is up, the loop ends. A second

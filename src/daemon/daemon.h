@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The daemon: starts the modules in order, runs the loop, and stops them in reverse. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command line in, an exit status out: 0 clean stop, 2 bad usage or configuration, 1 anything else. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Three connections, four with a stream: publisher, subscriber and keys, since a connection that is subscribed or
  * blocks can do nothing else. */
 #include "daemon/redis_setup.h"

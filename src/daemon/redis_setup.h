@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Everything of the daemon that speaks Redis: requests in (channel, stream), events and presence out, and the keys that
  * acknowledgements and answers go to. Loop thread.

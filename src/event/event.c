@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An event as JSON. The order of the keys is that of the contract, for people who read along; programs must not care.
  * Text comes from requests, the kernel and servers: it may be anything, so what is not UTF-8 is replaced, byte by byte,

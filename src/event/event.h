@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Events: what became of a request, as the contract's JSON. A job fills a `struct event` and publishes it on the bus
  * (event_bus.h).

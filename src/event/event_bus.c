@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Everyone who wants events, in the order they came. A subscriber may subscribe, unsubscribe (itself or another) and
  * publish from inside its call: places are only emptied while events are on their way, and closed up afterwards; who

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The way of events to their subscribers (reply cache, log, Redis channel, API): each gets the struct and its JSON
  * text. Loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One table of the string members, so that copying and freeing cannot disagree. */
 #include "event/event_copy.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Events for people: one line each, its severity says whether somebody should look. Refusals can be caused by anyone
  * who may publish a request, as fast as they like: only so many a second are written, and the next line says how many

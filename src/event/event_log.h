@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Subscriber: one log line an event (rate-limited for refusals). */
 #pragma once
 

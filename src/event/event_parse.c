@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The text comes from Redis, where others may have written to it: every type is checked, what does not fit is as if it
  * were not there, and only an object without a kind is refused.

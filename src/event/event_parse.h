@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Back from an event's JSON to the event: for what was stored outside and comes back after a restart. */
 #pragma once
 

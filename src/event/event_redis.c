@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A queue with three parts: at its head the events that a master took a moment ago (only where Sentinels may replace
  * it), then those that are on their way (sent, not answered), behind them those that wait for the connection. Answers

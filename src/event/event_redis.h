@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Subscriber: publishes events on a Redis channel over a connection of its own. While Redis is away up to
  * EVENT_REDIS_BACKLOG_BYTES of events wait and follow when it is back; older ones are dropped first, counted and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  *   arming (offload thread) → running (engine) → a piece to be read → arming → … → the end of the file
  *

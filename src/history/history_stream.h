@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The history stream: what a recorder holds as one pcapng file, read piece by piece: no job, no event, no destination.
  * Each piece is a consumer of its own that goes on where the last one ended, so the whole may be far larger than what

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Answers. Each becomes a libmicrohttpd response that the request holds until the connection takes it; if nobody is
  * there to take it any more, it is thrown away, and whatever hangs on it (a file, a stream) is told by the response's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * libmicrohttpd before 1.0 parses leniently: it takes a bare LF for a line's end, joins folded lines, stops at a NUL
  * inside a line, passes over blanks in the request line. None of it can be switched off, and the bytes cannot be had

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whether a request's head is beyond doubt. Where two readers could differ about where a request ends (RFC 9112, 11.2),
  * or who is meant, it is refused; and so is every form that no sane client sends.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * libcurl's multi interface driven by libevent: libcurl says which sockets it wants to hear of and when its next timer
  * is due, the loop tells it, and finished transfers are collected after every such call. No callback of ours that runs

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * HTTP for the sinks that speak it: one libcurl multi handle on the event loop. What is the same for every transfer is
  * set here (TLS, time limits, no redirects, no cookies, HTTP/1.1, a cap on the answer); what is a sink's own (URL,

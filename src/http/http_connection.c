@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A connection as we see it beside libmicrohttpd, which owns the socket. What the library cannot do is done here: a
  * request must have arrived whole within a time from its first byte, whatever trickles in between; and a client that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel noted a unix peer's user and groups when it connected; it cannot claim others afterwards, and nobody's
  * name has to be looked up. A peer whose groups cannot be had (too many) is no member.

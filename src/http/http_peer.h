@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Who is at the other end of a connection, and whether he may use the control API. */
 #pragma once
 

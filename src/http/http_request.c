@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A request's way: its first line (a copy of the target is taken before libmicrohttpd cuts it up), its head (checked,
  * routed; everything that is refused is refused here, before a body is read), its body, its handler. If that does not

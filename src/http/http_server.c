@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The server: two libmicrohttpd daemons without threads and without listening sockets of their own (one for unix
  * connections, one for TCP), each run by our loop whenever its epoll descriptor or its next time-out says so. We

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A strict HTTP/1.1 server on the event loop: a unix socket for the host's own (peer credentials decide) and, if
  * wanted, TCP with a bearer token and TLS. It knows no route's meaning. Everything on the loop's thread; nothing blocks

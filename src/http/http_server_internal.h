@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the server's files share; nobody else includes it. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whether a socket in the file system is dead is found out by connecting to it: ECONNREFUSED is nobody's answer. The
  * mode is set on the socket before it gets its name (the kernel takes it over, less the umask), so that there is no

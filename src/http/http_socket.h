@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Listening sockets of the control API. May block while they are made (name look-up of the group), so: at start.
  */

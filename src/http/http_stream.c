@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Answers that are made while they are sent. What waits for the client lies in a buffer with a cap; when the library
  * finds it empty the connection is suspended, and the producer is asked for more (from the loop, never from within the

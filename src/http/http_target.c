@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One copy of the target, cut into NUL-terminated pieces and decoded in place: decoding never makes anything longer.
  * Dots in a path have no meaning here; "." and ".." are segments that match no route.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A request's target, "/v1/captures/a%20b?wait=1" (origin-form, RFC 9112 3.2.1): taken apart and decoded. Strict: what
  * RFC 3986 does not allow in a path or query is refused, so is a decoded NUL, and a decoded slash inside a segment.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The order of the checks is the order of what they cost, and nothing is started unless all of it may start: too many
  * requests are refused before anything is looked up, a repetition is answered before it is counted against limits.

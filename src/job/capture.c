@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A consumer may end before the loop hears that it was armed (one packet was enough): the two messages come by
  * different ways. So a capture goes on only when every part was armed (or refused), and then when every part has ended;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A capture: what becomes one file, from the request's admission to its one final event. Usually one interface's share
  * of a request; with `merge` all its interfaces, each a part that ends up in the same file.

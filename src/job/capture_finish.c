@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From the parts' end to the final event: what was got is counted, made into one output file, handed to the
  * destinations, and logged packet by packet if that is wanted. The packets go when both delivery and log are done.

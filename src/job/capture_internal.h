@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a capture consists of. Internal to capture.c (its beginning, its running, its freeing) and capture_finish.c
  * (from the parts' end to the final event).

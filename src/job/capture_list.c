@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two sources for one list: the reply cache has the latest event of each capture, the table has what lives and how far
  * it has come. A capture without an event is still being armed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The captures of this node as people ask for them: those that live, and the latest that have ended. Loop thread. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A rate is remembered for each customer, within a cap; who has been quiet longest starts again with a full bucket. */
 #include "job/customer_limit.h"
 

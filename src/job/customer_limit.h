@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One customer shall not take what all others need: captures at once, and requests a second. Pure but for its memory;
  * loop thread.

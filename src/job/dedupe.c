@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a request wants is part of its key (all but how long): folding one into another is only right if the other
  * captures the same packets and takes them to the same places.

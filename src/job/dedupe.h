@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Alert storms: one event that is reported a hundred times shall not make a hundred captures. Pure but for its memory;
  * loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Asked anew each time: interfaces come and go, and a request is rare compared with a look at them. */
 #include "job/interfaces.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The interfaces that this host has right now, as a request may name them. */
 #pragma once
 

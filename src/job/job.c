@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Jobs hang in a small hash table by id and in a list. A watch hangs on a job, or waits in the table while its request
  * is being judged. Observers may cancel any watch from within their calls, so a cancelled watch is only marked while

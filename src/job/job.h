@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A job: an admitted request while any of its captures lives, and whoever wants to hear what becomes of it. The table
  * of jobs finds them by the request's id. Loop thread.

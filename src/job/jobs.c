@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The way in of a request, up to where admission.c decides on it, and the way out of what was started. Another node's
  * request is dropped after a glance.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Jobs: what this node does with requests. Takes bytes from any trigger, decides (for us? valid? within limits? new?),
  * starts a capture for every interface, and sees to it that each ends in exactly one final event. The only glue between

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What jobs.c (the ways in and out) and admission.c (may it be, and is it new?) share. Internal to the two.
  */

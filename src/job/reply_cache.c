@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A list of ids, newest first, each with the last event of every capture it started. Look-ups walk a small hash table
  * of chains; both are bounded by REPLY_CACHE_IDS_MAX. Every byte is charged: whatever is added makes room by forgetting

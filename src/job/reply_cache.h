@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What was answered to the latest requests: so that the same id again is answered and not run again, and for people who
  * ask what became of a request. A subscriber of the event bus. Loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Each question is a small object of its own while it is under way; how many there can be is the commands' cap. */
 #include "job/reply_store.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What was answered to requests with an id, kept in Redis, so that none of them runs twice even across a restart. Loop
  * thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Names as they are, "any" as what is up, each once: a request that names an interface twice means it once. */
 #include "job/targets.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which interfaces of this host a request means, right now. Loop thread. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* uname(2), read once. */
 #include "output/host_info.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What machine makes a file, for its section header. Loop thread. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Every reader gets a file of its own over the same packets: a few hundred bytes of state, no copy. */
 #include "output/output_file.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A finished capture as the file that destinations get: its packets, and in the section's comments all that is known
  * about it. */
 #pragma once

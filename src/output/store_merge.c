@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The earliest of the readers' next packets is the next one; of equal ones, that of the first store. */
 #include "output/store_merge.h"
 

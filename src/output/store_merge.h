@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The packets of several sealed captures as one source in the order of time, cut where the limits of the whole are
  * reached. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A file of known size: head, packets, tail. Head and tail are made once, after a walk over the packets that tells the
  * file's size and how many packets each interface has; the packets' bytes are made while they are read.

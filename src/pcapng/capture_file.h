@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Packets → the bytes of a capture file (pcapng or pcap), made while they are read. No I/O, no copy of the packets: a
  * reader pulls the file's bytes straight out of the packets' memory. Format: draft-ietf-opsawg-pcapng (EPB, IDB, ISB,

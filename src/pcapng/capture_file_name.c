@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * File names from parts that come from outside. Every byte that is not in [A-Za-z0-9._-] becomes "_", and so does a
  * part's leading dot: no part can name another directory, a hidden file or nothing.

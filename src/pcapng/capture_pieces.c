@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Head and tail are texts in one buffer, which holds the head until `end` puts the tail there; between the two stand
  * the packets of the piece that was added last. How many packets each interface has is counted while pieces are added.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A capture file whose packets come one piece after the other and whose size nobody knows when its first byte is read:
  *

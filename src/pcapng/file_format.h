@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a file format has to say to capture_file.c: what stands before the packets, around each and after them. The
  * packets' own bytes never pass through here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* pcapng and pcap as they stand in a file, for those who write and who read them: draft-ietf-opsawg-pcapng,
  * draft-ietf-opsawg-pcap. Everything is in the byte order that a magic number tells. */
 #pragma once

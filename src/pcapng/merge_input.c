@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The reader asks for some bytes at a time; a file is read in larger steps. */
 #include "pcapng/merge_input.h"
 

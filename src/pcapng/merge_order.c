@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A heap of packets, ordered by time, input, and place in the input. Of an input whose packets are in order it holds
  * one, the next, whose bytes are where the reader has them. Of an input whose packets are not it holds as many as its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The packets of all inputs in the order of time, as one source. */
 #pragma once
 

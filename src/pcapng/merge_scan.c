@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One walk over an input: its interfaces get names in the merged file, its sections' comments the node's name in front,
  * the last statistics of each interface go with it, packets are counted and looked at for their order.

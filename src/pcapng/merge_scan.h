@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the merged file says of its inputs. */
 #pragma once
 

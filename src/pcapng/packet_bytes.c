@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * For each packet what stands before it, its bytes and what stands after it. Reading copies from the part it stands in
  * and goes on to the next. What stands around packets is made in a small scratch when the reader gets there: any number

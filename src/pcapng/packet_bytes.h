@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The packets of a source as they stand in a file: the part between its head and its tail. */
 #pragma once
 

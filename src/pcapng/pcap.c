@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The classic format with nanoseconds (draft-ietf-opsawg-pcap): one interface, no comments, no statistics. */
 #include <string.h>
 

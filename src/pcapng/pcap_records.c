@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The classic format: a header, then records; one interface without a name. Versions before 2.4 and the patched forms
  * with longer record headers are not read. */
 #include <errno.h>

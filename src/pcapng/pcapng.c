@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * pcapng (draft-ietf-opsawg-pcapng): one section in the machine's byte order. Section header, one interface description
  * an interface, one enhanced packet block a packet, one interface statistics block an interface.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A whole block → an item. The block's bytes stay where they are: numbers are read out of them, texts are moved one
  * byte back, over the size that stands before them, and so get room for their NUL. Which options a block has and what

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Scan the inputs, then let capture_file write what was found and the packets in their order. */
 #include "pcapng/pcapng_merge.h"
 

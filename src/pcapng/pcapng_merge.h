@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Several capture files (pcapng or pcap) → one pcapng file in the order of time, made while it is read. Packets of the
  * same time come in the order of the inputs, and of one input in the order of its file.

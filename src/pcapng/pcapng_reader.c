@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Collects the bytes of one block (pcap: header or record) after the other, as they come, and has each taken apart once
  * it is whole. All that is known of a half-read block is how many of its bytes are there: a call that was told "none

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reads a capture file as it arrives: pcapng (draft-ietf-opsawg-pcapng; both byte orders, any number of sections) or
  * pcap (micro- or nanoseconds, both byte orders). Strict: what breaks a rule of the format ends the reading with an

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the reader's files share: framing in pcapng_reader.c, a pcapng block's inside in pcapng_blocks.c, pcap in
  * pcap_records.c. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* In 128 bits nothing overflows: 64 bits of ticks by 30 bits of nanoseconds a second, and an offset of as many. */
 #include "pcapng/timestamp.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Time stamps as pcapng has them → nanoseconds since 1970. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From bytes to a request, in the order of what it costs: size, depth, whom it is for, and only for our own every
  * field.

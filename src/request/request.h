@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A request: bytes from whatever trigger → one immutable, validated struct, or a refusal that names the field. Knows no
  * capture. Fields and rules: the contract ("The request (JSON)").

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The fields of a request. The table below is the whole list: a field is added, or one that is refused so far made
  * available, by its row. Rules that hold for all: a number 0 and an empty text mean "not given" (requests are often

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The fields of a request, as one table: name, types, range, what becomes of the value, and which are refused so far.
  */
 #pragma once

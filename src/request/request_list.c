@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Lists of names. None is empty, what stands in it twice counts once, and every name must mean something: a request
  * with one wrong alias of three is refused, rather than captured in part. Whether an interface exists is not known

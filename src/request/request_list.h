@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From a JSON array to lists of the request: interfaces, aliases (resolved here), destinations. Each setter is called
  * with an array; 0, or -EINVAL with the refusal filled.

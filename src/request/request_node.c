@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whom a request is for. The expression comes from outside and runs here before anything else of the request is
  * checked, so its price is capped: length, nesting of parentheses, PCRE2's three limits, and a count of every item of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Whom a request is for: this node or another. */
 #pragma once
 

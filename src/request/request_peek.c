@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The first look at a message. request_peek_message() is a validator of RFC 8259's grammar that only remembers where
  * the values of `node` and `nodere` stand. It is stricter than the real parser and never the one that refuses: where it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A first look at a message without building anything: how deep it nests, and whom it is for. Most messages of a busy
  * channel are for other nodes; they must be recognised at the price of reading them once.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Text from strangers. See the header; all of it is bounded and allocates nothing. */
 #include "request/request_text.h"
 

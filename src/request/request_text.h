@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Text from strangers: which bytes a field may hold, and how it is quoted so that a refusal stays one readable line. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Single values. 0 and "" mean "not given": requests are often made from structs that send every member. Integers are
  * JSON integers: 50.0 and 5e1 are refused, because nobody can say what 50.5 packets were meant to be.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From a JSON value to a member of the request: texts, numbers, flags. Each setter is called with a value of a type the
  * field's row allows; 0, or -EINVAL with the refusal filled.

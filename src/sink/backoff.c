@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Full jitter (between 0 and the ceiling, not around it) spreads the daemons of a fleet best over a server that has
  * just come back: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ */
 #include "sink/backoff.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How long to wait before the next try. Pure but for the random number; any thread. */
 #pragma once
 

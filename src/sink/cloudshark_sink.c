@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An upload is one POST of multipart/form-data: the part `file` is pulled out of the capture's memory while libcurl
  * sends it (its size is known beforehand, so there is a Content-Length and no second copy), the fields

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sink: CloudShark's upload API (POST <scheme>://<host>[:port]/api/v1/<token>/upload). Streams from memory through one
  * libcurl multi handle on the loop. The token never reaches a log, an event or an error text.

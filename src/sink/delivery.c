@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Delivery: one finished file goes to all its destinations at once, each with a life of its own (transfer.h); the last
  * that ends ends the delivery.

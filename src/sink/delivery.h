@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A delivery takes one finished file to every destination that was asked for, at once; each destination retries by the
  * same rules (sink/transfer.c) and ends in success or in a final refusal that is reported. All calls on the loop's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A file goes into the directory in three steps, all on the pool's threads: written whole under a temporary name that
  * nobody else has (".<name>.part", O_EXCL), flushed to the disk, then given its final name by a link, which unlike a

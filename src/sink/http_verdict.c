@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* libcurl tells failures apart by a few dozen codes; the few that no second try can change are listed, all others pass.
  */
 #include "sink/http_verdict.h"

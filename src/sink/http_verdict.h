@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a server's answer, or the lack of one, means for the file that was sent. Pure; any thread. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A file is copied whole, a slice at each turn of the loop, so that a large one delays nobody; the capture's own memory
  * can then go. Its room is taken before the copy begins, from the oldest files if need be. One that is being read stays

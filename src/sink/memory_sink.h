@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sink: the daemon's own memory. Finished files are kept for download, bounded in bytes and in age: the oldest go
  * first. Loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A try is a row of commands, one (or two) at a time, each after the answer to the one before:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sink: Redis. A file becomes the list {CHANNEL}:file:NODE:CAPTURE (CHANNEL is a hash tag: in a Cluster all of a
  * channel's keys are in one slot): first a header in JSON, {"v":1,"name":…,"size":bytes,"chunks":n}, then n chunks of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The two things that must happen to foreign text before it is shown: make it fit and well-formed (an event is JSON,
  * and half a character would make all of it invalid), and take the secret out. Scrub first, cut after: a secret that is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Text on its way to a user (an event, a log): bounded, valid UTF-8 whatever a peer sent, and without the secret that a
  * peer or a library may echo. Pure; any thread.

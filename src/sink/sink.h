@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sinks: the ways out. A sink carries out attempts, each one try to put a finished file somewhere; whether and when
  * there is another is the delivery's to decide (sink/delivery.h). All calls on the loop's thread; sinks that block work

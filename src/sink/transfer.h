@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One file's way to one destination, with as many tries as it takes. A part of delivery; all calls on the loop's
  * thread.

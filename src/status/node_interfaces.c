@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Three sources, joined by name: getifaddrs(3), whose AF_PACKET entries carry flags and the kernel's counters
  * (rtnl_link_stats of linux/if_link.h, 32 bits wide: differences are taken modulo 2^32), the engine's open rings, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The interfaces of this host as people and machines ask for them: what the kernel has, what the recorder holds, what
  * the configuration calls them, how much comes by. Loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Made anew at each question: nobody asks often. Only rates need a timer, since they lie between two looks. */
 #include "status/node_status.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What this node says of itself: name, version, interfaces, load. Loop thread. */
 #pragma once
 

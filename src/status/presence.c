@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Only while the server is there: what is said of a node must be fresh. A look every 250 ms at first, so that a node is
  * known soon after it has come up.

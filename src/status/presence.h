@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Publishes what this node says of itself to Redis, with an expiry: who asks for many nodes can know which of them
  * should answer. Keys: {CHANNEL}:node:NODE (the JSON of node_status_json, 15 s) and {CHANNEL}:nodes (a sorted set, when

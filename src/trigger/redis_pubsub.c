@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The link keeps the connection; this keeps the subscription on it. Whatever ends the subscription while the connection
  * goes on (the server says "unsubscribe", the user's ACL refuses the channel) ends the connection too, so that there is

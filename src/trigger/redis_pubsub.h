@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Trigger: a Redis pub/sub channel. Subscribes, stays subscribed through every kind of bad day, and says each change of
  * state once. */
 #pragma once

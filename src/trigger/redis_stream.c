@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  *   make the group → read what is pending (from id 0 on) → read what is new, blocking → …
  *

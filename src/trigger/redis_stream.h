@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Trigger: a Redis stream, read through a consumer group of this node's own. What is published while the node is away
  * is taken up when it comes back: an entry is acknowledged only when all that came of it is final. Loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A trigger is a way in: it takes bytes from somewhere and hands them on with their origin. It understands nothing of
  * them. Each way in is a file of its own in this folder.

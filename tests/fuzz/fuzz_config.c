@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as a configuration file: they load, or are refused with at least one line. */
 #include <errno.h>
 #include <stddef.h>

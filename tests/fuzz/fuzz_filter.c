@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any text as a filter expression. If it compiles, it becomes a union and runs over a fixed set of packets: the union
  * must accept what the filter accepts, and a packet cut by the union must get the same verdict. Expressions that may

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as a packet: the headers program keeps at least one byte, never reads past the end (which would reject the
  * packet) and agrees with the reference parser. The first byte of the input selects link type and minimum.

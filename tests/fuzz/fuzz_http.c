@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes from a client, in pieces of one size, on a connection to the whole server. A second, strict and simple
  * parser reads the same bytes: the server may call a handler only for what that parser accepts as a request, with the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as a capture file. Read whole or in pieces, they give the same items. Merged with itself, the file is
  * complete and has all packets, in time order except for those reported as late.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as an error reply and as a key. A redirection has a printable, terminated host, and slot and port in range;
  * a key has a slot in range.

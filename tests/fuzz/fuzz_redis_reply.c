@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes from a Redis server, on a connection that awaits replies, is subscribed, or both, as the first byte of the
  * input selects. hiredis itself aborts on some of them; the guard must not let those through.

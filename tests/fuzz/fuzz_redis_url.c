@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as a Redis URL: they give a complete target, or are refused with an error text. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as a request: accepted, for another node, or refused with a printable reason. A request for another node
  * must be valid JSON, and an accepted request must mean the same when it is parsed again.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Runs a fuzz target over a corpus: each file whole, and cut after each of its first CUTS_MAX bytes, so that a parser
  * also meets the end of its input everywhere. Each input is a heap block of exactly its size, so that a sanitizer sees

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The HTTP server alone, with a few routes, for tests/system/test_http_server.py. Options are `--name value`: socket,
  * group, listen, token, cert, key, connections, stall-s. Prints {"port":N} once it listens; SIGTERM stops it. A request

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * merge_probe [-m] OUT LABEL=PATH...: merges capture files (-m: loads them into memory first). Prints one line per file
  * (label, packets, interfaces, texts left out, error), then the number of late packets and by how many KiB the peak

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The cost of captures that each have their own libpcap handle, for benchmarks: opens COUNT handles on one interface,
  * each with its own filter (`udp dst port FIRST_PORT + i`), reads them in one epoll loop and, on SIGINT or SIGTERM,

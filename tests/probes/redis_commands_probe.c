@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Runs one redis_commands client, for tests/system/test_redis_cluster.py. Options are `--name value`; `--node` and
  * `--sentinel` may be repeated. Standard input, by line:

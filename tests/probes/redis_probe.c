@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Runs only the Redis subscriber and the event publisher, as the daemon does, for tests/system/test_redis_link.py.
  * Options are `--name value`; `--node` and `--sentinel` may be repeated. Standard input, by line: `event ID` publishes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures how fast one core scans: cursors over a ring of small packets with few matches, in packets and bytes per
  * second. With a second argument, writes the same packets to a pcap file, for comparison with tcpdump -r.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sends numbered UDP/IPv4 frames on one interface through a packet socket, at a given rate or as fast as possible, and
  * prints the totals as one JSON line. The payload begins with a magic word and an eight-byte big-endian sequence number

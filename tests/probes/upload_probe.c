@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Delivers files through the sinks without a daemon; system tests run it against their own CloudShark or Redis.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The control API, captures: what is asked for, how it is answered, what becomes of it, and the file."""
 
 import concurrent.futures

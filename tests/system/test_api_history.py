@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """GET /v1/history: packets of the past as a stream, without a job."""
 
 import concurrent.futures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The control API, all but captures: what the node says of itself, events as they happen, metrics, and who may ask."""
 
 import concurrent.futures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Bad days: Redis, CloudShark and the disk fail in every way; captures go on, and every outcome is reported."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The benchmarks work: they run to their end, and leave a table and nothing else. Not how fast anything is."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The capture engine: exactly the packets of the window, once, in order, for each capture on its own."""
 
 import time

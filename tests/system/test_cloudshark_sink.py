@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The sinks without the daemon: tests/probes/upload_probe.c delivers files to a CloudShark that is strict, or has a bad day, and
 into directories that are full or read-only. Every run is checked for the token: it must show up nowhere."""
 

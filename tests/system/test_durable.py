@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Requests on a Redis stream: none gets lost, none runs twice, whatever happens to the node or to Redis."""
 
 import json

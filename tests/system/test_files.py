@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The files: what they say of themselves, what they are called, and how they appear. Judged by capinfos, tshark and tcpdump."""
 
 import json

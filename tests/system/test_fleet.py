@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Daemons, each on a host (namespace) of its own, Redis on another, and one command line for all of them."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A fleet whose Redis fails over, or is away for a while: what is on its way arrives, and who asks is patient."""
 
 import collections

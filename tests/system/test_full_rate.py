@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Recorder and captures at the sender's full rate, at which their rings hold fractions of a second: nothing is lost, every file exact.
 
 Runs alone (tests/run): wherever the kernel is not preempted, another test that makes a ring takes a CPU away for longer than that."""

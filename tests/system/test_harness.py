@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The tests' own tools do what the tests rely on: without the daemon, judged by tcpdump and the kernel's counters."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The flight recorder: a request with `before` gets exactly the packets of the past and goes on live without a seam. High rates:
 test_full_rate.py."""
 

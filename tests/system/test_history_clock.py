@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Clocks: windows are those of the time that really passed, whatever was done to the clock, or it is said that they may not be.
 
 A test must not set the clock of the machine it runs on. Two things stand in for it: a time namespace, in which the machine seems

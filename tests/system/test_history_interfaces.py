@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Interfaces that go down, vanish, come back, are renamed or come late: the recorder goes on, the past stays, the gap is known."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """What the recorder may keep at all: filter, snap length, headers only, not the daemon's own traffic, nothing for too long. All
 that holds for the past; a live capture gets what it asks for."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The recorder under many and slow readers, and how much of its memory can be reached at which rate of traffic."""
 
 import json

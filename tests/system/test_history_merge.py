@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """`merge`: several interfaces in one pcapng, in the order of time, past and live."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The HTTP server alone, through tests/probes/http_probe: what needs TCP, TLS or another user; and Python's own clients as judges
 of its answers. What it refuses byte by byte is tests/unit/http's."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Limits: nothing a request can do makes the daemon grow without a named cap, and whatever is refused is answered for."""
 
 import collections

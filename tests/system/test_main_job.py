@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The main job: an event on Redis becomes a file on disk and in CloudShark, and is answered for."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """pcapctl against one daemon's control API. What the daemon itself does is tested elsewhere; here it is played, so that it can say
 anything."""
 

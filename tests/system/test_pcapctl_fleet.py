@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """pcapctl against a fleet: a real Redis, and nodes that are played, so that they can be late, absent, dying or lying."""
 
 import json

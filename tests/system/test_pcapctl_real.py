@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """pcapctl and the real daemon on one host."""
 
 import contextlib

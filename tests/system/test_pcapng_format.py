@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Other programs read our files, all of what is in them, and complain about nothing.
 
 The files come from write_sample (tests/unit/pcapng/write_sample.c), which makes the packets described here.

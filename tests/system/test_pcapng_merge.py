@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Merged capture files, judged by other programs: they find all that was in the inputs, in the order of time, and
 complain about nothing.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A real Cluster: any node serves pub/sub, keyed commands find their node, also while slots move and nodes die."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Keyed commands on one server: each is answered exactly once, whatever becomes of the connection."""
 
 import signal

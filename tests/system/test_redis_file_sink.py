@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Files put into Redis in chunks, through tests/probes/upload_probe: what a reader finds there, and what becomes of it on a bad day."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The Redis side alone (link, subscriber, publisher), through tests/probes/redis_probe: every bad day a server can have, and
 every kind of server that must be refused. The probe's log and its messages are what is waited for."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The link, the subscriber and the publisher where Sentinels decide which server is the master."""
 
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Bad input: every refusal names the field and says why; nothing crashes and nothing else is disturbed."""
 
 import json

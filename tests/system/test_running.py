@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """How it is run: command line, configuration, signals, log and syslog, and what it leaves alone."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Alert storms: the same event again is folded into the capture that runs; customers have limits of their own; each refusal is an event."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Memory that is kept ready for packets ([limits] warm_memory): how much there is, when it comes and when it goes."""
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * pcapctl: the command line in, the command's function, the exit status out. What can be typed stands in
  * cli/command_table.c, what it does in local/ (one daemon, over its control API) and fleet/ (many, over Redis).

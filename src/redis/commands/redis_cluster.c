@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* CRC16 is the CCITT one of XMODEM: polynomial 0x1021, nothing reflected, nothing inverted. It runs over keys of some
  * dozen bytes, so bit by bit is good enough and needs no table. */
 #include "redis/commands/redis_cluster.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a client of a Redis Cluster must know: which slot a key is in, and what redirections say. Pure; any thread.
  * https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Commands with keys, over a link that is kept up, to a single server, a master behind Sentinels, or a Cluster. That it
  * is a Cluster shows in its answers: MOVED and ASK are followed, over links to the nodes they name. All calls and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Servers lie in an array, and a table of all slots says which of them has which: finding one costs nothing, the
  * leaving of one a pass over the table. A server that goes gives its slots to server 0, which sends on to who has them.

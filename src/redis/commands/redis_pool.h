@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The servers that a client of a Cluster is connected to, and which of them has which slots. A part of redis_commands;
  * loop thread.

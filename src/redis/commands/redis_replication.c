@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How many replicas are well is the Sentinels' word, or without them the master's own (INFO), asked for after the list
  * was written; then the master is asked to wait until so many have it:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whether a list that was just written outlives the master that took it. A master that was replaced goes on taking
  * writes until it hears of that, and they are gone with it; nor has a replica everything that a master took before it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A connection answers in the order it was asked, so the reply belongs to the first command in flight. That is also why
  * one that nobody waits for any more stays in flight until its reply is there.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One server that commands are sent to: a link, and which commands wait for it or for its answers. A part of
  * redis_commands; loop thread.

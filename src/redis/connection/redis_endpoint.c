@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Redis itself writes IPv6 addresses without brackets ("MOVED 7 ::1:7000"), people write them with; both are read. What
  * a server says ends up in logs and in getaddrinfo(): hosts of odd characters or sizes are none. */
 #include "redis/connection/redis_endpoint.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Where a server listens, as people and servers write it. Pure; any thread. */
 #pragma once
 

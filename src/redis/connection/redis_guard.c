@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * hiredis trusts its server: it buffers a reply of any size, parses arrays of any depth (and frees them recursively),
  * asserts that pub/sub answers have the right shape, and its parsing of RESP3 pushes has overflowed the heap (its issue

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Stands between a server and hiredis: caps what one reply can make us hold, lets only RESP2 through, and refuses
  * pub/sub answers of a shape on which hiredis would abort. One guard per connection, in its `data`. Loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A link is one state machine with one timer, whose meaning depends on the state:
  *

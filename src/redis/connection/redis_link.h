@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One connection to a Redis server, kept up: connect, TLS with the host name verified, AUTH (password or ACL user),
  * jittered exponential back-off, TCP keep-alive and PING against hangs, one log line per change of state. Used by every

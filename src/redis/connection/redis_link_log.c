@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* "Down" is news when the connection was not down, or is so for another reason now; to who did not ask for Redis only
  * the first time. */
 #include "redis/connection/redis_link_log.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A connection's changes of state in the log: each once, however often it is tried. Loop thread. */
 #pragma once
 

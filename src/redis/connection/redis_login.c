@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A server or proxy that does not know AUTH repeats its arguments in the error: they must not get into the log. */
 #include "redis/connection/redis_login.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* AUTH, and what a server says to it. Loop thread. */
 #pragma once
 

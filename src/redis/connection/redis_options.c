@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Options live as long as the link, whoever read them from a file may be gone: they are copied, and the secrets
  * among them do not outlive them in freed memory. */
 #include "redis/connection/redis_options.h"

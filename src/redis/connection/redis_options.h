@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which Redis to connect to, and how: what a caller fills in, and the copy that a connection keeps. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The socket's side of a connection: options against dead peers, TLS, and hiredis's libevent adapter, which is a header
  * of static functions and so is included here only. */
 #include "redis/connection/redis_socket.h"

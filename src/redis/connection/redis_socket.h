@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Opens one TCP connection for hiredis, guarded and on the loop, and starts TLS on it. Loop thread. */
 #pragma once
 

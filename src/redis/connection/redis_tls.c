@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * hiredis can make TLS sessions itself, but would take any name in the certificate; and it reports a refused
  * certificate as "Success". So the session is made here, with the name to expect, and its failure is read here.

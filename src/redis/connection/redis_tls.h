@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* TLS to a Redis server: who may be on the other end, and what went wrong in words. Loop thread. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An attempt walks over endpoints and, of each, over the addresses its name resolves to:
  *

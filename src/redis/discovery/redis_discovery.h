@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where a link connects next: its host, then the other nodes it was given, or the master that the Sentinels name; of
  * each all addresses, in turn. Loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A Sentinel is a Redis server of few commands. So the connection to them is a link of its own with the Sentinels as
  * its nodes: TLS, login, hang detection and back-off are the link's. It stays up between questions, because the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Asks Redis Sentinels where the master is: at once when told to, and every two seconds as long as one of them is
  * reachable. The Sentinels are tried in turn; the one that answered stays the first. Loop thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * getaddrinfo() blocks for as long as name servers are silent, which can be half a minute, and it cannot be
  * interrupted. So each question runs on a detached thread and is owned by two: the thread and whoever asked. The last

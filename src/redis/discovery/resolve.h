@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Names to addresses without blocking the loop, and without ever waiting for a name server at shutdown. Loop thread. */
 #pragma once
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The control API as a client sees it: http.client over the daemon's unix socket (or TCP), and a reader of server-sent events."""
 
 import contextlib

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """A receiver that speaks CloudShark's upload API and is strict about it: POST /api/v1/<token>/upload, multipart/form-data with
 exactly one part `file` that holds a capture which can be read to its end. Whatever is wrong is answered as CloudShark does, with
 {"status": …, "exceptions": […]}, and remembered in `faults`. It can also be told to have a bad day: see `Behaviour`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A stand-in for the daemon's control API (contract: "Control API"), for what the real one can't be made to say. It judges what
 comes as strictly as the daemon: a request that is not as it must be is a fault of the test, told at close()."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The daemon under test: started with a configuration made here, watched line by line, ended by pid, and held to account for crashes
 and sanitizer reports when the test is over."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The daemon's events as a user of Redis sees them, and requests with their answers."""
 
 import contextlib

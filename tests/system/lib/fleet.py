@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A fleet: daemons, each on a host (a namespace) of its own, and Redis and the operator on another. A host has eth0 (and more if wanted)
 towards the senders of test traffic, and mgmt towards a switch, a bridge in a namespace, at which Redis is. No other way leads anywhere."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Nodes of a fleet, played: presence, answers and files in Redis as the daemon makes them (design: "Redis, as deployed")."""
 
 import json

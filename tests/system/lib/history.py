@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """What the tests of the flight recorder share: its configuration, times, and what a window must hold according to a reference."""
 
 import calendar

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Network namespaces with veth pairs, named after the process that made them, so that a later run can clear away what a killed one
 left behind."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Capture files: a fast reader of our own for counting and for fields no tool prints, and the judges (capinfos, tshark, tcpdump),
 which decide whether a file is a good one."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The CloudShark stand-in of an installation: in the host's namespace, on a port of its own choice, found again by request."""
 
 from .cloudshark_server import CloudSharkServer

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """tests/probes/redis_commands_probe: one client for keyed commands, told line by line."""
 
 import itertools

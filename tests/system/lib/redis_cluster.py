@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A real Redis Cluster, on loopback or in a namespace: masters that share the slots, replicas if wanted, and slots that move."""
 
 import contextlib

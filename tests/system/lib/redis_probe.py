@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Programs of tests/probes that run parts of the Redis side alone: they are told what to do on standard input, their log and their
 answers are what is waited for. With the fixtures to make them and servers for them."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Redis as it is deployed for availability: a master, replicas, and real Sentinels that watch them and fail over. And a Sentinel
 that says what it is told, for what real ones don't do on demand."""
 

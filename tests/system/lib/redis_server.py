@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A real redis-server with a directory of its own. Tests talk to it over its unix socket, from any namespace; the daemon over
 loopback TCP of the namespace it runs in. TCP is opened last, so a subscriber can be in place before the daemon can publish."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Libraries that stand between a program and libc (LD_PRELOAD), for what a test cannot do to a kernel."""
 
 import os

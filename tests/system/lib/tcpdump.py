@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """tcpdump beside the daemon: a second opinion."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A dict as TOML. A value {"interface": [{…}, {…}]} becomes [[interface]] tables; None leaves a key out."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Traffic: the fast sender of numbered packets (tests/probes/send_packets.c) and single frames."""
 
 import functools

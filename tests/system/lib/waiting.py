@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Deadlines. Nothing here sleeps for a fixed time to let something happen: it waits for the thing, and says what it saw if it
 never came. PCAPDAEMON_PATIENCE stretches every deadline (sanitizers, a busy machine)."""
 

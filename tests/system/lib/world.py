@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A whole installation of its own: a host's namespace with Redis and the daemon, a peer's namespace to send from, a veth pair between
 them (eth0 here, peer0 there; eth1 and peer1 with pairs=2), a directory for captures, and the events channel."""
 

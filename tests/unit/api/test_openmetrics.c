@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * OpenMetrics text, byte for byte. The reference parser checks the whole exposition in tests/system/test_api_node.py.
  */

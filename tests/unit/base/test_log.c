@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* stderr is a pipe, and syslog(3) is replaced by a fake that records its calls. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The daemon's own connections as a filter. Fake getsockname() and getpeername() return the addresses; no test connects
  * anywhere.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Foreign text is shown, but cannot control the terminal. */
 #include <setjmp.h>
 #include <stdarg.h>

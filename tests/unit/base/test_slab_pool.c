@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Slabs are reused, warmed ahead, capped and released. The tests wait for the effects of the pool's threads. */
 #include <setjmp.h>
 #include <stdarg.h>

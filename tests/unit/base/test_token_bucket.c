@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A bucket holds one second's tokens and refills at its rate. */
 #include <setjmp.h>
 #include <stdarg.h>

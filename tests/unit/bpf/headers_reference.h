@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reference parser for the end of a packet's headers, written from the standards, with bounds checks in a reader. Tests
  * compare the BPF program with it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Random packets of many kinds, the same in every run, and a socket pair that runs filters in the kernel. */
 #pragma once
 

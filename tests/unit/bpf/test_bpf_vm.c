@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The BPF VM against libpcap's interpreter: whole filters and random programs, over random packets cut at every length.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Filters and their union. The kernel itself runs the unions, attached to a socket pair (packets.h). Such a pair has no
  * VLAN tag or packet type: for these ancillary values, the tests put constants into the program and run it with

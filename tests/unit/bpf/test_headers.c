@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What `headers` keeps of a packet, according to libpcap's interpreter, the kernel and the reference parser. Packets
  * are written as words, one per header; "+N" adds N 4-byte units of options.

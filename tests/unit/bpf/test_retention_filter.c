@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The retention filter, run directly and in the kernel as the last part of a union. Packets that the kernel passes must
  * get the same verdict again when they are read.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel's side of a TPACKET_V3 ring, as its reader sees it (net/packet/af_packet.c, tpacket_rcv and prb_*). Blocks
  * fill in order and close when full or when the retire timer expires. At a block that is not TP_STATUS_KERNEL, the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Cursors over handmade spans: which packets they take, how they cut them, and where they end. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The timeline against a simulated kernel: at any rate, every packet between oldest and next is found once, in order
  * and intact, and the kernel never finds a held block in its reserve.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fixture of the configuration tests. */
 #include "config_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Shared by the configuration tests: a private directory, loading, and assertions on faults. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The configuration file: values, units, defaults and faults. */
 #include "config_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command line: its forms, its precedence, and that no secret stays or shows. */
 #include "config_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The configuration table and the texts printed from it are complete and correct. */
 #include "config_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Secrets from files and systemd credentials. */
 #include "config_fixture.h"
 

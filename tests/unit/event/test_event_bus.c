@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which subscriber gets which event, also if subscribers subscribe, unsubscribe and publish during one; and the log
  * line of an event.

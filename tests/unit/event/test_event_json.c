@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The JSON of events, byte for byte: other programs parse it. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* event_parse() reads what event_json() writes, and other input does no harm. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A server with a few routes and raw clients of it, on one loop and thread. Every wait has a deadline. */
 #pragma once
 

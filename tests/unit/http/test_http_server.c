@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Handlers, limits and shutdown: immediate and late answers; clients that are slow, many or gone; what a stop does.
  */

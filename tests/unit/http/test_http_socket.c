@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The control socket's file: its permissions, what it replaces and what it leaves alone. */
 #include <setjmp.h>
 #include <stdarg.h>

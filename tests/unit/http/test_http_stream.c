@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Answers produced while they are sent: when the producer is called, what a slow reader gets, and how streams end. */
 #include "http_fixture.h"
 

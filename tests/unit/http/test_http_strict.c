@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Requests as raw bytes: anything dubious is refused and its connection closed. */
 #include "http_fixture.h"
 

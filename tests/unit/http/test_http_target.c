@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Parsing of paths and queries, matching of patterns, bearer tokens, and which content types are JSON. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Limits of one customer. */
 #include <setjmp.h>
 #include <stdarg.h>

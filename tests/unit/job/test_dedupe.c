@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which requests are repetitions, and for how long. */
 #include <setjmp.h>
 #include <stdarg.h>

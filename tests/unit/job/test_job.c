@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Jobs and their watches: which observer gets what, and that a cancelled one gets nothing. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Idempotence: replies to known ids, and what the cache drops at its caps. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Several stores read as one: in time order, cut at the limits of the whole, any number of times. */
 #include <setjmp.h>
 #include <stdarg.h>

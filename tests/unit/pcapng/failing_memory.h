@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Allocations that fail on demand, for tests linked with --wrap for malloc, calloc, realloc and reallocarray. Also
  * counts allocations. For one source file per program.

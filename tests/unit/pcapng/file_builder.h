@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Builds capture files, valid or not, in either byte order. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A pcapng_reader over bytes in memory that come in pieces. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files byte for byte, worked out by hand from draft-ietf-opsawg-pcap. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * write_sample {pcapng|pcap|mixed} PATH: writes a capture file that tests/system/test_pcapng_format.py checks with
  * other programs. The packets are Ethernet frames ("mixed": raw IP on the second interface) of sizes with every

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Slots of keys, redirections and transient errors. */
 #include <setjmp.h>
 #include <stdarg.h>

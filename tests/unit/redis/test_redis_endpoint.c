@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* "host:port" in all its forms, and malformed ones. */
 #include <setjmp.h>
 #include <stdarg.h>

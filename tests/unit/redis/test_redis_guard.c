@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The error that a server sent before it closed is reported as the reason, even if our write failed. */
 #include <setjmp.h>
 #include <stdarg.h>

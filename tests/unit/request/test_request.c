@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Parsing of requests: fields, defaults and refusals. The configuration is handmade. */
 #include <setjmp.h>
 #include <stdarg.h>

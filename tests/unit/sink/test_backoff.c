@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How long a delivery waits before its next attempt. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Deliveries to fake sinks on a real loop: attempts, their times and order, and how they end. */
 #include <setjmp.h>
 #include <stdarg.h>

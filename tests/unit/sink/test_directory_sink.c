@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files delivered to a directory: whole or not at all, nothing overwritten, nothing left over. */
 #include <setjmp.h>
 #include <stdarg.h>

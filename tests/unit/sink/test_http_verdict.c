@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which results of a transfer are retried. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files kept in memory: whole, within the cap, and available as long as a reader has them. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Foreign text for a user fits, is UTF-8 and holds no secret. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files appear whole or not at all; a name suggested by a peer stays in the directory and replaces nothing. */
 #include <setjmp.h>
 #include <stdarg.h>

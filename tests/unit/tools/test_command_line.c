@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Command lines are parsed, or refused with a hint; a password does not stay visible to ps. */
 #include <setjmp.h>
 #include <stdarg.h>

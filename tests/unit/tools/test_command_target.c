@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which daemon or fleet a command line addresses. */
 #include <setjmp.h>
 #include <stdarg.h>

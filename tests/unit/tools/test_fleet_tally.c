@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which nodes should answer, which did, and when the tally is complete. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Numbers and times for people. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Packets are counted in pieces of any size and in both byte orders; other formats do no harm. */
 #include <setjmp.h>
 #include <stdarg.h>

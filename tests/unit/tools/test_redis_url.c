@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Redis URLs: their parts, refusals, and that no refusal shows a secret. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Options become the fields of a request; values that no daemon accepts are refused in terms of the command line. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Columns are aligned, and no control character in a cell reaches the terminal. */
 #include <setjmp.h>
 #include <stdarg.h>

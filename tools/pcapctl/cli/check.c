@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the daemon would say of a file. A request is judged with the configuration that --config names; without one by
  * default limits, for a node that has the aliases. Names of destinations all pass.

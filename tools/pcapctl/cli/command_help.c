@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One walk through the table for people at a terminal, one for the manual page. */
 #include "pcapctl/cli/command_help.h"
 

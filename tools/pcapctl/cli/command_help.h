@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Help and manual, from the command table. */
 #pragma once
 

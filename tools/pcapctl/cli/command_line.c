@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One dash and a letter, or two dashes and a name; values behind "=", in the next word, or glued to the letter. The
  * value of --redis may hold a password: it is copied and overwritten in argv, where ps shows it, before anything else

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* argv → the command, its options and its words, all checked against the table. */
 #pragma once
 

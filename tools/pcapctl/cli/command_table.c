@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Everything that can be typed, once. A command is added by its row here and its function; help, completion and the
  * manual's lists follow.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The one table of pcapctl's commands and options. Whatever runs, parses, helps, completes or documents walks it. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * --socket and --api mean one daemon; --redis, --node and --nodere mean the fleet; --config means what the command can
  * do, the fleet first where it can do both. Then come PCAPDAEMON_SOCKET and PCAPDAEMON_REDIS in the same order, and at

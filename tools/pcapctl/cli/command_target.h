@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Where a command goes: the daemon on this host, one elsewhere by its control API, or a fleet by its Redis. */
 #pragma once
 

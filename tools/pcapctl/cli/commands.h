@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The commands: each is carried out from beginning to end and says what is to be said. Returns the exit status. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Each script is complete in itself: what a command takes is written into it, nothing is asked of pcapctl while
  * somebody types. Interfaces come from /sys/class/net. Texts of the table hold no quotes that a shell would see: they

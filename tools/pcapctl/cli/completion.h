@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Completion scripts for shells, from the command table. */
 #pragma once
 

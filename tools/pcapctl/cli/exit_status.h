@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a script learns from pcapctl's end; documented in pcapctl(1). */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* config_load_text judges a text as the daemon judges its file; the reading is ours. */
 #include "pcapctl/cli/input_file.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files that are given to pcapctl: a daemon's configuration, and any file as text. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A signalfd: nothing runs in a handler. Signals are blocked before libraries start threads of their own. */
 #include "pcapctl/cli/interrupts.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Ctrl-C (SIGINT) and SIGTERM for commands that have something to finish first. One per process. */
 #pragma once
 

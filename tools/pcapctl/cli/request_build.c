@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A table from option to field, with one function a kind of value. The daemon checks everything again, and knows its
  * limits; what is checked here is what can be said sooner and in the words of the command line.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The options of `capture` → the request's JSON. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Commands that print a text made of the command table, and ask nobody. */
 #include <errno.h>
 #include <stdio.h>

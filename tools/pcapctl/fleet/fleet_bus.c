@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A link for events (a subscribed connection can ask nothing), and a client for questions, of which there is one at a
  * time and which finds its way through a Cluster. Each question may be asked twice (a request carries an id, for that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A fleet's Redis, and the only place that speaks it: events, requests, presence, files. Every call blocks until it is
  * answered, ten seconds are over, or there is an interrupt to take (-EINTR); events that come meanwhile go to the

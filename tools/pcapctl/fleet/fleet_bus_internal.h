@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Between fleet_bus.c and those that ask it more than it offers everybody. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two kinds of keys (design: presence): a sorted set of the nodes seen within a day, and for each a text that it renews
  * as long as it lives. Names and texts are strangers': what is no node is passed over.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Listen first, see who is there, then ask. What comes is tallied until all that is to come has come: every node that
  * should answer has, or the time for answers is over, and (with --wait) every capture is over. Presence is read again

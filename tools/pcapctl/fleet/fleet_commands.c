@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The fleet as its nodes describe it, and files out of it. */
 #include <errno.h>
 #include <inttypes.h>

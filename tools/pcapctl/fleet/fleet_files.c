@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A file in Redis is a list: a JSON header, then the chunks. It is read element by element, so that neither side holds
  * more than one chunk of it at a time, and is good only if it is as long as its header says.

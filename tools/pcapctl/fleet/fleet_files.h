@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Files of captures that nodes left in Redis. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All files are put one behind the other into a file without a name in $TMPDIR, so that memory holds one chunk of them
  * at a time. A key is taken from Redis, and deleted there, only if it is the one that this node's file of this capture

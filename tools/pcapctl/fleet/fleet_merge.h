@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One file out of what the nodes of a fleet captured. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Events are the nodes' words, silence is the tally's: both stand in one table, and together make the exit status. */
 #include "pcapctl/fleet/fleet_outcome.h"
 

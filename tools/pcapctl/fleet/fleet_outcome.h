@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What became of a fleet's request, once nobody waits any more: as an exit status, as a table or JSON, as advice. */
 #pragma once
 

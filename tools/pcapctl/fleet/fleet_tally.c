@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A node makes one capture of each interface, or one of all with "merge", and sends a final event for each; or one
  * final event without a capture for the whole (refused, or folded into another request). Events may come twice, in any

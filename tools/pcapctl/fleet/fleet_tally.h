@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Who should answer a request, who did, and what is still to come. Pure: fed with presence and events. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A plain record; the secret in it does not outlive it in freed memory. */
 #include "pcapctl/fleet/fleet_target.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Where a fleet's Redis is and what its channels and keys are called; owns its strings. */
 #pragma once
 

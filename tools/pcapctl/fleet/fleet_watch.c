@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Events as they are published, until somebody has seen enough. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * RFC 3986 as far as it is needed, cut from the left: scheme, authority (up to the first "/" or "?"), path, query.
  * Parts are percent-decoded after they were cut, so that a password may hold any character. The work is done on a copy,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* redis[s]://[user:password@]host[:port][/channel][?name=value&…] → where the fleet's Redis is. */
 #pragma once
 

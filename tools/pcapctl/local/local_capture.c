@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * POST with ?wait=1 answers when all is over; meanwhile, on a terminal, the same captures are asked for their counts,
  * and Ctrl-C sends a DELETE, after which the POST answers soon. If that finds that all captures are over, what is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * libcurl's multi interface, turned by hand. Whatever the daemon answers is bounded: JSON by LOCAL_REPLY_MAX,
  * everything else is passed on as it comes. There is no time limit on an answer, because waiting for captures is what

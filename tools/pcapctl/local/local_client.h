@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The control API of one daemon, over its unix socket or TCP. One thread; several calls may be under way. */
 #pragma once
 

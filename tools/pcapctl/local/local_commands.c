@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Questions with one answer: list, show, get, stop, status; and history, whose answer is a file. */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Bytes go to the file as they come; it appears when the last one is there. */
 #include "pcapctl/local/local_download.h"
 

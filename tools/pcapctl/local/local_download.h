@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A capture's file out of the daemon's memory. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Server-sent events (HTML standard, 9.2): "data:" lines make an event up to an empty line; comments and other fields
  * are passed over. A line that is longer than any event is an error, not a reason to keep it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Blocks are walked by their lengths (pcapng, 3.1); the order of bytes is the section's (4.1). */
 #include "pcapctl/local/pcapng_probe.h"
 

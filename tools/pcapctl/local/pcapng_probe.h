@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a pcapng file that passes by tells of itself: how many packets there are, and its first comment. Bytes are taken
  * as they come; nothing is kept but the first section's header. Pure. */
 #pragma once

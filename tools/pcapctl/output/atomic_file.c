@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Written under a temporary name beside its place and renamed at the end; a device or a pipe is written to directly. A
  * name that a peer suggests is taken by link(2), which never replaces a file, and so finds a free one by trying.

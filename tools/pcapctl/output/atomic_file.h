@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A file that is there whole or not at all, or standard output. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Tables where there are many, lines of "name  value" where there is one. What a daemon does not tell is "-". */
 #include "pcapctl/output/captures_print.h"
 

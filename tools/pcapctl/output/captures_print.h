@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Captures, a daemon's state and interfaces for people; out of the control API's JSON. */
 #pragma once
 

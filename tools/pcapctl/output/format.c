@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Formatting only; nothing here knows what the numbers mean. */
 #include "pcapctl/output/format.h"
 

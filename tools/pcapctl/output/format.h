@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Numbers and times as people read them. Times are RFC 3339 in UTC, as in events and file names. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Carriage return, text, "erase to the end of the line". */
 #include "pcapctl/output/progress.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One line on the terminal (stderr) that is written over and over; nothing where there is no terminal. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Events come from daemons of any version and may have passed through anybody's hands: what is missing or of another
  * type counts as empty, and all text is made printable.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What became of a request, out of its final events: as an exit status, as a table, as notes on what is missing. */
 #pragma once
 

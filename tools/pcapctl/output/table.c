@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* All cells are kept until the widths are known. The last column is as long as its text. */
 #include "pcapctl/output/table.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Aligned columns. Cells are copied, made printable and bounded, whoever they come from. */
 #pragma once
 

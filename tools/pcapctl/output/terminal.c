@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* isatty, NO_COLOR (no-color.org: set and not empty), TERM=dumb. */
 #include "pcapctl/output/terminal.h"
 

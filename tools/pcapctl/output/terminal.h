@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How pcapctl talks to whom: people at a terminal, people behind a pipe, programs. Set up once, then read. */
 #pragma once
 
