@@ -97,12 +97,14 @@ class RedisCluster:
             nodes = self.run(server, "CLUSTER", "NODES")
             if "handshake" in nodes or "fail" in nodes:
                 return False
-        for server in self.replicas:
-            with server.client() as client:
-                info = client.info("replication")
-            if info["role"] == "slave" and info["master_link_status"] != "up":
-                return False
-        return True
+        return all(self._is_in_step(server) for server in self.replicas)
+
+    def _is_in_step(self, server):
+        """With the master that it has by its own account, if it has one."""
+        with server.client() as client:
+            info = client.info("replication")
+        master = next((one for one in self.servers if info["role"] == "slave" and one.port == int(info["master_port"])), None)
+        return info["role"] == "master" or (master is not None and master.has_in_step(server))
 
     def owner(self, key):
         """The server that serves the key's slot, by its own account."""
