@@ -150,9 +150,9 @@ def test_a_dead_server_is_noticed_behind_a_blocking_command(server, commands):
     redis_server = server().start()
     one = commands(redis_server.port, *QUICK_PING, "--block-ms", 1000)
     one.do("SET", "key", "x")
+    began = time.monotonic()
     number = one.send("BLPOP", "list", 1)
     one.is_up()
-    began = time.monotonic()
     redis_server.pause()
     answer = one.answer(number)
     assert answer["code"] == ECONNRESET and answer["maybe"]
