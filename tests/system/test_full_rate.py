@@ -2,6 +2,7 @@
 little is lost is the benchmark's to show."""
 
 import contextlib
+import signal
 import time
 
 import pytest
@@ -112,6 +113,43 @@ def test_a_past_that_reaches_back_to_the_first_packet_accounts_for_all(make_worl
     event = request.done(timeout=60)
     assert_exact(event, world.file(request).numbers, range(sent), arrived)
     assert window(event, "from") == mark, "256 MiB hold it all"
+
+
+def overrun(world, arrivals, first, count, size):
+    """More than the ring holds comes while the daemon sleeps; then a few that find room again. Returns the numbers sent."""
+    world.daemon.signal(signal.SIGSTOP)
+    try:
+        world.sender.send(count, size=size, first=first)
+    finally:
+        world.daemon.signal(signal.SIGCONT)
+    arrivals.settle()
+    world.sender.send(200, rate=2000, size=size, first=first + count)
+    return range(first + count + 200)
+
+
+def test_a_capture_accounts_for_what_the_kernel_dropped_while_the_daemon_slept(make_world):
+    world = make_world(GENEROUS)
+    request, arrivals = world.capture(timeout=300), Arrivals(world)
+    world.sender.send(1000, rate=10_000, size=1500)
+    sent = overrun(world, arrivals, 1000, 60_000, 1500)
+    arrived = arrivals.settle()
+    world.stop(request)
+    event = request.done(timeout=60)
+    assert_exact(event, world.file(request).numbers, sent, arrived)
+    assert event["lost"]["kernel"] > 10_000 and event["lost"]["kernel"] == arrivals.dropped(), event
+
+
+def test_a_past_accounts_for_what_the_kernel_dropped_while_the_daemon_slept(make_world):
+    world = make_world(recorder("32MiB"))
+    arrivals, mark = Arrivals(world), time.time_ns()
+    sent = overrun(world, arrivals, 0, 40_000, 1500)
+    arrived = arrivals.settle()
+    request = world.request(**{"from": rfc3339(mark), "to": rfc3339(time.time_ns())}, snap=64)
+    event = request.done()
+    numbers = world.file(request).numbers
+    assert_part(event, numbers, sent, len(sent) - arrived)
+    assert event["lost"] == {"kernel": arrivals.dropped(), "evicted": 0, "memory": 0} and event["lost"]["kernel"] > 10_000, event
+    assert numbers[-200:] == list(sent[-200:]) and len(numbers) > 200, "packets from before and after"
 
 
 @pytest.mark.parametrize("size", [64, 1500])
