@@ -238,7 +238,6 @@ def followers(redis_server):
 def test_without_sentinels_the_master_says_who_is_to_have_it(server, upload, replica):
     master, second = server(settings=["repl-diskless-sync-delay 0"]).start(), server().start()
     runner(second)("REPLICAOF", "127.0.0.1", master.port)
-    runner(master)("SET", "something", "to acknowledge")
     until(lambda: master.has_in_step(second), 20, "the replica to be in step")
     if replica == "behind":
         second.pause()
