@@ -17,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from lib import pcapctl
 from lib.api import Api, TcpApi
-from lib.daemon import Daemon
+from lib.daemon import PRIVATE_RUN, Daemon
 from lib.events import new_id
 from lib.history import GENEROUS, ns, recorder
 from lib.pcapfile import CaptureFile, judge
@@ -356,15 +356,11 @@ def test_over_tcp_a_real_client_is_content(tcp):
 
 # how it begins and ends
 
-PRIVATE_RUN = "mkdir -p /run/pcapdaemon && mount -t tmpfs -o mode=755 none /run/pcapdaemon && exec \"$@\""
-PRIVATE = ["unshare", "-m", "--propagation", "private", "sh", "-c", PRIVATE_RUN, "sh"]
-
-
 @pytest.fixture
 def embedded(netns, tmp_path):
     """Without any configuration, in a /run/pcapdaemon of its own."""
     (tmp_path / "embedded").mkdir()
-    with Daemon(tmp_path / "embedded", netns=netns("bare"), wrapper=PRIVATE) as daemon:
+    with Daemon(tmp_path / "embedded", netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
         daemon.start(subscribed=False)
         daemon.socket = f"/proc/{daemon.pid}/root/run/pcapdaemon/control.sock"
         yield daemon

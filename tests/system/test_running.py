@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lib.cloudshark_server import hang
-from lib.daemon import PROGRAM, Daemon, is_sanitized, parse_line
+from lib.daemon import PRIVATE_RUN, PROGRAM, Daemon, is_sanitized, parse_line
 from lib.waiting import seconds, until
 
 TOKEN = "0badc0de0badc0de0badc0de"
@@ -195,7 +195,7 @@ def test_daemon_starts_again_and_again(make_world):
 
 
 def test_without_the_right_to_capture_it_says_so_at_once(netns, tmp_path):
-    with Daemon(tmp_path, netns=netns("bare"), wrapper=["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"]) as daemon:
+    with Daemon(tmp_path, netns=netns("bare"), wrapper=[*PRIVATE_RUN, "setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"]) as daemon:
         daemon.start(subscribed=False)
         assert "CAP_NET_RAW" in daemon.wait_log("cannot-capture").fields["error"]
         assert daemon.stop() == 0
@@ -203,7 +203,7 @@ def test_without_the_right_to_capture_it_says_so_at_once(netns, tmp_path):
 
 def test_embedded_form_needs_neither_configuration_nor_redis(netns, tmp_path):
     """No configuration at all: it runs, and mentions a Redis that nobody asked for once, not for ever."""
-    with Daemon(tmp_path, netns=netns("bare")) as daemon:
+    with Daemon(tmp_path, netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
         daemon.start(subscribed=False)
         with contextlib.suppress(subprocess.TimeoutExpired):
             daemon.process.wait(2)  # time enough for several attempts

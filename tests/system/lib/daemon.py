@@ -22,6 +22,10 @@ SANITIZER = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: T
 LINE = re.compile(r"^(?:<\d+>|\d{4}-\d\d-\d\dT\S+ [a-z]+ )?(?P<id>[a-z][a-z0-9-]*)(?: (?P<fields>.*))?$")
 FIELD = re.compile(r'([A-Za-z0-9_.-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
+# A wrapper for a daemon that is not told where its socket is: with a /run/pcapdaemon of its own, for other files' tests run beside.
+PRIVATE_RUN = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+               'mkdir -p /run/pcapdaemon && mount -t tmpfs -o mode=755 none /run/pcapdaemon && exec "$@"', "sh"]
+
 LogLine = collections.namedtuple("LogLine", "id fields text")
 
 
@@ -35,6 +39,11 @@ def parse_line(text):
             value = re.sub(r"\\(.)", r"\1", value[1:-1])
         fields[key] = value
     return LogLine(match["id"], fields, text)
+
+
+def into_mounts_of(daemon, directory):
+    """A wrapper for what is to see the same files as the daemon, and to begin in this directory."""
+    return ["nsenter", "-t", str(daemon.pid), "-m", f"--wdns={directory}"]
 
 
 @functools.lru_cache(None)
