@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from lib import pcapctl
 from lib.api import Api, TcpApi
-from lib.daemon import Daemon
+from lib.daemon import PRIVATE_RUN, Daemon
 from lib.events import new_id
 from lib.history import GENEROUS, ns, recorder
 from lib.pcapfile import CaptureFile, judge
@@ -118,10 +118,11 @@ def value(families, family, **labels):
 
 
 def test_metrics_are_what_happened(world, api):
+    until(lambda: value(metrics(api), "pcapdaemon_captures_running") == 0, 10, "nothing to be left of the tests before")
     before = metrics(api)
     request = world.capture(packets=10, timeout=30)
     running = metrics(api)
-    assert value(running, "pcapdaemon_captures_running") == value(before, "pcapdaemon_captures_running") + 1
+    assert value(running, "pcapdaemon_captures_running") == 1
     assert value(running, "pcapdaemon_interface_captures", interface="eth0") == 1
     world.sender.send(10, rate=1000)
     request.done()
@@ -228,7 +229,7 @@ def test_clients_that_begin_and_never_go_on_delay_nobody(world, api):
         began = time.monotonic()
         world.assert_works()
         api.get("/v1/status").expect(200)
-        assert time.monotonic() - began < seconds(3)
+        assert time.monotonic() - began < seconds(8), "they wait for those to be given up"
 
 
 def test_a_hundred_captures_at_once(make_world):
@@ -356,15 +357,11 @@ def test_over_tcp_a_real_client_is_content(tcp):
 
 # how it begins and ends
 
-PRIVATE_RUN = "mkdir -p /run/pcapdaemon && mount -t tmpfs -o mode=755 none /run/pcapdaemon && exec \"$@\""
-PRIVATE = ["unshare", "-m", "--propagation", "private", "sh", "-c", PRIVATE_RUN, "sh"]
-
-
 @pytest.fixture
 def embedded(netns, tmp_path):
     """Without any configuration, in a /run/pcapdaemon of its own."""
     (tmp_path / "embedded").mkdir()
-    with Daemon(tmp_path / "embedded", netns=netns("bare"), wrapper=PRIVATE) as daemon:
+    with Daemon(tmp_path / "embedded", netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
         daemon.start(subscribed=False)
         daemon.socket = f"/proc/{daemon.pid}/root/run/pcapdaemon/control.sock"
         yield daemon

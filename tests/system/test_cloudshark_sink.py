@@ -274,11 +274,10 @@ def test_retry_after_in_seconds_is_waited_for(capture):
 
 
 def test_retry_after_as_a_date_is_waited_for(capture):
-    date = email.utils.formatdate(time.time() + 3, usegmt=True)
-    with CloudSharkServer(TOKEN, behaviour=[busy(503, retry_after=date)]) as server:
-        before = time.monotonic()
+    when = int(time.time()) + 3
+    with CloudSharkServer(TOKEN, behaviour=[busy(503, retry_after=email.utils.formatdate(when, usegmt=True))]) as server:
         assert_taken(run(capture, server=server), server, 2)
-        assert time.monotonic() - before >= 0.99
+        assert time.time() >= when
 
 
 @pytest.mark.parametrize("value", ["-5", "soon", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
@@ -297,7 +296,7 @@ def test_last_reason_is_reported_when_all_tries_are_used_up(capture):
 @pytest.mark.parametrize("where", ["before", "after", "in-answer"])
 def test_hanging_server_is_given_up_after_the_timeout(capture, where):
     with CloudSharkServer(TOKEN, behaviour=[hang(where)]) as server:
-        assert_taken(run(capture, "--timeout-ms", "400", server=server), server, 2)
+        assert_taken(run(capture, "--timeout-ms", "3000", server=server), server, 2)
 
 
 def test_hanging_server_is_given_up_without_a_timeout_too(capture):

@@ -94,7 +94,7 @@ def test_ctrl_c_ends_a_merge_whose_redis_hangs(make_fleet, tmp_path):
     server.pause()
     try:
         capture.command.signal(signal.SIGINT)
-        result = capture.finish(5)
+        result = capture.finish(15)
     finally:
         server.resume()
     assert result.status == 130 and not capture.path.exists(), result

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from lib.account import assert_exact, assert_part
 from lib.events import Events
 from lib.netns import Netns
 from lib.pcapfile import CaptureFile, assert_sequence, fields, judge
@@ -56,6 +57,36 @@ def test_sequence_check_tells_lost_doubled_strange_and_reordered_apart():
                           ([4, 3, 5], "out of order")):
         with pytest.raises(AssertionError, match=said):
             assert_sequence(numbers, 3, 3)
+
+
+def told(packets, kernel=0, evicted=0, complete=True, reached="2026-11-23T08:41:00.000000000Z"):
+    return {"packets": packets, "lost": {"kernel": kernel, "evicted": evicted, "memory": 0},
+            "window": {"from": reached, "asked_from": "2026-11-23T08:41:00.000000000Z", "complete": complete}}
+
+
+def test_an_exact_account_has_every_packet_that_arrived():
+    sent = range(5)
+    assert_exact(told(5), [0, 1, 2, 3, 4], sent, 5)
+    assert_exact(told(3, 1, 1, False), [0, 2, 4], sent, 5)
+    assert_exact(told(4), [0, 1, 3, 4], sent, 4)  # one never came to the interface
+    assert_exact(told(5, 2, complete=False), [0, 1, 2, 3, 4], sent, 5, dropped_before=2)
+    for event, numbers, arrived in ((told(4), [0, 1, 2, 3], 5), (told(4, 2, complete=False), [0, 1, 2, 3], 5), (told(4, 1), [0, 1, 2, 3], 5),
+                                    (told(5, complete=False), [0, 1, 2, 3, 4], 5), (told(4), [0, 1, 2, 3, 4], 5),
+                                    (told(5), [0, 1, 2, 2, 4], 5), (told(5), [0, 1, 3, 2, 4], 5), (told(5), [0, 1, 2, 3, 5], 5)):
+        with pytest.raises(AssertionError):
+            assert_exact(event, numbers, sent, arrived)
+
+
+def test_a_partial_account_has_every_hole():
+    sent = range(10)
+    assert_part(told(3), [4, 5, 6], sent)
+    assert_part(told(3, evicted=2, complete=False), [3, 6, 7], sent)
+    assert_part(told(3), [3, 5, 6], sent, not_arrived=1)
+    assert_part(told(3, complete=False, reached="2026-11-23T08:41:00.000000001Z"), [4, 5, 6], sent)
+    for event, numbers in ((told(3), [4, 5, 7]), (told(3, 1), [4, 5, 7]), (told(3, complete=False), [4, 5, 6]), (told(2), [4, 5, 6]),
+                           (told(3, reached="2026-11-23T08:41:00.000000001Z"), [4, 5, 6])):
+        with pytest.raises(AssertionError):
+            assert_part(event, numbers, sent)
 
 
 def test_links_can_be_renamed_deleted_and_made_to_drop_offloads(pair):

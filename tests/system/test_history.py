@@ -2,17 +2,16 @@
 """The flight recorder: a request with `before` gets exactly the packets of the past and goes on live without a seam. High rates:
 test_full_rate.py."""
 
-import json
 import time
 
 import pytest
 
-from lib.events import NOTHING
-from lib.history import NS, assert_holds_window, at_random, numbers_between, recorder, rfc3339, window
+from lib.account import Arrivals, assert_part
+from lib.history import NS, assert_holds_window, at_random, fill, numbers_between, recorder, rfc3339, window
 from lib.pcapfile import judge
 from lib.tcpdump import Tcpdump
 from lib.traffic import Sender
-from lib.waiting import seconds
+from lib.waiting import seconds, until
 from lib.world import World
 
 JUMBO = 65521
@@ -21,32 +20,32 @@ SIZES = {"eth0": 64, "eth1": 1500, "eth2": 60000}
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory):
-    """Rings of 32 MiB, gone round several times before the first test."""
+    """Rings of 32 MiB, gone round before the first test. None has dropped anything: a past may count what was dropped just before it."""
     with World(tmp_path_factory.mktemp("small"), recorder("32MiB", SIZES), pairs=3, mtu=JUMBO) as installation:
         for pair, interface in enumerate(SIZES):
-            size = SIZES[interface]
-            Sender(installation.peer, f"peer{pair}").send(max(160_000_000 // (size + 80), 1), size=size, src_port=1)
+            fill(installation, 48 << 20, SIZES[interface], interface, Sender(installation.peer, f"peer{pair}"), src_port=1)
         yield installation
 
 
 # `before`, exactly
 
-@pytest.mark.parametrize("rate, count, before, after", [(1, 6, 2.5, 1.5), (100, 150, 0.6, 0.3)])
-def test_before_is_exact_at_low_rates_for_every_size(world, rate, count, before, after):
-    reference = world.capture(interface=list(SIZES), packets=count, timeout=30)
-    streams = [Sender(world.peer, f"peer{pair}").start(count=count, rate=rate, size=size)
+@pytest.mark.parametrize("rate, before, after", [(1, 2.5, 1.5), (100, 0.6, 0.3)])
+def test_before_is_exact_at_low_rates_for_every_size(world, rate, before, after):
+    reference = world.capture(interface=list(SIZES), timeout=300)
+    streams = [Sender(world.peer, f"peer{pair}").start(count=0, seconds=300, rate=rate, size=size)
                for pair, size in enumerate(SIZES.values())]
     with Tcpdump(world, "eth0") as tcpdump:
-        at_random(before, count / rate - after - 0.1)
+        until(lambda: world.packets_of(reference) >= 3)
+        at_random(before, before + 1.5)
         request = world.capture(interface=list(SIZES), before=before, timeout=after)
         events = request.finals(3)
-        for stream in streams:
-            stream.result()
+        sent = range(max(stream.stop()["sent"] for stream in streams))
+        world.stop(reference)
         reference.finals(3)
         other = tcpdump.packets()
     for event in events:
         interface = event["interface"]
-        assert event["window"]["complete"] is True and event["lost"] == NOTHING, event
+        assert_part(event, world.file(request, interface).numbers, sent)
         assert window(event, "from") <= window(event, "asked_from")
         file = world.file(request, interface)
         assert file.packets and {packet.wirelen for packet in file.packets} == {SIZES[interface]}
@@ -54,32 +53,25 @@ def test_before_is_exact_at_low_rates_for_every_size(world, rate, count, before,
     event, = [event for event in events if event["interface"] == "eth0"]
     numbers = world.file(request, "eth0").numbers
     sure = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
-    assert set(sure) <= set(numbers) and len(numbers) <= len(sure) + 2, "tcpdump saw another window"
+    nearly = numbers_between(other, window(event, "asked_from") - NS // 1000, window(event, "to") + NS // 1000)
+    assert set(sure) <= set(numbers) and set(numbers) & set(other.numbers) <= set(nearly), "tcpdump saw another window"
 
 
-def dropped_on_the_way(world, interface):
-    """Packets the kernel's input queue had no room for: they never came to where a packet socket sees them."""
-    links = json.loads(world.host.run("ip", "-s", "-j", "link", "show", "dev", interface).stdout)
-    return links[0]["stats64"]["rx"]["dropped"]
-
-
-def test_what_full_rate_takes_away_is_accounted_for(world):
+def test_what_full_rate_takes_away_is_accounted_for(make_world):
     """60,000 B at full rate through 32 MiB: a few milliseconds. Whatever the socket saw and is missing inside the file is
     in `lost`."""
-    on_the_way = dropped_on_the_way(world, "eth2")
-    stream = Sender(world.peer, "peer2").start(count=0, seconds=1.2, size=60000)
-    at_random(0.3, 0.6)
-    request = world.request(interface=["eth2"], before=5, packets=1500, timeout=20)
-    event = request.done()
-    stream.result()
-    numbers = world.file(request).numbers
-    assert numbers == sorted(set(numbers)) and len(numbers) == 1500
-    missing = numbers[-1] - numbers[0] + 1 - len(numbers) - (dropped_on_the_way(world, "eth2") - on_the_way)
-    assert event["window"]["complete"] is False, event
-    assert window(event, "from") > window(event, "asked_from")
-    if missing > 0:
-        assert event["lost"]["kernel"] + event["lost"]["evicted"] >= missing, (missing, event)
-    world.file(request).assert_time_order()
+    world = make_world(recorder("32MiB"), mtu=JUMBO)
+    arrivals = Arrivals(world)
+    stream = world.sender.start(count=0, seconds=300, size=60000)
+    until(lambda: arrivals.count() > 2000, 30, "the ring to have gone round")
+    request = world.request(before=300, packets=1500, timeout=300)
+    event = request.done(timeout=60)
+    sent = range(stream.stop()["sent"])
+    file = world.file(request)
+    assert (event["reason"], event["packets"]) == ("packets", 1500)
+    assert_part(event, file.numbers, sent, len(sent) - arrivals.settle())
+    assert event["window"]["complete"] is False and window(event, "from") > window(event, "asked_from"), event
+    file.assert_time_order()
 
 
 # Stop conditions count over the whole
@@ -100,7 +92,7 @@ def test_packets_may_all_lie_in_the_past(world):
     began = time.monotonic()
     request = world.request(before=20, packets=10, timeout=20, bpf="udp dst port 4001")
     event = request.done()
-    assert time.monotonic() - began < seconds(1.5)
+    assert time.monotonic() - began < seconds(15), "it waits for its timeout"
     assert (event["reason"], event["packets"]) == ("packets", 10)
     world.file(request).assert_numbers(0, 10)
 
@@ -119,20 +111,20 @@ def test_bytes_are_counted_over_past_and_live(world, limit, packets):
 
 def test_timeout_counts_from_the_request_on(world):
     world.sender.send(5, rate=5000, dst_port=4003)
-    began = time.monotonic()
-    request = world.capture(before=10, timeout=0.5, bpf="udp dst port 4003")
+    request = world.capture(before=10, timeout=3, bpf="udp dst port 4003")
     world.sender.send(5, rate=5000, first=5, dst_port=4003)
     event = request.done()
-    assert 0.45 < time.monotonic() - began < seconds(3)
     assert (event["reason"], event["packets"]) == ("timeout", 10)
+    assert window(event, "to") - window(event, "asked_from") == 13 * NS
     world.file(request).assert_numbers(0, 10)
 
 
 def test_quiet_past_does_not_end_a_capture_as_idle(world):
     world.sender.send(3, rate=5000, dst_port=4004)
-    time.sleep(0.6)  # a quiet time longer than the idle time is the case itself
-    request = world.capture(before=10, duration=20, timeout=0.4, bpf="udp dst port 4004")
+    quiet = time.monotonic() + 0.6  # longer than the idle time: the case itself
+    until(lambda: time.monotonic() > quiet)
     world.sender.send(3, rate=5000, first=3, dst_port=4004)
+    request = world.capture(before=20, duration=20, timeout=0.4, bpf="udp dst port 4004")
     event = request.done()
     assert (event["reason"], event["packets"]) == ("idle", 6)
 
@@ -169,7 +161,7 @@ def test_window_wholly_in_the_past_needs_no_waiting(world):
         began = time.monotonic()
         request = world.request(**{"from": form(begin), "to": form(end)}, bpf="udp dst port 4006")
         event = request.done()
-        assert time.monotonic() - began < seconds(1)
+        assert time.monotonic() - began < seconds(10), "it waits for a timeout"
         assert (event["reason"], event["packets"]) == ("window", 50), event
         assert event["window"]["complete"] is True
         assert abs(window(event, "asked_from") - begin) < 10_000 and abs(window(event, "to") - end) < 10_000, event
@@ -186,42 +178,53 @@ def test_window_before_all_that_is_there_is_told_as_it_was_asked_for(world):
 
 
 def test_whole_unix_seconds_and_other_zones_are_times_too(world):
-    world.sender.send(5, rate=1000, dst_port=4007)
     now = time.time_ns()
+    world.sender.send(5, rate=1000, dst_port=4007)
     before = time.strftime("%Y-%m-%dT%H:%M:%S+02:00", time.gmtime(now // NS - 1 + 7200))
-    request = world.request(**{"from": before, "to": rfc3339(now)}, bpf="udp dst port 4007")
+    request = world.request(**{"from": before, "to": rfc3339(time.time_ns())}, bpf="udp dst port 4007")
     event = request.done()
     assert abs(window(event, "asked_from") - (now // NS - 1) * NS) < 10_000, event
     assert event["packets"] == 5
-    request = world.request(**{"from": now // NS - 1, "to": now // NS + 1}, bpf="udp dst port 4007")
+    end = time.time_ns() // NS + 1
+    request = world.request(**{"from": now // NS - 1, "to": end}, bpf="udp dst port 4007")
     event = request.done()
     assert abs(window(event, "asked_from") - (now // NS - 1) * NS) < 10_000
-    assert abs(window(event, "to") - (now // NS + 1) * NS) < 10_000 and event["packets"] == 5
+    assert abs(window(event, "to") - end * NS) < 10_000 and event["packets"] == 5
 
 
 def test_window_from_past_to_future(world):
     begin = time.time_ns()
-    world.sender.send(20, rate=2000, dst_port=4008)
-    end = time.time_ns() + NS // 2
+    reference = world.capture(timeout=300, bpf="udp dst port 4008")
+    stream = world.sender.start(count=0, seconds=300, rate=500, dst_port=4008)
+    world.wait_packets(reference, 100)
+    asked = time.time_ns()
+    end = asked + NS // 2
     request = world.capture(**{"from": rfc3339(begin), "to": rfc3339(end)}, bpf="udp dst port 4008")
-    world.sender.send(20, rate=2000, first=20, dst_port=4008)
     event = request.done()
-    assert (event["reason"], event["packets"]) == ("window", 40)
     assert time.time_ns() >= end
-    world.file(request).assert_numbers(0, 40)
+    stream.stop()
+    world.stop(reference)
+    reference.done()
+    assert event["reason"] == "window" and event["window"]["complete"] is True, event
+    file = world.file(request)
+    assert_holds_window(file, event, world.file(reference), begin, end)
+    assert file.packets[0].time_ns < asked < file.packets[-1].time_ns
 
 
 def test_window_wholly_in_the_future(world):
+    reference = world.capture(timeout=300, bpf="udp dst port 4009")
+    stream = world.sender.start(count=0, seconds=300, rate=1000, dst_port=4009)
+    world.wait_packets(reference, 1)
     begin = time.time_ns() + NS // 2
     end = begin + NS // 2
     request = world.capture(**{"from": rfc3339(begin), "to": rfc3339(end)}, bpf="udp dst port 4009")
-    reference = world.capture(packets=1500, timeout=20, bpf="udp dst port 4009")
-    world.sender.send(1500, rate=1000, dst_port=4009)
     event = request.done()
+    stream.stop()
+    world.stop(reference)
     reference.done()
-    assert event["reason"] == "window" and event["window"]["complete"] is True
+    assert event["reason"] == "window" and event["window"]["complete"] is True, event
     file = world.file(request)
-    assert 400 < len(file.packets) < 600
+    assert file.packets
     assert_holds_window(file, event, world.file(reference), begin, end)
 
 

@@ -15,7 +15,7 @@ import pytest
 from lib.events import NOTHING
 from lib.history import NS, recorder, rfc3339, status, window
 from lib.shim import make_shim
-from lib.waiting import seconds, until
+from lib.waiting import until
 
 ASLEEP_S = 100 * 86400
 SET_BACK_S = 40
@@ -46,11 +46,10 @@ def test_past_and_live_are_exact_on_a_machine_that_has_slept(slept):
     world = slept()
     mark = time.time_ns()
     world.sender.send(30, rate=2000)
-    began = time.monotonic()
-    request = world.capture(before=10, timeout=0.5)
+    request = world.capture(before=10, timeout=3)
     world.sender.send(30, rate=2000, first=30)
     event = request.done()
-    assert 0.45 < time.monotonic() - began < seconds(3)
+    assert window(event, "to") - window(event, "asked_from") == 13 * NS
     assert (event["reason"], event["packets"], event["lost"]["evicted"]) == ("timeout", 60, 0), event
     world.file(request).assert_numbers(0, 60)
     event, numbers = past(world, **{"from": rfc3339(mark), "to": rfc3339(time.time_ns())})
@@ -59,12 +58,12 @@ def test_past_and_live_are_exact_on_a_machine_that_has_slept(slept):
 
 
 def test_nothing_is_kept_too_long_on_a_machine_that_has_slept(slept):
-    world = slept(seconds=1)
+    world = slept(seconds=3)
     world.sender.send(50, rate=5000)
     sent = time.monotonic()
     assert past(world, before=20, timeout=0.1)[1] == list(range(50))
-    until(lambda: not past(world, before=20, timeout=0.1)[1], 5, "the packets to be forgotten")
-    assert 0.9 < time.monotonic() - sent < seconds(3)
+    until(lambda: not past(world, before=20, timeout=0.1)[1], 20, "the packets to be forgotten")
+    assert time.monotonic() - sent > 2.9
 
 
 # A clock that is set back
@@ -147,11 +146,11 @@ def test_window_across_a_clock_set_back_has_all_and_says_that_its_times_are_unce
 def test_limits_of_a_running_capture_go_by_the_time_that_passes_not_by_the_clock(steppable):
     world, set_back = steppable
     world.sender.send(10, rate=2000)
-    request = world.capture(before=10, timeout=SET_BACK_S)
+    request = world.capture(before=10, timeout=SET_BACK_S - 1)  # so that the packet is late by more than packets may be out of order
     taken_over(world, 10)
     began = time.monotonic()
     set_back()
     world.sender.send(1, first=10)  # the daemon looks at its clock
     event = request.done()
-    assert (event["reason"], time.monotonic() - began < seconds(5)) == ("timeout", True), event
+    assert (event["reason"], time.monotonic() - began < SET_BACK_S / 2) == ("timeout", True), event
     assert world.file(request).numbers[:10] == list(range(10))

@@ -9,7 +9,6 @@ import pytest
 from lib.events import NOTHING
 from lib.pcapfile import CaptureFile, fields, judge
 from lib.traffic import Sender
-from lib.waiting import until
 from lib.world import NODE, World
 
 RFC3339_NS = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$")
@@ -60,8 +59,7 @@ def test_every_step_is_in_the_log_with_the_requests_id(world):
     request = world.capture(packets=1, timeout=20)
     world.sender.send(1)
     request.done()
-    until(lambda: [line for line in world.daemon.log() if request.id in line.text and "done" in line.text], 5,
-          "the final event in the log")
+    world.daemon.wait_lines(lambda line: request.id in line.text and "done" in line.text, what="final event in the log")
 
 
 def test_two_interfaces_are_two_captures(world):
@@ -91,14 +89,12 @@ def test_alias_of_several_interfaces_captures_on_each(world):
 
 
 def test_interface_any_means_every_interface_that_is_up(world):
-    request = world.capture(captures=3, interface=["any"], timeout=2, bpf="udp dst port 9")
+    request = world.capture(captures=3, interface=["any"], timeout=300, bpf="udp dst port 9")
     world.sender.send(5, first=100, rate=1000)
     Sender(world.peer, "peer1").send(6, first=200, rate=1000)
-
-    def got():
-        return sum(event["packets"] for event in request.all("done"))
-
-    until(lambda: got() == 11, 15, "11 packets on all interfaces together")
+    world.wait_packets(request, 11)
+    world.stop(request)
+    assert sum(event["packets"] for event in request.finals(3)) == 11
     numbers, names = [], set()
     for name in world.files_of(request):
         file = CaptureFile(f"{world.directory}/{name}")

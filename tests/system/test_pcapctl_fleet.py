@@ -104,7 +104,7 @@ def test_who_accepts_refuses_or_never_answers_is_shown(fleet):
     fleet.add("edge3")
     fleet.add("edge4").die()
     fleet.add("core1", captures())
-    done = fleet.ctl("capture", "--nodere", "^edge", "-i", "eth0", "--before", "10", "host 10.0.0.1", "--wait", "--answer-timeout", "0.5s")
+    done = fleet.ctl("capture", "--nodere", "^edge", "-i", "eth0", "--before", "10", "host 10.0.0.1", "--wait", "--answer-timeout", "2s")
     assert done.status == 3, done
     assert [row[:3] for row in done.rows()] == [["edge1", "eth0", "done"], ["edge2", "-", "rejected"], ["edge3", "-", "no"],
                                                 ["edge4", "-", "no"]], done
@@ -116,7 +116,7 @@ def test_who_accepts_refuses_or_never_answers_is_shown(fleet):
 def test_json_has_the_events_and_the_silent(fleet):
     fleet.add("n1", captures())
     fleet.add("n2")
-    answer = fleet.ctl("capture", "-i", "eth0", "--wait", "--json", "--answer-timeout", "0.3", "--id", "my-id").json
+    answer = fleet.ctl("capture", "-i", "eth0", "--wait", "--json", "--answer-timeout", "2s", "--id", "my-id").json
     assert answer["id"] == "my-id" and answer["silent"] == ["n2"]
     assert [(event["node"], event["event"], event["packets"]) for event in answer["events"]] == [("n1", "done", 5)]
 
@@ -160,7 +160,7 @@ def test_nodes_that_publish_no_presence_are_heard_all_the_same(fleet):
     node = fleet.add("old", captures())
     with fleet.server.client() as client:
         client.flushall()
-    done = fleet.ctl("capture", "-i", "eth0", "--wait", "--answer-timeout", "0.5")
+    done = fleet.ctl("capture", "-i", "eth0", "--wait", "--answer-timeout", "2s")
     assert done.status == 0 and done.rows()[0][:3] == [node.name, "eth0", "done"], done
 
 
@@ -281,7 +281,7 @@ def test_events_of_strangers_do_no_harm(fleet):
         captures()(node, request)
 
     fleet.add("n1", lies)
-    done = fleet.ctl("capture", "-i", "eth0", "--wait", "--answer-timeout", "0.5")
+    done = fleet.ctl("capture", "-i", "eth0", "--wait", "--answer-timeout", "2s")
     assert done.status == 0 and [row[0] for row in done.rows()] == ["n1", "n\\x1B[2J"], done
 
 
@@ -329,7 +329,7 @@ def test_what_one_node_lacks_makes_it_partial_and_the_rest_is_merged(fleet):
     fleet.add("n1", captures(content_of("eth0", 0)))
     fleet.add("n2", gone)
     fleet.add("n3")
-    done = fleet.ctl("capture", "-i", "eth0", "--merge", "out", "--answer-timeout", "0.5")
+    done = fleet.ctl("capture", "-i", "eth0", "--merge", "out", "--answer-timeout", "2s")
     assert done.status == 3 and "n3 never answered" in done.stderr and "n2" in done.stderr and "not in Redis any more" in done.stderr, done
     assert len(CaptureFile(str(fleet.work / "out")).packets) == 3
 
@@ -529,7 +529,7 @@ def test_every_example_of_the_manual_works(fleet, tmp_path):
 
 def test_a_real_daemon_is_asked_and_answers(world):
     def capture(*words):
-        return pcapctl.run("capture", "--redis", "redis://127.0.0.1/capture", "--answer-timeout", "2s", "--wait", *words, netns=world.host)
+        return pcapctl.run("capture", "--redis", "redis://127.0.0.1/capture", "--wait", *words, netns=world.host)
 
     done = capture("--nodere", "^test-", "-i", "eth0,eth1", "--duration", "0.5", "--customer", "ACME", "not", "host", "10.9.9.9")
     assert sorted(row[:3] for row in done.rows()) == [["test-node", "eth0", "done"], ["test-node", "eth1", "done"]], done
@@ -538,5 +538,5 @@ def test_a_real_daemon_is_asked_and_answers(world):
     assert refused.status == 1 and 'interface: this host has no "eth9"' in refused.stdout, refused
     refused = capture("-i", "eth0", "hots", "10.0.0.1")
     assert refused.status == 1 and "rejected" in refused.stdout and "bpf" in refused.stdout, refused
-    nobody = capture("--node", "elsewhere", "-i", "eth0")
+    nobody = capture("--node", "elsewhere", "-i", "eth0", "--answer-timeout", "2s")
     assert nobody.status == 1 and "no node answered within 2 s" in nobody.stderr, nobody

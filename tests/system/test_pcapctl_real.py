@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from lib.cloudshark_server import CloudSharkServer, hang
-from lib.daemon import Daemon
+from lib.daemon import PRIVATE_RUN, Daemon, into_mounts_of
 from lib.events import Events
 from lib.pcapctl import Pcapctl
 from lib.pcapfile import CaptureFile
@@ -38,12 +38,13 @@ def ping_loopback(netns, stop):
 def test_without_configuration_and_redis_one_line_gives_a_file(netns, tmp_path):
     bare, stop = netns("bare"), threading.Event()
     (tmp_path / "files").mkdir()
-    with Daemon(tmp_path, netns=bare) as daemon:
+    with Daemon(tmp_path, netns=bare, wrapper=PRIVATE_RUN) as daemon:
         daemon.start(subscribed=False)
         daemon.wait_log("api-ready")
         thread = ping_loopback(bare, stop)
         try:
-            result = Pcapctl("capture", "-i", "lo", "-c", "4", "icmp", cwd=tmp_path / "files").finish(30)
+            with Pcapctl("capture", "-i", "lo", "-c", "4", "icmp", wrapper=into_mounts_of(daemon, tmp_path / "files")) as command:
+                result = command.finish(30)
         finally:
             stop.set()
             thread.join()

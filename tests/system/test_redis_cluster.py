@@ -189,8 +189,7 @@ def test_commands_for_a_killed_node_go_to_its_replica(own_cluster, commands):
     key = key_in(2)
     one = commands(cluster.servers[0].port)
     assert one.do("INCR", key) == 1
-    with last.client() as client:
-        client.execute_command("WAIT", 1, 5000)
+    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to have it")
     last.pause()
     safe, unsafe = one.send("SET", f"{{{key}}}safe", "x", flags="i"), one.send("INCR", key)
     one.is_up()
@@ -206,8 +205,7 @@ def test_the_first_node_may_die_as_well(own_cluster, commands):
     last, key = cluster.masters[-1], key_in(2)
     one = commands(last.port, *(word for endpoint in cluster.endpoints[:2] for word in ("--node", endpoint)))
     assert one.do("INCR", key) == 1
-    with last.client() as client:
-        client.execute_command("WAIT", 1, 5000)
+    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to have it")
     last.stop(signal.SIGKILL)
     assert one.do("INCR", key) == 2
 
@@ -215,7 +213,7 @@ def test_the_first_node_may_die_as_well(own_cluster, commands):
 def test_a_cluster_that_is_down_is_waited_for_until_the_deadline(own_cluster, commands):
     cluster = own_cluster()
     one = commands(cluster.servers[0].port, "--deadline-ms", 20000)
-    short = commands(cluster.servers[0].port, "--deadline-ms", 1500)
+    short = commands(cluster.servers[0].port, "--deadline-ms", 3000)
     assert one.do("INCR", key_in(0)) == 1
     cluster.servers[1].stop(signal.SIGKILL)
     until(lambda: "cluster_state:fail" in cluster.run(cluster.servers[0], "CLUSTER", "INFO"), 20, "the Cluster to be down")

@@ -165,8 +165,8 @@ def test_an_abandoned_upload_goes_away(server, upload):
     one = upload(redis_server.port, "--size", 60_000_000, "--redis-ttl-s", 2)
     until(lambda: run("LLEN", KEY) > 10, 20, "the upload to be under way")
     one.process.kill()
-    assert run("EXISTS", KEY) == 0 or 0 < run("TTL", KEY) <= 2
-    until(lambda: run("EXISTS", KEY) == 0, 5, "the beginning of it to expire")
+    assert run("TTL", KEY) in (-2, 0, 1, 2), "it may stay (-1), or for long"
+    until(lambda: run("EXISTS", KEY) == 0, 20, "the beginning of it to expire")
 
 
 def test_cancelling_ends_at_once(server, upload):
@@ -239,8 +239,7 @@ def followers(redis_server):
 def test_without_sentinels_the_master_says_who_is_to_have_it(server, upload, replica):
     master, second = server(settings=["repl-diskless-sync-delay 0"]).start(), server().start()
     runner(second)("REPLICAOF", "127.0.0.1", master.port)
-    until(lambda: followers(master) and runner(second)("INFO", "replication")["master_link_status"] == "up", 20,
-          "the replica to follow, and to have loaded what there was")
+    until(lambda: master.has_in_step(second), 20, "the replica to be in step")
     if replica == "behind":
         second.pause()
     elif replica == "gone":

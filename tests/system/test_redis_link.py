@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lib.redis_probe import QUICK_PING, probe, server  # noqa: F401
+from lib.redis_probe import OFTEN_PING, QUICK_PING, probe, server  # noqa: F401
 from lib.waiting import seconds, until
 
 
@@ -93,7 +93,7 @@ def test_a_hanging_server_is_noticed_and_recovered_from(server, probe):
     one = probe(redis_server.port, *QUICK_PING)
     one.both_up()
     redis_server.pause()
-    one.expect(r"redis-down .*role=\"?subscriber.*no answer to PING", timeout=5)
+    one.expect(r"redis-down .*role=\"?subscriber.*no answer to PING")
     redis_server.resume()
     one.expect(r"subscribed channel=")
     assert publish(redis_server, "awake") >= 1
@@ -102,7 +102,7 @@ def test_a_hanging_server_is_noticed_and_recovered_from(server, probe):
 
 def test_pings_keep_an_idle_subscription_up(server, probe):
     redis_server = server().start()
-    one = probe(redis_server.port, *QUICK_PING)
+    one = probe(redis_server.port, *OFTEN_PING)
     one.both_up()
 
     def pings():
@@ -119,11 +119,10 @@ def test_a_kicked_subscriber_is_back_at_once(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
-    began = time.monotonic()
     redis_server.kill_clients()
-    one.expect(r"redis-down .*role=\"?subscriber.*reason=\"?Server closed the connection")
+    line = one.expect(r"redis-down .*role=\"?subscriber.*reason=\"?Server closed the connection")
+    assert int(re.search(r"retry_ms=(\d+)", line)[1]) < 1000, line
     one.expect(r"subscribed channel=")
-    assert time.monotonic() - began < seconds(2)
     assert publish(redis_server, "back") == 1
     assert one.message()["message"] == "back"
 
@@ -131,8 +130,7 @@ def test_a_kicked_subscriber_is_back_at_once(server, probe):
 def test_connections_carry_names(server, probe):
     redis_server = server().start()
     probe(redis_server.port).both_up()
-    names = names_of_clients(redis_server)
-    assert names == {"pcapdaemon-subscriber", "pcapdaemon-publisher"}
+    until(lambda: names_of_clients(redis_server) == {"pcapdaemon-subscriber", "pcapdaemon-publisher"}, 10, "both names")
 
 
 def test_a_host_name_is_resolved(server, probe):
@@ -210,7 +208,7 @@ def test_a_refused_login_is_told_once_in_the_servers_words_without_the_secret(se
 
 def test_acl_user(server, probe):
     redis_server = server(users=["capturer on >s3cr3t resetchannels &capture &capture:events +subscribe +publish"]).start()
-    one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t", *QUICK_PING)
+    one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t", *OFTEN_PING)
     one.both_up()  # neither PING nor CLIENT is allowed to this user: that must not matter
     assert publish(redis_server, "hello") == 1
     assert one.message()["message"] == "hello"
@@ -327,7 +325,7 @@ def tls_server(server, pki, name="named", **options):
 
 def test_tls_with_the_right_name(server, probe, pki):
     redis_server = tls_server(server, pki, password="s3cr3t").start()
-    one = probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt"), "--auth", "s3cr3t", *QUICK_PING, host="localhost")
+    one = probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt"), "--auth", "s3cr3t", *OFTEN_PING, host="localhost")
     one.both_up()
     publish(redis_server, b"y" * 10_000_000)
     assert one.message()["size"] == 10_000_000

@@ -22,15 +22,14 @@ def seconds_of(text):
 
 def test_the_same_alert_is_folded_into_the_running_capture_and_extends_it(stormy):
     world = stormy(cooldown=60)
-    first = world.capture(duration=2, alertid=655443)
+    first = world.capture(duration=3, alertid=655443)
     began = time.time()
-    until(lambda: time.time() > began + 1)
-    again = world.request(duration=2, alertid=655443)
+    again = world.request(duration=7, alertid=655443)
     event = again.done()
     assert event["reason"] == "folded" and event["folded_into"] == first.id
     assert "capture" not in event and not again.all("accepted")
-    assert seconds_of(event["until"]) == pytest.approx(began + 3, abs=0.3)
-    until(lambda: time.time() > began + 2.3)  # the first would have ended by itself
+    assert began + 7 <= seconds_of(event["until"]) <= time.time() + 7
+    until(lambda: time.time() > began + 3.3)  # the first would have ended by itself
     world.sender.send(5, rate=1000)
     done = first.done()
     assert done["reason"] == "timeout" and done["packets"] == 5 and done["window"]["complete"] is True
@@ -65,23 +64,24 @@ def test_an_extension_never_makes_a_capture_shorter(stormy):
 
 def test_an_extension_ends_at_maxduration(make_world):
     world = make_world({"limits": {"cooldown": 60}, "general": {"maxduration": 2, "defaulttimeout": 1, "maxtimeout": 2}})
-    world.capture(duration=2, alertid=1)
     began = time.time()
-    until(lambda: time.time() > began + 1)
+    world.capture(duration=2, alertid=1)
+    armed = time.time()
+    until(lambda: time.time() > armed + 0.5)
     event = world.request(duration=2, alertid=1).done()
-    assert seconds_of(event["until"]) == pytest.approx(began + 2, abs=0.2)
+    assert event["reason"] == "folded" and began + 2 <= seconds_of(event["until"]) <= armed + 2
 
 
 def test_after_the_capture_the_same_alert_is_refused_until_the_cooldown_is_over(stormy):
-    world = stormy(cooldown=1.5)
+    world = stormy(cooldown=4)
     first = world.capture(packets=1, timeout=20, alertid="a-1")
     world.sender.send(1)
     first.done()
     event = world.refused(packets=1, timeout=20, alertid="a-1")
     assert event["field"] == "alertid"
-    assert event["reason"] == f"the same alertid was captured as request {first.id} less than 1.5 s ago (limits.cooldown)"
+    assert event["reason"] == f"the same alertid was captured as request {first.id} less than 4 s ago (limits.cooldown)"
     ended = time.time()
-    until(lambda: time.time() > ended + 1.5)
+    until(lambda: time.time() > ended + 4)
     later = world.capture(packets=1, timeout=20, alertid="a-1")
     world.sender.send(1)
     later.done()
@@ -117,8 +117,8 @@ def test_without_a_cooldown_every_request_is_its_own(make_world):
 
 def test_a_thousand_alerts_are_one_capture_and_a_thousand_answers(stormy):
     world = stormy(cooldown=60, requests_per_second=100000)
-    first = world.capture(packets=10, timeout=30, alertid=5)
-    again = [world.request(packets=10, timeout=30, alertid=5) for _ in range(1000)]
+    first = world.capture(packets=10, timeout=300, alertid=5)
+    again = [world.request(packets=10, timeout=300, alertid=5) for _ in range(1000)]
     for request in again:
         assert request.done(timeout=30)["folded_into"] == first.id
     world.sender.send(10, rate=1000)
@@ -144,10 +144,15 @@ def test_a_customer_has_so_many_captures(stormy):
 
 def test_a_customer_has_so_many_requests_a_second(stormy):
     world = stormy(customer_requests_per_second=3)
-    requests = [world.request(packets=1, timeout=5, customer="ACME") for _ in range(20)]
-    answers = [request.answer() for request in requests]
+    fields = [world.fields(id=new_id("many"), packets=1, timeout=5, customer="ACME") for _ in range(100)]
+    since, began = world.events.mark(), time.monotonic()
+    with world.redis.client() as client, client.pipeline(transaction=False) as pipeline:
+        for one in fields:
+            pipeline.publish("capture", json.dumps(one))
+        pipeline.execute()
+    answers = [Request(world.events, one["id"], one, since).answer() for one in fields]
     refused = [event for event in answers if event["event"] == "rejected"]
-    assert 3 <= len(answers) - len(refused) <= 6
+    assert refused and 3 <= len(answers) - len(refused) <= 3 + 3 * (time.monotonic() - began)
     assert {event["reason"] for event in refused} == {
         "too many requests of this customer (limits.customer_requests_per_second)"}
     world.sender.send(1)

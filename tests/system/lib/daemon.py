@@ -23,6 +23,10 @@ SANITIZER = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: T
 LINE = re.compile(r"^(?:<\d+>|\d{4}-\d\d-\d\dT\S+ [a-z]+ )?(?P<id>[a-z][a-z0-9-]*)(?: (?P<fields>.*))?$")
 FIELD = re.compile(r'([A-Za-z0-9_.-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
+# A wrapper for a daemon that is not told where its socket is: with a /run/pcapdaemon of its own, for other files' tests run beside.
+PRIVATE_RUN = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+               'mkdir -p /run/pcapdaemon && mount -t tmpfs -o mode=755 none /run/pcapdaemon && exec "$@"', "sh"]
+
 LogLine = collections.namedtuple("LogLine", "id fields text")
 
 
@@ -36,6 +40,11 @@ def parse_line(text):
             value = re.sub(r"\\(.)", r"\1", value[1:-1])
         fields[key] = value
     return LogLine(match["id"], fields, text)
+
+
+def into_mounts_of(daemon, directory):
+    """A wrapper for what is to see the same files as the daemon, and to begin in this directory."""
+    return ["nsenter", "-t", str(daemon.pid), "-m", f"--wdns={directory}"]
 
 
 @functools.lru_cache(None)
@@ -171,9 +180,9 @@ class Daemon:
 
     # What it says
 
-    def log(self, message_id=None):
+    def log(self, message_id=None, since=0):
         with self._news:
-            return [line for line in self.lines if message_id is None or line.id == message_id]
+            return [line for line in self.lines[since:] if message_id is None or line.id == message_id]
 
     def text(self):
         with self._news:
@@ -190,24 +199,30 @@ class Daemon:
     def wait_log(self, message_id, timeout=10, since=0, **fields):
         """The first line (from `since` on) with this id and these field values."""
 
-        def find():
-            for line in self.lines[since:]:
-                if line.id == message_id and all(line.fields.get(key) == str(value) for key, value in fields.items()):
-                    return line
-            return None
+        return self.wait_lines(lambda line: line.id == message_id and all(line.fields.get(key) == str(value)
+                                                                          for key, value in fields.items()),
+                               timeout=timeout, since=since, what=f"{message_id!r} {fields or ''}")[0]
 
+    def wait_text(self, *texts, timeout=10, since=0):
+        """A line that contains each of these texts, not all in the same line."""
+        for text in texts:
+            self.wait_lines(lambda line: text in line.text, timeout=timeout, since=since, what=repr(text))
+
+    def wait_lines(self, matches, count=1, timeout=10, since=0, what="such a line"):
+        """The first `count` lines that match. What the daemon logs comes by another way than its events and answers: who has one of
+        those has to wait for the line that belongs to it."""
         deadline = time.monotonic() + seconds(timeout)
         with self._news:
             while True:
-                line = find()
-                if line:
-                    return line
+                found = [line for line in self.lines[since:] if matches(line)]
+                if len(found) >= count:
+                    return found[:count]
                 left = deadline - time.monotonic()
                 if not self._reader.is_alive():
-                    raise AssertionError(f"the daemon ended before it said {message_id!r}; its last words:\n"
+                    raise AssertionError(f"the daemon ended before it said {what}; its last words:\n"
                                          + "\n".join(line.text for line in self.lines[-30:]))
                 if left <= 0:
-                    raise AssertionError(f"no {message_id!r} {fields or ''} within {seconds(timeout):g} s; last lines:\n"
+                    raise AssertionError(f"no {what} within {seconds(timeout):g} s; last lines:\n"
                                          + "\n".join(line.text for line in self.lines[-30:]))
                 self._news.wait(min(left, 0.2))
 

@@ -4,11 +4,9 @@
 import calendar
 import random
 import re
-import signal
 import time
 
-from .events import NOTHING
-from .waiting import until
+from .account import Arrivals, status  # noqa: F401
 
 GENEROUS = {"general": {"maxpackets": 10_000_000, "maxbytes": 2**32}, "limits": {"memory": "1GiB"}}
 NS = 1_000_000_000
@@ -48,6 +46,13 @@ def numbers_between(reference, from_ns, to_ns):
     return [packet.number for packet in reference.packets if from_ns <= packet.time_ns <= to_ns]
 
 
+def assert_inside(file, from_ns, to_ns):
+    """All of its packets lie between these moments, in the order of time."""
+    strange = [packet.number for packet in file.packets if not from_ns - EDGE_NS <= packet.time_ns <= to_ns + EDGE_NS]
+    assert not strange, f"{len(strange)} that do not belong: {strange[:5]}"
+    file.assert_time_order()
+
+
 def assert_holds_window(file, event, reference, from_ns=None, to_ns=None):
     """The file holds what the reference (a capture file with the same stamps, of everything) has between the two moments, by
     default those of the answer: the asked beginning, and the end."""
@@ -63,16 +68,6 @@ def assert_holds_window(file, event, reference, from_ns=None, to_ns=None):
         assert_contiguous(file)
 
 
-def status(world, interface="eth0"):
-    """The fields of an interface's line in answer to SIGUSR1."""
-    since = world.daemon.mark()
-    world.daemon.signal(signal.SIGUSR1)
-    world.daemon.wait_log("status", since=since)
-    lines = [line for line in world.daemon.log("status-interface")[-64:] if line.fields["interface"] == interface]
-    assert lines, f"no status of {interface}: {world.daemon.tail(5)}"
-    return lines[-1].fields
-
-
 def at_random(earliest, latest):
     """The random instant of a test; nothing is waited for by it."""
     instant = random.uniform(earliest, latest)
@@ -80,24 +75,31 @@ def at_random(earliest, latest):
     time.sleep(instant)
 
 
-def wait_taken_over(world):
-    """Until the ring thread is through with what was sent: what it takes over pushes out what is oldest."""
-    seen = []
-
-    def stands_still():
-        seen.append(status(world)["packets"])
-        return seen[-2:-1] == seen[-1:]
-
-    until(stands_still, 20, "all blocks to be taken over", interval=0.2)
+def slot_bytes(size):
+    """What a packet takes in the ring: with its header (82 bytes), in steps of 8 bytes as the kernel lays them."""
+    return (size + 82 + 7) // 8 * 8
 
 
-def reachable_share(world, rate, size, total):
-    """Of the configured memory, once `total` MiB have gone through it: packets with their header in the ring (82 bytes), in
-    steps of 8 bytes as the kernel lays them."""
-    slot = (size + 82 + 7) // 8 * 8
-    world.sender.send(int(total * 2**20) // slot, rate=rate, size=size)
-    wait_taken_over(world)
+def fill(world, total, size, interface="eth0", sender=None, first=0, **options):
+    """`total` bytes of ring pass by, in portions for which the kernel has room (a quarter of the ring) even if the daemon sleeps: none is
+    dropped. Returns how many packets that is."""
+    sender = sender or world.sender
+    arrivals = Arrivals(world, interface)
+    portion = max(int(status(world, interface)["ring_bytes"]) // 8 // slot_bytes(size), 1)
+    count, sent = max(int(total) // slot_bytes(size), 1), 0
+    while sent < count:
+        sent += sender.send(min(portion, count - sent), size=size, first=first + sent, **options)["sent"]
+        arrivals.settle()
+    return sent
+
+
+def reachable_share(world, rate, size, total, **request):
+    """Of the configured memory of a ring that is new, once `total` MiB have gone through it."""
+    arrivals, count = Arrivals(world), int(total * 2**20) // slot_bytes(size)
+    while (taken := arrivals.accounted() - arrivals.dropped()) < count:  # what was dropped did not go through it
+        world.sender.send(count - taken, rate=rate, size=size)
+        arrivals.settle()
     now = time.time_ns()
-    event = world.request(**{"from": rfc3339(now - 100 * NS), "to": rfc3339(now)}, snap=64).done()
-    assert event["lost"] == NOTHING, event
-    return event["packets"] * slot / int(status(world)["ring_bytes"])
+    event = world.request(**{"from": rfc3339(now - 100 * NS), "to": rfc3339(now)}, snap=64, **request).done(timeout=60)
+    assert event["lost"]["evicted"] == event["lost"]["memory"] == 0 and event["lost"]["kernel"] <= arrivals.dropped(), event
+    return event["packets"] * slot_bytes(size) / int(status(world)["ring_bytes"])

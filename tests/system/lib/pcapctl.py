@@ -38,9 +38,10 @@ class Result:
 class Pcapctl:
     """One that runs."""
 
-    def __init__(self, *arguments, cwd=None, env=None, netns=None, stdin=subprocess.DEVNULL):
+    def __init__(self, *arguments, cwd=None, env=None, netns=None, stdin=subprocess.DEVNULL, wrapper=()):
+        """wrapper: words put before the program."""
         assert os.access(PROGRAM, os.X_OK), f"there is no pcapctl to test at {PROGRAM} (set PCAPCTL)"
-        command = [PROGRAM, *map(str, arguments)]
+        command = [*wrapper, PROGRAM, *map(str, arguments)]
         self.process = subprocess.Popen(netns.command(*command) if netns else command, cwd=cwd, stdin=stdin,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**(env or {})))
 

@@ -2,6 +2,7 @@
 """Capture files: a fast reader of our own for counting and for fields no tool prints, and the judges (capinfos, tshark, tcpdump),
 which decide whether a file is a good one."""
 
+import functools
 import os
 import re
 import struct
@@ -144,7 +145,7 @@ class CaptureFile:
     def application(self):
         return "".join(self._text(4))
 
-    @property
+    @functools.cached_property
     def numbers(self):
         return [packet.number for packet in self.packets]
 

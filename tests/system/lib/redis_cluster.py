@@ -39,7 +39,7 @@ class RedisCluster:
         os.makedirs(path)
         plain, bus, port = next(self._ports), next(self._ports), next(self._ports)
         settings = [f"bind {self.host}", "protected-mode no", "cluster-enabled yes", f"cluster-node-timeout {NODE_TIMEOUT_MS}", f"cluster-port {bus}",
-                    "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
+                    "repl-diskless-sync-delay 0", "repl-ping-replica-period 1", "cluster-replica-validity-factor 0",
                     *([f"port {plain}", f"tls-port {port}", "tls-cluster yes"] if tls else [f"port {port}"])]
         server = RedisServer(path, self.netns, port=port, tls=tls, settings=settings)
         server.plain_port, server.bus_port = plain if tls else port, bus
@@ -98,12 +98,14 @@ class RedisCluster:
             nodes = self.run(server, "CLUSTER", "NODES")
             if "handshake" in nodes or "fail" in nodes:
                 return False
-        for server in self.replicas:
-            with server.client() as client:
-                info = client.info("replication")
-            if info["role"] == "slave" and info["master_link_status"] != "up":
-                return False
-        return True
+        return all(self._is_in_step(server) for server in self.replicas)
+
+    def _is_in_step(self, server):
+        """With the master that it has by its own account, if it has one."""
+        with server.client() as client:
+            info = client.info("replication")
+        master = next((one for one in self.servers if info["role"] == "slave" and one.port == int(info["master_port"])), None)
+        return info["role"] == "master" or (master is not None and master.has_in_step(server))
 
     def owner(self, key):
         """The server that serves the key's slot, by its own account."""

@@ -19,7 +19,8 @@ from .redis_server import RedisServer
 from .waiting import seconds
 
 PROBES = os.path.join(os.path.dirname(PROGRAM), "tests", "probes")
-QUICK_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "300"]
+QUICK_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "300"]  # for servers that hang: a busy one may seem to
+OFTEN_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "10000"]
 
 
 def free_port():

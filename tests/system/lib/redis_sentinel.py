@@ -102,20 +102,14 @@ class SentinelSetup:
                 with server.client() as client:
                     client.replicaof(self.host, self.servers[0].port)
         for server in self.servers[1:]:
-            until(lambda: self._follows(server, self.servers[0].port), 10, "a replica to be in step")
+            until(lambda: self.servers[0].has_in_step(server), 20, "a replica to be in step")
         for sentinel in self.sentinels:
             sentinel.start()
         self.wait_ready()
         return self
 
-    @staticmethod
-    def _follows(server, port):
-        with contextlib.suppress(redis.exceptions.ConnectionError), server.client() as client:
-            info = client.info("replication")
-            return info["role"] == "slave" and info["master_port"] == port and info["master_link_status"] == "up"
-
     def wait_ready(self):
-        """Every Sentinel agrees on the master and knows that all replicas follow it, and all other Sentinels."""
+        """Every Sentinel agrees on the master and knows all replicas, which are in step, and all other Sentinels."""
         until(self._is_ready, 40, "the Sentinels to agree")
 
     def _is_ready(self):
@@ -124,7 +118,8 @@ class SentinelSetup:
         if len(ports) != 1 or None in ports:
             return False
         port = int(ports.pop())
-        if not all(self._follows(server, port) for server in self.servers if server.port != port):
+        master = next(server for server in self.servers if server.port == port)
+        if not all(master.has_in_step(server) for server in self.servers if server is not master):
             return False
         return all(self._knows_all(sentinel) for sentinel in self.sentinels)
 

@@ -64,6 +64,22 @@ class RedisServer:
     def client(self, **options):
         return redis.Redis(unix_socket_path=self.socket_path, password=self.password, **options)
 
+    def has_in_step(self, replica):
+        """The replica follows this server, has loaded what there was, and has all that had been written when this was called. It has
+        acknowledged something: only from then on is it sent what is written."""
+        with contextlib.suppress(redis.exceptions.ConnectionError), self.client() as client, replica.client() as other:
+            here, there = client.info("replication"), other.info("replication")
+            if there["role"] != "slave" or int(there["master_port"]) != self.port or there["master_link_status"] != "up":
+                return False
+            told = [value for key, value in here.items() if key.startswith("slave") and isinstance(value, dict)
+                    and int(value["port"]) == replica.port]
+            written = int(here["master_repl_offset"])
+            if not written:
+                client.publish("nobody", "something to acknowledge")
+            return (any(one["state"] == "online" and int(one["offset"]) > 0 for one in told)
+                    and int(there["slave_repl_offset"]) >= written)
+        return False
+
     def clients(self):
         """The daemon's connections: CLIENT LIST without those over the unix socket."""
         with self.client() as client:
