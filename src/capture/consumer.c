@@ -145,7 +145,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->cursor.quota = spec->quota;
 	consumer->done = done;
 	consumer->ctx = ctx;
-	consumer->flush_number = NUMBER_NONE;
+	consumer->end_number = NUMBER_NONE;
 	consumer->cursor.snaplen = spec->snaplen;
 	consumer->cursor.max_packets = spec->max_packets;
 	consumer->cursor.max_bytes = spec->max_bytes;
@@ -340,8 +340,8 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->lost_evicted = consumer->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
 	report->received = cursor->examined + report->lost_kernel;
-	report->disordered = consumer->disordered;
-	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory && !consumer->gap &&
-			   !consumer->restricted && !cursor->clock_stepped &&
+	report->unsorted = consumer->unsorted;
+	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
+			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->clock_stepped &&
 			   (int64_t)cursor->from_ns <= consumer->asked_from_ns;
 }

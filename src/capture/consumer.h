@@ -74,7 +74,7 @@ struct consumer_report {
 	bool complete;
 	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
 	uint64_t received; /* packets the interface's ring was offered while it ran, dropped ones included */
-	bool disordered;   /* there was no memory to sort the packets: they are in the order of arrival */
+	bool unsorted;	   /* there was no memory to sort the packets: they are in the order of arrival */
 	uint16_t linktype;
 	uint32_t snaplen;
 };

@@ -28,13 +28,13 @@ struct consumer {
 	struct cursor cursor; /* a worker's while `busy` */
 	consumer_done done;
 	void *ctx;
-	bool armed;	       /* its filter is in the kernel: it may be scanned */
-	bool busy;	       /* a worker moves it */
-	uint64_t position;     /* cursor.next_number as of the last time no worker had it */
-	uint64_t flush_number; /* ends when it stands here; NUMBER_NONE: not known yet */
-	enum end_reason flush_reason;
-	uint64_t flush_ns;	      /* boot time at which everything was retired */
-	uint64_t flush_dropped;	      /* the ring's drops by then */
+	bool armed;	     /* its filter is in the kernel: it may be scanned */
+	bool busy;	     /* a worker moves it */
+	uint64_t position;   /* cursor.next_number as of the last time no worker had it */
+	uint64_t end_number; /* ends when it stands here; NUMBER_NONE: not known yet */
+	enum end_reason end_reason;
+	uint64_t end_set_ns;	      /* boot time at which everything was retired */
+	uint64_t end_dropped;	      /* the ring's drops by then */
 	enum end_reason until_reason; /* why cursor.until_ns is the end */
 	uint64_t dropped_at_start, lost_evicted;
 	uint64_t before_ns;		   /* asked for: so long before it is armed */
@@ -42,9 +42,9 @@ struct consumer {
 	uint64_t duration_ns;
 	struct resume_point resume; /* number 0: none */
 	int64_t asked_from_ns;	    /* boot time; negative: before the machine was started */
-	bool gap;		    /* the interface was away for a part of the window */
-	bool restricted;	    /* the recorder may not keep all that was asked for */
-	bool disordered;	    /* there was no memory to sort its packets */
+	bool interface_was_away;    /* the interface was away for a part of the window */
+	bool retention_may_hide;    /* the recorder may not keep all that was asked for */
+	bool unsorted;		    /* there was no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;
 	int64_t clock_offset_ns; /* real minus boot time when it ended */

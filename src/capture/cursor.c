@@ -153,7 +153,7 @@ static void check_clock_step(struct cursor *cursor, const struct span *span)
 	const int64_t step_ns = span->clock_offset_ns - cursor->clock_offset_ns;
 	if (!cursor->clock_offset_ns)
 		cursor->clock_offset_ns = span->clock_offset_ns;
-	else if (step_ns > CURSOR_CLOCK_STEP_NS || step_ns < -CURSOR_CLOCK_STEP_NS)
+	else if (step_ns > TIMELINE_CLOCK_STEP_NS || step_ns < -TIMELINE_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
 }
 
@@ -165,7 +165,7 @@ static unsigned collect_active(struct cursor *const *cursors, unsigned count, co
 	unsigned chosen = 0;
 	for (unsigned i = 0; i < count; i++) {
 		const uint64_t until_ns = atomic_load_explicit(&cursors[i]->until_ns, memory_order_relaxed);
-		if (until_ns < UINT64_MAX - CURSOR_ORDER_SLACK_NS && begin_ns > until_ns + CURSOR_ORDER_SLACK_NS) {
+		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS && begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
 			cursors[i]->reason = END_UNTIL;
 		} else {
 			check_clock_step(cursors[i], span);

@@ -80,9 +80,10 @@ struct scan_context {
 };
 
 #define SCAN_SCRATCH_BYTES (1u << 20)
-#define CURSOR_ORDER_SLACK_NS (10 * NS_PER_MS)		/* packets may lie this far from the order of time */
-#define CURSOR_CLOCK_STEP_NS (100 * (int64_t)NS_PER_MS) /* NTP's corrections are slower than this between two spans */
-#define SCAN_GROUP_MAX 16				/* cursors in one pass */
+#define TIMELINE_ORDER_SLACK_NS (10 * NS_PER_MS)	  /* packets may lie this far from the order of time */
+#define TIMELINE_CLOCK_STEP_NS (100 * (int64_t)NS_PER_MS) /* NTP's corrections are slower than this between two spans \
+							   */
+#define SCAN_GROUP_MAX 16				  /* cursors in one pass */
 
 /*
  * Scans the span once for all `cursors` (each with reason END_NONE). Those that reach a stop condition get their

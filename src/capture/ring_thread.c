@@ -143,9 +143,9 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 }
 
 /* How near a batch came to what the kernel may be ahead: 100 is all of it. */
-static unsigned lag_percent(const struct source *source)
+static unsigned backlog_percent(const struct source *source)
 {
-	return source->batch * 100 / timeline_lag(source->timeline);
+	return source->batch * 100 / timeline_backlog_max(source->timeline);
 }
 
 /* A ring in use may be full before this thread is back from a pause. */
@@ -206,7 +206,7 @@ void *ring_thread_run(void *arg)
 				const struct source *source = events[i].data.ptr;
 				handle_source(engine, events[i].data.ptr, events[i].events);
 				blocks += source->batch;
-				percent = lag_percent(source) > percent ? lag_percent(source) : percent;
+				percent = backlog_percent(source) > percent ? backlog_percent(source) : percent;
 			}
 			links_changed |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
 		}

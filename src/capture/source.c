@@ -55,9 +55,9 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		.memory = source->ring->memory,
 		.block_bytes = source->ring->block_bytes,
 		.block_count = source->ring->block_count,
-		.retain = recorder->on,
+		.keep_history = recorder->on,
 		.since_boottime_ns = clock_boottime_ns(),
-		.merge_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
+		.extent_max_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
 	});
 	if (!source->timeline)
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
@@ -203,18 +203,18 @@ int source_attach_filter(struct source *source, struct sock_filter *program, siz
 
 static bool collect_block(struct source *source, pthread_mutex_t *lock)
 {
-	const bool retain = source->recorder.on;
-	if (!retain)
+	const bool keep_history = source->recorder.on;
+	if (!keep_history)
 		pthread_mutex_lock(lock);
 	const bool retired = timeline_retire(source->timeline);
-	if (retain && retired)
+	if (keep_history && retired)
 		pthread_mutex_lock(lock);
 	if (retired) {
 		const int64_t offset_ns = clock_offset_ns();
 		ring_update_dropped(source->ring);
 		timeline_publish(source->timeline, source->ring->dropped, offset_ns, clock_boottime_ns());
 	}
-	if (!retain || retired)
+	if (!keep_history || retired)
 		pthread_mutex_unlock(lock);
 	return retired;
 }
@@ -247,7 +247,7 @@ static uint64_t idle_end(const struct consumer *consumer)
 
 uint64_t source_deadline(const struct source *source, const struct consumer *consumer)
 {
-	if (!consumer->armed || consumer->flush_number != NUMBER_NONE)
+	if (!consumer->armed || consumer->end_number != NUMBER_NONE)
 		return UINT64_MAX;
 	const uint64_t idle_ns = idle_end(consumer);
 	const uint64_t end_ns = idle_ns < end_limit(consumer) ? idle_ns : end_limit(consumer);
@@ -283,10 +283,10 @@ uint64_t source_next_deadline(const struct source *source)
 
 static void set_end(const struct source *source, struct consumer *consumer, enum end_reason reason, uint64_t now_ns)
 {
-	consumer->flush_number = timeline_next_number(source->timeline);
-	consumer->flush_reason = reason;
-	consumer->flush_ns = now_ns;
-	consumer->flush_dropped = source->ring->dropped;
+	consumer->end_number = timeline_next_number(source->timeline);
+	consumer->end_reason = reason;
+	consumer->end_set_ns = now_ns;
+	consumer->end_dropped = source->ring->dropped;
 }
 
 void source_check_deadlines(struct source *source, uint64_t now_ns)
@@ -316,12 +316,12 @@ void source_mark_gone(struct source *source, uint64_t now_ns)
 	source->gone = true;
 	if (!source->consumers)
 		source->idle_since_ns = now_ns;
-	if (source->gap_count == SOURCE_GAPS_MAX) {
-		source->gaps[1].from_ns = source->gaps[0].from_ns;
-		memmove(source->gaps, source->gaps + 1, sizeof(source->gaps) - sizeof(*source->gaps));
-		source->gap_count--;
+	if (source->absence_count == SOURCE_ABSENCES_MAX) {
+		source->absences[1].from_ns = source->absences[0].from_ns;
+		memmove(source->absences, source->absences + 1, sizeof(source->absences) - sizeof(*source->absences));
+		source->absence_count--;
 	}
-	source->gaps[source->gap_count++] = (struct gap){.from_ns = now_ns};
+	source->absences[source->absence_count++] = (struct absence){.from_ns = now_ns};
 	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
 		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);
 }
@@ -329,15 +329,15 @@ void source_mark_gone(struct source *source, uint64_t now_ns)
 void source_mark_back(struct source *source, uint64_t now_ns)
 {
 	source->gone = false;
-	if (source->gap_count)
-		source->gaps[source->gap_count - 1].to_ns = now_ns;
+	if (source->absence_count)
+		source->absences[source->absence_count - 1].to_ns = now_ns;
 }
 
-bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns)
+bool source_was_away(const struct source *source, uint64_t from_ns, uint64_t to_ns)
 {
-	for (unsigned i = 0; i < source->gap_count; i++) {
-		const struct gap *gap = &source->gaps[i];
-		if (gap->from_ns < to_ns && (!gap->to_ns || gap->to_ns > from_ns))
+	for (unsigned i = 0; i < source->absence_count; i++) {
+		const struct absence *absence = &source->absences[i];
+		if (absence->from_ns < to_ns && (!absence->to_ns || absence->to_ns > from_ns))
 			return true;
 	}
 	return false;
@@ -372,12 +372,12 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	consumer->asked_from_ns = asked_ns;
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
-		position = timeline_find(source->timeline, cursor->from_ns - CURSOR_ORDER_SLACK_NS);
+		position = timeline_find(source->timeline, cursor->from_ns - TIMELINE_ORDER_SLACK_NS);
 	if (consumer->resume.number > position.number)
 		position = (struct timeline_position){.number = consumer->resume.number,
 						      .dropped = consumer->resume.dropped};
 	cursor->retention = source->recorder.retention;
-	consumer->restricted =
+	consumer->retention_may_hide =
 		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);
 	cursor->retention_until_ns = now_ns;
 	consumer->position = cursor->next_number = position.number;
@@ -398,7 +398,7 @@ bool source_runnable(const struct source *source, const struct consumer *consume
 	if (!consumer->armed || consumer->busy)
 		return false;
 	return consumer->position < timeline_next_number(source->timeline) ||
-	       consumer->position >= consumer->flush_number;
+	       consumer->position >= consumer->end_number;
 }
 
 void source_trim(struct source *source)

@@ -16,11 +16,11 @@
 #include "capture/ring.h"
 #include "capture/timeline.h"
 
-#define SOURCE_GAPS_MAX                                                                               \
+#define SOURCE_ABSENCES_MAX                                                                           \
 	8 /* remembered; older ones lie before what the timeline holds, or are merged into the oldest \
 	   */
 
-struct gap {
+struct absence {
 	uint64_t from_ns, to_ns; /* boot time; to_ns 0: it goes on */
 };
 
@@ -57,8 +57,8 @@ struct source {
 	uint64_t idle_since_ns;	  /* boot time; 0: in use */
 	uint64_t retry_ns;	  /* boot time: the interface is back but could not be bound; 0: no */
 	struct log_rate filter_rate, bind_rate;
-	struct gap gaps[SOURCE_GAPS_MAX];
-	unsigned gap_count;
+	struct absence absences[SOURCE_ABSENCES_MAX];
+	unsigned absence_count;
 };
 
 #define SOURCE_LINGER_NS (10 * NS_PER_S) /* a ring stays open so long after its last consumer */
@@ -112,7 +112,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 uint64_t source_reachable_since(const struct source *source, uint64_t now_ns);
 
 /* With the lock: the interface was away between the two. */
-bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns);
+bool source_was_away(const struct source *source, uint64_t from_ns, uint64_t to_ns);
 
 /* With the lock: a consumer can be moved by a worker (or has reached its end). */
 bool source_runnable(const struct source *source, const struct consumer *consumer);

@@ -131,7 +131,7 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	store->last->used_bytes += size;
 	store->packets++;
 	if (packet->time_ns < store->latest_ns)
-		store->disordered = true;
+		store->out_of_order = true;
 	store->latest_ns = packet->time_ns;
 	return 0;
 }
@@ -169,7 +169,7 @@ static void sort_by_time(const struct store_record **order, const struct store_r
 
 int store_seal(struct store *store)
 {
-	if (!store->disordered || store->order)
+	if (!store->out_of_order || store->order)
 		return 0;
 	cleanup(cleanup_free) const struct store_record **scratch = calloc(store->packets / 2 + 1, sizeof(*scratch));
 	cleanup(cleanup_free) const struct store_record **order = calloc(store->packets, sizeof(*order));

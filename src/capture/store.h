@@ -29,8 +29,8 @@ struct store {
 	size_t charged_bytes;
 	uint64_t packets;
 	uint64_t latest_ns;		   /* real time of the last packet added */
-	bool disordered;		   /* a packet came with an earlier time than the one before it */
-	const struct store_record **order; /* sealed and disordered: the records by time */
+	bool out_of_order;		   /* a packet came with an earlier time than the one before it */
+	const struct store_record **order; /* sealed and out_of_order: the records by time */
 };
 
 void store_init(struct store *store, struct budget *budget);

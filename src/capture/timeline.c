@@ -18,13 +18,13 @@
 
 #define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
 #define FULL_STREAK 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
-#define LAG_FRACTION 64
+#define BACKLOG_FRACTION 64
 #define HOLD_PERCENT 61 /* of the memory: blocks are moved rather than hold less */
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
-#define CLOCK_SLACK_NS UINT64_C(100000000) /* packets are never that far out of order */
-#define CLOCK_STEP_NS 1000000		   /* runs whose clocks differ by more are kept apart */
-#define PACKET_ALIGN 8u			   /* V3_ALIGNMENT in af_packet.c */
+#define TIMELINE_CLOCK_STEP_NS UINT64_C(100000000) /* packets are never that far out of order */
+#define MERGE_CLOCK_STEP_NS 1000000		   /* runs whose clocks differ by more are kept apart */
+#define PACKET_ALIGN 8u				   /* V3_ALIGNMENT in af_packet.c */
 
 static uint64_t packet_time_ns(const struct tpacket3_hdr *packet)
 {
@@ -46,13 +46,13 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	timeline->memory = options->memory;
 	timeline->block_bytes = options->block_bytes;
 	timeline->block_count = options->block_count;
-	timeline->retain = options->retain;
-	timeline->merge_ns = options->merge_ns;
+	timeline->keep_history = options->keep_history;
+	timeline->extent_max_ns = options->extent_max_ns;
 	timeline->complete_since_ns = options->since_boottime_ns;
-	timeline->lag = 8 + options->block_count / LAG_FRACTION;
-	timeline->reserve = options->block_count / 4 + timeline->lag;
+	timeline->backlog_max = 8 + options->block_count / BACKLOG_FRACTION;
+	timeline->reserve = options->block_count / 4 + timeline->backlog_max;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
-	timeline->hold_bytes = (uint64_t)options->block_bytes * options->block_count * HOLD_PERCENT / 100;
+	timeline->hold_min_bytes = (uint64_t)options->block_bytes * options->block_count * HOLD_PERCENT / 100;
 	timeline->tail = NO_BLOCK;
 	timeline->sequence = block_at(timeline, 0)->hdr.bh1.seq_num; /* the kernel opened it with the ring */
 	timeline->extent_capacity = (size_t)options->block_count * EXTENTS_PER_BLOCK;
@@ -79,7 +79,7 @@ void timeline_hold_block(struct timeline *timeline, uint32_t index)
 	struct block *block = &timeline->blocks[index];
 	block->extents = block->pins = block->used_bytes = 0;
 	block->held = true;
-	timeline->held++;
+	timeline->held_blocks++;
 }
 
 void timeline_release_block(struct timeline *timeline, uint32_t index)
@@ -88,7 +88,7 @@ void timeline_release_block(struct timeline *timeline, uint32_t index)
 	if (!block->held || block->extents || block->pins)
 		return;
 	block->held = false;
-	timeline->held--;
+	timeline->held_blocks--;
 	set_status(timeline, index, TP_STATUS_KERNEL);
 }
 
@@ -169,7 +169,7 @@ static void pack_block(struct timeline *timeline, uint8_t *first, uint32_t packe
 /* What is read and given back at once is not worth a copy; nor is the odd sparse block among many full ones. */
 static bool is_worth_packing(const struct timeline *timeline)
 {
-	return (timeline->retain || timeline->held > 0) && timeline->full_streak < FULL_STREAK;
+	return (timeline->keep_history || timeline->held_blocks > 0) && timeline->full_streak < FULL_STREAK;
 }
 
 bool timeline_retire(struct timeline *timeline)
@@ -207,19 +207,19 @@ bool timeline_retire(struct timeline *timeline)
 }
 
 static bool can_extend(const struct extent *extent, const struct run *run, uint64_t dropped, int64_t clock_offset_ns,
-		       uint64_t merge_ns)
+		       uint64_t extent_max_ns)
 {
 	const int64_t step_ns = clock_offset_ns - extent->clock_offset_ns;
 	return extent->block == run->block && extent->offset_bytes + extent->bytes == run->offset_bytes &&
 	       extent->bytes + run->bytes <= EXTENT_MERGE_BYTES && extent->dropped == dropped &&
-	       (!merge_ns || run->last_ns - extent->first_ns <= merge_ns) && step_ns < CLOCK_STEP_NS &&
-	       step_ns > -CLOCK_STEP_NS;
+	       (!extent_max_ns || run->last_ns - extent->first_ns <= extent_max_ns) && step_ns < MERGE_CLOCK_STEP_NS &&
+	       step_ns > -MERGE_CLOCK_STEP_NS;
 }
 
 static void append_run(struct timeline *timeline, const struct run *run, uint64_t dropped, int64_t clock_offset_ns)
 {
 	struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
-	if (last && can_extend(last, run, dropped, clock_offset_ns, timeline->merge_ns)) {
+	if (last && can_extend(last, run, dropped, clock_offset_ns, timeline->extent_max_ns)) {
 		last->bytes += run->bytes;
 		last->packets += run->packets;
 		last->first_ns = run->first_ns < last->first_ns ? run->first_ns : last->first_ns;
@@ -257,8 +257,8 @@ static int64_t corrected_clock_offset(const struct timeline *timeline, const str
 	if (least_ns > clock_offset_ns)
 		return least_ns;
 	const struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
-	if (last &&
-	    run->last_ns - (uint64_t)clock_offset_ns + CLOCK_SLACK_NS < last->last_ns - (uint64_t)last->clock_offset_ns)
+	if (last && run->last_ns - (uint64_t)clock_offset_ns + TIMELINE_CLOCK_STEP_NS <
+			    last->last_ns - (uint64_t)last->clock_offset_ns)
 		return last->clock_offset_ns;
 	return clock_offset_ns;
 }
@@ -319,9 +319,9 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline_make_room(timeline);
 }
 
-uint32_t timeline_lag(const struct timeline *timeline)
+uint32_t timeline_backlog_max(const struct timeline *timeline)
 {
-	return timeline->lag;
+	return timeline->backlog_max;
 }
 
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)
@@ -336,7 +336,7 @@ void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)
 
 void timeline_trim(struct timeline *timeline, uint64_t number)
 {
-	while (!timeline->retain && timeline->extent_count) {
+	while (!timeline->keep_history && timeline->extent_count) {
 		const struct extent *oldest = extent_at(timeline, 0);
 		if (oldest->number + oldest->packets > number)
 			break;
@@ -424,7 +424,7 @@ struct timeline_position timeline_find(const struct timeline *timeline, uint64_t
 struct timeline_stats timeline_stats(const struct timeline *timeline)
 {
 	return (struct timeline_stats){
-		.held_blocks = timeline->held,
+		.held_blocks = timeline->held_blocks,
 		.held_bytes = timeline->held_bytes,
 		.extents = timeline->extent_count,
 		.moved_bytes = timeline->moved_bytes,

@@ -21,9 +21,9 @@ struct timeline_options {
 	uint8_t *memory; /* the ring's */
 	uint32_t block_bytes;
 	uint32_t block_count;
-	bool retain;		    /* keep packets that nobody has asked for yet (the recorder) */
+	bool keep_history;	    /* keep packets that nobody has asked for yet (the recorder) */
 	uint64_t since_boottime_ns; /* now */
-	uint64_t merge_ns;	    /* packed packets further apart than this expire apart; 0: they never expire */
+	uint64_t extent_max_ns;	    /* packed packets further apart than this expire apart; 0: they never expire */
 };
 
 /* A pinned run of packets: safe to read, without the lock, until it is unpinned. */
@@ -42,9 +42,9 @@ struct timeline *timeline_new(const struct timeline_options *options);
 void timeline_free(struct timeline *timeline);
 
 /*
- * Ring thread, without the lock if `retain` (then only this thread evicts), with it otherwise: looks whether the kernel
- * has retired its current block and, if so, packs a sparse one together with its predecessor. True: timeline_publish
- * must follow.
+ * Ring thread, without the lock if `keep_history` (then only this thread evicts), with it otherwise: looks whether the
+ * kernel has retired its current block and, if so, packs a sparse one together with its predecessor. True:
+ * timeline_publish must follow.
  */
 bool timeline_retire(struct timeline *timeline);
 
@@ -56,12 +56,12 @@ bool timeline_retire(struct timeline *timeline);
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns);
 
 /* How many blocks the kernel may retire before they are taken over, without coming near held ones. Constant. */
-uint32_t timeline_lag(const struct timeline *timeline);
+uint32_t timeline_backlog_max(const struct timeline *timeline);
 
 /* Ring thread: forgets packets older than `oldest_boottime_ns`. */
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns);
 
-/* Gives back blocks whose packets all have numbers below `number`: nobody needs them. No effect with `retain`. */
+/* Gives back blocks whose packets all have numbers below `number`: nobody needs them. No effect with `keep_history`. */
 void timeline_trim(struct timeline *timeline, uint64_t number);
 
 /* The number that the next packet will get; and that of the oldest packet still here (equal: none is). */

@@ -46,16 +46,16 @@ struct run {
 struct timeline {
 	uint8_t *memory;
 	uint32_t block_bytes, block_count;
-	uint32_t lag;	     /* blocks of them that the kernel may fill before they are seen to */
-	uint32_t reserve;    /* blocks ahead of the kernel that must be its own */
-	uint32_t capacity;   /* blocks that may be held */
-	uint64_t hold_bytes; /* packets are given up without need only down to so much */
-	bool retain;
-	uint64_t merge_ns;
-	uint32_t current;  /* the block that the kernel fills, or has filled and not been seen to */
-	uint64_t sequence; /* that block's number by the kernel's count */
-	uint32_t tail;	   /* held block that packed packets are appended to */
-	uint32_t held;	   /* blocks */
+	uint32_t backlog_max;	 /* blocks of them that the kernel may fill before they are seen to */
+	uint32_t reserve;	 /* blocks ahead of the kernel that must be its own */
+	uint32_t capacity;	 /* blocks that may be held */
+	uint64_t hold_min_bytes; /* packets are given up without need only down to so much */
+	bool keep_history;
+	uint64_t extent_max_ns;
+	uint32_t current;     /* the block that the kernel fills, or has filled and not been seen to */
+	uint64_t sequence;    /* that block's number by the kernel's count */
+	uint32_t tail;	      /* held block that packed packets are appended to */
+	uint32_t held_blocks; /* blocks */
 	struct block *blocks;
 	struct extent *extents; /* ring buffer */
 	size_t extent_capacity, extent_first, extent_count;

@@ -83,29 +83,29 @@ static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
 /*
  * Whether so much would be left without a block's packets and all older ones that letting go of them beats moving the
  * block. Above a few full blocks between two expiries of the timer this is always so: blocks given back by packing then
- * leave gaps that are not worth a copy of everything that passes by.
+ * leave absences that are not worth a copy of everything that passes by.
  */
-static bool can_spare(const struct timeline *timeline, uint32_t index)
+static bool can_evict_through(const struct timeline *timeline, uint32_t index)
 {
 	const uint32_t wanted = timeline->blocks[index].extents;
 	uint64_t left = timeline->held_bytes;
 	uint32_t found = 0;
-	for (size_t i = 0; found < wanted && left >= timeline->hold_bytes; i++) {
+	for (size_t i = 0; found < wanted && left >= timeline->hold_min_bytes; i++) {
 		const struct extent *extent = extent_at(timeline, i);
 		left -= extent->bytes;
 		found += extent->block == index;
 	}
-	return left >= timeline->hold_bytes;
+	return left >= timeline->hold_min_bytes;
 }
 
 void timeline_make_room(struct timeline *timeline)
 {
-	while (timeline->held > timeline->capacity && timeline->extent_count)
+	while (timeline->held_blocks > timeline->capacity && timeline->extent_count)
 		timeline_evict(timeline);
 	uint32_t index;
 	while ((index = find_blocking(timeline)) != NO_BLOCK) {
 		const uint32_t far = find_far_block(timeline);
-		if (far != NO_BLOCK && !can_spare(timeline, index) && reclaim_block(timeline, far))
+		if (far != NO_BLOCK && !can_evict_through(timeline, index) && reclaim_block(timeline, far))
 			relocate(timeline, index, far);
 		else
 			timeline_evict(timeline);

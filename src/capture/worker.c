@@ -13,19 +13,19 @@
 #include "capture/recorder.h"
 
 /* With the lock: the scan has come to the end of what there is to scan. False: it was not idle after all. */
-static bool settle_flushed(struct consumer *consumer)
+static bool confirm_end(struct consumer *consumer)
 {
 	struct cursor *cursor = &consumer->cursor;
 	const uint64_t last_match_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed);
-	if (consumer->flush_reason == END_IDLE &&
-	    last_match_ns + cursor->idle_ns + consumer->source->retire_delay_ns > consumer->flush_ns) {
-		consumer->flush_number = NUMBER_NONE;
+	if (consumer->end_reason == END_IDLE &&
+	    last_match_ns + cursor->idle_ns + consumer->source->retire_delay_ns > consumer->end_set_ns) {
+		consumer->end_number = NUMBER_NONE;
 		engine_wake_ring_thread(consumer->engine);
 		return false;
 	}
-	cursor->reason = consumer->flush_reason;
-	cursor->dropped_seen = consumer->flush_dropped;
-	consumer->end_ns = consumer->flush_ns;
+	cursor->reason = consumer->end_reason;
+	cursor->dropped_seen = consumer->end_dropped;
+	consumer->end_ns = consumer->end_set_ns;
 	return true;
 }
 
@@ -33,16 +33,17 @@ static bool settle_flushed(struct consumer *consumer)
 static bool settle_end(struct consumer *consumer)
 {
 	struct cursor *cursor = &consumer->cursor;
-	if (cursor->reason == END_NONE && (cursor->next_number < consumer->flush_number || !settle_flushed(consumer)))
+	if (cursor->reason == END_NONE && (cursor->next_number < consumer->end_number || !confirm_end(consumer)))
 		return false;
 	if (cursor->reason == END_UNTIL)
 		cursor->reason = consumer->until_reason;
 	consumer->clock_offset_ns = clock_offset_ns();
 	if (!consumer->end_ns)
 		consumer->end_ns = clock_boottime_ns();
-	consumer->gap = source_has_gap(consumer->source, cursor->from_ns, consumer_window_end(consumer));
+	consumer->interface_was_away =
+		source_was_away(consumer->source, cursor->from_ns, consumer_window_end(consumer));
 	if (cursor->clock_offset_ns &&
-	    llabs(consumer->clock_offset_ns - cursor->clock_offset_ns) > CURSOR_CLOCK_STEP_NS)
+	    llabs(consumer->clock_offset_ns - cursor->clock_offset_ns) > TIMELINE_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
 	consumer_unlink(consumer);
 	return true;
@@ -50,7 +51,7 @@ static bool settle_end(struct consumer *consumer)
 
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
-	consumer->disordered = store_seal(&consumer->cursor.store) < 0;
+	consumer->unsorted = store_seal(&consumer->cursor.store) < 0;
 	log_debug(capture, "consumer-ended", log_str("reason", end_reason_name(consumer->cursor.reason)),
 		  log_uint("next_number", consumer->cursor.next_number),
 		  log_uint("examined", consumer->cursor.examined), log_uint("packets", consumer->cursor.packets),
