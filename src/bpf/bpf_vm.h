@@ -14,17 +14,13 @@ struct bpf_vm;
 
 #define BPF_VM_PROGRAM_MAX 65535 /* instructions */
 
-/*
- * Copies a valid program as pcap_compile makes it. Returns NULL on ENOMEM, or if the program is too long or has an
- * unknown instruction.
- */
+/* Copies a valid program as pcap_compile makes it. Returns NULL on ENOMEM, or if the program is too long or has an
+ * unknown instruction. */
 struct bpf_vm *bpf_vm_new(const struct bpf_insn *program, unsigned count);
 void bpf_vm_free(struct bpf_vm *vm);
 
-/*
- * Returns the program's result for the first `caplen` bytes of a packet of `wirelen` bytes; a load beyond `caplen`
- * rejects (0).
- */
+/* Returns the program's result for the first `caplen` bytes of a packet of `wirelen` bytes; a load beyond `caplen`
+ * rejects (0). */
 uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
 
 CLEANUP_DEFINE(bpf_vm, struct bpf_vm, bpf_vm_free)

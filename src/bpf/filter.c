@@ -20,10 +20,8 @@
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union supports */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
 
-/*
- * Loaded by MSH or IMM, the index register holds an IP header length or a constant; loaded otherwise, it may be any
- * number.
- */
+/* Loaded by MSH or IMM, the index register holds an IP header length or a constant; loaded otherwise, it may be any
+ * number. */
 static uint32_t find_reach(struct filter *filter)
 {
 	const struct bpf_program *program = &filter->program;
@@ -223,10 +221,8 @@ bool filter_equal(const struct filter *one, const struct filter *other)
 	return a->bf_len == b->bf_len && memcmp(a->bf_insns, b->bf_insns, a->bf_len * sizeof(*a->bf_insns)) == 0;
 }
 
-/*
- * After Ethernet and a VLAN tag. At fixed offsets: the IPv6 header and ports. Relative to an indexed IPv4 header:
- * ports.
- */
+/* After Ethernet and a VLAN tag. At fixed offsets: the IPv6 header and ports. Relative to an indexed IPv4 header:
+ * ports. */
 #define HEADERS_REACH_ABSOLUTE (14 + 4 + 40 + 4)
 #define HEADERS_REACH_INDEXED (14 + 4 + 4)
 

@@ -14,33 +14,25 @@
 struct bpf_insn;
 struct filter;
 
-/*
- * libpcap's optimiser cannot be interrupted, and its time grows with the cube of the terms (0.15 s for this many, 20 s
- * for 600); its parser's stack grows with them too.
- */
+/* libpcap's optimiser cannot be interrupted, and its time grows with the cube of the terms (0.15 s for this many, 20 s
+ * for 600); its parser's stack grows with them too. */
 #define FILTER_TERMS_MAX 128 /* primitives joined by and, or, &&, || */
 
-/*
- * Compiles `expression` (NULL or "": every packet, *filter = NULL) for a link type. May block to look up names: not on
- * the loop thread. Returns 0, -EINVAL with libpcap's message, or -ENOMEM. The filter is immutable.
- */
+/* Compiles `expression` (NULL or "": every packet, *filter = NULL) for a link type. May block to look up names: not on
+ * the loop thread. Returns 0, -EINVAL with libpcap's message, or -ENOMEM. The filter is immutable. */
 warn_unused int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **filter);
 /* Checks that an expression compiles for Ethernet. Results and blocking as for filter_compile. */
 warn_unused int filter_check(const char *expression, struct error *err);
 void filter_free(struct filter *filter);
 
-/*
- * Whether compiling may look up a name (host, network), which takes as long as the name servers do. Errs towards true.
- * NULL: false.
- */
+/* Whether compiling may look up a name (host, network), which takes as long as the name servers do. Errs towards true.
+ * NULL: false. */
 bool filter_may_resolve_names(const char *expression);
 
 const struct bpf_insn *filter_program(const struct filter *filter);
 
-/*
- * How many bytes of the packet the filter accepts; 0: it rejects. `packet`: `caplen` bytes of it, as it was on the
- * wire.
- */
+/* How many bytes of the packet the filter accepts; 0: it rejects. `packet`: `caplen` bytes of it, as it was on the
+ * wire. */
 uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
 
 /*

@@ -88,10 +88,8 @@ static void emit_reject_below(struct assembly *assembly, uint16_t source, uint32
 	emit_reject(assembly, end);
 }
 
-/*
- * A load after a check that the packet is long enough. The check may use the accumulator, which the load is about to
- * set.
- */
+/* A load after a check that the packet is long enough. The check may use the accumulator, which the load is about to
+ * set. */
 static void emit_load(struct assembly *assembly, const struct bpf_insn *insn, size_t end)
 {
 	if (exceeds_any_packet(insn)) {

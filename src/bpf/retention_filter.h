@@ -32,10 +32,8 @@ void retention_filter_free(struct retention_filter *retention);
 uint32_t retention_filter_kept_bytes(const struct retention_filter *retention, const uint8_t *packet, uint32_t wirelen,
 				     uint32_t caplen);
 
-/*
- * Whether some packets that `filter` (NULL: all) accepts may be missing, or kept too short for it to decide. retention
- * NULL: no.
- */
+/* Whether some packets that `filter` (NULL: all) accepts may be missing, or kept too short for it to decide. retention
+ * NULL: no. */
 bool retention_filter_may_hide(const struct retention_filter *retention, const struct filter *filter);
 
 /* For the kernel: the filter (NULL: every packet), and the program that returns how much of a packet to keep. */

@@ -50,10 +50,8 @@ void consumer_unlink(struct consumer *consumer)
 	engine_wake_ring_thread(consumer->engine); /* it closes sources that are gone or idle too long */
 }
 
-/*
- * The source that a name refers to now; recorders take precedence. A recorder whose interface is away still has its
- * history. Called with `lock` held.
- */
+/* The source that a name refers to now; recorders take precedence. A recorder whose interface is away still has its
+ * history. Called with `lock` held. */
 static struct source *find_source(const struct engine *engine, const char *interface, int ifindex)
 {
 	struct source *live = NULL, *away = NULL;
@@ -69,10 +67,8 @@ static struct source *find_source(const struct engine *engine, const char *inter
 	return ifindex ? live : away;
 }
 
-/*
- * Finds or opens the interface's source and pins it. Only this function and recorders, under `control_lock`, add
- * sources. Called with `control_lock` held, without `lock`.
- */
+/* Finds or opens the interface's source and pins it. Only this function and recorders, under `control_lock`, add
+ * sources. Called with `control_lock` held, without `lock`. */
 static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
 			  struct source **result)
 {
@@ -99,10 +95,8 @@ static int acquire_source(struct engine *engine, const struct consumer_spec *spe
 	return r;
 }
 
-/*
- * Adds the consumer to the source, puts its filter into the kernel and starts it. Called with `control_lock` held,
- * without `lock`.
- */
+/* Adds the consumer to the source, puts its filter into the kernel and starts it. Called with `control_lock` held,
+ * without `lock`. */
 static int arm(struct source *source, struct consumer *consumer, struct error *err)
 {
 	struct engine *engine = consumer->engine;

@@ -16,10 +16,8 @@ struct consumer;
 struct engine;
 struct store;
 
-/*
- * Where a consumer ended on its interface's timeline. Another consumer can continue there while the recorder is the
- * same.
- */
+/* Where a consumer ended on its interface's timeline. Another consumer can continue there while the recorder is the
+ * same. */
 struct resume_point {
 	uint64_t number; /* of the next packet */
 	uint64_t dropped;
@@ -53,16 +51,12 @@ typedef void (*consumer_done)(void *ctx, struct consumer *consumer);
 warn_unused int consumer_start(struct engine *engine, const struct consumer_spec *spec, consumer_done done, void *ctx,
 			       struct error *err, const char **field, struct consumer **consumer);
 
-/*
- * Ends it early for this reason and keeps its packets; `done` follows. Any thread. No effect on a consumer that has
- * ended.
- */
+/* Ends it early for this reason and keeps its packets; `done` follows. Any thread. No effect on a consumer that has
+ * ended. */
 void consumer_stop(struct consumer *consumer, enum end_reason reason);
 
-/*
- * Moves its end to `until_ns` (boot time) if it would end earlier by its duration; packet, byte and idle limits still
- * apply. Returns false if it has ended, is about to, or does not end by its duration. Any thread.
- */
+/* Moves its end to `until_ns` (boot time) if it would end earlier by its duration; packet, byte and idle limits still
+ * apply. Returns false if it has ended, is about to, or does not end by its duration. Any thread. */
 bool consumer_extend(struct consumer *consumer, uint64_t until_ns);
 
 /* Boot time at which it ends at the latest; UINT64_MAX: not armed yet. Any thread. */

@@ -25,14 +25,10 @@ struct cpu_isolation {
 /* Pins the calling thread to its current CPU. If the kernel refuses, this and the following calls change nothing. */
 void cpu_isolation_begin(struct cpu_isolation *isolation);
 
-/*
- * Keeps another thread off that CPU; it must live until cpu_isolation_end. A thread that may run nowhere else is left
- * alone, as are all after CPU_ISOLATION_MAX.
- */
+/* Keeps another thread off that CPU; it must live until cpu_isolation_end. A thread that may run nowhere else is left
+ * alone, as are all after CPU_ISOLATION_MAX. */
 void cpu_isolation_keep_off(struct cpu_isolation *isolation, pthread_t other);
 
-/*
- * Restores all threads' affinities. Call on the thread that called cpu_isolation_begin. Threads that were unrestricted
- * may also use CPUs that are added later (to the machine, or to the process's cpuset).
- */
+/* Restores all threads' affinities. Call on the thread that called cpu_isolation_begin. Threads that were unrestricted
+ * may also use CPUs that are added later (to the machine, or to the process's cpuset). */
 void cpu_isolation_end(const struct cpu_isolation *isolation);

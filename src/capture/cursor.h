@@ -82,9 +82,7 @@ struct scan_context {
 #define SCAN_SCRATCH_BYTES (1u << 20)
 #define SCAN_GROUP_MAX 16 /* cursors in one pass */
 
-/*
- * Scans the span once for all `cursors`, each with reason END_NONE. Those that reach a stop condition get their reason;
- * the others continue after the span. No allocation, lock or system call per packet (stores grow by slabs).
- */
+/* Scans the span once for all `cursors`, each with reason END_NONE. Those that reach a stop condition get their reason;
+ * the others continue after the span. No allocation, lock or system call per packet (stores grow by slabs). */
 void cursor_scan(struct cursor *const *cursors, unsigned count, const struct span *span,
 		 const struct scan_context *context);

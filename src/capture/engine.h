@@ -58,10 +58,8 @@ struct engine_recorder {
  */
 warn_unused int engine_add_recorder(struct engine *engine, const struct engine_recorder *recorder, struct error *err);
 
-/*
- * The daemon's own endpoints have changed (base/own_traffic.h): recorders that exclude them renew their filter. Any
- * thread.
- */
+/* The daemon's own endpoints have changed (base/own_traffic.h): recorders that exclude them renew their filter. Any
+ * thread. */
 void engine_own_traffic_changed(struct engine *engine);
 
 /* The state of an open ring. */

@@ -76,8 +76,6 @@ void engine_wake_ring_thread(struct engine *engine);
 /* There is work. Wakes one idle worker, which wakes the next if there is more. Called with `lock` held. */
 void engine_wake_worker(struct engine *engine);
 
-/*
- * Adds an opened source, with a pin for the caller, to the engine. Returns 0 or -errno, then it has closed the source.
- * Called with `control_lock` held, without `lock`.
- */
+/* Adds an opened source, with a pin for the caller, to the engine. Returns 0 or -errno, then it has closed the source.
+ * Called with `control_lock` held, without `lock`. */
 warn_unused int engine_add_source(struct engine *engine, struct source *source, struct error *err);

@@ -233,10 +233,8 @@ void ring_update_dropped(struct ring *ring)
 
 bool ring_interface_gone(const struct ring *ring)
 {
-	/*
-	 * NETDEV_UNREGISTER sets the bound index to -1 (packet_notifier); 0 means not bound yet. An interface that is
-	 * down only stops the socket until it is up again.
-	 */
+	/* NETDEV_UNREGISTER sets the bound index to -1 (packet_notifier); 0 means not bound yet. An interface that is
+	 * down only stops the socket until it is up again. */
 	struct sockaddr_ll address;
 	socklen_t size = sizeof(address);
 	return getsockname(ring->fd, (struct sockaddr *)&address, &size) == 0 && address.sll_ifindex < 0;

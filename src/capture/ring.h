@@ -60,10 +60,8 @@ void ring_close(struct ring *ring);
 /* Replaces the kernel filter atomically; NULL: every packet. Returns 0 or -errno (the old filter stays). Any thread. */
 warn_unused int ring_set_filter(struct ring *ring, const struct sock_fprog *program);
 
-/*
- * Binds a ring whose interface is gone to the interface that now has this name; the ring's packets stay. The caller
- * stores `*ifindex` in the ring. Returns 0, -ENODEV (no such interface, or another link type), or another -errno.
- */
+/* Binds a ring whose interface is gone to the interface that now has this name; the ring's packets stay. The caller
+ * stores `*ifindex` in the ring. Returns 0, -ENODEV (no such interface, or another link type), or another -errno. */
 warn_unused int ring_rebind(const struct ring *ring, const char *interface, bool promiscuous, int *ifindex);
 
 /* Adds what the kernel has dropped since the last call to `ring->dropped`. One thread at a time. */

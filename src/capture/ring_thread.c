@@ -112,10 +112,8 @@ static void set_timer(const struct engine *engine, uint64_t at_ns)
 	timerfd_settime(engine->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/*
- * Acts on time limits. All retired blocks are taken over first, so that a consumer ends after the last packet of its
- * window.
- */
+/* Acts on time limits. All retired blocks are taken over first, so that a consumer ends after the last packet of its
+ * window. */
 static void check_deadlines(struct engine *engine)
 {
 	const uint64_t now_ns = clock_boottime_ns();

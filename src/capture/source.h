@@ -67,20 +67,16 @@ struct source {
 warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,
 			    struct error *err, struct source **source);
 
-/*
- * Opens a recorder's source, which receives at once; blocks. The ring is smaller than requested if the kernel lacks
- * memory. Called without `lock`.
- */
+/* Opens a recorder's source, which receives at once; blocks. The ring is smaller than requested if the kernel lacks
+ * memory. Called without `lock`. */
 warn_unused int source_open_recorder(const struct engine_recorder *options, const struct ring_guard *guard,
 				     struct error *err, struct source **source);
 
 void source_close(struct source *source);
 size_t source_ring_bytes(const struct source *source);
 
-/*
- * Writes into `program` (FILTER_UNION_MAX instructions) the kernel filter for what consumers and recorder want. Returns
- * its length; 0: none needed. Called with `lock` held.
- */
+/* Writes into `program` (FILTER_UNION_MAX instructions) the kernel filter for what consumers and recorder want. Returns
+ * its length; 0: none needed. Called with `lock` held. */
 size_t source_build_filter(const struct source *source, struct sock_filter *program);
 
 /* Attaches the filter to the ring. One thread at a time per source. Called without `lock`. */
@@ -95,10 +91,8 @@ bool source_is_small(const struct source *source);
 /* Boot time at which the consumer's next time limit has to be checked; UINT64_MAX: never. Called with `lock` held. */
 uint64_t source_deadline(const struct source *source, const struct consumer *consumer);
 
-/*
- * Likewise for the whole source, including history to expire, a bind to retry and an idle ring. Called with `lock`
- * held.
- */
+/* Likewise for the whole source, including history to expire, a bind to retry and an idle ring. Called with `lock`
+ * held. */
 uint64_t source_next_deadline(const struct source *source);
 
 /* After source_collect: sets the end of consumers whose time is up, and expires history. Called with `lock` held. */
@@ -110,10 +104,8 @@ void source_mark_gone(struct source *source, uint64_t now_ns);
 /* The interface is back. Called with `lock` held. */
 void source_mark_back(struct source *source, uint64_t now_ns);
 
-/*
- * Arms a consumer that no worker uses: sets its position, window and retention limits as of now. Called with `lock`
- * held.
- */
+/* Arms a consumer that no worker uses: sets its position, window and retention limits as of now. Called with `lock`
+ * held. */
 void source_start_consumer(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns);
 
 /* Boot time since when nothing is missing, as far as this source knows. Called with `lock` held. */

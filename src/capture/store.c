@@ -155,10 +155,8 @@ static const struct store_record *next_record(const struct slab **slab, size_t *
 	return record;
 }
 
-/*
- * A stable merge sort: equal times keep their order. Two runs that are already in order, as nearly all are, cost one
- * comparison.
- */
+/* A stable merge sort: equal times keep their order. Two runs that are already in order, as nearly all are, cost one
+ * comparison. */
 static void sort_by_time(const struct store_record **order, const struct store_record **scratch, size_t count)
 {
 	if (count < 2)

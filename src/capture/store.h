@@ -38,17 +38,13 @@ void store_init(struct store *store, struct budget *budget);
 /* Frees the packets and returns their charge to the budget. */
 void store_deinit(struct store *store);
 
-/*
- * Adds one packet: `head_size` bytes from `head` (may be 0), the rest of packet->caplen from packet->data. Returns 0,
- * -ENOBUFS (budget spent) or -ENOMEM. Allocates only when a slab is full.
- */
+/* Adds one packet: `head_size` bytes from `head` (may be 0), the rest of packet->caplen from packet->data. Returns 0,
+ * -ENOBUFS (budget spent) or -ENOMEM. Allocates only when a slab is full. */
 warn_unused int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head,
 			  uint32_t head_size);
 
-/*
- * Ends writing and sorts the packets by time (different CPUs' packets reach a ring slightly out of order). Returns 0 or
- * -ENOMEM; the packets are then readable unsorted.
- */
+/* Ends writing and sorts the packets by time (different CPUs' packets reach a ring slightly out of order). Returns 0 or
+ * -ENOMEM; the packets are then readable unsorted. */
 warn_unused int store_seal(struct store *store);
 
 /* The position of one reader in a sealed store. */

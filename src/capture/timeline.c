@@ -114,10 +114,8 @@ void timeline_evict(struct timeline *timeline)
 
 /* --- retiring a block --- */
 
-/*
- * Measures up to `packets` packets that take at most `room` bytes. Sets the last one's next offset, which the kernel
- * leaves 0.
- */
+/* Measures up to `packets` packets that take at most `room` bytes. Sets the last one's next offset, which the kernel
+ * leaves 0. */
 static struct run measure_run(uint8_t *first, uint32_t packets, uint32_t room)
 {
 	struct run run = {.first_ns = UINT64_MAX};
@@ -260,10 +258,8 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 	timeline->held_bytes += run->bytes;
 }
 
-/*
- * The clock offset of a run whose block may have retired after a step of the clock. No packet is from the future, nor
- * much older than the one before it: one that seems so shows that the clock was set after the packets arrived.
- */
+/* The clock offset of a run whose block may have retired after a step of the clock. No packet is from the future, nor
+ * much older than the one before it: one that seems so shows that the clock was set after the packets arrived. */
 static int64_t corrected_clock_offset(const struct timeline *timeline, const struct run *run, int64_t clock_offset_ns,
 				      uint64_t boottime_ns)
 {
@@ -292,10 +288,8 @@ uint32_t timeline_backlog(const struct timeline *timeline)
 	return count;
 }
 
-/*
- * Drops are counted for the ring as a whole and happen where the kernel writes, possibly far ahead of the block retired
- * here. They certainly lie before the first block that the kernel has not opened.
- */
+/* Drops are counted for the ring as a whole and happen where the kernel writes, possibly far ahead of the block retired
+ * here. They certainly lie before the first block that the kernel has not opened. */
 static void note_drops(struct timeline *timeline, uint64_t dropped, uint64_t boottime_ns)
 {
 	const uint32_t ahead = timeline_backlog(timeline) + 1;

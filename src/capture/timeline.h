@@ -79,16 +79,12 @@ uint64_t timeline_oldest_number(const struct timeline *timeline);
 /* Boot time of the last packet of the oldest extent, which timeline_expire evicts next; 0: no extent. */
 uint64_t timeline_oldest_end(const struct timeline *timeline);
 
-/*
- * Boot time since when every packet that the kernel did not drop is here: the last evicted one is older. Initially
- * `since_boottime_ns` of the options.
- */
+/* Boot time since when every packet that the kernel did not drop is here: the last evicted one is older. Initially
+ * `since_boottime_ns` of the options. */
 uint64_t timeline_complete_since(const struct timeline *timeline);
 
-/*
- * Pins the extent that holds packet `number`, which must be at least the oldest and below the next. The span may begin
- * before it.
- */
+/* Pins the extent that holds packet `number`, which must be at least the oldest and below the next. The span may begin
+ * before it. */
 struct span timeline_pin(struct timeline *timeline, uint64_t number);
 void timeline_unpin(struct timeline *timeline, const struct span *span);
 

@@ -103,8 +103,6 @@ void timeline_release_block(struct timeline *timeline, uint32_t index);
 /* Evicts the oldest extent, which must exist. */
 void timeline_evict(struct timeline *timeline);
 
-/*
- * Keeps the blocks just ahead of the kernel free: moves packets worth keeping, evicts the oldest. In
- * timeline_relocate.c.
- */
+/* Keeps the blocks just ahead of the kernel free: moves packets worth keeping, evicts the oldest. In
+ * timeline_relocate.c. */
 void timeline_make_room(struct timeline *timeline);

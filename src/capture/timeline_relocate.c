@@ -60,10 +60,8 @@ static bool reclaim_block(struct timeline *timeline, uint32_t index)
 	return false;
 }
 
-/*
- * Copies a block's packets to another block and points its extents there. Readers that have it pinned continue on the
- * old copy.
- */
+/* Copies a block's packets to another block and points its extents there. Readers that have it pinned continue on the
+ * old copy. */
 static void relocate(struct timeline *timeline, uint32_t from, uint32_t to)
 {
 	timeline_hold_block(timeline, to);

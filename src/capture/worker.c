@@ -222,10 +222,8 @@ static void renew_filter(struct engine *engine, struct source *source, struct so
 		engine_wake_ring_thread(engine); /* it closes sources that are idle too long */
 }
 
-/*
- * Does one task that may block for a while. True: did one. A thread that holds control_lock wakes a worker when it
- * releases it. Called with `lock` held; releases and reacquires it.
- */
+/* Does one task that may block for a while. True: did one. A thread that holds control_lock wakes a worker when it
+ * releases it. Called with `lock` held; releases and reacquires it. */
 static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 {
 	if (engine->closing) {
