@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Instructions are decoded once, into the address of the code that does them and the places to go on at. A load and the
- * comparison behind it, which is what filters consist of, are done in one step; the comparison keeps its own place for
- * whoever jumps there.
+ * Instructions are decoded once, into the address of the code that executes them and the indexes to continue at. A load
+ * and the comparison after it, the bulk of every filter, run as one step; the comparison also keeps its own op, for
+ * jumps to it.
  */
 #include "bpf/bpf_vm.h"
 
@@ -15,7 +15,7 @@
 
 /* clang-format off: lists, one entry a step */
 
-/* Loads, loads with the comparison behind them, and the rest. */
+/* Loads, loads fused with the comparison after them, and the rest. */
 #define LOADS(do_) do_(W_ABS) do_(H_ABS) do_(B_ABS) do_(W_IND) do_(H_IND) do_(B_IND)
 #define PAIRS(do_)                                                                                                 \
 	do_(W_ABS, EQ) do_(W_ABS, GT) do_(W_ABS, GE) do_(W_ABS, SET) do_(H_ABS, EQ) do_(H_ABS, GT) do_(H_ABS, GE)  \
@@ -37,7 +37,7 @@ enum step { LOADS(NAME) PAIRS(NAME_PAIR) SIMPLE(NAME) STEPS };
 
 struct op {
 	uint16_t step;
-	uint16_t yes, no; /* where a jump goes: index of an op */
+	uint16_t yes, no; /* jump targets: indexes of ops */
 	uint32_t k;
 	uint32_t operand; /* of the comparison in a pair */
 };
@@ -111,7 +111,7 @@ static enum step find_step(uint16_t code)
 	return STEPS;
 }
 
-/* The pair that a load and a comparison make, or the load alone. */
+/* The pair of a load and a comparison, or the load alone. */
 static enum step find_pair(enum step load, enum step test)
 {
 #define MATCH_PAIR(l, t)                           \
@@ -127,6 +127,7 @@ static bool decode(struct bpf_vm *vm, const struct bpf_insn *program, unsigned i
 	struct op *op = &vm->ops[i];
 	const enum step step = find_step(insn->code);
 	const int64_t jump = i + 1 + (insn->code == (BPF_JMP | BPF_JA) ? (int64_t)(int32_t)insn->k : insn->jt);
+
 	if (step == STEPS || jump < 0)
 		return false;
 	*op = (struct op){.step = (uint16_t)step, .k = insn->k};
@@ -146,6 +147,7 @@ static void fuse_pairs(struct bpf_vm *vm)
 		struct op *op = &vm->ops[i];
 		const struct op *next = &vm->ops[i + 1];
 		const enum step pair = find_pair(op->step, next->step);
+
 		if (pair == op->step)
 			continue;
 		op->step = (uint16_t)pair;
@@ -158,6 +160,7 @@ static void fuse_pairs(struct bpf_vm *vm)
 struct bpf_vm *bpf_vm_new(const struct bpf_insn *program, unsigned count)
 {
 	cleanup(cleanup_bpf_vm) struct bpf_vm *vm = NULL;
+
 	if (count && count <= BPF_VM_PROGRAM_MAX)
 		vm = calloc(1, sizeof(*vm) + count * sizeof(*vm->ops));
 	if (!vm)
@@ -179,6 +182,7 @@ void bpf_vm_free(struct bpf_vm *vm)
 static inline uint32_t word_at(const uint8_t *at)
 {
 	uint32_t value;
+
 	memcpy(&value, at, sizeof(value));
 	return ntohl(value);
 }
@@ -186,6 +190,7 @@ static inline uint32_t word_at(const uint8_t *at)
 static inline uint32_t half_at(const uint8_t *at)
 {
 	uint16_t value;
+
 	memcpy(&value, at, sizeof(value));
 	return ntohs(value);
 }
@@ -195,9 +200,9 @@ static inline uint32_t byte_at(const uint8_t *at)
 	return *at;
 }
 
-/* clang-format off: the machine is written in macros, one line a step */
+/* clang-format off: the interpreter is written in macros, one line a step */
 
-/* A = what is at `offset` (64 bits: sums do not wrap), if it is there. */
+/* A = the value at `offset` (64 bits: sums do not wrap); rejects if it lies beyond the packet. */
 #define LOAD(read, size, offset)               \
 	do {                                   \
 		const uint64_t at_ = (offset); \
@@ -222,7 +227,7 @@ static inline uint32_t byte_at(const uint8_t *at)
 		op++;       \
 		DISPATCH(); \
 	} while (0)
-/* A branch, not a conditional move: guessed, it lets the steps behind it begin before the packet's bytes are there. */
+/* A branch, not a conditional move: when predicted, the steps after it start before the packet's bytes arrive. */
 #define JUMP(condition)                         \
 	do {                                    \
 		if (condition) {                \

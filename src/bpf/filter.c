@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Compiling, and what can be told about a compiled filter without running it. libpcap compiles for a handle that
- * captures nothing, so the programs see packets as they were on the wire.
+ * Compiles filters and analyses the compiled programs. libpcap compiles for a handle that captures nothing, so the
+ * programs expect packets as they were on the wire.
  */
 #include "bpf/filter.h"
 
@@ -15,20 +15,22 @@
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
 
-#define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the snap length proper is applied when copying */
+#define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the real snap length is applied when copying */
 #define REACH_UNKNOWN UINT32_MAX
-#define MSH_MAX 255	 /* highest offset of an IP header length that the union is made for */
+#define MSH_MAX 255	 /* highest offset of an IP header length that the union supports */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
 
-/* The index register holds an IP header length or a constant wherever it is loaded by MSH or IMM; anything else may be
- * any number. */
+/* Loaded by MSH or IMM, the index register holds an IP header length or a constant; loaded otherwise, it may be any
+ * number. */
 static uint32_t find_reach(struct filter *filter)
 {
 	const struct bpf_program *program = &filter->program;
-	uint32_t reach = 0, index_max = 0, indexed = 0; /* the last: of loads behind the index */
+	uint32_t reach = 0, index_max = 0, indexed = 0; /* the last: of loads relative to the index register */
+
 	for (unsigned i = 0; i < program->bf_len; i++) {
 		const struct bpf_insn *insn = &program->bf_insns[i];
 		uint32_t end = 0;
+
 		if (BPF_CLASS(insn->code) == BPF_LDX || insn->code == (BPF_MISC | BPF_TAX)) {
 			if (insn->code == (BPF_LDX | BPF_B | BPF_MSH)) {
 				end = insn->k + 1;
@@ -63,8 +65,10 @@ static bool is_word_character(char c)
 static unsigned count_terms(const char *expression)
 {
 	unsigned terms = 1;
+
 	for (const char *at = expression; *at;) {
 		const char *end = at;
+
 		while (is_word_character(*end))
 			end++;
 		const size_t length = (size_t)(end - at);
@@ -77,9 +81,9 @@ static unsigned count_terms(const char *expression)
 }
 
 /*
- * Whether a program can be one of several in the kernel: a division by zero would end them all, and shifts by 32 or
- * more bits mean different things to the kernel and to libpcap, and it knows no way back (protochain). IP header
- * lengths are loaded without a check, which needs packets of a length.
+ * Whether the kernel can run a program as one of several. A division by zero would end all of them, shifts by 32 or
+ * more bits differ between kernel and libpcap, and the kernel has no backward jumps (protochain). IP header lengths are
+ * loaded without a check, so packets must have a minimum length.
  */
 static void check_kernel_compatible(struct filter *filter)
 {
@@ -87,6 +91,7 @@ static void check_kernel_compatible(struct filter *filter)
 	for (unsigned i = 0; i < filter->program.bf_len; i++) {
 		const struct bpf_insn *insn = &filter->program.bf_insns[i];
 		const unsigned operation = BPF_OP(insn->code);
+
 		if (insn->code == (BPF_LDX | BPF_B | BPF_MSH)) {
 			filter->kernel_compatible &= insn->k <= MSH_MAX;
 			filter->min_bytes = insn->k + 1 > filter->min_bytes ? insn->k + 1 : filter->min_bytes;
@@ -94,6 +99,7 @@ static void check_kernel_compatible(struct filter *filter)
 			const bool shift = operation == BPF_LSH || operation == BPF_RSH;
 			const bool divide = operation == BPF_DIV || operation == BPF_MOD;
 			const bool safe = BPF_SRC(insn->code) == BPF_K ? !shift || insn->k < 32 : !shift && !divide;
+
 			filter->kernel_compatible &= safe;
 		} else if (BPF_CLASS(insn->code) == BPF_RET) {
 			filter->kernel_compatible &= BPF_RVAL(insn->code) == BPF_K;
@@ -103,7 +109,7 @@ static void check_kernel_compatible(struct filter *filter)
 	}
 }
 
-/* The words of pcap-filter(7) that are no names. Services and protocols are looked up in files of this host. */
+/* The words of pcap-filter(7) that are not names. Services and protocols are looked up in files of this host. */
 static bool is_keyword(const char *word, size_t length)
 {
 	static const char *const keywords[] = {
@@ -116,6 +122,7 @@ static bool is_keyword(const char *word, size_t length)
 		"iso",	  "stp",	"netbeui",   "lat",	  "moprc",    "mopdl",	 "sca",	     "clnp",
 		"esis",	  "isis",	"tcpflags",  "icmptype",  "icmpcode", "inbound", "outbound",
 	};
+
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(*keywords); i++) {
 		if (strlen(keywords[i]) == length && strncasecmp(keywords[i], word, length) == 0)
 			return true;
@@ -132,6 +139,7 @@ bool filter_may_resolve_names(const char *expression)
 {
 	for (const char *at = expression ? expression : ""; *at;) {
 		const char *end = at;
+
 		while (is_word_character(*end))
 			end++;
 		const size_t length = (size_t)(end - at);
@@ -178,6 +186,7 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 int filter_check(const char *expression, struct error *err)
 {
 	cleanup(cleanup_filter) struct filter *filter = NULL;
+
 	return filter_compile(expression, DLT_EN10MB, err, &filter);
 }
 
@@ -208,11 +217,12 @@ uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t
 bool filter_equal(const struct filter *one, const struct filter *other)
 {
 	const struct bpf_program *a = &one->program, *b = &other->program;
+
 	return a->bf_len == b->bf_len && memcmp(a->bf_insns, b->bf_insns, a->bf_len * sizeof(*a->bf_insns)) == 0;
 }
 
-/* Behind Ethernet and a VLAN tag: the IPv6 header and ports, at fixed offsets; ports, behind the header that the index
- * stands for. */
+/* After Ethernet and a VLAN tag. At fixed offsets: the IPv6 header and ports. Relative to an indexed IPv4 header:
+ * ports. */
 #define HEADERS_REACH_ABSOLUTE (14 + 4 + 40 + 4)
 #define HEADERS_REACH_INDEXED (14 + 4 + 4)
 

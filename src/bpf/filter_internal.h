@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What filter.c knows of a filter and filter_union.c makes use of. Internal to the two. */
+/* A compiled filter and what filter.c found out about it. Internal to filter.c and filter_union.c. */
 #pragma once
 
 #include <assert.h>
@@ -16,11 +16,11 @@ static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layout
 struct filter {
 	struct bpf_program program;
 	struct bpf_vm *vm;	 /* runs it */
-	uint32_t reach_absolute; /* likewise, of loads at fixed offsets */
-	uint32_t reach_indexed;	 /* of loads behind the index register: without what that holds */
-	uint32_t reach;		 /* no load goes beyond this offset; REACH_UNKNOWN: cannot be told */
-	uint32_t min_bytes;	 /* bytes that a packet must have to be shown to it by the union */
-	bool kernel_compatible;	 /* the kernel comes to libpcap's verdict, and goes on behind it */
+	uint32_t reach_absolute; /* end of the furthest load at a fixed offset */
+	uint32_t reach_indexed;	 /* likewise of loads relative to the index register, without its value */
+	uint32_t reach;		 /* end of the furthest load of any kind; REACH_UNKNOWN: unknown */
+	uint32_t min_bytes;	 /* packets shorter than this are not passed to it by the union */
+	bool kernel_compatible;	 /* the kernel reaches libpcap's verdict and can continue after the program */
 };
 
 /* Bytes that a load instruction reads. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The union is made by laying the programs end to end: a program's "reject" becomes a jump to the next one, its
- * "accept" stays. A load beyond the packet's end rejects too, and would end them all: loads get a check of the length
- * in front, which jumps to the next program as well. No expression is compiled twice, and no optimiser has to
- * understand fifty of them at once. libpcap's programs set their registers and memory before they use them, so one can
- * run after another.
+ * The union is the programs end to end: a program's "reject" becomes a jump to the next one, its "accept" stays. A load
+ * beyond the packet's end would reject for all of them, so loads get a length check in front that jumps to the next
+ * program as well. No expression is compiled twice, and no optimiser has to understand fifty of them at once. libpcap's
+ * programs set registers and memory before they use them, so one can run after another.
  */
 #include "bpf/filter_union.h"
 
@@ -18,23 +17,25 @@
 static uint32_t union_snaplen(const struct filter_want *wants, size_t count)
 {
 	uint32_t snaplen = 1; /* 0 would reject */
+
 	for (size_t i = 0; i < count; i++) {
 		uint32_t reach = wants[i].filter ? wants[i].filter->reach : 0;
 		uint32_t need = reach > wants[i].snaplen ? reach : wants[i].snaplen;
+
 		snaplen = snaplen > need ? snaplen : need;
 	}
 	return snaplen;
 }
 
-/* --- one program out of many --- */
+/* --- joining the programs --- */
 
-/* What is written: FILTER_UNION_MAX instructions at most; `count` goes on counting when there are more. */
+/* The output. Holds at most FILTER_UNION_MAX instructions; `count` also counts those that do not fit. */
 struct assembly {
 	struct sock_filter *program;
 	size_t count;
 	uint32_t snaplen;      /* what "accept" returns */
-	uint32_t min_bytes;    /* bytes that every packet that gets to the programs has */
-	bool accept_continues; /* "accept" goes on behind the program and the instruction that follows it */
+	uint32_t min_bytes;    /* shorter packets do not get to the programs */
+	bool accept_continues; /* "accept" jumps past the program and the instruction after it */
 };
 
 static void emit(struct assembly *assembly, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
@@ -54,7 +55,7 @@ static bool is_load(const struct bpf_insn *insn, unsigned mode)
 	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == mode;
 }
 
-/* An offset that no packet has: libpcap's interpreter rejects, the kernel would take it for one of its extensions. */
+/* An offset beyond any packet: libpcap's interpreter rejects it, the kernel would take it for one of its extensions. */
 static bool exceeds_any_packet(const struct bpf_insn *insn)
 {
 	return insn->k > INT32_MAX;
@@ -75,7 +76,7 @@ static unsigned emitted_size(const struct assembly *assembly, const struct bpf_i
 	return 1;
 }
 
-/* The jump to the end of a program: it rejects. */
+/* Rejects: jumps to the end of the program. */
 static void emit_reject(struct assembly *assembly, size_t end)
 {
 	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(end - assembly->count - 1), 0, 0);
@@ -87,7 +88,8 @@ static void emit_reject_below(struct assembly *assembly, uint16_t source, uint32
 	emit_reject(assembly, end);
 }
 
-/* A load, behind a check that the packet is long enough. The accumulator is free: the load is about to set it. */
+/* A load after a check that the packet is long enough. The check may use the accumulator, which the load is about to
+ * set. */
 static void emit_load(struct assembly *assembly, const struct bpf_insn *insn, size_t end)
 {
 	if (exceeds_any_packet(insn)) {
@@ -105,12 +107,14 @@ static void emit_load(struct assembly *assembly, const struct bpf_insn *insn, si
 	emit(assembly, insn->code, insn->k, 0, 0);
 }
 
-/* `target`: where the instructions behind this one are. */
+/* `target`: positions of the instructions after this one. */
 static void emit_jump(struct assembly *assembly, const struct bpf_insn *insn, const uint32_t *target)
 {
 	const size_t yes = target[insn->jt], no = target[insn->jf];
+
 	if (emitted_size(assembly, insn) == 1) {
 		const size_t next = assembly->count + 1;
+
 		emit(assembly, insn->code, insn->k, (uint8_t)(yes - next), (uint8_t)(no - next));
 		return;
 	}
@@ -119,10 +123,11 @@ static void emit_jump(struct assembly *assembly, const struct bpf_insn *insn, co
 	emit(assembly, BPF_JMP | BPF_JA, (uint32_t)(no - assembly->count - 1), 0, 0);
 }
 
-/* Appends one program; its rejects, spoken or by a load beyond the packet's end, jump behind it. */
+/* Appends one program. Its rejects, explicit or by a load beyond the packet's end, jump past it. */
 static void append_program(struct assembly *assembly, const struct bpf_program *from)
 {
 	uint32_t offsets[FILTER_UNION_MAX + 1];
+
 	if (from->bf_len > FILTER_UNION_MAX) {
 		assembly->count += from->bf_len;
 		return;
@@ -133,6 +138,7 @@ static void append_program(struct assembly *assembly, const struct bpf_program *
 	const size_t end = offsets[from->bf_len];
 	for (unsigned i = 0; i < from->bf_len; i++) {
 		const struct bpf_insn *insn = &from->bf_insns[i];
+
 		if (is_jump(insn))
 			emit_jump(assembly, insn, &offsets[i + 1]);
 		else if (insn->code == (BPF_JMP | BPF_JA))
@@ -157,7 +163,7 @@ static void emit_reject_outgoing(struct assembly *assembly)
 	emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
 }
 
-/* Accepts what is too short to be looked into. */
+/* Accepts packets too short to be examined. */
 static void emit_accept_short(struct assembly *assembly)
 {
 	emit(assembly, BPF_LD | BPF_W | BPF_LEN, 0, 0, 0);
@@ -172,7 +178,7 @@ static void emit_accept_tagged(struct assembly *assembly)
 	emit(assembly, BPF_RET | BPF_K, assembly->snaplen, 0, 0);
 }
 
-/* Rejects what a filter accepts, and goes on with the rest. */
+/* Rejects what the filter accepts, and continues with the rest. */
 static void emit_exclude(struct assembly *assembly, const struct filter *filter)
 {
 	assembly->accept_continues = true;
@@ -182,11 +188,12 @@ static void emit_exclude(struct assembly *assembly, const struct filter *filter)
 	assembly->accept_continues = false;
 }
 
-/* What no consumer wanted: kept as far as the recorder may. */
+/* Applies the retention filter to what no consumer wants. */
 static void emit_retention(struct assembly *assembly, const struct retention_filter *retention)
 {
 	size_t count;
 	const struct sock_filter *length = retention_filter_length_program(retention, &count);
+
 	assembly->accept_continues = true;
 	if (retention_filter_selector(retention)) {
 		append_program(assembly, &retention_filter_selector(retention)->program);
@@ -196,7 +203,7 @@ static void emit_retention(struct assembly *assembly, const struct retention_fil
 		emit(assembly, length[i].code, length[i].k, length[i].jt, length[i].jf);
 }
 
-/* Takes a filter into account; false: the kernel cannot stand in for it. */
+/* Raises min_bytes to what the filter needs. False: the kernel cannot run it. */
 static bool account_for(struct assembly *assembly, const struct filter *filter)
 {
 	if (filter && filter->min_bytes > assembly->min_bytes)
@@ -204,7 +211,7 @@ static bool account_for(struct assembly *assembly, const struct filter *filter)
 	return !filter || filter->kernel_compatible;
 }
 
-/* Alert storms ask for the same thing many times. */
+/* Bursts of alerts request the same filter many times. */
 static bool is_repeated(const struct filter_want *wants, size_t index)
 {
 	for (size_t i = 0; i < index; i++) {
@@ -224,10 +231,12 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 	bool everything = false,
 	     kernel_compatible = !retention || account_for(&assembly, retention_filter_selector(retention));
 	const struct filter *exclude = account_for(&assembly, options->exclude) ? options->exclude : NULL;
-	if (retention) { /* what a consumer wants may be of the past for the next one */
+
+	if (retention) { /* a packet that one consumer wants may be history for the next */
 		const struct filter_want kept = {.filter = retention_filter_selector(retention),
 						 .snaplen = retention_filter_snaplen(retention)};
 		const uint32_t snaplen = union_snaplen(&kept, 1);
+
 		assembly.snaplen = snaplen > assembly.snaplen ? snaplen : assembly.snaplen;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -240,7 +249,7 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 		emit_reject_outgoing(&assembly);
 	if ((!everything || exclude) && (count || retention))
 		emit_accept_short(&assembly);
-	if (exclude) /* it sees tagged packets without their tag, which is how it means them */
+	if (exclude) /* it is meant for packets without their tag, as the kernel sees them */
 		emit_exclude(&assembly, exclude);
 	if (!everything && (count || retention))
 		emit_accept_tagged(&assembly);

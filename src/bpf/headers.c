@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Written with labels, which are resolved at the end. M[0] holds where the present header begins, M[1] its type. Every
- * load is behind a check of the packet's length, for a load beyond the end would reject the packet.
+ * Written with labels, which are resolved at the end. M[0] holds the offset of the current header, M[1] its type. A
+ * check of the packet's length precedes every load, because a load beyond the end would reject the packet.
  */
 #include "bpf/headers.h"
 
@@ -19,7 +19,7 @@ enum label { NEXT = 0, RETURN_WHOLE, RETURN_OFFSET, RETURN_A, IPV4, IPV6, ARP, T
 
 struct assembler {
 	struct sock_filter *program;
-	uint16_t target[HEADERS_PROGRAM_MAX]; /* of an unconditional jump: a label */
+	uint16_t target[HEADERS_PROGRAM_MAX]; /* label of an unconditional jump */
 	uint16_t label_at[LABELS_MAX];
 	uint16_t count, labels;
 };
@@ -46,7 +46,7 @@ static void emit_goto(struct assembler *assembler, uint16_t label)
 	assembler->target[assembler->count - 1] = label;
 }
 
-/* Distances of conditions have eight bits only: they choose between unconditional jumps, which reach everywhere. */
+/* Conditional jumps have only 8-bit distances: they choose between unconditional jumps, which reach everything. */
 static void emit_jump(struct assembler *assembler, uint16_t test, uint32_t k, uint16_t yes, uint16_t no)
 {
 	emit(assembler, BPF_JMP | BPF_K | test, k);
@@ -69,10 +69,11 @@ static void resolve_jumps(struct assembler *assembler)
 	}
 }
 
-/* X = M[0], and `bytes` behind it are there; otherwise the packet is kept whole. */
+/* X = M[0]. If fewer than `bytes` bytes follow it, the packet is kept whole. */
 static void need_bytes(struct assembler *assembler, uint32_t bytes)
 {
 	const uint16_t enough = new_label(assembler);
+
 	emit(assembler, BPF_LDX | BPF_MEM, 0);
 	emit(assembler, BPF_LD | BPF_W | BPF_LEN, 0);
 	emit(assembler, BPF_JMP | BPF_JGE | BPF_X, 0); /* len - X must not wrap */
@@ -93,7 +94,7 @@ static void load_half(struct assembler *assembler, uint32_t offset)
 	emit(assembler, BPF_LD | BPF_H | BPF_IND, offset);
 }
 
-/* M[0] = A + X: the next header begins there. */
+/* M[0] = A + X: the offset of the next header. */
 static void advance(struct assembler *assembler)
 {
 	emit(assembler, BPF_ALU | BPF_ADD | BPF_X, 0);
@@ -110,10 +111,12 @@ static void advance_by(struct assembler *assembler, uint32_t bytes)
 static void emit_ethernet(struct assembler *assembler)
 {
 	static const uint16_t tags[] = {ETHERTYPE_VLAN, 0x88a8, 0x9100};
+
 	emit(assembler, BPF_LD | BPF_IMM, 12);
 	emit(assembler, BPF_ST, 0);
 	for (unsigned tag = 0; tag < 2; tag++) {
 		const uint16_t tagged = new_label(assembler), done = new_label(assembler);
+
 		need_bytes(assembler, 2);
 		load_half(assembler, 0);
 		for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++)
@@ -147,6 +150,7 @@ static void emit_raw_ip(struct assembler *assembler)
 static void emit_ipv4(struct assembler *assembler)
 {
 	const uint16_t first = new_label(assembler);
+
 	place_label(assembler, IPV4);
 	need_bytes(assembler, 20);
 	load_byte(assembler, 9);
@@ -163,20 +167,21 @@ static void emit_ipv4(struct assembler *assembler)
 	emit_goto(assembler, TRANSPORT);
 }
 
-/* One extension header, if there is one; `done`: there is none. */
+/* One extension header; jumps to `done` if there is none. */
 static void emit_extension(struct assembler *assembler, uint16_t done)
 {
 	static const uint8_t plain[] = {IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS, IPPROTO_MH, 139, 140};
 	const uint16_t option = new_label(assembler), fragment = new_label(assembler),
 		       authentication = new_label(assembler);
 	const uint16_t length = new_label(assembler), over = new_label(assembler);
+
 	emit(assembler, BPF_LD | BPF_MEM, 1);
 	for (size_t i = 0; i < sizeof(plain); i++)
 		emit_jump(assembler, BPF_JEQ, plain[i], option, NEXT);
 	emit_jump(assembler, BPF_JEQ, IPPROTO_FRAGMENT, fragment, NEXT);
 	emit_jump(assembler, BPF_JEQ, IPPROTO_AH, authentication, done);
 
-	place_label(assembler, fragment); /* a later fragment ends here: what follows is payload */
+	place_label(assembler, fragment); /* after the first fragment only payload follows */
 	need_bytes(assembler, 8);
 	load_byte(assembler, 0);
 	emit(assembler, BPF_ST, 1);
@@ -224,6 +229,7 @@ static void emit_transport(struct assembler *assembler)
 		     {IPPROTO_UDPLITE, 8}, {IPPROTO_IGMP, 8}, {IPPROTO_SCTP, 12}};
 	const uint16_t tcp = new_label(assembler), dccp = new_label(assembler);
 	uint16_t labels[sizeof(fixed) / sizeof(*fixed)];
+
 	place_label(assembler, TRANSPORT);
 	emit(assembler, BPF_LD | BPF_MEM, 1);
 	emit_jump(assembler, BPF_JEQ, IPPROTO_TCP, tcp, NEXT);
@@ -253,6 +259,7 @@ static void emit_transport(struct assembler *assembler)
 static void emit_returns(struct assembler *assembler, uint32_t min_bytes)
 {
 	const uint16_t enough = new_label(assembler), less = new_label(assembler);
+
 	place_label(assembler, ARP);
 	advance_by(assembler, 28);
 	place_label(assembler, RETURN_OFFSET);
@@ -267,10 +274,11 @@ static void emit_returns(struct assembler *assembler, uint32_t min_bytes)
 	emit(assembler, BPF_RET | BPF_K, WHOLE_PACKET);
 }
 
-/* The extension headers and the transport layer come behind IPv6, IPv4 jumps over the former. */
+/* IPv6 is followed by its extension headers and the transport layer; IPv4 jumps to the latter. */
 size_t headers_program(uint16_t linktype, uint32_t min_bytes, struct sock_filter *program)
 {
 	struct assembler assembler = {.program = program, .labels = LABELS};
+
 	if (linktype == LINKTYPE_ETHERNET)
 		emit_ethernet(&assembler);
 	else

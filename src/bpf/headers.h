@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A classic BPF program that answers how many bytes of a packet are headers, from the link layer to the transport
- * layer. It runs in the kernel, as the last part of a recorder's filter, and in libpcap's interpreter on packets as
- * they were on the wire.
+ * A classic BPF program that computes how many bytes of a packet are headers, from the link layer to the transport
+ * layer. It runs in the kernel, as the last part of a recorder's filter, and in bpf_vm on packets as they were on the
+ * wire.
  */
 #pragma once
 
@@ -11,13 +11,14 @@
 
 struct sock_filter;
 
-#define HEADERS_EXTENSIONS_MAX 6 /* IPv6 extension headers; what follows more is payload */
+#define HEADERS_EXTENSIONS_MAX 6 /* IPv6 extension headers; anything after more of them is payload */
 #define HEADERS_PROGRAM_MAX 1024 /* instructions */
 
 /*
- * Writes the program for a link type (Ethernet 1, raw IP 101) and returns its length. It returns the bytes of: Ethernet
- * and up to two VLAN tags; ARP; IPv4 with options; IPv6 with extension headers; TCP with options, UDP, UDP-Lite, ICMP,
- * ICMPv6, IGMP, SCTP's common header, DCCP. Fragments behind the first end with their network header; tunnels are
- * payload. Never less than `min_bytes`, never 0; a packet that ends inside its headers is kept whole.
+ * Writes the program for a link type (Ethernet 1, raw IP 101) and returns its length. The program returns the bytes of:
+ * Ethernet and up to two VLAN tags; ARP; IPv4 with options; IPv6 with extension headers; TCP with options, UDP,
+ * UDP-Lite, ICMP, ICMPv6, IGMP, SCTP's common header, DCCP. Fragments after the first end with their network header;
+ * tunnels are payload. It never returns less than `min_bytes`, never 0; a packet that ends inside its headers is kept
+ * whole.
  */
 size_t headers_program(uint16_t linktype, uint32_t min_bytes, struct sock_filter *program);

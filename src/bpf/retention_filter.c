@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Both answers come from BPF programs, so that the kernel and the reader cannot disagree. */
+/*
+ * BPF programs decide which packets to keep and how much of each, so the kernel and the reader cannot disagree.
+ */
 #include "bpf/retention_filter.h"
 
 #include <errno.h>
@@ -11,8 +13,8 @@
 #include "bpf/filter.h"
 #include "bpf/headers.h"
 
-#define SNAPLEN_WHOLE 65535  /* from here on nothing is cut */
-#define HEADERS_SNAPLEN 1024 /* more than any headers that the program knows */
+#define SNAPLEN_WHOLE 65535  /* nothing is cut from this length on */
+#define HEADERS_SNAPLEN 1024 /* more than any headers that the program recognises */
 
 struct retention_filter {
 	struct filter *filter;
@@ -20,7 +22,7 @@ struct retention_filter {
 	bool headers;
 	struct bpf_vm *length;
 	size_t kernel_count;
-	struct sock_filter kernel_length[HEADERS_PROGRAM_MAX]; /* leaves enough for the filter to be repeated */
+	struct sock_filter kernel_length[HEADERS_PROGRAM_MAX]; /* keeps enough for the filter to be repeated */
 };
 
 int retention_filter_new(const struct retention_filter_options *options, uint16_t linktype, struct error *err,
@@ -48,7 +50,7 @@ int retention_filter_new(const struct retention_filter_options *options, uint16_
 	if (options->headers)
 		count = headers_program(linktype, 0, length);
 	retention->kernel_count = options->headers ? headers_program(linktype, reach, retention->kernel_length) : 1;
-	/* struct sock_filter and struct bpf_insn are one layout. */
+	/* struct sock_filter and struct bpf_insn have the same layout. */
 	retention->length = bpf_vm_new((const struct bpf_insn *)length, (unsigned)count);
 	if (!retention->length)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -70,7 +72,8 @@ uint32_t retention_filter_kept_bytes(const struct retention_filter *retention, c
 {
 	if (retention->filter && !filter_run(retention->filter, packet, wirelen, caplen))
 		return 0;
-	const uint32_t length = bpf_vm_run(retention->length, packet, wirelen, caplen); /* 0: cut inside its headers */
+	/* 0: cut inside its headers */
+	const uint32_t length = bpf_vm_run(retention->length, packet, wirelen, caplen);
 	return length && length < caplen ? length : caplen;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A consumer's start, stop and report. Starting happens on the caller's thread, for it may block; what the consumer
- * wants is in the kernel before its window opens.
+ * Starts, stops and reports on consumers. consumer_start runs on the caller's thread because it may block; the kernel
+ * filter covers what the consumer wants before its window opens.
  */
 #include "capture/consumer.h"
 
@@ -15,7 +15,8 @@
 #include "capture/engine_internal.h"
 #include "capture/recorder.h"
 
-#define EXTEND_SLACK_NS (20 * NS_PER_MS) /* packets' stamps may lie this far from the order of time */
+/* Twice the order slack: once for packets stamped ahead of the clock, once for a worker yet to see the new end. */
+#define EXTEND_SLACK_NS (2 * TIMELINE_ORDER_SLACK_NS)
 
 const char *end_reason_name(enum end_reason reason)
 {
@@ -25,12 +26,14 @@ const char *end_reason_name(enum end_reason reason)
 		[END_WINDOW] = "window",   [END_MEMORY] = "memory",	[END_INTERFACE_GONE] = "interface-gone",
 		[END_STOPPED] = "stopped", [END_SHUTDOWN] = "shutdown",
 	};
+
 	return names[reason];
 }
 
 void consumer_unlink(struct consumer *consumer)
 {
 	struct source *source = consumer->source;
+
 	for (struct consumer **at = &source->consumers; *at; at = &(*at)->next) {
 		if (*at == consumer) {
 			*at = consumer->next;
@@ -44,16 +47,18 @@ void consumer_unlink(struct consumer *consumer)
 	if (--source->consumer_count)
 		return;
 	source->idle_since_ns = clock_boottime_ns();
-	engine_wake_ring_thread(consumer->engine); /* it closes what is idle for long, or gone */
+	engine_wake_ring_thread(consumer->engine); /* it closes sources that are gone or idle too long */
 }
 
-/* With the lock: the source that a name means now; a recorder before others. One whose interface is away still has its
- * past. */
+/* The source that a name refers to now; recorders take precedence. A recorder whose interface is away still has its
+ * history. Called with `lock` held. */
 static struct source *find_source(const struct engine *engine, const char *interface, int ifindex)
 {
 	struct source *live = NULL, *away = NULL;
+
 	for (struct source *source = engine->sources; source; source = source->next) {
 		const bool recorder = source->recorder.on;
+
 		if (!source->gone && ifindex && source->ring->ifindex == ifindex && (recorder || !live))
 			live = source;
 		if (source->gone && recorder && strcmp(source->name, interface) == 0)
@@ -62,15 +67,16 @@ static struct source *find_source(const struct engine *engine, const char *inter
 	return ifindex ? live : away;
 }
 
-/* With control_lock and without the lock: the interface's source, opened if need be, with a user more. Only this and
- * recorders, under control_lock, add sources. */
+/* Finds or opens the interface's source and pins it. Only this function and recorders, under `control_lock`, add
+ * sources. Called with `control_lock` held, without `lock`. */
 static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
 			  struct source **result)
 {
 	const int ifindex = (int)if_nametoindex(spec->interface);
+
 	pthread_mutex_lock(&engine->lock);
 	if (ifindex)
-		recorder_bind(engine, spec->interface); /* if it is back this very moment */
+		recorder_bind(engine, spec->interface); /* it may have just come back */
 	struct source *source = find_source(engine, spec->interface, ifindex);
 	if (source) {
 		source->idle_since_ns = 0;
@@ -89,11 +95,13 @@ static int acquire_source(struct engine *engine, const struct consumer_spec *spe
 	return r;
 }
 
-/* With control_lock: the consumer's filter goes into the kernel, and what it wants counts from now on. */
+/* Adds the consumer to the source, puts its filter into the kernel and starts it. Called with `control_lock` held,
+ * without `lock`. */
 static int arm(struct source *source, struct consumer *consumer, struct error *err)
 {
 	struct engine *engine = consumer->engine;
 	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
+
 	if (!program)
 		return error_set(err, -ENOMEM, "out of memory");
 	pthread_mutex_lock(&engine->lock);
@@ -115,7 +123,7 @@ static int arm(struct source *source, struct consumer *consumer, struct error *e
 	if (r < 0)
 		error_set(err, r, "interface %s: kernel filter: %s", source->ring->name, strerror(-r));
 	else if (first && !source->recorder.on)
-		r = ring_start(source->ring, err); /* a second bind to the same interface changes nothing */
+		r = ring_start(source->ring, err); /* binding again to the same interface changes nothing */
 	pthread_mutex_lock(&engine->lock);
 	uint64_t number = 0, newest = 0;
 	if (r < 0) {
@@ -138,6 +146,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 				     void *ctx)
 {
 	struct consumer *consumer = calloc(1, sizeof(*consumer));
+
 	if (!consumer)
 		return NULL;
 	consumer->engine = engine;
@@ -145,7 +154,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->cursor.quota = spec->quota;
 	consumer->done = done;
 	consumer->ctx = ctx;
-	consumer->flush_number = NUMBER_NONE;
+	consumer->end_number = NUMBER_NONE;
 	consumer->cursor.snaplen = spec->snaplen;
 	consumer->cursor.max_packets = spec->max_packets;
 	consumer->cursor.max_bytes = spec->max_bytes;
@@ -165,26 +174,29 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 			   struct consumer *consumer, struct error *err)
 {
 	struct source *source = NULL;
+
 	pthread_mutex_lock(&engine->control_lock);
 	int r = acquire_source(engine, spec, err, &source);
 	if (r == 0 && source->ring->linktype != linktype)
-		r = error_set(err, -ENODEV, "interface %s was replaced meanwhile", spec->interface);
+		r = error_set(err, -ENODEV, "interface %s was replaced while the capture was starting",
+			      spec->interface);
 	if (r == 0)
 		r = arm(source, consumer, err);
 	pthread_mutex_unlock(&engine->control_lock);
 	pthread_mutex_lock(&engine->lock);
 	if (source && --source->pins == 0 && !source->consumers)
 		source->idle_since_ns = clock_boottime_ns();
-	engine_wake_worker(engine); /* who wanted control_lock meanwhile went to sleep */
+	engine_wake_worker(engine); /* a worker that failed to get control_lock went to sleep */
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
 	return r;
 }
 
-/* Of the interface, or of what is recorded of one that is away. */
+/* Of the interface or, if it is away, of its recorder. */
 static int find_linktype(struct engine *engine, const char *interface, uint16_t *linktype, struct error *err)
 {
 	int r = ring_probe(interface, linktype, err);
+
 	if (r != -ENODEV)
 		return r;
 	pthread_mutex_lock(&engine->lock);
@@ -201,6 +213,7 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		   struct error *err, const char **field, struct consumer **result)
 {
 	uint16_t linktype;
+
 	*field = "interface";
 	int r = find_linktype(engine, spec->interface, &linktype, err);
 	if (r < 0)
@@ -225,10 +238,11 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 	return r;
 }
 
-/* The last packets may still lie in the open block: the end is settled as that of any other time limit. */
+/* The last packets may still be in the open block, so this end is handled like any other time limit. */
 void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason)
 {
 	struct cursor *cursor = &consumer->cursor;
+
 	if (!consumer->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
 	atomic_store_explicit(&cursor->until_ns, boottime_ns, memory_order_relaxed);
@@ -238,6 +252,7 @@ void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_r
 void consumer_stop(struct consumer *consumer, enum end_reason reason)
 {
 	struct engine *engine = consumer->engine;
+
 	pthread_mutex_lock(&engine->lock);
 	if (consumer->source)
 		consumer_end_at(consumer, clock_boottime_ns(), reason);
@@ -245,19 +260,20 @@ void consumer_stop(struct consumer *consumer, enum end_reason reason)
 	engine_wake_ring_thread(engine);
 }
 
-/* Nothing stamped later than now has been scanned. So as long as the end lies ahead, no packet was left out for it. */
+/* No packet stamped later than now has been scanned, so while the end is in the future it has excluded none. */
 bool consumer_extend(struct consumer *consumer, uint64_t until_ns)
 {
 	struct engine *engine = consumer->engine;
+
 	pthread_mutex_lock(&engine->lock);
 	const uint64_t end_ns = atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
-	const bool goes_on = consumer->source && consumer->armed && consumer->until_reason == END_TIMEOUT &&
-			     clock_boottime_ns() + EXTEND_SLACK_NS < end_ns;
-	if (goes_on && until_ns > end_ns)
+	const bool extendable = consumer->source && consumer->armed && consumer->until_reason == END_TIMEOUT &&
+				clock_boottime_ns() + EXTEND_SLACK_NS < end_ns;
+	if (extendable && until_ns > end_ns)
 		atomic_store_explicit(&consumer->cursor.until_ns, until_ns, memory_order_relaxed);
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
-	return goes_on;
+	return extendable;
 }
 
 uint64_t consumer_ends_ns(const struct consumer *consumer)
@@ -293,6 +309,7 @@ uint64_t consumer_window_end(const struct consumer *consumer)
 	const struct cursor *cursor = &consumer->cursor;
 	const uint64_t until_ns = atomic_load_explicit(&cursor->until_ns, memory_order_relaxed);
 	uint64_t end_ns = consumer->end_ns;
+
 	if (cursor->reason == END_PACKETS || cursor->reason == END_BYTES)
 		end_ns = cursor->last_ns - (uint64_t)cursor->clock_offset_ns;
 	else if (cursor->reason == END_IDLE)
@@ -305,6 +322,7 @@ uint64_t consumer_window_end(const struct consumer *consumer)
 void consumer_report(const struct consumer *consumer, struct consumer_report *report)
 {
 	const struct cursor *cursor = &consumer->cursor;
+
 	*report = (struct consumer_report){
 		.packets = atomic_load_explicit(&cursor->packets, memory_order_relaxed),
 		.bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed),
@@ -319,7 +337,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->from_ns = cursor->from_ns + offset_ns;
 	const int64_t asked_ns = consumer->asked_from_ns + (int64_t)offset_ns;
 	report->asked_from_ns = asked_ns > 0 ? (uint64_t)asked_ns : 0;
-	if (consumer->from_real_ns) /* what was asked for is said as it was asked, whatever the clock did since */
+	if (consumer->from_real_ns) /* report the window as requested, even if the clock has changed since */
 		report->asked_from_ns = consumer->from_real_ns;
 	if (consumer->from_real_ns && (int64_t)cursor->from_ns == consumer->asked_from_ns)
 		report->from_ns = consumer->from_real_ns;
@@ -328,20 +346,21 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->reason = cursor->reason;
 	report->first_ns = cursor->first_ns;
 	report->last_ns = cursor->last_ns;
-	/* A quota stops a consumer for its packets before it has all of its own: that is no packet of its own. */
-	const bool limit = (cursor->reason == END_PACKETS || cursor->reason == END_BYTES) && cursor->last_ns;
+	/* A shared quota may end a consumer that has no packet of its own. */
+	const bool by_packets = (cursor->reason == END_PACKETS || cursor->reason == END_BYTES) && cursor->last_ns;
 	const uint64_t end_ns = consumer_window_end(consumer);
-	report->to_ns = limit ? cursor->last_ns : end_ns + offset_ns;
-	if (!limit && consumer->to_real_ns && end_ns == atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+	report->to_ns = by_packets ? cursor->last_ns : end_ns + offset_ns;
+	if (!by_packets && consumer->to_real_ns &&
+	    end_ns == atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		report->to_ns = consumer->to_real_ns;
 	if (report->from_ns > report->to_ns)
-		report->from_ns = report->to_ns; /* all of the window lies before what can be reached */
+		report->from_ns = report->to_ns; /* the whole window is older than what can be reached */
 	report->lost_kernel = cursor->dropped_seen - consumer->dropped_at_start;
 	report->lost_evicted = consumer->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
 	report->received = cursor->examined + report->lost_kernel;
-	report->disordered = consumer->disordered;
-	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory && !consumer->gap &&
-			   !consumer->restricted && !cursor->clock_stepped &&
+	report->unsorted = consumer->unsorted;
+	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
+			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->clock_stepped &&
 			   (int64_t)cursor->from_ns <= consumer->asked_from_ns;
 }

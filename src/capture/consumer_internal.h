@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * What the engine knows of a consumer. Internal to the engine. All members are under the engine's lock unless marked.
- */
+/* A consumer as the engine sees it. Internal to the engine. `lock` protects all members unless marked. */
 #pragma once
 
 #include "base/mailbox.h"
@@ -12,7 +10,7 @@ struct source;
 
 #define NUMBER_NONE UINT64_MAX
 
-/* What a worker tells the loop about a consumer. */
+/* A message from a worker to the loop. */
 struct consumer_message {
 	struct mailbox_message message;
 	struct consumer *consumer;
@@ -25,37 +23,38 @@ struct consumer {
 	struct source *source; /* NULL once it has ended */
 	struct consumer *next;
 	struct filter *filter;
-	struct cursor cursor; /* a worker's while `busy` */
+	struct cursor cursor; /* owned by a worker while `busy` */
 	consumer_done done;
 	void *ctx;
-	bool armed;	       /* its filter is in the kernel: it may be scanned */
-	bool busy;	       /* a worker moves it */
-	uint64_t position;     /* cursor.next_number as of the last time no worker had it */
-	uint64_t flush_number; /* ends when it stands here; NUMBER_NONE: not known yet */
-	enum end_reason flush_reason;
-	uint64_t flush_ns;	      /* boot time at which everything was retired */
-	uint64_t flush_dropped;	      /* the ring's drops by then */
-	enum end_reason until_reason; /* why cursor.until_ns is the end */
+	bool armed;	     /* its filter is in the kernel; it may be scanned */
+	bool busy;	     /* a worker is moving it */
+	uint64_t position;   /* cursor.next_number when a worker last released it */
+	uint64_t end_number; /* ends when `position` gets here; NUMBER_NONE: not set yet */
+	enum end_reason end_reason;
+	/* Boot time at which end_number was set: everything before the end was retired. */
+	uint64_t end_set_ns;
+	uint64_t end_dropped;	      /* the ring's drops at end_set_ns */
+	enum end_reason until_reason; /* why it ends at cursor.until_ns */
 	uint64_t dropped_at_start, lost_evicted;
-	uint64_t before_ns;		   /* asked for: so long before it is armed */
-	uint64_t from_real_ns, to_real_ns; /* or this window; 0: not given */
+	uint64_t before_ns;		   /* requested: start this long before it is armed */
+	uint64_t from_real_ns, to_real_ns; /* requested window; 0: not given */
 	uint64_t duration_ns;
 	struct resume_point resume; /* number 0: none */
-	int64_t asked_from_ns;	    /* boot time; negative: before the machine was started */
-	bool gap;		    /* the interface was away for a part of the window */
-	bool restricted;	    /* the recorder may not keep all that was asked for */
-	bool disordered;	    /* there was no memory to sort its packets */
+	int64_t asked_from_ns;	    /* boot time; negative: before the machine booted */
+	bool interface_was_away;    /* for part of the window */
+	bool retention_may_hide;    /* the retention filter may hide packets of the window */
+	bool unsorted;		    /* no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;
-	int64_t clock_offset_ns; /* real minus boot time when it ended */
+	int64_t clock_offset_ns; /* real time minus boot time when it ended */
 	uint64_t end_ns;	 /* boot time */
 };
 
-/* With the lock: no packet after this moment, if the end is not nearer already. */
+/* Sets its end to this time unless it ends earlier. Called with `lock` held. */
 void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason);
 
-/* By who settles it, or after its end: where the window that its packets cover ends, in boot time. */
+/* Boot time at which the window that its packets cover ends. After its end, or by the worker that settles it. */
 uint64_t consumer_window_end(const struct consumer *consumer);
 
-/* With the lock: takes the consumer off its source. */
+/* Removes the consumer from its source. Called with `lock` held. */
 void consumer_unlink(struct consumer *consumer);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel tells of a thread's affinity only what it comes to today: what was asked for, as far as the cpuset allows
- * and CPUs are there. Put back as a wish, that would be forever. So a thread that had all there is is given everything.
+ * The kernel reports a thread's effective affinity: the requested one, reduced to the cpuset and the CPUs present.
+ * Setting that again would make the reduction permanent. So a thread that had every available CPU is allowed all CPUs
+ * instead.
  */
 #include "capture/cpu_isolation.h"
 
@@ -21,6 +22,7 @@ static bool set_affinity(pthread_t thread, const cpu_set_t *affinity)
 static bool allow_all_cpus(pthread_t thread)
 {
 	cpu_set_t everything;
+
 	memset(&everything, 0xff, sizeof(everything));
 	return set_affinity(thread, &everything);
 }
@@ -28,12 +30,13 @@ static bool allow_all_cpus(pthread_t thread)
 static void restore_affinity(const struct cpu_isolation *isolation, pthread_t thread, const cpu_set_t *affinity)
 {
 	if (CPU_EQUAL(affinity, &isolation->all_cpus) || !set_affinity(thread, affinity))
-		allow_all_cpus(thread); /* also if none of its own are left */
+		allow_all_cpus(thread); /* also if none of its CPUs are left */
 }
 
 void cpu_isolation_begin(struct cpu_isolation *isolation)
 {
 	const pthread_t self = pthread_self();
+
 	isolation->cpu = -1;
 	isolation->count = 0;
 	if (!get_affinity(self, &isolation->affinity) || !allow_all_cpus(self))
@@ -42,6 +45,7 @@ void cpu_isolation_begin(struct cpu_isolation *isolation)
 	CPU_ZERO(&only);
 	if (get_affinity(self, &isolation->all_cpus) && set_affinity(self, &isolation->affinity)) {
 		const int cpu = sched_getcpu();
+
 		CPU_SET((size_t)cpu, &only);
 		if (set_affinity(self, &only))
 			isolation->cpu = cpu;
@@ -53,6 +57,7 @@ void cpu_isolation_begin(struct cpu_isolation *isolation)
 void cpu_isolation_keep_off(struct cpu_isolation *isolation, pthread_t other)
 {
 	cpu_set_t affinity;
+
 	if (isolation->cpu < 0 || isolation->count == CPU_ISOLATION_MAX || !get_affinity(other, &affinity))
 		return;
 	cpu_set_t rest = affinity;

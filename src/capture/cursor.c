@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hot loop. Per packet it reads the kernel's header, makes a stripped VLAN tag whole again if there is one, and
- * asks every cursor of the group. Time limits are judged by the packets' own time, so that a loaded machine does not
- * change what a file holds; a few milliseconds of slack cover packets that different CPUs stamped out of order.
+ * The hot loop. For each packet it reads the kernel's header, puts a stripped VLAN tag back, and offers the packet to
+ * every cursor of the group. Time limits apply to the packets' own time stamps, so load on the machine does not change
+ * what a file holds. A slack of a few milliseconds covers packets that different CPUs stamped out of order.
  */
 #include "capture/cursor.h"
 
@@ -22,13 +22,13 @@
 #define PREFETCH_BYTES 4096
 #define PREFETCH_PACKETS 4
 
-/* One packet as it was on the wire: up to 16 bytes of head, the rest in the ring. */
+/* One packet as it was on the wire: up to 16 bytes in `head`, the rest in the ring. */
 struct wire_packet {
 	uint64_t time_ns; /* real */
 	uint64_t boot_ns;
 	uint32_t caplen, wirelen;
-	const uint8_t *data;	   /* in the ring: the packet without its tag */
-	const uint8_t *contiguous; /* tag included: what filters see */
+	const uint8_t *data;	   /* in the ring, without the tag */
+	const uint8_t *contiguous; /* with the tag: what filters see */
 	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
@@ -39,6 +39,7 @@ static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *h
 	const uint16_t tpid =
 		header->tp_status & TP_STATUS_VLAN_TPID_VALID ? header->hv1.tp_vlan_tpid : ETHERTYPE_8021Q;
 	const uint16_t tci = (uint16_t)header->hv1.tp_vlan_tci;
+
 	memcpy(packet->head, packet->data, MAC_BYTES);
 	packet->head[12] = (uint8_t)(tpid >> 8);
 	packet->head[13] = (uint8_t)tpid;
@@ -59,6 +60,7 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 			const struct scan_context *context)
 {
 	const struct tpacket3_hdr *header = (const void *)at;
+
 	packet->time_ns = header->tp_sec * NS_PER_S + header->tp_nsec;
 	packet->boot_ns = packet->time_ns - (uint64_t)span->clock_offset_ns;
 	packet->caplen = header->tp_snaplen;
@@ -72,6 +74,7 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 static unsigned char packet_type(const uint8_t *at)
 {
 	const struct sockaddr_ll *address = (const void *)(at + TPACKET_ALIGN(sizeof(struct tpacket3_hdr)));
+
 	return address->sll_pkttype;
 }
 
@@ -79,6 +82,7 @@ static void charge_quota(struct cursor *cursor, uint64_t bytes)
 {
 	struct quota *quota = cursor->quota;
 	const uint64_t packets = atomic_fetch_add_explicit(&quota->packets, 1, memory_order_relaxed) + 1;
+
 	bytes += atomic_fetch_add_explicit(&quota->bytes, bytes, memory_order_relaxed);
 	if ((packets >= quota->max_packets || bytes >= quota->max_bytes) &&
 	    !atomic_exchange_explicit(&quota->announced, true, memory_order_relaxed))
@@ -93,6 +97,7 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		.caplen = packet->caplen < cursor->snaplen ? packet->caplen : cursor->snaplen,
 		.direction = packet->direction,
 	};
+
 	if (view.caplen > accepted)
 		view.caplen = accepted;
 	view.data = packet->head_size ? packet->data + MAC_BYTES : packet->data;
@@ -151,43 +156,50 @@ static void offer_packet(struct cursor *cursor, const struct wire_packet *packet
 static void check_clock_step(struct cursor *cursor, const struct span *span)
 {
 	const int64_t step_ns = span->clock_offset_ns - cursor->clock_offset_ns;
+
 	if (!cursor->clock_offset_ns)
 		cursor->clock_offset_ns = span->clock_offset_ns;
-	else if (step_ns > CURSOR_CLOCK_STEP_NS || step_ns < -CURSOR_CLOCK_STEP_NS)
+	else if (step_ns > TIMELINE_CLOCK_STEP_NS || step_ns < -TIMELINE_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
 }
 
-/* Cursors past whose end the whole span lies are done; the others are collected. */
+/* Ends the cursors whose window closed before the span, and collects the others. */
 static unsigned collect_active(struct cursor *const *cursors, unsigned count, const struct span *span,
 			       struct cursor **active)
 {
 	const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
-	unsigned chosen = 0;
+	unsigned active_count = 0;
+
 	for (unsigned i = 0; i < count; i++) {
 		const uint64_t until_ns = atomic_load_explicit(&cursors[i]->until_ns, memory_order_relaxed);
-		if (until_ns < UINT64_MAX - CURSOR_ORDER_SLACK_NS && begin_ns > until_ns + CURSOR_ORDER_SLACK_NS) {
+
+		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS && begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
 			cursors[i]->reason = END_UNTIL;
 		} else {
 			check_clock_step(cursors[i], span);
-			active[chosen++] = cursors[i];
+			active[active_count++] = cursors[i];
 		}
 	}
-	return chosen;
+	return active_count;
 }
 
 void cursor_scan(struct cursor *const *cursors, unsigned count, const struct span *span,
 		 const struct scan_context *context)
 {
 	struct cursor *active[SCAN_GROUP_MAX];
-	unsigned left = collect_active(cursors, count, span, active);
+	unsigned active_count = collect_active(cursors, count, span, active);
 	const uint8_t *at = span->first;
 	struct wire_packet packet;
 	uint32_t i = 0;
-	for (; i < span->packets && left; i++) {
+
+	for (; i < span->packets && active_count; i++) {
 		const uint8_t *next = at + ((const struct tpacket3_hdr *)(const void *)at)->tp_next_offset;
-		/* Fetched far ahead, for one packet's filter is not long enough to hide the wait for the next, and the
-		 * processor's own prefetching ends at each page. Large packets mostly come in runs of one size. A
-		 * prefetch never faults. */
+
+		/*
+		 * Prefetch far ahead: one packet's filter does not run long enough to hide the latency of the next, and
+		 * the processor's own prefetching ends at each page. Large packets mostly come in runs of one size. A
+		 * prefetch never faults.
+		 */
 		const ptrdiff_t size = next - at;
 		const uint8_t *ahead = next + (size < PREFETCH_SMALL ? PREFETCH_BYTES : PREFETCH_PACKETS * size);
 		__builtin_prefetch(next);
@@ -198,8 +210,9 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, span, context);
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
-			for (unsigned c = 0; c < left;) {
+			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];
+
 				if (span->number + i >= cursor->next_number) {
 					offer_packet(cursor, &packet);
 					cursor->examined++;
@@ -208,7 +221,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 					c++;
 				} else {
 					cursor->next_number = span->number + i + 1;
-					active[c] = active[--left];
+					active[c] = active[--active_count];
 				}
 			}
 		}

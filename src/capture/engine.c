@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The engine's own life: its threads, descriptors and rings from first to last. How the threads work together is
- * received in engine_internal.h. */
+/*
+ * Creates and frees the engine: its threads, descriptors and rings. engine_internal.h describes how the threads work
+ * together.
+ */
 #include "capture/engine.h"
 
 #include <assert.h>
@@ -18,12 +20,13 @@
 #include "capture/engine_internal.h"
 #include "capture/link_watch.h"
 
-#define WORKER_STACK_BYTES \
-	(8u << 20) /* libpcap's parser recurses: own traffic is compiled by workers; touched as needed */
+/* libpcap's parser recurses, and workers compile the own-traffic filter. Memory is touched as needed. */
+#define WORKER_STACK_BYTES (8u << 20)
 
 void engine_wake_ring_thread(struct engine *engine)
 {
 	const uint64_t one = 1;
+
 	if (write(engine->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_error("engine-wake-failed", log_str("error", strerror(errno)));
 }
@@ -36,16 +39,20 @@ void engine_wake_worker(struct engine *engine)
 
 static_assert(WORKERS_MAX + 1 <= CPU_ISOLATION_MAX, "the ring thread and all workers");
 
-/* With control_lock, without the lock. */
+/* Called with `control_lock` held, without `lock`. */
 static void begin_ring_allocation(void *ctx)
 {
 	struct engine *engine = ctx;
+
 	cpu_isolation_begin(&engine->isolation);
 	cpu_isolation_keep_off(&engine->isolation, engine->ring_thread);
 	for (unsigned i = 0; i < engine->worker_count; i++)
 		cpu_isolation_keep_off(&engine->isolation, engine->workers[i]);
-	/* Whoever was interrupted on this CPU with the lock gives it up: the ring thread would wait for it. The loop
-	 * may still come to run here, but hardly be interrupted with the lock before the allocation begins. */
+	/*
+	 * A thread preempted on this CPU may hold `lock`, and the ring thread would wait for it: take the lock once to
+	 * make that thread finish. The loop may still run here, but is unlikely to be preempted with the lock before
+	 * the allocation starts.
+	 */
 	pthread_mutex_lock(&engine->lock);
 	pthread_mutex_unlock(&engine->lock);
 }
@@ -53,14 +60,16 @@ static void begin_ring_allocation(void *ctx)
 static void end_ring_allocation(void *ctx)
 {
 	struct engine *engine = ctx;
+
 	cpu_isolation_end(&engine->isolation);
 }
 
 static void deliver_message(void *ctx, struct mailbox_message *message)
 {
-	(void)ctx;
 	const struct consumer_message *received = container_of(message, struct consumer_message, message);
 	struct consumer *consumer = received->consumer;
+
+	(void)ctx;
 	if (received == &consumer->ended)
 		consumer->done(consumer->ctx, consumer);
 	else
@@ -80,6 +89,7 @@ size_t engine_memory_used(struct engine *engine)
 int engine_add_source(struct engine *engine, struct source *source, struct error *err)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
+
 	pthread_mutex_lock(&engine->lock);
 	int r = engine->source_count >= ENGINE_SOURCES_MAX ? -ENOSPC : 0;
 	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
@@ -104,6 +114,7 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 bool engine_records(struct engine *engine, const char *interface)
 {
 	bool found = false;
+
 	pthread_mutex_lock(&engine->lock);
 	for (const struct source *source = engine->sources; source; source = source->next)
 		found |= source->recorder.on && strcmp(source->name, interface) == 0;
@@ -114,6 +125,7 @@ bool engine_records(struct engine *engine, const char *interface)
 size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room)
 {
 	size_t count = 0;
+
 	pthread_mutex_lock(&engine->lock);
 	for (struct source *source = engine->sources; source; source = source->next, count++) {
 		if (count >= room)
@@ -137,18 +149,19 @@ size_t engine_interfaces(struct engine *engine, struct engine_interface *interfa
 	return count;
 }
 
-static unsigned choose_workers(unsigned asked)
+static unsigned choose_worker_count(unsigned requested)
 {
 	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned count = asked ? asked : cpus < 2 ? 2 : cpus > 4 ? 4 : (unsigned)cpus;
+	unsigned count = requested ? requested : cpus < 2 ? 2 : cpus > 4 ? 4 : (unsigned)cpus;
+
 	return count > WORKERS_MAX ? WORKERS_MAX : count;
 }
 
-/* Signals belong to the loop. */
 static int start_worker(struct engine *engine, const pthread_attr_t *attributes)
 {
 	const unsigned index = engine->worker_count;
 	struct worker_context *context = calloc(1, sizeof(*context));
+
 	if (!context)
 		return ENOMEM;
 	context->engine = engine;
@@ -161,22 +174,23 @@ static int start_worker(struct engine *engine, const pthread_attr_t *attributes)
 	return r;
 }
 
-/* Signals belong to the loop. */
+/* Blocks all signals in the threads: the loop handles them. */
 static int start_threads(struct engine *engine, unsigned workers)
 {
-	sigset_t all, before;
+	sigset_t all, previous;
+
 	pthread_attr_t attributes;
 	sigfillset(&all);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, WORKER_STACK_BYTES);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_sigmask(SIG_SETMASK, &all, &previous);
 	int r = pthread_create(&engine->ring_thread, &attributes, ring_thread_run, engine);
 	engine->ring_thread_started = r == 0;
 	if (r == 0)
 		pthread_setname_np(engine->ring_thread, "pcapd-ring");
 	while (r == 0 && engine->worker_count < workers)
 		r = start_worker(engine, &attributes);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_sigmask(SIG_SETMASK, &previous, NULL);
 	pthread_attr_destroy(&attributes);
 	return -r;
 }
@@ -192,6 +206,7 @@ static int open_fds(struct engine *engine)
 	int *const watched[] = {&engine->wake_fd, &engine->timer_fd, &engine->link_fd};
 	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++) {
 		struct epoll_event event = {.events = EPOLLIN, .data.ptr = watched[i]};
+
 		if (*watched[i] < 0 || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, *watched[i], &event) < 0)
 			return -errno;
 	}
@@ -201,6 +216,7 @@ static int open_fds(struct engine *engine)
 struct engine *engine_new(struct event_base *loop, const struct engine_options *options, struct error *err)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
+
 	if (!engine) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -216,7 +232,7 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	engine->mailbox = mailbox_new(loop, deliver_message, engine);
 	int r = engine->mailbox ? open_fds(engine) : -ENOMEM;
 	if (r == 0)
-		r = start_threads(engine, choose_workers(options->workers));
+		r = start_threads(engine, choose_worker_count(options->workers));
 	if (r < 0) {
 		error_set(err, r, "capture engine: %s", strerror(-r));
 		engine_free(engine);
@@ -229,6 +245,7 @@ static void close_all(struct source *source)
 {
 	while (source) {
 		struct source *next = source->next;
+
 		source_close(source);
 		source = next;
 	}
@@ -238,7 +255,8 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	pthread_mutex_lock(&engine->control_lock); /* nobody opens a ring: that touches all threads */
+	/* No thread may be opening a ring, which moves all threads off a CPU. */
+	pthread_mutex_lock(&engine->control_lock);
 	pthread_mutex_lock(&engine->lock);
 	engine->stop = true;
 	pthread_cond_broadcast(&engine->work_available);

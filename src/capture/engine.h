@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The capture engine: one ring per interface, shared by every consumer on it; one ring thread that does nothing per
- * packet; a few workers that move the consumers' cursors along. Knows no request, file format or destination.
+ * The capture engine: one ring per interface, shared by all its consumers; one ring thread, which does no work per
+ * packet; and a few workers that move the consumers' cursors. It knows nothing of requests, file formats or
+ * destinations.
  */
 #pragma once
 
@@ -17,26 +18,26 @@ struct engine;
 struct slab_pool;
 
 struct engine_options {
-	unsigned workers;	 /* 0: as many as CPUs, at least 2, at most 4 */
-	size_t memory_bytes;	 /* budget of all captured bytes */
+	unsigned workers;	 /* 0: one per CPU, at least 2, at most 4 */
+	size_t memory_bytes;	 /* budget for all captured bytes */
 	struct slab_pool *slabs; /* their memory; outlives the engine and all captures */
 };
 
-#define ENGINE_CONSUMERS_MAX 4096     /* at once, whatever the configuration says */
+#define ENGINE_CONSUMERS_MAX 4096     /* at once, regardless of the configuration */
 #define ENGINE_SOURCES_MAX 256	      /* open rings */
-#define ENGINE_RINGS_BYTES (1u << 30) /* all rings opened on demand together */
+#define ENGINE_RINGS_BYTES (1u << 30) /* total of all rings opened on demand */
 
-/* `loop` delivers the ends of consumers. NULL and `err` on failure. */
+/* `loop` delivers the ends of consumers. Returns NULL and sets `err` on failure. */
 struct engine *engine_new(struct event_base *loop, const struct engine_options *options, struct error *err);
 
-/* Loop thread. Ends threads and closes rings; every consumer must have been freed. */
+/* Loop thread. Ends the threads and closes the rings. Free every consumer first. */
 void engine_free(struct engine *engine);
 
-warn_unused int engine_may_capture(struct error *err); /* whether this process has the right; 0 or -errno */
+warn_unused int engine_may_capture(struct error *err); /* whether this process has the privilege; 0 or -errno */
 
 size_t engine_memory_used(struct engine *engine); /* bytes of the budget; any thread */
 
-/* A recorder: an interface whose packets are kept before anybody asks for them. */
+/* A recorder: an interface whose packets are kept before any request for them. */
 struct engine_recorder {
 	const char *interface;
 	bool promiscuous;
@@ -44,37 +45,37 @@ struct engine_recorder {
 	uint64_t max_age_ns; /* never keep a packet longer; 0: as long as memory lasts */
 	const char *bpf;     /* what may be kept at all; NULL or "": everything */
 	uint32_t snaplen;
-	bool headers;	  /* keep link to transport headers only, whatever snaplen says */
-	bool exclude_own; /* leave out this process's own traffic (base/own_traffic.h) */
+	bool headers;	  /* keep only the link to transport headers; overrides snaplen */
+	bool exclude_own; /* exclude this process's own traffic (base/own_traffic.h) */
 };
 
 #define ENGINE_RECORDERS_MAX 256
 
 /*
- * Starts recording; blocks until the ring has its memory. Before the first consumer_start. If the interface does not
- * exist, recording starts when it appears, which is logged. 0, -EINVAL (filter), -ENOMEM (not even a small ring),
- * -EPERM, -ENOSPC, other -errno.
+ * Starts recording; blocks until the ring has its memory. Call before the first consumer_start. If the interface does
+ * not exist, recording starts when it appears; this is logged. Returns 0, -EINVAL (filter), -ENOMEM (not even a small
+ * ring), -EPERM, -ENOSPC, or another -errno.
  */
 warn_unused int engine_add_recorder(struct engine *engine, const struct engine_recorder *recorder, struct error *err);
 
-/* The daemon's own endpoints have changed (base/own_traffic.h): recorders that leave them out renew their filter. Any
+/* The daemon's own endpoints have changed (base/own_traffic.h): recorders that exclude them renew their filter. Any
  * thread. */
 void engine_own_traffic_changed(struct engine *engine);
 
-/* What an open ring does right now. */
+/* The state of an open ring. */
 struct engine_interface {
 	char name[16];
 	bool recorder;
 	bool gone;
 	uint64_t consumers;
 	uint64_t packets, dropped; /* since the ring was opened */
-	uint64_t reach_ns;	   /* recorder: every packet of the last so many ns is here but for those dropped */
-	uint64_t held_bytes;	   /* packet memory that can be read, headers included */
+	uint64_t reach_ns;	   /* recorder: how far back history is complete except for drops */
+	uint64_t held_bytes;	   /* packet memory that can be read, including headers */
 	uint64_t ring_bytes;
 };
 
-/* Fills up to `room` entries, returns how many rings there are. Any thread. */
+/* Fills up to `room` entries and returns the number of open rings. Any thread. */
 size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room);
 
-/* True if past packets of an interface of this name are held, though the interface itself may be gone. Any thread. */
+/* True if a recorder holds history of an interface of this name, even if the interface is away. Any thread. */
 bool engine_records(struct engine *engine, const char *interface);

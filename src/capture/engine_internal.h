@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the engine's threads share. Internal to engine.c (their life), ring_thread.c, worker.c, recorder.c and
+ * What the engine's threads share. Internal to engine.c (start and stop), ring_thread.c, worker.c, recorder.c and
  * consumer.c.
  *
- * - The ring thread takes over retired blocks, watches time limits and interfaces; nothing per packet, no call that may
- *   block.
- * - Workers move cursors: pin a span, scan it for a group of consumers without the lock, unpin. They also see to what
- *   may block for a while: renewing filters, closing rings, recorders that come late.
- * - The caller's thread of consumer_start opens rings; while the kernel allocates one, the others keep off its CPU.
- * - The loop gets the ends of consumers by mailbox.
+ * - The ring thread takes over retired blocks and watches time limits and interfaces. It does no work per packet and
+ *   makes no call that may block.
+ * - Workers move cursors: pin a span, scan it for a group of consumers without `lock`, unpin it. They also do what may
+ *   block for a while: renew filters, close rings, open recorders late.
+ * - The thread that calls consumer_start opens rings. While the kernel allocates one, the other threads stay off its
+ *   CPU.
+ * - The loop gets the ends of consumers through the mailbox.
  *
- * One lock covers all state that threads share; nobody holds it for longer than a block takes to be noted.
- * `control_lock` is held over the slow things so that kernel filters are replaced in the order of the states they were
- * made from. Order: control_lock, then lock.
+ * `lock` covers all state that threads share; no thread holds it for longer than it takes to note one block.
+ * `control_lock` is held over the slow operations, so that kernel filters are replaced in the order of the states they
+ * were built from. Lock order: control_lock, then lock.
  */
 #pragma once
 
@@ -26,11 +27,11 @@
 
 #define WORKERS_MAX 16
 
-/* A recorder that waits for its interface to appear. Strings are its own. */
+/* A recorder whose interface does not exist yet. It owns its strings. */
 struct pending_recorder {
 	struct pending_recorder *next;
 	struct engine_recorder options;
-	bool due; /* the interface may be there: a worker shall try */
+	bool due; /* the interface may exist now: a worker has to try */
 	char interface[16];
 	char bpf[];
 };
@@ -39,16 +40,16 @@ struct engine {
 	struct budget budget;
 	struct mailbox *mailbox;
 	pthread_mutex_t control_lock;
-	struct ring_guard ring_guard;	/* of all rings that are opened */
-	struct cpu_isolation isolation; /* with control_lock: around the ring that is being allocated */
+	struct ring_guard ring_guard;	/* for every ring that is opened */
+	struct cpu_isolation isolation; /* under control_lock: while a ring is allocated */
 	pthread_mutex_t lock;
 	pthread_cond_t work_available;
 	bool stop;
 	struct source *sources;
 	struct pending_recorder *pending;
-	struct source *closing; /* taken off the ring thread's list; a worker closes them */
+	struct source *closing; /* removed from `sources`; a worker closes them */
 	size_t ring_bytes;
-	uint64_t served_count; /* how often workers took something from any source */
+	uint64_t served_count; /* how often workers took work from any source */
 	unsigned source_count, consumer_count, recorder_count, idle_workers;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
 	bool ring_thread_started;
@@ -58,24 +59,23 @@ struct engine {
 	pthread_t workers[WORKERS_MAX];
 };
 
-/* What a worker needs for its work, made before it starts. */
+/* A worker's memory, allocated before it starts. */
 struct worker_context {
 	struct engine *engine;
 	struct sock_filter program[FILTER_UNION_MAX];
 	uint8_t scratch[SCAN_SCRATCH_BYTES];
 };
 
-/* Thread bodies; args: the engine, a worker's context. */
+/* Thread functions; they take the engine and a worker's context. */
 void *ring_thread_run(void *engine);
 void *worker_run(void *context);
 
-/* Any thread: the ring thread looks at time limits and at what is to be closed. */
+/* Makes the ring thread check time limits and sources to close. Any thread. */
 void engine_wake_ring_thread(struct engine *engine);
 
-/* With the lock: something can be done. One sleeper is enough: it wakes the next if there is more. */
+/* There is work. Wakes one idle worker, which wakes the next if there is more. Called with `lock` held. */
 void engine_wake_worker(struct engine *engine);
 
-/* With control_lock, without the lock: puts an opened source where the ring thread sees it. 0 or -errno (it is closed
- * then).
- */
+/* Adds an opened source, with a pin for the caller, to the engine. Returns 0 or -errno, then it has closed the source.
+ * Called with `control_lock` held, without `lock`. */
 warn_unused int engine_add_source(struct engine *engine, struct source *source, struct error *err);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hears from the kernel (rtnetlink) that some interface was added, removed, renamed or went up or down. What exactly is
- * not told: whoever hears it looks.
+ * Learns from the kernel (rtnetlink) that some interface was added, removed or renamed, or went up or down. It does not
+ * report which: the caller checks its interfaces.
  */
 #pragma once
 
 #include <stdbool.h>
 
-/* A non-blocking descriptor, readable when there is news; -errno on failure. Close it with close(2). */
+/* Returns a non-blocking descriptor that is readable after a change, or -errno. Close it with close(2). */
 int link_watch_open(void);
 
-/* Takes the news off the descriptor. True: something about an interface has changed, or may have (the kernel lost
- * messages). */
+/* Drains the descriptor. True: an interface has changed, or may have (the kernel lost messages). */
 bool link_watch_read(int fd);

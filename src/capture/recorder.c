@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Recorders: opened at the start, bound again when their interface comes back, opened later if it was not there. All
- * that may block is done by a worker with control_lock held, so that it never meets the start of a consumer half-way.
+ * Recorders: opened at start, opened later if their interface did not exist, bound again when it comes back. A worker
+ * does what may block, with `control_lock` held, so it never runs in the middle of consumer_start.
  */
 #include "capture/recorder.h"
 
@@ -14,11 +14,12 @@
 #include "base/own_traffic.h"
 #include "capture/engine_internal.h"
 
-/* With control_lock, without the lock: opens a recorder's ring. */
+/* Opens a recorder's ring. Called with `control_lock` held, without `lock`. */
 static int open_recorder(struct engine *engine, const struct engine_recorder *options, struct error *err)
 {
 	struct source *source = NULL;
 	int r = source_open_recorder(options, &engine->ring_guard, err, &source);
+
 	if (r < 0)
 		return r;
 	source->own_traffic_changed = options->exclude_own;
@@ -42,6 +43,7 @@ static int wait_for_interface(struct engine *engine, const struct engine_recorde
 {
 	const char *bpf = options->bpf ? options->bpf : "";
 	struct pending_recorder *pending = calloc(1, sizeof(*pending) + strlen(bpf) + 1);
+
 	if (!pending)
 		return -ENOMEM;
 	memcpy(pending->bpf, bpf, strlen(bpf) + 1);
@@ -52,7 +54,7 @@ static int wait_for_interface(struct engine *engine, const struct engine_recorde
 	pthread_mutex_lock(&engine->lock);
 	pending->next = engine->pending;
 	engine->pending = pending;
-	recorder_interfaces_changed(engine); /* it may have come this very moment */
+	recorder_interfaces_changed(engine); /* it may have just appeared */
 	pthread_mutex_unlock(&engine->lock);
 	log_warning("recorder-waits", log_str("interface", options->interface), log_str("error", "no such interface"));
 	return 0;
@@ -89,6 +91,7 @@ void engine_own_traffic_changed(struct engine *engine)
 void recorder_interfaces_changed(struct engine *engine)
 {
 	char name[IF_NAMESIZE];
+
 	for (struct pending_recorder *pending = engine->pending; pending; pending = pending->next)
 		pending->due = if_nametoindex(pending->interface) != 0;
 	for (struct source *source = engine->sources; source; source = source->next) {
@@ -102,11 +105,12 @@ void recorder_interfaces_changed(struct engine *engine)
 	engine_wake_worker(engine);
 }
 
-/* --- what workers do: with control_lock and the lock, which is given up meanwhile --- */
+/* --- what workers do; called with `control_lock` and `lock` held; releases and reacquires `lock` --- */
 
 static bool open_pending(struct engine *engine)
 {
 	struct pending_recorder **at = &engine->pending;
+
 	while (*at && !(*at)->due)
 		at = &(*at)->next;
 	struct pending_recorder *pending = *at;
@@ -130,11 +134,12 @@ static bool open_pending(struct engine *engine)
 
 #define REBIND_RETRY_NS NS_PER_S
 
-/* Binds the ring of an interface that was away; it may go again at any moment. */
+/* Binds the ring of an interface that is back; it may vanish again at any time. */
 static void bind_source(struct engine *engine, struct source *source)
 {
 	char name[sizeof(source->name)];
 	int ifindex = 0;
+
 	source->came_back = false;
 	source->pins++;
 	memcpy(name, source->name, sizeof(name));
@@ -150,7 +155,7 @@ static void bind_source(struct engine *engine, struct source *source)
 		source->retry_ns = clock_boottime_ns() + REBIND_RETRY_NS;
 		if (log_rate_allow(&source->bind_rate, &(uint64_t){0}))
 			log_error("recorder-not-bound", log_str("interface", name),
-				  log_str("error", r == -ENODEV ? "its link type is another now" : strerror(-r)));
+				  log_str("error", r == -ENODEV ? "its link type has changed" : strerror(-r)));
 		engine_wake_ring_thread(engine);
 	}
 }
@@ -158,6 +163,7 @@ static void bind_source(struct engine *engine, struct source *source)
 static bool bind_returned(struct engine *engine)
 {
 	struct source *source = engine->sources;
+
 	while (source && !source->came_back)
 		source = source->next;
 	if (source)
@@ -178,6 +184,7 @@ void recorder_bind(struct engine *engine, const char *interface)
 static bool renew_own_traffic_filter(struct engine *engine)
 {
 	struct source *source = engine->sources;
+
 	while (source && !source->own_traffic_changed)
 		source = source->next;
 	if (!source)

@@ -6,13 +6,13 @@
 
 struct engine;
 
-/* With the lock, given up meanwhile: something about recorders to do (open, bind again, own traffic)? True if something
- * was done. */
+/* Does one pending task of the recorders: open, bind again, renew the own-traffic filter. True: did one. Called with
+ * `control_lock` and `lock` held; releases and reacquires `lock`. */
 bool recorder_run_maintenance(struct engine *engine);
 
-/* With control_lock and the lock, which is given up meanwhile: binds a recorder of this name whose interface was away.
- */
+/* Binds the recorder of this name whose interface was away, if there is one. Called with `control_lock` and `lock`
+ * held; releases and reacquires `lock`. */
 void recorder_bind(struct engine *engine, const char *interface);
 
-/* With the lock: an interface has appeared, gone, changed. */
+/* Checks the interfaces of all recorders and sources after a change. Called with `lock` held. */
 void recorder_interfaces_changed(struct engine *engine);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Opening order matters: a packet socket with protocol 0 receives nothing, so the ring and the filter are in place
- * before the first packet can arrive; bind() with ETH_P_ALL then opens the tap on exactly one interface. Promiscuous
- * mode is a membership of the socket and ends with it, however the process ends.
+ * The opening order matters. A packet socket with protocol 0 receives nothing, so ring and filter are in place before
+ * the first packet can arrive; bind() with ETH_P_ALL then starts reception from exactly one interface. Promiscuous mode
+ * is a membership of the socket and ends with it, however the process ends.
  */
 #include "capture/ring.h"
 
@@ -24,7 +24,7 @@
 
 #define RING_FRAME_SIZE 2048 /* only has to divide the block: V3 packs frames of any length */
 
-/* From the kernel's hardware types to LINKTYPE_ values, as far as SOCK_RAW yields a header that tools know. */
+/* The kernel's hardware types and their LINKTYPE_ values, where SOCK_RAW yields a header that tools understand. */
 static const struct {
 	unsigned short hardware;
 	uint16_t linktype;
@@ -37,6 +37,7 @@ static const struct {
 static int read_hardware(int fd, const char *interface, unsigned short *hardware, struct error *err)
 {
 	struct ifreq request = {0};
+
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
 	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
 		return error_set(err, -errno, "interface %s: %s", interface,
@@ -53,14 +54,13 @@ static int find_linktype(const char *interface, unsigned short hardware, uint16_
 			return 0;
 		}
 	}
-	return error_set(err, -EPFNOSUPPORT,
-			 "interface %s: its hardware type %u has no link type this program can write", interface,
-			 hardware);
+	return error_set(err, -EPFNOSUPPORT, "interface %s: hardware type %u is not supported", interface, hardware);
 }
 
 int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
 {
 	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
 	if (fd < 0)
 		return error_set(err, -errno, "interface %s: %s", interface, strerror(errno));
 	unsigned short hardware = 0;
@@ -71,6 +71,7 @@ int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
 static int allocate(struct ring *ring, const struct ring_options *options, struct error *err)
 {
 	uint32_t count = options->block_count;
+
 	for (;; count /= 2) {
 		struct tpacket_req3 request = {
 			.tp_block_size = options->block_bytes,
@@ -79,6 +80,7 @@ static int allocate(struct ring *ring, const struct ring_options *options, struc
 			.tp_frame_nr = options->block_bytes / RING_FRAME_SIZE * count,
 			.tp_retire_blk_tov = options->retire_ms,
 		};
+
 		if (setsockopt(ring->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) == 0)
 			break;
 		if (errno != ENOMEM || count / 2 < RING_BLOCKS_MIN)
@@ -100,6 +102,7 @@ static int allocate(struct ring *ring, const struct ring_options *options, struc
 static int join_promiscuous(int fd, int ifindex)
 {
 	const struct packet_mreq member = {.mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC};
+
 	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member, sizeof(member)) < 0 ? -errno : 0;
 }
 
@@ -108,12 +111,14 @@ static int bind_to(int fd, int ifindex)
 	const struct sockaddr_ll address = {.sll_family = AF_PACKET,
 					    .sll_protocol = htons(ETH_P_ALL),
 					    .sll_ifindex = ifindex};
+
 	return bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
 static int open_socket(struct error *err)
 {
 	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
 	if (fd < 0)
 		return error_set(err, -errno, "packet socket: %s%s", strerror(errno),
 				 errno == EPERM ? " (capturing needs root or CAP_NET_RAW)" : "");
@@ -123,12 +128,14 @@ static int open_socket(struct error *err)
 int ring_may_open(struct error *err)
 {
 	cleanup(cleanup_close) const int fd = open_socket(err);
+
 	return fd < 0 ? fd : 0;
 }
 
 int ring_open(const struct ring_options *options, struct error *err, struct ring **result)
 {
 	cleanup(cleanup_ring) struct ring *ring = calloc(1, sizeof(*ring));
+
 	if (!ring)
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
 	ring->fd = open_socket(err);
@@ -174,6 +181,7 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 int ring_start(struct ring *ring, struct error *err)
 {
 	const int r = bind_to(ring->fd, ring->ifindex);
+
 	return r < 0 ? error_set(err, r, "interface %s: %s", ring->name, strerror(-r)) : 0;
 }
 
@@ -181,6 +189,7 @@ int ring_rebind(const struct ring *ring, const char *interface, bool promiscuous
 {
 	uint16_t linktype;
 	struct error error;
+
 	*ifindex = (int)if_nametoindex(interface);
 	if (!*ifindex)
 		return -ENODEV;
@@ -217,14 +226,15 @@ void ring_update_dropped(struct ring *ring)
 {
 	struct tpacket_stats_v3 stats;
 	socklen_t size = sizeof(stats);
+
 	if (getsockopt(ring->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) == 0)
 		ring->dropped += stats.tp_drops;
 }
 
 bool ring_interface_gone(const struct ring *ring)
 {
-	/* NETDEV_UNREGISTER makes the bound index -1 (packet_notifier); 0 is not bound yet. Down only stops the socket
-	 * until the interface is up again. */
+	/* NETDEV_UNREGISTER sets the bound index to -1 (packet_notifier); 0 means not bound yet. An interface that is
+	 * down only stops the socket until it is up again. */
 	struct sockaddr_ll address;
 	socklen_t size = sizeof(address);
 	return getsockname(ring->fd, (struct sockaddr *)&address, &size) == 0 && address.sll_ifindex < 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring thread: one for all rings. It waits for blocks (edge-triggered, because a packet socket is readable for as
- * long as the block before the current one is held), for its timer, for news of interfaces, and to be woken.
+ * The ring thread, one for all rings. It waits for blocks, its timer, interface changes and wake-ups. Blocks are
+ * watched edge-triggered, because a packet socket stays readable while the block before the current one is held.
  */
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -18,26 +18,26 @@
 #define EPOLL_EVENTS 64
 
 /*
- * At high rates the thread takes blocks over in batches: a wake-up for each costs the sender's core 11 µs and this
- * thread 20. It pauses only if several blocks come in the longest pause, for a pause that saves no wake-up is one more.
- * A batch stays below half of what the kernel may be ahead.
+ * At high rates the thread takes blocks over in batches: a wake-up per block costs the sender's core 11 µs and this
+ * thread 20. It pauses only if several blocks arrive within the longest pause, because a pause that saves no wake-up
+ * only adds one. A batch stays below half of the backlog that the ring allows.
  */
 #define PAUSE_MIN_NS 500000
 #define PAUSE_MAX_NS 8000000
-#define PAUSE_WORTH_NS 6000000 /* blocks must follow each other faster */
-#define PACE_SCALE 256	       /* blocks are counted in parts, of which an eighth is forgotten at every wake-up */
+#define PAUSE_WORTH_NS 6000000 /* pause only if blocks arrive faster than this */
+#define PACE_SCALE 256	       /* fixed-point scale of `blocks`; each wake-up decays the sums by an eighth */
 #define PACE_SPAN_MAX_NS (4 * PAUSE_MAX_NS)
 
 struct pace {
-	uint64_t pause_ns;	  /* the next one */
+	uint64_t pause_ns;	  /* length of the next pause */
 	uint64_t woken_ns;	  /* when blocks were last taken over */
-	uint64_t span_ns, blocks; /* time and blocks of the last wake-ups, older ones count less */
+	uint64_t span_ns, blocks; /* time and blocks of recent wake-ups, older ones decayed */
 };
 
 static struct source *first_source(struct engine *engine)
 {
 	pthread_mutex_lock(&engine->lock);
-	struct source *first = engine->sources; /* others only put new ones in front of it */
+	struct source *first = engine->sources; /* other threads only prepend */
 	pthread_mutex_unlock(&engine->lock);
 	return first;
 }
@@ -72,11 +72,12 @@ static bool may_close(const struct source *source, uint64_t now_ns)
 	return source->gone || (source->idle_since_ns && now_ns - source->idle_since_ns >= SOURCE_LINGER_NS);
 }
 
-/* With the lock: what is idle for long leaves the list, and a worker closes it. */
+/* Moves sources that may be closed from the list to `closing`, for a worker to close. Called with `lock` held. */
 static void close_idle_sources(struct engine *engine, uint64_t now_ns)
 {
 	for (struct source **at = &engine->sources; *at;) {
 		struct source *source = *at;
+
 		if (!may_close(source, now_ns)) {
 			at = &source->next;
 			continue;
@@ -91,8 +92,10 @@ static void close_idle_sources(struct engine *engine, uint64_t now_ns)
 static uint64_t next_deadline(const struct engine *engine)
 {
 	uint64_t next_ns = UINT64_MAX;
+
 	for (const struct source *source = engine->sources; source; source = source->next) {
 		const uint64_t deadline_ns = source_next_deadline(source);
+
 		next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
 	}
 	return next_ns;
@@ -101,6 +104,7 @@ static uint64_t next_deadline(const struct engine *engine)
 static void set_timer(const struct engine *engine, uint64_t at_ns)
 {
 	struct itimerspec when = {0};
+
 	if (at_ns != UINT64_MAX) {
 		when.it_value.tv_sec = (time_t)(at_ns / NS_PER_S);
 		when.it_value.tv_nsec = (long)(at_ns % NS_PER_S);
@@ -108,10 +112,12 @@ static void set_timer(const struct engine *engine, uint64_t at_ns)
 	timerfd_settime(engine->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* Time limits: everything retired is taken over first, so that a consumer ends behind the last packet of its time. */
+/* Acts on time limits. All retired blocks are taken over first, so that a consumer ends after the last packet of its
+ * window. */
 static void check_deadlines(struct engine *engine)
 {
 	const uint64_t now_ns = clock_boottime_ns();
+
 	for (struct source *source = first_source(engine); source; source = source->next)
 		source_collect(source, &engine->lock);
 	pthread_mutex_lock(&engine->lock);
@@ -137,21 +143,23 @@ static void handle_source(struct engine *engine, struct source *source, uint32_t
 	if (events & (EPOLLERR | EPOLLHUP)) {
 		int error = 0;
 		socklen_t size = sizeof(error);
+
 		getsockopt(source->ring->fd, SOL_SOCKET, SO_ERROR, &error, &size); /* reading it clears it */
 		check_interface(engine, source);
 	}
 }
 
-/* How near a batch came to what the kernel may be ahead: 100 is all of it. */
-static unsigned lag_percent(const struct source *source)
+/* How close the last batch came to the largest backlog, in percent. */
+static unsigned backlog_percent(const struct source *source)
 {
-	return source->batch * 100 / timeline_lag(source->timeline);
+	return source->batch * 100 / timeline_backlog_max(source->timeline);
 }
 
-/* A ring in use may be full before this thread is back from a pause. */
+/* Whether a ring in use may fill up during a pause. */
 static bool must_not_pause(struct engine *engine)
 {
 	bool small = false;
+
 	pthread_mutex_lock(&engine->lock);
 	for (const struct source *source = engine->sources; source; source = source->next)
 		small |= source_is_small(source) && (source->consumers || source->recorder.on);
@@ -162,12 +170,13 @@ static bool must_not_pause(struct engine *engine)
 static void update_pace(struct pace *pace, unsigned blocks, uint64_t now_ns)
 {
 	const uint64_t elapsed_ns = now_ns - pace->woken_ns;
+
 	pace->woken_ns = now_ns;
 	pace->span_ns += (elapsed_ns < PACE_SPAN_MAX_NS ? elapsed_ns : PACE_SPAN_MAX_NS) - pace->span_ns / 8;
 	pace->blocks += (uint64_t)blocks * PACE_SCALE - pace->blocks / 8;
 }
 
-/* `blocks` were taken over just now, `percent` tells the worst strain among their rings. */
+/* `blocks`: just taken over; `percent`: the highest backlog_percent of their rings. */
 static void pause_if_busy(struct engine *engine, struct pace *pace, unsigned blocks, unsigned percent)
 {
 	update_pace(pace, blocks, clock_boottime_ns());
@@ -181,6 +190,7 @@ static void pause_if_busy(struct engine *engine, struct pace *pace, unsigned blo
 		pace->pause_ns += pace->pause_ns / 4 + 1;
 	if (pace->pause_ns >= PAUSE_MIN_NS / 4) {
 		const struct timespec pause = {.tv_nsec = (long)pace->pause_ns};
+
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}
 }
@@ -190,36 +200,40 @@ void *ring_thread_run(void *arg)
 	struct engine *engine = arg;
 	struct epoll_event events[EPOLL_EVENTS];
 	struct pace pace = {.pause_ns = PAUSE_MIN_NS};
+
 	for (;;) {
 		unsigned blocks = 0, percent = 0;
 		const int count = epoll_wait(engine->epoll_fd, events, EPOLL_EVENTS, -1);
-		bool check_time = false, links_changed = false;
+		bool check_time = false, interfaces_changed = false;
+
 		for (int i = 0; i < count; i++) {
 			uint64_t ticks;
+
 			if (events[i].data.ptr == &engine->wake_fd)
 				check_time |= read(engine->wake_fd, &ticks, sizeof(ticks)) > 0;
 			else if (events[i].data.ptr == &engine->timer_fd)
 				check_time |= read(engine->timer_fd, &ticks, sizeof(ticks)) > 0;
 			else if (events[i].data.ptr == &engine->link_fd)
-				links_changed |= link_watch_read(engine->link_fd);
+				interfaces_changed |= link_watch_read(engine->link_fd);
 			else {
 				const struct source *source = events[i].data.ptr;
+
 				handle_source(engine, events[i].data.ptr, events[i].events);
 				blocks += source->batch;
-				percent = lag_percent(source) > percent ? lag_percent(source) : percent;
+				percent = backlog_percent(source) > percent ? backlog_percent(source) : percent;
 			}
-			links_changed |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
+			interfaces_changed |= (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
 		}
 		if (blocks)
 			pause_if_busy(engine, &pace, blocks, percent);
-		if (!check_time && !links_changed)
+		if (!check_time && !interfaces_changed)
 			continue;
 		pthread_mutex_lock(&engine->lock);
 		const bool stop = engine->stop;
 		pthread_mutex_unlock(&engine->lock);
 		if (stop)
 			return NULL;
-		if (links_changed)
+		if (interfaces_changed)
 			check_interfaces(engine);
 		check_deadlines(engine);
 	}

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time limits and flushing: a packet stamped before a moment T may still lie in the kernel's open block. So a time
- * limit is acted on `retire_delay_ns` after T, when that block has been retired for certain; the consumers then end at
- * the number the timeline has reached, and judge each packet up to there by its own time stamp. A silent link ends on
- * time, a busy one exactly.
+ * Time limits: a packet stamped before time T may still be in the kernel's open block. So the engine acts on a limit
+ * `retire_delay_ns` after T, when that block has certainly retired. Consumers then end at the number the timeline has
+ * reached, and judge each packet up to there by its own time stamp. A capture on a silent link ends on time, on a busy
+ * one exactly.
  *
- * A recorder's source keeps its timeline full, whoever reads it. Its ring survives the interface: when one of the same
- * name comes back, the ring is bound to it and the time between is remembered as a gap.
+ * A recorder's source keeps its timeline full, whether or not consumers read it. Its ring survives the interface: when
+ * an interface of that name comes back, the ring is bound to it and the time between is noted as an absence.
  */
 #include "capture/source.h"
 
@@ -21,14 +21,13 @@
 
 #define LIVE_BLOCK_BYTES MIB
 #define LIVE_BLOCKS 64
-#define SMALL_BLOCKS 32 /* of RING_BLOCK_BYTES_MIN, once half of ENGINE_RINGS_BYTES is taken */
+#define SMALL_BLOCKS 32 /* of RING_BLOCK_BYTES_MIN, once half of ENGINE_RINGS_BYTES is in use */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 60		   /* the fewer blocks a second, the less has to be moved at low rates */
+#define RECORDER_RETIRE_MS 60		   /* fewer blocks a second mean less to move at low rates */
 #define RECORDER_BLOCK_BYTES_MIN (MIB / 8) /* two packets of 64 KiB */
-#define RECORDER_BLOCKS_WANTED 256	   /* what is not usable is a quarter and 10 blocks: more of them waste less */
-#define PAUSE_RING_BYTES \
-	(128 * MIB)	 /* its reserve takes longer than a pause of the ring thread to fill, up to 60 Gbit/s */
-#define EXPIRY_STEPS 128 /* a packet is given up within 1/128 of the time it may be kept */
+#define RECORDER_BLOCKS_WANTED 256	   /* a quarter and 10 blocks are unusable: more blocks waste less */
+#define PAUSE_RING_BYTES (128 * MIB)	   /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
+#define EXPIRY_STEPS 128		   /* a packet is evicted within 1/128 of the time it may be kept */
 #define EXPIRY_MIN_NS (100 * NS_PER_MS)
 
 size_t source_ring_bytes(const struct source *source)
@@ -36,7 +35,7 @@ size_t source_ring_bytes(const struct source *source)
 	return (size_t)source->ring->block_bytes * source->ring->block_count;
 }
 
-/* Two expiries of the retire timer before Linux 6.18, and some time for the scheduler. */
+/* Two expiries of the retire timer before Linux 6.18, plus a margin for the scheduler. */
 static uint64_t retire_delay(unsigned retire_ms)
 {
 	return (3 * retire_ms + 10) * NS_PER_MS;
@@ -46,6 +45,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		     struct source **result)
 {
 	cleanup(cleanup_source) struct source *source = calloc(1, sizeof(*source));
+
 	if (!source)
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
 	int r = ring_open(options, err, &source->ring);
@@ -55,9 +55,9 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		.memory = source->ring->memory,
 		.block_bytes = source->ring->block_bytes,
 		.block_count = source->ring->block_count,
-		.retain = recorder->on,
+		.keep_history = recorder->on,
 		.since_boottime_ns = clock_boottime_ns(),
-		.merge_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
+		.extent_max_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
 	});
 	if (!source->timeline)
 		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
@@ -81,9 +81,9 @@ int source_open(const char *interface, bool promiscuous, size_t ring_bytes, cons
 		.retire_ms = LIVE_RETIRE_MS,
 		.promiscuous = promiscuous,
 	};
+
 	if (ring_bytes + (size_t)options.block_bytes * options.block_count > ENGINE_RINGS_BYTES)
-		return error_set(err, -ENOMEM,
-				 "interface %s: the rings of other interfaces take all %u MiB there are for rings",
+		return error_set(err, -ENOMEM, "interface %s: other interfaces' rings use all of the %u MiB for rings",
 				 interface, ENGINE_RINGS_BYTES / MIB);
 	return open_ring(&options, &(struct recorder){0}, err, result);
 }
@@ -97,13 +97,14 @@ static struct ring_options recorder_ring(const struct engine_recorder *options, 
 		.retire_ms = RECORDER_RETIRE_MS,
 		.promiscuous = options->promiscuous,
 	};
+
 	while (ring.block_bytes > RING_BLOCK_BYTES_MIN &&
 	       options->memory_bytes / ring.block_bytes < RECORDER_BLOCKS_WANTED)
 		ring.block_bytes /= 2;
 	const size_t count = options->memory_bytes / ring.block_bytes;
 	ring.block_count = count > UINT16_MAX ? UINT16_MAX : (uint32_t)count;
 	while (options->memory_bytes / ring.block_bytes > ring.block_count && ring.block_bytes < 64 * MIB) {
-		ring.block_bytes *= 2; /* beyond 64 GiB */
+		ring.block_bytes *= 2; /* more than UINT16_MAX blocks */
 		ring.block_count = (uint32_t)(options->memory_bytes / ring.block_bytes);
 	}
 	if (ring.block_count < RING_BLOCKS_MIN)
@@ -126,6 +127,7 @@ int source_open_recorder(const struct engine_recorder *options, const struct rin
 	const struct ring_options ring = recorder_ring(options, guard);
 	uint16_t linktype;
 	int r = ring_probe(options->interface, &linktype, err);
+
 	if (r == 0)
 		r = retention_filter_new(&retention, linktype, err, &recorder.retention);
 	if (r < 0)
@@ -166,6 +168,7 @@ size_t source_build_filter(const struct source *source, struct sock_filter *prog
 {
 	struct filter_want wants[ENGINE_CONSUMERS_MAX + 1];
 	size_t count = 0;
+
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
 		wants[count++] = (struct filter_want){.filter = consumer->filter, .snaplen = consumer->cursor.snaplen};
 	if (source->recorder.on && !source->recorder.retention)
@@ -185,8 +188,9 @@ int source_attach_filter(struct source *source, struct sock_filter *program, siz
 	const struct sock_fprog kernel_program = {.len = (unsigned short)size, .filter = program};
 	int r = ring_set_filter(source->ring, size ? &kernel_program : NULL);
 	if (r < 0 && size) {
-		/* A filter only spares work: without it the consumers still are right. */
+		/* The filter only saves work: consumers are correct without it. */
 		uint64_t suppressed;
+
 		if (log_rate_allow(&source->filter_rate, &suppressed))
 			log_notice("kernel-filter-too-large", log_str("interface", source->ring->name),
 				   log_uint("instructions", size), log_str("error", strerror(-r)),
@@ -203,18 +207,20 @@ int source_attach_filter(struct source *source, struct sock_filter *program, siz
 
 static bool collect_block(struct source *source, pthread_mutex_t *lock)
 {
-	const bool retain = source->recorder.on;
-	if (!retain)
+	const bool keep_history = source->recorder.on;
+
+	if (!keep_history)
 		pthread_mutex_lock(lock);
 	const bool retired = timeline_retire(source->timeline);
-	if (retain && retired)
+	if (keep_history && retired)
 		pthread_mutex_lock(lock);
 	if (retired) {
 		const int64_t offset_ns = clock_offset_ns();
+
 		ring_update_dropped(source->ring);
 		timeline_publish(source->timeline, source->ring->dropped, offset_ns, clock_boottime_ns());
 	}
-	if (!retain || retired)
+	if (!keep_history || retired)
 		pthread_mutex_unlock(lock);
 	return retired;
 }
@@ -237,17 +243,18 @@ static uint64_t end_limit(const struct consumer *consumer)
 	return atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
 }
 
-/* When the idle limit is up if nothing more matches. */
+/* When the idle limit is reached if nothing more matches. */
 static uint64_t idle_end(const struct consumer *consumer)
 {
 	const struct cursor *cursor = &consumer->cursor;
+
 	return cursor->idle_ns ? atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns
 			       : UINT64_MAX;
 }
 
 uint64_t source_deadline(const struct source *source, const struct consumer *consumer)
 {
-	if (!consumer->armed || consumer->flush_number != NUMBER_NONE)
+	if (!consumer->armed || consumer->end_number != NUMBER_NONE)
 		return UINT64_MAX;
 	const uint64_t idle_ns = idle_end(consumer);
 	const uint64_t end_ns = idle_ns < end_limit(consumer) ? idle_ns : end_limit(consumer);
@@ -257,6 +264,7 @@ uint64_t source_deadline(const struct source *source, const struct consumer *con
 static uint64_t next_expiry(const struct source *source, uint64_t now_ns)
 {
 	const uint64_t oldest_ns = source->recorder.max_age_ns ? timeline_oldest_end(source->timeline) : 0;
+
 	if (!oldest_ns)
 		return UINT64_MAX;
 	const uint64_t due_ns = oldest_ns + source->recorder.max_age_ns;
@@ -267,8 +275,9 @@ uint64_t source_next_deadline(const struct source *source)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 	uint64_t next_ns = next_expiry(source, now_ns);
+
 	if (source->recorder.on && source->recorder.max_age_ns && next_ns > now_ns + source->recorder.max_age_ns)
-		next_ns = now_ns + source->recorder.max_age_ns; /* what comes meanwhile is not older by then */
+		next_ns = now_ns + source->recorder.max_age_ns; /* packets that arrive until then are no older */
 	if (source->recorder.on && source->gone && source->retry_ns && source->retry_ns < next_ns)
 		next_ns = source->retry_ns;
 	if (!source->recorder.on && !source->consumers && source->idle_since_ns &&
@@ -276,6 +285,7 @@ uint64_t source_next_deadline(const struct source *source)
 		next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
 		const uint64_t deadline_ns = source_deadline(source, consumer);
+
 		next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
 	}
 	return next_ns;
@@ -283,15 +293,16 @@ uint64_t source_next_deadline(const struct source *source)
 
 static void set_end(const struct source *source, struct consumer *consumer, enum end_reason reason, uint64_t now_ns)
 {
-	consumer->flush_number = timeline_next_number(source->timeline);
-	consumer->flush_reason = reason;
-	consumer->flush_ns = now_ns;
-	consumer->flush_dropped = source->ring->dropped;
+	consumer->end_number = timeline_next_number(source->timeline);
+	consumer->end_reason = reason;
+	consumer->end_set_ns = now_ns;
+	consumer->end_dropped = source->ring->dropped;
 }
 
 void source_check_deadlines(struct source *source, uint64_t now_ns)
 {
-	bool counted = false;
+	bool drops_updated = false;
+
 	if (source->gone && source->retry_ns && source->retry_ns <= now_ns) {
 		source->retry_ns = 0;
 		source->came_back = source->recorder.on;
@@ -301,27 +312,28 @@ void source_check_deadlines(struct source *source, uint64_t now_ns)
 	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
 		if (source_deadline(source, consumer) > now_ns)
 			continue;
-		if (!counted)
-			ring_update_dropped(source->ring); /* a kernel that stands still publishes nothing */
-		counted = true;
-		const bool over = end_limit(consumer) + source->retire_delay_ns <= now_ns;
-		set_end(source, consumer, over ? END_UNTIL : END_IDLE, now_ns);
+		/* When the kernel fills no blocks, nothing else updates the count. */
+		if (!drops_updated)
+			ring_update_dropped(source->ring);
+		drops_updated = true;
+		const bool time_is_up = end_limit(consumer) + source->retire_delay_ns <= now_ns;
+		set_end(source, consumer, time_is_up ? END_UNTIL : END_IDLE, now_ns);
 	}
 }
 
-/* --- an interface that goes and comes --- */
+/* --- interfaces that go away and come back --- */
 
 void source_mark_gone(struct source *source, uint64_t now_ns)
 {
 	source->gone = true;
 	if (!source->consumers)
 		source->idle_since_ns = now_ns;
-	if (source->gap_count == SOURCE_GAPS_MAX) {
-		source->gaps[1].from_ns = source->gaps[0].from_ns;
-		memmove(source->gaps, source->gaps + 1, sizeof(source->gaps) - sizeof(*source->gaps));
-		source->gap_count--;
+	if (source->absence_count == SOURCE_ABSENCES_MAX) {
+		source->absences[1].from_ns = source->absences[0].from_ns;
+		memmove(source->absences, source->absences + 1, sizeof(source->absences) - sizeof(*source->absences));
+		source->absence_count--;
 	}
-	source->gaps[source->gap_count++] = (struct gap){.from_ns = now_ns};
+	source->absences[source->absence_count++] = (struct absence){.from_ns = now_ns};
 	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
 		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);
 }
@@ -329,15 +341,16 @@ void source_mark_gone(struct source *source, uint64_t now_ns)
 void source_mark_back(struct source *source, uint64_t now_ns)
 {
 	source->gone = false;
-	if (source->gap_count)
-		source->gaps[source->gap_count - 1].to_ns = now_ns;
+	if (source->absence_count)
+		source->absences[source->absence_count - 1].to_ns = now_ns;
 }
 
-bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns)
+bool source_was_away(const struct source *source, uint64_t from_ns, uint64_t to_ns)
 {
-	for (unsigned i = 0; i < source->gap_count; i++) {
-		const struct gap *gap = &source->gaps[i];
-		if (gap->from_ns < to_ns && (!gap->to_ns || gap->to_ns > from_ns))
+	for (unsigned i = 0; i < source->absence_count; i++) {
+		const struct absence *absence = &source->absences[i];
+
+		if (absence->from_ns < to_ns && (!absence->to_ns || absence->to_ns > from_ns))
 			return true;
 	}
 	return false;
@@ -357,6 +370,7 @@ uint64_t source_reachable_since(const struct source *source, uint64_t now_ns)
 static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
 {
 	const int64_t boot_ns = (int64_t)real_ns - clock_offset_ns;
+
 	return boot_ns > 0 ? (uint64_t)boot_ns : 0;
 }
 
@@ -369,15 +383,16 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct timeline_position position = {.number = timeline_next_number(source->timeline),
 					     .dropped = source->ring->dropped};
+
 	consumer->asked_from_ns = asked_ns;
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
-		position = timeline_find(source->timeline, cursor->from_ns - CURSOR_ORDER_SLACK_NS);
+		position = timeline_find(source->timeline, cursor->from_ns - TIMELINE_ORDER_SLACK_NS);
 	if (consumer->resume.number > position.number)
 		position = (struct timeline_position){.number = consumer->resume.number,
 						      .dropped = consumer->resume.dropped};
 	cursor->retention = source->recorder.retention;
-	consumer->restricted =
+	consumer->retention_may_hide =
 		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);
 	cursor->retention_until_ns = now_ns;
 	consumer->position = cursor->next_number = position.number;
@@ -385,7 +400,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
-	/* Quiet times of the past do not end a consumer: the idle limit counts from now. */
+	/* Quiet periods in history do not end a consumer: the idle limit counts from now. */
 	atomic_store_explicit(&cursor->last_match_ns, start_ns, memory_order_relaxed);
 	consumer->linktype = source->ring->linktype;
 	consumer->armed = true;
@@ -398,12 +413,13 @@ bool source_runnable(const struct source *source, const struct consumer *consume
 	if (!consumer->armed || consumer->busy)
 		return false;
 	return consumer->position < timeline_next_number(source->timeline) ||
-	       consumer->position >= consumer->flush_number;
+	       consumer->position >= consumer->end_number;
 }
 
 void source_trim(struct source *source)
 {
 	uint64_t needed = timeline_next_number(source->timeline);
+
 	if (source->recorder.on)
 		return;
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A source: one interface's ring and timeline with the consumers that stand on it. Internal to the engine: engine.c has
- * the threads, source.c what concerns one interface. All members are under the engine's lock unless marked.
+ * A source: one interface with its ring, timeline and consumers. Internal to the engine. `lock` protects all members
+ * unless marked.
  */
 #pragma once
 
@@ -16,15 +16,14 @@
 #include "capture/ring.h"
 #include "capture/timeline.h"
 
-#define SOURCE_GAPS_MAX                                                                               \
-	8 /* remembered; older ones lie before what the timeline holds, or are merged into the oldest \
-	   */
+#define SOURCE_ABSENCES_MAX 8 /* per source; when full, the two oldest are merged */
 
-struct gap {
-	uint64_t from_ns, to_ns; /* boot time; to_ns 0: it goes on */
+/* A time during which the interface was away. */
+struct absence {
+	uint64_t from_ns, to_ns; /* boot time; to_ns 0: still away */
 };
 
-/* What a recorder is to do; constant. */
+/* A recorder's settings; constant. */
 struct recorder {
 	bool on;
 	bool promiscuous;
@@ -35,89 +34,90 @@ struct recorder {
 
 struct source {
 	struct source *next;
-	struct ring *ring; /* constant but for its ifindex, which changes when a recorder's interface comes back */
-	char name[16];	   /* of the interface now */
+	struct ring *ring; /* constant, except for ifindex, which changes when a recorder's interface comes back */
+	char name[16];	   /* the current name of the interface */
 	struct timeline *timeline;
 	struct recorder recorder;
 	struct consumer *consumers;
 	unsigned consumer_count;
-	unsigned batch;	       /* blocks taken over the last time; the ring thread's own */
-	unsigned pins;	       /* threads that work on it without the lock: it stays open */
-	uint64_t served_count; /* how often workers took something from it */
-	uint64_t last_served; /* served_count of the engine when workers last took something from it: the one that waits
-				 longest is next */
-	bool gone;	      /* the interface is no more; a recorder waits for it to come back */
-	bool came_back;	      /* ... and it has: a worker shall bind the ring to it */
-	bool filtered;	      /* a kernel filter is attached */
-	bool filter_outdated; /* what is wanted has changed: a worker shall see to it */
-	bool own_traffic_changed;   /* the own traffic has changed: likewise */
-	struct filter *own_traffic; /* own traffic to be left out; NULL: none */
-	uint64_t retire_delay_ns; /* constant: a packet that came before a moment is in a retired block so long after it
-				   */
-	uint64_t idle_since_ns;	  /* boot time; 0: in use */
-	uint64_t retry_ns;	  /* boot time: the interface is back but could not be bound; 0: no */
+	unsigned batch;	       /* blocks taken over by the last source_collect; the ring thread's own */
+	unsigned pins;	       /* threads that use it without `lock`: it stays open */
+	uint64_t served_count; /* how often workers took work from it */
+	/* The engine's served_count when workers last took work from it; the lowest is served next. */
+	uint64_t last_served;
+	bool gone;		    /* the interface no longer exists; a recorder waits for it to come back */
+	bool came_back;		    /* ... and it is back: a worker has to bind the ring to it */
+	bool filtered;		    /* a kernel filter is attached */
+	bool filter_outdated;	    /* wanted packets have changed: a worker has to renew the kernel filter */
+	bool own_traffic_changed;   /* own traffic has changed: a worker has to compile `own_traffic` again */
+	struct filter *own_traffic; /* own traffic to exclude; NULL: none */
+	uint64_t retire_delay_ns;   /* constant; this long after a packet arrived, its block has retired */
+	uint64_t idle_since_ns;	    /* boot time; 0: in use */
+	uint64_t retry_ns;	    /* boot time: when to bind again after a failure; 0: none */
 	struct log_rate filter_rate, bind_rate;
-	struct gap gaps[SOURCE_GAPS_MAX];
-	unsigned gap_count;
+	struct absence absences[SOURCE_ABSENCES_MAX];
+	unsigned absence_count;
 };
 
-#define SOURCE_LINGER_NS (10 * NS_PER_S) /* a ring stays open so long after its last consumer */
+#define SOURCE_LINGER_NS (10 * NS_PER_S) /* a ring stays open this long after its last consumer */
 
-/* Without the lock; blocks. `ring_bytes`: what all rings opened on demand take already. */
+/*
+ * Opens an interface's source; blocks. `ring_bytes`: total of all rings opened on demand so far. Called without `lock`.
+ */
 warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,
 			    struct error *err, struct source **source);
 
-/* The same with a recorder, and receiving already. The ring is smaller than asked for if the kernel has no memory. */
+/* Opens a recorder's source, which receives at once; blocks. The ring is smaller than requested if the kernel lacks
+ * memory. Called without `lock`. */
 warn_unused int source_open_recorder(const struct engine_recorder *options, const struct ring_guard *guard,
 				     struct error *err, struct source **source);
 
 void source_close(struct source *source);
 size_t source_ring_bytes(const struct source *source);
 
-/*
- * With the lock: writes the kernel filter for what the consumers and the recorder want into `program` (FILTER_UNION_MAX
- * instructions). Returns its length; 0: none needed.
- */
+/* Writes into `program` (FILTER_UNION_MAX instructions) the kernel filter for what consumers and recorder want. Returns
+ * its length; 0: none needed. Called with `lock` held. */
 size_t source_build_filter(const struct source *source, struct sock_filter *program);
 
-/* Without the lock, one thread at a time per source: brings it into the kernel. */
+/* Attaches the filter to the ring. One thread at a time per source. Called without `lock`. */
 warn_unused int source_attach_filter(struct source *source, struct sock_filter *program, size_t size);
 
-/* Ring thread, without the lock held: takes over what the kernel has retired. True if there was something. */
+/* Takes over the blocks that the kernel has retired. True: there were some. Ring thread; called without `lock`. */
 bool source_collect(struct source *source, pthread_mutex_t *lock);
 
-/* The ring may be full before the ring thread is back from a pause. */
+/* Whether the ring may fill up during a pause of the ring thread. */
 bool source_is_small(const struct source *source);
 
-/* With the lock: boot time at which a consumer's next time limit must be looked at; UINT64_MAX: none. */
+/* Boot time at which the consumer's next time limit has to be checked; UINT64_MAX: never. Called with `lock` held. */
 uint64_t source_deadline(const struct source *source, const struct consumer *consumer);
 
-/* With the lock: likewise for what is kept too long, or idle; UINT64_MAX: never. */
+/* Likewise for the whole source, including history to expire, a bind to retry and an idle ring. Called with `lock`
+ * held. */
 uint64_t source_next_deadline(const struct source *source);
 
-/* With the lock, after source_collect: consumers whose time is up get the place where they end; what is too old goes.
- */
+/* After source_collect: sets the end of consumers whose time is up, and expires history. Called with `lock` held. */
 void source_check_deadlines(struct source *source, uint64_t now_ns);
 
-/* With the lock: the interface is gone; its consumers end where they are. */
+/* The interface is gone: its consumers end now. Called with `lock` held. */
 void source_mark_gone(struct source *source, uint64_t now_ns);
 
-/* With the lock: it is back. */
+/* The interface is back. Called with `lock` held. */
 void source_mark_back(struct source *source, uint64_t now_ns);
 
-/* With the lock, by who has the consumer: from where to where it goes on this source, as of now. */
+/* Arms a consumer that no worker uses: sets its position, window and retention limits as of now. Called with `lock`
+ * held. */
 void source_start_consumer(struct source *source, struct consumer *consumer, uint64_t now_ns, int64_t clock_offset_ns);
 
-/* With the lock: boot time from which on nothing is missing, as far as this source can tell. */
+/* Boot time since when nothing is missing, as far as this source knows. Called with `lock` held. */
 uint64_t source_reachable_since(const struct source *source, uint64_t now_ns);
 
-/* With the lock: the interface was away between the two. */
-bool source_has_gap(const struct source *source, uint64_t from_ns, uint64_t to_ns);
+/* Whether the interface was away for any part of that time. Called with `lock` held. */
+bool source_was_away(const struct source *source, uint64_t from_ns, uint64_t to_ns);
 
-/* With the lock: a consumer can be moved by a worker (or has reached its end). */
+/* Whether a worker can move the consumer, or end it. Called with `lock` held. */
 bool source_runnable(const struct source *source, const struct consumer *consumer);
 
-/* With the lock: gives back what no consumer needs any more. */
+/* Gives back the blocks that no consumer needs any more. Called with `lock` held. */
 void source_trim(struct source *source);
 
 CLEANUP_DEFINE(source, struct source, source_close)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first slab is small, for most captures are, and each next one doubles up to SLAB_BYTES. From there on they come
- * from the pool and go back to it; smaller ones are mapped, not malloc'ed, so that the memory of a delivered capture
- * goes back to the system at once.
+ * The first slab is small, since most captures are; each next one doubles, up to SLAB_BYTES. Slabs of that size come
+ * from the pool and go back to it. Smaller ones are mapped rather than malloc'ed, so that a delivered capture's memory
+ * returns to the system at once.
  */
 #include "capture/store.h"
 
@@ -16,7 +16,7 @@
 
 struct slab {
 	struct slab *next;
-	size_t mapped_bytes; /* this header included */
+	size_t mapped_bytes; /* including this header */
 	size_t used_bytes;   /* likewise */
 };
 
@@ -40,6 +40,7 @@ void store_init(struct store *store, struct budget *budget)
 void store_deinit(struct store *store)
 {
 	struct slab *next;
+
 	for (struct slab *slab = store->first; slab; slab = next) {
 		next = slab->next;
 		if (slab->mapped_bytes == SLAB_BYTES)
@@ -56,6 +57,7 @@ void store_deinit(struct store *store)
 static bool charge_budget(struct budget *budget, size_t bytes)
 {
 	size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+
 	do {
 		if (bytes > budget->limit_bytes || used > budget->limit_bytes - bytes)
 			return false;
@@ -67,6 +69,7 @@ static bool charge_budget(struct budget *budget, size_t bytes)
 static struct slab *map_slab(size_t size)
 {
 	struct slab *slab = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 	if (slab == MAP_FAILED)
 		return NULL;
 	madvise(slab, size, MADV_DONTDUMP);
@@ -76,12 +79,13 @@ static struct slab *map_slab(size_t size)
 static int add_slab(struct store *store, size_t record_size)
 {
 	size_t size = store->last ? store->last->mapped_bytes * 2 : SLAB_FIRST_BYTES;
+
 	if (size > SLAB_BYTES)
 		size = SLAB_BYTES;
 	while (size < record_size + SLAB_HEADER)
 		size *= 2;
 	if (!charge_budget(store->budget, size)) {
-		size = SLAB_FIRST_BYTES; /* the last of the budget */
+		size = SLAB_FIRST_BYTES; /* use the rest of the budget */
 		while (size < record_size + SLAB_HEADER)
 			size *= 2;
 		if (!charge_budget(store->budget, size))
@@ -112,8 +116,10 @@ static size_t record_size(uint32_t caplen)
 int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head, uint32_t head_size)
 {
 	const size_t size = record_size(packet->caplen);
+
 	if (!store->last || store->last->mapped_bytes - store->last->used_bytes < size) {
 		int r = add_slab(store, size);
+
 		if (r < 0)
 			return r;
 	}
@@ -131,7 +137,7 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	store->last->used_bytes += size;
 	store->packets++;
 	if (packet->time_ns < store->latest_ns)
-		store->disordered = true;
+		store->out_of_order = true;
 	store->latest_ns = packet->time_ns;
 	return 0;
 }
@@ -149,8 +155,8 @@ static const struct store_record *next_record(const struct slab **slab, size_t *
 	return record;
 }
 
-/* Stable, so that equal times keep their order; a pair of runs that is in order already, nearly every one here, costs
- * one comparison. */
+/* A stable merge sort: equal times keep their order. Two runs that are already in order, as nearly all are, cost one
+ * comparison. */
 static void sort_by_time(const struct store_record **order, const struct store_record **scratch, size_t count)
 {
 	if (count < 2)
@@ -169,12 +175,12 @@ static void sort_by_time(const struct store_record **order, const struct store_r
 
 int store_seal(struct store *store)
 {
-	if (!store->disordered || store->order)
+	if (!store->out_of_order || store->order)
 		return 0;
 	cleanup(cleanup_free) const struct store_record **scratch = calloc(store->packets / 2 + 1, sizeof(*scratch));
 	cleanup(cleanup_free) const struct store_record **order = calloc(store->packets, sizeof(*order));
 	if (!order || !scratch)
-		return -ENOMEM; /* it can be read all the same, in the order it came in */
+		return -ENOMEM; /* still readable, in order of arrival */
 	const struct slab *slab = store->first;
 	size_t offset = SLAB_HEADER;
 	for (size_t i = 0; i < store->packets; i++)
@@ -187,6 +193,7 @@ int store_seal(struct store *store)
 static void rewind_reader(void *ctx)
 {
 	struct store_reader *reader = ctx;
+
 	reader->slab = reader->store->first;
 	reader->offset = reader->store->order ? 0 : SLAB_HEADER;
 }
@@ -200,6 +207,7 @@ void store_reader_init(struct store_reader *reader, const struct store *store)
 bool store_reader_next(struct store_reader *reader, struct packet_view *packet)
 {
 	const struct store_record *record;
+
 	if (!reader->store->order)
 		record = next_record(&reader->slab, &reader->offset);
 	else

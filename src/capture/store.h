@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A consumer's own memory: the packets it took, copied out of the ring into slabs that are charged to one budget shared
- * by all consumers. Written by one worker at a time, then sealed, then read by any number of readers.
+ * A consumer's copied packets, in slabs that are charged to one budget shared by all consumers. One worker at a time
+ * writes; after sealing, any number of readers may read.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #include "base/packet.h"
 #include "base/slab_pool.h"
 
-/* All captured bytes not yet delivered, and where their memory comes from. Any thread. */
+/* Limits all captured bytes that are not delivered yet, and provides their slabs. Any thread. */
 struct budget {
 	size_t limit_bytes;
 	_Atomic size_t used_bytes;
@@ -29,35 +29,33 @@ struct store {
 	size_t charged_bytes;
 	uint64_t packets;
 	uint64_t latest_ns;		   /* real time of the last packet added */
-	bool disordered;		   /* a packet came with an earlier time than the one before it */
-	const struct store_record **order; /* sealed and disordered: the records by time */
+	bool out_of_order;		   /* a packet has an earlier time than the one before it */
+	const struct store_record **order; /* when sealed and out_of_order: the records sorted by time */
 };
 
 void store_init(struct store *store, struct budget *budget);
 
-/* Frees the packets and gives the budget back. */
+/* Frees the packets and returns their charge to the budget. */
 void store_deinit(struct store *store);
 
-/*
- * Adds one packet; `head_size` bytes from `head`, the rest of packet->caplen from packet->data (head_size may be 0). 0,
- * -ENOBUFS (budget spent) or -ENOMEM. Amortised: allocates only when a slab is full.
- */
+/* Adds one packet: `head_size` bytes from `head` (may be 0), the rest of packet->caplen from packet->data. Returns 0,
+ * -ENOBUFS (budget spent) or -ENOMEM. Allocates only when a slab is full. */
 warn_unused int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head,
 			  uint32_t head_size);
 
-/* No packet is added any more; brings them into the order of time (packets of different CPUs reach a ring slightly out
- * of it). 0 or -ENOMEM. */
+/* Ends writing and sorts the packets by time (different CPUs' packets reach a ring slightly out of order). Returns 0 or
+ * -ENOMEM; the packets are then readable unsorted. */
 warn_unused int store_seal(struct store *store);
 
-/* One reader's place in a sealed store. */
+/* The position of one reader in a sealed store. */
 struct store_reader {
 	const struct store *store;
 	const struct slab *slab;
-	size_t offset; /* bytes into the slab, or an index into `order` */
+	size_t offset; /* byte offset in the slab, or index into `order` */
 };
 
 void store_reader_init(struct store_reader *reader, const struct store *store);
 bool store_reader_next(struct store_reader *reader, struct packet_view *packet);
 
-/* The reader as a packet_source; valid as long as the reader. */
+/* The reader as a packet_source, valid as long as the reader. */
 struct packet_source store_reader_source(struct store_reader *reader);

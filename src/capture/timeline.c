@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel fills the ring's blocks in order and stops (drops) at the first one that is not its own. So the blocks
- * just ahead of it must be free: a quarter of the ring and a few more, because tpacket_rcv asks for room a quarter
- * ahead before it looks at the current block. The rest holds packets.
+ * The kernel fills the ring's blocks in order and drops packets when the next block is not its own. So the blocks just
+ * ahead of it must be free: a quarter of the ring and a few more, because tpacket_rcv checks for room a quarter ahead
+ * before it looks at the current block. The rest holds packets.
  *
  * A block closed by the retire timer may be nearly empty. Such blocks are packed: their packets are appended to the
- * last held block that has room (the tail), and the block goes back at once. timeline_relocate.c keeps the blocks
- * ahead of the kernel free.
+ * last held block with room (the tail), and the block goes back at once. timeline_relocate.c keeps the blocks ahead of
+ * the kernel free.
  */
 #include "capture/timeline.h"
 
@@ -16,15 +16,14 @@
 #include "base/clock.h"
 #include "capture/timeline_internal.h"
 
-#define EXTENT_MERGE_BYTES (64u << 10) /* packed runs grow together up to this, which bounds the number of extents */
-#define FULL_STREAK 8 /* a sparse block behind so many full ones wastes a ninth of the memory at most */
-#define LAG_FRACTION 64
-#define HOLD_PERCENT 61 /* of the memory: blocks are moved rather than hold less */
+#define EXTENT_MERGE_BYTES (64u << 10) /* packed runs merge up to this, which bounds the number of extents */
+#define FULL_STREAK 8 /* a sparse block after this many full ones wastes at most a ninth of the memory */
+#define BACKLOG_FRACTION 64
+#define HOLD_PERCENT 61 /* of the memory: below this, move blocks rather than evict */
 #define EXTENTS_PER_BLOCK 16
 #define EXTENTS_MIN 4096u
-#define CLOCK_SLACK_NS UINT64_C(100000000) /* packets are never that far out of order */
-#define CLOCK_STEP_NS 1000000		   /* runs whose clocks differ by more are kept apart */
-#define PACKET_ALIGN 8u			   /* V3_ALIGNMENT in af_packet.c */
+#define MERGE_CLOCK_STEP_NS 1000000 /* runs whose clock offsets differ by more are not merged */
+#define PACKET_ALIGN 8u		    /* V3_ALIGNMENT in af_packet.c */
 
 static uint64_t packet_time_ns(const struct tpacket3_hdr *packet)
 {
@@ -41,18 +40,19 @@ static uint32_t packet_bytes(const struct tpacket3_hdr *packet)
 struct timeline *timeline_new(const struct timeline_options *options)
 {
 	cleanup(cleanup_timeline) struct timeline *timeline = calloc(1, sizeof(*timeline));
+
 	if (!timeline)
 		return NULL;
 	timeline->memory = options->memory;
 	timeline->block_bytes = options->block_bytes;
 	timeline->block_count = options->block_count;
-	timeline->retain = options->retain;
-	timeline->merge_ns = options->merge_ns;
+	timeline->keep_history = options->keep_history;
+	timeline->extent_max_ns = options->extent_max_ns;
 	timeline->complete_since_ns = options->since_boottime_ns;
-	timeline->lag = 8 + options->block_count / LAG_FRACTION;
-	timeline->reserve = options->block_count / 4 + timeline->lag;
+	timeline->backlog_max = 8 + options->block_count / BACKLOG_FRACTION;
+	timeline->reserve = options->block_count / 4 + timeline->backlog_max;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
-	timeline->hold_bytes = (uint64_t)options->block_bytes * options->block_count * HOLD_PERCENT / 100;
+	timeline->hold_min_bytes = (uint64_t)options->block_bytes * options->block_count * HOLD_PERCENT / 100;
 	timeline->tail = NO_BLOCK;
 	timeline->sequence = block_at(timeline, 0)->hdr.bh1.seq_num; /* the kernel opened it with the ring */
 	timeline->extent_capacity = (size_t)options->block_count * EXTENTS_PER_BLOCK;
@@ -77,18 +77,20 @@ void timeline_free(struct timeline *timeline)
 void timeline_hold_block(struct timeline *timeline, uint32_t index)
 {
 	struct block *block = &timeline->blocks[index];
+
 	block->extents = block->pins = block->used_bytes = 0;
 	block->held = true;
-	timeline->held++;
+	timeline->held_blocks++;
 }
 
 void timeline_release_block(struct timeline *timeline, uint32_t index)
 {
 	struct block *block = &timeline->blocks[index];
+
 	if (!block->held || block->extents || block->pins)
 		return;
 	block->held = false;
-	timeline->held--;
+	timeline->held_blocks--;
 	set_status(timeline, index, TP_STATUS_KERNEL);
 }
 
@@ -97,6 +99,7 @@ void timeline_evict(struct timeline *timeline)
 	const struct extent *extent = extent_at(timeline, 0);
 	const uint32_t index = extent->block;
 	const uint64_t last_ns = extent->last_ns - (uint64_t)extent->clock_offset_ns;
+
 	if (timeline->complete_since_ns <= last_ns)
 		timeline->complete_since_ns = last_ns + 1;
 	timeline->held_bytes -= extent->bytes;
@@ -111,14 +114,16 @@ void timeline_evict(struct timeline *timeline)
 
 /* --- retiring a block --- */
 
-/* Walks up to `packets` packets that take at most `room` bytes. The last one's next offset is set: the kernel leaves it
- * 0. */
+/* Measures up to `packets` packets that take at most `room` bytes. Sets the last one's next offset, which the kernel
+ * leaves 0. */
 static struct run measure_run(uint8_t *first, uint32_t packets, uint32_t room)
 {
 	struct run run = {.first_ns = UINT64_MAX};
+
 	while (run.packets < packets) {
 		struct tpacket3_hdr *packet = (void *)(first + run.bytes);
 		const uint32_t bytes = packet_bytes(packet);
+
 		if (bytes > room - run.bytes)
 			break;
 		packet->tp_next_offset = bytes;
@@ -140,14 +145,16 @@ static void add_run(struct timeline *timeline, struct run run, uint32_t block, u
 	timeline->runs[timeline->run_count++] = run;
 }
 
-/* Appends what fits to the tail; what is left moves to the front of its own block, which becomes the tail. */
+/* Appends what fits to the tail. The rest moves to the front of its own block, which becomes the tail. */
 static void pack_block(struct timeline *timeline, uint8_t *first, uint32_t packets)
 {
 	const uint32_t current = timeline->current;
 	const uint32_t front = (uint32_t)(first - (uint8_t *)block_at(timeline, current));
+
 	if (timeline->tail != NO_BLOCK) {
 		struct block *tail = &timeline->blocks[timeline->tail];
 		const struct run moved = measure_run(first, packets, timeline->block_bytes - tail->used_bytes);
+
 		memcpy((uint8_t *)block_at(timeline, timeline->tail) + tail->used_bytes, first, moved.bytes);
 		add_run(timeline, moved, timeline->tail, tail->used_bytes);
 		tail->used_bytes += moved.bytes;
@@ -166,10 +173,10 @@ static void pack_block(struct timeline *timeline, uint8_t *first, uint32_t packe
 	timeline->retired_in_place = true;
 }
 
-/* What is read and given back at once is not worth a copy; nor is the odd sparse block among many full ones. */
+/* A block that is read and given back at once is not worth a copy, nor is the odd sparse block among many full ones. */
 static bool is_worth_packing(const struct timeline *timeline)
 {
-	return (timeline->retain || timeline->held > 0) && timeline->full_streak < FULL_STREAK;
+	return (timeline->keep_history || timeline->held_blocks > 0) && timeline->full_streak < FULL_STREAK;
 }
 
 bool timeline_retire(struct timeline *timeline)
@@ -177,9 +184,12 @@ bool timeline_retire(struct timeline *timeline)
 	const uint32_t current = timeline->current;
 	const struct tpacket_hdr_v1 *header = &block_at(timeline, current)->hdr.bh1;
 	const uint64_t *sequence = (const void *)&header->seq_num;
-	/* A block that a pin keeps from the kernel looks like a retired one, and may be unpinned this very moment. What
-	 * tells them apart is the number that the kernel gives a block when it opens it. It is read first: once it is
-	 * the expected one, the status is that of this turn. */
+
+	/*
+	 * A block that a pin keeps from the kernel looks retired, and may be unpinned at any moment. The sequence
+	 * number that the kernel gives a block when it opens it tells them apart. It is read first: once it is the
+	 * expected one, the status belongs to this round.
+	 */
 	if (__atomic_load_n(sequence, __ATOMIC_ACQUIRE) != timeline->sequence || kernel_owns(timeline, current))
 		return false;
 	uint8_t *first = (uint8_t *)block_at(timeline, current) + header->offset_to_first_pkt;
@@ -207,19 +217,21 @@ bool timeline_retire(struct timeline *timeline)
 }
 
 static bool can_extend(const struct extent *extent, const struct run *run, uint64_t dropped, int64_t clock_offset_ns,
-		       uint64_t merge_ns)
+		       uint64_t extent_max_ns)
 {
 	const int64_t step_ns = clock_offset_ns - extent->clock_offset_ns;
+
 	return extent->block == run->block && extent->offset_bytes + extent->bytes == run->offset_bytes &&
 	       extent->bytes + run->bytes <= EXTENT_MERGE_BYTES && extent->dropped == dropped &&
-	       (!merge_ns || run->last_ns - extent->first_ns <= merge_ns) && step_ns < CLOCK_STEP_NS &&
-	       step_ns > -CLOCK_STEP_NS;
+	       (!extent_max_ns || run->last_ns - extent->first_ns <= extent_max_ns) && step_ns < MERGE_CLOCK_STEP_NS &&
+	       step_ns > -MERGE_CLOCK_STEP_NS;
 }
 
 static void append_run(struct timeline *timeline, const struct run *run, uint64_t dropped, int64_t clock_offset_ns)
 {
 	struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
-	if (last && can_extend(last, run, dropped, clock_offset_ns, timeline->merge_ns)) {
+
+	if (last && can_extend(last, run, dropped, clock_offset_ns, timeline->extent_max_ns)) {
 		last->bytes += run->bytes;
 		last->packets += run->packets;
 		last->first_ns = run->first_ns < last->first_ns ? run->first_ns : last->first_ns;
@@ -246,19 +258,18 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 	timeline->held_bytes += run->bytes;
 }
 
-/*
- * The clock offset of a run whose block may have been retired after a step of the clock. No packet is from the future,
- * nor older than the one before it: if it looks so, the clock was set after the packets came.
- */
+/* The clock offset of a run whose block may have retired after a step of the clock. No packet is from the future, nor
+ * much older than the one before it: one that seems so shows that the clock was set after the packets arrived. */
 static int64_t corrected_clock_offset(const struct timeline *timeline, const struct run *run, int64_t clock_offset_ns,
 				      uint64_t boottime_ns)
 {
-	const int64_t least_ns = (int64_t)(run->last_ns - boottime_ns);
-	if (least_ns > clock_offset_ns)
-		return least_ns;
+	const int64_t min_offset_ns = (int64_t)(run->last_ns - boottime_ns);
+
+	if (min_offset_ns > clock_offset_ns)
+		return min_offset_ns;
 	const struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
-	if (last &&
-	    run->last_ns - (uint64_t)clock_offset_ns + CLOCK_SLACK_NS < last->last_ns - (uint64_t)last->clock_offset_ns)
+	if (last && run->last_ns - (uint64_t)clock_offset_ns + TIMELINE_CLOCK_STEP_NS <
+			    last->last_ns - (uint64_t)last->clock_offset_ns)
 		return last->clock_offset_ns;
 	return clock_offset_ns;
 }
@@ -266,8 +277,10 @@ static int64_t corrected_clock_offset(const struct timeline *timeline, const str
 uint32_t timeline_backlog(const struct timeline *timeline)
 {
 	uint32_t count = 0;
+
 	while (count < timeline->block_count) {
 		const uint32_t index = (timeline->current + count) % timeline->block_count;
+
 		if (timeline->blocks[index].held || kernel_owns(timeline, index))
 			break;
 		count++;
@@ -275,30 +288,31 @@ uint32_t timeline_backlog(const struct timeline *timeline)
 	return count;
 }
 
-/*
- * Drops are counted for the ring as a whole, and come about at the kernel's end of it, which may be far ahead of the
- * block that is retired here. Certain is that they lie before the first block that the kernel has not opened.
- */
+/* Drops are counted for the ring as a whole and happen where the kernel writes, possibly far ahead of the block retired
+ * here. They certainly lie before the first block that the kernel has not opened. */
 static void note_drops(struct timeline *timeline, uint64_t dropped, uint64_t boottime_ns)
 {
 	const uint32_t ahead = timeline_backlog(timeline) + 1;
 	struct block *unopened = &timeline->blocks[(timeline->current + ahead) % timeline->block_count];
+
 	unopened->dropped_before = dropped;
 	unopened->sequence = timeline->sequence + ahead;
 	timeline->dropped = dropped;
 	timeline->dropped_noted_ns = boottime_ns;
 }
 
-/* At least so many drops lie before the block that is to be retired next. */
+/* The number of drops that certainly lie before the block to be retired next. */
 static uint64_t dropped_before_next(const struct timeline *timeline)
 {
 	const struct block *next = &timeline->blocks[timeline->current];
+
 	return next->sequence == timeline->sequence ? next->dropped_before : timeline->dropped_before;
 }
 
 void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns)
 {
 	const uint32_t current = timeline->current;
+
 	timeline->dropped_before = dropped_before_next(timeline);
 	timeline_hold_block(timeline, current);
 	for (unsigned i = 0; i < timeline->run_count; i++) {
@@ -307,6 +321,7 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	}
 	if (timeline->retired_in_place) {
 		const struct run *run = &timeline->runs[timeline->run_count - 1];
+
 		timeline->blocks[current].used_bytes = run->offset_bytes + run->bytes;
 		if (timeline->packing)
 			timeline->tail = current;
@@ -319,15 +334,16 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline_make_room(timeline);
 }
 
-uint32_t timeline_lag(const struct timeline *timeline)
+uint32_t timeline_backlog_max(const struct timeline *timeline)
 {
-	return timeline->lag;
+	return timeline->backlog_max;
 }
 
 void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)
 {
 	while (timeline->extent_count) {
 		const struct extent *oldest = extent_at(timeline, 0);
+
 		if (oldest->last_ns - (uint64_t)oldest->clock_offset_ns >= oldest_boottime_ns)
 			break;
 		timeline_evict(timeline);
@@ -336,8 +352,9 @@ void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)
 
 void timeline_trim(struct timeline *timeline, uint64_t number)
 {
-	while (!timeline->retain && timeline->extent_count) {
+	while (!timeline->keep_history && timeline->extent_count) {
 		const struct extent *oldest = extent_at(timeline, 0);
+
 		if (oldest->number + oldest->packets > number)
 			break;
 		timeline_evict(timeline);
@@ -369,16 +386,17 @@ uint64_t timeline_complete_since(const struct timeline *timeline)
 	return timeline->complete_since_ns;
 }
 
-/* Index of the first extent for which the bound (its end number, or its last boot time) is at least `value`;
- * extent_count if none. */
+/* Index of the first extent whose last packet number, or last boot time, is at least `value`; extent_count: none. */
 static size_t find_extent(const struct timeline *timeline, uint64_t value, bool by_time)
 {
 	size_t low = 0, high = timeline->extent_count;
+
 	while (low < high) {
 		const size_t middle = low + (high - low) / 2;
 		const struct extent *extent = extent_at(timeline, middle);
 		const uint64_t bound = by_time ? extent->last_ns - (uint64_t)extent->clock_offset_ns
 					       : extent->number + extent->packets - 1;
+
 		if (bound < value)
 			low = middle + 1;
 		else
@@ -390,6 +408,7 @@ static size_t find_extent(const struct timeline *timeline, uint64_t value, bool 
 struct span timeline_pin(struct timeline *timeline, uint64_t number)
 {
 	const struct extent *extent = extent_at(timeline, find_extent(timeline, number, false));
+
 	timeline->blocks[extent->block].pins++;
 	return (struct span){
 		.first = (const uint8_t *)block_at(timeline, extent->block) + extent->offset_bytes,
@@ -412,6 +431,7 @@ void timeline_unpin(struct timeline *timeline, const struct span *span)
 struct timeline_position timeline_find(const struct timeline *timeline, uint64_t boottime_ns)
 {
 	const size_t index = find_extent(timeline, boottime_ns, true);
+
 	if (index == timeline->extent_count)
 		return (struct timeline_position){.number = timeline->next_number,
 						  .dropped = boottime_ns >= timeline->dropped_noted_ns
@@ -424,7 +444,7 @@ struct timeline_position timeline_find(const struct timeline *timeline, uint64_t
 struct timeline_stats timeline_stats(const struct timeline *timeline)
 {
 	return (struct timeline_stats){
-		.held_blocks = timeline->held,
+		.held_blocks = timeline->held_blocks,
 		.held_bytes = timeline->held_bytes,
 		.extents = timeline->extent_count,
 		.moved_bytes = timeline->moved_bytes,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Workers take the consumers that are furthest behind, all that stand in the same span at once, and move them through
- * it. What can block for a while is theirs too, when there is nothing to scan: renewing a kernel filter, closing a
- * ring.
+ * Workers take the consumer that is furthest behind, with all others in the same span, and move them through it. When
+ * there is nothing to scan they do what may block for a while: renew kernel filters, open recorders, close rings.
  */
 #include <linux/filter.h>
 #include <pthread.h>
@@ -12,37 +11,42 @@
 #include "capture/engine_internal.h"
 #include "capture/recorder.h"
 
-/* With the lock: the scan has come to the end of what there is to scan. False: it was not idle after all. */
-static bool settle_flushed(struct consumer *consumer)
+/* Ends a consumer that has reached end_number. False: it turned out not to be idle. Called with `lock` held. */
+static bool confirm_end(struct consumer *consumer)
 {
 	struct cursor *cursor = &consumer->cursor;
 	const uint64_t last_match_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed);
-	if (consumer->flush_reason == END_IDLE &&
-	    last_match_ns + cursor->idle_ns + consumer->source->retire_delay_ns > consumer->flush_ns) {
-		consumer->flush_number = NUMBER_NONE;
+
+	if (consumer->end_reason == END_IDLE &&
+	    last_match_ns + cursor->idle_ns + consumer->source->retire_delay_ns > consumer->end_set_ns) {
+		consumer->end_number = NUMBER_NONE;
 		engine_wake_ring_thread(consumer->engine);
 		return false;
 	}
-	cursor->reason = consumer->flush_reason;
-	cursor->dropped_seen = consumer->flush_dropped;
-	consumer->end_ns = consumer->flush_ns;
+	cursor->reason = consumer->end_reason;
+	cursor->dropped_seen = consumer->end_dropped;
+	consumer->end_ns = consumer->end_set_ns;
 	return true;
 }
 
-/* With the lock, by the worker that had it: true if the consumer has ended. Its end is settled then. */
+/*
+ * Settles the end of a consumer that has one, on the worker that moved it. True: it has ended. Called with `lock` held.
+ */
 static bool settle_end(struct consumer *consumer)
 {
 	struct cursor *cursor = &consumer->cursor;
-	if (cursor->reason == END_NONE && (cursor->next_number < consumer->flush_number || !settle_flushed(consumer)))
+
+	if (cursor->reason == END_NONE && (cursor->next_number < consumer->end_number || !confirm_end(consumer)))
 		return false;
 	if (cursor->reason == END_UNTIL)
 		cursor->reason = consumer->until_reason;
 	consumer->clock_offset_ns = clock_offset_ns();
 	if (!consumer->end_ns)
 		consumer->end_ns = clock_boottime_ns();
-	consumer->gap = source_has_gap(consumer->source, cursor->from_ns, consumer_window_end(consumer));
+	consumer->interface_was_away =
+		source_was_away(consumer->source, cursor->from_ns, consumer_window_end(consumer));
 	if (cursor->clock_offset_ns &&
-	    llabs(consumer->clock_offset_ns - cursor->clock_offset_ns) > CURSOR_CLOCK_STEP_NS)
+	    llabs(consumer->clock_offset_ns - cursor->clock_offset_ns) > TIMELINE_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
 	consumer_unlink(consumer);
 	return true;
@@ -50,7 +54,7 @@ static bool settle_end(struct consumer *consumer)
 
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
-	consumer->disordered = store_seal(&consumer->cursor.store) < 0;
+	consumer->unsorted = store_seal(&consumer->cursor.store) < 0;
 	log_debug(capture, "consumer-ended", log_str("reason", end_reason_name(consumer->cursor.reason)),
 		  log_uint("next_number", consumer->cursor.next_number),
 		  log_uint("examined", consumer->cursor.examined), log_uint("packets", consumer->cursor.packets),
@@ -67,7 +71,7 @@ struct scan_task {
 	struct span span;
 };
 
-/* What was given back before the consumer got there is lost to it. */
+/* Counts as lost what was evicted before the consumer read it, and moves the consumer on. */
 static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 {
 	if (consumer->position >= oldest)
@@ -76,39 +80,40 @@ static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 	consumer->position = consumer->cursor.next_number = oldest;
 }
 
-#define LIVE_EVERY                                                                                               \
-	4 /* every so many turns the consumer that is furthest ahead goes on, so that the past never starves the \
-	     present */
+/* One turn in this many goes to the consumer furthest ahead, so that history does not starve live traffic. */
+#define LIVE_EVERY 4
 
-/* The runnable consumer that is furthest behind, whose packets go first; now and then the one furthest ahead. */
+/* The runnable consumer that is furthest behind; every LIVE_EVERY turns the one furthest ahead. */
 static struct consumer *furthest_behind(const struct source *source)
 {
 	const bool ahead = source->served_count % LIVE_EVERY == LIVE_EVERY - 1;
-	struct consumer *last = NULL;
+	struct consumer *chosen = NULL;
+
 	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
-		if (source_runnable(source, consumer) && (!last || (consumer->position < last->position) != ahead))
-			last = consumer;
+		if (source_runnable(source, consumer) && (!chosen || (consumer->position < chosen->position) != ahead))
+			chosen = consumer;
 	}
-	return last;
+	return chosen;
 }
 
-/* With the lock: takes the furthest behind and all that stand in the same span. */
+/* Takes the consumer furthest behind and all others in the same span. Called with `lock` held. */
 static bool pick_from_source(struct source *source, struct scan_task *task)
 {
-	struct consumer *last = furthest_behind(source);
-	if (!last)
+	struct consumer *chosen = furthest_behind(source);
+
+	if (!chosen)
 		return false;
 	const uint64_t oldest = timeline_oldest_number(source->timeline);
-	skip_evicted(last, oldest);
+	skip_evicted(chosen, oldest);
 	task->source = source;
 	task->count = 0;
-	task->scan = last->position < timeline_next_number(source->timeline);
+	task->scan = chosen->position < timeline_next_number(source->timeline);
 	if (!task->scan) {
-		last->busy = true;
-		task->consumers[task->count++] = last;
+		chosen->busy = true;
+		task->consumers[task->count++] = chosen;
 		return true;
 	}
-	task->span = timeline_pin(source->timeline, last->position);
+	task->span = timeline_pin(source->timeline, chosen->position);
 	const uint64_t end = task->span.number + task->span.packets;
 	for (struct consumer *consumer = source->consumers; consumer && task->count < SCAN_GROUP_MAX;
 	     consumer = consumer->next) {
@@ -123,10 +128,11 @@ static bool pick_from_source(struct source *source, struct scan_task *task)
 	return true;
 }
 
-/* With the lock: the source with work that has waited longest. */
+/* The source with work that has waited longest. Called with `lock` held. */
 static struct source *longest_waiting(const struct engine *engine)
 {
 	struct source *waiting = NULL;
+
 	for (struct source *source = engine->sources; source; source = source->next) {
 		if ((!waiting || source->last_served < waiting->last_served) && furthest_behind(source))
 			waiting = source;
@@ -137,6 +143,7 @@ static struct source *longest_waiting(const struct engine *engine)
 static bool pick_task(struct engine *engine, struct scan_task *task)
 {
 	struct source *source = longest_waiting(engine);
+
 	if (!source || !pick_from_source(source, task))
 		return false;
 	source->last_served = ++engine->served_count;
@@ -154,12 +161,13 @@ static void run_scan(const struct scan_task *task, uint8_t *scratch)
 		.scratch = scratch,
 	};
 	struct cursor *cursors[SCAN_GROUP_MAX];
+
 	for (unsigned i = 0; i < task->count; i++)
 		cursors[i] = &task->consumers[i]->cursor;
 	cursor_scan(cursors, task->count, &task->span, &context);
 }
 
-/* With the lock: lets go of the span and the consumers. Those that have ended are left in the task. */
+/* Releases the span and the consumers. Those that have ended remain in the task. Called with `lock` held. */
 static void finish_task(struct scan_task *task)
 {
 	if (task->scan)
@@ -167,6 +175,7 @@ static void finish_task(struct scan_task *task)
 	unsigned ended = 0;
 	for (unsigned i = 0; i < task->count; i++) {
 		struct consumer *consumer = task->consumers[i];
+
 		consumer->busy = false;
 		consumer->position = consumer->cursor.next_number;
 		if (consumer->cursor.quota_spent) {
@@ -180,10 +189,11 @@ static void finish_task(struct scan_task *task)
 	source_trim(task->source);
 }
 
-/* With the lock, given up meanwhile. */
+/* Called with `lock` held; releases and reacquires it. */
 static void close_source(struct engine *engine)
 {
 	struct source *source = engine->closing;
+
 	engine->closing = source->next;
 	pthread_mutex_unlock(&engine->lock);
 	const size_t bytes = source_ring_bytes(source);
@@ -194,7 +204,7 @@ static void close_source(struct engine *engine)
 	engine->source_count--;
 }
 
-/* With control_lock and the lock, which is given up meanwhile. */
+/* Called with `control_lock` and `lock` held; releases and reacquires `lock`. */
 static void renew_filter(struct engine *engine, struct source *source, struct sock_filter *program)
 {
 	source->filter_outdated = false;
@@ -209,11 +219,11 @@ static void renew_filter(struct engine *engine, struct source *source, struct so
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
 	if (!source->consumers)
-		engine_wake_ring_thread(engine); /* it closes what is idle for long */
+		engine_wake_ring_thread(engine); /* it closes sources that are idle too long */
 }
 
-/* With the lock, given up meanwhile: does what may block for a while. True if something was done. Who holds
- * control_lock calls a worker when he lets go of it. */
+/* Does one task that may block for a while. True: did one. A thread that holds control_lock wakes a worker when it
+ * releases it. Called with `lock` held; releases and reacquires it. */
 static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 {
 	if (engine->closing) {
@@ -237,6 +247,7 @@ void *worker_run(void *arg)
 	struct worker_context *context = arg;
 	struct engine *engine = context->engine;
 	struct scan_task task;
+
 	pthread_mutex_lock(&engine->lock);
 	while (!engine->stop) {
 		if (pick_task(engine, &task)) {

@@ -230,7 +230,7 @@ static void report_whole(const struct capture *capture, struct consumer_report *
 		whole->lost_kernel += part.lost_kernel;
 		whole->lost_evicted += part.lost_evicted;
 		whole->lost_memory += part.lost_memory;
-		whole->disordered |= part.disordered;
+		whole->unsorted |= part.unsorted;
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
 	if (capture->part_count > 1)
@@ -240,7 +240,7 @@ static void report_whole(const struct capture *capture, struct consumer_report *
 void capture_finish(struct capture *capture)
 {
 	report_whole(capture, &capture->report);
-	if (capture->report.disordered)
+	if (capture->report.unsorted)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
 			  log_str("capture", capture->id), log_str("error", "out of memory"));
 	capture->deps->ended(capture->deps->ctx, capture);

@@ -286,7 +286,7 @@ static void test_sealed_store_is_sorted_by_time_and_stable(void **state)
 		make_times(times, kind);
 		memset(seen, 0, sizeof(seen));
 		fill(&store, &budget, times);
-		assert_true(store.disordered);
+		assert_true(store.out_of_order);
 		assert_int_equal(store_seal(&store), 0);
 		assert_int_equal(store_seal(&store), 0);
 		store_reader_init(&reader, &store);
@@ -332,13 +332,13 @@ static void test_concurrent_readers_see_the_same_packets(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < PACKETS; i++)
 		expected += 3 * (i + i * 37 % 1515);
-	for (unsigned disordered = 0; disordered < 2; disordered++) {
+	for (unsigned out_of_order = 0; out_of_order < 2; out_of_order++) {
 		struct budget budget = {.limit_bytes = SIZE_MAX, .slabs = slabs};
 		struct store store;
 		pthread_t threads[4];
 
 		make_times(times, 1);
-		fill(&store, &budget, disordered ? times : NULL);
+		fill(&store, &budget, out_of_order ? times : NULL);
 		assert_int_equal(store_seal(&store), 0);
 		for (unsigned i = 0; i < 4; i++)
 			assert_int_equal(pthread_create(&threads[i], NULL, read_all, &store), 0);

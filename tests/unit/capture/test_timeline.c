@@ -46,7 +46,7 @@ static uint32_t pick(struct world *world, uint32_t below)
 	return (uint32_t)((world->random >> 16) % below);
 }
 
-static void world_init(struct world *world, uint32_t block_count, bool retain, uint64_t seed)
+static void world_init(struct world *world, uint32_t block_count, bool keep_history, uint64_t seed)
 {
 	*world = (struct world){.boot_ns = 1000000000000, .random = seed * 0x9e3779b97f4a7c15 + 1};
 	fake_init(&world->kernel, BLOCK_BYTES, block_count);
@@ -55,7 +55,7 @@ static void world_init(struct world *world, uint32_t block_count, bool retain, u
 	world->timeline = timeline_new(&(struct timeline_options){.memory = world->kernel.memory,
 								  .block_bytes = BLOCK_BYTES,
 								  .block_count = block_count,
-								  .retain = retain,
+								  .keep_history = keep_history,
 								  .since_boottime_ns = world->boot_ns});
 	assert_non_null(world->timeline);
 }
@@ -287,11 +287,11 @@ static void test_recorder_survives_a_late_ring_thread(void **state)
 	}
 }
 
-static void run_with_pins(bool retain, uint64_t seed)
+static void run_with_pins(bool keep_history, uint64_t seed)
 {
 	struct world world;
 
-	world_init(&world, BLOCK_COUNT, retain, seed);
+	world_init(&world, BLOCK_COUNT, keep_history, seed);
 	for (unsigned phase = 0; phase < 800; phase++) {
 		const struct rate *rate = &rates[pick(&world, RATES)];
 
@@ -509,20 +509,20 @@ static void *work(void *arg)
 }
 
 /* Acts as the ring thread; a recorder's retires without `lock`. */
-static void retire_next_to(struct worker *worker, bool retain)
+static void retire_next_to(struct worker *worker, bool keep_history)
 {
 	const struct world *world = worker->world;
 	bool more = true;
 
 	while (more) {
-		if (!retain)
+		if (!keep_history)
 			pthread_mutex_lock(&worker->lock);
 		more = timeline_retire(world->timeline);
-		if (retain && more)
+		if (keep_history && more)
 			pthread_mutex_lock(&worker->lock);
 		if (more)
 			timeline_publish(world->timeline, world->kernel.drops, (int64_t)START_NS, world->boot_ns);
-		if (more || !retain)
+		if (more || !keep_history)
 			pthread_mutex_unlock(&worker->lock);
 	}
 }
@@ -531,19 +531,19 @@ static void retire_next_to(struct worker *worker, bool retain)
 static void test_worker_reads_while_the_ring_thread_retires(void **state)
 {
 	(void)state;
-	for (unsigned retain = 0; retain < 2; retain++) {
+	for (unsigned keep_history = 0; keep_history < 2; keep_history++) {
 		struct world world;
 		struct worker worker = {.world = &world, .lock = PTHREAD_MUTEX_INITIALIZER};
 		pthread_t thread;
 
-		world_init(&world, BLOCK_COUNT, retain, 1);
+		world_init(&world, BLOCK_COUNT, keep_history, 1);
 		assert_int_equal(pthread_create(&thread, NULL, work, &worker), 0);
 		for (unsigned i = 0; i < 60000; i++) {
 			world.boot_ns += 1000 + pick(&world, 1000);
 			fake_receive(&world.kernel, 8 + pick(&world, 1000), world.boot_ns + START_NS);
 			if (i % 100 == 0 || i == 59999)
 				fake_timer(&world.kernel);
-			retire_next_to(&worker, retain);
+			retire_next_to(&worker, keep_history);
 		}
 		pthread_mutex_lock(&worker.lock);
 		worker.stop = true;
@@ -657,9 +657,9 @@ static void test_packed_packets_more_than_merge_ns_apart_expire_separately(void 
 	world.timeline = timeline_new(&(struct timeline_options){.memory = world.kernel.memory,
 								 .block_bytes = BLOCK_BYTES,
 								 .block_count = BLOCK_COUNT,
-								 .retain = true,
+								 .keep_history = true,
 								 .since_boottime_ns = world.boot_ns,
-								 .merge_ns = 100 * TIMER_NS});
+								 .extent_max_ns = 100 * TIMER_NS});
 	for (unsigned i = 0; i < 20000; i++) {
 		send(&world, &rates[1]);
 		const uint64_t oldest = timeline_oldest_number(world.timeline);
@@ -770,10 +770,10 @@ static void check_complete_since(struct world *world, uint64_t since_ns)
 static void test_complete_since_begins_after_the_last_released_packet(void **state)
 {
 	(void)state;
-	for (unsigned retain = 0; retain < 2; retain++) {
+	for (unsigned keep_history = 0; keep_history < 2; keep_history++) {
 		struct world world;
 
-		world_init(&world, BLOCK_COUNT, retain, 1 + retain);
+		world_init(&world, BLOCK_COUNT, keep_history, 1 + keep_history);
 		const uint64_t since_ns = world.boot_ns;
 		check_complete_since(&world, since_ns);
 		for (unsigned phase = 0; phase < 300; phase++) {
