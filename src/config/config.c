@@ -15,7 +15,7 @@
 
 static int loader_init(struct config_loader *loader)
 {
-	loader->config = calloc(1, sizeof *loader->config);
+	loader->config = calloc(1, sizeof(*loader->config));
 	if (!loader->config)
 		return -ENOMEM;
 	config_set_defaults(loader, NULL, loader->config);
@@ -44,15 +44,16 @@ static void derive(struct config_loader *loader)
 	char host[HOST_NAME_MAX + 1] = "";
 
 	if (!*config->general.node) {
-		if (gethostname(host, sizeof host) < 0 || !*host)
+		if (gethostname(host, sizeof(host)) < 0 || !*host)
 			config_fault(loader, (struct config_origin){0}, "general.node",
 				     "must be given: the machine has no host name");
 		host[HOST_NAME_MAX] = '\0';
 		replace_text(loader, "general", "node", host);
 	}
 	if (!*config->redis.events) {
-		char events[CONFIG_STRING_MAX + sizeof ":events"];
-		snprintf(events, sizeof events, "%s:events", config->redis.channel);
+		char events[CONFIG_STRING_MAX + sizeof(":events")];
+
+		snprintf(events, sizeof(events), "%s:events", config->redis.channel);
 		replace_text(loader, "redis", "events", events);
 	}
 	if (!*config->redis.group)
@@ -91,7 +92,7 @@ static void complete(struct config_loader *loader)
 int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
 		struct config **config)
 {
-	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
+	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof(*loader));
 
 	if (!loader || loader_init(loader) < 0)
 		return -ENOMEM;
@@ -111,7 +112,7 @@ int config_load(int argc, char **argv, config_filter_validator validate_filter, 
 int config_load_text(const char *text, size_t size, const char *name, config_filter_validator validate_filter,
 		     struct buffer *faults, struct config **config)
 {
-	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
+	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof(*loader));
 
 	if (!loader || loader_init(loader) < 0)
 		return -ENOMEM;
@@ -128,6 +129,7 @@ static void clear_section(bool interface, void *base)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if ((row->section && config_section_find(row->section)->repeated) == interface)
 			config_value_clear(row, base);
 	}

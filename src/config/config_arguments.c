@@ -58,7 +58,7 @@ static void set(struct config_loader *loader, const struct config_row *row, char
 	struct toml_value value = config_value_from_word(row, word);
 	char subject[OPTION_NAME_MAX + 1];
 
-	snprintf(subject, sizeof subject, "-%s", row->option);
+	snprintf(subject, sizeof(subject), "-%s", row->option);
 	config_set(loader, row, &value, command_line, subject, loader->config);
 	if (row->type == CONFIG_SECRET)
 		explicit_bzero(word, strlen(word));
@@ -86,7 +86,8 @@ static int read_option(struct config_loader *loader, char **words, int left)
 	}
 	if (!next || is_option(next)) {
 		char subject[OPTION_NAME_MAX + 1];
-		snprintf(subject, sizeof subject, "-%s", name);
+
+		snprintf(subject, sizeof(subject), "-%s", name);
 		config_fault(loader, command_line, subject, "needs a value (%s)", row->argument);
 		return 1;
 	}
@@ -98,6 +99,7 @@ void config_read_arguments(struct config_loader *loader, int argc, char **argv)
 {
 	for (int i = 1; i < argc;) {
 		int used = read_option(loader, argv + i, argc - i);
+
 		if (used == 0)
 			config_fault(loader, command_line, NULL,
 				     "argument %d: is no option (a switch takes its value as in -upload=false)", i);

@@ -74,7 +74,7 @@ static void check_redis(struct config_loader *loader)
 	static const char *const tls_keys[] = {"ca_file", "cert_file", "key_file"};
 	const struct config *config = loader->config;
 
-	for (size_t i = 0; i < sizeof tls_keys / sizeof *tls_keys; i++)
+	for (size_t i = 0; i < sizeof(tls_keys) / sizeof(*tls_keys); i++)
 		if (!config->redis.tls && is_on(loader, "redis", tls_keys[i]))
 			config_row_fault(loader, row_of("redis", tls_keys[i]), "has no effect without tls = true");
 	if (is_on(loader, "redis", "cert_file") && !is_on(loader, "redis", "key_file"))
@@ -93,8 +93,9 @@ static void check_sentinels(struct config_loader *loader)
 	static const char *const keys[] = {"sentinel_username", "sentinel_auth", "sentinel_auth_file"};
 	const struct config *config = loader->config;
 
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		const struct config_row *row = row_of("redis", keys[i]);
+
 		if (!config->redis.sentinels.count && is_on(loader, "redis", keys[i]))
 			config_row_fault(loader, row, "has no effect without sentinels");
 	}

@@ -43,7 +43,7 @@ void config_fault(struct config_loader *loader, struct config_origin origin, con
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	add_fault(loader, origin, subject, text);
 }
@@ -55,11 +55,11 @@ void config_row_fault(struct config_loader *loader, const struct config_row *row
 	va_list args;
 
 	if (origin.layer == CONFIG_LAYER_COMMAND_LINE || !row->section)
-		snprintf(subject, sizeof subject, "-%s", row->option);
+		snprintf(subject, sizeof(subject), "-%s", row->option);
 	else
-		snprintf(subject, sizeof subject, "%s.%s", row->section, row->key);
+		snprintf(subject, sizeof(subject), "%s.%s", row->section, row->key);
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	add_fault(loader, origin, subject, text);
 }
@@ -79,6 +79,7 @@ static void sort(struct config_fault *faults, size_t count)
 	for (size_t i = 1; i < count; i++) {
 		struct config_fault fault = faults[i];
 		size_t j = i;
+
 		for (; j > 0 && comes_before(&fault.origin, &faults[j - 1].origin); j--)
 			faults[j] = faults[j - 1];
 		faults[j] = fault;

@@ -21,7 +21,7 @@ static const char *subject_of(const char *section, const char *key, char subject
 	return subject;
 }
 
-/* --- sections ------------------------------------------------------------------------------------------------ */
+/* --- sections --- */
 
 static void unknown_section(struct config_loader *loader, const char *name, struct toml_location location)
 {
@@ -48,7 +48,7 @@ static void begin_interface(struct config_loader *loader, struct toml_location l
 		loader->skipping = true;
 		return;
 	}
-	grown = reallocarray(config->interfaces, config->interface_count + 1, sizeof *grown);
+	grown = reallocarray(config->interfaces, config->interface_count + 1, sizeof(*grown));
 	if (!grown) {
 		loader->out_of_memory = loader->skipping = true;
 		return;
@@ -78,7 +78,7 @@ static void on_section(void *ctx, const char *name, bool repeated, struct toml_l
 	}
 }
 
-/* --- keys ---------------------------------------------------------------------------------------------------- */
+/* --- keys --- */
 
 /* Sections other than this one that have the key, as " (there is [a] key, [b] key)", or "". */
 static void sections_with_key(const char *section, const char *key, char *text, size_t size)
@@ -88,6 +88,7 @@ static void sections_with_key(const char *section, const char *key, char *text, 
 	text[0] = '\0';
 	for (size_t i = 0; i < config_row_count && used < size; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (!row->section || strcmp(row->key, key) != 0 || !strcmp(row->section, section))
 			continue;
 		used += (size_t)snprintf(text + used, size - used, "%s[%s]", used == 0 ? "" : ", ", row->section);
@@ -105,7 +106,7 @@ static void unknown_key(struct config_loader *loader, const char *key, struct to
 			keys[i] = config_rows[i].key;
 	suggestion = suggest(key, keys, config_row_count);
 	subject_of(section, key, subject);
-	sections_with_key(section, key, others, sizeof others);
+	sections_with_key(section, key, others, sizeof(others));
 	if (others[0])
 		config_fault(loader, config_in_file(location), subject, "%s (the key belongs to %s)",
 			     *section ? "unknown key" : "no section before it", others);
@@ -143,7 +144,7 @@ static void on_key(void *ctx, const char *key, struct toml_location location, co
 	config_set(loader, row, value, config_in_file(value->location), subject_of(section->name, key, subject), base);
 }
 
-/* --- a text without quotes ----------------------------------------------------------------------------------- */
+/* --- a text without quotes --- */
 
 struct span {
 	const char *text;
@@ -216,14 +217,14 @@ static bool read_assignment(struct span text, unsigned number, struct assignment
 	for (unsigned i = 1; i <= number; i++) {
 		line = next_line(&text);
 		if (i < number)
-			(void)read_header(line, assignment->section, sizeof assignment->section);
+			(void)read_header(line, assignment->section, sizeof(assignment->section));
 	}
 	key = before(line, '=');
-	if (key.size == line.size || !copy_span(trimmed(key), assignment->key, sizeof assignment->key))
+	if (key.size == line.size || !copy_span(trimmed(key), assignment->key, sizeof(assignment->key)))
 		return false;
 	line.text += key.size + 1;
 	line.size -= key.size + 1;
-	return copy_span(trimmed(before(line, '#')), assignment->value, sizeof assignment->value);
+	return copy_span(trimmed(before(line, '#')), assignment->value, sizeof(assignment->value));
 }
 
 /*
@@ -259,14 +260,14 @@ static void syntax_fault(struct config_loader *loader, struct span text, const s
 	char subject[SUBJECT_SIZE], said[CONFIG_QUOTE_SIZE + 128];
 
 	if (fault->location.line > 0 && read_assignment(text, fault->location.line, &line) &&
-	    explain(&line, said, sizeof said))
+	    explain(&line, said, sizeof(said)))
 		config_fault(loader, config_in_file(fault->location), subject_of(line.section, line.key, subject), "%s",
 			     said);
 	else
 		config_fault(loader, config_in_file(fault->location), NULL, "%s", fault->text);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 void config_read_text(struct config_loader *loader, const char *text, size_t size)
 {
@@ -289,7 +290,8 @@ static int read_whole(int fd, struct buffer *content)
 	char chunk[16384];
 
 	while (content->size <= TOML_SIZE_MAX) {
-		ssize_t got = read(fd, chunk, sizeof chunk);
+		ssize_t got = read(fd, chunk, sizeof(chunk));
+
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)

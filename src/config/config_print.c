@@ -24,7 +24,7 @@ static int print_option(struct buffer *out, const struct config_row *row)
 	char left[64];
 	int r;
 
-	snprintf(left, sizeof left, "  -%s %s", row->option, row->argument ? row->argument : "");
+	snprintf(left, sizeof(left), "  -%s %s", row->option, row->argument ? row->argument : "");
 	r = buffer_printf(out, "%-*s%s", HELP_COLUMN, left, row->help);
 	if (r == 0 && row->fallback_text)
 		r = buffer_printf(out, " (default: %s)", row->fallback_text);
@@ -84,6 +84,7 @@ int config_print_example(struct buffer *out)
 
 	for (size_t s = 0; r == 0 && s < config_section_count; s++) {
 		const struct config_section *section = &config_sections[s];
+
 		r = buffer_printf(out, section->repeated ? "\n# %s\n#[[%s]]\n" : "\n# %s\n[%s]\n", section->help,
 				  section->name);
 		for (size_t i = 0; r == 0 && i < config_row_count; i++)
@@ -125,6 +126,7 @@ static int print_manual_options(struct buffer *out)
 
 	for (size_t i = 0; r == 0 && i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (!row->option)
 			continue;
 		r = buffer_printf(out, row->argument ? ".It Fl %s Ar %s\n" : ".It Fl %s\n", row->option, row->argument);
@@ -146,6 +148,7 @@ static int print_manual_section(struct buffer *out, const struct config_section 
 		r = buffer_append_string(out, ".Bl -tag -width Ds\n");
 	for (size_t i = 0; r == 0 && i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (!row->section || strcmp(row->section, section->name) != 0)
 			continue;
 		r = buffer_printf(out, ".It Cm %s No = Ar %s\n", row->key,

@@ -94,8 +94,8 @@ static void take_credential(struct config_loader *loader, const struct config_ro
 
 	if (!directory || !*directory)
 		return;
-	size = snprintf(path, sizeof path, "%s/%s.%s", directory, secret->section, secret->key);
-	if (size < (int)sizeof path && access(path, F_OK) == 0)
+	size = snprintf(path, sizeof(path), "%s/%s.%s", directory, secret->section, secret->key);
+	if (size < (int)sizeof(path) && access(path, F_OK) == 0)
 		take_secret(loader, secret, secret, path);
 }
 

@@ -49,7 +49,7 @@ const struct config_section config_sections[] = {
 	{.name = "sqs", .help = "Requests from Amazon SQS"},
 };
 
-const size_t config_section_count = sizeof config_sections / sizeof *config_sections;
+const size_t config_section_count = sizeof(config_sections) / sizeof(*config_sections);
 
 const struct config_row config_rows[] = {
 	/* Command line only. */
@@ -299,13 +299,14 @@ const struct config_row config_rows[] = {
 	 .help = "messages taken in one poll"},
 };
 
-const size_t config_row_count = sizeof config_rows / sizeof *config_rows;
-static_assert(sizeof config_rows / sizeof *config_rows <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
+const size_t config_row_count = sizeof(config_rows) / sizeof(*config_rows);
+static_assert(sizeof(config_rows) / sizeof(*config_rows) <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
 
 const struct config_row *config_row_find(const char *section, const char *key)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (row->section && !strcmp(row->section, section) && !strcmp(row->key, key))
 			return row;
 	}
@@ -335,8 +336,8 @@ const struct config_row *config_row_secret_file(const struct config_row *secret)
 
 	if (secret->type != CONFIG_SECRET)
 		return NULL;
-	size = snprintf(key, sizeof key, "%s_file", secret->key);
-	return size < (int)sizeof key ? config_row_find(secret->section, key) : NULL;
+	size = snprintf(key, sizeof(key), "%s_file", secret->key);
+	return size < (int)sizeof(key) ? config_row_find(secret->section, key) : NULL;
 }
 
 bool config_type_is_text(enum config_type type)

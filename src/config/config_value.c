@@ -24,7 +24,7 @@ static void *field_of(const struct config_row *row, void *base)
 
 const char *config_quote(const char *text, size_t size, char out[static CONFIG_QUOTE_SIZE])
 {
-	const size_t room = CONFIG_QUOTE_SIZE - sizeof "\"…\"";
+	const size_t room = CONFIG_QUOTE_SIZE - sizeof("\"…\"");
 	size_t kept = utf8_cut(text, size, room);
 
 	snprintf(out, CONFIG_QUOTE_SIZE, "\"%.*s%s\"", (int)kept, text, kept < size ? "…" : "");
@@ -48,6 +48,7 @@ const char *config_value_expected(const struct config_row *row)
 		[CONFIG_FILE] = "text in quotes",
 		[CONFIG_STRINGS] = "an array of texts, like [\"a\", \"b\"]",
 	};
+
 	return wanted[row->type];
 }
 
@@ -103,8 +104,8 @@ static int out_of_range(const struct config_row *row, const struct toml_value *v
 {
 	char min[48], max[48], got[CONFIG_QUOTE_SIZE];
 
-	return error_set(err, -EINVAL, "must be from %s to %s, got %s", limit_text(row, row->min, min, sizeof min),
-			 limit_text(row, row->max, max, sizeof max), describe(value, got));
+	return error_set(err, -EINVAL, "must be from %s to %s, got %s", limit_text(row, row->min, min, sizeof(min)),
+			 limit_text(row, row->max, max, sizeof(max)), describe(value, got));
 }
 
 /* -EINVAL: the text is no quantity. Too large for the type is as good as the largest: the range refuses it. */
@@ -211,7 +212,8 @@ static int wrong_choice(const struct config_row *row, const struct toml_value *v
 
 	for (size_t i = 0; row->choices[i]; i++) {
 		size_t used = strlen(list);
-		snprintf(list + used, sizeof list - used, "%s\"%s\"", i == 0 ? "" : " or ", row->choices[i]);
+
+		snprintf(list + used, sizeof(list) - used, "%s\"%s\"", i == 0 ? "" : " or ", row->choices[i]);
 	}
 	return error_set(err, -EINVAL, "must be %s, got %s", list, config_quote(value->string, value->size, quote));
 }
@@ -242,7 +244,7 @@ static int apply_snap(const struct config_row *row, const struct toml_value *val
 		return wrong_type(row, value, err);
 	if (value->integer < 0 || (uint64_t)value->integer < row->min || (uint64_t)value->integer > row->max)
 		return out_of_range(row, value, err);
-	snprintf(digits, sizeof digits, "%" PRId64, value->integer);
+	snprintf(digits, sizeof(digits), "%" PRId64, value->integer);
 	return config_value_set_text(row, base, digits);
 }
 
@@ -292,7 +294,7 @@ static int apply_strings(const struct config_row *row, const struct toml_value *
 	if (r < 0 || !field)
 		return r;
 	if (value->size > 0) {
-		strings.items = calloc(value->size, sizeof *strings.items);
+		strings.items = calloc(value->size, sizeof(*strings.items));
 		if (!strings.items)
 			return -ENOMEM;
 	}
@@ -390,6 +392,7 @@ void config_value_clear(const struct config_row *row, void *base)
 		clear_strings(field);
 	if (config_type_is_text(row->type)) {
 		char **text = field;
+
 		if (*text && row->type == CONFIG_SECRET)
 			explicit_bzero(*text, strlen(*text));
 		free(*text);
@@ -406,7 +409,7 @@ static bool read_switch(const char *word, struct toml_value *value)
 	} words[] = {{"true", true},   {"1", true},  {"t", true},  {"T", true},	 {"TRUE", true},   {"True", true},
 		     {"false", false}, {"0", false}, {"f", false}, {"F", false}, {"FALSE", false}, {"False", false}};
 
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
 		if (!strcmp(words[i].word, word)) {
 			value->type = TOML_BOOLEAN;
 			value->boolean = words[i].on;

@@ -62,7 +62,7 @@ toml_location location_of(const toml::source_region &region)
 void set_fault(toml_fault *fault, toml_location location, std::string_view text)
 {
 	fault->location = location;
-	snprintf(fault->text, sizeof fault->text, "%.*s", static_cast<int>(text.size()), text.data());
+	snprintf(fault->text, sizeof(fault->text), "%.*s", static_cast<int>(text.size()), text.data());
 }
 
 /* True if the text is UTF-8 and no line of it has more than TOML_DOTS_MAX dots. */

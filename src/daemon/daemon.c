@@ -59,9 +59,10 @@ struct daemon {
 
 static void on_drain(evutil_socket_t fd, short what, void *ctx)
 {
+	struct daemon *daemon = ctx;
+
 	(void)fd;
 	(void)what;
-	struct daemon *daemon = ctx;
 	if (!redis_setup_pending(&daemon->redis)) {
 		event_base_loopbreak(daemon->loop);
 		return;
@@ -77,20 +78,22 @@ static void on_jobs_idle(void *ctx)
 
 static void end_loop(evutil_socket_t fd, short what, void *ctx)
 {
+	const struct daemon *daemon = ctx;
+
 	(void)fd;
 	(void)what;
-	const struct daemon *daemon = ctx;
 	event_base_loopbreak(daemon->loop);
 }
 
 /* What is still on its way is given up. That is said too, so the loop goes on for a moment. */
 static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 {
-	(void)fd;
-	(void)what;
 	struct daemon *daemon = ctx;
 	const struct timeval final_events = {.tv_sec = FINAL_EVENTS_S};
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
+
+	(void)fd;
+	(void)what;
 	log_warning("grace-over", log_uint("captures", counts.captures),
 		    log_uint("events", redis_setup_pending(&daemon->redis)));
 	jobs_abandon(daemon->jobs);
@@ -100,8 +103,9 @@ static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 
 static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 {
-	(void)what;
 	struct daemon *daemon = ctx;
+
+	(void)what;
 	if (daemon->stopping && evtimer_pending(daemon->end, NULL)) {
 		event_base_loopbreak(daemon->loop);
 		return;
@@ -126,14 +130,16 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 /* SIGUSR1: a line for every open ring, and one for the whole. */
 static void log_status(evutil_socket_t fd, short what, void *ctx)
 {
-	(void)fd;
-	(void)what;
 	struct daemon *daemon = ctx;
 	struct engine_interface interfaces[STATUS_INTERFACES_MAX];
 	const size_t count = engine_interfaces(daemon->engine, interfaces, STATUS_INTERFACES_MAX);
 	const struct jobs_counts jobs = jobs_counts(daemon->jobs);
+
+	(void)fd;
+	(void)what;
 	for (size_t i = 0; i < count && i < STATUS_INTERFACES_MAX; i++) {
 		const struct engine_interface *interface = &interfaces[i];
+
 		log_notice("status-interface", log_str("interface", interface->name),
 			   log_bool("recorder", interface->recorder), log_bool("gone", interface->gone),
 			   log_uint("captures", interface->consumers), log_uint("packets", interface->packets),
@@ -171,6 +177,7 @@ static int start_loop(struct daemon *daemon)
 static int start_slabs(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
+
 	daemon->slabs = slab_pool_new(&(struct slab_pool_options){
 		.warm_bytes = config->limits.warm_memory_bytes,
 		.use_bytes = config->limits.memory_bytes + config->memory.bytes,
@@ -184,6 +191,7 @@ static int start_sinks(struct daemon *daemon)
 	const struct config *config = daemon->config;
 	struct sink *sinks[SINKS_MAX];
 	size_t count = 0;
+
 	if (config->cloudshark.upload) {
 		const struct cloudshark_sink_options options = {
 			.scheme = config->cloudshark.scheme,
@@ -194,6 +202,7 @@ static int start_sinks(struct daemon *daemon)
 			.verify = config->cloudshark.verify,
 			.ca_file = config->cloudshark.ca_file,
 		};
+
 		sinks[count++] = cloudshark_sink_new(daemon->loop, &options);
 	}
 	if (config->general.writelocal)
@@ -205,6 +214,7 @@ static int start_sinks(struct daemon *daemon)
 			.slabs = daemon->slabs,
 			.on_request = count > 0 || (config->redis.listen && config->redis.upload),
 		};
+
 		sinks[count++] = daemon->memory = memory_sink_new(daemon->loop, &options);
 	}
 	if (config->redis.listen) {
@@ -215,6 +225,7 @@ static int start_sinks(struct daemon *daemon)
 			.ttl_ns = config->redis.file_ttl_ns,
 			.on_request = !config->redis.upload,
 		};
+
 		sinks[count++] = redis_sink_new(daemon->loop, &daemon->redis.options, &options);
 	}
 	if (!config->cloudshark.upload && !config->general.writelocal && !config->memory.bytes &&
@@ -252,6 +263,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
 					       .slabs = daemon->slabs};
 	struct error no_right;
+
 	if (engine_may_capture(&no_right) < 0)
 		log_error("cannot-capture", log_str("error", no_right.text));
 	daemon->engine = engine_new(daemon->loop, &options, err);
@@ -288,6 +300,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 	const struct config *config = daemon->config;
 	const bool headers = strcmp(config->history.snaplength, "headers") == 0;
 	uint64_t snaplen = 0;
+
 	if (!headers && quantity_parse_bytes(config->history.snaplength, &snaplen) < 0)
 		return error_set(err, -EINVAL, "history.snaplength: \"%s\" is no number", config->history.snaplength);
 	for (size_t i = 0; i < config->history.interfaces.count; i++) {
@@ -303,6 +316,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 			.exclude_own = config->history.exclude_own,
 		};
 		const int r = engine_add_recorder(daemon->engine, &recorder, err);
+
 		if (r < 0) {
 			error_prefix(err, "history");
 			return r;
@@ -315,6 +329,7 @@ static bool is_ready(const void *ctx)
 {
 	const struct daemon *daemon = ctx;
 	const struct node_redis redis = redis_setup_status(&daemon->redis);
+
 	return !daemon->stopping && (!redis.wanted || redis.requests);
 }
 
@@ -330,6 +345,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.ready = is_ready,
 		.ready_ctx = daemon,
 	};
+
 	return api_setup_init(&daemon->api, &options, err);
 }
 
@@ -341,6 +357,7 @@ static void own_traffic_changed(void *ctx)
 static int start(struct daemon *daemon, struct error *err)
 {
 	int r = start_loop(daemon);
+
 	if (r == 0)
 		r = start_events(daemon);
 	if (r == 0)
@@ -402,6 +419,7 @@ static void forbid_core_dumps(void)
 static void block_signals(void)
 {
 	sigset_t signals;
+
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
@@ -423,6 +441,7 @@ int daemon_run(const struct config *config, struct error *err)
 {
 	struct daemon daemon = {.config = config};
 	const int priority = (int)config->syslog.priority;
+
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
 	forbid_core_dumps();
 	int r = set_log_level(config->log.level, err);

@@ -136,6 +136,7 @@ static bool is_blank(const char *bytes, size_t size)
 static json_t *load_json(const char *bytes, size_t size, struct request_refusal *refusal)
 {
 	cleanup(cleanup_json) json_t *message = NULL;
+
 	json_error_t error;
 
 	if (is_blank(bytes, size)) {

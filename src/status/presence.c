@@ -31,6 +31,7 @@ struct presence {
 static void send_command(struct presence *presence, int argc, const char *const *argv)
 {
 	const struct redis_command command = {.argc = argc, .argv = argv, .idempotent = true};
+
 	/* What is not sent now is said better in five seconds. */
 	(void)!redis_commands_send(presence->commands, &command, NULL, NULL);
 }
@@ -40,6 +41,7 @@ static void publish(struct presence *presence)
 	cleanup(cleanup_free) char *json = node_status_json(presence->status);
 	const uint64_t now_s = clock_realtime_ns() / NS_PER_S;
 	char seen[24], forgotten[24];
+
 	if (!json)
 		return;
 	snprintf(seen, sizeof(seen), "%" PRIu64, now_s);
@@ -54,6 +56,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct presence *presence = ctx;
 	const bool up = redis_commands_up(presence->commands);
+
 	(void)fd;
 	(void)what;
 	if (up)
@@ -69,6 +72,7 @@ struct presence *presence_new(struct event_base *loop, const struct node_status 
 {
 	cleanup(cleanup_presence) struct presence *presence = calloc(1, sizeof(*presence));
 	const struct timeval first = {.tv_usec = FIRST_CHECK_MS * 1000};
+
 	if (!presence)
 		return NULL;
 	presence->status = status;
