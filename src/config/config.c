@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Loading: defaults, then the command line, then the file it names (which does not touch what the command line set),
- * then secrets, then what is derived, then the checks across keys. Faults are gathered, not stopped at, so that one run
- * shows them all.
+ * Loading: defaults, then the command line, then the file it names (which does not override the command line), then
+ * secrets, then derived values, then checks across keys. Faults are collected, so that one run shows them all.
  */
 #include "config/config.h"
 
@@ -37,7 +36,7 @@ static void replace_text(struct config_loader *loader, const char *section, cons
 		loader->out_of_memory = true;
 }
 
-/* Values that are found at start if nobody gave them. */
+/* Sets what is not configured and depends on other values or the host. */
 static void derive(struct config_loader *loader)
 {
 	struct config *config = loader->config;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Faults: as many as fit, in the order of the file, each saying where it is. */
+/* Faults, up to a cap, sorted by location, each with the location in front. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,7 +64,7 @@ void config_row_fault(struct config_loader *loader, const struct config_row *row
 	add_fault(loader, origin, subject, text);
 }
 
-/* The command line first, then the file from top to bottom, then what has no place. */
+/* The command line first, then the file from top to bottom, then faults without a location. */
 static bool comes_before(const struct config_origin *a, const struct config_origin *b)
 {
 	if (a->layer != b->layer)
@@ -96,7 +96,7 @@ void config_faults_print(struct config_loader *loader, struct buffer *out)
 	if (r == 0 && loader->faults_dropped > 0)
 		r = buffer_printf(out, "and %zu more faults\n", loader->faults_dropped);
 	if (r == -ENOMEM)
-		loader->out_of_memory = true; /* a full buffer is the caller's choice: what fits was said */
+		loader->out_of_memory = true; /* a full buffer is no error: it holds what fits */
 }
 
 void config_faults_deinit(struct config_loader *loader)
