@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Warns once, and is quiet until there is news. */
+/* Warns once when the socket is unavailable, then retries silently. */
 #include "daemon/api_setup.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One struct owns all modules; what is started last is stopped first. Stopping has two steps: on SIGTERM triggers end,
- * captures end with what they have and are delivered; when all is out, or the grace time is up, the loop ends. A second
- * signal ends the grace time.
+ * One struct owns all modules; the last one started is the first one stopped. Stopping has two steps: on SIGTERM,
+ * triggers and captures end, and captures deliver what they have; once all is delivered, or the grace time is over, the
+ * loop ends. A second signal ends the grace time.
  */
 #include "daemon/daemon.h"
 
@@ -34,10 +34,10 @@
 #include "sink/redis_sink.h"
 #include "status/node_status.h"
 
-#define DRAIN_CHECK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
+#define DRAIN_CHECK_MS 20 /* between checks for events that Redis has not taken, while stopping */
 #define STATUS_INTERFACES_MAX 256
 #define SLABS_IDLE_NS (30 * NS_PER_S)
-#define FINAL_EVENTS_S 2 /* for the events of deliveries that were given up, after the grace time */
+#define FINAL_EVENTS_S 2 /* after the grace time, for events about deliveries that were given up */
 
 struct daemon {
 	const struct config *config;
@@ -47,7 +47,7 @@ struct daemon {
 	struct slab_pool *slabs;
 	struct engine *engine;
 	struct deliveries *deliveries;
-	struct sink *memory; /* the deliveries'; NULL: off */
+	struct sink *memory; /* owned by deliveries; NULL: off */
 	struct jobs *jobs;
 	struct node_status *status;
 	struct api_setup api;
@@ -85,7 +85,7 @@ static void end_loop(evutil_socket_t fd, short what, void *ctx)
 	event_base_loopbreak(daemon->loop);
 }
 
-/* What is still on its way is given up. That is said too, so the loop goes on for a moment. */
+/* Gives up all remaining deliveries. Their events have to go out, so the loop runs a little longer. */
 static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *daemon = ctx;
@@ -97,7 +97,7 @@ static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 	log_warning("grace-over", log_uint("captures", counts.captures),
 		    log_uint("events", redis_setup_pending(&daemon->redis)));
 	jobs_abandon(daemon->jobs);
-	event_base_update_cache_time(daemon->loop); /* that may have waited for a disk for a moment */
+	event_base_update_cache_time(daemon->loop); /* abandoning may have waited for a disk */
 	event_add(daemon->end, &final_events);
 }
 
@@ -127,7 +127,7 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 
 /* --- status --- */
 
-/* SIGUSR1: a line for every open ring, and one for the whole. */
+/* SIGUSR1: a line for every open ring, and one for the daemon. */
 static void log_status(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *daemon = ctx;
@@ -170,7 +170,7 @@ static int start_loop(struct daemon *daemon)
 	    event_add(daemon->sigint, NULL) < 0)
 		return -ENOMEM;
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, not our end */
+	signal(SIGXFSZ, SIG_IGN); /* let a file size limit fail the write instead of killing us */
 	return 0;
 }
 
@@ -231,7 +231,7 @@ static int start_sinks(struct daemon *daemon)
 	if (!config->cloudshark.upload && !config->general.writelocal && !config->memory.bytes &&
 	    !(config->redis.listen && config->redis.upload))
 		log_warning("no-destination",
-			    log_str("hint", "captures are counted and dropped: switch on cloudshark.upload, "
+			    log_str("hint", "captures are counted and dropped; switch on cloudshark.upload, "
 					    "general.writelocal, redis.upload or memory.bytes"));
 	for (size_t i = 0; i < count; i++) {
 		if (!sinks[i])
@@ -262,10 +262,10 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
 					       .slabs = daemon->slabs};
-	struct error no_right;
+	struct error no_permission;
 
-	if (engine_may_capture(&no_right) < 0)
-		log_error("cannot-capture", log_str("error", no_right.text));
+	if (engine_may_capture(&no_permission) < 0)
+		log_error("cannot-capture", log_str("error", no_permission.text));
 	daemon->engine = engine_new(daemon->loop, &options, err);
 	if (!daemon->engine)
 		return -EAGAIN;
@@ -302,7 +302,8 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 	uint64_t snaplen = 0;
 
 	if (!headers && quantity_parse_bytes(config->history.snaplength, &snaplen) < 0)
-		return error_set(err, -EINVAL, "history.snaplength: \"%s\" is no number", config->history.snaplength);
+		return error_set(err, -EINVAL, "history.snaplength: \"%s\" is not a number",
+				 config->history.snaplength);
 	for (size_t i = 0; i < config->history.interfaces.count; i++) {
 		const char *interface = config->history.interfaces.items[i];
 		const struct engine_recorder recorder = {
@@ -407,7 +408,7 @@ static void deinit(struct daemon *daemon)
 	slab_pool_free(daemon->slabs);
 }
 
-/* Secrets and other people's packets do not belong into a core file. LeakSanitizer must be able to look, though. */
+/* Secrets and packets must not end up in a core file. LeakSanitizer needs a dumpable process, though. */
 static void forbid_core_dumps(void)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -415,7 +416,7 @@ static void forbid_core_dumps(void)
 #endif
 }
 
-/* What is left takes a moment, in which nobody handles signals any more; another one must not end us half-way. */
+/* The loop no longer handles signals, and a signal must not interrupt the clean-up. */
 static void block_signals(void)
 {
 	sigset_t signals;
@@ -454,8 +455,7 @@ int daemon_run(const struct config *config, struct error *err)
 		log_notice("stopped");
 		api_setup_deinit(&daemon.api);
 		redis_setup_disconnect(&daemon.redis);
-		/* A thread that waits for a name server cannot be ended, and nothing is left to do that would be worth
-		 * waiting for it. */
+		/* A thread that waits for a name server cannot be stopped, and nothing left to do is worth waiting. */
 		if (!jobs_idle(daemon.jobs))
 			_exit(EXIT_FAILURE);
 	}

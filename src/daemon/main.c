@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line in, an exit status out: 0 clean stop, 2 bad usage or configuration, 1 anything else. */
+/* From the command line to an exit status: 0 after a clean stop, 2 for bad usage or configuration, 1 otherwise. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Three connections, four with a stream: publisher, subscriber and keys, since a connection that is subscribed or
- * blocks can do nothing else. */
+/*
+ * Three connections, or four with a stream: publisher, subscriber, keys, stream. A connection that is subscribed or
+ * blocks can do nothing else.
+ */
 #include "daemon/redis_setup.h"
 
 #include <errno.h>
@@ -17,7 +19,7 @@
 #include "trigger/redis_pubsub.h"
 #include "trigger/redis_stream.h"
 
-#define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S) /* at least */
+#define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S)
 
 int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config)
 {
@@ -133,7 +135,7 @@ uint64_t redis_setup_pending(const struct redis_setup *setup)
 	const uint64_t events = setup->publisher ? event_redis_pending(setup->publisher) : 0;
 
 	if (!setup->config->redis.configured && !up)
-		return 0; /* the embedded form: nobody may ever be there to take them */
+		return 0; /* embedded use: there may never be a Redis to take them */
 	return events + (up ? redis_commands_pending(setup->keys) : 0);
 }
 

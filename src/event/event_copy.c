@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One table of the string members, so that copying and freeing cannot disagree. */
+/* Copying and freeing walk one table of the string members, so that they cannot disagree. */
 #include "event/event_copy.h"
 
 #include <string.h>
@@ -21,7 +21,7 @@ static const size_t destination_strings[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-/* Replaces every string of a shallow copy by one of its own. On failure the rest is NULL, so that freeing is safe. */
+/* Replaces every string of a shallow copy by a duplicate. On failure the rest is NULL, so that freeing is safe. */
 static bool own_strings(void *object, const size_t *offsets, size_t count)
 {
 	bool ok = true;

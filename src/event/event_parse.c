@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The text comes from Redis, where others may have written to it: every type is checked, what does not fit is as if it
- * were not there, and only an object without a kind is refused.
+ * The text comes from Redis, where other clients may have changed it: every type is checked, a value of the wrong type
+ * counts as absent, and only an object without a valid kind is refused.
  */
 #include "event/event_parse.h"
 

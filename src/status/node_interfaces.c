@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Three sources, joined by name: getifaddrs(3), whose AF_PACKET entries carry flags and the kernel's counters
+ * Joins three lists by name: getifaddrs(3), whose AF_PACKET entries have flags and the kernel's counters
  * (rtnl_link_stats of linux/if_link.h, 32 bits wide: differences are taken modulo 2^32), the engine's open rings, and
  * the configuration's aliases.
  */
@@ -140,7 +140,7 @@ static struct node_interface *find_or_add(struct node_interface list[static NODE
 	return interface;
 }
 
-/* An interface may have two rings for a moment, one of which is closing: the recorder's is the one to tell. */
+/* An interface may briefly have two rings, one of them closing: report the recorder's. */
 static void add_ring(struct node_interface *interface, const struct engine_interface *ring)
 {
 	if (interface->ring && (interface->recorder || !ring->recorder))

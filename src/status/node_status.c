@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Made anew at each question: nobody asks often. Only rates need a timer, since they lie between two looks. */
+/* Reports are built anew for each caller, which is rare. Only rates need a timer, because they compare two samples. */
 #include "status/node_status.h"
 
 #include <event2/event.h>
@@ -82,7 +82,7 @@ const char *node_status_node(const struct node_status *status)
 	return status->options.config->general.node;
 }
 
-/* --- JSON: jansson's packing stops at the first failure and gives NULL --- */
+/* --- JSON: json_pack() returns NULL at the first failure --- */
 
 static json_t *number(uint64_t value)
 {
@@ -96,7 +96,7 @@ static json_t *time_json(uint64_t realtime_ns)
 	return json_string(clock_format(realtime_ns, text));
 }
 
-/* Seconds with three digits: more would only tell how long the answer took to make. */
+/* Seconds with three digits: more would only show how long the answer took. */
 static json_t *seconds_json(uint64_t ns)
 {
 	const uint64_t ms = ns / NS_PER_MS;

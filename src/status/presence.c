@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Only while the server is there: what is said of a node must be fresh. A look every 250 ms at first, so that a node is
- * known soon after it has come up.
+ * Publishes only while connected, since a status must be fresh. At first it checks every 250 ms, so that a node is
+ * known soon after its start.
  */
 #include "status/presence.h"
 
@@ -14,7 +14,7 @@
 #include "redis/commands/redis_commands.h"
 #include "status/node_status.h"
 
-#define FORGET_S S_PER_DAY /* nodes not seen for this long are forgotten */
+#define FORGET_S S_PER_DAY /* nodes not seen for this long are removed */
 #define FIRST_CHECK_MS 250
 #define FIRST_CHECKS 20
 #define TEXT(number) TEXT_OF(number)
@@ -25,14 +25,14 @@ struct presence {
 	struct redis_commands *commands;
 	char *key, *nodes;
 	struct event *timer;
-	unsigned failed_checks; /* in vain */
+	unsigned failed_checks;
 };
 
 static void send_command(struct presence *presence, int argc, const char *const *argv)
 {
 	const struct redis_command command = {.argc = argc, .argv = argv, .idempotent = true};
 
-	/* What is not sent now is said better in five seconds. */
+	/* A failure does not matter: the next status follows in five seconds. */
 	(void)!redis_commands_send(presence->commands, &command, NULL, NULL);
 }
 
