@@ -107,9 +107,11 @@ const struct config_row config_rows[] = {
 	 .help = "memory for captured packets until they are delivered"},
 	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB",
 	 FIELD(limits.warm_memory_bytes),
-	 .help = "unused memory kept ready for packets. Up to 64MiB it is what captures leave behind, freed 30 seconds "
-		 "after the last use. A larger amount is allocated at start and kept, so that captures up to this size "
-		 "need no fresh memory"},
+	 .help = "unused memory kept ready for packets: up to 64MiB, what captures leave behind, freed 30 seconds "
+		 "after "
+		 "the last use; a larger amount is allocated at start and kept, so that captures up to this size need "
+		 "no "
+		 "fresh memory"},
 	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
 	 FIELD(limits.requests_per_second), .help = "largest number of requests per second; more are refused"},
 	{"limits", "retry", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "900", FIELD(limits.retry_ns),
@@ -156,7 +158,7 @@ const struct config_row config_rows[] = {
 	{"cloudshark", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(cloudshark.verify),
 	 .help = "verify the server's certificate and name"},
 	{"cloudshark", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
-	 FIELD(cloudshark.ca_file), .help = "certificates of the authorities to trust (PEM)"},
+	 FIELD(cloudshark.ca_file), .help = "CA certificates to trust (PEM)"},
 
 	{"redis", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(redis.listen),
 	 .help = "take requests from a Redis channel"},
@@ -175,7 +177,7 @@ const struct config_row config_rows[] = {
 	{"redis", "tls", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(redis.tls),
 	 .help = "use TLS; the server's certificate and name are verified"},
 	{"redis", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
-	 FIELD(redis.ca_file), .help = "certificates of the authorities to trust (PEM)"},
+	 FIELD(redis.ca_file), .help = "CA certificates to trust (PEM)"},
 	{"redis", "cert_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.cert_file),
 	 .help = "client certificate (PEM)"},
 	{"redis", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.key_file),
@@ -217,7 +219,8 @@ const struct config_row config_rows[] = {
 	 .help = "how long a file is kept in memory"},
 
 	{"syslog", "priority", NULL, "NUMBER", CONFIG_COUNT, 0, 191, .fallback = "85", FIELD(syslog.priority),
-	 .help = "facility | severity, as numbers of sys/syslog.h; the severity is ignored, each message has its own"},
+	 .help = "facility | severity, as in sys/syslog.h; only the facility counts, each message has its own "
+		 "severity"},
 	{"syslog", "tag", NULL, "TAG", CONFIG_STRING, .fallback = "pcapdaemon", FIELD(syslog.tag), .required = true,
 	 .help = "name in front of each message"},
 
@@ -256,7 +259,7 @@ const struct config_row config_rows[] = {
 	{"http", "header", NULL, "HEADERS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
 	 .help = "additional headers, each \"Name: value\""},
 	{"http", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's", NOWHERE,
-	 .help = "certificates of the authorities to trust (PEM)"},
+	 .help = "CA certificates to trust (PEM)"},
 	{"http", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", NOWHERE,
 	 .help = "verify the server's certificate and name"},
 
