@@ -35,7 +35,7 @@ static void check_times(struct config_loader *loader)
 }
 
 /*
- * The daemon writes to a file system only where it is told to, so the option -writelocal needs a directory. With
+ * The daemon writes to a file system only where configured, so the option -writelocal needs a directory. With
  * writelocal = true in the file, localdir has its documented default.
  */
 static void check_local(struct config_loader *loader)
