@@ -9,6 +9,7 @@ static int read_file(const struct byte_range *range, uint64_t at, uint8_t *into,
 {
 	for (size_t done = 0; done < size;) {
 		const ssize_t got = pread(range->fd, into + done, size - done, (off_t)(range->start + at + done));
+
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)

@@ -33,6 +33,7 @@ int64_t clock_offset_ns(void)
 {
 	uint64_t before_ns, realtime_ns, after_ns;
 	unsigned tries = 8;
+
 	do {
 		before_ns = clock_boottime_ns();
 		realtime_ns = clock_realtime_ns();

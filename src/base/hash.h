@@ -8,6 +8,7 @@
 static inline uint32_t hash_text(const char *text)
 {
 	uint32_t hash = 2166136261u;
+
 	for (; *text; text++)
 		hash = (hash ^ (uint8_t)*text) * 16777619u;
 	return hash;

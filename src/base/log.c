@@ -77,6 +77,7 @@ static size_t put_escaped(struct line *line, const char *text, size_t size)
 		put(line, text, used);
 	} else {
 		size_t escaped_size = 0;
+
 		used = used > 0 ? used : 1;
 		for (size_t i = 0; i < used; i++)
 			escaped_size += (size_t)snprintf(escaped + escaped_size, sizeof(escaped) - escaped_size,
@@ -100,6 +101,7 @@ static void put_value(struct line *line, const char *text)
 		return;
 	for (size_t left = strnlen(text, LINE_MAX_BYTES); left > 0 && !line->cut;) {
 		size_t used = put_escaped(line, text, left);
+
 		text += used;
 		left -= used;
 	}

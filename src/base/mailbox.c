@@ -54,6 +54,7 @@ static void collect(struct mailbox *mailbox)
 		return;
 	for (struct mailbox_message *message = newest; message;) {
 		struct mailbox_message *next = message->next;
+
 		message->next = oldest;
 		oldest = message;
 		message = next;

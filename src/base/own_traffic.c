@@ -26,6 +26,7 @@ static unsigned read_address(const struct sockaddr_storage *address, char text[s
 {
 	if (address->ss_family == AF_INET) {
 		const struct sockaddr_in *v4 = (const void *)address;
+
 		inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN);
 		return ntohs(v4->sin_port);
 	}
@@ -43,6 +44,7 @@ static bool read_pair(int fd, struct pair *pair)
 {
 	struct sockaddr_storage local = {0}, remote = {0};
 	socklen_t size = sizeof(local);
+
 	if (getsockname(fd, (struct sockaddr *)&local, &size) < 0)
 		return false;
 	size = sizeof(remote);
@@ -65,6 +67,7 @@ static bool is_known(const struct pair *pair)
 void own_traffic_add(int fd)
 {
 	struct pair pair = {0};
+
 	if (!read_pair(fd, &pair))
 		return;
 	pthread_mutex_lock(&lock);
@@ -82,6 +85,7 @@ void own_traffic_add(int fd)
 const char *own_traffic_filter(char text[static OWN_TRAFFIC_TEXT_SIZE])
 {
 	size_t used = 0;
+
 	*text = '\0';
 	pthread_mutex_lock(&lock);
 	for (unsigned i = 0; i < pair_count && used < OWN_TRAFFIC_TEXT_SIZE; i++)

@@ -76,6 +76,7 @@ static uint8_t *map_slabs(size_t count)
 {
 	const size_t size = count * SLAB_BYTES;
 	uint8_t *memory = mmap(NULL, size + SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 	if (memory == MAP_FAILED)
 		return NULL;
 	const size_t before = -(uintptr_t)memory % SLAB_BYTES, after = SLAB_BYTES - before;
@@ -96,6 +97,7 @@ static void unmap_slab(void *memory)
 static void *map_warm_slab(bool huge)
 {
 	void *memory = map_slabs(1);
+
 	if (!memory)
 		return NULL;
 	if (huge)
@@ -122,6 +124,7 @@ static bool push(struct slab_pool *pool, void *memory)
 	if (pool->unused_count == pool->unused_room) {
 		const size_t room = pool->unused_room ? pool->unused_room * 2 : 64;
 		void **unused = reallocarray(pool->unused, room, sizeof(*unused));
+
 		if (!unused)
 			return false;
 		pool->unused = unused;
@@ -156,6 +159,7 @@ static size_t goal(const struct slab_pool *pool)
 	const size_t most = pool->options.use_bytes / SLAB_BYTES;
 	const size_t room = most > pool->used_count ? most - pool->used_count : 0;
 	size_t ahead = pool->used_count;
+
 	if (ahead < AHEAD_MIN_BYTES / SLAB_BYTES)
 		ahead = AHEAD_MIN_BYTES / SLAB_BYTES;
 	if (ahead > AHEAD_MAX_BYTES / SLAB_BYTES)
@@ -176,6 +180,7 @@ static bool is_low(const struct slab_pool *pool)
 static void unmap_one(struct slab_pool *pool)
 {
 	void *memory = pop(pool);
+
 	pthread_mutex_unlock(&pool->lock);
 	unmap_slab(memory);
 	pthread_mutex_lock(&pool->lock);
@@ -215,9 +220,11 @@ static void *run(void *ctx)
 {
 	struct slab_pool *pool = ctx;
 	bool filling = false;
+
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->stop) {
 		const bool idle = !is_standing(pool) && clock_monotonic_ns() >= idle_deadline(pool);
+
 		filling = filling ? warm_count(pool) < goal(pool) : is_low(pool);
 		if (warm_count(pool) > (idle ? 0 : warm_limit(pool)))
 			unmap_one(pool);
@@ -240,6 +247,7 @@ static void *prefill(void *ctx)
 {
 	struct slab_pool *pool = ctx;
 	const struct sched_param none = {0};
+
 	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	const uint64_t begin_ns = clock_monotonic_ns();
 	size_t done = 0;
@@ -259,6 +267,7 @@ static int start_thread(pthread_t *thread, const char *name, void *(*body)(void 
 {
 	sigset_t all, before;
 	pthread_attr_t attributes;
+
 	sigfillset(&all); /* signals belong to the loop */
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
@@ -286,6 +295,7 @@ static int start_prefill(struct slab_pool *pool)
 struct slab_pool *slab_pool_new(const struct slab_pool_options *options)
 {
 	struct slab_pool *pool = calloc(1, sizeof(*pool));
+
 	if (!pool)
 		return NULL;
 	pool->options = *options;

@@ -30,6 +30,7 @@ static unsigned distance(const char *a, size_t a_size, const char *b, size_t b_s
 
 	for (size_t i = 1; i <= a_size; i++) {
 		uint8_t *free_row = before;
+
 		before = above;
 		above = row;
 		row = free_row;
@@ -65,6 +66,7 @@ const char *suggest(const char *word, const char *const *known, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		size_t known_size = known[i] ? strlen(known[i]) : SIZE_MAX;
+
 		if (known_size > WORD_MAX)
 			continue;
 

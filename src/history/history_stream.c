@@ -51,6 +51,7 @@ static void destroy(struct history_stream *stream)
 {
 	void (*gone)(void *ctx) = stream->deps.gone;
 	void *ctx = stream->deps.gone_ctx;
+
 	capture_pieces_free(stream->file);
 	consumer_free(stream->consumer);
 	free(stream->bpf);
@@ -75,6 +76,7 @@ static void fail(struct history_stream *stream, int code, const char *text)
 static void add_counters(struct history_stream *stream, const struct consumer_report *report)
 {
 	struct packet_interface *interface_info = &stream->interface_info;
+
 	interface_info->received += report->received + report->lost_evicted;
 	interface_info->dropped += report->lost_kernel + report->lost_evicted + report->lost_memory;
 	interface_info->end_ns = report->to_ns;
@@ -91,6 +93,7 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 					 .comment_count = 1,
 					 .interfaces = &stream->interface_info,
 					 .interface_count = 1};
+
 	stream->interface_info = (struct packet_interface){
 		.name = stream->interface,
 		.filter = stream->bpf,
@@ -109,6 +112,7 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 static bool is_last(const struct history_stream *stream, const struct consumer_report *report)
 {
 	const bool full = report->reason == END_BYTES || report->reason == END_PACKETS;
+
 	return !full || stream->last ||
 	       (stream->piece_spec.max_packets == stream->spec.packets && report->reason == END_PACKETS);
 }
@@ -116,6 +120,7 @@ static bool is_last(const struct history_stream *stream, const struct consumer_r
 static void deliver_piece(struct history_stream *stream)
 {
 	struct consumer_report report;
+
 	consumer_report(stream->consumer, &report);
 	if (report.reason == END_MEMORY) {
 		fail(stream, -ENOBUFS, "no memory for the packets (limits.memory)");
@@ -151,6 +156,7 @@ static void check_piece_done(struct history_stream *stream)
 static void on_consumer_done(void *ctx, struct consumer *consumer)
 {
 	struct history_stream *stream = ctx;
+
 	stream->consumer = consumer;
 	stream->ended = true;
 	check_piece_done(stream);
@@ -159,6 +165,7 @@ static void on_consumer_done(void *ctx, struct consumer *consumer)
 static void run_arming(struct offload_task *task)
 {
 	struct history_stream *stream = container_of(task, struct history_stream, arming);
+
 	stream->armed_consumer = NULL;
 	stream->result = consumer_start(stream->deps.engine, &stream->piece_spec, on_consumer_done, stream,
 					&stream->error, &stream->field, &stream->armed_consumer);
@@ -167,6 +174,7 @@ static void run_arming(struct offload_task *task)
 static void on_arming_done(struct offload_task *task)
 {
 	struct history_stream *stream = container_of(task, struct history_stream, arming);
+
 	stream->arming_done = true;
 	if (stream->result < 0)
 		stream->ended = true;
@@ -180,6 +188,7 @@ static int start_piece(struct history_stream *stream)
 	struct offload *pool = filter_may_resolve_names(stream->bpf) ? stream->deps.name_lookup : stream->deps.arming;
 	const struct history_stream_spec *spec = &stream->spec;
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
+
 	stream->piece_spec = (struct consumer_spec){
 		.interface = stream->interface,
 		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->interface),
@@ -203,6 +212,7 @@ static int start_piece(struct history_stream *stream)
 static void next_piece(struct history_stream *stream)
 {
 	const struct packet_interface *interface_info = &stream->interface_info;
+
 	consumer_free(take(stream->consumer));
 	if (stream->closing) {
 		stream->state = HISTORY_STREAM_ENDED;
@@ -214,6 +224,7 @@ static void next_piece(struct history_stream *stream)
 		}
 	} else {
 		const int r = start_piece(stream);
+
 		if (r < 0) {
 			stream->result = error_set(&stream->error, r, "too many captures are being started");
 			stream->state = HISTORY_STREAM_FAILED;
@@ -224,6 +235,7 @@ static void next_piece(struct history_stream *stream)
 size_t history_stream_read(struct history_stream *stream, uint8_t *into, size_t room)
 {
 	size_t got = 0;
+
 	while (stream->state == HISTORY_STREAM_READY && got < room) {
 		got += capture_pieces_read(stream->file, into + got, room - got);
 		if (!capture_pieces_left(stream->file))
@@ -254,6 +266,7 @@ int history_stream_start(const struct history_stream_deps *deps, const struct hi
 			 struct history_stream_reader reader, struct history_stream **result)
 {
 	struct history_stream *stream = calloc(1, sizeof(*stream));
+
 	if (!stream)
 		return -ENOMEM;
 	stream->deps = *deps;

@@ -20,6 +20,7 @@
 static struct event describe_request(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
 {
 	const struct request *request = submission->request;
+
 	return (struct event){
 		.kind = kind,
 		.id = request->id,
@@ -37,6 +38,7 @@ static enum job_end reject(struct jobs *jobs, const struct submission *submissio
 			   const char *reason)
 {
 	struct event event = describe_request(jobs, submission, EVENT_REJECTED);
+
 	log_debug(job, "request-refused", log_str("request", event.id), log_str("origin", event.origin),
 		  log_int("code", code), log_str("field", field), log_str("reason", reason));
 	event.reason = reason;
@@ -52,6 +54,7 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 {
 	const uint64_t running_max = jobs->options.config->limits.captures;
 	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
+
 	if (jobs->counts.running + more > running_max)
 		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
 				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
@@ -66,6 +69,7 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 {
 	uint64_t count = 0;
 	struct capture_status status;
+
 	for (const struct job *job = job_first(jobs->table); job && customer; job = job_next(job)) {
 		if (!job_request(job)->customer || strcmp(job_request(job)->customer, customer) != 0)
 			continue;
@@ -80,6 +84,7 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 static int check_customer(const struct jobs *jobs, const struct request *request, size_t more, struct error *err)
 {
 	const bool limited = jobs->options.config->limits.customer_captures && request->customer;
+
 	return customer_limit_admit(jobs->customer_limit, request->customer,
 				    limited ? customer_captures(jobs, request->customer) : 0, more, clock_boottime_ns(),
 				    err);
@@ -92,6 +97,7 @@ static bool repeat_reply(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
 	uint64_t suppressed;
+
 	if (!request->id_given || !reply_cache_knows(jobs->reply_cache, request->id))
 		return false;
 	struct job *job = job_find(jobs->table, request->id);
@@ -111,6 +117,7 @@ static bool repeat_reply(struct jobs *jobs, const struct submission *submission)
 static void report_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
 {
 	struct event event = describe_request(jobs, submission, EVENT_DONE);
+
 	event.reason = "folded";
 	event.folded_into = into;
 	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
@@ -129,11 +136,13 @@ static bool fold_into_running(struct jobs *jobs, const struct submission *submis
 	char into[REQUEST_ID_SIZE];
 	uint64_t latest_ns = 0;
 	struct error error;
+
 	if (!before)
 		return false;
 	snprintf(into, sizeof(into), "%s", before);
 	for (struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture)) {
 		uint64_t until_ns;
+
 		if (capture_extend(capture, request->duration_ns, &until_ns) && until_ns > latest_ns)
 			latest_ns = until_ns;
 	}
@@ -157,8 +166,10 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 	struct capture *capture = NULL;
 	const int r = capture_start(&jobs->capture_deps, submission->request, targets, count,
 				    (unsigned)job_capture_count(job) + 1, &capture);
+
 	if (r < 0) {
 		struct error error;
+
 		error_set(&error, r, "interface %s: %s", targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
 		reject(jobs, submission, r, NULL, error.text);
@@ -174,6 +185,7 @@ static enum job_end start(struct jobs *jobs, const struct submission *submission
 {
 	const bool merge = submission->request->merge;
 	struct job *job = job_new(jobs->table, submission->request, jobs);
+
 	if (!job)
 		return reject(jobs, submission, -ENOMEM, NULL, "out of memory");
 	reply_cache_expect(jobs->reply_cache, submission->request->id);
@@ -199,6 +211,7 @@ static enum job_end admit_targets(struct jobs *jobs, const struct submission *su
 	const struct request *request = submission->request;
 	struct error error;
 	int r = targets_find(request, jobs->options.engine, targets, &error);
+
 	if (r < 0)
 		return reject(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
@@ -216,6 +229,7 @@ static enum job_end admit_targets(struct jobs *jobs, const struct submission *su
 static bool is_too_old(const struct jobs *jobs, const struct request *request, struct error *err)
 {
 	const uint64_t most_ns = jobs->options.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
+
 	if (!request->published_ns || !most_ns || now_ns < request->published_ns + most_ns)
 		return false;
 	error_set(err, -ESTALE, "the request is %.1f s old, at most %.12g s (redis.stream_max_age)",
@@ -229,6 +243,7 @@ enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
 	struct targets targets = {0};
 	struct error error;
 	enum job_end end = JOB_OVER;
+
 	if (request->logrequest)
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));

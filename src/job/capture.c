@@ -63,6 +63,7 @@ void capture_end(struct capture *capture)
 static bool all_arming_done(const struct capture *capture)
 {
 	bool all = true;
+
 	for (size_t i = 0; i < capture->part_count; i++)
 		all &= capture->parts[i].arming_done;
 	return all;
@@ -71,6 +72,7 @@ static bool all_arming_done(const struct capture *capture)
 static bool all_ended(const struct capture *capture)
 {
 	bool all = true;
+
 	for (size_t i = 0; i < capture->part_count; i++)
 		all &= capture->parts[i].ended;
 	return all;
@@ -80,6 +82,7 @@ static void stop_parts(struct capture *capture, enum end_reason reason)
 {
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct capture_part *part = &capture->parts[i];
+
 		if (part->arming_done && !part->ended)
 			consumer_stop(part->consumer, reason);
 	}
@@ -103,6 +106,7 @@ static void check_ended(struct capture *capture)
 static void on_consumer_done(void *ctx, struct consumer *consumer)
 {
 	struct capture_part *part = ctx;
+
 	part->consumer = consumer;
 	part->ended = true;
 	check_ended(part->capture);
@@ -111,6 +115,7 @@ static void on_consumer_done(void *ctx, struct consumer *consumer)
 static void on_quota_spent(void *ctx)
 {
 	struct capture *capture = ctx;
+
 	stop_parts(capture, END_PACKETS);
 }
 
@@ -119,6 +124,7 @@ static void run_arming(struct offload_task *task)
 	struct capture_part *part = container_of(task, struct capture_part, arming);
 	const struct capture_deps *deps = part->capture->deps;
 	struct consumer *consumer = NULL;
+
 	if (atomic_load(deps->stopping))
 		part->result = error_set(&part->error, -ECANCELED, "%s", DAEMON_STOPPED_TEXT);
 	else
@@ -140,8 +146,10 @@ static const struct capture_part *find_refused_part(const struct capture *captur
 static bool extend_parts(const struct capture *capture, uint64_t *until_ns)
 {
 	bool all = true;
+
 	for (size_t i = 0; i < capture->part_count && all; i++) {
 		const struct capture_part *part = &capture->parts[i];
+
 		all = !part->ended && consumer_extend(part->consumer, *until_ns);
 		if (all && consumer_ends_ns(part->consumer) > *until_ns)
 			*until_ns = consumer_ends_ns(part->consumer);
@@ -153,6 +161,7 @@ static void on_arming_done(struct offload_task *task)
 {
 	struct capture_part *part = container_of(task, struct capture_part, arming);
 	struct capture *capture = part->capture;
+
 	part->arming_done = true;
 	if (part->result < 0)
 		part->ended = true;
@@ -168,6 +177,7 @@ static void on_arming_done(struct offload_task *task)
 		stop_parts(capture, END_STOPPED);
 	} else {
 		const struct event event = capture_event(capture, EVENT_ACCEPTED);
+
 		event_bus_publish(capture->deps->bus, &event);
 		capture->accepted = true;
 		if (capture->extend_ns)
@@ -191,6 +201,7 @@ static void shift_to_publication(struct capture_part *part)
 	const struct request *request = part->capture->request;
 	struct consumer_spec *spec = &part->spec;
 	const uint64_t now_ns = clock_realtime_ns(), published_ns = request->published_ns;
+
 	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
 	if (!engine_records(part->capture->deps->engine, part->interface)) {
@@ -206,6 +217,7 @@ static void fill_spec(struct capture_part *part)
 {
 	struct capture *capture = part->capture;
 	const struct request *request = capture->request;
+
 	part->spec = (struct consumer_spec){
 		.interface = part->interface,
 		.promiscuous = config_wants_promiscuous(capture->deps->config, part->interface),
@@ -227,6 +239,7 @@ static void fill_spec(struct capture_part *part)
 static void append_name(struct capture *capture, const char *interface)
 {
 	const size_t used = strlen(capture->name);
+
 	snprintf(capture->name + used, sizeof(capture->name) - used, "%s%s", used ? "+" : "", interface);
 }
 
@@ -234,6 +247,7 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 				   const struct capture_target *targets, size_t target_count, unsigned index)
 {
 	struct capture *capture = calloc(1, sizeof(*capture) + target_count * sizeof(*capture->parts));
+
 	if (!capture)
 		return NULL;
 	capture->deps = deps;
@@ -247,6 +261,7 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	snprintf(capture->id, sizeof(capture->id), "%s.%u", request->id, index);
 	for (size_t i = 0; i < target_count; i++) {
 		struct capture_part *part = &capture->parts[i];
+
 		part->capture = capture;
 		part->arming.run = run_arming;
 		part->arming.done = on_arming_done;
@@ -264,6 +279,7 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 {
 	struct capture *capture = new_capture(deps, request, targets, target_count, index);
 	struct offload *pool = filter_may_resolve_names(request->bpf) ? deps->name_lookup : deps->arming;
+
 	if (!capture || !capture->tags) {
 		if (capture)
 			free_capture(capture);
@@ -272,6 +288,7 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 	for (size_t i = 0; i < target_count; i++) {
 		struct capture_part *part = &capture->parts[i];
 		int r = offload_submit(pool, &part->arming);
+
 		if (r < 0 && i == 0) {
 			free_capture(capture);
 			return r;
@@ -320,6 +337,7 @@ bool capture_stop(struct capture *capture)
 static bool extend_once_armed(struct capture *capture, uint64_t until_ns)
 {
 	bool goes_on = !capture->final_published && !capture->stop_requested && !capture->shut_down;
+
 	for (size_t i = 0; i < capture->part_count; i++)
 		goes_on &= !capture->parts[i].ended && !capture->parts[i].spec.to_real_ns;
 	if (goes_on && until_ns > capture->extend_ns)
@@ -331,6 +349,7 @@ bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *unt
 {
 	const uint64_t max_ns = capture->started_ns + capture->deps->config->general.maxduration_ns;
 	const uint64_t wanted_ns = clock_boottime_ns() + duration_ns;
+
 	*until_ns = wanted_ns < max_ns ? wanted_ns : max_ns;
 	return capture->accepted ? is_running(capture) && extend_parts(capture, until_ns)
 				 : extend_once_armed(capture, *until_ns);
@@ -339,8 +358,10 @@ bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *unt
 static void add_up_parts(const struct capture *capture, struct capture_status *view)
 {
 	uint64_t ends_ns = 0;
+
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct consumer_report report;
+
 		if (!capture->parts[i].consumer)
 			continue;
 		consumer_report(capture->parts[i].consumer, &report);

@@ -24,6 +24,7 @@ struct customer_limit {
 struct customer_limit *customer_limit_new(const struct config *config)
 {
 	cleanup(cleanup_customer_limit) struct customer_limit *limit = calloc(1, sizeof(*limit));
+
 	if (!limit)
 		return NULL;
 	limit->config = config;
@@ -43,6 +44,7 @@ static int take_token(struct customer_limit *limit, const char *name, uint64_t n
 {
 	const uint64_t per_second = limit->config->limits.customer_requests_per_second;
 	bool is_new;
+
 	if (!per_second)
 		return 0;
 	struct lru_entry *entry = lru_table_touch(limit->customers, name, &is_new);
@@ -61,6 +63,7 @@ int customer_limit_admit(struct customer_limit *limit, const char *customer, uin
 			 uint64_t now_ns, struct error *err)
 {
 	const uint64_t captures_max = limit->config->limits.customer_captures;
+
 	if (!customer)
 		return 0;
 	const int r = take_token(limit, customer, now_ns, err);

@@ -31,6 +31,7 @@ struct dedupe {
 struct dedupe *dedupe_new(const struct config *config)
 {
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = calloc(1, sizeof(*dedupe));
+
 	if (!dedupe)
 		return NULL;
 	dedupe->config = config;
@@ -52,6 +53,7 @@ static int append_wanted(struct buffer *key, const struct request *request)
 			      "\n%" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d\n%s",
 			      request->snap, request->packets, request->bytes, request->before_ns, request->from_ns,
 			      request->to_ns, request->format, request->merge, request->bpf ? request->bpf : "");
+
 	for (size_t i = 0; i < request->interface_count && r == 0; i++)
 		r = buffer_printf(key, "\n%s", request->interfaces[i].name);
 	for (size_t i = 0; i < request->destination_count && r == 0; i++)
@@ -64,6 +66,7 @@ static int append_wanted(struct buffer *key, const struct request *request)
 static bool make_key(const struct request *request, struct buffer *key)
 {
 	int r = -EINVAL;
+
 	if (request->dedupe)
 		r = buffer_printf(key, "dedupe %s", request->dedupe);
 	else if (request->alertid)
@@ -74,6 +77,7 @@ static bool make_key(const struct request *request, struct buffer *key)
 static struct dedupe_event *find(const struct dedupe *dedupe, const struct buffer *key)
 {
 	struct lru_entry *entry = lru_table_find(dedupe->events, buffer_text(key));
+
 	return entry ? container_of(entry, struct dedupe_event, entry) : NULL;
 }
 
@@ -81,6 +85,7 @@ static struct dedupe_event *touch(struct dedupe *dedupe, const struct buffer *ke
 {
 	bool is_new;
 	struct lru_entry *entry = lru_table_touch(dedupe->events, buffer_text(key), &is_new);
+
 	return entry ? container_of(entry, struct dedupe_event, entry) : NULL;
 }
 
@@ -88,6 +93,7 @@ const char *dedupe_find(const struct dedupe *dedupe, const struct request *reque
 {
 	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_BYTES_MAX);
 	const uint64_t cooldown_ns = dedupe->config->limits.cooldown_ns;
+
 	if (!cooldown_ns || !make_key(request, &key))
 		return NULL;
 	const struct dedupe_event *event = find(dedupe, &key);
@@ -97,6 +103,7 @@ const char *dedupe_find(const struct dedupe *dedupe, const struct request *reque
 void dedupe_remember(struct dedupe *dedupe, const struct request *request, uint64_t now_ns)
 {
 	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_BYTES_MAX);
+
 	if (!dedupe->config->limits.cooldown_ns || !make_key(request, &key))
 		return;
 	struct dedupe_event *event = touch(dedupe, &key);
@@ -109,6 +116,7 @@ void dedupe_remember(struct dedupe *dedupe, const struct request *request, uint6
 void dedupe_renew(struct dedupe *dedupe, const struct request *request, uint64_t now_ns)
 {
 	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_BYTES_MAX);
+
 	if (!make_key(request, &key) || !find(dedupe, &key))
 		return;
 	struct dedupe_event *event = touch(dedupe, &key);

@@ -43,6 +43,7 @@ struct job_table {
 struct job_table *job_table_new(void)
 {
 	struct job_table *table = calloc(1, sizeof(*table));
+
 	if (!table)
 		return NULL;
 	LIST_INIT(&table->jobs);
@@ -53,6 +54,7 @@ struct job_table *job_table_new(void)
 void job_table_free(struct job_table *table)
 {
 	struct job_watch *watch;
+
 	if (!table)
 		return;
 	while ((watch = TAILQ_FIRST(&table->waiting))) {
@@ -74,6 +76,7 @@ static void move_watch(struct job_watch *watch, struct watch_list *list)
 struct job_watch *job_watch_new(struct job_table *table, const struct job_observer *observer)
 {
 	struct job_watch *watch = calloc(1, sizeof(*watch));
+
 	if (!watch)
 		return NULL;
 	watch->observer = *observer;
@@ -111,6 +114,7 @@ void job_watch_hold(struct job_watch *watch)
 struct job_watch *job_watch_release(struct job_watch *watch)
 {
 	struct job_watch *left = watch->cancelled ? NULL : watch;
+
 	leave_call(watch);
 	return left;
 }
@@ -164,6 +168,7 @@ void *job_owner(const struct job *job)
 struct job *job_new(struct job_table *table, struct request *request, void *owner)
 {
 	struct job *job = calloc(1, sizeof(*job));
+
 	if (!job)
 		return NULL;
 	struct job **bucket = bucket_of(table, request->id);
@@ -180,6 +185,7 @@ struct job *job_new(struct job_table *table, struct request *request, void *owne
 struct job *job_find(const struct job_table *table, const char *id)
 {
 	struct job *job = table->buckets[hash_text(id) % BUCKETS];
+
 	while (job && strcmp(job->request->id, id) != 0)
 		job = job->chain;
 	return job;
@@ -213,6 +219,7 @@ void job_remove_capture(struct job *job, const struct capture *capture)
 void job_end(struct job *job)
 {
 	struct job **at = bucket_of(job->table, job->request->id);
+
 	while (*at != job)
 		at = &(*at)->chain;
 	*at = job->chain;
@@ -229,6 +236,7 @@ void job_end(struct job *job)
 void job_notify(struct job *job, const struct event *event, const char *json)
 {
 	struct job_watch *next;
+
 	for (struct job_watch *watch = TAILQ_FIRST(&job->watches); watch; watch = next) {
 		watch->calls++; /* stays in the list meanwhile */
 		job_watch_event(watch, event, json);
@@ -240,6 +248,7 @@ void job_notify(struct job *job, const struct event *event, const char *json)
 bool job_is_durable(const struct job *job)
 {
 	const struct job_watch *watch;
+
 	TAILQ_FOREACH(watch, &job->watches, list)
 	{
 		if (watch->observer.durable)

@@ -50,6 +50,7 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 {
 	struct jobs *jobs = ctx;
 	struct job *job = event->capture && event->id ? job_find(jobs->table, event->id) : NULL;
+
 	jobs->counts.events[event->kind]++;
 	if (job)
 		job_notify(job, event, json);
@@ -81,6 +82,7 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.code = -EINVAL,
 		.origin = origin,
 	};
+
 	event_bus_publish(jobs->options.bus, &event);
 }
 
@@ -101,6 +103,7 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 	struct pending_lookup *pending_lookup = ctx;
 	struct jobs *jobs = pending_lookup->jobs;
 	const struct submission submission = {pending_lookup->origin, pending_lookup->request};
+
 	LIST_REMOVE(pending_lookup, list);
 	jobs->pending_lookup_count--;
 	if (json && !reply_cache_knows(jobs->reply_cache, pending_lookup->request->id))
@@ -123,6 +126,7 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 {
 	struct reply_store *reply_store = jobs->options.reply_store;
 	const struct request *request = submission->request;
+
 	if (!reply_store || !request->id_given || reply_cache_knows(jobs->reply_cache, request->id) ||
 	    !reply_store_is_up(reply_store) || jobs->pending_lookup_count >= JOBS_PENDING_LOOKUPS_MAX)
 		return false;
@@ -149,6 +153,7 @@ static void accept_request(struct jobs *jobs, const struct job_message *message,
 			   struct job_watch *watch)
 {
 	const struct submission submission = {message->origin, request};
+
 	if (message->id)
 		request_set_id(request, message->id);
 	request->published_ns = message->published_ns;
@@ -163,6 +168,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
 	const size_t name_count = deliveries_destination_names(jobs->options.deliveries, names);
+
 	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->options.config, names,
 			      name_count, &refusal, &request)) {
 	case REQUEST_OURS:
@@ -186,6 +192,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *message, const struct job_observer *observer)
 {
 	struct job_watch *watch = observer ? job_watch_new(jobs->table, observer) : NULL;
+
 	if (observer && !watch)
 		log_error("request-unwatched", log_str("origin", message->origin), log_str("error", "out of memory"));
 	if (!watch) {
@@ -208,6 +215,7 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 static void on_capture_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
+
 	jobs->counts.running -= capture_part_count(capture);
 }
 
@@ -216,6 +224,7 @@ static void on_reply_saved(void *ctx)
 {
 	struct job *job = ctx;
 	struct jobs *jobs = job_owner(job);
+
 	jobs->saving_count--;
 	job_end(job);
 	check_idle(jobs);
@@ -230,6 +239,7 @@ static void finish_job(struct jobs *jobs, struct job *job)
 	cleanup(cleanup_free) char *json = kept ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
 	const bool asked = json && reply_store_save(jobs->options.reply_store, request->id, json,
 						    wait ? on_reply_saved : NULL, job) == 0;
+
 	if (asked && wait)
 		jobs->saving_count++;
 	else
@@ -240,6 +250,7 @@ static void on_capture_over(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
 	struct job *job = capture_owner(capture);
+
 	job_remove_capture(job, capture);
 	jobs->counts.captures--;
 	if (!job_capture_count(job))
@@ -249,9 +260,10 @@ static void on_capture_over(void *ctx, struct capture *capture)
 
 static void on_idle(evutil_socket_t fd, short what, void *ctx)
 {
+	struct jobs *jobs = ctx;
+
 	(void)fd;
 	(void)what;
-	struct jobs *jobs = ctx;
 	jobs->idle(jobs->idle_ctx);
 }
 
@@ -271,6 +283,7 @@ void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx)
 static void abandon_captures(struct job *job)
 {
 	struct capture *next;
+
 	for (struct capture *capture = job_captures(job); capture; capture = next) {
 		next = capture_next(capture);
 		capture_abandon(capture); /* with the last one the job goes */
@@ -280,6 +293,7 @@ static void abandon_captures(struct job *job)
 void jobs_abandon(struct jobs *jobs)
 {
 	struct job *next;
+
 	for (struct job *job = job_first(jobs->table); job; job = next) {
 		next = job_next(job);
 		abandon_captures(job);
@@ -294,6 +308,7 @@ struct jobs_counts jobs_counts(const struct jobs *jobs)
 static void on_history_stream_gone(void *ctx)
 {
 	struct jobs *jobs = ctx;
+
 	jobs->history_stream_count--;
 	check_idle(jobs);
 }
@@ -309,6 +324,7 @@ int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec
 		.gone = on_history_stream_gone,
 		.gone_ctx = jobs,
 	};
+
 	if (jobs->shutting_down)
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
 	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
@@ -346,6 +362,7 @@ int jobs_stop(const struct jobs *jobs, const char *id)
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 {
 	cleanup(cleanup_jobs) struct jobs *jobs = calloc(1, sizeof(*jobs));
+
 	if (!jobs) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;

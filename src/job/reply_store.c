@@ -29,6 +29,7 @@ struct operation {
 static struct operation *new_operation(const char *id, void *ctx)
 {
 	struct operation *operation = calloc(1, sizeof(*operation));
+
 	if (!operation)
 		return NULL;
 	operation->ctx = ctx;
@@ -40,6 +41,7 @@ static void on_found_reply(void *ctx, const struct redis_result *answer)
 {
 	cleanup(cleanup_free) struct operation *operation = ctx;
 	const bool found = answer->code == 0 && answer->reply->type == REDIS_REPLY_STRING;
+
 	if (answer->code < 0 && answer->code != -ECANCELED)
 		log_warning("ledger-unread", log_str("request", operation->id), log_str("error", answer->error));
 	operation->on_found(operation->ctx, found ? answer->reply->str : NULL, found ? answer->reply->len : 0);
@@ -48,6 +50,7 @@ static void on_found_reply(void *ctx, const struct redis_result *answer)
 static void on_saved_reply(void *ctx, const struct redis_result *answer)
 {
 	cleanup(cleanup_free) struct operation *operation = ctx;
+
 	if (answer->code < 0)
 		log_warning("ledger-unwritten", log_str("request", operation->id), log_str("error", answer->error));
 	if (operation->on_stored)
@@ -58,6 +61,7 @@ static int send(struct reply_store *store, const struct redis_command *command, 
 		struct operation *operation)
 {
 	const int r = redis_commands_send(store->commands, command, done, operation);
+
 	if (r < 0)
 		free(operation);
 	return r;
@@ -67,6 +71,7 @@ int reply_store_find(struct reply_store *store, const char *id, reply_store_foun
 {
 	cleanup(cleanup_free) char *key = NULL;
 	struct operation *operation = new_operation(id, ctx);
+
 	if (asprintf(&key, "%s%s", store->prefix, id) < 0)
 		key = NULL;
 	if (!operation || !key) {
@@ -84,6 +89,7 @@ int reply_store_save(struct reply_store *store, const char *id, const char *json
 {
 	cleanup(cleanup_free) char *key = NULL;
 	char ttl[24];
+
 	if (strlen(json) > REPLY_STORE_BYTES_MAX)
 		return -EMSGSIZE;
 	struct operation *operation = new_operation(id, ctx);
@@ -108,6 +114,7 @@ bool reply_store_is_up(const struct reply_store *store)
 struct reply_store *reply_store_new(const struct reply_store_options *options)
 {
 	struct reply_store *store = calloc(1, sizeof(*store));
+
 	if (!store)
 		return NULL;
 	store->commands = options->commands;

@@ -37,6 +37,7 @@ static int unknown_interface(const char *name, struct error *err)
 {
 	struct interface_list all = {0};
 	const char *near = interface_list_read(false, &all) == 0 ? interface_list_suggest(&all, name) : NULL;
+
 	error_set(err, -ENODEV, "interface: this host has no \"%s\"%s%s%s", name, near ? " (did you mean \"" : "",
 		  near ? near : "", near ? "\"?)" : "");
 	interface_list_deinit(&all);
@@ -53,6 +54,7 @@ int targets_find(const struct request *request, struct engine *engine, struct ta
 	for (size_t i = 0; i < request->interface_count; i++) {
 		const struct request_interface *wanted = &request->interfaces[i];
 		int r = 0;
+
 		if (strcmp(wanted->name, "any") == 0)
 			r = add_all_up(targets, wanted->alias, err);
 		else

@@ -111,6 +111,7 @@ static void rewind_order(void *ctx)
 	order->last_ns = order->late = 0;
 	for (size_t i = 0; i < order->count; i++) {
 		struct merge_input *input = &order->inputs[i];
+
 		merge_input_rewind(input);
 		order->added[i] = 0;
 		const size_t held = input->in_order ? 1 : order->depth;
@@ -168,6 +169,7 @@ static void choose_depths(struct merge_order *order, size_t window)
 	for (size_t i = 0; i < order->count; i++) {
 		const struct merge_input *input = &order->inputs[i];
 		const size_t depth = input->in_order ? 1 : order->depth;
+
 		order->room += input->packets < depth ? (size_t)input->packets : depth;
 	}
 }

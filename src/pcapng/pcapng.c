@@ -71,6 +71,7 @@ static size_t after(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet
 			.flags_header = {PACKET_FLAGS, sizeof(options.flags)},
 			.flags = flags_of(packet),
 		};
+
 		memcpy(into + size, &options, sizeof(options));
 		size += sizeof(options);
 	}

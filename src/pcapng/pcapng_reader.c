@@ -116,6 +116,7 @@ static int need_bytes(struct pcapng_reader *reader, size_t size)
 	while (reader->have_bytes < size) {
 		if (reader->have_bytes == reader->room_bytes) {
 			int r = make_room(reader, size);
+
 			if (r < 0)
 				return r;
 		}
@@ -156,6 +157,7 @@ static int skip(struct pcapng_reader *reader)
 	while (reader->skip_left_bytes > 0) {
 		const size_t size = reader->skip_left_bytes < ROOM_MIN ? reader->skip_left_bytes : ROOM_MIN;
 		const ssize_t got = read_bytes(reader, reader->block, size);
+
 		if (got < 0)
 			return (int)got;
 		if (got == 0)
@@ -340,6 +342,7 @@ int pcapng_reader_next(struct pcapng_reader *reader, struct pcapng_item *item, s
 
 	if (reader->failed == 0) {
 		int r = next_item(reader, &next);
+
 		if (r >= 0 || r == -EAGAIN) {
 			if (r == 1)
 				*item = next;
