@@ -55,13 +55,12 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 	const uint64_t running_max = jobs->options.config->limits.captures;
 	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
 
-	if (jobs->counts.running + more > running_max)
+	if (jobs->counts.running_parts + more > running_max)
 		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
-				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
-	if (jobs->counts.captures + more > captures_max)
+				 (unsigned long long)jobs->counts.running_parts, (unsigned long long)running_max);
+	if (jobs->counts.running + jobs->counts.delivering + more > captures_max)
 		return error_set(err, -ENOSPC, "%llu captures wait to be delivered, at most %llu may",
-				 (unsigned long long)(jobs->counts.captures - jobs->counts.running),
-				 (unsigned long long)captures_max);
+				 (unsigned long long)jobs->counts.delivering, (unsigned long long)captures_max);
 	return 0;
 }
 
@@ -177,8 +176,8 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 	}
 	capture_set_owner(capture, job);
 	job_add_capture(job, capture);
-	jobs->counts.captures++;
-	jobs->counts.running += count;
+	jobs->counts.running++;
+	jobs->counts.running_parts += count;
 }
 
 static enum job_end start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)

@@ -64,7 +64,7 @@ void capture_shut_down(struct capture *capture);
  */
 void capture_abandon(struct capture *capture);
 
-unsigned capture_part_count(const struct capture *capture); /* its interfaces: it counts as so many captures */
+unsigned capture_part_count(const struct capture *capture); /* its interfaces; limits.captures counts each */
 
 /* Ends it early with reason "stopped"; what it has is delivered. False: it has ended already. */
 bool capture_stop(struct capture *capture);

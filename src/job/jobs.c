@@ -60,8 +60,8 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 
 bool jobs_idle(const struct jobs *jobs)
 {
-	return !jobs->counts.captures && !jobs->history_stream_count && !jobs->saving_count &&
-	       !jobs->pending_lookup_count;
+	return !jobs->counts.running && !jobs->counts.delivering && !jobs->history_stream_count &&
+	       !jobs->saving_count && !jobs->pending_lookup_count;
 }
 
 static void check_idle(struct jobs *jobs)
@@ -216,7 +216,9 @@ static void on_capture_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
 
-	jobs->counts.running -= capture_part_count(capture);
+	jobs->counts.running--;
+	jobs->counts.running_parts -= capture_part_count(capture);
+	jobs->counts.delivering++;
 }
 
 /* The answers are kept (or could not be). */
@@ -252,7 +254,7 @@ static void on_capture_over(void *ctx, struct capture *capture)
 	struct job *job = capture_owner(capture);
 
 	job_remove_capture(job, capture);
-	jobs->counts.captures--;
+	jobs->counts.delivering--;
 	if (!job_capture_count(job))
 		finish_job(jobs, job);
 	check_idle(jobs);

@@ -90,7 +90,8 @@ void jobs_abandon(struct jobs *jobs);
 
 struct jobs_counts {
 	uint64_t running;	      /* captures that are being armed or run */
-	uint64_t captures;	      /* those and the ones being delivered */
+	uint64_t running_parts;	      /* their interfaces: what limits.captures counts */
+	uint64_t delivering;	      /* captures that are being delivered */
 	uint64_t elsewhere;	      /* requests for other nodes since the start */
 	uint64_t events[EVENT_KINDS]; /* published since the start, by enum event_kind */
 };
