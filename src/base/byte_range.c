@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pread(2) until all is there, or a copy. */
+/* A file is read with pread(2) until the range is complete, memory is copied. */
 #include "base/byte_range.h"
 
 #include <errno.h>

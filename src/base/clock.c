@@ -69,7 +69,7 @@ const char *clock_format_compact(uint64_t realtime_ns, char text[static CLOCK_TE
 	return text;
 }
 
-/* Exactly `digits` digits, the value within [least, most]; moves `*at` on. */
+/* Exactly `digits` digits, the value within [least, most]; advances `*at`. */
 static bool read_number(const char **at, int digits, int least, int most, int *number)
 {
 	int value = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A list by age of use over chains by hash. */
+/* A hash table with chains, and a list of its entries by last use. */
 #include "base/lru_table.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A table for the whole process, like the sockets it speaks of. */
+/* One table for the whole process, whose sockets it describes. */
 #include "base/own_traffic.h"
 
 #include <arpa/inet.h>
@@ -20,8 +20,7 @@ static unsigned pair_count;
 static void (*watcher)(void *ctx);
 static void *watcher_ctx;
 
-/* Writes an address as text; an IPv4 address in IPv6's clothes as what it is. Returns the port, 0 if it is no IP
- * address. */
+/* Writes an address as text, an IPv4-mapped one as IPv4. Returns the port; 0: not an IP address. */
 static unsigned read_address(const struct sockaddr_storage *address, char text[static INET6_ADDRSTRLEN])
 {
 	if (address->ss_family == AF_INET) {

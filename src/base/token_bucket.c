@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A token is worth the time that it takes to refill it. */
+/* A token costs the time it takes to refill. */
 #include "base/token_bucket.h"
 
 #include "base/clock.h"
