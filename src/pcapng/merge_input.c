@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The reader asks for some bytes at a time; a file is read in larger steps. */
+/* The reader asks for a few bytes at a time; a file is read in larger steps. */
 #include "pcapng/merge_input.h"
 
 #include <errno.h>
