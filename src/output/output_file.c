@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every reader gets a file of its own over the same packets: a few hundred bytes of state, no copy. */
+/* Each reader gets its own capture file over the same packets: a few hundred bytes of state, no copy. */
 #include "output/output_file.h"
 
 #include <errno.h>

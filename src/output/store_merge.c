@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The earliest of the readers' next packets is the next one; of equal ones, that of the first store. */
+/* The next packet is the earliest of the readers' next packets; among equals, the first store's. */
 #include "output/store_merge.h"
 
 #include <stdlib.h>
