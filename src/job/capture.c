@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A consumer may end before the loop hears that it was armed (one packet was enough): the two messages come by
- * different ways. So a capture goes on only when every part was armed (or refused), and then when every part has ended;
- * events keep their order.
+ * A consumer may end before the loop learns that it was armed, since the two messages come on different paths. So that
+ * events keep their order, a capture waits until every part is armed or refused, and then until every part has ended.
  */
 #include "job/capture.h"
 
@@ -17,7 +16,7 @@
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
 
-#define LATE_NS NS_PER_S /* a request younger than this was not late */
+#define LATE_NS NS_PER_S /* a request younger than this is not late */
 
 struct capture *capture_next(const struct capture *capture)
 {
@@ -56,7 +55,7 @@ static void free_capture(struct capture *capture)
 
 void capture_end(struct capture *capture)
 {
-	capture->deps->over(capture->deps->ctx, capture);
+	capture->deps->finished(capture->deps->ctx, capture);
 	free_capture(capture);
 }
 
@@ -88,9 +87,9 @@ static void stop_parts(struct capture *capture, enum end_reason reason)
 	}
 }
 
-/* --- before and during the capture --- */
+/* --- capturing --- */
 
-/* Everything has ended that will: what was refused or given up has had its final event already. */
+/* A refused or abandoned capture has had its final event already. */
 static void check_ended(struct capture *capture)
 {
 	if (!all_arming_done(capture) || !all_ended(capture))
@@ -99,7 +98,7 @@ static void check_ended(struct capture *capture)
 		capture_finish(capture);
 		return;
 	}
-	capture->deps->ended(capture->deps->ctx, capture);
+	capture->deps->capturing_ended(capture->deps->ctx, capture);
 	capture_end(capture);
 }
 
@@ -128,7 +127,7 @@ static void run_arming(struct offload_task *task)
 	if (atomic_load(deps->stopping))
 		part->result = error_set(&part->error, -ECANCELED, "%s", DAEMON_STOPPED_TEXT);
 	else
-		part->result = consumer_start(deps->engine, &part->spec, on_consumer_done, part, &part->error,
+		part->result = consumer_start(deps->engine, &part->consumer_spec, on_consumer_done, part, &part->error,
 					      &part->field, &consumer);
 	part->armed_consumer = part->result == 0 ? consumer : NULL;
 }
@@ -142,7 +141,7 @@ static const struct capture_part *find_refused_part(const struct capture *captur
 	return NULL;
 }
 
-/* All of them, or it is false. *until_ns becomes the latest end if that is later. */
+/* False unless all parts could be extended. `*until_ns` becomes the latest end if that is later. */
 static bool extend_parts(const struct capture *capture, uint64_t *until_ns)
 {
 	bool all = true;
@@ -186,20 +185,20 @@ static void on_arming_done(struct offload_task *task)
 			stop_parts(capture, END_SHUTDOWN);
 		else if (capture->stop_requested)
 			stop_parts(capture, END_STOPPED);
-		else if (atomic_load(&capture->quota.announced)) /* it was reached before the last part was armed */
+		else if (atomic_load(&capture->quota.announced)) /* it was spent before the last part was armed */
 			stop_parts(capture, END_PACKETS);
 	}
 	check_ended(capture);
 }
 
 /*
- * A request that was on its way for long means its own time. Where a recorder has that, it is what the capture is of;
- * elsewhere the capture is made now, and its report says what it does not reach back to.
+ * The window of a late request is relative to the time it was published. With a recorder, the capture takes
+ * that window; without one it runs now, and its report shows what it could not reach.
  */
 static void shift_to_publication(struct capture_part *part)
 {
 	const struct request *request = part->capture->request;
-	struct consumer_spec *spec = &part->spec;
+	struct consumer_spec *spec = &part->consumer_spec;
 	const uint64_t now_ns = clock_realtime_ns(), published_ns = request->published_ns;
 
 	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
@@ -213,12 +212,12 @@ static void shift_to_publication(struct capture_part *part)
 	spec->before_ns = 0;
 }
 
-static void fill_spec(struct capture_part *part)
+static void fill_consumer_spec(struct capture_part *part)
 {
 	struct capture *capture = part->capture;
 	const struct request *request = capture->request;
 
-	part->spec = (struct consumer_spec){
+	part->consumer_spec = (struct consumer_spec){
 		.interface = part->interface,
 		.promiscuous = config_wants_promiscuous(capture->deps->config, part->interface),
 		.bpf = request->bpf,
@@ -232,7 +231,7 @@ static void fill_spec(struct capture_part *part)
 		.idle_ns = request->idle_ns,
 	};
 	if (capture->part_count > 1)
-		part->spec.quota = &capture->quota;
+		part->consumer_spec.quota = &capture->quota;
 	shift_to_publication(part);
 }
 
@@ -267,7 +266,7 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 		part->arming.done = on_arming_done;
 		snprintf(part->interface, sizeof(part->interface), "%s", targets[i].name);
 		append_name(capture, part->interface);
-		fill_spec(part);
+		fill_consumer_spec(part);
 	}
 	capture->tag_interface = (struct request_interface){.name = capture->name, .alias = targets[0].alias};
 	capture->tags = request_tags(request, &capture->tag_interface, deps->config->general.node);
@@ -293,7 +292,7 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 			free_capture(capture);
 			return r;
 		}
-		if (r < 0) { /* the others are on their way: this one is refused when they are back */
+		if (r < 0) { /* earlier parts are being armed: the refusal waits for them */
 			part->result = error_set(&part->error, r, "too many captures are being started");
 			part->arming_done = part->ended = true;
 		}
@@ -317,7 +316,7 @@ void capture_abandon(struct capture *capture)
 		capture_reject(capture, -ESHUTDOWN, NULL, DAEMON_STOPPED_TEXT);
 }
 
-/* --- while it runs --- */
+/* --- stopping and extending --- */
 
 static bool is_running(const struct capture *capture)
 {
@@ -328,18 +327,18 @@ bool capture_stop(struct capture *capture)
 {
 	if (capture->final_published || all_ended(capture))
 		return false;
-	capture->stop_requested = true; /* for what is being armed */
+	capture->stop_requested = true; /* for parts being armed */
 	stop_parts(capture, END_STOPPED);
 	return true;
 }
 
-/* In a storm the first repetitions come before the first capture is armed. */
+/* The first repeated alerts often come before the first capture is armed. */
 static bool extend_once_armed(struct capture *capture, uint64_t until_ns)
 {
 	bool goes_on = !capture->final_published && !capture->stop_requested && !capture->shut_down;
 
 	for (size_t i = 0; i < capture->part_count; i++)
-		goes_on &= !capture->parts[i].ended && !capture->parts[i].spec.to_real_ns;
+		goes_on &= !capture->parts[i].ended && !capture->parts[i].consumer_spec.to_real_ns;
 	if (goes_on && until_ns > capture->extend_ns)
 		capture->extend_ns = until_ns;
 	return goes_on;
@@ -355,7 +354,7 @@ bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *unt
 				 : extend_once_armed(capture, *until_ns);
 }
 
-static void add_up_parts(const struct capture *capture, struct capture_status *view)
+static void sum_parts(const struct capture *capture, struct capture_status *view)
 {
 	uint64_t ends_ns = 0;
 
@@ -388,6 +387,6 @@ void capture_get_status(const struct capture *capture, struct capture_status *vi
 		view->packets = capture->report.packets;
 		view->bytes = capture->report.bytes;
 	} else if (capture->accepted) {
-		add_up_parts(capture, view);
+		sum_parts(capture, view);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From the parts' end to the final event: what was got is counted, made into one output file, handed to the
- * destinations, and logged packet by packet if that is wanted. The packets go when both delivery and log are done.
+ * From the end of capturing to the final event: the packets are counted, made into one output file, delivered, and
+ * logged one by one if `packetdebug` is set. They are freed when both delivery and log are done.
  */
 #include <errno.h>
 #include <string.h>
@@ -88,7 +88,7 @@ void capture_reject(struct capture *capture, int code, const char *field, const 
 	capture->final_published = true;
 }
 
-/* --- after the capture --- */
+/* --- packet log and delivery --- */
 
 static void end_when_done(struct capture *capture)
 {
@@ -192,8 +192,8 @@ static void deliver(struct capture *capture)
 	}
 }
 
-/* What the merged file holds, once the limits of the whole have cut it. */
-static void report_merged(const struct capture *capture, struct consumer_report *report)
+/* Counts what the merged file holds after the limits of the whole capture. */
+static void recount_merged(const struct capture *capture, struct consumer_report *report)
 {
 	const struct store *stores[REQUEST_INTERFACES_MAX];
 	const struct store_merge_limits limits = {.packets = capture->request->packets,
@@ -223,8 +223,8 @@ static void report_merged(const struct capture *capture, struct consumer_report 
 	}
 }
 
-/* The window of the whole is what all parts cover; it ended for the reason for which its last part did. */
-static void report_whole(const struct capture *capture, struct consumer_report *whole)
+/* The window is what all parts cover; the reason is that of the part that ended last. */
+static void combine_reports(const struct capture *capture, struct consumer_report *whole)
 {
 	consumer_report(capture->parts[0].consumer, whole);
 	whole->complete &= capture->part_count == 1 || whole->reason != END_INTERFACE_GONE;
@@ -235,7 +235,7 @@ static void report_whole(const struct capture *capture, struct consumer_report *
 		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
 		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
-		/* Interfaces are armed one after the other, and each looks back from then. */
+		/* Interfaces are armed one after another, and each looks back from its own start. */
 		if (part.asked_from_ns > whole->asked_from_ns)
 			whole->asked_from_ns = part.asked_from_ns;
 		whole->packets += part.packets;
@@ -246,16 +246,16 @@ static void report_whole(const struct capture *capture, struct consumer_report *
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
 	if (capture->part_count > 1)
-		report_merged(capture, whole);
+		recount_merged(capture, whole);
 }
 
 void capture_finish(struct capture *capture)
 {
-	report_whole(capture, &capture->report);
+	combine_reports(capture, &capture->report);
 	if (capture->report.disordered)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
 			  log_str("capture", capture->id), log_str("error", "out of memory"));
-	capture->deps->ended(capture->deps->ctx, capture);
+	capture->deps->capturing_ended(capture->deps->ctx, capture);
 	start_packet_log(capture);
 	if (capture->report.packets)
 		deliver(capture);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two sources for one list: the reply cache has the latest event of each capture, the table has what lives and how far
- * it has come. A capture without an event is still being armed.
+ * Two sources for one list: the reply cache has the latest event of each capture, the table has the live captures and
+ * their progress. A capture without an event is still being armed.
  */
 #include "job/capture_list.h"
 
@@ -13,7 +13,7 @@
 
 struct listing {
 	const struct job_table *table;
-	const char *only; /* a capture's id; NULL: all of the request */
+	const char *only; /* a capture's id; NULL: all captures of the request */
 	capture_visitor visit;
 	void *ctx;
 	size_t count;
@@ -110,12 +110,12 @@ void capture_list_visit_all(const struct job_table *table, const struct reply_ca
 
 	for (const struct job *job = job_first(table); job; job = job_next(job)) {
 		if (!reply_cache_knows(reply_cache, job_request(job)->id))
-			show_request(&listing, job_request(job)->id, NULL, 0); /* forgotten, but it lives */
+			show_request(&listing, job_request(job)->id, NULL, 0); /* forgotten, but still live */
 	}
 	reply_cache_visit_all(reply_cache, show_request, &listing);
 }
 
-/* A capture's id is its request's with a dot and a number behind it. */
+/* A capture's id is its request's id, a dot and a number. */
 static bool request_id_of(const char *capture_id, char id[static REQUEST_ID_SIZE])
 {
 	const char *dot = strrchr(capture_id, '.');

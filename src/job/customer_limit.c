@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A rate is remembered for each customer, within a cap; who has been quiet longest starts again with a full bucket. */
+/* Each customer has a token bucket, within a cap; a customer that was forgotten starts again with a full one. */
 #include "job/customer_limit.h"
 
 #include <errno.h>
@@ -55,7 +55,7 @@ static int take_token(struct customer_limit *limit, const char *name, uint64_t n
 		token_bucket_init(&customer->rate, now_ns);
 	if (!token_bucket_take(&customer->rate, per_second, now_ns))
 		return error_set(err, -EDQUOT,
-				 "too many requests of this customer (limits.customer_requests_per_second)");
+				 "too many requests from this customer (limits.customer_requests_per_second)");
 	return 0;
 }
 
@@ -71,8 +71,8 @@ int customer_limit_admit(struct customer_limit *limit, const char *customer, uin
 		return r;
 	if (captures_max && running + more > captures_max)
 		return error_set(err, -EDQUOT,
-				 "%" PRIu64 " captures of this customer are running already, at most %" PRIu64
-				 " may (limits.customer_captures)",
+				 "%" PRIu64 " captures of this customer are running already; the limit is %" PRIu64
+				 " (limits.customer_captures)",
 				 running, captures_max);
 	return 0;
 }

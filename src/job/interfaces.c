@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Asked anew each time: interfaces come and go, and a request is rare compared with a look at them. */
+/* Read anew each time: interfaces come and go, and requests are rare enough for that. */
 #include "job/interfaces.h"
 
 #include <errno.h>

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way in of a request, up to where admission.c decides on it, and the way out of what was started. Another node's
- * request is dropped after a glance.
+ * Takes requests up to admission.c's decision, and finishes the jobs that were started. A peek is enough to drop
+ * another node's request.
  *
- * What is said about a request while it is judged goes to who handed it in (`submitter`); what is said later belongs to
- * a job, and goes to all its watches.
+ * Events about a request being admitted go to its `submitter`; later ones belong to a job and go to all its watches.
  */
 #include "job/jobs.h"
 
@@ -29,23 +28,23 @@
 #include "sink/delivery.h"
 
 #define ARMING_THREADS 2
-#define NAME_LOOKUP_THREADS 2 /* for filters with names to look up: slow name servers hold up only each other */
-#define PACKET_LOG_QUEUE 64   /* captures whose packets wait to be logged */
+#define NAME_LOOKUP_THREADS 2 /* filters with names to look up: slow name servers delay only each other */
+#define PACKET_LOG_QUEUE 64   /* captures waiting for their packet log */
 #define REPEATS_LOGGED 10     /* a second */
-#define ARMING_QUEUE 4096     /* more wait than can run at once */
+#define ARMING_QUEUE 4096     /* tasks waiting for an arming thread */
 
-/* One that waits for the reply store's word on its id. */
+/* A request whose id the reply store is looking up. */
 struct pending_lookup {
 	LIST_ENTRY(pending_lookup) list;
 	struct jobs *jobs;
-	struct job_watch *watch; /* NULL: nobody asks */
+	struct job_watch *watch; /* NULL: no observer */
 	struct request *request;
 	char *origin;
 };
 
-/* --- saying it --- */
+/* --- events --- */
 
-/* What has no capture is about the request that is being judged. */
+/* An event without a capture is about the request being admitted. */
 static void on_event(void *ctx, const struct event *event, const char *json)
 {
 	struct jobs *jobs = ctx;
@@ -86,16 +85,16 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 	event_bus_publish(jobs->options.bus, &event);
 }
 
-/* --- what another life of this process has answered --- */
+/* --- answers from before a restart --- */
 
-/* The request's judging goes on; who handed it in is told how it ends unless a job does that. */
+/* Admits the request and finishes its watch, unless a job has taken that over. */
 static void admit_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
 	jobs->submitter = watch;
-	const enum job_end end = jobs_admit(jobs, submission);
-	struct job_watch *left = take(jobs->submitter);
-	if (left)
-		job_watch_over(left, end);
+	const enum job_outcome outcome = jobs_admit(jobs, submission);
+	struct job_watch *submitter = take(jobs->submitter);
+	if (submitter)
+		job_watch_finish(submitter, outcome);
 }
 
 static void on_reply_looked_up(void *ctx, const char *json, size_t size)
@@ -108,7 +107,7 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 	jobs->pending_lookup_count--;
 	if (json && !reply_cache_knows(jobs->reply_cache, pending_lookup->request->id))
 		(void)reply_cache_restore(jobs->reply_cache, pending_lookup->request->id, json, size);
-	/* Who keeps requests across a restart hears nothing of one that nobody has begun: it is taken up then. */
+	/* A trigger that keeps requests across restarts will submit this one again: it must not be answered. */
 	if (jobs->shutting_down && job_watch_is_durable(pending_lookup->watch))
 		job_watch_cancel(pending_lookup->watch);
 	else
@@ -121,7 +120,7 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 	check_idle(jobs);
 }
 
-/* True: the reply store is asked. */
+/* True: the reply store is looking it up. */
 static bool look_up_reply(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
 	struct reply_store *reply_store = jobs->options.reply_store;
@@ -139,7 +138,7 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 	}
 	pending_lookup->jobs = jobs;
 	pending_lookup->watch = watch;
-	if (watch) /* whoever it belongs to may cancel it meanwhile */
+	if (watch) /* its owner may cancel it meanwhile */
 		job_watch_hold(watch);
 	pending_lookup->request = request_ref(submission->request);
 	LIST_INSERT_HEAD(&jobs->pending_lookup, pending_lookup, list);
@@ -147,7 +146,7 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 	return true;
 }
 
-/* --- the way in --- */
+/* --- requests --- */
 
 static void accept_request(struct jobs *jobs, const struct job_message *message, struct request *request,
 			   struct job_watch *watch)
@@ -178,13 +177,13 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		jobs->counts.elsewhere++;
 		log_debug(job, "request-elsewhere", log_str("origin", message->origin),
 			  log_uint("bytes", message->size));
-		job_watch_over(watch, JOB_ELSEWHERE);
+		job_watch_finish(watch, JOB_ELSEWHERE);
 		break;
 	case REQUEST_INVALID:
 		jobs->submitter = watch;
 		refuse_invalid(jobs, message->origin, &refusal);
 		jobs->submitter = NULL;
-		job_watch_over(watch, JOB_REFUSED);
+		job_watch_finish(watch, JOB_REFUSED);
 		break;
 	}
 }
@@ -210,9 +209,9 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 	return jobs_submit(jobs, &(struct job_message){.origin = origin, .bytes = bytes, .size = size}, observer);
 }
 
-/* --- the captures' ends --- */
+/* --- ends of captures --- */
 
-static void on_capture_ended(void *ctx, struct capture *capture)
+static void on_capturing_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
 
@@ -221,7 +220,7 @@ static void on_capture_ended(void *ctx, struct capture *capture)
 	jobs->counts.delivering++;
 }
 
-/* The answers are kept (or could not be). */
+/* The answers are saved (or could not be). */
 static void on_reply_saved(void *ctx)
 {
 	struct job *job = ctx;
@@ -232,23 +231,23 @@ static void on_reply_saved(void *ctx)
 	check_idle(jobs);
 }
 
-/* With a reply store, what was answered goes there; who has to be sure of that hears of the end when it has arrived. */
+/* Saves the answers in the reply store, if there is one; durable watches finish only when they are saved. */
 static void finish_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool kept = jobs->options.reply_store && request->id_given;
+	const bool wanted = jobs->options.reply_store && request->id_given;
 	const bool wait = job_is_durable(job);
-	cleanup(cleanup_free) char *json = kept ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
-	const bool asked = json && reply_store_save(jobs->options.reply_store, request->id, json,
-						    wait ? on_reply_saved : NULL, job) == 0;
+	cleanup(cleanup_free) char *json = wanted ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
+	const bool saving = json && reply_store_save(jobs->options.reply_store, request->id, json,
+						     wait ? on_reply_saved : NULL, job) == 0;
 
-	if (asked && wait)
+	if (saving && wait)
 		jobs->saving_count++;
 	else
 		job_end(job);
 }
 
-static void on_capture_over(void *ctx, struct capture *capture)
+static void on_capture_finished(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
 	struct job *job = capture_owner(capture);
@@ -288,7 +287,7 @@ static void abandon_captures(struct job *job)
 
 	for (struct capture *capture = job_captures(job); capture; capture = next) {
 		next = capture_next(capture);
-		capture_abandon(capture); /* with the last one the job goes */
+		capture_abandon(capture); /* the last one frees the job */
 	}
 }
 
@@ -307,7 +306,7 @@ struct jobs_counts jobs_counts(const struct jobs *jobs)
 	return jobs->counts;
 }
 
-static void on_history_stream_gone(void *ctx)
+static void on_history_stream_freed(void *ctx)
 {
 	struct jobs *jobs = ctx;
 
@@ -323,14 +322,14 @@ int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec
 		.engine = jobs->options.engine,
 		.arming = jobs->arming,
 		.name_lookup = jobs->name_lookup,
-		.gone = on_history_stream_gone,
-		.gone_ctx = jobs,
+		.freed = on_history_stream_freed,
+		.freed_ctx = jobs,
 	};
 
 	if (jobs->shutting_down)
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
 	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
-		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_HISTORY_STREAMS_MAX);
+		return error_set(err, -EBUSY, "%d history streams are open already", JOBS_HISTORY_STREAMS_MAX);
 	int r = targets_check(spec->interface, jobs->options.engine, err);
 	if (r < 0)
 		return r;
@@ -359,7 +358,7 @@ int jobs_stop(const struct jobs *jobs, const char *id)
 	return capture_list_stop(jobs->table, jobs->reply_cache, id);
 }
 
-/* --- the whole --- */
+/* --- start and end --- */
 
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 {
@@ -389,8 +388,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.stopping = &jobs->stopping,
 		.deliveries = options->deliveries,
 		.bus = options->bus,
-		.ended = on_capture_ended,
-		.over = on_capture_over,
+		.capturing_ended = on_capturing_ended,
+		.finished = on_capture_finished,
 		.ctx = jobs,
 	};
 	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache || !jobs->dedupe ||

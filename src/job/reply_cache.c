@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A list of ids, newest first, each with the last event of every capture it started. Look-ups walk a small hash table
- * of chains; both are bounded by REPLY_CACHE_IDS_MAX. Every byte is charged: whatever is added makes room by forgetting
- * the oldest ids; what a single id has beyond its bounds is not remembered.
+ * A list of ids, newest first, each with the latest event of each of its captures. A small chained hash table finds
+ * them; both are bounded by REPLY_CACHE_IDS_MAX. All memory is charged: additions make room by forgetting the oldest
+ * ids; what exceeds the bounds of a single id is not remembered.
  */
 #include "job/reply_cache.h"
 
@@ -25,7 +25,7 @@ struct reply {
 	char *id;
 	struct event **events; /* one per capture, the latest */
 	size_t event_count;
-	size_t bytes; /* that it all takes */
+	size_t bytes; /* its memory in all */
 };
 
 struct reply_cache {
@@ -142,7 +142,7 @@ bool reply_cache_restore(struct reply_cache *cache, const char *id, const char *
 	const size_t count = json_array_size(array);
 
 	if (count)
-		reply_cache_expect(cache, id);
+		reply_cache_track(cache, id);
 	for (size_t i = 0; i < count; i++) {
 		cleanup(cleanup_free) char *text = json_dumps(json_array_get(array, i), JSON_COMPACT);
 		cleanup(cleanup_event_copy) struct event *event = text ? event_parse(text, strlen(text)) : NULL;
@@ -185,7 +185,7 @@ bool reply_cache_repeat(struct reply_cache *cache, const char *id, struct event_
 	return true;
 }
 
-void reply_cache_expect(struct reply_cache *cache, const char *id)
+void reply_cache_track(struct reply_cache *cache, const char *id)
 {
 	struct reply *reply = calloc(1, sizeof(*reply));
 
@@ -212,7 +212,7 @@ static bool same_capture(const struct event *a, const struct event *b)
 	return a->capture && b->capture ? strcmp(a->capture, b->capture) == 0 : a->capture == b->capture;
 }
 
-/* The place of the event about the same capture, a new one if there is none yet; NULL: there is no room. */
+/* The slot for the capture's event, a new one if it has none yet; NULL: no room. */
 static struct event **slot_of(struct reply_cache *cache, struct reply *reply, const struct event *event)
 {
 	for (size_t i = 0; i < reply->event_count; i++) {

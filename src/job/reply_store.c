@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Each question is a small object of its own while it is under way; how many there can be is the commands' cap. */
+/* Each operation under way is a small object; redis_commands caps their number. */
 #include "job/reply_store.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ struct reply_store {
 
 struct operation {
 	reply_store_found on_found;
-	void (*on_stored)(void *ctx);
+	void (*on_saved)(void *ctx);
 	void *ctx;
 	char id[REQUEST_ID_SIZE];
 };
@@ -53,8 +53,8 @@ static void on_saved_reply(void *ctx, const struct redis_result *answer)
 
 	if (answer->code < 0)
 		log_warning("ledger-unwritten", log_str("request", operation->id), log_str("error", answer->error));
-	if (operation->on_stored)
-		operation->on_stored(operation->ctx);
+	if (operation->on_saved)
+		operation->on_saved(operation->ctx);
 }
 
 static int send(struct reply_store *store, const struct redis_command *command, redis_commands_done done,
@@ -84,7 +84,7 @@ int reply_store_find(struct reply_store *store, const char *id, reply_store_foun
 		    operation);
 }
 
-int reply_store_save(struct reply_store *store, const char *id, const char *json, void (*on_stored)(void *ctx),
+int reply_store_save(struct reply_store *store, const char *id, const char *json, void (*on_saved)(void *ctx),
 		     void *ctx)
 {
 	cleanup(cleanup_free) char *key = NULL;
@@ -99,7 +99,7 @@ int reply_store_save(struct reply_store *store, const char *id, const char *json
 		free(operation);
 		return -ENOMEM;
 	}
-	operation->on_stored = on_stored;
+	operation->on_saved = on_saved;
 	snprintf(ttl, sizeof(ttl), "%" PRIu64, store->ttl_ms);
 	const char *const argv[] = {"SET", key, json, "PX", ttl};
 	return send(store, &(struct redis_command){.argc = 5, .argv = argv, .idempotent = true}, on_saved_reply,
