@@ -38,8 +38,7 @@ static double running(const struct daemon_numbers *n)
 
 static double delivering(const struct daemon_numbers *n)
 {
-	const uint64_t captures = n->load.jobs.captures, running_count = n->load.jobs.running;
-	return captures > running_count ? (double)(captures - running_count) : 0;
+	return (double)n->load.jobs.delivering;
 }
 
 static double elsewhere(const struct daemon_numbers *n)

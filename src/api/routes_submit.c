@@ -133,11 +133,11 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 		answer_if_settled(submission);
 }
 
-static void on_over(void *ctx, enum job_end end)
+static void on_finished(void *ctx, enum job_outcome outcome)
 {
 	struct submission *submission = ctx;
 	submission->over = true;
-	if (end == JOB_ELSEWHERE && submission->request)
+	if (outcome == JOB_ELSEWHERE && submission->request)
 		http_answer_error(take(submission->request), 404, "the request is for another node, this is %s",
 				  submission->api->options.config->general.node);
 	answer(submission);
@@ -182,7 +182,7 @@ static void submit(struct submission *submission, const void *body, size_t size)
 {
 	const struct job_observer observer = {.admitted = on_admitted,
 					      .event = on_event,
-					      .over = on_over,
+					      .finished = on_finished,
 					      .ctx = submission};
 	char origin[ORIGIN_SIZE];
 	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(submission->request));

@@ -94,7 +94,7 @@ static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	log_warning("grace-over", log_uint("captures", counts.captures),
+	log_warning("grace-over", log_uint("captures", counts.running + counts.delivering),
 		    log_uint("events", redis_setup_pending(&daemon->redis)));
 	jobs_abandon(daemon->jobs);
 	event_base_update_cache_time(daemon->loop); /* abandoning may have waited for a disk */
@@ -115,9 +115,10 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 		on_grace_over(-1, 0, daemon);
 		return;
 	}
+	const struct jobs_counts counts = jobs_counts(daemon->jobs);
 	daemon->stopping = true;
 	log_notice("stopping", log_str("signal", strsignal(signal_number)),
-		   log_uint("captures", jobs_counts(daemon->jobs).captures));
+		   log_uint("captures", counts.running + counts.delivering));
 	redis_setup_stop(&daemon->redis);
 	api_setup_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
@@ -148,7 +149,7 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 			   log_uint("held_bytes", interface->held_bytes),
 			   log_uint("ring_bytes", interface->ring_bytes));
 	}
-	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.captures),
+	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.delivering),
 		   log_uint("elsewhere", jobs.elsewhere), log_uint("memory_bytes", engine_memory_used(daemon->engine)));
 }
 

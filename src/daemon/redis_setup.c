@@ -63,17 +63,17 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 	return setup->reply_store ? 0 : -ENOMEM;
 }
 
-static void on_ticket_over(void *ctx, enum job_end end)
+static void on_job_finished(void *ctx, enum job_outcome outcome)
 {
 	struct trigger_ticket *ticket = ctx;
 
-	(void)end;
+	(void)outcome;
 	ticket->done(ticket);
 }
 
 static void on_trigger_message(void *ctx, const struct trigger_message *message)
 {
-	const struct job_observer observer = {.over = on_ticket_over, .durable = true, .ctx = message->ticket};
+	const struct job_observer observer = {.finished = on_job_finished, .durable = true, .ctx = message->ticket};
 	const struct job_message request = {
 		.origin = message->origin,
 		.bytes = message->bytes,

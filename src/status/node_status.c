@@ -152,9 +152,9 @@ static json_t *load_json(const struct node_status *status)
 	const struct node_load load = node_status_load(status);
 
 	return json_pack("{so so so so so so}", "captures", number(load.jobs.running), "delivering",
-			 number(load.jobs.captures > load.jobs.running ? load.jobs.captures - load.jobs.running : 0),
-			 "memory", number(load.memory_bytes), "memory_limit", number(load.memory_limit_bytes),
-			 "kept_files", number(load.kept.files), "kept_bytes", number(load.kept.bytes));
+			 number(load.jobs.delivering), "memory", number(load.memory_bytes), "memory_limit",
+			 number(load.memory_limit_bytes), "kept_files", number(load.kept.files), "kept_bytes",
+			 number(load.kept.bytes));
 }
 
 static void add_capture(void *ctx, const struct capture_view *view)

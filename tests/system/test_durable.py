@@ -167,7 +167,7 @@ def test_an_entry_too_old_is_refused(durable):
     world = durable({"redis": {"stream_max_age": 60}})
     request = add(world, entry=f"{int((time.time() - 90) * 1000)}-0")
     reason = request.rejected()["reason"]
-    assert reason.endswith("s old, at most 60 s (redis.stream_max_age)"), reason
+    assert reason.endswith("s old; the limit is 60 s (redis.stream_max_age)"), reason
     wait_acked(world)
 
 

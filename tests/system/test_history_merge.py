@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from lib.cloudshark_server import hang
 from lib.history import GENEROUS, recorder, rfc3339
 from lib.pcapfile import fields, judge
 from lib.traffic import Sender
@@ -175,6 +176,22 @@ def test_merged_capture_survives_the_end_of_one_interface(make_world):
     event = request.done()
     assert event["packets"] == 30 and event["window"]["complete"] is False, event
     assert_merged(world.file(request))
+
+
+def test_merged_capture_counts_as_one_beside_a_file_being_delivered(make_world):
+    """Its interfaces count against limits.captures only."""
+    world = make_world({"limits": {"captures": 3}}, pairs=2, cloudshark={"token": "t", "behaviour": hang()})
+    delivering = world.capture(packets=2, timeout=20, to_destinations=["cloudshark"])
+    world.sender.send(2, rate=1000)
+    delivering.wait("captured")
+    world.capture(captures=1, interface=BOTH, merge=True, packets=30, timeout=20)
+    load = world.api.get("/v1/status").expect(200).json["load"]
+    assert (load["captures"], load["delivering"]) == (1, 1), load
+    metrics = world.api.get("/metrics").expect(200).body.decode()
+    assert "pcapdaemon_captures_running 1\n" in metrics and "pcapdaemon_captures_delivering 1\n" in metrics, metrics
+    refused = world.refused(interface=BOTH, merge=True, packets=5, timeout=5)
+    assert "limits.captures" in refused["reason"], refused
+    world.capture(packets=5, timeout=20)
 
 
 def test_merge_refused_for_one_interface_is_refused_whole(make_world):

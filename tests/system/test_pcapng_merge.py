@@ -58,7 +58,7 @@ class Merged:
         self.path = path
         *inputs, summary = [line.split("|") for line in output.splitlines()]
         self.packets = {label: int(packets) for label, packets, *_ in inputs}
-        self.left_out = {label: int(left_out) for label, _, _, left_out, _ in inputs}
+        self.texts_omitted = {label: int(dropped) for label, _, _, dropped, _ in inputs}
         self.trouble = {label: trouble for label, *_, trouble in inputs}
         self.late, self.memory_kib = (int(number) for number in summary)
 
@@ -195,10 +195,10 @@ def test_secrets_are_left_out_and_comments_of_packets_counted(sample, merge, tmp
     with open(edited, "rb") as file:
         assert b"CLIENT_RANDOM" in file.read()
     merged = merge(n1=edited)
-    assert merged.packets == {"n1": len(SIZES)} and merged.left_out == {"n1": 1}
+    assert merged.packets == {"n1": len(SIZES)} and merged.texts_omitted == {"n1": 1}
     with open(merged.path, "rb") as file:
         assert b"CLIENT_RANDOM" not in file.read()
-    assert "n1 (2 interfaces, 10 packets, texts left out: 1)" in values(capinfos(merged.path), "Capture comment")[0]
+    assert "n1 (2 interfaces, 10 packets, texts omitted: 1)" in values(capinfos(merged.path), "Capture comment")[0]
 
 
 def test_inputs_that_are_not_in_order_come_out_in_order(sample, merge, tmp_path):

@@ -131,7 +131,7 @@ def test_a_customer_has_so_many_captures(stormy):
     running = [world.capture(packets=1, timeout=30, customer="ACME") for _ in range(2)]
     event = world.refused(packets=1, timeout=30, customer="ACME")
     assert event["field"] == "customer"
-    assert event["reason"] == "2 captures of this customer are running already, at most 2 may (limits.customer_captures)"
+    assert event["reason"] == "2 captures of this customer are running already; the limit is 2 (limits.customer_captures)"
     other = world.capture(packets=1, timeout=30, customer="Other")
     nobody = world.capture(packets=1, timeout=30)
     world.sender.send(1)
@@ -154,5 +154,5 @@ def test_a_customer_has_so_many_requests_a_second(stormy):
     refused = [event for event in answers if event["event"] == "rejected"]
     assert refused and 3 <= len(answers) - len(refused) <= 3 + 3 * (time.monotonic() - began)
     assert {event["reason"] for event in refused} == {
-        "too many requests of this customer (limits.customer_requests_per_second)"}
+        "too many requests from this customer (limits.customer_requests_per_second)"}
     world.sender.send(1)
