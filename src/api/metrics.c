@@ -28,6 +28,7 @@ struct interface_metric {
 static double uptime(const struct daemon_numbers *n)
 {
 	const uint64_t now_ns = clock_realtime_ns();
+
 	return now_ns > n->load.started_ns ? (double)(now_ns - n->load.started_ns) / NS_PER_S : 0;
 }
 
@@ -39,6 +40,7 @@ static double running(const struct daemon_numbers *n)
 static double delivering(const struct daemon_numbers *n)
 {
 	const uint64_t captures = n->load.jobs.captures, running_count = n->load.jobs.running;
+
 	return captures > running_count ? (double)(captures - running_count) : 0;
 }
 
@@ -150,6 +152,7 @@ static int write_build(struct buffer *out, const struct node_status *status)
 					      {"node", node_status_node(status)},
 					      {NULL, NULL}};
 	const int r = metric_header(out, &family);
+
 	return r == 0 ? metric_sample(out, &family, labels, 1) : r;
 }
 
@@ -158,8 +161,10 @@ static int write_events(struct buffer *out, const struct daemon_numbers *numbers
 	static const struct metric_family family = {"pcapdaemon_events", METRIC_COUNTER, NULL,
 						    "Events published, by kind."};
 	int r = metric_header(out, &family);
+
 	for (int kind = 0; kind < EVENT_KINDS && r == 0; kind++) {
 		const struct metric_label labels[] = {{"event", event_kind_name((enum event_kind)kind)}, {NULL, NULL}};
+
 		r = metric_sample(out, &family, labels, (double)numbers->load.jobs.events[kind]);
 	}
 	return r;
@@ -169,8 +174,10 @@ static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers
 {
 	static const struct metric_label none[] = {{NULL, NULL}};
 	int r = 0;
+
 	for (size_t i = 0; i < COUNT(daemon_metrics) && r == 0; i++) {
 		const struct daemon_metric *metric = &daemon_metrics[i];
+
 		r = metric_header(out, &metric->family);
 		if (r == 0)
 			r = metric_sample(out, &metric->family, none, metric->read(numbers));
@@ -182,9 +189,11 @@ static int write_interfaces(struct buffer *out, const struct interface_metric *m
 			    const struct node_interface *list, size_t count)
 {
 	int r = metric_header(out, &metric->family);
+
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const struct metric_label labels[] = {{"interface", list[i].name}, {NULL, NULL}};
 		const double value = metric->read(&list[i]);
+
 		if (value >= 0)
 			r = metric_sample(out, &metric->family, labels, value);
 	}
@@ -202,6 +211,7 @@ static int write_redis(struct buffer *out, const struct node_redis *redis)
 	const struct metric_label requests[] = {{"link", "requests"}, {NULL, NULL}};
 	const struct metric_label events[] = {{"link", "events"}, {NULL, NULL}};
 	int r = 0;
+
 	if (!redis->wanted)
 		return 0;
 	r = metric_header(out, &up);
@@ -222,6 +232,7 @@ int metrics_write(struct buffer *out, const struct node_status *status, size_t c
 	struct node_interface list[NODE_INTERFACES_MAX];
 	const size_t count = node_interfaces_list(node_status_interfaces(status), list);
 	int r = write_build(out, status);
+
 	if (r == 0)
 		r = write_daemon(out, &numbers);
 	if (r == 0)

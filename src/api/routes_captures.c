@@ -27,6 +27,7 @@ static json_t *json_uint(uint64_t value)
 static bool is_kept(const struct api *api, const struct event *event)
 {
 	bool was = false;
+
 	for (size_t i = 0; event && event->capture && i < event->destination_count; i++)
 		was |= event->destinations[i].ok && strcmp(event->destinations[i].name, "memory") == 0;
 	cleanup(cleanup_memory_file) struct memory_file *file =
@@ -38,6 +39,7 @@ static bool is_live(const struct capture_view *view)
 {
 	static const char *const states[] = {"arming", "running", "delivering"};
 	bool live = false;
+
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
 		live |= strcmp(view->state, states[i]) == 0;
 	return live;
@@ -51,6 +53,7 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 	json_t *json = text ? json_loads(text, 0, NULL)
 			    : json_pack("{ss ss* ss*}", "id", view->id, "capture", view->capture, "interface",
 					view->interface);
+
 	json_object_set_new(json, "state", json_string(view->state));
 	if (is_live(view)) {
 		json_object_set_new(json, "packets", json_uint(view->packets));
@@ -67,6 +70,7 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 static void add_capture(void *ctx, const struct capture_view *view)
 {
 	struct capture_list *capture_list = ctx;
+
 	capture_list->total++;
 	snprintf(capture_list->capture, sizeof(capture_list->capture), "%s", view->capture ? view->capture : "");
 	snprintf(capture_list->state, sizeof(capture_list->state), "%s", view->state);
@@ -79,6 +83,7 @@ static bool read_limit(struct http_request *request, size_t *limit)
 {
 	const char *text;
 	char *end;
+
 	if (!api_parameter(request, "limit", &text))
 		return false;
 	if (!text)
@@ -98,6 +103,7 @@ void route_list(void *ctx, struct http_request *request)
 	static const char *const known[] = {"limit", NULL};
 	struct api *api = ctx;
 	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_DEFAULT};
+
 	if (!api_check_parameters(request, known) || !read_limit(request, &capture_list.max)) {
 		json_decref(capture_list.array);
 		return;
@@ -116,6 +122,7 @@ void route_show(void *ctx, struct http_request *request)
 {
 	struct api *api = ctx;
 	const char *id = http_request_segment(request, 0);
+
 	if (!api_check_parameters(request, api_no_parameters))
 		return;
 	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_MAX};
@@ -124,6 +131,7 @@ void route_show(void *ctx, struct http_request *request)
 		answer_unknown(request, id);
 	} else if (capture_list.total == 1 && strcmp(capture_list.capture, id) == 0) {
 		json_t *only = json_incref(json_array_get(capture_list.array, 0));
+
 		json_decref(capture_list.array);
 		api_answer_json(request, 200, only);
 	} else {
@@ -135,6 +143,7 @@ void route_stop(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	const char *id = http_request_segment(request, 0);
+
 	if (!api_check_parameters(request, api_no_parameters))
 		return;
 	const int stopped = jobs_stop(api->options.jobs, id);
@@ -156,6 +165,7 @@ struct download {
 static void release(void *ctx)
 {
 	struct download *download = ctx;
+
 	memory_file_close(&download->stream);
 	memory_file_unref(download->file);
 	free(download);
@@ -164,12 +174,14 @@ static void release(void *ctx)
 static const char *type_of(const char *name)
 {
 	const char *dot = strrchr(name, '.');
+
 	return dot && strcmp(dot, ".pcap") == 0 ? API_TYPE_PCAP : API_TYPE_PCAPNG;
 }
 
 static void answer_file(struct http_request *request, struct memory_file *file)
 {
 	struct download *download = calloc(1, sizeof(*download));
+
 	if (!download || !memory_file_open(file, &download->stream)) {
 		free(download);
 		memory_file_unref(file);
@@ -195,6 +207,7 @@ static void answer_no_file(const struct api *api, struct http_request *request, 
 		count == 1 && api->options.memory ? memory_sink_find(api->options.memory, capture_list.capture) : NULL;
 	const char *reason = json_string_value(json_object_get(json_array_get(capture_list.array, 0), "reason"));
 	const bool empty = reason && strcmp(reason, "empty") == 0;
+
 	json_decref(capture_list.array);
 	if (!count)
 		answer_unknown(request, id);
@@ -219,6 +232,7 @@ void route_file(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	const char *id = http_request_segment(request, 0);
+
 	if (!api_check_parameters(request, api_no_parameters))
 		return;
 	struct memory_file *file = api->options.memory ? memory_sink_find(api->options.memory, id) : NULL;

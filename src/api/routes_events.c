@@ -15,6 +15,7 @@ struct event_listener {
 static void on_gone(void *ctx)
 {
 	struct event_listener *listener = ctx;
+
 	LIST_REMOVE(listener, list);
 	http_stream_end(listener->stream, false);
 	free(listener);
@@ -24,6 +25,7 @@ void api_on_event(void *ctx, const struct event *event, const char *json)
 {
 	const struct api *api = ctx;
 	struct event_listener *listener;
+
 	LIST_FOREACH(listener, &api->listeners, list)
 	{
 		if (*listener->id && (!event->id || strcmp(listener->id, event->id) != 0))
@@ -37,6 +39,7 @@ void route_events(void *ctx, struct http_request *request)
 	static const char *const known[] = {"id", NULL};
 	struct api *api = ctx;
 	const char *id;
+
 	if (!api_check_parameters(request, known) || !api_parameter(request, "id", &id))
 		return;
 	if (id && strlen(id) >= REQUEST_ID_SIZE) {

@@ -36,6 +36,7 @@ static void history_response_free(struct history_response *history)
 static void on_gone(void *ctx)
 {
 	struct history_response *history = ctx;
+
 	if (history->request)
 		http_answer_error(take(history->request), 503, "the daemon is stopping");
 	if (history->stream)
@@ -47,6 +48,7 @@ static void answer_failure(struct history_response *history)
 {
 	const char *field;
 	const char *error = history_stream_error(history->packets, &field);
+
 	if (history->request) {
 		http_answer_error(take(history->request),
 				  error_http_status(history_stream_error_code(history->packets)), "%s", error);
@@ -62,6 +64,7 @@ static void send_next_piece(struct history_response *history)
 {
 	uint8_t bytes[PIECE_BYTES];
 	const size_t got = history_stream_read(history->packets, bytes, sizeof(bytes));
+
 	if (got) {
 		history->more_wanted = false;
 		if (http_stream_write(history->stream, bytes, got) < 0) {
@@ -81,6 +84,7 @@ static void send_next_piece(struct history_response *history)
 static void on_more(void *ctx)
 {
 	struct history_response *history = ctx;
+
 	history->more_wanted = true;
 	send_next_piece(history);
 }
@@ -89,6 +93,7 @@ static void start_stream(struct history_response *history)
 {
 	const struct http_producer source = {.more = on_more, .gone = on_gone, .ctx = history};
 	struct http_request *request = take(history->request);
+
 	http_request_set_gone_handler(request, NULL, NULL);
 	history->stream = http_answer_stream(request, API_TYPE_PCAPNG, &source);
 	if (!history->stream)
@@ -98,6 +103,7 @@ static void start_stream(struct history_response *history)
 static void on_history_changed(void *ctx)
 {
 	struct history_response *history = ctx;
+
 	if (history_stream_state(history->packets) == HISTORY_STREAM_FAILED)
 		answer_failure(history);
 	else if (history->request)
@@ -109,6 +115,7 @@ static void on_history_changed(void *ctx)
 void histories_stop(struct api *api)
 {
 	struct history_response *history;
+
 	while ((history = LIST_FIRST(&api->histories)))
 		on_gone(history);
 }
@@ -119,6 +126,7 @@ static bool parse_time(struct http_request *request, const char *name, uint64_t 
 {
 	const char *text;
 	uint64_t seconds_ns;
+
 	if (!api_parameter(request, name, &text))
 		return false;
 	if (!text || clock_parse(text, time_ns) == 0)
@@ -135,6 +143,7 @@ static bool parse_number(struct http_request *request, const char *name, uint64_
 {
 	const char *text;
 	char *end;
+
 	if (!api_parameter(request, name, &text))
 		return false;
 	if (!text)
@@ -150,6 +159,7 @@ static bool parse_number(struct http_request *request, const char *name, uint64_
 static bool parse_last(struct http_request *request, uint64_t *last_ns)
 {
 	const char *text;
+
 	if (!api_parameter(request, "last", &text))
 		return false;
 	if (!text || (quantity_parse_duration(text, last_ns) == 0 && *last_ns))
@@ -162,6 +172,7 @@ static bool parse_window(struct http_request *request, struct history_stream_spe
 {
 	const uint64_t now_ns = clock_realtime_ns();
 	uint64_t from_ns = 0, to_ns = 0, last_ns = 0;
+
 	if (!parse_time(request, "from", &from_ns) || !parse_time(request, "to", &to_ns) ||
 	    !parse_last(request, &last_ns))
 		return false;
@@ -181,6 +192,7 @@ static bool parse_spec(struct http_request *request, struct history_stream_spec 
 {
 	static const char *const known[] = {"interface", "from", "to", "last", "bpf", "snap", "packets", "bytes", NULL};
 	uint64_t snap = 0;
+
 	*spec = (struct history_stream_spec){.snaplen = REQUEST_SNAP_MAX};
 	if (!api_check_parameters(request, known) || !api_parameter(request, "interface", &spec->interface) ||
 	    !api_parameter(request, "bpf", &spec->bpf) || !parse_number(request, "snap", REQUEST_SNAP_MAX, &snap) ||
@@ -205,6 +217,7 @@ void route_history(void *ctx, struct http_request *request)
 	struct api *api = ctx;
 	struct history_stream_spec spec;
 	struct error error;
+
 	if (!parse_spec(request, &spec))
 		return;
 	struct history_response *history = calloc(1, sizeof(*history));

@@ -21,6 +21,7 @@ static void answer_text(struct http_request *request, char *json)
 void route_interfaces(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
+
 	if (api_check_parameters(request, api_no_parameters))
 		answer_text(request, node_status_interfaces_json(api->options.status));
 }
@@ -28,6 +29,7 @@ void route_interfaces(void *ctx, struct http_request *request)
 void route_status(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
+
 	if (api_check_parameters(request, api_no_parameters))
 		answer_text(request, node_status_json(api->options.status));
 }
@@ -36,6 +38,7 @@ void route_metrics(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(METRICS_BYTES_MAX);
+
 	if (metrics_write(&text, api->options.status, http_server_connections(api->server)) < 0)
 		http_answer_error(request, 500, "out of memory");
 	else
@@ -49,6 +52,7 @@ void route_health(void *ctx, struct http_request *request)
 	static const char *const known[] = {"ready", NULL};
 	const struct api *api = ctx;
 	const char *ready;
+
 	if (!api_check_parameters(request, known) || !api_parameter(request, "ready", &ready))
 		return;
 	if (ready && strcmp(ready, "0") != 0 && strcmp(ready, "1") != 0) {

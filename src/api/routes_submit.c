@@ -60,12 +60,14 @@ static void answer_refused(struct submission *submission)
 	json_t *json = json_pack("{sO* sO* sO* sO}", "error", json_object_get(refusal, "reason"), "field",
 				 json_object_get(refusal, "field"), "id", json_object_get(refusal, "id"), "events",
 				 submission->finals);
+
 	api_answer_json(take(submission->request), error_http_status(submission->code), json);
 }
 
 static void answer(struct submission *submission)
 {
 	json_t *json = NULL;
+
 	if (!submission->request)
 		return;
 	if (submission->code && !json_array_size(submission->started)) {
@@ -88,6 +90,7 @@ static void answer(struct submission *submission)
 static void on_admitted(void *ctx, const char *id, size_t captures)
 {
 	struct submission *submission = ctx;
+
 	submission->admitted = true;
 	submission->expected = captures;
 	snprintf(submission->id, sizeof(submission->id), "%s", id);
@@ -106,6 +109,7 @@ static void record_refusal(struct submission *submission, const struct event *ev
 static void answer_if_settled(struct submission *submission)
 {
 	const size_t settled = json_object_size(submission->settled) + submission->refused_without_id;
+
 	if (submission->wait || !submission->admitted || settled < submission->expected)
 		return;
 	answer(submission);
@@ -117,6 +121,7 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	struct submission *submission = ctx;
 	const bool final = event->kind != EVENT_ACCEPTED && event->kind != EVENT_CAPTURED;
 	json_t *object = final ? json_loads(json, 0, NULL) : NULL;
+
 	if (final)
 		json_array_append(submission->finals, object);
 	if (event->kind == EVENT_REJECTED)
@@ -136,6 +141,7 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 static void on_over(void *ctx, enum job_end end)
 {
 	struct submission *submission = ctx;
+
 	submission->over = true;
 	if (end == JOB_ELSEWHERE && submission->request)
 		http_answer_error(take(submission->request), 404, "the request is for another node, this is %s",
@@ -148,6 +154,7 @@ static void on_gone(void *ctx)
 {
 	struct submission *submission = ctx;
 	struct http_request *request = take(submission->request);
+
 	http_answer_error(request, 503, "the daemon is stopping"); /* ends the handle's life; nobody reads it */
 	finish(submission);
 }
@@ -155,6 +162,7 @@ static void on_gone(void *ctx)
 void submissions_cancel(struct api *api)
 {
 	struct submission *submission;
+
 	while ((submission = LIST_FIRST(&api->submissions))) {
 		job_watch_cancel(submission->watch);
 		free_submission(submission);
@@ -164,6 +172,7 @@ void submissions_cancel(struct api *api)
 static struct submission *new_submission(struct api *api, struct http_request *request)
 {
 	struct submission *submission = calloc(1, sizeof(*submission));
+
 	if (!submission)
 		return NULL;
 	submission->api = api;
@@ -185,6 +194,7 @@ static void submit(struct submission *submission, const void *body, size_t size)
 					      .over = on_over,
 					      .ctx = submission};
 	char origin[ORIGIN_SIZE];
+
 	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(submission->request));
 	submission->submitting = true;
 	submission->watch = jobs_request(submission->api->options.jobs, origin, body, size, &observer);
@@ -208,6 +218,7 @@ void route_submit(void *ctx, struct http_request *request)
 	struct api *api = ctx;
 	const char *wait;
 	size_t size;
+
 	if (!api_check_parameters(request, known) || !api_parameter(request, "wait", &wait))
 		return;
 	if (wait && strcmp(wait, "0") != 0 && strcmp(wait, "1") != 0) {

@@ -146,7 +146,7 @@ void http_answer_error(struct http_request *request, unsigned status, const char
 	http_answer_response(request, status, http_request_is_answerable(request) ? http_error_response(text) : NULL);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------- */
+/* --- files --- */
 
 static ssize_t read_file(void *ctx, uint64_t position, char *into, size_t room)
 {

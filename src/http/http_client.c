@@ -42,7 +42,7 @@ struct http_transfer {
 	void *ctx;
 };
 
-/* --- libcurl ↔ libevent ------------------------------------------------------------------------------------------ */
+/* --- libcurl ↔ libevent --- */
 
 /* append_body() ended the transfer at the cap. */
 bool http_reply_oversized(const struct http_reply *reply)
@@ -55,6 +55,7 @@ static void complete_transfer(struct http_client *client, CURL *easy, CURLcode r
 	struct http_transfer *transfer = NULL;
 	struct http_reply reply = {.result = result};
 	char *redirect = NULL;
+
 	curl_off_t retry_after_s = 0;
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
@@ -148,7 +149,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx)
 	return event_add(client->timer, &timeout);
 }
 
-/* --- the client -------------------------------------------------------------------------------------------------- */
+/* --- the client --- */
 
 static long round_up(uint64_t ns, uint64_t unit_ns)
 {
@@ -202,7 +203,7 @@ void http_client_free(struct http_client *client)
 	curl_global_cleanup();
 }
 
-/* --- a transfer -------------------------------------------------------------------------------------------------- */
+/* --- a transfer --- */
 
 /* Takes the answer's body up to the cap; then a short count makes libcurl end the transfer (CURLE_WRITE_ERROR). */
 static size_t append_body(char *bytes, size_t size, size_t count, void *ctx)
@@ -218,6 +219,7 @@ static size_t append_body(char *bytes, size_t size, size_t count, void *ctx)
 static CURLcode set_transfer_options(struct http_transfer *transfer)
 {
 	const struct http_client *client = transfer->client;
+
 	CURL *easy = transfer->easy;
 	int failed = 0;
 

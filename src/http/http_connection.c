@@ -104,7 +104,7 @@ void http_connection_wake(struct http_connection *connection)
 	http_endpoint_schedule(connection->endpoint);
 }
 
-/* --- its beginning and end --------------------------------------------------------------------------------------- */
+/* --- its beginning and end --- */
 
 static void free_connection(struct http_connection *connection)
 {

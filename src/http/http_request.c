@@ -56,7 +56,7 @@ void *http_request_line(void *ctx, const char *target, struct MHD_Connection *mh
 	return request;
 }
 
-/* --- the head ---------------------------------------------------------------------------------------------------- */
+/* --- the head --- */
 
 /* One refusal a client may provoke; the log tells of a few of them. */
 static void log_refusal(const struct http_request *request, const char *why)
@@ -185,7 +185,7 @@ static bool check_head(struct http_request *request, struct MHD_Connection *mhd,
 	return authorize(request, &head) && find_route(request, method) && accept_body(request, &head);
 }
 
-/* --- libmicrohttpd's callbacks ----------------------------------------------------------------------------------- */
+/* --- libmicrohttpd's callbacks --- */
 
 static enum MHD_Result queue_answer(struct http_request *request, struct MHD_Connection *mhd)
 {
@@ -267,7 +267,7 @@ void http_request_completed(void *ctx, struct MHD_Connection *mhd, void **reques
 	http_request_release(request);
 }
 
-/* --- what a handler asks ----------------------------------------------------------------------------------------- */
+/* --- what a handler asks --- */
 
 const char *http_request_peer(const struct http_request *request)
 {

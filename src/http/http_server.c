@@ -30,7 +30,7 @@ static const char too_many_connections[] =
 	"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 33\r\n"
 	"Connection: close\r\n\r\n{\"error\":\"too many connections\"}\n";
 
-/* --- libmicrohttpd on the loop ----------------------------------------------------------------------------------- */
+/* --- libmicrohttpd on the loop --- */
 
 static void set_timer(struct http_endpoint *endpoint)
 {
@@ -66,7 +66,7 @@ void http_endpoint_schedule(struct http_endpoint *endpoint)
 	event_active(endpoint->timer, EV_TIMEOUT, 0);
 }
 
-/* --- accepting --------------------------------------------------------------------------------------------------- */
+/* --- accepting --- */
 
 static void on_pause_over(evutil_socket_t fd, short events, void *ctx)
 {
@@ -135,7 +135,7 @@ int http_server_adopt(struct http_server *server, int fd)
 	return start_connection(&server->local, fd);
 }
 
-/* --- its beginning ----------------------------------------------------------------------------------------------- */
+/* --- its beginning --- */
 
 /* While it starts its last word is why it doesn't; afterwards it speaks of what clients do. */
 __attribute__((format(printf, 2, 0))) static void record_mhd_error(void *ctx, const char *fmt, va_list args)
@@ -321,7 +321,7 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 	return take(server);
 }
 
-/* --- its end ----------------------------------------------------------------------------------------------------- */
+/* --- its end --- */
 
 static void free_event(struct event *event)
 {
@@ -372,6 +372,7 @@ uint16_t http_server_port(const struct http_server *server)
 {
 	struct sockaddr_storage address;
 	socklen_t size = sizeof(address);
+
 	in_port_t port;
 
 	if (server->remote.listener < 0 || getsockname(server->remote.listener, (struct sockaddr *)&address, &size) < 0)

@@ -80,7 +80,7 @@ size_t http_server_connections(const struct http_server *server);
  */
 warn_unused int http_server_adopt(struct http_server *server, int fd);
 
-/* --- what was asked; strings live as long as the request -------------------------------------------------------- */
+/* --- what was asked; strings live as long as the request --- */
 
 const char *http_request_peer(const struct http_request *request); /* "unix:1000", "tcp:127.0.0.1" */
 const char *http_request_segment(const struct http_request *request,
@@ -99,7 +99,7 @@ const char *http_request_unknown_parameter(const struct http_request *request, c
 /* At most one; called once, from the loop, if the client or the server goes before the answer. NULL: not any more. */
 void http_request_set_gone_handler(struct http_request *request, void (*gone)(void *ctx), void *ctx);
 
-/* --- answers: each of these ends the handle's life --------------------------------------------------------------- */
+/* --- answers: each of these ends the handle's life --- */
 
 void http_answer(struct http_request *request, unsigned status, const char *type, const void *body, size_t size);
 void http_answer_json(struct http_request *request, unsigned status, const char *json);

@@ -48,7 +48,7 @@ struct http_server {
 	struct log_rate refusals, failures;
 };
 
-/* --- http_connection.c ------------------------------------------------------------------------------------------- */
+/* --- http_connection.c --- */
 
 struct http_connection {
 	struct http_connection *next, *previous;
@@ -80,7 +80,7 @@ void http_connection_wake(struct http_connection *connection); /* from anywhere,
 void http_connection_notify(void *ctx, struct MHD_Connection *mhd, void **socket_ctx,
 			    enum MHD_ConnectionNotificationCode what);
 
-/* --- http_request.c ---------------------------------------------------------------------------------------------- */
+/* --- http_request.c --- */
 
 struct http_request {
 	unsigned references; /* libmicrohttpd until the request is completed, the handler until it answers */
@@ -108,7 +108,7 @@ void http_request_completed(void *ctx, struct MHD_Connection *mhd, void **reques
 
 void http_request_release(struct http_request *request);
 
-/* --- http_answer.c ----------------------------------------------------------------------------------------------- */
+/* --- http_answer.c --- */
 
 /*
  * Takes the response (NULL: out of memory, 500 if that can be made) as the request's answer, releases the handler's
@@ -131,7 +131,7 @@ void http_refuse(struct http_request *request, unsigned status, const char *text
 /* The server ends: what is still to be answered gets 503. */
 void http_answer_unavailable(struct http_request *request);
 
-/* --- http_server.c ----------------------------------------------------------------------------------------------- */
+/* --- http_server.c --- */
 
 void http_endpoint_schedule(
 	struct http_endpoint *endpoint); /* libmicrohttpd has something to do; it is run from the loop, soon */

@@ -208,7 +208,7 @@ void http_stream_end(struct http_stream *stream, bool complete)
 	release(stream);
 }
 
-/* --- server-sent events ------------------------------------------------------------------------------------------ */
+/* --- server-sent events --- */
 
 static void restart_heartbeat(struct http_stream *stream)
 {

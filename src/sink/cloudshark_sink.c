@@ -55,7 +55,7 @@ struct sink_attempt {
 
 CLEANUP_DEFINE(json, json_t, json_decref)
 
-/* --- the answer -------------------------------------------------------------------------------------------------- */
+/* --- the answer --- */
 
 /* Puts foreign text into a field of the outcome: scrubbed, well-formed, cut. */
 static void put_scrubbed(const struct cloudshark_sink *cloudshark, char *into, size_t room, const char *text)
@@ -152,7 +152,7 @@ static void evaluate_reply(const struct cloudshark_sink *cloudshark, const struc
 	}
 }
 
-/* --- the upload -------------------------------------------------------------------------------------------------- */
+/* --- the upload --- */
 
 /* Inside libcurl: the next bytes of the file. A stream shorter than it said would leave the server waiting: abort. */
 static size_t read_file(char *into, size_t size, size_t count, void *ctx)
@@ -202,6 +202,7 @@ static void attempt_done(void *ctx, const struct http_reply *reply)
 {
 	struct sink_attempt *attempt = ctx;
 	struct sink_outcome outcome = {.verdict = SINK_RETRY};
+
 	sink_attempt_done done = attempt->done;
 	void *done_ctx = attempt->ctx;
 
@@ -277,7 +278,7 @@ static bool cloudshark_cancel(struct sink *sink, struct sink_attempt *attempt, s
 	return false;
 }
 
-/* --- the sink ---------------------------------------------------------------------------------------------------- */
+/* --- the sink --- */
 
 static void free_secret(char *secret)
 {

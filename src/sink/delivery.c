@@ -43,7 +43,7 @@ struct deliveries {
 	struct destination destinations[SINKS_MAX];
 };
 
-/* --- a delivery -------------------------------------------------------------------------------------------------- */
+/* --- a delivery --- */
 
 static void delivery_free(struct delivery *delivery)
 {
@@ -169,7 +169,7 @@ void delivery_abandon(struct delivery *delivery, const char *error)
 	delivery_report(delivery);
 }
 
-/* --- all deliveries ---------------------------------------------------------------------------------------------- */
+/* --- all deliveries --- */
 
 static struct delivery_options fill_defaults(const struct delivery_options *options)
 {

@@ -65,7 +65,7 @@ struct sink_attempt {
 	void *ctx;
 };
 
-/* --- on the pool's threads --------------------------------------------------------------------------------------- */
+/* --- on the pool's threads --- */
 
 /* What may be different in a minute: space is freed, a mount comes back, descriptors are closed. */
 static bool is_transient(int code)
@@ -299,7 +299,7 @@ static void attempt_run(struct offload_task *task)
 	finish_stage(attempt);
 }
 
-/* --- on the loop ------------------------------------------------------------------------------------------------- */
+/* --- on the loop --- */
 
 static void attempt_close_stream(struct sink_attempt *attempt)
 {

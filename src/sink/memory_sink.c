@@ -76,12 +76,14 @@ static void shared_usage_unref(struct shared_usage *shared_usage)
 static size_t piece_bytes(const struct memory_file *file, size_t index)
 {
 	const size_t rest = file->size - index * SLAB_BYTES;
+
 	return rest < SLAB_BYTES ? rest : SLAB_BYTES;
 }
 
 static uint8_t *new_piece(const struct memory_file *file, size_t index)
 {
 	const size_t size = piece_bytes(file, index);
+
 	return size == SLAB_BYTES ? slab_pool_take(file->slabs) : malloc(size);
 }
 
@@ -97,6 +99,7 @@ static void free_piece(const struct memory_file *file, size_t index)
 static uint8_t *bytes_at(const struct memory_file *file, size_t offset, size_t *size)
 {
 	const size_t index = offset / SLAB_BYTES, within = offset % SLAB_BYTES;
+
 	*size = 0;
 	if (offset >= file->size || !file->pieces[index])
 		return NULL;
@@ -121,6 +124,7 @@ static struct memory_file *new_file(const struct memory_sink *memory, const stru
 {
 	const size_t piece_count = (size + SLAB_BYTES - 1) / SLAB_BYTES;
 	struct memory_file *file = calloc(1, sizeof(*file) + piece_count * sizeof(*file->pieces));
+
 	if (!file)
 		return NULL;
 	file->references = 1;
@@ -148,6 +152,7 @@ static void remove_file(struct memory_sink *memory, struct memory_file *file)
 static void schedule_expiry(struct memory_sink *memory)
 {
 	const struct memory_file *oldest = TAILQ_FIRST(&memory->files);
+
 	if (!oldest)
 		return;
 	const uint64_t now_ns = clock_boottime_ns(), due_ns = oldest->stored_ns + memory->options.max_age_ns;
@@ -162,6 +167,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *ctx)
 	struct memory_sink *memory = ctx;
 	struct memory_file *oldest;
 	const uint64_t now_ns = clock_boottime_ns();
+
 	(void)fd;
 	(void)what;
 	while ((oldest = TAILQ_FIRST(&memory->files)) && oldest->stored_ns + memory->options.max_age_ns <= now_ns)
@@ -172,6 +178,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *ctx)
 static bool make_room(struct memory_sink *memory, uint64_t size)
 {
 	struct memory_file *oldest;
+
 	while (memory->shared_usage->bytes + size > memory->options.bytes_max && (oldest = TAILQ_FIRST(&memory->files)))
 		remove_file(memory, oldest);
 	return memory->shared_usage->bytes + size <= memory->options.bytes_max;
@@ -181,6 +188,7 @@ struct memory_file *memory_sink_find(const struct sink *sink, const char *captur
 {
 	const struct memory_sink *memory = container_of(sink, const struct memory_sink, sink);
 	struct memory_file *file;
+
 	TAILQ_FOREACH_REVERSE(file, &memory->files, memory_files, list) /* people ask for the latest */
 	{
 		if (strcmp(file->capture, capture) == 0) {
@@ -197,6 +205,7 @@ struct memory_sink_usage memory_sink_usage(const struct sink *sink)
 	struct memory_sink_usage shared_usage = {.bytes = memory->shared_usage->bytes,
 						 .bytes_max = memory->options.bytes_max};
 	const struct memory_file *file;
+
 	TAILQ_FOREACH(file, &memory->files, list)
 	shared_usage.files++;
 	return shared_usage;
@@ -214,6 +223,7 @@ static size_t read_file(void *ctx, uint8_t *into, size_t room)
 	struct reader *reader = ctx;
 	size_t done = 0, size;
 	const uint8_t *bytes;
+
 	while (done < room && (bytes = bytes_at(reader->file, reader->offset, &size))) {
 		if (size > room - done)
 			size = room - done;
@@ -227,12 +237,14 @@ static size_t read_file(void *ctx, uint8_t *into, size_t room)
 static void rewind_file(void *ctx)
 {
 	struct reader *reader = ctx;
+
 	reader->offset = 0;
 }
 
 bool memory_file_open(const struct memory_file *file, struct byte_stream *stream)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
+
 	if (!reader)
 		return false;
 	reader->file = file;
@@ -273,6 +285,7 @@ static void store_file(struct sink_attempt *attempt)
 {
 	struct memory_sink *memory = attempt->memory;
 	struct memory_file *file = take(attempt->file);
+
 	attempt->outcome.verdict = SINK_OK;
 	snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "/v1/captures/%s/file", file->capture);
 	file->stored_ns = clock_boottime_ns();
@@ -288,6 +301,7 @@ static bool reserve_room(struct sink_attempt *attempt)
 	struct memory_sink *memory = attempt->memory;
 	struct sink_outcome *outcome = &attempt->outcome;
 	const uint64_t size = attempt->stream.size_bytes, max = memory->options.bytes_max;
+
 	outcome->verdict = size > max ? SINK_REFUSED : SINK_RETRY;
 	if (size > max)
 		snprintf(outcome->error, sizeof(outcome->error),
@@ -303,6 +317,7 @@ static bool reserve_room(struct sink_attempt *attempt)
 static void schedule_copy(struct sink_attempt *attempt)
 {
 	const struct timeval at_once = {0};
+
 	event_add(attempt->copy_event, &at_once);
 }
 
@@ -317,6 +332,7 @@ static void copy_slice(struct sink_attempt *attempt)
 {
 	struct memory_file *file = attempt->file;
 	const size_t index = attempt->filled / SLAB_BYTES;
+
 	if (attempt->filled == file->size) {
 		store_file(attempt);
 		return;
@@ -340,6 +356,7 @@ static void copy_slice(struct sink_attempt *attempt)
 static void copy_event(evutil_socket_t fd, short what, void *ctx)
 {
 	struct sink_attempt *attempt = ctx;
+
 	(void)fd;
 	(void)what;
 	if (!attempt->file && !reserve_room(attempt)) {
@@ -353,6 +370,7 @@ static struct sink_attempt *start_attempt(struct sink *sink, const struct sink_f
 					  void *ctx)
 {
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+
 	if (!attempt)
 		return NULL;
 	attempt->memory = container_of(sink, struct memory_sink, sink);
@@ -380,6 +398,7 @@ static void free_sink(struct sink *sink)
 {
 	struct memory_sink *memory = container_of(sink, struct memory_sink, sink);
 	struct memory_file *file;
+
 	while ((file = TAILQ_FIRST(&memory->files)))
 		remove_file(memory, file);
 	if (memory->expiry)
@@ -392,6 +411,7 @@ struct sink *memory_sink_new(struct event_base *loop, const struct memory_sink_o
 {
 	static const struct sink_class class = {.start = start_attempt, .cancel = cancel_attempt, .free = free_sink};
 	struct memory_sink *memory = calloc(1, sizeof(*memory));
+
 	if (!memory)
 		return NULL;
 	memory->sink = (struct sink){.class = &class, .name = NAME, .on_request = options->on_request};

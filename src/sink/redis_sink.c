@@ -67,7 +67,7 @@ struct sink_attempt {
 
 static void run_next_step(struct sink_attempt *attempt);
 
-/* --- ends -------------------------------------------------------------------------------------------------------- */
+/* --- ends --- */
 
 static void close_stream(struct sink_attempt *attempt)
 {
@@ -115,7 +115,7 @@ static void succeed(struct sink_attempt *attempt)
 	finish(attempt);
 }
 
-/* --- commands ---------------------------------------------------------------------------------------------------- */
+/* --- commands --- */
 
 /* What the server will say the next time as well. Not so OOM, MISCONF, NOREPLICAS … */
 static bool is_permanent(const char *error)
@@ -349,7 +349,7 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 	attempt_free(attempt);
 }
 
-/* --- the sink ---------------------------------------------------------------------------------------------------- */
+/* --- the sink --- */
 
 static int connect_redis(struct redis_sink *redis_sink)
 {

@@ -51,6 +51,7 @@ static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 		const struct trigger_message message = {.origin = pubsub->origin,
 							.bytes = reply->element[2]->str,
 							.size = reply->element[2]->len};
+
 		log_debug(trigger, "message", log_str("origin", message.origin), log_uint("bytes", message.size));
 		pubsub->handler.message(pubsub->handler.ctx, &message);
 	}

@@ -65,12 +65,14 @@ static void continue_reading(struct redis_stream *stream);
 static void retry_later(struct redis_stream *stream)
 {
 	const struct timeval wait = {.tv_sec = RETRY_NS / NS_PER_S};
+
 	event_add(stream->retry, &wait);
 }
 
 static void warn(struct redis_stream *stream, const char *id, const char *error)
 {
 	uint64_t suppressed;
+
 	if (log_rate_allow(&stream->rate, &suppressed))
 		log_warning(id, log_str("stream", stream->key), log_str("group", stream->group),
 			    log_str("error", error), log_uint("suppressed", suppressed));
@@ -81,6 +83,7 @@ static void warn(struct redis_stream *stream, const char *id, const char *error)
 static struct entry *find_entry(const struct redis_stream *stream, const char *id)
 {
 	struct entry *entry;
+
 	TAILQ_FOREACH(entry, &stream->entries, list)
 	{
 		if (strcmp(entry->id, id) == 0)
@@ -100,6 +103,7 @@ static void on_acked(void *ctx, const struct redis_result *answer)
 {
 	struct entry *entry = ctx;
 	struct redis_stream *stream = entry->stream;
+
 	entry->ack_in_flight = false;
 	if (answer->code == -ECANCELED)
 		return; /* all of it is about to go */
@@ -119,6 +123,7 @@ static void acknowledge(struct entry *entry)
 	struct redis_stream *stream = entry->stream;
 	const char *const argv[] = {"XACK", stream->key, stream->group, entry->id};
 	const struct redis_command command = {.argc = 4, .argv = argv, .idempotent = true};
+
 	if (entry->ack_in_flight)
 		return;
 	entry->ack_in_flight = redis_commands_send(stream->keys, &command, on_acked, entry) == 0;
@@ -129,6 +134,7 @@ static void acknowledge(struct entry *entry)
 static void on_ticket_done(struct trigger_ticket *ticket)
 {
 	struct entry *entry = container_of(ticket, struct entry, ticket);
+
 	entry->final = true;
 	acknowledge(entry);
 }
@@ -137,6 +143,7 @@ static void on_ticket_done(struct trigger_ticket *ticket)
 static uint64_t time_of_id(const char *id)
 {
 	char *end;
+
 	errno = 0;
 	const unsigned long long ms = strtoull(id, &end, 10);
 	return errno == 0 && *end == '-' && ms < UINT64_MAX / NS_PER_MS ? ms * NS_PER_MS : 0;
@@ -145,6 +152,7 @@ static uint64_t time_of_id(const char *id)
 static struct entry *add_entry(struct redis_stream *stream, const char *id)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
+
 	if (!entry)
 		return NULL;
 	entry->ticket.done = on_ticket_done;
@@ -159,6 +167,7 @@ static const redisReply *find_field(const redisReply *fields)
 {
 	for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i + 1 < fields->elements; i += 2) {
 		const redisReply *name = fields->element[i], *value = fields->element[i + 1];
+
 		if (name->type == REDIS_REPLY_STRING && value->type == REDIS_REPLY_STRING &&
 		    strcmp(name->str, FIELD) == 0)
 			return value;
@@ -172,6 +181,7 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 {
 	char request_id[ID_SIZE];
 	struct entry *entry = add_entry(stream, id);
+
 	if (!entry) {
 		warn(stream, "stream-entry-left", "out of memory");
 		return;
@@ -201,12 +211,14 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 static size_t accept_entries(struct redis_stream *stream, const redisReply *reply)
 {
 	const redisReply *list = NULL;
+
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->type == REDIS_REPLY_ARRAY &&
 	    reply->element[0]->elements == 2 && reply->element[0]->element[1]->type == REDIS_REPLY_ARRAY)
 		list = reply->element[0]->element[1];
 	const size_t count = list ? list->elements : 0;
 	for (size_t i = 0; i < count; i++) {
 		const redisReply *pair = list->element[i];
+
 		if (pair->type != REDIS_REPLY_ARRAY || pair->elements != 2 ||
 		    pair->element[0]->type != REDIS_REPLY_STRING || pair->element[0]->len >= ID_SIZE)
 			continue;
@@ -228,6 +240,7 @@ static void restart_from(struct redis_stream *stream, enum stream_state state)
 static void on_group(void *ctx, const struct redis_result *answer)
 {
 	struct redis_stream *stream = ctx;
+
 	stream->reading = false;
 	if (answer->code == -ECANCELED)
 		return;
@@ -248,11 +261,13 @@ static void on_group(void *ctx, const struct redis_result *answer)
 static void on_entries(void *ctx, const struct redis_result *answer)
 {
 	struct redis_stream *stream = ctx;
+
 	stream->reading = false;
 	if (answer->code == -ECANCELED)
 		return;
 	if (answer->code == 0) {
 		const size_t count = stream->stopped ? 0 : accept_entries(stream, answer->reply);
+
 		if (stream->state == STREAM_PENDING && !count)
 			stream->state = STREAM_NEW;
 		continue_reading(stream);
@@ -272,6 +287,7 @@ static int make_group(struct redis_stream *stream)
 	const char *const argv[] = {"XGROUP",  "CREATE", stream->key, stream->group, stream->group_known ? "0" : "$",
 				    "MKSTREAM"};
 	const struct redis_command command = {.argc = 6, .argv = argv, .key = 2, .idempotent = true};
+
 	return redis_commands_send(stream->reader, &command, on_group, stream);
 }
 
@@ -280,6 +296,7 @@ static int read_entries(struct redis_stream *stream)
 	const bool pending = stream->state == STREAM_PENDING;
 	const char *argv[11] = {"XREADGROUP", "GROUP", stream->group, stream->stream_consumer, "COUNT", COUNT};
 	int argc = 6;
+
 	if (!pending) {
 		argv[argc++] = "BLOCK";
 		argv[argc++] = BLOCK_MS;
@@ -306,6 +323,7 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
 	struct redis_stream *stream = ctx;
 	struct entry *entry;
+
 	(void)fd;
 	(void)what;
 	TAILQ_FOREACH(entry, &stream->entries, list)
@@ -324,6 +342,7 @@ struct redis_stream *redis_stream_new(struct event_base *loop, const struct redi
 {
 	cleanup(cleanup_redis_stream) struct redis_stream *stream = calloc(1, sizeof(*stream));
 	struct redis_options blocking = *redis;
+
 	if (!stream)
 		return NULL;
 	TAILQ_INIT(&stream->entries);
@@ -355,6 +374,7 @@ void redis_stream_stop(struct redis_stream *stream)
 void redis_stream_free(struct redis_stream *stream)
 {
 	struct entry *entry;
+
 	if (!stream)
 		return;
 	stream->stopped = true;

@@ -125,8 +125,7 @@ static void record_unsupported(struct redis_replication_check *check, const stru
 	replication->unsupported_logged = true;
 }
 
-/* --- the master ----------------------------------------------------------------------------------------------------
- */
+/* --- the master --- */
 
 static void on_all_replies(struct redis_replication_check *check)
 {
@@ -249,8 +248,7 @@ static void verify_list(struct redis_replication_check *check)
 		conclude(check, REDIS_UNVERIFIED);
 }
 
-/* --- the Sentinels -------------------------------------------------------------------------------------------------
- */
+/* --- the Sentinels --- */
 
 /* The first of those that ask: whoever is called back may end any of them. */
 static struct redis_replication_check *find_counting(const struct redis_replication *replication)
@@ -287,8 +285,7 @@ static void on_failed(void *ctx, const char *reason)
 	on_replicas(ctx, -1);
 }
 
-/* --- the master's own word -----------------------------------------------------------------------------------------
- */
+/* --- the master's own word --- */
 
 /* Replicas that follow, of INFO's lines "slave0:ip=…,port=…,state=online,offset=…,lag=…". */
 static int count_online(const char *info)
@@ -336,8 +333,7 @@ static void count_replicas(struct redis_replication_check *check)
 		wait_for_failover(check);
 }
 
-/* --- checks --------------------------------------------------------------------------------------------------------
- */
+/* --- checks --- */
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
