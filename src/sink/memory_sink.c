@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file is copied whole, a slice at each turn of the loop, so that a large one delays nobody; the capture's own memory
- * can then go. Its room is taken before the copy begins, from the oldest files if need be. One that is being read stays
- * until its readers are gone, and takes room until then. It lies in slabs, taken as the copy reaches them; what does
- * not fill a slab has memory of its own size.
+ * A file is copied whole, one slice per turn of the loop, so that a large one delays nothing else; then the capture's
+ * own memory is free. Its room is reserved before the copy begins, by dropping the oldest files if need be. A file that
+ * is being read stays, and takes room, until its readers are gone. Files lie in slabs, taken as the copy reaches them;
+ * a rest that does not fill a slab is allocated at its own size.
  */
 #include "sink/memory_sink.h"
 
@@ -26,11 +26,11 @@ struct memory_sink {
 	struct event_base *loop;
 	struct memory_sink_options options;
 	struct shared_usage *shared_usage;
-	TAILQ_HEAD(memory_files, memory_file) files; /* complete, the oldest first */
+	TAILQ_HEAD(memory_files, memory_file) files; /* complete ones, oldest first */
 	struct event *expiry;
 };
 
-/* What all files take, those among them that only a reader holds; shared with them, as they may outlive the sink. */
+/* The bytes of all files, including those held only by a reader; shared with them, as they may outlive the sink. */
 struct shared_usage {
 	unsigned references;
 	uint64_t bytes;
@@ -40,17 +40,17 @@ struct memory_file {
 	TAILQ_ENTRY(memory_file) list;
 	struct shared_usage *shared_usage;
 	unsigned references;
-	uint64_t stored_ns; /* boot time since when */
+	uint64_t stored_ns; /* boot time */
 	char *capture, *name;
 	struct slab_pool *slabs;
 	size_t size;
 	size_t piece_count;
-	uint8_t *pieces[]; /* each a slab, the last may be less; NULL: not reached yet */
+	uint8_t *pieces[]; /* slabs, the last perhaps smaller; NULL: not reached yet */
 };
 
 struct sink_attempt {
 	struct memory_sink *memory;
-	const struct sink_file *source; /* NULL: no stream is open */
+	const struct sink_file *source; /* NULL: no open stream */
 	struct byte_stream stream;
 	struct memory_file *file;
 	size_t filled;
@@ -95,7 +95,7 @@ static void free_piece(const struct memory_file *file, size_t index)
 		slab_pool_give(file->slabs, file->pieces[index]);
 }
 
-/* Bytes that lie together from `offset` on; NULL: the file ends there, or the piece is not there yet. */
+/* Contiguous bytes from `offset` on; NULL: the file ends there, or the piece is not allocated yet. */
 static uint8_t *bytes_at(const struct memory_file *file, size_t offset, size_t *size)
 {
 	const size_t index = offset / SLAB_BYTES, within = offset % SLAB_BYTES;
@@ -189,7 +189,7 @@ struct memory_file *memory_sink_find(const struct sink *sink, const char *captur
 	const struct memory_sink *memory = container_of(sink, const struct memory_sink, sink);
 	struct memory_file *file;
 
-	TAILQ_FOREACH_REVERSE(file, &memory->files, memory_files, list) /* people ask for the latest */
+	TAILQ_FOREACH_REVERSE(file, &memory->files, memory_files, list) /* mostly the latest is wanted */
 	{
 		if (strcmp(file->capture, capture) == 0) {
 			file->references++;
@@ -258,7 +258,7 @@ void memory_file_close(struct byte_stream *stream)
 	free(stream->ctx);
 }
 
-/* --- a try --- */
+/* --- an attempt --- */
 
 static void free_attempt(struct sink_attempt *attempt)
 {
@@ -295,7 +295,7 @@ static void store_file(struct sink_attempt *attempt)
 	finish(attempt);
 }
 
-/* The room is taken at the first turn, not from within start: what is said of it comes from the loop. */
+/* Runs at the first turn, not from within start, so that failures are reported from the loop. */
 static bool reserve_room(struct sink_attempt *attempt)
 {
 	struct memory_sink *memory = attempt->memory;
@@ -307,13 +307,13 @@ static bool reserve_room(struct sink_attempt *attempt)
 		snprintf(outcome->error, sizeof(outcome->error),
 			 "the file has %" PRIu64 " bytes, at most %" PRIu64 " are kept (memory.bytes)", size, max);
 	else if (!make_room(memory, size))
-		snprintf(outcome->error, sizeof(outcome->error), "files that are being read take all of memory.bytes");
+		snprintf(outcome->error, sizeof(outcome->error), "files being read take up all of memory.bytes");
 	else if (!(attempt->file = new_file(memory, attempt->source, size)))
 		snprintf(outcome->error, sizeof(outcome->error), "out of memory");
 	return attempt->file;
 }
 
-/* By a timer: an event made active from within its own call would be called again before anybody else. */
+/* By a timer: an event that activates itself from its own callback would run again before all others. */
 static void schedule_copy(struct sink_attempt *attempt)
 {
 	const struct timeval at_once = {0};
@@ -350,7 +350,7 @@ static void copy_slice(struct sink_attempt *attempt)
 	if (got)
 		schedule_copy(attempt);
 	else
-		give_up(attempt, SINK_REFUSED, "the file is shorter than it said");
+		give_up(attempt, SINK_REFUSED, "the file is shorter than expected");
 }
 
 static void copy_event(evutil_socket_t fd, short what, void *ctx)
@@ -392,7 +392,7 @@ static bool cancel_attempt(struct sink *sink, struct sink_attempt *attempt, stru
 	return false;
 }
 
-/* --- the whole --- */
+/* --- the sink --- */
 
 static void free_sink(struct sink *sink)
 {
