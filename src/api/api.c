@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of routes, and what all of them need. What a route does stands in the file of its subject. */
+/* The table of routes, and helpers for all of them. The routes are in routes_*.c, by subject. */
 #include "api/api.h"
 
 #include <errno.h>

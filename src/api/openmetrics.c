@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Integers are written as such, so that a counter of bytes is exact up to 2^53. */
+/* Integers are written without a fraction or exponent, so a counter of bytes is exact up to 2^53. */
 #include "api/openmetrics.h"
 
 #include <inttypes.h>
@@ -22,7 +22,7 @@ int metric_header(struct buffer *out, const struct metric_family *family)
 	return r == 0 ? buffer_printf(out, "# HELP %s %s\n", family->name, family->help) : r;
 }
 
-/* What is no UTF-8, as an interface's name may be, becomes U+FFFD. */
+/* Bytes that are not UTF-8, as in some interface names, become U+FFFD. */
 static int append_escaped(struct buffer *out, const char *text)
 {
 	size_t left = strlen(text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What was asked for and became of it: list, one, stop, file. */
+/* Captures: list them, show one, stop one, download its file. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -14,7 +14,7 @@ struct capture_list {
 	const struct api *api;
 	json_t *array;
 	size_t max, total;
-	char capture[REQUEST_ID_SIZE + 16]; /* of the last one seen */
+	char capture[REQUEST_ID_SIZE + 16]; /* of the last one visited */
 	char state[16];
 };
 
@@ -23,15 +23,15 @@ static json_t *json_uint(uint64_t value)
 	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
 }
 
-/* Looking for a file takes time: only where one was kept once. */
+/* Looking for a file takes time, so only if one was kept at all. */
 static bool is_kept(const struct api *api, const struct event *event)
 {
-	bool was = false;
+	bool was_kept = false;
 
 	for (size_t i = 0; event && event->capture && i < event->destination_count; i++)
-		was |= event->destinations[i].ok && strcmp(event->destinations[i].name, "memory") == 0;
+		was_kept |= event->destinations[i].ok && strcmp(event->destinations[i].name, "memory") == 0;
 	cleanup(cleanup_memory_file) struct memory_file *file =
-		was && api->options.memory ? memory_sink_find(api->options.memory, event->capture) : NULL;
+		was_kept && api->options.memory ? memory_sink_find(api->options.memory, event->capture) : NULL;
 	return file;
 }
 
@@ -45,7 +45,7 @@ static bool is_live(const struct capture_view *view)
 	return live;
 }
 
-/* The latest event's members, and what is so right now. */
+/* The latest event's members, plus the current state. */
 static json_t *view_json(const struct api *api, const struct capture_view *view)
 {
 	char ends[CLOCK_TEXT_SIZE];
@@ -66,7 +66,7 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 	return json;
 }
 
-/* What lives is shown however many newer ones have ended. */
+/* Live captures are listed even if the limit is used up by newer ones that have ended. */
 static void add_capture(void *ctx, const struct capture_view *view)
 {
 	struct capture_list *capture_list = ctx;
@@ -115,7 +115,7 @@ void route_list(void *ctx, struct http_request *request)
 
 static void answer_unknown(struct http_request *request, const char *id)
 {
-	http_answer_error(request, 404, "no capture or request \"%s\" is known here (any more)", id);
+	http_answer_error(request, 404, "capture or request \"%s\" is unknown here, or forgotten by now", id);
 }
 
 void route_show(void *ctx, struct http_request *request)
@@ -198,7 +198,7 @@ static void answer_file(struct http_request *request, struct memory_file *file)
 				  });
 }
 
-/* Why there is no file of this id. */
+/* Answers with the reason why there is no file of this id. */
 static void answer_no_file(const struct api *api, struct http_request *request, const char *id)
 {
 	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_MAX};
@@ -219,13 +219,13 @@ static void answer_no_file(const struct api *api, struct http_request *request, 
 	else if (!api->options.memory)
 		http_answer_error(request, 404, "not kept: files are not kept in memory (memory.bytes is 0)");
 	else if (empty)
-		http_answer_error(request, 404, "not kept: it was empty");
+		http_answer_error(request, 404, "not kept: the capture was empty");
 	else if (strcmp(capture_list.state, "done") == 0 || strcmp(capture_list.state, "failed") == 0)
 		http_answer_error(request, 404,
-				  "not kept: it went to other destinations only, or has made room for newer ones "
+				  "not kept: delivered to other destinations only, or removed by now "
 				  "(memory.bytes, memory.seconds)");
 	else
-		http_answer_error(request, 404, "not kept: it is %s", capture_list.state);
+		http_answer_error(request, 404, "not kept: the capture is %s", capture_list.state);
 }
 
 void route_file(void *ctx, struct http_request *request)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* GET /v1/events: everything that is published, or what concerns one request, as it happens. */
+/* GET /v1/events: all published events, or those of one request, as they happen. */
 #include <string.h>
 
 #include "api/api_internal.h"
@@ -9,7 +9,7 @@
 struct event_listener {
 	LIST_ENTRY(event_listener) list;
 	struct http_stream *stream;
-	char id[REQUEST_ID_SIZE]; /* "": of all requests */
+	char id[REQUEST_ID_SIZE]; /* "": all requests */
 };
 
 static void on_gone(void *ctx)
@@ -30,7 +30,7 @@ void api_on_event(void *ctx, const struct event *event, const char *json)
 	{
 		if (*listener->id && (!event->id || strcmp(listener->id, event->id) != 0))
 			continue;
-		http_sse_send(listener->stream, event_kind_name(event->kind), json); /* if not, `gone` follows */
+		http_sse_send(listener->stream, event_kind_name(event->kind), json); /* on failure `gone` follows */
 	}
 }
 
@@ -43,7 +43,7 @@ void route_events(void *ctx, struct http_request *request)
 	if (!api_check_parameters(request, known) || !api_parameter(request, "id", &id))
 		return;
 	if (id && strlen(id) >= REQUEST_ID_SIZE) {
-		http_answer_error(request, 400, "id is longer than any id");
+		http_answer_error(request, 400, "id is too long");
 		return;
 	}
 	struct event_listener *listener = calloc(1, sizeof(*listener));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GET /v1/history: the packets a recorder holds as a pcapng file, made while the client reads it. Until the first piece
- * is there, a fault is an HTTP error; after that the connection breaks off, so that nobody takes half a file for a
+ * GET /v1/history: the packets a recorder holds as a pcapng file, produced while the client reads it. Before the first
+ * piece, a failure is an HTTP error. After that the connection breaks off, so that no client takes half a file for a
  * whole one.
  */
 #include <errno.h>
@@ -15,13 +15,13 @@
 #include "job/jobs.h"
 #include "request/request.h"
 
-#define PIECE_BYTES (64u * 1024) /* handed to the client at once */
+#define PIECE_BYTES (64u * 1024) /* queued for the client at a time */
 
 struct history_response {
 	LIST_ENTRY(history_response) list;
 	struct history_stream *packets;
-	struct http_request *request; /* until the first piece is there */
-	struct http_stream *stream;   /* from then on */
+	struct http_request *request; /* until the first piece is ready */
+	struct http_stream *stream;   /* afterwards */
 	bool more_wanted;	      /* the client has taken what there was */
 };
 
@@ -32,7 +32,7 @@ static void history_response_free(struct history_response *history)
 	free(history);
 }
 
-/* The client is gone, or the daemon is going. */
+/* The client is gone, or the daemon is stopping. */
 static void on_gone(void *ctx)
 {
 	struct history_response *history = ctx;
@@ -59,7 +59,7 @@ static void answer_failure(struct history_response *history)
 	history_response_free(history);
 }
 
-/* As much as the client takes, as long as there is something. */
+/* Queues the next piece; ends the answer if the history stream has ended or failed. */
 static void send_next_piece(struct history_response *history)
 {
 	uint8_t bytes[PIECE_BYTES];
@@ -120,7 +120,7 @@ void histories_stop(struct api *api)
 		on_gone(history);
 }
 
-/* --- what is asked for --- */
+/* --- parameters --- */
 
 static bool parse_time(struct http_request *request, const char *name, uint64_t *time_ns)
 {
@@ -135,7 +135,7 @@ static bool parse_time(struct http_request *request, const char *name, uint64_t 
 		*time_ns = seconds_ns ? seconds_ns : 1;
 		return true;
 	}
-	http_answer_error(request, 400, "%s is not a time like 2026-11-23T08:41:00.5Z, nor Unix seconds", name);
+	http_answer_error(request, 400, "%s must be a time such as 2026-11-23T08:41:00.5Z, or Unix seconds", name);
 	return false;
 }
 
@@ -152,7 +152,7 @@ static bool parse_number(struct http_request *request, const char *name, uint64_
 	*number = strtoull(text, &end, 10);
 	if (!errno && !*end && *text >= '0' && *text <= '9' && *number <= max)
 		return true;
-	http_answer_error(request, 400, "%s must be a number, 0 to %" PRIu64, name, max);
+	http_answer_error(request, 400, "%s must be a number from 0 to %" PRIu64, name, max);
 	return false;
 }
 
@@ -164,7 +164,7 @@ static bool parse_last(struct http_request *request, uint64_t *last_ns)
 		return false;
 	if (!text || (quantity_parse_duration(text, last_ns) == 0 && *last_ns))
 		return true;
-	http_answer_error(request, 400, "last is no time like 30s, 2m, or seconds");
+	http_answer_error(request, 400, "last must be a duration such as 30s or 2m, or a number of seconds");
 	return false;
 }
 
@@ -178,13 +178,13 @@ static bool parse_window(struct http_request *request, struct history_stream_spe
 		return false;
 	spec->to_ns = to_ns && to_ns < now_ns ? to_ns : now_ns;
 	if (last_ns && from_ns) {
-		http_answer_error(request, 400, "last and from cannot both be given");
+		http_answer_error(request, 400, "give either last or from, not both");
 		return false;
 	}
 	spec->from_ns = last_ns ? (last_ns < spec->to_ns ? spec->to_ns - last_ns : 1) : from_ns ? from_ns : 1;
 	if (spec->from_ns < spec->to_ns)
 		return true;
-	http_answer_error(request, 400, from_ns > now_ns ? "from lies in the future" : "from must be earlier than to");
+	http_answer_error(request, 400, from_ns > now_ns ? "from is in the future" : "from must be earlier than to");
 	return false;
 }
 
@@ -208,7 +208,7 @@ static bool parse_spec(struct http_request *request, struct history_stream_spec 
 		return false;
 	}
 	if (!spec->interface || !*spec->interface)
-		http_answer_error(request, 400, "interface must be given");
+		http_answer_error(request, 400, "interface is required");
 	return spec->interface && *spec->interface;
 }
 

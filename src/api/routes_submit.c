@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * POST /v1/captures. The answer waits until every capture is armed or refused, or with ?wait=1 until all are final. The
- * captures go on whatever becomes of the client.
+ * captures continue even if the client leaves.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,16 +19,16 @@ struct submission {
 	struct http_request *request; /* NULL: answered, or the client is gone */
 	struct job_watch *watch;
 	bool wait;
-	bool submitting; /* inside jobs_request: not to be freed */
+	bool submitting; /* inside jobs_request: must not be freed */
 	bool over;	 /* the watch is gone */
 	bool admitted;
 	size_t expected;	   /* captures */
-	size_t refused_without_id; /* of these, how many were refused before they had an id */
-	json_t *settled;	   /* by capture: armed, or refused */
-	json_t *started;	   /* array of what was armed */
+	size_t refused_without_id; /* of these, refused before they had an id */
+	json_t *settled;	   /* keys: captures that are armed or refused */
+	json_t *started;	   /* array of armed captures */
 	json_t *finals;		   /* array of final events */
 	json_t *refusal;	   /* the first refusal's event; NULL: none */
-	int code;		   /* likewise; 0: none */
+	int code;		   /* of the first refusal; 0: none */
 	char id[REQUEST_ID_SIZE];
 	char folded_into[REQUEST_ID_SIZE];
 };
@@ -43,7 +43,7 @@ static void free_submission(struct submission *submission)
 	free(submission);
 }
 
-/* Nothing more is to be heard or said. */
+/* Ends the watch; frees the submission unless it is being submitted. */
 static void finish(struct submission *submission)
 {
 	if (!submission->over)
@@ -53,7 +53,7 @@ static void finish(struct submission *submission)
 		free_submission(submission);
 }
 
-/* The event's texts are clean UTF-8, whatever the reason quotes. */
+/* The event's texts are valid UTF-8, even if the reason quotes other bytes. */
 static void answer_refused(struct submission *submission)
 {
 	const json_t *refusal = submission->refusal;
@@ -85,7 +85,7 @@ static void answer(struct submission *submission)
 	api_answer_json(take(submission->request), submission->wait ? 200 : 202, json);
 }
 
-/* --- what becomes of it --- */
+/* --- events of the job --- */
 
 static void on_admitted(void *ctx, const char *id, size_t captures)
 {
@@ -144,7 +144,7 @@ static void on_over(void *ctx, enum job_end end)
 
 	submission->over = true;
 	if (end == JOB_ELSEWHERE && submission->request)
-		http_answer_error(take(submission->request), 404, "the request is for another node, this is %s",
+		http_answer_error(take(submission->request), 404, "the request is for another node; this is %s",
 				  submission->api->options.config->general.node);
 	answer(submission);
 	finish(submission);
@@ -155,7 +155,7 @@ static void on_gone(void *ctx)
 	struct submission *submission = ctx;
 	struct http_request *request = take(submission->request);
 
-	http_answer_error(request, 503, "the daemon is stopping"); /* ends the handle's life; nobody reads it */
+	http_answer_error(request, 503, "the daemon is stopping"); /* ends the handle's life; not sent */
 	finish(submission);
 }
 
@@ -209,7 +209,7 @@ static void submit(struct submission *submission, const void *body, size_t size)
 		return;
 	}
 	http_request_set_gone_handler(submission->request, on_gone, submission);
-	answer_if_settled(submission); /* a repetition of one that runs */
+	answer_if_settled(submission); /* it may repeat a request that is running */
 }
 
 void route_submit(void *ctx, struct http_request *request)
