@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- *   make the group → read what is pending (from id 0 on) → read what is new, blocking → …
+ *   create the group → read pending entries (from id 0 on) → read new entries, blocking → …
  *
- * Redis remembers for each group what it has delivered and what was acknowledged. Whenever an answer may have been lost
- * on its way, the pending entries are read again; those that are in the works here are known by their ids and passed
- * over. An entry that is final waits for its XACK to be answered; until then it stays in the list, so that it is not
- * taken for a new one.
+ * Redis remembers for each group which entries it delivered and which were acknowledged. Whenever an answer may have
+ * been lost on its way, the pending entries are read again; those in progress here are known by their ids and skipped.
+ * An entry that is final stays in the list until its XACK is answered, so that it is not taken for a new one.
  *
- * A group that exists starts where it stands. A new one begins with what is published from now on; but one that has to
- * be made again because it vanished (a server without persistence was restarted) begins with all there is, for nothing
- * there is older than that restart.
+ * An existing group continues where it stands. A new one begins with entries published from now on; but a group that
+ * must be created again because it vanished (a server without persistence was restarted) begins with all there are,
+ * since none is older than that restart.
  */
 #include "trigger/redis_stream.h"
 
@@ -29,7 +28,7 @@
 #define COUNT "32" /* entries in one answer */
 #define BLOCK_MS "5000"
 #define BLOCK_NS (5 * NS_PER_S)
-#define RETRY_NS NS_PER_S /* after an answer that was an error */
+#define RETRY_NS NS_PER_S /* after an error */
 #define LOGS_PER_SECOND 1
 #define ID_SIZE 64 /* two numbers of 20 digits, a dash, a prefix */
 #define FIELD "request"
@@ -41,18 +40,18 @@ struct entry {
 	struct redis_stream *stream;
 	TAILQ_ENTRY(entry) list;
 	char id[ID_SIZE];
-	bool final;	    /* its XACK is under way, or waits for the retry */
-	bool ack_in_flight; /* ... is under way */
+	bool final; /* its XACK is in flight, or waits for the retry */
+	bool ack_in_flight;
 };
 
 struct redis_stream {
-	struct redis_commands *reader; /* its commands block */
+	struct redis_commands *reader; /* its commands may block */
 	struct redis_commands *keys;
 	struct trigger_handler handler;
 	char *key, *group, *stream_consumer;
 	char *origin; /* "stream:<key>" */
 	enum stream_state state;
-	char last_id[ID_SIZE]; /* pending entries are read behind this id */
+	char last_id[ID_SIZE]; /* pending entries are read from after this id */
 	bool reading, stopped, group_known;
 	struct event *retry;
 	TAILQ_HEAD(, entry) entries;
@@ -106,7 +105,7 @@ static void on_acked(void *ctx, const struct redis_result *answer)
 
 	entry->ack_in_flight = false;
 	if (answer->code == -ECANCELED)
-		return; /* all of it is about to go */
+		return; /* the whole stream is being freed */
 	if (answer->code == 0) {
 		log_debug(trigger, "message-acknowledged", log_str("origin", stream->origin),
 			  log_str("entry", entry->id));
@@ -139,7 +138,7 @@ static void on_ticket_done(struct trigger_ticket *ticket)
 	acknowledge(entry);
 }
 
-/* Milliseconds since 1970, a dash, a number; 0 if it is not of that form (an id that its publisher chose may be). */
+/* An id is milliseconds since 1970, a dash, a number. 0 for other ids (a publisher may choose its own). */
 static uint64_t time_of_id(const char *id)
 {
 	char *end;
@@ -175,8 +174,7 @@ static const redisReply *find_field(const redisReply *fields)
 	return NULL;
 }
 
-/* Pending entries that the stream has lost (trimmed, deleted) come without fields: nobody will ever know what they
- * were. */
+/* Pending entries that the stream has lost (trimmed, deleted) come without fields: their content is gone for good. */
 static void accept_entry(struct redis_stream *stream, const char *id, const redisReply *fields)
 {
 	char request_id[ID_SIZE];
@@ -189,7 +187,7 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 	const redisReply *value = find_field(fields);
 	if (!value) {
 		warn(stream, "stream-entry-useless",
-		     fields->type == REDIS_REPLY_ARRAY ? "it has no field \"" FIELD "\"" : "it was trimmed away");
+		     fields->type == REDIS_REPLY_ARRAY ? "it has no field \"" FIELD "\"" : "it was trimmed or deleted");
 		on_ticket_done(&entry->ticket);
 		return;
 	}
@@ -207,7 +205,7 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 	stream->handler.message(stream->handler.ctx, &message);
 }
 
-/* [[key, [[id, [field, value, …]], …]]]. Returns how many entries there were. */
+/* Accepts [[key, [[id, [field, value, …]], …]]]. Returns the number of entries. */
 static size_t accept_entries(struct redis_stream *stream, const redisReply *reply)
 {
 	const redisReply *list = NULL;
@@ -253,7 +251,7 @@ static void on_group(void *ctx, const struct redis_result *answer)
 		continue_reading(stream);
 		return;
 	}
-	if (answer->code != -ETIMEDOUT) /* a Redis that is away is the link's to tell */
+	if (answer->code != -ETIMEDOUT) /* the link reports an absent Redis */
 		warn(stream, "stream-group-failed", answer->error);
 	retry_later(stream);
 }
@@ -273,7 +271,7 @@ static void on_entries(void *ctx, const struct redis_result *answer)
 		continue_reading(stream);
 		return;
 	}
-	/* What was delivered with an answer that did not arrive is pending now. */
+	/* Entries delivered with an answer that did not arrive are pending now. */
 	restart_from(stream, STREAM_PENDING);
 	if (answer->code == -EREMOTEIO && strncmp(answer->error, "NOGROUP", 7) == 0)
 		restart_from(stream, STREAM_GROUP);
@@ -334,7 +332,7 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 	continue_reading(stream);
 }
 
-/* --- life --- */
+/* --- new and free --- */
 
 struct redis_stream *redis_stream_new(struct event_base *loop, const struct redis_options *redis,
 				      const struct redis_stream_options *options, struct redis_commands *keys,
