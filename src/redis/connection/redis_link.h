@@ -40,8 +40,7 @@ struct redis_options;
 struct redis_link_handler {
 	/* Connected, logged in, usable: send commands on `redis`. */
 	void (*up)(void *ctx, struct redisAsyncContext *redis);
-	/* The connection is gone; the `redis` of the last `up` must not be used any more. A new attempt is scheduled.
-	 */
+	/* The connection is gone; do not use the `redis` of the last `up` any more. A new attempt is scheduled. */
 	void (*down)(void *ctx);
 	/* An attempt failed; the next one is scheduled. May be NULL. */
 	void (*failed)(void *ctx, const char *reason);

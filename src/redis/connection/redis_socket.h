@@ -16,8 +16,7 @@ struct redis_tls_names {
 	const char *host, *alternative;
 };
 
-/* Starts to connect to a numeric address, without blocking. The caller sets the callbacks. NULL with the text in `err`.
- */
+/* Starts to connect to a numeric address; never blocks. The caller sets the callbacks. NULL with the text in `err`. */
 struct redisAsyncContext *redis_socket_connect(struct event_base *loop, const char *address, uint16_t port, void *owner,
 					       struct error *err);
 

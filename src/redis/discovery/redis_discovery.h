@@ -18,8 +18,7 @@ struct redis_discovery;
 
 /* `exhausted` and `moved` may free the discovery; none is called before redis_discovery_start. */
 struct redis_discovery_handler {
-	/* Connect to this address. 0, or -errno with the text in `err` if that failed at once: then the next follows.
-	 */
+	/* Connect to this address. 0, or -errno with the text in `err` if that failed at once; the next follows. */
 	int (*connect)(void *ctx, const char *address, uint16_t port, struct error *err);
 	/* Nothing is left to try; the attempt is over. */
 	void (*exhausted)(void *ctx, const char *reason);
