@@ -175,7 +175,7 @@ static void time_out(struct redis_commands *client, struct redis_pending_command
 		error_set(&text, 0, "no answer before the deadline (last error: %s)", pending->error);
 	else
 		error_set(&text, 0, "no answer before the deadline: %s",
-			  pending->state == COMMAND_WAITING ? "not connected" : "the server does not answer");
+			  pending->state == COMMAND_WAITING ? "no connection" : "the server does not answer");
 	record_error(pending, text.text);
 	end_command(client, pending, -ETIMEDOUT, pending->state == COMMAND_SENT);
 }

@@ -25,7 +25,7 @@ typedef void (*resolve_done)(void *ctx, const struct resolve_result *result);
 bool resolve_numeric(const char *host, struct resolve_result *result);
 
 /* Looks `host` up on a thread of its own. `done` is called once on the loop, unless cancelled before, and must not free
- * the handle, which goes by itself afterwards. NULL if no thread could be started. */
+ * the handle, which frees itself afterwards. NULL if no thread could be started. */
 struct resolve *resolve_start(struct event_base *loop, const char *host, resolve_done done, void *ctx);
 
 /* `done` is not called any more. Does not wait for the thread. */
