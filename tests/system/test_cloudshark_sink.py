@@ -375,7 +375,7 @@ def test_abandoned_while_backing_off_tells_the_last_reason(capture):
         probe = start(capture, server=server)
         assert b"delivery-retry" in probe.process.stderr.buffer.readline()
         outcome = probe.terminate().wait()
-    assert outcome.only["error"] == "shutting down (the last try: HTTP 503: busy)"
+    assert outcome.only["error"] == "shutting down (last error: HTTP 503: busy)"
 
 
 # ---------------------------------------------------------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ def test_replies_nobody_asked_for_end_the_connection(commands, server):
             connection.sendall(b"-MOVED 99999 nowhere\r\n")  # a refusal like any other
             assert one.answer(number)["code"] == EREMOTEIO
             connection.sendall(b"+OK\r\n")
-            one.expect(r"redis-down .*nobody asked for")
+            one.expect(r"redis-down .*unexpected reply")
 
 
 def test_a_loop_of_redirections_ends_at_the_deadline(commands):
