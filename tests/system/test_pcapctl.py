@@ -583,8 +583,8 @@ def test_check_says_what_is_wrong_with_a_configuration(tmp_path):
     ('{"node":"any","interface":["lo"],"bpf":"tcp prt 3"}', "bpf: can't parse filter expression"),
     ('{"nodere":"^edge","interface":["lo"],"packets":-5}', "packets: "),
     ('{"node":"a","nodere":"b","interface":["lo"]}', "node"),
-    ('{"node":"any","node":"b","interface":["lo"]}', "is no JSON: line 1"),
-    ("hello", "is no JSON"),
+    ('{"node":"any","node":"b","interface":["lo"]}', "not JSON: line 1"),
+    ("hello", "not JSON"),
 ])
 def test_check_judges_a_request_as_a_daemon_would(request_text, fault):
     done = pcapctl.run("check", "--request", "-", input=request_text)
