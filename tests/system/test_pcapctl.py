@@ -108,7 +108,7 @@ def test_standard_output_has_the_packets_and_nothing_else(serve, words):
 def test_packets_are_not_written_to_a_terminal(serve):
     server = serve(capturing([final()]))
     program = OnTerminal("capture", "-i", "lo", "-w", "-", *server.options, cwd=server.work)
-    assert program.finish() == 1 and b"not for a terminal" in program.shown
+    assert program.finish() == 1 and b"not written to a terminal" in program.shown
 
 
 @pytest.mark.parametrize("words, place, reason", [
@@ -125,7 +125,7 @@ def test_what_could_not_be_written_after_all_is_still_to_be_had(serve):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", "--id", "r", "-w", "/dev/full")
     assert done.status == 1 and "cannot write /dev/full: No space left on device\n" in done.stderr, done
-    assert f"the daemon keeps it in memory for a while: `pcapctl get r.1 --socket {server.path}`\n" in done.stderr, done
+    assert f"the daemon keeps the file in memory for a while: `pcapctl get r.1 --socket {server.path}`\n" in done.stderr, done
 
 
 def test_without_a_file_the_links_are_printed(serve):
@@ -158,15 +158,15 @@ def test_a_refusal_is_told_and_fails(serve):
 def test_losses_are_told(serve):
     window = {"from": "2026-11-23T08:40:55.000000000Z", "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
     done = serve(capturing([final(lost={"kernel": 3, "evicted": 2, "memory": 1}, window=window)])).ctl("capture", "-i", "lo")
-    assert "3 dropped by the kernel, 2 overwritten before they were read, 1 for want of memory" in done.stderr, done
-    assert "reaches back to 2026-11-23T08:40:55.000Z only" in done.stderr, done
+    assert "3 dropped by the kernel, 2 overwritten before they were read, 1 for lack of memory" in done.stderr, done
+    assert "reaches back only to 2026-11-23T08:40:55.000Z" in done.stderr, done
 
 
 def test_a_window_that_is_gone_as_a_whole_is_told(serve):
     window = {"from": "2026-11-23T08:40:55.000000000Z", "to": "2026-11-23T08:40:55.000000000Z",
               "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
     done = serve(capturing([final(reason="empty", packets=0, window=window)])).ctl("capture", "-i", "lo")
-    assert "nothing of the time that was asked for can be had any more" in done.stderr and done.status == 4, done
+    assert "nothing of the requested window is left" in done.stderr and done.status == 4, done
 
 
 def test_what_was_folded_into_another_request_is_named(serve):
@@ -183,7 +183,7 @@ def test_what_was_folded_into_another_request_is_named(serve):
 
 def test_that_an_id_was_used_before_is_said(serve):
     done = serve(capturing([final(duplicate=True)])).ctl("capture", "-i", "lo", "--id", "r")
-    assert done.status == 0 and "the id r was used before: this is the capture of then" in done.stderr, done
+    assert done.status == 0 and "the id r was used before: this is the earlier capture" in done.stderr, done
 
 
 class Slow:
@@ -259,7 +259,7 @@ def test_ctrl_c_does_not_wait_for_a_delivery(serve, words, files):
         done = program.finish()
     answer.over.set()
     assert done.status == 3 and os.listdir(server.work) == files and done.rows()[0][:3] == ["lo", "captured", "5"], done
-    assert f"the capture is over, its delivery is not waited for any longer and goes on: `pcapctl show {answer.id}" in done.stderr, done
+    assert f"the capture is over and its delivery goes on; `pcapctl show {answer.id}" in done.stderr, done
     assert all((server.work / name).read_bytes() == pcapng() for name in files)
 
 
@@ -272,7 +272,7 @@ def test_ctrl_c_ends_a_capture_and_says_so_without_a_terminal(serve):
         line = program.process.stderr.readline()
         answer.stopped.set()
         done = program.finish()
-    assert done.status == 0 and line == b"pcapctl: ending the capture; once more Ctrl-C leaves it alone\n", (line, done)
+    assert done.status == 0 and line == b"pcapctl: ending the capture; a second Ctrl-C quits at once\n", (line, done)
 
 
 def test_a_ctrl_c_that_overtakes_the_request_is_said_again(serve):
@@ -381,7 +381,7 @@ def test_status(serve):
     server.close()
     server = serve(lambda request: (200, {**STATUS, "redis": {"requests": True, "events": False, "waiting": 3}}
                                     if request.path == "/v1/status" else INTERFACES))
-    assert "\nRedis: requests come, events do not go, 3 wait\n" in server.ctl("status").stdout
+    assert "\nRedis: receiving requests, not sending events, 3 waiting\n" in server.ctl("status").stdout
 
 
 def test_who_reads_no_further_gets_no_complaint(serve):
@@ -408,15 +408,15 @@ def test_history_that_lacks_its_beginning_or_everything_says_so(serve):
     server = serve(lambda request: (200, (contents["now"],)))
     contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:00.000000000Z"))
     done = server.ctl("history", "-i", "eth0", "--last", "1m")
-    note = "pcapctl: reaches back to 2026-11-23T08:40:55.000Z only, asked for was 2026-11-23T08:40:00.000Z\n"
+    note = "pcapctl: history reaches back only to 2026-11-23T08:40:55.000Z, not to 2026-11-23T08:40:00.000Z\n"
     assert (done.status, done.stderr, done.stdout) == (0, note, "capture.pcapng\n"), done
     assert server.ctl("history", "-i", "eth0").stdout == "capture-1.pcapng\n"
     contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:55.000000000Z"), packets=())
     done = server.ctl("history", "-i", "eth0", "--from", "2026-11-23T08:40:55Z", "-w", "h")
-    assert done.status == 4 and "reaches" not in done.stderr and "no packet of that time is there" in done.stderr, done
+    assert done.status == 4 and "reaches" not in done.stderr and "no packet in this window" in done.stderr, done
     for name in ("any", "eth0,eth1"):
         done = server.ctl("history", "-i", name)
-        assert done.status == 2 and "history is of one interface" in done.stderr, done
+        assert done.status == 2 and "history takes one interface" in done.stderr, done
 
 
 def test_history_that_breaks_off_leaves_no_file(serve):
@@ -449,7 +449,7 @@ def test_watch_prints_events_until_ctrl_c(serve):
 
 
 def test_a_stream_of_no_events_is_an_error(serve):
-    for piece, text in ((b"data: {]\n\n", "no event"), (b"data: " + b"x" * (2 << 20), "no event"), (b": hello\n\n", "ended the stream")):
+    for piece, text in ((b"data: {]\n\n", "invalid event"), (b"data: " + b"x" * (2 << 20), "invalid event"), (b": hello\n\n", "ended the stream")):
         server = serve(lambda request, piece=piece: (200, (piece,)))
         done = server.ctl("watch")
         assert done.status == 1 and text in done.stderr, done
@@ -487,7 +487,7 @@ def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
     done = pcapctl.run("list", env={"PCAPDAEMON_SOCKET": str(path)})
-    assert done.status == 1 and "nobody listens there any more" in done.stderr, done
+    assert done.status == 1 and "connection refused; start pcapdaemon" in done.stderr, done
 
 
 def test_who_may_not_use_the_socket_is_told_how(serve):
@@ -499,7 +499,7 @@ def test_who_may_not_use_the_socket_is_told_how(serve):
     program = shutil.copy(pcapctl.PROGRAM, server.work / "pcapctl")
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "list", *server.options],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 1 and "permission denied; become root or a member of the group pcapdaemon" in done.stderr, done
+    assert done.returncode == 1 and "permission denied; run pcapctl as root or join the group pcapdaemon" in done.stderr, done
 
 
 def test_over_tcp_with_a_token(serve, tmp_path):
@@ -516,7 +516,7 @@ def test_over_tcp_with_a_token(serve, tmp_path):
 
 @pytest.mark.parametrize("scheme, reply, text", [
     ("https", b"HTTP/1.1 400 X\r\n\r\n", "cannot connect to https://127.0.0.1:{port}: TLS: "),
-    ("http", b"\x15\x03\x01\x00\x02\x02\x46", "http://127.0.0.1:{port} gives no answer: "), ("http", b"", "if the daemon speaks TLS, it is https://")])
+    ("http", b"\x15\x03\x01\x00\x02\x02\x46", "http://127.0.0.1:{port} does not answer: "), ("http", b"", "if the daemon uses TLS, use https://")])
 def test_tls_where_there_is_none_and_the_other_way_round(scheme, reply, text):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def refuse():
@@ -541,8 +541,8 @@ def test_a_file_of_certificates_that_holds_none_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("answer, text", [
-    ((200, b"hello"), "is no JSON"), ((200, b""), "is no JSON"), ((500, b"oops"), "the daemon answered 500 and gave no reason"),
-    ((200, b"[" * 100000), "is no JSON"), ((200, (b'{"a":"' + b"x" * (17 << 20),)), "is larger than"),
+    ((200, b"hello"), "is not JSON"), ((200, b""), "is not JSON"), ((500, b"oops"), "the daemon answered 500 and gave no reason"),
+    ((200, b"[" * 100000), "is not JSON"), ((200, (b'{"a":"' + b"x" * (17 << 20),)), "is larger than"),
     ((200, (b'{"captures":', None)), "broke off"), ((500, {"error": "\x1b[31mred\u202e"}), "pcapctl: \\x1B[31mred\\xE2\\x80\\xAE"),
 ])
 def test_an_answer_that_is_none_is_told(serve, answer, text):

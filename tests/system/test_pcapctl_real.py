@@ -77,7 +77,7 @@ def test_the_past_goes_to_standard_output(host, tmp_path):
 def test_how_far_the_past_reaches_back_is_told(host, tmp_path):
     host.sender.send(5, rate=1000, first=400)
     result = pcapctl(host, "history", "-i", "eth0", "--last", "1h", cwd=tmp_path).finish()
-    assert result.status == 0 and result.stdout == "capture.pcapng\n" and re.search("reaches back to 20.*Z only, asked for was 20.*Z\n",
+    assert result.status == 0 and result.stdout == "capture.pcapng\n" and re.search("history reaches back only to 20.*Z, not to 20.*Z\n",
                                                                                     result.stderr), result
     until(lambda: "reaches" not in pcapctl(host, "history", "-i", "eth0", "--last", "0.5", "-w", "-").finish().stderr)
     assert pcapctl(host, "history", "-i", "eth0", "-w", "-").finish().stderr == ""
@@ -205,5 +205,5 @@ def test_ctrl_c_fetches_the_file_of_a_capture_whose_delivery_hangs(tmp_path):
                 thread.join()
             command.signal(signal.SIGINT)
             result = command.finish()
-            assert result.status == 3 and "its delivery is not waited for any longer" in result.stderr, result
+            assert result.status == 3 and "its delivery goes on" in result.stderr, result
             assert len(CaptureFile(tmp_path / "files" / "out.pcapng").packets) == 3
