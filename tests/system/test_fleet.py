@@ -152,7 +152,7 @@ def test_a_node_killed_in_the_middle_is_named_and_the_others_packets_come(make_f
     fleet.daemons["edge2"].kill()
     capture.send(10, first=20)
     result = capture.finish()
-    assert result.status == 3 and "edge2 gone while it captured, last seen 20" in result.stderr, result
+    assert result.status == 3 and "edge2 went away while it captured, last seen 20" in result.stderr, result
     capture.assert_holds({name: 30 for name in but(FIVE, "edge2")})
 
 

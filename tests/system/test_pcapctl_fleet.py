@@ -84,7 +84,7 @@ def test_presence_of_strangers_does_no_harm(fleet):
 
 def test_nobody_is_an_answer_too(fleet):
     done = fleet.ctl("nodes")
-    assert done.status == 0 and "no node has told of itself" in done.stderr, done
+    assert done.status == 0 and "no node is present" in done.stderr, done
     assert fleet.ctl("nodes", "--json").json == {"nodes": []}
 
 
@@ -146,7 +146,7 @@ def test_the_exit_status_tells(fleet, script, status):
 
 def test_nobody_who_listens_is_told(redis):
     done = pcapctl.run("capture", "-i", "eth0", "--redis", redis.url + "x")
-    assert done.status == 1 and "nobody listens: no node is on this channel of Redis at 127.0.0.1:" in done.stderr, done
+    assert done.status == 1 and "no node listens on this channel of Redis at 127.0.0.1:" in done.stderr, done
 
 
 def test_a_bad_expression_is_not_published(fleet):
@@ -166,7 +166,7 @@ def test_nodes_that_publish_no_presence_are_heard_all_the_same(fleet):
 
 def test_that_every_node_is_meant_is_said(fleet):
     fleet.add("n1", captures())
-    note = f"pcapctl: asking every node of Redis at 127.0.0.1:{fleet.server.port} (no --node, --nodere)\n"
+    note = f"pcapctl: asking every node of Redis at 127.0.0.1:{fleet.server.port} (no --node or --nodere)\n"
     for words, said in ((["--redis", fleet.url], True), ([], True), (["--node", "any"], False), (["--nodere", "."], False), (["-q"], False)):
         done = pcapctl.run("capture", "-i", "eth0", *words, env={"PCAPDAEMON_REDIS": fleet.url})
         assert done.status == 0 and (note in done.stderr) == said, done
@@ -201,7 +201,7 @@ def test_a_path_on_another_host_is_no_link(fleet):
                                            {"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}]))
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")
     assert "memory of n1, https://cs.example/captures/ab12" in done.stdout and "/v1/" not in done.stdout, done
-    assert "`pcapctl get r.1` on n1 fetches what is in its memory\n" in done.stderr, done
+    assert "`pcapctl get r.1` on n1 fetches the file from its memory\n" in done.stderr, done
 
 
 def test_a_request_goes_into_a_stream(fleet):
@@ -221,7 +221,7 @@ def test_a_node_that_dies_while_it_captures_is_named_and_not_waited_for(fleet):
     fleet.add("n1", captures())
     fleet.add("n2", dies)
     done = fleet.ctl("capture", "-i", "eth0", "--wait")
-    assert done.status == 3 and "n2 gone while it captured, last seen 20" in done.stderr, done
+    assert done.status == 3 and "n2 went away while it captured, last seen 20" in done.stderr, done
 
 
 def test_ctrl_c_ends_the_waiting_and_shows_what_there_is(fleet):
@@ -230,7 +230,7 @@ def test_ctrl_c_ends_the_waiting_and_shows_what_there_is(fleet):
     program = OnTerminal("capture", "-i", "eth0", "--merge", "out", "--id", "r", "--redis", fleet.url, cwd=fleet.work)
     program.wait_shown("2 of 2 nodes answered, 1 captures running, 1 over: 5 packets")
     program.process.send_signal(signal.SIGINT)
-    assert program.finish() == 3 and b"captures that run go on" in program.shown and b"n2 has not finished" in program.shown
+    assert program.finish() == 3 and b"running captures go on" in program.shown and b"n2 has not finished" in program.shown
     assert b"`pcapctl watch --id r --redis URL`" in program.shown, program.shown
     assert len(CaptureFile(str(fleet.work / "out")).packets) == 1
 
@@ -330,13 +330,13 @@ def test_what_one_node_lacks_makes_it_partial_and_the_rest_is_merged(fleet):
     fleet.add("n2", gone)
     fleet.add("n3")
     done = fleet.ctl("capture", "-i", "eth0", "--merge", "out", "--answer-timeout", "0.5")
-    assert done.status == 3 and "n3 never answered" in done.stderr and "n2" in done.stderr and "not in Redis any more" in done.stderr, done
+    assert done.status == 3 and "n3 never answered" in done.stderr and "n2" in done.stderr and "no longer in Redis" in done.stderr, done
     assert len(CaptureFile(str(fleet.work / "out")).packets) == 3
 
 
 @pytest.mark.parametrize("to, environment, text", [("absent/out", {}, "cannot write absent/out: No such file"),
                                                    (".", {}, "cannot write .: Is a directory"),
-                                                   ("out", {"TMPDIR": "/nonexistent"}, "no room for files in /nonexistent: ")])
+                                                   ("out", {"TMPDIR": "/nonexistent"}, "cannot create files in /nonexistent: ")])
 def test_what_cannot_be_written_is_not_asked_for(fleet, to, environment, text):
     fleet.add("n1", captures(content_of("eth0", 0)))
     done = fleet.ctl("capture", "-i", "eth0", "--merge", to, env=environment)
@@ -421,13 +421,13 @@ def test_a_password_works_and_is_not_shown(tmp_path):
             assert program.finish().status == 0
         done = pcapctl.run("nodes", env={"PCAPDAEMON_REDIS": url.replace("word", "wrong")})
         assert done.status == 1 and "WRONGPASS" in done.stderr and "ss%2F" not in done.stderr and "ss/" not in done.stderr, done
-        assert "user or password is wrong; they stand in the URL" in done.stderr and "right one" not in done.stderr, done
+        assert "wrong user or password; they come from the URL" in done.stderr and "right server" not in done.stderr, done
 
 
 def test_that_a_password_is_wanted_is_said(tmp_path):
     with RedisServer(tmp_path, port=free_port(), password="secret") as server:
         done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{server.port}/capture")
-    assert done.status == 1 and "NOAUTH" in done.stderr and "it wants a password: write it into the URL" in done.stderr, done
+    assert done.status == 1 and "NOAUTH" in done.stderr and "it needs a password: put it into the URL" in done.stderr, done
 
 
 def test_a_master_is_found_through_a_sentinel(fleet):
@@ -460,7 +460,7 @@ def test_a_cluster_is_asked_by_any_of_its_nodes(tmp_path):
 
 def test_tls_is_verified(server, pki):
     redis_server = tls_server(server, pki).start()
-    for host, status, text in (("localhost", 0, "no node has told of itself"), ("127.0.0.1", 1, "IP address mismatch")):
+    for host, status, text in (("localhost", 0, "no node is present"), ("127.0.0.1", 1, "IP address mismatch")):
         done = pcapctl.run("nodes", "--redis", f"rediss://{host}:{redis_server.port}/capture?ca={pki}/ca.crt")
         assert done.status == status and text in done.stderr, done
 
@@ -478,7 +478,7 @@ def test_a_daemons_file_names_the_fleet(fleet, tmp_path):
 
 def test_a_redis_that_is_not_there_is_told_with_what_to_do():
     done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{free_port()}/capture")
-    assert done.status == 1 and "Connection refused; is it the right one? name it with --redis" in done.stderr, done
+    assert done.status == 1 and "Connection refused; is it the right server? name it with --redis" in done.stderr, done
     done = pcapctl.run("nodes", "--redis", "redis://127.0.0.1/a/b")
     assert done.status == 2 and "--redis: the Redis URL has more than a channel" in done.stderr, done
 

@@ -168,7 +168,7 @@ static void test_node_that_leaves_or_restarts_is_not_waited_for(void **state)
 	assert_true(fleet_tally_complete(tally, 2));
 	check_silent(tally, "[\"n1\",\"n2\",\"n3\"]");
 	assert_string_equal(fleet_tally_describe_silence(tally, "n1", text),
-			    "gone while it captured, last seen 2026-11-23T08:41:11Z");
+			    "went away while it captured, last seen 2026-11-23T08:41:11Z");
 	assert_string_equal(fleet_tally_describe_silence(tally, "n3", text),
 			    "never answered, last seen 2026-11-23T08:41:00Z");
 }
