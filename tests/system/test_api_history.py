@@ -41,7 +41,7 @@ def expected():
     return [*range(EARLY), *range(1000, 1000 + COUNT)]
 
 
-def test_everything_that_is_held_comes_exactly(world, tmp_path):
+def test_stream_holds_exactly_the_history(world, tmp_path):
     file = history(world)
     assert file.numbers == expected()
     file.assert_time_order()
@@ -55,7 +55,7 @@ def test_everything_that_is_held_comes_exactly(world, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["RFC 3339", "Unix seconds"])
-def test_a_window_has_what_lies_in_it(world, how):
+def test_stream_holds_exactly_the_window(world, how):
     text = rfc3339(world.pause_ns) if how == "RFC 3339" else f"{world.pause_ns // NS}.{world.pause_ns % NS:09d}"
     assert history(world, to=text).numbers == list(range(EARLY))
     history(world, from_=text).assert_numbers(1000, COUNT)
@@ -64,11 +64,11 @@ def test_a_window_has_what_lies_in_it(world, how):
     assert history(world, last=5, to=text).numbers == list(range(EARLY))
 
 
-def test_what_lies_before_all_packets_is_an_empty_file(world):
+def test_window_before_all_packets_is_an_empty_file(world):
     assert history(world, to=1_000_000_000).numbers == []
 
 
-def test_filter_and_limits_are_kept(world):
+def test_filter_and_limits_apply(world):
     assert history(world, bpf="udp dst port 53").numbers == list(range(EARLY))
     history(world, bpf="udp and not port 53", packets=10001).assert_numbers(1000, 10001)
     assert history(world, packets=3, bytes=0).numbers == [0, 1, 2]
@@ -88,11 +88,11 @@ def test_filter_and_limits_are_kept(world):
     ({"from_": "1000000001", "to": "1000000000"}, 400, "from"), ({"snap": "x"}, 400, "snap"), ({"snap": "262145"}, 400, "snap"),
     ({"packets": "-1"}, 400, "packets"), ({"bytes": "1e9"}, 400, "bytes"), ({"what": "1"}, 400, "what"),
 ], ids=str)
-def test_a_fault_is_told_before_the_first_byte(world, parameters, status, word):
+def test_invalid_parameter_is_refused_before_the_first_byte(world, parameters, status, word):
     assert word in world.api.get("/v1/history", **{"interface": "eth0", **parameters}).expect(status).error
 
 
-def test_a_parameter_twice_is_refused(world):
+def test_repeated_parameter_is_refused(world):
     assert "bpf" in world.api.get("/v1/history?interface=eth0&bpf=udp&bpf=tcp").expect(400).error
 
 
@@ -108,7 +108,7 @@ def close(connections):
         connection.close()
 
 
-def test_clients_that_go_leave_nothing_behind(world):
+def test_disconnected_clients_leave_no_resources_in_use(world):
     """Again and again more than may be read at once; what they held is free again."""
     descriptors = world.daemon.descriptors()
     for _ in range(4):
@@ -122,7 +122,7 @@ def test_clients_that_go_leave_nothing_behind(world):
     assert history(world).numbers == expected()
 
 
-def test_more_than_so_many_at_once_are_refused(world):
+def test_streams_beyond_the_limit_are_refused(world):
     streams = [open_history(world) for _ in range(PASTS_MAX)]
     try:
         assert str(PASTS_MAX) in world.api.get("/v1/history", interface="eth0").expect(429).error
@@ -132,7 +132,7 @@ def test_more_than_so_many_at_once_are_refused(world):
         close(streams)
 
 
-def test_slow_clients_delay_nobody(world):
+def test_slow_clients_delay_no_one_else(world):
     """Streams that nobody reads, and a capture at speed meanwhile."""
     with contextlib.ExitStack() as stack:
         streams = [open_history(world) for _ in range(PASTS_MAX - 1)]
@@ -151,7 +151,7 @@ def test_slow_clients_delay_nobody(world):
         history(world, packets=100)
 
 
-def test_histories_end_when_the_daemon_stops(make_world):
+def test_streams_break_off_when_the_daemon_stops(make_world):
     """They break off, so that nobody takes half a file for a whole one; and they do not hold up the end."""
     world = make_world(recorder("64MiB"))
     world.sender.send(20000, rate=25000, size=SIZE)

@@ -50,7 +50,7 @@ def interface(api, name):
 
 # what it says of itself
 
-def test_status_is_presence(world, api):
+def test_status_has_the_fields_of_presence(world, api):
     status = api.get("/v1/status").expect(200).json
     assert (status["v"], status["node"]) == (1, NODE) and {"memory", "local"} <= set(status["destinations"])
     assert ns(status["started"]) < ns(status["time"])
@@ -58,7 +58,7 @@ def test_status_is_presence(world, api):
     assert status["load"]["memory_limit"] == 1 << 30
 
 
-def test_status_tells_what_runs_and_how_redis_does(make_world):
+def test_status_shows_running_captures_and_the_state_of_redis(make_world):
     world = make_world()
     request = world.capture(packets=10, timeout=30)
     world.sender.send(4, rate=1000)
@@ -76,7 +76,7 @@ def test_status_tells_what_runs_and_how_redis_does(make_world):
     until(lambda: world.api.get("/v1/status").json["redis"]["waiting"] == 0, 15, "the events to be taken")
 
 
-def test_interfaces_tell_rates_reach_and_losses(world, api):
+def test_interfaces_show_rates_reach_and_losses(world, api):
     before = interface(api, "eth0")
     assert (before["up"], before["recorder"], before["aliases"], before["dropped"]) == (True, True, ["main", "both"], 0)
     assert before["ring"] >= 32 << 20 and before["reach"] >= 0
@@ -87,13 +87,13 @@ def test_interfaces_tell_rates_reach_and_losses(world, api):
     assert "reach" not in interface(api, "eth1") and interface(api, "eth1")["recorder"] is False
 
 
-def test_health(world, api):
+def test_health_is_ok_and_ready(world, api):
     assert api.get("/healthz").expect(200).json["status"] == "ok"
     assert api.get("/healthz", ready=1).expect(200).json["ready"] is True
     assert api.call("HEAD", "/healthz").expect(200).body == b""
 
 
-def test_ready_is_who_hears_redis(make_world):
+def test_daemon_is_ready_only_while_subscribed_to_redis(make_world):
     world = make_world()
     world.api.get("/healthz", ready=1).expect(200)
     world.stop_redis()
@@ -117,7 +117,7 @@ def value(families, family, **labels):
     return found[0]
 
 
-def test_metrics_are_what_happened(world, api):
+def test_metrics_count_what_happened(world, api):
     until(lambda: value(metrics(api), "pcapdaemon_captures_running") == 0, 10, "nothing to be left of the tests before")
     before = metrics(api)
     request = world.capture(packets=10, timeout=30)
@@ -154,7 +154,7 @@ def test_metrics_are_typed_and_have_base_units(api):
     assert info.labels["node"] == NODE and info.labels["version"]
 
 
-def test_kept_files_are_measured(world, api):
+def test_files_kept_in_memory_are_measured(world, api):
     before = metrics(api)
     request = world.capture(packets=10, timeout=30, to_destinations=["memory"])
     world.sender.send(10, rate=1000)
@@ -165,7 +165,7 @@ def test_kept_files_are_measured(world, api):
     assert value(after, "pcapdaemon_kept_bytes") == value(before, "pcapdaemon_kept_bytes") + size
 
 
-def test_a_node_with_a_difficult_name_can_be_measured(make_world):
+def test_node_name_with_special_characters_is_escaped_in_metrics(make_world):
     name = 'a "quoted" \\ näme'
     world = make_world({**ALONE, "general": {"node": name}}, redis=False)
     info, = metrics(world.api)["pcapdaemon_build"].samples
@@ -174,7 +174,7 @@ def test_a_node_with_a_difficult_name_can_be_measured(make_world):
 
 # events
 
-def test_events_come_as_they_happen_in_order(world, api):
+def test_events_stream_in_order_as_they_happen(world, api):
     with api.events() as everything, api.events(id="nothing-like-it") as nothing:
         first = world.capture(packets=2, timeout=30)
         with api.events(id=first.id) as only:
@@ -191,7 +191,7 @@ def test_events_come_as_they_happen_in_order(world, api):
         assert nothing.events == []
 
 
-def test_more_event_streams_than_allowed_are_refused_and_room_is_made_again(api):
+def test_event_streams_beyond_the_limit_are_refused_until_one_closes(api):
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(api.events()) for _ in range(STREAMS_MAX)]
         assert str(STREAMS_MAX) in api.get("/v1/events").expect(503).error
@@ -209,7 +209,7 @@ def try_events(api):
 
 # many
 
-def test_a_hundred_clients_at_once_are_answered_or_told_that_they_are_too_many(world, api):
+def test_hundred_concurrent_clients_are_served_or_refused_as_too_many(world, api):
     def ask(number):
         return api.get("/v1/status") if number % 2 else api.get("/v1/captures")
 
@@ -220,7 +220,7 @@ def test_a_hundred_clients_at_once_are_answered_or_told_that_they_are_too_many(w
     world.assert_works()
 
 
-def test_clients_that_begin_and_never_go_on_delay_nobody(world, api):
+def test_unfinished_requests_delay_no_other_client(world, api):
     with contextlib.ExitStack() as stack:
         for _ in range(40):
             client = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -232,7 +232,7 @@ def test_clients_that_begin_and_never_go_on_delay_nobody(world, api):
         assert time.monotonic() - began < seconds(8), "they wait for those to be given up"
 
 
-def test_a_hundred_captures_at_once(make_world):
+def test_hundred_concurrent_captures_all_complete(make_world):
     world = make_world({**ALONE, **GENEROUS, "limits": {"memory": "1GiB", "captures": 200, "requests_per_second": 1000}}, redis=False)
     api = world.api
 
@@ -279,7 +279,7 @@ def open_directory():
         yield path
 
 
-def test_peer_credentials_decide(make_world, open_directory):
+def test_peer_credentials_decide_access(make_world, open_directory):
     path, group = os.path.join(open_directory, "api.sock"), grp.getgrnam("games")
     nobody = ["--reuid", "65534", "--regid", "65534"]
     world = make_world({**ALONE, "api": {"socket": path, "group": "games"}}, redis=False)
@@ -321,7 +321,7 @@ def tcp(request, make_world, tmp_path):
     return world
 
 
-def test_over_tcp_a_token_is_needed(tcp):
+def test_tcp_requires_the_token(tcp):
     assert tcp.tcp().get("/v1/status").expect(200).json["node"] == NODE
     for token in (None, "", SECRET[:-1], SECRET + "0", "x" * 1000):
         refused = tcp.tcp(token).get("/v1/status").expect(401)
@@ -333,7 +333,7 @@ def test_over_tcp_a_token_is_needed(tcp):
     tcp.api.get("/v1/status").expect(200)  # the socket is there, too, and asks for none
 
 
-def test_over_tcp_everything_is_there(tcp):
+def test_tcp_offers_the_whole_api(tcp):
     api = tcp.tcp()
     with api.events() as events:
         body = {"node": NODE, "interface": ["eth0"], "packets": 1000, "timeout": 30, "to_destinations": ["memory"]}
@@ -344,7 +344,7 @@ def test_over_tcp_everything_is_there(tcp):
     CaptureFile(api.get(f"/v1/captures/{request_id}/file").expect(200).body).assert_numbers(0, 1000)
 
 
-def test_over_tcp_a_real_client_is_content(tcp):
+def test_curl_works_over_tcp(tcp):
     scheme, more = ("https", ["--cacert", tcp.cert]) if tcp.cert else ("http", [])
     url = f"{scheme}://127.0.0.1:{PORT}/healthz"
     curl = ["curl", "-sS", "--fail-with-body", "-H", f"Authorization: Bearer {SECRET}"]
@@ -367,7 +367,7 @@ def embedded(netns, tmp_path):
         yield daemon
 
 
-def test_the_embedded_form_needs_no_configuration(embedded, tmp_path):
+def test_embedded_api_needs_no_configuration(embedded, tmp_path):
     api = Api(embedded.socket)
     body = {"node": "any", "interface": ["lo"], "bpf": "udp port 4321", "packets": 5, "timeout": 30}
     request_id = api.post(body).expect(202).json["id"]
@@ -380,7 +380,7 @@ def test_the_embedded_form_needs_no_configuration(embedded, tmp_path):
     assert embedded.stop() == 0 and not os.path.exists(embedded.socket)
 
 
-def test_a_default_socket_that_is_taken_is_no_reason_not_to_run(embedded, tmp_path):
+def test_daemon_runs_while_the_default_socket_is_taken(embedded, tmp_path):
     inside = ["nsenter", "-t", str(embedded.pid), "-m"]
     (tmp_path / "second").mkdir()
     with Daemon(tmp_path / "second", netns=embedded.netns, wrapper=inside) as second:
@@ -391,7 +391,7 @@ def test_a_default_socket_that_is_taken_is_no_reason_not_to_run(embedded, tmp_pa
     Api(embedded.socket).get("/v1/status").expect(200)
 
 
-def test_a_default_socket_is_had_once_it_is_free(embedded, tmp_path):
+def test_default_socket_is_opened_once_it_is_free(embedded, tmp_path):
     inside = ["nsenter", "-t", str(embedded.pid), "-m"]
     (tmp_path / "second").mkdir()
     with Daemon(tmp_path / "second", netns=embedded.netns, wrapper=inside) as second:
@@ -403,7 +403,7 @@ def test_a_default_socket_is_had_once_it_is_free(embedded, tmp_path):
         assert second.stop() == 0
 
 
-def test_a_socket_that_was_named_must_be_had(make_world, tmp_path):
+def test_daemon_ends_if_a_configured_socket_is_taken(make_world, tmp_path):
     world = make_world(ALONE, redis=False)
     (tmp_path / "second").mkdir()
     second = Daemon(tmp_path / "second", world.config, netns=world.host)
@@ -414,7 +414,7 @@ def test_a_socket_that_was_named_must_be_had(make_world, tmp_path):
     world.api.get("/v1/status").expect(200)
 
 
-def test_a_dead_socket_is_replaced(make_world):
+def test_stale_socket_is_replaced(make_world):
     world = make_world(ALONE, redis=False)
     world.daemon.kill()
     assert os.path.exists(world.api.path)
@@ -423,14 +423,14 @@ def test_a_dead_socket_is_replaced(make_world):
     assert world.daemon.stop() == 0 and not os.path.exists(world.api.path)
 
 
-def test_no_socket_where_none_is_wanted(make_world):
+def test_empty_socket_option_opens_no_socket(make_world):
     world = make_world({**ALONE, "api": {"socket": ""}}, redis=False)
     assert not os.path.exists(world.api.path) and not world.daemon.log("api-ready")
 
 
 # pcapctl against the real one
 
-def test_pcapctl_and_the_daemon_agree(world, tmp_path):
+def test_pcapctl_works_against_the_real_api(world, tmp_path):
     ctl = lambda *arguments: pcapctl.run(*arguments, "--socket", world.api.path, cwd=tmp_path)  # noqa: E731
     with pcapctl.Pcapctl("capture", "-i", "eth0", "-c", "7", "--write", "seven.pcapng", "--id", (name := new_id("ctl")), "--socket", world.api.path,
                          cwd=tmp_path) as running:

@@ -44,7 +44,7 @@ def but(names, *others):
 # Nothing is broken
 
 
-def test_one_command_line_gets_the_merged_file_of_five_nodes(five, tmp_path):
+def test_one_command_merges_the_files_of_five_nodes(five, tmp_path):
     capture = five.capture(tmp_path, "-c", 30)
     capture.accepted()
     capture.send(30)
@@ -64,7 +64,7 @@ def test_packets_from_before_the_command_are_in_the_file(five, tmp_path):
     capture.assert_holds({name: 30 for name in FIVE})
 
 
-def test_nodes_and_status_show_all_and_how_far_back_they_reach(five):
+def test_nodes_and_status_show_every_node_and_its_reach(five):
     five.send(five.next_port(), 5)
     for command in ("nodes", "status"):
         shown = five.ask(command)
@@ -81,7 +81,7 @@ def test_nodes_and_status_show_all_and_how_far_back_they_reach(five):
     assert len(lines) == 5 and all(re.search(r"\beth0 \d+(\.\d+)? (ms|s)\b", line) for line in lines), lines
 
 
-def test_one_that_refuses_is_named_with_its_reason_and_the_others_go_on(five, tmp_path):
+def test_refusing_node_is_named_with_its_reason_and_the_others_go_on(five, tmp_path):
     capture = five.capture(tmp_path, "-c", 20, interface="eth1")
     capture.accepted(FIVE[:-1])
     capture.send(20, nodes=FIVE[:-1])
@@ -92,7 +92,7 @@ def test_one_that_refuses_is_named_with_its_reason_and_the_others_go_on(five, tm
     capture.assert_holds({name: 20 for name in FIVE[:-1]})
 
 
-def test_a_file_too_large_for_redis_is_told_and_the_rest_is_merged(five, tmp_path):
+def test_file_too_large_for_redis_is_reported_and_the_rest_is_merged(five, tmp_path):
     count = SMALL_BYTES // 1000
     capture = five.capture(tmp_path, "-c", count)
     capture.accepted()
@@ -103,7 +103,7 @@ def test_a_file_too_large_for_redis_is_told_and_the_rest_is_merged(five, tmp_pat
     capture.assert_holds({name: count for name in FIVE if name != SMALL})
 
 
-def test_a_storm_of_requests_is_answered_by_every_node(five):
+def test_burst_of_requests_is_answered_by_every_node(five):
     since, port, run = five.events.mark(), five.next_port(), new_id("storm")
     requests = [{"node": "any", "interface": ["eth0"], "packets": 1, "timeout": 60, "bpf": f"udp port {port}",
                  "id": f"{run}-{number}", "to_destinations": ["memory"]} for number in range(50)]
@@ -125,7 +125,7 @@ def test_a_storm_of_requests_is_answered_by_every_node(five):
 # A node is missing
 
 
-def test_a_node_that_is_cut_off_is_named_and_the_others_packets_come_and_it_is_back_later(make_fleet, tmp_path):
+def test_disconnected_node_is_named_while_the_others_deliver_and_rejoins_later(make_fleet, tmp_path):
     fleet = make_fleet(FIVE)
     fleet.cut_off("edge3")
     capture = fleet.capture(tmp_path, "-c", 20, answer_timeout=5)
@@ -144,7 +144,7 @@ def test_a_node_that_is_cut_off_is_named_and_the_others_packets_come_and_it_is_b
     again.assert_holds({name: 20 for name in FIVE})
 
 
-def test_a_node_killed_in_the_middle_is_named_and_the_others_packets_come(make_fleet, tmp_path):
+def test_killed_node_is_named_and_the_others_deliver(make_fleet, tmp_path):
     fleet = make_fleet(FIVE)
     capture = fleet.capture(tmp_path, "-c", 30)
     capture.accepted()
@@ -156,7 +156,7 @@ def test_a_node_killed_in_the_middle_is_named_and_the_others_packets_come(make_f
     capture.assert_holds({name: 30 for name in but(FIVE, "edge2")})
 
 
-def test_a_node_stopped_cleanly_is_not_expected(make_fleet, tmp_path):
+def test_cleanly_stopped_node_is_not_waited_for(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     assert fleet.daemons["edge3"].stop() == 0
     until(lambda: fleet.present() == {"edge1", "edge2"}, 5, "it to be no longer present")  # long before its presence expires
@@ -183,7 +183,7 @@ def await_look(fleet):
     until(lambda: looks(fleet) > seen, 15, "pcapctl to look again who is there", interval=0.1)
 
 
-def test_nodes_that_were_down_or_are_killed_take_up_the_request_of_the_stream_and_their_files_are_merged(make_fleet, tmp_path):
+def test_restarted_nodes_run_the_stream_request_and_their_files_are_merged(make_fleet, tmp_path):
     names = FIVE[:4]
     fleet = make_fleet(names)
     fleet.daemons["edge2"].kill()  # still expected
@@ -214,7 +214,7 @@ def cluster_fleet(tmp_path_factory):
             assert daemon.is_alive(), f"{name} ended:\n{daemon.tail()}"
 
 
-def test_any_node_of_a_cluster_takes_a_request(cluster_fleet, tmp_path):
+def test_any_cluster_node_takes_a_request(cluster_fleet, tmp_path):
     fleet = cluster_fleet
     for number, (server, words) in enumerate(itertools.product(fleet.bus.servers, ([], ["--stream", STREAM]))):
         url, directory = fleet.bus.url_of(server), tmp_path / str(number)
@@ -231,7 +231,7 @@ def test_any_node_of_a_cluster_takes_a_request(cluster_fleet, tmp_path):
     until(lambda: not fleet.unacknowledged(), 10, "every node to acknowledge")
 
 
-def test_the_fleets_slot_may_move_while_files_are_uploaded(cluster_fleet, tmp_path):
+def test_upload_survives_a_slot_migration(cluster_fleet, tmp_path):
     fleet, cluster = cluster_fleet, cluster_fleet.bus.cluster
     slot, source = slot_of("{capture}"), cluster_fleet.bus.owner
     target = next(server for server in cluster.masters if server is not source)
@@ -254,7 +254,7 @@ def test_the_fleets_slot_may_move_while_files_are_uploaded(cluster_fleet, tmp_pa
 
 
 @pytest.mark.parametrize("asked", ["another", "the one that dies"])
-def test_a_node_of_a_cluster_may_die_in_the_middle(make_fleet, tmp_path, asked):
+def test_capture_survives_the_death_of_a_cluster_node(make_fleet, tmp_path, asked):
     fleet = make_fleet(THREE, lambda directory, netns: Clustered(directory, netns, replicas=3))
     owner = fleet.bus.owner
     others = but(fleet.bus.cluster.masters, owner)

@@ -22,7 +22,7 @@ def clients(server):
     return collections.Counter(entry["name"] for entry in server.clients()).items()
 
 
-def test_an_outage_longer_than_any_presence_is_sat_out(make_fleet, tmp_path):
+def test_capture_survives_an_outage_longer_than_the_presence_expiry(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
     capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
@@ -39,7 +39,7 @@ def test_an_outage_longer_than_any_presence_is_sat_out(make_fleet, tmp_path):
 
 
 @pytest.mark.parametrize("way", [[], ["--stream", STREAM]], ids=["published", "stream"])
-def test_an_outage_before_anybody_has_answered_is_sat_out(make_fleet, tmp_path, way):
+def test_request_survives_an_outage_before_the_first_answer(make_fleet, tmp_path, way):
     """The time for answers does not end while there is nobody to bring them; what Redis lost is said again."""
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
@@ -67,7 +67,7 @@ def test_an_outage_before_anybody_has_answered_is_sat_out(make_fleet, tmp_path, 
     capture.assert_holds({name: 10 for name in THREE})
 
 
-def test_what_was_heard_before_redis_went_away_for_good_is_shown(make_fleet, tmp_path):
+def test_results_received_before_a_permanent_outage_are_shown(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
     capture = fleet.capture(tmp_path, "-c", 10)
@@ -83,7 +83,7 @@ def test_what_was_heard_before_redis_went_away_for_good_is_shown(make_fleet, tmp
     assert states.keys() == set(THREE) and "done" in " ".join(states["edge1"]), result
 
 
-def test_ctrl_c_ends_a_merge_whose_redis_hangs(make_fleet, tmp_path):
+def test_ctrl_c_ends_a_merge_while_redis_hangs(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
     capture = fleet.capture(tmp_path, "-c", 10000)
@@ -101,7 +101,7 @@ def test_ctrl_c_ends_a_merge_whose_redis_hangs(make_fleet, tmp_path):
 
 
 @pytest.mark.parametrize("packets", ["at once", "after half a second", "once all have gone over"])
-def test_through_a_failover_of_sentinels_events_and_files_still_arrive(make_fleet, tmp_path, packets):
+def test_events_and_files_survive_a_sentinel_failover(make_fleet, tmp_path, packets):
     """The old master goes on taking events and files until it hears that it was replaced."""
     fleet = make_fleet(THREE, Guarded)
     setup, old = fleet.bus.setup, fleet.bus.setup.master
@@ -122,7 +122,7 @@ def test_through_a_failover_of_sentinels_events_and_files_still_arrive(make_flee
     assert setup.master is new and not fleet.files()
 
 
-def test_a_master_that_is_killed_in_the_middle_is_survived(make_fleet, tmp_path):
+def test_capture_survives_a_killed_master(make_fleet, tmp_path):
     fleet = make_fleet(THREE, Guarded)
     old = fleet.bus.setup.master
     capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)

@@ -100,12 +100,12 @@ def test_before_is_exact_at_full_rate(world, large_world, size, before, packets)
 
 
 @pytest.mark.parametrize("count, size", [(300_000, 64), (100_000, 1514)])
-def test_a_capture_without_a_past_accounts_for_all(make_world, count, size):
+def test_live_capture_accounts_for_every_packet(make_world, count, size):
     make_world(GENEROUS).assert_accounts_for(count, 0, size)
 
 
 @pytest.mark.parametrize("count, size", [(300_000, 64), (90_000, 1500)])
-def test_a_past_that_reaches_back_to_the_first_packet_accounts_for_all(make_world, count, size):
+def test_history_back_to_the_first_packet_accounts_for_every_packet(make_world, count, size):
     world = make_world(recorder("256MiB"))
     arrivals, mark = Arrivals(world), time.time_ns()
     sent = world.sender.send(count, size=size)["sent"]
@@ -128,7 +128,7 @@ def overrun(world, arrivals, first, count, size):
     return range(first + count + 200)
 
 
-def test_a_capture_accounts_for_what_the_kernel_dropped_while_the_daemon_slept(make_world):
+def test_live_capture_accounts_for_kernel_drops_while_the_daemon_slept(make_world):
     world = make_world(GENEROUS)
     request, arrivals = world.capture(timeout=300), Arrivals(world)
     world.sender.send(1000, rate=10_000, size=1500)
@@ -140,7 +140,7 @@ def test_a_capture_accounts_for_what_the_kernel_dropped_while_the_daemon_slept(m
     assert event["lost"]["kernel"] > 10_000 and event["lost"]["kernel"] == arrivals.dropped(), event
 
 
-def test_a_past_accounts_for_what_the_kernel_dropped_while_the_daemon_slept(make_world):
+def test_history_accounts_for_kernel_drops_while_the_daemon_slept(make_world):
     world = make_world(recorder("32MiB"))
     arrivals, mark = Arrivals(world), time.time_ns()
     sent = overrun(world, arrivals, 0, 40_000, 1500)
@@ -163,7 +163,7 @@ def test_sixty_percent_of_a_larger_memory_is_reachable(make_world, memory):
     assert reachable_share(make_world(recorder(f"{memory}MiB")), 0, 1250, 1.6 * memory) >= 0.6
 
 
-def test_requests_while_recording_at_full_rate_are_each_accounted_for(make_world):
+def test_each_request_during_full_rate_recording_is_accounted_for(make_world):
     world = make_world(recorder("256MiB"))
     with traffic(world, size=200) as stream:
         requests = [world.request(before=0.05, packets=1000, timeout=300, snap=100) for _ in range(20)]
@@ -173,7 +173,7 @@ def test_requests_while_recording_at_full_rate_are_each_accounted_for(make_world
         assert_part(event, world.file(request).numbers, stream.sent, stream.not_arrived)
 
 
-def test_uploads_that_hang_hold_nothing_of_the_ring(make_world):
+def test_hanging_uploads_hold_no_ring_memory(make_world):
     config = recorder("64MiB")
     config["cloudshark"] = {"timeout": 600}
     world = make_world(config, cloudshark={"token": "secret", "behaviour": [hang("before")] * 10})
@@ -186,7 +186,7 @@ def test_uploads_that_hang_hold_nothing_of_the_ring(make_world):
     world.daemon.stop(grace=False)
 
 
-def test_captures_that_begin_on_other_interfaces_leave_the_account_of_a_recorder_in_order(make_world):
+def test_captures_starting_on_other_interfaces_do_not_disturb_the_recorder_account(make_world):
     """Each has a ring of 64 MiB made while the recorder's fills."""
     world = make_world(recorder("256MiB"), pairs=6)
     with traffic(world, size=1500):  # settles the ring's own account
@@ -194,7 +194,7 @@ def test_captures_that_begin_on_other_interfaces_leave_the_account_of_a_recorder
         assert [request.done(timeout=60)["reason"] for request in requests] == ["empty"] * 5
 
 
-def test_what_was_overwritten_is_said_to_be_missing(make_world):
+def test_overwritten_history_is_reported_missing(make_world):
     world = make_world(recorder("32MiB"))
     mark = time.time_ns()
     count = fill(world, 48 << 20, 200)
@@ -209,7 +209,7 @@ def test_what_was_overwritten_is_said_to_be_missing(make_world):
     assert float(status(world)["reach_s"]) > 0
 
 
-def test_status_says_how_far_back_it_reaches(make_world):
+def test_status_shows_how_far_back_history_reaches(make_world):
     world = make_world(recorder(seconds=300))
     began = time.monotonic()
     fill(world, 100 * 200, 100)

@@ -21,7 +21,7 @@ def pair():
         yield here, there
 
 
-def test_link_is_silent_until_something_is_sent(pair):
+def test_link_is_silent_until_a_test_sends(pair):
     here, there = pair
     there.run("true")
     before = here.counters("eth0")["rx"]["packets"]
@@ -51,7 +51,7 @@ def test_vlan_header_is_stripped_by_the_kernel(pair):
     assert here.counters("eth0")["rx"]["packets"] == 1
 
 
-def test_sequence_check_tells_lost_doubled_strange_and_reordered_apart():
+def test_sequence_check_distinguishes_lost_doubled_unknown_and_reordered():
     assert_sequence([3, 4, 5], 3, 3)
     for numbers, said in (([3, 5], "1 missing"), ([3, 4, 4, 5], "1 twice"), ([3, 4, 5, 9], "1 that do not"),
                           ([4, 3, 5], "out of order")):
@@ -64,7 +64,7 @@ def told(packets, kernel=0, evicted=0, complete=True, reached="2026-11-23T08:41:
             "window": {"from": reached, "asked_from": "2026-11-23T08:41:00.000000000Z", "complete": complete}}
 
 
-def test_an_exact_account_has_every_packet_that_arrived():
+def test_exact_account_covers_every_packet_that_arrived():
     sent = range(5)
     assert_exact(told(5), [0, 1, 2, 3, 4], sent, 5)
     assert_exact(told(3, 1, 1, False), [0, 2, 4], sent, 5)
@@ -77,7 +77,7 @@ def test_an_exact_account_has_every_packet_that_arrived():
             assert_exact(event, numbers, sent, arrived)
 
 
-def test_a_partial_account_has_every_hole():
+def test_partial_account_covers_every_hole():
     sent = range(10)
     assert_part(told(3), [4, 5, 6], sent)
     assert_part(told(3, evicted=2, complete=False), [3, 6, 7], sent)
@@ -89,7 +89,7 @@ def test_a_partial_account_has_every_hole():
             assert_part(event, numbers, sent)
 
 
-def test_links_can_be_renamed_deleted_and_made_to_drop_offloads(pair):
+def test_links_can_be_renamed_deleted_and_lose_their_offloads(pair):
     here, _ = pair
     assert not here.offload("eth0", "gso")
     here.set_offloads("eth0", gso=True)
@@ -118,7 +118,7 @@ def test_namespaces_of_dead_runs_are_removed():
     assert name not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
 
 
-def test_redis_restarts_and_the_subscriber_is_back_before_tcp_opens(netns, tmp_path):
+def test_subscriber_is_back_before_a_restarted_redis_opens_tcp(netns, tmp_path):
     here = netns()
     with RedisServer(tmp_path, here, port=6400, password="secret", users=["bob on >word ~* &* +@all"]) as server:
         events = Events(server)

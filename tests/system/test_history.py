@@ -57,7 +57,7 @@ def test_before_is_exact_at_low_rates_for_every_size(world, rate, before, after)
     assert set(sure) <= set(numbers) and set(numbers) & set(other.numbers) <= set(nearly), "tcpdump saw another window"
 
 
-def test_what_full_rate_takes_away_is_accounted_for(make_world):
+def test_history_overwritten_at_full_rate_is_accounted_for(make_world):
     """60,000 B at full rate through 32 MiB: a few milliseconds. Whatever the socket saw and is missing inside the file is
     in `lost`."""
     world = make_world(recorder("32MiB"), mtu=JUMBO)
@@ -76,7 +76,7 @@ def test_what_full_rate_takes_away_is_accounted_for(make_world):
 
 # Stop conditions count over the whole
 
-def test_packets_are_counted_over_past_and_live(world):
+def test_packet_limit_counts_history_and_live(world):
     mark = time.time_ns()
     world.sender.send(30, rate=5000)
     request = world.capture(**{"from": mark / NS}, packets=50, timeout=20)
@@ -87,7 +87,7 @@ def test_packets_are_counted_over_past_and_live(world):
     judge(world.path(request))
 
 
-def test_packets_may_all_lie_in_the_past(world):
+def test_packet_limit_may_be_met_by_history_alone(world):
     world.sender.send(30, rate=5000, dst_port=4001)
     began = time.monotonic()
     request = world.request(before=20, packets=10, timeout=20, bpf="udp dst port 4001")
@@ -98,7 +98,7 @@ def test_packets_may_all_lie_in_the_past(world):
 
 
 @pytest.mark.parametrize("limit, packets", [(20 * 100, 20), (20 * 100 + 1, 21), (45 * 100, 45)])
-def test_bytes_are_counted_over_past_and_live(world, limit, packets):
+def test_byte_limit_counts_history_and_live(world, limit, packets):
     mark = time.time_ns()
     world.sender.send(30, rate=5000, size=100, dst_port=4002)
     request = world.request(**{"from": rfc3339(mark)}, bytes=limit, timeout=20, bpf="udp dst port 4002")
@@ -109,7 +109,7 @@ def test_bytes_are_counted_over_past_and_live(world, limit, packets):
     world.file(request).assert_numbers(0, packets)
 
 
-def test_timeout_counts_from_the_request_on(world):
+def test_timeout_counts_from_the_request(world):
     world.sender.send(5, rate=5000, dst_port=4003)
     request = world.capture(before=10, timeout=3, bpf="udp dst port 4003")
     world.sender.send(5, rate=5000, first=5, dst_port=4003)
@@ -119,7 +119,7 @@ def test_timeout_counts_from_the_request_on(world):
     world.file(request).assert_numbers(0, 10)
 
 
-def test_quiet_past_does_not_end_a_capture_as_idle(world):
+def test_quiet_history_does_not_end_a_capture_as_idle(world):
     world.sender.send(3, rate=5000, dst_port=4004)
     quiet = time.monotonic() + 0.6  # longer than the idle time: the case itself
     until(lambda: time.monotonic() > quiet)
@@ -129,7 +129,7 @@ def test_quiet_past_does_not_end_a_capture_as_idle(world):
     assert (event["reason"], event["packets"]) == ("idle", 6)
 
 
-def test_snap_and_filter_of_the_request_hold_for_the_past(world):
+def test_request_snap_length_and_filter_apply_to_history(world):
     world.sender.send(20, rate=5000, size=500, dst_port="5000-5001")
     request = world.capture(before=5, packets=10, timeout=20, snap=70, bpf="udp dst port 5001")
     request.done()
@@ -140,7 +140,7 @@ def test_snap_and_filter_of_the_request_hold_for_the_past(world):
 
 # A request that comes late, and windows
 
-def test_late_request_loses_nothing(world):
+def test_late_request_loses_no_packets(world):
     event_time = time.time_ns()
     world.sender.send(200, rate=200, dst_port=4005)  # a second
     request = world.request(**{"from": rfc3339(event_time)}, packets=220, timeout=20, bpf="udp dst port 4005")
@@ -151,7 +151,7 @@ def test_late_request_loses_nothing(world):
     world.file(request).assert_numbers(0, 220)
 
 
-def test_window_wholly_in_the_past_needs_no_waiting(world):
+def test_window_wholly_in_history_ends_without_waiting(world):
     world.sender.send(10, rate=1000, dst_port=4006)
     begin = time.time_ns()
     world.sender.send(50, rate=1000, first=10, dst_port=4006)
@@ -170,14 +170,14 @@ def test_window_wholly_in_the_past_needs_no_waiting(world):
             assert (event["window"]["from"], event["window"]["to"]) == (rfc3339(begin), rfc3339(end)), event
 
 
-def test_window_before_all_that_is_there_is_told_as_it_was_asked_for(world):
+def test_window_before_all_history_is_reported_as_requested(world):
     begin, end = (1_577_836_800 + later for later in (0, 10))  # in 2020
     event = world.request(**{"from": begin, "to": end}, bpf="udp dst port 4006").done()
     assert (event["reason"], event["packets"], event["window"]["complete"]) == ("empty", 0, False)
     assert window(event, "asked_from") == begin * NS and window(event, "to") == window(event, "from") == end * NS, event
 
 
-def test_whole_unix_seconds_and_other_zones_are_times_too(world):
+def test_window_accepts_whole_unix_seconds_and_other_time_zones(world):
     now = time.time_ns()
     world.sender.send(5, rate=1000, dst_port=4007)
     before = time.strftime("%Y-%m-%dT%H:%M:%S+02:00", time.gmtime(now // NS - 1 + 7200))
@@ -192,7 +192,7 @@ def test_whole_unix_seconds_and_other_zones_are_times_too(world):
     assert abs(window(event, "to") - end * NS) < 10_000 and event["packets"] == 5
 
 
-def test_window_from_past_to_future(world):
+def test_window_spans_history_and_future(world):
     begin = time.time_ns()
     reference = world.capture(timeout=300, bpf="udp dst port 4008")
     stream = world.sender.start(count=0, seconds=300, rate=500, dst_port=4008)
@@ -211,7 +211,7 @@ def test_window_from_past_to_future(world):
     assert file.packets[0].time_ns < asked < file.packets[-1].time_ns
 
 
-def test_window_wholly_in_the_future(world):
+def test_window_wholly_in_the_future_holds_exactly_its_packets(world):
     reference = world.capture(timeout=300, bpf="udp dst port 4009")
     stream = world.sender.start(count=0, seconds=300, rate=1000, dst_port=4009)
     world.wait_packets(reference, 1)
@@ -228,7 +228,7 @@ def test_window_wholly_in_the_future(world):
     assert_holds_window(file, event, world.file(reference), begin, end)
 
 
-def test_empty_window_of_the_past_is_answered_as_empty(world):
+def test_empty_history_window_is_reported_empty(world):
     now = time.time_ns()
     request = world.request(**{"from": rfc3339(now - NS), "to": rfc3339(now)}, bpf="udp dst port 4010")
     event = request.done()
@@ -242,7 +242,7 @@ def comments(file):
     return "\n".join(file.comments)
 
 
-def test_before_the_daemon_started_is_said_to_be_missing(make_world):
+def test_time_before_the_daemon_started_is_reported_missing(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=1000)
     request = world.capture(before=3000, packets=10, timeout=20)
@@ -257,7 +257,7 @@ def test_before_the_daemon_started_is_said_to_be_missing(make_world):
     assert event["window"]["from"][:19] in comments(file), comments(file)
 
 
-def test_moments_before_the_machine_was_started_can_be_asked_for(make_world):
+def test_time_before_boot_may_be_requested(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=1000)
     asked = 1_000_000_000
@@ -270,7 +270,7 @@ def test_moments_before_the_machine_was_started_can_be_asked_for(make_world):
     assert (event["reason"], event["packets"], event["window"]["complete"]) == ("empty", 0, False), event
 
 
-def test_log_says_how_far_back_it_was_asked_to_reach(make_world):
+def test_log_shows_how_far_back_a_request_reaches(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=1000)
     request = world.capture(before=3000, packets=10, timeout=20)
@@ -280,7 +280,7 @@ def test_log_says_how_far_back_it_was_asked_to_reach(make_world):
     assert event["window"]["asked_from"][:19] in line.text and event["window"]["from"][:19] in line.text, line.text
 
 
-def test_without_a_recorder_before_is_said_to_be_missing(make_world):
+def test_before_without_a_recorder_is_reported_missing(make_world):
     world = make_world()
     request = world.capture(before=5, packets=5, timeout=20)
     world.sender.send(5, rate=1000)

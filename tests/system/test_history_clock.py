@@ -42,7 +42,7 @@ def slept(make_world):
     return make
 
 
-def test_past_and_live_are_exact_on_a_machine_that_has_slept(slept):
+def test_history_and_live_are_exact_on_a_machine_that_has_slept(slept):
     world = slept()
     mark = time.time_ns()
     world.sender.send(30, rate=2000)
@@ -57,7 +57,7 @@ def test_past_and_live_are_exact_on_a_machine_that_has_slept(slept):
     assert abs(window(event, "asked_from") - mark) < 10_000
 
 
-def test_nothing_is_kept_too_long_on_a_machine_that_has_slept(slept):
+def test_history_expires_on_time_on_a_machine_that_has_slept(slept):
     world = slept(seconds=3)
     world.sender.send(50, rate=5000)
     sent = time.monotonic()
@@ -119,7 +119,7 @@ def steppable(make_world, tmp_path):
     return world, set_back
 
 
-def test_window_behind_a_clock_set_back_holds_only_its_own_packets(steppable):
+def test_window_after_a_clock_step_back_holds_only_its_own_packets(steppable):
     world, set_back = steppable
     world.sender.send(20, rate=2000)
     taken_over(world, 20)
@@ -131,7 +131,7 @@ def test_window_behind_a_clock_set_back_holds_only_its_own_packets(steppable):
     assert abs(window(event, "from") - (time.time_ns() - SET_BACK_S // 2 * NS)) < 5 * NS
 
 
-def test_window_across_a_clock_set_back_has_all_and_says_that_its_times_are_uncertain(steppable):
+def test_window_across_a_clock_step_back_is_whole_and_marked_uncertain(steppable):
     world, set_back = steppable
     world.sender.send(20, rate=2000)
     taken_over(world, 20)
@@ -143,7 +143,7 @@ def test_window_across_a_clock_set_back_has_all_and_says_that_its_times_are_unce
     assert event["lost"] == NOTHING and event["window"]["complete"] is False, event
 
 
-def test_limits_of_a_running_capture_go_by_the_time_that_passes_not_by_the_clock(steppable):
+def test_limits_of_a_running_capture_follow_elapsed_time_not_the_clock(steppable):
     world, set_back = steppable
     world.sender.send(10, rate=2000)
     request = world.capture(before=10, timeout=SET_BACK_S - 1)  # so that the packet is late by more than packets may be out of order

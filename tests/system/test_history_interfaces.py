@@ -23,7 +23,7 @@ def past(world, since_ns, to_ns=None, **options):
     return request, request.done()
 
 
-def test_interface_that_was_down_is_recorded_on(make_world):
+def test_recording_resumes_after_the_interface_was_down(make_world):
     world = make_world(recorder())
     begin = time.time_ns()
     world.sender.send(20, rate=2000)
@@ -40,7 +40,7 @@ def test_interface_that_was_down_is_recorded_on(make_world):
     world.file(request).assert_numbers(0, 40)
 
 
-def test_live_capture_with_a_past_goes_on_after_the_interface_was_down(make_world):
+def test_live_capture_with_history_goes_on_after_the_interface_was_down(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=2000)
     request = world.capture(before=10, packets=20, timeout=20)
@@ -54,7 +54,7 @@ def test_live_capture_with_a_past_goes_on_after_the_interface_was_down(make_worl
     world.file(request).assert_numbers(0, 20)
 
 
-def test_past_of_a_vanished_interface_is_still_there(make_world):
+def test_history_of_a_removed_interface_remains(make_world):
     world = make_world(recorder())
     begin = time.time_ns()
     world.sender.send(20, rate=2000)
@@ -70,7 +70,7 @@ def test_past_of_a_vanished_interface_is_still_there(make_world):
     assert event["packets"] == 20 and event["window"]["complete"] is False, "the window reaches into the gap"
 
 
-def test_request_for_the_past_and_on_of_a_vanished_interface_is_answered(make_world):
+def test_request_for_history_and_live_on_a_removed_interface_is_answered(make_world):
     world = make_world(recorder())
     world.sender.send(20, rate=2000)
     taken_over(world, 20)
@@ -84,7 +84,7 @@ def test_request_for_the_past_and_on_of_a_vanished_interface_is_answered(make_wo
         assert "eth0" in event["reason"], event
 
 
-def test_interface_that_comes_back_is_recorded_again_and_the_gap_is_known(make_world):
+def test_returning_interface_is_recorded_and_the_gap_is_reported(make_world):
     world = make_world(recorder())
     begin = time.time_ns()
     world.sender.send(20, rate=2000)
@@ -109,7 +109,7 @@ def test_interface_that_comes_back_is_recorded_again_and_the_gap_is_known(make_w
     assert event["packets"] == 20 and event["window"]["complete"] is True, event
 
 
-def test_running_capture_ends_when_the_interface_goes(make_world):
+def test_running_capture_ends_when_its_interface_is_removed(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=2000)
     request = world.capture(before=10, packets=100, timeout=20)
@@ -143,7 +143,7 @@ def test_renamed_interface_is_recorded_under_its_new_name(make_world):
     world.file(request).assert_numbers(0, 50)
 
 
-def test_interface_that_comes_late_is_recorded_from_then_on(make_world):
+def test_late_interface_is_recorded_once_it_appears(make_world):
     world = make_world(recorder(interfaces=("eth0", "late0")))
     world.daemon.wait_log("recorder-waits", interface="late0")
     begin = time.time_ns()
@@ -162,7 +162,7 @@ def test_interface_that_comes_late_is_recorded_from_then_on(make_world):
     assert begin < window(event, "from") <= recorded + NS // 2
 
 
-def test_other_recorders_are_not_disturbed(make_world):
+def test_removed_interface_does_not_disturb_other_recorders(make_world):
     """While eth0 comes and goes eth1 is recorded on, and its account is in order."""
     world = make_world(recorder(interfaces=("eth0", "eth1")), pairs=2)
     arrivals, begin = Arrivals(world, "eth1"), time.time_ns()

@@ -24,7 +24,7 @@ def past(world, seconds=20, **options):
 # [history] filter
 
 @pytest.mark.parametrize("vlan", [None, 7])
-def test_filter_holds_for_the_past_only(make_world, vlan):
+def test_retention_filter_applies_to_history_only(make_world, vlan):
     tagged = {} if vlan is None else {"vlan": vlan}
     wanted = "udp dst port 5001" if vlan is None else "vlan 7 and udp dst port 5001"
     world = make_world(recorder(filter=wanted))
@@ -37,7 +37,7 @@ def test_filter_holds_for_the_past_only(make_world, vlan):
     assert past(world)[1].numbers == list(range(1, 40, 2))
 
 
-def test_filter_holds_beside_a_live_capture_of_everything(make_world):
+def test_retention_filter_applies_during_an_unfiltered_live_capture(make_world):
     """The ring holds everything, for the capture's sake; the past is restricted all the same."""
     world = make_world(recorder(filter="udp dst port 5001"))
     everything = world.capture(packets=200, timeout=30)
@@ -50,7 +50,7 @@ def test_filter_holds_beside_a_live_capture_of_everything(make_world):
     assert world.file(request).numbers == [*range(1, 100, 2), *range(100, 200)]
 
 
-def test_requests_filter_and_the_recorders_hold_together(make_world):
+def test_request_filter_and_retention_filter_both_apply(make_world):
     world = make_world(recorder(filter="udp dst port 5001 or udp dst port 5002"))
     world.sender.send(30, rate=2000, dst_port="5000-5002")
     assert past(world, bpf="udp dst port 5002 or udp dst port 5000")[1].numbers == list(range(2, 30, 3))
@@ -59,7 +59,7 @@ def test_requests_filter_and_the_recorders_hold_together(make_world):
 # [history] snaplength
 
 @pytest.mark.parametrize("live_snap, before_live", [(65535, 96), (200, 96), (50, 50)])
-def test_snap_length_holds_for_the_past_only(make_world, live_snap, before_live):
+def test_retention_snap_length_applies_to_history_only(make_world, live_snap, before_live):
     world = make_world(recorder(snaplength=96))
     everything = world.capture(packets=40, timeout=30)  # makes the ring hold whole packets
     world.sender.send(20, rate=2000, size=600)
@@ -149,7 +149,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a capture of everything"])
-def test_headers_only_keeps_link_to_transport(make_world, beside):
+def test_headers_only_history_keeps_link_to_transport_headers(make_world, beside):
     world = make_world(recorder(snaplength="headers"))
     count = len(HEADERS)
     everything = world.capture(packets=2 * count, timeout=30) if beside else None
@@ -169,7 +169,7 @@ def test_headers_only_keeps_link_to_transport(make_world, beside):
         assert [packet.data for packet in world.file(everything).packets] == 2 * frames
 
 
-def test_tshark_finds_the_headers_of_a_headers_only_past(make_world):
+def test_tshark_finds_the_headers_of_headers_only_history(make_world):
     world = make_world(recorder(snaplength="headers"))
     world.sender.frame(*(frame for frame, _, _ in HEADERS.values()))
     request = world.request(before=10, packets=len(HEADERS), timeout=20)
@@ -184,7 +184,7 @@ def test_tshark_finds_the_headers_of_a_headers_only_past(make_world):
 
 # [history] seconds
 
-def test_nothing_older_than_seconds_is_ever_delivered(make_world):
+def test_packets_older_than_the_configured_seconds_are_never_delivered(make_world):
     world = make_world(recorder(seconds=2))
     stream = world.sender.start(count=0, seconds=300, rate=200)
     worst, events, enough = 0, [], time.monotonic() + 4
@@ -201,7 +201,7 @@ def test_nothing_older_than_seconds_is_ever_delivered(make_world):
     assert 1.5 * NS < worst < 2.2 * NS, worst / NS
 
 
-def test_silence_makes_the_past_go_too(make_world):
+def test_history_expires_without_traffic(make_world):
     world = make_world(recorder(seconds=3))
     world.sender.send(50, rate=5000)
     sent, ages = time.monotonic(), []
@@ -274,7 +274,7 @@ def settle(world):
     until(lambda: not own_traffic(exercise(world)), 20, "the daemon's own traffic to be left out")
 
 
-def test_own_traffic_is_left_out_of_the_past(make_world):
+def test_own_traffic_is_excluded_from_history(make_world):
     world = redis_over_the_link(make_world, exclude_own=True)
     settle(world)
     file = exercise(world)
@@ -284,7 +284,7 @@ def test_own_traffic_is_left_out_of_the_past(make_world):
     assert [number for number in file.numbers if number is not None] == list(range(20))
 
 
-def test_own_traffic_is_left_out_beside_a_live_capture_of_everything(make_world):
+def test_own_traffic_is_excluded_from_history_during_an_unfiltered_live_capture(make_world):
     world = redis_over_the_link(make_world, exclude_own=True)
     settle(world)
     everything = world.capture(packets=1000, duration=300)
@@ -294,7 +294,7 @@ def test_own_traffic_is_left_out_beside_a_live_capture_of_everything(make_world)
     assert not own_traffic(file) and not own_traffic(world.file(everything))
 
 
-def test_own_traffic_is_still_left_out_after_a_new_connection(make_world):
+def test_own_traffic_is_excluded_after_a_new_connection(make_world):
     world = redis_over_the_link(make_world, exclude_own=True)
     since = world.daemon.mark()
     world.redis.kill_clients()
@@ -303,7 +303,7 @@ def test_own_traffic_is_still_left_out_after_a_new_connection(make_world):
     assert not own_traffic(exercise(world))
 
 
-def test_own_traffic_is_kept_unless_told_otherwise(make_world):
+def test_own_traffic_is_kept_by_default(make_world):
     world = redis_over_the_link(make_world, exclude_own=False)
     file = exercise(world)
     pairs = port_pairs(own_packets(file))

@@ -33,7 +33,7 @@ def assert_all_since(world, begin, count, arrivals):
 
 @pytest.mark.parametrize("rate, size, duration", [(2, 64, 2.5), (50, 250, 2), (500, 1250, 2), (5000, 1250, 3)],
                          ids=["1 kbit/s", "100 kbit/s", "5 Mbit/s", "50 Mbit/s"])
-def test_all_that_fits_is_reachable_at_low_rates(make_world, rate, size, duration):
+def test_all_history_that_fits_is_reachable_at_low_rates(make_world, rate, size, duration):
     world = make_world(recorder("32MiB"))
     arrivals, begin, count = Arrivals(world), time.time_ns(), int(rate * duration)
     assert count * size < 0.6 * 32 * MIB
@@ -51,7 +51,7 @@ def test_sixty_percent_of_a_larger_memory_is_reachable(make_world, memory):
     assert reachable_share(make_world(recorder(f"{memory}MiB")), 20_000, 1250, 1.6 * memory) >= 0.6
 
 
-def test_bursts_and_quiet_times_take_turns_without_a_cliff(make_world):
+def test_reach_has_no_cliff_between_bursts_and_quiet_times(make_world):
     """Quiet traffic before a burst that leaves room for it is still there, and the other way round."""
     world = make_world(recorder("32MiB"))
     arrivals, begin, number = Arrivals(world), time.time_ns(), 0
@@ -64,7 +64,7 @@ def test_bursts_and_quiet_times_take_turns_without_a_cliff(make_world):
 
 # Many readers
 
-def test_hundred_overlapping_requests_each_get_theirs(make_world):
+def test_hundred_overlapping_requests_each_get_their_packets(make_world):
     config = recorder("64MiB")
     config["limits"] = {**config["limits"], "captures": 256}
     world = make_world(config)
@@ -111,7 +111,7 @@ def test_hundred_overlapping_requests_each_get_theirs(make_world):
 
 # Memory
 
-def test_rings_are_there_before_the_daemon_says_ready(make_world):
+def test_rings_exist_before_the_daemon_is_ready(make_world):
     world = make_world(recorder("32MiB"))
     ids = [line.id for line in world.daemon.log()]
     assert ids.index("recording") < ids.index("ready")
@@ -146,7 +146,7 @@ def no_memory(tmp_path_factory):
     return make_shim(tmp_path_factory.mktemp("shim"), NO_MEMORY)
 
 
-def test_ring_shrinks_where_there_is_no_memory(make_world, no_memory):
+def test_ring_shrinks_when_memory_is_short(make_world, no_memory):
     world = make_world(recorder("32MiB"), environment={**no_memory, "RINGS_REFUSED": "2"})
     shrunk = world.daemon.wait_log("recorder-shrunk", interface="eth0")
     assert int(shrunk.fields["asked"]) == 32 * MIB and int(shrunk.fields["bytes"]) == 8 * MIB
@@ -157,7 +157,7 @@ def test_ring_shrinks_where_there_is_no_memory(make_world, no_memory):
     world.file(request).assert_numbers(0, 50)
 
 
-def test_not_even_a_small_ring_is_a_clear_error(make_world, no_memory):
+def test_ring_that_cannot_be_made_is_a_clear_error(make_world, no_memory):
     world = make_world(recorder("32MiB"), start=False, environment={**no_memory, "RINGS_REFUSED": "1000"})
     world.daemon.launch()
     assert world.daemon.wait_exit() == 1
@@ -219,7 +219,7 @@ def wait_all_run_everywhere(world):
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one CPU only")
-def test_a_ring_is_made_on_a_cpu_that_nobody_waits_for(make_world, tmp_path):
+def test_ring_is_made_on_a_cpu_that_no_thread_needs(make_world, tmp_path):
     """The kernel makes it in one go; whoever shares the CPU comes too late."""
     made = tmp_path / "made"
     world = make_world(recorder("32MiB", ["eth0", "eth1", "late0"]), pairs=3,
@@ -237,7 +237,7 @@ def test_a_ring_is_made_on_a_cpu_that_nobody_waits_for(make_world, tmp_path):
     wait_all_run_everywhere(world)
 
 
-def test_all_run_everywhere_after_a_ring_that_could_not_be_made(make_world, no_memory):
+def test_threads_regain_every_cpu_after_a_failed_ring(make_world, no_memory):
     world = make_world(environment={**no_memory, "RINGS_REFUSED": "1000"})
     request = world.request(timeout=0.05)
     assert "Cannot allocate memory" in request.wait("rejected", "failed")["reason"]

@@ -90,7 +90,7 @@ def listening(*options):
 # --- the token --------------------------------------------------------------------------------------------------------
 
 
-def test_tcp_needs_the_token(serve):
+def test_tcp_server_requires_the_token(serve):
     server = serve(*listening())
     for headers in ({}, {"Authorization": ""}, {"Authorization": "Bearer"}, {"Authorization": "Bearer x"},
                     {"Authorization": f"Basic {TOKEN}"}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": f"Bearer {TOKEN[:-1]}"}):
@@ -104,7 +104,7 @@ def test_tcp_needs_the_token(serve):
     assert status == 200 and json.loads(body)["peer"] == "tcp:127.0.0.1"
 
 
-def test_two_tokens_are_none(serve):
+def test_two_tokens_are_refused(serve):
     server = serve(*listening())
     with socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20)) as client:
         line = f"Authorization: Bearer {TOKEN}\r\n"
@@ -112,7 +112,7 @@ def test_two_tokens_are_none(serve):
         assert client.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
-def test_the_unix_socket_needs_no_token(serve):
+def test_unix_socket_needs_no_token(serve):
     status, _, body = ask(UnixConnection(serve(*listening()).path), headers={})
     assert status == 200 and json.loads(body)["peer"] == "unix:0"
 
@@ -134,7 +134,7 @@ def ask_as(path, user, groups):
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
-def test_the_group_may_use_the_socket_and_nobody_else(tmp_path_factory):
+def test_only_root_and_the_group_may_use_the_socket(tmp_path_factory):
     folder = tmp_path_factory.mktemp("peers")
     os.chmod(folder, 0o755)
     for parent in folder.parents:  # pytest's are for the owner only
@@ -165,7 +165,7 @@ def https(server, context):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_tls_is_spoken_and_kept_up(serve, certificate, version):
+def test_tls_connections_work_and_stay_open(serve, certificate, version):
     server = serve(*listening("--cert", certificate[0], "--key", certificate[1]))
     context = trusting(certificate[0])
     context.minimum_version = context.maximum_version = version
@@ -177,7 +177,7 @@ def test_tls_is_spoken_and_kept_up(serve, certificate, version):
     assert connection.sock.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
 
 
-def test_old_tls_is_not_spoken(serve, certificate):
+def test_old_tls_versions_are_refused(serve, certificate):
     server = serve(*listening("--cert", certificate[0], "--key", certificate[1]))
     context = trusting(certificate[0])
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -187,7 +187,7 @@ def test_old_tls_is_not_spoken(serve, certificate):
         ask(https(server, context))
 
 
-def test_plain_http_gets_nothing_from_tls(serve, certificate):
+def test_plain_http_gets_no_answer_from_a_tls_server(serve, certificate):
     server = serve(*listening("--cert", certificate[0], "--key", certificate[1]))
     with pytest.raises((http.client.HTTPException, ConnectionError)):
         ask(tcp(server))
@@ -204,7 +204,7 @@ def expected_download():
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_downloads_and_streams_are_whole(serve, certificate, tls):
+def test_downloads_and_streams_arrive_whole(serve, certificate, tls):
     server = serve(*listening(*(("--cert", certificate[0], "--key", certificate[1]) if tls else ())))
     connection = https(server, trusting(certificate[0])) if tls else tcp(server)
     status, headers, body = ask(connection, path="/download")
@@ -219,7 +219,7 @@ def test_downloads_and_streams_are_whole(serve, certificate, tls):
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("path", ["/later", "/stream", "/events"])
-def test_a_vanished_client_is_noticed(serve, certificate, tls, path):
+def test_vanished_client_is_noticed(serve, certificate, tls, path):
     server = serve(*listening(*(("--cert", certificate[0], "--key", certificate[1]) if tls else ())))
     client = socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20))
     if tls:
@@ -232,7 +232,7 @@ def test_a_vanished_client_is_noticed(serve, certificate, tls, path):
     until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be told")
 
 
-def test_a_reset_does_not_make_the_server_spin(serve):
+def test_connection_reset_does_not_make_the_server_spin(serve):
     server = serve(*listening())
     client = socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20))
     client.sendall(f"GET /later HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
@@ -253,7 +253,7 @@ def test_a_reset_does_not_make_the_server_spin(serve):
     assert ticks() - before < 20
 
 
-def test_sse_comes_at_once(serve):
+def test_server_sent_events_are_sent_at_once(serve):
     server = serve(*listening())
     connection = tcp(server)
     connection.request("GET", "/events", headers=BEARER)
@@ -266,7 +266,7 @@ def test_sse_comes_at_once(serve):
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_tcp_clients_cannot_lock_out_local_ones(serve):
+def test_tcp_clients_cannot_lock_out_local_clients(serve):
     server = serve(*listening("--connections", "8"))
     held = [socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20)) for _ in range(8)]
     more = socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20))
@@ -285,7 +285,7 @@ def test_tcp_clients_cannot_lock_out_local_ones(serve):
     until(is_served, what="the place that has become free")
 
 
-def test_many_clients_at_once_are_all_served(serve):
+def test_concurrent_clients_are_all_served(serve):
     server = serve(*listening())
 
     def work(n):
@@ -306,7 +306,7 @@ def established(port):
     return sum(line[1].endswith(f":{port:04X}") and line[3] == "01" for line in lines)
 
 
-def test_slow_readers_disturb_nobody(serve):
+def test_slow_readers_disturb_no_other_client(serve):
     server = serve(*listening("--stall-s", "2"))
     slow = []
     for _ in range(20):
@@ -322,7 +322,7 @@ def test_slow_readers_disturb_nobody(serve):
         client.close()
 
 
-def test_curl_agrees(serve, certificate):
+def test_curl_accepts_the_answers(serve, certificate):
     server = serve(*listening("--cert", certificate[0], "--key", certificate[1]))
     url = f"https://127.0.0.1:{server.port}"
     common = ["curl", "-sS", "--cacert", certificate[0], "-H", f"Authorization: Bearer {TOKEN}"]

@@ -64,7 +64,7 @@ def capturing(events, files=None):
 
 # capture
 
-def test_a_capture_gives_a_file(serve):
+def test_capture_writes_a_file(serve):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", "icmp")
     assert done.status == 0, done
@@ -74,7 +74,7 @@ def test_a_capture_gives_a_file(serve):
     assert done.rows() == [["lo", "done", "5", "500", "B", "packets", "n1-lo.pcapng"]] and not done.stderr, done
 
 
-def test_a_file_that_is_there_is_not_replaced(serve):
+def test_existing_file_is_not_replaced(serve):
     server = serve(capturing([final()]))
     (server.work / "n1-lo.pcapng").write_text("mine")
     assert server.ctl("capture", "-i", "lo").status == 0
@@ -82,13 +82,13 @@ def test_a_file_that_is_there_is_not_replaced(serve):
     assert (server.work / "n1-lo-1.pcapng").read_bytes() == pcapng()
 
 
-def test_a_servers_name_leads_nowhere_else(serve):
+def test_file_name_from_the_server_stays_in_the_directory(serve):
     server = serve(capturing([final()], {"1": ("../../evil", pcapng())}))
     done = server.ctl("capture", "-i", "lo")
     assert done.status == 0 and os.listdir(server.work) == ["_._.._evil"], done
 
 
-def test_several_interfaces_are_several_files_or_one(serve):
+def test_several_interfaces_give_one_file_each_or_a_merged_one(serve):
     server = serve(capturing([final("r.1"), final("r.2", interface="eth0")], {"2": ("two.pcapng", pcapng("eth0"))}))
     done = server.ctl("capture", "-i", "lo,eth0", "--json")
     assert done.status == 0 and sorted(os.listdir(server.work)) == ["n1-lo.pcapng", "two.pcapng"], done
@@ -98,7 +98,7 @@ def test_several_interfaces_are_several_files_or_one(serve):
 
 
 @pytest.mark.parametrize("words", [["-w", "-", "icmp"], ["icmp", "-"], ["-", "icmp"]])
-def test_standard_output_has_the_packets_and_nothing_else(serve, words):
+def test_standard_output_has_only_the_packets(serve, words):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", *words)
     assert done.status == 0 and done.bytes == pcapng() and "done" in done.stderr, done
@@ -114,21 +114,21 @@ def test_packets_are_not_written_to_a_terminal(serve):
 @pytest.mark.parametrize("words, place, reason", [
     (["-w", "absent/out"], "absent/out", "No such file or directory"), (["--merge", "."], ".", "Is a directory"),
     (["-w", "/proc/out"], "/proc/out", "No such file or directory"), ([], "to the current directory", "No such file or directory")])
-def test_what_cannot_be_written_is_not_asked_for(serve, words, place, reason):
+def test_unwritable_output_is_refused_before_the_request(serve, words, place, reason):
     server = serve(capturing([final()]))
     done = pcapctl.run("capture", "-i", "lo", *words, *server.options, cwd=server.work if words else "/proc")
     assert (done.status, done.stderr) == (1, f"pcapctl: cannot write {place}: {reason}\n") and server.requests == [], done
     assert os.listdir(server.work) == []
 
 
-def test_what_could_not_be_written_after_all_is_still_to_be_had(serve):
+def test_file_that_could_not_be_written_can_still_be_fetched(serve):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", "--id", "r", "-w", "/dev/full")
     assert done.status == 1 and "cannot write /dev/full: No space left on device\n" in done.stderr, done
     assert f"the daemon keeps it in memory for a while: `pcapctl get r.1 --socket {server.path}`\n" in done.stderr, done
 
 
-def test_without_a_file_the_links_are_printed(serve):
+def test_no_file_prints_the_links(serve):
     server = serve(capturing([final(destinations=[{"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}])]))
     done = server.ctl("capture", "-i", "lo", "--no-file")
     assert done.status == 0 and "https://cs.example/captures/ab12" in done.stdout, done
@@ -143,33 +143,33 @@ def test_without_a_file_the_links_are_printed(serve):
     ([final("r.1", destinations=[{"name": "memory", "ok": True}, {"name": "local", "ok": False, "error": "disk full"}])], 1),
     ([final(event="failed", destinations=[])], 1),
 ])
-def test_the_exit_status_tells(serve, events, status):
+def test_exit_status_reports_the_outcome(serve, events, status):
     done = serve(capturing(events)).ctl("capture", "-i", "lo")
     assert done.status == status, done
 
 
-def test_a_refusal_is_told_and_fails(serve):
+def test_refusal_is_shown_and_fails(serve):
     server = serve(lambda request: (400, {"error": "bpf: syntax error", "field": "bpf", "id": request.json["id"], "events": []}))
     done = server.ctl("capture", "-i", "lo", "hots", "1.2.3.4")
     assert done.status == 1 and done.stderr == "pcapctl: refused: bpf: syntax error\n" and not done.stdout, done
     assert server.ctl("capture", "-i", "lo", "--json", "x").json["field"] == "bpf"
 
 
-def test_losses_are_told(serve):
+def test_losses_are_shown(serve):
     window = {"from": "2026-11-23T08:40:55.000000000Z", "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
     done = serve(capturing([final(lost={"kernel": 3, "evicted": 2, "memory": 1}, window=window)])).ctl("capture", "-i", "lo")
     assert "3 dropped by the kernel, 2 overwritten before they were read, 1 for want of memory" in done.stderr, done
     assert "reaches back to 2026-11-23T08:40:55.000Z only" in done.stderr, done
 
 
-def test_a_window_that_is_gone_as_a_whole_is_told(serve):
+def test_fully_lost_window_is_reported(serve):
     window = {"from": "2026-11-23T08:40:55.000000000Z", "to": "2026-11-23T08:40:55.000000000Z",
               "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
     done = serve(capturing([final(reason="empty", packets=0, window=window)])).ctl("capture", "-i", "lo")
     assert "nothing of the time that was asked for can be had any more" in done.stderr and done.status == 4, done
 
 
-def test_what_was_folded_into_another_request_is_named(serve):
+def test_folded_request_names_the_other_request(serve):
     server = serve(lambda request: (200, {"id": request.json["id"], "folded_into": "first", "events": [
         {"v": 1, "event": "done", "id": request.json["id"], "node": "n1", "reason": "folded", "folded_into": "first",
          "until": "2026-11-23T08:42:00.000000000Z"}]}))
@@ -181,7 +181,7 @@ def test_what_was_folded_into_another_request_is_named(serve):
     assert server.ctl("capture", "-i", "lo").rows() == [["-", "done", "-", "-", "folded", "request", "first"]]
 
 
-def test_that_an_id_was_used_before_is_said(serve):
+def test_reused_id_is_reported(serve):
     done = serve(capturing([final(duplicate=True)])).ctl("capture", "-i", "lo", "--id", "r")
     assert done.status == 0 and "the id r was used before: this is the capture of then" in done.stderr, done
 
@@ -207,7 +207,7 @@ class Slow:
                                    "ends": "2099-01-01T00:00:00Z"}]}
 
 
-def test_ctrl_c_ends_the_capture_and_still_fetches_it(serve):
+def test_ctrl_c_ends_the_capture_and_fetches_its_file(serve):
     answer = Slow()
     server = serve(answer)
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
@@ -218,7 +218,7 @@ def test_ctrl_c_ends_the_capture_and_still_fetches_it(serve):
     server.wait("DELETE", f"/v1/captures/{answer.id}")
 
 
-def test_a_second_ctrl_c_leaves(serve):
+def test_second_ctrl_c_leaves_at_once(serve):
     answer = Slow(answers_stop=False)
     server = serve(answer)
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
@@ -263,7 +263,7 @@ def test_ctrl_c_does_not_wait_for_a_delivery(serve, words, files):
     assert all((server.work / name).read_bytes() == pcapng() for name in files)
 
 
-def test_ctrl_c_ends_a_capture_and_says_so_without_a_terminal(serve):
+def test_ctrl_c_without_a_terminal_ends_the_capture_and_reports_it(serve):
     answer = Slow(answers_stop=False)
     server = serve(answer)
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
@@ -275,7 +275,7 @@ def test_ctrl_c_ends_a_capture_and_says_so_without_a_terminal(serve):
     assert done.status == 0 and line == b"pcapctl: ending the capture; once more Ctrl-C leaves it alone\n", (line, done)
 
 
-def test_a_ctrl_c_that_overtakes_the_request_is_said_again(serve):
+def test_stop_that_overtakes_the_request_is_repeated(serve):
     answer = Slow()
     unknown = iter([(404, {"error": "no such capture"})] * 2)
     server = serve(lambda request: next(unknown, None) or answer(request) if request.method == "DELETE" else answer(request))
@@ -286,7 +286,7 @@ def test_a_ctrl_c_that_overtakes_the_request_is_said_again(serve):
     assert done.status == 0 and [request.method for request in server.requests].count("DELETE") == 3, done
 
 
-def test_ctrl_c_while_a_file_is_fetched_leaves_nothing_behind(serve):
+def test_ctrl_c_during_a_fetch_leaves_no_file(serve):
     sent, forever = threading.Event(), threading.Event()
 
     def pieces():
@@ -315,7 +315,7 @@ def test_progress_is_shown_on_a_terminal_only(serve):
     assert b"\r\x1b[K" in program.shown and b"\x1b[3" not in program.shown, program.shown
 
 
-def test_colours_are_for_terminals_without_no_color(serve):
+def test_colours_appear_only_on_terminals_without_no_color(serve):
     server = serve(lambda request: (200, {"captures": [{**final(), "state": "done"}]}))
     for environment, colored in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
         program = OnTerminal("list", *server.options, env=environment)
@@ -326,7 +326,7 @@ def test_colours_are_for_terminals_without_no_color(serve):
 
 # Questions
 
-def test_list_show_and_stop(serve):
+def test_list_show_and_stop_work(serve):
     captures = [{**final("a.1"), "state": "done", "kept": True}, {**final("b.1", interface="eth0"), "state": "running", "reason": None}]
 
     def answer(request):
@@ -355,7 +355,7 @@ def test_list_show_and_stop(serve):
     assert server.requests[-1].path == "/v1/captures/x%2F..%2Fy%20z"
 
 
-def test_get(serve):
+def test_get_fetches_files(serve):
     def answer(request):
         if request.path == "/v1/captures/a.1/file":
             return 200, pcapng(), {"Content-Disposition": 'attachment; filename="n1.pcapng"'}
@@ -371,7 +371,7 @@ def test_get(serve):
     assert sorted(os.listdir(server.work)) == ["n1.pcapng", "x.pcapng"]
 
 
-def test_status(serve):
+def test_status_shows_the_daemon_and_its_interfaces(serve):
     server = serve(lambda request: (200, STATUS if request.path == "/v1/status" else INTERFACES))
     done = server.ctl("status")
     assert done.status == 0 and "node n1, pcapdaemon 2.0.0, running since 2026-11-23T08:00:00.000Z" in done.stdout, done
@@ -384,13 +384,13 @@ def test_status(serve):
     assert "\nRedis: requests come, events do not go, 3 wait\n" in server.ctl("status").stdout
 
 
-def test_who_reads_no_further_gets_no_complaint(serve):
+def test_closed_pipe_ends_pcapctl_silently(serve):
     server = serve(lambda request: (200, {"captures": [final(f"a.{number}") for number in range(2000)]}))
     done = subprocess.run(["bash", "-c", f"{pcapctl.PROGRAM} list --socket {server.path} | head -n 1"], capture_output=True, timeout=30)
     assert done.returncode == 0 and done.stdout and not done.stderr, done
 
 
-def test_history_is_asked_for_and_piped(serve):
+def test_history_is_requested_and_piped(serve):
     pieces = (pcapng()[:50], pcapng()[50:])
     server = serve(lambda request: (200, pieces))
     done = server.ctl("history", "-i", "eth0", "--last", "30s", "-", "host", "10.0.0.1 and port 53")
@@ -402,7 +402,7 @@ def test_history_is_asked_for_and_piped(serve):
     assert server.requests[1].query == "interface=eth0&from=2026-11-23T08%3A41%3A00%2B01%3A00&to=1795423260&packets=5"
 
 
-def test_history_that_lacks_its_beginning_or_everything_says_so(serve):
+def test_history_without_its_beginning_or_any_packet_is_reported(serve):
     comment = "history: from 2026-11-23T08:40:55.000000000Z to 2026-11-23T08:41:00.000000000Z, asked from {}; node n1"
     contents = {}
     server = serve(lambda request: (200, (contents["now"],)))
@@ -448,7 +448,7 @@ def test_watch_prints_events_until_ctrl_c(serve):
     assert line == b" n1 done a by \\x1B[2J\n", line
 
 
-def test_a_stream_of_no_events_is_an_error(serve):
+def test_stream_without_events_is_an_error(serve):
     for piece, text in ((b"data: {]\n\n", "no event"), (b"data: " + b"x" * (2 << 20), "no event"), (b": hello\n\n", "ended the stream")):
         server = serve(lambda request, piece=piece: (200, (piece,)))
         done = server.ctl("watch")
@@ -457,7 +457,7 @@ def test_a_stream_of_no_events_is_an_error(serve):
 
 
 @pytest.mark.parametrize("to, reason", [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
-def test_results_that_cannot_be_written_are_a_failure(serve, to, reason):
+def test_unwritable_results_are_a_failure(serve, to, reason):
     event = b"event: done\ndata: {\"event\":\"done\",\"id\":\"a\",\"node\":\"n1\"}\n\n"
 
     def answer(request):
@@ -480,7 +480,7 @@ def test_results_that_cannot_be_written_are_a_failure(serve, to, reason):
 
 # Where to
 
-def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path):
+def test_missing_daemon_is_reported_with_a_remedy(tmp_path):
     path = tmp_path / "none.sock"
     done = pcapctl.run("list", "--socket", path)
     assert done.status == 1 and f"cannot reach {path}: no such file; is pcapdaemon running?" in done.stderr, done
@@ -490,7 +490,7 @@ def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path):
     assert done.status == 1 and "nobody listens there any more" in done.stderr, done
 
 
-def test_who_may_not_use_the_socket_is_told_how(serve):
+def test_denied_socket_access_is_reported_with_a_remedy(serve):
     server = serve(lambda request: (200, {"captures": []}))
     os.chmod(server.path, 0o600)
     for folder in server.work.parents:
@@ -502,7 +502,7 @@ def test_who_may_not_use_the_socket_is_told_how(serve):
     assert done.returncode == 1 and "permission denied; become root or a member of the group pcapdaemon" in done.stderr, done
 
 
-def test_over_tcp_with_a_token(serve, tmp_path):
+def test_tcp_works_with_a_token(serve, tmp_path):
     server = serve(lambda request: (200, {"captures": []}), tcp=True, token="abc.DEF-1")
     done = server.ctl("list")
     assert done.status == 1 and "give the daemon's token with --token-file" in done.stderr, done
@@ -517,7 +517,7 @@ def test_over_tcp_with_a_token(serve, tmp_path):
 @pytest.mark.parametrize("scheme, reply, text", [
     ("https", b"HTTP/1.1 400 X\r\n\r\n", "cannot connect to https://127.0.0.1:{port}: TLS: "),
     ("http", b"\x15\x03\x01\x00\x02\x02\x46", "http://127.0.0.1:{port} gives no answer: "), ("http", b"", "if the daemon speaks TLS, it is https://")])
-def test_tls_where_there_is_none_and_the_other_way_round(scheme, reply, text):
+def test_tls_mismatch_is_reported(scheme, reply, text):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def refuse():
             connection, _ = listener.accept()
@@ -533,7 +533,7 @@ def test_tls_where_there_is_none_and_the_other_way_round(scheme, reply, text):
     assert done.status == 1 and text.format(port=port) in done.stderr and "broke off" not in done.stderr, done
 
 
-def test_a_file_of_certificates_that_holds_none_is_named(tmp_path):
+def test_certificate_file_without_certificates_is_named(tmp_path):
     (tmp_path / "ca").write_text("none")
     with socket.create_server(("127.0.0.1", 0)) as listener:  # the backlog answers
         done = pcapctl.run("list", "--api", f"https://127.0.0.1:{listener.getsockname()[1]}", "--ca-file", tmp_path / "ca")
@@ -545,12 +545,12 @@ def test_a_file_of_certificates_that_holds_none_is_named(tmp_path):
     ((200, b"[" * 100000), "is no JSON"), ((200, (b'{"a":"' + b"x" * (17 << 20),)), "is larger than"),
     ((200, (b'{"captures":', None)), "broke off"), ((500, {"error": "\x1b[31mred\u202e"}), "pcapctl: \\x1B[31mred\\xE2\\x80\\xAE"),
 ])
-def test_an_answer_that_is_none_is_told(serve, answer, text):
+def test_invalid_answer_is_reported(serve, answer, text):
     done = serve(lambda request: answer).ctl("list")
     assert done.status == 1 and text in done.stderr, done.stderr[:1000]
 
 
-def test_strange_json_does_no_harm(serve):
+def test_unexpected_json_does_no_harm(serve):
     strange = [{}, {"captures": 5}, {"captures": [5, None, [], {"capture": {}, "state": 7, "packets": "x", "bytes": -1}]},
                {"captures": [{"capture": "\x1b[2J", "packets": 2 ** 63 - 1, "file": "a\nb"}]}, []]
     for answer in strange:
@@ -563,7 +563,7 @@ def test_strange_json_does_no_harm(serve):
 
 # Without a daemon
 
-def test_check_says_what_is_wrong_with_a_configuration(tmp_path):
+def test_check_reports_configuration_faults(tmp_path):
     config = tmp_path / "c.toml"
     config.write_text('[redis]\nhots = "x"\n[general]\nmaxpackets = 0\n')
     done = pcapctl.run("check", config)
@@ -586,7 +586,7 @@ def test_check_says_what_is_wrong_with_a_configuration(tmp_path):
     ('{"node":"any","node":"b","interface":["lo"]}', "is no JSON: line 1"),
     ("hello", "is no JSON"),
 ])
-def test_check_judges_a_request_as_a_daemon_would(request_text, fault):
+def test_check_validates_a_request_as_a_daemon_would(request_text, fault):
     done = pcapctl.run("check", "--request", "-", input=request_text)
     assert done.status == (2 if fault else 0) and (fault or "is valid") in done.stderr, done
 
@@ -640,7 +640,7 @@ def test_bash_completes_commands_options_and_values():
     assert completed(["pcapctl", "help", "sto"]) == ["stop"]
 
 
-def test_what_is_installed_is_what_is_printed():
+def test_installed_completions_equal_the_printed_ones():
     docs = os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs")
     for shell, name in (("bash", "pcapctl"), ("zsh", "_pcapctl"), ("fish", "pcapctl.fish")):
         with open(os.path.join(docs, name)) as file:

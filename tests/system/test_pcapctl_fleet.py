@@ -52,7 +52,7 @@ def keys(fleet, kind):
 
 # Presence
 
-def test_nodes_and_status_show_who_is_there_and_who_is_away(fleet):
+def test_nodes_and_status_show_present_and_absent_nodes(fleet):
     fleet.add("n2")
     fleet.add("n10").die()
     nodes = fleet.ctl("nodes")
@@ -64,13 +64,13 @@ def test_nodes_and_status_show_who_is_there_and_who_is_away(fleet):
     assert answer["nodes"][0]["presence"] is None and answer["nodes"][1]["presence"]["version"] == "2.0.0"
 
 
-def test_a_fleet_of_hundreds_is_shown_whole(fleet):
+def test_fleet_of_hundreds_is_shown_whole(fleet):
     for number in range(300):
         fleet.add(f"node{number:03}")
     assert [row[0] for row in fleet.ctl("nodes").rows()] == [f"node{number:03}" for number in range(300)]
 
 
-def test_presence_of_strangers_does_no_harm(fleet):
+def test_invalid_presence_does_no_harm(fleet):
     with fleet.server.client() as client:
         client.zadd("{capture}:nodes", {"evil\x1b[2J\n": time.time(), b"\xff\x00": 5, "big": time.time(), "odd": time.time(), "": 3})
         client.set("{capture}:node:evil\x1b[2J\n", json.dumps({"version": "\x1b[31m", "interfaces": [5, {"name": [], "up": True}]}))
@@ -82,13 +82,13 @@ def test_presence_of_strangers_does_no_harm(fleet):
     assert r"evil\x1B[2J\x0A" in fleet.ctl("nodes").stdout
 
 
-def test_nobody_is_an_answer_too(fleet):
+def test_empty_fleet_is_a_valid_answer(fleet):
     done = fleet.ctl("nodes")
     assert done.status == 0 and "no node has told of itself" in done.stderr, done
     assert fleet.ctl("nodes", "--json").json == {"nodes": []}
 
 
-def test_results_that_cannot_be_written_are_a_failure(fleet):
+def test_unwritable_results_are_a_failure(fleet):
     fleet.add("n1", captures())
     for words in ("nodes", "status", "nodes --json", "capture -i eth0 -q", "capture -i eth0 -q --json"):
         done = subprocess.run(["bash", "-c", f"exec {pcapctl.PROGRAM} {words} --redis {fleet.url} >/dev/full"], stdin=subprocess.DEVNULL,
@@ -98,7 +98,7 @@ def test_results_that_cannot_be_written_are_a_failure(fleet):
 
 # capture
 
-def test_who_accepts_refuses_or_never_answers_is_shown(fleet):
+def test_accepting_refusing_and_silent_nodes_are_shown(fleet):
     fleet.add("edge1", captures())
     fleet.add("edge2", refuses("interface: this host has no \"eth0\""))
     fleet.add("edge3")
@@ -113,7 +113,7 @@ def test_who_accepts_refuses_or_never_answers_is_shown(fleet):
                                "id": fleet.requests[0]["id"]}]
 
 
-def test_json_has_the_events_and_the_silent(fleet):
+def test_json_lists_the_events_and_the_silent_nodes(fleet):
     fleet.add("n1", captures())
     fleet.add("n2")
     answer = fleet.ctl("capture", "-i", "eth0", "--wait", "--json", "--answer-timeout", "2s", "--id", "my-id").json
@@ -121,7 +121,7 @@ def test_json_has_the_events_and_the_silent(fleet):
     assert [(event["node"], event["event"], event["packets"]) for event in answer["events"]] == [("n1", "done", 5)]
 
 
-def test_all_well_is_0_and_does_not_wait_for_the_timeout(fleet):
+def test_success_exits_0_without_waiting_for_the_timeout(fleet):
     for number in range(3):
         fleet.add(f"n{number}", captures())
     begin = time.monotonic()
@@ -129,7 +129,7 @@ def test_all_well_is_0_and_does_not_wait_for_the_timeout(fleet):
     assert done.status == 0 and len(done.rows()) == 3 and time.monotonic() - begin < 30, done
 
 
-def test_without_wait_it_ends_once_all_have_answered(fleet):
+def test_capture_without_wait_ends_once_all_nodes_have_answered(fleet):
     fleet.add("n1", lambda node, request: node.publish(request, "accepted", 1))
     fleet.add("n2", refuses("no"))
     done = fleet.ctl("capture", "-i", "eth0", "--answer-timeout", "60s")
@@ -138,25 +138,25 @@ def test_without_wait_it_ends_once_all_have_answered(fleet):
 
 @pytest.mark.parametrize("script, status", [(captures(reason="empty", packets=0), 4), (refuses("no"), 1),
                                             (captures(destinations=[{"name": "cloudshark", "ok": False, "error": "\x1b[1m"}]), 1)])
-def test_the_exit_status_tells(fleet, script, status):
+def test_exit_status_reports_the_outcome(fleet, script, status):
     fleet.add("n1", script)
     done = fleet.ctl("capture", "-i", "eth0", "--wait")
     assert done.status == status and "\x1b" not in done.stdout, done
 
 
-def test_nobody_who_listens_is_told(redis):
+def test_channel_without_subscribers_is_reported(redis):
     done = pcapctl.run("capture", "-i", "eth0", "--redis", redis.url + "x")
     assert done.status == 1 and "nobody listens: no node is on this channel of Redis at 127.0.0.1:" in done.stderr, done
 
 
-def test_a_bad_expression_is_not_published(fleet):
+def test_invalid_expression_is_not_published(fleet):
     fleet.add("n1", captures())
     done = fleet.ctl("capture", "--nodere", "(a+)+$" * 50, "-i", "eth0")
     assert done.status == 1 and "--nodere: " in done.stderr and fleet.requests == [], done
     assert fleet.ctl("capture", "--nodere", "(", "-i", "eth0").status == 1
 
 
-def test_nodes_that_publish_no_presence_are_heard_all_the_same(fleet):
+def test_nodes_without_presence_still_count(fleet):
     node = fleet.add("old", captures())
     with fleet.server.client() as client:
         client.flushall()
@@ -164,7 +164,7 @@ def test_nodes_that_publish_no_presence_are_heard_all_the_same(fleet):
     assert done.status == 0 and done.rows()[0][:3] == [node.name, "eth0", "done"], done
 
 
-def test_that_every_node_is_meant_is_said(fleet):
+def test_addressing_every_node_is_reported(fleet):
     fleet.add("n1", captures())
     note = f"pcapctl: asking every node of Redis at 127.0.0.1:{fleet.server.port} (no --node, --nodere)\n"
     for words, said in ((["--redis", fleet.url], True), ([], True), (["--node", "any"], False), (["--nodere", "."], False), (["-q"], False)):
@@ -172,7 +172,7 @@ def test_that_every_node_is_meant_is_said(fleet):
         assert done.status == 0 and (note in done.stderr) == said, done
 
 
-def test_the_id_is_said_once_it_is_published(fleet):
+def test_request_id_is_shown_once_published(fleet):
     fleet.add("n1", captures())
     done = fleet.ctl("capture", "--node", "any", "-i", "eth0")
     assert done.stderr == f"pcapctl: request {fleet.requests[0]['id']} published\n", done
@@ -182,7 +182,7 @@ def test_the_id_is_said_once_it_is_published(fleet):
 
 
 @pytest.mark.parametrize("words, command", [(["-w", "out"], "get first.1 --node n1"), (["--wait"], "watch --id first")])
-def test_what_was_folded_into_another_request_is_named(fleet, words, command):
+def test_folded_request_names_the_other_request(fleet, words, command):
     fleet.add("n1", lambda node, request: node.publish(request, "done", reason="folded", folded_into="first",
                                                        until="2026-11-23T08:42:00.000000000Z"))
     done = fleet.ctl("capture", "-i", "eth0", *words)
@@ -190,13 +190,13 @@ def test_what_was_folded_into_another_request_is_named(fleet, words, command):
     assert f"n1 folded it into request first, which goes on until 2026-11-23T08:42:00.000Z: `pcapctl {command} --redis URL`" in done.stderr
 
 
-def test_that_an_id_was_used_before_is_said(fleet):
+def test_reused_id_is_reported(fleet):
     fleet.add("n1", captures(duplicate=True))
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")
     assert done.status == 0 and "the id r was used before" in done.stderr, done
 
 
-def test_a_path_on_another_host_is_no_link(fleet):
+def test_path_on_another_host_is_not_shown_as_a_link(fleet):
     fleet.add("n1", captures(destinations=[{"name": "memory", "ok": True, "url": "/v1/captures/r.1/file"},
                                            {"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}]))
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")
@@ -204,7 +204,7 @@ def test_a_path_on_another_host_is_no_link(fleet):
     assert "`pcapctl get r.1` on n1 fetches what is in its memory\n" in done.stderr, done
 
 
-def test_a_request_goes_into_a_stream(fleet):
+def test_stream_option_adds_the_request_to_the_stream(fleet):
     fleet.add("n1", captures())
     done = fleet.ctl("capture", "-i", "eth0", "--stream", "jobs", "--wait")
     assert done.status == 0, done
@@ -213,7 +213,7 @@ def test_a_request_goes_into_a_stream(fleet):
     assert [json.loads(fields[b"request"])["id"] for _, fields in entries] == [fleet.requests[0]["id"]]
 
 
-def test_a_node_that_dies_while_it_captures_is_named_and_not_waited_for(fleet):
+def test_node_that_dies_during_a_capture_is_named_and_not_waited_for(fleet):
     def dies(node, request):
         node.publish(request, "accepted", 1)
         node.die()
@@ -224,7 +224,7 @@ def test_a_node_that_dies_while_it_captures_is_named_and_not_waited_for(fleet):
     assert done.status == 3 and "n2 gone while it captured, last seen 20" in done.stderr, done
 
 
-def test_ctrl_c_ends_the_waiting_and_shows_what_there_is(fleet):
+def test_ctrl_c_ends_the_wait_and_shows_the_results_so_far(fleet):
     fleet.add("n1", captures(pcapng("eth0")))
     fleet.add("n2", lambda node, request: node.publish(request, "accepted", 1))
     program = OnTerminal("capture", "-i", "eth0", "--merge", "out", "--id", "r", "--redis", fleet.url, cwd=fleet.work)
@@ -236,7 +236,7 @@ def test_ctrl_c_ends_the_waiting_and_shows_what_there_is(fleet):
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_a_connection_that_breaks_is_made_again_and_nothing_is_missed(fleet, count):
+def test_broken_connection_is_reopened_without_missing_events(fleet, count):
     calls = []
 
     def is_heard_at_last(node, request):
@@ -271,7 +271,7 @@ def test_progress_is_shown_on_a_terminal(fleet):
     assert program.finish() == 0
 
 
-def test_events_of_strangers_do_no_harm(fleet):
+def test_invalid_events_do_no_harm(fleet):
     def lies(node, request):
         with fleet.server.client() as client:
             for text in (b"", b"{", b"[]", b"5", b"\xff", b'{"id":5}', b"x" * (2 << 20), b"[" * 100000,
@@ -291,7 +291,7 @@ def content_of(name, first, count=3):
     return pcapng(name, [(1_795_423_260_000_000_000 + first + 10 * i, name.encode() + bytes([i]) * 60) for i in range(count)])
 
 
-def test_files_of_all_nodes_are_merged_in_the_order_of_time(fleet):
+def test_files_of_all_nodes_are_merged_in_time_order(fleet):
     fleet.add("n1", captures(content_of("eth0", 0), packets=3))
     fleet.add("n2", captures(content_of("eth0", 5), packets=3))
     done = fleet.ctl("capture", "-i", "eth0", "--merge", "out.pcapng")
@@ -313,14 +313,14 @@ def test_merged_packets_can_go_to_standard_output(fleet):
     assert fleet.requests[0]["to_destinations"] == ["redis", "archive"]
 
 
-def test_a_file_of_many_chunks_comes_whole(fleet):
+def test_file_of_many_chunks_arrives_whole(fleet):
     packets = [(i, os.urandom(1000)) for i in range(1, 2000)]
     fleet.add("n1", captures(pcapng("eth0", packets)))
     assert fleet.ctl("capture", "-i", "eth0", "-w", "out").status == 0
     assert [packet.data for packet in CaptureFile(str(fleet.work / "out")).packets] == [data for _, data in packets]
 
 
-def test_what_one_node_lacks_makes_it_partial_and_the_rest_is_merged(fleet):
+def test_missing_file_makes_the_result_partial_and_the_rest_is_merged(fleet):
     def gone(node, request):
         node.publish(request, "accepted", 1)
         node.publish(request, "done", 1, reason="packets", packets=1, bytes=60, destinations=[
@@ -337,14 +337,14 @@ def test_what_one_node_lacks_makes_it_partial_and_the_rest_is_merged(fleet):
 @pytest.mark.parametrize("to, environment, text", [("absent/out", {}, "cannot write absent/out: No such file"),
                                                    (".", {}, "cannot write .: Is a directory"),
                                                    ("out", {"TMPDIR": "/nonexistent"}, "no room for files in /nonexistent: ")])
-def test_what_cannot_be_written_is_not_asked_for(fleet, to, environment, text):
+def test_unwritable_output_is_refused_before_the_request(fleet, to, environment, text):
     fleet.add("n1", captures(content_of("eth0", 0)))
     done = fleet.ctl("capture", "-i", "eth0", "--merge", to, env=environment)
     assert done.status == 1 and text in done.stderr and "published" not in done.stderr, done
     assert fleet.requests == [] and os.listdir(fleet.work) == []
 
 
-def test_what_could_not_be_written_after_all_is_still_in_redis(fleet):
+def test_file_that_could_not_be_written_stays_in_redis(fleet):
     fleet.add("n1", captures(content_of("eth0", 0)))
     done = fleet.ctl("capture", "-i", "eth0", "--id", "r", "-w", "/dev/full")
     assert done.status == 1 and "cannot write /dev/full: No space left on device\n" in done.stderr, done
@@ -353,7 +353,7 @@ def test_what_could_not_be_written_after_all_is_still_in_redis(fleet):
 
 
 @pytest.mark.parametrize("change", [{"size": 5}, {"size": 10 ** 9}, {"chunks": 5}, {"chunks": 0}, {"v": 2}, {"size": -1}])
-def test_a_file_that_is_not_what_its_header_says_is_refused(fleet, change):
+def test_file_that_contradicts_its_header_is_refused(fleet, change):
     def lies(node, request):
         node.publish(request, "accepted", 1)
         node.publish(request, "done", 1, reason="packets", packets=1, bytes=60,
@@ -364,7 +364,7 @@ def test_a_file_that_is_not_what_its_header_says_is_refused(fleet, change):
     assert done.status == 1 and "in Redis" in done.stderr and os.listdir(fleet.work) == [], done
 
 
-def test_a_url_that_names_another_key_is_not_followed(fleet):
+def test_url_of_another_key_is_not_followed(fleet):
     with fleet.server.client() as client:
         client.rpush("precious", json.dumps({"v": 1, "name": "x", "size": 4, "chunks": 1}), b"data")
 
@@ -379,7 +379,7 @@ def test_a_url_that_names_another_key_is_not_followed(fleet):
         assert client.exists("precious")
 
 
-def test_get_fetches_a_file_that_a_node_left(fleet):
+def test_get_fetches_a_file_from_redis(fleet):
     content = os.urandom(CHUNK + 5)
     fleet.add("n1").deliver({"id": "r"}, content)
     fleet.add("n2")
@@ -410,7 +410,7 @@ def test_watch_prints_the_fleets_events(fleet):
 
 # Redis as it is found
 
-def test_a_password_works_and_is_not_shown(tmp_path):
+def test_password_works_and_is_not_shown(tmp_path):
     with RedisServer(tmp_path, port=free_port(), users=["alice on >p@ss/word ~* &* +@all"]) as server:
         url = f"redis://alice:p%40ss%2Fword@127.0.0.1:{server.port}/capture"
         with Pcapctl("watch", "--redis", url) as program:
@@ -424,13 +424,13 @@ def test_a_password_works_and_is_not_shown(tmp_path):
         assert "user or password is wrong; they stand in the URL" in done.stderr and "right one" not in done.stderr, done
 
 
-def test_that_a_password_is_wanted_is_said(tmp_path):
+def test_missing_password_is_reported(tmp_path):
     with RedisServer(tmp_path, port=free_port(), password="secret") as server:
         done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{server.port}/capture")
     assert done.status == 1 and "NOAUTH" in done.stderr and "it wants a password: write it into the URL" in done.stderr, done
 
 
-def test_a_master_is_found_through_a_sentinel(fleet):
+def test_master_is_found_through_a_sentinel(fleet):
     fleet.add("n1", captures())
     sentinel = FakeSentinel(("127.0.0.1", fleet.server.port))
     try:
@@ -440,7 +440,7 @@ def test_a_master_is_found_through_a_sentinel(fleet):
     assert done.status == 0 and done.rows()[0][:3] == ["n1", "eth0", "done"], done
 
 
-def test_a_cluster_is_asked_by_any_of_its_nodes(tmp_path):
+def test_cluster_is_reached_through_any_of_its_nodes(tmp_path):
     (tmp_path / "cluster").mkdir()
     cluster = RedisCluster(tmp_path / "cluster")
     try:
@@ -458,14 +458,14 @@ def test_a_cluster_is_asked_by_any_of_its_nodes(tmp_path):
         cluster.close()
 
 
-def test_tls_is_verified(server, pki):
+def test_tls_certificate_is_verified(server, pki):
     redis_server = tls_server(server, pki).start()
     for host, status, text in (("localhost", 0, "no node has told of itself"), ("127.0.0.1", 1, "IP address mismatch")):
         done = pcapctl.run("nodes", "--redis", f"rediss://{host}:{redis_server.port}/capture?ca={pki}/ca.crt")
         assert done.status == status and text in done.stderr, done
 
 
-def test_a_daemons_file_names_the_fleet(fleet, tmp_path):
+def test_configuration_file_of_a_daemon_locates_the_fleet(fleet, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text(f'[redis]\nhost = "127.0.0.1"\nport = {fleet.server.port}\n')
     fleet.add("n1")
@@ -476,14 +476,14 @@ def test_a_daemons_file_names_the_fleet(fleet, tmp_path):
     assert done.status == 2 and "redis.hots: unknown key" in done.stderr, done
 
 
-def test_a_redis_that_is_not_there_is_told_with_what_to_do():
+def test_missing_redis_is_reported_with_a_remedy():
     done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{free_port()}/capture")
     assert done.status == 1 and "Connection refused; is it the right one? name it with --redis" in done.stderr, done
     done = pcapctl.run("nodes", "--redis", "redis://127.0.0.1/a/b")
     assert done.status == 2 and "--redis: the Redis URL has more than a channel" in done.stderr, done
 
 
-def test_a_redis_that_hangs_is_given_up(fleet):
+def test_hanging_redis_is_abandoned(fleet):
     fleet.server.pause()
     try:
         done = fleet.ctl("nodes")
@@ -494,7 +494,7 @@ def test_a_redis_that_hangs_is_given_up(fleet):
 
 # The manual
 
-def test_every_example_of_the_manual_works(fleet, tmp_path):
+def test_every_example_in_the_manual_works(fleet, tmp_path):
     with open(os.path.join(ROOT, "docs", "pcapctl.1.in")) as file:
         text = file.read().split(".Sh EXAMPLES\n")[1].split(".Sh ")[0]
     literal = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", text, re.M | re.S)
@@ -527,7 +527,7 @@ def test_every_example_of_the_manual_works(fleet, tmp_path):
 
 # The real daemon
 
-def test_a_real_daemon_is_asked_and_answers(world):
+def test_real_daemon_answers_a_fleet_request(world):
     def capture(*words):
         return pcapctl.run("capture", "--redis", "redis://127.0.0.1/capture", "--wait", *words, netns=world.host)
 

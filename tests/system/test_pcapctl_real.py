@@ -35,7 +35,7 @@ def ping_loopback(netns, stop):
     return thread
 
 
-def test_without_configuration_and_redis_one_line_gives_a_file(netns, tmp_path):
+def test_one_command_gives_a_file_without_configuration_or_redis(netns, tmp_path):
     bare, stop = netns("bare"), threading.Event()
     (tmp_path / "files").mkdir()
     with Daemon(tmp_path, netns=bare, wrapper=PRIVATE_RUN) as daemon:
@@ -66,7 +66,7 @@ def pcapctl(host, *arguments, cwd=None, **options):
     return Pcapctl(*arguments, "--socket", host.config["api"]["socket"], cwd=cwd, **options)
 
 
-def test_the_past_goes_to_standard_output(host, tmp_path):
+def test_history_goes_to_standard_output(host, tmp_path):
     host.sender.send(100, rate=10000, first=300)
     result = pcapctl(host, "history", "-i", "eth0", "--last", "30s", "-w", "-").finish()
     assert result.status == 0, result.stderr
@@ -75,7 +75,7 @@ def test_the_past_goes_to_standard_output(host, tmp_path):
     assert [number for number in CaptureFile(path).numbers if 300 <= number < 400] == list(range(300, 400))
 
 
-def test_how_far_the_past_reaches_back_is_told(host, tmp_path):
+def test_reach_of_history_is_shown(host, tmp_path):
     host.sender.send(5, rate=1000, first=400)
     result = pcapctl(host, "history", "-i", "eth0", "--last", "1h", cwd=tmp_path).finish()
     assert result.status == 0 and result.stdout == "capture.pcapng\n" and re.search("reaches back to 20.*Z only, asked for was 20.*Z\n",
@@ -86,7 +86,7 @@ def test_how_far_the_past_reaches_back_is_told(host, tmp_path):
     assert result.status == 4 and "no packet" in result.stderr and CaptureFile(tmp_path / "none").packets == [], result
 
 
-def test_a_capture_reaches_back_and_is_fetched_again(host, tmp_path):
+def test_capture_with_history_can_be_fetched_again(host, tmp_path):
     host.sender.send(20, rate=5000, first=1000)
     result = pcapctl(host, "capture", "-i", "eth0", "--before", "20", "-c", "20", "--id", "real-1", "-w", "first.pcapng",
                      "udp and ip[28:4] >= 0", cwd=tmp_path).finish()
@@ -97,7 +97,7 @@ def test_a_capture_reaches_back_and_is_fetched_again(host, tmp_path):
     assert shown.status == 0 and "real-1.1" in shown.stdout
 
 
-def test_a_running_capture_is_listed_and_stopped(host, tmp_path):
+def test_running_capture_is_listed_and_stopped(host, tmp_path):
     command = pcapctl(host, "capture", "-i", "eth0", "--timeout", "60s", "--id", "real-2", "-w", "out.pcapng", cwd=tmp_path)
     until(lambda: "real-2" in pcapctl(host, "list").finish().stdout)
     host.sender.send(5, rate=1000, first=2000)
@@ -108,14 +108,14 @@ def test_a_running_capture_is_listed_and_stopped(host, tmp_path):
     CaptureFile(tmp_path / "out.pcapng").assert_numbers(2000, 5)
 
 
-def test_status_and_refusals_are_told(host):
+def test_status_and_refusals_are_shown(host):
     status = pcapctl(host, "status").finish()
     assert status.status == 0 and "eth0" in status.stdout
     refused = pcapctl(host, "capture", "-i", "eth9").finish()
     assert refused.status == 1 and "eth9" in refused.stderr + refused.stdout
 
 
-def test_the_daemon_on_a_cluster_serves_channel_stream_and_files(netns, tmp_path):
+def test_daemon_on_a_cluster_serves_channel_stream_and_files(netns, tmp_path):
     (tmp_path / "cluster").mkdir()
     (tmp_path / "daemon").mkdir()
     cluster = RedisCluster(tmp_path / "cluster")
@@ -152,7 +152,7 @@ def chatter(stop):
         sender.sendto(b"x", ("127.0.0.1", 17999))
 
 
-def test_the_daemon_behind_sentinels_goes_over_to_a_new_master_in_the_middle_of_a_capture(tmp_path):
+def test_daemon_follows_a_sentinel_failover_during_a_capture(tmp_path):
     (tmp_path / "sentinels").mkdir()
     (tmp_path / "daemon").mkdir()
     setup = SentinelSetup(tmp_path / "sentinels").start()

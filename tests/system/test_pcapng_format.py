@@ -70,25 +70,25 @@ def values(pairs, name):
 
 
 @pytest.mark.parametrize("kind", ["pcapng", "pcap", "mixed"])
-def test_tshark_finds_every_packet_with_sizes_and_times_to_the_nanosecond(sample, kind):
+def test_tshark_reads_every_packet_size_and_nanosecond_timestamp(sample, kind):
     rows = fields_of(sample(kind), "frame.time_epoch", "frame.cap_len", "frame.len")
     assert rows == [[as_seconds(FIRST_NS + i * STEP_NS), str(size), str(length_of(i))]
                     for i, size in enumerate(SIZES)]
 
 
-def test_tshark_knows_interface_and_direction_of_every_packet(sample):
+def test_tshark_reads_interface_and_direction_of_every_packet(sample):
     rows = fields_of(sample("pcapng"), "frame.interface_name", "frame.interface_id", "frame.packet_flags_direction")
     directions = ["", "0x00000001", "0x00000002"]
     assert rows == [[INTERFACES[i % 2], str(i % 2), directions[i % 3]] for i in range(len(SIZES))]
 
 
-def test_tshark_knows_the_link_type_of_every_packet(sample):
+def test_tshark_reads_the_link_type_of_every_packet(sample):
     ethernet, raw_ip = "1", "7"  # wiretap's numbers
     assert fields_of(sample("mixed"), "frame.encap_type") == [[[ethernet, raw_ip][i % 2]] for i in range(len(SIZES))]
     assert fields_of(sample("pcap"), "frame.encap_type") == [[ethernet]] * len(SIZES)
 
 
-def test_capinfos_shows_who_captured_and_every_comment(sample):
+def test_capinfos_shows_the_capturing_host_and_every_comment(sample):
     info = capinfos(sample("pcapng"))
     assert values(info, "Capture hardware") == ["x86_64"]
     assert values(info, "Capture oper-sys") == ["Linux 6.18"]

@@ -97,7 +97,7 @@ def shifted(path, seconds):
 
 
 @pytest.mark.parametrize("options", [[], ["-m"]])
-def test_every_packet_of_every_node_comes_in_the_order_of_time(sample, merge, options):
+def test_every_packet_of_every_node_is_merged_in_time_order(sample, merge, options):
     first, second, third = sample("pcapng"), sample("mixed"), sample("pcap")
     merged = merge(*options, n1=first, n2=second, n3=third)
     rows = fields_of(merged.path, "frame.time_epoch", "frame.cap_len", "frame.len", "frame.interface_name",
@@ -165,7 +165,7 @@ def test_tcpdump_reads_every_packet(sample, merge):
 
 
 @pytest.mark.parametrize("kind", ["pcap", "nsecpcap", "pcapng"])
-def test_files_of_other_programs_are_read_as_they_read_them(sample, merge, tmp_path, kind):
+def test_files_of_other_programs_keep_their_packets(sample, merge, tmp_path, kind):
     theirs = str(tmp_path / "theirs")
     stdout_of("editcap", "-F", kind, sample("pcapng" if kind == "pcapng" else "pcap"), theirs)
     names = ["frame.time_epoch", "frame.cap_len", "frame.len", "frame.packet_flags_direction", "data.data"]
@@ -187,7 +187,7 @@ def test_resolutions_and_offsets_are_read_as_tshark_reads_them(write, merge, ord
         assert float(ours[0]) == float(original[0]) and ours[0].startswith(original[0].rstrip("0"))
 
 
-def test_secrets_are_left_out_and_comments_of_packets_counted(sample, merge, tmp_path):
+def test_secrets_are_omitted_and_packet_comments_counted(sample, merge, tmp_path):
     keys, edited = str(tmp_path / "keys"), str(tmp_path / "edited")
     with open(keys, "w") as file:
         file.write("CLIENT_RANDOM " + "ab" * 32 + " " + "cd" * 48 + "\n")
@@ -201,7 +201,7 @@ def test_secrets_are_left_out_and_comments_of_packets_counted(sample, merge, tmp
     assert "n1 (2 interfaces, 10 packets, texts left out: 1)" in values(capinfos(merged.path), "Capture comment")[0]
 
 
-def test_inputs_that_are_not_in_order_come_out_in_order(sample, merge, tmp_path):
+def test_unordered_inputs_are_merged_in_order(sample, merge, tmp_path):
     joined = str(tmp_path / "joined.pcapng")
     first = sample("pcapng")
     stdout_of("mergecap", "-a", "-w", joined, shifted(first, 0.5), first)
@@ -213,7 +213,7 @@ def test_inputs_that_are_not_in_order_come_out_in_order(sample, merge, tmp_path)
 
 
 @pytest.mark.parametrize("left", [5000, 100000, -1, -89])
-def test_what_came_of_a_file_that_is_cut_short_is_merged(sample, write, merge, left):
+def test_truncated_file_is_merged_up_to_the_cut(sample, write, merge, left):
     whole = sample("pcapng")
     with open(whole, "rb") as file:
         cut = write("cut.pcapng", file.read()[:left])

@@ -79,7 +79,7 @@ def runner(redis_server):
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 5_000_000])
-def test_a_file_is_there_byte_by_byte(server, upload, tmp_path, size):
+def test_file_is_stored_byte_for_byte(server, upload, tmp_path, size):
     redis_server = server().start()
     content = os.urandom(size)
     path = tmp_path / "a file.pcapng"
@@ -103,7 +103,7 @@ def test_several_files_have_keys_of_their_own(server, upload):
         assert sum(map(len, chunks)) == header["size"] and 50 < ttl <= 60
 
 
-def test_what_was_at_the_key_is_replaced(server, upload):
+def test_existing_key_is_replaced(server, upload):
     redis_server = server().start()
     run = runner(redis_server)
     run("RPUSH", KEY, "a", "b", "c")
@@ -112,7 +112,7 @@ def test_what_was_at_the_key_is_replaced(server, upload):
     assert len(chunks) == header["chunks"] == 2
 
 
-def test_a_file_beyond_the_limit_is_refused_and_the_limit_named(server, upload):
+def test_file_beyond_the_limit_is_refused_and_the_limit_named(server, upload):
     redis_server = server().start()
     result = upload(redis_server.port, "--size", 2_000_000, "--redis-size", 1_000_000).result()
     assert not result["ok"] and result["attempts"] == 1
@@ -120,7 +120,7 @@ def test_a_file_beyond_the_limit_is_refused_and_the_limit_named(server, upload):
     assert runner(redis_server)("EXISTS", KEY) == 0
 
 
-def test_a_large_file_is_never_in_memory_as_a_whole(server, upload):
+def test_large_file_is_never_whole_in_memory(server, upload):
     redis_server = server().start()
     before = upload(redis_server.port, "--size", 300_000).lines()[-1]["peak_rss_kib"]
     *files, last = upload(redis_server.port, "--size", 60_000_000).lines()
@@ -128,7 +128,7 @@ def test_a_large_file_is_never_in_memory_as_a_whole(server, upload):
     assert last["peak_rss_kib"] - before < 8192
 
 
-def test_a_full_server_keeps_nothing_of_it(server, upload):
+def test_full_server_keeps_no_part_of_the_file(server, upload):
     redis_server = server().start()
     run = runner(redis_server)
     used = int(run("INFO", "memory")["used_memory"])
@@ -138,13 +138,13 @@ def test_a_full_server_keeps_nothing_of_it(server, upload):
     assert run("EXISTS", KEY) == 0
 
 
-def test_a_user_without_the_right_is_a_final_refusal(server, upload):
+def test_missing_permission_is_a_final_refusal(server, upload):
     redis_server = server(users=["default on nopass ~* &* +@all -rpush"]).start()
     result = upload(redis_server.port, "--size", 300_000).result()
     assert not result["ok"] and result["attempts"] == 1 and "NOPERM" in result["error"]
 
 
-def test_a_server_that_dies_in_the_middle_gets_it_again(server, upload):
+def test_upload_is_repeated_after_the_server_dies(server, upload):
     redis_server = server().start()
     run = runner(redis_server)
     one = upload(redis_server.port, "--size", 60_000_000, "--attempts", 50)
@@ -158,7 +158,7 @@ def test_a_server_that_dies_in_the_middle_gets_it_again(server, upload):
     assert len(chunks) == header["chunks"] and sum(map(len, chunks)) == header["size"] and ttl > 3000
 
 
-def test_an_abandoned_upload_goes_away(server, upload):
+def test_abandoned_upload_expires(server, upload):
     """By itself when we cannot say so any more, at once when we can."""
     redis_server = server().start()
     run = runner(redis_server)
@@ -169,7 +169,7 @@ def test_an_abandoned_upload_goes_away(server, upload):
     until(lambda: run("EXISTS", KEY) == 0, 20, "the beginning of it to expire")
 
 
-def test_cancelling_ends_at_once(server, upload):
+def test_cancelled_upload_ends_at_once(server, upload):
     redis_server = server().start()
     run = runner(redis_server)
     one = upload(redis_server.port, "--size", 60_000_000)
@@ -181,7 +181,7 @@ def test_cancelling_ends_at_once(server, upload):
     assert not result["ok"] and "shutting down" in result["error"]
 
 
-def test_no_server_is_a_bad_day(upload):
+def test_missing_server_is_retried(upload):
     one = upload(free_port(), "--size", 1000)
     one.process.send_signal(0)
     until(lambda: any("redis-down" in line for line in one.log), 10, "the link to fail")
@@ -189,7 +189,7 @@ def test_no_server_is_a_bad_day(upload):
     assert "shutting down" in one.result()["error"]
 
 
-def test_a_cluster_takes_it_at_the_right_node_and_while_the_slot_moves(tmp_path, upload):
+def test_cluster_upload_survives_a_slot_migration(tmp_path, upload):
     cluster = RedisCluster(tmp_path / "cluster")
     try:
         cluster.start()
@@ -211,7 +211,7 @@ def test_a_cluster_takes_it_at_the_right_node_and_while_the_slot_moves(tmp_path,
 SETTLED_S = 8
 
 
-def test_a_node_of_a_cluster_that_is_killed_right_after_it_took_it_takes_nothing_with_it(tmp_path, upload):
+def test_upload_survives_a_cluster_master_killed_just_after_it(tmp_path, upload):
     """Its replica hangs, so it has none of the file when it is promoted."""
     cluster = RedisCluster(tmp_path / "cluster", replicas=3)
     try:
@@ -236,7 +236,7 @@ def followers(redis_server):
 
 
 @pytest.mark.parametrize("replica", ["in step", "behind", "gone", "may not be asked for", "may not be waited for"])
-def test_without_sentinels_the_master_says_who_is_to_have_it(server, upload, replica):
+def test_upload_without_sentinels_waits_for_the_replicas_of_the_master(server, upload, replica):
     master, second = server(settings=["repl-diskless-sync-delay 0"]).start(), server().start()
     runner(second)("REPLICAOF", "127.0.0.1", master.port)
     until(lambda: master.has_in_step(second), 20, "the replica to be in step")
@@ -296,7 +296,7 @@ def assert_holds(redis_server, size):
     assert (len(chunks), sum(map(len, chunks))) == (header["chunks"], header["size"]) and header["size"] >= size and ttl > 3000
 
 
-def test_with_well_replicas_it_is_on_all_of_them_and_takes_no_longer(setup, upload):
+def test_upload_reaches_all_healthy_replicas_without_delay(setup, upload):
     setup.wait_ready()
     began = time.monotonic()
     result = upload(1, "--size", 1_000_000, *through(*setup.endpoints)).result()
@@ -305,7 +305,7 @@ def test_with_well_replicas_it_is_on_all_of_them_and_takes_no_longer(setup, uplo
         assert_holds(redis_server, 1_000_000)
 
 
-def test_a_failover_in_the_middle_puts_it_to_the_new_master(setup, upload):
+def test_upload_during_a_failover_reaches_the_new_master(setup, upload):
     setup.wait_ready()
     old = setup.master
     one = upload(1, "--size", 60_000_000, *through(*setup.endpoints))
@@ -316,7 +316,7 @@ def test_a_failover_in_the_middle_puts_it_to_the_new_master(setup, upload):
     setup.rejoin(old)
 
 
-def test_one_that_begins_while_the_old_master_is_still_named_gets_to_the_new_one(setup, upload):
+def test_upload_begun_at_the_replaced_master_reaches_the_new_master(setup, upload):
     """Not by the Sentinel that orders the failover, but by the others, which hear of it later."""
     setup.wait_ready()
     old, others = setup.master, setup.sentinels[1:]
@@ -327,7 +327,7 @@ def test_one_that_begins_while_the_old_master_is_still_named_gets_to_the_new_one
     setup.rejoin(old)
 
 
-def test_a_replica_that_is_well_but_not_in_step_is_looked_after(server, upload, sentinel):
+def test_upload_is_repeated_if_an_unsynchronised_replica_is_promoted(server, upload, sentinel):
     """It may have been promoted: whoever is the master then must have it all."""
     old, new = server().start(), server().start()
     fake = sentinel(("127.0.0.1", old.port), ["slave"])
@@ -341,7 +341,7 @@ def test_a_replica_that_is_well_but_not_in_step_is_looked_after(server, upload, 
 
 
 @pytest.mark.parametrize("replicas", [["slave,s_down,disconnected"], []], ids=["down", "none"])
-def test_replicas_that_are_not_there_are_not_waited_for(server, upload, sentinel, replicas):
+def test_absent_replicas_are_not_waited_for(server, upload, sentinel, replicas):
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), replicas)
     began = time.monotonic()
@@ -350,7 +350,7 @@ def test_replicas_that_are_not_there_are_not_waited_for(server, upload, sentinel
     assert_holds(redis_server, 300_000)
 
 
-def test_where_the_master_stays_the_master_it_is_there_in_the_end(server, upload, sentinel):
+def test_upload_succeeds_without_replication_if_the_master_stays(server, upload, sentinel):
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), ["slave"])
     result = upload(1, "--size", 300_000, *through(fake.endpoint)).result()
@@ -358,7 +358,7 @@ def test_where_the_master_stays_the_master_it_is_there_in_the_end(server, upload
     assert_holds(redis_server, 300_000)
 
 
-def test_where_a_sentinel_does_not_tell_its_replicas_it_has_to_stay_there(server, upload, sentinel):
+def test_upload_settles_if_the_sentinel_hides_the_replicas(server, upload, sentinel):
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), None)
     began = time.monotonic()
@@ -367,7 +367,7 @@ def test_where_a_sentinel_does_not_tell_its_replicas_it_has_to_stay_there(server
     assert_holds(redis_server, 300_000)
 
 
-def test_cancelling_while_it_settles_ends_at_once(server, upload, sentinel):
+def test_upload_cancelled_while_settling_ends_at_once(server, upload, sentinel):
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), ["slave"])
     one = upload(1, "--size", 300_000, *through(fake.endpoint))

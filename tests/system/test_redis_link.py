@@ -45,7 +45,7 @@ def events_of(subscription, count):
 # --- bad days ---
 
 
-def test_start_without_redis_then_it_appears(server, probe):
+def test_link_comes_up_once_redis_appears(server, probe):
     redis_server = server()
     one = probe(redis_server.port)
     one.expect(r"redis-down .*role=\"?subscriber.*refused.*retry_ms=")
@@ -57,7 +57,7 @@ def test_start_without_redis_then_it_appears(server, probe):
 
 
 @pytest.mark.parametrize("options,mentions,severity", [(["--quiet"], 1, "info"), ([], 2, "warning")])
-def test_a_server_nobody_asked_for_is_mentioned_once_and_gently(probe, options, mentions, severity):
+def test_missing_default_server_is_logged_once_and_mildly(probe, options, mentions, severity):
     """It fails in one way first and in another from then on: news for who asked for Redis, nothing for who did not."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         one = probe(listener.getsockname()[1], *options)
@@ -76,7 +76,7 @@ def test_a_server_nobody_asked_for_is_mentioned_once_and_gently(probe, options, 
         assert any("not for you" in line for line in one.seen)
 
 
-def test_restart_is_survived(server, probe):
+def test_link_survives_a_restart(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -88,7 +88,7 @@ def test_restart_is_survived(server, probe):
     assert one.message()["message"] == "again"
 
 
-def test_a_hanging_server_is_noticed_and_recovered_from(server, probe):
+def test_hanging_server_is_noticed_and_recovered_from(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port, *QUICK_PING)
     one.both_up()
@@ -115,7 +115,7 @@ def test_pings_keep_an_idle_subscription_up(server, probe):
     assert not lines_of(one, "redis-down")
 
 
-def test_a_kicked_subscriber_is_back_at_once(server, probe):
+def test_killed_subscriber_reconnects_at_once(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -133,19 +133,19 @@ def test_connections_carry_names(server, probe):
     until(lambda: names_of_clients(redis_server) == {"pcapdaemon-subscriber", "pcapdaemon-publisher"}, 10, "both names")
 
 
-def test_a_host_name_is_resolved(server, probe):
+def test_host_name_is_resolved(server, probe):
     redis_server = server().start()
     probe(redis_server.port, host="localhost").both_up()
 
 
-def test_an_unknown_host_name_is_told(probe):
+def test_unknown_host_name_is_logged(probe):
     probe(1, host="no-such-host.invalid").expect(r"redis-down .*no-such-host\.invalid: ", timeout=60)
 
 
 # --- messages ---
 
 
-def test_a_message_of_10_mb_is_handed_on_and_the_connection_stays(server, probe):
+def test_message_of_10_mb_is_passed_on_and_the_connection_stays(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -156,7 +156,7 @@ def test_a_message_of_10_mb_is_handed_on_and_the_connection_stays(server, probe)
     assert not lines_of(one, "redis-down")
 
 
-def test_a_message_may_hold_any_bytes(server, probe):
+def test_message_may_contain_any_bytes(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -166,7 +166,7 @@ def test_a_message_may_hold_any_bytes(server, probe):
     assert one.message()["size"] == 0
 
 
-def test_a_handler_may_free_the_subscriber_that_calls_it(server, probe):
+def test_handler_may_free_the_subscriber_that_calls_it(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -184,14 +184,14 @@ def test_a_handler_may_free_the_subscriber_that_calls_it(server, probe):
 # --- who may ---
 
 
-def test_password(server, probe):
+def test_password_is_accepted(server, probe):
     redis_server = server(password="s3cr3t").start()
     probe(redis_server.port, "--auth", "s3cr3t").both_up()
 
 
 @pytest.mark.parametrize("options,text", [(["--auth", "wr0ng-s3cr3t"], "WRONGPASS"), ([], "NOAUTH"),
                                           (["--user", "nobody", "--auth", "wr0ng-s3cr3t"], "WRONGPASS")])
-def test_a_refused_login_is_told_once_in_the_servers_words_without_the_secret(server, probe, options, text):
+def test_refused_login_is_logged_once_in_the_servers_words_without_the_secret(server, probe, options, text):
     redis_server = server(password="s3cr3t").start()
     one = probe(redis_server.port, *options)
     one.expect(rf"redis-down .*role=\"?subscriber.*reason=\"{text}")
@@ -206,7 +206,7 @@ def test_a_refused_login_is_told_once_in_the_servers_words_without_the_secret(se
     assert "wr0ng" not in "\n".join(one.seen)
 
 
-def test_acl_user(server, probe):
+def test_acl_user_without_ping_or_client_works(server, probe):
     redis_server = server(users=["capturer on >s3cr3t resetchannels &capture &capture:events +subscribe +publish"]).start()
     one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t", *OFTEN_PING)
     one.both_up()  # neither PING nor CLIENT is allowed to this user: that must not matter
@@ -220,7 +220,7 @@ def test_acl_user(server, probe):
     assert not lines_of(one, "redis-down")
 
 
-def test_acl_without_the_channel_is_told(server, probe):
+def test_acl_without_the_channel_is_logged(server, probe):
     redis_server = server(users=["capturer on >s3cr3t resetchannels &other +@all"]).start()
     one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t")
     one.expect(r"redis-down .*role=\"?subscriber.*reason=\"NOPERM")
@@ -229,7 +229,7 @@ def test_acl_without_the_channel_is_told(server, probe):
     one.expect(r"subscribed channel=", timeout=40)
 
 
-def test_events_that_may_not_be_published_are_told_and_not_kept(server, probe):
+def test_forbidden_events_are_logged_and_dropped(server, probe):
     redis_server = server(users=["capturer on >s3cr3t resetchannels &capture +@all"]).start()
     one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t")
     one.both_up()
@@ -243,7 +243,7 @@ def test_events_that_may_not_be_published_are_told_and_not_kept(server, probe):
 # --- events ---
 
 
-def test_events_of_an_outage_follow_in_order(server, probe):
+def test_events_of_an_outage_are_sent_later_in_order(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -261,7 +261,7 @@ def test_events_of_an_outage_follow_in_order(server, probe):
     until(lambda: one.pending() == 0, 5, "nothing pending")
 
 
-def test_events_without_an_answer_are_sent_again(server, probe):
+def test_unanswered_events_are_sent_again(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -280,7 +280,7 @@ def test_events_without_an_answer_are_sent_again(server, probe):
         assert events_of(subscription, 20) == [str(number) for number in range(20)]
 
 
-def test_the_backlog_is_bounded_and_says_what_it_drops(server, probe):
+def test_backlog_is_bounded_and_logs_what_it_drops(server, probe):
     redis_server = server()
     one = probe(redis_server.port)
     one.expect(r"redis-down .*role=\"?publisher")
@@ -323,7 +323,7 @@ def tls_server(server, pki, name="named", **options):
     return server(tls={"cert": pki / f"{name}.crt", "key": pki / f"{name}.key", "ca": pki / "ca.crt"}, **options)
 
 
-def test_tls_with_the_right_name(server, probe, pki):
+def test_tls_accepts_the_right_name(server, probe, pki):
     redis_server = tls_server(server, pki, password="s3cr3t").start()
     one = probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt"), "--auth", "s3cr3t", *OFTEN_PING, host="localhost")
     one.both_up()
@@ -334,7 +334,7 @@ def test_tls_with_the_right_name(server, probe, pki):
     one.expect(r"subscribed channel=")
 
 
-def test_tls_with_the_right_address(server, probe, pki):
+def test_tls_accepts_the_right_address(server, probe, pki):
     redis_server = tls_server(server, pki, "addressed").start()
     probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt")).both_up()
 
@@ -345,7 +345,7 @@ def test_tls_with_the_right_address(server, probe, pki):
     ("named", "localhost", "stranger", "unable to get local issuer certificate|self.signed|unable to verify"),
     ("named", "localhost", None, "unable to get local issuer certificate|self.signed|unable to verify"),
 ])
-def test_tls_refuses_strangers(server, probe, pki, certificate, host, authority, text):
+def test_tls_refuses_untrusted_servers(server, probe, pki, certificate, host, authority, text):
     redis_server = tls_server(server, pki, certificate, password="s3cr3t").start()
     options = ["--ca", str(pki / f"{authority}.crt")] if authority else []
     one = probe(redis_server.port, "--tls", *options, "--auth", "s3cr3t", host=host)
@@ -356,7 +356,7 @@ def test_tls_refuses_strangers(server, probe, pki, certificate, host, authority,
     assert not lines_of(one, "redis-up")
 
 
-def test_tls_client_certificate(server, probe, pki):
+def test_tls_client_certificate_is_sent(server, probe, pki):
     redis_server = tls_server(server, pki).start(tcp=False)
     with redis_server.client() as client:
         client.config_set("tls-auth-clients", "yes")
@@ -367,12 +367,12 @@ def test_tls_client_certificate(server, probe, pki):
           str(pki / "client.key"), host="localhost").both_up()
 
 
-def test_tls_to_a_server_without_it_is_told(server, probe, pki):
+def test_tls_to_a_plain_server_is_logged(server, probe, pki):
     redis_server = server().start()
     probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt")).expect(r"redis-down .*role=\"?subscriber.*no TLS handshake")
 
 
-def test_a_missing_authority_file_is_named(probe):
+def test_missing_authority_file_is_named(probe):
     probe(1, "--tls", "--ca", "/nonexistent/ca.pem").expect(r"redis-down .*/nonexistent/ca\.pem")
 
 
@@ -439,7 +439,7 @@ def endless(beginning, piece):
     (lambda: [b"garbage\r\n"], "Protocol error"),
     (lambda: [b"-ERR max number of clients reached\r\n"], "max number of clients"),
 ])
-def test_an_impostor_is_dropped_and_nothing_breaks(probe, sent, reason):
+def test_server_that_is_not_redis_is_dropped(probe, sent, reason):
     impostor = Impostor(sent)
     one = probe(impostor.port)
     one.expect(rf"redis-down .*role=\"?subscriber.*reason=.*{re.escape(reason)}", timeout=30)
@@ -447,7 +447,7 @@ def test_an_impostor_is_dropped_and_nothing_breaks(probe, sent, reason):
     one.pending()  # it lives
 
 
-def test_a_server_that_never_answers_is_given_up(probe):
+def test_server_that_never_answers_is_abandoned(probe):
     listener = socket.create_server(("127.0.0.1", 0))
     one = probe(listener.getsockname()[1])
     one.expect(r"redis-down .*role=\"?subscriber.*no answer within", timeout=15)

@@ -54,14 +54,14 @@ def serves(one, master):
         assert "here" in events_of(subscription, 1)
 
 
-def test_the_master_is_found_past_sentinels_that_are_gone_or_know_nothing(setup, probe, fake):
+def test_master_is_found_despite_missing_and_ignorant_sentinels(setup, probe, fake):
     one = probe(1, *through(f"127.0.0.1:{free_port()}", fake(None).endpoint, *setup.endpoints))
     one.both_up()
     serves(one, setup.master)
     assert any(f"port={setup.master.port}" in line for line in lines_of(one, "redis-up"))
 
 
-def test_an_ordered_failover_is_followed(setup, probe):
+def test_ordered_failover_is_followed(setup, probe):
     setup.wait_ready()
     one = probe(1, *through(*setup.endpoints))
     one.both_up()
@@ -71,7 +71,7 @@ def test_an_ordered_failover_is_followed(setup, probe):
     setup.rejoin(old)
 
 
-def test_a_killed_master_is_left_and_nothing_that_was_to_be_said_is_lost(setup, probe):
+def test_killed_master_is_replaced_without_losing_events(setup, probe):
     setup.wait_ready()
     old = setup.master
     one = probe(1, *through(*setup.endpoints))
@@ -88,7 +88,7 @@ def test_a_killed_master_is_left_and_nothing_that_was_to_be_said_is_lost(setup, 
     setup.rejoin(old)
 
 
-def test_a_master_that_hangs_is_left(setup, probe):
+def test_hanging_master_is_replaced(setup, probe):
     setup.wait_ready()
     old = setup.master
     one = probe(1, *through(*setup.endpoints))
@@ -102,7 +102,7 @@ def test_a_master_that_hangs_is_left(setup, probe):
     setup.rejoin(old)
 
 
-def test_a_replica_is_no_master_whatever_a_sentinel_says(setup, probe, fake):
+def test_replica_is_refused_even_if_a_sentinel_names_it(setup, probe, fake):
     setup.wait_ready()
     replica = next(one for one in setup.servers if one is not setup.master)
     liar = fake(("127.0.0.1", replica.port))
@@ -114,7 +114,7 @@ def test_a_replica_is_no_master_whatever_a_sentinel_says(setup, probe, fake):
     serves(one, setup.master)
 
 
-def test_the_link_goes_over_although_the_old_master_still_answers_as_one(server, probe, fake):
+def test_link_follows_the_sentinels_while_the_old_master_still_answers(server, probe, fake):
     """Cut off from the Sentinels it does not know that it was replaced."""
     old, new = server().start(), server().start()
     sentinel = fake(("127.0.0.1", old.port))
@@ -126,7 +126,7 @@ def test_the_link_goes_over_although_the_old_master_still_answers_as_one(server,
 
 
 @pytest.mark.parametrize("later", [0, SETTLED_S + 1], ids=["at once", "when it lets us in"])
-def test_what_an_old_master_took_last_is_said_again_at_the_new_one(server, probe, fake, later):
+def test_last_events_sent_to_a_replaced_master_are_repeated_at_the_new_one(server, probe, fake, later):
     """Replaced, it takes events that nobody hears any more: those of the last seconds reach the new one, in their order."""
     old, new = server().start(), server().start(tcp=not later)
     sentinel = fake(("127.0.0.1", old.port))
@@ -145,7 +145,7 @@ def test_what_an_old_master_took_last_is_said_again_at_the_new_one(server, probe
         assert events_of(subscription, 20) == [f"{number:02}" for number in range(20)]
 
 
-def test_what_a_master_took_is_not_said_again_where_it_stays_the_master(server, probe, fake):
+def test_events_are_not_repeated_at_an_unchanged_master(server, probe, fake):
     only = server().start()
     one = probe(1, *through(fake(("127.0.0.1", only.port)).endpoint))
     one.both_up()
@@ -162,7 +162,7 @@ def test_what_a_master_took_is_not_said_again_where_it_stays_the_master(server, 
         assert "second" in events_of(subscription, 1)
 
 
-def test_a_demoted_master_is_left_by_those_who_may_ask_it(server, probe, fake):
+def test_demoted_master_is_left_by_links_that_may_ask_its_role(server, probe, fake):
     """The publisher asks for its ROLE; the Sentinels have not noticed yet."""
     old, new = server().start(), server().start()
     sentinel = fake(("127.0.0.1", old.port))
@@ -173,7 +173,7 @@ def test_a_demoted_master_is_left_by_those_who_may_ask_it(server, probe, fake):
     one.expect(r"redis-down .*role=\"?publisher.*is a replica")
 
 
-def test_sentinels_that_fall_silent_change_nothing(server, probe, fake):
+def test_silent_sentinels_do_not_disturb_the_link(server, probe, fake):
     redis_server = server().start()
     sentinel = fake(("127.0.0.1", redis_server.port))
     one = probe(1, *through(sentinel.endpoint))
@@ -184,7 +184,7 @@ def test_sentinels_that_fall_silent_change_nothing(server, probe, fake):
     assert not lines_of(one, "redis-down") and not lines_of(one, "redis-down", "publisher")
 
 
-def test_no_sentinel_at_all_is_told_once(probe):
+def test_missing_sentinels_are_logged_once(probe):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     one = probe(1, *through(f"127.0.0.1:{port}"))
@@ -193,12 +193,12 @@ def test_no_sentinel_at_all_is_told_once(probe):
     assert len(lines_of(one, "redis-down")) == 1
 
 
-def test_a_master_name_nobody_knows_is_told(setup, probe):
+def test_unknown_master_name_is_logged(setup, probe):
     one = probe(1, "--master", "elsewhere", *through(*setup.endpoints)[2:])
     one.expect(r"redis-down .*role=\"?subscriber.*does not know the master elsewhere")
 
 
-def test_keyed_commands_go_over_as_well(setup, commands):
+def test_keyed_commands_follow_a_failover(setup, commands):
     setup.wait_ready()
     old = setup.master
     one = commands(1, *through(*setup.endpoints))
@@ -232,7 +232,7 @@ def sentinel_of(tmp_path):
         one.stop()
 
 
-def test_sentinels_have_a_password_of_their_own(server, probe, sentinel_of):
+def test_sentinels_have_their_own_password(server, probe, sentinel_of):
     redis_server = server(password="s3cr3t").start()
     sentinel = sentinel_of(redis_server, password="s3ntry", settings=[f"sentinel auth-pass {MASTER} s3cr3t"])
     probe(1, *through(sentinel.endpoint), "--auth", "s3cr3t", "--sentinel-auth", "s3ntry").both_up()
@@ -248,7 +248,7 @@ def tls_settings(pki, port, name="addressed"):
 
 @pytest.mark.parametrize("certificate,host,good", [("addressed", "127.0.0.1", True), ("named", "localhost", True),
                                                   ("named", "127.0.0.1", False)])
-def test_tls_to_sentinel_and_master(server, probe, pki, sentinel_of, certificate, host, good):
+def test_tls_works_with_sentinel_and_master(server, probe, pki, sentinel_of, certificate, host, good):
     """A Sentinel names addresses: the master's certificate has it, or the configured host's name."""
     redis_server = tls_server(server, pki, certificate).start()
     port = free_port()

@@ -30,7 +30,7 @@ def capture_bytes(world, size, **fields):
     return done
 
 
-def test_memory_is_kept_after_a_large_capture_and_given_back_when_idle(make_world):
+def test_warm_memory_is_kept_after_a_large_capture_and_released_when_idle(make_world):
     world = make_world()
     assert warm_bytes(world) == 0
     capture_bytes(world, MIB // 4)
@@ -42,7 +42,7 @@ def test_memory_is_kept_after_a_large_capture_and_given_back_when_idle(make_worl
     capture_bytes(world, 16 * MIB)
 
 
-def test_more_than_the_default_is_touched_at_start_and_stays(make_world):
+def test_warm_memory_above_the_default_is_touched_at_start_and_stays(make_world):
     world = make_world({"limits": {"warm_memory": "96MiB"}})
     ready = world.daemon.wait_log("warm-memory-ready", 60)
     assert int(ready.fields["bytes"]) == warm_bytes(world) == 96 * MIB
@@ -51,19 +51,19 @@ def test_more_than_the_default_is_touched_at_start_and_stays(make_world):
     until(lambda: warm_bytes(world) == 96 * MIB, 10, "what the capture had")
 
 
-def test_more_than_may_be_in_use_is_never_kept(make_world):
+def test_warm_memory_never_exceeds_the_memory_limit(make_world):
     world = make_world({"limits": {"warm_memory": "1GiB", "memory": "32MiB"}, "memory": {"bytes": "48MiB"}})
     ready = world.daemon.wait_log("warm-memory-ready", 60)
     assert int(ready.fields["bytes"]) == warm_bytes(world) == 80 * MIB
 
 
-def test_none_is_kept_where_none_is_wanted(make_world):
+def test_warm_memory_can_be_disabled(make_world):
     world = make_world({"limits": {"warm_memory": 0}})
     capture_bytes(world, 16 * MIB)
     until(lambda: warm_bytes(world) == 0, 10, "nothing to be kept")
 
 
-def test_files_in_memory_take_from_it_and_give_it_back(make_world):
+def test_files_in_memory_use_warm_memory_and_return_it(make_world):
     world = make_world({"limits": {"warm_memory": "96MiB"}, "memory": {"bytes": "64MiB"}})
     world.daemon.wait_log("warm-memory-ready", 60)
     request = world.capture(bytes=20 * MIB, timeout=60, to_destinations=["memory"])
