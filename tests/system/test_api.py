@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The control API, captures: what is asked for, how it is answered, what becomes of it, and the file."""
+"""The control API's captures: requests, answers, states, and files."""
 
 import concurrent.futures
 import contextlib
@@ -26,13 +26,13 @@ def api(world):
 
 
 def fields(**more):
-    """Into memory, unless a test says else."""
+    """A request whose file goes to memory unless `more` names other destinations."""
     given = {"node": NODE, "interface": ["eth0"], "id": new_id("api"), "timeout": 30, "to_destinations": ["memory"], **more}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def start(api, **more):
-    """A capture that is armed; its request's id."""
+    """Starts a capture, which is armed on return; returns the request's id."""
     return api.post(fields(**more)).expect(202).json["id"]
 
 
@@ -46,14 +46,14 @@ def wait_state(api, capture, state="done"):
 
 
 def ended(api, sender, **more):
-    """A capture of three packets that has ended: its id, and its request's."""
+    """Makes a capture of three packets that has ended; returns its id and the request's."""
     request_id = start(api, packets=3, **more)
     sender.send(3, rate=1000)
     wait_state(api, f"{request_id}.1")
     return f"{request_id}.1", request_id
 
 
-# asking
+# --- requests ---
 
 def test_capture_is_armed_before_the_request_is_answered(world, api):
     request = fields(packets=3, to_destinations=["memory", "local"])
@@ -76,9 +76,9 @@ def test_answer_to_a_waiting_request_has_the_final_events(world, api):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         answer = pool.submit(api.post, request, wait=1)
         until(lambda: (found := api.get(f"/v1/captures/{request['id']}")).status == 200
-              and [view["state"] for view in found.json["captures"]] == ["running", "running"], 10, "both to run")
+              and [view["state"] for view in found.json["captures"]] == ["running", "running"], 10, "both captures to run")
         world.sender.send(5, rate=1000, first=100)
-        until(lambda: "done" in [view["state"] for view in captures(api, request["id"])], 10, "the first one's end")
+        until(lambda: "done" in [view["state"] for view in captures(api, request["id"])], 10, "the first capture to end")
         assert not answer.done()
         api.delete(f"/v1/captures/{request['id']}").expect(202)
         answer = answer.result().expect(200).json
@@ -143,7 +143,7 @@ def test_captures_survive_clients_that_disconnect_during_the_redis_lookup(make_w
     for request in requests:
         with contextlib.closing(api.connect()) as connection:
             connection.request("POST", "/v1/captures", json.dumps(request), {"Content-Type": "application/json"})
-            until(lambda: json.dumps(api.get("/v1/status").json), 5)  # it has been read by now
+            until(lambda: json.dumps(api.get("/v1/status").json), 5)  # the daemon has read the request by now
     world.redis.resume()
     for request in requests:
         until(lambda: api.get(f"/v1/captures/{request['id']}").status == 200, 10, "the capture")
@@ -167,7 +167,7 @@ def test_partly_refused_request_lists_the_refused_captures(world, api):
         tun.close()
 
 
-# refusals
+# --- refusals ---
 
 @pytest.mark.parametrize("change, status, field", [
     ({"packets": -1}, 400, "packets"),
@@ -246,7 +246,7 @@ def test_refusal_for_the_request_rate_names_the_limit(make_world):
     assert "requests_per_second" in refused.error
 
 
-# looking and stopping
+# --- listing and stopping ---
 
 def test_list_has_the_newest_first_with_current_counts(world, api):
     old, old_request = ended(api, world.sender)
@@ -291,7 +291,7 @@ def test_stopped_capture_delivers_the_packets_it_has(world, api):
     api.delete(f"/v1/captures/{request_id}").expect(409)
 
 
-# the file
+# --- files ---
 
 @pytest.mark.parametrize("kind, content_type", [("pcapng", "application/x-pcapng"), ("pcap", "application/vnd.tcpdump.pcap")])
 def test_downloaded_file_equals_the_local_file(world, api, tmp_path, kind, content_type):
@@ -360,7 +360,7 @@ def test_nothing_is_kept_without_the_memory_destination(make_world):
     assert "memory.bytes" in world.api.get(f"/v1/captures/{capture}/file").expect(404).error
 
 
-# the end
+# --- shutdown ---
 
 def test_stopping_daemon_answers_queries_and_refuses_requests(make_world):
     world = make_world({"history": {"interfaces": ["eth0"], "memory": "32MiB"}}, cloudshark={"token": TOKEN, "behaviour": hang()})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The control API, all but captures: what the node says of itself, events as they happen, metrics, and who may ask."""
+"""The control API without captures: status, the event stream, metrics, and access."""
 
 import concurrent.futures
 import contextlib
@@ -48,7 +48,7 @@ def interface(api, name):
     return next(one for one in api.get("/v1/interfaces").expect(200).json["interfaces"] if one["name"] == name)
 
 
-# what it says of itself
+# --- status ---
 
 def test_status_has_the_fields_of_presence(world, api):
     status = api.get("/v1/status").expect(200).json
@@ -62,18 +62,18 @@ def test_status_shows_running_captures_and_the_state_of_redis(make_world):
     world = make_world()
     request = world.capture(packets=10, timeout=30)
     world.sender.send(4, rate=1000)
-    told = until(lambda: [one for one in world.api.get("/v1/status").json["captures"] if one["packets"] == 4], 10, "the packets")
-    assert told == [{"capture": f"{request.id}.1", "packets": 4, "bytes": told[0]["bytes"]}] and told[0]["bytes"] > 0
+    running = until(lambda: [one for one in world.api.get("/v1/status").json["captures"] if one["packets"] == 4], 10, "the packets")
+    assert running == [{"capture": f"{request.id}.1", "packets": 4, "bytes": running[0]["bytes"]}] and running[0]["bytes"] > 0
     assert world.api.get("/v1/status").json["redis"] == {"requests": True, "events": True, "waiting": 0}
     world.stop_redis()
     world.sender.send(6, rate=1000, first=4)
     down = {"requests": False, "events": False, "waiting": 2}  # captured, done
-    until(lambda: world.api.get("/v1/status").json["redis"] == down, 15, "Redis to be missed")
+    until(lambda: world.api.get("/v1/status").json["redis"] == down, 15, "the Redis outage to show")
     metrics = world.api.get("/metrics").body.decode()
     for line in ('pcapdaemon_redis_up{link="requests"} 0', 'pcapdaemon_redis_up{link="events"} 0', "pcapdaemon_redis_waiting 2"):
         assert line in metrics.splitlines(), metrics
     world.start_redis()
-    until(lambda: world.api.get("/v1/status").json["redis"]["waiting"] == 0, 15, "the events to be taken")
+    until(lambda: world.api.get("/v1/status").json["redis"]["waiting"] == 0, 15, "the events to be sent")
 
 
 def test_interfaces_show_rates_reach_and_losses(world, api):
@@ -97,13 +97,13 @@ def test_daemon_is_ready_only_while_subscribed_to_redis(make_world):
     world = make_world()
     world.api.get("/healthz", ready=1).expect(200)
     world.stop_redis()
-    until(lambda: world.api.get("/healthz", ready=1).status == 503, 15, "it to be no longer ready")
+    until(lambda: world.api.get("/healthz", ready=1).status == 503, 15, "the daemon to be no longer ready")
     world.api.get("/healthz").expect(200)
     world.start_redis()
-    until(lambda: world.api.get("/healthz", ready=1).status == 200, 30, "it to be ready again")
+    until(lambda: world.api.get("/healthz", ready=1).status == 200, 30, "the daemon to be ready again")
 
 
-# metrics
+# --- metrics ---
 
 def metrics(api):
     answer = api.get("/metrics").expect(200)
@@ -118,7 +118,7 @@ def value(families, family, **labels):
 
 
 def test_metrics_count_what_happened(world, api):
-    until(lambda: value(metrics(api), "pcapdaemon_captures_running") == 0, 10, "nothing to be left of the tests before")
+    until(lambda: value(metrics(api), "pcapdaemon_captures_running") == 0, 10, "captures of earlier tests to end")
     before = metrics(api)
     request = world.capture(packets=10, timeout=30)
     running = metrics(api)
@@ -172,7 +172,7 @@ def test_node_name_with_special_characters_is_escaped_in_metrics(make_world):
     assert info.labels["node"] == name
 
 
-# events
+# --- events ---
 
 def test_events_stream_in_order_as_they_happen(world, api):
     with api.events() as everything, api.events(id="nothing-like-it") as nothing:
@@ -196,7 +196,7 @@ def test_event_streams_beyond_the_limit_are_refused_until_one_closes(api):
         streams = [stack.enter_context(api.events()) for _ in range(STREAMS_MAX)]
         assert str(STREAMS_MAX) in api.get("/v1/events").expect(503).error
         streams[0].close()
-        until(lambda: api.call("HEAD", "/healthz").status == 200 and try_events(api), 10, "room for another")
+        until(lambda: api.call("HEAD", "/healthz").status == 200 and try_events(api), 10, "room for another stream")
 
 
 def try_events(api):
@@ -207,7 +207,7 @@ def try_events(api):
         return False
 
 
-# many
+# --- load ---
 
 def test_hundred_concurrent_clients_are_served_or_refused_as_too_many(world, api):
     def ask(number):
@@ -229,7 +229,7 @@ def test_unfinished_requests_delay_no_other_client(world, api):
         began = time.monotonic()
         world.assert_works()
         api.get("/v1/status").expect(200)
-        assert time.monotonic() - began < seconds(8), "they wait for those to be given up"
+        assert time.monotonic() - began < seconds(8), "other clients wait for unfinished requests"
 
 
 def test_hundred_concurrent_captures_all_complete(make_world):
@@ -238,7 +238,7 @@ def test_hundred_concurrent_captures_all_complete(make_world):
 
     def ask(_):
         body = {"node": NODE, "interface": ["eth0"], "packets": 5, "timeout": 60, "to_destinations": ["memory"]}
-        return until(lambda: (answer := api.post(body)).status != 503 and answer, 20, "a place").expect(202).json["id"]
+        return until(lambda: (answer := api.post(body)).status != 503 and answer, 20, "a free connection").expect(202).json["id"]
 
     with concurrent.futures.ThreadPoolExecutor(100) as pool:
         ids = list(pool.map(ask, range(100)))
@@ -249,7 +249,7 @@ def test_hundred_concurrent_captures_all_complete(make_world):
         CaptureFile(file.body).assert_numbers(0, 5)
 
 
-# who may ask
+# --- access ---
 
 ASK = """
 import http.client, socket, sys
@@ -273,7 +273,7 @@ def ask_as(path, *identity):
 
 @pytest.fixture
 def open_directory():
-    """A place that everybody may enter."""
+    """A directory that every user may enter."""
     with tempfile.TemporaryDirectory(prefix="pcd-api-") as path:
         os.chmod(path, 0o755)
         yield path
@@ -281,22 +281,22 @@ def open_directory():
 
 def test_peer_credentials_decide_access(make_world, open_directory):
     path, group = os.path.join(open_directory, "api.sock"), grp.getgrnam("games")
-    nobody = ["--reuid", "65534", "--regid", "65534"]
+    unprivileged = ["--reuid", "65534", "--regid", "65534"]
     world = make_world({**ALONE, "api": {"socket": path, "group": "games"}}, redis=False)
     status = os.stat(path)
     assert (status.st_mode & 0o777, status.st_gid) == (0o660, group.gr_gid)
-    assert ask_as(path, *nobody, "--clear-groups") == "no way in"
-    assert ask_as(path, *nobody, "--groups", str(group.gr_gid)).startswith("200 ")
+    assert ask_as(path, *unprivileged, "--clear-groups") == "no way in"
+    assert ask_as(path, *unprivileged, "--groups", str(group.gr_gid)).startswith("200 ")
     assert ask_as(path, "--reuid", "65534", "--regid", str(group.gr_gid), "--clear-groups").startswith("200 ")
-    os.chmod(path, 0o666)  # a mode that somebody changed opens nothing
-    answer = ask_as(path, *nobody, "--clear-groups")
+    os.chmod(path, 0o666)  # a changed mode grants no access
+    answer = ask_as(path, *unprivileged, "--clear-groups")
     assert answer.startswith("403 ") and "error" in json.loads(answer[4:]), answer
     assert ask_as(path, "--reuid", "0").startswith("200 ")
     assert world.daemon.wait_log("api-refused").fields["peer"] == "unix:65534"
 
 
 def tls_files(directory):
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    """A self-signed certificate for 127.0.0.1 and its key."""
     cert, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
                     "-subj", "/CN=pcapdaemon", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
@@ -330,7 +330,7 @@ def test_tcp_requires_the_token(tcp):
         tcp.tcp(None).get(path).expect(401)
     assert tcp.tcp("wrong").post({}).status == 401
     assert SECRET not in tcp.daemon.text()
-    tcp.api.get("/v1/status").expect(200)  # the socket is there, too, and asks for none
+    tcp.api.get("/v1/status").expect(200)  # the unix socket still works, without a token
 
 
 def test_tcp_offers_the_whole_api(tcp):
@@ -350,16 +350,16 @@ def test_curl_works_over_tcp(tcp):
     curl = ["curl", "-sS", "--fail-with-body", "-H", f"Authorization: Bearer {SECRET}"]
     assert json.loads(tcp.host.run(*curl, *more, url).stdout)["status"] == "ok"
     if tcp.cert:
-        assert tcp.host.run(*curl, url, check=False).returncode == 60  # an authority it does not know
+        assert tcp.host.run(*curl, url, check=False).returncode == 60  # unknown authority
         assert tcp.host.run("curl", "-sS", f"http://127.0.0.1:{PORT}/healthz", check=False).returncode != 0
         assert tcp.host.run(*curl, *more, "--tls-max", "1.1", url, check=False).returncode != 0
 
 
-# how it begins and ends
+# --- sockets at start and end ---
 
 @pytest.fixture
 def embedded(netns, tmp_path):
-    """Without any configuration, in a /run/pcapdaemon of its own."""
+    """A daemon without configuration, in its own /run/pcapdaemon."""
     (tmp_path / "embedded").mkdir()
     with Daemon(tmp_path / "embedded", netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
         daemon.start(subscribed=False)
@@ -376,7 +376,7 @@ def test_embedded_api_needs_no_configuration(embedded, tmp_path):
     path = tmp_path / "lo.pcapng"
     path.write_bytes(api.get(f"/v1/captures/{request_id}/file").body)
     assert judge(path)["Number of packets"] == "5"
-    api.get("/healthz", ready=1).expect(200)  # a Redis that nobody asked for is not waited for
+    api.get("/healthz", ready=1).expect(200)  # Redis is not configured, so readiness does not wait for it
     assert embedded.stop() == 0 and not os.path.exists(embedded.socket)
 
 
@@ -428,7 +428,7 @@ def test_empty_socket_option_opens_no_socket(make_world):
     assert not os.path.exists(world.api.path) and not world.daemon.log("api-ready")
 
 
-# pcapctl against the real one
+# --- pcapctl ---
 
 def test_pcapctl_works_against_the_real_api(world, tmp_path):
     ctl = lambda *arguments: pcapctl.run(*arguments, "--socket", world.api.path, cwd=tmp_path)  # noqa: E731
@@ -446,6 +446,6 @@ def test_pcapctl_works_against_the_real_api(world, tmp_path):
     assert ctl("stop", name).status != 0
     status = ctl("status")
     assert status.status == 0 and "eth0" in status.stdout and NODE in status.stdout, status
-    assert (result := ctl("history", "-i", "eth0", "--last", "1h", "-w", "past.pcapng")).status == 0, result
-    assert CaptureFile(tmp_path / "past.pcapng").numbers[-7:] == list(range(70000, 70007))
+    assert (result := ctl("history", "-i", "eth0", "--last", "1h", "-w", "history.pcapng")).status == 0, result
+    assert CaptureFile(tmp_path / "history.pcapng").numbers[-7:] == list(range(70000, 70007))
     assert ctl("history", "-i", "eth1").status != 0

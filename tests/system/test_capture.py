@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The capture engine: exactly the packets of the window, once, in order, for each capture on its own."""
+"""The capture engine: each capture gets exactly the packets of its window, once and in order."""
 
 import time
 
@@ -85,7 +85,7 @@ def test_duration_ends_a_capture_under_traffic(world):
         stream.stop()
     world.stop(reference)
     assert reference.done()["lost"]["evicted"] == 0
-    assert done["reason"] == "timeout", done  # the contract knows no reason of its own for it
+    assert done["reason"] == "timeout", done  # the contract has no separate reason for a duration
     assert window(done, "to") - window(done, "from") == NS // 2 and done["packets"] > 0
     assert_holds_window(world.file(request), done, world.file(reference))
 
@@ -93,7 +93,7 @@ def test_duration_ends_a_capture_under_traffic(world):
 def test_timeout_with_a_duration_is_the_idle_time(world):
     reference = world.capture(timeout=300)
     request = world.capture(duration=30, timeout=1.5)
-    world.sender.send(40, rate=20)  # two seconds, and on a machine that keeps up never 1.5 s without a packet
+    world.sender.send(40, rate=20)  # two seconds, without a gap of 1.5 s unless the machine is overloaded
     done = request.done()
     world.stop(reference)
     reference.done()
@@ -141,7 +141,7 @@ def test_largest_frames_are_captured_whole(world):
     assert all(packet.data[58:] == expected for packet in file.packets)
 
 
-# VLAN
+# --- VLAN ---
 
 def test_vlan_tag_is_in_the_file(world):
     request = world.capture(packets=5, timeout=20)
@@ -171,7 +171,7 @@ def test_filter_without_vlan_means_untagged_as_in_tcpdump(world):
 
 
 def test_concurrent_vlan_and_plain_filters_get_their_own_packets(world):
-    """The kernel sees the union of the filters; none may hide the other's packets."""
+    """The kernel filters by the union of the filters; no filter may hide the other's packets."""
     tagged = world.capture(packets=5, timeout=20, bpf="vlan")
     plain = world.capture(packets=5, timeout=20, bpf="udp and not vlan")
     world.sender.send(5, first=10, vlan=9, rate=1000)
@@ -182,7 +182,7 @@ def test_concurrent_vlan_and_plain_filters_get_their_own_packets(world):
     world.file(plain).assert_numbers(20, 5)
 
 
-# Kinds of interface
+# --- kinds of interface ---
 
 def test_loopback_packets_are_captured_once(world):
     request = world.capture(interface=["lo"], timeout=3, bpf="udp port 7777")
@@ -243,7 +243,7 @@ def test_tap_is_captured_as_ethernet(world):
     assert file.interfaces[0].linktype == ETHERNET and file.packets[0].data == frame
 
 
-# Several captures on one interface
+# --- several captures on one interface ---
 
 def test_overlapping_captures_get_exactly_their_own_packets(world):
     everything = world.capture(packets=400, timeout=20)
@@ -273,7 +273,7 @@ def test_ended_capture_does_not_affect_the_others(world):
 
 def test_fifty_captures_share_one_ring(world):
     requests = [world.capture(packets=200, timeout=30, bpf=f"udp dst port {100 + i}") for i in range(50)]
-    assert world.host.packet_sockets("eth0") == 1, "one ring an interface, however many captures"
+    assert world.host.packet_sockets("eth0") == 1, "one ring per interface for any number of captures"
     world.sender.send(10_000, dst_port="100-149", rate=50_000)
     for i, request in enumerate(requests):
         request.done(timeout=30)
@@ -297,7 +297,7 @@ def test_promiscuous_mode_can_be_disabled(make_world):
     assert not world.host.is_promiscuous("eth0")
 
 
-# Interfaces that come and go
+# --- interfaces that are removed or return ---
 
 def test_removed_interface_delivers_its_packets_and_can_be_captured_once_back(world):
     world.host.add_veth("wan0", world.peer, "wanpeer")
@@ -329,7 +329,7 @@ def test_interface_removed_before_any_packet_ends_the_capture(world):
     assert done["packets"] == 0 and done["reason"] in ("interface-gone", "empty")
 
 
-def test_link_that_goes_down_and_up_does_not_break_the_capture(world):
+def test_link_flap_continues_or_ends_the_capture_with_its_packets(world):
     world.host.add_veth("wan2", world.peer, "wanpeer2")
     request = world.capture(interface=["wan2"], packets=10, timeout=20)
     sender = Sender(world.peer, "wanpeer2")
@@ -343,7 +343,7 @@ def test_link_that_goes_down_and_up_does_not_break_the_capture(world):
     world.host.delete_link("wan2")
     if done["reason"] == "packets":
         world.file(request).assert_numbers(0, 10)
-    else:  # ending there is an answer, too, if it says so
+    else:  # the capture may also end with the link, if its reason names that
         assert (done["reason"], done["packets"]) == ("interface-gone", 5)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The sinks without the daemon: tests/probes/upload_probe.c delivers files to a CloudShark that is strict, or has a bad day, and
-into directories that are full or read-only. Every run is checked for the token: it must show up nowhere."""
+"""The sinks without the daemon: tests/probes/upload_probe.c delivers files to a strict or faulty CloudShark, and to full or read-only
+directories. Every run checks that the token appears nowhere."""
 
 import contextlib
 import email.utils
@@ -53,7 +53,7 @@ class Outcome:
 
     @property
     def only(self):
-        """The one result of the one delivery."""
+        """The result of the only delivery."""
         assert len(self.deliveries) == 1 and len(self.deliveries[0]["results"]) == 1, self.deliveries
         return self.deliveries[0]["results"][0]
 
@@ -84,7 +84,7 @@ class Running:
 
 
 def start(what=None, *options, server=None, port=None, host="127.0.0.1", token=TOKEN, scheme="http", prefix=(), attempts=3):
-    """what: the file, or a size; server: where to (or port); none: no CloudShark at all."""
+    """what: the file, or a size; server or port: the destination; without both there is no CloudShark."""
     command = [*prefix, PROBE, "--attempts", str(attempts), "--first-backoff-ms", "1", "--max-backoff-ms", "4", *options]
     if server or port:
         command += ["--scheme", scheme, "--host", host, "--port", str(server.port if server else port), "--token", token]
@@ -95,8 +95,7 @@ def run(*args, **options):
     return start(*args, **options).wait()
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# An upload
+# --- an upload ---
 
 
 def test_upload_arrives_with_name_tags_and_comment(capture):
@@ -165,8 +164,7 @@ def test_slow_receiver_gets_the_whole_upload():
             "url": f"http://127.0.0.1:{server.port}/captures/{server.wait_for_uploads(1)[0].id}"}
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# Refusals: one try, and every word of the reason
+# --- refusals: one attempt, and the full reason ---
 
 
 def refused(outcome):
@@ -249,8 +247,7 @@ def test_token_echoed_as_the_id_is_masked(capture):
         assert run(capture, server=server).only["url"].endswith("/captures/***")
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# Bad days: tried again
+# --- transient faults: retried ---
 
 
 def assert_taken(outcome, server, attempts):
@@ -300,12 +297,12 @@ def test_hanging_server_is_abandoned_after_the_timeout(capture, where):
 
 
 def test_hanging_server_is_abandoned_without_a_timeout(capture):
-    """All at the same time: libcurl looks at the speed of the last five seconds."""
+    """All probes run at the same time, because libcurl averages the speed over five seconds."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(CloudSharkServer(TOKEN, behaviour=[hang(where)]))
                    for where in ("before", "after", "in-answer", "before")]
         probes = [start(capture, "--stall-s", "1", server=server) for server in servers[:3]]
-        probes.append(start(32 * MIB, "--stall-s", "1", server=servers[3]))  # more than lies in the sockets' buffers
+        probes.append(start(32 * MIB, "--stall-s", "1", server=servers[3]))  # more than the socket buffers hold
         outcomes = [probe.wait() for probe in probes]
         for outcome, server in zip(outcomes[:3], servers):
             assert_taken(outcome, server, 2)
@@ -328,8 +325,8 @@ def test_server_that_closes_halfway_is_retried_from_the_first_byte():
     assert check_capture(upload.content) is None and len(upload.content) > 8 * MIB
 
 
-def test_closing_an_idle_connection_costs_no_attempt(capture):
-    """The second file goes over the first's connection, which the server closes on it: libcurl rewinds and connects anew."""
+def test_kept_connection_closed_by_the_server_is_no_failure(capture):
+    """The second file uses the first one's connection, which the server closes: libcurl rewinds and reconnects."""
     with CloudSharkServer(TOKEN, behaviour=[ok(), close("after")]) as server:
         outcome = run(capture, "--files", "2", "--parallel", "1", server=server)
         uploads = server.wait_for_uploads(2)
@@ -357,8 +354,7 @@ def test_host_that_makes_an_invalid_url_is_a_refusal(capture, host):
     assert "URL" in refused(run(capture, port=1, host=host)) or host == ""
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# Giving up
+# --- cancelling ---
 
 
 def test_cancelled_upload_ends_at_once_and_hangs_up(capture):
@@ -378,8 +374,7 @@ def test_upload_cancelled_during_back_off_reports_the_last_reason(capture):
     assert outcome.only["error"] == "shutting down (the last try: HTTP 503: busy)"
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# TLS
+# --- TLS ---
 
 
 def openssl(*arguments):
@@ -388,7 +383,7 @@ def openssl(*arguments):
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    """Two authorities; certificates of the first: `right` for localhost and 127.0.0.1, `wrong` for another name."""
+    """Two authorities; the first has issued `right` for localhost and 127.0.0.1 and `wrong` for another name."""
     root = tmp_path_factory.mktemp("pki")
     for authority in ("ca", "stranger"):
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj",
@@ -451,12 +446,11 @@ def test_tls_to_a_plain_server_is_reported(capture):
     assert server.uploads == []
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# The local directory
+# --- the local directory ---
 
 
 def in_tmpfs(capture, tmp_path, mount_options, *options):
-    """Runs the probe on a tmpfs of its own; returns the outcome and what lies there afterwards."""
+    """Runs the probe on its own tmpfs; returns the outcome and the files left there."""
     directory, listing = tmp_path / "disk", tmp_path / "listing"
     directory.mkdir()
     script = 'mount -t tmpfs -o "$1" tmpfs "$2" && { dir=$2 list=$3; shift 3; "$@"; r=$?; ls -A "$dir" >"$list"; exit $r; }'
@@ -499,8 +493,7 @@ def test_destinations_do_not_block_each_other(capture, tmp_path):
     assert (tmp_path / "out" / capture.name).read_bytes() == CONTENT
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# The receiver is as strict as it says
+# --- the receiver is strict ---
 
 
 def form(*parts, end="--=_b--\r\n"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Requests on a Redis stream: none gets lost, none runs twice, whatever happens to the node or to Redis."""
+"""Requests on a Redis stream: none is lost and none runs twice, whatever fails."""
 
 import json
 import time
@@ -25,7 +25,7 @@ def durable(make_world):
 
 
 def add(world, entry="*", raw=None, stream=STREAM, **fields):
-    """XADD; returns the request, or the entry's id for a raw one."""
+    """Adds an entry; returns the request, or the entry's id for a raw entry."""
     since = world.events.mark()
     fields = world.fields(**fields) if raw is None else raw
     with world.redis.client() as client:
@@ -218,7 +218,7 @@ def test_request_for_another_node_is_acknowledged_silently(durable):
     world = durable()
     other = add(world, node="another")
     ours = add(world, packets=1, timeout=20)
-    ours.accepted()  # the entry before it has been read, too
+    ours.accepted()  # so the preceding entry has been read too
     world.sender.send(1)
     ours.done()
     wait_acked(world)
@@ -240,7 +240,7 @@ def test_burst_on_the_stream_is_fully_answered(durable):
 def test_recreated_stream_is_read_from_its_beginning(durable):
     world = durable()
     world.stop_redis()
-    world.redis.start(tcp=False)  # empty: it keeps nothing
+    world.redis.start(tcp=False)  # empty, because it persists nothing
     world.events.wait_subscribed()
     request = add(world, packets=1, timeout=60)
     world.redis.open_tcp()
@@ -255,7 +255,7 @@ def test_trimmed_entries_are_logged_and_acknowledged(durable):
     world.daemon.kill()
     with world.redis.client() as client:
         request = add(world, packets=1)
-        client.xreadgroup(GROUP, "test-node", {STREAM: ">"}, count=1)  # delivered, and the answer lost
+        client.xreadgroup(GROUP, "test-node", {STREAM: ">"}, count=1)  # delivered, but the answer is lost
         client.xtrim(STREAM, maxlen=0, approximate=False)
     start(world)
     world.daemon.wait_log("stream-entry-useless")

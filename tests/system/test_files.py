@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The files: what they say of themselves, what they are called, and how they appear. Judged by capinfos, tshark and tcpdump."""
+"""Capture files: their metadata, names, and how they appear. Judged by capinfos, tshark and tcpdump."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def test_section_comments_carry_the_request_and_its_purpose(world):
     rest = "\n".join(comment for comment in file.comments if "{" not in comment)
     for text in ("customer:ACME,alertid:655443,one,two", "ACME", "655443", "looked odd",
                  done["window"]["from"][:19], done["window"]["to"][:19]):
-        assert text in rest, f"{text!r} is in no comment: {file.comments}"
+        assert text in rest, f"no comment contains {text!r}: {file.comments}"
     assert "pcapdaemon" in file.application
     uname = os.uname()
     assert uname.sysname in file.os and uname.release in file.os and file.hardware
@@ -85,14 +85,14 @@ def test_name_is_node_interface_time_and_id(world):
     match = re.fullmatch(rf"{NODE}-eth0-(\d{{8}}T\d{{6}}\.\d{{3}}Z)-{re.escape(request.id)}\.pcapng", done["file"])
     assert match, done["file"]
     stamp = done["window"]["from"]
-    assert match[1][:8] == stamp[:10].replace("-", ""), "the day the window begins"
+    assert match[1][:8] == stamp[:10].replace("-", ""), "the day on which the window begins"
     assert re.fullmatch(r"[A-Za-z0-9._-]+", done["file"])
 
 
 def test_directory_holds_only_finished_files(world):
     request = world.capture(packets=10, timeout=20)
     world.sender.send(5, rate=1000)
-    assert world.files_of(request) == [], "a file appears when it is complete"
+    assert world.files_of(request) == [], "a file appears only once it is complete"
     world.sender.send(5, first=5, rate=1000)
     request.done()
     assert [name for name in world.files() if not re.search(r"\.pcap(ng)?$", name) or name.startswith(".")] == []
@@ -106,7 +106,7 @@ def test_file_is_neither_world_readable_nor_executable(world):
 
 
 def test_existing_file_is_never_overwritten(world):
-    """Files of the name the daemon will choose can't be made beforehand, but all names of one id and time collide."""
+    """The test cannot predict the daemon's file name, but captures with the same id and time collide."""
     ids = [new_id("same") for _ in range(3)]
     requests = [world.capture(packets=1, timeout=20, id=request_id) for request_id in ids]
     world.sender.send(1)
@@ -144,7 +144,7 @@ def test_odd_node_name_makes_a_safe_file_name(make_world):
 
 
 def test_packets_equal_those_of_dumpcap(world, tmp_path):
-    """Ours against the reference, at the same time on the same link."""
+    """The daemon and dumpcap capture the same link at the same time."""
     from lib.waiting import until
     path = tmp_path / "reference.pcapng"
     with open(tmp_path / "err", "w") as err:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Daemons, each on a host (namespace) of its own, Redis on another, and one command line for all of them."""
+"""Daemons on separate hosts (namespaces), Redis on another, and one command line for all."""
 
 import itertools
 import json
@@ -16,12 +16,12 @@ from lib.waiting import until
 
 FIVE = [f"edge{number}" for number in range(1, 6)]
 THREE = FIVE[:3]
-SMALL, SMALL_BYTES = "edge1", 65536  # of the five: it may not put larger files into Redis
+SMALL, SMALL_BYTES = "edge1", 65536  # one of the five, which may not store larger files in Redis
 
 
 @pytest.fixture(scope="module")
 def shared_five(tmp_path_factory):
-    """eth1 is everywhere but on the last."""
+    """Five nodes; all except the last have eth1."""
     with Fleet(tmp_path_factory.mktemp("five"), FIVE, interfaces={name: ["eth0", "eth1"] for name in FIVE[:-1]},
                config={SMALL: {"redis": {"file_size": SMALL_BYTES}}}) as fleet:
         yield fleet
@@ -29,19 +29,19 @@ def shared_five(tmp_path_factory):
 
 @pytest.fixture
 def five(shared_five):
-    """For tests that leave it as it was: all nodes live, and no file is left in Redis."""
+    """For tests that leave the fleet unchanged: all nodes alive and no file in Redis."""
     yield shared_five
     shared_five.end_commands()
     for name, daemon in shared_five.daemons.items():
         assert daemon.is_alive(), f"{name} ended during this test:\n{daemon.tail()}"
-    assert not shared_five.files(), "files left behind"
+    assert not shared_five.files(), "files remain in Redis"
 
 
 def but(names, *others):
     return [name for name in names if name not in others]
 
 
-# Nothing is broken
+# --- healthy fleet ---
 
 
 def test_one_command_merges_the_files_of_five_nodes(five, tmp_path):
@@ -76,7 +76,7 @@ def test_nodes_and_status_show_every_node_and_its_reach(five):
         eth0 = [next(one for one in node["presence"]["interfaces"] if one["name"] == "eth0") for node in nodes]
         return all(one["recorder"] and one["up"] and one["reach"] > 0 and one["packets"] >= 5 for one in eth0)
 
-    until(reach, 20, "every node to say that it reaches back", interval=0.2)  # said anew every 5 s
+    until(reach, 20, "every node to report its reach", interval=0.2)  # reported every 5 s
     lines = five.ask("nodes").stdout.splitlines()[1:]
     assert len(lines) == 5 and all(re.search(r"\beth0 \d+(\.\d+)? (ms|s)\b", line) for line in lines), lines
 
@@ -104,7 +104,7 @@ def test_file_too_large_for_redis_is_reported_and_the_rest_is_merged(five, tmp_p
 
 
 def test_burst_of_requests_is_answered_by_every_node(five):
-    since, port, run = five.events.mark(), five.next_port(), new_id("storm")
+    since, port, run = five.events.mark(), five.next_port(), new_id("burst")
     requests = [{"node": "any", "interface": ["eth0"], "packets": 1, "timeout": 60, "bpf": f"udp port {port}",
                  "id": f"{run}-{number}", "to_destinations": ["memory"]} for number in range(50)]
     with five.bus.client() as client, client.pipeline(transaction=False) as pipeline:
@@ -122,7 +122,7 @@ def test_burst_of_requests_is_answered_by_every_node(five):
     assert answers("done") == wanted
 
 
-# A node is missing
+# --- missing nodes ---
 
 
 def test_disconnected_node_is_named_while_the_others_deliver_and_rejoins_later(make_fleet, tmp_path):
@@ -159,7 +159,7 @@ def test_killed_node_is_named_and_the_others_deliver(make_fleet, tmp_path):
 def test_cleanly_stopped_node_is_not_waited_for(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     assert fleet.daemons["edge3"].stop() == 0
-    until(lambda: fleet.present() == {"edge1", "edge2"}, 5, "it to be no longer present")  # long before its presence expires
+    until(lambda: fleet.present() == {"edge1", "edge2"}, 5, "its presence to be removed")  # long before it would expire
     capture = fleet.capture(tmp_path, "-c", 20)
     capture.accepted(["edge1", "edge2"])
     capture.send(20)
@@ -169,31 +169,31 @@ def test_cleanly_stopped_node_is_not_waited_for(make_fleet, tmp_path):
     assert [row[0] for row in fleet.ask("nodes").rows()] == ["edge1", "edge2"]
 
 
-# The stream
+# --- stream ---
 
 
-def looks(fleet):
-    """How often somebody has read who is there."""
+def presence_reads(fleet):
+    """Number of presence reads so far."""
     with fleet.bus.client() as client:
         return client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
 
 
-def await_look(fleet):
-    seen = looks(fleet)
-    until(lambda: looks(fleet) > seen, 15, "pcapctl to look again who is there", interval=0.1)
+def await_presence_read(fleet):
+    seen = presence_reads(fleet)
+    until(lambda: presence_reads(fleet) > seen, 15, "pcapctl to read the presence again", interval=0.1)
 
 
 def test_restarted_nodes_run_the_stream_request_and_their_files_are_merged(make_fleet, tmp_path):
     names = FIVE[:4]
     fleet = make_fleet(names)
     fleet.daemons["edge2"].kill()  # still expected
-    fleet.daemons["edge3"].stop()  # not expected, and welcome
+    fleet.daemons["edge3"].stop()  # not expected, but may take part
     capture = fleet.capture(tmp_path, "-c", 20, "--stream", STREAM, answer_timeout=60)
     capture.accepted(["edge1", "edge4"])
     fleet.daemons["edge4"].kill()
     fleet.start("edge2", "edge3", "edge4")
-    until(lambda: capture.nodes_of("accepted") == [*names, "edge4"], 20, "all to accept, the last one again")
-    await_look(fleet)  # that they have been started since the request was made must not count against them
+    until(lambda: capture.nodes_of("accepted") == [*names, "edge4"], 20, "all nodes to accept, the last one twice")
+    await_presence_read(fleet)  # pcapctl must not count nodes as lost because they started after the request
     capture.send(20)
     result = capture.finish()
     assert result.status == 0, result
@@ -203,7 +203,7 @@ def test_restarted_nodes_run_the_stream_request_and_their_files_are_merged(make_
     assert not fleet.files()
 
 
-# A Cluster
+# --- Cluster ---
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_any_cluster_node_takes_a_request(cluster_fleet, tmp_path):
         url, directory = fleet.bus.url_of(server), tmp_path / str(number)
         directory.mkdir()
         assert [row[:2] for row in fleet.pcapctl("nodes", "--redis", url).finish().rows()] == [[name, "up"] for name in THREE]
-        capture = fleet.capture(directory, "-c", 10, *words, place=["--redis", url])
+        capture = fleet.capture(directory, "-c", 10, *words, redis=["--redis", url])
         capture.accepted()
         capture.send(10)
         result = capture.finish()
@@ -240,7 +240,7 @@ def test_upload_survives_a_slot_migration(cluster_fleet, tmp_path):
     capture.accepted()
     cluster.begin_migration(slot, source, target)
     capture.send(count, nodes=["edge1"], size=1400)
-    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "the first file to be put there in the middle of it")
+    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "the first upload, during the migration")
     assert f"{{capture}}:file:edge1:{capture.id}.1" in cluster.run(target, "CLUSTER", "GETKEYSINSLOT", slot, 100)
     cluster.migrate_keys(slot, source, target, count=1)
     capture.send(count, nodes=["edge2"], size=1400)
@@ -259,9 +259,9 @@ def test_capture_survives_the_death_of_a_cluster_node(make_fleet, tmp_path, aske
     owner = fleet.bus.owner
     others = but(fleet.bus.cluster.masters, owner)
     first = owner if asked == "the one that dies" else others[0]
-    config = tmp_path / "operator.toml"  # knows them all
+    config = tmp_path / "operator.toml"  # names all nodes
     config.write_text(toml.dumps({"redis": {"host": ADDRESS, "port": first.port, "nodes": [f"{ADDRESS}:{one.port}" for one in others]}}))
-    capture = fleet.capture(tmp_path, "-c", 30, place=["--config", config], answer_timeout=60)
+    capture = fleet.capture(tmp_path, "-c", 30, redis=["--config", config], answer_timeout=60)
     capture.accepted()
     capture.send(20)
     owner.stop(signal.SIGKILL)

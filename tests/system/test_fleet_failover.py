@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A fleet whose Redis fails over, or is away for a while: what is on its way arrives, and who asks is patient."""
+"""A fleet whose Redis fails over or is down for a while: requests, events and files still arrive, and pcapctl waits."""
 
 import collections
 import contextlib
@@ -18,7 +18,7 @@ AWAY_MAX_S = 120
 
 
 def clients(server):
-    """How many of each name there are."""
+    """Number of clients by name."""
     return collections.Counter(entry["name"] for entry in server.clients()).items()
 
 
@@ -30,7 +30,7 @@ def test_capture_survives_an_outage_longer_than_the_presence_expiry(make_fleet, 
     capture.send(20)
     server.pause()
     capture.send(10, first=20)
-    time.sleep(PRESENCE_S + 1)  # nobody can say that he is there, and no question is answered within its time
+    time.sleep(PRESENCE_S + 1)  # every presence expires, and no query is answered in time
     assert capture.command.is_running()
     server.resume()
     result = capture.finish(120)
@@ -40,7 +40,7 @@ def test_capture_survives_an_outage_longer_than_the_presence_expiry(make_fleet, 
 
 @pytest.mark.parametrize("way", [[], ["--stream", STREAM]], ids=["published", "stream"])
 def test_request_survives_an_outage_before_the_first_answer(make_fleet, tmp_path, way):
-    """The time for answers does not end while there is nobody to bring them; what Redis lost is said again."""
+    """The answer timeout does not run during an outage; a request that Redis lost is sent again."""
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
     for daemon in fleet.daemons.values():
@@ -73,7 +73,7 @@ def test_results_received_before_a_permanent_outage_are_shown(make_fleet, tmp_pa
     capture = fleet.capture(tmp_path, "-c", 10)
     capture.accepted()
     capture.send(10, nodes=["edge1"])
-    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "one node to be through")
+    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "one node to finish")
     server.stop(signal.SIGKILL)
     gone = time.monotonic()
     result = capture.finish(AWAY_MAX_S + 30)
@@ -100,21 +100,21 @@ def test_ctrl_c_ends_a_merge_while_redis_hangs(make_fleet, tmp_path):
     assert result.status == 130 and not capture.path.exists(), result
 
 
-@pytest.mark.parametrize("packets", ["at once", "after half a second", "once all have gone over"])
+@pytest.mark.parametrize("packets", ["at once", "after half a second", "once all have switched"])
 def test_events_and_files_survive_a_sentinel_failover(make_fleet, tmp_path, packets):
-    """The old master goes on taking events and files until it hears that it was replaced."""
+    """The old master still takes events and files until it learns that it was replaced."""
     fleet = make_fleet(THREE, Guarded)
     setup, old = fleet.bus.setup, fleet.bus.setup.master
     capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
     capture.accepted()
     capture.send(20)
-    new = setup.fail_over(at_promotion=packets != "once all have gone over")
+    new = setup.fail_over(at_promotion=packets != "once all have switched")
     assert new is not old
     if packets == "after half a second":
         time.sleep(0.5)
     elif packets != "at once":
         until(lambda: clients(new) >= {f"pcapdaemon-{role}": 3 for role in ("publisher", "subscriber", "keys", "stream")}.items()
-              and "pcapdaemon-ctl" in dict(clients(new)), 20, "all to go over")
+              and "pcapdaemon-ctl" in dict(clients(new)), 20, "all clients to switch")
     capture.send(10, first=20)
     result = capture.finish(120)
     assert result.status == 0, result
@@ -129,7 +129,7 @@ def test_capture_survives_a_killed_master(make_fleet, tmp_path):
     capture.accepted()
     capture.send(20)
     old.stop(signal.SIGKILL)
-    capture.send(10, first=20)  # what they have to say of it waits for the new master
+    capture.send(10, first=20)  # its events wait for the new master
     result = capture.finish(90)
     assert result.status == 0, result
     capture.assert_holds({name: 30 for name in THREE})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The flight recorder: a request with `before` gets exactly the packets of the past and goes on live without a seam. High rates:
+"""The recorder: a request with `before` gets exactly its packets from history and continues live without a gap. High rates are in
 test_full_rate.py."""
 
 import time
@@ -20,14 +20,14 @@ SIZES = {"eth0": 64, "eth1": 1500, "eth2": 60000}
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory):
-    """Rings of 32 MiB, gone round before the first test. None has dropped anything: a past may count what was dropped just before it."""
+    """Rings of 32 MiB that have wrapped before the first test. None has dropped packets: a window may count drops from just before it."""
     with World(tmp_path_factory.mktemp("small"), recorder("32MiB", SIZES), pairs=3, mtu=JUMBO) as installation:
         for pair, interface in enumerate(SIZES):
             fill(installation, 48 << 20, SIZES[interface], interface, Sender(installation.peer, f"peer{pair}"), src_port=1)
         yield installation
 
 
-# `before`, exactly
+# --- before ---
 
 @pytest.mark.parametrize("rate, before, after", [(1, 2.5, 1.5), (100, 0.6, 0.3)])
 def test_before_is_exact_at_low_rates_for_every_size(world, rate, before, after):
@@ -58,12 +58,11 @@ def test_before_is_exact_at_low_rates_for_every_size(world, rate, before, after)
 
 
 def test_history_overwritten_at_full_rate_is_accounted_for(make_world):
-    """60,000 B at full rate through 32 MiB: a few milliseconds. Whatever the socket saw and is missing inside the file is
-    in `lost`."""
+    """32 MiB hold 60,000 B packets at full rate for a few milliseconds. Packets that the socket saw and the file lacks are in `lost`."""
     world = make_world(recorder("32MiB"), mtu=JUMBO)
     arrivals = Arrivals(world)
     stream = world.sender.start(count=0, seconds=300, size=60000)
-    until(lambda: arrivals.count() > 2000, 30, "the ring to have gone round")
+    until(lambda: arrivals.count() > 2000, 30, "the ring to wrap")
     request = world.request(before=300, packets=1500, timeout=300)
     event = request.done(timeout=60)
     sent = range(stream.stop()["sent"])
@@ -74,7 +73,7 @@ def test_history_overwritten_at_full_rate_is_accounted_for(make_world):
     file.assert_time_order()
 
 
-# Stop conditions count over the whole
+# --- limits count history and live packets ---
 
 def test_packet_limit_counts_history_and_live(world):
     mark = time.time_ns()
@@ -92,7 +91,7 @@ def test_packet_limit_may_be_met_by_history_alone(world):
     began = time.monotonic()
     request = world.request(before=20, packets=10, timeout=20, bpf="udp dst port 4001")
     event = request.done()
-    assert time.monotonic() - began < seconds(15), "it waits for its timeout"
+    assert time.monotonic() - began < seconds(15), "the capture waits for its timeout"
     assert (event["reason"], event["packets"]) == ("packets", 10)
     world.file(request).assert_numbers(0, 10)
 
@@ -121,7 +120,7 @@ def test_timeout_counts_from_the_request(world):
 
 def test_quiet_history_does_not_end_a_capture_as_idle(world):
     world.sender.send(3, rate=5000, dst_port=4004)
-    quiet = time.monotonic() + 0.6  # longer than the idle time: the case itself
+    quiet = time.monotonic() + 0.6  # longer than the idle time, as the case requires
     until(lambda: time.monotonic() > quiet)
     world.sender.send(3, rate=5000, first=3, dst_port=4004)
     request = world.capture(before=20, duration=20, timeout=0.4, bpf="udp dst port 4004")
@@ -138,11 +137,11 @@ def test_request_snap_length_and_filter_apply_to_history(world):
     assert [(packet.caplen, packet.wirelen) for packet in file.packets] == [(70, 500)] * 10
 
 
-# A request that comes late, and windows
+# --- late requests and windows ---
 
 def test_late_request_loses_no_packets(world):
     event_time = time.time_ns()
-    world.sender.send(200, rate=200, dst_port=4005)  # a second
+    world.sender.send(200, rate=200, dst_port=4005)  # takes a second
     request = world.request(**{"from": rfc3339(event_time)}, packets=220, timeout=20, bpf="udp dst port 4005")
     request.accepted()
     world.sender.send(20, rate=1000, first=200, dst_port=4005)
@@ -161,12 +160,12 @@ def test_window_wholly_in_history_ends_without_waiting(world):
         began = time.monotonic()
         request = world.request(**{"from": form(begin), "to": form(end)}, bpf="udp dst port 4006")
         event = request.done()
-        assert time.monotonic() - began < seconds(10), "it waits for a timeout"
+        assert time.monotonic() - began < seconds(10), "the capture waits for a timeout"
         assert (event["reason"], event["packets"]) == ("window", 50), event
         assert event["window"]["complete"] is True
         assert abs(window(event, "asked_from") - begin) < 10_000 and abs(window(event, "to") - end) < 10_000, event
         world.file(request).assert_numbers(10, 50)
-        if form is rfc3339:  # times are told as they were asked for
+        if form is rfc3339:  # events return times as requested
             assert (event["window"]["from"], event["window"]["to"]) == (rfc3339(begin), rfc3339(end)), event
 
 
@@ -236,7 +235,7 @@ def test_empty_history_window_is_reported_empty(world):
     assert world.files_of(request) == []
 
 
-# What cannot be had
+# --- missing history ---
 
 def comments(file):
     return "\n".join(file.comments)
@@ -270,7 +269,7 @@ def test_time_before_boot_may_be_requested(make_world):
     assert (event["reason"], event["packets"], event["window"]["complete"]) == ("empty", 0, False), event
 
 
-def test_log_shows_how_far_back_a_request_reaches(make_world):
+def test_log_shows_the_requested_and_the_actual_beginning(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=1000)
     request = world.capture(before=3000, packets=10, timeout=20)
@@ -288,6 +287,6 @@ def test_before_without_a_recorder_is_reported_missing(make_world):
     assert event["window"]["complete"] is False and event["packets"] == 5
     assert window(event, "from") > window(event, "asked_from") + 4 * NS
     now = time.time_ns()
-    past = world.request(**{"from": rfc3339(now - 30 * NS), "to": rfc3339(now - 29 * NS)})
-    event = past.final() if past.answer()["event"] == "accepted" else past.rejected()
+    earlier = world.request(**{"from": rfc3339(now - 30 * NS), "to": rfc3339(now - 29 * NS)})
+    event = earlier.final() if earlier.answer()["event"] == "accepted" else earlier.rejected()
     assert event["event"] == "rejected" or event["window"]["complete"] is False, event

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The HTTP server alone, through tests/probes/http_probe: what needs TCP, TLS or another user; and Python's own clients as judges
-of its answers. What it refuses byte by byte is tests/unit/http's."""
+"""The HTTP server alone, through tests/probes/http_probe: cases that need TCP, TLS or another user, with Python's own clients as judges.
+Malformed requests, byte by byte, are in tests/unit/http."""
 
 import concurrent.futures
 import hashlib
@@ -87,14 +87,14 @@ def listening(*options):
     return ("--listen", "127.0.0.1:0", "--token", TOKEN, *options)
 
 
-# --- the token --------------------------------------------------------------------------------------------------------
+# --- token ---
 
 
 def test_tcp_server_requires_the_token(serve):
     server = serve(*listening())
     for headers in ({}, {"Authorization": ""}, {"Authorization": "Bearer"}, {"Authorization": "Bearer x"},
                     {"Authorization": f"Basic {TOKEN}"}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": f"Bearer {TOKEN[:-1]}"}):
-        for path in ("/ok", "/unknown"):  # nobody learns what there is
+        for path in ("/ok", "/unknown"):  # a refusal does not reveal which paths exist
             status, answered, body = ask(tcp(server), path=path, headers=headers)
             assert status == 401, headers
             assert answered["WWW-Authenticate"] == 'Bearer realm="pcapdaemon"'
@@ -117,7 +117,7 @@ def test_unix_socket_needs_no_token(serve):
     assert status == 200 and json.loads(body)["peer"] == "unix:0"
 
 
-# --- peers ------------------------------------------------------------------------------------------------------------
+# --- peers ---
 
 ASK_AS = """
 import http.client, os, socket, sys
@@ -137,23 +137,23 @@ def ask_as(path, user, groups):
 def test_only_root_and_the_group_may_use_the_socket(tmp_path_factory):
     folder = tmp_path_factory.mktemp("peers")
     os.chmod(folder, 0o755)
-    for parent in folder.parents:  # pytest's are for the owner only
+    for parent in folder.parents:  # pytest's directories are for the owner only
         if str(parent).startswith("/tmp/"):
             os.chmod(parent, 0o755)
-    path, nobody, group = str(folder / "s"), pwd.getpwnam("nobody").pw_uid, 60  # Debian's "games"
+    path, other, group = str(folder / "s"), pwd.getpwnam("nobody").pw_uid, 60  # Debian's "games"
     server = Server(path, "--group", "games")
     try:
         assert os.stat(path).st_mode & 0o777 == 0o660 and os.stat(path).st_gid == group
-        assert ask_as(path, nobody, []).endswith("Permission denied")
-        assert ask_as(path, nobody, [100, group]) == "HTTP/1.1 200"
-        os.chmod(path, 0o666)  # whoever gets as far as the server is looked at there
-        assert ask_as(path, nobody, [100]) == "HTTP/1.1 403"
+        assert ask_as(path, other, []).endswith("Permission denied")
+        assert ask_as(path, other, [100, group]) == "HTTP/1.1 200"
+        os.chmod(path, 0o666)  # the server checks every peer itself
+        assert ask_as(path, other, [100]) == "HTTP/1.1 403"
         assert ask_as(path, group, []) == "HTTP/1.1 200"  # its primary group
     finally:
         server.stop()
 
 
-# --- TLS --------------------------------------------------------------------------------------------------------------
+# --- TLS ---
 
 
 def trusting(cert):
@@ -229,7 +229,7 @@ def test_vanished_client_is_noticed(serve, certificate, tls, path):
         assert client.recv(100).startswith(b"HTTP/1.1 200")
     client.close()
     local = UnixConnection(server.path)
-    until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be told")
+    until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be notified")
 
 
 def test_connection_reset_does_not_make_the_server_spin(serve):
@@ -240,14 +240,14 @@ def test_connection_reset_does_not_make_the_server_spin(serve):
     ask(local)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
-    until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be told")
+    until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be notified")
 
     def ticks():
         fields = open(f"/proc/{server.process.pid}/stat").read().rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
 
     before = ticks()
-    with pytest.raises(TimeoutError):  # a second in which nothing is to be done
+    with pytest.raises(TimeoutError):  # an idle second
         idle = socket.create_connection(("127.0.0.1", server.port), timeout=1)
         idle.recv(1)
     assert ticks() - before < 20
@@ -263,7 +263,7 @@ def test_server_sent_events_are_sent_at_once(serve):
     assert lines == [b":\n", b"\n", b"event: hello\n", b'data: {"n":1}\n', b"\n"]
 
 
-# --- limits -----------------------------------------------------------------------------------------------------------
+# --- limits ---
 
 
 def test_tcp_clients_cannot_lock_out_local_clients(serve):
@@ -279,10 +279,10 @@ def test_tcp_clients_cannot_lock_out_local_clients(serve):
     def is_served():
         try:
             return ask(tcp(server))[0] == 200
-        except ConnectionError:  # told 503 and closed before we had asked
+        except ConnectionError:  # refused with 503 and closed before the request
             return False
 
-    until(is_served, what="the place that has become free")
+    until(is_served, what="the freed connection")
 
 
 def test_concurrent_clients_are_all_served(serve):
@@ -301,7 +301,7 @@ def test_concurrent_clients_are_all_served(serve):
 
 
 def established(port):
-    """TCP connections that the server still holds open."""
+    """Number of TCP connections that the server still holds open."""
     lines = [line.split() for line in open("/proc/net/tcp")][1:]
     return sum(line[1].endswith(f":{port:04X}") and line[3] == "01" for line in lines)
 
@@ -316,8 +316,8 @@ def test_slow_readers_disturb_no_other_client(serve):
     local = UnixConnection(server.path)
     for _ in range(100):
         assert ask(local)[0] == 200
-    # They are cut: their places become free though nobody has read a byte.
-    until(lambda: established(server.port) == 0, timeout=20, what="the slow readers to be cut")
+    # The server disconnects them: their connections become free without a byte read.
+    until(lambda: established(server.port) == 0, timeout=20, what="the slow readers to be disconnected")
     for client in slow:
         client.close()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Limits: nothing a request can do makes the daemon grow without a named cap, and whatever is refused is answered for."""
+"""Limits: every growth that a request can cause has a named cap, and every refusal is answered."""
 
 import collections
 import json
@@ -128,7 +128,7 @@ def test_requests_beyond_the_rate_are_counted_and_the_daemon_stays_responsive(ma
                                                       since)})
 
     def counted():
-        """What the log says it left out, wherever it says so."""
+        """The sum of suppressed requests in the log."""
         return sum(int(line.fields.get("suppressed", line.fields.get("refused", line.fields.get("count", 0))))
                    for line in world.daemon.lines[log:] if "rate" in line.id or "flood" in line.id or "limit" in line.id)
 
@@ -171,6 +171,6 @@ def test_process_memory_stays_bounded_over_many_captures(make_world):
     descriptors, threads = world.daemon.descriptors(), world.daemon.threads()
     for _ in range(10):
         round_trip()
-    if not is_sanitized():  # which keep what was freed for a while
+    if not is_sanitized():  # sanitizers keep freed memory for a while
         assert world.daemon.resident_bytes() < before + (24 << 20)
     assert world.daemon.descriptors() <= descriptors + 4 and world.daemon.threads() <= threads + 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The main job: an event on Redis becomes a file on disk and in CloudShark, and is answered for."""
+"""The main job: a request on Redis yields a file on disk and in CloudShark, and events."""
 
 import json
 import re
@@ -139,7 +139,7 @@ def test_repeated_id_is_answered_but_not_run_again(world):
 def test_request_without_an_id_gets_one(world):
     since = world.events.mark()
     world.publish({"node": NODE, "interface": ["eth0"], "packets": 1, "timeout": 20, "customer": "no-id"})
-    # Answers that are repeated may still come from the test before.
+    # Repeated answers of the previous test may still arrive.
     accepted = world.events.wait(lambda event: event["event"] == "accepted" and not event.get("duplicate"), since=since)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", accepted["id"])
     world.sender.send(1)
@@ -147,7 +147,7 @@ def test_request_without_an_id_gets_one(world):
     assert done["customer"] == "no-id"
 
 
-# CloudShark
+# --- CloudShark ---
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
@@ -179,7 +179,7 @@ def test_request_yields_a_capture_in_cloudshark(cloud, tmp_path):
     destination, = done["destinations"]
     assert (destination["name"], destination["ok"], destination["attempts"]) == ("cloudshark", True, 1)
     assert re.fullmatch(rf"http://127\.0\.0\.1:{cloud.receiver.port}/captures/\S+", destination["url"])
-    assert cloud.files() == [], "nothing local was configured"
+    assert cloud.files() == [], "no local destination was configured"
     assert cloud.receiver.faults == []
 
 

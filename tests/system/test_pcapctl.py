@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcapctl against one daemon's control API. What the daemon itself does is tested elsewhere; here it is played, so that it can say
-anything."""
+"""pcapctl against one daemon's control API. The daemon is simulated here, so that it can give any answer; its own behaviour is tested
+elsewhere."""
 
 import os
 import re
@@ -27,7 +27,7 @@ INTERFACES = {"node": "n1", "interfaces": [
 
 @pytest.fixture
 def serve(tmp_path):
-    """serve(answer, …): a control API, and `ctl(…)`, which runs pcapctl against it in a directory of its own."""
+    """serve(answer, …): a control API whose `ctl(…)` runs pcapctl against it in a new directory."""
     servers = []
     work = tmp_path / "work"
     work.mkdir()
@@ -46,7 +46,7 @@ def serve(tmp_path):
 
 
 def capturing(events, files=None):
-    """Answers a capture at once with these events (their ids made the request's), and gives the files."""
+    """Answers a capture at once with these events, under the request's id, and serves the files."""
 
     def answer(request):
         if request.method == "POST":
@@ -62,7 +62,7 @@ def capturing(events, files=None):
     return answer
 
 
-# capture
+# --- capture ---
 
 def test_capture_writes_a_file(serve):
     server = serve(capturing([final()]))
@@ -187,7 +187,7 @@ def test_reused_id_is_reported(serve):
 
 
 class Slow:
-    """A capture that goes on until it is stopped."""
+    """A capture that runs until it is stopped."""
 
     def __init__(self, answers_stop=True):
         self.stopped, self.answers_stop = threading.Event(), answers_stop
@@ -232,7 +232,7 @@ def test_second_ctrl_c_leaves_at_once(serve):
 
 
 class Delivering:
-    """A capture that is over, and a destination that does not take its file."""
+    """An ended capture whose delivery hangs."""
 
     def __init__(self):
         self.over = threading.Event()
@@ -324,7 +324,7 @@ def test_colours_appear_only_on_terminals_without_no_color(serve):
     assert "\x1b" not in server.ctl("list").stdout
 
 
-# Questions
+# --- queries ---
 
 def test_list_show_and_stop_work(serve):
     captures = [{**final("a.1"), "state": "done", "kept": True}, {**final("b.1", interface="eth0"), "state": "running", "reason": None}]
@@ -478,7 +478,7 @@ def test_unwritable_results_are_a_failure(serve, to, reason):
         assert reason in done.stderr or words.startswith("watch"), (words, done)
 
 
-# Where to
+# --- reaching the daemon ---
 
 def test_missing_daemon_is_reported_with_a_remedy(tmp_path):
     path = tmp_path / "none.sock"
@@ -535,7 +535,7 @@ def test_tls_mismatch_is_reported(scheme, reply, text):
 
 def test_certificate_file_without_certificates_is_named(tmp_path):
     (tmp_path / "ca").write_text("none")
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # the backlog answers
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # the backlog accepts the connection
         done = pcapctl.run("list", "--api", f"https://127.0.0.1:{listener.getsockname()[1]}", "--ca-file", tmp_path / "ca")
     assert done.status == 1 and f": no certificates in {tmp_path}/ca\n" in done.stderr, done
 
@@ -561,7 +561,7 @@ def test_unexpected_json_does_no_harm(serve):
         server.close()
 
 
-# Without a daemon
+# --- without a daemon ---
 
 def test_check_reports_configuration_faults(tmp_path):
     config = tmp_path / "c.toml"
@@ -597,7 +597,7 @@ def test_every_command_has_help_and_the_manual_has_every_command():
     assert len(commands) == 12
     with open(os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs", "pcapctl.1")) as file:
         manual = file.read()
-    assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl has a dash of its own; what is typed stays
+    assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl adds a dash; literal text keeps its case
     for command in commands:
         text = pcapctl.run(command, "--help").stdout
         assert text.startswith(f"usage: pcapctl {command}") and text == pcapctl.run("help", command).stdout
@@ -606,7 +606,7 @@ def test_every_command_has_help_and_the_manual_has_every_command():
             assert re.search(rf"^\.It Fl .*\\-{option}\b", manual, re.M), option
 
 
-# Completion
+# --- completion ---
 
 SHELLS = [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)]
 
@@ -620,7 +620,7 @@ def test_completion_scripts_parse(shell, tmp_path):
 
 
 def completed(words):
-    """What bash would offer for the last of the words."""
+    """Bash's completions of the last word."""
     script = """source <("$1" completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }
                 _pcapctl; printf '%s\\n' "${COMPREPLY[@]}\""""
     done = subprocess.run(["bash", "-c", script, "bash", pcapctl.PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcapctl against a fleet: a real Redis, and nodes that are played, so that they can be late, absent, dying or lying."""
+"""pcapctl against a fleet: a real Redis and simulated nodes, which can be late, absent, dying or lying."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def keys(fleet, kind):
         return client.keys(f"{{capture}}:{kind}:*")
 
 
-# Presence
+# --- presence ---
 
 def test_nodes_and_status_show_present_and_absent_nodes(fleet):
     fleet.add("n2")
@@ -96,7 +96,7 @@ def test_unwritable_results_are_a_failure(fleet):
         assert (done.returncode, done.stderr) == (1, "pcapctl: cannot write to standard output: No space left on device\n"), (words, done)
 
 
-# capture
+# --- capture ---
 
 def test_accepting_refusing_and_silent_nodes_are_shown(fleet):
     fleet.add("edge1", captures())
@@ -167,9 +167,9 @@ def test_nodes_without_presence_still_count(fleet):
 def test_addressing_every_node_is_reported(fleet):
     fleet.add("n1", captures())
     note = f"pcapctl: asking every node of Redis at 127.0.0.1:{fleet.server.port} (no --node, --nodere)\n"
-    for words, said in ((["--redis", fleet.url], True), ([], True), (["--node", "any"], False), (["--nodere", "."], False), (["-q"], False)):
+    for words, shown in ((["--redis", fleet.url], True), ([], True), (["--node", "any"], False), (["--nodere", "."], False), (["-q"], False)):
         done = pcapctl.run("capture", "-i", "eth0", *words, env={"PCAPDAEMON_REDIS": fleet.url})
-        assert done.status == 0 and (note in done.stderr) == said, done
+        assert done.status == 0 and (note in done.stderr) == shown, done
 
 
 def test_request_id_is_shown_once_published(fleet):
@@ -258,7 +258,7 @@ def test_progress_is_shown_on_a_terminal(fleet):
     def script(node, request):
         node.publish(request, "accepted", 1)
         node.presence["captures"] = [{"capture": f"{request['id']}.1", "packets": 152, "bytes": 15200},
-                                     {"capture": "of-somebody-else.1", "packets": 7, "bytes": 700}]
+                                     {"capture": "other.1", "packets": 7, "bytes": 700}]
         node.appear()
         assert go_on.wait(30)
         captures()(node, request)
@@ -285,7 +285,7 @@ def test_invalid_events_do_no_harm(fleet):
     assert done.status == 0 and [row[0] for row in done.rows()] == ["n1", "n\\x1B[2J"], done
 
 
-# Files over Redis
+# --- files over Redis ---
 
 def content_of(name, first, count=3):
     return pcapng(name, [(1_795_423_260_000_000_000 + first + 10 * i, name.encode() + bytes([i]) * 60) for i in range(count)])
@@ -393,7 +393,7 @@ def test_get_fetches_a_file_from_redis(fleet):
     assert done.status == 1 and "no node has left a file" in done.stderr, done
 
 
-# watch
+# --- watch ---
 
 def test_watch_prints_the_fleets_events(fleet):
     node = fleet.add("n1")
@@ -408,7 +408,7 @@ def test_watch_prints_the_fleets_events(fleet):
     assert line.endswith(b"n1 eth0 accepted b.1\n") and done.status == 0 and done.stdout == "", (line, done)
 
 
-# Redis as it is found
+# --- reaching Redis ---
 
 def test_password_works_and_is_not_shown(tmp_path):
     with RedisServer(tmp_path, port=free_port(), users=["alice on >p@ss/word ~* &* +@all"]) as server:
@@ -492,7 +492,7 @@ def test_hanging_redis_is_abandoned(fleet):
     assert done.status == 1 and "cannot reach" in done.stderr, done
 
 
-# The manual
+# --- manual ---
 
 def test_every_example_in_the_manual_works(fleet, tmp_path):
     with open(os.path.join(ROOT, "docs", "pcapctl.1.in")) as file:
@@ -525,7 +525,7 @@ def test_every_example_in_the_manual_works(fleet, tmp_path):
     assert sorted(os.listdir(fleet.work)) == ["n1-lo.pcapng", "out.pcapng"]
 
 
-# The real daemon
+# --- real daemon ---
 
 def test_real_daemon_answers_a_fleet_request(world):
     def capture(*words):
@@ -538,5 +538,5 @@ def test_real_daemon_answers_a_fleet_request(world):
     assert refused.status == 1 and 'interface: this host has no "eth9"' in refused.stdout, refused
     refused = capture("-i", "eth0", "hots", "10.0.0.1")
     assert refused.status == 1 and "rejected" in refused.stdout and "bpf" in refused.stdout, refused
-    nobody = capture("--node", "elsewhere", "-i", "eth0", "--answer-timeout", "2s")
-    assert nobody.status == 1 and "no node answered within 2 s" in nobody.stderr, nobody
+    unanswered = capture("--node", "elsewhere", "-i", "eth0", "--answer-timeout", "2s")
+    assert unanswered.status == 1 and "no node answered within 2 s" in unanswered.stderr, unanswered

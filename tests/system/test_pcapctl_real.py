@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcapctl and the real daemon on one host."""
+"""pcapctl with the real daemon on one host."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ from lib.waiting import until
 
 
 def ping_loopback(netns, stop):
-    """ICMP echo requests to 127.0.0.1 (each shows up with its reply) until told to stop."""
+    """Sends ICMP echo requests to 127.0.0.1 (each appears with its reply) until `stop` is set."""
 
     def inside():
         sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)

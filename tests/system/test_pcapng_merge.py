@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Merged capture files, judged by other programs: they find all that was in the inputs, in the order of time, and
-complain about nothing.
+"""Merged capture files, judged by other programs: they hold all contents of the inputs in time order and cause no complaint.
 
 merge_probe (tests/probes/merge_probe.c) merges; write_sample makes our own files, editcap, mergecap and this file's
 `Blocks` those of others.
@@ -21,7 +20,7 @@ MIB = 1 << 20
 
 
 class Blocks:
-    """pcapng by hand, in either byte order."""
+    """Writes pcapng blocks in either byte order."""
 
     def __init__(self, order="<"):
         self.order = order
@@ -48,7 +47,7 @@ class Blocks:
 
 
 def frame(size, number=0):
-    """Of an ethertype that nobody dissects."""
+    """A frame with an ethertype that no program dissects."""
     head = bytes.fromhex("020000000001020000000002") + b"\x88\xb5"
     return (head + number.to_bytes(8, "big") + bytes(size))[:size]
 
@@ -90,7 +89,7 @@ def merge(tmp_path):
 
 
 def shifted(path, seconds):
-    """The same packets some time later, as editcap writes them."""
+    """The same packets at later times, written by editcap."""
     later = f"{path}.later"
     stdout_of("editcap", "-F", "pcapng", "-t", str(seconds), path, later)
     return later
@@ -158,7 +157,7 @@ def test_tcpdump_reads_every_packet(sample, merge):
     greeting = f"reading from file {path}, link-type EN10MB (Ethernet), snapshot length 262144\n"
     out = stdout_of("tcpdump", "-n", "-q", "-tt", "--nano", "-r", path, stderr=greeting)
     stamps = [line.split()[0] for line in out.splitlines() if line.startswith("1795")]
-    # tcpdump prints a packet without bytes without its time.
+    # tcpdump prints no time for an empty packet.
     expected = sorted(FIRST_NS + i * STEP_NS + after for i, size in enumerate(SIZES) if size > 0
                       for after in (0, 250_000_000))
     assert stamps == [as_seconds(time_ns) for time_ns in expected]
@@ -171,7 +170,7 @@ def test_files_of_other_programs_keep_their_packets(sample, merge, tmp_path, kin
     names = ["frame.time_epoch", "frame.cap_len", "frame.len", "frame.packet_flags_direction", "data.data"]
     ours, original = fields_of(merge(n1=theirs).path, *names), fields_of(theirs, *names)
     assert len(ours) == len(SIZES)
-    # A file of microseconds is shown with six digits.
+    # Microsecond files show six digits.
     assert [[row[0][:len(other[0])], *row[1:]] for row, other in zip(ours, original)] == original
 
 
@@ -222,7 +221,7 @@ def test_truncated_file_is_merged_up_to_the_cut(sample, write, merge, left):
     info = capinfos(merged.path)
     assert values(info, "Number of packets")[0] == str(merged.packets["n1"] + len(SIZES))
     assert f"incomplete: {merged.trouble['n1']}" in values(info, "Capture comment")[0]
-    # So says tshark of the cut file, too.
+    # tshark reports the same for the truncated file.
     result = subprocess.run(["tshark", "-r", cut, "-T", "fields", "-e", "frame.number"], capture_output=True, text=True,
                             timeout=60)
     assert len(result.stdout.split()) == merged.packets["n1"]

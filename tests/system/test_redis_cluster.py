@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A real Cluster: any node serves pub/sub, keyed commands find their node, also while slots move and nodes die."""
+"""A real Cluster: any node serves pub/sub, and keyed commands reach their node, even while slots move and nodes die."""
 
 import re
 import signal
@@ -15,7 +15,7 @@ from test_redis_link import events_of, pki, publish  # noqa: F401
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Three masters; tests that kill have one of their own."""
+    """Three masters, shared; tests that kill nodes use `own_cluster`."""
     made = RedisCluster(tmp_path_factory.mktemp("cluster"))
     try:
         yield made.start()
@@ -39,7 +39,7 @@ def own_cluster(tmp_path):
 
 
 def key_in(server_index, count=3, label=""):
-    """A key whose slot is in the nth part of `count`."""
+    """A key in the slots of server number `server_index` of `count`."""
     return next(key for key in (f"{label}key{number}" for number in range(1000)) if slot_of(key) * count // 16384 == server_index)
 
 
@@ -59,7 +59,7 @@ def test_any_cluster_node_serves_requests_and_events(cluster, probe):
     with second.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
-        one.say("event here")
+        one.send_line("event here")
         assert events_of(subscription, 1) == ["here"]
 
 
@@ -116,7 +116,7 @@ def test_redirection_without_a_host_means_the_redirecting_node(cluster, commands
             cluster.run(server, "CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
 
 
-# --- slots on the move ---
+# --- slot migration ---
 
 
 def test_slot_migration_under_load_neither_loses_nor_repeats_commands(cluster, commands):
@@ -141,7 +141,7 @@ def test_slot_migration_under_load_neither_loses_nor_repeats_commands(cluster, c
         while cluster.migrate_keys(slot, source, target, 4):
             load(1)
         load(3)
-        until(asked, 20, "commands to get there while the slot is on the move")
+        until(asked, 20, "commands to reach the target during the migration")
         cluster.end_migration(slot, source, target)
         load(2)
     for key in keys:
@@ -189,7 +189,7 @@ def test_commands_for_a_killed_node_reach_its_replica(own_cluster, commands):
     key = key_in(2)
     one = commands(cluster.servers[0].port)
     assert one.do("INCR", key) == 1
-    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to have it")
+    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to be in step")
     last.pause()
     safe, unsafe = one.send("SET", f"{{{key}}}safe", "x", flags="i"), one.send("INCR", key)
     one.is_up()
@@ -205,7 +205,7 @@ def test_commands_survive_the_death_of_the_first_node(own_cluster, commands):
     last, key = cluster.masters[-1], key_in(2)
     one = commands(last.port, *(word for endpoint in cluster.endpoints[:2] for word in ("--node", endpoint)))
     assert one.do("INCR", key) == 1
-    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to have it")
+    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to be in step")
     last.stop(signal.SIGKILL)
     assert one.do("INCR", key) == 2
 
@@ -225,7 +225,7 @@ def test_commands_wait_for_a_failed_cluster_until_the_deadline(own_cluster, comm
 
 
 def test_tls_works_with_nodes_that_announce_addresses(own_cluster, commands, pki):
-    """Their certificate is for the name that was configured."""
+    """Their certificate is for the configured name."""
     cluster = own_cluster(masters=2, tls={"cert": pki / "named.crt", "key": pki / "named.key", "ca": pki / "ca.crt"})
     one = commands(cluster.servers[0].port, "--tls", "--ca", pki / "ca.crt", host="localhost")
     for index in (0, 1):

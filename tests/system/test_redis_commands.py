@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Keyed commands on one server: each is answered exactly once, whatever becomes of the connection."""
+"""Keyed commands on one server: each is answered exactly once, whatever happens to the connection."""
 
 import signal
 import socket
@@ -52,7 +52,7 @@ def test_queue_of_waiting_commands_is_bounded(commands):
     numbers = [one.send("GET", "key") for _ in range(4100)]
     assert one.answer(numbers[-1])["code"] == ENOBUFS
     assert sum("refused" in answer for answer in one.answers.values()) == 1 + 4100 - (4096 - 3)
-    one.say("free")
+    one.send_line("free")
     assert all(one.answer(number)["code"] in (ECANCELED, ENOBUFS) for number in numbers)
 
 
@@ -71,7 +71,7 @@ def test_silent_server_leaves_the_outcome_unknown(server, commands):
     answer = one.answer(number)
     assert answer["code"] == ETIMEDOUT and answer["maybe"]
     redis_server.resume()
-    assert one.do("GET", "counter") == "1", "its late reply is not taken for that of another"
+    assert one.do("GET", "counter") == "1", "the late reply must not be taken for another command's"
     assert one.do("INCR", "counter") == 2
 
 
@@ -100,13 +100,13 @@ def test_freeing_the_client_answers_all_pending_commands(server, commands, flags
     redis_server.pause()
     numbers = [one.send("GET", "key") for _ in range(10)]
     one.is_up()
-    if flags == "f":  # from within the callback of the first of them
-        one.say("last f GET key")
+    if flags == "f":  # the callback of the first command frees the client
+        one.send_line("last f GET key")
         redis_server.resume()
         assert one.answer("last")["code"] == 0
         assert all(one.reply(number) == "x" for number in numbers)
     else:
-        one.say("free")
+        one.send_line("free")
         assert all(one.answer(number)["code"] == ECANCELED and one.answer(number)["maybe"] for number in numbers)
 
 
@@ -133,7 +133,7 @@ def test_command_waits_until_a_replica_becomes_master(server, commands):
 
 
 def test_blocking_command_outlasts_the_ping_timeout(server, commands):
-    """Longer than PING's timeout, which a blocked connection does not answer."""
+    """It blocks longer than the PING timeout; a blocked connection does not answer PING."""
     redis_server = server().start()
     one = commands(redis_server.port, "--ping-interval-ms", 100, "--ping-timeout-ms", 1500, "--block-ms", 3000)
     one.do("XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM", flags="k2")
@@ -160,7 +160,7 @@ def test_dead_server_is_noticed_during_a_blocking_command(server, commands):
     assert time.monotonic() - began >= 1
 
 
-# --- servers that are none ---
+# --- faulty servers ---
 
 
 def test_unsolicited_replies_end_the_connection(commands, server):
@@ -175,7 +175,7 @@ def test_unsolicited_replies_end_the_connection(commands, server):
                 if b"PING" in heard:
                     connection.sendall(b"+PONG\r\n+OK\r\n" if b"GET" not in heard else b"")
                     heard = heard.replace(b"PING", b"")
-            connection.sendall(b"-MOVED 99999 nowhere\r\n")  # a refusal like any other
+            connection.sendall(b"-MOVED 99999 nowhere\r\n")  # an ordinary error
             assert one.answer(number)["code"] == EREMOTEIO
             connection.sendall(b"+OK\r\n")
             one.expect(r"redis-down .*nobody asked for")
@@ -209,4 +209,4 @@ def test_redirection_loop_ends_at_the_deadline(commands):
     answer = one.answer(one.send("GET", "key"))
     listener.close()
     assert answer["code"] == ETIMEDOUT and "MOVED" in answer["error"]
-    assert 2 <= count[0] < 120, "not a storm"
+    assert 2 <= count[0] < 120, "redirections are not followed in a tight loop"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Files put into Redis in chunks, through tests/probes/upload_probe: what a reader finds there, and what becomes of it on a bad day."""
+"""Files stored in Redis in chunks, through tests/probes/upload_probe: what a reader finds there, also after faults."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class Upload:
     def __init__(self, port, *arguments):
         self.process = subprocess.Popen([os.path.join(PROBES, "upload_probe"), "--redis-port", str(port), *QUICK, *map(str, arguments)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        # what is freed shall not count (AddressSanitizer keeps it for a while)
+                                        # freed memory must not count (AddressSanitizer keeps it for a while)
                                         env={**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"})
         self.log, self._reader = [], threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -34,7 +34,7 @@ class Upload:
         self.log += iter(self.process.stderr.readline, "")
 
     def lines(self):
-        """All of standard output, once it has ended well."""
+        """All of standard output, after a successful end."""
         output = self.process.stdout.read()
         status = self.process.wait(seconds(30))
         self._reader.join(seconds(5))
@@ -66,7 +66,7 @@ def upload():
 
 
 def stored(run, key=KEY):
-    """Header, chunks and time to live, as a reader gets them."""
+    """Header, chunks and time to live, as a reader finds them."""
     header, *chunks = run("LRANGE", key, 0, -1)
     return json.loads(header), chunks, run("TTL", key)
 
@@ -148,7 +148,7 @@ def test_upload_is_repeated_after_the_server_dies(server, upload):
     redis_server = server().start()
     run = runner(redis_server)
     one = upload(redis_server.port, "--size", 60_000_000, "--attempts", 50)
-    until(lambda: run("LLEN", KEY) > 20, 20, "the upload to be under way")
+    until(lambda: run("LLEN", KEY) > 20, 20, "the upload to be in progress")
     redis_server.pause()
     redis_server.stop(signal.SIGKILL)
     redis_server.start()
@@ -159,21 +159,21 @@ def test_upload_is_repeated_after_the_server_dies(server, upload):
 
 
 def test_abandoned_upload_expires(server, upload):
-    """By itself when we cannot say so any more, at once when we can."""
+    """Redis removes it once its time to live ends, even if the daemon was killed."""
     redis_server = server().start()
     run = runner(redis_server)
     one = upload(redis_server.port, "--size", 60_000_000, "--redis-ttl-s", 2)
-    until(lambda: run("LLEN", KEY) > 10, 20, "the upload to be under way")
+    until(lambda: run("LLEN", KEY) > 10, 20, "the upload to be in progress")
     one.process.kill()
-    assert run("TTL", KEY) in (-2, 0, 1, 2), "it may stay (-1), or for long"
-    until(lambda: run("EXISTS", KEY) == 0, 20, "the beginning of it to expire")
+    assert run("TTL", KEY) in (-2, 0, 1, 2), "the partial file must expire soon"
+    until(lambda: run("EXISTS", KEY) == 0, 20, "the partial file to expire")
 
 
 def test_cancelled_upload_ends_at_once(server, upload):
     redis_server = server().start()
     run = runner(redis_server)
     one = upload(redis_server.port, "--size", 60_000_000)
-    until(lambda: run("LLEN", KEY) > 10, 20, "the upload to be under way")
+    until(lambda: run("LLEN", KEY) > 10, 20, "the upload to be in progress")
     redis_server.pause()
     one.process.send_signal(signal.SIGTERM)
     result = one.result()
@@ -197,7 +197,7 @@ def test_cluster_upload_survives_a_slot_migration(tmp_path, upload):
         target = next(one for one in cluster.servers if one is not owner)
         one = upload(target.port, "--size", 60_000_000, "--attempts", 20)
         with owner.client() as client:
-            until(lambda: client.llen(KEY) > 20, 20, "the upload to be under way")
+            until(lambda: client.llen(KEY) > 20, 20, "the upload to be in progress")
         cluster.migrate(slot_of(KEY), owner, target)
         assert one.result()["ok"]
         header, chunks, _ = stored(runner(target))
@@ -206,13 +206,13 @@ def test_cluster_upload_survives_a_slot_migration(tmp_path, upload):
         cluster.close()
 
 
-# What is said to be there outlives the master that took it
+# --- a file reported as stored survives its master ---
 
 SETTLED_S = 8
 
 
 def test_upload_survives_a_cluster_master_killed_just_after_it(tmp_path, upload):
-    """Its replica hangs, so it has none of the file when it is promoted."""
+    """Its replica hangs, so it has no part of the file when it is promoted."""
     cluster = RedisCluster(tmp_path / "cluster", replicas=3)
     try:
         cluster.start()
@@ -221,7 +221,7 @@ def test_upload_survives_a_cluster_master_killed_just_after_it(tmp_path, upload)
         new.pause()
         another = next(one for one in cluster.masters if one is not old)
         one = upload(another.port, "--size", 300_000, "--attempts", 20)
-        until(lambda: "cmdstat_wait" in runner(old)("INFO", "commandstats"), 10, "the replica to be waited for")
+        until(lambda: "cmdstat_wait" in runner(old)("INFO", "commandstats"), 10, "the wait for the replica")
         old.stop(signal.SIGKILL)
         new.resume()
         assert one.result()["ok"]
@@ -231,20 +231,20 @@ def test_upload_survives_a_cluster_master_killed_just_after_it(tmp_path, upload)
 
 
 def followers(redis_server):
-    told = runner(redis_server)("INFO", "replication")
-    return [value for key, value in told.items() if re.fullmatch(r"slave\d+", key) and value["state"] == "online"]
+    info = runner(redis_server)("INFO", "replication")
+    return [value for key, value in info.items() if re.fullmatch(r"slave\d+", key) and value["state"] == "online"]
 
 
-@pytest.mark.parametrize("replica", ["in step", "behind", "gone", "may not be asked for", "may not be waited for"])
+@pytest.mark.parametrize("replica", ["in step", "lagging", "gone", "may not be asked for", "may not be waited for"])
 def test_upload_without_sentinels_waits_for_the_replicas_of_the_master(server, upload, replica):
     master, second = server(settings=["repl-diskless-sync-delay 0"]).start(), server().start()
     runner(second)("REPLICAOF", "127.0.0.1", master.port)
     until(lambda: master.has_in_step(second), 20, "the replica to be in step")
-    if replica == "behind":
+    if replica == "lagging":
         second.pause()
     elif replica == "gone":
         second.stop(signal.SIGKILL)
-        until(lambda: not followers(master), 20, "it to be missed")
+        until(lambda: not followers(master), 20, "the master to notice")
     elif replica == "may not be asked for":
         second.pause()
         runner(master)("ACL", "SETUSER", "default", "-info")
@@ -256,13 +256,13 @@ def test_upload_without_sentinels_waits_for_the_replicas_of_the_master(server, u
     result = one.result()
     assert result["ok"] and result["attempts"] == 1
     assert any("redis-file-unverified" in line for line in one.log) == replica.startswith("may not")
-    assert (time.monotonic() - began >= SETTLED_S) == (replica == "behind")
+    assert (time.monotonic() - began >= SETTLED_S) == (replica == "lagging")
     assert_holds(master, 300_000)
     if replica == "in step":
         assert_holds(second, 300_000)
 
 
-# Sentinels: they name the master, and say who is well
+# --- Sentinels name the master and its healthy replicas ---
 
 
 @pytest.fixture(scope="module")
@@ -309,7 +309,7 @@ def test_upload_during_a_failover_reaches_the_new_master(setup, upload):
     setup.wait_ready()
     old = setup.master
     one = upload(1, "--size", 60_000_000, *through(*setup.endpoints))
-    until(lambda: runner(old)("LLEN", KEY) > 20, 20, "the upload to be under way")
+    until(lambda: runner(old)("LLEN", KEY) > 20, 20, "the upload to be in progress")
     new = setup.fail_over()
     assert one.result()["ok"]
     assert_holds(new, 60_000_000)
@@ -317,7 +317,7 @@ def test_upload_during_a_failover_reaches_the_new_master(setup, upload):
 
 
 def test_upload_begun_at_the_replaced_master_reaches_the_new_master(setup, upload):
-    """Not by the Sentinel that orders the failover, but by the others, which hear of it later."""
+    """The upload asks the Sentinels that learn of the failover later, not the one that orders it."""
     setup.wait_ready()
     old, others = setup.master, setup.sentinels[1:]
     new = setup.fail_over(at_promotion=True)
@@ -328,12 +328,12 @@ def test_upload_begun_at_the_replaced_master_reaches_the_new_master(setup, uploa
 
 
 def test_upload_is_repeated_if_an_unsynchronised_replica_is_promoted(server, upload, sentinel):
-    """It may have been promoted: whoever is the master then must have it all."""
+    """It may have been promoted: the master at the end must hold the whole file."""
     old, new = server().start(), server().start()
     fake = sentinel(("127.0.0.1", old.port), ["slave"])
     began = time.monotonic()
     one = upload(1, "--size", 300_000, *through(fake.endpoint))
-    until(lambda: runner(old)("LLEN", KEY) == 3, 10, "the old one to have it")
+    until(lambda: runner(old)("LLEN", KEY) == 3, 10, "the old master to have the file")
     fake.answer, fake.replicas = ("127.0.0.1", new.port), ()
     result = one.result()
     assert result["ok"] and result["attempts"] == 2 and time.monotonic() - began >= SETTLED_S
@@ -372,7 +372,7 @@ def test_upload_cancelled_while_settling_ends_at_once(server, upload, sentinel):
     fake = sentinel(("127.0.0.1", redis_server.port), ["slave"])
     one = upload(1, "--size", 300_000, *through(fake.endpoint))
     run = runner(redis_server)
-    until(lambda: "cmdstat_wait" in run("INFO", "commandstats"), 10, "the replicas to be waited for")
+    until(lambda: "cmdstat_wait" in run("INFO", "commandstats"), 10, "the wait for the replicas")
     began = time.monotonic()
     one.process.send_signal(signal.SIGTERM)
     error = one.result()["error"]

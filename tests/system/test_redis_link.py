@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The Redis side alone (link, subscriber, publisher), through tests/probes/redis_probe: every bad day a server can have, and
-every kind of server that must be refused. The probe's log and its messages are what is waited for."""
+"""The Redis code alone (link, subscriber, publisher), through tests/probes/redis_probe: every fault of a server, and every kind of server
+that must be refused. Tests wait for the probe's log and messages."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def publish(redis_server, payload, channel="capture"):
 
 
 def names_of_clients(redis_server):
-    """The names of the connections over TCP (U: over the unix socket)."""
+    """Names of the TCP connections (unix socket connections have the flag U)."""
     with redis_server.client() as client:
         return {entry["name"] for entry in client.client_list() if "U" not in entry["flags"]}
 
@@ -32,17 +32,17 @@ def lines_of(one, message_id, role="subscriber"):
 
 
 def events_of(subscription, count):
-    """The ids of the next `count` events that the server passes on."""
+    """Ids of the next `count` events that the server delivers."""
     ids, deadline = [], time.monotonic() + seconds(15)
     while len(ids) < count:
-        assert time.monotonic() < deadline, f"got only {ids}"
+        assert time.monotonic() < deadline, f"received only {ids}"
         message = subscription.get_message(timeout=1)
         if message and message["type"] == "message":
             ids.append(json.loads(message["data"])["id"])
     return ids
 
 
-# --- bad days ---
+# --- outages ---
 
 
 def test_link_comes_up_once_redis_appears(server, probe):
@@ -53,15 +53,15 @@ def test_link_comes_up_once_redis_appears(server, probe):
     one.both_up()
     assert publish(redis_server, "hello") == 1
     assert one.message() == {"message": "hello", "origin": "redis:capture", "size": 5, "fnv1a": "a430d84680aabd0b"}
-    assert len(lines_of(one, "redis-down")) == 1, "the same failure again is not news"
+    assert len(lines_of(one, "redis-down")) == 1, "a repeated failure is logged once"
 
 
 @pytest.mark.parametrize("options,mentions,severity", [(["--quiet"], 1, "info"), ([], 2, "warning")])
 def test_missing_default_server_is_logged_once_and_mildly(probe, options, mentions, severity):
-    """It fails in one way first and in another from then on: news for who asked for Redis, nothing for who did not."""
+    """The server fails in one way first and in another later: the change is logged only if Redis was configured."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         one = probe(listener.getsockname()[1], *options)
-        for attempt in range(12):  # of both roles
+        for attempt in range(12):  # by both roles
             listener.settimeout(seconds(20))
             connection, _ = listener.accept()
             with connection:
@@ -181,7 +181,7 @@ def test_handler_may_free_the_subscriber_that_calls_it(server, probe):
     assert not [line for line in one.seen if "never seen" in line]
 
 
-# --- who may ---
+# --- authentication ---
 
 
 def test_password_is_accepted(server, probe):
@@ -209,13 +209,13 @@ def test_refused_login_is_logged_once_in_the_servers_words_without_the_secret(se
 def test_acl_user_without_ping_or_client_works(server, probe):
     redis_server = server(users=["capturer on >s3cr3t resetchannels &capture &capture:events +subscribe +publish"]).start()
     one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t", *OFTEN_PING)
-    one.both_up()  # neither PING nor CLIENT is allowed to this user: that must not matter
+    one.both_up()  # although this user may use neither PING nor CLIENT
     assert publish(redis_server, "hello") == 1
     assert one.message()["message"] == "hello"
     with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
-        one.say("event one")
+        one.send_line("event one")
         assert events_of(subscription, 1) == ["one"]
     assert not lines_of(one, "redis-down")
 
@@ -234,9 +234,9 @@ def test_forbidden_events_are_logged_and_dropped(server, probe):
     one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t")
     one.both_up()
     for number in range(50):
-        one.say(f"event {number}")
+        one.send_line(f"event {number}")
     one.expect(r"event-refused .*NOPERM")
-    until(lambda: one.pending() == 0, 5, "the events to be given up")
+    until(lambda: one.pending() == 0, 5, "the events to be dropped")
     assert len([line for line in one.seen if "event-refused" in line]) < 5
 
 
@@ -250,7 +250,7 @@ def test_events_of_an_outage_are_sent_later_in_order(server, probe):
     redis_server.stop(signal.SIGKILL)
     one.expect(r"redis-down .*role=\"?publisher")
     for number in range(200):
-        one.say(f"event {number}")
+        one.send_line(f"event {number}")
     assert one.pending() == 200
     redis_server.start(tcp=False)
     with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
@@ -267,8 +267,8 @@ def test_unanswered_events_are_sent_again(server, probe):
     one.both_up()
     redis_server.pause()
     for number in range(20):
-        one.say(f"event {number}")
-    assert one.pending() == 20, "sent, but nobody answered"
+        one.send_line(f"event {number}")
+    assert one.pending() == 20, "sent, but not answered"
     redis_server.stop(signal.SIGKILL)
     one.expect(r"redis-down .*role=\"?publisher")
     assert one.pending() == 20
@@ -284,7 +284,7 @@ def test_backlog_is_bounded_and_logs_what_it_drops(server, probe):
     redis_server = server()
     one = probe(redis_server.port)
     one.expect(r"redis-down .*role=\"?publisher")
-    one.say("fill 100")  # 6.4 MB into 4 MiB
+    one.send_line("fill 100")  # 6.4 MB into 4 MiB
     one.expect(r"event-dropped .*dropped=")
     kept = one.pending()
     assert 60 <= kept < 64
@@ -305,7 +305,7 @@ def openssl(directory, *arguments):
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    """An authority, a server certificate for localhost (not 127.0.0.1), one for 127.0.0.1, a client's, and a stranger."""
+    """An authority with certificates for localhost (not 127.0.0.1), for 127.0.0.1 and for a client, and an unrelated authority."""
     directory = tmp_path_factory.mktemp("pki")
     for authority in ("ca", "stranger"):
         openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
@@ -352,7 +352,7 @@ def test_tls_refuses_untrusted_servers(server, probe, pki, certificate, host, au
     one.expect(rf"redis-down .*role=\"?subscriber.*certificate is refused: ({text})")
     with redis_server.client() as client:
         assert "cmdstat_auth" not in client.info("commandstats") or \
-            client.info("commandstats")["cmdstat_auth"]["calls"] <= 10, "only the test's own"
+            client.info("commandstats")["cmdstat_auth"]["calls"] <= 10, "only the test's own commands"
     assert not lines_of(one, "redis-up")
 
 
@@ -376,11 +376,11 @@ def test_missing_authority_file_is_named(probe):
     probe(1, "--tls", "--ca", "/nonexistent/ca.pem").expect(r"redis-down .*/nonexistent/ca\.pem")
 
 
-# --- servers that are none ---
+# --- servers other than Redis ---
 
 
 class Impostor:
-    """Lets clients in as Redis would, then sends what it was told to."""
+    """Accepts clients as Redis does, then sends the given bytes."""
 
     def __init__(self, after_subscribe):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -444,7 +444,7 @@ def test_server_that_is_not_redis_is_dropped(probe, sent, reason):
     one = probe(impostor.port)
     one.expect(rf"redis-down .*role=\"?subscriber.*reason=.*{re.escape(reason)}", timeout=30)
     impostor.listener.close()
-    one.pending()  # it lives
+    one.pending()  # the probe still runs
 
 
 def test_server_that_never_answers_is_abandoned(probe):

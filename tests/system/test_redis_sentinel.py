@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The link, the subscriber and the publisher where Sentinels decide which server is the master."""
+"""The link, the subscriber and the publisher when Sentinels decide which server is the master."""
 
 import socket
 import time
@@ -38,19 +38,19 @@ def fake():
 
 
 def through(*endpoints):
-    """The probe's options; where host and port lead there is nobody."""
+    """The probe's options; no server listens at the configured host and port."""
     return ["--master", MASTER, *(word for endpoint in endpoints for word in ("--sentinel", endpoint))]
 
 
 def serves(one, master):
-    """Both directions work, at this server."""
+    """Requests and events work at this server."""
     until(lambda: "pcapdaemon-publisher" in {entry["name"] for entry in master.clients()}, 15, "the publisher at the new master")
     until(lambda: publish(master, "hello") == 1, 15, "the subscription at the new master")
     assert one.message()["message"] == "hello"
     with master.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
-        one.say("event here")
+        one.send_line("event here")
         assert "here" in events_of(subscription, 1)
 
 
@@ -79,10 +79,10 @@ def test_killed_master_is_replaced_without_losing_events(setup, probe):
     old.stop(9)
     one.expect(r"redis-down .*role=\"?publisher")
     for number in range(100):
-        one.say(f"event {number}")
+        one.send_line(f"event {number}")
     assert one.pending() == 100
     new = setup.wait_other_master(old)
-    until(lambda: one.pending() == 0, 15, "the events to be taken by the new master, within seconds")
+    until(lambda: one.pending() == 0, 15, "the new master to take the events within seconds")
     serves(one, new)
     old.start()
     setup.rejoin(old)
@@ -115,7 +115,7 @@ def test_replica_is_refused_even_if_a_sentinel_names_it(setup, probe, fake):
 
 
 def test_link_follows_the_sentinels_while_the_old_master_still_answers(server, probe, fake):
-    """Cut off from the Sentinels it does not know that it was replaced."""
+    """The old master is cut off from the Sentinels and does not know that it was replaced."""
     old, new = server().start(), server().start()
     sentinel = fake(("127.0.0.1", old.port))
     one = probe(1, *through(sentinel.endpoint))
@@ -125,9 +125,9 @@ def test_link_follows_the_sentinels_while_the_old_master_still_answers(server, p
     serves(one, new)
 
 
-@pytest.mark.parametrize("later", [0, SETTLED_S + 1], ids=["at once", "when it lets us in"])
+@pytest.mark.parametrize("later", [0, SETTLED_S + 1], ids=["at once", "once it is reachable"])
 def test_last_events_sent_to_a_replaced_master_are_repeated_at_the_new_one(server, probe, fake, later):
-    """Replaced, it takes events that nobody hears any more: those of the last seconds reach the new one, in their order."""
+    """A replaced master takes events that reach no subscriber: those of the last seconds are sent to the new one, in order."""
     old, new = server().start(), server().start(tcp=not later)
     sentinel = fake(("127.0.0.1", old.port))
     one = probe(1, *through(sentinel.endpoint))
@@ -136,8 +136,8 @@ def test_last_events_sent_to_a_replaced_master_are_repeated_at_the_new_one(serve
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
         for number in range(20):
-            one.say(f"event {number:02}")
-        until(lambda: one.pending() == 0, 5, "the old one to take them")
+            one.send_line(f"event {number:02}")
+        until(lambda: one.pending() == 0, 5, "the old master to take them")
         sentinel.answer = ("127.0.0.1", new.port)
         if later:
             time.sleep(later)
@@ -152,18 +152,18 @@ def test_events_are_not_repeated_at_an_unchanged_master(server, probe, fake):
     with only.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
-        one.say("event first")
+        one.send_line("event first")
         assert "first" in events_of(subscription, 1)
         for entry in only.clients():
             if entry["name"] == "pcapdaemon-publisher":
                 client.client_kill_filter(_id=entry["id"])
         one.expect(r"redis-down .*role=\"?publisher")
-        one.say("event second")
+        one.send_line("event second")
         assert "second" in events_of(subscription, 1)
 
 
-def test_demoted_master_is_left_by_links_that_may_ask_its_role(server, probe, fake):
-    """The publisher asks for its ROLE; the Sentinels have not noticed yet."""
+def test_demoted_master_is_left_by_the_publisher(server, probe, fake):
+    """The publisher asks for its ROLE before the Sentinels notice."""
     old, new = server().start(), server().start()
     sentinel = fake(("127.0.0.1", old.port))
     one = probe(1, *through(sentinel.endpoint), *QUICK_PING)
@@ -213,12 +213,12 @@ def test_keyed_commands_follow_a_failover(setup, commands):
     setup.rejoin(old)
 
 
-# --- who may ---
+# --- authentication ---
 
 
 @pytest.fixture
 def sentinel_of(tmp_path):
-    """One real Sentinel for one server."""
+    """Makes a real Sentinel for one server."""
     made = []
 
     def make(redis_server, **options):
@@ -248,8 +248,8 @@ def tls_settings(pki, port, name="addressed"):
 
 @pytest.mark.parametrize("certificate,host,good", [("addressed", "127.0.0.1", True), ("named", "localhost", True),
                                                   ("named", "127.0.0.1", False)])
-def test_tls_works_with_sentinel_and_master(server, probe, pki, sentinel_of, certificate, host, good):
-    """A Sentinel names addresses: the master's certificate has it, or the configured host's name."""
+def test_tls_verifies_sentinel_and_master(server, probe, pki, sentinel_of, certificate, host, good):
+    """A Sentinel names addresses: the master's certificate must have the address or the configured host name."""
     redis_server = tls_server(server, pki, certificate).start()
     port = free_port()
     sentinel_of(redis_server, settings=tls_settings(pki, port))

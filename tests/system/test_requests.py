@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Bad input: every refusal names the field and says why; nothing crashes and nothing else is disturbed."""
+"""Invalid input: every refusal names the field and the reason; nothing crashes, and other requests are not disturbed."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from lib.world import NODE
 ABSENT = object()
 
 BAD_FIELDS = [
-    # name, fields, the field at fault, what the reason must say
+    # name, fields, the invalid field, text required in the reason
     ("unknown field", {"frobnicate": 1}, "frobnicate", "unknown"),
     ("misspelt field", {"packet": 5}, "packet", "packets"),
     ("misspelt alias of another word", {"time_out": 5}, "time_out", "timeout"),
@@ -129,8 +129,8 @@ BAD_BYTES = [
 ]
 
 
-@pytest.mark.parametrize("fields, at_fault, says", [case[1:] for case in BAD_FIELDS], ids=[case[0] for case in BAD_FIELDS])
-def test_invalid_field_is_refused_by_name(world, fields, at_fault, says):
+@pytest.mark.parametrize("fields, at_fault, expected", [case[1:] for case in BAD_FIELDS], ids=[case[0] for case in BAD_FIELDS])
+def test_invalid_field_is_refused_by_name(world, fields, at_fault, expected):
     request = {"node": NODE, "interface": ["eth0"], "id": new_id("bad"), **fields}
     request = {name: value for name, value in request.items() if value is not ABSENT}
     since = world.events.mark()
@@ -139,8 +139,8 @@ def test_invalid_field_is_refused_by_name(world, fields, at_fault, says):
     assert event["event"] == "rejected", event
     at_fault = (at_fault,) if isinstance(at_fault, str) else at_fault
     assert event["field"] in at_fault and any(field in event["reason"] for field in at_fault), event
-    assert says in event["reason"], event
-    if str(request.get("id")).startswith("bad-") and says != "range":  # a number out of range is no JSON to some, and has no id
+    assert expected in event["reason"], event
+    if str(request.get("id")).startswith("bad-") and expected != "range":  # as malformed JSON, a number out of range may leave no id
         assert event["id"] == request["id"]
 
 
@@ -150,7 +150,7 @@ def test_malformed_request_is_refused(world, message):
     world.publish(message)
     event = world.events.wait(lambda event: event["event"] in ("accepted", "rejected"), since=since, timeout=15)
     assert event["event"] == "rejected" and event["reason"], event
-    assert len(json.dumps(event)) < 8192, "a refusal does not send back what it was sent"
+    assert len(json.dumps(event)) < 8192, "a refusal does not return the request"
 
 
 def test_control_characters_cannot_forge_a_log_line(world):
@@ -206,7 +206,7 @@ def test_large_request_within_the_limit_is_accepted(world):
 
 
 def test_captures_still_work_after_all_invalid_input(world):
-    """Last in the file: the same daemon has had all of the above."""
+    """Last in the file: the same daemon has received all requests above."""
     world.assert_works()
 
 
@@ -220,7 +220,7 @@ def test_catastrophic_expressions_are_cut_short(make_world, expression):
         pipeline.execute()
     request = world.request(node="a" * 60 + "!", packets=1, timeout=60)
     request.accepted(timeout=30)
-    assert time.monotonic() - started < seconds(20), "an expression held the daemon up"
+    assert time.monotonic() - started < seconds(20), "an expression blocked the daemon"
     for event in world.events.all(lambda event: str(event.get("id")).startswith("re-")):
         assert event["event"] == "rejected" and event["field"] == "nodere"
     world.sender.send(1)

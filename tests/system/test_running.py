@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How it is run: command line, configuration, signals, log and syslog, and what it leaves alone."""
+"""Running the daemon: command line, configuration, signals, log and syslog, and what it must not touch."""
 
 import contextlib
 import os
@@ -58,7 +58,7 @@ def check(tmp_path, text):
     return run("-check", "-config", path)
 
 
-# Command line
+# --- command line ---
 
 @pytest.mark.parametrize("option", ["-help", "--help"])
 def test_help_names_every_option_of_the_contract(option):
@@ -74,17 +74,17 @@ def test_version_is_printed():
     assert result.returncode == 0 and re.search(r"pcapdaemon.*\d+\.\d+", result.stdout)
 
 
-@pytest.mark.parametrize("arguments, says", [
+@pytest.mark.parametrize("arguments, expected", [
     (["-frobnicate"], "frobnicate"), (["--redisnod", "x"], "redisnode"), (["-redisport", "x"], "redisport"),
     (["-redisport", "70000"], "redisport"), (["-maxpackets=-1"], "maxpackets"), (["-config"], "config"),
     (["-config", "/nonexistent/x.toml"], "/nonexistent/x.toml"), (["-upload=perhaps"], "upload"), (["surplus"], "argument 1"),
     (["-csscheme", "gopher"], "csscheme"), (["-loglevel", "debgu"], 'did you mean "debug"'),
     (["-loglevel=debug:captrue"], 'did you mean "capture"'),
 ])
-def test_invalid_usage_exits_2_with_a_reason(arguments, says):
+def test_invalid_usage_exits_2_with_a_reason(arguments, expected):
     result = run(*arguments)
     assert result.returncode == 2, result
-    assert says in result.stderr and not result.stdout.strip()
+    assert expected in result.stderr and not result.stdout.strip()
 
 
 def test_options_take_one_or_two_dashes_with_or_without_equals(tmp_path):
@@ -106,17 +106,17 @@ def test_check_explains_the_missing_quotes_of_the_originals_tag(tmp_path):
     assert re.search(rf"pcapdaemon\.toml:{line}:\d+:.*tag", result.stderr) and "quot" in result.stderr
 
 
-@pytest.mark.parametrize("text, line, says", [
+@pytest.mark.parametrize("text, line, expected", [
     ("[general]\nmaxpacket = 5\n", 2, "maxpackets"), ("[genral]\n", 1, "general"), ("[general]\nmaxpackets = \"x\"\n", 2, "maxpackets"),
     ("[general]\nmaxpackets = -5\n", 2, "maxpackets"), ("[general]\nformat = \"snoop\"\n", 2, "format"),
     ("[redis]\nport = 123456\n", 2, "port"), ("[limits]\nmemory = \"64 parsecs\"\n", 2, "memory"), ("[general\n", 1, ""),
     ("[[interface]]\nalias = [\"x\"]\n", 1, "name"), ("[general]\nnode = \"a\"\nnode = \"b\"\n", 3, "node"),
 ])
-def test_check_names_file_line_column_and_key(tmp_path, text, line, says):
+def test_check_names_file_line_column_and_key(tmp_path, text, line, expected):
     result = check(tmp_path, text)
     assert result.returncode == 2, result
     assert re.search(rf"pcapdaemon\.toml:{line}:\d+:", result.stderr), result.stderr
-    assert says in result.stderr
+    assert expected in result.stderr
 
 
 def test_check_compiles_the_retention_filter(tmp_path):
@@ -145,12 +145,12 @@ def test_command_line_overrides_the_file(make_world):
     assert request.done()["packets"] == 3
 
 
-# Start and end
+# --- start and end ---
 
 def test_sigterm_without_captures_exits_0_at_once(make_world):
     world = make_world()
     began = time.monotonic()
-    assert world.daemon.stop() == 0 and time.monotonic() - began < seconds(8), "it waits for the grace time"
+    assert world.daemon.stop() == 0 and time.monotonic() - began < seconds(8), "the daemon waits for the grace time"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -178,7 +178,7 @@ def test_shutdown_finishes_uploads(make_world):
 
 @pytest.mark.parametrize("grace", [True, False], ids=["grace time", "second signal"])
 def test_shutdown_does_not_wait_forever_for_a_hanging_receiver(make_world, grace):
-    """And says so: the final event still comes."""
+    """The final event still reports the outcome."""
     world = make_world(cloudshark={"token": TOKEN, "behaviour": hang()})
     request = world.capture(packets=5, timeout=60)
     world.sender.send(5, rate=1000)
@@ -204,11 +204,11 @@ def test_missing_capture_permission_is_reported_at_once(netns, tmp_path):
 
 
 def test_embedded_form_needs_neither_configuration_nor_redis(netns, tmp_path):
-    """No configuration at all: it runs, and mentions a Redis that nobody asked for once, not for ever."""
+    """Without configuration the daemon runs, and logs the missing Redis only once."""
     with Daemon(tmp_path, netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
         daemon.start(subscribed=False)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.process.wait(2)  # time enough for several attempts
+            daemon.process.wait(2)  # long enough for several attempts
         assert daemon.is_alive()
         assert len([line for line in daemon.log() if "redis" in line.id]) <= 3, daemon.text()
         assert daemon.stop() == 0
@@ -221,7 +221,7 @@ def test_log_lines_have_an_id_and_fields(make_world):
 
 
 def test_debug_messages_are_logged_only_for_the_chosen_areas(make_world):
-    """And hold no secret."""
+    """They contain no secrets."""
     world = make_world({"log": {"level": "debug:capture,sink,api"}}, cloudshark={"token": TOKEN})
     world.assert_works()
     world.api.get("/v1/status").expect(200)
@@ -247,11 +247,11 @@ def test_log_level_alone_keeps_the_embedded_defaults(netns, tmp_path):
         assert daemon.stop() == 0
 
 
-# daemonize, syslog
+# --- daemonize, syslog ---
 
 def test_original_command_line_with_daemonize_works(make_world, tmp_path):
     world = make_world(start=False)
-    command = world.daemon.command()  # writes the configuration, too
+    command = world.daemon.command()  # also writes the configuration
     config = command[command.index("-config") + 1]
     pid_file, out, err = tmp_path / "pid", tmp_path / "out", tmp_path / "err"
     subprocess.run(world.host.command("daemonize", "-o", out, "-e", err, "-p", pid_file, PROGRAM, "-config", config), check=True,
@@ -308,7 +308,7 @@ def test_syslog_gets_every_outcome_with_priority_and_tag(make_world, tmp_path, p
         assert int(match[1]) >> 3 == facility, message
 
 
-# What it leaves alone
+# --- filesystems ---
 
 WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE")
 CHANGING = ("creat(", "mkdir", "mknod", "rename", "link(", "linkat", "symlink", "unlink", "truncate", "chmod", "chown", "utime",
@@ -317,7 +317,7 @@ NO_FILESYSTEM = re.compile(r'"/dev/null"|"/proc/self/|"/dev/net/tun"')
 
 
 def test_upload_only_daemon_writes_to_no_filesystem(make_world, tmp_path):
-    """strace of the whole life, captures and uploads included: no file is opened for writing, made, moved or removed."""
+    """Traces the whole run, with captures and uploads: the daemon opens no file for writing and makes, moves or removes none."""
     if is_sanitized():
         pytest.skip("sanitizers open files of their own")
     trace = tmp_path / "trace"
@@ -352,10 +352,10 @@ def test_upload_only_daemon_works_on_read_only_filesystems(make_world):
     world.sender.send(50, rate=5000)
     request.done()
     assert world.receiver.of(request.id)
-    world.daemon.wait_log("api-unavailable")  # the default socket lies where nothing can be made
+    world.daemon.wait_log("api-unavailable")  # the default socket's directory is read-only
 
 
-# Secrets
+# --- secrets ---
 
 def test_token_on_the_command_line_is_wiped_from_the_process_title(make_world):
     for arguments in (["-cstoken", TOKEN], [f"--cstoken={TOKEN}"]):
@@ -365,7 +365,7 @@ def test_token_on_the_command_line_is_wiped_from_the_process_title(make_world):
 
 
 def test_secrets_stay_out_of_logs_and_events_when_everything_fails(make_world):
-    """The token is part of the upload's URL, which error texts like to quote."""
+    """The token is part of the upload URL, which error texts may quote."""
     world = make_world({"cloudshark": {"host": "127.0.0.1", "port": 1, "scheme": "http", "token": TOKEN, "upload": True},
                         "redis": {"auth": PASSWORD}}, redis={"password": PASSWORD})
     request = world.capture(packets=1, timeout=20, logrequest=True)

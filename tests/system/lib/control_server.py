@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A stand-in for the daemon's control API (contract: "Control API"), for what the real one can't be made to say. It judges what
-comes as strictly as the daemon: a request that is not as it must be is a fault of the test, told at close()."""
+"""A stand-in for the daemon's control API (contract: "Control API") that can give answers the real one cannot be made to give. It checks
+requests as strictly as the daemon; an invalid request is a fault of the test, raised by close()."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def block(kind, body):
 
 
 def pcapng(name="lo", packets=((1, b"x" * 60),), linktype=1, comment=""):
-    """A small file: packets are (time in ns, bytes)."""
+    """A small file; packets: (time in ns, bytes) pairs."""
     option = struct.pack("<HH", 2, len(name)) + name.encode() + bytes(-len(name) % 4)
     description = struct.pack("<HHI", linktype, 0, 65535) + option + struct.pack("<HHB3x", 9, 1, 9) + struct.pack("<HH", 0, 0)
     comment = comment.encode()
@@ -54,8 +54,8 @@ class Request:
 
 
 class ControlServer:
-    """`answer(request)` returns (status, body, headers), on a thread of the connection. The body is bytes, a dict or list that becomes
-    JSON, or a tuple or generator of pieces, sent chunked; None among them breaks the connection off."""
+    """`answer(request)` returns (status, body, headers), on the connection's thread. The body is bytes, a dict or list that becomes JSON,
+    or a tuple or generator of pieces, sent chunked; a None among them breaks the connection off."""
 
     def __init__(self, path=None, token=None, answer=None):
         self.path, self.token, self.answer = path, token, answer
@@ -151,7 +151,7 @@ class ControlServer:
             return
         connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         for piece in body:
-            if piece is None:  # broken off
+            if piece is None:  # break off
                 connection.shutdown(socket.SHUT_RDWR)
                 return
             connection.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
@@ -169,7 +169,7 @@ class ControlServer:
 
     def close(self):
         if self.socket.fileno() >= 0:
-            self.socket.shutdown(socket.SHUT_RDWR)  # ends the accept() that waits
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the blocked accept()
             self.socket.close()
             if self.path:
                 os.unlink(self.path)

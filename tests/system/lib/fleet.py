@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A fleet: daemons, each on a host (a namespace) of its own, and Redis and the operator on another. A host has eth0 (and more if wanted)
-towards the senders of test traffic, and mgmt towards a switch, a bridge in a namespace, at which Redis is. No other way leads anywhere."""
+"""A fleet: each daemon on its own host (a namespace), Redis and the operator on another. A host has eth0 (and more on demand) towards the
+senders of test traffic, and mgmt towards a switch (a bridge in a namespace) that also connects Redis. There are no other links."""
 
 import contextlib
 import itertools
@@ -18,12 +18,12 @@ from .waiting import seconds, until
 from .world import merged
 
 ADDRESS = "10.99.0.1"  # of Redis
-STREAM = "{capture}:stream"  # in one slot with the other keys
+STREAM = "{capture}:stream"  # in the same slot as the other keys
 _ports = itertools.count(20000)
 
 
-# What the fleet talks to: `redis` is that section of the daemons' configuration, `url` what pcapctl is given, `client()` a
-# connection for the keys, `servers` where one may listen and publish.
+# A bus is the Redis of a fleet: `redis` is that section of the daemons' configuration, `url` the one for pcapctl, `client()` a connection
+# for the keys, `servers` those that accept subscribers and publishers.
 
 
 class Single:
@@ -34,7 +34,7 @@ class Single:
 
 
 class Guarded:
-    """A master, a replica, and Sentinels."""
+    """A master, a replica and Sentinels."""
 
     def __init__(self, directory, netns):
         self.setup = SentinelSetup(directory, replicas=1, netns=netns, host=ADDRESS)
@@ -59,7 +59,7 @@ class Clustered:
 
     @property
     def owner(self):
-        """Who has the fleet's keys."""
+        """The server with the fleet's keys."""
         return self.cluster.owner("{capture}")
 
     def client(self):
@@ -68,7 +68,7 @@ class Clustered:
 
 class Fleet:
     def __init__(self, root, names, bus=Single, interfaces=None, config=None):
-        """interfaces: of each node by name, ["eth0"] if it is not there; config: changes of each node's configuration by name."""
+        """interfaces: by node name, default ["eth0"]; config: changes to the configuration by node name."""
         self.root, self.names = root, list(names)
         self.hosts, self.daemons, self.senders, self._commands = {}, {}, {}, []
         self._stack = contextlib.ExitStack()
@@ -76,7 +76,7 @@ class Fleet:
             self._build(bus, interfaces or {}, config or {})
             self.start(*self.names)
         except BaseException:
-            with contextlib.suppress(AssertionError):  # the first fault is the one to tell
+            with contextlib.suppress(AssertionError):  # report the first fault
                 self.close()
             raise
 
@@ -102,7 +102,7 @@ class Fleet:
         self._stack.callback(self.end_commands)
 
     def _plug(self, label, netns, address):
-        """A wire from the switch's port of that name to the host's interface mgmt."""
+        """Connects the switch's port of that name to the host's interface mgmt."""
         self.switch.add_veth(label, netns, "mgmt", peer_address=address)
         self.switch.ip("link", "set", label, "master", "bridge")
 
@@ -126,12 +126,12 @@ class Fleet:
     def __exit__(self, *_):
         self.close()
 
-    # Nodes
+    # --- nodes ---
 
     def wait_ready(self, name):
         self.daemons[name].wait_log("subscribed", 20)
         self.daemons[name].wait_log("stream-subscribed", 20)
-        until(lambda: name in self.present(), 20, f"{name} to be present")
+        until(lambda: name in self.present(), 20, f"presence of {name}")
 
     def present(self):
         return self._named("node")
@@ -141,7 +141,7 @@ class Fleet:
             return {key.decode().split(":")[2] for key in client.scan_iter(f"{{capture}}:{kind}:*", count=10000)}
 
     def files(self):
-        """Names of nodes that have files in Redis."""
+        """Names of the nodes with files in Redis."""
         return self._named("file")
 
     def unacknowledged(self):
@@ -149,7 +149,7 @@ class Fleet:
             return {name: count for name in self.names if (count := client.xpending(STREAM, name)["pending"])}
 
     def start(self, *names):
-        """All at once."""
+        """Starts these nodes at the same time."""
         for name in names:
             self.daemons[name].launch()
         for name in names:
@@ -161,10 +161,10 @@ class Fleet:
     def reconnect(self, name):
         self.switch.set_up(name)
 
-    # Requests
+    # --- requests ---
 
     def listen(self, server):
-        """Events as this server tells them."""
+        """The events that this server publishes."""
         events = Events(server)
         self._stack.callback(events.close)
         return events
@@ -174,18 +174,18 @@ class Fleet:
         return self._commands[-1]
 
     def ask(self, *arguments):
-        """One that only asks; its result."""
+        """Runs a pcapctl command that only queries; returns its result."""
         return self.pcapctl(*arguments, "--redis", self.bus.url).finish()
 
     @staticmethod
     def next_port():
-        """One that nobody has sent to."""
+        """A UDP port without any traffic so far."""
         return next(_ports)
 
-    def capture(self, directory, *words, place=None, port=None, answer_timeout=20, interface="eth0"):
-        """On all nodes, packets to a port that no other capture had; into out.pcapng. place: the words that name Redis."""
+    def capture(self, directory, *words, redis=None, port=None, answer_timeout=20, interface="eth0"):
+        """Captures packets to an unused port on all nodes into out.pcapng. redis: the options that locate Redis."""
         port, identifier = port or self.next_port(), new_id("fleet")
-        command = self.pcapctl("capture", *(place or ["--redis", self.bus.url]), "--nodere", "^edge", "-i", interface, "--before", 10,
+        command = self.pcapctl("capture", *(redis or ["--redis", self.bus.url]), "--nodere", "^edge", "-i", interface, "--before", 10,
                                "--timeout", "300s", "--answer-timeout", seconds(answer_timeout), "--id", identifier,
                                "--merge", "out.pcapng", *words, f"udp port {port}", cwd=directory)
         return Capture(self, command, directory / "out.pcapng", identifier, port, interface)
@@ -196,7 +196,7 @@ class Fleet:
         self._commands.clear()
 
     def send(self, port, count, first=0, nodes=None, interface="eth0", **options):
-        """To each node numbers of its own, all at once."""
+        """Sends to all nodes at the same time, each with its own range of numbers."""
         streams = [self.senders[name, interface].start(count=count, rate=5000, first=self.number(name, first), dst_port=port, **options)
                    for name in nodes or self.names]
         for stream in streams:
@@ -207,19 +207,19 @@ class Fleet:
 
 
 class Capture:
-    """A command that runs, and its file."""
+    """A running capture command and its file."""
 
     def __init__(self, fleet, command, path, identifier, port, interface):
         self.fleet, self.command, self.path, self.id, self.port, self.interface = fleet, command, path, identifier, port, interface
         self._request = Request(fleet.events, identifier, None, fleet.events.mark())
 
     def accepted(self, nodes=None):
-        """Waits until these nodes have it armed."""
+        """Waits until the capture is armed on these nodes."""
         for name in nodes or self.fleet.names:
             self._request.wait("accepted", node=name, timeout=20)
 
     def nodes_of(self, kind):
-        """Who has said this, once for each time."""
+        """The nodes of all events of this kind, with repetitions."""
         return sorted(event["node"] for event in self._request.all(kind))
 
     def send(self, count, first=0, nodes=None, **options):
@@ -229,11 +229,11 @@ class Capture:
         return self.command.finish(timeout)
 
     def assert_holds(self, counts):
-        """So many packets of each node, each once, under names that tell node and interface, in the order of time."""
+        """The file holds exactly these counts of packets by node, in time order; interface names contain node and interface."""
         judge(self.path)
         rows = fields(self.path, "frame.interface_name", "frame.time_epoch", "udp.payload")
         times = [tuple(map(int, row[1].split("."))) for row in rows]
-        assert times == sorted(times), "not in the order of time"
+        assert times == sorted(times), "not in time order"
         found = {}
         for name, _, payload in rows:
             found.setdefault(name, []).append(number_in(bytes.fromhex(payload)))

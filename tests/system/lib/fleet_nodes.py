@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Nodes of a fleet, played: presence, answers and files in Redis as the daemon makes them (design: "Redis, as deployed")."""
+"""Simulated nodes of a fleet: presence, answers and files in Redis as the daemon makes them (design: "Redis, as deployed")."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def rfc3339(at=None):
 
 
 class Fleet:
-    """Listens on the channel and lets each node that a request means answer by its script: a function of (node, request)."""
+    """Listens on the channel; each addressed node answers by its script, a function of (node, request)."""
 
     def __init__(self, server, channel="capture", stream=None):
         self.server, self.channel, self.stream = server, channel, stream
@@ -99,7 +99,7 @@ class Node:
         return self
 
     def die(self):
-        """Its presence expires."""
+        """Removes its presence as if it had expired."""
         with self.fleet.server.client() as client:
             client.delete(self.key("node", self.name))
 
@@ -110,7 +110,7 @@ class Node:
                  **({"capture": f"{request['id']}.{capture}", "interface": "eth0"} if capture else {}), **more}))
 
     def deliver(self, request, content, capture=1, **header):
-        """Puts a file into Redis; returns the destination for the final event."""
+        """Stores a file in Redis; returns the destination for the final event."""
         key = self.key("file", self.name, f"{request['id']}.{capture}")
         pieces = [content[at:at + CHUNK] for at in range(0, len(content), CHUNK)]
         header = {"v": 1, "name": f"{self.name}-eth0.pcapng", "size": len(content), "chunks": len(pieces), **header}
@@ -121,7 +121,7 @@ class Node:
 
 
 def captures(content=None, packets=5, **more):
-    """A script: accepted, captured, done; the file goes to Redis if it is asked for there."""
+    """A script: accepted, captured, done; the file goes to Redis if the request names that destination."""
 
     def script(node, request):
         node.publish(request, "accepted", 1)

@@ -28,7 +28,7 @@ class Result:
         return json.loads(self.stdout)
 
     def rows(self):
-        """The lines of a table below its head, in words."""
+        """The rows of a table without its header, split into words."""
         return [line.split() for line in self.stdout.splitlines()[1:]]
 
     def __repr__(self):
@@ -36,11 +36,11 @@ class Result:
 
 
 class Pcapctl:
-    """One that runs."""
+    """A running pcapctl."""
 
     def __init__(self, *arguments, cwd=None, env=None, netns=None, stdin=subprocess.DEVNULL, wrapper=()):
-        """wrapper: words put before the program."""
-        assert os.access(PROGRAM, os.X_OK), f"there is no pcapctl to test at {PROGRAM} (set PCAPCTL)"
+        """wrapper: words before the program."""
+        assert os.access(PROGRAM, os.X_OK), f"no pcapctl to test at {PROGRAM} (set PCAPCTL)"
         command = [*wrapper, PROGRAM, *map(str, arguments)]
         self.process = subprocess.Popen(netns.command(*command) if netns else command, cwd=cwd, stdin=stdin,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**(env or {})))
@@ -85,7 +85,7 @@ def run(*arguments, timeout=30, input=None, **options):
 
 
 class OnTerminal:
-    """pcapctl with a terminal for standard output and error; what it shows is kept."""
+    """pcapctl with a terminal as standard output and error; keeps all output."""
 
     def __init__(self, *arguments, cwd=None, env=None):
         self.master, slave = pty.openpty()
@@ -101,7 +101,7 @@ class OnTerminal:
         while True:
             try:
                 data = os.read(self.master, 65536)
-            except OSError:  # the other side is gone
+            except OSError:  # pcapctl has ended
                 data = b""
             with self._news:
                 self.shown += data

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Bad days: Redis, CloudShark and the disk fail in every way; captures go on, and every outcome is reported."""
+"""Faults of Redis, CloudShark and the disk: captures go on, and every outcome is reported."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ TOKEN = "0badc0de0badc0de0badc0de"
 UPLOAD_ONLY = {"general": {"writelocal": False, "localdir": None}}
 
 
-# Redis
+# --- Redis ---
 
 def test_daemon_connects_once_redis_appears(make_world):
     world = make_world(start=False)
@@ -32,7 +32,7 @@ def test_daemon_connects_once_redis_appears(make_world):
 
 
 def test_capture_is_delivered_although_redis_is_killed(make_world):
-    """The capture still ends and is delivered; its events follow when Redis is back."""
+    """Its events are sent when Redis is back."""
     world = make_world()
     request = world.capture(packets=10, timeout=30)
     world.stop_redis(signal.SIGKILL)
@@ -62,10 +62,10 @@ def test_each_connection_state_change_is_logged_once(make_world):
     world.stop_redis()
     world.daemon.wait_log("redis-down")
     with contextlib.suppress(subprocess.TimeoutExpired):
-        world.daemon.process.wait(3)  # time enough for several attempts
+        world.daemon.process.wait(3)  # long enough for several attempts
     down = world.daemon.log("redis-down")
     states = [(line.fields["role"], line.fields["reason"]) for line in down]
-    assert len(states) == len(set(states)) <= 6, "lines repeat themselves:\n" + world.daemon.tail()
+    assert len(states) == len(set(states)) <= 6, "repeated log lines:\n" + world.daemon.tail()
     world.start_redis()
     world.daemon.wait_log("subscribed", 20, since=world.daemon.lines.index(down[0]))
 
@@ -92,8 +92,8 @@ def test_hanging_redis_disturbs_no_capture(make_world):
     world.assert_works()
 
 
-def test_hanging_redis_does_not_delay_the_second_sigterm(make_world):
-    """A second signal says that nobody waits for Redis to take the last events."""
+def test_second_sigterm_does_not_wait_for_a_hanging_redis(make_world):
+    """The second signal ends the wait for the last events to reach Redis."""
     world = make_world()
     request = world.capture(packets=10, timeout=30)
     world.sender.send(3, rate=1000)
@@ -102,7 +102,7 @@ def test_hanging_redis_does_not_delay_the_second_sigterm(make_world):
         world.daemon.signal(signal.SIGTERM)
         world.wait_file(request)
         world.daemon.signal(signal.SIGTERM)
-        assert world.daemon.wait_exit(8) == 0, "it waits for the grace time"
+        assert world.daemon.wait_exit(8) == 0, "the daemon waits for the grace time"
     finally:
         world.redis.resume()
 
@@ -131,7 +131,7 @@ def test_event_and_request_channels_are_configurable(make_world):
     events.close()
 
 
-# Disk
+# --- disk ---
 
 SMALL_DISK = r"""
 set -e
@@ -149,7 +149,7 @@ def small_disk_world(make_world, tmp_path):
 
 
 def inside(world, path):
-    """A path as the daemon sees it, in its own mount namespace."""
+    """The path in the daemon's own mount namespace."""
     return f"/proc/{world.daemon.pid}/root{path}"
 
 
@@ -163,7 +163,7 @@ def test_full_disk_is_retried_until_there_is_room(make_world, tmp_path):
     world.sender.send(50, size=1000, rate=5000)
     line = world.daemon.wait_log("delivery-retry", id=request.id)
     assert "space" in line.text
-    until(lambda: os.listdir(inside(world, disk)) == ["ballast"], 10, "no partial file to be left")  # unless it is being tried again
+    until(lambda: os.listdir(inside(world, disk)) == ["ballast"], 10, "no partial file to remain")  # except during an attempt
     os.unlink(ballast)
     done = request.done(timeout=30)
     destination, = done["destinations"]
@@ -180,7 +180,7 @@ def test_file_that_never_fits_leaves_no_remains_and_delays_no_capture(make_world
     world.sender.send(5, rate=1000)
     done = small.done()
     CaptureFile(inside(world, f"{disk}/{done['file']}")).assert_numbers(0, 5)
-    until(lambda: os.listdir(inside(world, disk)) == [done["file"]], 10, "no partial file to be left")
+    until(lambda: os.listdir(inside(world, disk)) == [done["file"]], 10, "no partial file to remain")
     assert world.daemon.stop(grace=False) == 0
     final = big.final()
     assert final["destinations"][0]["ok"] is False and "space" in final["destinations"][0]["error"]
@@ -210,7 +210,7 @@ def test_directory_that_is_a_file_is_reported(make_world):
     world.assert_works()
 
 
-# CloudShark
+# --- CloudShark ---
 
 EXCEPTIONS = ("Capture file is too large", "Quota of the token is used up")
 
@@ -238,7 +238,7 @@ def test_refusal_by_one_destination_does_not_affect_the_other(make_world):
 
 PASSING = {"500": busy(500), "502": busy(502), "503 with Retry-After": busy(503, retry_after=1), "429": busy(429),
            "closed half-way": close("before"), "closed without an answer": close("after"), "closed in the answer": close("in-answer"),
-           "500 before the body": Behaviour("refuse-early", 500, ["early"]), "no JSON behind a 502": answer("<html>", 502)}
+           "500 before the body": Behaviour("refuse-early", 500, ["early"]), "no JSON after a 502": answer("<html>", 502)}
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
@@ -300,7 +300,7 @@ def test_wrong_token_is_reported_without_the_token(make_world):
 
 
 def test_upload_and_redis_over_tls_with_verified_names(make_world, tmp_path):
-    """One certificate authority for both; the second installation does not trust it and says so."""
+    """Both use one certificate authority; the second installation does not trust it and reports that."""
     ca, cert, key = (str(tmp_path / name) for name in ("ca.pem", "cert.pem", "key.pem"))
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True,
