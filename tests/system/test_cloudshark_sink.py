@@ -250,7 +250,7 @@ def test_token_echoed_as_the_id_is_masked(capture):
 # --- transient faults: retried ---
 
 
-def assert_taken(outcome, server, attempts):
+def assert_delivered(outcome, server, attempts):
     assert (outcome.only["ok"], outcome.only["attempts"]) == (True, attempts), outcome.only
     assert server.wait_for_uploads(1)[0].content == CONTENT and len(server.uploads) == 1
     assert outcome.err.count("delivery-retry") == attempts - 1
@@ -260,27 +260,27 @@ def assert_taken(outcome, server, attempts):
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_busy_server_is_retried(capture, status):
     with CloudSharkServer(TOKEN, behaviour=[busy(status), busy(status)]) as server:
-        assert_taken(run(capture, server=server), server, 3)
+        assert_delivered(run(capture, server=server), server, 3)
 
 
 def test_retry_after_in_seconds_is_honoured(capture):
     with CloudSharkServer(TOKEN, behaviour=[busy(429, retry_after=1)]) as server:
         before = time.monotonic()
-        assert_taken(run(capture, server=server), server, 2)
+        assert_delivered(run(capture, server=server), server, 2)
         assert time.monotonic() - before >= 0.99
 
 
 def test_retry_after_as_a_date_is_honoured(capture):
     when = int(time.time()) + 3
     with CloudSharkServer(TOKEN, behaviour=[busy(503, retry_after=email.utils.formatdate(when, usegmt=True))]) as server:
-        assert_taken(run(capture, server=server), server, 2)
+        assert_delivered(run(capture, server=server), server, 2)
         assert time.time() >= when
 
 
 @pytest.mark.parametrize("value", ["-5", "soon", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
 def test_invalid_retry_after_is_ignored(capture, value):
     with CloudSharkServer(TOKEN, behaviour=[busy(503, retry_after=value)]) as server:
-        assert_taken(run(capture, server=server), server, 2)
+        assert_delivered(run(capture, server=server), server, 2)
 
 
 def test_last_reason_is_reported_after_the_last_attempt(capture):
@@ -293,7 +293,7 @@ def test_last_reason_is_reported_after_the_last_attempt(capture):
 @pytest.mark.parametrize("where", ["before", "after", "in-answer"])
 def test_hanging_server_is_abandoned_after_the_timeout(capture, where):
     with CloudSharkServer(TOKEN, behaviour=[hang(where)]) as server:
-        assert_taken(run(capture, "--timeout-ms", "3000", server=server), server, 2)
+        assert_delivered(run(capture, "--timeout-ms", "3000", server=server), server, 2)
 
 
 def test_hanging_server_is_abandoned_without_a_timeout(capture):
@@ -305,7 +305,7 @@ def test_hanging_server_is_abandoned_without_a_timeout(capture):
         probes.append(start(32 * MIB, "--stall-s", "1", server=servers[3]))  # more than the socket buffers hold
         outcomes = [probe.wait() for probe in probes]
         for outcome, server in zip(outcomes[:3], servers):
-            assert_taken(outcome, server, 2)
+            assert_delivered(outcome, server, 2)
         assert (outcomes[3].only["ok"], outcomes[3].only["attempts"]) == (True, 2)
         upload, = servers[3].wait_for_uploads(1)
         assert check_capture(upload.content) is None and len(upload.content) > 32 * MIB
@@ -314,7 +314,7 @@ def test_hanging_server_is_abandoned_without_a_timeout(capture):
 @pytest.mark.parametrize("where", ["before", "after", "in-answer"])
 def test_server_that_hangs_up_is_retried(capture, where):
     with CloudSharkServer(TOKEN, behaviour=[close(where)]) as server:
-        assert_taken(run(capture, server=server), server, 2)
+        assert_delivered(run(capture, server=server), server, 2)
 
 
 def test_server_that_closes_halfway_is_retried_from_the_first_byte():
@@ -405,7 +405,7 @@ def tls_server(pki, name="right", **options):
 def test_tls_upload_arrives(capture, pki, host):
     with tls_server(pki, behaviour=[busy(503)]) as server:
         outcome = run(capture, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https", host=host)
-        assert_taken(outcome, server, 2)
+        assert_delivered(outcome, server, 2)
         assert outcome.only["url"].startswith(f"https://{host}:{server.port}/captures/")
 
 
@@ -436,7 +436,7 @@ def test_tls_missing_authority_file_is_a_refusal(capture, pki):
 
 def test_tls_without_verification_accepts_any_certificate(capture, pki):
     with tls_server(pki, "wrong") as server:
-        assert_taken(run(capture, "--no-verify", server=server, scheme="https"), server, 1)
+        assert_delivered(run(capture, "--no-verify", server=server, scheme="https"), server, 1)
 
 
 def test_tls_to_a_plain_server_is_reported(capture):

@@ -40,7 +40,7 @@ def test_same_alert_is_folded_into_the_running_capture_and_extends_it(dedupe_wor
 def test_burst_before_the_first_capture_is_armed_is_folded(make_world):
     """Forty requests at once while the ring is closed; opening it takes some milliseconds."""
     world = make_world({"limits": {"cooldown": 60}})
-    fields = [world.fields(id=new_id("storm"), duration=1, alertid="storm") for _ in range(40)]
+    fields = [world.fields(id=new_id("burst"), duration=1, alertid="burst") for _ in range(40)]
     requests = [Request(world.events, one["id"], one, world.events.mark()) for one in fields]
     with world.redis.client() as client, client.pipeline(transaction=False) as pipeline:
         for one in fields:

@@ -37,7 +37,7 @@ def five(shared_five):
     assert not shared_five.files(), "files remain in Redis"
 
 
-def but(names, *others):
+def without(names, *others):
     return [name for name in names if name not in others]
 
 
@@ -129,11 +129,11 @@ def test_disconnected_node_is_named_while_the_others_deliver_and_rejoins_later(m
     fleet = make_fleet(FIVE)
     fleet.cut_off("edge3")
     capture = fleet.capture(tmp_path, "-c", 20, answer_timeout=5)
-    capture.accepted(but(FIVE, "edge3"))
+    capture.accepted(without(FIVE, "edge3"))
     capture.send(20)
     result = capture.finish()
     assert result.status == 3 and "edge3 never answered" in result.stderr, result
-    capture.assert_holds({name: 20 for name in but(FIVE, "edge3")})
+    capture.assert_holds({name: 20 for name in without(FIVE, "edge3")})
     fleet.reconnect("edge3")
     (tmp_path / "again").mkdir()
     again = fleet.capture(tmp_path / "again", "-c", 20, answer_timeout=60)
@@ -153,7 +153,7 @@ def test_killed_node_is_named_and_the_others_deliver(make_fleet, tmp_path):
     capture.send(10, first=20)
     result = capture.finish()
     assert result.status == 3 and "edge2 gone while it captured, last seen 20" in result.stderr, result
-    capture.assert_holds({name: 30 for name in but(FIVE, "edge2")})
+    capture.assert_holds({name: 30 for name in without(FIVE, "edge2")})
 
 
 def test_cleanly_stopped_node_is_not_waited_for(make_fleet, tmp_path):
@@ -257,7 +257,7 @@ def test_upload_survives_a_slot_migration(cluster_fleet, tmp_path):
 def test_capture_survives_the_death_of_a_cluster_node(make_fleet, tmp_path, asked):
     fleet = make_fleet(THREE, lambda directory, netns: Clustered(directory, netns, replicas=3))
     owner = fleet.bus.owner
-    others = but(fleet.bus.cluster.masters, owner)
+    others = without(fleet.bus.cluster.masters, owner)
     first = owner if asked == "the one that dies" else others[0]
     config = tmp_path / "operator.toml"  # names all nodes
     config.write_text(toml.dumps({"redis": {"host": ADDRESS, "port": first.port, "nodes": [f"{ADDRESS}:{one.port}" for one in others]}}))

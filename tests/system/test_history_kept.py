@@ -242,7 +242,7 @@ def own_packets(file):
             and packet.data[12:14] == b"\x08\0" and packet.data[23] == 6]
 
 
-def exercise(world):
+def capture_mixed_traffic(world):
     """Makes own traffic (answers to refused requests) and other traffic, including TCP to another port of the same server."""
     mark = time.time_ns()
     for _ in range(5):
@@ -269,15 +269,15 @@ def own_traffic(file):
     return [pair for pair in port_pairs(own_packets(file)) if 6379 in pair]
 
 
-def settle(world):
+def wait_own_traffic_excluded(world):
     """The recorder learns of a new connection a moment later, so its first packets may be in history."""
-    until(lambda: not own_traffic(exercise(world)), 20, "the daemon's own traffic to be excluded")
+    until(lambda: not own_traffic(capture_mixed_traffic(world)), 20, "the daemon's own traffic to be excluded")
 
 
 def test_own_traffic_is_excluded_from_history(make_world):
     world = redis_over_the_link(make_world, exclude_own=True)
-    settle(world)
-    file = exercise(world)
+    wait_own_traffic_excluded(world)
+    file = capture_mixed_traffic(world)
     pairs = port_pairs(own_packets(file))
     assert not own_traffic(file), "traffic with Redis is in history"
     assert [pair for pair in pairs if 7000 in pair], "other traffic with the same host is kept"
@@ -286,9 +286,9 @@ def test_own_traffic_is_excluded_from_history(make_world):
 
 def test_own_traffic_is_excluded_from_history_during_an_unfiltered_live_capture(make_world):
     world = redis_over_the_link(make_world, exclude_own=True)
-    settle(world)
+    wait_own_traffic_excluded(world)
     everything = world.capture(packets=1000, duration=300)
-    file = exercise(world)
+    file = capture_mixed_traffic(world)
     world.stop(everything)
     everything.done()
     assert not own_traffic(file) and not own_traffic(world.file(everything))
@@ -299,12 +299,12 @@ def test_own_traffic_is_excluded_after_a_new_connection(make_world):
     since = world.daemon.mark()
     world.redis.kill_clients()
     world.daemon.wait_log("subscribed", since=since)
-    settle(world)
-    assert not own_traffic(exercise(world))
+    wait_own_traffic_excluded(world)
+    assert not own_traffic(capture_mixed_traffic(world))
 
 
 def test_own_traffic_is_kept_by_default(make_world):
     world = redis_over_the_link(make_world, exclude_own=False)
-    file = exercise(world)
+    file = capture_mixed_traffic(world)
     pairs = port_pairs(own_packets(file))
     assert [pair for pair in pairs if 6379 in pair] and [pair for pair in pairs if 7000 in pair]

@@ -186,7 +186,7 @@ def test_reused_id_is_reported(serve):
     assert done.status == 0 and "the id r was used before: this is the capture of then" in done.stderr, done
 
 
-class Slow:
+class RunningCapture:
     """A capture that runs until it is stopped."""
 
     def __init__(self, answers_stop=True):
@@ -208,7 +208,7 @@ class Slow:
 
 
 def test_ctrl_c_ends_the_capture_and_fetches_its_file(serve):
-    answer = Slow()
+    answer = RunningCapture()
     server = serve(answer)
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
         server.wait("POST", "/v1/captures")
@@ -219,7 +219,7 @@ def test_ctrl_c_ends_the_capture_and_fetches_its_file(serve):
 
 
 def test_second_ctrl_c_leaves_at_once(serve):
-    answer = Slow(answers_stop=False)
+    answer = RunningCapture(answers_stop=False)
     server = serve(answer)
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
         server.wait("POST", "/v1/captures")
@@ -264,7 +264,7 @@ def test_ctrl_c_does_not_wait_for_a_delivery(serve, words, files):
 
 
 def test_ctrl_c_without_a_terminal_ends_the_capture_and_reports_it(serve):
-    answer = Slow(answers_stop=False)
+    answer = RunningCapture(answers_stop=False)
     server = serve(answer)
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
         server.wait("POST", "/v1/captures")
@@ -276,7 +276,7 @@ def test_ctrl_c_without_a_terminal_ends_the_capture_and_reports_it(serve):
 
 
 def test_stop_that_overtakes_the_request_is_repeated(serve):
-    answer = Slow()
+    answer = RunningCapture()
     unknown = iter([(404, {"error": "no such capture"})] * 2)
     server = serve(lambda request: next(unknown, None) or answer(request) if request.method == "DELETE" else answer(request))
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
@@ -306,7 +306,7 @@ def test_ctrl_c_during_a_fetch_leaves_no_file(serve):
 
 
 def test_progress_is_shown_on_a_terminal_only(serve):
-    answer = Slow()
+    answer = RunningCapture()
     server = serve(answer)
     program = OnTerminal("capture", "-i", "lo", *server.options, cwd=server.work, env={"NO_COLOR": "1"})
     program.wait_shown("running: 1,234 packets, 99 kB, at most ")

@@ -230,7 +230,7 @@ def test_upload_survives_a_cluster_master_killed_just_after_it(tmp_path, upload)
         cluster.close()
 
 
-def followers(redis_server):
+def online_replicas(redis_server):
     info = runner(redis_server)("INFO", "replication")
     return [value for key, value in info.items() if re.fullmatch(r"slave\d+", key) and value["state"] == "online"]
 
@@ -244,7 +244,7 @@ def test_upload_without_sentinels_waits_for_the_replicas_of_the_master(server, u
         second.pause()
     elif replica == "gone":
         second.stop(signal.SIGKILL)
-        until(lambda: not followers(master), 20, "the master to notice")
+        until(lambda: not online_replicas(master), 20, "the master to notice")
     elif replica == "may not be asked for":
         second.pause()
         runner(master)("ACL", "SETUSER", "default", "-info")
@@ -287,7 +287,7 @@ def sentinel():
         one.close()
 
 
-def through(*endpoints):
+def sentinel_options(*endpoints):
     return ["--master", MASTER, *(word for endpoint in endpoints for word in ("--sentinel", endpoint)), "--attempts", 20]
 
 
@@ -299,7 +299,7 @@ def assert_holds(redis_server, size):
 def test_upload_reaches_all_healthy_replicas_without_delay(setup, upload):
     setup.wait_ready()
     began = time.monotonic()
-    result = upload(1, "--size", 1_000_000, *through(*setup.endpoints)).result()
+    result = upload(1, "--size", 1_000_000, *sentinel_options(*setup.endpoints)).result()
     assert result["ok"] and result["attempts"] == 1 and time.monotonic() - began < SETTLED_S
     for redis_server in setup.servers:
         assert_holds(redis_server, 1_000_000)
@@ -308,7 +308,7 @@ def test_upload_reaches_all_healthy_replicas_without_delay(setup, upload):
 def test_upload_during_a_failover_reaches_the_new_master(setup, upload):
     setup.wait_ready()
     old = setup.master
-    one = upload(1, "--size", 60_000_000, *through(*setup.endpoints))
+    one = upload(1, "--size", 60_000_000, *sentinel_options(*setup.endpoints))
     until(lambda: runner(old)("LLEN", KEY) > 20, 20, "the upload to be in progress")
     new = setup.fail_over()
     assert one.result()["ok"]
@@ -321,7 +321,7 @@ def test_upload_begun_at_the_replaced_master_reaches_the_new_master(setup, uploa
     setup.wait_ready()
     old, others = setup.master, setup.sentinels[1:]
     new = setup.fail_over(at_promotion=True)
-    assert upload(1, "--size", 300_000, *through(*(one.endpoint for one in others))).result()["ok"]
+    assert upload(1, "--size", 300_000, *sentinel_options(*(one.endpoint for one in others))).result()["ok"]
     assert setup.wait_other_master(old) is new
     assert_holds(new, 300_000)
     setup.rejoin(old)
@@ -332,7 +332,7 @@ def test_upload_is_repeated_if_an_unsynchronised_replica_is_promoted(server, upl
     old, new = server().start(), server().start()
     fake = sentinel(("127.0.0.1", old.port), ["slave"])
     began = time.monotonic()
-    one = upload(1, "--size", 300_000, *through(fake.endpoint))
+    one = upload(1, "--size", 300_000, *sentinel_options(fake.endpoint))
     until(lambda: runner(old)("LLEN", KEY) == 3, 10, "the old master to have the file")
     fake.answer, fake.replicas = ("127.0.0.1", new.port), ()
     result = one.result()
@@ -345,7 +345,7 @@ def test_absent_replicas_are_not_waited_for(server, upload, sentinel, replicas):
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), replicas)
     began = time.monotonic()
-    result = upload(1, "--size", 300_000, *through(fake.endpoint)).result()
+    result = upload(1, "--size", 300_000, *sentinel_options(fake.endpoint)).result()
     assert result["ok"] and result["attempts"] == 1 and time.monotonic() - began < SETTLED_S
     assert_holds(redis_server, 300_000)
 
@@ -353,7 +353,7 @@ def test_absent_replicas_are_not_waited_for(server, upload, sentinel, replicas):
 def test_upload_succeeds_without_replication_if_the_master_stays(server, upload, sentinel):
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), ["slave"])
-    result = upload(1, "--size", 300_000, *through(fake.endpoint)).result()
+    result = upload(1, "--size", 300_000, *sentinel_options(fake.endpoint)).result()
     assert result["ok"] and result["attempts"] == 1
     assert_holds(redis_server, 300_000)
 
@@ -362,7 +362,7 @@ def test_upload_settles_if_the_sentinel_hides_the_replicas(server, upload, senti
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), None)
     began = time.monotonic()
-    result = upload(1, "--size", 300_000, *through(fake.endpoint)).result()
+    result = upload(1, "--size", 300_000, *sentinel_options(fake.endpoint)).result()
     assert result["ok"] and result["attempts"] == 1 and time.monotonic() - began >= SETTLED_S
     assert_holds(redis_server, 300_000)
 
@@ -370,7 +370,7 @@ def test_upload_settles_if_the_sentinel_hides_the_replicas(server, upload, senti
 def test_upload_cancelled_while_settling_ends_at_once(server, upload, sentinel):
     redis_server = server().start()
     fake = sentinel(("127.0.0.1", redis_server.port), ["slave"])
-    one = upload(1, "--size", 300_000, *through(fake.endpoint))
+    one = upload(1, "--size", 300_000, *sentinel_options(fake.endpoint))
     run = runner(redis_server)
     until(lambda: "cmdstat_wait" in run("INFO", "commandstats"), 10, "the wait for the replicas")
     began = time.monotonic()
