@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The benchmarks work: they run to their end, and leave a table and nothing else. Not how fast anything is."""
+"""The benchmarks run to their end and leave only a table. These tests do not judge speed."""
 
 import json
 import os
@@ -75,10 +75,10 @@ def test_idle_memory_is_measured_before_and_after_a_capture(tmp_path):
     assert all(row["resident"] >= row["private"] > 0 for row in rows)
 
 
-def test_namespaces_of_a_run_are_gone_when_it_was_ended_early(tmp_path):
+def test_interrupted_run_removes_its_namespaces(tmp_path):
     with subprocess.Popen([RUN, "--only", "host", "--to", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True, env={**os.environ, "PCAPDAEMON": PROGRAM}) as process:
-        assert "bench:" in process.stderr.readline()  # it measures, so its namespaces are there
+        assert "bench:" in process.stderr.readline()  # measuring has begun, so the namespaces exist
         mine = {name for name in own_namespaces() if name.startswith(f"pcd{process.pid}-")}
         assert mine
         process.terminate()
