@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lib.events import Request
 from lib.waiting import until
 
 STREAM, GROUP = "capture:stream", "test-node"
