@@ -4,9 +4,11 @@ towards the senders of test traffic, and mgmt towards a switch (a bridge in a na
 
 import contextlib
 import itertools
+import json
 
 from .daemon import Daemon
 from .events import Events, Request, new_id
+from .fleet_nodes import rfc3339
 from .netns import Netns
 from .pcapctl import Pcapctl
 from .pcapfile import fields, judge, number_in
@@ -159,7 +161,15 @@ class Fleet:
         self.switch.set_up(name, False)
 
     def reconnect(self, name):
+        """Returns once the node hears requests again: what is published before is lost to it."""
+        since = rfc3339()
         self.switch.set_up(name)
+        until(lambda: self._hears_requests(name, since), 60, f"{name} to hear requests again")
+
+    def _hears_requests(self, name, since):
+        with self.bus.client() as client:
+            presence = json.loads(client.get(f"{{capture}}:node:{name}") or "{}")
+        return presence.get("time", "") > since and presence["redis"]["requests"]
 
     # Requests
 
