@@ -41,7 +41,10 @@ static int set_up(void **state)
 	fixture.budget.limit_bytes = SIZE_MAX;
 	fixture.span.first = fixture.bytes;
 	fixture.span.number = 1000;
-	fixture.span.clock_offset_ns = OFFSET_NS;
+	fixture.span.bounds = (struct arrival_bounds){.opened_ns = BOOT_NS - NS_PER_S,
+						      .retired_ns = BOOT_NS + 3600 * NS_PER_S,
+						      .clock_offset_ns = OFFSET_NS,
+						      .earlier_offset_ns = OFFSET_NS};
 	fixture.span.dropped = 7;
 	fixture.context = (struct scan_context){.ethernet = true, .scratch = scratch};
 	return 0;
@@ -63,8 +66,8 @@ static struct tpacket3_hdr *add(const void *data, uint32_t size, uint64_t at_ms)
 	memcpy((uint8_t *)packet + MAC, data, size);
 	fixture.used += (MAC + size + 7) & ~7u;
 	fixture.last = packet;
-	fixture.span.first_ns = fixture.span.packets ? fixture.span.first_ns : time_ns;
-	fixture.span.last_ns = time_ns;
+	fixture.span.begin_ns = fixture.span.packets ? fixture.span.begin_ns : BOOT_NS + at_ms * MS;
+	fixture.span.end_ns = BOOT_NS + at_ms * MS;
 	fixture.span.packets++;
 	return packet;
 }
@@ -626,7 +629,7 @@ static void test_clock_step_is_noted_and_slow_drift_is_not(void **state)
 		scan(&cursor);
 		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
 		assert_false(cursor.clock_stepped);
-		fixture.span.clock_offset_ns += steps_ms[i] * (int64_t)MS;
+		fixture.span.bounds.clock_offset_ns += steps_ms[i] * (int64_t)MS;
 		scan(&cursor);
 		assert_int_equal(cursor.clock_stepped, steps_ms[i] > 100 || steps_ms[i] < -100);
 		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
@@ -644,7 +647,7 @@ static void test_span_after_the_end_does_not_count_as_a_clock_step(void **state)
 	scan(&cursor);
 	set_up(NULL);
 	fixture.span.number = 1001;
-	fixture.span.clock_offset_ns -= 1000 * (int64_t)MS;
+	fixture.span.bounds.clock_offset_ns -= 1000 * (int64_t)MS;
 	add_udp(53, 500);
 	cursor.until_ns = BOOT_NS + 100 * MS;
 	scan(&cursor);
