@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is measured here, as OpenMetrics text. Loop thread. */
+/* The daemon's metrics as OpenMetrics text. Loop thread. */
 #pragma once
 
 #include <stddef.h>
@@ -8,5 +8,5 @@
 
 struct node_status;
 
-/* Appends the whole exposition. `connections`: of the HTTP server. 0, -EMSGSIZE (the buffer's cap) or -ENOMEM. */
+/* Appends the whole exposition. `connections`: those of the HTTP server. 0, -EMSGSIZE (the buffer's cap) or -ENOMEM. */
 warn_unused int metrics_write(struct buffer *out, const struct node_status *status, size_t connections);

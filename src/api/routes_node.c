@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What this node says of itself. */
+/* The node's own status: interfaces, load, metrics, health. */
 #include <string.h>
 
 #include "api/api_internal.h"
@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "status/node_status.h"
 
-#define METRICS_BYTES_MAX (1u << 20) /* 256 interfaces take some 150 KiB */
+#define METRICS_BYTES_MAX (1u << 20) /* 256 interfaces take about 150 KiB */
 
 static void answer_text(struct http_request *request, char *json)
 {
@@ -21,6 +21,7 @@ static void answer_text(struct http_request *request, char *json)
 void route_interfaces(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
+
 	if (api_check_parameters(request, api_no_parameters))
 		answer_text(request, node_status_interfaces_json(api->options.status));
 }
@@ -28,6 +29,7 @@ void route_interfaces(void *ctx, struct http_request *request)
 void route_status(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
+
 	if (api_check_parameters(request, api_no_parameters))
 		answer_text(request, node_status_json(api->options.status));
 }
@@ -36,6 +38,7 @@ void route_metrics(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(METRICS_BYTES_MAX);
+
 	if (metrics_write(&text, api->options.status, http_server_connections(api->server)) < 0)
 		http_answer_error(request, 500, "out of memory");
 	else
@@ -43,12 +46,13 @@ void route_metrics(void *ctx, struct http_request *request)
 			    buffer_text(&text), text.size);
 }
 
-/* Alive is who answers; ready is who also hears what is asked elsewhere. */
+/* A daemon that answers is alive; it is ready if requests from Redis arrive, too. */
 void route_health(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"ready", NULL};
 	const struct api *api = ctx;
 	const char *ready;
+
 	if (!api_check_parameters(request, known) || !api_parameter(request, "ready", &ready))
 		return;
 	if (ready && strcmp(ready, "0") != 0 && strcmp(ready, "1") != 0) {
@@ -56,8 +60,8 @@ void route_health(void *ctx, struct http_request *request)
 		return;
 	}
 	const bool is_ready = api->options.ready(api->options.ready_ctx);
-	const bool ask = ready && strcmp(ready, "0") != 0;
-	api_answer_json(request, ask && !is_ready ? 503 : 200,
-			json_pack("{ss ss sb}", "status", ask && !is_ready ? "not ready" : "ok", "node",
+	const bool check_ready = ready && strcmp(ready, "0") != 0;
+	api_answer_json(request, check_ready && !is_ready ? 503 : 200,
+			json_pack("{ss ss sb}", "status", check_ready && !is_ready ? "not ready" : "ok", "node",
 				  node_status_node(api->options.status), "ready", is_ready));
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pcapng (draft-ietf-opsawg-pcapng): one section in the machine's byte order. Section header, one interface description
- * an interface, one enhanced packet block a packet, one interface statistics block an interface.
- * Text in options is UTF-8: bytes that are not become '?', and what exceeds the 65535 bytes an option can hold is cut
- * at a character.
+ * pcapng (draft-ietf-opsawg-pcapng): one section in the host's byte order. A section header, an interface description
+ * per interface, an enhanced packet block per packet, an interface statistics block per interface.
+ * Text in options is UTF-8: invalid bytes become '?', and a text beyond an option's 65535 bytes is cut between
+ * characters.
  */
 #include <assert.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 #define OPTION_BYTES_MAX 65535
 
-/* After a packet's bytes and their padding, if its direction or anything else of its flags is known. */
+/* After a packet's bytes and their padding, if any of its flags (such as the direction) is known. */
 struct packet_options {
 	struct option_header flags_header;
 	uint32_t flags;
@@ -71,6 +71,7 @@ static size_t after(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet
 			.flags_header = {PACKET_FLAGS, sizeof(options.flags)},
 			.flags = flags_of(packet),
 		};
+
 		memcpy(into + size, &options, sizeof(options));
 		size += sizeof(options);
 	}
@@ -78,7 +79,7 @@ static size_t after(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet
 	return size + sizeof(total_size);
 }
 
-/* A block being written to a buffer. The first error stays and makes what follows do nothing. */
+/* A block being written to a buffer. After the first error, which is kept, further calls do nothing. */
 struct block {
 	struct buffer *buffer;
 	size_t start;
@@ -135,7 +136,7 @@ static void replace_invalid_utf8(char *text, size_t size)
 	}
 }
 
-/* Text that stands behind a prefix of some bytes. NULL or empty: no option. */
+/* A text with a prefix of some bytes. NULL or empty: no option. */
 static void option_prefixed(struct block *block, enum option_code code, const char *prefix, size_t prefix_size,
 			    const char *text)
 {
@@ -178,7 +179,7 @@ static int block_end(struct block *block)
 	if (block->has_options)
 		block_append(block, &end, sizeof(end));
 
-	/* With comments of any number a block could outgrow its 32-bit size, were the buffer's cap not below that. */
+	/* The size fits into 32 bits however many comments there are: the buffer's cap is below that. */
 	uint32_t total_size = (uint32_t)(block->buffer->size - block->start + sizeof(total_size));
 	block_append(block, &total_size, sizeof(total_size));
 	if (block->error == 0)
@@ -245,7 +246,7 @@ static int head(struct buffer *buffer, const struct capture_file_info *info, uin
 	if (r < 0)
 		return r;
 
-	/* The section's length does not count its header. */
+	/* The section's length does not include its header. */
 	uint64_t section_size = SECTION_SIZE_UNKNOWN;
 	if (bytes_after != FORMAT_BYTES_UNKNOWN)
 		section_size = buffer->size - section_header_size + bytes_after;
@@ -254,7 +255,7 @@ static int head(struct buffer *buffer, const struct capture_file_info *info, uin
 	return 0;
 }
 
-/* Where nobody counted there are no statistics. */
+/* Without counts there is no statistics block. */
 static bool is_counted(const struct packet_interface *interface)
 {
 	return interface->received != PACKET_UNKNOWN || interface->dropped != PACKET_UNKNOWN;
@@ -273,7 +274,7 @@ static int tail(struct buffer *buffer, const struct capture_file_info *info, con
 const struct file_format format_pcapng = {
 	.extension = "pcapng",
 	.interfaces_min = 0,
-	.interfaces_max = UINT16_MAX + 1, /* packet_view's index */
+	.interfaces_max = UINT16_MAX + 1, /* range of packet_view's index */
 	.framing_size = framing_size,
 	.before = before,
 	.after = after,

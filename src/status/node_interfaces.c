@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Three sources, joined by name: getifaddrs(3), whose AF_PACKET entries carry flags and the kernel's counters
+ * Joins three lists by name: getifaddrs(3), whose AF_PACKET entries have flags and the kernel's counters
  * (rtnl_link_stats of linux/if_link.h, 32 bits wide: differences are taken modulo 2^32), the engine's open rings, and
  * the configuration's aliases.
  */
@@ -43,6 +43,7 @@ struct node_interfaces {
 static void take_sample(struct sample *sample)
 {
 	struct ifaddrs *list = NULL;
+
 	sample->count = 0;
 	sample->time_ns = clock_boottime_ns();
 	if (getifaddrs(&list) < 0)
@@ -72,12 +73,14 @@ static const struct counters *find_counters(const struct sample *sample, const c
 void node_interfaces_sample(struct node_interfaces *interfaces)
 {
 	struct sample now;
+
 	take_sample(&now);
 	const double seconds = (double)(now.time_ns - interfaces->last.time_ns) / NS_PER_S;
 	interfaces->rate_count = 0;
 	for (size_t i = 0; i < now.count && interfaces->last.time_ns && seconds > 0; i++) {
 		const struct counters *before = find_counters(&interfaces->last, now.counters[i].name);
 		struct rate *rate = &interfaces->rates[interfaces->rate_count];
+
 		if (!before)
 			continue;
 		snprintf(rate->name, sizeof(rate->name), "%s", now.counters[i].name);
@@ -91,6 +94,7 @@ void node_interfaces_sample(struct node_interfaces *interfaces)
 static void add_configured(const struct node_interfaces *interfaces, struct node_interface *interface)
 {
 	const struct config *config = interfaces->config;
+
 	for (size_t i = 0; i < config->interface_count; i++) {
 		if (strcmp(config->interfaces[i].name, interface->name) == 0)
 			interface->aliases = &config->interfaces[i].alias;
@@ -107,6 +111,7 @@ static size_t list_kernel(struct node_interface list[static NODE_INTERFACES_MAX]
 {
 	struct ifaddrs *found = NULL;
 	size_t count = 0;
+
 	if (getifaddrs(&found) < 0)
 		return 0;
 	for (const struct ifaddrs *entry = found; entry && count < NODE_INTERFACES_MAX; entry = entry->ifa_next) {
@@ -135,7 +140,7 @@ static struct node_interface *find_or_add(struct node_interface list[static NODE
 	return interface;
 }
 
-/* An interface may have two rings for a moment, one of which is closing: the recorder's is the one to tell. */
+/* An interface may briefly have two rings, one of them closing: report the recorder's. */
 static void add_ring(struct node_interface *interface, const struct engine_interface *ring)
 {
 	if (interface->ring && (interface->recorder || !ring->recorder))
@@ -156,10 +161,12 @@ size_t node_interfaces_list(const struct node_interfaces *interfaces,
 	struct engine_interface rings[NODE_INTERFACES_MAX];
 	size_t ring_count = engine_interfaces(interfaces->engine, rings, NODE_INTERFACES_MAX);
 	size_t count = list_kernel(list);
+
 	if (ring_count > NODE_INTERFACES_MAX)
 		ring_count = NODE_INTERFACES_MAX;
 	for (size_t i = 0; i < ring_count; i++) {
 		struct node_interface *interface = find_or_add(list, &count, rings[i].name);
+
 		if (interface)
 			add_ring(interface, &rings[i]);
 	}
@@ -171,6 +178,7 @@ size_t node_interfaces_list(const struct node_interfaces *interfaces,
 struct node_interfaces *node_interfaces_new(const struct config *config, struct engine *engine)
 {
 	struct node_interfaces *interfaces = calloc(1, sizeof(*interfaces));
+
 	if (!interfaces)
 		return NULL;
 	interfaces->config = config;
