@@ -751,6 +751,28 @@ static void test_arrivals_are_exact_whatever_stamps_and_clock_do(void **state)
 	}
 }
 
+static void test_open_block_may_hold_packets_until_it_is_empty_or_opened_later(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, BLOCK_COUNT, true, 1);
+	world.boot_ns += NS_PER_S;
+	collect(&world);
+	assert_false(timeline_open_block_may_hold(world.timeline, world.boot_ns)); /* no packet in it */
+	assert_true(receive(&world, 100));
+	const uint64_t arrived_ns = world.boot_ns;
+	world.boot_ns += NS_PER_S; /* the retire timer is late */
+	collect(&world);
+	assert_true(timeline_open_block_may_hold(world.timeline, arrived_ns));
+	assert_false(timeline_open_block_may_hold(world.timeline, arrived_ns - NS_PER_MS)); /* it was empty then */
+	fake_timer(&world.kernel);
+	collect(&world);
+	assert_false(timeline_open_block_may_hold(world.timeline, arrived_ns));
+	assert_int_equal(timeline_next_number(world.timeline), 1);
+	world_deinit(&world);
+}
+
 static void test_packed_packets_more_than_merge_ns_apart_expire_separately(void **state)
 {
 	struct world world;
@@ -978,6 +1000,7 @@ int main(void)
 		cmocka_unit_test(test_recorder_is_not_trimmed),
 		cmocka_unit_test(test_find_and_expire_use_boot_time_across_clock_steps),
 		cmocka_unit_test(test_arrivals_are_exact_whatever_stamps_and_clock_do),
+		cmocka_unit_test(test_open_block_may_hold_packets_until_it_is_empty_or_opened_later),
 		cmocka_unit_test(test_packed_packets_more_than_merge_ns_apart_expire_separately),
 		cmocka_unit_test(test_single_sparse_block_among_full_ones_is_not_moved),
 		cmocka_unit_test(test_alternating_sparse_blocks_are_packed),
