@@ -85,24 +85,48 @@ static inline uint64_t arrival_noted(const struct tpacket3_hdr *packet)
 	return noted;
 }
 
-/* When a packet arrived that may have left its block or not; see arrival_find. */
-static inline uint64_t arrival_read(const struct tpacket3_hdr *packet, const struct arrival_bounds *bounds,
-				    uint64_t previous_ns, bool *odd)
-{
-	const uint64_t noted = arrival_noted(packet);
-	uint64_t boottime_ns;
-
-	if (noted) {
-		*odd = noted & ARRIVAL_ODD;
-		return noted & ~ARRIVAL_ODD;
-	}
-	*odd = arrival_find(bounds, packet->tp_sec * NS_PER_S + packet->tp_nsec, previous_ns, &boottime_ns);
-	return boottime_ns;
-}
-
 static inline void arrival_note(struct tpacket3_hdr *packet, uint64_t boottime_ns, bool odd)
 {
 	const uint64_t noted = boottime_ns | (odd ? ARRIVAL_ODD : 0);
 
 	memcpy(packet->tp_padding, &noted, sizeof(noted));
+}
+
+/* Reads the arrivals of a run of packets, one after the other. */
+struct arrival_reader {
+	const struct arrival_bounds *bounds;
+	uint64_t clock_offset_ns;
+	uint64_t first_stamp_ns, stamp_range_ns; /* stamps that fit with the later clock offset, at one comparison */
+	uint64_t previous_ns;
+};
+
+static inline struct arrival_reader arrival_reader(const struct arrival_bounds *bounds)
+{
+	const uint64_t earliest_ns = bounds->opened_ns > ARRIVAL_QUEUED_NS ? bounds->opened_ns - ARRIVAL_QUEUED_NS : 0;
+
+	return (struct arrival_reader){
+		.bounds = bounds,
+		.clock_offset_ns = (uint64_t)bounds->clock_offset_ns,
+		.first_stamp_ns = earliest_ns + (uint64_t)bounds->clock_offset_ns,
+		.stamp_range_ns = bounds->retired_ns + ARRIVAL_AHEAD_NS - earliest_ns,
+		.previous_ns = bounds->opened_ns,
+	};
+}
+
+/* Boot time at which the next packet arrived; see arrival_find. */
+static inline uint64_t arrival_next(struct arrival_reader *reader, const struct tpacket3_hdr *packet, bool *odd)
+{
+	const uint64_t noted = arrival_noted(packet);
+	const uint64_t stamp_ns = packet->tp_sec * NS_PER_S + packet->tp_nsec;
+
+	if (noted) {
+		*odd = noted & ARRIVAL_ODD;
+		reader->previous_ns = noted & ~ARRIVAL_ODD;
+	} else if (stamp_ns - reader->first_stamp_ns <= reader->stamp_range_ns) {
+		*odd = false;
+		reader->previous_ns = stamp_ns - reader->clock_offset_ns;
+	} else {
+		*odd = arrival_find(reader->bounds, stamp_ns, reader->previous_ns, &reader->previous_ns);
+	}
+	return reader->previous_ns;
 }

@@ -216,7 +216,8 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 	struct cursor *active[SCAN_GROUP_MAX];
 	unsigned active_count = collect_active(cursors, count, span, active);
 	const uint8_t *at = span->first;
-	struct wire_packet packet = {.boot_ns = span->bounds.opened_ns};
+	struct arrival_reader arrivals = arrival_reader(&span->bounds);
+	struct wire_packet packet;
 	uint32_t i = 0;
 
 	for (; i < span->packets && active_count; i++) {
@@ -234,7 +235,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		__builtin_prefetch(ahead + CACHE_LINE);
 		__builtin_prefetch(ahead + 2 * CACHE_LINE);
 		const unsigned char type = packet_type(at);
-		packet.boot_ns = arrival_read((const void *)at, &span->bounds, packet.boot_ns, &packet.odd_stamp);
+		packet.boot_ns = arrival_next(&arrivals, (const void *)at, &packet.odd_stamp);
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, context);
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;

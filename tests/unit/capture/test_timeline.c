@@ -104,7 +104,8 @@ static bool receive(struct world *world, uint32_t size)
 static uint32_t check_span(const struct world *world, const struct span *span)
 {
 	const uint8_t *at = span->first;
-	uint64_t begin_ns = UINT64_MAX, end_ns = 0, arrived_ns = span->bounds.opened_ns;
+	struct arrival_reader arrivals = arrival_reader(&span->bounds);
+	uint64_t begin_ns = UINT64_MAX, end_ns = 0;
 	bool odd;
 
 	for (uint32_t i = 0; i < span->packets; i++) {
@@ -120,7 +121,7 @@ static uint32_t check_span(const struct world *world, const struct span *span)
 				    expected->size - sizeof(number));
 		if (i + 1 < span->packets)
 			assert_int_equal(packet->tp_next_offset, fake_room(expected->size));
-		arrived_ns = arrival_read(packet, &span->bounds, arrived_ns, &odd);
+		const uint64_t arrived_ns = arrival_next(&arrivals, packet, &odd);
 		assert_false(odd);
 		assert_int_equal(arrived_ns, expected->arrived_ns);
 		begin_ns = arrived_ns < begin_ns ? arrived_ns : begin_ns;
@@ -688,13 +689,13 @@ static uint64_t check_arrivals(struct world *world, const bool *odd, uint64_t sl
 	while (number < next) {
 		const struct span span = timeline_pin(world->timeline, number);
 		const uint8_t *at = span.first;
-		uint64_t arrived_ns = span.bounds.opened_ns;
+		struct arrival_reader arrivals = arrival_reader(&span.bounds);
 
 		for (uint32_t i = 0; i < span.packets; i++, number++) {
 			const struct fake_packet *expected = &world->kernel.packets[number];
 			bool is_odd;
 
-			arrived_ns = arrival_read((const void *)at, &span.bounds, arrived_ns, &is_odd);
+			const uint64_t arrived_ns = arrival_next(&arrivals, (const void *)at, &is_odd);
 			assert_int_equal(is_odd, odd[number]);
 			if (is_odd)
 				assert_in_range(arrived_ns, span.begin_ns, expected->arrived_ns + slew_ns);
