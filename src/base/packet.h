@@ -14,12 +14,14 @@
 enum packet_direction { PACKET_DIR_UNKNOWN, PACKET_DIR_INBOUND, PACKET_DIR_OUTBOUND };
 
 struct packet_view {
-	uint64_t time_ns;    /* real time */
+	uint64_t time_ns;    /* real time: the stamp that files hold */
+	uint64_t arrived_ns; /* boot time, by which packets of one host are ordered; 0: from a file */
 	const uint8_t *data; /* caplen bytes; owned by the source */
 	uint32_t caplen;     /* bytes present */
 	uint32_t wirelen;    /* bytes on the wire, VLAN tag included */
 	uint16_t interface;  /* index into the file's interfaces */
 	uint8_t direction;   /* enum packet_direction */
+	bool odd_stamp;	     /* time_ns is not when it arrived */
 	uint32_t flags;	     /* the other bits of pcapng's epb_flags, if read from a file */
 };
 

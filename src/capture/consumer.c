@@ -311,7 +311,7 @@ uint64_t consumer_window_end(const struct consumer *consumer)
 	uint64_t end_ns = consumer->end_ns;
 
 	if (cursor->reason == END_PACKETS || cursor->reason == END_BYTES)
-		end_ns = cursor->last_ns - (uint64_t)cursor->clock_offset_ns;
+		end_ns = cursor->last_arrived_ns;
 	else if (cursor->reason == END_IDLE)
 		end_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
 	else if (cursor->reason == END_MEMORY)
@@ -355,12 +355,17 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 		report->to_ns = consumer->to_real_ns;
 	if (report->from_ns > report->to_ns)
 		report->from_ns = report->to_ns; /* the whole window is older than what can be reached */
-	report->lost_kernel = cursor->dropped_seen - consumer->dropped_at_start;
+	report->lost_kernel = cursor->dropped_seen - cursor->dropped_at_start;
 	report->lost_evicted = consumer->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
 	report->received = cursor->examined + report->lost_kernel;
 	report->unsorted = consumer->unsorted;
+	report->clock_offset_ns = consumer->clock_offset_ns;
+	report->odd_stamps = cursor->odd_stamps;
+	/* Only an absolute window means other packets once the clock was set. */
+	const bool by_clock = consumer->from_real_ns || consumer->to_real_ns;
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
-			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->clock_stepped &&
+			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->edge_uncertain &&
+			   !consumer->end_uncertain && !(by_clock && cursor->clock_stepped) &&
 			   (int64_t)cursor->from_ns <= consumer->asked_from_ns;
 }

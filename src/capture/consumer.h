@@ -71,6 +71,8 @@ struct consumer_report {
 	uint64_t first_ns, last_ns;		/* real time of the first and last packet; 0: none */
 	uint64_t from_ns, to_ns, asked_from_ns; /* real time: the window covered, and the start that was requested */
 	bool complete;
+	int64_t clock_offset_ns;			 /* real minus boot time at the end */
+	uint64_t odd_stamps;				 /* packets whose stamps do not fit their arrival */
 	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
 	uint64_t received; /* packets offered to the ring while it ran, including dropped ones */
 	bool unsorted;	   /* no memory to sort the packets: they are in order of arrival */

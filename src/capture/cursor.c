@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The hot loop. For each packet it reads the kernel's header, puts a stripped VLAN tag back, and offers the packet to
- * every cursor of the group. Time limits apply to the packets' own time stamps, so load on the machine does not change
- * what a file holds. A slack of a few milliseconds covers packets that different CPUs stamped out of order.
+ * every cursor of the group. Time limits apply to the moment at which each packet arrived (arrival.h), so load on the
+ * machine does not change what a file holds, nor does the clock. A slack of a few milliseconds covers packets that
+ * different CPUs stamped out of order.
  */
 #include "capture/cursor.h"
 
@@ -25,7 +26,8 @@
 /* One packet as it was on the wire: up to 16 bytes in `head`, the rest in the ring. */
 struct wire_packet {
 	uint64_t time_ns; /* real */
-	uint64_t boot_ns;
+	uint64_t boot_ns; /* arrival */
+	bool odd_stamp;
 	uint32_t caplen, wirelen;
 	const uint8_t *data;	   /* in the ring, without the tag */
 	const uint8_t *contiguous; /* with the tag: what filters see */
@@ -56,13 +58,11 @@ static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *h
 	packet->wirelen += VLAN_TAG_BYTES;
 }
 
-static void read_packet(struct wire_packet *packet, const uint8_t *at, const struct span *span,
-			const struct scan_context *context)
+static void read_packet(struct wire_packet *packet, const uint8_t *at, const struct scan_context *context)
 {
 	const struct tpacket3_hdr *header = (const void *)at;
 
 	packet->time_ns = header->tp_sec * NS_PER_S + header->tp_nsec;
-	packet->boot_ns = packet->time_ns - (uint64_t)span->clock_offset_ns;
 	packet->caplen = header->tp_snaplen;
 	packet->wirelen = header->tp_len;
 	packet->data = packet->contiguous = at + header->tp_mac;
@@ -93,6 +93,8 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 {
 	struct packet_view view = {
 		.time_ns = packet->time_ns,
+		.arrived_ns = packet->boot_ns,
+		.odd_stamp = packet->odd_stamp,
 		.wirelen = packet->wirelen,
 		.caplen = packet->caplen < cursor->snaplen ? packet->caplen : cursor->snaplen,
 		.direction = packet->direction,
@@ -107,10 +109,15 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		cursor->reason = END_MEMORY;
 		return;
 	}
-	if (!cursor->first_ns || packet->time_ns < cursor->first_ns)
-		cursor->first_ns = packet->time_ns;
-	if (packet->time_ns > cursor->last_ns)
-		cursor->last_ns = packet->time_ns;
+	const uint64_t real_ns =
+		packet->odd_stamp ? packet->boot_ns + (uint64_t)cursor->clock_offset_ns : packet->time_ns;
+	if (!cursor->first_ns || real_ns < cursor->first_ns)
+		cursor->first_ns = real_ns;
+	if (real_ns > cursor->last_ns)
+		cursor->last_ns = real_ns;
+	if (packet->boot_ns > cursor->last_arrived_ns)
+		cursor->last_arrived_ns = packet->boot_ns;
+	cursor->odd_stamps += packet->odd_stamp;
 	const uint64_t bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed) + view.caplen;
 	atomic_store_explicit(&cursor->bytes, bytes, memory_order_relaxed);
 	atomic_store_explicit(&cursor->packets, cursor->store.packets, memory_order_relaxed);
@@ -155,30 +162,50 @@ static void offer_packet(struct cursor *cursor, const struct wire_packet *packet
 
 static void check_clock_step(struct cursor *cursor, const struct span *span)
 {
-	const int64_t step_ns = span->clock_offset_ns - cursor->clock_offset_ns;
+	const int64_t step_ns = span->bounds.clock_offset_ns - cursor->clock_offset_ns;
 
 	if (!cursor->clock_offset_ns)
-		cursor->clock_offset_ns = span->clock_offset_ns;
+		cursor->clock_offset_ns = span->bounds.clock_offset_ns;
 	else if (step_ns > TIMELINE_CLOCK_STEP_NS || step_ns < -TIMELINE_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
 }
 
-/* Ends the cursors whose window closed before the span, and collects the others. */
+/* Whether a packet of the span may have arrived before and after this moment, as its stamps tell. */
+static bool is_near(const struct span *span, uint64_t boottime_ns)
+{
+	return boottime_ns + ARRIVAL_QUEUED_NS >= span->begin_ns && boottime_ns <= span->end_ns + ARRIVAL_QUEUED_NS;
+}
+
+/* The whole span arrived before the cursor's window: its packets and drops are none of the cursor's. */
+static bool is_before_window(const struct cursor *cursor, const struct span *span)
+{
+	return span->end_ns + TIMELINE_ORDER_SLACK_NS < cursor->from_ns;
+}
+
+/* Ends the cursors whose window closed before the span, passes it for those whose window opens after it, and collects
+ * the others. */
 static unsigned collect_active(struct cursor *const *cursors, unsigned count, const struct span *span,
 			       struct cursor **active)
 {
-	const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
 	unsigned active_count = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		const uint64_t until_ns = atomic_load_explicit(&cursors[i]->until_ns, memory_order_relaxed);
+		struct cursor *cursor = cursors[i];
+		const uint64_t until_ns = atomic_load_explicit(&cursor->until_ns, memory_order_relaxed);
 
-		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS && begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
-			cursors[i]->reason = END_UNTIL;
-		} else {
-			check_clock_step(cursors[i], span);
-			active[active_count++] = cursors[i];
+		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS &&
+		    span->begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
+			cursor->reason = END_UNTIL;
+			continue;
 		}
+		check_clock_step(cursor, span);
+		if (is_before_window(cursor, span)) {
+			cursor->dropped_at_start = span->dropped;
+			continue;
+		}
+		cursor->edge_uncertain |=
+			span->ambiguous && (is_near(span, cursor->from_ns) || is_near(span, until_ns));
+		active[active_count++] = cursor;
 	}
 	return active_count;
 }
@@ -189,6 +216,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 	struct cursor *active[SCAN_GROUP_MAX];
 	unsigned active_count = collect_active(cursors, count, span, active);
 	const uint8_t *at = span->first;
+	struct arrival_reader arrivals = arrival_reader(&span->bounds);
 	struct wire_packet packet;
 	uint32_t i = 0;
 
@@ -207,8 +235,9 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		__builtin_prefetch(ahead + CACHE_LINE);
 		__builtin_prefetch(ahead + 2 * CACHE_LINE);
 		const unsigned char type = packet_type(at);
+		packet.boot_ns = arrival_next(&arrivals, (const void *)at, &packet.odd_stamp);
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
-			read_packet(&packet, at, span, context);
+			read_packet(&packet, at, context);
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
 			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];

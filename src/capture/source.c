@@ -29,6 +29,9 @@
 #define PAUSE_RING_BYTES (128 * MIB)	   /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
 #define EXPIRY_STEPS 128		   /* a packet is evicted within 1/128 of the time it may be kept */
 #define EXPIRY_MIN_NS (100 * NS_PER_MS)
+#define LOOK_NS (200 * NS_PER_MS)      /* on a quiet link: how exactly the opening of a block is known */
+#define END_WAIT_NS (2 * NS_PER_S)     /* for a retire timer that is late */
+#define END_RECHECK_NS (5 * NS_PER_MS) /* while an end waits */
 
 size_t source_ring_bytes(const struct source *source)
 {
@@ -39,6 +42,12 @@ size_t source_ring_bytes(const struct source *source)
 static uint64_t retire_delay(unsigned retire_ms)
 {
 	return (3 * retire_ms + 10) * NS_PER_MS;
+}
+
+static struct timeline_moment read_clocks(void *ctx)
+{
+	(void)ctx;
+	return (struct timeline_moment){.boottime_ns = clock_boottime_ns(), .clock_offset_ns = clock_offset_ns()};
 }
 
 static int open_ring(const struct ring_options *options, const struct recorder *recorder, struct error *err,
@@ -56,7 +65,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		.block_bytes = source->ring->block_bytes,
 		.block_count = source->ring->block_count,
 		.keep_history = recorder->on,
-		.since_boottime_ns = clock_boottime_ns(),
+		.now = read_clocks,
 		.extent_max_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
 	});
 	if (!source->timeline)
@@ -215,10 +224,8 @@ static bool collect_block(struct source *source, pthread_mutex_t *lock)
 	if (keep_history && retired)
 		pthread_mutex_lock(lock);
 	if (retired) {
-		const int64_t offset_ns = clock_offset_ns();
-
 		ring_update_dropped(source->ring);
-		timeline_publish(source->timeline, source->ring->dropped, offset_ns, clock_boottime_ns());
+		timeline_publish(source->timeline, source->ring->dropped);
 	}
 	if (!keep_history || retired)
 		pthread_mutex_unlock(lock);
@@ -252,12 +259,18 @@ static uint64_t idle_end(const struct consumer *consumer)
 			       : UINT64_MAX;
 }
 
+static uint64_t next_end(const struct consumer *consumer)
+{
+	const uint64_t idle_ns = idle_end(consumer);
+
+	return idle_ns < end_limit(consumer) ? idle_ns : end_limit(consumer);
+}
+
 uint64_t source_deadline(const struct source *source, const struct consumer *consumer)
 {
 	if (!consumer->armed || consumer->end_number != NUMBER_NONE)
 		return UINT64_MAX;
-	const uint64_t idle_ns = idle_end(consumer);
-	const uint64_t end_ns = idle_ns < end_limit(consumer) ? idle_ns : end_limit(consumer);
+	const uint64_t end_ns = next_end(consumer);
 	return end_ns > UINT64_MAX - source->retire_delay_ns ? UINT64_MAX : end_ns + source->retire_delay_ns;
 }
 
@@ -283,12 +296,33 @@ uint64_t source_next_deadline(const struct source *source)
 	if (!source->recorder.on && !source->consumers && source->idle_since_ns &&
 	    source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
 		next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
+	if ((source->recorder.on || source->consumers) && now_ns + LOOK_NS < next_ns)
+		next_ns = now_ns + LOOK_NS;
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
 		const uint64_t deadline_ns = source_deadline(source, consumer);
 
-		next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
+		if (deadline_ns <= now_ns && now_ns + END_RECHECK_NS < next_ns)
+			next_ns = now_ns + END_RECHECK_NS;
+		else if (deadline_ns > now_ns && deadline_ns < next_ns)
+			next_ns = deadline_ns;
 	}
 	return next_ns;
+}
+
+/*
+ * Whether an end has to wait: the kernel's open block may still hold packets of the window, because its retire timer is
+ * late (a stolen CPU, a paused guest, a real-time kernel). After END_WAIT_NS the end does not wait any longer, and is
+ * uncertain.
+ */
+static bool must_wait_for_block(const struct source *source, struct consumer *consumer, uint64_t end_ns,
+				uint64_t now_ns)
+{
+	if (!timeline_open_block_may_hold(source->timeline, end_ns))
+		return false;
+	if (now_ns < end_ns + source->retire_delay_ns + END_WAIT_NS)
+		return true;
+	consumer->end_uncertain = true;
+	return false;
 }
 
 static void set_end(const struct source *source, struct consumer *consumer, enum end_reason reason, uint64_t now_ns)
@@ -310,7 +344,8 @@ void source_check_deadlines(struct source *source, uint64_t now_ns)
 	if (source->recorder.max_age_ns && now_ns > source->recorder.max_age_ns)
 		timeline_expire(source->timeline, now_ns - source->recorder.max_age_ns);
 	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
-		if (source_deadline(source, consumer) > now_ns)
+		if (source_deadline(source, consumer) > now_ns ||
+		    must_wait_for_block(source, consumer, next_end(consumer), now_ns))
 			continue;
 		/* When the kernel fills no blocks, nothing else updates the count. */
 		if (!drops_updated)
@@ -396,7 +431,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);
 	cursor->retention_until_ns = now_ns;
 	consumer->position = cursor->next_number = position.number;
-	consumer->dropped_at_start = cursor->dropped_seen = position.dropped;
+	cursor->dropped_at_start = cursor->dropped_seen = position.dropped;
 	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);

@@ -25,10 +25,12 @@ static_assert(SLAB_HEADER % RECORD_ALIGN == 0, "the first record is aligned");
 
 struct store_record {
 	uint64_t time_ns;
+	uint64_t arrived_ns;
 	uint32_t caplen;
 	uint32_t wirelen;
 	uint16_t interface;
 	uint8_t direction;
+	bool odd_stamp;
 	uint8_t data[];
 };
 
@@ -125,10 +127,12 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	}
 	struct store_record *record = (void *)((uint8_t *)store->last + store->last->used_bytes);
 	record->time_ns = packet->time_ns;
+	record->arrived_ns = packet->arrived_ns;
 	record->caplen = packet->caplen;
 	record->wirelen = packet->wirelen;
 	record->interface = packet->interface;
 	record->direction = packet->direction;
+	record->odd_stamp = packet->odd_stamp;
 	if (head_size > packet->caplen)
 		head_size = packet->caplen;
 	if (head_size)
@@ -136,9 +140,9 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	memcpy(record->data + head_size, packet->data, packet->caplen - head_size);
 	store->last->used_bytes += size;
 	store->packets++;
-	if (packet->time_ns < store->latest_ns)
+	if (packet->arrived_ns < store->latest_ns)
 		store->out_of_order = true;
-	store->latest_ns = packet->time_ns;
+	store->latest_ns = packet->arrived_ns;
 	return 0;
 }
 
@@ -164,12 +168,12 @@ static void sort_by_time(const struct store_record **order, const struct store_r
 	const size_t middle = count / 2;
 	sort_by_time(order, scratch, middle);
 	sort_by_time(order + middle, scratch, count - middle);
-	if (order[middle - 1]->time_ns <= order[middle]->time_ns)
+	if (order[middle - 1]->arrived_ns <= order[middle]->arrived_ns)
 		return;
 	memcpy(scratch, order, middle * sizeof(*order));
 	size_t left = 0, right = middle, at = 0;
 	while (left < middle && right < count)
-		order[at++] = order[right]->time_ns < scratch[left]->time_ns ? order[right++] : scratch[left++];
+		order[at++] = order[right]->arrived_ns < scratch[left]->arrived_ns ? order[right++] : scratch[left++];
 	memcpy(order + at, scratch + left, (middle - left) * sizeof(*order));
 }
 
@@ -216,11 +220,13 @@ bool store_reader_next(struct store_reader *reader, struct packet_view *packet)
 		return false;
 	*packet = (struct packet_view){
 		.time_ns = record->time_ns,
+		.arrived_ns = record->arrived_ns,
 		.data = record->data,
 		.caplen = record->caplen,
 		.wirelen = record->wirelen,
 		.interface = record->interface,
 		.direction = record->direction,
+		.odd_stamp = record->odd_stamp,
 	};
 	return true;
 }

@@ -28,9 +28,9 @@ struct store {
 	struct slab *first, *last;
 	size_t charged_bytes;
 	uint64_t packets;
-	uint64_t latest_ns;		   /* real time of the last packet added */
-	bool out_of_order;		   /* a packet has an earlier time than the one before it */
-	const struct store_record **order; /* when sealed and out_of_order: the records sorted by time */
+	uint64_t latest_ns;		   /* arrival of the last packet added */
+	bool out_of_order;		   /* a packet arrived before the one added before it */
+	const struct store_record **order; /* when sealed and out_of_order: the records sorted by arrival */
 };
 
 void store_init(struct store *store, struct budget *budget);

@@ -71,12 +71,14 @@ struct scan_task {
 	struct span span;
 };
 
-/* Counts as lost what was evicted before the consumer read it, and moves the consumer on. */
+/* Counts as lost what was evicted before the consumer read it, unless it was older than the consumer's window, and
+ * moves the consumer on. */
 static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 {
 	if (consumer->position >= oldest)
 		return;
-	consumer->lost_evicted += oldest - consumer->position;
+	if (timeline_complete_since(consumer->source->timeline) > consumer->cursor.from_ns)
+		consumer->lost_evicted += oldest - consumer->position;
 	consumer->position = consumer->cursor.next_number = oldest;
 }
 

@@ -49,6 +49,7 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->lost.kernel = report->lost_kernel;
 	event->lost.evicted = report->lost_evicted;
 	event->lost.memory = report->lost_memory;
+	event->odd_stamps = report->odd_stamps;
 	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
 }
 
@@ -209,11 +210,15 @@ static void recount_merged(const struct capture *capture, struct consumer_report
 		report->reason = END_MEMORY;
 		return;
 	}
-	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
+	report->packets = report->bytes = report->first_ns = report->last_ns = report->odd_stamps = 0;
 	const struct packet_source source = store_merge_source(merge);
 	while (source.next(source.ctx, &packet)) {
-		report->first_ns = report->packets++ ? report->first_ns : packet.time_ns;
-		report->last_ns = packet.time_ns;
+		const uint64_t real_ns =
+			packet.odd_stamp ? packet.arrived_ns + (uint64_t)report->clock_offset_ns : packet.time_ns;
+
+		report->first_ns = report->packets++ ? report->first_ns : real_ns;
+		report->last_ns = real_ns;
+		report->odd_stamps += packet.odd_stamp;
 		report->bytes += packet.caplen;
 	}
 	store_merge_free(merge);

@@ -41,7 +41,10 @@ static int set_up(void **state)
 	fixture.budget.limit_bytes = SIZE_MAX;
 	fixture.span.first = fixture.bytes;
 	fixture.span.number = 1000;
-	fixture.span.clock_offset_ns = OFFSET_NS;
+	fixture.span.bounds = (struct arrival_bounds){.opened_ns = BOOT_NS - NS_PER_S,
+						      .retired_ns = BOOT_NS + 3600 * NS_PER_S,
+						      .clock_offset_ns = OFFSET_NS,
+						      .earlier_offset_ns = OFFSET_NS};
 	fixture.span.dropped = 7;
 	fixture.context = (struct scan_context){.ethernet = true, .scratch = scratch};
 	return 0;
@@ -63,8 +66,8 @@ static struct tpacket3_hdr *add(const void *data, uint32_t size, uint64_t at_ms)
 	memcpy((uint8_t *)packet + MAC, data, size);
 	fixture.used += (MAC + size + 7) & ~7u;
 	fixture.last = packet;
-	fixture.span.first_ns = fixture.span.packets ? fixture.span.first_ns : time_ns;
-	fixture.span.last_ns = time_ns;
+	fixture.span.begin_ns = fixture.span.packets ? fixture.span.begin_ns : BOOT_NS + at_ms * MS;
+	fixture.span.end_ns = BOOT_NS + at_ms * MS;
 	fixture.span.packets++;
 	return packet;
 }
@@ -626,10 +629,86 @@ static void test_clock_step_is_noted_and_slow_drift_is_not(void **state)
 		scan(&cursor);
 		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
 		assert_false(cursor.clock_stepped);
-		fixture.span.clock_offset_ns += steps_ms[i] * (int64_t)MS;
+		fixture.span.bounds.clock_offset_ns += steps_ms[i] * (int64_t)MS;
 		scan(&cursor);
 		assert_int_equal(cursor.clock_stepped, steps_ms[i] > 100 || steps_ms[i] < -100);
 		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_spans_before_the_window_count_neither_packets_nor_drops(void **state)
+{
+	struct cursor cursor;
+
+	(void)state;
+	add_udp(53, 0);
+	cursor_init(&cursor);
+	cursor.from_ns = BOOT_NS + 500 * MS;
+	cursor.dropped_at_start = cursor.dropped_seen = 3;
+	scan(&cursor); /* 7 drops up to here */
+	assert_int_equal(cursor.examined, 0);
+	assert_int_equal(cursor.next_number, 1001);
+	assert_int_equal(cursor.dropped_seen - cursor.dropped_at_start, 0);
+	set_up(NULL);
+	fixture.span.number = 1001;
+	fixture.span.dropped = 12;
+	add_udp(53, 600);
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 1);
+	assert_int_equal(cursor.examined, 1);
+	assert_int_equal(cursor.dropped_seen - cursor.dropped_at_start, 5);
+	store_deinit(&cursor.store);
+}
+
+static void test_odd_stamp_takes_its_neighbours_time_and_moves_no_end(void **state)
+{
+	struct cursor cursor;
+	struct store_reader reader;
+	struct packet_view packet;
+
+	(void)state;
+	add_udp(53, 100);
+	struct tpacket3_hdr *odd = add_udp(53, 200);
+	add_udp(53, 300);
+	odd->tp_sec = 0;
+	odd->tp_nsec = 1;
+	cursor_init(&cursor);
+	cursor.from_ns = BOOT_NS + 50 * MS;
+	cursor.until_ns = BOOT_NS + 400 * MS;
+	scan(&cursor);
+	assert_int_equal(cursor.reason, END_NONE);
+	assert_int_equal(cursor.store.packets, 3);
+	assert_int_equal(cursor.odd_stamps, 1);
+	assert_int_equal(cursor.first_ns, BOOT_NS + 100 * MS + (uint64_t)OFFSET_NS);
+	assert_int_equal(cursor.last_ns, BOOT_NS + 300 * MS + (uint64_t)OFFSET_NS);
+	assert_int_equal(cursor.last_arrived_ns, BOOT_NS + 300 * MS);
+	assert_int_equal(store_seal(&cursor.store), 0);
+	store_reader_init(&reader, &cursor.store);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(store_reader_next(&reader, &packet));
+		assert_int_equal(packet.odd_stamp, i == 1);
+		assert_int_equal(packet.arrived_ns, BOOT_NS + (i == 2 ? 300 : 100) * MS);
+		if (i == 1)
+			assert_int_equal(packet.time_ns, 1);
+	}
+	store_deinit(&cursor.store);
+}
+
+static void test_small_clock_step_at_the_windows_end_makes_it_uncertain(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct cursor cursor;
+
+		set_up(NULL);
+		add_udp(53, 0);
+		fixture.span.ambiguous = true;
+		cursor_init(&cursor);
+		cursor.from_ns = BOOT_NS - (i == 0 ? 50 : 5000) * MS;
+		cursor.until_ns = BOOT_NS + (i == 1 ? 50 : 5000) * MS;
+		scan(&cursor);
+		assert_int_equal(cursor.edge_uncertain, i < 2);
 		store_deinit(&cursor.store);
 	}
 }
@@ -644,7 +723,7 @@ static void test_span_after_the_end_does_not_count_as_a_clock_step(void **state)
 	scan(&cursor);
 	set_up(NULL);
 	fixture.span.number = 1001;
-	fixture.span.clock_offset_ns -= 1000 * (int64_t)MS;
+	fixture.span.bounds.clock_offset_ns -= 1000 * (int64_t)MS;
 	add_udp(53, 500);
 	cursor.until_ns = BOOT_NS + 100 * MS;
 	scan(&cursor);
@@ -696,6 +775,9 @@ int main(void)
 		TEST(test_retention_filter_sees_the_stripped_tag),
 		TEST(test_shared_limit_is_announced_once_by_one_cursor),
 		TEST(test_clock_step_is_noted_and_slow_drift_is_not),
+		TEST(test_small_clock_step_at_the_windows_end_makes_it_uncertain),
+		TEST(test_odd_stamp_takes_its_neighbours_time_and_moves_no_end),
+		TEST(test_spans_before_the_window_count_neither_packets_nor_drops),
 		TEST(test_span_after_the_end_does_not_count_as_a_clock_step),
 		TEST(test_end_may_be_brought_forward),
 	};

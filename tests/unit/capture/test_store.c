@@ -41,6 +41,7 @@ static struct packet_view make_packet(uint64_t number, uint64_t time_ns)
 {
 	return (struct packet_view){
 		.time_ns = time_ns,
+		.arrived_ns = time_ns,
 		.data = bytes + number % 1000,
 		.caplen = (uint32_t)(number * 37 % 1515),
 		.wirelen = (uint32_t)number,
