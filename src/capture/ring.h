@@ -16,7 +16,7 @@
 struct sock_fprog;
 
 #define RING_BLOCKS_MIN 16
-#define RING_BLOCK_BYTES_MIN (256u << 10)
+#define RING_BLOCK_BYTES_MIN (256u << 10) /* a BIG TCP frame of 185,000 bytes is not cut */
 
 struct ring {
 	int fd;

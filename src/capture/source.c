@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/packet.h"
 #include "base/quantity.h"
 #include "bpf/filter_union.h"
 
@@ -23,11 +24,10 @@
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_BYTES_MIN, once half of ENGINE_RINGS_BYTES is in use */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 60		   /* fewer blocks a second mean less to move at low rates */
-#define RECORDER_BLOCK_BYTES_MIN (MIB / 8) /* two packets of 64 KiB */
-#define RECORDER_BLOCKS_WANTED 256	   /* a quarter and 10 blocks are unusable: more blocks waste less */
-#define PAUSE_RING_BYTES (128 * MIB)	   /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
-#define EXPIRY_STEPS 128		   /* a packet is evicted within 1/128 of the time it may be kept */
+#define RECORDER_RETIRE_MS 60	     /* fewer blocks a second mean less to move at low rates */
+#define RECORDER_BLOCKS_WANTED 256   /* a quarter and 10 blocks are unusable: more blocks waste less */
+#define PAUSE_RING_BYTES (128 * MIB) /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
+#define EXPIRY_STEPS 128	     /* a packet is evicted within 1/128 of the time it may be kept */
 #define EXPIRY_MIN_NS (100 * NS_PER_MS)
 
 size_t source_ring_bytes(const struct source *source)
@@ -172,7 +172,7 @@ size_t source_build_filter(const struct source *source, struct sock_filter *prog
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
 		wants[count++] = (struct filter_want){.filter = consumer->filter, .snaplen = consumer->cursor.snaplen};
 	if (source->recorder.on && !source->recorder.retention)
-		wants[count++] = (struct filter_want){.snaplen = UINT16_MAX};
+		wants[count++] = (struct filter_want){.snaplen = PACKET_SNAPLEN_MAX};
 	const struct filter_union_options options = {
 		.retention = source->recorder.retention,
 		.exclude = source->own_traffic,
