@@ -24,6 +24,14 @@ struct packet_view {
 	uint32_t flags;	     /* the other bits of pcapng's epb_flags, where a file told them */
 };
 
+/* Whether bytes that a snap length of `snaplen` would have kept are missing. The largest means whole packets. */
+static inline bool packet_is_truncated(const struct packet_view *packet, uint32_t snaplen)
+{
+	const bool whole = snaplen >= PACKET_SNAPLEN_MAX || snaplen > packet->wirelen;
+
+	return packet->caplen < (whole ? packet->wirelen : snaplen);
+}
+
 /* A count or time of an interface that nobody knows. */
 #define PACKET_UNKNOWN UINT64_MAX
 
@@ -39,6 +47,7 @@ struct packet_interface {
 	uint64_t dropped;	 /* of these, packets lost before the capture saw them */
 	uint64_t start_ns;	 /* real time */
 	uint64_t end_ns;	 /* real time */
+	const char *comment;	 /* on the counts; NULL: none */
 };
 
 /* Packets of finished captures; can be walked any number of times, by one reader at a time. */

@@ -358,6 +358,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->lost_kernel = cursor->dropped_seen - consumer->dropped_at_start;
 	report->lost_evicted = consumer->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
+	report->truncated = cursor->truncated;
 	report->received = cursor->examined + report->lost_kernel;
 	report->unsorted = consumer->unsorted;
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&

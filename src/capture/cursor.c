@@ -107,6 +107,7 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		cursor->reason = END_MEMORY;
 		return;
 	}
+	cursor->truncated += packet_is_truncated(&view, cursor->snaplen);
 	if (!cursor->first_ns || packet->time_ns < cursor->first_ns)
 		cursor->first_ns = packet->time_ns;
 	if (packet->time_ns > cursor->last_ns)

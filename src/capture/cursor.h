@@ -61,6 +61,7 @@ struct cursor {
 	bool quota_spent;	    /* this cursor's packet used up the quota */
 	uint64_t examined;	    /* packets examined */
 	uint64_t first_ns, last_ns; /* real time of the first and last packet taken */
+	uint64_t truncated;	    /* packets of which the ring had less than `snaplen` wants */
 	uint64_t lost_memory;	    /* matching packets for which there was no memory */
 	uint64_t memory_spent_ns;   /* boot time of the last such packet */
 	bool clock_stepped;	    /* the real-time clock stepped between its packets */

@@ -169,6 +169,8 @@ static void put_counted(struct writer *writer, const struct event *event)
 	put_time(writer, "last", event->last_ns);
 	put(writer, "window", window_json(event));
 	put(writer, "lost", lost_json(event));
+	if (event->truncated)
+		put_number(writer, "truncated", event->truncated);
 }
 
 char *event_json(const struct event *event)

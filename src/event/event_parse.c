@@ -61,6 +61,7 @@ static void read_counts(const json_t *object, struct event *event)
 	event->lost.kernel = number_of(lost, "kernel");
 	event->lost.evicted = number_of(lost, "evicted");
 	event->lost.memory = number_of(lost, "memory");
+	event->truncated = number_of(object, "truncated");
 }
 
 static size_t read_destinations(const json_t *array, struct event_destination destinations[static DESTINATIONS_MAX])

@@ -48,6 +48,7 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->lost.kernel = report->lost_kernel;
 	event->lost.evicted = report->lost_evicted;
 	event->lost.memory = report->lost_memory;
+	event->truncated = report->truncated;
 	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
 }
 
@@ -198,12 +199,13 @@ static void report_merged(const struct capture *capture, struct consumer_report 
 		report->reason = END_MEMORY;
 		return;
 	}
-	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
+	report->packets = report->bytes = report->truncated = report->first_ns = report->last_ns = 0;
 	const struct packet_source source = store_merge_source(merge);
 	while (source.next(source.ctx, &packet)) {
 		report->first_ns = report->packets++ ? report->first_ns : packet.time_ns;
 		report->last_ns = packet.time_ns;
 		report->bytes += packet.caplen;
+		report->truncated += packet_is_truncated(&packet, report->snaplen);
 	}
 	store_merge_free(merge);
 	if (report->packets >= limits.packets || report->bytes >= limits.bytes) {

@@ -232,6 +232,7 @@ static int append_statistics(struct buffer *buffer, const struct packet_interfac
 	option_count(&block, STATISTICS_RECEIVED, interface->received);
 	option_count(&block, STATISTICS_DROPPED, interface->dropped);
 	option_count(&block, STATISTICS_DELIVERED, delivered);
+	option_text(&block, OPTION_COMMENT, interface->comment);
 	return block_end(&block);
 }
 

@@ -24,7 +24,7 @@ def assert_whole(world, request, port, more_than):
     assert not cut, f"{len(cut)} cut: {cut[:5]}"
     longest = max(packet.wirelen for packet in file.packets)
     assert longest > more_than, longest
-    assert file.interfaces[0].snaplen == 262144
+    assert file.interfaces[0].snaplen == 262144 and not file.interfaces[0].statistics_comment
     judge(world.path(request))
     reached = 1  # relative, after the SYN
     for sequence, length in sorted((int(s), int(n)) for s, n in fields(world.path(request), "tcp.seq", "tcp.len",
@@ -80,3 +80,40 @@ def test_live_capture_of_loopback_without_a_filter_counts_each_packet_once(world
     numbers = [packet.data[42:].removeprefix(b"over loopback ") for packet in file.packets if packet.data[36:38] == b"\x1e\x61"]
     assert numbers == [b"%d" % number for number in range(len(numbers))]
     assert file.interfaces[0].statistics["received"] == 300
+
+
+# Frames that are not whole
+
+@pytest.mark.parametrize("snap, truncated", [(None, 20), (97, 20), (96, None), (50, None)])
+def test_packets_the_recorder_has_cut_are_counted(make_world, snap, truncated):
+    """By its snap length, not by the request's own."""
+    world = make_world(recorder(snaplength=96))
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000, size=600)
+    world.sender.send(10, rate=2000, size=90)
+    request = world.request(**{"from": rfc3339(begin), "to": rfc3339(time.time_ns()), "snap": snap})
+    done = request.done()
+    assert (done["packets"], done.get("truncated"), done["window"]["complete"]) == (30, truncated, True), done
+    interface = world.file(request).interfaces[0]
+    assert interface.statistics_comment == (f"truncated: {truncated}" if truncated else "")
+    judge(world.path(request))
+    stream = CaptureFile(world.api.get(f"/v1/history?interface=eth0&last=60s{f'&snap={snap}' if snap else ''}").expect(200).body)
+    assert len(stream.packets) == 30 and stream.interfaces[0].statistics_comment == interface.statistics_comment
+
+
+def test_merged_capture_counts_what_its_file_holds(make_world):
+    world = make_world(recorder(interfaces=("eth0", "eth1"), snaplength=96), pairs=2)
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000, size=600)
+    world.sender.send(20, rate=2000, size=90)
+    request = world.request(**{"interface": ["eth0", "eth1"], "merge": True, "packets": 30,
+                               "from": rfc3339(begin), "to": rfc3339(time.time_ns())})
+    done = request.done()
+    assert (done["packets"], done["truncated"]) == (30, 20), done
+
+
+def test_request_that_wants_no_more_than_it_gets_counts_nothing(world):
+    request = world.capture(packets=20, timeout=20, snap=60)
+    world.sender.send(20, rate=2000, size=600)
+    done = request.done()
+    assert "truncated" not in done and not world.file(request).interfaces[0].statistics_comment

@@ -22,7 +22,7 @@ class Interface:
         self.units = 1 << (resolution & 0x7F) if resolution & 0x80 else 10 ** resolution  # a second
         filters = options.get(11)
         self.filter = filters[0][1:].decode() if filters else None  # after the code byte, 0: a filter string
-        self.statistics = None
+        self.statistics, self.statistics_comment = None, ""
 
 
 class Packet:
@@ -108,6 +108,7 @@ class CaptureFile:
         elif kind == ISB:
             number, = struct.unpack_from("<I", data, at + 8)
             options = _options(data, at + 20, at + size - 4)
+            self.interfaces[number].statistics_comment = "".join(value.decode() for value in options.get(OPT_COMMENT, []))
             self.interfaces[number].statistics = {
                 name: struct.unpack("<Q", options[code][0])[0] for name, code in
                 (("received", 4), ("dropped", 5), ("filter_accepted", 6), ("os_dropped", 7), ("delivered", 8)) if code in options}

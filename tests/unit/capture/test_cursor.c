@@ -390,6 +390,38 @@ static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 	}
 }
 
+/* Counted is what the ring had too little of, not what the request did not want. */
+static void test_packets_cut_by_the_ring_are_counted(void **state)
+{
+	static const uint8_t data[200];
+	static const struct {
+		uint32_t caplen, wirelen, snaplen;
+		bool tagged;
+		uint64_t truncated;
+	} cases[] = {
+		{200, 200, 262144, false, 0},	 {200, 200, 100, false, 0},   {100, 200, 262144, false, 1},
+		{100, 200, 100, false, 0},	 {100, 200, 101, false, 1},   {100, 200, 65535, false, 1},
+		{200, 300000, 262144, false, 1}, {200, 200, 262144, true, 0}, {100, 200, 262144, true, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct cursor cursor;
+
+		set_up(NULL);
+		struct tpacket3_hdr *packet = add(data, cases[i].caplen, 1);
+		packet->tp_len = cases[i].wirelen;
+		if (cases[i].tagged)
+			packet->tp_status |= TP_STATUS_VLAN_VALID;
+		cursor_init(&cursor);
+		cursor.snaplen = cases[i].snaplen;
+		scan(&cursor);
+		assert_int_equal(cursor.packets, 1);
+		assert_int_equal(cursor.truncated, cases[i].truncated);
+		store_deinit(&cursor.store);
+	}
+}
+
 static void test_loopback_takes_each_packet_once(void **state)
 {
 	(void)state;
@@ -687,6 +719,7 @@ int main(void)
 		TEST(test_filters_see_the_tag_and_the_bytes_after_it),
 		TEST(test_snap_length_may_cut_inside_the_tag),
 		TEST(test_tag_is_left_out_where_it_does_not_fit),
+		TEST(test_packets_cut_by_the_ring_are_counted),
 		TEST(test_loopback_takes_each_packet_once),
 		TEST(test_direction_comes_from_the_kernel),
 		TEST(test_exhausted_memory_ends_the_cursor_and_is_counted),
