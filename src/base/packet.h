@@ -14,6 +14,14 @@
 
 enum packet_direction { PACKET_DIR_UNKNOWN, PACKET_DIR_INBOUND, PACKET_DIR_OUTBOUND };
 
+/* How a packet was received, as in epb_flags; none of them for one that was sent. */
+#define PACKET_FLAG_UNICAST (1u << 2)
+#define PACKET_FLAG_MULTICAST (2u << 2)
+#define PACKET_FLAG_BROADCAST (3u << 2)
+#define PACKET_FLAG_PROMISCUOUS (4u << 2) /* for another host */
+#define PACKET_FLAGS_RECEPTION (7u << 2)
+#define PACKET_FLAG_CHECKSUM_NOT_READY (1u << 9) /* the hardware, or the receiver's kernel, was to fill it in */
+
 struct packet_view {
 	uint64_t time_ns;    /* real time */
 	const uint8_t *data; /* caplen bytes; owned by the source */
@@ -21,7 +29,9 @@ struct packet_view {
 	uint32_t wirelen;    /* bytes on the wire, VLAN tag included */
 	uint16_t interface;  /* index into the file's interfaces */
 	uint8_t direction;   /* enum packet_direction */
-	uint32_t flags;	     /* the other bits of pcapng's epb_flags, where a file told them */
+	uint32_t flags;	     /* the other bits of pcapng's epb_flags: PACKET_FLAG_…, or what a file says */
+	/* Packets missing between the interface's packet before and this one (pcapng's epb_dropcount). */
+	uint64_t missing;
 };
 
 /* Whether bytes that a snap length of `snaplen` would have kept are missing. The largest means whole packets. */

@@ -296,7 +296,12 @@ void consumer_free(struct consumer *consumer)
 
 struct resume_point consumer_resume_point(const struct consumer *consumer)
 {
-	return (struct resume_point){.number = consumer->cursor.next_number, .dropped = consumer->cursor.dropped_seen};
+	const struct cursor *cursor = &consumer->cursor;
+
+	return (struct resume_point){.number = cursor->next_number,
+				     .dropped = cursor->dropped_seen,
+				     .dropped_marked = cursor->dropped_marked,
+				     .missing = cursor->missing};
 }
 
 const struct store *consumer_store(const struct consumer *consumer)

@@ -19,8 +19,8 @@ struct store;
 /* Where a consumer ended on its interface's timeline. Another consumer can continue there while the recorder is the
  * same. */
 struct resume_point {
-	uint64_t number; /* of the next packet */
-	uint64_t dropped;
+	uint64_t number;			   /* of the next packet */
+	uint64_t dropped, dropped_marked, missing; /* as in struct cursor */
 };
 
 struct consumer_spec {

@@ -32,6 +32,7 @@ struct wire_packet {
 	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
+	uint32_t flags;
 };
 
 static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *header, uint8_t *scratch)
@@ -67,6 +68,7 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 	packet->wirelen = header->tp_len;
 	packet->data = packet->contiguous = at + header->tp_mac;
 	packet->head_size = 0;
+	packet->flags = header->tp_status & TP_STATUS_CSUMNOTREADY ? PACKET_FLAG_CHECKSUM_NOT_READY : 0;
 	if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->ethernet && packet->caplen >= MAC_BYTES)
 		restore_tag(packet, header, context->scratch);
 }
@@ -96,6 +98,8 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		.wirelen = packet->wirelen,
 		.caplen = packet->caplen < cursor->snaplen ? packet->caplen : cursor->snaplen,
 		.direction = packet->direction,
+		.flags = packet->flags,
+		.missing = cursor->missing,
 	};
 
 	if (view.caplen > accepted)
@@ -107,6 +111,7 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		cursor->reason = END_MEMORY;
 		return;
 	}
+	cursor->missing = 0;
 	cursor->truncated += packet_is_truncated(&view, cursor->snaplen);
 	if (!cursor->first_ns || packet->time_ns < cursor->first_ns)
 		cursor->first_ns = packet->time_ns;
@@ -164,6 +169,26 @@ static void check_clock_step(struct cursor *cursor, const struct span *span)
 		cursor->clock_stepped = true;
 }
 
+static uint32_t reception_flag(unsigned char type)
+{
+	static const uint8_t flags[] = {
+		[PACKET_HOST] = PACKET_FLAG_UNICAST,
+		[PACKET_BROADCAST] = PACKET_FLAG_BROADCAST,
+		[PACKET_MULTICAST] = PACKET_FLAG_MULTICAST,
+		[PACKET_OTHERHOST] = PACKET_FLAG_PROMISCUOUS,
+	};
+
+	return type < sizeof(flags) ? flags[type] : 0;
+}
+
+static void note_missing(struct cursor *cursor, const struct span *span)
+{
+	if (span->dropped_before <= cursor->dropped_marked)
+		return;
+	cursor->missing += span->dropped_before - cursor->dropped_marked;
+	cursor->dropped_marked = span->dropped_before;
+}
+
 /* Ends the cursors whose window closed before the span, and collects the others. */
 static unsigned collect_active(struct cursor *const *cursors, unsigned count, const struct span *span,
 			       struct cursor **active)
@@ -178,6 +203,7 @@ static unsigned collect_active(struct cursor *const *cursors, unsigned count, co
 			cursors[i]->reason = END_UNTIL;
 		} else {
 			check_clock_step(cursors[i], span);
+			note_missing(cursors[i], span);
 			active[active_count++] = cursors[i];
 		}
 	}
@@ -210,6 +236,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		const unsigned char type = packet_type(at);
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, span, context);
+			packet.flags |= reception_flag(type);
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
 			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];

@@ -67,6 +67,8 @@ struct cursor {
 	bool clock_stepped;	    /* the real-time clock stepped between its packets */
 	int64_t clock_offset_ns;    /* real time minus boot time, at its first span; 0: none yet */
 	uint64_t dropped_seen;	    /* the ring's drops up to its position */
+	uint64_t dropped_marked;    /* of these, the ones in `missing` or in a packet's count of missing ones */
+	uint64_t missing;	    /* packets lost since the last one taken, as far as their place is known */
 
 	/* Readable by any thread. Relaxed: each is independent. */
 	_Atomic uint64_t packets, bytes;

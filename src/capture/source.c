@@ -388,9 +388,13 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
 		position = timeline_find(source->timeline, cursor->from_ns - TIMELINE_ORDER_SLACK_NS);
-	if (consumer->resume.number > position.number)
+	cursor->dropped_marked = position.dropped;
+	if (consumer->resume.number > position.number) {
+		cursor->dropped_marked = consumer->resume.dropped_marked;
+		cursor->missing = consumer->resume.missing;
 		position = (struct timeline_position){.number = consumer->resume.number,
 						      .dropped = consumer->resume.dropped};
+	}
 	cursor->retention = source->recorder.retention;
 	consumer->retention_may_hide =
 		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);

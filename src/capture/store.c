@@ -28,9 +28,27 @@ struct store_record {
 	uint32_t caplen;
 	uint32_t wirelen;
 	uint16_t interface;
-	uint8_t direction;
-	uint8_t data[];
+	uint8_t meta;
+	uint8_t data[]; /* with META_MISSING after that count, unaligned */
 };
+
+/* Direction and reception stand where epb_flags has them. */
+#define META_DIRECTION 0x03
+#define META_CHECKSUM_NOT_READY 0x20
+#define META_MISSING 0x40
+static_assert(PACKET_DIR_OUTBOUND <= META_DIRECTION && PACKET_FLAGS_RECEPTION == 0x1c, "they fit beside each other");
+
+static uint8_t meta_of(const struct packet_view *packet)
+{
+	return (uint8_t)(packet->direction | (packet->flags & PACKET_FLAGS_RECEPTION) |
+			 (packet->flags & PACKET_FLAG_CHECKSUM_NOT_READY ? META_CHECKSUM_NOT_READY : 0) |
+			 (packet->missing ? META_MISSING : 0));
+}
+
+static uint32_t flags_of(uint8_t meta)
+{
+	return (meta & PACKET_FLAGS_RECEPTION) | (meta & META_CHECKSUM_NOT_READY ? PACKET_FLAG_CHECKSUM_NOT_READY : 0);
+}
 
 void store_init(struct store *store, struct budget *budget)
 {
@@ -108,14 +126,22 @@ static int add_slab(struct store *store, size_t record_size)
 	return 0;
 }
 
-static size_t record_size(uint32_t caplen)
+static size_t missing_size(uint8_t meta)
 {
-	return (offsetof(struct store_record, data) + caplen + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+	return meta & META_MISSING ? sizeof(uint64_t) : 0;
+}
+
+static size_t record_size(uint32_t caplen, uint8_t meta)
+{
+	const size_t size = offsetof(struct store_record, data) + missing_size(meta) + caplen;
+
+	return (size + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
 }
 
 int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head, uint32_t head_size)
 {
-	const size_t size = record_size(packet->caplen);
+	const uint8_t meta = meta_of(packet);
+	const size_t size = record_size(packet->caplen, meta);
 
 	if (!store->last || store->last->mapped_bytes - store->last->used_bytes < size) {
 		int r = add_slab(store, size);
@@ -128,12 +154,14 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	record->caplen = packet->caplen;
 	record->wirelen = packet->wirelen;
 	record->interface = packet->interface;
-	record->direction = packet->direction;
+	record->meta = meta;
+	uint8_t *data = record->data + missing_size(meta);
+	memcpy(record->data, &packet->missing, missing_size(meta));
 	if (head_size > packet->caplen)
 		head_size = packet->caplen;
 	if (head_size)
-		memcpy(record->data, head, head_size);
-	memcpy(record->data + head_size, packet->data, packet->caplen - head_size);
+		memcpy(data, head, head_size);
+	memcpy(data + head_size, packet->data, packet->caplen - head_size);
 	store->last->used_bytes += size;
 	store->packets++;
 	if (packet->time_ns < store->latest_ns)
@@ -151,7 +179,7 @@ static const struct store_record *next_record(const struct slab **slab, size_t *
 	if (!*slab)
 		return NULL;
 	const struct store_record *record = (const void *)((const uint8_t *)*slab + *offset);
-	*offset += record_size(record->caplen);
+	*offset += record_size(record->caplen, record->meta);
 	return record;
 }
 
@@ -216,12 +244,14 @@ bool store_reader_next(struct store_reader *reader, struct packet_view *packet)
 		return false;
 	*packet = (struct packet_view){
 		.time_ns = record->time_ns,
-		.data = record->data,
+		.data = record->data + missing_size(record->meta),
 		.caplen = record->caplen,
 		.wirelen = record->wirelen,
 		.interface = record->interface,
-		.direction = record->direction,
+		.direction = record->meta & META_DIRECTION,
+		.flags = flags_of(record->meta),
 	};
+	memcpy(&packet->missing, record->data, missing_size(record->meta));
 	return true;
 }
 

@@ -216,13 +216,16 @@ bool timeline_retire(struct timeline *timeline)
 	return true;
 }
 
-static bool can_extend(const struct extent *extent, const struct run *run, uint64_t dropped, int64_t clock_offset_ns,
-		       uint64_t extent_max_ns)
+/* Extents begin where packets are known to be missing. */
+static bool can_extend(const struct timeline *timeline, const struct extent *extent, const struct run *run,
+		       uint64_t dropped, int64_t clock_offset_ns)
 {
+	const uint64_t extent_max_ns = timeline->extent_max_ns;
 	const int64_t step_ns = clock_offset_ns - extent->clock_offset_ns;
 
 	return extent->block == run->block && extent->offset_bytes + extent->bytes == run->offset_bytes &&
 	       extent->bytes + run->bytes <= EXTENT_MERGE_BYTES && extent->dropped == dropped &&
+	       extent->dropped_before == timeline->dropped_before &&
 	       (!extent_max_ns || run->last_ns - extent->first_ns <= extent_max_ns) && step_ns < MERGE_CLOCK_STEP_NS &&
 	       step_ns > -MERGE_CLOCK_STEP_NS;
 }
@@ -231,7 +234,7 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 {
 	struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
 
-	if (last && can_extend(last, run, dropped, clock_offset_ns, timeline->extent_max_ns)) {
+	if (last && can_extend(timeline, last, run, dropped, clock_offset_ns)) {
 		last->bytes += run->bytes;
 		last->packets += run->packets;
 		last->first_ns = run->first_ns < last->first_ns ? run->first_ns : last->first_ns;
@@ -288,11 +291,20 @@ uint32_t timeline_backlog(const struct timeline *timeline)
 	return count;
 }
 
+/* Opening a block, the kernel numbers it. */
+static bool kernel_has_opened(const struct timeline *timeline, uint32_t ahead)
+{
+	const uint32_t index = (timeline->current + ahead) % timeline->block_count;
+	const uint64_t *sequence = (const void *)&block_at(timeline, index)->hdr.bh1.seq_num;
+
+	return __atomic_load_n(sequence, __ATOMIC_RELAXED) == timeline->sequence + ahead;
+}
+
 /* Drops are counted for the ring as a whole and happen where the kernel writes, possibly far ahead of the block retired
- * here. They certainly lie before the first block that the kernel has not opened. */
+ * here. They certainly lie before the first block that the kernel has not opened by now, after they were counted. */
 static void note_drops(struct timeline *timeline, uint64_t dropped, uint64_t boottime_ns)
 {
-	const uint32_t ahead = timeline_backlog(timeline) + 1;
+	const uint32_t backlog = timeline_backlog(timeline), ahead = backlog + kernel_has_opened(timeline, backlog);
 	struct block *unopened = &timeline->blocks[(timeline->current + ahead) % timeline->block_count];
 
 	unopened->dropped_before = dropped;
@@ -419,6 +431,7 @@ struct span timeline_pin(struct timeline *timeline, uint64_t number)
 		.last_ns = extent->last_ns,
 		.clock_offset_ns = extent->clock_offset_ns,
 		.dropped = extent->dropped,
+		.dropped_before = extent->dropped_before,
 	};
 }
 

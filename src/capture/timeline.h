@@ -44,6 +44,7 @@ struct span {
 	int64_t clock_offset_ns;    /* real time minus boot time when it retired */
 	/* Drops of this ring when it was taken over; includes all before its last packet. */
 	uint64_t dropped;
+	uint64_t dropped_before; /* drops that certainly lie before its first packet */
 };
 
 struct timeline *timeline_new(const struct timeline_options *options);

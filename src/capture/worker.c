@@ -77,6 +77,7 @@ static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 	if (consumer->position >= oldest)
 		return;
 	consumer->lost_evicted += oldest - consumer->position;
+	consumer->cursor.missing += oldest - consumer->position;
 	consumer->position = consumer->cursor.next_number = oldest;
 }
 

@@ -46,6 +46,8 @@ static struct packet_view make_packet(uint64_t number, uint64_t time_ns)
 		.wirelen = (uint32_t)number,
 		.interface = (uint16_t)(number % 3),
 		.direction = (uint8_t)(number % 3),
+		.flags = (uint32_t)(number % 5 << 2 | (number % 7 ? 0 : PACKET_FLAG_CHECKSUM_NOT_READY)),
+		.missing = number % 11 ? 0 : number * UINT64_C(0x100000001),
 	};
 }
 
@@ -58,6 +60,8 @@ static void check_packet(const struct packet_view *packet, uint64_t number, uint
 	assert_int_equal(packet->wirelen, expected.wirelen);
 	assert_int_equal(packet->interface, expected.interface);
 	assert_int_equal(packet->direction, expected.direction);
+	assert_int_equal(packet->flags, expected.flags);
+	assert_int_equal(packet->missing, expected.missing);
 	assert_memory_equal(packet->data, expected.data, expected.caplen);
 }
 
