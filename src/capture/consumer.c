@@ -335,7 +335,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 		.linktype = consumer->linktype,
 	};
 	pthread_mutex_lock(&consumer->engine->lock);
-	const bool ended = !consumer->source && consumer->armed;
+	const bool ended = consumer->settled;
 	pthread_mutex_unlock(&consumer->engine->lock);
 	const int64_t now_offset_ns = clock_offset_ns();
 	const uint64_t offset_ns = (uint64_t)(ended ? consumer->clock_offset_ns : now_offset_ns);

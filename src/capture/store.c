@@ -13,6 +13,7 @@
 
 #define SLAB_FIRST_BYTES (32u << 10)
 #define RECORD_ALIGN 8
+#define ORDER_STEP 1024 /* packets whose sorting is charged at a time */
 
 struct slab {
 	struct slab *next;
@@ -84,6 +85,32 @@ static bool charge_budget(struct budget *budget, size_t bytes)
 	return true;
 }
 
+static void return_budget(struct store *store, size_t bytes)
+{
+	store->charged_bytes -= bytes;
+	atomic_fetch_sub_explicit(&store->budget->used_bytes, bytes, memory_order_relaxed);
+}
+
+/* What sorting takes: the order, and scratch for half of it. */
+static size_t order_bytes(uint64_t packets)
+{
+	return packets ? (packets + packets / 2 + 1) * sizeof(struct store_record *) : 0;
+}
+
+static bool reserve_order(struct store *store, uint64_t packets)
+{
+	const uint64_t wanted = (packets + ORDER_STEP - 1) / ORDER_STEP * ORDER_STEP;
+
+	if (packets <= store->order_packets)
+		return true;
+	const size_t bytes = order_bytes(wanted) - order_bytes(store->order_packets);
+	if (!charge_budget(store->budget, bytes))
+		return false;
+	store->charged_bytes += bytes;
+	store->order_packets = wanted;
+	return true;
+}
+
 static struct slab *map_slab(size_t size)
 {
 	struct slab *slab = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -142,7 +169,10 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 {
 	const uint8_t meta = meta_of(packet);
 	const size_t size = record_size(packet->caplen, meta);
+	const bool out_of_order = store->out_of_order || packet->time_ns < store->latest_ns;
 
+	if (out_of_order && !reserve_order(store, store->packets + 1))
+		return -ENOBUFS;
 	if (!store->last || store->last->mapped_bytes - store->last->used_bytes < size) {
 		int r = add_slab(store, size);
 
@@ -164,8 +194,7 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	memcpy(data + head_size, packet->data, packet->caplen - head_size);
 	store->last->used_bytes += size;
 	store->packets++;
-	if (packet->time_ns < store->latest_ns)
-		store->out_of_order = true;
+	store->out_of_order = out_of_order;
 	store->latest_ns = packet->time_ns;
 	return 0;
 }
@@ -215,6 +244,7 @@ int store_seal(struct store *store)
 		order[i] = next_record(&slab, &offset);
 	sort_by_time(order, scratch, store->packets);
 	store->order = take(order);
+	return_budget(store, order_bytes(store->order_packets) - store->packets * sizeof(*store->order));
 	return 0;
 }
 
