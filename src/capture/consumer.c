@@ -72,8 +72,10 @@ static struct source *find_source(const struct engine *engine, const char *inter
 static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
 			  struct source **result)
 {
-	const int ifindex = (int)if_nametoindex(spec->interface);
+	int ifindex = 0, r = ring_find_interface(spec->interface, &ifindex);
 
+	if (r < 0 && r != -ENODEV)
+		return error_set(err, r, "interface %s: %s", spec->interface, strerror(-r));
 	pthread_mutex_lock(&engine->lock);
 	if (ifindex)
 		recorder_bind(engine, spec->interface); /* it may have just come back */
@@ -84,7 +86,7 @@ static int acquire_source(struct engine *engine, const struct consumer_spec *spe
 	}
 	const size_t ring_bytes = engine->ring_bytes;
 	pthread_mutex_unlock(&engine->lock);
-	int r = 0;
+	r = 0;
 	if (!source) {
 		r = source_open(spec->interface, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
 		if (r == 0)

@@ -25,7 +25,8 @@ struct targets {
  */
 warn_unused int targets_find(const struct request *request, struct engine *engine, struct targets *targets,
 			     struct error *err);
-/* This host has the interface, or a recorder holds its history. 0, or -ENODEV with `err` (and what may be meant). */
+/* This host has the interface, or a recorder holds its history. 0, -ENODEV with `err` (and what may be meant), or
+ * another -errno. */
 warn_unused int targets_check(const char *interface, struct engine *engine, struct error *err);
 
 void targets_deinit(struct targets *targets);
