@@ -8,5 +8,10 @@
 
 struct node_status;
 
-/* Appends the whole exposition. `connections`: of the HTTP server. 0, -EMSGSIZE (the buffer's cap) or -ENOMEM. */
+#define METRICS_INTERFACES_MAX                                                                \
+	1024 /* the most important ones have metrics; a macro of digits, as the help shows it \
+	      */
+
+/* Appends the whole exposition. `connections`: of the HTTP server. 0, -EMSGSIZE (the buffer's cap), -ENOMEM, or another
+ * -errno: the interfaces can't be listed. */
 warn_unused int metrics_write(struct buffer *out, const struct node_status *status, size_t connections);

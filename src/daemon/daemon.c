@@ -35,7 +35,6 @@
 #include "status/node_status.h"
 
 #define DRAIN_CHECK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
-#define STATUS_INTERFACES_MAX 256
 #define SLABS_IDLE_NS (30 * NS_PER_S)
 #define FINAL_EVENTS_S 2 /* for the events of deliveries that were given up, after the grace time */
 
@@ -129,10 +128,11 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	struct daemon *daemon = ctx;
-	struct engine_interface interfaces[STATUS_INTERFACES_MAX];
-	const size_t count = engine_interfaces(daemon->engine, interfaces, STATUS_INTERFACES_MAX);
+	const size_t room = engine_interfaces(daemon->engine, NULL, 0);
+	cleanup(cleanup_free) struct engine_interface *interfaces = calloc(room + 1, sizeof(*interfaces));
+	const size_t count = interfaces ? engine_interfaces(daemon->engine, interfaces, room) : 0;
 	const struct jobs_counts jobs = jobs_counts(daemon->jobs);
-	for (size_t i = 0; i < count && i < STATUS_INTERFACES_MAX; i++) {
+	for (size_t i = 0; i < count && i < room; i++) {
 		const struct engine_interface *interface = &interfaces[i];
 		log_notice("status-interface", log_str("interface", interface->name),
 			   log_bool("recorder", interface->recorder), log_bool("gone", interface->gone),
