@@ -8,5 +8,8 @@
 
 struct node_status;
 
-/* Appends the whole exposition. `connections`: those of the HTTP server. 0, -EMSGSIZE (the buffer's cap) or -ENOMEM. */
+#define METRICS_INTERFACES_MAX 1024 /* the most important ones; digits only, as the help text shows it */
+
+/* Appends the whole exposition. `connections`: those of the HTTP server. 0, -EMSGSIZE (the buffer's cap), -ENOMEM, or
+ * another -errno if the interfaces cannot be listed. */
 warn_unused int metrics_write(struct buffer *out, const struct node_status *status, size_t connections);

@@ -11,6 +11,7 @@
 
 #include <linux/if_packet.h>
 
+#include "base/packet.h"
 #include "bpf/filter_internal.h"
 #include "bpf/retention_filter.h"
 
@@ -221,6 +222,16 @@ static bool is_repeated(const struct filter_want *wants, size_t index)
 	return false;
 }
 
+/* Every packet that passes the first `prefix_count` instructions is wanted whole. */
+static size_t accept_all(struct assembly *assembly, size_t prefix_count)
+{
+	if (!prefix_count)
+		return 0;
+	assembly->count = prefix_count;
+	emit(assembly, BPF_RET | BPF_K, UINT32_MAX, 0, 0);
+	return assembly->count;
+}
+
 size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
 		    struct sock_filter *program)
 {
@@ -243,10 +254,11 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 		everything |= !wants[i].filter;
 		kernel_compatible &= account_for(&assembly, wants[i].filter);
 	}
-	if (everything ? assembly.snaplen >= UINT16_MAX && !exclude : !kernel_compatible)
-		return 0;
 	if (options->loopback && (count || retention))
 		emit_reject_outgoing(&assembly);
+	const size_t prefix_count = assembly.count;
+	if (everything ? assembly.snaplen >= PACKET_SNAPLEN_MAX && !exclude : !kernel_compatible)
+		return accept_all(&assembly, prefix_count);
 	if ((!everything || exclude) && (count || retention))
 		emit_accept_short(&assembly);
 	if (exclude) /* it is meant for packets without their tag, as the kernel sees them */
@@ -261,5 +273,5 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 		emit_retention(&assembly, retention);
 	else
 		emit(&assembly, BPF_RET | BPF_K, everything ? assembly.snaplen : 0, 0, 0);
-	return assembly.count > FILTER_UNION_MAX ? 0 : assembly.count;
+	return assembly.count > FILTER_UNION_MAX ? accept_all(&assembly, prefix_count) : assembly.count;
 }

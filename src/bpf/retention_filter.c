@@ -9,11 +9,11 @@
 
 #include <linux/filter.h>
 
+#include "base/packet.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter.h"
 #include "bpf/headers.h"
 
-#define SNAPLEN_WHOLE 65535  /* nothing is cut from this length on */
 #define HEADERS_SNAPLEN 1024 /* more than any headers that the program recognises */
 
 struct retention_filter {
@@ -29,7 +29,7 @@ int retention_filter_new(const struct retention_filter_options *options, uint16_
 			 struct retention_filter **result)
 {
 	*result = NULL;
-	if ((!options->bpf || !*options->bpf) && !options->headers && options->snaplen >= SNAPLEN_WHOLE)
+	if ((!options->bpf || !*options->bpf) && !options->headers && options->snaplen >= PACKET_SNAPLEN_MAX)
 		return 0;
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = calloc(1, sizeof(*retention));
 	if (!retention)

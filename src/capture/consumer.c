@@ -72,8 +72,10 @@ static struct source *find_source(const struct engine *engine, const char *inter
 static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
 			  struct source **result)
 {
-	const int ifindex = (int)if_nametoindex(spec->interface);
+	int ifindex = 0, r = ring_find_interface(spec->interface, &ifindex);
 
+	if (r < 0 && r != -ENODEV)
+		return error_set(err, r, "interface %s: %s", spec->interface, strerror(-r));
 	pthread_mutex_lock(&engine->lock);
 	if (ifindex)
 		recorder_bind(engine, spec->interface); /* it may have just come back */
@@ -84,7 +86,7 @@ static int acquire_source(struct engine *engine, const struct consumer_spec *spe
 	}
 	const size_t ring_bytes = engine->ring_bytes;
 	pthread_mutex_unlock(&engine->lock);
-	int r = 0;
+	r = 0;
 	if (!source) {
 		r = source_open(spec->interface, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
 		if (r == 0)
@@ -296,7 +298,12 @@ void consumer_free(struct consumer *consumer)
 
 struct resume_point consumer_resume_point(const struct consumer *consumer)
 {
-	return (struct resume_point){.number = consumer->cursor.next_number, .dropped = consumer->cursor.dropped_seen};
+	const struct cursor *cursor = &consumer->cursor;
+
+	return (struct resume_point){.number = cursor->next_number,
+				     .dropped = cursor->dropped_seen,
+				     .dropped_marked = cursor->dropped_marked,
+				     .missing = cursor->missing};
 }
 
 const struct store *consumer_store(const struct consumer *consumer)
@@ -330,7 +337,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 		.linktype = consumer->linktype,
 	};
 	pthread_mutex_lock(&consumer->engine->lock);
-	const bool ended = !consumer->source && consumer->armed;
+	const bool ended = consumer->settled;
 	pthread_mutex_unlock(&consumer->engine->lock);
 	const int64_t now_offset_ns = clock_offset_ns();
 	const uint64_t offset_ns = (uint64_t)(ended ? consumer->clock_offset_ns : now_offset_ns);
@@ -358,6 +365,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->lost_kernel = cursor->dropped_seen - cursor->dropped_at_start;
 	report->lost_evicted = consumer->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
+	report->truncated = cursor->truncated;
 	report->received = cursor->examined + report->lost_kernel;
 	report->unsorted = consumer->unsorted;
 	report->clock_offset_ns = consumer->clock_offset_ns;

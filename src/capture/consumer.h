@@ -19,8 +19,8 @@ struct store;
 /* Where a consumer ended on its interface's timeline. Another consumer can continue there while the recorder is the
  * same. */
 struct resume_point {
-	uint64_t number; /* of the next packet */
-	uint64_t dropped;
+	uint64_t number;			   /* of the next packet */
+	uint64_t dropped, dropped_marked, missing; /* as in struct cursor */
 };
 
 struct consumer_spec {
@@ -74,8 +74,9 @@ struct consumer_report {
 	int64_t clock_offset_ns;			 /* real minus boot time at the end */
 	uint64_t odd_stamps;				 /* packets whose stamps do not fit their arrival */
 	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
-	uint64_t received; /* packets offered to the ring while it ran, including dropped ones */
-	bool unsorted;	   /* no memory to sort the packets: they are in order of arrival */
+	uint64_t truncated; /* packets of which the ring had less than the snap length wants */
+	uint64_t received;  /* packets offered to the ring while it ran, including dropped ones */
+	bool unsorted;	    /* no memory to sort the packets: they are in order of arrival */
 	uint16_t linktype;
 	uint32_t snaplen;
 };

@@ -27,6 +27,7 @@ struct consumer {
 	consumer_done done;
 	void *ctx;
 	bool armed;	     /* its filter is in the kernel; it may be scanned */
+	bool settled;	     /* it has ended, and all that the report tells is known */
 	bool busy;	     /* a worker is moving it */
 	uint64_t position;   /* cursor.next_number when a worker last released it */
 	uint64_t end_number; /* ends when `position` gets here; NUMBER_NONE: not set yet */

@@ -34,6 +34,7 @@ struct wire_packet {
 	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
+	uint32_t flags;
 };
 
 static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *header, uint8_t *scratch)
@@ -67,6 +68,7 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 	packet->wirelen = header->tp_len;
 	packet->data = packet->contiguous = at + header->tp_mac;
 	packet->head_size = 0;
+	packet->flags = header->tp_status & TP_STATUS_CSUMNOTREADY ? PACKET_FLAG_CHECKSUM_NOT_READY : 0;
 	if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->ethernet && packet->caplen >= MAC_BYTES)
 		restore_tag(packet, header, context->scratch);
 }
@@ -98,6 +100,8 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		.wirelen = packet->wirelen,
 		.caplen = packet->caplen < cursor->snaplen ? packet->caplen : cursor->snaplen,
 		.direction = packet->direction,
+		.flags = packet->flags,
+		.missing = cursor->missing,
 	};
 
 	if (view.caplen > accepted)
@@ -109,6 +113,8 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		cursor->reason = END_MEMORY;
 		return;
 	}
+	cursor->missing = 0;
+	cursor->truncated += packet_is_truncated(&view, cursor->snaplen);
 	const uint64_t real_ns =
 		packet->odd_stamp ? packet->boot_ns + (uint64_t)cursor->clock_offset_ns : packet->time_ns;
 	if (!cursor->first_ns || real_ns < cursor->first_ns)
@@ -170,6 +176,26 @@ static void check_clock_step(struct cursor *cursor, const struct span *span)
 		cursor->clock_stepped = true;
 }
 
+static uint32_t reception_flag(unsigned char type)
+{
+	static const uint8_t flags[] = {
+		[PACKET_HOST] = PACKET_FLAG_UNICAST,
+		[PACKET_BROADCAST] = PACKET_FLAG_BROADCAST,
+		[PACKET_MULTICAST] = PACKET_FLAG_MULTICAST,
+		[PACKET_OTHERHOST] = PACKET_FLAG_PROMISCUOUS,
+	};
+
+	return type < sizeof(flags) ? flags[type] : 0;
+}
+
+static void note_missing(struct cursor *cursor, const struct span *span)
+{
+	if (span->dropped_before <= cursor->dropped_marked)
+		return;
+	cursor->missing += span->dropped_before - cursor->dropped_marked;
+	cursor->dropped_marked = span->dropped_before;
+}
+
 /* Whether a packet of the span may have arrived before and after this moment, as its stamps tell. */
 static bool is_near(const struct span *span, uint64_t boottime_ns)
 {
@@ -200,9 +226,10 @@ static unsigned collect_active(struct cursor *const *cursors, unsigned count, co
 		}
 		check_clock_step(cursor, span);
 		if (is_before_window(cursor, span)) {
-			cursor->dropped_at_start = span->dropped;
+			cursor->dropped_at_start = cursor->dropped_marked = span->dropped;
 			continue;
 		}
+		note_missing(cursor, span);
 		cursor->edge_uncertain |=
 			span->ambiguous && (is_near(span, cursor->from_ns) || is_near(span, until_ns));
 		active[active_count++] = cursor;
@@ -238,6 +265,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		packet.boot_ns = arrival_next(&arrivals, (const void *)at, &packet.odd_stamp);
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, context);
+			packet.flags |= reception_flag(type);
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
 			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/packet.h"
 #include "base/quantity.h"
 #include "bpf/filter_union.h"
 
@@ -23,11 +24,10 @@
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_BYTES_MIN, once half of ENGINE_RINGS_BYTES is in use */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 60		   /* fewer blocks a second mean less to move at low rates */
-#define RECORDER_BLOCK_BYTES_MIN (MIB / 8) /* two packets of 64 KiB */
-#define RECORDER_BLOCKS_WANTED 256	   /* a quarter and 10 blocks are unusable: more blocks waste less */
-#define PAUSE_RING_BYTES (128 * MIB)	   /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
-#define EXPIRY_STEPS 128		   /* a packet is evicted within 1/128 of the time it may be kept */
+#define RECORDER_RETIRE_MS 60	     /* fewer blocks a second mean less to move at low rates */
+#define RECORDER_BLOCKS_WANTED 256   /* a quarter and 10 blocks are unusable: more blocks waste less */
+#define PAUSE_RING_BYTES (128 * MIB) /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
+#define EXPIRY_STEPS 128	     /* a packet is evicted within 1/128 of the time it may be kept */
 #define EXPIRY_MIN_NS (100 * NS_PER_MS)
 #define LOOK_NS (200 * NS_PER_MS)      /* on a quiet link: how exactly the opening of a block is known */
 #define END_WAIT_NS (2 * NS_PER_S)     /* for a retire timer that is late */
@@ -181,7 +181,7 @@ size_t source_build_filter(const struct source *source, struct sock_filter *prog
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
 		wants[count++] = (struct filter_want){.filter = consumer->filter, .snaplen = consumer->cursor.snaplen};
 	if (source->recorder.on && !source->recorder.retention)
-		wants[count++] = (struct filter_want){.snaplen = UINT16_MAX};
+		wants[count++] = (struct filter_want){.snaplen = PACKET_SNAPLEN_MAX};
 	const struct filter_union_options options = {
 		.retention = source->recorder.retention,
 		.exclude = source->own_traffic,
@@ -423,9 +423,13 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
 		position = timeline_find(source->timeline, cursor->from_ns - TIMELINE_ORDER_SLACK_NS);
-	if (consumer->resume.number > position.number)
+	cursor->dropped_marked = position.dropped;
+	if (consumer->resume.number > position.number) {
+		cursor->dropped_marked = consumer->resume.dropped_marked;
+		cursor->missing = consumer->resume.missing;
 		position = (struct timeline_position){.number = consumer->resume.number,
 						      .dropped = consumer->resume.dropped};
+	}
 	cursor->retention = source->recorder.retention;
 	consumer->retention_may_hide =
 		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);

@@ -258,6 +258,7 @@ bool timeline_retire(struct timeline *timeline)
 	return true;
 }
 
+/* Extents begin where packets are known to be missing. */
 static bool can_extend(const struct timeline *timeline, const struct extent *extent, const struct run *run,
 		       uint64_t dropped)
 {
@@ -266,6 +267,7 @@ static bool can_extend(const struct timeline *timeline, const struct extent *ext
 
 	return extent->block == run->block && extent->offset_bytes + extent->bytes == run->offset_bytes &&
 	       extent->bytes + run->bytes <= EXTENT_MERGE_BYTES && extent->dropped == dropped &&
+	       extent->dropped_before == timeline->dropped_before &&
 	       (!max_ns || run->end_ns - extent->begin_ns <= max_ns) && step_ns < MERGE_CLOCK_STEP_NS &&
 	       step_ns > -MERGE_CLOCK_STEP_NS;
 }
@@ -319,11 +321,20 @@ uint32_t timeline_backlog(const struct timeline *timeline)
 	return count;
 }
 
+/* Opening a block, the kernel numbers it. */
+static bool kernel_has_opened(const struct timeline *timeline, uint32_t ahead)
+{
+	const uint32_t index = (timeline->current + ahead) % timeline->block_count;
+	const uint64_t *sequence = (const void *)&block_at(timeline, index)->hdr.bh1.seq_num;
+
+	return __atomic_load_n(sequence, __ATOMIC_RELAXED) == timeline->sequence + ahead;
+}
+
 /* Drops are counted for the ring as a whole and happen where the kernel writes, possibly far ahead of the block retired
- * here. They certainly lie before the first block that the kernel has not opened. */
+ * here. They certainly lie before the first block that the kernel has not opened by now, after they were counted. */
 static void note_drops(struct timeline *timeline, uint64_t dropped, uint64_t boottime_ns)
 {
-	const uint32_t ahead = timeline_backlog(timeline) + 1;
+	const uint32_t backlog = timeline_backlog(timeline), ahead = backlog + kernel_has_opened(timeline, backlog);
 	struct block *unopened = &timeline->blocks[(timeline->current + ahead) % timeline->block_count];
 
 	unopened->dropped_before = dropped;
@@ -454,6 +465,7 @@ struct span timeline_pin(struct timeline *timeline, uint64_t number)
 		.bounds = extent->bounds,
 		.ambiguous = extent->ambiguous,
 		.dropped = extent->dropped,
+		.dropped_before = extent->dropped_before,
 	};
 }
 

@@ -55,6 +55,7 @@ struct span {
 	bool ambiguous;		      /* see arrival_is_ambiguous */
 	/* Drops of this ring when it was taken over; includes all before its last packet. */
 	uint64_t dropped;
+	uint64_t dropped_before; /* drops that certainly lie before its first packet */
 };
 
 struct timeline *timeline_new(const struct timeline_options *options);

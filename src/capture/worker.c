@@ -54,7 +54,12 @@ static bool settle_end(struct consumer *consumer)
 
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
-	consumer->unsorted = store_seal(&consumer->cursor.store) < 0;
+	const bool unsorted = store_seal(&consumer->cursor.store) < 0;
+
+	pthread_mutex_lock(&engine->lock);
+	consumer->unsorted = unsorted;
+	consumer->settled = true; /* the loop may ask for a report before it gets the message */
+	pthread_mutex_unlock(&engine->lock);
 	log_debug(capture, "consumer-ended", log_str("reason", end_reason_name(consumer->cursor.reason)),
 		  log_uint("next_number", consumer->cursor.next_number),
 		  log_uint("examined", consumer->cursor.examined), log_uint("packets", consumer->cursor.packets),
@@ -77,8 +82,10 @@ static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 {
 	if (consumer->position >= oldest)
 		return;
-	if (timeline_complete_since(consumer->source->timeline) > consumer->cursor.from_ns)
+	if (timeline_complete_since(consumer->source->timeline) > consumer->cursor.from_ns) {
 		consumer->lost_evicted += oldest - consumer->position;
+		consumer->cursor.missing += oldest - consumer->position;
+	}
 	consumer->position = consumer->cursor.next_number = oldest;
 }
 

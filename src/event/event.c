@@ -171,6 +171,8 @@ static void put_counted(struct writer *writer, const struct event *event)
 	put(writer, "lost", lost_json(event));
 	if (event->odd_stamps)
 		put_number(writer, "odd_stamps", event->odd_stamps);
+	if (event->truncated)
+		put_number(writer, "truncated", event->truncated);
 }
 
 char *event_json(const struct event *event)

@@ -50,6 +50,7 @@ struct event {
 		uint64_t kernel, evicted, memory; /* packets */
 	} lost;
 	uint64_t odd_stamps;			      /* packets whose stamps do not fit their arrival; (*) */
+	uint64_t truncated;			      /* packets that are shorter than wanted; (*) */
 	const struct event_destination *destinations; /* (*) */
 	size_t destination_count;
 	const char *file;	     /* the file's name; (*) */

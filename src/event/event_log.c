@@ -85,6 +85,7 @@ static void write_line(const struct event *event, uint64_t suppressed)
 	       count_field(event, "bytes", event->bytes), count_field(event, "lost_kernel", event->lost.kernel),
 	       count_field(event, "lost_evicted", event->lost.evicted),
 	       count_field(event, "lost_memory", event->lost.memory),
+	       optional_field(event->truncated > 0, "truncated", event->truncated),
 	       log_str("from", time_text(event->counted, event->window.from_ns, from)),
 	       log_str("to", time_text(event->counted, event->window.to_ns, to)),
 	       log_str("asked_from", time_text(incomplete, event->window.asked_from_ns, asked_from)),

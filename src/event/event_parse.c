@@ -65,6 +65,7 @@ static void read_counts(const json_t *object, struct event *event)
 	event->lost.evicted = number_of(lost, "evicted");
 	event->lost.memory = number_of(lost, "memory");
 	event->odd_stamps = number_of(object, "odd_stamps");
+	event->truncated = number_of(object, "truncated");
 }
 
 static size_t read_destinations(const json_t *array, struct event_destination destinations[static DESTINATIONS_MAX])

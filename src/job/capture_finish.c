@@ -50,6 +50,7 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->lost.evicted = report->lost_evicted;
 	event->lost.memory = report->lost_memory;
 	event->odd_stamps = report->odd_stamps;
+	event->truncated = report->truncated;
 	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
 }
 
@@ -210,7 +211,8 @@ static void recount_merged(const struct capture *capture, struct consumer_report
 		report->reason = END_MEMORY;
 		return;
 	}
-	report->packets = report->bytes = report->first_ns = report->last_ns = report->odd_stamps = 0;
+	report->packets = report->bytes = report->first_ns = report->last_ns = report->odd_stamps = report->truncated =
+		0;
 	const struct packet_source source = store_merge_source(merge);
 	while (source.next(source.ctx, &packet)) {
 		const uint64_t real_ns =
@@ -220,6 +222,7 @@ static void recount_merged(const struct capture *capture, struct consumer_report
 		report->last_ns = real_ns;
 		report->odd_stamps += packet.odd_stamp;
 		report->bytes += packet.caplen;
+		report->truncated += packet_is_truncated(&packet, report->snaplen);
 	}
 	store_merge_free(merge);
 	if (report->packets >= limits.packets || report->bytes >= limits.bytes) {

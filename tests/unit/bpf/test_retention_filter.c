@@ -54,12 +54,12 @@ static uint32_t least_of(uint32_t a, uint32_t b)
 static void test_no_restriction_is_no_filter(void **state)
 {
 	(void)state;
-	assert_null(retention_of(NULL, 65535, false));
+	assert_null(retention_of(NULL, PACKET_SNAPLEN_MAX, false));
 	assert_null(retention_of("", 262144, false));
 	retention_filter_free(NULL);
-	struct retention_filter *retention = retention_of("", 65534, false);
+	struct retention_filter *retention = retention_of("", PACKET_SNAPLEN_MAX - 1, false);
 	assert_non_null(retention);
-	assert_int_equal(retention_filter_snaplen(retention), 65534);
+	assert_int_equal(retention_filter_snaplen(retention), PACKET_SNAPLEN_MAX - 1);
 	assert_null(retention_filter_selector(retention));
 	retention_filter_free(retention);
 }
@@ -347,7 +347,7 @@ static void test_exclusion_the_kernel_evaluates_differently_is_left_out(void **s
 {
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *exclude = compile("ether[0] / ether[20] = 1");
-	const struct filter_want everything = {.snaplen = 65535};
+	const struct filter_want everything = {.snaplen = PACKET_SNAPLEN_MAX};
 	const struct filter_union_options options = {.exclude = exclude};
 
 	(void)state;

@@ -393,6 +393,111 @@ static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 	}
 }
 
+/* Counted is what the ring had too little of, not what the request did not want. */
+static void test_packets_cut_by_the_ring_are_counted(void **state)
+{
+	static const uint8_t data[200];
+	static const struct {
+		uint32_t caplen, wirelen, snaplen;
+		bool tagged;
+		uint64_t truncated;
+	} cases[] = {
+		{200, 200, 262144, false, 0},	 {200, 200, 100, false, 0},   {100, 200, 262144, false, 1},
+		{100, 200, 100, false, 0},	 {100, 200, 101, false, 1},   {100, 200, 65535, false, 1},
+		{200, 300000, 262144, false, 1}, {200, 200, 262144, true, 0}, {100, 200, 262144, true, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct cursor cursor;
+
+		set_up(NULL);
+		struct tpacket3_hdr *packet = add(data, cases[i].caplen, 1);
+		packet->tp_len = cases[i].wirelen;
+		if (cases[i].tagged)
+			packet->tp_status |= TP_STATUS_VLAN_VALID;
+		cursor_init(&cursor);
+		cursor.snaplen = cases[i].snaplen;
+		scan(&cursor);
+		assert_int_equal(cursor.packets, 1);
+		assert_int_equal(cursor.truncated, cases[i].truncated);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_flags_tell_how_a_packet_was_received(void **state)
+{
+	static const struct {
+		unsigned char type;
+		uint32_t flags;
+	} cases[] = {
+		{PACKET_HOST, PACKET_FLAG_UNICAST},	     {PACKET_OUTGOING, 0},
+		{PACKET_BROADCAST, PACKET_FLAG_BROADCAST},   {PACKET_MULTICAST, PACKET_FLAG_MULTICAST},
+		{PACKET_OTHERHOST, PACKET_FLAG_PROMISCUOUS}, {UINT8_MAX, 0},
+	};
+	const size_t count = sizeof(cases) / sizeof(*cases);
+	struct cursor cursor;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * count; i++) {
+		struct tpacket3_hdr *packet = add_udp(53, i);
+
+		set_type(packet, cases[i % count].type);
+		packet->tp_status |= i < count ? 0 : TP_STATUS_CSUMNOTREADY;
+	}
+	cursor_init(&cursor);
+	scan(&cursor);
+	for (size_t i = 0; i < 2 * count; i++)
+		assert_int_equal(packet_of(&cursor, i).flags,
+				 cases[i % count].flags | (i < count ? 0 : PACKET_FLAG_CHECKSUM_NOT_READY));
+	store_deinit(&cursor.store);
+}
+
+/* Counted once, on the first packet taken after the gap, even if that comes spans later. */
+static void test_missing_packets_are_counted_where_they_are_missing(void **state)
+{
+	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+	struct cursor all, some;
+
+	(void)state;
+	cursor_init(&all);
+	cursor_init(&some);
+	all.dropped_marked = some.dropped_marked = 5;
+	some.filter = filter;
+	fixture.span.dropped_before = 4; /* the ring's count when they began is newer */
+	add_udp(53, 1);
+	add_udp(80, 2);
+	scan(&all);
+	scan(&some);
+	struct span first = fixture.span;
+	fixture.span = (struct span){.first = fixture.bytes + fixture.used,
+				     .number = first.number + first.packets,
+				     .bounds = first.bounds,
+				     .dropped_before = 8};
+	fixture.last = NULL;
+	add_udp(80, 3);
+	scan(&all);
+	scan(&some);
+	all.missing += 20; /* evicted */
+	const uint64_t number = fixture.span.number + 1;
+	fixture.span.first = fixture.bytes + fixture.used;
+	fixture.span.number = number;
+	fixture.span.packets = 0;
+	fixture.span.dropped_before = 10;
+	fixture.last = NULL;
+	add_udp(53, 4);
+	add_udp(53, 5);
+	scan(&all);
+	scan(&some);
+	static const uint64_t missing_of_all[] = {0, 0, 3, 22, 0}, missing_of_some[] = {0, 5, 0};
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(packet_of(&all, i).missing, missing_of_all[i]);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(packet_of(&some, i).missing, missing_of_some[i]);
+	store_deinit(&all.store);
+	store_deinit(&some.store);
+}
+
 static void test_loopback_takes_each_packet_once(void **state)
 {
 	(void)state;
@@ -766,6 +871,9 @@ int main(void)
 		TEST(test_filters_see_the_tag_and_the_bytes_after_it),
 		TEST(test_snap_length_may_cut_inside_the_tag),
 		TEST(test_tag_is_left_out_where_it_does_not_fit),
+		TEST(test_packets_cut_by_the_ring_are_counted),
+		TEST(test_flags_tell_how_a_packet_was_received),
+		TEST(test_missing_packets_are_counted_where_they_are_missing),
 		TEST(test_loopback_takes_each_packet_once),
 		TEST(test_direction_comes_from_the_kernel),
 		TEST(test_exhausted_memory_ends_the_cursor_and_is_counted),

@@ -959,6 +959,7 @@ static void test_position_reports_the_drops_before_it(void **state)
 		if (position.number > timeline_oldest_number(world.timeline))
 			assert_int_equal(position.dropped, drops[episode]);
 	}
+	uint64_t before_certain = 0;
 	for (uint64_t number = timeline_oldest_number(world.timeline), before = 0;
 	     number < timeline_next_number(world.timeline);) {
 		const struct span span = timeline_pin(world.timeline, number);
@@ -968,11 +969,16 @@ static void test_position_reports_the_drops_before_it(void **state)
 		/* Drops after a position do not count as before it, nor the reverse. */
 		assert_true(position.dropped <= world.kernel.packets[position.number].drops);
 		assert_true(span.dropped >= world.kernel.packets[number + span.packets - 1].drops);
-		assert_true(span.dropped >= before);
+		assert_true(span.dropped_before <= world.kernel.packets[number].drops);
+		assert_true(span.dropped >= before && span.dropped_before <= span.dropped);
+		assert_true(span.dropped_before >= before_certain);
+		before_certain = span.dropped_before;
 		before = span.dropped;
 		number += span.packets;
 		timeline_unpin(world.timeline, &span);
 	}
+	/* The last packets came after the last drop. */
+	assert_int_equal(before_certain, world.kernel.drops);
 	/* Expired packets leave the count of drops until then. */
 	const uint64_t middle_ns = world.boot_ns + 1;
 	for (unsigned i = 0; i < 50; i++)

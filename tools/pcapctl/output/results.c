@@ -174,6 +174,9 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 			      "%s %s: packets were lost: %" PRIu64 " dropped by the kernel, %" PRIu64
 			      " overwritten before they were read, %" PRIu64 " for lack of memory",
 			      node, interface, kernel, evicted, memory);
+	if (json_number(event, "truncated") > 0)
+		terminal_note(terminal, "%s %s: %" PRIu64 " packets are not whole: the node held only their beginning",
+			      node, interface, json_number(event, "truncated"));
 	if (!*json_text(window, "asked_from") ||
 	    strcmp(json_text(window, "asked_from"), json_text(window, "from")) >= 0)
 		return;
