@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "capture/cursor.h"
+#include "capture/nic_counters.h"
 
 struct consumer;
 struct engine;
@@ -72,9 +73,10 @@ struct consumer_report {
 	uint64_t from_ns, to_ns, asked_from_ns; /* real time: the window covered, and the start that was requested */
 	bool complete;
 	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
-	uint64_t truncated; /* packets of which the ring had less than the snap length wants */
-	uint64_t received;  /* packets offered to the ring while it ran, including dropped ones */
-	bool unsorted;	    /* no memory to sort the packets: they are in order of arrival */
+	uint64_t truncated;	 /* packets of which the ring had less than the snap length wants */
+	uint64_t received;	 /* packets offered to the ring while it ran, including dropped ones */
+	struct nic_counters nic; /* what NIC and driver lost while it ran; not of history, nor of this consumer alone */
+	bool unsorted;		 /* no memory to sort the packets: they are in order of arrival */
 	uint16_t linktype;
 	uint32_t snaplen;
 };
