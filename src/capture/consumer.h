@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "capture/cursor.h"
+#include "capture/nic_counters.h"
 
 struct consumer;
 struct engine;
@@ -74,9 +75,10 @@ struct consumer_report {
 	int64_t clock_offset_ns;			 /* real minus boot time at the end */
 	uint64_t odd_stamps;				 /* packets whose stamps do not fit their arrival */
 	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
-	uint64_t truncated; /* packets of which the ring had less than the snap length wants */
-	uint64_t received;  /* packets offered to the ring while it ran, including dropped ones */
-	bool unsorted;	    /* no memory to sort the packets: they are in order of arrival */
+	uint64_t truncated;	 /* packets of which the ring had less than the snap length wants */
+	uint64_t received;	 /* packets offered to the ring while it ran, including dropped ones */
+	struct nic_counters nic; /* what NIC and driver lost while it ran; not of history, nor of this consumer alone */
+	bool unsorted;		 /* no memory to sort the packets: they are in order of arrival */
 	uint16_t linktype;
 	uint32_t snaplen;
 };

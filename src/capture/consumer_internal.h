@@ -48,6 +48,9 @@ struct consumer {
 	bool unsorted;		    /* no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;
+	int nic_ifindex; /* the interface when it began; constant */
+	/* When it began (constant; not known: not wanted), and how much they had grown when it ended. */
+	struct nic_counters nic_begin, nic_growth;
 	int64_t clock_offset_ns; /* real time minus boot time when it ended */
 	uint64_t end_ns;	 /* boot time */
 };

@@ -55,9 +55,13 @@ static bool settle_end(struct consumer *consumer)
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
 	const bool unsorted = store_seal(&consumer->cursor.store) < 0;
+	struct nic_counters nic_end = {0};
 
+	if (consumer->nic_begin.known)
+		nic_counters_read(consumer->nic_ifindex, &nic_end);
 	pthread_mutex_lock(&engine->lock);
 	consumer->unsorted = unsorted;
+	consumer->nic_growth = nic_counters_since(&consumer->nic_begin, &nic_end);
 	consumer->settled = true; /* the loop may ask for a report before it gets the message */
 	pthread_mutex_unlock(&engine->lock);
 	log_debug(capture, "consumer-ended", log_str("reason", end_reason_name(consumer->cursor.reason)),

@@ -50,6 +50,9 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->lost.evicted = report->lost_evicted;
 	event->lost.memory = report->lost_memory;
 	event->odd_stamps = report->odd_stamps;
+	event->nic.rx_dropped = report->nic.rx_dropped;
+	event->nic.rx_missed_errors = report->nic.rx_missed_errors;
+	event->nic.queue_drops = report->nic.queue_drops;
 	event->truncated = report->truncated;
 	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
 }
@@ -250,6 +253,9 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		whole->lost_kernel += part.lost_kernel;
 		whole->lost_evicted += part.lost_evicted;
 		whole->lost_memory += part.lost_memory;
+		whole->nic.rx_dropped += part.nic.rx_dropped;
+		whole->nic.rx_missed_errors += part.nic.rx_missed_errors;
+		whole->nic.queue_drops += part.nic.queue_drops;
 		whole->unsorted |= part.unsorted;
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}

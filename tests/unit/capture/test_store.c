@@ -327,6 +327,7 @@ static void test_sorting_is_charged_and_possible_with_a_spent_budget(void **stat
 	store_init(&store, &budget);
 	while (r == 0) {
 		packet = (struct packet_view){.data = bytes, .caplen = 10, .time_ns = 1000 + (added ^ 1)};
+		packet.arrived_ns = packet.time_ns;
 		r = store_add(&store, &packet, NULL, 0);
 		added += r == 0;
 		assert_true(budget.used_bytes <= budget.limit_bytes);
