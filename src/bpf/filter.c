@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/packet.h"
+#include "bpf/bpf_optimise.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
 
@@ -150,6 +151,38 @@ bool filter_may_resolve_names(const char *expression)
 	return false;
 }
 
+/* Replaces the program by a better one, if there is one. */
+static int optimise(struct bpf_program *program, struct error *err)
+{
+	cleanup(cleanup_free) struct bpf_insn *better = calloc(program->bf_len, sizeof(*better));
+	const int count = better ? bpf_optimise(program->bf_insns, program->bf_len, better) : -ENOMEM;
+
+	if (count < 0)
+		return error_set(err, count, "out of memory");
+	if (count > 0) {
+		memcpy(program->bf_insns, better, (size_t)count * sizeof(*better));
+		program->bf_len = (unsigned)count;
+	}
+	if (program->bf_insns->code == (BPF_RET | BPF_K) && !program->bf_insns->k)
+		return error_set(err, -EINVAL, "expression rejects all packets");
+	return 0;
+}
+
+/* libpcap's own optimiser changes what some expressions mean (1.10.3). */
+static int compile_program(const char *expression, uint16_t linktype, struct error *err, struct bpf_program *program)
+{
+	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
+	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
+
+	if (!pcap)
+		return error_set(err, -ENOMEM, "out of memory");
+	const int r = pcap_compile(pcap, program, expression, 0, PCAP_NETMASK_UNKNOWN);
+	if (r < 0)
+		error_set(err, -EINVAL, "%s", pcap_geterr(pcap));
+	pcap_close(pcap);
+	return r < 0 ? -EINVAL : optimise(program, err);
+}
+
 int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **result)
 {
 	if (!expression || !*expression) {
@@ -160,19 +193,11 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 		return error_set(err, -EINVAL, "more than %d terms joined by and/or: use nets or port ranges",
 				 FILTER_TERMS_MAX);
 	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
-	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
-	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
-	if (!filter || !pcap) {
-		if (pcap)
-			pcap_close(pcap);
+	if (!filter)
 		return error_set(err, -ENOMEM, "out of memory");
-	}
-	int r = pcap_compile(pcap, &filter->program, expression, 1, PCAP_NETMASK_UNKNOWN);
+	int r = compile_program(expression, linktype, err, &filter->program);
 	if (r < 0)
-		error_set(err, -EINVAL, "%s", pcap_geterr(pcap));
-	pcap_close(pcap);
-	if (r < 0)
-		return -EINVAL;
+		return r;
 	filter->vm = bpf_vm_new(filter->program.bf_insns, filter->program.bf_len);
 	if (!filter->vm)
 		return error_set(err, -ENOMEM, "out of memory, or a filter of more than %d instructions",

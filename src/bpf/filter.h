@@ -14,7 +14,7 @@
 struct bpf_insn;
 struct filter;
 
-/* libpcap's optimiser cannot be interrupted, and its time grows with the cube of the terms (0.15 s for this many, 20 s
+/* libpcap's compiler cannot be interrupted, and its time grows with the square of the terms (0.03 s for this many, 3 s
  * for 600); its parser's stack grows with them too. */
 #define FILTER_TERMS_MAX 128 /* primitives joined by and, or, &&, || */
 
