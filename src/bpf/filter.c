@@ -41,7 +41,7 @@ static uint32_t find_reach(struct filter *filter)
 			} else {
 				index_max = REACH_UNKNOWN;
 			}
-		} else if (BPF_CLASS(insn->code) == BPF_LD &&
+		} else if (BPF_CLASS(insn->code) == BPF_LD && !filter_loads_type(insn) &&
 			   (BPF_MODE(insn->code) == BPF_ABS || BPF_MODE(insn->code) == BPF_IND)) {
 			end = insn->k + filter_load_width(insn->code);
 			if (BPF_MODE(insn->code) == BPF_IND)
@@ -234,9 +234,10 @@ uint32_t filter_reach(const struct filter *filter)
 	return filter->reach;
 }
 
-uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
+uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen,
+		    unsigned type)
 {
-	return bpf_vm_run(filter->vm, packet, wirelen, caplen);
+	return bpf_vm_run(filter->vm, packet, wirelen, caplen, type);
 }
 
 bool filter_equal(const struct filter *one, const struct filter *other)

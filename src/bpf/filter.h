@@ -32,8 +32,9 @@ bool filter_may_resolve_names(const char *expression);
 const struct bpf_insn *filter_program(const struct filter *filter);
 
 /* How many bytes of the packet the filter accepts; 0: it rejects. `packet`: `caplen` bytes of it, as it was on the
- * wire. */
-uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen);
+ * wire. `type`: PACKET_HOST, PACKET_OUTGOING, … (linux/if_packet.h), for "inbound" and "outbound". */
+uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen,
+		    unsigned type);
 
 /*
  * Whether a filter reads only addresses, protocols and ports. Errs towards false (TCP flags lie where UDP has payload).

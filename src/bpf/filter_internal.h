@@ -23,6 +23,13 @@ struct filter {
 	bool kernel_compatible;	 /* the kernel reaches libpcap's verdict and can continue after the program */
 };
 
+/* Whether it loads the packet's type (SKF_AD_PKTTYPE), as "inbound" and "outbound" do, and not a part of the packet. */
+static inline bool filter_loads_type(const struct bpf_insn *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS &&
+	       insn->k == (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE);
+}
+
 /* Bytes that a load instruction reads. */
 static inline uint32_t filter_load_width(uint16_t code)
 {

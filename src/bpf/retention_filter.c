@@ -68,12 +68,12 @@ void retention_filter_free(struct retention_filter *retention)
 }
 
 uint32_t retention_filter_kept_bytes(const struct retention_filter *retention, const uint8_t *packet, uint32_t wirelen,
-				     uint32_t caplen)
+				     uint32_t caplen, unsigned type)
 {
-	if (retention->filter && !filter_run(retention->filter, packet, wirelen, caplen))
+	if (retention->filter && !filter_run(retention->filter, packet, wirelen, caplen, type))
 		return 0;
 	/* 0: cut inside its headers */
-	const uint32_t length = bpf_vm_run(retention->length, packet, wirelen, caplen);
+	const uint32_t length = bpf_vm_run(retention->length, packet, wirelen, caplen, type);
 	return length && length < caplen ? length : caplen;
 }
 

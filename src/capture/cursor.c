@@ -32,6 +32,7 @@ struct wire_packet {
 	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
+	uint8_t type; /* PACKET_HOST, PACKET_OUTGOING, … */
 };
 
 static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *header, uint8_t *scratch)
@@ -138,12 +139,13 @@ static void offer_packet(struct cursor *cursor, const struct wire_packet *packet
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
 	if (cursor->retention && packet->boot_ns < cursor->retention_until_ns) {
 		allowed = retention_filter_kept_bytes(cursor->retention, packet->contiguous, packet->wirelen,
-						      packet->caplen);
+						      packet->caplen, packet->type);
 		if (!allowed)
 			return;
 	}
 	if (cursor->filter) {
-		accepted = filter_run(cursor->filter, packet->contiguous, packet->wirelen, packet->caplen);
+		accepted =
+			filter_run(cursor->filter, packet->contiguous, packet->wirelen, packet->caplen, packet->type);
 		if (!accepted)
 			return;
 	}
@@ -209,6 +211,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		const unsigned char type = packet_type(at);
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, span, context);
+			packet.type = type;
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
 			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];

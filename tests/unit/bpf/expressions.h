@@ -96,7 +96,7 @@ static inline void append_primitive(struct expression *expression)
 	case 3:
 		APPEND_ONE_OF(expression, "less 90", "greater 100", "len > 60", "len <= 64", "len = 100",
 			      "ether multicast", "ip multicast", "ether broadcast", "ether host 2:0:0:0:0:1",
-			      "ether proto 0x88cc");
+			      "ether proto 0x88cc", "inbound", "outbound");
 		return;
 	case 4:
 		APPEND_ONE_OF(expression, "tcp[tcpflags] & tcp-syn != 0", "tcp[13] & 3 = 1", "ip[0] & 0xf > 5",

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <pcap/pcap.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,13 +39,23 @@ struct pair {
 	struct bpf_program original;
 	struct bpf_insn *optimised;
 	struct bpf_vm *original_vm, *vm;
+	unsigned type; /* of the packets */
 };
+
+/* libpcap's interpreter does not know the packet's type. */
+static void replace_type(struct bpf_insn *program, unsigned count, unsigned type)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (program[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE))
+			program[i] = (struct bpf_insn){.code = BPF_LD | BPF_IMM, .k = type};
+	}
+}
 
 /* After "geneve", programs read memory that they may not have set. libpcap's interpreter does not clear it, ours does.
  */
 static uint32_t run_original(const struct pair *pair, const struct packet *packet, uint32_t caplen)
 {
-	const uint32_t by_vm = bpf_vm_run(pair->original_vm, packet->data, packet->size, caplen);
+	const uint32_t by_vm = bpf_vm_run(pair->original_vm, packet->data, packet->size, caplen, pair->type);
 
 	if (!strstr(pair->expression, "geneve"))
 		assert_int_equal(by_vm, bpf_filter(pair->original.bf_insns, packet->data, packet->size, caplen));
@@ -54,7 +66,7 @@ static void compare(const struct pair *pair, const struct packet *packet, uint32
 {
 	const uint32_t expected = run_original(pair, packet, caplen);
 	const uint32_t by_libpcap = bpf_filter(pair->optimised, packet->data, packet->size, caplen);
-	const uint32_t by_vm = bpf_vm_run(pair->vm, packet->data, packet->size, caplen);
+	const uint32_t by_vm = bpf_vm_run(pair->vm, packet->data, packet->size, caplen, pair->type);
 
 	if (by_libpcap != expected || by_vm != expected)
 		fail_msg("%s: %u, optimised %u, in our machine %u (%u of %u bytes)", pair->expression, expected,
@@ -64,7 +76,7 @@ static void compare(const struct pair *pair, const struct packet *packet, uint32
 /* Returns the optimised length; 0: not optimised or not valid. */
 static unsigned check(const char *expression, size_t packets_each)
 {
-	struct pair pair = {.expression = expression};
+	struct pair pair = {.expression = expression, .type = pick(2) ? PACKET_HOST : PACKET_OUTGOING};
 
 	if (!compile(expression, false, &pair.original))
 		return 0;
@@ -78,6 +90,8 @@ static unsigned check(const char *expression, size_t packets_each)
 		assert_non_null(pair.original_vm);
 		assert_non_null(pair.vm);
 		assert_true(bpf_validate(pair.optimised, count));
+		replace_type(pair.original.bf_insns, pair.original.bf_len, pair.type);
+		replace_type(pair.optimised, (unsigned)count, pair.type);
 	}
 	for (size_t i = 0; i < packets_each && count; i++) {
 		const struct packet *packet = &packets[packets_each < packet_count ? pick((uint32_t)packet_count) : i];

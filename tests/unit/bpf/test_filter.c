@@ -454,6 +454,45 @@ static void test_number_of_terms_is_limited(void **state)
 	assert_null(filter);
 }
 
+static void check_direction(const char *expression, uint16_t linktype, bool if_outgoing, bool if_other)
+{
+	struct sock_filter program[FILTER_UNION_MAX];
+	struct error err;
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+	const struct packet packet = {.size = 60, .data = {[12] = 8, 0, 0x45}};
+
+	assert_int_equal(filter_compile(expression, linktype, &err, &filter), 0);
+	assert_true(filter_reach(filter) < 64);
+	const struct filter_want want = {.filter = filter, .snaplen = 65535};
+	const size_t size = filter_union(&want, 1, &plain, program);
+	for (unsigned type = PACKET_HOST; type <= PACKET_OUTGOING; type++) {
+		const bool accepted = type == PACKET_OUTGOING ? if_outgoing : if_other;
+		struct sock_filter typed[FILTER_UNION_MAX];
+
+		assert_int_equal(filter_run(filter, packet.data, packet.size, packet.size, type) != 0, accepted);
+		memcpy(typed, program, size * sizeof(*typed));
+		for (size_t i = 0; i < size; i++) {
+			if (typed[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE))
+				typed[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, type);
+			else if (typed[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT))
+				typed[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);
+		}
+		assert_int_equal(bpf_filter((struct bpf_insn *)typed, packet.data, packet.size, packet.size) != 0,
+				 accepted);
+	}
+}
+
+static void test_direction_is_the_packets_type(void **state)
+{
+	(void)state;
+	check_direction("outbound", LINKTYPE_ETHERNET, true, false);
+	check_direction("inbound", LINKTYPE_ETHERNET, false, true);
+	check_direction("outbound", LINKTYPE_RAW, true, false);
+	check_direction("inbound and ip", LINKTYPE_ETHERNET, false, true);
+	check_direction("outbound or inbound", LINKTYPE_ETHERNET, true, true);
+	check_direction("outbound and arp", LINKTYPE_ETHERNET, false, false);
+}
+
 static void test_raw_ip_begins_with_the_ip_header(void **state)
 {
 	struct error err;
@@ -487,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_bad_expressions_are_refused_with_an_error_text),
 		cmocka_unit_test(test_empty_expression_is_no_filter),
 		cmocka_unit_test(test_number_of_terms_is_limited),
+		cmocka_unit_test(test_direction_is_the_packets_type),
 		cmocka_unit_test(test_raw_ip_begins_with_the_ip_header),
 	};
 
