@@ -17,6 +17,7 @@
 #include "bpf/filter_internal.h"
 
 #define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the real snap length is applied when copying */
+#define CHECK_NETMASK 0xffffff00u	   /* of no interface in particular */
 #define REACH_UNKNOWN UINT32_MAX
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union supports */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
@@ -169,21 +170,25 @@ static int optimise(struct bpf_program *program, struct error *err)
 }
 
 /* libpcap's own optimiser changes what some expressions mean (1.10.3). */
-static int compile_program(const char *expression, uint16_t linktype, struct error *err, struct bpf_program *program)
+static int compile_program(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+			   struct bpf_program *program)
 {
 	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
 	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
 
 	if (!pcap)
 		return error_set(err, -ENOMEM, "out of memory");
-	const int r = pcap_compile(pcap, program, expression, 0, PCAP_NETMASK_UNKNOWN);
-	if (r < 0)
+	const int r = pcap_compile(pcap, program, expression, 0, netmask ? netmask : PCAP_NETMASK_UNKNOWN);
+	if (r < 0 && !netmask && strstr(pcap_geterr(pcap), "netmask"))
+		error_set(err, -EINVAL, "\"ip broadcast\" needs an interface with an IPv4 address, for its netmask");
+	else if (r < 0)
 		error_set(err, -EINVAL, "%s", pcap_geterr(pcap));
 	pcap_close(pcap);
 	return r < 0 ? -EINVAL : optimise(program, err);
 }
 
-int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **result)
+int filter_compile_with_netmask(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+				struct filter **result)
 {
 	if (!expression || !*expression) {
 		*result = NULL;
@@ -195,7 +200,7 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
 	if (!filter)
 		return error_set(err, -ENOMEM, "out of memory");
-	int r = compile_program(expression, linktype, err, &filter->program);
+	int r = compile_program(expression, linktype, netmask, err, &filter->program);
 	if (r < 0)
 		return r;
 	filter->vm = bpf_vm_new(filter->program.bf_insns, filter->program.bf_len);
@@ -208,11 +213,16 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 	return 0;
 }
 
+int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **result)
+{
+	return filter_compile_with_netmask(expression, linktype, 0, err, result);
+}
+
 int filter_check(const char *expression, struct error *err)
 {
 	cleanup(cleanup_filter) struct filter *filter = NULL;
 
-	return filter_compile(expression, DLT_EN10MB, err, &filter);
+	return filter_compile_with_netmask(expression, DLT_EN10MB, CHECK_NETMASK, err, &filter);
 }
 
 void filter_free(struct filter *filter)

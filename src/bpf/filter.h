@@ -21,7 +21,10 @@ struct filter;
 /* Compiles `expression` (NULL or "": every packet, *filter = NULL) for a link type. May block to look up names: not on
  * the loop thread. Returns 0, -EINVAL with libpcap's message, or -ENOMEM. The filter is immutable. */
 warn_unused int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **filter);
-/* Checks that an expression compiles for Ethernet. Results and blocking as for filter_compile. */
+/* The same for an interface with this IPv4 netmask (host byte order, 0: unknown), which "ip broadcast" needs. */
+warn_unused int filter_compile_with_netmask(const char *expression, uint16_t linktype, uint32_t netmask,
+					    struct error *err, struct filter **filter);
+/* Checks that an expression compiles for Ethernet, with some netmask. Results and blocking as for filter_compile. */
 warn_unused int filter_check(const char *expression, struct error *err);
 void filter_free(struct filter *filter);
 

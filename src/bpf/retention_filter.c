@@ -34,7 +34,7 @@ int retention_filter_new(const struct retention_filter_options *options, uint16_
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = calloc(1, sizeof(*retention));
 	if (!retention)
 		return error_set(err, -ENOMEM, "out of memory");
-	int r = filter_compile(options->bpf, linktype, err, &retention->filter);
+	int r = filter_compile_with_netmask(options->bpf, linktype, options->netmask, err, &retention->filter);
 	if (r < 0)
 		return r;
 	const uint32_t reach = retention->filter ? filter_reach(retention->filter) : 0;

@@ -19,6 +19,7 @@ struct sock_filter;
 
 struct retention_filter_options {
 	const char *bpf;  /* NULL or "": every packet */
+	uint32_t netmask; /* of the interface, for "ip broadcast"; 0: unknown */
 	uint32_t snaplen; /* bytes */
 	bool headers;	  /* link to transport headers only; overrides snaplen */
 };

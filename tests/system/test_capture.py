@@ -219,6 +219,21 @@ def test_filters_know_the_direction(world):
     assert [(p.number, p.direction) for p in world.file(outbound).packets] == [(n, OUTBOUND) for n in (100, 110, 120)]
 
 
+def test_ip_broadcast_takes_the_interfaces_netmask(world):
+    refused = world.refused(bpf="ip broadcast")
+    assert "IPv4 address" in refused["reason"] and refused["reason"].startswith("bpf: "), refused
+    world.host.ip("addr", "add", "10.78.3.1/22", "dev", "eth0")
+    try:
+        request = world.capture(packets=2, timeout=20, bpf="ip broadcast")
+        header = bytes.fromhex("020000000001" "020000000002" "0800" "45000014000000004011" "0000" "0a4e0302")
+        destinations = ["0a4e03ff", "0a4e02ff", "0a4e03fe", "ffffffff"]
+        world.sender.frame(*(header + bytes.fromhex(destination) + bytes(26) for destination in destinations))
+        request.done()
+        assert [packet.data[30:34].hex() for packet in world.file(request).packets] == ["0a4e03ff", "ffffffff"]
+    finally:
+        world.host.ip("addr", "del", "10.78.3.1/22", "dev", "eth0")
+
+
 def test_tun_is_raw_ip(world):
     tun = world.host.add_tun("tun7")
     request = world.capture(interface=["tun7"], packets=2, timeout=20, bpf="udp port 53")

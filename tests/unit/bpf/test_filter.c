@@ -493,6 +493,28 @@ static void test_direction_is_the_packets_type(void **state)
 	check_direction("outbound and arp", LINKTYPE_ETHERNET, false, false);
 }
 
+static void test_ip_broadcast_is_that_of_the_netmask(void **state)
+{
+	struct error err;
+	struct filter *filter = NULL;
+	struct packet packet = {.size = 60, .data = {[12] = 8, 0, 0x45, [30] = 10, 1, 2, 0xff}};
+
+	(void)state;
+	assert_int_equal(filter_compile_with_netmask("ip broadcast", LINKTYPE_ETHERNET, 0xffffff00, &err, &filter), 0);
+	assert_true(run(filter, &packet, packet.size) > 0);
+	packet.data[33] = 0xfe;
+	assert_int_equal(run(filter, &packet, packet.size), 0);
+	filter_free(filter);
+	filter = NULL;
+	assert_int_equal(filter_compile_with_netmask("ip broadcast", LINKTYPE_ETHERNET, 0xfffffff1, &err, &filter), 0);
+	assert_true(run(filter, &packet, packet.size) > 0);
+	filter_free(filter);
+	filter = NULL;
+	assert_int_equal(filter_compile("ip broadcast", LINKTYPE_ETHERNET, &err, &filter), -EINVAL);
+	assert_string_equal(err.text, "\"ip broadcast\" needs an interface with an IPv4 address, for its netmask");
+	assert_int_equal(filter_check("ip broadcast", &err), 0);
+}
+
 static void test_raw_ip_begins_with_the_ip_header(void **state)
 {
 	struct error err;
@@ -527,6 +549,7 @@ int main(void)
 		cmocka_unit_test(test_empty_expression_is_no_filter),
 		cmocka_unit_test(test_number_of_terms_is_limited),
 		cmocka_unit_test(test_direction_is_the_packets_type),
+		cmocka_unit_test(test_ip_broadcast_is_that_of_the_netmask),
 		cmocka_unit_test(test_raw_ip_begins_with_the_ip_header),
 	};
 
