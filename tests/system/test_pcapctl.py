@@ -580,7 +580,7 @@ def test_check_says_what_is_wrong_with_a_configuration(tmp_path):
     ('{"nodere":"^edge","interface":["lo"],"packets":5}', None),
     ('{"node":"elsewhere","interface":["lo"],"pakets":5}', 'pakets: unknown field, did you mean "packets"?'),
     ('{"nodere":"(","interface":["lo"]}', "nodere: "),
-    ('{"node":"any","interface":["lo"],"bpf":"tcp prt 3"}', "bpf: can't parse filter expression"),
+    ('{"node":"any","interface":["lo"],"bpf":"tcp prt 3"}', "bpf: syntax error near \"prt\": \"tcp >>>prt<<< 3\""),
     ('{"nodere":"^edge","interface":["lo"],"packets":-5}', "packets: "),
     ('{"node":"a","nodere":"b","interface":["lo"]}', "node"),
     ('{"node":"any","node":"b","interface":["lo"]}', "is no JSON: line 1"),
