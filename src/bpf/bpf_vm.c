@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <linux/filter.h>
+
 #define SCRATCH_WORDS BPF_MEMWORDS
 
 /* clang-format off: lists, one entry a step */
@@ -23,11 +25,11 @@
 			do_(W_IND, GT) do_(W_IND, GE) do_(W_IND, SET) do_(H_IND, EQ) do_(H_IND, GT) do_(H_IND, GE) \
 				do_(H_IND, SET) do_(B_IND, EQ) do_(B_IND, GT) do_(B_IND, GE) do_(B_IND, SET)
 #define SIMPLE(do_)                                                                                                    \
-	do_(LD_LEN) do_(LD_IMM) do_(LD_MEM) do_(LDX_IMM) do_(LDX_MEM) do_(LDX_LEN) do_(LDX_MSH) do_(ST) do_(STX)       \
-		do_(JA) do_(JEQ) do_(JGT) do_(JGE) do_(JSET) do_(JEQ_X) do_(JGT_X) do_(JGE_X) do_(JSET_X) do_(ADD)     \
-			do_(SUB) do_(MUL) do_(DIV) do_(MOD) do_(AND) do_(OR) do_(XOR) do_(LSH) do_(RSH) do_(ADD_X)     \
-				do_(SUB_X) do_(MUL_X) do_(DIV_X) do_(MOD_X) do_(AND_X) do_(OR_X) do_(XOR_X) do_(LSH_X) \
-					do_(RSH_X) do_(NEG) do_(RET) do_(RET_A) do_(TAX) do_(TXA)
+	do_(LD_LEN) do_(LD_TYPE) do_(LD_IMM) do_(LD_MEM) do_(LDX_IMM) do_(LDX_MEM) do_(LDX_LEN) do_(LDX_MSH) do_(ST)   \
+		do_(STX) do_(JA) do_(JEQ) do_(JGT) do_(JGE) do_(JSET) do_(JEQ_X) do_(JGT_X) do_(JGE_X) do_(JSET_X)     \
+			do_(ADD) do_(SUB) do_(MUL) do_(DIV) do_(MOD) do_(AND) do_(OR) do_(XOR) do_(LSH) do_(RSH)       \
+				do_(ADD_X) do_(SUB_X) do_(MUL_X) do_(DIV_X) do_(MOD_X) do_(AND_X) do_(OR_X) do_(XOR_X) \
+					do_(LSH_X) do_(RSH_X) do_(NEG) do_(RET) do_(RET_A) do_(TAX) do_(TXA)
 
 #define NAME(name) STEP_##name,
 #define NAME_PAIR(load, test) STEP_##load##_##test,
@@ -111,6 +113,12 @@ static enum step find_step(uint16_t code)
 	return STEPS;
 }
 
+static bool is_packet_type(const struct bpf_insn *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS &&
+	       insn->k == (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE);
+}
+
 /* The pair of a load and a comparison, or the load alone. */
 static enum step find_pair(enum step load, enum step test)
 {
@@ -125,7 +133,7 @@ static bool decode(struct bpf_vm *vm, const struct bpf_insn *program, unsigned i
 {
 	const struct bpf_insn *insn = &program[i];
 	struct op *op = &vm->ops[i];
-	const enum step step = find_step(insn->code);
+	const enum step step = is_packet_type(insn) ? STEP_LD_TYPE : find_step(insn->code);
 	const int64_t jump = i + 1 + (insn->code == (BPF_JMP | BPF_JA) ? (int64_t)(int32_t)insn->k : insn->jt);
 
 	if (step == STEPS || jump < 0)
@@ -242,7 +250,7 @@ static inline uint32_t byte_at(const uint8_t *at)
 /* Labels as values are a GNU extension, which __extension__ does not cover in a goto. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
-uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
+uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen, unsigned type)
 {
 #define LABEL(name) &&do_##name,
 #define LABEL_PAIR(load, test) &&do_##load##_##test,
@@ -266,6 +274,7 @@ uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wir
 	NEXT();
 #define DO_JUMP(name, condition) do_##name : JUMP(condition);
 	DO(LD_LEN, a = wirelen)
+	DO(LD_TYPE, a = type)
 	DO(LD_IMM, a = op->k)
 	DO(LD_MEM, a = memory[op->k])
 	DO(LDX_IMM, x = op->k)

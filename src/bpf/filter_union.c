@@ -59,7 +59,7 @@ static bool is_load(const struct bpf_insn *insn, unsigned mode)
 /* An offset beyond any packet: libpcap's interpreter rejects it, the kernel would take it for one of its extensions. */
 static bool exceeds_any_packet(const struct bpf_insn *insn)
 {
-	return insn->k > INT32_MAX;
+	return insn->k > INT32_MAX && !filter_loads_type(insn);
 }
 
 #define EXPANSION_MAX 7 /* instructions that one becomes at most */
@@ -71,7 +71,7 @@ static unsigned emitted_size(const struct assembly *assembly, const struct bpf_i
 		return insn->jt > UINT8_MAX / EXPANSION_MAX || insn->jf > UINT8_MAX / EXPANSION_MAX ? 3 : 1;
 	if (is_load(insn, BPF_IND))
 		return exceeds_any_packet(insn) ? 1 : EXPANSION_MAX;
-	if (is_load(insn, BPF_ABS) && !exceeds_any_packet(insn) &&
+	if (is_load(insn, BPF_ABS) && !exceeds_any_packet(insn) && !filter_loads_type(insn) &&
 	    insn->k + filter_load_width(insn->code) > assembly->min_bytes)
 		return 4;
 	return 1;

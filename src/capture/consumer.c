@@ -233,7 +233,7 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 	if (!consumer)
 		return error_set(err, -ENOMEM, "out of memory");
 	*field = "bpf";
-	r = filter_compile(spec->bpf, linktype, err, &consumer->filter);
+	r = filter_compile_with_netmask(spec->bpf, linktype, ring_netmask(spec->interface), err, &consumer->filter);
 	consumer->cursor.filter = consumer->filter;
 	if (r < 0) {
 		error_prefix(err, "bpf");

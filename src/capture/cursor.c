@@ -35,6 +35,7 @@ struct wire_packet {
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
 	uint32_t flags;
+	uint8_t type; /* PACKET_HOST, PACKET_OUTGOING, … */
 };
 
 static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *header, uint8_t *scratch)
@@ -151,12 +152,13 @@ static void offer_packet(struct cursor *cursor, const struct wire_packet *packet
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
 	if (cursor->retention && packet->boot_ns < cursor->retention_until_ns) {
 		allowed = retention_filter_kept_bytes(cursor->retention, packet->contiguous, packet->wirelen,
-						      packet->caplen);
+						      packet->caplen, packet->type);
 		if (!allowed)
 			return;
 	}
 	if (cursor->filter) {
-		accepted = filter_run(cursor->filter, packet->contiguous, packet->wirelen, packet->caplen);
+		accepted =
+			filter_run(cursor->filter, packet->contiguous, packet->wirelen, packet->caplen, packet->type);
 		if (!accepted)
 			return;
 	}
@@ -266,6 +268,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, context);
 			packet.flags |= reception_flag(type);
+			packet.type = type;
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
 			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];

@@ -85,6 +85,19 @@ int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
 	return r < 0 ? r : find_linktype(interface, hardware, linktype, err);
 }
 
+uint32_t ring_netmask(const char *interface)
+{
+	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {.ifr_addr.sa_family = AF_INET};
+	struct sockaddr_in address;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	if (fd < 0 || ioctl(fd, SIOCGIFNETMASK, &request) < 0)
+		return 0;
+	memcpy(&address, &request.ifr_netmask, sizeof(address));
+	return ntohl(address.sin_addr.s_addr);
+}
+
 static int allocate(struct ring *ring, const struct ring_options *options, struct error *err)
 {
 	uint32_t count = options->block_count;

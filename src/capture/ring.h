@@ -77,4 +77,7 @@ warn_unused int ring_find_interface(const char *interface, int *ifindex);
 /* Finds the link type of an interface without opening it. Returns 0, -ENODEV, -EPFNOSUPPORT or another -errno. */
 warn_unused int ring_probe(const char *interface, uint16_t *linktype, struct error *err);
 
+/* The netmask of the interface's first IPv4 address, in host byte order; 0: it has none. */
+uint32_t ring_netmask(const char *interface);
+
 CLEANUP_DEFINE(ring, struct ring, ring_close)

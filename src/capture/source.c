@@ -131,6 +131,7 @@ int source_open_recorder(const struct engine_recorder *options, const struct rin
 		.max_age_ns = options->max_age_ns,
 	};
 	const struct retention_filter_options retention = {.bpf = options->bpf,
+							   .netmask = ring_netmask(options->interface),
 							   .snaplen = options->snaplen,
 							   .headers = options->headers};
 	const struct ring_options ring = recorder_ring(options, guard);

@@ -206,6 +206,34 @@ def test_both_directions_are_captured_and_marked(world):
     assert [int(row[0], 16) for row in fields(world.path(request), "frame.packet_flags_direction")] == [INBOUND] * 3 + [OUTBOUND] * 3
 
 
+def test_filters_know_the_direction(world):
+    """Two filters, so that the kernel's union tests the direction, too."""
+    inbound = world.capture(packets=3, timeout=20, bpf="inbound and udp")
+    outbound = world.capture(packets=3, timeout=20, bpf="udp dst port 9 and outbound")
+    for first in range(0, 30, 10):
+        world.sender.send(1, first=first, rate=1000)
+        Sender(world.host, "eth0").send(1, first=first + 100, rate=1000)
+    inbound.done()
+    outbound.done()
+    assert [(p.number, p.direction) for p in world.file(inbound).packets] == [(n, INBOUND) for n in (0, 10, 20)]
+    assert [(p.number, p.direction) for p in world.file(outbound).packets] == [(n, OUTBOUND) for n in (100, 110, 120)]
+
+
+def test_ip_broadcast_takes_the_interfaces_netmask(world):
+    refused = world.refused(bpf="ip broadcast")
+    assert "IPv4 address" in refused["reason"] and refused["reason"].startswith("bpf: "), refused
+    world.host.ip("addr", "add", "10.78.3.1/22", "dev", "eth0")
+    try:
+        request = world.capture(packets=2, timeout=20, bpf="ip broadcast")
+        header = bytes.fromhex("020000000001" "020000000002" "0800" "45000014000000004011" "0000" "0a4e0302")
+        destinations = ["0a4e03ff", "0a4e02ff", "0a4e03fe", "ffffffff"]
+        world.sender.frame(*(header + bytes.fromhex(destination) + bytes(26) for destination in destinations))
+        request.done()
+        assert [packet.data[30:34].hex() for packet in world.file(request).packets] == ["0a4e03ff", "ffffffff"]
+    finally:
+        world.host.ip("addr", "del", "10.78.3.1/22", "dev", "eth0")
+
+
 def test_tun_is_captured_as_raw_ip(world):
     tun = world.host.add_tun("tun7")
     request = world.capture(interface=["tun7"], packets=2, timeout=20, bpf="udp port 53")

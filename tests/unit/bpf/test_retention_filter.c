@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <pcap/pcap.h>
 #include <string.h>
 
@@ -123,8 +124,8 @@ static void test_kept_bytes_follow_filter_and_snap_length(void **state)
 			const struct packet *packet = &packets[i];
 			const uint32_t expected =
 				expected_bytes(restriction, retention_filter_selector(retention), packet);
-			const uint32_t bytes =
-				retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+			const uint32_t bytes = retention_filter_kept_bytes(retention, packet->data, packet->size,
+									   packet->size, PACKET_HOST);
 
 			if (bytes != expected)
 				fail_msg("%s, %u: %u of %u bytes instead of %u", restriction->bpf, restriction->snaplen,
@@ -142,10 +143,12 @@ static void test_packet_cut_inside_its_headers_is_kept_unchanged(void **state)
 	(void)state;
 	for (size_t i = 0; i < 500; i++) {
 		const struct packet *packet = &packets[i];
-		const uint32_t whole = retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+		const uint32_t whole =
+			retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size, PACKET_HOST);
 
 		for (uint32_t caplen = 1; caplen <= whole; caplen++)
-			assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, caplen),
+			assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, caplen,
+								     PACKET_HOST),
 					 caplen);
 	}
 }
@@ -224,11 +227,14 @@ static bool is_wanted(const struct wanted *wanted, const struct packet *packet)
 static void check_passed(const struct wanted *wanted, const struct retention_filter *retention,
 			 const struct packet *packet, uint32_t passed)
 {
-	const uint32_t kept = retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+	const uint32_t kept =
+		retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size, PACKET_HOST);
 
 	assert_true(passed >= kept);
 	if (passed)
-		assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, passed), kept);
+		assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, passed,
+							     PACKET_HOST),
+				 kept);
 	if (packet->size >= FILTER_UNION_MIN_BYTES && !kept && !is_wanted(wanted, packet))
 		assert_int_equal(passed, 0);
 	for (size_t i = 0; i < wanted->count; i++) {
@@ -322,10 +328,10 @@ static void test_excluded_packets_never_pass(void **state)
 			const struct packet *packet = &packets[i];
 			const uint32_t bytes = kernel_pass(&kernel, packet->data, packet->size);
 			const bool wanted = cases[c].want && accepts(cases[c].want->filter, packet);
-			const uint32_t kept = cases[c].retention
-						      ? retention_filter_kept_bytes(retention, packet->data,
-										    packet->size, packet->size)
-						      : 0;
+			const uint32_t kept =
+				cases[c].retention ? retention_filter_kept_bytes(retention, packet->data, packet->size,
+										 packet->size, PACKET_HOST)
+						   : 0;
 
 			if (packet->size < FILTER_UNION_MIN_BYTES)
 				continue;
@@ -384,11 +390,11 @@ static void test_packets_with_a_stripped_tag_are_left_to_the_reader(void **state
 		for (size_t i = 0; i < packet_count; i++) {
 			const uint32_t passed = least_of(run_tagged(program, size, &packets[i]), packets[i].size);
 			const uint32_t kept = retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
-									  packets[i].size);
+									  packets[i].size, PACKET_HOST);
 
 			assert_true(passed >= kept && passed > 0);
 			assert_int_equal(retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
-								     passed),
+								     passed, PACKET_HOST),
 					 kept);
 		}
 	}

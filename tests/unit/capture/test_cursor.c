@@ -536,6 +536,22 @@ static void test_direction_comes_from_the_kernel(void **state)
 	store_deinit(&cursor.store);
 }
 
+static void test_filter_sees_the_direction(void **state)
+{
+	struct cursor cursor;
+	cleanup(cleanup_filter) struct filter *filter = compile("outbound");
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		set_type(add_udp(53, i), i == 2 ? PACKET_OUTGOING : PACKET_BROADCAST);
+	cursor_init(&cursor);
+	cursor.filter = filter;
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 1);
+	assert_int_equal(packet_of(&cursor, 0).direction, PACKET_DIR_OUTBOUND);
+	store_deinit(&cursor.store);
+}
+
 static void test_exhausted_memory_ends_the_cursor_and_is_counted(void **state)
 {
 	struct cursor cursor;
@@ -876,6 +892,7 @@ int main(void)
 		TEST(test_missing_packets_are_counted_where_they_are_missing),
 		TEST(test_loopback_takes_each_packet_once),
 		TEST(test_direction_comes_from_the_kernel),
+		TEST(test_filter_sees_the_direction),
 		TEST(test_exhausted_memory_ends_the_cursor_and_is_counted),
 		TEST(test_cursors_of_a_group_are_independent),
 		TEST(test_history_is_limited_by_the_retention_filter),
