@@ -29,6 +29,7 @@ static enum exit_status run_for_target(struct command_context *context)
 		terminal_error("%s", err.text);
 	else
 		status = target.fleet ? command->fleet(context) : command->local(context);
+	context->target = NULL;
 	command_target_deinit(&target);
 	return status;
 }
