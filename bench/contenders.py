@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The contenders: each starts, names its processes, reads everything it was sent, and reports what it got and what it lost.
+"""The contenders: each starts, names its processes, reads everything that is sent, and reports what it captured and lost.
 `run` measures one of them beside the sender at full rate."""
 
 import contextlib
@@ -14,10 +14,10 @@ import time
 
 from lib.events import new_id
 from measure import Clock, kernel_threads, wait_idle
-from stand import expected, filters, ports, probe, remove_files, start, wait_for_warm_memory
+from testbed import expected, filters, ports, probe, remove_files, start, wait_for_warm_memory
 from wire import Wire, command
 
-IDLE_S = 1.5  # a daemon's capture ends after this long without a match
+IDLE_S = 1.5  # without a match, after which a daemon's capture ends
 
 
 class Contender:
@@ -87,8 +87,8 @@ class Daemon(Contender):
 
 
 class Everything(Daemon):
-    """The daemon with one capture of all packets, delivered to a file in tmpfs. first: what the sender sends for a capture that
-    precedes the measured one in the same daemon."""
+    """The daemon with one capture of all packets, delivered to a file in tmpfs. first: the traffic of a capture that precedes
+    the measured one in the same daemon."""
 
     def __init__(self, world, config, first=None):
         super().__init__(world, 1, config)
@@ -114,8 +114,8 @@ class Everything(Daemon):
 
 
 class Recorder(Daemon):
-    """The daemon with its recorder on. Without captures, it is asked at the end for the history of one port: were packets
-    dropped, and do the packets' numbers have gaps?"""
+    """The daemon with its recorder on. Without captures, a final request for the history of one port shows drops, and gaps in
+    the packets' numbers."""
 
     def __init__(self, world, captures=0, config=None, port_count=1000):
         super().__init__(world, captures, config)
@@ -149,10 +149,10 @@ class Neighbours(Recorder):
 
 
 class Processes(Contender):
-    """Programs that print when they listen, and after SIGINT what they got."""
+    """Programs that print a line once they listen, and their counts after SIGINT."""
 
     program = None  # must be installed
-    drain_s = 1.2  # libpcap hands over a block that is not full after a second
+    drain_s = 1.2  # libpcap delivers a block that is not full after a second
     ready = re.compile(r"listening on")
 
     def __init__(self, world, commands):
@@ -166,12 +166,12 @@ class Processes(Contender):
             self.processes.append(self.world.host.popen(*words, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         deadline = time.monotonic() + 30
         for log, process in zip(self.logs, self.processes):
-            while not self.ready.search(self.said(log)):
-                assert process.poll() is None and time.monotonic() < deadline, self.said(log)
+            while not self.ready.search(self.output_of(log)):
+                assert process.poll() is None and time.monotonic() < deadline, self.output_of(log)
                 time.sleep(0.005)
 
     @staticmethod
-    def said(log):
+    def output_of(log):
         return os.pread(log.fileno(), 1 << 20, 0).decode(errors="replace")  # the file position is the writer's
 
     def pids(self):
@@ -186,7 +186,7 @@ class Processes(Contender):
             process.send_signal(signal.SIGINT)
         for process in self.processes:
             process.wait(60)
-        return self.parse("".join(map(self.said, self.logs)))
+        return self.parse("".join(map(self.output_of, self.logs)))
 
     def parse(self, text):
         raise NotImplementedError
@@ -222,9 +222,9 @@ class Tcpdump(Processes):
 class Writer(Processes):
     """Writes to tmpfs: ten files of 100 MB in turn."""
 
-    def __init__(self, world, words, place):
+    def __init__(self, world, words, file):
         self.directory = tempfile.mkdtemp(dir=world.root)
-        super().__init__(world, [[*words, os.path.join(self.directory, place)]])
+        super().__init__(world, [[*words, os.path.join(self.directory, file)]])
 
     def close(self):
         super().close()

@@ -13,7 +13,7 @@ from lib.netns import remove_stale
 from lib.pcapfile import judge
 from lib.waiting import until
 from report import Table
-from stand import PORT, TMPFS, has_recorder, ports, recording, stand, start
+from testbed import PORT, TMPFS, has_recorder, ports, recording, testbed, start
 
 RATE = 400_000
 NODES, PER_NODE = 5, 1000
@@ -34,9 +34,9 @@ def api(settings):
     if not has_recorder():
         return []
     times = {path: [] for path in ASKED}
-    with stand() as world:
+    with testbed() as world:
         start(world, recording(world))
-        settings.say("api, while packets come in")
+        settings.report_progress("api, while packets come in")
         traffic = world.sender.start(seconds=300, rate=RATE, size=64, dst_port=ports(1000))
         try:
             until(lambda: has_packets(world), 10, "traffic")
@@ -52,7 +52,7 @@ def api(settings):
 
 
 def ask_fleet(fleet, directory, port):
-    """One command that puts the history of all nodes into one file. Returns its time."""
+    """Runs one command that merges the history of all nodes into one file. Returns its duration."""
     path = directory / "out.pcapng"
     begin = time.monotonic()
     result = fleet.ask("capture", "--nodere", "^edge", "-i", "eth0", "--before", "60s", "-c", PER_NODE, "--timeout", "20s", "--id",
@@ -75,9 +75,10 @@ def fleet(settings):
         with Fleet(Path(root), names) as nodes:
             nodes.send(PORT, PER_NODE)
             for turn in range(settings.files):
-                settings.say(f"fleet, {turn + 1} of {settings.files}")
+                settings.report_progress(f"fleet, {turn + 1} of {settings.files}")
                 times.append(ask_fleet(nodes, Path(root), PORT))
     return [Table("fleet", f"One command, {NODES} nodes and a Redis: from starting pcapctl to the merged file", QUANTILES,
                   [quantiles(f"{NODES} × {PER_NODE} packets of history", times)],
-                  "`pcapctl capture --before … --merge`: asks, waits for all nodes, fetches the files from Redis, merges and deletes them.",
+                  "`pcapctl capture --before … --merge` publishes the request, waits for all nodes, fetches their files from Redis, merges "
+                  "and deletes them.",
                   samples=[{"times_s": times}])]

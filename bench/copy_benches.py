@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Benchmarks of packets being copied: everything on an interface into a file, a gigabyte of history into a file, and history as a
-stream; by a daemon that has just started and has no memory mapped for packets, and by one that has just done the same."""
+"""Benchmarks of copying packets: everything on an interface into a file, a gigabyte of history into a file, and history as a
+stream; by a daemon that has just started and has no packet memory mapped, and by one that has just done the same."""
 
 import socket
 import time
@@ -9,7 +9,7 @@ from answer_benches import publish
 from contenders import Everything, TcpdumpFile, run
 from measure import Clock, medians, touch_memory
 from report import Chart, Column, Table, number
-from stand import has_recorder, has_warm_memory, recording, remove_files, stand, start, to_tmpfs, wait_for_warm_memory, warm
+from testbed import has_recorder, has_warm_memory, recording, remove_files, testbed, start, to_tmpfs, wait_for_warm_memory, warm
 from traffic_benches import CPU, RATE, take_turns
 from wire import Wire
 
@@ -24,7 +24,7 @@ HEADER_BYTES = 82  # of the kernel, in front of each packet in the ring
 def everything(settings):
     rows, samples = [], []
     touch_memory(settings.touch_bytes)
-    with stand() as world:
+    with testbed() as world:
         default = to_tmpfs(world)
         for packets in settings.everything:
             traffic = {"count": packets, "rate": EVERYTHING_RATE, "size": EVERYTHING_SIZE}
@@ -46,7 +46,7 @@ def everything(settings):
             samples += found
     return [Table("everything", f"One capture of everything, {EVERYTHING_SIZE} B, sender at {EVERYTHING_RATE / 1e6:g} million packets/s "
                   "or as near as it gets",
-                  [Column("who", ""), Column("sent", "packets sent", number()), Column("captured", "captured", number()),
+                  [Column("label", ""), Column("sent", "packets sent", number()), Column("captured", "captured", number()),
                    Column("captured_percent", "captured %", PERCENT), Column("dropped", "kernel drops", number()),
                    Column("evicted", "evicted", number()), Column("backlog", "backlog drops", number()), CPU, RATE], rows,
                   "A ring of 64 MiB each. First, second capture: in a daemon that has just started, and at once after one of the same "
@@ -56,7 +56,7 @@ def everything(settings):
 
 
 def fill(world, count, size, rate=0):
-    """Sends into the recorder's ring, and waits until the daemon has seen it all."""
+    """Sends into the recorder's ring, and waits until the daemon has seen all packets."""
     world.sender.send(count, size=size, rate=rate)
     deadline, seen = time.monotonic() + 20, -1
     while (now := packets_recorded(world)) != seen and time.monotonic() < deadline:
@@ -69,7 +69,7 @@ def packets_recorded(world):
 
 
 def copy_once(world, publisher, pid, window):
-    """One request for the whole window. The capture's end, when all is copied, is the event `captured`; then the file is written."""
+    """One request for the whole window. The event `captured` marks the end of copying; then the file is written."""
     clock, since = Clock([pid]), world.events.mark()
     request, begin = publish(publisher, world, **window)
 
@@ -98,10 +98,10 @@ def copy(settings):
         configs.append((f"recorder, warm_memory = {settings.warm_memory}", warm(settings.warm_memory)))
     samples = {}
     touch_memory(settings.touch_bytes)
-    with stand() as world, Wire(world.redis) as publisher:
+    with testbed() as world, Wire(world.redis) as publisher:
         for repetition in range(settings.repetitions):
             for label, config in configs:
-                settings.say(f"copy, {label}, {repetition + 1} of {settings.repetitions}")
+                settings.report_progress(f"copy, {label}, {repetition + 1} of {settings.repetitions}")
                 pid = start(world, {**recording(world, ring), **config})
                 wait_for_warm_memory(world)
                 begin = time.time()
@@ -110,20 +110,20 @@ def copy(settings):
                 for turn in "first copy", "second copy":
                     samples.setdefault(f"{label}, {turn}", []).append(copy_once(world, publisher, pid, window))
                 world.daemon.close()
-    rows = [{"who": who, **medians(found)} for who, found in samples.items()]
+    rows = [{"label": label, **medians(found)} for label, found in samples.items()]
     return [Table("copy", f"{settings.copy_bytes / 1e9:g} GB of history, {COPY_SIZE} B packets, without a filter: from PUBLISH to the copy's "
                   "end, and its delivery into tmpfs",
-                  [Column("who", ""), Column("packets", "packets", number()), Column("lost", "lost", number()),
+                  [Column("label", ""), Column("packets", "packets", number()), Column("lost", "lost", number()),
                    Column("elapsed", "copied in s", number(3)), Column("per_second", "GB/s", GB_PER_S),
                    Column("cpu", "daemon's CPU s/GB", CPU_PER_GB), Column("delivery", "delivered in s", number(3))], rows,
                   f"The recorder's ring has {ring}. First, second copy: in a daemon that has just started, and at once after the first was "
                   "delivered. Copied: the event `captured`; delivered: from there to `done`.",
                   [Chart("copy", f"{settings.copy_bytes / 1e9:g} GB of history, s", {"copied": "elapsed", "delivered": "delivery"},
-                         number(2))], samples=[{"who": who, **one} for who, found in samples.items() for one in found])]
+                         number(2))], samples=[{"label": label, **one} for label, found in samples.items() for one in found])]
 
 
 def read_stream(world, interface):
-    """Reads all the history and keeps nothing. (bytes, seconds)."""
+    """Reads the whole history and discards it. Returns (bytes, seconds)."""
     begin, count, tail, into = time.monotonic(), 0, b"", bytearray(READ_BYTES)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(60)
@@ -144,11 +144,11 @@ def stream(settings):
         return []
     samples = {}
     touch_memory(settings.touch_bytes)
-    with stand() as world:
+    with testbed() as world:
         for size in 64, 1500:
             slot = (size + HEADER_BYTES + 7) // 8 * 8
             for repetition in range(settings.repetitions):
-                settings.say(f"stream, {size} B, {repetition + 1} of {settings.repetitions}")
+                settings.report_progress(f"stream, {size} B, {repetition + 1} of {settings.repetitions}")
                 pid = start(world, recording(world, f"{settings.stream_bytes >> 20}MiB"))
                 fill(world, settings.stream_bytes // slot, size)
                 for turn in "first", "second":
@@ -157,9 +157,9 @@ def stream(settings):
                     samples.setdefault(f"{turn} read, {size} B packets", []).append(
                         {"bytes": count, "elapsed": elapsed, "per_second": count / elapsed, "cpu": clock.seconds() / count})
                 world.daemon.close()
-    rows = [{"who": who, **medians(found)} for who, found in samples.items()]
+    rows = [{"label": label, **medians(found)} for label, found in samples.items()]
     return [Table("stream", f"History as a stream: GET /v1/history, what a ring of {settings.stream_bytes >> 20} MiB holds",
-                  [Column("who", ""), Column("bytes", "MB", number(0, 1e-6)), Column("elapsed", "s", number(2)),
+                  [Column("label", ""), Column("bytes", "MB", number(0, 1e-6)), Column("elapsed", "s", number(2)),
                    Column("per_second", "MB/s", number(0, 1e-6)), Column("cpu", "daemon's CPU s/GB", CPU_PER_GB)], rows,
-                  "Over the unix socket, to a client that throws it away. First read: in a daemon that has just started.",
-                  samples=[{"who": who, **one} for who, found in samples.items() for one in found])]
+                  "Over the unix socket, to a client that discards it. First read: in a daemon that has just started.",
+                  samples=[{"label": label, **one} for label, found in samples.items() for one in found])]

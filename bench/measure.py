@@ -40,7 +40,7 @@ class Clock:
 
 
 def wait_idle(pids, quiet=0.3, timeout=20):
-    """Waits until the processes use next to no CPU for a while: they have read everything by then."""
+    """Waits until the processes use almost no CPU for a while: by then they have read everything."""
     pids, deadline = list(pids), time.monotonic() + timeout
     last, since = Clock(pids).begin, time.monotonic()
     while time.monotonic() - since < quiet and time.monotonic() < deadline:
@@ -63,7 +63,7 @@ def memory_of(pid):
 
 def touch_memory(most):
     """Touches memory and frees it again. A virtual machine's host may back a page only when it is first touched, which costs
-    several times as much as the page fault itself and would be charged to whichever contender gets that page first."""
+    several times as much as the page fault itself, and would be charged to the contender that gets the page first."""
     with open("/proc/meminfo") as file:
         available = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
     size = min(most, available // 2)
@@ -81,7 +81,7 @@ def percentile(values, percent):
 
 
 def medians(samples):
-    """One row out of several: the median of every number, other values from the first sample."""
+    """Combines samples into one row: the median of every number, other values from the first sample."""
     row = {}
     for key, first in samples[0].items():
         values = [sample[key] for sample in samples if sample.get(key) is not None]

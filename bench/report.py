@@ -81,7 +81,7 @@ class Table:
             for row in self.rows:
                 if row.get(key) is not None:
                     group = heading or row.get("group") or (f"{row['size']:g} B" if "size" in row else "")
-                    groups.setdefault(group, []).append((row["who"], row[key] * chart.scale))
+                    groups.setdefault(group, []).append((row["label"], row[key] * chart.scale))
         return list(groups.items())
 
     def plots(self):
@@ -93,7 +93,7 @@ class Table:
 def with_ratios(rows, key, into, base):
     """Sets row[into] to row[key] relative to the row of `base` with the same size."""
     for row in rows:
-        first = next((other for other in rows if other["who"] == base and other.get("size") == row.get("size")), {})
+        first = next((other for other in rows if other["label"] == base and other.get("size") == row.get("size")), {})
         if first.get(key) and row.get(key) is not None:
             row[into] = row[key] / first[key]
     return rows

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Benchmarks under full-rate traffic: many captures against many tcpdumps, the recorder against other recorders, and what each
-costs the host's own traffic. Contenders take turns: A B C A B C …"""
+"""Benchmarks at full rate: many captures against many tcpdumps, the recorder against other recorders, and the cost of each to the
+host's own traffic. Contenders take turns: A B C A B C …"""
 
 import shutil
 
 from contenders import Contender, Daemon, Dumpcap, Handles, Neighbours, Netsniff, Recorder, Tcpdump, run
 from measure import medians
 from report import KPPS, Chart, Column, Table, number, short, with_ratios
-from stand import filters, has_recorder, history, recording, stand
+from testbed import filters, has_recorder, history, recording, testbed
 
 PORTS = 1000  # the traffic's destination ports: a filter on one matches a packet in a thousand
 CAPTURES = 50
@@ -18,13 +18,13 @@ def take_turns(settings, contenders, sample):
     samples = {label: [] for label in contenders}
     for repetition in range(settings.repetitions):
         for label, make in contenders.items():
-            settings.say(f"{label}, {repetition + 1} of {settings.repetitions}")
+            settings.report_progress(f"{label}, {repetition + 1} of {settings.repetitions}")
             samples[label].append(sample(make, repetition))
-    rows = [{"who": label, **medians(found)} for label, found in samples.items()]
-    return rows, [{"who": label, **one} for label, found in samples.items() for one in found]
+    rows = [{"label": label, **medians(found)} for label, found in samples.items()]
+    return rows, [{"label": label, **one} for label, found in samples.items() for one in found]
 
 
-WHO, SIZE = Column("who", ""), Column("size", "bytes", number())
+LABEL, SIZE = Column("label", ""), Column("size", "bytes", number())
 RATE, RATE_RATIO = Column("rate_pps", "sender kpps", KPPS), Column("rate_ratio", "of alone", number(2))
 LOST, LOST_PERCENT = Column("lost", "lost", number()), Column("lost_percent", "lost %", number(2))
 CPU, SENDER_CPU = Column("capture_cpu", "CPU s/Mpkt", short), Column("sender_cpu", "sender CPU", short)
@@ -37,12 +37,12 @@ def captures(settings):
         f"pcapdaemon, {CAPTURES} captures": lambda world: Daemon(world, CAPTURES),
         f"{CAPTURES} × tcpdump": lambda world: Tcpdump(world, filters(CAPTURES)),
     }
-    with stand() as world:
+    with testbed() as world:
         rows, samples = take_turns(settings, contenders, lambda make, _: run(world, make(world), settings.burst, 64, PORTS, CAPTURES))
     with_ratios(rows, "rate_pps", "rate_ratio", "nothing")
     with_ratios(rows, "both_cpu", "cpu_ratio", f"pcapdaemon, {CAPTURES} captures")
     return [Table("captures", f"{CAPTURES} captures with different filters, sender at full rate, 64 B",
-                  [WHO, RATE, RATE_RATIO, Column("captured", "captured", number()), LOST, LOST_PERCENT,
+                  [LABEL, RATE, RATE_RATIO, Column("captured", "captured", number()), LOST, LOST_PERCENT,
                    Column("dropped", "kernel drops", number()), Column("backlog", "backlog drops", number()), CPU,
                    SENDER_CPU, BOTH_CPU, Column("cpu_ratio", "ratio", number(2))],
                   rows, f"Every filter matches one packet in {PORTS}. Lost: matching packets sent minus packets captured. CPU-seconds "
@@ -58,7 +58,7 @@ def record(settings):
     contenders = {"recorder": None, "tcpdump -w /dev/null": Tcpdump, "dumpcap -b to tmpfs": Dumpcap, "netsniff-ng to tmpfs": Netsniff}
     contenders = {label: make for label, make in contenders.items() if make is None or shutil.which(make.program)}
     rows, samples = [], []
-    with stand() as world:
+    with testbed() as world:
         def sample(size):
             def one(make, repetition):
                 is_long = make is None and repetition == 0
@@ -72,7 +72,7 @@ def record(settings):
             samples += found
     with_ratios(rows, "capture_cpu", "cpu_ratio", "recorder")
     return [Table("record", "The recorder with no request active, sender at full rate",
-                  [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("backlog", "backlog drops", number()), CPU,
+                  [LABEL, SIZE, RATE, LOST, LOST_PERCENT, Column("backlog", "backlog drops", number()), CPU,
                    Column("cpu_ratio", "ratio", number(1)), SENDER_CPU, Column("held", "packets held", number()),
                    Column("gaps", "gaps", number())], rows,
                   f"The recorder's first repetition takes {settings.seconds:g} s, all others {settings.long_burst:g} s. Rings of the "
@@ -91,13 +91,13 @@ def begin(settings):
         f"recorder, {others} captures begin": lambda world: Neighbours(world, 0, recording(world, memory)),
     }
     rows, samples = [], []
-    with stand(pairs=others + 1) as world:
+    with testbed(pairs=others + 1) as world:
         for size in settings.sizes:
             found_rows, found = take_turns(settings, contenders, lambda make, _, size=size: run(world, make(world), settings.burst, size))
             rows += found_rows
             samples += found
     return [Table("begin", "Captures that begin on other interfaces while the recorder runs at full rate",
-                  [WHO, SIZE, RATE, LOST, LOST_PERCENT, Column("all_armed", "all armed, ms", number(1, 1000))], rows,
+                  [LABEL, SIZE, RATE, LOST, LOST_PERCENT, Column("all_armed", "all armed, ms", number(1, 1000))], rows,
                   f"The recorder's ring has {memory}. Each of the {others} captures is on an interface of its own and needs a new ring of 64 MiB. "
                   "Armed: from the first request to the last `accepted` event.", samples=samples)]
 
@@ -117,7 +117,7 @@ def host(settings):
         }
     contenders |= {f"{many} libpcap handles": lambda world: Handles(world, many)}
     rows, samples = [], []
-    with stand() as world:
+    with testbed() as world:
         for size in settings.sizes:
             found_rows, found = take_turns(settings, contenders,
                                            lambda make, _, size=size: run(world, make(world), settings.burst, size, PORTS))
@@ -125,7 +125,7 @@ def host(settings):
             samples += found
     with_ratios(rows, "rate_pps", "rate_ratio", "nothing")
     return [Table("host", "What the host's own traffic pays",
-                  [WHO, SIZE, RATE, RATE_RATIO, CPU, SENDER_CPU, BOTH_CPU, Column("dropped", "kernel drops", number()),
+                  [LABEL, SIZE, RATE, RATE_RATIO, CPU, SENDER_CPU, BOTH_CPU, Column("dropped", "kernel drops", number()),
                    Column("evicted", "evicted", number()), Column("backlog", "backlog drops", number())], rows,
                   f"The rate at which one sender gets packets out. Every filter matches one packet in {PORTS}. Evicted: packets that "
                   "captures did not read in time, the sum over all captures.",

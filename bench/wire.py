@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Redis without a client library, which would blur the times: commands as bytes over the unix socket, and a subscriber that
-records when the bytes it waits for arrive."""
+"""Redis without a client library, which would blur the times: it sends commands as bytes over the unix socket, and notes when
+the bytes that it waits for arrive."""
 
 import select
 import socket

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Prints what is generated from the tables of the configuration and of pcapctl's commands, at build time: the example
- * file, the help, completion scripts, and the manual pages (templates with the lists put in place of the line MARKER).
+ * Build-time generator: prints the example file, the help, completion scripts and manual pages from the tables of the
+ * configuration and of pcapctl's commands. A manual page is a template whose line MARKER is replaced by the lists.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of routes, and what all of them need. What a route does stands in the file of its subject. */
+/* The table of routes, and helpers for all of them. The routes are in routes_*.c, by subject. */
 #include "api/api.h"
 
 #include <errno.h>
@@ -30,6 +30,7 @@ static const struct http_route routes[] = {
 void api_answer_json(struct http_request *request, unsigned status, json_t *json)
 {
 	cleanup(cleanup_free) char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+
 	json_decref(json);
 	if (text)
 		http_answer_json(request, status, text);
@@ -42,6 +43,7 @@ const char *const api_no_parameters[] = {NULL};
 bool api_check_parameters(struct http_request *request, const char *const *known)
 {
 	const char *unknown = http_request_unknown_parameter(request, known);
+
 	if (unknown)
 		http_answer_error(request, 400, "unknown parameter \"%s\"", unknown);
 	return !unknown;
@@ -78,6 +80,7 @@ struct api *api_new(const struct api_options *options, struct error *err)
 {
 	const struct config *config = options->config;
 	cleanup(cleanup_api) struct api *api = calloc(1, sizeof(*api));
+
 	if (!api) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The control API: what people and scripts ask this daemon, over HTTP (contract: "Control API"). Everything on the
- * loop's thread.
+ * The control API: how people and scripts talk to this daemon, over HTTP (contract: "Control API"). Everything runs on
+ * the loop's thread.
  */
 #pragma once
 
@@ -24,18 +24,18 @@ struct api_options {
 	struct jobs *jobs;
 	struct event_bus *bus;
 	const struct node_status *status;
-	const struct sink *memory;	/* the sink of that name; NULL: there is none */
-	bool (*ready)(const void *ctx); /* requests from elsewhere are taken, too */
+	const struct sink *memory;	/* the sink of that name; NULL: none */
+	bool (*ready)(const void *ctx); /* whether requests from Redis arrive, too */
 	const void *ready_ctx;
 };
 
-/* What the options point to must outlive it. NULL and `err` on failure. */
+/* All that the options point to must outlive it. NULL and `err` on failure. */
 struct api *api_new(const struct api_options *options, struct error *err);
 
-/* The daemon is stopping: histories end. Other questions are still answered. */
+/* The daemon is stopping: ends all history streams. Other requests are still answered. */
 void api_stop(struct api *api);
 
-/* Before the jobs. Pending answers are given up. */
+/* Call it before the jobs are freed. Drops pending answers. */
 void api_free(struct api *api);
 
 CLEANUP_DEFINE(api, struct api, api_free)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two tables: what there is once for the daemon, and what there is for each interface. A metric is a row and a function
- * that reads its value. */
+/* Two tables: metrics of the daemon, and metrics of each interface. A metric is a row and a function that reads its
+ * value. */
 #include "api/metrics.h"
 
 #include "api/openmetrics.h"
@@ -8,7 +8,7 @@
 #include "event/event.h"
 #include "status/node_status.h"
 
-#define NO_SAMPLE (-1.0) /* no sample */
+#define NO_SAMPLE (-1.0)
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
 
@@ -30,6 +30,7 @@ struct interface_metric {
 static double uptime(const struct daemon_numbers *n)
 {
 	const uint64_t now_ns = clock_realtime_ns();
+
 	return now_ns > n->load.started_ns ? (double)(now_ns - n->load.started_ns) / NS_PER_S : 0;
 }
 
@@ -40,8 +41,7 @@ static double running(const struct daemon_numbers *n)
 
 static double delivering(const struct daemon_numbers *n)
 {
-	const uint64_t captures = n->load.jobs.captures, running_count = n->load.jobs.running;
-	return captures > running_count ? (double)(captures - running_count) : 0;
+	return (double)n->load.jobs.delivering;
 }
 
 static double elsewhere(const struct daemon_numbers *n)
@@ -80,18 +80,18 @@ static double connections(const struct daemon_numbers *n)
 }
 
 static const struct daemon_metric daemon_metrics[] = {
-	{{"pcapdaemon_uptime_seconds", METRIC_GAUGE, "seconds", "Time since the daemon was started."}, uptime},
-	{{"pcapdaemon_captures_running", METRIC_GAUGE, NULL, "Captures that are being armed or run."}, running},
-	{{"pcapdaemon_captures_delivering", METRIC_GAUGE, NULL, "Files on their way to their destinations."},
+	{{"pcapdaemon_uptime_seconds", METRIC_GAUGE, "seconds", "Time since the daemon started."}, uptime},
+	{{"pcapdaemon_captures_running", METRIC_GAUGE, NULL, "Captures being armed or running."}, running},
+	{{"pcapdaemon_captures_delivering", METRIC_GAUGE, NULL, "Captures whose files are being delivered."},
 	 delivering},
-	{{"pcapdaemon_requests_elsewhere", METRIC_COUNTER, NULL, "Requests for other nodes."}, elsewhere},
+	{{"pcapdaemon_requests_elsewhere", METRIC_COUNTER, NULL, "Requests addressed to other nodes."}, elsewhere},
 	{{"pcapdaemon_capture_memory_bytes", METRIC_GAUGE, "bytes", "Captured bytes not delivered yet."}, memory},
-	{{"pcapdaemon_capture_memory_limit_bytes", METRIC_GAUGE, "bytes", "What they may be at most (limits.memory)."},
+	{{"pcapdaemon_capture_memory_limit_bytes", METRIC_GAUGE, "bytes",
+	  "Limit on captured bytes not delivered yet (limits.memory)."},
 	 memory_limit},
-	{{"pcapdaemon_warm_memory_bytes", METRIC_GAUGE, "bytes", "Unused memory that is kept ready for packets."},
-	 warm_memory},
+	{{"pcapdaemon_warm_memory_bytes", METRIC_GAUGE, "bytes", "Unused memory kept ready for packets."}, warm_memory},
 	{{"pcapdaemon_kept_files", METRIC_GAUGE, NULL, "Finished files kept in memory."}, kept_files},
-	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "What they take."}, kept_bytes},
+	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "Memory taken by kept files."}, kept_bytes},
 	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},
 };
 
@@ -133,25 +133,27 @@ static double ring_size(const struct node_interface *i)
 static const struct interface_metric interface_metrics[] = {
 	{{"pcapdaemon_interface_up", METRIC_GAUGE, NULL, "Whether the interface is up."}, up},
 	{{"pcapdaemon_interface_captures", METRIC_GAUGE, NULL, "Captures on the interface."}, captures},
-	{{"pcapdaemon_interface_packets", METRIC_COUNTER, NULL, "Packets its ring was offered since it was opened."},
+	{{"pcapdaemon_interface_packets", METRIC_COUNTER, NULL, "Packets offered to the ring since it was opened."},
 	 packets},
-	{{"pcapdaemon_interface_dropped_packets", METRIC_COUNTER, NULL, "Of these, packets the ring had no room for."},
+	{{"pcapdaemon_interface_dropped_packets", METRIC_COUNTER, NULL,
+	  "Packets dropped because the ring had no room."},
 	 dropped},
-	{{"pcapdaemon_recorder_reach_seconds", METRIC_GAUGE, "seconds", "How far back the recorder reaches now."},
-	 reach},
-	{{"pcapdaemon_recorder_held_bytes", METRIC_GAUGE, "bytes", "Packet memory that can be read."}, held},
-	{{"pcapdaemon_ring_size_bytes", METRIC_GAUGE, "bytes", "Memory of the ring."}, ring_size},
+	{{"pcapdaemon_recorder_reach_seconds", METRIC_GAUGE, "seconds", "How far back the recorder reaches."}, reach},
+	{{"pcapdaemon_recorder_held_bytes", METRIC_GAUGE, "bytes", "Memory of the packets the recorder holds."}, held},
+	{{"pcapdaemon_ring_size_bytes", METRIC_GAUGE, "bytes", "Size of the ring."}, ring_size},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static int write_build(struct buffer *out, const struct node_status *status)
 {
-	static const struct metric_family family = {"pcapdaemon_build", METRIC_INFO, NULL, "What runs here."};
+	static const struct metric_family family = {"pcapdaemon_build", METRIC_INFO, NULL,
+						    "Version and node name of the daemon."};
 	const struct metric_label labels[] = {{"version", PCAPDAEMON_VERSION},
 					      {"node", node_status_node(status)},
 					      {NULL, NULL}};
 	const int r = metric_header(out, &family);
+
 	return r == 0 ? metric_sample(out, &family, labels, 1) : r;
 }
 
@@ -160,8 +162,10 @@ static int write_events(struct buffer *out, const struct daemon_numbers *numbers
 	static const struct metric_family family = {"pcapdaemon_events", METRIC_COUNTER, NULL,
 						    "Events published, by kind."};
 	int r = metric_header(out, &family);
+
 	for (int kind = 0; kind < EVENT_KINDS && r == 0; kind++) {
 		const struct metric_label labels[] = {{"event", event_kind_name((enum event_kind)kind)}, {NULL, NULL}};
+
 		r = metric_sample(out, &family, labels, (double)numbers->load.jobs.events[kind]);
 	}
 	return r;
@@ -171,8 +175,10 @@ static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers
 {
 	static const struct metric_label none[] = {{NULL, NULL}};
 	int r = 0;
+
 	for (size_t i = 0; i < COUNT(daemon_metrics) && r == 0; i++) {
 		const struct daemon_metric *metric = &daemon_metrics[i];
+
 		r = metric_header(out, &metric->family);
 		if (r == 0)
 			r = metric_sample(out, &metric->family, none, metric->read(numbers));
@@ -184,9 +190,11 @@ static int write_interfaces(struct buffer *out, const struct interface_metric *m
 			    const struct node_interface *list, size_t count)
 {
 	int r = metric_header(out, &metric->family);
+
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const struct metric_label labels[] = {{"interface", list[i].name}, {NULL, NULL}};
 		const double value = metric->read(&list[i]);
+
 		if (value >= 0)
 			r = metric_sample(out, &metric->family, labels, value);
 	}
@@ -200,20 +208,22 @@ static int write_interface_total(struct buffer *out, size_t total)
 							    METRICS_INTERFACES_MAX) " of them have metrics."};
 	static const struct metric_label none[] = {{NULL, NULL}};
 	const int r = metric_header(out, &family);
+
 	return r == 0 ? metric_sample(out, &family, none, (double)total) : r;
 }
 
-/* Without a word if nobody asked for Redis. */
+/* Writes nothing if Redis is not wanted. */
 static int write_redis(struct buffer *out, const struct node_redis *redis)
 {
 	static const struct metric_family up = {"pcapdaemon_redis_up", METRIC_GAUGE, NULL,
-						"Whether requests come from Redis, and events go there."};
+						"Whether the link to Redis is up, by purpose."};
 	static const struct metric_family waiting = {"pcapdaemon_redis_waiting", METRIC_GAUGE, NULL,
-						     "Events and answers that Redis has not taken yet."};
+						     "Events and answers waiting for Redis."};
 	static const struct metric_label none[] = {{NULL, NULL}};
 	const struct metric_label requests[] = {{"link", "requests"}, {NULL, NULL}};
 	const struct metric_label events[] = {{"link", "events"}, {NULL, NULL}};
 	int r = 0;
+
 	if (!redis->wanted)
 		return 0;
 	r = metric_header(out, &up);
@@ -233,6 +243,7 @@ int metrics_write(struct buffer *out, const struct node_status *status, size_t c
 	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = connection_count};
 	cleanup(node_interface_list_deinit) struct node_interface_list list;
 	int r = node_interfaces_list(node_status_interfaces(status), METRICS_INTERFACES_MAX, &list);
+
 	if (r == 0)
 		r = write_build(out, status);
 	if (r == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Integers are written as such, so that a counter of bytes is exact up to 2^53. */
+/* Integers are written without a fraction or exponent, so a counter of bytes is exact up to 2^53. */
 #include "api/openmetrics.h"
 
 #include <inttypes.h>
@@ -16,20 +16,23 @@ static const char *const suffixes[] = {[METRIC_GAUGE] = "", [METRIC_COUNTER] = "
 int metric_header(struct buffer *out, const struct metric_family *family)
 {
 	int r = buffer_printf(out, "# TYPE %s %s\n", family->name, types[family->type]);
+
 	if (r == 0 && family->unit)
 		r = buffer_printf(out, "# UNIT %s %s\n", family->name, family->unit);
 	return r == 0 ? buffer_printf(out, "# HELP %s %s\n", family->name, family->help) : r;
 }
 
-/* What is no UTF-8, as an interface's name may be, becomes U+FFFD. */
+/* Bytes that are not UTF-8, as in some interface names, become U+FFFD. */
 static int append_escaped(struct buffer *out, const char *text)
 {
 	size_t left = strlen(text);
 	int r = 0;
+
 	while (left > 0 && r == 0) {
 		uint32_t code;
 		const size_t size = utf8_decode(text, left, &code);
 		const size_t step = size ? size : 1;
+
 		if (size == 0)
 			r = buffer_append_string(out, "\xef\xbf\xbd");
 		else if (code == '\n')
@@ -47,6 +50,7 @@ static int append_escaped(struct buffer *out, const char *text)
 static int append_labels(struct buffer *out, const struct metric_label *labels)
 {
 	int r = 0;
+
 	for (const struct metric_label *label = labels; label->name && r == 0; label++) {
 		r = buffer_printf(out, "%s%s=\"", label == labels ? "{" : ",", label->name);
 		if (r == 0)
@@ -61,6 +65,7 @@ int metric_sample(struct buffer *out, const struct metric_family *family, const 
 		  double value)
 {
 	int r = buffer_printf(out, "%s%s", family->name, suffixes[family->type]);
+
 	if (r == 0)
 		r = append_labels(out, labels);
 	if (r < 0)

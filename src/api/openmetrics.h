@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes OpenMetrics text (https://github.com/OpenObservability/OpenMetrics, version 1.0.0). A family's samples follow
- * its head; nothing is repeated. Pure; any thread.
+ * Writes OpenMetrics text (https://github.com/OpenObservability/OpenMetrics, version 1.0.0). A family's samples must
+ * follow its header, and no family may repeat. Pure; any thread.
  */
 #pragma once
 
@@ -13,18 +13,17 @@
 enum metric_type { METRIC_GAUGE, METRIC_COUNTER, METRIC_INFO };
 
 struct metric_family {
-	const char
-		*name; /* a counter's without "_total", an info's without "_info"; ends in the unit if there is one */
+	const char *name; /* without the suffixes "_total" and "_info"; ends in the unit if there is one */
 	enum metric_type type;
 	const char *unit; /* "seconds", "bytes"; NULL: none */
 	const char *help; /* one line */
 };
 
 struct metric_label {
-	const char *name, *value; /* the value is escaped */
+	const char *name, *value; /* the value is escaped here */
 };
 
-/* All: 0, or what the buffer says. `labels` ends with a NULL name. */
+/* All return 0 or the buffer's error. `labels` ends with a NULL name. */
 warn_unused int metric_header(struct buffer *out, const struct metric_family *family);
 warn_unused int metric_sample(struct buffer *out, const struct metric_family *family, const struct metric_label *labels,
 			      double value);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What was asked for and became of it: list, one, stop, file. */
+/* Captures: list them, show one, stop one, download its file. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -14,7 +14,7 @@ struct capture_list {
 	const struct api *api;
 	json_t *array;
 	size_t max, total;
-	char capture[REQUEST_ID_SIZE + 16]; /* of the last one seen */
+	char capture[REQUEST_ID_SIZE + 16]; /* of the last one visited */
 	char state[16];
 };
 
@@ -23,14 +23,15 @@ static json_t *json_uint(uint64_t value)
 	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
 }
 
-/* Looking for a file takes time: only where one was kept once. */
+/* Looking for a file takes time, so only if one was kept at all. */
 static bool is_kept(const struct api *api, const struct event *event)
 {
-	bool was = false;
+	bool was_kept = false;
+
 	for (size_t i = 0; event && event->capture && i < event->destination_count; i++)
-		was |= event->destinations[i].ok && strcmp(event->destinations[i].name, "memory") == 0;
+		was_kept |= event->destinations[i].ok && strcmp(event->destinations[i].name, "memory") == 0;
 	cleanup(cleanup_memory_file) struct memory_file *file =
-		was && api->options.memory ? memory_sink_find(api->options.memory, event->capture) : NULL;
+		was_kept && api->options.memory ? memory_sink_find(api->options.memory, event->capture) : NULL;
 	return file;
 }
 
@@ -38,12 +39,13 @@ static bool is_live(const struct capture_view *view)
 {
 	static const char *const states[] = {"arming", "running", "delivering"};
 	bool live = false;
+
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
 		live |= strcmp(view->state, states[i]) == 0;
 	return live;
 }
 
-/* The latest event's members, and what is so right now. */
+/* The latest event's members, plus the current state. */
 static json_t *view_json(const struct api *api, const struct capture_view *view)
 {
 	char ends[CLOCK_TEXT_SIZE];
@@ -51,6 +53,7 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 	json_t *json = text ? json_loads(text, 0, NULL)
 			    : json_pack("{ss ss* ss*}", "id", view->id, "capture", view->capture, "interface",
 					view->interface);
+
 	json_object_set_new(json, "state", json_string(view->state));
 	if (is_live(view)) {
 		json_object_set_new(json, "packets", json_uint(view->packets));
@@ -63,10 +66,11 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 	return json;
 }
 
-/* What lives is shown however many newer ones have ended. */
+/* Live captures are listed even if the limit is used up by newer ones that have ended. */
 static void add_capture(void *ctx, const struct capture_view *view)
 {
 	struct capture_list *capture_list = ctx;
+
 	capture_list->total++;
 	snprintf(capture_list->capture, sizeof(capture_list->capture), "%s", view->capture ? view->capture : "");
 	snprintf(capture_list->state, sizeof(capture_list->state), "%s", view->state);
@@ -80,6 +84,7 @@ void route_list(void *ctx, struct http_request *request)
 	static const char *const known[] = {"limit", NULL};
 	struct api *api = ctx;
 	struct capture_list capture_list = {.api = api, .array = json_array()};
+
 	if (!api_check_parameters(request, known) || !api_read_limit(request, &capture_list.max)) {
 		json_decref(capture_list.array);
 		return;
@@ -91,13 +96,14 @@ void route_list(void *ctx, struct http_request *request)
 
 static void answer_unknown(struct http_request *request, const char *id)
 {
-	http_answer_error(request, 404, "no capture or request \"%s\" is known here (any more)", id);
+	http_answer_error(request, 404, "capture or request \"%s\" is unknown here, or forgotten by now", id);
 }
 
 void route_show(void *ctx, struct http_request *request)
 {
 	struct api *api = ctx;
 	const char *id = http_request_segment(request, 0);
+
 	if (!api_check_parameters(request, api_no_parameters))
 		return;
 	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_MAX};
@@ -106,6 +112,7 @@ void route_show(void *ctx, struct http_request *request)
 		answer_unknown(request, id);
 	} else if (capture_list.total == 1 && strcmp(capture_list.capture, id) == 0) {
 		json_t *only = json_incref(json_array_get(capture_list.array, 0));
+
 		json_decref(capture_list.array);
 		api_answer_json(request, 200, only);
 	} else {
@@ -117,6 +124,7 @@ void route_stop(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	const char *id = http_request_segment(request, 0);
+
 	if (!api_check_parameters(request, api_no_parameters))
 		return;
 	const int stopped = jobs_stop(api->options.jobs, id);
@@ -138,6 +146,7 @@ struct download {
 static void release(void *ctx)
 {
 	struct download *download = ctx;
+
 	memory_file_close(&download->stream);
 	memory_file_unref(download->file);
 	free(download);
@@ -146,12 +155,14 @@ static void release(void *ctx)
 static const char *type_of(const char *name)
 {
 	const char *dot = strrchr(name, '.');
+
 	return dot && strcmp(dot, ".pcap") == 0 ? API_TYPE_PCAP : API_TYPE_PCAPNG;
 }
 
 static void answer_file(struct http_request *request, struct memory_file *file)
 {
 	struct download *download = calloc(1, sizeof(*download));
+
 	if (!download || !memory_file_open(file, &download->stream)) {
 		free(download);
 		memory_file_unref(file);
@@ -168,7 +179,7 @@ static void answer_file(struct http_request *request, struct memory_file *file)
 				  });
 }
 
-/* Why there is no file of this id. */
+/* Answers with the reason why there is no file of this id. */
 static void answer_no_file(const struct api *api, struct http_request *request, const char *id)
 {
 	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_MAX};
@@ -177,6 +188,7 @@ static void answer_no_file(const struct api *api, struct http_request *request, 
 		count == 1 && api->options.memory ? memory_sink_find(api->options.memory, capture_list.capture) : NULL;
 	const char *reason = json_string_value(json_object_get(json_array_get(capture_list.array, 0), "reason"));
 	const bool empty = reason && strcmp(reason, "empty") == 0;
+
 	json_decref(capture_list.array);
 	if (!count)
 		answer_unknown(request, id);
@@ -188,19 +200,20 @@ static void answer_no_file(const struct api *api, struct http_request *request, 
 	else if (!api->options.memory)
 		http_answer_error(request, 404, "not kept: files are not kept in memory (memory.bytes is 0)");
 	else if (empty)
-		http_answer_error(request, 404, "not kept: it was empty");
+		http_answer_error(request, 404, "not kept: the capture was empty");
 	else if (strcmp(capture_list.state, "done") == 0 || strcmp(capture_list.state, "failed") == 0)
 		http_answer_error(request, 404,
-				  "not kept: it went to other destinations only, or has made room for newer ones "
+				  "not kept: delivered to other destinations only, or removed by now "
 				  "(memory.bytes, memory.seconds)");
 	else
-		http_answer_error(request, 404, "not kept: it is %s", capture_list.state);
+		http_answer_error(request, 404, "not kept: the capture is %s", capture_list.state);
 }
 
 void route_file(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	const char *id = http_request_segment(request, 0);
+
 	if (!api_check_parameters(request, api_no_parameters))
 		return;
 	struct memory_file *file = api->options.memory ? memory_sink_find(api->options.memory, id) : NULL;

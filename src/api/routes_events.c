@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* GET /v1/events: everything that is published, or what concerns one request, as it happens. */
+/* GET /v1/events: all published events, or those of one request, as they happen. */
 #include <string.h>
 
 #include "api/api_internal.h"
@@ -9,12 +9,13 @@
 struct event_listener {
 	LIST_ENTRY(event_listener) list;
 	struct http_stream *stream;
-	char id[REQUEST_ID_SIZE]; /* "": of all requests */
+	char id[REQUEST_ID_SIZE]; /* "": all requests */
 };
 
 static void on_gone(void *ctx)
 {
 	struct event_listener *listener = ctx;
+
 	LIST_REMOVE(listener, list);
 	http_stream_end(listener->stream, false);
 	free(listener);
@@ -24,11 +25,12 @@ void api_on_event(void *ctx, const struct event *event, const char *json)
 {
 	const struct api *api = ctx;
 	struct event_listener *listener;
+
 	LIST_FOREACH(listener, &api->listeners, list)
 	{
 		if (*listener->id && (!event->id || strcmp(listener->id, event->id) != 0))
 			continue;
-		http_sse_send(listener->stream, event_kind_name(event->kind), json); /* if not, `gone` follows */
+		http_sse_send(listener->stream, event_kind_name(event->kind), json); /* on failure `gone` follows */
 	}
 }
 
@@ -37,10 +39,11 @@ void route_events(void *ctx, struct http_request *request)
 	static const char *const known[] = {"id", NULL};
 	struct api *api = ctx;
 	const char *id;
+
 	if (!api_check_parameters(request, known) || !api_parameter(request, "id", &id))
 		return;
 	if (id && strlen(id) >= REQUEST_ID_SIZE) {
-		http_answer_error(request, 400, "id is longer than any id");
+		http_answer_error(request, 400, "id is too long");
 		return;
 	}
 	struct event_listener *listener = calloc(1, sizeof(*listener));

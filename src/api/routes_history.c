@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GET /v1/history: the packets a recorder holds as a pcapng file, made while the client reads it. Until the first piece
- * is there, a fault is an HTTP error; after that the connection breaks off, so that nobody takes half a file for a
+ * GET /v1/history: the packets a recorder holds as a pcapng file, produced while the client reads it. Before the first
+ * piece, a failure is an HTTP error. After that the connection breaks off, so that no client takes half a file for a
  * whole one.
  */
 #include <errno.h>
@@ -15,13 +15,13 @@
 #include "job/jobs.h"
 #include "request/request.h"
 
-#define PIECE_BYTES (64u * 1024) /* handed to the client at once */
+#define PIECE_BYTES (64u * 1024) /* queued for the client at a time */
 
 struct history_response {
 	LIST_ENTRY(history_response) list;
 	struct history_stream *packets;
-	struct http_request *request; /* until the first piece is there */
-	struct http_stream *stream;   /* from then on */
+	struct http_request *request; /* until the first piece is ready */
+	struct http_stream *stream;   /* afterwards */
 	bool more_wanted;	      /* the client has taken what there was */
 };
 
@@ -32,10 +32,11 @@ static void history_response_free(struct history_response *history)
 	free(history);
 }
 
-/* The client is gone, or the daemon is going. */
+/* The client is gone, or the daemon is stopping. */
 static void on_gone(void *ctx)
 {
 	struct history_response *history = ctx;
+
 	if (history->request)
 		http_answer_error(take(history->request), 503, "the daemon is stopping");
 	if (history->stream)
@@ -47,6 +48,7 @@ static void answer_failure(struct history_response *history)
 {
 	const char *field;
 	const char *error = history_stream_error(history->packets, &field);
+
 	if (history->request) {
 		http_answer_error(take(history->request),
 				  error_http_status(history_stream_error_code(history->packets)), "%s", error);
@@ -57,11 +59,12 @@ static void answer_failure(struct history_response *history)
 	history_response_free(history);
 }
 
-/* As much as the client takes, as long as there is something. */
+/* Queues the next piece; ends the answer if the history stream has ended or failed. */
 static void send_next_piece(struct history_response *history)
 {
 	uint8_t bytes[PIECE_BYTES];
 	const size_t got = history_stream_read(history->packets, bytes, sizeof(bytes));
+
 	if (got) {
 		history->more_wanted = false;
 		if (http_stream_write(history->stream, bytes, got) < 0) {
@@ -81,6 +84,7 @@ static void send_next_piece(struct history_response *history)
 static void on_more(void *ctx)
 {
 	struct history_response *history = ctx;
+
 	history->more_wanted = true;
 	send_next_piece(history);
 }
@@ -89,6 +93,7 @@ static void start_stream(struct history_response *history)
 {
 	const struct http_producer source = {.more = on_more, .gone = on_gone, .ctx = history};
 	struct http_request *request = take(history->request);
+
 	http_request_set_gone_handler(request, NULL, NULL);
 	history->stream = http_answer_stream(request, API_TYPE_PCAPNG, &source);
 	if (!history->stream)
@@ -98,6 +103,7 @@ static void start_stream(struct history_response *history)
 static void on_history_changed(void *ctx)
 {
 	struct history_response *history = ctx;
+
 	if (history_stream_state(history->packets) == HISTORY_STREAM_FAILED)
 		answer_failure(history);
 	else if (history->request)
@@ -109,16 +115,18 @@ static void on_history_changed(void *ctx)
 void histories_stop(struct api *api)
 {
 	struct history_response *history;
+
 	while ((history = LIST_FIRST(&api->histories)))
 		on_gone(history);
 }
 
-/* --- what is asked for --- */
+/* --- parameters --- */
 
 static bool parse_time(struct http_request *request, const char *name, uint64_t *time_ns)
 {
 	const char *text;
 	uint64_t seconds_ns;
+
 	if (!api_parameter(request, name, &text))
 		return false;
 	if (!text || clock_parse(text, time_ns) == 0)
@@ -127,7 +135,7 @@ static bool parse_time(struct http_request *request, const char *name, uint64_t 
 		*time_ns = seconds_ns ? seconds_ns : 1;
 		return true;
 	}
-	http_answer_error(request, 400, "%s is not a time like 2026-11-23T08:41:00.5Z, nor Unix seconds", name);
+	http_answer_error(request, 400, "%s must be a time such as 2026-11-23T08:41:00.5Z, or Unix seconds", name);
 	return false;
 }
 
@@ -135,6 +143,7 @@ static bool parse_number(struct http_request *request, const char *name, uint64_
 {
 	const char *text;
 	char *end;
+
 	if (!api_parameter(request, name, &text))
 		return false;
 	if (!text)
@@ -143,18 +152,19 @@ static bool parse_number(struct http_request *request, const char *name, uint64_
 	*number = strtoull(text, &end, 10);
 	if (!errno && !*end && *text >= '0' && *text <= '9' && *number <= max)
 		return true;
-	http_answer_error(request, 400, "%s must be a number, 0 to %" PRIu64, name, max);
+	http_answer_error(request, 400, "%s must be a number from 0 to %" PRIu64, name, max);
 	return false;
 }
 
 static bool parse_last(struct http_request *request, uint64_t *last_ns)
 {
 	const char *text;
+
 	if (!api_parameter(request, "last", &text))
 		return false;
 	if (!text || (quantity_parse_duration(text, last_ns) == 0 && *last_ns))
 		return true;
-	http_answer_error(request, 400, "last is no time like 30s, 2m, or seconds");
+	http_answer_error(request, 400, "last must be a duration such as 30s or 2m, or a number of seconds");
 	return false;
 }
 
@@ -162,18 +172,19 @@ static bool parse_window(struct http_request *request, struct history_stream_spe
 {
 	const uint64_t now_ns = clock_realtime_ns();
 	uint64_t from_ns = 0, to_ns = 0, last_ns = 0;
+
 	if (!parse_time(request, "from", &from_ns) || !parse_time(request, "to", &to_ns) ||
 	    !parse_last(request, &last_ns))
 		return false;
 	spec->to_ns = to_ns && to_ns < now_ns ? to_ns : now_ns;
 	if (last_ns && from_ns) {
-		http_answer_error(request, 400, "last and from cannot both be given");
+		http_answer_error(request, 400, "give either last or from, not both");
 		return false;
 	}
 	spec->from_ns = last_ns ? (last_ns < spec->to_ns ? spec->to_ns - last_ns : 1) : from_ns ? from_ns : 1;
 	if (spec->from_ns < spec->to_ns)
 		return true;
-	http_answer_error(request, 400, from_ns > now_ns ? "from lies in the future" : "from must be earlier than to");
+	http_answer_error(request, 400, from_ns > now_ns ? "from is in the future" : "from must be earlier than to");
 	return false;
 }
 
@@ -181,6 +192,7 @@ static bool parse_spec(struct http_request *request, struct history_stream_spec 
 {
 	static const char *const known[] = {"interface", "from", "to", "last", "bpf", "snap", "packets", "bytes", NULL};
 	uint64_t snap = 0;
+
 	*spec = (struct history_stream_spec){.snaplen = REQUEST_SNAP_MAX};
 	if (!api_check_parameters(request, known) || !api_parameter(request, "interface", &spec->interface) ||
 	    !api_parameter(request, "bpf", &spec->bpf) || !parse_number(request, "snap", REQUEST_SNAP_MAX, &snap) ||
@@ -196,7 +208,7 @@ static bool parse_spec(struct http_request *request, struct history_stream_spec 
 		return false;
 	}
 	if (!spec->interface || !*spec->interface)
-		http_answer_error(request, 400, "interface must be given");
+		http_answer_error(request, 400, "interface is required");
 	return spec->interface && *spec->interface;
 }
 
@@ -205,6 +217,7 @@ void route_history(void *ctx, struct http_request *request)
 	struct api *api = ctx;
 	struct history_stream_spec spec;
 	struct error error;
+
 	if (!parse_spec(request, &spec))
 		return;
 	struct history_response *history = calloc(1, sizeof(*history));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What this node says of itself. */
+/* The node's own status: interfaces, load, metrics, health. */
 #include <string.h>
 
 #include "api/api_internal.h"
@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "status/node_status.h"
 
-#define METRICS_BYTES_MAX (2u << 20) /* METRICS_INTERFACES_MAX interfaces take 600 KiB */
+#define METRICS_BYTES_MAX (2u << 20) /* METRICS_INTERFACES_MAX interfaces take about 600 KiB */
 
 static void answer_text(struct http_request *request, char *json)
 {
@@ -24,6 +24,7 @@ void route_interfaces(void *ctx, struct http_request *request)
 	const struct api *api = ctx;
 	struct error error;
 	size_t limit;
+
 	if (!api_check_parameters(request, known) || !api_read_limit(request, &limit))
 		return;
 	char *json = node_status_interfaces_json(api->options.status, limit, &error);
@@ -36,6 +37,7 @@ void route_interfaces(void *ctx, struct http_request *request)
 void route_status(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
+
 	if (api_check_parameters(request, api_no_parameters))
 		answer_text(request, node_status_json(api->options.status));
 }
@@ -45,6 +47,7 @@ void route_metrics(void *ctx, struct http_request *request)
 	const struct api *api = ctx;
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(METRICS_BYTES_MAX);
 	const int r = metrics_write(&text, api->options.status, http_server_connections(api->server));
+
 	if (r < 0)
 		http_answer_error(request, error_http_status(r), "%s", strerror(-r));
 	else
@@ -52,12 +55,13 @@ void route_metrics(void *ctx, struct http_request *request)
 			    buffer_text(&text), text.size);
 }
 
-/* Alive is who answers; ready is who also hears what is asked elsewhere. */
+/* A daemon that answers is alive; it is ready if requests from Redis arrive, too. */
 void route_health(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"ready", NULL};
 	const struct api *api = ctx;
 	const char *ready;
+
 	if (!api_check_parameters(request, known) || !api_parameter(request, "ready", &ready))
 		return;
 	if (ready && strcmp(ready, "0") != 0 && strcmp(ready, "1") != 0) {
@@ -65,8 +69,8 @@ void route_health(void *ctx, struct http_request *request)
 		return;
 	}
 	const bool is_ready = api->options.ready(api->options.ready_ctx);
-	const bool ask = ready && strcmp(ready, "0") != 0;
-	api_answer_json(request, ask && !is_ready ? 503 : 200,
-			json_pack("{ss ss sb}", "status", ask && !is_ready ? "not ready" : "ok", "node",
+	const bool check_ready = ready && strcmp(ready, "0") != 0;
+	api_answer_json(request, check_ready && !is_ready ? 503 : 200,
+			json_pack("{ss ss sb}", "status", check_ready && !is_ready ? "not ready" : "ok", "node",
 				  node_status_node(api->options.status), "ready", is_ready));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * POST /v1/captures. The answer waits until every capture is armed or refused, or with ?wait=1 until all are final. The
- * captures go on whatever becomes of the client.
+ * captures continue even if the client leaves.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,16 +19,16 @@ struct submission {
 	struct http_request *request; /* NULL: answered, or the client is gone */
 	struct job_watch *watch;
 	bool wait;
-	bool submitting; /* inside jobs_request: not to be freed */
+	bool submitting; /* inside jobs_request: must not be freed */
 	bool over;	 /* the watch is gone */
 	bool admitted;
 	size_t expected;	   /* captures */
-	size_t refused_without_id; /* of these, how many were refused before they had an id */
-	json_t *settled;	   /* by capture: armed, or refused */
-	json_t *started;	   /* array of what was armed */
+	size_t refused_without_id; /* of these, refused before they had an id */
+	json_t *settled;	   /* keys: captures that are armed or refused */
+	json_t *started;	   /* array of armed captures */
 	json_t *finals;		   /* array of final events */
 	json_t *refusal;	   /* the first refusal's event; NULL: none */
-	int code;		   /* likewise; 0: none */
+	int code;		   /* of the first refusal; 0: none */
 	char id[REQUEST_ID_SIZE];
 	char folded_into[REQUEST_ID_SIZE];
 };
@@ -43,7 +43,7 @@ static void free_submission(struct submission *submission)
 	free(submission);
 }
 
-/* Nothing more is to be heard or said. */
+/* Ends the watch; frees the submission unless it is being submitted. */
 static void finish(struct submission *submission)
 {
 	if (!submission->over)
@@ -53,19 +53,21 @@ static void finish(struct submission *submission)
 		free_submission(submission);
 }
 
-/* The event's texts are clean UTF-8, whatever the reason quotes. */
+/* The event's texts are valid UTF-8, even if the reason quotes other bytes. */
 static void answer_refused(struct submission *submission)
 {
 	const json_t *refusal = submission->refusal;
 	json_t *json = json_pack("{sO* sO* sO* sO}", "error", json_object_get(refusal, "reason"), "field",
 				 json_object_get(refusal, "field"), "id", json_object_get(refusal, "id"), "events",
 				 submission->finals);
+
 	api_answer_json(take(submission->request), error_http_status(submission->code), json);
 }
 
 static void answer(struct submission *submission)
 {
 	json_t *json = NULL;
+
 	if (!submission->request)
 		return;
 	if (submission->code && !json_array_size(submission->started)) {
@@ -83,11 +85,12 @@ static void answer(struct submission *submission)
 	api_answer_json(take(submission->request), submission->wait ? 200 : 202, json);
 }
 
-/* --- what becomes of it --- */
+/* --- events of the job --- */
 
 static void on_admitted(void *ctx, const char *id, size_t captures)
 {
 	struct submission *submission = ctx;
+
 	submission->admitted = true;
 	submission->expected = captures;
 	snprintf(submission->id, sizeof(submission->id), "%s", id);
@@ -106,6 +109,7 @@ static void record_refusal(struct submission *submission, const struct event *ev
 static void answer_if_settled(struct submission *submission)
 {
 	const size_t settled = json_object_size(submission->settled) + submission->refused_without_id;
+
 	if (submission->wait || !submission->admitted || settled < submission->expected)
 		return;
 	answer(submission);
@@ -117,6 +121,7 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	struct submission *submission = ctx;
 	const bool final = event->kind != EVENT_ACCEPTED && event->kind != EVENT_CAPTURED;
 	json_t *object = final ? json_loads(json, 0, NULL) : NULL;
+
 	if (final)
 		json_array_append(submission->finals, object);
 	if (event->kind == EVENT_REJECTED)
@@ -133,12 +138,13 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 		answer_if_settled(submission);
 }
 
-static void on_over(void *ctx, enum job_end end)
+static void on_finished(void *ctx, enum job_outcome outcome)
 {
 	struct submission *submission = ctx;
+
 	submission->over = true;
-	if (end == JOB_ELSEWHERE && submission->request)
-		http_answer_error(take(submission->request), 404, "the request is for another node, this is %s",
+	if (outcome == JOB_ELSEWHERE && submission->request)
+		http_answer_error(take(submission->request), 404, "the request is for another node; this is %s",
 				  submission->api->options.config->general.node);
 	answer(submission);
 	finish(submission);
@@ -148,13 +154,15 @@ static void on_gone(void *ctx)
 {
 	struct submission *submission = ctx;
 	struct http_request *request = take(submission->request);
-	http_answer_error(request, 503, "the daemon is stopping"); /* ends the handle's life; nobody reads it */
+
+	http_answer_error(request, 503, "the daemon is stopping"); /* ends the handle's life; not sent */
 	finish(submission);
 }
 
 void submissions_cancel(struct api *api)
 {
 	struct submission *submission;
+
 	while ((submission = LIST_FIRST(&api->submissions))) {
 		job_watch_cancel(submission->watch);
 		free_submission(submission);
@@ -164,6 +172,7 @@ void submissions_cancel(struct api *api)
 static struct submission *new_submission(struct api *api, struct http_request *request)
 {
 	struct submission *submission = calloc(1, sizeof(*submission));
+
 	if (!submission)
 		return NULL;
 	submission->api = api;
@@ -182,9 +191,10 @@ static void submit(struct submission *submission, const void *body, size_t size)
 {
 	const struct job_observer observer = {.admitted = on_admitted,
 					      .event = on_event,
-					      .over = on_over,
+					      .finished = on_finished,
 					      .ctx = submission};
 	char origin[ORIGIN_SIZE];
+
 	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(submission->request));
 	submission->submitting = true;
 	submission->watch = jobs_request(submission->api->options.jobs, origin, body, size, &observer);
@@ -199,7 +209,7 @@ static void submit(struct submission *submission, const void *body, size_t size)
 		return;
 	}
 	http_request_set_gone_handler(submission->request, on_gone, submission);
-	answer_if_settled(submission); /* a repetition of one that runs */
+	answer_if_settled(submission); /* it may repeat a request that is running */
 }
 
 void route_submit(void *ctx, struct http_request *request)
@@ -208,6 +218,7 @@ void route_submit(void *ctx, struct http_request *request)
 	struct api *api = ctx;
 	const char *wait;
 	size_t size;
+
 	if (!api_check_parameters(request, known) || !api_parameter(request, "wait", &wait))
 		return;
 	if (wait && strcmp(wait, "0") != 0 && strcmp(wait, "1") != 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A byte buffer that doubles until its cap. A failed call leaves it as it was. */
+/* A byte buffer that doubles up to its cap. A failed call leaves it unchanged. */
 #include "base/buffer.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 
 #define ROOM_MIN 64
 
-/* Room for `more` bytes and the NUL. */
+/* Makes room for `more` bytes and the NUL. */
 static int reserve(struct buffer *buffer, size_t more)
 {
 	size_t needed, room;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A growing byte buffer with a named cap: it never holds more than `cap_bytes`, and says -EMSGSIZE instead. Always
- * NUL-terminated. */
+/* A growing byte buffer with a cap: what would exceed `cap_bytes` fails with -EMSGSIZE. Always NUL-terminated. */
 #pragma once
 
 #include <stddef.h>
@@ -20,12 +19,12 @@ struct buffer {
 		.cap_bytes = (cap) \
 	}
 
-/* All: 0, -EMSGSIZE (cap reached, buffer untouched) or -ENOMEM (likewise). */
+/* Each returns 0, -EMSGSIZE (beyond the cap) or -ENOMEM; on failure the buffer is unchanged. */
 warn_unused int buffer_append(struct buffer *buffer, const void *bytes, size_t size);
 warn_unused int buffer_append_string(struct buffer *buffer, const char *text);
 warn_unused int buffer_printf(struct buffer *buffer, const char *fmt, ...) printf_like(2, 3);
 
-/* Copies what stands from `*at` on, as much as there is room for, and moves `*at` behind it. Returns its size. */
+/* Copies up to `room` bytes from offset `*at` on and advances `*at` past them. Returns their number. */
 size_t buffer_read(const struct buffer *buffer, size_t *at, void *into, size_t room);
 
 void buffer_clear(struct buffer *buffer);  /* empty, memory kept */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pread(2) until all is there, or a copy. */
+/* A file is read with pread(2) until the range is complete, memory is copied. */
 #include "base/byte_range.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@ static int read_file(const struct byte_range *range, uint64_t at, uint8_t *into,
 {
 	for (size_t done = 0; done < size;) {
 		const ssize_t got = pread(range->fd, into + done, size - done, (off_t)(range->start + at + done));
+
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)

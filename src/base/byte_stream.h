@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bytes of known length that are made while they are read: what a sink sends. One reader at a time, any thread. */
+/* A stream of known length whose bytes are made as they are read: what a sink sends. One reader at a time, any
+ * thread. */
 #pragma once
 
 #include <stddef.h>
@@ -7,7 +8,7 @@
 
 struct byte_stream {
 	uint64_t size_bytes;				       /* of the whole */
-	size_t (*read)(void *ctx, uint8_t *into, size_t room); /* bytes put into `into`; 0 only at the end */
+	size_t (*read)(void *ctx, uint8_t *into, size_t room); /* returns bytes put into `into`; 0 only at the end */
 	void (*rewind)(void *ctx);			       /* back to byte 0 */
 	void *ctx;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Scope-bound ownership: a local that owns something says so where it is declared and is released on every way out. */
+/* Scope-bound ownership: a local declared with cleanup() is released however its scope is left. */
 #pragma once
 
 #include <stdio.h>
@@ -35,7 +35,7 @@ static inline void cleanup_fclose(FILE **file)
 		fclose(*file);
 }
 
-/* Hands the value of an owning local over to somebody else and leaves NULL behind. */
+/* Moves the value out of an owning variable, which becomes NULL. */
 #define take(owner)                                 \
 	__extension__({                             \
 		__typeof__(owner) taken_ = (owner); \
@@ -43,7 +43,7 @@ static inline void cleanup_fclose(FILE **file)
 		taken_;                             \
 	})
 
-/* The same for a file descriptor, leaving -1. */
+/* The same for a file descriptor, which becomes -1. */
 #define take_fd(fd)                \
 	__extension__({            \
 		int taken_ = (fd); \

@@ -33,6 +33,7 @@ int64_t clock_offset_ns(void)
 {
 	uint64_t before_ns, realtime_ns, after_ns;
 	unsigned tries = 8;
+
 	do {
 		before_ns = clock_boottime_ns();
 		realtime_ns = clock_realtime_ns();
@@ -68,7 +69,7 @@ const char *clock_format_compact(uint64_t realtime_ns, char text[static CLOCK_TE
 	return text;
 }
 
-/* Exactly `digits` digits, the value within [least, most]; moves `*at` on. */
+/* Exactly `digits` digits, the value within [least, most]; advances `*at`. */
 static bool read_number(const char **at, int digits, int least, int most, int *number)
 {
 	int value = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The two clocks: real time for people and packets (the kernel stamps packets with it), boot time for how long things
- * take. */
+/* Clocks: real time for people and packets (the kernel stamps packets with it), boot time for durations, monotonic time
+ * for waiting threads. */
 #pragma once
 
 #include <stdint.h>
@@ -15,10 +15,10 @@
 #define CLOCK_TEXT_SIZE 32
 
 uint64_t clock_realtime_ns(void);  /* CLOCK_REALTIME: ns since 1970 UTC */
-uint64_t clock_boottime_ns(void);  /* CLOCK_BOOTTIME: never steps, goes on through suspend */
-uint64_t clock_monotonic_ns(void); /* CLOCK_MONOTONIC: the same but for suspend; what threads can wait by */
+uint64_t clock_boottime_ns(void);  /* CLOCK_BOOTTIME: never steps, advances during suspend */
+uint64_t clock_monotonic_ns(void); /* CLOCK_MONOTONIC: never steps, stops during suspend */
 
-/* Real time minus boot time, exact to some µs even if the thread is interrupted while reading the two. */
+/* Real time minus boot time, accurate to a few µs even if the thread is interrupted between the readings. */
 int64_t clock_offset_ns(void);
 
 /* "2026-11-23T08:41:00.123456789Z" (RFC 3339, UTC, always nine digits). Returns `text`. */
@@ -27,5 +27,5 @@ const char *clock_format(uint64_t realtime_ns, char text[static CLOCK_TEXT_SIZE]
 /* "20261123T084100.123Z", for file names. Returns `text`. */
 const char *clock_format_compact(uint64_t realtime_ns, char text[static CLOCK_TEXT_SIZE]);
 
-/* Reads RFC 3339 (any offset, up to nine fraction digits). 0, or -EINVAL. */
+/* Parses RFC 3339 (any offset, up to nine fraction digits). 0 or -EINVAL. */
 warn_unused int clock_parse(const char *text, uint64_t *realtime_ns);

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * `pointer` is the address of `member` in a `type`: another type does not compile, nor does a pointer to const with a
- * `type` that is not.
+ * `pointer` must be the address of `member` in a `type`. A pointer of another type does not compile, nor does a pointer
+ * to const unless `type` is const.
  */
 #define container_of(pointer, type, member)                            \
 	__extension__({                                                \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Error texts. Everything is formatted aside first, so that the old text may be among the arguments of the new. */
+/* Texts are formatted into a local buffer first, so that the old text may be an argument of the new one. */
 #include "base/error.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 
 #include "base/utf8.h"
 
-/* What was too long ends at a character, not in it. */
+/* Cuts a text that is too long between characters. */
 static void store(struct error *err, const char *text, int length)
 {
 	size_t size = length < 0 ? 0 : utf8_cut(text, (size_t)length, sizeof(err->text) - 1);

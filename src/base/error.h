@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Errors. A function returns 0 (or what it promises) or a negative errno; one whose errors users read fills a struct
- * error as well: one line that says what is wrong and where.
+ * Errors. A function returns 0 (or its documented result) or a negative errno. If users read its errors, it also fills
+ * a struct error: one line with the fault and its place.
  *
- * Callers may branch on these codes, which mean the same in every module; what a function adds to them its header says.
- * Every other code means "it failed, the text says why".
+ * Callers may branch on these codes, which mean the same in every module, and on those that a function's header adds.
+ * Every other code only means failure; the text gives the reason.
  *
  *   -EINVAL      bad input: the same input fails again
  *   -E2BIG       more than one request may ask for
  *   -EMSGSIZE    longer than a named cap: a buffer's, a block's, a file's
  *   -ERANGE      a number out of range
  *   -ESTALE      too old
- *   -ENODEV      no such interface, or no longer
+ *   -ENODEV      no such interface, or it is gone
  *   -ENOENT      no such id, name or file
  *   -EEXIST      it exists already
  *   -EALREADY    done a moment ago
@@ -29,7 +29,7 @@
  *   -ETIMEDOUT   no answer in time
  *   -EINTR       a signal asks the program to end
  *
- * The control API answers with error_http_status() of them.
+ * error_http_status() maps them to the control API's HTTP statuses.
  */
 #pragma once
 
@@ -39,13 +39,11 @@ struct error {
 	char text[1024];
 };
 
-/* Formats the text (truncated to fit) and returns `code`, so that `return error_set(err, -EINVAL, …)` reads well. err
- * may be NULL. */
+/* Formats the text (truncated to fit) and returns `code`: `return error_set(err, -EINVAL, …)`. `err` may be NULL. */
 int error_set(struct error *err, int code, const char *fmt, ...) printf_like(3, 4);
 
-/* What an error (a negative errno) is in HTTP: 400 for a bad request to 503 while stopping; 500 if nothing else fits.
- */
+/* The HTTP status of a negative errno, from 400 (bad request) to 503 (stopping); 500 if no other fits. */
 unsigned error_http_status(int code);
 
-/* Puts "<formatted>: " in front of the text that is there. */
+/* Prepends "<formatted>: " to the text. `err` may be NULL. */
 void error_prefix(struct error *err, const char *fmt, ...) printf_like(2, 3);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A line is put together in LINE_MAX_BYTES on the stack, so that logging works when memory is out, and leaves in one
- * write(2), so that lines of several threads don't mix. What does not fit is cut and marked. Values that are more than
- * a plain word are quoted; in quotes, control characters, bytes that are not UTF-8 and characters that reorder or break
+ * A line is built in LINE_MAX_BYTES on the stack, so that logging works without memory, and written by one write(2), so
+ * that lines of different threads do not mix. A line that is too long is cut and marked. Values other than plain words
+ * are quoted; inside quotes, control characters, bytes that are not UTF-8 and characters that reorder text or break
  * lines on a terminal are escaped.
- * Under systemd both stderr and syslog end in the journal: there stderr is used only until syslog is open.
+ *
+ * Under systemd both stderr and syslog end up in the journal, so stderr is used only until syslog is open.
  */
 #include "base/log.h"
 
@@ -21,25 +22,25 @@
 
 #define LINE_MAX_BYTES 8192
 #define CUT_MARK " [cut]"
-#define TAIL_BYTES sizeof("\"" CUT_MARK "\n") /* what may have to follow a cut */
+#define TAIL_BYTES sizeof("\"" CUT_MARK "\n") /* room kept free for what may follow a cut */
 
-/* Written once by log_open_syslog and log_divert, before there are threads. */
+/* Set by log_open_syslog and log_divert before other threads start. */
 static bool syslog_is_open;
 static bool stderr_is_journal;
 static log_handler diverted;
 static void *diverted_ctx;
 
-/* Each is read alone and orders nothing: a message that meets a change of level may go either way. */
+/* Relaxed: each is read alone, and a message that races a change of level may be logged or not. */
 static _Atomic int severity_max = LOG_INFO;
 _Atomic uint32_t log_debug_areas;
 
 struct line {
 	char text[LINE_MAX_BYTES];
 	size_t size;
-	bool cut; /* nothing more is taken */
+	bool cut; /* nothing more is appended */
 };
 
-/* All or nothing. */
+/* Appends all of the text or nothing. */
 static void put(struct line *line, const char *text, size_t size)
 {
 	if (line->cut || line->size + size > sizeof(line->text) - TAIL_BYTES) {
@@ -62,7 +63,7 @@ static bool is_plain(const char *text)
 	return *text != '\0' && text[strspn(text, plain)] == '\0';
 }
 
-/* One character or, where there is none, one byte; returns the bytes used. */
+/* Appends one character, or one byte that is none. Returns the bytes of `text` it used. */
 static size_t put_escaped(struct line *line, const char *text, size_t size)
 {
 	char escaped[4 * 4 + 1];
@@ -77,6 +78,7 @@ static size_t put_escaped(struct line *line, const char *text, size_t size)
 		put(line, text, used);
 	} else {
 		size_t escaped_size = 0;
+
 		used = used > 0 ? used : 1;
 		for (size_t i = 0; i < used; i++)
 			escaped_size += (size_t)snprintf(escaped + escaped_size, sizeof(escaped) - escaped_size,
@@ -89,7 +91,7 @@ static size_t put_escaped(struct line *line, const char *text, size_t size)
 static void put_value(struct line *line, const char *text)
 {
 	if (is_plain(text)) {
-		/* In pieces, so that a long one is cut and not lost. */
+		/* Byte by byte, so that a long value is cut, not dropped. */
 		for (; *text && !line->cut; text++)
 			put(line, text, 1);
 		return;
@@ -100,10 +102,11 @@ static void put_value(struct line *line, const char *text)
 		return;
 	for (size_t left = strnlen(text, LINE_MAX_BYTES); left > 0 && !line->cut;) {
 		size_t used = put_escaped(line, text, left);
+
 		text += used;
 		left -= used;
 	}
-	line->text[line->size++] = '"'; /* room is kept for it: TAIL_BYTES */
+	line->text[line->size++] = '"'; /* TAIL_BYTES keeps room for it */
 }
 
 static void put_field(struct line *line, const struct log_field *field)
@@ -140,7 +143,7 @@ static void put_field(struct line *line, const struct log_field *field)
 	}
 }
 
-/* Ends the line with what was kept free for it. */
+/* Appends the cut mark, if any, and NUL, for which TAIL_BYTES keeps room. */
 static void finish(struct line *line)
 {
 	if (line->cut) {
@@ -155,7 +158,7 @@ static const char *const severity_words[] = {
 	[LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info",     [LOG_DEBUG] = "debug",
 };
 
-/* Nobody could be told that the log can't be written. */
+/* A failure to write the log cannot be reported anywhere. */
 static void write_stderr(const char *text, size_t size)
 {
 	ssize_t r;
@@ -208,13 +211,13 @@ static int find_word(const char *word, const char *const *words, size_t count, c
 	const char *meant = suggest(word, words, count);
 	if (meant)
 		return error_set(err, -EINVAL, "there is no %s \"%s\" (did you mean \"%s\"?)", what, word, meant);
-	error_set(err, -EINVAL, "there is no %s \"%s\"; there are", what, word);
+	error_set(err, -EINVAL, "there is no %s \"%s\"; use one of", what, word);
 	for (size_t i = 0; i < count; i++)
 		error_set(err, -EINVAL, "%s%s %s", err->text, i ? "," : "", words[i]);
 	return -EINVAL;
 }
 
-/* "AREA,…", overwritten. */
+/* Parses "AREA,…", which it overwrites. */
 static int parse_areas(char *text, uint32_t *areas, struct error *err)
 {
 #define AREA_WORD(area) #area,
@@ -287,7 +290,7 @@ void log_open_syslog(int facility, const char *tag)
 	snprintf(kept_tag, sizeof(kept_tag), "%s", tag);
 	openlog(kept_tag, LOG_PID | LOG_NDELAY, facility);
 	syslog_is_open = true;
-	/* Where nobody listens to syslog, the journal is still worth writing to. */
+	/* Without a syslog socket, stderr is the only way to the journal. */
 	stderr_is_journal = is_journal(STDERR_FILENO) && access(_PATH_LOG, W_OK) == 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The log: one line a message, `<message-id> key=value …`, to stderr and to syslog.
- * A message id is stable: people grep for it and alert on it. Values are quoted and control characters escaped here, so
- * nothing that a peer sends can forge a line. Call from any thread.
+ * The log: one line per message, `<message-id> key=value …`, to stderr and syslog. Message ids are stable: operators
+ * grep for them and alert on them. Values are quoted and control characters escaped here, so nothing a peer sends can
+ * forge a line. Any thread.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ struct log_field {
 	const char *key;
 	enum log_type type;
 	union {
-		const char *string; /* NULL: the field is left out */
+		const char *string; /* NULL: the field is omitted */
 		int64_t integer;
 		uint64_t natural;
 		double number;
@@ -45,9 +45,9 @@ struct log_field {
 void log_fields(int severity, const char *id, const struct log_field *fields);
 
 /*
- * Debug messages belong to an area, a folder of src/, and are off by default: then one costs a relaxed load and a
+ * Debug messages belong to an area (a folder of src/) and are off by default: each then costs a relaxed load and a
  * branch, and its arguments are not evaluated. Usage: log_debug(redis, "redis-connecting", log_str("host", host)).
- * Never one a packet, never a secret.
+ * Never log per packet, never log a secret.
  */
 #define LOG_AREAS(X) X(api) X(capture) X(event) X(job) X(redis) X(sink) X(trigger)
 
@@ -60,22 +60,22 @@ enum log_area { LOG_AREAS(LOG_AREA_ENUM) LOG_AREA_COUNT };
 			log_at(LOG_DEBUG, id, log_str("area", #area) __VA_OPT__(, ) __VA_ARGS__); \
 	} while (0)
 
-/* What is logged. */
+/* Which messages are logged. */
 struct log_level {
-	int severity;	/* and anything more severe */
-	uint32_t areas; /* of which debug messages are logged: 1 << enum log_area */
+	int severity;	/* this and more severe ones */
+	uint32_t areas; /* whose debug messages are logged: bits 1 << enum log_area */
 };
 
 /*
- * "error", "warning", "notice", "info", "debug" (all areas) or "debug:AREA,…" (these areas, the rest as with "info").
- * 0, or -EINVAL with what is wrong in `err`.
+ * Parses "error", "warning", "notice", "info", "debug" (all areas) or "debug:AREA,…" (these areas, the others as with
+ * "info"). 0, or -EINVAL with `err`.
  */
 warn_unused int log_level_parse(const char *text, struct log_level *level, struct error *err);
 
-/* Until it is called, the level is "info". Any thread. */
+/* Until the first call the level is "info". Any thread. */
 void log_set_level(const struct log_level *level);
 
-extern _Atomic uint32_t log_debug_areas; /* log_set_level() writes it */
+extern _Atomic uint32_t log_debug_areas; /* set by log_set_level() */
 
 static inline bool log_debug_is_on(enum log_area area)
 {
@@ -83,20 +83,19 @@ static inline bool log_debug_is_on(enum log_area area)
 }
 
 /*
- * Opens syslog with a facility (LOG_DAEMON …) and a tag, which is copied. Before it, messages go to stderr only.
- * Once, at start, before other threads.
+ * Opens syslog with a facility (LOG_DAEMON …) and a tag, which is copied. Until then, messages go to stderr only.
+ * Call once, before other threads start.
  */
 void log_open_syslog(int facility, const char *tag);
 
 /*
- * From now on messages go to `handler` alone: for programs that are no daemon and say things in their own way. Before
- * other threads, which may call the handler too. It sees messages of every level. NULL: as before.
+ * Sends messages of every level to `handler` alone, for programs that are not daemons and print in their own format.
+ * Call before other threads start; these may call the handler, too. NULL: back to stderr and syslog.
  */
 typedef void (*log_handler)(void *ctx, int severity, const char *id, const struct log_field *fields);
 void log_divert(log_handler handler, void *ctx);
 
-/* Lets through `burst` messages a second, then counts; the first message after a quiet second carries what was held
- * back. */
+/* Allows `burst` messages a second and counts the others; the next one that is allowed reports the count. */
 struct log_rate {
 	uint32_t burst;
 	uint32_t used;
@@ -104,5 +103,5 @@ struct log_rate {
 	uint64_t second; /* boot time, s */
 };
 
-/* True: log now, and `*suppressed` messages were held back before this one. One thread per struct. */
+/* True: log now; `*suppressed` messages before this one were not. One thread per struct. */
 bool log_rate_allow(struct log_rate *rate, uint64_t *suppressed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A list by age of use over chains by hash. */
+/* A hash table with chains, and a list of its entries by last use. */
 #include "base/lru_table.h"
 
 #include <stdlib.h>
@@ -18,6 +18,7 @@ struct lru_table {
 struct lru_table *lru_table_new(size_t entries_max, size_t entry_bytes)
 {
 	struct lru_table *table = calloc(1, sizeof(*table));
+
 	if (!table)
 		return NULL;
 	TAILQ_INIT(&table->by_use);
@@ -30,6 +31,7 @@ static void drop_oldest(struct lru_table *table)
 {
 	struct lru_entry *oldest = TAILQ_FIRST(&table->by_use);
 	struct lru_entry **at = &table->buckets[hash_text(oldest->key) % BUCKETS];
+
 	while (*at != oldest)
 		at = &(*at)->chain;
 	*at = oldest->chain;
@@ -51,6 +53,7 @@ void lru_table_free(struct lru_table *table)
 struct lru_entry *lru_table_find(const struct lru_table *table, const char *key)
 {
 	struct lru_entry *entry = table->buckets[hash_text(key) % BUCKETS];
+
 	while (entry && strcmp(entry->key, key) != 0)
 		entry = entry->chain;
 	return entry;
@@ -59,6 +62,7 @@ struct lru_entry *lru_table_find(const struct lru_table *table, const char *key)
 struct lru_entry *lru_table_touch(struct lru_table *table, const char *key, bool *is_new)
 {
 	struct lru_entry *entry = lru_table_find(table, key);
+
 	*is_new = !entry;
 	if (entry) {
 		TAILQ_REMOVE(&table->by_use, entry, use);

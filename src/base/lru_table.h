@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A table of texts with a cap: when it is full, the entry that was used least recently goes. The caller's entries begin
- * with a struct lru_entry. The caller locks.
+ * A table with text keys and a cap: in a full table a new entry replaces the least recently used one. Entries are the
+ * caller's structs and begin with a struct lru_entry. The caller locks.
  */
 #pragma once
 
@@ -13,20 +13,21 @@
 
 struct lru_table;
 
+/* Private. */
 struct lru_entry {
-	struct lru_entry *chain; /* private, like the next */
+	struct lru_entry *chain;
 	TAILQ_ENTRY(lru_entry) use;
 	char *key;
 };
 
-/* For at most `entries_max` entries of `entry_bytes` each. NULL on ENOMEM. */
+/* For up to `entries_max` entries of `entry_bytes` each. NULL on ENOMEM. */
 struct lru_table *lru_table_new(size_t entries_max, size_t entry_bytes);
 void lru_table_free(struct lru_table *table);
 
-/* NULL: there is none. Finding is no use. */
+/* NULL if there is none. Does not count as use. */
 struct lru_entry *lru_table_find(const struct lru_table *table, const char *key);
 
-/* Uses the entry of this key; made, with zeroes behind its struct lru_entry, if there is none. NULL on ENOMEM. */
+/* Marks the key's entry as just used, or makes one, zeroed after its struct lru_entry. NULL on ENOMEM. */
 struct lru_entry *lru_table_touch(struct lru_table *table, const char *key, bool *is_new);
 
 CLEANUP_DEFINE(lru_table, struct lru_table, lru_table_free)

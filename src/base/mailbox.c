@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A lock-free stack that any thread pushes on, and an eventfd that wakes the loop. The loop takes the whole stack at
- * once, turns it round into a queue of its own, and handles MESSAGES_PER_WAKE of it before it lets other events have
- * their turn. Only the push that finds the stack empty writes to the eventfd: a flood costs one wake-up a batch.
+ * A lock-free stack that any thread pushes to, and an eventfd that wakes the loop. The loop takes the whole stack at
+ * once, reverses it into a queue of its own, and handles MESSAGES_PER_WAKE messages before other events get their turn.
+ * Only a push to an empty stack writes to the eventfd, so a flood costs one wake-up per batch.
  *
- * Orders: a push releases what the sender wrote into the message, taking the stack acquires it. The loop empties the
- * eventfd *before* it takes the stack, so a push after the taking finds it empty and writes again: no message waits
- * unseen.
+ * Memory order: a push releases what the sender wrote into the message, taking the stack acquires it. The loop empties
+ * the eventfd *before* it takes the stack, so a later push finds the stack empty and writes again: no message is
+ * overlooked.
  */
 #include "base/mailbox.h"
 
@@ -19,14 +19,14 @@
 
 struct mailbox {
 	_Atomic(struct mailbox_message *) posted; /* newest first */
-	struct mailbox_message *first, *last;	  /* loop's own: taken, oldest first, not handled yet */
+	struct mailbox_message *first, *last;	  /* loop thread only: taken, not handled, oldest first */
 	mailbox_handler handler;
 	void *ctx;
 	struct event *event;
 	int wake_fd;
 };
 
-/* Can't block or fail: the counter is only ever a few above zero. */
+/* Cannot block or fail: the counter stays near zero. */
 static void wake(struct mailbox *mailbox)
 {
 	eventfd_write(mailbox->wake_fd, 1);
@@ -44,7 +44,7 @@ void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message)
 		wake(mailbox);
 }
 
-/* Moves what was posted to the end of the loop's own queue. */
+/* Moves posted messages to the end of the loop's queue. */
 static void collect(struct mailbox *mailbox)
 {
 	struct mailbox_message *newest = atomic_exchange_explicit(&mailbox->posted, NULL, memory_order_acquire);
@@ -54,6 +54,7 @@ static void collect(struct mailbox *mailbox)
 		return;
 	for (struct mailbox_message *message = newest; message;) {
 		struct mailbox_message *next = message->next;
+
 		message->next = oldest;
 		oldest = message;
 		message = next;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A queue under a mutex and up to `threads` threads that take from it; each finished task goes back to the loop as a
- * message. A thread is started when there is more to do than threads that are free, so a pool that is never used costs
- * nothing. Threads live until the pool ends and block every signal.
+ * A queue under a mutex, and up to `threads` threads that serve it; each finished task returns to the loop as a
+ * message. A thread is started when tasks outnumber threads, so an unused pool costs nothing. Threads live as long as
+ * the pool and block every signal.
  *
- * What may wait is counted as tasks that no thread is there for, so whether a submit is refused does not depend on how
- * fast a thread takes its task off the queue.
+ * Waiting tasks are counted as tasks minus threads, so whether a submit is refused does not depend on how fast a thread
+ * takes its task off the queue.
  */
 #include "base/offload.h"
 
@@ -17,17 +17,17 @@
 #include "base/container_of.h"
 
 /*
- * Address space; memory only as far as it is touched. pcap_compile() recurses over a filter's blocks, about 0.5 KiB a
- * term, so that "port 1 or port 2 or …" of 8 KiB overflows 256 KiB.
+ * Address space; only touched pages take memory. pcap_compile() recurses over a filter's blocks, about 0.5 KiB per
+ * term: "port 1 or port 2 or …" of 8 KiB overflows 256 KiB.
  */
 #define STACK_BYTES (8 * 1024 * 1024)
-#define NAME_SIZE 16 /* of the kernel, NUL included */
+#define NAME_SIZE 16 /* the kernel's limit, NUL included */
 
 struct offload {
 	char name[NAME_SIZE];
 	size_t queue_cap;
 	unsigned threads_cap;
-	unsigned threads; /* started; loop's own */
+	unsigned threads; /* started; loop thread only */
 	struct mailbox *finished;
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -44,7 +44,7 @@ static struct offload_task *task_of(struct mailbox_message *message)
 	return container_of(message, struct offload_task, message);
 }
 
-/* Waits for the next task; NULL when the pool ends and nothing is left. */
+/* Waits for the next task; NULL once the pool ends and the queue is empty. */
 static struct offload_task *next_task(struct offload *offload)
 {
 	pthread_mutex_lock(&offload->lock);
@@ -82,7 +82,7 @@ static void on_finished(void *ctx, struct mailbox_message *message)
 	task->done(task);
 }
 
-/* A new thread inherits the mask of its maker: signals stay with the loop. */
+/* A thread inherits its creator's signal mask: signals stay with the loop. */
 static bool start_thread(struct offload *offload)
 {
 	pthread_attr_t attr;
@@ -109,7 +109,7 @@ int offload_submit(struct offload *offload, struct offload_task *task)
 
 	pthread_mutex_lock(&offload->lock);
 	if (offload->unfinished >= offload->threads && offload->threads < offload->threads_cap && !offload->ending)
-		start_thread(offload); /* without it, those that run have to do */
+		start_thread(offload); /* if this fails, the running threads must do */
 	if (offload->threads == 0 || offload->ending)
 		r = -EAGAIN;
 	else if (offload->unfinished >= offload->threads &&
@@ -157,7 +157,7 @@ void offload_free(struct offload *offload)
 	for (unsigned i = 0; i < offload->threads; i++)
 		pthread_join(offload->ids[i], NULL);
 
-	mailbox_free(offload->finished); /* calls what is left of the `done`s */
+	mailbox_free(offload->finished); /* calls the remaining `done`s */
 	pthread_cond_destroy(&offload->changed);
 	pthread_mutex_destroy(&offload->lock);
 	free(offload);

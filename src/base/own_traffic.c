@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A table for the whole process, like the sockets it speaks of. */
+/* One table for the whole process, whose sockets it describes. */
 #include "base/own_traffic.h"
 
 #include <arpa/inet.h>
@@ -20,12 +20,12 @@ static unsigned pair_count;
 static void (*watcher)(void *ctx);
 static void *watcher_ctx;
 
-/* Writes an address as text; an IPv4 address in IPv6's clothes as what it is. Returns the port, 0 if it is no IP
- * address. */
+/* Writes an address as text, an IPv4-mapped one as IPv4. Returns the port; 0: not an IP address. */
 static unsigned read_address(const struct sockaddr_storage *address, char text[static INET6_ADDRSTRLEN])
 {
 	if (address->ss_family == AF_INET) {
 		const struct sockaddr_in *v4 = (const void *)address;
+
 		inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN);
 		return ntohs(v4->sin_port);
 	}
@@ -43,6 +43,7 @@ static bool read_pair(int fd, struct pair *pair)
 {
 	struct sockaddr_storage local = {0}, remote = {0};
 	socklen_t size = sizeof(local);
+
 	if (getsockname(fd, (struct sockaddr *)&local, &size) < 0)
 		return false;
 	size = sizeof(remote);
@@ -65,6 +66,7 @@ static bool is_known(const struct pair *pair)
 void own_traffic_add(int fd)
 {
 	struct pair pair = {0};
+
 	if (!read_pair(fd, &pair))
 		return;
 	pthread_mutex_lock(&lock);
@@ -82,6 +84,7 @@ void own_traffic_add(int fd)
 const char *own_traffic_filter(char text[static OWN_TRAFFIC_TEXT_SIZE])
 {
 	size_t used = 0;
+
 	*text = '\0';
 	pthread_mutex_lock(&lock);
 	for (unsigned i = 0; i < pair_count && used < OWN_TRAFFIC_TEXT_SIZE; i++)

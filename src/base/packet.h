@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the capture engine hands on and the file formats take: a view of one packet, and a source that yields them in
- * time order. */
+/* What the engine passes to the file formats: a view of one packet, and a source that yields packets in time order. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of tcpdump.org/linktypes.html, the ones that rings have. */
+/* The link types of rings, from tcpdump.org/linktypes.html. */
 #define LINKTYPE_ETHERNET 1
 #define LINKTYPE_RAW 101 /* IP without a link layer */
 
@@ -29,7 +28,7 @@ struct packet_view {
 	uint32_t wirelen;    /* bytes on the wire, VLAN tag included */
 	uint16_t interface;  /* index into the file's interfaces */
 	uint8_t direction;   /* enum packet_direction */
-	uint32_t flags;	     /* the other bits of pcapng's epb_flags: PACKET_FLAG_…, or what a file says */
+	uint32_t flags;	     /* the other bits of pcapng's epb_flags: PACKET_FLAG_…, or as read from a file */
 	/* Packets missing between the interface's packet before and this one (pcapng's epb_dropcount). */
 	uint64_t missing;
 };
@@ -42,25 +41,25 @@ static inline bool packet_is_truncated(const struct packet_view *packet, uint32_
 	return packet->caplen < (whole ? packet->wirelen : snaplen);
 }
 
-/* A count or time of an interface that nobody knows. */
+/* A count or time of an interface that is not known. */
 #define PACKET_UNKNOWN UINT64_MAX
 
-/* One interface as it stands in a file. Strings are owned by whoever fills it. */
+/* One interface as a file describes it. Strings belong to the code that fills it in. */
 struct packet_interface {
 	const char *name;
 	const char *description; /* NULL: none */
 	const char *filter;	 /* pcap-filter(7) text, NULL: none */
-	const char *os;		 /* of the machine it belongs to; NULL: the file's */
+	const char *os;		 /* of the interface's host; NULL: the file's */
 	uint16_t linktype;	 /* LINKTYPE_… of tcpdump.org/linktypes.html */
 	uint32_t snaplen;	 /* bytes */
-	uint64_t received;	 /* packets the kernel gave or dropped on this interface during the capture */
+	uint64_t received;	 /* packets the kernel delivered or dropped during the capture */
 	uint64_t dropped;	 /* of these, packets lost before the capture saw them */
 	uint64_t start_ns;	 /* real time */
 	uint64_t end_ns;	 /* real time */
 	const char *comment;	 /* on the counts; NULL: none */
 };
 
-/* Packets of finished captures; can be walked any number of times, by one reader at a time. */
+/* Packets of finished captures, to be walked any number of times, by one reader at a time. */
 struct packet_source {
 	void (*rewind)(void *ctx);
 	bool (*next)(void *ctx, struct packet_view *packet); /* false: no more; the view is valid until the next call */

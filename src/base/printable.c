@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One character at a time: shown as it is, or its bytes escaped. */
+/* Each character is shown as it is, or its bytes are escaped. */
 #include "base/printable.h"
 
 #include <stdint.h>
@@ -12,7 +12,7 @@
 #define PIECE_SIZE (4 * 4 + 1) /* a character of four bytes, each escaped */
 #define CUT_MARK "\xE2\x80\xA6"
 
-/* The shown form of what `text` begins with; returns the bytes of `text` it stands for. */
+/* Writes the printable form of the first character. Returns that character's bytes in `text`. */
 static size_t next_piece(const char *text, size_t size, char piece[static PIECE_SIZE])
 {
 	uint32_t code;
@@ -45,7 +45,7 @@ int printable_append(struct buffer *out, const char *text, size_t size)
 const char *printable(char *into, size_t room, const char *text)
 {
 	size_t size = strnlen(text, room); /* more can't fit */
-	size_t used = 0, fits = 0;	   /* fits: where the mark can still be put */
+	size_t used = 0, fits = 0;	   /* fits: where the mark still fits */
 	char piece[PIECE_SIZE];
 
 	for (size_t at = 0; at < size;) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * <digits>[.<digits>]<unit>, read in integers: 1.5 is 15 tenths of the unit. What a fraction leaves below one byte or
- * nanosecond is cut off. Fractions may have up to FRACTION_DIGITS digits.
+ * <digits>[.<digits>]<unit>, in integer arithmetic: 1.5 is 15 tenths of the unit. Fractions of a byte or nanosecond are
+ * truncated. Fractions have up to FRACTION_DIGITS digits.
  */
 #include "base/quantity.h"
 
@@ -17,7 +17,7 @@
 struct unit {
 	const char *name;
 	uint64_t factor;
-	bool fraction; /* may follow a fraction */
+	bool fraction; /* allowed after a fraction */
 };
 
 #define KIB UINT64_C(1024)
@@ -51,8 +51,8 @@ static const struct unit duration_units[] = {
 
 struct number {
 	uint64_t whole;
-	uint64_t fraction;    /* numerator … */
-	uint64_t denominator; /* … and 10^digits; 1: no fraction */
+	uint64_t fraction;    /* numerator */
+	uint64_t denominator; /* 10^digits; 1: no fraction */
 	bool overflow;
 };
 
@@ -61,7 +61,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Returns where the unit begins, or NULL. */
+/* Returns the start of the unit, or NULL. */
 static const char *read_number(const char *text, struct number *number)
 {
 	*number = (struct number){.denominator = 1};

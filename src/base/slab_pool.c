@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Copying into fresh memory costs a page fault for each 4 KiB, in a virtual machine several times what the copy does
- * (0.4 GB/s were measured, against 9 to 22 into touched memory). So slabs are populated in one call and reused.
+ * Copying into fresh memory costs a page fault per 4 KiB, in a virtual machine several times the cost of the copy
+ * (0.4 GB/s measured, against 9 to 22 into touched memory). So slabs are populated in one call and reused.
  *
- * The pool's thread works ahead: while few unused slabs are left it maps more, as many as are in use but at most
- * AHEAD_MAX_BYTES, and it unmaps what is too much, so that whoever gives slabs back does not wait for the kernel. It
- * asks for huge pages; a thread that finds the pool empty does not, since the kernel may have to move memory for them.
+ * The pool's thread works ahead: when unused slabs run low it maps more, as many as are in use but at most
+ * AHEAD_MAX_BYTES, and it unmaps the surplus, so that giving back a slab does not wait for the kernel. It asks for huge
+ * pages; a caller that finds the pool empty does not, since the kernel may have to move memory for them.
  *
- * What is mapped is at most the most that was in use at once, and warm_bytes: takers get unused slabs first.
+ * Mapped memory is at most the peak in use plus warm_bytes, since unused slabs are taken first.
  *
- * The thread that touches memory at start runs only when nothing else wants its CPU, so it must hold no lock meanwhile:
- * its memory is mapped before, it touches page by page (a populating call would hold the address space's lock), and
- * only counts the slabs that are ready.
+ * The prefill thread runs at idle priority, so it must hold no lock: its memory is mapped beforehand, it touches page
+ * by page (a populating call would hold the address space's lock), and it only counts the slabs that are ready.
  *
- * Unused slabs are listed outside their memory: under some hypervisors the first access in a while costs 50 us and
+ * Unused slabs are listed outside their memory: under some hypervisors the first access after a while costs 50 us or
  * more.
  */
 #include "base/slab_pool.h"
@@ -46,7 +45,7 @@
 #endif
 
 #ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* since Linux 5.14; older kernels refuse it, and pages come as they are touched */
+#define MADV_POPULATE_WRITE 23 /* since Linux 5.14; where it fails, pages are populated when touched */
 #endif
 
 #define AHEAD_MIN_BYTES (8u << 20)
@@ -63,8 +62,8 @@ struct slab_pool {
 	uint64_t last_use_ns;			      /* monotonic */
 	bool stop, thread_started, prefill_started;
 	pthread_t thread, prefill_thread;
-	uint8_t *prefill;		     /* what the prefilling thread touches */
-	size_t prefill_count, prefill_taken; /* slabs: in all, taken out from the front */
+	uint8_t *prefill;		     /* what the prefill thread touches */
+	size_t prefill_count, prefill_taken; /* slabs: in total, taken from the front */
 	_Atomic(size_t) prefilled;	     /* slabs touched so far */
 	_Atomic(bool) prefill_stop;
 };
@@ -76,6 +75,7 @@ static uint8_t *map_slabs(size_t count)
 {
 	const size_t size = count * SLAB_BYTES;
 	uint8_t *memory = mmap(NULL, size + SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 	if (memory == MAP_FAILED)
 		return NULL;
 	const size_t before = -(uintptr_t)memory % SLAB_BYTES, after = SLAB_BYTES - before;
@@ -96,6 +96,7 @@ static void unmap_slab(void *memory)
 static void *map_warm_slab(bool huge)
 {
 	void *memory = map_slabs(1);
+
 	if (!memory)
 		return NULL;
 	if (huge)
@@ -106,7 +107,7 @@ static void *map_warm_slab(bool huge)
 
 /* --- unused slabs; called with `lock` held --- */
 
-/* Acquire: with the count come the thread's writes to the slabs. */
+/* Acquire: the prefill thread's writes to these slabs come before its count. */
 static size_t prefilled_left(const struct slab_pool *pool)
 {
 	return atomic_load_explicit(&pool->prefilled, memory_order_acquire) - pool->prefill_taken;
@@ -122,6 +123,7 @@ static bool push(struct slab_pool *pool, void *memory)
 	if (pool->unused_count == pool->unused_room) {
 		const size_t room = pool->unused_room ? pool->unused_room * 2 : 64;
 		void **unused = reallocarray(pool->unused, room, sizeof(*unused));
+
 		if (!unused)
 			return false;
 		pool->unused = unused;
@@ -132,7 +134,7 @@ static bool push(struct slab_pool *pool, void *memory)
 	return true;
 }
 
-/* The one used last: it is the most likely to be in a cache. */
+/* The most recently used one is the most likely to be in a cache. */
 static void *pop(struct slab_pool *pool)
 {
 	if (pool->unused_count)
@@ -140,7 +142,7 @@ static void *pop(struct slab_pool *pool)
 	return prefilled_left(pool) ? pool->prefill + SLAB_BYTES * pool->prefill_taken++ : NULL;
 }
 
-static bool is_standing(const struct slab_pool *pool)
+static bool keeps_warm(const struct slab_pool *pool)
 {
 	return pool->options.warm_bytes > SLAB_POOL_CASUAL_BYTES;
 }
@@ -150,12 +152,13 @@ static size_t warm_limit(const struct slab_pool *pool)
 	return pool->options.warm_bytes / SLAB_BYTES;
 }
 
-/* How many unused slabs the pool's thread tries to have. */
+/* How many unused slabs the pool's thread tries to keep. */
 static size_t goal(const struct slab_pool *pool)
 {
 	const size_t most = pool->options.use_bytes / SLAB_BYTES;
 	const size_t room = most > pool->used_count ? most - pool->used_count : 0;
 	size_t ahead = pool->used_count;
+
 	if (ahead < AHEAD_MIN_BYTES / SLAB_BYTES)
 		ahead = AHEAD_MIN_BYTES / SLAB_BYTES;
 	if (ahead > AHEAD_MAX_BYTES / SLAB_BYTES)
@@ -176,6 +179,7 @@ static bool is_low(const struct slab_pool *pool)
 static void unmap_one(struct slab_pool *pool)
 {
 	void *memory = pop(pool);
+
 	pthread_mutex_unlock(&pool->lock);
 	unmap_slab(memory);
 	pthread_mutex_lock(&pool->lock);
@@ -201,7 +205,7 @@ static uint64_t idle_deadline(const struct slab_pool *pool)
 /* Called with `lock` held; releases and reacquires it. */
 static void wait_for_work(struct slab_pool *pool)
 {
-	if (is_standing(pool) || !warm_count(pool)) {
+	if (keeps_warm(pool) || !warm_count(pool)) {
 		pthread_cond_wait(&pool->work, &pool->lock);
 		return;
 	}
@@ -215,9 +219,11 @@ static void *run(void *ctx)
 {
 	struct slab_pool *pool = ctx;
 	bool filling = false;
+
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->stop) {
-		const bool idle = !is_standing(pool) && clock_monotonic_ns() >= idle_deadline(pool);
+		const bool idle = !keeps_warm(pool) && clock_monotonic_ns() >= idle_deadline(pool);
+
 		filling = filling ? warm_count(pool) < goal(pool) : is_low(pool);
 		if (warm_count(pool) > (idle ? 0 : warm_limit(pool)))
 			unmap_one(pool);
@@ -228,7 +234,7 @@ static void *run(void *ctx)
 	return NULL;
 }
 
-/* --- touching at start --- */
+/* --- prefill --- */
 
 static void touch(uint8_t *memory)
 {
@@ -240,6 +246,7 @@ static void *prefill(void *ctx)
 {
 	struct slab_pool *pool = ctx;
 	const struct sched_param none = {0};
+
 	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	const uint64_t begin_ns = clock_monotonic_ns();
 	size_t done = 0;
@@ -259,6 +266,7 @@ static int start_thread(pthread_t *thread, const char *name, void *(*body)(void 
 {
 	sigset_t all, before;
 	pthread_attr_t attributes;
+
 	sigfillset(&all); /* signals belong to the loop */
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
@@ -286,6 +294,7 @@ static int start_prefill(struct slab_pool *pool)
 struct slab_pool *slab_pool_new(const struct slab_pool_options *options)
 {
 	struct slab_pool *pool = calloc(1, sizeof(*pool));
+
 	if (!pool)
 		return NULL;
 	pool->options = *options;
@@ -295,7 +304,7 @@ struct slab_pool *slab_pool_new(const struct slab_pool_options *options)
 	pthread_cond_init(&pool->work, NULL);
 	int r = start_thread(&pool->thread, "pcapd-slabs", run, pool);
 	pool->thread_started = r == 0;
-	if (r == 0 && is_standing(pool))
+	if (r == 0 && keeps_warm(pool))
 		r = start_prefill(pool);
 	if (r) {
 		slab_pool_free(pool);
@@ -360,7 +369,7 @@ void slab_pool_give(struct slab_pool *pool, void *memory)
 	pool->used_count--;
 	pool->last_use_ns = clock_monotonic_ns();
 	if (warm_count(pool) > warm_limit(pool) || pool->unused_count == 1)
-		pthread_cond_signal(&pool->work); /* to unmap it, or to wait for the idle time to be over */
+		pthread_cond_signal(&pool->work); /* to unmap it, or to wait for the idle deadline */
 	pthread_mutex_unlock(&pool->lock);
 	if (!kept)
 		unmap_slab(memory);

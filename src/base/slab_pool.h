@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slabs: packet memory in pieces of one size, shared by all who copy packets. Given back, a slab stays mapped for a
- * while: memory that this process has touched before is 10 to 50 times as fast as fresh memory. All functions but
- * slab_pool_new and slab_pool_free may be called by any thread.
+ * Slabs: packet memory in pieces of one size, shared by all code that copies packets. A slab that is given back stays
+ * mapped for a while: memory this process has touched before is 10 to 50 times as fast as fresh memory. Any thread may
+ * call all functions but slab_pool_new and slab_pool_free.
  */
 #pragma once
 
@@ -13,15 +13,15 @@
 
 #define SLAB_BYTES (2u << 20) /* one huge page */
 
-/* Up to here warm memory is what captures leave behind; more is touched at start and kept. */
+/* Up to this much, warm memory is what captures have left unused; more is touched at start and kept. */
 #define SLAB_POOL_CASUAL_BYTES (64u << 20)
 
 struct slab_pool;
 
 struct slab_pool_options {
 	size_t warm_bytes; /* most memory that stays mapped while unused */
-	size_t use_bytes;  /* most that will ever be in use at once: more is never warmed */
-	uint64_t idle_ns;  /* unused slabs are unmapped after this time without any use */
+	size_t use_bytes;  /* the most in use at once; never warms more */
+	uint64_t idle_ns;  /* unused slabs are unmapped after this time without use of the pool */
 };
 
 struct slab_pool_usage {
@@ -29,15 +29,15 @@ struct slab_pool_usage {
 	size_t used_bytes;
 };
 
-/* Starts the pool's thread. If warm_bytes is more than SLAB_POOL_CASUAL_BYTES, another one at idle priority touches
- * all of it, logs `warm-memory-ready` and ends. NULL and errno on failure. */
+/* Starts the pool's thread. If warm_bytes is more than SLAB_POOL_CASUAL_BYTES, another thread touches all of it at
+ * idle priority, logs `warm-memory-ready` and ends. NULL and errno on failure. */
 struct slab_pool *slab_pool_new(const struct slab_pool_options *options);
 
 /* Every slab must have been given back. */
 void slab_pool_free(struct slab_pool *pool);
 
-/* SLAB_BYTES, page aligned, left out of core dumps, with whatever was there before. Does not wait for other threads'
- * page faults; maps and touches a fresh slab if none is warm. NULL: out of memory. */
+/* SLAB_BYTES, page aligned, left out of core dumps, with undefined contents. Does not wait for other threads' page
+ * faults; maps and touches a fresh slab if none is warm. NULL: out of memory. */
 void *slab_pool_take(struct slab_pool *pool);
 
 void slab_pool_give(struct slab_pool *pool, void *memory);

@@ -30,6 +30,7 @@ static unsigned distance(const char *a, size_t a_size, const char *b, size_t b_s
 
 	for (size_t i = 1; i <= a_size; i++) {
 		uint8_t *free_row = before;
+
 		before = above;
 		above = row;
 		row = free_row;
@@ -48,8 +49,8 @@ static unsigned distance(const char *a, size_t a_size, const char *b, size_t b_s
 	return row[b_size];
 }
 
-/* How many slips a name of so many letters may hold and still be meant. */
-static unsigned typos_allowed(size_t letters)
+/* How many edits still count as typos in a name of this length. */
+static unsigned edits_allowed(size_t letters)
 {
 	return letters < 3 ? 0 : letters < 5 ? 1 : letters < 9 ? 2 : 3;
 }
@@ -57,7 +58,7 @@ static unsigned typos_allowed(size_t letters)
 const char *suggest(const char *word, const char *const *known, size_t count)
 {
 	const char *nearest = NULL;
-	unsigned nearest_slips = 0;
+	unsigned nearest_edits = 0;
 	size_t word_size = strlen(word);
 
 	if (word_size > WORD_MAX)
@@ -65,15 +66,16 @@ const char *suggest(const char *word, const char *const *known, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		size_t known_size = known[i] ? strlen(known[i]) : SIZE_MAX;
+
 		if (known_size > WORD_MAX)
 			continue;
 
-		unsigned slips = distance(word, word_size, known[i], known_size);
-		if (slips > typos_allowed(word_size > known_size ? word_size : known_size))
+		unsigned edits = distance(word, word_size, known[i], known_size);
+		if (edits > edits_allowed(word_size > known_size ? word_size : known_size))
 			continue;
-		if (!nearest || slips < nearest_slips) {
+		if (!nearest || edits < nearest_edits) {
 			nearest = known[i];
-			nearest_slips = slips;
+			nearest_edits = edits;
 		}
 	}
 	return nearest;

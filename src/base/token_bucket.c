@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A token is worth the time that it takes to refill it. */
+/* A token costs the time it takes to refill. */
 #include "base/token_bucket.h"
 
 #include "base/clock.h"
@@ -12,6 +12,7 @@ void token_bucket_init(struct token_bucket *bucket, uint64_t now_ns)
 bool token_bucket_take(struct token_bucket *bucket, uint64_t per_second, uint64_t now_ns)
 {
 	const uint64_t price_ns = NS_PER_S / per_second;
+
 	bucket->tokens_ns += now_ns - bucket->refilled_ns;
 	bucket->refilled_ns = now_ns;
 	if (bucket->tokens_ns > NS_PER_S)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A rate limit: a bucket that holds one second's worth of tokens and refills all the time. Tokens are kept as time, so
+ * A rate limit: a bucket that holds one second's worth of tokens and refills continuously. Tokens are kept as time, so
  * that no fraction is lost. The caller locks.
  */
 #pragma once
@@ -16,5 +16,5 @@ struct token_bucket {
 /* Full as of now. */
 void token_bucket_init(struct token_bucket *bucket, uint64_t now_ns);
 
-/* Takes a token, of which there are `per_second` (not 0). False: there is none left. */
+/* Takes one token of `per_second` (not 0). False: none is left. */
 bool token_bucket_take(struct token_bucket *bucket, uint64_t per_second, uint64_t now_ns);

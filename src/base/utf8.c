@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* UTF-8 by its bit patterns: the first byte says how many follow, each of which begins with the bits 10. */
+/* UTF-8 by its bit patterns: the first byte determines how many follow, each beginning with the bits 10. */
 #include "base/utf8.h"
 
 static bool continues(char byte)
@@ -11,7 +11,7 @@ size_t utf8_decode(const char *text, size_t size, uint32_t *code)
 {
 	static const struct {
 		uint8_t mask, lead;
-		uint32_t least; /* what is smaller has a shorter form */
+		uint32_t least; /* smaller code points have a shorter form */
 	} forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
 
 	for (size_t i = 0; size > 0 && i < sizeof(forms) / sizeof(*forms); i++) {
@@ -39,7 +39,7 @@ size_t utf8_cut(const char *text, size_t size, size_t cap)
 	if (size <= cap)
 		return size;
 
-	/* At most three bytes to go back; text that is not UTF-8 is cut where it is. */
+	/* A character begins at most three bytes back; text that is not UTF-8 is cut at `cap`. */
 	for (size_t n = cap; n + 3 >= cap; n--) {
 		if (!continues(text[n]))
 			return n;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Loading: defaults, then the command line, then the file it names (which does not touch what the command line set),
- * then secrets, then what is derived, then the checks across keys. Faults are gathered, not stopped at, so that one run
- * shows them all.
+ * Loading: defaults, then the command line, then the file it names (which does not override the command line), then
+ * secrets, then derived values, then checks across keys. Faults are collected, so that one run shows them all.
  */
 #include "config/config.h"
 
@@ -15,7 +14,7 @@
 
 static int loader_init(struct config_loader *loader)
 {
-	loader->config = calloc(1, sizeof *loader->config);
+	loader->config = calloc(1, sizeof(*loader->config));
 	if (!loader->config)
 		return -ENOMEM;
 	config_set_defaults(loader, NULL, loader->config);
@@ -37,22 +36,23 @@ static void replace_text(struct config_loader *loader, const char *section, cons
 		loader->out_of_memory = true;
 }
 
-/* Values that are found at start if nobody gave them. */
+/* Sets what is not configured and depends on other values or the host. */
 static void derive(struct config_loader *loader)
 {
 	struct config *config = loader->config;
 	char host[HOST_NAME_MAX + 1] = "";
 
 	if (!*config->general.node) {
-		if (gethostname(host, sizeof host) < 0 || !*host)
+		if (gethostname(host, sizeof(host)) < 0 || !*host)
 			config_fault(loader, (struct config_origin){0}, "general.node",
 				     "must be given: the machine has no host name");
 		host[HOST_NAME_MAX] = '\0';
 		replace_text(loader, "general", "node", host);
 	}
 	if (!*config->redis.events) {
-		char events[CONFIG_STRING_MAX + sizeof ":events"];
-		snprintf(events, sizeof events, "%s:events", config->redis.channel);
+		char events[CONFIG_STRING_MAX + sizeof(":events")];
+
+		snprintf(events, sizeof(events), "%s:events", config->redis.channel);
 		replace_text(loader, "redis", "events", events);
 	}
 	if (!*config->redis.group)
@@ -91,7 +91,7 @@ static void complete(struct config_loader *loader)
 int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
 		struct config **config)
 {
-	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
+	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof(*loader));
 
 	if (!loader || loader_init(loader) < 0)
 		return -ENOMEM;
@@ -111,7 +111,7 @@ int config_load(int argc, char **argv, config_filter_validator validate_filter, 
 int config_load_text(const char *text, size_t size, const char *name, config_filter_validator validate_filter,
 		     struct buffer *faults, struct config **config)
 {
-	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof *loader);
+	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof(*loader));
 
 	if (!loader || loader_init(loader) < 0)
 		return -ENOMEM;
@@ -128,6 +128,7 @@ static void clear_section(bool interface, void *base)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if ((row->section && config_section_find(row->section)->repeated) == interface)
 			config_value_clear(row, base);
 	}

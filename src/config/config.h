@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The configuration: command line beats file beats default. Every option and key stands once, in the table in
- * config_table.c, with type, unit, range, default and help; -help, the example file and the manual's key list are
- * printed from that table. Immutable once loaded; any thread may read it.
+ * The configuration: the command line overrides the file, the file the defaults. The table in config_table.c defines
+ * every option and key with type, unit, range, default and help; -help, the example file and the manual's lists are
+ * printed from it. Immutable once loaded; any thread may read it.
  */
 #pragma once
 
@@ -17,8 +17,8 @@
 #define CONFIG_INTERFACES_MAX 256
 #define CONFIG_ALIASES_MAX 64 /* per interface */
 #define CONFIG_REDIS_NODES_MAX 16
-#define CONFIG_FAULTS_MAX 64		   /* faults reported in one go */
-#define CONFIG_FAULTS_BYTES_MAX (1u << 20) /* room for their text */
+#define CONFIG_FAULTS_MAX 64		   /* faults reported at once */
+#define CONFIG_FAULTS_BYTES_MAX (1u << 20) /* of their text */
 
 struct config_strings {
 	char **items;
@@ -31,7 +31,7 @@ struct config_interface {
 	bool promiscuous;
 };
 
-/* Texts are never NULL after loading, unless they say so; "" is not given. */
+/* After loading, strings are never NULL unless noted; "" means not given. */
 struct config {
 	struct {
 		char *node; /* never empty after loading */
@@ -67,7 +67,7 @@ struct config {
 	} history;
 	struct {
 		char *host, *scheme, *token, *token_file, *ca_file;
-		uint64_t port;	     /* 0: the scheme's own */
+		uint64_t port;	     /* 0: the scheme's default */
 		uint64_t timeout_ns; /* 0: none */
 		bool upload, verify;
 	} cloudshark;
@@ -84,7 +84,7 @@ struct config {
 		uint64_t file_size_bytes;
 		uint64_t file_ttl_ns;
 		uint64_t port;
-		bool configured; /* some option or key of it was given; false: the embedded form, nobody may be there */
+		bool configured; /* an option or key of it was given; false: embedded use, there may be no Redis */
 	} redis;
 	struct {
 		uint64_t bytes; /* 0: off */
@@ -93,7 +93,7 @@ struct config {
 	struct {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file;
-		bool configured; /* the socket was named: not to get it is a fault */
+		bool configured; /* the socket was given: failing to open it is an error */
 	} api;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
@@ -105,37 +105,36 @@ struct config {
 	struct config_interface *interfaces;
 	size_t interface_count;
 
-	char *path; /* of the file; NULL without one */
+	char *path; /* the file's; NULL: none */
 	bool check, version, help;
 };
 
-/* Who knows what a filter is: 0, or -EINVAL with what is wrong in `err`. NULL: filters are not judged. */
+/* 0 if the filter is valid, or -EINVAL with `err`. A NULL validator skips the check. */
 typedef int (*config_filter_validator)(const char *filter, struct error *err);
 
 /*
- * Reads the command line, then the file it names, then the *_file secrets (token_file, auth_file; also systemd
- * credentials of those names), and validates the whole. Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in
- * place. 0, or -EINVAL with every fault as a line of its own in `faults`: "file:line:column: section.key: what is wrong
- * (did you mean …?)"; command line faults begin with "command line: -option: ". What the build lacks ([kafka] listen =
- * true, …) is such a fault. With -help or -version the command line alone is read. Otherwise -ENOMEM.
+ * Reads the command line, then the file it names, then secrets from files or systemd credentials (config_secret.c), and
+ * validates the whole. Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in place. Returns 0, -ENOMEM, or
+ * -EINVAL with one line per fault in `faults`: "file:line:column: section.key: reason (did you mean …?)" or "command
+ * line: -option: reason". Switching on what this build lacks ([kafka] listen = true, …) is a fault. With -help or
+ * -version it reads only the command line.
  */
 warn_unused int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
 			    struct config **config);
 
-/* The same for the text of a file that is called `name` in faults, without a command line. `text` need not end in NUL.
- */
+/* The same for the text of a file, without a command line. Faults call it `name`; `text` need not end in NUL. */
 warn_unused int config_load_text(const char *text, size_t size, const char *name,
 				 config_filter_validator validate_filter, struct buffer *faults,
 				 struct config **config);
-void config_free(struct config *config); /* secrets are overwritten first */
+void config_free(struct config *config); /* overwrites secrets first */
 
-/* Whether an interface is to be captured on in promiscuous mode: its [[interface]] says so, or nothing is said. */
+/* Whether to capture on an interface in promiscuous mode, which is the default. */
 bool config_wants_promiscuous(const struct config *config, const char *interface);
 
-/* From the table, appended to `out`. 0 or -errno. */
+/* These append to `out`: -help; a TOML file with every key commented out at its default; the mdoc lists of options and
+ * keys for pcapdaemon.8. 0 or -errno. */
 warn_unused int config_print_help(struct buffer *out);
-warn_unused int
-config_print_example(struct buffer *out); /* a complete TOML file, all keys at their defaults, commented */
-warn_unused int config_print_manual(struct buffer *out); /* mdoc list of options and keys, included in pcapdaemon.8 */
+warn_unused int config_print_example(struct buffer *out);
+warn_unused int config_print_manual(struct buffer *out);
 
 CLEANUP_DEFINE(config, struct config, config_free)

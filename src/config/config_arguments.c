@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The command line: one dash or two, `-opt value` or `-opt=value`, switches also bare (a bare switch never takes the
- * next word). Secrets are overwritten in argv, where ps shows them, as soon as they are copied. A word that is not
- * understood is never repeated in a fault: it may be the secret of a misspelt option.
+ * The command line: one dash or two, `-opt value` or `-opt=value`; a switch may stand alone, and then never takes the
+ * next word. Secrets are overwritten in argv, which ps shows, as soon as they are copied. Faults never quote a word
+ * that is not an option: it may be the secret of a misspelt one.
  */
 #include <string.h>
 
@@ -14,7 +14,7 @@
 
 static const struct config_origin command_line = {.layer = CONFIG_LAYER_COMMAND_LINE};
 
-/* The name within "-name", "--name", "-name=value"; false if the word is no option. */
+/* The name in "-name", "--name" or "-name=value"; false if the word is not an option. */
 static bool read_name(char *word, char name[static OPTION_NAME_MAX], char **value)
 {
 	size_t size;
@@ -38,7 +38,7 @@ static bool is_option(char *word)
 	return read_name(word, name, &value) && config_row_find_option(name);
 }
 
-static void unknown_option(struct config_loader *loader, const char *name)
+static void add_unknown_option(struct config_loader *loader, const char *name)
 {
 	const char *options[CONFIG_ROWS_MAX], *suggestion;
 	char quote[CONFIG_QUOTE_SIZE];
@@ -58,13 +58,13 @@ static void set(struct config_loader *loader, const struct config_row *row, char
 	struct toml_value value = config_value_from_word(row, word);
 	char subject[OPTION_NAME_MAX + 1];
 
-	snprintf(subject, sizeof subject, "-%s", row->option);
+	snprintf(subject, sizeof(subject), "-%s", row->option);
 	config_set(loader, row, &value, command_line, subject, loader->config);
 	if (row->type == CONFIG_SECRET)
 		explicit_bzero(word, strlen(word));
 }
 
-/* Returns how many words were used. */
+/* Returns the number of words consumed. */
 static int read_option(struct config_loader *loader, char **words, int left)
 {
 	char name[OPTION_NAME_MAX], switched_on[] = "true", *value = NULL;
@@ -75,8 +75,8 @@ static int read_option(struct config_loader *loader, char **words, int left)
 		return 0;
 	row = config_row_find_option(name);
 	if (!row) {
-		unknown_option(loader, name);
-		return !value && next && next[0] != '-' ? 2 : 1; /* most likely its value */
+		add_unknown_option(loader, name);
+		return !value && next && next[0] != '-' ? 2 : 1; /* probably its value */
 	}
 	if (!value && row->type == CONFIG_BOOL)
 		value = switched_on;
@@ -86,7 +86,8 @@ static int read_option(struct config_loader *loader, char **words, int left)
 	}
 	if (!next || is_option(next)) {
 		char subject[OPTION_NAME_MAX + 1];
-		snprintf(subject, sizeof subject, "-%s", name);
+
+		snprintf(subject, sizeof(subject), "-%s", name);
 		config_fault(loader, command_line, subject, "needs a value (%s)", row->argument);
 		return 1;
 	}
@@ -98,9 +99,10 @@ void config_read_arguments(struct config_loader *loader, int argc, char **argv)
 {
 	for (int i = 1; i < argc;) {
 		int used = read_option(loader, argv + i, argc - i);
+
 		if (used == 0)
 			config_fault(loader, command_line, NULL,
-				     "argument %d: is no option (a switch takes its value as in -upload=false)", i);
+				     "argument %d is not an option (to set a switch, write -upload=false)", i);
 		i += used > 0 ? used : 1;
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What no single key can tell: values that contradict each other, or the machine. */
+/* Checks across keys, and against the host: values that contradict each other, files that cannot be read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,7 +9,6 @@
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
-/* Both: what is asked of a key of one section. The key is in the table: the tests load every section. */
 static const struct config_row *row_of(const char *section, const char *key)
 {
 	return config_row_find(section, key);
@@ -23,21 +22,21 @@ static bool is_on(struct config_loader *loader, const char *section, const char 
 static void check_times(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
-	const struct config_row *wanted = row_of("general", "defaulttimeout");
-	const struct config_row *most = row_of("general", "maxtimeout");
+	const struct config_row *timeout = row_of("general", "defaulttimeout");
+	const struct config_row *limit = row_of("general", "maxtimeout");
 
 	if (config->general.defaulttimeout_ns <= config->general.maxtimeout_ns)
 		return;
-	if (config_origin_of(loader, wanted)->layer == CONFIG_LAYER_DEFAULT)
-		config_row_fault(loader, most, "is less than defaulttimeout (%s seconds, the default)",
-				 wanted->fallback);
+	if (config_origin_of(loader, timeout)->layer == CONFIG_LAYER_DEFAULT)
+		config_row_fault(loader, limit, "is less than defaulttimeout (%s seconds, the default)",
+				 timeout->fallback);
 	else
-		config_row_fault(loader, wanted, "is more than maxtimeout");
+		config_row_fault(loader, timeout, "is more than maxtimeout");
 }
 
 /*
- * "Nothing is written to a filesystem unless a local destination is configured": -writelocal needs somebody to say
- * where. A file that says writelocal = true has the documented default of localdir.
+ * The daemon writes to a file system only where configured, so the option -writelocal needs a directory. With
+ * writelocal = true in the file, localdir has its documented default.
  */
 static void check_local(struct config_loader *loader)
 {
@@ -45,7 +44,7 @@ static void check_local(struct config_loader *loader)
 	const struct config_row *localdir = row_of("general", "localdir");
 	bool chosen = config_origin_of(loader, localdir)->layer != CONFIG_LAYER_DEFAULT;
 	const char *path = loader->config->general.localdir;
-	const char *wrong = NULL;
+	const char *reason = NULL;
 	struct stat st;
 
 	if (!loader->config->general.writelocal)
@@ -55,11 +54,11 @@ static void check_local(struct config_loader *loader)
 		return;
 	}
 	if (stat(path, &st) < 0)
-		wrong = strerror(errno);
+		reason = strerror(errno);
 	else if (!S_ISDIR(st.st_mode))
-		wrong = "is no directory";
-	if (wrong)
-		config_row_fault(loader, chosen ? localdir : writelocal, "%s: %s", path, wrong);
+		reason = "is not a directory";
+	if (reason)
+		config_row_fault(loader, chosen ? localdir : writelocal, "%s: %s", path, reason);
 }
 
 static void check_cloudshark(struct config_loader *loader)
@@ -74,7 +73,7 @@ static void check_redis(struct config_loader *loader)
 	static const char *const tls_keys[] = {"ca_file", "cert_file", "key_file"};
 	const struct config *config = loader->config;
 
-	for (size_t i = 0; i < sizeof tls_keys / sizeof *tls_keys; i++)
+	for (size_t i = 0; i < sizeof(tls_keys) / sizeof(*tls_keys); i++)
 		if (!config->redis.tls && is_on(loader, "redis", tls_keys[i]))
 			config_row_fault(loader, row_of("redis", tls_keys[i]), "has no effect without tls = true");
 	if (is_on(loader, "redis", "cert_file") && !is_on(loader, "redis", "key_file"))
@@ -85,7 +84,7 @@ static void check_redis(struct config_loader *loader)
 		config_row_fault(loader, row_of("redis", "username"), "needs a password: auth_file (or auth)");
 	if (!strcmp(config->redis.events, config->redis.channel))
 		config_row_fault(loader, row_of("redis", "events"),
-				 "is the channel that requests come from: events would be taken for requests");
+				 "is also the request channel: events would be read as requests");
 }
 
 static void check_sentinels(struct config_loader *loader)
@@ -93,20 +92,21 @@ static void check_sentinels(struct config_loader *loader)
 	static const char *const keys[] = {"sentinel_username", "sentinel_auth", "sentinel_auth_file"};
 	const struct config *config = loader->config;
 
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		const struct config_row *row = row_of("redis", keys[i]);
+
 		if (!config->redis.sentinels.count && is_on(loader, "redis", keys[i]))
 			config_row_fault(loader, row, "has no effect without sentinels");
 	}
 	if (config->redis.sentinels.count && config->redis.nodes.count)
 		config_row_fault(loader, row_of("redis", "nodes"),
-				 "is for a Cluster, sentinels for a master and its replicas: only one can be");
+				 "is for a Cluster, sentinels are for a master with replicas; set only one of them");
 	if (is_on(loader, "redis", "sentinel_username") && !is_on(loader, "redis", "sentinel_auth"))
 		config_row_fault(loader, row_of("redis", "sentinel_username"),
 				 "needs a password: sentinel_auth_file (or sentinel_auth)");
 }
 
-/* A token on the wire for everybody to read is none. */
+/* A token sent in the clear protects nothing, so TCP needs TLS except on loopback. */
 static void check_api(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
@@ -121,7 +121,8 @@ static void check_api(struct config_loader *loader)
 		config_row_fault(loader, row_of("api", "listen"), "needs a token: token_file (or token)");
 	if (!is_on(loader, "api", "cert_file") && strncmp(listen, "127.", 4) != 0 &&
 	    strncmp(listen, "[::1]:", 6) != 0 && strncmp(listen, "localhost:", 10) != 0)
-		config_row_fault(loader, row_of("api", "listen"), "needs TLS beyond loopback: cert_file and key_file");
+		config_row_fault(loader, row_of("api", "listen"),
+				 "needs TLS except on loopback: cert_file and key_file");
 }
 
 static bool is_secret_file(const struct config_row *file)
@@ -132,7 +133,7 @@ static bool is_secret_file(const struct config_row *file)
 	return false;
 }
 
-/* Secrets' own files have been read by now. */
+/* The files of secrets have been read already. */
 static void check_files(struct config_loader *loader)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
@@ -162,8 +163,9 @@ static void check_interfaces(struct config_loader *loader)
 		}
 		for (size_t j = 0; j < i; j++) {
 			if (config->interfaces[j].name && !strcmp(config->interfaces[j].name, name)) {
-				config_fault(loader, origin, "interface.name", "\"%s\" has a section already, line %u",
-					     name, loader->interface_locations[j].line);
+				config_fault(loader, origin, "interface.name",
+					     "\"%s\" already has a section, in line %u", name,
+					     loader->interface_locations[j].line);
 				break;
 			}
 		}

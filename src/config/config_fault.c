@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Faults: as many as fit, in the order of the file, each saying where it is. */
+/* Faults, up to a cap, sorted by location, each with the location in front. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,7 +43,7 @@ void config_fault(struct config_loader *loader, struct config_origin origin, con
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	add_fault(loader, origin, subject, text);
 }
@@ -55,16 +55,16 @@ void config_row_fault(struct config_loader *loader, const struct config_row *row
 	va_list args;
 
 	if (origin.layer == CONFIG_LAYER_COMMAND_LINE || !row->section)
-		snprintf(subject, sizeof subject, "-%s", row->option);
+		snprintf(subject, sizeof(subject), "-%s", row->option);
 	else
-		snprintf(subject, sizeof subject, "%s.%s", row->section, row->key);
+		snprintf(subject, sizeof(subject), "%s.%s", row->section, row->key);
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	add_fault(loader, origin, subject, text);
 }
 
-/* The command line first, then the file from top to bottom, then what has no place. */
+/* The command line first, then the file from top to bottom, then faults without a location. */
 static bool comes_before(const struct config_origin *a, const struct config_origin *b)
 {
 	if (a->layer != b->layer)
@@ -79,6 +79,7 @@ static void sort(struct config_fault *faults, size_t count)
 	for (size_t i = 1; i < count; i++) {
 		struct config_fault fault = faults[i];
 		size_t j = i;
+
 		for (; j > 0 && comes_before(&fault.origin, &faults[j - 1].origin); j--)
 			faults[j] = faults[j - 1];
 		faults[j] = fault;
@@ -95,7 +96,7 @@ void config_faults_print(struct config_loader *loader, struct buffer *out)
 	if (r == 0 && loader->faults_dropped > 0)
 		r = buffer_printf(out, "and %zu more faults\n", loader->faults_dropped);
 	if (r == -ENOMEM)
-		loader->out_of_memory = true; /* a full buffer is the caller's choice: what fits was said */
+		loader->out_of_memory = true; /* a full buffer is no error: it holds what fits */
 }
 
 void config_faults_deinit(struct config_loader *loader)

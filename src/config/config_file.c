@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The file: sections and keys against the table, everything unknown is a fault with a suggestion. Where TOML itself is
- * broken, the walk does not happen; the most common reason, a text without quotes, is recognised in the line at fault,
- * because a parser's own words ("could not determine value type") help nobody.
+ * The file: its sections and keys are looked up in the table; unknown ones are faults, with a suggestion. If the TOML
+ * is broken, nothing is looked up. The most common reason, a string without quotes, is recognised in the line at fault,
+ * because the parser's own message ("could not determine value type") does not help.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -21,9 +21,9 @@ static const char *subject_of(const char *section, const char *key, char subject
 	return subject;
 }
 
-/* --- sections ------------------------------------------------------------------------------------------------ */
+/* --- sections --- */
 
-static void unknown_section(struct config_loader *loader, const char *name, struct toml_location location)
+static void add_unknown_section(struct config_loader *loader, const char *name, struct toml_location location)
 {
 	const char *names[CONFIG_ROWS_MAX], *suggestion;
 
@@ -48,7 +48,7 @@ static void begin_interface(struct config_loader *loader, struct toml_location l
 		loader->skipping = true;
 		return;
 	}
-	grown = reallocarray(config->interfaces, config->interface_count + 1, sizeof *grown);
+	grown = reallocarray(config->interfaces, config->interface_count + 1, sizeof(*grown));
 	if (!grown) {
 		loader->out_of_memory = loader->skipping = true;
 		return;
@@ -67,20 +67,19 @@ static void on_section(void *ctx, const char *name, bool repeated, struct toml_l
 	loader->section = section;
 	loader->skipping = !section;
 	if (!section) {
-		unknown_section(loader, name, location);
+		add_unknown_section(loader, name, location);
 	} else if (section->repeated != repeated) {
 		config_fault(loader, config_in_file(location), NULL,
-			     repeated ? "[[%s]]: can be there only once, write [%s]" : "[%s]: write [[%s]]", name,
-			     name);
+			     repeated ? "[[%s]]: may occur only once; write [%s]" : "[%s]: write [[%s]]", name, name);
 		loader->skipping = true;
 	} else if (repeated) {
 		begin_interface(loader, location);
 	}
 }
 
-/* --- keys ---------------------------------------------------------------------------------------------------- */
+/* --- keys --- */
 
-/* Sections other than this one that have the key, as " (there is [a] key, [b] key)", or "". */
+/* The sections other than this one that have the key, as "[a], [b]", or "". */
 static void sections_with_key(const char *section, const char *key, char *text, size_t size)
 {
 	size_t used = 0;
@@ -88,13 +87,14 @@ static void sections_with_key(const char *section, const char *key, char *text, 
 	text[0] = '\0';
 	for (size_t i = 0; i < config_row_count && used < size; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (!row->section || strcmp(row->key, key) != 0 || !strcmp(row->section, section))
 			continue;
 		used += (size_t)snprintf(text + used, size - used, "%s[%s]", used == 0 ? "" : ", ", row->section);
 	}
 }
 
-static void unknown_key(struct config_loader *loader, const char *key, struct toml_location location)
+static void add_unknown_key(struct config_loader *loader, const char *key, struct toml_location location)
 {
 	const char *section = loader->section ? loader->section->name : "";
 	const char *keys[CONFIG_ROWS_MAX] = {0}, *suggestion;
@@ -105,15 +105,15 @@ static void unknown_key(struct config_loader *loader, const char *key, struct to
 			keys[i] = config_rows[i].key;
 	suggestion = suggest(key, keys, config_row_count);
 	subject_of(section, key, subject);
-	sections_with_key(section, key, others, sizeof others);
+	sections_with_key(section, key, others, sizeof(others));
 	if (others[0])
 		config_fault(loader, config_in_file(location), subject, "%s (the key belongs to %s)",
-			     *section ? "unknown key" : "no section before it", others);
+			     *section ? "unknown key" : "is outside any section", others);
 	else if (suggestion)
 		config_fault(loader, config_in_file(location), subject, "unknown key (did you mean %s?)", suggestion);
 	else
 		config_fault(loader, config_in_file(location), subject,
-			     *section ? "unknown key" : "unknown key, no section before it");
+			     *section ? "unknown key" : "unknown key, outside any section");
 }
 
 static void on_key(void *ctx, const char *key, struct toml_location location, const struct toml_value *value)
@@ -128,14 +128,14 @@ static void on_key(void *ctx, const char *key, struct toml_location location, co
 		return;
 	if (!section && config_section_find(key)) {
 		config_fault(loader, config_in_file(location), key,
-			     config_section_find(key)->repeated ? "is a section, write [[%s]]"
-								: "is a section, write [%s]",
+			     config_section_find(key)->repeated ? "is a section; write [[%s]]"
+								: "is a section; write [%s]",
 			     key);
 		return;
 	}
 	row = section ? config_row_find(section->name, key) : NULL;
 	if (!row) {
-		unknown_key(loader, key, location);
+		add_unknown_key(loader, key, location);
 		return;
 	}
 	if (section->repeated)
@@ -143,7 +143,7 @@ static void on_key(void *ctx, const char *key, struct toml_location location, co
 	config_set(loader, row, value, config_in_file(value->location), subject_of(section->name, key, subject), base);
 }
 
-/* --- a text without quotes ----------------------------------------------------------------------------------- */
+/* --- a string without quotes --- */
 
 struct span {
 	const char *text;
@@ -203,11 +203,12 @@ static bool read_header(struct span line, char *name, size_t size)
 	return copy_span(trimmed(before(line, ']')), name, size);
 }
 
+/* A line `key = value`, and the section it is in. */
 struct assignment {
 	char section[64], key[64], value[256];
 };
 
-/* Takes line number `number` of the text for `key = value`, with the section it stands in; comments are cut off. */
+/* Reads line `number` of the text; drops a comment. False if it is not of that form. */
 static bool read_assignment(struct span text, unsigned number, struct assignment *assignment)
 {
 	struct span line = {0}, key;
@@ -216,19 +217,19 @@ static bool read_assignment(struct span text, unsigned number, struct assignment
 	for (unsigned i = 1; i <= number; i++) {
 		line = next_line(&text);
 		if (i < number)
-			(void)read_header(line, assignment->section, sizeof assignment->section);
+			(void)read_header(line, assignment->section, sizeof(assignment->section));
 	}
 	key = before(line, '=');
-	if (key.size == line.size || !copy_span(trimmed(key), assignment->key, sizeof assignment->key))
+	if (key.size == line.size || !copy_span(trimmed(key), assignment->key, sizeof(assignment->key)))
 		return false;
 	line.text += key.size + 1;
 	line.size -= key.size + 1;
-	return copy_span(trimmed(before(line, '#')), assignment->value, sizeof assignment->value);
+	return copy_span(trimmed(before(line, '#')), assignment->value, sizeof(assignment->value));
 }
 
 /*
- * What to say of an assignment that is not TOML and has no quote in its value, in `text`; false: nothing helpful. The
- * value is repeated only for a known key that is not a secret.
+ * Explains in `text` what is wrong with an assignment that is not TOML and has no quotes in its value; false if there
+ * is no helpful explanation. Quotes the value only for a known key that is not a secret.
  */
 static bool explain(const struct assignment *line, char *text, size_t size)
 {
@@ -238,7 +239,7 @@ static bool explain(const struct assignment *line, char *text, size_t size)
 	if (strpbrk(line->value, "\"'{}"))
 		return false;
 	if (line->value[0] == '[')
-		snprintf(text, size, "every text in an array needs quotes, like [\"a\", \"b\"]");
+		snprintf(text, size, "every string in an array needs quotes, like [\"a\", \"b\"]");
 	else if (!row || row->type == CONFIG_SECRET)
 		snprintf(text, size, "the value needs quotes: write %s = \"…\"", line->key);
 	else if (row->type == CONFIG_BOOL || row->type == CONFIG_COUNT)
@@ -253,20 +254,20 @@ static bool explain(const struct assignment *line, char *text, size_t size)
 	return true;
 }
 
-static void syntax_fault(struct config_loader *loader, struct span text, const struct toml_fault *fault)
+static void add_syntax_fault(struct config_loader *loader, struct span text, const struct toml_fault *fault)
 {
 	struct assignment line;
-	char subject[SUBJECT_SIZE], said[CONFIG_QUOTE_SIZE + 128];
+	char subject[SUBJECT_SIZE], explanation[CONFIG_QUOTE_SIZE + 128];
 
 	if (fault->location.line > 0 && read_assignment(text, fault->location.line, &line) &&
-	    explain(&line, said, sizeof said))
+	    explain(&line, explanation, sizeof(explanation)))
 		config_fault(loader, config_in_file(fault->location), subject_of(line.section, line.key, subject), "%s",
-			     said);
+			     explanation);
 	else
 		config_fault(loader, config_in_file(fault->location), NULL, "%s", fault->text);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 void config_read_text(struct config_loader *loader, const char *text, size_t size)
 {
@@ -278,18 +279,19 @@ void config_read_text(struct config_loader *loader, const char *text, size_t siz
 	if (r == -EFBIG)
 		config_fault(loader, config_in_file(fault.location), NULL, "is larger than %d bytes", TOML_SIZE_MAX);
 	else if (r == -EINVAL)
-		syntax_fault(loader, (struct span){text, size}, &fault);
+		add_syntax_fault(loader, (struct span){text, size}, &fault);
 	else if (r < 0)
 		loader->out_of_memory = true;
 }
 
-/* Up to one byte more than a document may have, so that too much is noticed. 0 or -errno. */
+/* Reads a little more than a document may have, so that excess is noticed. 0 or -errno. */
 static int read_whole(int fd, struct buffer *content)
 {
 	char chunk[16384];
 
 	while (content->size <= TOML_SIZE_MAX) {
-		ssize_t got = read(fd, chunk, sizeof chunk);
+		ssize_t got = read(fd, chunk, sizeof(chunk));
+
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -314,6 +316,6 @@ void config_read_file(struct config_loader *loader)
 		config_fault(loader, config_in_file((struct toml_location){0}), NULL, "cannot be read: %s",
 			     strerror(-r));
 	if (content.data)
-		explicit_bzero(content.data, content.size); /* it may hold secrets */
+		explicit_bzero(content.data, content.size); /* may contain secrets */
 	buffer_deinit(&content);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Setting a row: from whatever layer, through the same checks, the stronger layer winning whatever the order. */
+/* Setting a row. All layers pass the same checks; the stronger one wins, in whatever order they come. */
 #include "config/config_loader.h"
 
 #include <errno.h>
@@ -16,9 +16,9 @@ void config_set(struct config_loader *loader, const struct config_row *row, cons
 		struct config_origin origin, const char *subject, void *base)
 {
 	struct config_origin *set_by = is_repeated(row) ? NULL : config_origin_of(loader, row);
-	bool beaten = set_by && set_by->layer > origin.layer;
+	bool overridden = set_by && set_by->layer > origin.layer;
 	struct error err = {0};
-	int r = config_value_apply(row, value, beaten ? NULL : base, &err);
+	int r = config_value_apply(row, value, overridden ? NULL : base, &err);
 
 	if (r == -ENOMEM)
 		loader->out_of_memory = true;
@@ -26,13 +26,12 @@ void config_set(struct config_loader *loader, const struct config_row *row, cons
 		config_fault(loader, origin, subject, "%s", err.text);
 	else if (row->unsupported && config_value_is_on(value))
 		config_fault(loader, origin, subject, "is not available in this build yet");
-	if (set_by && !beaten) {
+	if (set_by && !overridden) {
 		*set_by = origin;
 		set_by->on = config_value_is_on(value);
 	}
 }
 
-/* `section` NULL: all but the repeated ones. */
 void config_set_defaults(struct config_loader *loader, const char *section, void *base)
 {
 	for (size_t i = 0; i < config_row_count; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What loading a configuration carries from step to step: what was set so far, by whom and where, and what is wrong. */
+/* The state of loading a configuration: what is set so far, from which layer and location, and all faults. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,13 +11,13 @@
 #include "config/config_table.h"
 #include "config/toml_reader.h"
 
-/* In the order in which one beats the other. */
+/* Later ones override earlier ones. */
 enum config_layer { CONFIG_LAYER_DEFAULT, CONFIG_LAYER_FILE, CONFIG_LAYER_COMMAND_LINE };
 
 /* Where a row's value comes from. */
 struct config_origin {
 	enum config_layer layer;
-	struct toml_location location; /* LAYER_FILE */
+	struct toml_location location; /* for CONFIG_LAYER_FILE */
 	bool on;		       /* neither false, zero nor empty */
 };
 
@@ -27,24 +27,24 @@ struct config_fault {
 };
 
 struct config_loader {
-	config_filter_validator validate_filter; /* of filters; NULL: none */
+	config_filter_validator validate_filter; /* NULL: filters are not checked */
 	struct config *config;
-	const char *file; /* as faults name it, NULL without one */
+	const char *file; /* its name in faults; NULL: none */
 	struct config_origin origins[CONFIG_ROWS_MAX];
 
-	/* The walk through the file. */
-	const struct config_section *section; /* NULL: none, or unknown and passed over */
+	/* While the file is read. */
+	const struct config_section *section; /* NULL: none yet, or an unknown one */
 	bool skipping;
 	struct toml_location interface_locations[CONFIG_INTERFACES_MAX];
 
 	struct config_fault faults[CONFIG_FAULTS_MAX];
 	size_t fault_count;
-	size_t faults_dropped; /* not kept any more */
-	bool unreadable;       /* the file, so that nothing can be said of what is missing */
+	size_t faults_dropped; /* faults beyond the cap */
+	bool unreadable;       /* the file is; checks for missing values are skipped */
 	bool out_of_memory;
 };
 
-/* The steps; faults gather in the loader. */
+/* The steps. They add faults to the loader. */
 void config_read_arguments(struct config_loader *loader, int argc, char **argv); /* config_arguments.c */
 void config_read_file(struct config_loader *loader);				 /* config_file.c; loader->file */
 void config_read_text(struct config_loader *loader, const char *text, size_t size);
@@ -52,20 +52,22 @@ void config_read_secrets(struct config_loader *loader); /* config_secret.c */
 void config_check(struct config_loader *loader);	/* config_check.c */
 
 /*
- * Checks a value and, unless a stronger layer has set the row already, keeps it in `base` (the configuration, or one of
- * its interfaces). What is wrong becomes a fault of `subject`.
+ * Checks a value and, unless a stronger layer has set the row already, stores it in `base` (the configuration, or one
+ * of its interfaces). An invalid value becomes a fault of `subject`.
  */
 void config_set(struct config_loader *loader, const struct config_row *row, const struct toml_value *value,
 		struct config_origin origin, const char *subject, void *base); /* config_loader.c */
+
+/* Sets the defaults of a repeated section; with `section` NULL, those of all others. */
 void config_set_defaults(struct config_loader *loader, const char *section, void *base);
 
 /* config_fault.c. `subject` ("section.key", "-option") may be NULL. */
 void config_fault(struct config_loader *loader, struct config_origin origin, const char *subject, const char *fmt, ...)
 	printf_like(4, 5);
-/* At the place the row's value comes from, under the name it has there. */
+/* With the location and the name by which the row's value was given. */
 void config_row_fault(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
 	printf_like(3, 4);
-/* Appends what was gathered to `out`, in order of place. */
+/* Appends the faults to `out`, sorted by location. */
 void config_faults_print(struct config_loader *loader, struct buffer *out);
 void config_faults_deinit(struct config_loader *loader);
 

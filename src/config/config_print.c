@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What people read of the table: -help, the example file, the manual's lists. */
+/* Prints the table for people: -help, the example file and the manual's lists. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 #define HELP_COLUMN 26
 
-/* The unit of a default that is a plain number. */
+/* The unit to print after a default that is a plain number, or "". */
 static const char *unit_of(const struct config_row *row)
 {
 	const bool plain = *row->fallback && strspn(row->fallback, "0123456789") == strlen(row->fallback);
@@ -24,7 +24,7 @@ static int print_option(struct buffer *out, const struct config_row *row)
 	char left[64];
 	int r;
 
-	snprintf(left, sizeof left, "  -%s %s", row->option, row->argument ? row->argument : "");
+	snprintf(left, sizeof(left), "  -%s %s", row->option, row->argument ? row->argument : "");
 	r = buffer_printf(out, "%-*s%s", HELP_COLUMN, left, row->help);
 	if (r == 0 && row->fallback_text)
 		r = buffer_printf(out, " (default: %s)", row->fallback_text);
@@ -37,8 +37,9 @@ int config_print_help(struct buffer *out)
 {
 	int r = buffer_append_string(out,
 				     "Usage: pcapdaemon [-option [value]]...\n\n"
-				     "One dash or two, -option value or -option=value; a switch needs no value. The\n"
-				     "command line beats the configuration file, which has more settings.\n\n");
+				     "Write -option value or -option=value, with one dash or two; a switch needs no\n"
+				     "value. The command line overrides the configuration file, which has more\n"
+				     "settings.\n\n");
 
 	for (size_t i = 0; r == 0 && i < config_row_count; i++)
 		if (config_rows[i].option)
@@ -78,12 +79,13 @@ static int print_example_key(struct buffer *out, const struct config_row *row)
 int config_print_example(struct buffer *out)
 {
 	int r = buffer_append_string(
-		out, "# Configuration of pcapdaemon (TOML). All keys, each with its default; to change one,\n"
-		     "# take away the # in front of it. Check with: pcapdaemon -check -config FILE\n"
-		     "# Plain numbers are bytes and seconds; \"64MiB\" and \"1.5s\" say the same with a unit.\n");
+		out, "# Configuration of pcapdaemon (TOML). Every key is here with its default; to change one,\n"
+		     "# remove the # in front of it. Check the file with: pcapdaemon -check -config FILE\n"
+		     "# Plain numbers are bytes or seconds; strings like \"64MiB\" or \"1.5s\" have a unit.\n");
 
 	for (size_t s = 0; r == 0 && s < config_section_count; s++) {
 		const struct config_section *section = &config_sections[s];
+
 		r = buffer_printf(out, section->repeated ? "\n# %s\n#[[%s]]\n" : "\n# %s\n[%s]\n", section->help,
 				  section->name);
 		for (size_t i = 0; r == 0 && i < config_row_count; i++)
@@ -93,7 +95,7 @@ int config_print_example(struct buffer *out)
 	return r;
 }
 
-/* A sentence on a line of its own. */
+/* Prints the text as a sentence, on a line of its own. */
 static int print_sentence(struct buffer *out, const char *text)
 {
 	return buffer_printf(out, "%c%s.\n", toupper((unsigned char)text[0]), text + 1);
@@ -115,16 +117,17 @@ static int print_manual_text(struct buffer *out, const struct config_row *row)
 static int print_manual_options(struct buffer *out)
 {
 	int r = buffer_append_string(out, ".Sh OPTIONS\n"
-					  "Every option takes one dash or two, its value as the next word or after\n"
+					  "An option has one dash or two; its value is the next word, or follows\n"
 					  ".Ql = .\n"
 					  "A switch alone means true;\n"
 					  ".Ql =false\n"
-					  "switches off.\n"
-					  "The command line beats the configuration file.\n"
+					  "turns it off.\n"
+					  "The command line overrides the configuration file.\n"
 					  ".Bl -tag -width Ds\n");
 
 	for (size_t i = 0; r == 0 && i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (!row->option)
 			continue;
 		r = buffer_printf(out, row->argument ? ".It Fl %s Ar %s\n" : ".It Fl %s\n", row->option, row->argument);
@@ -146,6 +149,7 @@ static int print_manual_section(struct buffer *out, const struct config_section 
 		r = buffer_append_string(out, ".Bl -tag -width Ds\n");
 	for (size_t i = 0; r == 0 && i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (!row->section || strcmp(row->section, section->name) != 0)
 			continue;
 		r = buffer_printf(out, ".It Cm %s No = Ar %s\n", row->key,
@@ -161,24 +165,25 @@ int config_print_manual(struct buffer *out)
 	int r = print_manual_options(out);
 
 	if (r == 0)
-		r = buffer_append_string(out,
-					 ".Sh CONFIGURATION FILE\n"
-					 "The file is TOML.\n"
-					 "Unknown sections and keys are faults.\n"
-					 "Sizes are bytes, or text like\n"
-					 ".Qq 64MiB ;\n"
-					 "times are seconds, with a fraction if need be, or text like\n"
-					 ".Qq 1.5s .\n"
-					 "What is not available in this build is a fault only if it is switched on.\n"
-					 ".Pp\n"
-					 "A secret is best kept in a file of its own: the keys that end in\n"
-					 ".Cm _file\n"
-					 "name one, whose last newline is not part of the secret.\n"
-					 "Where neither is given, the systemd credentials\n"
-					 ".Cm cloudshark.token\n"
-					 "and\n"
-					 ".Cm redis.auth\n"
-					 "are used if there are any.\n");
+		r = buffer_append_string(
+			out,
+			".Sh CONFIGURATION FILE\n"
+			"The file is TOML.\n"
+			"Unknown sections and keys are faults.\n"
+			"Sizes are numbers of bytes, or strings like\n"
+			".Qq 64MiB ;\n"
+			"times are numbers of seconds, or strings like\n"
+			".Qq 1.5s .\n"
+			"A feature that is not available in this build is a fault only if it is switched on.\n"
+			".Pp\n"
+			"Keep secrets in files of their own: keys that end in\n"
+			".Cm _file\n"
+			"name one, whose last newline is not part of the secret.\n"
+			"If neither a secret nor its file is given, the systemd credential of the secret's name, like\n"
+			".Cm cloudshark.token\n"
+			"or\n"
+			".Cm redis.auth ,\n"
+			"is used if it exists.\n");
 	for (size_t s = 0; r == 0 && s < config_section_count; s++)
 		r = print_manual_section(out, &config_sections[s]);
 	return r;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a text in the configuration may look like: rules that the table's rows name. */
+/* Rules for strings in the configuration, named by the table's rows. */
 #include "config/config_rules.h"
 
 #include <ctype.h>
 #include <string.h>
 #include <sys/un.h>
 
-/* linux/if.h: ALTIFNAMSIZ is 128 with the NUL; a name proper has 15. */
+/* linux/if.h: ALTIFNAMSIZ is 128 with the NUL; a primary name has at most 15. */
 #define INTERFACE_NAME_MAX 127
 
 const char *config_rule_host(const char *text)
@@ -16,19 +16,19 @@ const char *config_rule_host(const char *text)
 	if (strchr(text, '/') || strchr(text, '\\'))
 		return "must be a bare host name or address, without a scheme or a path";
 	if (strpbrk(text, " \t@?#"))
-		return "must be a host name or address; it cannot hold a space, '@', '?' or '#'";
+		return "must be a host name or address; it cannot contain a space, '@', '?' or '#'";
 	if (colon && colon == strrchr(text, ':'))
-		return "must be a host name or address alone; the port has a key of its own";
+		return "must be a host name or address without a port, which has a key of its own";
 	return NULL;
 }
 
 const char *config_rule_token(const char *text)
 {
 	if (!strcmp(text, ".") || !strcmp(text, ".."))
-		return "cannot be a token: it is a step in a path";
+		return "cannot be a token: it is a path component";
 	for (; *text; text++)
 		if (!isalnum((unsigned char)*text) && !strchr("_-.~", *text))
-			return "has a character that no token has (letters, digits and _ - . ~ are allowed)";
+			return "contains a character that tokens cannot have (allowed are letters, digits and _ - . ~)";
 	return NULL;
 }
 
@@ -37,7 +37,7 @@ const char *config_rule_interface(const char *text)
 	if (strlen(text) > INTERFACE_NAME_MAX)
 		return "is longer than any interface name";
 	if (strpbrk(text, "/ \t"))
-		return "is no interface name: it cannot hold a slash or a space";
+		return "is not an interface name: it cannot contain a slash or a space";
 	return NULL;
 }
 
@@ -58,11 +58,11 @@ const char *config_rule_endpoint(const char *text)
 	const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
 
 	if (strpbrk(text, " \t@?#/\\"))
-		return "must be host:port; it cannot hold a space, a slash, '@', '?' or '#'";
+		return "must be host:port; it cannot contain a space, a slash, '@', '?' or '#'";
 	if (!colon || colon == text || (bracket && bracket > colon))
 		return "must be host:port";
 	if (*text == '[' ? !bracket || bracket + 1 != colon || bracket == text + 1 : strchr(text, ':') != colon)
-		return "must be host:port; an IPv6 address stands in brackets, as in [::1]:6379";
+		return "must be host:port, with an IPv6 address in brackets, as in [::1]:6379";
 	return check_port(colon + 1);
 }
 
@@ -71,6 +71,6 @@ const char *config_rule_socket(const char *text)
 	if (*text != '/')
 		return "must be an absolute path";
 	if (strlen(text) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		return "is longer than the path of a unix socket can be (107 bytes)";
+		return "is longer than a unix socket's path can be (107 bytes)";
 	return NULL;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a text in the configuration may look like. Each returns what is wrong with it, or NULL; the text is not empty.
- */
+/* Rules for strings in the configuration. Each returns the reason to refuse the string, or NULL; it is never empty. */
 #pragma once
 
-const char *config_rule_host(const char *text);	     /* a name or an address, nothing around it */
-const char *config_rule_token(const char *text);     /* goes into a URL path as it is */
-const char *config_rule_interface(const char *text); /* what the kernel takes for a name */
-const char *config_rule_endpoint(const char *text);  /* host:port, the address of IPv6 in brackets */
+const char *config_rule_host(const char *text);	     /* a bare name or address */
+const char *config_rule_token(const char *text);     /* is put into a URL's path unchanged */
+const char *config_rule_interface(const char *text); /* a name that the kernel accepts */
+const char *config_rule_endpoint(const char *text);  /* host:port, with an IPv6 address in brackets */
 const char *config_rule_socket(const char *text);    /* a path that fits sockaddr_un */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Secrets out of files: for every secret row the file its companion "<key>_file" names, or else the systemd credential
- * "section.key" ($CREDENTIALS_DIRECTORY, systemd.exec(5)). A value and a file in the same layer contradict each other;
- * otherwise the command line beats the file.
+ * Secrets from files: for every secret row, from the file that its companion "<key>_file" names, or else from the
+ * systemd credential "section.key" ($CREDENTIALS_DIRECTORY, systemd.exec(5)). A value and a file from the same layer
+ * conflict; otherwise the stronger layer wins.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static int open_regular(const char *path)
 	return fd;
 }
 
-/* Reads the file without its last newline into `secret` (room for SECRET_SIZE_MAX + 1 bytes). */
+/* Reads the file, without its last newline, into `secret` (of SECRET_SIZE_MAX + 1 bytes). */
 static int read_secret(const char *path, char *secret, struct error *err)
 {
 	cleanup(cleanup_close) int fd = open_regular(path);
@@ -37,7 +37,7 @@ static int read_secret(const char *path, char *secret, struct error *err)
 	ssize_t got;
 
 	if (fd == -EINVAL)
-		return error_set(err, -EINVAL, "%s: is no regular file", path);
+		return error_set(err, -EINVAL, "%s: is not a regular file", path);
 	if (fd < 0)
 		return error_set(err, -EINVAL, "%s: %s", path, strerror(-fd));
 	do {
@@ -58,7 +58,7 @@ static int read_secret(const char *path, char *secret, struct error *err)
 	if (size == 0)
 		return error_set(err, -EINVAL, "%s: is empty", path);
 	if (strlen(secret) != size)
-		return error_set(err, -EINVAL, "%s: holds a NUL", path);
+		return error_set(err, -EINVAL, "%s: contains a NUL", path);
 	return 0;
 }
 
@@ -74,14 +74,14 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 		return;
 	}
 	if (!*path)
-		; /* the key had a fault of its own */
+		; /* reported already: the key itself is invalid */
 	else if (read_secret(path, content, &err) < 0)
 		config_row_fault(loader, named_by, "%s", err.text);
 	else if (secret->validate && (objection = secret->validate(content)))
-		config_row_fault(loader, named_by, "%s: what it holds %s", path, objection);
+		config_row_fault(loader, named_by, "%s: its content %s", path, objection);
 	else if (config_value_set_text(secret, loader->config, content) < 0)
 		loader->out_of_memory = true;
-	config_origin_of(loader, secret)->on = true; /* even a bad one was given: one fault is enough */
+	config_origin_of(loader, secret)->on = true; /* also if invalid: one fault is enough */
 	explicit_bzero(content, SECRET_SIZE_MAX + 2);
 	free(content);
 }
@@ -94,8 +94,8 @@ static void take_credential(struct config_loader *loader, const struct config_ro
 
 	if (!directory || !*directory)
 		return;
-	size = snprintf(path, sizeof path, "%s/%s.%s", directory, secret->section, secret->key);
-	if (size < (int)sizeof path && access(path, F_OK) == 0)
+	size = snprintf(path, sizeof(path), "%s/%s.%s", directory, secret->section, secret->key);
+	if (size < (int)sizeof(path) && access(path, F_OK) == 0)
 		take_secret(loader, secret, secret, path);
 }
 
@@ -106,7 +106,7 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 	const struct config_origin *file_from = file ? config_origin_of(loader, file) : NULL;
 
 	if (value_from->on && file_from && file_from->on && value_from->layer == file_from->layer) {
-		config_row_fault(loader, file, "contradicts %s: give one of the two", secret->key);
+		config_row_fault(loader, file, "conflicts with %s; set only one of them", secret->key);
 		return;
 	}
 	if (secret->offset == CONFIG_NO_FIELD ||

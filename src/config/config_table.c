@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everything that can be configured, once. -help, the example file and the manual's lists are printed from here, the
- * command line and the file are read by it. To switch on a feature that the build lacked, drop `.unsupported` from its
- * row; to have the value kept, give the row a field.
+ * The table of all options and keys. The command line and the file are read by it; -help, the example file and the
+ * manual's lists are printed from it. To enable a feature that the build lacked so far, drop `.unsupported` from its
+ * row; to store the value, give the row a field.
  */
 #include "config/config_table.h"
 
@@ -18,7 +18,7 @@
 
 #define FIELD(member) .offset = offsetof(struct config, member)
 #define INTERFACE_FIELD(member) .offset = offsetof(struct config_interface, member)
-#define NOWHERE .offset = CONFIG_NO_FIELD
+#define NOT_STORED .offset = CONFIG_NO_FIELD
 
 #define YEAR (366 * S_PER_DAY * NS_PER_S)
 #define TIB (UINT64_C(1) << 40)
@@ -31,17 +31,17 @@ static const char *const methods[] = {"PUT", "POST", NULL};
 static const char *const headers_only[] = {"headers", NULL};
 
 const struct config_section config_sections[] = {
-	{.name = "general", .help = "This node and the limits of one request"},
-	{.name = "limits", .help = "What the whole daemon may use"},
-	{.name = "history", .help = "The flight recorder: packets from before the event"},
+	{.name = "general", .help = "This node, and limits for each request"},
+	{.name = "limits", .help = "Limits for the whole daemon"},
+	{.name = "history", .help = "The flight recorder, which keeps recent packets so that requests can reach back"},
 	{.name = "cloudshark", .help = "Upload to CloudShark"},
-	{.name = "redis", .help = "Where requests come from and events go to"},
-	{.name = "syslog", .help = "The log; messages also go to standard error"},
-	{.name = "log", .help = "What is logged"},
+	{.name = "redis", .help = "Requests and events over Redis"},
+	{.name = "syslog", .help = "Syslog; messages also go to standard error"},
+	{.name = "log", .help = "Which messages are logged"},
 	{.name = "interface",
-	 .help = "One for each interface that has aliases or settings of its own",
+	 .help = "Aliases and settings of an interface; one section for each interface",
 	 .repeated = true},
-	{.name = "memory", .help = "Finished captures kept in memory, for pcapctl get and the control API"},
+	{.name = "memory", .help = "Finished files kept in memory, for pcapctl get and the control API"},
 	{.name = "s3", .help = "Upload to S3"},
 	{.name = "http", .help = "Upload to any HTTP server"},
 	{.name = "api", .help = "The control API"},
@@ -49,7 +49,7 @@ const struct config_section config_sections[] = {
 	{.name = "sqs", .help = "Requests from Amazon SQS"},
 };
 
-const size_t config_section_count = sizeof config_sections / sizeof *config_sections;
+const size_t config_section_count = sizeof(config_sections) / sizeof(*config_sections);
 
 const struct config_row config_rows[] = {
 	/* Command line only. */
@@ -73,70 +73,71 @@ const struct config_row config_rows[] = {
 	{.option = "panic",
 	 .type = CONFIG_BOOL,
 	 .fallback = "false",
-	 NOWHERE,
-	 .help = "accepted for the original program's sake, without effect"},
+	 NOT_STORED,
+	 .help = "accepted for compatibility with the original program; no effect"},
 
 	{"general", "node", "node", "NAME", CONFIG_STRING, .fallback = "", .fallback_text = "the host name",
 	 FIELD(general.node), .help = "this node's name"},
 	{"general", "maxpackets", "maxpackets", "COUNT", CONFIG_COUNT, 1, COUNT_MAX, .fallback = "50000",
-	 FIELD(general.maxpackets), .help = "most packets one request may ask for"},
+	 FIELD(general.maxpackets), .help = "largest number of packets that a request may ask for"},
 	{"general", "maxbytes", NULL, "SIZE", CONFIG_BYTES, 1, TIB, .fallback = "100000000", FIELD(general.maxbytes),
-	 .help = "most bytes of packet data one request may ask for"},
+	 .help = "largest number of bytes of packet data that a request may ask for"},
 	{"general", "maxtimeout", NULL, "TIME", CONFIG_DURATION, NS_PER_MS, YEAR, .fallback = "3600",
-	 FIELD(general.maxtimeout_ns), .help = "longest timeout a request may ask for, in seconds"},
+	 FIELD(general.maxtimeout_ns), .help = "longest timeout that a request may ask for, in seconds"},
 	{"general", "maxduration", NULL, "TIME", CONFIG_DURATION, NS_PER_MS, YEAR, .fallback = "3600",
-	 FIELD(general.maxduration_ns), .help = "longest duration a request may ask for, in seconds"},
+	 FIELD(general.maxduration_ns), .help = "longest duration that a request may ask for, in seconds"},
 	{"general", "defaulttimeout", NULL, "TIME", CONFIG_DURATION, NS_PER_MS, YEAR, .fallback = "60",
-	 FIELD(general.defaulttimeout_ns), .help = "timeout when a request names none, in seconds"},
+	 FIELD(general.defaulttimeout_ns), .help = "timeout of requests that set none, in seconds"},
 	{"general", "snaplength", NULL, "SIZE", CONFIG_BYTES, 1, PACKET_SNAPLEN_MAX, .fallback = "262144",
-	 FIELD(general.snaplength_bytes), .help = "bytes kept of each packet when a request does not say"},
+	 FIELD(general.snaplength_bytes), .help = "bytes kept of each packet, unless the request sets snap"},
 	{"general", "writelocal", "writelocal", NULL, CONFIG_BOOL, .fallback = "false", FIELD(general.writelocal),
 	 .help = "write files to a local directory"},
 	{"general", "localdir", "destdir", "DIRECTORY", CONFIG_STRING, .fallback = "/var/lib/pcapdaemon",
-	 FIELD(general.localdir), .required = true, .help = "the local directory, which must exist"},
+	 FIELD(general.localdir), .required = true, .help = "local directory for files; must exist"},
 	{"general", "format", NULL, "FORMAT", CONFIG_CHOICE, .choices = formats, .fallback = "pcapng",
-	 FIELD(general.format), .help = "file format when a request names none"},
+	 FIELD(general.format), .help = "file format, unless the request sets one"},
 	{"general", "logrequests", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(general.logrequests),
-	 .help = "log every request as it came"},
+	 .help = "log every request as received"},
 	{"general", "packetdebug", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(general.packetdebug),
-	 .help = "log a line for every packet captured"},
+	 .help = "log a line for every captured packet"},
 
 	{"limits", "captures", NULL, "COUNT", CONFIG_COUNT, 1, 65536, .fallback = "256", FIELD(limits.captures),
-	 .help = "captures running at once; more are refused, not queued"},
+	 .help = "largest number of captures running at once; more are refused, not queued"},
 	{"limits", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(limits.memory_bytes),
-	 .help = "all captured bytes not yet delivered"},
+	 .help = "memory for captured packets until they are delivered"},
 	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB",
 	 FIELD(limits.warm_memory_bytes),
-	 .help = "unused memory kept ready for packets. Up to 64MiB: what captures leave behind, given back 30 seconds "
-		 "after the last; more: taken at start and kept, so that captures up to this size need no fresh "
-		 "memory"},
+	 .help = "unused memory kept ready for packets: up to 64MiB, what captures leave behind, freed 30 seconds "
+		 "after "
+		 "the last use; a larger amount is allocated at start and kept, so that captures up to this size need "
+		 "no "
+		 "fresh memory"},
 	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
-	 FIELD(limits.requests_per_second), .help = "requests taken in one second; more are refused"},
-
+	 FIELD(limits.requests_per_second), .help = "largest number of requests per second; more are refused"},
 	{"limits", "retry", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "900", FIELD(limits.retry_ns),
-	 .help = "how long a destination that fails is tried again before the capture is given up, in seconds"},
-
+	 .help = "how long to retry a failing destination before giving up, in seconds; 0: one attempt"},
 	{"limits", "cooldown", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", FIELD(limits.cooldown_ns),
-	 .help = "a request with the alertid (or dedupe key) of one taken so shortly before is folded into it; 0: none "
-		 "is"},
+	 .help = "fold a request into one with the same dedupe key or alertid that came at most this long before; 0: "
+		 "never"},
 	{"limits", "customer_captures", NULL, "COUNT", CONFIG_COUNT, 0, 65536, .fallback = "0",
-	 FIELD(limits.customer_captures), .help = "captures of one customer running at once; 0: no such limit"},
+	 FIELD(limits.customer_captures),
+	 .help = "largest number of captures running at once for one customer; 0: no limit"},
 	{"limits", "customer_requests_per_second", NULL, "COUNT", CONFIG_COUNT, 0, 1000000, .fallback = "0",
 	 FIELD(limits.customer_requests_per_second),
-	 .help = "requests of one customer taken in one second; 0: no such limit"},
+	 .help = "largest number of requests per second for one customer; 0: no limit"},
 
 	{"history", "interfaces", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_INTERFACES_MAX, .fallback = "",
 	 FIELD(history.interfaces), .validate = config_rule_interface,
-	 .help = "interfaces the recorder runs on; none: recorder off"},
+	 .help = "interfaces to record; none: the recorder is off"},
 	{"history", "memory", NULL, "SIZE", CONFIG_BYTES, 32 * MIB, TIB, .fallback = "256MiB",
-	 FIELD(history.memory_bytes), .help = "memory for the past, per interface"},
+	 FIELD(history.memory_bytes), .help = "memory for history, per interface"},
 	{"history", "seconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "60", FIELD(history.keep_ns),
-	 .help = "never keep a packet longer than this; 0: as long as memory lasts"},
+	 .help = "how long to keep a packet at most; 0: as long as memory lasts"},
 	{"history", "snaplength", NULL, "SIZE", CONFIG_SNAP, 1, PACKET_SNAPLEN_MAX, .choices = headers_only,
 	 .fallback = "262144", FIELD(history.snaplength),
-	 .help = "bytes kept of each packet, or \"headers\": link to transport headers only"},
+	 .help = "bytes kept of each packet, or \"headers\": only the link to transport headers"},
 	{"history", "filter", NULL, "FILTER", CONFIG_STRING, .fallback = "", FIELD(history.filter),
-	 .help = "pcap filter of what may be kept at all"},
+	 .help = "pcap filter for the packets that the recorder may keep"},
 	{"history", "exclude_own", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(history.exclude_own),
 	 .help = "leave out the daemon's own traffic: TCP between this host and the servers it uses"},
 
@@ -147,17 +148,17 @@ const struct config_row config_rows[] = {
 	{"cloudshark", "port", "csport", "PORT", CONFIG_COUNT, 0, 65535, .fallback = "0",
 	 .fallback_text = "the scheme's own", FIELD(cloudshark.port), .help = "CloudShark port"},
 	{"cloudshark", "token", "cstoken", "TOKEN", CONFIG_SECRET, .fallback = "", FIELD(cloudshark.token),
-	 .validate = config_rule_token, .help = "CloudShark API token; better in a file of its own"},
+	 .validate = config_rule_token, .help = "CloudShark API token; token_file is safer"},
 	{"cloudshark", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(cloudshark.token_file),
-	 .help = "file that holds the API token"},
+	 .help = "file with the API token"},
 	{"cloudshark", "timeout", "cstimeout", "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0",
-	 FIELD(cloudshark.timeout_ns), .help = "longest time for one upload, in seconds; 0: none"},
+	 FIELD(cloudshark.timeout_ns), .help = "time limit for one upload, in seconds; 0: no limit"},
 	{"cloudshark", "upload", "upload", NULL, CONFIG_BOOL, .fallback = "false", FIELD(cloudshark.upload),
 	 .help = "upload to CloudShark"},
 	{"cloudshark", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(cloudshark.verify),
 	 .help = "verify the server's certificate and name"},
 	{"cloudshark", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
-	 FIELD(cloudshark.ca_file), .help = "certificates of the authorities to trust (PEM)"},
+	 FIELD(cloudshark.ca_file), .help = "CA certificates to trust (PEM)"},
 
 	{"redis", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(redis.listen),
 	 .help = "take requests from a Redis channel"},
@@ -168,63 +169,63 @@ const struct config_row config_rows[] = {
 	{"redis", "channel", "redischannel", "CHANNEL", CONFIG_STRING, .fallback = "capture", FIELD(redis.channel),
 	 .required = true, .help = "channel that requests are published to"},
 	{"redis", "username", NULL, "USER", CONFIG_STRING, .fallback = "", .fallback_text = "the default user",
-	 FIELD(redis.username), .help = "user of Redis' access control lists"},
+	 FIELD(redis.username), .help = "Redis user name (ACL)"},
 	{"redis", "auth", NULL, "PASSWORD", CONFIG_SECRET, .fallback = "", FIELD(redis.auth),
-	 .help = "Redis password; better in a file of its own"},
+	 .help = "Redis password; auth_file is safer"},
 	{"redis", "auth_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.auth_file),
-	 .help = "file that holds the password"},
+	 .help = "file with the password"},
 	{"redis", "tls", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(redis.tls),
-	 .help = "speak TLS; the server's certificate and name are verified"},
+	 .help = "use TLS; the server's certificate and name are verified"},
 	{"redis", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
-	 FIELD(redis.ca_file), .help = "certificates of the authorities to trust (PEM)"},
+	 FIELD(redis.ca_file), .help = "CA certificates to trust (PEM)"},
 	{"redis", "cert_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.cert_file),
-	 .help = "this client's certificate (PEM)"},
+	 .help = "client certificate (PEM)"},
 	{"redis", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.key_file),
-	 .help = "this client's private key (PEM)"},
+	 .help = "client private key (PEM)"},
 	{"redis", "nodes", NULL, "ADDRESSES", CONFIG_STRINGS, 0, CONFIG_REDIS_NODES_MAX, .fallback = "",
 	 FIELD(redis.nodes), .validate = config_rule_endpoint,
-	 .help = "more nodes of the Cluster, tried when host does not answer, each \"host:port\""},
+	 .help = "more Cluster nodes to try when host does not answer, each \"host:port\""},
 	{"redis", "sentinels", NULL, "ADDRESSES", CONFIG_STRINGS, 0, CONFIG_REDIS_NODES_MAX, .fallback = "",
 	 FIELD(redis.sentinels), .validate = config_rule_endpoint,
-
-	 .help = "Sentinels that know the master, each \"host:port\"; host and port are not used then"},
+	 .help = "Sentinels that know the master, each \"host:port\"; host and port are then ignored"},
 	{"redis", "master", NULL, "NAME", CONFIG_STRING, .fallback = "mymaster", FIELD(redis.master), .required = true,
-	 .help = "what the Sentinels call the master"},
+	 .help = "the master's name at the Sentinels"},
 	{"redis", "sentinel_username", NULL, "USER", CONFIG_STRING, .fallback = "", .fallback_text = "the default user",
-	 FIELD(redis.sentinel_username), .help = "user at the Sentinels"},
+	 FIELD(redis.sentinel_username), .help = "user name at the Sentinels"},
 	{"redis", "sentinel_auth", NULL, "PASSWORD", CONFIG_SECRET, .fallback = "", FIELD(redis.sentinel_auth),
-	 .help = "password of the Sentinels; better in a file of its own"},
+	 .help = "password at the Sentinels; sentinel_auth_file is safer"},
 	{"redis", "sentinel_auth_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.sentinel_auth_file),
-	 .help = "file that holds the Sentinels' password"},
+	 .help = "file with the password at the Sentinels"},
 	{"redis", "stream", NULL, "KEY", CONFIG_STRING, .fallback = "", FIELD(redis.stream),
-	 .help = "stream to take requests from, too (field request): none of them gets lost"},
+	 .help = "stream to take requests from as well (field request); none of them gets lost"},
 	{"redis", "group", NULL, "NAME", CONFIG_STRING, .fallback = "", .fallback_text = "the node's name",
 	 FIELD(redis.group), .help = "this node's consumer group on the stream; nodes must not share one"},
 	{"redis", "stream_max_age", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "3600",
-	 FIELD(redis.stream_max_age_ns), .help = "requests of the stream older than this are refused; 0: none is"},
+	 FIELD(redis.stream_max_age_ns), .help = "requests from the stream older than this are refused; 0: none are"},
 	{"redis", "events", NULL, "CHANNEL", CONFIG_STRING, .fallback = "", .fallback_text = "CHANNEL:events",
 	 FIELD(redis.events), .help = "channel that events are published to"},
 	{"redis", "presence", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(redis.presence),
 	 .help = "publish this node's name and state, for pcapctl"},
 	{"redis", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(redis.upload),
-	 .help = "put every capture into Redis; otherwise only those of requests that name the destination redis"},
+	 .help = "store every capture in Redis; otherwise only those of requests that name the destination redis"},
 	{"redis", "file_size", NULL, "SIZE", CONFIG_BYTES, 1024, 512 * MIB, .fallback = "64MiB",
-	 FIELD(redis.file_size_bytes), .help = "largest file put into Redis"},
+	 FIELD(redis.file_size_bytes), .help = "largest file stored in Redis"},
 	{"redis", "file_ttl", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600",
 	 FIELD(redis.file_ttl_ns), .help = "how long a file stays in Redis"},
 
 	{"memory", "bytes", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "128MiB", FIELD(memory.bytes),
-	 .help = "all finished files kept in memory for download; the oldest go first; 0: none is kept"},
+	 .help = "memory for finished files; the oldest are dropped first; 0: no file is kept"},
 	{"memory", "seconds", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600", FIELD(memory.keep_ns),
 	 .help = "how long a file is kept in memory"},
 
 	{"syslog", "priority", NULL, "NUMBER", CONFIG_COUNT, 0, 191, .fallback = "85", FIELD(syslog.priority),
-	 .help = "facility | severity, numbers as in sys/syslog.h; every message has a severity of its own"},
+	 .help = "facility | severity, as in sys/syslog.h; only the facility counts, each message has its own "
+		 "severity"},
 	{"syslog", "tag", NULL, "TAG", CONFIG_STRING, .fallback = "pcapdaemon", FIELD(syslog.tag), .required = true,
-	 .help = "name in front of every message"},
+	 .help = "name in front of each message"},
 
 	{"log", "level", "loglevel", "LEVEL", CONFIG_STRING, .fallback = "info", FIELD(log.level), .required = true,
-	 .help = "log up to error, warning, notice, info, debug[:AREA,...]"},
+	 .help = "log up to error, warning, notice, info or debug[:AREA,...]"},
 
 	{"interface", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INTERFACE_FIELD(name), .required = true,
 	 .validate = config_rule_interface, .example = "\"eth0\"", .help = "the interface"},
@@ -232,80 +233,82 @@ const struct config_row config_rows[] = {
 	 INTERFACE_FIELD(alias), .example = "[\"main\", \"public\"]",
 	 .help = "names that requests may use for it; several interfaces may share one"},
 	{"interface", "promiscuous", NULL, NULL, CONFIG_BOOL, .fallback = "true", INTERFACE_FIELD(promiscuous),
-	 .help = "also capture what is addressed to others"},
+	 .help = "also capture packets addressed to other hosts"},
 
-	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .unsupported = true,
+	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
 	 .help = "upload to S3"},
-	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOWHERE, .help = "access key id"},
-	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOWHERE,
+	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "access key id"},
+	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOT_STORED,
 	 .help = "secret access key; better in a file of its own"},
-	{"s3", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOWHERE,
+	{"s3", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOT_STORED,
 	 .help = "file that holds the secret access key"},
-	{"s3", "endpoint", NULL, "URL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "endpoint of the service"},
-	{"s3", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOWHERE, .help = "region"},
-	{"s3", "bucket", NULL, "BUCKET", CONFIG_STRING, .fallback = "", NOWHERE, .help = "bucket"},
-	{"s3", "folder", NULL, "FOLDER", CONFIG_STRING, .fallback = "", NOWHERE, .help = "folder in the bucket"},
-	{"s3", "acl", NULL, "ACL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "canned access control list"},
-	{"s3", "encryption", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .help = "encryption at the server"},
-	{"s3", "allow_override", NULL, "FIELDS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
+	{"s3", "endpoint", NULL, "URL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "endpoint of the service"},
+	{"s3", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "region"},
+	{"s3", "bucket", NULL, "BUCKET", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "bucket"},
+	{"s3", "folder", NULL, "FOLDER", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "folder in the bucket"},
+	{"s3", "acl", NULL, "ACL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "canned access control list"},
+	{"s3", "encryption", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED,
+	 .help = "server-side encryption"},
+	{"s3", "allow_override", NULL, "FIELDS", CONFIG_STRINGS, 0, 64, .fallback = "", NOT_STORED,
 	 .help = "fields of this section that a request may set"},
 
-	{"http", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .unsupported = true,
+	{"http", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
 	 .help = "upload to an HTTP server"},
-	{"http", "url", NULL, "URL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "where to"},
-	{"http", "method", NULL, "METHOD", CONFIG_CHOICE, .choices = methods, .fallback = "PUT", NOWHERE,
+	{"http", "url", NULL, "URL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "URL to upload to"},
+	{"http", "method", NULL, "METHOD", CONFIG_CHOICE, .choices = methods, .fallback = "PUT", NOT_STORED,
 	 .help = "PUT or POST"},
-	{"http", "header", NULL, "HEADERS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
-	 .help = "more headers, each \"Name: value\""},
-	{"http", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's", NOWHERE,
-	 .help = "certificates of the authorities to trust (PEM)"},
-	{"http", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", NOWHERE,
+	{"http", "header", NULL, "HEADERS", CONFIG_STRINGS, 0, 64, .fallback = "", NOT_STORED,
+	 .help = "additional headers, each \"Name: value\""},
+	{"http", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's", NOT_STORED,
+	 .help = "CA certificates to trust (PEM)"},
+	{"http", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", NOT_STORED,
 	 .help = "verify the server's certificate and name"},
 
 	{"api", "socket", NULL, "PATH", CONFIG_STRING, .fallback = "/run/pcapdaemon/control.sock", FIELD(api.socket),
 	 .validate = config_rule_socket, .help = "unix socket of the control API; \"\": none"},
 	{"api", "group", NULL, "GROUP", CONFIG_STRING, .fallback = "pcapdaemon", FIELD(api.group),
-	 .help = "whose members may use the socket, besides root"},
+	 .help = "group whose members may use the socket, besides root"},
 	{"api", "listen", NULL, "ADDRESS:PORT", CONFIG_STRING, .fallback = "", FIELD(api.listen),
 	 .validate = config_rule_endpoint,
-	 .help = "TCP address of the control API, as 127.0.0.1:7227; needs a token, and TLS beyond loopback"},
+	 .help = "TCP address of the control API, like 127.0.0.1:7227; needs a token, and TLS except on loopback"},
 	{"api", "token", NULL, "TOKEN", CONFIG_SECRET, .fallback = "", FIELD(api.token), .validate = config_rule_token,
-	 .help = "bearer token that TCP clients must show; better in a file of its own"},
+	 .help = "bearer token that TCP clients must send; token_file is safer"},
 	{"api", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.token_file),
-	 .help = "file that holds the bearer token"},
+	 .help = "file with the bearer token"},
 	{"api", "cert_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.cert_file),
-	 .help = "the server's certificate (PEM): TLS on the TCP address"},
+	 .help = "server certificate (PEM); enables TLS on the TCP address"},
 	{"api", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.key_file),
-	 .help = "the server's private key (PEM)"},
+	 .help = "server private key (PEM)"},
 
-	{"kafka", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .unsupported = true,
+	{"kafka", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
 	 .help = "take requests from Kafka"},
-	{"kafka", "server", NULL, "BROKERS", CONFIG_STRINGS, 0, 64, .fallback = "", NOWHERE,
+	{"kafka", "server", NULL, "BROKERS", CONFIG_STRINGS, 0, 64, .fallback = "", NOT_STORED,
 	 .help = "brokers, each \"host:port\""},
-	{"kafka", "topic", NULL, "TOPIC", CONFIG_STRING, .fallback = "", NOWHERE, .help = "topic"},
+	{"kafka", "topic", NULL, "TOPIC", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "topic"},
 
-	{"sqs", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOWHERE, .unsupported = true,
+	{"sqs", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
 	 .help = "take requests from SQS"},
-	{"sqs", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOWHERE, .help = "region"},
-	{"sqs", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOWHERE, .help = "access key id"},
-	{"sqs", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOWHERE,
+	{"sqs", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "region"},
+	{"sqs", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "access key id"},
+	{"sqs", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOT_STORED,
 	 .help = "secret access key; better in a file of its own"},
-	{"sqs", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOWHERE,
+	{"sqs", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOT_STORED,
 	 .help = "file that holds the secret access key"},
-	{"sqs", "url", NULL, "URL", CONFIG_STRING, .fallback = "", NOWHERE, .help = "the queue"},
-	{"sqs", "waitseconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "20", NOWHERE,
+	{"sqs", "url", NULL, "URL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "URL of the queue"},
+	{"sqs", "waitseconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "20", NOT_STORED,
 	 .help = "how long one poll waits"},
-	{"sqs", "chunksize", NULL, "COUNT", CONFIG_COUNT, 1, COUNT_MAX, .fallback = "10", NOWHERE,
+	{"sqs", "chunksize", NULL, "COUNT", CONFIG_COUNT, 1, COUNT_MAX, .fallback = "10", NOT_STORED,
 	 .help = "messages taken in one poll"},
 };
 
-const size_t config_row_count = sizeof config_rows / sizeof *config_rows;
-static_assert(sizeof config_rows / sizeof *config_rows <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
+const size_t config_row_count = sizeof(config_rows) / sizeof(*config_rows);
+static_assert(sizeof(config_rows) / sizeof(*config_rows) <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
 
 const struct config_row *config_row_find(const char *section, const char *key)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+
 		if (row->section && !strcmp(row->section, section) && !strcmp(row->key, key))
 			return row;
 	}
@@ -335,8 +338,8 @@ const struct config_row *config_row_secret_file(const struct config_row *secret)
 
 	if (secret->type != CONFIG_SECRET)
 		return NULL;
-	size = snprintf(key, sizeof key, "%s_file", secret->key);
-	return size < (int)sizeof key ? config_row_find(secret->section, key) : NULL;
+	size = snprintf(key, sizeof(key), "%s_file", secret->key);
+	return size < (int)sizeof(key) ? config_row_find(secret->section, key) : NULL;
 }
 
 bool config_type_is_text(enum config_type type)

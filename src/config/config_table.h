@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The one table of everything that can be configured. Whatever reads, checks or prints settings walks it. */
+/* The table of all options and keys. The code that reads, checks and prints settings walks it. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,33 +12,33 @@ enum config_type {
 	CONFIG_BOOL,	 /* bool */
 	CONFIG_COUNT,	 /* uint64_t */
 	CONFIG_BYTES,	 /* uint64_t, bytes; also "64MiB" */
-	CONFIG_DURATION, /* uint64_t, ns; written in seconds, also with a fraction, or "1.5s" */
-	CONFIG_STRING,	 /* char *; "" is as good as not given */
+	CONFIG_DURATION, /* uint64_t, ns; written as seconds, with or without a fraction, or "1.5s" */
+	CONFIG_STRING,	 /* char *; "" means not given */
 	CONFIG_CHOICE,	 /* char *, one of `choices` */
 	CONFIG_SNAP,	 /* char *, digits in min…max or one of `choices` */
-	CONFIG_SECRET,	 /* char *, never shown; the row "<key>_file" of the section names a file that holds it */
+	CONFIG_SECRET,	 /* char *, never shown; the section's row "<key>_file" names a file with it */
 	CONFIG_FILE,	 /* char *, a file that must be readable */
 	CONFIG_STRINGS,	 /* struct config_strings, at most `max` */
 };
 
-#define CONFIG_NO_FIELD SIZE_MAX /* checked, but nobody in this build wants to know it */
+#define CONFIG_NO_FIELD SIZE_MAX /* checked, but not stored: this build has no use for it */
 
 struct config_row {
 	const char *section; /* NULL: command line only */
 	const char *key;
 	const char *option;   /* NULL: file only */
-	const char *argument; /* what stands for the value in help, NULL for a switch */
+	const char *argument; /* the value's placeholder in help; NULL: a switch */
 	enum config_type type;
-	uint64_t min, max;	    /* in the unit of the field; max of strings: items */
+	uint64_t min, max;	    /* in the field's unit; CONFIG_STRINGS: max items */
 	const char *const *choices; /* NULL-terminated */
-	const char *fallback;	    /* as on the command line */
-	const char *fallback_text;  /* what help says instead, where the value is found at start */
-	const char *example;	    /* TOML that the example file shows where the default shows nothing */
+	const char *fallback;	    /* the default, as on the command line */
+	const char *fallback_text;  /* shown instead, for a default that is found at start */
+	const char *example;	    /* TOML for the example file, if the default is no example */
 	const char *help;	    /* one line, no full stop */
 	bool required;		    /* must not be the empty string */
 	bool unsupported;	    /* not in this build: a fault if switched on */
 	size_t offset;		    /* in struct config, or for [[interface]] in struct config_interface */
-	const char *(*validate)(const char *text); /* what is wrong with a text (each item of strings), NULL: nothing */
+	const char *(*validate)(const char *text); /* config_rules.h; for each item of CONFIG_STRINGS */
 };
 
 extern const struct config_row config_rows[];
@@ -57,8 +57,8 @@ const struct config_row *config_row_find(const char *section, const char *key);
 const struct config_row *config_row_find_option(const char *option);
 const struct config_section *config_section_find(const char *name);
 
-/* The row of "<key>_file" beside a secret, NULL if it has none; and whether a row is such a companion. */
+/* The row "<key>_file" of a secret, or NULL. */
 const struct config_row *config_row_secret_file(const struct config_row *secret);
 
-/* Whether the type is kept as char *. */
+/* Whether values of the type are stored as char *. */
 bool config_type_is_text(enum config_type type);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Values. A value passes three gates before it is kept: its type is one the row takes, it lies in the row's range, and
- * the row's own rule has nothing to complain about. The fields it is kept in are found by offset, so that a new key is
- * one row and one member.
+ * Values. A value is stored if it has a type that the row accepts, is in the row's range, and obeys the row's own rule.
+ * Fields are found by offset, so that a new key takes one row and one member.
  */
 #include "config/config_value.h"
 
@@ -24,7 +23,7 @@ static void *field_of(const struct config_row *row, void *base)
 
 const char *config_quote(const char *text, size_t size, char out[static CONFIG_QUOTE_SIZE])
 {
-	const size_t room = CONFIG_QUOTE_SIZE - sizeof "\"…\"";
+	const size_t room = CONFIG_QUOTE_SIZE - sizeof("\"…\"");
 	size_t kept = utf8_cut(text, size, room);
 
 	snprintf(out, CONFIG_QUOTE_SIZE, "\"%.*s%s\"", (int)kept, text, kept < size ? "…" : "");
@@ -39,19 +38,20 @@ const char *config_value_expected(const struct config_row *row)
 	static const char *const wanted[] = {
 		[CONFIG_BOOL] = "true or false",
 		[CONFIG_COUNT] = "a whole number",
-		[CONFIG_BYTES] = "a size: a whole number of bytes, or text like \"64MiB\"",
-		[CONFIG_DURATION] = "a time: a number of seconds, or text like \"1.5s\"",
-		[CONFIG_STRING] = "text in quotes",
-		[CONFIG_CHOICE] = "text in quotes",
+		[CONFIG_BYTES] = "a size: a whole number of bytes, or a string like \"64MiB\"",
+		[CONFIG_DURATION] = "a time: a number of seconds, or a string like \"1.5s\"",
+		[CONFIG_STRING] = "a string in quotes",
+		[CONFIG_CHOICE] = "a string in quotes",
 		[CONFIG_SNAP] = "a whole number of bytes, or \"headers\"",
-		[CONFIG_SECRET] = "text in quotes",
-		[CONFIG_FILE] = "text in quotes",
-		[CONFIG_STRINGS] = "an array of texts, like [\"a\", \"b\"]",
+		[CONFIG_SECRET] = "a string in quotes",
+		[CONFIG_FILE] = "a string in quotes",
+		[CONFIG_STRINGS] = "an array of strings, like [\"a\", \"b\"]",
 	};
+
 	return wanted[row->type];
 }
 
-/* What was got, for people. */
+/* Describes a value for people. */
 static const char *describe(const struct toml_value *value, char out[static CONFIG_QUOTE_SIZE])
 {
 	switch (value->type) {
@@ -85,7 +85,7 @@ static int wrong_type(const struct config_row *row, const struct toml_value *val
 	return error_set(err, -EINVAL, "must be %s, got %s", wanted, describe(value, got));
 }
 
-/* A limit as people write it. */
+/* Formats a limit for people. */
 static const char *limit_text(const struct config_row *row, uint64_t limit, char *text, size_t size)
 {
 	if (row->type == CONFIG_DURATION && limit % NS_PER_S == 0)
@@ -103,11 +103,11 @@ static int out_of_range(const struct config_row *row, const struct toml_value *v
 {
 	char min[48], max[48], got[CONFIG_QUOTE_SIZE];
 
-	return error_set(err, -EINVAL, "must be from %s to %s, got %s", limit_text(row, row->min, min, sizeof min),
-			 limit_text(row, row->max, max, sizeof max), describe(value, got));
+	return error_set(err, -EINVAL, "must be from %s to %s, got %s", limit_text(row, row->min, min, sizeof(min)),
+			 limit_text(row, row->max, max, sizeof(max)), describe(value, got));
 }
 
-/* -EINVAL: the text is no quantity. Too large for the type is as good as the largest: the range refuses it. */
+/* -EINVAL: the string is not a quantity. A value too large for the type saturates; the range then refuses it. */
 static int quantity_of_text(const struct config_row *row, const struct toml_value *value, uint64_t *quantity)
 {
 	int r = -EINVAL;
@@ -176,12 +176,12 @@ static int check_characters(const struct toml_value *value, struct error *err)
 		if (step == 0)
 			return error_set(err, -EINVAL, "is not UTF-8");
 		if (code < 0x20 || (code >= 0x7f && code < 0xa0))
-			return error_set(err, -EINVAL, "cannot hold control characters");
+			return error_set(err, -EINVAL, "cannot contain control characters");
 	}
 	return 0;
 }
 
-/* One text of the row: its characters and the row's own rule. */
+/* Checks one string: its characters and the row's own rule. */
 static int check_text(const struct config_row *row, const struct toml_value *value, struct error *err)
 {
 	const char *objection = NULL;
@@ -211,7 +211,8 @@ static int wrong_choice(const struct config_row *row, const struct toml_value *v
 
 	for (size_t i = 0; row->choices[i]; i++) {
 		size_t used = strlen(list);
-		snprintf(list + used, sizeof list - used, "%s\"%s\"", i == 0 ? "" : " or ", row->choices[i]);
+
+		snprintf(list + used, sizeof(list) - used, "%s\"%s\"", i == 0 ? "" : " or ", row->choices[i]);
 	}
 	return error_set(err, -EINVAL, "must be %s, got %s", list, config_quote(value->string, value->size, quote));
 }
@@ -242,7 +243,7 @@ static int apply_snap(const struct config_row *row, const struct toml_value *val
 		return wrong_type(row, value, err);
 	if (value->integer < 0 || (uint64_t)value->integer < row->min || (uint64_t)value->integer > row->max)
 		return out_of_range(row, value, err);
-	snprintf(digits, sizeof digits, "%" PRId64, value->integer);
+	snprintf(digits, sizeof(digits), "%" PRId64, value->integer);
 	return config_value_set_text(row, base, digits);
 }
 
@@ -261,15 +262,14 @@ static int check_items(const struct config_row *row, const struct toml_value *va
 	if (value->type != TOML_ARRAY)
 		return wrong_type(row, value, err);
 	if (value->size > row->max)
-		return error_set(err, -EINVAL, "has %zu entries, at most %" PRIu64 " are allowed", value->size,
-				 row->max);
+		return error_set(err, -EINVAL, "has %zu entries; the limit is %" PRIu64, value->size, row->max);
 	for (size_t i = 0; i < value->size; i++) {
 		const struct toml_value *item = &value->items[i];
 		int r;
 
 		if (item->type != TOML_STRING)
-			return error_set(err, -EINVAL, "must be %s; entry %zu is no text", config_value_expected(row),
-					 i + 1);
+			return error_set(err, -EINVAL, "must be %s; entry %zu is not a string",
+					 config_value_expected(row), i + 1);
 		if (item->size == 0)
 			return error_set(err, -EINVAL, "entry %zu is empty", i + 1);
 		r = check_text(row, item, err);
@@ -292,7 +292,7 @@ static int apply_strings(const struct config_row *row, const struct toml_value *
 	if (r < 0 || !field)
 		return r;
 	if (value->size > 0) {
-		strings.items = calloc(value->size, sizeof *strings.items);
+		strings.items = calloc(value->size, sizeof(*strings.items));
 		if (!strings.items)
 			return -ENOMEM;
 	}
@@ -390,6 +390,7 @@ void config_value_clear(const struct config_row *row, void *base)
 		clear_strings(field);
 	if (config_type_is_text(row->type)) {
 		char **text = field;
+
 		if (*text && row->type == CONFIG_SECRET)
 			explicit_bzero(*text, strlen(*text));
 		free(*text);
@@ -397,7 +398,7 @@ void config_value_clear(const struct config_row *row, void *base)
 	}
 }
 
-/* The words that Go's flag package, and so the original program, takes for a switch. */
+/* The words for a switch of Go's flag package, which the original program used. */
 static bool read_switch(const char *word, struct toml_value *value)
 {
 	static const struct {
@@ -406,7 +407,7 @@ static bool read_switch(const char *word, struct toml_value *value)
 	} words[] = {{"true", true},   {"1", true},  {"t", true},  {"T", true},	 {"TRUE", true},   {"True", true},
 		     {"false", false}, {"0", false}, {"f", false}, {"F", false}, {"FALSE", false}, {"False", false}};
 
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
 		if (!strcmp(words[i].word, word)) {
 			value->type = TOML_BOOLEAN;
 			value->boolean = words[i].on;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * toml++ behind a C interface. Nothing throws across it: parse errors come back as values (TOML_EXCEPTIONS 0), and what
- * is thrown all the same (bad_alloc, and what we make of toml++'s assertions) is caught at the one entry. toml++ bounds
- * nested values but not dotted keys, whose tables are destroyed recursively, and trusts bytes that are not UTF-8 too
- * far; so both are looked at before it is let near.
+ * toml++ with a C interface. No exception crosses it: parse errors are values (TOML_EXCEPTIONS 0), and other exceptions
+ * (bad_alloc, and those that toml++'s assertions throw here) are caught in toml_read(). toml++ limits the nesting of
+ * values but not of dotted keys, whose tables are destroyed recursively, and does not handle all invalid UTF-8 safely;
+ * so both are checked before it sees the text.
  */
 #include <cerrno>
 #include <cstdio>
@@ -15,7 +15,7 @@
 namespace
 {
 
-/* toml++ 3.3 asserts what a mere typo breaks ("[[[x]]]"): that must end the parse, not the process. */
+/* A mere typo ("[[[x]]]") fails an assertion of toml++ 3.3; that must end the parse, not the process. */
 struct broken_assertion {
 };
 
@@ -26,7 +26,7 @@ struct broken_assertion {
 
 } // namespace
 
-#undef NDEBUG /* with it, toml++ would let the compiler take its assertions for granted */
+#undef NDEBUG /* with it, toml++ lets the compiler assume that its assertions hold */
 #define TOML_ASSERT(expr) ((expr) ? void() : break_off())
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
@@ -35,7 +35,7 @@ struct broken_assertion {
 
 #include <toml++/impl/forward_declarations.h>
 
-/* 3.3 calls a point unreachable that it reaches when it asks whether "é" is white space: the answer is false. */
+/* 3.3 reaches a point it calls unreachable when it checks whether "é" is white space; the answer is false. */
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
 #include <toml++/impl/unicode.h>
@@ -49,7 +49,7 @@ extern "C" {
 }
 #include "config/toml_reader.h"
 
-static_assert(TOML_MAX_NESTED_VALUES == TOML_DEPTH_MAX, "the header names the same depth");
+static_assert(TOML_MAX_NESTED_VALUES == TOML_DEPTH_MAX, "the header has the same depth");
 
 namespace
 {
@@ -62,7 +62,7 @@ toml_location location_of(const toml::source_region &region)
 void set_fault(toml_fault *fault, toml_location location, std::string_view text)
 {
 	fault->location = location;
-	snprintf(fault->text, sizeof fault->text, "%.*s", static_cast<int>(text.size()), text.data());
+	snprintf(fault->text, sizeof(fault->text), "%.*s", static_cast<int>(text.size()), text.data());
 }
 
 /* True if the text is UTF-8 and no line of it has more than TOML_DOTS_MAX dots. */
@@ -190,7 +190,7 @@ bool breaks_off(std::string_view document)
 	}
 }
 
-/* The line at which the parser breaks off: the last of the shortest text of whole lines that makes it. */
+/* The line at which the parser breaks off: the last of the shortest prefix, in whole lines, that makes it. */
 toml_location where_broken_off(std::string_view document)
 {
 	std::vector<size_t> ends; /* of each line */

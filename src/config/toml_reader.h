@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * TOML as C sees it: one walk over a document, a call for every section and every key in it. The only place that knows
- * toml++. Strings and arrays handed to the callbacks live until the callback returns.
+ * A TOML reader for C: one walk over a document, with a callback for every section and key. No other file uses toml++.
+ * Strings and arrays passed to a callback live until it returns.
  */
 #pragma once
 
@@ -10,17 +10,17 @@
 #include <stdint.h>
 
 #define TOML_SIZE_MAX (1024 * 1024) /* bytes of a document */
-#define TOML_DEPTH_MAX 16	    /* arrays and inline tables in each other */
-#define TOML_DOTS_MAX 512	    /* dots in one line: bounds how deep dotted keys can nest tables */
+#define TOML_DEPTH_MAX 16	    /* nested arrays and inline tables */
+#define TOML_DOTS_MAX 512	    /* dots in one line: limits how deep dotted keys nest tables */
 
 enum toml_type {
 	TOML_STRING,
 	TOML_INTEGER,
 	TOML_FLOAT,
 	TOML_BOOLEAN,
-	TOML_DATE, /* any date or time; carries no value */
+	TOML_DATE, /* any date or time; has no value here */
 	TOML_ARRAY,
-	TOML_TABLE, /* carries no value */
+	TOML_TABLE, /* has no value here */
 };
 
 struct toml_location {
@@ -31,20 +31,20 @@ struct toml_value {
 	enum toml_type type;
 	struct toml_location location;
 	union {
-		const char *string; /* valid UTF-8, NUL-terminated, may hold NULs inside: see size */
+		const char *string; /* valid UTF-8, NUL-terminated; may contain more NULs, see size */
 		int64_t integer;
 		double real;
 		bool boolean;
-		const struct toml_value *items; /* arrays inside arrays come without their items */
+		const struct toml_value *items; /* nested arrays come without their items */
 	};
 	size_t size; /* bytes of a string, items of an array */
 };
 
 struct toml_visitor {
-	/* A section begins, [name] or, if `repeated`, one [[name]]; also called for an empty one. */
+	/* A section begins, possibly an empty one: [name] or, if `repeated`, [[name]]. */
 	void (*section)(void *ctx, const char *name, bool repeated, struct toml_location location);
-	/* A key of the section last begun; keys before every section come first, without a section() call. Control
-	 * characters in the key (only quoted keys can have them) are replaced by '?'. */
+	/* A key of the current section; keys before the first section come before any section() call. '?' replaces
+	 * control characters, which quoted keys can have. */
 	void (*key)(void *ctx, const char *key, struct toml_location location, const struct toml_value *value);
 	void *ctx;
 };
@@ -58,7 +58,7 @@ struct toml_fault {
 extern "C" {
 #endif
 
-/* 0; -EINVAL (not TOML, `fault` says what and where, nothing was visited), -EFBIG (too large) or -ENOMEM. */
+/* 0; -EINVAL if it is not TOML (with `fault`; nothing was visited), -EFBIG if it is too large, or -ENOMEM. */
 __attribute__((warn_unused_result)) int toml_read(const char *text, size_t size, const struct toml_visitor *visitor,
 						  struct toml_fault *fault);
 

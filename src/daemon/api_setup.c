@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Warns once, and is quiet until there is news. */
+/* Warns once when the socket is unavailable, then retries silently. */
 #include "daemon/api_setup.h"
 
 #include <errno.h>
@@ -12,10 +12,11 @@
 
 static void retry(evutil_socket_t fd, short what, void *ctx)
 {
-	(void)fd;
-	(void)what;
 	struct api_setup *setup = ctx;
 	struct error ignored;
+
+	(void)fd;
+	(void)what;
 	setup->api = api_new(&setup->options, &ignored);
 	if (setup->api)
 		event_del(setup->retry);
@@ -24,6 +25,7 @@ static void retry(evutil_socket_t fd, short what, void *ctx)
 static int start_retries(struct api_setup *setup)
 {
 	const struct timeval interval = {.tv_sec = RETRY_S};
+
 	setup->retry = event_new(setup->options.loop, -1, EV_PERSIST, retry, setup);
 	return setup->retry && event_add(setup->retry, &interval) == 0 ? 0 : -ENOMEM;
 }
@@ -31,6 +33,7 @@ static int start_retries(struct api_setup *setup)
 int api_setup_init(struct api_setup *setup, const struct api_options *options, struct error *err)
 {
 	const struct config *config = options->config;
+
 	*setup = (struct api_setup){.options = *options};
 	if (!*config->api.socket && !*config->api.listen)
 		return 0;

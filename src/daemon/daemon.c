@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One struct owns all modules; what is started last is stopped first. Stopping has two steps: on SIGTERM triggers end,
- * captures end with what they have and are delivered; when all is out, or the grace time is up, the loop ends. A second
- * signal ends the grace time.
+ * One struct owns all modules; the last one started is the first one stopped. Stopping has two steps: on SIGTERM,
+ * triggers and captures end, and captures deliver what they have; once all is delivered, or the grace time is over, the
+ * loop ends. A second signal ends the grace time.
  */
 #include "daemon/daemon.h"
 
@@ -34,9 +34,9 @@
 #include "sink/redis_sink.h"
 #include "status/node_status.h"
 
-#define DRAIN_CHECK_MS 20 /* how often events that Redis has not taken are looked at while stopping */
+#define DRAIN_CHECK_MS 20 /* between checks for events that Redis has not taken, while stopping */
 #define SLABS_IDLE_NS (30 * NS_PER_S)
-#define FINAL_EVENTS_S 2 /* for the events of deliveries that were given up, after the grace time */
+#define FINAL_EVENTS_S 2 /* after the grace time, for events about deliveries that were given up */
 
 struct daemon {
 	const struct config *config;
@@ -46,7 +46,7 @@ struct daemon {
 	struct slab_pool *slabs;
 	struct engine *engine;
 	struct deliveries *deliveries;
-	struct sink *memory; /* the deliveries'; NULL: off */
+	struct sink *memory; /* owned by deliveries; NULL: off */
 	struct jobs *jobs;
 	struct node_status *status;
 	struct api_setup api;
@@ -58,9 +58,10 @@ struct daemon {
 
 static void on_drain(evutil_socket_t fd, short what, void *ctx)
 {
+	struct daemon *daemon = ctx;
+
 	(void)fd;
 	(void)what;
-	struct daemon *daemon = ctx;
 	if (!redis_setup_pending(&daemon->redis)) {
 		event_base_loopbreak(daemon->loop);
 		return;
@@ -76,31 +77,34 @@ static void on_jobs_idle(void *ctx)
 
 static void end_loop(evutil_socket_t fd, short what, void *ctx)
 {
+	const struct daemon *daemon = ctx;
+
 	(void)fd;
 	(void)what;
-	const struct daemon *daemon = ctx;
 	event_base_loopbreak(daemon->loop);
 }
 
-/* What is still on its way is given up. That is said too, so the loop goes on for a moment. */
+/* Gives up all remaining deliveries. Their events have to go out, so the loop runs a little longer. */
 static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 {
-	(void)fd;
-	(void)what;
 	struct daemon *daemon = ctx;
 	const struct timeval final_events = {.tv_sec = FINAL_EVENTS_S};
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
-	log_warning("grace-over", log_uint("captures", counts.captures),
+
+	(void)fd;
+	(void)what;
+	log_warning("grace-over", log_uint("captures", counts.running + counts.delivering),
 		    log_uint("events", redis_setup_pending(&daemon->redis)));
 	jobs_abandon(daemon->jobs);
-	event_base_update_cache_time(daemon->loop); /* that may have waited for a disk for a moment */
+	event_base_update_cache_time(daemon->loop); /* abandoning may have waited for a disk */
 	event_add(daemon->end, &final_events);
 }
 
 static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 {
-	(void)what;
 	struct daemon *daemon = ctx;
+
+	(void)what;
 	if (daemon->stopping && evtimer_pending(daemon->end, NULL)) {
 		event_base_loopbreak(daemon->loop);
 		return;
@@ -110,9 +114,10 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 		on_grace_over(-1, 0, daemon);
 		return;
 	}
+	const struct jobs_counts counts = jobs_counts(daemon->jobs);
 	daemon->stopping = true;
 	log_notice("stopping", log_str("signal", strsignal(signal_number)),
-		   log_uint("captures", jobs_counts(daemon->jobs).captures));
+		   log_uint("captures", counts.running + counts.delivering));
 	redis_setup_stop(&daemon->redis);
 	api_setup_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
@@ -122,18 +127,20 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 
 /* --- status --- */
 
-/* SIGUSR1: a line for every open ring, and one for the whole. */
+/* SIGUSR1: a line for every open ring, and one for the daemon. */
 static void log_status(evutil_socket_t fd, short what, void *ctx)
 {
-	(void)fd;
-	(void)what;
 	struct daemon *daemon = ctx;
 	const size_t room = engine_interfaces(daemon->engine, NULL, 0);
 	cleanup(cleanup_free) struct engine_interface *interfaces = calloc(room + 1, sizeof(*interfaces));
 	const size_t count = interfaces ? engine_interfaces(daemon->engine, interfaces, room) : 0;
 	const struct jobs_counts jobs = jobs_counts(daemon->jobs);
+
+	(void)fd;
+	(void)what;
 	for (size_t i = 0; i < count && i < room; i++) {
 		const struct engine_interface *interface = &interfaces[i];
+
 		log_notice("status-interface", log_str("interface", interface->name),
 			   log_bool("recorder", interface->recorder), log_bool("gone", interface->gone),
 			   log_uint("captures", interface->consumers), log_uint("packets", interface->packets),
@@ -142,7 +149,7 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 			   log_uint("held_bytes", interface->held_bytes),
 			   log_uint("ring_bytes", interface->ring_bytes));
 	}
-	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.captures),
+	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.delivering),
 		   log_uint("elsewhere", jobs.elsewhere), log_uint("memory_bytes", engine_memory_used(daemon->engine)));
 }
 
@@ -164,13 +171,14 @@ static int start_loop(struct daemon *daemon)
 	    event_add(daemon->sigint, NULL) < 0)
 		return -ENOMEM;
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, not our end */
+	signal(SIGXFSZ, SIG_IGN); /* let a file size limit fail the write instead of killing us */
 	return 0;
 }
 
 static int start_slabs(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
+
 	daemon->slabs = slab_pool_new(&(struct slab_pool_options){
 		.warm_bytes = config->limits.warm_memory_bytes,
 		.use_bytes = config->limits.memory_bytes + config->memory.bytes,
@@ -184,6 +192,7 @@ static int start_sinks(struct daemon *daemon)
 	const struct config *config = daemon->config;
 	struct sink *sinks[SINKS_MAX];
 	size_t count = 0;
+
 	if (config->cloudshark.upload) {
 		const struct cloudshark_sink_options options = {
 			.scheme = config->cloudshark.scheme,
@@ -194,6 +203,7 @@ static int start_sinks(struct daemon *daemon)
 			.verify = config->cloudshark.verify,
 			.ca_file = config->cloudshark.ca_file,
 		};
+
 		sinks[count++] = cloudshark_sink_new(daemon->loop, &options);
 	}
 	if (config->general.writelocal)
@@ -205,6 +215,7 @@ static int start_sinks(struct daemon *daemon)
 			.slabs = daemon->slabs,
 			.on_request = count > 0 || (config->redis.listen && config->redis.upload),
 		};
+
 		sinks[count++] = daemon->memory = memory_sink_new(daemon->loop, &options);
 	}
 	if (config->redis.listen) {
@@ -215,12 +226,13 @@ static int start_sinks(struct daemon *daemon)
 			.ttl_ns = config->redis.file_ttl_ns,
 			.on_request = !config->redis.upload,
 		};
+
 		sinks[count++] = redis_sink_new(daemon->loop, &daemon->redis.options, &options);
 	}
 	if (!config->cloudshark.upload && !config->general.writelocal && !config->memory.bytes &&
 	    !(config->redis.listen && config->redis.upload))
 		log_warning("no-destination",
-			    log_str("hint", "captures are counted and dropped: switch on cloudshark.upload, "
+			    log_str("hint", "captures are counted and dropped; switch on cloudshark.upload, "
 					    "general.writelocal, redis.upload or memory.bytes"));
 	for (size_t i = 0; i < count; i++) {
 		if (!sinks[i])
@@ -251,9 +263,10 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
 					       .slabs = daemon->slabs};
-	struct error no_right;
-	if (engine_may_capture(&no_right) < 0)
-		log_error("cannot-capture", log_str("error", no_right.text));
+	struct error no_permission;
+
+	if (engine_may_capture(&no_permission) < 0)
+		log_error("cannot-capture", log_str("error", no_permission.text));
 	daemon->engine = engine_new(daemon->loop, &options, err);
 	if (!daemon->engine)
 		return -EAGAIN;
@@ -288,8 +301,10 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 	const struct config *config = daemon->config;
 	const bool headers = strcmp(config->history.snaplength, "headers") == 0;
 	uint64_t snaplen = 0;
+
 	if (!headers && quantity_parse_bytes(config->history.snaplength, &snaplen) < 0)
-		return error_set(err, -EINVAL, "history.snaplength: \"%s\" is no number", config->history.snaplength);
+		return error_set(err, -EINVAL, "history.snaplength: \"%s\" is not a number",
+				 config->history.snaplength);
 	for (size_t i = 0; i < config->history.interfaces.count; i++) {
 		const char *interface = config->history.interfaces.items[i];
 		const struct engine_recorder recorder = {
@@ -303,6 +318,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 			.exclude_own = config->history.exclude_own,
 		};
 		const int r = engine_add_recorder(daemon->engine, &recorder, err);
+
 		if (r < 0) {
 			error_prefix(err, "history");
 			return r;
@@ -315,6 +331,7 @@ static bool is_ready(const void *ctx)
 {
 	const struct daemon *daemon = ctx;
 	const struct node_redis redis = redis_setup_status(&daemon->redis);
+
 	return !daemon->stopping && (!redis.wanted || redis.requests);
 }
 
@@ -330,6 +347,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.ready = is_ready,
 		.ready_ctx = daemon,
 	};
+
 	return api_setup_init(&daemon->api, &options, err);
 }
 
@@ -341,6 +359,7 @@ static void own_traffic_changed(void *ctx)
 static int start(struct daemon *daemon, struct error *err)
 {
 	int r = start_loop(daemon);
+
 	if (r == 0)
 		r = start_events(daemon);
 	if (r == 0)
@@ -390,7 +409,7 @@ static void deinit(struct daemon *daemon)
 	slab_pool_free(daemon->slabs);
 }
 
-/* Secrets and other people's packets do not belong into a core file. LeakSanitizer must be able to look, though. */
+/* Secrets and packets must not end up in a core file. LeakSanitizer needs a dumpable process, though. */
 static void forbid_core_dumps(void)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -398,10 +417,11 @@ static void forbid_core_dumps(void)
 #endif
 }
 
-/* What is left takes a moment, in which nobody handles signals any more; another one must not end us half-way. */
+/* The loop no longer handles signals, and a signal must not interrupt the clean-up. */
 static void block_signals(void)
 {
 	sigset_t signals;
+
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
@@ -423,6 +443,7 @@ int daemon_run(const struct config *config, struct error *err)
 {
 	struct daemon daemon = {.config = config};
 	const int priority = (int)config->syslog.priority;
+
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
 	forbid_core_dumps();
 	int r = set_log_level(config->log.level, err);
@@ -435,8 +456,7 @@ int daemon_run(const struct config *config, struct error *err)
 		log_notice("stopped");
 		api_setup_deinit(&daemon.api);
 		redis_setup_disconnect(&daemon.redis);
-		/* A thread that waits for a name server cannot be ended, and nothing is left to do that would be worth
-		 * waiting for it. */
+		/* A thread that waits for a name server cannot be stopped, and nothing left to do is worth waiting. */
 		if (!jobs_idle(daemon.jobs))
 			_exit(EXIT_FAILURE);
 	}

@@ -7,7 +7,7 @@
 
 struct config;
 
-#define DAEMON_GRACE_S 10 /* after SIGTERM: for captures to end, be delivered and have their events taken */
+#define DAEMON_GRACE_S 10 /* after SIGTERM, for captures to end and be delivered, and for Redis to take the events */
 
 /* Runs until SIGTERM or SIGINT. 0 after a clean stop, -errno with `err` if it could not start. */
 warn_unused int daemon_run(const struct config *config, struct error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line in, an exit status out: 0 clean stop, 2 bad usage or configuration, 1 anything else. */
+/* From the command line to an exit status: 0 after a clean stop, 2 for bad usage or configuration, 1 otherwise. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +18,7 @@ static int print_help(void)
 {
 	struct buffer text = BUFFER_INIT(HELP_BYTES_MAX);
 	const int r = config_print_help(&text);
+
 	fputs(buffer_text(&text), stdout);
 	buffer_deinit(&text);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -26,6 +27,7 @@ static int print_help(void)
 static int run(const struct config *config)
 {
 	struct error error;
+
 	if (config->help)
 		return print_help();
 	if (config->version) {
@@ -47,6 +49,7 @@ int main(int argc, char **argv)
 	struct config *config = NULL;
 	struct buffer faults = BUFFER_INIT(CONFIG_FAULTS_BYTES_MAX);
 	int r = config_load(argc, argv, filter_check, &faults, &config);
+
 	if (r < 0)
 		fprintf(stderr, "%s", faults.size ? buffer_text(&faults) : "out of memory\n");
 	buffer_deinit(&faults);

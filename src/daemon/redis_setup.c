@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Three connections, four with a stream: publisher, subscriber and keys, since a connection that is subscribed or
- * blocks can do nothing else. */
+/*
+ * Three connections, or four with a stream: publisher, subscriber, keys, stream. A connection that is subscribed or
+ * blocks can do nothing else.
+ */
 #include "daemon/redis_setup.h"
 
 #include <errno.h>
@@ -17,7 +19,7 @@
 #include "trigger/redis_pubsub.h"
 #include "trigger/redis_stream.h"
 
-#define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S) /* at least */
+#define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S)
 
 int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config)
 {
@@ -61,16 +63,17 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 	return setup->reply_store ? 0 : -ENOMEM;
 }
 
-static void on_ticket_over(void *ctx, enum job_end end)
+static void on_job_finished(void *ctx, enum job_outcome outcome)
 {
 	struct trigger_ticket *ticket = ctx;
-	(void)end;
+
+	(void)outcome;
 	ticket->done(ticket);
 }
 
 static void on_trigger_message(void *ctx, const struct trigger_message *message)
 {
-	const struct job_observer observer = {.over = on_ticket_over, .durable = true, .ctx = message->ticket};
+	const struct job_observer observer = {.finished = on_job_finished, .durable = true, .ctx = message->ticket};
 	const struct job_message request = {
 		.origin = message->origin,
 		.bytes = message->bytes,
@@ -78,6 +81,7 @@ static void on_trigger_message(void *ctx, const struct trigger_message *message)
 		.id = message->id,
 		.published_ns = message->published_ns,
 	};
+
 	(void)jobs_submit(ctx, &request, message->ticket ? &observer : NULL);
 }
 
@@ -89,6 +93,7 @@ static int start_stream(struct redis_setup *setup, struct trigger_handler handle
 		.group = config->redis.group,
 		.stream_consumer = config->general.node,
 	};
+
 	if (!*config->redis.stream)
 		return 0;
 	setup->stream = redis_stream_new(setup->loop, &setup->options, &options, setup->keys, handler);
@@ -100,6 +105,7 @@ int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event
 {
 	const struct config *config = setup->config;
 	const struct trigger_handler handler = {.message = on_trigger_message, .ctx = jobs};
+
 	if (!config->redis.listen)
 		return 0;
 	setup->publisher = event_redis_new(setup->loop, &setup->options, config->redis.events);
@@ -127,8 +133,9 @@ uint64_t redis_setup_pending(const struct redis_setup *setup)
 {
 	const bool up = setup->keys && redis_commands_up(setup->keys);
 	const uint64_t events = setup->publisher ? event_redis_pending(setup->publisher) : 0;
+
 	if (!setup->config->redis.configured && !up)
-		return 0; /* the embedded form: nobody may ever be there to take them */
+		return 0; /* embedded use: there may never be a Redis to take them */
 	return events + (up ? redis_commands_pending(setup->keys) : 0);
 }
 

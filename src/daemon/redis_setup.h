@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everything of the daemon that speaks Redis: requests in (channel, stream), events and presence out, and the keys that
- * acknowledgements and answers go to. Loop thread.
+ * All Redis connections of the daemon: requests in (channel, stream), events and presence out, and keys, for
+ * acknowledgements and answers. Loop thread.
  */
 #pragma once
 
@@ -23,30 +23,30 @@ struct redis_setup {
 	const struct config *config;
 	struct redis_options options; /* strings are the configuration's */
 	struct redis_commands *keys;
-	struct reply_store *reply_store; /* NULL: without a stream nothing has to outlive a restart */
+	struct reply_store *reply_store; /* NULL without a stream: only then must answers outlive a restart */
 	struct event_redis *publisher;
 	struct redis_pubsub *subscriber;
 	struct redis_stream *stream;
 	struct presence *presence;
 };
 
-/* Nothing at all with redis.listen = false. What is needed before there are jobs. 0 or -ENOMEM. */
+/* Sets up what jobs need. With redis.listen = false there is nothing to do. 0 or -ENOMEM. */
 warn_unused int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config);
 
-/* Requests come and events go from now on. 0 or -errno. */
+/* Starts taking requests and publishing events. 0 or -errno. */
 warn_unused int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event_bus *bus,
 				  const struct node_status *status);
 
-/* No more requests; says good-bye. */
+/* Takes no more requests, and removes this node's presence. */
 void redis_setup_stop(struct redis_setup *setup);
 
 /* Events and answers that Redis has not taken yet. */
 uint64_t redis_setup_pending(const struct redis_setup *setup);
 
-/* How it goes, also before it was started. */
+/* The state of the connections; also valid before the start. */
 struct node_redis redis_setup_status(const struct redis_setup *setup);
 
-/* Before the jobs are freed: whoever waits for an answer is told that none comes. */
+/* Call before the jobs are freed: ends their pending commands with an error. */
 void redis_setup_disconnect(struct redis_setup *setup);
 
 void redis_setup_deinit(struct redis_setup *setup);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An event as JSON. The order of the keys is that of the contract, for people who read along; programs must not care.
- * Text comes from requests, the kernel and servers: it may be anything, so what is not UTF-8 is replaced, byte by byte,
- * before jansson (which refuses it) sees it. Numbers are exact up to 2^63-1, JSON's integers here.
+ * An event as JSON. The keys have a fixed order for human readers; programs must not rely on it. Text comes from
+ * requests, the kernel and servers, and may be any bytes: since jansson refuses invalid UTF-8, it is replaced byte by
+ * byte first. Numbers are exact up to 2^63-1.
  */
 #include "event/event.h"
 
@@ -16,7 +16,7 @@
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
 #define REPLACEMENT_SIZE (sizeof(REPLACEMENT) - 1)
 
-/* An object that is being built: the first failure is remembered, nothing is added after it. */
+/* A JSON object under construction. `failed` is set by the first failure, and makes the whole fail. */
 struct writer {
 	json_t *object;
 	bool failed;
@@ -94,7 +94,7 @@ static void put_time(struct writer *writer, const char *key, uint64_t realtime_n
 		put(writer, key, json_string(clock_format(realtime_ns, text)));
 }
 
-/* Puts a finished part into the whole; NULL is a part that failed. */
+/* The finished object, or NULL if it failed. */
 static json_t *finish(struct writer *part)
 {
 	if (!part->failed)
@@ -162,7 +162,7 @@ static json_t *destinations_json(const struct event *event)
 	return take(array);
 }
 
-/* A number as the request had it; text if it is none after all. */
+/* The number of the request; a string if it turns out not to be a number. */
 static json_t *alertid_json(const struct event *event)
 {
 	json_t *number = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events: what became of a request, as the contract's JSON. A job fills a `struct event` and publishes it on the bus
- * (event_bus.h).
+ * Events report what became of a request, as JSON (pcapdaemon(8), EVENTS). A job fills a `struct event` and publishes
+ * it on the bus (event_bus.h).
  */
 #pragma once
 
@@ -23,8 +23,8 @@ struct event_destination {
 	unsigned attempts;
 };
 
-/* Strings are the publisher's and only read during event_bus_publish. Members that are NULL or 0 where marked (*) are
- * left out. */
+/* The publisher owns the strings, which are only read during event_bus_publish(). Members marked (*) are optional: NULL
+ * or 0 leaves them out. */
 struct event {
 	enum event_kind kind;
 	const char *id;	     /* the request's; (*) */
@@ -32,14 +32,14 @@ struct event {
 	const char *node;
 	const char *interface;	 /* (*) */
 	uint64_t time_ns;	 /* real time */
-	const char *reason;	 /* (*) for `rejected` the text of the refusal */
-	const char *field;	 /* (*) for `rejected`: the field that is at fault */
-	int code;		 /* for `rejected`: a negative errno that tells its kind to programs here; not shown */
+	const char *reason;	 /* (*) for `rejected`: the refusal's text */
+	const char *field;	 /* (*) for `rejected`: the field at fault */
+	int code;		 /* for `rejected`: a negative errno for callers in this process; not in the JSON */
 	const char *origin;	 /* (*) where the request came from */
-	bool duplicate;		 /* (*) an answer given again, the request was not run twice */
-	const char *folded_into; /* (*) the id of the running request that this one repeats: it was not run by itself */
-	uint64_t until_ns;	 /* (*) real time: how long that one goes on now */
-	bool counted;		 /* packets, bytes, window and lost are valid and shown */
+	bool duplicate;		 /* (*) a repeated answer; the request did not run again */
+	const char *folded_into; /* (*) the id of the running request that this one repeats and was folded into */
+	uint64_t until_ns;	 /* (*) real time at which that one now ends */
+	bool counted;		 /* packets, bytes, window and lost are valid */
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns; /* real time of first and last packet; (*) */
 	struct {
@@ -61,6 +61,6 @@ struct event {
 	bool alertid_is_integer;     /* written as a JSON number */
 };
 
-/* Compact JSON with "v":1, one line, no newline. Caller frees. NULL on ENOMEM. Invalid UTF-8 in values is replaced by
- * U+FFFD. */
+/* Compact JSON with "v":1 on one line, without a newline; U+FFFD replaces invalid UTF-8. Caller frees; NULL on ENOMEM.
+ */
 char *event_json(const struct event *event);

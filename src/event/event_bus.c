@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everyone who wants events, in the order they came. A subscriber may subscribe, unsubscribe (itself or another) and
- * publish from inside its call: places are only emptied while events are on their way, and closed up afterwards; who
- * subscribes meanwhile gets the next event, not this one.
+ * Subscribers, called in the order they subscribed. From its callback a subscriber may subscribe, unsubscribe (itself
+ * or another) and publish: during a publication slots are only emptied, and gaps are closed afterwards. A subscriber
+ * added meanwhile gets the next event, not the current one.
  */
 #include "event/event_bus.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way of events to their subscribers (reply cache, log, Redis channel, API): each gets the struct and its JSON
- * text. Loop thread.
+ * Distributes events to subscribers (reply cache, log, Redis channel, API). Each gets the struct and its JSON. Loop
+ * thread.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One table of the string members, so that copying and freeing cannot disagree. */
+/* Copying and freeing walk one table of the string members, so that they cannot disagree. */
 #include "event/event_copy.h"
 
 #include <string.h>
@@ -21,12 +21,14 @@ static const size_t destination_strings[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-/* Replaces every string of a shallow copy by one of its own. On failure the rest is NULL, so that freeing is safe. */
+/* Replaces every string of a shallow copy by a duplicate. On failure the rest is NULL, so that freeing is safe. */
 static bool own_strings(void *object, const size_t *offsets, size_t count)
 {
 	bool ok = true;
+
 	for (size_t i = 0; i < count; i++) {
 		char **at = (char **)((char *)object + offsets[i]);
+
 		if (*at)
 			*at = ok ? strdup(*at) : NULL;
 		else
@@ -50,6 +52,7 @@ struct copy {
 struct event *event_copy(const struct event *event)
 {
 	struct copy *copy = calloc(1, sizeof(*copy));
+
 	if (!copy)
 		return NULL;
 	copy->event = *event;
@@ -72,8 +75,10 @@ struct event *event_copy(const struct event *event)
 static size_t string_bytes(const void *object, const size_t *offsets, size_t count)
 {
 	size_t bytes = 0;
+
 	for (size_t i = 0; i < count; i++) {
 		const char *string = *(char *const *)((const char *)object + offsets[i]);
+
 		bytes += string ? strlen(string) + 1 : 0;
 	}
 	return bytes;
@@ -82,6 +87,7 @@ static size_t string_bytes(const void *object, const size_t *offsets, size_t cou
 size_t event_copy_bytes(const struct event *event)
 {
 	size_t bytes = sizeof(struct copy) + string_bytes(event, event_strings, COUNT(event_strings));
+
 	for (size_t i = 0; i < event->destination_count; i++)
 		bytes += sizeof(*event->destinations) +
 			 string_bytes(&event->destinations[i], destination_strings, COUNT(destination_strings));

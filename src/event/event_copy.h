@@ -7,9 +7,9 @@
 
 /* A deep copy; NULL on ENOMEM. */
 struct event *event_copy(const struct event *event);
-void event_copy_free(struct event *event); /* one made by event_copy, or NULL */
+void event_copy_free(struct event *event); /* a copy, or NULL */
 
-/* What a copy of the event takes, but for the allocator's own needs. */
+/* The bytes that a copy of the event takes, without the allocator's overhead. */
 size_t event_copy_bytes(const struct event *event);
 
 CLEANUP_DEFINE(event_copy, struct event, event_copy_free)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events for people: one line each, its severity says whether somebody should look. Refusals can be caused by anyone
- * who may publish a request, as fast as they like: only so many a second are written, and the next line says how many
- * were not.
+ * Events for people: one line each, with a severity that shows whether it needs attention. Any publisher can cause
+ * refusals at any rate, so lines about them are rate-limited; the next line has the number of those suppressed.
  */
 #include "event/event_log.h"
 
@@ -40,7 +39,7 @@ static int severity_of(const struct event *event)
 	}
 }
 
-/* "cloudshark=https://… local=/…": what was delivered and where, or what was not and why. NULL: nothing to tell. */
+/* "cloudshark=https://… local=/…": URLs of the deliveries, or errors of the failed ones. NULL: there are none. */
 static const char *list_destinations(struct buffer *text, const struct event *event, bool delivered)
 {
 	for (size_t i = 0; i < event->destination_count; i++) {
@@ -49,7 +48,7 @@ static const char *list_destinations(struct buffer *text, const struct event *ev
 
 		if (destination->ok != delivered)
 			continue;
-		/* What the cap cuts off still stands in the event itself. */
+		/* The event itself has what the cap cuts off. */
 		if (buffer_printf(text, "%s%s=%s", text->size ? " " : "", destination->name, what ? what : "") < 0)
 			break;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Subscriber: one log line an event (rate-limited for refusals). */
+/* A subscriber that logs a line for each event (rate-limited for refusals). */
 #pragma once
 
 #include "event/event.h"

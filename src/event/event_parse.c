@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The text comes from Redis, where others may have written to it: every type is checked, what does not fit is as if it
- * were not there, and only an object without a kind is refused.
+ * The text comes from Redis, where other clients may have changed it: every type is checked, a value of the wrong type
+ * counts as absent, and only an object without a valid kind is refused.
  */
 #include "event/event_parse.h"
 
@@ -21,6 +21,7 @@ static inline void cleanup_json(json_t **json)
 static uint64_t number_of(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
+
 	return json_is_integer(value) && json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
 }
 
@@ -28,6 +29,7 @@ static uint64_t time_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	uint64_t realtime_ns = 0;
+
 	return text && clock_parse(text, &realtime_ns) == 0 ? realtime_ns : 0;
 }
 
@@ -50,6 +52,7 @@ static void read_counts(const json_t *object, struct event *event)
 {
 	const json_t *window = json_object_get(object, "window"), *lost = json_object_get(object, "lost");
 	const json_t *nic = json_object_get(object, "nic");
+
 	event->counted = json_is_integer(json_object_get(object, "packets"));
 	event->packets = number_of(object, "packets");
 	event->bytes = number_of(object, "bytes");
@@ -71,11 +74,13 @@ static void read_counts(const json_t *object, struct event *event)
 static size_t read_destinations(const json_t *array, struct event_destination destinations[static DESTINATIONS_MAX])
 {
 	size_t count = json_array_size(array);
+
 	if (count > DESTINATIONS_MAX)
 		count = DESTINATIONS_MAX;
 	for (size_t i = 0; i < count; i++) {
 		const json_t *object = json_array_get(array, i);
 		const char *name = text_of(object, "name");
+
 		destinations[i] = (struct event_destination){
 			.name = name ? name : "",
 			.ok = json_is_true(json_object_get(object, "ok")),
@@ -93,6 +98,7 @@ struct event *event_parse(const char *json, size_t size)
 	struct event_destination destinations[DESTINATIONS_MAX];
 	char alertid[24];
 	struct event event = {0};
+
 	if (!json_is_object(object) || !find_kind(text_of(object, "event"), &event.kind))
 		return NULL;
 	const json_t *number = json_object_get(object, "alertid");

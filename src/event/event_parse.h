@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Back from an event's JSON to the event: for what was stored outside and comes back after a restart. */
+/* An event from its JSON, for answers that were stored in Redis and come back after a restart. */
 #pragma once
 
 #include <stddef.h>
 
 #include "event/event.h"
 
-/* A copy as event_copy makes it (event_copy_free), of one object as event_json writes it. NULL: it is none, or ENOMEM.
- * What it does not know is passed over. */
+/* Parses an object that event_json() wrote; ignores unknown keys. Free with event_copy_free(). NULL if it is not an
+ * event, or on ENOMEM. */
 struct event *event_parse(const char *json, size_t size);

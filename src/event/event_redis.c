@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A queue with three parts: at its head the events that a master took a moment ago (only where Sentinels may replace
- * it), then those that are on their way (sent, not answered), behind them those that wait for the connection. Answers
- * come in the order of the commands, so each one moves the border between the first two. When the connection goes, what
- * is not answered waits again and is sent again in the old order; when the next one leads to another master, so is what
- * the old one took last before it was left: it may have been replaced by then, and nobody listened. All parts share one
- * bound in bytes; when a new event does not fit, the oldest go. An event can arrive twice; it cannot get lost without
- * being counted, unless the backlog is full in the very seconds in which the master that took it is replaced.
+ * A queue in three parts: first the events that the master acknowledged a moment ago (kept only if Sentinels may
+ * replace it), then those in flight (sent, not answered), then those that wait for the connection. Replies come in the
+ * order of the commands, so each reply moves the border between the first two parts. When the connection ends, events
+ * in flight wait again, and are sent again in the old order. If the next connection leads to another master, so are the
+ * last ones that the old master acknowledged: it may have been replaced by then, without subscribers. All parts share
+ * one limit in bytes; when a new event does not fit, the oldest are dropped. An event can arrive twice. It cannot get
+ * lost without being counted, unless the queue is full in the very seconds in which the master that acknowledged it is
+ * replaced.
  */
 #include "event/event_redis.h"
 
@@ -24,7 +25,7 @@
 
 struct item {
 	struct item *next;
-	uint64_t taken_ns; /* boot time of the answer */
+	uint64_t acked_ns; /* boot time of the reply */
 	size_t size_bytes;
 	char json[];
 };
@@ -32,19 +33,19 @@ struct item {
 struct event_redis {
 	struct redis_link *link;
 	char *channel;
-	bool masters_change;
-	struct redis_endpoint server; /* that the link led to last */
-	uint64_t left_ns;	      /* boot time when it went down; 0: it is up, or never was */
+	bool has_sentinels;
+	struct redis_endpoint server; /* the latest that the link connected to */
+	uint64_t down_since_ns;	      /* boot time; 0: the link is up, or never was */
 
 	struct item *head, *tail;
-	struct item *first_untaken; /* the first that is not answered; NULL: there is none */
+	struct item *first_unacked; /* NULL: there is none */
 	size_t bytes;
-	uint64_t count;		    /* from `first_untaken` on */
-	uint64_t in_flight;	    /* of `count`, the first so many */
-	uint64_t dropped_in_flight; /* dropped while in flight: so many answers belong to nothing in the queue */
+	uint64_t unacked;	    /* items from `first_unacked` on */
+	uint64_t in_flight;	    /* the first of these */
+	uint64_t dropped_in_flight; /* replies to come whose items have been dropped */
 
-	uint64_t dropped; /* since the start: no room */
-	uint64_t refused; /* since the start: by the server */
+	uint64_t dropped; /* since the start, for lack of room */
+	uint64_t refused; /* since the start, by the server */
 	struct log_rate dropped_rate, refused_rate;
 };
 
@@ -59,9 +60,9 @@ static void drop_head(struct event_redis *publisher)
 {
 	struct item *item = publisher->head;
 
-	if (publisher->first_untaken == item) {
-		publisher->first_untaken = item->next;
-		publisher->count--;
+	if (publisher->first_unacked == item) {
+		publisher->first_unacked = item->next;
+		publisher->unacked--;
 		if (publisher->in_flight > 0)
 			publisher->in_flight--;
 	}
@@ -72,23 +73,23 @@ static void drop_head(struct event_redis *publisher)
 	free(item);
 }
 
-/* What was taken long before now, or before its server was left; or by one that nobody replaces. */
-static void forget_taken(struct event_redis *publisher)
+/* Drops what was acknowledged long enough before now, or before the connection ended; without Sentinels, all of it. */
+static void drop_acked(struct event_redis *publisher)
 {
-	const uint64_t end_ns = publisher->left_ns ? publisher->left_ns : clock_boottime_ns();
+	const uint64_t end_ns = publisher->down_since_ns ? publisher->down_since_ns : clock_boottime_ns();
 
-	while (publisher->head != publisher->first_untaken &&
-	       (!publisher->masters_change || publisher->head->taken_ns + REDIS_FAILOVER_SETTLE_NS <= end_ns))
+	while (publisher->head != publisher->first_unacked &&
+	       (!publisher->has_sentinels || publisher->head->acked_ns + REDIS_FAILOVER_SETTLE_NS <= end_ns))
 		drop_head(publisher);
 }
 
-static void mark_taken(struct event_redis *publisher)
+static void mark_acked(struct event_redis *publisher)
 {
-	publisher->first_untaken->taken_ns = clock_boottime_ns();
-	publisher->first_untaken = publisher->first_untaken->next;
-	publisher->count--;
+	publisher->first_unacked->acked_ns = clock_boottime_ns();
+	publisher->first_unacked = publisher->first_unacked->next;
+	publisher->unacked--;
 	publisher->in_flight--;
-	forget_taken(publisher);
+	drop_acked(publisher);
 }
 
 static void count_dropped(struct event_redis *publisher)
@@ -104,18 +105,18 @@ static void count_dropped(struct event_redis *publisher)
 
 static void drop_oldest(struct event_redis *publisher)
 {
-	const bool taken = publisher->head != publisher->first_untaken;
+	const bool acked = publisher->head != publisher->first_unacked;
 
-	if (!taken && publisher->in_flight > 0)
+	if (!acked && publisher->in_flight > 0)
 		publisher->dropped_in_flight++;
 	drop_head(publisher);
-	if (!taken)
+	if (!acked)
 		count_dropped(publisher);
 }
 
-/* --- answers --- */
+/* --- replies --- */
 
-/* Errors that pass: the event is good, the server is not ready for it. */
+/* Temporary errors: the event is good, but the server is not ready. */
 static bool is_transient(const char *error)
 {
 	static const char *const prefixes[] = {"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOAUTH"};
@@ -151,11 +152,11 @@ static void on_published(redisAsyncContext *redis, void *data, void *ctx)
 		count_refused(publisher, reply->str);
 	else
 		log_debug(event, "event-published", log_str("channel", publisher->channel),
-			  log_int("receivers", reply->integer), log_uint("waiting", publisher->count));
+			  log_int("receivers", reply->integer), log_uint("waiting", publisher->unacked));
 	if (publisher->dropped_in_flight > 0)
 		publisher->dropped_in_flight--;
 	else if (publisher->in_flight > 0)
-		mark_taken(publisher);
+		mark_acked(publisher);
 }
 
 /* --- sending --- */
@@ -169,13 +170,13 @@ static int publish(struct event_redis *publisher, redisAsyncContext *redis, cons
 	return 0;
 }
 
-/* What the master that was left took last shall reach the new one's subscribers, too. */
-static void requeue_taken(struct event_redis *publisher)
+/* Queues what the previous master acknowledged last for the new one's subscribers. */
+static void requeue_acked(struct event_redis *publisher)
 {
-	forget_taken(publisher);
-	for (const struct item *item = publisher->head; item != publisher->first_untaken; item = item->next)
-		publisher->count++;
-	publisher->first_untaken = publisher->head;
+	drop_acked(publisher);
+	for (const struct item *item = publisher->head; item != publisher->first_unacked; item = item->next)
+		publisher->unacked++;
+	publisher->first_unacked = publisher->head;
 }
 
 static void on_up(void *ctx, redisAsyncContext *redis)
@@ -183,11 +184,11 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 	struct event_redis *publisher = ctx;
 	const struct redis_endpoint *server = redis_link_endpoint(publisher->link);
 
-	if (publisher->masters_change && !redis_endpoint_equal(server, &publisher->server))
-		requeue_taken(publisher);
+	if (publisher->has_sentinels && !redis_endpoint_equal(server, &publisher->server))
+		requeue_acked(publisher);
 	publisher->server = *server;
-	publisher->left_ns = 0;
-	for (struct item *item = publisher->first_untaken; item; item = item->next)
+	publisher->down_since_ns = 0;
+	for (struct item *item = publisher->first_unacked; item; item = item->next)
 		if (publish(publisher, redis, item) < 0) {
 			redis_link_restart(publisher->link, "out of memory");
 			return;
@@ -198,7 +199,7 @@ static void on_down(void *ctx)
 {
 	struct event_redis *publisher = ctx;
 
-	publisher->left_ns = clock_boottime_ns();
+	publisher->down_since_ns = clock_boottime_ns();
 	publisher->in_flight = 0;
 	publisher->dropped_in_flight = 0;
 }
@@ -217,7 +218,7 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 		count_dropped(publisher);
 		return;
 	}
-	forget_taken(publisher);
+	drop_acked(publisher);
 	while (publisher->bytes + charged_bytes(size) > EVENT_REDIS_BACKLOG_BYTES)
 		drop_oldest(publisher);
 	item->next = NULL;
@@ -228,10 +229,10 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 	else
 		publisher->head = item;
 	publisher->tail = item;
-	if (!publisher->first_untaken)
-		publisher->first_untaken = item;
+	if (!publisher->first_unacked)
+		publisher->first_unacked = item;
 	publisher->bytes += charged_bytes(size);
-	publisher->count++;
+	publisher->unacked++;
 	if (redis && publish(publisher, redis, item) < 0)
 		redis_link_restart(publisher->link, "out of memory");
 }
@@ -248,7 +249,7 @@ struct event_redis *event_redis_new(struct event_base *loop, const struct redis_
 	publisher->dropped_rate.burst = LOGS_PER_SECOND;
 	publisher->refused_rate.burst = LOGS_PER_SECOND;
 	publisher->channel = strdup(channel);
-	publisher->masters_change = options->sentinel_count > 0;
+	publisher->has_sentinels = options->sentinel_count > 0;
 	publisher->link = redis_link_new(loop, "publisher", options, handler);
 	return publisher->channel && publisher->link ? take(publisher) : NULL;
 }
@@ -271,5 +272,5 @@ bool event_redis_up(const struct event_redis *publisher)
 
 uint64_t event_redis_pending(const struct event_redis *publisher)
 {
-	return publisher->count;
+	return publisher->unacked;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Subscriber: publishes events on a Redis channel over a connection of its own. While Redis is away up to
- * EVENT_REDIS_BACKLOG_BYTES of events wait and follow when it is back; older ones are dropped first, counted and
- * logged. Where Sentinels replaced the master, what the old one took within REDIS_FAILOVER_SETTLE_NS is published
- * again.
+ * A subscriber that publishes events on a Redis channel, over a connection of its own. During an outage up to
+ * EVENT_REDIS_BACKLOG_BYTES of events wait; beyond that the oldest are dropped, counted and logged. When Sentinels have
+ * replaced the master, the events that the old one took within REDIS_FAILOVER_SETTLE_NS are published again.
  */
 #pragma once
 
@@ -24,8 +23,7 @@ void event_redis_free(struct event_redis *publisher);
 
 void event_redis_subscriber(void *publisher, const struct event *event, const char *json);
 
-bool event_redis_up(const struct event_redis *publisher); /* connected, and logged in */
+bool event_redis_up(const struct event_redis *publisher); /* connected and logged in */
 
-/* Events not yet taken by the server (waiting or unanswered): at shutdown the daemon waits, within its grace time,
- * until this is 0. */
+/* Events that the server has not taken yet. A stopping daemon waits, within its grace time, until this is 0. */
 uint64_t event_redis_pending(const struct event_redis *publisher);

@@ -2,10 +2,10 @@
 /*
  *   arming (offload thread) → running (engine) → a piece to be read → arming → … → the end of the file
  *
- * A consumer may end before the loop hears that it was armed: as with a capture, a piece is there when both were told.
- * Who frees the stream early leaves it to these two calls to clean up.
+ * A consumer may end before the loop learns that it was armed: as with a capture, a piece is ready once both messages
+ * have come. If the stream is freed earlier, the later of the two cleans up.
  *
- * Packets that reached the ring out of the order of time are sorted within a piece, not across the border of two.
+ * Packets that reached the ring out of time order are sorted within a piece, but not across pieces.
  */
 #include "history/history_stream.h"
 
@@ -30,13 +30,13 @@ struct history_stream {
 	struct history_stream_reader reader;
 	char interface[16];
 	char *bpf;
-	struct history_stream_spec spec; /* packets and bytes: what is left of them */
-	struct consumer_spec piece_spec;
+	struct history_stream_spec spec; /* packets and bytes: what remains of the limits */
+	struct consumer_spec consumer_spec;
 	struct resume_point resume_at;
-	struct consumer *armed_consumer; /* the arming thread's word of it */
-	struct consumer *consumer;	 /* the piece that is read, or is being made */
+	struct consumer *armed_consumer; /* written by the arming thread */
+	struct consumer *consumer;	 /* the piece being read or captured */
 	struct store_reader packets;
-	struct capture_pieces *file; /* NULL: nothing was captured yet */
+	struct capture_pieces *file; /* NULL: no piece yet */
 	struct packet_interface interface_info;
 	struct consumer_report sums; /* of all pieces, as far as the statistics' comment needs them */
 	char statistics[STATISTICS_COMMENT_SIZE];
@@ -44,21 +44,22 @@ struct history_stream {
 	const char *field;
 	int result;
 	enum history_stream_state state;
-	bool arming_done, ended; /* the piece is armed (or refused); it has ended */
-	bool last;		 /* no piece follows */
-	bool closing;		 /* the file's end is being read */
-	bool freed;
+	bool arming_done, ended; /* of the piece: it is armed or refused; it has ended */
+	bool is_last_piece;
+	bool is_tail; /* only the file's tail is left to read */
+	bool free_requested;
 };
 
 static void destroy(struct history_stream *stream)
 {
-	void (*gone)(void *ctx) = stream->deps.gone;
-	void *ctx = stream->deps.gone_ctx;
+	void (*freed)(void *ctx) = stream->deps.freed;
+	void *ctx = stream->deps.freed_ctx;
+
 	capture_pieces_free(stream->file);
 	consumer_free(stream->consumer);
 	free(stream->bpf);
 	free(stream);
-	gone(ctx);
+	freed(ctx);
 }
 
 static void set_state(struct history_stream *stream, enum history_stream_state state)
@@ -78,12 +79,13 @@ static void fail(struct history_stream *stream, int code, const char *text)
 static void add_counters(struct history_stream *stream, const struct consumer_report *report)
 {
 	struct packet_interface *interface_info = &stream->interface_info;
+
 	interface_info->received += report->received + report->lost_evicted;
 	interface_info->dropped += report->lost_kernel + report->lost_evicted + report->lost_memory;
 	interface_info->end_ns = report->to_ns;
 	stream->sums.truncated += report->truncated;
 	interface_info->comment = statistics_comment(&stream->sums, stream->statistics);
-	stream->last |= stream->spec.bytes && report->bytes >= stream->spec.bytes;
+	stream->is_last_piece |= stream->spec.bytes && report->bytes >= stream->spec.bytes;
 	stream->spec.packets -= stream->spec.packets ? report->packets : 0;
 	stream->spec.bytes -= report->bytes < stream->spec.bytes ? report->bytes : stream->spec.bytes;
 }
@@ -96,6 +98,7 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 					 .comment_count = 1,
 					 .interfaces = &stream->interface_info,
 					 .interface_count = 1};
+
 	stream->interface_info = (struct packet_interface){
 		.name = stream->interface,
 		.filter = stream->bpf,
@@ -114,19 +117,21 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 static bool is_last(const struct history_stream *stream, const struct consumer_report *report)
 {
 	const bool full = report->reason == END_BYTES || report->reason == END_PACKETS;
-	return !full || stream->last ||
-	       (stream->piece_spec.max_packets == stream->spec.packets && report->reason == END_PACKETS);
+
+	return !full || stream->is_last_piece ||
+	       (stream->consumer_spec.max_packets == stream->spec.packets && report->reason == END_PACKETS);
 }
 
 static void deliver_piece(struct history_stream *stream)
 {
 	struct consumer_report report;
+
 	consumer_report(stream->consumer, &report);
 	if (report.reason == END_MEMORY) {
 		fail(stream, -ENOBUFS, "no memory for the packets (limits.memory)");
 		return;
 	}
-	stream->last = is_last(stream, &report);
+	stream->is_last_piece = is_last(stream, &report);
 	stream->resume_at = consumer_resume_point(stream->consumer);
 	if (!stream->file && open_file(stream, &report) < 0) {
 		fail(stream, -ENOMEM, "out of memory");
@@ -145,7 +150,7 @@ static void check_piece_done(struct history_stream *stream)
 {
 	if (!stream->arming_done || !stream->ended)
 		return;
-	if (stream->freed)
+	if (stream->free_requested)
 		destroy(stream);
 	else if (stream->result < 0)
 		set_state(stream, HISTORY_STREAM_FAILED);
@@ -156,6 +161,7 @@ static void check_piece_done(struct history_stream *stream)
 static void on_consumer_done(void *ctx, struct consumer *consumer)
 {
 	struct history_stream *stream = ctx;
+
 	stream->consumer = consumer;
 	stream->ended = true;
 	check_piece_done(stream);
@@ -164,18 +170,20 @@ static void on_consumer_done(void *ctx, struct consumer *consumer)
 static void run_arming(struct offload_task *task)
 {
 	struct history_stream *stream = container_of(task, struct history_stream, arming);
+
 	stream->armed_consumer = NULL;
-	stream->result = consumer_start(stream->deps.engine, &stream->piece_spec, on_consumer_done, stream,
+	stream->result = consumer_start(stream->deps.engine, &stream->consumer_spec, on_consumer_done, stream,
 					&stream->error, &stream->field, &stream->armed_consumer);
 }
 
 static void on_arming_done(struct offload_task *task)
 {
 	struct history_stream *stream = container_of(task, struct history_stream, arming);
+
 	stream->arming_done = true;
 	if (stream->result < 0)
 		stream->ended = true;
-	else if (stream->freed && !stream->ended)
+	else if (stream->free_requested && !stream->ended)
 		consumer_stop(stream->armed_consumer, END_STOPPED);
 	check_piece_done(stream);
 }
@@ -185,7 +193,8 @@ static int start_piece(struct history_stream *stream)
 	struct offload *pool = filter_may_resolve_names(stream->bpf) ? stream->deps.name_lookup : stream->deps.arming;
 	const struct history_stream_spec *spec = &stream->spec;
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
-	stream->piece_spec = (struct consumer_spec){
+
+	stream->consumer_spec = (struct consumer_spec){
 		.interface = stream->interface,
 		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->interface),
 		.bpf = stream->bpf,
@@ -196,7 +205,7 @@ static int start_piece(struct history_stream *stream)
 		.to_real_ns = spec->to_ns,
 		.resume = stream->file ? &stream->resume_at : NULL,
 	};
-	stream->last = limited;
+	stream->is_last_piece = limited;
 	stream->arming_done = stream->ended = false;
 	stream->state = HISTORY_STREAM_WAITING;
 	return offload_submit(pool, &stream->arming);
@@ -204,21 +213,23 @@ static int start_piece(struct history_stream *stream)
 
 /* --- reading --- */
 
-/* The piece is read: the next one, or the end of the file. */
+/* The piece is read: goes on to the next piece or to the file's tail. */
 static void next_piece(struct history_stream *stream)
 {
 	const struct packet_interface *interface_info = &stream->interface_info;
+
 	consumer_free(take(stream->consumer));
-	if (stream->closing) {
+	if (stream->is_tail) {
 		stream->state = HISTORY_STREAM_ENDED;
-	} else if (stream->last) {
-		stream->closing = true;
+	} else if (stream->is_last_piece) {
+		stream->is_tail = true;
 		if (capture_pieces_end(stream->file, interface_info) < 0) {
 			stream->result = error_set(&stream->error, -ENOMEM, "out of memory");
 			stream->state = HISTORY_STREAM_FAILED;
 		}
 	} else {
 		const int r = start_piece(stream);
+
 		if (r < 0) {
 			stream->result = error_set(&stream->error, r, "too many captures are being started");
 			stream->state = HISTORY_STREAM_FAILED;
@@ -229,6 +240,7 @@ static void next_piece(struct history_stream *stream)
 size_t history_stream_read(struct history_stream *stream, uint8_t *into, size_t room)
 {
 	size_t got = 0;
+
 	while (stream->state == HISTORY_STREAM_READY && got < room) {
 		got += capture_pieces_read(stream->file, into + got, room - got);
 		if (!capture_pieces_left(stream->file))
@@ -253,12 +265,13 @@ const char *history_stream_error(const struct history_stream *stream, const char
 	return stream->error.text;
 }
 
-/* --- life --- */
+/* --- start and end --- */
 
 int history_stream_start(const struct history_stream_deps *deps, const struct history_stream_spec *spec,
 			 struct history_stream_reader reader, struct history_stream **result)
 {
 	struct history_stream *stream = calloc(1, sizeof(*stream));
+
 	if (!stream)
 		return -ENOMEM;
 	stream->deps = *deps;
@@ -282,7 +295,7 @@ void history_stream_free(struct history_stream *stream)
 {
 	if (!stream)
 		return;
-	stream->freed = true;
+	stream->free_requested = true;
 	if (stream->arming_done && stream->ended)
 		destroy(stream);
 	else if (stream->arming_done)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Answers. Each becomes a libmicrohttpd response that the request holds until the connection takes it; if nobody is
- * there to take it any more, it is thrown away, and whatever hangs on it (a file, a stream) is told by the response's
- * own end.
+ * Answers. Each becomes a libmicrohttpd response, which the request holds until the connection takes it. If the
+ * connection is gone, the response is destroyed; its release callback then frees what it refers to (a file, a stream).
  */
 #include <ctype.h>
 #include <stdarg.h>
@@ -38,7 +37,7 @@ static struct MHD_Response *copy_response(const char *type, const void *body, si
 	return response;
 }
 
-/* JSON (RFC 8259, 7); what is no UTF-8 becomes U+FFFD. */
+/* Escapes for JSON (RFC 8259, 7); bytes that are not UTF-8 become U+FFFD. */
 static int append_escaped(struct buffer *buffer, const char *text)
 {
 	size_t left = strlen(text);
@@ -74,7 +73,8 @@ struct MHD_Response *http_error_response(const char *text)
 	return response;
 }
 
-/* Keeps the response for the connection; one that cannot be made is an error that can, or else the connection's end. */
+/* Keeps the response for the connection. Without one (out of memory) it answers 500, or if that fails ends the
+ * connection. */
 static void set_response(struct http_request *request, unsigned status, struct MHD_Response *response)
 {
 	if (!response) {
@@ -146,19 +146,19 @@ void http_answer_error(struct http_request *request, unsigned status, const char
 	http_answer_response(request, status, http_request_is_answerable(request) ? http_error_response(text) : NULL);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------- */
+/* --- files --- */
 
 static ssize_t read_file(void *ctx, uint64_t position, char *into, size_t room)
 {
 	const struct http_file *file = ctx;
 	size_t size = 0, got;
 
-	(void)position; /* read once, from the start on */
+	(void)position; /* read once, in order */
 	do {
 		got = file->stream.read(file->stream.ctx, (uint8_t *)into + size, room - size);
 		size += got;
 	} while (got > 0 && size < room);
-	return size > 0 ? (ssize_t)size : MHD_CONTENT_READER_END_WITH_ERROR; /* shorter than it said */
+	return size > 0 ? (ssize_t)size : MHD_CONTENT_READER_END_WITH_ERROR; /* shorter than its size_bytes */
 }
 
 static void release_file(void *ctx)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libmicrohttpd before 1.0 parses leniently: it takes a bare LF for a line's end, joins folded lines, stops at a NUL
- * inside a line, passes over blanks in the request line. None of it can be switched off, and the bytes cannot be had
- * before it has parsed them. But it parses in place, and tells where it found each name and value; so what it found
- * must account for every byte of the head, with exactly ": " + blanks between and CRLF behind. Whatever it was lenient
- * about leaves a gap (or, a folded line, lies elsewhere), and the request is refused. Should another version lay things
- * out otherwise, all requests fail, which the tests show. From 1.0 on the library itself is strict if told so.
+ * libmicrohttpd before 1.0 parses leniently: it accepts a bare LF as a line's end, joins folded lines, stops at a NUL
+ * inside a line, and skips blanks in the request line. None of it can be switched off, and the bytes are not available
+ * before it has parsed them. But it parses in place and shows where it found each name and value. So what it found must
+ * account for every byte of the head, with exactly ": " + blanks between name and value and CRLF after it. Whatever it
+ * was lenient about leaves a gap (or, a folded line, lies elsewhere), and the request is refused. If another version
+ * lays things out differently, all requests fail, which the tests show. From 1.0 on the library itself can be made
+ * strict.
  *
- * Left over, because libmicrohttpd zeroes CR, LF and a header's colon: NULs in place of CRs ("a: b", NUL, LF), and at
- * the head's end any other four of NUL, CR, LF and colon that it takes for the last line's end and an empty line (CR LF
- * ":" LF). Nothing can be hidden in them.
+ * What remains, because libmicrohttpd zeroes CR, LF and a header's colon: NULs in place of CRs ("a: b", NUL, LF), and
+ * at the head's end any other four of NUL, CR, LF and colon that it takes for the last line's end and an empty line
+ * (CR LF ":" LF). Nothing can be hidden in them.
  */
 #include "http/http_check.h"
 
@@ -105,9 +106,9 @@ static enum MHD_Result check_header(void *ctx, enum MHD_ValueKind kind, const ch
 	header_walk->next_byte = value + value_size + 2;
 	if (strcasecmp(name, "Transfer-Encoding") == 0)
 		return refuse(header_walk, MHD_HTTP_NOT_IMPLEMENTED,
-			      "transfer encodings are not taken; send a Content-Length");
+			      "transfer encodings are not supported; send a Content-Length");
 	if (strcasecmp(name, "Content-Encoding") == 0)
-		return refuse(header_walk, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "encoded bodies are not taken");
+		return refuse(header_walk, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "encoded bodies are not supported");
 	if (strcasecmp(name, "Authorization") == 0) {
 		header_walk->head->authorization = value;
 		header_walk->head->authorization_count++;
@@ -116,8 +117,7 @@ static enum MHD_Result check_header(void *ctx, enum MHD_ValueKind kind, const ch
 		if (strcasecmp(name, single_header_names[i]) != 0)
 			continue;
 		if (header_walk->single_values[i])
-			return refuse(header_walk, MHD_HTTP_BAD_REQUEST,
-				      "a header that may be there once is there twice");
+			return refuse(header_walk, MHD_HTTP_BAD_REQUEST, "a header that may occur once occurs twice");
 		header_walk->single_values[i] = value;
 	}
 	return MHD_YES;
@@ -126,19 +126,19 @@ static enum MHD_Result check_header(void *ctx, enum MHD_ValueKind kind, const ch
 static unsigned validate(struct header_walk *header_walk, const char **text)
 {
 	struct http_head *head = header_walk->head;
-	bool old = strcmp(head->version, "HTTP/1.0") == 0;
+	bool is_http10 = strcmp(head->version, "HTTP/1.0") == 0;
 
-	*text = "a Host header is needed";
-	if (header_walk->single_values[HEADER_HOST] ? !is_host(header_walk->single_values[HEADER_HOST]) : !old)
+	*text = "a valid Host header is required";
+	if (header_walk->single_values[HEADER_HOST] ? !is_host(header_walk->single_values[HEADER_HOST]) : !is_http10)
 		return MHD_HTTP_BAD_REQUEST;
 	*text = "Content-Length must be digits";
 	if (header_walk->single_values[HEADER_CONTENT_LENGTH] &&
 	    !parse_size(header_walk->single_values[HEADER_CONTENT_LENGTH], &head->body_size))
 		return MHD_HTTP_BAD_REQUEST;
 	head->has_body_size = header_walk->single_values[HEADER_CONTENT_LENGTH];
-	*text = "Expect: only 100-continue";
+	*text = "Expect: only 100-continue is supported";
 	if (header_walk->single_values[HEADER_EXPECT] &&
-	    (old || strcasecmp(header_walk->single_values[HEADER_EXPECT], "100-continue") != 0))
+	    (is_http10 || strcasecmp(header_walk->single_values[HEADER_EXPECT], "100-continue") != 0))
 		return MHD_HTTP_EXPECTATION_FAILED;
 	head->type = header_walk->single_values[HEADER_CONTENT_TYPE];
 	return 0;
@@ -154,7 +154,7 @@ unsigned http_check_head(struct MHD_Connection *mhd, struct http_head *head, con
 	if (!is_token(head->method, strlen(head->method)) || !size)
 		return MHD_HTTP_BAD_REQUEST;
 	if (strcmp(head->version, "HTTP/1.1") != 0 && strcmp(head->version, "HTTP/1.0") != 0) {
-		*text = "HTTP/1.1 is spoken here";
+		*text = "only HTTP/1.1 and HTTP/1.0 are supported";
 		return MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED;
 	}
 	if (PARSES_LENIENTLY && (head->target_at != target_at || head->version != target_at + head->target_size + 1))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a request's head is beyond doubt. Where two readers could differ about where a request ends (RFC 9112, 11.2),
- * or who is meant, it is refused; and so is every form that no sane client sends.
+ * Checks that a request's head is unambiguous. It is refused where two readers could differ about where the request
+ * ends (RFC 9112, 11.2) or whom it is for, and so is every form that no sane client sends.
  */
 #pragma once
 
@@ -23,11 +23,11 @@ struct http_head {
 	unsigned authorization_count;
 };
 
-/* The status to refuse it with and the reason's text, or 0. */
+/* 0, or the status to refuse the request with, and the reason's text. */
 warn_unused unsigned http_check_head(struct MHD_Connection *mhd, struct http_head *head, const char **text);
 
 /* Whether a Content-Type value is application/json, with or without a UTF-8 charset. */
 bool http_is_json(const char *type);
 
-/* Whether "Bearer <token>" is in the header's value; takes the same time wherever they differ. */
+/* Whether the header's value is "Bearer <token>"; takes the same time wherever they differ. */
 bool http_bearer_matches(const char *authorization, const char *token);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libcurl's multi interface driven by libevent: libcurl says which sockets it wants to hear of and when its next timer
- * is due, the loop tells it, and finished transfers are collected after every such call. No callback of ours that runs
- * inside libcurl calls back into a sink: `done` is called only when libcurl has returned.
+ * libcurl's multi interface driven by libevent: libcurl names the sockets it waits for and its next time-out, the loop
+ * reports both, and finished transfers are collected after every such call. None of our callbacks inside libcurl calls
+ * a sink: `done` is called only after libcurl has returned.
  *
  * HTTP/1.1 on purpose: an upload fills its connection anyway, and libcurl 7.88's HTTP/2 uploads on a multi handle have
  * known stalls. Cancelling never joins a resolver's thread (CURLOPT_QUICK_EXIT): a hanging name server must not hang
@@ -28,7 +28,7 @@ struct http_client {
 	struct event *timer;
 	CURLM *multi;
 	bool https, verify;
-	char *ca_file; /* NULL: the system's */
+	char *ca_file; /* NULL: the system's authorities */
 	long timeout_ms, stall_s;
 };
 
@@ -42,9 +42,9 @@ struct http_transfer {
 	void *ctx;
 };
 
-/* --- libcurl ↔ libevent ------------------------------------------------------------------------------------------ */
+/* --- libcurl ↔ libevent --- */
 
-/* append_body() ended the transfer at the cap. */
+/* True if append_body() ended the transfer at the cap. */
 bool http_reply_oversized(const struct http_reply *reply)
 {
 	return reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_BYTES_MAX;
@@ -108,9 +108,8 @@ static void on_timer(evutil_socket_t fd, short events, void *ctx)
 }
 
 /*
- * Inside libcurl: it wants other events of a socket; `socket_ctx` is the socket's event of last time. Without memory
- * for one the socket is not heard of, and its transfer ends as a stalled one does: an error returned here would kill
- * the whole multi handle instead.
+ * Called by libcurl to wait for other events of a socket; `socket_ctx` is the socket's previous event. Without memory
+ * for an event the transfer ends as a stalled one does: an error returned here would end the whole multi handle.
  */
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
@@ -136,7 +135,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
 	return 0;
 }
 
-/* Inside libcurl: its next timer, or none (-1). */
+/* Called by libcurl with its next time-out; -1: none. */
 static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx)
 {
 	struct http_client *client = ctx;
@@ -148,7 +147,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx)
 	return event_add(client->timer, &timeout);
 }
 
-/* --- the client -------------------------------------------------------------------------------------------------- */
+/* --- the client --- */
 
 static long round_up(uint64_t ns, uint64_t unit_ns)
 {
@@ -202,9 +201,10 @@ void http_client_free(struct http_client *client)
 	curl_global_cleanup();
 }
 
-/* --- a transfer -------------------------------------------------------------------------------------------------- */
+/* --- a transfer --- */
 
-/* Takes the answer's body up to the cap; then a short count makes libcurl end the transfer (CURLE_WRITE_ERROR). */
+/* Stores the answer's body up to the cap. Beyond it, the short count makes libcurl end the transfer
+ * (CURLE_WRITE_ERROR). */
 static size_t append_body(char *bytes, size_t size, size_t count, void *ctx)
 {
 	struct http_transfer *transfer = ctx;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A connection as we see it beside libmicrohttpd, which owns the socket. What the library cannot do is done here: a
- * request must have arrived whole within a time from its first byte, whatever trickles in between; and a client that
- * goes while its answer is being worked on is noticed (the library does not look at a suspended connection).
+ * Our own view of a connection; libmicrohttpd owns the socket. It does what the library cannot: it requires a request
+ * to arrive whole within a time from its first byte, whatever trickles in between, and it notices a client that leaves
+ * while its answer is being prepared (the library does not look at a suspended connection).
  *
- * Both come from one edge-triggered event on the library's socket. Its callback asks poll() what is the matter, because
- * libevent has no event for an error alone, and a level-triggered one would spin. Time limits for an idle connection
- * and for a client that takes nothing are the library's own. A connection is cut by shutting its socket down: the
- * library finds out and closes it in its own way.
+ * Both use one edge-triggered event on the library's socket. Its callback calls poll() to find the cause, because
+ * libevent has no event for an error alone, and a level-triggered one would spin. The library itself limits how long a
+ * connection may be idle and how long a client may take nothing. A connection is cut by shutting its socket down: the
+ * library notices and closes it.
  *
- * The loop may have noted a request's bytes for us and for the library at once, and the library answer before we are
- * called. So a connection is idle only from the loop's next callbacks on: what was noted before begins no request.
+ * The loop may report a request's bytes to us and to the library in the same round, and the library may answer before
+ * our callback runs. So a connection becomes idle only at the loop's next callbacks: bytes reported earlier begin no
+ * request.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -34,7 +35,7 @@ static void set_deadline(struct http_connection *connection)
 	unsigned ms = connection->endpoint->server->request_timeout_ms;
 	struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
-	event_del(connection->deadline); /* settles no more */
+	event_del(connection->deadline); /* it may be pending to set `idle` */
 	connection->idle = connection->becoming_idle = false;
 	(void)event_add(connection->deadline, &timeout);
 }
@@ -89,7 +90,7 @@ void http_connection_suspend(struct http_connection *connection)
 {
 	connection->suspended = true;
 	MHD_suspend_connection(connection->mhd);
-	if (is_peer_gone(connection->fd)) { /* before we cared */
+	if (is_peer_gone(connection->fd)) { /* left before the suspension */
 		connection->gone = true;
 		http_connection_wake(connection);
 	}
@@ -104,7 +105,7 @@ void http_connection_wake(struct http_connection *connection)
 	http_endpoint_schedule(connection->endpoint);
 }
 
-/* --- its beginning and end --------------------------------------------------------------------------------------- */
+/* --- start and end --- */
 
 static void free_connection(struct http_connection *connection)
 {
@@ -148,8 +149,7 @@ static struct http_connection *new_connection(struct http_endpoint *endpoint, in
 	return connection;
 }
 
-/* A TCP peer that has vanished without a word: what it does not acknowledge, or does not answer, ends the connection.
- */
+/* Against TCP peers that vanish: unacknowledged data or keep-alives end the connection. */
 static void set_tcp_timeouts(const struct http_connection *connection)
 {
 	unsigned ms = connection->endpoint->server->idle_timeout_s * 1000;
@@ -162,8 +162,8 @@ static void set_tcp_timeouts(const struct http_connection *connection)
 
 int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer)
 {
-	struct sockaddr address = {.sa_family = endpoint->tcp ? AF_INET
-							      : AF_UNIX}; /* the library wants one; nobody reads it */
+	/* Required by the library, and never read. */
+	struct sockaddr address = {.sa_family = endpoint->tcp ? AF_INET : AF_UNIX};
 	struct http_connection *connection = new_connection(endpoint, fd, peer);
 	enum MHD_Result added;
 
@@ -176,7 +176,7 @@ int http_connection_start(struct http_endpoint *endpoint, int fd, const struct h
 	set_deadline(connection);
 	endpoint->being_added = connection;
 	added = MHD_add_connection(endpoint->mhd, fd, &address, sizeof(address));
-	if (endpoint->being_added) { /* the library has closed the socket without having told of a start */
+	if (endpoint->being_added) { /* the library closed the socket without a start notification */
 		free_connection(endpoint->being_added);
 		endpoint->being_added = NULL;
 	}

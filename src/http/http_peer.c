@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel noted a unix peer's user and groups when it connected; it cannot claim others afterwards, and nobody's
- * name has to be looked up. A peer whose groups cannot be had (too many) is no member.
+ * The kernel records a unix peer's user and groups when it connects: it cannot claim others later, and no name look-up
+ * is needed. A peer whose groups cannot be read (too many) counts as no member.
  */
 #include "http/http_peer.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is at the other end of a connection, and whether he may use the control API. */
+/* The peer of a connection, and whether it may use the control API. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +12,6 @@ struct http_peer {
 	char text[HTTP_PEER_TEXT_SIZE]; /* "unix:1000" (the user), "tcp:127.0.0.1" */
 };
 
-/* Root, our own user, or a member of the group ((gid_t)-1: there is none). Asks the kernel alone. */
+/* Allows root, our own user, and members of the group ((gid_t)-1: none). Asks only the kernel. */
 void http_peer_unix(struct http_peer *peer, int fd, gid_t group);
 void http_peer_tcp(struct http_peer *peer, int fd);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A request's way: its first line (a copy of the target is taken before libmicrohttpd cuts it up), its head (checked,
- * routed; everything that is refused is refused here, before a body is read), its body, its handler. If that does not
- * answer at once the connection is suspended until it does.
+ * A request's stages: its first line (the target is copied before libmicrohttpd cuts it up), its head (checked and
+ * routed; all refusals happen here, before a body is read), its body, its handler. If the handler does not answer at
+ * once, the connection is suspended until it does.
  *
- * Two hold a request: libmicrohttpd until it calls it completed, the handler until it has answered. Whoever is last
- * frees it.
+ * A request has two holders: libmicrohttpd until it reports the request completed, and the handler until it answers.
+ * The last one frees it.
  */
 #include <errno.h>
 #include <string.h>
@@ -40,7 +40,7 @@ void *http_request_line(void *ctx, const char *target, struct MHD_Connection *mh
 	struct http_request *request = connection && target ? calloc(1, sizeof(*request)) : NULL;
 
 	if (!request)
-		return NULL; /* http_request_access() closes */
+		return NULL; /* http_request_access() closes the connection */
 	request->references = 1;
 	request->server = endpoint->server;
 	request->connection = connection;
@@ -56,9 +56,9 @@ void *http_request_line(void *ctx, const char *target, struct MHD_Connection *mh
 	return request;
 }
 
-/* --- the head ---------------------------------------------------------------------------------------------------- */
+/* --- the head --- */
 
-/* One refusal a client may provoke; the log tells of a few of them. */
+/* Rate-limited: clients can cause refusals. */
 static void log_refusal(const struct http_request *request, const char *why)
 {
 	uint64_t suppressed;
@@ -77,15 +77,15 @@ static bool authorize(struct http_request *request, const struct http_head *head
 			return true;
 		log_refusal(request, "not permitted");
 		http_refuse(request, MHD_HTTP_FORBIDDEN,
-			    "you may not use this socket: only root, the daemon's user and its group may", NULL, NULL);
+			    "only root, the daemon's user and its group may use this socket", NULL, NULL);
 		return false;
 	}
 	if (head->authorization_count == 1 && http_bearer_matches(head->authorization, request->server->token))
 		return true;
 	if (head->authorization_count)
 		log_refusal(request, "wrong token");
-	http_refuse(request, MHD_HTTP_UNAUTHORIZED, "a valid bearer token is needed", MHD_HTTP_HEADER_WWW_AUTHENTICATE,
-		    "Bearer realm=\"pcapdaemon\"");
+	http_refuse(request, MHD_HTTP_UNAUTHORIZED, "a valid bearer token is required",
+		    MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"pcapdaemon\"");
 	return false;
 }
 
@@ -103,10 +103,10 @@ static void refuse_unmatched(struct http_request *request)
 			break;
 	}
 	if (allowed.size)
-		http_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "there is no such method here", MHD_HTTP_HEADER_ALLOW,
-			    buffer_text(&allowed));
+		http_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "this path does not support the method",
+			    MHD_HTTP_HEADER_ALLOW, buffer_text(&allowed));
 	else
-		http_refuse(request, MHD_HTTP_NOT_FOUND, "there is nothing here", NULL, NULL);
+		http_refuse(request, MHD_HTTP_NOT_FOUND, "no such path", NULL, NULL);
 	buffer_deinit(&allowed);
 }
 
@@ -146,11 +146,11 @@ static bool accept_body(struct http_request *request, const struct http_head *he
 
 	if (head->body_size > cap) {
 		http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
-			    cap ? "the body is too large" : "no body is taken here", NULL, NULL);
+			    cap ? "the body is too large" : "this path takes no body", NULL, NULL);
 		return false;
 	}
 	if (cap && !head->has_body_size) {
-		http_refuse(request, MHD_HTTP_LENGTH_REQUIRED, "a Content-Length is needed", NULL, NULL);
+		http_refuse(request, MHD_HTTP_LENGTH_REQUIRED, "a Content-Length is required", NULL, NULL);
 		return false;
 	}
 	if (cap && head->type && !http_is_json(head->type)) {
@@ -185,7 +185,7 @@ static bool check_head(struct http_request *request, struct MHD_Connection *mhd,
 	return authorize(request, &head) && find_route(request, method) && accept_body(request, &head);
 }
 
-/* --- libmicrohttpd's callbacks ----------------------------------------------------------------------------------- */
+/* --- libmicrohttpd's callbacks --- */
 
 static enum MHD_Result queue_answer(struct http_request *request, struct MHD_Connection *mhd)
 {
@@ -197,7 +197,7 @@ static enum MHD_Result queue_answer(struct http_request *request, struct MHD_Con
 		  log_uint("status", request->status));
 	enum MHD_Result queued = MHD_queue_response(mhd, request->status, response);
 
-	MHD_destroy_response(response); /* the library has its own hold on it */
+	MHD_destroy_response(response); /* the library holds its own reference */
 	return queued;
 }
 
@@ -222,7 +222,7 @@ enum MHD_Result http_request_access(void *ctx, struct MHD_Connection *mhd, const
 	(void)url;
 	if (!request)
 		return MHD_NO;
-	if (!request->checked) { /* what is answered here is answered before the body, and the connection closed */
+	if (!request->checked) { /* an answer here precedes the body, so the connection closes */
 		request->checked = true;
 		if (check_head(request, mhd, method, version))
 			return MHD_YES;
@@ -235,7 +235,7 @@ enum MHD_Result http_request_access(void *ctx, struct MHD_Connection *mhd, const
 		*upload_size = 0;
 		return r < 0 ? MHD_NO : MHD_YES;
 	}
-	if (!request->dispatched && request->server->stopping) { /* its body came too late */
+	if (!request->dispatched && request->server->stopping) { /* the body arrived too late */
 		http_connection_request_received(request->connection);
 		if (!request->answer)
 			http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the daemon is stopping", NULL, NULL);
@@ -267,7 +267,7 @@ void http_request_completed(void *ctx, struct MHD_Connection *mhd, void **reques
 	http_request_release(request);
 }
 
-/* --- what a handler asks ----------------------------------------------------------------------------------------- */
+/* --- for handlers --- */
 
 const char *http_request_peer(const struct http_request *request)
 {

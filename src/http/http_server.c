@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The server: two libmicrohttpd daemons without threads and without listening sockets of their own (one for unix
- * connections, one for TCP), each run by our loop whenever its epoll descriptor or its next time-out says so. We
- * accept, so that the limits are ours: each kind has its own number of connections, and whoever comes beyond it is told
- * so, not left waiting. TCP clients, who need not have shown a token yet, cannot lock out local ones.
+ * The server: two libmicrohttpd daemons without threads and without listening sockets (one for unix connections, one
+ * for TCP), which our loop runs whenever their epoll descriptor or next time-out requires it. We accept, so the limits
+ * are ours: each kind has its own number of connections, and clients beyond it get a 503 instead of waiting. So TCP
+ * clients, which may not have shown a token yet, cannot lock out local ones.
  *
- * libmicrohttpd is only ever run from the loop, never from within a callback of its own.
+ * libmicrohttpd is only ever run from the loop, never from within one of its callbacks.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -21,23 +21,23 @@
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE_MS 200
-#define CONNECTION_POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head, and pieces of its answer */
-#define FINAL_FLUSH_ROUNDS 16			  /* at the end: each lets every answer go one step on */
-#define CONNECTIONS_SLACK 4 /* connections that libmicrohttpd may count before we have heard of their end */
+#define CONNECTION_POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head and pieces of its answer */
+#define FINAL_FLUSH_ROUNDS 16			  /* at the end: each round advances every answer one step */
+#define CONNECTIONS_SLACK 4 /* connections that libmicrohttpd may still count after we have freed them */
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static const char too_many_connections[] =
 	"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 33\r\n"
 	"Connection: close\r\n\r\n{\"error\":\"too many connections\"}\n";
 
-/* --- libmicrohttpd on the loop ----------------------------------------------------------------------------------- */
+/* --- libmicrohttpd on the loop --- */
 
 static void set_timer(struct http_endpoint *endpoint)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 	struct timeval timeout;
 
-	if (endpoint->scheduled) { /* while it ran; a time-out set now would undo that */
+	if (endpoint->scheduled) { /* during the run; a time-out set now would undo that */
 		event_active(endpoint->timer, EV_TIMEOUT, 0);
 		return;
 	}
@@ -66,7 +66,7 @@ void http_endpoint_schedule(struct http_endpoint *endpoint)
 	event_active(endpoint->timer, EV_TIMEOUT, 0);
 }
 
-/* --- accepting --------------------------------------------------------------------------------------------------- */
+/* --- accepting --- */
 
 static void on_pause_over(evutil_socket_t fd, short events, void *ctx)
 {
@@ -77,7 +77,7 @@ static void on_pause_over(evutil_socket_t fd, short events, void *ctx)
 	(void)event_add(endpoint->accept_event, NULL);
 }
 
-/* Out of descriptors or memory: the listening socket stays ready, so it is left alone for a while. */
+/* Out of descriptors or memory: the listening socket stays ready, so pause instead of spinning. */
 static void pause_accepting(struct http_endpoint *endpoint)
 {
 	static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
@@ -135,9 +135,9 @@ int http_server_adopt(struct http_server *server, int fd)
 	return start_connection(&server->local, fd);
 }
 
-/* --- its beginning ----------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
-/* While it starts its last word is why it doesn't; afterwards it speaks of what clients do. */
+/* The last message before a failed start is its cause. Later messages are about clients. */
 __attribute__((format(printf, 2, 0))) static void record_mhd_error(void *ctx, const char *fmt, va_list args)
 {
 	struct http_server *server = ctx;
@@ -146,7 +146,7 @@ __attribute__((format(printf, 2, 0))) static void record_mhd_error(void *ctx, co
 	server->mhd_error[strcspn(server->mhd_error, "\n")] = '\0';
 }
 
-/* We decode ourselves; the library's own decoding is not asked for. */
+/* Turns the library's decoding off: we decode. */
 static size_t keep_escapes(void *ctx, struct MHD_Connection *mhd, char *text)
 {
 	(void)ctx;
@@ -154,7 +154,7 @@ static size_t keep_escapes(void *ctx, struct MHD_Connection *mhd, char *text)
 	return strlen(text);
 }
 
-/* From 0.9.77 on a connection is added at once, as before it always was, only without the library's locks. */
+/* From 0.9.77 on, the library adds a connection at once only without its locks; before, it always did. */
 #if MHD_VERSION >= 0x00097707
 #define ADD_IMMEDIATELY MHD_USE_NO_THREAD_SAFETY
 #else
@@ -197,7 +197,7 @@ static int start_endpoint(struct http_endpoint *endpoint, const char *cert, cons
 
 	endpoint->mhd = start_mhd(endpoint, cert, key);
 	if (!endpoint->mhd)
-		return error_set(err, -EIO, "the HTTP server does not start%s%s",
+		return error_set(err, -EIO, "cannot start the HTTP server%s%s",
 				 endpoint->server->mhd_error[0] ? ": " : "", endpoint->server->mhd_error);
 	info = MHD_get_daemon_info(endpoint->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info || info->epoll_fd < 0)
@@ -237,14 +237,13 @@ static void wipe_buffer(struct buffer *secret)
 	buffer_deinit(secret);
 }
 
-/* What must hold before anybody may listen on TCP. */
 static int check_tcp(const struct http_server_options *options, struct error *err)
 {
 	if (!options->token || !options->token[0])
-		return error_set(err, -EINVAL, "%s: no token is set, and without one nobody may listen on TCP",
+		return error_set(err, -EINVAL, "%s: listening on TCP requires a token, and none is set",
 				 options->listen);
 	if (!options->cert_file != !options->key_file)
-		return error_set(err, -EINVAL, "%s: certificate and key go together", options->listen);
+		return error_set(err, -EINVAL, "%s: certificate and key must be set together", options->listen);
 	return 0;
 }
 
@@ -265,7 +264,7 @@ static int start_tcp(struct http_server *server, const struct http_server_option
 	if (endpoint->listener < 0)
 		return endpoint->listener;
 	if (!loopback && !endpoint->tls)
-		return error_set(err, -EINVAL, "%s: beyond this host a certificate and key are needed",
+		return error_set(err, -EINVAL, "%s: a certificate and key are required unless the address is loopback",
 				 options->listen);
 	if (endpoint->tls) {
 		r = read_pem(options->cert_file, &cert, err);
@@ -321,7 +320,7 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 	return take(server);
 }
 
-/* --- its end ----------------------------------------------------------------------------------------------------- */
+/* --- stop --- */
 
 static void free_event(struct event *event)
 {
@@ -344,7 +343,7 @@ static void stop_endpoint(struct http_endpoint *endpoint)
 			(void)MHD_run(endpoint->mhd);
 		for (struct http_connection *connection = endpoint->first_connection; connection;
 		     connection = connection->next)
-			http_connection_wake(connection); /* the library wants none suspended */
+			http_connection_wake(connection); /* the library requires that none is suspended */
 		MHD_stop_daemon(endpoint->mhd);
 	}
 	free_event(endpoint->ready);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the server's files share; nobody else includes it. */
+/* Shared by the server's files; no other file includes it. */
 #pragma once
 
 #include <microhttpd.h>
@@ -17,19 +17,19 @@ struct event;
 struct http_connection;
 struct http_socket_file;
 
-/* One way in: libmicrohttpd's daemon and the socket we accept from. */
+/* One kind of connection: libmicrohttpd's daemon and the socket we accept from. */
 struct http_endpoint {
 	struct http_server *server;
 	struct MHD_Daemon *mhd;
 	bool tcp, tls;
-	int listener;			     /* -1: none */
-	struct event *accept_event;	     /* on `listener` */
-	struct event *pause;		     /* starts accepting again after the process ran out of something */
-	struct event *ready;		     /* on libmicrohttpd's own epoll */
-	struct event *timer;		     /* its next time-out, or: run it soon */
-	bool scheduled;			     /* soon it is */
-	struct http_connection *being_added; /* being handed to libmicrohttpd; it takes it when told of the start */
-	struct http_connection *first_connection; /* all of this side */
+	int listener;		    /* -1: none */
+	struct event *accept_event; /* on `listener` */
+	struct event *pause;	    /* resumes accepting after the process ran out of a resource */
+	struct event *ready;	    /* on libmicrohttpd's own epoll */
+	struct event *timer;	    /* libmicrohttpd's next time-out, or at once if `scheduled` */
+	bool scheduled;
+	struct http_connection *being_added;	  /* handed over to libmicrohttpd, start notification pending */
+	struct http_connection *first_connection; /* of this endpoint's list */
 	size_t connections;
 };
 
@@ -44,50 +44,50 @@ struct http_server {
 	size_t sse_count;
 	unsigned request_timeout_ms, idle_timeout_s, heartbeat_ms, connections;
 	bool stopping;
-	char mhd_error[256]; /* libmicrohttpd's last word while it starts */
+	char mhd_error[256]; /* libmicrohttpd's last message */
 	struct log_rate refusals, failures;
 };
 
-/* --- http_connection.c ------------------------------------------------------------------------------------------- */
+/* --- http_connection.c --- */
 
 struct http_connection {
 	struct http_connection *next, *previous;
 	struct http_endpoint *endpoint;
 	struct MHD_Connection *mhd; /* NULL: not handed over yet */
-	int fd;			    /* libmicrohttpd's */
+	int fd;			    /* owned by libmicrohttpd */
 	struct http_peer peer;
-	struct event *activity; /* bytes, and the peer's end */
-	struct event *deadline; /* the request must have arrived by then */
+	struct event *activity; /* bytes, or the peer's end */
+	struct event *deadline; /* for the whole request; also sets `idle` */
 	bool idle;		/* between requests */
-	bool becoming_idle;	/* will be idle when `deadline` is called, at once */
+	bool becoming_idle;	/* `deadline` is active, and its callback sets `idle` */
 	bool suspended;
-	bool gone;		      /* the peer has closed, or we have given up on it */
-	struct http_request *request; /* not owned; NULL: none under way */
+	bool gone;		      /* the peer has closed, or we gave up on it */
+	struct http_request *request; /* not owned; NULL: none */
 };
 
-/* Loop. 0 or a negative errno; the socket belongs to the connection or is closed. */
+/* 0 or a negative errno; the socket then belongs to the connection, or is closed. */
 warn_unused int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer);
 
-void http_connection_request_started(struct http_connection *connection); /* a request's first line is here */
+void http_connection_request_started(struct http_connection *connection); /* the first line arrived */
 void http_connection_request_received(struct http_connection *connection);
-void http_connection_request_done(struct http_connection *connection); /* the answer is out */
+void http_connection_request_done(struct http_connection *connection); /* the answer is sent */
 
-/* From within libmicrohttpd's callbacks: nothing happens on this connection until it is woken. */
+/* Call it from within libmicrohttpd's callbacks: nothing happens on this connection until it is woken. */
 void http_connection_suspend(struct http_connection *connection);
-void http_connection_wake(struct http_connection *connection); /* from anywhere, also if it isn't suspended */
+void http_connection_wake(struct http_connection *connection); /* from anywhere, even if it is not suspended */
 
-/* For libmicrohttpd: told when a connection starts and ends. ctx: the side. */
+/* libmicrohttpd's callback: a connection starts or ends. ctx: the endpoint. */
 void http_connection_notify(void *ctx, struct MHD_Connection *mhd, void **socket_ctx,
 			    enum MHD_ConnectionNotificationCode what);
 
-/* --- http_request.c ---------------------------------------------------------------------------------------------- */
+/* --- http_request.c --- */
 
 struct http_request {
-	unsigned references; /* libmicrohttpd until the request is completed, the handler until it answers */
+	unsigned references; /* libmicrohttpd's until completion, the handler's until its answer */
 	struct http_server *server;
 	struct http_connection *connection; /* NULL: gone */
 	char *raw_target;
-	const char *raw_target_address; /* where it was in libmicrohttpd's buffer; never read */
+	const char *raw_target_address; /* in libmicrohttpd's buffer; only compared */
 	char *peer;
 	struct http_target target;
 	const struct http_route *route;
@@ -99,7 +99,7 @@ struct http_request {
 	unsigned status;
 };
 
-/* libmicrohttpd's callbacks. ctx: the side. */
+/* libmicrohttpd's callbacks. ctx: the endpoint. */
 void *http_request_line(void *ctx, const char *target, struct MHD_Connection *mhd);
 enum MHD_Result http_request_access(void *ctx, struct MHD_Connection *mhd, const char *url, const char *method,
 				    const char *version, const char *upload, size_t *upload_size, void **request_ctx);
@@ -108,30 +108,30 @@ void http_request_completed(void *ctx, struct MHD_Connection *mhd, void **reques
 
 void http_request_release(struct http_request *request);
 
-/* --- http_answer.c ----------------------------------------------------------------------------------------------- */
+/* --- http_answer.c --- */
 
 /*
- * Takes the response (NULL: out of memory, 500 if that can be made) as the request's answer, releases the handler's
- * hold, and wakes the connection.
+ * Makes `response` (NULL: out of memory, answered with 500 if possible) the request's answer, releases the handler's
+ * reference, and wakes the connection.
  */
 void http_answer_response(struct http_request *request, unsigned status, struct MHD_Response *response);
 
-/* Whether an answer would reach anybody. */
+/* Whether a connection waits for the answer. */
 bool http_request_is_answerable(const struct http_request *request);
 
 struct MHD_Response *http_error_response(const char *text);
 
-/* Headers that every answer carries. False: out of memory. */
+/* Adds the headers that every answer has. False: out of memory. */
 bool http_response_add_headers(struct MHD_Response *response, const char *type);
 
-/* The server's own, before any handler: the connection closes after it. */
+/* Answers instead of a handler; the connection closes afterwards. */
 void http_refuse(struct http_request *request, unsigned status, const char *text, const char *header,
 		 const char *value);
 
-/* The server ends: what is still to be answered gets 503. */
+/* The server stops: answers 503 if the handler has not answered. */
 void http_answer_unavailable(struct http_request *request);
 
-/* --- http_server.c ----------------------------------------------------------------------------------------------- */
+/* --- http_server.c --- */
 
-void http_endpoint_schedule(
-	struct http_endpoint *endpoint); /* libmicrohttpd has something to do; it is run from the loop, soon */
+/* Runs libmicrohttpd from the loop, soon. */
+void http_endpoint_schedule(struct http_endpoint *endpoint);

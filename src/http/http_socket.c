@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a socket in the file system is dead is found out by connecting to it: ECONNREFUSED is nobody's answer. The
- * mode is set on the socket before it gets its name (the kernel takes it over, less the umask), so that there is no
- * moment at which it is open to more than its owner. At the end the name is removed only if it is still the inode that
- * was made: another process may have replaced it.
+ * To find out whether a socket in the file system is dead, we connect to it: ECONNREFUSED means that no process
+ * listens. The mode is set on the socket before it gets its name (the kernel applies it, less the umask), so it is
+ * never open to more than its owner. At the end the name is removed only if it still has our inode: another process may
+ * have replaced it.
  */
 #include "http/http_socket.h"
 
@@ -26,7 +26,7 @@
 struct http_socket_file {
 	int fd;
 	gid_t group;
-	char *path; /* set once the name is ours */
+	char *path; /* set once bound */
 	dev_t device;
 	ino_t inode;
 };
@@ -42,11 +42,11 @@ static int make_parent(const char *path, struct error *err)
 	if (!parent)
 		return error_set(err, -ENOMEM, "%s: out of memory", path);
 	if (mkdir(parent, 0755) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "%s: cannot be made: %s", parent, strerror(errno));
+		return error_set(err, -errno, "%s: cannot create the directory: %s", parent, strerror(errno));
 	return 0;
 }
 
-/* Makes sure that nothing is at the path, or says what is. */
+/* Ensures that nothing is at the path; removes a dead socket. */
 static int clear_path(const struct sockaddr_un *address, struct error *err)
 {
 	const char *path = address->sun_path;
@@ -56,21 +56,21 @@ static int clear_path(const struct sockaddr_un *address, struct error *err)
 	if (lstat(path, &status) < 0)
 		return errno == ENOENT ? 0 : error_set(err, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(status.st_mode))
-		return error_set(err, -EEXIST, "%s: is there already and no socket", path);
+		return error_set(err, -EEXIST, "%s: exists and is not a socket", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, -errno, "%s: socket: %s", path, strerror(errno));
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
 		return error_set(err, -EADDRINUSE, "%s: another process listens there", path);
 	if (errno != ECONNREFUSED && errno != ENOENT)
-		return error_set(err, -errno, "%s: whether somebody listens there cannot be told: %s", path,
+		return error_set(err, -errno, "%s: cannot check whether a process listens there: %s", path,
 				 strerror(errno));
 	if (unlink(path) < 0 && errno != ENOENT)
-		return error_set(err, -errno, "%s: cannot be replaced: %s", path, strerror(errno));
+		return error_set(err, -errno, "%s: cannot remove the old socket: %s", path, strerror(errno));
 	return 0;
 }
 
-/* Opens the socket to the group, if there is one. Without the right to do so it stays the owner's. */
+/* Opens the socket to the group, if there is one. Without the permission it stays the owner's. */
 static void share_with_group(struct http_socket_file *file, const char *path, const char *group)
 {
 	const struct group *found = group && group[0] ? getgrnam(group) : NULL;
@@ -117,7 +117,7 @@ struct http_socket_file *http_socket_file_new(const char *path, const char *grou
 	file->fd = -1;
 	file->group = (gid_t)-1;
 	if (size >= sizeof(address.sun_path)) {
-		error_set(err, -ENAMETOOLONG, "%s: longer than the %zu bytes a socket's name may have", path,
+		error_set(err, -ENAMETOOLONG, "%s: a socket's path may have at most %zu bytes", path,
 			  sizeof(address.sun_path) - 1);
 		return NULL;
 	}
@@ -164,7 +164,7 @@ static bool is_loopback(const struct sockaddr *address)
 	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-/* "host:port" or "[host]:port" → its parts; false: neither. */
+/* Splits "host:port" or "[host]:port"; false if it is neither, or out of memory. */
 static bool split_address(const char *address, char **host, char **port)
 {
 	const char *colon = strrchr(address, ':');
@@ -192,8 +192,8 @@ int http_listen_tcp(const char *address, bool *loopback, struct error *err)
 	int r = -EINVAL, on = 1;
 
 	if (!split_address(address, &host, &port) || getaddrinfo(host, port, &hints, &found) != 0)
-		return error_set(err, -EINVAL, "%s: must be an IP address and a port, as 127.0.0.1:7227 or [::1]:7227",
-				 address);
+		return error_set(err, -EINVAL,
+				 "%s: must be an IP address and a port, such as 127.0.0.1:7227 or [::1]:7227", address);
 	*loopback = is_loopback(found->ai_addr);
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && found->ai_family == AF_INET6)

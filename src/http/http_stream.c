@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Answers that are made while they are sent. What waits for the client lies in a buffer with a cap; when the library
- * finds it empty the connection is suspended, and the producer is asked for more (from the loop, never from within the
- * library or a call of its own). Writing wakes the connection.
+ * Answers that are produced while they are sent. Bytes waiting for the client lie in a buffer with a cap. When the
+ * library finds it empty, the connection is suspended, and the producer is asked for more (from the loop, never from
+ * within the library or a call of its own). Writing wakes the connection.
  *
- * Two hold a stream: the response (until the library is done with it, which is how we learn that nobody reads any more)
- * and the producer (until he ends it). Whoever is last frees it.
+ * A stream has two holders: the response (until the library is done with it, which shows that the client is gone or has
+ * everything) and the producer (until it ends the stream). The last one frees it.
  *
- * An event stream is the same without being asked, with a comment now and then; whoever lets more than the cap wait is
- * told so after what waits, and the stream ends.
+ * An event stream is the same without requests for more, and with a heartbeat. A client that lets more than the cap
+ * wait gets a comment to that effect after it, and the stream ends.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -23,12 +23,12 @@ static const char heartbeat_comment[] = ":\n\n";
 
 struct http_stream {
 	struct http_server *server;
-	struct http_connection *connection; /* NULL: nobody reads any more */
+	struct http_connection *connection; /* NULL: gone */
 	bool held_by_response, held_by_producer;
 	bool sse, ended, complete, more_requested;
 	struct buffer queue;
-	size_t sent_bytes;   /* of the queue */
-	struct event *event; /* asks for more, or the heartbeat */
+	size_t sent_bytes;   /* of `queue` */
+	struct event *event; /* requests more, or sends the heartbeat */
 	void (*more)(void *ctx);
 	void (*gone)(void *ctx);
 	void *ctx;
@@ -52,7 +52,7 @@ static void request_more(struct http_stream *stream)
 	event_active(stream->event, EV_TIMEOUT, 0);
 }
 
-/* The library wants bytes: what there is, or, once there is nothing: the end, or later. */
+/* Gives the library what is queued; if nothing is, ends the response or suspends the connection. */
 static ssize_t read_stream(void *ctx, uint64_t position, char *into, size_t room)
 {
 	struct http_stream *stream = ctx;
@@ -79,7 +79,7 @@ static ssize_t read_stream(void *ctx, uint64_t position, char *into, size_t room
 	return 0;
 }
 
-/* The library is done with the response: all is sent, or the client has gone. */
+/* The library is done with the response: all is sent, or the client is gone. */
 static void on_response_done(void *ctx)
 {
 	struct http_stream *stream = ctx;
@@ -107,7 +107,7 @@ static void on_more_due(evutil_socket_t fd, short events, void *ctx)
 		stream->more(stream->ctx);
 }
 
-/* Bytes to what waits; room that was taken is used again. */
+/* Appends to the queue, after moving it over the bytes already sent. */
 static int append(struct http_stream *stream, const void *bytes, size_t size)
 {
 	int r;
@@ -142,7 +142,7 @@ static struct http_stream *new_stream(struct http_request *request, size_t cap, 
 	return stream;
 }
 
-/* From here on the response holds the stream; NULL: it is freed. */
+/* Makes the response, which then holds the stream. NULL: the stream is freed. */
 static struct MHD_Response *new_response(struct http_stream *stream, const char *type)
 {
 	struct MHD_Response *response;
@@ -208,7 +208,7 @@ void http_stream_end(struct http_stream *stream, bool complete)
 	release(stream);
 }
 
-/* --- server-sent events ------------------------------------------------------------------------------------------ */
+/* --- server-sent events --- */
 
 static void restart_heartbeat(struct http_stream *stream)
 {
@@ -218,7 +218,7 @@ static void restart_heartbeat(struct http_stream *stream)
 	(void)event_add(stream->event, &interval);
 }
 
-/* Puts it behind what waits, if there is room; else that is said instead, and the stream ends there. */
+/* Queues `text` if there is room; else queues the comment instead and ends the stream. */
 static int enqueue_or_end(struct http_stream *stream, const struct buffer *text)
 {
 	size_t waiting = stream->queue.size - stream->sent_bytes;
@@ -283,7 +283,7 @@ int http_sse_send(struct http_stream *stream, const char *event, const char *dat
 	if (stream->ended)
 		return -EPIPE;
 	r = buffer_printf(&text, "event: %s\n", event);
-	for (const char *end; r == 0 && data; data = *end ? end + 1 : NULL) { /* a line each */
+	for (const char *end; r == 0 && data; data = *end ? end + 1 : NULL) { /* line by line */
 		end = data + strcspn(data, "\n");
 		r = buffer_append_string(&text, "data: ");
 		if (r == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One copy of the target, cut into NUL-terminated pieces and decoded in place: decoding never makes anything longer.
+ * One copy of the target, cut into NUL-terminated pieces and decoded in place: decoding never makes text longer.
  * Dots in a path have no meaning here; "." and ".." are segments that match no route.
  */
 #include "http/http_target.h"
@@ -46,7 +46,7 @@ static int decode(char *text, bool in_query)
 		} else if (!is_allowed(*from, in_query)) {
 			return -EINVAL;
 		} else {
-			*to = in_query && *from == '+' ? ' ' : *from; /* as forms are encoded */
+			*to = in_query && *from == '+' ? ' ' : *from; /* form encoding */
 		}
 	}
 	*to = '\0';
@@ -160,7 +160,7 @@ const char *http_target_unknown_parameter(const struct http_target *target, cons
 	return NULL;
 }
 
-/* Walks path and pattern together; counts the "*" it passes, and notes what the `wildcard_index`th stands for. */
+/* Walks path and pattern together, and sets `wildcard` to what the `wildcard_index`th "*" stands for. */
 static bool match_pattern(const struct http_target *target, const char *pattern, size_t wildcard_index,
 			  const char **wildcard)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The order of the checks is the order of what they cost, and nothing is started unless all of it may start: too many
- * requests are refused before anything is looked up, a repetition is answered before it is counted against limits.
+ * Checks run in the order of their cost, and nothing starts unless the whole request passes them. Excess requests are
+ * refused before any look-up; a repeated request is answered before the other limits apply.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,13 +13,14 @@
 #include "job/jobs_internal.h"
 #include "job/targets.h"
 
-#define CAPTURES_PER_RUNNING 16 /* live captures, as a multiple of those that may run */
+#define CAPTURES_PER_RUNNING 16 /* limit on captures running or being delivered, as a multiple of limits.captures */
 
-/* --- saying it --- */
+/* --- events --- */
 
 static struct event describe_request(const struct jobs *jobs, const struct submission *submission, enum event_kind kind)
 {
 	const struct request *request = submission->request;
+
 	return (struct event){
 		.kind = kind,
 		.id = request->id,
@@ -33,10 +34,11 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 	};
 }
 
-static enum job_end reject(struct jobs *jobs, const struct submission *submission, int code, const char *field,
-			   const char *reason)
+static enum job_outcome reject(struct jobs *jobs, const struct submission *submission, int code, const char *field,
+			       const char *reason)
 {
 	struct event event = describe_request(jobs, submission, EVENT_REJECTED);
+
 	log_debug(job, "request-refused", log_str("request", event.id), log_str("origin", event.origin),
 		  log_int("code", code), log_str("field", field), log_str("reason", reason));
 	event.reason = reason;
@@ -52,13 +54,14 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 {
 	const uint64_t running_max = jobs->options.config->limits.captures;
 	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
-	if (jobs->counts.running + more > running_max)
-		return error_set(err, -ENOSPC, "%llu captures are running already, at most %llu may (limits.captures)",
-				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
-	if (jobs->counts.captures + more > captures_max)
-		return error_set(err, -ENOSPC, "%llu captures wait to be delivered, at most %llu may",
-				 (unsigned long long)(jobs->counts.captures - jobs->counts.running),
-				 (unsigned long long)captures_max);
+
+	if (jobs->counts.running_parts + more > running_max)
+		return error_set(err, -ENOSPC, "%llu captures are running already; the limit is %llu (limits.captures)",
+				 (unsigned long long)jobs->counts.running_parts, (unsigned long long)running_max);
+	if (jobs->counts.running + jobs->counts.delivering + more > captures_max)
+		return error_set(err, -ENOSPC,
+				 "%llu captures are waiting to be delivered; the limit for captures in all is %llu",
+				 (unsigned long long)jobs->counts.delivering, (unsigned long long)captures_max);
 	return 0;
 }
 
@@ -66,6 +69,7 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 {
 	uint64_t count = 0;
 	struct capture_status status;
+
 	for (const struct job *job = job_first(jobs->table); job && customer; job = job_next(job)) {
 		if (!job_request(job)->customer || strcmp(job_request(job)->customer, customer) != 0)
 			continue;
@@ -80,18 +84,20 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 static int check_customer(const struct jobs *jobs, const struct request *request, size_t more, struct error *err)
 {
 	const bool limited = jobs->options.config->limits.customer_captures && request->customer;
+
 	return customer_limit_admit(jobs->customer_limit, request->customer,
 				    limited ? customer_captures(jobs, request->customer) : 0, more, clock_boottime_ns(),
 				    err);
 }
 
-/* --- a request that was there before --- */
+/* --- repeated requests --- */
 
-/* The same id again: what it was answered is answered again, and who asks hears how it ends if it still runs. */
+/* The same id again: repeats its answers. If the job still runs, the submitter watches it. */
 static bool repeat_reply(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
 	uint64_t suppressed;
+
 	if (!request->id_given || !reply_cache_knows(jobs->reply_cache, request->id))
 		return false;
 	struct job *job = job_find(jobs->table, request->id);
@@ -104,13 +110,14 @@ static bool repeat_reply(struct jobs *jobs, const struct submission *submission)
 		log_info("request-repeated", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_uint("suppressed", suppressed));
 	if (job)
-		jobs->submitter = NULL; /* the job tells it when it is over */
+		jobs->submitter = NULL; /* the job finishes it */
 	return true;
 }
 
 static void report_folded(struct jobs *jobs, const struct submission *submission, const char *into, uint64_t until_ns)
 {
 	struct event event = describe_request(jobs, submission, EVENT_DONE);
+
 	event.reason = "folded";
 	event.folded_into = into;
 	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
@@ -119,9 +126,9 @@ static void report_folded(struct jobs *jobs, const struct submission *submission
 	event_bus_publish(jobs->options.bus, &event);
 }
 
-/* The same event again, within its cooldown: the capture that runs goes on for as long as this one would; if it has
- * ended, the packets are elsewhere already. */
-static bool fold_into_running(struct jobs *jobs, const struct submission *submission, enum job_end *end)
+/* The same alert again, within its cooldown: extends the running captures to this request's duration. If they have
+ * ended, their files have the packets, and the request is refused. */
+static bool fold_into_running(struct jobs *jobs, const struct submission *submission, enum job_outcome *outcome)
 {
 	const struct request *request = submission->request;
 	const char *before = dedupe_find(jobs->dedupe, request, clock_boottime_ns());
@@ -129,27 +136,29 @@ static bool fold_into_running(struct jobs *jobs, const struct submission *submis
 	char into[REQUEST_ID_SIZE];
 	uint64_t latest_ns = 0;
 	struct error error;
+
 	if (!before)
 		return false;
 	snprintf(into, sizeof(into), "%s", before);
 	for (struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture)) {
 		uint64_t until_ns;
+
 		if (capture_extend(capture, request->duration_ns, &until_ns) && until_ns > latest_ns)
 			latest_ns = until_ns;
 	}
 	if (latest_ns) {
 		report_folded(jobs, submission, into, latest_ns);
-		*end = JOB_OVER;
+		*outcome = JOB_FINISHED;
 		return true;
 	}
 	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
 		  request->dedupe ? "dedupe key" : "alertid", into,
 		  (double)jobs->options.config->limits.cooldown_ns / NS_PER_S);
-	*end = reject(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
+	*outcome = reject(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
 	return true;
 }
 
-/* --- a request that is started --- */
+/* --- starting --- */
 
 static void start_capture(struct jobs *jobs, const struct submission *submission, struct job *job,
 			  const struct capture_target *targets, size_t count)
@@ -157,8 +166,10 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 	struct capture *capture = NULL;
 	const int r = capture_start(&jobs->capture_deps, submission->request, targets, count,
 				    (unsigned)job_capture_count(job) + 1, &capture);
+
 	if (r < 0) {
 		struct error error;
+
 		error_set(&error, r, "interface %s: %s", targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
 		reject(jobs, submission, r, NULL, error.text);
@@ -166,17 +177,18 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 	}
 	capture_set_owner(capture, job);
 	job_add_capture(job, capture);
-	jobs->counts.captures++;
-	jobs->counts.running += count;
+	jobs->counts.running++;
+	jobs->counts.running_parts += count;
 }
 
-static enum job_end start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
+static enum job_outcome start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
 {
 	const bool merge = submission->request->merge;
 	struct job *job = job_new(jobs->table, submission->request, jobs);
+
 	if (!job)
 		return reject(jobs, submission, -ENOMEM, NULL, "out of memory");
-	reply_cache_expect(jobs->reply_cache, submission->request->id);
+	reply_cache_track(jobs->reply_cache, submission->request->id);
 	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
 	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
@@ -191,19 +203,20 @@ static enum job_end start(struct jobs *jobs, const struct submission *submission
 	if (jobs->submitter)
 		job_add_watch(job, jobs->submitter);
 	jobs->submitter = NULL;
-	return JOB_OVER;
+	return JOB_FINISHED;
 }
 
-static enum job_end admit_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
+static enum job_outcome admit_targets(struct jobs *jobs, const struct submission *submission, struct targets *targets)
 {
 	const struct request *request = submission->request;
 	struct error error;
 	int r = targets_find(request, jobs->options.engine, targets, &error);
+
 	if (r < 0)
 		return reject(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
 		return reject(jobs, submission, -EINVAL, "format",
-			      "format: pcap holds one interface only, merge needs pcapng");
+			      "format: pcap can hold one interface only; merge needs pcapng");
 	r = check_customer(jobs, request, targets->count, &error);
 	if (r < 0)
 		return reject(jobs, submission, r, "customer", error.text);
@@ -216,19 +229,21 @@ static enum job_end admit_targets(struct jobs *jobs, const struct submission *su
 static bool is_too_old(const struct jobs *jobs, const struct request *request, struct error *err)
 {
 	const uint64_t most_ns = jobs->options.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
+
 	if (!request->published_ns || !most_ns || now_ns < request->published_ns + most_ns)
 		return false;
-	error_set(err, -ESTALE, "the request is %.1f s old, at most %.12g s (redis.stream_max_age)",
+	error_set(err, -ESTALE, "the request is %.1f s old; the limit is %.12g s (redis.stream_max_age)",
 		  (double)(now_ns - request->published_ns) / NS_PER_S, (double)most_ns / NS_PER_S);
 	return true;
 }
 
-enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
+enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
 	struct targets targets = {0};
 	struct error error;
-	enum job_end end = JOB_OVER;
+	enum job_outcome outcome = JOB_FINISHED;
+
 	if (request->logrequest)
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
@@ -238,12 +253,12 @@ enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission)
 			       clock_boottime_ns()))
 		return reject(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
 	if (repeat_reply(jobs, submission))
-		return end;
+		return outcome;
 	if (is_too_old(jobs, request, &error))
 		return reject(jobs, submission, -ESTALE, NULL, error.text);
-	if (fold_into_running(jobs, submission, &end))
-		return end;
-	end = admit_targets(jobs, submission, &targets);
+	if (fold_into_running(jobs, submission, &outcome))
+		return outcome;
+	outcome = admit_targets(jobs, submission, &targets);
 	targets_deinit(&targets);
-	return end;
+	return outcome;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A consumer may end before the loop hears that it was armed (one packet was enough): the two messages come by
- * different ways. So a capture goes on only when every part was armed (or refused), and then when every part has ended;
- * events keep their order.
+ * A consumer may end before the loop learns that it was armed, since the two messages come on different paths. So that
+ * events keep their order, a capture waits until every part is armed or refused, and then until every part has ended.
  */
 #include "job/capture.h"
 
@@ -17,7 +16,7 @@
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
 
-#define LATE_NS NS_PER_S /* a request younger than this was not late */
+#define LATE_NS NS_PER_S /* a request younger than this is not late */
 
 struct capture *capture_next(const struct capture *capture)
 {
@@ -56,13 +55,14 @@ static void free_capture(struct capture *capture)
 
 void capture_end(struct capture *capture)
 {
-	capture->deps->over(capture->deps->ctx, capture);
+	capture->deps->finished(capture->deps->ctx, capture);
 	free_capture(capture);
 }
 
 static bool all_arming_done(const struct capture *capture)
 {
 	bool all = true;
+
 	for (size_t i = 0; i < capture->part_count; i++)
 		all &= capture->parts[i].arming_done;
 	return all;
@@ -71,6 +71,7 @@ static bool all_arming_done(const struct capture *capture)
 static bool all_ended(const struct capture *capture)
 {
 	bool all = true;
+
 	for (size_t i = 0; i < capture->part_count; i++)
 		all &= capture->parts[i].ended;
 	return all;
@@ -80,14 +81,15 @@ static void stop_parts(struct capture *capture, enum end_reason reason)
 {
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct capture_part *part = &capture->parts[i];
+
 		if (part->arming_done && !part->ended)
 			consumer_stop(part->consumer, reason);
 	}
 }
 
-/* --- before and during the capture --- */
+/* --- capturing --- */
 
-/* Everything has ended that will: what was refused or given up has had its final event already. */
+/* A refused or abandoned capture has had its final event already. */
 static void check_ended(struct capture *capture)
 {
 	if (!all_arming_done(capture) || !all_ended(capture))
@@ -96,13 +98,14 @@ static void check_ended(struct capture *capture)
 		capture_finish(capture);
 		return;
 	}
-	capture->deps->ended(capture->deps->ctx, capture);
+	capture->deps->capturing_ended(capture->deps->ctx, capture);
 	capture_end(capture);
 }
 
 static void on_consumer_done(void *ctx, struct consumer *consumer)
 {
 	struct capture_part *part = ctx;
+
 	part->consumer = consumer;
 	part->ended = true;
 	check_ended(part->capture);
@@ -111,6 +114,7 @@ static void on_consumer_done(void *ctx, struct consumer *consumer)
 static void on_quota_spent(void *ctx)
 {
 	struct capture *capture = ctx;
+
 	stop_parts(capture, END_PACKETS);
 }
 
@@ -119,10 +123,11 @@ static void run_arming(struct offload_task *task)
 	struct capture_part *part = container_of(task, struct capture_part, arming);
 	const struct capture_deps *deps = part->capture->deps;
 	struct consumer *consumer = NULL;
+
 	if (atomic_load(deps->stopping))
 		part->result = error_set(&part->error, -ECANCELED, "%s", DAEMON_STOPPED_TEXT);
 	else
-		part->result = consumer_start(deps->engine, &part->spec, on_consumer_done, part, &part->error,
+		part->result = consumer_start(deps->engine, &part->consumer_spec, on_consumer_done, part, &part->error,
 					      &part->field, &consumer);
 	part->armed_consumer = part->result == 0 ? consumer : NULL;
 }
@@ -136,12 +141,14 @@ static const struct capture_part *find_refused_part(const struct capture *captur
 	return NULL;
 }
 
-/* All of them, or it is false. *until_ns becomes the latest end if that is later. */
+/* False unless all parts could be extended. `*until_ns` becomes the latest end if that is later. */
 static bool extend_parts(const struct capture *capture, uint64_t *until_ns)
 {
 	bool all = true;
+
 	for (size_t i = 0; i < capture->part_count && all; i++) {
 		const struct capture_part *part = &capture->parts[i];
+
 		all = !part->ended && consumer_extend(part->consumer, *until_ns);
 		if (all && consumer_ends_ns(part->consumer) > *until_ns)
 			*until_ns = consumer_ends_ns(part->consumer);
@@ -153,6 +160,7 @@ static void on_arming_done(struct offload_task *task)
 {
 	struct capture_part *part = container_of(task, struct capture_part, arming);
 	struct capture *capture = part->capture;
+
 	part->arming_done = true;
 	if (part->result < 0)
 		part->ended = true;
@@ -168,6 +176,7 @@ static void on_arming_done(struct offload_task *task)
 		stop_parts(capture, END_STOPPED);
 	} else {
 		const struct event event = capture_event(capture, EVENT_ACCEPTED);
+
 		event_bus_publish(capture->deps->bus, &event);
 		capture->accepted = true;
 		if (capture->extend_ns)
@@ -176,21 +185,22 @@ static void on_arming_done(struct offload_task *task)
 			stop_parts(capture, END_SHUTDOWN);
 		else if (capture->stop_requested)
 			stop_parts(capture, END_STOPPED);
-		else if (atomic_load(&capture->quota.announced)) /* it was reached before the last part was armed */
+		else if (atomic_load(&capture->quota.announced)) /* it was spent before the last part was armed */
 			stop_parts(capture, END_PACKETS);
 	}
 	check_ended(capture);
 }
 
 /*
- * A request that was on its way for long means its own time. Where a recorder has that, it is what the capture is of;
- * elsewhere the capture is made now, and its report says what it does not reach back to.
+ * The window of a late request is relative to the time it was published. With a recorder, the capture takes
+ * that window; without one it runs now, and its report shows what it could not reach.
  */
 static void shift_to_publication(struct capture_part *part)
 {
 	const struct request *request = part->capture->request;
-	struct consumer_spec *spec = &part->spec;
+	struct consumer_spec *spec = &part->consumer_spec;
 	const uint64_t now_ns = clock_realtime_ns(), published_ns = request->published_ns;
+
 	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
 	if (!engine_records(part->capture->deps->engine, part->interface)) {
@@ -202,11 +212,12 @@ static void shift_to_publication(struct capture_part *part)
 	spec->before_ns = 0;
 }
 
-static void fill_spec(struct capture_part *part)
+static void fill_consumer_spec(struct capture_part *part)
 {
 	struct capture *capture = part->capture;
 	const struct request *request = capture->request;
-	part->spec = (struct consumer_spec){
+
+	part->consumer_spec = (struct consumer_spec){
 		.interface = part->interface,
 		.promiscuous = config_wants_promiscuous(capture->deps->config, part->interface),
 		.bpf = request->bpf,
@@ -220,13 +231,14 @@ static void fill_spec(struct capture_part *part)
 		.idle_ns = request->idle_ns,
 	};
 	if (capture->part_count > 1)
-		part->spec.quota = &capture->quota;
+		part->consumer_spec.quota = &capture->quota;
 	shift_to_publication(part);
 }
 
 static void append_name(struct capture *capture, const char *interface)
 {
 	const size_t used = strlen(capture->name);
+
 	snprintf(capture->name + used, sizeof(capture->name) - used, "%s%s", used ? "+" : "", interface);
 }
 
@@ -234,6 +246,7 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 				   const struct capture_target *targets, size_t target_count, unsigned index)
 {
 	struct capture *capture = calloc(1, sizeof(*capture) + target_count * sizeof(*capture->parts));
+
 	if (!capture)
 		return NULL;
 	capture->deps = deps;
@@ -247,12 +260,13 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	snprintf(capture->id, sizeof(capture->id), "%s.%u", request->id, index);
 	for (size_t i = 0; i < target_count; i++) {
 		struct capture_part *part = &capture->parts[i];
+
 		part->capture = capture;
 		part->arming.run = run_arming;
 		part->arming.done = on_arming_done;
 		snprintf(part->interface, sizeof(part->interface), "%s", targets[i].name);
 		append_name(capture, part->interface);
-		fill_spec(part);
+		fill_consumer_spec(part);
 	}
 	capture->tag_interface = (struct request_interface){.name = capture->name, .alias = targets[0].alias};
 	capture->tags = request_tags(request, &capture->tag_interface, deps->config->general.node);
@@ -264,6 +278,7 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 {
 	struct capture *capture = new_capture(deps, request, targets, target_count, index);
 	struct offload *pool = filter_may_resolve_names(request->bpf) ? deps->name_lookup : deps->arming;
+
 	if (!capture || !capture->tags) {
 		if (capture)
 			free_capture(capture);
@@ -272,11 +287,12 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 	for (size_t i = 0; i < target_count; i++) {
 		struct capture_part *part = &capture->parts[i];
 		int r = offload_submit(pool, &part->arming);
+
 		if (r < 0 && i == 0) {
 			free_capture(capture);
 			return r;
 		}
-		if (r < 0) { /* the others are on their way: this one is refused when they are back */
+		if (r < 0) { /* earlier parts are being armed: the refusal waits for them */
 			part->result = error_set(&part->error, r, "too many captures are being started");
 			part->arming_done = part->ended = true;
 		}
@@ -300,7 +316,7 @@ void capture_abandon(struct capture *capture)
 		capture_reject(capture, -ESHUTDOWN, NULL, DAEMON_STOPPED_TEXT);
 }
 
-/* --- while it runs --- */
+/* --- stopping and extending --- */
 
 static bool is_running(const struct capture *capture)
 {
@@ -311,17 +327,18 @@ bool capture_stop(struct capture *capture)
 {
 	if (capture->final_published || all_ended(capture))
 		return false;
-	capture->stop_requested = true; /* for what is being armed */
+	capture->stop_requested = true; /* for parts being armed */
 	stop_parts(capture, END_STOPPED);
 	return true;
 }
 
-/* In a storm the first repetitions come before the first capture is armed. */
+/* The first repeated alerts often come before the first capture is armed. */
 static bool extend_once_armed(struct capture *capture, uint64_t until_ns)
 {
 	bool goes_on = !capture->final_published && !capture->stop_requested && !capture->shut_down;
+
 	for (size_t i = 0; i < capture->part_count; i++)
-		goes_on &= !capture->parts[i].ended && !capture->parts[i].spec.to_real_ns;
+		goes_on &= !capture->parts[i].ended && !capture->parts[i].consumer_spec.to_real_ns;
 	if (goes_on && until_ns > capture->extend_ns)
 		capture->extend_ns = until_ns;
 	return goes_on;
@@ -331,16 +348,19 @@ bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *unt
 {
 	const uint64_t max_ns = capture->started_ns + capture->deps->config->general.maxduration_ns;
 	const uint64_t wanted_ns = clock_boottime_ns() + duration_ns;
+
 	*until_ns = wanted_ns < max_ns ? wanted_ns : max_ns;
 	return capture->accepted ? is_running(capture) && extend_parts(capture, until_ns)
 				 : extend_once_armed(capture, *until_ns);
 }
 
-static void add_up_parts(const struct capture *capture, struct capture_status *view)
+static void sum_parts(const struct capture *capture, struct capture_status *view)
 {
 	uint64_t ends_ns = 0;
+
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct consumer_report report;
+
 		if (!capture->parts[i].consumer)
 			continue;
 		consumer_report(capture->parts[i].consumer, &report);
@@ -367,6 +387,6 @@ void capture_get_status(const struct capture *capture, struct capture_status *vi
 		view->packets = capture->report.packets;
 		view->bytes = capture->report.bytes;
 	} else if (capture->accepted) {
-		add_up_parts(capture, view);
+		sum_parts(capture, view);
 	}
 }

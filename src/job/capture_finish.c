@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From the parts' end to the final event: what was got is counted, made into one output file, handed to the
- * destinations, and logged packet by packet if that is wanted. The packets go when both delivery and log are done.
+ * From the end of capturing to the final event: the packets are counted, made into one output file, delivered, and
+ * logged one by one if `packetdebug` is set. They are freed when both delivery and log are done.
  */
 #include <errno.h>
 #include <string.h>
@@ -35,6 +35,7 @@ static void add_counters(const struct capture *capture, struct event *event)
 {
 	const struct consumer_report *report = &capture->report;
 	const bool empty = !report->packets && !report->lost_memory;
+
 	event->counted = true;
 	event->reason = empty ? "empty" : end_reason_name(report->reason);
 	event->packets = report->packets;
@@ -59,6 +60,7 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 {
 	struct event_destination destinations[SINKS_MAX];
 	bool ok = !(capture->report.lost_memory && !capture->report.packets);
+
 	if (result_count > SINKS_MAX)
 		result_count = SINKS_MAX;
 	for (size_t i = 0; i < result_count; i++) {
@@ -82,6 +84,7 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 void capture_reject(struct capture *capture, int code, const char *field, const char *reason)
 {
 	struct event event = capture_event(capture, EVENT_REJECTED);
+
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
@@ -89,7 +92,7 @@ void capture_reject(struct capture *capture, int code, const char *field, const 
 	capture->final_published = true;
 }
 
-/* --- after the capture --- */
+/* --- packet log and delivery --- */
 
 static void end_when_done(struct capture *capture)
 {
@@ -100,6 +103,7 @@ static void end_when_done(struct capture *capture)
 static void on_delivery_done(void *ctx, const struct delivery_result *results, size_t result_count)
 {
 	struct capture *capture = ctx;
+
 	capture->delivery = NULL;
 	publish_final(capture, results, result_count);
 	capture->delivered = true;
@@ -112,9 +116,11 @@ static void log_packets(struct offload_task *task)
 	static const char *const directions[] = {"unknown", "in", "out"};
 	char time[CLOCK_TEXT_SIZE];
 	uint64_t number = 0;
+
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct store_reader reader;
 		struct packet_view packet;
+
 		store_reader_init(&reader, consumer_store(capture->parts[i].consumer));
 		while (store_reader_next(&reader, &packet))
 			log_info("packet", log_str("request", capture->request->id),
@@ -128,6 +134,7 @@ static void log_packets(struct offload_task *task)
 static void on_packets_logged(struct offload_task *task)
 {
 	struct capture *capture = container_of(task, struct capture, packet_log);
+
 	capture->packets_logged = true;
 	end_when_done(capture);
 }
@@ -147,6 +154,7 @@ static void start_packet_log(struct capture *capture)
 static bool build_output_file(struct capture *capture)
 {
 	cleanup(cleanup_free) struct output_part *parts = calloc(capture->part_count, sizeof(*parts));
+
 	if (!parts)
 		return false;
 	for (size_t i = 0; i < capture->part_count; i++) {
@@ -172,6 +180,7 @@ static void deliver(struct capture *capture)
 	const struct request *request = capture->request;
 	const bool built = build_output_file(capture);
 	struct event event = capture_event(capture, EVENT_CAPTURED);
+
 	add_counters(capture, &event);
 	event_bus_publish(capture->deps->bus, &event);
 	if (built)
@@ -180,18 +189,20 @@ static void deliver(struct capture *capture)
 				       request->destination_count, on_delivery_done, capture);
 	if (!capture->delivery) {
 		const struct delivery_result failure = {.name = "delivery", .error = "out of memory"};
+
 		on_delivery_done(capture, &failure, 1);
 	} else if (capture->abandoned) {
 		delivery_abandon(capture->delivery, DAEMON_STOPPED_TEXT);
 	}
 }
 
-/* What the merged file holds, once the limits of the whole have cut it. */
-static void report_merged(const struct capture *capture, struct consumer_report *report)
+/* Counts what the merged file holds after the limits of the whole capture. */
+static void recount_merged(const struct capture *capture, struct consumer_report *report)
 {
 	const struct store *stores[REQUEST_INTERFACES_MAX];
 	const struct store_merge_limits limits = {.packets = capture->request->packets,
 						  .bytes = capture->request->bytes};
+
 	for (size_t i = 0; i < capture->part_count; i++)
 		stores[i] = consumer_store(capture->parts[i].consumer);
 	struct store_merge *merge = store_merge_new(stores, capture->part_count, &limits);
@@ -217,18 +228,19 @@ static void report_merged(const struct capture *capture, struct consumer_report 
 	}
 }
 
-/* The window of the whole is what all parts cover; it ended for the reason for which its last part did. */
-static void report_whole(const struct capture *capture, struct consumer_report *whole)
+/* The window is what all parts cover; the reason is that of the part that ended last. */
+static void combine_reports(const struct capture *capture, struct consumer_report *whole)
 {
 	consumer_report(capture->parts[0].consumer, whole);
 	whole->complete &= capture->part_count == 1 || whole->reason != END_INTERFACE_GONE;
 	for (size_t i = 1; i < capture->part_count; i++) {
 		struct consumer_report part;
+
 		consumer_report(capture->parts[i].consumer, &part);
 		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
 		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
-		/* Interfaces are armed one after the other, and each looks back from then. */
+		/* Interfaces are armed one after another, and each looks back from its own start. */
 		if (part.asked_from_ns > whole->asked_from_ns)
 			whole->asked_from_ns = part.asked_from_ns;
 		whole->packets += part.packets;
@@ -242,16 +254,16 @@ static void report_whole(const struct capture *capture, struct consumer_report *
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
 	if (capture->part_count > 1)
-		report_merged(capture, whole);
+		recount_merged(capture, whole);
 }
 
 void capture_finish(struct capture *capture)
 {
-	report_whole(capture, &capture->report);
+	combine_reports(capture, &capture->report);
 	if (capture->report.unsorted)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
 			  log_str("capture", capture->id), log_str("error", "out of memory"));
-	capture->deps->ended(capture->deps->ctx, capture);
+	capture->deps->capturing_ended(capture->deps->ctx, capture);
 	start_packet_log(capture);
 	if (capture->report.packets)
 		deliver(capture);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a capture consists of. Internal to capture.c (its beginning, its running, its freeing) and capture_finish.c
- * (from the parts' end to the final event).
+ * A capture's state, shared by capture.c (from start to the end of capturing, and freeing) and capture_finish.c (from
+ * there to the final event).
  */
 #pragma once
 
@@ -19,16 +19,16 @@
 #define CAPTURE_NAME_SIZE 256 /* interfaces joined by "+" */
 #define DAEMON_STOPPED_TEXT "the daemon was stopped"
 
-/* One interface. */
+/* One interface's share. */
 struct capture_part {
 	struct offload_task arming;
 	struct capture *capture;
 	char interface[INTERFACE_NAME_SIZE];
-	struct consumer_spec spec;
+	struct consumer_spec consumer_spec;
 	struct error error;
-	const char *field; /* of the request, at fault if arming failed */
+	const char *field; /* the request's field at fault if arming failed */
 	int result;
-	struct consumer *armed_consumer; /* the arming thread's word of it */
+	struct consumer *armed_consumer; /* written by the arming thread */
 	struct consumer *consumer;
 	bool arming_done, ended;
 };
@@ -40,15 +40,15 @@ struct capture {
 	void *owner;
 	struct request *request;
 	uint64_t started_ns; /* boot time */
-	uint64_t extend_ns;  /* boot time until when it shall run once it is armed; 0: as long as it was asked to */
+	uint64_t extend_ns;  /* boot time: run until then once armed; 0: not extended */
 	char id[CAPTURE_ID_SIZE];
 	char name[CAPTURE_NAME_SIZE];
 	struct request_interface tag_interface; /* for the tags */
 	struct quota quota;
 	bool accepted;
-	bool final_published; /* the final event is out */
+	bool final_published;
 	bool shut_down, abandoned, stop_requested;
-	bool packets_logged, delivered; /* both must be over before the packets go */
+	bool packets_logged, delivered; /* the packets are freed after both */
 	struct consumer_report report;
 	char *tags;
 	struct output_file output_file;
@@ -60,11 +60,11 @@ struct capture {
 /* An event about the capture. */
 struct event capture_event(const struct capture *capture, enum event_kind kind);
 
-/* The final event of a capture that was refused. */
+/* Publishes the final event of a refused capture. */
 void capture_reject(struct capture *capture, int code, const char *field, const char *reason);
 
-/* Every part has ended: counts, delivers, says it, and frees the capture in the end. */
+/* Every part has ended: counts, delivers, publishes the final event and frees the capture. */
 void capture_finish(struct capture *capture);
 
-/* The last word about the capture is spoken: tells the owner and frees it. */
+/* The capture is finished: notifies the owner and frees it. */
 void capture_end(struct capture *capture);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two sources for one list: the reply cache has the latest event of each capture, the table has what lives and how far
- * it has come. A capture without an event is still being armed.
+ * Two sources for one list: the reply cache has the latest event of each capture, the table has the live captures and
+ * their progress. A capture without an event is still being armed.
  */
 #include "job/capture_list.h"
 
@@ -13,7 +13,7 @@
 
 struct listing {
 	const struct job_table *table;
-	const char *only; /* a capture's id; NULL: all of the request */
+	const char *only; /* a capture's id; NULL: all captures of the request */
 	capture_visitor visit;
 	void *ctx;
 	size_t count;
@@ -23,6 +23,7 @@ static struct capture *find_capture(const struct job *job, const char *capture_i
 {
 	struct capture *capture = job && capture_id ? job_captures(job) : NULL;
 	struct capture_status status;
+
 	for (; capture; capture = capture_next(capture)) {
 		capture_get_status(capture, &status);
 		if (strcmp(status.id, capture_id) == 0)
@@ -44,6 +45,7 @@ static void add_live_state(struct capture_view *view, const struct capture *capt
 	static const char *const states[] = {
 		[CAPTURE_ARMING] = "arming", [CAPTURE_RUNNING] = "running", [CAPTURE_DELIVERING] = "delivering"};
 	struct capture_status status;
+
 	capture_get_status(capture, &status);
 	view->state = states[status.state];
 	view->capture = status.id;
@@ -73,6 +75,7 @@ static void show_request(void *ctx, const char *id, struct event *const *events,
 {
 	struct listing *listing = ctx;
 	const struct job *job = job_find(listing->table, id);
+
 	for (size_t i = 0; i < event_count; i++) {
 		const struct event *event = events[i];
 		const bool over = event->kind != EVENT_ACCEPTED && event->kind != EVENT_CAPTURED;
@@ -86,12 +89,14 @@ static void show_request(void *ctx, const char *id, struct event *const *events,
 			.packets = event->packets,
 			.bytes = event->bytes,
 		};
+
 		if (capture)
 			add_live_state(&view, capture);
 		show_capture(listing, &view);
 	}
 	for (const struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture)) {
 		struct capture_view view = {.id = id};
+
 		add_live_state(&view, capture);
 		if (!has_event(events, event_count, view.capture))
 			show_capture(listing, &view);
@@ -102,17 +107,19 @@ void capture_list_visit_all(const struct job_table *table, const struct reply_ca
 			    void *ctx)
 {
 	struct listing listing = {.table = table, .visit = visit, .ctx = ctx};
+
 	for (const struct job *job = job_first(table); job; job = job_next(job)) {
 		if (!reply_cache_knows(reply_cache, job_request(job)->id))
-			show_request(&listing, job_request(job)->id, NULL, 0); /* forgotten, but it lives */
+			show_request(&listing, job_request(job)->id, NULL, 0); /* forgotten, but still live */
 	}
 	reply_cache_visit_all(reply_cache, show_request, &listing);
 }
 
-/* A capture's id is its request's with a dot and a number behind it. */
+/* A capture's id is its request's id, a dot and a number. */
 static bool request_id_of(const char *capture_id, char id[static REQUEST_ID_SIZE])
 {
 	const char *dot = strrchr(capture_id, '.');
+
 	if (!dot || (size_t)(dot - capture_id) >= REQUEST_ID_SIZE)
 		return false;
 	snprintf(id, REQUEST_ID_SIZE, "%.*s", (int)(dot - capture_id), capture_id);
@@ -134,6 +141,7 @@ size_t capture_list_visit(const struct job_table *table, const struct reply_cach
 {
 	struct listing listing = {.table = table, .visit = visit, .ctx = ctx};
 	char request[REQUEST_ID_SIZE];
+
 	if (walk_request(&listing, reply_cache, id) || !request_id_of(id, request))
 		return listing.count;
 	listing.only = id;
@@ -151,6 +159,7 @@ int capture_list_stop(const struct job_table *table, const struct reply_cache *r
 {
 	char request[REQUEST_ID_SIZE];
 	int stopped = 0;
+
 	if (!capture_list_visit(table, reply_cache, id, ignore_capture, NULL))
 		return -ENOENT;
 	const struct job *job = job_find(table, id);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A rate is remembered for each customer, within a cap; who has been quiet longest starts again with a full bucket. */
+/* Each customer has a token bucket, within a cap; a customer that was forgotten starts again with a full one. */
 #include "job/customer_limit.h"
 
 #include <errno.h>
@@ -24,6 +24,7 @@ struct customer_limit {
 struct customer_limit *customer_limit_new(const struct config *config)
 {
 	cleanup(cleanup_customer_limit) struct customer_limit *limit = calloc(1, sizeof(*limit));
+
 	if (!limit)
 		return NULL;
 	limit->config = config;
@@ -43,6 +44,7 @@ static int take_token(struct customer_limit *limit, const char *name, uint64_t n
 {
 	const uint64_t per_second = limit->config->limits.customer_requests_per_second;
 	bool is_new;
+
 	if (!per_second)
 		return 0;
 	struct lru_entry *entry = lru_table_touch(limit->customers, name, &is_new);
@@ -53,7 +55,7 @@ static int take_token(struct customer_limit *limit, const char *name, uint64_t n
 		token_bucket_init(&customer->rate, now_ns);
 	if (!token_bucket_take(&customer->rate, per_second, now_ns))
 		return error_set(err, -EDQUOT,
-				 "too many requests of this customer (limits.customer_requests_per_second)");
+				 "too many requests from this customer (limits.customer_requests_per_second)");
 	return 0;
 }
 
@@ -61,6 +63,7 @@ int customer_limit_admit(struct customer_limit *limit, const char *customer, uin
 			 uint64_t now_ns, struct error *err)
 {
 	const uint64_t captures_max = limit->config->limits.customer_captures;
+
 	if (!customer)
 		return 0;
 	const int r = take_token(limit, customer, now_ns, err);
@@ -68,8 +71,8 @@ int customer_limit_admit(struct customer_limit *limit, const char *customer, uin
 		return r;
 	if (captures_max && running + more > captures_max)
 		return error_set(err, -EDQUOT,
-				 "%" PRIu64 " captures of this customer are running already, at most %" PRIu64
-				 " may (limits.customer_captures)",
+				 "%" PRIu64 " captures of this customer are running already; the limit is %" PRIu64
+				 " (limits.customer_captures)",
 				 running, captures_max);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One customer shall not take what all others need: captures at once, and requests a second. Pure but for its memory;
- * loop thread.
+ * Limits what one customer can take from the others: captures at once and requests per second. Loop thread.
  */
 #pragma once
 
@@ -14,14 +13,14 @@
 struct config;
 struct customer_limit;
 
-#define CUSTOMER_LIMIT_CUSTOMERS_MAX \
-	4096 /* with a rate of their own; those that were quiet longest are forgotten first */
+/* Customers with a rate of their own; the least recently active ones are forgotten first. */
+#define CUSTOMER_LIMIT_CUSTOMERS_MAX 4096
 
 struct customer_limit *customer_limit_new(const struct config *config);
 void customer_limit_free(struct customer_limit *limit);
 
-/* Within the customer's limits (NULL: none)? Takes one of the customer's requests of this second. 0, or -EDQUOT with
- * `err`. `running`: the customer's captures, `more`: those that would be started. */
+/* Checks a request against its customer's limits (NULL: no customer) and counts it. `running`: the customer's running
+ * captures; `more`: those the request would start. 0, or -EDQUOT or -ENOMEM with `err`. */
 warn_unused int customer_limit_admit(struct customer_limit *limit, const char *customer, uint64_t running, size_t more,
 				     uint64_t now_ns, struct error *err);
 

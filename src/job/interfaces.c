@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Asked anew each time: interfaces come and go, and a request is rare compared with a look at them. */
+/* Read anew each time: interfaces come and go, and requests are rare enough for that. */
 #include "job/interfaces.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 static bool is_up(int fd, const char *name)
 {
 	struct ifreq request = {0};
+
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	return ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
 }
@@ -24,6 +25,7 @@ static int check_usable(int fd, const char *name, bool *usable)
 {
 	struct error error;
 	uint16_t linktype;
+
 	*usable = false;
 	if (!is_up(fd, name))
 		return 0;
@@ -38,6 +40,7 @@ static int check_usable(int fd, const char *name, bool *usable)
 int interface_list_read(bool up_only, struct interface_list *list)
 {
 	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
 	if (fd < 0)
 		return -errno;
 	struct if_nameindex *found = if_nameindex();
@@ -76,6 +79,7 @@ int interface_check(const char *name)
 const char *interface_list_suggest(const struct interface_list *list, const char *name)
 {
 	cleanup(cleanup_free) const char **names = calloc(list->count + 1, sizeof(*names));
+
 	if (!names)
 		return NULL;
 	for (size_t i = 0; i < list->count; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Jobs hang in a small hash table by id and in a list. A watch hangs on a job, or waits in the table while its request
- * is being judged. Observers may cancel any watch from within their calls, so a cancelled watch is only marked while
- * somebody walks the list it is in.
+ * Jobs are in a small hash table by id and in a list. A watch belongs to a job, or waits in the table until its request
+ * is admitted. Observers may cancel any watch during a callback, so a watch with calls under way is only marked as
+ * cancelled and freed later.
  */
 #include "job/job.h"
 
@@ -43,6 +43,7 @@ struct job_table {
 struct job_table *job_table_new(void)
 {
 	struct job_table *table = calloc(1, sizeof(*table));
+
 	if (!table)
 		return NULL;
 	LIST_INIT(&table->jobs);
@@ -53,6 +54,7 @@ struct job_table *job_table_new(void)
 void job_table_free(struct job_table *table)
 {
 	struct job_watch *watch;
+
 	if (!table)
 		return;
 	while ((watch = TAILQ_FIRST(&table->waiting))) {
@@ -74,6 +76,7 @@ static void move_watch(struct job_watch *watch, struct watch_list *list)
 struct job_watch *job_watch_new(struct job_table *table, const struct job_observer *observer)
 {
 	struct job_watch *watch = calloc(1, sizeof(*watch));
+
 	if (!watch)
 		return NULL;
 	watch->observer = *observer;
@@ -110,9 +113,10 @@ void job_watch_hold(struct job_watch *watch)
 
 struct job_watch *job_watch_release(struct job_watch *watch)
 {
-	struct job_watch *left = watch->cancelled ? NULL : watch;
+	struct job_watch *alive = watch->cancelled ? NULL : watch;
+
 	leave_call(watch);
-	return left;
+	return alive;
 }
 
 bool job_watch_is_durable(const struct job_watch *watch)
@@ -138,14 +142,14 @@ void job_watch_event(struct job_watch *watch, const struct event *event, const c
 	leave_call(watch);
 }
 
-void job_watch_over(struct job_watch *watch, enum job_end end)
+void job_watch_finish(struct job_watch *watch, enum job_outcome outcome)
 {
 	if (!watch || watch->cancelled)
 		return;
 	watch->calls++;
-	watch->cancelled = true; /* the last call */
-	if (watch->observer.over)
-		watch->observer.over(watch->observer.ctx, end);
+	watch->cancelled = true; /* no call follows */
+	if (watch->observer.finished)
+		watch->observer.finished(watch->observer.ctx, outcome);
 	leave_call(watch);
 }
 
@@ -164,6 +168,7 @@ void *job_owner(const struct job *job)
 struct job *job_new(struct job_table *table, struct request *request, void *owner)
 {
 	struct job *job = calloc(1, sizeof(*job));
+
 	if (!job)
 		return NULL;
 	struct job **bucket = bucket_of(table, request->id);
@@ -180,6 +185,7 @@ struct job *job_new(struct job_table *table, struct request *request, void *owne
 struct job *job_find(const struct job_table *table, const char *id)
 {
 	struct job *job = table->buckets[hash_text(id) % BUCKETS];
+
 	while (job && strcmp(job->request->id, id) != 0)
 		job = job->chain;
 	return job;
@@ -213,14 +219,15 @@ void job_remove_capture(struct job *job, const struct capture *capture)
 void job_end(struct job *job)
 {
 	struct job **at = bucket_of(job->table, job->request->id);
+
 	while (*at != job)
 		at = &(*at)->chain;
 	*at = job->chain;
 	LIST_REMOVE(job, list);
 	struct job_watch *watch;
 	while ((watch = TAILQ_FIRST(&job->watches))) {
-		move_watch(watch, &job->table->waiting); /* the observer may be in the middle of another call */
-		job_watch_over(watch, JOB_OVER);
+		move_watch(watch, &job->table->waiting); /* a call to the observer may be under way */
+		job_watch_finish(watch, JOB_FINISHED);
 	}
 	request_unref(job->request);
 	free(job);
@@ -229,8 +236,9 @@ void job_end(struct job *job)
 void job_notify(struct job *job, const struct event *event, const char *json)
 {
 	struct job_watch *next;
+
 	for (struct job_watch *watch = TAILQ_FIRST(&job->watches); watch; watch = next) {
-		watch->calls++; /* stays in the list meanwhile */
+		watch->calls++; /* keeps it in the list */
 		job_watch_event(watch, event, json);
 		next = TAILQ_NEXT(watch, list);
 		leave_call(watch);
@@ -240,6 +248,7 @@ void job_notify(struct job *job, const struct event *event, const char *json)
 bool job_is_durable(const struct job *job)
 {
 	const struct job_watch *watch;
+
 	TAILQ_FOREACH(watch, &job->watches, list)
 	{
 		if (watch->observer.durable)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A job: an admitted request while any of its captures lives, and whoever wants to hear what becomes of it. The table
- * of jobs finds them by the request's id. Loop thread.
+ * A job: an admitted request while any of its captures lives, with the watches that receive its events. The table finds
+ * jobs by the request's id. Loop thread.
  */
 #pragma once
 
@@ -17,41 +17,40 @@ struct job;
 struct job_table;
 struct job_watch;
 
-enum job_end {
-	JOB_OVER,      /* every capture had its final event */
-	JOB_ELSEWHERE, /* for another node: there is no event */
+enum job_outcome {
+	JOB_FINISHED,  /* every capture had its final event */
+	JOB_ELSEWHERE, /* for another node: no event */
 	JOB_REFUSED,   /* one `rejected` event, nothing was started */
 };
 
-/* Who hands a request in and wants to hear of it. Members may be NULL. Calls come from the loop, also from within
- * jobs_request. */
+/* The callbacks of a request's submitter; each may be NULL. Called on the loop's thread, also within jobs_request. */
 struct job_observer {
-	/* It is this node's, and so many captures are being started; before the first event about them. */
+	/* The request is for this node and starts this number of captures. Precedes their first event. */
 	void (*admitted)(void *ctx, const char *id, size_t captures);
-	/* An event about the request: as it is published to everybody. */
+	/* An event about the request, as published. */
 	void (*event)(void *ctx, const struct event *event, const char *json);
-	/* The last call. The watch is gone. */
-	void (*over)(void *ctx, enum job_end end);
-	bool durable; /* `over` comes only when what was answered is kept where a restart does not lose it */
+	/* The last call. The watch is freed. */
+	void (*finished)(void *ctx, enum job_outcome outcome);
+	bool durable; /* `finished` waits until the reply store has the answers, or has failed to save them */
 	void *ctx;
 };
 
 struct job_table *job_table_new(void);
-void job_table_free(struct job_table *table); /* no job may be left; watches are forgotten without a call */
+void job_table_free(struct job_table *table); /* no job may be left; frees watches without a call */
 
-/* A new watch, belonging to no job yet. NULL on ENOMEM. */
+/* A new watch, which belongs to no job yet. NULL on ENOMEM. */
 struct job_watch *job_watch_new(struct job_table *table, const struct job_observer *observer);
-/* The observer is not called any more. Also from within its own calls. NULL is fine. */
+/* Ends calls to the observer, which may itself call this. NULL is fine. */
 void job_watch_cancel(struct job_watch *watch);
-/* It stays valid while held, even when it is over or cancelled; releasing gives it back, or NULL if it is gone then. */
+/* A held watch stays valid even when finished or cancelled; release then returns NULL, else the watch. */
 void job_watch_hold(struct job_watch *watch);
 struct job_watch *job_watch_release(struct job_watch *watch);
-bool job_watch_is_durable(const struct job_watch *watch); /* NULL: it is not */
+bool job_watch_is_durable(const struct job_watch *watch); /* NULL: false */
 void job_watch_admitted(struct job_watch *watch, const char *id, size_t captures);
 void job_watch_event(struct job_watch *watch, const struct event *event, const char *json);
-void job_watch_over(struct job_watch *watch, enum job_end end);
+void job_watch_finish(struct job_watch *watch, enum job_outcome outcome);
 
-/* A job without captures. The request is referenced. NULL on ENOMEM. */
+/* A job without captures, which references the request. NULL on ENOMEM. */
 struct job *job_new(struct job_table *table, struct request *request, void *owner);
 void *job_owner(const struct job *job);
 struct job *job_find(const struct job_table *table, const char *id);
@@ -59,17 +58,17 @@ void job_add_watch(struct job *job, struct job_watch *watch);
 void job_add_capture(struct job *job, struct capture *capture);
 void job_remove_capture(struct job *job, const struct capture *capture);
 
-/* Once it has no capture (any more): tells its watches and is gone. */
+/* Finishes its watches and frees the job, which must have no capture. */
 void job_end(struct job *job);
 
-/* Hands an event to the job's watches. */
+/* Passes an event to the job's watches. */
 void job_notify(struct job *job, const struct event *event, const char *json);
 
-/* One of its watches is durable. */
+/* Whether one of its watches is durable. */
 bool job_is_durable(const struct job *job);
 
 const struct request *job_request(const struct job *job);
-struct capture *job_captures(const struct job *job); /* the first; capture_next leads on */
+struct capture *job_captures(const struct job *job); /* the first; follow capture_next */
 size_t job_capture_count(const struct job *job);
 
 /* All jobs, in no order. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way in of a request, up to where admission.c decides on it, and the way out of what was started. Another node's
- * request is dropped after a glance.
+ * Takes requests up to admission.c's decision, and finishes the jobs that were started. A peek is enough to drop
+ * another node's request.
  *
- * What is said about a request while it is judged goes to who handed it in (`submitter`); what is said later belongs to
- * a job, and goes to all its watches.
+ * Events about a request being admitted go to its `submitter`; later ones belong to a job and go to all its watches.
  */
 #include "job/jobs.h"
 
@@ -29,27 +28,28 @@
 #include "sink/delivery.h"
 
 #define ARMING_THREADS 2
-#define NAME_LOOKUP_THREADS 2 /* for filters with names to look up: slow name servers hold up only each other */
-#define PACKET_LOG_QUEUE 64   /* captures whose packets wait to be logged */
+#define NAME_LOOKUP_THREADS 2 /* filters with names to look up: slow name servers delay only each other */
+#define PACKET_LOG_QUEUE 64   /* captures waiting for their packet log */
 #define REPEATS_LOGGED 10     /* a second */
-#define ARMING_QUEUE 4096     /* more wait than can run at once */
+#define ARMING_QUEUE 4096     /* tasks waiting for an arming thread */
 
-/* One that waits for the reply store's word on its id. */
+/* A request whose id the reply store is looking up. */
 struct pending_lookup {
 	LIST_ENTRY(pending_lookup) list;
 	struct jobs *jobs;
-	struct job_watch *watch; /* NULL: nobody asks */
+	struct job_watch *watch; /* NULL: no observer */
 	struct request *request;
 	char *origin;
 };
 
-/* --- saying it --- */
+/* --- events --- */
 
-/* What has no capture is about the request that is being judged. */
+/* An event without a capture is about the request being admitted. */
 static void on_event(void *ctx, const struct event *event, const char *json)
 {
 	struct jobs *jobs = ctx;
 	struct job *job = event->capture && event->id ? job_find(jobs->table, event->id) : NULL;
+
 	jobs->counts.events[event->kind]++;
 	if (job)
 		job_notify(job, event, json);
@@ -59,8 +59,8 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 
 bool jobs_idle(const struct jobs *jobs)
 {
-	return !jobs->counts.captures && !jobs->history_stream_count && !jobs->saving_count &&
-	       !jobs->pending_lookup_count;
+	return !jobs->counts.running && !jobs->counts.delivering && !jobs->history_stream_count &&
+	       !jobs->saving_count && !jobs->pending_lookup_count;
 }
 
 static void check_idle(struct jobs *jobs)
@@ -81,19 +81,20 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.code = -EINVAL,
 		.origin = origin,
 	};
+
 	event_bus_publish(jobs->options.bus, &event);
 }
 
-/* --- what another life of this process has answered --- */
+/* --- answers from before a restart --- */
 
-/* The request's judging goes on; who handed it in is told how it ends unless a job does that. */
+/* Admits the request and finishes its watch, unless a job has taken that over. */
 static void admit_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
 	jobs->submitter = watch;
-	const enum job_end end = jobs_admit(jobs, submission);
-	struct job_watch *left = take(jobs->submitter);
-	if (left)
-		job_watch_over(left, end);
+	const enum job_outcome outcome = jobs_admit(jobs, submission);
+	struct job_watch *submitter = take(jobs->submitter);
+	if (submitter)
+		job_watch_finish(submitter, outcome);
 }
 
 static void on_reply_looked_up(void *ctx, const char *json, size_t size)
@@ -101,11 +102,12 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 	struct pending_lookup *pending_lookup = ctx;
 	struct jobs *jobs = pending_lookup->jobs;
 	const struct submission submission = {pending_lookup->origin, pending_lookup->request};
+
 	LIST_REMOVE(pending_lookup, list);
 	jobs->pending_lookup_count--;
 	if (json && !reply_cache_knows(jobs->reply_cache, pending_lookup->request->id))
 		(void)reply_cache_restore(jobs->reply_cache, pending_lookup->request->id, json, size);
-	/* Who keeps requests across a restart hears nothing of one that nobody has begun: it is taken up then. */
+	/* A trigger that keeps requests across restarts will submit this one again: it must not be answered. */
 	if (jobs->shutting_down && job_watch_is_durable(pending_lookup->watch))
 		job_watch_cancel(pending_lookup->watch);
 	else
@@ -118,11 +120,12 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 	check_idle(jobs);
 }
 
-/* True: the reply store is asked. */
+/* True: the reply store is looking it up. */
 static bool look_up_reply(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
 	struct reply_store *reply_store = jobs->options.reply_store;
 	const struct request *request = submission->request;
+
 	if (!reply_store || !request->id_given || reply_cache_knows(jobs->reply_cache, request->id) ||
 	    !reply_store_is_up(reply_store) || jobs->pending_lookup_count >= JOBS_PENDING_LOOKUPS_MAX)
 		return false;
@@ -135,7 +138,7 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 	}
 	pending_lookup->jobs = jobs;
 	pending_lookup->watch = watch;
-	if (watch) /* whoever it belongs to may cancel it meanwhile */
+	if (watch) /* its owner may cancel it meanwhile */
 		job_watch_hold(watch);
 	pending_lookup->request = request_ref(submission->request);
 	LIST_INSERT_HEAD(&jobs->pending_lookup, pending_lookup, list);
@@ -143,12 +146,13 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 	return true;
 }
 
-/* --- the way in --- */
+/* --- requests --- */
 
 static void accept_request(struct jobs *jobs, const struct job_message *message, struct request *request,
 			   struct job_watch *watch)
 {
 	const struct submission submission = {message->origin, request};
+
 	if (message->id)
 		request_set_id(request, message->id);
 	request->published_ns = message->published_ns;
@@ -163,6 +167,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	struct request *request = NULL;
 	const char *names[SINKS_MAX];
 	const size_t name_count = deliveries_destination_names(jobs->options.deliveries, names);
+
 	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->options.config, names,
 			      name_count, &refusal, &request)) {
 	case REQUEST_OURS:
@@ -172,13 +177,13 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		jobs->counts.elsewhere++;
 		log_debug(job, "request-elsewhere", log_str("origin", message->origin),
 			  log_uint("bytes", message->size));
-		job_watch_over(watch, JOB_ELSEWHERE);
+		job_watch_finish(watch, JOB_ELSEWHERE);
 		break;
 	case REQUEST_INVALID:
 		jobs->submitter = watch;
 		refuse_invalid(jobs, message->origin, &refusal);
 		jobs->submitter = NULL;
-		job_watch_over(watch, JOB_REFUSED);
+		job_watch_finish(watch, JOB_REFUSED);
 		break;
 	}
 }
@@ -186,6 +191,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *message, const struct job_observer *observer)
 {
 	struct job_watch *watch = observer ? job_watch_new(jobs->table, observer) : NULL;
+
 	if (observer && !watch)
 		log_error("request-unwatched", log_str("origin", message->origin), log_str("error", "out of memory"));
 	if (!watch) {
@@ -203,45 +209,51 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 	return jobs_submit(jobs, &(struct job_message){.origin = origin, .bytes = bytes, .size = size}, observer);
 }
 
-/* --- the captures' ends --- */
+/* --- ends of captures --- */
 
-static void on_capture_ended(void *ctx, struct capture *capture)
+static void on_capturing_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
-	jobs->counts.running -= capture_part_count(capture);
+
+	jobs->counts.running--;
+	jobs->counts.running_parts -= capture_part_count(capture);
+	jobs->counts.delivering++;
 }
 
-/* The answers are kept (or could not be). */
+/* The answers are saved (or could not be). */
 static void on_reply_saved(void *ctx)
 {
 	struct job *job = ctx;
 	struct jobs *jobs = job_owner(job);
+
 	jobs->saving_count--;
 	job_end(job);
 	check_idle(jobs);
 }
 
-/* With a reply store, what was answered goes there; who has to be sure of that hears of the end when it has arrived. */
+/* Saves the answers in the reply store, if there is one; durable watches finish only when they are saved. */
 static void finish_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool kept = jobs->options.reply_store && request->id_given;
+	const bool wanted = jobs->options.reply_store && request->id_given;
 	const bool wait = job_is_durable(job);
-	cleanup(cleanup_free) char *json = kept ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
-	const bool asked = json && reply_store_save(jobs->options.reply_store, request->id, json,
-						    wait ? on_reply_saved : NULL, job) == 0;
-	if (asked && wait)
+	cleanup(cleanup_free) char *json = wanted ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
+	const bool saving = json && reply_store_save(jobs->options.reply_store, request->id, json,
+						     wait ? on_reply_saved : NULL, job) == 0;
+
+	if (saving && wait)
 		jobs->saving_count++;
 	else
 		job_end(job);
 }
 
-static void on_capture_over(void *ctx, struct capture *capture)
+static void on_capture_finished(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
 	struct job *job = capture_owner(capture);
+
 	job_remove_capture(job, capture);
-	jobs->counts.captures--;
+	jobs->counts.delivering--;
 	if (!job_capture_count(job))
 		finish_job(jobs, job);
 	check_idle(jobs);
@@ -249,9 +261,10 @@ static void on_capture_over(void *ctx, struct capture *capture)
 
 static void on_idle(evutil_socket_t fd, short what, void *ctx)
 {
+	struct jobs *jobs = ctx;
+
 	(void)fd;
 	(void)what;
-	struct jobs *jobs = ctx;
 	jobs->idle(jobs->idle_ctx);
 }
 
@@ -271,15 +284,17 @@ void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx)
 static void abandon_captures(struct job *job)
 {
 	struct capture *next;
+
 	for (struct capture *capture = job_captures(job); capture; capture = next) {
 		next = capture_next(capture);
-		capture_abandon(capture); /* with the last one the job goes */
+		capture_abandon(capture); /* the last one frees the job */
 	}
 }
 
 void jobs_abandon(struct jobs *jobs)
 {
 	struct job *next;
+
 	for (struct job *job = job_first(jobs->table); job; job = next) {
 		next = job_next(job);
 		abandon_captures(job);
@@ -291,9 +306,10 @@ struct jobs_counts jobs_counts(const struct jobs *jobs)
 	return jobs->counts;
 }
 
-static void on_history_stream_gone(void *ctx)
+static void on_history_stream_freed(void *ctx)
 {
 	struct jobs *jobs = ctx;
+
 	jobs->history_stream_count--;
 	check_idle(jobs);
 }
@@ -306,13 +322,14 @@ int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec
 		.engine = jobs->options.engine,
 		.arming = jobs->arming,
 		.name_lookup = jobs->name_lookup,
-		.gone = on_history_stream_gone,
-		.gone_ctx = jobs,
+		.freed = on_history_stream_freed,
+		.freed_ctx = jobs,
 	};
+
 	if (jobs->shutting_down)
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
 	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
-		return error_set(err, -EBUSY, "%d histories are being read already", JOBS_HISTORY_STREAMS_MAX);
+		return error_set(err, -EBUSY, "%d history streams are open already", JOBS_HISTORY_STREAMS_MAX);
 	int r = targets_check(spec->interface, jobs->options.engine, err);
 	if (r < 0)
 		return r;
@@ -341,11 +358,12 @@ int jobs_stop(const struct jobs *jobs, const char *id)
 	return capture_list_stop(jobs->table, jobs->reply_cache, id);
 }
 
-/* --- the whole --- */
+/* --- start and end --- */
 
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 {
 	cleanup(cleanup_jobs) struct jobs *jobs = calloc(1, sizeof(*jobs));
+
 	if (!jobs) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -370,8 +388,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.stopping = &jobs->stopping,
 		.deliveries = options->deliveries,
 		.bus = options->bus,
-		.ended = on_capture_ended,
-		.over = on_capture_over,
+		.capturing_ended = on_capturing_ended,
+		.finished = on_capture_finished,
 		.ctx = jobs,
 	};
 	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache || !jobs->dedupe ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What jobs.c (the ways in and out) and admission.c (may it be, and is it new?) share. Internal to the two.
+ * Shared by jobs.c (requests in, captures out) and admission.c (is a request new and within the limits?).
  */
 #pragma once
 
@@ -28,10 +28,10 @@ struct jobs {
 	struct dedupe *dedupe;
 	struct customer_limit *customer_limit;
 	struct job_table *table;
-	struct job_watch *submitter; /* of the request that is being judged; NULL: nobody asks */
+	struct job_watch *submitter; /* of the request being admitted; NULL: no observer */
 	struct jobs_counts counts;
 	unsigned history_stream_count;
-	unsigned saving_count; /* jobs whose answers are on their way to the reply store */
+	unsigned saving_count; /* jobs whose answers are being saved in the reply store */
 	LIST_HEAD(, pending_lookup) pending_lookup;
 	unsigned pending_lookup_count;
 	struct token_bucket request_rate; /* limits.requests_per_second */
@@ -42,12 +42,12 @@ struct jobs {
 	bool shutting_down;
 };
 
-/* A request that is being judged. */
+/* A request being admitted. */
 struct submission {
 	const char *origin;
 	struct request *request;
 };
 
-/* Decides on a request that is this node's: answers, folds, refuses or starts it. What is said of it meanwhile goes to
- * `jobs->submitter`, which is NULL afterwards if a job has taken that over. */
-enum job_end jobs_admit(struct jobs *jobs, const struct submission *submission);
+/* Decides on a request for this node: repeats its answers, folds, refuses or starts it. Events meanwhile go to
+ * `jobs->submitter`, which becomes NULL if a job has taken it over. */
+enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission);

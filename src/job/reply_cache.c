@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A list of ids, newest first, each with the last event of every capture it started. Look-ups walk a small hash table
- * of chains; both are bounded by REPLY_CACHE_IDS_MAX. Every byte is charged: whatever is added makes room by forgetting
- * the oldest ids; what a single id has beyond its bounds is not remembered.
+ * A list of ids, newest first, each with the latest event of each of its captures. A small chained hash table finds
+ * them; both are bounded by REPLY_CACHE_IDS_MAX. All memory is charged: additions make room by forgetting the oldest
+ * ids; what exceeds the bounds of a single id is not remembered.
  */
 #include "job/reply_cache.h"
 
@@ -25,7 +25,7 @@ struct reply {
 	char *id;
 	struct event **events; /* one per capture, the latest */
 	size_t event_count;
-	size_t bytes; /* that it all takes */
+	size_t bytes; /* its memory in all */
 };
 
 struct reply_cache {
@@ -57,6 +57,7 @@ static void forget_oldest(struct reply_cache *cache)
 {
 	struct reply *reply = cache->oldest;
 	struct reply **at = &cache->buckets[bucket_of(reply->id)];
+
 	while (*at != reply)
 		at = &(*at)->chain;
 	*at = reply->chain;
@@ -101,6 +102,7 @@ static void enforce_bounds(struct reply_cache *cache)
 static struct reply *find_reply(const struct reply_cache *cache, const char *id)
 {
 	struct reply *reply = cache->buckets[bucket_of(id)];
+
 	while (reply && strcmp(reply->id, id) != 0)
 		reply = reply->chain;
 	return reply;
@@ -114,6 +116,7 @@ bool reply_cache_knows(const struct reply_cache *cache, const char *id)
 size_t reply_cache_capture_count(const struct reply_cache *cache, const char *id)
 {
 	const struct reply *reply = find_reply(cache, id);
+
 	return reply ? reply->event_count : 0;
 }
 
@@ -122,8 +125,10 @@ char *reply_cache_json(const struct reply_cache *cache, const char *id)
 	const struct reply *reply = find_reply(cache, id);
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(REPLY_CACHE_BYTES_MAX);
 	int r = reply && reply->event_count ? buffer_append_string(&text, "[") : -ENOENT;
+
 	for (size_t i = 0; r == 0 && i < reply->event_count; i++) {
 		cleanup(cleanup_free) char *json = event_json(reply->events[i]);
+
 		r = json ? buffer_printf(&text, "%s%s", i ? "," : "", json) : -ENOMEM;
 	}
 	if (r == 0)
@@ -135,11 +140,13 @@ bool reply_cache_restore(struct reply_cache *cache, const char *id, const char *
 {
 	json_t *array = json_loadb(json, size, JSON_REJECT_DUPLICATES, NULL);
 	const size_t count = json_array_size(array);
+
 	if (count)
-		reply_cache_expect(cache, id);
+		reply_cache_track(cache, id);
 	for (size_t i = 0; i < count; i++) {
 		cleanup(cleanup_free) char *text = json_dumps(json_array_get(array, i), JSON_COMPACT);
 		cleanup(cleanup_event_copy) struct event *event = text ? event_parse(text, strlen(text)) : NULL;
+
 		if (event && event->id && strcmp(event->id, id) == 0)
 			reply_cache_on_event(cache, event, text);
 	}
@@ -150,6 +157,7 @@ bool reply_cache_restore(struct reply_cache *cache, const char *id, const char *
 bool reply_cache_visit(const struct reply_cache *cache, const char *id, reply_cache_visitor visit, void *ctx)
 {
 	const struct reply *reply = find_reply(cache, id);
+
 	if (reply)
 		visit(ctx, reply->id, reply->events, reply->event_count);
 	return reply;
@@ -164,10 +172,12 @@ void reply_cache_visit_all(const struct reply_cache *cache, reply_cache_visitor 
 bool reply_cache_repeat(struct reply_cache *cache, const char *id, struct event_bus *bus)
 {
 	const struct reply *reply = find_reply(cache, id);
+
 	if (!reply)
 		return false;
 	for (size_t i = 0; i < reply->event_count; i++) {
 		struct event again = *reply->events[i];
+
 		again.duplicate = true;
 		again.time_ns = clock_realtime_ns();
 		event_bus_publish(bus, &again);
@@ -175,9 +185,10 @@ bool reply_cache_repeat(struct reply_cache *cache, const char *id, struct event_
 	return true;
 }
 
-void reply_cache_expect(struct reply_cache *cache, const char *id)
+void reply_cache_track(struct reply_cache *cache, const char *id)
 {
 	struct reply *reply = calloc(1, sizeof(*reply));
+
 	if (!reply || !(reply->id = strdup(id))) {
 		free(reply);
 		return;
@@ -201,7 +212,7 @@ static bool same_capture(const struct event *a, const struct event *b)
 	return a->capture && b->capture ? strcmp(a->capture, b->capture) == 0 : a->capture == b->capture;
 }
 
-/* The place of the event about the same capture, a new one if there is none yet; NULL: there is no room. */
+/* The slot for the capture's event, a new one if it has none yet; NULL: no room. */
 static struct event **slot_of(struct reply_cache *cache, struct reply *reply, const struct event *event)
 {
 	for (size_t i = 0; i < reply->event_count; i++) {
@@ -223,6 +234,7 @@ static struct event **slot_of(struct reply_cache *cache, struct reply *reply, co
 void reply_cache_on_event(void *ctx, const struct event *event, const char *json)
 {
 	struct reply_cache *cache = ctx;
+
 	(void)json;
 	struct reply *reply = event->id && !event->duplicate ? find_reply(cache, event->id) : NULL;
 	if (!reply)
@@ -236,6 +248,7 @@ void reply_cache_on_event(void *ctx, const struct event *event, const char *json
 		return;
 	if (*slot) {
 		const size_t old = event_copy_bytes(*slot);
+
 		reply->bytes -= old;
 		cache->bytes -= old;
 		event_copy_free(*slot);

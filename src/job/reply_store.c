@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Each question is a small object of its own while it is under way; how many there can be is the commands' cap. */
+/* Each operation under way is a small object; redis_commands caps their number. */
 #include "job/reply_store.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ struct reply_store {
 
 struct operation {
 	reply_store_found on_found;
-	void (*on_stored)(void *ctx);
+	void (*on_saved)(void *ctx);
 	void *ctx;
 	char id[REQUEST_ID_SIZE];
 };
@@ -29,6 +29,7 @@ struct operation {
 static struct operation *new_operation(const char *id, void *ctx)
 {
 	struct operation *operation = calloc(1, sizeof(*operation));
+
 	if (!operation)
 		return NULL;
 	operation->ctx = ctx;
@@ -40,6 +41,7 @@ static void on_found_reply(void *ctx, const struct redis_result *answer)
 {
 	cleanup(cleanup_free) struct operation *operation = ctx;
 	const bool found = answer->code == 0 && answer->reply->type == REDIS_REPLY_STRING;
+
 	if (answer->code < 0 && answer->code != -ECANCELED)
 		log_warning("ledger-unread", log_str("request", operation->id), log_str("error", answer->error));
 	operation->on_found(operation->ctx, found ? answer->reply->str : NULL, found ? answer->reply->len : 0);
@@ -48,16 +50,18 @@ static void on_found_reply(void *ctx, const struct redis_result *answer)
 static void on_saved_reply(void *ctx, const struct redis_result *answer)
 {
 	cleanup(cleanup_free) struct operation *operation = ctx;
+
 	if (answer->code < 0)
 		log_warning("ledger-unwritten", log_str("request", operation->id), log_str("error", answer->error));
-	if (operation->on_stored)
-		operation->on_stored(operation->ctx);
+	if (operation->on_saved)
+		operation->on_saved(operation->ctx);
 }
 
 static int send(struct reply_store *store, const struct redis_command *command, redis_commands_done done,
 		struct operation *operation)
 {
 	const int r = redis_commands_send(store->commands, command, done, operation);
+
 	if (r < 0)
 		free(operation);
 	return r;
@@ -67,6 +71,7 @@ int reply_store_find(struct reply_store *store, const char *id, reply_store_foun
 {
 	cleanup(cleanup_free) char *key = NULL;
 	struct operation *operation = new_operation(id, ctx);
+
 	if (asprintf(&key, "%s%s", store->prefix, id) < 0)
 		key = NULL;
 	if (!operation || !key) {
@@ -79,11 +84,12 @@ int reply_store_find(struct reply_store *store, const char *id, reply_store_foun
 		    operation);
 }
 
-int reply_store_save(struct reply_store *store, const char *id, const char *json, void (*on_stored)(void *ctx),
+int reply_store_save(struct reply_store *store, const char *id, const char *json, void (*on_saved)(void *ctx),
 		     void *ctx)
 {
 	cleanup(cleanup_free) char *key = NULL;
 	char ttl[24];
+
 	if (strlen(json) > REPLY_STORE_BYTES_MAX)
 		return -EMSGSIZE;
 	struct operation *operation = new_operation(id, ctx);
@@ -93,7 +99,7 @@ int reply_store_save(struct reply_store *store, const char *id, const char *json
 		free(operation);
 		return -ENOMEM;
 	}
-	operation->on_stored = on_stored;
+	operation->on_saved = on_saved;
 	snprintf(ttl, sizeof(ttl), "%" PRIu64, store->ttl_ms);
 	const char *const argv[] = {"SET", key, json, "PX", ttl};
 	return send(store, &(struct redis_command){.argc = 5, .argv = argv, .idempotent = true}, on_saved_reply,
@@ -108,6 +114,7 @@ bool reply_store_is_up(const struct reply_store *store)
 struct reply_store *reply_store_new(const struct reply_store_options *options)
 {
 	struct reply_store *store = calloc(1, sizeof(*store));
+
 	if (!store)
 		return NULL;
 	store->commands = options->commands;

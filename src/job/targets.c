@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names as they are, "any" as what is up, each once: a request that names an interface twice means it once. */
+/* Names stand for themselves, "any" for all interfaces that are up; each interface counts once. */
 #include "job/targets.h"
 
 #include <errno.h>
@@ -22,11 +22,11 @@ static int add_all_up(struct targets *targets, char *alias, struct error *err)
 	interface_list_deinit(&targets->up);
 	int r = interface_list_read(true, &targets->up);
 	if (r < 0)
-		return error_set(err, r, "looking for interfaces: %s", strerror(-r));
+		return error_set(err, r, "listing interfaces: %s", strerror(-r));
 	if (!targets->up.count)
 		return error_set(err, -ENODEV, "no interface of this host is up");
 	if (targets->up.count > REQUEST_INTERFACES_MAX)
-		return error_set(err, -E2BIG, "%zu interfaces are up, one request can take %d", targets->up.count,
+		return error_set(err, -E2BIG, "%zu interfaces are up; the limit per request is %d", targets->up.count,
 				 REQUEST_INTERFACES_MAX);
 	for (size_t i = 0; i < targets->up.count; i++)
 		add_target(targets, targets->up.names[i], alias);
@@ -37,6 +37,7 @@ static int unknown_interface(const char *name, struct error *err)
 {
 	struct interface_list all = {0};
 	const char *near = interface_list_read(false, &all) == 0 ? interface_list_suggest(&all, name) : NULL;
+
 	error_set(err, -ENODEV, "interface: this host has no \"%s\"%s%s%s", name, near ? " (did you mean \"" : "",
 		  near ? near : "", near ? "\"?)" : "");
 	interface_list_deinit(&all);
@@ -57,6 +58,7 @@ int targets_find(const struct request *request, struct engine *engine, struct ta
 	for (size_t i = 0; i < request->interface_count; i++) {
 		const struct request_interface *wanted = &request->interfaces[i];
 		int r = 0;
+
 		if (strcmp(wanted->name, "any") == 0)
 			r = add_all_up(targets, wanted->alias, err);
 		else

@@ -9,8 +9,10 @@ void host_info_describe(struct capture_file_info *info)
 {
 	static char hardware[sizeof(((struct utsname *)NULL)->machine)];
 	static char os[2 * sizeof(((struct utsname *)NULL)->release)];
+
 	if (!*hardware) {
 		struct utsname host;
+
 		if (uname(&host) == 0) {
 			snprintf(hardware, sizeof(hardware), "%s", host.machine);
 			snprintf(os, sizeof(os), "%s %s", host.sysname, host.release);

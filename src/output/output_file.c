@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every reader gets a file of its own over the same packets: a few hundred bytes of state, no copy. */
+/* Each reader gets its own capture file over the same packets: a few hundred bytes of state, no copy. */
 #include "output/output_file.h"
 
 #include <errno.h>
@@ -19,12 +19,14 @@ struct file_reader {
 static size_t read_file(void *ctx, uint8_t *into, size_t room)
 {
 	struct file_reader *reader = ctx;
+
 	return reader->bytes.read(reader->bytes.ctx, into, room);
 }
 
 static void rewind_file(void *ctx)
 {
 	struct file_reader *reader = ctx;
+
 	reader->bytes.rewind(reader->bytes.ctx);
 }
 
@@ -41,6 +43,7 @@ static bool open_reader(void *ctx, struct byte_stream *stream)
 {
 	const struct output_file *output = ctx;
 	cleanup(cleanup_file_reader) struct file_reader *reader = calloc(1, sizeof(*reader));
+
 	if (!reader)
 		return false;
 	reader->packets = store_merge_new(output->stores, output->part_count, &output->limits);
@@ -68,6 +71,7 @@ static bool add_comment(struct output_file *output, const char *format, ...) pri
 static bool add_comment(struct output_file *output, const char *format, ...)
 {
 	va_list arguments;
+
 	va_start(arguments, format);
 	char *text = NULL;
 	const int length = vasprintf(&text, format, arguments);
@@ -81,6 +85,7 @@ static bool add_comment(struct output_file *output, const char *format, ...)
 static bool add_window(struct output_file *output, const struct consumer_report *report)
 {
 	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
+
 	return add_comment(output, "window: %s to %s, asked from %s, %s; lost: kernel %llu, evicted %llu, memory %llu",
 			   clock_format(report->from_ns, from), clock_format(report->to_ns, to),
 			   clock_format(report->asked_from_ns, asked), report->complete ? "complete" : "incomplete",
@@ -92,6 +97,7 @@ static bool add_comments(struct output_file *output, const struct request *reque
 			 const struct consumer_report *report)
 {
 	bool ok = !request->comment || add_comment(output, "%s", request->comment);
+
 	ok = ok && add_comment(output, "request: %s", request->json);
 	ok = ok && add_comment(output, "tags: %s", tags);
 	if (request->customer)
@@ -112,6 +118,7 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 	output->part_count = options->part_count;
 	for (size_t i = 0; i < options->part_count; i++) {
 		const struct output_part *part = &options->parts[i];
+
 		output->stores[i] = part->store;
 		output->interfaces[i] = (struct packet_interface){
 			.name = part->interface,
@@ -131,6 +138,7 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 int output_file_init(struct output_file *output, const struct output_file_options *options)
 {
 	const struct request *request = options->request;
+
 	*output = (struct output_file){.limits = {.packets = request->packets, .bytes = request->bytes}};
 	output->format = request->format == REQUEST_FORMAT_PCAP ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
 	if (!add_parts(output, options) || !add_comments(output, request, options->tags, options->report)) {

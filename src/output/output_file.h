@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A finished capture as the file that destinations get: its packets, and in the section's comments all that is known
- * about it. */
+/* A finished capture as the file for its destinations: its packets, and section comments with the request, the window
+ * and the losses. */
 #pragma once
 
 #include "base/packet.h"
@@ -11,7 +11,7 @@
 #include "request/request.h"
 #include "sink/sink.h"
 
-/* One interface's share: its report and its sealed packets. */
+/* One capture part: its report and its sealed packets. */
 struct output_part {
 	const char *interface;
 	struct consumer_report report;
@@ -27,15 +27,15 @@ struct output_file {
 	size_t part_count;
 	struct store_merge_limits limits;
 	char name[CAPTURE_FILE_NAME_SIZE];
-	struct sink_file file; /* to hand to a delivery; valid as long as the output file */
+	struct sink_file file; /* for a delivery; valid as long as the output file */
 	char *comments[8];
 };
 
 struct output_file_options {
 	const struct request *request;
 	const char *capture;		      /* its id */
-	const char *node, *interface, *tags;  /* interface: as in the file's name */
-	const struct consumer_report *report; /* of the whole */
+	const char *node, *interface, *tags;  /* interface: for the file's name */
+	const struct consumer_report *report; /* of the whole capture */
 	const struct output_part *parts;
 	size_t part_count;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The earliest of the readers' next packets is the next one; of equal ones, that of the first store. */
+/* The next packet is the earliest of the readers' next packets; among equals, the first store's. */
 #include "output/store_merge.h"
 
 #include <stdlib.h>
@@ -20,9 +20,11 @@ struct store_merge {
 static void rewind_merge(void *ctx)
 {
 	struct store_merge *merge = ctx;
+
 	merge->packets = merge->bytes = 0;
 	for (size_t i = 0; i < merge->count; i++) {
 		struct input *input = &merge->inputs[i];
+
 		store_reader_init(&input->reader, input->reader.store);
 		input->has_next = store_reader_next(&input->reader, &input->next);
 	}
@@ -31,8 +33,10 @@ static void rewind_merge(void *ctx)
 static struct input *find_earliest(struct store_merge *merge)
 {
 	struct input *earliest = NULL;
+
 	for (size_t i = 0; i < merge->count; i++) {
 		struct input *input = &merge->inputs[i];
+
 		if (input->has_next && (!earliest || input->next.time_ns < earliest->next.time_ns))
 			earliest = input;
 	}
@@ -43,6 +47,7 @@ static bool next_of_merge(void *ctx, struct packet_view *packet)
 {
 	struct store_merge *merge = ctx;
 	struct input *input = find_earliest(merge);
+
 	if (!input || merge->packets >= merge->limits.packets || merge->bytes >= merge->limits.bytes)
 		return false;
 	*packet = input->next;
@@ -57,6 +62,7 @@ struct store_merge *store_merge_new(const struct store *const *stores, size_t co
 				    const struct store_merge_limits *limits)
 {
 	struct store_merge *merge = calloc(1, sizeof(*merge) + count * sizeof(*merge->inputs));
+
 	if (!merge)
 		return NULL;
 	merge->limits = *limits;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The packets of several sealed captures as one source in the order of time, cut where the limits of the whole are
- * reached. */
+/* The packets of several sealed stores as one source in time order, which ends when the whole reaches its limits. */
 #pragma once
 
 #include <stddef.h>
@@ -13,7 +12,7 @@
 struct store_merge;
 
 struct store_merge_limits {
-	uint64_t packets, bytes; /* stops behind the packet that reaches one of them */
+	uint64_t packets, bytes; /* ends after the packet that reaches one of them */
 };
 
 /* Packets of stores[i] get interface index i. The stores must outlive it. NULL on ENOMEM. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file of known size: head, packets, tail. Head and tail are made once, after a walk over the packets that tells the
- * file's size and how many packets each interface has; the packets' bytes are made while they are read.
+ * A file of known size: head, packets, tail. Head and tail are made once, after a walk over the packets that yields the
+ * file's size and the number of packets per interface; the packets' bytes are made as they are read.
  */
 #include "pcapng/capture_file.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Packets → the bytes of a capture file (pcapng or pcap), made while they are read. No I/O, no copy of the packets: a
- * reader pulls the file's bytes straight out of the packets' memory. Format: draft-ietf-opsawg-pcapng (EPB, IDB, ISB,
+ * Packets → the bytes of a capture file (pcapng or pcap), made as they are read. No I/O, no copy of the packets: a
+ * reader gets the file's bytes straight from the packets' memory. Formats: draft-ietf-opsawg-pcapng (EPB, IDB, ISB,
  * SHB), draft-ietf-opsawg-pcap (nanosecond magic 0xa1b23c4d).
  */
 #pragma once
@@ -15,7 +15,7 @@
 struct capture_file;
 
 struct capture_file_info {
-	const char *hardware, *os, *application; /* section header options; NULL: left out */
+	const char *hardware, *os, *application; /* section header options; NULL: omitted */
 	const char *const *comments;		 /* section header comments (opt_comment), in this order */
 	size_t comment_count;
 	const struct packet_interface *interfaces;
@@ -26,14 +26,13 @@ enum capture_file_format { CAPTURE_FILE_PCAPNG, CAPTURE_FILE_PCAP };
 
 /*
  * Walks `packets` once to learn the size. `info` is copied; the packets' memory must outlive the file. NULL on ENOMEM,
- * for pcap with other than one interface, or if a packet names an interface that `info` does not have.
+ * for pcap with other than one interface, or if a packet's interface is not in `info`.
  */
 struct capture_file *capture_file_new(enum capture_file_format format, const struct capture_file_info *info,
 				      struct packet_source packets);
 void capture_file_free(struct capture_file *file);
 
-/* The file as a stream; valid as long as the file. Streams of one file share its reading position: one reader at a
- * time. */
+/* The file as a stream; valid as long as the file. Its streams share one position: one reader at a time. */
 struct byte_stream capture_file_stream(struct capture_file *file);
 
 #define CAPTURE_FILE_NAME_SIZE 256

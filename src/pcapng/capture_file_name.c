@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * File names from parts that come from outside. Every byte that is not in [A-Za-z0-9._-] becomes "_", and so does a
- * part's leading dot: no part can name another directory, a hidden file or nothing.
+ * File names from untrusted parts. Every byte that is not in [A-Za-z0-9._-] becomes "_", and so does a part's leading
+ * dot: no part can name another directory or a hidden file, or be empty.
  */
 #include <assert.h>
 #include <stdbool.h>

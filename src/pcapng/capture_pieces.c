@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Head and tail are texts in one buffer, which holds the head until `end` puts the tail there; between the two stand
- * the packets of the piece that was added last. How many packets each interface has is counted while pieces are added.
+ * One buffer holds the head until `end` puts the tail there; between the two come the packets of the piece added last.
+ * Packets per interface are counted while pieces are added.
  */
 #include "pcapng/capture_pieces.h"
 
@@ -16,7 +16,7 @@ struct capture_pieces {
 	struct packet_bytes packets;
 	uint64_t left_bytes;
 	size_t interface_count;
-	uint64_t *delivered, *delivered_next; /* by interface; the latter while a piece is walked */
+	uint64_t *delivered, *delivered_next; /* by interface; the latter is for the piece being added */
 };
 
 struct capture_pieces *capture_pieces_new(enum capture_file_format format, const struct capture_file_info *info)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a file format has to say to capture_file.c: what stands before the packets, around each and after them. The
- * packets' own bytes never pass through here.
+ * What a file format adds to packets: a head before all, framing around each, a tail after all. The packets' own bytes
+ * never pass through here.
  */
 #pragma once
 
@@ -12,26 +12,26 @@
 #include "base/packet.h"
 #include "pcapng/capture_file.h"
 
-/* The most a format puts before or after a packet's bytes. */
+/* The most bytes a format puts before or after a packet's bytes. */
 #define FORMAT_FRAMING_MAX 32
 
-/* Of head and tail each. Interface and comment texts are cut at 64 KiB by the format; this bounds their number. */
+/* Bytes of the head and of the tail. The format cuts interface and comment texts at 64 KiB; this bounds their number.
+ */
 #define FORMAT_HEAD_TAIL_MAX ((size_t)64 * 1024 * 1024)
 
-/* Some of the file is not there yet. */
+/* The file's length is not known yet. */
 #define FORMAT_BYTES_UNKNOWN UINT64_MAX
 
 struct file_format {
 	const char *extension;
 	size_t interfaces_min, interfaces_max;
 
-	/* Bytes that `before` and `after` make together. */
+	/* Bytes of `before` and `after` together. */
 	uint32_t (*framing_size)(const struct packet_view *packet);
 	size_t (*before)(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet);
 	size_t (*after)(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet);
 
-	/* 0, -ENOMEM or -EMSGSIZE (the buffer's cap). `bytes_after` is all that follows the head, or
-	 * FORMAT_BYTES_UNKNOWN. */
+	/* 0, -ENOMEM or -EMSGSIZE (the buffer's cap). `bytes_after` follow the head, or FORMAT_BYTES_UNKNOWN. */
 	int (*head)(struct buffer *buffer, const struct capture_file_info *info, uint64_t bytes_after);
 	/* `delivered`: packets in the file, by interface. */
 	int (*tail)(struct buffer *buffer, const struct capture_file_info *info, const uint64_t *delivered);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pcapng and pcap as they stand in a file, for those who write and who read them: draft-ietf-opsawg-pcapng,
- * draft-ietf-opsawg-pcap. Everything is in the byte order that a magic number tells. */
+/* The layout of pcapng and pcap files, for writers and readers: draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap. All
+ * numbers are in the byte order that the magic number shows. */
 #pragma once
 
 #include <assert.h>
@@ -42,14 +42,14 @@ enum option_code {
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4d
 #define SECTION_SIZE_UNKNOWN UINT64_MAX
-#define TSRESOL_US 6 /* 10^-6 s: where nothing is said */
+#define TSRESOL_US 6 /* 10^-6 s: the default */
 #define TSRESOL_NS 9
-#define FILTER_IS_TEXT 0  /* an INTERFACE_FILTER's first byte: what libpcap would compile */
+#define FILTER_IS_TEXT 0  /* an INTERFACE_FILTER's first byte: a text for libpcap */
 #define FLAGS_DIRECTION 3 /* of PACKET_FLAGS: 1 inbound, 2 outbound */
 
 struct block_header {
 	uint32_t type;
-	uint32_t total_size; /* stands at the block's end once more */
+	uint32_t total_size; /* repeated at the block's end */
 };
 
 struct option_header {
@@ -59,7 +59,7 @@ struct option_header {
 struct section_body {
 	uint32_t magic;
 	uint16_t major, minor;
-	uint32_t size[2]; /* one number of 64 bits that is not aligned as one */
+	uint32_t size[2]; /* one 64-bit number, not aligned as one */
 };
 
 struct interface_body {
@@ -90,7 +90,7 @@ struct pcap_file_header {
 	int32_t thiszone;
 	uint32_t sigfigs;
 	uint32_t snaplen;
-	uint32_t linktype; /* and, in its upper half, what is known of a frame check sequence */
+	uint32_t linktype; /* upper half: the frame check sequence's length, if known */
 };
 
 struct pcap_record_header {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The reader asks for some bytes at a time; a file is read in larger steps. */
+/* The reader asks for a few bytes at a time; a file is read in larger steps. */
 #include "pcapng/merge_input.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@ static ssize_t read_window(struct merge_input *input, uint8_t *into, size_t room
 {
 	if (input->at < input->window_at || input->at >= input->window_at + input->window_size) {
 		const ssize_t got = byte_range_read(&input->range, input->at, input->window, WINDOW_BYTES);
+
 		if (got <= 0)
 			return got;
 		input->window_at = input->at;

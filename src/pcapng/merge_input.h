@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One file that is merged. */
+/* One input file of a merge. */
 #pragma once
 
 #include "base/byte_range.h"
@@ -10,7 +10,7 @@ struct merge_input {
 	struct byte_range range;
 	struct pcapng_reader *reader;
 
-	/* What the reader has taken, and of a file some bytes ahead. */
+	/* The reader's position, and for a file a window of bytes read ahead. */
 	uint64_t at;
 	uint8_t *window; /* NULL: the range is in memory */
 	uint64_t window_at;
@@ -20,12 +20,12 @@ struct merge_input {
 	size_t first_interface, interface_count; /* in the merged file */
 	uint64_t packets;
 	bool in_order;
-	uint64_t left_out;
+	uint64_t texts_omitted;
 	int error_code;
 	struct error error;
 };
 
-/* 0 or -ENOMEM; to be deinitialised in any case. Must not move. */
+/* 0 or -ENOMEM; deinitialise in either case. Must not move. */
 int merge_input_init(struct merge_input *input, const char *label, const struct byte_range *range);
 void merge_input_deinit(struct merge_input *input);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A heap of packets, ordered by time, input, and place in the input. Of an input whose packets are in order it holds
- * one, the next, whose bytes are where the reader has them. Of an input whose packets are not it holds as many as its
- * share of the window, without their bytes, which are read again when it is their turn. Whenever a packet is taken, its
- * input has to add another before the next one is taken.
+ * A heap of packets, ordered by time, input and position in the input. Of an input in order it holds only the next
+ * packet, whose bytes stay in the reader. Of an input out of order it holds as many packets as the input's share of the
+ * window, without their bytes, which are read again when a packet's turn comes. After a packet is taken, its input adds
+ * another before the next one is taken.
  */
 #include "pcapng/merge_order.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct entry {
-	struct packet_view packet; /* data: NULL where it is to be read */
+	struct packet_view packet; /* data: NULL if it must be read again */
 	uint64_t data_at;
 	uint64_t sequence; /* in the input */
 	struct merge_input *input;
@@ -21,15 +21,15 @@ struct merge_order {
 	struct merge_input *inputs;
 	size_t count;
 	uint64_t *added; /* packets of each input in this walk */
-	size_t depth;	 /* packets held of an input that is not in order; 0: there is none */
+	size_t depth;	 /* packets held per input out of order; 0: no such input */
 
 	struct entry *heap;
 	size_t size, room;
 	struct merge_input *taken_from; /* its packet was taken last */
-	uint8_t *data;			/* of the packet taken last, if it had to be read; NULL: never needed */
+	uint8_t *data;			/* of the packet taken last, if read again; NULL: never needed */
 
-	uint64_t last_ns, late, late_in_last_walk; /* the latter: of the last walk that came to the end */
-	int error_code;				   /* for good */
+	uint64_t last_ns, late, late_in_last_walk; /* the last: of the last complete walk */
+	int error_code;				   /* permanent */
 	struct error error;
 };
 
@@ -70,7 +70,7 @@ static void fail(struct merge_order *order, const struct merge_input *input, int
 	order->error_code = error_set(&order->error, code, "%s: %s", input->label, text);
 }
 
-/* The next packet of an input. 1, 0: there is none where there was one, or negative. */
+/* Finds the next packet of an input. 1; 0: the input has changed; or negative. */
 static int find_packet(struct merge_input *input, struct pcapng_item *item, struct error *error)
 {
 	int r;
@@ -81,7 +81,7 @@ static int find_packet(struct merge_input *input, struct pcapng_item *item, stru
 	return r == 1 && item->interface >= input->interface_count ? 0 : r;
 }
 
-/* One more packet of an input to the heap, unless it has no more. */
+/* Adds the input's next packet to the heap, if it has one. */
 static void add_next(struct merge_order *order, struct merge_input *input)
 {
 	struct pcapng_item item;
@@ -111,6 +111,7 @@ static void rewind_order(void *ctx)
 	order->last_ns = order->late = 0;
 	for (size_t i = 0; i < order->count; i++) {
 		struct merge_input *input = &order->inputs[i];
+
 		merge_input_rewind(input);
 		order->added[i] = 0;
 		const size_t held = input->in_order ? 1 : order->depth;
@@ -156,7 +157,7 @@ static bool next_of_order(void *ctx, struct packet_view *packet)
 	return true;
 }
 
-/* How much the heap has to hold. */
+/* Computes how much the heap must hold. */
 static void choose_depths(struct merge_order *order, size_t window)
 {
 	size_t unordered = 0;
@@ -168,6 +169,7 @@ static void choose_depths(struct merge_order *order, size_t window)
 	for (size_t i = 0; i < order->count; i++) {
 		const struct merge_input *input = &order->inputs[i];
 		const size_t depth = input->in_order ? 1 : order->depth;
+
 		order->room += input->packets < depth ? (size_t)input->packets : depth;
 	}
 }

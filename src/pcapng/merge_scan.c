@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One walk over an input: its interfaces get names in the merged file, its sections' comments the node's name in front,
- * the last statistics of each interface go with it, packets are counted and looked at for their order.
+ * One walk over an input: interfaces and section comments get the node's name as a prefix, each interface keeps its
+ * last statistics, packets are counted and checked for their order.
  */
 #include "pcapng/merge_scan.h"
 
@@ -12,34 +12,35 @@
 #include "pcapng/pcapng_merge.h"
 #include "pcapng/pcapng_reader_internal.h"
 
-#define TEXT_COST 64 /* of a text beside its bytes */
+#define TEXT_COST 64 /* charged per text in addition to its bytes */
 #define DESCRIPTION_MAX 65535
 
-/* Texts, comments: far more than the shares allow. */
+/* Of texts and of comments: far more than the shares allow. */
 #define ELEMENTS_MAX (PCAPNG_MERGE_TEXT_MAX / TEXT_COST + PCAPNG_MERGE_INPUTS_MAX)
 
 struct scan {
-	struct merge_facts *facts;
+	struct merge_description *description;
 	struct merge_input *input;
 	size_t text_left;
-	const char *os; /* of the section */
+	const char *os; /* the section's */
 	uint64_t last_ns;
 };
 
-static int adopt_text(struct merge_facts *facts, char *text)
+static int adopt_text(struct merge_description *description, char *text)
 {
-	int r = reader_grow(&facts->texts, &facts->text_room, facts->text_count, ELEMENTS_MAX, sizeof(*facts->texts));
+	int r = reader_grow(&description->texts, &description->text_room, description->text_count, ELEMENTS_MAX,
+			    sizeof(*description->texts));
 
 	if (r < 0)
 		free(text);
 	else
-		facts->texts[facts->text_count++] = text;
+		description->texts[description->text_count++] = text;
 	return r;
 }
 
 static int add_text(struct scan *scan, const char **kept, const char *format, ...) printf_like(3, 4);
 
-/* 0; `*kept` is NULL if the text doesn't fit. Or -ENOMEM. */
+/* 0 or -ENOMEM; `*kept` is NULL if the text does not fit. */
 static int add_text(struct scan *scan, const char **kept, const char *format, ...)
 {
 	va_list arguments;
@@ -52,7 +53,7 @@ static int add_text(struct scan *scan, const char **kept, const char *format, ..
 		return -ENOMEM;
 	const size_t size = (size_t)length + 1;
 	if (size + TEXT_COST > scan->text_left) {
-		scan->input->left_out++;
+		scan->input->texts_omitted++;
 		return 0;
 	}
 	char *text = malloc(size);
@@ -62,19 +63,19 @@ static int add_text(struct scan *scan, const char **kept, const char *format, ..
 	vsnprintf(text, size, format, arguments);
 	va_end(arguments);
 	scan->text_left -= size + TEXT_COST;
-	int r = adopt_text(scan->facts, text);
+	int r = adopt_text(scan->description, text);
 	if (r == 0)
 		*kept = text;
 	return r;
 }
 
-static int add_comment(struct merge_facts *facts, const char *text)
+static int add_comment(struct merge_description *description, const char *text)
 {
-	int r = reader_grow(&facts->comments, &facts->comment_room, facts->comment_count, ELEMENTS_MAX,
-			    sizeof(*facts->comments));
+	int r = reader_grow(&description->comments, &description->comment_room, description->comment_count,
+			    ELEMENTS_MAX, sizeof(*description->comments));
 
 	if (r == 0)
-		facts->comments[facts->comment_count++] = text;
+		description->comments[description->comment_count++] = text;
 	return r;
 }
 
@@ -83,7 +84,7 @@ static int add_input_comment(struct scan *scan, const char *text)
 	const char *kept;
 	int r = add_text(scan, &kept, "%s: %s", scan->input->label, text);
 
-	return r == 0 && kept ? add_comment(scan->facts, kept) : r;
+	return r == 0 && kept ? add_comment(scan->description, kept) : r;
 }
 
 static int add_maker_comment(struct scan *scan, const struct pcapng_section *section)
@@ -98,7 +99,7 @@ static int add_maker_comment(struct scan *scan, const struct pcapng_section *sec
 	if (size == 0)
 		return 0;
 	int r = add_text(scan, &kept, "%s: made by: %s", scan->input->label, text);
-	return r == 0 && kept ? add_comment(scan->facts, kept) : r;
+	return r == 0 && kept ? add_comment(scan->description, kept) : r;
 }
 
 static int scan_section(struct scan *scan, const struct pcapng_item *item)
@@ -142,27 +143,28 @@ static int add_interface_texts(struct scan *scan, const struct pcapng_item *item
 
 static int scan_interface(struct scan *scan, const struct pcapng_item *item)
 {
-	struct merge_facts *facts = scan->facts;
+	struct merge_description *description = scan->description;
 	struct packet_interface interface = item->description;
 
 	interface.name = interface.description = interface.filter = interface.os = NULL;
-	int r = reader_grow(&facts->interfaces, &facts->interface_room, facts->interface_count,
-			    PCAPNG_MERGE_INTERFACES_MAX, sizeof(*facts->interfaces));
+	int r = reader_grow(&description->interfaces, &description->interface_room, description->interface_count,
+			    PCAPNG_MERGE_INTERFACES_MAX, sizeof(*description->interfaces));
 	if (r == -EMSGSIZE)
 		return error_set(&scan->input->error, r, "more than %d interfaces in all", PCAPNG_MERGE_INTERFACES_MAX);
 	if (r == 0)
 		r = add_interface_texts(scan, item, &interface);
 	if (r < 0)
 		return r;
-	scan->input->left_out += item->comment_count;
+	scan->input->texts_omitted += item->comment_count;
 	scan->input->interface_count++;
-	facts->interfaces[facts->interface_count++] = interface;
+	description->interfaces[description->interface_count++] = interface;
 	return 0;
 }
 
 static int scan_statistics(struct scan *scan, const struct pcapng_item *item)
 {
-	struct packet_interface *interface = &scan->facts->interfaces[scan->input->first_interface + item->interface];
+	struct packet_interface *interface =
+		&scan->description->interfaces[scan->input->first_interface + item->interface];
 	const struct pcapng_statistics *statistics = &item->statistics;
 
 	interface->received = statistics->received;
@@ -172,7 +174,7 @@ static int scan_statistics(struct scan *scan, const struct pcapng_item *item)
 	interface->comment = NULL; /* that of an earlier block is out of date */
 	if (!item->comment_count)
 		return 0;
-	scan->input->left_out += item->comment_count - 1;
+	scan->input->texts_omitted += item->comment_count - 1;
 	return add_text(scan, &interface->comment, "%s", item->comments[0]);
 }
 
@@ -182,7 +184,7 @@ static void scan_packet(struct scan *scan, const struct pcapng_item *item)
 		scan->input->in_order = false;
 	scan->last_ns = item->packet.time_ns;
 	scan->input->packets++;
-	scan->input->left_out += item->comment_count;
+	scan->input->texts_omitted += item->comment_count;
 }
 
 static int scan_item(struct scan *scan, const struct pcapng_item *item)
@@ -201,15 +203,15 @@ static int scan_item(struct scan *scan, const struct pcapng_item *item)
 	return 0;
 }
 
-int merge_scan(struct merge_facts *facts, struct merge_input *input, size_t text_share)
+int merge_scan(struct merge_description *description, struct merge_input *input, size_t text_share)
 {
-	struct scan scan = {.facts = facts, .input = input, .text_left = text_share};
+	struct scan scan = {.description = description, .input = input, .text_left = text_share};
 	struct pcapng_item item;
-	int r = facts->comment_count == 0 ? add_comment(facts, NULL) : 0;
+	int r = description->comment_count == 0 ? add_comment(description, NULL) : 0;
 
 	if (r < 0)
 		return r;
-	input->first_interface = facts->interface_count;
+	input->first_interface = description->interface_count;
 	do
 		r = pcapng_reader_next(input->reader, &item, &input->error);
 	while (r == 1 && (r = scan_item(&scan, &item)) == 0);
@@ -223,32 +225,32 @@ static int describe_input(struct buffer *text, const struct merge_input *input, 
 			      input->interface_count, input->interface_count == 1 ? "" : "s",
 			      (unsigned long long)input->packets, input->packets == 1 ? "" : "s");
 
-	if (r == 0 && input->left_out > 0)
-		r = buffer_printf(text, ", texts left out: %llu", (unsigned long long)input->left_out);
+	if (r == 0 && input->texts_omitted > 0)
+		r = buffer_printf(text, ", texts omitted: %llu", (unsigned long long)input->texts_omitted);
 	if (r == 0 && input->error_code < 0)
 		r = buffer_printf(text, ", incomplete: %s", input->error.text);
 	return r == 0 ? buffer_append_string(text, ")") : r;
 }
 
-int merge_describe(struct merge_facts *facts, const struct merge_input *inputs, size_t count)
+int merge_describe(struct merge_description *description, const struct merge_input *inputs, size_t count)
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(DESCRIPTION_MAX);
 	int r = buffer_append_string(&text, count > 0 ? "merged: " : "merged: nothing");
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = describe_input(&text, &inputs[i], i == 0 ? "" : ", ");
-	/* What is too long is cut: the comments of the inputs name them all the same. */
-	if (r == -ENOMEM || (facts->comment_count == 0 && add_comment(facts, NULL) < 0))
+	/* A text that is too long is cut: the inputs' own comments name them, too. */
+	if (r == -ENOMEM || (description->comment_count == 0 && add_comment(description, NULL) < 0))
 		return -ENOMEM;
-	facts->comments[0] = text.data;
-	return adopt_text(facts, take(text.data));
+	description->comments[0] = text.data;
+	return adopt_text(description, take(text.data));
 }
 
-void merge_facts_deinit(struct merge_facts *facts)
+void merge_description_deinit(struct merge_description *description)
 {
-	for (size_t i = 0; i < facts->text_count; i++)
-		free(facts->texts[i]);
-	free(take(facts->texts));
-	free(take(facts->comments));
-	free(take(facts->interfaces));
+	for (size_t i = 0; i < description->text_count; i++)
+		free(description->texts[i]);
+	free(take(description->texts));
+	free(take(description->comments));
+	free(take(description->interfaces));
 }

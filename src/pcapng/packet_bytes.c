@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For each packet what stands before it, its bytes and what stands after it. Reading copies from the part it stands in
- * and goes on to the next. What stands around packets is made in a small scratch when the reader gets there: any number
- * of packets cost the same memory, and reading them twice gives the same bytes.
+ * Each packet has three parts: the framing before it, its bytes, the framing after it. Reading copies from the current
+ * part and moves on to the next. Framing is made in a small scratch when the reader gets there: any number of packets
+ * costs the same memory, and reading them twice gives the same bytes.
  */
 #include "pcapng/packet_bytes.h"
 
@@ -23,7 +23,7 @@ static void enter_next_packet(struct packet_bytes *bytes)
 		enter(bytes, PACKET_PART_NONE, NULL, 0);
 }
 
-/* The current part is used up. */
+/* The current part is read. */
 static void enter_next_part(struct packet_bytes *bytes)
 {
 	switch (bytes->part) {
@@ -59,7 +59,7 @@ bool packet_bytes_measure(const struct packet_bytes *bytes, size_t interface_cou
 void packet_bytes_rewind(struct packet_bytes *bytes)
 {
 	bytes->packets.rewind(bytes->packets.ctx);
-	/* As if one had just ended. */
+	/* As if a packet had just ended. */
 	enter(bytes, PACKET_PART_AFTER, NULL, 0);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The classic format: a header, then records; one interface without a name. Versions before 2.4 and the patched forms
- * with longer record headers are not read. */
+/* The classic format: a header, then records; one interface without a name. Versions other than 2.4 and patched forms
+ * with longer record headers are refused. */
 #include <errno.h>
 
 #include "base/clock.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pcapng (draft-ietf-opsawg-pcapng): one section in the machine's byte order. Section header, one interface description
- * an interface, one enhanced packet block a packet, one interface statistics block an interface.
- * Text in options is UTF-8: bytes that are not become '?', and what exceeds the 65535 bytes an option can hold is cut
- * at a character.
+ * pcapng (draft-ietf-opsawg-pcapng): one section in the host's byte order. A section header, an interface description
+ * per interface, an enhanced packet block per packet, an interface statistics block per interface.
+ * Text in options is UTF-8: invalid bytes become '?', and a text beyond an option's 65535 bytes is cut between
+ * characters.
  */
 #include <assert.h>
 #include <string.h>
@@ -97,7 +97,7 @@ static size_t after(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet
 	return (size_t)(end - into) + sizeof(total_size);
 }
 
-/* A block being written to a buffer. The first error stays and makes what follows do nothing. */
+/* A block being written to a buffer. After the first error, which is kept, further calls do nothing. */
 struct block {
 	struct buffer *buffer;
 	size_t start;
@@ -154,7 +154,7 @@ static void replace_invalid_utf8(char *text, size_t size)
 	}
 }
 
-/* Text that stands behind a prefix of some bytes. NULL or empty: no option. */
+/* A text with a prefix of some bytes. NULL or empty: no option. */
 static void option_prefixed(struct block *block, enum option_code code, const char *prefix, size_t prefix_size,
 			    const char *text)
 {
@@ -197,7 +197,7 @@ static int block_end(struct block *block)
 	if (block->has_options)
 		block_append(block, &end, sizeof(end));
 
-	/* With comments of any number a block could outgrow its 32-bit size, were the buffer's cap not below that. */
+	/* The size fits into 32 bits however many comments there are: the buffer's cap is below that. */
 	uint32_t total_size = (uint32_t)(block->buffer->size - block->start + sizeof(total_size));
 	block_append(block, &total_size, sizeof(total_size));
 	if (block->error == 0)
@@ -265,7 +265,7 @@ static int head(struct buffer *buffer, const struct capture_file_info *info, uin
 	if (r < 0)
 		return r;
 
-	/* The section's length does not count its header. */
+	/* The section's length does not include its header. */
 	uint64_t section_size = SECTION_SIZE_UNKNOWN;
 	if (bytes_after != FORMAT_BYTES_UNKNOWN)
 		section_size = buffer->size - section_header_size + bytes_after;
@@ -274,7 +274,7 @@ static int head(struct buffer *buffer, const struct capture_file_info *info, uin
 	return 0;
 }
 
-/* Where nobody counted there are no statistics. */
+/* Without counts there is no statistics block. */
 static bool is_counted(const struct packet_interface *interface)
 {
 	return interface->received != PACKET_UNKNOWN || interface->dropped != PACKET_UNKNOWN;
@@ -293,7 +293,7 @@ static int tail(struct buffer *buffer, const struct capture_file_info *info, con
 const struct file_format format_pcapng = {
 	.extension = "pcapng",
 	.interfaces_min = 0,
-	.interfaces_max = UINT16_MAX + 1, /* packet_view's index */
+	.interfaces_max = UINT16_MAX + 1, /* range of packet_view's index */
 	.framing_size = framing_size,
 	.before = before,
 	.after = after,

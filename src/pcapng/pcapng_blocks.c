@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A whole block → an item. The block's bytes stay where they are: numbers are read out of them, texts are moved one
- * byte back, over the size that stands before them, and so get room for their NUL. Which options a block has and what
- * becomes of them is in a table for each; other options are passed over.
+ * A whole block → an item. The block's bytes stay in place: numbers are read from them, and texts are moved one byte
+ * back, over the size before them, which makes room for their NUL. A table per block type lists the options that are
+ * read and where they go; others are ignored.
  */
 #include <errno.h>
 
 #include "pcapng/pcapng_reader_internal.h"
 #include "pcapng/timestamp.h"
 
-/* The options' values as they come, of whatever block. */
+/* The options' values as read, of any block type. */
 struct options {
 	const char *hardware, *os, *application;
 	const char *name, *description, *filter;
@@ -93,7 +93,7 @@ static const uint8_t *take_bytes(struct rest *rest, size_t size)
 	return at;
 }
 
-/* Over the byte before it, which nobody needs any more. */
+/* Overwrites the byte before it, which is no longer needed. */
 static const char *as_text(uint8_t *value, size_t size)
 {
 	char *text = (char *)value - 1;
@@ -132,7 +132,7 @@ static int take_option(struct pcapng_reader *reader, const struct option_rule *r
 		*(const char **)field = as_text(value.at, value.size);
 	} else if (rule->kind == KIND_FILTER) {
 		if (value.size == 0)
-			return malformed(reader, "filter without a kind");
+			return malformed(reader, "filter without a type");
 		if (*value.at == FILTER_IS_TEXT)
 			*(const char **)field = as_text(value.at + 1, value.size - 1);
 	} else {
@@ -157,7 +157,7 @@ static int apply_rule(struct pcapng_reader *reader, struct rules rules, uint16_t
 	return 0;
 }
 
-/* All that is left of the block. Options need not be ended by OPTION_END, but nothing follows it. */
+/* Reads the rest of the block. OPTION_END is optional, but nothing may follow it. */
 static int read_options(struct pcapng_reader *reader, struct rest rest, struct rules rules, struct options *options)
 {
 	uint32_t seen = 0;
@@ -165,14 +165,14 @@ static int read_options(struct pcapng_reader *reader, struct rest rest, struct r
 
 	while (r == 0 && rest.size > 0) {
 		if (rest.size < sizeof(struct option_header))
-			return malformed(reader, "half an option");
+			return malformed(reader, "incomplete option");
 		const uint16_t code = reader_u16(reader, rest.at), size = reader_u16(reader, rest.at + 2);
 		take_bytes(&rest, sizeof(struct option_header));
 		const struct rest value = {rest.at, size};
 		if (!take_bytes(&rest, padded(size)))
 			return malformed(reader, "option longer than its block");
 		if (code == OPTION_END)
-			return size == 0 && rest.size == 0 ? 0 : malformed(reader, "end of options that is none");
+			return size == 0 && rest.size == 0 ? 0 : malformed(reader, "malformed end of options");
 		if (code == OPTION_COMMENT)
 			r = add_comment(reader, as_text(value.at, value.size));
 		else
@@ -181,11 +181,11 @@ static int read_options(struct pcapng_reader *reader, struct rest rest, struct r
 	return r;
 }
 
-/* An interface of this section. */
+/* Finds an interface of this section. */
 static int find_interface(struct pcapng_reader *reader, uint32_t id, struct pcapng_item *item)
 {
 	if (id >= reader->interface_count - reader->section_first)
-		return error_set(&reader->error, -EBADMSG, "interface %u, which has not been described", id);
+		return error_set(&reader->error, -EBADMSG, "interface %u has no description block", id);
 	item->interface = (uint16_t)(reader->section_first + id);
 	return 0;
 }
@@ -240,7 +240,7 @@ static int read_interface(struct pcapng_reader *reader, struct rest rest, struct
 	return reader_add_interface(reader, &known, item);
 }
 
-/* A packet's bytes, its padding and options: all that is left of the block. */
+/* A packet's bytes, padding and options: the rest of the block. */
 static int read_packet_data(struct pcapng_reader *reader, struct rest rest, struct pcapng_item *item)
 {
 	struct options options = {0};
@@ -261,7 +261,7 @@ static int read_packet_data(struct pcapng_reader *reader, struct rest rest, stru
 	return r;
 }
 
-/* Enhanced and obsolete packet blocks differ in how large the interface's number is. */
+/* Enhanced and obsolete packet blocks differ in the size of the interface number. */
 static int read_packet(struct pcapng_reader *reader, struct rest rest, bool old, struct pcapng_item *item)
 {
 	const uint8_t *body = take_bytes(&rest, sizeof(struct packet_block) - sizeof(struct block_header));
@@ -281,8 +281,8 @@ static int read_packet(struct pcapng_reader *reader, struct rest rest, bool old,
 	return read_packet_data(reader, rest, item);
 }
 
-/* Has the section's first interface, no time, no options, and says how much of the packet there is by leaving it out.
- */
+/* Belongs to the section's first interface, has no time and no options; the captured length follows from the
+ * interface's snap length. */
 static int read_simple_packet(struct pcapng_reader *reader, struct rest rest, struct pcapng_item *item)
 {
 	const uint8_t *body = take_bytes(&rest, sizeof(uint32_t));
@@ -295,12 +295,12 @@ static int read_simple_packet(struct pcapng_reader *reader, struct rest rest, st
 	const uint32_t snaplen = reader->interfaces[item->interface].snaplen, wirelen = reader_u32(reader, body);
 	const uint32_t caplen = snaplen > 0 && snaplen < wirelen ? snaplen : wirelen;
 	if (rest.size != padded(caplen))
-		return malformed(reader, "simple packet of another size than its block");
+		return malformed(reader, "simple packet does not fit its block");
 	item->packet = (struct packet_view){.time_ns = reader->last_time_ns, .caplen = caplen, .wirelen = wirelen};
 	return read_packet_data(reader, rest, item);
 }
 
-/* Here a time that makes no sense harms nobody. */
+/* Here an invalid time does no harm. */
 static uint64_t time_or_unknown(const struct known_interface *known, uint64_t ticks)
 {
 	uint64_t time_ns;

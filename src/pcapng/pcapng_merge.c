@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Scan the inputs, then let capture_file write what was found and the packets in their order. */
+/* Scans the inputs, then has capture_file write their description and the packets in time order. */
 #include "pcapng/pcapng_merge.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include "pcapng/merge_scan.h"
 
 struct pcapng_merge {
-	struct merge_facts facts;
+	struct merge_description description;
 	struct merge_order *order;
 	struct capture_file *file;
 	size_t count;
@@ -24,18 +24,18 @@ static int scan_inputs(struct pcapng_merge *merge, const struct pcapng_merge_inp
 	for (size_t i = 0; r == 0 && i < merge->count; i++) {
 		r = merge_input_init(&merge->inputs[i], inputs[i].label, &inputs[i].bytes);
 		if (r == 0)
-			r = merge_scan(&merge->facts, &merge->inputs[i], text_share);
+			r = merge_scan(&merge->description, &merge->inputs[i], text_share);
 	}
-	return r == 0 ? merge_describe(&merge->facts, merge->inputs, merge->count) : r;
+	return r == 0 ? merge_describe(&merge->description, merge->inputs, merge->count) : r;
 }
 
 static int make_file(struct pcapng_merge *merge, const char *application)
 {
 	const struct capture_file_info info = {.application = application,
-					       .comments = merge->facts.comments,
-					       .comment_count = merge->facts.comment_count,
-					       .interfaces = merge->facts.interfaces,
-					       .interface_count = merge->facts.interface_count};
+					       .comments = merge->description.comments,
+					       .comment_count = merge->description.comment_count,
+					       .interfaces = merge->description.interfaces,
+					       .interface_count = merge->description.interface_count};
 
 	merge->order = merge_order_new(merge->inputs, merge->count, PCAPNG_MERGE_WINDOW);
 	if (!merge->order)
@@ -73,7 +73,7 @@ void pcapng_merge_free(struct pcapng_merge *merge)
 
 	capture_file_free(merge->file);
 	merge_order_free(merge->order);
-	merge_facts_deinit(&merge->facts);
+	merge_description_deinit(&merge->description);
 	for (size_t i = 0; i < merge->count; i++)
 		merge_input_deinit(&merge->inputs[i]);
 	free(merge);
@@ -85,7 +85,7 @@ struct pcapng_merge_report pcapng_merge_report(const struct pcapng_merge *merge,
 
 	return (struct pcapng_merge_report){.packets = of->packets,
 					    .interfaces = of->interface_count,
-					    .left_out = of->left_out,
+					    .texts_omitted = of->texts_omitted,
 					    .error_code = of->error_code,
 					    .error = of->error.text};
 }

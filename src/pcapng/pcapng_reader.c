@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Collects the bytes of one block (pcap: header or record) after the other, as they come, and has each taken apart once
- * it is whole. All that is known of a half-read block is how many of its bytes are there: a call that was told "none
- * yet" simply looks at the block again. A block that doesn't matter is read past in small steps.
+ * Collects the bytes of one block (pcap: header or record) at a time, as they come, and parses each once it is whole.
+ * The only state of an incomplete block is how many of its bytes are there: after -EAGAIN the next call simply starts
+ * on the block again. Blocks of ignored types are skipped in small steps.
  */
 #include "pcapng/pcapng_reader.h"
 
@@ -10,9 +10,9 @@
 
 #include "pcapng/pcapng_reader_internal.h"
 
-#define ROOM_MIN 4096 /* of the block: enough for the bytes that are skipped, too */
+#define ROOM_MIN 4096 /* of the block; skipped bytes are read in pieces of this size, too */
 #define BLOCK_MIN (sizeof(struct block_header) + sizeof(uint32_t))
-#define BLOCK_START_MAX (sizeof(struct block_header) + sizeof(uint32_t)) /* with a section's byte order */
+#define BLOCK_START_MAX (sizeof(struct block_header) + sizeof(uint32_t)) /* with a section's byte-order magic */
 
 struct pcapng_reader *pcapng_reader_new(struct pcapng_bytes bytes)
 {
@@ -81,7 +81,7 @@ int reader_add_interface(struct pcapng_reader *reader, const struct known_interf
 	return 0;
 }
 
-/* Bytes from the source, 0 at the end of the file, -EAGAIN, or negative with a text. */
+/* Bytes from the source; 0: end of file; -EAGAIN; or negative with a text. */
 static ssize_t read_bytes(struct pcapng_reader *reader, uint8_t *into, size_t room)
 {
 	const ssize_t got = reader->bytes.read(reader->bytes.ctx, into, room);
@@ -96,7 +96,7 @@ static int cut_short(struct pcapng_reader *reader)
 	return error_set(&reader->error, -ENODATA, "the file is cut short");
 }
 
-/* More room, but not much more than has come: a size that is only claimed costs nothing. */
+/* Grows with the bytes that have come: a size that is only claimed costs no memory. */
 static int make_room(struct pcapng_reader *reader, size_t size)
 {
 	const size_t more = reader->room_bytes > ROOM_MIN ? reader->room_bytes * 2 : 2 * ROOM_MIN;
@@ -110,12 +110,13 @@ static int make_room(struct pcapng_reader *reader, size_t size)
 	return 0;
 }
 
-/* 1: the first `size` bytes of the block are there. 0: the file ends before the block. Else negative. */
+/* 1: the first `size` bytes of the block are there; 0: the file ends before the block; or negative. */
 static int need_bytes(struct pcapng_reader *reader, size_t size)
 {
 	while (reader->have_bytes < size) {
 		if (reader->have_bytes == reader->room_bytes) {
 			int r = make_room(reader, size);
+
 			if (r < 0)
 				return r;
 		}
@@ -136,7 +137,7 @@ static void continue_after(struct pcapng_reader *reader, uint32_t size)
 	reader->have_bytes = 0;
 }
 
-/* Many readers may stand at packets that once met a large block. */
+/* A reader does not keep a large block's memory: a merge has many readers. */
 static void give_back_room(struct pcapng_reader *reader)
 {
 	if (reader->room_bytes <= PCAPNG_PACKET_BLOCK_MAX)
@@ -148,7 +149,7 @@ static void give_back_room(struct pcapng_reader *reader)
 	reader->room_bytes = ROOM_MIN;
 }
 
-/* 1 once the block is behind us. */
+/* 1 once the block is skipped. */
 static int skip(struct pcapng_reader *reader)
 {
 	uint32_t end;
@@ -156,6 +157,7 @@ static int skip(struct pcapng_reader *reader)
 	while (reader->skip_left_bytes > 0) {
 		const size_t size = reader->skip_left_bytes < ROOM_MIN ? reader->skip_left_bytes : ROOM_MIN;
 		const ssize_t got = read_bytes(reader, reader->block, size);
+
 		if (got < 0)
 			return (int)got;
 		if (got == 0)
@@ -167,7 +169,7 @@ static int skip(struct pcapng_reader *reader)
 		return r < 0 ? r : cut_short(reader);
 	end = reader_u32(reader, reader->block);
 	if (end != reader->skip_bytes)
-		return error_set(&reader->error, -EBADMSG, "block of %u bytes that says %u at its end",
+		return error_set(&reader->error, -EBADMSG, "block of %u bytes has %u as its final size",
 				 reader->skip_bytes, end);
 	continue_after(reader, reader->skip_bytes);
 	reader->skip_bytes = 0;
@@ -182,19 +184,19 @@ static void begin_skip(struct pcapng_reader *reader, uint32_t size)
 	reader->have_bytes = 0;
 }
 
-/* A section header says which byte order even its own size has. */
+/* A section header's magic gives the byte order, even of its own size. */
 static int learn_byte_order(struct pcapng_reader *reader)
 {
 	uint32_t magic;
 
 	memcpy(&magic, reader->block + sizeof(struct block_header), sizeof(magic));
 	if (magic != BYTE_ORDER_MAGIC && bswap_32(magic) != BYTE_ORDER_MAGIC)
-		return error_set(&reader->error, -EBADMSG, "section of byte order 0x%08x", magic);
+		return error_set(&reader->error, -EBADMSG, "section with byte-order magic 0x%08x", magic);
 	reader->swapped = magic != BYTE_ORDER_MAGIC;
 	return 0;
 }
 
-/* Type and size of the block that begins. 1, 0: the file ends. Else negative. */
+/* Type and size of the next block. 1; 0: the file ends; or negative. */
 static int begin_block(struct pcapng_reader *reader, uint32_t *type, uint32_t *size)
 {
 	int r = need_bytes(reader, sizeof(struct block_header));
@@ -215,7 +217,7 @@ static int begin_block(struct pcapng_reader *reader, uint32_t *type, uint32_t *s
 	return 1;
 }
 
-/* A section that promised more bytes than came lost its end, even if the last block is whole. */
+/* A section with fewer bytes than its length is cut short, even if the last block is whole. */
 static int end_of_file(struct pcapng_reader *reader)
 {
 	if (reader->section_left_bytes != SECTION_SIZE_UNKNOWN && reader->section_left_bytes > 0)
@@ -230,7 +232,7 @@ static void count_for_section(struct pcapng_reader *reader, uint32_t type, uint3
 	reader->section_left_bytes = size < reader->section_left_bytes ? reader->section_left_bytes - size : 0;
 }
 
-/* 1: an item; 2: none in this block; 0: the end. */
+/* 1: an item; 2: no item in this block; 0: the end; or negative. */
 static int next_block(struct pcapng_reader *reader, struct pcapng_item *item)
 {
 	uint32_t type, size;
@@ -256,7 +258,7 @@ static int next_block(struct pcapng_reader *reader, struct pcapng_item *item)
 		return r;
 	const uint32_t end = reader_u32(reader, reader->block + size - sizeof(end));
 	if (end != size)
-		return error_set(&reader->error, -EBADMSG, "block of %u bytes that says %u at its end", size, end);
+		return error_set(&reader->error, -EBADMSG, "block of %u bytes has %u as its final size", size, end);
 	count_for_section(reader, type, size);
 	r = pcapng_block_read(reader, type, size, item);
 	return r < 0 ? r : 1;
@@ -277,7 +279,7 @@ static int next_record(struct pcapng_reader *reader, struct pcapng_item *item)
 	return r < 0 ? r : 1;
 }
 
-/* What kind of file it is. 1: an item, 2: known, but none yet. */
+/* Finds out the kind of file. 1: an item; 2: no item yet; or negative. */
 static int begin_file(struct pcapng_reader *reader, struct pcapng_item *item)
 {
 	uint32_t magic;
@@ -340,6 +342,7 @@ int pcapng_reader_next(struct pcapng_reader *reader, struct pcapng_item *item, s
 
 	if (reader->failed == 0) {
 		int r = next_item(reader, &next);
+
 		if (r >= 0 || r == -EAGAIN) {
 			if (r == 1)
 				*item = next;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the reader's files share: framing in pcapng_reader.c, a pcapng block's inside in pcapng_blocks.c, pcap in
+/* Shared by the reader's files: framing in pcapng_reader.c, contents of pcapng blocks in pcapng_blocks.c, pcap in
  * pcap_records.c. */
 #pragma once
 
@@ -20,16 +20,16 @@ struct known_interface {
 struct pcapng_reader {
 	struct pcapng_bytes bytes;
 	enum file_kind kind;
-	bool swapped; /* this section's byte order is not ours */
+	bool swapped; /* this section is not in the host's byte order */
 
-	/* What is being read (a block, a record, the file's header): the first `have_bytes` of it. */
+	/* The first `have_bytes` of the current unit: a block, a record or the file's header. */
 	uint64_t at; /* where it begins in the file */
 	uint8_t *block;
 	size_t have_bytes, room_bytes;
-	bool handed_out; /* whole, and the caller has it: the next call goes on behind it */
+	bool handed_out; /* complete and returned: the next call goes on after it */
 
-	uint64_t skip_left_bytes; /* of a block that is not looked into: before the size at its end */
-	uint32_t skip_bytes;	  /* 0: none is being skipped */
+	uint64_t skip_left_bytes; /* of a skipped block: before the size at its end */
+	uint32_t skip_bytes;	  /* the skipped block's size; 0: none is being skipped */
 	uint64_t skipped_blocks;
 
 	uint64_t section_left_bytes; /* or SECTION_SIZE_UNKNOWN */
@@ -46,29 +46,29 @@ struct pcapng_reader {
 	struct error error;
 };
 
-/* The largest block of this type that is looked into; 0: none is. */
+/* The largest block of this type that is read; 0: the type is skipped. */
 uint32_t pcapng_block_max(uint32_t type);
 
 /*
- * A whole block of such a type into an item. 0, or negative with reader->error.text saying what is wrong. The section's
- * byte order is known.
+ * Reads a whole block of such a type into an item. 0, or negative with reader->error. The section's byte order is
+ * known.
  */
 int pcapng_block_read(struct pcapng_reader *reader, uint32_t type, uint32_t size, struct pcapng_item *item);
 
-/* Likewise the file header of pcap and a record of it. */
+/* The same for pcap's file header and records. */
 bool pcap_magic_known(uint32_t magic);
 int pcap_header_read(struct pcapng_reader *reader, struct pcapng_item *item);
-/* Bytes of the record whose header is there, or negative. */
+/* The size of the record, from its header. 0 or negative. */
 int pcap_record_size(struct pcapng_reader *reader, uint32_t *size);
 int pcap_record_read(struct pcapng_reader *reader, struct pcapng_item *item);
 
-/* One more interface; its index in the item. 0, -ENOMEM or -EMSGSIZE. */
+/* Adds an interface and sets its index in the item. 0, -ENOMEM or -EMSGSIZE. */
 int reader_add_interface(struct pcapng_reader *reader, const struct known_interface *known, struct pcapng_item *item);
 
-/* Room for one more element, at most `max`: doubles. 0, -ENOMEM or -EMSGSIZE. */
+/* Makes room for one more element, at most `max`, by doubling. 0, -ENOMEM or -EMSGSIZE. */
 int reader_grow(void *array, size_t *room, size_t count, size_t max, size_t element_size);
 
-/* Numbers in the section's byte order, wherever they stand. */
+/* Numbers in the section's byte order, at any alignment. */
 static inline uint16_t reader_u16(const struct pcapng_reader *reader, const void *at)
 {
 	uint16_t value;
@@ -93,7 +93,7 @@ static inline uint64_t reader_u64(const struct pcapng_reader *reader, const void
 	return reader->swapped ? bswap_64(value) : value;
 }
 
-/* Two words, the high one first whatever the byte order. */
+/* Two words, the high one first in either byte order. */
 static inline uint64_t reader_words(const struct pcapng_reader *reader, const void *at)
 {
 	const uint8_t *bytes = (const uint8_t *)at;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In 128 bits nothing overflows: 64 bits of ticks by 30 bits of nanoseconds a second, and an offset of as many. */
+/* 128 bits cannot overflow: 64 bits of ticks times 30 bits of nanoseconds per second, plus an offset of the same size.
+ */
 #include "pcapng/timestamp.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ int timestamp_to_ns(uint64_t ticks, uint8_t tsresol, int64_t offset_s, uint64_t 
 {
 	const int128 total = (int128)scale(ticks, tsresol) + (int128)offset_s * (int64_t)NS_PER_S;
 
-	/* The largest number stands for a time that nobody knows. */
+	/* The largest number means an unknown time: PACKET_UNKNOWN. */
 	if (total < 0 || total >= UINT64_MAX)
 		return -ERANGE;
 	*time_ns = (uint64_t)total;

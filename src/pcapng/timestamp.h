@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Time stamps as pcapng has them → nanoseconds since 1970. */
+/* pcapng time stamps → nanoseconds since 1970. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 
-/* if_tsresol: 10^-n seconds, or 2^-n with the highest bit set. False: finer than 64 bits can hold a second. */
+/* if_tsresol: 10^-n seconds, or 2^-n with the highest bit set. False: too fine for 64 bits to hold a second. */
 bool timestamp_resolution_known(uint8_t tsresol);
 
 /* `ticks` of such a resolution, plus `offset_s` (if_tsoffset), rounded down. 0, or -ERANGE: before 1970 or after 2554.

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From bytes to a request, in the order of what it costs: size, depth, whom it is for, and only for our own every
- * field.
+ * From bytes to a request. Checks run in order of cost: size, depth, node, and all fields only if the node is this one.
  *
- * A message for another node is left as soon as that is certain (peek), so a field of it given twice or a wrong
- * value is somebody else's to refuse. A message that doesn't say whom it is for, or isn't JSON, is refused by
- * everybody: nobody else would.
+ * A message that is certainly for another node is dropped early (request_peek.h); that node refuses a duplicate field
+ * or a wrong value in it. A message that names no node, or is not JSON, is refused by every node, since no single one
+ * is responsible.
  */
 #include "request/request.h"
 
@@ -24,19 +23,19 @@
 #include "request/request_text.h"
 #include "request/request_value.h"
 
-#define JSON_REAL_DIGITS 16 /* 0.1 stays 0.1, Unix seconds keep their microseconds */
+#define JSON_REAL_DIGITS 16 /* 0.1 stays 0.1; Unix seconds keep their microseconds */
 #define TAGS_MAX (8 * REQUEST_STRING_MAX)
 
 CLEANUP_DEFINE(json, json_t, json_decref)
 
-/* For whom */
+/* --- is it for this node? --- */
 
 static bool is_usable(const char *text, size_t size)
 {
 	return size > 0 && !request_text_has_control(text, size, TEXT_LINE);
 }
 
-/* Certain no's only: false also stands for "see what the real parser says". */
+/* True only if that is certain; false leaves the decision to the full parser. */
 static bool is_certainly_elsewhere(const char *bytes, size_t size, const char *node)
 {
 	cleanup(cleanup_json) json_t *decoded = NULL;
@@ -51,7 +50,7 @@ static bool is_certainly_elsewhere(const char *bytes, size_t size, const char *n
 
 	expression = peek.nodere.text;
 	size = peek.nodere.size;
-	if (peek.nodere.escaped) { /* with its quotes it is a JSON text of its own */
+	if (peek.nodere.escaped) { /* together with its quotes it is a valid JSON text */
 		decoded = json_loadb(expression - 1, size + 2, JSON_DECODE_ANY, NULL);
 		expression = json_string_value(decoded);
 		size = json_string_length(decoded);
@@ -59,7 +58,7 @@ static bool is_certainly_elsewhere(const char *bytes, size_t size, const char *n
 	return expression && is_usable(expression, size) && request_node_matches(expression, size, node, NULL) == 0;
 }
 
-/* The value of `node` or `nodere`, whichever is the only one; NULL with the refusal filled. */
+/* The value of `node` or `nodere`, exactly one of which must be there; or NULL with the refusal filled. */
 static const json_t *read_node_field(const json_t *message, struct request_refusal *refusal, const char **field)
 {
 	const json_t *node = json_object_get(message, "node"), *nodere = json_object_get(message, "nodere");
@@ -73,7 +72,7 @@ static const json_t *read_node_field(const json_t *message, struct request_refus
 	else if (!json_string_length(value))
 		request_refuse(refusal, *field, "is empty");
 	else if (request_text_has_control(json_string_value(value), json_string_length(value), TEXT_LINE))
-		request_refuse(refusal, *field, "holds a control character");
+		request_refuse(refusal, *field, "contains a control character");
 	else
 		return value;
 	return NULL;
@@ -97,9 +96,9 @@ static enum request_verdict check_node(const json_t *message, const char *node, 
 	return r < 0 ? REQUEST_INVALID : r ? REQUEST_OURS : REQUEST_ELSEWHERE;
 }
 
-/* JSON */
+/* --- JSON --- */
 
-/* Why it is no JSON, and which field is to blame if the grammar is not. */
+/* Reports why parsing failed and, unless the grammar is broken, in which field. */
 static void refuse_json(const char *bytes, size_t size, const json_error_t *error, struct request_refusal *refusal)
 {
 	char field[REQUEST_QUOTE_SIZE] = "", why[REQUEST_QUOTE_SIZE];
@@ -136,26 +135,27 @@ static bool is_blank(const char *bytes, size_t size)
 static json_t *load_json(const char *bytes, size_t size, struct request_refusal *refusal)
 {
 	cleanup(cleanup_json) json_t *message = NULL;
+
 	json_error_t error;
 
 	if (is_blank(bytes, size)) {
 		request_refuse(refusal, "", "the message is empty");
 		return NULL;
 	}
-	/* Any value is let in, and NUL in it, so that what is wrong can be said in the request's own terms. */
+	/* Accepts any JSON value, and NUL in strings, so that refusals can name the field instead of a parser error. */
 	message = json_loadb(bytes, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (!message) {
 		refuse_json(bytes, size, &error, refusal);
 		return NULL;
 	}
 	if (!json_is_object(message)) {
-		request_refuse(refusal, "", "a request is a JSON object, this is another kind of value");
+		request_refuse(refusal, "", "a request must be a JSON object");
 		return NULL;
 	}
 	return take(message);
 }
 
-/* The request */
+/* --- the request --- */
 
 static int make_id(char id[static REQUEST_ID_SIZE])
 {
@@ -191,23 +191,23 @@ static int check_window(const struct request *request, const struct config *conf
 	const bool given = request->from_ns || request->to_ns;
 
 	if (given && request->before_ns)
-		return request_refuse(refusal, "before", "cannot be given with from or to");
+		return request_refuse(refusal, "before", "cannot be combined with from or to");
 	if (request->to_ns && request->idle_ns)
-		return request_refuse(refusal, "timeout", "cannot be given with to");
+		return request_refuse(refusal, "timeout", "cannot be combined with to");
 	if (request->to_ns && request->duration_ns)
-		return request_refuse(refusal, "duration", "cannot be given with to");
+		return request_refuse(refusal, "duration", "cannot be combined with to");
 	if (request->to_ns && request->to_ns <= request->from_ns)
 		return request_refuse(refusal, "to", "must be later than from");
 	if (request->to_ns && !request->from_ns && request->to_ns <= request->received_ns)
-		return request_refuse(refusal, "to", "lies in the past: from must be given, too");
+		return request_refuse(refusal, "to", "is in the past, which requires from");
 	if (request->from_ns > horizon_ns || request->to_ns > horizon_ns)
 		return request_refuse(refusal, request->from_ns > horizon_ns ? "from" : "to",
-				      "is more than %" PRIu64 " s ahead (general.maxduration)",
+				      "is more than %" PRIu64 " s in the future (general.maxduration)",
 				      config->general.maxduration_ns / NS_PER_S);
 	return 0;
 }
 
-/* `timeout` (in idle_ns so far) is the whole time unless `duration` came, too. */
+/* Without `duration`, `timeout` (in idle_ns so far) limits the whole capture. */
 static void resolve_times(struct request *request, const struct config *config)
 {
 	if (request->duration_ns)
@@ -223,7 +223,8 @@ static int complete(struct request *request, const json_t *message, const struct
 		return -EINVAL;
 	resolve_times(request, config);
 	if (!request->id_given && make_id(request->id) < 0)
-		return request_refuse(refusal, "id", "none given, and the kernel gave no random number to make one");
+		return request_refuse(refusal, "id",
+				      "is missing, and the kernel returned no random number to generate one");
 	request->json = json_dumps(message, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(JSON_REAL_DIGITS));
 	return request->json ? 0 : request_refuse(refusal, "", "out of memory");
 }
@@ -238,7 +239,7 @@ enum request_verdict request_parse(const void *bytes, size_t size, uint64_t rece
 
 	refusal->id[0] = refusal->field[0] = refusal->error.text[0] = '\0';
 	if (size > REQUEST_SIZE_MAX) {
-		request_refuse(refusal, "", "request is %zu bytes, at most %d", size, REQUEST_SIZE_MAX);
+		request_refuse(refusal, "", "request is %zu bytes; the limit is %d", size, REQUEST_SIZE_MAX);
 		return REQUEST_INVALID;
 	}
 	if (request_peek_is_deeper(bytes, size, REQUEST_DEPTH_MAX)) {
@@ -306,7 +307,7 @@ void request_unref(struct request *request)
 	free(request);
 }
 
-/* "<comma><label><value>", nothing without a value. */
+/* Appends "<comma><label><value>"; nothing if `value` is NULL. */
 static int append_tag(struct buffer *tags, const char *label, const char *value)
 {
 	return value ? buffer_printf(tags, "%s%s%s", tags->size ? "," : "", label, value) : 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fields of a request. The table below is the whole list: a field is added, or one that is refused so far made
- * available, by its row. Rules that hold for all: a number 0 and an empty text mean "not given" (requests are often
- * made from structs that send every member), null is a wrong type, arrays are not empty.
+ * The fields of a request. The table lists them all: to add a field, or to enable one that is still refused, edit its
+ * row. For all fields, 0 and "" mean "not given" (requests are often made from structs that send every member), null is
+ * a type error, and an array must not be empty.
  */
 #include "request/request_field.h"
 
@@ -16,7 +16,7 @@
 #define OFFSET(member) .offset = offsetof(struct request, member)
 #define LIMIT(key, member) .limit_offset = offsetof(struct config, general.member), .limit_name = "general." key
 #define TEXT(member, max, what) .set = request_value_set_text, OFFSET(member), .bytes_max = (max), .kind = (what)
-#define S3 .unavailable = "not allowed here: no [s3] allow_override lists it"
+#define S3 .unavailable = "not allowed: not listed in [s3] allow_override"
 
 static const struct request_field fields[] = {
 	{"node", TYPE_STRING, .set = NULL},
@@ -137,7 +137,7 @@ int request_field_read_all(struct request_draft *draft, json_t *message)
 		return r;
 	json_object_foreach(message, name, value)
 	{
-		const struct request_field *field = find_field(name); /* checked: there is one */
+		const struct request_field *field = find_field(name); /* check_fields() found it */
 
 		r = field->set ? field->set(draft, field, value) : 0;
 		if (r < 0)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The fields of a request, as one table: name, types, range, what becomes of the value, and which are refused so far.
- */
+/* The table of a request's fields: name, types, range, setter, and whether the field is still refused. */
 #pragma once
 
 #include <jansson.h>
@@ -12,7 +11,7 @@
 
 struct config;
 
-/* A request while it is read. */
+/* A request being read. */
 struct request_draft {
 	struct request *request;
 	struct request_refusal *refusal;
@@ -34,17 +33,17 @@ struct request_field {
 	const char *name;
 	unsigned types; /* enum request_field_type */
 	int (*set)(struct request_draft *draft, const struct request_field *field,
-		   const json_t *value); /* NULL: read elsewhere */
-	size_t offset;			 /* offset in struct request */
-	size_t limit_offset;		 /* numbers: offset in struct config of the most that is allowed */
-	const char *limit_name;		 /* … and its key; strings: unused */
+		   const json_t *value); /* NULL: read by request.c */
+	size_t offset;			 /* in struct request */
+	size_t limit_offset;		 /* numbers: of the limit in struct config */
+	const char *limit_name;		 /* numbers: the limit's key */
 	size_t bytes_max;		 /* strings */
 	enum request_text_kind kind;	 /* strings */
-	const char *unavailable;	 /* why the field is refused so far; NULL: it is not */
+	const char *unavailable;	 /* why the field is refused; NULL: it is not */
 };
 
 /*
- * Reads every field of the object into the draft's request, in which the defaults stand already. 0, or -EINVAL with the
- * refusal filled; the request is then half-filled and good for request_unref only. `node` and `nodere` are passed over.
+ * Reads every field of the object but `node` and `nodere` into the draft's request, which already has the defaults. 0,
+ * or -EINVAL with the refusal filled; only request_unref() may then use the request.
  */
 warn_unused int request_field_read_all(struct request_draft *draft, json_t *message);

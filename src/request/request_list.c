@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lists of names. None is empty, what stands in it twice counts once, and every name must mean something: a request
- * with one wrong alias of three is refused, rather than captured in part. Whether an interface exists is not known
- * here.
+ * Lists of names. A list must not be empty, duplicates count once, and every name must be valid: a request with one
+ * unknown alias out of three is refused, not captured in part. Whether an interface exists is checked later.
  */
 #include "request/request_list.h"
 
@@ -14,7 +13,7 @@
 
 #define INTERFACE_NAME_MAX 15 /* bytes: the kernel's IFNAMSIZ - 1 */
 
-/* An array of 1 to REQUEST_INTERFACES_MAX strings, none of them empty, each a plain line. */
+/* Requires 1 to REQUEST_INTERFACES_MAX strings, none empty, none with a control character. */
 static int check_list(struct request_draft *draft, const char *field, const json_t *list)
 {
 	const json_t *item;
@@ -23,7 +22,7 @@ static int check_list(struct request_draft *draft, const char *field, const json
 	if (!json_array_size(list))
 		return request_refuse(draft->refusal, field, "is empty");
 	if (json_array_size(list) > REQUEST_INTERFACES_MAX)
-		return request_refuse(draft->refusal, field, "has %zu entries, at most %d", json_array_size(list),
+		return request_refuse(draft->refusal, field, "has %zu entries; the limit is %d", json_array_size(list),
 				      REQUEST_INTERFACES_MAX);
 	json_array_foreach(list, i, item)
 	{
@@ -40,7 +39,7 @@ static int check_list(struct request_draft *draft, const char *field, const json
 	return 0;
 }
 
-/* Adds an interface unless it is there. `alias` may be NULL. */
+/* Adds an interface unless it is listed. `alias` may be NULL. */
 static int add_interface(struct request_draft *draft, const char *field, const char *name, const char *alias)
 {
 	struct request *request = draft->request;
@@ -50,7 +49,8 @@ static int add_interface(struct request_draft *draft, const char *field, const c
 		if (strcmp(request->interfaces[i].name, name) == 0)
 			return 0;
 	if (request->interface_count == REQUEST_INTERFACES_MAX)
-		return request_refuse(draft->refusal, field, "means more than %d interfaces", REQUEST_INTERFACES_MAX);
+		return request_refuse(draft->refusal, field, "stands for more than %d interfaces",
+				      REQUEST_INTERFACES_MAX);
 	interface = reallocarray(request->interfaces, request->interface_count + 1, sizeof(*interface));
 	if (!interface)
 		return request_refuse(draft->refusal, field, "out of memory");
@@ -63,8 +63,7 @@ static int add_interface(struct request_draft *draft, const char *field, const c
 	return 0;
 }
 
-/* The rules of the kernel's dev_valid_name(); with control characters, all white space but the blank is gone already.
- */
+/* The kernel's dev_valid_name(); of white space, only the space gets past the check for control characters. */
 static bool is_interface_name(const char *name)
 {
 	return strlen(name) <= INTERFACE_NAME_MAX && !strpbrk(name, "/: ") && strcmp(name, ".") != 0 &&
@@ -85,9 +84,10 @@ int request_list_set_interfaces(struct request_draft *draft, const struct reques
 		const char *name = json_string_value(item);
 
 		if (!is_interface_name(name))
-			return request_refuse(draft->refusal, field->name,
-					      "\"%s\" can't be an interface's name (1 to %d bytes, no / : or blank)",
-					      request_text_quote(name, strlen(name), quote), INTERFACE_NAME_MAX);
+			return request_refuse(
+				draft->refusal, field->name,
+				"\"%s\" is not a valid interface name (1 to %d bytes, no slash, colon or space)",
+				request_text_quote(name, strlen(name), quote), INTERFACE_NAME_MAX);
 		r = add_interface(draft, field->name, name, NULL);
 		if (r < 0)
 			return r;
@@ -111,7 +111,7 @@ static int refuse_alias(struct request_draft *draft, const char *field, const ch
 	for (size_t i = 0; i < config->interface_count; i++)
 		for (size_t k = 0; k < config->interfaces[i].alias.count; k++)
 			known[count++] = config->interfaces[i].alias.items[k];
-	return request_refuse(draft->refusal, field, "no interface of this node has the alias \"%s\"%s",
+	return request_refuse(draft->refusal, field, "no interface on this node has the alias \"%s\"%s",
 			      request_text_quote(alias, strlen(alias), quote),
 			      request_text_suggestion(alias, known, count, hint));
 }
@@ -124,7 +124,7 @@ static bool has_alias(const struct config_interface *interface, const char *alia
 	return false;
 }
 
-/* An alias may stand for several interfaces; each alias of the request must stand for one at least. */
+/* An alias may stand for several interfaces, but must stand for at least one. */
 int request_list_set_aliases(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	const struct config *config = draft->config;
@@ -153,7 +153,7 @@ int request_list_set_aliases(struct request_draft *draft, const struct request_f
 	return 0;
 }
 
-/* The list has room for every known destination, and none stands in it twice. */
+/* Adds a destination unless it is listed; the list has room for all known ones. */
 static int add_destination(struct request_draft *draft, const char *field, const char *name)
 {
 	struct request *request = draft->request;

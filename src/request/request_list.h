@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From a JSON array to lists of the request: interfaces, aliases (resolved here), destinations. Each setter is called
- * with an array; 0, or -EINVAL with the refusal filled.
+ * Setters for a request's lists: interfaces, aliases (which they resolve), destinations. Each takes a JSON array and
+ * returns 0, or -EINVAL with the refusal filled.
  */
 #pragma once
 

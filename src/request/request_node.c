@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whom a request is for. The expression comes from outside and runs here before anything else of the request is
- * checked, so its price is capped: length, nesting of parentheses, PCRE2's three limits, and a count of every item of
- * the expression that is tried (by automatic callouts). The count is needed because PCRE2's match limit begins anew at
- * each place of the name, and counts no step that can't be taken back: (?:\K){9000} is free of charge there. The
- * matcher is the interpreter: compiling to machine code costs more than one match and wants writable code pages.
+ * Whether a request is for this node. Its expression comes from outside and runs before any other field is checked, so
+ * its cost is capped: length, nesting of parentheses, PCRE2's three limits, and the number of expression items tried
+ * (counted by automatic callouts). That count is needed because PCRE2's match limit starts over at each position in the
+ * name, and ignores steps without backtracking: (?:\K){9000} costs nothing by it. Matching uses the interpreter:
+ * compiling to machine code costs more than one match and needs writable code pages.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
@@ -14,14 +14,14 @@
 #include <pcre2.h>
 #include <string.h>
 
-#define ITEMS_MAX 10000 /* an expression a person would write tries tens to some thousand; (a+)+$ reaches any limit */
+#define ITEMS_MAX 10000 /* realistic expressions try from tens to a few thousand; (a+)+$ reaches any limit */
 #define MATCH_STEPS_MAX ITEMS_MAX
 #define MATCH_DEPTH_MAX 500
 #define MATCH_HEAP_MAX_KIB 256
 #define PARENTHESES_MAX 16 /* nested */
 
 /*
- * The two optimisations are off because no limit covers them and they are worth nothing on a host name: compiling
+ * Two optimisations are off because no limit covers them and they gain nothing on a host name: compiling
  * \w*\w*(?|){1,60}\R took 8 ms with them (PCRE2 10.42).
  */
 #define COMPILE_OPTIONS                                                                                               \
@@ -56,7 +56,7 @@ static int compile(const char *expression, size_t size, pcre2_code **code, struc
 	return error_set(err, -EINVAL, "bad expression at byte %zu: %s", offset, (const char *)reason);
 }
 
-/* Called before each item that is tried. */
+/* Called before each item is tried. */
 static int count_item(pcre2_callout_block *block, void *ctx)
 {
 	unsigned *items = ctx;
@@ -86,14 +86,14 @@ static int match(const pcre2_code *code, const char *node, struct error *err)
 	case PCRE2_ERROR_MATCHLIMIT:
 	case PCRE2_ERROR_DEPTHLIMIT:
 	case PCRE2_ERROR_HEAPLIMIT:
-		return error_set(err, -EINVAL, "expression too expensive");
+		return error_set(err, -EINVAL, "expression is too expensive");
 	case PCRE2_ERROR_NOMEMORY:
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	if (answer >= 0)
 		return 1;
 	pcre2_get_error_message(answer, reason, sizeof(reason));
-	return error_set(err, -EINVAL, "expression can't be used: %s", (const char *)reason);
+	return error_set(err, -EINVAL, "expression cannot be matched: %s", (const char *)reason);
 }
 
 int request_node_matches(const char *expression, size_t size, const char *node, struct error *err)
@@ -104,7 +104,7 @@ int request_node_matches(const char *expression, size_t size, const char *node, 
 	if (!size)
 		return error_set(err, -EINVAL, "is empty");
 	if (size > NODE_EXPRESSION_MAX)
-		return error_set(err, -EINVAL, "is %zu bytes long, at most %d", size, NODE_EXPRESSION_MAX);
+		return error_set(err, -EINVAL, "is %zu bytes long; the limit is %d", size, NODE_EXPRESSION_MAX);
 	r = compile(expression, size, &code, err);
 	return r < 0 ? r : match(code, node, err);
 }

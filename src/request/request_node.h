@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whom a request is for: this node or another. */
+/* Whether a request is for this node. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,8 +14,8 @@
 bool request_node_is_named(const char *name, size_t size, const char *node);
 
 /*
- * 1 if the expression (PCRE2, UTF-8, unanchored) matches the node's name, 0 if not; -EINVAL if it is wrong or too
- * expensive to answer: decided within a bounded number of steps, well under a millisecond. Allocates at most some
- * 300 KiB, for as long as it runs; -ENOMEM.
+ * 1 if the expression (PCRE2, UTF-8, unanchored) matches the node's name, 0 if not; -EINVAL if it is invalid or too
+ * expensive, or -ENOMEM. Takes a bounded number of steps, well under a millisecond, and allocates at most about 300 KiB
+ * while it runs.
  */
 warn_unused int request_node_matches(const char *expression, size_t size, const char *node, struct error *err);

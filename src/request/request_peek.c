@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first look at a message. request_peek_message() is a validator of RFC 8259's grammar that only remembers where
- * the values of `node` and `nodere` stand. It is stricter than the real parser and never the one that refuses: where it
- * says yes, jansson accepts the message, too, but for a field given twice. (The fuzz target holds it to that.)
+ * request_peek_message() validates RFC 8259's grammar and notes only where the values of `node` and `nodere` are. It is
+ * stricter than the full parser, and its "no" refuses nothing: a message that it accepts, jansson accepts as well,
+ * unless a field occurs twice. The fuzz target checks that.
  */
 #include "request/request_peek.h"
 
@@ -11,7 +11,7 @@
 
 #include "base/utf8.h"
 
-#define SURE_DIGITS 17 /* any number of so many characters fits an int64_t, any fraction a double */
+#define SURE_DIGITS 17 /* a number of this length fits an int64_t, a fraction a double */
 
 struct scanner {
 	const char *at, *end;
@@ -19,7 +19,7 @@ struct scanner {
 
 static bool scan_value(struct scanner *scanner);
 
-/* The closing quote of the string whose opening quote stands at `i`, or `size`. */
+/* The index of the closing quote of the string that opens at `i`, or `size`. */
 static size_t string_end(const char *bytes, size_t size, size_t i)
 {
 	for (i++; i < size && bytes[i] != '"'; i++)
@@ -58,7 +58,7 @@ static void skip_space(struct scanner *scanner)
 		scanner->at++;
 }
 
-/* Steps over `c` if it is next. */
+/* Skips `c` if it is next. */
 static bool accept_char(struct scanner *scanner, char c)
 {
 	if (scanner->at == scanner->end || *scanner->at != c)
@@ -129,7 +129,7 @@ static size_t scan_digits(struct scanner *scanner)
 	return (size_t)(scanner->at - from);
 }
 
-/* Numbers with an exponent end in false: what follows is then neither comma nor bracket. */
+/* An exponent is left unread, so the scan fails: it is neither a comma nor a bracket. */
 static bool scan_number(struct scanner *scanner)
 {
 	const char *from = scanner->at;
@@ -168,7 +168,7 @@ static bool scan_array(struct scanner *scanner)
 	return accept_char(scanner, ']');
 }
 
-/* Where the value of this field is to be remembered; NULL: nowhere. */
+/* Where to note the value of this field; NULL: nowhere. */
 static struct request_peek_string *target_of(struct request_peek *peek, const struct request_peek_string *name)
 {
 	if (peek && name->size == 4 && memcmp(name->text, "node", 4) == 0)
@@ -178,7 +178,7 @@ static struct request_peek_string *target_of(struct request_peek *peek, const st
 	return NULL;
 }
 
-/* After the brace. `peek`: of the top-level object, otherwise NULL. */
+/* After the brace. `peek` is NULL except for the top-level object. */
 static bool scan_object(struct scanner *scanner, struct request_peek *peek)
 {
 	skip_space(scanner);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Text from strangers. See the header; all of it is bounded and allocates nothing. */
+/* Untrusted text. Every function is bounded and allocates nothing. */
 #include "request/request_text.h"
 
 #include <assert.h>
@@ -37,7 +37,7 @@ bool request_text_has_control(const char *text, size_t size, enum request_text_k
 const char *request_text_quote(const char *text, size_t size, char quote[static REQUEST_QUOTE_SIZE])
 {
 	static const char more[] = "...";
-	size_t used = 0, fits = 0; /* fits: where "..." can still be put */
+	size_t used = 0, fits = 0; /* fits: the last offset with room for "..." */
 
 	for (size_t i = 0; i < size;) {
 		uint32_t code;

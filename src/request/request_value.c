@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Single values. 0 and "" mean "not given": requests are often made from structs that send every member. Integers are
- * JSON integers: 50.0 and 5e1 are refused, because nobody can say what 50.5 packets were meant to be.
+ * Single values. 0 and "" mean "not given": requests are often made from structs that send every member. Integers must
+ * be JSON integers: 50.0 and 5e1 are refused like 50.5, which means nothing as a number of packets.
  */
 #include "request/request_value.h"
 
@@ -25,11 +25,11 @@ int request_value_check_text(struct request_draft *draft, const char *field, con
 	size_t size = json_string_length(value);
 
 	if (size > max)
-		return request_refuse(draft->refusal, field, "is %zu bytes long, at most %zu", size, max);
+		return request_refuse(draft->refusal, field, "is %zu bytes long; the limit is %zu", size, max);
 	if (memchr(text, '\0', size))
-		return request_refuse(draft->refusal, field, "holds a NUL character");
+		return request_refuse(draft->refusal, field, "contains a NUL character");
 	if (request_text_has_control(text, size, kind))
-		return request_refuse(draft->refusal, field, "holds a control character");
+		return request_refuse(draft->refusal, field, "contains a control character");
 	return 0;
 }
 
@@ -116,11 +116,11 @@ int request_value_set_count(struct request_draft *draft, const struct request_fi
 	json_int_t number = json_integer_value(value);
 
 	if (number < 0)
-		return request_refuse(draft->refusal, field->name, "is %" JSON_INTEGER_FORMAT ", must not be negative",
-				      number);
+		return request_refuse(draft->refusal, field->name,
+				      "is %" JSON_INTEGER_FORMAT "; it must not be negative", number);
 	if ((uint64_t)number > max)
 		return request_refuse(draft->refusal, field->name,
-				      "is %" JSON_INTEGER_FORMAT ", at most %" PRIu64 " (%s)", number, max,
+				      "is %" JSON_INTEGER_FORMAT "; the limit is %" PRIu64 " (%s)", number, max,
 				      field->limit_name);
 	if (number)
 		*target = (uint64_t)number;
@@ -136,10 +136,10 @@ int request_value_set_seconds(struct request_draft *draft, const struct request_
 	uint64_t ns;
 
 	if (seconds < 0)
-		return request_refuse(draft->refusal, field->name, "is %.12g s, must not be negative", seconds);
+		return request_refuse(draft->refusal, field->name, "is %.12g s; it must not be negative", seconds);
 	if (seconds > max)
-		return request_refuse(draft->refusal, field->name, "is %.12g s, at most %.12g s (%s)", seconds, max,
-				      field->limit_name);
+		return request_refuse(draft->refusal, field->name, "is %.12g s; the limit is %.12g s (%s)", seconds,
+				      max, field->limit_name);
 	ns = (uint64_t)(seconds * NS_PER_S + 0.5);
 	if (seconds > 0 && !ns)
 		return request_refuse(draft->refusal, field->name, "is %.12g s, less than a nanosecond", seconds);
@@ -153,14 +153,14 @@ int request_value_set_snap(struct request_draft *draft, const struct request_fie
 	json_int_t number = json_integer_value(value);
 
 	if (number < 0 || number > REQUEST_SNAP_MAX)
-		return request_refuse(draft->refusal, field->name, "is %" JSON_INTEGER_FORMAT ", must be 1 to %d",
+		return request_refuse(draft->refusal, field->name, "is %" JSON_INTEGER_FORMAT "; it must be 1 to %d",
 				      number, REQUEST_SNAP_MAX);
 	if (number)
 		draft->request->snap = (uint32_t)number;
 	return 0;
 }
 
-/* A request can switch on what the configuration leaves off, not the other way round. */
+/* A request can switch on what the configuration leaves off, but not switch off what it has on. */
 int request_value_set_flag(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	bool *target = (bool *)((char *)draft->request + field->offset);
@@ -169,7 +169,7 @@ int request_value_set_flag(struct request_draft *draft, const struct request_fie
 	return 0;
 }
 
-/* RFC 3339, or seconds since 1970; an integer is exact, a real as exact as a double is (some 200 ns). */
+/* RFC 3339, or seconds since 1970: integers are exact, fractions as precise as a double (about 200 ns). */
 int request_value_set_time(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
 	uint64_t *target = (uint64_t *)((char *)draft->request + field->offset);
@@ -192,6 +192,6 @@ int request_value_set_time(struct request_draft *draft, const struct request_fie
 		return request_refuse(draft->refusal, field->name, "is %.12g, not a time in Unix seconds", seconds);
 	*target = json_is_integer(value) ? (uint64_t)json_integer_value(value) * NS_PER_S
 					 : (uint64_t)(seconds * NS_PER_S + 0.5);
-	*target += !*target; /* 0 is "not given" elsewhere; here it is 1970 */
+	*target += !*target; /* elsewhere 0 means "not given"; here it means 1970 */
 	return 0;
 }

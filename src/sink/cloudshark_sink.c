@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An upload is one POST of multipart/form-data: the part `file` is pulled out of the capture's memory while libcurl
- * sends it (its size is known beforehand, so there is a Content-Length and no second copy), the fields
- * `additional_tags` and `comments` go along if there is something in them.
+ * An upload is one POST of multipart/form-data. libcurl pulls the part `file` out of the capture's memory while it
+ * sends it (the size is known beforehand, so there is a Content-Length and no second copy). The fields
+ * `additional_tags` and `comments` are sent unless empty.
  *
- * What an answer means: 200 with an id is the only success. An answer of 200 that holds no id is final: CloudShark has
- * the file, and sending it again would only make it twice. Everything else is judged by http_verdict().
+ * Only 200 with an id is success. A 200 without an id is final: CloudShark has the file, and a second upload would only
+ * duplicate it. http_verdict() decides about every other answer.
  *
- * The token is part of the URL, so it may come back in libcurl's messages, in a redirect, or in what a server says
- * about the request. Every text from there is scrubbed of it, as it stands and percent-encoded, before it is cut to
- * size.
+ * The token is part of the URL, so it may come back in libcurl's messages, in a redirect, or in a server's text about
+ * the request. Every such text is scrubbed of it, both plain and percent-encoded, before it is cut to size.
  */
 #include "sink/cloudshark_sink.h"
 
@@ -29,7 +28,7 @@
 #define ID_MAX 128			       /* bytes of a capture's id */
 
 #define ANSWER_UNREADABLE \
-	"the upload was accepted, but the answer holds no capture id: it can't be told where the file is"
+	"the upload was accepted, but the answer holds no capture id, so the file's address is unknown"
 
 struct cloudshark_sink {
 	struct sink sink;
@@ -37,7 +36,7 @@ struct cloudshark_sink {
 	char *base_url;	     /* scheme://host[:port] */
 	char *upload_url;    /* holds the token */
 	char *token;	     /* as configured */
-	char *encoded_token; /* as it stands in the URL */
+	char *encoded_token; /* as in the URL */
 };
 
 struct sink_attempt {
@@ -55,9 +54,9 @@ struct sink_attempt {
 
 CLEANUP_DEFINE(json, json_t, json_decref)
 
-/* --- the answer -------------------------------------------------------------------------------------------------- */
+/* --- the answer --- */
 
-/* Puts foreign text into a field of the outcome: scrubbed, well-formed, cut. */
+/* Copies foreign text into a field of the outcome: scrubbed, valid UTF-8, cut to size. */
 static void put_scrubbed(const struct cloudshark_sink *cloudshark, char *into, size_t room, const char *text)
 {
 	cleanup(cleanup_free) char *scrubbed_once = report_text_scrub(text, cloudshark->token);
@@ -67,7 +66,7 @@ static void put_scrubbed(const struct cloudshark_sink *cloudshark, char *into, s
 	report_text_copy(into, room, scrubbed_twice ? scrubbed_twice : "out of memory");
 }
 
-/* Joins every text in `exceptions` with "; ". What doesn't fit any more is left out. */
+/* Joins all texts in `exceptions` with "; ", up to the cap. */
 static void collect_exceptions(const json_t *answer, struct buffer *reasons)
 {
 	const json_t *exceptions = json_object_get(answer, "exceptions"), *exception;
@@ -118,7 +117,7 @@ static bool is_safe_id(const char *id)
 	return length > 0 && length <= ID_MAX;
 }
 
-/* The capture's id out of {"filename":…,"id":…} into `id`; false if there is none that may stand in a link. */
+/* Reads the capture's id from {"filename":…,"id":…}; false if there is none that is safe in a link. */
 static bool read_id(const struct http_reply *reply, char id[static ID_MAX + 1])
 {
 	cleanup(cleanup_json) json_t *answer = json_loadb(reply->body, reply->body_size, 0, NULL);
@@ -152,9 +151,9 @@ static void evaluate_reply(const struct cloudshark_sink *cloudshark, const struc
 	}
 }
 
-/* --- the upload -------------------------------------------------------------------------------------------------- */
+/* --- the upload --- */
 
-/* Inside libcurl: the next bytes of the file. A stream shorter than it said would leave the server waiting: abort. */
+/* Called by libcurl for the next bytes. A stream shorter than its size would leave the server waiting: abort. */
 static size_t read_file(char *into, size_t size, size_t count, void *ctx)
 {
 	struct sink_attempt *attempt = ctx;
@@ -168,7 +167,7 @@ static size_t read_file(char *into, size_t size, size_t count, void *ctx)
 	return got ? got : CURL_READFUNC_ABORT;
 }
 
-/* Inside libcurl: it has to send again, on another connection. */
+/* Called by libcurl when it must send again on another connection. */
 static int seek_file(void *ctx, curl_off_t offset, int origin)
 {
 	struct sink_attempt *attempt = ctx;
@@ -233,7 +232,7 @@ static int add_file(curl_mime *form, struct sink_attempt *attempt)
 	       curl_mime_data_cb(part, (curl_off_t)attempt->stream.size_bytes, read_file, seek_file, NULL, attempt);
 }
 
-/* "Expect:" takes libcurl's 100-continue away: a round trip that many servers answer late or never. */
+/* "Expect:" disables libcurl's 100-continue, which many servers answer late or never. */
 static int build_request(struct sink_attempt *attempt)
 {
 	CURL *easy = http_transfer_easy(attempt->transfer);
@@ -277,7 +276,7 @@ static bool cloudshark_cancel(struct sink *sink, struct sink_attempt *attempt, s
 	return false;
 }
 
-/* --- the sink ---------------------------------------------------------------------------------------------------- */
+/* --- the sink --- */
 
 static void free_secret(char *secret)
 {
@@ -304,14 +303,14 @@ static const struct sink_class cloudshark_class = {
 	.free = cloudshark_free,
 };
 
-/* "scheme://host[:port]"; an IPv6 address gets its brackets, a port that goes without saying is left out. */
+/* "scheme://host[:port]": adds brackets to an IPv6 address and omits the scheme's default port. */
 static int format_base(char **base_url, const struct cloudshark_sink_options *options, bool https)
 {
 	bool bare_ipv6 = strchr(options->host, ':') && options->host[0] != '[';
-	bool usual_port = options->port == 0 || options->port == (https ? 443 : 80);
+	bool default_port = options->port == 0 || options->port == (https ? 443 : 80);
 	char port[sizeof(":65535")] = "";
 
-	if (!usual_port)
+	if (!default_port)
 		snprintf(port, sizeof(port), ":%u", (unsigned)options->port);
 	return asprintf(base_url, "%s://%s%s%s%s", https ? "https" : "http", bare_ipv6 ? "[" : "", options->host,
 			bare_ipv6 ? "]" : "", port);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Delivery: one finished file goes to all its destinations at once, each with a life of its own (transfer.h); the last
- * that ends ends the delivery.
+ * A delivery takes one finished file to all its destinations at once, by one transfer each (transfer.h); the last
+ * transfer to end ends the delivery.
  *
- * Results are handed out from an event of their own: nobody is called back while he calls. The number of transfers is
- * bounded by what comes in: the job layer's cap on captures times SINKS_MAX.
+ * Results are reported from an event of their own, so that no callback runs inside a caller's call. The number of
+ * transfers is bounded by the input: the job layer's cap on captures times SINKS_MAX.
  */
 #include "sink/delivery.h"
 
@@ -43,7 +43,7 @@ struct deliveries {
 	struct destination destinations[SINKS_MAX];
 };
 
-/* --- a delivery -------------------------------------------------------------------------------------------------- */
+/* --- a delivery --- */
 
 static void delivery_free(struct delivery *delivery)
 {
@@ -57,8 +57,8 @@ static void delivery_free(struct delivery *delivery)
 
 CLEANUP_DEFINE(delivery, struct delivery, delivery_free)
 
-/* Hands out the results and forgets the delivery. After `done` nothing is touched but the delivery itself, so `done`
- * may start deliveries, and free them all. */
+/* Reports the results and frees the delivery. After `done` only the delivery itself is touched, so `done` may start
+ * deliveries, and free all of them. */
 static void delivery_report(struct delivery *delivery)
 {
 	LIST_REMOVE(delivery, list);
@@ -108,7 +108,7 @@ static bool has_transfer(const struct delivery *delivery, const struct destinati
 	return false;
 }
 
-/* `names` NULL: all destinations but those on request. A name given twice is one destination. */
+/* `names` NULL: all destinations except those on request. A repeated name counts once. */
 static int delivery_add_transfers(struct delivery *delivery, char *const *names, size_t count)
 {
 	struct deliveries *deliveries = delivery->deliveries;
@@ -169,7 +169,7 @@ void delivery_abandon(struct delivery *delivery, const char *error)
 	delivery_report(delivery);
 }
 
-/* --- all deliveries ---------------------------------------------------------------------------------------------- */
+/* --- all deliveries --- */
 
 static struct delivery_options fill_defaults(const struct delivery_options *options)
 {

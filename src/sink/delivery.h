@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A delivery takes one finished file to every destination that was asked for, at once; each destination retries by the
- * same rules (sink/transfer.c) and ends in success or in a final refusal that is reported. All calls on the loop's
- * thread.
+ * A delivery takes one finished file to every requested destination at once. Each destination retries by the same rules
+ * (sink/transfer.c) and ends in success or in a final failure, which is reported. All calls on the loop's thread.
  */
 #pragma once
 
@@ -15,14 +14,13 @@
 struct delivery_options {
 	uint64_t first_backoff_ns; /* 0: default 1 s; doubles with jitter */
 	uint64_t max_backoff_ns;   /* 0: default 60 s */
-	uint64_t
-		give_up_after_ns; /* no try begins so long after the first: the last error is final; 0: no such limit */
-	unsigned max_attempts;	  /* likewise after so many tries; 0: any number, or 8 if give_up_after_ns is 0 too */
-	unsigned parallel;	  /* 0: default 8 tries at a time per destination */
+	uint64_t give_up_after_ns; /* no attempt begins this long after the first; 0: no such limit */
+	unsigned max_attempts;	   /* 0: no limit, or 8 if give_up_after_ns is 0, too */
+	unsigned parallel;	   /* attempts at a time per destination; 0: default 8 */
 };
 
 struct event_base;
-struct deliveries; /* everything that is on its way out */
+struct deliveries; /* all files on their way */
 struct delivery;   /* one file on its way */
 
 struct delivery_result {
@@ -33,25 +31,25 @@ struct delivery_result {
 	unsigned attempts;
 };
 
-/* Called once, from the loop, when every destination has taken the file or finally refused it. Both the delivery and
- * the results are gone after it; it may start and abandon others. */
+/* Called once, from the loop, when every destination has taken or finally refused the file. The delivery and the
+ * results are freed afterwards; it may start and abandon others. */
 typedef void (*delivery_done)(void *ctx, const struct delivery_result *results, size_t count);
 
-/* Takes ownership of the sinks (freed with it). NULL on ENOMEM: then they stay the caller's. */
+/* Takes ownership of the sinks. NULL on ENOMEM or more than SINKS_MAX sinks: then they stay the caller's. */
 struct deliveries *deliveries_new(struct event_base *loop, const struct delivery_options *options, struct sink **sinks,
 				  size_t count);
-void deliveries_free(struct deliveries *deliveries); /* cancels what is left; no callbacks */
+void deliveries_free(struct deliveries *deliveries); /* cancels all deliveries; no callbacks */
 
 /* The destinations' names, for request validation. */
 size_t deliveries_destination_names(const struct deliveries *deliveries, const char *names[SINKS_MAX]);
 
 /*
- * `destinations` NULL: all but those on request. `file` stays the caller's and must live until `done`. NULL on ENOMEM.
- * With no destination at all `done` comes with count 0.
+ * `destinations` NULL: all except those on request. `file` stays the caller's and must live until `done`, which gets
+ * count 0 if there are no destinations. NULL on ENOMEM.
  */
 struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file, char *const *destinations,
 				size_t destination_count, delivery_done done, void *ctx);
 
-/* Gives up: tries in progress end, destinations that have not taken the file by then are reported with `error`; `done`
- * is called from within. */
+/* Cancels running attempts. Destinations that have not taken the file by then report `error`. Calls `done` before it
+ * returns. */
 void delivery_abandon(struct delivery *delivery, const char *error);

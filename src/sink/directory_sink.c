@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file goes into the directory in three steps, all on the pool's threads: written whole under a temporary name that
- * nobody else has (".<name>.part", O_EXCL), flushed to the disk, then given its final name by a link, which unlike a
- * rename can't replace what is there: a name that is taken gets "-1", "-2" … before its extension. Where the filesystem
- * knows no hard links, renameat2(RENAME_NOREPLACE) does the same. Everything happens relative to one descriptor of the
- * directory, so that a directory swapped in between is never half-used.
+ * A file gets into the directory in three steps, all on the pool's threads: it is written whole under a temporary name
+ * of its own (".<name>.part", O_EXCL), flushed to the disk, then linked to its final name. A link, unlike a rename,
+ * cannot replace an existing file: a name that is taken gets "-1", "-2" … before its extension. On filesystems without
+ * hard links, renameat2(RENAME_NOREPLACE) does the same. Everything happens relative to one descriptor of the
+ * directory, so a directory swapped in between is never half-used.
  *
- * Whatever goes wrong, the temporary file is removed. Those of a process that was killed stay: they may as well be in
- * the hands of another process that writes here, and nothing tells the two apart.
+ * On any failure the temporary file is removed. Temporary files of a killed process stay: they could as well belong to
+ * another process that writes here, and nothing tells the two apart.
  *
- * Cancelling must not wait for a disk. The packets are read only under the try's lock, into the thread's own chunk; so
- * cancelling waits for one copy in memory at most, takes the stream away and leaves the thread to clean up after
- * itself. Only a file that is being named just then can't be held back any more: it is waited for, a second at most for
- * all that are cancelled together, and told what came of it.
+ * Cancelling must not wait for a disk. Packets are read only under the attempt's lock, into the thread's own chunk. So
+ * cancelling waits for at most one copy in memory, takes the stream away, and leaves the thread to clean up. Only a
+ * file that is being named at that moment cannot be held back: cancelling waits for it, at most a second for all
+ * attempts that are cancelled together, and gets its outcome.
  */
 #include "sink/directory_sink.h"
 
@@ -35,16 +35,16 @@
 #define THREADS 2
 #define QUEUE_MAX 64
 #define CHUNK_BYTES (256 * 1024)
-#define NAME_ATTEMPTS_MAX 100 /* tries for a free name */
+#define NAME_ATTEMPTS_MAX 100
 #define FILE_MODE 0640
-#define STILL_NAMING "it was being given its name, and may or may not have it by now"
-#define NAMING_MAX_NS NS_PER_S /* so long are files that are being named waited for when tries are cancelled */
+#define STILL_NAMING "the file was being named, and may or may not have its name by now"
+#define NAMING_MAX_NS NS_PER_S /* the longest wait for files being named when attempts are cancelled */
 
 struct directory_sink {
 	struct sink sink;
 	struct offload *offload;
 	char *path;
-	uint64_t cancel_wait_until_ns; /* boot time until when cancelling may wait; long ago: begins anew */
+	uint64_t cancel_wait_until_ns; /* boot time; restarted if long past */
 };
 
 enum stage { STAGE_WRITING, STAGE_NAMING, STAGE_ENDED };
@@ -54,20 +54,20 @@ struct sink_attempt {
 	const struct directory_sink *sink;
 	char name[NAME_MAX + 1];
 	uint64_t size_bytes;
-	pthread_mutex_t lock;	      /* guards what follows, up to the outcome */
+	pthread_mutex_t lock;	      /* guards the members below, up to `outcome` */
 	pthread_cond_t ended;	      /* STAGE_ENDED */
-	enum stage stage;	      /* the thread's */
-	bool cancelled;		      /* nobody waits for the answer, and the stream is gone */
+	enum stage stage;	      /* set by the thread */
+	bool cancelled;		      /* no answer is wanted, and the stream is closed */
 	const struct sink_file *file; /* loop thread only */
 	struct byte_stream stream;
-	struct sink_outcome outcome; /* the thread's until STAGE_ENDED */
+	struct sink_outcome outcome; /* written by the thread until STAGE_ENDED */
 	sink_attempt_done done;
 	void *ctx;
 };
 
-/* --- on the pool's threads --------------------------------------------------------------------------------------- */
+/* --- on the pool's threads --- */
 
-/* What may be different in a minute: space is freed, a mount comes back, descriptors are closed. */
+/* Conditions that may pass: space is freed, a mount returns, descriptors are closed. */
 static bool is_transient(int code)
 {
 	static const int transient[] = {ENOSPC, EDQUOT, EIO,	ENOENT, EROFS,	   EINTR,    EAGAIN,
@@ -90,7 +90,7 @@ static int fail(struct sink_attempt *attempt, int code, const char *what)
 	return code;
 }
 
-/* The next chunk. *got is less than a chunk only at the end. 0 or -ECANCELED. */
+/* Reads the next chunk. *got is less than a chunk only at the end. 0 or -ECANCELED. */
 static int read_chunk(struct sink_attempt *attempt, uint8_t *chunk, size_t *got)
 {
 	size_t used = 0;
@@ -112,7 +112,7 @@ static int read_chunk(struct sink_attempt *attempt, uint8_t *chunk, size_t *got)
 	return 0;
 }
 
-/* False: it is cancelled, and so it stays at the stage before. */
+/* False: the attempt is cancelled and stays at its stage. */
 static bool enter_stage(struct sink_attempt *attempt, enum stage stage)
 {
 	bool cancelled;
@@ -148,7 +148,7 @@ static int write_all(int fd, const uint8_t *bytes, size_t size)
 	return 0;
 }
 
-/* Asks for the space beforehand: a full disk is known before the first byte. Not every filesystem can. */
+/* Reserves the space, so that a full disk fails before the first byte. Not every filesystem supports it. */
 static int reserve(int fd, uint64_t size_bytes)
 {
 	if (size_bytes == 0 || fallocate(fd, 0, 0, (off_t)size_bytes) == 0)
@@ -199,7 +199,7 @@ static int numbered_name(char numbered[static NAME_MAX + 1], const char *name, u
 	return length < 0 || length > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* Creates a file that was not there. Returns its descriptor, its name in `temporary`; or a negative errno. */
+/* Creates a new file. Returns its descriptor, with its name in `temporary`, or a negative errno. */
 static int create_temporary(int directory_fd, const char *name, char temporary[static NAME_MAX + 1])
 {
 	for (unsigned number = 0; number < NAME_ATTEMPTS_MAX; number++) {
@@ -220,7 +220,7 @@ static int create_temporary(int directory_fd, const char *name, char temporary[s
 	return -EEXIST;
 }
 
-/* Gives the file its name unless somebody has it. 0 or a negative errno; on success the temporary name is gone. */
+/* Gives the file its name unless that is taken. 0 or a negative errno; on success the temporary name is gone. */
 static int link_name(int directory_fd, const char *temporary, const char *name)
 {
 	if (linkat(directory_fd, temporary, directory_fd, name, 0) == 0) {
@@ -244,7 +244,7 @@ static int name_file(struct sink_attempt *attempt, int directory_fd, const char 
 	}
 	if (r < 0)
 		return fail(attempt, r, "name");
-	if (fsync(directory_fd) < 0 && errno != EINVAL) { /* EINVAL: a filesystem that can't flush a directory */
+	if (fsync(directory_fd) < 0 && errno != EINVAL) { /* EINVAL: the filesystem cannot flush a directory */
 		r = fail(attempt, -errno, "flush the directory of");
 		unlinkat(directory_fd, name, 0);
 		return r;
@@ -252,11 +252,11 @@ static int name_file(struct sink_attempt *attempt, int directory_fd, const char 
 	attempt->outcome.verdict = SINK_OK;
 	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "%s/%s", attempt->sink->path, name) >=
 	    sizeof(attempt->outcome.url))
-		attempt->outcome.url[0] = '\0'; /* too long to be told */
+		attempt->outcome.url[0] = '\0'; /* too long to report */
 	return 0;
 }
 
-/* The names are made safe long before; should one not be, it doesn't lead out of the directory. */
+/* Names are made safe long before; an unsafe one must not lead out of the directory. */
 static bool is_plain_name(const char *name)
 {
 	return name[0] && name[0] != '.' && !strchr(name, '/');
@@ -299,7 +299,7 @@ static void attempt_run(struct offload_task *task)
 	finish_stage(attempt);
 }
 
-/* --- on the loop ------------------------------------------------------------------------------------------------- */
+/* --- on the loop --- */
 
 static void attempt_close_stream(struct sink_attempt *attempt)
 {
@@ -343,7 +343,7 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 	attempt->sink = directory_sink;
 	attempt->done = done;
 	attempt->ctx = ctx;
-	/* A name too long to copy is too long for the kernel: it says so when the file is created. */
+	/* A name too long to copy is too long for the kernel, too, which fails to create the file. */
 	snprintf(attempt->name, sizeof(attempt->name), "%s", file->name);
 	if (!file->open(file->ctx, &attempt->stream))
 		return NULL;
@@ -354,7 +354,7 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 	return take(attempt);
 }
 
-/* Until when, on the monotonic clock, this and all other tries that are cancelled now may be waited for. */
+/* The deadline, on the monotonic clock, shared by all attempts that are cancelled now. */
 static struct timespec cancel_deadline(struct directory_sink *directory_sink)
 {
 	const uint64_t now_ns = clock_boottime_ns();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sink: a local directory. Written on an offload pool under a temporary name (".<name>.part"), fsynced, then linked to
- * its final name, which is never overwritten (a number is put before the extension instead). No partial file is left
- * behind.
+ * Sink: a local directory. An offload pool writes the file under a temporary name (".<name>.part"), flushes it, and
+ * links it to its final name, which never overwrites a file (a number goes before the extension instead). No partial
+ * file remains.
  */
 #pragma once
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libcurl tells failures apart by a few dozen codes; the few that no second try can change are listed, all others pass.
- */
+/* Of libcurl's few dozen failures, the table lists those that no second attempt can change; all others are retried. */
 #include "sink/http_verdict.h"
 
 #include "http/http_client.h"
 
-/* What libcurl reports that no second try will change. */
 static const CURLcode final_results[] = {
 	CURLE_UNSUPPORTED_PROTOCOL,
 	CURLE_URL_MALFORMAT,
@@ -31,8 +29,7 @@ enum sink_verdict http_verdict(const struct http_reply *reply)
 	if (reply->status == 408 || reply->status == 429 || reply->status >= 500)
 		return SINK_RETRY;
 	if (reply->status >= 300)
-		return SINK_REFUSED; /* said before the connection broke, if it did: servers hang up on a refused body
-				      */
+		return SINK_REFUSED; /* even if the connection broke: servers hang up on a refused body */
 	if (reply->result != CURLE_OK && !http_reply_oversized(reply))
 		return SINK_RETRY;
 	return reply->status >= 200 ? SINK_OK : SINK_RETRY;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file is copied whole, a slice at each turn of the loop, so that a large one delays nobody; the capture's own memory
- * can then go. Its room is taken before the copy begins, from the oldest files if need be. One that is being read stays
- * until its readers are gone, and takes room until then. It lies in slabs, taken as the copy reaches them; what does
- * not fill a slab has memory of its own size.
+ * A file is copied whole, one slice per turn of the loop, so that a large one delays nothing else; then the capture's
+ * own memory is free. Its room is reserved before the copy begins, by dropping the oldest files if need be. A file that
+ * is being read stays, and takes room, until its readers are gone. Files lie in slabs, taken as the copy reaches them;
+ * a rest that does not fill a slab is allocated at its own size.
  */
 #include "sink/memory_sink.h"
 
@@ -26,11 +26,11 @@ struct memory_sink {
 	struct event_base *loop;
 	struct memory_sink_options options;
 	struct shared_usage *shared_usage;
-	TAILQ_HEAD(memory_files, memory_file) files; /* complete, the oldest first */
+	TAILQ_HEAD(memory_files, memory_file) files; /* complete ones, oldest first */
 	struct event *expiry;
 };
 
-/* What all files take, those among them that only a reader holds; shared with them, as they may outlive the sink. */
+/* The bytes of all files, including those held only by a reader; shared with them, as they may outlive the sink. */
 struct shared_usage {
 	unsigned references;
 	uint64_t bytes;
@@ -40,17 +40,17 @@ struct memory_file {
 	TAILQ_ENTRY(memory_file) list;
 	struct shared_usage *shared_usage;
 	unsigned references;
-	uint64_t stored_ns; /* boot time since when */
+	uint64_t stored_ns; /* boot time */
 	char *capture, *name;
 	struct slab_pool *slabs;
 	size_t size;
 	size_t piece_count;
-	uint8_t *pieces[]; /* each a slab, the last may be less; NULL: not reached yet */
+	uint8_t *pieces[]; /* slabs, the last perhaps smaller; NULL: not reached yet */
 };
 
 struct sink_attempt {
 	struct memory_sink *memory;
-	const struct sink_file *source; /* NULL: no stream is open */
+	const struct sink_file *source; /* NULL: no open stream */
 	struct byte_stream stream;
 	struct memory_file *file;
 	size_t filled;
@@ -76,12 +76,14 @@ static void shared_usage_unref(struct shared_usage *shared_usage)
 static size_t piece_bytes(const struct memory_file *file, size_t index)
 {
 	const size_t rest = file->size - index * SLAB_BYTES;
+
 	return rest < SLAB_BYTES ? rest : SLAB_BYTES;
 }
 
 static uint8_t *new_piece(const struct memory_file *file, size_t index)
 {
 	const size_t size = piece_bytes(file, index);
+
 	return size == SLAB_BYTES ? slab_pool_take(file->slabs) : malloc(size);
 }
 
@@ -93,10 +95,11 @@ static void free_piece(const struct memory_file *file, size_t index)
 		slab_pool_give(file->slabs, file->pieces[index]);
 }
 
-/* Bytes that lie together from `offset` on; NULL: the file ends there, or the piece is not there yet. */
+/* Contiguous bytes from `offset` on; NULL: the file ends there, or the piece is not allocated yet. */
 static uint8_t *bytes_at(const struct memory_file *file, size_t offset, size_t *size)
 {
 	const size_t index = offset / SLAB_BYTES, within = offset % SLAB_BYTES;
+
 	*size = 0;
 	if (offset >= file->size || !file->pieces[index])
 		return NULL;
@@ -121,6 +124,7 @@ static struct memory_file *new_file(const struct memory_sink *memory, const stru
 {
 	const size_t piece_count = (size + SLAB_BYTES - 1) / SLAB_BYTES;
 	struct memory_file *file = calloc(1, sizeof(*file) + piece_count * sizeof(*file->pieces));
+
 	if (!file)
 		return NULL;
 	file->references = 1;
@@ -148,6 +152,7 @@ static void remove_file(struct memory_sink *memory, struct memory_file *file)
 static void schedule_expiry(struct memory_sink *memory)
 {
 	const struct memory_file *oldest = TAILQ_FIRST(&memory->files);
+
 	if (!oldest)
 		return;
 	const uint64_t now_ns = clock_boottime_ns(), due_ns = oldest->stored_ns + memory->options.max_age_ns;
@@ -162,6 +167,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *ctx)
 	struct memory_sink *memory = ctx;
 	struct memory_file *oldest;
 	const uint64_t now_ns = clock_boottime_ns();
+
 	(void)fd;
 	(void)what;
 	while ((oldest = TAILQ_FIRST(&memory->files)) && oldest->stored_ns + memory->options.max_age_ns <= now_ns)
@@ -172,6 +178,7 @@ static void on_expiry(evutil_socket_t fd, short what, void *ctx)
 static bool make_room(struct memory_sink *memory, uint64_t size)
 {
 	struct memory_file *oldest;
+
 	while (memory->shared_usage->bytes + size > memory->options.bytes_max && (oldest = TAILQ_FIRST(&memory->files)))
 		remove_file(memory, oldest);
 	return memory->shared_usage->bytes + size <= memory->options.bytes_max;
@@ -181,7 +188,8 @@ struct memory_file *memory_sink_find(const struct sink *sink, const char *captur
 {
 	const struct memory_sink *memory = container_of(sink, const struct memory_sink, sink);
 	struct memory_file *file;
-	TAILQ_FOREACH_REVERSE(file, &memory->files, memory_files, list) /* people ask for the latest */
+
+	TAILQ_FOREACH_REVERSE(file, &memory->files, memory_files, list) /* mostly the latest is wanted */
 	{
 		if (strcmp(file->capture, capture) == 0) {
 			file->references++;
@@ -197,6 +205,7 @@ struct memory_sink_usage memory_sink_usage(const struct sink *sink)
 	struct memory_sink_usage shared_usage = {.bytes = memory->shared_usage->bytes,
 						 .bytes_max = memory->options.bytes_max};
 	const struct memory_file *file;
+
 	TAILQ_FOREACH(file, &memory->files, list)
 	shared_usage.files++;
 	return shared_usage;
@@ -214,6 +223,7 @@ static size_t read_file(void *ctx, uint8_t *into, size_t room)
 	struct reader *reader = ctx;
 	size_t done = 0, size;
 	const uint8_t *bytes;
+
 	while (done < room && (bytes = bytes_at(reader->file, reader->offset, &size))) {
 		if (size > room - done)
 			size = room - done;
@@ -227,12 +237,14 @@ static size_t read_file(void *ctx, uint8_t *into, size_t room)
 static void rewind_file(void *ctx)
 {
 	struct reader *reader = ctx;
+
 	reader->offset = 0;
 }
 
 bool memory_file_open(const struct memory_file *file, struct byte_stream *stream)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
+
 	if (!reader)
 		return false;
 	reader->file = file;
@@ -246,7 +258,7 @@ void memory_file_close(struct byte_stream *stream)
 	free(stream->ctx);
 }
 
-/* --- a try --- */
+/* --- an attempt --- */
 
 static void free_attempt(struct sink_attempt *attempt)
 {
@@ -273,6 +285,7 @@ static void store_file(struct sink_attempt *attempt)
 {
 	struct memory_sink *memory = attempt->memory;
 	struct memory_file *file = take(attempt->file);
+
 	attempt->outcome.verdict = SINK_OK;
 	snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "/v1/captures/%s/file", file->capture);
 	file->stored_ns = clock_boottime_ns();
@@ -282,27 +295,29 @@ static void store_file(struct sink_attempt *attempt)
 	finish(attempt);
 }
 
-/* The room is taken at the first turn, not from within start: what is said of it comes from the loop. */
+/* Runs at the first turn, not from within start, so that failures are reported from the loop. */
 static bool reserve_room(struct sink_attempt *attempt)
 {
 	struct memory_sink *memory = attempt->memory;
 	struct sink_outcome *outcome = &attempt->outcome;
 	const uint64_t size = attempt->stream.size_bytes, max = memory->options.bytes_max;
+
 	outcome->verdict = size > max ? SINK_REFUSED : SINK_RETRY;
 	if (size > max)
 		snprintf(outcome->error, sizeof(outcome->error),
 			 "the file has %" PRIu64 " bytes, at most %" PRIu64 " are kept (memory.bytes)", size, max);
 	else if (!make_room(memory, size))
-		snprintf(outcome->error, sizeof(outcome->error), "files that are being read take all of memory.bytes");
+		snprintf(outcome->error, sizeof(outcome->error), "files being read take up all of memory.bytes");
 	else if (!(attempt->file = new_file(memory, attempt->source, size)))
 		snprintf(outcome->error, sizeof(outcome->error), "out of memory");
 	return attempt->file;
 }
 
-/* By a timer: an event made active from within its own call would be called again before anybody else. */
+/* By a timer: an event that activates itself from its own callback would run again before all others. */
 static void schedule_copy(struct sink_attempt *attempt)
 {
 	const struct timeval at_once = {0};
+
 	event_add(attempt->copy_event, &at_once);
 }
 
@@ -317,6 +332,7 @@ static void copy_slice(struct sink_attempt *attempt)
 {
 	struct memory_file *file = attempt->file;
 	const size_t index = attempt->filled / SLAB_BYTES;
+
 	if (attempt->filled == file->size) {
 		store_file(attempt);
 		return;
@@ -334,12 +350,13 @@ static void copy_slice(struct sink_attempt *attempt)
 	if (got)
 		schedule_copy(attempt);
 	else
-		give_up(attempt, SINK_REFUSED, "the file is shorter than it said");
+		give_up(attempt, SINK_REFUSED, "the file is shorter than expected");
 }
 
 static void copy_event(evutil_socket_t fd, short what, void *ctx)
 {
 	struct sink_attempt *attempt = ctx;
+
 	(void)fd;
 	(void)what;
 	if (!attempt->file && !reserve_room(attempt)) {
@@ -353,6 +370,7 @@ static struct sink_attempt *start_attempt(struct sink *sink, const struct sink_f
 					  void *ctx)
 {
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+
 	if (!attempt)
 		return NULL;
 	attempt->memory = container_of(sink, struct memory_sink, sink);
@@ -374,12 +392,13 @@ static bool cancel_attempt(struct sink *sink, struct sink_attempt *attempt, stru
 	return false;
 }
 
-/* --- the whole --- */
+/* --- the sink --- */
 
 static void free_sink(struct sink *sink)
 {
 	struct memory_sink *memory = container_of(sink, struct memory_sink, sink);
 	struct memory_file *file;
+
 	while ((file = TAILQ_FIRST(&memory->files)))
 		remove_file(memory, file);
 	if (memory->expiry)
@@ -392,6 +411,7 @@ struct sink *memory_sink_new(struct event_base *loop, const struct memory_sink_o
 {
 	static const struct sink_class class = {.start = start_attempt, .cancel = cancel_attempt, .free = free_sink};
 	struct memory_sink *memory = calloc(1, sizeof(*memory));
+
 	if (!memory)
 		return NULL;
 	memory->sink = (struct sink){.class = &class, .name = NAME, .on_request = options->on_request};

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A try is a row of commands, one (or two) at a time, each after the answer to the one before:
+ * An attempt is a sequence of commands, one (or two) at a time, each after the answer to the one before:
  *
- *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, as many as there are ──> EXPIRE ──> replicated? ──> taken
+ *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, for each chunk ──> EXPIRE ──> replicated? ──> taken
  *                                      └──refused──> DEL ──> not taken
  *
- * It is not taken before it is known to outlive this master (redis/commands/redis_replication.h); a file that went with
- * an old master is put to the new one by the next try.
+ * The file counts as taken only once it is known to outlive this master (redis/commands/redis_replication.h). If it was
+ * lost with an old master, the next attempt writes it to the new one.
  *
- * With one chunk under way nothing can come out of order, whatever is redirected or put off, and nothing of the file is
- * held but that chunk. RPUSH answers with the list's length: any other than expected means that somebody else is at the
- * key, or that it expired. A connection lost during RPUSH leaves open whether the chunk is there; so that try is over,
- * and the next one begins with DEL.
+ * With one chunk in flight nothing can arrive out of order, even if commands are redirected or put off, and only that
+ * chunk of the file is held. RPUSH answers with the list's length: an unexpected one means that another client wrote to
+ * the key, or that it expired. If the connection is lost during RPUSH, it is unknown whether the chunk arrived; so the
+ * attempt ends, and the next one begins with DEL.
  *
- * A try that is cancelled lives on without its file until its commands are answered, which their deadline bounds.
+ * A cancelled attempt lives on without its file until its commands are answered, at the latest by their deadline.
  */
 #include "sink/redis_sink.h"
 
@@ -39,9 +39,9 @@
 struct redis_sink {
 	struct sink sink;
 	struct event_base *loop;
-	struct redis_options redis;	       /* its strings are ours */
-	struct redis_commands *commands;       /* NULL: no file was to be put there yet, nor is anything connected */
-	struct redis_replication *replication; /* NULL: nor yet */
+	struct redis_options redis;	       /* owns its strings */
+	struct redis_commands *commands;       /* NULL until the first file: not connected yet */
+	struct redis_replication *replication; /* likewise */
 	char *prefix;			       /* of the keys */
 	uint64_t bytes_max;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
@@ -52,14 +52,14 @@ enum step { STEP_BEGIN, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP
 struct sink_attempt {
 	struct redis_sink *redis_sink;
 	enum step step;
-	struct event *event; /* the first step's, or the answer's: neither comes from within start */
+	struct event *event; /* runs the first step, and reports the outcome */
 	unsigned replies_pending;
-	bool finished; /* cancelled, or about to answer */
+	bool finished; /* cancelled, or about to report */
 	char *key;
 	const struct sink_file *file; /* NULL once closed */
 	struct byte_stream stream;
 	uint64_t chunks, chunks_sent;
-	struct redis_replication_check *check; /* while it is under way */
+	struct redis_replication_check *check; /* while it runs */
 	struct sink_outcome outcome;
 	sink_attempt_done done; /* NULL: cancelled */
 	void *ctx;
@@ -67,7 +67,7 @@ struct sink_attempt {
 
 static void run_next_step(struct sink_attempt *attempt);
 
-/* --- ends -------------------------------------------------------------------------------------------------------- */
+/* --- ending --- */
 
 static void close_stream(struct sink_attempt *attempt)
 {
@@ -87,7 +87,7 @@ static void attempt_free(struct sink_attempt *attempt)
 
 CLEANUP_DEFINE(attempt, struct sink_attempt, attempt_free)
 
-/* The outcome is handed out at the next turn, when no command is under way. */
+/* The outcome is reported at the next turn of the loop at which no command is in flight. */
 static void finish(struct sink_attempt *attempt)
 {
 	attempt->finished = true;
@@ -100,7 +100,7 @@ static void fail(struct sink_attempt *attempt, enum sink_verdict verdict, const 
 {
 	struct error text;
 
-	error_set(&text, 0, "cannot put it under %s: %s", attempt->key, why);
+	error_set(&text, 0, "cannot store it under %s: %s", attempt->key, why);
 	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
 	attempt->outcome.verdict = verdict;
 	finish(attempt);
@@ -111,28 +111,28 @@ static void succeed(struct sink_attempt *attempt)
 	attempt->outcome.verdict = SINK_OK;
 	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "redis:%s", attempt->key) >=
 	    sizeof(attempt->outcome.url))
-		attempt->outcome.url[0] = '\0'; /* too long to be told */
+		attempt->outcome.url[0] = '\0'; /* too long to report */
 	finish(attempt);
 }
 
-/* --- commands ---------------------------------------------------------------------------------------------------- */
+/* --- commands --- */
 
-/* What the server will say the next time as well. Not so OOM, MISCONF, NOREPLICAS … */
+/* Errors that the next attempt would get as well. Not so OOM, MISCONF, NOREPLICAS … */
 static bool is_permanent(const char *error)
 {
-	static const char *const words[] = {"NOPERM ", "ERR ", "WRONGTYPE "};
+	static const char *const prefixes[] = {"NOPERM ", "ERR ", "WRONGTYPE "};
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (strncmp(error, words[i], strlen(words[i])) == 0)
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		if (strncmp(error, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
 	return false;
 }
 
-/* What the answer must be at this step, or -1 if any will do. */
+/* The answer expected at this step; -1: any. */
 static int64_t expected_reply(const struct sink_attempt *attempt)
 {
 	switch (attempt->step) {
-	case STEP_HEADER: /* of both: a list of one element, which expires */
+	case STEP_HEADER: /* to both commands: a list of one element, which expires */
 	case STEP_EXPIRE:
 		return 1;
 	case STEP_CHUNKS:
@@ -148,7 +148,7 @@ static void on_failure(struct sink_attempt *attempt, const struct redis_result *
 	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_CLEAN_UP;
 
 	fail(attempt, refused && is_permanent(result->error) ? SINK_REFUSED : SINK_RETRY, result->error);
-	/* A server that has no room for the rest shall not keep the beginning. */
+	/* A server without room for the rest must not keep the beginning. */
 	if (refused && pushing && attempt->replies_pending == 0) {
 		event_del(attempt->event);
 		attempt->step = STEP_CLEAN_UP;
@@ -177,14 +177,14 @@ static void on_result(void *ctx, const struct redis_result *result)
 		return;
 	}
 	if (length >= 0 && (result->reply->type != REDIS_REPLY_INTEGER || result->reply->integer != length)) {
-		fail(attempt, SINK_RETRY, "the key was changed or removed meanwhile");
+		fail(attempt, SINK_RETRY, "the key was changed or removed in the meantime");
 		return;
 	}
 	if (attempt->replies_pending == 0)
 		run_next_step(attempt);
 }
 
-/* argv[0] is the command, argv[1] the key. False: the try has failed. */
+/* argv[0] is the command, argv[1] the key. False: the attempt has failed. */
 static bool send_command(struct sink_attempt *attempt, int argc, const char *const *argv, const size_t *argvlen)
 {
 	const struct redis_command command = {.argc = argc,
@@ -198,7 +198,7 @@ static bool send_command(struct sink_attempt *attempt, int argc, const char *con
 		return true;
 	}
 	if (!attempt->finished)
-		fail(attempt, SINK_RETRY, r == -ENOBUFS ? "too much is on its way to Redis" : strerror(-r));
+		fail(attempt, SINK_RETRY, r == -ENOBUFS ? "too much data is waiting for Redis" : strerror(-r));
 	return false;
 }
 
@@ -249,7 +249,7 @@ static void send_chunk(struct sink_attempt *attempt)
 		size_t more = attempt->stream.read(attempt->stream.ctx, chunk + got, size - got);
 
 		if (more == 0) {
-			fail(attempt, SINK_REFUSED, "the file is shorter than it should be");
+			fail(attempt, SINK_REFUSED, "the file is shorter than expected");
 			return;
 		}
 		got += more;
@@ -283,10 +283,10 @@ static void on_replicated(void *ctx, enum redis_replication_verdict verdict)
 		succeed(attempt);
 		return;
 	case REDIS_LOST:
-		fail(attempt, SINK_RETRY, "the master was replaced meanwhile by one that has not all of it");
+		fail(attempt, SINK_RETRY, "the master was replaced by one that does not have all of it");
 		return;
 	case REDIS_UNVERIFIED:
-		fail(attempt, SINK_RETRY, "the master does not say (LLEN) whether it has all of it");
+		fail(attempt, SINK_RETRY, "the master did not confirm (LLEN) that it has all of it");
 		return;
 	}
 }
@@ -303,7 +303,7 @@ static void check_replicated(struct sink_attempt *attempt)
 		fail(attempt, SINK_RETRY, "out of memory");
 }
 
-/* All commands so far are answered as they should be. */
+/* All commands so far were answered as expected. */
 static void run_next_step(struct sink_attempt *attempt)
 {
 	switch (attempt->step) {
@@ -349,7 +349,7 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 	attempt_free(attempt);
 }
 
-/* --- the sink ---------------------------------------------------------------------------------------------------- */
+/* --- the sink --- */
 
 static int connect_redis(struct redis_sink *redis_sink)
 {
@@ -392,7 +392,7 @@ static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, s
 	*outcome = attempt->outcome;
 	if (awaiting_replication && !already_ended) {
 		outcome->verdict = SINK_RETRY;
-		snprintf(outcome->error, sizeof(outcome->error), "it is under %s, but maybe on no replica yet",
+		snprintf(outcome->error, sizeof(outcome->error), "it is stored under %s, but perhaps on no replica yet",
 			 attempt->key);
 	}
 	event_del(attempt->event);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sink: Redis. A file becomes the list {CHANNEL}:file:NODE:CAPTURE (CHANNEL is a hash tag: in a Cluster all of a
- * channel's keys are in one slot): first a header in JSON, {"v":1,"name":…,"size":bytes,"chunks":n}, then n chunks of
- * 256 KiB, the last one shorter. It expires; one that is not finished, too. Its url is "redis:" and the key.
+ * Sink: Redis. A file becomes the list {CHANNEL}:file:NODE:CAPTURE (CHANNEL is a hash tag, so that in a Cluster all
+ * keys of a channel are in one slot): first a header in JSON, {"v":1,"name":…,"size":bytes,"chunks":n}, then n chunks
+ * of 256 KiB, the last one shorter. It expires, even if unfinished. Its url is "redis:" and the key.
  */
 #pragma once
 

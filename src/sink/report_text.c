@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The two things that must happen to foreign text before it is shown: make it fit and well-formed (an event is JSON,
- * and half a character would make all of it invalid), and take the secret out. Scrub first, cut after: a secret that is
- * cut in the middle can't be found any more.
+ * Two things must happen to foreign text before it is shown: cut it and make it valid UTF-8 (an event is JSON, and half
+ * a character would invalidate all of it), and remove the secret. Scrub first, cut afterwards: a secret that is cut in
+ * the middle cannot be found.
  */
 #include "sink/report_text.h"
 
@@ -12,7 +12,7 @@
 #include "base/utf8.h"
 
 #define MASK "***"
-#define TAIL_MIN 4 /* bytes of a secret's beginning that are worth hiding at the end of a cut text */
+#define TAIL_MIN 4 /* at least this much of a secret's beginning is hidden at the end of a text */
 
 void report_text_copy(char *into, size_t room, const char *text)
 {
@@ -36,7 +36,7 @@ void report_text_copy(char *into, size_t room, const char *text)
 	into[used] = '\0';
 }
 
-/* Bytes at the end of `text` that are the beginning of `secret` but not all of it. */
+/* How many bytes at the end of `text` are the beginning of `secret`. */
 static size_t secret_at_end(const char *text, const char *secret)
 {
 	size_t text_length = strlen(text), secret_length = strlen(secret);
@@ -50,17 +50,16 @@ static size_t secret_at_end(const char *text, const char *secret)
 
 char *report_text_scrub(const char *text, const char *secret)
 {
-	size_t secret_length = strlen(secret), hits = 0, grown;
+	size_t secret_length = strlen(secret), hits = 0, room;
 	char *scrubbed, *end;
 
 	if (secret_length == 0)
 		return strdup(text);
 	for (const char *hit = text; (hit = strstr(hit, secret)); hit += secret_length)
 		hits++;
-	if (__builtin_mul_overflow(hits + 1, sizeof(MASK), &grown) ||
-	    __builtin_add_overflow(grown, strlen(text), &grown))
+	if (__builtin_mul_overflow(hits + 1, sizeof(MASK), &room) || __builtin_add_overflow(room, strlen(text), &room))
 		return NULL;
-	scrubbed = malloc(grown);
+	scrubbed = malloc(room);
 	if (!scrubbed)
 		return NULL;
 

@@ -6,13 +6,13 @@
  *        ↑         ↓
  *        └──── back-off
  *
- * A destination runs at most `parallel` tries at a time; the other transfers wait in the order in which they became
- * ready. Only a running try holds a stream of the file. Back-off is exponential with full jitter (random between 0 and
- * the ceiling), so that many daemons do not come back to a restarted server at the same moment; a Retry-After is a
- * floor below the jitter, itself capped (backoff.h).
+ * A destination runs at most `parallel` attempts at a time; the other transfers wait in the order in which they became
+ * ready. Only a running attempt holds a stream of the file. Back-off is exponential with full jitter (random between 0
+ * and the ceiling), so that many daemons do not return to a restarted server at the same moment. A Retry-After, itself
+ * capped (backoff.h), is added as a minimum.
  *
- * Tries are started from an event of their own, never from inside a caller's or a sink's call: nobody is called back
- * while he calls.
+ * Attempts start from an event of their own, never from inside a call of the caller or the sink, so that no callback
+ * runs inside one.
  */
 #include "sink/transfer.h"
 
@@ -27,10 +27,10 @@
 #include "sink/backoff.h"
 #include "sink/report_text.h"
 
-#define LOG_BURST 10 /* "delivery-retry" lines a second and destination */
+#define LOG_BURST 10 /* "delivery-retry" lines per second and destination */
 
-#define COULD_NOT_START "the try could not be started: out of memory, or too many are under way"
-#define UNKNOWN_DESTINATION "there is no destination of this name"
+#define COULD_NOT_START "cannot start the attempt: out of memory, or too many are running"
+#define UNKNOWN_DESTINATION "no destination has this name"
 
 static bool stream_open(void *ctx, struct byte_stream *stream)
 {
@@ -97,7 +97,7 @@ static void back_off(struct transfer *transfer, uint64_t retry_after_ns)
 	wait.tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000);
 	transfer->state = TRANSFER_BACKOFF;
 	if (event_add(transfer->timer, &wait) != 0)
-		enqueue(transfer); /* no memory for a timer: rather too early than never */
+		enqueue(transfer); /* no memory for a timer: better too early than never */
 }
 
 static void on_backoff_timer(evutil_socket_t fd, short events, void *ctx)
@@ -191,7 +191,7 @@ void transfer_abandon(struct transfer *transfer, const char *reason)
 	if (transfer->ok)
 		return;
 	if (transfer->error[0])
-		error_set(&why, 0, "%s (the last try: %s)", reason, transfer->error);
+		error_set(&why, 0, "%s (last error: %s)", reason, transfer->error);
 	else
 		error_set(&why, 0, "%s", reason);
 	report_text_copy(transfer->error, sizeof(transfer->error), why.text);

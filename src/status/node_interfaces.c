@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Three sources, joined by name: getifaddrs(3), whose AF_PACKET entries carry flags and the kernel's counters
+ * Joins three lists by name: getifaddrs(3), whose AF_PACKET entries have flags and the kernel's counters
  * (rtnl_link_stats of linux/if_link.h, 32 bits wide: differences are taken modulo 2^32), the engine's open rings, and
  * the configuration's aliases. All are listed whole; what a caller has no room for is cut at the end.
  */
@@ -125,7 +125,7 @@ static void add_configured(const struct node_interfaces *interfaces, struct node
 	interface->bytes_per_s = rate ? rate->bytes_per_s : 0;
 }
 
-/* An interface may have two rings for a moment, one of which is closing: the recorder's is the one to tell. */
+/* An interface may briefly have two rings, one of them closing: report the recorder's. */
 static void add_ring(struct node_interface *interface, const struct engine_interface *ring)
 {
 	if (interface->ring && (interface->recorder || !ring->recorder))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interfaces of this host as people and machines ask for them: what the kernel has, what the recorder holds, what
- * the configuration calls them, how much comes by. Loop thread.
+ * The interfaces of this host for status reports: the kernel's state and rates, the recorder's history, the configured
+ * aliases. Loop thread.
  */
 #pragma once
 
@@ -19,21 +19,21 @@ struct node_interfaces;
 struct node_interface {
 	char name[16];
 	const struct config_strings *aliases; /* the configuration's; NULL: none */
-	bool present, up;		      /* in the kernel right now */
-	bool ring;			      /* one is open: what follows is valid */
+	bool present, up;		      /* in the kernel, now */
+	bool ring;			      /* one is open: the members up to ring_bytes are valid */
 	bool recorder;
 	uint64_t captures;
 	uint64_t packets, dropped; /* since the ring was opened */
-	uint64_t reach_ns;	   /* recorder: nothing of the last so many ns is missing, but what was dropped */
+	uint64_t reach_ns;	   /* recorder: how far back history is complete, except for drops */
 	uint64_t held_bytes, ring_bytes;
-	double packets_per_s, bytes_per_s; /* in and out, of the kernel's own counters, over the last interval */
+	double packets_per_s, bytes_per_s; /* in and out, by the kernel's counters, between the last two samples */
 };
 
 /* `config` and `engine` must outlive it. NULL on ENOMEM. */
 struct node_interfaces *node_interfaces_new(const struct config *config, struct engine *engine);
 void node_interfaces_free(struct node_interfaces *interfaces);
 
-/* Once every few seconds: rates are those between the last two calls. */
+/* Call every few seconds: rates are those between the last two calls. */
 void node_interfaces_sample(struct node_interfaces *interfaces);
 
 struct node_interface_list {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Made anew at each question: nobody asks often. Only rates need a timer, since they lie between two looks. */
+/* Reports are built anew for each caller, which is rare. Only rates need a timer, because they compare two samples. */
 #include "status/node_status.h"
 
 #include <errno.h>
@@ -25,6 +25,7 @@ struct node_status {
 static void on_sample_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct node_status *status = ctx;
+
 	(void)fd;
 	(void)what;
 	node_interfaces_sample(status->interfaces);
@@ -34,6 +35,7 @@ struct node_status *node_status_new(const struct node_status_options *options)
 {
 	cleanup(cleanup_node_status) struct node_status *status = calloc(1, sizeof(*status));
 	const struct timeval period = {.tv_sec = SAMPLE_S};
+
 	if (!status)
 		return NULL;
 	status->options = *options;
@@ -81,7 +83,7 @@ const char *node_status_node(const struct node_status *status)
 	return status->options.config->general.node;
 }
 
-/* --- JSON: jansson's packing stops at the first failure and gives NULL --- */
+/* --- JSON: json_pack() returns NULL at the first failure --- */
 
 static json_t *number(uint64_t value)
 {
@@ -91,19 +93,22 @@ static json_t *number(uint64_t value)
 static json_t *time_json(uint64_t realtime_ns)
 {
 	char text[CLOCK_TEXT_SIZE];
+
 	return json_string(clock_format(realtime_ns, text));
 }
 
-/* Seconds with three digits: more would only tell how long the answer took to make. */
+/* Seconds with three digits: more would only show how long the answer took. */
 static json_t *seconds_json(uint64_t ns)
 {
 	const uint64_t ms = ns / NS_PER_MS;
+
 	return json_real((double)ms / 1000);
 }
 
 static json_t *strings_json(const struct config_strings *strings)
 {
 	json_t *array = json_array();
+
 	for (size_t i = 0; strings && i < strings->count; i++)
 		json_array_append_new(array, json_string(strings->items[i]));
 	return array;
@@ -113,6 +118,7 @@ static json_t *interface_json(const struct node_interface *interface, bool detai
 {
 	json_t *json = json_pack("{ss so sb sb}", "name", interface->name, "aliases", strings_json(interface->aliases),
 				 "up", interface->up, "recorder", interface->recorder);
+
 	if (json && interface->ring)
 		json_object_update_new(json,
 				       json_pack("{so so so}", "captures", number(interface->captures), "packets",
@@ -134,6 +140,7 @@ static json_t *interface_json(const struct node_interface *interface, bool detai
 static json_t *interfaces_json(const struct node_interface_list *list, bool detailed)
 {
 	json_t *array = json_array();
+
 	for (size_t i = 0; i < list->count; i++)
 		json_array_append_new(array, interface_json(&list->items[i], detailed));
 	return array;
@@ -142,15 +149,17 @@ static json_t *interfaces_json(const struct node_interface_list *list, bool deta
 static json_t *load_json(const struct node_status *status)
 {
 	const struct node_load load = node_status_load(status);
+
 	return json_pack("{so so so so so so}", "captures", number(load.jobs.running), "delivering",
-			 number(load.jobs.captures > load.jobs.running ? load.jobs.captures - load.jobs.running : 0),
-			 "memory", number(load.memory_bytes), "memory_limit", number(load.memory_limit_bytes),
-			 "kept_files", number(load.kept.files), "kept_bytes", number(load.kept.bytes));
+			 number(load.jobs.delivering), "memory", number(load.memory_bytes), "memory_limit",
+			 number(load.memory_limit_bytes), "kept_files", number(load.kept.files), "kept_bytes",
+			 number(load.kept.bytes));
 }
 
 static void add_capture(void *ctx, const struct capture_view *view)
 {
 	json_t *array = ctx;
+
 	if (strcmp(view->state, "running") == 0 && json_array_size(array) < NODE_CAPTURES_MAX)
 		json_array_append_new(array, json_pack("{ss so so}", "capture", view->capture, "packets",
 						       number(view->packets), "bytes", number(view->bytes)));
@@ -159,6 +168,7 @@ static void add_capture(void *ctx, const struct capture_view *view)
 static json_t *captures_json(const struct node_status *status)
 {
 	json_t *array = json_array();
+
 	jobs_visit_all(status->options.jobs, add_capture, array);
 	return array;
 }
@@ -174,6 +184,7 @@ static json_t *destinations_json(const struct node_status *status)
 	const char *names[SINKS_MAX];
 	const size_t count = deliveries_destination_names(status->options.deliveries, names);
 	json_t *array = json_array();
+
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(array, json_string(names[i]));
 	return array;
@@ -182,6 +193,7 @@ static json_t *destinations_json(const struct node_status *status)
 static char *dump(json_t *json)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+
 	json_decref(json);
 	return text;
 }
@@ -197,6 +209,7 @@ char *node_status_json(const struct node_status *status)
 				 time_json(status->started_ns), "interfaces", interfaces_json(&list, false), "load",
 				 load_json(status), "captures", captures_json(status), "destinations",
 				 destinations_json(status));
+
 	if (json && list.total > list.count)
 		json_object_set_new(json, "interfaces_total", number(list.total));
 	if (json && r < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What this node says of itself: name, version, interfaces, load. Loop thread. */
+/* The status that this node reports: name, version, interfaces, load. Loop thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,9 +20,9 @@ struct node_status;
 
 /* The connections to Redis. */
 struct node_redis {
-	bool wanted;	       /* [redis] listen, and not only because nothing was said */
-	bool requests, events; /* whether those come and go */
-	uint64_t waiting;      /* events and answers that it has not taken yet */
+	bool wanted;	       /* [redis] listen is on, and something of [redis] is configured */
+	bool requests, events; /* the connections for these are up */
+	uint64_t waiting;      /* events and answers that Redis has not taken yet */
 };
 
 struct node_status_options {
@@ -32,23 +32,22 @@ struct node_status_options {
 	struct jobs *jobs;
 	const struct deliveries *deliveries;
 	struct slab_pool *slabs;
-	const struct sink *memory; /* the sink of that name; NULL: there is none */
+	const struct sink *memory; /* the memory sink; NULL: there is none */
 	struct node_redis (*redis)(const void *ctx);
 	const void *redis_ctx;
 };
 
-/* Samples the interfaces' rates every 5 s from now on. What the options point to must outlive it. NULL on ENOMEM. */
+/* Samples the interfaces' rates every 5 s. Must not outlive what the options point to. NULL on ENOMEM. */
 struct node_status *node_status_new(const struct node_status_options *options);
 void node_status_free(struct node_status *status);
 
-#define NODE_CAPTURES_MAX 64	       /* running ones that are told of, the newest */
-#define NODE_STATUS_INTERFACES_MAX 256 /* of node_status_json */
+#define NODE_CAPTURES_MAX 64	       /* running captures in the JSON, the newest */
+#define NODE_STATUS_INTERFACES_MAX 256 /* in the JSON of node_status_json */
 
-/* The load in numbers. */
 struct node_load {
 	struct jobs_counts jobs;
 	uint64_t memory_bytes, memory_limit_bytes; /* captured bytes not yet delivered */
-	uint64_t warm_memory_bytes;		   /* ready for packets, not in use */
+	uint64_t warm_memory_bytes;		   /* mapped and touched, not in use */
 	struct memory_sink_usage kept;		   /* finished files in memory */
 	struct node_redis redis;
 	uint64_t started_ns; /* real time */
@@ -59,7 +58,7 @@ const struct node_interfaces *node_status_interfaces(const struct node_status *s
 const char *node_status_node(const struct node_status *status);
 
 /*
- * As published to Redis and answered by GET /v1/status:
+ * The JSON published to Redis and returned by GET /v1/status:
  * {"v":1,"node":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},
  * "captures":[{"capture":…,"packets":…,"bytes":…}],"redis":{"requests":…,"events":…,"waiting":…},"stream":…,
  * "destinations":[…]}; with "interfaces_total":N if interfaces are left out, "interfaces_error":… if they can't be
@@ -67,7 +66,7 @@ const char *node_status_node(const struct node_status *status);
  */
 char *node_status_json(const struct node_status *status);
 
-/* {"node":…,"interfaces":[…]}, with what memory the rings have; with "truncated":true and "total":N if there are more
+/* {"node":…,"interfaces":[…]}, with rates and the rings' memory; with "truncated":true and "total":N if there are more
  * than `limit`. Caller frees; NULL with `err`. */
 char *node_status_interfaces_json(const struct node_status *status, size_t limit, struct error *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Only while the server is there: what is said of a node must be fresh. A look every 250 ms at first, so that a node is
- * known soon after it has come up.
+ * Publishes only while connected, since a status must be fresh. At first it checks every 250 ms, so that a node is
+ * known soon after its start.
  */
 #include "status/presence.h"
 
@@ -14,7 +14,7 @@
 #include "redis/commands/redis_commands.h"
 #include "status/node_status.h"
 
-#define FORGET_S S_PER_DAY /* nodes not seen for this long are forgotten */
+#define FORGET_S S_PER_DAY /* nodes not seen for this long are removed */
 #define FIRST_CHECK_MS 250
 #define FIRST_CHECKS 20
 #define TEXT(number) TEXT_OF(number)
@@ -25,13 +25,14 @@ struct presence {
 	struct redis_commands *commands;
 	char *key, *nodes;
 	struct event *timer;
-	unsigned failed_checks; /* in vain */
+	unsigned failed_checks;
 };
 
 static void send_command(struct presence *presence, int argc, const char *const *argv)
 {
 	const struct redis_command command = {.argc = argc, .argv = argv, .idempotent = true};
-	/* What is not sent now is said better in five seconds. */
+
+	/* A failure does not matter: the next status follows in five seconds. */
 	(void)!redis_commands_send(presence->commands, &command, NULL, NULL);
 }
 
@@ -40,6 +41,7 @@ static void publish(struct presence *presence)
 	cleanup(cleanup_free) char *json = node_status_json(presence->status);
 	const uint64_t now_s = clock_realtime_ns() / NS_PER_S;
 	char seen[24], forgotten[24];
+
 	if (!json)
 		return;
 	snprintf(seen, sizeof(seen), "%" PRIu64, now_s);
@@ -54,6 +56,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct presence *presence = ctx;
 	const bool up = redis_commands_up(presence->commands);
+
 	(void)fd;
 	(void)what;
 	if (up)
@@ -69,6 +72,7 @@ struct presence *presence_new(struct event_base *loop, const struct node_status 
 {
 	cleanup(cleanup_presence) struct presence *presence = calloc(1, sizeof(*presence));
 	const struct timeval first = {.tv_usec = FIRST_CHECK_MS * 1000};
+
 	if (!presence)
 		return NULL;
 	presence->status = status;

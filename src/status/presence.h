@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Publishes what this node says of itself to Redis, with an expiry: who asks for many nodes can know which of them
- * should answer. Keys: {CHANNEL}:node:NODE (the JSON of node_status_json, 15 s) and {CHANNEL}:nodes (a sorted set, when
- * each was seen last). Loop thread.
+ * Publishes this node's status in Redis with an expiry, so that clients know which nodes should answer. Keys:
+ * {CHANNEL}:node:NODE (the JSON of node_status_json, for 15 s) and {CHANNEL}:nodes (a sorted set of the times at which
+ * nodes were last seen). Loop thread.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct redis_commands;
 struct presence *presence_new(struct event_base *loop, const struct node_status *status,
 			      struct redis_commands *commands, const char *channel);
 
-/* A clean stop: says good-bye, if Redis is there, and publishes nothing more. */
+/* For a clean stop: removes this node's presence, if Redis is up, and publishes nothing more. */
 void presence_leave(struct presence *presence);
 void presence_free(struct presence *presence);
 

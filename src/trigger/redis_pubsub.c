@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The link keeps the connection; this keeps the subscription on it. Whatever ends the subscription while the connection
- * goes on (the server says "unsubscribe", the user's ACL refuses the channel) ends the connection too, so that there is
- * only one way back: the link's, with its back-off. Messages are handed on whatever their size up to the link's cap;
- * who understands them judges them. Redis keeps nothing for a subscriber that is away: what is published meanwhile is
- * lost to it.
+ * The link keeps the connection up; this file keeps the subscription on it. If the subscription ends while the
+ * connection lives (the server sends "unsubscribe", the user's ACL refuses the channel), the connection is dropped too,
+ * so that there is only one way back: the link's, with its back-off. Messages of any size up to the link's cap are
+ * passed on; the receiver validates them. Redis keeps nothing for an absent subscriber: messages published meanwhile
+ * are lost.
  */
 #include "trigger/redis_pubsub.h"
 
@@ -32,7 +32,7 @@ static const char *channel_of(const struct redis_pubsub *pubsub)
 	return pubsub->origin + strlen(ORIGIN_PREFIX);
 }
 
-/* The link lets only well-formed answers through: three elements, a kind it knows, our channel. */
+/* The link lets only well-formed answers through: three elements, a known kind, our channel. */
 static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 {
 	struct redis_pubsub *pubsub = ctx;
@@ -51,6 +51,7 @@ static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 		const struct trigger_message message = {.origin = pubsub->origin,
 							.bytes = reply->element[2]->str,
 							.size = reply->element[2]->len};
+
 		log_debug(trigger, "message", log_str("origin", message.origin), log_uint("bytes", message.size));
 		pubsub->handler.message(pubsub->handler.ctx, &message);
 	}

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- *   make the group → read what is pending (from id 0 on) → read what is new, blocking → …
+ *   create the group → read pending entries (from id 0 on) → read new entries, blocking → …
  *
- * Redis remembers for each group what it has delivered and what was acknowledged. Whenever an answer may have been lost
- * on its way, the pending entries are read again; those that are in the works here are known by their ids and passed
- * over. An entry that is final waits for its XACK to be answered; until then it stays in the list, so that it is not
- * taken for a new one.
+ * Redis remembers for each group which entries it delivered and which were acknowledged. Whenever an answer may have
+ * been lost on its way, the pending entries are read again; those in progress here are known by their ids and skipped.
+ * An entry that is final stays in the list until its XACK is answered, so that it is not taken for a new one.
  *
- * A group that exists starts where it stands. A new one begins with what is published from now on; but one that has to
- * be made again because it vanished (a server without persistence was restarted) begins with all there is, for nothing
- * there is older than that restart.
+ * An existing group continues where it stands. A new one begins with entries published from now on; but a group that
+ * must be created again because it vanished (a server without persistence was restarted) begins with all there are,
+ * since none is older than that restart.
  */
 #include "trigger/redis_stream.h"
 
@@ -29,7 +28,7 @@
 #define COUNT "32" /* entries in one answer */
 #define BLOCK_MS "5000"
 #define BLOCK_NS (5 * NS_PER_S)
-#define RETRY_NS NS_PER_S /* after an answer that was an error */
+#define RETRY_NS NS_PER_S /* after an error */
 #define LOGS_PER_SECOND 1
 #define ID_SIZE 64 /* two numbers of 20 digits, a dash, a prefix */
 #define FIELD "request"
@@ -41,18 +40,18 @@ struct entry {
 	struct redis_stream *stream;
 	TAILQ_ENTRY(entry) list;
 	char id[ID_SIZE];
-	bool final;	    /* its XACK is under way, or waits for the retry */
-	bool ack_in_flight; /* ... is under way */
+	bool final; /* its XACK is in flight, or waits for the retry */
+	bool ack_in_flight;
 };
 
 struct redis_stream {
-	struct redis_commands *reader; /* its commands block */
+	struct redis_commands *reader; /* its commands may block */
 	struct redis_commands *keys;
 	struct trigger_handler handler;
 	char *key, *group, *stream_consumer;
 	char *origin; /* "stream:<key>" */
 	enum stream_state state;
-	char last_id[ID_SIZE]; /* pending entries are read behind this id */
+	char last_id[ID_SIZE]; /* pending entries are read from after this id */
 	bool reading, stopped, group_known;
 	struct event *retry;
 	TAILQ_HEAD(, entry) entries;
@@ -65,12 +64,14 @@ static void continue_reading(struct redis_stream *stream);
 static void retry_later(struct redis_stream *stream)
 {
 	const struct timeval wait = {.tv_sec = RETRY_NS / NS_PER_S};
+
 	event_add(stream->retry, &wait);
 }
 
 static void warn(struct redis_stream *stream, const char *id, const char *error)
 {
 	uint64_t suppressed;
+
 	if (log_rate_allow(&stream->rate, &suppressed))
 		log_warning(id, log_str("stream", stream->key), log_str("group", stream->group),
 			    log_str("error", error), log_uint("suppressed", suppressed));
@@ -81,6 +82,7 @@ static void warn(struct redis_stream *stream, const char *id, const char *error)
 static struct entry *find_entry(const struct redis_stream *stream, const char *id)
 {
 	struct entry *entry;
+
 	TAILQ_FOREACH(entry, &stream->entries, list)
 	{
 		if (strcmp(entry->id, id) == 0)
@@ -100,9 +102,10 @@ static void on_acked(void *ctx, const struct redis_result *answer)
 {
 	struct entry *entry = ctx;
 	struct redis_stream *stream = entry->stream;
+
 	entry->ack_in_flight = false;
 	if (answer->code == -ECANCELED)
-		return; /* all of it is about to go */
+		return; /* the whole stream is being freed */
 	if (answer->code == 0) {
 		log_debug(trigger, "message-acknowledged", log_str("origin", stream->origin),
 			  log_str("entry", entry->id));
@@ -119,6 +122,7 @@ static void acknowledge(struct entry *entry)
 	struct redis_stream *stream = entry->stream;
 	const char *const argv[] = {"XACK", stream->key, stream->group, entry->id};
 	const struct redis_command command = {.argc = 4, .argv = argv, .idempotent = true};
+
 	if (entry->ack_in_flight)
 		return;
 	entry->ack_in_flight = redis_commands_send(stream->keys, &command, on_acked, entry) == 0;
@@ -129,14 +133,16 @@ static void acknowledge(struct entry *entry)
 static void on_ticket_done(struct trigger_ticket *ticket)
 {
 	struct entry *entry = container_of(ticket, struct entry, ticket);
+
 	entry->final = true;
 	acknowledge(entry);
 }
 
-/* Milliseconds since 1970, a dash, a number; 0 if it is not of that form (an id that its publisher chose may be). */
+/* An id is milliseconds since 1970, a dash, a number. 0 for other ids (a publisher may choose its own). */
 static uint64_t time_of_id(const char *id)
 {
 	char *end;
+
 	errno = 0;
 	const unsigned long long ms = strtoull(id, &end, 10);
 	return errno == 0 && *end == '-' && ms < UINT64_MAX / NS_PER_MS ? ms * NS_PER_MS : 0;
@@ -145,6 +151,7 @@ static uint64_t time_of_id(const char *id)
 static struct entry *add_entry(struct redis_stream *stream, const char *id)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
+
 	if (!entry)
 		return NULL;
 	entry->ticket.done = on_ticket_done;
@@ -159,6 +166,7 @@ static const redisReply *find_field(const redisReply *fields)
 {
 	for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i + 1 < fields->elements; i += 2) {
 		const redisReply *name = fields->element[i], *value = fields->element[i + 1];
+
 		if (name->type == REDIS_REPLY_STRING && value->type == REDIS_REPLY_STRING &&
 		    strcmp(name->str, FIELD) == 0)
 			return value;
@@ -166,12 +174,12 @@ static const redisReply *find_field(const redisReply *fields)
 	return NULL;
 }
 
-/* Pending entries that the stream has lost (trimmed, deleted) come without fields: nobody will ever know what they
- * were. */
+/* Pending entries that the stream has lost (trimmed, deleted) come without fields: their content is gone for good. */
 static void accept_entry(struct redis_stream *stream, const char *id, const redisReply *fields)
 {
 	char request_id[ID_SIZE];
 	struct entry *entry = add_entry(stream, id);
+
 	if (!entry) {
 		warn(stream, "stream-entry-left", "out of memory");
 		return;
@@ -179,7 +187,7 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 	const redisReply *value = find_field(fields);
 	if (!value) {
 		warn(stream, "stream-entry-useless",
-		     fields->type == REDIS_REPLY_ARRAY ? "it has no field \"" FIELD "\"" : "it was trimmed away");
+		     fields->type == REDIS_REPLY_ARRAY ? "it has no field \"" FIELD "\"" : "it was trimmed or deleted");
 		on_ticket_done(&entry->ticket);
 		return;
 	}
@@ -197,16 +205,18 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 	stream->handler.message(stream->handler.ctx, &message);
 }
 
-/* [[key, [[id, [field, value, …]], …]]]. Returns how many entries there were. */
+/* Accepts [[key, [[id, [field, value, …]], …]]]. Returns the number of entries. */
 static size_t accept_entries(struct redis_stream *stream, const redisReply *reply)
 {
 	const redisReply *list = NULL;
+
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->type == REDIS_REPLY_ARRAY &&
 	    reply->element[0]->elements == 2 && reply->element[0]->element[1]->type == REDIS_REPLY_ARRAY)
 		list = reply->element[0]->element[1];
 	const size_t count = list ? list->elements : 0;
 	for (size_t i = 0; i < count; i++) {
 		const redisReply *pair = list->element[i];
+
 		if (pair->type != REDIS_REPLY_ARRAY || pair->elements != 2 ||
 		    pair->element[0]->type != REDIS_REPLY_STRING || pair->element[0]->len >= ID_SIZE)
 			continue;
@@ -228,6 +238,7 @@ static void restart_from(struct redis_stream *stream, enum stream_state state)
 static void on_group(void *ctx, const struct redis_result *answer)
 {
 	struct redis_stream *stream = ctx;
+
 	stream->reading = false;
 	if (answer->code == -ECANCELED)
 		return;
@@ -240,7 +251,7 @@ static void on_group(void *ctx, const struct redis_result *answer)
 		continue_reading(stream);
 		return;
 	}
-	if (answer->code != -ETIMEDOUT) /* a Redis that is away is the link's to tell */
+	if (answer->code != -ETIMEDOUT) /* the link reports an absent Redis */
 		warn(stream, "stream-group-failed", answer->error);
 	retry_later(stream);
 }
@@ -248,17 +259,19 @@ static void on_group(void *ctx, const struct redis_result *answer)
 static void on_entries(void *ctx, const struct redis_result *answer)
 {
 	struct redis_stream *stream = ctx;
+
 	stream->reading = false;
 	if (answer->code == -ECANCELED)
 		return;
 	if (answer->code == 0) {
 		const size_t count = stream->stopped ? 0 : accept_entries(stream, answer->reply);
+
 		if (stream->state == STREAM_PENDING && !count)
 			stream->state = STREAM_NEW;
 		continue_reading(stream);
 		return;
 	}
-	/* What was delivered with an answer that did not arrive is pending now. */
+	/* Entries delivered with an answer that did not arrive are pending now. */
 	restart_from(stream, STREAM_PENDING);
 	if (answer->code == -EREMOTEIO && strncmp(answer->error, "NOGROUP", 7) == 0)
 		restart_from(stream, STREAM_GROUP);
@@ -272,6 +285,7 @@ static int make_group(struct redis_stream *stream)
 	const char *const argv[] = {"XGROUP",  "CREATE", stream->key, stream->group, stream->group_known ? "0" : "$",
 				    "MKSTREAM"};
 	const struct redis_command command = {.argc = 6, .argv = argv, .key = 2, .idempotent = true};
+
 	return redis_commands_send(stream->reader, &command, on_group, stream);
 }
 
@@ -280,6 +294,7 @@ static int read_entries(struct redis_stream *stream)
 	const bool pending = stream->state == STREAM_PENDING;
 	const char *argv[11] = {"XREADGROUP", "GROUP", stream->group, stream->stream_consumer, "COUNT", COUNT};
 	int argc = 6;
+
 	if (!pending) {
 		argv[argc++] = "BLOCK";
 		argv[argc++] = BLOCK_MS;
@@ -306,6 +321,7 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
 	struct redis_stream *stream = ctx;
 	struct entry *entry;
+
 	(void)fd;
 	(void)what;
 	TAILQ_FOREACH(entry, &stream->entries, list)
@@ -316,7 +332,7 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 	continue_reading(stream);
 }
 
-/* --- life --- */
+/* --- new and free --- */
 
 struct redis_stream *redis_stream_new(struct event_base *loop, const struct redis_options *redis,
 				      const struct redis_stream_options *options, struct redis_commands *keys,
@@ -324,6 +340,7 @@ struct redis_stream *redis_stream_new(struct event_base *loop, const struct redi
 {
 	cleanup(cleanup_redis_stream) struct redis_stream *stream = calloc(1, sizeof(*stream));
 	struct redis_options blocking = *redis;
+
 	if (!stream)
 		return NULL;
 	TAILQ_INIT(&stream->entries);
@@ -355,6 +372,7 @@ void redis_stream_stop(struct redis_stream *stream)
 void redis_stream_free(struct redis_stream *stream)
 {
 	struct entry *entry;
+
 	if (!stream)
 		return;
 	stream->stopped = true;

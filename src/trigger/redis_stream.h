@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Trigger: a Redis stream, read through a consumer group of this node's own. What is published while the node is away
- * is taken up when it comes back: an entry is acknowledged only when all that came of it is final. Loop thread.
+ * Trigger: a Redis stream, read through this node's own consumer group. A node that was away takes up what was
+ * published meanwhile: an entry is acknowledged only when all that came of it is final. Loop thread.
  */
 #pragma once
 
@@ -16,27 +16,27 @@ struct redis_commands;
 struct redis_options;
 struct redis_stream;
 
-#define REDIS_STREAM_ENTRIES_MAX 256 /* not final yet; more are left in the stream until some are */
+#define REDIS_STREAM_ENTRIES_MAX 256 /* not acknowledged yet; further ones stay in the stream */
 
 struct redis_stream_options {
 	const char *key;
-	const char *group;	     /* of this node alone: every node gets every entry */
+	const char *group;	     /* this node's own, so that every node gets every entry */
 	const char *stream_consumer; /* the node */
 };
 
 /*
- * Starts reading as soon as Redis is there: first what was delivered before and never acknowledged, then what is new
- * since the group exists. Options are copied. `keys` is for acknowledgements and must outlive it, or be freed just
- * before it. NULL on ENOMEM.
+ * Starts to read as soon as Redis is there: first entries that were delivered before and never acknowledged, then
+ * entries that are new since the group exists. Options are copied. `keys` sends the acknowledgements and must outlive
+ * it, or be freed just before it. NULL on ENOMEM.
  */
 struct redis_stream *redis_stream_new(struct event_base *loop, const struct redis_options *redis,
 				      const struct redis_stream_options *options, struct redis_commands *keys,
 				      struct trigger_handler handler);
 
-/* Takes nothing more; what was taken is still acknowledged. */
+/* Takes no more entries; those taken are still acknowledged. */
 void redis_stream_stop(struct redis_stream *stream);
 
-/* Nobody may hold a ticket any more. */
+/* No ticket may be held any more. */
 void redis_stream_free(struct redis_stream *stream);
 
 /* Entries taken and not yet acknowledged. */

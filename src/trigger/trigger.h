@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A trigger is a way in: it takes bytes from somewhere and hands them on with their origin. It understands nothing of
- * them. Each way in is a file of its own in this folder.
+ * A trigger is a way in: it takes bytes from a source and passes them on, unread, with their origin. Each way in has
+ * its own file in this folder.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Embedded by a trigger that has to know when all that came of a message is final. */
+/* Embedded by a trigger that must know when all that came of a message is final. */
 struct trigger_ticket {
-	/* Once, from the loop, also from within `message`. */
+	/* Called once, from the loop, perhaps from within `message`. */
 	void (*done)(struct trigger_ticket *ticket);
 };
 
@@ -18,9 +18,9 @@ struct trigger_message {
 	const char *origin; /* for logs and events: "redis:capture" */
 	const void *bytes;
 	size_t size;
-	const char *id;	       /* what its source knows it by, of the characters of a request's id; NULL: nothing */
-	uint64_t published_ns; /* real time, of the source's clock; 0: just now */
-	struct trigger_ticket *ticket; /* NULL: the source does not care what comes of it */
+	const char *id;		       /* its source's id for it, in the characters of a request id; NULL: none */
+	uint64_t published_ns;	       /* real time, by the source's clock; 0: just now */
+	struct trigger_ticket *ticket; /* NULL: the source needs no result */
 };
 
 struct trigger_handler {

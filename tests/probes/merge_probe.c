@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * merge_probe [-m] OUT LABEL=PATH...: merges capture files (-m: loads them into memory first). Prints one line per file
- * (label, packets, interfaces, texts left out, error), then the number of late packets and by how many KiB the peak
+ * (label, packets, interfaces, texts omitted, error), then the number of late packets and by how many KiB the peak
  * memory of this process grew.
  */
 #include <errno.h>
@@ -68,7 +68,7 @@ static void print_reports(const struct pcapng_merge *merge, const struct pcapng_
 		const struct pcapng_merge_report report = pcapng_merge_report(merge, i);
 
 		printf("%s|%" PRIu64 "|%zu|%" PRIu64 "|%s\n", inputs[i].label, report.packets, report.interfaces,
-		       report.left_out, report.error_code < 0 ? report.error : "");
+		       report.texts_omitted, report.error_code < 0 ? report.error : "");
 	}
 	printf("%" PRIu64 "|%ld\n", pcapng_merge_late(merge), own_peak() - peak_before);
 }

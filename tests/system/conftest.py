@@ -36,7 +36,7 @@ def netns():
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory):
-    """One installation for the tests of a file that leave it as they found it: two veth pairs, aliases, local files."""
+    """One installation for all tests of a file that leave it unchanged: two veth pairs, aliases, local files."""
     config = {"interface": [{"name": "eth0", "alias": ["main", "both"]},
                             {"name": "eth1", "alias": ["second", "both"]},
                             {"name": "absent0", "alias": ["gone"]}]}
@@ -46,14 +46,14 @@ def shared_world(tmp_path_factory):
 
 @pytest.fixture
 def world(shared_world):
-    """The shared installation; it must have survived the test."""
+    """The shared installation; the daemon must survive the test."""
     yield shared_world
     assert shared_world.daemon.is_alive(), f"the daemon ended during this test:\n{shared_world.daemon.tail()}"
 
 
 @pytest.fixture
 def make_world(tmp_path):
-    """Makes installations of a test's own: make_world(config={…}, pairs=2, redis=False, …)."""
+    """Makes installations for one test: make_world(config={…}, pairs=2, redis=False, …)."""
     made = []
 
     def make(config=None, **options):
@@ -75,7 +75,7 @@ def make_world(tmp_path):
 
 @pytest.fixture
 def make_fleet(tmp_path):
-    """A fleet for a test that breaks something."""
+    """Makes a fleet for a test that breaks something."""
     made = []
 
     def make(names, bus=Single, **options):

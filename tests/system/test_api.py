@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The control API, captures: what is asked for, how it is answered, what becomes of it, and the file."""
+"""The control API's captures: requests, answers, states, and files."""
 
 import concurrent.futures
 import contextlib
@@ -26,13 +26,13 @@ def api(world):
 
 
 def fields(**more):
-    """Into memory, unless a test says else."""
+    """A request whose file goes to memory unless `more` names other destinations."""
     given = {"node": NODE, "interface": ["eth0"], "id": new_id("api"), "timeout": 30, "to_destinations": ["memory"], **more}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def start(api, **more):
-    """A capture that is armed; its request's id."""
+    """Starts a capture, which is armed on return; returns the request's id."""
     return api.post(fields(**more)).expect(202).json["id"]
 
 
@@ -46,16 +46,16 @@ def wait_state(api, capture, state="done"):
 
 
 def ended(api, sender, **more):
-    """A capture of three packets that has ended: its id, and its request's."""
+    """Makes a capture of three packets that has ended; returns its id and the request's."""
     request_id = start(api, packets=3, **more)
     sender.send(3, rate=1000)
     wait_state(api, f"{request_id}.1")
     return f"{request_id}.1", request_id
 
 
-# asking
+# --- requests ---
 
-def test_a_capture_is_armed_when_the_answer_comes(world, api):
+def test_capture_is_armed_before_the_request_is_answered(world, api):
     request = fields(packets=3, to_destinations=["memory", "local"])
     answer = api.post(request).expect(202).json
     world.sender.send(3, rate=1000, first=500)
@@ -65,20 +65,20 @@ def test_a_capture_is_armed_when_the_answer_comes(world, api):
     CaptureFile(os.path.join(world.directory, done["file"])).assert_numbers(500, 3)
 
 
-def test_an_id_is_made_where_none_is_given(world, api):
+def test_request_without_an_id_gets_one_in_the_answer(world, api):
     request_id = api.post(fields(id=None, packets=1)).expect(202).json["id"]
     assert request_id and captures(api, request_id)[0]["capture"] == f"{request_id}.1"
     assert api.delete(f"/v1/captures/{request_id}").expect(202).json == {"stopped": 1}
 
 
-def test_with_wait_the_answer_has_the_final_events(world, api):
+def test_answer_to_a_waiting_request_has_the_final_events(world, api):
     request = fields(packets=5, interface=["eth0", "eth1"])
     with concurrent.futures.ThreadPoolExecutor() as pool:
         answer = pool.submit(api.post, request, wait=1)
         until(lambda: (found := api.get(f"/v1/captures/{request['id']}")).status == 200
-              and [view["state"] for view in found.json["captures"]] == ["running", "running"], 10, "both to run")
+              and [view["state"] for view in found.json["captures"]] == ["running", "running"], 10, "both captures to run")
         world.sender.send(5, rate=1000, first=100)
-        until(lambda: "done" in [view["state"] for view in captures(api, request["id"])], 10, "the first one's end")
+        until(lambda: "done" in [view["state"] for view in captures(api, request["id"])], 10, "the first capture to end")
         assert not answer.done()
         api.delete(f"/v1/captures/{request['id']}").expect(202)
         answer = answer.result().expect(200).json
@@ -87,7 +87,7 @@ def test_with_wait_the_answer_has_the_final_events(world, api):
         ("eth0", "done", "packets", 5), ("eth1", "done", "empty", 0)]
 
 
-def test_a_client_that_goes_leaves_its_capture_behind(world, api):
+def test_capture_survives_its_client(world, api):
     request = fields(packets=3)
     connection = api.connect()
     with contextlib.closing(connection):
@@ -98,7 +98,7 @@ def test_a_client_that_goes_leaves_its_capture_behind(world, api):
     assert wait_state(api, f"{request['id']}.1")["packets"] == 3
 
 
-def test_an_id_that_was_there_is_answered_and_not_run_again(world, api):
+def test_known_id_is_answered_without_a_second_capture(world, api):
     request = fields(packets=3)
     first = api.post(request).expect(202).json
     assert api.post(request).expect(202).json == first
@@ -115,7 +115,7 @@ def test_an_id_that_was_there_is_answered_and_not_run_again(world, api):
 
 
 @pytest.mark.parametrize("interfaces", [["eth0"], ["eth0", "eth1"]], ids=len)
-def test_an_id_of_another_life_is_answered_from_redis(make_world, interfaces):
+def test_id_from_before_a_restart_is_answered_from_redis(make_world, interfaces):
     world = make_world({"redis": {"stream": "requests"}}, pairs=2)
     api, request = world.api, fields(packets=3, interface=interfaces)
     first = api.post(request).expect(202).json
@@ -135,7 +135,7 @@ def test_an_id_of_another_life_is_answered_from_redis(make_world, interfaces):
     assert len(world.events.all(lambda event: event["id"] == request["id"] and event["event"] == "accepted")) == len(interfaces)
 
 
-def test_clients_that_go_while_redis_is_asked_leave_their_captures_behind(make_world):
+def test_captures_survive_clients_that_disconnect_during_the_redis_lookup(make_world):
     world = make_world({"redis": {"stream": "requests"}})
     world.daemon.wait_log("redis-up", role="keys")
     api, requests = world.api, [fields(packets=3) for _ in range(5)]
@@ -143,7 +143,7 @@ def test_clients_that_go_while_redis_is_asked_leave_their_captures_behind(make_w
     for request in requests:
         with contextlib.closing(api.connect()) as connection:
             connection.request("POST", "/v1/captures", json.dumps(request), {"Content-Type": "application/json"})
-            until(lambda: json.dumps(api.get("/v1/status").json), 5)  # it has been read by now
+            until(lambda: json.dumps(api.get("/v1/status").json), 5)  # the daemon has read the request by now
     world.redis.resume()
     for request in requests:
         until(lambda: api.get(f"/v1/captures/{request['id']}").status == 200, 10, "the capture")
@@ -153,7 +153,7 @@ def test_clients_that_go_while_redis_is_asked_leave_their_captures_behind(make_w
         assert wait_state(api, f"{request['id']}.1")["packets"] == 3
 
 
-def test_what_is_refused_among_captures_is_told(world, api):
+def test_partly_refused_request_lists_the_refused_captures(world, api):
     tun = world.host.add_tun("tun0")
     try:
         request = fields(interface=["eth0", "tun0"], bpf="ether src 02:00:00:00:00:99")
@@ -167,7 +167,7 @@ def test_what_is_refused_among_captures_is_told(world, api):
         tun.close()
 
 
-# refusals
+# --- refusals ---
 
 @pytest.mark.parametrize("change, status, field", [
     ({"packets": -1}, 400, "packets"),
@@ -180,7 +180,7 @@ def test_what_is_refused_among_captures_is_told(world, api):
     ({"interface": ["eth0", "absent0"]}, 404, "interface"),
 ], ids=lambda value: str(value) if isinstance(value, dict) else "")
 @pytest.mark.parametrize("wait", [None, 1])
-def test_a_fault_is_refused_with_its_field(world, api, change, status, field, wait):
+def test_invalid_field_is_refused_by_name(world, api, change, status, field, wait):
     answer = api.post(fields(**change), wait=wait).expect(status).json
     assert answer["field"] == field and answer["error"], answer
     event, = answer["events"]
@@ -188,11 +188,11 @@ def test_a_fault_is_refused_with_its_field(world, api, change, status, field, wa
     assert event.get("origin", "api:unix:0") == "api:unix:0"
 
 
-def test_a_misspelt_interface_is_answered_with_the_right_one(world, api):
+def test_misspelt_interface_gets_a_suggestion(world, api):
     assert 'did you mean "eth' in api.post(fields(interface=["eht0"])).expect(404).error
 
 
-def test_a_request_for_another_node_is_not_found_here(world, api):
+def test_request_for_another_node_is_not_found(world, api):
     assert NODE in api.post(fields(node="elsewhere")).expect(404).error
 
 
@@ -201,7 +201,7 @@ def test_a_request_for_another_node_is_not_found_here(world, api):
     (b"{}", {"Content-Type": "text/plain"}, 415), (b" " * 70000, {}, 413),
     (b"{}", {"Transfer-Encoding": "chunked"}, 501),
 ], ids=["empty", "cut off", "a list", "a key twice", "no UTF-8", "no JSON type", "too large", "in chunks"])
-def test_what_is_no_request_is_refused(api, body, headers, status):
+def test_malformed_request_is_refused(api, body, headers, status):
     assert api.call("POST", "/v1/captures", body, headers).expect(status).error
 
 
@@ -216,12 +216,12 @@ def test_what_is_no_request_is_refused(api, body, headers, status):
     ("GET", "/v1/events?id=a&id=b", 400), ("GET", f"/v1/events?id={'x' * 65}", 400),
     ("POST", "/v1/captures?wait=2", 400), ("POST", "/v1/captures?wait=1&wait=1", 400),
 ])
-def test_what_is_not_there_or_not_understood_is_an_error(api, method, target, status):
+def test_unknown_path_method_or_parameter_is_an_error(api, method, target, status):
     body = b"{}" if method == "POST" and status != 405 else None
     assert api.call(method, target, body).expect(status).error
 
 
-def test_limits_are_told_as_such(make_world):
+def test_refusal_for_a_limit_names_the_limit(make_world):
     world = make_world({"limits": {"captures": 2, "customer_captures": 1, "cooldown": "60s"}})
     api = world.api
     running = start(api, customer="C1")
@@ -239,16 +239,16 @@ def test_limits_are_told_as_such(make_world):
     assert "cooldown" in api.post(fields(alertid="A1")).expect(409).error
 
 
-def test_too_many_requests_a_second_are_told_as_such(make_world):
+def test_refusal_for_the_request_rate_names_the_limit(make_world):
     world = make_world({"limits": {"requests_per_second": 1}})
     world.api.post(fields(packets=1)).expect(202)
     refused = until(lambda: (answer := world.api.post(fields(packets=1))).status == 429 and answer, 20, "a refusal", interval=0)
     assert "requests_per_second" in refused.error
 
 
-# looking and stopping
+# --- listing and stopping ---
 
-def test_the_list_has_the_newest_first_and_what_is_so_now(world, api):
+def test_list_has_the_newest_first_with_current_counts(world, api):
     old, old_request = ended(api, world.sender)
     new = start(api, timeout=20)
     world.sender.send(7, rate=1000, size=200)
@@ -265,7 +265,7 @@ def test_the_list_has_the_newest_first_and_what_is_so_now(world, api):
     api.delete(f"/v1/captures/{new}").expect(202)
 
 
-def test_a_running_capture_is_in_the_list_however_many_newer_ones_have_ended(world, api):
+def test_running_capture_stays_listed_after_newer_ones_end(world, api):
     running = start(api)
     for _ in range(3):
         ended(api, world.sender, bpf="udp")
@@ -274,7 +274,7 @@ def test_a_running_capture_is_in_the_list_however_many_newer_ones_have_ended(wor
     api.delete(f"/v1/captures/{running}").expect(202)
 
 
-def test_stopping_early_delivers_what_there_is(world, api):
+def test_stopped_capture_delivers_the_packets_it_has(world, api):
     request_id = start(api, interface=["eth0", "eth1"], to_destinations=["local", "memory"])
     world.sender.send(20, rate=2000, first=40)
     until(lambda: sum(view["packets"] for view in captures(api, request_id)) == 20, 10, "the packets")
@@ -291,10 +291,10 @@ def test_stopping_early_delivers_what_there_is(world, api):
     api.delete(f"/v1/captures/{request_id}").expect(409)
 
 
-# the file
+# --- files ---
 
 @pytest.mark.parametrize("kind, content_type", [("pcapng", "application/x-pcapng"), ("pcap", "application/vnd.tcpdump.pcap")])
-def test_the_file_is_what_was_delivered_elsewhere(world, api, tmp_path, kind, content_type):
+def test_downloaded_file_equals_the_local_file(world, api, tmp_path, kind, content_type):
     capture, request_id = ended(api, world.sender, to_destinations=["local", "memory"], format=kind)
     view = api.get(f"/v1/captures/{capture}").json
     answer = api.get(f"/v1/captures/{capture}/file").expect(200)
@@ -311,7 +311,7 @@ def test_the_file_is_what_was_delivered_elsewhere(world, api, tmp_path, kind, co
     assert judge(path)["Number of packets"] == "3"
 
 
-def test_a_large_file_comes_whole(world, api, tmp_path):
+def test_large_file_is_downloaded_completely(world, api, tmp_path):
     request_id = start(api, timeout=300, to_destinations=["local", "memory"])
     arrivals = Arrivals(world)
     world.sender.send(20000, rate=40000, size=1400)
@@ -326,7 +326,7 @@ def test_a_large_file_comes_whole(world, api, tmp_path):
     assert capinfos(path, "-M")["Number of packets"] == str(done["packets"])
 
 
-def test_why_there_is_no_file_is_told(world, api):
+def test_missing_file_is_explained(world, api):
     running = start(api)
     assert "running" in api.get(f"/v1/captures/{running}.1/file").expect(404).error
     api.delete(f"/v1/captures/{running}").expect(202)
@@ -340,7 +340,7 @@ def test_why_there_is_no_file_is_told(world, api):
     api.delete(f"/v1/captures/{two}").expect(202)
 
 
-def test_the_oldest_file_goes_when_there_is_no_room(make_world):
+def test_oldest_file_is_dropped_when_memory_is_full(make_world):
     world = make_world({"memory": {"bytes": "300KiB"}})
     api, made = world.api, []
     for _ in range(4):
@@ -353,16 +353,16 @@ def test_the_oldest_file_goes_when_there_is_no_room(make_world):
     CaptureFile(api.get(f"/v1/captures/{made[-1]}.1/file").expect(200).body).assert_numbers(0, 100)
 
 
-def test_without_memory_nothing_is_kept(make_world):
+def test_nothing_is_kept_without_the_memory_destination(make_world):
     world = make_world({"memory": {"bytes": 0}})
     assert "memory" in world.api.post(fields()).expect(400).error
     capture, _ = ended(world.api, world.sender, to_destinations=None)
     assert "memory.bytes" in world.api.get(f"/v1/captures/{capture}/file").expect(404).error
 
 
-# the end
+# --- shutdown ---
 
-def test_while_it_stops_questions_are_answered_and_requests_refused(make_world):
+def test_stopping_daemon_answers_queries_and_refuses_requests(make_world):
     world = make_world({"history": {"interfaces": ["eth0"], "memory": "32MiB"}}, cloudshark={"token": TOKEN, "behaviour": hang()})
     api = world.api
     request_id = start(api, packets=5, to_destinations=["cloudshark"])

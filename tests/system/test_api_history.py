@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""GET /v1/history: packets of the past as a stream, without a job."""
+"""GET /v1/history: history as a stream, without a job."""
 
 import concurrent.futures
 import contextlib
@@ -15,13 +15,13 @@ from lib.waiting import seconds, until
 from lib.world import World
 
 COUNT, SIZE = 30000, 1400  # more than five pieces of 8 MiB
-PASTS_MAX = 8
+STREAMS_MAX = 8
 EARLY = 50
 
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory):
-    """A recorder on eth0 that holds 50 early packets, a pause, and 30000 large ones; nothing is sent on it later."""
+    """A recorder on eth0 that holds 50 early packets, a pause, and 30000 large packets; no test sends on eth0."""
     with World(tmp_path_factory.mktemp("world"), recorder("128MiB"), pairs=2) as installation:
         installation.sender.send(EARLY, rate=1000, dst_port=53)
         installation.pause_ns = time.time_ns()
@@ -41,7 +41,7 @@ def expected():
     return [*range(EARLY), *range(1000, 1000 + COUNT)]
 
 
-def test_everything_that_is_held_comes_exactly(world, tmp_path):
+def test_stream_holds_exactly_the_history(world, tmp_path):
     file = history(world)
     assert file.numbers == expected()
     file.assert_time_order()
@@ -55,7 +55,7 @@ def test_everything_that_is_held_comes_exactly(world, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["RFC 3339", "Unix seconds"])
-def test_a_window_has_what_lies_in_it(world, how):
+def test_stream_holds_exactly_the_window(world, how):
     text = rfc3339(world.pause_ns) if how == "RFC 3339" else f"{world.pause_ns // NS}.{world.pause_ns % NS:09d}"
     assert history(world, to=text).numbers == list(range(EARLY))
     history(world, from_=text).assert_numbers(1000, COUNT)
@@ -64,11 +64,11 @@ def test_a_window_has_what_lies_in_it(world, how):
     assert history(world, last=5, to=text).numbers == list(range(EARLY))
 
 
-def test_what_lies_before_all_packets_is_an_empty_file(world):
+def test_window_before_all_packets_is_an_empty_file(world):
     assert history(world, to=1_000_000_000).numbers == []
 
 
-def test_filter_and_limits_are_kept(world):
+def test_filter_and_limits_apply(world):
     assert history(world, bpf="udp dst port 53").numbers == list(range(EARLY))
     history(world, bpf="udp and not port 53", packets=10001).assert_numbers(1000, 10001)
     assert history(world, packets=3, bytes=0).numbers == [0, 1, 2]
@@ -88,16 +88,16 @@ def test_filter_and_limits_are_kept(world):
     ({"from_": "1000000001", "to": "1000000000"}, 400, "from"), ({"snap": "x"}, 400, "snap"), ({"snap": "262145"}, 400, "snap"),
     ({"packets": "-1"}, 400, "packets"), ({"bytes": "1e9"}, 400, "bytes"), ({"what": "1"}, 400, "what"),
 ], ids=str)
-def test_a_fault_is_told_before_the_first_byte(world, parameters, status, word):
+def test_invalid_parameter_is_refused_before_the_first_byte(world, parameters, status, word):
     assert word in world.api.get("/v1/history", **{"interface": "eth0", **parameters}).expect(status).error
 
 
-def test_a_parameter_twice_is_refused(world):
+def test_repeated_parameter_is_refused(world):
     assert "bpf" in world.api.get("/v1/history?interface=eth0&bpf=udp&bpf=tcp").expect(400).error
 
 
 def open_history(world, **parameters):
-    """A stream of which only the head has been read."""
+    """Opens a stream and reads only its header."""
     connection, response = world.api.open("GET", "/v1/history", interface="eth0", **parameters)
     assert response.status == 200, response.read()
     return connection, response
@@ -108,34 +108,34 @@ def close(connections):
         connection.close()
 
 
-def test_clients_that_go_leave_nothing_behind(world):
-    """Again and again more than may be read at once; what they held is free again."""
+def test_disconnected_clients_leave_no_resources_in_use(world):
+    """Repeatedly opens all permitted streams; their resources are released each time."""
     descriptors = world.daemon.descriptors()
     for _ in range(4):
-        streams = [open_history(world) for _ in range(PASTS_MAX)]
+        streams = [open_history(world) for _ in range(STREAMS_MAX)]
         for _, response in streams[::2]:
             response.read(3_000_000)
         close(streams)
         until(lambda: world.api.get("/v1/history", interface="eth0", packets=1).status == 200, 15, "room for another history")
     until(lambda: world.daemon.descriptors() <= descriptors, 10, "descriptors to be closed")
-    until(lambda: world.api.get("/v1/status").json["load"]["memory"] == 0, 10, "memory to be given back")
+    until(lambda: world.api.get("/v1/status").json["load"]["memory"] == 0, 10, "memory to be released")
     assert history(world).numbers == expected()
 
 
-def test_more_than_so_many_at_once_are_refused(world):
-    streams = [open_history(world) for _ in range(PASTS_MAX)]
+def test_streams_beyond_the_limit_are_refused(world):
+    streams = [open_history(world) for _ in range(STREAMS_MAX)]
     try:
-        assert str(PASTS_MAX) in world.api.get("/v1/history", interface="eth0").expect(429).error
+        assert str(STREAMS_MAX) in world.api.get("/v1/history", interface="eth0").expect(429).error
         assert CaptureFile(streams[3][1].read()).numbers == expected()
         history(world, packets=5)
     finally:
         close(streams)
 
 
-def test_slow_clients_delay_nobody(world):
-    """Streams that nobody reads, and a capture at speed meanwhile."""
+def test_slow_clients_delay_no_one_else(world):
+    """A fast capture completes while unread streams are open."""
     with contextlib.ExitStack() as stack:
-        streams = [open_history(world) for _ in range(PASTS_MAX - 1)]
+        streams = [open_history(world) for _ in range(STREAMS_MAX - 1)]
         stack.callback(close, streams)
         for _ in range(10):
             stack.enter_context(world.api.events())
@@ -143,7 +143,7 @@ def test_slow_clients_delay_nobody(world):
         request = world.capture(interface=["eth1"], packets=5000, timeout=30)
         for _ in range(50):
             world.api.get("/v1/status").expect(200)
-        assert time.monotonic() - began < seconds(20), "they wait for somebody who does not read"
+        assert time.monotonic() - began < seconds(20), "other clients wait for one that does not read"
         sender = type(world.sender)(world.peer, "peer1")
         sender.send(5000, rate=20000)
         assert request.done()["packets"] == 5000
@@ -151,8 +151,8 @@ def test_slow_clients_delay_nobody(world):
         history(world, packets=100)
 
 
-def test_histories_end_when_the_daemon_stops(make_world):
-    """They break off, so that nobody takes half a file for a whole one; and they do not hold up the end."""
+def test_streams_break_off_when_the_daemon_stops(make_world):
+    """They break off, so that no client takes half a file for a whole one, and they do not delay the shutdown."""
     world = make_world(recorder("64MiB"))
     world.sender.send(20000, rate=25000, size=SIZE)
     streams = [open_history(world) for _ in range(3)]
@@ -170,6 +170,6 @@ def test_histories_end_when_the_daemon_stops(make_world):
 
         outcomes = pool.submit(read, streams[0][1])
         assert began.wait(seconds(10)) and world.daemon.stop() == 0
-        assert outcomes.result() in ("broken off", "whole")  # the quick one may have had all
+        assert outcomes.result() in ("broken off", "whole")  # a fast reader may have received everything
         assert [read(response) for _, response in streams[1:]] == ["broken off"] * 2
     close(streams)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The control API, all but captures: what the node says of itself, events as they happen, metrics, and who may ask."""
+"""The control API without captures: status, the event stream, metrics, and access."""
 
 import concurrent.futures
 import contextlib
@@ -48,9 +48,9 @@ def interface(api, name):
     return next(one for one in api.get("/v1/interfaces").expect(200).json["interfaces"] if one["name"] == name)
 
 
-# what it says of itself
+# --- status ---
 
-def test_status_is_presence(world, api):
+def test_status_has_the_fields_of_presence(world, api):
     status = api.get("/v1/status").expect(200).json
     assert (status["v"], status["node"]) == (1, NODE) and {"memory", "local"} <= set(status["destinations"])
     assert ns(status["started"]) < ns(status["time"])
@@ -58,25 +58,25 @@ def test_status_is_presence(world, api):
     assert status["load"]["memory_limit"] == 1 << 30
 
 
-def test_status_tells_what_runs_and_how_redis_does(make_world):
+def test_status_shows_running_captures_and_the_state_of_redis(make_world):
     world = make_world()
     request = world.capture(packets=10, timeout=30)
     world.sender.send(4, rate=1000)
-    told = until(lambda: [one for one in world.api.get("/v1/status").json["captures"] if one["packets"] == 4], 10, "the packets")
-    assert told == [{"capture": f"{request.id}.1", "packets": 4, "bytes": told[0]["bytes"]}] and told[0]["bytes"] > 0
+    running = until(lambda: [one for one in world.api.get("/v1/status").json["captures"] if one["packets"] == 4], 10, "the packets")
+    assert running == [{"capture": f"{request.id}.1", "packets": 4, "bytes": running[0]["bytes"]}] and running[0]["bytes"] > 0
     assert world.api.get("/v1/status").json["redis"] == {"requests": True, "events": True, "waiting": 0}
     world.stop_redis()
     world.sender.send(6, rate=1000, first=4)
     down = {"requests": False, "events": False, "waiting": 2}  # captured, done
-    until(lambda: world.api.get("/v1/status").json["redis"] == down, 15, "Redis to be missed")
+    until(lambda: world.api.get("/v1/status").json["redis"] == down, 15, "the Redis outage to show")
     metrics = world.api.get("/metrics").body.decode()
     for line in ('pcapdaemon_redis_up{link="requests"} 0', 'pcapdaemon_redis_up{link="events"} 0', "pcapdaemon_redis_waiting 2"):
         assert line in metrics.splitlines(), metrics
     world.start_redis()
-    until(lambda: world.api.get("/v1/status").json["redis"]["waiting"] == 0, 15, "the events to be taken")
+    until(lambda: world.api.get("/v1/status").json["redis"]["waiting"] == 0, 15, "the events to be sent")
 
 
-def test_interfaces_tell_rates_reach_and_losses(world, api):
+def test_interfaces_show_rates_reach_and_losses(world, api):
     before = interface(api, "eth0")
     assert (before["up"], before["recorder"], before["aliases"], before["dropped"]) == (True, True, ["main", "both"], 0)
     assert before["ring"] >= 32 << 20 and before["reach"] >= 0
@@ -87,23 +87,23 @@ def test_interfaces_tell_rates_reach_and_losses(world, api):
     assert "reach" not in interface(api, "eth1") and interface(api, "eth1")["recorder"] is False
 
 
-def test_health(world, api):
+def test_health_is_ok_and_ready(world, api):
     assert api.get("/healthz").expect(200).json["status"] == "ok"
     assert api.get("/healthz", ready=1).expect(200).json["ready"] is True
     assert api.call("HEAD", "/healthz").expect(200).body == b""
 
 
-def test_ready_is_who_hears_redis(make_world):
+def test_daemon_is_ready_only_while_subscribed_to_redis(make_world):
     world = make_world()
     world.api.get("/healthz", ready=1).expect(200)
     world.stop_redis()
-    until(lambda: world.api.get("/healthz", ready=1).status == 503, 15, "it to be no longer ready")
+    until(lambda: world.api.get("/healthz", ready=1).status == 503, 15, "the daemon to be no longer ready")
     world.api.get("/healthz").expect(200)
     world.start_redis()
-    until(lambda: world.api.get("/healthz", ready=1).status == 200, 30, "it to be ready again")
+    until(lambda: world.api.get("/healthz", ready=1).status == 200, 30, "the daemon to be ready again")
 
 
-# metrics
+# --- metrics ---
 
 def metrics(api):
     answer = api.get("/metrics").expect(200)
@@ -117,8 +117,8 @@ def value(families, family, **labels):
     return found[0]
 
 
-def test_metrics_are_what_happened(world, api):
-    until(lambda: value(metrics(api), "pcapdaemon_captures_running") == 0, 10, "nothing to be left of the tests before")
+def test_metrics_count_what_happened(world, api):
+    until(lambda: value(metrics(api), "pcapdaemon_captures_running") == 0, 10, "captures of earlier tests to end")
     before = metrics(api)
     request = world.capture(packets=10, timeout=30)
     running = metrics(api)
@@ -154,7 +154,7 @@ def test_metrics_are_typed_and_have_base_units(api):
     assert info.labels["node"] == NODE and info.labels["version"]
 
 
-def test_kept_files_are_measured(world, api):
+def test_files_kept_in_memory_are_measured(world, api):
     before = metrics(api)
     request = world.capture(packets=10, timeout=30, to_destinations=["memory"])
     world.sender.send(10, rate=1000)
@@ -165,16 +165,16 @@ def test_kept_files_are_measured(world, api):
     assert value(after, "pcapdaemon_kept_bytes") == value(before, "pcapdaemon_kept_bytes") + size
 
 
-def test_a_node_with_a_difficult_name_can_be_measured(make_world):
+def test_node_name_with_special_characters_is_escaped_in_metrics(make_world):
     name = 'a "quoted" \\ näme'
     world = make_world({**ALONE, "general": {"node": name}}, redis=False)
     info, = metrics(world.api)["pcapdaemon_build"].samples
     assert info.labels["node"] == name
 
 
-# events
+# --- events ---
 
-def test_events_come_as_they_happen_in_order(world, api):
+def test_events_stream_in_order_as_they_happen(world, api):
     with api.events() as everything, api.events(id="nothing-like-it") as nothing:
         first = world.capture(packets=2, timeout=30)
         with api.events(id=first.id) as only:
@@ -191,12 +191,12 @@ def test_events_come_as_they_happen_in_order(world, api):
         assert nothing.events == []
 
 
-def test_more_event_streams_than_allowed_are_refused_and_room_is_made_again(api):
+def test_event_streams_beyond_the_limit_are_refused_until_one_closes(api):
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(api.events()) for _ in range(STREAMS_MAX)]
         assert str(STREAMS_MAX) in api.get("/v1/events").expect(503).error
         streams[0].close()
-        until(lambda: api.call("HEAD", "/healthz").status == 200 and try_events(api), 10, "room for another")
+        until(lambda: api.call("HEAD", "/healthz").status == 200 and try_events(api), 10, "room for another stream")
 
 
 def try_events(api):
@@ -207,9 +207,9 @@ def try_events(api):
         return False
 
 
-# many
+# --- load ---
 
-def test_a_hundred_clients_at_once_are_answered_or_told_that_they_are_too_many(world, api):
+def test_hundred_concurrent_clients_are_served_or_refused_as_too_many(world, api):
     def ask(number):
         return api.get("/v1/status") if number % 2 else api.get("/v1/captures")
 
@@ -220,7 +220,7 @@ def test_a_hundred_clients_at_once_are_answered_or_told_that_they_are_too_many(w
     world.assert_works()
 
 
-def test_clients_that_begin_and_never_go_on_delay_nobody(world, api):
+def test_unfinished_requests_delay_no_other_client(world, api):
     with contextlib.ExitStack() as stack:
         for _ in range(40):
             client = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -229,16 +229,16 @@ def test_clients_that_begin_and_never_go_on_delay_nobody(world, api):
         began = time.monotonic()
         world.assert_works()
         api.get("/v1/status").expect(200)
-        assert time.monotonic() - began < seconds(8), "they wait for those to be given up"
+        assert time.monotonic() - began < seconds(8), "other clients wait for unfinished requests"
 
 
-def test_a_hundred_captures_at_once(make_world):
+def test_hundred_concurrent_captures_all_complete(make_world):
     world = make_world({**ALONE, **GENEROUS, "limits": {"memory": "1GiB", "captures": 200, "requests_per_second": 1000}}, redis=False)
     api = world.api
 
     def ask(_):
         body = {"node": NODE, "interface": ["eth0"], "packets": 5, "timeout": 60, "to_destinations": ["memory"]}
-        return until(lambda: (answer := api.post(body)).status != 503 and answer, 20, "a place").expect(202).json["id"]
+        return until(lambda: (answer := api.post(body)).status != 503 and answer, 20, "a free connection").expect(202).json["id"]
 
     with concurrent.futures.ThreadPoolExecutor(100) as pool:
         ids = list(pool.map(ask, range(100)))
@@ -249,7 +249,7 @@ def test_a_hundred_captures_at_once(make_world):
         CaptureFile(file.body).assert_numbers(0, 5)
 
 
-# who may ask
+# --- access ---
 
 ASK = """
 import http.client, socket, sys
@@ -273,30 +273,30 @@ def ask_as(path, *identity):
 
 @pytest.fixture
 def open_directory():
-    """A place that everybody may enter."""
+    """A directory that every user may enter."""
     with tempfile.TemporaryDirectory(prefix="pcd-api-") as path:
         os.chmod(path, 0o755)
         yield path
 
 
-def test_peer_credentials_decide(make_world, open_directory):
+def test_peer_credentials_decide_access(make_world, open_directory):
     path, group = os.path.join(open_directory, "api.sock"), grp.getgrnam("games")
-    nobody = ["--reuid", "65534", "--regid", "65534"]
+    unprivileged = ["--reuid", "65534", "--regid", "65534"]
     world = make_world({**ALONE, "api": {"socket": path, "group": "games"}}, redis=False)
     status = os.stat(path)
     assert (status.st_mode & 0o777, status.st_gid) == (0o660, group.gr_gid)
-    assert ask_as(path, *nobody, "--clear-groups") == "no way in"
-    assert ask_as(path, *nobody, "--groups", str(group.gr_gid)).startswith("200 ")
+    assert ask_as(path, *unprivileged, "--clear-groups") == "no way in"
+    assert ask_as(path, *unprivileged, "--groups", str(group.gr_gid)).startswith("200 ")
     assert ask_as(path, "--reuid", "65534", "--regid", str(group.gr_gid), "--clear-groups").startswith("200 ")
-    os.chmod(path, 0o666)  # a mode that somebody changed opens nothing
-    answer = ask_as(path, *nobody, "--clear-groups")
+    os.chmod(path, 0o666)  # a changed mode grants no access
+    answer = ask_as(path, *unprivileged, "--clear-groups")
     assert answer.startswith("403 ") and "error" in json.loads(answer[4:]), answer
     assert ask_as(path, "--reuid", "0").startswith("200 ")
     assert world.daemon.wait_log("api-refused").fields["peer"] == "unix:65534"
 
 
 def tls_files(directory):
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    """A self-signed certificate for 127.0.0.1 and its key."""
     cert, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
                     "-subj", "/CN=pcapdaemon", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
@@ -321,7 +321,7 @@ def tcp(request, make_world, tmp_path):
     return world
 
 
-def test_over_tcp_a_token_is_needed(tcp):
+def test_tcp_requires_the_token(tcp):
     assert tcp.tcp().get("/v1/status").expect(200).json["node"] == NODE
     for token in (None, "", SECRET[:-1], SECRET + "0", "x" * 1000):
         refused = tcp.tcp(token).get("/v1/status").expect(401)
@@ -330,10 +330,10 @@ def test_over_tcp_a_token_is_needed(tcp):
         tcp.tcp(None).get(path).expect(401)
     assert tcp.tcp("wrong").post({}).status == 401
     assert SECRET not in tcp.daemon.text()
-    tcp.api.get("/v1/status").expect(200)  # the socket is there, too, and asks for none
+    tcp.api.get("/v1/status").expect(200)  # the unix socket still works, without a token
 
 
-def test_over_tcp_everything_is_there(tcp):
+def test_tcp_offers_the_whole_api(tcp):
     api = tcp.tcp()
     with api.events() as events:
         body = {"node": NODE, "interface": ["eth0"], "packets": 1000, "timeout": 30, "to_destinations": ["memory"]}
@@ -344,22 +344,22 @@ def test_over_tcp_everything_is_there(tcp):
     CaptureFile(api.get(f"/v1/captures/{request_id}/file").expect(200).body).assert_numbers(0, 1000)
 
 
-def test_over_tcp_a_real_client_is_content(tcp):
+def test_curl_works_over_tcp(tcp):
     scheme, more = ("https", ["--cacert", tcp.cert]) if tcp.cert else ("http", [])
     url = f"{scheme}://127.0.0.1:{PORT}/healthz"
     curl = ["curl", "-sS", "--fail-with-body", "-H", f"Authorization: Bearer {SECRET}"]
     assert json.loads(tcp.host.run(*curl, *more, url).stdout)["status"] == "ok"
     if tcp.cert:
-        assert tcp.host.run(*curl, url, check=False).returncode == 60  # an authority it does not know
+        assert tcp.host.run(*curl, url, check=False).returncode == 60  # unknown authority
         assert tcp.host.run("curl", "-sS", f"http://127.0.0.1:{PORT}/healthz", check=False).returncode != 0
         assert tcp.host.run(*curl, *more, "--tls-max", "1.1", url, check=False).returncode != 0
 
 
-# how it begins and ends
+# --- sockets at start and end ---
 
 @pytest.fixture
 def embedded(netns, tmp_path):
-    """Without any configuration, in a /run/pcapdaemon of its own."""
+    """A daemon without configuration, in its own /run/pcapdaemon."""
     (tmp_path / "embedded").mkdir()
     with Daemon(tmp_path / "embedded", netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
         daemon.start(subscribed=False)
@@ -367,7 +367,7 @@ def embedded(netns, tmp_path):
         yield daemon
 
 
-def test_the_embedded_form_needs_no_configuration(embedded, tmp_path):
+def test_embedded_api_needs_no_configuration(embedded, tmp_path):
     api = Api(embedded.socket)
     body = {"node": "any", "interface": ["lo"], "bpf": "udp port 4321", "packets": 5, "timeout": 30}
     request_id = api.post(body).expect(202).json["id"]
@@ -376,11 +376,11 @@ def test_the_embedded_form_needs_no_configuration(embedded, tmp_path):
     path = tmp_path / "lo.pcapng"
     path.write_bytes(api.get(f"/v1/captures/{request_id}/file").body)
     assert judge(path)["Number of packets"] == "5"
-    api.get("/healthz", ready=1).expect(200)  # a Redis that nobody asked for is not waited for
+    api.get("/healthz", ready=1).expect(200)  # Redis is not configured, so readiness does not wait for it
     assert embedded.stop() == 0 and not os.path.exists(embedded.socket)
 
 
-def test_a_default_socket_that_is_taken_is_no_reason_not_to_run(embedded, tmp_path):
+def test_daemon_runs_while_the_default_socket_is_taken(embedded, tmp_path):
     inside = ["nsenter", "-t", str(embedded.pid), "-m"]
     (tmp_path / "second").mkdir()
     with Daemon(tmp_path / "second", netns=embedded.netns, wrapper=inside) as second:
@@ -391,7 +391,7 @@ def test_a_default_socket_that_is_taken_is_no_reason_not_to_run(embedded, tmp_pa
     Api(embedded.socket).get("/v1/status").expect(200)
 
 
-def test_a_default_socket_is_had_once_it_is_free(embedded, tmp_path):
+def test_default_socket_is_opened_once_it_is_free(embedded, tmp_path):
     inside = ["nsenter", "-t", str(embedded.pid), "-m"]
     (tmp_path / "second").mkdir()
     with Daemon(tmp_path / "second", netns=embedded.netns, wrapper=inside) as second:
@@ -403,7 +403,7 @@ def test_a_default_socket_is_had_once_it_is_free(embedded, tmp_path):
         assert second.stop() == 0
 
 
-def test_a_socket_that_was_named_must_be_had(make_world, tmp_path):
+def test_daemon_ends_if_a_configured_socket_is_taken(make_world, tmp_path):
     world = make_world(ALONE, redis=False)
     (tmp_path / "second").mkdir()
     second = Daemon(tmp_path / "second", world.config, netns=world.host)
@@ -414,7 +414,7 @@ def test_a_socket_that_was_named_must_be_had(make_world, tmp_path):
     world.api.get("/v1/status").expect(200)
 
 
-def test_a_dead_socket_is_replaced(make_world):
+def test_stale_socket_is_replaced(make_world):
     world = make_world(ALONE, redis=False)
     world.daemon.kill()
     assert os.path.exists(world.api.path)
@@ -423,14 +423,14 @@ def test_a_dead_socket_is_replaced(make_world):
     assert world.daemon.stop() == 0 and not os.path.exists(world.api.path)
 
 
-def test_no_socket_where_none_is_wanted(make_world):
+def test_empty_socket_option_opens_no_socket(make_world):
     world = make_world({**ALONE, "api": {"socket": ""}}, redis=False)
     assert not os.path.exists(world.api.path) and not world.daemon.log("api-ready")
 
 
-# pcapctl against the real one
+# --- pcapctl ---
 
-def test_pcapctl_and_the_daemon_agree(world, tmp_path):
+def test_pcapctl_works_against_the_real_api(world, tmp_path):
     ctl = lambda *arguments: pcapctl.run(*arguments, "--socket", world.api.path, cwd=tmp_path)  # noqa: E731
     with pcapctl.Pcapctl("capture", "-i", "eth0", "-c", "7", "--write", "seven.pcapng", "--id", (name := new_id("ctl")), "--socket", world.api.path,
                          cwd=tmp_path) as running:
@@ -446,6 +446,6 @@ def test_pcapctl_and_the_daemon_agree(world, tmp_path):
     assert ctl("stop", name).status != 0
     status = ctl("status")
     assert status.status == 0 and "eth0" in status.stdout and NODE in status.stdout, status
-    assert (result := ctl("history", "-i", "eth0", "--last", "1h", "-w", "past.pcapng")).status == 0, result
-    assert CaptureFile(tmp_path / "past.pcapng").numbers[-7:] == list(range(70000, 70007))
+    assert (result := ctl("history", "-i", "eth0", "--last", "1h", "-w", "history.pcapng")).status == 0, result
+    assert CaptureFile(tmp_path / "history.pcapng").numbers[-7:] == list(range(70000, 70007))
     assert ctl("history", "-i", "eth1").status != 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The benchmarks work: they run to their end, and leave a table and nothing else. Not how fast anything is."""
+"""The benchmarks run to their end and leave only a table. These tests do not judge speed."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def test_quick_run_of_one_benchmark_prints_its_table_and_writes_the_same_numbers
     for words in ("kernel: Linux", "cores: ", "bench/run --quick --only armed", "p50 ms", "ring closed", "ring open"):
         assert words in result.stdout, result.stdout
     results = json.loads((tmp_path / "results.json").read_text())["results"]
-    rows = {row["who"]: row for row in results["armed"]["rows"]}
+    rows = {row["label"]: row for row in results["armed"]["rows"]}
     assert list(results) == ["armed"] and list(rows) == ["ring closed", "ring open"]
     for row in rows.values():
         assert 0 < row["p50"] <= row["p99"] <= row["most"]
@@ -37,7 +37,7 @@ def test_host_traffic_is_measured_beside_every_contender(tmp_path):
     result = bench("--quick", "--only", "host", "--to", str(tmp_path))
     assert result.returncode == 0, result.stderr
     rows = json.loads((tmp_path / "results.json").read_text())["results"]["host"]["rows"]
-    assert [row["who"] for row in rows] == ["nothing", "1 capture by pcapdaemon", "200 captures by pcapdaemon", "recorder",
+    assert [row["label"] for row in rows] == ["nothing", "1 capture by pcapdaemon", "200 captures by pcapdaemon", "recorder",
                                             "recorder + 1 capture", "recorder + 200 captures", "200 libpcap handles"]
     assert all(row["rate_pps"] > 0 for row in rows) and "<svg" in (tmp_path / "host-rate.svg").read_text()
 
@@ -56,12 +56,12 @@ def test_copying_is_measured_cold_and_warm(tmp_path):
     assert result.returncode == 0, result.stderr
     rows = {name: table["rows"] for name, table in json.loads((tmp_path / "results.json").read_text())["results"].items()}
     assert list(rows) == ["everything", "copy", "stream"]
-    assert [row["who"] for row in rows["everything"] if "warm_memory" not in row["who"]] == [
+    assert [row["label"] for row in rows["everything"] if "warm_memory" not in row["label"]] == [
         "pcapdaemon, first capture", "pcapdaemon, second capture", "tcpdump -B 65536 to tmpfs"]
     assert all(row["sent"] > 0 and row["captured"] > 0 for row in rows["everything"])
-    assert [row["who"] for row in rows["copy"] if "warm_memory" not in row["who"]] == ["recorder, first copy", "recorder, second copy"]
+    assert [row["label"] for row in rows["copy"] if "warm_memory" not in row["label"]] == ["recorder, first copy", "recorder, second copy"]
     assert all(row["bytes"] > 0 and row["delivery"] >= 0 for row in rows["copy"])
-    assert [row["who"] for row in rows["stream"]] == [f"{turn} read, {size} B packets" for size in (64, 1500)
+    assert [row["label"] for row in rows["stream"]] == [f"{turn} read, {size} B packets" for size in (64, 1500)
                                                       for turn in ("first", "second")]
     assert all(row["bytes"] > 0 and row["cpu"] > 0 for row in rows["stream"])
     assert "<svg" in (tmp_path / "everything.svg").read_text()
@@ -71,14 +71,14 @@ def test_idle_memory_is_measured_before_and_after_a_capture(tmp_path):
     result = bench("--quick", "--only", "idle", "--to", str(tmp_path))
     assert result.returncode == 0, result.stderr
     rows = json.loads((tmp_path / "results.json").read_text())["results"]["idle"]["rows"]
-    assert [row["who"] for row in rows] == ["pcapdaemon", "after a capture of 64 MiB", "1 s later"]
+    assert [row["label"] for row in rows] == ["pcapdaemon", "after a capture of 64 MiB", "1 s later"]
     assert all(row["resident"] >= row["private"] > 0 for row in rows)
 
 
-def test_namespaces_of_a_run_are_gone_when_it_was_ended_early(tmp_path):
+def test_interrupted_run_removes_its_namespaces(tmp_path):
     with subprocess.Popen([RUN, "--only", "host", "--to", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True, env={**os.environ, "PCAPDAEMON": PROGRAM}) as process:
-        assert "bench:" in process.stderr.readline()  # it measures, so its namespaces are there
+        assert "bench:" in process.stderr.readline()  # measuring has begun, so the namespaces exist
         mine = {name for name in own_namespaces() if name.startswith(f"pcd{process.pid}-")}
         assert mine
         process.terminate()

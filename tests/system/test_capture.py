@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The capture engine: exactly the packets of the window, once, in order, for each capture on its own."""
+"""The capture engine: each capture gets exactly the packets of its window, once and in order."""
 
 import time
 
@@ -23,7 +23,7 @@ def shared_world(tmp_path_factory):
 
 
 @pytest.mark.parametrize("count, rate, size", [(200, 100, 64), (2000, 1000, 64), (20_000, 20_000, 1514), (200_000, 100_000, 64)])
-def test_each_packet_is_there_once_in_order_or_said_to_be_lost(world, count, rate, size):
+def test_each_packet_is_captured_once_in_order_or_reported_lost(world, count, rate, size):
     world.assert_accounts_for(count, rate, size)
 
 
@@ -37,7 +37,7 @@ def test_packets_from_before_the_request_are_not_in_the_file(world):
     world.file(request).assert_numbers(100, 5)
 
 
-def test_times_are_those_of_the_packets(world):
+def test_timestamps_are_those_of_the_packets(world):
     request = world.capture(packets=100, timeout=20)
     begin = time.time_ns()
     world.sender.send(50, rate=1000)
@@ -50,7 +50,7 @@ def test_times_are_those_of_the_packets(world):
     assert any(t % 1000 for t in times), "nanoseconds, not microseconds"
 
 
-def test_silent_link_ends_by_timeout_as_empty_and_delivers_nothing(world):
+def test_silent_link_times_out_empty_and_delivers_nothing(world):
     began = time.monotonic()
     request = world.capture(packets=10, timeout=0.5)
     done = request.done()
@@ -60,13 +60,13 @@ def test_silent_link_ends_by_timeout_as_empty_and_delivers_nothing(world):
     assert world.files_of(request) == []
 
 
-def test_traffic_that_does_not_match_is_silence_too(world):
+def test_unmatched_traffic_times_out_empty(world):
     request = world.capture(packets=10, timeout=0.5, bpf="udp dst port 53")
     world.sender.send(100, dst_port=54, rate=1000)
     assert request.done()["reason"] == "empty"
 
 
-def test_timeout_delivers_what_there_is(world):
+def test_timeout_delivers_the_packets_captured(world):
     request = world.capture(packets=1000, timeout=3)
     world.sender.send(7, rate=1000)
     done = request.done()
@@ -85,15 +85,15 @@ def test_duration_ends_a_capture_under_traffic(world):
         stream.stop()
     world.stop(reference)
     assert reference.done()["lost"]["evicted"] == 0
-    assert done["reason"] == "timeout", done  # the contract knows no reason of its own for it
+    assert done["reason"] == "timeout", done  # the contract has no separate reason for a duration
     assert window(done, "to") - window(done, "from") == NS // 2 and done["packets"] > 0
     assert_holds_window(world.file(request), done, world.file(reference))
 
 
-def test_timeout_beside_a_duration_is_the_idle_time(world):
+def test_timeout_with_a_duration_is_the_idle_time(world):
     reference = world.capture(timeout=300)
     request = world.capture(duration=30, timeout=1.5)
-    world.sender.send(40, rate=20)  # two seconds, and on a machine that keeps up never 1.5 s without a packet
+    world.sender.send(40, rate=20)  # two seconds, without a gap of 1.5 s unless the machine is overloaded
     done = request.done()
     world.stop(reference)
     reference.done()
@@ -103,7 +103,7 @@ def test_timeout_beside_a_duration_is_the_idle_time(world):
     assert window(done, "to") - ns(done["last"]) == pytest.approx(3 * NS // 2, abs=EDGE_NS)
 
 
-def test_idle_counts_only_packets_that_match(world):
+def test_only_matching_packets_reset_the_idle_time(world):
     stream = world.sender.start(rate=500, seconds=20, count=0, dst_port=54)
     try:
         done = world.capture(duration=15, timeout=0.4, bpf="udp dst port 53").done(timeout=12)
@@ -112,7 +112,7 @@ def test_idle_counts_only_packets_that_match(world):
     assert done["packets"] == 0 and done["reason"] in ("empty", "idle")
 
 
-def test_bytes_stop_once_so_many_are_held(world):
+def test_capture_ends_at_the_byte_limit(world):
     request = world.capture(bytes=10_000, timeout=20)
     world.sender.send(200, size=100, rate=5000)
     done = request.done()
@@ -120,7 +120,7 @@ def test_bytes_stop_once_so_many_are_held(world):
     world.file(request).assert_numbers(0, 100)
 
 
-def test_snap_keeps_the_beginning_and_the_length(world):
+def test_snapped_packets_keep_their_beginning_and_wire_length(world):
     request = world.capture(packets=5, timeout=20, snap=60)
     world.sender.send(5, size=500, rate=1000)
     request.done()
@@ -129,7 +129,7 @@ def test_snap_keeps_the_beginning_and_the_length(world):
     judge(world.path(request))
 
 
-def test_largest_frames_are_whole(world):
+def test_largest_frames_are_captured_whole(world):
     world.host.set_mtu("eth1", 65521)
     world.peer.set_mtu("peer1", 65521)
     request = world.capture(interface=["eth1"], packets=20, timeout=20)
@@ -141,7 +141,7 @@ def test_largest_frames_are_whole(world):
     assert all(packet.data[58:] == expected for packet in file.packets)
 
 
-# VLAN
+# --- VLAN ---
 
 def test_vlan_tag_is_in_the_file(world):
     request = world.capture(packets=5, timeout=20)
@@ -153,7 +153,7 @@ def test_vlan_tag_is_in_the_file(world):
     judge(world.path(request))
 
 
-def test_vlan_filter_matches_its_vlan_only(world):
+def test_vlan_filter_matches_only_its_vlan(world):
     request = world.capture(packets=5, timeout=20, bpf="vlan 7 and udp dst port 9")
     world.sender.send(5, first=100, rate=1000)
     world.sender.send(5, first=200, vlan=8, rate=1000)
@@ -170,8 +170,8 @@ def test_filter_without_vlan_means_untagged_as_in_tcpdump(world):
     world.file(request).assert_numbers(100, 5)
 
 
-def test_vlan_and_plain_filters_side_by_side_get_their_own(world):
-    """The kernel sees the union of the filters; none may hide the other's packets."""
+def test_concurrent_vlan_and_plain_filters_get_their_own_packets(world):
+    """The kernel filters by the union of the filters; no filter may hide the other's packets."""
     tagged = world.capture(packets=5, timeout=20, bpf="vlan")
     plain = world.capture(packets=5, timeout=20, bpf="udp and not vlan")
     world.sender.send(5, first=10, vlan=9, rate=1000)
@@ -182,9 +182,9 @@ def test_vlan_and_plain_filters_side_by_side_get_their_own(world):
     world.file(plain).assert_numbers(20, 5)
 
 
-# Kinds of interface
+# --- kinds of interface ---
 
-def test_loopback_is_not_doubled(world):
+def test_loopback_packets_are_captured_once(world):
     request = world.capture(interface=["lo"], timeout=3, bpf="udp port 7777")
     udp_over_loopback(world.host, 5, 7777)
     done = request.done()
@@ -195,7 +195,7 @@ def test_loopback_is_not_doubled(world):
     judge(world.path(request))
 
 
-def test_both_directions_are_captured_and_told_apart(world):
+def test_both_directions_are_captured_and_marked(world):
     request = world.capture(packets=6, timeout=20)
     world.sender.send(3, first=10, rate=1000)
     Sender(world.host, "eth0").send(3, first=20, rate=1000)
@@ -206,7 +206,7 @@ def test_both_directions_are_captured_and_told_apart(world):
     assert [int(row[0], 16) for row in fields(world.path(request), "frame.packet_flags_direction")] == [INBOUND] * 3 + [OUTBOUND] * 3
 
 
-def test_tun_is_raw_ip(world):
+def test_tun_is_captured_as_raw_ip(world):
     tun = world.host.add_tun("tun7")
     request = world.capture(interface=["tun7"], packets=2, timeout=20, bpf="udp port 53")
     packet = bytes.fromhex("4500001c000000004011" + "0000" + "0a00000a0a00000b" + "0035" + "0035" + "0008" + "0000")
@@ -222,7 +222,7 @@ def test_tun_is_raw_ip(world):
     judge(world.path(request))
 
 
-def test_tun_as_classic_pcap_is_raw_ip_too(world):
+def test_tun_as_classic_pcap_is_raw_ip(world):
     tun = world.host.add_tun("tun8")
     request = world.capture(interface=["tun8"], packets=1, timeout=20, format="pcap")
     tun.write(bytes.fromhex("4500001c0000000040110000" + "0a00000a0a00000b" + "0035003500080000"))
@@ -232,7 +232,7 @@ def test_tun_as_classic_pcap_is_raw_ip_too(world):
     judge(world.path(request))
 
 
-def test_tap_is_ethernet(world):
+def test_tap_is_captured_as_ethernet(world):
     tap = world.host.add_tun("tap7", tap=True)
     frame = bytes(12) + b"\x88\xb5" + b"pcapdaemon" * 5
     request = world.capture(interface=["tap7"], packets=1, timeout=20, bpf="ether proto 0x88b5")
@@ -243,9 +243,9 @@ def test_tap_is_ethernet(world):
     assert file.interfaces[0].linktype == ETHERNET and file.packets[0].data == frame
 
 
-# Several captures on one interface
+# --- several captures on one interface ---
 
-def test_overlapping_captures_get_exactly_their_own(world):
+def test_overlapping_captures_get_exactly_their_own_packets(world):
     everything = world.capture(packets=400, timeout=20)
     dns = world.capture(packets=100, timeout=20, bpf="udp dst port 53")
     world.sender.send(200, dst_port="50-53", rate=20_000)
@@ -259,7 +259,7 @@ def test_overlapping_captures_get_exactly_their_own(world):
     assert [p.wirelen for p in late_file.packets] == [64] * 50 and late_file.packets[0].caplen == 50
 
 
-def test_capture_that_ends_leaves_the_others_alone(world):
+def test_ended_capture_does_not_affect_the_others(world):
     long = world.capture(timeout=300)
     arrivals = Arrivals(world)
     stream = world.sender.start(count=0, seconds=300, rate=20_000)
@@ -271,16 +271,16 @@ def test_capture_that_ends_leaves_the_others_alone(world):
     assert_exact(long.done(), world.file(long).numbers, sent, arrived)
 
 
-def test_fifty_captures_at_once_on_one_ring(world):
+def test_fifty_captures_share_one_ring(world):
     requests = [world.capture(packets=200, timeout=30, bpf=f"udp dst port {100 + i}") for i in range(50)]
-    assert world.host.packet_sockets("eth0") == 1, "one ring an interface, however many captures"
+    assert world.host.packet_sockets("eth0") == 1, "one ring per interface for any number of captures"
     world.sender.send(10_000, dst_port="100-149", rate=50_000)
     for i, request in enumerate(requests):
         request.done(timeout=30)
         assert world.file(request).numbers == list(range(i, 10_000, 50))
 
 
-def test_ring_closes_when_idle_and_promiscuity_ends(make_world):
+def test_idle_ring_closes_and_leaves_promiscuous_mode(make_world):
     world = make_world()
     assert world.host.packet_sockets() == 0 and not world.host.is_promiscuous("eth0")
     request = world.capture(packets=1, timeout=20)
@@ -291,15 +291,15 @@ def test_ring_closes_when_idle_and_promiscuity_ends(make_world):
     assert not world.host.is_promiscuous("eth0")
 
 
-def test_interface_is_left_unpromiscuous_where_the_configuration_says_so(make_world):
+def test_promiscuous_mode_can_be_disabled(make_world):
     world = make_world({"interface": [{"name": "eth0", "promiscuous": False}]})
     world.capture(timeout=10)
     assert not world.host.is_promiscuous("eth0")
 
 
-# Interfaces that come and go
+# --- interfaces that are removed or return ---
 
-def test_interface_gone_delivers_what_it_has_and_comes_back(world):
+def test_removed_interface_delivers_its_packets_and_can_be_captured_once_back(world):
     world.host.add_veth("wan0", world.peer, "wanpeer")
     request = world.capture(interface=["wan0"], packets=100, timeout=20)
     bystander = world.capture(packets=5, timeout=20)
@@ -321,7 +321,7 @@ def test_interface_gone_delivers_what_it_has_and_comes_back(world):
     assert bystander.done()["packets"] == 5
 
 
-def test_interface_gone_before_any_packet_ends_at_once(world):
+def test_interface_removed_before_any_packet_ends_the_capture(world):
     world.host.add_veth("wan1", world.peer, "wanpeer1")
     request = world.capture(interface=["wan1"], packets=100, timeout=20)
     world.host.delete_link("wan1")
@@ -329,7 +329,7 @@ def test_interface_gone_before_any_packet_ends_at_once(world):
     assert done["packets"] == 0 and done["reason"] in ("interface-gone", "empty")
 
 
-def test_link_that_goes_down_and_up_again_goes_on(world):
+def test_link_flap_continues_or_ends_the_capture_with_its_packets(world):
     world.host.add_veth("wan2", world.peer, "wanpeer2")
     request = world.capture(interface=["wan2"], packets=10, timeout=20)
     sender = Sender(world.peer, "wanpeer2")
@@ -343,11 +343,11 @@ def test_link_that_goes_down_and_up_again_goes_on(world):
     world.host.delete_link("wan2")
     if done["reason"] == "packets":
         world.file(request).assert_numbers(0, 10)
-    else:  # ending there is an answer, too, if it says so
+    else:  # the capture may also end with the link, if its reason names that
         assert (done["reason"], done["packets"]) == ("interface-gone", 5)
 
 
-def test_any_follows_the_rules_of_each_interface(world):
+def test_interface_any_follows_the_rules_of_each_interface(world):
     request = world.capture(captures=3, interface=["any"], timeout=300, bpf="udp dst port 9 or udp port 7778")
     world.sender.send(4, first=10, rate=1000)
     udp_over_loopback(world.host, 3, 7778)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The sinks without the daemon: tests/probes/upload_probe.c delivers files to a CloudShark that is strict, or has a bad day, and
-into directories that are full or read-only. Every run is checked for the token: it must show up nowhere."""
+"""The sinks without the daemon: tests/probes/upload_probe.c delivers files to a strict or faulty CloudShark, and to full or read-only
+directories. Every run checks that the token appears nowhere."""
 
 import contextlib
 import email.utils
@@ -53,7 +53,7 @@ class Outcome:
 
     @property
     def only(self):
-        """The one result of the one delivery."""
+        """The result of the only delivery."""
         assert len(self.deliveries) == 1 and len(self.deliveries[0]["results"]) == 1, self.deliveries
         return self.deliveries[0]["results"][0]
 
@@ -84,7 +84,7 @@ class Running:
 
 
 def start(what=None, *options, server=None, port=None, host="127.0.0.1", token=TOKEN, scheme="http", prefix=(), attempts=3):
-    """what: the file, or a size; server: where to (or port); none: no CloudShark at all."""
+    """what: the file, or a size; server or port: the destination; without both there is no CloudShark."""
     command = [*prefix, PROBE, "--attempts", str(attempts), "--first-backoff-ms", "1", "--max-backoff-ms", "4", *options]
     if server or port:
         command += ["--scheme", scheme, "--host", host, "--port", str(server.port if server else port), "--token", token]
@@ -95,8 +95,7 @@ def run(*args, **options):
     return start(*args, **options).wait()
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# An upload
+# --- an upload ---
 
 
 def test_upload_arrives_with_name_tags_and_comment(capture):
@@ -119,20 +118,20 @@ def test_empty_tags_and_comment_are_left_out(capture):
         assert server.wait_for_uploads(1)[0].fields == {}
 
 
-def test_token_may_hold_any_character(capture):
+def test_token_may_contain_any_character(capture):
     token = 'a/b c?d#e%41"ü'
     with CloudSharkServer(token) as server:
         assert run(capture, server=server, token=token).only["ok"]
         assert server.faults == []
 
 
-def test_ipv6_address_gets_its_brackets(capture):
+def test_ipv6_address_is_bracketed(capture):
     with CloudSharkServer(TOKEN, host="::1") as server:
         outcome = run(capture, server=server, host="::1")
         assert outcome.only["url"] == f"http://[::1]:{server.port}/captures/{server.wait_for_uploads(1)[0].id}"
 
 
-def test_large_file_is_never_in_memory_as_a_whole():
+def test_large_file_is_never_whole_in_memory():
     with CloudSharkServer(TOKEN) as server:
         outcome = run(128 * MIB, server=server)
         upload, = server.wait_for_uploads(1)
@@ -149,7 +148,7 @@ def test_many_files_share_few_connections(capture):
     assert server.connections <= 8
 
 
-def test_no_more_uploads_at_a_time_than_allowed(capture):
+def test_concurrent_uploads_stay_within_the_limit(capture):
     with CloudSharkServer(TOKEN, behaviour=hang()) as server:
         probe = start(capture, "--files", "5", "--parallel", "2", server=server)
         server.wait_for_requests(2, stage="body")
@@ -158,15 +157,14 @@ def test_no_more_uploads_at_a_time_than_allowed(capture):
     assert sorted(delivery["results"][0]["attempts"] for delivery in outcome.deliveries) == [0, 0, 0, 1, 1]
 
 
-def test_slow_receiver_gets_everything():
+def test_slow_receiver_gets_the_whole_upload():
     with CloudSharkServer(TOKEN, behaviour=slow(chunk=16384)) as server:
         assert run(8 * MIB, "--stall-s", "1", server=server).only == {
             "name": "cloudshark", "ok": True, "error": None, "attempts": 1,
             "url": f"http://127.0.0.1:{server.port}/captures/{server.wait_for_uploads(1)[0].id}"}
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# Refusals: one try, and every word of the reason
+# --- refusals: one attempt, and the full reason ---
 
 
 def refused(outcome):
@@ -185,7 +183,7 @@ def test_wrong_token_is_a_refusal(capture):
         assert refused(run(capture, server=server)) == "HTTP 401: invalid API token"
 
 
-def test_file_that_is_no_capture_is_refused(tmp_path):
+def test_file_that_is_not_a_capture_is_refused(tmp_path):
     path = tmp_path / "a.pcapng"
     path.write_bytes(b"\x0a\x0d\x0d\x0aand then nothing of it")
     with CloudSharkServer(TOKEN) as server:
@@ -194,12 +192,12 @@ def test_file_that_is_no_capture_is_refused(tmp_path):
 
 @pytest.mark.parametrize("body", ["", "<html>Forbidden</html>", "[1]", '{"exceptions": []}', "\0\xff", "[" * 5000],
                          ids=range(6))
-def test_refusal_in_another_language_is_reported_by_its_status(capture, body):
+def test_refusal_in_another_format_is_reported_by_its_status(capture, body):
     with CloudSharkServer(TOKEN, behaviour=[answer(body, 403)]) as server:
         assert refused(run(capture, server=server)) == "HTTP 403"
 
 
-def test_endless_refusal_is_cut(capture):
+def test_endless_refusal_is_truncated(capture):
     with CloudSharkServer(TOKEN, behaviour=[refuse(400, "ä" * MIB)]) as server:
         assert refused(run(capture, server=server)) == "HTTP 400: the answer is too long"
     with CloudSharkServer(TOKEN, behaviour=[refuse(400, *["ü" * 1500] * 5)]) as server:
@@ -207,13 +205,13 @@ def test_endless_refusal_is_cut(capture):
         assert error.startswith("HTTP 400: üüü") and len(error.encode()) in (1022, 1023)
 
 
-def test_refusal_before_the_body_is_read_is_heard():
+def test_refusal_before_the_body_is_read_is_reported():
     with CloudSharkServer(TOKEN, behaviour=[refuse(413, "too large", early=True)]) as server:
         assert refused(run(32 * MIB, server=server)) == "HTTP 413: too large"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_redirect_is_a_refusal_that_says_where_to(capture, status):
+def test_redirect_is_a_refusal_that_names_its_target(capture, status):
     with CloudSharkServer(TOKEN, behaviour=[redirect(f"https://elsewhere.example/api/v1/{TOKEN}/upload", status)]) as server:
         error = refused(run(capture, server=server))
         assert error == f"HTTP {status}: redirected to https://elsewhere.example/api/v1/***/upload; redirects are not followed, " \
@@ -224,13 +222,13 @@ def test_redirect_is_a_refusal_that_says_where_to(capture, status):
 @pytest.mark.parametrize("body", ["", "OK", "{}", "[]", "null", '{"filename": "x"}', '{"id": null}', '{"id": ""}', '{"id": "a/b"}',
                                   '{"id": "../x"}', '{"id": "a b"}', '{"id": "%s"}' % ("x" * 500), "{" * 3000, "x" * (3 * MIB)],
                          ids=range(14))
-def test_accepted_without_a_readable_id_is_said_and_not_sent_again(capture, body):
+def test_acceptance_without_a_readable_id_is_reported_and_not_retried(capture, body):
     with CloudSharkServer(TOKEN, behaviour=[answer(body)]) as server:
         assert refused(run(capture, server=server)).startswith("the upload was accepted, but the answer holds no capture id")
         assert len(server.requests) == 1
 
 
-def test_id_may_be_a_number(capture):
+def test_numeric_id_is_accepted(capture):
     with CloudSharkServer(TOKEN, behaviour=[answer('{"id": 4711}')]) as server:
         assert run(capture, server=server).only["url"] == f"http://127.0.0.1:{server.port}/captures/4711"
 
@@ -249,11 +247,10 @@ def test_token_echoed_as_the_id_is_masked(capture):
         assert run(capture, server=server).only["url"].endswith("/captures/***")
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# Bad days: tried again
+# --- transient faults: retried ---
 
 
-def assert_taken(outcome, server, attempts):
+def assert_delivered(outcome, server, attempts):
     assert (outcome.only["ok"], outcome.only["attempts"]) == (True, attempts), outcome.only
     assert server.wait_for_uploads(1)[0].content == CONTENT and len(server.uploads) == 1
     assert outcome.err.count("delivery-retry") == attempts - 1
@@ -261,32 +258,32 @@ def assert_taken(outcome, server, attempts):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_busy_server_is_asked_again(capture, status):
+def test_busy_server_is_retried(capture, status):
     with CloudSharkServer(TOKEN, behaviour=[busy(status), busy(status)]) as server:
-        assert_taken(run(capture, server=server), server, 3)
+        assert_delivered(run(capture, server=server), server, 3)
 
 
-def test_retry_after_in_seconds_is_waited_for(capture):
+def test_retry_after_in_seconds_is_honoured(capture):
     with CloudSharkServer(TOKEN, behaviour=[busy(429, retry_after=1)]) as server:
         before = time.monotonic()
-        assert_taken(run(capture, server=server), server, 2)
+        assert_delivered(run(capture, server=server), server, 2)
         assert time.monotonic() - before >= 0.99
 
 
-def test_retry_after_as_a_date_is_waited_for(capture):
+def test_retry_after_as_a_date_is_honoured(capture):
     when = int(time.time()) + 3
     with CloudSharkServer(TOKEN, behaviour=[busy(503, retry_after=email.utils.formatdate(when, usegmt=True))]) as server:
-        assert_taken(run(capture, server=server), server, 2)
+        assert_delivered(run(capture, server=server), server, 2)
         assert time.time() >= when
 
 
 @pytest.mark.parametrize("value", ["-5", "soon", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
-def test_senseless_retry_after_is_ignored(capture, value):
+def test_invalid_retry_after_is_ignored(capture, value):
     with CloudSharkServer(TOKEN, behaviour=[busy(503, retry_after=value)]) as server:
-        assert_taken(run(capture, server=server), server, 2)
+        assert_delivered(run(capture, server=server), server, 2)
 
 
-def test_last_reason_is_reported_when_all_tries_are_used_up(capture):
+def test_last_reason_is_reported_after_the_last_attempt(capture):
     with CloudSharkServer(TOKEN, behaviour=[busy(503), busy(500), refuse(502, "one", "two")]) as server:
         outcome = run(capture, server=server)
         assert len(server.requests) == 3
@@ -294,33 +291,33 @@ def test_last_reason_is_reported_when_all_tries_are_used_up(capture):
 
 
 @pytest.mark.parametrize("where", ["before", "after", "in-answer"])
-def test_hanging_server_is_given_up_after_the_timeout(capture, where):
+def test_hanging_server_is_abandoned_after_the_timeout(capture, where):
     with CloudSharkServer(TOKEN, behaviour=[hang(where)]) as server:
-        assert_taken(run(capture, "--timeout-ms", "3000", server=server), server, 2)
+        assert_delivered(run(capture, "--timeout-ms", "3000", server=server), server, 2)
 
 
-def test_hanging_server_is_given_up_without_a_timeout_too(capture):
-    """All at the same time: libcurl looks at the speed of the last five seconds."""
+def test_hanging_server_is_abandoned_without_a_timeout(capture):
+    """All probes run at the same time, because libcurl averages the speed over five seconds."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(CloudSharkServer(TOKEN, behaviour=[hang(where)]))
                    for where in ("before", "after", "in-answer", "before")]
         probes = [start(capture, "--stall-s", "1", server=server) for server in servers[:3]]
-        probes.append(start(32 * MIB, "--stall-s", "1", server=servers[3]))  # more than lies in the sockets' buffers
+        probes.append(start(32 * MIB, "--stall-s", "1", server=servers[3]))  # more than the socket buffers hold
         outcomes = [probe.wait() for probe in probes]
         for outcome, server in zip(outcomes[:3], servers):
-            assert_taken(outcome, server, 2)
+            assert_delivered(outcome, server, 2)
         assert (outcomes[3].only["ok"], outcomes[3].only["attempts"]) == (True, 2)
         upload, = servers[3].wait_for_uploads(1)
         assert check_capture(upload.content) is None and len(upload.content) > 32 * MIB
 
 
 @pytest.mark.parametrize("where", ["before", "after", "in-answer"])
-def test_server_that_hangs_up_is_asked_again(capture, where):
+def test_server_that_hangs_up_is_retried(capture, where):
     with CloudSharkServer(TOKEN, behaviour=[close(where)]) as server:
-        assert_taken(run(capture, server=server), server, 2)
+        assert_delivered(run(capture, server=server), server, 2)
 
 
-def test_server_that_closes_half_way_is_asked_again_from_the_first_byte():
+def test_server_that_closes_halfway_is_retried_from_the_first_byte():
     with CloudSharkServer(TOKEN, behaviour=[close("before")]) as server:
         outcome = run(8 * MIB, server=server)
         upload, = server.wait_for_uploads(1)
@@ -328,8 +325,8 @@ def test_server_that_closes_half_way_is_asked_again_from_the_first_byte():
     assert check_capture(upload.content) is None and len(upload.content) > 8 * MIB
 
 
-def test_kept_connection_that_the_server_closed_is_no_bad_day(capture):
-    """The second file goes over the first's connection, which the server closes on it: libcurl rewinds and connects anew."""
+def test_kept_connection_closed_by_the_server_is_no_failure(capture):
+    """The second file uses the first one's connection, which the server closes: libcurl rewinds and reconnects."""
     with CloudSharkServer(TOKEN, behaviour=[ok(), close("after")]) as server:
         outcome = run(capture, "--files", "2", "--parallel", "1", server=server)
         uploads = server.wait_for_uploads(2)
@@ -338,7 +335,7 @@ def test_kept_connection_that_the_server_closed_is_no_bad_day(capture):
     assert server.faults == []
 
 
-def test_nobody_listening_is_reported_at_last(capture):
+def test_refused_connection_is_reported_after_the_last_attempt(capture):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         outcome = run(capture, port=unused.getsockname()[1])
@@ -346,22 +343,21 @@ def test_nobody_listening_is_reported_at_last(capture):
     assert "connect" in outcome.only["error"].lower()
 
 
-def test_name_that_does_not_resolve_is_reported_at_last(capture):
+def test_unresolvable_name_is_reported_after_the_last_attempt(capture):
     outcome = run(capture, port=80, host="cloudshark.invalid", prefix=["unshare", "-n"])
     assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 3)
     assert "resolve host: cloudshark.invalid" in outcome.only["error"]
 
 
 @pytest.mark.parametrize("host", ["two words", "[::", "host:99999999", ""])
-def test_host_that_makes_no_url_is_a_refusal(capture, host):
+def test_host_that_makes_an_invalid_url_is_a_refusal(capture, host):
     assert "URL" in refused(run(capture, port=1, host=host)) or host == ""
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# Giving up
+# --- cancelling ---
 
 
-def test_abandoned_upload_ends_at_once_and_hangs_up(capture):
+def test_cancelled_upload_ends_at_once_and_hangs_up(capture):
     with CloudSharkServer(TOKEN, behaviour=hang()) as server:
         probe = start(capture, server=server)
         server.wait_for_requests(1, stage="body")
@@ -370,16 +366,15 @@ def test_abandoned_upload_ends_at_once_and_hangs_up(capture):
     assert (outcome.only["ok"], outcome.only["attempts"], outcome.only["error"]) == (False, 1, "shutting down")
 
 
-def test_abandoned_while_backing_off_tells_the_last_reason(capture):
+def test_upload_cancelled_during_back_off_reports_the_last_reason(capture):
     with CloudSharkServer(TOKEN, behaviour=busy(503, retry_after=100)) as server:
         probe = start(capture, server=server)
         assert b"delivery-retry" in probe.process.stderr.buffer.readline()
         outcome = probe.terminate().wait()
-    assert outcome.only["error"] == "shutting down (the last try: HTTP 503: busy)"
+    assert outcome.only["error"] == "shutting down (last error: HTTP 503: busy)"
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# TLS
+# --- TLS ---
 
 
 def openssl(*arguments):
@@ -388,7 +383,7 @@ def openssl(*arguments):
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    """Two authorities; certificates of the first: `right` for localhost and 127.0.0.1, `wrong` for another name."""
+    """Two authorities; the first has issued `right` for localhost and 127.0.0.1 and `wrong` for another name."""
     root = tmp_path_factory.mktemp("pki")
     for authority in ("ca", "stranger"):
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj",
@@ -410,18 +405,18 @@ def tls_server(pki, name="right", **options):
 def test_tls_upload_arrives(capture, pki, host):
     with tls_server(pki, behaviour=[busy(503)]) as server:
         outcome = run(capture, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https", host=host)
-        assert_taken(outcome, server, 2)
+        assert_delivered(outcome, server, 2)
         assert outcome.only["url"].startswith(f"https://{host}:{server.port}/captures/")
 
 
-def test_tls_large_upload_survives_a_server_that_closes_half_way(pki):
+def test_large_tls_upload_survives_a_server_that_closes_halfway(pki):
     with tls_server(pki, behaviour=[close("before")]) as server:
         outcome = run(8 * MIB, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https")
         assert (outcome.only["ok"], outcome.only["attempts"]) == (True, 2)
         assert check_capture(server.wait_for_uploads(1)[0].content) is None
 
 
-def test_tls_other_name_is_a_refusal(capture, pki):
+def test_tls_certificate_for_another_name_is_a_refusal(capture, pki):
     with tls_server(pki, "wrong") as server:
         assert "127.0.0.1" in refused(run(capture, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https"))
         assert server.requests == []
@@ -434,29 +429,28 @@ def test_tls_unknown_authority_is_a_refusal(capture, pki):
             assert server.requests == []
 
 
-def test_tls_authority_file_that_is_not_there_is_a_refusal(capture, pki):
+def test_tls_missing_authority_file_is_a_refusal(capture, pki):
     with tls_server(pki) as server:
         assert "absent.pem" in refused(run(capture, "--ca-file", str(pki / "absent.pem"), server=server, scheme="https"))
 
 
-def test_tls_without_verification_takes_anybody(capture, pki):
+def test_tls_without_verification_accepts_any_certificate(capture, pki):
     with tls_server(pki, "wrong") as server:
-        assert_taken(run(capture, "--no-verify", server=server, scheme="https"), server, 1)
+        assert_delivered(run(capture, "--no-verify", server=server, scheme="https"), server, 1)
 
 
-def test_tls_towards_a_server_without_it_is_reported(capture):
+def test_tls_to_a_plain_server_is_reported(capture):
     with CloudSharkServer(TOKEN) as server:
         outcome = run(capture, server=server, scheme="https", attempts=2)
     assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 2) and outcome.only["error"]
     assert server.uploads == []
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# The local directory
+# --- the local directory ---
 
 
 def in_tmpfs(capture, tmp_path, mount_options, *options):
-    """Runs the probe on a tmpfs of its own; returns the outcome and what lies there afterwards."""
+    """Runs the probe on its own tmpfs; returns the outcome and the files left there."""
     directory, listing = tmp_path / "disk", tmp_path / "listing"
     directory.mkdir()
     script = 'mount -t tmpfs -o "$1" tmpfs "$2" && { dir=$2 list=$3; shift 3; "$@"; r=$?; ls -A "$dir" >"$list"; exit $r; }'
@@ -465,7 +459,7 @@ def in_tmpfs(capture, tmp_path, mount_options, *options):
     return outcome, listing.read_text().split()
 
 
-def test_full_disk_is_tried_again_reported_and_left_clean(tmp_path):
+def test_full_disk_is_retried_reported_and_left_clean(tmp_path):
     outcome, left = in_tmpfs(MIB, tmp_path, "size=256k")
     assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 3)
     assert "No space left on device" in outcome.only["error"] and "disk/made.pcap" in outcome.only["error"]
@@ -478,7 +472,7 @@ def test_read_only_disk_is_reported(capture, tmp_path):
     assert "Read-only file system" in outcome.only["error"] and left == []
 
 
-def test_full_queue_of_the_directory_waits_its_turn(capture, tmp_path):
+def test_full_directory_queue_delays_but_loses_no_file(capture, tmp_path):
     outcome = run(capture, "--directory", str(tmp_path), "--files", "200", "--parallel", "200", attempts=10000)
     assert all(delivery["results"][0]["ok"] for delivery in outcome.deliveries) and len(outcome.deliveries) == 200
     assert not list(tmp_path.glob(".*.part"))
@@ -487,7 +481,7 @@ def test_full_queue_of_the_directory_waits_its_turn(capture, tmp_path):
             assert file.read() == CONTENT
 
 
-def test_destinations_do_not_hinder_each_other(capture, tmp_path):
+def test_destinations_do_not_block_each_other(capture, tmp_path):
     with CloudSharkServer(TOKEN, behaviour=refuse(403, "go away")) as server:
         results = run(capture, "--directory", str(tmp_path / "out"), server=server).by_name()
         assert (results["cloudshark"]["error"], results["local"]["attempts"]) == ("HTTP 403: go away", 3)
@@ -499,8 +493,7 @@ def test_destinations_do_not_hinder_each_other(capture, tmp_path):
     assert (tmp_path / "out" / capture.name).read_bytes() == CONTENT
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# The receiver is as strict as it says
+# --- the receiver is strict ---
 
 
 def form(*parts, end="--=_b--\r\n"):
@@ -558,5 +551,5 @@ def test_receiver_program_prints_its_port_and_each_upload(capture, tmp_path):
         assert file.read() == CONTENT
 
 
-def test_behaviours_have_names_that_exist():
+def test_behaviour_names_exist():
     assert Behaviour(**{"kind": "hang-after"}) == hang("after")

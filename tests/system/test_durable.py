@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Requests on a Redis stream: none gets lost, none runs twice, whatever happens to the node or to Redis."""
+"""Requests on a Redis stream: none is lost and none runs twice, whatever fails."""
 
 import json
 import time
 
 import pytest
 
-from lib.events import Request, new_id
+from lib.events import Request
 from lib.waiting import until
 
 STREAM, GROUP = "capture:stream", "test-node"
@@ -25,7 +25,7 @@ def durable(make_world):
 
 
 def add(world, entry="*", raw=None, stream=STREAM, **fields):
-    """XADD; returns the request, or the entry's id for a raw one."""
+    """Adds an entry; returns the request, or the entry's id for a raw entry."""
     since = world.events.mark()
     fields = world.fields(**fields) if raw is None else raw
     with world.redis.client() as client:
@@ -52,7 +52,7 @@ def start(world):
     world.daemon.wait_log("stream-subscribed")
 
 
-def test_a_request_on_the_stream_is_run_and_acknowledged(durable):
+def test_stream_request_is_run_and_acknowledged(durable):
     world = durable()
     request = add(world, packets=3, timeout=20)
     assert request.accepted()["capture"] == f"{request.id}.1"
@@ -63,7 +63,7 @@ def test_a_request_on_the_stream_is_run_and_acknowledged(durable):
     wait_acked(world)
 
 
-def test_one_that_names_no_id_is_known_by_its_entry(durable):
+def test_stream_request_without_an_id_gets_the_entry_id(durable):
     world = durable()
     since = world.events.mark()
     entry = add(world, raw={"request": json.dumps({"node": "any", "interface": ["eth0"], "packets": 1, "timeout": 20})})
@@ -74,7 +74,7 @@ def test_one_that_names_no_id_is_known_by_its_entry(durable):
     wait_acked(world)
 
 
-def test_what_is_published_while_the_node_is_down_is_taken_up(durable):
+def test_requests_added_while_the_node_is_down_are_run(durable):
     world = durable()
     world.daemon.stop()
     requests = [add(world, packets=2, timeout=20) for _ in range(3)]
@@ -87,7 +87,7 @@ def test_what_is_published_while_the_node_is_down_is_taken_up(durable):
     wait_acked(world)
 
 
-def test_what_is_published_while_the_node_is_cut_off_is_taken_up(durable):
+def test_requests_added_while_the_node_is_disconnected_are_run(durable):
     world = durable()
     with world.redis.client() as client:
         client.config_set("port", 0)
@@ -102,7 +102,7 @@ def test_what_is_published_while_the_node_is_cut_off_is_taken_up(durable):
     wait_acked(world)
 
 
-def test_a_node_killed_in_the_middle_of_a_capture_makes_it_again(durable):
+def test_node_killed_during_a_capture_repeats_it(durable):
     world = durable()
     request = add(world, packets=5, timeout=60)
     request.accepted()
@@ -118,7 +118,7 @@ def test_a_node_killed_in_the_middle_of_a_capture_makes_it_again(durable):
     assert len(again.all("done", "failed")) == 1
 
 
-def test_a_clean_stop_in_the_middle_is_final(durable):
+def test_clean_stop_during_a_capture_is_final(durable):
     world = durable()
     request = add(world, packets=5, timeout=60)
     request.accepted()
@@ -133,7 +133,7 @@ def test_a_clean_stop_in_the_middle_is_final(durable):
 
 
 @pytest.mark.parametrize("way", ["stream", "channel"])
-def test_the_same_id_is_answered_and_not_run_again_after_a_restart(durable, way):
+def test_known_id_is_answered_but_not_run_again_after_a_restart(durable, way):
     world = durable()
     request = add(world, packets=2, timeout=20, customer="ACME", alertid=7)
     request.accepted()
@@ -150,7 +150,7 @@ def test_the_same_id_is_answered_and_not_run_again_after_a_restart(durable, way)
     assert not again.all("accepted")
 
 
-def test_an_id_that_still_runs_is_acknowledged_when_that_is_final(durable):
+def test_duplicate_of_a_running_request_is_acknowledged_when_that_is_final(durable):
     world = durable()
     first = add(world, packets=2, timeout=20)
     first.accepted()
@@ -163,15 +163,15 @@ def test_an_id_that_still_runs_is_acknowledged_when_that_is_final(durable):
     assert len(world.files_of(first)) == 1
 
 
-def test_an_entry_too_old_is_refused(durable):
+def test_entry_older_than_the_maximum_age_is_refused(durable):
     world = durable({"redis": {"stream_max_age": 60}})
     request = add(world, entry=f"{int((time.time() - 90) * 1000)}-0")
     reason = request.rejected()["reason"]
-    assert reason.endswith("s old, at most 60 s (redis.stream_max_age)"), reason
+    assert reason.endswith("s old; the limit is 60 s (redis.stream_max_age)"), reason
     wait_acked(world)
 
 
-def test_with_the_recorder_a_late_request_gets_the_packets_of_its_own_time(durable):
+def test_late_request_gets_the_packets_of_its_own_time_from_the_recorder(durable):
     world = durable({"history": {"interfaces": ["eth0"], "memory": "32MiB"}})
     world.sender.send(20, rate=1000, first=0)
     asked = time.time() + 0.05
@@ -186,7 +186,7 @@ def test_with_the_recorder_a_late_request_gets_the_packets_of_its_own_time(durab
     wait_acked(world)
 
 
-def test_without_a_recorder_a_late_request_says_what_it_does_not_reach(durable):
+def test_late_request_without_a_recorder_reports_an_incomplete_window(durable):
     world = durable()
     request = add(world, entry=f"{int((time.time() - 30) * 1000)}-0", packets=1, timeout=20)
     request.accepted()
@@ -198,7 +198,7 @@ def test_without_a_recorder_a_late_request_says_what_it_does_not_reach(durable):
 
 
 @pytest.mark.parametrize("raw", [{"request": "{"}, {"request": '{"node":"any"}'}])
-def test_what_is_wrong_is_refused_and_acknowledged(durable, raw):
+def test_invalid_request_is_refused_and_acknowledged(durable, raw):
     world = durable()
     since = world.events.mark()
     add(world, raw=raw)
@@ -206,7 +206,7 @@ def test_what_is_wrong_is_refused_and_acknowledged(durable, raw):
     wait_acked(world)
 
 
-def test_what_is_no_request_is_said_and_acknowledged(durable):
+def test_entry_without_a_request_is_logged_and_acknowledged(durable):
     world = durable()
     add(world, raw={"other": "x"})
     world.daemon.wait_log("stream-entry-useless")
@@ -214,18 +214,18 @@ def test_what_is_no_request_is_said_and_acknowledged(durable):
     world.assert_works()
 
 
-def test_what_is_for_another_node_is_acknowledged_without_a_word(durable):
+def test_request_for_another_node_is_acknowledged_silently(durable):
     world = durable()
     other = add(world, node="another")
     ours = add(world, packets=1, timeout=20)
-    ours.accepted()  # the entry before it has been read, too
+    ours.accepted()  # so the preceding entry has been read too
     world.sender.send(1)
     ours.done()
     wait_acked(world)
     assert not other.all()
 
 
-def test_a_storm_on_the_stream_is_all_answered(durable):
+def test_burst_on_the_stream_is_fully_answered(durable):
     world = durable({"limits": {"captures": 10}})
     requests = [add(world, packets=1, timeout=30) for _ in range(400)]
     for request in requests:
@@ -237,10 +237,10 @@ def test_a_storm_on_the_stream_is_all_answered(durable):
     wait_acked(world)
 
 
-def test_a_stream_that_vanished_is_taken_up_again_from_its_beginning(durable):
+def test_recreated_stream_is_read_from_its_beginning(durable):
     world = durable()
     world.stop_redis()
-    world.redis.start(tcp=False)  # empty: it keeps nothing
+    world.redis.start(tcp=False)  # empty, because it persists nothing
     world.events.wait_subscribed()
     request = add(world, packets=1, timeout=60)
     world.redis.open_tcp()
@@ -250,12 +250,12 @@ def test_a_stream_that_vanished_is_taken_up_again_from_its_beginning(durable):
     wait_acked(world)
 
 
-def test_entries_trimmed_away_before_they_were_taken_are_said_and_done_with(durable):
+def test_trimmed_entries_are_logged_and_acknowledged(durable):
     world = durable()
     world.daemon.kill()
     with world.redis.client() as client:
         request = add(world, packets=1)
-        client.xreadgroup(GROUP, "test-node", {STREAM: ">"}, count=1)  # delivered, and the answer lost
+        client.xreadgroup(GROUP, "test-node", {STREAM: ">"}, count=1)  # delivered, but the answer is lost
         client.xtrim(STREAM, maxlen=0, approximate=False)
     start(world)
     world.daemon.wait_log("stream-entry-useless")

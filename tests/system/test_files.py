@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The files: what they say of themselves, what they are called, and how they appear. Judged by capinfos, tshark and tcpdump."""
+"""Capture files: their metadata, names, and how they appear. Judged by capinfos, tshark and tcpdump."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from lib.pcapfile import capinfos, fields, judge
 from lib.world import NODE
 
 
-def test_section_carries_the_request_and_what_it_was_for(world):
+def test_section_comments_carry_the_request_and_its_purpose(world):
     request = world.capture(packets=3, timeout=20, tags="one,two", customer="ACME", alertid=655443, comment="looked odd")
     world.sender.send(3, rate=1000)
     done = request.done()
@@ -21,7 +21,7 @@ def test_section_carries_the_request_and_what_it_was_for(world):
     rest = "\n".join(comment for comment in file.comments if "{" not in comment)
     for text in ("customer:ACME,alertid:655443,one,two", "ACME", "655443", "looked odd",
                  done["window"]["from"][:19], done["window"]["to"][:19]):
-        assert text in rest, f"{text!r} is in no comment: {file.comments}"
+        assert text in rest, f"no comment contains {text!r}: {file.comments}"
     assert "pcapdaemon" in file.application
     uname = os.uname()
     assert uname.sysname in file.os and uname.release in file.os and file.hardware
@@ -29,7 +29,7 @@ def test_section_carries_the_request_and_what_it_was_for(world):
     assert "pcapdaemon" in report["Capture application"] and "Linux" in report["Capture oper-sys"]
 
 
-def test_interface_block_says_how_it_was_captured(world):
+def test_interface_block_describes_the_capture(world):
     request = world.capture(packets=2, timeout=20, bpf="udp  dst port 9", snap=96)
     world.sender.send(2, size=400, rate=1000)
     request.done()
@@ -41,7 +41,7 @@ def test_interface_block_says_how_it_was_captured(world):
     assert set(fields(world.path(request), "frame.interface_name", "frame.cap_len", "frame.len")) == {("eth0", "96", "400")}
 
 
-def test_interface_without_a_filter_names_none(world):
+def test_interface_block_without_a_filter_names_none(world):
     request = world.capture(packets=1, timeout=20)
     world.sender.send(1)
     request.done()
@@ -85,20 +85,20 @@ def test_name_is_node_interface_time_and_id(world):
     match = re.fullmatch(rf"{NODE}-eth0-(\d{{8}}T\d{{6}}\.\d{{3}}Z)-{re.escape(request.id)}\.pcapng", done["file"])
     assert match, done["file"]
     stamp = done["window"]["from"]
-    assert match[1][:8] == stamp[:10].replace("-", ""), "the day the window begins"
+    assert match[1][:8] == stamp[:10].replace("-", ""), "the day on which the window begins"
     assert re.fullmatch(r"[A-Za-z0-9._-]+", done["file"])
 
 
-def test_nothing_but_finished_files_lies_in_the_directory(world):
+def test_directory_holds_only_finished_files(world):
     request = world.capture(packets=10, timeout=20)
     world.sender.send(5, rate=1000)
-    assert world.files_of(request) == [], "a file appears when it is complete"
+    assert world.files_of(request) == [], "a file appears only once it is complete"
     world.sender.send(5, first=5, rate=1000)
     request.done()
     assert [name for name in world.files() if not re.search(r"\.pcap(ng)?$", name) or name.startswith(".")] == []
 
 
-def test_file_is_not_for_everybody_and_not_executable(world):
+def test_file_is_neither_world_readable_nor_executable(world):
     request = world.capture(packets=1, timeout=20)
     world.sender.send(1)
     request.done()
@@ -106,7 +106,7 @@ def test_file_is_not_for_everybody_and_not_executable(world):
 
 
 def test_existing_file_is_never_overwritten(world):
-    """Files of the name the daemon will choose can't be made beforehand, but all names of one id and time collide."""
+    """The test cannot predict the daemon's file name, but captures with the same id and time collide."""
     ids = [new_id("same") for _ in range(3)]
     requests = [world.capture(packets=1, timeout=20, id=request_id) for request_id in ids]
     world.sender.send(1)
@@ -123,7 +123,7 @@ def test_packet_comments_and_texts_survive_odd_characters(world):
     judge(world.path(request))
 
 
-def test_configured_format_is_the_default_and_the_request_beats_it(make_world):
+def test_request_format_overrides_the_configured_default(make_world):
     world = make_world({"general": {"format": "pcap", "snaplength": 80}})
     classic = world.capture(packets=1, timeout=20)
     modern = world.capture(packets=1, timeout=20, format="pcapng", snap=70)
@@ -143,8 +143,8 @@ def test_odd_node_name_makes_a_safe_file_name(make_world):
     assert done["node"] == node and re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", done["file"]) and world.files() == [done["file"]]
 
 
-def test_packets_are_those_dumpcap_sees(world, tmp_path):
-    """Ours against the reference, at the same time on the same link."""
+def test_packets_equal_those_of_dumpcap(world, tmp_path):
+    """The daemon and dumpcap capture the same link at the same time."""
     from lib.waiting import until
     path = tmp_path / "reference.pcapng"
     with open(tmp_path / "err", "w") as err:

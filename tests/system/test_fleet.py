@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Daemons, each on a host (namespace) of its own, Redis on another, and one command line for all of them."""
+"""One command for a fleet: each daemon, and Redis, on a host (network namespace) of its own."""
 
 import itertools
 import json
@@ -16,12 +16,12 @@ from lib.waiting import until
 
 FIVE = [f"edge{number}" for number in range(1, 6)]
 THREE = FIVE[:3]
-SMALL, SMALL_BYTES = "edge1", 65536  # of the five: it may not put larger files into Redis
+SMALL, SMALL_BYTES = "edge1", 65536  # its configuration forbids larger files in Redis
 
 
 @pytest.fixture(scope="module")
 def shared_five(tmp_path_factory):
-    """eth1 is everywhere but on the last."""
+    """Every node but the last has eth1."""
     with Fleet(tmp_path_factory.mktemp("five"), FIVE, interfaces={name: ["eth0", "eth1"] for name in FIVE[:-1]},
                config={SMALL: {"redis": {"file_size": SMALL_BYTES}}}) as fleet:
         yield fleet
@@ -29,7 +29,7 @@ def shared_five(tmp_path_factory):
 
 @pytest.fixture
 def five(shared_five):
-    """For tests that leave it as it was: all nodes live, and no file is left in Redis."""
+    """For tests that leave the fleet unchanged: all nodes alive, no file in Redis."""
     yield shared_five
     shared_five.end_commands()
     for name, daemon in shared_five.daemons.items():
@@ -37,14 +37,14 @@ def five(shared_five):
     assert not shared_five.files(), "files left behind"
 
 
-def but(names, *others):
+def without(names, *others):
     return [name for name in names if name not in others]
 
 
-# Nothing is broken
+# All nodes are up
 
 
-def test_one_command_line_gets_the_merged_file_of_five_nodes(five, tmp_path):
+def test_one_command_writes_the_merged_file_of_five_nodes(five, tmp_path):
     capture = five.capture(tmp_path, "-c", 30)
     capture.accepted()
     capture.send(30)
@@ -64,7 +64,7 @@ def test_packets_from_before_the_command_are_in_the_file(five, tmp_path):
     capture.assert_holds({name: 30 for name in FIVE})
 
 
-def test_nodes_and_status_show_all_and_how_far_back_they_reach(five):
+def test_nodes_and_status_show_all_nodes_and_how_far_back_they_reach(five):
     five.send(five.next_port(), 5)
     for command in ("nodes", "status"):
         shown = five.ask(command)
@@ -76,12 +76,12 @@ def test_nodes_and_status_show_all_and_how_far_back_they_reach(five):
         eth0 = [next(one for one in node["presence"]["interfaces"] if one["name"] == "eth0") for node in nodes]
         return all(one["recorder"] and one["up"] and one["reach"] > 0 and one["packets"] >= 5 for one in eth0)
 
-    until(reach, 20, "every node to say that it reaches back", interval=0.2)  # said anew every 5 s
+    until(reach, 20, "every node to publish how far it reaches back", interval=0.2)  # published every 5 s
     lines = five.ask("nodes").stdout.splitlines()[1:]
     assert len(lines) == 5 and all(re.search(r"\beth0 \d+(\.\d+)? (ms|s)\b", line) for line in lines), lines
 
 
-def test_one_that_refuses_is_named_with_its_reason_and_the_others_go_on(five, tmp_path):
+def test_a_node_that_refuses_is_named_with_its_reason_and_the_others_go_on(five, tmp_path):
     capture = five.capture(tmp_path, "-c", 20, interface="eth1")
     capture.accepted(FIVE[:-1])
     capture.send(20, nodes=FIVE[:-1])
@@ -92,7 +92,7 @@ def test_one_that_refuses_is_named_with_its_reason_and_the_others_go_on(five, tm
     capture.assert_holds({name: 20 for name in FIVE[:-1]})
 
 
-def test_a_file_too_large_for_redis_is_told_and_the_rest_is_merged(five, tmp_path):
+def test_a_file_too_large_for_redis_is_reported_and_the_rest_is_merged(five, tmp_path):
     count = SMALL_BYTES // 1000
     capture = five.capture(tmp_path, "-c", count)
     capture.accepted()
@@ -103,8 +103,8 @@ def test_a_file_too_large_for_redis_is_told_and_the_rest_is_merged(five, tmp_pat
     capture.assert_holds({name: count for name in FIVE if name != SMALL})
 
 
-def test_a_storm_of_requests_is_answered_by_every_node(five):
-    since, port, run = five.events.mark(), five.next_port(), new_id("storm")
+def test_a_burst_of_requests_is_answered_by_every_node(five):
+    since, port, run = five.events.mark(), five.next_port(), new_id("burst")
     requests = [{"node": "any", "interface": ["eth0"], "packets": 1, "timeout": 60, "bpf": f"udp port {port}",
                  "id": f"{run}-{number}", "to_destinations": ["memory"]} for number in range(50)]
     with five.bus.client() as client, client.pipeline(transaction=False) as pipeline:
@@ -125,15 +125,15 @@ def test_a_storm_of_requests_is_answered_by_every_node(five):
 # A node is missing
 
 
-def test_a_node_that_is_cut_off_is_named_and_the_others_packets_come_and_it_is_back_later(make_fleet, tmp_path):
+def test_a_node_that_is_cut_off_is_named_and_takes_part_again_later(make_fleet, tmp_path):
     fleet = make_fleet(FIVE)
     fleet.cut_off("edge3")
     capture = fleet.capture(tmp_path, "-c", 20, answer_timeout=5)
-    capture.accepted(but(FIVE, "edge3"))
+    capture.accepted(without(FIVE, "edge3"))
     capture.send(20)
     result = capture.finish()
     assert result.status == 3 and "edge3 never answered" in result.stderr, result
-    capture.assert_holds({name: 20 for name in but(FIVE, "edge3")})
+    capture.assert_holds({name: 20 for name in without(FIVE, "edge3")})
     fleet.reconnect("edge3")
     (tmp_path / "again").mkdir()
     again = fleet.capture(tmp_path / "again", "-c", 20, answer_timeout=60)
@@ -144,7 +144,7 @@ def test_a_node_that_is_cut_off_is_named_and_the_others_packets_come_and_it_is_b
     again.assert_holds({name: 20 for name in FIVE})
 
 
-def test_a_node_killed_in_the_middle_is_named_and_the_others_packets_come(make_fleet, tmp_path):
+def test_a_node_killed_during_a_capture_is_named_and_the_rest_is_merged(make_fleet, tmp_path):
     fleet = make_fleet(FIVE)
     capture = fleet.capture(tmp_path, "-c", 30)
     capture.accepted()
@@ -152,8 +152,8 @@ def test_a_node_killed_in_the_middle_is_named_and_the_others_packets_come(make_f
     fleet.daemons["edge2"].kill()
     capture.send(10, first=20)
     result = capture.finish()
-    assert result.status == 3 and "edge2 gone while it captured, last seen 20" in result.stderr, result
-    capture.assert_holds({name: 30 for name in but(FIVE, "edge2")})
+    assert result.status == 3 and "edge2 went away while it captured, last seen 20" in result.stderr, result
+    capture.assert_holds({name: 30 for name in without(FIVE, "edge2")})
 
 
 def test_a_node_stopped_cleanly_is_not_expected(make_fleet, tmp_path):
@@ -172,28 +172,28 @@ def test_a_node_stopped_cleanly_is_not_expected(make_fleet, tmp_path):
 # The stream
 
 
-def looks(fleet):
-    """How often somebody has read who is there."""
+def presence_reads(fleet):
+    """How often presence was read."""
     with fleet.bus.client() as client:
         return client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
 
 
-def await_look(fleet):
-    seen = looks(fleet)
-    until(lambda: looks(fleet) > seen, 15, "pcapctl to look again who is there", interval=0.1)
+def await_presence_read(fleet):
+    seen = presence_reads(fleet)
+    until(lambda: presence_reads(fleet) > seen, 15, "pcapctl to read presence again", interval=0.1)
 
 
-def test_nodes_that_were_down_or_are_killed_take_up_the_request_of_the_stream_and_their_files_are_merged(make_fleet, tmp_path):
+def test_restarted_nodes_resume_the_request_from_the_stream(make_fleet, tmp_path):
     names = FIVE[:4]
     fleet = make_fleet(names)
     fleet.daemons["edge2"].kill()  # still expected
-    fleet.daemons["edge3"].stop()  # not expected, and welcome
+    fleet.daemons["edge3"].stop()  # not expected, but welcome
     capture = fleet.capture(tmp_path, "-c", 20, "--stream", STREAM, answer_timeout=60)
     capture.accepted(["edge1", "edge4"])
     fleet.daemons["edge4"].kill()
     fleet.start("edge2", "edge3", "edge4")
-    until(lambda: capture.nodes_of("accepted") == [*names, "edge4"], 20, "all to accept, the last one again")
-    await_look(fleet)  # that they have been started since the request was made must not count against them
+    until(lambda: capture.nodes_of("accepted") == [*names, "edge4"], 20, "all nodes to accept, and the last one again")
+    await_presence_read(fleet)  # their restarts since the request must not count against them
     capture.send(20)
     result = capture.finish()
     assert result.status == 0, result
@@ -214,13 +214,13 @@ def cluster_fleet(tmp_path_factory):
             assert daemon.is_alive(), f"{name} ended:\n{daemon.tail()}"
 
 
-def test_any_node_of_a_cluster_takes_a_request(cluster_fleet, tmp_path):
+def test_any_node_of_a_cluster_accepts_a_request(cluster_fleet, tmp_path):
     fleet = cluster_fleet
     for number, (server, words) in enumerate(itertools.product(fleet.bus.servers, ([], ["--stream", STREAM]))):
         url, directory = fleet.bus.url_of(server), tmp_path / str(number)
         directory.mkdir()
         assert [row[:2] for row in fleet.pcapctl("nodes", "--redis", url).finish().rows()] == [[name, "up"] for name in THREE]
-        capture = fleet.capture(directory, "-c", 10, *words, place=["--redis", url])
+        capture = fleet.capture(directory, "-c", 10, *words, target=["--redis", url])
         capture.accepted()
         capture.send(10)
         result = capture.finish()
@@ -240,7 +240,7 @@ def test_the_fleets_slot_may_move_while_files_are_uploaded(cluster_fleet, tmp_pa
     capture.accepted()
     cluster.begin_migration(slot, source, target)
     capture.send(count, nodes=["edge1"], size=1400)
-    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "the first file to be put there in the middle of it")
+    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "the first file to be stored during the migration")
     assert f"{{capture}}:file:edge1:{capture.id}.1" in cluster.run(target, "CLUSTER", "GETKEYSINSLOT", slot, 100)
     cluster.migrate_keys(slot, source, target, count=1)
     capture.send(count, nodes=["edge2"], size=1400)
@@ -254,14 +254,14 @@ def test_the_fleets_slot_may_move_while_files_are_uploaded(cluster_fleet, tmp_pa
 
 
 @pytest.mark.parametrize("asked", ["another", "the one that dies"])
-def test_a_node_of_a_cluster_may_die_in_the_middle(make_fleet, tmp_path, asked):
+def test_a_node_of_a_cluster_may_die_during_a_capture(make_fleet, tmp_path, asked):
     fleet = make_fleet(THREE, lambda directory, netns: Clustered(directory, netns, replicas=3))
     owner = fleet.bus.owner
-    others = but(fleet.bus.cluster.masters, owner)
+    others = without(fleet.bus.cluster.masters, owner)
     first = owner if asked == "the one that dies" else others[0]
-    config = tmp_path / "operator.toml"  # knows them all
+    config = tmp_path / "operator.toml"  # names every master
     config.write_text(toml.dumps({"redis": {"host": ADDRESS, "port": first.port, "nodes": [f"{ADDRESS}:{one.port}" for one in others]}}))
-    capture = fleet.capture(tmp_path, "-c", 30, place=["--config", config], answer_timeout=60)
+    capture = fleet.capture(tmp_path, "-c", 30, target=["--config", config], answer_timeout=60)
     capture.accepted()
     capture.send(20)
     owner.stop(signal.SIGKILL)

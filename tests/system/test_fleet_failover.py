@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A fleet whose Redis fails over, or is away for a while: what is on its way arrives, and who asks is patient."""
+"""A fleet whose Redis fails over or is away for a while: events and files still arrive, and pcapctl waits."""
 
 import collections
 import contextlib
@@ -18,11 +18,11 @@ AWAY_MAX_S = 120
 
 
 def clients(server):
-    """How many of each name there are."""
+    """The number of clients by name."""
     return collections.Counter(entry["name"] for entry in server.clients()).items()
 
 
-def test_an_outage_longer_than_any_presence_is_sat_out(make_fleet, tmp_path):
+def test_pcapctl_rides_out_an_outage_longer_than_presence_lasts(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
     capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
@@ -30,7 +30,7 @@ def test_an_outage_longer_than_any_presence_is_sat_out(make_fleet, tmp_path):
     capture.send(20)
     server.pause()
     capture.send(10, first=20)
-    time.sleep(PRESENCE_S + 1)  # nobody can say that he is there, and no question is answered within its time
+    time.sleep(PRESENCE_S + 1)  # presence expires and queries time out
     assert capture.command.is_running()
     server.resume()
     result = capture.finish(120)
@@ -38,17 +38,17 @@ def test_an_outage_longer_than_any_presence_is_sat_out(make_fleet, tmp_path):
     capture.assert_holds({name: 30 for name in THREE})
 
 
-@pytest.mark.parametrize("way", [[], ["--stream", STREAM]], ids=["published", "stream"])
-def test_an_outage_before_anybody_has_answered_is_sat_out(make_fleet, tmp_path, way):
-    """The time for answers does not end while there is nobody to bring them; what Redis lost is said again."""
+@pytest.mark.parametrize("options", [[], ["--stream", STREAM]], ids=["published", "stream"])
+def test_pcapctl_rides_out_an_outage_before_the_first_answer(make_fleet, tmp_path, options):
+    """The answer timeout does not end during an outage, and a request that Redis lost is sent again."""
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
     for daemon in fleet.daemons.values():
         daemon.signal(signal.SIGSTOP)
     try:
         with contextlib.closing(Events(server, "capture")) as requests, server.client() as client:
-            capture = fleet.capture(tmp_path, "-c", 10, *way, answer_timeout=2)
-            if way:
+            capture = fleet.capture(tmp_path, "-c", 10, *options, answer_timeout=2)
+            if options:
                 until(lambda: client.xlen(STREAM), 10, "the request in the stream")
             else:
                 requests.wait(lambda request: request["id"] == capture.id)
@@ -67,13 +67,13 @@ def test_an_outage_before_anybody_has_answered_is_sat_out(make_fleet, tmp_path, 
     capture.assert_holds({name: 10 for name in THREE})
 
 
-def test_what_was_heard_before_redis_went_away_for_good_is_shown(make_fleet, tmp_path):
+def test_answers_from_before_redis_went_away_for_good_are_shown(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
     capture = fleet.capture(tmp_path, "-c", 10)
     capture.accepted()
     capture.send(10, nodes=["edge1"])
-    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "one node to be through")
+    until(lambda: capture.nodes_of("done") == ["edge1"], 20, "one node to finish")
     server.stop(signal.SIGKILL)
     gone = time.monotonic()
     result = capture.finish(AWAY_MAX_S + 30)
@@ -83,7 +83,7 @@ def test_what_was_heard_before_redis_went_away_for_good_is_shown(make_fleet, tmp
     assert states.keys() == set(THREE) and "done" in " ".join(states["edge1"]), result
 
 
-def test_ctrl_c_ends_a_merge_whose_redis_hangs(make_fleet, tmp_path):
+def test_ctrl_c_ends_a_merge_while_redis_hangs(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     server, = fleet.bus.servers
     capture = fleet.capture(tmp_path, "-c", 10000)
@@ -100,21 +100,21 @@ def test_ctrl_c_ends_a_merge_whose_redis_hangs(make_fleet, tmp_path):
     assert result.status == 130 and not capture.path.exists(), result
 
 
-@pytest.mark.parametrize("packets", ["at once", "after half a second", "once all have gone over"])
-def test_through_a_failover_of_sentinels_events_and_files_still_arrive(make_fleet, tmp_path, packets):
-    """The old master goes on taking events and files until it hears that it was replaced."""
+@pytest.mark.parametrize("packets", ["at once", "after half a second", "once all have reconnected"])
+def test_events_and_files_arrive_through_a_failover_with_sentinels(make_fleet, tmp_path, packets):
+    """The old master accepts events and files until it learns that it was replaced."""
     fleet = make_fleet(THREE, Guarded)
     setup, old = fleet.bus.setup, fleet.bus.setup.master
     capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
     capture.accepted()
     capture.send(20)
-    new = setup.fail_over(at_promotion=packets != "once all have gone over")
+    new = setup.fail_over(at_promotion=packets != "once all have reconnected")
     assert new is not old
     if packets == "after half a second":
         time.sleep(0.5)
     elif packets != "at once":
         until(lambda: clients(new) >= {f"pcapdaemon-{role}": 3 for role in ("publisher", "subscriber", "keys", "stream")}.items()
-              and "pcapdaemon-ctl" in dict(clients(new)), 20, "all to go over")
+              and "pcapdaemon-ctl" in dict(clients(new)), 20, "all clients to reconnect")
     capture.send(10, first=20)
     result = capture.finish(120)
     assert result.status == 0, result
@@ -122,14 +122,14 @@ def test_through_a_failover_of_sentinels_events_and_files_still_arrive(make_flee
     assert setup.master is new and not fleet.files()
 
 
-def test_a_master_that_is_killed_in_the_middle_is_survived(make_fleet, tmp_path):
+def test_a_capture_survives_a_killed_master(make_fleet, tmp_path):
     fleet = make_fleet(THREE, Guarded)
     old = fleet.bus.setup.master
     capture = fleet.capture(tmp_path, "-c", 30, answer_timeout=60)
     capture.accepted()
     capture.send(20)
     old.stop(signal.SIGKILL)
-    capture.send(10, first=20)  # what they have to say of it waits for the new master
+    capture.send(10, first=20)  # its events wait for the new master
     result = capture.finish(90)
     assert result.status == 0, result
     capture.assert_holds({name: 30 for name in THREE})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The tests' own tools do what the tests rely on: without the daemon, judged by tcpdump and the kernel's counters."""
+"""The test tools work as the tests rely on; judged by tcpdump and the kernel's counters, without the daemon."""
 
 import subprocess
 
@@ -21,7 +21,7 @@ def pair():
         yield here, there
 
 
-def test_link_is_silent_until_something_is_sent(pair):
+def test_link_is_silent_until_a_test_sends(pair):
     here, there = pair
     there.run("true")
     before = here.counters("eth0")["rx"]["packets"]
@@ -36,9 +36,9 @@ def test_sender_sends_each_number_once_and_in_order(pair, tmp_path, method):
     with open(tmp_path / "err", "w+") as err:
         dump = here.popen("tcpdump", "-Z", "root", "-i", "eth0", "-U", "-B", "65536", "-c", "3000", "-w", path, stderr=err)
         until(lambda: "listening" in (tmp_path / "err").read_text(), 10, "tcpdump to listen")
-        said = Sender(there, "peer0").send(3000, first=5, method=method, rate=50000, dst_port="100-109", src_port=7)
+        report = Sender(there, "peer0").send(3000, first=5, method=method, rate=50000, dst_port="100-109", src_port=7)
         assert dump.wait(20) == 0
-    assert (said["sent"], said["errors"], said["first"]) == (3000, 0, 5)
+    assert (report["sent"], report["errors"], report["first"]) == (3000, 0, 5)
     file = CaptureFile(str(path))
     file.assert_numbers(5, 3000)
     judge(path)
@@ -51,45 +51,45 @@ def test_vlan_header_is_stripped_by_the_kernel(pair):
     assert here.counters("eth0")["rx"]["packets"] == 1
 
 
-def test_sequence_check_tells_lost_doubled_strange_and_reordered_apart():
+def test_sequence_check_distinguishes_lost_doubled_unknown_and_reordered():
     assert_sequence([3, 4, 5], 3, 3)
-    for numbers, said in (([3, 5], "1 missing"), ([3, 4, 4, 5], "1 twice"), ([3, 4, 5, 9], "1 that do not"),
+    for numbers, message in (([3, 5], "1 missing"), ([3, 4, 4, 5], "1 twice"), ([3, 4, 5, 9], "1 unexpected"),
                           ([4, 3, 5], "out of order")):
-        with pytest.raises(AssertionError, match=said):
+        with pytest.raises(AssertionError, match=message):
             assert_sequence(numbers, 3, 3)
 
 
-def told(packets, kernel=0, evicted=0, complete=True, reached="2026-11-23T08:41:00.000000000Z"):
+def done(packets, kernel=0, evicted=0, complete=True, reached="2026-11-23T08:41:00.000000000Z"):
     return {"packets": packets, "lost": {"kernel": kernel, "evicted": evicted, "memory": 0},
             "window": {"from": reached, "asked_from": "2026-11-23T08:41:00.000000000Z", "complete": complete}}
 
 
-def test_an_exact_account_has_every_packet_that_arrived():
+def test_exact_account_covers_every_packet_that_arrived():
     sent = range(5)
-    assert_exact(told(5), [0, 1, 2, 3, 4], sent, 5)
-    assert_exact(told(3, 1, 1, False), [0, 2, 4], sent, 5)
-    assert_exact(told(4), [0, 1, 3, 4], sent, 4)  # one never came to the interface
-    assert_exact(told(5, 2, complete=False), [0, 1, 2, 3, 4], sent, 5, dropped_before=2)
-    for event, numbers, arrived in ((told(4), [0, 1, 2, 3], 5), (told(4, 2, complete=False), [0, 1, 2, 3], 5), (told(4, 1), [0, 1, 2, 3], 5),
-                                    (told(5, complete=False), [0, 1, 2, 3, 4], 5), (told(4), [0, 1, 2, 3, 4], 5),
-                                    (told(5), [0, 1, 2, 2, 4], 5), (told(5), [0, 1, 3, 2, 4], 5), (told(5), [0, 1, 2, 3, 5], 5)):
+    assert_exact(done(5), [0, 1, 2, 3, 4], sent, 5)
+    assert_exact(done(3, 1, 1, False), [0, 2, 4], sent, 5)
+    assert_exact(done(4), [0, 1, 3, 4], sent, 4)  # one packet never reached the interface
+    assert_exact(done(5, 2, complete=False), [0, 1, 2, 3, 4], sent, 5, dropped_before=2)
+    for event, numbers, arrived in ((done(4), [0, 1, 2, 3], 5), (done(4, 2, complete=False), [0, 1, 2, 3], 5), (done(4, 1), [0, 1, 2, 3], 5),
+                                    (done(5, complete=False), [0, 1, 2, 3, 4], 5), (done(4), [0, 1, 2, 3, 4], 5),
+                                    (done(5), [0, 1, 2, 2, 4], 5), (done(5), [0, 1, 3, 2, 4], 5), (done(5), [0, 1, 2, 3, 5], 5)):
         with pytest.raises(AssertionError):
             assert_exact(event, numbers, sent, arrived)
 
 
-def test_a_partial_account_has_every_hole():
+def test_partial_account_covers_every_hole():
     sent = range(10)
-    assert_part(told(3), [4, 5, 6], sent)
-    assert_part(told(3, evicted=2, complete=False), [3, 6, 7], sent)
-    assert_part(told(3), [3, 5, 6], sent, not_arrived=1)
-    assert_part(told(3, complete=False, reached="2026-11-23T08:41:00.000000001Z"), [4, 5, 6], sent)
-    for event, numbers in ((told(3), [4, 5, 7]), (told(3, 1), [4, 5, 7]), (told(3, complete=False), [4, 5, 6]), (told(2), [4, 5, 6]),
-                           (told(3, reached="2026-11-23T08:41:00.000000001Z"), [4, 5, 6])):
+    assert_part(done(3), [4, 5, 6], sent)
+    assert_part(done(3, evicted=2, complete=False), [3, 6, 7], sent)
+    assert_part(done(3), [3, 5, 6], sent, not_arrived=1)
+    assert_part(done(3, complete=False, reached="2026-11-23T08:41:00.000000001Z"), [4, 5, 6], sent)
+    for event, numbers in ((done(3), [4, 5, 7]), (done(3, 1), [4, 5, 7]), (done(3, complete=False), [4, 5, 6]), (done(2), [4, 5, 6]),
+                           (done(3, reached="2026-11-23T08:41:00.000000001Z"), [4, 5, 6])):
         with pytest.raises(AssertionError):
             assert_part(event, numbers, sent)
 
 
-def test_links_can_be_renamed_deleted_and_made_to_drop_offloads(pair):
+def test_links_can_be_renamed_deleted_and_lose_their_offloads(pair):
     here, _ = pair
     assert not here.offload("eth0", "gso")
     here.set_offloads("eth0", gso=True)
@@ -118,7 +118,7 @@ def test_namespaces_of_dead_runs_are_removed():
     assert name not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
 
 
-def test_redis_restarts_and_the_subscriber_is_back_before_tcp_opens(netns, tmp_path):
+def test_subscriber_is_back_before_a_restarted_redis_opens_tcp(netns, tmp_path):
     here = netns()
     with RedisServer(tmp_path, here, port=6400, password="secret", users=["bob on >word ~* &* +@all"]) as server:
         events = Events(server)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Clocks: windows are those of the time that really passed, whatever was done to the clock, or it is said that they may not be.
+"""Clocks: windows follow the time that really passed, whatever happens to the clock, or events report that they may not.
 
-A test must not set the clock of the machine it runs on. Two things stand in for it: a time namespace, in which the machine seems
-to have slept for long, and a daemon for which time passes while the clock stands still, which is what it sees when the clock is
-set back."""
+A test must not set its machine's clock. Two things stand in for that: a time namespace in which the machine seems to have slept for a long
+time, and a daemon for which time passes while the clock stands still, as it does for a daemon whose clock is set back."""
 
 import mmap
 import os
@@ -21,17 +20,17 @@ ASLEEP_S = 100 * 86400
 SET_BACK_S = 40
 
 
-def past(world, **options):
+def capture_history(world, **options):
     request = world.request(**options)
     event = request.done()
     return event, world.file(request).numbers if event["packets"] else []
 
 
-def taken_over(world, count):
+def wait_retired(world, count):
     until(lambda: status(world)["packets"] == str(count), what=f"{count} packets in retired blocks")
 
 
-# A machine that has slept: its boot time is not its monotonic time
+# --- after sleep: boot time differs from monotonic time ---
 
 @pytest.fixture
 def slept(make_world):
@@ -42,7 +41,7 @@ def slept(make_world):
     return make
 
 
-def test_past_and_live_are_exact_on_a_machine_that_has_slept(slept):
+def test_history_and_live_are_exact_on_a_machine_that_has_slept(slept):
     world = slept()
     mark = time.time_ns()
     world.sender.send(30, rate=2000)
@@ -52,21 +51,21 @@ def test_past_and_live_are_exact_on_a_machine_that_has_slept(slept):
     assert window(event, "to") - window(event, "asked_from") == 13 * NS
     assert (event["reason"], event["packets"], event["lost"]["evicted"]) == ("timeout", 60, 0), event
     world.file(request).assert_numbers(0, 60)
-    event, numbers = past(world, **{"from": rfc3339(mark), "to": rfc3339(time.time_ns())})
+    event, numbers = capture_history(world, **{"from": rfc3339(mark), "to": rfc3339(time.time_ns())})
     assert numbers == list(range(60)) and event["window"]["complete"] is True, event
     assert abs(window(event, "asked_from") - mark) < 10_000
 
 
-def test_nothing_is_kept_too_long_on_a_machine_that_has_slept(slept):
+def test_history_expires_on_time_on_a_machine_that_has_slept(slept):
     world = slept(seconds=3)
     world.sender.send(50, rate=5000)
     sent = time.monotonic()
-    assert past(world, before=20, timeout=0.1)[1] == list(range(50))
-    until(lambda: not past(world, before=20, timeout=0.1)[1], 20, "the packets to be forgotten")
+    assert capture_history(world, before=20, timeout=0.1)[1] == list(range(50))
+    until(lambda: not capture_history(world, before=20, timeout=0.1)[1], 20, "the packets to expire")
     assert time.monotonic() - sent > 2.9
 
 
-# A clock that is set back
+# --- clock set back ---
 
 SHIM = """
 #define _GNU_SOURCE
@@ -108,7 +107,7 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *wanted, struct i
 
 @pytest.fixture
 def steppable(make_world, tmp_path):
-    """A world, and what sets its daemon's clock back by SET_BACK_S after as much time."""
+    """A world, and a function that sets its daemon's clock back by SET_BACK_S once that much time has passed."""
     passed = tmp_path / "passed"
     passed.write_bytes(struct.pack("l", 0))
     world = make_world(recorder(), environment={**make_shim(tmp_path, SHIM), "PASSED": str(passed)})
@@ -119,38 +118,38 @@ def steppable(make_world, tmp_path):
     return world, set_back
 
 
-def test_window_behind_a_clock_set_back_holds_only_its_own_packets(steppable):
+def test_window_after_a_clock_step_back_holds_only_its_own_packets(steppable):
     world, set_back = steppable
     world.sender.send(20, rate=2000)
-    taken_over(world, 20)
+    wait_retired(world, 20)
     set_back()
     world.sender.send(20, rate=2000, first=20)
-    taken_over(world, 40)
-    event, numbers = past(world, before=SET_BACK_S // 2, timeout=0.2)
-    assert numbers == list(range(20, 40)), "packets of the same time of day, but of a minute before"
+    wait_retired(world, 40)
+    event, numbers = capture_history(world, before=SET_BACK_S // 2, timeout=0.2)
+    assert numbers == list(range(20, 40)), "packets with the same clock time from before the step"
     assert abs(window(event, "from") - (time.time_ns() - SET_BACK_S // 2 * NS)) < 5 * NS
 
 
-def test_window_across_a_clock_set_back_has_all_and_says_that_its_times_are_uncertain(steppable):
+def test_window_across_a_clock_step_back_is_whole_and_marked_uncertain(steppable):
     world, set_back = steppable
     world.sender.send(20, rate=2000)
-    taken_over(world, 20)
+    wait_retired(world, 20)
     set_back()
     world.sender.send(20, rate=2000, first=20)
-    taken_over(world, 40)
-    event, numbers = past(world, before=SET_BACK_S + 10, timeout=0.2)
+    wait_retired(world, 40)
+    event, numbers = capture_history(world, before=SET_BACK_S + 10, timeout=0.2)
     assert numbers == list(range(40))
     assert event["lost"] == NOTHING and event["window"]["complete"] is False, event
 
 
-def test_limits_of_a_running_capture_go_by_the_time_that_passes_not_by_the_clock(steppable):
+def test_limits_of_a_running_capture_follow_elapsed_time_not_the_clock(steppable):
     world, set_back = steppable
     world.sender.send(10, rate=2000)
-    request = world.capture(before=10, timeout=SET_BACK_S - 1)  # so that the packet is late by more than packets may be out of order
-    taken_over(world, 10)
+    request = world.capture(before=10, timeout=SET_BACK_S - 1)  # so that the packet is later than reordering allows
+    wait_retired(world, 10)
     began = time.monotonic()
     set_back()
-    world.sender.send(1, first=10)  # the daemon looks at its clock
+    world.sender.send(1, first=10)  # makes the daemon read its clock
     event = request.done()
     assert (event["reason"], time.monotonic() - began < SET_BACK_S / 2) == ("timeout", True), event
     assert world.file(request).numbers[:10] == list(range(10))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces that go down, vanish, come back, are renamed or come late: the recorder goes on, the past stays, the gap is known."""
+"""Interfaces that go down, are removed, return, are renamed or appear late: recording resumes, history remains, and gaps are reported."""
 
 import time
 
@@ -13,34 +13,34 @@ def add_pair(world, name="eth0", peer_name="peer0"):
     world.host.add_veth(name, world.peer, peer_name)
 
 
-def taken_over(world, count, interface="eth0"):
-    """What is not when the interface goes, goes with it."""
+def wait_retired(world, count, interface="eth0"):
+    """Packets not in retired blocks are lost with the interface."""
     until(lambda: int(status(world, interface)["packets"]) >= count, what=f"{count} packets in retired blocks")
 
 
-def past(world, since_ns, to_ns=None, **options):
+def capture_history(world, since_ns, to_ns=None, **options):
     request = world.request(**{"from": rfc3339(since_ns), "to": rfc3339(to_ns or time.time_ns()), **options})
     return request, request.done()
 
 
-def test_interface_that_was_down_is_recorded_on(make_world):
+def test_recording_resumes_after_the_interface_was_down(make_world):
     world = make_world(recorder())
     begin = time.time_ns()
     world.sender.send(20, rate=2000)
-    taken_over(world, 20)
+    wait_retired(world, 20)
     world.host.set_up("eth0", False)
-    request, event = past(world, begin)
-    assert event["packets"] == 20, "the past is there while the interface is down"
+    request, event = capture_history(world, begin)
+    assert event["packets"] == 20, "history remains while the interface is down"
     world.file(request).assert_numbers(0, 20)
     world.host.set_up("eth0")
     until(lambda: world.peer.ip("link", "show", "peer0").find("LOWER_UP") > 0, what="the link to be up")
     world.sender.send(20, rate=2000, first=20)
-    request, event = past(world, begin)
+    request, event = capture_history(world, begin)
     assert event["packets"] == 40
     world.file(request).assert_numbers(0, 40)
 
 
-def test_live_capture_with_a_past_goes_on_after_the_interface_was_down(make_world):
+def test_live_capture_with_history_goes_on_after_the_interface_was_down(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=2000)
     request = world.capture(before=10, packets=20, timeout=20)
@@ -54,26 +54,26 @@ def test_live_capture_with_a_past_goes_on_after_the_interface_was_down(make_worl
     world.file(request).assert_numbers(0, 20)
 
 
-def test_past_of_a_vanished_interface_is_still_there(make_world):
+def test_history_of_a_removed_interface_remains(make_world):
     world = make_world(recorder())
     begin = time.time_ns()
     world.sender.send(20, rate=2000)
     end = time.time_ns()
-    taken_over(world, 20)
+    wait_retired(world, 20)
     world.host.delete_link("eth0")
     world.daemon.wait_log("interface-gone", interface="eth0")
     assert status(world)["gone"] == "true"
-    request, event = past(world, begin, end)
+    request, event = capture_history(world, begin, end)
     assert event["packets"] == 20 and event["window"]["complete"] is True, event
     world.file(request).assert_numbers(0, 20)
-    request, event = past(world, begin)
+    request, event = capture_history(world, begin)
     assert event["packets"] == 20 and event["window"]["complete"] is False, "the window reaches into the gap"
 
 
-def test_request_for_the_past_and_on_of_a_vanished_interface_is_answered(make_world):
+def test_request_for_history_and_live_on_a_removed_interface_is_answered(make_world):
     world = make_world(recorder())
     world.sender.send(20, rate=2000)
-    taken_over(world, 20)
+    wait_retired(world, 20)
     world.host.delete_link("eth0")
     world.daemon.wait_log("interface-gone", interface="eth0")
     request = world.request(before=10, packets=100, timeout=1)
@@ -84,14 +84,14 @@ def test_request_for_the_past_and_on_of_a_vanished_interface_is_answered(make_wo
         assert "eth0" in event["reason"], event
 
 
-def test_interface_that_comes_back_is_recorded_again_and_the_gap_is_known(make_world):
+def test_returning_interface_is_recorded_and_the_gap_is_reported(make_world):
     world = make_world(recorder())
     begin = time.time_ns()
     world.sender.send(20, rate=2000)
     first_end = time.time_ns()
     for round_number in (1, 2, 3):
         since = world.daemon.mark()
-        taken_over(world, 20 * round_number)
+        wait_retired(world, 20 * round_number)
         world.host.delete_link("eth0")
         world.daemon.wait_log("interface-gone", interface="eth0", since=since)
         add_pair(world)
@@ -99,17 +99,17 @@ def test_interface_that_comes_back_is_recorded_again_and_the_gap_is_known(make_w
         back = time.time_ns()
         world.sender.send(20, rate=2000, first=20 * round_number)
         assert status(world)["gone"] == "false"
-        request, event = past(world, begin)
+        request, event = capture_history(world, begin)
         assert event["packets"] == 20 * (round_number + 1), event
         world.file(request).assert_numbers(0, 20 * (round_number + 1))
         assert event["window"]["complete"] is False, "the gap lies in the window"
-        request, event = past(world, back)
+        request, event = capture_history(world, back)
         assert event["packets"] == 20 and event["window"]["complete"] is True, event
-    request, event = past(world, begin, first_end)
+    request, event = capture_history(world, begin, first_end)
     assert event["packets"] == 20 and event["window"]["complete"] is True, event
 
 
-def test_running_capture_ends_when_the_interface_goes(make_world):
+def test_running_capture_ends_when_its_interface_is_removed(make_world):
     world = make_world(recorder())
     world.sender.send(10, rate=2000)
     request = world.capture(before=10, packets=100, timeout=20)
@@ -128,13 +128,13 @@ def test_renamed_interface_is_recorded_under_its_new_name(make_world):
     world = make_world(recorder())
     begin = time.time_ns()
     world.sender.send(20, rate=2000)
-    taken_over(world, 20)
+    wait_retired(world, 20)
     world.host.rename_link("eth0", "wan0")
     world.daemon.wait_log("interface-renamed", interface="eth0", name="wan0")
     until(lambda: world.peer.ip("link", "show", "peer0").find("LOWER_UP") > 0, what="the link to be up")
     world.sender.send(20, rate=2000, first=20)
     until(lambda: int(status(world, "wan0")["packets"]) >= 40)
-    request, event = past(world, begin, interface=["wan0"])
+    request, event = capture_history(world, begin, interface=["wan0"])
     assert event["packets"] == 40 and event["interface"] == "wan0", event
     world.file(request).assert_numbers(0, 40)
     request = world.capture(interface=["wan0"], before=20, packets=50, timeout=20)
@@ -143,7 +143,7 @@ def test_renamed_interface_is_recorded_under_its_new_name(make_world):
     world.file(request).assert_numbers(0, 50)
 
 
-def test_interface_that_comes_late_is_recorded_from_then_on(make_world):
+def test_late_interface_is_recorded_once_it_appears(make_world):
     world = make_world(recorder(interfaces=("eth0", "late0")))
     world.daemon.wait_log("recorder-waits", interface="late0")
     begin = time.time_ns()
@@ -154,16 +154,16 @@ def test_interface_that_comes_late_is_recorded_from_then_on(make_world):
     world.daemon.wait_log("recording", interface="late0", since=since)
     recorded = time.time_ns()
     Sender(world.peer, "latepeer0").send(20, rate=2000)
-    request, event = past(world, recorded, interface=["late0"])
+    request, event = capture_history(world, recorded, interface=["late0"])
     assert event["packets"] == 20 and event["window"]["complete"] is True, event
     world.file(request).assert_numbers(0, 20)
-    request, event = past(world, begin, interface=["late0"])
+    request, event = capture_history(world, begin, interface=["late0"])
     assert event["packets"] == 20 and event["window"]["complete"] is False, event
     assert begin < window(event, "from") <= recorded + NS // 2
 
 
-def test_other_recorders_are_not_disturbed(make_world):
-    """While eth0 comes and goes eth1 is recorded on, and its account is in order."""
+def test_removed_interface_does_not_disturb_other_recorders(make_world):
+    """eth1 is recorded without losses while eth0 is removed and returns."""
     world = make_world(recorder(interfaces=("eth0", "eth1")), pairs=2)
     arrivals, begin = Arrivals(world, "eth1"), time.time_ns()
     stream = Sender(world.peer, "peer1").start(count=10000, rate=10000)
@@ -175,6 +175,6 @@ def test_other_recorders_are_not_disturbed(make_world):
         world.daemon.wait_log("recording-again", interface="eth0", since=since)
     stream.result()
     arrived = arrivals.settle()
-    request, event = past(world, begin, interface=["eth1"])
+    request, event = capture_history(world, begin, interface=["eth1"])
     assert window(event, "from") == begin and event["lost"]["evicted"] == 0, event
     assert_exact(event, world.file(request).numbers, range(10000), arrived)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the recorder may keep at all: filter, snap length, headers only, not the daemon's own traffic, nothing for too long. All
-that holds for the past; a live capture gets what it asks for."""
+"""Limits of history: retention filter, snap length, headers only, the daemon's own traffic, and age. They apply to history only; a live
+capture gets what it requests."""
 
 import socket
 import struct
@@ -13,18 +13,18 @@ from lib.pcapfile import fields, judge, number_in
 from lib.waiting import until
 
 
-def past(world, seconds=20, **options):
-    """The file of a request that ends with the past."""
+def capture_history(world, seconds=20, **options):
+    """Requests the last `seconds` of history; returns the event and the file."""
     now = time.time_ns()
     request = world.request(**{"from": rfc3339(now - seconds * NS), "to": rfc3339(now)}, **options)
     event = request.done()
     return event, world.file(request) if event["packets"] else None
 
 
-# [history] filter
+# --- [history] filter ---
 
 @pytest.mark.parametrize("vlan", [None, 7])
-def test_filter_holds_for_the_past_only(make_world, vlan):
+def test_retention_filter_applies_to_history_only(make_world, vlan):
     tagged = {} if vlan is None else {"vlan": vlan}
     wanted = "udp dst port 5001" if vlan is None else "vlan 7 and udp dst port 5001"
     world = make_world(recorder(filter=wanted))
@@ -33,12 +33,12 @@ def test_filter_holds_for_the_past_only(make_world, vlan):
     world.sender.send(20, rate=2000, first=20, dst_port="5000-5001", **tagged)
     request.done()
     assert world.file(request).numbers == [*range(1, 20, 2), *range(20, 40)]
-    # what only the live capture wanted is not in the past of the next
-    assert past(world)[1].numbers == list(range(1, 40, 2))
+    # packets that only the live capture wanted are not in history
+    assert capture_history(world)[1].numbers == list(range(1, 40, 2))
 
 
-def test_filter_holds_beside_a_live_capture_of_everything(make_world):
-    """The ring holds everything, for the capture's sake; the past is restricted all the same."""
+def test_retention_filter_applies_during_an_unfiltered_live_capture(make_world):
+    """The ring holds all packets for the live capture; history is still filtered."""
     world = make_world(recorder(filter="udp dst port 5001"))
     everything = world.capture(packets=200, timeout=30)
     world.sender.send(100, rate=2000, dst_port="5000-5001")
@@ -50,16 +50,16 @@ def test_filter_holds_beside_a_live_capture_of_everything(make_world):
     assert world.file(request).numbers == [*range(1, 100, 2), *range(100, 200)]
 
 
-def test_requests_filter_and_the_recorders_hold_together(make_world):
+def test_request_filter_and_retention_filter_both_apply(make_world):
     world = make_world(recorder(filter="udp dst port 5001 or udp dst port 5002"))
     world.sender.send(30, rate=2000, dst_port="5000-5002")
-    assert past(world, bpf="udp dst port 5002 or udp dst port 5000")[1].numbers == list(range(2, 30, 3))
+    assert capture_history(world, bpf="udp dst port 5002 or udp dst port 5000")[1].numbers == list(range(2, 30, 3))
 
 
-# [history] snaplength
+# --- [history] snaplength ---
 
 @pytest.mark.parametrize("live_snap, before_live", [(65535, 96), (200, 96), (50, 50)])
-def test_snap_length_holds_for_the_past_only(make_world, live_snap, before_live):
+def test_retention_snap_length_applies_to_history_only(make_world, live_snap, before_live):
     world = make_world(recorder(snaplength=96))
     everything = world.capture(packets=40, timeout=30)  # makes the ring hold whole packets
     world.sender.send(20, rate=2000, size=600)
@@ -74,7 +74,7 @@ def test_snap_length_holds_for_the_past_only(make_world, live_snap, before_live)
     judge(world.path(request))
 
 
-# [history] snaplength = "headers"
+# --- [history] snaplength = "headers" ---
 
 SRC, DST = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
 PAYLOAD = bytes(range(200))
@@ -120,9 +120,9 @@ def tcp(options=b"", payload=PAYLOAD):
 
 TIMESTAMPS = b"\x01\x01\x08\x0a" + bytes(8)
 Q, AD = 0x8100, 0x88A8
-FRAGMENT = struct.pack(">BBHI", 17, 0, 1, 7)  # the first of a datagram, more follow
+FRAGMENT = struct.pack(">BBHI", 17, 0, 1, 7)  # the first fragment of a datagram
 
-# name: (frame, bytes of headers, what tshark must still find)
+# name: (frame, bytes of headers, fields that tshark must still find)
 HEADERS = {
     "udp": (ethernet(0x800, ipv4(17, udp())), 42, ("udp.dstport", "4001")),
     "tcp": (ethernet(0x800, ipv4(6, tcp())), 54, ("tcp.dstport", "4001")),
@@ -149,7 +149,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a capture of everything"])
-def test_headers_only_keeps_link_to_transport(make_world, beside):
+def test_headers_only_history_keeps_link_to_transport_headers(make_world, beside):
     world = make_world(recorder(snaplength="headers"))
     count = len(HEADERS)
     everything = world.capture(packets=2 * count, timeout=30) if beside else None
@@ -162,14 +162,14 @@ def test_headers_only_keeps_link_to_transport(make_world, beside):
     kept = {name: (packet.caplen, packet.wirelen) for name, packet in zip(HEADERS, file.packets)}
     assert kept == {name: (wanted, len(frame)) for name, (frame, wanted, _) in HEADERS.items()}
     assert [packet.data for packet in file.packets[:count]] == [frame[:wanted] for frame, wanted, _ in HEADERS.values()]
-    assert [packet.data for packet in file.packets[count:]] == frames, "the live part is whole"
+    assert [packet.data for packet in file.packets[count:]] == frames, "live packets are whole"
     judge(world.path(request))
     if beside:
         everything.done()
         assert [packet.data for packet in world.file(everything).packets] == 2 * frames
 
 
-def test_tshark_finds_the_headers_of_a_headers_only_past(make_world):
+def test_tshark_finds_the_headers_of_headers_only_history(make_world):
     world = make_world(recorder(snaplength="headers"))
     world.sender.frame(*(frame for frame, _, _ in HEADERS.values()))
     request = world.request(before=10, packets=len(HEADERS), timeout=20)
@@ -182,9 +182,9 @@ def test_tshark_finds_the_headers_of_a_headers_only_past(make_world):
         assert value in row[1 + names.index(name)].split(","), (kind, row)
 
 
-# [history] seconds
+# --- [history] seconds ---
 
-def test_nothing_older_than_seconds_is_ever_delivered(make_world):
+def test_packets_older_than_the_configured_seconds_are_never_delivered(make_world):
     world = make_world(recorder(seconds=2))
     stream = world.sender.start(count=0, seconds=300, rate=200)
     worst, events, enough = 0, [], time.monotonic() + 4
@@ -201,29 +201,29 @@ def test_nothing_older_than_seconds_is_ever_delivered(make_world):
     assert 1.5 * NS < worst < 2.2 * NS, worst / NS
 
 
-def test_silence_makes_the_past_go_too(make_world):
+def test_history_expires_without_traffic(make_world):
     world = make_world(recorder(seconds=3))
     world.sender.send(50, rate=5000)
     sent, ages = time.monotonic(), []
 
     def forgotten():
         asked = time.time_ns()
-        event, file = past(world)
+        event, file = capture_history(world)
         ages.extend(asked - packet.time_ns for packet in (file.packets if file else ()))
         return event["packets"] == 0
 
-    assert past(world)[0]["packets"] == 50
-    until(forgotten, 20, "the packets to be forgotten")
+    assert capture_history(world)[0]["packets"] == 50
+    until(forgotten, 20, "the packets to expire")
     assert time.monotonic() - sent > 2.9 and max(ages, default=0) <= 3 * NS
 
 
-# [history] exclude_own
+# --- [history] exclude_own ---
 
 REDIS_SIDE = "10.77.0.2"
 
 
 def redis_over_the_link(make_world, **history):
-    """The daemon's Redis is reached over the recorded interface."""
+    """A world whose daemon reaches Redis over the recorded interface."""
     world = make_world(recorder(**history), addresses=True, redis=None, start=False)
     world.redis.stop()
     world.redis.netns = world.peer
@@ -242,8 +242,8 @@ def own_packets(file):
             and packet.data[12:14] == b"\x08\0" and packet.data[23] == 6]
 
 
-def exercise(world):
-    """Own traffic (answers to refused requests) and other traffic, the latter also TCP to another port of the same server."""
+def capture_mixed_traffic(world):
+    """Makes own traffic (answers to refused requests) and other traffic, including TCP to another port of the same server."""
     mark = time.time_ns()
     for _ in range(5):
         world.refused(packets=-1)
@@ -251,10 +251,10 @@ def exercise(world):
     listener = world.peer.call(lambda: socket.create_server((REDIS_SIDE, 7000)))
     world.host.call(lambda: socket.create_connection((REDIS_SIDE, 7000), timeout=5).close())
     listener.close()
-    return past_since(world, mark)
+    return history_since(world, mark)
 
 
-def past_since(world, mark):
+def history_since(world, mark):
     until(lambda: int(status(world)["packets"]) >= 20)
     request = world.request(**{"from": rfc3339(mark), "to": rfc3339(time.time_ns())})
     request.done()
@@ -269,42 +269,42 @@ def own_traffic(file):
     return [pair for pair in port_pairs(own_packets(file)) if 6379 in pair]
 
 
-def settle(world):
-    """A new connection is known to the recorder a moment later: its first packets may be in the past."""
-    until(lambda: not own_traffic(exercise(world)), 20, "the daemon's own traffic to be left out")
+def wait_own_traffic_excluded(world):
+    """The recorder learns of a new connection a moment later, so its first packets may be in history."""
+    until(lambda: not own_traffic(capture_mixed_traffic(world)), 20, "the daemon's own traffic to be excluded")
 
 
-def test_own_traffic_is_left_out_of_the_past(make_world):
+def test_own_traffic_is_excluded_from_history(make_world):
     world = redis_over_the_link(make_world, exclude_own=True)
-    settle(world)
-    file = exercise(world)
+    wait_own_traffic_excluded(world)
+    file = capture_mixed_traffic(world)
     pairs = port_pairs(own_packets(file))
-    assert not own_traffic(file), "traffic with Redis is in the past"
+    assert not own_traffic(file), "traffic with Redis is in history"
     assert [pair for pair in pairs if 7000 in pair], "other traffic with the same host is kept"
     assert [number for number in file.numbers if number is not None] == list(range(20))
 
 
-def test_own_traffic_is_left_out_beside_a_live_capture_of_everything(make_world):
+def test_own_traffic_is_excluded_from_history_during_an_unfiltered_live_capture(make_world):
     world = redis_over_the_link(make_world, exclude_own=True)
-    settle(world)
+    wait_own_traffic_excluded(world)
     everything = world.capture(packets=1000, duration=300)
-    file = exercise(world)
+    file = capture_mixed_traffic(world)
     world.stop(everything)
     everything.done()
     assert not own_traffic(file) and not own_traffic(world.file(everything))
 
 
-def test_own_traffic_is_still_left_out_after_a_new_connection(make_world):
+def test_own_traffic_is_excluded_after_a_new_connection(make_world):
     world = redis_over_the_link(make_world, exclude_own=True)
     since = world.daemon.mark()
     world.redis.kill_clients()
     world.daemon.wait_log("subscribed", since=since)
-    settle(world)
-    assert not own_traffic(exercise(world))
+    wait_own_traffic_excluded(world)
+    assert not own_traffic(capture_mixed_traffic(world))
 
 
-def test_own_traffic_is_kept_unless_told_otherwise(make_world):
+def test_own_traffic_is_kept_by_default(make_world):
     world = redis_over_the_link(make_world, exclude_own=False)
-    file = exercise(world)
+    file = capture_mixed_traffic(world)
     pairs = port_pairs(own_packets(file))
     assert [pair for pair in pairs if 6379 in pair] and [pair for pair in pairs if 7000 in pair]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The recorder under many and slow readers, and how much of its memory can be reached at which rate of traffic."""
+"""The recorder with many and slow readers, and the share of its memory that is reachable at various rates."""
 
 import json
 import os
@@ -21,7 +21,7 @@ MIB = 1 << 20
 
 
 def assert_all_since(world, begin, count, arrivals):
-    """All packets since then are in the past but for those the kernel dropped, which are told."""
+    """History holds all packets since then except kernel drops, which the event counts."""
     arrived = arrivals.settle()
     request = world.request(**{"from": rfc3339(begin), "to": rfc3339(time.time_ns())})
     event = request.done()
@@ -29,11 +29,11 @@ def assert_all_since(world, begin, count, arrivals):
     assert_exact(event, world.file(request).numbers, range(count), arrived)
 
 
-# How far back: bytes are the bound, not blocks, and there is no cliff between the rates.
+# --- reach: bounded by bytes, not blocks, and without a cliff between rates ---
 
 @pytest.mark.parametrize("rate, size, duration", [(2, 64, 2.5), (50, 250, 2), (500, 1250, 2), (5000, 1250, 3)],
                          ids=["1 kbit/s", "100 kbit/s", "5 Mbit/s", "50 Mbit/s"])
-def test_all_that_fits_is_reachable_at_low_rates(make_world, rate, size, duration):
+def test_all_history_that_fits_is_reachable_at_low_rates(make_world, rate, size, duration):
     world = make_world(recorder("32MiB"))
     arrivals, begin, count = Arrivals(world), time.time_ns(), int(rate * duration)
     assert count * size < 0.6 * 32 * MIB
@@ -51,8 +51,8 @@ def test_sixty_percent_of_a_larger_memory_is_reachable(make_world, memory):
     assert reachable_share(make_world(recorder(f"{memory}MiB")), 20_000, 1250, 1.6 * memory) >= 0.6
 
 
-def test_bursts_and_quiet_times_take_turns_without_a_cliff(make_world):
-    """Quiet traffic before a burst that leaves room for it is still there, and the other way round."""
+def test_reach_has_no_cliff_between_bursts_and_quiet_times(make_world):
+    """Quiet traffic survives a burst that leaves room for it, and a burst survives quiet traffic."""
     world = make_world(recorder("32MiB"))
     arrivals, begin, number = Arrivals(world), time.time_ns(), 0
     for _ in range(3):
@@ -62,9 +62,9 @@ def test_bursts_and_quiet_times_take_turns_without_a_cliff(make_world):
     assert_all_since(world, begin, number, arrivals)
 
 
-# Many readers
+# --- many readers ---
 
-def test_hundred_overlapping_requests_each_get_theirs(make_world):
+def test_hundred_overlapping_requests_each_get_their_packets(make_world):
     config = recorder("64MiB")
     config["limits"] = {**config["limits"], "captures": 256}
     world = make_world(config)
@@ -72,11 +72,11 @@ def test_hundred_overlapping_requests_each_get_theirs(make_world):
     ports = 10
     reference, arrivals = world.capture(timeout=300), Arrivals(world)
     stream = world.sender.start(count=0, seconds=300, rate=8000, size=300, dst_port=f"6000-{6000 + ports - 1}")
-    until(lambda: arrivals.accounted() > 9000, 30, "a past")
+    until(lambda: arrivals.accounted() > 9000, 30, "some history")
     wanted, since = [], world.events.mark()
     with world.redis.client() as client, client.pipeline(transaction=False) as pipeline:
         for index in range(100):
-            port = chance.randrange(ports + 2)  # two of them: everything
+            port = chance.randrange(ports + 2)  # two of these mean everything
             fields = {"id": new_id("many"), "node": NODE, "interface": ["eth0"]}
             fields |= {"before": round(chance.uniform(0.01, 0.9), 3)}
             fields |= {"timeout": round(chance.uniform(0.05, 0.8), 3)} if index % 4 else {"packets": 500 + index, "timeout": 300}
@@ -109,9 +109,9 @@ def test_hundred_overlapping_requests_each_get_theirs(make_world):
             assert len(numbers) == fields["packets"]
 
 
-# Memory
+# --- memory ---
 
-def test_rings_are_there_before_the_daemon_says_ready(make_world):
+def test_rings_exist_before_the_daemon_is_ready(make_world):
     world = make_world(recorder("32MiB"))
     ids = [line.id for line in world.daemon.log()]
     assert ids.index("recording") < ids.index("ready")
@@ -142,11 +142,11 @@ int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
 
 @pytest.fixture(scope="module")
 def no_memory(tmp_path_factory):
-    """A kernel without memory for rings: the first RINGS_REFUSED of them are refused."""
+    """A kernel without memory for rings: it refuses the first RINGS_REFUSED."""
     return make_shim(tmp_path_factory.mktemp("shim"), NO_MEMORY)
 
 
-def test_ring_shrinks_where_there_is_no_memory(make_world, no_memory):
+def test_ring_shrinks_when_memory_is_short(make_world, no_memory):
     world = make_world(recorder("32MiB"), environment={**no_memory, "RINGS_REFUSED": "2"})
     shrunk = world.daemon.wait_log("recorder-shrunk", interface="eth0")
     assert int(shrunk.fields["asked"]) == 32 * MIB and int(shrunk.fields["bytes"]) == 8 * MIB
@@ -157,7 +157,7 @@ def test_ring_shrinks_where_there_is_no_memory(make_world, no_memory):
     world.file(request).assert_numbers(0, 50)
 
 
-def test_not_even_a_small_ring_is_a_clear_error(make_world, no_memory):
+def test_ring_that_cannot_be_made_is_a_clear_error(make_world, no_memory):
     world = make_world(recorder("32MiB"), start=False, environment={**no_memory, "RINGS_REFUSED": "1000"})
     world.daemon.launch()
     assert world.daemon.wait_exit() == 1
@@ -211,16 +211,16 @@ int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
 """
 
 
-def wait_all_run_everywhere(world):
-    """All threads of the daemon."""
+def wait_unpinned(world):
+    """Waits until all threads of the daemon may use every CPU."""
     def cpus():
         return [os.sched_getaffinity(int(task.name)) for task in Path(f"/proc/{world.daemon.pid}/task").iterdir()]
-    until(lambda: all(mask == os.sched_getaffinity(0) for mask in cpus()), what="all to run everywhere again")
+    until(lambda: all(mask == os.sched_getaffinity(0) for mask in cpus()), what="all threads to run on every CPU again")
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one CPU only")
-def test_a_ring_is_made_on_a_cpu_that_nobody_waits_for(make_world, tmp_path):
-    """The kernel makes it in one go; whoever shares the CPU comes too late."""
+def test_ring_is_made_on_a_cpu_that_no_thread_needs(make_world, tmp_path):
+    """The kernel makes a ring without rescheduling, which would delay other threads on that CPU."""
     made = tmp_path / "made"
     world = make_world(recorder("32MiB", ["eth0", "eth1", "late0"]), pairs=3,
                        environment={**make_shim(tmp_path, WHERE), "RINGS_MADE": str(made)})
@@ -233,12 +233,12 @@ def test_a_ring_is_made_on_a_cpu_that_nobody_waits_for(make_world, tmp_path):
     assert workers >= 2
     for own, threads, here in rings[:3]:
         assert (own, threads, here) == (1, 1 + workers, 0), rings
-    assert rings[3] == [1, 1 + workers, 1], "a worker made it itself"
-    wait_all_run_everywhere(world)
+    assert rings[3] == [1, 1 + workers, 1], "a worker made the ring itself"
+    wait_unpinned(world)
 
 
-def test_all_run_everywhere_after_a_ring_that_could_not_be_made(make_world, no_memory):
+def test_threads_regain_every_cpu_after_a_failed_ring(make_world, no_memory):
     world = make_world(environment={**no_memory, "RINGS_REFUSED": "1000"})
     request = world.request(timeout=0.05)
     assert "Cannot allocate memory" in request.wait("rejected", "failed")["reason"]
-    wait_all_run_everywhere(world)
+    wait_unpinned(world)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`merge`: several interfaces in one pcapng, in the order of time, past and live."""
+"""`merge`: several interfaces in one pcapng file in time order, from history and live."""
 
 import time
 
 import pytest
 
+from lib.cloudshark_server import hang
 from lib.history import GENEROUS, recorder, rfc3339
 from lib.pcapfile import fields, judge
 from lib.traffic import Sender
@@ -21,7 +22,7 @@ def shared_world(tmp_path_factory):
 
 
 def send_both(world, count, rate=2000, **options):
-    """Numbers from 0 on eth0, from 1,000,000 on eth1, at the same time."""
+    """Sends on both interfaces at the same time: numbers from 0 on eth0, from 1,000,000 on eth1."""
     streams = [Sender(world.peer, f"peer{pair}").start(count=count, rate=rate, first=pair * 1_000_000, **options)
                for pair in (0, 1)]
     for stream in streams:
@@ -39,19 +40,19 @@ def assert_merged(file):
     assert all((packet.number >= 1_000_000) == (file.interfaces[packet.interface].name == "eth1") for packet in file.packets)
 
 
-def one_past(world, **options):
+def merged_capture(world, **options):
     request = world.request(interface=BOTH, merge=True, **options)
     event = request.done()
     assert len(request.all("done", "failed")) == len(request.all("accepted")) == 1, "one file, one answer"
     return request, event
 
 
-def test_past_of_two_interfaces_in_one_file(world):
+def test_history_of_two_interfaces_is_merged(world):
     begin = time.time_ns()
     world.sender.send(100, rate=2000)
     Sender(world.peer, "peer1").send(200, rate=2000, first=1_000_000)
     world.sender.send(100, rate=2000, first=100)
-    request, event = one_past(world, **{"from": rfc3339(begin), "to": rfc3339(time.time_ns())})
+    request, event = merged_capture(world, **{"from": rfc3339(begin), "to": rfc3339(time.time_ns())})
     file = world.file(request)
     assert_merged(file)
     assert numbers_of(file, "eth0") == list(range(200))
@@ -63,7 +64,7 @@ def test_past_of_two_interfaces_in_one_file(world):
     assert len(world.files_of(request)) == 1
 
 
-def test_past_and_live_of_two_interfaces_in_one_file(world):
+def test_history_and_live_of_two_interfaces_are_merged(world):
     begin = time.time_ns()
     send_both(world, 100, dst_port=4001)
     request = world.capture(captures=1, interface=BOTH, merge=True, **{"from": rfc3339(begin)}, packets=400, timeout=20,
@@ -78,27 +79,27 @@ def test_past_and_live_of_two_interfaces_in_one_file(world):
 
 
 @pytest.mark.parametrize("limit", [1, 99, 150, 399])
-def test_packets_limit_the_whole_and_the_first_in_time_are_in(world, limit):
+def test_packet_limit_covers_the_merged_file_and_keeps_the_earliest(world, limit):
     begin = time.time_ns()
     send_both(world, 200, dst_port=4002)
     span = {"from": rfc3339(begin), "to": rfc3339(time.time_ns()), "bpf": "udp dst port 4002"}
-    whole, _ = one_past(world, **span)
-    request, event = one_past(world, packets=limit, **span)
+    whole, _ = merged_capture(world, **span)
+    request, event = merged_capture(world, packets=limit, **span)
     assert (event["reason"], event["packets"]) == ("packets", limit), event
     assert world.file(request).numbers == world.file(whole).numbers[:limit]
 
 
-def test_bytes_limit_the_whole(world):
+def test_byte_limit_covers_the_merged_file(world):
     begin = time.time_ns()
     send_both(world, 100, dst_port=4003, size=100)
     span = {"from": rfc3339(begin), "to": rfc3339(time.time_ns()), "bpf": "udp dst port 4003"}
-    whole, _ = one_past(world, **span)
-    request, event = one_past(world, bytes=5050, **span)
+    whole, _ = merged_capture(world, **span)
+    request, event = merged_capture(world, bytes=5050, **span)
     assert (event["reason"], event["packets"], event["bytes"]) == ("bytes", 51, 5100), event
     assert world.file(request).numbers == world.file(whole).numbers[:51]
 
 
-def test_live_packets_limit_is_exact_while_both_send(world):
+def test_live_packet_limit_is_exact_while_both_interfaces_receive(world):
     reference = world.capture(interface=BOTH, packets=3000, timeout=20, bpf="udp dst port 4004")
     request = world.capture(captures=1, interface=BOTH, merge=True, packets=1000, timeout=20, bpf="udp dst port 4004")
     send_both(world, 3000, rate=5000, dst_port=4004)
@@ -117,7 +118,7 @@ def test_merge_needs_pcapng(world):
     assert refused["field"] == "format", refused
 
 
-def test_merge_of_an_alias(world):
+def test_merge_covers_the_interfaces_of_an_alias(world):
     begin = time.time_ns()
     send_both(world, 20, dst_port=4005)
     request = world.request(alias=["both"], merge=True, **{"from": rfc3339(begin), "to": rfc3339(time.time_ns())},
@@ -126,7 +127,7 @@ def test_merge_of_an_alias(world):
     assert_merged(world.file(request))
 
 
-def test_merge_of_any_interface(world):
+def test_merge_covers_any_interface(world):
     begin = time.time_ns()
     send_both(world, 20, dst_port=4006)
     request = world.request(interface=["any"], merge=True, **{"from": rfc3339(begin), "to": rfc3339(time.time_ns())},
@@ -140,10 +141,10 @@ def test_merge_of_any_interface(world):
     assert len(request.all("done", "failed")) == 1
 
 
-def test_one_interface_without_packets_is_in_the_file_too(world):
+def test_merged_file_lists_an_interface_without_packets(world):
     begin = time.time_ns()
     Sender(world.peer, "peer0").send(10, rate=2000, dst_port=4007)
-    request, event = one_past(world, **{"from": rfc3339(begin), "to": rfc3339(time.time_ns())}, bpf="udp dst port 4007")
+    request, event = merged_capture(world, **{"from": rfc3339(begin), "to": rfc3339(time.time_ns())}, bpf="udp dst port 4007")
     assert event["packets"] == 10
     assert_merged(world.file(request))
 
@@ -152,19 +153,19 @@ def test_merged_window_is_complete_only_if_every_interface_is(make_world):
     world = make_world(recorder("32MiB", ["eth0"]), pairs=2)
     mark = time.time_ns()
     send_both(world, 10)
-    request, event = one_past(world, **{"from": rfc3339(mark), "to": rfc3339(time.time_ns())})
+    request, event = merged_capture(world, **{"from": rfc3339(mark), "to": rfc3339(time.time_ns())})
     assert event["window"]["complete"] is False, "eth1 has no recorder"
     assert world.file(request).numbers == list(range(10))
 
 
-def test_merged_window_of_rings_that_have_to_be_opened_begins_where_it_was_asked_to(make_world):
-    """One after the other, which takes a while: nothing of the past was asked for."""
+def test_merged_window_of_newly_opened_rings_begins_as_requested(make_world):
+    """The rings open one after the other, which takes a while; the request wants no history."""
     world = make_world({}, pairs=2)
     event = world.request(interface=BOTH, merge=True, duration=0.5).final()
     assert event["window"]["complete"] is True and event["window"]["from"] == event["window"]["asked_from"], event
 
 
-def test_merged_capture_survives_the_end_of_one_interface(make_world):
+def test_merged_capture_survives_the_loss_of_one_interface(make_world):
     world = make_world(GENEROUS, pairs=2)
     request = world.capture(captures=1, interface=BOTH, merge=True, packets=30, timeout=20)
     Sender(world.peer, "peer0").send(10, rate=2000)
@@ -175,6 +176,22 @@ def test_merged_capture_survives_the_end_of_one_interface(make_world):
     event = request.done()
     assert event["packets"] == 30 and event["window"]["complete"] is False, event
     assert_merged(world.file(request))
+
+
+def test_merged_capture_counts_as_one_beside_a_file_being_delivered(make_world):
+    """Its interfaces count against limits.captures only."""
+    world = make_world({"limits": {"captures": 3}}, pairs=2, cloudshark={"token": "t", "behaviour": hang()})
+    delivering = world.capture(packets=2, timeout=20, to_destinations=["cloudshark"])
+    world.sender.send(2, rate=1000)
+    delivering.wait("captured")
+    world.capture(captures=1, interface=BOTH, merge=True, packets=30, timeout=20)
+    load = world.api.get("/v1/status").expect(200).json["load"]
+    assert (load["captures"], load["delivering"]) == (1, 1), load
+    metrics = world.api.get("/metrics").expect(200).body.decode()
+    assert "pcapdaemon_captures_running 1\n" in metrics and "pcapdaemon_captures_delivering 1\n" in metrics, metrics
+    refused = world.refused(interface=BOTH, merge=True, packets=5, timeout=5)
+    assert "limits.captures" in refused["reason"], refused
+    world.capture(packets=5, timeout=20)
 
 
 def test_merge_refused_for_one_interface_is_refused_whole(make_world):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The HTTP server alone, through tests/probes/http_probe: what needs TCP, TLS or another user; and Python's own clients as judges
-of its answers. What it refuses byte by byte is tests/unit/http's."""
+"""The HTTP server alone, through tests/probes/http_probe: cases that need TCP, TLS or another user, with Python's own clients as judges.
+Malformed requests, byte by byte, are in tests/unit/http."""
 
 import concurrent.futures
 import hashlib
@@ -87,14 +87,14 @@ def listening(*options):
     return ("--listen", "127.0.0.1:0", "--token", TOKEN, *options)
 
 
-# --- the token --------------------------------------------------------------------------------------------------------
+# --- token ---
 
 
-def test_tcp_needs_the_token(serve):
+def test_tcp_server_requires_the_token(serve):
     server = serve(*listening())
     for headers in ({}, {"Authorization": ""}, {"Authorization": "Bearer"}, {"Authorization": "Bearer x"},
                     {"Authorization": f"Basic {TOKEN}"}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": f"Bearer {TOKEN[:-1]}"}):
-        for path in ("/ok", "/unknown"):  # nobody learns what there is
+        for path in ("/ok", "/unknown"):  # a refusal does not reveal which paths exist
             status, answered, body = ask(tcp(server), path=path, headers=headers)
             assert status == 401, headers
             assert answered["WWW-Authenticate"] == 'Bearer realm="pcapdaemon"'
@@ -104,7 +104,7 @@ def test_tcp_needs_the_token(serve):
     assert status == 200 and json.loads(body)["peer"] == "tcp:127.0.0.1"
 
 
-def test_two_tokens_are_none(serve):
+def test_two_tokens_are_refused(serve):
     server = serve(*listening())
     with socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20)) as client:
         line = f"Authorization: Bearer {TOKEN}\r\n"
@@ -112,12 +112,12 @@ def test_two_tokens_are_none(serve):
         assert client.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
-def test_the_unix_socket_needs_no_token(serve):
+def test_unix_socket_needs_no_token(serve):
     status, _, body = ask(UnixConnection(serve(*listening()).path), headers={})
     assert status == 200 and json.loads(body)["peer"] == "unix:0"
 
 
-# --- peers ------------------------------------------------------------------------------------------------------------
+# --- peers ---
 
 ASK_AS = """
 import http.client, os, socket, sys
@@ -134,26 +134,26 @@ def ask_as(path, user, groups):
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
-def test_the_group_may_use_the_socket_and_nobody_else(tmp_path_factory):
+def test_only_root_and_the_group_may_use_the_socket(tmp_path_factory):
     folder = tmp_path_factory.mktemp("peers")
     os.chmod(folder, 0o755)
-    for parent in folder.parents:  # pytest's are for the owner only
+    for parent in folder.parents:  # pytest's directories are for the owner only
         if str(parent).startswith("/tmp/"):
             os.chmod(parent, 0o755)
-    path, nobody, group = str(folder / "s"), pwd.getpwnam("nobody").pw_uid, 60  # Debian's "games"
+    path, other, group = str(folder / "s"), pwd.getpwnam("nobody").pw_uid, 60  # Debian's "games"
     server = Server(path, "--group", "games")
     try:
         assert os.stat(path).st_mode & 0o777 == 0o660 and os.stat(path).st_gid == group
-        assert ask_as(path, nobody, []).endswith("Permission denied")
-        assert ask_as(path, nobody, [100, group]) == "HTTP/1.1 200"
-        os.chmod(path, 0o666)  # whoever gets as far as the server is looked at there
-        assert ask_as(path, nobody, [100]) == "HTTP/1.1 403"
+        assert ask_as(path, other, []).endswith("Permission denied")
+        assert ask_as(path, other, [100, group]) == "HTTP/1.1 200"
+        os.chmod(path, 0o666)  # the server checks every peer itself
+        assert ask_as(path, other, [100]) == "HTTP/1.1 403"
         assert ask_as(path, group, []) == "HTTP/1.1 200"  # its primary group
     finally:
         server.stop()
 
 
-# --- TLS --------------------------------------------------------------------------------------------------------------
+# --- TLS ---
 
 
 def trusting(cert):
@@ -165,7 +165,7 @@ def https(server, context):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_tls_is_spoken_and_kept_up(serve, certificate, version):
+def test_tls_connections_work_and_stay_open(serve, certificate, version):
     server = serve(*listening("--cert", certificate[0], "--key", certificate[1]))
     context = trusting(certificate[0])
     context.minimum_version = context.maximum_version = version
@@ -177,7 +177,7 @@ def test_tls_is_spoken_and_kept_up(serve, certificate, version):
     assert connection.sock.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
 
 
-def test_old_tls_is_not_spoken(serve, certificate):
+def test_old_tls_versions_are_refused(serve, certificate):
     server = serve(*listening("--cert", certificate[0], "--key", certificate[1]))
     context = trusting(certificate[0])
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -187,7 +187,7 @@ def test_old_tls_is_not_spoken(serve, certificate):
         ask(https(server, context))
 
 
-def test_plain_http_gets_nothing_from_tls(serve, certificate):
+def test_plain_http_gets_no_answer_from_a_tls_server(serve, certificate):
     server = serve(*listening("--cert", certificate[0], "--key", certificate[1]))
     with pytest.raises((http.client.HTTPException, ConnectionError)):
         ask(tcp(server))
@@ -204,7 +204,7 @@ def expected_download():
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_downloads_and_streams_are_whole(serve, certificate, tls):
+def test_downloads_and_streams_arrive_whole(serve, certificate, tls):
     server = serve(*listening(*(("--cert", certificate[0], "--key", certificate[1]) if tls else ())))
     connection = https(server, trusting(certificate[0])) if tls else tcp(server)
     status, headers, body = ask(connection, path="/download")
@@ -219,7 +219,7 @@ def test_downloads_and_streams_are_whole(serve, certificate, tls):
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("path", ["/later", "/stream", "/events"])
-def test_a_vanished_client_is_noticed(serve, certificate, tls, path):
+def test_vanished_client_is_noticed(serve, certificate, tls, path):
     server = serve(*listening(*(("--cert", certificate[0], "--key", certificate[1]) if tls else ())))
     client = socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20))
     if tls:
@@ -229,10 +229,10 @@ def test_a_vanished_client_is_noticed(serve, certificate, tls, path):
         assert client.recv(100).startswith(b"HTTP/1.1 200")
     client.close()
     local = UnixConnection(server.path)
-    until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be told")
+    until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be notified")
 
 
-def test_a_reset_does_not_make_the_server_spin(serve):
+def test_connection_reset_does_not_make_the_server_spin(serve):
     server = serve(*listening())
     client = socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20))
     client.sendall(f"GET /later HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
@@ -240,20 +240,20 @@ def test_a_reset_does_not_make_the_server_spin(serve):
     ask(local)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
-    until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be told")
+    until(lambda: json.loads(ask(local)[2])["gone"] == 1, what="the handler to be notified")
 
     def ticks():
         fields = open(f"/proc/{server.process.pid}/stat").read().rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
 
     before = ticks()
-    with pytest.raises(TimeoutError):  # a second in which nothing is to be done
+    with pytest.raises(TimeoutError):  # an idle second
         idle = socket.create_connection(("127.0.0.1", server.port), timeout=1)
         idle.recv(1)
     assert ticks() - before < 20
 
 
-def test_sse_comes_at_once(serve):
+def test_server_sent_events_are_sent_at_once(serve):
     server = serve(*listening())
     connection = tcp(server)
     connection.request("GET", "/events", headers=BEARER)
@@ -263,10 +263,10 @@ def test_sse_comes_at_once(serve):
     assert lines == [b":\n", b"\n", b"event: hello\n", b'data: {"n":1}\n', b"\n"]
 
 
-# --- limits -----------------------------------------------------------------------------------------------------------
+# --- limits ---
 
 
-def test_tcp_clients_cannot_lock_out_local_ones(serve):
+def test_tcp_clients_cannot_lock_out_local_clients(serve):
     server = serve(*listening("--connections", "8"))
     held = [socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20)) for _ in range(8)]
     more = socket.create_connection(("127.0.0.1", server.port), timeout=seconds(20))
@@ -279,13 +279,13 @@ def test_tcp_clients_cannot_lock_out_local_ones(serve):
     def is_served():
         try:
             return ask(tcp(server))[0] == 200
-        except ConnectionError:  # told 503 and closed before we had asked
+        except ConnectionError:  # refused with 503 and closed before the request
             return False
 
-    until(is_served, what="the place that has become free")
+    until(is_served, what="the freed connection")
 
 
-def test_many_clients_at_once_are_all_served(serve):
+def test_concurrent_clients_are_all_served(serve):
     server = serve(*listening())
 
     def work(n):
@@ -301,12 +301,12 @@ def test_many_clients_at_once_are_all_served(serve):
 
 
 def established(port):
-    """TCP connections that the server still holds open."""
+    """Number of TCP connections that the server still holds open."""
     lines = [line.split() for line in open("/proc/net/tcp")][1:]
     return sum(line[1].endswith(f":{port:04X}") and line[3] == "01" for line in lines)
 
 
-def test_slow_readers_disturb_nobody(serve):
+def test_slow_readers_disturb_no_other_client(serve):
     server = serve(*listening("--stall-s", "2"))
     slow = []
     for _ in range(20):
@@ -316,13 +316,13 @@ def test_slow_readers_disturb_nobody(serve):
     local = UnixConnection(server.path)
     for _ in range(100):
         assert ask(local)[0] == 200
-    # They are cut: their places become free though nobody has read a byte.
-    until(lambda: established(server.port) == 0, timeout=20, what="the slow readers to be cut")
+    # The server disconnects them: their connections become free without a byte read.
+    until(lambda: established(server.port) == 0, timeout=20, what="the slow readers to be disconnected")
     for client in slow:
         client.close()
 
 
-def test_curl_agrees(serve, certificate):
+def test_curl_accepts_the_answers(serve, certificate):
     server = serve(*listening("--cert", certificate[0], "--key", certificate[1]))
     url = f"https://127.0.0.1:{server.port}"
     common = ["curl", "-sS", "--cacert", certificate[0], "-H", f"Authorization: Bearer {TOKEN}"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Limits: nothing a request can do makes the daemon grow without a named cap, and whatever is refused is answered for."""
+"""Limits: every growth that a request can cause has a named cap, and every refusal is answered."""
 
 import collections
 import json
@@ -38,7 +38,7 @@ def test_request_for_more_interfaces_than_captures_allowed_is_refused_whole(make
     world.assert_works()
 
 
-def test_maxpackets_is_the_default_and_the_cap(make_world):
+def test_maxpackets_is_default_and_cap(make_world):
     world = make_world({"general": {"maxpackets": 10}})
     assert world.refused(packets=11, timeout=20)["field"] == "packets"
     request = world.capture(timeout=20)
@@ -47,7 +47,7 @@ def test_maxpackets_is_the_default_and_the_cap(make_world):
     assert (done["reason"], done["packets"]) == ("packets", 10)
 
 
-def test_maxbytes_is_the_default_and_the_cap(make_world):
+def test_maxbytes_is_default_and_cap(make_world):
     world = make_world({"general": {"maxbytes": 1000}})
     assert world.refused(bytes=1001, timeout=20)["field"] == "bytes"
     request = world.capture(timeout=20)
@@ -56,7 +56,7 @@ def test_maxbytes_is_the_default_and_the_cap(make_world):
     assert (done["reason"], done["bytes"]) == ("bytes", 1000)
 
 
-def test_default_timeout_ends_a_request_that_names_none(make_world):
+def test_default_timeout_applies_to_a_request_without_one(make_world):
     world = make_world({"general": {"defaulttimeout": 3}})
     request = world.capture(packets=10)
     world.sender.send(3, rate=1000)
@@ -73,7 +73,7 @@ def test_maxtimeout_and_maxduration_are_caps(make_world):
     request.done()
 
 
-def test_memory_spent_ends_the_capture_and_delivers_what_it_has(make_world):
+def test_exhausted_memory_ends_the_capture_and_delivers_its_packets(make_world):
     world = make_world({"limits": {"memory": "8MiB"}})
     request = world.capture(timeout=300)
     stream = world.sender.start(count=0, seconds=300, size=1500, rate=20_000)
@@ -85,7 +85,7 @@ def test_memory_spent_ends_the_capture_and_delivers_what_it_has(make_world):
     world.assert_works()
 
 
-def test_memory_is_shared_and_given_back(make_world):
+def test_memory_is_shared_between_captures_and_released(make_world):
     world = make_world({"limits": {"memory": "8MiB"}})
     for _ in range(3):
         greedy = [world.capture(packets=2500, timeout=300) for _ in range(3)]
@@ -116,7 +116,7 @@ def test_ten_thousand_requests_at_once_are_all_answered(make_world):
     assert world.daemon.threads() < threads + 40 and world.daemon.descriptors() < descriptors + 100
 
 
-def test_flood_beyond_the_rate_is_counted_and_the_daemon_stays_responsive(make_world):
+def test_requests_beyond_the_rate_are_counted_and_the_daemon_stays_responsive(make_world):
     world = make_world({"limits": {"requests_per_second": 100}})
     count = 10_000
     ids = [new_id("flood") for _ in range(count)]
@@ -128,7 +128,7 @@ def test_flood_beyond_the_rate_is_counted_and_the_daemon_stays_responsive(make_w
                                                       since)})
 
     def counted():
-        """What the log says it left out, wherever it says so."""
+        """The sum of suppressed requests in the log."""
         return sum(int(line.fields.get("suppressed", line.fields.get("refused", line.fields.get("count", 0))))
                    for line in world.daemon.lines[log:] if "rate" in line.id or "flood" in line.id or "limit" in line.id)
 
@@ -137,7 +137,7 @@ def test_flood_beyond_the_rate_is_counted_and_the_daemon_stays_responsive(make_w
     until(lambda: world.request(packets=1, timeout=0.2).answer()["event"] == "accepted", 30, "the rate to recover", interval=0.5)
 
 
-def test_requests_for_others_cost_little(make_world):
+def test_requests_for_other_nodes_cost_little(make_world):
     world = make_world()
     publish_many(world, [{"node": f"web{i}", "interface": ["eth0"], "packets": 50, "id": new_id()} for i in range(20_000)])
     request = world.capture(packets=1, timeout=20)
@@ -146,7 +146,7 @@ def test_requests_for_others_cost_little(make_world):
     assert world.events.all(lambda event: event.get("id") != request.id) == []
 
 
-def test_request_on_many_interfaces_at_once(make_world):
+def test_request_on_many_interfaces_captures_on_each(make_world):
     world = make_world(pairs=20)
     request = world.capture(interface=[f"eth{i}" for i in range(20)], packets=1, timeout=20)
     for i in range(20):
@@ -156,7 +156,7 @@ def test_request_on_many_interfaces_at_once(make_world):
     assert all(event["event"] == "done" and event["packets"] == 1 for event in finals)
 
 
-def test_memory_of_the_process_stays_bounded_over_many_captures(make_world):
+def test_process_memory_stays_bounded_over_many_captures(make_world):
     world = make_world()
 
     def round_trip():
@@ -171,6 +171,6 @@ def test_memory_of_the_process_stays_bounded_over_many_captures(make_world):
     descriptors, threads = world.daemon.descriptors(), world.daemon.threads()
     for _ in range(10):
         round_trip()
-    if not is_sanitized():  # which keep what was freed for a while
+    if not is_sanitized():  # sanitizers keep freed memory for a while
         assert world.daemon.resident_bytes() < before + (24 << 20)
     assert world.daemon.descriptors() <= descriptors + 4 and world.daemon.threads() <= threads + 2

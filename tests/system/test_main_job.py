@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The main job: an event on Redis becomes a file on disk and in CloudShark, and is answered for."""
+"""The main job: a request on Redis yields a file on disk and in CloudShark, and events."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from lib.world import NODE, World
 RFC3339_NS = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$")
 
 
-def test_event_becomes_a_file_with_exactly_the_packets_asked_for(world):
+def test_request_yields_a_file_with_exactly_its_packets(world):
     request = world.capture(packets=50, timeout=20, bpf="udp dst port 53")
     world.sender.send(60, dst_port="100-160", rate=20000)
     world.sender.send(80, first=1000, dst_port=53, rate=20000)
@@ -26,7 +26,7 @@ def test_event_becomes_a_file_with_exactly_the_packets_asked_for(world):
     assert set(fields(world.path(request), "udp.dstport")) == {("53",)}
 
 
-def test_events_come_in_order_and_have_the_shape_of_the_contract(world):
+def test_events_come_in_order_with_the_contract_fields(world):
     request = world.capture(packets=5, timeout=20, tags="one,two", customer="ACME", alertid=655443, comment="why not")
     world.sender.send(5, size=200, rate=1000)
     done = request.done()
@@ -48,21 +48,21 @@ def test_events_come_in_order_and_have_the_shape_of_the_contract(world):
     assert done["tags"] == f"customer:ACME,alertid:655443,one,two,node:{NODE},interface:eth0,snaplength:262144"
 
 
-def test_alertid_may_be_text_and_stays_text(world):
+def test_alertid_given_as_text_stays_text(world):
     request = world.capture(packets=1, timeout=20, alertid="SEC-17")
     world.sender.send(1)
     done = request.done()
     assert done["alertid"] == "SEC-17" and "alertid:SEC-17" in done["tags"].split(",")
 
 
-def test_every_step_is_in_the_log_with_the_requests_id(world):
+def test_every_step_is_logged_with_the_request_id(world):
     request = world.capture(packets=1, timeout=20)
     world.sender.send(1)
     request.done()
     world.daemon.wait_lines(lambda line: request.id in line.text and "done" in line.text, what="final event in the log")
 
 
-def test_two_interfaces_are_two_captures(world):
+def test_two_interfaces_make_two_captures(world):
     request = world.capture(interface=["eth0", "eth1"], packets=4, timeout=20)
     world.sender.send(4, first=10, rate=1000)
     Sender(world.peer, "peer1").send(4, first=20, rate=1000)
@@ -73,7 +73,7 @@ def test_two_interfaces_are_two_captures(world):
     world.file(request, "eth1").assert_numbers(20, 4)
 
 
-def test_alias_finds_its_interface_and_is_tagged(world):
+def test_alias_selects_its_interface_and_becomes_a_tag(world):
     request = world.capture(alias=["main"], packets=2, timeout=20)
     world.sender.send(2, rate=1000)
     done = request.done()
@@ -105,7 +105,7 @@ def test_interface_any_means_every_interface_that_is_up(world):
 
 
 @pytest.mark.parametrize("wanted", [{"node": "any"}, {"nodere": "^test-"}, {"nodere": "st-no"}, {"nodere": "^(other|test)-node$"}])
-def test_node_may_be_any_or_an_unanchored_expression(world, wanted):
+def test_node_may_be_any_and_nodere_an_unanchored_expression(world, wanted):
     request = world.capture(packets=1, timeout=20, **wanted)
     world.sender.send(1)
     assert request.done()["packets"] == 1
@@ -120,7 +120,7 @@ def test_requests_for_other_nodes_are_ignored(world):
     assert [other.all() for other in others] == [[]] * len(others)
 
 
-def test_second_request_with_the_same_id_is_answered_and_not_run(world):
+def test_repeated_id_is_answered_but_not_run_again(world):
     request = world.capture(packets=2, timeout=20)
     since = world.events.mark()
     world.publish(request.fields)
@@ -139,7 +139,7 @@ def test_second_request_with_the_same_id_is_answered_and_not_run(world):
 def test_request_without_an_id_gets_one(world):
     since = world.events.mark()
     world.publish({"node": NODE, "interface": ["eth0"], "packets": 1, "timeout": 20, "customer": "no-id"})
-    # Answers that are repeated may still come from the test before.
+    # Repeated answers of the previous test may still arrive.
     accepted = world.events.wait(lambda event: event["event"] == "accepted" and not event.get("duplicate"), since=since)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", accepted["id"])
     world.sender.send(1)
@@ -147,7 +147,7 @@ def test_request_without_an_id_gets_one(world):
     assert done["customer"] == "no-id"
 
 
-# CloudShark
+# --- CloudShark ---
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
@@ -162,7 +162,7 @@ def both(tmp_path_factory):
         yield installation
 
 
-def test_event_becomes_a_capture_in_cloudshark(cloud, tmp_path):
+def test_request_yields_a_capture_in_cloudshark(cloud, tmp_path):
     request = cloud.capture(packets=50, timeout=20, bpf="udp dst port 53", tags="dns", customer="ACME", alertid=7, snap=128,
                             comment="looked odd")
     cloud.sender.send(50, dst_port=54, rate=20000)
@@ -179,11 +179,11 @@ def test_event_becomes_a_capture_in_cloudshark(cloud, tmp_path):
     destination, = done["destinations"]
     assert (destination["name"], destination["ok"], destination["attempts"]) == ("cloudshark", True, 1)
     assert re.fullmatch(rf"http://127\.0\.0\.1:{cloud.receiver.port}/captures/\S+", destination["url"])
-    assert cloud.files() == [], "nothing local was configured"
+    assert cloud.files() == [], "no local destination was configured"
     assert cloud.receiver.faults == []
 
 
-def test_token_is_in_no_event_and_no_log(cloud):
+def test_token_appears_in_no_event_and_no_log(cloud):
     request = cloud.capture(packets=1, timeout=20, logrequest=True, packetdebug=True)
     cloud.sender.send(1)
     request.done()
@@ -209,7 +209,7 @@ def test_request_may_name_its_destinations(both, name):
     assert bool(both.receiver.all_of(request.id)) == (name == "cloudshark")
 
 
-def test_uploads_of_many_captures_at_once_all_arrive(cloud):
+def test_concurrent_uploads_all_arrive(cloud):
     requests = [cloud.capture(packets=10, timeout=20, bpf=f"udp dst port {100 + i}") for i in range(20)]
     cloud.sender.send(200, dst_port="100-119", rate=20000)
     for i, request in enumerate(requests):

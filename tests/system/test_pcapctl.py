@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcapctl against one daemon's control API. What the daemon itself does is tested elsewhere; here it is played, so that it can say
-anything."""
+"""pcapctl against a fake control API, which can give any answer. The real daemon is tested elsewhere."""
 
 import os
 import re
@@ -27,7 +26,7 @@ INTERFACES = {"node": "n1", "interfaces": [
 
 @pytest.fixture
 def serve(tmp_path):
-    """serve(answer, …): a control API, and `ctl(…)`, which runs pcapctl against it in a directory of its own."""
+    """serve(answer, …): a fake control API whose ctl(…) runs pcapctl against it in a separate directory."""
     servers = []
     work = tmp_path / "work"
     work.mkdir()
@@ -46,7 +45,7 @@ def serve(tmp_path):
 
 
 def capturing(events, files=None):
-    """Answers a capture at once with these events (their ids made the request's), and gives the files."""
+    """Answers a capture at once with these events, under the request's id, and serves the files."""
 
     def answer(request):
         if request.method == "POST":
@@ -64,7 +63,7 @@ def capturing(events, files=None):
 
 # capture
 
-def test_a_capture_gives_a_file(serve):
+def test_a_capture_writes_a_file(serve):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", "icmp")
     assert done.status == 0, done
@@ -74,7 +73,7 @@ def test_a_capture_gives_a_file(serve):
     assert done.rows() == [["lo", "done", "5", "500", "B", "packets", "n1-lo.pcapng"]] and not done.stderr, done
 
 
-def test_a_file_that_is_there_is_not_replaced(serve):
+def test_an_existing_file_is_not_replaced(serve):
     server = serve(capturing([final()]))
     (server.work / "n1-lo.pcapng").write_text("mine")
     assert server.ctl("capture", "-i", "lo").status == 0
@@ -82,13 +81,13 @@ def test_a_file_that_is_there_is_not_replaced(serve):
     assert (server.work / "n1-lo-1.pcapng").read_bytes() == pcapng()
 
 
-def test_a_servers_name_leads_nowhere_else(serve):
+def test_a_file_name_from_the_daemon_stays_in_the_directory(serve):
     server = serve(capturing([final()], {"1": ("../../evil", pcapng())}))
     done = server.ctl("capture", "-i", "lo")
     assert done.status == 0 and os.listdir(server.work) == ["_._.._evil"], done
 
 
-def test_several_interfaces_are_several_files_or_one(serve):
+def test_several_interfaces_give_several_files_or_one_merged_file(serve):
     server = serve(capturing([final("r.1"), final("r.2", interface="eth0")], {"2": ("two.pcapng", pcapng("eth0"))}))
     done = server.ctl("capture", "-i", "lo,eth0", "--json")
     assert done.status == 0 and sorted(os.listdir(server.work)) == ["n1-lo.pcapng", "two.pcapng"], done
@@ -98,7 +97,7 @@ def test_several_interfaces_are_several_files_or_one(serve):
 
 
 @pytest.mark.parametrize("words", [["-w", "-", "icmp"], ["icmp", "-"], ["-", "icmp"]])
-def test_standard_output_has_the_packets_and_nothing_else(serve, words):
+def test_standard_output_holds_only_the_packets(serve, words):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", *words)
     assert done.status == 0 and done.bytes == pcapng() and "done" in done.stderr, done
@@ -108,27 +107,27 @@ def test_standard_output_has_the_packets_and_nothing_else(serve, words):
 def test_packets_are_not_written_to_a_terminal(serve):
     server = serve(capturing([final()]))
     program = OnTerminal("capture", "-i", "lo", "-w", "-", *server.options, cwd=server.work)
-    assert program.finish() == 1 and b"not for a terminal" in program.shown
+    assert program.finish() == 1 and b"not written to a terminal" in program.shown
 
 
-@pytest.mark.parametrize("words, place, reason", [
+@pytest.mark.parametrize("words, shown, reason", [
     (["-w", "absent/out"], "absent/out", "No such file or directory"), (["--merge", "."], ".", "Is a directory"),
     (["-w", "/proc/out"], "/proc/out", "No such file or directory"), ([], "to the current directory", "No such file or directory")])
-def test_what_cannot_be_written_is_not_asked_for(serve, words, place, reason):
+def test_an_unwritable_file_prevents_the_request(serve, words, shown, reason):
     server = serve(capturing([final()]))
     done = pcapctl.run("capture", "-i", "lo", *words, *server.options, cwd=server.work if words else "/proc")
-    assert (done.status, done.stderr) == (1, f"pcapctl: cannot write {place}: {reason}\n") and server.requests == [], done
+    assert (done.status, done.stderr) == (1, f"pcapctl: cannot write {shown}: {reason}\n") and server.requests == [], done
     assert os.listdir(server.work) == []
 
 
-def test_what_could_not_be_written_after_all_is_still_to_be_had(serve):
+def test_a_write_error_names_the_command_that_fetches_the_file(serve):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", "--id", "r", "-w", "/dev/full")
     assert done.status == 1 and "cannot write /dev/full: No space left on device\n" in done.stderr, done
-    assert f"the daemon keeps it in memory for a while: `pcapctl get r.1 --socket {server.path}`\n" in done.stderr, done
+    assert f"the daemon keeps the file in memory for a while: `pcapctl get r.1 --socket {server.path}`\n" in done.stderr, done
 
 
-def test_without_a_file_the_links_are_printed(serve):
+def test_no_file_prints_the_links(serve):
     server = serve(capturing([final(destinations=[{"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}])]))
     done = server.ctl("capture", "-i", "lo", "--no-file")
     assert done.status == 0 and "https://cs.example/captures/ab12" in done.stdout, done
@@ -143,33 +142,33 @@ def test_without_a_file_the_links_are_printed(serve):
     ([final("r.1", destinations=[{"name": "memory", "ok": True}, {"name": "local", "ok": False, "error": "disk full"}])], 1),
     ([final(event="failed", destinations=[])], 1),
 ])
-def test_the_exit_status_tells(serve, events, status):
+def test_the_exit_status_shows_the_outcome(serve, events, status):
     done = serve(capturing(events)).ctl("capture", "-i", "lo")
     assert done.status == status, done
 
 
-def test_a_refusal_is_told_and_fails(serve):
+def test_a_refusal_is_printed_and_fails(serve):
     server = serve(lambda request: (400, {"error": "bpf: syntax error", "field": "bpf", "id": request.json["id"], "events": []}))
     done = server.ctl("capture", "-i", "lo", "hots", "1.2.3.4")
     assert done.status == 1 and done.stderr == "pcapctl: refused: bpf: syntax error\n" and not done.stdout, done
     assert server.ctl("capture", "-i", "lo", "--json", "x").json["field"] == "bpf"
 
 
-def test_losses_are_told(serve):
+def test_losses_are_reported(serve):
     window = {"from": "2026-11-23T08:40:55.000000000Z", "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
     done = serve(capturing([final(lost={"kernel": 3, "evicted": 2, "memory": 1}, window=window)])).ctl("capture", "-i", "lo")
-    assert "3 dropped by the kernel, 2 overwritten before they were read, 1 for want of memory" in done.stderr, done
-    assert "reaches back to 2026-11-23T08:40:55.000Z only" in done.stderr, done
+    assert "3 dropped by the kernel, 2 overwritten before they were read, 1 for lack of memory" in done.stderr, done
+    assert "reaches back only to 2026-11-23T08:40:55.000Z" in done.stderr, done
 
 
-def test_a_window_that_is_gone_as_a_whole_is_told(serve):
+def test_a_window_of_which_nothing_is_left_is_reported(serve):
     window = {"from": "2026-11-23T08:40:55.000000000Z", "to": "2026-11-23T08:40:55.000000000Z",
               "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
     done = serve(capturing([final(reason="empty", packets=0, window=window)])).ctl("capture", "-i", "lo")
-    assert "nothing of the time that was asked for can be had any more" in done.stderr and done.status == 4, done
+    assert "nothing of the requested window is left" in done.stderr and done.status == 4, done
 
 
-def test_what_was_folded_into_another_request_is_named(serve):
+def test_a_folded_request_names_the_other_request(serve):
     server = serve(lambda request: (200, {"id": request.json["id"], "folded_into": "first", "events": [
         {"v": 1, "event": "done", "id": request.json["id"], "node": "n1", "reason": "folded", "folded_into": "first",
          "until": "2026-11-23T08:42:00.000000000Z"}]}))
@@ -181,13 +180,13 @@ def test_what_was_folded_into_another_request_is_named(serve):
     assert server.ctl("capture", "-i", "lo").rows() == [["-", "done", "-", "-", "folded", "request", "first"]]
 
 
-def test_that_an_id_was_used_before_is_said(serve):
+def test_a_reused_id_is_reported(serve):
     done = serve(capturing([final(duplicate=True)])).ctl("capture", "-i", "lo", "--id", "r")
-    assert done.status == 0 and "the id r was used before: this is the capture of then" in done.stderr, done
+    assert done.status == 0 and "the id r was used before: this is the earlier capture" in done.stderr, done
 
 
 class Slow:
-    """A capture that goes on until it is stopped."""
+    """A capture that runs until it is stopped."""
 
     def __init__(self, answers_stop=True):
         self.stopped, self.answers_stop = threading.Event(), answers_stop
@@ -218,7 +217,7 @@ def test_ctrl_c_ends_the_capture_and_still_fetches_it(serve):
     server.wait("DELETE", f"/v1/captures/{answer.id}")
 
 
-def test_a_second_ctrl_c_leaves(serve):
+def test_a_second_ctrl_c_quits(serve):
     answer = Slow(answers_stop=False)
     server = serve(answer)
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
@@ -232,7 +231,7 @@ def test_a_second_ctrl_c_leaves(serve):
 
 
 class Delivering:
-    """A capture that is over, and a destination that does not take its file."""
+    """A finished capture whose delivery hangs."""
 
     def __init__(self):
         self.over = threading.Event()
@@ -259,11 +258,11 @@ def test_ctrl_c_does_not_wait_for_a_delivery(serve, words, files):
         done = program.finish()
     answer.over.set()
     assert done.status == 3 and os.listdir(server.work) == files and done.rows()[0][:3] == ["lo", "captured", "5"], done
-    assert f"the capture is over, its delivery is not waited for any longer and goes on: `pcapctl show {answer.id}" in done.stderr, done
+    assert f"the capture is over and its delivery goes on; `pcapctl show {answer.id}" in done.stderr, done
     assert all((server.work / name).read_bytes() == pcapng() for name in files)
 
 
-def test_ctrl_c_ends_a_capture_and_says_so_without_a_terminal(serve):
+def test_ctrl_c_prints_a_note_without_a_terminal(serve):
     answer = Slow(answers_stop=False)
     server = serve(answer)
     with Pcapctl("capture", "-i", "lo", *server.options, cwd=server.work) as program:
@@ -272,10 +271,10 @@ def test_ctrl_c_ends_a_capture_and_says_so_without_a_terminal(serve):
         line = program.process.stderr.readline()
         answer.stopped.set()
         done = program.finish()
-    assert done.status == 0 and line == b"pcapctl: ending the capture; once more Ctrl-C leaves it alone\n", (line, done)
+    assert done.status == 0 and line == b"pcapctl: ending the capture; a second Ctrl-C quits at once\n", (line, done)
 
 
-def test_a_ctrl_c_that_overtakes_the_request_is_said_again(serve):
+def test_a_stop_that_overtakes_the_request_is_repeated(serve):
     answer = Slow()
     unknown = iter([(404, {"error": "no such capture"})] * 2)
     server = serve(lambda request: next(unknown, None) or answer(request) if request.method == "DELETE" else answer(request))
@@ -286,7 +285,7 @@ def test_a_ctrl_c_that_overtakes_the_request_is_said_again(serve):
     assert done.status == 0 and [request.method for request in server.requests].count("DELETE") == 3, done
 
 
-def test_ctrl_c_while_a_file_is_fetched_leaves_nothing_behind(serve):
+def test_ctrl_c_during_a_download_leaves_no_file(serve):
     sent, forever = threading.Event(), threading.Event()
 
     def pieces():
@@ -315,7 +314,7 @@ def test_progress_is_shown_on_a_terminal_only(serve):
     assert b"\r\x1b[K" in program.shown and b"\x1b[3" not in program.shown, program.shown
 
 
-def test_colours_are_for_terminals_without_no_color(serve):
+def test_colours_appear_on_terminals_without_no_color(serve):
     server = serve(lambda request: (200, {"captures": [{**final(), "state": "done"}]}))
     for environment, colored in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
         program = OnTerminal("list", *server.options, env=environment)
@@ -324,9 +323,9 @@ def test_colours_are_for_terminals_without_no_color(serve):
     assert "\x1b" not in server.ctl("list").stdout
 
 
-# Questions
+# Queries
 
-def test_list_show_and_stop(serve):
+def test_list_show_and_stop_print_captures_and_errors(serve):
     captures = [{**final("a.1"), "state": "done", "kept": True}, {**final("b.1", interface="eth0"), "state": "running", "reason": None}]
 
     def answer(request):
@@ -355,7 +354,7 @@ def test_list_show_and_stop(serve):
     assert server.requests[-1].path == "/v1/captures/x%2F..%2Fy%20z"
 
 
-def test_get(serve):
+def test_get_fetches_a_file(serve):
     def answer(request):
         if request.path == "/v1/captures/a.1/file":
             return 200, pcapng(), {"Content-Disposition": 'attachment; filename="n1.pcapng"'}
@@ -371,7 +370,7 @@ def test_get(serve):
     assert sorted(os.listdir(server.work)) == ["n1.pcapng", "x.pcapng"]
 
 
-def test_status(serve):
+def test_status_shows_the_daemon_and_its_interfaces(serve):
     server = serve(lambda request: (200, STATUS if request.path == "/v1/status" else INTERFACES))
     done = server.ctl("status")
     assert done.status == 0 and "node n1, pcapdaemon 2.0.0, running since 2026-11-23T08:00:00.000Z" in done.stdout, done
@@ -381,16 +380,16 @@ def test_status(serve):
     server.close()
     server = serve(lambda request: (200, {**STATUS, "redis": {"requests": True, "events": False, "waiting": 3}}
                                     if request.path == "/v1/status" else INTERFACES))
-    assert "\nRedis: requests come, events do not go, 3 wait\n" in server.ctl("status").stdout
+    assert "\nRedis: receiving requests, not sending events, 3 waiting\n" in server.ctl("status").stdout
 
 
-def test_who_reads_no_further_gets_no_complaint(serve):
+def test_a_closed_pipe_causes_no_error_message(serve):
     server = serve(lambda request: (200, {"captures": [final(f"a.{number}") for number in range(2000)]}))
     done = subprocess.run(["bash", "-c", f"{pcapctl.PROGRAM} list --socket {server.path} | head -n 1"], capture_output=True, timeout=30)
     assert done.returncode == 0 and done.stdout and not done.stderr, done
 
 
-def test_history_is_asked_for_and_piped(serve):
+def test_history_is_requested_and_piped(serve):
     pieces = (pcapng()[:50], pcapng()[50:])
     server = serve(lambda request: (200, pieces))
     done = server.ctl("history", "-i", "eth0", "--last", "30s", "-", "host", "10.0.0.1 and port 53")
@@ -402,24 +401,24 @@ def test_history_is_asked_for_and_piped(serve):
     assert server.requests[1].query == "interface=eth0&from=2026-11-23T08%3A41%3A00%2B01%3A00&to=1795423260&packets=5"
 
 
-def test_history_that_lacks_its_beginning_or_everything_says_so(serve):
+def test_incomplete_and_empty_history_is_reported(serve):
     comment = "history: from 2026-11-23T08:40:55.000000000Z to 2026-11-23T08:41:00.000000000Z, asked from {}; node n1"
     contents = {}
     server = serve(lambda request: (200, (contents["now"],)))
     contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:00.000000000Z"))
     done = server.ctl("history", "-i", "eth0", "--last", "1m")
-    note = "pcapctl: reaches back to 2026-11-23T08:40:55.000Z only, asked for was 2026-11-23T08:40:00.000Z\n"
+    note = "pcapctl: history reaches back only to 2026-11-23T08:40:55.000Z, not to 2026-11-23T08:40:00.000Z\n"
     assert (done.status, done.stderr, done.stdout) == (0, note, "capture.pcapng\n"), done
     assert server.ctl("history", "-i", "eth0").stdout == "capture-1.pcapng\n"
     contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:55.000000000Z"), packets=())
     done = server.ctl("history", "-i", "eth0", "--from", "2026-11-23T08:40:55Z", "-w", "h")
-    assert done.status == 4 and "reaches" not in done.stderr and "no packet of that time is there" in done.stderr, done
+    assert done.status == 4 and "reaches" not in done.stderr and "no packet in this window" in done.stderr, done
     for name in ("any", "eth0,eth1"):
         done = server.ctl("history", "-i", name)
-        assert done.status == 2 and "history is of one interface" in done.stderr, done
+        assert done.status == 2 and "history takes one interface" in done.stderr, done
 
 
-def test_history_that_breaks_off_leaves_no_file(serve):
+def test_truncated_history_leaves_no_file(serve):
     server = serve(lambda request: (200, (pcapng()[:50], None)))
     done = server.ctl("history", "-i", "eth0", "-w", "h")
     assert done.status == 1 and "broke off" in done.stderr and os.listdir(server.work) == [], done
@@ -448,8 +447,8 @@ def test_watch_prints_events_until_ctrl_c(serve):
     assert line == b" n1 done a by \\x1B[2J\n", line
 
 
-def test_a_stream_of_no_events_is_an_error(serve):
-    for piece, text in ((b"data: {]\n\n", "no event"), (b"data: " + b"x" * (2 << 20), "no event"), (b": hello\n\n", "ended the stream")):
+def test_an_invalid_event_stream_is_an_error(serve):
+    for piece, text in ((b"data: {]\n\n", "invalid event"), (b"data: " + b"x" * (2 << 20), "invalid event"), (b": hello\n\n", "ended the stream")):
         server = serve(lambda request, piece=piece: (200, (piece,)))
         done = server.ctl("watch")
         assert done.status == 1 and text in done.stderr, done
@@ -471,26 +470,26 @@ def test_results_that_cannot_be_written_are_a_failure(serve, to, reason):
     for words in ("list", "list --json", "show a", "status", "status --json", "get a", "history -i lo", "history -i lo -", "watch",
                   "watch --json", "capture -i lo", "capture -i lo --json", "capture -i lo -", "check --json /dev/null", "help",
                   "--help", "--version", "completion bash"):
-        place = "" if words.split()[0] in ("check", "help", "--help", "--version", "completion") else " ".join(server.options)
-        done = subprocess.run(["bash", "-c", f"exec {pcapctl.PROGRAM} {words} {place} {to}"], cwd=server.work, text=True,
+        target = "" if words.split()[0] in ("check", "help", "--help", "--version", "completion") else " ".join(server.options)
+        done = subprocess.run(["bash", "-c", f"exec {pcapctl.PROGRAM} {words} {target} {to}"], cwd=server.work, text=True,
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=pcapctl.environment())
         assert done.returncode == 1 and done.stderr.count("cannot write") == 1, (words, done)
         assert reason in done.stderr or words.startswith("watch"), (words, done)
 
 
-# Where to
+# Targets
 
-def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path):
+def test_an_absent_daemon_is_reported_with_advice(tmp_path):
     path = tmp_path / "none.sock"
     done = pcapctl.run("list", "--socket", path)
     assert done.status == 1 and f"cannot reach {path}: no such file; is pcapdaemon running?" in done.stderr, done
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
     done = pcapctl.run("list", env={"PCAPDAEMON_SOCKET": str(path)})
-    assert done.status == 1 and "nobody listens there any more" in done.stderr, done
+    assert done.status == 1 and "connection refused; start pcapdaemon" in done.stderr, done
 
 
-def test_who_may_not_use_the_socket_is_told_how(serve):
+def test_a_missing_permission_for_the_socket_is_reported_with_advice(serve):
     server = serve(lambda request: (200, {"captures": []}))
     os.chmod(server.path, 0o600)
     for folder in server.work.parents:
@@ -499,10 +498,10 @@ def test_who_may_not_use_the_socket_is_told_how(serve):
     program = shutil.copy(pcapctl.PROGRAM, server.work / "pcapctl")
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "list", *server.options],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 1 and "permission denied; become root or a member of the group pcapdaemon" in done.stderr, done
+    assert done.returncode == 1 and "permission denied; run pcapctl as root or join the group pcapdaemon" in done.stderr, done
 
 
-def test_over_tcp_with_a_token(serve, tmp_path):
+def test_the_api_over_tcp_needs_the_token(serve, tmp_path):
     server = serve(lambda request: (200, {"captures": []}), tcp=True, token="abc.DEF-1")
     done = server.ctl("list")
     assert done.status == 1 and "give the daemon's token with --token-file" in done.stderr, done
@@ -516,8 +515,8 @@ def test_over_tcp_with_a_token(serve, tmp_path):
 
 @pytest.mark.parametrize("scheme, reply, text", [
     ("https", b"HTTP/1.1 400 X\r\n\r\n", "cannot connect to https://127.0.0.1:{port}: TLS: "),
-    ("http", b"\x15\x03\x01\x00\x02\x02\x46", "http://127.0.0.1:{port} gives no answer: "), ("http", b"", "if the daemon speaks TLS, it is https://")])
-def test_tls_where_there_is_none_and_the_other_way_round(scheme, reply, text):
+    ("http", b"\x15\x03\x01\x00\x02\x02\x46", "http://127.0.0.1:{port} does not answer: "), ("http", b"", "if the daemon uses TLS, use https://")])
+def test_tls_on_one_side_only_is_reported(scheme, reply, text):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def refuse():
             connection, _ = listener.accept()
@@ -533,7 +532,7 @@ def test_tls_where_there_is_none_and_the_other_way_round(scheme, reply, text):
     assert done.status == 1 and text.format(port=port) in done.stderr and "broke off" not in done.stderr, done
 
 
-def test_a_file_of_certificates_that_holds_none_is_named(tmp_path):
+def test_a_ca_file_without_certificates_is_named(tmp_path):
     (tmp_path / "ca").write_text("none")
     with socket.create_server(("127.0.0.1", 0)) as listener:  # the backlog answers
         done = pcapctl.run("list", "--api", f"https://127.0.0.1:{listener.getsockname()[1]}", "--ca-file", tmp_path / "ca")
@@ -541,16 +540,16 @@ def test_a_file_of_certificates_that_holds_none_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("answer, text", [
-    ((200, b"hello"), "is no JSON"), ((200, b""), "is no JSON"), ((500, b"oops"), "the daemon answered 500 and gave no reason"),
-    ((200, b"[" * 100000), "is no JSON"), ((200, (b'{"a":"' + b"x" * (17 << 20),)), "is larger than"),
+    ((200, b"hello"), "is not JSON"), ((200, b""), "is not JSON"), ((500, b"oops"), "the daemon answered 500 and gave no reason"),
+    ((200, b"[" * 100000), "is not JSON"), ((200, (b'{"a":"' + b"x" * (17 << 20),)), "is larger than"),
     ((200, (b'{"captures":', None)), "broke off"), ((500, {"error": "\x1b[31mred\u202e"}), "pcapctl: \\x1B[31mred\\xE2\\x80\\xAE"),
 ])
-def test_an_answer_that_is_none_is_told(serve, answer, text):
+def test_an_invalid_answer_is_reported(serve, answer, text):
     done = serve(lambda request: answer).ctl("list")
     assert done.status == 1 and text in done.stderr, done.stderr[:1000]
 
 
-def test_strange_json_does_no_harm(serve):
+def test_unexpected_json_is_harmless(serve):
     strange = [{}, {"captures": 5}, {"captures": [5, None, [], {"capture": {}, "state": 7, "packets": "x", "bytes": -1}]},
                {"captures": [{"capture": "\x1b[2J", "packets": 2 ** 63 - 1, "file": "a\nb"}]}, []]
     for answer in strange:
@@ -563,7 +562,7 @@ def test_strange_json_does_no_harm(serve):
 
 # Without a daemon
 
-def test_check_says_what_is_wrong_with_a_configuration(tmp_path):
+def test_check_reports_the_errors_of_a_configuration(tmp_path):
     config = tmp_path / "c.toml"
     config.write_text('[redis]\nhots = "x"\n[general]\nmaxpackets = 0\n')
     done = pcapctl.run("check", config)
@@ -583,10 +582,10 @@ def test_check_says_what_is_wrong_with_a_configuration(tmp_path):
     ('{"node":"any","interface":["lo"],"bpf":"tcp prt 3"}', "bpf: can't parse filter expression"),
     ('{"nodere":"^edge","interface":["lo"],"packets":-5}', "packets: "),
     ('{"node":"a","nodere":"b","interface":["lo"]}', "node"),
-    ('{"node":"any","node":"b","interface":["lo"]}', "is no JSON: line 1"),
-    ("hello", "is no JSON"),
+    ('{"node":"any","node":"b","interface":["lo"]}', "not JSON: line 1"),
+    ("hello", "not JSON"),
 ])
-def test_check_judges_a_request_as_a_daemon_would(request_text, fault):
+def test_check_validates_a_request_as_a_daemon_would(request_text, fault):
     done = pcapctl.run("check", "--request", "-", input=request_text)
     assert done.status == (2 if fault else 0) and (fault or "is valid") in done.stderr, done
 
@@ -597,7 +596,7 @@ def test_every_command_has_help_and_the_manual_has_every_command():
     assert len(commands) == 12
     with open(os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs", "pcapctl.1")) as file:
         manual = file.read()
-    assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl has a dash of its own; what is typed stays
+    assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl adds a dash; literals keep their case
     for command in commands:
         text = pcapctl.run(command, "--help").stdout
         assert text.startswith(f"usage: pcapctl {command}") and text == pcapctl.run("help", command).stdout
@@ -620,7 +619,7 @@ def test_completion_scripts_parse(shell, tmp_path):
 
 
 def completed(words):
-    """What bash would offer for the last of the words."""
+    """What bash offers for the last word."""
     script = """source <("$1" completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }
                 _pcapctl; printf '%s\\n' "${COMPREPLY[@]}\""""
     done = subprocess.run(["bash", "-c", script, "bash", pcapctl.PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -640,7 +639,7 @@ def test_bash_completes_commands_options_and_values():
     assert completed(["pcapctl", "help", "sto"]) == ["stop"]
 
 
-def test_what_is_installed_is_what_is_printed():
+def test_installed_completion_scripts_equal_the_printed_ones():
     docs = os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs")
     for shell, name in (("bash", "pcapctl"), ("zsh", "_pcapctl"), ("fish", "pcapctl.fish")):
         with open(os.path.join(docs, name)) as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcapctl against a fleet: a real Redis, and nodes that are played, so that they can be late, absent, dying or lying."""
+"""pcapctl against a real Redis and fake nodes, which can be late, absent, dying or lying."""
 
 import json
 import os
@@ -38,11 +38,11 @@ def redis(tmp_path):
 def fleet(redis, tmp_path):
     work = tmp_path / "work"
     work.mkdir()
-    played = Fleet(redis, stream="jobs")
-    played.url, played.work = redis.url, work
-    played.ctl = lambda *arguments, **more: pcapctl.run(*arguments, "--redis", redis.url, cwd=work, **more)
-    yield played
-    played.close()
+    fleet = Fleet(redis, stream="jobs")
+    fleet.url, fleet.work = redis.url, work
+    fleet.ctl = lambda *arguments, **more: pcapctl.run(*arguments, "--redis", redis.url, cwd=work, **more)
+    yield fleet
+    fleet.close()
 
 
 def keys(fleet, kind):
@@ -52,7 +52,7 @@ def keys(fleet, kind):
 
 # Presence
 
-def test_nodes_and_status_show_who_is_there_and_who_is_away(fleet):
+def test_nodes_and_status_show_present_and_away_nodes(fleet):
     fleet.add("n2")
     fleet.add("n10").die()
     nodes = fleet.ctl("nodes")
@@ -64,13 +64,13 @@ def test_nodes_and_status_show_who_is_there_and_who_is_away(fleet):
     assert answer["nodes"][0]["presence"] is None and answer["nodes"][1]["presence"]["version"] == "2.0.0"
 
 
-def test_a_fleet_of_hundreds_is_shown_whole(fleet):
+def test_all_nodes_of_a_large_fleet_are_shown(fleet):
     for number in range(300):
         fleet.add(f"node{number:03}")
     assert [row[0] for row in fleet.ctl("nodes").rows()] == [f"node{number:03}" for number in range(300)]
 
 
-def test_presence_of_strangers_does_no_harm(fleet):
+def test_invalid_presence_is_harmless(fleet):
     with fleet.server.client() as client:
         client.zadd("{capture}:nodes", {"evil\x1b[2J\n": time.time(), b"\xff\x00": 5, "big": time.time(), "odd": time.time(), "": 3})
         client.set("{capture}:node:evil\x1b[2J\n", json.dumps({"version": "\x1b[31m", "interfaces": [5, {"name": [], "up": True}]}))
@@ -82,9 +82,9 @@ def test_presence_of_strangers_does_no_harm(fleet):
     assert r"evil\x1B[2J\x0A" in fleet.ctl("nodes").stdout
 
 
-def test_nobody_is_an_answer_too(fleet):
+def test_an_empty_fleet_is_no_error(fleet):
     done = fleet.ctl("nodes")
-    assert done.status == 0 and "no node has told of itself" in done.stderr, done
+    assert done.status == 0 and "no node is present" in done.stderr, done
     assert fleet.ctl("nodes", "--json").json == {"nodes": []}
 
 
@@ -98,7 +98,7 @@ def test_results_that_cannot_be_written_are_a_failure(fleet):
 
 # capture
 
-def test_who_accepts_refuses_or_never_answers_is_shown(fleet):
+def test_nodes_that_accept_refuse_or_never_answer_are_shown(fleet):
     fleet.add("edge1", captures())
     fleet.add("edge2", refuses("interface: this host has no \"eth0\""))
     fleet.add("edge3")
@@ -113,7 +113,7 @@ def test_who_accepts_refuses_or_never_answers_is_shown(fleet):
                                "id": fleet.requests[0]["id"]}]
 
 
-def test_json_has_the_events_and_the_silent(fleet):
+def test_json_holds_the_events_and_the_silent_nodes(fleet):
     fleet.add("n1", captures())
     fleet.add("n2")
     answer = fleet.ctl("capture", "-i", "eth0", "--wait", "--json", "--answer-timeout", "2s", "--id", "my-id").json
@@ -121,7 +121,7 @@ def test_json_has_the_events_and_the_silent(fleet):
     assert [(event["node"], event["event"], event["packets"]) for event in answer["events"]] == [("n1", "done", 5)]
 
 
-def test_all_well_is_0_and_does_not_wait_for_the_timeout(fleet):
+def test_success_is_status_0_and_does_not_wait_for_the_timeout(fleet):
     for number in range(3):
         fleet.add(f"n{number}", captures())
     begin = time.monotonic()
@@ -129,7 +129,7 @@ def test_all_well_is_0_and_does_not_wait_for_the_timeout(fleet):
     assert done.status == 0 and len(done.rows()) == 3 and time.monotonic() - begin < 30, done
 
 
-def test_without_wait_it_ends_once_all_have_answered(fleet):
+def test_without_wait_the_command_ends_once_all_nodes_have_answered(fleet):
     fleet.add("n1", lambda node, request: node.publish(request, "accepted", 1))
     fleet.add("n2", refuses("no"))
     done = fleet.ctl("capture", "-i", "eth0", "--answer-timeout", "60s")
@@ -138,15 +138,15 @@ def test_without_wait_it_ends_once_all_have_answered(fleet):
 
 @pytest.mark.parametrize("script, status", [(captures(reason="empty", packets=0), 4), (refuses("no"), 1),
                                             (captures(destinations=[{"name": "cloudshark", "ok": False, "error": "\x1b[1m"}]), 1)])
-def test_the_exit_status_tells(fleet, script, status):
+def test_the_exit_status_shows_the_outcome(fleet, script, status):
     fleet.add("n1", script)
     done = fleet.ctl("capture", "-i", "eth0", "--wait")
     assert done.status == status and "\x1b" not in done.stdout, done
 
 
-def test_nobody_who_listens_is_told(redis):
+def test_a_channel_without_listeners_is_reported(redis):
     done = pcapctl.run("capture", "-i", "eth0", "--redis", redis.url + "x")
-    assert done.status == 1 and "nobody listens: no node is on this channel of Redis at 127.0.0.1:" in done.stderr, done
+    assert done.status == 1 and "no node listens on this channel of Redis at 127.0.0.1:" in done.stderr, done
 
 
 def test_a_bad_expression_is_not_published(fleet):
@@ -156,7 +156,7 @@ def test_a_bad_expression_is_not_published(fleet):
     assert fleet.ctl("capture", "--nodere", "(", "-i", "eth0").status == 1
 
 
-def test_nodes_that_publish_no_presence_are_heard_all_the_same(fleet):
+def test_events_of_nodes_without_presence_count(fleet):
     node = fleet.add("old", captures())
     with fleet.server.client() as client:
         client.flushall()
@@ -164,15 +164,15 @@ def test_nodes_that_publish_no_presence_are_heard_all_the_same(fleet):
     assert done.status == 0 and done.rows()[0][:3] == [node.name, "eth0", "done"], done
 
 
-def test_that_every_node_is_meant_is_said(fleet):
+def test_a_request_to_every_node_is_noted(fleet):
     fleet.add("n1", captures())
-    note = f"pcapctl: asking every node of Redis at 127.0.0.1:{fleet.server.port} (no --node, --nodere)\n"
-    for words, said in ((["--redis", fleet.url], True), ([], True), (["--node", "any"], False), (["--nodere", "."], False), (["-q"], False)):
+    note = f"pcapctl: asking every node of Redis at 127.0.0.1:{fleet.server.port} (no --node or --nodere)\n"
+    for words, noted in ((["--redis", fleet.url], True), ([], True), (["--node", "any"], False), (["--nodere", "."], False), (["-q"], False)):
         done = pcapctl.run("capture", "-i", "eth0", *words, env={"PCAPDAEMON_REDIS": fleet.url})
-        assert done.status == 0 and (note in done.stderr) == said, done
+        assert done.status == 0 and (note in done.stderr) == noted, done
 
 
-def test_the_id_is_said_once_it_is_published(fleet):
+def test_the_id_is_noted_once_the_request_is_published(fleet):
     fleet.add("n1", captures())
     done = fleet.ctl("capture", "--node", "any", "-i", "eth0")
     assert done.stderr == f"pcapctl: request {fleet.requests[0]['id']} published\n", done
@@ -182,7 +182,7 @@ def test_the_id_is_said_once_it_is_published(fleet):
 
 
 @pytest.mark.parametrize("words, command", [(["-w", "out"], "get first.1 --node n1"), (["--wait"], "watch --id first")])
-def test_what_was_folded_into_another_request_is_named(fleet, words, command):
+def test_a_folded_request_names_the_other_request(fleet, words, command):
     fleet.add("n1", lambda node, request: node.publish(request, "done", reason="folded", folded_into="first",
                                                        until="2026-11-23T08:42:00.000000000Z"))
     done = fleet.ctl("capture", "-i", "eth0", *words)
@@ -190,18 +190,18 @@ def test_what_was_folded_into_another_request_is_named(fleet, words, command):
     assert f"n1 folded it into request first, which goes on until 2026-11-23T08:42:00.000Z: `pcapctl {command} --redis URL`" in done.stderr
 
 
-def test_that_an_id_was_used_before_is_said(fleet):
+def test_a_reused_id_is_reported(fleet):
     fleet.add("n1", captures(duplicate=True))
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")
     assert done.status == 0 and "the id r was used before" in done.stderr, done
 
 
-def test_a_path_on_another_host_is_no_link(fleet):
+def test_a_path_on_another_host_is_not_shown_as_a_link(fleet):
     fleet.add("n1", captures(destinations=[{"name": "memory", "ok": True, "url": "/v1/captures/r.1/file"},
                                            {"name": "cloudshark", "ok": True, "url": "https://cs.example/captures/ab12"}]))
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")
     assert "memory of n1, https://cs.example/captures/ab12" in done.stdout and "/v1/" not in done.stdout, done
-    assert "`pcapctl get r.1` on n1 fetches what is in its memory\n" in done.stderr, done
+    assert "`pcapctl get r.1` on n1 fetches the file from its memory\n" in done.stderr, done
 
 
 def test_a_request_goes_into_a_stream(fleet):
@@ -221,32 +221,32 @@ def test_a_node_that_dies_while_it_captures_is_named_and_not_waited_for(fleet):
     fleet.add("n1", captures())
     fleet.add("n2", dies)
     done = fleet.ctl("capture", "-i", "eth0", "--wait")
-    assert done.status == 3 and "n2 gone while it captured, last seen 20" in done.stderr, done
+    assert done.status == 3 and "n2 went away while it captured, last seen 20" in done.stderr, done
 
 
-def test_ctrl_c_ends_the_waiting_and_shows_what_there_is(fleet):
+def test_ctrl_c_ends_the_wait_and_shows_the_results_so_far(fleet):
     fleet.add("n1", captures(pcapng("eth0")))
     fleet.add("n2", lambda node, request: node.publish(request, "accepted", 1))
     program = OnTerminal("capture", "-i", "eth0", "--merge", "out", "--id", "r", "--redis", fleet.url, cwd=fleet.work)
     program.wait_shown("2 of 2 nodes answered, 1 captures running, 1 over: 5 packets")
     program.process.send_signal(signal.SIGINT)
-    assert program.finish() == 3 and b"captures that run go on" in program.shown and b"n2 has not finished" in program.shown
+    assert program.finish() == 3 and b"running captures go on" in program.shown and b"n2 has not finished" in program.shown
     assert b"`pcapctl watch --id r --redis URL`" in program.shown, program.shown
     assert len(CaptureFile(str(fleet.work / "out")).packets) == 1
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_a_connection_that_breaks_is_made_again_and_nothing_is_missed(fleet, count):
+def test_a_lost_connection_is_restored_and_no_event_is_missed(fleet, count):
     calls = []
 
-    def is_heard_at_last(node, request):
+    def answers_at_last(node, request):
         calls.append(request)
         if len(calls) == 1:
             fleet.server.kill_clients()
         if len(calls) == count:
             captures(duplicate=True)(node, request)
 
-    fleet.add("n1", is_heard_at_last)
+    fleet.add("n1", answers_at_last)
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r", "--answer-timeout", "20s")
     assert done.status == 0 and len(calls) == count and all(call == calls[0] for call in calls), done
     assert "used before" not in done.stderr, done
@@ -258,7 +258,7 @@ def test_progress_is_shown_on_a_terminal(fleet):
     def script(node, request):
         node.publish(request, "accepted", 1)
         node.presence["captures"] = [{"capture": f"{request['id']}.1", "packets": 152, "bytes": 15200},
-                                     {"capture": "of-somebody-else.1", "packets": 7, "bytes": 700}]
+                                     {"capture": "of-another-request.1", "packets": 7, "bytes": 700}]
         node.appear()
         assert go_on.wait(30)
         captures()(node, request)
@@ -271,7 +271,7 @@ def test_progress_is_shown_on_a_terminal(fleet):
     assert program.finish() == 0
 
 
-def test_events_of_strangers_do_no_harm(fleet):
+def test_invalid_events_are_harmless(fleet):
     def lies(node, request):
         with fleet.server.client() as client:
             for text in (b"", b"{", b"[]", b"5", b"\xff", b'{"id":5}', b"x" * (2 << 20), b"[" * 100000,
@@ -291,7 +291,7 @@ def content_of(name, first, count=3):
     return pcapng(name, [(1_795_423_260_000_000_000 + first + 10 * i, name.encode() + bytes([i]) * 60) for i in range(count)])
 
 
-def test_files_of_all_nodes_are_merged_in_the_order_of_time(fleet):
+def test_files_of_all_nodes_are_merged_in_time_order(fleet):
     fleet.add("n1", captures(content_of("eth0", 0), packets=3))
     fleet.add("n2", captures(content_of("eth0", 5), packets=3))
     done = fleet.ctl("capture", "-i", "eth0", "--merge", "out.pcapng")
@@ -313,14 +313,14 @@ def test_merged_packets_can_go_to_standard_output(fleet):
     assert fleet.requests[0]["to_destinations"] == ["redis", "archive"]
 
 
-def test_a_file_of_many_chunks_comes_whole(fleet):
+def test_a_file_of_many_chunks_is_complete(fleet):
     packets = [(i, os.urandom(1000)) for i in range(1, 2000)]
     fleet.add("n1", captures(pcapng("eth0", packets)))
     assert fleet.ctl("capture", "-i", "eth0", "-w", "out").status == 0
     assert [packet.data for packet in CaptureFile(str(fleet.work / "out")).packets] == [data for _, data in packets]
 
 
-def test_what_one_node_lacks_makes_it_partial_and_the_rest_is_merged(fleet):
+def test_a_missing_file_is_a_partial_success_and_the_rest_is_merged(fleet):
     def gone(node, request):
         node.publish(request, "accepted", 1)
         node.publish(request, "done", 1, reason="packets", packets=1, bytes=60, destinations=[
@@ -330,21 +330,21 @@ def test_what_one_node_lacks_makes_it_partial_and_the_rest_is_merged(fleet):
     fleet.add("n2", gone)
     fleet.add("n3")
     done = fleet.ctl("capture", "-i", "eth0", "--merge", "out", "--answer-timeout", "2s")
-    assert done.status == 3 and "n3 never answered" in done.stderr and "n2" in done.stderr and "not in Redis any more" in done.stderr, done
+    assert done.status == 3 and "n3 never answered" in done.stderr and "n2" in done.stderr and "no longer in Redis" in done.stderr, done
     assert len(CaptureFile(str(fleet.work / "out")).packets) == 3
 
 
 @pytest.mark.parametrize("to, environment, text", [("absent/out", {}, "cannot write absent/out: No such file"),
                                                    (".", {}, "cannot write .: Is a directory"),
-                                                   ("out", {"TMPDIR": "/nonexistent"}, "no room for files in /nonexistent: ")])
-def test_what_cannot_be_written_is_not_asked_for(fleet, to, environment, text):
+                                                   ("out", {"TMPDIR": "/nonexistent"}, "cannot create files in /nonexistent: ")])
+def test_an_unwritable_file_prevents_the_request(fleet, to, environment, text):
     fleet.add("n1", captures(content_of("eth0", 0)))
     done = fleet.ctl("capture", "-i", "eth0", "--merge", to, env=environment)
     assert done.status == 1 and text in done.stderr and "published" not in done.stderr, done
     assert fleet.requests == [] and os.listdir(fleet.work) == []
 
 
-def test_what_could_not_be_written_after_all_is_still_in_redis(fleet):
+def test_a_write_error_leaves_the_files_in_redis(fleet):
     fleet.add("n1", captures(content_of("eth0", 0)))
     done = fleet.ctl("capture", "-i", "eth0", "--id", "r", "-w", "/dev/full")
     assert done.status == 1 and "cannot write /dev/full: No space left on device\n" in done.stderr, done
@@ -353,7 +353,7 @@ def test_what_could_not_be_written_after_all_is_still_in_redis(fleet):
 
 
 @pytest.mark.parametrize("change", [{"size": 5}, {"size": 10 ** 9}, {"chunks": 5}, {"chunks": 0}, {"v": 2}, {"size": -1}])
-def test_a_file_that_is_not_what_its_header_says_is_refused(fleet, change):
+def test_a_file_that_contradicts_its_header_is_refused(fleet, change):
     def lies(node, request):
         node.publish(request, "accepted", 1)
         node.publish(request, "done", 1, reason="packets", packets=1, bytes=60,
@@ -408,7 +408,7 @@ def test_watch_prints_the_fleets_events(fleet):
     assert line.endswith(b"n1 eth0 accepted b.1\n") and done.status == 0 and done.stdout == "", (line, done)
 
 
-# Redis as it is found
+# Connecting to Redis
 
 def test_a_password_works_and_is_not_shown(tmp_path):
     with RedisServer(tmp_path, port=free_port(), users=["alice on >p@ss/word ~* &* +@all"]) as server:
@@ -421,13 +421,13 @@ def test_a_password_works_and_is_not_shown(tmp_path):
             assert program.finish().status == 0
         done = pcapctl.run("nodes", env={"PCAPDAEMON_REDIS": url.replace("word", "wrong")})
         assert done.status == 1 and "WRONGPASS" in done.stderr and "ss%2F" not in done.stderr and "ss/" not in done.stderr, done
-        assert "user or password is wrong; they stand in the URL" in done.stderr and "right one" not in done.stderr, done
+        assert "wrong user or password; they come from the URL" in done.stderr and "right server" not in done.stderr, done
 
 
-def test_that_a_password_is_wanted_is_said(tmp_path):
+def test_a_missing_password_is_reported(tmp_path):
     with RedisServer(tmp_path, port=free_port(), password="secret") as server:
         done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{server.port}/capture")
-    assert done.status == 1 and "NOAUTH" in done.stderr and "it wants a password: write it into the URL" in done.stderr, done
+    assert done.status == 1 and "NOAUTH" in done.stderr and "it needs a password: put it into the URL" in done.stderr, done
 
 
 def test_a_master_is_found_through_a_sentinel(fleet):
@@ -440,7 +440,7 @@ def test_a_master_is_found_through_a_sentinel(fleet):
     assert done.status == 0 and done.rows()[0][:3] == ["n1", "eth0", "done"], done
 
 
-def test_a_cluster_is_asked_by_any_of_its_nodes(tmp_path):
+def test_a_cluster_is_reached_through_any_of_its_nodes(tmp_path):
     (tmp_path / "cluster").mkdir()
     cluster = RedisCluster(tmp_path / "cluster")
     try:
@@ -460,12 +460,12 @@ def test_a_cluster_is_asked_by_any_of_its_nodes(tmp_path):
 
 def test_tls_is_verified(server, pki):
     redis_server = tls_server(server, pki).start()
-    for host, status, text in (("localhost", 0, "no node has told of itself"), ("127.0.0.1", 1, "IP address mismatch")):
+    for host, status, text in (("localhost", 0, "no node is present"), ("127.0.0.1", 1, "IP address mismatch")):
         done = pcapctl.run("nodes", "--redis", f"rediss://{host}:{redis_server.port}/capture?ca={pki}/ca.crt")
         assert done.status == status and text in done.stderr, done
 
 
-def test_a_daemons_file_names_the_fleet(fleet, tmp_path):
+def test_a_daemons_configuration_file_names_the_fleet(fleet, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text(f'[redis]\nhost = "127.0.0.1"\nport = {fleet.server.port}\n')
     fleet.add("n1")
@@ -476,14 +476,14 @@ def test_a_daemons_file_names_the_fleet(fleet, tmp_path):
     assert done.status == 2 and "redis.hots: unknown key" in done.stderr, done
 
 
-def test_a_redis_that_is_not_there_is_told_with_what_to_do():
+def test_an_absent_redis_is_reported_with_advice():
     done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{free_port()}/capture")
-    assert done.status == 1 and "Connection refused; is it the right one? name it with --redis" in done.stderr, done
+    assert done.status == 1 and "Connection refused; is it the right server? name it with --redis" in done.stderr, done
     done = pcapctl.run("nodes", "--redis", "redis://127.0.0.1/a/b")
     assert done.status == 2 and "--redis: the Redis URL has more than a channel" in done.stderr, done
 
 
-def test_a_redis_that_hangs_is_given_up(fleet):
+def test_pcapctl_gives_up_on_a_redis_that_hangs(fleet):
     fleet.server.pause()
     try:
         done = fleet.ctl("nodes")
@@ -527,7 +527,7 @@ def test_every_example_of_the_manual_works(fleet, tmp_path):
 
 # The real daemon
 
-def test_a_real_daemon_is_asked_and_answers(world):
+def test_a_real_daemon_answers_requests(world):
     def capture(*words):
         return pcapctl.run("capture", "--redis", "redis://127.0.0.1/capture", "--wait", *words, netns=world.host)
 
@@ -538,5 +538,5 @@ def test_a_real_daemon_is_asked_and_answers(world):
     assert refused.status == 1 and 'interface: this host has no "eth9"' in refused.stdout, refused
     refused = capture("-i", "eth0", "hots", "10.0.0.1")
     assert refused.status == 1 and "rejected" in refused.stdout and "bpf" in refused.stdout, refused
-    nobody = capture("--node", "elsewhere", "-i", "eth0", "--answer-timeout", "2s")
-    assert nobody.status == 1 and "no node answered within 2 s" in nobody.stderr, nobody
+    silent = capture("--node", "elsewhere", "-i", "eth0", "--answer-timeout", "2s")
+    assert silent.status == 1 and "no node answered within 2 s" in silent.stderr, silent

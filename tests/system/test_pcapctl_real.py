@@ -22,7 +22,7 @@ from lib.waiting import until
 
 
 def ping_loopback(netns, stop):
-    """ICMP echo requests to 127.0.0.1 (each shows up with its reply) until told to stop."""
+    """ICMP echo requests to 127.0.0.1 (each appears with its reply) until `stop` is set."""
 
     def inside():
         sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
@@ -35,7 +35,7 @@ def ping_loopback(netns, stop):
     return thread
 
 
-def test_without_configuration_and_redis_one_line_gives_a_file(netns, tmp_path):
+def test_one_command_writes_a_file_without_configuration_or_redis(netns, tmp_path):
     bare, stop = netns("bare"), threading.Event()
     (tmp_path / "files").mkdir()
     with Daemon(tmp_path, netns=bare, wrapper=PRIVATE_RUN) as daemon:
@@ -66,7 +66,7 @@ def pcapctl(host, *arguments, cwd=None, **options):
     return Pcapctl(*arguments, "--socket", host.config["api"]["socket"], cwd=cwd, **options)
 
 
-def test_the_past_goes_to_standard_output(host, tmp_path):
+def test_history_goes_to_standard_output(host, tmp_path):
     host.sender.send(100, rate=10000, first=300)
     result = pcapctl(host, "history", "-i", "eth0", "--last", "30s", "-w", "-").finish()
     assert result.status == 0, result.stderr
@@ -75,10 +75,10 @@ def test_the_past_goes_to_standard_output(host, tmp_path):
     assert [number for number in CaptureFile(path).numbers if 300 <= number < 400] == list(range(300, 400))
 
 
-def test_how_far_the_past_reaches_back_is_told(host, tmp_path):
+def test_a_note_shows_how_far_history_reaches_back(host, tmp_path):
     host.sender.send(5, rate=1000, first=400)
     result = pcapctl(host, "history", "-i", "eth0", "--last", "1h", cwd=tmp_path).finish()
-    assert result.status == 0 and result.stdout == "capture.pcapng\n" and re.search("reaches back to 20.*Z only, asked for was 20.*Z\n",
+    assert result.status == 0 and result.stdout == "capture.pcapng\n" and re.search("history reaches back only to 20.*Z, not to 20.*Z\n",
                                                                                     result.stderr), result
     until(lambda: "reaches" not in pcapctl(host, "history", "-i", "eth0", "--last", "0.5", "-w", "-").finish().stderr)
     assert pcapctl(host, "history", "-i", "eth0", "-w", "-").finish().stderr == ""
@@ -108,14 +108,14 @@ def test_a_running_capture_is_listed_and_stopped(host, tmp_path):
     CaptureFile(tmp_path / "out.pcapng").assert_numbers(2000, 5)
 
 
-def test_status_and_refusals_are_told(host):
+def test_status_and_refusals_are_printed(host):
     status = pcapctl(host, "status").finish()
     assert status.status == 0 and "eth0" in status.stdout
     refused = pcapctl(host, "capture", "-i", "eth9").finish()
     assert refused.status == 1 and "eth9" in refused.stderr + refused.stdout
 
 
-def test_the_daemon_on_a_cluster_serves_channel_stream_and_files(netns, tmp_path):
+def test_a_daemon_on_a_cluster_serves_channel_stream_and_files(netns, tmp_path):
     (tmp_path / "cluster").mkdir()
     (tmp_path / "daemon").mkdir()
     cluster = RedisCluster(tmp_path / "cluster")
@@ -129,13 +129,13 @@ def test_the_daemon_on_a_cluster_serves_channel_stream_and_files(netns, tmp_path
             daemon.wait_log("stream-subscribed", 20)
             url = f"redis://127.0.0.1:{cluster.masters[2].port}/capture"
             until(lambda: "on-cluster" in Pcapctl("nodes", "--redis", url).finish().stdout, 20)
-            for way in ([], ["--stream", "capture:stream"]):
+            for options in ([], ["--stream", "capture:stream"]):
                 stop = threading.Event()
                 thread = threading.Thread(target=chatter, args=(stop,), daemon=True)
                 thread.start()
                 try:
                     result = Pcapctl("capture", "--redis", url, "--node", "on-cluster", "-i", "lo", "-c", "3", "--timeout", "20s",
-                                     "--merge", "out.pcapng", *way, "udp port 17999", cwd=tmp_path).finish(60)
+                                     "--merge", "out.pcapng", *options, "udp port 17999", cwd=tmp_path).finish(60)
                 finally:
                     stop.set()
                     thread.join()
@@ -152,7 +152,7 @@ def chatter(stop):
         sender.sendto(b"x", ("127.0.0.1", 17999))
 
 
-def test_the_daemon_behind_sentinels_goes_over_to_a_new_master_in_the_middle_of_a_capture(tmp_path):
+def test_a_daemon_with_sentinels_follows_a_new_master_during_a_capture(tmp_path):
     (tmp_path / "sentinels").mkdir()
     (tmp_path / "daemon").mkdir()
     setup = SentinelSetup(tmp_path / "sentinels").start()
@@ -206,5 +206,5 @@ def test_ctrl_c_fetches_the_file_of_a_capture_whose_delivery_hangs(tmp_path):
                 thread.join()
             command.signal(signal.SIGINT)
             result = command.finish()
-            assert result.status == 3 and "its delivery is not waited for any longer" in result.stderr, result
+            assert result.status == 3 and "its delivery goes on" in result.stderr, result
             assert len(CaptureFile(tmp_path / "files" / "out.pcapng").packets) == 3

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Other programs read our files, all of what is in them, and complain about nothing.
+"""Other programs read our files completely and without complaint.
 
-The files come from write_sample (tests/unit/pcapng/write_sample.c), which makes the packets described here.
+write_sample (tests/unit/pcapng/write_sample.c) makes the files with the packets described here.
 """
 import os
 import subprocess
@@ -22,11 +22,11 @@ ENVIRONMENT = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def stdout_of(*command, stderr=""):
-    """What a program prints; it must succeed and say nothing else on standard error."""
+    """Output of a program, which must succeed with exactly `stderr` on standard error."""
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert result.returncode == 0, f"{command}: {result.stderr}"
-    said = "".join(line for line in result.stderr.splitlines(keepends=True) if "as user \"root\"" not in line)
-    assert said == stderr, f"{command} warns: {said}"
+    printed = "".join(line for line in result.stderr.splitlines(keepends=True) if "as user \"root\"" not in line)
+    assert printed == stderr, f"{command} warns: {printed}"
     return result.stdout
 
 
@@ -46,7 +46,7 @@ def fields_of(path, *names):
 
 
 def length_of(i):
-    """What the packet was on the wire; nothing is longer than the largest snap length."""
+    """Wire length of packet i, at most the largest snap length."""
     return SIZES[i] + (4 if i % 2 and SIZES[i] < 262144 else 0)
 
 
@@ -55,7 +55,7 @@ def as_seconds(time_ns):
 
 
 def capinfos(path):
-    """The lines of capinfos as (name, value), in order; a name may come more than once."""
+    """The lines of capinfos as (name, value) pairs in order; names may repeat."""
     lines = stdout_of("capinfos", "-M", path).splitlines()
     pairs = []
     for line in lines:
@@ -70,25 +70,25 @@ def values(pairs, name):
 
 
 @pytest.mark.parametrize("kind", ["pcapng", "pcap", "mixed"])
-def test_tshark_finds_every_packet_with_sizes_and_times_to_the_nanosecond(sample, kind):
+def test_tshark_reads_every_packet_size_and_nanosecond_timestamp(sample, kind):
     rows = fields_of(sample(kind), "frame.time_epoch", "frame.cap_len", "frame.len")
     assert rows == [[as_seconds(FIRST_NS + i * STEP_NS), str(size), str(length_of(i))]
                     for i, size in enumerate(SIZES)]
 
 
-def test_tshark_knows_interface_and_direction_of_every_packet(sample):
+def test_tshark_reads_interface_and_direction_of_every_packet(sample):
     rows = fields_of(sample("pcapng"), "frame.interface_name", "frame.interface_id", "frame.packet_flags_direction")
     directions = ["", "0x00000001", "0x00000002"]
     assert rows == [[INTERFACES[i % 2], str(i % 2), directions[i % 3]] for i in range(len(SIZES))]
 
 
-def test_tshark_knows_the_link_type_of_every_packet(sample):
+def test_tshark_reads_the_link_type_of_every_packet(sample):
     ethernet, raw_ip = "1", "7"  # wiretap's numbers
     assert fields_of(sample("mixed"), "frame.encap_type") == [[[ethernet, raw_ip][i % 2]] for i in range(len(SIZES))]
     assert fields_of(sample("pcap"), "frame.encap_type") == [[ethernet]] * len(SIZES)
 
 
-def test_capinfos_shows_who_captured_and_every_comment(sample):
+def test_capinfos_shows_the_capturing_host_and_every_comment(sample):
     info = capinfos(sample("pcapng"))
     assert values(info, "Capture hardware") == ["x86_64"]
     assert values(info, "Capture oper-sys") == ["Linux 6.18"]
@@ -121,12 +121,12 @@ def test_tcpdump_reads_every_packet(sample, kind):
     greeting = f"reading from file {path}, link-type EN10MB (Ethernet), snapshot length 262144\n"
     out = stdout_of("tcpdump", "-n", "-q", "-tt", "--nano", "-r", path, stderr=greeting)
     stamps = [line.split()[0] for line in out.splitlines() if line.startswith("1795")]
-    # tcpdump prints a packet without bytes without its time.
+    # tcpdump prints no time for an empty packet.
     assert stamps == [as_seconds(FIRST_NS + i * STEP_NS) for i, size in enumerate(SIZES) if size > 0]
 
 
 def test_every_block_is_well_formed_and_counts_are_in_the_statistics(sample):
-    """tshark can take the file itself apart, block by block."""
+    """tshark dissects the file itself, block by block."""
     path = sample("pcapng")
     prefix = "pcapng.options.option.data.interface."
     names = ["pcapng.section_header.section_length", prefix + "filter.string", prefix + "received",

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Merged capture files, judged by other programs: they find all that was in the inputs, in the order of time, and
-complain about nothing.
+"""Merged capture files, judged by other programs: they hold all contents of the inputs in time order and cause no complaint.
 
 merge_probe (tests/probes/merge_probe.c) merges; write_sample makes our own files, editcap, mergecap and this file's
 `Blocks` those of others.
@@ -21,7 +20,7 @@ MIB = 1 << 20
 
 
 class Blocks:
-    """pcapng by hand, in either byte order."""
+    """Writes pcapng blocks in either byte order."""
 
     def __init__(self, order="<"):
         self.order = order
@@ -48,7 +47,7 @@ class Blocks:
 
 
 def frame(size, number=0):
-    """Of an ethertype that nobody dissects."""
+    """A frame with an ethertype that no program dissects."""
     head = bytes.fromhex("020000000001020000000002") + b"\x88\xb5"
     return (head + number.to_bytes(8, "big") + bytes(size))[:size]
 
@@ -58,7 +57,7 @@ class Merged:
         self.path = path
         *inputs, summary = [line.split("|") for line in output.splitlines()]
         self.packets = {label: int(packets) for label, packets, *_ in inputs}
-        self.left_out = {label: int(left_out) for label, _, _, left_out, _ in inputs}
+        self.texts_omitted = {label: int(dropped) for label, _, _, dropped, _ in inputs}
         self.trouble = {label: trouble for label, *_, trouble in inputs}
         self.late, self.memory_kib = (int(number) for number in summary)
 
@@ -90,14 +89,14 @@ def merge(tmp_path):
 
 
 def shifted(path, seconds):
-    """The same packets some time later, as editcap writes them."""
+    """The same packets at later times, written by editcap."""
     later = f"{path}.later"
     stdout_of("editcap", "-F", "pcapng", "-t", str(seconds), path, later)
     return later
 
 
 @pytest.mark.parametrize("options", [[], ["-m"]])
-def test_every_packet_of_every_node_comes_in_the_order_of_time(sample, merge, options):
+def test_every_packet_of_every_node_is_merged_in_time_order(sample, merge, options):
     first, second, third = sample("pcapng"), sample("mixed"), sample("pcap")
     merged = merge(*options, n1=first, n2=second, n3=third)
     rows = fields_of(merged.path, "frame.time_epoch", "frame.cap_len", "frame.len", "frame.interface_name",
@@ -158,20 +157,20 @@ def test_tcpdump_reads_every_packet(sample, merge):
     greeting = f"reading from file {path}, link-type EN10MB (Ethernet), snapshot length 262144\n"
     out = stdout_of("tcpdump", "-n", "-q", "-tt", "--nano", "-r", path, stderr=greeting)
     stamps = [line.split()[0] for line in out.splitlines() if line.startswith("1795")]
-    # tcpdump prints a packet without bytes without its time.
+    # tcpdump prints no time for an empty packet.
     expected = sorted(FIRST_NS + i * STEP_NS + after for i, size in enumerate(SIZES) if size > 0
                       for after in (0, 250_000_000))
     assert stamps == [as_seconds(time_ns) for time_ns in expected]
 
 
 @pytest.mark.parametrize("kind", ["pcap", "nsecpcap", "pcapng"])
-def test_files_of_other_programs_are_read_as_they_read_them(sample, merge, tmp_path, kind):
+def test_files_of_other_programs_keep_their_packets(sample, merge, tmp_path, kind):
     theirs = str(tmp_path / "theirs")
     stdout_of("editcap", "-F", kind, sample("pcapng" if kind == "pcapng" else "pcap"), theirs)
     names = ["frame.time_epoch", "frame.cap_len", "frame.len", "frame.packet_flags_direction", "data.data"]
     ours, original = fields_of(merge(n1=theirs).path, *names), fields_of(theirs, *names)
     assert len(ours) == len(SIZES)
-    # A file of microseconds is shown with six digits.
+    # Microsecond files show six digits.
     assert [[row[0][:len(other[0])], *row[1:]] for row, other in zip(ours, original)] == original
 
 
@@ -187,7 +186,7 @@ def test_resolutions_and_offsets_are_read_as_tshark_reads_them(write, merge, ord
         assert float(ours[0]) == float(original[0]) and ours[0].startswith(original[0].rstrip("0"))
 
 
-def test_secrets_are_left_out_and_comments_of_packets_counted(sample, merge, tmp_path):
+def test_secrets_are_omitted_and_packet_comments_counted(sample, merge, tmp_path):
     keys, edited = str(tmp_path / "keys"), str(tmp_path / "edited")
     with open(keys, "w") as file:
         file.write("CLIENT_RANDOM " + "ab" * 32 + " " + "cd" * 48 + "\n")
@@ -195,13 +194,13 @@ def test_secrets_are_left_out_and_comments_of_packets_counted(sample, merge, tmp
     with open(edited, "rb") as file:
         assert b"CLIENT_RANDOM" in file.read()
     merged = merge(n1=edited)
-    assert merged.packets == {"n1": len(SIZES)} and merged.left_out == {"n1": 1}
+    assert merged.packets == {"n1": len(SIZES)} and merged.texts_omitted == {"n1": 1}
     with open(merged.path, "rb") as file:
         assert b"CLIENT_RANDOM" not in file.read()
-    assert "n1 (2 interfaces, 10 packets, texts left out: 1)" in values(capinfos(merged.path), "Capture comment")[0]
+    assert "n1 (2 interfaces, 10 packets, texts omitted: 1)" in values(capinfos(merged.path), "Capture comment")[0]
 
 
-def test_inputs_that_are_not_in_order_come_out_in_order(sample, merge, tmp_path):
+def test_unordered_inputs_are_merged_in_order(sample, merge, tmp_path):
     joined = str(tmp_path / "joined.pcapng")
     first = sample("pcapng")
     stdout_of("mergecap", "-a", "-w", joined, shifted(first, 0.5), first)
@@ -213,7 +212,7 @@ def test_inputs_that_are_not_in_order_come_out_in_order(sample, merge, tmp_path)
 
 
 @pytest.mark.parametrize("left", [5000, 100000, -1, -89])
-def test_what_came_of_a_file_that_is_cut_short_is_merged(sample, write, merge, left):
+def test_truncated_file_is_merged_up_to_the_cut(sample, write, merge, left):
     whole = sample("pcapng")
     with open(whole, "rb") as file:
         cut = write("cut.pcapng", file.read()[:left])
@@ -222,7 +221,7 @@ def test_what_came_of_a_file_that_is_cut_short_is_merged(sample, write, merge, l
     info = capinfos(merged.path)
     assert values(info, "Number of packets")[0] == str(merged.packets["n1"] + len(SIZES))
     assert f"incomplete: {merged.trouble['n1']}" in values(info, "Capture comment")[0]
-    # So says tshark of the cut file, too.
+    # tshark reports the same for the truncated file.
     result = subprocess.run(["tshark", "-r", cut, "-T", "fields", "-e", "frame.number"], capture_output=True, text=True,
                             timeout=60)
     assert len(result.stdout.split()) == merged.packets["n1"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A real Cluster: any node serves pub/sub, keyed commands find their node, also while slots move and nodes die."""
+"""A real Cluster: any node serves pub/sub, and keyed commands reach their node, even while slots move and nodes die."""
 
 import re
 import signal
@@ -15,7 +15,7 @@ from test_redis_link import events_of, pki, publish  # noqa: F401
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Three masters; tests that kill have one of their own."""
+    """Three masters, shared; tests that kill nodes use `own_cluster`."""
     made = RedisCluster(tmp_path_factory.mktemp("cluster"))
     try:
         yield made.start()
@@ -39,7 +39,7 @@ def own_cluster(tmp_path):
 
 
 def key_in(server_index, count=3, label=""):
-    """A key whose slot is in the nth part of `count`."""
+    """A key in the slots of server number `server_index` of `count`."""
     return next(key for key in (f"{label}key{number}" for number in range(1000)) if slot_of(key) * count // 16384 == server_index)
 
 
@@ -50,7 +50,7 @@ def moved_count(server):
 # --- pub/sub ---
 
 
-def test_any_node_serves_requests_and_events(cluster, probe):
+def test_any_cluster_node_serves_requests_and_events(cluster, probe):
     first, second, third = cluster.servers
     one = probe(first.port)
     one.both_up()
@@ -59,18 +59,18 @@ def test_any_node_serves_requests_and_events(cluster, probe):
     with second.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
-        one.say("event here")
+        one.send_line("event here")
         assert events_of(subscription, 1) == ["here"]
 
 
-def test_a_first_node_that_is_not_there_is_no_hindrance(cluster, probe):
+def test_missing_first_node_is_skipped(cluster, probe):
     one = probe(free_port(), "--node", f"localhost:{free_port()}", "--node", cluster.endpoints[1])
     one.both_up()
     publish(cluster.servers[2], "hello")
     assert one.message()["message"] == "hello"
 
 
-def test_a_killed_node_is_left_for_another(own_cluster, probe):
+def test_killed_node_is_replaced_by_another(own_cluster, probe):
     cluster = own_cluster(replicas=1)
     first = cluster.servers[0]
     one = probe(first.port, *(word for endpoint in cluster.endpoints[1:] for word in ("--node", endpoint)))
@@ -85,7 +85,7 @@ def test_a_killed_node_is_left_for_another(own_cluster, probe):
 # --- keys ---
 
 
-def test_commands_find_the_node_of_their_key(cluster, commands):
+def test_commands_reach_the_node_of_their_key(cluster, commands):
     one = commands(cluster.servers[0].port)
     keys = [f"find-{number}" for number in range(300)]
     numbers = [one.send("SET", key, key) for key in keys]
@@ -95,7 +95,7 @@ def test_commands_find_the_node_of_their_key(cluster, commands):
     assert one.do("OBJECT", "ENCODING", keys[7], flags="k2") == "embstr"
 
 
-def test_what_moved_once_is_known(cluster, commands):
+def test_moved_slot_is_remembered(cluster, commands):
     one, key = commands(cluster.servers[0].port), key_in(2, label="known-")
     one.do("SET", key, "0")
     before = moved_count(cluster.servers[0])
@@ -104,7 +104,7 @@ def test_what_moved_once_is_known(cluster, commands):
     assert moved_count(cluster.servers[0]) == before
 
 
-def test_a_node_that_does_not_say_its_name_is_the_one_that_was_asked(cluster, commands):
+def test_redirection_without_a_host_means_the_redirecting_node(cluster, commands):
     for server in cluster.servers:
         cluster.run(server, "CONFIG", "SET", "cluster-preferred-endpoint-type", "unknown-endpoint")
     try:
@@ -116,10 +116,10 @@ def test_a_node_that_does_not_say_its_name_is_the_one_that_was_asked(cluster, co
             cluster.run(server, "CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
 
 
-# --- slots on the move ---
+# --- slot migration ---
 
 
-def test_a_slot_that_moves_under_load_loses_nothing_and_runs_nothing_twice(cluster, commands):
+def test_slot_migration_under_load_neither_loses_nor_repeats_commands(cluster, commands):
     one = commands(cluster.servers[0].port)
     slot, owner = slot_of("{moving}"), cluster.owner("{moving}")
     others = [server for server in cluster.servers if server is not owner]
@@ -141,7 +141,7 @@ def test_a_slot_that_moves_under_load_loses_nothing_and_runs_nothing_twice(clust
         while cluster.migrate_keys(slot, source, target, 4):
             load(1)
         load(3)
-        until(asked, 20, "commands to get there while the slot is on the move")
+        until(asked, 20, "commands to reach the target during the migration")
         cluster.end_migration(slot, source, target)
         load(2)
     for key in keys:
@@ -151,7 +151,7 @@ def test_a_slot_that_moves_under_load_loses_nothing_and_runs_nothing_twice(clust
     assert {one.reply(number) for number in lists} == {2}
 
 
-def test_keys_of_one_command_that_are_apart_are_waited_for(cluster, commands):
+def test_command_on_keys_split_by_a_migration_is_retried(cluster, commands):
     one = commands(cluster.servers[0].port)
     slot, source = slot_of("{apart}"), cluster.owner("{apart}")
     target = next(server for server in cluster.servers if server is not source)
@@ -166,7 +166,7 @@ def test_keys_of_one_command_that_are_apart_are_waited_for(cluster, commands):
     assert one.reply(number) == ["1", "2"]
 
 
-def test_a_blocked_command_moves_with_its_key(cluster, commands):
+def test_blocked_command_follows_its_key(cluster, commands):
     one = commands(cluster.servers[0].port, "--block-ms", 10000)
     slot, source = slot_of("{blocked}"), cluster.owner("{blocked}")
     target = next(server for server in cluster.servers if server is not source)
@@ -183,13 +183,13 @@ def test_a_blocked_command_moves_with_its_key(cluster, commands):
 # --- dead nodes ---
 
 
-def test_commands_for_a_killed_node_go_to_its_replica(own_cluster, commands):
+def test_commands_for_a_killed_node_reach_its_replica(own_cluster, commands):
     cluster = own_cluster(replicas=1)
     last, replica = cluster.masters[-1], cluster.replicas[0]
     key = key_in(2)
     one = commands(cluster.servers[0].port)
     assert one.do("INCR", key) == 1
-    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to have it")
+    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to be in step")
     last.pause()
     safe, unsafe = one.send("SET", f"{{{key}}}safe", "x", flags="i"), one.send("INCR", key)
     one.is_up()
@@ -200,17 +200,17 @@ def test_commands_for_a_killed_node_go_to_its_replica(own_cluster, commands):
     assert cluster.run(replica, "GET", key) == "2"
 
 
-def test_the_first_node_may_die_as_well(own_cluster, commands):
+def test_commands_survive_the_death_of_the_first_node(own_cluster, commands):
     cluster = own_cluster(replicas=1)
     last, key = cluster.masters[-1], key_in(2)
     one = commands(last.port, *(word for endpoint in cluster.endpoints[:2] for word in ("--node", endpoint)))
     assert one.do("INCR", key) == 1
-    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to have it")
+    until(lambda: last.has_in_step(cluster.replicas[0]), 20, "the replica to be in step")
     last.stop(signal.SIGKILL)
     assert one.do("INCR", key) == 2
 
 
-def test_a_cluster_that_is_down_is_waited_for_until_the_deadline(own_cluster, commands):
+def test_commands_wait_for_a_failed_cluster_until_the_deadline(own_cluster, commands):
     cluster = own_cluster()
     one = commands(cluster.servers[0].port, "--deadline-ms", 20000)
     short = commands(cluster.servers[0].port, "--deadline-ms", 3000)
@@ -224,8 +224,8 @@ def test_a_cluster_that_is_down_is_waited_for_until_the_deadline(own_cluster, co
     assert one.reply(number) == 2
 
 
-def test_tls_to_nodes_that_say_addresses(own_cluster, commands, pki):
-    """Their certificate is for the name that was configured."""
+def test_tls_works_with_nodes_that_announce_addresses(own_cluster, commands, pki):
+    """Their certificate is for the configured name."""
     cluster = own_cluster(masters=2, tls={"cert": pki / "named.crt", "key": pki / "named.key", "ca": pki / "ca.crt"})
     one = commands(cluster.servers[0].port, "--tls", "--ca", pki / "ca.crt", host="localhost")
     for index in (0, 1):

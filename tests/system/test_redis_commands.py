@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Keyed commands on one server: each is answered exactly once, whatever becomes of the connection."""
+"""Keyed commands on one server: each is answered exactly once, whatever happens to the connection."""
 
 import signal
 import socket
@@ -18,7 +18,7 @@ def blocked(redis_server):
         return client.info("clients")["blocked_clients"]
 
 
-def test_commands_sent_before_the_server_is_there_are_answered_in_order(server, commands):
+def test_commands_sent_before_the_server_starts_are_answered_in_order(server, commands):
     redis_server = server()
     one = commands(redis_server.port)
     one.expect("redis-down")
@@ -30,7 +30,7 @@ def test_commands_sent_before_the_server_is_there_are_answered_in_order(server, 
     assert one.is_up()
 
 
-def test_a_refusal_is_handed_on(server, commands):
+def test_server_error_is_passed_to_the_caller(server, commands):
     one = commands(server().start().port)
     one.do("SET", "key", "text")
     answer = one.answer(one.send("RPUSH", "key", "x"))
@@ -43,7 +43,7 @@ def test_arguments_may_be_large(server, commands):
     assert one.do("STRLEN", "key") == 5_000_000
 
 
-def test_what_waits_is_bounded(commands):
+def test_queue_of_waiting_commands_is_bounded(commands):
     one = commands(free_port())
     for _ in range(3):
         one.send("SET", "key", "@5000000")
@@ -52,17 +52,17 @@ def test_what_waits_is_bounded(commands):
     numbers = [one.send("GET", "key") for _ in range(4100)]
     assert one.answer(numbers[-1])["code"] == ENOBUFS
     assert sum("refused" in answer for answer in one.answers.values()) == 1 + 4100 - (4096 - 3)
-    one.say("free")
+    one.send_line("free")
     assert all(one.answer(number)["code"] in (ECANCELED, ENOBUFS) for number in numbers)
 
 
-def test_the_deadline_ends_the_wait(server, commands):
+def test_deadline_ends_the_wait(server, commands):
     one = commands(free_port(), "--deadline-ms", 300)
     answer = one.answer(one.send("SET", "key", "x"), 5)
     assert answer["code"] == ETIMEDOUT and not answer["maybe"] and "no connection" in answer["error"]
 
 
-def test_a_silent_server_may_have_done_it(server, commands):
+def test_silent_server_leaves_the_outcome_unknown(server, commands):
     redis_server = server().start()
     one = commands(redis_server.port, "--deadline-ms", 3000)
     one.do("SET", "key", "x")
@@ -71,11 +71,11 @@ def test_a_silent_server_may_have_done_it(server, commands):
     answer = one.answer(number)
     assert answer["code"] == ETIMEDOUT and answer["maybe"]
     redis_server.resume()
-    assert one.do("GET", "counter") == "1", "its late reply is not taken for that of another"
+    assert one.do("GET", "counter") == "1", "the late reply must not be taken for another command's"
     assert one.do("INCR", "counter") == 2
 
 
-def test_a_lost_connection_resends_what_may_be_and_says_of_the_rest_that_it_is_unknown(server, commands):
+def test_lost_connection_resends_safe_commands_and_reports_the_rest_unknown(server, commands):
     redis_server = server().start()
     one = commands(redis_server.port)
     one.do("SET", "key", "x")
@@ -93,31 +93,31 @@ def test_a_lost_connection_resends_what_may_be_and_says_of_the_rest_that_it_is_u
 
 
 @pytest.mark.parametrize("flags", ["-", "f"])
-def test_freeing_answers_all_that_is_left(server, commands, flags):
+def test_freeing_the_client_answers_all_pending_commands(server, commands, flags):
     redis_server = server().start()
     one = commands(redis_server.port)
     one.do("SET", "key", "x")
     redis_server.pause()
     numbers = [one.send("GET", "key") for _ in range(10)]
     one.is_up()
-    if flags == "f":  # from within the callback of the first of them
-        one.say("last f GET key")
+    if flags == "f":  # the callback of the first command frees the client
+        one.send_line("last f GET key")
         redis_server.resume()
         assert one.answer("last")["code"] == 0
         assert all(one.reply(number) == "x" for number in numbers)
     else:
-        one.say("free")
+        one.send_line("free")
         assert all(one.answer(number)["code"] == ECANCELED and one.answer(number)["maybe"] for number in numbers)
 
 
-def test_a_callback_of_a_failure_may_free_the_client(commands):
+def test_failure_callback_may_free_the_client(commands):
     one = commands(free_port(), "--deadline-ms", 200)
     numbers = [one.send("GET", "key", flags="f" if number == 5 else "-") for number in range(10)]
     codes = [one.answer(number)["code"] for number in numbers]
     assert codes == [ETIMEDOUT] * 10
 
 
-def test_a_replica_that_becomes_master_gets_the_command_then(server, commands):
+def test_command_waits_until_a_replica_becomes_master(server, commands):
     redis_server = server().start()
     with redis_server.client() as client:
         client.replicaof("127.0.0.1", free_port())
@@ -132,8 +132,8 @@ def test_a_replica_that_becomes_master_gets_the_command_then(server, commands):
 # --- blocking ---
 
 
-def test_a_blocking_command_is_waited_for(server, commands):
-    """Longer than PING's timeout, which a blocked connection does not answer."""
+def test_blocking_command_outlasts_the_ping_timeout(server, commands):
+    """It blocks longer than the PING timeout; a blocked connection does not answer PING."""
     redis_server = server().start()
     one = commands(redis_server.port, "--ping-interval-ms", 100, "--ping-timeout-ms", 1500, "--block-ms", 3000)
     one.do("XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM", flags="k2")
@@ -147,7 +147,7 @@ def test_a_blocking_command_is_waited_for(server, commands):
     assert not [line for line in one.seen if "redis-down" in line]
 
 
-def test_a_dead_server_is_noticed_behind_a_blocking_command(server, commands):
+def test_dead_server_is_noticed_during_a_blocking_command(server, commands):
     redis_server = server().start()
     one = commands(redis_server.port, *QUICK_PING, "--block-ms", 1000)
     one.do("SET", "key", "x")
@@ -160,10 +160,10 @@ def test_a_dead_server_is_noticed_behind_a_blocking_command(server, commands):
     assert time.monotonic() - began >= 1
 
 
-# --- servers that are none ---
+# --- faulty servers ---
 
 
-def test_replies_nobody_asked_for_end_the_connection(commands, server):
+def test_unsolicited_replies_end_the_connection(commands, server):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         one = commands(listener.getsockname()[1])
         number = one.send("GET", "key", flags="i")
@@ -175,13 +175,13 @@ def test_replies_nobody_asked_for_end_the_connection(commands, server):
                 if b"PING" in heard:
                     connection.sendall(b"+PONG\r\n+OK\r\n" if b"GET" not in heard else b"")
                     heard = heard.replace(b"PING", b"")
-            connection.sendall(b"-MOVED 99999 nowhere\r\n")  # a refusal like any other
+            connection.sendall(b"-MOVED 99999 nowhere\r\n")  # an ordinary error
             assert one.answer(number)["code"] == EREMOTEIO
             connection.sendall(b"+OK\r\n")
-            one.expect(r"redis-down .*nobody asked for")
+            one.expect(r"redis-down .*unexpected reply")
 
 
-def test_a_loop_of_redirections_ends_at_the_deadline(commands):
+def test_redirection_loop_ends_at_the_deadline(commands):
     listener = socket.create_server(("127.0.0.1", 0))
     port, count = listener.getsockname()[1], [0]
 
@@ -209,4 +209,4 @@ def test_a_loop_of_redirections_ends_at_the_deadline(commands):
     answer = one.answer(one.send("GET", "key"))
     listener.close()
     assert answer["code"] == ETIMEDOUT and "MOVED" in answer["error"]
-    assert 2 <= count[0] < 120, "not a storm"
+    assert 2 <= count[0] < 120, "redirections are not followed in a tight loop"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The Redis side alone (link, subscriber, publisher), through tests/probes/redis_probe: every bad day a server can have, and
-every kind of server that must be refused. The probe's log and its messages are what is waited for."""
+"""The Redis code alone (link, subscriber, publisher), through tests/probes/redis_probe: every fault of a server, and every kind of server
+that must be refused. Tests wait for the probe's log and messages."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def publish(redis_server, payload, channel="capture"):
 
 
 def names_of_clients(redis_server):
-    """The names of the connections over TCP (U: over the unix socket)."""
+    """Names of the TCP connections (unix socket connections have the flag U)."""
     with redis_server.client() as client:
         return {entry["name"] for entry in client.client_list() if "U" not in entry["flags"]}
 
@@ -32,20 +32,20 @@ def lines_of(one, message_id, role="subscriber"):
 
 
 def events_of(subscription, count):
-    """The ids of the next `count` events that the server passes on."""
+    """Ids of the next `count` events that the server delivers."""
     ids, deadline = [], time.monotonic() + seconds(15)
     while len(ids) < count:
-        assert time.monotonic() < deadline, f"got only {ids}"
+        assert time.monotonic() < deadline, f"received only {ids}"
         message = subscription.get_message(timeout=1)
         if message and message["type"] == "message":
             ids.append(json.loads(message["data"])["id"])
     return ids
 
 
-# --- bad days ---
+# --- outages ---
 
 
-def test_start_without_redis_then_it_appears(server, probe):
+def test_link_comes_up_once_redis_appears(server, probe):
     redis_server = server()
     one = probe(redis_server.port)
     one.expect(r"redis-down .*role=\"?subscriber.*refused.*retry_ms=")
@@ -53,15 +53,15 @@ def test_start_without_redis_then_it_appears(server, probe):
     one.both_up()
     assert publish(redis_server, "hello") == 1
     assert one.message() == {"message": "hello", "origin": "redis:capture", "size": 5, "fnv1a": "a430d84680aabd0b"}
-    assert len(lines_of(one, "redis-down")) == 1, "the same failure again is not news"
+    assert len(lines_of(one, "redis-down")) == 1, "a repeated failure is logged once"
 
 
 @pytest.mark.parametrize("options,mentions,severity", [(["--quiet"], 1, "info"), ([], 2, "warning")])
-def test_a_server_nobody_asked_for_is_mentioned_once_and_gently(probe, options, mentions, severity):
-    """It fails in one way first and in another from then on: news for who asked for Redis, nothing for who did not."""
+def test_missing_default_server_is_logged_once_and_mildly(probe, options, mentions, severity):
+    """The server fails in one way first and in another later: the change is logged only if Redis was configured."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         one = probe(listener.getsockname()[1], *options)
-        for attempt in range(12):  # of both roles
+        for attempt in range(12):  # by both roles
             listener.settimeout(seconds(20))
             connection, _ = listener.accept()
             with connection:
@@ -76,7 +76,7 @@ def test_a_server_nobody_asked_for_is_mentioned_once_and_gently(probe, options, 
         assert any("not for you" in line for line in one.seen)
 
 
-def test_restart_is_survived(server, probe):
+def test_link_survives_a_restart(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -88,7 +88,7 @@ def test_restart_is_survived(server, probe):
     assert one.message()["message"] == "again"
 
 
-def test_a_hanging_server_is_noticed_and_recovered_from(server, probe):
+def test_hanging_server_is_noticed_and_recovered_from(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port, *QUICK_PING)
     one.both_up()
@@ -115,7 +115,7 @@ def test_pings_keep_an_idle_subscription_up(server, probe):
     assert not lines_of(one, "redis-down")
 
 
-def test_a_kicked_subscriber_is_back_at_once(server, probe):
+def test_killed_subscriber_reconnects_at_once(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -133,19 +133,19 @@ def test_connections_carry_names(server, probe):
     until(lambda: names_of_clients(redis_server) == {"pcapdaemon-subscriber", "pcapdaemon-publisher"}, 10, "both names")
 
 
-def test_a_host_name_is_resolved(server, probe):
+def test_host_name_is_resolved(server, probe):
     redis_server = server().start()
     probe(redis_server.port, host="localhost").both_up()
 
 
-def test_an_unknown_host_name_is_told(probe):
+def test_unknown_host_name_is_logged(probe):
     probe(1, host="no-such-host.invalid").expect(r"redis-down .*no-such-host\.invalid: ", timeout=60)
 
 
 # --- messages ---
 
 
-def test_a_message_of_10_mb_is_handed_on_and_the_connection_stays(server, probe):
+def test_message_of_10_mb_is_passed_on_and_the_connection_stays(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -156,7 +156,7 @@ def test_a_message_of_10_mb_is_handed_on_and_the_connection_stays(server, probe)
     assert not lines_of(one, "redis-down")
 
 
-def test_a_message_may_hold_any_bytes(server, probe):
+def test_message_may_contain_any_bytes(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -166,7 +166,7 @@ def test_a_message_may_hold_any_bytes(server, probe):
     assert one.message()["size"] == 0
 
 
-def test_a_handler_may_free_the_subscriber_that_calls_it(server, probe):
+def test_handler_may_free_the_subscriber_that_calls_it(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
@@ -181,17 +181,17 @@ def test_a_handler_may_free_the_subscriber_that_calls_it(server, probe):
     assert not [line for line in one.seen if "never seen" in line]
 
 
-# --- who may ---
+# --- authentication ---
 
 
-def test_password(server, probe):
+def test_password_is_accepted(server, probe):
     redis_server = server(password="s3cr3t").start()
     probe(redis_server.port, "--auth", "s3cr3t").both_up()
 
 
 @pytest.mark.parametrize("options,text", [(["--auth", "wr0ng-s3cr3t"], "WRONGPASS"), ([], "NOAUTH"),
                                           (["--user", "nobody", "--auth", "wr0ng-s3cr3t"], "WRONGPASS")])
-def test_a_refused_login_is_told_once_in_the_servers_words_without_the_secret(server, probe, options, text):
+def test_refused_login_is_logged_once_in_the_servers_words_without_the_secret(server, probe, options, text):
     redis_server = server(password="s3cr3t").start()
     one = probe(redis_server.port, *options)
     one.expect(rf"redis-down .*role=\"?subscriber.*reason=\"{text}")
@@ -206,21 +206,21 @@ def test_a_refused_login_is_told_once_in_the_servers_words_without_the_secret(se
     assert "wr0ng" not in "\n".join(one.seen)
 
 
-def test_acl_user(server, probe):
+def test_acl_user_without_ping_or_client_works(server, probe):
     redis_server = server(users=["capturer on >s3cr3t resetchannels &capture &capture:events +subscribe +publish"]).start()
     one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t", *OFTEN_PING)
-    one.both_up()  # neither PING nor CLIENT is allowed to this user: that must not matter
+    one.both_up()  # although this user may use neither PING nor CLIENT
     assert publish(redis_server, "hello") == 1
     assert one.message()["message"] == "hello"
     with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
-        one.say("event one")
+        one.send_line("event one")
         assert events_of(subscription, 1) == ["one"]
     assert not lines_of(one, "redis-down")
 
 
-def test_acl_without_the_channel_is_told(server, probe):
+def test_acl_without_the_channel_is_logged(server, probe):
     redis_server = server(users=["capturer on >s3cr3t resetchannels &other +@all"]).start()
     one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t")
     one.expect(r"redis-down .*role=\"?subscriber.*reason=\"NOPERM")
@@ -229,28 +229,28 @@ def test_acl_without_the_channel_is_told(server, probe):
     one.expect(r"subscribed channel=", timeout=40)
 
 
-def test_events_that_may_not_be_published_are_told_and_not_kept(server, probe):
+def test_forbidden_events_are_logged_and_dropped(server, probe):
     redis_server = server(users=["capturer on >s3cr3t resetchannels &capture +@all"]).start()
     one = probe(redis_server.port, "--user", "capturer", "--auth", "s3cr3t")
     one.both_up()
     for number in range(50):
-        one.say(f"event {number}")
+        one.send_line(f"event {number}")
     one.expect(r"event-refused .*NOPERM")
-    until(lambda: one.pending() == 0, 5, "the events to be given up")
+    until(lambda: one.pending() == 0, 5, "the events to be dropped")
     assert len([line for line in one.seen if "event-refused" in line]) < 5
 
 
 # --- events ---
 
 
-def test_events_of_an_outage_follow_in_order(server, probe):
+def test_events_of_an_outage_are_sent_later_in_order(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
     redis_server.stop(signal.SIGKILL)
     one.expect(r"redis-down .*role=\"?publisher")
     for number in range(200):
-        one.say(f"event {number}")
+        one.send_line(f"event {number}")
     assert one.pending() == 200
     redis_server.start(tcp=False)
     with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
@@ -261,14 +261,14 @@ def test_events_of_an_outage_follow_in_order(server, probe):
     until(lambda: one.pending() == 0, 5, "nothing pending")
 
 
-def test_events_without_an_answer_are_sent_again(server, probe):
+def test_unanswered_events_are_sent_again(server, probe):
     redis_server = server().start()
     one = probe(redis_server.port)
     one.both_up()
     redis_server.pause()
     for number in range(20):
-        one.say(f"event {number}")
-    assert one.pending() == 20, "sent, but nobody answered"
+        one.send_line(f"event {number}")
+    assert one.pending() == 20, "sent, but not answered"
     redis_server.stop(signal.SIGKILL)
     one.expect(r"redis-down .*role=\"?publisher")
     assert one.pending() == 20
@@ -280,11 +280,11 @@ def test_events_without_an_answer_are_sent_again(server, probe):
         assert events_of(subscription, 20) == [str(number) for number in range(20)]
 
 
-def test_the_backlog_is_bounded_and_says_what_it_drops(server, probe):
+def test_backlog_is_bounded_and_logs_what_it_drops(server, probe):
     redis_server = server()
     one = probe(redis_server.port)
     one.expect(r"redis-down .*role=\"?publisher")
-    one.say("fill 100")  # 6.4 MB into 4 MiB
+    one.send_line("fill 100")  # 6.4 MB into 4 MiB
     one.expect(r"event-dropped .*dropped=")
     kept = one.pending()
     assert 60 <= kept < 64
@@ -305,7 +305,7 @@ def openssl(directory, *arguments):
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    """An authority, a server certificate for localhost (not 127.0.0.1), one for 127.0.0.1, a client's, and a stranger."""
+    """An authority with certificates for localhost (not 127.0.0.1), for 127.0.0.1 and for a client, and an unrelated authority."""
     directory = tmp_path_factory.mktemp("pki")
     for authority in ("ca", "stranger"):
         openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
@@ -323,7 +323,7 @@ def tls_server(server, pki, name="named", **options):
     return server(tls={"cert": pki / f"{name}.crt", "key": pki / f"{name}.key", "ca": pki / "ca.crt"}, **options)
 
 
-def test_tls_with_the_right_name(server, probe, pki):
+def test_tls_accepts_the_right_name(server, probe, pki):
     redis_server = tls_server(server, pki, password="s3cr3t").start()
     one = probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt"), "--auth", "s3cr3t", *OFTEN_PING, host="localhost")
     one.both_up()
@@ -334,7 +334,7 @@ def test_tls_with_the_right_name(server, probe, pki):
     one.expect(r"subscribed channel=")
 
 
-def test_tls_with_the_right_address(server, probe, pki):
+def test_tls_accepts_the_right_address(server, probe, pki):
     redis_server = tls_server(server, pki, "addressed").start()
     probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt")).both_up()
 
@@ -345,18 +345,18 @@ def test_tls_with_the_right_address(server, probe, pki):
     ("named", "localhost", "stranger", "unable to get local issuer certificate|self.signed|unable to verify"),
     ("named", "localhost", None, "unable to get local issuer certificate|self.signed|unable to verify"),
 ])
-def test_tls_refuses_strangers(server, probe, pki, certificate, host, authority, text):
+def test_tls_refuses_untrusted_servers(server, probe, pki, certificate, host, authority, text):
     redis_server = tls_server(server, pki, certificate, password="s3cr3t").start()
     options = ["--ca", str(pki / f"{authority}.crt")] if authority else []
     one = probe(redis_server.port, "--tls", *options, "--auth", "s3cr3t", host=host)
     one.expect(rf"redis-down .*role=\"?subscriber.*certificate is refused: ({text})")
     with redis_server.client() as client:
         assert "cmdstat_auth" not in client.info("commandstats") or \
-            client.info("commandstats")["cmdstat_auth"]["calls"] <= 10, "only the test's own"
+            client.info("commandstats")["cmdstat_auth"]["calls"] <= 10, "only the test's own commands"
     assert not lines_of(one, "redis-up")
 
 
-def test_tls_client_certificate(server, probe, pki):
+def test_tls_client_certificate_is_sent(server, probe, pki):
     redis_server = tls_server(server, pki).start(tcp=False)
     with redis_server.client() as client:
         client.config_set("tls-auth-clients", "yes")
@@ -367,20 +367,20 @@ def test_tls_client_certificate(server, probe, pki):
           str(pki / "client.key"), host="localhost").both_up()
 
 
-def test_tls_to_a_server_without_it_is_told(server, probe, pki):
+def test_tls_to_a_plain_server_is_logged(server, probe, pki):
     redis_server = server().start()
     probe(redis_server.port, "--tls", "--ca", str(pki / "ca.crt")).expect(r"redis-down .*role=\"?subscriber.*no TLS handshake")
 
 
-def test_a_missing_authority_file_is_named(probe):
+def test_missing_authority_file_is_named(probe):
     probe(1, "--tls", "--ca", "/nonexistent/ca.pem").expect(r"redis-down .*/nonexistent/ca\.pem")
 
 
-# --- servers that are none ---
+# --- servers other than Redis ---
 
 
 class Impostor:
-    """Lets clients in as Redis would, then sends what it was told to."""
+    """Accepts clients as Redis does, then sends the given bytes."""
 
     def __init__(self, after_subscribe):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -439,15 +439,15 @@ def endless(beginning, piece):
     (lambda: [b"garbage\r\n"], "Protocol error"),
     (lambda: [b"-ERR max number of clients reached\r\n"], "max number of clients"),
 ])
-def test_an_impostor_is_dropped_and_nothing_breaks(probe, sent, reason):
+def test_server_that_is_not_redis_is_dropped(probe, sent, reason):
     impostor = Impostor(sent)
     one = probe(impostor.port)
     one.expect(rf"redis-down .*role=\"?subscriber.*reason=.*{re.escape(reason)}", timeout=30)
     impostor.listener.close()
-    one.pending()  # it lives
+    one.pending()  # the probe still runs
 
 
-def test_a_server_that_never_answers_is_given_up(probe):
+def test_server_that_never_answers_is_abandoned(probe):
     listener = socket.create_server(("127.0.0.1", 0))
     one = probe(listener.getsockname()[1])
     one.expect(r"redis-down .*role=\"?subscriber.*no answer within", timeout=15)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The link, the subscriber and the publisher where Sentinels decide which server is the master."""
+"""The link, the subscriber and the publisher when Sentinels decide which server is the master."""
 
 import socket
 import time
@@ -37,107 +37,107 @@ def fake():
         one.close()
 
 
-def through(*endpoints):
-    """The probe's options; where host and port lead there is nobody."""
+def sentinel_options(*endpoints):
+    """The probe's options; no server listens at the configured host and port."""
     return ["--master", MASTER, *(word for endpoint in endpoints for word in ("--sentinel", endpoint))]
 
 
-def serves(one, master):
-    """Both directions work, at this server."""
+def assert_serves(one, master):
+    """Requests and events work at this server."""
     until(lambda: "pcapdaemon-publisher" in {entry["name"] for entry in master.clients()}, 15, "the publisher at the new master")
     until(lambda: publish(master, "hello") == 1, 15, "the subscription at the new master")
     assert one.message()["message"] == "hello"
     with master.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
-        one.say("event here")
+        one.send_line("event here")
         assert "here" in events_of(subscription, 1)
 
 
-def test_the_master_is_found_past_sentinels_that_are_gone_or_know_nothing(setup, probe, fake):
-    one = probe(1, *through(f"127.0.0.1:{free_port()}", fake(None).endpoint, *setup.endpoints))
+def test_master_is_found_despite_missing_and_ignorant_sentinels(setup, probe, fake):
+    one = probe(1, *sentinel_options(f"127.0.0.1:{free_port()}", fake(None).endpoint, *setup.endpoints))
     one.both_up()
-    serves(one, setup.master)
+    assert_serves(one, setup.master)
     assert any(f"port={setup.master.port}" in line for line in lines_of(one, "redis-up"))
 
 
-def test_an_ordered_failover_is_followed(setup, probe):
+def test_ordered_failover_is_followed(setup, probe):
     setup.wait_ready()
-    one = probe(1, *through(*setup.endpoints))
+    one = probe(1, *sentinel_options(*setup.endpoints))
     one.both_up()
     old = setup.master
     new = setup.fail_over()
-    serves(one, new)
+    assert_serves(one, new)
     setup.rejoin(old)
 
 
-def test_a_killed_master_is_left_and_nothing_that_was_to_be_said_is_lost(setup, probe):
+def test_killed_master_is_replaced_without_losing_events(setup, probe):
     setup.wait_ready()
     old = setup.master
-    one = probe(1, *through(*setup.endpoints))
+    one = probe(1, *sentinel_options(*setup.endpoints))
     one.both_up()
     old.stop(9)
     one.expect(r"redis-down .*role=\"?publisher")
     for number in range(100):
-        one.say(f"event {number}")
+        one.send_line(f"event {number}")
     assert one.pending() == 100
     new = setup.wait_other_master(old)
-    until(lambda: one.pending() == 0, 15, "the events to be taken by the new master, within seconds")
-    serves(one, new)
+    until(lambda: one.pending() == 0, 15, "the new master to take the events within seconds")
+    assert_serves(one, new)
     old.start()
     setup.rejoin(old)
 
 
-def test_a_master_that_hangs_is_left(setup, probe):
+def test_hanging_master_is_replaced(setup, probe):
     setup.wait_ready()
     old = setup.master
-    one = probe(1, *through(*setup.endpoints))
+    one = probe(1, *sentinel_options(*setup.endpoints))
     one.both_up()
     old.pause()
     try:
         new = setup.wait_other_master(old)
-        serves(one, new)
+        assert_serves(one, new)
     finally:
         old.resume()
     setup.rejoin(old)
 
 
-def test_a_replica_is_no_master_whatever_a_sentinel_says(setup, probe, fake):
+def test_replica_is_refused_even_if_a_sentinel_names_it(setup, probe, fake):
     setup.wait_ready()
     replica = next(one for one in setup.servers if one is not setup.master)
     liar = fake(("127.0.0.1", replica.port))
-    one = probe(1, *through(liar.endpoint))
+    one = probe(1, *sentinel_options(liar.endpoint))
     one.expect(r"redis-down .*role=\"?subscriber.*is a replica")
     assert not lines_of(one, "redis-up")
     liar.answer = ("127.0.0.1", setup.master.port)
     one.both_up()
-    serves(one, setup.master)
+    assert_serves(one, setup.master)
 
 
-def test_the_link_goes_over_although_the_old_master_still_answers_as_one(server, probe, fake):
-    """Cut off from the Sentinels it does not know that it was replaced."""
+def test_link_follows_the_sentinels_while_the_old_master_still_answers(server, probe, fake):
+    """The old master is cut off from the Sentinels and does not know that it was replaced."""
     old, new = server().start(), server().start()
     sentinel = fake(("127.0.0.1", old.port))
-    one = probe(1, *through(sentinel.endpoint))
+    one = probe(1, *sentinel_options(sentinel.endpoint))
     one.both_up()
     sentinel.answer = ("127.0.0.1", new.port)
     one.expect(rf"redis-down .*role=\"?subscriber.*the master is now at 127\.0\.0\.1 port {new.port}")
-    serves(one, new)
+    assert_serves(one, new)
 
 
-@pytest.mark.parametrize("later", [0, SETTLED_S + 1], ids=["at once", "when it lets us in"])
-def test_what_an_old_master_took_last_is_said_again_at_the_new_one(server, probe, fake, later):
-    """Replaced, it takes events that nobody hears any more: those of the last seconds reach the new one, in their order."""
+@pytest.mark.parametrize("later", [0, SETTLED_S + 1], ids=["at once", "once it is reachable"])
+def test_last_events_sent_to_a_replaced_master_are_repeated_at_the_new_one(server, probe, fake, later):
+    """A replaced master takes events that reach no subscriber: those of the last seconds are sent to the new one, in order."""
     old, new = server().start(), server().start(tcp=not later)
     sentinel = fake(("127.0.0.1", old.port))
-    one = probe(1, *through(sentinel.endpoint))
+    one = probe(1, *sentinel_options(sentinel.endpoint))
     one.both_up()
     with new.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
         for number in range(20):
-            one.say(f"event {number:02}")
-        until(lambda: one.pending() == 0, 5, "the old one to take them")
+            one.send_line(f"event {number:02}")
+        until(lambda: one.pending() == 0, 5, "the old master to take them")
         sentinel.answer = ("127.0.0.1", new.port)
         if later:
             time.sleep(later)
@@ -145,63 +145,63 @@ def test_what_an_old_master_took_last_is_said_again_at_the_new_one(server, probe
         assert events_of(subscription, 20) == [f"{number:02}" for number in range(20)]
 
 
-def test_what_a_master_took_is_not_said_again_where_it_stays_the_master(server, probe, fake):
+def test_events_are_not_repeated_at_an_unchanged_master(server, probe, fake):
     only = server().start()
-    one = probe(1, *through(fake(("127.0.0.1", only.port)).endpoint))
+    one = probe(1, *sentinel_options(fake(("127.0.0.1", only.port)).endpoint))
     one.both_up()
     with only.client() as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe("capture:events")
         subscription.get_message(timeout=5)
-        one.say("event first")
+        one.send_line("event first")
         assert "first" in events_of(subscription, 1)
         for entry in only.clients():
             if entry["name"] == "pcapdaemon-publisher":
                 client.client_kill_filter(_id=entry["id"])
         one.expect(r"redis-down .*role=\"?publisher")
-        one.say("event second")
+        one.send_line("event second")
         assert "second" in events_of(subscription, 1)
 
 
-def test_a_demoted_master_is_left_by_those_who_may_ask_it(server, probe, fake):
-    """The publisher asks for its ROLE; the Sentinels have not noticed yet."""
+def test_demoted_master_is_left_by_the_publisher(server, probe, fake):
+    """The publisher asks for its ROLE before the Sentinels notice."""
     old, new = server().start(), server().start()
     sentinel = fake(("127.0.0.1", old.port))
-    one = probe(1, *through(sentinel.endpoint), *QUICK_PING)
+    one = probe(1, *sentinel_options(sentinel.endpoint), *QUICK_PING)
     one.both_up()
     with old.client() as client:
         client.replicaof("127.0.0.1", new.port)
     one.expect(r"redis-down .*role=\"?publisher.*is a replica")
 
 
-def test_sentinels_that_fall_silent_change_nothing(server, probe, fake):
+def test_silent_sentinels_do_not_disturb_the_link(server, probe, fake):
     redis_server = server().start()
     sentinel = fake(("127.0.0.1", redis_server.port))
-    one = probe(1, *through(sentinel.endpoint))
+    one = probe(1, *sentinel_options(sentinel.endpoint))
     one.both_up()
     sentinel.close()
     one.expect(r"redis-down .*role=\"?sentinel")
-    serves(one, redis_server)
+    assert_serves(one, redis_server)
     assert not lines_of(one, "redis-down") and not lines_of(one, "redis-down", "publisher")
 
 
-def test_no_sentinel_at_all_is_told_once(probe):
+def test_missing_sentinels_are_logged_once(probe):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    one = probe(1, *through(f"127.0.0.1:{port}"))
+    one = probe(1, *sentinel_options(f"127.0.0.1:{port}"))
     one.expect(r"redis-down .*role=\"?subscriber.*no Sentinel answers: .*refused")
     one.pending()
     assert len(lines_of(one, "redis-down")) == 1
 
 
-def test_a_master_name_nobody_knows_is_told(setup, probe):
-    one = probe(1, "--master", "elsewhere", *through(*setup.endpoints)[2:])
+def test_unknown_master_name_is_logged(setup, probe):
+    one = probe(1, "--master", "elsewhere", *sentinel_options(*setup.endpoints)[2:])
     one.expect(r"redis-down .*role=\"?subscriber.*does not know the master elsewhere")
 
 
-def test_keyed_commands_go_over_as_well(setup, commands):
+def test_keyed_commands_follow_a_failover(setup, commands):
     setup.wait_ready()
     old = setup.master
-    one = commands(1, *through(*setup.endpoints))
+    one = commands(1, *sentinel_options(*setup.endpoints))
     assert one.do("SET", "key", "before") == "OK"
     old.pause()
     waiting = [one.send("SET", f"key{number}", "x", flags="i") for number in range(50)]
@@ -213,12 +213,12 @@ def test_keyed_commands_go_over_as_well(setup, commands):
     setup.rejoin(old)
 
 
-# --- who may ---
+# --- authentication ---
 
 
 @pytest.fixture
 def sentinel_of(tmp_path):
-    """One real Sentinel for one server."""
+    """Makes a real Sentinel for one server."""
     made = []
 
     def make(redis_server, **options):
@@ -232,11 +232,11 @@ def sentinel_of(tmp_path):
         one.stop()
 
 
-def test_sentinels_have_a_password_of_their_own(server, probe, sentinel_of):
+def test_sentinels_have_their_own_password(server, probe, sentinel_of):
     redis_server = server(password="s3cr3t").start()
     sentinel = sentinel_of(redis_server, password="s3ntry", settings=[f"sentinel auth-pass {MASTER} s3cr3t"])
-    probe(1, *through(sentinel.endpoint), "--auth", "s3cr3t", "--sentinel-auth", "s3ntry").both_up()
-    other = probe(1, *through(sentinel.endpoint), "--auth", "s3cr3t", "--sentinel-auth", "wr0ng")
+    probe(1, *sentinel_options(sentinel.endpoint), "--auth", "s3cr3t", "--sentinel-auth", "s3ntry").both_up()
+    other = probe(1, *sentinel_options(sentinel.endpoint), "--auth", "s3cr3t", "--sentinel-auth", "wr0ng")
     other.expect(r"redis-down .*role=\"?sentinel.*reason=\"WRONGPASS")
     assert "wr0ng" not in "\n".join(other.seen) and "s3cr3t" not in "\n".join(other.seen)
 
@@ -248,12 +248,12 @@ def tls_settings(pki, port, name="addressed"):
 
 @pytest.mark.parametrize("certificate,host,good", [("addressed", "127.0.0.1", True), ("named", "localhost", True),
                                                   ("named", "127.0.0.1", False)])
-def test_tls_to_sentinel_and_master(server, probe, pki, sentinel_of, certificate, host, good):
-    """A Sentinel names addresses: the master's certificate has it, or the configured host's name."""
+def test_tls_verifies_sentinel_and_master(server, probe, pki, sentinel_of, certificate, host, good):
+    """A Sentinel names addresses: the master's certificate must have the address or the configured host name."""
     redis_server = tls_server(server, pki, certificate).start()
     port = free_port()
     sentinel_of(redis_server, settings=tls_settings(pki, port))
-    one = probe(1, *through(f"127.0.0.1:{port}"), "--tls", "--ca", pki / "ca.crt", host=host)
+    one = probe(1, *sentinel_options(f"127.0.0.1:{port}"), "--tls", "--ca", pki / "ca.crt", host=host)
     if good:
         one.both_up()
     else:

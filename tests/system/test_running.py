@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How it is run: command line, configuration, signals, log and syslog, and what it leaves alone."""
+"""Running the daemon: command line, configuration, signals, log and syslog, and what it must not touch."""
 
 import contextlib
 import os
@@ -58,7 +58,7 @@ def check(tmp_path, text):
     return run("-check", "-config", path)
 
 
-# Command line
+# --- command line ---
 
 @pytest.mark.parametrize("option", ["-help", "--help"])
 def test_help_names_every_option_of_the_contract(option):
@@ -69,92 +69,92 @@ def test_help_names_every_option_of_the_contract(option):
         assert re.search(rf"-{name}\b", result.stdout), name
 
 
-def test_version():
+def test_version_is_printed():
     result = run("-version")
     assert result.returncode == 0 and re.search(r"pcapdaemon.*\d+\.\d+", result.stdout)
 
 
-@pytest.mark.parametrize("arguments, says", [
+@pytest.mark.parametrize("arguments, expected", [
     (["-frobnicate"], "frobnicate"), (["--redisnod", "x"], "redisnode"), (["-redisport", "x"], "redisport"),
     (["-redisport", "70000"], "redisport"), (["-maxpackets=-1"], "maxpackets"), (["-config"], "config"),
     (["-config", "/nonexistent/x.toml"], "/nonexistent/x.toml"), (["-upload=perhaps"], "upload"), (["surplus"], "argument 1"),
     (["-csscheme", "gopher"], "csscheme"), (["-loglevel", "debgu"], 'did you mean "debug"'),
     (["-loglevel=debug:captrue"], 'did you mean "capture"'),
 ])
-def test_bad_usage_ends_with_2_and_says_why(arguments, says):
+def test_invalid_usage_exits_2_with_a_reason(arguments, expected):
     result = run(*arguments)
     assert result.returncode == 2, result
-    assert says in result.stderr and not result.stdout.strip()
+    assert expected in result.stderr and not result.stdout.strip()
 
 
-def test_options_take_one_dash_or_two_with_or_without_equals(tmp_path):
+def test_options_take_one_or_two_dashes_with_or_without_equals(tmp_path):
     for arguments in (["-node", "n1", "-redisport", "1234"], ["--node=n1", "--redisport=1234"], ["-node=n1", "--redisport", "1234"],
                       ["-writelocal", "-destdir", tmp_path], ["-writelocal=true", f"-destdir={tmp_path}"], ["-upload=false"]):
         result = run("-check", *arguments)
         assert result.returncode == 0, (arguments, result.stderr)
 
 
-def test_check_takes_the_original_programs_file(tmp_path):
+def test_check_accepts_the_configuration_of_the_original_program(tmp_path):
     result = check(tmp_path, ORIGINAL)
     assert result.returncode == 0, result.stderr
 
 
-def test_check_says_plainly_that_the_originals_tag_lacks_its_quotes(tmp_path):
+def test_check_explains_the_missing_quotes_of_the_originals_tag(tmp_path):
     result = check(tmp_path, ORIGINAL.replace('"pcapdaemon"', "pcapdaemon"))
     line = 1 + ORIGINAL.splitlines().index('tag         = "pcapdaemon"')
     assert result.returncode == 2
     assert re.search(rf"pcapdaemon\.toml:{line}:\d+:.*tag", result.stderr) and "quot" in result.stderr
 
 
-@pytest.mark.parametrize("text, line, says", [
+@pytest.mark.parametrize("text, line, expected", [
     ("[general]\nmaxpacket = 5\n", 2, "maxpackets"), ("[genral]\n", 1, "general"), ("[general]\nmaxpackets = \"x\"\n", 2, "maxpackets"),
     ("[general]\nmaxpackets = -5\n", 2, "maxpackets"), ("[general]\nformat = \"snoop\"\n", 2, "format"),
     ("[redis]\nport = 123456\n", 2, "port"), ("[limits]\nmemory = \"64 parsecs\"\n", 2, "memory"), ("[general\n", 1, ""),
     ("[[interface]]\nalias = [\"x\"]\n", 1, "name"), ("[general]\nnode = \"a\"\nnode = \"b\"\n", 3, "node"),
 ])
-def test_check_names_file_line_column_and_key(tmp_path, text, line, says):
+def test_check_names_file_line_column_and_key(tmp_path, text, line, expected):
     result = check(tmp_path, text)
     assert result.returncode == 2, result
     assert re.search(rf"pcapdaemon\.toml:{line}:\d+:", result.stderr), result.stderr
-    assert says in result.stderr
+    assert expected in result.stderr
 
 
-def test_check_compiles_the_recorders_filter(tmp_path):
+def test_check_compiles_the_retention_filter(tmp_path):
     result = check(tmp_path, '[history]\ninterfaces = ["eth0"]\nfilter = "port 53 and and"\n')
     assert result.returncode == 2 and re.search(r":3:\d+: history\.filter: .*syntax error", result.stderr), result
     assert check(tmp_path, '[history]\ninterfaces = ["eth0"]\nfilter = "port 53"\n').returncode == 0
 
 
-def test_check_reports_every_fault_in_one_go(tmp_path):
+def test_check_reports_every_fault_in_one_run(tmp_path):
     result = check(tmp_path, "[general]\nmaxpacket = 5\nformat = \"x\"\n[redis]\nport = 0.5\n")
     assert result.returncode == 2
     for line in (2, 3, 5):
         assert f"pcapdaemon.toml:{line}:" in result.stderr
 
 
-def test_bad_configuration_ends_the_daemon_with_2(tmp_path):
+def test_invalid_configuration_exits_2(tmp_path):
     path = tmp_path / "pcapdaemon.toml"
     path.write_text("[general]\nmaxpacket = 5\n")
     assert run("-config", path).returncode == 2
 
 
-def test_command_line_beats_the_file(make_world):
+def test_command_line_overrides_the_file(make_world):
     world = make_world({"general": {"maxpackets": 100}}, arguments=["-maxpackets", "3", "-node", "other-name"])
     request = world.capture(node="other-name", timeout=20)
     world.sender.send(10, rate=1000)
     assert request.done()["packets"] == 3
 
 
-# Start and end
+# --- start and end ---
 
-def test_sigterm_without_captures_ends_with_0_at_once(make_world):
+def test_sigterm_without_captures_exits_0_at_once(make_world):
     world = make_world()
     began = time.monotonic()
-    assert world.daemon.stop() == 0 and time.monotonic() - began < seconds(8), "it waits for the grace time"
+    assert world.daemon.stop() == 0 and time.monotonic() - began < seconds(8), "the daemon waits for the grace time"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_delivers_what_captures_have_and_ends_with_0(make_world, number):
+def test_signal_delivers_what_captures_have_and_exits_0(make_world, number):
     world = make_world()
     requests = [world.capture(packets=1000, timeout=60) for _ in range(3)]
     empty = world.capture(packets=10, timeout=60, bpf="udp dst port 53")
@@ -168,7 +168,7 @@ def test_signal_delivers_what_captures_have_and_ends_with_0(make_world, number):
     assert empty.done()["packets"] == 0
 
 
-def test_shutdown_uploads_before_it_ends(make_world):
+def test_shutdown_finishes_uploads(make_world):
     world = make_world({"general": {"writelocal": False, "localdir": None}}, cloudshark={"token": TOKEN})
     request = world.capture(packets=1000, timeout=60)
     world.sender.send(20, rate=1000)
@@ -177,8 +177,8 @@ def test_shutdown_uploads_before_it_ends(make_world):
 
 
 @pytest.mark.parametrize("grace", [True, False], ids=["grace time", "second signal"])
-def test_shutdown_does_not_wait_for_ever_for_a_receiver_that_hangs(make_world, grace):
-    """And says so: the final event still comes."""
+def test_shutdown_does_not_wait_forever_for_a_hanging_receiver(make_world, grace):
+    """The final event still reports the outcome."""
     world = make_world(cloudshark={"token": TOKEN, "behaviour": hang()})
     request = world.capture(packets=5, timeout=60)
     world.sender.send(5, rate=1000)
@@ -189,14 +189,14 @@ def test_shutdown_does_not_wait_for_ever_for_a_receiver_that_hangs(make_world, g
     assert {d["name"]: d["ok"] for d in final["destinations"]} == {"local": True, "cloudshark": False}
 
 
-def test_daemon_starts_again_and_again(make_world):
+def test_daemon_can_be_restarted_repeatedly(make_world):
     world = make_world()
     for _ in range(3):
         world.restart_daemon()
     world.assert_works()
 
 
-def test_without_the_right_to_capture_it_says_so_at_once(netns, tmp_path):
+def test_missing_capture_permission_is_reported_at_once(netns, tmp_path):
     with Daemon(tmp_path, netns=netns("bare"), wrapper=[*PRIVATE_RUN, "setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"]) as daemon:
         daemon.start(subscribed=False)
         assert "CAP_NET_RAW" in daemon.wait_log("cannot-capture").fields["error"]
@@ -204,11 +204,11 @@ def test_without_the_right_to_capture_it_says_so_at_once(netns, tmp_path):
 
 
 def test_embedded_form_needs_neither_configuration_nor_redis(netns, tmp_path):
-    """No configuration at all: it runs, and mentions a Redis that nobody asked for once, not for ever."""
+    """Without configuration the daemon runs, and logs the missing Redis only once."""
     with Daemon(tmp_path, netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
         daemon.start(subscribed=False)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.process.wait(2)  # time enough for several attempts
+            daemon.process.wait(2)  # long enough for several attempts
         assert daemon.is_alive()
         assert len([line for line in daemon.log() if "redis" in line.id]) <= 3, daemon.text()
         assert daemon.stop() == 0
@@ -220,8 +220,8 @@ def test_log_lines_have_an_id_and_fields(make_world):
     assert [line.text for line in world.daemon.log() if not line.id] == []
 
 
-def test_debug_messages_are_logged_only_of_the_areas_asked_for(make_world):
-    """And hold no secret."""
+def test_debug_messages_are_logged_only_for_the_chosen_areas(make_world):
+    """They contain no secrets."""
     world = make_world({"log": {"level": "debug:capture,sink,api"}}, cloudshark={"token": TOKEN})
     world.assert_works()
     world.api.get("/v1/status").expect(200)
@@ -239,7 +239,7 @@ def test_log_level_drops_what_is_less_severe(make_world):
     assert not world.daemon.log(), world.daemon.text()
 
 
-def test_log_level_alone_leaves_the_embedded_form(netns, tmp_path):
+def test_log_level_alone_keeps_the_embedded_defaults(netns, tmp_path):
     with Daemon(tmp_path, netns=netns("bare"), arguments=["-loglevel", "debug"]) as daemon:
         daemon.start(subscribed=False)
         down = daemon.wait_log("redis-down")
@@ -247,11 +247,11 @@ def test_log_level_alone_leaves_the_embedded_form(netns, tmp_path):
         assert daemon.stop() == 0
 
 
-# daemonize, syslog
+# --- daemonize, syslog ---
 
-def test_original_way_to_run_it_with_daemonize(make_world, tmp_path):
+def test_original_command_line_with_daemonize_works(make_world, tmp_path):
     world = make_world(start=False)
-    command = world.daemon.command()  # writes the configuration, too
+    command = world.daemon.command()  # also writes the configuration
     config = command[command.index("-config") + 1]
     pid_file, out, err = tmp_path / "pid", tmp_path / "out", tmp_path / "err"
     subprocess.run(world.host.command("daemonize", "-o", out, "-e", err, "-p", pid_file, PROGRAM, "-config", config), check=True,
@@ -280,7 +280,7 @@ exec "$@"
 
 
 @pytest.mark.parametrize("priority, facility", [(85, 10), (134, 16)])
-def test_syslog_gets_every_outcome_with_its_priority_and_tag(make_world, tmp_path, priority, facility):
+def test_syslog_gets_every_outcome_with_priority_and_tag(make_world, tmp_path, priority, facility):
     dev = tmp_path / "dev"
     dev.mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
@@ -308,7 +308,7 @@ def test_syslog_gets_every_outcome_with_its_priority_and_tag(make_world, tmp_pat
         assert int(match[1]) >> 3 == facility, message
 
 
-# What it leaves alone
+# --- filesystems ---
 
 WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE")
 CHANGING = ("creat(", "mkdir", "mknod", "rename", "link(", "linkat", "symlink", "unlink", "truncate", "chmod", "chown", "utime",
@@ -316,8 +316,8 @@ CHANGING = ("creat(", "mkdir", "mknod", "rename", "link(", "linkat", "symlink", 
 NO_FILESYSTEM = re.compile(r'"/dev/null"|"/proc/self/|"/dev/net/tun"')
 
 
-def test_with_only_an_upload_nothing_is_written_to_any_filesystem(make_world, tmp_path):
-    """strace of the whole life, captures and uploads included: no file is opened for writing, made, moved or removed."""
+def test_upload_only_daemon_writes_to_no_filesystem(make_world, tmp_path):
+    """Traces the whole run, with captures and uploads: the daemon opens no file for writing and makes, moves or removes none."""
     if is_sanitized():
         pytest.skip("sanitizers open files of their own")
     trace = tmp_path / "trace"
@@ -345,17 +345,17 @@ exec "$@"
 """
 
 
-def test_with_only_an_upload_it_works_where_everything_is_read_only(make_world):
+def test_upload_only_daemon_works_on_read_only_filesystems(make_world):
     world = make_world({"general": {"writelocal": False, "localdir": None}, "api": None}, cloudshark={"token": TOKEN},
                        wrapper=["unshare", "-m", "--propagation", "private", "sh", "-c", READ_ONLY, "sh"])
     request = world.capture(packets=50, timeout=20)
     world.sender.send(50, rate=5000)
     request.done()
     assert world.receiver.of(request.id)
-    world.daemon.wait_log("api-unavailable")  # the default socket lies where nothing can be made
+    world.daemon.wait_log("api-unavailable")  # the default socket's directory is read-only
 
 
-# Secrets
+# --- secrets ---
 
 def test_token_on_the_command_line_is_wiped_from_the_process_title(make_world):
     for arguments in (["-cstoken", TOKEN], [f"--cstoken={TOKEN}"]):
@@ -364,8 +364,8 @@ def test_token_on_the_command_line_is_wiped_from_the_process_title(make_world):
         assert b"cstoken" in world.daemon.command_line()
 
 
-def test_secrets_are_in_no_log_and_no_event_even_when_everything_fails(make_world):
-    """The token is part of the upload's URL, which error texts like to quote."""
+def test_secrets_stay_out_of_logs_and_events_when_everything_fails(make_world):
+    """The token is part of the upload URL, which error texts may quote."""
     world = make_world({"cloudshark": {"host": "127.0.0.1", "port": 1, "scheme": "http", "token": TOKEN, "upload": True},
                         "redis": {"auth": PASSWORD}}, redis={"password": PASSWORD})
     request = world.capture(packets=1, timeout=20, logrequest=True)
@@ -379,7 +379,7 @@ def test_secrets_are_in_no_log_and_no_event_even_when_everything_fails(make_worl
         assert not any(secret.encode() in raw for raw in world.events.raw)
 
 
-def test_secrets_come_from_files(make_world, tmp_path):
+def test_secrets_are_read_from_files(make_world, tmp_path):
     (tmp_path / "token").write_text(TOKEN + "\n")
     (tmp_path / "auth").write_text(PASSWORD + "\n")
     world = make_world({"cloudshark": {"token": None, "token_file": str(tmp_path / "token")},
@@ -389,7 +389,7 @@ def test_secrets_come_from_files(make_world, tmp_path):
     assert all(d["ok"] for d in request.done()["destinations"]) and world.receiver.of(request.id)
 
 
-def test_logrequest_and_packetdebug_say_more(make_world):
+def test_logrequest_and_packetdebug_log_more(make_world):
     world = make_world()
     since = world.daemon.mark()
     request = world.capture(packets=3, timeout=20, logrequest=True, packetdebug=True, customer="unusual-name")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Memory that is kept ready for packets ([limits] warm_memory): how much there is, when it comes and when it goes."""
+"""Warm memory ([limits] warm_memory): its amount, when it is kept, and when it is released."""
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -20,7 +20,7 @@ def warm_bytes(world):
 
 
 def capture_bytes(world, size, **fields):
-    """Captures until this many bytes of packets are held; they have been delivered on return."""
+    """Captures `size` bytes of packets, which are delivered on return."""
     request = world.capture(bytes=size, timeout=60, **fields)
     stream = world.sender.start(count=4 * size // 1500, size=1500, rate=50_000)
     done = request.done(timeout=60)
@@ -30,40 +30,40 @@ def capture_bytes(world, size, **fields):
     return done
 
 
-def test_memory_is_kept_after_a_large_capture_and_given_back_when_idle(make_world):
+def test_warm_memory_is_kept_after_a_large_capture_and_released_when_idle(make_world):
     world = make_world()
     assert warm_bytes(world) == 0
     capture_bytes(world, MIB // 4)
-    assert warm_bytes(world) == 0  # small captures need none of it
+    assert warm_bytes(world) == 0  # small captures need none
     capture_bytes(world, 16 * MIB)
-    until(lambda: 8 * MIB <= warm_bytes(world) <= DEFAULT_BYTES, 10, "memory that the capture left behind")
+    until(lambda: 8 * MIB <= warm_bytes(world) <= DEFAULT_BYTES, 10, "the capture's memory to be kept")
     assert gauge(world, "pcapdaemon_capture_memory_bytes") == 0
     until(lambda: warm_bytes(world) == 0, 60, "the idle time to be over", interval=0.2)
     capture_bytes(world, 16 * MIB)
 
 
-def test_more_than_the_default_is_touched_at_start_and_stays(make_world):
+def test_warm_memory_above_the_default_is_touched_at_start_and_stays(make_world):
     world = make_world({"limits": {"warm_memory": "96MiB"}})
     ready = world.daemon.wait_log("warm-memory-ready", 60)
     assert int(ready.fields["bytes"]) == warm_bytes(world) == 96 * MIB
     assert world.daemon.resident_bytes() >= 96 * MIB
     capture_bytes(world, 16 * MIB)
-    until(lambda: warm_bytes(world) == 96 * MIB, 10, "what the capture had")
+    until(lambda: warm_bytes(world) == 96 * MIB, 10, "the capture's memory to be kept")
 
 
-def test_more_than_may_be_in_use_is_never_kept(make_world):
+def test_warm_memory_never_exceeds_the_memory_limit(make_world):
     world = make_world({"limits": {"warm_memory": "1GiB", "memory": "32MiB"}, "memory": {"bytes": "48MiB"}})
     ready = world.daemon.wait_log("warm-memory-ready", 60)
     assert int(ready.fields["bytes"]) == warm_bytes(world) == 80 * MIB
 
 
-def test_none_is_kept_where_none_is_wanted(make_world):
+def test_warm_memory_can_be_disabled(make_world):
     world = make_world({"limits": {"warm_memory": 0}})
     capture_bytes(world, 16 * MIB)
-    until(lambda: warm_bytes(world) == 0, 10, "nothing to be kept")
+    until(lambda: warm_bytes(world) == 0, 10, "the memory to be released")
 
 
-def test_files_in_memory_take_from_it_and_give_it_back(make_world):
+def test_files_in_memory_use_warm_memory_and_return_it(make_world):
     world = make_world({"limits": {"warm_memory": "96MiB"}, "memory": {"bytes": "64MiB"}})
     world.daemon.wait_log("warm-memory-ready", 60)
     request = world.capture(bytes=20 * MIB, timeout=60, to_destinations=["memory"])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pcapctl: the command line in, the command's function, the exit status out. What can be typed stands in
- * cli/command_table.c, what it does in local/ (one daemon, over its control API) and fleet/ (many, over Redis).
+ * pcapctl parses the command line, runs the command and exits with its status. cli/command_table.c lists the commands
+ * and options; local/ runs commands on one daemon (control API), fleet/ on many (Redis).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,13 +62,13 @@ static enum exit_status run(int argc, char **argv, struct command_line *line)
 	}
 	if (!line->command) {
 		terminal_error(
-			"what is to be done? `pcapctl --help` lists the commands; try `pcapctl capture -i lo icmp`");
+			"missing command; `pcapctl --help` lists the commands; try `pcapctl capture -i lo icmp`");
 		return STATUS_USAGE;
 	}
 	return run_command(line);
 }
 
-/* What the parts shared with the daemon log is for a daemon's log. */
+/* Code shared with the daemon logs for a daemon; pcapctl discards that. */
 static void discard_log(void *ctx, int severity, const char *id, const struct log_field *fields)
 {
 	(void)ctx;
@@ -77,7 +77,7 @@ static void discard_log(void *ctx, int severity, const char *id, const struct lo
 	(void)fields;
 }
 
-/* What is opened in the place of one that is closed would be taken for it. */
+/* Prevents a file opened later from getting the number of a closed standard descriptor. */
 static void reserve_standard_fds(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -85,7 +85,7 @@ static void reserve_standard_fds(void)
 			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/* `| head`, for one: he who reads has enough. */
+/* The reader has exited, as with `| head`. */
 static bool is_stdout_closed(void)
 {
 	struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
@@ -93,7 +93,7 @@ static bool is_stdout_closed(void)
 	return poll(&fd, 1, 0) > 0 && fd.revents & POLLERR;
 }
 
-/* For all commands: a result that did not arrive is none. */
+/* Any command fails if its results could not be written. */
 static enum exit_status flush_results(enum exit_status status)
 {
 	errno = 0;

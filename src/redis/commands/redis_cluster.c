@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* CRC16 is the CCITT one of XMODEM: polynomial 0x1021, nothing reflected, nothing inverted. It runs over keys of some
- * dozen bytes, so bit by bit is good enough and needs no table. */
+/* CRC16 as in XMODEM (CCITT): polynomial 0x1021, not reflected, not inverted. Keys are a few dozen bytes, so it works
+ * bit by bit, without a table. */
 #include "redis/commands/redis_cluster.h"
 
 #include <string.h>
@@ -37,7 +37,7 @@ static const char *skip_prefix(const char *text, const char *prefix)
 	return strncmp(text, prefix, size) == 0 ? text + size : NULL;
 }
 
-/* "3999 …"; NULL: no slot. */
+/* Reads the slot in "3999 …". Returns the text after it, NULL if there is no valid slot. */
 static const char *parse_slot(const char *text, uint16_t *slot)
 {
 	unsigned value = 0;
@@ -51,7 +51,7 @@ static const char *parse_slot(const char *text, uint16_t *slot)
 	return text + digits + 1;
 }
 
-/* A server that does not know its own name says "?" or nothing: "cluster-preferred-endpoint-type" in redis.conf. */
+/* A server that does not know its own name sends "?" or nothing (redis.conf: "cluster-preferred-endpoint-type"). */
 static bool parse_endpoint(const char *text, struct redis_endpoint *endpoint)
 {
 	const char *colon = strrchr(text, ':');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a client of a Redis Cluster must know: which slot a key is in, and what redirections say. Pure; any thread.
+/* What a client of a Redis Cluster needs: the slot of a key, and how to read redirections. Pure; any thread.
  * https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
 #pragma once
 
@@ -12,7 +12,7 @@
 
 #define REDIS_CLUSTER_SLOTS 16384
 
-/* Of what is between the first '{' and the next '}', if there is anything, else of the whole key. */
+/* The slot of the text between the first '{' and the next '}' unless that is empty, else of the whole key. */
 uint16_t redis_cluster_slot(const char *key, size_t size);
 
 enum redis_redirect_kind {
@@ -23,11 +23,11 @@ enum redis_redirect_kind {
 struct redis_redirect {
 	enum redis_redirect_kind kind;
 	uint16_t slot;
-	struct redis_endpoint endpoint; /* host "": that of the server that said so */
+	struct redis_endpoint endpoint; /* host "": the server that sent this */
 };
 
-/* Reads an error reply: "MOVED 3999 127.0.0.1:6381". False: it is no redirection, or none that could be followed. */
+/* Reads an error reply such as "MOVED 3999 127.0.0.1:6381". False if it is no redirection, or a malformed one. */
 bool redis_redirect_parse(const char *error, struct redis_redirect *redirect);
 
-/* An error that says "not now", nothing having been done: the command can be sent again. */
+/* True if the error means "not now" and nothing was executed: the command can be sent again. */
 bool redis_error_is_transient(const char *error);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A command is in one place at a time:
+ * A command is in one state at a time:
  *
  *   send ──> waiting at a server ──link up──> sent ──reply──> answered
  *               ^                            │ MOVED, ASK: another server
  *               └──────── delayed <──────────┘ put off, connection lost
  *
- * and from any of them to "ended" when it can have no answer (deadline, a lost connection). Replies are
- * handed on as they come, in the order of one server's commands. What has ended is answered from an event of its own,
- * one at each turn, so that nobody is called back while he calls, and a callback may free all.
+ * and goes from any of them to "ended" when it can get no answer any more (deadline, lost connection). Replies are
+ * passed on as they arrive, in the order of one server's commands. Ended commands are answered from an event of their
+ * own, one per turn of the loop, so that no callback runs inside a call of its owner, and a callback may free the
+ * client.
  *
- * Where a command goes is its slot's server (redis/commands/redis_pool.h). When one cannot be reached, its slots are
- * server 0's again, which then has the news (a failover) or says MOVED to the same server again, until it is there or
- * the deadline passes. If server 0 itself is gone, its link goes on to the next of its nodes.
+ * A command goes to the server of its slot (redis/commands/redis_pool.h). If that server is unreachable, its slots go
+ * back to server 0, which then knows of the failover, or answers MOVED to the same server until that one is back or the
+ * deadline passes. If server 0 itself is gone, its link moves on to the next node.
  */
 #include "redis/commands/redis_commands.h"
 
@@ -30,9 +31,9 @@
 #include "redis/commands/redis_server.h"
 
 #define DEADLINE_DEFAULT_NS (30 * NS_PER_S)
-#define DELAY_FIRST_NS (100 * NS_PER_MS) /* doubles up to 8 times this, plus up to as much at random */
+#define DELAY_FIRST_NS (100 * NS_PER_MS) /* doubles, up to 8 times this; jitter adds up to 100 % */
 #define DELAY_DOUBLINGS 3
-#define REDIRECTS_AT_ONCE 5 /* more are a loop: each further one waits */
+#define REDIRECTS_AT_ONCE 5 /* more may be a loop: each further one is delayed */
 #define NEVER UINT64_MAX
 
 struct redis_commands {
@@ -62,7 +63,7 @@ static void free_wire(struct redis_commands *client, struct redis_pending_comman
 	free(take(pending->wire));
 }
 
-/* Once nobody, neither caller nor server, has anything to do with it. */
+/* Frees the command once it is answered and the server owes no reply to it. */
 static void pending_release(struct redis_commands *client, struct redis_pending_command *pending)
 {
 	if (pending->in_flight || !pending->answered)
@@ -72,7 +73,7 @@ static void pending_release(struct redis_commands *client, struct redis_pending_
 	free(pending);
 }
 
-/* The last thing a function does. */
+/* `done` may free the client: call this last. */
 static void finish(struct redis_commands *client, struct redis_pending_command *pending,
 		   const struct redis_result *result)
 {
@@ -106,7 +107,7 @@ static void record_error(struct redis_pending_command *pending, const char *text
 	pending->error[size] = '\0';
 }
 
-/* From wherever it is. */
+/* Ends a command that is waiting, delayed or sent. */
 static void end_command(struct redis_commands *client, struct redis_pending_command *pending, int code,
 			bool maybe_executed)
 {
@@ -171,10 +172,10 @@ static void time_out(struct redis_commands *client, struct redis_pending_command
 	struct error text;
 
 	if (pending->error[0])
-		error_set(&text, 0, "no answer until the deadline (the last: %s)", pending->error);
+		error_set(&text, 0, "no answer before the deadline (last error: %s)", pending->error);
 	else
-		error_set(&text, 0, "no answer until the deadline: %s",
-			  pending->state == COMMAND_WAITING ? "there is no connection" : "the server is silent");
+		error_set(&text, 0, "no answer before the deadline: %s",
+			  pending->state == COMMAND_WAITING ? "no connection" : "the server does not answer");
 	record_error(pending, text.text);
 	end_command(client, pending, -ETIMEDOUT, pending->state == COMMAND_SENT);
 }
@@ -300,7 +301,7 @@ static void on_reply(void *ctx, struct redis_server *server, struct redis_pendin
 	finish(client, pending, &result);
 }
 
-/* Only servers other than 0 lose what waits. */
+/* Servers other than 0 lose their waiting commands as well. */
 static void on_lost(void *ctx, struct redis_server *server, struct redis_pending_command *pending)
 {
 	struct redis_commands *client = ctx;
@@ -311,7 +312,7 @@ static void on_lost(void *ctx, struct redis_server *server, struct redis_pending
 		pending_release(client, pending);
 		return;
 	}
-	pending->state = COMMAND_SENT; /* it is in no list */
+	pending->state = COMMAND_SENT; /* in no list any more */
 	pending->maybe_executed |= was_sent;
 	if (was_sent && !pending->idempotent) {
 		record_error(pending, "the connection was lost before the answer came");
@@ -320,7 +321,7 @@ static void on_lost(void *ctx, struct redis_server *server, struct redis_pending
 	}
 	pending->needs_asking = false;
 	if (server == redis_pool_server_at(client->pool, 0)) {
-		send_to_server(client, pending, server); /* waits, in the old order */
+		send_to_server(client, pending, server); /* waits again, in the old order */
 		return;
 	}
 	delay(client, pending);
@@ -353,7 +354,7 @@ static int slot_of_command(const struct redis_command *command)
 				  command->argvlen ? command->argvlen[key] : strlen(command->argv[key]));
 }
 
-/* What it takes on the wire at most: each argument "$<20 digits>\r\n…\r\n". Checked before anything is copied. */
+/* An argument takes at most "$<20 digits>\r\n…\r\n" on the wire. Checked before anything is copied. */
 static bool has_room(const struct redis_commands *client, const struct redis_command *command)
 {
 	size_t left = REDIS_COMMANDS_BYTES_MAX - client->bytes;
@@ -433,7 +434,7 @@ static void cancel_all(struct redis_commands *client)
 
 	client->freeing = true;
 	while ((pending = TAILQ_FIRST(&client->by_deadline))) {
-		record_error(pending, "it is not waited for any more");
+		record_error(pending, "the client was freed");
 		end_command(client, pending, -ECANCELED, pending->state == COMMAND_SENT);
 	}
 	while ((pending = TAILQ_FIRST(&client->ended)))
@@ -453,7 +454,7 @@ void redis_commands_free(struct redis_commands *client)
 		return;
 	if (client->results_due)
 		cancel_all(client);
-	/* What is in flight still has been answered: the reply would be nobody's. */
+	/* Commands still in flight are answered already; only the server owes a reply. */
 	while (client->pool && (pending = redis_pool_pop_in_flight(client->pool)))
 		pending_release(client, pending);
 	redis_pool_free(client->pool);

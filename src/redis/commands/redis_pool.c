@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Servers lie in an array, and a table of all slots says which of them has which: finding one costs nothing, the
- * leaving of one a pass over the table. A server that goes gives its slots to server 0, which sends on to who has them.
+ * An array holds the servers, and a table maps every slot to one of them: finding a server costs nothing, dropping one
+ * takes a pass over the table. The slots of a dropped server go back to server 0, which redirects to their owner.
  */
 #include "redis/commands/redis_pool.h"
 
@@ -12,15 +12,15 @@
 #include "redis/connection/redis_endpoint.h"
 
 #define SERVERS_MAX (1 + REDIS_COMMANDS_SERVERS_MAX)
-#define BACKOFF_MAX_NS NS_PER_S /* what waits at a server that is dead learns only then who has its slots now */
+#define BACKOFF_MAX_NS NS_PER_S /* commands for a dead server go elsewhere only when its next attempt has failed */
 
 struct redis_pool {
 	struct event_base *loop;
 	char *role;
-	struct redis_options options; /* its strings are ours */
+	struct redis_options options; /* owns its strings */
 	struct redis_server_handler handler;
-	struct redis_server *servers[SERVERS_MAX]; /* the first is always there */
-	uint8_t slot_owners[REDIS_CLUSTER_SLOTS];  /* index of a server; 0 where there is none any more */
+	struct redis_server *servers[SERVERS_MAX]; /* the first always exists */
+	uint8_t slot_owners[REDIS_CLUSTER_SLOTS];  /* index of a server; 0 unless MOVED named another */
 };
 
 struct redis_server *redis_pool_server_for_slot(const struct redis_pool *pool, int slot)
@@ -38,13 +38,13 @@ void redis_pool_assign_slot(struct redis_pool *pool, int slot, int index)
 	pool->slot_owners[slot] = (uint8_t)index;
 }
 
-/* --- coming --- */
+/* --- adding servers --- */
 
 static struct redis_server *new_server(struct redis_pool *pool, const struct redis_endpoint *endpoint)
 {
 	struct redis_options options = pool->options;
 
-	/* This one and no other. */
+	/* This server and no other. */
 	options.host = endpoint->host;
 	options.port = endpoint->port;
 	options.nodes = NULL;
@@ -70,7 +70,7 @@ static void drop_server(struct redis_pool *pool, size_t index)
 	redis_server_free(take(pool->servers[index]));
 }
 
-/* A place for one more server; that of the one idle for longest if need be. 0: all are in use. */
+/* An index for one more server, if need be that of the one idle longest. 0: all are in use. */
 static size_t find_index(const struct redis_pool *pool)
 {
 	size_t index = 0;
@@ -105,7 +105,7 @@ int redis_pool_get(struct redis_pool *pool, const struct redis_endpoint *endpoin
 	return (int)index;
 }
 
-/* --- going --- */
+/* --- dropping servers --- */
 
 void redis_pool_forget_slots(struct redis_pool *pool, const struct redis_server *server)
 {
@@ -139,7 +139,7 @@ struct redis_pending_command *redis_pool_pop_in_flight(struct redis_pool *pool)
 	return command;
 }
 
-/* --- life --- */
+/* --- new and free --- */
 
 struct redis_pool *redis_pool_new(struct event_base *loop, const char *role, const struct redis_options *options,
 				  struct redis_server_handler handler)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The servers that a client of a Cluster is connected to, and which of them has which slots. A part of redis_commands;
- * loop thread.
+ * The servers that a client of a Cluster is connected to, and the slots that each has. Part of redis_commands; loop
+ * thread.
  *
- * Server 0 is the one that the client was made for: it is always there, and has all slots until a MOVED says otherwise.
- * The others come with MOVED and ASK, and go when nothing was to be sent to them for a minute.
+ * Server 0 is the one that the client was created for: it always exists, and has all slots until MOVED names another.
+ * MOVED and ASK add the others; a minute without commands drops them.
  */
 #pragma once
 
@@ -26,26 +26,26 @@ struct redis_pool;
 /* Options are copied. NULL on ENOMEM. */
 struct redis_pool *redis_pool_new(struct event_base *loop, const char *role, const struct redis_options *options,
 				  struct redis_server_handler handler);
-void redis_pool_free(struct redis_pool *pool); /* commands stay what they are: the caller's */
+void redis_pool_free(struct redis_pool *pool); /* the commands stay the caller's */
 
-/* Who has the slot; negative: any may do, server 0 does. */
+/* The server that has the slot; server 0 if `slot` is negative (none). */
 struct redis_server *redis_pool_server_for_slot(const struct redis_pool *pool, int slot);
 
-/* Server 0, and whoever is at an index that redis_pool_get told. */
+/* The server at index 0, or at an index that redis_pool_get returned. */
 struct redis_server *redis_pool_server_at(const struct redis_pool *pool, int index);
 
-/* The index of the server at the endpoint, which is made if need be. -ENOBUFS: all places are in use, or no memory. */
+/* The index of the server at `endpoint`, created if need be. -ENOBUFS: all servers are in use, or out of memory. */
 warn_unused int redis_pool_get(struct redis_pool *pool, const struct redis_endpoint *endpoint);
 
 void redis_pool_assign_slot(struct redis_pool *pool, int slot, int index);
 
-/* The server cannot be reached: its slots are server 0's again. */
+/* The server is unreachable: its slots go back to server 0. */
 void redis_pool_forget_slots(struct redis_pool *pool, const struct redis_server *server);
 
-/* Drops what was idle for REDIS_POOL_IDLE_NS. True: others than server 0 are left. */
+/* Drops servers idle for REDIS_POOL_IDLE_NS. True if any but server 0 are left. */
 bool redis_pool_drop_idle(struct redis_pool *pool, uint64_t now_ns);
 
-/* Before all are freed: hands out what is in flight anywhere, one at a time, then NULL. */
+/* Call before redis_pool_free: returns the commands in flight, one per call, then NULL. */
 struct redis_pending_command *redis_pool_pop_in_flight(struct redis_pool *pool);
 
 CLEANUP_DEFINE(redis_pool, struct redis_pool, redis_pool_free)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many replicas are well is the Sentinels' word, or without them the master's own (INFO), asked for after the list
- * was written; then the master is asked to wait until so many have it:
+ * The Sentinels (without any: the master, by INFO) report how many replicas are up, asked for after the list was
+ * written. Then the master waits until that many have it:
  *
- *   asking how many ──> EXPIRE, LLEN, WAIT ──as many as are well──> replicated
- *          │                └──fewer, or no answer──> settling ──> LLEN ──as long as it was──> replicated
- *          └──no answer, or fewer than before──────────┘
+ *   counting ──> EXPIRE, LLEN, WAIT ──all that are up──> replicated
+ *       │                └──fewer, or no answer──> settling ──> LLEN ──length unchanged──> replicated
+ *       └──no answer, or fewer than before────────────┘
  *
- * A replica that is promoted leaves its master at once, so at a master that was replaced it is missing from those that
- * WAIT counts, while the Sentinels either know of the new master, and the link goes over to it, or still count it among
- * the replicas; the master itself counts fewer than it did. WAIT counts from the last write of its own connection, so
- * there is one just before it (EXPIRE); LLEN has not the right answer if that was another server's. Where nobody is to
- * be promoted, or the master may not be asked, there is nothing to wait for.
+ * A replica that is promoted leaves its master at once. So WAIT at a replaced master counts one too few, while the
+ * Sentinels either name the new master, and the link moves to it, or still count the replica; the master's own count
+ * falls. WAIT counts from the last write of its own connection, so EXPIRE comes just before it; LLEN does not match if
+ * EXPIRE reached another server. With no replica to promote, or if the ACL forbids the commands, there is nothing to
+ * wait for.
  */
 #include "redis/commands/redis_replication.h"
 
@@ -39,18 +39,18 @@ enum check_step { CHECK_COUNTING, CHECK_CONFIRMING, CHECK_SETTLING, CHECK_VERIFY
 
 struct redis_replication_check {
 	LIST_ENTRY(redis_replication_check) list;
-	struct redis_replication *replication; /* NULL: freed */
+	struct redis_replication *replication; /* NULL once ended */
 	enum check_step step;
 	struct event *timer;
 	char *key, *ttl;
 	int64_t length;
-	int replicas_before;	  /* replicas when it began */
-	int replicas_up;	  /* that are well */
-	unsigned replies_pending; /* commands */
-	bool length_matches;	  /* LLEN's answer was right */
-	bool enough_replicas;	  /* so was WAIT's */
-	bool list_lost;		  /* LLEN's was wrong */
-	bool unsupported;	  /* the server does not tell */
+	int replicas_before;	  /* at the count before this check */
+	int replicas_up;	  /* at this check's count */
+	unsigned replies_pending; /* commands without an answer */
+	bool length_matches;	  /* LLEN returned `length` */
+	bool enough_replicas;	  /* WAIT counted `replicas_up` */
+	bool list_lost;		  /* LLEN returned anything else */
+	bool unsupported;	  /* the server refuses the commands for good */
 	redis_replication_done done;
 	void *ctx;
 };
@@ -58,9 +58,9 @@ struct redis_replication_check {
 struct redis_replication {
 	struct event_base *loop;
 	struct redis_commands *commands;
-	struct redis_sentinel *sentinel; /* NULL: there are none */
-	struct redis_endpoint master;	 /* as the Sentinel that answers names it */
-	int last_count;			 /* replicas when they were counted last */
+	struct redis_sentinel *sentinel; /* NULL: none configured */
+	struct redis_endpoint master;	 /* as named by the Sentinel that answers */
+	int last_count;			 /* replicas at the last count */
 	bool unsupported_logged;
 	LIST_HEAD(, redis_replication_check) checks;
 };
@@ -76,7 +76,7 @@ static void check_free(struct redis_replication_check *check)
 
 CLEANUP_DEFINE(check, struct redis_replication_check, check_free)
 
-/* What waits for answers is freed with the last of them. */
+/* A check with commands unanswered is freed at the last answer. */
 static void end_check(struct redis_replication_check *check)
 {
 	if (check->step != CHECK_ENDED)
@@ -110,7 +110,7 @@ static void wait_for_failover(struct redis_replication_check *check)
 	set_timer(check, REDIS_FAILOVER_SETTLE_NS);
 }
 
-/* The server does not tell, and never will; other errors may mean that it is no master any more. */
+/* The server refuses for good. Other errors may mean that it is no master any more. */
 static void record_unsupported(struct redis_replication_check *check, const struct redis_result *result)
 {
 	struct redis_replication *replication = check->replication;
@@ -121,12 +121,12 @@ static void record_unsupported(struct redis_replication_check *check, const stru
 	check->unsupported = true;
 	if (!replication->unsupported_logged)
 		log_notice("redis-file-unverified", log_str("error", result->error),
-			   log_str("hint", "allow INFO, LLEN and WAIT: what a master took last may be gone with it"));
+			   log_str("hint",
+				   "allow INFO, LLEN and WAIT: without them a failover may lose the file unnoticed"));
 	replication->unsupported_logged = true;
 }
 
-/* --- the master ----------------------------------------------------------------------------------------------------
- */
+/* --- EXPIRE, LLEN, WAIT --- */
 
 static void on_all_replies(struct redis_replication_check *check)
 {
@@ -198,7 +198,7 @@ static bool send_length(struct redis_replication_check *check)
 			    on_length_reply);
 }
 
-/* WAIT must not be sent again over another connection, which has written nothing. */
+/* Not idempotent: WAIT would count nothing on another connection, which has written nothing. */
 static bool send_wait(struct redis_replication_check *check)
 {
 	char replicas_up[16];
@@ -226,10 +226,10 @@ static void confirm_with_master(struct redis_replication_check *check)
 		wait_for_failover(check);
 		return;
 	}
-	(void)send_wait(check); /* without it there are not enough */
+	(void)send_wait(check); /* if it fails, enough_replicas stays false */
 }
 
-/* So many replicas are well; negative: nobody knows. */
+/* `count` replicas are up; negative: unknown. */
 static void on_replica_count(struct redis_replication_check *check, int count)
 {
 	if (count >= 0)
@@ -249,10 +249,9 @@ static void verify_list(struct redis_replication_check *check)
 		conclude(check, REDIS_UNVERIFIED);
 }
 
-/* --- the Sentinels -------------------------------------------------------------------------------------------------
- */
+/* --- the Sentinels' count --- */
 
-/* The first of those that ask: whoever is called back may end any of them. */
+/* The first check that is counting. Search again after each callback, which may end any check. */
 static struct redis_replication_check *find_counting(const struct redis_replication *replication)
 {
 	struct redis_replication_check *check;
@@ -287,10 +286,9 @@ static void on_failed(void *ctx, const char *reason)
 	on_replicas(ctx, -1);
 }
 
-/* --- the master's own word -----------------------------------------------------------------------------------------
- */
+/* --- the master's own count --- */
 
-/* Replicas that follow, of INFO's lines "slave0:ip=…,port=…,state=online,offset=…,lag=…". */
+/* Counts the online replicas in INFO's lines "slave0:ip=…,port=…,state=online,offset=…,lag=…". */
 static int count_online(const char *info)
 {
 	int count = 0;
@@ -311,7 +309,7 @@ static void on_info_reply(void *ctx, const struct redis_result *result)
 	struct redis_replication_check *check = ctx;
 
 	check->replies_pending--;
-	if (check->step != CHECK_COUNTING) { /* too late, perhaps behind later answers */
+	if (check->step != CHECK_COUNTING) { /* too late, perhaps after later answers */
 		if (check->replies_pending == 0 && check->step != CHECK_SETTLING)
 			on_all_replies(check);
 		return;
@@ -336,8 +334,7 @@ static void count_replicas(struct redis_replication_check *check)
 		wait_for_failover(check);
 }
 
-/* --- checks --------------------------------------------------------------------------------------------------------
- */
+/* --- checks --- */
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a list that was just written outlives the master that took it. A master that was replaced goes on taking
- * writes until it hears of that, and they are gone with it; nor has a replica everything that a master took before it
- * died. Loop thread.
+ * Checks whether a list that was just written survives a failover. A replaced master keeps taking writes until it
+ * learns that it was replaced, and those are lost; nor does a promoted replica have everything that the master took
+ * before it died. Loop thread.
  */
 #pragma once
 
@@ -17,10 +17,10 @@ struct redis_replication;
 struct redis_replication_check;
 
 enum redis_replication_verdict {
-	REDIS_REPLICATED, /* on all replicas that are well, as far as may be known; or on the master after
-			     REDIS_FAILOVER_SETTLE_NS */
-	REDIS_LOST,	  /* the master has it no more, or not whole: it is another one now, say */
-	REDIS_UNVERIFIED, /* nobody answered */
+	/* On all replicas that are up, as far as known; or still on the master after REDIS_FAILOVER_SETTLE_NS. */
+	REDIS_REPLICATED,
+	REDIS_LOST,	  /* gone from the master, or incomplete: another server may be the master now */
+	REDIS_UNVERIFIED, /* no answer */
 };
 
 typedef void (*redis_replication_done)(void *ctx, enum redis_replication_verdict verdict);
@@ -28,11 +28,11 @@ typedef void (*redis_replication_done)(void *ctx, enum redis_replication_verdict
 /* `options` are copied; `commands` is the client that writes, and must outlive this. NULL on ENOMEM. */
 struct redis_replication *redis_replication_new(struct event_base *loop, const struct redis_options *options,
 						struct redis_commands *commands);
-void redis_replication_free(struct redis_replication *replication); /* no check calls back any more */
+void redis_replication_free(struct redis_replication *replication); /* no `done` is called any more */
 
 /*
- * `length`: of the list at `key`; `ttl`: seconds after which it may expire, from now. `done` is called once, never from
- * within. Mostly that takes two answers; where a replica is behind or was promoted, half a second more and then
+ * The list at `key` has `length` entries and may expire `ttl` seconds from now. `done` is called once, never before
+ * this returns. Usually two answers suffice; if a replica lags or was promoted, it takes half a second more and then
  * REDIS_FAILOVER_SETTLE_NS. NULL on ENOMEM.
  */
 struct redis_replication_check *redis_replication_check(struct redis_replication *replication, const char *key,

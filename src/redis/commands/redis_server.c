@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A connection answers in the order it was asked, so the reply belongs to the first command in flight. That is also why
- * one that nobody waits for any more stays in flight until its reply is there.
+ * A connection answers in the order of its commands, so a reply belongs to the first command in flight. That is why an
+ * ended command stays in flight until its reply arrives.
  */
 #include "redis/commands/redis_server.h"
 
@@ -41,14 +41,14 @@ static void on_reply(redisAsyncContext *redis, void *data, void *ctx)
 		return;
 	command = redis_server_pop_in_flight(server);
 	if (!command) {
-		redis_link_restart(server->link, "the server sent a reply that nobody asked for");
+		redis_link_restart(server->link, "the server sent an unexpected reply");
 		return;
 	}
 	server->last_used_ns = clock_boottime_ns();
 	server->handler.reply(server->handler.ctx, server, command, data);
 }
 
-/* hiredis may have taken one half of it (ASKING): such a connection is no good any more. */
+/* If this fails, hiredis may have queued half of it (ASKING): the connection is unusable. */
 static int write_command(struct redis_server *server, redisAsyncContext *redis, struct redis_pending_command *command)
 {
 	if ((command->needs_asking && redisAsyncCommand(redis, NULL, NULL, "ASKING") != REDIS_OK) ||
@@ -95,7 +95,7 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 	}
 }
 
-/* The handler may send what it gets to this very server: then it waits, behind what is looped over. */
+/* The handler may send a lost command to this server again: it joins `waiting`, not the list looped over. */
 static void on_down(void *ctx)
 {
 	struct redis_server *server = ctx;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Redis itself writes IPv6 addresses without brackets ("MOVED 7 ::1:7000"), people write them with; both are read. What
- * a server says ends up in logs and in getaddrinfo(): hosts of odd characters or sizes are none. */
+/* Redis writes IPv6 addresses without brackets ("MOVED 7 ::1:7000"), people with them; both are read. What a server
+ * sends ends up in logs and in getaddrinfo(), so hosts with odd characters or of odd length are rejected. */
 #include "redis/connection/redis_endpoint.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a server listens, as people and servers write it. Pure; any thread. */
+/* A server's host and port, as people and servers write them. Pure; any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,14 +9,14 @@
 #include "base/cleanup.h"
 
 #define REDIS_HOST_SIZE 256
-#define REDIS_ENDPOINTS_MAX 17 /* a host and 16 more nodes, or so many Sentinels */
+#define REDIS_ENDPOINTS_MAX 17 /* a host and 16 more nodes, or the Sentinels */
 
 struct redis_endpoint {
 	char host[REDIS_HOST_SIZE]; /* a name or an address without brackets; "": none */
 	uint16_t port;
 };
 
-/* "host:port", "[::1]:port" or "::1:port": the last colon divides. 0 or -EINVAL. */
+/* "host:port", "[::1]:port" or "::1:port": split at the last colon. 0 or -EINVAL. */
 warn_unused int redis_endpoint_parse(const char *text, struct redis_endpoint *endpoint);
 
 /* The same in two parts; `port` in digits. 0 or -EINVAL. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * hiredis trusts its server: it buffers a reply of any size, parses arrays of any depth (and frees them recursively),
- * asserts that pub/sub answers have the right shape, and its parsing of RESP3 pushes has overflowed the heap (its issue
- * 1359). It lets its caller replace two things, though: the functions that read and write the socket, and those that
- * make reply objects. Both are wrapped here. A refusal looks to hiredis like a read error or an allocation that failed;
- * either way it drops the connection, and the true reason stands in `refusal`.
+ * hiredis trusts its server: it buffers replies of any size, parses arrays of any depth (and frees them recursively),
+ * asserts the shape of pub/sub answers, and its parsing of RESP3 pushes has overflowed the heap (hiredis issue 1359).
+ * But it lets its caller replace the functions that read and write the socket and those that create reply objects. Both
+ * are wrapped here. To hiredis a refusal looks like a read error or a failed allocation; either way it drops the
+ * connection, and `refusal` holds the true reason.
  */
 #include "redis/connection/redis_guard.h"
 
@@ -17,8 +17,10 @@
 
 #include "redis/connection/redis_tls.h"
 
-#define LINE_BYTES_MAX (64u << 10) /* a status, error or number: hiredis searches it from its start after each read */
+#define LINE_BYTES_MAX (64u << 10) /* a status, error or number: hiredis rescans it from the start after each read */
 #define PUBSUB_ELEMENTS 3
+
+static const char rejected_resp3[] = "the server sent RESP3, which was not requested";
 
 enum pubsub_kind { PUBSUB_MESSAGE, PUBSUB_SUBSCRIBE, PUBSUB_UNSUBSCRIBE };
 
@@ -27,16 +29,16 @@ enum subscription { SUBSCRIPTION_REQUESTED, SUBSCRIPTION_CONFIRMED, SUBSCRIPTION
 struct redis_guard {
 	redisAsyncContext *redis;
 	void *owner;
-	struct ssl_st *session; /* hiredis's */
+	struct ssl_st *session; /* owned by hiredis */
 	char *channel;
 
-	const redisContextFuncs *hiredis_io; /* hiredis's own */
+	const redisContextFuncs *hiredis_io;
 	redisContextFuncs guarded_io;
-	redisReplyObjectFunctions *hiredis_objects; /* hiredis's own */
+	redisReplyObjectFunctions *hiredis_objects;
 
 	uint64_t received_bytes;
-	size_t reply_bytes; /* of the reply that is being parsed */
-	bool pubsub;	    /* the reply that is being parsed goes to hiredis's pub/sub code */
+	size_t reply_bytes; /* of the reply being parsed */
+	bool pubsub;	    /* the reply being parsed goes to hiredis's pub/sub code */
 	enum pubsub_kind pubsub_kind;
 	enum subscription subscription;
 
@@ -67,7 +69,7 @@ static bool charge_bytes(struct redis_guard *guard, size_t bytes)
 	return true;
 }
 
-/* Mirrors hiredis's redisProcessCallbacks: who will get the reply that begins here? */
+/* Mirrors hiredis's redisProcessCallbacks, which decides which code gets the reply that begins here. */
 static bool admit_root(struct redis_guard *guard, const redisReadTask *task, size_t elements)
 {
 	bool subscribed = guard->redis->c.flags & REDIS_SUBSCRIBED;
@@ -77,14 +79,14 @@ static bool admit_root(struct redis_guard *guard, const redisReadTask *task, siz
 	if (guard->redis->replies.head || task->type == REDIS_REPLY_ERROR)
 		return true;
 	if (!subscribed)
-		return refuse(guard, "the server sent a reply that nobody asked for");
+		return refuse(guard, "the server sent an unexpected reply");
 	if (task->type != REDIS_REPLY_ARRAY || elements < PUBSUB_ELEMENTS)
 		return true; /* the answer to a PING */
 	guard->pubsub = true;
 	return elements == PUBSUB_ELEMENTS || refuse(guard, "the server sent a malformed pub/sub message");
 }
 
-/* A subscription is confirmed once, has messages, and ends once: hiredis loses count of anything else. */
+/* A subscription is confirmed once, gets messages, and ends once: hiredis miscounts anything else. */
 static bool advance_subscription(struct redis_guard *guard, const char *text, size_t size)
 {
 	static const struct {
@@ -150,7 +152,7 @@ static bool is_resp2(const redisReadTask *task)
 	case REDIS_REPLY_ARRAY:
 		return true;
 	default:
-		return refuse(guard, "the server speaks RESP3 though nobody asked for it");
+		return refuse(guard, rejected_resp3);
 	}
 }
 
@@ -192,14 +194,14 @@ static void *make_double(const redisReadTask *task, double value, char *text, si
 	(void)value;
 	(void)text;
 	(void)size;
-	refuse(task->privdata, "the server speaks RESP3 though nobody asked for it");
+	refuse(task->privdata, rejected_resp3);
 	return NULL;
 }
 
 static void *make_bool(const redisReadTask *task, int value)
 {
 	(void)value;
-	refuse(task->privdata, "the server speaks RESP3 though nobody asked for it");
+	refuse(task->privdata, rejected_resp3);
 	return NULL;
 }
 
@@ -215,7 +217,7 @@ static redisReplyObjectFunctions guarded_objects = {
 
 /* --- the socket --- */
 
-/* Called before each read: what is in the buffer is the beginning of a reply that is not complete. */
+/* Called before each read: the buffer holds the beginning of an incomplete reply. */
 static bool admit_buffer(struct redis_guard *guard, const redisReader *reader)
 {
 	size_t unparsed = reader->len - reader->pos;
@@ -243,7 +245,7 @@ static ssize_t guard_read(redisContext *context, char *into, size_t room)
 		snprintf(context->errstr, sizeof(context->errstr), "%s", guard->refusal);
 		return -1;
 	}
-	/* OpenSSL judges a call by the thread's error queue: what others left there is not ours. */
+	/* OpenSSL judges a call by the thread's error queue, so errors left there by others must go. */
 	if (guard->session)
 		ERR_clear_error();
 	got = guard->hiredis_io->read(context, into, room);
@@ -254,8 +256,8 @@ static ssize_t guard_read(redisContext *context, char *into, size_t room)
 	return got;
 }
 
-/* A server that refuses us says why, and hangs up. Where we write before we read that, the write fails, but what it
- * said can still be read: a TLS alert, or an error in front of any answer. */
+/* A server that refuses us sends the reason and hangs up. If we write before we read it, the write fails, but the
+ * reason can still be read: a TLS alert, or an error before any answer. */
 static void read_final_error(struct redis_guard *guard)
 {
 	redisContext *context = &guard->redis->c;
@@ -292,9 +294,9 @@ static ssize_t guard_write(redisContext *context)
 	return sent;
 }
 
-/* --- life --- */
+/* --- new and free --- */
 
-/* hiredis calls this last before it takes the connection apart, with the functions that stand in it then. */
+/* hiredis calls this just before it takes the connection apart, for which it needs its own functions back. */
 static void guard_free(void *data)
 {
 	struct redis_guard *guard = data;

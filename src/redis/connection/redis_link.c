@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A link is one state machine with one timer, whose meaning depends on the state:
+ * A link is a state machine with one timer, whose meaning depends on the state:
  *
  *   waiting ──retry──> discovering ──> connecting ──> logging in ──PONG──> up
  *      ^                                    │  next address ^ │             │
  *      └────────────── no address left, refused, silent ──────┴─────────────┘
  *
- * Where to connect is the discovery's matter (redis_discovery.c): names, addresses, other nodes, Sentinels. Logging in
- * is the TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE where only a master will do:
- * the answer to PING shows that the server is there, lets us in, and is not still loading its data. While up, a PING
- * (or ROLE) that nothing follows within its deadline means that the server hangs, even though its kernel still answers
- * the keep-alive.
+ * The discovery (redis_discovery.c) finds where to connect: names, addresses, other nodes, Sentinels. Logging in is the
+ * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE if only a master will do. The answer
+ * to PING shows that the server is there, lets us in, and has loaded its data. While up, a PING (or ROLE) after which
+ * nothing arrives within the deadline means that the server hangs, even if its kernel still answers the keep-alive.
  *
- * hiredis frees its contexts by itself, and late when it is inside a callback. So the link never reaches one except
- * through `redis`, and a context never reaches the link except through its guard, which forgets the link as soon as the
- * link lets go. Handlers may free the link: calling one is the last thing a function does.
+ * hiredis frees its contexts itself, and late if it is inside a callback. So the link reaches a context only through
+ * `redis`, and a context reaches the link only through its guard, which forgets the link as soon as the link drops the
+ * connection. Handlers may free the link, so calling one is the last thing a function does.
  *
- * With Sentinels there is a link in the link: the discovery asks them over one of its own, which has no Sentinels.
+ * With Sentinels there is a link inside the link: the discovery asks them over one of its own, which has no Sentinels.
  */
 #include "redis/connection/redis_link.h"
 
@@ -43,10 +42,9 @@
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
-#define BACKOFF_MASTER_MAX_NS \
-	NS_PER_S		 /* where Sentinels fail over: it is they who are asked again, over an open link */
-#define STABLE_NS (5 * NS_PER_S) /* up for so long: the next failure is a new one */
-#define SHORT_UPTIMES_MAX 3	 /* ups in a row that did not last: from now on only a lasting one is logged */
+#define BACKOFF_MASTER_MAX_NS NS_PER_S	  /* with Sentinels, an attempt asks them again, over an open link */
+#define STABLE_NS (5 * NS_PER_S)	  /* after this long up, the next failure is a new one */
+#define SHORT_UPTIMES_MAX 3		  /* in a row; after these only a stable connection is logged */
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S) /* for TCP, and again for logging in */
 
 enum redis_link_state { LINK_WAITING, LINK_DISCOVERING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
@@ -54,28 +52,27 @@ enum redis_link_state { LINK_WAITING, LINK_DISCOVERING, LINK_CONNECTING, LINK_LO
 struct redis_link {
 	struct event_base *loop;
 	struct redis_link_handler handler;
-	struct redis_options options; /* its strings are ours */
+	struct redis_options options; /* owns its strings */
 	char *role;
 
 	enum redis_link_state state;
 	struct event *timer;
 	struct redis_discovery *discovery;
-	redisAsyncContext *redis; /* from connecting on */
+	redisAsyncContext *redis; /* from LINK_CONNECTING on */
 	SSL_CTX *tls;
 
-	unsigned failed_attempts; /* failed since it was last up for long */
+	unsigned failed_attempts; /* since it was last up for STABLE_NS */
 	unsigned short_uptimes;
 	uint64_t up_since_ns;	/* boot time */
 	bool ping_pending;	/* a PING is unanswered */
-	bool ping_denied;	/* by the user's ACL: only the keep-alive is left */
-	uint64_t ping_received; /* bytes received when the PING was sent */
+	bool ping_denied;	/* by the user's ACL: only the TCP keep-alive is left */
+	uint64_t ping_received; /* bytes received when PING was sent */
 
 	struct redis_link_log log;
 };
 
 static void link_fail(struct redis_link *link, const char *reason);
 
-/* Only a master will do. */
 static bool requires_master(const struct redis_link *link)
 {
 	return link->options.sentinel_count > 0;
@@ -97,7 +94,7 @@ static void set_timer(struct redis_link *link, uint64_t ns)
 	event_add(link->timer, &after);
 }
 
-/* Full jitter: anything between nothing and a bound that doubles. Many daemons lose the same Redis at the same time. */
+/* Full jitter, from zero to a bound that doubles: many daemons lose the same Redis at the same time. */
 static uint64_t backoff_ns(unsigned failed_attempts, uint64_t max_ns)
 {
 	uint64_t bound = failed_attempts < 16 ? BACKOFF_FIRST_NS << failed_attempts : max_ns;
@@ -107,7 +104,7 @@ static uint64_t backoff_ns(unsigned failed_attempts, uint64_t max_ns)
 	return random % (bound < max_ns ? bound : max_ns);
 }
 
-/* --- letting go --- */
+/* --- going down --- */
 
 static void drop_connection(struct redis_link *link)
 {
@@ -117,7 +114,7 @@ static void drop_connection(struct redis_link *link)
 	if (!redis)
 		return;
 	redis_guard_release(redis);
-	redisAsyncFree(redis); /* at once, or when the hiredis callback that we are in returns */
+	redisAsyncFree(redis); /* at once, or when the current hiredis callback returns */
 }
 
 static uint64_t backoff_max_ns(const struct redis_link *link)
@@ -140,7 +137,7 @@ static void go_down(struct redis_link *link, const char *reason)
 	} else if (was_up) {
 		link->short_uptimes++;
 	}
-	/* The next attempt reads the certificates anew: a new one may be what is missing. */
+	/* The next attempt reads the certificates again: they may have been replaced. */
 	if (link->tls && !was_up) {
 		SSL_CTX_free(link->tls);
 		link->tls = NULL;
@@ -235,7 +232,8 @@ static void log_in(struct redis_link *link)
 {
 	link->ping_denied = false;
 	set_timer(link, CONNECT_TIMEOUT_NS);
-	/* PING before CLIENT: "max number of clients reached" answers whatever comes first, and only PING's is read. */
+	/* PING before CLIENT: "max number of clients reached" answers the first command, and only PING's answer is
+	 * read. */
 	if (redis_login_send(link->redis, &link->options, on_auth) != REDIS_OK ||
 	    redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
 	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK ||
@@ -309,10 +307,10 @@ static void on_discovery_failed(void *ctx, const char *reason)
 	go_down(ctx, reason);
 }
 
-/* The one way out of an attempt or a connection that failed. The link may be gone afterwards. */
+/* Ends every failed attempt and connection. May free the link. */
 static void link_fail(struct redis_link *link, const char *reason)
 {
-	struct error copy; /* `reason` may belong to a connection that goes now */
+	struct error copy; /* `reason` may belong to the connection dropped below */
 	int progress;
 
 	error_set(&copy, 0, "%s", reason);
@@ -341,9 +339,9 @@ static void start_attempt(struct redis_link *link)
 	redis_discovery_start(link->discovery);
 }
 
-/* --- staying up --- */
+/* --- health --- */
 
-/* A subscriber may say nothing but PING: its Sentinels alone watch who is the master. */
+/* A subscriber may send only PING: for it, the Sentinels alone watch which server is the master. */
 static int send_health_check(struct redis_link *link)
 {
 	if (requires_master(link) && !redis_guard_is_subscriber(link->redis))
@@ -372,7 +370,7 @@ static void check_health(struct redis_link *link)
 		set_timer(link, link->options.ping_interval_ns);
 		return;
 	}
-	/* An answer that is still due, while something else comes in, is no hang: give it another deadline. */
+	/* If anything else arrives while an answer is due, the server does not hang: allow another deadline. */
 	if (!link->ping_pending && send_health_check(link) != REDIS_OK) {
 		link_fail(link, "out of memory");
 		return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* "Down" is news when the connection was not down, or is so for another reason now; to who did not ask for Redis only
- * the first time. */
+/* "Down" is logged when the connection was not down before, or is down for another reason; with `quiet`, before the
+ * first connection, only once. */
 #include "redis/connection/redis_link_log.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A connection's changes of state in the log: each once, however often it is tried. Loop thread. */
+/* Logs a connection's changes of state: each once, however many attempts follow. Loop thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@ struct redis_endpoint;
 
 struct redis_link_log {
 	const char *role;
-	const char *master; /* NULL: no Sentinels */
+	const char *master; /* its name; NULL: no Sentinels */
 	bool tls;
 	bool quiet; /* as in redis_options */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A server or proxy that does not know AUTH repeats its arguments in the error: they must not get into the log. */
+/* A server or proxy that does not know AUTH repeats its arguments in the error: they must not reach the log. */
 #include "redis/connection/redis_login.h"
 
 #include <hiredis/async.h>
@@ -28,7 +28,7 @@ void redis_login_describe_refusal(const struct redis_options *options, const cha
 
 	error_set(reason, 0, "%.*s", size, text);
 	if (password && *password && strstr(reason->text, password))
-		error_set(reason, 0, "AUTH is refused (the server's text repeats the password and is withheld)");
+		error_set(reason, 0, "AUTH was refused (the server's message repeats the password and is withheld)");
 }
 
 bool redis_login_check_master(const redisReply *reply, struct error *reason)
@@ -36,7 +36,7 @@ bool redis_login_check_master(const redisReply *reply, struct error *reason)
 	const redisReply *role;
 
 	if (reply->type == REDIS_REPLY_ERROR) {
-		error_set(reason, 0, "whether it is the master is not to be learned: %s", reply->str);
+		error_set(reason, 0, "cannot ask the server for its role: %s", reply->str);
 		return false;
 	}
 	role = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 ? reply->element[0] : NULL;

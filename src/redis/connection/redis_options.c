@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Options live as long as the link, whoever read them from a file may be gone: they are copied, and the secrets
- * among them do not outlive them in freed memory. */
+/* A link keeps its options after the configuration they came from is gone, so they are copied. Secrets are wiped, so
+ * that they do not stay in freed memory. */
 #include "redis/connection/redis_options.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The socket's side of a connection: options against dead peers, TLS, and hiredis's libevent adapter, which is a header
- * of static functions and so is included here only. */
+/* The socket's part of a connection: options against dead peers, TLS, and hiredis's libevent adapter (a header of
+ * static functions, so only this file includes it). */
 #include "redis/connection/redis_socket.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ static void set_socket_options(int fd)
 		{IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
 	};
 
-	/* A help against dead peers, not a condition: the PING finds them too. */
+	/* Best effort: PING detects dead peers, too. */
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
 		(void)setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(options[i].value));
 }

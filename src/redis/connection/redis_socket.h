@@ -11,17 +11,16 @@ struct event_base;
 struct redisAsyncContext;
 struct ssl_ctx_st;
 
-/* Whom to take for the server (redis_tls_session). */
+/* The names that the server's certificate may be for (redis_tls_session). */
 struct redis_tls_names {
 	const char *host, *alternative;
 };
 
-/* `address` is numeric: nothing here blocks. The connection is under way, not established; the caller sets its
- * callbacks. NULL with the text in `err`. */
+/* Starts to connect to a numeric address; never blocks. The caller sets the callbacks. NULL with the text in `err`. */
 struct redisAsyncContext *redis_socket_connect(struct event_base *loop, const char *address, uint16_t port, void *owner,
 					       struct error *err);
 
-/* Once connected: with `tls` the handshake begins, without (NULL) the guard is set on what is read. 0, or -errno with
- * the text in `err`. */
+/* Call it once connected: starts the guard and, unless `tls` is NULL, the handshake. 0, or -errno with the text in
+ * `err`. */
 warn_unused int redis_socket_start_tls(struct redisAsyncContext *redis, struct ssl_ctx_st *tls,
 				       const struct redis_tls_names *names, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * hiredis can make TLS sessions itself, but would take any name in the certificate; and it reports a refused
- * certificate as "Success". So the session is made here, with the name to expect, and its failure is read here.
+ * hiredis can make TLS sessions itself, but accepts any name in the certificate and reports a refused certificate as
+ * "Success". So the session is made here, with the expected name, and its failure is read here.
  */
 #include "redis/connection/redis_tls.h"
 
@@ -80,7 +80,7 @@ static bool is_address(const char *host)
 	return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
 }
 
-/* --- another name --- */
+/* --- the alternative name --- */
 
 static int alternative_name_index = -1;
 
@@ -94,7 +94,7 @@ static void free_alternative_name(void *parent, void *name, CRYPTO_EX_DATA *data
 	free(name);
 }
 
-/* OpenSSL wants a certificate to have the expected address *and* the expected name. Here one will do: a mismatch with
+/* OpenSSL requires the expected address *and* the expected name in a certificate. Here one is enough: a mismatch with
  * `host` is forgiven if `alternative_name` matches. */
 static int verify_either_name(int ok, X509_STORE_CTX *store)
 {
@@ -123,7 +123,7 @@ static int set_alternative_name(SSL *session, const char *alternative_name)
 	copy = strdup(alternative_name);
 	if (alternative_name_index < 0 || !copy || SSL_set_ex_data(session, alternative_name_index, copy) != 1)
 		return 0;
-	copy = NULL; /* the session's now */
+	copy = NULL; /* owned by the session now */
 	SSL_set_verify(session, SSL_VERIFY_PEER, verify_either_name);
 	return 1;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An attempt walks over endpoints and, of each, over the addresses its name resolves to:
+ * An attempt walks over endpoints, and over the addresses that each name resolves to:
  *
- *   begin ──> [asking the Sentinels] ──> endpoint ──resolve──> address ──failed──> next address, next endpoint …
+ *   start ──> [asking the Sentinels] ──> endpoint ──resolve──> address ──failed──> next address, next endpoint …
  *
- * With Sentinels there is one endpoint, the master they name, asked for anew at each attempt. They are listened to as
- * long as the attempt (or the connection it led to) lasts: another name ends it.
+ * With Sentinels there is one endpoint, the master they name, asked for at each attempt. They are watched as long as
+ * the attempt, or the connection it led to, lasts: another name ends it.
  */
 #include "redis/discovery/redis_discovery.h"
 
@@ -32,8 +32,8 @@ struct redis_discovery {
 	struct redis_endpoint endpoints[REDIS_ENDPOINTS_MAX];
 	size_t endpoint_count;
 	size_t start_index;	/* where an attempt begins */
-	size_t current_index;	/* less than count, unless that is 0 */
-	size_t endpoints_tried; /* endpoints of this attempt */
+	size_t current_index;	/* less than endpoint_count, unless that is 0 */
+	size_t endpoints_tried; /* in this attempt */
 
 	struct resolve *resolve;
 	struct resolve_result addresses;
@@ -42,16 +42,16 @@ struct redis_discovery {
 	struct error failure; /* of this attempt */
 	int failure_progress;
 
-	struct redis_sentinel *sentinel; /* NULL: there are none */
-	struct event *timer;		 /* of their answer */
-	struct error sentinel_failure;	 /* the last, since one answered */
+	struct redis_sentinel *sentinel; /* NULL: none configured */
+	struct event *timer;		 /* for their answer */
+	struct error sentinel_failure;	 /* the last; empty once one answers */
 };
 
 static void record_failure(struct redis_discovery *discovery, int progress, const char *reason)
 {
 	const struct redis_endpoint *endpoint = redis_discovery_endpoint(discovery);
 
-	/* The one that got furthest is the one to tell; among equals the first. */
+	/* Report the failure that got furthest; among equals the first. */
 	if (discovery->failure.text[0] && discovery->failure_progress >= progress)
 		return;
 	discovery->failure_progress = progress;
@@ -89,7 +89,7 @@ static bool connect_address(struct redis_discovery *discovery)
 
 static void on_resolved(void *ctx, const struct resolve_result *result);
 
-/* The current endpoint; false: it leads nowhere. */
+/* Tries the current endpoint. False if it leads nowhere. */
 static bool connect_endpoint(struct redis_discovery *discovery)
 {
 	const char *host = redis_discovery_endpoint(discovery)->host;
@@ -103,7 +103,7 @@ static bool connect_endpoint(struct redis_discovery *discovery)
 	discovery->state = DISCOVERY_RESOLVING;
 	discovery->resolve = resolve_start(discovery->loop, host, on_resolved, discovery);
 	if (!discovery->resolve)
-		record_failure(discovery, 0, "no thread to resolve the host name");
+		record_failure(discovery, 0, "cannot start a thread to resolve the host name");
 	return discovery->resolve != NULL;
 }
 
@@ -188,18 +188,17 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	/* The same failure in the same words: it is not news. */
-	exhausted(discovery, discovery->sentinel_failure.text[0]
-				     ? discovery->sentinel_failure.text
-				     : "no Sentinel has said within 10 s where the master is");
+	/* Repeat the last failure word for word, so that it is not logged again. */
+	exhausted(discovery, discovery->sentinel_failure.text[0] ? discovery->sentinel_failure.text
+								 : "no Sentinel named the master within 10 s");
 }
 
 static void ask_sentinels(struct redis_discovery *discovery)
 {
-	const struct timeval patience = {.tv_sec = SENTINEL_ANSWER_TIMEOUT_S};
+	const struct timeval timeout = {.tv_sec = SENTINEL_ANSWER_TIMEOUT_S};
 
 	discovery->state = DISCOVERY_ASKING_SENTINELS;
-	event_add(discovery->timer, &patience);
+	event_add(discovery->timer, &timeout);
 	redis_sentinel_ask(discovery->sentinel);
 }
 
@@ -215,7 +214,7 @@ void redis_discovery_start(struct redis_discovery *discovery)
 		return;
 	}
 	if (discovery->endpoint_count == 0) {
-		exhausted(discovery, "there is no host to connect to");
+		exhausted(discovery, "no host to connect to");
 		return;
 	}
 	discovery->current_index = discovery->start_index;
@@ -251,7 +250,7 @@ const char *redis_discovery_address(const struct redis_discovery *discovery)
 	return discovery->next_address > 0 ? discovery->addresses.address[discovery->next_address - 1] : NULL;
 }
 
-/* --- life --- */
+/* --- new and free --- */
 
 static int add_endpoint(struct redis_discovery *discovery, const struct redis_endpoint *endpoint)
 {

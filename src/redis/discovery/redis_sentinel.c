@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A Sentinel is a Redis server of few commands. So the connection to them is a link of its own with the Sentinels as
- * its nodes: TLS, login, hang detection and back-off are the link's. It stays up between questions, because the
- * question is asked again every two seconds: that is how a master is noticed that still answers but was replaced (cut
- * off from the Sentinels, or demoted while we were subscribed and could not ask it for its ROLE).
+ * A Sentinel is a Redis server with few commands. So the connection to the Sentinels is a link of its own, with them as
+ * its nodes: TLS, login, hang detection and back-off are the link's. It stays up, because the query is repeated every
+ * two seconds. That finds a master that still answers but was replaced (cut off from the Sentinels, or demoted while we
+ * were subscribed and could not ask for its ROLE).
  */
 #include "redis/discovery/redis_sentinel.h"
 
@@ -19,14 +19,13 @@
 #include "redis/connection/redis_options.h"
 
 #define POLL_INTERVAL_NS (2 * NS_PER_S)
-#define PING_MAX_NS \
-	(2 * NS_PER_S) /* at most, interval and timeout: a failover must not wait for a Sentinel that hangs */
+#define PING_MAX_NS (2 * NS_PER_S) /* interval and timeout: a failover must not wait for a Sentinel that hangs */
 
 struct redis_sentinel {
 	struct redis_link *link;
-	struct event *timer; /* the next question */
+	struct event *timer; /* the next query */
 	char *master;
-	bool query_pending; /* and not answered */
+	bool query_pending;
 	struct redis_sentinel_handler handler;
 };
 
@@ -69,8 +68,8 @@ static void on_master_reply(redisAsyncContext *redis, void *data, void *ctx)
 	sentinel->handler.master(sentinel->handler.ctx, &endpoint);
 }
 
-/* One replica: names and values in turns. Its flags are words with commas between them. "disconnected" is no bad sign:
- * so are all that a Sentinel has just heard of, as after a failover. */
+/* A replica is an array of alternating names and values; its flags are words with commas between them. "disconnected"
+ * is no bad sign: every replica that a Sentinel has just discovered has it, as after a failover. */
 static bool is_replica_up(const redisReply *replica)
 {
 	static const char *const bad[] = {"s_down", "o_down"};

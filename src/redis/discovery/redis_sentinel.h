@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Asks Redis Sentinels where the master is: at once when told to, and every two seconds as long as one of them is
- * reachable. The Sentinels are tried in turn; the one that answered stays the first. Loop thread.
+ * Asks Redis Sentinels where the master is: on request, and every two seconds while one of them is reachable. They are
+ * tried in turn, beginning with the last one that answered. Loop thread.
  */
 #pragma once
 
@@ -14,23 +14,22 @@ struct redis_sentinel;
 
 /* Handlers may free the object. */
 struct redis_sentinel_handler {
-	void (*master)(void *ctx, const struct redis_endpoint *endpoint); /* a Sentinel's answer, each time */
-	/* How many replicas the same Sentinel does not hold to be down, each time; -1: it does not say. NULL: it is not
-	 * asked.
-	 */
+	void (*master)(void *ctx, const struct redis_endpoint *endpoint); /* after each answer */
+	/* After each answer: how many replicas the same Sentinel does not consider down; -1: it refuses. NULL: do not
+	 * ask. */
 	void (*replicas)(void *ctx, int count);
-	/* None of them could be asked, or the one that was does not know the master; the next try follows by itself. */
+	/* No Sentinel is reachable, or the one asked does not know the master; the next try follows by itself. */
 	void (*failed)(void *ctx, const char *reason);
 	void *ctx;
 };
 
-/* Takes sentinels, master, sentinel_username, sentinel_auth and all that concerns TLS and patience from `options`; they
- * are copied. NULL on ENOMEM. */
+/* Copies sentinels, master, sentinel_username, sentinel_auth, the TLS options and the PING times from `options`. NULL
+ * on ENOMEM, or if a Sentinel is no valid endpoint. */
 struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct redis_options *options,
 					  struct redis_sentinel_handler handler);
 void redis_sentinel_free(struct redis_sentinel *sentinel); /* no handler is called any more */
 
-/* An answer (or a failure) follows as soon as there is one, never from within. */
+/* Asks at once, or as soon as a Sentinel is connected. Never calls a handler before it returns. */
 void redis_sentinel_ask(struct redis_sentinel *sentinel);
 
 CLEANUP_DEFINE(redis_sentinel, struct redis_sentinel, redis_sentinel_free)

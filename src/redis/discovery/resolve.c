@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * getaddrinfo() blocks for as long as name servers are silent, which can be half a minute, and it cannot be
- * interrupted. So each question runs on a detached thread and is owned by two: the thread and whoever asked. The last
- * of them frees it, which lets the asker go away (shutdown) without waiting. One thread per unanswered question; a link
- * has one question at a time.
+ * getaddrinfo() blocks while name servers are silent, which can be half a minute, and cannot be interrupted. So each
+ * lookup runs on a detached thread and has two owners, the thread and the caller. The last of them frees it, so the
+ * caller can go away (shutdown) without waiting. One thread per unanswered lookup; a link has one lookup at a time.
  */
 #include "redis/discovery/resolve.h"
 
@@ -23,7 +22,7 @@ struct resolve {
 	char *host;
 	struct resolve_result result;
 
-	/* The asker's only. */
+	/* Used by the caller only. */
 	struct event *wake;
 	resolve_done done;
 	void *ctx;
@@ -31,7 +30,7 @@ struct resolve {
 
 static void resolve_release(struct resolve *resolve)
 {
-	/* acq_rel: whoever frees must see everything that the other owner did. */
+	/* acq_rel: the owner that frees must see everything that the other one did. */
 	if (atomic_fetch_sub_explicit(&resolve->references, 1, memory_order_acq_rel) > 1)
 		return;
 	if (resolve->wake_fd >= 0)
@@ -93,7 +92,7 @@ static void on_resolved(evutil_socket_t fd, short what, void *data)
 	resolve_release(resolve);
 }
 
-/* Signals belong to the loop: none may be taken by this thread. */
+/* Signals belong to the loop: this thread must take none. */
 static int start_thread(struct resolve *resolve)
 {
 	pthread_attr_t attributes;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names to addresses without blocking the loop, and without ever waiting for a name server at shutdown. Loop thread. */
+/* Resolves names without blocking the loop, and without waiting for a name server at shutdown. Loop thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,11 +21,11 @@ struct resolve_result {
 
 typedef void (*resolve_done)(void *ctx, const struct resolve_result *result);
 
-/* True if `host` is an address already: `result` then holds it. */
+/* True if `host` is a numeric address, which `result` then holds. */
 bool resolve_numeric(const char *host, struct resolve_result *result);
 
-/* Asks on a thread of its own; `done` is called once on the loop, unless cancelled before, and may not free the handle:
- * it is gone by itself afterwards. NULL if no thread could be started. */
+/* Looks `host` up on a thread of its own. `done` is called once on the loop, unless cancelled before, and must not free
+ * the handle, which frees itself afterwards. NULL if no thread could be started. */
 struct resolve *resolve_start(struct event_base *loop, const char *host, resolve_done done, void *ctx);
 
 /* `done` is not called any more. Does not wait for the thread. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a capture owes, on any machine: each packet that came to its interface is in the file or counted in `lost`, none is there twice,
-all are in order, and `complete` says whether any is missing. How much is lost is the benchmark's to show."""
+"""Accounts for packets. On any machine, each packet that reached the interface is in the file or counted in `lost`, none is there twice,
+all are in order, and `complete` reports whether any is missing. How many are lost is for the benchmark to show."""
 
 import signal
 
@@ -8,7 +8,7 @@ from .waiting import until
 
 
 def status(world, interface="eth0"):
-    """The fields of an interface's line in answer to SIGUSR1."""
+    """The fields of the interface's status line, logged on SIGUSR1."""
     since = world.daemon.mark()
     world.daemon.signal(signal.SIGUSR1)
     world.daemon.wait_log("status", since=since)
@@ -18,9 +18,9 @@ def status(world, interface="eth0"):
 
 
 class Arrivals:
-    """What comes to an interface from now on, as the kernel counts it, and what becomes of it at the daemon's ring, which must be open
-    and unfiltered, and have taken over what came before. The kernel counts what a packet socket can see: not what a full input queue threw
-    away before."""
+    """Counts packets that reach an interface from now on, by the kernel's counters, and how the daemon's ring accounts for them. The ring
+    must be open and unfiltered, and must have taken over all earlier packets. The kernel counts what a packet socket can see, not what a
+    full input queue discarded before."""
 
     def __init__(self, world, interface="eth0"):
         self.world, self.interface = world, interface
@@ -38,19 +38,19 @@ class Arrivals:
         return self._counter() - self._before
 
     def accounted(self):
-        """How many of them are in retired blocks or counted as dropped."""
+        """Number of these packets in retired blocks or counted as dropped."""
         return self._ring() - self._ring_before
 
     def dropped(self):
         return int(status(self.world, self.interface)["dropped"]) - self.dropped_before
 
     def settle(self, timeout=30):
-        """After the last packet was sent: until the ring has an answer for each of them. Returns how many came."""
+        """Call after the last packet was sent. Waits until the ring accounts for every packet; returns how many arrived."""
         came = self.count()
         seen = []
         until(lambda: seen.append(self.accounted()) or seen[-1] >= came, timeout,
               f"{came} packets to be in the ring or dropped; {seen[-3:]}", interval=0.02)
-        assert seen[-1] == came == self.count(), f"{came} packets came, the ring has an answer for {seen[-1]}"
+        assert seen[-1] == came == self.count(), f"{came} packets arrived, the ring accounts for {seen[-1]}"
         return came
 
 
@@ -59,28 +59,28 @@ def lost(event):
 
 
 def assert_ascending(numbers, sent):
-    """In the order in which they were sent, none twice, no others. sent: the range of what was."""
+    """The numbers ascend, none is repeated, and all are in the range `sent`."""
     wrong = [pair for pair in zip(numbers, numbers[1:]) if pair[0] >= pair[1]]
     assert not wrong, f"{len(wrong)} twice or out of order: {wrong[:5]}"
     strange = [number for number in numbers if number not in sent]
-    assert not strange, f"{len(strange)} that nobody sent: {strange[:5]}"
+    assert not strange, f"{len(strange)} never sent: {strange[:5]}"
 
 
 def assert_exact(event, numbers, sent, arrived, dropped_before=0):
-    """The account of a capture that began before the first packet and ended after the last. dropped_before: what the ring had dropped
-    before; a window of the past may count them, too."""
+    """Checks a capture that began before the first packet and ended after the last. dropped_before: packets the ring had dropped
+    before; a window of history may count them, too."""
     assert_ascending(numbers, sent)
-    missing, told = arrived - len(numbers), lost(event)
+    missing, reported = arrived - len(numbers), lost(event)
     assert event["packets"] == len(numbers), event
-    assert missing <= told <= missing + dropped_before, f"{missing} of {arrived} are missing (dropped before: {dropped_before}): {event}"
-    assert event["window"]["complete"] is (told == 0), event
+    assert missing <= reported <= missing + dropped_before, f"{missing} of {arrived} missing (dropped before: {dropped_before}): {event}"
+    assert event["window"]["complete"] is (reported == 0), event
 
 
 def assert_part(event, numbers, sent, not_arrived=0):
-    """The account of a capture that began or ended amid the packets. not_arrived: how many were sent and did not come to the interface."""
+    """Checks a capture that began or ended amid the packets. not_arrived: packets that were sent but did not reach the interface."""
     assert_ascending(numbers, sent)
-    holes, told = numbers[-1] - numbers[0] + 1 - len(numbers), lost(event)
+    holes, reported = numbers[-1] - numbers[0] + 1 - len(numbers), lost(event)
     assert event["packets"] == len(numbers), event
-    assert holes <= told + not_arrived, f"{holes} are missing, {not_arrived} did not arrive: {event}"
+    assert holes <= reported + not_arrived, f"{holes} are missing, {not_arrived} did not arrive: {event}"
     reaches_back = event["window"]["from"] <= event["window"]["asked_from"]
-    assert event["window"]["complete"] is (told == 0 and reaches_back), event
+    assert event["window"]["complete"] is (reported == 0 and reaches_back), event

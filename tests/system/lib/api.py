@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The control API as a client sees it: http.client over the daemon's unix socket (or TCP), and a reader of server-sent events."""
+"""A client of the control API: http.client over the daemon's unix socket (or TCP), and a reader of server-sent events."""
 
 import contextlib
 import http.client
@@ -45,7 +45,7 @@ class Answer:
 
 
 class Events:
-    """GET /v1/events, read by a thread as it comes: `events` has (name, object), `comments` how many there were."""
+    """GET /v1/events, read by a thread: `events` holds (name, object) pairs, `comments` their number."""
 
     def __init__(self, connection, response):
         self.events, self.comments, self.ended = [], 0, False
@@ -76,10 +76,10 @@ class Events:
 
     def wait(self, condition, timeout=10):
         with self._news:
-            assert self._news.wait_for(lambda: condition(self), seconds(timeout)), f"never came; there were {self.events}"
+            assert self._news.wait_for(lambda: condition(self), seconds(timeout)), f"condition not met; received {self.events}"
 
     def wait_kinds(self, *kinds, timeout=10):
-        """Until there are as many events; they must be these, in this order. Returns them."""
+        """Waits for exactly these events in this order and returns them."""
         self.wait(lambda stream: len(stream.events) >= len(kinds), timeout)
         assert [name for name, _ in self.events] == list(kinds), self.events
         assert all(event["event"] == name for name, event in self.events), self.events
@@ -112,14 +112,14 @@ class Api:
         return path + ("?" + urllib.parse.urlencode(given) if given else "")
 
     def open(self, method, path, body=None, headers=None, **parameters):
-        """The connection, and the response whose body is not read yet."""
+        """Returns the connection and the response, its body still unread."""
         connection = self.connect()
         headers = dict(headers or {})
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
             if not isinstance(body, (bytes, str)):
                 body = json.dumps(body)
-        with contextlib.suppress(BrokenPipeError):  # refused by its head: the answer is there, the body not wanted
+        with contextlib.suppress(BrokenPipeError):  # the server refused by the header and closed before the body was sent
             connection.request(method, self.target(path, parameters), body, headers)
         return connection, connection.getresponse()
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A receiver that speaks CloudShark's upload API and is strict about it: POST /api/v1/<token>/upload, multipart/form-data with
-exactly one part `file` that holds a capture which can be read to its end. Whatever is wrong is answered as CloudShark does, with
-{"status": …, "exceptions": […]}, and remembered in `faults`. It can also be told to have a bad day: see `Behaviour`.
+"""A strict receiver for CloudShark's upload API: POST /api/v1/<token>/upload, multipart/form-data with exactly one part `file`
+that holds a capture readable to its end. It answers faults as CloudShark does, with {"status": …, "exceptions": […]}, and lists them in
+`faults`. It can also fail on purpose: see `Behaviour`.
 
 In a test:       with CloudSharkServer("token", behaviour=[busy(503), hang()]) as server: …; server.wait_for_uploads(1)
 From a shell:    cloudshark_server.py --port 0 --token T --dir D
@@ -33,24 +33,23 @@ BODY_MAX = 1 << 30
 LINE_MAX = 16384
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# Bad days
+# --- behaviours ---
 
 
 @dataclasses.dataclass
 class Behaviour:
-    """What the server does with one request. `kind`:
-    ok              the upload API
+    """How the server treats one request. `kind`:
+    ok              accepts an upload
     refuse          reads the request, answers `status` with `exceptions`
     refuse-early    answers before it reads the body, then closes
-    answer          reads the request, answers `status`, `headers` and `body` as they are
-    hang-before     reads the request's headers, then nothing more, and never answers
-    hang-after      reads all of it, never answers
-    hang-in-answer  reads all of it, answers the headers but no body
-    close-before    closes (with a reset) when half of the body is there
-    close-after     reads all of it and closes without an answer
+    answer          reads the request, answers with the given `status`, `headers` and `body`
+    hang-before     reads only the request's headers and never answers
+    hang-after      reads the request, never answers
+    hang-in-answer  reads the request, answers with headers but no body
+    close-before    closes (with a reset) after half of the body
+    close-after     reads the request and closes without an answer
     close-in-answer closes in the middle of the answer's body
-    slow            reads `chunk` bytes at a time with a pause after each, then does as ok"""
+    slow            reads `chunk` bytes at a time with a pause after each, then acts as ok"""
     kind: str = "ok"
     status: int = 200
     exceptions: list = dataclasses.field(default_factory=list)
@@ -93,8 +92,7 @@ def slow(chunk=4096, pause=0.001):
     return Behaviour("slow", chunk=chunk, pause=pause)
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# Is it a capture? Every block or record is walked to the end of the file.
+# --- capture files: every block or record is checked up to the end of the file ---
 
 
 def check_pcap(data):
@@ -130,7 +128,7 @@ def check_pcapng(data):
 
 
 def check_capture(data):
-    """None, or what is wrong with it."""
+    """Returns None or a description of the fault."""
     if data[:4] == b"\x0a\x0d\x0d\x0a":
         return check_pcapng(data)
     if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\xa1\xb2\x3c\x4d"):
@@ -138,12 +136,11 @@ def check_capture(data):
     return "the file is no capture: unknown magic"
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# HTTP and multipart
+# --- HTTP and multipart ---
 
 
 class Fault(Exception):
-    """The client did something that the API doesn't take."""
+    """The client violated the API."""
 
     def __init__(self, status, text):
         super().__init__(text)
@@ -151,7 +148,7 @@ class Fault(Exception):
 
 
 class Gone(Exception):
-    """The client went away."""
+    """The client closed the connection."""
 
 
 @dataclasses.dataclass
@@ -159,12 +156,12 @@ class Request:
     method: str = ""
     path: str = ""
     headers: dict = dataclasses.field(default_factory=dict)  # names in lower case
-    kind: str = ""  # of the behaviour it met
-    stage: str = "headers"  # "headers", "body" (all read), "over"
+    kind: str = ""  # of the behaviour applied
+    stage: str = "headers"  # "headers", "body" (read completely), "over"
     body_size: int = 0
-    status: int = 0  # answered; 0: not
+    status: int = 0  # of the answer; 0: none yet
     client_left: bool = False
-    connection: int = 0  # a number of the connection
+    connection: int = 0  # number of the connection
 
 
 @dataclasses.dataclass
@@ -200,7 +197,7 @@ def parse_headers(read_line):
 
 
 def parse_part(part):
-    """One part's (name, filename or None, headers, content)."""
+    """Returns one part's (name, filename or None, headers, content)."""
     head, blank, content = part.partition(b"\r\n\r\n")
     if not blank:
         raise Fault(400, "multipart: a part without the end of its header")
@@ -219,7 +216,7 @@ def parse_part(part):
 
 
 def parse_multipart(content_type, body):
-    """(filename, content, fields)"""
+    """Returns (filename, content, fields)."""
     match = re.fullmatch(r'multipart/form-data; ?boundary=("?)([A-Za-z0-9\'()+_,./:=?-]{1,70})\1', content_type)
     if not match:
         raise Fault(415, f"not multipart/form-data with a boundary: {content_type[:80]!r}")
@@ -262,7 +259,7 @@ class Handler(socketserver.BaseRequestHandler):
             while self.handle_request():
                 pass
 
-    # --- reading
+    # --- reading ---
 
     def receive(self, size=65536):
         data = self.request.recv(size)
@@ -288,7 +285,7 @@ class Handler(socketserver.BaseRequestHandler):
             else:
                 data = self.receive(min(size - have, chunk))
                 if pause:
-                    time.sleep(pause)  # being slow is the behaviour, nothing waits for it
+                    time.sleep(pause)  # the slowness under test, not a wait for something
             parts.append(data)
             have += len(data)
         return b"".join(parts)
@@ -303,7 +300,7 @@ class Handler(socketserver.BaseRequestHandler):
                 break
             body += self.read_exactly(int(line, 16), **pace)
             if self.read_line() != "":
-                raise Fault(400, "a chunk is not as long as it says")
+                raise Fault(400, "a chunk differs from its stated length")
         if self.read_line() != "":
             raise Fault(400, "trailers are not expected")
         return body
@@ -321,7 +318,7 @@ class Handler(socketserver.BaseRequestHandler):
             return self.read_chunked(**pace)
         return self.read_exactly(self.content_length(headers), **pace)
 
-    # --- answering
+    # --- answering ---
 
     def answer(self, status, body, headers=None, cut=None):
         payload = body if isinstance(body, bytes) else body.encode()
@@ -333,7 +330,7 @@ class Handler(socketserver.BaseRequestHandler):
     def answer_fault(self, status, exceptions, headers=None):
         self.answer(status, json.dumps({"status": status, "exceptions": exceptions}), headers)
 
-    # --- a request
+    # --- a request ---
 
     def handle_request(self):
         self.record = Request(connection=self.connection_number)
@@ -400,13 +397,13 @@ class Handler(socketserver.BaseRequestHandler):
         return headers.get("connection", "").lower() != "close"
 
     def drain(self):
-        """Reads what still comes, so that closing doesn't reset the connection before the answer is read."""
+        """Reads the rest of the request, so that closing does not reset the connection before the client reads the answer."""
         self.request.shutdown(socket.SHUT_WR)
         while self.request.recv(65536):
             pass
 
     def hang(self):
-        """Until the client hangs up or the server ends."""
+        """Blocks until the client hangs up or the server ends."""
         while True:
             ready, _, _ = select.select([self.request, self.owner.ended_fd], [], [])
             if self.owner.ended_fd in ready:
@@ -429,7 +426,7 @@ class Handler(socketserver.BaseRequestHandler):
         if wrong:
             raise Fault(422, wrong)
         upload = Upload(filename, content, fields, headers, secrets.token_hex(6))
-        self.owner.took(upload)  # first: whoever hears of the upload's end can look at it
+        self.owner.add_upload(upload)  # before the answer: the upload must be listed once the client has it
         self.answer(200, json.dumps({"filename": filename, "id": upload.id}))
 
 
@@ -447,7 +444,7 @@ class Listener(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request, client_address):
         error = sys.exc_info()[1]
-        self.owner.broke(error)
+        self.owner.add_error(error)
 
     def shutdown_request(self, request):
         with contextlib.suppress(OSError):
@@ -455,10 +452,10 @@ class Listener(socketserver.ThreadingTCPServer):
 
 
 class CloudSharkServer:
-    """Runs in threads of its own from the start of the `with` block (or start()) to its end.
+    """Runs in its own threads during the `with` block (or from start() to stop()).
 
-    tls: None or (certificate file, key file). behaviour: a Behaviour for every request, or a list: one for each request in the
-    order in which they come, `ok` for those after. `uploads`, `requests`, `faults`, `errors` (failed handshakes) grow."""
+    tls: None or (certificate file, key file). behaviour: one Behaviour for every request, or a list with one for each request in order
+    of arrival, followed by `ok`. `uploads`, `requests`, `faults` and `errors` (failed handshakes) grow."""
 
     def __init__(self, token, tls=None, behaviour=(), host="127.0.0.1", port=0, on_upload=None):
         self.token, self.on_upload = token, on_upload
@@ -496,9 +493,9 @@ class CloudSharkServer:
     def __exit__(self, *_):
         self.stop()
 
-    # --- what happened; waits raise AssertionError after `timeout` seconds
+    # --- results; waits raise AssertionError after `timeout` seconds ---
 
-    def wait(self, condition, timeout=20, what="the server to see it"):
+    def wait(self, condition, timeout=20, what="the server's state"):
         with self.changed:
             if not self.changed.wait_for(condition, timeout):
                 raise AssertionError(f"waited {timeout} s in vain for {what}: {len(self.uploads)} uploads, "
@@ -509,12 +506,12 @@ class CloudSharkServer:
         return self.uploads
 
     def wait_for_requests(self, count, timeout=20, stage=None):
-        """stage: "body": the body is there too; "over": the request has met its end."""
+        """stage: "body": the body has been read too; "over": the request is finished."""
         stages = {None: ("headers", "body", "over"), "body": ("body", "over"), "over": ("over",)}[stage]
         self.wait(lambda: sum(r.stage in stages for r in self.requests) >= count, timeout, f"{count} requests")
         return self.requests
 
-    # --- for the handlers
+    # --- for the handlers ---
 
     def next_connection(self):
         with self.changed:
@@ -542,12 +539,12 @@ class CloudSharkServer:
                 self.requests.append(record)
             self.changed.notify_all()
 
-    def broke(self, error):
+    def add_error(self, error):
         with self.changed:
             self.errors.append(repr(error))
             self.changed.notify_all()
 
-    def took(self, upload):
+    def add_upload(self, upload):
         if self.on_upload:
             self.on_upload(upload)
         with self.changed:
@@ -559,8 +556,7 @@ class CloudSharkServer:
         return False
 
 
-# ---------------------------------------------------------------------------------------------------------------------------------
-# The program
+# --- the program ---
 
 
 def keep(directory, upload):
@@ -586,23 +582,23 @@ def main():
     behaviour = Behaviour(**behaviour) if isinstance(behaviour, dict) else [Behaviour(**one) for one in behaviour]
     printing = threading.Lock()
 
-    def say(line):
+    def print_line(line):
         with printing:
             print(json.dumps(line), flush=True)
 
     def on_upload(upload):
-        say({**upload.summary(), **({"path": keep(options.dir, upload)} if options.dir else {})})
+        print_line({**upload.summary(), **({"path": keep(options.dir, upload)} if options.dir else {})})
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with CloudSharkServer(options.token, options.tls, behaviour, options.host, options.port, on_upload) as server:
-        say({"port": server.port})
-        said = 0
+        print_line({"port": server.port})
+        printed = 0
         while True:
             with contextlib.suppress(AssertionError):
-                server.wait(lambda: len(server.faults) > said, 3600)
-            for fault in server.faults[said:]:
+                server.wait(lambda: len(server.faults) > printed, 3600)
+            for fault in server.faults[printed:]:
                 print(f"cloudshark_server: refused: {fault}", file=sys.stderr, flush=True)
-                said += 1
+                printed += 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A stand-in for the daemon's control API (contract: "Control API"), for what the real one can't be made to say. It judges what
-comes as strictly as the daemon: a request that is not as it must be is a fault of the test, told at close()."""
+"""A fake of the daemon's control API (contract: "Control API"), for answers that the real one cannot be made to give. It validates
+requests as strictly as the daemon; close() fails after an invalid one."""
 
 import json
 import os
@@ -54,8 +54,8 @@ class Request:
 
 
 class ControlServer:
-    """`answer(request)` returns (status, body, headers), on a thread of the connection. The body is bytes, a dict or list that becomes
-    JSON, or a tuple or generator of pieces, sent chunked; None among them breaks the connection off."""
+    """`answer(request)` returns (status, body, headers), on the connection's thread. The body is bytes, a dict or list that becomes
+    JSON, or a tuple or generator of pieces, sent chunked; a piece of None breaks the connection."""
 
     def __init__(self, path=None, token=None, answer=None):
         self.path, self.token, self.answer = path, token, answer
@@ -85,7 +85,7 @@ class ControlServer:
                     pass
             except (ConnectionError, BrokenPipeError):
                 pass
-            except Exception as fault:  # a bad request is the test's to know
+            except Exception as fault:  # close() reports a bad request
                 with self._news:
                     self.faults.append(f"{type(fault).__name__}: {fault}")
                     self._news.notify_all()
@@ -132,7 +132,7 @@ class ControlServer:
         route = re.sub(r"^/v1/captures/[^/]+", "/v1/captures/ID", request.path)
         assert (request.method, route) in ROUTES, f"no such call: {request.method} {request.path}"
         if request.method != "POST":
-            assert not request.body, "a body where none belongs"
+            assert not request.body, "unexpected body"
             return
         assert request.headers.get("content-type") == "application/json", request.headers
         fields = json.loads(request.body)
@@ -151,7 +151,7 @@ class ControlServer:
             return
         connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         for piece in body:
-            if piece is None:  # broken off
+            if piece is None:  # break the connection
                 connection.shutdown(socket.SHUT_RDWR)
                 return
             connection.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The daemon under test: started with a configuration made here, watched line by line, ended by pid, and held to account for crashes
-and sanitizer reports when the test is over."""
+"""The daemon under test: starts it with a generated configuration, reads its log line by line, ends it by pid, and at teardown fails the
+test for crashes and sanitizer reports."""
 
 import collections
 import contextlib
@@ -19,11 +19,11 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 PROGRAM = os.path.abspath(os.environ.get("PCAPDAEMON", os.path.join(ROOT, "build", "pcapdaemon")))
 SANITIZER = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error:")
 
-# Time and severity, or a syslog severity as systemd reads it, stand before the message id.
+# Before the message id: time and severity, or a syslog severity as systemd reads it.
 LINE = re.compile(r"^(?:<\d+>|\d{4}-\d\d-\d\dT\S+ [a-z]+ )?(?P<id>[a-z][a-z0-9-]*)(?: (?P<fields>.*))?$")
 FIELD = re.compile(r'([A-Za-z0-9_.-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
-# A wrapper for a daemon that is not told where its socket is: with a /run/pcapdaemon of its own, for other files' tests run beside.
+# A wrapper that gives a daemon with the default socket its own /run/pcapdaemon, because other test files run at the same time.
 PRIVATE_RUN = ["unshare", "-m", "--propagation", "private", "sh", "-c",
                'mkdir -p /run/pcapdaemon && mount -t tmpfs -o mode=755 none /run/pcapdaemon && exec "$@"', "sh"]
 
@@ -43,13 +43,13 @@ def parse_line(text):
 
 
 def into_mounts_of(daemon, directory):
-    """A wrapper for what is to see the same files as the daemon, and to begin in this directory."""
+    """A wrapper for a program that must see the daemon's files and start in this directory."""
     return ["nsenter", "-t", str(daemon.pid), "-m", f"--wdns={directory}"]
 
 
 @functools.lru_cache(None)
 def is_sanitized():
-    """The program under test carries a sanitizer, with files and memory of its own."""
+    """Whether the program under test has a sanitizer, which uses files and memory itself."""
     with open(PROGRAM, "rb") as file:
         program = file.read()
     return b"__asan_init" in program or b"__tsan_init" in program
@@ -57,7 +57,7 @@ def is_sanitized():
 
 class Daemon:
     def __init__(self, directory, config=None, arguments=(), netns=None, wrapper=(), environment=None):
-        """wrapper: words put before the program (strace …, a shell that mounts something and then execs "$@")."""
+        """wrapper: words before the program (strace …, or a shell that mounts something and then execs "$@")."""
         self.directory, self.config, self.arguments = str(directory), config, list(arguments)
         self.netns, self.wrapper, self.environment = netns, list(wrapper), environment or {}
         self.process, self.lines, self.stdout = None, [], ""
@@ -74,11 +74,11 @@ class Daemon:
         command += map(str, self.arguments)
         return self.netns.command(*command) if self.netns else command
 
-    # Life
+    # --- life cycle ---
 
     def launch(self):
-        """Starts it and waits for nothing."""
-        assert os.access(PROGRAM, os.X_OK), f"there is no daemon to test at {PROGRAM} (set PCAPDAEMON)"
+        """Starts the daemon without waiting."""
+        assert os.access(PROGRAM, os.X_OK), f"no daemon to test at {PROGRAM} (set PCAPDAEMON)"
         self.lines, self._exit_expected = [], False
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, env={**os.environ, **self.environment})
@@ -87,7 +87,7 @@ class Daemon:
         return self
 
     def start(self, subscribed=True):
-        """Starts it and waits until it is ready, and (subscribed) listens on Redis."""
+        """Starts the daemon and waits until it is ready and, if `subscribed`, listens on Redis."""
         self.launch()
         self.wait_log("ready", 15)
         if subscribed:
@@ -104,7 +104,7 @@ class Daemon:
 
     @property
     def pid(self):
-        """The daemon's own pid, also below a wrapper that stays its parent."""
+        """The daemon's own pid, even if a wrapper remains its parent."""
         pid = self.process.pid
         if self.wrapper and os.path.realpath(f"/proc/{pid}/exe") != PROGRAM:
             with open(f"/proc/{pid}/task/{pid}/children") as file:
@@ -123,12 +123,12 @@ class Daemon:
         try:
             status = self.process.wait(seconds(timeout))
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the daemon did not end within {seconds(timeout):g} s; its last words:\n{self.tail()}") from None
+            raise AssertionError(f"the daemon did not end within {seconds(timeout):g} s; last lines:\n{self.tail()}") from None
         self._reader.join(seconds(5))
         return status
 
     def stop(self, timeout=20, grace=True):
-        """SIGTERM; returns the exit status. Without grace a second signal tells it not to wait for deliveries."""
+        """Sends SIGTERM and returns the exit status. Without grace, a second signal ends the wait for deliveries."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             if not grace:
@@ -137,7 +137,7 @@ class Daemon:
         return self.wait_exit(timeout)
 
     def _end(self):
-        """SIGTERM, and once more where deliveries can't succeed: that ends the grace time. None: it hangs."""
+        """Sends SIGTERM, then a second one to end the grace time in case deliveries cannot succeed. Returns None if the daemon hangs."""
         for patience in (3, 15):
             self.signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -145,7 +145,7 @@ class Daemon:
         return None
 
     def close(self):
-        """Teardown: ends it if it still runs, and fails for a crash, a bad exit or a sanitizer's report."""
+        """Teardown: ends a running daemon, and fails for a crash, a bad exit status or a sanitizer report."""
         if self.process is None:
             return
         status, hung = self.process.poll(), False
@@ -161,13 +161,13 @@ class Daemon:
         self.process.stderr.close()
         self.process = None
         assert not reports, "sanitizer: " + "\n".join(line.text for line in self.lines[-200:])
-        assert not hung, "SIGTERM did not end the daemon; its last words:\n" + self.tail()
-        assert not unexpected, f"the daemon ended by itself with status {status}; its last words:\n{self.tail()}"
+        assert not hung, "SIGTERM did not end the daemon; last lines:\n" + self.tail()
+        assert not unexpected, f"the daemon ended by itself with status {status}; last lines:\n{self.tail()}"
         if not self._exit_expected:
-            assert status == 0, f"SIGTERM ended the daemon with status {status}; its last words:\n{self.tail()}"
+            assert status == 0, f"SIGTERM ended the daemon with status {status}; last lines:\n{self.tail()}"
 
     def kill(self):
-        """SIGKILL, for tests that want it gone."""
+        """Sends SIGKILL."""
         self._exit_expected = True
         os.kill(self.pid, signal.SIGKILL)
         self.process.wait()
@@ -178,7 +178,7 @@ class Daemon:
     def __exit__(self, *_):
         self.close()
 
-    # What it says
+    # --- log ---
 
     def log(self, message_id=None, since=0):
         with self._news:
@@ -192,25 +192,24 @@ class Daemon:
         return "\n".join(self.text().splitlines()[-count:])
 
     def mark(self):
-        """A place in the log, for `since`."""
+        """The current position in the log, for `since`."""
         with self._news:
             return len(self.lines)
 
     def wait_log(self, message_id, timeout=10, since=0, **fields):
-        """The first line (from `since` on) with this id and these field values."""
-
+        """Waits for the first line from `since` on with this id and these field values."""
         return self.wait_lines(lambda line: line.id == message_id and all(line.fields.get(key) == str(value)
                                                                           for key, value in fields.items()),
                                timeout=timeout, since=since, what=f"{message_id!r} {fields or ''}")[0]
 
     def wait_text(self, *texts, timeout=10, since=0):
-        """A line that contains each of these texts, not all in the same line."""
+        """Waits for each of these texts, which may be in different lines."""
         for text in texts:
             self.wait_lines(lambda line: text in line.text, timeout=timeout, since=since, what=repr(text))
 
     def wait_lines(self, matches, count=1, timeout=10, since=0, what="such a line"):
-        """The first `count` lines that match. What the daemon logs comes by another way than its events and answers: who has one of
-        those has to wait for the line that belongs to it."""
+        """Waits for the first `count` matching lines. The log takes another route than events and answers, so a test that has received one
+        of those must still wait for its log line."""
         deadline = time.monotonic() + seconds(timeout)
         with self._news:
             while True:
@@ -219,14 +218,14 @@ class Daemon:
                     return found[:count]
                 left = deadline - time.monotonic()
                 if not self._reader.is_alive():
-                    raise AssertionError(f"the daemon ended before it said {what}; its last words:\n"
+                    raise AssertionError(f"the daemon ended before it logged {what}; last lines:\n"
                                          + "\n".join(line.text for line in self.lines[-30:]))
                 if left <= 0:
                     raise AssertionError(f"no {what} within {seconds(timeout):g} s; last lines:\n"
                                          + "\n".join(line.text for line in self.lines[-30:]))
                 self._news.wait(min(left, 0.2))
 
-    # What the kernel says of it
+    # --- the process, from /proc ---
 
     def resident_bytes(self):
         with open(f"/proc/{self.pid}/status") as status:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The daemon's events as a user of Redis sees them, and requests with their answers."""
+"""The daemon's events as a Redis subscriber gets them, and requests with their answers."""
 
 import contextlib
 import itertools
@@ -13,16 +13,16 @@ import redis
 from .waiting import seconds
 
 FINAL = ("done", "failed")
-NOTHING = {"kernel": 0, "evicted": 0, "memory": 0}  # what a capture that has everything says it lost
+NOTHING = {"kernel": 0, "evicted": 0, "memory": 0}  # `lost` of a capture without losses
 _numbers = itertools.count(1)
 
 
 class Events:
-    """Subscribes to the events channel and keeps what comes; follows a Redis that goes away and comes back."""
+    """Subscribes to the events channel, keeps all events, and resubscribes when Redis restarts."""
 
     def __init__(self, server, channel="capture:events"):
         self.server, self.channel = server, channel
-        self.items = []  # events as dicts, in order of arrival
+        self.items = []  # events as dicts in order of arrival
         self.raw = []
         self._news = threading.Condition()
         self._subscribed = threading.Event()
@@ -32,10 +32,10 @@ class Events:
         self.wait_subscribed()
 
     def wait_subscribed(self, timeout=10):
-        assert self._subscribed.wait(seconds(timeout)), "the test's own subscriber did not get through to Redis"
+        assert self._subscribed.wait(seconds(timeout)), "the test's own subscriber did not connect to Redis"
 
     def expect_restart(self):
-        """Before Redis is ended: the next wait_subscribed() means the new server."""
+        """Call before Redis ends: the next wait_subscribed() then waits for the new server."""
         self._subscribed.clear()
 
     def _run(self):
@@ -72,7 +72,7 @@ class Events:
             return [event for event in self.items[since:] if predicate(event)]
 
     def wait_count(self, predicate, count, timeout=10, since=0):
-        """The first `count` events that match."""
+        """Waits for the first `count` matching events."""
         deadline = time.monotonic() + seconds(timeout)
         with self._news:
             while True:
@@ -94,7 +94,7 @@ def new_id(label="r"):
 
 
 class Request:
-    """A request that was published, and what became of it."""
+    """A published request and its events."""
 
     def __init__(self, events, request_id, fields, since):
         self.events, self.id, self.fields, self.since = events, request_id, fields, since
@@ -114,7 +114,7 @@ class Request:
         return self.wait("accepted", "rejected", timeout=timeout)
 
     def accepted(self, captures=1, timeout=10):
-        """All its captures are armed: a packet sent from now on is in the files. Returns the first event."""
+        """Waits until all its captures are armed: every packet sent from now on is in the files. Returns the first event."""
         events = self.events.wait_count(lambda event: self._mine(event, ("accepted", "rejected"), {}), captures, timeout, self.since)
         for event in events:
             assert event["event"] == "accepted", f"refused: {event}"

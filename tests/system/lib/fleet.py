@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A fleet: daemons, each on a host (a namespace) of its own, and Redis and the operator on another. A host has eth0 (and more if wanted)
-towards the senders of test traffic, and mgmt towards a switch, a bridge in a namespace, at which Redis is. No other way leads anywhere."""
+"""A fleet: each daemon on a host (network namespace) of its own, Redis and the operator on another. A host has eth0 (or the given interfaces)
+towards the senders of test traffic, and mgmt towards a switch (a bridge in a namespace) that connects it to Redis."""
 
 import contextlib
 import itertools
+import json
 
 from .daemon import Daemon
 from .events import Events, Request, new_id
+from .fleet_nodes import rfc3339
 from .netns import Netns
 from .pcapctl import Pcapctl
 from .pcapfile import fields, judge, number_in
@@ -18,12 +20,12 @@ from .waiting import seconds, until
 from .world import merged
 
 ADDRESS = "10.99.0.1"  # of Redis
-STREAM = "{capture}:stream"  # in one slot with the other keys
+STREAM = "{capture}:stream"  # in the same slot as the other keys
 _ports = itertools.count(20000)
 
 
-# What the fleet talks to: `redis` is that section of the daemons' configuration, `url` what pcapctl is given, `client()` a
-# connection for the keys, `servers` where one may listen and publish.
+# The fleet's Redis: `redis` is that section of the daemons' configuration, `url` is for pcapctl, `client()` is a connection
+# for the keys, and `servers` accept subscriptions and publications.
 
 
 class Single:
@@ -59,7 +61,7 @@ class Clustered:
 
     @property
     def owner(self):
-        """Who has the fleet's keys."""
+        """The server that holds the fleet's keys."""
         return self.cluster.owner("{capture}")
 
     def client(self):
@@ -68,7 +70,7 @@ class Clustered:
 
 class Fleet:
     def __init__(self, root, names, bus=Single, interfaces=None, config=None):
-        """interfaces: of each node by name, ["eth0"] if it is not there; config: changes of each node's configuration by name."""
+        """interfaces: by node name, default ["eth0"]; config: changes to the configuration, by node name."""
         self.root, self.names = root, list(names)
         self.hosts, self.daemons, self.senders, self._commands = {}, {}, {}, []
         self._stack = contextlib.ExitStack()
@@ -76,7 +78,7 @@ class Fleet:
             self._build(bus, interfaces or {}, config or {})
             self.start(*self.names)
         except BaseException:
-            with contextlib.suppress(AssertionError):  # the first fault is the one to tell
+            with contextlib.suppress(AssertionError):  # report the first error
                 self.close()
             raise
 
@@ -102,7 +104,7 @@ class Fleet:
         self._stack.callback(self.end_commands)
 
     def _plug(self, label, netns, address):
-        """A wire from the switch's port of that name to the host's interface mgmt."""
+        """Connects the switch's port `label` to the host's interface mgmt."""
         self.switch.add_veth(label, netns, "mgmt", peer_address=address)
         self.switch.ip("link", "set", label, "master", "bridge")
 
@@ -149,7 +151,7 @@ class Fleet:
             return {name: count for name in self.names if (count := client.xpending(STREAM, name)["pending"])}
 
     def start(self, *names):
-        """All at once."""
+        """Starts them all, then waits until all are ready."""
         for name in names:
             self.daemons[name].launch()
         for name in names:
@@ -159,12 +161,20 @@ class Fleet:
         self.switch.set_up(name, False)
 
     def reconnect(self, name):
+        """Returns once the node hears requests again: what is published before is lost to it."""
+        since = rfc3339()
         self.switch.set_up(name)
+        until(lambda: self._hears_requests(name, since), 60, f"{name} to hear requests again")
+
+    def _hears_requests(self, name, since):
+        with self.bus.client() as client:
+            presence = json.loads(client.get(f"{{capture}}:node:{name}") or "{}")
+        return presence.get("time", "") > since and presence["redis"]["requests"]
 
     # Requests
 
     def listen(self, server):
-        """Events as this server tells them."""
+        """Events from this server."""
         events = Events(server)
         self._stack.callback(events.close)
         return events
@@ -174,18 +184,18 @@ class Fleet:
         return self._commands[-1]
 
     def ask(self, *arguments):
-        """One that only asks; its result."""
+        """Runs a query; returns its result."""
         return self.pcapctl(*arguments, "--redis", self.bus.url).finish()
 
     @staticmethod
     def next_port():
-        """One that nobody has sent to."""
+        """A port without traffic so far."""
         return next(_ports)
 
-    def capture(self, directory, *words, place=None, port=None, answer_timeout=20, interface="eth0"):
-        """On all nodes, packets to a port that no other capture had; into out.pcapng. place: the words that name Redis."""
+    def capture(self, directory, *words, target=None, port=None, answer_timeout=20, interface="eth0"):
+        """Starts a capture on all nodes of packets to a port of its own, into out.pcapng. target: the options that name Redis."""
         port, identifier = port or self.next_port(), new_id("fleet")
-        command = self.pcapctl("capture", *(place or ["--redis", self.bus.url]), "--nodere", "^edge", "-i", interface, "--before", 10,
+        command = self.pcapctl("capture", *(target or ["--redis", self.bus.url]), "--nodere", "^edge", "-i", interface, "--before", 10,
                                "--timeout", "300s", "--answer-timeout", seconds(answer_timeout), "--id", identifier,
                                "--merge", "out.pcapng", *words, f"udp port {port}", cwd=directory)
         return Capture(self, command, directory / "out.pcapng", identifier, port, interface)
@@ -196,7 +206,7 @@ class Fleet:
         self._commands.clear()
 
     def send(self, port, count, first=0, nodes=None, interface="eth0", **options):
-        """To each node numbers of its own, all at once."""
+        """Sends to all nodes at once, with different numbers for each."""
         streams = [self.senders[name, interface].start(count=count, rate=5000, first=self.number(name, first), dst_port=port, **options)
                    for name in nodes or self.names]
         for stream in streams:
@@ -207,19 +217,19 @@ class Fleet:
 
 
 class Capture:
-    """A command that runs, and its file."""
+    """A running command and its file."""
 
     def __init__(self, fleet, command, path, identifier, port, interface):
         self.fleet, self.command, self.path, self.id, self.port, self.interface = fleet, command, path, identifier, port, interface
         self._request = Request(fleet.events, identifier, None, fleet.events.mark())
 
     def accepted(self, nodes=None):
-        """Waits until these nodes have it armed."""
+        """Waits until these nodes have armed the capture."""
         for name in nodes or self.fleet.names:
             self._request.wait("accepted", node=name, timeout=20)
 
     def nodes_of(self, kind):
-        """Who has said this, once for each time."""
+        """The nodes that sent this event, once per event."""
         return sorted(event["node"] for event in self._request.all(kind))
 
     def send(self, count, first=0, nodes=None, **options):
@@ -229,11 +239,11 @@ class Capture:
         return self.command.finish(timeout)
 
     def assert_holds(self, counts):
-        """So many packets of each node, each once, under names that tell node and interface, in the order of time."""
+        """Checks the packets of each node, by count: each once, under the names of node and interface, in time order."""
         judge(self.path)
         rows = fields(self.path, "frame.interface_name", "frame.time_epoch", "udp.payload")
         times = [tuple(map(int, row[1].split("."))) for row in rows]
-        assert times == sorted(times), "not in the order of time"
+        assert times == sorted(times), "not in time order"
         found = {}
         for name, _, payload in rows:
             found.setdefault(name, []).append(number_in(bytes.fromhex(payload)))

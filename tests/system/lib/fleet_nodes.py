@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Nodes of a fleet, played: presence, answers and files in Redis as the daemon makes them (design: "Redis, as deployed")."""
+"""Fake nodes of a fleet: presence, answers and files in Redis as the daemon makes them (design: "Redis, as deployed")."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def rfc3339(at=None):
 
 
 class Fleet:
-    """Listens on the channel and lets each node that a request means answer by its script: a function of (node, request)."""
+    """Listens on the channel; each node that a request addresses answers by its script, a function of (node, request)."""
 
     def __init__(self, server, channel="capture", stream=None):
         self.server, self.channel, self.stream = server, channel, stream
@@ -58,7 +58,7 @@ class Fleet:
                 self.requests.append(request)
                 self._news.notify_all()
             for node in self.nodes:
-                if node.script and node.is_meant(request):
+                if node.script and node.is_addressed(request):
                     threading.Thread(target=node.script, args=(node, request), daemon=True).start()
         except Exception as fault:
             self.faults.append(f"{type(fault).__name__}: {fault}")
@@ -81,7 +81,7 @@ class Node:
                                          "captures": 0, "packets": 1000, "dropped": 1}], **presence}
         self.appear()
 
-    def is_meant(self, request):
+    def is_addressed(self, request):
         if "node" in request:
             return request["node"] in ("any", self.name)
         return re.search(request["nodere"], self.name) is not None
@@ -99,7 +99,7 @@ class Node:
         return self
 
     def die(self):
-        """Its presence expires."""
+        """Lets its presence expire."""
         with self.fleet.server.client() as client:
             client.delete(self.key("node", self.name))
 
@@ -121,7 +121,7 @@ class Node:
 
 
 def captures(content=None, packets=5, **more):
-    """A script: accepted, captured, done; the file goes to Redis if it is asked for there."""
+    """A script: accepted, captured, done; the file goes to Redis if the request names that destination."""
 
     def script(node, request):
         node.publish(request, "accepted", 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the tests of the flight recorder share: its configuration, times, and what a window must hold according to a reference."""
+"""Shared by the tests of the recorder: its configuration, times, and checks of a window against a reference."""
 
 import calendar
 import random
@@ -10,7 +10,7 @@ from .account import Arrivals, status  # noqa: F401
 
 GENEROUS = {"general": {"maxpackets": 10_000_000, "maxbytes": 2**32}, "limits": {"memory": "1GiB"}}
 NS = 1_000_000_000
-EDGE_NS = 2_000  # times of an answer are those of another clock, turned over: a packet so near to an edge may be on either side
+EDGE_NS = 2_000  # an answer's times are converted from another clock: a packet this close to an edge may be on either side
 
 
 def recorder(memory="32MiB", interfaces=("eth0",), **history):
@@ -19,9 +19,9 @@ def recorder(memory="32MiB", interfaces=("eth0",), **history):
 
 
 def ns(text):
-    """RFC 3339 in UTC → nanoseconds since 1970, exact."""
+    """Converts RFC 3339 in UTC to nanoseconds since 1970, exactly."""
     match = re.fullmatch(r"(\d+-\d+-\d+T\d+:\d+:\d+)(?:\.(\d{1,9}))?Z", text)
-    assert match, f"no time: {text!r}"
+    assert match, f"not a time: {text!r}"
     return calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S")) * NS + int((match[2] or "0").ljust(9, "0"))
 
 
@@ -34,7 +34,7 @@ def window(event, name):
 
 
 def assert_contiguous(file):
-    """No gap, none twice, in the order of time. Returns the first number and how many there are."""
+    """The packets have no gap, no duplicate, and are in time order. Returns the first number and the count."""
     numbers = file.numbers
     assert numbers, "no packets"
     file.assert_numbers(numbers[0], len(numbers))
@@ -47,15 +47,15 @@ def numbers_between(reference, from_ns, to_ns):
 
 
 def assert_inside(file, from_ns, to_ns):
-    """All of its packets lie between these moments, in the order of time."""
+    """All packets lie between these times, in time order."""
     strange = [packet.number for packet in file.packets if not from_ns - EDGE_NS <= packet.time_ns <= to_ns + EDGE_NS]
-    assert not strange, f"{len(strange)} that do not belong: {strange[:5]}"
+    assert not strange, f"{len(strange)} outside the window: {strange[:5]}"
     file.assert_time_order()
 
 
 def assert_holds_window(file, event, reference, from_ns=None, to_ns=None):
-    """The file holds what the reference (a capture file with the same stamps, of everything) has between the two moments, by
-    default those of the answer: the asked beginning, and the end."""
+    """The file holds the packets that the reference (a complete capture file with the same timestamps) has between two times, by default
+    the requested beginning and the end in the event."""
     from_ns = window(event, "asked_from") if from_ns is None else from_ns
     to_ns = window(event, "to") if to_ns is None else to_ns
     at_least = numbers_between(reference, from_ns + EDGE_NS, to_ns - EDGE_NS)
@@ -69,20 +69,20 @@ def assert_holds_window(file, event, reference, from_ns=None, to_ns=None):
 
 
 def at_random(earliest, latest):
-    """The random instant of a test; nothing is waited for by it."""
+    """Sleeps to place the request at a random instant; not a wait for something."""
     instant = random.uniform(earliest, latest)
     print(f"the request comes {instant:.4f} s after the first packet")
     time.sleep(instant)
 
 
 def slot_bytes(size):
-    """What a packet takes in the ring: with its header (82 bytes), in steps of 8 bytes as the kernel lays them."""
+    """Size of a packet in the ring: with its header (82 bytes), aligned to 8 bytes as the kernel does."""
     return (size + 82 + 7) // 8 * 8
 
 
 def fill(world, total, size, interface="eth0", sender=None, first=0, **options):
-    """`total` bytes of ring pass by, in portions for which the kernel has room (a quarter of the ring) even if the daemon sleeps: none is
-    dropped. Returns how many packets that is."""
+    """Sends `total` bytes of ring memory in portions (an eighth of the ring) for which the kernel has room even if the daemon sleeps, so
+    that it drops nothing. Returns the number of packets."""
     sender = sender or world.sender
     arrivals = Arrivals(world, interface)
     portion = max(int(status(world, interface)["ring_bytes"]) // 8 // slot_bytes(size), 1)
@@ -94,9 +94,9 @@ def fill(world, total, size, interface="eth0", sender=None, first=0, **options):
 
 
 def reachable_share(world, rate, size, total, **request):
-    """Of the configured memory of a ring that is new, once `total` MiB have gone through it."""
+    """The reachable share of a new ring's configured memory after `total` MiB have passed through it."""
     arrivals, count = Arrivals(world), int(total * 2**20) // slot_bytes(size)
-    while (taken := arrivals.accounted() - arrivals.dropped()) < count:  # what was dropped did not go through it
+    while (taken := arrivals.accounted() - arrivals.dropped()) < count:  # dropped packets did not pass through it
         world.sender.send(count - taken, rate=rate, size=size)
         arrivals.settle()
     now = time.time_ns()

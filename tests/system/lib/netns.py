@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Network namespaces with veth pairs, named after the process that made them, so that a later run can clear away what a killed one
-left behind."""
+"""Network namespaces with veth pairs, named after the process that made them, so that a later run can remove those of a killed one."""
 
 import contextlib
 import ctypes
@@ -35,7 +34,7 @@ def _ip(*arguments, check=True):
 
 
 def remove_stale():
-    """Ends what runs in namespaces of dead runs, and removes them."""
+    """Ends the processes in namespaces of dead runs and removes the namespaces."""
     for line in _ip("netns", "list").splitlines():
         name = line.split()[0] if line.split() else ""
         match = re.match(PREFIX + r"(\d+)-\d+-", name)
@@ -48,7 +47,7 @@ def remove_stale():
 
 
 class Tun:
-    """A tun or tap device; `write` makes a packet arrive on it, `read` takes one that was sent through it."""
+    """A tun or tap device; `write` makes a packet arrive on it."""
 
     def __init__(self, netns, name, tap=False):
         self.name = name
@@ -71,7 +70,7 @@ class Tun:
 
 
 class Netns:
-    """One namespace. IPv6 and ARP are off on what it holds, so a link is silent until a test sends something."""
+    """One namespace. IPv6 and ARP are off on its links, so that a link is silent until a test sends."""
 
     def __init__(self, label):
         self.name = f"{PREFIX}{os.getpid()}-{next(_numbers)}-{label}"
@@ -99,10 +98,10 @@ class Netns:
     def __exit__(self, *_):
         self.close()
 
-    # Running things inside
+    # --- running programs inside ---
 
     def command(self, *command):
-        """The command line that runs `command` inside; it execs, so its pid is the command's own."""
+        """The command line that runs `command` inside; it execs, so its pid is that of the command."""
         return ["ip", "netns", "exec", self.name, *map(str, command)]
 
     def run(self, *command, **options):
@@ -113,7 +112,7 @@ class Netns:
         return subprocess.Popen(self.command(*command), **options)
 
     def call(self, function, *arguments):
-        """Calls a function on a thread of its own inside. Sockets and threads it makes stay in the namespace."""
+        """Calls a function inside, on a new thread. Sockets and threads that it makes stay in the namespace."""
         outcome = {}
 
         def inside():
@@ -125,7 +124,7 @@ class Netns:
                 finally:
                     os.close(fd)
                 outcome["value"] = function(*arguments)
-            except BaseException as error:  # handed to the caller
+            except BaseException as error:  # re-raised in the caller
                 outcome["error"] = error
 
         thread = threading.Thread(target=inside)
@@ -135,13 +134,13 @@ class Netns:
             raise outcome["error"]
         return outcome["value"]
 
-    # Links
+    # --- links ---
 
     def ip(self, *arguments, check=True):
         return _ip("-n", self.name, *map(str, arguments), check=check)
 
     def add_veth(self, name, peer, peer_name, mtu=1500, address=None, peer_address=None):
-        """A pair: `name` here, `peer_name` in the namespace `peer`; both up. With addresses ("10.0.0.1/24") ARP is on."""
+        """Adds a pair: `name` here, `peer_name` in the namespace `peer`; both up. With addresses ("10.0.0.1/24") ARP is on."""
         self.ip("link", "add", name, "mtu", mtu, "type", "veth", "peer", "name", peer_name, "mtu", mtu, "netns", peer.name)
         for netns, end, end_address in ((self, name, address), (peer, peer_name, peer_address)):
             if end_address:
@@ -178,7 +177,7 @@ class Netns:
         return json.loads(self.ip("-d", "-j", "link", "show", name))[0]["promiscuity"] > 0
 
     def packet_sockets(self, interface=None):
-        """How many AF_PACKET sockets are open inside, or bound to one interface."""
+        """Number of AF_PACKET sockets open inside, or bound to one interface."""
         def read():
             with open("/proc/thread-self/net/packet") as table:
                 columns = next(table).split()

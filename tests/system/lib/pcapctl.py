@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcapctl, run as a user runs it."""
+"""Runs pcapctl as a user does."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Result:
         return json.loads(self.stdout)
 
     def rows(self):
-        """The lines of a table below its head, in words."""
+        """The words of each line of a table, without its head."""
         return [line.split() for line in self.stdout.splitlines()[1:]]
 
     def __repr__(self):
@@ -36,7 +36,7 @@ class Result:
 
 
 class Pcapctl:
-    """One that runs."""
+    """A running pcapctl."""
 
     def __init__(self, *arguments, cwd=None, env=None, netns=None, stdin=subprocess.DEVNULL, wrapper=()):
         """wrapper: words put before the program."""
@@ -85,7 +85,7 @@ def run(*arguments, timeout=30, input=None, **options):
 
 
 class OnTerminal:
-    """pcapctl with a terminal for standard output and error; what it shows is kept."""
+    """pcapctl with a terminal for standard output and error; `shown` keeps its output."""
 
     def __init__(self, *arguments, cwd=None, env=None):
         self.master, slave = pty.openpty()
@@ -101,7 +101,7 @@ class OnTerminal:
         while True:
             try:
                 data = os.read(self.master, 65536)
-            except OSError:  # the other side is gone
+            except OSError:  # pcapctl has closed the terminal
                 data = b""
             with self._news:
                 self.shown += data

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Capture files: a fast reader of our own for counting and for fields no tool prints, and the judges (capinfos, tshark, tcpdump),
-which decide whether a file is a good one."""
+"""Capture files: a fast reader for counting and for fields that no tool prints, and the judges (capinfos, tshark, tcpdump), which decide
+whether a file is valid."""
 
 import functools
 import os
@@ -19,9 +19,9 @@ class Interface:
         self.linktype, self.snaplen, self.options = linktype, snaplen, options
         self.name = options.get(2, [b""])[0].decode()
         resolution = options.get(9, [b"\x06"])[0][0]
-        self.units = 1 << (resolution & 0x7F) if resolution & 0x80 else 10 ** resolution  # a second
+        self.units = 1 << (resolution & 0x7F) if resolution & 0x80 else 10 ** resolution  # per second
         filters = options.get(11)
-        self.filter = filters[0][1:].decode() if filters else None  # after the code byte, 0: a filter string
+        self.filter = filters[0][1:].decode() if filters else None  # after the code byte 0: a filter string
         self.statistics, self.statistics_comment = None, ""
 
 
@@ -42,7 +42,7 @@ class Packet:
 
 
 def number_in(data):
-    """The sequence number of one of our frames, or None."""
+    """The sequence number of one of our frames, else None."""
     at = 42 if data[42:50] == MAGIC else data.find(MAGIC)
     if at < 0 or len(data) < at + 16:
         return None
@@ -61,7 +61,7 @@ def _options(block, at, end):
 
 
 class CaptureFile:
-    """What is in a pcapng or pcap file. Strict about framing: anything odd is an AssertionError."""
+    """Contents of a pcapng or pcap file. Any fault in the framing raises AssertionError."""
 
     def __init__(self, source):
         self.bytes = source if isinstance(source, bytes) else open(source, "rb").read()
@@ -152,7 +152,7 @@ class CaptureFile:
         return [packet.number for packet in self.packets]
 
     def assert_numbers(self, first, count):
-        """Exactly these packets: none lost, none twice, in order."""
+        """The file holds exactly these packets, once and in order."""
         assert_sequence(self.numbers, first, count)
 
     def assert_time_order(self):
@@ -168,14 +168,14 @@ def assert_sequence(numbers, first, count):
     strange = [number for number in numbers if number not in wanted]
     twice = len(numbers) - len(set(numbers))
     raise AssertionError(f"{len(numbers)} packets, {count} wanted: {len(missing)} missing {missing[:5]}, {twice} twice, "
-                         f"{len(strange)} that do not belong {strange[:5]}"
+                         f"{len(strange)} unexpected {strange[:5]}"
                          + ("" if missing or strange or twice else ", out of order"))
 
 
-# The judges
+# --- judges ---
 
-_HARMLESS = re.compile(r"^(Running as user .*"  # tshark and capinfos of root
-                       r"|reading from file .*, link-type .*)\n?", re.M)  # tcpdump says so always
+_HARMLESS = re.compile(r"^(Running as user .*"  # tshark and capinfos as root
+                       r"|reading from file .*, link-type .*)\n?", re.M)  # tcpdump always prints this
 
 
 def _judge(*command):
@@ -190,7 +190,7 @@ def tshark(path, *arguments):
 
 
 def capinfos(path, *arguments):
-    """capinfos' long report as a dict (first value of each name)."""
+    """capinfos' long report as a dict with the first value of each name."""
     report = {}
     for line in _judge("capinfos", *arguments, str(path)).splitlines():
         name, colon, value = line.partition(":")
@@ -200,7 +200,7 @@ def capinfos(path, *arguments):
 
 
 def judge(path):
-    """All three read the file to the end without a complaint and agree on the number of packets. Returns capinfos' report."""
+    """All three judges read the file to its end without complaint and agree on the number of packets. Returns capinfos' report."""
     report = capinfos(path, "-M")
     count = int(report["Number of packets"])
     assert tshark(path, "-T", "fields", "-e", "frame.number").count("\n") == count
@@ -209,7 +209,7 @@ def judge(path):
 
 
 def fields(path, *names, display_filter=None):
-    """One tuple of texts a packet, as tshark dissects it."""
+    """These tshark fields, one tuple of strings per packet."""
     arguments = ["-T", "fields", "-E", "separator=/t"]
     for name in names:
         arguments += ["-e", name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The CloudShark stand-in of an installation: in the host's namespace, on a port of its own choice, found again by request."""
+"""The CloudShark stand-in of an installation: in the host's namespace, on a free port; finds uploads by request."""
 
 from .cloudshark_server import CloudSharkServer
 
@@ -19,7 +19,7 @@ class Receiver:
                 "upload": True}
 
     def start(self):
-        """Until then nobody listens on the port."""
+        """Starts listening; until then connections to the port are refused."""
         self.server = self.netns.call(lambda: CloudSharkServer(self.token, self.tls, self.behaviour, port=self.port).start())
 
     def close(self):
@@ -31,11 +31,11 @@ class Receiver:
         return [upload for upload in self.server.uploads if f"-{request_id}." in upload.filename]
 
     def of(self, request_id):
-        """The one upload of a request."""
+        """The only upload of a request."""
         upload, = self.all_of(request_id)
         return upload
 
     @property
     def faults(self):
-        """What the client did that CloudShark's API doesn't take."""
+        """The client's violations of CloudShark's API."""
         return self.server.faults

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tests/probes/redis_commands_probe: one client for keyed commands, told line by line."""
+"""tests/probes/redis_commands_probe: one client for keyed commands, controlled line by line."""
 
 import itertools
 import json
@@ -19,13 +19,13 @@ class CommandsProbe(Probe):
         self.answers, self._numbers = {}, itertools.count(1)
 
     def send(self, *words, flags="-"):
-        """Returns the id for `answer`."""
+        """Sends a command; returns the id for `answer`."""
         number = str(next(self._numbers))
-        self.say(f"{number} {flags} {' '.join(map(str, words))}")
+        self.send_line(f"{number} {flags} {' '.join(map(str, words))}")
         return number
 
     def answer(self, number, timeout=20):
-        """Waits for it; every id is answered once."""
+        """Waits for the answer; every id is answered once."""
         deadline = time.monotonic() + seconds(timeout)
         while number not in self.answers:
             line = json.loads(self.expect(r'^\{"id"', max(0, deadline - time.monotonic()) / seconds(1)))
@@ -34,7 +34,7 @@ class CommandsProbe(Probe):
         return self.answers[number]
 
     def reply(self, number, timeout=20):
-        """The server's reply; anything else is a failure."""
+        """Waits for the server's reply; any other answer is a failure."""
         answer = self.answer(number, timeout)
         assert answer["code"] == 0, answer
         return answer["reply"]
@@ -43,7 +43,7 @@ class CommandsProbe(Probe):
         return self.reply(self.send(*words, flags=flags), timeout)
 
     def is_up(self):
-        self.say("up")
+        self.send_line("up")
         return json.loads(self.expect(r'^\{"up"'))["up"]
 
 

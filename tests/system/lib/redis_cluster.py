@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A real Redis Cluster, on loopback or in a namespace: masters that share the slots, replicas if wanted, and slots that move."""
+"""A real Redis Cluster, on loopback or in a namespace: masters that share the slots, optional replicas, and slot migrations."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ NODE_TIMEOUT_MS = 1000
 
 
 def slot_of(key):
-    """As the specification says it, independently of the product."""
+    """As specified by Redis Cluster, independent of the product's code."""
     tag = key[key.find("{") + 1:] if "{" in key else ""
     tag = tag[:tag.find("}")] if "}" in tag else ""
     crc = 0
@@ -29,7 +29,7 @@ def slot_of(key):
 
 class RedisCluster:
     def __init__(self, directory, masters=3, replicas=0, tls=None, netns=None, host="127.0.0.1"):
-        """replicas: how many of the masters, from the last on, have one. netns, host: the namespace of all, and its address."""
+        """replicas: number of masters, counted from the last, that have one. netns, host: the common namespace and its address."""
         self.directory, self.count, self.netns, self.host = str(directory), masters, netns, host
         self._ports = ports_in(netns)
         self.servers = [self._server(index, tls) for index in range(masters + replicas)]
@@ -47,7 +47,7 @@ class RedisCluster:
 
     @property
     def masters(self):
-        """As created."""
+        """The masters at creation."""
         return self.servers[:self.count]
 
     @property
@@ -68,7 +68,7 @@ class RedisCluster:
             self.run(self.servers[0], "CLUSTER", "MEET", self.host, server.plain_port, server.bus_port)
         for index, server in enumerate(self.replicas):
             master = self.id(self.masters[-1 - index])
-            until(lambda: self._replicates(server, master), 15, "a replica to know its master")
+            until(lambda: self._replicates(server, master), 15, "replication to begin")
         self.wait_ready()
         return self
 
@@ -79,7 +79,7 @@ class RedisCluster:
 
     @staticmethod
     def run(server, *words):
-        """One command at this node, whoever has the key; the answer as it comes."""
+        """Runs one command at this node, whichever node has the key; returns the raw answer."""
         with server.client(decode_responses=True) as client:
             client.response_callbacks.clear()
             return client.execute_command(*words)
@@ -88,7 +88,7 @@ class RedisCluster:
         return self.run(server, "CLUSTER", "MYID")
 
     def wait_ready(self):
-        until(self._is_ready, 30, "the Cluster to be up")
+        until(self._is_ready, 30, "the Cluster to come up")
 
     def _is_ready(self):
         for server in self.servers:
@@ -101,35 +101,35 @@ class RedisCluster:
         return all(self._is_in_step(server) for server in self.replicas)
 
     def _is_in_step(self, server):
-        """With the master that it has by its own account, if it has one."""
+        """Whether the server is in step with the master it names, if it names one."""
         with server.client() as client:
             info = client.info("replication")
         master = next((one for one in self.servers if info["role"] == "slave" and one.port == int(info["master_port"])), None)
         return info["role"] == "master" or (master is not None and master.has_in_step(server))
 
     def owner(self, key):
-        """The server that serves the key's slot, by its own account."""
+        """The server that reports the key's slot as its own."""
         for server in self.servers:
             with contextlib.suppress(redis.exceptions.ResponseError, redis.exceptions.ConnectionError, AttributeError):
                 with server.client() as client:
                     if client.info("replication")["role"] == "master":
                         self.run(server, "EXISTS", key)
                         return server
-        raise AssertionError(f"nobody serves {key}")
+        raise AssertionError(f"no server serves {key}")
 
     def replica_of(self, server):
         master = self.id(server)
         return next(one for one in self.replicas if f"slave {master}" in
                     next(line for line in self.run(one, "CLUSTER", "NODES").splitlines() if "myself" in line))
 
-    # A slot on the move
+    # --- slot migration ---
 
     def begin_migration(self, slot, source, target):
         self.run(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", self.id(source))
         self.run(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", self.id(target))
 
     def migrate_keys(self, slot, source, target, count=None):
-        """So many, or all there are. Returns how many went."""
+        """Migrates `count` keys, or all; returns their number."""
         moved = 0
         while count is None or moved < count:
             keys = self.run(source, "CLUSTER", "GETKEYSINSLOT", slot, 1)

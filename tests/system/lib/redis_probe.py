@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Programs of tests/probes that run parts of the Redis side alone: they are told what to do on standard input, their log and their
-answers are what is waited for. With the fixtures to make them and servers for them."""
+"""Runs programs of tests/probes, which contain only the Redis code: commands go to standard input, and tests wait for log lines and
+answers. Has the fixtures that make probes and their servers."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ from .redis_server import RedisServer
 from .waiting import seconds
 
 PROBES = os.path.join(os.path.dirname(PROGRAM), "tests", "probes")
-QUICK_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "300"]  # for servers that hang: a busy one may seem to
+QUICK_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "300"]  # for hanging servers only: a busy one may miss these deadlines
 OFTEN_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "10000"]
 
 
@@ -30,12 +30,12 @@ def free_port():
 
 
 def ports_in(netns):
-    """Ports to listen on, one after the other: in a namespace of its own nobody else does, and below these are no clients' ports."""
+    """Successive listening ports in a namespace without other listeners, outside the range of client ports."""
     return itertools.count(7001) if netns else iter(free_port, None)
 
 
 class Probe:
-    """redis_probe, or another of its kind."""
+    """A running redis_probe, or a similar program."""
 
     def __init__(self, port, *options, host="127.0.0.1", program="redis_probe"):
         self.process = subprocess.Popen([os.path.join(PROBES, program), "--host", host, "--port", str(port), *map(str, options)],
@@ -49,7 +49,7 @@ class Probe:
         self.lines.put(None)
 
     def expect(self, pattern, timeout=15):
-        """The next line that matches; lines before it are passed over (and kept in `seen`)."""
+        """Waits for the next matching line; skips earlier lines, which stay in `seen`."""
         deadline = time.monotonic() + seconds(timeout)
         while True:
             try:
@@ -65,12 +65,12 @@ class Probe:
     def message(self):
         return json.loads(self.expect(r'^\{"message"'))
 
-    def say(self, text):
+    def send_line(self, text):
         self.process.stdin.write(text.encode() + b"\n")
         self.process.stdin.flush()
 
     def pending(self):
-        self.say("pending")
+        self.send_line("pending")
         return json.loads(self.expect(r'^\{"pending"'))["pending"]
 
     def both_up(self):
@@ -81,7 +81,7 @@ class Probe:
             wanted = [pattern for pattern in wanted if not re.search(pattern, line)]
 
     def stop(self):
-        """A clean end; a sanitizer's complaint shows as a status."""
+        """Ends the probe cleanly; a sanitizer report shows in the exit status."""
         if self.process.stdin and not self.process.stdin.closed:
             try:
                 self.process.stdin.close()

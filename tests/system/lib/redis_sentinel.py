@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Redis as it is deployed for availability: a master, replicas, and real Sentinels that watch them and fail over. And a Sentinel
-that says what it is told, for what real ones don't do on demand."""
+"""Redis deployed for availability: a master, replicas, and real Sentinels that watch them and fail over. Also a fake Sentinel with scripted
+answers, for cases that real ones do not produce on demand."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ DOWN_AFTER_MS = 1000
 
 
 class Sentinel:
-    """One redis-server --sentinel, over TCP for others, over its unix socket for the test."""
+    """One redis-server --sentinel: others reach it over TCP, the test over its unix socket."""
 
     def __init__(self, directory, master_port, quorum, settings=(), password=None, netns=None, host="127.0.0.1", port=None):
         self.directory, self.password, self.netns, self.host = str(directory), password, netns, host
@@ -41,7 +41,7 @@ class Sentinel:
 
     def start(self):
         path = os.path.join(self.directory, "sentinel.conf")
-        if not os.path.exists(path):  # it keeps what it learned there
+        if not os.path.exists(path):  # it stores its state there
             with open(path, "w") as file:
                 file.write("\n".join(self._settings) + "\n")
         with open(os.path.join(self.directory, "sentinel.log"), "a") as log:
@@ -54,7 +54,7 @@ class Sentinel:
         return redis.Redis(unix_socket_path=self.socket_path, password=self.password, decode_responses=True)
 
     def ask(self, *words):
-        """The answer, or None where there is none or an error."""
+        """The answer, or None without one or for an error."""
         with contextlib.suppress(redis.exceptions.RedisError), self.client() as client:
             return _raw(client, "SENTINEL", *words)
         return None
@@ -67,7 +67,7 @@ class Sentinel:
 
 
 def _raw(client, *words):
-    """Without redis-py's own ideas of what the answer should look like."""
+    """The answer without redis-py's conversions."""
     connection = client.connection_pool.get_connection("_")
     try:
         connection.send_command(*words)
@@ -78,7 +78,7 @@ def _raw(client, *words):
 
 class SentinelSetup:
     def __init__(self, directory, replicas=2, sentinels=3, netns=None, host="127.0.0.1"):
-        """netns, host: the namespace of all, and its address."""
+        """netns, host: the common namespace and its address."""
         self.directory, self.host, ports = str(directory), host, ports_in(netns)
         self.servers = [RedisServer(self._folder(f"redis{i}"), netns, port=next(ports), settings=[
             f"bind {host}", "protected-mode no", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"])
@@ -109,7 +109,7 @@ class SentinelSetup:
         return self
 
     def wait_ready(self):
-        """Every Sentinel agrees on the master and knows all replicas, which are in step, and all other Sentinels."""
+        """Waits until every Sentinel agrees on the master and knows all other Sentinels and all replicas, which are in step."""
         until(self._is_ready, 40, "the Sentinels to agree")
 
     def _is_ready(self):
@@ -131,31 +131,31 @@ class SentinelSetup:
 
     @property
     def master(self):
-        """The server that the Sentinels name now."""
+        """The server that the Sentinels name at present."""
         port = int(self.sentinels[0].ask("GET-MASTER-ADDR-BY-NAME", MASTER)[1])
         return next(server for server in self.servers if server.port == port)
 
     def wait_other_master(self, old):
-        """The Sentinels name another one, and it is a master."""
+        """Waits until the Sentinels name another server and that is a master."""
         until(lambda: self.master is not old, 30, "a failover")
         until(lambda: self.is_master(self.master), 10, "the new master to be one")
         return self.master
 
     @staticmethod
     def is_master(server):
-        """By its own word. Who is promoted hangs up on everybody."""
+        """By its own account. A server disconnects all clients when it is promoted."""
         with contextlib.suppress(redis.exceptions.ConnectionError), server.client() as client:
             return client.info("replication")["role"] == "master"
         return False
 
     def rejoin(self, server):
-        """One that was the master and is back: makes it a replica, which the Sentinels would do 8 s later."""
+        """Makes a returned former master a replica, which the Sentinels would do 8 s later."""
         with server.client() as client:
             client.replicaof(self.host, self.master.port)
         self.wait_ready()
 
     def fail_over(self, at_promotion=False):
-        """As an operator does; returns the new master, at_promotion: while the Sentinels still name the old one."""
+        """Orders a failover as an operator does; returns the new master, with at_promotion while the Sentinels still name the old one."""
         old = self.master
         replicas = [server for server in self.servers if server is not old]
         until(lambda: self.sentinels[0].ask("FAILOVER", MASTER), 30, "the failover to begin", interval=0.1)
@@ -174,8 +174,8 @@ def _array(*parts):
 
 
 class FakeSentinel:
-    """Names `answer` (host, port) as the master; None: it knows none. Of its replicas it says that they have these flags;
-    None: it may not be asked for them."""
+    """Names `answer` (host, port) as the master, or none. replicas: the flags it reports, one entry per replica; None: it refuses the
+    query."""
 
     def __init__(self, answer, replicas=()):
         self.answer, self.replicas, self._connections, fake = answer, replicas, set(), self

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A real redis-server with a directory of its own. Tests talk to it over its unix socket, from any namespace; the daemon over
-loopback TCP of the namespace it runs in. TCP is opened last, so a subscriber can be in place before the daemon can publish."""
+"""A real redis-server in its own directory. Tests use its unix socket, from any namespace; the daemon uses loopback TCP in the server's
+namespace. TCP opens last, so that a test's subscriber is ready before the daemon can publish."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ class RedisServer:
     def _configuration(self):
         lines = ["port 0", "bind 127.0.0.1", f"unixsocket {self.socket_path}", 'save ""', "appendonly no", "daemonize no",
                  f"dir {self.directory}", "maxclients 2000", "loglevel notice",
-                 # 10,000 answers at once must not get the test's own subscriber thrown out
+                 # a burst of 10,000 answers must not disconnect the test's own subscriber
                  "client-output-buffer-limit pubsub 256mb 128mb 60"]
         if self.password:
             lines.append(f"requirepass {self.password}")
@@ -65,28 +65,28 @@ class RedisServer:
         return redis.Redis(unix_socket_path=self.socket_path, password=self.password, **options)
 
     def has_in_step(self, replica):
-        """The replica follows this server, has loaded what there was, and has all that had been written when this was called. It has
-        acknowledged something: only from then on is it sent what is written."""
+        """Whether the replica follows this server, has loaded the data set, and has all writes made before this call. It must also have
+        acknowledged something: only then does the master send it new writes."""
         with contextlib.suppress(redis.exceptions.ConnectionError), self.client() as client, replica.client() as other:
             here, there = client.info("replication"), other.info("replication")
             if there["role"] != "slave" or int(there["master_port"]) != self.port or there["master_link_status"] != "up":
                 return False
-            told = [value for key, value in here.items() if key.startswith("slave") and isinstance(value, dict)
+            replicas = [value for key, value in here.items() if key.startswith("slave") and isinstance(value, dict)
                     and int(value["port"]) == replica.port]
             written = int(here["master_repl_offset"])
             if not written:
-                client.publish("nobody", "something to acknowledge")
-            return (any(one["state"] == "online" and int(one["offset"]) > 0 for one in told)
+                client.publish("no-subscriber", "something to acknowledge")
+            return (any(one["state"] == "online" and int(one["offset"]) > 0 for one in replicas)
                     and int(there["slave_repl_offset"]) >= written)
         return False
 
     def clients(self):
-        """The daemon's connections: CLIENT LIST without those over the unix socket."""
+        """The daemon's connections: CLIENT LIST without those of the unix socket."""
         with self.client() as client:
             return [entry for entry in client.client_list() if "U" not in entry["flags"]]
 
     def kill_clients(self):
-        """Throws out every connection over TCP."""
+        """Disconnects every TCP client."""
         with self.client() as client:
             for entry in self.clients():
                 with contextlib.suppress(redis.exceptions.ResponseError):
@@ -102,7 +102,7 @@ class RedisServer:
         if not self.process:
             return
         with contextlib.suppress(ProcessLookupError):
-            if sig != signal.SIGKILL:  # which needs no awakening: what it has not read it shall not answer
+            if sig != signal.SIGKILL:  # SIGKILL works on a stopped server; resumed, it could still answer requests
                 self.resume()
             self.process.send_signal(sig)
         try:

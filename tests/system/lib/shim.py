@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Libraries that stand between a program and libc (LD_PRELOAD), for what a test cannot do to a kernel."""
+"""LD_PRELOAD libraries between a program and libc, for kernel behaviour that a test cannot provoke."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from .daemon import is_sanitized
 
 
 def make_shim(directory, source):
-    """Compiles C into a shared library; returns the environment that loads it. Where the daemon has a sanitizer the test is left out."""
+    """Compiles C into a shared library; returns the environment that loads it. Skips the test if the daemon has a sanitizer."""
     if is_sanitized():
         pytest.skip("a sanitizer's runtime must be the first library")
     code, library = os.path.join(directory, "shim.c"), os.path.join(directory, "shim.so")

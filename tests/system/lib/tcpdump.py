@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tcpdump beside the daemon: a second opinion."""
+"""tcpdump at the same time as the daemon, as a reference."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from .waiting import seconds
 
 
 class Tcpdump:
-    """What went through an interface of `world.host` while it ran, with packets cut at 128 bytes; into memory."""
+    """Captures an interface of `world.host` into memory, with packets cut at 128 bytes."""
 
     def __init__(self, world, interface):
         self.file = tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".pcap")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A dict as TOML. A value {"interface": [{…}, {…}]} becomes [[interface]] tables; None leaves a key out."""
+"""Writes a dict as TOML. A value {"interface": [{…}, {…}]} becomes [[interface]] tables; a key with the value None is omitted."""
 
 import json
 

@@ -15,7 +15,7 @@ from .waiting import seconds
 
 @functools.lru_cache(None)
 def sender_program():
-    """From the environment, next to the daemon under test, or compiled on the spot."""
+    """The sender from the environment, next to the daemon under test, or compiled now."""
     beside = os.path.join(os.path.dirname(PROGRAM), "tests", "probes", "send_packets")
     candidate = os.environ.get("SEND_PACKETS", beside)
     if os.access(candidate, os.X_OK):
@@ -28,7 +28,7 @@ def sender_program():
 
 
 class Stream:
-    """A sender that runs; result() waits for its end and returns what it says it did."""
+    """A running sender; result() waits for its end and returns its report."""
 
     def __init__(self, process):
         self.process = process
@@ -66,7 +66,7 @@ class Sender:
         return self.start(count=count, **options).result()
 
     def frame(self, *frames):
-        """Raw frames as they are."""
+        """Sends raw frames unchanged."""
 
         def send():
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
@@ -78,12 +78,12 @@ class Sender:
 
 
 def udp_over_loopback(netns, count, port, payload=b"over loopback"):
-    """Datagrams to a port of the namespace's own loopback; returns the sender's port."""
+    """Sends datagrams to a port on the namespace's loopback; returns the sender's port."""
 
     def send():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, \
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            receiver.bind(("127.0.0.1", port))  # nobody there would mean an ICMP answer
+            receiver.bind(("127.0.0.1", port))  # an unbound port would answer with ICMP
             sock.bind(("127.0.0.1", 0))
             for number in range(count):
                 sock.sendto(payload + b" %d" % number, ("127.0.0.1", port))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Deadlines. Nothing here sleeps for a fixed time to let something happen: it waits for the thing, and says what it saw if it
-never came. PCAPDAEMON_PATIENCE stretches every deadline (sanitizers, a busy machine)."""
+"""Deadlines. Instead of sleeping for a fixed time, tests wait for a condition and report what they saw if it never holds.
+PCAPDAEMON_PATIENCE stretches every deadline (sanitizers, a busy machine)."""
 
 import os
 import time
@@ -9,12 +9,12 @@ PATIENCE = float(os.environ.get("PCAPDAEMON_PATIENCE", "1"))
 
 
 def seconds(value):
-    """A deadline of so many seconds on an idle machine, stretched."""
+    """Stretches a deadline that suits an idle machine."""
     return value * PATIENCE
 
 
 def until(condition, timeout=10, what=None, interval=0.005):
-    """Calls condition() until it is true and returns its value."""
+    """Calls condition() until its value is true, and returns that value."""
     deadline = time.monotonic() + seconds(timeout)
     while True:
         value = condition()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A whole installation of its own: a host's namespace with Redis and the daemon, a peer's namespace to send from, a veth pair between
-them (eth0 here, peer0 there; eth1 and peer1 with pairs=2), a directory for captures, and the events channel."""
+"""A whole installation: the host's namespace with Redis and the daemon, a peer's namespace that sends, a veth pair between them (eth0 and
+peer0; also eth1 and peer1 with pairs=2), a directory for captures, and the events channel."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ NODE = "test-node"
 
 
 def merged(base, changes):
-    """Section by section; a section that is None goes, a key that is None is left out."""
+    """Merges section by section; a section that is None is removed, a key that is None is omitted."""
     config = {section: dict(content) if isinstance(content, dict) else content for section, content in base.items()}
     for section, content in (changes or {}).items():
         if content is None:
@@ -37,8 +37,8 @@ def merged(base, changes):
 class World:
     def __init__(self, directory, config=None, pairs=1, mtu=1500, addresses=False, redis=None, cloudshark=None, start=True,
                  **daemon):
-        """redis: options of RedisServer, or False for none at all; cloudshark: options of Receiver, None for none; start=False
-        leaves the daemon for the test to start; further options are Daemon's."""
+        """redis: options of RedisServer, False for no server; cloudshark: options of Receiver, None for no receiver; start: False if the
+        test starts the daemon itself; further options go to Daemon."""
         self.root, self.pairs = str(directory), pairs
         self._stack = contextlib.ExitStack()
         try:
@@ -46,7 +46,7 @@ class World:
             if start:
                 self.daemon.start(subscribed=self.redis is not None)
         except BaseException:
-            with contextlib.suppress(AssertionError):  # the first fault is the one to tell
+            with contextlib.suppress(AssertionError):  # report the first fault
                 self.close()
             raise
 
@@ -92,17 +92,17 @@ class World:
     def __exit__(self, *_):
         self.close()
 
-    # Requests
+    # --- requests ---
 
     def publish(self, message, channel="capture"):
-        """Bytes or text as they are, anything else as JSON. Returns how many subscribers got it."""
+        """Publishes bytes or text unchanged, other values as JSON. Returns the number of subscribers that received it."""
         if not isinstance(message, (bytes, str)):
             message = json.dumps(message)
         with self.redis.client() as client:
             return client.publish(channel, message)
 
     def fields(self, **fields):
-        """A complete request: node, interface and id are put in unless given; None leaves one out."""
+        """A complete request: adds node, interface and id unless given; omits fields that are None."""
         request = {"node": NODE, "id": new_id(), **fields}
         if "nodere" in fields:
             request["node"] = fields.get("node")
@@ -113,34 +113,34 @@ class World:
     def request(self, **fields):
         fields = self.fields(**fields)
         since = self.events.mark()
-        assert self.publish(fields) >= 1, "nobody listens on the channel"
+        assert self.publish(fields) >= 1, "the channel has no subscriber"
         return Request(self.events, fields["id"], fields, since)
 
     def capture(self, captures=None, **fields):
-        """A request that must be accepted; its captures are armed on return. captures: how many there must be, unless it is one
-        for each interface named."""
+        """Publishes a request that must be accepted; its captures are armed on return. captures: their expected number, by default one
+        per interface named."""
         request = self.request(**fields)
         request.accepted(captures or len(request.fields.get("interface", "1")))
         return request
 
     def refused(self, **fields):
-        """A request that must be refused; returns the event."""
+        """Publishes a request that must be refused; returns the event."""
         return self.request(**fields).rejected()
 
     def packets_of(self, request):
-        """How many its captures hold right now."""
+        """Number of packets its captures hold now."""
         return sum(view["packets"] for view in self.api.get(f"/v1/captures/{request.id}").expect(200).json["captures"])
 
     def wait_packets(self, request, count, timeout=15):
-        """Until its captures hold so many. What was sent need not have come to them yet."""
+        """Waits until its captures hold `count` packets: packets just sent may not have reached them yet."""
         until(lambda: self.packets_of(request) >= count, timeout, f"{count} packets in {request.id}", interval=0.02)
 
     def stop(self, request):
-        """Ends its captures now, wherever there is something to end."""
+        """Stops its captures."""
         self.api.delete(f"/v1/captures/{request.id}").expect(202)
 
     def assert_accounts_for(self, count, rate, size):
-        """A capture of what is sent on eth0 meanwhile: each packet is in its file, in its place, or counted as lost."""
+        """Sends on eth0 during a capture: each packet is in the file, in order, or counted as lost."""
         request = self.capture(timeout=600)
         arrivals = Arrivals(self)
         sent = self.sender.send(count, rate=rate, size=size)["sent"]
@@ -153,16 +153,16 @@ class World:
         file.assert_time_order()
 
     def assert_works(self):
-        """Nothing else was disturbed: an ordinary capture still does what it should."""
+        """An ordinary capture still works."""
         request = self.capture(packets=3, timeout=20)
         self.sender.send(3, rate=1000, first=7000)
         request.done()
         self.file(request).assert_numbers(7000, 3)
 
-    # Files
+    # --- files ---
 
     def path(self, request, interface=None):
-        """The local file of a finished capture, as its final event names it."""
+        """The local file of a finished capture, as named by its final event."""
         match = {"interface": interface} if interface else {}
         event = request.final(**match)
         assert event.get("file"), f"no file: {event}"
@@ -178,11 +178,11 @@ class World:
         return [name for name in self.files() if request.id in name]
 
     def wait_file(self, request, timeout=15):
-        """The local file of a capture, whose events may not have come yet, as soon as it has its name."""
+        """Waits until a capture's local file has its final name; its events may still be on their way."""
         names = until(lambda: [name for name in self.files_of(request) if not name.startswith(".")], timeout, "the local file")
         return os.path.join(self.directory, names[0])
 
-    # Ends
+    # --- restarts ---
 
     def restart_daemon(self):
         self.daemon.close()
@@ -193,7 +193,7 @@ class World:
         self.redis.stop(sig)
 
     def start_redis(self):
-        """The test's subscriber is there before the daemon can be."""
+        """Starts Redis; the test's subscriber is ready before the daemon can connect."""
         self.redis.start(tcp=False)
         self.events.wait_subscribed()
         self.redis.open_tcp()

@@ -190,8 +190,8 @@ static void test_debug_messages_are_logged_by_area(void **state)
 	set_level("info");
 }
 
-#define LEVELS "; there are error, warning, notice, info, debug"
-#define AREAS "; there are api, capture, event, job, redis, sink, trigger"
+#define LEVELS "; use one of error, warning, notice, info, debug"
+#define AREAS "; use one of api, capture, event, job, redis, sink, trigger"
 
 static void test_bad_level_gets_a_suggestion(void **state)
 {

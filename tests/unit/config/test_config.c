@@ -55,7 +55,7 @@ static void test_unquoted_values_are_refused_by_their_type(void **state)
 	assert_fault("[limits]\nmemory = MiB\n",
 		     "t.toml:2:10: limits.memory: the value needs quotes: write memory = \"MiB\"");
 	assert_fault("[[interface]]\nalias = [a, b]\n",
-		     "t.toml:2:10: interface.alias: every text in an array needs quotes, like [\"a\", \"b\"]");
+		     "t.toml:2:10: interface.alias: every string in an array needs quotes, like [\"a\", \"b\"]");
 }
 
 static void test_unquoted_secret_is_not_shown(void **state)
@@ -138,14 +138,13 @@ static void test_events_channel_follows_the_channel_unless_given(void **state)
 	assert_loads("[redis]\nevents = \"e\"\n");
 	assert_string_equal(fixture_config->redis.events, "e");
 	assert_fault("[redis]\nchannel = \"x\"\nevents = \"x\"\n",
-		     "t.toml:3:10: redis.events: is the channel that requests come from: events would be taken for "
-		     "requests");
+		     "t.toml:3:10: redis.events: is also the request channel: events would be read as requests");
 }
 
 static void test_wrong_types_are_refused_with_expected_and_given_type(void **state)
 {
 	static const char *const cases[][2] = {
-		{"[general]\nnode = 5", "t.toml:2:8: general.node: must be text in quotes, got the number 5"},
+		{"[general]\nnode = 5", "t.toml:2:8: general.node: must be a string in quotes, got the number 5"},
 		{"[general]\nwritelocal = 1",
 		 "t.toml:2:14: general.writelocal: must be true or false, got the number 1"},
 		{"[general]\nwritelocal = \"true\"",
@@ -156,22 +155,24 @@ static void test_wrong_types_are_refused_with_expected_and_given_type(void **sta
 		{"[general]\nmaxpackets = 1979-05-27",
 		 "t.toml:2:14: general.maxpackets: must be a whole number, got a date or time"},
 		{"[general]\nmaxbytes = 1.5", "t.toml:2:12: general.maxbytes: must be a size: a whole number of bytes, "
-					      "or text like \"64MiB\", got the number 1.5"},
+					      "or a string like \"64MiB\", got the number 1.5"},
 		{"[limits]\nmemory = \"64 MiB\"", "t.toml:2:10: limits.memory: must be a size: a whole number of "
-						  "bytes, or text like \"64MiB\", got \"64 MiB\""},
+						  "bytes, or a string like \"64MiB\", got \"64 MiB\""},
 		{"[general]\nmaxtimeout = true", "t.toml:2:14: general.maxtimeout: must be a time: a number of "
-						 "seconds, or text like \"1.5s\", got true"},
-		{"[general]\nformat = [\"pcap\"]", "t.toml:2:10: general.format: must be text in quotes, got an array"},
+						 "seconds, or a string like \"1.5s\", got true"},
+		{"[general]\nformat = [\"pcap\"]",
+		 "t.toml:2:10: general.format: must be a string in quotes, got an array"},
 		{"[general]\nformat = \"cap\"",
 		 "t.toml:2:10: general.format: must be \"pcapng\" or \"pcap\", got \"cap\""},
-		{"[general]\nnode.a = 1", "t.toml:2:1: general.node: must be text in quotes, got a table"},
+		{"[general]\nnode.a = 1", "t.toml:2:1: general.node: must be a string in quotes, got a table"},
 		{"[[interface]]\nname = \"a\"\nalias = \"b\"",
-		 "t.toml:3:9: interface.alias: must be an array of texts, like [\"a\", \"b\"], got \"b\""},
+		 "t.toml:3:9: interface.alias: must be an array of strings, like [\"a\", \"b\"], got \"b\""},
 		{"[[interface]]\nname = \"a\"\nalias = [\"b\", 1]",
-		 "t.toml:3:9: interface.alias: must be an array of texts, like [\"a\", \"b\"]; entry 2 is no text"},
+		 "t.toml:3:9: interface.alias: must be an array of strings, like [\"a\", \"b\"]; entry 2 is not a "
+		 "string"},
 		{"[kafka]\nserver = \"a:1\"",
-		 "t.toml:2:10: kafka.server: must be an array of texts, like [\"a\", \"b\"], got \"a:1\""},
-		{"[cloudshark]\ntoken = 12345", "t.toml:2:9: cloudshark.token: must be text in quotes"},
+		 "t.toml:2:10: kafka.server: must be an array of strings, like [\"a\", \"b\"], got \"a:1\""},
+		{"[cloudshark]\ntoken = 12345", "t.toml:2:9: cloudshark.token: must be a string in quotes"},
 	};
 
 	(void)state;
@@ -214,12 +215,12 @@ static void test_unknown_names_are_refused_with_a_suggestion(void **state)
 		{"[redis]\nprot = 1", "t.toml:2:1: redis.prot: unknown key (did you mean port?)"},
 		{"[redis]\ntag = \"x\"", "t.toml:2:1: redis.tag: unknown key (the key belongs to [syslog])"},
 		{"[redis]\nxyzzy = 1", "t.toml:2:1: redis.xyzzy: unknown key"},
-		{"maxpackets = 5", "t.toml:1:1: maxpackets: no section before it (the key belongs to [general])"},
-		{"xyzzy = 5", "t.toml:1:1: xyzzy: unknown key, no section before it"},
-		{"redis = 5", "t.toml:1:1: redis: is a section, write [redis]"},
-		{"interface = []", "t.toml:1:1: interface: is a section, write [[interface]]"},
+		{"maxpackets = 5", "t.toml:1:1: maxpackets: is outside any section (the key belongs to [general])"},
+		{"xyzzy = 5", "t.toml:1:1: xyzzy: unknown key, outside any section"},
+		{"redis = 5", "t.toml:1:1: redis: is a section; write [redis]"},
+		{"interface = []", "t.toml:1:1: interface: is a section; write [[interface]]"},
 		{"[interface]\nname = \"a\"", "t.toml:1:1: [interface]: write [[interface]]"},
-		{"[[redis]]\nhost = \"a\"", "t.toml:1:1: [[redis]]: can be there only once, write [redis]"},
+		{"[[redis]]\nhost = \"a\"", "t.toml:1:1: [[redis]]: may occur only once; write [redis]"},
 		{"[redis.sub]\nx = 1", "t.toml:1:8: redis.sub: unknown key"},
 	};
 
@@ -292,9 +293,10 @@ static void test_oversized_file_is_refused(void **state)
 static void test_control_characters_are_refused(void **state)
 {
 	(void)state;
-	assert_fault("[general]\nnode = \"a\\u0000b\"", "t.toml:2:8: general.node: cannot hold control characters");
-	assert_fault("[general]\nnode = \"a\\nb\"", "t.toml:2:8: general.node: cannot hold control characters");
-	assert_fault("[general]\nnode = \"\\u001b[31m\"", "t.toml:2:8: general.node: cannot hold control characters");
+	assert_fault("[general]\nnode = \"a\\u0000b\"", "t.toml:2:8: general.node: cannot contain control characters");
+	assert_fault("[general]\nnode = \"a\\nb\"", "t.toml:2:8: general.node: cannot contain control characters");
+	assert_fault("[general]\nnode = \"\\u001b[31m\"",
+		     "t.toml:2:8: general.node: cannot contain control characters");
 	assert_fault("[general]\n\"no\\u0000de\" = \"x\"",
 		     "t.toml:2:1: general.no?de: unknown key (did you mean node?)");
 }
@@ -329,13 +331,14 @@ static void test_cluster_and_sentinel_keys_are_checked(void **state)
 	assert_loads("[redis]\nsentinels = [\"s1:26379\"]\nmaster = \"m\"\nsentinel_auth = \"p\"\n");
 	assert_fault("[redis]\nnodes = [\"a\"]", "t.toml:2:9: redis.nodes: \"a\" must be host:port");
 	assert_fault("[redis]\nnodes = [\"a:0\"]", "t.toml:2:9: redis.nodes: \"a:0\" must end in a port, 1 to 65535");
-	assert_fault("[redis]\nnodes = [\"::1:6379\"]", "t.toml:2:9: redis.nodes: \"::1:6379\" must be host:port; an "
-							"IPv6 address stands in brackets, as in [::1]:6379");
+	assert_fault("[redis]\nnodes = [\"::1:6379\"]",
+		     "t.toml:2:9: redis.nodes: \"::1:6379\" must be host:port, with an "
+		     "IPv6 address in brackets, as in [::1]:6379");
 	assert_fault("[redis]\nsentinel_auth = \"m\"",
 		     "t.toml:2:17: redis.sentinel_auth: has no effect without sentinels");
-	assert_fault(
-		"[redis]\nnodes = [\"a:1\"]\nsentinels = [\"b:1\"]",
-		"t.toml:2:9: redis.nodes: is for a Cluster, sentinels for a master and its replicas: only one can be");
+	assert_fault("[redis]\nnodes = [\"a:1\"]\nsentinels = [\"b:1\"]",
+		     "t.toml:2:9: redis.nodes: is for a Cluster, sentinels are for a master with replicas; set only "
+		     "one of them");
 }
 
 static void test_api_needs_a_token_and_tls_beyond_loopback(void **state)
@@ -346,7 +349,7 @@ static void test_api_needs_a_token_and_tls_beyond_loopback(void **state)
 	assert_fault("[api]\nlisten = \"127.0.0.1:7227\"",
 		     "t.toml:2:10: api.listen: needs a token: token_file (or token)");
 	assert_fault("[api]\nlisten = \"192.0.2.1:7227\"\ntoken = \"t\"",
-		     "t.toml:2:10: api.listen: needs TLS beyond loopback: cert_file and key_file");
+		     "t.toml:2:10: api.listen: needs TLS except on loopback: cert_file and key_file");
 	assert_fault("[api]\nsocket = \"x\"", "t.toml:2:10: api.socket: \"x\" must be an absolute path");
 }
 
@@ -365,9 +368,8 @@ static void test_recorder_keys_are_checked(void **state)
 	assert_loads("[limits]\nretry = 0\n[history]\nseconds = 0\n");
 	assert_fault("[history]\nmemory = \"8388607\"\n",
 		     "t.toml:2:10: history.memory: must be from 32 MiB to 1048576 MiB, got \"8388607\"");
-	assert_fault(
-		"[history]\ninterfaces = [\"a/b\"]\n",
-		"t.toml:2:14: history.interfaces: \"a/b\" is no interface name: it cannot hold a slash or a space");
+	assert_fault("[history]\ninterfaces = [\"a/b\"]\n", "t.toml:2:14: history.interfaces: \"a/b\" is not an "
+							    "interface name: it cannot contain a slash or a space");
 	assert_fault(
 		"[history]\nsnaplength = \"header\"\n",
 		"t.toml:2:14: history.snaplength: must be a whole number of bytes, or \"headers\", got \"header\"");
@@ -379,13 +381,14 @@ static void test_each_interface_has_one_section_and_a_name(void **state)
 {
 	(void)state;
 	assert_fault("[[interface]]\nname = \"a\"\n[[interface]]\nname = \"a\"\n",
-		     "t.toml:3:1: interface.name: \"a\" has a section already, line 1");
+		     "t.toml:3:1: interface.name: \"a\" already has a section, in line 1");
 	assert_fault("[[interface]]\nalias = [\"a\"]\n", "t.toml:1:1: interface.name: is missing");
 	assert_fault("[[interface]]\nname = \"\"\n", "t.toml:2:8: interface.name: must not be empty");
 	assert_fault("[[interface]]\nname = \"a\"\nalias = [\"x\", \"x\"]\n",
 		     "t.toml:3:9: interface.alias: has \"x\" twice");
-	assert_fault("[[interface]]\nname = \"../a\"\n",
-		     "t.toml:2:8: interface.name: \"../a\" is no interface name: it cannot hold a slash or a space");
+	assert_fault(
+		"[[interface]]\nname = \"../a\"\n",
+		"t.toml:2:8: interface.name: \"../a\" is not an interface name: it cannot contain a slash or a space");
 	assert_loads("[[interface]]\nname = \"a\"\nalias = [\"x\"]\npromiscuous = false\n[[interface]]\nname = "
 		     "\"b\"\nalias = [\"x\"]\n");
 	assert_false(fixture_config->interfaces[0].promiscuous);
@@ -406,7 +409,7 @@ static void test_interfaces_and_aliases_are_capped(void **state)
 	for (int i = 0; i <= CONFIG_ALIASES_MAX; i++)
 		assert_int_equal(buffer_printf(&text, "\"a%d\",", i), 0);
 	assert_int_equal(buffer_append_string(&text, "]\n"), 0);
-	assert_fault(text.data, "t.toml:3:9: interface.alias: has 65 entries, at most 64 are allowed");
+	assert_fault(text.data, "t.toml:3:9: interface.alias: has 65 entries; the limit is 64");
 	buffer_deinit(&text);
 }
 
@@ -416,9 +419,9 @@ static void test_hosts_are_bare_names_or_addresses(void **state)
 	assert_fault("[redis]\nhost = \"redis://x\"", "t.toml:2:8: redis.host: \"redis://x\" must be a bare host name "
 						      "or address, without a scheme or a path");
 	assert_fault("[redis]\nhost = \"a b\"", "t.toml:2:8: redis.host: \"a b\" must be a host name or address; it "
-						"cannot hold a space, '@', '?' or '#'");
+						"cannot contain a space, '@', '?' or '#'");
 	assert_fault("[cloudshark]\nhost = \"h:80\"", "t.toml:2:8: cloudshark.host: \"h:80\" must be a host name or "
-						      "address alone; the port has a key of its own");
+						      "address without a port, which has a key of its own");
 	assert_loads("[redis]\nhost = \"::1\"\n[cloudshark]\nhost = \"[fe80::1]\"");
 }
 
@@ -426,11 +429,12 @@ static void test_tokens_are_safe_in_a_url_path(void **state)
 {
 	(void)state;
 	assert_loads("[cloudshark]\ntoken = \"aZ09_-.~\"");
-	assert_fault("[cloudshark]\ntoken = \"a/../b\"", "t.toml:2:9: cloudshark.token: has a character that no token "
-							 "has (letters, digits and _ - . ~ are allowed)");
+	assert_fault("[cloudshark]\ntoken = \"a/../b\"",
+		     "t.toml:2:9: cloudshark.token: contains a character that "
+		     "tokens cannot have (allowed are letters, digits and _ - . ~)");
 	assert_null(strstr(buffer_text(&fixture_faults), "a/../b"));
 	assert_fault("[cloudshark]\ntoken = \"..\"",
-		     "t.toml:2:9: cloudshark.token: cannot be a token: it is a step in a path");
+		     "t.toml:2:9: cloudshark.token: cannot be a token: it is a path component");
 }
 
 static void test_upload_needs_a_token(void **state)
@@ -455,7 +459,7 @@ static void test_local_directory_must_be_a_directory(void **state)
 		 fixture_path("none"));
 	assert_fault(text, line);
 	snprintf(text, sizeof(text), "[general]\nwritelocal = true\nlocaldir = \"%s\"\n", file);
-	snprintf(line, sizeof(line), "t.toml:3:12: general.localdir: %s: is no directory", file);
+	snprintf(line, sizeof(line), "t.toml:3:12: general.localdir: %s: is not a directory", file);
 	assert_fault(text, line);
 	assert_loads("[general]\nlocaldir = \"/none\"\n");
 }

@@ -47,7 +47,7 @@ static void test_switch_never_takes_the_next_word(void **state)
 {
 	(void)state;
 	assert_int_equal(load_arguments("-cstoken", "t", "-upload", "true", NULL), -EINVAL);
-	assert_has_line("command line: argument 4: is no option (a switch takes its value as in -upload=false)");
+	assert_has_line("command line: argument 4 is not an option (to set a switch, write -upload=false)");
 	assert_int_equal(load_arguments("-upload=false", NULL), 0);
 	assert_false(fixture_config->cloudshark.upload);
 	assert_int_equal(load_arguments("-cstoken", "t", "--upload=true", NULL), 0);

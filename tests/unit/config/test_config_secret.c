@@ -44,17 +44,17 @@ static void test_unusable_secret_file_is_a_fault(void **state)
 	assert_token_file_fault(fixture_path("none"), "No such file or directory");
 	assert_token_file_fault(fixture_file("t", ""), "is empty");
 	assert_token_file_fault(fixture_file("t", "\n"), "is empty");
-	assert_token_file_fault(fixture_directory, "is no regular file");
+	assert_token_file_fault(fixture_directory, "is not a regular file");
 	assert_token_file_fault(
 		fixture_file("t", "a b"),
-		"what it holds has a character that no token has (letters, digits and _ - . ~ are allowed)");
+		"its content contains a character that tokens cannot have (allowed are letters, digits and _ - . ~)");
 }
 
 static void test_fifo_does_not_block_startup(void **state)
 {
 	(void)state;
 	assert_int_equal(mkfifo(fixture_path("fifo"), 0600), 0);
-	assert_token_file_fault(fixture_path("fifo"), "is no regular file");
+	assert_token_file_fault(fixture_path("fifo"), "is not a regular file");
 }
 
 static void test_secret_file_size_is_capped(void **state)
@@ -75,9 +75,9 @@ static void test_value_and_file_exclude_each_other(void **state)
 {
 	(void)state;
 	assert_fault(text_with("[cloudshark]\ntoken = \"a\"\ntoken_file = \"%s\"\n", fixture_file("t", "b")),
-		     "t.toml:3:14: cloudshark.token_file: contradicts token: give one of the two");
+		     "t.toml:3:14: cloudshark.token_file: conflicts with token; set only one of them");
 	assert_fault("[s3]\naccesskey = \"a\"\naccesskey_file = \"/none\"\n",
-		     "t.toml:3:18: s3.accesskey_file: contradicts accesskey: give one of the two");
+		     "t.toml:3:18: s3.accesskey_file: conflicts with accesskey; set only one of them");
 }
 
 static void test_command_line_token_overrides_token_file(void **state)

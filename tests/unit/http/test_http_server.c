@@ -511,10 +511,10 @@ static void test_tcp_needs_token_and_tls(void **state)
 	} samples[] = {
 		{"127.0.0.1:0", NULL, NULL, NULL, "token"},
 		{"127.0.0.1:0", "", NULL, NULL, "token"},
-		{"127.0.0.1:0", "t", "/c", NULL, "go together"},
-		{"127.0.0.1:0", "t", NULL, "/k", "go together"},
+		{"127.0.0.1:0", "t", "/c", NULL, "must be set together"},
+		{"127.0.0.1:0", "t", NULL, "/k", "must be set together"},
 		{"127.0.0.1:0", "t", "/no/such/file", "/k", "/no/such/file"},
-		{"127.0.0.1:0", "t", "/dev/null", "/dev/null", "does not start"},
+		{"127.0.0.1:0", "t", "/dev/null", "/dev/null", "cannot start"},
 		{"0.0.0.0:0", "t", NULL, NULL, "certificate"},
 		{"[::]:0", "t", NULL, NULL, "certificate"},
 		{"localhost:0", "t", NULL, NULL, "IP address"},

@@ -224,7 +224,7 @@ static void test_refusals_are_json_with_its_content_type(void **state)
 	expect_end(client);
 	assert_non_null(strstr(client->text, "\r\nContent-Type: application/json\r\n"));
 	assert_non_null(strstr(client->text, "\r\nConnection: close\r\n"));
-	assert_non_null(strstr(client->text, "\r\n\r\n{\"error\":\"there is nothing here\"}\n"));
+	assert_non_null(strstr(client->text, "\r\n\r\n{\"error\":\"no such path\"}\n"));
 	client_free(client);
 }
 

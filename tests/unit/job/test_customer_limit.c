@@ -35,7 +35,7 @@ static void test_customer_captures_are_capped(void **state)
 	config.limits.customer_captures = 3;
 	assert_int_equal(customer_limit_admit(limit, acme, 1, 2, START, &error), 0);
 	assert_int_equal(customer_limit_admit(limit, acme, 2, 2, START, &error), -EDQUOT);
-	assert_string_equal(error.text, "2 captures of this customer are running already, at most 3 may "
+	assert_string_equal(error.text, "2 captures of this customer are running already; the limit is 3 "
 					"(limits.customer_captures)");
 	assert_int_equal(customer_limit_admit(limit, NULL, 100, 2, START, &error), 0);
 }
@@ -51,7 +51,7 @@ static void test_customer_request_rate_is_capped(void **state)
 	assert_int_equal(customer_limit_admit(limit, acme, 0, 1, START, &error), 0);
 	assert_int_equal(customer_limit_admit(limit, acme, 0, 1, START, &error), 0);
 	assert_int_equal(customer_limit_admit(limit, acme, 0, 1, START, &error), -EDQUOT);
-	assert_string_equal(error.text, "too many requests of this customer (limits.customer_requests_per_second)");
+	assert_string_equal(error.text, "too many requests from this customer (limits.customer_requests_per_second)");
 	assert_int_equal(customer_limit_admit(limit, other, 0, 1, START, &error), 0);
 	assert_int_equal(customer_limit_admit(limit, acme, 0, 1, START + S / 2, &error), 0);
 	assert_int_equal(customer_limit_admit(limit, acme, 0, 1, START + S / 2, &error), -EDQUOT);

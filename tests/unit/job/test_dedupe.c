@@ -115,7 +115,7 @@ static void test_different_requests_are_not_folded(void **state)
 		assert_null(dedupe_find(dedupe, &different[i], START));
 }
 
-static void test_oldest_events_are_forgotten_first(void **state)
+static void test_oldest_alerts_are_forgotten_first(void **state)
 {
 	struct config config;
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 1000 * S);
@@ -124,7 +124,7 @@ static void test_oldest_events_are_forgotten_first(void **state)
 
 	(void)state;
 	request.alertid = text;
-	for (unsigned i = 0; i <= DEDUPE_EVENTS_MAX; i++) {
+	for (unsigned i = 0; i <= DEDUPE_ALERTS_MAX; i++) {
 		snprintf(text, sizeof(text), "%u", i);
 		dedupe_remember(dedupe, &request, START);
 	}
@@ -142,7 +142,7 @@ int main(void)
 		cmocka_unit_test(test_requests_without_an_alertid_are_all_different),
 		cmocka_unit_test(test_dedupe_key_overrides_the_alertid),
 		cmocka_unit_test(test_different_requests_are_not_folded),
-		cmocka_unit_test(test_oldest_events_are_forgotten_first),
+		cmocka_unit_test(test_oldest_alerts_are_forgotten_first),
 	};
 
 	return cmocka_run_group_tests_name("dedupe", tests, NULL, NULL);

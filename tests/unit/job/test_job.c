@@ -12,9 +12,9 @@
 #include "job/job.h"
 
 struct watch_log {
-	unsigned admitted, events, overs;
+	unsigned admitted, events, finished;
 	size_t captures;
-	enum job_end end;
+	enum job_outcome outcome;
 	struct job_watch *cancel_in_event; /* the watch to cancel in the event callback */
 };
 
@@ -37,17 +37,20 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	job_watch_cancel(take(log->cancel_in_event));
 }
 
-static void on_over(void *ctx, enum job_end end)
+static void on_finished(void *ctx, enum job_outcome outcome)
 {
 	struct watch_log *log = ctx;
 
-	log->overs++;
-	log->end = end;
+	log->finished++;
+	log->outcome = outcome;
 }
 
 static struct job_watch *new_watch(struct job_table *table, struct watch_log *log)
 {
-	const struct job_observer observer = {.admitted = on_admitted, .event = on_event, .over = on_over, .ctx = log};
+	const struct job_observer observer = {.admitted = on_admitted,
+					      .event = on_event,
+					      .finished = on_finished,
+					      .ctx = log};
 	struct job_watch *watch = job_watch_new(table, &observer);
 
 	assert_non_null(watch);
@@ -109,12 +112,12 @@ static void test_every_watch_gets_each_event_and_the_end_once(void **state)
 	assert_int_equal(one.captures, 3);
 	assert_int_equal(one.events, 1);
 	assert_int_equal(two.events, 1);
-	assert_int_equal(one.overs, 1);
-	assert_int_equal(two.overs, 1);
-	assert_int_equal(two.end, JOB_OVER);
-	assert_int_equal(unrelated.events + unrelated.overs, 0);
+	assert_int_equal(one.finished, 1);
+	assert_int_equal(two.finished, 1);
+	assert_int_equal(two.outcome, JOB_FINISHED);
+	assert_int_equal(unrelated.events + unrelated.finished, 0);
 	job_end(other);
-	assert_int_equal(unrelated.overs, 1);
+	assert_int_equal(unrelated.finished, 1);
 }
 
 static void test_cancelled_watch_gets_nothing(void **state)
@@ -129,7 +132,7 @@ static void test_cancelled_watch_gets_nothing(void **state)
 	job_watch_cancel(watch);
 	job_notify(job, &done, "{}");
 	job_end(job);
-	assert_int_equal(log.events + log.overs, 0);
+	assert_int_equal(log.events + log.finished, 0);
 }
 
 static void test_watches_may_be_cancelled_in_a_callback(void **state)
@@ -150,10 +153,10 @@ static void test_watches_may_be_cancelled_in_a_callback(void **state)
 	job_notify(job, &done, "{}");
 	job_end(job);
 	assert_int_equal(logs[0].events, 2);
-	assert_int_equal(logs[0].overs, 1);
-	assert_int_equal(logs[1].events + logs[1].overs, 0);
+	assert_int_equal(logs[0].finished, 1);
+	assert_int_equal(logs[1].events + logs[1].finished, 0);
 	assert_int_equal(logs[2].events, 1);
-	assert_int_equal(logs[2].overs, 0);
+	assert_int_equal(logs[2].finished, 0);
 }
 
 static void test_durable_watch_makes_its_job_durable(void **state)
@@ -183,12 +186,12 @@ static void test_watch_without_a_job_can_be_ended(void **state)
 	(void)state;
 	struct job_watch *watch = new_watch(table, &log);
 	job_watch_event(watch, &done, "{}");
-	job_watch_over(watch, JOB_REFUSED);
+	job_watch_finish(watch, JOB_REFUSED);
 	assert_int_equal(log.events, 1);
-	assert_int_equal(log.overs, 1);
-	assert_int_equal(log.end, JOB_REFUSED);
+	assert_int_equal(log.finished, 1);
+	assert_int_equal(log.outcome, JOB_REFUSED);
 	job_watch_event(NULL, &done, "{}"); /* no watch */
-	job_watch_over(NULL, JOB_OVER);
+	job_watch_finish(NULL, JOB_FINISHED);
 }
 
 int main(void)

@@ -322,7 +322,7 @@ static void test_broken_input_is_merged_up_to_the_fault_and_reported(void **stat
 	expect_no_more_packets();
 }
 
-static void test_texts_left_out_are_counted(void **state)
+static void test_omitted_texts_are_counted(void **state)
 {
 	(void)state;
 	section(&files[0]);
@@ -334,9 +334,9 @@ static void test_texts_left_out_are_counted(void **state)
 	option_string(&files[0], 1, "and another");
 	end(&files[0]);
 	make(1);
-	assert_int_equal(pcapng_merge_report(merge, 0).left_out, 3);
+	assert_int_equal(pcapng_merge_report(merge, 0).texts_omitted, 3);
 	expect(PCAPNG_SECTION);
-	assert_string_equal(item.comments[0], "merged: n1 (1 interface, 1 packet, texts left out: 3)");
+	assert_string_equal(item.comments[0], "merged: n1 (1 interface, 1 packet, texts omitted: 3)");
 }
 
 static void test_texts_are_capped_without_losing_packets(void **state)
@@ -361,7 +361,7 @@ static void test_texts_are_capped_without_losing_packets(void **state)
 		const struct pcapng_merge_report report = pcapng_merge_report(merge, i);
 
 		assert_int_equal(report.packets, 1);
-		assert_in_range(report.left_out, 1, 20);
+		assert_in_range(report.texts_omitted, 1, 20);
 	}
 	assert_in_range(pcapng_merge_stream(merge).size_bytes, 1 << 20, PCAPNG_MERGE_TEXT_MAX);
 }
@@ -491,7 +491,7 @@ int main(void)
 		TEST(test_disordered_inputs_come_out_in_order),
 		TEST(test_packets_too_late_for_the_window_are_counted),
 		TEST(test_broken_input_is_merged_up_to_the_fault_and_reported),
-		TEST(test_texts_left_out_are_counted),
+		TEST(test_omitted_texts_are_counted),
 		TEST(test_texts_are_capped_without_losing_packets),
 		TEST(test_merge_of_no_inputs_is_a_valid_file),
 		TEST(test_too_many_inputs_are_refused),

@@ -293,7 +293,7 @@ static void test_each_section_has_its_own_interfaces_and_byte_order(void **state
 
 	packet(&file, 1, 3, "three");
 	open_file();
-	expect_failure(-EBADMSG, "byte 192: interface 1, which has not been described");
+	expect_failure(-EBADMSG, "byte 192: interface 1 has no description block");
 }
 
 static void test_simple_packets_are_cut_at_the_snap_length(void **state)
@@ -325,13 +325,13 @@ static void test_simple_packet_must_fill_its_block(void **state)
 	put(&file, "bytes\0\0\0\0\0\0", 12);
 	end(&file);
 	open_file();
-	expect_failure(-EBADMSG, "byte 48: simple packet of another size than its block");
+	expect_failure(-EBADMSG, "byte 48: simple packet does not fit its block");
 	file.size = 28;
 	begin(&file, 3);
 	put_u32(&file, 0);
 	end(&file);
 	open_file();
-	expect_failure(-EBADMSG, "byte 28: interface 0, which has not been described");
+	expect_failure(-EBADMSG, "byte 28: interface 0 has no description block");
 }
 
 static void check_pcap(uint32_t magic, bool big, uint64_t fraction_ns)
@@ -406,7 +406,7 @@ static void test_broken_framing_is_refused(void **state)
 	section(&file);
 	interface_ns(&file, NULL);
 	file.bytes[file.size - 4]++;
-	check_refused(-EBADMSG, "byte 28: block of 28 bytes that says 29 at its end");
+	check_refused(-EBADMSG, "byte 28: block of 28 bytes has 29 as its final size");
 	file.bytes[28 + 4] = 30;
 	check_refused(-EBADMSG, "byte 28: block of 30 bytes");
 	file.bytes[28 + 4] = 8;
@@ -416,11 +416,11 @@ static void test_broken_framing_is_refused(void **state)
 	put_u32(&file, 0);
 	end(&file);
 	file.bytes[file.size - 4]++;
-	check_refused(-EBADMSG, "byte 28: block of 16 bytes that says 17 at its end");
+	check_refused(-EBADMSG, "byte 28: block of 16 bytes has 17 as its final size");
 	file.size = 0;
 	section(&file);
 	file.bytes[8] = 0;
-	check_refused(-EBADMSG, "byte 0: section of byte order 0x1a2b3c00");
+	check_refused(-EBADMSG, "byte 0: section with byte-order magic 0x1a2b3c00");
 	file.bytes[8] = 0x4d;
 	file.bytes[14] = 1;
 	check_refused(-EBADMSG, "byte 0: pcapng of version 1.1");
@@ -461,11 +461,11 @@ static void test_broken_options_are_refused(void **state)
 	interface_with(14, "1234", 4, 4);
 	check_refused(-EBADMSG, "byte 28: option 14 of 4 bytes");
 	interface_with(11, "", 0, 0);
-	check_refused(-EBADMSG, "byte 28: filter without a kind");
+	check_refused(-EBADMSG, "byte 28: filter without a type");
 	interface_with(0, "abcd", 0, 4);
-	check_refused(-EBADMSG, "byte 28: end of options that is none");
+	check_refused(-EBADMSG, "byte 28: malformed end of options");
 	interface_with(0, "abcd", 4, 4);
-	check_refused(-EBADMSG, "byte 28: end of options that is none");
+	check_refused(-EBADMSG, "byte 28: malformed end of options");
 	file.size = 28;
 	begin_interface(&file, 1, 0);
 	option_string(&file, 2, "a");

@@ -320,18 +320,18 @@ static void test_bad_interfaces_and_aliases_are_refused(void **state)
 		{NODE "\"interface\":null}", "interface", "not null"},
 		{NODE "\"interface\":[\"eth0\",7]}", "interface", "entry 2 is not a string"},
 		{NODE "\"interface\":[\"\"]}", "interface", "entry 1 is empty"},
-		{NODE "\"interface\":[\"../etc/x\"]}", "interface", "\"../etc/x\" can't be"},
-		{NODE "\"interface\":[\"..\"]}", "interface", "can't be"},
-		{NODE "\"interface\":[\".\"]}", "interface", "can't be"},
-		{NODE "\"interface\":[\"eth0:1\"]}", "interface", "can't be"},
-		{NODE "\"interface\":[\"eth 0\"]}", "interface", "can't be"},
+		{NODE "\"interface\":[\"../etc/x\"]}", "interface", "\"../etc/x\" is not a valid interface name"},
+		{NODE "\"interface\":[\"..\"]}", "interface", "is not a valid interface name"},
+		{NODE "\"interface\":[\".\"]}", "interface", "is not a valid interface name"},
+		{NODE "\"interface\":[\"eth0:1\"]}", "interface", "is not a valid interface name"},
+		{NODE "\"interface\":[\"eth 0\"]}", "interface", "is not a valid interface name"},
 		{NODE "\"interface\":[\"sixteen-bytes-16\"]}", "interface", "1 to 15 bytes"},
 		{NODE "\"interface\":[\"eth0\\n\"]}", "interface", "control character"},
 		{NODE "\"interface\":[\"eth0\\u0000\"]}", "interface", "NUL"},
 		{NODE "\"interface\":[[\"eth0\"]]}", "interface", "entry 1 is not a string"},
 		{NODE "\"alias\":[\"pubilc\"]}", "alias", "\"pubilc\", did you mean \"public\"?"},
 		{NODE "\"alias\":[\"main\",\"zzzzzz\"]}", "alias",
-		 "no interface of this node has the alias \"zzzzzz\""},
+		 "no interface on this node has the alias \"zzzzzz\""},
 		{NODE "\"alias\":[\"ma\\u0007in\"]}", "alias", "control character"},
 		{NODE "\"alias\":[\"main\"],\"interface\":[\"eth0\"]}", "interface",
 		 "exactly one of interface and alias"},
@@ -351,7 +351,7 @@ static void test_interfaces_are_capped(void **state)
 	for (int i = 0; i < REQUEST_INTERFACES_MAX; i++)
 		used += (size_t)snprintf(json + used, sizeof(json) - used, ",\"e%d\"", i);
 	snprintf(json + used, sizeof(json) - used, "]}");
-	check_refused(json, "interface", "has 257 entries, at most 256");
+	check_refused(json, "interface", "has 257 entries; the limit is 256");
 }
 
 /* --- node selection --- */
@@ -433,7 +433,7 @@ static void test_bad_expression_is_refused_with_its_position(void **state)
 		{"{\"nodere\":\"a\\\\C\"}", "nodere", "bad expression"},
 		{"{\"nodere\":\"((((((((((((((((((a))))))))))))))))))\"}", "nodere", "nested"},
 		{"{\"nodere\":\"((a{0,60}){0,60}){0,60}\"}", "nodere", "too large"},
-		{"{\"nodere\":\"(?R)\"}", "nodere", "can't be used"},
+		{"{\"nodere\":\"(?R)\"}", "nodere", "cannot be matched"},
 	};
 
 	(void)state;
@@ -449,7 +449,7 @@ static void test_expression_length_is_capped(void **state)
 	snprintf(json, sizeof(json), "{\"nodere\":\"%0256d\"}", 0);
 	assert_int_equal(verdict_of(json, &refusal), REQUEST_ELSEWHERE);
 	snprintf(json, sizeof(json), "{\"nodere\":\"%0257d\"}", 0);
-	check_refused(json, "nodere", "is 257 bytes long, at most 256");
+	check_refused(json, "nodere", "is 257 bytes long; the limit is 256");
 }
 
 /* It ends in a refusal, however long the node's name; a benchmark measures the time. */
@@ -472,7 +472,7 @@ static void test_catastrophic_expression_is_refused(void **state)
 	config.general.node = OWN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!");
 	for (size_t i = 0; i < COUNT(expressions); i++) {
 		snprintf(json, sizeof(json), "{\"nodere\":\"%s\"}", expressions[i]);
-		check_refused(json, "nodere", "expression too expensive");
+		check_refused(json, "nodere", "expression is too expensive");
 	}
 	config.general.node = node;
 }
@@ -512,22 +512,22 @@ static void test_wrong_types_are_refused(void **state)
 static void test_numbers_out_of_range_are_refused_with_the_cap(void **state)
 {
 	static const struct refusal_case cases[] = {
-		{OURS ",\"packets\":-1}", "packets", "is -1, must not be negative"},
-		{OURS ",\"packets\":50001}", "packets", "is 50001, at most 50000 (general.maxpackets)"},
+		{OURS ",\"packets\":-1}", "packets", "is -1; it must not be negative"},
+		{OURS ",\"packets\":50001}", "packets", "is 50001; the limit is 50000 (general.maxpackets)"},
 		{OURS ",\"packets\":9223372036854775807}", "packets", "general.maxpackets"},
 		{OURS ",\"packets\":9223372036854775808}", "packets", "number out of range"},
 		{OURS ",\"packets\":-99999999999999999999999999}", "packets", "number out of range"},
 		{OURS ",\"bytes\":-7}", "bytes", "must not be negative"},
-		{OURS ",\"bytes\":100000001}", "bytes", "at most 100000000 (general.maxbytes)"},
+		{OURS ",\"bytes\":100000001}", "bytes", "the limit is 100000000 (general.maxbytes)"},
 		{OURS ",\"snap\":-1}", "snap", "must be 1 to 262144"},
-		{OURS ",\"snap\":262145}", "snap", "is 262145, must be 1 to 262144"},
+		{OURS ",\"snap\":262145}", "snap", "is 262145; it must be 1 to 262144"},
 		{OURS ",\"snap\":4294967297}", "snap", "must be 1 to 262144"},
-		{OURS ",\"timeout\":-0.001}", "timeout", "is -0.001 s, must not be negative"},
-		{OURS ",\"timeout\":3600.5}", "timeout", "is 3600.5 s, at most 3600 s (general.maxtimeout)"},
+		{OURS ",\"timeout\":-0.001}", "timeout", "is -0.001 s; it must not be negative"},
+		{OURS ",\"timeout\":3600.5}", "timeout", "is 3600.5 s; the limit is 3600 s (general.maxtimeout)"},
 		{OURS ",\"timeout\":1e308}", "timeout", "general.maxtimeout"},
 		{OURS ",\"timeout\":1e309}", "timeout", "number out of range"},
 		{OURS ",\"timeout\":1e-12}", "timeout", "less than a nanosecond"},
-		{OURS ",\"duration\":7201}", "duration", "is 7201 s, at most 7200 s (general.maxduration)"},
+		{OURS ",\"duration\":7201}", "duration", "is 7201 s; the limit is 7200 s (general.maxduration)"},
 		{OURS ",\"duration\":9223372036854775807}", "duration", "general.maxduration"},
 		{OURS ",\"alertid\":99999999999999999999}", "alertid", "number out of range"},
 	};
@@ -570,7 +570,7 @@ static void test_string_lengths_are_capped(void **state)
 		snprintf(json, sizeof(json), OURS ",\"%s\":\"%0*d\"}", cases[i].field, (int)cases[i].most, 0);
 		request_unref(accepted(json));
 		snprintf(json, sizeof(json), OURS ",\"%s\":\"%0*d\"}", cases[i].field, (int)cases[i].most + 1, 0);
-		snprintf(text, sizeof(text), "is %zu bytes long, at most %zu", cases[i].most + 1, cases[i].most);
+		snprintf(text, sizeof(text), "is %zu bytes long; the limit is %zu", cases[i].most + 1, cases[i].most);
 		check_refused(json, cases[i].field, text);
 	}
 }
@@ -710,14 +710,14 @@ static void test_window_may_have_one_end(void **state)
 static void test_contradictory_windows_are_refused(void **state)
 {
 	static const struct refusal_case cases[] = {
-		{OURS ",\"before\":1,\"from\":1795423200}", "before", "cannot be given with from or to"},
-		{OURS ",\"before\":1,\"to\":1795423300}", "before", "cannot be given with from or to"},
-		{OURS ",\"to\":1795423300,\"timeout\":5}", "timeout", "cannot be given with to"},
-		{OURS ",\"to\":1795423300,\"duration\":5}", "duration", "cannot be given with to"},
+		{OURS ",\"before\":1,\"from\":1795423200}", "before", "cannot be combined with from or to"},
+		{OURS ",\"before\":1,\"to\":1795423300}", "before", "cannot be combined with from or to"},
+		{OURS ",\"to\":1795423300,\"timeout\":5}", "timeout", "cannot be combined with to"},
+		{OURS ",\"to\":1795423300,\"duration\":5}", "duration", "cannot be combined with to"},
 		{OURS ",\"from\":1795423200,\"to\":1795423200}", "to", "must be later than from"},
 		{OURS ",\"from\":1795423200,\"to\":1795423199.5}", "to", "must be later than from"},
-		{OURS ",\"from\":1795430461}", "from", "is more than 7200 s ahead"},
-		{OURS ",\"to\":1795430461}", "to", "is more than 7200 s ahead"},
+		{OURS ",\"from\":1795430461}", "from", "is more than 7200 s in the future"},
+		{OURS ",\"to\":1795430461}", "to", "is more than 7200 s in the future"},
 		{OURS ",\"from\":-1}", "from", "not a time in Unix seconds"},
 		{OURS ",\"to\":1e300}", "to", "not a time in Unix seconds"},
 		{OURS ",\"from\":\"yesterday\"}", "from", "is not a time like"},
@@ -725,7 +725,7 @@ static void test_contradictory_windows_are_refused(void **state)
 		{OURS ",\"from\":true}", "from", "must be an RFC 3339 time or Unix seconds"},
 		{OURS ",\"before\":\"1\"}", "before", "must be a number of seconds"},
 		{OURS ",\"before\":-1}", "before", "must not be negative"},
-		{OURS ",\"before\":7201}", "before", "at most 7200 s (general.maxduration)"},
+		{OURS ",\"before\":7201}", "before", "the limit is 7200 s (general.maxduration)"},
 	};
 
 	(void)state;
@@ -741,8 +741,8 @@ static void test_zero_before_means_none_and_zero_from_means_1970(void **state)
 	(void)state;
 	assert_int_equal(to->before_ns, 0);
 	assert_in_range(from->from_ns, 1, NS_PER_MS); /* 1970: as early as possible */
-	check_refused(OURS ",\"from\":0,\"before\":3}", "before", "cannot be given with from or to");
-	check_refused(OURS ",\"to\":1795423260}", "to", "lies in the past: from must be given, too");
+	check_refused(OURS ",\"from\":0,\"before\":3}", "before", "cannot be combined with from or to");
+	check_refused(OURS ",\"to\":1795423260}", "to", "is in the past, which requires from");
 }
 
 static void test_merge_is_off_unless_requested(void **state)
@@ -872,7 +872,7 @@ static void test_json_values_other_than_objects_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(messages); i++)
-		check_refused(messages[i], "", "a request is a JSON object");
+		check_refused(messages[i], "", "a request must be a JSON object");
 	check_refused("", "", "empty");
 	check_refused(" \r\n\t ", "", "empty");
 	check_refused_bytes(NULL, 0, "", "empty");
@@ -891,8 +891,8 @@ static void test_oversized_message_is_refused_unread(void **state)
 	assert_non_null(big);
 	memset(big, ' ', size);
 	memcpy(big, OURS "}", strlen(OURS "}"));
-	check_refused_bytes(big, size, "", "request is 10485760 bytes, at most 65536");
-	check_refused_bytes(big, REQUEST_SIZE_MAX + 1, "", "request is 65537 bytes, at most 65536");
+	check_refused_bytes(big, size, "", "request is 10485760 bytes; the limit is 65536");
+	check_refused_bytes(big, REQUEST_SIZE_MAX + 1, "", "request is 65537 bytes; the limit is 65536");
 	assert_int_equal(parse(big, REQUEST_SIZE_MAX, &refusal, &request), REQUEST_OURS);
 	request_unref(request);
 }

@@ -460,7 +460,7 @@ static void test_sink_that_never_starts_is_reported_after_start_returns(void **s
 	start(world, 0, NULL, 0);
 	wait_done(world, 0);
 	assert_false(world->files[0].results[0].ok);
-	assert_non_null(strstr(world->files[0].results[0].error, "could not be started"));
+	assert_non_null(strstr(world->files[0].results[0].error, "cannot start the attempt"));
 	world_free(world);
 }
 
@@ -621,7 +621,7 @@ static void test_abandoned_delivery_is_reported_at_once_in_any_state(void **stat
 	assert_int_equal(world->files[0].results[0].attempts, 1);
 	assert_true(world->files[0].results[1].ok);
 	assert_string_equal(world->files[0].results[1].url, "u");
-	assert_string_equal(world->files[0].results[2].error, "shutting down (the last try: server busy)");
+	assert_string_equal(world->files[0].results[2].error, "shutting down (last error: server busy)");
 
 	delivery_abandon(world->files[1].delivery, "shutting down");
 	assert_int_equal(world->files[1].dones, 1);
@@ -652,7 +652,7 @@ static void test_outcome_reached_before_cancelling_counts(void **state)
 	assert_true(world->files[0].results[0].ok);
 	assert_string_equal(world->files[0].results[0].url, "there");
 	assert_false(world->files[0].results[1].ok);
-	assert_string_equal(world->files[0].results[1].error, "shutting down (the last try: disk full)");
+	assert_string_equal(world->files[0].results[1].error, "shutting down (last error: disk full)");
 	assert_false(world->files[0].results[2].ok);
 	assert_string_equal(world->files[0].results[2].error, "shutting down");
 	world_free(world);

@@ -632,7 +632,7 @@ static void test_hung_disk_delays_cancelling_by_one_second_in_total(void **state
 		assert_true(world->sink->class->cancel(world->sink, attempts[i], &outcomes[i]));
 		assert_int_equal(outcomes[i].verdict, SINK_RETRY);
 		assert_string_equal(outcomes[i].error,
-				    "it was being given its name, and may or may not have it by now");
+				    "the file was being named, and may or may not have its name by now");
 		assert_int_equal(files[i].closes, 1);
 	}
 	assert_true(elapsed_s(&begin) >= 1 && elapsed_s(&begin) < 2); /* not a second each */

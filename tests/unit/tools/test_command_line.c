@@ -123,7 +123,7 @@ static void test_typos_are_refused_with_a_suggestion(void **state)
 	check_refused("list|--pakets", "unknown option --pakets; `pcapctl list --help` lists them");
 	check_refused("capture|-x", "unknown option -x; `pcapctl capture --help` lists them");
 	check_refused("list|--packets|5", "`pcapctl list` takes no --packets; `pcapctl list --help` lists its options");
-	check_refused("--packets|5|capture", "--packets belongs behind its command, as in `pcapctl capture --packets`");
+	check_refused("--packets|5|capture", "--packets must follow its command, as in `pcapctl capture --packets`");
 }
 
 static void test_missing_and_excess_arguments_are_refused(void **state)
@@ -133,9 +133,9 @@ static void test_missing_and_excess_arguments_are_refused(void **state)
 	check_refused("capture|--packets=", "--packets: the value is empty");
 	check_refused("capture|-c|1|--packets|2", "--packets is given twice");
 	check_refused("capture|--wait=yes", "--wait takes no value");
-	check_refused("show", "`pcapctl show` needs ID; `pcapctl show --help` tells more");
-	check_refused("show|a|b", "`pcapctl show` takes only ID; `pcapctl show --help` tells more");
-	check_refused("list|a", "`pcapctl list` takes no arguments; `pcapctl list --help` tells more");
+	check_refused("show", "`pcapctl show` needs ID; see `pcapctl show --help`");
+	check_refused("show|a|b", "`pcapctl show` takes only ID; see `pcapctl show --help`");
+	check_refused("list|a", "`pcapctl list` takes no arguments; see `pcapctl list --help`");
 }
 
 static void test_errors_show_no_control_characters_and_no_values(void **state)

@@ -115,16 +115,16 @@ static void test_conflicting_options_are_refused(void **state)
 {
 	(void)state;
 	check_refused("list|--socket|a|--api|http://h", "--socket and --api exclude each other");
-	check_refused("list|--redis|redis://h/c", "`pcapctl list` is for one daemon, it cannot go over Redis");
-	check_refused("nodes|--socket|a", "`pcapctl nodes` is for a fleet: it needs --redis or --config");
-	check_refused("list|--token-file|t", "--token-file and --ca-file go with --api");
+	check_refused("list|--redis|redis://h/c", "`pcapctl list` works on one daemon, not over Redis");
+	check_refused("nodes|--socket|a", "`pcapctl nodes` works on a fleet: it needs --redis or --config");
+	check_refused("list|--token-file|t", "--token-file and --ca-file need --api");
 	check_refused("list|--api|ftp://h", "--api: must be http://host[:port] or https://host[:port]");
-	check_refused("list|--api|http://", "--api: must be a host and a port alone; the token is for --token-file");
+	check_refused("list|--api|http://", "--api: must be only a host and a port; the token goes into --token-file");
 	check_refused("list|--api|http://u:p@h",
-		      "--api: must be a host and a port alone; the token is for --token-file");
+		      "--api: must be only a host and a port; the token goes into --token-file");
 	check_refused("list|--api|http://h/v1",
-		      "--api: must be a host and a port alone; the token is for --token-file");
-	check_refused("list|--api|http://h|--ca-file|f", "--ca-file: only https:// needs it");
+		      "--api: must be only a host and a port; the token goes into --token-file");
+	check_refused("list|--api|http://h|--ca-file|f", "--ca-file: only for https://");
 	check_refused("list|--api|https://h|--ca-file|/nonexistent",
 		      "--ca-file /nonexistent: No such file or directory");
 	check_refused(

@@ -52,10 +52,10 @@ static struct fleet_tally *tally_of(const char *request_text)
 static bool feed(struct fleet_tally *tally, uint64_t now_ns, const char *text)
 {
 	cleanup(cleanup_json) json_t *event = load(text);
-	bool news;
+	bool changed;
 
-	assert_int_equal(fleet_tally_event(tally, event, now_ns, &news), 0);
-	return news;
+	assert_int_equal(fleet_tally_event(tally, event, now_ns, &changed), 0);
+	return changed;
 }
 
 static void check_silent(const struct fleet_tally *tally, const char *expected)
@@ -132,7 +132,7 @@ static void test_unknown_number_of_captures_waits_for_stragglers(void **state)
 	assert_false(fleet_tally_complete(tally, 20 * MS + 2 * FLEET_SETTLE_NS));
 }
 
-static void test_repeated_and_unrelated_events_are_no_news(void **state)
+static void test_repeated_and_unrelated_events_change_nothing(void **state)
 {
 	static const char done[] =
 		"{\"id\":\"r\",\"node\":\"n9\",\"event\":\"done\",\"capture\":\"r.1\",\"packets\":5}";
@@ -168,7 +168,7 @@ static void test_node_that_leaves_or_restarts_is_not_waited_for(void **state)
 	assert_true(fleet_tally_complete(tally, 2));
 	check_silent(tally, "[\"n1\",\"n2\",\"n3\"]");
 	assert_string_equal(fleet_tally_describe_silence(tally, "n1", text),
-			    "gone while it captured, last seen 2026-11-23T08:41:11Z");
+			    "went away while it captured, last seen 2026-11-23T08:41:11Z");
 	assert_string_equal(fleet_tally_describe_silence(tally, "n3", text),
 			    "never answered, last seen 2026-11-23T08:41:00Z");
 }
@@ -225,7 +225,7 @@ int main(void)
 		cmocka_unit_test(test_bad_expression_is_refused_before_sending),
 		cmocka_unit_test(test_tally_is_complete_when_each_capture_has_ended),
 		cmocka_unit_test(test_unknown_number_of_captures_waits_for_stragglers),
-		cmocka_unit_test(test_repeated_and_unrelated_events_are_no_news),
+		cmocka_unit_test(test_repeated_and_unrelated_events_change_nothing),
 		cmocka_unit_test(test_node_that_leaves_or_restarts_is_not_waited_for),
 		cmocka_unit_test(test_restarted_node_resumes_a_durable_request),
 		cmocka_unit_test(test_node_first_seen_after_the_request_may_leave_too),

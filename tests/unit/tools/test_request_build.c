@@ -106,7 +106,7 @@ static void test_generated_ids_differ(void **state)
 static void test_invalid_values_are_refused(void **state)
 {
 	(void)state;
-	check_refused("icmp", "which interface? name it with -i, or use -i any; `pcapctl status` shows them");
+	check_refused("icmp", "missing interface; name it with -i, or use -i any; `pcapctl status` lists them");
 	check_refused("-i|lo|-c|-5", "--packets: must be a number of packets");
 	check_refused("-i|lo|-c|0", "--packets: must be a number of packets");
 	check_refused("-i|lo|-c|99999999999999999999", "--packets: must be a number of packets");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the daemon would say of a file. A request is judged with the configuration that --config names; without one by
- * default limits, for a node that has the aliases. Names of destinations all pass.
+ * `check` reports the errors that the daemon would find in a file. A request is validated against the configuration
+ * that --config names; without --config, against the default limits and a node that has all its aliases. Any
+ * destination name is accepted.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -31,7 +32,7 @@ static const char *input_name(const struct command_context *context)
 	return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
-/* Lines, or with --json an array of them. */
+/* Prints lines, or with --json an array of them. */
 static enum exit_status print_faults(const struct command_context *context, const char *faults)
 {
 	cleanup(cleanup_json) json_t *answer = json_pack("{s:b, s:[]}", "valid", !*faults, "faults");
@@ -68,7 +69,7 @@ static enum exit_status check_config(const struct command_context *context, cons
 
 /* --- a request --- */
 
-/* Whatever it names is taken for a destination there is. */
+/* Every destination that the request names counts as configured. */
 static size_t destinations_of(const json_t *request, const char *names[static DESTINATIONS_MAX])
 {
 	size_t count = 0, i;
@@ -82,7 +83,7 @@ static size_t destinations_of(const json_t *request, const char *names[static DE
 	return count;
 }
 
-/* A node that has every alias of the request, each on an interface of its own. JSON's strings are TOML's. */
+/* A node with every alias of the request, each on an interface of its own. JSON strings are valid TOML strings. */
 static int generate_node_config(const json_t *request, struct buffer *toml)
 {
 	int r = buffer_append_string(toml, "general.node = \"" NODE "\"\n");
@@ -112,13 +113,15 @@ static int load_config(const struct command_context *context, const json_t *requ
 	r = generate_node_config(request, &toml);
 	if (r == 0)
 		r = config_load_text(buffer_text(&toml), toml.size, "", NULL, &faults, config);
-	if (r == -EINVAL) /* an alias that no configuration can give */
-		return error_set(err, r, "alias: cannot be any interface's alias");
+	if (r == -EINVAL) /* an alias that no configuration may have */
+		return error_set(err, r, "alias: not a valid alias of an interface");
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }
 
-/* A daemon looks no further than at a node that is not its own. This makes the request one for everybody, if what it
- * says of nodes can be meant. */
+/*
+ * A daemon validates no further once a request addresses another node. This validates the node expression and then
+ * addresses the request to any node.
+ */
 static int readdress_to_any(json_t *request, struct error *err)
 {
 	const json_t *expression = json_object_get(request, "nodere");
@@ -135,7 +138,7 @@ static int readdress_to_any(json_t *request, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* 0, or what is wrong with it in `err`. */
+/* 0 or -errno with the text in `err`. */
 static int validate(const struct buffer *text, json_t *json, const struct config *config, struct error *err)
 {
 	cleanup(cleanup_request) struct request *request = NULL;
@@ -148,6 +151,7 @@ static int validate(const struct buffer *text, json_t *json, const struct config
 
 	if (verdict == REQUEST_ELSEWHERE) {
 		int r = readdress_to_any(json, err);
+
 		if (r < 0)
 			return r;
 		readdressed = json_dumps(json, JSON_COMPACT);
@@ -175,7 +179,7 @@ static enum exit_status check_request(const struct command_context *context, con
 	int r;
 
 	if (!json)
-		r = error_set(&err, -EINVAL, "is no JSON: line %d, column %d: %s", reason.line, reason.column,
+		r = error_set(&err, -EINVAL, "not JSON: line %d, column %d: %s", reason.line, reason.column,
 			      reason.text);
 	else
 		r = load_config(context, json, &config, &err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One walk through the table for people at a terminal, one for the manual page. */
+/* Prints the command table as help for a terminal and as mdoc for the manual page. */
 #include "pcapctl/cli/command_help.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "pcapctl/cli/command_table.h"
 
-#define HELP_COLUMN 32 /* where an option's text begins */
+#define HELP_COLUMN 32 /* where an option's help starts */
 #define HELP_WIDTH 110
 #define LINE_SIZE 512
 
@@ -73,8 +73,8 @@ static int print_overall(struct buffer *out)
 	if (r == 0)
 		r = print_global_options(out);
 	return r < 0 ? r
-		     : buffer_append_string(out, "\nTry: pcapctl capture -i lo icmp\n"
-						 "`pcapctl COMMAND --help` tells more; so does pcapctl(1).\n");
+		     : buffer_append_string(out, "\nTry: pcapctl capture -i lo icmp\nSee also `pcapctl COMMAND --help` "
+						 "and pcapctl(1).\n");
 }
 
 static int print_details(struct buffer *out, const char *details)
@@ -104,8 +104,8 @@ static int print_command(struct buffer *out, const struct command_row *command)
 		r = print_details(out, command->details);
 	if (r == 0 && command->options[0])
 		r = buffer_append_string(out, "\nOptions:\n");
-	for (const enum option_id *taken = command->options; r == 0 && *taken; taken++)
-		r = print_option(out, command, *taken);
+	for (const enum option_id *option = command->options; r == 0 && *option; option++)
+		r = print_option(out, command, *option);
 	return r < 0 ? r : print_global_options(out);
 }
 
@@ -116,7 +116,7 @@ int command_help_print(struct buffer *out, const struct command_row *command)
 
 /* --- mdoc --- */
 
-/* Text that begins no macro and is no escape. */
+/* Escapes what mdoc would take for a macro or an escape. */
 static int print_mdoc_text(struct buffer *out, const char *text)
 {
 	int r = *text == '.' || *text == '\'' ? buffer_append_string(out, "\\&") : 0;
@@ -132,7 +132,7 @@ static int print_mdoc_text(struct buffer *out, const char *text)
 	return r;
 }
 
-/* A first word that is typed as it stands ("http[s]://…") keeps its letters. */
+/* Adds a full stop and a capital letter, unless the first word is literal ("http[s]://…"). */
 static int print_mdoc_sentence(struct buffer *out, const char *text)
 {
 	bool literal = strcspn(text, "[/=") < strcspn(text, " ");
@@ -181,8 +181,8 @@ static int print_mdoc_command(struct buffer *out, const struct command_row *comm
 	if (r < 0 || !command->options[0])
 		return r;
 	r = buffer_append_string(out, ".Bl -tag -width Ds\n");
-	for (const enum option_id *taken = command->options; r == 0 && *taken; taken++)
-		r = print_mdoc_option(out, command, *taken);
+	for (const enum option_id *option = command->options; r == 0 && *option; option++)
+		r = print_mdoc_option(out, command, *option);
 	return r < 0 ? r : buffer_append_string(out, ".El\n");
 }
 
@@ -193,8 +193,7 @@ int command_help_print_manual(struct buffer *out)
 	for (size_t i = 0; r == 0 && i < COMMAND_COUNT; i++)
 		r = print_mdoc_command(out, &command_rows[i]);
 	if (r == 0)
-		r = buffer_append_string(out, ".El\n.Sh OPTIONS\nThese are taken by every command.\n.Bl -tag -width "
-					      "Ds\n");
+		r = buffer_append_string(out, ".El\n.Sh OPTIONS\nEvery command accepts these.\n.Bl -tag -width Ds\n");
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
 		if (option_rows[i].global)
 			r = print_mdoc_option(out, NULL, (enum option_id)i);

@@ -7,8 +7,8 @@
 struct buffer;
 struct command_row;
 
-/* Of all, or of one command. 0 or what buffer_append says. */
+/* Help for one command, or the overview (NULL). 0 or the error of buffer_append. */
 warn_unused int command_help_print(struct buffer *out, const struct command_row *command);
 
-/* mdoc: the section of the commands, and of the options that all take; goes into pcapctl.1. */
+/* The sections COMMANDS and OPTIONS (the global ones) of pcapctl.1, in mdoc. 0 or negative. */
 warn_unused int command_help_print_manual(struct buffer *out);

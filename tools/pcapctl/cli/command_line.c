@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One dash and a letter, or two dashes and a name; values behind "=", in the next word, or glued to the letter. The
- * value of --redis may hold a password: it is copied and overwritten in argv, where ps shows it, before anything else
- * is looked at, and a word that is not understood is repeated in an error only as far as its name goes.
+ * Options are a dash and a letter, or two dashes and a name; a value follows after "=", in the next word, or right
+ * after the letter. The value of --redis may hold a password: as soon as it is parsed it is copied and overwritten in
+ * argv, where ps shows it. An error quotes an unknown long option without its value.
  */
 #include "pcapctl/cli/command_line.h"
 
@@ -98,7 +98,7 @@ static int store_value(struct parser *parser, enum option_id option, char *value
 	return 0;
 }
 
-/* `value`: behind the name or letter, NULL if nothing is. */
+/* `value`: what follows the name or letter; NULL: nothing. */
 static int parse_option(struct parser *parser, enum option_id option, char *value)
 {
 	const struct option_row *row = &option_rows[option];
@@ -121,7 +121,7 @@ static int refuse_foreign_option(struct parser *parser, enum option_id option)
 	const struct command_row *command = parser->line->command;
 
 	if (!command)
-		return error_set(parser->err, -EINVAL, "--%s belongs behind its command, as in `pcapctl capture --%s`",
+		return error_set(parser->err, -EINVAL, "--%s must follow its command, as in `pcapctl capture --%s`",
 				 option_rows[option].name, option_rows[option].name);
 	return error_set(parser->err, -EINVAL, "`pcapctl %s` takes no --%s; `%s` lists its options", command->name,
 			 option_rows[option].name, help_hint(parser->line));
@@ -142,7 +142,7 @@ static int parse_long_option(struct parser *parser, char *word)
 	return parse_option(parser, option, word[2 + size] == '=' ? word + 2 + size + 1 : NULL);
 }
 
-/* Letters of switches may stand together, the last one may have a value. */
+/* Switches may be combined; the last letter may take a value. */
 static int parse_short_options(struct parser *parser, char *word)
 {
 	char quote[NAME_SIZE];
@@ -191,7 +191,7 @@ static int parse_next(struct parser *parser)
 
 /* --- words --- */
 
-/* No filter begins or ends with a minus. */
+/* A bare "-" before or after the filter: no filter begins or ends with a minus. */
 static void extract_stdout_dash(struct command_line *line)
 {
 	if (line->word_count > 0 && strcmp(line->words[line->word_count - 1], "-") == 0) {
@@ -237,15 +237,15 @@ static int check_words(struct command_line *line, struct error *err)
 	if (command->filter)
 		return join_filter(line, err);
 	if (line->word_count < command->arguments_min)
-		return error_set(err, -EINVAL, "`pcapctl %s` needs %s; `%s` tells more", command->name,
-				 command->arguments, help_hint(line));
+		return error_set(err, -EINVAL, "`pcapctl %s` needs %s; see `%s`", command->name, command->arguments,
+				 help_hint(line));
 	if (line->word_count > command->arguments_max)
-		return error_set(err, -EINVAL, "`pcapctl %s` takes %s%s; `%s` tells more", command->name,
+		return error_set(err, -EINVAL, "`pcapctl %s` takes %s%s; see `%s`", command->name,
 				 *command->arguments ? "only " : "no arguments", command->arguments, help_hint(line));
 	return 0;
 }
 
-/* --- the whole --- */
+/* --- command line --- */
 
 int command_line_parse(int argc, char **argv, struct command_line *line, struct error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* argv → the command, its options and its words, all checked against the table. */
+/* Parses argv into the command, its options and its words, checked against the table. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include "pcapctl/cli/command_table.h"
 
 #define OPTION_VALUES_MAX 256 /* of one repeatable option */
-#define FILTER_BYTES_MAX 4096 /* as the daemon takes */
+#define FILTER_BYTES_MAX 4096 /* the daemon's limit */
 
 struct option_values {
 	const char **items;
@@ -20,20 +20,21 @@ struct option_values {
 struct command_line {
 	const struct command_row *command;	   /* NULL: none was given */
 	struct option_values values[OPTION_COUNT]; /* a switch that is set has the value "" */
-	const char **words;			   /* what is no option, the command left out */
+	const char **words;			   /* without the command and the options */
 	size_t word_count;
-	bool to_stdout; /* a bare "-" stood before or behind the filter */
+	bool to_stdout; /* a bare "-" stood before or after the filter */
 	char *filter;	/* the words of a command with a filter, joined; NULL: none */
 	char *redis;	/* the value of --redis, which is wiped from argv */
 };
 
 /*
- * Options may stand before, between and behind the words; "--" ends them. Values point into argv, which must stay.
- * 0, or -EINVAL with the text in `err` (a suggestion or where to find help included). command_line_deinit either way.
+ * Options may stand before, between and after the words; "--" ends them. Values point into argv, which must outlive
+ * `line`. 0, or -EINVAL or -ENOMEM with the text in `err`, which suggests a name or where to find help. Call
+ * command_line_deinit either way.
  */
 warn_unused int command_line_parse(int argc, char **argv, struct command_line *line, struct error *err);
 void command_line_deinit(struct command_line *line);
 
-/* The (last) value, NULL if the option was not given. */
+/* The last value; NULL: the option was not given. */
 const char *command_line_value(const struct command_line *line, enum option_id option);
 bool command_line_has(const struct command_line *line, enum option_id option);

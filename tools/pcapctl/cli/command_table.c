@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Everything that can be typed, once. A command is added by its row here and its function; help, completion and the
- * manual's lists follow.
- */
+/* All commands and options. A new command needs a row here and its function; help, completion and manual follow. */
 #include "pcapctl/cli/command_table.h"
 
 #include <stdint.h>
@@ -15,72 +12,76 @@ static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 
 const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_SOCKET] = {"socket", '\0', "PATH",
-			   .help = "unix socket of the daemon on this host (also PCAPDAEMON_SOCKET; default "
+			   .help = "control socket of the daemon on this host (also PCAPDAEMON_SOCKET; default "
 				   "/run/pcapdaemon/control.sock)",
 			   .completion = COMPLETION_FILE, .global = true},
 	[OPTION_API] = {"api", '\0', "URL",
 			.help = "http[s]://host[:port] of a daemon's control API, instead of the socket",
 			.global = true},
-	[OPTION_TOKEN_FILE] = {"token-file", '\0', "FILE", .help = "file that holds the token for --api",
+	[OPTION_TOKEN_FILE] = {"token-file", '\0', "FILE", .help = "file with the token for --api",
 			       .completion = COMPLETION_FILE, .global = true},
-	[OPTION_CA_FILE] = {"ca-file", '\0', "FILE", .help = "certificates of the authorities to trust for --api (PEM)",
+	[OPTION_CA_FILE] = {"ca-file", '\0', "FILE", .help = "CA certificates to trust for --api (PEM)",
 			    .completion = COMPLETION_FILE, .global = true},
-	[OPTION_REDIS] = {"redis", '\0', "URL",
-			  .help = "the fleet: redis[s]://[user:password@]host[:port]/channel (also PCAPDAEMON_REDIS)",
-			  .global = true},
-	[OPTION_CONFIG] = {"config", '\0', "FILE", .help = "take socket or Redis from a daemon's configuration file",
+	[OPTION_REDIS] =
+		{"redis", '\0', "URL",
+		 .help = "the fleet's Redis, redis[s]://[user:password@]host[:port]/channel (also PCAPDAEMON_REDIS)",
+		 .global = true},
+	[OPTION_CONFIG] = {"config", '\0', "FILE",
+			   .help = "take the socket or Redis from a daemon's configuration file",
 			   .completion = COMPLETION_FILE, .global = true},
 	[OPTION_JSON] = {"json", '\0', NULL, .help = "print JSON instead of text", .global = true},
-	[OPTION_QUIET] =
-		{"quiet", 'q', NULL,
-		 .help = "no progress line and no notes on standard error; results and errors are printed all the same",
-		 .global = true},
+	[OPTION_QUIET] = {"quiet", 'q', NULL,
+			  .help = "print no progress and no notes; results and errors are still printed",
+			  .global = true},
 	[OPTION_HELP] = {"help", 'h', NULL, .help = "print help and exit", .global = true},
 	[OPTION_VERSION] = {"version", '\0', NULL, .help = "print the version and exit", .global = true},
 
-	[OPTION_NODE] = {"node", '\0', "NAME", .help = "the node that is meant, or \"any\" (as without it)"},
-	[OPTION_NODERE] = {"nodere", '\0', "REGEX", .help = "the nodes whose names match the expression somewhere"},
+	[OPTION_NODE] = {"node", '\0', "NAME",
+			 .help = "the node to capture on, or \"any\" for every node (the default)"},
+	[OPTION_NODERE] = {"nodere", '\0', "REGEX",
+			   .help = "the nodes whose names contain a match of the regular expression"},
 	[OPTION_INTERFACE] = {"interface", 'i', "NAMES",
-			      .help = "interfaces, separated by commas; \"any\": every one that is up",
+			      .help = "interfaces, separated by commas; \"any\": all that are up",
 			      .completion = COMPLETION_INTERFACE, .repeatable = true},
-	[OPTION_ALIAS] = {"alias", '\0', "NAMES", .help = "interfaces by the aliases the nodes give them",
+	[OPTION_ALIAS] = {"alias", '\0', "NAMES",
+			  .help = "interfaces by their aliases in the nodes' configuration, separated by commas",
 			  .repeatable = true},
-	[OPTION_SNAP] = {"snap", 's', "BYTES", .help = "bytes kept of each packet"},
-	[OPTION_PACKETS] = {"packets", 'c', "COUNT", .help = "stop after so many packets"},
-	[OPTION_BYTES] = {"bytes", '\0', "SIZE", .help = "stop once so many bytes are held, as in 10MiB"},
-	[OPTION_TIMEOUT] =
-		{"timeout", '\0', "TIME",
-		 .help = "stop after so long, as in 30s or 2m; with --duration, after so long without a packet"},
-	[OPTION_DURATION] = {"duration", '\0', "TIME", .help = "stop after so long"},
-	[OPTION_BEFORE] = {"before", '\0', "TIME", .help = "begin so long ago, with what the recorder holds"},
-	[OPTION_LAST] = {"last", '\0', "TIME", .help = "the packets of the last so many seconds"},
-	[OPTION_FROM] = {"from", '\0', "WHEN", .help = "begin of a window, RFC 3339 or Unix seconds"},
+	[OPTION_SNAP] = {"snap", 's', "BYTES", .help = "bytes to keep of each packet"},
+	[OPTION_PACKETS] = {"packets", 'c', "COUNT", .help = "stop after COUNT packets"},
+	[OPTION_BYTES] = {"bytes", '\0', "SIZE", .help = "stop once SIZE bytes are held, as in 10MiB"},
+	[OPTION_TIMEOUT] = {"timeout", '\0', "TIME",
+			    .help = "stop after TIME, as in 30s or 2m; with --duration, after TIME without a packet"},
+	[OPTION_DURATION] = {"duration", '\0', "TIME", .help = "stop after TIME"},
+	[OPTION_BEFORE] = {"before", '\0', "TIME", .help = "start TIME before now, from the recorder"},
+	[OPTION_LAST] = {"last", '\0', "TIME", .help = "packets of the last TIME, as in 30s"},
+	[OPTION_FROM] = {"from", '\0', "WHEN", .help = "start of a window, RFC 3339 or Unix seconds"},
 	[OPTION_TO] = {"to", '\0', "WHEN", .help = "end of a window, RFC 3339 or Unix seconds"},
 	[OPTION_TAGS] = {"tags", '\0', "TAGS", .help = "tags for the file, separated by commas"},
 	[OPTION_CUSTOMER] = {"customer", '\0', "TEXT", .help = "customer, for the tags"},
-	[OPTION_ALERTID] = {"alertid", '\0', "ID", .help = "the event's own identifier, for the tags"},
-	[OPTION_COMMENT] = {"comment", '\0', "TEXT", .help = "comment, for the file and for CloudShark"},
-	[OPTION_ID] = {"id", '\0', "ID", .help = "identifier of the request; one of its own is made if none is given"},
-	[OPTION_FORMAT] = {"format", '\0', "FORMAT", .help = "format of the file, pcapng or pcap", .choices = formats,
+	[OPTION_ALERTID] = {"alertid", '\0', "ID", .help = "the alert's own identifier, for the tags"},
+	[OPTION_COMMENT] = {"comment", '\0', "TEXT", .help = "comment for the file and for CloudShark"},
+	[OPTION_ID] = {"id", '\0', "ID", .help = "identifier of the request (default: a random one)"},
+	[OPTION_FORMAT] = {"format", '\0', "FORMAT", .help = "file format, pcapng or pcap", .choices = formats,
 			   .completion = COMPLETION_CHOICE},
-	[OPTION_DEDUPE] = {"dedupe", '\0', "KEY", .help = "requests with the same key are folded within the cooldown"},
+	[OPTION_DEDUPE] = {"dedupe", '\0', "KEY", .help = "fold requests with the same key within the cooldown"},
 	[OPTION_DESTINATION] = {"destination", 'd', "NAMES",
-				.help = "also deliver to these destinations of the daemon's", .repeatable = true},
-	[OPTION_LOGREQUEST] = {"logrequest", '\0', NULL, .help = "the daemon logs the request"},
-	[OPTION_PACKETDEBUG] = {"packetdebug", '\0', NULL, .help = "the daemon logs a line for every packet"},
+				.help = "also deliver to these destinations of the daemon, separated by commas",
+				.repeatable = true},
+	[OPTION_LOGREQUEST] = {"logrequest", '\0', NULL, .help = "make the daemon log the request"},
+	[OPTION_PACKETDEBUG] = {"packetdebug", '\0', NULL, .help = "make the daemon log a line for every packet"},
 
 	[OPTION_WRITE] = {"write", 'w', "FILE", .help = "write the packets to this file; \"-\": standard output",
 			  .completion = COMPLETION_FILE},
 	[OPTION_MERGE] = {"merge", '\0', "FILE",
-			  .help = "one file with the packets of all interfaces and nodes in the order of time",
+			  .help = "merge the packets of all interfaces and nodes into one file, in time order",
 			  .completion = COMPLETION_FILE},
-	[OPTION_NO_FILE] = {"no-file", '\0', NULL, .help = "fetch no file, print where it was delivered"},
+	[OPTION_NO_FILE] = {"no-file", '\0', NULL, .help = "do not fetch the file; print where it was delivered"},
 	[OPTION_WAIT] = {"wait", '\0', NULL, .help = "fleet: wait until every node has delivered"},
 	[OPTION_ANSWER_TIMEOUT] = {"answer-timeout", '\0', "TIME",
-				   .help = "fleet: how long nodes are waited for that do not answer (default 5s)"},
+				   .help = "fleet: how long to wait for nodes to answer (default 5s)"},
 	[OPTION_STREAM] =
 		{"stream", '\0', "KEY",
-		 .help = "fleet: add the request to this stream, where absent nodes find it, instead of publishing"},
+		 .help = "fleet: instead of publishing the request, add it to this stream, where absent nodes find it"},
 	[OPTION_REQUEST] = {"request", '\0', NULL, .help = "the file is a request (JSON), not a configuration"},
 };
 
@@ -106,76 +107,76 @@ static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
 	{.option = OPTION_INTERFACE,
-	 .help = "the interface, one; `pcapctl status` shows which are recorded",
+	 .help = "the interface (only one); `pcapctl status` shows which are recorded",
 	 .argument = "NAME"},
-	{.option = OPTION_PACKETS, .help = "at most so many packets"},
-	{.option = OPTION_BYTES, .help = "at most so many bytes of packets, as in 10MiB"},
+	{.option = OPTION_PACKETS, .help = "at most COUNT packets"},
+	{.option = OPTION_BYTES, .help = "at most SIZE bytes of packets, as in 10MiB"},
 	{.option = OPTION_FROM,
-	 .help = "begin of the window, RFC 3339 or Unix seconds; as far back as there is something if not given"},
-	{.option = OPTION_TO, .help = "end of the window, RFC 3339 or Unix seconds; now if not given"},
+	 .help = "start of the window, RFC 3339 or Unix seconds (default: as far back as history goes)"},
+	{.option = OPTION_TO, .help = "end of the window, RFC 3339 or Unix seconds (default: now)"},
 	{.option = OPTION_WRITE,
-	 .help = "write the packets to this file; \"-\": standard output; capture.pcapng in the current "
-		 "directory if not given, or capture-1.pcapng and so on if that is there"},
+	 .help = "write the packets to this file; \"-\": standard output (default: capture.pcapng in the current "
+		 "directory, or capture-1.pcapng and so on if that exists)"},
 	{.option = OPTION_NONE},
 };
 
 static const struct option_override get_overrides[] = {
 	{.option = OPTION_NODE,
-	 .help = "fleet: the node that captured; needed only if several have a file of that capture"},
+	 .help = "fleet: the node that captured; needed only if several have a file of the capture"},
 	{.option = OPTION_WRITE,
-	 .help = "write the packets to this file; \"-\": standard output; under its own name in the current "
-		 "directory if not given"},
+	 .help = "write the packets to this file; \"-\": standard output (default: the current directory, under the "
+		 "file's own name)"},
 	{.option = OPTION_NONE},
 };
 
 static const struct option_override watch_overrides[] = {
-	{.option = OPTION_ID, .help = "events of this request alone"},
+	{.option = OPTION_ID, .help = "only events of this request"},
 	{.option = OPTION_NONE},
 };
 
 const struct command_row command_rows[COMMAND_COUNT] = {
-	{"capture", "capture packets, here or on every node that is meant", "[FILTER...]",
-	 "Asks the daemon on this host for a capture, waits for its end, and fetches the file.\n"
-	 "The words that are no options are the filter, as with tcpdump.\n"
-	 "Ctrl-C ends the capture early; what it has is fetched.\n"
+	{"capture", "capture packets on this host or on a fleet", "[FILTER...]",
+	 "Asks the daemon on this host for a capture, waits until it ends, and fetches the file.\n"
+	 "The words that are not options are the filter, as with tcpdump.\n"
+	 "Ctrl-C ends the capture early and fetches what it has.\n"
 	 "With --redis, --config, --node or --nodere, or PCAPDAEMON_REDIS in the environment, the "
-	 "request goes to the fleet instead: who accepted it, refused it or never answered is "
-	 "shown, and with --merge the nodes' files become one.\n"
-	 "Without --node and --nodere every node of the fleet is meant.\n",
+	 "request goes to the fleet instead: pcapctl shows which nodes accepted it, refused it or "
+	 "never answered, and --merge merges the nodes' files into one.\n"
+	 "Without --node and --nodere the request goes to every node of the fleet.\n",
 	 .local = local_capture, .fleet = fleet_capture, .arguments_max = ANY_NUMBER, .filter = true,
 	 .options = capture_options},
-	{"history", "packets of the past, out of the recorder", "[FILTER...]",
+	{"history", "write packets from the recorder to a file", "[FILTER...]",
 	 "Writes what the recorder holds of one interface to a file, or with \"-\" to standard "
-	 "output.\n"
-	 "No capture is made.\n",
+	 "output, without a capture.\n",
 	 .local = local_history, .arguments_max = ANY_NUMBER, .filter = true, .options = history_options,
 	 .option_overrides = history_overrides},
-	{"list", "the captures of this host, running and done", "", "", .local = local_list, .options = no_options},
-	{"show", "one capture, or all captures of a request", "ID", "", .local = local_show, .arguments_min = 1,
+	{"list", "list the captures of this host, running and finished", "", "", .local = local_list,
+	 .options = no_options},
+	{"show", "show one capture, or all captures of a request", "ID", "", .local = local_show, .arguments_min = 1,
 	 .arguments_max = 1, .options = no_options},
-	{"get", "fetch the file of a capture that is over", "ID",
-	 "On this host files are kept in memory for a while.\n"
-	 "In a fleet those are found that nodes delivered to the destination \"redis\".\n",
+	{"get", "fetch the file of a finished capture", "ID",
+	 "The daemon on this host keeps files in memory for a while.\n"
+	 "In a fleet, nodes leave files in Redis if they deliver to the destination \"redis\".\n",
 	 .local = local_fetch, .fleet = fleet_fetch, .arguments_min = 1, .arguments_max = 1, .options = get_options,
 	 .option_overrides = get_overrides},
-	{"stop", "end a capture early; what it has is delivered", "ID", "", .local = local_stop, .arguments_min = 1,
+	{"stop", "end a capture early and deliver what it has", "ID", "", .local = local_stop, .arguments_min = 1,
 	 .arguments_max = 1, .options = no_options},
-	{"status", "the daemon and its interfaces; of a fleet, a line for each node", "", "", .local = local_status,
-	 .fleet = fleet_status, .options = no_options},
-	{"nodes", "the nodes of the fleet and how far back each can reach", "", "", .fleet = fleet_nodes,
+	{"status", "show the daemon and its interfaces, or a line for each node of a fleet", "", "",
+	 .local = local_status, .fleet = fleet_status, .options = no_options},
+	{"nodes", "list the nodes of the fleet and how far back each can reach", "", "", .fleet = fleet_nodes,
 	 .options = no_options},
-	{"watch", "events as they happen", "", "Ends with Ctrl-C.\n", .local = local_watch, .fleet = fleet_watch,
+	{"watch", "show events as they happen", "", "Ends with Ctrl-C.\n", .local = local_watch, .fleet = fleet_watch,
 	 .options = watch_options, .option_overrides = watch_overrides},
 	{"check", "validate a configuration file or a request", "FILE",
-	 "Says what is wrong with a file, as the daemon would, without a daemon.\n"
+	 "Reports the same errors as the daemon, but needs none.\n"
 	 "\"-\" is standard input.\n",
 	 .standalone = check_file, .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_FILE,
 	 .options = check_options},
 	{"completion", "print a completion script for a shell", "bash|zsh|fish", "", .standalone = print_completion,
 	 .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_CHOICE, .choices = shells,
 	 .options = no_options},
-	{"help", "print help, of a command if one is named", "[COMMAND]", "", .standalone = print_help,
-	 .arguments_max = 1, .completion = COMPLETION_COMMAND, .options = no_options},
+	{"help", "print help, or the help of a command", "[COMMAND]", "", .standalone = print_help, .arguments_max = 1,
+	 .completion = COMPLETION_COMMAND, .options = no_options},
 };
 
 const struct command_row *command_find(const char *name)
@@ -190,8 +191,8 @@ bool command_accepts(const struct command_row *command, enum option_id option)
 {
 	if (option_rows[option].global)
 		return true;
-	for (const enum option_id *taken = command ? command->options : no_options; *taken; taken++)
-		if (*taken == option)
+	for (const enum option_id *candidate = command ? command->options : no_options; *candidate; candidate++)
+		if (*candidate == option)
 			return true;
 	return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The one table of pcapctl's commands and options. Whatever runs, parses, helps, completes or documents walks it. */
+/* The one table of pcapctl's commands and options: the parser, help, completion and manual are made from it. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 enum option_id {
 	OPTION_NONE, /* ends a list */
 
-	/* Where to: every command has them. */
+	/* The global options. */
 	OPTION_SOCKET,
 	OPTION_API,
 	OPTION_TOKEN_FILE,
@@ -58,45 +58,45 @@ enum option_id {
 	OPTION_COUNT
 };
 
-/* What a shell may offer for a value. */
+/* What a shell offers for a value. */
 enum completion { COMPLETION_NONE, COMPLETION_FILE, COMPLETION_INTERFACE, COMPLETION_CHOICE, COMPLETION_COMMAND };
 
 struct option_row {
 	const char *name;	    /* without the dashes */
 	char letter;		    /* '\0': none */
-	const char *argument;	    /* what stands for the value in help, NULL for a switch */
+	const char *argument;	    /* name of the value in help; NULL: a switch */
 	const char *help;	    /* one line, no full stop */
 	const char *const *choices; /* NULL-terminated, for COMPLETION_CHOICE */
 	enum completion completion;
 	bool repeatable;
-	bool global; /* every command takes it */
+	bool global; /* every command accepts it */
 };
 
-/* What an option means to one command, where that is not what it means to others. */
+/* An option's help for one command, where it differs from the option's own row. */
 struct option_override {
 	enum option_id option; /* OPTION_NONE ends a list */
 	const char *help;
-	const char *argument; /* NULL: as it is */
+	const char *argument; /* NULL: the option's own */
 };
 
 struct command_row {
 	const char *name;
 	const char *summary;   /* one line, no full stop */
-	const char *arguments; /* as in a usage line; "" if there are none */
-	const char *details;   /* a sentence or more for help and manual, each on a line of its own */
+	const char *arguments; /* as in a usage line; "": none */
+	const char *details;   /* sentences for help and manual, each on a line of its own */
 
-	/* At least one of the three. */
-	command_function local;	     /* asks one daemon by its control API; NULL: it cannot */
-	command_function fleet;	     /* asks a fleet over Redis; likewise */
-	command_function standalone; /* asks none; then there is neither of the above */
+	/* `standalone` alone, or at least one of the others. */
+	command_function local;	     /* asks one daemon over its control API; NULL: not supported */
+	command_function fleet;	     /* asks a fleet over Redis; NULL: not supported */
+	command_function standalone; /* asks no daemon */
 
 	size_t arguments_min;	       /* words */
 	size_t arguments_max;	       /* SIZE_MAX: any number */
-	bool filter;		       /* the words are a filter; a bare "-" before or behind it is standard output */
+	bool filter;		       /* the words are a filter; a bare "-" before or after it means standard output */
 	enum completion completion;    /* of the words */
-	const char *const *choices;    /* likewise */
-	const enum option_id *options; /* up to OPTION_NONE; the global ones are not listed */
-	const struct option_override *option_overrides; /* NULL: as the options' own rows say */
+	const char *const *choices;    /* as in option_row */
+	const enum option_id *options; /* ends with OPTION_NONE; without the global ones */
+	const struct option_override *option_overrides; /* NULL: none */
 };
 
 extern const struct option_row option_rows[OPTION_COUNT];
@@ -104,12 +104,12 @@ extern const struct command_row command_rows[COMMAND_COUNT];
 
 const struct command_row *command_find(const char *name); /* NULL: none */
 
-/* Whether the command (NULL: no command yet) takes the option. */
+/* Whether the command (NULL: none yet) accepts the option. */
 bool command_accepts(const struct command_row *command, enum option_id option);
 
-/* The option's row as the command (NULL: none) means it. */
+/* The option's row with the command's override (`command` NULL: without). */
 struct option_row option_row_of(const struct command_row *command, enum option_id option);
 
-/* The option of that name or letter, whoever takes it. OPTION_NONE: none. */
+/* The option of that name or letter, of any command. OPTION_NONE: none. */
 enum option_id option_find(const char *name);
 enum option_id option_find_letter(char letter);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * --socket and --api mean one daemon; --redis, --node and --nodere mean the fleet; --config means what the command can
- * do, the fleet first where it can do both. Then come PCAPDAEMON_SOCKET and PCAPDAEMON_REDIS in the same order, and at
- * last the default socket; for a command that only a fleet can answer, the daemon's own file, or its default Redis.
+ * --socket and --api select one daemon; --redis, --node and --nodere the fleet; --config the fleet or, for a command
+ * that only works on one daemon, the daemon. Without them PCAPDAEMON_SOCKET decides, then PCAPDAEMON_REDIS, then the
+ * default is the default socket. A command that needs a fleet uses PCAPDAEMON_REDIS, else the daemon's configuration
+ * file, else the default Redis.
  */
 #include "pcapctl/cli/command_target.h"
 
@@ -75,7 +76,7 @@ static int read_token(const char *path, struct command_target *target, struct er
 	token[size] = '\0';
 	if (size == 0 || size > TOKEN_MAX || strspn(token, PLAIN_CHARACTERS "~+/=") != size) {
 		explicit_bzero(token, sizeof(token));
-		return error_set(err, -EINVAL, "--token-file %s: holds no token (letters, digits and ._~+/=- alone)",
+		return error_set(err, -EINVAL, "--token-file %s: holds no token (only letters, digits and ._~+/=-)",
 				 path);
 	}
 	target->token = strdup(token);
@@ -97,9 +98,10 @@ static int use_api(const struct command_line *line, struct command_target *targe
 		return error_set(err, -EINVAL, "--api: must be http://host[:port] or https://host[:port]");
 	size -= url[size - 1] == '/';
 	if (size <= (size_t)(host - url) || strcspn(host, "/?#@ ") < size - (size_t)(host - url))
-		return error_set(err, -EINVAL, "--api: must be a host and a port alone; the token is for --token-file");
+		return error_set(err, -EINVAL,
+				 "--api: must be only a host and a port; the token goes into --token-file");
 	if (ca_file && !https)
-		return error_set(err, -EINVAL, "--ca-file: only https:// needs it");
+		return error_set(err, -EINVAL, "--ca-file: only for https://");
 	if (ca_file && access(ca_file, R_OK) < 0)
 		return error_set(err, -EINVAL, "--ca-file %s: %s", ca_file, strerror(errno));
 	r = copy_text(&target->api, url, err);
@@ -144,7 +146,7 @@ static int use_config(const struct command_line *line, const char *path, struct 
 	return use_socket(target, config->api.socket, path, err);
 }
 
-/* Asked for by what was asked, and not where to find it. */
+/* The command needs a fleet, and no option names its Redis. */
 static int use_fleet_default(const struct command_line *line, struct command_target *target, struct error *err)
 {
 	const char *url = environment_value("PCAPDAEMON_REDIS");
@@ -161,7 +163,7 @@ static int use_fleet_default(const struct command_line *line, struct command_tar
 	return target->fleet && fleet_target_complete(target->fleet) == 0 ? 0 : out_of_memory(err);
 }
 
-/* --- the choice --- */
+/* --- selection --- */
 
 static int check_exclusive(const struct command_line *line, struct error *err)
 {
@@ -178,12 +180,11 @@ static int check_exclusive(const struct command_line *line, struct error *err)
 	}
 	if (!command_line_has(line, OPTION_API) &&
 	    (command_line_has(line, OPTION_TOKEN_FILE) || command_line_has(line, OPTION_CA_FILE)))
-		return error_set(err, -EINVAL, "--token-file and --ca-file go with --api");
+		return error_set(err, -EINVAL, "--token-file and --ca-file need --api");
 	if (command_line_has(line, OPTION_REDIS) && !line->command->fleet)
-		return error_set(err, -EINVAL, "`pcapctl %s` is for one daemon, it cannot go over Redis",
-				 line->command->name);
+		return error_set(err, -EINVAL, "`pcapctl %s` works on one daemon, not over Redis", line->command->name);
 	if ((command_line_has(line, OPTION_SOCKET) || command_line_has(line, OPTION_API)) && !line->command->local)
-		return error_set(err, -EINVAL, "`pcapctl %s` is for a fleet: it needs --redis or --config",
+		return error_set(err, -EINVAL, "`pcapctl %s` works on a fleet: it needs --redis or --config",
 				 line->command->name);
 	return 0;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a command goes: the daemon on this host, one elsewhere by its control API, or a fleet by its Redis. */
+/*
+ * Which daemons a command addresses: the one on this host, one elsewhere over its control API, or a fleet over Redis.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -16,20 +18,20 @@ struct fleet_target;
 
 struct command_target {
 	struct fleet_target *fleet; /* NULL: one daemon */
-	char *socket;		    /* NULL: by `api` */
-	char *api;		    /* "http[s]://host[:port]", no slash behind it */
-	char *token;		    /* NULL: none; wiped at the end */
+	char *socket;		    /* NULL: use `api` */
+	char *api;		    /* "http[s]://host[:port]", without a trailing slash */
+	char *token;		    /* NULL: none; wiped before it is freed */
 	char *ca_file;
-	char *options; /* options that lead here again, " --socket PATH"; NULL: none is needed */
+	char *options; /* options that select the same target, as " --socket PATH"; NULL: none needed */
 };
 
 /*
- * The command line beats the environment; a fleet only where the command can be carried out there. 0, -EINVAL with the
- * text in `err`, or -ENOMEM. command_target_deinit either way.
+ * The command line takes precedence over the environment. Selects a fleet only for a command that works on one. 0 or
+ * -errno with the text in `err`. Call command_target_deinit either way.
  */
 warn_unused int command_target_resolve(const struct command_line *line, struct command_target *target,
 				       struct error *err);
 void command_target_deinit(struct command_target *target);
 
-/* What is to be typed behind a command that is to go to the same target; without secrets. "" or begins with a blank. */
+/* The options, without secrets, that make another command address the same target. "" or begins with a blank. */
 const char *command_target_options(const struct command_target *target);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The commands: each is carried out from beginning to end and says what is to be said. Returns the exit status. */
+/* The commands' functions. Each runs its command to the end, prints results and errors, and returns the exit status. */
 #pragma once
 
 #include "pcapctl/cli/exit_status.h"
@@ -9,16 +9,15 @@ struct command_row;
 struct command_target;
 struct terminal;
 
-/* What a command is given. */
 struct command_context {
 	const struct command_line *line;
-	const struct command_target *target; /* NULL: the command asks nobody */
+	const struct command_target *target; /* NULL: the command asks no daemon */
 	const struct terminal *terminal;
 };
 
 typedef enum exit_status (*command_function)(const struct command_context *context);
 
-/* One daemon, by its control API. */
+/* One daemon, over its control API. */
 enum exit_status local_capture(const struct command_context *context);
 enum exit_status local_history(const struct command_context *context);
 enum exit_status local_list(const struct command_context *context);
@@ -35,10 +34,10 @@ enum exit_status fleet_status(const struct command_context *context);
 enum exit_status fleet_nodes(const struct command_context *context);
 enum exit_status fleet_watch(const struct command_context *context);
 
-/* Neither. */
+/* No daemon. */
 enum exit_status check_file(const struct command_context *context);
 enum exit_status print_completion(const struct command_context *context);
 enum exit_status print_help(const struct command_context *context);
 
-/* Of all commands (NULL), or of one. */
+/* Help for one command; NULL: the overview. */
 enum exit_status print_help_of(const struct command_row *command);

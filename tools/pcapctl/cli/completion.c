@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Each script is complete in itself: what a command takes is written into it, nothing is asked of pcapctl while
- * somebody types. Interfaces come from /sys/class/net. Texts of the table hold no quotes that a shell would see: they
- * are escaped here all the same.
+ * Each script is self-contained: it lists what each command accepts and never runs pcapctl. Interfaces come from
+ * /sys/class/net. Help texts are escaped for the shell.
  */
 #include "pcapctl/cli/completion.h"
 
@@ -163,7 +162,7 @@ static int zsh_action(struct buffer *out, enum completion completion, const char
 	return -EINVAL;
 }
 
-/* In a specification of _arguments brackets and colons have a meaning. */
+/* Brackets and colons have a meaning to _arguments. */
 static int zsh_text(struct buffer *out, const char *text)
 {
 	int r = 0;
@@ -310,8 +309,8 @@ static int fish_command(struct buffer *out, const struct command_row *command)
 		r = append_quoted(out, command->summary);
 	if (r == 0)
 		r = buffer_append_string(out, "\n");
-	for (const enum option_id *taken = command->options; r == 0 && *taken; taken++)
-		r = fish_option(out, command, *taken);
+	for (const enum option_id *option = command->options; r == 0 && *option; option++)
+		r = fish_option(out, command, *option);
 	if (r < 0 || command->completion == COMPLETION_NONE)
 		return r;
 	r = buffer_printf(out, "complete -c pcapctl -n '__fish_seen_subcommand_from %s'", command->name);

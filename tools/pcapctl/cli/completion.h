@@ -6,5 +6,5 @@
 
 struct buffer;
 
-/* `shell`: bash, zsh or fish. 0, -EINVAL for another, or what buffer_append says. */
+/* `shell`: bash, zsh or fish. 0, -EINVAL for another, or the error of buffer_append. */
 warn_unused int completion_print(struct buffer *out, const char *shell);

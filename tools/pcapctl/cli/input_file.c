@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* config_load_text judges a text as the daemon judges its file; the reading is ours. */
+/* Reads files itself; config_load_text validates a configuration as the daemon does. */
 #include "pcapctl/cli/input_file.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Files that are given to pcapctl: a daemon's configuration, and any file as text. */
+/* Reads input files: a daemon's configuration, or any file as text. */
 #pragma once
 
 #include "base/buffer.h"
@@ -10,8 +10,8 @@ struct config;
 
 #define INPUT_FILE_MAX ((size_t)4 << 20) /* bytes */
 
-/* The whole file, or standard input for "-". 0 or -errno with the text in `err`. `into` has its cap already. */
+/* Appends the whole file, or standard input for "-", to `into`, up to its cap. 0 or -errno with the text in `err`. */
 warn_unused int input_file_read(const char *path, struct buffer *into, struct error *err);
 
-/* 0, or -EINVAL with the first fault in `err`. */
+/* 0 or -errno with the text in `err`: of an invalid file the first fault. */
 warn_unused int input_file_read_config(const char *path, struct config **config, struct error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A signalfd: nothing runs in a handler. Signals are blocked before libraries start threads of their own. */
+/* A signalfd, so that nothing runs in a signal handler. Signals are blocked before libraries start threads. */
 #include "pcapctl/cli/interrupts.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ int interrupts_begin(void)
 
 bool interrupts_pending(void)
 {
-	struct pollfd fd = {.fd = interrupts_fd, .events = POLLIN}; /* a negative one is passed over */
+	struct pollfd fd = {.fd = interrupts_fd, .events = POLLIN}; /* poll ignores a negative fd */
 
 	return poll(&fd, 1, 0) > 0;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Ctrl-C (SIGINT) and SIGTERM for commands that have something to finish first. One per process. */
+/* Ctrl-C (SIGINT) and SIGTERM, for commands that finish something before they end. One per process. */
 #pragma once
 
 #include <stdbool.h>
 
 #include "base/cleanup.h"
 
-/* From now on they are counted. The file descriptor is readable while one was not taken. -errno on failure. */
+/* Starts counting. Returns a file descriptor that is readable while an interrupt is pending, or -errno. */
 warn_unused int interrupts_begin(void);
 
-/* How many came since the last call. */
+/* How many arrived since the last call. */
 unsigned interrupts_take(void);
-bool interrupts_pending(void); /* whether there is one to take */
+bool interrupts_pending(void); /* does not take them */

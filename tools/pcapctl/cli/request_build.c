@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A table from option to field, with one function a kind of value. The daemon checks everything again, and knows its
- * limits; what is checked here is what can be said sooner and in the words of the command line.
+ * A table maps options to fields of the request, with one parser for each kind of value. The daemon validates
+ * everything again, against its limits; checks here only report errors sooner and in terms of the command line.
  */
 #include "pcapctl/cli/request_build.h"
 
@@ -19,7 +19,7 @@
 #define ID_RANDOM_BYTES 8
 #define UNIX_SECONDS_MAX INT64_C(9223372036)
 
-typedef json_t *(*value_parser)(const char *text); /* NULL: it is none */
+typedef json_t *(*value_parser)(const char *text); /* NULL: invalid */
 
 json_t *request_seconds(uint64_t ns)
 {
@@ -71,7 +71,7 @@ static json_t *parse_text(const char *text)
 	return json_string(text); /* NULL if it is not UTF-8 */
 }
 
-/* A number stays one, so that the event's own id comes back as it was. */
+/* A number stays a number, so that the alert's identifier comes back unchanged. */
 static json_t *parse_alertid(const char *text)
 {
 	json_t *number = strcmp(text, "0") == 0 ? json_integer(0) : parse_natural(text);
@@ -177,7 +177,7 @@ static int set_scalars(json_t *request, const struct command_line *line, struct 
 	return r;
 }
 
-/* Values of a repeatable option, each a list with commas. */
+/* Each value of a repeatable option is a list of names separated by commas. */
 static int append_names(json_t *array, const struct command_line *line, enum option_id option, struct error *err)
 {
 	const struct option_values *values = &line->values[option];
@@ -266,7 +266,7 @@ static int check_exclusive(const struct command_line *line, struct error *err)
 					 option_rows[exclusive[i].first].name, option_rows[exclusive[i].second].name);
 	if (!command_line_has(line, OPTION_INTERFACE) && !command_line_has(line, OPTION_ALIAS))
 		return error_set(err, -EINVAL,
-				 "which interface? name it with -i, or use -i any; `pcapctl status` shows them");
+				 "missing interface; name it with -i, or use -i any; `pcapctl status` lists them");
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The options of `capture` → the request's JSON. */
+/* Makes a request's JSON from the options of `capture`. */
 #pragma once
 
 #include <jansson.h>
@@ -17,22 +17,22 @@ static inline void cleanup_json(json_t **json)
 }
 
 struct request_plan {
-	const char *destination; /* "memory" or "redis", asked for besides those named; NULL: none */
-	bool merge;		 /* one file with all interfaces */
+	const char *destination; /* "memory" or "redis", in addition to --destination; NULL: none */
+	bool merge;		 /* one file for all interfaces */
 };
 
 /*
- * Everything that can be judged without a daemon is: numbers, times, contradictions. `*request` is the caller's, with
- * an id in any case. 0, -EINVAL or -ENOMEM.
+ * Validates what needs no daemon: numbers, times, contradictions. `*request` is the caller's and always has an id. 0 or
+ * -errno with the text in `err`.
  */
 warn_unused int request_build(const struct command_line *line, const struct request_plan *plan, json_t **request,
 			      struct error *err);
 
-/* When a request that is sent now is over at the latest, in ns from now; 0: it names no such time. */
+/* How long a request that is sent now may capture, in ns; 0: no time left, or no limit given. */
 uint64_t request_max_duration_ns(const json_t *request);
 
-/* A time as options give it, RFC 3339 or Unix seconds. 0 or -EINVAL. */
+/* Parses a time, RFC 3339 or Unix seconds. 0, -EINVAL or -ENOMEM. */
 warn_unused int request_parse_time(const char *text, json_t **value);
 
-/* Seconds as JSON: an integer where they are whole. */
+/* Seconds as JSON, an integer if they are whole. */
 json_t *request_seconds(uint64_t ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands that print a text made of the command table, and ask nobody. */
+/* The commands that print text made from the command table: help and completion. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +39,7 @@ enum exit_status print_help(const struct command_context *context)
 	command = command_find(context->line->words[0]);
 	if (command)
 		return print_help_of(command);
-	terminal_error("there is no such command; `pcapctl --help` lists them");
+	terminal_error("unknown command; `pcapctl --help` lists them");
 	return STATUS_USAGE;
 }
 
@@ -50,6 +50,6 @@ enum exit_status print_completion(const struct command_context *context)
 
 	if (r != -EINVAL)
 		return print_text(&text, r);
-	terminal_error("completion is there for bash, zsh and fish");
+	terminal_error("unknown shell; completion supports bash, zsh and fish");
 	return STATUS_USAGE;
 }

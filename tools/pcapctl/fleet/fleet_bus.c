@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A link for events (a subscribed connection can ask nothing), and a client for questions, of which there is one at a
- * time and which finds its way through a Cluster. Each question may be asked twice (a request carries an id, for that
- * reason). The link is there even if nobody wants events: it tells why there is no connection. While nothing was ever
- * up, the first failure ends it all; later ones are sat out.
+ * A link for events (a subscribed connection accepts no queries), and a client for queries, one at a time, that follows
+ * a Cluster's redirections. A query may be executed twice; a request's id makes that safe. The link is kept even
+ * without a handler for events, because it knows why connecting fails. Before the first connection any failure is
+ * final; later ones are ridden out.
  */
 #include "pcapctl/fleet/fleet_bus.h"
 
@@ -27,32 +27,32 @@
 
 #define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
 #define RUN_MS 100
-#define STREAM_LENGTH "10000" /* about so many requests are kept for nodes that are away */
+#define STREAM_LENGTH "10000" /* entries kept for absent nodes, approximately */
 
 struct query {
 	struct fleet_bus *bus;
-	/* Takes the answer, which is no error: 0 or -errno with the text in `err`. */
+	/* Takes the reply, unless it is an error. 0 or -errno with the text in `err`. */
 	int (*read)(void *ctx, const redisReply *reply, struct error *err);
 	void *ctx;
 	struct error *err;
 	bool finished;
-	bool abandoned; /* nobody waits any more: the answer frees it */
+	bool abandoned; /* the caller no longer waits: on_result frees it */
 	int result;
 };
 
 struct fleet_bus {
 	const struct fleet_target *target;
 	struct event_base *loop;
-	struct event *timer; /* ends a turn */
+	struct event *timer; /* ends fleet_bus_run */
 	struct redis_commands *commands;
 	struct redis_link *subscriber;
 	fleet_event_handler event;
 	void *ctx;
 	char name[512];
-	struct error connect_error; /* why a connection could not be made; "": nothing went wrong yet */
+	struct error connect_error; /* why connecting failed; "": it has not */
 	bool up, subscribed, stopped;
 	unsigned lost_subscriptions;
-	uint64_t outage_start_ns; /* boot time; 0: it is there */
+	uint64_t outage_start_ns; /* boot time; 0: Redis is up */
 };
 
 const char *fleet_bus_name(const struct fleet_bus *bus)
@@ -91,7 +91,7 @@ void fleet_bus_run(struct fleet_bus *bus, int timeout_ms, int fd)
 		event_free(fd_event);
 }
 
-/* --- questions --- */
+/* --- queries --- */
 
 static void note_outage(struct fleet_bus *bus)
 {
@@ -122,7 +122,7 @@ static void on_result(void *ctx, const struct redis_result *answer)
 	if (answer->code == 0)
 		query->result = query->read(query->ctx, answer->reply, query->err);
 	else if (answer->code == -EREMOTEIO)
-		query->result = error_set(query->err, -EPROTO, "%s says: %s", bus->name,
+		query->result = error_set(query->err, -EPROTO, "%s replied: %s", bus->name,
 					  printable(shown, sizeof(shown), answer->error));
 	else
 		query->result = error_set(query->err, answer->code, "%s does not answer: %s", bus->name,
@@ -142,7 +142,7 @@ int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 	const struct redis_command command = {
 		.argc = (int)count,
 		.argv = words,
-		.key = strcmp(words[0], "PUBLISH") == 0 ? (int)count : 1, /* a channel is no key */
+		.key = strcmp(words[0], "PUBLISH") == 0 ? (int)count : 1, /* a channel is not a key */
 		.idempotent = true,
 	};
 	int r = -ENOMEM;
@@ -153,7 +153,7 @@ int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 	}
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOBUFS ? "the request is too large" : "out of memory");
-	while (!query->finished && !interrupts_pending()) /* it will be over at the client's deadline */
+	while (!query->finished && !interrupts_pending()) /* the client's deadline ends it */
 		fleet_bus_run(bus, RUN_MS, -1);
 	if (query->finished)
 		return query->result;
@@ -265,17 +265,16 @@ static bool is_login_error(const char *text)
 	return strstr(text, "WRONGPASS") || strstr(text, "NOAUTH") || strstr(text, "invalid password");
 }
 
-/* What can be done about it. */
+/* Advice for the user. */
 static const char *connect_hint(const struct fleet_bus *bus)
 {
 	if (!is_login_error(bus->connect_error.text))
-		return "is it the right one? name it with --redis, as in redis://host:6379/capture";
+		return "is it the right server? name it with --redis, as in redis://host:6379/capture";
 	if (bus->target->password)
-		return "user or password is wrong; they stand in the URL (--redis or PCAPDAEMON_REDIS) as "
-		       "redis://user:password@host, or in the daemon's file (--config)";
-	return "it wants a password: write it into the URL (--redis, or PCAPDAEMON_REDIS, where ps does not show it) "
-	       "as "
-	       "redis://user:password@host, or take the daemon's file (--config)";
+		return "wrong user or password; they come from the URL (--redis or PCAPDAEMON_REDIS), as in "
+		       "redis://user:password@host, or from the daemon's file (--config)";
+	return "it needs a password: put it into the URL (--redis, or PCAPDAEMON_REDIS, where ps does not show it), as "
+	       "in redis://user:password@host, or use the daemon's file (--config)";
 }
 
 static int wait_until_up(struct fleet_bus *bus, struct error *err)
@@ -343,7 +342,7 @@ static int read_number(void *ctx, const redisReply *reply, struct error *err)
 	uint64_t *number = ctx;
 
 	if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
-		return error_set(err, -EPROTO, "Redis gave an answer that cannot be");
+		return error_set(err, -EPROTO, "unexpected reply from Redis");
 	*number = (uint64_t)reply->integer;
 	return 0;
 }
@@ -413,9 +412,9 @@ static int read_element(void *ctx, const redisReply *reply, struct error *err)
 
 	buffer_clear(into);
 	if (reply->type == REDIS_REPLY_NIL)
-		return error_set(err, -ENOENT, "it is not in Redis any more");
+		return error_set(err, -ENOENT, "it is no longer in Redis");
 	if (reply->type != REDIS_REPLY_STRING || reply->len > FLEET_CHUNK_MAX)
-		return error_set(err, -EPROTO, "what is in Redis is no file of a capture");
+		return error_set(err, -EPROTO, "the key in Redis holds no capture's file");
 	return buffer_append(into, reply->str, reply->len) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between fleet_bus.c and those that ask it more than it offers everybody. */
+/* Shared by the files of fleet_bus. */
 #pragma once
 
 #include <stddef.h>
@@ -13,9 +13,8 @@ struct redisReply;
 #define FLEET_WORDS_MAX 65
 
 /*
- * A command of up to FLEET_WORDS_MAX words without zero bytes; keys in it have the channel as their hash tag. Blocks.
- * `read` takes the answer, which is no error; it may be called again, if the connection is lost on the way. 0 or -errno
- * with the text in `err`.
+ * Sends a command of up to FLEET_WORDS_MAX words without NUL bytes, whose keys have the channel as their hash tag, and
+ * waits for the reply. `read` takes the reply, unless it is an error. 0 or -errno with the text in `err`.
  */
 warn_unused int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 			      int (*read)(void *ctx, const struct redisReply *reply, struct error *err), void *ctx,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two kinds of keys (design: presence): a sorted set of the nodes seen within a day, and for each a text that it renews
- * as long as it lives. Names and texts are strangers': what is no node is passed over.
+ * Presence has two kinds of keys: a sorted set of the nodes seen within a day, and for each node a text that it renews
+ * while it lives. Both are untrusted: invalid entries are ignored.
  */
 #include <assert.h>
 #include <errno.h>
@@ -18,14 +18,13 @@
 
 static_assert(FLEET_NODES_MAX == 4096, "NODES_MAX_TEXT is the last index");
 
-/* Names and scores in turn, the latest seen first → objects with node and seen. */
+/* Names and scores alternate, the latest seen first; makes objects with node and seen. */
 static int read_names(void *ctx, const redisReply *reply, struct error *err)
 {
 	json_t *nodes = ctx;
 
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
-		return error_set(err, -EPROTO, "Redis gave an answer that cannot be");
-	json_array_clear(nodes); /* it may be asked again */
+		return error_set(err, -EPROTO, "unexpected reply from Redis");
 	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
 		const redisReply *name = reply->element[i], *score = reply->element[i + 1];
 		json_t *node;
@@ -54,7 +53,7 @@ static int read_presence_reply(void *ctx, const redisReply *reply, struct error 
 	const struct presence_batch *batch = ctx;
 
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != batch->count)
-		return error_set(err, -EPROTO, "Redis gave an answer that cannot be");
+		return error_set(err, -EPROTO, "unexpected reply from Redis");
 	for (size_t i = 0; i < batch->count; i++) {
 		const redisReply *text = reply->element[i];
 		json_t *presence = NULL;

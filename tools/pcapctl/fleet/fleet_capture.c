@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listen first, see who is there, then ask. What comes is tallied until all that is to come has come: every node that
- * should answer has, or the time for answers is over, and (with --wait) every capture is over. Presence is read again
- * meanwhile, so that a node that dies is not waited for. If the subscription was interrupted the request is published
- * once more: nodes that have it already repeat their answers, and do not run it twice. And again for a while: after a
- * failover nodes may be at the old master still, where nobody hears them, for longer than we are. While Redis is away
- * nothing is asked, the time for answers does not end, nor is it held against the nodes that their presence expires; if
- * it stays away, what was heard until then is shown.
+ * Subscribes to events, reads presence, then publishes the request. Tallies events until every expected node has
+ * answered or the time for answers is over, and (with --wait) every capture is final. Meanwhile presence is read again,
+ * so that pcapctl does not wait for a node that has died.
+ *
+ * pcapctl rides out Redis outages of up to two minutes, such as a failover. When the subscription is back, it publishes
+ * the request again: nodes that have it repeat their answers, and do not run it twice. It repeats that for a while,
+ * because after a failover nodes may stay with the old master, unheard, for longer than pcapctl. During an outage it
+ * sends no queries, the time for answers does not end, and expired presence does not count against the nodes. After a
+ * longer outage it shows the answers so far.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -29,7 +31,7 @@
 
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
 #define PRESENCE_INTERVAL_NS (5 * NS_PER_S)
-#define PRESENCE_PAUSE_NS (15 * NS_PER_S) /* after an outage: nobody could say that he is there */
+#define PRESENCE_PAUSE_NS (15 * NS_PER_S) /* after an outage, in which no node could renew its presence */
 #define REPEAT_INTERVAL_NS (5 * NS_PER_S)
 #define REPEATS_MAX 4 /* after an interruption */
 #define ANSWER_EXTENSION_NS (REPEATS_MAX * REPEAT_INTERVAL_NS)
@@ -37,25 +39,25 @@
 struct capture_session {
 	const struct command_context *context;
 	json_t *request;
-	char *text; /* of the request */
+	char *text; /* the request, serialised */
 	const char *stream, *merge_to;
 	bool wait;
 	uint64_t answer_timeout_ns, max_duration_ns;
 
 	struct fleet_bus *bus;
-	struct fleet_tally *tally;	     /* NULL: not asked yet */
-	uint64_t asked_ns, presence_read_ns; /* boot time */
-	uint64_t answers_end_ns;	     /* boot time */
+	struct fleet_tally *tally;		 /* NULL: not published yet */
+	uint64_t published_ns, presence_read_ns; /* boot time */
+	uint64_t answers_end_ns;		 /* boot time */
 	unsigned lost_subscriptions, interrupts;
-	unsigned repeats_left; /* that are left */
+	unsigned repeats_left;
 	uint64_t repeated_ns;
-	bool stream_add_again; /* to the stream: a master that was replaced may have taken the request with it */
-	bool gave_up;	       /* it could not be waited for to the end */
-	bool id_reused;	       /* the request's id */
+	bool stream_add_again; /* a master that was replaced may have lost the entry */
+	bool gave_up;	       /* an error ended the wait */
+	bool id_reused;	       /* a node answered this --id before */
 	bool out_of_memory;
 };
 
-/* Who was asked again repeats his answer for that reason alone. */
+/* Not after a repeated request: nodes then repeat their answers for that reason alone. */
 static bool shows_id_reuse(const struct capture_session *session, const json_t *event)
 {
 	return event_is_duplicate(event) && command_line_has(session->context->line, OPTION_ID) &&
@@ -66,14 +68,14 @@ static bool shows_id_reuse(const struct capture_session *session, const json_t *
 static void on_event(void *ctx, const json_t *event)
 {
 	struct capture_session *session = ctx;
-	bool news;
+	bool changed;
 
-	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &news) < 0)
+	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &changed) < 0)
 		session->out_of_memory = true;
 	session->id_reused |= session->tally && shows_id_reuse(session, event);
 }
 
-/* --- asking --- */
+/* --- publishing --- */
 
 static int prepare(struct capture_session *session, struct error *err)
 {
@@ -112,12 +114,11 @@ static int publish(struct capture_session *session, struct error *err)
 	if (r < 0 || listeners > 0 || fleet_tally_counts(session->tally).expected_alive > 0)
 		return r;
 	return error_set(err, -ENOENT,
-			 "nobody listens: no node is on this channel of %s; is it the channel that the daemons have "
-			 "([redis] channel)?",
+			 "no node listens on this channel of %s; is it the daemons' channel ([redis] channel)?",
 			 fleet_bus_name(session->bus));
 }
 
-/* Redis was away: nodes may come back later than we do, and may not have the request. */
+/* After an outage: nodes may come back later than pcapctl, and may not have the request. */
 static void extend_deadlines(struct capture_session *session)
 {
 	const uint64_t now_ns = clock_boottime_ns();
@@ -149,15 +150,15 @@ static int begin(struct capture_session *session, struct error *err)
 	if (!session->tally)
 		return -EINVAL;
 	if (!selects_nodes(session->context->line))
-		terminal_note(session->context->terminal, "asking every node of %s (no --node, --nodere)",
+		terminal_note(session->context->terminal, "asking every node of %s (no --node or --nodere)",
 			      fleet_bus_name(session->bus));
-	session->asked_ns = session->presence_read_ns = clock_boottime_ns();
-	session->answers_end_ns = session->asked_ns + session->answer_timeout_ns;
+	session->published_ns = session->presence_read_ns = clock_boottime_ns();
+	session->answers_end_ns = session->published_ns + session->answer_timeout_ns;
 	r = publish(session, err);
 	if (r < 0 && !fleet_bus_should_retry(session->bus, r))
 		return r;
 	terminal_note(session->context->terminal, "request %s %s", json_text(session->request, "id"),
-		      r < 0		? "is published once Redis is back"
+		      r < 0		? "will be published once Redis is back"
 		      : session->stream ? "added to the stream"
 					: "published");
 	if (r < 0)
@@ -182,7 +183,7 @@ static bool is_finished(const struct capture_session *session)
 static void show_progress(const struct capture_session *session)
 {
 	struct fleet_counts counts = fleet_tally_counts(session->tally);
-	uint64_t ends_ns = session->asked_ns + session->max_duration_ns, now_ns = clock_boottime_ns();
+	uint64_t ends_ns = session->published_ns + session->max_duration_ns, now_ns = clock_boottime_ns();
 	char texts[3][FORMAT_SIZE];
 
 	progress_show(session->context->terminal,
@@ -208,7 +209,7 @@ static bool is_repeat_due(struct capture_session *session)
 	return true;
 }
 
-/* Events were missed: nodes are made to tell again. */
+/* Events were missed: makes nodes repeat their answers. */
 static int repeat_request(struct capture_session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *silent = NULL;
@@ -220,7 +221,7 @@ static int repeat_request(struct capture_session *session, struct error *err)
 		return 0;
 	if (!session->stream) {
 		r = publish(session, err);
-		return r == -ENOENT ? 0 : r; /* they have not come back yet */
+		return r == -ENOENT ? 0 : r; /* no node is back yet */
 	}
 	silent = fleet_tally_silent(session->tally);
 	if (session->stream_add_again && json_array_size(silent) > 0)
@@ -251,7 +252,7 @@ static int refresh_presence(struct capture_session *session, struct error *err)
 	int r;
 
 	if (!session->wait ||
-	    now_ns < session->presence_read_ns + PRESENCE_INTERVAL_NS) /* presence_read_ns may lie ahead */
+	    now_ns < session->presence_read_ns + PRESENCE_INTERVAL_NS) /* presence_read_ns may be in the future */
 		return 0;
 	r = fleet_bus_nodes(session->bus, &nodes, err);
 	if (r < 0)
@@ -261,7 +262,7 @@ static int refresh_presence(struct capture_session *session, struct error *err)
 	return 0;
 }
 
-/* What was missed, and who is still there. */
+/* Repeats the request if events were missed, and refreshes presence. */
 static int catch_up(struct capture_session *session, struct error *err)
 {
 	int r;
@@ -269,7 +270,7 @@ static int catch_up(struct capture_session *session, struct error *err)
 	if (!fleet_bus_is_subscribed(session->bus)) {
 		if (fleet_bus_outage_ns(session->bus) < FLEET_OUTAGE_MAX_NS)
 			return 0;
-		return error_set(err, -ENOTCONN, "%s is away for more than %u s; captures that run go on",
+		return error_set(err, -ENOTCONN, "%s has been away for more than %u s; running captures go on",
 				 fleet_bus_name(session->bus), (unsigned)(FLEET_OUTAGE_MAX_NS / NS_PER_S));
 	}
 	r = repeat_request(session, err);
@@ -292,21 +293,19 @@ static int wait_for_nodes(struct capture_session *session, struct error *err)
 		if (session->interrupts == 0)
 			r = catch_up(session, err);
 		if (r == -EINTR)
-			r = 0; /* it is taken at the next turn */
+			r = 0; /* the next turn handles it */
 		if (session->out_of_memory)
 			r = error_set(err, -ENOMEM, "out of memory");
 	}
 	progress_clear(session->context->terminal);
 	if (session->interrupts > 0)
-		terminal_note(
-			session->context->terminal,
-			"no longer waiting; captures that run go on until their own end: `pcapctl watch --id %s%s` "
-			"tells of it",
-			json_text(session->request, "id"), command_target_options(session->context->target));
+		terminal_note(session->context->terminal,
+			      "no longer waiting; running captures go on: `pcapctl watch --id %s%s` shows how they end",
+			      json_text(session->request, "id"), command_target_options(session->context->target));
 	return r;
 }
 
-/* --- the end --- */
+/* --- results --- */
 
 static enum exit_status merge(const struct capture_session *session, struct fleet_outcome *outcome,
 			      enum exit_status status)
@@ -333,7 +332,7 @@ static void print_other_requests(const struct capture_session *session, const st
 	results_print_folded(outcome->events, command_target_options(context->target), true, session->merge_to);
 	if (session->id_reused)
 		terminal_note(context->terminal,
-			      "the id %s was used before: nodes that had it answer with their captures of then",
+			      "the id %s was used before: nodes that know it answer with their earlier captures",
 			      json_text(session->request, "id"));
 }
 
@@ -356,7 +355,7 @@ static enum exit_status conclude(struct capture_session *session)
 	if (session->gave_up && session->merge_to)
 		fleet_outcome_print_get_hint(&outcome);
 	if (json_array_size(outcome.events) == 0 && !session->gave_up)
-		terminal_error("no node answered within %.3g s; `pcapctl nodes` shows which there are",
+		terminal_error("no node answered within %.3g s; `pcapctl nodes` lists the nodes",
 			       (double)session->answer_timeout_ns / NS_PER_S);
 	if (fleet_outcome_print(&outcome) < 0)
 		status = STATUS_FAILED;
@@ -373,7 +372,7 @@ enum exit_status fleet_capture(const struct command_context *context)
 
 	if (r == 0) {
 		status = STATUS_FAILED;
-		r = session.merge_to ? fleet_merge_check(session.merge_to, &err) : 0; /* before anything is lost */
+		r = session.merge_to ? fleet_merge_check(session.merge_to, &err) : 0; /* before packets are captured */
 	}
 	if (r == 0)
 		r = begin(&session, &err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The fleet as its nodes describe it, and files out of it. */
+/* The commands nodes, status and get of a fleet. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -45,15 +45,15 @@ static int read_nodes(const struct command_context *context, json_t **nodes, str
 
 static uint64_t sum(const json_t *presence, const char *key)
 {
-	uint64_t all = 0;
+	uint64_t total = 0;
 	size_t i;
 	json_t *interface;
 
 	json_array_foreach(json_object_get(presence, "interfaces"), i, interface)
 	{
-		all += json_number(interface, key);
+		total += json_number(interface, key);
 	}
-	return all;
+	return total;
 }
 
 static void state_cells(struct table *table, const json_t *node)
@@ -155,9 +155,9 @@ static enum exit_status show_nodes(const struct command_context *context,
 		return printed_status(answer ? json_print(context->terminal, answer, false) : -ENOMEM);
 	}
 	if (json_array_size(nodes) == 0) {
-		terminal_note(context->terminal,
-			      "no node has told of itself on this channel; is [redis] presence on, and the channel the "
-			      "daemons' own?");
+		terminal_note(
+			context->terminal,
+			"no node is present on this channel; is it the daemons' channel, and is [redis] presence on?");
 		return STATUS_OK;
 	}
 	return printed_status(show(context->terminal, nodes));
@@ -175,7 +175,7 @@ enum exit_status fleet_status(const struct command_context *context)
 
 /* --- get --- */
 
-/* The nodes that have a file of this capture, by their names. */
+/* Names of the nodes that have a file of this capture. */
 static int find_owners(struct fleet_bus *bus, const char *capture, json_t **owners, struct error *err)
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
@@ -212,13 +212,12 @@ static int find_owner(struct fleet_bus *bus, const struct command_line *line, ch
 	printable(shown[0], sizeof(shown[0]), capture);
 	if (!given && json_array_size(owners) == 0)
 		return error_set(err, -ENOENT,
-				 "no node has left a file of \"%s\" in Redis; it wants the id of a capture (the "
-				 "request's with a number behind it), delivered to \"redis\"",
+				 "no node has left a file of \"%s\" in Redis; the id must be of a capture (the "
+				 "request's id with a number, as in ID.1) that was delivered to \"redis\"",
 				 shown[0]);
 	if (!given && json_array_size(owners) > 1)
 		return error_set(err, -EEXIST,
-				 "%zu nodes have left a file of \"%s\" in Redis, one is %s: name it with "
-				 "--node",
+				 "%zu nodes have left a file of \"%s\" in Redis, such as %s: choose one with --node",
 				 json_array_size(owners), shown[0],
 				 printable(shown[1], sizeof(shown[1]), json_string_value(json_array_get(owners, 0))));
 	*owner = strdup(given ? given : json_string_value(json_array_get(owners, 0)));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file in Redis is a list: a JSON header, then the chunks. It is read element by element, so that neither side holds
- * more than one chunk of it at a time, and is good only if it is as long as its header says.
+ * A file in Redis is a list: a JSON header, then the chunks. It is read element by element, so that memory holds one
+ * chunk at a time, and is valid only if it has the size in its header.
  */
 #include "pcapctl/fleet/fleet_files.h"
 
@@ -29,7 +29,7 @@ static int read_header(struct fleet_bus *bus, const char *key, uint64_t *size, u
 	*chunks = json_number(header, "chunks");
 	snprintf(name, FLEET_FILE_NAME_SIZE, "%s", json_text(header, "name"));
 	if (json_number(header, "v") != 1 || *size == 0 || *size > FLEET_FILE_MAX || *chunks == 0 || *chunks > *size)
-		return error_set(err, -EPROTO, "what is in Redis is no file of a capture");
+		return error_set(err, -EPROTO, "the key in Redis holds no capture's file");
 	return 0;
 }
 
@@ -49,7 +49,7 @@ int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_writer pu
 			r = error_set(err, -EINTR, "interrupted");
 		got += chunk.size;
 		if (r == 0 && (chunk.size == 0 || got > size))
-			r = error_set(err, -EPROTO, "the file in Redis is not what its header says");
+			r = error_set(err, -EPROTO, "the file in Redis does not match its header");
 		if (r == 0) {
 			r = put(ctx, buffer_text(&chunk), chunk.size);
 			if (r < 0)
@@ -57,7 +57,7 @@ int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_writer pu
 		}
 	}
 	if (r == 0 && got != size)
-		return error_set(err, -EPROTO, "the file in Redis is cut short: %" PRIu64 " of %" PRIu64 " bytes", got,
+		return error_set(err, -EPROTO, "the file in Redis is truncated: %" PRIu64 " of %" PRIu64 " bytes", got,
 				 size);
 	return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Files of captures that nodes left in Redis. */
+/* Reads the files of captures that nodes left in Redis. */
 #pragma once
 
 #include <stddef.h>
@@ -13,10 +13,12 @@ struct fleet_bus;
 #define FLEET_FILE_NAME_SIZE 256
 #define FLEET_FILE_MAX (UINT64_C(16) << 30) /* bytes */
 
-/* Takes the bytes as they come; 0 or -errno. */
+/* Takes bytes as they arrive; 0 or -errno. */
 typedef int (*fleet_file_writer)(void *ctx, const void *bytes, size_t size);
 
-/* Reads a whole file, and checks that it is whole. `name`: what its node calls it; not to be trusted. 0; -ENOENT: there
- * is none; -EINTR after Ctrl-C; or -errno; with the text in `err`. */
+/*
+ * Reads a file and checks that it is complete. `name`: its node's name for it, untrusted. 0, -ENOENT if there is none,
+ * -EINTR after Ctrl-C, or -errno; with the text in `err`.
+ */
 warn_unused int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_writer put, void *ctx,
 				char name[static FLEET_FILE_NAME_SIZE], struct error *err);

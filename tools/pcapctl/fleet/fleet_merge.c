@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All files are put one behind the other into a file without a name in $TMPDIR, so that memory holds one chunk of them
- * at a time. A key is taken from Redis, and deleted there, only if it is the one that this node's file of this capture
- * must have: what an event says is anybody's word.
+ * Collects all files, one after the other, in an unnamed file in $TMPDIR, so that memory holds one chunk at a time.
+ * Events are untrusted: a key is read from Redis, and deleted there, only if it is the one that this node's file of
+ * this capture must have.
  */
 #include "pcapctl/fleet/fleet_merge.h"
 
@@ -23,13 +23,13 @@
 
 #define CHUNK_SIZE ((size_t)64 << 10)
 #define URL_PREFIX "redis:"
-#define FILE_TRIES 8 /* while Redis comes and goes */
+#define FILE_TRIES 8 /* per file, if Redis is away meanwhile */
 
 struct collection {
 	struct fleet_bus *bus;
-	int fd; /* of the file without a name */
+	int fd; /* the unnamed file */
 	uint64_t size;
-	struct pcapng_merge_input *inputs; /* labels are the events' */
+	struct pcapng_merge_input *inputs; /* labels are borrowed from the events */
 	char **keys;
 	size_t count;
 };
@@ -44,7 +44,7 @@ static void cleanup_collection(struct collection *collection)
 		close(collection->fd);
 }
 
-/* -errno with the text in `err`. */
+/* A file descriptor, or -errno with the text in `err`. */
 static int open_unnamed(struct error *err)
 {
 	const char *directory = getenv("TMPDIR");
@@ -55,7 +55,7 @@ static int open_unnamed(struct error *err)
 	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd >= 0)
 		return fd;
-	return error_set(err, -errno, "no room for files in %s: %s; name a place with TMPDIR", directory,
+	return error_set(err, -errno, "cannot create files in %s: %s; choose another directory with TMPDIR", directory,
 			 strerror(errno));
 }
 
@@ -76,7 +76,7 @@ static int collection_init(struct collection *collection, size_t max, struct err
 	return collection->fd < 0 ? collection->fd : 0;
 }
 
-/* --- gathering --- */
+/* --- collecting --- */
 
 static int append(void *ctx, const void *bytes, size_t size)
 {
@@ -112,9 +112,9 @@ static int collect_one(struct collection *collection, const json_t *event, const
 
 	if (r < 0 || strncmp(url, URL_PREFIX, strlen(URL_PREFIX)) != 0 ||
 	    strcmp(url + strlen(URL_PREFIX), buffer_text(&key)) != 0)
-		return error_set(err, -EPROTO, "its file in Redis has a key that it cannot have");
+		return error_set(err, -EPROTO, "its event names an invalid key in Redis");
 	if (is_redis_gone(collection->bus))
-		return error_set(err, -ENOTCONN, "its file is left in %s, which is away",
+		return error_set(err, -ENOTCONN, "its file stays in %s, which is away",
 				 fleet_bus_name(collection->bus));
 	do {
 		collection->size = start;
@@ -160,7 +160,7 @@ static int collect(struct collection *collection, const json_t *events, size_t *
 
 static void report_broken_inputs(const struct collection *collection, const struct pcapng_merge *merge, size_t *missing)
 {
-	char node[256], because[512];
+	char node[256], reason[512];
 
 	for (size_t i = 0; i < collection->count; i++) {
 		struct pcapng_merge_report report = pcapng_merge_report(merge, i);
@@ -168,9 +168,9 @@ static void report_broken_inputs(const struct collection *collection, const stru
 		if (report.error_code == 0)
 			continue;
 		++*missing;
-		terminal_error("%s: its file is broken, what comes before is merged: %s",
+		terminal_error("%s: its file is damaged, only the packets before the damage are merged: %s",
 			       printable(node, sizeof(node), collection->inputs[i].label),
-			       printable(because, sizeof(because), report.error));
+			       printable(reason, sizeof(reason), report.error));
 	}
 }
 
@@ -186,7 +186,7 @@ static int write_merged(struct pcapng_merge *merge, struct atomic_file *out, str
 		if (interrupts_take() > 0)
 			return error_set(err, -EINTR, "interrupted");
 		if (atomic_file_write(out, chunk, got) < 0)
-			return 0; /* atomic_file_commit tells */
+			return 0; /* atomic_file_commit reports it */
 	}
 	return pcapng_merge_failed(merge, err);
 }
@@ -221,7 +221,7 @@ int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, s
 	if (r < 0 || collection.count == 0)
 		return r;
 	r = merge_into(&collection, path, missing, saved, err);
-	/* What is not deleted expires. */
+	/* Keys that are not deleted expire. */
 	for (size_t i = 0; r == 0 && i < collection.count && !is_redis_gone(bus) && !interrupts_pending(); i++)
 		(void)!fleet_bus_delete(bus, collection.keys[i], &ignored);
 	return r;

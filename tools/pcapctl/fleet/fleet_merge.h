@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One file out of what the nodes of a fleet captured. */
+/* Merges the files of a fleet's nodes into one. */
 #pragma once
 
 #include <jansson.h>
@@ -10,13 +10,16 @@
 
 struct fleet_bus;
 
-/* Whether there is room for the files, and `path` can be written. 0 or -errno with the text in `err`. */
+/*
+ * Checks that the nodes' files can be kept in $TMPDIR, and that `path` can be written. 0 or -errno with the text in
+ * `err`.
+ */
 warn_unused int fleet_merge_check(const char *path, struct error *err);
 
 /*
- * Reads the files that the events tell of (destination "redis"), merges them in the order of time into `path` ("-":
- * standard output) and deletes them in Redis. Files that cannot be had whole are told on stderr and counted in
- * `*missing`. `*saved` (caller frees): what was written; NULL if there was nothing to be written. 0 or -errno with the
+ * Reads the files that the events name (destination "redis"), merges them in time order into `path` ("-": standard
+ * output) and deletes them from Redis. Files that are missing or damaged are reported on stderr and counted in
+ * `*missing`. `*saved` (caller frees): the file's name; unchanged if there was nothing to write. 0 or -errno with the
  * text in `err`.
  */
 warn_unused int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, size_t *missing,

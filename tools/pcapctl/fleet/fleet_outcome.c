@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Events are the nodes' words, silence is the tally's: both stand in one table, and together make the exit status. */
+/* Combines the nodes' events with the tally's list of silent nodes, in one table and one exit status. */
 #include "pcapctl/fleet/fleet_outcome.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ void fleet_outcome_deinit(struct fleet_outcome *outcome)
 	free(outcome->saved);
 }
 
-/* Without --wait a capture that was accepted is all that was asked for. */
+/* Without --wait an accepted capture is a success. */
 enum exit_status fleet_outcome_status(const struct fleet_outcome *outcome)
 {
 	enum exit_status status = results_status(outcome->events, !outcome->wait);
@@ -46,7 +46,7 @@ static bool never_answered(const json_t *events, const char *node)
 	return true;
 }
 
-/* Those who never answered get a row of their own. */
+/* Nodes that never answered get rows of their own. */
 static int print_table(const struct fleet_outcome *outcome)
 {
 	cleanup(cleanup_json) json_t *rows = json_copy(outcome->events);
@@ -91,7 +91,7 @@ int fleet_outcome_print(const struct fleet_outcome *outcome)
 	return r;
 }
 
-/* Of one node, as an example. */
+/* Shows the command for one node, as an example. */
 void fleet_outcome_print_get_hint(const struct fleet_outcome *outcome)
 {
 	char capture[NAME_SIZE], node[NAME_SIZE];
@@ -102,11 +102,11 @@ void fleet_outcome_print_get_hint(const struct fleet_outcome *outcome)
 	{
 		if (!event_is_final(event) || !event_has_destination(event, "redis"))
 			continue;
-		terminal_error("the nodes' files stay in Redis until they expire: `pcapctl get %s --node %s%s`, and so "
-			       "for each node",
-			       printable(capture, sizeof(capture), json_text(event, "capture")),
-			       printable(node, sizeof(node), json_text(event, "node")),
-			       command_target_options(outcome->context->target));
+		terminal_error(
+			"the nodes' files stay in Redis until they expire; for each node: `pcapctl get %s --node %s%s`",
+			printable(capture, sizeof(capture), json_text(event, "capture")),
+			printable(node, sizeof(node), json_text(event, "node")),
+			command_target_options(outcome->context->target));
 		return;
 	}
 }

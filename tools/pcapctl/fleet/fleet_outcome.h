@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What became of a fleet's request, once nobody waits any more: as an exit status, as a table or JSON, as advice. */
+/* The outcome of a fleet's request: exit status, table or JSON, and advice. */
 #pragma once
 
 #include <jansson.h>
@@ -17,7 +17,7 @@ struct fleet_outcome {
 	const struct fleet_tally *tally;
 	json_t *events, *silent; /* the tally's arrays, owned */
 	char *saved;		 /* the merged file's name, owned; NULL: none */
-	bool wait;		 /* the ends of captures were waited for */
+	bool wait;		 /* pcapctl waited until all captures were final */
 };
 
 void fleet_outcome_deinit(struct fleet_outcome *outcome);
@@ -27,5 +27,5 @@ enum exit_status fleet_outcome_status(const struct fleet_outcome *outcome);
 /* 0 or -ENOMEM. */
 warn_unused int fleet_outcome_print(const struct fleet_outcome *outcome);
 
-/* The command that fetches what nodes left in Redis and was not merged; nothing if they left nothing. */
+/* Prints the command that fetches the files that nodes left in Redis; nothing if there are none. */
 void fleet_outcome_print_get_hint(const struct fleet_outcome *outcome);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A node makes one capture of each interface, or one of all with "merge", and sends a final event for each; or one
- * final event without a capture for the whole (refused, or folded into another request). Events may come twice, in any
- * order between nodes, and from nodes whose presence nobody saw.
+ * A node makes one capture for each interface, or one for all with "merge", and sends a final event for each; or it
+ * sends one final event without a capture for the whole request (refused, or folded into another). Events may arrive
+ * twice, in any order across nodes, and from nodes without known presence.
  */
 #include "pcapctl/fleet/fleet_tally.h"
 
@@ -21,22 +21,22 @@
 struct tally_node {
 	char *name;
 	bool expected, alive;
-	bool lost; /* it is away, or has started again and knows nothing of us */
+	bool lost; /* it is away, or has restarted and lost the request */
 	uint64_t seen_s;
-	char started[64]; /* as its presence said at first, of a durable request at last */
+	char started[64]; /* from its first presence; of a durable request from its latest */
 	json_t *captures; /* id → its latest event; "" is the request as a whole */
 	uint64_t last_event_ns;
 };
 
 struct fleet_tally {
 	char *id;
-	size_t captures_per_node; /* 0: nobody knows */
+	size_t captures_per_node; /* 0: unknown */
 	bool durable;
 	struct tally_node *nodes;
 	size_t count;
 };
 
-/* --- who is meant --- */
+/* --- expected nodes --- */
 
 static size_t count_captures(const json_t *request)
 {
@@ -128,7 +128,7 @@ struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, 
 	tally->id = strdup(json_text(request, "id"));
 	tally->captures_per_node = count_captures(request);
 	tally->durable = durable;
-	/* A bad expression is found even where there is no node to try it on. */
+	/* Finds a bad expression even if there is no node to match. */
 	if (!tally->id || is_addressed(request, "node", err) < 0)
 		return NULL;
 	json_array_foreach(nodes, i, seen)
@@ -152,7 +152,7 @@ void fleet_tally_free(struct fleet_tally *tally)
 	free(tally);
 }
 
-/* --- what comes --- */
+/* --- events and presence --- */
 
 static struct tally_node *find_node(const struct fleet_tally *tally, const char *name)
 {
@@ -169,13 +169,13 @@ static bool is_known_kind(const json_t *event)
 	return event_is_final(event) || strcmp(kind, "accepted") == 0 || strcmp(kind, "captured") == 0;
 }
 
-int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t now_ns, bool *news)
+int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t now_ns, bool *changed)
 {
 	const char *capture = json_text(event, "capture"), *name = json_text(event, "node");
 	struct tally_node *node;
 	const json_t *previous;
 
-	*news = false;
+	*changed = false;
 	if (strcmp(json_text(event, "id"), tally->id) != 0 || !*name || !is_known_kind(event))
 		return 0;
 	node = find_node(tally, name);
@@ -186,10 +186,10 @@ int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t n
 	node->last_event_ns = now_ns;
 	previous = json_object_get(node->captures, capture);
 	if (previous && event_is_final(previous))
-		return 0; /* told again */
+		return 0; /* repeated */
 	if (!previous && json_object_size(node->captures) == CAPTURES_PER_NODE_MAX)
 		return 0;
-	*news = true;
+	*changed = true;
 	return json_object_set(node->captures, capture, (json_t *)(uintptr_t)event) < 0 ? -ENOMEM : 0;
 }
 
@@ -206,7 +206,7 @@ static const json_t *find_presence(const json_t *nodes, const char *name)
 	return NULL;
 }
 
-/* What those have by now that are known to run. */
+/* Updates the counts of captures that are known to run. */
 static void update_counts(struct tally_node *node, const json_t *presence)
 {
 	size_t i;
@@ -241,7 +241,7 @@ void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 	}
 }
 
-/* --- what is known --- */
+/* --- results --- */
 
 static bool has_answered(const struct tally_node *node)
 {
@@ -305,7 +305,7 @@ static bool has_answered_fully(const struct fleet_tally *tally, const struct tal
 	bool reported = json_object_get(node->captures, "") ||
 			count >= (tally->captures_per_node ? tally->captures_per_node : 1);
 
-	if (node->lost && tally->durable) /* what it had begun it will begin again */
+	if (node->lost && tally->durable) /* it will start its captures again */
 		return reported && count_finals(node) == count;
 	return node->lost || reported;
 }
@@ -366,7 +366,7 @@ const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const 
 	if (node && node->seen_s)
 		clock_format(node->seen_s * NS_PER_S, seen);
 	if (node && node->lost && has_answered(node))
-		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "gone while it captured, last seen %.19sZ", seen);
+		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "went away while it captured, last seen %.19sZ", seen);
 	else if (node && has_answered(node))
 		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "has not finished");
 	else if (*seen)

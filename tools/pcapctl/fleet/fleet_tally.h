@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who should answer a request, who did, and what is still to come. Pure: fed with presence and events. */
+/*
+ * Tracks which nodes should answer a request, which have, and what is still missing. Pure: the caller passes presence
+ * and events in.
+ */
 #pragma once
 
 #include <jansson.h>
@@ -13,28 +16,28 @@
 struct fleet_tally;
 
 /*
- * `request`: as sent. `nodes`: as fleet_bus_nodes gives them; those that the request means are expected to answer, by
- * the daemons' own rules. `durable`: it is on a stream, from where nodes take it up (again) once they are back. NULL
- * with the text in `err` (a bad expression, memory).
+ * `request`: as sent. `nodes`: from fleet_bus_nodes; those that the request addresses, by the daemons' own rules, are
+ * expected to answer. `durable`: the request is in a stream, where nodes find it (again) once they are back. NULL with
+ * the text in `err` (a bad expression, out of memory).
  */
 struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, bool durable, struct error *err);
 void fleet_tally_free(struct fleet_tally *tally);
 
-/* An event, of any request: others are passed over. True: it was news. 0, false or -ENOMEM. */
-warn_unused int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t now_ns, bool *news);
+/* Takes an event; ignores those of other requests. `*changed`: whether the tally changed. 0 or -ENOMEM. */
+warn_unused int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t now_ns, bool *changed);
 
 struct fleet_counts {
-	size_t expected, expected_alive; /* nodes that should answer; of them, those with a presence */
+	size_t expected, expected_alive; /* nodes that should answer; those of them with a presence */
 	size_t answered;		 /* nodes that did, expected or not */
 	size_t running, ended;		 /* captures */
-	uint64_t packets, bytes;	 /* of captures whose end is known */
+	uint64_t packets, bytes;	 /* of all captures; of running ones, as last reported */
 };
 struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally);
 
 /*
- * Presence, read anew: a node that was there, and is away now or has been started again since, has lost its captures;
- * they are not waited for any more. Of a durable request one that has been started again has lost nothing, and one that
- * is away has not answered.
+ * Takes presence read again. A node that was up, and is now away or was restarted, has lost its captures, which are no
+ * longer waited for. With a durable request a restarted node has lost nothing, and a node that is away has not
+ * answered.
  */
 void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes);
 
@@ -42,18 +45,20 @@ void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes);
 bool fleet_tally_answered(const struct fleet_tally *tally);
 
 /*
- * Nothing is to come from any node that has answered. Where nobody can know how many captures a node makes of a request
- * (aliases, "any"), it is taken to be complete when all it told of are over and nothing came for FLEET_SETTLE_NS.
+ * Every node that has answered has sent its last event. If the number of captures per node is unknown (aliases, "any"),
+ * a node is complete when all its known captures are final and it sent nothing for FLEET_SETTLE_NS.
  */
 #define FLEET_SETTLE_NS UINT64_C(500000000)
 bool fleet_tally_complete(const struct fleet_tally *tally, uint64_t now_ns);
 
-/* New arrays, the caller's; NULL on ENOMEM. The latest event of each capture in the order of nodes; names of expected
- * nodes that never answered, or have captures without a final event. */
+/*
+ * New arrays, the caller's; NULL on ENOMEM. Events: the latest of each capture, by node. Silent: names of expected
+ * nodes that never answered, and of nodes with captures that are not final.
+ */
 json_t *fleet_tally_events(const struct fleet_tally *tally);
 json_t *fleet_tally_silent(const struct fleet_tally *tally);
 
-/* What is to be said of a node that is silent: "never answered", "away since …". Returns `text`. */
+/* Describes a silent node, as in "never answered". Returns `text`. */
 #define FLEET_SILENCE_TEXT_SIZE 128
 const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const char *node,
 					 char text[static FLEET_SILENCE_TEXT_SIZE]);

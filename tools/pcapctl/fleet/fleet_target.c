@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A plain record; the secret in it does not outlive it in freed memory. */
+/* A plain record. Passwords are wiped before they are freed. */
 #include "pcapctl/fleet/fleet_target.h"
 
 #include <errno.h>

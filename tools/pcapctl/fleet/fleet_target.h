@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a fleet's Redis is and what its channels and keys are called; owns its strings. */
+/* The address, credentials and channels of a fleet's Redis; owns its strings. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,18 +10,17 @@
 
 struct config;
 
-#define FLEET_NAME_MAX 4096 /* bytes of any text in it */
-#define FLEET_SENTINELS_MAX 16
+#define FLEET_SENTINELS_MAX 16 /* and as many nodes */
 
 struct fleet_target {
 	char *host;
 	uint16_t port;
 	bool tls;
-	char *username, *password; /* NULL: none; the password is wiped at the end */
+	char *username, *password; /* NULL: none */
 	char *ca_file, *cert_file, *key_file;
-	char *channel, *events; /* never NULL */
+	char *channel, *events; /* `events`: NULL until fleet_target_complete */
 
-	char *master;			      /* of Sentinel; NULL: `host` is the server itself */
+	char *master;			      /* Sentinel's name for it; NULL: `host` is the server itself */
 	char *sentinels[FLEET_SENTINELS_MAX]; /* "host:port" */
 	size_t sentinel_count;
 	char *sentinel_username, *sentinel_password;
@@ -29,17 +28,17 @@ struct fleet_target {
 	size_t node_count;
 };
 
-/* With the defaults of the daemon (127.0.0.1:6379, channel "capture"). NULL on ENOMEM. */
+/* With the daemon's defaults (127.0.0.1:6379, channel "capture"). NULL on ENOMEM. */
 struct fleet_target *fleet_target_new(void);
 
-/* What a daemon with this configuration would use. NULL on ENOMEM. */
+/* The Redis of a daemon with this configuration. NULL on ENOMEM. */
 struct fleet_target *fleet_target_from_config(const struct config *config);
 void fleet_target_free(struct fleet_target *target);
 
 /* Replaces a text of the target (NULL: none). 0 or -ENOMEM. */
 warn_unused int fleet_target_set(char **text, const char *value);
 
-/* "<channel>:events" unless it was named. 0 or -ENOMEM. */
+/* Sets `events` to "<channel>:events" unless it is set. 0 or -ENOMEM. */
 warn_unused int fleet_target_complete(struct fleet_target *target);
 
 CLEANUP_DEFINE(fleet_target, struct fleet_target, fleet_target_free)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Events as they are published, until somebody has seen enough. */
+/* Prints events as they are published, until Ctrl-C. */
 #include <string.h>
 
 #include "pcapctl/cli/command_line.h"
@@ -16,7 +16,7 @@
 struct watch {
 	const struct terminal *terminal;
 	const char *id; /* NULL: all */
-	bool failed;	/* nobody reads any more */
+	bool failed;	/* the results cannot be written */
 };
 
 static void on_event(void *ctx, const json_t *event)

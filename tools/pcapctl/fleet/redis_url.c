@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * RFC 3986 as far as it is needed, cut from the left: scheme, authority (up to the first "/" or "?"), path, query.
- * Parts are percent-decoded after they were cut, so that a password may hold any character. The work is done on a copy,
- * which is wiped.
+ * RFC 3986 as far as needed. Splits from the left: scheme, authority (up to the first "/" or "?"), path, query. Parts
+ * are percent-decoded after splitting, so that a password may hold any character. Works on a copy, which is wiped.
  */
 #include "pcapctl/fleet/redis_url.h"
 
@@ -31,7 +30,7 @@ static const struct query_parameter query_parameters[] = {
 
 static int refuse(struct error *err, const char *what)
 {
-	return error_set(err, -EINVAL, "the Redis URL %s; it looks like redis[s]://[user:password@]host[:port]/channel",
+	return error_set(err, -EINVAL, "the Redis URL %s; expected redis[s]://[user:password@]host[:port]/channel",
 			 what);
 }
 
@@ -80,7 +79,7 @@ static bool is_printable(const char *text)
 	return true;
 }
 
-/* --- the parts --- */
+/* --- parts --- */
 
 static int parse_scheme(char **at, struct fleet_target *target, struct error *err)
 {
@@ -118,7 +117,7 @@ static int parse_port(const char *text, struct fleet_target *target, struct erro
 	for (; *text >= '0' && *text <= '9' && port <= UINT16_MAX; text++)
 		port = port * 10 + (uint32_t)(*text - '0');
 	if (*text || port == 0 || port > UINT16_MAX)
-		return refuse(err, "has a port that is not 1 to 65535");
+		return refuse(err, "has a port outside 1 to 65535");
 	target->port = (uint16_t)port;
 	return 0;
 }
@@ -133,19 +132,20 @@ static int parse_host(char *text, struct fleet_target *target, struct error *err
 		host = text + 1;
 		end = host + strcspn(host, "]");
 		if (*end != ']' || end == host)
-			return refuse(err, "has a \"[\" that begins no IPv6 address in brackets");
+			return refuse(err, "has a \"[\" without an IPv6 address in brackets");
 		*end++ = '\0';
 		if (!percent_decode(host) || !strchr(host, ':') || !is_printable(host))
-			return refuse(err, "has something in brackets that is no IPv6 address");
+			return refuse(err, "has an invalid IPv6 address in brackets");
 	} else {
 		end = host + strspn(host, allowed);
 		if (end == host)
 			return refuse(err, "names no host");
 	}
 	if (*end && *end != ':')
-		return refuse(err, "has a host with a character that no host has");
+		return refuse(err, "has a host with an invalid character");
 	if (*end == ':') {
 		int r = parse_port(end + 1, target, err);
+
 		if (r < 0)
 			return r;
 		*end = '\0';
@@ -171,7 +171,7 @@ static int parse_channel(char *text, struct fleet_target *target, struct error *
 	if (!*text)
 		return 0; /* the default */
 	if (strchr(text, '/'))
-		return refuse(err, "has more than a channel behind the host (write \"%2F\" for a slash in its name)");
+		return refuse(err, "has more than a channel after the host (write \"%2F\" for a slash in its name)");
 	if (!percent_decode(text) || !is_printable(text))
 		return refuse(err, "has a channel with a broken %-escape or a control character");
 	return fleet_target_set(&target->channel, text) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
@@ -188,7 +188,7 @@ static int unknown_parameter(const char *name, struct error *err)
 	return error_set(err, -EINVAL, "the Redis URL has an unknown parameter \"%s\"%s%s%s",
 			 printable(quote, sizeof(quote), name), suggestion ? " (did you mean \"" : "",
 			 suggestion ? suggestion : "",
-			 suggestion ? "\"?)" : " (there are ca, cert, key, events, sentinel)");
+			 suggestion ? "\"?)" : " (known are ca, cert, key, events, sentinel)");
 }
 
 static int parse_parameter(char *text, struct fleet_target *target, struct error *err)
@@ -227,7 +227,7 @@ static int parse_query(char *text, struct fleet_target *target, struct error *er
 	return r;
 }
 
-/* With a master's name the host is a Sentinel's. */
+/* With a master's name, the host is a Sentinel. */
 static int make_sentinel(struct fleet_target *target, struct error *err)
 {
 	bool is_ipv6 = strchr(target->host, ':') != NULL;
@@ -243,7 +243,7 @@ static int make_sentinel(struct fleet_target *target, struct error *err)
 	return 0;
 }
 
-/* --- the whole --- */
+/* --- URL --- */
 
 static int parse_url(char *text, struct fleet_target *target, struct error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* redis[s]://[user:password@]host[:port][/channel][?name=value&…] → where the fleet's Redis is. */
+/* Parses redis[s]://[user:password@]host[:port][/channel][?name=value&…]. */
 #pragma once
 
 #include "base/cleanup.h"
@@ -9,7 +9,7 @@
 #define REDIS_URL_MAX 8192 /* bytes */
 
 /*
- * Strict: what is not understood is refused, with a suggestion; nothing of the user or password gets into `err`.
- * 0, -EINVAL or -ENOMEM. On 0 the target is the caller's (fleet_target_free).
+ * Strict: refuses what it does not understand, with a suggestion. `err` never holds the user or password. 0, -EINVAL or
+ * -ENOMEM. On 0 the target is the caller's (fleet_target_free).
  */
 warn_unused int redis_url_parse(const char *url, struct fleet_target **target, struct error *err);

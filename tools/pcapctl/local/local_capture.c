@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * POST with ?wait=1 answers when all is over; meanwhile, on a terminal, the same captures are asked for their counts,
- * and Ctrl-C sends a DELETE, after which the POST answers soon. If that finds that all captures are over, what is
- * missing is a delivery, which may take long: the answer is not waited for any more, and the files are fetched. The
- * request's id is ours, so that all of these mean the same captures from the first moment on.
+ * POST with ?wait=1 is answered when every capture is final. Meanwhile, on a terminal, GET polls the counts, and Ctrl-C
+ * sends a DELETE, after which the POST is answered soon. If the DELETE finds all captures over, only a delivery is
+ * pending, which may take long: pcapctl stops waiting for the answer and fetches the files. pcapctl chooses the
+ * request's id, so that all of these address the same captures from the start.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -31,12 +31,12 @@ struct capture_session {
 	struct local_client *client;
 	json_t *request;
 	struct local_call *post, *progress, *stop, *check_ended;
-	json_t *partial_answer;	    /* what stands for the answer if that is not waited for */
-	uint64_t progress_asked_ns; /* boot time of the last question for counts */
+	json_t *partial_answer;	     /* replaces the POST's answer if pcapctl stopped waiting for it */
+	uint64_t progress_polled_ns; /* boot time of the last poll for counts */
 	unsigned interrupts;
 };
 
-static struct local_call *start(struct capture_session *session, const char *method, struct error *err)
+static struct local_call *start_call(struct capture_session *session, const char *method, struct error *err)
 {
 	char path[PATH_MAX_BYTES];
 
@@ -44,7 +44,7 @@ static struct local_call *start(struct capture_session *session, const char *met
 	return local_call_start(session->client, &(struct local_call_request){.method = method, .path = path}, err);
 }
 
-/* --- meanwhile --- */
+/* --- while waiting --- */
 
 static bool is_running(const char *state)
 {
@@ -78,10 +78,10 @@ static void show_progress(const struct terminal *terminal, const json_t *answer)
 		      format_count(packets, texts[0]), format_bytes(bytes, texts[1]),
 		      ends_ns > now_ns ? ", at most " : "",
 		      ends_ns > now_ns ? format_duration(ends_ns - now_ns, texts[2]) : "",
-		      running ? "ends it and keeps what it has" : "ends the waiting for it");
+		      running ? "ends it and keeps its packets" : "ends the wait");
 }
 
-/* Counts are a comfort: what goes wrong with them is not worth a word. */
+/* Ignores errors: the counts only serve the progress line. */
 static void poll_progress(struct capture_session *session)
 {
 	uint64_t now_ns = clock_boottime_ns();
@@ -94,10 +94,10 @@ static void poll_progress(struct capture_session *session)
 		local_call_free(take(session->progress));
 	}
 	if (session->progress || !session->context->terminal->progress ||
-	    now_ns - session->progress_asked_ns < PROGRESS_INTERVAL_MS * NS_PER_MS)
+	    now_ns - session->progress_polled_ns < PROGRESS_INTERVAL_MS * NS_PER_MS)
 		return;
-	session->progress_asked_ns = now_ns;
-	session->progress = start(session, "GET", &ignored);
+	session->progress_polled_ns = now_ns;
+	session->progress = start_call(session, "GET", &ignored);
 }
 
 static int handle_interrupts(struct capture_session *session, struct error *err)
@@ -108,14 +108,13 @@ static int handle_interrupts(struct capture_session *session, struct error *err)
 	if (session->interrupts == previous)
 		return 0;
 	if (session->interrupts > 1)
-		return error_set(err, -EINTR,
-				 "interrupted; the daemon still holds what was captured: `pcapctl get %s%s`",
+		return error_set(err, -EINTR, "interrupted; the daemon still holds the packets: `pcapctl get %s%s`",
 				 json_text(session->request, "id"), command_target_options(session->context->target));
-	session->stop = start(session, "DELETE", err);
+	session->stop = start_call(session, "DELETE", err);
 	return session->stop ? 0 : -ENOMEM;
 }
 
-/* A DELETE that overtook the POST found nothing to stop; one that came late only captures that have ended. */
+/* 404: the DELETE overtook the POST and is repeated. 409: the captures have ended already. */
 static int handle_stop_reply(struct capture_session *session, struct error *err)
 {
 	const struct terminal *terminal = session->context->terminal;
@@ -127,24 +126,24 @@ static int handle_stop_reply(struct capture_session *session, struct error *err)
 	cleanup(cleanup_local_call) struct local_call *stop = take(session->stop);
 	status = local_call_result(stop, &json, err);
 	if (status == 404) {
-		session->stop = start(session, "DELETE", err);
+		session->stop = start_call(session, "DELETE", err);
 		return session->stop ? 0 : -ENOMEM;
 	}
 	if (status == 409) {
-		session->check_ended = start(session, "GET", err);
+		session->check_ended = start_call(session, "GET", err);
 		return session->check_ended ? 0 : -ENOMEM;
 	}
 	if (status >= 300)
 		local_call_refusal(stop, status, err);
 	progress_clear(terminal);
 	if (status < 0 || status >= 300)
-		terminal_note(terminal, "it goes on: %s; once more Ctrl-C leaves it alone", err->text);
+		terminal_note(terminal, "the capture goes on: %s; a second Ctrl-C quits", err->text);
 	else
-		terminal_note(terminal, "ending the capture; once more Ctrl-C leaves it alone");
+		terminal_note(terminal, "ending the capture; a second Ctrl-C quits at once");
 	return 0;
 }
 
-/* If it is not a delivery that is waited for, the answer is on its way. */
+/* Unless a delivery is pending, the POST's answer is on its way. */
 static int handle_ended_reply(struct capture_session *session)
 {
 	const json_t *json = NULL;
@@ -189,7 +188,7 @@ static int wait_for_answer(struct capture_session *session, struct error *err)
 						 err);
 		r = session->post ? 0 : -ENOMEM;
 	}
-	session->progress_asked_ns = clock_boottime_ns();
+	session->progress_polled_ns = clock_boottime_ns();
 	while (r == 0 && !session->partial_answer && !local_call_finished(session->post)) {
 		r = handle_stop_replies(session, err);
 		if (r == 0)
@@ -203,9 +202,9 @@ static int wait_for_answer(struct capture_session *session, struct error *err)
 	return r;
 }
 
-/* --- afterwards --- */
+/* --- results --- */
 
-/* NULL: the current directory, under the daemon's name. */
+/* NULL: the current directory, under the name that the daemon gives. */
 static const char *output_path(const struct command_line *line)
 {
 	const char *to = command_line_value(line, OPTION_WRITE);
@@ -226,7 +225,7 @@ static int fetch(struct capture_session *session, json_t *event, struct error *e
 	if (r == 0)
 		r = buffer_append_string(&path, "/file");
 	if (r < 0)
-		return error_set(err, r, "the daemon's name for the capture is too long");
+		return error_set(err, r, "the capture's id is too long");
 	r = local_download(session->client,
 			   &(struct local_download_request){.path = buffer_text(&path),
 							    .to = output_path(session->context->line)},
@@ -236,7 +235,7 @@ static int fetch(struct capture_session *session, json_t *event, struct error *e
 	return r;
 }
 
-/* Before all destinations have answered memory has it already. */
+/* Memory has the file before all destinations have finished. */
 static bool is_fetchable(const struct capture_session *session, const json_t *event)
 {
 	return event_has_destination(event, "memory") ||
@@ -247,7 +246,7 @@ static void print_get_hint(const struct capture_session *session, const json_t *
 {
 	char shown[2 * PATH_MAX_BYTES];
 
-	terminal_error("the daemon keeps it in memory for a while: `pcapctl get %s%s`",
+	terminal_error("the daemon keeps the file in memory for a while: `pcapctl get %s%s`",
 		       printable(shown, sizeof(shown), json_text(event, "capture")),
 		       command_target_options(session->context->target));
 }
@@ -294,13 +293,14 @@ static enum exit_status print_outcome(struct capture_session *session, const jso
 	const struct terminal *terminal = session->context->terminal;
 	json_t *events = json_object_get(answer, "events");
 	enum exit_status status = session->partial_answer ? STATUS_PARTIAL : results_status(events, false);
+
 	status = fetch_all(session, events, status);
 	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
 
 	results_print_folded(events, command_target_options(session->context->target), false, false);
 	if (has_duplicate(events))
 		terminal_note(terminal,
-			      "the id %s was used before: this is the capture of then, nothing was captured now",
+			      "the id %s was used before: this is the earlier capture, nothing was captured now",
 			      json_text(session->request, "id"));
 	if (r < 0)
 		terminal_error("cannot print the results: %s", strerror(-r));
@@ -317,11 +317,9 @@ static enum exit_status run(struct capture_session *session, struct error *err)
 		return STATUS_INTERRUPTED;
 	}
 	if (session->partial_answer) {
-		terminal_note(
-			session->context->terminal,
-			"the capture is over, its delivery is not waited for any longer and goes on: `pcapctl show "
-			"%s%s`",
-			json_text(session->request, "id"), command_target_options(session->context->target));
+		terminal_note(session->context->terminal,
+			      "the capture is over and its delivery goes on; `pcapctl show %s%s` shows it",
+			      json_text(session->request, "id"), command_target_options(session->context->target));
 		return print_outcome(session, session->partial_answer);
 	}
 	if (r == 0)
@@ -345,12 +343,12 @@ static int check_options(const struct command_line *line, struct error *err)
 
 	for (size_t i = 0; i < sizeof(fleet_options) / sizeof(*fleet_options); i++)
 		if (command_line_has(line, fleet_options[i]))
-			return error_set(err, -EINVAL, "--%s is for a fleet: give --redis or --config, too",
+			return error_set(err, -EINVAL, "--%s works on a fleet: it needs --redis or --config",
 					 option_rows[fleet_options[i]].name);
 	return 0;
 }
 
-/* What cannot be written is not captured. */
+/* Checks that the file can be written before packets are captured. */
 static int begin(struct capture_session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libcurl's multi interface, turned by hand. Whatever the daemon answers is bounded: JSON by LOCAL_REPLY_MAX,
- * everything else is passed on as it comes. There is no time limit on an answer, because waiting for captures is what
- * the API is for; that the other side is still there is TCP's keep-alive to find out.
+ * libcurl's multi interface, driven by local_client_run. The daemon's answers are bounded: JSON by LOCAL_REPLY_MAX;
+ * everything else is passed on as it arrives. An answer has no time limit, because the API waits for captures; TCP
+ * keep-alive detects a dead peer.
  */
 #include "pcapctl/local/local_client.h"
 
@@ -34,11 +34,11 @@ struct local_call {
 	char name[LOCAL_NAME_SIZE];
 	char error[CURL_ERROR_SIZE];
 	json_t *json;
-	bool added, over, stopped;
+	bool added, finished;
 	CURLcode result;
 };
 
-/* --- life --- */
+/* --- lifetime --- */
 
 struct local_client *local_client_new(const struct command_target *target, struct error *err)
 {
@@ -90,7 +90,7 @@ int url_encode(struct buffer *path, const char *text)
 	return r;
 }
 
-/* --- what comes --- */
+/* --- answers --- */
 
 static bool is_success(const struct local_call *call)
 {
@@ -105,10 +105,8 @@ static size_t on_body(char *bytes, size_t unused, size_t size, void *ctx)
 	struct local_call *call = ctx;
 
 	(void)unused;
-	if (call->request.put && is_success(call)) {
-		call->stopped = !call->request.put(call->request.ctx, bytes, size);
-		return call->stopped ? 0 : size;
-	}
+	if (call->request.put && is_success(call))
+		return call->request.put(call->request.ctx, bytes, size) ? size : 0;
 	if (call->reply.size + size > LOCAL_REPLY_MAX)
 		return 0;
 	return buffer_append(&call->reply, bytes, size) < 0 ? 0 : size;
@@ -134,7 +132,7 @@ static size_t on_header(char *bytes, size_t unused, size_t size, void *ctx)
 	return size;
 }
 
-/* --- what goes --- */
+/* --- requests --- */
 
 static int add_header(struct local_call *call, const char *line)
 {
@@ -167,6 +165,7 @@ static int set_headers(struct local_call *call)
 static CURLcode set_options(struct local_call *call, const char *url)
 {
 	const struct command_target *target = call->client->target;
+
 	CURL *easy = call->easy;
 	const struct {
 		CURLoption option;
@@ -242,12 +241,13 @@ struct local_call *local_call_start(struct local_client *client, const struct lo
 	return NULL;
 }
 
-/* --- moving on --- */
+/* --- running --- */
 
-/* Whether one is over now. */
+/* Returns whether a call has finished. */
 static bool collect_finished(struct local_client *client)
 {
 	bool any = false;
+
 	CURLMsg *message;
 	int left;
 
@@ -257,7 +257,7 @@ static bool collect_finished(struct local_client *client)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-		call->over = true;
+		call->finished = true;
 		call->result = message->data.result;
 		any = true;
 	}
@@ -270,22 +270,22 @@ int local_client_run(struct local_client *client, int timeout_ms, int fd, struct
 	int running;
 
 	if (curl_multi_perform(client->multi, &running) != CURLM_OK)
-		return error_set(err, -EIO, "libcurl cannot go on");
+		return error_set(err, -EIO, "libcurl failed");
 	if (collect_finished(client))
 		return 0;
 	if (curl_multi_poll(client->multi, &extra, fd >= 0 ? 1 : 0, timeout_ms, NULL) != CURLM_OK ||
 	    curl_multi_perform(client->multi, &running) != CURLM_OK)
-		return error_set(err, -EIO, "libcurl cannot go on");
+		return error_set(err, -EIO, "libcurl failed");
 	collect_finished(client);
 	return 0;
 }
 
 bool local_call_finished(const struct local_call *call)
 {
-	return call->over;
+	return call->finished;
 }
 
-/* --- what became of it --- */
+/* --- results --- */
 
 static int socket_error(const struct local_call *call, int number, struct error *err)
 {
@@ -298,14 +298,14 @@ static int socket_error(const struct local_call *call, int number, struct error 
 				 path);
 	if (number == EACCES || number == EPERM)
 		return error_set(err, -EACCES,
-				 "cannot reach %s: permission denied; become root or a member of the group "
+				 "cannot reach %s: permission denied; run pcapctl as root or join the group "
 				 "pcapdaemon, as with `sudo usermod -aG pcapdaemon $USER`",
 				 path);
 	if (number == ECONNREFUSED)
-		return error_set(err, -ECONNREFUSED,
-				 "cannot reach %s: nobody listens there any more; start pcapdaemon with `systemctl "
-				 "start pcapdaemon`",
-				 path);
+		return error_set(
+			err, -ECONNREFUSED,
+			"cannot reach %s: connection refused; start pcapdaemon with `systemctl start pcapdaemon`",
+			path);
 	return error_set(err, -EIO, "cannot reach %s: %s", path, number ? strerror(number) : call->error);
 }
 
@@ -321,24 +321,23 @@ static int transfer_error(const struct local_call *call, struct error *err)
 		return socket_error(call, (int)number, err);
 	if (call->result == CURLE_COULDNT_CONNECT || call->result == CURLE_COULDNT_RESOLVE_HOST ||
 	    call->result == CURLE_OPERATION_TIMEDOUT)
-		return error_set(err, -EIO, "cannot reach %s: %s; is the daemon running, with [api] listen?",
+		return error_set(err, -EIO, "cannot reach %s: %s; is the daemon running, and is [api] listen set?",
 				 target->api, shown);
 	if (call->result == CURLE_SSL_CACERT_BADFILE)
 		return error_set(err, -EIO, "cannot connect to %s: no certificates in %s", target->api,
 				 target->ca_file ? target->ca_file : "the system's file");
 	if (call->result == CURLE_SSL_CONNECT_ERROR)
-		return error_set(err, -EIO,
-				 "cannot connect to %s: TLS: %s; does the daemon speak it ([api] cert_file)?",
+		return error_set(err, -EIO, "cannot connect to %s: TLS: %s; does the daemon use it ([api] cert_file)?",
 				 target->api, shown);
 	if (call->result == CURLE_PEER_FAILED_VERIFICATION)
-		return error_set(err, -EIO, "%s: %s; name the authority that signed its certificate with --ca-file",
+		return error_set(err, -EIO, "%s: %s; name the CA that signed its certificate with --ca-file",
 				 target->api, shown);
 	if (call->result == CURLE_WRITE_ERROR)
 		return error_set(err, -EFBIG, "the daemon's answer is larger than %zu bytes", LOCAL_REPLY_MAX);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &number);
 	if (number == 0 && target->api && strncmp(target->api, "http://", 7) == 0)
-		return error_set(err, -EIO, "%s gives no answer: %s; if the daemon speaks TLS, it is https://",
-				 target->api, shown);
+		return error_set(err, -EIO, "%s does not answer: %s; if the daemon uses TLS, use https://", target->api,
+				 shown);
 	return error_set(err, -EIO, "the daemon's answer broke off: %s", shown);
 }
 
@@ -352,8 +351,8 @@ int local_call_result(struct local_call *call, const json_t **json, struct error
 	if (!call->json && call->reply.size > 0)
 		call->json = json_loadb(buffer_text(&call->reply), call->reply.size, JSON_REJECT_DUPLICATES, NULL);
 	if (!call->json && !call->request.put && status < 300)
-		return error_set(err, -EPROTO,
-				 "the daemon's answer (%ld) is no JSON: is it pcapdaemon that listens there?", status);
+		return error_set(err, -EPROTO, "the daemon's answer (%ld) is not JSON; is pcapdaemon listening there?",
+				 status);
 	*json = call->json;
 	return (int)status;
 }

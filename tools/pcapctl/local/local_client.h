@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The control API of one daemon, over its unix socket or TCP. One thread; several calls may be under way. */
+/* A client of one daemon's control API, over its unix socket or TCP. One thread; several calls may be in progress. */
 #pragma once
 
 #include <jansson.h>
@@ -21,44 +21,47 @@ struct local_call_request {
 	const char *path;   /* "/v1/…", encoded */
 	const json_t *body; /* NULL: none */
 
-	/* Takes a good answer's bytes as they come, where they are not JSON; false ends the call. NULL: kept as JSON.
+	/*
+	 * Takes the bytes of a successful answer as they arrive; false ends the call. NULL: the answer is kept, as
+	 * JSON.
 	 */
 	bool (*put)(void *ctx, const char *bytes, size_t size);
 	void *ctx;
 };
 
-/* `target` must outlive it. NULL with the text in `err`. */
+/* `target` must outlive the client. NULL with the text in `err`. */
 struct local_client *local_client_new(const struct command_target *target, struct error *err);
 void local_client_free(struct local_client *client);
 
-/* NULL with the text in `err`. The call is ended by local_call_free; the client outlives it. */
+/* NULL with the text in `err`. local_call_free ends the call; the client must outlive it. */
 struct local_call *local_call_start(struct local_client *client, const struct local_call_request *request,
 				    struct error *err);
 void local_call_free(struct local_call *call);
 
-/* Moves on all calls; returns when one is over, after `timeout_ms`, or once `fd` (-1: none) is readable. Blocks. 0 or
- * -errno. */
+/*
+ * Drives all calls; returns when one has finished, after `timeout_ms`, or once `fd` (-1: none) is readable. Blocks. 0
+ * or -errno with the text in `err`.
+ */
 warn_unused int local_client_run(struct local_client *client, int timeout_ms, int fd, struct error *err);
 bool local_call_finished(const struct local_call *call);
 
 /*
- * Of a call that is over: the status (200 …) with the answer in `*json` (the call's; NULL where it was no JSON), or
- * -errno with the text in `err`: no answer, or none that can be. Answers beyond 299 are the caller's to judge:
- * local_call_refusal.
+ * For a finished call: the HTTP status with the answer in `*json` (the call's; NULL: not JSON), or -errno with the text
+ * in `err` if there is no valid answer. The caller handles statuses from 300 on, with local_call_refusal.
  */
 warn_unused int local_call_result(struct local_call *call, const json_t **json, struct error *err);
 
-/* "error" of the answer, printable, with what can be done about its status. */
+/* The answer's "error", made printable, with advice for its status. */
 void local_call_refusal(const struct local_call *call, int status, struct error *err);
 
-/* File name of Content-Disposition, "" if there was none; not to be trusted. */
+/* The file name from Content-Disposition, "" if there was none; untrusted. */
 const char *local_call_file_name(const struct local_call *call);
 
-/* Start, wait, result, refusal: 0 with the answer (caller's reference), or -errno with the text in `err`. */
+/* Makes a whole call. Blocks. 0 with the answer (the caller's reference), or -errno with the text in `err`. */
 warn_unused int local_call_json(struct local_client *client, const struct local_call_request *request, json_t **json,
 				struct error *err);
 
-/* Appends `text` percent-encoded, for paths and queries. 0 or what buffer_append says. */
+/* Appends `text` percent-encoded, for paths and queries. 0 or the error of buffer_append. */
 struct buffer;
 warn_unused int url_encode(struct buffer *path, const char *text);
 

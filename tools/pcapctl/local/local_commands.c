@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Questions with one answer: list, show, get, stop, status; and history, whose answer is a file. */
+/* The commands that print one answer: list, show, stop, status; and get and history, whose answer is a file. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static enum exit_status printed_status(int r)
 	return r < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
-/* One call to `path`, or to a path with the command's first word put behind it. */
+/* Makes one call to `path` with `word` (NULL: none) appended. */
 static int call_api(const struct command_context *context, const char *method, const char *path, const char *word,
 		    json_t **answer, struct error *err)
 {
@@ -91,7 +91,8 @@ enum exit_status local_stop(const struct command_context *context)
 		return print_failure(&err);
 	if (terminal->json)
 		return printed_status(json_print(terminal, answer, false));
-	terminal_note(terminal, "%" PRIu64 " stopped; what was captured is delivered", json_number(answer, "stopped"));
+	terminal_note(terminal, "captures stopped: %" PRIu64 "; their packets are being delivered",
+		      json_number(answer, "stopped"));
 	return STATUS_OK;
 }
 
@@ -134,15 +135,15 @@ static const char *output_path(const struct command_line *line)
 	return line->to_stdout ? "-" : command_line_value(line, OPTION_WRITE);
 }
 
-/* `probe`: NULL, or what passes by. */
+/* `probe` sees the bytes; NULL: none. */
 static enum exit_status download(const struct command_context *context, const char *path, struct pcapng_probe *probe)
 {
-	const struct local_download_request wanted = {.path = path, .to = output_path(context->line), .probe = probe};
+	const struct local_download_request request = {.path = path, .to = output_path(context->line), .probe = probe};
 	struct error err;
 	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, &err);
 	cleanup(cleanup_free) char *name = NULL;
 
-	int r = client ? local_download(client, &wanted, &name, &err) : -ENOMEM;
+	int r = client ? local_download(client, &request, &name, &err) : -ENOMEM;
 
 	if (r == 0)
 		return print_saved(context, name);
@@ -155,7 +156,7 @@ enum exit_status local_fetch(const struct command_context *context)
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
 
 	if (command_line_has(context->line, OPTION_NODE)) {
-		terminal_error("--node is for a fleet: give --redis or --config, too");
+		terminal_error("--node works on a fleet: it needs --redis or --config");
 		return STATUS_USAGE;
 	}
 	if (buffer_append_string(&path, "/v1/captures/") < 0 || url_encode(&path, context->line->words[0]) < 0 ||
@@ -168,7 +169,7 @@ enum exit_status local_fetch(const struct command_context *context)
 
 /* --- history --- */
 
-/* "history: from TIME to TIME, asked from TIME; …" is what the daemon writes into the file. */
+/* Parses the comment that the daemon writes into the file: "history: from TIME to TIME, asked from TIME; …". */
 static bool parse_history_comment(const struct pcapng_probe *probe, uint64_t *from_ns, uint64_t *asked_ns)
 {
 	char comment[512], from[64], to[64], asked[64];
@@ -178,7 +179,7 @@ static bool parse_history_comment(const struct pcapng_probe *probe, uint64_t *fr
 	       clock_parse(from, from_ns) == 0 && clock_parse(asked, asked_ns) == 0;
 }
 
-/* Without --from and --last all there is was asked for. */
+/* Without --from and --last the request was for all history. */
 static void note_short_history(const struct command_context *context, const struct pcapng_probe *probe)
 {
 	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
@@ -188,7 +189,7 @@ static void note_short_history(const struct command_context *context, const stru
 		return;
 	if (!parse_history_comment(probe, &from_ns, &asked_ns) || from_ns <= asked_ns)
 		return;
-	terminal_note(context->terminal, "reaches back to %.23sZ only, asked for was %.23sZ",
+	terminal_note(context->terminal, "history reaches back only to %.23sZ, not to %.23sZ",
 		      clock_format(from_ns, from), clock_format(asked_ns, asked));
 }
 
@@ -202,7 +203,7 @@ static enum exit_status download_history(const struct command_context *context, 
 	note_short_history(context, &probe);
 	if (probe.invalid || probe.packets > 0)
 		return STATUS_OK;
-	terminal_note(context->terminal, "no packet of that time is there, the file is empty");
+	terminal_note(context->terminal, "no packet in this window; the file is empty");
 	return STATUS_EMPTY;
 }
 
@@ -212,7 +213,7 @@ static int add_parameter(struct buffer *path, const char *name, const char *valu
 
 	if (r == 0)
 		r = url_encode(path, value);
-	return r < 0 ? error_set(err, r, "the question is too long") : 0;
+	return r < 0 ? error_set(err, r, "the request is too long") : 0;
 }
 
 static int add_seconds(struct buffer *path, const char *name, const char *text, struct error *err)
@@ -261,12 +262,12 @@ static int history_path(const struct command_line *line, struct buffer *path, st
 	int r = buffer_append_string(path, "/v1/history");
 
 	if (!interface || line->values[OPTION_INTERFACE].count > 1)
-		return error_set(err, -EINVAL,
-				 "which interface? name one with -i; `pcapctl status` shows which are "
-				 "recorded");
+		return error_set(
+			err, -EINVAL,
+			"history needs one interface: name it with -i; `pcapctl status` shows which are recorded");
 	if (strchr(interface, ',') || strcmp(interface, "any") == 0)
 		return error_set(err, -EINVAL,
-				 "--interface: history is of one interface; `pcapctl capture --before` takes several");
+				 "--interface: history takes one interface; `pcapctl capture --before` takes several");
 	if (command_line_has(line, OPTION_LAST) && command_line_has(line, OPTION_FROM))
 		return error_set(err, -EINVAL, "--last and --from exclude each other");
 	for (size_t i = 0; r == 0 && i < sizeof(parameters) / sizeof(*parameters); i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bytes go to the file as they come; it appears when the last one is there. */
+/* Writes bytes as they arrive; the file appears when it is complete. */
 #include "pcapctl/local/local_download.h"
 
 #include <errno.h>
@@ -25,11 +25,11 @@ static bool write_bytes(void *ctx, const char *bytes, size_t size)
 	return atomic_file_write(download->file, bytes, size) == 0;
 }
 
-int local_download(struct local_client *client, const struct local_download_request *wanted, char **name,
+int local_download(struct local_client *client, const struct local_download_request *request, char **name,
 		   struct error *err)
 {
-	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new(wanted->to, err);
-	struct download download = {file, wanted->probe};
+	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new(request->to, err);
+	struct download download = {file, request->probe};
 	cleanup(cleanup_local_call) struct local_call *call = NULL;
 	const json_t *json;
 	int fd = interrupts_begin();
@@ -38,7 +38,7 @@ int local_download(struct local_client *client, const struct local_download_requ
 	if (r == 0)
 		call = local_call_start(client,
 					&(struct local_call_request){.method = "GET",
-								     .path = wanted->path,
+								     .path = request->path,
 								     .put = write_bytes,
 								     .ctx = &download},
 					err);
@@ -51,7 +51,7 @@ int local_download(struct local_client *client, const struct local_download_requ
 	}
 	if (r < 0)
 		return r;
-	if (atomic_file_write(file, "", 0) < 0) /* the disk, not the daemon */
+	if (atomic_file_write(file, "", 0) < 0) /* the disk failed, not the daemon */
 		return atomic_file_commit(file, NULL, name, err);
 	r = local_call_result(call, &json, err);
 	if (r >= 300) {

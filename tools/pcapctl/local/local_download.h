@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A capture's file out of the daemon's memory. */
+/* Downloads a file from the control API. */
 #pragma once
 
 #include "base/cleanup.h"
@@ -10,14 +10,13 @@ struct pcapng_probe;
 
 struct local_download_request {
 	const char *path;	    /* "/v1/…" */
-	const char *to;		    /* atomic_file_new's meaning; NULL: the server's name in the current directory */
-	struct pcapng_probe *probe; /* takes what passes by, too; NULL: nobody looks */
+	const char *to;		    /* as for atomic_file_new; NULL: the current directory, under the daemon's name */
+	struct pcapng_probe *probe; /* sees the bytes, too; NULL: none */
 };
 
 /*
- * GET the file's path into its place. `*name` (caller
- * frees) is what was written. 0, -EINTR after Ctrl-C, -EINVAL if the daemon refused, or -errno; with
- * the text in `err`.
+ * Writes the answer to GET `path` to a file. `*name` (caller frees): the file's name. Blocks. 0, -EINTR after Ctrl-C,
+ * -EINVAL if the daemon refused, or -errno; with the text in `err`.
  */
-warn_unused int local_download(struct local_client *client, const struct local_download_request *wanted, char **name,
+warn_unused int local_download(struct local_client *client, const struct local_download_request *request, char **name,
 			       struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Server-sent events (HTML standard, 9.2): "data:" lines make an event up to an empty line; comments and other fields
- * are passed over. A line that is longer than any event is an error, not a reason to keep it.
+ * Server-sent events (HTML standard, 9.2): "data:" lines up to an empty line make an event; comments and other fields
+ * are ignored. A line longer than any event is an error.
  */
 #include <errno.h>
 #include <string.h>
@@ -79,7 +79,7 @@ static bool parse_bytes(void *ctx, const char *bytes, size_t size)
 	return event_stream->error == 0;
 }
 
-/* 0: somebody has seen enough. */
+/* 0: after Ctrl-C, or once the results cannot be written. */
 static int watch_events(const struct command_context *context, struct local_client *client,
 			struct event_stream *event_stream, struct error *err)
 {
@@ -109,14 +109,14 @@ static int watch_events(const struct command_context *context, struct local_clie
 	if (r < 0)
 		return r;
 	if (event_stream->error == -EIO)
-		return 0; /* main tells */
+		return 0; /* main reports it */
 	if (event_stream->error < 0)
-		return error_set(err, event_stream->error, "the daemon sent what is no event");
+		return error_set(err, event_stream->error, "the daemon sent an invalid event");
 	r = local_call_result(call, &json, err);
 	if (r >= 300)
 		local_call_refusal(call, r, err);
 	else if (r >= 0)
-		error_set(err, 0, "the daemon ended the stream: it is stopping");
+		error_set(err, 0, "the daemon is stopping and ended the stream");
 	return -EIO;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Blocks are walked by their lengths (pcapng, 3.1); the order of bytes is the section's (4.1). */
+/* Walks the blocks by their lengths (pcapng, 3.1), in the section's byte order (4.1). */
 #include "pcapctl/local/pcapng_probe.h"
 
 #include <byteswap.h>
@@ -31,7 +31,7 @@ static uint16_t number16(const struct pcapng_probe *probe, const void *at)
 static void begin_block(struct pcapng_probe *probe)
 {
 	uint32_t type = number32(probe, probe->head), length;
-	bool section = type == BLOCK_SECTION; /* the same in both orders */
+	bool section = type == BLOCK_SECTION; /* the same in both byte orders */
 
 	if (section && number32(probe, probe->head + 8) != BYTE_ORDER_MAGIC)
 		probe->swapped = !probe->swapped;
@@ -52,7 +52,7 @@ static size_t feed_body(struct pcapng_probe *probe, const uint8_t *at, size_t si
 	size_t part_size = size < probe->block_left_bytes ? size : (size_t)probe->block_left_bytes;
 
 	if (probe->in_header && buffer_append(&probe->header, at, part_size) < 0)
-		probe->in_header = false; /* the comment may be in what there is */
+		probe->in_header = false; /* the comment may be in the part that is kept */
 	probe->block_left_bytes -= part_size;
 	return part_size;
 }
@@ -75,10 +75,10 @@ void pcapng_probe_feed(struct pcapng_probe *probe, const void *bytes, size_t siz
 	const uint8_t *at = bytes;
 
 	while (size > 0 && !probe->invalid) {
-		size_t taken = probe->block_left_bytes ? feed_body(probe, at, size) : feed_head(probe, at, size);
+		size_t consumed = probe->block_left_bytes ? feed_body(probe, at, size) : feed_head(probe, at, size);
 
-		at += taken;
-		size -= taken;
+		at += consumed;
+		size -= consumed;
 	}
 }
 

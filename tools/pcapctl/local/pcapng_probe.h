@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a pcapng file that passes by tells of itself: how many packets there are, and its first comment. Bytes are taken
- * as they come; nothing is kept but the first section's header. Pure. */
+/*
+ * Counts the packets of a pcapng file that streams past, and finds its first comment. Keeps only the first section's
+ * header. Pure.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -14,11 +16,11 @@
 
 struct pcapng_probe {
 	uint64_t packets;
-	uint8_t head[12];	   /* of the block that begins */
-	size_t head_bytes;	   /* of it there */
-	uint64_t block_left_bytes; /* of the block, still to come */
+	uint8_t head[12];	   /* of the next block */
+	size_t head_bytes;	   /* of `head` that have arrived */
+	uint64_t block_left_bytes; /* of the current block that have not arrived */
 	bool swapped, in_header, header_seen;
-	bool invalid; /* it is no pcapng: nothing more is looked at */
+	bool invalid; /* not pcapng: the rest is ignored */
 	struct buffer header;
 };
 
@@ -29,7 +31,7 @@ struct pcapng_probe {
 
 void pcapng_probe_feed(struct pcapng_probe *probe, const void *bytes, size_t size);
 
-/* The first section's first comment, without its end if that does not fit. False: there is none. */
+/* The first section's first comment, cut to `room`. False: there is none. */
 bool pcapng_probe_comment(const struct pcapng_probe *probe, char *text, size_t room);
 
 void pcapng_probe_deinit(struct pcapng_probe *probe);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Written under a temporary name beside its place and renamed at the end; a device or a pipe is written to directly. A
- * name that a peer suggests is taken by link(2), which never replaces a file, and so finds a free one by trying.
+ * Writes under a temporary name in the same directory, and renames at the end; writes to a device or a pipe directly. A
+ * name that a peer suggests is taken with link(2), which never replaces a file, so numbers are tried until a name is
+ * free.
  */
 #include "pcapctl/output/atomic_file.h"
 
@@ -18,8 +19,8 @@
 
 struct atomic_file {
 	int fd;
-	bool in_place;	 /* to what is there already */
-	bool close_fd;	 /* fd is ours to close */
+	bool in_place;	 /* writes to a device, a pipe or standard output */
+	bool close_fd;	 /* atomic_file_free closes fd */
 	char *path;	 /* NULL: not known yet */
 	char *temporary; /* NULL: none */
 	int error;
@@ -77,7 +78,7 @@ static int check_stdout(struct error *err)
 		return error_set(err, -EBADF, "cannot write to standard output: %s", strerror(EBADF));
 	if (isatty(STDOUT_FILENO))
 		return error_set(err, -EINVAL,
-				 "packets are not for a terminal: send standard output to a pipe or a file");
+				 "packets are not written to a terminal: redirect standard output to a pipe or a file");
 	return 0;
 }
 
@@ -86,7 +87,7 @@ static int fail(const char *path, int r, struct error *err)
 	return error_set(err, r, "cannot write %s: %s", path ? path : "to the current directory", strerror(-r));
 }
 
-/* A device or a pipe is not opened: who reads it would see its end. */
+/* Does not open a device or a pipe: closing it would end the reader's input. */
 int atomic_file_check(const char *path, struct error *err)
 {
 	cleanup(cleanup_atomic_file) struct atomic_file *file = NULL;
@@ -150,7 +151,7 @@ int atomic_file_write(struct atomic_file *file, const void *bytes, size_t size)
 	return file->error;
 }
 
-/* As the daemon makes names; the last dot's part stays where it is. */
+/* Replaces characters as the daemon does in its file names. */
 static void sanitize_name(const char *suggested, char name[static NAME_BYTES_MAX + 1])
 {
 	static const char allowed[] = PLAIN_CHARACTERS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A file that is there whole or not at all, or standard output. */
+/* A file that appears complete or not at all, or standard output. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,21 +10,26 @@
 
 struct atomic_file;
 
-/* `path`: where to, replaced if it is there; "-": standard output; NULL: a name is given when it is finished, in the
- * current directory. NULL with the text in `err`. */
+/*
+ * `path`: replaced if it exists; "-": standard output; NULL: atomic_file_commit names the file, in the current
+ * directory. NULL with the text in `err`.
+ */
 struct atomic_file *atomic_file_new(const char *path, struct error *err);
-void atomic_file_free(struct atomic_file *file); /* what is not finished is gone */
+void atomic_file_free(struct atomic_file *file); /* discards a file that was not committed */
 
-/* Whether atomic_file_new could, without leaving anything behind: before something is asked for whose answer would be
- * lost otherwise. 0 or -errno with the text in `err`. */
+/*
+ * Checks that atomic_file_new would succeed, and leaves nothing behind: called before asking for packets, which would
+ * be lost otherwise. 0 or -errno with the text in `err`.
+ */
 warn_unused int atomic_file_check(const char *path, struct error *err);
 
 /* 0 or -errno; the error is kept for atomic_file_commit. */
 warn_unused int atomic_file_write(struct atomic_file *file, const void *bytes, size_t size);
 
 /*
- * Makes it appear. `suggested` is a peer's name for it, used without a path: reduced to harmless characters, and never
- * an existing file's. `*name` (caller frees; "-" for standard output) is what it is called. 0 or -errno.
+ * Makes the file appear. `suggested`: a peer's name for it, used without a path: reduced to harmless characters, and
+ * never an existing file's. `*name` (caller frees): the file's name, "-" for standard output. 0 or -errno with the text
+ * in `err`.
  */
 warn_unused int atomic_file_commit(struct atomic_file *file, const char *suggested, char **name, struct error *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tables where there are many, lines of "name  value" where there is one. What a daemon does not tell is "-". */
+/* Tables for several items, lines of "name  value" for one. A missing value is "-". */
 #include "pcapctl/output/captures_print.h"
 
 #include <errno.h>
@@ -93,7 +93,7 @@ static void print_value(const struct terminal *terminal, const char *path, const
 		printable(shown[1], sizeof(shown[1]), text ? text : "-"));
 }
 
-/* Objects in it one level deep, as "window.from"; destinations by their names. */
+/* Prints objects in it one level deep, as "window.from", and destinations by name. */
 int capture_print(const struct terminal *terminal, const json_t *capture)
 {
 	const char *key, *inner_key;
@@ -146,7 +146,7 @@ static void interface_row(struct table *table, const json_t *interface)
 	table_cell(table, count_text(interface, "dropped", text));
 }
 
-/* Nothing if nobody asked for Redis. */
+/* Prints nothing if the daemon does not use Redis. */
 static void print_redis(const struct terminal *terminal, const json_t *redis)
 {
 	const bool requests = json_is_true(json_object_get(redis, "requests"));
@@ -155,10 +155,10 @@ static void print_redis(const struct terminal *terminal, const json_t *redis)
 
 	if (!json_is_object(redis))
 		return;
-	fprintf(terminal->results, "Redis: requests %s, events %s", requests ? "come" : "do not come",
-		events ? "go" : "do not go");
+	fprintf(terminal->results, "Redis: %s requests, %s events", requests ? "receiving" : "not receiving",
+		events ? "sending" : "not sending");
 	if (json_number(redis, "waiting") > 0)
-		fprintf(terminal->results, ", %s wait", format_count(json_number(redis, "waiting"), text));
+		fprintf(terminal->results, ", %s waiting", format_count(json_number(redis, "waiting"), text));
 	fputc('\n', terminal->results);
 }
 
@@ -181,7 +181,8 @@ int status_print(const struct terminal *terminal, const json_t *status)
 		printable(shown[0], LIST_MAX, json_text(status, "node")),
 		printable(shown[1], LIST_MAX, json_text(status, "version")),
 		printable(shown[2], LIST_MAX, format_time(json_text(status, "started"), texts[0])));
-	fprintf(terminal->results, "%s captures running, %s being delivered, %s of %s in use; delivers to %s\n",
+	fprintf(terminal->results,
+		"%s captures running, %s being delivered, %s of %s of memory in use; delivers to %s\n",
 		format_count(json_number(load, "captures"), texts[1]),
 		format_count(json_number(load, "delivering"), texts[2]),
 		format_bytes(json_number(load, "memory"), texts[3]),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Captures, a daemon's state and interfaces for people; out of the control API's JSON. */
+/* Prints captures and a daemon's status for people, from the control API's JSON. */
 #pragma once
 
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Formatting only; nothing here knows what the numbers mean. */
+/* Bytes are counted in powers of 1000. */
 #include "pcapctl/output/format.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers and times as people read them. Times are RFC 3339 in UTC, as in events and file names. */
+/* Formats numbers and times for people. Times are RFC 3339 in UTC, as in events and file names. */
 #pragma once
 
 #include <jansson.h>
@@ -11,9 +11,9 @@ const char *format_bytes(uint64_t bytes, char text[static FORMAT_SIZE]); /* "12.
 const char *format_count(uint64_t count, char text[static FORMAT_SIZE]); /* "1,234,567" */
 const char *format_duration(uint64_t ns, char text[static FORMAT_SIZE]); /* "8 s", "2 min 10 s" */
 
-/* Out of peers' JSON, where anything may be missing or of another type: "" or 0 then. */
+/* Read a field of untrusted JSON: "" or 0 if it is missing or has another type. */
 const char *json_text(const json_t *object, const char *key);
 uint64_t json_number(const json_t *object, const char *key);
 
-/* A time of a peer's without its fraction beyond ms: "2026-11-23T08:41:00.123Z"; as it came if it is no time. */
+/* Cuts an untrusted time to milliseconds: "2026-11-23T08:41:00.123Z". Other text is kept (40 bytes at most). */
 const char *format_time(const char *rfc3339, char text[static FORMAT_SIZE]);

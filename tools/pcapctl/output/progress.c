@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Carriage return, text, "erase to the end of the line". */
+/* Prints a carriage return, the text, and "erase to the end of the line". */
 #include "pcapctl/output/progress.h"
 
 #include <stdarg.h>

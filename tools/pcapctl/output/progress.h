@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One line on the terminal (stderr) that is written over and over; nothing where there is no terminal. */
+/* A line on the terminal (stderr) that is overwritten in place; nothing without a terminal. */
 #pragma once
 
 #include <stdint.h>
@@ -12,5 +12,5 @@
 /* Shows the text, cut to the terminal's width; it must be printable. */
 void progress_show(const struct terminal *terminal, const char *fmt, ...) printf_like(2, 3);
 
-/* Takes it away; before anything else is printed. */
+/* Removes the line; call it before anything else is printed. */
 void progress_clear(const struct terminal *terminal);

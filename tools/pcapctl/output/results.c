@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events come from daemons of any version and may have passed through anybody's hands: what is missing or of another
- * type counts as empty, and all text is made printable.
+ * Events are untrusted and come from daemons of any version: a field that is missing or of another type counts as
+ * empty, and all text is made printable.
  */
 #include "pcapctl/output/results.h"
 
@@ -27,7 +27,7 @@ bool event_is_final(const json_t *event)
 	return is_kind(event, "done") || is_kind(event, "failed") || is_kind(event, "rejected");
 }
 
-bool event_is_good(const json_t *event)
+bool event_is_success(const json_t *event)
 {
 	size_t i;
 	json_t *destination;
@@ -83,25 +83,25 @@ bool event_has_destination(const json_t *event, const char *name)
 
 enum exit_status results_status(const json_t *events, bool accepted)
 {
-	size_t i, good = 0, empty = 0, folded = 0, count = json_array_size(events);
+	size_t i, succeeded = 0, empty = 0, folded = 0, count = json_array_size(events);
 	json_t *event;
 
 	json_array_foreach(events, i, event)
 	{
-		good += event_is_final(event) ? event_is_good(event) : accepted;
+		succeeded += event_is_final(event) ? event_is_success(event) : accepted;
 		empty += event_is_empty(event);
 		folded += event_is_folded(event);
 	}
-	if (good == 0)
+	if (succeeded == 0)
 		return folded ? STATUS_PARTIAL : STATUS_FAILED;
-	if (good < count)
+	if (succeeded < count)
 		return STATUS_PARTIAL;
 	return empty == count ? STATUS_EMPTY : STATUS_OK;
 }
 
 /* --- the table --- */
 
-/* A path is one of the control API of the host that captured, and no link anywhere else. */
+/* A path belongs to the control API of the host that captured; it is no link elsewhere. */
 static int append_destination(struct buffer *text, const json_t *event, const char *url)
 {
 	const char *node = json_text(event, "node");
@@ -110,7 +110,7 @@ static int append_destination(struct buffer *text, const json_t *event, const ch
 			   : buffer_printf(text, "%.2000s", url);
 }
 
-/* Where the packets are now, or why they are nowhere. */
+/* Where the packets are, or why there are none. */
 static const char *packets_location(const json_t *event, struct buffer *text)
 {
 	const char *saved = json_text(event, RESULT_SAVED);
@@ -171,8 +171,8 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 	printable(interface, sizeof(interface), json_text(event, "interface"));
 	if (kernel + evicted + memory > 0)
 		terminal_note(terminal,
-			      "%s %s: packets are missing: %" PRIu64 " dropped by the kernel, %" PRIu64
-			      " overwritten before they were read, %" PRIu64 " for want of memory",
+			      "%s %s: packets were lost: %" PRIu64 " dropped by the kernel, %" PRIu64
+			      " overwritten before they were read, %" PRIu64 " for lack of memory",
 			      node, interface, kernel, evicted, memory);
 	const json_t *nic = json_object_get(event, "nic");
 	const uint64_t dropped = json_number(nic, "rx_dropped"), missed = json_number(nic, "rx_missed_errors"),
@@ -189,15 +189,14 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 	    strcmp(json_text(window, "asked_from"), json_text(window, "from")) >= 0)
 		return;
 	if (strcmp(json_text(window, "from"), json_text(window, "to")) == 0)
-		terminal_note(terminal, "%s %s: nothing of the time that was asked for can be had any more", node,
-			      interface);
+		terminal_note(terminal, "%s %s: nothing of the requested window is left", node, interface);
 	else
-		terminal_note(terminal, "%s %s: reaches back to %s only, asked for was %s", node, interface,
+		terminal_note(terminal, "%s %s: history reaches back only to %s, not to %s", node, interface,
 			      printable(shown[0], NAME_SIZE, format_time(json_text(window, "from"), from)),
 			      printable(shown[1], NAME_SIZE, format_time(json_text(window, "asked_from"), asked)));
 }
 
-/* Of one capture, as an example. */
+/* Shows the command for one capture, as an example. */
 static void note_kept_files(const struct terminal *terminal, const json_t *events)
 {
 	char capture[NAME_SIZE], node[NAME_SIZE];
@@ -210,7 +209,7 @@ static void note_kept_files(const struct terminal *terminal, const json_t *event
 
 		if (!url || *url != '/' || *json_text(event, RESULT_SAVED))
 			continue;
-		terminal_note(terminal, "`pcapctl get %s` on %s fetches what is in its memory",
+		terminal_note(terminal, "`pcapctl get %s` on %s fetches the file from its memory",
 			      printable(capture, sizeof(capture), json_text(event, "capture")),
 			      printable(node, sizeof(node), json_text(event, "node")));
 		return;
@@ -261,7 +260,7 @@ static void print_folded(const json_t *event, const char *target_options, bool w
 			node, into, ends ? ", which goes on until " : "", ends ? until : "", into, node,
 			target_options);
 	else
-		terminal_error("%s folded it into request %s%s%s: `pcapctl watch --id %s%s` tells where its file goes",
+		terminal_error("%s folded it into request %s%s%s: `pcapctl watch --id %s%s` shows where its file goes",
 			       node, into, ends ? ", which goes on until " : "", ends ? until : "", into,
 			       target_options);
 }
@@ -278,7 +277,7 @@ void results_print_folded(const json_t *events, const char *target_options, bool
 	}
 }
 
-/* --- one by one --- */
+/* --- one event --- */
 
 static void print_field(FILE *out, const char *prefix, const char *text)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* All cells are kept until the widths are known. The last column is as long as its text. */
+/* Keeps all cells until the widths are known. The last column is not padded. */
 #include "pcapctl/output/table.h"
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include "base/printable.h"
 
 #define LAST_CELL_MAX 4096
-#define GAP 2
 
 struct cell {
 	char *text;
@@ -103,6 +102,7 @@ int table_print(const struct table *table, const struct terminal *terminal)
 		widths[column] = printable_width(table->columns[column].title);
 		for (size_t row = 0; row < rows; row++) {
 			size_t width = printable_width(table->cells[row * table->column_count + column].text);
+
 			widths[column] = width > widths[column] ? width : widths[column];
 		}
 	}

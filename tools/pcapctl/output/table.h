@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Aligned columns. Cells are copied, made printable and bounded, whoever they come from. */
+/* Aligned columns. Cells are untrusted: they are copied, made printable and cut. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include "pcapctl/output/terminal.h"
 
 #define TABLE_COLUMNS_MAX 12
-#define TABLE_CELL_MAX 256 /* bytes; what is longer is cut, but in the last column */
+#define TABLE_CELL_MAX 256 /* bytes; longer cells are cut, except in the last column */
 #define TABLE_ROWS_MAX 16384
 
 struct table_column {
@@ -23,8 +23,10 @@ struct table;
 struct table *table_new(const struct table_column *columns, size_t count);
 void table_free(struct table *table);
 
-/* One row after the other, one cell after the other; NULL is an empty cell, shown as "-". What comes after a failure
- * (memory, too many rows) is dropped; table_print tells. */
+/*
+ * Adds cells row by row; NULL is an empty cell, shown as "-". After a failure (out of memory, too many rows) cells are
+ * dropped, and table_print reports it.
+ */
 void table_cell(struct table *table, const char *text);
 void table_cell_tone(struct table *table, const char *text, enum tone tone);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* isatty, NO_COLOR (no-color.org: set and not empty), TERM=dumb. */
+/* Depends on isatty, NO_COLOR (no-color.org: set and not empty) and TERM. */
 #include "pcapctl/output/terminal.h"
 
 #include <stdarg.h>

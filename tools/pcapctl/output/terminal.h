@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How pcapctl talks to whom: people at a terminal, people behind a pipe, programs. Set up once, then read. */
+/* How pcapctl prints: for people at a terminal, for a pipe, for programs. Set up once, then read. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,7 +17,7 @@ struct terminal {
 	FILE *results; /* stdout, or stderr if the packets go to stdout */
 };
 
-/* NO_COLOR, TERM and whether stdout and stderr are terminals decide. `packets_to_stdout`: results must not. */
+/* NO_COLOR, TERM and whether stdout and stderr are terminals decide. `packets_to_stdout`: results go to stderr. */
 void terminal_init(struct terminal *terminal, const struct command_line *line, bool packets_to_stdout);
 
 enum tone { TONE_PLAIN, TONE_GOOD, TONE_BAD, TONE_BUSY, TONE_FAINT, TONE_HEAD };
@@ -29,7 +29,7 @@ const char *terminal_end(const struct terminal *terminal, enum tone tone);
 /* The tone of an event's or a capture's state. */
 enum tone terminal_tone_of(const char *state);
 
-/* To stderr, "pcapctl: " in front. Text from strangers is made printable by the caller. */
+/* Print a line to stderr, after "pcapctl: ". The caller makes untrusted text printable. */
 void terminal_error(const char *fmt, ...) printf_like(1, 2);
 void terminal_note(const struct terminal *terminal, const char *fmt, ...) printf_like(2, 3); /* not if quiet */
 

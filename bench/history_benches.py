@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Benchmarks of the recorder's history: from a request to its complete file out of a full ring, and the speed of the scan."""
+"""Benchmarks of history: from a request to its complete file out of a full ring, and the speed of the scan."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from answer_benches import QUANTILES, publish, quantiles, wait_for_file
 from lib.pcapfile import CaptureFile
 from measure import Clock, medians, percentile
 from report import MS, Chart, Column, Table, number, with_ratios
-from stand import PORT, TMPFS, has_recorder, ports, probe, recording, stand, start
+from testbed import PORT, TMPFS, has_recorder, ports, probe, recording, testbed, start
 from wire import Wire
 
 RATE, WINDOW_S, WANTED = 400_000, 10, 1000
@@ -28,26 +28,26 @@ def ask(world, publisher, port, **window):
     return end - begin, path
 
 
-def past(settings):
+def history(settings):
     if not has_recorder():
         return []
-    with stand() as world, Wire(world.redis) as publisher:
+    with testbed() as world, Wire(world.redis) as publisher:
         start(world, recording(world))
-        settings.say("filling the ring")
+        settings.report_progress("filling the ring")
         traffic = {"rate": RATE, "size": 64, "dst_port": ports(WINDOW_PORTS)}
         world.sender.send(0, seconds=FILL_S, **traffic)
         end = time.time()
-        settings.say("requests for history, no traffic")
+        settings.report_progress("requests for history, no traffic")
         quiet, packets = [], []
         for turn in range(settings.requests // 2):
             elapsed, path = ask(world, publisher, PORT + turn, **{"from": end - WINDOW_S, "to": end})
             quiet.append(elapsed)
             packets.append(len(CaptureFile(path).packets))
-        settings.say("requests for history, under traffic")
+        settings.report_progress("requests for history, under traffic")
         stream = world.sender.start(seconds=300, **traffic)
         busy = []
         try:
-            time.sleep(WINDOW_S + 1)  # the last ten seconds are full of packets again
+            time.sleep(WINDOW_S + 1)  # so that the last ten seconds are full of packets again
             for turn in range(settings.requests // 2):
                 busy.append(ask(world, publisher, PORT + turn, before=WINDOW_S, packets=WANTED * 9 // 10, timeout=20)[0])
         finally:
@@ -55,22 +55,22 @@ def past(settings):
         world.daemon.close()
     rows = [quantiles("recorder, no traffic", quiet, packets=percentile(packets, 50)),
             quantiles(f"recorder, {RATE // 1000} kpps", busy, packets=WANTED * 9 // 10)]
-    return [Table("past", f"From PUBLISH to the complete file: {WANTED} packets of the last {WINDOW_S} s out of a full ring of 1 GiB",
+    return [Table("history", f"From PUBLISH to the complete file: {WANTED} packets of the last {WINDOW_S} s out of a full ring of 1 GiB",
                   [*QUANTILES, Column("packets", "packets", number())], rows, f"The filter scans all {RATE * WINDOW_S / 1e6:g} "
                   "million packets of the window.",
-                  [Chart("past", f"From a request to the complete file: {WANTED} packets out of a full GiB, ms",
+                  [Chart("history", f"From a request to the complete file: {WANTED} packets out of a full GiB, ms",
                          {"median": "p50", "99 of 100": "p99"}, MS)], samples=[{"quiet_s": quiet, "busy_s": busy}])]
 
 
 def frame(size, port):
-    """What send_packets sends, except for the number."""
+    """A frame like those of send_packets, except for the number."""
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size - 14, 0, 0, 64, 17, 0, bytes([198, 18, 0, 1]), bytes([198, 18, 0, 2]))
     head = bytes([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]) + b"\x08\x00" + ip + struct.pack("!HHHH", 20000, port, size - 34, 0)
     return (head + b"pcapdseq").ljust(size, b"\0")
 
 
 def write_pcap(path, count, size):
-    """Writes as many packets as were scanned in the ring, with the same ports."""
+    """Writes `count` packets, as many as were scanned in the ring, with the same ports."""
     packets = [struct.pack("<IIII", 1, 0, size, size) + frame(size, PORT + i) for i in range(WINDOW_PORTS)]
     block = b"".join(packets)
     with open(path, "wb") as out:
@@ -94,21 +94,21 @@ def scan_loop(settings):
     samples = []
     with tempfile.TemporaryDirectory(prefix="pcapdaemon-bench-", dir=TMPFS) as directory:
         path = os.path.join(directory, "scan.pcap")
-        settings.say("scan loop")
+        settings.report_progress("scan loop")
         output = subprocess.run([probe("scan_bench"), "1024", path], check=True, capture_output=True, text=True, timeout=120).stdout
         for filters, millions in re.findall(r"^ *(\d+) cursors: +([\d.]+) M packets/s", output, re.M):
-            samples.append({"who": f"pcapdaemon's scan, {filters} filter{'s' * (filters != '1')}", "size": 64,
+            samples.append({"label": f"pcapdaemon's scan, {filters} filter{'s' * (filters != '1')}", "size": 64,
                             "per_second": float(millions) * 1e6})
         count = (os.path.getsize(path) - 24) // (16 + 64)
         for _ in range(settings.repetitions):
             elapsed, _ = scan_with_tcpdump(path, 53)
-            samples.append({"who": "tcpdump -r from tmpfs, 1 filter", "size": 64, "per_second": count / elapsed})
+            samples.append({"label": "tcpdump -r from tmpfs, 1 filter", "size": 64, "per_second": count / elapsed})
     rows = grouped(samples)
     for row in rows:
         row["bytes_per_second"] = row["per_second"] * row["size"]
     with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs, 1 filter")
     return Table("scan-loop", "The scan loop alone, one core",
-                 [Column("who", ""), Column("size", "bytes", number()), Column("per_second", "Mpkt/s", MILLION),
+                 [Column("label", ""), Column("size", "bytes", number()), Column("per_second", "Mpkt/s", MILLION),
                   Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("ratio", "ratio", number(1))], rows,
                  "A gigabyte laid out as the kernel lays it out; one packet in 10,000 matches; every filter sees every packet.",
                  [Chart("scan-loop", "The scan loop alone, one core, million packets a second", "per_second", MILLION)], samples)
@@ -116,28 +116,28 @@ def scan_loop(settings):
 
 def grouped(samples):
     """A row of medians for each contender and size, in order of appearance."""
-    keys = dict.fromkeys((sample["who"], sample["size"]) for sample in samples)
-    return [medians([sample for sample in samples if (sample["who"], sample["size"]) == key]) for key in keys]
+    keys = dict.fromkeys((sample["label"], sample["size"]) for sample in samples)
+    return [medians([sample for sample in samples if (sample["label"], sample["size"]) == key]) for key in keys]
 
 
-def scan_of(settings, world, publisher, size):
+def scan_at(settings, world, publisher, size):
     pid = start(world, recording(world))
-    settings.say(f"scan, {size} B: filling the ring")
+    settings.report_progress(f"scan, {size} B: filling the ring")
     begin_time = time.time()
     world.sender.send(0, seconds=FILL_S if size < 500 else FILL_S / 4, size=size, rate=RATE, dst_port=ports(WINDOW_PORTS))
     window = {"from": begin_time - 1, "to": time.time()}
     samples, path = [], os.path.join(world.root, "scan.pcap")
     for turn in range(settings.repetitions + 2):
-        settings.say(f"scan, {size} B, {turn + 1} of {settings.repetitions + 2}")
+        settings.report_progress(f"scan, {size} B, {turn + 1} of {settings.repetitions + 2}")
         clock = Clock([pid])
         elapsed, file = ask(world, publisher, PORT + turn, **window)
         cpu = clock.seconds()
         count = CaptureFile(file).interfaces[0].statistics["received"]
-        samples.append({"who": "recorder", "size": size, "packets": count, "elapsed": elapsed, "cpu": cpu})
+        samples.append({"label": "recorder", "size": size, "packets": count, "elapsed": elapsed, "cpu": cpu})
         if turn == 0:
             write_pcap(path, count, size)
         elapsed, cpu = scan_with_tcpdump(path, PORT + turn)
-        samples.append({"who": "tcpdump -r from tmpfs", "size": size, "packets": count, "elapsed": elapsed, "cpu": cpu})
+        samples.append({"label": "tcpdump -r from tmpfs", "size": size, "packets": count, "elapsed": elapsed, "cpu": cpu})
     os.unlink(path)
     world.daemon.close()
     return samples
@@ -148,9 +148,9 @@ def scan(settings):
     if not has_recorder():
         return tables
     samples = []
-    with stand() as world, Wire(world.redis) as publisher:
+    with testbed() as world, Wire(world.redis) as publisher:
         for size in settings.sizes:
-            samples += scan_of(settings, world, publisher, size)
+            samples += scan_at(settings, world, publisher, size)
     for sample in samples:
         sample["per_second"] = sample["packets"] / sample["elapsed"]
         sample["bytes_per_second"] = sample["per_second"] * sample["size"]
@@ -158,7 +158,7 @@ def scan(settings):
     rows = grouped(samples)
     with_ratios(rows, "per_second", "ratio", "tcpdump -r from tmpfs")
     return tables + [Table("scan", "Scanning history with a filter that few packets match",
-                  [Column("who", ""), Column("size", "bytes", number()), Column("packets", "packets", number()),
+                  [Column("label", ""), Column("size", "bytes", number()), Column("packets", "packets", number()),
                    Column("elapsed", "s", number(3)), Column("per_second", "Mpkt/s", MILLION),
                    Column("bytes_per_second", "GB/s", number(2, 1e-9)), Column("per_cpu_second", "Mpkt/CPU-s", MILLION),
                    Column("ratio", "ratio", number(1))], rows,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Bad days: Redis, CloudShark and the disk fail in every way; captures go on, and every outcome is reported."""
+"""Faults of Redis, CloudShark and the disk: captures go on, and every outcome is reported."""
 
 import contextlib
 import json
@@ -19,9 +19,9 @@ TOKEN = "0badc0de0badc0de0badc0de"
 UPLOAD_ONLY = {"general": {"writelocal": False, "localdir": None}}
 
 
-# Redis
+# --- Redis ---
 
-def test_redis_absent_at_start_then_appears(make_world):
+def test_daemon_connects_once_redis_appears(make_world):
     world = make_world(start=False)
     world.stop_redis()
     world.daemon.start(subscribed=False)
@@ -31,8 +31,8 @@ def test_redis_absent_at_start_then_appears(make_world):
     world.assert_works()
 
 
-def test_redis_killed_during_a_capture(make_world):
-    """The capture still ends and is delivered; its events follow when Redis is back."""
+def test_capture_is_delivered_although_redis_is_killed(make_world):
+    """Its events are sent when Redis is back."""
     world = make_world()
     request = world.capture(packets=10, timeout=30)
     world.stop_redis(signal.SIGKILL)
@@ -47,7 +47,7 @@ def test_redis_killed_during_a_capture(make_world):
     world.assert_works()
 
 
-def test_redis_restarts_between_captures(make_world):
+def test_captures_work_after_a_redis_restart(make_world):
     world = make_world()
     for _ in range(3):
         since = world.daemon.mark()
@@ -57,20 +57,20 @@ def test_redis_restarts_between_captures(make_world):
         world.assert_works()
 
 
-def test_one_log_line_a_change_of_state(make_world):
+def test_each_connection_state_change_is_logged_once(make_world):
     world = make_world()
     world.stop_redis()
     world.daemon.wait_log("redis-down")
     with contextlib.suppress(subprocess.TimeoutExpired):
-        world.daemon.process.wait(3)  # time enough for several attempts
+        world.daemon.process.wait(3)  # long enough for several attempts
     down = world.daemon.log("redis-down")
     states = [(line.fields["role"], line.fields["reason"]) for line in down]
-    assert len(states) == len(set(states)) <= 6, "lines repeat themselves:\n" + world.daemon.tail()
+    assert len(states) == len(set(states)) <= 6, "repeated log lines:\n" + world.daemon.tail()
     world.start_redis()
     world.daemon.wait_log("subscribed", 20, since=world.daemon.lines.index(down[0]))
 
 
-def test_connections_thrown_out_are_made_again(make_world):
+def test_killed_redis_connections_are_reopened(make_world):
     world = make_world()
     assert len(world.redis.clients()) >= 2, "a subscriber and a publisher"
     since = world.daemon.mark()
@@ -79,7 +79,7 @@ def test_connections_thrown_out_are_made_again(make_world):
     world.assert_works()
 
 
-def test_hang_of_redis_disturbs_no_capture(make_world):
+def test_hanging_redis_disturbs_no_capture(make_world):
     world = make_world()
     request = world.capture(packets=10, timeout=30)
     world.redis.pause()
@@ -92,8 +92,8 @@ def test_hang_of_redis_disturbs_no_capture(make_world):
     world.assert_works()
 
 
-def test_hang_of_redis_does_not_hold_up_the_end(make_world):
-    """A second signal says that nobody waits for Redis to take the last events."""
+def test_second_sigterm_does_not_wait_for_a_hanging_redis(make_world):
+    """The second signal ends the wait for the last events to reach Redis."""
     world = make_world()
     request = world.capture(packets=10, timeout=30)
     world.sender.send(3, rate=1000)
@@ -102,12 +102,12 @@ def test_hang_of_redis_does_not_hold_up_the_end(make_world):
         world.daemon.signal(signal.SIGTERM)
         world.wait_file(request)
         world.daemon.signal(signal.SIGTERM)
-        assert world.daemon.wait_exit(8) == 0, "it waits for the grace time"
+        assert world.daemon.wait_exit(8) == 0, "the daemon waits for the grace time"
     finally:
         world.redis.resume()
 
 
-def test_password_acl_user_and_wrong_password(make_world):
+def test_password_and_acl_user_work_and_a_wrong_password_is_logged(make_world):
     good = make_world({"redis": {"auth": "general-secret"}}, redis={"password": "general-secret"})
     good.assert_works()
     acl = make_world({"redis": {"username": "pcap", "auth": "acl-secret"}},
@@ -119,7 +119,7 @@ def test_password_acl_user_and_wrong_password(make_world):
     assert "wrong-secret" not in bad.daemon.text() and line.fields.get("reason")
 
 
-def test_events_channel_and_request_channel_can_be_named(make_world):
+def test_event_and_request_channels_are_configurable(make_world):
     world = make_world({"redis": {"channel": "office:capture", "events": "office:answers"}})
     events = Events(world.redis, "office:answers")
     fields = world.fields(packets=1, timeout=20)
@@ -131,7 +131,7 @@ def test_events_channel_and_request_channel_can_be_named(make_world):
     events.close()
 
 
-# Disk
+# --- disk ---
 
 SMALL_DISK = r"""
 set -e
@@ -149,11 +149,11 @@ def small_disk_world(make_world, tmp_path):
 
 
 def inside(world, path):
-    """A path as the daemon sees it, in its own mount namespace."""
+    """The path in the daemon's own mount namespace."""
     return f"/proc/{world.daemon.pid}/root{path}"
 
 
-def test_disk_full_is_retried_and_succeeds_when_there_is_room(make_world, tmp_path):
+def test_full_disk_is_retried_until_there_is_room(make_world, tmp_path):
     world, disk = small_disk_world(make_world, tmp_path)
     ballast = inside(world, f"{disk}/ballast")
     with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
@@ -163,7 +163,7 @@ def test_disk_full_is_retried_and_succeeds_when_there_is_room(make_world, tmp_pa
     world.sender.send(50, size=1000, rate=5000)
     line = world.daemon.wait_log("delivery-retry", id=request.id)
     assert "space" in line.text
-    until(lambda: os.listdir(inside(world, disk)) == ["ballast"], 10, "no partial file to be left")  # unless it is being tried again
+    until(lambda: os.listdir(inside(world, disk)) == ["ballast"], 10, "no partial file to remain")  # except during an attempt
     os.unlink(ballast)
     done = request.done(timeout=30)
     destination, = done["destinations"]
@@ -171,7 +171,7 @@ def test_disk_full_is_retried_and_succeeds_when_there_is_room(make_world, tmp_pa
     CaptureFile(inside(world, f"{disk}/{done['file']}")).assert_numbers(0, 50)
 
 
-def test_file_that_never_fits_leaves_nothing_behind_and_no_capture_waits_for_it(make_world, tmp_path):
+def test_file_that_never_fits_leaves_no_remains_and_delays_no_capture(make_world, tmp_path):
     world, disk = small_disk_world(make_world, tmp_path)
     big = world.capture(packets=500, timeout=20)
     world.sender.send(500, size=1500, rate=5000)
@@ -180,13 +180,13 @@ def test_file_that_never_fits_leaves_nothing_behind_and_no_capture_waits_for_it(
     world.sender.send(5, rate=1000)
     done = small.done()
     CaptureFile(inside(world, f"{disk}/{done['file']}")).assert_numbers(0, 5)
-    until(lambda: os.listdir(inside(world, disk)) == [done["file"]], 10, "no partial file to be left")
+    until(lambda: os.listdir(inside(world, disk)) == [done["file"]], 10, "no partial file to remain")
     assert world.daemon.stop(grace=False) == 0
     final = big.final()
     assert final["destinations"][0]["ok"] is False and "space" in final["destinations"][0]["error"]
 
 
-def test_directory_gone_is_retried_and_succeeds_when_it_is_back(make_world):
+def test_missing_directory_is_retried_until_it_is_back(make_world):
     world = make_world()
     os.rmdir(world.directory)
     request = world.capture(packets=5, timeout=20)
@@ -210,7 +210,7 @@ def test_directory_that_is_a_file_is_reported(make_world):
     world.assert_works()
 
 
-# CloudShark
+# --- CloudShark ---
 
 EXCEPTIONS = ("Capture file is too large", "Quota of the token is used up")
 
@@ -227,7 +227,7 @@ def test_refusal_is_final_and_every_exception_is_reported(make_world, status):
     world.daemon.wait_text(*EXCEPTIONS)
 
 
-def test_refusal_by_one_destination_leaves_the_other_alone(make_world):
+def test_refusal_by_one_destination_does_not_affect_the_other(make_world):
     world = make_world(cloudshark={"token": TOKEN, "behaviour": refuse(403, *EXCEPTIONS)})
     request = world.capture(packets=3, timeout=20)
     world.sender.send(3, rate=1000)
@@ -238,11 +238,11 @@ def test_refusal_by_one_destination_leaves_the_other_alone(make_world):
 
 PASSING = {"500": busy(500), "502": busy(502), "503 with Retry-After": busy(503, retry_after=1), "429": busy(429),
            "closed half-way": close("before"), "closed without an answer": close("after"), "closed in the answer": close("in-answer"),
-           "500 before the body": Behaviour("refuse-early", 500, ["early"]), "no JSON behind a 502": answer("<html>", 502)}
+           "500 before the body": Behaviour("refuse-early", 500, ["early"]), "no JSON after a 502": answer("<html>", 502)}
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
-def test_passing_fault_is_retried_until_it_succeeds(make_world, fault):
+def test_transient_fault_is_retried_until_it_succeeds(make_world, fault):
     world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": [fault, ok()]})
     request = world.capture(packets=200, timeout=20)
     world.sender.send(200, size=1400, rate=20_000)
@@ -260,7 +260,7 @@ def test_slow_receiver_gets_the_whole_file(make_world):
     CaptureFile(world.receiver.of(request.id).content).assert_numbers(0, 5000)
 
 
-def test_hanging_receiver_is_given_up_by_timeout_and_tried_again(make_world):
+def test_upload_to_a_hanging_receiver_times_out_and_is_retried(make_world):
     world = make_world({**UPLOAD_ONLY, "cloudshark": {"timeout": 1}}, cloudshark={"token": TOKEN, "behaviour": [hang(), ok()]})
     request = world.capture(packets=5, timeout=20)
     world.sender.send(5, rate=1000)
@@ -268,7 +268,7 @@ def test_hanging_receiver_is_given_up_by_timeout_and_tried_again(make_world):
     assert destination["ok"] is True and destination["attempts"] == 2
 
 
-def test_absent_receiver_is_tried_again_until_it_is_there(make_world):
+def test_absent_receiver_is_retried_until_it_appears(make_world):
     world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "start": False})
     request = world.capture(packets=5, timeout=20)
     world.sender.send(5, rate=1000)
@@ -278,7 +278,7 @@ def test_absent_receiver_is_tried_again_until_it_is_there(make_world):
     CaptureFile(world.receiver.of(request.id).content).assert_numbers(0, 5)
 
 
-def test_hanging_receiver_holds_up_neither_captures_nor_the_local_file(make_world):
+def test_hanging_receiver_delays_neither_captures_nor_the_local_file(make_world):
     world = make_world(cloudshark={"token": TOKEN, "behaviour": hang()})
     hanging = [world.capture(packets=2, timeout=20) for _ in range(20)]
     world.sender.send(2, rate=1000)
@@ -300,7 +300,7 @@ def test_wrong_token_is_reported_without_the_token(make_world):
 
 
 def test_upload_and_redis_over_tls_with_verified_names(make_world, tmp_path):
-    """One certificate authority for both; the second installation does not trust it and says so."""
+    """Both use one certificate authority; the second installation does not trust it and reports that."""
     ca, cert, key = (str(tmp_path / name) for name in ("ca.pem", "cert.pem", "key.pem"))
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True,

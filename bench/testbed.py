@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The test bed: two namespaces with veth pairs between them, a private Redis, the daemon, files on tmpfs. It is the system tests'
-installation, unchanged."""
+"""The test bed, the same as the system tests': two namespaces with veth pairs between them, a private Redis, the daemon, and
+files on tmpfs."""
 
 import contextlib
 import os
@@ -15,16 +15,16 @@ TMPFS = "/dev/shm"
 PORT = 10000  # the first destination port of the traffic
 GIB = 1 << 30
 
-# Only the recorder's or a capture's own limits end it.
-ROOMY = {"general": {"writelocal": False, "maxpackets": 100_000_000, "maxbytes": 2 * GIB}, "limits": {"memory": "2GiB"}}
+# So that only a capture's own limits, or the recorder's, end it.
+GENEROUS_LIMITS = {"general": {"writelocal": False, "maxpackets": 100_000_000, "maxbytes": 2 * GIB}, "limits": {"memory": "2GiB"}}
 
 
 @contextlib.contextmanager
-def stand(config=None, **options):
-    """An installation whose daemon is not started; always removed afterwards, files included."""
+def testbed(config=None, **options):
+    """A test bed whose daemon is not started; always removed afterwards, with its files."""
     remove_stale()
     with tempfile.TemporaryDirectory(prefix="pcapdaemon-bench-", dir=TMPFS) as directory:
-        with World(directory, config or ROOMY, start=False, **options) as world:
+        with World(directory, config or GENEROUS_LIMITS, start=False, **options) as world:
             yield world
 
 
@@ -45,12 +45,12 @@ def recording(world, memory="1GiB"):
 
 
 def warm(memory):
-    """So much memory for packets mapped and touched at start."""
-    return {"limits": {**ROOMY["limits"], "warm_memory": memory}}
+    """Maps and touches this much packet memory at start."""
+    return {"limits": {**GENEROUS_LIMITS["limits"], "warm_memory": memory}}
 
 
 def wait_for_warm_memory(world):
-    """Until the daemon has touched it all, if it is configured to."""
+    """Waits until the daemon has touched its warm memory, if any is configured."""
     if "warm_memory" in world.daemon.config.get("limits", {}):
         world.daemon.wait_log("warm-memory-ready", 60)
 
@@ -65,7 +65,7 @@ def remove_files(world):
         os.unlink(os.path.join(world.directory, name))
 
 
-def takes(config):
+def accepts(config):
     """Whether the daemon accepts the configuration."""
     with tempfile.TemporaryDirectory() as directory:
         command = Daemon(directory, config, ["-check"]).command()
@@ -74,12 +74,12 @@ def takes(config):
 
 def has_recorder():
     """Whether the daemon accepts a [history] section."""
-    return takes(history("64MiB"))
+    return accepts(history("64MiB"))
 
 
 def has_warm_memory():
-    """Whether the daemon knows limits.warm_memory."""
-    return takes(warm("64MiB"))
+    """Whether the daemon accepts limits.warm_memory."""
+    return accepts(warm("64MiB"))
 
 
 def probe(name):
@@ -103,6 +103,6 @@ def ports(count):
 
 
 def expected(sent, port_count, filter_count):
-    """How many of `sent` packets the first `filter_count` filters match together."""
+    """The number of `sent` packets that the first `filter_count` filters match together."""
     rounds, rest = divmod(sent, port_count)
     return rounds * filter_count + min(rest, filter_count)
