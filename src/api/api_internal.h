@@ -52,7 +52,7 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *json
 extern const char *const api_no_parameters[];
 bool api_check_parameters(struct http_request *request, const char *const *known);
 
-/* Reads the query parameter `limit`: 1 to API_LIST_MAX, by default API_LIST_DEFAULT. On failure answers the request and
+/* The query parameter `limit`: 1 to API_LIST_MAX, API_LIST_DEFAULT if absent. On failure answers the request and
  * returns false. */
 bool api_read_limit(struct http_request *request, size_t *limit);
 

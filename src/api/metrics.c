@@ -8,7 +8,7 @@
 #include "event/event.h"
 #include "status/node_status.h"
 
-#define NO_SAMPLE (-1.0) /* no sample */
+#define NO_SAMPLE (-1.0)
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
 
@@ -209,6 +209,7 @@ static int write_interface_total(struct buffer *out, size_t total)
 	static const struct metric_label none[] = {{NULL, NULL}};
 
 	const int r = metric_header(out, &family);
+
 	return r == 0 ? metric_sample(out, &family, none, (double)total) : r;
 }
 
@@ -243,6 +244,7 @@ int metrics_write(struct buffer *out, const struct node_status *status, size_t c
 	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = connection_count};
 	cleanup(node_interface_list_deinit) struct node_interface_list list;
 	int r = node_interfaces_list(node_status_interfaces(status), METRICS_INTERFACES_MAX, &list);
+
 	if (r == 0)
 		r = write_build(out, status);
 	if (r == 0)

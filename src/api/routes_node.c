@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "status/node_status.h"
 
-#define METRICS_BYTES_MAX (2u << 20) /* METRICS_INTERFACES_MAX interfaces take 600 KiB */
+#define METRICS_BYTES_MAX (2u << 20) /* METRICS_INTERFACES_MAX interfaces take about 600 KiB */
 
 static void answer_text(struct http_request *request, char *json)
 {
@@ -47,6 +47,7 @@ void route_metrics(void *ctx, struct http_request *request)
 	const struct api *api = ctx;
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(METRICS_BYTES_MAX);
 	const int r = metrics_write(&text, api->options.status, http_server_connections(api->server));
+
 	if (r < 0)
 		http_answer_error(request, error_http_status(r), "%s", strerror(-r));
 	else

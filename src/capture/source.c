@@ -191,6 +191,15 @@ size_t source_build_filter(const struct source *source, struct sock_filter *prog
 	return filter_union(wants, count, &options, program);
 }
 
+/* Every packet, but on loopback only one copy of each. */
+static size_t build_fallback_filter(const struct source *source, struct sock_filter *program)
+{
+	const struct filter_want everything = {.snaplen = PACKET_SNAPLEN_MAX};
+
+	return filter_union(&everything, 1, &(struct filter_union_options){.loopback = source->ring->loopback},
+			    program);
+}
+
 int source_attach_filter(struct source *source, struct sock_filter *program, size_t size)
 {
 	if (!size && !source->filtered)
@@ -205,8 +214,9 @@ int source_attach_filter(struct source *source, struct sock_filter *program, siz
 			log_notice("kernel-filter-too-large", log_str("interface", source->ring->name),
 				   log_uint("instructions", size), log_str("error", strerror(-r)),
 				   log_str("hint", "sysctl net.core.optmem_max"));
-		r = ring_set_filter(source->ring, NULL);
-		size = 0;
+		size = build_fallback_filter(source, program);
+		r = ring_set_filter(source->ring,
+				    size ? &(struct sock_fprog){.len = (unsigned short)size, .filter = program} : NULL);
 	}
 	if (r == 0)
 		source->filtered = size > 0;

@@ -91,7 +91,6 @@ static const void *find(const char *name, const void *list, size_t count, size_t
 void node_interfaces_sample(struct node_interfaces *interfaces)
 {
 	struct sample now;
-
 	take_sample(&now);
 	const struct sample *last = &interfaces->last;
 	const double seconds = (double)(now.time_ns - last->time_ns) / NS_PER_S;
@@ -102,7 +101,6 @@ void node_interfaces_sample(struct node_interfaces *interfaces)
 		const struct counters *after = &now.counters[i];
 		const struct counters *before = find(after->name, last->counters, last->count, sizeof(*before));
 		struct rate *rate = &interfaces->rates[interfaces->rate_count];
-
 		if (!before)
 			continue;
 		memcpy(rate->name, after->name, sizeof(rate->name));
@@ -261,7 +259,6 @@ void node_interface_list_deinit(struct node_interface_list *list)
 struct node_interfaces *node_interfaces_new(const struct config *config, struct engine *engine)
 {
 	struct node_interfaces *interfaces = calloc(1, sizeof(*interfaces));
-
 	if (!interfaces)
 		return NULL;
 	interfaces->config = config;

@@ -209,6 +209,7 @@ char *node_status_json(const struct node_status *status)
 				 time_json(status->started_ns), "interfaces", interfaces_json(&list, false), "load",
 				 load_json(status), "captures", captures_json(status), "destinations",
 				 destinations_json(status));
+
 	if (json && list.total > list.count)
 		json_object_set_new(json, "interfaces_total", number(list.total));
 	if (json && r < 0)

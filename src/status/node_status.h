@@ -42,7 +42,7 @@ struct node_status *node_status_new(const struct node_status_options *options);
 void node_status_free(struct node_status *status);
 
 #define NODE_CAPTURES_MAX 64	       /* running captures in the JSON, the newest */
-#define NODE_STATUS_INTERFACES_MAX 256 /* interfaces in the JSON, the most important */
+#define NODE_STATUS_INTERFACES_MAX 256 /* in the JSON of node_status_json */
 
 struct node_load {
 	struct jobs_counts jobs;
@@ -66,7 +66,7 @@ const char *node_status_node(const struct node_status *status);
  */
 char *node_status_json(const struct node_status *status);
 
-/* {"node":…,"interfaces":[…]}, with what memory the rings have; with "truncated":true and "total":N if there are more
+/* {"node":…,"interfaces":[…]}, with rates and the rings' memory; with "truncated":true and "total":N if there are more
  * than `limit`. Caller frees; NULL with `err`. */
 char *node_status_interfaces_json(const struct node_status *status, size_t limit, struct error *err);
 

@@ -117,3 +117,16 @@ def test_request_that_wants_no_more_than_it_gets_counts_nothing(world):
     world.sender.send(20, rate=2000, size=600)
     done = request.done()
     assert "truncated" not in done and not world.file(request).interfaces[0].statistics_comment
+
+
+def test_frames_larger_than_any_snap_length_are_counted(world):
+    """The kernel lets them have half a megabyte."""
+    world.host.set_mtu("lo", 65536)
+    request = world.capture(interface=["lo"], timeout=60)
+    tcp_over_loopback(world.host, 4 * SIZE, socket.AF_INET6, 500_000)
+    world.stop(request)
+    done = request.done()
+    cut = [packet for packet in world.file(request).packets if packet.caplen < packet.wirelen]
+    assert done.get("truncated", 0) == len(cut) and all(packet.caplen >= 262_000 for packet in cut)
+    assert len(cut) > 0 or max(packet.wirelen for packet in world.file(request).packets) < 262_145
+    judge(world.path(request))

@@ -22,7 +22,7 @@ class Interface:
         self.units = 1 << (resolution & 0x7F) if resolution & 0x80 else 10 ** resolution  # per second
         filters = options.get(11)
         self.filter = filters[0][1:].decode() if filters else None  # after the code byte 0: a filter string
-        self.statistics = None
+        self.statistics, self.statistics_comment = None, ""
 
 
 class Packet:
