@@ -45,6 +45,7 @@ struct request {
 		*interfaces; /* aliases resolved, each name once, order of the request; "any" stands as such */
 	size_t interface_count;
 	char *bpf;			 /* NULL: none */
+	char *inner;			 /* a filter for the packet in a tunnel; NULL: none */
 	uint32_t snap;			 /* bytes */
 	uint64_t packets;		 /* per capture */
 	uint64_t bytes;			 /* per capture */
