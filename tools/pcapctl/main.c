@@ -96,7 +96,8 @@ static bool is_stdout_closed(void)
 /* For all commands: a result that did not arrive is none. */
 static enum exit_status flush_results(enum exit_status status)
 {
-	errno = 0;
+	if (!ferror(stdout)) /* else errno still has the reason */
+		errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
 	if (is_stdout_closed())
