@@ -21,7 +21,8 @@ struct bpf_vm *bpf_vm_new(const struct bpf_insn *program, unsigned count);
 void bpf_vm_free(struct bpf_vm *vm);
 
 /* Returns the program's result for the first `caplen` bytes of a packet of `wirelen` bytes; a load beyond `caplen`
- * rejects (0). `type`: PACKET_HOST, PACKET_OUTGOING, … (linux/if_packet.h). */
+ * rejects (0). `type`: PACKET_OUTGOING (linux/if_packet.h), or another, which
+ * programs see as PACKET_HOST. */
 uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen, unsigned type);
 
 CLEANUP_DEFINE(bpf_vm, struct bpf_vm, bpf_vm_free)

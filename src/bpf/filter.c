@@ -11,14 +11,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buffer.h"
 #include "base/packet.h"
 #include "bpf/bpf_optimise.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
 #include "bpf/filter_syntax.h"
+#include "bpf/tunnel.h"
 
 #define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the real snap length is applied when copying */
-#define CHECK_NETMASK 0xffffff00u	   /* of no interface in particular */
+#define COMBINED_BYTES_MAX 16384	   /* an expression and what tunnel.h adds */
 #define REACH_UNKNOWN UINT32_MAX
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union supports */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
@@ -207,20 +209,14 @@ static int compile_program(const char *expression, uint16_t linktype, uint32_t n
 	return optimised == -EINVAL ? filter_explain(expression, "expression rejects all packets", err) : optimised;
 }
 
-int filter_compile_with_netmask(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
-				struct filter **result)
+static int compile(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+		   struct filter **result)
 {
-	if (!expression || !*expression) {
-		*result = NULL;
-		return 0;
-	}
-	int r = filter_check_terms(expression, err);
-	if (r < 0)
-		return r;
 	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
 	if (!filter)
 		return error_set(err, -ENOMEM, "out of memory");
-	r = compile_program(expression, linktype, netmask, err, &filter->program);
+	filter->linktype = linktype;
+	int r = compile_program(expression, linktype, netmask, err, &filter->program);
 	if (r < 0)
 		return r;
 	filter->vm = bpf_vm_new(filter->program.bf_insns, filter->program.bf_len);
@@ -229,6 +225,103 @@ int filter_compile_with_netmask(const char *expression, uint16_t linktype, uint3
 				 BPF_VM_PROGRAM_MAX);
 	filter->reach = find_reach(filter);
 	check_kernel_compatible(filter);
+	*result = take(filter);
+	return 0;
+}
+
+int filter_compile_with_netmask(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+				struct filter **result)
+{
+	if (!expression || !*expression) {
+		*result = NULL;
+		return 0;
+	}
+	const int r = filter_check_terms(expression, err);
+	return r < 0 ? r : compile(expression, linktype, netmask, err, result);
+}
+
+/* --- tunnels --- */
+
+static void inner_filter_free(struct inner_filter *inner)
+{
+	if (!inner)
+		return;
+	filter_free(inner->ethernet);
+	filter_free(inner->raw);
+	free(inner);
+}
+
+CLEANUP_DEFINE(inner_filter, struct inner_filter, inner_filter_free)
+
+/* An expression that the link type of the inner packet cannot match ("ether host" and raw IP) is no error. */
+static int compile_inner(const struct filter_options *options, struct error *err, struct inner_filter **result)
+{
+	cleanup(cleanup_inner_filter) struct inner_filter *inner = calloc(1, sizeof(*inner));
+	struct error ignored;
+
+	if (!inner)
+		return error_set(err, -ENOMEM, "out of memory");
+	int r = filter_compile_with_netmask(options->inner, LINKTYPE_ETHERNET, options->netmask, err, &inner->ethernet);
+	if (r < 0)
+		return r;
+	r = filter_compile_with_netmask(options->inner, LINKTYPE_RAW, options->netmask, &ignored, &inner->raw);
+	if (r < 0 && r != -EINVAL)
+		return error_set(err, r, "%s", ignored.text);
+	*result = take(inner);
+	return 0;
+}
+
+static bool is_blank(const char *expression)
+{
+	return !expression[strspn(expression, " \t\n\r\v\f")];
+}
+
+/* Replaces the filter by one that accepts only what may be a tunnel, so that the kernel does not pass the rest. */
+static int restrict_to_tunnels(const struct filter_options *options, struct error *err, struct filter **filter)
+{
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(COMBINED_BYTES_MAX);
+	const bool ethernet = options->linktype == LINKTYPE_ETHERNET;
+	struct filter *restricted = NULL;
+	int r = buffer_printf(&text, "(%s)", ethernet ? tunnel_candidates_ethernet : tunnel_candidates_raw);
+
+	if (r == 0 && *filter && !is_blank(options->bpf))
+		r = buffer_printf(&text, " and (%s)", options->bpf);
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	r = compile(buffer_text(&text), options->linktype, options->netmask, err, &restricted);
+	if (r < 0)
+		return r == -EINVAL ? error_set(err, r, "no packet that matches it can be a tunnel") : r;
+	filter_free(*filter);
+	*filter = restricted;
+	return 0;
+}
+
+int filter_new(const struct filter_options *options, struct error *err, const char **field, struct filter **result)
+{
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+
+	*field = "bpf";
+	int r = filter_compile_with_netmask(options->bpf, options->linktype, options->netmask, err, &filter);
+	if (r == 0 && options->inner && *options->inner) {
+		struct inner_filter *inner = NULL;
+
+		*field = "inner";
+		r = compile_inner(options, err, &inner);
+		if (r == 0) {
+			*field = "bpf";
+			r = restrict_to_tunnels(options, err, &filter);
+		}
+		if (r == 0) {
+			filter->inner = inner;
+			filter->reach = REACH_UNKNOWN;
+		} else {
+			inner_filter_free(inner);
+		}
+	}
+	if (r < 0) {
+		error_prefix(err, "%s", *field);
+		return r;
+	}
 	*result = take(filter);
 	return 0;
 }
@@ -242,13 +335,14 @@ int filter_check(const char *expression, struct error *err)
 {
 	cleanup(cleanup_filter) struct filter *filter = NULL;
 
-	return filter_compile_with_netmask(expression, DLT_EN10MB, CHECK_NETMASK, err, &filter);
+	return filter_compile_with_netmask(expression, DLT_EN10MB, FILTER_CHECK_NETMASK, err, &filter);
 }
 
 void filter_free(struct filter *filter)
 {
 	if (!filter)
 		return;
+	inner_filter_free(filter->inner);
 	bpf_vm_free(filter->vm);
 	pcap_freecode(&filter->program);
 	free(filter);
@@ -264,14 +358,41 @@ uint32_t filter_reach(const struct filter *filter)
 	return filter->reach;
 }
 
+static bool matches_inner(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen,
+			  unsigned type)
+{
+	struct tunnel_packet inner;
+
+	if (!tunnel_find(packet, caplen, filter->linktype, &inner))
+		return false;
+	const struct filter *of_inner =
+		inner.linktype == LINKTYPE_ETHERNET ? filter->inner->ethernet : filter->inner->raw;
+	return of_inner && bpf_vm_run(of_inner->vm, packet + inner.offset, wirelen - inner.offset,
+				      caplen - inner.offset, type) != 0;
+}
+
 uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen,
 		    unsigned type)
 {
-	return bpf_vm_run(filter->vm, packet, wirelen, caplen, type);
+	const uint32_t accepted = bpf_vm_run(filter->vm, packet, wirelen, caplen, type);
+
+	if (!accepted || !filter->inner)
+		return accepted;
+	return matches_inner(filter, packet, wirelen, caplen, type) ? accepted : 0;
+}
+
+static bool is_same_inner(const struct filter *one, const struct filter *other)
+{
+	return (!one && !other) || (one && other && filter_equal(one, other));
 }
 
 bool filter_equal(const struct filter *one, const struct filter *other)
 {
+	if (!one->inner != !other->inner || one->linktype != other->linktype)
+		return false;
+	if (one->inner && !(is_same_inner(one->inner->ethernet, other->inner->ethernet) &&
+			    is_same_inner(one->inner->raw, other->inner->raw)))
+		return false;
 	const struct bpf_program *a = &one->program, *b = &other->program;
 
 	return a->bf_len == b->bf_len && memcmp(a->bf_insns, b->bf_insns, a->bf_len * sizeof(*a->bf_insns)) == 0;
@@ -284,5 +405,6 @@ bool filter_equal(const struct filter *one, const struct filter *other)
 
 bool filter_reads_headers_only(const struct filter *filter)
 {
-	return filter->reach_absolute <= HEADERS_REACH_ABSOLUTE && filter->reach_indexed <= HEADERS_REACH_INDEXED;
+	return !filter->inner && filter->reach_absolute <= HEADERS_REACH_ABSOLUTE &&
+	       filter->reach_indexed <= HEADERS_REACH_INDEXED;
 }

@@ -24,6 +24,21 @@ warn_unused int filter_compile(const char *expression, uint16_t linktype, struct
 /* The same for an interface with this IPv4 netmask (host byte order, 0: unknown), which "ip broadcast" needs. */
 warn_unused int filter_compile_with_netmask(const char *expression, uint16_t linktype, uint32_t netmask,
 					    struct error *err, struct filter **filter);
+
+#define FILTER_CHECK_NETMASK 0xffffff00u /* of no interface in particular */
+
+struct filter_options {
+	const char *bpf;   /* what the packet must match; NULL or "": nothing in particular */
+	const char *inner; /* what the packet in a tunnel (tunnel.h) must match as well; NULL or "": none is needed */
+	uint16_t linktype;
+	uint32_t netmask; /* as for filter_compile_with_netmask */
+};
+
+/* Compiles a filter of one or both expressions. Errors begin with the name of the one at fault, `*field`. Otherwise
+ * like filter_compile. */
+warn_unused int filter_new(const struct filter_options *options, struct error *err, const char **field,
+			   struct filter **filter);
+
 /* Checks that an expression compiles for Ethernet, with some netmask. Results and blocking as for filter_compile. */
 warn_unused int filter_check(const char *expression, struct error *err);
 void filter_free(struct filter *filter);

@@ -13,7 +13,14 @@
 
 static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layout");
 
+/* What the packet in a tunnel must match, compiled for what it may begin with. */
+struct inner_filter {
+	struct filter *ethernet, *raw; /* NULL: no packet that begins with it matches */
+};
+
 struct filter {
+	uint16_t linktype;
+	struct inner_filter *inner; /* NULL: none. `program` then accepts only what may be a tunnel */
 	struct bpf_program program;
 	struct bpf_vm *vm;	 /* runs it */
 	uint32_t reach_absolute; /* end of the furthest load at a fixed offset */

@@ -240,7 +240,7 @@ static int set_error(struct error *err, const char *reason, const char *expressi
 		shown.begin = place->begin - SHOWN_BYTES;
 	if (length - place->end > SHOWN_BYTES)
 		shown.end = place->end + SHOWN_BYTES;
-	while (continues_character(expression[shown.begin]))
+	while (shown.begin < place->begin && continues_character(expression[shown.begin]))
 		shown.begin++;
 	while (shown.end < length && continues_character(expression[shown.end]))
 		shown.end++;

@@ -232,12 +232,15 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 	struct consumer *consumer = new_consumer(engine, spec, done, ctx);
 	if (!consumer)
 		return error_set(err, -ENOMEM, "out of memory");
-	*field = "bpf";
-	r = filter_compile_with_netmask(spec->bpf, linktype, ring_netmask(spec->interface), err, &consumer->filter);
+	const struct filter_options options = {
+		.bpf = spec->bpf,
+		.inner = spec->inner,
+		.linktype = linktype,
+		.netmask = ring_netmask(spec->interface),
+	};
+	r = filter_new(&options, err, field, &consumer->filter);
 	consumer->cursor.filter = consumer->filter;
-	if (r < 0) {
-		error_prefix(err, "bpf");
-	} else {
+	if (r == 0) {
 		*field = "interface";
 		*result = consumer; /* before it can end */
 		read_nic_counters(consumer, spec);

@@ -27,7 +27,8 @@ struct resume_point {
 struct consumer_spec {
 	const char *interface;
 	bool promiscuous;
-	const char *bpf; /* NULL: every packet */
+	const char *bpf;   /* NULL: every packet */
+	const char *inner; /* what the packet in a tunnel must match; NULL: no tunnel is needed */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
 	uint64_t before_ns; /* start this long before now, as far as the recorder reaches */

@@ -98,7 +98,9 @@ static int prepare(struct capture_session *session, struct error *err)
 	int r = filter_check_syntax(line->filter, err);
 	if (r < 0)
 		error_prefix(err, "bpf");
-	else
+	if (r == 0 && (r = filter_check_syntax(command_line_value(line, OPTION_INNER), err)) < 0)
+		error_prefix(err, "inner");
+	if (r == 0)
 		r = request_build(line, &plan, &session->request, err);
 	if (r < 0)
 		return r;
