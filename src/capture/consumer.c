@@ -172,7 +172,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	return consumer;
 }
 
-/* Before it is armed. Nothing is lost any more in a window that is past. */
+/* Before it is armed. In a window that is over the NIC can lose nothing more. */
 static void read_nic_counters(struct consumer *consumer, const struct consumer_spec *spec)
 {
 	const bool past = spec->to_real_ns && spec->to_real_ns <= clock_realtime_ns();

@@ -21,7 +21,7 @@
 #include "base/cleanup.h"
 
 #define REPLY_BYTES (32u << 10) /* without virtual functions an interface takes 2 KiB */
-/* The kernel writes as many as the driver has now, whatever room it is told of: there is always room for so many. */
+/* The kernel ignores the size it is given and writes every counter that the driver has now: there must be room. */
 #define ETHTOOL_COUNTERS_MAX 16384
 
 /* --- rtnetlink --- */
