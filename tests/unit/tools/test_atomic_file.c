@@ -60,7 +60,7 @@ static void check_content(const char *path, const char *expected)
 	assert_string_equal(content, expected);
 }
 
-static void save(const char *path, const char *suggested, const char *content, const char *expected_name)
+static void save(const char *path, const char *suggested, const char *content, const char *saved_as)
 {
 	struct error err;
 	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new(path, &err);
@@ -69,8 +69,8 @@ static void save(const char *path, const char *suggested, const char *content, c
 	assert_non_null(file);
 	assert_int_equal(atomic_file_write(file, content, strlen(content)), 0);
 	assert_int_equal(atomic_file_commit(file, suggested, &name, &err), 0);
-	assert_string_equal(name, expected_name);
-	check_content(expected_name, content);
+	assert_string_equal(name, saved_as);
+	check_content(saved_as, content);
 }
 
 static void test_suggested_name_never_replaces_a_file(void **state)
