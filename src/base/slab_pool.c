@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Copying into fresh memory costs a page fault per 4 KiB, in a virtual machine several times the cost of the copy
- * (0.4 GB/s measured, against 9 to 22 into touched memory). So slabs are populated in one call and reused.
+ * Copying into fresh memory costs a page fault per 4 KiB, in a virtual machine twenty times the cost of the copy
+ * and more (0.4 GB/s measured, against 9 to 22 into touched memory). So slabs are populated in one call and reused.
  *
- * The pool's thread works ahead: when unused slabs run low it maps more, as many as are in use but at most
- * AHEAD_MAX_BYTES, and it unmaps the surplus, so that giving back a slab does not wait for the kernel. It asks for huge
- * pages; a caller that finds the pool empty does not, since the kernel may have to move memory for them.
+ * The pool's thread works ahead: when fewer than half of goal() are unused it maps more, and it unmaps the surplus, so
+ * that giving back a slab does not wait for the kernel. It asks for huge pages; a caller that finds the pool empty does
+ * not, since the kernel may have to move memory for them.
  *
  * Mapped memory is at most the peak in use plus warm_bytes, since unused slabs are taken first.
  *
@@ -70,7 +70,7 @@ struct slab_pool {
 
 /* --- mapping --- */
 
-/* Aligned to its size, so that one huge page can back a slab. */
+/* Aligned to SLAB_BYTES, so that one huge page can back each slab. */
 static uint8_t *map_slabs(size_t count)
 {
 	const size_t size = count * SLAB_BYTES;
@@ -105,7 +105,7 @@ static void *map_warm_slab(bool huge)
 	return memory;
 }
 
-/* --- unused slabs; called with `lock` held --- */
+/* --- unused slabs --- */
 
 /* Acquire: the prefill thread's writes to these slabs come before its count. */
 static size_t prefilled_left(const struct slab_pool *pool)

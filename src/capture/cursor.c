@@ -198,7 +198,7 @@ static void note_missing(struct cursor *cursor, const struct span *span)
 	cursor->dropped_marked = span->dropped_before;
 }
 
-/* Whether a packet of the span may have arrived before and after this moment, as its stamps tell. */
+/* Whether the moment is so close to the span that it is uncertain which of its packets arrived before it. */
 static bool is_near(const struct span *span, uint64_t boottime_ns)
 {
 	return boottime_ns + ARRIVAL_QUEUED_NS >= span->begin_ns && boottime_ns <= span->end_ns + ARRIVAL_QUEUED_NS;
@@ -210,8 +210,8 @@ static bool is_before_window(const struct cursor *cursor, const struct span *spa
 	return span->end_ns + TIMELINE_ORDER_SLACK_NS < cursor->from_ns;
 }
 
-/* Ends the cursors whose window closed before the span, passes it for those whose window opens after it, and collects
- * the others. */
+/* Ends the cursors whose window closed before the span, skips those whose window opens after it, and collects the rest
+ * in `active`. */
 static unsigned collect_active(struct cursor *const *cursors, unsigned count, const struct span *span,
 			       struct cursor **active)
 {

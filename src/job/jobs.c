@@ -287,7 +287,7 @@ static void abandon_captures(struct job *job)
 
 	for (struct capture *capture = job_captures(job); capture; capture = next) {
 		next = capture_next(capture);
-		capture_abandon(capture); /* the last one frees the job */
+		capture_abandon(capture); /* the last one may free the job */
 	}
 }
 

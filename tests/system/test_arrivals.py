@@ -13,8 +13,8 @@ from lib.world import World
 
 YEAR_2100_NS = 4102444800 * 10**9
 
-# Sends frames from the host's own end of the pair, for stamps do not cross namespaces. argv: interface, first number, JSON list of stamps:
-# 0 is none, "+N" and "-N" are relative to now. Each frame is one that send_packets would send: its number lies after "pcapdseq".
+# Sends frames from the host's own end of the pair, because stamps do not cross namespaces. argv: interface, first number, JSON list of stamps:
+# 0 means no stamp, "+N" and "-N" are relative to now. Frames look like those of send_packets: the number follows "pcapdseq".
 SENDER = """
 import json, socket, struct, sys, time
 SO_TXTIME = 61
@@ -57,7 +57,7 @@ def stamps_of(world, request):
     return [packet.time_ns for packet in world.file(request, "s1").packets]
 
 
-def test_one_odd_stamp_ends_no_capture(world):
+def test_one_odd_stamp_does_not_end_a_capture(world):
     requests = [capture(world, duration=3) for _ in range(10)]
     send_stamped(world.host, "s0", [1])
     begin = time.monotonic()

@@ -250,7 +250,6 @@ def test_time_before_the_daemon_started_is_reported_missing(make_world):
     assert window(event, "from") > window(event, "asked_from") + 2900 * NS
     file = world.file(request)
     file.assert_numbers(0, 10)
-    print(comments(file))
     assert "incomplete" in comments(file)
     assert event["window"]["asked_from"][:19] in comments(file), comments(file)
     assert event["window"]["from"][:19] in comments(file), comments(file)

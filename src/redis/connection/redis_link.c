@@ -232,8 +232,8 @@ static void log_in(struct redis_link *link)
 {
 	link->ping_denied = false;
 	set_timer(link, CONNECT_TIMEOUT_NS);
-	/* PING before CLIENT: "max number of clients reached" answers the first command, and only PING's answer is
-	 * read. */
+	/* PING before CLIENT: "max number of clients reached" may answer the first command, and nothing reads
+	 * CLIENT's answer. */
 	if (redis_login_send(link->redis, &link->options, on_auth) != REDIS_OK ||
 	    redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
 	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK ||

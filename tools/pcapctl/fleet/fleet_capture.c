@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Subscribes to events, reads presence, then publishes the request. Tallies events until every expected node has
- * answered or the time for answers is over, and (with --wait) every capture is final. Meanwhile presence is read again,
- * so that pcapctl does not wait for a node that has died.
+ * answered or the time for answers is over; with --wait, or to merge, then waits for every capture to be final.
+ * Meanwhile presence is read again, so that pcapctl does not wait for a node that has died.
  *
  * pcapctl rides out Redis outages of up to two minutes, such as a failover. When the subscription is back, it publishes
- * the request again: nodes that have it repeat their answers, and do not run it twice. It repeats that for a while,
- * because after a failover nodes may stay with the old master, unheard, for longer than pcapctl. During an outage it
- * sends no queries, the time for answers does not end, and expired presence does not count against the nodes. After a
- * longer outage it shows the answers so far.
+ * the request again: nodes that have it repeat their answers, and do not run it twice. It does so REPEATS_MAX
+ * times, because after a failover nodes may stay with the old master, where pcapctl no longer hears them. During an
+ * outage it sends no queries, the time for answers does not end, and expired presence does not count against the nodes.
+ * After a longer outage it shows the answers so far.
  */
 #include <errno.h>
 #include <inttypes.h>
