@@ -50,6 +50,7 @@
 
 #define AHEAD_MIN_BYTES (8u << 20)
 #define AHEAD_MAX_BYTES (64u << 20)
+#define PREFILL_CHECK_NS (NS_PER_S / 10)
 #define PAGE_BYTES 4096
 #define THREAD_STACK_BYTES (256u << 10)
 
@@ -205,11 +206,15 @@ static uint64_t idle_deadline(const struct slab_pool *pool)
 /* Called with `lock` held; releases and reacquires it. */
 static void wait_for_work(struct slab_pool *pool)
 {
-	if (keeps_warm(pool) || !warm_count(pool)) {
+	const size_t prefilled = atomic_load_explicit(&pool->prefilled, memory_order_relaxed);
+	const bool is_prefilling = prefilled < pool->prefill_count;
+
+	if (!is_prefilling && (keeps_warm(pool) || !warm_count(pool))) {
 		pthread_cond_wait(&pool->work, &pool->lock);
 		return;
 	}
-	const uint64_t deadline_ns = idle_deadline(pool);
+	/* The prefill thread takes no lock and wakes no other: check for a surplus now and then. */
+	const uint64_t deadline_ns = is_prefilling ? clock_monotonic_ns() + PREFILL_CHECK_NS : idle_deadline(pool);
 	const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / NS_PER_S),
 					  .tv_nsec = (long)(deadline_ns % NS_PER_S)};
 	pthread_cond_clockwait(&pool->work, &pool->lock, CLOCK_MONOTONIC, &deadline);
@@ -224,7 +229,7 @@ static void *run(void *ctx)
 	while (!pool->stop) {
 		const bool idle = !keeps_warm(pool) && clock_monotonic_ns() >= idle_deadline(pool);
 
-		filling = filling ? warm_count(pool) < goal(pool) : is_low(pool);
+		filling = !idle && (filling ? warm_count(pool) < goal(pool) : is_low(pool));
 		if (warm_count(pool) > (idle ? 0 : warm_limit(pool)))
 			unmap_one(pool);
 		else if (!filling || !map_one(pool))

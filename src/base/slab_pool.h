@@ -36,8 +36,8 @@ struct slab_pool *slab_pool_new(const struct slab_pool_options *options);
 /* Every slab must have been given back. */
 void slab_pool_free(struct slab_pool *pool);
 
-/* SLAB_BYTES, page aligned, left out of core dumps, with undefined contents. Does not wait for other threads' page
- * faults; maps and touches a fresh slab if none is warm. NULL: out of memory. */
+/* SLAB_BYTES, page aligned, left out of core dumps, with undefined contents. Maps and touches a fresh slab if none is
+ * warm. NULL: out of memory. */
 void *slab_pool_take(struct slab_pool *pool);
 
 void slab_pool_give(struct slab_pool *pool, void *memory);

@@ -35,11 +35,19 @@ static inline bool arrival_is_ambiguous(const struct arrival_bounds *bounds)
 	       size_ns <= bounds->retired_ns - bounds->opened_ns + ARRIVAL_QUEUED_NS + ARRIVAL_AHEAD_NS;
 }
 
+static inline uint64_t arrival_earliest(const struct arrival_bounds *bounds)
+{
+	return bounds->opened_ns > ARRIVAL_QUEUED_NS ? bounds->opened_ns - ARRIVAL_QUEUED_NS : 0;
+}
+
+static inline uint64_t arrival_latest(const struct arrival_bounds *bounds)
+{
+	return bounds->retired_ns + ARRIVAL_AHEAD_NS;
+}
+
 static inline bool arrival_fits(const struct arrival_bounds *bounds, uint64_t boottime_ns)
 {
-	const uint64_t earliest_ns = bounds->opened_ns > ARRIVAL_QUEUED_NS ? bounds->opened_ns - ARRIVAL_QUEUED_NS : 0;
-
-	return boottime_ns >= earliest_ns && boottime_ns <= bounds->retired_ns + ARRIVAL_AHEAD_NS;
+	return boottime_ns >= arrival_earliest(bounds) && boottime_ns <= arrival_latest(bounds);
 }
 
 /* Boot time at which a packet with this stamp arrived. False: the stamp is odd. */
@@ -102,13 +110,13 @@ struct arrival_reader {
 
 static inline struct arrival_reader arrival_reader(const struct arrival_bounds *bounds)
 {
-	const uint64_t earliest_ns = bounds->opened_ns > ARRIVAL_QUEUED_NS ? bounds->opened_ns - ARRIVAL_QUEUED_NS : 0;
+	const uint64_t earliest_ns = arrival_earliest(bounds);
 
 	return (struct arrival_reader){
 		.bounds = bounds,
 		.clock_offset_ns = (uint64_t)bounds->clock_offset_ns,
 		.first_stamp_ns = earliest_ns + (uint64_t)bounds->clock_offset_ns,
-		.stamp_range_ns = bounds->retired_ns + ARRIVAL_AHEAD_NS - earliest_ns,
+		.stamp_range_ns = arrival_latest(bounds) - earliest_ns,
 		.previous_ns = bounds->opened_ns,
 	};
 }

@@ -144,8 +144,19 @@ static bool is_idle_too_long(const struct cursor *cursor, const struct wire_pack
 	       packet->boot_ns > atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
 }
 
-static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
+/* A packet with an odd stamp arrived between its neighbours' times, and before `latest_ns`. */
+static bool may_have_arrived_at(const struct wire_packet *packet, uint64_t latest_ns, uint64_t boottime_ns)
 {
+	return boottime_ns >= packet->boot_ns && boottime_ns <= latest_ns;
+}
+
+static void offer_packet(struct cursor *cursor, const struct wire_packet *packet, uint64_t latest_ns)
+{
+	if (packet->odd_stamp)
+		cursor->edge_uncertain |=
+			may_have_arrived_at(packet, latest_ns, cursor->from_ns) ||
+			may_have_arrived_at(packet, latest_ns,
+					    atomic_load_explicit(&cursor->until_ns, memory_order_relaxed));
 	if (packet->boot_ns < cursor->from_ns ||
 	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
@@ -198,16 +209,17 @@ static void note_missing(struct cursor *cursor, const struct span *span)
 	cursor->dropped_marked = span->dropped_before;
 }
 
-/* Whether the moment is so close to the span that it is uncertain which of its packets arrived before it. */
-static bool is_near(const struct span *span, uint64_t boottime_ns)
+/* Whether the span may hold packets from before and after the moment. */
+static bool is_within(const struct span *span, uint64_t boottime_ns)
 {
-	return boottime_ns + ARRIVAL_QUEUED_NS >= span->begin_ns && boottime_ns <= span->end_ns + ARRIVAL_QUEUED_NS;
+	return boottime_ns >= span->begin_ns && boottime_ns <= span->end_ns;
 }
 
-/* The whole span arrived before the cursor's window: its packets and drops are none of the cursor's. */
-static bool is_before_window(const struct cursor *cursor, const struct span *span)
+/* Passes a span that arrived before the window. The drops before it are none of the cursor's; later ones may be. */
+static void skip_span(struct cursor *cursor, const struct span *span)
 {
-	return span->end_ns + TIMELINE_ORDER_SLACK_NS < cursor->from_ns;
+	if (span->dropped_before > cursor->dropped_at_start)
+		cursor->dropped_at_start = cursor->dropped_marked = span->dropped_before;
 }
 
 /* Ends the cursors whose window closed before the span, skips those whose window opens after it, and collects the rest
@@ -221,19 +233,19 @@ static unsigned collect_active(struct cursor *const *cursors, unsigned count, co
 		struct cursor *cursor = cursors[i];
 		const uint64_t until_ns = atomic_load_explicit(&cursor->until_ns, memory_order_relaxed);
 
+		cursor->edge_uncertain |=
+			span->ambiguous && (is_within(span, cursor->from_ns) || is_within(span, until_ns));
 		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS &&
 		    span->begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
 			cursor->reason = END_UNTIL;
 			continue;
 		}
 		check_clock_step(cursor, span);
-		if (is_before_window(cursor, span)) {
-			cursor->dropped_at_start = cursor->dropped_marked = span->dropped;
+		if (span->end_ns < cursor->from_ns) {
+			skip_span(cursor, span);
 			continue;
 		}
 		note_missing(cursor, span);
-		cursor->edge_uncertain |=
-			span->ambiguous && (is_near(span, cursor->from_ns) || is_near(span, until_ns));
 		active[active_count++] = cursor;
 	}
 	return active_count;
@@ -274,7 +286,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 				struct cursor *cursor = active[c];
 
 				if (span->number + i >= cursor->next_number) {
-					offer_packet(cursor, &packet);
+					offer_packet(cursor, &packet, span->end_ns);
 					cursor->examined++;
 				}
 				if (cursor->reason == END_NONE) {

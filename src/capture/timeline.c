@@ -139,24 +139,22 @@ static struct run measure_run(const struct timeline *timeline, uint8_t *first, u
 		run.bytes += bytes;
 		run.packets++;
 	}
+	if (arrival_is_ambiguous(&timeline->bounds)) { /* packets may have arrived earlier or later than it seems */
+		run.begin_ns = arrival_earliest(&timeline->bounds);
+		run.end_ns = arrival_latest(&timeline->bounds);
+	}
 	return run;
 }
 
-/* A full block is not walked: its first and last packet tell when it began and ended, unless their stamps are odd. */
-static struct run whole_run(const struct timeline *timeline, const struct tpacket_hdr_v1 *header, const uint8_t *first)
+/* A full block is not walked, and a stamp that fits may still be wrong: the block's bounds are its packets'. */
+static struct run whole_run(const struct timeline *timeline, const struct tpacket_hdr_v1 *header)
 {
-	const struct arrival_bounds *bounds = &timeline->bounds;
-	const uint64_t last_stamp_ns = header->ts_last_pkt.ts_sec * NS_PER_S + header->ts_last_pkt.ts_nsec;
-	struct run run = {
+	return (struct run){
 		.bytes = header->blk_len - header->offset_to_first_pkt,
 		.packets = header->num_pkts,
+		.begin_ns = arrival_earliest(&timeline->bounds),
+		.end_ns = arrival_latest(&timeline->bounds),
 	};
-
-	if (!arrival_from_stamp(bounds, stamp_ns((const void *)first), &run.begin_ns))
-		run.begin_ns = bounds->opened_ns;
-	if (!arrival_from_stamp(bounds, last_stamp_ns, &run.end_ns) || run.end_ns < run.begin_ns)
-		run.end_ns = bounds->retired_ns;
-	return run;
 }
 
 static void add_run(struct timeline *timeline, struct run run, uint32_t block, uint32_t offset_bytes)
@@ -253,7 +251,7 @@ bool timeline_retire(struct timeline *timeline)
 		pack_block(timeline, first, header->num_pkts);
 		return true;
 	}
-	add_run(timeline, whole_run(timeline, header, first), current, header->offset_to_first_pkt);
+	add_run(timeline, whole_run(timeline, header), current, header->offset_to_first_pkt);
 	timeline->retired_in_place = true;
 	return true;
 }

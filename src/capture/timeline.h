@@ -49,7 +49,7 @@ struct span {
 	uint32_t packets;
 	uint32_t block;
 	uint64_t number; /* of the first packet, counted since the ring was opened */
-	/* Arrival of the first and last packet, in boot time; others may lie outside by TIMELINE_ORDER_SLACK_NS. */
+	/* No packet arrived earlier or later, in boot time. */
 	uint64_t begin_ns, end_ns;
 	struct arrival_bounds bounds; /* of packets that have no noted arrival */
 	bool ambiguous;		      /* see arrival_is_ambiguous */
@@ -95,7 +95,7 @@ uint64_t timeline_oldest_number(const struct timeline *timeline);
 uint64_t timeline_oldest_end(const struct timeline *timeline);
 
 /* Boot time since when every packet that the kernel did not drop is here: the last evicted one is older. Initially
- * `since_boottime_ns` of the options. */
+ * when it was made. */
 uint64_t timeline_complete_since(const struct timeline *timeline);
 
 /* Pins the extent that holds packet `number`, which must be at least the oldest and below the next. The span may begin

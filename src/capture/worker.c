@@ -20,11 +20,13 @@ static bool confirm_end(struct consumer *consumer)
 	if (consumer->end_reason == END_IDLE &&
 	    last_match_ns + cursor->idle_ns + consumer->source->retire_delay_ns > consumer->end_set_ns) {
 		consumer->end_number = NUMBER_NONE;
+		consumer->end_uncertain = false;
 		engine_wake_ring_thread(consumer->engine);
 		return false;
 	}
 	cursor->reason = consumer->end_reason;
-	cursor->dropped_seen = consumer->end_dropped;
+	cursor->dropped_seen =
+		consumer->end_dropped > cursor->dropped_at_start ? consumer->end_dropped : cursor->dropped_at_start;
 	consumer->end_ns = consumer->end_set_ns;
 	return true;
 }
