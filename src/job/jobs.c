@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes requests up to admission.c's decision, and finishes the jobs that were started. A peek is enough to drop
- * another node's request.
+ * Parses requests, looks up answers from before a restart, hands the rest to admission.c, and ends jobs whose captures
+ * are final.
  *
  * Events about a request being admitted go to its `submitter`; later ones belong to a job and go to all its watches.
  */
@@ -107,7 +107,7 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 	jobs->pending_lookup_count--;
 	if (json && !reply_cache_knows(jobs->reply_cache, pending_lookup->request->id))
 		(void)reply_cache_restore(jobs->reply_cache, pending_lookup->request->id, json, size);
-	/* A trigger that keeps requests across restarts will submit this one again: it must not be answered. */
+	/* A durable trigger submits this request again after the restart, so it is not answered now. */
 	if (jobs->shutting_down && job_watch_is_durable(pending_lookup->watch))
 		job_watch_cancel(pending_lookup->watch);
 	else
@@ -148,8 +148,8 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 
 /* --- requests --- */
 
-static void accept_request(struct jobs *jobs, const struct job_message *message, struct request *request,
-			   struct job_watch *watch)
+static void look_up_or_admit(struct jobs *jobs, const struct job_message *message, struct request *request,
+			     struct job_watch *watch)
 {
 	const struct submission submission = {message->origin, request};
 
@@ -171,7 +171,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->options.config, names,
 			      name_count, &refusal, &request)) {
 	case REQUEST_OURS:
-		accept_request(jobs, message, request, watch);
+		look_up_or_admit(jobs, message, request, watch);
 		break;
 	case REQUEST_ELSEWHERE:
 		jobs->counts.elsewhere++;
@@ -231,7 +231,8 @@ static void on_reply_saved(void *ctx)
 	check_idle(jobs);
 }
 
-/* Saves the answers in the reply store, if there is one; durable watches finish only when they are saved. */
+/* Saves the answers in the reply store, if there is one. A durable job ends only once its answers are saved, or saving
+ * has failed. */
 static void finish_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);

@@ -159,7 +159,7 @@ def test_a_node_killed_during_a_capture_is_named_and_the_rest_is_merged(make_fle
 def test_a_node_stopped_cleanly_is_not_expected(make_fleet, tmp_path):
     fleet = make_fleet(THREE)
     assert fleet.daemons["edge3"].stop() == 0
-    until(lambda: fleet.present() == {"edge1", "edge2"}, 5, "it to be no longer present")  # long before its presence expires
+    until(lambda: fleet.present() == {"edge1", "edge2"}, 5, "edge3 to leave the presence list")  # long before its presence expires
     capture = fleet.capture(tmp_path, "-c", 20)
     capture.accepted(["edge1", "edge2"])
     capture.send(20)
@@ -187,7 +187,7 @@ def test_restarted_nodes_resume_the_request_from_the_stream(make_fleet, tmp_path
     names = FIVE[:4]
     fleet = make_fleet(names)
     fleet.daemons["edge2"].kill()  # still expected
-    fleet.daemons["edge3"].stop()  # not expected, but welcome
+    fleet.daemons["edge3"].stop()  # not expected, but may take part
     capture = fleet.capture(tmp_path, "-c", 20, "--stream", STREAM, answer_timeout=60)
     capture.accepted(["edge1", "edge4"])
     fleet.daemons["edge4"].kill()
@@ -259,7 +259,7 @@ def test_a_node_of_a_cluster_may_die_during_a_capture(make_fleet, tmp_path, aske
     owner = fleet.bus.owner
     others = without(fleet.bus.cluster.masters, owner)
     first = owner if asked == "the one that dies" else others[0]
-    config = tmp_path / "operator.toml"  # names every master
+    config = tmp_path / "operator.toml"  # names the first master and those that survive
     config.write_text(toml.dumps({"redis": {"host": ADDRESS, "port": first.port, "nodes": [f"{ADDRESS}:{one.port}" for one in others]}}))
     capture = fleet.capture(tmp_path, "-c", 30, target=["--config", config], answer_timeout=60)
     capture.accepted()

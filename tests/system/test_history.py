@@ -52,9 +52,9 @@ def test_before_is_exact_at_low_rates_for_every_size(world, rate, before, after)
         assert_holds_window(file, event, world.file(reference, interface))
     event, = [event for event in events if event["interface"] == "eth0"]
     numbers = world.file(request, "eth0").numbers
-    sure = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
-    nearly = numbers_between(other, window(event, "asked_from") - NS // 1000, window(event, "to") + NS // 1000)
-    assert set(sure) <= set(numbers) and set(numbers) & set(other.numbers) <= set(nearly), "tcpdump saw another window"
+    certain = numbers_between(other, window(event, "asked_from") + NS // 1000, window(event, "to") - NS // 1000)
+    possible = numbers_between(other, window(event, "asked_from") - NS // 1000, window(event, "to") + NS // 1000)
+    assert set(certain) <= set(numbers) and set(numbers) & set(other.numbers) <= set(possible), "tcpdump saw another window"
 
 
 def test_history_overwritten_at_full_rate_is_accounted_for(make_world):
@@ -179,8 +179,8 @@ def test_window_before_all_history_is_reported_as_requested(world):
 def test_window_accepts_whole_unix_seconds_and_other_time_zones(world):
     now = time.time_ns()
     world.sender.send(5, rate=1000, dst_port=4007)
-    before = time.strftime("%Y-%m-%dT%H:%M:%S+02:00", time.gmtime(now // NS - 1 + 7200))
-    request = world.request(**{"from": before, "to": rfc3339(time.time_ns())}, bpf="udp dst port 4007")
+    begin = time.strftime("%Y-%m-%dT%H:%M:%S+02:00", time.gmtime(now // NS - 1 + 7200))
+    request = world.request(**{"from": begin, "to": rfc3339(time.time_ns())}, bpf="udp dst port 4007")
     event = request.done()
     assert abs(window(event, "asked_from") - (now // NS - 1) * NS) < 10_000, event
     assert event["packets"] == 5

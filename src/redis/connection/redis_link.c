@@ -7,9 +7,10 @@
  *      └────────────── no address left, refused, silent ──────┴─────────────┘
  *
  * The discovery (redis_discovery.c) finds where to connect: names, addresses, other nodes, Sentinels. Logging in is the
- * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE if only a master will do. The answer
- * to PING shows that the server is there, lets us in, and has loaded its data. While up, a PING (or ROLE) after which
- * nothing arrives within the deadline means that the server hangs, even if its kernel still answers the keep-alive.
+ * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE if only a master will do. Any answer
+ * to PING but an error other than NOPERM shows that the server is there, lets us in, and has loaded its data. While up,
+ * a PING (or ROLE) after which nothing arrives within the deadline means that the server hangs, even if its kernel
+ * still answers the keep-alive.
  *
  * hiredis frees its contexts itself, and late if it is inside a callback. So the link reaches a context only through
  * `redis`, and a context reaches the link only through its guard, which forgets the link as soon as the link drops the
@@ -302,7 +303,7 @@ static int connect_address(void *ctx, const char *address, uint16_t port, struct
 	return 0;
 }
 
-static void on_discovery_failed(void *ctx, const char *reason)
+static void on_discovery_ended(void *ctx, const char *reason)
 {
 	go_down(ctx, reason);
 }
@@ -412,8 +413,8 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 {
 	cleanup(cleanup_redis_link) struct redis_link *link = calloc(1, sizeof(*link));
 	const struct redis_discovery_handler discovery_handler = {.connect = connect_address,
-								  .exhausted = on_discovery_failed,
-								  .moved = on_discovery_failed,
+								  .exhausted = on_discovery_ended,
+								  .moved = on_discovery_ended,
 								  .ctx = link};
 
 	if (!link)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The timeline against a simulated kernel: at any rate, every packet between oldest and next is found once, in order
- * and intact, and the kernel never finds a held block in its reserve.
+ * The timeline against a simulated kernel: at every packet rate, each packet from the oldest up to the
+ * next is found once, in order and intact, and the kernel never finds a held block in its reserve.
  */
 #include <setjmp.h>
 #include <stdarg.h>

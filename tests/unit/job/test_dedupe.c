@@ -46,8 +46,19 @@ static void test_same_alert_is_found_within_its_cooldown(void **state)
 	dedupe_remember(dedupe, &first, START);
 	assert_string_equal(dedupe_find(dedupe, &again, START + 10 * S - 1), "a");
 	assert_null(dedupe_find(dedupe, &again, START + 10 * S));
+}
+
+static void test_renewing_an_alert_restarts_its_cooldown(void **state)
+{
+	struct config config;
+	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
+	const struct request first = make("a"), again = make("b");
+
+	(void)state;
+	dedupe_remember(dedupe, &first, START);
 	dedupe_renew(dedupe, &again, START + 9 * S);
 	assert_string_equal(dedupe_find(dedupe, &again, START + 18 * S), "a");
+	assert_null(dedupe_find(dedupe, &again, START + 19 * S));
 }
 
 static void test_without_a_cooldown_nothing_is_folded(void **state)
@@ -138,6 +149,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_alert_is_found_within_its_cooldown),
+		cmocka_unit_test(test_renewing_an_alert_restarts_its_cooldown),
 		cmocka_unit_test(test_without_a_cooldown_nothing_is_folded),
 		cmocka_unit_test(test_requests_without_an_alertid_are_all_different),
 		cmocka_unit_test(test_dedupe_key_overrides_the_alertid),

@@ -45,7 +45,7 @@ struct capture_session {
 	uint64_t answer_timeout_ns, max_duration_ns;
 
 	struct fleet_bus *bus;
-	struct fleet_tally *tally;		 /* NULL: not published yet */
+	struct fleet_tally *tally;		 /* NULL: presence was not read yet */
 	uint64_t published_ns, presence_read_ns; /* boot time */
 	uint64_t answers_end_ns;		 /* boot time */
 	unsigned lost_subscriptions, interrupts;
@@ -194,7 +194,7 @@ static void show_progress(const struct capture_session *session)
 		      counts.running && ends_ns > now_ns ? format_duration(ends_ns - now_ns, texts[2]) : "");
 }
 
-static bool is_repeat_due(struct capture_session *session)
+static bool take_due_repeat(struct capture_session *session)
 {
 	const unsigned lost_subscriptions = fleet_bus_lost_subscriptions(session->bus);
 
@@ -209,7 +209,8 @@ static bool is_repeat_due(struct capture_session *session)
 	return true;
 }
 
-/* Events were missed: makes nodes repeat their answers. */
+/* When a repeat is due, publishes the request again, so that nodes repeat their answers; with --stream, reads the
+ * answers that they stored. */
 static int repeat_request(struct capture_session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *silent = NULL;
@@ -217,7 +218,7 @@ static int repeat_request(struct capture_session *session, struct error *err)
 	json_t *node, *event;
 	int r = 0;
 
-	if (!is_repeat_due(session))
+	if (!take_due_repeat(session))
 		return 0;
 	if (!session->stream) {
 		r = publish(session, err);
