@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -136,6 +137,32 @@ static void test_idle_slabs_are_released(void **state)
 	slab_pool_free(pool);
 }
 
+static long page_faults(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+/* With a slab in use, an idle pool neither keeps slabs nor maps new ones only to unmap them. */
+static void test_idle_pool_rests_while_a_slab_is_in_use(void **state)
+{
+	struct slab_pool *pool = new_pool(32, 1000, 20 * NS_PER_MS);
+	void *kept = slab_pool_take(pool);
+
+	(void)state;
+	slab_pool_give(pool, slab_pool_take(pool));
+	wait_for_warm(pool, 0, 0);
+	const uint64_t begin_ns = clock_monotonic_ns();
+	const long begin_faults = page_faults();
+	while (clock_monotonic_ns() - begin_ns < 200 * NS_PER_MS)
+		usleep(1000);
+	assert_in_range(page_faults() - begin_faults, 0, SLAB_BYTES / 4096); /* fewer than one slab costs */
+	slab_pool_give(pool, kept);
+	slab_pool_free(pool);
+}
+
 static void test_large_warm_reserve_is_ready_at_start_and_stays(void **state)
 {
 	const size_t warm = SLAB_POOL_CASUAL_BYTES / SLAB_BYTES + 3;
@@ -215,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_slab_is_touched_aligned_and_reused),
 		cmocka_unit_test(test_slabs_are_warmed_ahead_within_both_bounds),
 		cmocka_unit_test(test_idle_slabs_are_released),
+		cmocka_unit_test(test_idle_pool_rests_while_a_slab_is_in_use),
 		cmocka_unit_test(test_large_warm_reserve_is_ready_at_start_and_stays),
 		cmocka_unit_test(test_pool_can_be_freed_while_slabs_are_being_touched),
 		cmocka_unit_test(test_threads_share_a_pool),

@@ -767,10 +767,11 @@ static void test_spans_before_the_window_count_neither_packets_nor_drops(void **
 	cursor_init(&cursor);
 	cursor.from_ns = BOOT_NS + 500 * MS;
 	cursor.dropped_at_start = cursor.dropped_seen = 3;
-	scan(&cursor); /* 7 drops up to here */
+	fixture.span.dropped_before = 5; /* of 7; the other two may be drops in the window, in a backlog */
+	scan(&cursor);
 	assert_int_equal(cursor.examined, 0);
 	assert_int_equal(cursor.next_number, 1001);
-	assert_int_equal(cursor.dropped_seen - cursor.dropped_at_start, 0);
+	assert_int_equal(cursor.dropped_seen - cursor.dropped_at_start, 2);
 	set_up(NULL);
 	fixture.span.number = 1001;
 	fixture.span.dropped = 12;
@@ -778,7 +779,7 @@ static void test_spans_before_the_window_count_neither_packets_nor_drops(void **
 	scan(&cursor);
 	assert_int_equal(cursor.store.packets, 1);
 	assert_int_equal(cursor.examined, 1);
-	assert_int_equal(cursor.dropped_seen - cursor.dropped_at_start, 5);
+	assert_int_equal(cursor.dropped_seen - cursor.dropped_at_start, 7);
 	store_deinit(&cursor.store);
 }
 
@@ -825,6 +826,8 @@ static void test_small_clock_step_at_the_windows_end_makes_it_uncertain(void **s
 		set_up(NULL);
 		add_udp(53, 0);
 		fixture.span.ambiguous = true;
+		fixture.span.begin_ns = BOOT_NS - 100 * MS; /* its bounds */
+		fixture.span.end_ns = BOOT_NS + 100 * MS;
 		cursor_init(&cursor);
 		cursor.from_ns = BOOT_NS - (i == 0 ? 50 : 5000) * MS;
 		cursor.until_ns = BOOT_NS + (i == 1 ? 50 : 5000) * MS;
