@@ -307,10 +307,11 @@ struct slab_pool *slab_pool_new(const struct slab_pool_options *options)
 		pool->options.warm_bytes = options->use_bytes;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
-	int r = start_thread(&pool->thread, "pcapd-slabs", run, pool);
-	pool->thread_started = r == 0;
-	if (r == 0 && keeps_warm(pool))
-		r = start_prefill(pool);
+	int r = keeps_warm(pool) ? start_prefill(pool) : 0; /* first: the pool's thread reads what it sets */
+	if (r == 0) {
+		r = start_thread(&pool->thread, "pcapd-slabs", run, pool);
+		pool->thread_started = r == 0;
+	}
 	if (r) {
 		slab_pool_free(pool);
 		errno = r;
