@@ -343,9 +343,14 @@ static void start_attempt(struct redis_link *link)
 /* --- health --- */
 
 /* A subscriber may send only PING: for it, the Sentinels alone watch which server is the master. */
+static bool asks_role(const struct redis_link *link)
+{
+	return requires_master(link) && !redis_guard_is_subscriber(link->redis);
+}
+
 static int send_health_check(struct redis_link *link)
 {
-	if (requires_master(link) && !redis_guard_is_subscriber(link->redis))
+	if (asks_role(link))
 		return redisAsyncCommand(link->redis, on_role, NULL, "ROLE");
 	return redisAsyncCommand(link->redis, on_ping, NULL, "PING");
 }
@@ -362,7 +367,8 @@ static void check_health(struct redis_link *link)
 		log_up(link);
 	}
 	if (link->ping_pending && received == link->ping_received) {
-		error_set(&reason, 0, "no answer to PING within %" PRIu64 " ms", timeout_ns / NS_PER_MS);
+		error_set(&reason, 0, "no answer to %s within %" PRIu64 " ms", asks_role(link) ? "ROLE" : "PING",
+			  timeout_ns / NS_PER_MS);
 		link_fail(link, reason.text);
 		return;
 	}
