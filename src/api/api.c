@@ -3,6 +3,7 @@
 #include "api/api.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/api_internal.h"
@@ -54,6 +55,25 @@ bool api_parameter(struct http_request *request, const char *name, const char **
 		return true;
 	http_answer_error(request, 400, "parameter %s is given twice", name);
 	return false;
+}
+
+bool api_read_limit(struct http_request *request, size_t *limit)
+{
+	const char *text;
+	char *end;
+	if (!api_parameter(request, "limit", &text))
+		return false;
+	*limit = API_LIST_DEFAULT;
+	if (!text)
+		return true;
+	errno = 0;
+	const unsigned long value = strtoul(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || value < 1 || value > API_LIST_MAX) {
+		http_answer_error(request, 400, "limit must be 1 to %d", API_LIST_MAX);
+		return false;
+	}
+	*limit = value;
+	return true;
 }
 
 struct api *api_new(const struct api_options *options, struct error *err)

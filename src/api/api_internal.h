@@ -8,7 +8,7 @@
 #include "api/api.h"
 #include "http/http_server.h"
 
-#define API_LIST_DEFAULT 256 /* captures in one answer, by default */
+#define API_LIST_DEFAULT 256 /* captures or interfaces in one answer, by default */
 #define API_LIST_MAX 4096
 #define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
 #define API_TYPE_PCAPNG "application/x-pcapng"
@@ -51,6 +51,10 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *json
 /* True if every query parameter is one of `known`; otherwise answers the request. */
 extern const char *const api_no_parameters[];
 bool api_check_parameters(struct http_request *request, const char *const *known);
+
+/* The query parameter `limit`: 1 to API_LIST_MAX, API_LIST_DEFAULT if absent. On failure answers the request and
+ * returns false. */
+bool api_read_limit(struct http_request *request, size_t *limit);
 
 /* Reads a query parameter that may be given once; NULL if absent. On failure answers the request and returns false. */
 bool api_parameter(struct http_request *request, const char *name, const char **value);

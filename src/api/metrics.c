@@ -9,6 +9,8 @@
 #include "status/node_status.h"
 
 #define NO_SAMPLE (-1.0)
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
 
 struct daemon_numbers {
 	struct node_load load;
@@ -199,6 +201,18 @@ static int write_interfaces(struct buffer *out, const struct interface_metric *m
 	return r;
 }
 
+static int write_interface_total(struct buffer *out, size_t total)
+{
+	static const struct metric_family family = {"pcapdaemon_interfaces", METRIC_GAUGE, NULL,
+						    "Interfaces; at most " TEXT(
+							    METRICS_INTERFACES_MAX) " of them have metrics."};
+	static const struct metric_label none[] = {{NULL, NULL}};
+
+	const int r = metric_header(out, &family);
+
+	return r == 0 ? metric_sample(out, &family, none, (double)total) : r;
+}
+
 /* Writes nothing if Redis is not wanted. */
 static int write_redis(struct buffer *out, const struct node_redis *redis)
 {
@@ -228,17 +242,20 @@ static int write_redis(struct buffer *out, const struct node_redis *redis)
 int metrics_write(struct buffer *out, const struct node_status *status, size_t connection_count)
 {
 	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = connection_count};
-	struct node_interface list[NODE_INTERFACES_MAX];
-	const size_t count = node_interfaces_list(node_status_interfaces(status), list);
-	int r = write_build(out, status);
+	cleanup(node_interface_list_deinit) struct node_interface_list list;
+	int r = node_interfaces_list(node_status_interfaces(status), METRICS_INTERFACES_MAX, &list);
 
+	if (r == 0)
+		r = write_build(out, status);
 	if (r == 0)
 		r = write_daemon(out, &numbers);
 	if (r == 0)
 		r = write_events(out, &numbers);
 	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
+	if (r == 0)
+		r = write_interface_total(out, list.total);
 	for (size_t i = 0; i < COUNT(interface_metrics) && r == 0; i++)
-		r = write_interfaces(out, &interface_metrics[i], list, count);
+		r = write_interfaces(out, &interface_metrics[i], list.items, list.count);
 	return r == 0 ? metric_end(out) : r;
 }

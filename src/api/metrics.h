@@ -8,5 +8,9 @@
 
 struct node_status;
 
-/* Appends the whole exposition. `connections`: those of the HTTP server. 0, -EMSGSIZE (the buffer's cap) or -ENOMEM. */
+/* The most important ones have metrics. A number in digits: the help shows it. */
+#define METRICS_INTERFACES_MAX 1024
+
+/* Appends the whole exposition. `connections`: those of the HTTP server. 0, -EMSGSIZE (the buffer's cap), -ENOMEM, or
+ * another -errno: the interfaces can't be listed. */
 warn_unused int metrics_write(struct buffer *out, const struct node_status *status, size_t connections);

@@ -79,32 +79,13 @@ static void add_capture(void *ctx, const struct capture_view *view)
 		json_array_append_new(capture_list->array, view_json(capture_list->api, view));
 }
 
-static bool read_limit(struct http_request *request, size_t *limit)
-{
-	const char *text;
-	char *end;
-
-	if (!api_parameter(request, "limit", &text))
-		return false;
-	if (!text)
-		return true;
-	errno = 0;
-	const unsigned long value = strtoul(text, &end, 10);
-	if (errno || *end || *text < '0' || *text > '9' || value < 1 || value > API_LIST_MAX) {
-		http_answer_error(request, 400, "limit must be 1 to %d", API_LIST_MAX);
-		return false;
-	}
-	*limit = value;
-	return true;
-}
-
 void route_list(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"limit", NULL};
 	struct api *api = ctx;
-	struct capture_list capture_list = {.api = api, .array = json_array(), .max = API_LIST_DEFAULT};
+	struct capture_list capture_list = {.api = api, .array = json_array()};
 
-	if (!api_check_parameters(request, known) || !read_limit(request, &capture_list.max)) {
+	if (!api_check_parameters(request, known) || !api_read_limit(request, &capture_list.max)) {
 		json_decref(capture_list.array);
 		return;
 	}

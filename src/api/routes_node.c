@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "status/node_status.h"
 
-#define METRICS_BYTES_MAX (1u << 20) /* 256 interfaces take about 150 KiB */
+#define METRICS_BYTES_MAX (2u << 20) /* METRICS_INTERFACES_MAX interfaces take about 600 KiB */
 
 static void answer_text(struct http_request *request, char *json)
 {
@@ -20,10 +20,18 @@ static void answer_text(struct http_request *request, char *json)
 
 void route_interfaces(void *ctx, struct http_request *request)
 {
+	static const char *const known[] = {"limit", NULL};
 	const struct api *api = ctx;
+	struct error error;
+	size_t limit;
 
-	if (api_check_parameters(request, api_no_parameters))
-		answer_text(request, node_status_interfaces_json(api->options.status));
+	if (!api_check_parameters(request, known) || !api_read_limit(request, &limit))
+		return;
+	char *json = node_status_interfaces_json(api->options.status, limit, &error);
+	if (json)
+		answer_text(request, json);
+	else
+		http_answer_error(request, 503, "%s", error.text);
 }
 
 void route_status(void *ctx, struct http_request *request)
@@ -38,9 +46,10 @@ void route_metrics(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(METRICS_BYTES_MAX);
+	const int r = metrics_write(&text, api->options.status, http_server_connections(api->server));
 
-	if (metrics_write(&text, api->options.status, http_server_connections(api->server)) < 0)
-		http_answer_error(request, 500, "out of memory");
+	if (r < 0)
+		http_answer_error(request, error_http_status(r), "%s", strerror(-r));
 	else
 		http_answer(request, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8",
 			    buffer_text(&text), text.size);

@@ -35,7 +35,9 @@ unsigned error_http_status(int code)
 		{EBUSY, 429},
 		{ENOBUFS, 429},
 		{EAGAIN, 429},
-		/* The daemon is stopping. */
+		/* The daemon is stopping, or has no file descriptor left. */
+		{EMFILE, 503},
+		{ENFILE, 503},
 		{ESHUTDOWN, 503},
 		{ECANCELED, 503},
 	};

@@ -21,6 +21,7 @@
  *   -ENOBUFS     no room left within a limit: captured bytes, a queue
  *   -EAGAIN      try again later: no bytes yet, no thread
  *   -ENOMEM      out of memory
+ *   -EMFILE      no file descriptor left (LimitNOFILE); -ENFILE: none in the whole system
  *   -ESHUTDOWN   stopping: nothing new starts
  *   -ECANCELED   abandoned before it finished
  *   -EREMOTEIO   the peer answered with an error, which is the text

@@ -13,15 +13,35 @@
 
 enum packet_direction { PACKET_DIR_UNKNOWN, PACKET_DIR_INBOUND, PACKET_DIR_OUTBOUND };
 
+/* How a packet was received, as in epb_flags; none of them for one that was sent. */
+#define PACKET_FLAG_UNICAST (1u << 2)
+#define PACKET_FLAG_MULTICAST (2u << 2)
+#define PACKET_FLAG_BROADCAST (3u << 2)
+#define PACKET_FLAG_PROMISCUOUS (4u << 2) /* for another host */
+#define PACKET_FLAGS_RECEPTION (7u << 2)
+#define PACKET_FLAG_CHECKSUM_NOT_READY (1u << 9) /* the hardware, or the receiver's kernel, was to fill it in */
+
 struct packet_view {
-	uint64_t time_ns;    /* real time */
+	uint64_t time_ns;    /* real time: the stamp that files hold */
+	uint64_t arrived_ns; /* boot time, by which packets of one host are ordered; 0: from a file */
 	const uint8_t *data; /* caplen bytes; owned by the source */
 	uint32_t caplen;     /* bytes present */
 	uint32_t wirelen;    /* bytes on the wire, VLAN tag included */
 	uint16_t interface;  /* index into the file's interfaces */
 	uint8_t direction;   /* enum packet_direction */
-	uint32_t flags;	     /* the other bits of pcapng's epb_flags, if read from a file */
+	bool odd_stamp;	     /* time_ns is not when it arrived */
+	uint32_t flags;	     /* the other bits of pcapng's epb_flags: PACKET_FLAG_…, or what a file holds */
+	/* Packets missing between the interface's previous packet and this one (pcapng's epb_dropcount). */
+	uint64_t missing;
 };
+
+/* Whether bytes that a snap length of `snaplen` would have kept are missing. The largest means whole packets. */
+static inline bool packet_is_truncated(const struct packet_view *packet, uint32_t snaplen)
+{
+	const bool whole = snaplen >= PACKET_SNAPLEN_MAX || snaplen > packet->wirelen;
+
+	return packet->caplen < (whole ? packet->wirelen : snaplen);
+}
 
 /* A count or time of an interface that is not known. */
 #define PACKET_UNKNOWN UINT64_MAX
@@ -38,6 +58,7 @@ struct packet_interface {
 	uint64_t dropped;	 /* of these, packets lost before the capture saw them */
 	uint64_t start_ns;	 /* real time */
 	uint64_t end_ns;	 /* real time */
+	const char *comment;	 /* on the counts; NULL: none */
 };
 
 /* Packets of finished captures, to be walked any number of times, by one reader at a time. */

@@ -11,11 +11,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buffer.h"
 #include "base/packet.h"
+#include "bpf/bpf_optimise.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
+#include "bpf/filter_syntax.h"
+#include "bpf/tunnel.h"
 
 #define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the real snap length is applied when copying */
+#define COMBINED_BYTES_MAX 16384	   /* an expression and what tunnel.h adds */
 #define REACH_UNKNOWN UINT32_MAX
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union supports */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
@@ -40,7 +45,7 @@ static uint32_t find_reach(struct filter *filter)
 			} else {
 				index_max = REACH_UNKNOWN;
 			}
-		} else if (BPF_CLASS(insn->code) == BPF_LD &&
+		} else if (BPF_CLASS(insn->code) == BPF_LD && !filter_loads_type(insn) &&
 			   (BPF_MODE(insn->code) == BPF_ABS || BPF_MODE(insn->code) == BPF_IND)) {
 			end = insn->k + filter_load_width(insn->code);
 			if (BPF_MODE(insn->code) == BPF_IND)
@@ -57,7 +62,7 @@ static uint32_t find_reach(struct filter *filter)
 	return reach > indexed + index_max ? reach : indexed + index_max;
 }
 
-static bool is_word_character(char c)
+bool filter_is_word_character(char c)
 {
 	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-' || c == ':';
 }
@@ -69,7 +74,7 @@ static unsigned count_terms(const char *expression)
 	for (const char *at = expression; *at;) {
 		const char *end = at;
 
-		while (is_word_character(*end))
+		while (filter_is_word_character(*end))
 			end++;
 		const size_t length = (size_t)(end - at);
 		if ((length == 2 && strncasecmp(at, "or", 2) == 0) || (length == 3 && strncasecmp(at, "and", 3) == 0) ||
@@ -78,6 +83,14 @@ static unsigned count_terms(const char *expression)
 		at = length ? end : at + 1;
 	}
 	return terms;
+}
+
+int filter_check_terms(const char *expression, struct error *err)
+{
+	if (count_terms(expression) <= FILTER_TERMS_MAX)
+		return 0;
+	return error_set(err, -EINVAL, "more than %d terms joined by and/or: use nets or port ranges",
+			 FILTER_TERMS_MAX);
 }
 
 /*
@@ -113,16 +126,24 @@ static void check_kernel_compatible(struct filter *filter)
 static bool is_keyword(const char *word, size_t length)
 {
 	static const char *const keywords[] = {
-		"and",	  "or",		"not",	     "host",	  "net",      "mask",	 "port",     "portrange",
-		"proto",  "protochain", "src",	     "dst",	  "ether",    "ip",	 "ip6",	     "arp",
-		"rarp",	  "tcp",	"udp",	     "sctp",	  "icmp",     "icmp6",	 "igmp",     "pim",
-		"vrrp",	  "carp",	"ah",	     "esp",	  "gre",      "vlan",	 "mpls",     "pppoed",
-		"pppoes", "geneve",	"broadcast", "multicast", "less",     "greater", "gateway",  "len",
-		"link",	  "fddi",	"tr",	     "wlan",	  "ipx",      "atalk",	 "aarp",     "decnet",
-		"iso",	  "stp",	"netbeui",   "lat",	  "moprc",    "mopdl",	 "sca",	     "clnp",
-		"esis",	  "isis",	"tcpflags",  "icmptype",  "icmpcode", "inbound", "outbound",
+		"and",	     "or",	   "not",	"host",	     "net",	 "mask",    "port",	"portrange",
+		"proto",     "protochain", "src",	"dst",	     "ether",	 "ip",	    "ip6",	"arp",
+		"rarp",	     "tcp",	   "udp",	"sctp",	     "icmp",	 "icmp6",   "igmp",	"pim",
+		"vrrp",	     "carp",	   "ah",	"esp",	     "gre",	 "vlan",    "mpls",	"pppoed",
+		"pppoes",    "geneve",	   "broadcast", "multicast", "less",	 "greater", "gateway",	"len",
+		"link",	     "fddi",	   "tr",	"wlan",	     "ipx",	 "atalk",   "aarp",	"decnet",
+		"iso",	     "stp",	   "netbeui",	"lat",	     "moprc",	 "mopdl",   "sca",	"clnp",
+		"esis",	     "isis",	   "tcpflags",	"icmptype",  "icmpcode", "inbound", "outbound", "igrp",
+		"radio",     "es-is",	   "is-is",	"l1",	     "l2",	 "iih",	    "lsp",	"snp",
+		"csnp",	     "psnp",	   "llc",	"ppp",	     "slip",	 "byte",    "bcast",	"mcast",
+		"icmp6type", "icmp6code",  "ifindex",	"ifname",    "on",	 "type",    "subtype",	"dir",
+		"direction", "addr1",	   "addr2",	"addr3",     "addr4",	 "vpi",	    "vci",	"lane",
 	};
 
+	/* tcp-syn, icmp-echo and other values of fields */
+	if ((length > 4 && strncmp(word, "tcp-", 4) == 0) || (length > 5 && strncmp(word, "icmp-", 5) == 0) ||
+	    (length > 6 && strncmp(word, "icmp6-", 6) == 0))
+		return true;
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(*keywords); i++) {
 		if (strlen(keywords[i]) == length && strncasecmp(keywords[i], word, length) == 0)
 			return true;
@@ -130,9 +151,9 @@ static bool is_keyword(const char *word, size_t length)
 	return false;
 }
 
-static bool is_number_or_address(const char *word, size_t length)
+bool filter_is_known_word(const char *word, size_t length)
 {
-	return isdigit((unsigned char)*word) || *word == '-' || memchr(word, ':', length);
+	return is_keyword(word, length) || isdigit((unsigned char)*word) || *word == '-' || memchr(word, ':', length);
 }
 
 bool filter_may_resolve_names(const char *expression)
@@ -140,39 +161,64 @@ bool filter_may_resolve_names(const char *expression)
 	for (const char *at = expression ? expression : ""; *at;) {
 		const char *end = at;
 
-		while (is_word_character(*end))
+		while (filter_is_word_character(*end))
 			end++;
 		const size_t length = (size_t)(end - at);
-		if (length && !is_keyword(at, length) && !is_number_or_address(at, length))
+		if (length && !filter_is_known_word(at, length))
 			return true;
 		at = length ? end : at + 1;
 	}
 	return false;
 }
 
-int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **result)
+/* Replaces the program by a better one, if there is one. -EINVAL: no packet can match. */
+static int optimise(struct bpf_program *program, struct error *err)
 {
-	if (!expression || !*expression) {
-		*result = NULL;
-		return 0;
+	cleanup(cleanup_free) struct bpf_insn *better = calloc(program->bf_len, sizeof(*better));
+	const int count = better ? bpf_optimise(program->bf_insns, program->bf_len, better) : -ENOMEM;
+
+	if (count < 0)
+		return error_set(err, count, "out of memory");
+	if (count > 0) {
+		memcpy(program->bf_insns, better, (size_t)count * sizeof(*better));
+		program->bf_len = (unsigned)count;
 	}
-	if (count_terms(expression) > FILTER_TERMS_MAX)
-		return error_set(err, -EINVAL, "more than %d terms joined by and/or: use nets or port ranges",
-				 FILTER_TERMS_MAX);
-	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
+	if (program->bf_insns->code == (BPF_RET | BPF_K) && !program->bf_insns->k)
+		return -EINVAL;
+	return 0;
+}
+
+/* libpcap's own optimiser changes what some expressions mean (1.10.3). */
+static int compile_program(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+			   struct bpf_program *program)
+{
 	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
 	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
-	if (!filter || !pcap) {
-		if (pcap)
-			pcap_close(pcap);
+
+	if (!pcap)
 		return error_set(err, -ENOMEM, "out of memory");
-	}
-	int r = pcap_compile(pcap, &filter->program, expression, 1, PCAP_NETMASK_UNKNOWN);
-	if (r < 0)
-		error_set(err, -EINVAL, "%s", pcap_geterr(pcap));
+	const int r = pcap_compile(pcap, program, expression, 0, netmask ? netmask : PCAP_NETMASK_UNKNOWN);
+	if (r < 0 && !netmask && strstr(pcap_geterr(pcap), "netmask"))
+		error_set(err, -EINVAL, "\"ip broadcast\" needs an interface with an IPv4 address, for its netmask");
+	else if (r < 0)
+		filter_explain(expression, pcap_geterr(pcap), err);
 	pcap_close(pcap);
 	if (r < 0)
 		return -EINVAL;
+	const int optimised = optimise(program, err);
+	return optimised == -EINVAL ? filter_explain(expression, "expression rejects all packets", err) : optimised;
+}
+
+static int compile(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+		   struct filter **result)
+{
+	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
+	if (!filter)
+		return error_set(err, -ENOMEM, "out of memory");
+	filter->linktype = linktype;
+	int r = compile_program(expression, linktype, netmask, err, &filter->program);
+	if (r < 0)
+		return r;
 	filter->vm = bpf_vm_new(filter->program.bf_insns, filter->program.bf_len);
 	if (!filter->vm)
 		return error_set(err, -ENOMEM, "out of memory, or a filter of more than %d instructions",
@@ -183,17 +229,120 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 	return 0;
 }
 
+int filter_compile_with_netmask(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+				struct filter **result)
+{
+	if (!expression || !*expression) {
+		*result = NULL;
+		return 0;
+	}
+	const int r = filter_check_terms(expression, err);
+	return r < 0 ? r : compile(expression, linktype, netmask, err, result);
+}
+
+/* --- tunnels --- */
+
+static void inner_filter_free(struct inner_filter *inner)
+{
+	if (!inner)
+		return;
+	filter_free(inner->ethernet);
+	filter_free(inner->raw);
+	free(inner);
+}
+
+CLEANUP_DEFINE(inner_filter, struct inner_filter, inner_filter_free)
+
+/* An expression that the link type of the inner packet cannot match ("ether host" and raw IP) is no error. */
+static int compile_inner(const struct filter_options *options, struct error *err, struct inner_filter **result)
+{
+	cleanup(cleanup_inner_filter) struct inner_filter *inner = calloc(1, sizeof(*inner));
+	struct error ignored;
+
+	if (!inner)
+		return error_set(err, -ENOMEM, "out of memory");
+	int r = filter_compile_with_netmask(options->inner, LINKTYPE_ETHERNET, options->netmask, err, &inner->ethernet);
+	if (r < 0)
+		return r;
+	r = filter_compile_with_netmask(options->inner, LINKTYPE_RAW, options->netmask, &ignored, &inner->raw);
+	if (r < 0 && r != -EINVAL)
+		return error_set(err, r, "%s", ignored.text);
+	*result = take(inner);
+	return 0;
+}
+
+static bool is_blank(const char *expression)
+{
+	return !expression[strspn(expression, " \t\n\r\v\f")];
+}
+
+/* Replaces the filter by one that accepts only what may be a tunnel, so that the kernel does not pass the rest. */
+static int restrict_to_tunnels(const struct filter_options *options, struct error *err, struct filter **filter)
+{
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(COMBINED_BYTES_MAX);
+	const bool ethernet = options->linktype == LINKTYPE_ETHERNET;
+	struct filter *restricted = NULL;
+	int r = buffer_printf(&text, "(%s)", ethernet ? tunnel_candidates_ethernet : tunnel_candidates_raw);
+
+	if (r == 0 && *filter && !is_blank(options->bpf))
+		r = buffer_printf(&text, " and (%s)", options->bpf);
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	r = compile(buffer_text(&text), options->linktype, options->netmask, err, &restricted);
+	if (r < 0)
+		return r == -EINVAL ? error_set(err, r, "no packet that matches it can be a tunnel") : r;
+	filter_free(*filter);
+	*filter = restricted;
+	return 0;
+}
+
+int filter_new(const struct filter_options *options, struct error *err, const char **field, struct filter **result)
+{
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+
+	*field = "bpf";
+	int r = filter_compile_with_netmask(options->bpf, options->linktype, options->netmask, err, &filter);
+	if (r == 0 && options->inner && *options->inner) {
+		struct inner_filter *inner = NULL;
+
+		*field = "inner";
+		r = compile_inner(options, err, &inner);
+		if (r == 0) {
+			*field = "bpf";
+			r = restrict_to_tunnels(options, err, &filter);
+		}
+		if (r == 0) {
+			filter->inner = inner;
+			filter->reach = REACH_UNKNOWN;
+		} else {
+			inner_filter_free(inner);
+		}
+	}
+	if (r < 0) {
+		error_prefix(err, "%s", *field);
+		return r;
+	}
+	*result = take(filter);
+	return 0;
+}
+
+int filter_compile(const char *expression, uint16_t linktype, struct error *err, struct filter **result)
+{
+	return filter_compile_with_netmask(expression, linktype, 0, err, result);
+}
+
 int filter_check(const char *expression, struct error *err)
 {
 	cleanup(cleanup_filter) struct filter *filter = NULL;
 
-	return filter_compile(expression, DLT_EN10MB, err, &filter);
+	return filter_compile_with_netmask(expression, DLT_EN10MB, FILTER_CHECK_NETMASK, err, &filter);
 }
 
 void filter_free(struct filter *filter)
 {
 	if (!filter)
 		return;
+	inner_filter_free(filter->inner);
 	bpf_vm_free(filter->vm);
 	pcap_freecode(&filter->program);
 	free(filter);
@@ -209,13 +358,41 @@ uint32_t filter_reach(const struct filter *filter)
 	return filter->reach;
 }
 
-uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen)
+static bool matches_inner(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen,
+			  unsigned type)
 {
-	return bpf_vm_run(filter->vm, packet, wirelen, caplen);
+	struct tunnel_packet inner;
+
+	if (!tunnel_find(packet, caplen, filter->linktype, &inner))
+		return false;
+	const struct filter *of_inner =
+		inner.linktype == LINKTYPE_ETHERNET ? filter->inner->ethernet : filter->inner->raw;
+	return of_inner && bpf_vm_run(of_inner->vm, packet + inner.offset, wirelen - inner.offset,
+				      caplen - inner.offset, type) != 0;
+}
+
+uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen,
+		    unsigned type)
+{
+	const uint32_t accepted = bpf_vm_run(filter->vm, packet, wirelen, caplen, type);
+
+	if (!accepted || !filter->inner)
+		return accepted;
+	return matches_inner(filter, packet, wirelen, caplen, type) ? accepted : 0;
+}
+
+static bool is_same_inner(const struct filter *one, const struct filter *other)
+{
+	return (!one && !other) || (one && other && filter_equal(one, other));
 }
 
 bool filter_equal(const struct filter *one, const struct filter *other)
 {
+	if (!one->inner != !other->inner || one->linktype != other->linktype)
+		return false;
+	if (one->inner && !(is_same_inner(one->inner->ethernet, other->inner->ethernet) &&
+			    is_same_inner(one->inner->raw, other->inner->raw)))
+		return false;
 	const struct bpf_program *a = &one->program, *b = &other->program;
 
 	return a->bf_len == b->bf_len && memcmp(a->bf_insns, b->bf_insns, a->bf_len * sizeof(*a->bf_insns)) == 0;
@@ -228,5 +405,6 @@ bool filter_equal(const struct filter *one, const struct filter *other)
 
 bool filter_reads_headers_only(const struct filter *filter)
 {
-	return filter->reach_absolute <= HEADERS_REACH_ABSOLUTE && filter->reach_indexed <= HEADERS_REACH_INDEXED;
+	return !filter->inner && filter->reach_absolute <= HEADERS_REACH_ABSOLUTE &&
+	       filter->reach_indexed <= HEADERS_REACH_INDEXED;
 }

@@ -13,7 +13,14 @@
 
 static_assert(sizeof(struct bpf_insn) == sizeof(struct sock_filter), "one layout");
 
+/* What the packet in a tunnel must match, compiled for what it may begin with. */
+struct inner_filter {
+	struct filter *ethernet, *raw; /* NULL: no packet that begins with it matches */
+};
+
 struct filter {
+	uint16_t linktype;
+	struct inner_filter *inner; /* NULL: none. `program` then accepts only what may be a tunnel */
 	struct bpf_program program;
 	struct bpf_vm *vm;	 /* runs it */
 	uint32_t reach_absolute; /* end of the furthest load at a fixed offset */
@@ -22,6 +29,19 @@ struct filter {
 	uint32_t min_bytes;	 /* packets shorter than this are not passed to it by the union */
 	bool kernel_compatible;	 /* the kernel reaches libpcap's verdict and can continue after the program */
 };
+
+bool filter_is_word_character(char c);
+/* Whether it is a keyword of pcap-filter(7), a number or an address, and no name. */
+bool filter_is_known_word(const char *word, size_t length);
+/* 0, or -EINVAL: there are more than FILTER_TERMS_MAX. */
+warn_unused int filter_check_terms(const char *expression, struct error *err);
+
+/* Whether it loads the packet's type (SKF_AD_PKTTYPE), as "inbound" and "outbound" do, and not a part of the packet. */
+static inline bool filter_loads_type(const struct bpf_insn *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS &&
+	       insn->k == (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE);
+}
 
 /* Bytes that a load instruction reads. */
 static inline uint32_t filter_load_width(uint16_t code)

@@ -11,6 +11,7 @@
 
 #include <linux/if_packet.h>
 
+#include "base/packet.h"
 #include "bpf/filter_internal.h"
 #include "bpf/retention_filter.h"
 
@@ -58,7 +59,7 @@ static bool is_load(const struct bpf_insn *insn, unsigned mode)
 /* An offset beyond any packet: libpcap's interpreter rejects it, the kernel would take it for one of its extensions. */
 static bool exceeds_any_packet(const struct bpf_insn *insn)
 {
-	return insn->k > INT32_MAX;
+	return insn->k > INT32_MAX && !filter_loads_type(insn);
 }
 
 #define EXPANSION_MAX 7 /* instructions that one becomes at most */
@@ -70,7 +71,7 @@ static unsigned emitted_size(const struct assembly *assembly, const struct bpf_i
 		return insn->jt > UINT8_MAX / EXPANSION_MAX || insn->jf > UINT8_MAX / EXPANSION_MAX ? 3 : 1;
 	if (is_load(insn, BPF_IND))
 		return exceeds_any_packet(insn) ? 1 : EXPANSION_MAX;
-	if (is_load(insn, BPF_ABS) && !exceeds_any_packet(insn) &&
+	if (is_load(insn, BPF_ABS) && !exceeds_any_packet(insn) && !filter_loads_type(insn) &&
 	    insn->k + filter_load_width(insn->code) > assembly->min_bytes)
 		return 4;
 	return 1;
@@ -221,6 +222,16 @@ static bool is_repeated(const struct filter_want *wants, size_t index)
 	return false;
 }
 
+/* Every packet that passes the first `prefix_count` instructions is wanted whole. */
+static size_t accept_all(struct assembly *assembly, size_t prefix_count)
+{
+	if (!prefix_count)
+		return 0;
+	assembly->count = prefix_count;
+	emit(assembly, BPF_RET | BPF_K, UINT32_MAX, 0, 0);
+	return assembly->count;
+}
+
 size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
 		    struct sock_filter *program)
 {
@@ -243,10 +254,11 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 		everything |= !wants[i].filter;
 		kernel_compatible &= account_for(&assembly, wants[i].filter);
 	}
-	if (everything ? assembly.snaplen >= UINT16_MAX && !exclude : !kernel_compatible)
-		return 0;
 	if (options->loopback && (count || retention))
 		emit_reject_outgoing(&assembly);
+	const size_t prefix_count = assembly.count;
+	if (everything ? assembly.snaplen >= PACKET_SNAPLEN_MAX && !exclude : !kernel_compatible)
+		return accept_all(&assembly, prefix_count);
 	if ((!everything || exclude) && (count || retention))
 		emit_accept_short(&assembly);
 	if (exclude) /* it is meant for packets without their tag, as the kernel sees them */
@@ -261,5 +273,5 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 		emit_retention(&assembly, retention);
 	else
 		emit(&assembly, BPF_RET | BPF_K, everything ? assembly.snaplen : 0, 0, 0);
-	return assembly.count > FILTER_UNION_MAX ? 0 : assembly.count;
+	return assembly.count > FILTER_UNION_MAX ? accept_all(&assembly, prefix_count) : assembly.count;
 }

@@ -29,9 +29,9 @@ struct filter_union_options {
  * Writes into `program` (room for FILTER_UNION_MAX) a kernel filter that accepts at least what any of `wants` accepts,
  * cut at the largest snap length that still lets every filter be repeated on the cut packet. Returns the number of
  * instructions; 0: attach none, because every packet is wanted whole, the union does not fit, or the kernel would judge
- * differently. With no wants and no retention filter it rejects everything. The kernel sees packets with their VLAN tag
- * stripped, which changes what an expression means, so tagged packets are all accepted. So are those shorter than
- * FILTER_UNION_MIN_BYTES.
+ * differently (with `loopback` the filter then rejects only outgoing copies). With no wants and no retention filter it
+ * rejects everything. The kernel sees packets with their VLAN tag stripped, which changes what an expression means, so
+ * tagged packets are all accepted. So are those shorter than FILTER_UNION_MIN_BYTES.
  */
 size_t filter_union(const struct filter_want *wants, size_t count, const struct filter_union_options *options,
 		    struct sock_filter *program);

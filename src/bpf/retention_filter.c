@@ -9,11 +9,11 @@
 
 #include <linux/filter.h>
 
+#include "base/packet.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter.h"
 #include "bpf/headers.h"
 
-#define SNAPLEN_WHOLE 65535  /* nothing is cut from this length on */
 #define HEADERS_SNAPLEN 1024 /* more than any headers that the program recognises */
 
 struct retention_filter {
@@ -29,12 +29,12 @@ int retention_filter_new(const struct retention_filter_options *options, uint16_
 			 struct retention_filter **result)
 {
 	*result = NULL;
-	if ((!options->bpf || !*options->bpf) && !options->headers && options->snaplen >= SNAPLEN_WHOLE)
+	if ((!options->bpf || !*options->bpf) && !options->headers && options->snaplen >= PACKET_SNAPLEN_MAX)
 		return 0;
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = calloc(1, sizeof(*retention));
 	if (!retention)
 		return error_set(err, -ENOMEM, "out of memory");
-	int r = filter_compile(options->bpf, linktype, err, &retention->filter);
+	int r = filter_compile_with_netmask(options->bpf, linktype, options->netmask, err, &retention->filter);
 	if (r < 0)
 		return r;
 	const uint32_t reach = retention->filter ? filter_reach(retention->filter) : 0;
@@ -68,12 +68,12 @@ void retention_filter_free(struct retention_filter *retention)
 }
 
 uint32_t retention_filter_kept_bytes(const struct retention_filter *retention, const uint8_t *packet, uint32_t wirelen,
-				     uint32_t caplen)
+				     uint32_t caplen, unsigned type)
 {
-	if (retention->filter && !filter_run(retention->filter, packet, wirelen, caplen))
+	if (retention->filter && !filter_run(retention->filter, packet, wirelen, caplen, type))
 		return 0;
 	/* 0: cut inside its headers */
-	const uint32_t length = bpf_vm_run(retention->length, packet, wirelen, caplen);
+	const uint32_t length = bpf_vm_run(retention->length, packet, wirelen, caplen, type);
 	return length && length < caplen ? length : caplen;
 }
 

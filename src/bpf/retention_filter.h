@@ -19,6 +19,7 @@ struct sock_filter;
 
 struct retention_filter_options {
 	const char *bpf;  /* NULL or "": every packet */
+	uint32_t netmask; /* of the interface, for "ip broadcast"; 0: unknown */
 	uint32_t snaplen; /* bytes */
 	bool headers;	  /* link to transport headers only; overrides snaplen */
 };
@@ -28,9 +29,9 @@ warn_unused int retention_filter_new(const struct retention_filter_options *opti
 				     struct error *err, struct retention_filter **retention);
 void retention_filter_free(struct retention_filter *retention);
 
-/* How many bytes of a packet may be kept, at most `caplen`; 0: none. `packet`: as it was on the wire. */
+/* How many bytes of a packet may be kept, at most `caplen`; 0: none. The rest as for filter_run. */
 uint32_t retention_filter_kept_bytes(const struct retention_filter *retention, const uint8_t *packet, uint32_t wirelen,
-				     uint32_t caplen);
+				     uint32_t caplen, unsigned type);
 
 /* Whether some packets that `filter` (NULL: all) accepts may be missing, or kept too short for it to decide. retention
  * NULL: no. */

@@ -72,8 +72,10 @@ static struct source *find_source(const struct engine *engine, const char *inter
 static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
 			  struct source **result)
 {
-	const int ifindex = (int)if_nametoindex(spec->interface);
+	int ifindex = 0, r = ring_find_interface(spec->interface, &ifindex);
 
+	if (r < 0 && r != -ENODEV)
+		return error_set(err, r, "interface %s: %s", spec->interface, strerror(-r));
 	pthread_mutex_lock(&engine->lock);
 	if (ifindex)
 		recorder_bind(engine, spec->interface); /* it may have just come back */
@@ -84,7 +86,7 @@ static int acquire_source(struct engine *engine, const struct consumer_spec *spe
 	}
 	const size_t ring_bytes = engine->ring_bytes;
 	pthread_mutex_unlock(&engine->lock);
-	int r = 0;
+	r = 0;
 	if (!source) {
 		r = source_open(spec->interface, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
 		if (r == 0)
@@ -170,6 +172,15 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	return consumer;
 }
 
+/* Before it is armed. In a window that is over the NIC can lose nothing more. */
+static void read_nic_counters(struct consumer *consumer, const struct consumer_spec *spec)
+{
+	const bool past = spec->to_real_ns && spec->to_real_ns <= clock_realtime_ns();
+
+	if (!past && ring_find_interface(spec->interface, &consumer->nic_ifindex) == 0)
+		nic_counters_read(consumer->nic_ifindex, &consumer->nic_begin);
+}
+
 static int start_on_source(struct engine *engine, const struct consumer_spec *spec, uint16_t linktype,
 			   struct consumer *consumer, struct error *err)
 {
@@ -221,14 +232,18 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 	struct consumer *consumer = new_consumer(engine, spec, done, ctx);
 	if (!consumer)
 		return error_set(err, -ENOMEM, "out of memory");
-	*field = "bpf";
-	r = filter_compile(spec->bpf, linktype, err, &consumer->filter);
+	const struct filter_options options = {
+		.bpf = spec->bpf,
+		.inner = spec->inner,
+		.linktype = linktype,
+		.netmask = ring_netmask(spec->interface),
+	};
+	r = filter_new(&options, err, field, &consumer->filter);
 	consumer->cursor.filter = consumer->filter;
-	if (r < 0) {
-		error_prefix(err, "bpf");
-	} else {
+	if (r == 0) {
 		*field = "interface";
 		*result = consumer; /* before it can end */
+		read_nic_counters(consumer, spec);
 		r = start_on_source(engine, spec, linktype, consumer, err);
 	}
 	if (r < 0) {
@@ -296,7 +311,12 @@ void consumer_free(struct consumer *consumer)
 
 struct resume_point consumer_resume_point(const struct consumer *consumer)
 {
-	return (struct resume_point){.number = consumer->cursor.next_number, .dropped = consumer->cursor.dropped_seen};
+	const struct cursor *cursor = &consumer->cursor;
+
+	return (struct resume_point){.number = cursor->next_number,
+				     .dropped = cursor->dropped_seen,
+				     .dropped_marked = cursor->dropped_marked,
+				     .missing = cursor->missing};
 }
 
 const struct store *consumer_store(const struct consumer *consumer)
@@ -311,7 +331,7 @@ uint64_t consumer_window_end(const struct consumer *consumer)
 	uint64_t end_ns = consumer->end_ns;
 
 	if (cursor->reason == END_PACKETS || cursor->reason == END_BYTES)
-		end_ns = cursor->last_ns - (uint64_t)cursor->clock_offset_ns;
+		end_ns = cursor->last_arrived_ns;
 	else if (cursor->reason == END_IDLE)
 		end_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
 	else if (cursor->reason == END_MEMORY)
@@ -330,7 +350,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 		.linktype = consumer->linktype,
 	};
 	pthread_mutex_lock(&consumer->engine->lock);
-	const bool ended = !consumer->source && consumer->armed;
+	const bool ended = consumer->settled;
 	pthread_mutex_unlock(&consumer->engine->lock);
 	const int64_t now_offset_ns = clock_offset_ns();
 	const uint64_t offset_ns = (uint64_t)(ended ? consumer->clock_offset_ns : now_offset_ns);
@@ -355,12 +375,19 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 		report->to_ns = consumer->to_real_ns;
 	if (report->from_ns > report->to_ns)
 		report->from_ns = report->to_ns; /* the whole window is older than what can be reached */
-	report->lost_kernel = cursor->dropped_seen - consumer->dropped_at_start;
+	report->lost_kernel = cursor->dropped_seen - cursor->dropped_at_start;
 	report->lost_evicted = consumer->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
+	report->truncated = cursor->truncated;
 	report->received = cursor->examined + report->lost_kernel;
+	report->nic = consumer->nic_growth;
 	report->unsorted = consumer->unsorted;
+	report->clock_offset_ns = consumer->clock_offset_ns;
+	report->odd_stamps = cursor->odd_stamps;
+	/* Only an absolute window means other packets once the clock was set. */
+	const bool by_clock = consumer->from_real_ns || consumer->to_real_ns;
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
-			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->clock_stepped &&
+			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->edge_uncertain &&
+			   !consumer->end_uncertain && !(by_clock && cursor->clock_stepped) &&
 			   (int64_t)cursor->from_ns <= consumer->asked_from_ns;
 }

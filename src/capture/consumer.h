@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "capture/cursor.h"
+#include "capture/nic_counters.h"
 
 struct consumer;
 struct engine;
@@ -19,14 +20,15 @@ struct store;
 /* Where a consumer ended on its interface's timeline. Another consumer can continue there while the recorder is the
  * same. */
 struct resume_point {
-	uint64_t number; /* of the next packet */
-	uint64_t dropped;
+	uint64_t number;			   /* of the next packet */
+	uint64_t dropped, dropped_marked, missing; /* as in struct cursor */
 };
 
 struct consumer_spec {
 	const char *interface;
 	bool promiscuous;
-	const char *bpf; /* NULL: every packet */
+	const char *bpf;   /* NULL: every packet */
+	const char *inner; /* what the packet in a tunnel must match; NULL: no tunnel is needed */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
 	uint64_t before_ns; /* start this long before now, as far as the recorder reaches */
@@ -71,9 +73,13 @@ struct consumer_report {
 	uint64_t first_ns, last_ns;		/* real time of the first and last packet; 0: none */
 	uint64_t from_ns, to_ns, asked_from_ns; /* real time: the window covered, and the start that was requested */
 	bool complete;
+	int64_t clock_offset_ns;			 /* real minus boot time at the end */
+	uint64_t odd_stamps;				 /* packets whose stamps do not fit their arrival */
 	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
-	uint64_t received; /* packets offered to the ring while it ran, including dropped ones */
-	bool unsorted;	   /* no memory to sort the packets: they are in order of arrival */
+	uint64_t truncated;	 /* packets of which the ring had less than the snap length wants */
+	uint64_t received;	 /* packets offered to the ring while it ran, including dropped ones */
+	struct nic_counters nic; /* what NIC and driver lost while it ran; not of history, nor of this consumer alone */
+	bool unsorted;		 /* no memory to sort the packets: they are in order of arrival */
 	uint16_t linktype;
 	uint32_t snaplen;
 };

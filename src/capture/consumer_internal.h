@@ -27,6 +27,7 @@ struct consumer {
 	consumer_done done;
 	void *ctx;
 	bool armed;	     /* its filter is in the kernel; it may be scanned */
+	bool settled;	     /* it has ended, and all that the report tells is known */
 	bool busy;	     /* a worker is moving it */
 	uint64_t position;   /* cursor.next_number when a worker last released it */
 	uint64_t end_number; /* ends when `position` gets here; NUMBER_NONE: not set yet */
@@ -35,7 +36,8 @@ struct consumer {
 	uint64_t end_set_ns;
 	uint64_t end_dropped;	      /* the ring's drops at end_set_ns */
 	enum end_reason until_reason; /* why it ends at cursor.until_ns */
-	uint64_t dropped_at_start, lost_evicted;
+	uint64_t lost_evicted;
+	bool end_uncertain;		   /* its end did not wait for the kernel's open block */
 	uint64_t before_ns;		   /* requested: start this long before it is armed */
 	uint64_t from_real_ns, to_real_ns; /* requested window; 0: not given */
 	uint64_t duration_ns;
@@ -46,6 +48,9 @@ struct consumer {
 	bool unsorted;		    /* no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;
+	int nic_ifindex; /* the interface when it began; constant */
+	/* When it began (constant; not known: not wanted), and how much they had grown when it ended. */
+	struct nic_counters nic_begin, nic_growth;
 	int64_t clock_offset_ns; /* real time minus boot time when it ended */
 	uint64_t end_ns;	 /* boot time */
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The hot loop. For each packet it reads the kernel's header, puts a stripped VLAN tag back, and offers the packet to
- * every cursor of the group. Time limits apply to the packets' own time stamps, so load on the machine does not change
- * what a file holds. A slack of a few milliseconds covers packets that different CPUs stamped out of order.
+ * every cursor of the group. Time limits apply to the moment at which each packet arrived (arrival.h), so load on the
+ * machine does not change what a file holds, nor does the clock. A slack of a few milliseconds covers packets that
+ * different CPUs stamped out of order.
  */
 #include "capture/cursor.h"
 
@@ -25,13 +26,16 @@
 /* One packet as it was on the wire: up to 16 bytes in `head`, the rest in the ring. */
 struct wire_packet {
 	uint64_t time_ns; /* real */
-	uint64_t boot_ns;
+	uint64_t boot_ns; /* arrival */
+	bool odd_stamp;
 	uint32_t caplen, wirelen;
 	const uint8_t *data;	   /* in the ring, without the tag */
 	const uint8_t *contiguous; /* with the tag: what filters see */
 	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
 	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
 	uint8_t direction;
+	uint32_t flags;
+	uint8_t type; /* PACKET_HOST, PACKET_OUTGOING, … */
 };
 
 static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *header, uint8_t *scratch)
@@ -56,17 +60,16 @@ static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *h
 	packet->wirelen += VLAN_TAG_BYTES;
 }
 
-static void read_packet(struct wire_packet *packet, const uint8_t *at, const struct span *span,
-			const struct scan_context *context)
+static void read_packet(struct wire_packet *packet, const uint8_t *at, const struct scan_context *context)
 {
 	const struct tpacket3_hdr *header = (const void *)at;
 
 	packet->time_ns = header->tp_sec * NS_PER_S + header->tp_nsec;
-	packet->boot_ns = packet->time_ns - (uint64_t)span->clock_offset_ns;
 	packet->caplen = header->tp_snaplen;
 	packet->wirelen = header->tp_len;
 	packet->data = packet->contiguous = at + header->tp_mac;
 	packet->head_size = 0;
+	packet->flags = header->tp_status & TP_STATUS_CSUMNOTREADY ? PACKET_FLAG_CHECKSUM_NOT_READY : 0;
 	if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->ethernet && packet->caplen >= MAC_BYTES)
 		restore_tag(packet, header, context->scratch);
 }
@@ -93,9 +96,13 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 {
 	struct packet_view view = {
 		.time_ns = packet->time_ns,
+		.arrived_ns = packet->boot_ns,
+		.odd_stamp = packet->odd_stamp,
 		.wirelen = packet->wirelen,
 		.caplen = packet->caplen < cursor->snaplen ? packet->caplen : cursor->snaplen,
 		.direction = packet->direction,
+		.flags = packet->flags,
+		.missing = cursor->missing,
 	};
 
 	if (view.caplen > accepted)
@@ -107,10 +114,17 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		cursor->reason = END_MEMORY;
 		return;
 	}
-	if (!cursor->first_ns || packet->time_ns < cursor->first_ns)
-		cursor->first_ns = packet->time_ns;
-	if (packet->time_ns > cursor->last_ns)
-		cursor->last_ns = packet->time_ns;
+	cursor->missing = 0;
+	cursor->truncated += packet_is_truncated(&view, cursor->snaplen);
+	const uint64_t real_ns =
+		packet->odd_stamp ? packet->boot_ns + (uint64_t)cursor->clock_offset_ns : packet->time_ns;
+	if (!cursor->first_ns || real_ns < cursor->first_ns)
+		cursor->first_ns = real_ns;
+	if (real_ns > cursor->last_ns)
+		cursor->last_ns = real_ns;
+	if (packet->boot_ns > cursor->last_arrived_ns)
+		cursor->last_arrived_ns = packet->boot_ns;
+	cursor->odd_stamps += packet->odd_stamp;
 	const uint64_t bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed) + view.caplen;
 	atomic_store_explicit(&cursor->bytes, bytes, memory_order_relaxed);
 	atomic_store_explicit(&cursor->packets, cursor->store.packets, memory_order_relaxed);
@@ -130,20 +144,32 @@ static bool is_idle_too_long(const struct cursor *cursor, const struct wire_pack
 	       packet->boot_ns > atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
 }
 
-static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
+/* A packet with an odd stamp arrived between its neighbours' times, and before `latest_ns`. */
+static bool may_have_arrived_at(const struct wire_packet *packet, uint64_t latest_ns, uint64_t boottime_ns)
 {
+	return boottime_ns >= packet->boot_ns && boottime_ns <= latest_ns;
+}
+
+static void offer_packet(struct cursor *cursor, const struct wire_packet *packet, uint64_t latest_ns)
+{
+	if (packet->odd_stamp)
+		cursor->edge_uncertain |=
+			may_have_arrived_at(packet, latest_ns, cursor->from_ns) ||
+			may_have_arrived_at(packet, latest_ns,
+					    atomic_load_explicit(&cursor->until_ns, memory_order_relaxed));
 	if (packet->boot_ns < cursor->from_ns ||
 	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
 	if (cursor->retention && packet->boot_ns < cursor->retention_until_ns) {
 		allowed = retention_filter_kept_bytes(cursor->retention, packet->contiguous, packet->wirelen,
-						      packet->caplen);
+						      packet->caplen, packet->type);
 		if (!allowed)
 			return;
 	}
 	if (cursor->filter) {
-		accepted = filter_run(cursor->filter, packet->contiguous, packet->wirelen, packet->caplen);
+		accepted =
+			filter_run(cursor->filter, packet->contiguous, packet->wirelen, packet->caplen, packet->type);
 		if (!accepted)
 			return;
 	}
@@ -155,30 +181,72 @@ static void offer_packet(struct cursor *cursor, const struct wire_packet *packet
 
 static void check_clock_step(struct cursor *cursor, const struct span *span)
 {
-	const int64_t step_ns = span->clock_offset_ns - cursor->clock_offset_ns;
+	const int64_t step_ns = span->bounds.clock_offset_ns - cursor->clock_offset_ns;
 
 	if (!cursor->clock_offset_ns)
-		cursor->clock_offset_ns = span->clock_offset_ns;
+		cursor->clock_offset_ns = span->bounds.clock_offset_ns;
 	else if (step_ns > TIMELINE_CLOCK_STEP_NS || step_ns < -TIMELINE_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
 }
 
-/* Ends the cursors whose window closed before the span, and collects the others. */
+static uint32_t reception_flag(unsigned char type)
+{
+	static const uint8_t flags[] = {
+		[PACKET_HOST] = PACKET_FLAG_UNICAST,
+		[PACKET_BROADCAST] = PACKET_FLAG_BROADCAST,
+		[PACKET_MULTICAST] = PACKET_FLAG_MULTICAST,
+		[PACKET_OTHERHOST] = PACKET_FLAG_PROMISCUOUS,
+	};
+
+	return type < sizeof(flags) ? flags[type] : 0;
+}
+
+static void note_missing(struct cursor *cursor, const struct span *span)
+{
+	if (span->dropped_before <= cursor->dropped_marked)
+		return;
+	cursor->missing += span->dropped_before - cursor->dropped_marked;
+	cursor->dropped_marked = span->dropped_before;
+}
+
+/* Whether the span may hold packets from before and after the moment. */
+static bool is_within(const struct span *span, uint64_t boottime_ns)
+{
+	return boottime_ns >= span->begin_ns && boottime_ns <= span->end_ns;
+}
+
+/* Passes a span that arrived before the window. The drops before it are none of the cursor's; later ones may be. */
+static void skip_span(struct cursor *cursor, const struct span *span)
+{
+	if (span->dropped_before > cursor->dropped_at_start)
+		cursor->dropped_at_start = cursor->dropped_marked = span->dropped_before;
+}
+
+/* Ends the cursors whose window closed before the span, skips those whose window opens after it, and collects the rest
+ * in `active`. */
 static unsigned collect_active(struct cursor *const *cursors, unsigned count, const struct span *span,
 			       struct cursor **active)
 {
-	const uint64_t begin_ns = span->first_ns - (uint64_t)span->clock_offset_ns;
 	unsigned active_count = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		const uint64_t until_ns = atomic_load_explicit(&cursors[i]->until_ns, memory_order_relaxed);
+		struct cursor *cursor = cursors[i];
+		const uint64_t until_ns = atomic_load_explicit(&cursor->until_ns, memory_order_relaxed);
 
-		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS && begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
-			cursors[i]->reason = END_UNTIL;
-		} else {
-			check_clock_step(cursors[i], span);
-			active[active_count++] = cursors[i];
+		cursor->edge_uncertain |=
+			span->ambiguous && (is_within(span, cursor->from_ns) || is_within(span, until_ns));
+		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS &&
+		    span->begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
+			cursor->reason = END_UNTIL;
+			continue;
 		}
+		check_clock_step(cursor, span);
+		if (span->end_ns < cursor->from_ns) {
+			skip_span(cursor, span);
+			continue;
+		}
+		note_missing(cursor, span);
+		active[active_count++] = cursor;
 	}
 	return active_count;
 }
@@ -189,6 +257,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 	struct cursor *active[SCAN_GROUP_MAX];
 	unsigned active_count = collect_active(cursors, count, span, active);
 	const uint8_t *at = span->first;
+	struct arrival_reader arrivals = arrival_reader(&span->bounds);
 	struct wire_packet packet;
 	uint32_t i = 0;
 
@@ -207,14 +276,17 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		__builtin_prefetch(ahead + CACHE_LINE);
 		__builtin_prefetch(ahead + 2 * CACHE_LINE);
 		const unsigned char type = packet_type(at);
+		packet.boot_ns = arrival_next(&arrivals, (const void *)at, &packet.odd_stamp);
 		if (!(context->loopback && type == PACKET_OUTGOING)) {
-			read_packet(&packet, at, span, context);
+			read_packet(&packet, at, context);
+			packet.flags |= reception_flag(type);
+			packet.type = type;
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
 			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];
 
 				if (span->number + i >= cursor->next_number) {
-					offer_packet(cursor, &packet);
+					offer_packet(cursor, &packet, span->end_ns);
 					cursor->examined++;
 				}
 				if (cursor->reason == END_NONE) {

@@ -61,11 +61,18 @@ struct cursor {
 	bool quota_spent;	    /* this cursor's packet used up the quota */
 	uint64_t examined;	    /* packets examined */
 	uint64_t first_ns, last_ns; /* real time of the first and last packet taken */
+	uint64_t last_arrived_ns;   /* boot time of the last packet taken */
+	uint64_t odd_stamps;	    /* packets taken whose stamps do not fit their arrival */
+	bool edge_uncertain;	    /* packets near an end of the window may be on its wrong side */
+	uint64_t truncated;	    /* packets of which the ring had less than `snaplen` wants */
 	uint64_t lost_memory;	    /* matching packets for which there was no memory */
 	uint64_t memory_spent_ns;   /* boot time of the last such packet */
 	bool clock_stepped;	    /* the real-time clock stepped between its packets */
 	int64_t clock_offset_ns;    /* real time minus boot time, at its first span; 0: none yet */
+	uint64_t dropped_at_start;  /* the ring's drops before its window */
 	uint64_t dropped_seen;	    /* the ring's drops up to its position */
+	uint64_t dropped_marked;    /* of these, the ones in `missing` or in a packet's count of missing ones */
+	uint64_t missing;	    /* packets lost since the last one taken, as far as their place is known */
 
 	/* Readable by any thread. Relaxed: each is independent. */
 	_Atomic uint64_t packets, bytes;

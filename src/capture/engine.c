@@ -91,7 +91,8 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
 
 	pthread_mutex_lock(&engine->lock);
-	int r = engine->source_count >= ENGINE_SOURCES_MAX ? -ENOSPC : 0;
+	const bool full = engine->source_count >= ENGINE_SOURCES_MAX;
+	int r = full ? -ENOSPC : 0;
 	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
 		r = -errno;
 	if (r == 0) {
@@ -105,7 +106,7 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 	pthread_mutex_unlock(&engine->lock);
 	if (r < 0) {
 		error_set(err, r, "interface %s: %s", source->ring->name,
-			  r == -ENOSPC ? "too many interfaces are open" : strerror(-r));
+			  full ? "too many interfaces are open" : strerror(-r));
 		source_close(source);
 	}
 	return r;
@@ -200,6 +201,8 @@ static int open_fds(struct engine *engine)
 	engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (engine->epoll_fd < 0 || engine->wake_fd < 0 || engine->timer_fd < 0)
+		return -errno; /* of the last that failed: all for the same reason */
 	engine->link_fd = link_watch_open();
 	if (engine->link_fd < 0)
 		return engine->link_fd;
@@ -207,7 +210,7 @@ static int open_fds(struct engine *engine)
 	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++) {
 		struct epoll_event event = {.events = EPOLLIN, .data.ptr = watched[i]};
 
-		if (*watched[i] < 0 || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, *watched[i], &event) < 0)
+		if (epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, *watched[i], &event) < 0)
 			return -errno;
 	}
 	return 0;

@@ -88,15 +88,23 @@ void engine_own_traffic_changed(struct engine *engine)
 	pthread_mutex_unlock(&engine->lock);
 }
 
+/* Unless that can't be known: then the worker that tries reports why. */
+static bool may_exist(const char *interface)
+{
+	int ifindex;
+
+	return ring_find_interface(interface, &ifindex) != -ENODEV;
+}
+
 void recorder_interfaces_changed(struct engine *engine)
 {
 	char name[IF_NAMESIZE];
 
 	for (struct pending_recorder *pending = engine->pending; pending; pending = pending->next)
-		pending->due = if_nametoindex(pending->interface) != 0;
+		pending->due = may_exist(pending->interface);
 	for (struct source *source = engine->sources; source; source = source->next) {
 		if (source->gone) {
-			source->came_back = source->recorder.on && if_nametoindex(source->name) != 0;
+			source->came_back = source->recorder.on && may_exist(source->name);
 		} else if (if_indextoname((unsigned)source->ring->ifindex, name) && strcmp(name, source->name) != 0) {
 			log_notice("interface-renamed", log_str("interface", source->name), log_str("name", name));
 			snprintf(source->name, sizeof(source->name), "%s", name);
@@ -151,11 +159,11 @@ static void bind_source(struct engine *engine, struct source *source)
 		source->ring->ifindex = ifindex;
 		source_mark_back(source, clock_boottime_ns());
 		log_notice("recording-again", log_str("interface", name));
-	} else if (ifindex) {
+	} else if (r != -ENODEV) {
 		source->retry_ns = clock_boottime_ns() + REBIND_RETRY_NS;
 		if (log_rate_allow(&source->bind_rate, &(uint64_t){0}))
 			log_error("recorder-not-bound", log_str("interface", name),
-				  log_str("error", r == -ENODEV ? "its link type has changed" : strerror(-r)));
+				  log_str("error", r == -EPFNOSUPPORT ? "its link type has changed" : strerror(-r)));
 		engine_wake_ring_thread(engine);
 	}
 }

@@ -57,6 +57,23 @@ static int find_linktype(const char *interface, unsigned short hardware, uint16_
 	return error_set(err, -EPFNOSUPPORT, "interface %s: hardware type %u is not supported", interface, hardware);
 }
 
+int ring_find_interface(const char *interface, int *ifindex)
+{
+	cleanup(cleanup_close) const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {0};
+
+	/* if_nametoindex(3) does not tell why there is no socket. */
+	if (fd < 0)
+		return -errno;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	if (strlen(interface) >= sizeof(request.ifr_name))
+		return -ENODEV;
+	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
+		return -errno;
+	*ifindex = request.ifr_ifindex;
+	return 0;
+}
+
 int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
 {
 	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -66,6 +83,19 @@ int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
 	unsigned short hardware = 0;
 	int r = read_hardware(fd, interface, &hardware, err);
 	return r < 0 ? r : find_linktype(interface, hardware, linktype, err);
+}
+
+uint32_t ring_netmask(const char *interface)
+{
+	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {.ifr_addr.sa_family = AF_INET};
+	struct sockaddr_in address;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	if (fd < 0 || ioctl(fd, SIOCGIFNETMASK, &request) < 0)
+		return 0;
+	memcpy(&address, &request.ifr_netmask, sizeof(address));
+	return ntohl(address.sin_addr.s_addr);
 }
 
 static int allocate(struct ring *ring, const struct ring_options *options, struct error *err)
@@ -142,11 +172,12 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	if (ring->fd < 0)
 		return ring->fd;
 	snprintf(ring->name, sizeof(ring->name), "%s", options->interface);
-	ring->ifindex = (int)if_nametoindex(options->interface);
-	if (!ring->ifindex)
-		return error_set(err, -ENODEV, "interface %s: no such interface", options->interface);
+	int r = ring_find_interface(options->interface, &ring->ifindex);
+	if (r < 0)
+		return error_set(err, r, "interface %s: %s", options->interface,
+				 r == -ENODEV ? "no such interface" : strerror(-r));
 	unsigned short hardware = 0;
-	int r = read_hardware(ring->fd, options->interface, &hardware, err);
+	r = read_hardware(ring->fd, options->interface, &hardware, err);
 	if (r < 0)
 		return r;
 	r = find_linktype(options->interface, hardware, &ring->linktype, err);
@@ -190,12 +221,11 @@ int ring_rebind(const struct ring *ring, const char *interface, bool promiscuous
 	uint16_t linktype;
 	struct error error;
 
-	*ifindex = (int)if_nametoindex(interface);
-	if (!*ifindex)
-		return -ENODEV;
-	int r = ring_probe(interface, &linktype, &error);
+	int r = ring_find_interface(interface, ifindex);
+	if (r == 0)
+		r = ring_probe(interface, &linktype, &error);
 	if (r < 0 || linktype != ring->linktype)
-		return r < 0 ? r : -ENODEV;
+		return r < 0 ? r : -EPFNOSUPPORT;
 	if (promiscuous && !ring->loopback)
 		r = join_promiscuous(ring->fd, *ifindex);
 	return r < 0 ? r : bind_to(ring->fd, *ifindex);

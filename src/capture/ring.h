@@ -16,7 +16,7 @@
 struct sock_fprog;
 
 #define RING_BLOCKS_MIN 16
-#define RING_BLOCK_BYTES_MIN (256u << 10)
+#define RING_BLOCK_BYTES_MIN (256u << 10) /* a BIG TCP frame of 185,000 bytes is not cut */
 
 struct ring {
 	int fd;
@@ -61,7 +61,8 @@ void ring_close(struct ring *ring);
 warn_unused int ring_set_filter(struct ring *ring, const struct sock_fprog *program);
 
 /* Binds a ring whose interface is gone to the interface that now has this name; the ring's packets stay. The caller
- * stores `*ifindex` in the ring. Returns 0, -ENODEV (no such interface, or another link type), or another -errno. */
+ * stores `*ifindex` in the ring. Returns 0, -ENODEV (no such interface), -EPFNOSUPPORT (another
+ * link type), or another -errno. */
 warn_unused int ring_rebind(const struct ring *ring, const char *interface, bool promiscuous, int *ifindex);
 
 /* Adds what the kernel has dropped since the last call to `ring->dropped`. One thread at a time. */
@@ -70,7 +71,13 @@ void ring_update_dropped(struct ring *ring);
 /* Whether the interface is gone for good, not just down. */
 bool ring_interface_gone(const struct ring *ring);
 
-/* Finds the link type of an interface without opening it. Returns 0, -ENODEV or -EPFNOSUPPORT. */
+/* The index of the interface of this name. Returns 0, -ENODEV (there is none) or another -errno (not known). */
+warn_unused int ring_find_interface(const char *interface, int *ifindex);
+
+/* Finds the link type of an interface without opening it. Returns 0, -ENODEV, -EPFNOSUPPORT or another -errno. */
 warn_unused int ring_probe(const char *interface, uint16_t *linktype, struct error *err);
+
+/* The netmask of the interface's first IPv4 address, in host byte order; 0: it has none. */
+uint32_t ring_netmask(const char *interface);
 
 CLEANUP_DEFINE(ring, struct ring, ring_close)

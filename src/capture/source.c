@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/packet.h"
 #include "base/quantity.h"
 #include "bpf/filter_union.h"
 
@@ -23,12 +24,14 @@
 #define LIVE_BLOCKS 64
 #define SMALL_BLOCKS 32 /* of RING_BLOCK_BYTES_MIN, once half of ENGINE_RINGS_BYTES is in use */
 #define LIVE_RETIRE_MS 10
-#define RECORDER_RETIRE_MS 60		   /* fewer blocks a second mean less to move at low rates */
-#define RECORDER_BLOCK_BYTES_MIN (MIB / 8) /* two packets of 64 KiB */
-#define RECORDER_BLOCKS_WANTED 256	   /* a quarter and 10 blocks are unusable: more blocks waste less */
-#define PAUSE_RING_BYTES (128 * MIB)	   /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
-#define EXPIRY_STEPS 128		   /* a packet is evicted within 1/128 of the time it may be kept */
+#define RECORDER_RETIRE_MS 60	     /* fewer blocks a second mean less to move at low rates */
+#define RECORDER_BLOCKS_WANTED 256   /* a quarter and 10 blocks are unusable: more blocks waste less */
+#define PAUSE_RING_BYTES (128 * MIB) /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
+#define EXPIRY_STEPS 128	     /* a packet is evicted within 1/128 of the time it may be kept */
 #define EXPIRY_MIN_NS (100 * NS_PER_MS)
+#define LOOK_NS (200 * NS_PER_MS)      /* on a quiet link: how exactly the opening of a block is known */
+#define END_WAIT_NS (2 * NS_PER_S)     /* for a retire timer that is late */
+#define END_RECHECK_NS (5 * NS_PER_MS) /* while an end waits */
 
 size_t source_ring_bytes(const struct source *source)
 {
@@ -39,6 +42,12 @@ size_t source_ring_bytes(const struct source *source)
 static uint64_t retire_delay(unsigned retire_ms)
 {
 	return (3 * retire_ms + 10) * NS_PER_MS;
+}
+
+static struct timeline_moment read_clocks(void *ctx)
+{
+	(void)ctx;
+	return (struct timeline_moment){.boottime_ns = clock_boottime_ns(), .clock_offset_ns = clock_offset_ns()};
 }
 
 static int open_ring(const struct ring_options *options, const struct recorder *recorder, struct error *err,
@@ -56,7 +65,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		.block_bytes = source->ring->block_bytes,
 		.block_count = source->ring->block_count,
 		.keep_history = recorder->on,
-		.since_boottime_ns = clock_boottime_ns(),
+		.now = read_clocks,
 		.extent_max_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
 	});
 	if (!source->timeline)
@@ -122,6 +131,7 @@ int source_open_recorder(const struct engine_recorder *options, const struct rin
 		.max_age_ns = options->max_age_ns,
 	};
 	const struct retention_filter_options retention = {.bpf = options->bpf,
+							   .netmask = ring_netmask(options->interface),
 							   .snaplen = options->snaplen,
 							   .headers = options->headers};
 	const struct ring_options ring = recorder_ring(options, guard);
@@ -172,13 +182,22 @@ size_t source_build_filter(const struct source *source, struct sock_filter *prog
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
 		wants[count++] = (struct filter_want){.filter = consumer->filter, .snaplen = consumer->cursor.snaplen};
 	if (source->recorder.on && !source->recorder.retention)
-		wants[count++] = (struct filter_want){.snaplen = UINT16_MAX};
+		wants[count++] = (struct filter_want){.snaplen = PACKET_SNAPLEN_MAX};
 	const struct filter_union_options options = {
 		.retention = source->recorder.retention,
 		.exclude = source->own_traffic,
 		.loopback = source->ring->loopback,
 	};
 	return filter_union(wants, count, &options, program);
+}
+
+/* Every packet, but on loopback only one copy of each. */
+static size_t build_fallback_filter(const struct source *source, struct sock_filter *program)
+{
+	const struct filter_want everything = {.snaplen = PACKET_SNAPLEN_MAX};
+
+	return filter_union(&everything, 1, &(struct filter_union_options){.loopback = source->ring->loopback},
+			    program);
 }
 
 int source_attach_filter(struct source *source, struct sock_filter *program, size_t size)
@@ -195,8 +214,9 @@ int source_attach_filter(struct source *source, struct sock_filter *program, siz
 			log_notice("kernel-filter-too-large", log_str("interface", source->ring->name),
 				   log_uint("instructions", size), log_str("error", strerror(-r)),
 				   log_str("hint", "sysctl net.core.optmem_max"));
-		r = ring_set_filter(source->ring, NULL);
-		size = 0;
+		size = build_fallback_filter(source, program);
+		r = ring_set_filter(source->ring,
+				    size ? &(struct sock_fprog){.len = (unsigned short)size, .filter = program} : NULL);
 	}
 	if (r == 0)
 		source->filtered = size > 0;
@@ -215,10 +235,8 @@ static bool collect_block(struct source *source, pthread_mutex_t *lock)
 	if (keep_history && retired)
 		pthread_mutex_lock(lock);
 	if (retired) {
-		const int64_t offset_ns = clock_offset_ns();
-
 		ring_update_dropped(source->ring);
-		timeline_publish(source->timeline, source->ring->dropped, offset_ns, clock_boottime_ns());
+		timeline_publish(source->timeline, source->ring->dropped);
 	}
 	if (!keep_history || retired)
 		pthread_mutex_unlock(lock);
@@ -252,12 +270,18 @@ static uint64_t idle_end(const struct consumer *consumer)
 			       : UINT64_MAX;
 }
 
+static uint64_t next_end(const struct consumer *consumer)
+{
+	const uint64_t idle_ns = idle_end(consumer);
+
+	return idle_ns < end_limit(consumer) ? idle_ns : end_limit(consumer);
+}
+
 uint64_t source_deadline(const struct source *source, const struct consumer *consumer)
 {
 	if (!consumer->armed || consumer->end_number != NUMBER_NONE)
 		return UINT64_MAX;
-	const uint64_t idle_ns = idle_end(consumer);
-	const uint64_t end_ns = idle_ns < end_limit(consumer) ? idle_ns : end_limit(consumer);
+	const uint64_t end_ns = next_end(consumer);
 	return end_ns > UINT64_MAX - source->retire_delay_ns ? UINT64_MAX : end_ns + source->retire_delay_ns;
 }
 
@@ -283,12 +307,33 @@ uint64_t source_next_deadline(const struct source *source)
 	if (!source->recorder.on && !source->consumers && source->idle_since_ns &&
 	    source->idle_since_ns + SOURCE_LINGER_NS < next_ns)
 		next_ns = source->idle_since_ns + SOURCE_LINGER_NS;
+	if ((source->recorder.on || source->consumers) && now_ns + LOOK_NS < next_ns)
+		next_ns = now_ns + LOOK_NS;
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
 		const uint64_t deadline_ns = source_deadline(source, consumer);
 
-		next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
+		if (deadline_ns <= now_ns && now_ns + END_RECHECK_NS < next_ns)
+			next_ns = now_ns + END_RECHECK_NS;
+		else if (deadline_ns > now_ns && deadline_ns < next_ns)
+			next_ns = deadline_ns;
 	}
 	return next_ns;
+}
+
+/*
+ * Whether an end has to wait: the kernel's open block may still hold packets of the window, because its retire timer is
+ * late (a stolen CPU, a paused guest, a real-time kernel). After END_WAIT_NS the end does not wait any longer, and is
+ * uncertain.
+ */
+static bool must_wait_for_block(const struct source *source, struct consumer *consumer, uint64_t end_ns,
+				uint64_t now_ns)
+{
+	if (!timeline_open_block_may_hold(source->timeline, end_ns))
+		return false;
+	if (now_ns < end_ns + source->retire_delay_ns + END_WAIT_NS)
+		return true;
+	consumer->end_uncertain = true;
+	return false;
 }
 
 static void set_end(const struct source *source, struct consumer *consumer, enum end_reason reason, uint64_t now_ns)
@@ -310,7 +355,8 @@ void source_check_deadlines(struct source *source, uint64_t now_ns)
 	if (source->recorder.max_age_ns && now_ns > source->recorder.max_age_ns)
 		timeline_expire(source->timeline, now_ns - source->recorder.max_age_ns);
 	for (struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
-		if (source_deadline(source, consumer) > now_ns)
+		if (source_deadline(source, consumer) > now_ns ||
+		    must_wait_for_block(source, consumer, next_end(consumer), now_ns))
 			continue;
 		/* When the kernel fills no blocks, nothing else updates the count. */
 		if (!drops_updated)
@@ -388,15 +434,19 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
 	if (cursor->from_ns < now_ns)
 		position = timeline_find(source->timeline, cursor->from_ns - TIMELINE_ORDER_SLACK_NS);
-	if (consumer->resume.number > position.number)
+	cursor->dropped_marked = position.dropped;
+	if (consumer->resume.number > position.number) {
+		cursor->dropped_marked = consumer->resume.dropped_marked;
+		cursor->missing = consumer->resume.missing;
 		position = (struct timeline_position){.number = consumer->resume.number,
 						      .dropped = consumer->resume.dropped};
+	}
 	cursor->retention = source->recorder.retention;
 	consumer->retention_may_hide =
 		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);
 	cursor->retention_until_ns = now_ns;
 	consumer->position = cursor->next_number = position.number;
-	consumer->dropped_at_start = cursor->dropped_seen = position.dropped;
+	cursor->dropped_at_start = cursor->dropped_seen = position.dropped;
 	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);

@@ -13,6 +13,7 @@
 
 #define SLAB_FIRST_BYTES (32u << 10)
 #define RECORD_ALIGN 8
+#define ORDER_STEP 1024 /* packets whose sorting is charged at a time */
 
 struct slab {
 	struct slab *next;
@@ -25,12 +26,32 @@ static_assert(SLAB_HEADER % RECORD_ALIGN == 0, "the first record is aligned");
 
 struct store_record {
 	uint64_t time_ns;
+	uint64_t arrived_ns;
 	uint32_t caplen;
 	uint32_t wirelen;
 	uint16_t interface;
-	uint8_t direction;
-	uint8_t data[];
+	uint8_t meta;
+	bool odd_stamp;
+	uint8_t data[]; /* with META_MISSING, after that count, unaligned */
 };
+
+/* Direction and reception stand where epb_flags has them. */
+#define META_DIRECTION 0x03
+#define META_CHECKSUM_NOT_READY 0x20
+#define META_MISSING 0x40
+static_assert(PACKET_DIR_OUTBOUND <= META_DIRECTION && PACKET_FLAGS_RECEPTION == 0x1c, "they fit beside each other");
+
+static uint8_t meta_of(const struct packet_view *packet)
+{
+	return (uint8_t)(packet->direction | (packet->flags & PACKET_FLAGS_RECEPTION) |
+			 (packet->flags & PACKET_FLAG_CHECKSUM_NOT_READY ? META_CHECKSUM_NOT_READY : 0) |
+			 (packet->missing ? META_MISSING : 0));
+}
+
+static uint32_t flags_of(uint8_t meta)
+{
+	return (meta & PACKET_FLAGS_RECEPTION) | (meta & META_CHECKSUM_NOT_READY ? PACKET_FLAG_CHECKSUM_NOT_READY : 0);
+}
 
 void store_init(struct store *store, struct budget *budget)
 {
@@ -63,6 +84,32 @@ static bool charge_budget(struct budget *budget, size_t bytes)
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(&budget->used_bytes, &used, used + bytes, memory_order_relaxed,
 							memory_order_relaxed));
+	return true;
+}
+
+static void return_budget(struct store *store, size_t bytes)
+{
+	store->charged_bytes -= bytes;
+	atomic_fetch_sub_explicit(&store->budget->used_bytes, bytes, memory_order_relaxed);
+}
+
+/* What sorting takes: the order, and scratch for half of it. */
+static size_t order_bytes(uint64_t packets)
+{
+	return packets ? (packets + packets / 2 + 1) * sizeof(struct store_record *) : 0;
+}
+
+static bool reserve_order(struct store *store, uint64_t packets)
+{
+	const uint64_t wanted = (packets + ORDER_STEP - 1) / ORDER_STEP * ORDER_STEP;
+
+	if (packets <= store->order_packets)
+		return true;
+	const size_t bytes = order_bytes(wanted) - order_bytes(store->order_packets);
+	if (!charge_budget(store->budget, bytes))
+		return false;
+	store->charged_bytes += bytes;
+	store->order_packets = wanted;
 	return true;
 }
 
@@ -108,15 +155,26 @@ static int add_slab(struct store *store, size_t record_size)
 	return 0;
 }
 
-static size_t record_size(uint32_t caplen)
+static size_t missing_size(uint8_t meta)
 {
-	return (offsetof(struct store_record, data) + caplen + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+	return meta & META_MISSING ? sizeof(uint64_t) : 0;
+}
+
+static size_t record_size(uint32_t caplen, uint8_t meta)
+{
+	const size_t size = offsetof(struct store_record, data) + missing_size(meta) + caplen;
+
+	return (size + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
 }
 
 int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head, uint32_t head_size)
 {
-	const size_t size = record_size(packet->caplen);
+	const uint8_t meta = meta_of(packet);
+	const size_t size = record_size(packet->caplen, meta);
+	const bool out_of_order = store->out_of_order || packet->arrived_ns < store->latest_ns;
 
+	if (out_of_order && !reserve_order(store, store->packets + 1))
+		return -ENOBUFS;
 	if (!store->last || store->last->mapped_bytes - store->last->used_bytes < size) {
 		int r = add_slab(store, size);
 
@@ -125,20 +183,23 @@ int store_add(struct store *store, const struct packet_view *packet, const uint8
 	}
 	struct store_record *record = (void *)((uint8_t *)store->last + store->last->used_bytes);
 	record->time_ns = packet->time_ns;
+	record->arrived_ns = packet->arrived_ns;
 	record->caplen = packet->caplen;
 	record->wirelen = packet->wirelen;
 	record->interface = packet->interface;
-	record->direction = packet->direction;
+	record->odd_stamp = packet->odd_stamp;
+	record->meta = meta;
+	uint8_t *data = record->data + missing_size(meta);
+	memcpy(record->data, &packet->missing, missing_size(meta));
 	if (head_size > packet->caplen)
 		head_size = packet->caplen;
 	if (head_size)
-		memcpy(record->data, head, head_size);
-	memcpy(record->data + head_size, packet->data, packet->caplen - head_size);
+		memcpy(data, head, head_size);
+	memcpy(data + head_size, packet->data, packet->caplen - head_size);
 	store->last->used_bytes += size;
 	store->packets++;
-	if (packet->time_ns < store->latest_ns)
-		store->out_of_order = true;
-	store->latest_ns = packet->time_ns;
+	store->out_of_order = out_of_order;
+	store->latest_ns = packet->arrived_ns;
 	return 0;
 }
 
@@ -151,7 +212,7 @@ static const struct store_record *next_record(const struct slab **slab, size_t *
 	if (!*slab)
 		return NULL;
 	const struct store_record *record = (const void *)((const uint8_t *)*slab + *offset);
-	*offset += record_size(record->caplen);
+	*offset += record_size(record->caplen, record->meta);
 	return record;
 }
 
@@ -164,12 +225,12 @@ static void sort_by_time(const struct store_record **order, const struct store_r
 	const size_t middle = count / 2;
 	sort_by_time(order, scratch, middle);
 	sort_by_time(order + middle, scratch, count - middle);
-	if (order[middle - 1]->time_ns <= order[middle]->time_ns)
+	if (order[middle - 1]->arrived_ns <= order[middle]->arrived_ns)
 		return;
 	memcpy(scratch, order, middle * sizeof(*order));
 	size_t left = 0, right = middle, at = 0;
 	while (left < middle && right < count)
-		order[at++] = order[right]->time_ns < scratch[left]->time_ns ? order[right++] : scratch[left++];
+		order[at++] = order[right]->arrived_ns < scratch[left]->arrived_ns ? order[right++] : scratch[left++];
 	memcpy(order + at, scratch + left, (middle - left) * sizeof(*order));
 }
 
@@ -187,6 +248,7 @@ int store_seal(struct store *store)
 		order[i] = next_record(&slab, &offset);
 	sort_by_time(order, scratch, store->packets);
 	store->order = take(order);
+	return_budget(store, order_bytes(store->order_packets) - store->packets * sizeof(*store->order));
 	return 0;
 }
 
@@ -216,12 +278,16 @@ bool store_reader_next(struct store_reader *reader, struct packet_view *packet)
 		return false;
 	*packet = (struct packet_view){
 		.time_ns = record->time_ns,
-		.data = record->data,
+		.arrived_ns = record->arrived_ns,
+		.odd_stamp = record->odd_stamp,
+		.data = record->data + missing_size(record->meta),
 		.caplen = record->caplen,
 		.wirelen = record->wirelen,
 		.interface = record->interface,
-		.direction = record->direction,
+		.direction = record->meta & META_DIRECTION,
+		.flags = flags_of(record->meta),
 	};
+	memcpy(&packet->missing, record->data, missing_size(record->meta));
 	return true;
 }
 

@@ -28,9 +28,10 @@ struct store {
 	struct slab *first, *last;
 	size_t charged_bytes;
 	uint64_t packets;
-	uint64_t latest_ns;		   /* real time of the last packet added */
-	bool out_of_order;		   /* a packet has an earlier time than the one before it */
-	const struct store_record **order; /* when sealed and out_of_order: the records sorted by time */
+	uint64_t latest_ns;		   /* arrival of the last packet added */
+	bool out_of_order;		   /* a packet arrived before the one added before it */
+	const struct store_record **order; /* when sealed and out_of_order: the records sorted by arrival */
+	uint64_t order_packets;		   /* the memory to sort this many is charged */
 };
 
 void store_init(struct store *store, struct budget *budget);
@@ -39,7 +40,8 @@ void store_init(struct store *store, struct budget *budget);
 void store_deinit(struct store *store);
 
 /* Adds one packet: `head_size` bytes from `head` (may be 0), the rest of packet->caplen from packet->data. Returns 0,
- * -ENOBUFS (budget spent) or -ENOMEM. Allocates only when a slab is full. */
+ * -ENOBUFS (budget spent) or -ENOMEM. Allocates only when a slab is full. Out of time order, packets are charged with
+ * what sorting them will take, so that a spent budget does not prevent it. */
 warn_unused int store_add(struct store *store, const struct packet_view *packet, const uint8_t *head,
 			  uint32_t head_size);
 

@@ -25,7 +25,7 @@
 #define MERGE_CLOCK_STEP_NS 1000000 /* runs whose clock offsets differ by more are not merged */
 #define PACKET_ALIGN 8u		    /* V3_ALIGNMENT in af_packet.c */
 
-static uint64_t packet_time_ns(const struct tpacket3_hdr *packet)
+static uint64_t stamp_ns(const struct tpacket3_hdr *packet)
 {
 	return packet->tp_sec * NS_PER_S + packet->tp_nsec;
 }
@@ -48,7 +48,10 @@ struct timeline *timeline_new(const struct timeline_options *options)
 	timeline->block_count = options->block_count;
 	timeline->keep_history = options->keep_history;
 	timeline->extent_max_ns = options->extent_max_ns;
-	timeline->complete_since_ns = options->since_boottime_ns;
+	timeline->now = options->now;
+	timeline->now_ctx = options->now_ctx;
+	timeline->opened = timeline->next_opened = options->now(options->now_ctx);
+	timeline->complete_since_ns = timeline->opened.boottime_ns;
 	timeline->backlog_max = 8 + options->block_count / BACKLOG_FRACTION;
 	timeline->reserve = options->block_count / 4 + timeline->backlog_max;
 	timeline->capacity = options->block_count - timeline->reserve - 2;
@@ -98,10 +101,9 @@ void timeline_evict(struct timeline *timeline)
 {
 	const struct extent *extent = extent_at(timeline, 0);
 	const uint32_t index = extent->block;
-	const uint64_t last_ns = extent->last_ns - (uint64_t)extent->clock_offset_ns;
 
-	if (timeline->complete_since_ns <= last_ns)
-		timeline->complete_since_ns = last_ns + 1;
+	if (timeline->complete_since_ns <= extent->end_ns)
+		timeline->complete_since_ns = extent->end_ns + 1;
 	timeline->held_bytes -= extent->bytes;
 	timeline->extent_first = (timeline->extent_first + 1) % timeline->extent_capacity;
 	timeline->extent_count--;
@@ -114,26 +116,45 @@ void timeline_evict(struct timeline *timeline)
 
 /* --- retiring a block --- */
 
-/* Measures up to `packets` packets that take at most `room` bytes. Sets the last one's next offset, which the kernel
- * leaves 0. */
-static struct run measure_run(uint8_t *first, uint32_t packets, uint32_t room)
+/* Measures up to `packets` packets that take at most `room` bytes, and notes in each when it arrived: it may leave its
+ * block. `previous_ns`: arrival of the packet before. Sets the last one's next offset, which the kernel leaves 0. */
+static struct run measure_run(const struct timeline *timeline, uint8_t *first, uint32_t packets, uint32_t room,
+			      uint64_t *previous_ns)
 {
-	struct run run = {.first_ns = UINT64_MAX};
+	struct run run = {.begin_ns = UINT64_MAX};
 
 	while (run.packets < packets) {
 		struct tpacket3_hdr *packet = (void *)(first + run.bytes);
 		const uint32_t bytes = packet_bytes(packet);
+		uint64_t arrived_ns;
 
 		if (bytes > room - run.bytes)
 			break;
 		packet->tp_next_offset = bytes;
-		const uint64_t time_ns = packet_time_ns(packet);
-		run.first_ns = time_ns < run.first_ns ? time_ns : run.first_ns;
-		run.last_ns = time_ns > run.last_ns ? time_ns : run.last_ns;
+		const bool odd = arrival_find(&timeline->bounds, stamp_ns(packet), *previous_ns, &arrived_ns);
+		arrival_note(packet, arrived_ns, odd);
+		*previous_ns = arrived_ns;
+		run.begin_ns = arrived_ns < run.begin_ns ? arrived_ns : run.begin_ns;
+		run.end_ns = arrived_ns > run.end_ns ? arrived_ns : run.end_ns;
 		run.bytes += bytes;
 		run.packets++;
 	}
+	if (arrival_is_ambiguous(&timeline->bounds)) { /* packets may have arrived earlier or later than it seems */
+		run.begin_ns = arrival_earliest(&timeline->bounds);
+		run.end_ns = arrival_latest(&timeline->bounds);
+	}
 	return run;
+}
+
+/* A full block is not walked, and a stamp that fits may still be wrong: the block's bounds are its packets'. */
+static struct run whole_run(const struct timeline *timeline, const struct tpacket_hdr_v1 *header)
+{
+	return (struct run){
+		.bytes = header->blk_len - header->offset_to_first_pkt,
+		.packets = header->num_pkts,
+		.begin_ns = arrival_earliest(&timeline->bounds),
+		.end_ns = arrival_latest(&timeline->bounds),
+	};
 }
 
 static void add_run(struct timeline *timeline, struct run run, uint32_t block, uint32_t offset_bytes)
@@ -150,10 +171,12 @@ static void pack_block(struct timeline *timeline, uint8_t *first, uint32_t packe
 {
 	const uint32_t current = timeline->current;
 	const uint32_t front = (uint32_t)(first - (uint8_t *)block_at(timeline, current));
+	uint64_t previous_ns = timeline->bounds.opened_ns;
 
 	if (timeline->tail != NO_BLOCK) {
 		struct block *tail = &timeline->blocks[timeline->tail];
-		const struct run moved = measure_run(first, packets, timeline->block_bytes - tail->used_bytes);
+		const struct run moved =
+			measure_run(timeline, first, packets, timeline->block_bytes - tail->used_bytes, &previous_ns);
 
 		memcpy((uint8_t *)block_at(timeline, timeline->tail) + tail->used_bytes, first, moved.bytes);
 		add_run(timeline, moved, timeline->tail, tail->used_bytes);
@@ -162,13 +185,15 @@ static void pack_block(struct timeline *timeline, uint8_t *first, uint32_t packe
 		packets -= moved.packets;
 		if (!packets)
 			return;
-		const struct run rest = measure_run(first + moved.bytes, packets, timeline->block_bytes);
+		const struct run rest =
+			measure_run(timeline, first + moved.bytes, packets, timeline->block_bytes, &previous_ns);
 		if (moved.bytes)
 			memmove(first, first + moved.bytes, rest.bytes);
 		timeline->packed_bytes += moved.bytes ? rest.bytes : 0;
 		add_run(timeline, rest, current, front);
 	} else {
-		add_run(timeline, measure_run(first, packets, timeline->block_bytes), current, front);
+		add_run(timeline, measure_run(timeline, first, packets, timeline->block_bytes, &previous_ns), current,
+			front);
 	}
 	timeline->retired_in_place = true;
 }
@@ -177,6 +202,16 @@ static void pack_block(struct timeline *timeline, uint8_t *first, uint32_t packe
 static bool is_worth_packing(const struct timeline *timeline)
 {
 	return (timeline->keep_history || timeline->held_blocks > 0) && timeline->full_streak < FULL_STREAK;
+}
+
+/* `open`: the current block is open, and the kernel's. A block without packets may as well have opened just now. */
+static void note_unopened(struct timeline *timeline, struct timeline_moment moment, bool open)
+{
+	const uint32_t *packets = &block_at(timeline, timeline->current)->hdr.bh1.num_pkts;
+
+	timeline->next_opened = moment;
+	if (!open || __atomic_load_n(packets, __ATOMIC_RELAXED) == 0)
+		timeline->opened = moment;
 }
 
 bool timeline_retire(struct timeline *timeline)
@@ -190,8 +225,19 @@ bool timeline_retire(struct timeline *timeline)
 	 * number that the kernel gives a block when it opens it tells them apart. It is read first: once it is the
 	 * expected one, the status belongs to this round.
 	 */
-	if (__atomic_load_n(sequence, __ATOMIC_ACQUIRE) != timeline->sequence || kernel_owns(timeline, current))
+	const struct timeline_moment before = timeline->now(timeline->now_ctx);
+	const bool open = __atomic_load_n(sequence, __ATOMIC_ACQUIRE) == timeline->sequence;
+	if (!open || kernel_owns(timeline, current)) {
+		note_unopened(timeline, before, open);
 		return false;
+	}
+	const struct timeline_moment after = timeline->now(timeline->now_ctx);
+	timeline->bounds = (struct arrival_bounds){
+		.opened_ns = timeline->opened.boottime_ns,
+		.retired_ns = after.boottime_ns,
+		.clock_offset_ns = after.clock_offset_ns,
+		.earlier_offset_ns = timeline->opened.clock_offset_ns,
+	};
 	uint8_t *first = (uint8_t *)block_at(timeline, current) + header->offset_to_first_pkt;
 	timeline->run_count = 0;
 	timeline->packed_bytes = 0;
@@ -205,46 +251,47 @@ bool timeline_retire(struct timeline *timeline)
 		pack_block(timeline, first, header->num_pkts);
 		return true;
 	}
-	const struct run whole = {
-		.bytes = header->blk_len - header->offset_to_first_pkt,
-		.packets = header->num_pkts,
-		.first_ns = packet_time_ns((const void *)first),
-		.last_ns = header->ts_last_pkt.ts_sec * NS_PER_S + header->ts_last_pkt.ts_nsec,
-	};
-	add_run(timeline, whole, current, header->offset_to_first_pkt);
+	add_run(timeline, whole_run(timeline, header), current, header->offset_to_first_pkt);
 	timeline->retired_in_place = true;
 	return true;
 }
 
-static bool can_extend(const struct extent *extent, const struct run *run, uint64_t dropped, int64_t clock_offset_ns,
-		       uint64_t extent_max_ns)
+/* Extents begin where packets are known to be missing. */
+static bool can_extend(const struct timeline *timeline, const struct extent *extent, const struct run *run,
+		       uint64_t dropped)
 {
-	const int64_t step_ns = clock_offset_ns - extent->clock_offset_ns;
+	const int64_t step_ns = timeline->bounds.clock_offset_ns - extent->bounds.clock_offset_ns;
+	const uint64_t max_ns = timeline->extent_max_ns;
 
 	return extent->block == run->block && extent->offset_bytes + extent->bytes == run->offset_bytes &&
 	       extent->bytes + run->bytes <= EXTENT_MERGE_BYTES && extent->dropped == dropped &&
-	       (!extent_max_ns || run->last_ns - extent->first_ns <= extent_max_ns) && step_ns < MERGE_CLOCK_STEP_NS &&
+	       extent->dropped_before == timeline->dropped_before &&
+	       (!max_ns || run->end_ns - extent->begin_ns <= max_ns) && step_ns < MERGE_CLOCK_STEP_NS &&
 	       step_ns > -MERGE_CLOCK_STEP_NS;
 }
 
-static void append_run(struct timeline *timeline, const struct run *run, uint64_t dropped, int64_t clock_offset_ns)
+static void append_run(struct timeline *timeline, const struct run *run, uint64_t dropped)
 {
 	struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
+	const bool ambiguous = arrival_is_ambiguous(&timeline->bounds);
+	const uint64_t end_ns = last && last->end_ns > run->end_ns ? last->end_ns : run->end_ns;
 
-	if (last && can_extend(last, run, dropped, clock_offset_ns, timeline->extent_max_ns)) {
+	if (last && can_extend(timeline, last, run, dropped)) {
 		last->bytes += run->bytes;
 		last->packets += run->packets;
-		last->first_ns = run->first_ns < last->first_ns ? run->first_ns : last->first_ns;
-		last->last_ns = run->last_ns > last->last_ns ? run->last_ns : last->last_ns;
+		last->begin_ns = run->begin_ns < last->begin_ns ? run->begin_ns : last->begin_ns;
+		last->end_ns = end_ns;
+		last->ambiguous |= ambiguous;
 	} else {
 		if (timeline->extent_count == timeline->extent_capacity)
 			timeline_evict(timeline);
 		timeline->extent_count++;
 		*extent_at(timeline, timeline->extent_count - 1) = (struct extent){
 			.number = timeline->next_number,
-			.first_ns = run->first_ns,
-			.last_ns = run->last_ns,
-			.clock_offset_ns = clock_offset_ns,
+			.begin_ns = run->begin_ns,
+			.end_ns = end_ns,
+			.bounds = timeline->bounds,
+			.ambiguous = ambiguous,
 			.dropped_before = timeline->dropped_before,
 			.dropped = dropped,
 			.block = run->block,
@@ -256,22 +303,6 @@ static void append_run(struct timeline *timeline, const struct run *run, uint64_
 	}
 	timeline->next_number += run->packets;
 	timeline->held_bytes += run->bytes;
-}
-
-/* The clock offset of a run whose block may have retired after a step of the clock. No packet is from the future, nor
- * much older than the one before it: one that seems so shows that the clock was set after the packets arrived. */
-static int64_t corrected_clock_offset(const struct timeline *timeline, const struct run *run, int64_t clock_offset_ns,
-				      uint64_t boottime_ns)
-{
-	const int64_t min_offset_ns = (int64_t)(run->last_ns - boottime_ns);
-
-	if (min_offset_ns > clock_offset_ns)
-		return min_offset_ns;
-	const struct extent *last = timeline->extent_count ? extent_at(timeline, timeline->extent_count - 1) : NULL;
-	if (last && run->last_ns - (uint64_t)clock_offset_ns + TIMELINE_CLOCK_STEP_NS <
-			    last->last_ns - (uint64_t)last->clock_offset_ns)
-		return last->clock_offset_ns;
-	return clock_offset_ns;
 }
 
 uint32_t timeline_backlog(const struct timeline *timeline)
@@ -288,11 +319,20 @@ uint32_t timeline_backlog(const struct timeline *timeline)
 	return count;
 }
 
+/* Opening a block, the kernel numbers it. */
+static bool kernel_has_opened(const struct timeline *timeline, uint32_t ahead)
+{
+	const uint32_t index = (timeline->current + ahead) % timeline->block_count;
+	const uint64_t *sequence = (const void *)&block_at(timeline, index)->hdr.bh1.seq_num;
+
+	return __atomic_load_n(sequence, __ATOMIC_RELAXED) == timeline->sequence + ahead;
+}
+
 /* Drops are counted for the ring as a whole and happen where the kernel writes, possibly far ahead of the block retired
- * here. They certainly lie before the first block that the kernel has not opened. */
+ * here. They certainly lie before the first block that the kernel has not opened by now, after they were counted. */
 static void note_drops(struct timeline *timeline, uint64_t dropped, uint64_t boottime_ns)
 {
-	const uint32_t ahead = timeline_backlog(timeline) + 1;
+	const uint32_t backlog = timeline_backlog(timeline), ahead = backlog + kernel_has_opened(timeline, backlog);
 	struct block *unopened = &timeline->blocks[(timeline->current + ahead) % timeline->block_count];
 
 	unopened->dropped_before = dropped;
@@ -309,16 +349,14 @@ static uint64_t dropped_before_next(const struct timeline *timeline)
 	return next->sequence == timeline->sequence ? next->dropped_before : timeline->dropped_before;
 }
 
-void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns)
+void timeline_publish(struct timeline *timeline, uint64_t dropped)
 {
 	const uint32_t current = timeline->current;
 
 	timeline->dropped_before = dropped_before_next(timeline);
 	timeline_hold_block(timeline, current);
-	for (unsigned i = 0; i < timeline->run_count; i++) {
-		append_run(timeline, &timeline->runs[i], dropped,
-			   corrected_clock_offset(timeline, &timeline->runs[i], clock_offset_ns, boottime_ns));
-	}
+	for (unsigned i = 0; i < timeline->run_count; i++)
+		append_run(timeline, &timeline->runs[i], dropped);
 	if (timeline->retired_in_place) {
 		const struct run *run = &timeline->runs[timeline->run_count - 1];
 
@@ -330,7 +368,8 @@ void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock
 	timeline_release_block(timeline, current);
 	timeline->current = (current + 1) % timeline->block_count;
 	timeline->sequence++;
-	note_drops(timeline, dropped, boottime_ns);
+	timeline->opened = timeline->next_opened;
+	note_drops(timeline, dropped, timeline->bounds.retired_ns);
 	timeline_make_room(timeline);
 }
 
@@ -344,7 +383,7 @@ void timeline_expire(struct timeline *timeline, uint64_t oldest_boottime_ns)
 	while (timeline->extent_count) {
 		const struct extent *oldest = extent_at(timeline, 0);
 
-		if (oldest->last_ns - (uint64_t)oldest->clock_offset_ns >= oldest_boottime_ns)
+		if (oldest->end_ns >= oldest_boottime_ns)
 			break;
 		timeline_evict(timeline);
 	}
@@ -359,6 +398,12 @@ void timeline_trim(struct timeline *timeline, uint64_t number)
 			break;
 		timeline_evict(timeline);
 	}
+}
+
+bool timeline_open_block_may_hold(const struct timeline *timeline, uint64_t boottime_ns)
+{
+	return timeline->opened.boottime_ns <= boottime_ns &&
+	       __atomic_load_n(&block_at(timeline, timeline->current)->hdr.bh1.num_pkts, __ATOMIC_RELAXED) > 0;
 }
 
 /* --- looking up --- */
@@ -377,8 +422,7 @@ uint64_t timeline_oldest_end(const struct timeline *timeline)
 {
 	if (!timeline->extent_count)
 		return 0;
-	const struct extent *oldest = extent_at(timeline, 0);
-	return oldest->last_ns - (uint64_t)oldest->clock_offset_ns;
+	return extent_at(timeline, 0)->end_ns;
 }
 
 uint64_t timeline_complete_since(const struct timeline *timeline)
@@ -394,8 +438,7 @@ static size_t find_extent(const struct timeline *timeline, uint64_t value, bool 
 	while (low < high) {
 		const size_t middle = low + (high - low) / 2;
 		const struct extent *extent = extent_at(timeline, middle);
-		const uint64_t bound = by_time ? extent->last_ns - (uint64_t)extent->clock_offset_ns
-					       : extent->number + extent->packets - 1;
+		const uint64_t bound = by_time ? extent->end_ns : extent->number + extent->packets - 1;
 
 		if (bound < value)
 			low = middle + 1;
@@ -415,10 +458,12 @@ struct span timeline_pin(struct timeline *timeline, uint64_t number)
 		.packets = extent->packets,
 		.block = extent->block,
 		.number = extent->number,
-		.first_ns = extent->first_ns,
-		.last_ns = extent->last_ns,
-		.clock_offset_ns = extent->clock_offset_ns,
+		.begin_ns = extent->begin_ns,
+		.end_ns = extent->end_ns,
+		.bounds = extent->bounds,
+		.ambiguous = extent->ambiguous,
 		.dropped = extent->dropped,
+		.dropped_before = extent->dropped_before,
 	};
 }
 

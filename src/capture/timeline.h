@@ -15,8 +15,15 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "capture/arrival.h"
 
 struct timeline;
+
+/* Both clocks, read at one moment. */
+struct timeline_moment {
+	uint64_t boottime_ns;
+	int64_t clock_offset_ns; /* real time minus boot time */
+};
 
 /* Packets stamped by different CPUs may be this far out of time order. */
 #define TIMELINE_ORDER_SLACK_NS (10 * NS_PER_MS)
@@ -28,8 +35,10 @@ struct timeline_options {
 	uint8_t *memory; /* the ring's */
 	uint32_t block_bytes;
 	uint32_t block_count;
-	bool keep_history;	    /* keep packets before any consumer wants them (recorder) */
-	uint64_t since_boottime_ns; /* now */
+	bool keep_history; /* keep packets before any consumer wants them (recorder) */
+	/* Reads the clocks. Ring thread, and timeline_new's caller. */
+	struct timeline_moment (*now)(void *ctx);
+	void *now_ctx;
 	/* A packed extent covers no more than this, so that it expires in time; 0: no limit. */
 	uint64_t extent_max_ns;
 };
@@ -39,11 +48,14 @@ struct span {
 	const uint8_t *first; /* the first packet's struct tpacket3_hdr */
 	uint32_t packets;
 	uint32_t block;
-	uint64_t number;	    /* of the first packet, counted since the ring was opened */
-	uint64_t first_ns, last_ns; /* real time */
-	int64_t clock_offset_ns;    /* real time minus boot time when it retired */
+	uint64_t number; /* of the first packet, counted since the ring was opened */
+	/* No packet arrived earlier or later, in boot time. */
+	uint64_t begin_ns, end_ns;
+	struct arrival_bounds bounds; /* of packets that have no noted arrival */
+	bool ambiguous;		      /* see arrival_is_ambiguous */
 	/* Drops of this ring when it was taken over; includes all before its last packet. */
 	uint64_t dropped;
+	uint64_t dropped_before; /* drops that certainly lie before its first packet */
 };
 
 struct timeline *timeline_new(const struct timeline_options *options);
@@ -58,10 +70,13 @@ bool timeline_retire(struct timeline *timeline);
 
 /*
  * Ring thread. Makes the packets of the retired block visible, evicts what no longer fits, and keeps the blocks ahead
- * of the kernel free. `dropped`: packets dropped so far; `clock_offset_ns`: real time minus boot time now;
- * `boottime_ns`: now.
+ * of the kernel free. `dropped`: packets dropped so far.
  */
-void timeline_publish(struct timeline *timeline, uint64_t dropped, int64_t clock_offset_ns, uint64_t boottime_ns);
+void timeline_publish(struct timeline *timeline, uint64_t dropped);
+
+/* Ring thread, after timeline_retire was false: whether the kernel's open block may hold a packet that arrived at or
+ * before this moment. */
+bool timeline_open_block_may_hold(const struct timeline *timeline, uint64_t boottime_ns);
 
 /* How many blocks may wait to be taken over before the kernel comes near held ones. Constant. */
 uint32_t timeline_backlog_max(const struct timeline *timeline);
@@ -80,7 +95,7 @@ uint64_t timeline_oldest_number(const struct timeline *timeline);
 uint64_t timeline_oldest_end(const struct timeline *timeline);
 
 /* Boot time since when every packet that the kernel did not drop is here: the last evicted one is older. Initially
- * `since_boottime_ns` of the options. */
+ * when it was made. */
 uint64_t timeline_complete_since(const struct timeline *timeline);
 
 /* Pins the extent that holds packet `number`, which must be at least the oldest and below the next. The span may begin

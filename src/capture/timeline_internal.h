@@ -15,8 +15,9 @@
 
 struct extent {
 	uint64_t number;
-	uint64_t first_ns, last_ns;
-	int64_t clock_offset_ns;
+	uint64_t begin_ns, end_ns; /* see struct span; end_ns never falls from one extent to the next */
+	struct arrival_bounds bounds;
+	bool ambiguous;
 	uint64_t dropped_before, dropped; /* drops: at least before its first packet, at most up to its last */
 	uint32_t block;
 	uint32_t offset_bytes; /* of the first packet in the block */
@@ -36,7 +37,7 @@ struct block {
 /* A run of packets from the retired block, at its place after packing. */
 struct run {
 	uint32_t block, offset_bytes, bytes, packets;
-	uint64_t first_ns, last_ns;
+	uint64_t begin_ns, end_ns; /* see struct span */
 };
 
 struct timeline {
@@ -57,6 +58,11 @@ struct timeline {
 	size_t extent_capacity, extent_first, extent_count;
 	uint64_t next_number;
 	uint64_t held_bytes, moved_bytes;
+	struct timeline_moment (*now)(void *ctx);
+	void *now_ctx;
+	struct timeline_moment opened;	    /* when `current` was known to be without packets */
+	struct timeline_moment next_opened; /* when the block after it was known not to be open */
+	struct arrival_bounds bounds;	    /* of the block being retired */
 	uint64_t complete_since_ns;	    /* boot time */
 	uint64_t dropped_before;	    /* at least this many drops before the last block taken over */
 	uint64_t dropped, dropped_noted_ns; /* all drops, and when they were last noted (boot time) */

@@ -20,11 +20,13 @@ static bool confirm_end(struct consumer *consumer)
 	if (consumer->end_reason == END_IDLE &&
 	    last_match_ns + cursor->idle_ns + consumer->source->retire_delay_ns > consumer->end_set_ns) {
 		consumer->end_number = NUMBER_NONE;
+		consumer->end_uncertain = false;
 		engine_wake_ring_thread(consumer->engine);
 		return false;
 	}
 	cursor->reason = consumer->end_reason;
-	cursor->dropped_seen = consumer->end_dropped;
+	cursor->dropped_seen =
+		consumer->end_dropped > cursor->dropped_at_start ? consumer->end_dropped : cursor->dropped_at_start;
 	consumer->end_ns = consumer->end_set_ns;
 	return true;
 }
@@ -54,7 +56,16 @@ static bool settle_end(struct consumer *consumer)
 
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
-	consumer->unsorted = store_seal(&consumer->cursor.store) < 0;
+	const bool unsorted = store_seal(&consumer->cursor.store) < 0;
+	struct nic_counters nic_end = {0};
+
+	if (consumer->nic_begin.known)
+		nic_counters_read(consumer->nic_ifindex, &nic_end);
+	pthread_mutex_lock(&engine->lock);
+	consumer->unsorted = unsorted;
+	consumer->nic_growth = nic_counters_since(&consumer->nic_begin, &nic_end);
+	consumer->settled = true; /* the loop may ask for a report before it gets the message */
+	pthread_mutex_unlock(&engine->lock);
 	log_debug(capture, "consumer-ended", log_str("reason", end_reason_name(consumer->cursor.reason)),
 		  log_uint("next_number", consumer->cursor.next_number),
 		  log_uint("examined", consumer->cursor.examined), log_uint("packets", consumer->cursor.packets),
@@ -71,12 +82,16 @@ struct scan_task {
 	struct span span;
 };
 
-/* Counts as lost what was evicted before the consumer read it, and moves the consumer on. */
+/* Counts as lost what was evicted before the consumer read it, unless it was older than the consumer's window, and
+ * moves the consumer on. */
 static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 {
 	if (consumer->position >= oldest)
 		return;
-	consumer->lost_evicted += oldest - consumer->position;
+	if (timeline_complete_since(consumer->source->timeline) > consumer->cursor.from_ns) {
+		consumer->lost_evicted += oldest - consumer->position;
+		consumer->cursor.missing += oldest - consumer->position;
+	}
 	consumer->position = consumer->cursor.next_number = oldest;
 }
 

@@ -35,7 +35,6 @@
 #include "status/node_status.h"
 
 #define DRAIN_CHECK_MS 20 /* between checks for events that Redis has not taken, while stopping */
-#define STATUS_INTERFACES_MAX 256
 #define SLABS_IDLE_NS (30 * NS_PER_S)
 #define FINAL_EVENTS_S 2 /* after the grace time, for events about deliveries that were given up */
 
@@ -132,13 +131,14 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 static void log_status(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *daemon = ctx;
-	struct engine_interface interfaces[STATUS_INTERFACES_MAX];
-	const size_t count = engine_interfaces(daemon->engine, interfaces, STATUS_INTERFACES_MAX);
+	const size_t room = engine_interfaces(daemon->engine, NULL, 0);
+	cleanup(cleanup_free) struct engine_interface *interfaces = calloc(room + 1, sizeof(*interfaces));
+	const size_t count = interfaces ? engine_interfaces(daemon->engine, interfaces, room) : 0;
 	const struct jobs_counts jobs = jobs_counts(daemon->jobs);
 
 	(void)fd;
 	(void)what;
-	for (size_t i = 0; i < count && i < STATUS_INTERFACES_MAX; i++) {
+	for (size_t i = 0; i < count && i < room; i++) {
 		const struct engine_interface *interface = &interfaces[i];
 
 		log_notice("status-interface", log_str("interface", interface->name),

@@ -124,6 +124,22 @@ static json_t *lost_json(const struct event *event)
 	return finish(&lost);
 }
 
+static void put_positive(struct writer *writer, const char *key, uint64_t number)
+{
+	if (number)
+		put_number(writer, key, number);
+}
+
+static json_t *nic_json(const struct event *event)
+{
+	struct writer nic = {.object = json_object()};
+
+	put_positive(&nic, "rx_dropped", event->nic.rx_dropped);
+	put_positive(&nic, "rx_missed_errors", event->nic.rx_missed_errors);
+	put_positive(&nic, "queue_drops", event->nic.queue_drops);
+	return finish(&nic);
+}
+
 static json_t *destination_json(const struct event_destination *destination)
 {
 	struct writer writer = {.object = json_object()};
@@ -169,6 +185,10 @@ static void put_counted(struct writer *writer, const struct event *event)
 	put_time(writer, "last", event->last_ns);
 	put(writer, "window", window_json(event));
 	put(writer, "lost", lost_json(event));
+	put_positive(writer, "odd_stamps", event->odd_stamps);
+	if (event->nic.rx_dropped || event->nic.rx_missed_errors || event->nic.queue_drops)
+		put(writer, "nic", nic_json(event));
+	put_positive(writer, "truncated", event->truncated);
 }
 
 char *event_json(const struct event *event)

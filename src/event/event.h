@@ -49,6 +49,11 @@ struct event {
 	struct {
 		uint64_t kernel, evicted, memory; /* packets */
 	} lost;
+	uint64_t odd_stamps; /* packets whose stamps do not fit their arrival; (*) */
+	struct {
+		uint64_t rx_dropped, rx_missed_errors, queue_drops; /* packets; (*) each, and all of it */
+	} nic;
+	uint64_t truncated;			      /* packets that are shorter than wanted; (*) */
 	const struct event_destination *destinations; /* (*) */
 	size_t destination_count;
 	const char *file;	     /* the file's name; (*) */

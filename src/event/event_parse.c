@@ -51,6 +51,7 @@ static bool find_kind(const char *name, enum event_kind *kind)
 static void read_counts(const json_t *object, struct event *event)
 {
 	const json_t *window = json_object_get(object, "window"), *lost = json_object_get(object, "lost");
+	const json_t *nic = json_object_get(object, "nic");
 
 	event->counted = json_is_integer(json_object_get(object, "packets"));
 	event->packets = number_of(object, "packets");
@@ -64,6 +65,11 @@ static void read_counts(const json_t *object, struct event *event)
 	event->lost.kernel = number_of(lost, "kernel");
 	event->lost.evicted = number_of(lost, "evicted");
 	event->lost.memory = number_of(lost, "memory");
+	event->odd_stamps = number_of(object, "odd_stamps");
+	event->nic.rx_dropped = number_of(nic, "rx_dropped");
+	event->nic.rx_missed_errors = number_of(nic, "rx_missed_errors");
+	event->nic.queue_drops = number_of(nic, "queue_drops");
+	event->truncated = number_of(object, "truncated");
 }
 
 static size_t read_destinations(const json_t *array, struct event_destination destinations[static DESTINATIONS_MAX])

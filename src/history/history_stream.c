@@ -21,6 +21,7 @@
 #include "capture/consumer.h"
 #include "config/config.h"
 #include "output/host_info.h"
+#include "output/statistics_comment.h"
 #include "pcapng/capture_pieces.h"
 
 struct history_stream {
@@ -37,6 +38,8 @@ struct history_stream {
 	struct store_reader packets;
 	struct capture_pieces *file; /* NULL: no piece yet */
 	struct packet_interface interface_info;
+	struct consumer_report sums; /* of all pieces, as far as the statistics' comment needs them */
+	char statistics[STATISTICS_COMMENT_SIZE];
 	struct error error;
 	const char *field;
 	int result;
@@ -80,6 +83,8 @@ static void add_counters(struct history_stream *stream, const struct consumer_re
 	interface_info->received += report->received + report->lost_evicted;
 	interface_info->dropped += report->lost_kernel + report->lost_evicted + report->lost_memory;
 	interface_info->end_ns = report->to_ns;
+	stream->sums.truncated += report->truncated;
+	interface_info->comment = statistics_comment(&stream->sums, stream->statistics);
 	stream->is_last_piece |= stream->spec.bytes && report->bytes >= stream->spec.bytes;
 	stream->spec.packets -= stream->spec.packets ? report->packets : 0;
 	stream->spec.bytes -= report->bytes < stream->spec.bytes ? report->bytes : stream->spec.bytes;

@@ -49,6 +49,11 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->lost.kernel = report->lost_kernel;
 	event->lost.evicted = report->lost_evicted;
 	event->lost.memory = report->lost_memory;
+	event->odd_stamps = report->odd_stamps;
+	event->nic.rx_dropped = report->nic.rx_dropped;
+	event->nic.rx_missed_errors = report->nic.rx_missed_errors;
+	event->nic.queue_drops = report->nic.queue_drops;
+	event->truncated = report->truncated;
 	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
 }
 
@@ -209,12 +214,18 @@ static void recount_merged(const struct capture *capture, struct consumer_report
 		report->reason = END_MEMORY;
 		return;
 	}
-	report->packets = report->bytes = report->first_ns = report->last_ns = 0;
+	report->packets = report->bytes = report->first_ns = report->last_ns = report->odd_stamps = report->truncated =
+		0;
 	const struct packet_source source = store_merge_source(merge);
 	while (source.next(source.ctx, &packet)) {
-		report->first_ns = report->packets++ ? report->first_ns : packet.time_ns;
-		report->last_ns = packet.time_ns;
+		const uint64_t real_ns =
+			packet.odd_stamp ? packet.arrived_ns + (uint64_t)report->clock_offset_ns : packet.time_ns;
+
+		report->first_ns = report->packets++ ? report->first_ns : real_ns;
+		report->last_ns = real_ns;
+		report->odd_stamps += packet.odd_stamp;
 		report->bytes += packet.caplen;
+		report->truncated += packet_is_truncated(&packet, report->snaplen);
 	}
 	store_merge_free(merge);
 	if (report->packets >= limits.packets || report->bytes >= limits.bytes) {
@@ -242,6 +253,9 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		whole->lost_kernel += part.lost_kernel;
 		whole->lost_evicted += part.lost_evicted;
 		whole->lost_memory += part.lost_memory;
+		whole->nic.rx_dropped += part.nic.rx_dropped;
+		whole->nic.rx_missed_errors += part.nic.rx_missed_errors;
+		whole->nic.queue_drops += part.nic.queue_drops;
 		whole->unsorted |= part.unsorted;
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}

@@ -54,6 +54,8 @@ static int append_wanted(struct buffer *key, const struct request *request)
 			      request->snap, request->packets, request->bytes, request->before_ns, request->from_ns,
 			      request->to_ns, request->format, request->merge, request->bpf ? request->bpf : "");
 
+	if (r == 0 && request->inner)
+		r = buffer_printf(key, "\ninner %zu %s", strlen(request->inner), request->inner);
 	for (size_t i = 0; i < request->interface_count && r == 0; i++)
 		r = buffer_printf(key, "\n%s", request->interfaces[i].name);
 	for (size_t i = 0; i < request->destination_count && r == 0; i++)

@@ -20,17 +20,21 @@ static bool is_up(int fd, const char *name)
 	return ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
 }
 
-static bool is_usable(int fd, const char *name)
+/* 0, or -errno if that can't be known. */
+static int check_usable(int fd, const char *name, bool *usable)
 {
 	struct error error;
 	uint16_t linktype;
 
+	*usable = false;
 	if (!is_up(fd, name))
-		return false;
-	if (ring_probe(name, &linktype, &error) == 0)
-		return true;
+		return 0;
+	const int r = ring_probe(name, &linktype, &error);
+	*usable = r == 0;
+	if (r == 0 || (r != -ENODEV && r != -EPFNOSUPPORT))
+		return r;
 	log_notice("interface-left-out", log_str("interface", name), log_str("error", error.text));
-	return false;
+	return 0;
 }
 
 int interface_list_read(bool up_only, struct interface_list *list)
@@ -46,12 +50,18 @@ int interface_list_read(bool up_only, struct interface_list *list)
 	while (found[count].if_index)
 		count++;
 	*list = (struct interface_list){.names = calloc(count + 1, sizeof(*list->names))};
-	for (size_t i = 0; list->names && i < count; i++) {
-		if (!up_only || is_usable(fd, found[i].if_name))
+	int r = list->names ? 0 : -ENOMEM;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		bool usable = true;
+		if (up_only)
+			r = check_usable(fd, found[i].if_name, &usable);
+		if (r == 0 && usable)
 			snprintf(list->names[list->count++], INTERFACE_NAME_SIZE, "%s", found[i].if_name);
 	}
 	if_freenameindex(found);
-	return list->names ? 0 : -ENOMEM;
+	if (r < 0)
+		interface_list_deinit(list);
+	return r;
 }
 
 void interface_list_deinit(struct interface_list *list)
@@ -60,9 +70,10 @@ void interface_list_deinit(struct interface_list *list)
 	*list = (struct interface_list){0};
 }
 
-bool interface_exists(const char *name)
+int interface_check(const char *name)
 {
-	return if_nametoindex(name) != 0;
+	int ifindex;
+	return ring_find_interface(name, &ifindex);
 }
 
 const char *interface_list_suggest(const struct interface_list *list, const char *name)

@@ -46,7 +46,11 @@ static int unknown_interface(const char *name, struct error *err)
 
 int targets_check(const char *interface, struct engine *engine, struct error *err)
 {
-	return interface_exists(interface) || engine_records(engine, interface) ? 0 : unknown_interface(interface, err);
+	const int r = interface_check(interface);
+	if (r == 0 || engine_records(engine, interface))
+		return 0;
+	return r == -ENODEV ? unknown_interface(interface, err)
+			    : error_set(err, r, "interface %s: %s", interface, strerror(-r));
 }
 
 int targets_find(const struct request *request, struct engine *engine, struct targets *targets, struct error *err)

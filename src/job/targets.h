@@ -25,7 +25,8 @@ struct targets {
  */
 warn_unused int targets_find(const struct request *request, struct engine *engine, struct targets *targets,
 			     struct error *err);
-/* Whether this host has the interface or a recorder has its history. 0, or -ENODEV with `err` and a suggestion. */
+/* Whether this host has the interface or a recorder has its history. 0, -ENODEV with `err` and a suggestion, or another
+ * -errno with `err`. */
 warn_unused int targets_check(const char *interface, struct engine *engine, struct error *err);
 
 void targets_deinit(struct targets *targets);

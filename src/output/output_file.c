@@ -112,7 +112,8 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 {
 	output->interfaces = calloc(options->part_count, sizeof(*output->interfaces));
 	output->stores = calloc(options->part_count, sizeof(*output->stores));
-	if (!output->interfaces || !output->stores)
+	output->statistics = calloc(options->part_count, sizeof(*output->statistics));
+	if (!output->interfaces || !output->stores || !output->statistics)
 		return false;
 	output->part_count = options->part_count;
 	for (size_t i = 0; i < options->part_count; i++) {
@@ -128,6 +129,7 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 			.dropped = part->report.lost_kernel,
 			.start_ns = part->report.from_ns,
 			.end_ns = part->report.to_ns,
+			.comment = statistics_comment(&part->report, output->statistics[i]),
 		};
 	}
 	return true;
@@ -169,4 +171,5 @@ void output_file_deinit(struct output_file *output)
 	output->info.comment_count = 0;
 	free(take(output->interfaces));
 	free(take(output->stores));
+	free(take(output->statistics));
 }

@@ -5,6 +5,7 @@
 
 #include "base/packet.h"
 #include "capture/consumer.h"
+#include "output/statistics_comment.h"
 #include "output/store_merge.h"
 #include "pcapng/capture_file.h"
 #include "request/request.h"
@@ -21,6 +22,7 @@ struct output_file {
 	enum capture_file_format format;
 	struct capture_file_info info;
 	struct packet_interface *interfaces;
+	char (*statistics)[STATISTICS_COMMENT_SIZE]; /* by part */
 	const struct store **stores;
 	size_t part_count;
 	struct store_merge_limits limits;

@@ -37,7 +37,7 @@ static struct input *find_earliest(struct store_merge *merge)
 	for (size_t i = 0; i < merge->count; i++) {
 		struct input *input = &merge->inputs[i];
 
-		if (input->has_next && (!earliest || input->next.time_ns < earliest->next.time_ns))
+		if (input->has_next && (!earliest || input->next.arrived_ns < earliest->next.arrived_ns))
 			earliest = input;
 	}
 	return earliest;

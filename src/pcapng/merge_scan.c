@@ -161,7 +161,7 @@ static int scan_interface(struct scan *scan, const struct pcapng_item *item)
 	return 0;
 }
 
-static void scan_statistics(struct scan *scan, const struct pcapng_item *item)
+static int scan_statistics(struct scan *scan, const struct pcapng_item *item)
 {
 	struct packet_interface *interface =
 		&scan->description->interfaces[scan->input->first_interface + item->interface];
@@ -171,7 +171,11 @@ static void scan_statistics(struct scan *scan, const struct pcapng_item *item)
 	interface->dropped = statistics->dropped;
 	interface->start_ns = statistics->start_ns;
 	interface->end_ns = statistics->end_ns != PACKET_UNKNOWN ? statistics->end_ns : statistics->time_ns;
-	scan->input->texts_omitted += item->comment_count;
+	interface->comment = NULL; /* that of an earlier block is out of date */
+	if (!item->comment_count)
+		return 0;
+	scan->input->texts_omitted += item->comment_count - 1;
+	return add_text(scan, &interface->comment, "%s", item->comments[0]);
 }
 
 static void scan_packet(struct scan *scan, const struct pcapng_item *item)
@@ -194,8 +198,7 @@ static int scan_item(struct scan *scan, const struct pcapng_item *item)
 		scan_packet(scan, item);
 		break;
 	case PCAPNG_STATISTICS:
-		scan_statistics(scan, item);
-		break;
+		return scan_statistics(scan, item);
 	}
 	return 0;
 }

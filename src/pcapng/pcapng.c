@@ -14,16 +14,23 @@
 
 #define OPTION_BYTES_MAX 65535
 
-/* After a packet's bytes and their padding, if any of its flags (such as the direction) is known. */
-struct packet_options {
-	struct option_header flags_header;
+/* After a packet's bytes and their padding: its flags and how many are missing before it, where any of this is known.
+ */
+struct flags_option {
+	struct option_header header;
 	uint32_t flags;
-	struct option_header end;
 };
 
+struct dropcount_option {
+	struct option_header header;
+	uint32_t count[2]; /* one number of 64 bits that is not aligned as one */
+};
+
+#define OPTIONS_MAX (sizeof(struct flags_option) + sizeof(struct dropcount_option) + sizeof(struct option_header))
+
 static_assert(sizeof(struct packet_block) <= FORMAT_FRAMING_MAX, "has room");
-static_assert(sizeof(struct packet_options) == 12 && 3 + sizeof(struct packet_options) + 4 <= FORMAT_FRAMING_MAX,
-	      "as on the wire");
+static_assert(sizeof(struct flags_option) == 8 && sizeof(struct dropcount_option) == 12, "as on the wire");
+static_assert(3 + OPTIONS_MAX + 4 <= FORMAT_FRAMING_MAX, "has room");
 
 static uint32_t padding(uint32_t size)
 {
@@ -39,10 +46,18 @@ static uint32_t flags_of(const struct packet_view *packet)
 	return (packet->flags & ~(uint32_t)FLAGS_DIRECTION) | direction;
 }
 
+static uint32_t options_size(const struct packet_view *packet)
+{
+	const size_t size = (flags_of(packet) ? sizeof(struct flags_option) : 0) +
+			    (packet->missing ? sizeof(struct dropcount_option) : 0);
+
+	return (uint32_t)(size ? size + sizeof(struct option_header) : 0);
+}
+
 static uint32_t framing_size(const struct packet_view *packet)
 {
-	return (uint32_t)sizeof(struct packet_block) + padding(packet->caplen) +
-	       (flags_of(packet) ? (uint32_t)sizeof(struct packet_options) : 0) + (uint32_t)sizeof(uint32_t);
+	return (uint32_t)sizeof(struct packet_block) + padding(packet->caplen) + options_size(packet) +
+	       (uint32_t)sizeof(uint32_t);
 }
 
 static size_t before(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet)
@@ -63,20 +78,23 @@ static size_t before(uint8_t into[static FORMAT_FRAMING_MAX], const struct packe
 static size_t after(uint8_t into[static FORMAT_FRAMING_MAX], const struct packet_view *packet)
 {
 	uint32_t total_size = packet->caplen + framing_size(packet);
-	size_t size = padding(packet->caplen);
+	uint8_t *end = mempcpy(into, "\0\0\0", padding(packet->caplen));
 
-	memset(into, 0, size);
 	if (flags_of(packet)) {
-		const struct packet_options options = {
-			.flags_header = {PACKET_FLAGS, sizeof(options.flags)},
-			.flags = flags_of(packet),
-		};
+		const struct flags_option option = {{PACKET_FLAGS, sizeof(option.flags)}, flags_of(packet)};
 
-		memcpy(into + size, &options, sizeof(options));
-		size += sizeof(options);
+		end = mempcpy(end, &option, sizeof(option));
 	}
-	memcpy(into + size, &total_size, sizeof(total_size));
-	return size + sizeof(total_size);
+	if (packet->missing) {
+		struct dropcount_option option = {.header = {PACKET_DROPCOUNT, sizeof(option.count)}};
+
+		memcpy(option.count, &packet->missing, sizeof(option.count));
+		end = mempcpy(end, &option, sizeof(option));
+	}
+	if (options_size(packet))
+		end = mempcpy(end, &(struct option_header){OPTION_END, 0}, sizeof(struct option_header));
+	memcpy(end, &total_size, sizeof(total_size));
+	return (size_t)(end - into) + sizeof(total_size);
 }
 
 /* A block being written to a buffer. After the first error, which is kept, further calls do nothing. */
@@ -233,6 +251,7 @@ static int append_statistics(struct buffer *buffer, const struct packet_interfac
 	option_count(&block, STATISTICS_RECEIVED, interface->received);
 	option_count(&block, STATISTICS_DROPPED, interface->dropped);
 	option_count(&block, STATISTICS_DELIVERED, delivered);
+	option_text(&block, OPTION_COMMENT, interface->comment);
 	return block_end(&block);
 }
 

@@ -14,7 +14,7 @@ struct options {
 	const char *hardware, *os, *application;
 	const char *name, *description, *filter;
 	uint64_t tsresol, tsoffset;
-	uint64_t flags;
+	uint64_t flags, dropcount;
 	uint64_t start, end, received, dropped;
 };
 
@@ -55,6 +55,7 @@ static const struct option_rule interface_rules[] = {
 
 static const struct option_rule packet_rules[] = {
 	RULE(PACKET_FLAGS, KIND_NUMBER, 4, flags),
+	RULE(PACKET_DROPCOUNT, KIND_NUMBER, 8, dropcount),
 };
 
 static const struct option_rule statistics_rules[] = {
@@ -256,6 +257,7 @@ static int read_packet_data(struct pcapng_reader *reader, struct rest rest, stru
 	const uint32_t direction = options.flags & FLAGS_DIRECTION;
 	item->packet.direction = direction <= PACKET_DIR_OUTBOUND ? (uint8_t)direction : PACKET_DIR_UNKNOWN;
 	item->packet.flags = (uint32_t)options.flags & ~(uint32_t)FLAGS_DIRECTION;
+	item->packet.missing = options.dropcount;
 	return r;
 }
 

@@ -298,6 +298,7 @@ void request_unref(struct request *request)
 	free(request->interfaces);
 	free(request->destinations);
 	free(request->bpf);
+	free(request->inner);
 	free(request->tags);
 	free(request->customer);
 	free(request->comment);

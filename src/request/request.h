@@ -45,6 +45,7 @@ struct request {
 	struct request_interface *interfaces;
 	size_t interface_count;
 	char *bpf;			 /* NULL: none */
+	char *inner;			 /* a filter for the packet in a tunnel; NULL: none */
 	uint32_t snap;			 /* bytes */
 	uint64_t packets;		 /* per capture */
 	uint64_t bytes;			 /* per capture */

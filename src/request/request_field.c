@@ -24,6 +24,7 @@ static const struct request_field fields[] = {
 	{"interface", TYPE_ARRAY, .set = request_list_set_interfaces},
 	{"alias", TYPE_ARRAY, .set = request_list_set_aliases},
 	{"bpf", TYPE_STRING, TEXT(bpf, REQUEST_BPF_MAX, TEXT_FILTER)},
+	{"inner", TYPE_STRING, TEXT(inner, REQUEST_BPF_MAX, TEXT_FILTER)},
 	{"snap", TYPE_INTEGER, .set = request_value_set_snap},
 	{"packets", TYPE_INTEGER, .set = request_value_set_count, OFFSET(packets), LIMIT("maxpackets", maxpackets)},
 	{"bytes", TYPE_INTEGER, .set = request_value_set_count, OFFSET(bytes), LIMIT("maxbytes", maxbytes)},

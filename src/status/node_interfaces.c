@@ -2,13 +2,15 @@
 /*
  * Joins three lists by name: getifaddrs(3), whose AF_PACKET entries have flags and the kernel's counters
  * (rtnl_link_stats of linux/if_link.h, 32 bits wide: differences are taken modulo 2^32), the engine's open rings, and
- * the configuration's aliases.
+ * the configuration's aliases. All are listed whole; what a caller has no room for is cut at the end.
  */
 #include "status/node_interfaces.h"
 
+#include <errno.h>
 #include <ifaddrs.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -16,15 +18,10 @@
 #include "capture/engine.h"
 #include "config/config.h"
 
+/* The name is the first member of all that is looked up by it. */
 struct counters {
 	char name[16];
 	uint32_t packets, bytes;
-};
-
-struct sample {
-	struct counters counters[NODE_INTERFACES_MAX];
-	size_t count;
-	uint64_t time_ns; /* boot time; 0: none */
 };
 
 struct rate {
@@ -32,25 +29,47 @@ struct rate {
 	double packets_per_s, bytes_per_s;
 };
 
+struct sample {
+	struct counters *counters; /* by name */
+	size_t count;
+	uint64_t time_ns; /* boot time; 0: none */
+};
+
 struct node_interfaces {
 	const struct config *config;
 	struct engine *engine;
 	struct sample last;
-	struct rate rates[NODE_INTERFACES_MAX];
+	struct rate *rates; /* by name */
 	size_t rate_count;
 };
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static bool is_packet_entry(const struct ifaddrs *entry)
+{
+	return entry->ifa_addr && entry->ifa_addr->sa_family == AF_PACKET;
+}
+
+static size_t count_entries(const struct ifaddrs *list)
+{
+	size_t count = 0;
+	for (const struct ifaddrs *entry = list; entry; entry = entry->ifa_next)
+		count += is_packet_entry(entry);
+	return count;
+}
 
 static void take_sample(struct sample *sample)
 {
 	struct ifaddrs *list = NULL;
-
-	sample->count = 0;
-	sample->time_ns = clock_boottime_ns();
+	*sample = (struct sample){.time_ns = clock_boottime_ns()};
 	if (getifaddrs(&list) < 0)
 		return;
-	for (const struct ifaddrs *entry = list; entry && sample->count < NODE_INTERFACES_MAX;
-	     entry = entry->ifa_next) {
-		if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_PACKET || !entry->ifa_data)
+	sample->counters = calloc(count_entries(list) + 1, sizeof(*sample->counters));
+	for (const struct ifaddrs *entry = list; sample->counters && entry; entry = entry->ifa_next) {
+		if (!is_packet_entry(entry) || !entry->ifa_data)
 			continue;
 		const struct rtnl_link_stats *stats = entry->ifa_data;
 		struct counters *counters = &sample->counters[sample->count++];
@@ -59,85 +78,51 @@ static void take_sample(struct sample *sample)
 		counters->bytes = stats->rx_bytes + stats->tx_bytes;
 	}
 	freeifaddrs(list);
+	if (sample->count)
+		qsort(sample->counters, sample->count, sizeof(*sample->counters), compare_names);
 }
 
-static const struct counters *find_counters(const struct sample *sample, const char *name)
+/* bsearch(3) must not be given NULL. */
+static const void *find(const char *name, const void *list, size_t count, size_t size)
 {
-	for (size_t i = 0; i < sample->count; i++) {
-		if (strcmp(sample->counters[i].name, name) == 0)
-			return &sample->counters[i];
-	}
-	return NULL;
+	return count ? bsearch(name, list, count, size, compare_names) : NULL;
 }
 
 void node_interfaces_sample(struct node_interfaces *interfaces)
 {
 	struct sample now;
-
 	take_sample(&now);
-	const double seconds = (double)(now.time_ns - interfaces->last.time_ns) / NS_PER_S;
+	const struct sample *last = &interfaces->last;
+	const double seconds = (double)(now.time_ns - last->time_ns) / NS_PER_S;
+	free(interfaces->rates);
+	interfaces->rates = calloc(now.count + 1, sizeof(*interfaces->rates));
 	interfaces->rate_count = 0;
-	for (size_t i = 0; i < now.count && interfaces->last.time_ns && seconds > 0; i++) {
-		const struct counters *before = find_counters(&interfaces->last, now.counters[i].name);
+	for (size_t i = 0; interfaces->rates && i < now.count && last->time_ns && seconds > 0; i++) {
+		const struct counters *after = &now.counters[i];
+		const struct counters *before = find(after->name, last->counters, last->count, sizeof(*before));
 		struct rate *rate = &interfaces->rates[interfaces->rate_count];
-
 		if (!before)
 			continue;
-		snprintf(rate->name, sizeof(rate->name), "%s", now.counters[i].name);
-		rate->packets_per_s = (double)(uint32_t)(now.counters[i].packets - before->packets) / seconds;
-		rate->bytes_per_s = (double)(uint32_t)(now.counters[i].bytes - before->bytes) / seconds;
+		memcpy(rate->name, after->name, sizeof(rate->name));
+		rate->packets_per_s = (double)(uint32_t)(after->packets - before->packets) / seconds;
+		rate->bytes_per_s = (double)(uint32_t)(after->bytes - before->bytes) / seconds;
 		interfaces->rate_count++;
 	}
+	free(interfaces->last.counters);
 	interfaces->last = now;
 }
 
 static void add_configured(const struct node_interfaces *interfaces, struct node_interface *interface)
 {
 	const struct config *config = interfaces->config;
-
+	const struct rate *rate =
+		find(interface->name, interfaces->rates, interfaces->rate_count, sizeof(*interfaces->rates));
 	for (size_t i = 0; i < config->interface_count; i++) {
 		if (strcmp(config->interfaces[i].name, interface->name) == 0)
 			interface->aliases = &config->interfaces[i].alias;
 	}
-	for (size_t i = 0; i < interfaces->rate_count; i++) {
-		if (strcmp(interfaces->rates[i].name, interface->name) != 0)
-			continue;
-		interface->packets_per_s = interfaces->rates[i].packets_per_s;
-		interface->bytes_per_s = interfaces->rates[i].bytes_per_s;
-	}
-}
-
-static size_t list_kernel(struct node_interface list[static NODE_INTERFACES_MAX])
-{
-	struct ifaddrs *found = NULL;
-	size_t count = 0;
-
-	if (getifaddrs(&found) < 0)
-		return 0;
-	for (const struct ifaddrs *entry = found; entry && count < NODE_INTERFACES_MAX; entry = entry->ifa_next) {
-		if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_PACKET)
-			continue;
-		struct node_interface *interface = &list[count++];
-		*interface = (struct node_interface){.present = true, .up = entry->ifa_flags & IFF_UP};
-		snprintf(interface->name, sizeof(interface->name), "%s", entry->ifa_name);
-	}
-	freeifaddrs(found);
-	return count;
-}
-
-static struct node_interface *find_or_add(struct node_interface list[static NODE_INTERFACES_MAX], size_t *count,
-					  const char *name)
-{
-	for (size_t i = 0; i < *count; i++) {
-		if (strcmp(list[i].name, name) == 0)
-			return &list[i];
-	}
-	if (*count == NODE_INTERFACES_MAX)
-		return NULL;
-	struct node_interface *interface = &list[(*count)++];
-	*interface = (struct node_interface){0};
-	snprintf(interface->name, sizeof(interface->name), "%.15s", name);
-	return interface;
+	interface->packets_per_s = rate ? rate->packets_per_s : 0;
+	interface->bytes_per_s = rate ? rate->bytes_per_s : 0;
 }
 
 /* An interface may briefly have two rings, one of them closing: report the recorder's. */
@@ -155,30 +140,125 @@ static void add_ring(struct node_interface *interface, const struct engine_inter
 	interface->ring_bytes = ring->ring_bytes;
 }
 
-size_t node_interfaces_list(const struct node_interfaces *interfaces,
-			    struct node_interface list[static NODE_INTERFACES_MAX])
+static int compare_rings(const void *a, const void *b)
 {
-	struct engine_interface rings[NODE_INTERFACES_MAX];
-	size_t ring_count = engine_interfaces(interfaces->engine, rings, NODE_INTERFACES_MAX);
-	size_t count = list_kernel(list);
+	const struct engine_interface *left = a, *right = b;
+	return strcmp(left->name, right->name);
+}
 
-	if (ring_count > NODE_INTERFACES_MAX)
-		ring_count = NODE_INTERFACES_MAX;
-	for (size_t i = 0; i < ring_count; i++) {
-		struct node_interface *interface = find_or_add(list, &count, rings[i].name);
-
-		if (interface)
-			add_ring(interface, &rings[i]);
+/* All open rings by name. NULL on ENOMEM. */
+static struct engine_interface *list_rings(struct engine *engine, size_t *count)
+{
+	struct engine_interface *rings = NULL;
+	size_t room = 0;
+	/* More may have been opened between counting and listing. */
+	while ((*count = engine_interfaces(engine, rings, room)) > room || !rings) {
+		room = *count + 16;
+		free(rings);
+		rings = calloc(room, sizeof(*rings));
+		if (!rings)
+			return NULL;
 	}
-	for (size_t i = 0; i < count; i++)
-		add_configured(interfaces, &list[i]);
+	qsort(rings, *count, sizeof(*rings), compare_rings);
+	return rings;
+}
+
+/* In the kernel's order. Returns how many. */
+static size_t add_kernel(const struct ifaddrs *found, struct node_interface *items)
+{
+	size_t count = 0;
+	for (const struct ifaddrs *entry = found; entry; entry = entry->ifa_next) {
+		if (!is_packet_entry(entry))
+			continue;
+		struct node_interface *interface = &items[count++];
+		interface->present = true;
+		interface->up = entry->ifa_flags & IFF_UP;
+		snprintf(interface->name, sizeof(interface->name), "%s", entry->ifa_name);
+	}
 	return count;
+}
+
+/* The first of this name, or where it would stand. */
+static size_t find_ring(const struct engine_interface *rings, size_t count, const char *name)
+{
+	size_t low = 0;
+	while (low < count) {
+		const size_t middle = low + (count - low) / 2;
+		if (strcmp(rings[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			count = middle;
+	}
+	return low;
+}
+
+/* Adds the rings to their interfaces; those of interfaces that are gone come last. `known`: room for a mark a ring. */
+static void add_rings(struct node_interface_list *list, const struct engine_interface *rings, size_t count, bool *known)
+{
+	for (size_t i = 0; i < list->total; i++) {
+		struct node_interface *interface = &list->items[i];
+		for (size_t k = find_ring(rings, count, interface->name);
+		     k < count && strcmp(rings[k].name, interface->name) == 0; k++) {
+			known[k] = true;
+			add_ring(interface, &rings[k]);
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (known[i])
+			continue;
+		if (i == 0 || known[i - 1] || strcmp(rings[i - 1].name, rings[i].name) != 0)
+			memcpy(list->items[list->total++].name, rings[i].name, sizeof(rings[i].name));
+		add_ring(&list->items[list->total - 1], &rings[i]);
+	}
+}
+
+/* Recorders come first, then what has captures, each by name. */
+static int compare_importance(const void *a, const void *b)
+{
+	const struct node_interface *left = a, *right = b;
+	if (left->recorder != right->recorder)
+		return left->recorder ? -1 : 1;
+	if (!left->captures != !right->captures)
+		return left->captures ? -1 : 1;
+	return strcmp(left->name, right->name);
+}
+
+int node_interfaces_list(const struct node_interfaces *interfaces, size_t limit, struct node_interface_list *list)
+{
+	struct ifaddrs *found = NULL;
+	size_t ring_count = 0;
+	*list = (struct node_interface_list){0};
+	if (getifaddrs(&found) < 0)
+		return -errno;
+	cleanup(cleanup_free) struct engine_interface *rings = list_rings(interfaces->engine, &ring_count);
+	cleanup(cleanup_free) bool *known = calloc(ring_count + 1, sizeof(*known));
+	if (rings && known)
+		list->items = calloc(count_entries(found) + ring_count + 1, sizeof(*list->items));
+	if (list->items)
+		list->total = add_kernel(found, list->items);
+	freeifaddrs(found);
+	if (!list->items)
+		return -ENOMEM;
+	add_rings(list, rings, ring_count, known);
+	list->count = list->total;
+	if (list->total > limit) {
+		qsort(list->items, list->total, sizeof(*list->items), compare_importance);
+		list->count = limit;
+	}
+	for (size_t i = 0; i < list->count; i++)
+		add_configured(interfaces, &list->items[i]);
+	return 0;
+}
+
+void node_interface_list_deinit(struct node_interface_list *list)
+{
+	free(list->items);
+	*list = (struct node_interface_list){0};
 }
 
 struct node_interfaces *node_interfaces_new(const struct config *config, struct engine *engine)
 {
 	struct node_interfaces *interfaces = calloc(1, sizeof(*interfaces));
-
 	if (!interfaces)
 		return NULL;
 	interfaces->config = config;
@@ -188,5 +268,9 @@ struct node_interfaces *node_interfaces_new(const struct config *config, struct 
 
 void node_interfaces_free(struct node_interfaces *interfaces)
 {
+	if (!interfaces)
+		return;
+	free(interfaces->last.counters);
+	free(interfaces->rates);
 	free(interfaces);
 }

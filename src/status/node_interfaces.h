@@ -16,8 +16,6 @@ struct config_strings;
 struct engine;
 struct node_interfaces;
 
-#define NODE_INTERFACES_MAX 256
-
 struct node_interface {
 	char name[16];
 	const struct config_strings *aliases; /* the configuration's; NULL: none */
@@ -38,9 +36,20 @@ void node_interfaces_free(struct node_interfaces *interfaces);
 /* Call every few seconds: rates are those between the last two calls. */
 void node_interfaces_sample(struct node_interfaces *interfaces);
 
-/* Fills in the interfaces in the kernel's order, then those that are gone, and returns their number. Costs a netlink
- * dump: about 20 µs, and 5 µs for each interface. */
-size_t node_interfaces_list(const struct node_interfaces *interfaces,
-			    struct node_interface list[static NODE_INTERFACES_MAX]);
+struct node_interface_list {
+	struct node_interface *items;
+	size_t count;
+	size_t total; /* larger than `count`: the least important ones are left out */
+};
+
+/*
+ * In the kernel's order, those that are gone last. If there are more than `limit`: recorders first, then interfaces
+ * with captures, then the others, each by name. Returns 0 or -errno (no file descriptor, no memory); a list is never a
+ * part of what there is unless it tells. Costs a netlink dump, some 20 µs and 5 µs an interface. Deinit the list in any
+ * case.
+ */
+warn_unused int node_interfaces_list(const struct node_interfaces *interfaces, size_t limit,
+				     struct node_interface_list *list);
+void node_interface_list_deinit(struct node_interface_list *list);
 
 CLEANUP_DEFINE(node_interfaces, struct node_interfaces, node_interfaces_free)

@@ -2,6 +2,7 @@
 /* Reports are built anew for each caller, which is rare. Only rates need a timer, because they compare two samples. */
 #include "status/node_status.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <string.h>
@@ -136,14 +137,12 @@ static json_t *interface_json(const struct node_interface *interface, bool detai
 	return json;
 }
 
-static json_t *interfaces_json(const struct node_status *status, bool detailed)
+static json_t *interfaces_json(const struct node_interface_list *list, bool detailed)
 {
-	struct node_interface list[NODE_INTERFACES_MAX];
-	const size_t count = node_interfaces_list(status->interfaces, list);
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(array, interface_json(&list[i], detailed));
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(array, interface_json(&list->items[i], detailed));
 	return array;
 }
 
@@ -203,12 +202,18 @@ char *node_status_json(const struct node_status *status)
 {
 	const struct config *config = status->options.config;
 	const struct node_redis redis = node_status_load(status).redis;
+	cleanup(node_interface_list_deinit) struct node_interface_list list;
+	const int r = node_interfaces_list(status->interfaces, NODE_STATUS_INTERFACES_MAX, &list);
 	json_t *json = json_pack("{si ss ss so so so so so so}", "v", STATUS_VERSION, "node", config->general.node,
 				 "version", PCAPDAEMON_VERSION, "time", time_json(clock_realtime_ns()), "started",
-				 time_json(status->started_ns), "interfaces", interfaces_json(status, false), "load",
+				 time_json(status->started_ns), "interfaces", interfaces_json(&list, false), "load",
 				 load_json(status), "captures", captures_json(status), "destinations",
 				 destinations_json(status));
 
+	if (json && list.total > list.count)
+		json_object_set_new(json, "interfaces_total", number(list.total));
+	if (json && r < 0)
+		json_object_set_new(json, "interfaces_error", json_string(strerror(-r)));
 	if (json && redis.wanted)
 		json_object_set_new(json, "redis", redis_json(&redis));
 	if (json && config->redis.listen && *config->redis.stream)
@@ -216,8 +221,20 @@ char *node_status_json(const struct node_status *status)
 	return dump(json);
 }
 
-char *node_status_interfaces_json(const struct node_status *status)
+char *node_status_interfaces_json(const struct node_status *status, size_t limit, struct error *err)
 {
-	return dump(json_pack("{ss so}", "node", status->options.config->general.node, "interfaces",
-			      interfaces_json(status, true)));
+	cleanup(node_interface_list_deinit) struct node_interface_list list;
+	const int r = node_interfaces_list(status->interfaces, limit, &list);
+	if (r < 0) {
+		error_set(err, r, "listing the interfaces: %s", strerror(-r));
+		return NULL;
+	}
+	json_t *json = json_pack("{ss so}", "node", status->options.config->general.node, "interfaces",
+				 interfaces_json(&list, true));
+	if (json && list.total > list.count)
+		json_object_update_new(json, json_pack("{sb so}", "truncated", true, "total", number(list.total)));
+	char *text = dump(json);
+	if (!text)
+		error_set(err, -ENOMEM, "out of memory");
+	return text;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/slab_pool.h"
 #include "job/jobs.h"
 #include "sink/memory_sink.h"
@@ -40,7 +41,8 @@ struct node_status_options {
 struct node_status *node_status_new(const struct node_status_options *options);
 void node_status_free(struct node_status *status);
 
-#define NODE_CAPTURES_MAX 64 /* running captures in the JSON, the newest */
+#define NODE_CAPTURES_MAX 64	       /* running captures in the JSON, the newest */
+#define NODE_STATUS_INTERFACES_MAX 256 /* in the JSON of node_status_json */
 
 struct node_load {
 	struct jobs_counts jobs;
@@ -59,12 +61,13 @@ const char *node_status_node(const struct node_status *status);
  * The JSON published to Redis and returned by GET /v1/status:
  * {"v":1,"node":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},
  * "captures":[{"capture":…,"packets":…,"bytes":…}],"redis":{"requests":…,"events":…,"waiting":…},"stream":…,
- * "destinations":[…]}.
- * Caller frees; NULL on ENOMEM.
+ * "destinations":[…]}; with "interfaces_total":N if interfaces are left out, "interfaces_error":… if they can't be
+ * listed. Caller frees; NULL on ENOMEM.
  */
 char *node_status_json(const struct node_status *status);
 
-/* {"node":…,"interfaces":[…]}, with rates and the rings' memory. Caller frees; NULL on ENOMEM. */
-char *node_status_interfaces_json(const struct node_status *status);
+/* {"node":…,"interfaces":[…]}, with rates and the rings' memory; with "truncated":true and "total":N if there are more
+ * than `limit`. Caller frees; NULL with `err`. */
+char *node_status_interfaces_json(const struct node_status *status, size_t limit, struct error *err);
 
 CLEANUP_DEFINE(node_status, struct node_status, node_status_free)

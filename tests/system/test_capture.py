@@ -206,6 +206,85 @@ def test_both_directions_are_captured_and_marked(world):
     assert [int(row[0], 16) for row in fields(world.path(request), "frame.packet_flags_direction")] == [INBOUND] * 3 + [OUTBOUND] * 3
 
 
+def test_filters_know_the_direction(world):
+    """Two filters, so that the kernel's union tests the direction, too."""
+    inbound = world.capture(packets=3, timeout=20, bpf="inbound and udp")
+    outbound = world.capture(packets=3, timeout=20, bpf="udp dst port 9 and outbound")
+    for first in range(0, 30, 10):
+        world.sender.send(1, first=first, rate=1000)
+        Sender(world.host, "eth0").send(1, first=first + 100, rate=1000)
+    inbound.done()
+    outbound.done()
+    assert [(p.number, p.direction) for p in world.file(inbound).packets] == [(n, INBOUND) for n in (0, 10, 20)]
+    assert [(p.number, p.direction) for p in world.file(outbound).packets] == [(n, OUTBOUND) for n in (100, 110, 120)]
+
+
+def test_ip_broadcast_takes_the_interfaces_netmask(world):
+    refused = world.refused(bpf="ip broadcast")
+    assert "IPv4 address" in refused["reason"] and refused["reason"].startswith("bpf: "), refused
+    world.host.ip("addr", "add", "10.78.3.1/22", "dev", "eth0")
+    try:
+        request = world.capture(packets=2, timeout=20, bpf="ip broadcast")
+        header = bytes.fromhex("020000000001" "020000000002" "0800" "45000014000000004011" "0000" "0a4e0302")
+        destinations = ["0a4e03ff", "0a4e02ff", "0a4e03fe", "ffffffff"]
+        world.sender.frame(*(header + bytes.fromhex(destination) + bytes(26) for destination in destinations))
+        request.done()
+        assert [packet.data[30:34].hex() for packet in world.file(request).packets] == ["0a4e03ff", "ffffffff"]
+    finally:
+        world.host.ip("addr", "del", "10.78.3.1/22", "dev", "eth0")
+
+
+# --- tunnels ---
+
+def tunnelled(source):
+    """Frames of each kind of tunnel, around UDP from the source to port 53."""
+    from scapy.all import GRE, IP, UDP, Dot1Q, Ether, IPv6, IPv6ExtHdrDestOpt
+    from scapy.contrib.geneve import GENEVE
+    from scapy.layers.vxlan import VXLAN
+    mac, inner = Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02"), IP(src=source, dst="10.0.0.2") / UDP(dport=53) / b"inside"
+    outer4, outer6 = IP(src="192.0.2.1", dst="192.0.2.2"), IPv6(src="2001:db8::1", dst="2001:db8::2")
+    packets = [
+        mac / outer4 / UDP(dport=4789) / VXLAN(vni=7, flags="Instance") / mac / inner,
+        mac / outer6 / UDP(dport=4789) / VXLAN(vni=7, flags="Instance") / mac / inner,
+        mac / Dot1Q(vlan=5) / outer4 / UDP(dport=4789) / VXLAN(vni=7, flags="Instance") / mac / inner,
+        mac / outer4 / UDP(dport=4789) / VXLAN(vni=7, flags="Instance") / mac / Dot1Q(vlan=6) / inner,
+        mac / outer4 / UDP(sport=40000, dport=6081) / GENEVE(proto=0x6558, vni=7, optionlen=2, options=bytes.fromhex("0102030100000000")) / mac / inner,
+        mac / outer6 / UDP(sport=40000, dport=6081) / GENEVE(proto=0x0800, vni=7) / inner,
+        mac / outer4 / GRE(proto=0x0800) / inner,
+        mac / outer4 / GRE(proto=0x0800, key_present=1, key=5, seqnum_present=1, sequence_number=9, chksum_present=1) / inner,
+        mac / outer6 / IPv6ExtHdrDestOpt() / GRE(proto=0x0800, key_present=1, key=5) / inner,
+        mac / outer4 / GRE(proto=0x6558, key_present=1, key=0x123400) / mac / inner,
+    ]
+    return [bytes(packet) for packet in packets]
+
+
+INSIDE_A_TAG = 3  # its inner packet has a VLAN tag, which "host" does not look behind
+
+
+def test_inner_filter_is_for_the_packet_in_the_tunnel(world):
+    wanted = tunnelled("10.0.0.1")
+    expected = [frame for number, frame in enumerate(wanted) if number != INSIDE_A_TAG]
+    inner = world.capture(packets=len(expected), timeout=20, inner="host 10.0.0.1 and udp port 53")
+    both = world.capture(packets=4, timeout=20, bpf="udp and not vlan", inner="(udp and host 10.0.0.1) or (vlan 6 and udp and host 10.0.0.1)")
+    plain = bytes.fromhex("020000000001" "020000000002" "0800" "4500001c000000004011" "0000" "0a0000010a0000020035003500080000")
+    world.sender.frame(*(frame for pair in zip(tunnelled("10.0.0.3"), wanted) for frame in (pair[0], plain, pair[1])))
+    inner.done()
+    both.done()
+    assert [packet.data for packet in world.file(inner).packets] == expected
+    assert [packet.data for packet in world.file(both).packets] == [wanted[i] for i in (0, 1, 3, 4)]  # raw IP has no VLANs
+    rows = fields(world.path(inner), "ip.src", "udp.dstport")
+    assert all(row[0].split(",")[-1] == "10.0.0.1" and row[1].split(",")[-1] == "53" for row in rows), rows
+    judge(world.path(inner))
+    assert any('"inner":"host 10.0.0.1 and udp port 53"' in comment for comment in world.file(inner).comments)
+
+
+def test_bad_inner_filter_is_refused_by_its_name(world):
+    refused = world.refused(inner="udp prot 53")
+    assert refused["reason"] == 'inner: syntax error near "prot": "udp >>>prot<<< 53"' and refused["field"] == "inner", refused
+
+
+# --- more kinds of interface ---
+
 def test_tun_is_captured_as_raw_ip(world):
     tun = world.host.add_tun("tun7")
     request = world.capture(interface=["tun7"], packets=2, timeout=20, bpf="udp port 53")

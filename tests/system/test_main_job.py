@@ -45,7 +45,7 @@ def test_events_come_in_order_with_the_contract_fields(world):
     assert done["lost"] == NOTHING
     assert [(d["name"], d["ok"], d["attempts"]) for d in done["destinations"]] == [("local", True, 1)]
     assert (done["customer"], done["alertid"]) == ("ACME", 655443)
-    assert done["tags"] == f"customer:ACME,alertid:655443,one,two,node:{NODE},interface:eth0,snaplength:65535"
+    assert done["tags"] == f"customer:ACME,alertid:655443,one,two,node:{NODE},interface:eth0,snaplength:262144"
 
 
 def test_alertid_given_as_text_stays_text(world):
@@ -78,7 +78,7 @@ def test_alias_selects_its_interface_and_becomes_a_tag(world):
     world.sender.send(2, rate=1000)
     done = request.done()
     assert done["interface"] == "eth0"
-    assert done["tags"] == f"alias:main,node:{NODE},interface:eth0,snaplength:65535"
+    assert done["tags"] == f"alias:main,node:{NODE},interface:eth0,snaplength:262144"
 
 
 def test_alias_of_several_interfaces_captures_on_each(world):

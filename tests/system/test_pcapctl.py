@@ -579,7 +579,7 @@ def test_check_reports_the_errors_of_a_configuration(tmp_path):
     ('{"nodere":"^edge","interface":["lo"],"packets":5}', None),
     ('{"node":"elsewhere","interface":["lo"],"pakets":5}', 'pakets: unknown field, did you mean "packets"?'),
     ('{"nodere":"(","interface":["lo"]}', "nodere: "),
-    ('{"node":"any","interface":["lo"],"bpf":"tcp prt 3"}', "bpf: can't parse filter expression"),
+    ('{"node":"any","interface":["lo"],"bpf":"tcp prt 3"}', "bpf: syntax error near \"prt\": \"tcp >>>prt<<< 3\""),
     ('{"nodere":"^edge","interface":["lo"],"packets":-5}', "packets: "),
     ('{"node":"a","nodere":"b","interface":["lo"]}', "node"),
     ('{"node":"any","node":"b","interface":["lo"]}', "not JSON: line 1"),

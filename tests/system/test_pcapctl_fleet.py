@@ -536,7 +536,10 @@ def test_a_real_daemon_answers_requests(world):
     assert done.status in (0, 4), done
     refused = capture("-i", "eth9")
     assert refused.status == 1 and 'interface: this host has no "eth9"' in refused.stdout, refused
-    refused = capture("-i", "eth0", "hots", "10.0.0.1")
+    refused = capture("-i", "eth0", "vlan", "5000")
     assert refused.status == 1 and "rejected" in refused.stdout and "bpf" in refused.stdout, refused
+    unsent = capture("-i", "eth0", "hots", "10.0.0.1")
+    assert unsent.status == 2 and not unsent.stdout, unsent
+    assert 'bpf: syntax error near "hots": ">>>hots<<< 10.0.0.1"' in unsent.stderr, unsent
     silent = capture("--node", "elsewhere", "-i", "eth0", "--answer-timeout", "2s")
     assert silent.status == 1 and "no node answered within 2 s" in silent.stderr, silent

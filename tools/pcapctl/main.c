@@ -97,7 +97,8 @@ static bool is_stdout_closed(void)
 /* Any command fails if its results could not be written. */
 static enum exit_status flush_results(enum exit_status status)
 {
-	errno = 0;
+	if (!ferror(stdout)) /* else errno still has the reason */
+		errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
 	if (is_stdout_closed())

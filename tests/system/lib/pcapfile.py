@@ -22,15 +22,15 @@ class Interface:
         self.units = 1 << (resolution & 0x7F) if resolution & 0x80 else 10 ** resolution  # per second
         filters = options.get(11)
         self.filter = filters[0][1:].decode() if filters else None  # after the code byte 0: a filter string
-        self.statistics = None
+        self.statistics, self.statistics_comment = None, ""
 
 
 class Packet:
-    __slots__ = ("interface", "time_ns", "caplen", "wirelen", "data", "flags")
+    __slots__ = ("interface", "time_ns", "caplen", "wirelen", "data", "flags", "missing")
 
-    def __init__(self, interface, time_ns, caplen, wirelen, data, flags):
+    def __init__(self, interface, time_ns, caplen, wirelen, data, flags, missing=0):
         self.interface, self.time_ns, self.caplen, self.wirelen = interface, time_ns, caplen, wirelen
-        self.data, self.flags = data, flags
+        self.data, self.flags, self.missing = data, flags, missing
 
     @property
     def direction(self):
@@ -95,8 +95,9 @@ class CaptureFile:
             options = _options(data, end, at + size - 4)
             interface = self.interfaces[number]
             flags = struct.unpack("<I", options[2][0])[0] if 2 in options else None
+            missing = struct.unpack("<Q", options[4][0])[0] if 4 in options else 0
             time_ns = (high << 32 | low) * 1_000_000_000 // interface.units
-            self.packets.append(Packet(number, time_ns, caplen, wirelen, data[start:start + caplen], flags))
+            self.packets.append(Packet(number, time_ns, caplen, wirelen, data[start:start + caplen], flags, missing))
         elif kind == IDB:
             linktype, _, snaplen = struct.unpack_from("<HHI", data, at + 8)
             self.interfaces.append(Interface(linktype, snaplen, _options(data, at + 16, at + size - 4)))
@@ -108,6 +109,7 @@ class CaptureFile:
         elif kind == ISB:
             number, = struct.unpack_from("<I", data, at + 8)
             options = _options(data, at + 20, at + size - 4)
+            self.interfaces[number].statistics_comment = "".join(value.decode() for value in options.get(OPT_COMMENT, []))
             self.interfaces[number].statistics = {
                 name: struct.unpack("<Q", options[code][0])[0] for name, code in
                 (("received", 4), ("dropped", 5), ("filter_accepted", 6), ("os_dropped", 7), ("delivered", 8)) if code in options}

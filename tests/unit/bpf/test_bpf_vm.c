@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <linux/if_packet.h>
 #include <pcap/pcap.h>
 
 #include "bpf/bpf_vm.h"
@@ -57,7 +58,8 @@ static void compare(const struct bpf_insn *program, const struct bpf_vm *vm, con
 
 	assert_non_null(copy);
 	memcpy(copy, packet, caplen);
-	assert_int_equal(bpf_vm_run(vm, copy, wirelen, caplen), bpf_filter(program, copy, wirelen, caplen));
+	assert_int_equal(bpf_vm_run(vm, copy, wirelen, caplen, PACKET_HOST),
+			 bpf_filter(program, copy, wirelen, caplen));
 	free(copy);
 }
 

@@ -19,6 +19,7 @@
 
 #include "base/packet.h"
 #include "bpf/filter.h"
+#include "bpf/filter_syntax.h"
 #include "bpf/filter_union.h"
 #include "packets.h"
 
@@ -308,7 +309,7 @@ static void test_want_without_filter_accepts_every_packet(void **state)
 {
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
-	const struct filter_want whole[] = {{.filter = filter, .snaplen = 10}, {.snaplen = 65535}};
+	const struct filter_want whole[] = {{.filter = filter, .snaplen = 10}, {.snaplen = PACKET_SNAPLEN_MAX}};
 
 	(void)state;
 	assert_int_equal(filter_union(whole, 2, &plain, program), 0);
@@ -374,12 +375,24 @@ static void test_loopback_rejects_outgoing_copies_first(void **state)
 {
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *filter = compile("ip");
-	const struct filter_want some = {.filter = filter, .snaplen = 65535}, all = {.snaplen = 100};
+	cleanup(cleanup_filter) struct filter *incompatible = compile("ether[0] / ether[20] = 1");
+	const struct {
+		struct filter_want want;
+		bool everything;
+	} cases[] = {
+		{{.filter = filter, .snaplen = 65535}, false},
+		{{.snaplen = 100}, true},
+		{{.snaplen = PACKET_SNAPLEN_MAX}, true},
+		{{.filter = incompatible, .snaplen = 100}, true}, /* the kernel leaves it to the reader */
+	};
 
 	(void)state;
-	for (unsigned everything = 0; everything < 2; everything++) {
-		const size_t size = filter_union(everything ? &all : &some, 1, &without_outgoing, program);
+	for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); c++) {
+		const size_t size = filter_union(&cases[c].want, 1, &without_outgoing, program);
+		const bool everything = cases[c].everything;
 		size_t accepted = 0;
+
+		assert_in_range(size, 1, FILTER_UNION_MAX);
 
 		for (size_t i = 0; i < packet_count; i++) {
 			for (uint32_t tagged = 0; tagged < 2; tagged++)
@@ -387,8 +400,9 @@ static void test_loopback_rejects_outgoing_copies_first(void **state)
 			accepted += run_with(program, size, &packets[i], 0, PACKET_HOST) != 0;
 		}
 		assert_true(everything ? accepted == packet_count : accepted > 100 && accepted < packet_count);
-		const size_t without = filter_union(everything ? &all : &some, 1, &plain, program);
-		assert_true(run_with(program, without, &packets[0], 1, PACKET_OUTGOING) > 0);
+		const size_t without = filter_union(&cases[c].want, 1, &plain, program);
+		if (without)
+			assert_true(run_with(program, without, &packets[0], 1, PACKET_OUTGOING) > 0);
 	}
 }
 
@@ -416,6 +430,76 @@ static void test_bad_expressions_are_refused_with_an_error_text(void **state)
 		assert_null(filter);
 		assert_true(strlen(err.text) > 3);
 	}
+}
+
+static void test_errors_show_the_place(void **state)
+{
+	static const struct {
+		const char *expression, *text;
+	} cases[] = {
+		{"udp prot 53", "syntax error near \"prot\": \"udp >>>prot<<< 53\""},
+		{"tcp port", "syntax error, the end is missing: \"tcp port>>><<<\""},
+		{"(tcp or\tudp", "syntax error, the end is missing: \"(tcp or udp>>><<<\""},
+		{"tcp or udp)", "syntax error near \")\": \"tcp or udp>>>)<<<\""},
+		{"tcp && || udp", "syntax error near \"||\": \"tcp && >>>||<<< udp\""},
+		{"host \u00e9", "syntax error near \"\u00e9\": \"host >>>\u00e9<<<\""},
+		{"host \xff", "syntax error near \"?\": \"host >>>?<<<\""},
+		{"tcp[13] & 2 != 0 and tcp[(tcp[12]&0xf0)>>2] = 1 2",
+		 "syntax error near \"2\": \"tcp[13] & 2 != 0 and tcp[(tcp[12]&0xf0)>>2] = 1 >>>2<<<\""},
+		{"port 80 or port 99999", "illegal port number 99999 > 65535: \"port 80 or port >>>99999<<<\""},
+		{"vlan 5000", "VLAN tag 5000 greater than maximum 4095: \"vlan >>>5000<<<\""},
+		{"udp and host 10.0.0.300", "invalid IPv4 address '10.0.0.300': \"udp and host >>>10.0.0.300<<<\""},
+		{"tcp and arp", "expression rejects all packets: \"tcp and arp\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct error err;
+
+		assert_int_equal(filter_check(cases[i].expression, &err), -EINVAL);
+		assert_string_equal(err.text, cases[i].text);
+	}
+}
+
+static void test_long_expressions_are_shown_around_the_place(void **state)
+{
+	char expression[1000] = "";
+	struct error err;
+
+	(void)state;
+	for (unsigned i = 0; i < 30; i++)
+		snprintf(expression + strlen(expression), sizeof(expression) - strlen(expression), "%s %d or ",
+			 i == 15 ? "prot" : "port", i);
+	assert_int_equal(filter_check(expression, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "or >>>prot<<< 15 or"));
+	assert_non_null(strstr(err.text, ": \"..."));
+	assert_in_range(strlen(err.text), 200, 300);
+}
+
+static void test_syntax_is_checked_without_names(void **state)
+{
+	static const char *const good[] = {"host no.such.name.invalid",
+					   "port nosuchservice and not host also.not.there.invalid",
+					   "src host a or b and dst net c and portrange d-e",
+					   "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+					   "icmp[icmptype] = icmp-echo or icmp6[icmp6type] = icmp6-echo",
+					   "ip proto \\tcp and gateway there",
+					   "ether host aa:bb:cc:dd:ee:ff",
+					   "(vlan and (host a or b and (port c or d))) or mpls",
+					   "len > 5 and ip[6:2] & 0x1fff = 0"};
+	static const char *const bad[] = {"host no.such.name.invalid prot 5", "host a and or b", "tcp prot 5", "host"};
+	struct error err;
+
+	(void)state;
+	assert_int_equal(filter_check_syntax(NULL, &err), 0);
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		if (filter_check_syntax(good[i], &err) < 0)
+			fail_msg("%s: %s", good[i], err.text);
+	}
+	for (size_t i = 0; i < EXPRESSIONS; i++)
+		assert_int_equal(filter_check_syntax(expressions[i], &err), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(filter_check_syntax(bad[i], &err), -EINVAL);
 }
 
 static void test_empty_expression_is_no_filter(void **state)
@@ -454,6 +538,67 @@ static void test_number_of_terms_is_limited(void **state)
 	assert_null(filter);
 }
 
+static void check_direction(const char *expression, uint16_t linktype, bool if_outgoing, bool if_other)
+{
+	struct sock_filter program[FILTER_UNION_MAX];
+	struct error err;
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+	const struct packet packet = {.size = 60, .data = {[12] = 8, 0, 0x45}};
+
+	assert_int_equal(filter_compile(expression, linktype, &err, &filter), 0);
+	assert_true(filter_reach(filter) < 64);
+	const struct filter_want want = {.filter = filter, .snaplen = 65535};
+	const size_t size = filter_union(&want, 1, &plain, program);
+	for (unsigned type = PACKET_HOST; type <= PACKET_OUTGOING; type++) {
+		const bool accepted = type == PACKET_OUTGOING ? if_outgoing : if_other;
+		struct sock_filter typed[FILTER_UNION_MAX];
+
+		assert_int_equal(filter_run(filter, packet.data, packet.size, packet.size, type) != 0, accepted);
+		memcpy(typed, program, size * sizeof(*typed));
+		for (size_t i = 0; i < size; i++) {
+			if (typed[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE))
+				typed[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, type);
+			else if (typed[i].k == (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT))
+				typed[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);
+		}
+		assert_int_equal(bpf_filter((struct bpf_insn *)typed, packet.data, packet.size, packet.size) != 0,
+				 accepted);
+	}
+}
+
+static void test_direction_is_the_packets_type(void **state)
+{
+	(void)state;
+	check_direction("outbound", LINKTYPE_ETHERNET, true, false);
+	check_direction("inbound", LINKTYPE_ETHERNET, false, true);
+	check_direction("outbound", LINKTYPE_RAW, true, false);
+	check_direction("inbound and ip", LINKTYPE_ETHERNET, false, true);
+	check_direction("outbound or inbound", LINKTYPE_ETHERNET, true, true);
+	check_direction("outbound and arp", LINKTYPE_ETHERNET, false, false);
+}
+
+static void test_ip_broadcast_is_that_of_the_netmask(void **state)
+{
+	struct error err;
+	struct filter *filter = NULL;
+	struct packet packet = {.size = 60, .data = {[12] = 8, 0, 0x45, [30] = 10, 1, 2, 0xff}};
+
+	(void)state;
+	assert_int_equal(filter_compile_with_netmask("ip broadcast", LINKTYPE_ETHERNET, 0xffffff00, &err, &filter), 0);
+	assert_true(run(filter, &packet, packet.size) > 0);
+	packet.data[33] = 0xfe;
+	assert_int_equal(run(filter, &packet, packet.size), 0);
+	filter_free(filter);
+	filter = NULL;
+	assert_int_equal(filter_compile_with_netmask("ip broadcast", LINKTYPE_ETHERNET, 0xfffffff1, &err, &filter), 0);
+	assert_true(run(filter, &packet, packet.size) > 0);
+	filter_free(filter);
+	filter = NULL;
+	assert_int_equal(filter_compile("ip broadcast", LINKTYPE_ETHERNET, &err, &filter), -EINVAL);
+	assert_string_equal(err.text, "\"ip broadcast\" needs an interface with an IPv4 address, for its netmask");
+	assert_int_equal(filter_check("ip broadcast", &err), 0);
+}
+
 static void test_raw_ip_begins_with_the_ip_header(void **state)
 {
 	struct error err;
@@ -485,8 +630,13 @@ int main(void)
 		cmocka_unit_test(test_packets_with_a_stripped_tag_are_all_accepted),
 		cmocka_unit_test(test_loopback_rejects_outgoing_copies_first),
 		cmocka_unit_test(test_bad_expressions_are_refused_with_an_error_text),
+		cmocka_unit_test(test_errors_show_the_place),
+		cmocka_unit_test(test_long_expressions_are_shown_around_the_place),
+		cmocka_unit_test(test_syntax_is_checked_without_names),
 		cmocka_unit_test(test_empty_expression_is_no_filter),
 		cmocka_unit_test(test_number_of_terms_is_limited),
+		cmocka_unit_test(test_direction_is_the_packets_type),
+		cmocka_unit_test(test_ip_broadcast_is_that_of_the_netmask),
 		cmocka_unit_test(test_raw_ip_begins_with_the_ip_header),
 	};
 

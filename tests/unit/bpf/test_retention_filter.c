@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <pcap/pcap.h>
 #include <string.h>
 
@@ -54,12 +55,12 @@ static uint32_t least_of(uint32_t a, uint32_t b)
 static void test_no_restriction_is_no_filter(void **state)
 {
 	(void)state;
-	assert_null(retention_of(NULL, 65535, false));
+	assert_null(retention_of(NULL, PACKET_SNAPLEN_MAX, false));
 	assert_null(retention_of("", 262144, false));
 	retention_filter_free(NULL);
-	struct retention_filter *retention = retention_of("", 65534, false);
+	struct retention_filter *retention = retention_of("", PACKET_SNAPLEN_MAX - 1, false);
 	assert_non_null(retention);
-	assert_int_equal(retention_filter_snaplen(retention), 65534);
+	assert_int_equal(retention_filter_snaplen(retention), PACKET_SNAPLEN_MAX - 1);
 	assert_null(retention_filter_selector(retention));
 	retention_filter_free(retention);
 }
@@ -123,8 +124,8 @@ static void test_kept_bytes_follow_filter_and_snap_length(void **state)
 			const struct packet *packet = &packets[i];
 			const uint32_t expected =
 				expected_bytes(restriction, retention_filter_selector(retention), packet);
-			const uint32_t bytes =
-				retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+			const uint32_t bytes = retention_filter_kept_bytes(retention, packet->data, packet->size,
+									   packet->size, PACKET_HOST);
 
 			if (bytes != expected)
 				fail_msg("%s, %u: %u of %u bytes instead of %u", restriction->bpf, restriction->snaplen,
@@ -142,10 +143,12 @@ static void test_packet_cut_inside_its_headers_is_kept_unchanged(void **state)
 	(void)state;
 	for (size_t i = 0; i < 500; i++) {
 		const struct packet *packet = &packets[i];
-		const uint32_t whole = retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+		const uint32_t whole =
+			retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size, PACKET_HOST);
 
 		for (uint32_t caplen = 1; caplen <= whole; caplen++)
-			assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, caplen),
+			assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, caplen,
+								     PACKET_HOST),
 					 caplen);
 	}
 }
@@ -224,11 +227,14 @@ static bool is_wanted(const struct wanted *wanted, const struct packet *packet)
 static void check_passed(const struct wanted *wanted, const struct retention_filter *retention,
 			 const struct packet *packet, uint32_t passed)
 {
-	const uint32_t kept = retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size);
+	const uint32_t kept =
+		retention_filter_kept_bytes(retention, packet->data, packet->size, packet->size, PACKET_HOST);
 
 	assert_true(passed >= kept);
 	if (passed)
-		assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, passed), kept);
+		assert_int_equal(retention_filter_kept_bytes(retention, packet->data, packet->size, passed,
+							     PACKET_HOST),
+				 kept);
 	if (packet->size >= FILTER_UNION_MIN_BYTES && !kept && !is_wanted(wanted, packet))
 		assert_int_equal(passed, 0);
 	for (size_t i = 0; i < wanted->count; i++) {
@@ -322,10 +328,10 @@ static void test_excluded_packets_never_pass(void **state)
 			const struct packet *packet = &packets[i];
 			const uint32_t bytes = kernel_pass(&kernel, packet->data, packet->size);
 			const bool wanted = cases[c].want && accepts(cases[c].want->filter, packet);
-			const uint32_t kept = cases[c].retention
-						      ? retention_filter_kept_bytes(retention, packet->data,
-										    packet->size, packet->size)
-						      : 0;
+			const uint32_t kept =
+				cases[c].retention ? retention_filter_kept_bytes(retention, packet->data, packet->size,
+										 packet->size, PACKET_HOST)
+						   : 0;
 
 			if (packet->size < FILTER_UNION_MIN_BYTES)
 				continue;
@@ -347,7 +353,7 @@ static void test_exclusion_the_kernel_evaluates_differently_is_left_out(void **s
 {
 	struct sock_filter program[FILTER_UNION_MAX];
 	cleanup(cleanup_filter) struct filter *exclude = compile("ether[0] / ether[20] = 1");
-	const struct filter_want everything = {.snaplen = 65535};
+	const struct filter_want everything = {.snaplen = PACKET_SNAPLEN_MAX};
 	const struct filter_union_options options = {.exclude = exclude};
 
 	(void)state;
@@ -384,11 +390,11 @@ static void test_packets_with_a_stripped_tag_are_left_to_the_reader(void **state
 		for (size_t i = 0; i < packet_count; i++) {
 			const uint32_t passed = least_of(run_tagged(program, size, &packets[i]), packets[i].size);
 			const uint32_t kept = retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
-									  packets[i].size);
+									  packets[i].size, PACKET_HOST);
 
 			assert_true(passed >= kept && passed > 0);
 			assert_int_equal(retention_filter_kept_bytes(retention, packets[i].data, packets[i].size,
-								     passed),
+								     passed, PACKET_HOST),
 					 kept);
 		}
 	}

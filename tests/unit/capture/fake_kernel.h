@@ -19,9 +19,9 @@
 #define FAKE_PACKETS_MAX (4u << 20)
 
 struct fake_packet {
-	uint64_t time_ns;
-	int64_t clock_offset_ns;
-	uint64_t drops; /* before it */
+	uint64_t time_ns;    /* its stamp */
+	uint64_t arrived_ns; /* boot time */
+	uint64_t drops;	     /* before it */
 	uint32_t size;
 };
 
@@ -127,8 +127,9 @@ static inline bool fake_drop(struct fake_kernel *kernel)
 	return false;
 }
 
-/* A packet of `size` bytes (at least 8: its number) arrives. False: dropped. */
-static inline bool fake_receive(struct fake_kernel *kernel, uint32_t size, uint64_t time_ns)
+/* A packet of `size` bytes (at least 8: its number) arrives at a boot time, stamped `time_ns`. False: dropped. */
+static inline bool fake_receive_stamped(struct fake_kernel *kernel, uint32_t size, uint64_t arrived_ns,
+					uint64_t time_ns)
 {
 	const uint32_t room = fake_room(size);
 
@@ -161,7 +162,7 @@ static inline bool fake_receive(struct fake_kernel *kernel, uint32_t size, uint6
 	assert(number < FAKE_PACKETS_MAX && size >= sizeof(number) && size <= FAKE_SIZE_MAX);
 	memcpy(at + FAKE_MAC + sizeof(number), fake_payload(number), size - sizeof(number));
 	kernel->packets[number] = (struct fake_packet){.time_ns = time_ns,
-						       .clock_offset_ns = kernel->clock_offset_ns,
+						       .arrived_ns = arrived_ns,
 						       .drops = kernel->drops,
 						       .size = size};
 	kernel->previous = kernel->offset;
@@ -169,4 +170,10 @@ static inline bool fake_receive(struct fake_kernel *kernel, uint32_t size, uint6
 	header->blk_len += room;
 	header->num_pkts++;
 	return true;
+}
+
+/* The same, stamped by the real-time clock. */
+static inline bool fake_receive(struct fake_kernel *kernel, uint32_t size, uint64_t arrived_ns)
+{
+	return fake_receive_stamped(kernel, size, arrived_ns, arrived_ns + (uint64_t)kernel->clock_offset_ns);
 }

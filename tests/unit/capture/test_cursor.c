@@ -41,7 +41,10 @@ static int set_up(void **state)
 	fixture.budget.limit_bytes = SIZE_MAX;
 	fixture.span.first = fixture.bytes;
 	fixture.span.number = 1000;
-	fixture.span.clock_offset_ns = OFFSET_NS;
+	fixture.span.bounds = (struct arrival_bounds){.opened_ns = BOOT_NS - NS_PER_S,
+						      .retired_ns = BOOT_NS + 3600 * NS_PER_S,
+						      .clock_offset_ns = OFFSET_NS,
+						      .earlier_offset_ns = OFFSET_NS};
 	fixture.span.dropped = 7;
 	fixture.context = (struct scan_context){.ethernet = true, .scratch = scratch};
 	return 0;
@@ -63,8 +66,8 @@ static struct tpacket3_hdr *add(const void *data, uint32_t size, uint64_t at_ms)
 	memcpy((uint8_t *)packet + MAC, data, size);
 	fixture.used += (MAC + size + 7) & ~7u;
 	fixture.last = packet;
-	fixture.span.first_ns = fixture.span.packets ? fixture.span.first_ns : time_ns;
-	fixture.span.last_ns = time_ns;
+	fixture.span.begin_ns = fixture.span.packets ? fixture.span.begin_ns : BOOT_NS + at_ms * MS;
+	fixture.span.end_ns = BOOT_NS + at_ms * MS;
 	fixture.span.packets++;
 	return packet;
 }
@@ -390,6 +393,111 @@ static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 	}
 }
 
+/* Counted is what the ring had too little of, not what the request did not want. */
+static void test_packets_cut_by_the_ring_are_counted(void **state)
+{
+	static const uint8_t data[200];
+	static const struct {
+		uint32_t caplen, wirelen, snaplen;
+		bool tagged;
+		uint64_t truncated;
+	} cases[] = {
+		{200, 200, 262144, false, 0},	 {200, 200, 100, false, 0},   {100, 200, 262144, false, 1},
+		{100, 200, 100, false, 0},	 {100, 200, 101, false, 1},   {100, 200, 65535, false, 1},
+		{200, 300000, 262144, false, 1}, {200, 200, 262144, true, 0}, {100, 200, 262144, true, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct cursor cursor;
+
+		set_up(NULL);
+		struct tpacket3_hdr *packet = add(data, cases[i].caplen, 1);
+		packet->tp_len = cases[i].wirelen;
+		if (cases[i].tagged)
+			packet->tp_status |= TP_STATUS_VLAN_VALID;
+		cursor_init(&cursor);
+		cursor.snaplen = cases[i].snaplen;
+		scan(&cursor);
+		assert_int_equal(cursor.packets, 1);
+		assert_int_equal(cursor.truncated, cases[i].truncated);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_flags_tell_how_a_packet_was_received(void **state)
+{
+	static const struct {
+		unsigned char type;
+		uint32_t flags;
+	} cases[] = {
+		{PACKET_HOST, PACKET_FLAG_UNICAST},	     {PACKET_OUTGOING, 0},
+		{PACKET_BROADCAST, PACKET_FLAG_BROADCAST},   {PACKET_MULTICAST, PACKET_FLAG_MULTICAST},
+		{PACKET_OTHERHOST, PACKET_FLAG_PROMISCUOUS}, {UINT8_MAX, 0},
+	};
+	const size_t count = sizeof(cases) / sizeof(*cases);
+	struct cursor cursor;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * count; i++) {
+		struct tpacket3_hdr *packet = add_udp(53, i);
+
+		set_type(packet, cases[i % count].type);
+		packet->tp_status |= i < count ? 0 : TP_STATUS_CSUMNOTREADY;
+	}
+	cursor_init(&cursor);
+	scan(&cursor);
+	for (size_t i = 0; i < 2 * count; i++)
+		assert_int_equal(packet_of(&cursor, i).flags,
+				 cases[i % count].flags | (i < count ? 0 : PACKET_FLAG_CHECKSUM_NOT_READY));
+	store_deinit(&cursor.store);
+}
+
+/* Counted once, on the first packet taken after the gap, even if that comes spans later. */
+static void test_missing_packets_are_counted_where_they_are_missing(void **state)
+{
+	cleanup(cleanup_filter) struct filter *filter = compile("udp port 53");
+	struct cursor all, some;
+
+	(void)state;
+	cursor_init(&all);
+	cursor_init(&some);
+	all.dropped_marked = some.dropped_marked = 5;
+	some.filter = filter;
+	fixture.span.dropped_before = 4; /* the ring's count when they began is newer */
+	add_udp(53, 1);
+	add_udp(80, 2);
+	scan(&all);
+	scan(&some);
+	struct span first = fixture.span;
+	fixture.span = (struct span){.first = fixture.bytes + fixture.used,
+				     .number = first.number + first.packets,
+				     .bounds = first.bounds,
+				     .dropped_before = 8};
+	fixture.last = NULL;
+	add_udp(80, 3);
+	scan(&all);
+	scan(&some);
+	all.missing += 20; /* evicted */
+	const uint64_t number = fixture.span.number + 1;
+	fixture.span.first = fixture.bytes + fixture.used;
+	fixture.span.number = number;
+	fixture.span.packets = 0;
+	fixture.span.dropped_before = 10;
+	fixture.last = NULL;
+	add_udp(53, 4);
+	add_udp(53, 5);
+	scan(&all);
+	scan(&some);
+	static const uint64_t missing_of_all[] = {0, 0, 3, 22, 0}, missing_of_some[] = {0, 5, 0};
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(packet_of(&all, i).missing, missing_of_all[i]);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(packet_of(&some, i).missing, missing_of_some[i]);
+	store_deinit(&all.store);
+	store_deinit(&some.store);
+}
+
 static void test_loopback_takes_each_packet_once(void **state)
 {
 	(void)state;
@@ -425,6 +533,22 @@ static void test_direction_comes_from_the_kernel(void **state)
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(packet_of(&cursor, i).direction,
 				 types[i] == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND);
+	store_deinit(&cursor.store);
+}
+
+static void test_filter_sees_the_direction(void **state)
+{
+	struct cursor cursor;
+	cleanup(cleanup_filter) struct filter *filter = compile("outbound");
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		set_type(add_udp(53, i), i == 2 ? PACKET_OUTGOING : PACKET_BROADCAST);
+	cursor_init(&cursor);
+	cursor.filter = filter;
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 1);
+	assert_int_equal(packet_of(&cursor, 0).direction, PACKET_DIR_OUTBOUND);
 	store_deinit(&cursor.store);
 }
 
@@ -626,10 +750,89 @@ static void test_clock_step_is_noted_and_slow_drift_is_not(void **state)
 		scan(&cursor);
 		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
 		assert_false(cursor.clock_stepped);
-		fixture.span.clock_offset_ns += steps_ms[i] * (int64_t)MS;
+		fixture.span.bounds.clock_offset_ns += steps_ms[i] * (int64_t)MS;
 		scan(&cursor);
 		assert_int_equal(cursor.clock_stepped, steps_ms[i] > 100 || steps_ms[i] < -100);
 		assert_int_equal(cursor.clock_offset_ns, OFFSET_NS);
+		store_deinit(&cursor.store);
+	}
+}
+
+static void test_spans_before_the_window_count_neither_packets_nor_drops(void **state)
+{
+	struct cursor cursor;
+
+	(void)state;
+	add_udp(53, 0);
+	cursor_init(&cursor);
+	cursor.from_ns = BOOT_NS + 500 * MS;
+	cursor.dropped_at_start = cursor.dropped_seen = 3;
+	fixture.span.dropped_before = 5; /* of 7; the other two may be drops in the window, in a backlog */
+	scan(&cursor);
+	assert_int_equal(cursor.examined, 0);
+	assert_int_equal(cursor.next_number, 1001);
+	assert_int_equal(cursor.dropped_seen - cursor.dropped_at_start, 2);
+	set_up(NULL);
+	fixture.span.number = 1001;
+	fixture.span.dropped = 12;
+	add_udp(53, 600);
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 1);
+	assert_int_equal(cursor.examined, 1);
+	assert_int_equal(cursor.dropped_seen - cursor.dropped_at_start, 7);
+	store_deinit(&cursor.store);
+}
+
+static void test_odd_stamp_takes_its_neighbours_time_and_moves_no_end(void **state)
+{
+	struct cursor cursor;
+	struct store_reader reader;
+	struct packet_view packet;
+
+	(void)state;
+	add_udp(53, 100);
+	struct tpacket3_hdr *odd = add_udp(53, 200);
+	add_udp(53, 300);
+	odd->tp_sec = 0;
+	odd->tp_nsec = 1;
+	cursor_init(&cursor);
+	cursor.from_ns = BOOT_NS + 50 * MS;
+	cursor.until_ns = BOOT_NS + 400 * MS;
+	scan(&cursor);
+	assert_int_equal(cursor.reason, END_NONE);
+	assert_int_equal(cursor.store.packets, 3);
+	assert_int_equal(cursor.odd_stamps, 1);
+	assert_int_equal(cursor.first_ns, BOOT_NS + 100 * MS + (uint64_t)OFFSET_NS);
+	assert_int_equal(cursor.last_ns, BOOT_NS + 300 * MS + (uint64_t)OFFSET_NS);
+	assert_int_equal(cursor.last_arrived_ns, BOOT_NS + 300 * MS);
+	assert_int_equal(store_seal(&cursor.store), 0);
+	store_reader_init(&reader, &cursor.store);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(store_reader_next(&reader, &packet));
+		assert_int_equal(packet.odd_stamp, i == 1);
+		assert_int_equal(packet.arrived_ns, BOOT_NS + (i == 2 ? 300 : 100) * MS);
+		if (i == 1)
+			assert_int_equal(packet.time_ns, 1);
+	}
+	store_deinit(&cursor.store);
+}
+
+static void test_small_clock_step_at_the_windows_end_makes_it_uncertain(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct cursor cursor;
+
+		set_up(NULL);
+		add_udp(53, 0);
+		fixture.span.ambiguous = true;
+		fixture.span.begin_ns = BOOT_NS - 100 * MS; /* its bounds */
+		fixture.span.end_ns = BOOT_NS + 100 * MS;
+		cursor_init(&cursor);
+		cursor.from_ns = BOOT_NS - (i == 0 ? 50 : 5000) * MS;
+		cursor.until_ns = BOOT_NS + (i == 1 ? 50 : 5000) * MS;
+		scan(&cursor);
+		assert_int_equal(cursor.edge_uncertain, i < 2);
 		store_deinit(&cursor.store);
 	}
 }
@@ -644,7 +847,7 @@ static void test_span_after_the_end_does_not_count_as_a_clock_step(void **state)
 	scan(&cursor);
 	set_up(NULL);
 	fixture.span.number = 1001;
-	fixture.span.clock_offset_ns -= 1000 * (int64_t)MS;
+	fixture.span.bounds.clock_offset_ns -= 1000 * (int64_t)MS;
 	add_udp(53, 500);
 	cursor.until_ns = BOOT_NS + 100 * MS;
 	scan(&cursor);
@@ -687,8 +890,12 @@ int main(void)
 		TEST(test_filters_see_the_tag_and_the_bytes_after_it),
 		TEST(test_snap_length_may_cut_inside_the_tag),
 		TEST(test_tag_is_left_out_where_it_does_not_fit),
+		TEST(test_packets_cut_by_the_ring_are_counted),
+		TEST(test_flags_tell_how_a_packet_was_received),
+		TEST(test_missing_packets_are_counted_where_they_are_missing),
 		TEST(test_loopback_takes_each_packet_once),
 		TEST(test_direction_comes_from_the_kernel),
+		TEST(test_filter_sees_the_direction),
 		TEST(test_exhausted_memory_ends_the_cursor_and_is_counted),
 		TEST(test_cursors_of_a_group_are_independent),
 		TEST(test_history_is_limited_by_the_retention_filter),
@@ -696,6 +903,9 @@ int main(void)
 		TEST(test_retention_filter_sees_the_stripped_tag),
 		TEST(test_shared_limit_is_announced_once_by_one_cursor),
 		TEST(test_clock_step_is_noted_and_slow_drift_is_not),
+		TEST(test_small_clock_step_at_the_windows_end_makes_it_uncertain),
+		TEST(test_odd_stamp_takes_its_neighbours_time_and_moves_no_end),
+		TEST(test_spans_before_the_window_count_neither_packets_nor_drops),
 		TEST(test_span_after_the_end_does_not_count_as_a_clock_step),
 		TEST(test_end_may_be_brought_forward),
 	};

@@ -41,11 +41,14 @@ static struct packet_view make_packet(uint64_t number, uint64_t time_ns)
 {
 	return (struct packet_view){
 		.time_ns = time_ns,
+		.arrived_ns = time_ns,
 		.data = bytes + number % 1000,
 		.caplen = (uint32_t)(number * 37 % 1515),
 		.wirelen = (uint32_t)number,
 		.interface = (uint16_t)(number % 3),
 		.direction = (uint8_t)(number % 3),
+		.flags = (uint32_t)(number % 5 << 2 | (number % 7 ? 0 : PACKET_FLAG_CHECKSUM_NOT_READY)),
+		.missing = number % 11 ? 0 : number * UINT64_C(0x100000001),
 	};
 }
 
@@ -58,6 +61,8 @@ static void check_packet(const struct packet_view *packet, uint64_t number, uint
 	assert_int_equal(packet->wirelen, expected.wirelen);
 	assert_int_equal(packet->interface, expected.interface);
 	assert_int_equal(packet->direction, expected.direction);
+	assert_int_equal(packet->flags, expected.flags);
+	assert_int_equal(packet->missing, expected.missing);
 	assert_memory_equal(packet->data, expected.data, expected.caplen);
 }
 
@@ -308,6 +313,40 @@ static void test_sealed_store_is_sorted_by_time_and_stable(void **state)
 	}
 }
 
+/* What sorting takes is charged while packets are added, and returned but for the order. */
+static void test_sorting_is_charged_and_possible_with_a_spent_budget(void **state)
+{
+	struct budget budget = {.limit_bytes = 3 << 20, .slabs = slabs};
+	struct store store;
+	struct store_reader reader;
+	struct packet_view packet;
+	uint64_t added = 0, last_ns = 0, seen = 0;
+	int r = 0;
+
+	(void)state;
+	store_init(&store, &budget);
+	while (r == 0) {
+		packet = (struct packet_view){.data = bytes, .caplen = 10, .time_ns = 1000 + (added ^ 1)};
+		packet.arrived_ns = packet.time_ns;
+		r = store_add(&store, &packet, NULL, 0);
+		added += r == 0;
+		assert_true(budget.used_bytes <= budget.limit_bytes);
+		assert_int_equal(budget.used_bytes, store.charged_bytes);
+	}
+	assert_int_equal(r, -ENOBUFS);
+	const size_t before = budget.used_bytes;
+	assert_int_equal(store_seal(&store), 0);
+	assert_in_range(before - budget.used_bytes, added * 4, added * 4 + 1024 * 12 + 8);
+	store_reader_init(&reader, &store);
+	for (; store_reader_next(&reader, &packet); seen++) {
+		assert_true(packet.time_ns >= last_ns);
+		last_ns = packet.time_ns;
+	}
+	assert_int_equal(seen, added);
+	store_deinit(&store);
+	assert_int_equal(budget.used_bytes, 0);
+}
+
 static void *read_all(void *arg)
 {
 	struct store_reader reader;
@@ -407,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_big_packets_get_slabs_of_their_size),
 		cmocka_unit_test(test_head_precedes_the_data_even_if_cut),
 		cmocka_unit_test(test_sealed_store_is_sorted_by_time_and_stable),
+		cmocka_unit_test(test_sorting_is_charged_and_possible_with_a_spent_budget),
 		cmocka_unit_test(test_concurrent_readers_see_the_same_packets),
 		cmocka_unit_test(test_concurrent_threads_never_exceed_the_budget),
 	};

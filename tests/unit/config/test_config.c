@@ -81,7 +81,7 @@ static void test_defaults_match_the_contract(void **state)
 	assert_int_equal(config->general.maxtimeout_ns, 3600 * NS_PER_S);
 	assert_int_equal(config->general.maxduration_ns, 3600 * NS_PER_S);
 	assert_int_equal(config->general.defaulttimeout_ns, 60 * NS_PER_S);
-	assert_int_equal(config->general.snaplength_bytes, 65535);
+	assert_int_equal(config->general.snaplength_bytes, 262144);
 	assert_false(config->general.writelocal);
 	assert_string_equal(config->general.localdir, "/var/lib/pcapdaemon");
 	assert_string_equal(config->general.format, "pcapng");
@@ -92,7 +92,7 @@ static void test_defaults_match_the_contract(void **state)
 	assert_int_equal(config->history.interfaces.count, 0);
 	assert_int_equal(config->history.memory_bytes, 256 << 20);
 	assert_int_equal(config->history.keep_ns, 60 * NS_PER_S);
-	assert_string_equal(config->history.snaplength, "65535");
+	assert_string_equal(config->history.snaplength, "262144");
 	assert_string_equal(config->cloudshark.host, "localhost");
 	assert_string_equal(config->cloudshark.scheme, "https");
 	assert_int_equal(config->cloudshark.port, 0);

@@ -45,6 +45,8 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 		.last_ns = TIME_NS + 1,
 		.window = {.from_ns = TIME_NS, .to_ns = TIME_NS, .asked_from_ns = TIME_NS - 9, .complete = true},
 		.lost = {.kernel = 1, .evicted = 2, .memory = 3},
+		.nic = {.rx_dropped = 5, .rx_missed_errors = 6, .queue_drops = 7},
+		.truncated = 4,
 		.destinations = destinations,
 		.destination_count = 2,
 		.file = "n1-eth0.pcapng",
@@ -63,6 +65,7 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 		      "\"window\":{\"from\":\"" TIME_TEXT "\",\"to\":\"" TIME_TEXT
 		      "\",\"asked_from\":\"2026-11-23T08:41:00.123456780Z\",\"complete\":true},"
 		      "\"lost\":{\"kernel\":1,\"evicted\":2,\"memory\":3},"
+		      "\"nic\":{\"rx_dropped\":5,\"rx_missed_errors\":6,\"queue_drops\":7},\"truncated\":4,"
 		      "\"destinations\":[{\"name\":\"cloudshark\",\"ok\":true,\"url\":\"https://cs.example/captures/"
 		      "ab12\",\"attempts\":1},"
 		      "{\"name\":\"local\",\"ok\":false,\"error\":\"disk full\",\"attempts\":3}],"

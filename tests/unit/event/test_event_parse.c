@@ -47,6 +47,8 @@ static void test_events_round_trip(void **state)
 		.last_ns = T + 2,
 		.window = {.from_ns = T + 3, .to_ns = T + 4, .asked_from_ns = T + 5, .complete = true},
 		.lost = {.kernel = 1, .evicted = 2, .memory = 3},
+		.nic = {.rx_dropped = 5, .queue_drops = 7},
+		.truncated = 4,
 		.destinations = destinations,
 		.destination_count = 2,
 		.file = "f.pcapng",

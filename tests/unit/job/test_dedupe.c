@@ -107,10 +107,10 @@ static void test_different_requests_are_not_folded(void **state)
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
 	const struct request first = make("a");
 	char *destinations[] = {key};
-	struct request different[8];
+	struct request different[9];
 
 	(void)state;
-	for (size_t i = 0; i < 8; i++)
+	for (size_t i = 0; i < 9; i++)
 		different[i] = make("b");
 	different[0].interfaces = another;
 	different[1].bpf = tcp;
@@ -121,8 +121,9 @@ static void test_different_requests_are_not_folded(void **state)
 	different[6].merge = true;
 	different[7].destinations = destinations;
 	different[7].destination_count = 1;
+	different[8].inner = tcp;
 	dedupe_remember(dedupe, &first, START);
-	for (size_t i = 0; i < 8; i++)
+	for (size_t i = 0; i < 9; i++)
 		assert_null(dedupe_find(dedupe, &different[i], START));
 }
 

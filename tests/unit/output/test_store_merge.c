@@ -32,7 +32,8 @@ static void add(struct store *store, uint8_t number, uint64_t time_ns, uint32_t 
 
 	memset(data, number, sizeof(data));
 	memcpy(data + 1, &position, sizeof(position));
-	const struct packet_view view = {.time_ns = time_ns, .data = data, .caplen = size, .wirelen = size + 1};
+	const struct packet_view view = {
+		.time_ns = time_ns, .arrived_ns = time_ns, .data = data, .caplen = size, .wirelen = size + 1};
 	assert_int_equal(store_add(store, &view, NULL, 0), 0);
 }
 

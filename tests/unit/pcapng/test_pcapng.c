@@ -107,6 +107,35 @@ static void test_unknown_values_are_left_out(void **state)
 	free(bytes);
 }
 
+static void test_missing_packets_are_an_option_of_the_next(void **state)
+{
+	static const struct packet_interface interface = {.linktype = 1};
+	static const struct capture_file_info info = {.interfaces = &interface, .interface_count = 1};
+
+	(void)state;
+	for (uint32_t caplen = 0; caplen < 5; caplen++) {
+		for (unsigned flags = 0; flags < 2; flags++) {
+			const struct packet_view packet = {.data = (const uint8_t *)"data",
+							   .caplen = caplen,
+							   .flags = flags ? PACKET_FLAG_BROADCAST : 0,
+							   .missing = UINT64_C(0x100000007)};
+			const size_t at = 28 + 32 + 28 + ((caplen + 3) & ~3u) + (flags ? 8 : 0);
+			size_t size;
+			uint8_t *bytes = make(&info, &packet, 1, &size);
+			uint16_t option[2];
+			uint64_t count;
+
+			assert_int_equal(size, at + 12 + 4 + 4 + 88);
+			memcpy(option, bytes + at, sizeof(option));
+			memcpy(&count, bytes + at + 4, sizeof(count));
+			assert_int_equal(option[0], 4);
+			assert_int_equal(option[1], 8);
+			assert_true(count == packet.missing);
+			free(bytes);
+		}
+	}
+}
+
 static void test_unknown_counts_make_no_statistics(void **state)
 {
 	struct packet_interface interface = {.received = PACKET_UNKNOWN,
@@ -240,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_file_matches_the_draft),
 		cmocka_unit_test(test_unknown_values_are_left_out),
+		cmocka_unit_test(test_missing_packets_are_an_option_of_the_next),
 		cmocka_unit_test(test_unknown_counts_make_no_statistics),
 		cmocka_unit_test(test_interface_has_its_own_description_and_os),
 		cmocka_unit_test(test_flags_are_kept_beside_the_direction),

@@ -118,6 +118,7 @@ static void test_sections_interfaces_packets_and_statistics_are_merged(void **st
 	end(one);
 	begin_packet(one, 0, 1000, "first");
 	option_number(one, 2, 0x80000002, 4);
+	option_number(one, 4, 5, 8);
 	end(one);
 	begin(one, 5);
 	put_u32(one, 0);
@@ -125,6 +126,7 @@ static void test_sections_interfaces_packets_and_statistics_are_merged(void **st
 	option_words(one, 2, 900);
 	option_number(one, 4, 12, 8);
 	option_number(one, 5, 2, 8);
+	option_string(one, 1, "truncated: 1");
 	end(one);
 
 	two->big = true;
@@ -160,6 +162,7 @@ static void test_sections_interfaces_packets_and_statistics_are_merged(void **st
 	expect_packet(0, 1000, "first");
 	assert_int_equal(item.packet.direction, PACKET_DIR_OUTBOUND);
 	assert_int_equal(item.packet.flags, 0x80000000);
+	assert_int_equal(item.packet.missing, 5);
 	assert_int_equal(item.packet.wirelen, 6);
 	expect_packet(2, 1500, "third");
 	expect_packet(1, 2000, "second");
@@ -170,6 +173,8 @@ static void test_sections_interfaces_packets_and_statistics_are_merged(void **st
 	assert_int_equal(item.statistics.end_ns, 4000);
 	assert_int_equal(item.statistics.received, 12);
 	assert_int_equal(item.statistics.dropped, 2);
+	assert_int_equal(item.comment_count, 1);
+	assert_string_equal(item.comments[0], "truncated: 1");
 	expect_no_more_packets();
 }
 

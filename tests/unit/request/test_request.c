@@ -129,7 +129,8 @@ static void test_missing_fields_get_the_configured_defaults(void **state)
 static void test_every_field_of_the_contract_is_parsed(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(
-		"{\"node\":\"alpha\",\"interface\":[\"eth0\",\"lo\"],\"bpf\":\"tcp\\n and port 80\",\"snap\":128,"
+		"{\"node\":\"alpha\",\"interface\":[\"eth0\",\"lo\"],\"bpf\":\"tcp\\n and port "
+		"80\",\"inner\":\"udp\",\"snap\":128,"
 		"\"packets\":50,\"bytes\":1000,\"timeout\":1.5,\"duration\":30,\"tags\":\"a,b\",\"customer\":"
 		"\"B\\u00fccher\",\"alertid\":655443,\"comment\":\"one\\n\\ttwo\",\"id\":\"A.b_c-9\",\"format\":"
 		"\"pcap\",\"merge\":false,\"to_destinations\":[\"directory\",\"cloudshark\",\"directory\"],"
@@ -141,6 +142,7 @@ static void test_every_field_of_the_contract_is_parsed(void **state)
 	assert_null(request->interfaces[0].alias);
 	assert_string_equal(request->interfaces[1].name, "lo");
 	assert_string_equal(request->bpf, "tcp\n and port 80");
+	assert_string_equal(request->inner, "udp");
 	assert_int_equal(request->snap, 128);
 	assert_int_equal(request->packets, 50);
 	assert_int_equal(request->bytes, 1000);
@@ -562,7 +564,8 @@ static void test_string_lengths_are_capped(void **state)
 	static const struct {
 		const char *field;
 		size_t most;
-	} cases[] = {{"tags", 4096}, {"customer", 4096}, {"comment", 4096}, {"alertid", 4096}, {"bpf", 4096}};
+	} cases[] = {{"tags", 4096},	{"customer", 4096}, {"comment", 4096},
+		     {"alertid", 4096}, {"bpf", 4096},	    {"inner", 4096}};
 	char json[20000], text[64];
 
 	(void)state;

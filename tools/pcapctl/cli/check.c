@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/packet.h"
 #include "base/printable.h"
 #include "bpf/filter.h"
 #include "config/config.h"
@@ -163,11 +164,17 @@ static int validate(const struct buffer *text, json_t *json, const struct config
 	*err = refusal.error;
 	if (verdict == REQUEST_INVALID)
 		return -EINVAL;
-	if (request && filter_check(request->bpf, err) < 0) {
-		error_prefix(err, "bpf");
-		return -EINVAL;
-	}
-	return 0;
+	if (!request)
+		return 0;
+	const struct filter_options options = {
+		.bpf = request->bpf,
+		.inner = request->inner,
+		.linktype = LINKTYPE_ETHERNET,
+		.netmask = FILTER_CHECK_NETMASK,
+	};
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+	const char *field;
+	return filter_new(&options, err, &field, &filter);
 }
 
 static enum exit_status check_request(const struct command_context *context, const struct buffer *text)

@@ -113,6 +113,7 @@ static const struct {
 } scalar_fields[] = {
 	{OPTION_NODE, "node", parse_text, "a name in UTF-8"},
 	{OPTION_NODERE, "nodere", parse_text, "an expression in UTF-8"},
+	{OPTION_INNER, "inner", parse_text, "a filter in UTF-8"},
 	{OPTION_SNAP, "snap", parse_snap, "a number of bytes from 1 to 262144"},
 	{OPTION_PACKETS, "packets", parse_natural, "a number of packets"},
 	{OPTION_BYTES, "bytes", parse_size, "a size like 10MiB"},

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/quantity.h"
+#include "bpf/filter_syntax.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/command_target.h"
 #include "pcapctl/cli/commands.h"
@@ -94,7 +95,13 @@ static int prepare(struct capture_session *session, struct error *err)
 	plan.destination = session->merge_to ? "redis" : NULL;
 	if (session->merge_to && format && strcmp(format, "pcap") == 0)
 		return error_set(err, -EINVAL, "--format pcap: a merged file is always pcapng");
-	int r = request_build(line, &plan, &session->request, err);
+	int r = filter_check_syntax(line->filter, err);
+	if (r < 0)
+		error_prefix(err, "bpf");
+	if (r == 0 && (r = filter_check_syntax(command_line_value(line, OPTION_INNER), err)) < 0)
+		error_prefix(err, "inner");
+	if (r == 0)
+		r = request_build(line, &plan, &session->request, err);
 	if (r < 0)
 		return r;
 	session->max_duration_ns = request_max_duration_ns(session->request);

@@ -107,6 +107,10 @@ enum exit_status local_status(const struct command_context *context)
 		return print_failure(&err);
 	if (json_object_set(status, "interfaces", json_object_get(interfaces, "interfaces")) < 0)
 		return printed_status(-ENOMEM);
+	json_object_del(status, "interfaces_total");
+	if (json_is_true(json_object_get(interfaces, "truncated")) &&
+	    json_object_set(status, "interfaces_total", json_object_get(interfaces, "total")) < 0)
+		return printed_status(-ENOMEM);
 	return printed_status(context->terminal->json ? json_print(context->terminal, status, false)
 						      : status_print(context->terminal, status));
 }

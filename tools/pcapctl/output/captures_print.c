@@ -3,6 +3,7 @@
 #include "pcapctl/output/captures_print.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -193,5 +194,9 @@ int status_print(const struct terminal *terminal, const json_t *status)
 	{
 		interface_row(table, interface);
 	}
-	return table_print(table, terminal);
+	const int r = table_print(table, terminal);
+	const uint64_t total = json_number(status, "interfaces_total");
+	if (total > i)
+		terminal_note(terminal, "%" PRIu64 " interfaces are not shown", total - i);
+	return r;
 }

@@ -174,6 +174,17 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 			      "%s %s: packets were lost: %" PRIu64 " dropped by the kernel, %" PRIu64
 			      " overwritten before they were read, %" PRIu64 " for lack of memory",
 			      node, interface, kernel, evicted, memory);
+	const json_t *nic = json_object_get(event, "nic");
+	const uint64_t dropped = json_number(nic, "rx_dropped"), missed = json_number(nic, "rx_missed_errors"),
+		       by_queues = json_number(nic, "queue_drops");
+	if (dropped + missed + by_queues > 0)
+		terminal_note(terminal,
+			      "%s %s: the interface lost packets before they could be captured: rx_dropped %" PRIu64
+			      ", rx_missed_errors %" PRIu64 ", its queues %" PRIu64,
+			      node, interface, dropped, missed, by_queues);
+	if (json_number(event, "truncated") > 0)
+		terminal_note(terminal, "%s %s: %" PRIu64 " packets are not whole: the node held only their beginning",
+			      node, interface, json_number(event, "truncated"));
 	if (!*json_text(window, "asked_from") ||
 	    strcmp(json_text(window, "asked_from"), json_text(window, "from")) >= 0)
 		return;
