@@ -68,7 +68,7 @@ class RedisCluster:
             self.run(self.servers[0], "CLUSTER", "MEET", self.host, server.plain_port, server.bus_port)
         for index, server in enumerate(self.replicas):
             master = self.id(self.masters[-1 - index])
-            until(lambda: self._replicates(server, master), 15, "replication to begin")
+            until(lambda: self._replicates(server, master), 60, "replication to begin")
         self.wait_ready()
         return self
 
@@ -88,7 +88,7 @@ class RedisCluster:
         return self.run(server, "CLUSTER", "MYID")
 
     def wait_ready(self):
-        until(self._is_ready, 30, "the Cluster to come up")
+        until(self._is_ready, 90, "the Cluster to come up", 0.05)
 
     def _is_ready(self):
         for server in self.servers:

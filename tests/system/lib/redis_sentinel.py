@@ -18,6 +18,7 @@ from .waiting import seconds, until
 
 MASTER = "mymaster"
 DOWN_AFTER_MS = 1000
+AGREE_S = 120  # a Sentinel that was held up for 2 s trusts nothing for 30 s (TILT), again and again on a busy machine
 
 
 class Sentinel:
@@ -102,7 +103,7 @@ class SentinelSetup:
                 with server.client() as client:
                     client.replicaof(self.host, self.servers[0].port)
         for server in self.servers[1:]:
-            until(lambda: self.servers[0].has_in_step(server), 20, "a replica to be in step")
+            until(lambda: self.servers[0].has_in_step(server), 60, "a replica to be in step", 0.05)
         for sentinel in self.sentinels:
             sentinel.start()
         self.wait_ready()
@@ -110,7 +111,7 @@ class SentinelSetup:
 
     def wait_ready(self):
         """Waits until every Sentinel agrees on the master and knows all other Sentinels and all replicas, which are in step."""
-        until(self._is_ready, 40, "the Sentinels to agree")
+        until(self._is_ready, AGREE_S, "the Sentinels to agree", 0.1)
 
     def _is_ready(self):
         answers = [sentinel.ask("GET-MASTER-ADDR-BY-NAME", MASTER) for sentinel in self.sentinels]
@@ -137,7 +138,7 @@ class SentinelSetup:
 
     def wait_other_master(self, old):
         """Waits until the Sentinels name another server and that is a master."""
-        until(lambda: self.master is not old, 30, "a failover")
+        until(lambda: self.master is not old, AGREE_S, "a failover", 0.02)
         until(lambda: self.is_master(self.master), 10, "the new master to be one")
         return self.master
 
@@ -158,7 +159,7 @@ class SentinelSetup:
         """Orders a failover as an operator does; returns the new master, with at_promotion while the Sentinels still name the old one."""
         old = self.master
         replicas = [server for server in self.servers if server is not old]
-        until(lambda: self.sentinels[0].ask("FAILOVER", MASTER), 30, "the failover to begin", interval=0.1)
+        until(lambda: self.sentinels[0].ask("FAILOVER", MASTER), AGREE_S, "the failover to begin", interval=0.1)
         if not at_promotion:
             return self.wait_other_master(old)
         until(lambda: any(map(self.is_master, replicas)), 10, "a promotion", interval=0.005)
