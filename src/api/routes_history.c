@@ -188,25 +188,33 @@ static bool parse_window(struct http_request *request, struct history_stream_spe
 	return false;
 }
 
+static bool parse_filter(struct http_request *request, const char *name, const char **filter)
+{
+	if (!api_parameter(request, name, filter))
+		return false;
+	if (*filter && !**filter)
+		*filter = NULL;
+	if (!*filter || strlen(*filter) <= REQUEST_BPF_MAX)
+		return true;
+	http_answer_error(request, 400, "%s: at most %d bytes", name, REQUEST_BPF_MAX);
+	return false;
+}
+
 static bool parse_spec(struct http_request *request, struct history_stream_spec *spec)
 {
-	static const char *const known[] = {"interface", "from", "to", "last", "bpf", "snap", "packets", "bytes", NULL};
+	static const char *const known[] = {"interface", "from", "to",	    "last",  "bpf",
+					    "inner",	 "snap", "packets", "bytes", NULL};
 	uint64_t snap = 0;
 
 	*spec = (struct history_stream_spec){.snaplen = REQUEST_SNAP_MAX};
 	if (!api_check_parameters(request, known) || !api_parameter(request, "interface", &spec->interface) ||
-	    !api_parameter(request, "bpf", &spec->bpf) || !parse_number(request, "snap", REQUEST_SNAP_MAX, &snap) ||
+	    !parse_filter(request, "bpf", &spec->bpf) || !parse_filter(request, "inner", &spec->inner) ||
+	    !parse_number(request, "snap", REQUEST_SNAP_MAX, &snap) ||
 	    !parse_number(request, "packets", INT64_MAX, &spec->packets) ||
 	    !parse_number(request, "bytes", INT64_MAX, &spec->bytes) || !parse_window(request, spec))
 		return false;
 	if (snap)
 		spec->snaplen = (uint32_t)snap;
-	if (spec->bpf && !*spec->bpf)
-		spec->bpf = NULL;
-	if (spec->bpf && strlen(spec->bpf) > REQUEST_BPF_MAX) {
-		http_answer_error(request, 400, "bpf: at most %d bytes", REQUEST_BPF_MAX);
-		return false;
-	}
 	if (!spec->interface || !*spec->interface)
 		http_answer_error(request, 400, "interface is required");
 	return spec->interface && *spec->interface;

@@ -29,7 +29,7 @@ struct history_stream {
 	struct history_stream_deps deps;
 	struct history_stream_reader reader;
 	char interface[16];
-	char *bpf;
+	char *bpf, *inner;
 	struct history_stream_spec spec; /* packets and bytes: what remains of the limits */
 	struct consumer_spec consumer_spec;
 	struct resume_point resume_at;
@@ -58,6 +58,7 @@ static void destroy(struct history_stream *stream)
 	capture_pieces_free(stream->file);
 	consumer_free(stream->consumer);
 	free(stream->bpf);
+	free(stream->inner);
 	free(stream);
 	freed(ctx);
 }
@@ -93,7 +94,8 @@ static void add_counters(struct history_stream *stream, const struct consumer_re
 static int open_file(struct history_stream *stream, const struct consumer_report *report)
 {
 	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], text[256];
-	const char *const comments[] = {text};
+	cleanup(cleanup_free) char *inner = NULL;
+	const char *comments[2] = {text};
 	struct capture_file_info info = {.comments = comments,
 					 .comment_count = 1,
 					 .interfaces = &stream->interface_info,
@@ -109,6 +111,11 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 	snprintf(text, sizeof(text), "history: from %s to %s, asked from %s; node %s",
 		 clock_format(report->from_ns, from), clock_format(stream->spec.to_ns, to),
 		 clock_format(report->asked_from_ns, asked), stream->deps.config->general.node);
+	if (stream->inner) {
+		if (asprintf(&inner, "inner: %s", stream->inner) < 0)
+			return -ENOMEM;
+		comments[info.comment_count++] = inner;
+	}
 	host_info_describe(&info);
 	stream->file = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
 	return stream->file ? 0 : -ENOMEM;
@@ -190,7 +197,8 @@ static void on_arming_done(struct offload_task *task)
 
 static int start_piece(struct history_stream *stream)
 {
-	struct offload *pool = filter_may_resolve_names(stream->bpf) ? stream->deps.name_lookup : stream->deps.arming;
+	const bool looks_up = filter_may_resolve_names(stream->bpf) || filter_may_resolve_names(stream->inner);
+	struct offload *pool = looks_up ? stream->deps.name_lookup : stream->deps.arming;
 	const struct history_stream_spec *spec = &stream->spec;
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
 
@@ -198,6 +206,7 @@ static int start_piece(struct history_stream *stream)
 		.interface = stream->interface,
 		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->interface),
 		.bpf = stream->bpf,
+		.inner = stream->inner,
 		.snaplen = spec->snaplen,
 		.max_packets = spec->packets ? spec->packets : UINT64_MAX,
 		.max_bytes = limited ? spec->bytes : HISTORY_STREAM_PIECE_BYTES,
@@ -281,9 +290,12 @@ int history_stream_start(const struct history_stream_deps *deps, const struct hi
 	stream->arming.done = on_arming_done;
 	snprintf(stream->interface, sizeof(stream->interface), "%s", spec->interface);
 	stream->bpf = spec->bpf ? strdup(spec->bpf) : NULL;
-	const int r = spec->bpf && !stream->bpf ? -ENOMEM : start_piece(stream);
+	stream->inner = spec->inner ? strdup(spec->inner) : NULL;
+	const bool copied = !spec->bpf == !stream->bpf && !spec->inner == !stream->inner;
+	const int r = copied ? start_piece(stream) : -ENOMEM;
 	if (r < 0) {
 		free(stream->bpf);
+		free(stream->inner);
 		free(stream);
 		return r;
 	}

@@ -21,7 +21,7 @@ struct history_stream;
 
 struct history_stream_spec {
 	const char *interface;
-	const char *bpf;	 /* NULL: every packet */
+	const char *bpf, *inner; /* filters, as a request's; NULL: none */
 	uint32_t snaplen;	 /* bytes */
 	uint64_t from_ns, to_ns; /* real time; to_ns at most now */
 	uint64_t packets, bytes; /* limits; 0: none */

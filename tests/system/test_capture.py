@@ -9,6 +9,7 @@ from lib.account import Arrivals, assert_exact
 from lib.history import EDGE_NS, NS, assert_holds_window, ns, window
 from lib.pcapfile import INBOUND, OUTBOUND, CaptureFile, fields, judge
 from lib.traffic import Sender, udp_over_loopback
+from lib.tunnels import tunnelled
 from lib.waiting import until
 from lib.world import World
 
@@ -235,28 +236,6 @@ def test_ip_broadcast_takes_the_interfaces_netmask(world):
 
 
 # --- tunnels ---
-
-def tunnelled(source):
-    """Frames of each kind of tunnel, around UDP from the source to port 53."""
-    from scapy.all import GRE, IP, UDP, Dot1Q, Ether, IPv6, IPv6ExtHdrDestOpt
-    from scapy.contrib.geneve import GENEVE
-    from scapy.layers.vxlan import VXLAN
-    mac, inner = Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02"), IP(src=source, dst="10.0.0.2") / UDP(dport=53) / b"inside"
-    outer4, outer6 = IP(src="192.0.2.1", dst="192.0.2.2"), IPv6(src="2001:db8::1", dst="2001:db8::2")
-    packets = [
-        mac / outer4 / UDP(dport=4789) / VXLAN(vni=7, flags="Instance") / mac / inner,
-        mac / outer6 / UDP(dport=4789) / VXLAN(vni=7, flags="Instance") / mac / inner,
-        mac / Dot1Q(vlan=5) / outer4 / UDP(dport=4789) / VXLAN(vni=7, flags="Instance") / mac / inner,
-        mac / outer4 / UDP(dport=4789) / VXLAN(vni=7, flags="Instance") / mac / Dot1Q(vlan=6) / inner,
-        mac / outer4 / UDP(sport=40000, dport=6081) / GENEVE(proto=0x6558, vni=7, optionlen=2, options=bytes.fromhex("0102030100000000")) / mac / inner,
-        mac / outer6 / UDP(sport=40000, dport=6081) / GENEVE(proto=0x0800, vni=7) / inner,
-        mac / outer4 / GRE(proto=0x0800) / inner,
-        mac / outer4 / GRE(proto=0x0800, key_present=1, key=5, seqnum_present=1, sequence_number=9, chksum_present=1) / inner,
-        mac / outer6 / IPv6ExtHdrDestOpt() / GRE(proto=0x0800, key_present=1, key=5) / inner,
-        mac / outer4 / GRE(proto=0x6558, key_present=1, key=0x123400) / mac / inner,
-    ]
-    return [bytes(packet) for packet in packets]
-
 
 INSIDE_A_TAG = 3  # its inner packet has a VLAN tag, which "host" does not look behind
 

@@ -18,6 +18,7 @@ from lib.pcapctl import Pcapctl
 from lib.pcapfile import CaptureFile
 from lib.redis_cluster import RedisCluster
 from lib.redis_sentinel import MASTER, SentinelSetup
+from lib.tunnels import tunnelled
 from lib.waiting import until
 
 
@@ -84,6 +85,19 @@ def test_a_note_shows_how_far_history_reaches_back(host, tmp_path):
     assert pcapctl(host, "history", "-i", "eth0", "-w", "-").finish().stderr == ""
     result = pcapctl(host, "history", "-i", "eth0", "-w", "none", "host 10.254.254.254", cwd=tmp_path).finish()
     assert result.status == 4 and "no packet" in result.stderr and CaptureFile(tmp_path / "none").packets == [], result
+
+
+def test_history_is_filtered_by_what_tunnels_carry(host, tmp_path):
+    wanted = tunnelled("10.0.0.1")
+    host.sender.frame(*wanted, *tunnelled("10.0.0.3"))
+    until(lambda: b"inside" in pcapctl(host, "history", "-i", "eth0", "--last", "30s", "-w", "-", "--inner", "host 10.0.0.3").finish().bytes)
+    result = pcapctl(host, "history", "-i", "eth0", "--last", "60s", "-w", "in.pcapng", "--inner", "host 10.0.0.1", "not ip6",
+                     cwd=tmp_path).finish()
+    assert result.status == 0, result
+    file = CaptureFile(tmp_path / "in.pcapng")
+    assert [packet.data for packet in file.packets] == [frame for number, frame in enumerate(wanted) if number in (0, 2, 4, 6, 7, 9)]
+    assert "inner: host 10.0.0.1" in file.comments
+    assert pcapctl(host, "history", "-i", "eth0", "-w", "-", "--inner", "hots 10.0.0.1").finish().status == 1
 
 
 def test_a_capture_reaches_back_and_is_fetched_again(host, tmp_path):

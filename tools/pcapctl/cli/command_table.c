@@ -98,8 +98,8 @@ static const enum option_id capture_options[] = {
 };
 
 static const enum option_id history_options[] = {
-	OPTION_INTERFACE, OPTION_LAST, OPTION_FROM,  OPTION_TO,	  OPTION_PACKETS,
-	OPTION_BYTES,	  OPTION_SNAP, OPTION_WRITE, OPTION_NONE,
+	OPTION_INTERFACE, OPTION_LAST,	OPTION_FROM, OPTION_TO,	   OPTION_PACKETS,
+	OPTION_BYTES,	  OPTION_INNER, OPTION_SNAP, OPTION_WRITE, OPTION_NONE,
 };
 
 static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};

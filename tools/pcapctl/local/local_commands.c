@@ -256,7 +256,7 @@ static int history_path(const struct command_line *line, struct buffer *path, st
 		{OPTION_INTERFACE, add_parameter}, {OPTION_LAST, add_seconds},
 		{OPTION_FROM, add_time},	   {OPTION_TO, add_time},
 		{OPTION_SNAP, add_number},	   {OPTION_PACKETS, add_number},
-		{OPTION_BYTES, add_number},
+		{OPTION_BYTES, add_number},	   {OPTION_INNER, add_parameter},
 	};
 	const char *interface = command_line_value(line, OPTION_INTERFACE);
 	int r = buffer_append_string(path, "/v1/history");
