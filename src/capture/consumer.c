@@ -388,6 +388,6 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	const bool by_clock = consumer->from_real_ns || consumer->to_real_ns;
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
 			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->edge_uncertain &&
-			   !consumer->end_uncertain && !(by_clock && cursor->clock_stepped) &&
-			   (int64_t)cursor->from_ns <= consumer->asked_from_ns;
+			   !consumer->begin_uncertain && !consumer->end_uncertain &&
+			   !(by_clock && cursor->clock_stepped) && (int64_t)cursor->from_ns <= consumer->asked_from_ns;
 }

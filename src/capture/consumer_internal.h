@@ -37,6 +37,7 @@ struct consumer {
 	uint64_t end_dropped;	      /* the ring's drops at end_set_ns */
 	enum end_reason until_reason; /* why it ends at cursor.until_ns */
 	uint64_t lost_evicted;
+	bool begin_uncertain;		   /* packets of its window may have been evicted before it started */
 	bool end_uncertain;		   /* its end did not wait for the kernel's open block */
 	uint64_t before_ns;		   /* requested: start this long before it is armed */
 	uint64_t from_real_ns, to_real_ns; /* requested window; 0: not given */

@@ -404,13 +404,30 @@ bool source_was_away(const struct source *source, uint64_t from_ns, uint64_t to_
 
 /* --- consumers --- */
 
+static uint64_t younger_than_max_age(const struct source *source, uint64_t since_ns, uint64_t now_ns)
+{
+	const uint64_t max_age_ns = source->recorder.max_age_ns;
+
+	return max_age_ns && now_ns - since_ns > max_age_ns ? now_ns - max_age_ns : since_ns;
+}
+
 uint64_t source_reachable_since(const struct source *source, uint64_t now_ns)
 {
 	if (!source->recorder.on)
 		return now_ns;
-	const uint64_t since_ns = timeline_complete_since(source->timeline);
-	const uint64_t max_age_ns = source->recorder.max_age_ns;
-	return max_age_ns && now_ns - since_ns > max_age_ns ? now_ns - max_age_ns : since_ns;
+	return younger_than_max_age(source, timeline_complete_since(source->timeline), now_ns);
+}
+
+/* Where history begins. It is certain to be complete only later if the ring thread was late: then a block's packets may
+ * have arrived at any time until it ran. */
+static uint64_t history_begin(const struct source *source, uint64_t now_ns)
+{
+	const uint64_t complete_ns = timeline_complete_since(source->timeline);
+	const uint64_t oldest_ns = timeline_oldest_arrival(source->timeline);
+
+	if (!source->recorder.on)
+		return now_ns;
+	return younger_than_max_age(source, oldest_ns < complete_ns ? oldest_ns : complete_ns, now_ns);
 }
 
 static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
@@ -425,13 +442,14 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	struct cursor *cursor = &consumer->cursor;
 	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
 							: (int64_t)(now_ns - consumer->before_ns);
-	const int64_t reach_ns = (int64_t)source_reachable_since(source, now_ns);
+	const int64_t begin_ns = (int64_t)history_begin(source, now_ns);
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct timeline_position position = {.number = timeline_next_number(source->timeline),
 					     .dropped = source->ring->dropped};
 
 	consumer->asked_from_ns = asked_ns;
-	cursor->from_ns = (uint64_t)(asked_ns > reach_ns ? asked_ns : reach_ns);
+	consumer->begin_uncertain = asked_ns < (int64_t)source_reachable_since(source, now_ns);
+	cursor->from_ns = (uint64_t)(asked_ns > begin_ns ? asked_ns : begin_ns);
 	if (cursor->from_ns < now_ns)
 		position = timeline_find(source->timeline, cursor->from_ns - TIMELINE_ORDER_SLACK_NS);
 	cursor->dropped_marked = position.dropped;

@@ -430,6 +430,18 @@ uint64_t timeline_complete_since(const struct timeline *timeline)
 	return timeline->complete_since_ns;
 }
 
+uint64_t timeline_oldest_arrival(const struct timeline *timeline)
+{
+	bool odd;
+
+	if (!timeline->extent_count)
+		return UINT64_MAX;
+	const struct extent *oldest = extent_at(timeline, 0);
+	const uint8_t *first = (const uint8_t *)block_at(timeline, oldest->block) + oldest->offset_bytes;
+	struct arrival_reader arrivals = arrival_reader(&oldest->bounds);
+	return arrival_next(&arrivals, (const void *)first, &odd);
+}
+
 /* Index of the first extent whose last packet number, or last boot time, is at least `value`; extent_count: none. */
 static size_t find_extent(const struct timeline *timeline, uint64_t value, bool by_time)
 {

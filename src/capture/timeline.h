@@ -94,9 +94,13 @@ uint64_t timeline_oldest_number(const struct timeline *timeline);
 /* Boot time of the last packet of the oldest extent, which timeline_expire evicts next; 0: no extent. */
 uint64_t timeline_oldest_end(const struct timeline *timeline);
 
-/* Boot time since when every packet that the kernel did not drop is here: the last evicted one is older. Initially
- * when it was made. */
+/* Boot time since when every packet that the kernel did not drop is here: the last evicted one is certainly older.
+ * Initially when it was made. */
 uint64_t timeline_complete_since(const struct timeline *timeline);
+
+/* Boot time at which the oldest packet held arrived, by its stamp; UINT64_MAX: none is held. Earlier than
+ * timeline_complete_since, if the ring thread was late. */
+uint64_t timeline_oldest_arrival(const struct timeline *timeline);
 
 /* Pins the extent that holds packet `number`, which must be at least the oldest and below the next. The span may begin
  * before it. */

@@ -885,7 +885,9 @@ static void check_complete_since(struct world *world, uint64_t since_ns)
 {
 	const uint64_t oldest = timeline_oldest_number(world->timeline);
 	const uint64_t complete_ns = timeline_complete_since(world->timeline);
+	const bool none = oldest == timeline_next_number(world->timeline);
 
+	assert_int_equal(timeline_oldest_arrival(world->timeline), none ? UINT64_MAX : boot_of(world, oldest));
 	if (!oldest) {
 		assert_int_equal(complete_ns, since_ns);
 		return;
