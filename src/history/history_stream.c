@@ -28,7 +28,7 @@ struct history_stream {
 	struct offload_task arming;
 	struct history_stream_deps deps;
 	struct history_stream_reader reader;
-	char interface[16];
+	struct network_interface device; /* index 0: it is away */
 	char *bpf;
 	struct history_stream_spec spec; /* packets and bytes: what remains of the limits */
 	struct consumer_spec consumer_spec;
@@ -100,7 +100,7 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 					 .interface_count = 1};
 
 	stream->interface_info = (struct packet_interface){
-		.name = stream->interface,
+		.name = stream->device.name,
 		.filter = stream->bpf,
 		.linktype = report->linktype,
 		.snaplen = report->snaplen,
@@ -195,8 +195,9 @@ static int start_piece(struct history_stream *stream)
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
 
 	stream->consumer_spec = (struct consumer_spec){
-		.interface = stream->interface,
-		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->interface),
+		.interface = stream->device.name,
+		.ifindex = stream->device.index,
+		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->device.name),
 		.bpf = stream->bpf,
 		.snaplen = spec->snaplen,
 		.max_packets = spec->packets ? spec->packets : UINT64_MAX,
@@ -268,7 +269,8 @@ const char *history_stream_error(const struct history_stream *stream, const char
 /* --- start and end --- */
 
 int history_stream_start(const struct history_stream_deps *deps, const struct history_stream_spec *spec,
-			 struct history_stream_reader reader, struct history_stream **result)
+			 const struct network_interface *device, struct history_stream_reader reader,
+			 struct history_stream **result)
 {
 	struct history_stream *stream = calloc(1, sizeof(*stream));
 
@@ -279,7 +281,7 @@ int history_stream_start(const struct history_stream_deps *deps, const struct hi
 	stream->spec = *spec;
 	stream->arming.run = run_arming;
 	stream->arming.done = on_arming_done;
-	snprintf(stream->interface, sizeof(stream->interface), "%s", spec->interface);
+	stream->device = *device;
 	stream->bpf = spec->bpf ? strdup(spec->bpf) : NULL;
 	const int r = spec->bpf && !stream->bpf ? -ENOMEM : start_piece(stream);
 	if (r < 0) {

@@ -46,7 +46,7 @@ static int set_up(void **state)
 						      .clock_offset_ns = OFFSET_NS,
 						      .earlier_offset_ns = OFFSET_NS};
 	fixture.span.dropped = 7;
-	fixture.context = (struct scan_context){.ethernet = true, .scratch = scratch};
+	fixture.context = (struct scan_context){.type = {LINKTYPE_ETHERNET, LINK_AS_IS}, .scratch = scratch};
 	return 0;
 }
 
@@ -377,7 +377,7 @@ static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 
 	(void)state;
 	add_tagged(10, 0x8100, 60);
-	fixture.context.ethernet = false;
+	fixture.context.type.linktype = LINKTYPE_RAW;
 	cursor_init(&cursor);
 	scan(&cursor);
 	assert_int_equal(packet_of(&cursor, 0).caplen, 60);
