@@ -188,6 +188,18 @@ static int optimise(struct bpf_program *program, struct error *err)
 	return 0;
 }
 
+/* Where the link layer's header has no fixed length (radiotap), libpcap loads the packet's type relative to it. */
+static void mend_type_loads(struct bpf_program *program)
+{
+	for (unsigned i = 0; i < program->bf_len; i++) {
+		struct bpf_insn *insn = &program->bf_insns[i];
+
+		if (BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_IND &&
+		    insn->k == (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE))
+			insn->code = (uint16_t)(BPF_LD | BPF_SIZE(insn->code) | BPF_ABS);
+	}
+}
+
 /* libpcap's own optimiser changes what some expressions mean (1.10.3). */
 static int compile_program(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
 			   struct bpf_program *program)
@@ -205,6 +217,7 @@ static int compile_program(const char *expression, uint16_t linktype, uint32_t n
 	pcap_close(pcap);
 	if (r < 0)
 		return -EINVAL;
+	mend_type_loads(program);
 	const int optimised = optimise(program, err);
 	return optimised == -EINVAL ? filter_explain(expression, "expression rejects all packets", err) : optimised;
 }
