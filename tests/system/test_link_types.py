@@ -2,12 +2,14 @@
 """Every hardware type that a tun can be given: its packets get libpcap's link type, or Linux cooked v2 where libpcap uses cooked mode,
 and filters find what they mean in them. Judged by tshark, and by tcpdump on the same packets."""
 
+import signal
 import struct
 import subprocess
+import time
 
 import pytest
 
-from lib.history import recorder, status
+from lib.history import NS, ns, recorder, rfc3339, status
 from lib.pcapfile import CaptureFile, fields, tshark
 from lib.waiting import seconds, until
 from lib.world import World
@@ -238,3 +240,112 @@ def test_merged_file_has_each_interface_with_its_link_type(world):
     request.done()
     assert [interface.linktype for interface in world.file(request).interfaces] == [1, COOKED]
     assert fields(world.path(request), "frame.interface_name", "udp.dstport") == [("tun0", "53"), ("eth0", "53")]
+
+
+# --- a link type that changes ---
+
+def test_capture_ends_when_the_link_type_changes(world):
+    """The file holds what came before, and says until when; the next capture has the new type."""
+    world.tun.set_type(0xFFFE)
+    request = world.capture(interface=["tun0"], packets=100, timeout=30)
+    world.tun.write(ip(53))
+    world.wait_packets(request, 1)
+    world.tun.set_type(512)
+    after = time.time_ns()
+    world.tun.write(ip(54))
+    event = request.done()
+    assert (event["reason"], event["packets"]) == ("interface-gone", 1) and ns(event["window"]["to"]) <= after + NS, event
+    assert world.file(request).interfaces[0].linktype == RAW
+    assert fields(world.path(request), "udp.dstport") == [("53",)]
+    request = world.capture(interface=["tun0"], packets=1, timeout=20)
+    world.tun.write(ip(55))
+    request.done()
+    assert world.file(request).interfaces[0].linktype == COOKED and fields(world.path(request), "udp.dstport") == [("55",)]
+
+
+def test_no_packet_after_a_change_of_the_link_type_gets_into_the_file(world):
+    """The daemon learns of the change when it has the packets already."""
+    world.tun.set_type(0xFFFE)
+    request = world.capture(interface=["tun0"], packets=1000, timeout=30)
+    for _ in range(5):
+        world.tun.write(ip(53))
+    world.daemon.signal(signal.SIGSTOP)
+    world.tun.set_type(512)
+    changed = time.time_ns()
+    for _ in range(200):
+        world.tun.write(ip(54))
+    world.daemon.signal(signal.SIGCONT)
+    event = request.done()
+    assert (event["reason"], event["packets"]) == ("interface-gone", 5) and ns(event["window"]["to"]) >= changed, event
+    assert set(fields(world.path(request), "udp.dstport")) == {("53",)}
+
+
+def test_capture_goes_on_when_the_link_type_is_set_to_what_it_is(world):
+    world.tun.set_type(0xFFFE)
+    request = world.capture(interface=["tun0"], packets=2, timeout=30)
+    world.tun.write(ip(53))
+    for hardware in (768, 0xFFFE):  # both raw IP
+        world.tun.set_type(hardware)
+    world.tun.write(ip(54))
+    event = request.done()
+    assert event["packets"] == 2 and event["reason"] == "packets", event
+
+
+def test_merged_capture_goes_on_without_the_interface_whose_link_type_changes(world):
+    world.tun.set_type(0xFFFE)
+    request = world.capture(captures=1, interface=["eth0", "tun0"], merge=True, packets=3, timeout=30, bpf="udp dst port 53")
+    world.tun.write(ip(53))
+    world.wait_packets(request, 1)
+    since = world.daemon.mark()
+    world.tun.set_type(512)
+    world.daemon.wait_log("interface-retyped", interface="tun0", since=since)
+    world.tun.write(ip(53))
+    world.sender.send(2, dst_port=53)
+    event = request.done()
+    assert event["packets"] == 3 and event["window"]["complete"] is False, event
+    assert [interface for interface, in fields(world.path(request), "frame.interface_name")] == ["tun0", "eth0", "eth0"]
+
+
+def test_recorder_goes_on_with_the_new_link_type(make_world):
+    world = make_world(recorder(interfaces=["tun0"], seconds=0), start=False)
+    tun = world.host.add_tun("tun0", bare=True)
+    world.daemon.start()
+    begin = time.time_ns()
+    for hardware, linktype, port in ((512, COOKED, 54), (803, 127, 55), (512, COOKED, 56)):
+        tun.write(ip(53))
+        since, changed = world.daemon.mark(), time.time_ns()
+        tun.set_type(hardware)
+        world.daemon.wait_log("recording", interface="tun0", since=since)
+        recorded = time.time_ns()
+        tun.write(HEADERS[linktype] + ip(port))
+        request = world.request(interface=["tun0"], bpf="udp", **{"from": rfc3339(recorded), "to": rfc3339(time.time_ns())})
+        event = request.done()
+        assert event["packets"] == 1 and event["window"]["complete"] is True, event
+        assert world.file(request).interfaces[0].linktype == linktype
+        assert fields(world.path(request), "udp.dstport") == [(str(port),)]
+        request = world.request(interface=["tun0"], **{"from": rfc3339(begin), "to": rfc3339(time.time_ns())})
+        event = request.done()
+        assert event["window"]["complete"] is False and ns(event["window"]["from"]) >= changed, event
+    assert world.host.packet_sockets() == 2, "the latest and the one before"
+    tun.close()
+
+
+def test_history_from_before_a_change_of_the_link_type_remains(make_world):
+    world = make_world(recorder(interfaces=["tun0"], seconds=0), start=False)
+    tun = world.host.add_tun("tun0", bare=True)
+    world.daemon.start()
+    begin = time.time_ns()
+    for _ in range(5):
+        tun.write(ip(53))
+    until(lambda: int(status(world, "tun0")["packets"]) == 5, what="five packets")
+    end, since = time.time_ns(), world.daemon.mark()
+    tun.set_type(512)
+    world.daemon.wait_log("recording", interface="tun0", since=since)
+    for _ in range(5):
+        tun.write(ip(54))
+    request = world.request(interface=["tun0"], **{"from": rfc3339(begin), "to": rfc3339(end)})
+    event = request.done()
+    assert event["packets"] == 5 and event["window"]["complete"] is True, event
+    assert world.file(request).interfaces[0].linktype == RAW
+    assert set(fields(world.path(request), "udp.dstport")) == {("53",)}
+    tun.close()
