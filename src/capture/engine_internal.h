@@ -34,7 +34,6 @@
 struct recorder_setting {
 	struct recorder_setting *next;
 	struct engine_recorder options;
-	bool waits; /* for an interface of this name; reported */
 	struct log_rate failure_rate;
 	char interface[NETWORK_INTERFACE_ANY_NAME_MAX + 1];
 	char bpf[];
@@ -52,6 +51,7 @@ struct engine {
 	struct source *sources;
 	struct recorder_setting *settings; /* only added to, with `control_lock` held as well */
 	bool links_changed;		   /* interfaces have changed: a worker has to check settings and names */
+	uint64_t settings_retry_ns;	   /* boot time: when to check again after a failure; 0: none */
 	uint64_t source_count_ever;
 	struct source *closing; /* removed from `sources`; a worker closes them */
 	size_t ring_bytes;

@@ -20,6 +20,7 @@
 #include "capture/engine_internal.h"
 
 #define REBIND_RETRY_NS NS_PER_S
+#define SETTINGS_RETRY_NS (5 * NS_PER_S)
 
 /* --- which source records what; called with `lock` held --- */
 
@@ -116,6 +117,14 @@ static int open_recorder(struct engine *engine, const struct recorder_setting *s
 	return 0;
 }
 
+static void bind_later(struct engine *engine, struct source *source, int error)
+{
+	source->retry_ns = clock_boottime_ns() + REBIND_RETRY_NS;
+	if (log_rate_allow(&source->bind_rate, &(uint64_t){0}))
+		log_error("recorder-not-bound", log_str("interface", source->name), log_str("error", strerror(-error)));
+	engine_wake_ring_thread(engine);
+}
+
 /* Binds the ring of an interface that is back; it may vanish again at any time. Called with `lock` held; releases and
  * reacquires it. */
 static void bind_source(struct engine *engine, struct source *source, const struct network_interface *interface)
@@ -131,11 +140,7 @@ static void bind_source(struct engine *engine, struct source *source, const stru
 		source_mark_back(source, clock_boottime_ns());
 		log_notice("recording-again", log_str("interface", interface->name));
 	} else if (r < 0 && r != -ENODEV) {
-		source->retry_ns = clock_boottime_ns() + REBIND_RETRY_NS;
-		if (log_rate_allow(&source->bind_rate, &(uint64_t){0}))
-			log_error("recorder-not-bound", log_str("interface", interface->name),
-				  log_str("error", strerror(-r)));
-		engine_wake_ring_thread(engine);
+		bind_later(engine, source, r);
 	}
 }
 
@@ -166,8 +171,6 @@ static int record(struct engine *engine, struct recorder_setting *setting, const
 	pthread_mutex_unlock(&engine->lock);
 	const int r = open_recorder(engine, setting, interface, err);
 	pthread_mutex_lock(&engine->lock);
-	if (r == 0)
-		setting->waits = false;
 	return r;
 }
 
@@ -206,7 +209,6 @@ static int start_setting(struct engine *engine, struct recorder_setting *setting
 	}
 	if (r != -ENODEV)
 		return r;
-	setting->waits = true;
 	log_warning("recorder-waits", log_str("interface", setting->interface), log_str("error", "no such interface"));
 	return 0;
 }
@@ -251,6 +253,15 @@ void recorder_interfaces_changed(struct engine *engine)
 
 /* --- what workers do; called with `control_lock` and `lock` held; releases and reacquires `lock` --- */
 
+static void setting_failed(struct engine *engine, struct recorder_setting *setting, int code, const struct error *error)
+{
+	if (log_rate_allow(&setting->failure_rate, &(uint64_t){0}))
+		log_error("recorder-failed", log_str("interface", setting->interface), log_str("error", error->text));
+	if (code != -EINVAL) /* its filter is not for this link type */
+		engine->settings_retry_ns = clock_boottime_ns() + SETTINGS_RETRY_NS;
+	engine_wake_ring_thread(engine);
+}
+
 /* `only`: the device to record; NULL: all. Settings are only added with `control_lock` held. */
 static void check_settings(struct engine *engine, const struct network_interface *only)
 {
@@ -265,9 +276,8 @@ static void check_settings(struct engine *engine, const struct network_interface
 		pthread_mutex_lock(&engine->lock);
 		if (r == 0 && (!only || only->index == interface.index))
 			r = record(engine, setting, &interface, &error);
-		if (r < 0 && r != -ENODEV && log_rate_allow(&setting->failure_rate, &(uint64_t){0}))
-			log_error("recorder-failed", log_str("interface", setting->interface),
-				  log_str("error", error.text));
+		if (r < 0 && r != -ENODEV)
+			setting_failed(engine, setting, r, &error);
 	}
 }
 
@@ -328,6 +338,8 @@ static bool bind_returned(struct engine *engine)
 	source->pins--;
 	if (r == 0 && !recorder_find(engine, &interface) && find_waiting(engine, &interface) == source)
 		bind_source(engine, source, &interface);
+	else if (r < 0 && r != -ENODEV)
+		bind_later(engine, source, r);
 	return true;
 }
 

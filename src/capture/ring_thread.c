@@ -97,7 +97,7 @@ static void close_idle_sources(struct engine *engine, uint64_t now_ns)
 
 static uint64_t next_deadline(const struct engine *engine)
 {
-	uint64_t next_ns = UINT64_MAX;
+	uint64_t next_ns = engine->settings_retry_ns ? engine->settings_retry_ns : UINT64_MAX;
 
 	for (const struct source *source = engine->sources; source; source = source->next) {
 		const uint64_t deadline_ns = source_next_deadline(source);
@@ -132,6 +132,10 @@ static void check_deadlines(struct engine *engine)
 		source_trim(source);
 	}
 	close_idle_sources(engine, now_ns);
+	if (engine->settings_retry_ns && engine->settings_retry_ns <= now_ns) {
+		engine->settings_retry_ns = 0;
+		recorder_interfaces_changed(engine);
+	}
 	set_timer(engine, next_deadline(engine));
 	engine_wake_worker(engine);
 	pthread_mutex_unlock(&engine->lock);
