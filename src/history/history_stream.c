@@ -84,7 +84,7 @@ static void add_counters(struct history_stream *stream, const struct consumer_re
 	interface_info->dropped += report->lost_kernel + report->lost_evicted + report->lost_memory;
 	interface_info->end_ns = report->to_ns;
 	stream->sums.truncated += report->truncated;
-	interface_info->comment = statistics_comment(&stream->sums, stream->statistics);
+	interface_info->comment = statistics_comment(&stream->sums, 0, stream->statistics);
 	stream->is_last_piece |= stream->spec.bytes && report->bytes >= stream->spec.bytes;
 	stream->spec.packets -= stream->spec.packets ? report->packets : 0;
 	stream->spec.bytes -= report->bytes < stream->spec.bytes ? report->bytes : stream->spec.bytes;

@@ -49,6 +49,7 @@ static void free_capture(struct capture *capture)
 	for (size_t i = 0; i < capture->part_count; i++)
 		consumer_free(capture->parts[i].consumer);
 	request_unref(capture->request);
+	duplicates_free(capture->duplicates);
 	free(capture->tags);
 	free(capture);
 }

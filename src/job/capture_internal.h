@@ -52,6 +52,8 @@ struct capture {
 	bool packets_logged, delivered; /* the packets are freed after both */
 	struct consumer_report report;
 	char *tags;
+	struct offload_task duplicates_search;
+	struct duplicates *duplicates; /* to leave out; NULL: none */
 	struct output_file output_file;
 	struct delivery *delivery;
 	size_t part_count;
