@@ -5,9 +5,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The link types of rings, from tcpdump.org/linktypes.html. */
+/* Link types that the code knows by name, from tcpdump.org/linktypes.html. */
 #define LINKTYPE_ETHERNET 1
 #define LINKTYPE_RAW 101 /* IP without a link layer */
+#define LINKTYPE_FDDI 10
+#define LINKTYPE_FRELAY 107
+#define LINKTYPE_IEEE802_11_RADIOTAP 127
+#define LINKTYPE_LINUX_IRDA 144
+#define LINKTYPE_LINUX_LAPD 177
+#define LINKTYPE_FC_2 224
+#define LINKTYPE_CAN_SOCKETCAN 227
+#define LINKTYPE_NETLINK 253
+#define LINKTYPE_LINUX_SLL2 \
+	276 /* Linux cooked mode: a header made from what the kernel knows, then the network layer */
+
+#define SLL2_HEADER_BYTES 20
 
 #define PACKET_SNAPLEN_MAX 262144 /* libpcap's MAXIMUM_SNAPLEN */
 

@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/packet.h"
+#include "bpf/bpf_cooked.h"
 #include "bpf/bpf_optimise.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
@@ -100,9 +101,8 @@ int filter_check_terms(const char *expression, struct error *err)
  */
 static void check_kernel_compatible(struct filter *filter)
 {
-	filter->kernel_compatible = true;
-	for (unsigned i = 0; i < filter->program.bf_len; i++) {
-		const struct bpf_insn *insn = &filter->program.bf_insns[i];
+	for (unsigned i = 0; i < filter->kernel.bf_len; i++) {
+		const struct bpf_insn *insn = &filter->kernel.bf_insns[i];
 		const unsigned operation = BPF_OP(insn->code);
 
 		if (insn->code == (BPF_LDX | BPF_B | BPF_MSH)) {
@@ -117,7 +117,7 @@ static void check_kernel_compatible(struct filter *filter)
 		} else if (BPF_CLASS(insn->code) == BPF_RET) {
 			filter->kernel_compatible &= BPF_RVAL(insn->code) == BPF_K;
 		} else if (insn->code == (BPF_JMP | BPF_JA)) {
-			filter->kernel_compatible &= insn->k < filter->program.bf_len - i;
+			filter->kernel_compatible &= insn->k < filter->kernel.bf_len - i;
 		}
 	}
 }
@@ -188,11 +188,23 @@ static int optimise(struct bpf_program *program, struct error *err)
 	return 0;
 }
 
+/* Where the link layer's header has no fixed length (radiotap), libpcap loads the packet's type relative to it. */
+static void mend_type_loads(struct bpf_program *program)
+{
+	for (unsigned i = 0; i < program->bf_len; i++) {
+		struct bpf_insn *insn = &program->bf_insns[i];
+
+		if (BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_IND &&
+		    insn->k == (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE))
+			insn->code = (uint16_t)(BPF_LD | BPF_SIZE(insn->code) | BPF_ABS);
+	}
+}
+
 /* libpcap's own optimiser changes what some expressions mean (1.10.3). */
 static int compile_program(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
 			   struct bpf_program *program)
 {
-	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; Ethernet is 1 in both. */
+	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; the others that there are have one number for both. */
 	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
 
 	if (!pcap)
@@ -205,8 +217,37 @@ static int compile_program(const char *expression, uint16_t linktype, uint32_t n
 	pcap_close(pcap);
 	if (r < 0)
 		return -EINVAL;
+	mend_type_loads(program);
 	const int optimised = optimise(program, err);
 	return optimised == -EINVAL ? filter_explain(expression, "expression rejects all packets", err) : optimised;
+}
+
+/* The kernel sees packets of these link types otherwise than the workers, who give them a header or convert it. */
+static bool is_converted(uint16_t linktype)
+{
+	static const uint16_t converted[] = {LINKTYPE_CAN_SOCKETCAN, LINKTYPE_LINUX_IRDA, LINKTYPE_LINUX_LAPD,
+					     LINKTYPE_NETLINK};
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(converted) / sizeof(*converted); i++)
+		found |= converted[i] == linktype;
+	return found;
+}
+
+static int make_kernel_program(struct filter *filter, struct error *err)
+{
+	filter->kernel = filter->program;
+	filter->kernel_compatible = !is_converted(filter->linktype);
+	if (filter->linktype != LINKTYPE_LINUX_SLL2)
+		return 0;
+	const size_t bytes = filter->program.bf_len * sizeof(*filter->program.bf_insns);
+	struct bpf_insn *program = malloc(bytes);
+	if (!program)
+		return error_set(err, -ENOMEM, "out of memory");
+	memcpy(program, filter->program.bf_insns, bytes);
+	filter->kernel.bf_insns = program;
+	filter->kernel_compatible = bpf_cooked_to_kernel(program, filter->kernel.bf_len);
+	return 0;
 }
 
 static int compile(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
@@ -224,6 +265,9 @@ static int compile(const char *expression, uint16_t linktype, uint32_t netmask, 
 		return error_set(err, -ENOMEM, "out of memory, or a filter of more than %d instructions",
 				 BPF_VM_PROGRAM_MAX);
 	filter->reach = find_reach(filter);
+	r = make_kernel_program(filter, err);
+	if (r < 0)
+		return r;
 	check_kernel_compatible(filter);
 	*result = take(filter);
 	return 0;
@@ -261,6 +305,8 @@ static int compile_inner(const struct filter_options *options, struct error *err
 
 	if (!inner)
 		return error_set(err, -ENOMEM, "out of memory");
+	if (!tunnel_candidates(options->linktype))
+		return error_set(err, -EINVAL, "no packet of link type %u can be a tunnel", options->linktype);
 	int r = filter_compile_with_netmask(options->inner, LINKTYPE_ETHERNET, options->netmask, err, &inner->ethernet);
 	if (r < 0)
 		return r;
@@ -280,9 +326,8 @@ static bool is_blank(const char *expression)
 static int restrict_to_tunnels(const struct filter_options *options, struct error *err, struct filter **filter)
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(COMBINED_BYTES_MAX);
-	const bool ethernet = options->linktype == LINKTYPE_ETHERNET;
 	struct filter *restricted = NULL;
-	int r = buffer_printf(&text, "(%s)", ethernet ? tunnel_candidates_ethernet : tunnel_candidates_raw);
+	int r = buffer_printf(&text, "(%s)", tunnel_candidates(options->linktype));
 
 	if (r == 0 && *filter && !is_blank(options->bpf))
 		r = buffer_printf(&text, " and (%s)", options->bpf);
@@ -331,11 +376,48 @@ int filter_compile(const char *expression, uint16_t linktype, struct error *err,
 	return filter_compile_with_netmask(expression, linktype, 0, err, result);
 }
 
+static int try_linktype(const struct filter_options *options, uint16_t linktype, struct error *err)
+{
+	cleanup(cleanup_filter) struct filter *filter = NULL;
+	const struct filter_options tried = {.bpf = options->bpf,
+					     .inner = options->inner,
+					     .linktype = linktype,
+					     .netmask = FILTER_CHECK_NETMASK};
+	const char *field;
+
+	return filter_new(&tried, err, &field, &filter);
+}
+
+/* Which link type the filter will be for is not known: it is valid if it can be compiled for one of them. */
+int filter_check_options(const struct filter_options *options, struct error *err)
+{
+	static const uint16_t others[] = {LINKTYPE_IEEE802_11_RADIOTAP,
+					  LINKTYPE_LINUX_SLL2,
+					  LINKTYPE_RAW,
+					  LINKTYPE_FDDI,
+					  LINKTYPE_FRELAY,
+					  LINKTYPE_FC_2};
+	struct error ignored;
+	const int r = try_linktype(options, LINKTYPE_ETHERNET, err);
+
+	if (r != -EINVAL || filter_may_resolve_names(options->bpf) || filter_may_resolve_names(options->inner) ||
+	    filter_check_syntax(options->bpf, &ignored) < 0 || filter_check_syntax(options->inner, &ignored) < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		if (try_linktype(options, others[i], &ignored) == 0)
+			return 0;
+	}
+	return r;
+}
+
 int filter_check(const char *expression, struct error *err)
 {
 	cleanup(cleanup_filter) struct filter *filter = NULL;
+	const struct filter_options options = {.bpf = expression};
+	struct error ignored;
+	const int r = filter_compile_with_netmask(expression, LINKTYPE_ETHERNET, FILTER_CHECK_NETMASK, err, &filter);
 
-	return filter_compile_with_netmask(expression, DLT_EN10MB, FILTER_CHECK_NETMASK, err, &filter);
+	return r == -EINVAL && filter_check_options(&options, &ignored) == 0 ? 0 : r;
 }
 
 void filter_free(struct filter *filter)
@@ -344,6 +426,8 @@ void filter_free(struct filter *filter)
 		return;
 	inner_filter_free(filter->inner);
 	bpf_vm_free(filter->vm);
+	if (filter->kernel.bf_insns != filter->program.bf_insns)
+		free(filter->kernel.bf_insns);
 	pcap_freecode(&filter->program);
 	free(filter);
 }

@@ -39,8 +39,10 @@ struct filter_options {
 warn_unused int filter_new(const struct filter_options *options, struct error *err, const char **field,
 			   struct filter **filter);
 
-/* Checks that an expression compiles for Ethernet, with some netmask. Results and blocking as for filter_compile. */
+/* Checks that an expression, or both of `options`, can be compiled for Ethernet or another link type, with some
+ * netmask. The error is that of Ethernet. Results and blocking as for filter_compile. */
 warn_unused int filter_check(const char *expression, struct error *err);
+warn_unused int filter_check_options(const struct filter_options *options, struct error *err);
 void filter_free(struct filter *filter);
 
 /* Whether compiling may look up a name (host, network), which takes as long as the name servers do. Errs towards true.

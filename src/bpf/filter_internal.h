@@ -22,12 +22,13 @@ struct filter {
 	uint16_t linktype;
 	struct inner_filter *inner; /* NULL: none. `program` then accepts only what may be a tunnel */
 	struct bpf_program program;
-	struct bpf_vm *vm;	 /* runs it */
-	uint32_t reach_absolute; /* end of the furthest load at a fixed offset */
-	uint32_t reach_indexed;	 /* likewise of loads relative to the index register, without its value */
-	uint32_t reach;		 /* end of the furthest load of any kind; REACH_UNKNOWN: unknown */
-	uint32_t min_bytes;	 /* packets shorter than this are not passed to it by the union */
-	bool kernel_compatible;	 /* the kernel reaches libpcap's verdict and can continue after the program */
+	struct bpf_program kernel; /* the same for the kernel; the instructions are those of `program`, or its own */
+	struct bpf_vm *vm;	   /* runs `program` */
+	uint32_t reach_absolute;   /* end of the furthest load at a fixed offset */
+	uint32_t reach_indexed;	   /* likewise of loads relative to the index register, without its value */
+	uint32_t reach;		   /* end of the furthest load of any kind; REACH_UNKNOWN: unknown */
+	uint32_t min_bytes;	   /* packets shorter than this are not passed to it by the union */
+	bool kernel_compatible;	   /* the kernel reaches libpcap's verdict and can continue after the program */
 };
 
 bool filter_is_word_character(char c);

@@ -12,6 +12,7 @@
 #include <linux/if_packet.h>
 
 #include "base/packet.h"
+#include "bpf/bpf_cooked.h"
 #include "bpf/filter_internal.h"
 #include "bpf/retention_filter.h"
 
@@ -37,6 +38,7 @@ struct assembly {
 	uint32_t snaplen;      /* what "accept" returns */
 	uint32_t min_bytes;    /* shorter packets do not get to the programs */
 	bool accept_continues; /* "accept" jumps past the program and the instruction after it */
+	bool cooked;	       /* the program was rewritten by bpf_cooked.h */
 };
 
 static void emit(struct assembly *assembly, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
@@ -56,10 +58,15 @@ static bool is_load(const struct bpf_insn *insn, unsigned mode)
 	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == mode;
 }
 
-/* An offset beyond any packet: libpcap's interpreter rejects it, the kernel would take it for one of its extensions. */
-static bool exceeds_any_packet(const struct bpf_insn *insn)
+static bool loads_ancillary(const struct assembly *assembly, const struct bpf_insn *insn)
 {
-	return insn->k > INT32_MAX && !filter_loads_type(insn);
+	return filter_loads_type(insn) || (assembly->cooked && bpf_cooked_loads_ancillary(insn));
+}
+
+/* An offset beyond any packet: libpcap's interpreter rejects it, the kernel would take it for one of its extensions. */
+static bool exceeds_any_packet(const struct assembly *assembly, const struct bpf_insn *insn)
+{
+	return insn->k > INT32_MAX && !loads_ancillary(assembly, insn);
 }
 
 #define EXPANSION_MAX 7 /* instructions that one becomes at most */
@@ -70,8 +77,8 @@ static unsigned emitted_size(const struct assembly *assembly, const struct bpf_i
 	if (is_jump(insn))
 		return insn->jt > UINT8_MAX / EXPANSION_MAX || insn->jf > UINT8_MAX / EXPANSION_MAX ? 3 : 1;
 	if (is_load(insn, BPF_IND))
-		return exceeds_any_packet(insn) ? 1 : EXPANSION_MAX;
-	if (is_load(insn, BPF_ABS) && !exceeds_any_packet(insn) && !filter_loads_type(insn) &&
+		return exceeds_any_packet(assembly, insn) ? 1 : EXPANSION_MAX;
+	if (is_load(insn, BPF_ABS) && !exceeds_any_packet(assembly, insn) && !loads_ancillary(assembly, insn) &&
 	    insn->k + filter_load_width(insn->code) > assembly->min_bytes)
 		return 4;
 	return 1;
@@ -93,7 +100,7 @@ static void emit_reject_below(struct assembly *assembly, uint16_t source, uint32
  * set. */
 static void emit_load(struct assembly *assembly, const struct bpf_insn *insn, size_t end)
 {
-	if (exceeds_any_packet(insn)) {
+	if (exceeds_any_packet(assembly, insn)) {
 		emit_reject(assembly, end);
 		return;
 	}
@@ -125,14 +132,16 @@ static void emit_jump(struct assembly *assembly, const struct bpf_insn *insn, co
 }
 
 /* Appends one program. Its rejects, explicit or by a load beyond the packet's end, jump past it. */
-static void append_program(struct assembly *assembly, const struct bpf_program *from)
+static void append_program(struct assembly *assembly, const struct filter *filter)
 {
+	const struct bpf_program *from = &filter->kernel;
 	uint32_t offsets[FILTER_UNION_MAX + 1];
 
 	if (from->bf_len > FILTER_UNION_MAX) {
 		assembly->count += from->bf_len;
 		return;
 	}
+	assembly->cooked = filter->linktype == LINKTYPE_LINUX_SLL2;
 	offsets[0] = (uint32_t)assembly->count;
 	for (unsigned i = 0; i < from->bf_len; i++)
 		offsets[i + 1] = offsets[i] + emitted_size(assembly, &from->bf_insns[i]);
@@ -183,7 +192,7 @@ static void emit_accept_tagged(struct assembly *assembly)
 static void emit_exclude(struct assembly *assembly, const struct filter *filter)
 {
 	assembly->accept_continues = true;
-	append_program(assembly, &filter->program);
+	append_program(assembly, filter);
 	emit(assembly, BPF_JMP | BPF_JA, 1, 0, 0);
 	emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
 	assembly->accept_continues = false;
@@ -197,7 +206,7 @@ static void emit_retention(struct assembly *assembly, const struct retention_fil
 
 	assembly->accept_continues = true;
 	if (retention_filter_selector(retention)) {
-		append_program(assembly, &retention_filter_selector(retention)->program);
+		append_program(assembly, retention_filter_selector(retention));
 		emit(assembly, BPF_RET | BPF_K, 0, 0, 0);
 	}
 	for (size_t i = 0; i < count; i++)
@@ -267,7 +276,7 @@ size_t filter_union(const struct filter_want *wants, size_t count, const struct 
 		emit_accept_tagged(&assembly);
 	for (size_t i = 0; i < count && !everything && assembly.count < FILTER_UNION_MAX; i++) {
 		if (!is_repeated(wants, i))
-			append_program(&assembly, &wants[i].filter->program);
+			append_program(&assembly, wants[i].filter);
 	}
 	if (retention && !everything)
 		emit_retention(&assembly, retention);

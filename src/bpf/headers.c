@@ -136,6 +136,20 @@ static void emit_ethernet(struct assembler *assembler)
 	emit_jump(assembler, BPF_JEQ, ETHERTYPE_ARP, ARP, RETURN_OFFSET);
 }
 
+/* The header has the Ethernet type, as Ethernet's. */
+static void emit_cooked(struct assembler *assembler)
+{
+	emit(assembler, BPF_LD | BPF_IMM, 0);
+	emit(assembler, BPF_ST, 0);
+	need_bytes(assembler, SLL2_HEADER_BYTES);
+	load_half(assembler, 0);
+	emit(assembler, BPF_ST, 1);
+	advance_by(assembler, SLL2_HEADER_BYTES);
+	emit(assembler, BPF_LD | BPF_MEM, 1);
+	emit_jump(assembler, BPF_JEQ, ETHERTYPE_IP, IPV4, NEXT);
+	emit_jump(assembler, BPF_JEQ, ETHERTYPE_IPV6, IPV6, RETURN_OFFSET);
+}
+
 static void emit_raw_ip(struct assembler *assembler)
 {
 	emit(assembler, BPF_LD | BPF_IMM, 0);
@@ -274,6 +288,11 @@ static void emit_returns(struct assembler *assembler, uint32_t min_bytes)
 	emit(assembler, BPF_RET | BPF_K, WHOLE_PACKET);
 }
 
+bool headers_knows(uint16_t linktype)
+{
+	return linktype == LINKTYPE_ETHERNET || linktype == LINKTYPE_RAW || linktype == LINKTYPE_LINUX_SLL2;
+}
+
 /* IPv6 is followed by its extension headers and the transport layer; IPv4 jumps to the latter. */
 size_t headers_program(uint16_t linktype, uint32_t min_bytes, struct sock_filter *program)
 {
@@ -281,6 +300,8 @@ size_t headers_program(uint16_t linktype, uint32_t min_bytes, struct sock_filter
 
 	if (linktype == LINKTYPE_ETHERNET)
 		emit_ethernet(&assembler);
+	else if (linktype == LINKTYPE_LINUX_SLL2)
+		emit_cooked(&assembler);
 	else
 		emit_raw_ip(&assembler);
 	emit_ipv4(&assembler);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,10 +16,11 @@ struct sock_filter;
 #define HEADERS_PROGRAM_MAX 1024 /* instructions */
 
 /*
- * Writes the program for a link type (Ethernet 1, raw IP 101) and returns its length. The program returns the bytes of:
- * Ethernet and up to two VLAN tags; ARP; IPv4 with options; IPv6 with extension headers; TCP with options, UDP,
- * UDP-Lite, ICMP, ICMPv6, IGMP, SCTP's common header, DCCP. Fragments after the first end with their network header;
- * tunnels are payload. It never returns less than `min_bytes`, never 0; a packet that ends inside its headers is kept
- * whole.
+ * Writes the program for a link type that headers_knows and returns its length. The program returns the bytes of:
+ * Ethernet and up to two VLAN tags; Linux cooked v2; ARP; IPv4 with options; IPv6 with extension headers; TCP with
+ * options, UDP, UDP-Lite, ICMP, ICMPv6, IGMP, SCTP's common header, DCCP. Fragments after the first end with their
+ * network header; tunnels are payload. It never returns less than `min_bytes`, never 0; a packet that ends inside its
+ * headers is kept whole.
  */
+bool headers_knows(uint16_t linktype);
 size_t headers_program(uint16_t linktype, uint32_t min_bytes, struct sock_filter *program);

@@ -31,6 +31,8 @@ int retention_filter_new(const struct retention_filter_options *options, uint16_
 	*result = NULL;
 	if ((!options->bpf || !*options->bpf) && !options->headers && options->snaplen >= PACKET_SNAPLEN_MAX)
 		return 0;
+	if (options->headers && !headers_knows(linktype))
+		return error_set(err, -EINVAL, "the headers of packets with link type %u are not known", linktype);
 	cleanup(cleanup_retention_filter) struct retention_filter *retention = calloc(1, sizeof(*retention));
 	if (!retention)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -49,7 +51,10 @@ int retention_filter_new(const struct retention_filter_options *options, uint16_
 	*retention->kernel_length = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, kernel_snaplen);
 	if (options->headers)
 		count = headers_program(linktype, 0, length);
-	retention->kernel_count = options->headers ? headers_program(linktype, reach, retention->kernel_length) : 1;
+	/* The kernel sees packets of Linux cooked mode without that header. */
+	const uint16_t kernel_linktype = linktype == LINKTYPE_LINUX_SLL2 ? LINKTYPE_RAW : linktype;
+	retention->kernel_count =
+		options->headers ? headers_program(kernel_linktype, reach, retention->kernel_length) : 1;
 	/* struct sock_filter and struct bpf_insn have the same layout. */
 	retention->length = bpf_vm_new((const struct bpf_insn *)length, (unsigned)count);
 	if (!retention->length)

@@ -4,6 +4,7 @@
 
 #include <net/ethernet.h>
 #include <netinet/in.h>
+#include <stddef.h>
 
 #include "base/packet.h"
 
@@ -19,9 +20,18 @@
 	"ip proto 47 or ip6 proto 47 or udp dst port 4789 or udp dst port 8472 or udp dst port 6081" \
 	" or ip6 proto 0 or ip6 proto 43 or ip6 proto 44 or ip6 proto 51 or ip6 proto 60 or ip proto 51"
 
-const char tunnel_candidates_raw[] = CANDIDATES;
-const char tunnel_candidates_ethernet[] =
-	CANDIDATES " or ether proto 0x8100 or ether proto 0x88a8 or ether proto 0x9100";
+const char *tunnel_candidates(uint16_t linktype)
+{
+	switch (linktype) {
+	case LINKTYPE_ETHERNET:
+		return CANDIDATES " or ether proto 0x8100 or ether proto 0x88a8 or ether proto 0x9100";
+	case LINKTYPE_RAW:
+	case LINKTYPE_LINUX_SLL2:
+		return CANDIDATES;
+	default:
+		return NULL;
+	}
+}
 
 struct reader {
 	const uint8_t *packet;
@@ -77,6 +87,28 @@ static bool read_raw(const struct reader *reader, uint16_t *type)
 		return false;
 	*type = byte_at(reader, 0) >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP;
 	return true;
+}
+
+static bool read_cooked(struct reader *reader, uint16_t *type)
+{
+	if (!has(reader, SLL2_HEADER_BYTES))
+		return false;
+	*type = half_at(reader, 0);
+	return skip(reader, SLL2_HEADER_BYTES);
+}
+
+static bool read_link(struct reader *reader, uint16_t linktype, uint16_t *type)
+{
+	switch (linktype) {
+	case LINKTYPE_ETHERNET:
+		return read_ethernet(reader, type);
+	case LINKTYPE_RAW:
+		return read_raw(reader, type);
+	case LINKTYPE_LINUX_SLL2:
+		return read_cooked(reader, type);
+	default:
+		return false;
+	}
 }
 
 static bool read_ipv4(struct reader *reader, uint8_t *protocol)
@@ -182,7 +214,7 @@ bool tunnel_find(const uint8_t *packet, uint32_t caplen, uint16_t linktype, stru
 	uint16_t type = 0;
 	uint8_t protocol = 0;
 
-	if (!(linktype == LINKTYPE_ETHERNET ? read_ethernet(&reader, &type) : read_raw(&reader, &type)))
+	if (!read_link(&reader, linktype, &type))
 		return false;
 	if (type != ETHERTYPE_IP && type != ETHERTYPE_IPV6)
 		return false;

@@ -11,15 +11,16 @@ struct tunnel_packet {
 };
 
 /*
- * A filter that accepts all packets in which tunnel_find may find one, for Ethernet and for raw IP. Its terms do not
- * change what those after it mean.
+ * A filter that accepts all packets of a link type in which tunnel_find may find one; NULL: there can be none. Its
+ * terms do not change what those after it mean.
  */
-extern const char tunnel_candidates_ethernet[], tunnel_candidates_raw[];
+const char *tunnel_candidates(uint16_t linktype);
 
 /*
- * Looks into `caplen` bytes of a packet as it was on the wire: over Ethernet (up to TUNNEL_TAGS_MAX VLAN tags) or raw
- * IP, IPv4 or IPv6 (up to TUNNEL_EXTENSIONS_MAX extension headers), in UDP to the ports 4789, 8472 (VXLAN) or 6081
- * (GENEVE), or in GRE. Fragments after the first hold none. Of tunnels in tunnels, the outer one counts.
+ * Looks into `caplen` bytes of a packet as it was on the wire: over Ethernet (up to TUNNEL_TAGS_MAX VLAN tags),
+ * raw IP or Linux cooked v2, IPv4 or IPv6 (up to TUNNEL_EXTENSIONS_MAX extension headers), in UDP to the ports 4789,
+ * 8472 (VXLAN) or 6081 (GENEVE), or in GRE. Fragments after the first hold none. Of tunnels in tunnels, the outer one
+ * counts.
  */
 bool tunnel_find(const uint8_t *packet, uint32_t caplen, uint16_t linktype, struct tunnel_packet *inner);
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <linux/filter.h>
-#include <net/if.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -50,45 +49,72 @@ void consumer_unlink(struct consumer *consumer)
 	engine_wake_ring_thread(consumer->engine); /* it closes sources that are gone or idle too long */
 }
 
-/* The source that a name refers to now; recorders take precedence. A recorder whose interface is away still has its
- * history. Called with `lock` held. */
-static struct source *find_source(const struct engine *engine, const char *interface, int ifindex)
+/* The device that the spec means now; index 0: there is none. */
+static int find_device(const struct consumer_spec *spec, struct network_interface *device, struct error *err)
 {
-	struct source *live = NULL, *away = NULL;
+	const int r = spec->ifindex ? network_interface_read(spec->ifindex, device)
+				    : network_interface_find(spec->interface, device);
 
-	for (struct source *source = engine->sources; source; source = source->next) {
-		const bool recorder = source->recorder.on;
-
-		if (!source->gone && ifindex && source->ring->ifindex == ifindex && (recorder || !live))
-			live = source;
-		if (source->gone && recorder && strcmp(source->name, interface) == 0)
-			away = source;
-	}
-	return ifindex ? live : away;
+	if (r == -ENODEV)
+		*device = (struct network_interface){0};
+	return r < 0 && r != -ENODEV ? error_set(err, r, "interface %s: %s", spec->interface, strerror(-r)) : 0;
 }
 
-/* Finds or opens the interface's source and pins it. Only this function and recorders, under `control_lock`, add
+/* The open source of a device; its recorder takes precedence. Called with `lock` held. */
+static struct source *find_live(const struct engine *engine, const struct network_interface *device)
+{
+	struct source *live = recorder_find(engine, device);
+
+	for (struct source *source = engine->sources; source && !live; source = source->next) {
+		if (!source->recorder.on && !source->gone && source_is_of(source, device))
+			live = source;
+	}
+	return live;
+}
+
+/*
+ * The source that a spec means now. A recorder whose interface is away still has its history; so has one whose
+ * interface was replaced, for windows from before that. Called with `lock` held.
+ */
+static struct source *find_source(const struct engine *engine, const struct consumer_spec *spec,
+				  const struct network_interface *device)
+{
+	if (!device->index)
+		return recorder_find_away(engine, spec->interface);
+	struct source *live = find_live(engine, device);
+	if (!spec->to_real_ns)
+		return live;
+	const int64_t offset_ns = clock_offset_ns();
+	const uint64_t now_ns = clock_boottime_ns(), to_ns = spec->to_real_ns - (uint64_t)offset_ns;
+	struct source *away = to_ns < now_ns ? recorder_find_away(engine, device->name) : NULL;
+	const bool held = away && spec->from_real_ns - (uint64_t)offset_ns < source_gone_since(away);
+	return held && (!live || source_reachable_since(live, now_ns) >= to_ns) ? away : live;
+}
+
+/* Finds or opens the device's source and pins it. Only this function and recorders, under `control_lock`, add
  * sources. Called with `control_lock` held, without `lock`. */
 static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
 			  struct source **result)
 {
-	int ifindex = 0, r = ring_find_interface(spec->interface, &ifindex);
+	struct network_interface device;
+	int r = find_device(spec, &device, err);
 
-	if (r < 0 && r != -ENODEV)
-		return error_set(err, r, "interface %s: %s", spec->interface, strerror(-r));
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&engine->lock);
-	if (ifindex)
-		recorder_bind(engine, spec->interface); /* it may have just come back */
-	struct source *source = find_source(engine, spec->interface, ifindex);
+	if (device.index)
+		recorder_prepare(engine, &device); /* it may have just come back */
+	struct source *source = find_source(engine, spec, &device);
 	if (source) {
 		source->idle_since_ns = 0;
 		source->pins++;
 	}
 	const size_t ring_bytes = engine->ring_bytes;
 	pthread_mutex_unlock(&engine->lock);
-	r = 0;
+	if (!source && !device.index)
+		return error_set(err, -ENODEV, "interface %s: no such interface", spec->interface);
 	if (!source) {
-		r = source_open(spec->interface, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
+		r = source_open(&device, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
 		if (r == 0)
 			r = engine_add_source(engine, source, err);
 	}
@@ -107,13 +133,15 @@ static int arm(struct source *source, struct consumer *consumer, struct error *e
 	if (!program)
 		return error_set(err, -ENOMEM, "out of memory");
 	pthread_mutex_lock(&engine->lock);
-	const bool gone = source->gone && !source->recorder.on;
+	const uint64_t resumes = consumer->resume.number ? consumer->resume.source : source->id;
+	const bool gone = (source->gone && !source->recorder.on) || resumes != source->id;
 	if (gone || engine->consumer_count >= ENGINE_CONSUMERS_MAX) {
 		pthread_mutex_unlock(&engine->lock);
 		return gone ? error_set(err, -ENODEV, "interface %s: gone", source->ring->name)
 			    : error_set(err, -ENOSPC, "%u captures are running already", ENGINE_CONSUMERS_MAX);
 	}
 	consumer->source = source;
+	consumer->source_id = source->id;
 	consumer->next = source->consumers;
 	source->consumers = consumer;
 	const bool first = source->consumer_count++ == 0;
@@ -173,12 +201,14 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 }
 
 /* Before it is armed. In a window that is over the NIC can lose nothing more. */
-static void read_nic_counters(struct consumer *consumer, const struct consumer_spec *spec)
+static void read_nic_counters(struct consumer *consumer, const struct consumer_spec *spec, int ifindex)
 {
 	const bool past = spec->to_real_ns && spec->to_real_ns <= clock_realtime_ns();
 
-	if (!past && ring_find_interface(spec->interface, &consumer->nic_ifindex) == 0)
-		nic_counters_read(consumer->nic_ifindex, &consumer->nic_begin);
+	if (past || !ifindex)
+		return;
+	consumer->nic_ifindex = ifindex;
+	nic_counters_read(ifindex, &consumer->nic_begin);
 }
 
 static int start_on_source(struct engine *engine, const struct consumer_spec *spec, uint16_t linktype,
@@ -188,7 +218,7 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 
 	pthread_mutex_lock(&engine->control_lock);
 	int r = acquire_source(engine, spec, err, &source);
-	if (r == 0 && source->ring->linktype != linktype)
+	if (r == 0 && source->ring->type.linktype != linktype)
 		r = error_set(err, -ENODEV, "interface %s was replaced while the capture was starting",
 			      spec->interface);
 	if (r == 0)
@@ -203,30 +233,28 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 	return r;
 }
 
-/* Of the interface or, if it is away, of its recorder. */
-static int find_linktype(struct engine *engine, const char *interface, uint16_t *linktype, struct error *err)
+/* Of the device or, if it is away, of its recorder. */
+static int find_linktype(struct engine *engine, const struct consumer_spec *spec,
+			 const struct network_interface *device, uint16_t *linktype, struct error *err)
 {
-	int r = ring_probe(interface, linktype, err);
-
-	if (r != -ENODEV)
-		return r;
 	pthread_mutex_lock(&engine->lock);
-	const struct source *source = find_source(engine, interface, 0);
-	if (source) {
-		*linktype = source->ring->linktype;
-		r = 0;
-	}
+	const struct source *source = find_source(engine, spec, device);
+	*linktype = source ? source->ring->type.linktype : link_type_of(device->hardware).linktype;
 	pthread_mutex_unlock(&engine->lock);
-	return r;
+	return source || device->index ? 0
+				       : error_set(err, -ENODEV, "interface %s: no such interface", spec->interface);
 }
 
 int consumer_start(struct engine *engine, const struct consumer_spec *spec, consumer_done done, void *ctx,
 		   struct error *err, const char **field, struct consumer **result)
 {
-	uint16_t linktype;
+	struct network_interface device;
+	uint16_t linktype = 0;
 
 	*field = "interface";
-	int r = find_linktype(engine, spec->interface, &linktype, err);
+	int r = find_device(spec, &device, err);
+	if (r == 0)
+		r = find_linktype(engine, spec, &device, &linktype, err);
 	if (r < 0)
 		return r;
 	struct consumer *consumer = new_consumer(engine, spec, done, ctx);
@@ -236,14 +264,14 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		.bpf = spec->bpf,
 		.inner = spec->inner,
 		.linktype = linktype,
-		.netmask = ring_netmask(spec->interface),
+		.netmask = ring_netmask(device.name),
 	};
 	r = filter_new(&options, err, field, &consumer->filter);
 	consumer->cursor.filter = consumer->filter;
 	if (r == 0) {
 		*field = "interface";
 		*result = consumer; /* before it can end */
-		read_nic_counters(consumer, spec);
+		read_nic_counters(consumer, spec, device.index);
 		r = start_on_source(engine, spec, linktype, consumer, err);
 	}
 	if (r < 0) {
@@ -313,7 +341,8 @@ struct resume_point consumer_resume_point(const struct consumer *consumer)
 {
 	const struct cursor *cursor = &consumer->cursor;
 
-	return (struct resume_point){.number = cursor->next_number,
+	return (struct resume_point){.source = consumer->source_id,
+				     .number = cursor->next_number,
 				     .dropped = cursor->dropped_seen,
 				     .dropped_marked = cursor->dropped_marked,
 				     .missing = cursor->missing};
@@ -336,6 +365,8 @@ uint64_t consumer_window_end(const struct consumer *consumer)
 		end_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
 	else if (cursor->reason == END_MEMORY)
 		end_ns = cursor->memory_spent_ns;
+	else if (cursor->retyped_ns)
+		end_ns = cursor->retyped_ns;
 	return until_ns < end_ns ? until_ns : end_ns;
 }
 

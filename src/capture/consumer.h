@@ -20,12 +20,14 @@ struct store;
 /* Where a consumer ended on its interface's timeline. Another consumer can continue there while the recorder is the
  * same. */
 struct resume_point {
+	uint64_t source;			   /* whose timeline it is */
 	uint64_t number;			   /* of the next packet */
 	uint64_t dropped, dropped_marked, missing; /* as in struct cursor */
 };
 
 struct consumer_spec {
-	const char *interface;
+	const char *interface; /* any name of it, for errors if `ifindex` is given */
+	int ifindex;	       /* the device; 0: the one that has this name, or whose history is kept under it */
 	bool promiscuous;
 	const char *bpf;   /* NULL: every packet */
 	const char *inner; /* what the packet in a tunnel must match; NULL: no tunnel is needed */

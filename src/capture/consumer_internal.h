@@ -21,6 +21,7 @@ struct consumer {
 	struct consumer_message quota_spent; /* posted before `ended`, to the same mailbox */
 	struct engine *engine;
 	struct source *source; /* NULL once it has ended */
+	uint64_t source_id;
 	struct consumer *next;
 	struct filter *filter;
 	struct cursor cursor; /* owned by a worker while `busy` */

@@ -7,8 +7,10 @@
  */
 #include "capture/cursor.h"
 
+#include <endian.h>
 #include <string.h>
 
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
 #include "bpf/filter.h"
@@ -18,26 +20,46 @@
 #define VLAN_TAG_BYTES 4
 #define MAC_BYTES 12
 #define ETHERTYPE_8021Q 0x8100
+#define HEAD_BYTES SLL2_HEADER_BYTES
+#define CAN_HEAD_BYTES 12 /* up to the acceptance field of CAN XL */
+#define CAN_XL_FLAG 0x80  /* CANXL_XLF and CANFD_FDF of linux/can.h */
+#define CAN_FD_FLAG 0x04
 #define CACHE_LINE 64
 #define PREFETCH_SMALL 256
 #define PREFETCH_BYTES 4096
 #define PREFETCH_PACKETS 4
 
-/* One packet as it was on the wire: up to 16 bytes in `head`, the rest in the ring. */
+/* One packet as it was on the wire: up to HEAD_BYTES in `head`, the rest in the ring. */
 struct wire_packet {
 	uint64_t time_ns; /* real */
 	uint64_t boot_ns; /* arrival */
 	bool odd_stamp;
 	uint32_t caplen, wirelen;
-	const uint8_t *data;	   /* in the ring, without the tag */
-	const uint8_t *contiguous; /* with the tag: what filters see */
-	uint32_t head_size;	   /* MAC addresses and tag; 0: untagged */
-	uint8_t head[MAC_BYTES + VLAN_TAG_BYTES];
+	const uint8_t *data;	   /* in the ring: what follows `head` */
+	const uint8_t *contiguous; /* with the head: what filters see */
+	uint32_t head_size;	   /* 0: none */
+	uint8_t head[HEAD_BYTES];
 	uint8_t direction;
 	uint32_t flags;
 	uint8_t type; /* PACKET_HOST, PACKET_OUTGOING, … */
 };
 
+/* Puts the head into the place of the packet's first `replaced` bytes. */
+static void put_head(struct wire_packet *packet, uint32_t head_size, uint32_t replaced, uint8_t *scratch)
+{
+	packet->head_size = head_size;
+	packet->data += replaced;
+	memcpy(scratch, packet->head, head_size);
+	uint32_t rest = packet->caplen - replaced;
+	packet->caplen = head_size + rest;
+	packet->wirelen += head_size - replaced;
+	if (rest > SCAN_SCRATCH_BYTES - head_size)
+		rest = SCAN_SCRATCH_BYTES - head_size;
+	memcpy(scratch + head_size, packet->data, rest);
+	packet->contiguous = scratch;
+}
+
+/* MAC addresses and tag. */
 static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *header, uint8_t *scratch)
 {
 	const uint16_t tpid =
@@ -49,18 +71,91 @@ static void restore_tag(struct wire_packet *packet, const struct tpacket3_hdr *h
 	packet->head[13] = (uint8_t)tpid;
 	packet->head[14] = (uint8_t)(tci >> 8);
 	packet->head[15] = (uint8_t)tci;
-	packet->head_size = sizeof(packet->head);
-	memcpy(scratch, packet->head, sizeof(packet->head));
-	uint32_t rest = packet->caplen - MAC_BYTES;
-	if (rest > SCAN_SCRATCH_BYTES - sizeof(packet->head))
-		rest = SCAN_SCRATCH_BYTES - sizeof(packet->head);
-	memcpy(scratch + sizeof(packet->head), packet->data + MAC_BYTES, rest);
-	packet->contiguous = scratch;
-	packet->caplen += VLAN_TAG_BYTES;
-	packet->wirelen += VLAN_TAG_BYTES;
+	put_head(packet, MAC_BYTES + VLAN_TAG_BYTES, MAC_BYTES, scratch);
 }
 
-static void read_packet(struct wire_packet *packet, const uint8_t *at, const struct scan_context *context)
+/* LINKTYPE_LINUX_SLL2. All numbers are in network byte order; the kernel has the protocol like that. */
+static void add_cooked_v2(struct wire_packet *packet, const struct sockaddr_ll *address, uint8_t *scratch)
+{
+	const uint32_t ifindex = htobe32((uint32_t)address->sll_ifindex);
+	const uint16_t hardware = htobe16(address->sll_hatype);
+
+	memcpy(packet->head, &address->sll_protocol, 2);
+	memset(packet->head + 2, 0, 2);
+	memcpy(packet->head + 4, &ifindex, 4);
+	memcpy(packet->head + 8, &hardware, 2);
+	packet->head[10] = address->sll_pkttype;
+	packet->head[11] = address->sll_halen;
+	memcpy(packet->head + 12, address->sll_addr, 8);
+	put_head(packet, SLL2_HEADER_BYTES, 0, scratch);
+}
+
+/* LINKTYPE_LINUX_SLL's header, which LINKTYPE_NETLINK and its like share. */
+static void add_cooked_v1(struct wire_packet *packet, const struct sockaddr_ll *address, uint8_t *scratch)
+{
+	const uint16_t numbers[] = {htobe16(address->sll_pkttype), htobe16(address->sll_hatype),
+				    htobe16(address->sll_halen)};
+
+	memcpy(packet->head, numbers, sizeof(numbers));
+	memcpy(packet->head + 6, address->sll_addr, 8);
+	memcpy(packet->head + 14, &address->sll_protocol, 2);
+	put_head(packet, 16, 0, scratch);
+}
+
+/*
+ * LINKTYPE_CAN_SOCKETCAN has the identifier in network byte order, and the other numbers of CAN XL in little-endian.
+ * What kind of frame it is shows in its flags, which old drivers do not set. Sources: linux/can.h, libpcap.
+ */
+static void convert_can(struct wire_packet *packet, const struct sockaddr_ll *address, uint8_t *scratch)
+{
+	const uint16_t protocol = be16toh(address->sll_protocol);
+	uint32_t identifier, acceptance;
+	uint16_t length;
+
+	if (packet->caplen < CAN_HEAD_BYTES)
+		return;
+	memcpy(packet->head, packet->data, CAN_HEAD_BYTES);
+	if (protocol == ETH_P_CANXL)
+		packet->head[4] |= CAN_XL_FLAG;
+	else if (protocol == ETH_P_CAN || protocol == ETH_P_CANFD)
+		packet->head[4] &= (uint8_t)~CAN_XL_FLAG;
+	if (protocol == ETH_P_CAN)
+		packet->head[5] &= (uint8_t)~CAN_FD_FLAG;
+	else if (protocol == ETH_P_CANFD)
+		packet->head[5] |= CAN_FD_FLAG;
+	memcpy(&identifier, packet->head, 4);
+	identifier = htobe32(identifier);
+	memcpy(packet->head, &identifier, 4);
+	if (packet->head[4] & CAN_XL_FLAG) {
+		memcpy(&length, packet->head + 6, 2);
+		memcpy(&acceptance, packet->head + 8, 4);
+		length = htole16(length);
+		acceptance = htole32(acceptance);
+		memcpy(packet->head + 6, &length, 2);
+		memcpy(packet->head + 8, &acceptance, 4);
+	}
+	put_head(packet, CAN_HEAD_BYTES, CAN_HEAD_BYTES, scratch);
+}
+
+static void convert(struct wire_packet *packet, const struct sockaddr_ll *address, const struct scan_context *context)
+{
+	switch (context->type.form) {
+	case LINK_AS_IS:
+		break;
+	case LINK_CAN:
+		convert_can(packet, address, context->scratch);
+		break;
+	case LINK_COOKED_V1:
+		add_cooked_v1(packet, address, context->scratch);
+		break;
+	case LINK_COOKED_V2:
+		add_cooked_v2(packet, address, context->scratch);
+		break;
+	}
+}
+
+static void read_packet(struct wire_packet *packet, const uint8_t *at, const struct sockaddr_ll *address,
+			const struct scan_context *context)
 {
 	const struct tpacket3_hdr *header = (const void *)at;
 
@@ -70,15 +165,43 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 	packet->data = packet->contiguous = at + header->tp_mac;
 	packet->head_size = 0;
 	packet->flags = header->tp_status & TP_STATUS_CSUMNOTREADY ? PACKET_FLAG_CHECKSUM_NOT_READY : 0;
-	if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->ethernet && packet->caplen >= MAC_BYTES)
+	if (context->type.form != LINK_AS_IS)
+		convert(packet, address, context);
+	else if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->type.linktype == LINKTYPE_ETHERNET &&
+		 packet->caplen >= MAC_BYTES)
 		restore_tag(packet, header, context->scratch);
 }
 
-static unsigned char packet_type(const uint8_t *at)
+static const struct sockaddr_ll *packet_address(const uint8_t *at)
 {
-	const struct sockaddr_ll *address = (const void *)(at + TPACKET_ALIGN(sizeof(struct tpacket3_hdr)));
+	return (const void *)(at + TPACKET_ALIGN(sizeof(struct tpacket3_hdr)));
+}
 
-	return address->sll_pkttype;
+/* Ends the cursors that want a packet of another link type than the ring's. It came before the ring thread noticed the
+ * change, and no filter or file is meant for it. Returns how many cursors are left. */
+static unsigned end_retyped(struct cursor **active, unsigned count, uint64_t number, uint64_t boottime_ns)
+{
+	unsigned left = 0;
+
+	for (unsigned c = 0; c < count; c++) {
+		struct cursor *cursor = active[c];
+
+		if (number < cursor->next_number ||
+		    boottime_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed)) {
+			active[left++] = cursor;
+			continue;
+		}
+		cursor->reason = END_INTERFACE_GONE;
+		cursor->retyped_ns = boottime_ns;
+		cursor->next_number = number;
+	}
+	return left;
+}
+
+static bool is_retyped(const struct sockaddr_ll *address, const struct scan_context *context)
+{
+	return __builtin_expect(address->sll_hatype != context->hardware, false) &&
+	       !link_type_is_same(address->sll_hatype, context->hardware);
 }
 
 static void charge_quota(struct cursor *cursor, uint64_t bytes)
@@ -107,7 +230,7 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 
 	if (view.caplen > accepted)
 		view.caplen = accepted;
-	view.data = packet->head_size ? packet->data + MAC_BYTES : packet->data;
+	view.data = packet->data;
 	if (store_add(&cursor->store, &view, packet->head, packet->head_size) < 0) {
 		cursor->lost_memory++;
 		cursor->memory_spent_ns = packet->boot_ns;
@@ -275,10 +398,13 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		__builtin_prefetch(ahead);
 		__builtin_prefetch(ahead + CACHE_LINE);
 		__builtin_prefetch(ahead + 2 * CACHE_LINE);
-		const unsigned char type = packet_type(at);
+		const struct sockaddr_ll *address = packet_address(at);
+		const unsigned char type = address->sll_pkttype;
 		packet.boot_ns = arrival_next(&arrivals, (const void *)at, &packet.odd_stamp);
-		if (!(context->loopback && type == PACKET_OUTGOING)) {
-			read_packet(&packet, at, context);
+		if (is_retyped(address, context)) {
+			active_count = end_retyped(active, active_count, span->number + i, packet.boot_ns);
+		} else if (!(context->loopback && type == PACKET_OUTGOING)) {
+			read_packet(&packet, at, address, context);
 			packet.flags |= reception_flag(type);
 			packet.type = type;
 			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "capture/link_type.h"
 #include "capture/store.h"
 
 struct filter;
@@ -67,6 +68,7 @@ struct cursor {
 	uint64_t truncated;	    /* packets of which the ring had less than `snaplen` wants */
 	uint64_t lost_memory;	    /* matching packets for which there was no memory */
 	uint64_t memory_spent_ns;   /* boot time of the last such packet */
+	uint64_t retyped_ns;	    /* arrival of the first packet of another link type, which ended it; 0: none */
 	bool clock_stepped;	    /* the real-time clock stepped between its packets */
 	int64_t clock_offset_ns;    /* real time minus boot time, at its first span; 0: none yet */
 	uint64_t dropped_at_start;  /* the ring's drops before its window */
@@ -81,9 +83,10 @@ struct cursor {
 
 /* What the scan needs besides the cursors. Owned by one worker. */
 struct scan_context {
-	bool loopback;	  /* skip outgoing copies */
-	bool ethernet;	  /* put stripped VLAN tags back */
-	uint8_t *scratch; /* SCAN_SCRATCH_BYTES: a tagged packet is rebuilt here for the filters */
+	bool loopback;	       /* skip outgoing copies */
+	struct link_type type; /* of the ring */
+	unsigned short hardware;
+	uint8_t *scratch; /* SCAN_SCRATCH_BYTES: a packet that gets another header is rebuilt here for the filters */
 };
 
 #define SCAN_SCRATCH_BYTES (1u << 20)

@@ -97,6 +97,7 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 		r = -errno;
 	if (r == 0) {
 		source->pins++;
+		source->id = ++engine->source_count_ever;
 		source->next = engine->sources;
 		engine->sources = source;
 		engine->source_count++;
@@ -110,17 +111,6 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 		source_close(source);
 	}
 	return r;
-}
-
-bool engine_records(struct engine *engine, const char *interface)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&engine->lock);
-	for (const struct source *source = engine->sources; source; source = source->next)
-		found |= source->recorder.on && strcmp(source->name, interface) == 0;
-	pthread_mutex_unlock(&engine->lock);
-	return found;
 }
 
 size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room)
@@ -275,9 +265,9 @@ void engine_free(struct engine *engine)
 		free(engine->worker_contexts[i]);
 	close_all(engine->sources);
 	close_all(engine->closing);
-	for (struct pending_recorder *pending = engine->pending, *next; pending; pending = next) {
-		next = pending->next;
-		free(pending);
+	for (struct recorder_setting *setting = engine->settings, *next; setting; setting = next) {
+		next = setting->next;
+		free(setting);
 	}
 	mailbox_free(engine->mailbox);
 	cleanup_close(&engine->epoll_fd);

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/network_interface.h"
 
 struct event_base;
 struct engine;
@@ -39,7 +40,7 @@ size_t engine_memory_used(struct engine *engine); /* bytes of the budget; any th
 
 /* A recorder: an interface whose packets are kept before any request for them. */
 struct engine_recorder {
-	const char *interface;
+	const char *interface; /* any name that the device may have */
 	bool promiscuous;
 	size_t memory_bytes;
 	uint64_t max_age_ns; /* never keep a packet longer; 0: as long as memory lasts */
@@ -53,7 +54,9 @@ struct engine_recorder {
 
 /*
  * Starts recording; blocks until the ring has its memory. Call before the first consumer_start. If the interface does
- * not exist, recording starts when it appears; this is logged. Returns 0, -EINVAL (filter), -ENOMEM (not even a small
+ * not exist, recording starts when it appears; this is logged. A device is recorded once, whatever names it has, and
+ * under a new name goes on being recorded. If the name given here comes to mean another device, that is recorded, too,
+ * in a ring of its own; at most one former device is kept. Returns 0, -EINVAL (filter), -ENOMEM (not even a small
  * ring), -EPERM, -ENOSPC, or another -errno.
  */
 warn_unused int engine_add_recorder(struct engine *engine, const struct engine_recorder *recorder, struct error *err);
@@ -77,5 +80,9 @@ struct engine_interface {
 /* Fills up to `room` entries and returns the number of open rings. Any thread. */
 size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room);
 
-/* True if a recorder holds history of an interface of this name, even if the interface is away. Any thread. */
-bool engine_records(struct engine *engine, const char *interface);
+/* Whether a recorder holds history of the device with this index, or of one that had its name. Any thread. */
+bool engine_records(struct engine *engine, const char *interface, int ifindex);
+
+/* Whether a recorder holds history of an interface that is away now and had this name, or was configured by it; then
+ * `found` gets its last name. Any thread. */
+bool engine_records_away(struct engine *engine, const char *name, char found[static NETWORK_INTERFACE_NAME_SIZE]);

@@ -27,12 +27,15 @@
 
 #define WORKERS_MAX 16
 
-/* A recorder whose interface does not exist yet. It owns its strings. */
-struct pending_recorder {
-	struct pending_recorder *next;
+/*
+ * A recorder as it was configured, by any name of its interface. Which device that is may change: then another source
+ * is opened for it. Owns its strings; constant, except for the members after `options`.
+ */
+struct recorder_setting {
+	struct recorder_setting *next;
 	struct engine_recorder options;
-	bool due; /* the interface may exist now: a worker has to try */
-	char interface[16];
+	struct log_rate failure_rate;
+	char interface[NETWORK_INTERFACE_ANY_NAME_MAX + 1];
 	char bpf[];
 };
 
@@ -46,7 +49,10 @@ struct engine {
 	pthread_cond_t work_available;
 	bool stop;
 	struct source *sources;
-	struct pending_recorder *pending;
+	struct recorder_setting *settings; /* only added to, with `control_lock` held as well */
+	bool links_changed;		   /* interfaces have changed: a worker has to check settings and names */
+	uint64_t settings_retry_ns;	   /* boot time: when to check again after a failure; 0: none */
+	uint64_t source_count_ever;
 	struct source *closing; /* removed from `sources`; a worker closes them */
 	size_t ring_bytes;
 	uint64_t served_count; /* how often workers took work from any source */

@@ -5,14 +5,23 @@
 #include <stdbool.h>
 
 struct engine;
+struct network_interface;
+struct source;
 
-/* Does one pending task of the recorders: open, bind again, renew the own-traffic filter. True: did one. Called with
- * `control_lock` and `lock` held; releases and reacquires `lock`. */
+/* Does one pending task of the recorders: check interfaces, bind again, renew the own-traffic filter. True: did one.
+ * Called with `control_lock` and `lock` held; releases and reacquires `lock`. */
 bool recorder_run_maintenance(struct engine *engine);
 
-/* Binds the recorder of this name whose interface was away, if there is one. Called with `control_lock` and `lock`
- * held; releases and reacquires `lock`. */
-void recorder_bind(struct engine *engine, const char *interface);
+/* Opens or binds the recorder that this device should have, if there is to be one. Called with `control_lock` and
+ * `lock` held; releases and reacquires `lock`. */
+void recorder_prepare(struct engine *engine, const struct network_interface *interface);
 
-/* Checks the interfaces of all recorders and sources after a change. Called with `lock` held. */
+/* The source that records this device. Called with `lock` held. */
+struct source *recorder_find(const struct engine *engine, const struct network_interface *interface);
+
+/* The recorder's source whose interface is away and had this name, or was configured by it; of several, the one that
+ * left last. Called with `lock` held. */
+struct source *recorder_find_away(const struct engine *engine, const char *name);
+
+/* Interfaces of the host have changed: a worker checks all recorders and sources. Called with `lock` held. */
 void recorder_interfaces_changed(struct engine *engine);

@@ -20,70 +20,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/packet.h"
 
 #define RING_FRAME_SIZE 2048 /* only has to divide the block: V3 packs frames of any length */
-
-/* The kernel's hardware types and their LINKTYPE_ values, where SOCK_RAW yields a header that tools understand. */
-static const struct {
-	unsigned short hardware;
-	uint16_t linktype;
-} linktypes[] = {
-	{ARPHRD_ETHER, LINKTYPE_ETHERNET}, {ARPHRD_LOOPBACK, LINKTYPE_ETHERNET}, {ARPHRD_NONE, LINKTYPE_RAW},
-	{ARPHRD_RAWIP, LINKTYPE_RAW},	   {ARPHRD_TUNNEL, LINKTYPE_RAW},	 {ARPHRD_TUNNEL6, LINKTYPE_RAW},
-	{ARPHRD_SIT, LINKTYPE_RAW},
-};
-
-static int read_hardware(int fd, const char *interface, unsigned short *hardware, struct error *err)
-{
-	struct ifreq request = {0};
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
-	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
-		return error_set(err, -errno, "interface %s: %s", interface,
-				 errno == ENODEV ? "no such interface" : strerror(errno));
-	*hardware = request.ifr_hwaddr.sa_family;
-	return 0;
-}
-
-static int find_linktype(const char *interface, unsigned short hardware, uint16_t *linktype, struct error *err)
-{
-	for (size_t i = 0; i < sizeof(linktypes) / sizeof(*linktypes); i++) {
-		if (linktypes[i].hardware == hardware) {
-			*linktype = linktypes[i].linktype;
-			return 0;
-		}
-	}
-	return error_set(err, -EPFNOSUPPORT, "interface %s: hardware type %u is not supported", interface, hardware);
-}
-
-int ring_find_interface(const char *interface, int *ifindex)
-{
-	cleanup(cleanup_close) const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = {0};
-
-	/* if_nametoindex(3) does not tell why there is no socket. */
-	if (fd < 0)
-		return -errno;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
-	if (strlen(interface) >= sizeof(request.ifr_name))
-		return -ENODEV;
-	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
-		return -errno;
-	*ifindex = request.ifr_ifindex;
-	return 0;
-}
-
-int ring_probe(const char *interface, uint16_t *linktype, struct error *err)
-{
-	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return error_set(err, -errno, "interface %s: %s", interface, strerror(errno));
-	unsigned short hardware = 0;
-	int r = read_hardware(fd, interface, &hardware, err);
-	return r < 0 ? r : find_linktype(interface, hardware, linktype, err);
-}
 
 uint32_t ring_netmask(const char *interface)
 {
@@ -115,12 +53,12 @@ static int allocate(struct ring *ring, const struct ring_options *options, struc
 			break;
 		if (errno != ENOMEM || count / 2 < RING_BLOCKS_MIN)
 			return error_set(err, -errno, "interface %s: ring of %u blocks of %u KiB: %s",
-					 options->interface, count, options->block_bytes >> 10, strerror(errno));
+					 options->interface->name, count, options->block_bytes >> 10, strerror(errno));
 	}
 	void *memory =
 		mmap(NULL, (size_t)count * options->block_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
 	if (memory == MAP_FAILED)
-		return error_set(err, -errno, "interface %s: mapping its ring: %s", options->interface,
+		return error_set(err, -errno, "interface %s: mapping its ring: %s", options->interface->name,
 				 strerror(errno));
 	madvise(memory, (size_t)count * options->block_bytes, MADV_DONTDUMP);
 	ring->memory = memory;
@@ -145,9 +83,10 @@ static int bind_to(int fd, int ifindex)
 	return bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-static int open_socket(struct error *err)
+/* `type`: SOCK_RAW, or SOCK_DGRAM for packets without their link layer header. */
+static int open_socket(int type, struct error *err)
 {
-	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int fd = socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return error_set(err, -errno, "packet socket: %s%s", strerror(errno),
@@ -157,53 +96,46 @@ static int open_socket(struct error *err)
 
 int ring_may_open(struct error *err)
 {
-	cleanup(cleanup_close) const int fd = open_socket(err);
+	cleanup(cleanup_close) const int fd = open_socket(SOCK_RAW, err);
 
 	return fd < 0 ? fd : 0;
 }
 
 int ring_open(const struct ring_options *options, struct error *err, struct ring **result)
 {
+	const struct network_interface *interface = options->interface;
 	cleanup(cleanup_ring) struct ring *ring = calloc(1, sizeof(*ring));
 
 	if (!ring)
-		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
-	ring->fd = open_socket(err);
+		return error_set(err, -ENOMEM, "interface %s: out of memory", interface->name);
+	memcpy(ring->name, interface->name, sizeof(ring->name));
+	ring->ifindex = interface->index;
+	ring->hardware = interface->hardware;
+	ring->type = link_type_of(interface->hardware);
+	/* CAN drivers give back what they have sent. */
+	ring->loopback = interface->hardware == ARPHRD_LOOPBACK || interface->hardware == ARPHRD_CAN;
+	ring->fd = open_socket(link_form_is_cooked(ring->type.form) ? SOCK_DGRAM : SOCK_RAW, err);
 	if (ring->fd < 0)
 		return ring->fd;
-	snprintf(ring->name, sizeof(ring->name), "%s", options->interface);
-	int r = ring_find_interface(options->interface, &ring->ifindex);
-	if (r < 0)
-		return error_set(err, r, "interface %s: %s", options->interface,
-				 r == -ENODEV ? "no such interface" : strerror(-r));
-	unsigned short hardware = 0;
-	r = read_hardware(ring->fd, options->interface, &hardware, err);
-	if (r < 0)
-		return r;
-	r = find_linktype(options->interface, hardware, &ring->linktype, err);
-	if (r < 0)
-		return r;
-	ring->loopback = hardware == ARPHRD_LOOPBACK;
 	int version = TPACKET_V3;
 	if (setsockopt(ring->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
 		return error_set(err, -errno, "TPACKET_V3: %s", strerror(errno));
 	const uint64_t begin_ns = clock_boottime_ns();
 	if (options->guard)
 		options->guard->begin(options->guard->ctx);
-	r = allocate(ring, options, err);
+	int r = allocate(ring, options, err);
 	if (options->guard)
 		options->guard->end(options->guard->ctx);
 	if (r < 0)
 		return r;
 	log_debug(capture, "ring-mapped", log_str("interface", ring->name), log_uint("blocks", ring->block_count),
 		  log_uint("block_bytes", ring->block_bytes), log_uint("retire_ms", options->retire_ms),
-		  log_uint("linktype", ring->linktype), log_bool("promiscuous", options->promiscuous),
+		  log_uint("linktype", ring->type.linktype), log_bool("promiscuous", options->promiscuous),
 		  log_uint("took_ms", (clock_boottime_ns() - begin_ns) / NS_PER_MS));
 	if (options->promiscuous && !ring->loopback) {
 		r = join_promiscuous(ring->fd, ring->ifindex);
 		if (r < 0)
-			return error_set(err, r, "interface %s: promiscuous mode: %s", options->interface,
-					 strerror(-r));
+			return error_set(err, r, "interface %s: promiscuous mode: %s", ring->name, strerror(-r));
 	}
 	*result = take(ring);
 	return 0;
@@ -213,22 +145,18 @@ int ring_start(struct ring *ring, struct error *err)
 {
 	const int r = bind_to(ring->fd, ring->ifindex);
 
-	return r < 0 ? error_set(err, r, "interface %s: %s", ring->name, strerror(-r)) : 0;
+	if (r < 0)
+		return error_set(err, r, "interface %s: %s", ring->name, strerror(-r));
+	if (ring_check_interface(ring) != RING_INTERFACE_OK)
+		return error_set(err, -ENODEV, "interface %s was replaced while the capture was starting", ring->name);
+	return 0;
 }
 
-int ring_rebind(const struct ring *ring, const char *interface, bool promiscuous, int *ifindex)
+int ring_rebind(const struct ring *ring, const struct network_interface *interface, bool promiscuous)
 {
-	uint16_t linktype;
-	struct error error;
+	const int r = promiscuous && !ring->loopback ? join_promiscuous(ring->fd, interface->index) : 0;
 
-	int r = ring_find_interface(interface, ifindex);
-	if (r == 0)
-		r = ring_probe(interface, &linktype, &error);
-	if (r < 0 || linktype != ring->linktype)
-		return r < 0 ? r : -EPFNOSUPPORT;
-	if (promiscuous && !ring->loopback)
-		r = join_promiscuous(ring->fd, *ifindex);
-	return r < 0 ? r : bind_to(ring->fd, *ifindex);
+	return r < 0 ? r : bind_to(ring->fd, interface->index);
 }
 
 void ring_close(struct ring *ring)
@@ -261,11 +189,24 @@ void ring_update_dropped(struct ring *ring)
 		ring->dropped += stats.tp_drops;
 }
 
-bool ring_interface_gone(const struct ring *ring)
+enum ring_interface ring_check_interface(const struct ring *ring)
 {
 	/* NETDEV_UNREGISTER sets the bound index to -1 (packet_notifier); 0 means not bound yet. An interface that is
-	 * down only stops the socket until it is up again. */
+	 * down only stops the socket until it is up again. The hardware type is that of the device now. */
 	struct sockaddr_ll address;
 	socklen_t size = sizeof(address);
-	return getsockname(ring->fd, (struct sockaddr *)&address, &size) == 0 && address.sll_ifindex < 0;
+
+	if (getsockname(ring->fd, (struct sockaddr *)&address, &size) < 0 || !address.sll_ifindex)
+		return RING_INTERFACE_OK;
+	if (address.sll_ifindex < 0)
+		return RING_INTERFACE_GONE;
+	unsigned hardware = address.sll_hatype;
+	if (!hardware) { /* also of a device that is being removed */
+		struct network_interface interface;
+
+		if (network_interface_read(ring->ifindex, &interface) < 0)
+			return RING_INTERFACE_OK;
+		hardware = interface.hardware;
+	}
+	return link_type_is_same(hardware, ring->hardware) ? RING_INTERFACE_OK : RING_INTERFACE_RETYPED;
 }

@@ -12,6 +12,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/network_interface.h"
+#include "capture/link_type.h"
 
 struct sock_fprog;
 
@@ -21,9 +23,10 @@ struct sock_fprog;
 struct ring {
 	int fd;
 	int ifindex;
-	char name[16];	   /* of the interface when the ring was opened */
-	uint16_t linktype; /* LINKTYPE_… */
-	bool loopback;	   /* every packet appears twice: skip the outgoing copy */
+	char name[NETWORK_INTERFACE_NAME_SIZE]; /* of the interface when the ring was opened */
+	unsigned short hardware;		/* the interface's ARPHRD_… when the ring was opened */
+	struct link_type type;			/* of all packets that count as the interface's */
+	bool loopback;				/* every packet appears twice: skip the outgoing copy */
 	uint8_t *memory;
 	uint32_t block_bytes; /* a power of two */
 	uint32_t block_count;
@@ -38,7 +41,7 @@ struct ring_guard {
 };
 
 struct ring_options {
-	const char *interface;
+	const struct network_interface *interface;
 	const struct ring_guard *guard; /* NULL: none */
 	uint32_t block_bytes;
 	uint32_t block_count; /* halved, down to RING_BLOCKS_MIN, while the kernel lacks memory for it */
@@ -49,35 +52,31 @@ struct ring_options {
 
 /*
  * Opens a ring that receives nothing yet: set a filter if needed, then call ring_start. Blocks while the kernel
- * allocates (0.1-3 s per GiB). Returns 0, -ENODEV (no such interface), -EPERM, -EPFNOSUPPORT (link type), -ENOMEM, or
- * another -errno; `err` holds text for a user.
+ * allocates (0.1-3 s per GiB). Returns 0, -ENODEV (the interface is gone), -EPERM, -ENOMEM, or another -errno; `err`
+ * holds text for a user.
  */
 warn_unused int ring_open(const struct ring_options *options, struct error *err, struct ring **ring);
 warn_unused int ring_may_open(struct error *err); /* whether this process has the privilege; 0 or -errno */
+/* Starts reception. -ENODEV: the interface is gone, or its link type has changed since it was looked at. */
 warn_unused int ring_start(struct ring *ring, struct error *err);
 void ring_close(struct ring *ring);
 
 /* Replaces the kernel filter atomically; NULL: every packet. Returns 0 or -errno (the old filter stays). Any thread. */
 warn_unused int ring_set_filter(struct ring *ring, const struct sock_fprog *program);
 
-/* Binds a ring whose interface is gone to the interface that now has this name; the ring's packets stay. The caller
- * stores `*ifindex` in the ring. Returns 0, -ENODEV (no such interface), -EPFNOSUPPORT (another
- * link type), or another -errno. */
-warn_unused int ring_rebind(const struct ring *ring, const char *interface, bool promiscuous, int *ifindex);
+/* Binds a ring whose interface is gone to another one, of the same link type; the ring's packets stay. The caller
+ * stores the index in the ring. Returns 0, -ENODEV (gone again), or another -errno. */
+warn_unused int ring_rebind(const struct ring *ring, const struct network_interface *interface, bool promiscuous);
 
 /* Adds what the kernel has dropped since the last call to `ring->dropped`. One thread at a time. */
 void ring_update_dropped(struct ring *ring);
 
-/* Whether the interface is gone for good, not just down. */
-bool ring_interface_gone(const struct ring *ring);
+enum ring_interface { RING_INTERFACE_OK, RING_INTERFACE_GONE, RING_INTERFACE_RETYPED };
 
-/* The index of the interface of this name. Returns 0, -ENODEV (there is none) or another -errno (not known). */
-warn_unused int ring_find_interface(const char *interface, int *ifindex);
+/* Whether the interface is gone for good, not just down, or has another link type than the ring. */
+enum ring_interface ring_check_interface(const struct ring *ring);
 
-/* Finds the link type of an interface without opening it. Returns 0, -ENODEV, -EPFNOSUPPORT or another -errno. */
-warn_unused int ring_probe(const char *interface, uint16_t *linktype, struct error *err);
-
-/* The netmask of the interface's first IPv4 address, in host byte order; 0: it has none. */
+/* The netmask of the first IPv4 address of the interface with this name, in host byte order; 0: it has none. */
 uint32_t ring_netmask(const char *interface);
 
 CLEANUP_DEFINE(ring, struct ring, ring_close)

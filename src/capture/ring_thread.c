@@ -47,13 +47,16 @@ static void check_interface(struct engine *engine, struct source *source)
 	pthread_mutex_lock(&engine->lock);
 	const bool gone = source->gone;
 	pthread_mutex_unlock(&engine->lock);
-	if (gone || !ring_interface_gone(source->ring))
+	const enum ring_interface state = gone ? RING_INTERFACE_OK : ring_check_interface(source->ring);
+	if (state == RING_INTERFACE_OK)
 		return;
 	source_collect(source, &engine->lock);
 	pthread_mutex_lock(&engine->lock);
-	source_mark_gone(source, clock_boottime_ns());
+	if (!source->gone)
+		source_mark_gone(source, state == RING_INTERFACE_RETYPED, clock_boottime_ns());
 	pthread_mutex_unlock(&engine->lock);
-	log_notice("interface-gone", log_str("interface", source->ring->name));
+	log_notice(state == RING_INTERFACE_GONE ? "interface-gone" : "interface-retyped",
+		   log_str("interface", source->name));
 }
 
 static void check_interfaces(struct engine *engine)
@@ -67,8 +70,11 @@ static void check_interfaces(struct engine *engine)
 
 static bool may_close(const struct source *source, uint64_t now_ns)
 {
-	if (source->consumers || source->pins || source->recorder.on)
+	if (source->consumers || source->pins)
 		return false;
+	if (source->recorder.on)
+		return source->surplus ||
+		       (source->gone && source->displaced && !timeline_stats(source->timeline).extents);
 	return source->gone || (source->idle_since_ns && now_ns - source->idle_since_ns >= SOURCE_LINGER_NS);
 }
 
@@ -91,7 +97,7 @@ static void close_idle_sources(struct engine *engine, uint64_t now_ns)
 
 static uint64_t next_deadline(const struct engine *engine)
 {
-	uint64_t next_ns = UINT64_MAX;
+	uint64_t next_ns = engine->settings_retry_ns ? engine->settings_retry_ns : UINT64_MAX;
 
 	for (const struct source *source = engine->sources; source; source = source->next) {
 		const uint64_t deadline_ns = source_next_deadline(source);
@@ -126,6 +132,10 @@ static void check_deadlines(struct engine *engine)
 		source_trim(source);
 	}
 	close_idle_sources(engine, now_ns);
+	if (engine->settings_retry_ns && engine->settings_retry_ns <= now_ns) {
+		engine->settings_retry_ns = 0;
+		recorder_interfaces_changed(engine);
+	}
 	set_timer(engine, next_deadline(engine));
 	engine_wake_worker(engine);
 	pthread_mutex_unlock(&engine->lock);

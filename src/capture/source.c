@@ -6,7 +6,8 @@
  * one exactly.
  *
  * A recorder's source keeps its timeline full, whether or not consumers read it. Its ring survives the interface: when
- * an interface of that name comes back, the ring is bound to it and the time between is noted as an absence.
+ * an interface of that name comes back, the ring is bound to it and the time between is noted as an absence. If its
+ * link type is another one, the ring stays as it is and another one is opened.
  */
 #include "capture/source.h"
 
@@ -56,7 +57,7 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 	cleanup(cleanup_source) struct source *source = calloc(1, sizeof(*source));
 
 	if (!source)
-		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
+		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface->name);
 	int r = ring_open(options, err, &source->ring);
 	if (r < 0)
 		return r;
@@ -69,17 +70,17 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 		.extent_max_ns = recorder->max_age_ns ? recorder->max_age_ns / EXPIRY_STEPS : 0,
 	});
 	if (!source->timeline)
-		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface);
+		return error_set(err, -ENOMEM, "interface %s: out of memory", options->interface->name);
 	source->recorder = *recorder;
-	snprintf(source->name, sizeof(source->name), "%s", options->interface);
+	memcpy(source->name, options->interface->name, sizeof(source->name));
 	source->retire_delay_ns = retire_delay(options->retire_ms);
 	source->filter_rate.burst = source->bind_rate.burst = 1;
 	*result = take(source);
 	return 0;
 }
 
-int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,
-		struct error *err, struct source **result)
+int source_open(const struct network_interface *interface, bool promiscuous, size_t ring_bytes,
+		const struct ring_guard *guard, struct error *err, struct source **result)
 {
 	const bool small = ring_bytes > ENGINE_RINGS_BYTES / 2;
 	const struct ring_options options = {
@@ -93,14 +94,15 @@ int source_open(const char *interface, bool promiscuous, size_t ring_bytes, cons
 
 	if (ring_bytes + (size_t)options.block_bytes * options.block_count > ENGINE_RINGS_BYTES)
 		return error_set(err, -ENOMEM, "interface %s: other interfaces' rings use all of the %u MiB for rings",
-				 interface, ENGINE_RINGS_BYTES / MIB);
+				 interface->name, ENGINE_RINGS_BYTES / MIB);
 	return open_ring(&options, &(struct recorder){0}, err, result);
 }
 
-static struct ring_options recorder_ring(const struct engine_recorder *options, const struct ring_guard *guard)
+static struct ring_options recorder_ring(const struct engine_recorder *options,
+					 const struct network_interface *interface, const struct ring_guard *guard)
 {
 	struct ring_options ring = {
-		.interface = options->interface,
+		.interface = interface,
 		.guard = guard,
 		.block_bytes = LIVE_BLOCK_BYTES,
 		.retire_ms = RECORDER_RETIRE_MS,
@@ -121,8 +123,8 @@ static struct ring_options recorder_ring(const struct engine_recorder *options, 
 	return ring;
 }
 
-int source_open_recorder(const struct engine_recorder *options, const struct ring_guard *guard, struct error *err,
-			 struct source **result)
+int source_open_recorder(const struct engine_recorder *options, const struct network_interface *interface,
+			 const struct ring_guard *guard, struct error *err, struct source **result)
 {
 	struct recorder recorder = {
 		.on = true,
@@ -131,15 +133,12 @@ int source_open_recorder(const struct engine_recorder *options, const struct rin
 		.max_age_ns = options->max_age_ns,
 	};
 	const struct retention_filter_options retention = {.bpf = options->bpf,
-							   .netmask = ring_netmask(options->interface),
+							   .netmask = ring_netmask(interface->name),
 							   .snaplen = options->snaplen,
 							   .headers = options->headers};
-	const struct ring_options ring = recorder_ring(options, guard);
-	uint16_t linktype;
-	int r = ring_probe(options->interface, &linktype, err);
+	const struct ring_options ring = recorder_ring(options, interface, guard);
+	int r = retention_filter_new(&retention, link_type_of(interface->hardware).linktype, err, &recorder.retention);
 
-	if (r == 0)
-		r = retention_filter_new(&retention, linktype, err, &recorder.retention);
 	if (r < 0)
 		return r;
 	struct source *source = NULL;
@@ -151,7 +150,7 @@ int source_open_recorder(const struct engine_recorder *options, const struct rin
 	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
 	r = program ? source_attach_filter(source, program, source_build_filter(source, program)) : -ENOMEM;
 	if (r < 0)
-		error_set(err, r, "interface %s: kernel filter: %s", options->interface, strerror(-r));
+		error_set(err, r, "interface %s: kernel filter: %s", interface->name, strerror(-r));
 	else
 		r = ring_start(source->ring, err);
 	if (r < 0)
@@ -179,6 +178,10 @@ size_t source_build_filter(const struct source *source, struct sock_filter *prog
 	struct filter_want wants[ENGINE_CONSUMERS_MAX + 1];
 	size_t count = 0;
 
+	if (source->retyped) {
+		*program = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+		return 1;
+	}
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next)
 		wants[count++] = (struct filter_want){.filter = consumer->filter, .snaplen = consumer->cursor.snaplen};
 	if (source->recorder.on && !source->recorder.retention)
@@ -350,7 +353,7 @@ void source_check_deadlines(struct source *source, uint64_t now_ns)
 
 	if (source->gone && source->retry_ns && source->retry_ns <= now_ns) {
 		source->retry_ns = 0;
-		source->came_back = source->recorder.on;
+		source->came_back = source->recorder.on && !source->displaced;
 	}
 	if (source->recorder.max_age_ns && now_ns > source->recorder.max_age_ns)
 		timeline_expire(source->timeline, now_ns - source->recorder.max_age_ns);
@@ -369,9 +372,11 @@ void source_check_deadlines(struct source *source, uint64_t now_ns)
 
 /* --- interfaces that go away and come back --- */
 
-void source_mark_gone(struct source *source, uint64_t now_ns)
+void source_mark_gone(struct source *source, bool retyped, uint64_t now_ns)
 {
 	source->gone = true;
+	source->retyped = retyped;
+	source->filter_outdated |= retyped;
 	if (!source->consumers)
 		source->idle_since_ns = now_ns;
 	if (source->absence_count == SOURCE_ABSENCES_MAX) {
@@ -389,6 +394,16 @@ void source_mark_back(struct source *source, uint64_t now_ns)
 	source->gone = false;
 	if (source->absence_count)
 		source->absences[source->absence_count - 1].to_ns = now_ns;
+}
+
+bool source_is_of(const struct source *source, const struct network_interface *device)
+{
+	return source->ring->ifindex == device->index && link_type_is_same(source->ring->hardware, device->hardware);
+}
+
+uint64_t source_gone_since(const struct source *source)
+{
+	return source->gone && source->absence_count ? source->absences[source->absence_count - 1].from_ns : 0;
 }
 
 bool source_was_away(const struct source *source, uint64_t from_ns, uint64_t to_ns)
@@ -470,7 +485,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
 	/* Quiet periods in history do not end a consumer: the idle limit counts from now. */
 	atomic_store_explicit(&cursor->last_match_ns, start_ns, memory_order_relaxed);
-	consumer->linktype = source->ring->linktype;
+	consumer->linktype = source->ring->type.linktype;
 	consumer->armed = true;
 	if (source->gone)
 		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);

@@ -32,10 +32,14 @@ struct recorder {
 	struct retention_filter *retention;
 };
 
+struct recorder_setting;
+
 struct source {
 	struct source *next;
+	uint64_t id;	   /* unlike that of any other source */
 	struct ring *ring; /* constant, except for ifindex, which changes when a recorder's interface comes back */
-	char name[16];	   /* the current name of the interface */
+	char name[NETWORK_INTERFACE_NAME_SIZE]; /* the current name of the interface, or the last it had */
+	const struct recorder_setting *setting; /* the configured recorder that opened it; NULL: none. Constant */
 	struct timeline *timeline;
 	struct recorder recorder;
 	struct consumer *consumers;
@@ -46,7 +50,10 @@ struct source {
 	/* The engine's served_count when workers last took work from it; the lowest is served next. */
 	uint64_t last_served;
 	bool gone;		    /* the interface no longer exists; a recorder waits for it to come back */
-	bool came_back;		    /* ... and it is back: a worker has to bind the ring to it */
+	bool came_back;		    /* ... and it may be back: a worker has to bind the ring to it */
+	bool retyped;		    /* gone because its link type has changed: no packet belongs into the ring */
+	bool displaced;		    /* a recorder whose setting means another device now: when it is gone, it is gone */
+	bool surplus;		    /* a displaced recorder to close once nothing reads it */
 	bool filtered;		    /* a kernel filter is attached */
 	bool filter_outdated;	    /* wanted packets have changed: a worker has to renew the kernel filter */
 	bool own_traffic_changed;   /* own traffic has changed: a worker has to compile `own_traffic` again */
@@ -64,13 +71,13 @@ struct source {
 /*
  * Opens an interface's source; blocks. `ring_bytes`: total of all rings opened on demand so far. Called without `lock`.
  */
-warn_unused int source_open(const char *interface, bool promiscuous, size_t ring_bytes, const struct ring_guard *guard,
-			    struct error *err, struct source **source);
+warn_unused int source_open(const struct network_interface *interface, bool promiscuous, size_t ring_bytes,
+			    const struct ring_guard *guard, struct error *err, struct source **source);
 
 /* Opens a recorder's source, which receives at once; blocks. The ring is smaller than requested if the kernel lacks
  * memory. Called without `lock`. */
-warn_unused int source_open_recorder(const struct engine_recorder *options, const struct ring_guard *guard,
-				     struct error *err, struct source **source);
+warn_unused int source_open_recorder(const struct engine_recorder *options, const struct network_interface *interface,
+				     const struct ring_guard *guard, struct error *err, struct source **source);
 
 void source_close(struct source *source);
 size_t source_ring_bytes(const struct source *source);
@@ -98,8 +105,8 @@ uint64_t source_next_deadline(const struct source *source);
 /* After source_collect: sets the end of consumers whose time is up, and expires history. Called with `lock` held. */
 void source_check_deadlines(struct source *source, uint64_t now_ns);
 
-/* The interface is gone: its consumers end now. Called with `lock` held. */
-void source_mark_gone(struct source *source, uint64_t now_ns);
+/* The interface is gone, or (`retyped`) has another link type: its consumers end now. Called with `lock` held. */
+void source_mark_gone(struct source *source, bool retyped, uint64_t now_ns);
 
 /* The interface is back. Called with `lock` held. */
 void source_mark_back(struct source *source, uint64_t now_ns);
@@ -110,6 +117,12 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 
 /* Boot time since when nothing is missing, as far as this source knows. Called with `lock` held. */
 uint64_t source_reachable_since(const struct source *source, uint64_t now_ns);
+
+/* Whether it is the source of this device, with its link type. Called with `lock` held. */
+bool source_is_of(const struct source *source, const struct network_interface *device);
+
+/* Boot time since when the interface is away; 0: it is not. Called with `lock` held. */
+uint64_t source_gone_since(const struct source *source);
 
 /* Whether the interface was away for any part of that time. Called with `lock` held. */
 bool source_was_away(const struct source *source, uint64_t from_ns, uint64_t to_ns);

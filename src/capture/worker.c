@@ -172,7 +172,8 @@ static void run_scan(const struct scan_task *task, uint8_t *scratch)
 {
 	const struct scan_context context = {
 		.loopback = task->source->ring->loopback,
-		.ethernet = task->source->ring->linktype == LINKTYPE_ETHERNET,
+		.type = task->source->ring->type,
+		.hardware = task->source->ring->hardware,
 		.scratch = scratch,
 	};
 	struct cursor *cursors[SCAN_GROUP_MAX];
@@ -212,10 +213,12 @@ static void close_source(struct engine *engine)
 	engine->closing = source->next;
 	pthread_mutex_unlock(&engine->lock);
 	const size_t bytes = source_ring_bytes(source);
+	const bool recorder = source->recorder.on;
 	log_debug(capture, "ring-closed", log_str("interface", source->ring->name), log_uint("bytes", bytes));
 	source_close(source);
 	pthread_mutex_lock(&engine->lock);
-	engine->ring_bytes -= bytes;
+	if (!recorder)
+		engine->ring_bytes -= bytes;
 	engine->source_count--;
 }
 
@@ -249,7 +252,7 @@ static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 		return false;
 	bool done = recorder_run_maintenance(engine);
 	for (struct source *source = engine->sources; source && !done; source = source->next) {
-		done = source->filter_outdated && !source->gone;
+		done = source->filter_outdated && (!source->gone || source->retyped);
 		if (done)
 			renew_filter(engine, source, program);
 	}

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/network_interface.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
@@ -137,8 +138,10 @@ static void clear_section(bool interface, void *base)
 bool config_wants_promiscuous(const struct config *config, const char *interface)
 {
 	for (size_t i = 0; i < config->interface_count; i++) {
-		if (strcmp(config->interfaces[i].name, interface) == 0)
-			return config->interfaces[i].promiscuous;
+		const struct config_interface *entry = &config->interfaces[i];
+
+		if (!entry->promiscuous && network_interface_is_same(entry->name, interface))
+			return false;
 	}
 	return true;
 }

@@ -128,7 +128,7 @@ warn_unused int config_load_text(const char *text, size_t size, const char *name
 				 struct config **config);
 void config_free(struct config *config); /* overwrites secrets first */
 
-/* Whether to capture on an interface in promiscuous mode, which is the default. */
+/* Whether to capture on an interface in promiscuous mode, which is the default. Entries may have any of its names. */
 bool config_wants_promiscuous(const struct config *config, const char *interface);
 
 /* These append to `out`: -help; a TOML file with every key commented out at its default; the mdoc lists of options and

@@ -6,8 +6,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-/* linux/if.h: ALTIFNAMSIZ is 128 with the NUL; a primary name has at most 15. */
-#define INTERFACE_NAME_MAX 127
+#include "base/network_interface.h"
 
 const char *config_rule_host(const char *text)
 {
@@ -34,7 +33,7 @@ const char *config_rule_token(const char *text)
 
 const char *config_rule_interface(const char *text)
 {
-	if (strlen(text) > INTERFACE_NAME_MAX)
+	if (strlen(text) > NETWORK_INTERFACE_ANY_NAME_MAX)
 		return "is longer than any interface name";
 	if (strpbrk(text, "/ \t"))
 		return "is not an interface name: it cannot contain a slash or a space";

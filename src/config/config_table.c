@@ -128,7 +128,7 @@ const struct config_row config_rows[] = {
 
 	{"history", "interfaces", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_INTERFACES_MAX, .fallback = "",
 	 FIELD(history.interfaces), .validate = config_rule_interface,
-	 .help = "interfaces to record; none: the recorder is off"},
+	 .help = "interfaces to record, by any of their names; none: the recorder is off"},
 	{"history", "memory", NULL, "SIZE", CONFIG_BYTES, 32 * MIB, TIB, .fallback = "256MiB",
 	 FIELD(history.memory_bytes), .help = "memory for history, per interface"},
 	{"history", "seconds", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "60", FIELD(history.keep_ns),
@@ -228,7 +228,7 @@ const struct config_row config_rows[] = {
 	 .help = "log up to error, warning, notice, info or debug[:AREA,...]"},
 
 	{"interface", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INTERFACE_FIELD(name), .required = true,
-	 .validate = config_rule_interface, .example = "\"eth0\"", .help = "the interface"},
+	 .validate = config_rule_interface, .example = "\"eth0\"", .help = "the interface, by any of its names"},
 	{"interface", "alias", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_ALIASES_MAX, .fallback = "",
 	 INTERFACE_FIELD(alias), .example = "[\"main\", \"public\"]",
 	 .help = "names that requests may use for it; several interfaces may share one"},

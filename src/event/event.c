@@ -189,6 +189,7 @@ static void put_counted(struct writer *writer, const struct event *event)
 	if (event->nic.rx_dropped || event->nic.rx_missed_errors || event->nic.queue_drops)
 		put(writer, "nic", nic_json(event));
 	put_positive(writer, "truncated", event->truncated);
+	put_positive(writer, "duplicates", event->duplicates);
 }
 
 char *event_json(const struct event *event)

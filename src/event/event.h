@@ -54,6 +54,7 @@ struct event {
 		uint64_t rx_dropped, rx_missed_errors, queue_drops; /* packets; (*) each, and all of it */
 	} nic;
 	uint64_t truncated;			      /* packets that are shorter than wanted; (*) */
+	uint64_t duplicates;			      /* packets left out of the file as such; (*) */
 	const struct event_destination *destinations; /* (*) */
 	size_t destination_count;
 	const char *file;	     /* the file's name; (*) */

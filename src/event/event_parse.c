@@ -70,6 +70,7 @@ static void read_counts(const json_t *object, struct event *event)
 	event->nic.rx_missed_errors = number_of(nic, "rx_missed_errors");
 	event->nic.queue_drops = number_of(nic, "queue_drops");
 	event->truncated = number_of(object, "truncated");
+	event->duplicates = number_of(object, "duplicates");
 }
 
 static size_t read_destinations(const json_t *array, struct event_destination destinations[static DESTINATIONS_MAX])

@@ -28,7 +28,7 @@ struct history_stream {
 	struct offload_task arming;
 	struct history_stream_deps deps;
 	struct history_stream_reader reader;
-	char interface[16];
+	struct network_interface device; /* index 0: it is away */
 	char *bpf, *inner;
 	struct history_stream_spec spec; /* packets and bytes: what remains of the limits */
 	struct consumer_spec consumer_spec;
@@ -85,7 +85,7 @@ static void add_counters(struct history_stream *stream, const struct consumer_re
 	interface_info->dropped += report->lost_kernel + report->lost_evicted + report->lost_memory;
 	interface_info->end_ns = report->to_ns;
 	stream->sums.truncated += report->truncated;
-	interface_info->comment = statistics_comment(&stream->sums, stream->statistics);
+	interface_info->comment = statistics_comment(&stream->sums, 0, stream->statistics);
 	stream->is_last_piece |= stream->spec.bytes && report->bytes >= stream->spec.bytes;
 	stream->spec.packets -= stream->spec.packets ? report->packets : 0;
 	stream->spec.bytes -= report->bytes < stream->spec.bytes ? report->bytes : stream->spec.bytes;
@@ -102,7 +102,7 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 					 .interface_count = 1};
 
 	stream->interface_info = (struct packet_interface){
-		.name = stream->interface,
+		.name = stream->device.name,
 		.filter = stream->bpf,
 		.linktype = report->linktype,
 		.snaplen = report->snaplen,
@@ -203,8 +203,9 @@ static int start_piece(struct history_stream *stream)
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
 
 	stream->consumer_spec = (struct consumer_spec){
-		.interface = stream->interface,
-		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->interface),
+		.interface = stream->device.name,
+		.ifindex = stream->device.index,
+		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->device.name),
 		.bpf = stream->bpf,
 		.inner = stream->inner,
 		.snaplen = spec->snaplen,
@@ -277,7 +278,8 @@ const char *history_stream_error(const struct history_stream *stream, const char
 /* --- start and end --- */
 
 int history_stream_start(const struct history_stream_deps *deps, const struct history_stream_spec *spec,
-			 struct history_stream_reader reader, struct history_stream **result)
+			 const struct network_interface *device, struct history_stream_reader reader,
+			 struct history_stream **result)
 {
 	struct history_stream *stream = calloc(1, sizeof(*stream));
 
@@ -288,7 +290,7 @@ int history_stream_start(const struct history_stream_deps *deps, const struct hi
 	stream->spec = *spec;
 	stream->arming.run = run_arming;
 	stream->arming.done = on_arming_done;
-	snprintf(stream->interface, sizeof(stream->interface), "%s", spec->interface);
+	stream->device = *device;
 	stream->bpf = spec->bpf ? strdup(spec->bpf) : NULL;
 	stream->inner = spec->inner ? strdup(spec->inner) : NULL;
 	const bool copied = !spec->bpf == !stream->bpf && !spec->inner == !stream->inner;

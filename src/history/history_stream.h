@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/network_interface.h"
 
 struct config;
 struct engine;
@@ -47,9 +48,11 @@ struct history_stream_reader {
 	void *ctx;
 };
 
-/* Copies texts. 0 (the state is HISTORY_STREAM_WAITING), -ENOBUFS, -EAGAIN or -ENOMEM. */
+/* Copies texts; `device` is what spec->interface means (index 0: it is away). 0 (the state is HISTORY_STREAM_WAITING),
+ * -ENOBUFS, -EAGAIN or -ENOMEM. */
 warn_unused int history_stream_start(const struct history_stream_deps *deps, const struct history_stream_spec *spec,
-				     struct history_stream_reader reader, struct history_stream **stream);
+				     const struct network_interface *device, struct history_stream_reader reader,
+				     struct history_stream **stream);
 
 /* The reader gets no more calls; the stream is freed once no thread uses it. */
 void history_stream_free(struct history_stream *stream);

@@ -49,6 +49,7 @@ static void free_capture(struct capture *capture)
 	for (size_t i = 0; i < capture->part_count; i++)
 		consumer_free(capture->parts[i].consumer);
 	request_unref(capture->request);
+	duplicates_free(capture->duplicates);
 	free(capture->tags);
 	free(capture);
 }
@@ -203,7 +204,7 @@ static void shift_to_publication(struct capture_part *part)
 
 	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
-	if (!engine_records(part->capture->deps->engine, part->interface)) {
+	if (!engine_records(part->capture->deps->engine, part->interface, spec->ifindex)) {
 		spec->before_ns += now_ns - published_ns;
 		return;
 	}
@@ -219,6 +220,7 @@ static void fill_consumer_spec(struct capture_part *part)
 
 	part->consumer_spec = (struct consumer_spec){
 		.interface = part->interface,
+		.ifindex = part->ifindex,
 		.promiscuous = config_wants_promiscuous(capture->deps->config, part->interface),
 		.bpf = request->bpf,
 		.inner = request->inner,
@@ -266,6 +268,7 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 		part->arming.run = run_arming;
 		part->arming.done = on_arming_done;
 		snprintf(part->interface, sizeof(part->interface), "%s", targets[i].name);
+		part->ifindex = targets[i].ifindex;
 		append_name(capture, part->interface);
 		fill_consumer_spec(part);
 	}

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/network_interface.h"
 
 struct config;
 struct deliveries;
@@ -43,8 +44,9 @@ struct capture_deps {
 
 /* An interface to capture on, and the alias by which the request names it (owned by the request; NULL: by name). */
 struct capture_target {
-	const char *name;
+	char name[NETWORK_INTERFACE_NAME_SIZE];
 	char *alias;
+	int ifindex; /* 0: it is away, and a recorder has its history under the name */
 };
 
 /*

@@ -54,6 +54,7 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->nic.rx_missed_errors = report->nic.rx_missed_errors;
 	event->nic.queue_drops = report->nic.queue_drops;
 	event->truncated = report->truncated;
+	event->duplicates = duplicates_count(capture->duplicates);
 	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
 }
 
@@ -172,6 +173,7 @@ static bool build_output_file(struct capture *capture)
 		.report = &capture->report,
 		.parts = parts,
 		.part_count = capture->part_count,
+		.duplicates = capture->duplicates,
 	};
 	return output_file_init(&capture->output_file, &options) == 0;
 }
@@ -197,15 +199,21 @@ static void deliver(struct capture *capture)
 	}
 }
 
+static void list_stores(const struct capture *capture, const struct store **stores)
+{
+	for (size_t i = 0; i < capture->part_count; i++)
+		stores[i] = consumer_store(capture->parts[i].consumer);
+}
+
 /* Counts what the merged file holds after the limits of the whole capture. */
 static void recount_merged(const struct capture *capture, struct consumer_report *report)
 {
 	const struct store *stores[REQUEST_INTERFACES_MAX];
 	const struct store_merge_limits limits = {.packets = capture->request->packets,
-						  .bytes = capture->request->bytes};
+						  .bytes = capture->request->bytes,
+						  .duplicates = capture->duplicates};
 
-	for (size_t i = 0; i < capture->part_count; i++)
-		stores[i] = consumer_store(capture->parts[i].consumer);
+	list_stores(capture, stores);
 	struct store_merge *merge = store_merge_new(stores, capture->part_count, &limits);
 	struct packet_view packet;
 	if (!merge) {
@@ -259,13 +267,12 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		whole->unsorted |= part.unsorted;
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
-	if (capture->part_count > 1)
-		recount_merged(capture, whole);
 }
 
-void capture_finish(struct capture *capture)
+static void finish_combined(struct capture *capture)
 {
-	combine_reports(capture, &capture->report);
+	if (capture->part_count > 1)
+		recount_merged(capture, &capture->report);
 	if (capture->report.unsorted)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
 			  log_str("capture", capture->id), log_str("error", "out of memory"));
@@ -275,4 +282,35 @@ void capture_finish(struct capture *capture)
 		deliver(capture);
 	else
 		on_delivery_done(capture, NULL, 0);
+}
+
+/* --- duplicates --- */
+
+static void search_duplicates(struct offload_task *task)
+{
+	struct capture *capture = container_of(task, struct capture, duplicates_search);
+	const struct store *stores[REQUEST_INTERFACES_MAX];
+
+	list_stores(capture, stores);
+	if (duplicates_find(stores, capture->part_count, &capture->duplicates) < 0)
+		log_error("duplicates-kept", log_str("request", capture->request->id), log_str("capture", capture->id),
+			  log_str("error", "out of memory"));
+}
+
+static void on_duplicates_found(struct offload_task *task)
+{
+	finish_combined(container_of(task, struct capture, duplicates_search));
+}
+
+void capture_finish(struct capture *capture)
+{
+	combine_reports(capture, &capture->report);
+	if (capture->request->drop_duplicates && capture->part_count > 1) {
+		capture->duplicates_search.run = search_duplicates;
+		capture->duplicates_search.done = on_duplicates_found;
+		if (offload_submit(capture->deps->arming, &capture->duplicates_search) == 0)
+			return;
+		search_duplicates(&capture->duplicates_search);
+	}
+	finish_combined(capture);
 }

@@ -24,6 +24,7 @@ struct capture_part {
 	struct offload_task arming;
 	struct capture *capture;
 	char interface[INTERFACE_NAME_SIZE];
+	int ifindex; /* 0: the interface is away */
 	struct consumer_spec consumer_spec;
 	struct error error;
 	const char *field; /* the request's field at fault if arming failed */
@@ -51,6 +52,8 @@ struct capture {
 	bool packets_logged, delivered; /* the packets are freed after both */
 	struct consumer_report report;
 	char *tags;
+	struct offload_task duplicates_search;
+	struct duplicates *duplicates; /* to leave out; NULL: none */
 	struct output_file output_file;
 	struct delivery *delivery;
 	size_t part_count;

@@ -8,9 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
 #include "base/suggest.h"
-#include "capture/ring.h"
 
 static bool is_up(int fd, const char *name)
 {
@@ -18,23 +16,6 @@ static bool is_up(int fd, const char *name)
 
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	return ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
-}
-
-/* 0, or -errno if that can't be known. */
-static int check_usable(int fd, const char *name, bool *usable)
-{
-	struct error error;
-	uint16_t linktype;
-
-	*usable = false;
-	if (!is_up(fd, name))
-		return 0;
-	const int r = ring_probe(name, &linktype, &error);
-	*usable = r == 0;
-	if (r == 0 || (r != -ENODEV && r != -EPFNOSUPPORT))
-		return r;
-	log_notice("interface-left-out", log_str("interface", name), log_str("error", error.text));
-	return 0;
 }
 
 int interface_list_read(bool up_only, struct interface_list *list)
@@ -52,10 +33,7 @@ int interface_list_read(bool up_only, struct interface_list *list)
 	*list = (struct interface_list){.names = calloc(count + 1, sizeof(*list->names))};
 	int r = list->names ? 0 : -ENOMEM;
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		bool usable = true;
-		if (up_only)
-			r = check_usable(fd, found[i].if_name, &usable);
-		if (r == 0 && usable)
+		if (!up_only || is_up(fd, found[i].if_name))
 			snprintf(list->names[list->count++], INTERFACE_NAME_SIZE, "%s", found[i].if_name);
 	}
 	if_freenameindex(found);
@@ -68,12 +46,6 @@ void interface_list_deinit(struct interface_list *list)
 {
 	free(list->names);
 	*list = (struct interface_list){0};
-}
-
-int interface_check(const char *name)
-{
-	int ifindex;
-	return ring_find_interface(name, &ifindex);
 }
 
 const char *interface_list_suggest(const struct interface_list *list, const char *name)

@@ -14,13 +14,10 @@ struct interface_list {
 	size_t count;
 };
 
-/* All interfaces (`up_only`: those that are up and have a supported link type), in the kernel's order. 0 or -errno:
+/* All interfaces (`up_only`: those that are up), in the kernel's order. 0 or -errno:
  * never a part of them. */
 warn_unused int interface_list_read(bool up_only, struct interface_list *list);
 void interface_list_deinit(struct interface_list *list);
-
-/* 0, -ENODEV, or another -errno: not known. */
-warn_unused int interface_check(const char *name);
 
 /* The listed name most similar to a misspelt one, or NULL. */
 const char *interface_list_suggest(const struct interface_list *list, const char *name);

@@ -331,13 +331,14 @@ int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
 	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
 		return error_set(err, -EBUSY, "%d history streams are open already", JOBS_HISTORY_STREAMS_MAX);
-	int r = targets_check(spec->interface, jobs->options.engine, err);
+	struct network_interface device;
+	int r = targets_find_interface(spec->interface, jobs->options.engine, &device, err);
 	if (r < 0)
 		return r;
-	if (!engine_records(jobs->options.engine, spec->interface))
+	if (device.index && !engine_records(jobs->options.engine, device.name, device.index))
 		return error_set(err, -ENODEV, "interface: \"%s\" is not recorded (history.interfaces)",
 				 spec->interface);
-	r = history_stream_start(&deps, spec, reader, stream);
+	r = history_stream_start(&deps, spec, &device, reader, stream);
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "too many captures are being started");
 	jobs->history_stream_count++;

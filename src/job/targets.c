@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names stand for themselves, "any" for all interfaces that are up; each interface counts once. */
+/* Any name of a device stands for it, "any" for all interfaces that are up; each device counts once. */
 #include "job/targets.h"
 
 #include <errno.h>
@@ -7,14 +7,19 @@
 
 #include "capture/engine.h"
 
-static void add_target(struct targets *targets, const char *name, char *alias)
+static void add_target(struct targets *targets, const struct network_interface *device, char *alias)
 {
 	for (size_t i = 0; i < targets->count; i++) {
-		if (strcmp(targets->items[i].name, name) == 0)
+		const struct capture_target *target = &targets->items[i];
+
+		if (target->ifindex == device->index && (device->index || strcmp(target->name, device->name) == 0))
 			return;
 	}
-	if (targets->count < REQUEST_INTERFACES_MAX)
-		targets->items[targets->count++] = (struct capture_target){name, alias};
+	if (targets->count == REQUEST_INTERFACES_MAX)
+		return;
+	struct capture_target *target = &targets->items[targets->count++];
+	*target = (struct capture_target){.alias = alias, .ifindex = device->index};
+	memcpy(target->name, device->name, sizeof(target->name));
 }
 
 static int add_all_up(struct targets *targets, char *alias, struct error *err)
@@ -28,8 +33,12 @@ static int add_all_up(struct targets *targets, char *alias, struct error *err)
 	if (targets->up.count > REQUEST_INTERFACES_MAX)
 		return error_set(err, -E2BIG, "%zu interfaces are up; the limit per request is %d", targets->up.count,
 				 REQUEST_INTERFACES_MAX);
-	for (size_t i = 0; i < targets->up.count; i++)
-		add_target(targets, targets->up.names[i], alias);
+	for (size_t i = 0; i < targets->up.count; i++) {
+		struct network_interface device;
+
+		if (network_interface_find(targets->up.names[i], &device) == 0)
+			add_target(targets, &device, alias);
+	}
 	return 0;
 }
 
@@ -44,29 +53,31 @@ static int unknown_interface(const char *name, struct error *err)
 	return -ENODEV;
 }
 
-int targets_check(const char *interface, struct engine *engine, struct error *err)
+int targets_find_interface(const char *name, struct engine *engine, struct network_interface *device, struct error *err)
 {
-	const int r = interface_check(interface);
-	if (r == 0 || engine_records(engine, interface))
+	const int r = network_interface_find(name, device);
+
+	if (r == 0)
 		return 0;
-	return r == -ENODEV ? unknown_interface(interface, err)
-			    : error_set(err, r, "interface %s: %s", interface, strerror(-r));
+	*device = (struct network_interface){0};
+	if (engine_records_away(engine, name, device->name))
+		return 0;
+	return r == -ENODEV ? unknown_interface(name, err) : error_set(err, r, "interface %s: %s", name, strerror(-r));
 }
 
 int targets_find(const struct request *request, struct engine *engine, struct targets *targets, struct error *err)
 {
 	for (size_t i = 0; i < request->interface_count; i++) {
 		const struct request_interface *wanted = &request->interfaces[i];
-		int r = 0;
+		const bool any = strcmp(wanted->name, "any") == 0;
+		struct network_interface device;
+		const int r = any ? add_all_up(targets, wanted->alias, err)
+				  : targets_find_interface(wanted->name, engine, &device, err);
 
-		if (strcmp(wanted->name, "any") == 0)
-			r = add_all_up(targets, wanted->alias, err);
-		else
-			r = targets_check(wanted->name, engine, err);
-		if (r == 0 && strcmp(wanted->name, "any") != 0)
-			add_target(targets, wanted->name, wanted->alias);
 		if (r < 0)
 			return r;
+		if (!any)
+			add_target(targets, &device, wanted->alias);
 	}
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/network_interface.h"
 #include "job/capture.h"
 #include "job/interfaces.h"
 #include "request/request.h"
@@ -13,20 +14,20 @@
 struct engine;
 
 struct targets {
-	struct interface_list up; /* the interfaces of "any": names point into it */
+	struct interface_list up; /* the interfaces of "any" */
 	struct capture_target items[REQUEST_INTERFACES_MAX];
 	size_t count;
 };
 
 /*
- * Fills `targets` (zeroed) with each interface once, in the request's order; names belong to the request or `up`. 0, or
- * with `err`: -ENODEV (an interface does not exist and no recorder has its history), -E2BIG, other -errno. Deinit
- * either way.
+ * Fills `targets` (zeroed) with each device once, in the request's order, under its own name. 0, or with `err`: -ENODEV
+ * (an interface does not exist and no recorder has its history), -E2BIG, other -errno. Deinit either way.
  */
 warn_unused int targets_find(const struct request *request, struct engine *engine, struct targets *targets,
 			     struct error *err);
-/* Whether this host has the interface or a recorder has its history. 0, -ENODEV with `err` and a suggestion, or another
- * -errno with `err`. */
-warn_unused int targets_check(const char *interface, struct engine *engine, struct error *err);
+/* The device that has this name, or with index 0 one that is away and whose history a recorder has. 0, -ENODEV with
+ * `err` and a suggestion, or another -errno with `err`. */
+warn_unused int targets_find_interface(const char *name, struct engine *engine, struct network_interface *device,
+				       struct error *err);
 
 void targets_deinit(struct targets *targets);

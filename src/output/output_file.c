@@ -93,18 +93,22 @@ static bool add_window(struct output_file *output, const struct consumer_report 
 			   (unsigned long long)report->lost_memory);
 }
 
-static bool add_comments(struct output_file *output, const struct request *request, const char *tags,
-			 const struct consumer_report *report)
+static bool add_comments(struct output_file *output, const struct output_file_options *options)
 {
+	const struct request *request = options->request;
+	const struct consumer_report *report = options->report;
 	bool ok = !request->comment || add_comment(output, "%s", request->comment);
 
 	ok = ok && add_comment(output, "request: %s", request->json);
-	ok = ok && add_comment(output, "tags: %s", tags);
+	ok = ok && add_comment(output, "tags: %s", options->tags);
 	if (request->customer)
 		ok = ok && add_comment(output, "customer: %s", request->customer);
 	if (request->alertid)
 		ok = ok && add_comment(output, "alertid: %s", request->alertid);
 	ok = ok && add_window(output, report);
+	if (options->duplicates)
+		ok = ok && add_comment(output, "duplicates: %llu left out",
+				       (unsigned long long)duplicates_count(options->duplicates));
 	return ok && add_comment(output, "ended: %s", end_reason_name(report->reason));
 }
 
@@ -129,7 +133,8 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 			.dropped = part->report.lost_kernel,
 			.start_ns = part->report.from_ns,
 			.end_ns = part->report.to_ns,
-			.comment = statistics_comment(&part->report, output->statistics[i]),
+			.comment = statistics_comment(&part->report, duplicates_of(options->duplicates, i),
+						      output->statistics[i]),
 		};
 	}
 	return true;
@@ -139,9 +144,10 @@ int output_file_init(struct output_file *output, const struct output_file_option
 {
 	const struct request *request = options->request;
 
-	*output = (struct output_file){.limits = {.packets = request->packets, .bytes = request->bytes}};
+	*output = (struct output_file){
+		.limits = {.packets = request->packets, .bytes = request->bytes, .duplicates = options->duplicates}};
 	output->format = request->format == REQUEST_FORMAT_PCAP ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
-	if (!add_parts(output, options) || !add_comments(output, request, options->tags, options->report)) {
+	if (!add_parts(output, options) || !add_comments(output, options)) {
 		output_file_deinit(output);
 		return -ENOMEM;
 	}

@@ -5,6 +5,7 @@
 
 #include "base/packet.h"
 #include "capture/consumer.h"
+#include "output/duplicates.h"
 #include "output/statistics_comment.h"
 #include "output/store_merge.h"
 #include "pcapng/capture_file.h"
@@ -28,7 +29,7 @@ struct output_file {
 	struct store_merge_limits limits;
 	char name[CAPTURE_FILE_NAME_SIZE];
 	struct sink_file file; /* for a delivery; valid as long as the output file */
-	char *comments[8];
+	char *comments[12];
 };
 
 struct output_file_options {
@@ -38,6 +39,7 @@ struct output_file_options {
 	const struct consumer_report *report; /* of the whole capture */
 	const struct output_part *parts;
 	size_t part_count;
+	const struct duplicates *duplicates; /* to leave out; NULL: none */
 };
 
 /*

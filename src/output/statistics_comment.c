@@ -24,7 +24,8 @@ static void add(struct writer *writer, const char *name, uint64_t count)
 		writer->size += (size_t)size;
 }
 
-const char *statistics_comment(const struct consumer_report *report, char text[static STATISTICS_COMMENT_SIZE])
+const char *statistics_comment(const struct consumer_report *report, uint64_t duplicates,
+			       char text[static STATISTICS_COMMENT_SIZE])
 {
 	struct writer writer = {.text = text};
 
@@ -32,5 +33,6 @@ const char *statistics_comment(const struct consumer_report *report, char text[s
 	add(&writer, "nic rx_missed_errors", report->nic.rx_missed_errors);
 	add(&writer, "nic queue_drops", report->nic.queue_drops);
 	add(&writer, "truncated", report->truncated);
+	add(&writer, "duplicates", duplicates);
 	return writer.size ? text : NULL;
 }

@@ -4,14 +4,18 @@
 
 #include <stdlib.h>
 
+#include "output/duplicates.h"
+
 struct input {
 	struct store_reader reader;
 	struct packet_view next;
 	bool has_next;
+	uint64_t missing; /* before packets that were left out */
 };
 
 struct store_merge {
 	struct store_merge_limits limits;
+	uint64_t number; /* of the next packet, duplicates included */
 	uint64_t packets, bytes;
 	size_t count;
 	struct input inputs[];
@@ -21,10 +25,11 @@ static void rewind_merge(void *ctx)
 {
 	struct store_merge *merge = ctx;
 
-	merge->packets = merge->bytes = 0;
+	merge->number = merge->packets = merge->bytes = 0;
 	for (size_t i = 0; i < merge->count; i++) {
 		struct input *input = &merge->inputs[i];
 
+		input->missing = 0;
 		store_reader_init(&input->reader, input->reader.store);
 		input->has_next = store_reader_next(&input->reader, &input->next);
 	}
@@ -43,18 +48,40 @@ static struct input *find_earliest(struct store_merge *merge)
 	return earliest;
 }
 
+static void advance(struct input *input)
+{
+	input->has_next = store_reader_next(&input->reader, &input->next);
+}
+
+/* Skips duplicates; what was missing before them is missing before the interface's next packet. */
+static struct input *find_next(struct store_merge *merge)
+{
+	struct input *input = find_earliest(merge);
+
+	while (input && duplicates_has(merge->limits.duplicates, merge->number)) {
+		input->missing += input->next.missing;
+		merge->number++;
+		advance(input);
+		input = find_earliest(merge);
+	}
+	return input;
+}
+
 static bool next_of_merge(void *ctx, struct packet_view *packet)
 {
 	struct store_merge *merge = ctx;
-	struct input *input = find_earliest(merge);
+	struct input *input = find_next(merge);
 
 	if (!input || merge->packets >= merge->limits.packets || merge->bytes >= merge->limits.bytes)
 		return false;
 	*packet = input->next;
 	packet->interface = (uint16_t)(input - merge->inputs);
+	packet->missing += input->missing;
+	input->missing = 0;
+	merge->number++;
 	merge->packets++;
 	merge->bytes += packet->caplen;
-	input->has_next = store_reader_next(&input->reader, &input->next);
+	advance(input);
 	return true;
 }
 

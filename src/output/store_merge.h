@@ -9,10 +9,12 @@
 #include "base/packet.h"
 #include "capture/store.h"
 
+struct duplicates;
 struct store_merge;
 
 struct store_merge_limits {
-	uint64_t packets, bytes; /* ends after the packet that reaches one of them */
+	uint64_t packets, bytes;	     /* ends after the packet that reaches one of them */
+	const struct duplicates *duplicates; /* left out; NULL: none */
 };
 
 /* Packets of stores[i] get interface index i. The stores must outlive it. NULL on ENOMEM. */

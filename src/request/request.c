@@ -221,6 +221,9 @@ static int complete(struct request *request, const json_t *message, const struct
 {
 	if (check_window(request, config, refusal) < 0)
 		return -EINVAL;
+	if (request->drop_duplicates && !request->merge)
+		return request_refuse(refusal, "drop_duplicates",
+				      "needs merge: it is about the interfaces of one file");
 	resolve_times(request, config);
 	if (!request->id_given && make_id(request->id) < 0)
 		return request_refuse(refusal, "id",

@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/network_interface.h"
 #include "config/config.h"
 #include "request/request_value.h"
-
-#define INTERFACE_NAME_MAX 15 /* bytes: the kernel's IFNAMSIZ - 1 */
 
 /* Requires 1 to REQUEST_INTERFACES_MAX strings, none empty, none with a control character. */
 static int check_list(struct request_draft *draft, const char *field, const json_t *list)
@@ -63,10 +62,11 @@ static int add_interface(struct request_draft *draft, const char *field, const c
 	return 0;
 }
 
-/* The kernel's dev_valid_name(); of white space, only the space gets past the check for control characters. */
+/* As ip(8) wants them; alternative names may be longer than others and may have a colon. Of white space, only the space
+ * gets past the check for control characters. */
 static bool is_interface_name(const char *name)
 {
-	return strlen(name) <= INTERFACE_NAME_MAX && !strpbrk(name, "/: ") && strcmp(name, ".") != 0 &&
+	return strlen(name) <= NETWORK_INTERFACE_ANY_NAME_MAX && !strpbrk(name, "/ ") && strcmp(name, ".") != 0 &&
 	       strcmp(name, "..") != 0;
 }
 
@@ -84,10 +84,10 @@ int request_list_set_interfaces(struct request_draft *draft, const struct reques
 		const char *name = json_string_value(item);
 
 		if (!is_interface_name(name))
-			return request_refuse(
-				draft->refusal, field->name,
-				"\"%s\" is not a valid interface name (1 to %d bytes, no slash, colon or space)",
-				request_text_quote(name, strlen(name), quote), INTERFACE_NAME_MAX);
+			return request_refuse(draft->refusal, field->name,
+					      "\"%s\" is not a valid interface name (1 to %d bytes, no slash or space)",
+					      request_text_quote(name, strlen(name), quote),
+					      NETWORK_INTERFACE_ANY_NAME_MAX);
 		r = add_interface(draft, field->name, name, NULL);
 		if (r < 0)
 			return r;

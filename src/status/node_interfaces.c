@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/network_interface.h"
 #include "capture/engine.h"
 #include "config/config.h"
 
@@ -112,23 +113,50 @@ void node_interfaces_sample(struct node_interfaces *interfaces)
 	interfaces->last = now;
 }
 
-static void add_configured(const struct node_interfaces *interfaces, struct node_interface *interface)
+/* An interface of the configuration, under the name that its device has now. */
+struct configured {
+	char name[NETWORK_INTERFACE_ANY_NAME_MAX + 1];
+	const struct config_strings *aliases;
+};
+
+/* Those that have aliases. NULL on ENOMEM. */
+static struct configured *list_configured(const struct config *config, size_t *count)
 {
-	const struct config *config = interfaces->config;
+	struct configured *list = calloc(config->interface_count + 1, sizeof(*list));
+
+	*count = 0;
+	for (size_t i = 0; list && i < config->interface_count; i++) {
+		const struct config_interface *from = &config->interfaces[i];
+		struct network_interface device;
+		const bool found = from->alias.count && network_interface_find(from->name, &device) == 0;
+
+		if (!from->alias.count)
+			continue;
+		snprintf(list[*count].name, sizeof(list->name), "%s", found ? device.name : from->name);
+		list[(*count)++].aliases = &from->alias;
+	}
+	return list;
+}
+
+static void add_configured(const struct node_interfaces *interfaces, const struct configured *configured, size_t count,
+			   struct node_interface *interface)
+{
 	const struct rate *rate =
 		find(interface->name, interfaces->rates, interfaces->rate_count, sizeof(*interfaces->rates));
-	for (size_t i = 0; i < config->interface_count; i++) {
-		if (strcmp(config->interfaces[i].name, interface->name) == 0)
-			interface->aliases = &config->interfaces[i].alias;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(configured[i].name, interface->name) == 0)
+			interface->aliases = configured[i].aliases;
 	}
 	interface->packets_per_s = rate ? rate->packets_per_s : 0;
 	interface->bytes_per_s = rate ? rate->bytes_per_s : 0;
 }
 
-/* An interface may briefly have two rings, one of them closing: report the recorder's. */
+/* An interface may have several rings, one of them closing, or one with the history of an earlier device of this name:
+ * report the recorder's that goes on. */
 static void add_ring(struct node_interface *interface, const struct engine_interface *ring)
 {
-	if (interface->ring && (interface->recorder || !ring->recorder))
+	const bool better = ring->recorder && (!interface->recorder || !ring->gone);
+	if (interface->ring && !better)
 		return;
 	interface->ring = true;
 	interface->recorder = ring->recorder;
@@ -245,8 +273,10 @@ int node_interfaces_list(const struct node_interfaces *interfaces, size_t limit,
 		qsort(list->items, list->total, sizeof(*list->items), compare_importance);
 		list->count = limit;
 	}
+	size_t configured_count = 0;
+	cleanup(cleanup_free) struct configured *configured = list_configured(interfaces->config, &configured_count);
 	for (size_t i = 0; i < list->count; i++)
-		add_configured(interfaces, &list->items[i]);
+		add_configured(interfaces, configured, configured_count, &list->items[i]);
 	return 0;
 }
 

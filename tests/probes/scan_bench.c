@@ -69,7 +69,7 @@ static double scan_once(const uint8_t *ring, size_t blocks, const struct filter 
 			bool matches_are_known)
 {
 	static uint8_t scratch[SCAN_SCRATCH_BYTES];
-	const struct scan_context context = {.ethernet = true, .scratch = scratch};
+	const struct scan_context context = {.type = {LINKTYPE_ETHERNET, LINK_AS_IS}, .scratch = scratch};
 	struct budget budget = {.limit_bytes = SIZE_MAX};
 	struct cursor cursors[SCAN_GROUP_MAX] = {0}, *group[SCAN_GROUP_MAX];
 

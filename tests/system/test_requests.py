@@ -39,7 +39,7 @@ BAD_FIELDS = [
     ("interface empty", {"interface": []}, "interface", "empty"),
     ("interface with an empty name", {"interface": [""]}, "interface", "empty"),
     ("interface with a path", {"interface": ["../../etc/passwd"]}, "interface", "name"),
-    ("interface too long", {"interface": ["e" * 16]}, "interface", "name"),
+    ("interface too long", {"interface": ["e" * 128]}, "interface", "name"),
     ("interface with NUL", {"interface": ["eth0\0x"]}, "interface", "NUL"),
     ("interface with a control character", {"interface": ["eth0\n"]}, "interface", "control"),
     ("too many interfaces", {"interface": [f"e{i}" for i in range(257)]}, "interface", "256"),

@@ -17,7 +17,7 @@ import threading
 PREFIX = "pcd"
 CLONE_NEWNET = 0x40000000
 SIOCETHTOOL = 0x8946
-TUNSETIFF = 0x400454CA
+TUNSETIFF, TUNSETLINK = 0x400454CA, 0x400454CD
 IFF_TUN, IFF_TAP, IFF_NO_PI = 1, 2, 0x1000
 ETHTOOL_SET = {"rx-checksum": 0x15, "tx-checksum": 0x17, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}
 ETHTOOL_GET = {"rx-checksum": 0x14, "tx-checksum": 0x16, "tso": 0x1E, "gso": 0x23, "gro": 0x2B}
@@ -47,21 +47,27 @@ def remove_stale():
 
 
 class Tun:
-    """A tun or tap device; `write` makes a packet arrive on it."""
+    """A tun or tap device; `write` makes a packet arrive on it. bare: the packet's protocol has to be given, its bytes may be any."""
 
-    def __init__(self, netns, name, tap=False):
-        self.name = name
-        self.fd = netns.call(self._open, name, IFF_TAP if tap else IFF_TUN)
+    def __init__(self, netns, name, tap=False, bare=False):
+        self.netns, self.name, self.bare = netns, name, bare
+        self.fd = netns.call(self._open, name, (IFF_TAP if tap else IFF_TUN) | (0 if bare else IFF_NO_PI))
         netns.ip("link", "set", name, "up")
 
     @staticmethod
-    def _open(name, kind):
+    def _open(name, flags):
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
-        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI))
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
         return fd
 
-    def write(self, packet):
-        os.write(self.fd, packet)
+    def set_type(self, hardware):
+        """Gives it this ARPHRD_… of linux/if_arp.h; the kernel allows that only while it is down."""
+        self.netns.ip("link", "set", self.name, "down")
+        fcntl.ioctl(self.fd, TUNSETLINK, hardware)
+        self.netns.ip("link", "set", self.name, "up")
+
+    def write(self, packet, protocol=0x0800):
+        os.write(self.fd, (struct.pack("!HH", 0, protocol) if self.bare else b"") + packet)
 
     def close(self):
         if self.fd >= 0:
@@ -150,8 +156,8 @@ class Netns:
             netns.set_offloads(end, gso=False, tso=False, gro=False, **{"tx-checksum": False})
             netns.ip("link", "set", end, "up")
 
-    def add_tun(self, name, tap=False):
-        tun = Tun(self, name, tap)
+    def add_tun(self, name, **options):
+        tun = Tun(self, name, **options)
         self._tuns.append(tun)
         return tun
 
@@ -175,6 +181,9 @@ class Netns:
 
     def is_promiscuous(self, name):
         return json.loads(self.ip("-d", "-j", "link", "show", name))[0]["promiscuity"] > 0
+
+    def index(self, name):
+        return self.call(socket.if_nametoindex, name)
 
     def packet_sockets(self, interface=None):
         """Number of AF_PACKET sockets open inside, or bound to one interface."""

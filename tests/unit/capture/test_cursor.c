@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <endian.h>
 #include <linux/if_packet.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static int set_up(void **state)
 						      .clock_offset_ns = OFFSET_NS,
 						      .earlier_offset_ns = OFFSET_NS};
 	fixture.span.dropped = 7;
-	fixture.context = (struct scan_context){.ethernet = true, .scratch = scratch};
+	fixture.context = (struct scan_context){.type = {LINKTYPE_ETHERNET, LINK_AS_IS}, .scratch = scratch};
 	return 0;
 }
 
@@ -377,7 +378,7 @@ static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 
 	(void)state;
 	add_tagged(10, 0x8100, 60);
-	fixture.context.ethernet = false;
+	fixture.context.type.linktype = LINKTYPE_RAW;
 	cursor_init(&cursor);
 	scan(&cursor);
 	assert_int_equal(packet_of(&cursor, 0).caplen, 60);
@@ -391,6 +392,99 @@ static void test_tag_is_left_out_where_it_does_not_fit(void **state)
 		assert_int_equal(packet_of(&cursor, 0).caplen, size < 12 ? size : size + 4);
 		store_deinit(&cursor.store);
 	}
+}
+
+/* --- other link types --- */
+
+static struct sockaddr_ll *address_of(struct tpacket3_hdr *packet)
+{
+	return (void *)((uint8_t *)packet + TPACKET_ALIGN(sizeof(*packet)));
+}
+
+static void test_cooked_packets_get_their_header(void **state)
+{
+	static const uint8_t network[] = {0x45, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+	static const uint8_t v2[] = {8, 0, 0, 0, 0, 1, 2, 3, 2, 0, 4, 6, 1, 2, 3, 4, 5, 6, 0, 0};
+	static const uint8_t v1[] = {0, 4, 2, 0, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 8, 0};
+	static const struct {
+		struct link_type type;
+		const uint8_t *header;
+		uint32_t size;
+	} cases[] = {{{LINKTYPE_LINUX_SLL2, LINK_COOKED_V2}, v2, sizeof(v2)},
+		     {{LINKTYPE_NETLINK, LINK_COOKED_V1}, v1, sizeof(v1)}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		for (uint32_t snaplen = 1; snaplen <= cases[i].size + sizeof(network); snaplen++) {
+			struct cursor cursor;
+			uint8_t whole[40];
+
+			set_up(NULL);
+			fixture.context.type = cases[i].type;
+			fixture.context.hardware = 512;
+			*address_of(add(network, sizeof(network), 10)) =
+				(struct sockaddr_ll){.sll_protocol = htobe16(0x0800),
+						     .sll_ifindex = 0x010203,
+						     .sll_hatype = 512,
+						     .sll_pkttype = PACKET_OUTGOING,
+						     .sll_halen = 6,
+						     .sll_addr = {1, 2, 3, 4, 5, 6}};
+			cursor_init(&cursor);
+			cursor.snaplen = snaplen;
+			scan(&cursor);
+			memcpy(whole, cases[i].header, cases[i].size);
+			memcpy(whole + cases[i].size, network, sizeof(network));
+			const struct packet_view packet = packet_of(&cursor, 0);
+			assert_int_equal(packet.wirelen, cases[i].size + sizeof(network));
+			assert_int_equal(packet.caplen, snaplen);
+			assert_memory_equal(packet.data, whole, snaplen);
+			store_deinit(&cursor.store);
+		}
+	}
+}
+
+static void test_short_can_frames_are_left_as_they_are(void **state)
+{
+	static const uint8_t frame[] = {0x23, 1, 0, 0, 3, 4, 0, 0, 'a', 'b', 'c', 'd'};
+	struct cursor cursor;
+
+	(void)state;
+	fixture.context.type = (struct link_type){LINKTYPE_CAN_SOCKETCAN, LINK_CAN};
+	for (uint32_t size = 0; size <= sizeof(frame); size++)
+		add(frame, size, 10 + size);
+	cursor_init(&cursor);
+	scan(&cursor);
+	for (uint32_t size = 0; size < sizeof(frame); size++) {
+		assert_int_equal(packet_of(&cursor, size).caplen, size);
+		assert_memory_equal(packet_of(&cursor, size).data, frame, size);
+	}
+	assert_int_equal(packet_of(&cursor, sizeof(frame)).data[3], htobe32(1) == 1 ? 0 : 0x23);
+	store_deinit(&cursor.store);
+}
+
+static void test_packet_of_another_link_type_ends_the_cursor_before_it(void **state)
+{
+	struct cursor cursor, over;
+
+	(void)state;
+	fixture.context.hardware = 1;
+	address_of(add_udp(53, 10))->sll_hatype = 1;
+	address_of(add_udp(53, 20))->sll_hatype = 772; /* loopback's is Ethernet, too */
+	address_of(add_udp(53, 30))->sll_hatype = 512;
+	address_of(add_udp(53, 40))->sll_hatype = 1;
+	cursor_init(&cursor);
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 2);
+	assert_int_equal(cursor.reason, END_INTERFACE_GONE);
+	assert_int_equal(cursor.retyped_ns, BOOT_NS + 30 * MS);
+	assert_int_equal(cursor.next_number, fixture.span.number + 2);
+	store_deinit(&cursor.store);
+	cursor_init(&over); /* its window was over */
+	over.until_ns = BOOT_NS + 25 * MS;
+	scan(&over);
+	assert_int_equal(over.store.packets, 2);
+	assert_int_not_equal(over.reason, END_INTERFACE_GONE);
+	store_deinit(&over.store);
 }
 
 /* Counted is what the ring had too little of, not what the request did not want. */
@@ -890,6 +984,9 @@ int main(void)
 		TEST(test_filters_see_the_tag_and_the_bytes_after_it),
 		TEST(test_snap_length_may_cut_inside_the_tag),
 		TEST(test_tag_is_left_out_where_it_does_not_fit),
+		TEST(test_cooked_packets_get_their_header),
+		TEST(test_short_can_frames_are_left_as_they_are),
+		TEST(test_packet_of_another_link_type_ends_the_cursor_before_it),
 		TEST(test_packets_cut_by_the_ring_are_counted),
 		TEST(test_flags_tell_how_a_packet_was_received),
 		TEST(test_missing_packets_are_counted_where_they_are_missing),

@@ -47,6 +47,7 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 		.lost = {.kernel = 1, .evicted = 2, .memory = 3},
 		.nic = {.rx_dropped = 5, .rx_missed_errors = 6, .queue_drops = 7},
 		.truncated = 4,
+		.duplicates = 8,
 		.destinations = destinations,
 		.destination_count = 2,
 		.file = "n1-eth0.pcapng",
@@ -57,19 +58,20 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 	};
 
 	(void)state;
-	check(&event, "{\"v\":1,\"event\":\"done\",\"id\":\"req-1\",\"capture\":\"cap-1\",\"node\":\"n1\","
-		      "\"interface\":\"eth0\","
-		      "\"time\":\"" TIME_TEXT
-		      "\",\"origin\":\"redis:capture\",\"reason\":\"packets\",\"packets\":50,\"bytes\":61234,"
-		      "\"first\":\"" TIME_TEXT "\",\"last\":\"2026-11-23T08:41:00.123456790Z\","
-		      "\"window\":{\"from\":\"" TIME_TEXT "\",\"to\":\"" TIME_TEXT
-		      "\",\"asked_from\":\"2026-11-23T08:41:00.123456780Z\",\"complete\":true},"
-		      "\"lost\":{\"kernel\":1,\"evicted\":2,\"memory\":3},"
-		      "\"nic\":{\"rx_dropped\":5,\"rx_missed_errors\":6,\"queue_drops\":7},\"truncated\":4,"
-		      "\"destinations\":[{\"name\":\"cloudshark\",\"ok\":true,\"url\":\"https://cs.example/captures/"
-		      "ab12\",\"attempts\":1},"
-		      "{\"name\":\"local\",\"ok\":false,\"error\":\"disk full\",\"attempts\":3}],"
-		      "\"file\":\"n1-eth0.pcapng\",\"tags\":\"node:n1\",\"customer\":\"ACME\",\"alertid\":655443}");
+	check(&event,
+	      "{\"v\":1,\"event\":\"done\",\"id\":\"req-1\",\"capture\":\"cap-1\",\"node\":\"n1\","
+	      "\"interface\":\"eth0\","
+	      "\"time\":\"" TIME_TEXT
+	      "\",\"origin\":\"redis:capture\",\"reason\":\"packets\",\"packets\":50,\"bytes\":61234,"
+	      "\"first\":\"" TIME_TEXT "\",\"last\":\"2026-11-23T08:41:00.123456790Z\","
+	      "\"window\":{\"from\":\"" TIME_TEXT "\",\"to\":\"" TIME_TEXT
+	      "\",\"asked_from\":\"2026-11-23T08:41:00.123456780Z\",\"complete\":true},"
+	      "\"lost\":{\"kernel\":1,\"evicted\":2,\"memory\":3},"
+	      "\"nic\":{\"rx_dropped\":5,\"rx_missed_errors\":6,\"queue_drops\":7},\"truncated\":4,\"duplicates\":8,"
+	      "\"destinations\":[{\"name\":\"cloudshark\",\"ok\":true,\"url\":\"https://cs.example/captures/"
+	      "ab12\",\"attempts\":1},"
+	      "{\"name\":\"local\",\"ok\":false,\"error\":\"disk full\",\"attempts\":3}],"
+	      "\"file\":\"n1-eth0.pcapng\",\"tags\":\"node:n1\",\"customer\":\"ACME\",\"alertid\":655443}");
 }
 
 static void test_unset_fields_are_left_out(void **state)

@@ -49,6 +49,7 @@ static void test_events_round_trip(void **state)
 		.lost = {.kernel = 1, .evicted = 2, .memory = 3},
 		.nic = {.rx_dropped = 5, .queue_drops = 7},
 		.truncated = 4,
+		.duplicates = 8,
 		.destinations = destinations,
 		.destination_count = 2,
 		.file = "f.pcapng",

@@ -107,10 +107,10 @@ static void test_different_requests_are_not_folded(void **state)
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
 	const struct request first = make("a");
 	char *destinations[] = {key};
-	struct request different[9];
+	struct request different[10];
 
 	(void)state;
-	for (size_t i = 0; i < 9; i++)
+	for (size_t i = 0; i < 10; i++)
 		different[i] = make("b");
 	different[0].interfaces = another;
 	different[1].bpf = tcp;
@@ -122,8 +122,9 @@ static void test_different_requests_are_not_folded(void **state)
 	different[7].destinations = destinations;
 	different[7].destination_count = 1;
 	different[8].inner = tcp;
+	different[9].drop_duplicates = true;
 	dedupe_remember(dedupe, &first, START);
-	for (size_t i = 0; i < 9; i++)
+	for (size_t i = 0; i < 10; i++)
 		assert_null(dedupe_find(dedupe, &different[i], START));
 }
 

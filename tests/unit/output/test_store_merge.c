@@ -11,7 +11,7 @@
 #include "output/store_merge.h"
 
 #define STORES 5
-#define NO_LIMITS (&(struct store_merge_limits){UINT64_MAX, UINT64_MAX})
+#define NO_LIMITS (&(struct store_merge_limits){.packets = UINT64_MAX, .bytes = UINT64_MAX})
 
 static struct budget budget = {.limit_bytes = SIZE_MAX};
 static uint64_t random_state = 88172645463325252;

@@ -166,15 +166,8 @@ static int validate(const struct buffer *text, json_t *json, const struct config
 		return -EINVAL;
 	if (!request)
 		return 0;
-	const struct filter_options options = {
-		.bpf = request->bpf,
-		.inner = request->inner,
-		.linktype = LINKTYPE_ETHERNET,
-		.netmask = FILTER_CHECK_NETMASK,
-	};
-	cleanup(cleanup_filter) struct filter *filter = NULL;
-	const char *field;
-	return filter_new(&options, err, &field, &filter);
+	const struct filter_options options = {.bpf = request->bpf, .inner = request->inner};
+	return filter_check_options(&options, err);
 }
 
 static enum exit_status check_request(const struct command_context *context, const struct buffer *text)

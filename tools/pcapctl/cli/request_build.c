@@ -129,6 +129,7 @@ static const struct {
 	{OPTION_ID, "id", parse_id, "1 to 64 of the characters A-Z a-z 0-9 . _ -"},
 	{OPTION_FORMAT, "format", parse_format, "pcapng or pcap"},
 	{OPTION_DEDUPE, "dedupe", parse_text, "text in UTF-8"},
+	{OPTION_DROP_DUPLICATES, "drop_duplicates", parse_switch, ""},
 	{OPTION_LOGREQUEST, "logrequest", parse_switch, ""},
 	{OPTION_PACKETDEBUG, "packetdebug", parse_switch, ""},
 };
@@ -276,6 +277,8 @@ int request_build(const struct command_line *line, const struct request_plan *pl
 	cleanup(cleanup_json) json_t *request = json_object();
 	int r = check_exclusive(line, err);
 
+	if (r == 0 && command_line_has(line, OPTION_DROP_DUPLICATES) && !plan->merge)
+		r = error_set(err, -EINVAL, "--drop-duplicates needs one file for all interfaces: -w or --merge");
 	if (r == 0 && !request)
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r == 0 && !command_line_has(line, OPTION_NODE) && !command_line_has(line, OPTION_NODERE))

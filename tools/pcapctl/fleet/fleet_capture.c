@@ -93,6 +93,7 @@ static int prepare(struct capture_session *session, struct error *err)
 	if (timeout && quantity_parse_duration(timeout, &session->answer_timeout_ns) < 0)
 		return error_set(err, -EINVAL, "--answer-timeout: must be a time like 5s");
 	plan.destination = session->merge_to ? "redis" : NULL;
+	plan.merge = session->merge_to && command_line_has(line, OPTION_DROP_DUPLICATES); /* on each node */
 	if (session->merge_to && format && strcmp(format, "pcap") == 0)
 		return error_set(err, -EINVAL, "--format pcap: a merged file is always pcapng");
 	int r = filter_check_syntax(line->filter, err);

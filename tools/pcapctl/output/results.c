@@ -185,6 +185,9 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 	if (json_number(event, "truncated") > 0)
 		terminal_note(terminal, "%s %s: %" PRIu64 " packets are not whole: the node held only their beginning",
 			      node, interface, json_number(event, "truncated"));
+	if (json_number(event, "duplicates") > 0)
+		terminal_note(terminal, "%s %s: %" PRIu64 " duplicates are left out", node, interface,
+			      json_number(event, "duplicates"));
 	if (!*json_text(window, "asked_from") ||
 	    strcmp(json_text(window, "asked_from"), json_text(window, "from")) >= 0)
 		return;
