@@ -102,7 +102,7 @@ const struct config_row config_rows[] = {
 	 .help = "log a line for every captured packet"},
 
 	{"limits", "captures", NULL, "COUNT", CONFIG_COUNT, 1, 65536, .fallback = "256", FIELD(limits.captures),
-	 .help = "largest number of captures running at once; more are refused, not queued"},
+	 .help = "largest number of captures running at once, a merged one being one; more are refused, not queued"},
 	{"limits", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(limits.memory_bytes),
 	 .help = "memory for captured packets until they are delivered"},
 	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB",

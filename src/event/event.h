@@ -23,6 +23,12 @@ struct event_destination {
 	unsigned attempts;
 };
 
+/* An interface that could not take part. */
+struct event_skipped {
+	const char *interface;
+	const char *reason; /* "memory", "gone", or the error's text */
+};
+
 /* The publisher owns the strings, which are only read during event_bus_publish(). Members marked (*) are optional: NULL
  * or 0 leaves them out. */
 struct event {
@@ -54,6 +60,8 @@ struct event {
 		uint64_t rx_dropped, rx_missed_errors, queue_drops; /* packets; (*) each, and all of it */
 	} nic;
 	uint64_t truncated;			      /* packets that are shorter than wanted; (*) */
+	const struct event_skipped *skipped;	      /* (*) */
+	size_t skipped_count, skipped_total;	      /* the list may be cut */
 	const struct event_destination *destinations; /* (*) */
 	size_t destination_count;
 	const char *file;	     /* the file's name; (*) */

@@ -55,9 +55,9 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 	const uint64_t running_max = jobs->options.config->limits.captures;
 	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
 
-	if (jobs->counts.running_parts + more > running_max)
+	if (jobs->counts.running + more > running_max)
 		return error_set(err, -ENOSPC, "%llu captures are running already; the limit is %llu (limits.captures)",
-				 (unsigned long long)jobs->counts.running_parts, (unsigned long long)running_max);
+				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
 	if (jobs->counts.running + jobs->counts.delivering + more > captures_max)
 		return error_set(err, -ENOSPC,
 				 "%llu captures are waiting to be delivered; the limit for captures in all is %llu",
@@ -75,7 +75,7 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 			continue;
 		for (const struct capture *capture = job_captures(job); capture; capture = capture_next(capture)) {
 			capture_get_status(capture, &status);
-			count += status.state == CAPTURE_DELIVERING ? 0 : capture_part_count(capture);
+			count += status.state != CAPTURE_DELIVERING;
 		}
 	}
 	return count;
@@ -161,16 +161,16 @@ static bool fold_into_running(struct jobs *jobs, const struct submission *submis
 /* --- starting --- */
 
 static void start_capture(struct jobs *jobs, const struct submission *submission, struct job *job,
-			  const struct capture_target *targets, size_t count)
+			  const struct capture_interfaces *interfaces)
 {
 	struct capture *capture = NULL;
-	const int r = capture_start(&jobs->capture_deps, submission->request, targets, count,
+	const int r = capture_start(&jobs->capture_deps, submission->request, interfaces,
 				    (unsigned)job_capture_count(job) + 1, &capture);
 
 	if (r < 0) {
 		struct error error;
 
-		error_set(&error, r, "interface %s: %s", targets->name,
+		error_set(&error, r, "interface %s: %s", interfaces->targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
 		reject(jobs, submission, r, NULL, error.text);
 		return;
@@ -178,7 +178,6 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 	capture_set_owner(capture, job);
 	job_add_capture(job, capture);
 	jobs->counts.running++;
-	jobs->counts.running_parts += count;
 }
 
 static enum job_outcome start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
@@ -191,8 +190,10 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 	reply_cache_track(jobs->reply_cache, submission->request->id);
 	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
-	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
-		start_capture(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
+	const size_t each = merge ? targets->count : 1;
+	for (size_t i = 0; i < targets->count; i += each)
+		start_capture(jobs, submission, job,
+			      &(struct capture_interfaces){&targets->items[i], each, &targets->skipped});
 	if (!job_capture_count(job)) {
 		job_end(job);
 		return JOB_REFUSED;
@@ -217,10 +218,11 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
 		return reject(jobs, submission, -EINVAL, "format",
 			      "format: pcap can hold one interface only; merge needs pcapng");
-	r = check_customer(jobs, request, targets->count, &error);
+	const size_t captures = request->merge ? 1 : targets->count;
+	r = check_customer(jobs, request, captures, &error);
 	if (r < 0)
 		return reject(jobs, submission, r, "customer", error.text);
-	r = check_limits(jobs, targets->count, &error);
+	r = check_limits(jobs, captures, &error);
 	if (r < 0)
 		return reject(jobs, submission, r, NULL, error.text);
 	return start(jobs, submission, targets);

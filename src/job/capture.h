@@ -23,6 +23,7 @@ struct event_bus;
 struct capture;
 struct offload;
 struct request;
+struct skipped;
 
 /* What every capture needs. The owner keeps it until all captures are finished. */
 struct capture_deps {
@@ -41,6 +42,13 @@ struct capture_deps {
 	void *ctx;
 };
 
+/* The interfaces to capture on (copied), and those of the request that were left out (copied; for the events). */
+struct capture_interfaces {
+	const struct capture_target *targets;
+	size_t count;
+	const struct skipped *skipped;
+};
+
 /* An interface to capture on, and the alias by which the request names it (owned by the request; NULL: by name). */
 struct capture_target {
 	const char *name;
@@ -48,12 +56,11 @@ struct capture_target {
 };
 
 /*
- * Starts capturing for `request` (referenced) on the targets (copied); `index` numbers the request's captures from 1.
- * 0, or -ENOBUFS, -EAGAIN or -ENOMEM: no capture, no event.
+ * Starts capturing for `request` (referenced); `index` numbers the request's captures from 1. An interface that cannot
+ * take part drops out, unless all do. 0, or -ENOBUFS, -EAGAIN or -ENOMEM: no capture, no event.
  */
 warn_unused int capture_start(const struct capture_deps *deps, struct request *request,
-			      const struct capture_target *targets, size_t target_count, unsigned index,
-			      struct capture **capture);
+			      const struct capture_interfaces *interfaces, unsigned index, struct capture **capture);
 
 /* The daemon stops: ends it with reason "shutdown" and delivers what it has. */
 void capture_shut_down(struct capture *capture);
@@ -63,8 +70,6 @@ void capture_shut_down(struct capture *capture);
  * ended. One that is being armed stays in memory until its thread returns.
  */
 void capture_abandon(struct capture *capture);
-
-unsigned capture_part_count(const struct capture *capture); /* its interfaces, which limits.captures counts */
 
 /* Ends it early with reason "stopped" and delivers what it has. False: it has ended already. */
 bool capture_stop(struct capture *capture);

@@ -28,6 +28,9 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.customer = capture->request->customer,
 		.alertid = capture->request->alertid,
 		.alertid_is_integer = capture->request->alertid_is_integer,
+		.skipped = capture->skipped.items,
+		.skipped_count = capture->skipped.listed,
+		.skipped_total = capture->skipped.total,
 	};
 }
 
@@ -122,10 +125,10 @@ static void log_packets(struct offload_task *task)
 		struct store_reader reader;
 		struct packet_view packet;
 
-		store_reader_init(&reader, consumer_store(capture->parts[i].consumer));
+		store_reader_init(&reader, consumer_store(capture->parts[i]->consumer));
 		while (store_reader_next(&reader, &packet))
 			log_info("packet", log_str("request", capture->request->id),
-				 log_str("interface", capture->parts[i].interface), log_uint("number", ++number),
+				 log_str("interface", capture->parts[i]->interface), log_uint("number", ++number),
 				 log_str("time", clock_format(packet.time_ns, time)),
 				 log_uint("length", packet.wirelen), log_uint("captured", packet.caplen),
 				 log_str("direction", directions[packet.direction]));
@@ -155,13 +158,14 @@ static void start_packet_log(struct capture *capture)
 static bool build_output_file(struct capture *capture)
 {
 	cleanup(cleanup_free) struct output_part *parts = calloc(capture->part_count, sizeof(*parts));
+	cleanup(cleanup_free) char *skipped = skipped_text(&capture->skipped);
 
 	if (!parts)
 		return false;
 	for (size_t i = 0; i < capture->part_count; i++) {
-		parts[i].interface = capture->parts[i].interface;
-		parts[i].store = consumer_store(capture->parts[i].consumer);
-		consumer_report(capture->parts[i].consumer, &parts[i].report);
+		parts[i].interface = capture->parts[i]->interface;
+		parts[i].store = consumer_store(capture->parts[i]->consumer);
+		consumer_report(capture->parts[i]->consumer, &parts[i].report);
 	}
 	const struct output_file_options options = {
 		.request = capture->request,
@@ -170,6 +174,7 @@ static bool build_output_file(struct capture *capture)
 		.interface = capture->name,
 		.tags = capture->tags,
 		.report = &capture->report,
+		.skipped = skipped,
 		.parts = parts,
 		.part_count = capture->part_count,
 	};
@@ -200,13 +205,13 @@ static void deliver(struct capture *capture)
 /* Counts what the merged file holds after the limits of the whole capture. */
 static void recount_merged(const struct capture *capture, struct consumer_report *report)
 {
-	const struct store *stores[REQUEST_INTERFACES_MAX];
+	cleanup(cleanup_free) const struct store **stores = calloc(capture->part_count, sizeof(*stores));
 	const struct store_merge_limits limits = {.packets = capture->request->packets,
 						  .bytes = capture->request->bytes};
 
-	for (size_t i = 0; i < capture->part_count; i++)
-		stores[i] = consumer_store(capture->parts[i].consumer);
-	struct store_merge *merge = store_merge_new(stores, capture->part_count, &limits);
+	for (size_t i = 0; stores && i < capture->part_count; i++)
+		stores[i] = consumer_store(capture->parts[i]->consumer);
+	struct store_merge *merge = stores ? store_merge_new(stores, capture->part_count, &limits) : NULL;
 	struct packet_view packet;
 	if (!merge) {
 		report->lost_memory += report->packets;
@@ -237,12 +242,12 @@ static void recount_merged(const struct capture *capture, struct consumer_report
 /* The window is what all parts cover; the reason is that of the part that ended last. */
 static void combine_reports(const struct capture *capture, struct consumer_report *whole)
 {
-	consumer_report(capture->parts[0].consumer, whole);
+	consumer_report(capture->parts[0]->consumer, whole);
 	whole->complete &= capture->part_count == 1 || whole->reason != END_INTERFACE_GONE;
 	for (size_t i = 1; i < capture->part_count; i++) {
 		struct consumer_report part;
 
-		consumer_report(capture->parts[i].consumer, &part);
+		consumer_report(capture->parts[i]->consumer, &part);
 		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
 		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
@@ -259,6 +264,7 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		whole->unsorted |= part.unsorted;
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
+	whole->complete &= !capture->request->merge || !capture->skipped.total;
 	if (capture->part_count > 1)
 		recount_merged(capture, whole);
 }

@@ -11,6 +11,7 @@
 #include "event/event.h"
 #include "job/capture.h"
 #include "job/interfaces.h"
+#include "job/skipped.h"
 #include "output/output_file.h"
 #include "request/request.h"
 #include "sink/delivery.h"
@@ -53,8 +54,9 @@ struct capture {
 	char *tags;
 	struct output_file output_file;
 	struct delivery *delivery;
+	struct capture_part **parts;
 	size_t part_count;
-	struct capture_part parts[];
+	struct skipped skipped; /* interfaces of the request that are no part of it */
 };
 
 /* An event about the capture. */

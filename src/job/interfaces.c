@@ -8,9 +8,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
 #include "base/suggest.h"
 #include "capture/ring.h"
+#include "job/skipped.h"
 
 static bool is_up(int fd, const char *name)
 {
@@ -21,7 +21,7 @@ static bool is_up(int fd, const char *name)
 }
 
 /* 0, or -errno if that can't be known. */
-static int check_usable(int fd, const char *name, bool *usable)
+static int check_usable(int fd, const char *name, struct skipped *skipped, bool *usable)
 {
 	struct error error;
 	uint16_t linktype;
@@ -33,11 +33,11 @@ static int check_usable(int fd, const char *name, bool *usable)
 	*usable = r == 0;
 	if (r == 0 || (r != -ENODEV && r != -EPFNOSUPPORT))
 		return r;
-	log_notice("interface-left-out", log_str("interface", name), log_str("error", error.text));
+	skipped_add(skipped, name, r, error.text);
 	return 0;
 }
 
-int interface_list_read(bool up_only, struct interface_list *list)
+int interface_list_read(struct skipped *skipped, struct interface_list *list)
 {
 	cleanup(cleanup_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -53,8 +53,8 @@ int interface_list_read(bool up_only, struct interface_list *list)
 	int r = list->names ? 0 : -ENOMEM;
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		bool usable = true;
-		if (up_only)
-			r = check_usable(fd, found[i].if_name, &usable);
+		if (skipped)
+			r = check_usable(fd, found[i].if_name, skipped, &usable);
 		if (r == 0 && usable)
 			snprintf(list->names[list->count++], INTERFACE_NAME_SIZE, "%s", found[i].if_name);
 	}

@@ -7,6 +7,8 @@
 
 #include "base/cleanup.h"
 
+struct skipped;
+
 #define INTERFACE_NAME_SIZE 16
 
 struct interface_list {
@@ -14,9 +16,9 @@ struct interface_list {
 	size_t count;
 };
 
-/* All interfaces (`up_only`: those that are up and have a supported link type), in the kernel's order. 0 or -errno:
- * never a part of them. */
-warn_unused int interface_list_read(bool up_only, struct interface_list *list);
+/* All interfaces, or with `skipped` those that are up and have a supported link type, in the kernel's order; up, but
+ * not usable, are added to `skipped`. 0 or -errno: never a part of them. */
+warn_unused int interface_list_read(struct skipped *skipped, struct interface_list *list);
 void interface_list_deinit(struct interface_list *list);
 
 /* 0, -ENODEV, or another -errno: not known. */

@@ -19,8 +19,7 @@ static void add_target(struct targets *targets, const char *name, char *alias)
 
 static int add_all_up(struct targets *targets, char *alias, struct error *err)
 {
-	interface_list_deinit(&targets->up);
-	int r = interface_list_read(true, &targets->up);
+	int r = interface_list_read(&targets->skipped, &targets->up);
 	if (r < 0)
 		return error_set(err, r, "listing interfaces: %s", strerror(-r));
 	if (!targets->up.count)
@@ -36,7 +35,7 @@ static int add_all_up(struct targets *targets, char *alias, struct error *err)
 static int unknown_interface(const char *name, struct error *err)
 {
 	struct interface_list all = {0};
-	const char *near = interface_list_read(false, &all) == 0 ? interface_list_suggest(&all, name) : NULL;
+	const char *near = interface_list_read(NULL, &all) == 0 ? interface_list_suggest(&all, name) : NULL;
 
 	error_set(err, -ENODEV, "interface: this host has no \"%s\"%s%s%s", name, near ? " (did you mean \"" : "",
 		  near ? near : "", near ? "\"?)" : "");
@@ -73,5 +72,6 @@ int targets_find(const struct request *request, struct engine *engine, struct ta
 
 void targets_deinit(struct targets *targets)
 {
+	skipped_deinit(&targets->skipped);
 	interface_list_deinit(&targets->up);
 }

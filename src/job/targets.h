@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "job/capture.h"
 #include "job/interfaces.h"
+#include "job/skipped.h"
 #include "request/request.h"
 
 struct engine;
@@ -16,6 +17,7 @@ struct targets {
 	struct interface_list up; /* the interfaces of "any": names point into it */
 	struct capture_target items[REQUEST_INTERFACES_MAX];
 	size_t count;
+	struct skipped skipped; /* interfaces that are up, but cannot take part */
 };
 
 /*

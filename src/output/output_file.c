@@ -93,19 +93,21 @@ static bool add_window(struct output_file *output, const struct consumer_report 
 			   (unsigned long long)report->lost_memory);
 }
 
-static bool add_comments(struct output_file *output, const struct request *request, const char *tags,
-			 const struct consumer_report *report)
+static bool add_comments(struct output_file *output, const struct output_file_options *options)
 {
+	const struct request *request = options->request;
 	bool ok = !request->comment || add_comment(output, "%s", request->comment);
 
 	ok = ok && add_comment(output, "request: %s", request->json);
-	ok = ok && add_comment(output, "tags: %s", tags);
+	ok = ok && add_comment(output, "tags: %s", options->tags);
 	if (request->customer)
 		ok = ok && add_comment(output, "customer: %s", request->customer);
 	if (request->alertid)
 		ok = ok && add_comment(output, "alertid: %s", request->alertid);
-	ok = ok && add_window(output, report);
-	return ok && add_comment(output, "ended: %s", end_reason_name(report->reason));
+	ok = ok && add_window(output, options->report);
+	if (options->skipped)
+		ok = ok && add_comment(output, "skipped: %s", options->skipped);
+	return ok && add_comment(output, "ended: %s", end_reason_name(options->report->reason));
 }
 
 static bool add_parts(struct output_file *output, const struct output_file_options *options)
@@ -141,7 +143,7 @@ int output_file_init(struct output_file *output, const struct output_file_option
 
 	*output = (struct output_file){.limits = {.packets = request->packets, .bytes = request->bytes}};
 	output->format = request->format == REQUEST_FORMAT_PCAP ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
-	if (!add_parts(output, options) || !add_comments(output, request, options->tags, options->report)) {
+	if (!add_parts(output, options) || !add_comments(output, options)) {
 		output_file_deinit(output);
 		return -ENOMEM;
 	}
