@@ -12,9 +12,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quantity.h"
+#include "bpf/filter_cache.h"
 #include "capture/engine_internal.h"
 #include "capture/recorder.h"
+#include "capture/ring_size.h"
 
+#define MUCH_SMALLER 4 /* an idle ring of at most this part of what is planned is not used again */
 /* Twice the order slack: once for packets stamped ahead of the clock, once for a worker yet to see the new end. */
 #define EXTEND_SLACK_NS (2 * TIMELINE_ORDER_SLACK_NS)
 
@@ -59,7 +63,8 @@ static struct source *find_source(const struct engine *engine, const char *inter
 	for (struct source *source = engine->sources; source; source = source->next) {
 		const bool recorder = source->recorder.on;
 
-		if (!source->gone && ifindex && source->ring->ifindex == ifindex && (recorder || !live))
+		if (!source->gone && !source->given_up && ifindex && source->ring->ifindex == ifindex &&
+		    (recorder || !live))
 			live = source;
 		if (source->gone && recorder && strcmp(source->name, interface) == 0)
 			away = source;
@@ -67,33 +72,139 @@ static struct source *find_source(const struct engine *engine, const char *inter
 	return ifindex ? live : away;
 }
 
-/* Finds or opens the interface's source and pins it. Only this function and recorders, under `control_lock`, add
- * sources. Called with `control_lock` held, without `lock`. */
-static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
-			  struct source **result)
+/* The oldest of the idle rings; NULL: there is none. Called with `lock` held. */
+static struct source *longest_idle(const struct engine *engine)
 {
-	int ifindex = 0, r = ring_find_interface(spec->interface, &ifindex);
+	struct source *oldest = NULL;
 
-	if (r < 0 && r != -ENODEV)
-		return error_set(err, r, "interface %s: %s", spec->interface, strerror(-r));
+	for (struct source *source = engine->sources; source; source = source->next) {
+		if (source_is_idle(source) && !source->given_up &&
+		    (!oldest || source->idle_since_ns < oldest->idle_since_ns))
+			oldest = source;
+	}
+	return oldest;
+}
+
+/* What a new ring of this size leaves, once the rings that are given up are closed. Called with `lock` held. */
+static bool will_fit(const struct engine *engine, size_t bytes)
+{
+	return engine->ring_bytes - engine->given_up_bytes + bytes <= engine->rings_limit_bytes;
+}
+
+/*
+ * Takes bytes for a new ring, at most `planned`, out of the budget; idle rings give way. Returns 0 or -ENOMEM. Called
+ * with `lock` held; releases and reacquires it while rings are closed.
+ */
+static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
+{
+	for (;;) {
+		struct source *idle;
+
+		while (!will_fit(engine, planned) && (idle = longest_idle(engine)))
+			engine_give_up(engine, idle);
+		const size_t used = engine->ring_bytes - engine->given_up_bytes;
+		*bytes = ring_size_fit(engine->rings_limit_bytes, used, planned);
+		if (!*bytes)
+			return -ENOMEM;
+		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes)
+			break;
+		if (engine->closing)
+			engine_close_source(engine);
+		else
+			pthread_cond_wait(&engine->sources_changed, &engine->lock);
+	}
+	engine->ring_bytes += *bytes;
+	return 0;
+}
+
+static bool is_being_opened(const struct engine *engine, int ifindex)
+{
+	const struct opening *opening = engine->openings;
+
+	while (opening && opening->ifindex != ifindex)
+		opening = opening->next;
+	return opening;
+}
+
+static void end_opening(struct engine *engine, const struct opening *opening)
+{
+	struct opening **at = &engine->openings;
+
+	while (*at != opening)
+		at = &(*at)->next;
+	*at = opening->next;
+	pthread_cond_broadcast(&engine->sources_changed);
+}
+
+/* Opens the interface's source, with a pin for the caller. Called with `lock` held; releases and reacquires it. */
+static int open_source(struct engine *engine, const struct consumer_spec *spec, size_t planned, int ifindex,
+		       struct error *err, struct source **result)
+{
+	struct opening opening = {.next = engine->openings, .ifindex = ifindex};
+	struct source *source = NULL;
+	size_t bytes = 0;
+
+	engine->openings = &opening;
+	int r = reserve_ring(engine, planned, &bytes);
+	pthread_mutex_unlock(&engine->lock);
+	if (r < 0)
+		error_set(err, r,
+			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.rings)",
+			  spec->interface, engine->rings_limit_bytes / MIB);
+	else
+		r = source_open(spec->interface, spec->promiscuous, bytes, &engine->ring_guard, err, &source);
+	const size_t opened = r == 0 ? source_ring_bytes(source) : 0;
+	if (r == 0)
+		r = engine_add_source(engine, source, err);
 	pthread_mutex_lock(&engine->lock);
-	if (ifindex)
-		recorder_bind(engine, spec->interface); /* it may have just come back */
+	engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* the kernel may have lacked memory for all of it */
+	end_opening(engine, &opening);
+	if (r == 0)
+		*result = source;
+	return r;
+}
+
+/* The interface's source, pinned, if it is open; waits while another thread opens it. An idle one that is much smaller
+ * than planned gives way. Called with `lock` held; releases and reacquires it. */
+static struct source *pin_open_source(struct engine *engine, const struct consumer_spec *spec, size_t planned,
+				      int ifindex)
+{
+	while (ifindex && is_being_opened(engine, ifindex))
+		pthread_cond_wait(&engine->sources_changed, &engine->lock);
 	struct source *source = find_source(engine, spec->interface, ifindex);
+	if (source && source_is_idle(source) && source_ring_bytes(source) <= planned / MUCH_SMALLER) {
+		engine_give_up(engine, source);
+		source = NULL;
+	}
 	if (source) {
 		source->idle_since_ns = 0;
 		source->pins++;
 	}
-	const size_t ring_bytes = engine->ring_bytes;
+	return source;
+}
+
+/* Finds or opens the interface's source and pins it. Called without locks. */
+static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
+			  struct source **result)
+{
+	const size_t planned = spec->ring_bytes ? spec->ring_bytes : engine_plan_rings(engine, 1);
+	int ifindex = 0, r = ring_find_interface(spec->interface, &ifindex);
+
+	if (r < 0 && r != -ENODEV)
+		return error_set(err, r, "interface %s: %s", spec->interface, strerror(-r));
+	pthread_mutex_lock(&engine->control_lock);
+	pthread_mutex_lock(&engine->lock);
+	if (ifindex)
+		recorder_bind(engine, spec->interface); /* it may have just come back */
+	pthread_mutex_unlock(&engine->control_lock);
+	*result = pin_open_source(engine, spec, planned, ifindex);
+	if (*result)
+		r = 0;
+	else if (ifindex)
+		r = open_source(engine, spec, planned, ifindex, err, result);
+	else
+		error_set(err, r, "interface %s: no such interface", spec->interface);
 	pthread_mutex_unlock(&engine->lock);
-	r = 0;
-	if (!source) {
-		r = source_open(spec->interface, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
-		if (r == 0)
-			r = engine_add_source(engine, source, err);
-	}
-	if (r == 0)
-		*result = source;
 	return r;
 }
 
@@ -102,7 +213,8 @@ static int acquire_source(struct engine *engine, const struct consumer_spec *spe
 static int arm(struct source *source, struct consumer *consumer, struct error *err)
 {
 	struct engine *engine = consumer->engine;
-	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
+	/* Not cleared: it is as large as the largest filter. */
+	cleanup(cleanup_free) struct sock_filter *program = malloc(FILTER_UNION_MAX * sizeof(*program));
 
 	if (!program)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -186,14 +298,15 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 {
 	struct source *source = NULL;
 
-	pthread_mutex_lock(&engine->control_lock);
 	int r = acquire_source(engine, spec, err, &source);
 	if (r == 0 && source->ring->linktype != linktype)
 		r = error_set(err, -ENODEV, "interface %s was replaced while the capture was starting",
 			      spec->interface);
-	if (r == 0)
+	if (r == 0) {
+		pthread_mutex_lock(&engine->control_lock);
 		r = arm(source, consumer, err);
-	pthread_mutex_unlock(&engine->control_lock);
+		pthread_mutex_unlock(&engine->control_lock);
+	}
 	pthread_mutex_lock(&engine->lock);
 	if (source && --source->pins == 0 && !source->consumers)
 		source->idle_since_ns = clock_boottime_ns();
@@ -238,7 +351,8 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		.linktype = linktype,
 		.netmask = ring_netmask(spec->interface),
 	};
-	r = filter_new(&options, err, field, &consumer->filter);
+	r = spec->filters ? filter_cache_get(spec->filters, &options, err, field, &consumer->filter)
+			  : filter_new(&options, err, field, &consumer->filter);
 	consumer->cursor.filter = consumer->filter;
 	if (r == 0) {
 		*field = "interface";

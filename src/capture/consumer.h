@@ -15,6 +15,7 @@
 
 struct consumer;
 struct engine;
+struct filter_cache;
 struct store;
 
 /* Where a consumer ended on its interface's timeline. Another consumer can continue there while the recorder is the
@@ -38,7 +39,9 @@ struct consumer_spec {
 	uint64_t idle_ns;     /* 0: none */
 	/* Start there, if that is later than the window's start; NULL: no resume point. */
 	const struct resume_point *resume;
-	struct quota *quota; /* shared with other consumers, outlives them; NULL: none */
+	size_t ring_bytes; /* of the ring, if one is opened: engine_plan_rings(); 0: as for a single interface */
+	struct filter_cache *filters; /* of this request, outlives the call; NULL: none */
+	struct quota *quota;	      /* shared with other consumers, outlives them; NULL: none */
 };
 
 /* Loop thread, once, when the consumer has ended. The handler then owns it: read it, then free it. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
@@ -190,10 +191,16 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 	reply_cache_track(jobs->reply_cache, submission->request->id);
 	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
-	const size_t each = merge ? targets->count : 1;
-	for (size_t i = 0; i < targets->count; i += each)
-		start_capture(jobs, submission, job,
-			      &(struct capture_interfaces){&targets->items[i], each, &targets->skipped});
+	struct capture_interfaces interfaces = {
+		.count = merge ? targets->count : 1,
+		.wanted = targets->count,
+		.ring_bytes = engine_plan_rings(jobs->options.engine, targets->count),
+		.skipped = &targets->skipped,
+	};
+	for (size_t i = 0; i < targets->count; i += interfaces.count) {
+		interfaces.targets = &targets->items[i];
+		start_capture(jobs, submission, job, &interfaces);
+	}
 	if (!job_capture_count(job)) {
 		job_end(job);
 		return JOB_REFUSED;

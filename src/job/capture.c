@@ -12,7 +12,9 @@
 #include "base/container_of.h"
 #include "base/log.h"
 #include "bpf/filter.h"
+#include "bpf/filter_cache.h"
 #include "capture/engine.h"
+#include "capture/ring_size.h"
 #include "config/config.h"
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
@@ -51,6 +53,7 @@ static void free_capture(struct capture *capture)
 	for (size_t i = 0; i < capture->part_count; i++)
 		free_part(capture->parts[i]);
 	free(capture->parts);
+	filter_cache_free(capture->filters);
 	skipped_deinit(&capture->skipped);
 	request_unref(capture->request);
 	free(capture->tags);
@@ -272,6 +275,8 @@ static void fill_consumer_spec(struct capture_part *part)
 		.to_real_ns = request->to_ns,
 		.duration_ns = request->duration_ns,
 		.idle_ns = request->idle_ns,
+		.ring_bytes = capture->ring_bytes,
+		.filters = capture->filters,
 	};
 	if (request->merge)
 		part->consumer_spec.quota = &capture->quota;
@@ -340,7 +345,9 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	capture->quota.ctx = capture;
 	snprintf(capture->id, sizeof(capture->id), "%s.%u", request->id, index);
 	skipped_add_all(&capture->skipped, interfaces->skipped);
-	bool ok = capture->parts;
+	capture->ring_bytes = interfaces->ring_bytes;
+	capture->filters = filter_cache_new();
+	bool ok = capture->parts && capture->filters;
 	for (size_t i = 0; ok && i < interfaces->count; i++)
 		ok = add_part(capture, interfaces->targets[i].name);
 	capture->tag_interface =
@@ -358,7 +365,9 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 {
 	struct capture *capture = new_capture(deps, request, interfaces, index);
 	const bool looks_up = filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner);
-	struct offload *pool = looks_up ? deps->name_lookup : deps->arming;
+	struct offload *pool = looks_up				     ? deps->name_lookup
+			       : interfaces->wanted > RING_SIZE_MANY ? deps->arming_many
+								     : deps->arming;
 
 	if (!capture)
 		return -ENOMEM;

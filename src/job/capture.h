@@ -30,6 +30,7 @@ struct capture_deps {
 	const struct config *config;
 	struct engine *engine;
 	struct offload *arming;
+	struct offload *arming_many; /* for requests for many interfaces, which so delay only each other */
 	struct offload *name_lookup; /* for filters with names to look up, which may take long */
 	struct offload *packet_log;  /* for packetdebug */
 	const atomic_bool *stopping; /* nothing new is started */
@@ -46,6 +47,8 @@ struct capture_deps {
 struct capture_interfaces {
 	const struct capture_target *targets;
 	size_t count;
+	size_t wanted;	   /* how many the request has in all */
+	size_t ring_bytes; /* engine_plan_rings() for them */
 	const struct skipped *skipped;
 };
 

@@ -46,6 +46,8 @@ struct capture {
 	char name[CAPTURE_NAME_SIZE];
 	struct request_interface tag_interface; /* for the tags */
 	struct quota quota;
+	struct filter_cache *filters;
+	size_t ring_bytes; /* of each ring that is opened */
 	bool accepted;
 	bool final_published;
 	bool shut_down, abandoned, stop_requested;

@@ -27,11 +27,13 @@
 #include "request/request.h"
 #include "sink/delivery.h"
 
-#define ARMING_THREADS 2
-#define NAME_LOOKUP_THREADS 2 /* filters with names to look up: slow name servers delay only each other */
-#define PACKET_LOG_QUEUE 64   /* captures waiting for their packet log */
-#define REPEATS_LOGGED 10     /* a second */
-#define ARMING_QUEUE 4096     /* tasks waiting for an arming thread */
+#define ARMING_THREADS 4
+#define ARMING_MANY_THREADS 16 /* opening a ring is mostly waiting for the kernel */
+#define NAME_LOOKUP_THREADS 2  /* filters with names to look up: slow name servers delay only each other */
+#define PACKET_LOG_QUEUE 64    /* captures waiting for their packet log */
+#define REPEATS_LOGGED 10      /* a second */
+#define ARMING_QUEUE 4096      /* tasks waiting for an arming thread */
+#define ARMING_MANY_QUEUE (4 * REQUEST_INTERFACES_MAX)
 
 /* A request whose id the reply store is looking up. */
 struct pending_lookup {
@@ -372,6 +374,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->options = *options;
 	token_bucket_init(&jobs->request_rate, clock_boottime_ns());
 	jobs->arming = offload_new(options->loop, "pcapd-arm", ARMING_THREADS, ARMING_QUEUE);
+	jobs->arming_many = offload_new(options->loop, "pcapd-arm-many", ARMING_MANY_THREADS, ARMING_MANY_QUEUE);
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
@@ -384,6 +387,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.config = options->config,
 		.engine = options->engine,
 		.arming = jobs->arming,
+		.arming_many = jobs->arming_many,
 		.name_lookup = jobs->name_lookup,
 		.packet_log = jobs->packet_log,
 		.stopping = &jobs->stopping,
@@ -393,8 +397,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.finished = on_capture_finished,
 		.ctx = jobs,
 	};
-	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache || !jobs->dedupe ||
-	    !jobs->customer_limit || !jobs->table || !jobs->idle_event ||
+	if (!jobs->arming || !jobs->arming_many || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache ||
+	    !jobs->dedupe || !jobs->customer_limit || !jobs->table || !jobs->idle_event ||
 	    event_bus_subscribe(options->bus, reply_cache_on_event, jobs->reply_cache) < 0 ||
 	    event_bus_subscribe(options->bus, on_event, jobs) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
@@ -409,6 +413,7 @@ void jobs_free(struct jobs *jobs)
 		return;
 	assert(jobs_idle(jobs));
 	offload_free(jobs->arming);
+	offload_free(jobs->arming_many);
 	offload_free(jobs->name_lookup);
 	offload_free(jobs->packet_log);
 	if (jobs->reply_cache)

@@ -7,9 +7,10 @@
 
 #include "capture/engine.h"
 
-static void add_target(struct targets *targets, const char *name, char *alias)
+/* Unless it is one of the first `known`. */
+static void add_target(struct targets *targets, size_t known, const char *name, char *alias)
 {
-	for (size_t i = 0; i < targets->count; i++) {
+	for (size_t i = 0; i < known; i++) {
 		if (strcmp(targets->items[i].name, name) == 0)
 			return;
 	}
@@ -27,8 +28,9 @@ static int add_all_up(struct targets *targets, char *alias, struct error *err)
 	if (targets->up.count > REQUEST_INTERFACES_MAX)
 		return error_set(err, -E2BIG, "%zu interfaces are up; the limit per request is %d", targets->up.count,
 				 REQUEST_INTERFACES_MAX);
+	const size_t named = targets->count; /* those of the list differ */
 	for (size_t i = 0; i < targets->up.count; i++)
-		add_target(targets, targets->up.names[i], alias);
+		add_target(targets, named, targets->up.names[i], alias);
 	return 0;
 }
 
@@ -63,7 +65,7 @@ int targets_find(const struct request *request, struct engine *engine, struct ta
 		else
 			r = targets_check(wanted->name, engine, err);
 		if (r == 0 && strcmp(wanted->name, "any") != 0)
-			add_target(targets, wanted->name, wanted->alias);
+			add_target(targets, targets->count, wanted->name, wanted->alias);
 		if (r < 0)
 			return r;
 	}

@@ -346,14 +346,14 @@ static void test_bad_interfaces_and_aliases_are_refused(void **state)
 
 static void test_interfaces_are_capped(void **state)
 {
-	char json[8192] = NODE "\"interface\":[\"x\"";
+	char json[REQUEST_SIZE_MAX] = NODE "\"interface\":[\"x\"";
 	size_t used = strlen(json);
 
 	(void)state;
 	for (int i = 0; i < REQUEST_INTERFACES_MAX; i++)
 		used += (size_t)snprintf(json + used, sizeof(json) - used, ",\"e%d\"", i);
 	snprintf(json + used, sizeof(json) - used, "]}");
-	check_refused(json, "interface", "has 257 entries; the limit is 256");
+	check_refused(json, "interface", "has 4097 entries; the limit is 4096");
 }
 
 /* --- node selection --- */
