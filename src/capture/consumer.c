@@ -278,10 +278,23 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->from_real_ns = spec->from_real_ns;
 	consumer->to_real_ns = spec->to_real_ns;
 	consumer->duration_ns = spec->duration_ns;
+	consumer->until_ns = spec->until_ns;
 	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
 	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
 	store_init(&consumer->cursor.store, &engine->budget);
 	return consumer;
+}
+
+/* Once the ring is open: whether no packet can have passed before. Those since then are counted, too, so this errs
+ * towards false. */
+static bool has_seen_everything(const char *interface)
+{
+	struct nic_counters counters = {0};
+	int ifindex;
+
+	if (ring_find_interface(interface, &ifindex) == 0)
+		nic_counters_read(ifindex, &counters);
+	return counters.known && !counters.packets;
 }
 
 /* Before it is armed. In a window that is over the NIC can lose nothing more. */
@@ -360,6 +373,8 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		read_nic_counters(consumer, spec);
 		r = start_on_source(engine, spec, linktype, consumer, err);
 	}
+	if (r == 0 && spec->since_appearance && !has_seen_everything(spec->interface))
+		atomic_store(&consumer->began_late, true);
 	if (r < 0) {
 		*result = NULL;
 		consumer_free(consumer);
@@ -502,6 +517,6 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	const bool by_clock = consumer->from_real_ns || consumer->to_real_ns;
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
 			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->edge_uncertain &&
-			   !consumer->end_uncertain && !(by_clock && cursor->clock_stepped) &&
-			   (int64_t)cursor->from_ns <= consumer->asked_from_ns;
+			   !consumer->end_uncertain && !atomic_load(&consumer->began_late) &&
+			   !(by_clock && cursor->clock_stepped) && (int64_t)cursor->from_ns <= consumer->asked_from_ns;
 }

@@ -488,6 +488,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	consumer->position = cursor->next_number = position.number;
 	cursor->dropped_at_start = cursor->dropped_seen = position.dropped;
 	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
+				  : consumer->until_ns ? consumer->until_ns
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
 	/* Quiet periods in history do not end a consumer: the idle limit counts from now. */

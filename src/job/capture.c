@@ -172,7 +172,7 @@ static void drop_refused_parts(struct capture *capture)
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct capture_part *part = capture->parts[i];
 
-		if (part->result == 0) {
+		if (!part->arming_done || part->result == 0) {
 			capture->parts[kept++] = part;
 			continue;
 		}
@@ -184,7 +184,8 @@ static void drop_refused_parts(struct capture *capture)
 	if (kept == capture->part_count)
 		return;
 	capture->part_count = kept;
-	describe(capture);
+	if (!capture->accepted)
+		describe(capture);
 }
 
 /* False unless all parts could be extended. `*until_ns` becomes the latest end if that is later. */
@@ -195,11 +196,39 @@ static bool extend_parts(const struct capture *capture, uint64_t *until_ns)
 	for (size_t i = 0; i < capture->part_count && all; i++) {
 		const struct capture_part *part = capture->parts[i];
 
+		if (!part->arming_done)
+			continue; /* it is extended once it has joined */
 		all = !part->ended && consumer_extend(part->consumer, *until_ns);
 		if (all && consumer_ends_ns(part->consumer) > *until_ns)
 			*until_ns = consumer_ends_ns(part->consumer);
 	}
 	return all;
+}
+
+/* Why the capture is to end; END_NONE: it goes on. */
+static enum end_reason stop_reason(const struct capture *capture)
+{
+	return capture->shut_down			? END_SHUTDOWN
+	       : capture->stop_requested		? END_STOPPED
+	       : atomic_load(&capture->quota.announced) ? END_PACKETS
+							: END_NONE;
+}
+
+/* A part of a running capture is armed, or could not be. The capture may have been extended or stopped meanwhile. */
+static void on_joined(struct capture *capture, struct capture_part *part)
+{
+	if (part->result < 0) {
+		drop_refused_parts(capture);
+		check_ended(capture);
+		return;
+	}
+	log_info("interface-joined", log_str("request", capture->request->id), log_str("capture", capture->id),
+		 log_str("interface", part->interface));
+	if (stop_reason(capture) != END_NONE)
+		consumer_stop(part->consumer, stop_reason(capture));
+	else
+		consumer_extend(part->consumer, capture_ends_ns(capture));
+	check_ended(capture);
 }
 
 static void on_arming_done(struct offload_task *task)
@@ -212,6 +241,10 @@ static void on_arming_done(struct offload_task *task)
 		part->ended = true;
 	else
 		part->consumer = part->armed_consumer;
+	if (capture->accepted) {
+		on_joined(capture, part);
+		return;
+	}
 	if (!all_arming_done(capture))
 		return;
 	if (capture->final_published) {
@@ -226,12 +259,8 @@ static void on_arming_done(struct offload_task *task)
 		capture->accepted = true;
 		if (capture->extend_ns)
 			extend_parts(capture, &capture->extend_ns);
-		if (capture->shut_down)
-			stop_parts(capture, END_SHUTDOWN);
-		else if (capture->stop_requested)
-			stop_parts(capture, END_STOPPED);
-		else if (atomic_load(&capture->quota.announced)) /* it was spent before the last part was armed */
-			stop_parts(capture, END_PACKETS);
+		if (stop_reason(capture) != END_NONE) /* such as a quota spent before the last part was armed */
+			stop_parts(capture, stop_reason(capture));
 	}
 	check_ended(capture);
 }
@@ -257,7 +286,20 @@ static void shift_to_publication(struct capture_part *part)
 	spec->before_ns = 0;
 }
 
-static void fill_consumer_spec(struct capture_part *part)
+/* The rest of the capture's window. */
+static void take_rest_of_window(struct capture_part *part, uint64_t until_ns)
+{
+	struct consumer_spec *spec = &part->consumer_spec;
+
+	spec->before_ns = 0;
+	if (spec->from_real_ns <= clock_realtime_ns())
+		spec->from_real_ns = 0;
+	spec->until_ns = until_ns;
+	spec->since_appearance = true;
+	part->joined = true;
+}
+
+static void fill_consumer_spec(struct capture_part *part, uint64_t until_ns)
 {
 	struct capture *capture = part->capture;
 	const struct request *request = capture->request;
@@ -280,7 +322,10 @@ static void fill_consumer_spec(struct capture_part *part)
 	};
 	if (request->merge)
 		part->consumer_spec.quota = &capture->quota;
-	shift_to_publication(part);
+	if (until_ns)
+		take_rest_of_window(part, until_ns);
+	else
+		shift_to_publication(part);
 }
 
 /* Names that do not fit are counted: "eth0+eth1+7-more". */
@@ -313,9 +358,23 @@ static void describe(struct capture *capture)
 	capture->tags = tags;
 }
 
-static struct capture_part *add_part(struct capture *capture, const char *interface)
+static bool make_room(struct capture *capture)
 {
-	struct capture_part *part = calloc(1, sizeof(*part));
+	const size_t room = capture->part_room ? 2 * capture->part_room : 1;
+
+	if (capture->part_count < capture->part_room)
+		return true;
+	struct capture_part **parts = reallocarray(capture->parts, room, sizeof(*parts));
+	if (!parts)
+		return false;
+	capture->parts = parts;
+	capture->part_room = room;
+	return true;
+}
+
+static struct capture_part *add_part(struct capture *capture, const char *interface, uint64_t until_ns)
+{
+	struct capture_part *part = make_room(capture) ? calloc(1, sizeof(*part)) : NULL;
 
 	if (!part)
 		return NULL;
@@ -323,7 +382,7 @@ static struct capture_part *add_part(struct capture *capture, const char *interf
 	part->arming.run = run_arming;
 	part->arming.done = on_arming_done;
 	snprintf(part->interface, sizeof(part->interface), "%s", interface);
-	fill_consumer_spec(part);
+	fill_consumer_spec(part, until_ns);
 	capture->parts[capture->part_count++] = part;
 	return part;
 }
@@ -338,7 +397,6 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	capture->deps = deps;
 	capture->request = request_ref(request);
 	capture->started_ns = clock_boottime_ns();
-	capture->parts = calloc(interfaces->count, sizeof(struct capture_part *));
 	capture->quota.max_packets = request->packets;
 	capture->quota.max_bytes = request->bytes;
 	capture->quota.on_spent = on_quota_spent;
@@ -347,9 +405,9 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	skipped_add_all(&capture->skipped, interfaces->skipped);
 	capture->ring_bytes = interfaces->ring_bytes;
 	capture->filters = filter_cache_new();
-	bool ok = capture->parts && capture->filters;
+	bool ok = capture->filters;
 	for (size_t i = 0; ok && i < interfaces->count; i++)
-		ok = add_part(capture, interfaces->targets[i].name);
+		ok = add_part(capture, interfaces->targets[i].name, interfaces->until_ns);
 	capture->tag_interface =
 		(struct request_interface){.name = capture->name, .alias = interfaces->targets[0].alias};
 	if (ok)
@@ -360,14 +418,18 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	return NULL;
 }
 
+static struct offload *choose_pool(const struct capture_deps *deps, const struct request *request, size_t interfaces)
+{
+	if (filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner))
+		return deps->name_lookup;
+	return interfaces > RING_SIZE_MANY ? deps->arming_many : deps->arming;
+}
+
 int capture_start(const struct capture_deps *deps, struct request *request, const struct capture_interfaces *interfaces,
 		  unsigned index, struct capture **result)
 {
 	struct capture *capture = new_capture(deps, request, interfaces, index);
-	const bool looks_up = filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner);
-	struct offload *pool = looks_up				     ? deps->name_lookup
-			       : interfaces->wanted > RING_SIZE_MANY ? deps->arming_many
-								     : deps->arming;
+	struct offload *pool = choose_pool(deps, request, interfaces->wanted);
 
 	if (!capture)
 		return -ENOMEM;
@@ -386,6 +448,30 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 	}
 	*result = capture;
 	return 0;
+}
+
+void capture_join(struct capture *capture, const char *interface)
+{
+	struct capture_part *part = NULL;
+	int r = 0;
+
+	/* Interfaces that come and go are many: small rings, and not the pool of requests for few. */
+	struct offload *pool = choose_pool(capture->deps, capture->request, REQUEST_INTERFACES_MAX);
+	capture->ring_bytes = engine_plan_rings(capture->deps->engine, RING_SIZE_MANY + 1);
+	if (capture->part_count >= REQUEST_INTERFACES_MAX)
+		r = -E2BIG;
+	else if (!(part = add_part(capture, interface, capture_ends_ns(capture))))
+		r = -ENOMEM;
+	else
+		r = offload_submit(pool, &part->arming);
+	if (r == 0)
+		return;
+	if (part) {
+		capture->part_count--;
+		free_part(part);
+	}
+	skipped_add(&capture->skipped, interface, r,
+		    r == -E2BIG ? "the capture has too many interfaces" : "too many captures are being started");
 }
 
 void capture_shut_down(struct capture *capture)
@@ -439,6 +525,19 @@ bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *unt
 	*until_ns = wanted_ns < max_ns ? wanted_ns : max_ns;
 	return capture->accepted ? is_running(capture) && extend_parts(capture, until_ns)
 				 : extend_once_armed(capture, *until_ns);
+}
+
+uint64_t capture_ends_ns(const struct capture *capture)
+{
+	uint64_t ends_ns = 0;
+
+	for (size_t i = 0; is_running(capture) && i < capture->part_count; i++) {
+		const struct capture_part *part = capture->parts[i];
+		const uint64_t end_ns = part->consumer && !part->ended ? consumer_ends_ns(part->consumer) : 0;
+
+		ends_ns = end_ns > ends_ns && end_ns != UINT64_MAX ? end_ns : ends_ns;
+	}
+	return ends_ns;
 }
 
 static void sum_parts(const struct capture *capture, struct capture_status *view)

@@ -49,6 +49,7 @@ struct capture_interfaces {
 	size_t count;
 	size_t wanted;	   /* how many the request has in all */
 	size_t ring_bytes; /* engine_plan_rings() for them */
+	uint64_t until_ns; /* boot time: they have appeared, and join until then; 0: they were there */
 	const struct skipped *skipped;
 };
 
@@ -82,6 +83,12 @@ bool capture_stop(struct capture *capture);
  * general.maxduration in all. `*until_ns`: boot time until which it runs at least. False: it has ended or is about to.
  */
 bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *until_ns);
+
+/* An interface that has appeared becomes a part of a running merged capture, or is listed as skipped. */
+void capture_join(struct capture *capture, const char *interface);
+
+/* Boot time at which it ends at the latest; 0: it does not run, or not yet. */
+uint64_t capture_ends_ns(const struct capture *capture);
 
 enum capture_state { CAPTURE_ARMING, CAPTURE_RUNNING, CAPTURE_DELIVERING };
 

@@ -250,9 +250,10 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		consumer_report(capture->parts[i]->consumer, &part);
 		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
-		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
 		/* Interfaces are armed one after another, and each looks back from its own start. */
-		if (part.asked_from_ns > whole->asked_from_ns)
+		if (!capture->parts[i]->joined && part.from_ns > whole->from_ns)
+			whole->from_ns = part.from_ns;
+		if (!capture->parts[i]->joined && part.asked_from_ns > whole->asked_from_ns)
 			whole->asked_from_ns = part.asked_from_ns;
 		whole->packets += part.packets;
 		whole->lost_kernel += part.lost_kernel;

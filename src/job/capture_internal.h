@@ -32,6 +32,7 @@ struct capture_part {
 	struct consumer *armed_consumer; /* written by the arming thread */
 	struct consumer *consumer;
 	bool arming_done, ended;
+	bool joined; /* its interface appeared later */
 };
 
 struct capture {
@@ -57,7 +58,7 @@ struct capture {
 	struct output_file output_file;
 	struct delivery *delivery;
 	struct capture_part **parts;
-	size_t part_count;
+	size_t part_count, part_room;
 	struct skipped skipped; /* interfaces of the request that are no part of it */
 };
 

@@ -13,6 +13,7 @@ struct skipped;
 
 struct interface_list {
 	char (*names)[INTERFACE_NAME_SIZE];
+	unsigned *indexes; /* the kernel's, by name */
 	size_t count;
 };
 

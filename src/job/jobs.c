@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "job/follow.h"
 #include "job/jobs_internal.h"
 #include "job/reply_store.h"
 #include "job/targets.h"
@@ -53,6 +54,8 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	struct job *job = event->capture && event->id ? job_find(jobs->table, event->id) : NULL;
 
 	jobs->counts.events[event->kind]++;
+	if (event->kind == EVENT_ACCEPTED)
+		follow_look(jobs->follow); /* what has appeared while it was armed can join now */
 	if (job)
 		job_notify(job, event, json);
 	else
@@ -257,8 +260,11 @@ static void on_capture_finished(void *ctx, struct capture *capture)
 
 	job_remove_capture(job, capture);
 	jobs->counts.delivering--;
-	if (!job_capture_count(job))
+	if (!job_capture_count(job)) {
+		follow_end(job_follower(job));
+		job_set_follower(job, NULL);
 		finish_job(jobs, job);
+	}
 	check_idle(jobs);
 }
 
@@ -382,6 +388,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->dedupe = dedupe_new(options->config);
 	jobs->customer_limit = customer_limit_new(options->config);
 	jobs->table = job_table_new();
+	jobs->follow = follow_new(options->loop);
 	jobs->idle_event = event_new(options->loop, -1, 0, on_idle, jobs);
 	jobs->capture_deps = (struct capture_deps){
 		.config = options->config,
@@ -398,7 +405,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.ctx = jobs,
 	};
 	if (!jobs->arming || !jobs->arming_many || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache ||
-	    !jobs->dedupe || !jobs->customer_limit || !jobs->table || !jobs->idle_event ||
+	    !jobs->dedupe || !jobs->customer_limit || !jobs->table || !jobs->follow || !jobs->idle_event ||
 	    event_bus_subscribe(options->bus, reply_cache_on_event, jobs->reply_cache) < 0 ||
 	    event_bus_subscribe(options->bus, on_event, jobs) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
@@ -423,6 +430,7 @@ void jobs_free(struct jobs *jobs)
 	dedupe_free(jobs->dedupe);
 	customer_limit_free(jobs->customer_limit);
 	job_table_free(jobs->table);
+	follow_free(jobs->follow);
 	if (jobs->idle_event)
 		event_free(jobs->idle_event);
 	free(jobs);

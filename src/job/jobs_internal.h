@@ -22,6 +22,7 @@ struct offload;
 struct jobs {
 	struct jobs_options options;
 	struct capture_deps capture_deps;
+	struct follow *follow;
 	struct offload *arming, *arming_many, *name_lookup, *packet_log;
 	atomic_bool stopping; /* read by arming threads */
 	struct reply_cache *reply_cache;

@@ -59,6 +59,7 @@ struct request {
 	char *dedupe; /* key that marks repetitions, instead of alertid; NULL: not given */
 	enum request_format format;
 	bool merge;		      /* one file with all interfaces */
+	bool follow;		      /* interfaces that appear join "any" */
 	bool logrequest, packetdebug; /* set by the request or the configuration */
 	char **destinations;	      /* NULL: all that are enabled */
 	size_t destination_count;

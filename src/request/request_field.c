@@ -43,6 +43,7 @@ static const struct request_field fields[] = {
 	{"id", TYPE_STRING, .set = request_value_set_id},
 	{"format", TYPE_STRING, .set = request_value_set_format},
 	{"merge", TYPE_BOOL, .set = request_value_set_flag, OFFSET(merge)},
+	{"follow", TYPE_BOOL, .set = request_value_set_flag, OFFSET(follow)},
 	{"to_destinations", TYPE_ARRAY, .set = request_list_set_destinations},
 	{"logrequest", TYPE_BOOL, .set = request_value_set_flag, OFFSET(logrequest)},
 	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},

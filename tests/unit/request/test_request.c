@@ -748,6 +748,18 @@ static void test_zero_before_means_none_and_zero_from_means_1970(void **state)
 	check_refused(OURS ",\"to\":1795423260}", "to", "is in the past, which requires from");
 }
 
+static void test_follow_needs_any_interface(void **state)
+{
+	cleanup(cleanup_request) struct request *yes =
+		accepted(NODE "\"interface\":[\"eth0\",\"any\"],\"follow\":true}");
+	cleanup(cleanup_request) struct request *no = accepted(NODE "\"interface\":[\"eth0\"],\"follow\":false}");
+
+	(void)state;
+	assert_true(yes->follow);
+	assert_false(no->follow);
+	check_refused(NODE "\"interface\":[\"eth0\"],\"follow\":true}", "follow", "needs the interface \"any\"");
+}
+
 static void test_merge_is_off_unless_requested(void **state)
 {
 	cleanup(cleanup_request) struct request *yes = accepted(OURS ",\"merge\":true}");
@@ -1034,6 +1046,7 @@ int main(void)
 		cmocka_unit_test(test_window_may_have_one_end),
 		cmocka_unit_test(test_contradictory_windows_are_refused),
 		cmocka_unit_test(test_zero_before_means_none_and_zero_from_means_1970),
+		cmocka_unit_test(test_follow_needs_any_interface),
 		cmocka_unit_test(test_merge_is_off_unless_requested),
 		cmocka_unit_test(test_duplicate_keys_are_refused_by_name),
 		cmocka_unit_test(test_invalid_json_is_refused),

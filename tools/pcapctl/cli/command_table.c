@@ -46,6 +46,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_ALIAS] = {"alias", '\0', "NAMES",
 			  .help = "interfaces by their aliases in the nodes' configuration, separated by commas",
 			  .repeatable = true},
+	[OPTION_FOLLOW] = {"follow", '\0', NULL, .help = "with -i any: interfaces that appear meanwhile join"},
 	[OPTION_INNER] = {"inner", '\0', "EXPR", .help = "filter the packets inside tunnels (VXLAN, GENEVE, GRE)"},
 	[OPTION_SNAP] = {"snap", 's', "BYTES", .help = "bytes to keep of each packet"},
 	[OPTION_PACKETS] = {"packets", 'c', "COUNT", .help = "stop after COUNT packets"},
@@ -89,12 +90,13 @@ const struct option_row option_rows[OPTION_COUNT] = {
 static const enum option_id no_options[] = {OPTION_NONE};
 
 static const enum option_id capture_options[] = {
-	OPTION_INTERFACE, OPTION_ALIAS,	  OPTION_NODE,	      OPTION_NODERE,	  OPTION_PACKETS,
-	OPTION_BYTES,	  OPTION_INNER,	  OPTION_SNAP,	      OPTION_DURATION,	  OPTION_TIMEOUT,
-	OPTION_BEFORE,	  OPTION_FROM,	  OPTION_TO,	      OPTION_WRITE,	  OPTION_MERGE,
-	OPTION_FORMAT,	  OPTION_NO_FILE, OPTION_DESTINATION, OPTION_WAIT,	  OPTION_ANSWER_TIMEOUT,
-	OPTION_STREAM,	  OPTION_ID,	  OPTION_DEDUPE,      OPTION_TAGS,	  OPTION_CUSTOMER,
-	OPTION_ALERTID,	  OPTION_COMMENT, OPTION_LOGREQUEST,  OPTION_PACKETDEBUG, OPTION_NONE,
+	OPTION_INTERFACE,      OPTION_ALIAS,   OPTION_NODE,    OPTION_NODERE,	   OPTION_PACKETS,
+	OPTION_BYTES,	       OPTION_FOLLOW,  OPTION_INNER,   OPTION_SNAP,	   OPTION_DURATION,
+	OPTION_TIMEOUT,	       OPTION_BEFORE,  OPTION_FROM,    OPTION_TO,	   OPTION_WRITE,
+	OPTION_MERGE,	       OPTION_FORMAT,  OPTION_NO_FILE, OPTION_DESTINATION, OPTION_WAIT,
+	OPTION_ANSWER_TIMEOUT, OPTION_STREAM,  OPTION_ID,      OPTION_DEDUPE,	   OPTION_TAGS,
+	OPTION_CUSTOMER,       OPTION_ALERTID, OPTION_COMMENT, OPTION_LOGREQUEST,  OPTION_PACKETDEBUG,
+	OPTION_NONE,
 };
 
 static const enum option_id history_options[] = {

@@ -129,6 +129,7 @@ static const struct {
 	{OPTION_ID, "id", parse_id, "1 to 64 of the characters A-Z a-z 0-9 . _ -"},
 	{OPTION_FORMAT, "format", parse_format, "pcapng or pcap"},
 	{OPTION_DEDUPE, "dedupe", parse_text, "text in UTF-8"},
+	{OPTION_FOLLOW, "follow", parse_switch, ""},
 	{OPTION_LOGREQUEST, "logrequest", parse_switch, ""},
 	{OPTION_PACKETDEBUG, "packetdebug", parse_switch, ""},
 };
