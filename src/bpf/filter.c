@@ -256,6 +256,7 @@ static int compile(const char *expression, uint16_t linktype, uint32_t netmask, 
 	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
 	if (!filter)
 		return error_set(err, -ENOMEM, "out of memory");
+	atomic_init(&filter->references, 1);
 	filter->linktype = linktype;
 	int r = compile_program(expression, linktype, netmask, err, &filter->program);
 	if (r < 0)
@@ -420,9 +421,16 @@ int filter_check(const char *expression, struct error *err)
 	return r == -EINVAL && filter_check_options(&options, &ignored) == 0 ? 0 : r;
 }
 
+struct filter *filter_share(struct filter *filter)
+{
+	if (filter)
+		atomic_fetch_add_explicit(&filter->references, 1, memory_order_relaxed);
+	return filter;
+}
+
 void filter_free(struct filter *filter)
 {
-	if (!filter)
+	if (!filter || atomic_fetch_sub_explicit(&filter->references, 1, memory_order_acq_rel) > 1)
 		return;
 	inner_filter_free(filter->inner);
 	bpf_vm_free(filter->vm);

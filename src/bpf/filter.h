@@ -43,6 +43,8 @@ warn_unused int filter_new(const struct filter_options *options, struct error *e
  * netmask. The error is that of Ethernet. Results and blocking as for filter_compile. */
 warn_unused int filter_check(const char *expression, struct error *err);
 warn_unused int filter_check_options(const struct filter_options *options, struct error *err);
+/* Another reference, which filter_free() ends. NULL is fine. Any thread. */
+struct filter *filter_share(struct filter *filter);
 void filter_free(struct filter *filter);
 
 /* Whether compiling may look up a name (host, network), which takes as long as the name servers do. Errs towards true.

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <pcap/pcap.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct inner_filter {
 };
 
 struct filter {
+	atomic_uint references;
 	uint16_t linktype;
 	struct inner_filter *inner; /* NULL: none. `program` then accepts only what may be a tunnel */
 	struct bpf_program program;

@@ -11,9 +11,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quantity.h"
+#include "bpf/filter_cache.h"
 #include "capture/engine_internal.h"
 #include "capture/recorder.h"
+#include "capture/ring_size.h"
 
+#define MUCH_SMALLER 4 /* an idle ring of at most this part of what is planned is not used again */
 /* Twice the order slack: once for packets stamped ahead of the clock, once for a worker yet to see the new end. */
 #define EXTEND_SLACK_NS (2 * TIMELINE_ORDER_SLACK_NS)
 
@@ -66,7 +70,7 @@ static struct source *find_live(const struct engine *engine, const struct networ
 	struct source *live = recorder_find(engine, device);
 
 	for (struct source *source = engine->sources; source && !live; source = source->next) {
-		if (!source->recorder.on && !source->gone && source_is_of(source, device))
+		if (!source->recorder.on && !source->gone && !source->given_up && source_is_of(source, device))
 			live = source;
 	}
 	return live;
@@ -91,35 +95,138 @@ static struct source *find_source(const struct engine *engine, const struct cons
 	return held && (!live || source_reachable_since(live, now_ns) >= to_ns) ? away : live;
 }
 
-/* Finds or opens the device's source and pins it. Only this function and recorders, under `control_lock`, add
- * sources. Called with `control_lock` held, without `lock`. */
+/* The oldest of the idle rings; NULL: there is none. Called with `lock` held. */
+static struct source *longest_idle(const struct engine *engine)
+{
+	struct source *oldest = NULL;
+
+	for (struct source *source = engine->sources; source; source = source->next) {
+		if (source_is_idle(source) && !source->given_up &&
+		    (!oldest || source->idle_since_ns < oldest->idle_since_ns))
+			oldest = source;
+	}
+	return oldest;
+}
+
+/* What a new ring of this size leaves, once the rings that are given up are closed. Called with `lock` held. */
+static bool will_fit(const struct engine *engine, size_t bytes)
+{
+	return engine->ring_bytes - engine->given_up_bytes + bytes <= engine->rings_limit_bytes;
+}
+
+/*
+ * Takes bytes for a new ring, at most `planned`, out of the budget; idle rings give way. Returns 0 or -ENOMEM. Called
+ * with `lock` held; releases and reacquires it while rings are closed.
+ */
+static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
+{
+	for (;;) {
+		struct source *idle;
+
+		while (!will_fit(engine, planned) && (idle = longest_idle(engine)))
+			engine_give_up(engine, idle);
+		const size_t used = engine->ring_bytes - engine->given_up_bytes;
+		*bytes = ring_size_fit(engine->rings_limit_bytes, used, planned);
+		if (!*bytes)
+			return -ENOMEM;
+		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes)
+			break;
+		if (engine->closing)
+			engine_close_source(engine);
+		else
+			pthread_cond_wait(&engine->sources_changed, &engine->lock);
+	}
+	engine->ring_bytes += *bytes;
+	return 0;
+}
+
+static bool is_being_opened(const struct engine *engine, int ifindex)
+{
+	const struct opening *opening = engine->openings;
+
+	while (opening && opening->ifindex != ifindex)
+		opening = opening->next;
+	return opening;
+}
+
+static void end_opening(struct engine *engine, const struct opening *opening)
+{
+	struct opening **at = &engine->openings;
+
+	while (*at != opening)
+		at = &(*at)->next;
+	*at = opening->next;
+	pthread_cond_broadcast(&engine->sources_changed);
+}
+
+/* Opens the interface's source, with a pin for the caller. Called with `lock` held; releases and reacquires it. */
+static int open_source(struct engine *engine, const struct consumer_spec *spec, size_t planned,
+		       const struct network_interface *device, struct error *err, struct source **result)
+{
+	struct opening opening = {.next = engine->openings, .ifindex = device->index};
+	struct source *source = NULL;
+	size_t bytes = 0;
+
+	engine->openings = &opening;
+	int r = reserve_ring(engine, planned, &bytes);
+	pthread_mutex_unlock(&engine->lock);
+	if (r < 0)
+		error_set(err, r,
+			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.rings)",
+			  spec->interface, engine->rings_limit_bytes / MIB);
+	else
+		r = source_open(device, spec->promiscuous, bytes, &engine->ring_guard, err, &source);
+	const size_t opened = r == 0 ? source_ring_bytes(source) : 0;
+	if (r == 0)
+		r = engine_add_source(engine, source, err);
+	pthread_mutex_lock(&engine->lock);
+	engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* the kernel may have lacked memory for all of it */
+	end_opening(engine, &opening);
+	if (r == 0)
+		*result = source;
+	return r;
+}
+
+/* The interface's source, pinned, if it is open; waits while another thread opens it. An idle one that is much smaller
+ * than planned gives way. Called with `lock` held; releases and reacquires it. */
+static struct source *pin_open_source(struct engine *engine, const struct consumer_spec *spec, size_t planned,
+				      const struct network_interface *device)
+{
+	while (device->index && is_being_opened(engine, device->index))
+		pthread_cond_wait(&engine->sources_changed, &engine->lock);
+	struct source *source = find_source(engine, spec, device);
+	if (source && source_is_idle(source) && source_ring_bytes(source) <= planned / MUCH_SMALLER) {
+		engine_give_up(engine, source);
+		source = NULL;
+	}
+	if (source) {
+		source->idle_since_ns = 0;
+		source->pins++;
+	}
+	return source;
+}
+
+/* Finds or opens the interface's source and pins it. Called without locks. */
 static int acquire_source(struct engine *engine, const struct consumer_spec *spec, struct error *err,
 			  struct source **result)
 {
+	const size_t planned = spec->ring_bytes ? spec->ring_bytes : engine_plan_rings(engine, 1);
 	struct network_interface device;
 	int r = find_device(spec, &device, err);
 
 	if (r < 0)
 		return r;
+	pthread_mutex_lock(&engine->control_lock);
 	pthread_mutex_lock(&engine->lock);
 	if (device.index)
 		recorder_prepare(engine, &device); /* it may have just come back */
-	struct source *source = find_source(engine, spec, &device);
-	if (source) {
-		source->idle_since_ns = 0;
-		source->pins++;
-	}
-	const size_t ring_bytes = engine->ring_bytes;
+	pthread_mutex_unlock(&engine->control_lock);
+	*result = pin_open_source(engine, spec, planned, &device);
+	if (!*result && device.index)
+		r = open_source(engine, spec, planned, &device, err, result);
+	else if (!*result)
+		r = error_set(err, -ENODEV, "interface %s: no such interface", spec->interface);
 	pthread_mutex_unlock(&engine->lock);
-	if (!source && !device.index)
-		return error_set(err, -ENODEV, "interface %s: no such interface", spec->interface);
-	if (!source) {
-		r = source_open(&device, spec->promiscuous, ring_bytes, &engine->ring_guard, err, &source);
-		if (r == 0)
-			r = engine_add_source(engine, source, err);
-	}
-	if (r == 0)
-		*result = source;
 	return r;
 }
 
@@ -128,7 +235,8 @@ static int acquire_source(struct engine *engine, const struct consumer_spec *spe
 static int arm(struct source *source, struct consumer *consumer, struct error *err)
 {
 	struct engine *engine = consumer->engine;
-	cleanup(cleanup_free) struct sock_filter *program = calloc(FILTER_UNION_MAX, sizeof(*program));
+	/* Not cleared: it is as large as the largest filter. */
+	cleanup(cleanup_free) struct sock_filter *program = malloc(FILTER_UNION_MAX * sizeof(*program));
 
 	if (!program)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -194,10 +302,21 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->from_real_ns = spec->from_real_ns;
 	consumer->to_real_ns = spec->to_real_ns;
 	consumer->duration_ns = spec->duration_ns;
+	consumer->until_ns = spec->until_ns;
 	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
 	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
 	store_init(&consumer->cursor.store, &engine->budget);
 	return consumer;
+}
+
+/* Once the ring is open: whether no packet can have passed before. Those since then are counted, too, so this errs
+ * towards false. */
+static bool has_seen_everything(int ifindex)
+{
+	struct nic_counters counters = {0};
+
+	nic_counters_read(ifindex, &counters);
+	return counters.known && !counters.packets;
 }
 
 /* Before it is armed. In a window that is over the NIC can lose nothing more. */
@@ -216,14 +335,15 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 {
 	struct source *source = NULL;
 
-	pthread_mutex_lock(&engine->control_lock);
 	int r = acquire_source(engine, spec, err, &source);
 	if (r == 0 && source->ring->type.linktype != linktype)
 		r = error_set(err, -ENODEV, "interface %s was replaced while the capture was starting",
 			      spec->interface);
-	if (r == 0)
+	if (r == 0) {
+		pthread_mutex_lock(&engine->control_lock);
 		r = arm(source, consumer, err);
-	pthread_mutex_unlock(&engine->control_lock);
+		pthread_mutex_unlock(&engine->control_lock);
+	}
 	pthread_mutex_lock(&engine->lock);
 	if (source && --source->pins == 0 && !source->consumers)
 		source->idle_since_ns = clock_boottime_ns();
@@ -266,7 +386,8 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		.linktype = linktype,
 		.netmask = ring_netmask(device.name),
 	};
-	r = filter_new(&options, err, field, &consumer->filter);
+	r = spec->filters ? filter_cache_get(spec->filters, &options, err, field, &consumer->filter)
+			  : filter_new(&options, err, field, &consumer->filter);
 	consumer->cursor.filter = consumer->filter;
 	if (r == 0) {
 		*field = "interface";
@@ -274,6 +395,8 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		read_nic_counters(consumer, spec, device.index);
 		r = start_on_source(engine, spec, linktype, consumer, err);
 	}
+	if (r == 0 && spec->since_appearance && !has_seen_everything(device.index))
+		atomic_store(&consumer->began_late, true);
 	if (r < 0) {
 		*result = NULL;
 		consumer_free(consumer);
@@ -420,5 +543,6 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->complete = !report->lost_kernel && !report->lost_evicted && !report->lost_memory &&
 			   !consumer->interface_was_away && !consumer->retention_may_hide && !cursor->edge_uncertain &&
 			   !consumer->begin_uncertain && !consumer->end_uncertain &&
-			   !(by_clock && cursor->clock_stepped) && (int64_t)cursor->from_ns <= consumer->asked_from_ns;
+			   !atomic_load(&consumer->began_late) && !(by_clock && cursor->clock_stepped) &&
+			   (int64_t)cursor->from_ns <= consumer->asked_from_ns;
 }

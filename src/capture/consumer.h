@@ -15,6 +15,7 @@
 
 struct consumer;
 struct engine;
+struct filter_cache;
 struct store;
 
 /* Where a consumer ended on its interface's timeline. Another consumer can continue there while the recorder is the
@@ -37,10 +38,16 @@ struct consumer_spec {
 	uint64_t from_real_ns,
 		to_real_ns;   /* real time: an absolute window, replaces before_ns and duration_ns; 0: not given */
 	uint64_t duration_ns; /* from now, or from a from_real_ns in the future */
+	uint64_t until_ns;    /* boot time, replaces duration_ns; 0: not given */
 	uint64_t idle_ns;     /* 0: none */
+	/* It is to have every packet since the interface appeared: not complete if some may have passed before it
+	 * began. */
+	bool since_appearance;
 	/* Start there, if that is later than the window's start; NULL: no resume point. */
 	const struct resume_point *resume;
-	struct quota *quota; /* shared with other consumers, outlives them; NULL: none */
+	size_t ring_bytes; /* of the ring, if one is opened: engine_plan_rings(); 0: as for a single interface */
+	struct filter_cache *filters; /* of this request, outlives the call; NULL: none */
+	struct quota *quota;	      /* shared with other consumers, outlives them; NULL: none */
 };
 
 /* Loop thread, once, when the consumer has ended. The handler then owns it: read it, then free it. */

@@ -42,11 +42,12 @@ struct consumer {
 	bool end_uncertain;		   /* its end did not wait for the kernel's open block */
 	uint64_t before_ns;		   /* requested: start this long before it is armed */
 	uint64_t from_real_ns, to_real_ns; /* requested window; 0: not given */
-	uint64_t duration_ns;
+	uint64_t duration_ns, until_ns;
 	struct resume_point resume; /* number 0: none */
 	int64_t asked_from_ns;	    /* boot time; negative: before the machine booted */
 	bool interface_was_away;    /* for part of the window */
 	bool retention_may_hide;    /* the retention filter may hide packets of the window */
+	_Atomic bool began_late;    /* packets may have passed since the interface appeared; set by consumer_start */
 	bool unsorted;		    /* no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "capture/engine_internal.h"
 #include "capture/link_watch.h"
+#include "capture/ring_size.h"
 
 /* libpcap's parser recurses, and workers compile the own-traffic filter. Memory is touched as needed. */
 #define WORKER_STACK_BYTES (8u << 20)
@@ -39,11 +40,12 @@ void engine_wake_worker(struct engine *engine)
 
 static_assert(WORKERS_MAX + 1 <= CPU_ISOLATION_MAX, "the ring thread and all workers");
 
-/* Called with `control_lock` held, without `lock`. */
+/* Called without `lock`. */
 static void begin_ring_allocation(void *ctx)
 {
 	struct engine *engine = ctx;
 
+	pthread_mutex_lock(&engine->allocation_lock);
 	cpu_isolation_begin(&engine->isolation);
 	cpu_isolation_keep_off(&engine->isolation, engine->ring_thread);
 	for (unsigned i = 0; i < engine->worker_count; i++)
@@ -62,6 +64,7 @@ static void end_ring_allocation(void *ctx)
 	struct engine *engine = ctx;
 
 	cpu_isolation_end(&engine->isolation);
+	pthread_mutex_unlock(&engine->allocation_lock);
 }
 
 static void deliver_message(void *ctx, struct mailbox_message *message)
@@ -86,6 +89,40 @@ size_t engine_memory_used(struct engine *engine)
 	return atomic_load_explicit(&engine->budget.used_bytes, memory_order_relaxed);
 }
 
+size_t engine_plan_rings(struct engine *engine, size_t interfaces)
+{
+	pthread_mutex_lock(&engine->lock);
+	size_t used = engine->ring_bytes - engine->given_up_bytes;
+	for (const struct source *source = engine->sources; source; source = source->next)
+		used -= source_is_idle(source) && !source->given_up ? source_ring_bytes(source) : 0;
+	pthread_mutex_unlock(&engine->lock);
+	return ring_size_plan(engine->rings_limit_bytes, used, interfaces);
+}
+
+void engine_give_up(struct engine *engine, struct source *source)
+{
+	source->given_up = true;
+	engine->given_up_bytes += source_ring_bytes(source);
+	engine_wake_ring_thread(engine);
+}
+
+void engine_close_source(struct engine *engine)
+{
+	struct source *source = engine->closing;
+
+	engine->closing = source->next;
+	pthread_mutex_unlock(&engine->lock);
+	const size_t bytes = source_ring_bytes(source);
+	const bool recorder = source->recorder.on;
+	log_debug(capture, "ring-closed", log_str("interface", source->ring->name), log_uint("bytes", bytes));
+	source_close(source);
+	pthread_mutex_lock(&engine->lock);
+	engine->ring_bytes -= recorder ? 0 : bytes;
+	engine->given_up_bytes -= recorder ? 0 : bytes;
+	engine->source_count--;
+	pthread_cond_broadcast(&engine->sources_changed);
+}
+
 int engine_add_source(struct engine *engine, struct source *source, struct error *err)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
@@ -101,8 +138,6 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 		source->next = engine->sources;
 		engine->sources = source;
 		engine->source_count++;
-		if (!source->recorder.on)
-			engine->ring_bytes += source_ring_bytes(source);
 	}
 	pthread_mutex_unlock(&engine->lock);
 	if (r < 0) {
@@ -206,6 +241,14 @@ static int open_fds(struct engine *engine)
 	return 0;
 }
 
+static size_t rings_limit(size_t wanted)
+{
+	const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+	const size_t quarter = pages > 0 && page_bytes > 0 ? (size_t)pages / 4 * (size_t)page_bytes : wanted;
+
+	return wanted < quarter ? wanted : quarter;
+}
+
 struct engine *engine_new(struct event_base *loop, const struct engine_options *options, struct error *err)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
@@ -219,9 +262,12 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	engine->ring_guard =
 		(struct ring_guard){.begin = begin_ring_allocation, .end = end_ring_allocation, .ctx = engine};
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
+	engine->rings_limit_bytes = rings_limit(options->rings_bytes ? options->rings_bytes : ENGINE_RINGS_BYTES);
 	pthread_mutex_init(&engine->control_lock, NULL);
+	pthread_mutex_init(&engine->allocation_lock, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->work_available, NULL);
+	pthread_cond_init(&engine->sources_changed, NULL);
 	engine->mailbox = mailbox_new(loop, deliver_message, engine);
 	int r = engine->mailbox ? open_fds(engine) : -ENOMEM;
 	if (r == 0)
@@ -234,26 +280,18 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	return engine;
 }
 
-static void close_all(struct source *source)
-{
-	while (source) {
-		struct source *next = source->next;
-
-		source_close(source);
-		source = next;
-	}
-}
-
 void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
 	/* No thread may be opening a ring, which moves all threads off a CPU. */
 	pthread_mutex_lock(&engine->control_lock);
+	pthread_mutex_lock(&engine->allocation_lock);
 	pthread_mutex_lock(&engine->lock);
 	engine->stop = true;
 	pthread_cond_broadcast(&engine->work_available);
 	pthread_mutex_unlock(&engine->lock);
+	pthread_mutex_unlock(&engine->allocation_lock);
 	pthread_mutex_unlock(&engine->control_lock);
 	if (engine->ring_thread_started) {
 		engine_wake_ring_thread(engine);
@@ -263,8 +301,8 @@ void engine_free(struct engine *engine)
 		pthread_join(engine->workers[i], NULL);
 	for (unsigned i = 0; i < WORKERS_MAX; i++)
 		free(engine->worker_contexts[i]);
-	close_all(engine->sources);
-	close_all(engine->closing);
+	source_close_all(engine->sources);
+	source_close_all(engine->closing);
 	for (struct recorder_setting *setting = engine->settings, *next; setting; setting = next) {
 		next = setting->next;
 		free(setting);
@@ -275,7 +313,9 @@ void engine_free(struct engine *engine)
 	cleanup_close(&engine->timer_fd);
 	cleanup_close(&engine->link_fd);
 	pthread_cond_destroy(&engine->work_available);
+	pthread_cond_destroy(&engine->sources_changed);
 	pthread_mutex_destroy(&engine->lock);
+	pthread_mutex_destroy(&engine->allocation_lock);
 	pthread_mutex_destroy(&engine->control_lock);
 	free(engine);
 }

@@ -19,14 +19,17 @@ struct engine;
 struct slab_pool;
 
 struct engine_options {
-	unsigned workers;	 /* 0: one per CPU, at least 2, at most 4 */
-	size_t memory_bytes;	 /* budget for all captured bytes */
+	unsigned workers;    /* 0: one per CPU, at least 2, at most 4 */
+	size_t memory_bytes; /* budget for all captured bytes */
+	/* Budget for all rings opened on demand; 0: ENGINE_RINGS_BYTES. Never more than a quarter of the machine's
+	 * memory. */
+	size_t rings_bytes;
 	struct slab_pool *slabs; /* their memory; outlives the engine and all captures */
 };
 
-#define ENGINE_CONSUMERS_MAX 4096     /* at once, regardless of the configuration */
-#define ENGINE_SOURCES_MAX 256	      /* open rings */
-#define ENGINE_RINGS_BYTES (1u << 30) /* total of all rings opened on demand */
+#define ENGINE_CONSUMERS_MAX 16384    /* at once, regardless of the configuration */
+#define ENGINE_SOURCES_MAX 4096	      /* open rings */
+#define ENGINE_RINGS_BYTES (1u << 30) /* total of all rings opened on demand, unless configured */
 
 /* `loop` delivers the ends of consumers. Returns NULL and sets `err` on failure. */
 struct engine *engine_new(struct event_base *loop, const struct engine_options *options, struct error *err);
@@ -35,6 +38,9 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 void engine_free(struct engine *engine);
 
 warn_unused int engine_may_capture(struct error *err); /* whether this process has the privilege; 0 or -errno */
+
+/* Bytes of each ring for a request for this many interfaces (consumer_spec.ring_bytes). Any thread. */
+size_t engine_plan_rings(struct engine *engine, size_t interfaces);
 
 size_t engine_memory_used(struct engine *engine); /* bytes of the budget; any thread */
 

@@ -7,13 +7,14 @@
  *   makes no call that may block.
  * - Workers move cursors: pin a span, scan it for a group of consumers without `lock`, unpin it. They also do what may
  *   block for a while: renew filters, close rings, open recorders late.
- * - The thread that calls consumer_start opens rings. While the kernel allocates one, the other threads stay off its
- *   CPU.
+ * - The threads that call consumer_start open rings, side by side. While the kernel allocates a large one, the other
+ *   threads stay off its CPU.
  * - The loop gets the ends of consumers through the mailbox.
  *
  * `lock` covers all state that threads share; no thread holds it for longer than it takes to note one block.
  * `control_lock` is held over the slow operations, so that kernel filters are replaced in the order of the states they
- * were built from. Lock order: control_lock, then lock.
+ * were built from. `allocation_lock` is held while a large ring is allocated. Lock order: control_lock,
+ * allocation_lock, lock.
  */
 #pragma once
 
@@ -39,22 +40,34 @@ struct recorder_setting {
 	char bpf[];
 };
 
+/* An interface whose ring a thread is opening, on that thread's stack. */
+struct opening {
+	struct opening *next;
+	int ifindex;
+};
+
 struct engine {
 	struct budget budget;
 	struct mailbox *mailbox;
 	pthread_mutex_t control_lock;
-	struct ring_guard ring_guard;	/* for every ring that is opened */
-	struct cpu_isolation isolation; /* under control_lock: while a ring is allocated */
+	struct ring_guard ring_guard; /* for every ring that is opened */
+	pthread_mutex_t allocation_lock;
+	struct cpu_isolation isolation; /* under allocation_lock: while a large ring is allocated */
 	pthread_mutex_t lock;
 	pthread_cond_t work_available;
+	pthread_cond_t sources_changed; /* a ring was opened, is to be closed, or was closed */
 	bool stop;
 	struct source *sources;
 	struct recorder_setting *settings; /* only added to, with `control_lock` held as well */
 	bool links_changed;		   /* interfaces have changed: a worker has to check settings and names */
 	uint64_t settings_retry_ns;	   /* boot time: when to check again after a failure; 0: none */
 	uint64_t source_count_ever;
-	struct source *closing; /* removed from `sources`; a worker closes them */
-	size_t ring_bytes;
+	struct source *closing; /* removed from `sources`; a worker closes them, or a thread that needs their memory */
+	bool worker_closes;	/* one at a time, since it may take 40 ms */
+	struct opening *openings;
+	size_t rings_limit_bytes;
+	size_t ring_bytes;     /* of all rings opened on demand, also those being opened or closed */
+	size_t given_up_bytes; /* of these, the rings that close */
 	uint64_t served_count; /* how often workers took work from any source */
 	unsigned source_count, consumer_count, recorder_count, idle_workers;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
@@ -82,6 +95,12 @@ void engine_wake_ring_thread(struct engine *engine);
 /* There is work. Wakes one idle worker, which wakes the next if there is more. Called with `lock` held. */
 void engine_wake_worker(struct engine *engine);
 
-/* Adds an opened source, with a pin for the caller, to the engine. Returns 0 or -errno, then it has closed the source.
- * Called with `control_lock` held, without `lock`. */
+/* A source that nothing uses is to be closed: the ring thread removes it from the list. Called with `lock` held. */
+void engine_give_up(struct engine *engine, struct source *source);
+
+/* Closes the first of `closing`. Called with `lock` held; releases and reacquires it. */
+void engine_close_source(struct engine *engine);
+
+/* Adds an opened source, whose bytes are counted already, with a pin for the caller, to the engine. Returns 0 or
+ * -errno, then it has closed the source. Called without `lock`. */
 warn_unused int engine_add_source(struct engine *engine, struct source *source, struct error *err);

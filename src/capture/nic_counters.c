@@ -50,6 +50,7 @@ bool nic_counters_parse(const void *reply, size_t size, struct nic_counters *cou
 		if (attribute.rta_type == IFLA_STATS64 &&
 		    data_size > offsetof(struct rtnl_link_stats64, rx_missed_errors)) {
 			memcpy(&stats, data, data_size < sizeof(stats) ? data_size : sizeof(stats));
+			counters->packets = stats.rx_packets + stats.tx_packets;
 			counters->rx_dropped = stats.rx_dropped;
 			counters->rx_missed_errors = stats.rx_missed_errors;
 			found = true;
@@ -165,6 +166,7 @@ struct nic_counters nic_counters_since(const struct nic_counters *begin, const s
 		return (struct nic_counters){0};
 	return (struct nic_counters){
 		.known = true,
+		.packets = growth(begin->packets, end->packets),
 		.rx_dropped = growth(begin->rx_dropped, end->rx_dropped),
 		.rx_missed_errors = growth(begin->rx_missed_errors, end->rx_missed_errors),
 		.queue_drops = growth(begin->queue_drops, end->queue_drops),

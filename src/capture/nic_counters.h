@@ -10,6 +10,7 @@ struct nic_counters {
 	bool known;
 	uint64_t rx_dropped, rx_missed_errors; /* struct rtnl_link_stats64 in linux/if_link.h */
 	uint64_t queue_drops;		       /* ethtool -S: of all receive queues */
+	uint64_t packets;		       /* received and sent */
 };
 
 /* Reads the counters of an interface; `known` is false if that fails. Blocks while other programs configure interfaces

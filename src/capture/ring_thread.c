@@ -59,13 +59,31 @@ static void check_interface(struct engine *engine, struct source *source)
 		   log_str("interface", source->name));
 }
 
-static void check_interfaces(struct engine *engine)
+/*
+ * Looking at all interfaces takes a while if there are hundreds, and each ring that is opened changes one (promiscuous
+ * mode). So at most a tenth of the thread's time goes into that.
+ */
+struct interface_check {
+	bool due;
+	uint64_t not_before_ns;
+};
+
+#define INTERFACE_CHECK_SHARE 10
+
+static void check_interfaces(struct engine *engine, struct interface_check *check)
 {
+	const uint64_t begin_ns = clock_boottime_ns();
+
+	if (!check->due || begin_ns < check->not_before_ns)
+		return;
+	check->due = false;
 	for (struct source *source = first_source(engine); source; source = source->next)
 		check_interface(engine, source);
 	pthread_mutex_lock(&engine->lock);
 	recorder_interfaces_changed(engine);
 	pthread_mutex_unlock(&engine->lock);
+	const uint64_t end_ns = clock_boottime_ns();
+	check->not_before_ns = end_ns + INTERFACE_CHECK_SHARE * (end_ns - begin_ns);
 }
 
 static bool may_close(const struct source *source, uint64_t now_ns)
@@ -75,7 +93,8 @@ static bool may_close(const struct source *source, uint64_t now_ns)
 	if (source->recorder.on)
 		return source->surplus ||
 		       (source->gone && source->displaced && !timeline_stats(source->timeline).extents);
-	return source->gone || (source->idle_since_ns && now_ns - source->idle_since_ns >= SOURCE_LINGER_NS);
+	return source->gone || source->given_up ||
+	       (source->idle_since_ns && now_ns >= source->idle_since_ns + SOURCE_LINGER_NS);
 }
 
 /* Moves sources that may be closed from the list to `closing`, for a worker to close. Called with `lock` held. */
@@ -89,9 +108,13 @@ static void close_idle_sources(struct engine *engine, uint64_t now_ns)
 			continue;
 		}
 		epoll_ctl(engine->epoll_fd, EPOLL_CTL_DEL, source->ring->fd, NULL);
+		if (!source->given_up && !source->recorder.on)
+			engine->given_up_bytes += source_ring_bytes(source);
+		source->given_up = true;
 		*at = source->next;
 		source->next = engine->closing;
 		engine->closing = source;
+		pthread_cond_broadcast(&engine->sources_changed);
 	}
 }
 
@@ -120,7 +143,7 @@ static void set_timer(const struct engine *engine, uint64_t at_ns)
 
 /* Acts on time limits. All retired blocks are taken over first, so that a consumer ends after the last packet of its
  * window. */
-static void check_deadlines(struct engine *engine)
+static void check_deadlines(struct engine *engine, const struct interface_check *check)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 
@@ -136,7 +159,8 @@ static void check_deadlines(struct engine *engine)
 		engine->settings_retry_ns = 0;
 		recorder_interfaces_changed(engine);
 	}
-	set_timer(engine, next_deadline(engine));
+	const uint64_t next_ns = next_deadline(engine);
+	set_timer(engine, check->due && check->not_before_ns < next_ns ? check->not_before_ns : next_ns);
 	engine_wake_worker(engine);
 	pthread_mutex_unlock(&engine->lock);
 }
@@ -171,7 +195,7 @@ static bool must_not_pause(struct engine *engine)
 	bool small = false;
 
 	pthread_mutex_lock(&engine->lock);
-	for (const struct source *source = engine->sources; source; source = source->next)
+	for (const struct source *source = engine->sources; source && !small; source = source->next)
 		small |= source_is_small(source) && (source->consumers || source->recorder.on);
 	pthread_mutex_unlock(&engine->lock);
 	return small;
@@ -210,6 +234,7 @@ void *ring_thread_run(void *arg)
 	struct engine *engine = arg;
 	struct epoll_event events[EPOLL_EVENTS];
 	struct pace pace = {.pause_ns = PAUSE_MIN_NS};
+	struct interface_check check = {0};
 
 	for (;;) {
 		unsigned blocks = 0, percent = 0;
@@ -243,8 +268,8 @@ void *ring_thread_run(void *arg)
 		pthread_mutex_unlock(&engine->lock);
 		if (stop)
 			return NULL;
-		if (interfaces_changed)
-			check_interfaces(engine);
-		check_deadlines(engine);
+		check.due |= interfaces_changed;
+		check_interfaces(engine, &check);
+		check_deadlines(engine, &check);
 	}
 }

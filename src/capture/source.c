@@ -20,11 +20,13 @@
 #include "base/packet.h"
 #include "base/quantity.h"
 #include "bpf/filter_union.h"
+#include "capture/ring_size.h"
 
 #define LIVE_BLOCK_BYTES MIB
-#define LIVE_BLOCKS 64
-#define SMALL_BLOCKS 32 /* of RING_BLOCK_BYTES_MIN, once half of ENGINE_RINGS_BYTES is in use */
 #define LIVE_RETIRE_MS 10
+#define MANY_RETIRE_MS 60	     /* with hundreds of rings their timers alone would keep a CPU busy */
+#define GUARDED_RING_BYTES (8 * MIB) /* a smaller ring is allocated in a few ms */
+#define CLOSING_THREADS 16
 #define RECORDER_RETIRE_MS 60	     /* fewer blocks a second mean less to move at low rates */
 #define RECORDER_BLOCKS_WANTED 256   /* a quarter and 10 blocks are unusable: more blocks waste less */
 #define PAUSE_RING_BYTES (128 * MIB) /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
@@ -82,19 +84,16 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 int source_open(const struct network_interface *interface, bool promiscuous, size_t ring_bytes,
 		const struct ring_guard *guard, struct error *err, struct source **result)
 {
-	const bool small = ring_bytes > ENGINE_RINGS_BYTES / 2;
+	const struct ring_blocks blocks = ring_size_blocks(ring_bytes);
 	const struct ring_options options = {
 		.interface = interface,
-		.guard = guard,
-		.block_bytes = small ? RING_BLOCK_BYTES_MIN : LIVE_BLOCK_BYTES,
-		.block_count = small ? SMALL_BLOCKS : LIVE_BLOCKS,
-		.retire_ms = LIVE_RETIRE_MS,
+		.guard = ring_bytes < GUARDED_RING_BYTES ? NULL : guard,
+		.block_bytes = blocks.bytes,
+		.block_count = blocks.count,
+		.retire_ms = ring_bytes < RING_SIZE_MANY_MAX ? MANY_RETIRE_MS : LIVE_RETIRE_MS,
 		.promiscuous = promiscuous,
 	};
 
-	if (ring_bytes + (size_t)options.block_bytes * options.block_count > ENGINE_RINGS_BYTES)
-		return error_set(err, -ENOMEM, "interface %s: other interfaces' rings use all of the %u MiB for rings",
-				 interface->name, ENGINE_RINGS_BYTES / MIB);
 	return open_ring(&options, &(struct recorder){0}, err, result);
 }
 
@@ -169,6 +168,47 @@ void source_close(struct source *source)
 	retention_filter_free(source->recorder.retention);
 	filter_free(source->own_traffic);
 	free(source);
+}
+
+/* The sources that the closing threads have left. */
+struct closing {
+	pthread_mutex_t lock;
+	struct source *next;
+};
+
+static void *close_some(void *arg)
+{
+	struct closing *closing = arg;
+	struct source *source;
+
+	do {
+		pthread_mutex_lock(&closing->lock);
+		source = closing->next;
+		closing->next = source ? source->next : NULL;
+		pthread_mutex_unlock(&closing->lock);
+		source_close(source);
+	} while (source);
+	return NULL;
+}
+
+void source_close_all(struct source *sources)
+{
+	struct closing closing = {.lock = PTHREAD_MUTEX_INITIALIZER, .next = sources};
+	pthread_t threads[CLOSING_THREADS];
+	unsigned wanted = 0, count = 0;
+
+	for (const struct source *source = sources; source && wanted < CLOSING_THREADS; source = source->next)
+		wanted++;
+	while (count + 1 < wanted && pthread_create(&threads[count], NULL, close_some, &closing) == 0)
+		count++;
+	close_some(&closing);
+	while (count)
+		pthread_join(threads[--count], NULL);
+}
+
+bool source_is_idle(const struct source *source)
+{
+	return !source->recorder.on && !source->consumers && !source->pins && source->idle_since_ns;
 }
 
 /* --- the kernel filter --- */
@@ -481,6 +521,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	consumer->position = cursor->next_number = position.number;
 	cursor->dropped_at_start = cursor->dropped_seen = position.dropped;
 	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
+				  : consumer->until_ns ? consumer->until_ns
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
 	/* Quiet periods in history do not end a consumer: the idle limit counts from now. */

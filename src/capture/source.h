@@ -49,6 +49,7 @@ struct source {
 	uint64_t served_count; /* how often workers took work from it */
 	/* The engine's served_count when workers last took work from it; the lowest is served next. */
 	uint64_t last_served;
+	bool given_up;		    /* its memory is wanted for other rings, or it was idle too long: it closes */
 	bool gone;		    /* the interface no longer exists; a recorder waits for it to come back */
 	bool came_back;		    /* ... and it may be back: a worker has to bind the ring to it */
 	bool retyped;		    /* gone because its link type has changed: no packet belongs into the ring */
@@ -68,9 +69,8 @@ struct source {
 
 #define SOURCE_LINGER_NS (10 * NS_PER_S) /* a ring stays open this long after its last consumer */
 
-/*
- * Opens an interface's source; blocks. `ring_bytes`: total of all rings opened on demand so far. Called without `lock`.
- */
+/* Opens an interface's source with a ring of this size, a power of two (the kernel may lack memory for all of it);
+ * blocks. Called without `lock`. */
 warn_unused int source_open(const struct network_interface *interface, bool promiscuous, size_t ring_bytes,
 			    const struct ring_guard *guard, struct error *err, struct source **source);
 
@@ -80,6 +80,12 @@ warn_unused int source_open_recorder(const struct engine_recorder *options, cons
 				     const struct ring_guard *guard, struct error *err, struct source **source);
 
 void source_close(struct source *source);
+/* Closes a list of sources on several threads: the kernel takes 20 to 40 ms for each. */
+void source_close_all(struct source *sources);
+
+/* Whether it is open only for the case that someone wants it again. Called with `lock` held. */
+bool source_is_idle(const struct source *source);
+
 size_t source_ring_bytes(const struct source *source);
 
 /* Writes into `program` (FILTER_UNION_MAX instructions) the kernel filter for what consumers and recorder want. Returns

@@ -205,23 +205,6 @@ static void finish_task(struct scan_task *task)
 	source_trim(task->source);
 }
 
-/* Called with `lock` held; releases and reacquires it. */
-static void close_source(struct engine *engine)
-{
-	struct source *source = engine->closing;
-
-	engine->closing = source->next;
-	pthread_mutex_unlock(&engine->lock);
-	const size_t bytes = source_ring_bytes(source);
-	const bool recorder = source->recorder.on;
-	log_debug(capture, "ring-closed", log_str("interface", source->ring->name), log_uint("bytes", bytes));
-	source_close(source);
-	pthread_mutex_lock(&engine->lock);
-	if (!recorder)
-		engine->ring_bytes -= bytes;
-	engine->source_count--;
-}
-
 /* Called with `control_lock` and `lock` held; releases and reacquires `lock`. */
 static void renew_filter(struct engine *engine, struct source *source, struct sock_filter *program)
 {
@@ -244,8 +227,10 @@ static void renew_filter(struct engine *engine, struct source *source, struct so
  * releases it. Called with `lock` held; releases and reacquires it. */
 static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 {
-	if (engine->closing) {
-		close_source(engine);
+	if (engine->closing && !engine->worker_closes) {
+		engine->worker_closes = true;
+		engine_close_source(engine);
+		engine->worker_closes = false;
 		return true;
 	}
 	if (pthread_mutex_trylock(&engine->control_lock) != 0)

@@ -50,6 +50,7 @@ struct config {
 	struct {
 		uint64_t captures;
 		uint64_t memory_bytes;
+		uint64_t rings_bytes;
 		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
 		uint64_t retry_ns;

@@ -102,9 +102,12 @@ const struct config_row config_rows[] = {
 	 .help = "log a line for every captured packet"},
 
 	{"limits", "captures", NULL, "COUNT", CONFIG_COUNT, 1, 65536, .fallback = "256", FIELD(limits.captures),
-	 .help = "largest number of captures running at once; more are refused, not queued"},
+	 .help = "largest number of captures running at once, a merged one being one; more are refused, not queued"},
 	{"limits", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(limits.memory_bytes),
 	 .help = "memory for captured packets until they are delivered"},
+	{"limits", "rings", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "1GiB", FIELD(limits.rings_bytes),
+	 .help = "memory for the packet rings of interfaces that are not recorded, at most a quarter of the machine's; "
+		 "the more interfaces, the smaller their rings"},
 	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB",
 	 FIELD(limits.warm_memory_bytes),
 	 .help = "unused memory kept ready for packets: up to 64MiB, what captures leave behind, freed 30 seconds "

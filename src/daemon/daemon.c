@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -262,6 +263,7 @@ static struct node_redis read_redis_status(const void *ctx)
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
+					       .rings_bytes = daemon->config->limits.rings_bytes,
 					       .slabs = daemon->slabs};
 	struct error no_permission;
 
@@ -417,6 +419,17 @@ static void forbid_core_dumps(void)
 #endif
 }
 
+/* Every ring is a file. Nothing here uses select(2), for which the soft limit is low. */
+static void allow_all_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 /* The loop no longer handles signals, and a signal must not interrupt the clean-up. */
 static void block_signals(void)
 {
@@ -446,6 +459,7 @@ int daemon_run(const struct config *config, struct error *err)
 
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
 	forbid_core_dumps();
+	allow_all_files();
 	int r = set_log_level(config->log.level, err);
 	if (r == 0)
 		r = start(&daemon, err);

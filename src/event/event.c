@@ -162,6 +162,21 @@ static json_t *destinations_json(const struct event *event)
 	return take(array);
 }
 
+static json_t *skipped_json(const struct event *event)
+{
+	cleanup(cleanup_json) json_t *array = json_array();
+
+	for (size_t i = 0; i < event->skipped_count; i++) {
+		struct writer writer = {.object = json_object()};
+
+		put_text(&writer, "interface", event->skipped[i].interface);
+		put_text(&writer, "reason", event->skipped[i].reason);
+		if (json_array_append_new(array, finish(&writer)) < 0)
+			return NULL;
+	}
+	return take(array);
+}
+
 /* The number of the request; a string if it turns out not to be a number. */
 static json_t *alertid_json(const struct event *event)
 {
@@ -212,6 +227,10 @@ char *event_json(const struct event *event)
 	put_text(&writer, "folded_into", event->folded_into);
 	put_time(&writer, "until", event->until_ns);
 	put_counted(&writer, event);
+	if (event->skipped_count > 0)
+		put(&writer, "skipped", skipped_json(event));
+	if (event->skipped_total > event->skipped_count)
+		put_number(&writer, "skipped_total", event->skipped_total);
 	if (event->destination_count > 0)
 		put(&writer, "destinations", destinations_json(event));
 	put_text(&writer, "file", event->file);

@@ -23,6 +23,12 @@ struct event_destination {
 	unsigned attempts;
 };
 
+/* An interface that could not take part. */
+struct event_skipped {
+	const char *interface;
+	const char *reason; /* "memory", "gone", or the error's text */
+};
+
 /* The publisher owns the strings, which are only read during event_bus_publish(). Members marked (*) are optional: NULL
  * or 0 leaves them out. */
 struct event {
@@ -55,6 +61,8 @@ struct event {
 	} nic;
 	uint64_t truncated;			      /* packets that are shorter than wanted; (*) */
 	uint64_t duplicates;			      /* packets left out of the file as such; (*) */
+	const struct event_skipped *skipped;	      /* (*) */
+	size_t skipped_count, skipped_total;	      /* the list may be cut */
 	const struct event_destination *destinations; /* (*) */
 	size_t destination_count;
 	const char *file;	     /* the file's name; (*) */

@@ -19,6 +19,11 @@ static const size_t destination_strings[] = {
 	offsetof(struct event_destination, error),
 };
 
+static const size_t skipped_strings[] = {
+	offsetof(struct event_skipped, interface),
+	offsetof(struct event_skipped, reason),
+};
+
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /* Replaces every string of a shallow copy by a duplicate. On failure the rest is NULL, so that freeing is safe. */
@@ -47,6 +52,7 @@ static void free_strings(void *object, const size_t *offsets, size_t count)
 struct copy {
 	struct event event;
 	struct event_destination *destinations;
+	struct event_skipped *skipped;
 };
 
 struct event *event_copy(const struct event *event)
@@ -65,6 +71,15 @@ struct event *event_copy(const struct event *event)
 	for (size_t i = 0; copy->destinations && i < event->destination_count; i++) {
 		copy->destinations[i] = event->destinations[i];
 		ok &= own_strings(&copy->destinations[i], destination_strings, COUNT(destination_strings));
+	}
+	if (event->skipped_count) {
+		copy->skipped = calloc(event->skipped_count, sizeof(*copy->skipped));
+		ok &= copy->skipped != NULL;
+	}
+	copy->event.skipped = copy->skipped;
+	for (size_t i = 0; copy->skipped && i < event->skipped_count; i++) {
+		copy->skipped[i] = event->skipped[i];
+		ok &= own_strings(&copy->skipped[i], skipped_strings, COUNT(skipped_strings));
 	}
 	if (ok)
 		return &copy->event;
@@ -91,6 +106,9 @@ size_t event_copy_bytes(const struct event *event)
 	for (size_t i = 0; i < event->destination_count; i++)
 		bytes += sizeof(*event->destinations) +
 			 string_bytes(&event->destinations[i], destination_strings, COUNT(destination_strings));
+	for (size_t i = 0; i < event->skipped_count; i++)
+		bytes += sizeof(*event->skipped) +
+			 string_bytes(&event->skipped[i], skipped_strings, COUNT(skipped_strings));
 	return bytes;
 }
 
@@ -102,6 +120,9 @@ void event_copy_free(struct event *event)
 	for (size_t i = 0; copy->destinations && i < copy->event.destination_count; i++)
 		free_strings(&copy->destinations[i], destination_strings, COUNT(destination_strings));
 	free(copy->destinations);
+	for (size_t i = 0; copy->skipped && i < copy->event.skipped_count; i++)
+		free_strings(&copy->skipped[i], skipped_strings, COUNT(skipped_strings));
+	free(copy->skipped);
 	free_strings(&copy->event, event_strings, COUNT(event_strings));
 	free(copy);
 }

@@ -90,6 +90,7 @@ static void write_line(const struct event *event, uint64_t suppressed)
 	       optional_field(event->nic.queue_drops > 0, "nic_queue_drops", event->nic.queue_drops),
 	       optional_field(event->truncated > 0, "truncated", event->truncated),
 	       optional_field(event->duplicates > 0, "duplicates", event->duplicates),
+	       optional_field(event->skipped_total > 0, "skipped", event->skipped_total),
 	       log_str("from", time_text(event->counted, event->window.from_ns, from)),
 	       log_str("to", time_text(event->counted, event->window.to_ns, to)),
 	       log_str("asked_from", time_text(incomplete, event->window.asked_from_ns, asked_from)),

@@ -12,6 +12,7 @@
 #include "event/event_copy.h"
 
 #define DESTINATIONS_MAX 64
+#define SKIPPED_MAX 4096
 
 static inline void cleanup_json(json_t **json)
 {
@@ -94,10 +95,28 @@ static size_t read_destinations(const json_t *array, struct event_destination de
 	return count;
 }
 
+/* Caller frees `*skipped`; NULL: there are none. */
+static size_t read_skipped(const json_t *array, struct event_skipped **skipped)
+{
+	size_t count = json_array_size(array);
+
+	if (count > SKIPPED_MAX)
+		count = SKIPPED_MAX;
+	*skipped = count ? calloc(count, sizeof(**skipped)) : NULL;
+	for (size_t i = 0; *skipped && i < count; i++) {
+		const json_t *object = json_array_get(array, i);
+		const char *interface = text_of(object, "interface"), *reason = text_of(object, "reason");
+
+		(*skipped)[i] = (struct event_skipped){interface ? interface : "", reason ? reason : ""};
+	}
+	return *skipped ? count : 0;
+}
+
 struct event *event_parse(const char *json, size_t size)
 {
 	cleanup(cleanup_json) json_t *object = json_loadb(json, size, JSON_REJECT_DUPLICATES, NULL);
 	struct event_destination destinations[DESTINATIONS_MAX];
+	cleanup(cleanup_free) struct event_skipped *skipped = NULL;
 	char alertid[24];
 	struct event event = {0};
 
@@ -115,6 +134,9 @@ struct event *event_parse(const char *json, size_t size)
 	event.folded_into = text_of(object, "folded_into");
 	event.until_ns = time_of(object, "until");
 	read_counts(object, &event);
+	event.skipped_count = read_skipped(json_object_get(object, "skipped"), &skipped);
+	event.skipped = skipped;
+	event.skipped_total = number_of(object, "skipped_total");
 	event.destinations = destinations;
 	event.destination_count = read_destinations(json_object_get(object, "destinations"), destinations);
 	event.file = text_of(object, "file");

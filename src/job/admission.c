@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "capture/engine.h"
+#include "capture/ring_size.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "job/follow.h"
 #include "job/jobs_internal.h"
 #include "job/targets.h"
 
@@ -55,9 +58,9 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 	const uint64_t running_max = jobs->options.config->limits.captures;
 	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
 
-	if (jobs->counts.running_parts + more > running_max)
+	if (jobs->counts.running + more > running_max)
 		return error_set(err, -ENOSPC, "%llu captures are running already; the limit is %llu (limits.captures)",
-				 (unsigned long long)jobs->counts.running_parts, (unsigned long long)running_max);
+				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
 	if (jobs->counts.running + jobs->counts.delivering + more > captures_max)
 		return error_set(err, -ENOSPC,
 				 "%llu captures are waiting to be delivered; the limit for captures in all is %llu",
@@ -75,7 +78,7 @@ static uint64_t customer_captures(const struct jobs *jobs, const char *customer)
 			continue;
 		for (const struct capture *capture = job_captures(job); capture; capture = capture_next(capture)) {
 			capture_get_status(capture, &status);
-			count += status.state == CAPTURE_DELIVERING ? 0 : capture_part_count(capture);
+			count += status.state != CAPTURE_DELIVERING;
 		}
 	}
 	return count;
@@ -161,16 +164,16 @@ static bool fold_into_running(struct jobs *jobs, const struct submission *submis
 /* --- starting --- */
 
 static void start_capture(struct jobs *jobs, const struct submission *submission, struct job *job,
-			  const struct capture_target *targets, size_t count)
+			  const struct capture_interfaces *interfaces)
 {
 	struct capture *capture = NULL;
-	const int r = capture_start(&jobs->capture_deps, submission->request, targets, count,
-				    (unsigned)job_capture_count(job) + 1, &capture);
+	const int r =
+		capture_start(&jobs->capture_deps, submission->request, interfaces, job_next_number(job), &capture);
 
 	if (r < 0) {
 		struct error error;
 
-		error_set(&error, r, "interface %s: %s", targets->name,
+		error_set(&error, r, "interface %s: %s", interfaces->targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
 		reject(jobs, submission, r, NULL, error.text);
 		return;
@@ -178,7 +181,88 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 	capture_set_owner(capture, job);
 	job_add_capture(job, capture);
 	jobs->counts.running++;
-	jobs->counts.running_parts += count;
+}
+
+/* --- interfaces that appear --- */
+
+/* The latest end of the job's running captures; 0: none runs. */
+static uint64_t job_ends_ns(const struct job *job)
+{
+	uint64_t ends_ns = 0;
+
+	for (const struct capture *capture = job_captures(job); capture; capture = capture_next(capture))
+		ends_ns = capture_ends_ns(capture) > ends_ns ? capture_ends_ns(capture) : ends_ns;
+	return ends_ns;
+}
+
+static int check_join(const struct jobs *jobs, const struct request *request, struct error *err)
+{
+	const uint64_t customer_max = jobs->options.config->limits.customer_captures;
+
+	if (customer_max && request->customer && customer_captures(jobs, request->customer) >= customer_max)
+		return error_set(err, -EDQUOT, "customer %s has %llu captures running (limits.customer_captures)",
+				 request->customer, (unsigned long long)customer_max);
+	return check_limits(jobs, 1, err);
+}
+
+/* A new capture of the job, or its refusal. */
+static void join_as_capture(struct jobs *jobs, struct job *job, const struct capture_target *target, uint64_t until_ns)
+{
+	struct request *request = job_request(job);
+	const struct submission submission = {.request = request};
+	const struct capture_interfaces interfaces = {
+		.targets = target,
+		.count = 1,
+		.wanted = REQUEST_INTERFACES_MAX, /* how many will follow is not known */
+		.ring_bytes = engine_plan_rings(jobs->options.engine, RING_SIZE_MANY + 1),
+		.until_ns = until_ns,
+		.skipped = &(struct skipped){0},
+	};
+	const unsigned number = job_next_number(job);
+	struct capture *capture = NULL;
+	struct error error;
+	char id[REQUEST_ID_SIZE + 16];
+
+	int r = check_join(jobs, request, &error);
+	if (r == 0) {
+		r = capture_start(&jobs->capture_deps, request, &interfaces, number, &capture);
+		error_set(&error, r, "interface %s: %s", target->name,
+			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
+	}
+	if (r == 0) {
+		capture_set_owner(capture, job);
+		job_add_capture(job, capture);
+		jobs->counts.running++;
+		log_info("interface-joined", log_str("request", request->id), log_uint("capture", number),
+			 log_str("interface", target->name));
+		return;
+	}
+	struct event event = describe_request(jobs, &submission, EVENT_REJECTED);
+	snprintf(id, sizeof(id), "%s.%u", request->id, number);
+	event.capture = id;
+	event.interface = target->name;
+	event.reason = error.text;
+	event.code = r;
+	event_bus_publish(jobs->options.bus, &event);
+}
+
+static bool on_appeared(void *ctx, const struct network_interface *interface)
+{
+	struct capture_target target = {.ifindex = interface->index};
+	struct job *job = ctx;
+	struct jobs *jobs = job_owner(job);
+	const uint64_t until_ns = job_ends_ns(job);
+
+	if (jobs->shutting_down)
+		return true;
+	if (until_ns <= clock_boottime_ns())
+		return false;
+	memcpy(target.name, interface->name, sizeof(target.name));
+	if (job_request(job)->merge)
+		capture_join(job_captures(job), &target);
+	else
+		join_as_capture(jobs, job, &target, until_ns);
+	return true;
 }
 
 static enum job_outcome start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
@@ -188,12 +272,31 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 
 	if (!job)
 		return reject(jobs, submission, -ENOMEM, NULL, "out of memory");
+	if (submission->request->follow) {
+		struct follower *follower = follow_begin(jobs->follow, targets, on_appeared, job);
+
+		job_set_follower(job, follower);
+		if (!follower) {
+			job_end(job);
+			return reject(jobs, submission, -ENOMEM, "follow",
+				      "follow: the kernel's news are not available");
+		}
+	}
 	reply_cache_track(jobs->reply_cache, submission->request->id);
 	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
-	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
-		start_capture(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
+	struct capture_interfaces interfaces = {
+		.count = merge ? targets->count : 1,
+		.wanted = targets->count,
+		.ring_bytes = engine_plan_rings(jobs->options.engine, targets->count),
+		.skipped = &targets->skipped,
+	};
+	for (size_t i = 0; i < targets->count; i += interfaces.count) {
+		interfaces.targets = &targets->items[i];
+		start_capture(jobs, submission, job, &interfaces);
+	}
 	if (!job_capture_count(job)) {
+		follow_end(job_follower(job));
 		job_end(job);
 		return JOB_REFUSED;
 	}
@@ -214,13 +317,14 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 
 	if (r < 0)
 		return reject(jobs, submission, r, "interface", error.text);
-	if (request->merge && request->format == REQUEST_FORMAT_PCAP && targets->count > 1)
+	if (request->merge && request->format == REQUEST_FORMAT_PCAP && (targets->count > 1 || request->follow))
 		return reject(jobs, submission, -EINVAL, "format",
 			      "format: pcap can hold one interface only; merge needs pcapng");
-	r = check_customer(jobs, request, targets->count, &error);
+	const size_t captures = request->merge ? 1 : targets->count;
+	r = check_customer(jobs, request, captures, &error);
 	if (r < 0)
 		return reject(jobs, submission, r, "customer", error.text);
-	r = check_limits(jobs, targets->count, &error);
+	r = check_limits(jobs, captures, &error);
 	if (r < 0)
 		return reject(jobs, submission, r, NULL, error.text);
 	return start(jobs, submission, targets);

@@ -10,8 +10,11 @@
 
 #include "base/clock.h"
 #include "base/container_of.h"
+#include "base/log.h"
 #include "bpf/filter.h"
+#include "bpf/filter_cache.h"
 #include "capture/engine.h"
+#include "capture/ring_size.h"
 #include "config/config.h"
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
@@ -38,16 +41,20 @@ void capture_set_owner(struct capture *capture, void *owner)
 	capture->owner = owner;
 }
 
-unsigned capture_part_count(const struct capture *capture)
+static void free_part(struct capture_part *part)
 {
-	return (unsigned)capture->part_count;
+	consumer_free(part->consumer);
+	free(part);
 }
 
 static void free_capture(struct capture *capture)
 {
 	output_file_deinit(&capture->output_file);
 	for (size_t i = 0; i < capture->part_count; i++)
-		consumer_free(capture->parts[i].consumer);
+		free_part(capture->parts[i]);
+	free(capture->parts);
+	filter_cache_free(capture->filters);
+	skipped_deinit(&capture->skipped);
 	request_unref(capture->request);
 	duplicates_free(capture->duplicates);
 	free(capture->tags);
@@ -65,7 +72,7 @@ static bool all_arming_done(const struct capture *capture)
 	bool all = true;
 
 	for (size_t i = 0; i < capture->part_count; i++)
-		all &= capture->parts[i].arming_done;
+		all &= capture->parts[i]->arming_done;
 	return all;
 }
 
@@ -74,14 +81,14 @@ static bool all_ended(const struct capture *capture)
 	bool all = true;
 
 	for (size_t i = 0; i < capture->part_count; i++)
-		all &= capture->parts[i].ended;
+		all &= capture->parts[i]->ended;
 	return all;
 }
 
 static void stop_parts(struct capture *capture, enum end_reason reason)
 {
 	for (size_t i = 0; i < capture->part_count; i++) {
-		struct capture_part *part = &capture->parts[i];
+		struct capture_part *part = capture->parts[i];
 
 		if (part->arming_done && !part->ended)
 			consumer_stop(part->consumer, reason);
@@ -133,13 +140,53 @@ static void run_arming(struct offload_task *task)
 	part->armed_consumer = part->result == 0 ? consumer : NULL;
 }
 
-static const struct capture_part *find_refused_part(const struct capture *capture)
+/* Whether no part could be armed. */
+static bool all_refused(const struct capture *capture)
 {
+	bool all = true;
+
+	for (size_t i = 0; i < capture->part_count; i++)
+		all &= capture->parts[i]->result < 0;
+	return all;
+}
+
+/* With the first part's error, which names its interface unless all have the same. */
+static void reject(struct capture *capture)
+{
+	struct capture_part *first = capture->parts[0];
+	bool same = true;
+
+	for (size_t i = 1; i < capture->part_count; i++)
+		same &= strcmp(capture->parts[i]->error.text, first->error.text) == 0;
+	if (!same && !strstr(first->error.text, first->interface))
+		error_prefix(&first->error, "interface %s", first->interface);
+	capture_reject(capture, first->result, first->field, first->error.text);
+}
+
+static void describe(struct capture *capture);
+
+/* Interfaces that could not be armed are no part of the capture. */
+static void drop_refused_parts(struct capture *capture)
+{
+	size_t kept = 0;
+
 	for (size_t i = 0; i < capture->part_count; i++) {
-		if (capture->parts[i].result < 0)
-			return &capture->parts[i];
+		struct capture_part *part = capture->parts[i];
+
+		if (!part->arming_done || part->result == 0) {
+			capture->parts[kept++] = part;
+			continue;
+		}
+		log_notice("interface-left-out", log_str("request", capture->request->id),
+			   log_str("interface", part->interface), log_str("error", part->error.text));
+		skipped_add(&capture->skipped, part->interface, part->result, part->error.text);
+		free_part(part);
 	}
-	return NULL;
+	if (kept == capture->part_count)
+		return;
+	capture->part_count = kept;
+	if (!capture->accepted)
+		describe(capture);
 }
 
 /* False unless all parts could be extended. `*until_ns` becomes the latest end if that is later. */
@@ -148,13 +195,41 @@ static bool extend_parts(const struct capture *capture, uint64_t *until_ns)
 	bool all = true;
 
 	for (size_t i = 0; i < capture->part_count && all; i++) {
-		const struct capture_part *part = &capture->parts[i];
+		const struct capture_part *part = capture->parts[i];
 
+		if (!part->arming_done)
+			continue; /* it is extended once it has joined */
 		all = !part->ended && consumer_extend(part->consumer, *until_ns);
 		if (all && consumer_ends_ns(part->consumer) > *until_ns)
 			*until_ns = consumer_ends_ns(part->consumer);
 	}
 	return all;
+}
+
+/* Why the capture is to end; END_NONE: it goes on. */
+static enum end_reason stop_reason(const struct capture *capture)
+{
+	return capture->shut_down			? END_SHUTDOWN
+	       : capture->stop_requested		? END_STOPPED
+	       : atomic_load(&capture->quota.announced) ? END_PACKETS
+							: END_NONE;
+}
+
+/* A part of a running capture is armed, or could not be. The capture may have been extended or stopped meanwhile. */
+static void on_joined(struct capture *capture, struct capture_part *part)
+{
+	if (part->result < 0) {
+		drop_refused_parts(capture);
+		check_ended(capture);
+		return;
+	}
+	log_info("interface-joined", log_str("request", capture->request->id), log_str("capture", capture->id),
+		 log_str("interface", part->interface));
+	if (stop_reason(capture) != END_NONE)
+		consumer_stop(part->consumer, stop_reason(capture));
+	else
+		consumer_extend(part->consumer, capture_ends_ns(capture));
+	check_ended(capture);
 }
 
 static void on_arming_done(struct offload_task *task)
@@ -167,27 +242,26 @@ static void on_arming_done(struct offload_task *task)
 		part->ended = true;
 	else
 		part->consumer = part->armed_consumer;
+	if (capture->accepted) {
+		on_joined(capture, part);
+		return;
+	}
 	if (!all_arming_done(capture))
 		return;
-	const struct capture_part *refused = find_refused_part(capture);
 	if (capture->final_published) {
 		stop_parts(capture, END_SHUTDOWN);
-	} else if (refused) {
-		capture_reject(capture, refused->result, refused->field, refused->error.text);
-		stop_parts(capture, END_STOPPED);
+	} else if (all_refused(capture)) {
+		reject(capture);
 	} else {
+		drop_refused_parts(capture);
 		const struct event event = capture_event(capture, EVENT_ACCEPTED);
 
 		event_bus_publish(capture->deps->bus, &event);
 		capture->accepted = true;
 		if (capture->extend_ns)
 			extend_parts(capture, &capture->extend_ns);
-		if (capture->shut_down)
-			stop_parts(capture, END_SHUTDOWN);
-		else if (capture->stop_requested)
-			stop_parts(capture, END_STOPPED);
-		else if (atomic_load(&capture->quota.announced)) /* it was spent before the last part was armed */
-			stop_parts(capture, END_PACKETS);
+		if (stop_reason(capture) != END_NONE) /* such as a quota spent before the last part was armed */
+			stop_parts(capture, stop_reason(capture));
 	}
 	check_ended(capture);
 }
@@ -213,7 +287,20 @@ static void shift_to_publication(struct capture_part *part)
 	spec->before_ns = 0;
 }
 
-static void fill_consumer_spec(struct capture_part *part)
+/* The rest of the capture's window. */
+static void take_rest_of_window(struct capture_part *part, uint64_t until_ns)
+{
+	struct consumer_spec *spec = &part->consumer_spec;
+
+	spec->before_ns = 0;
+	if (spec->from_real_ns <= clock_realtime_ns())
+		spec->from_real_ns = 0;
+	spec->until_ns = until_ns;
+	spec->since_appearance = true;
+	part->joined = true;
+}
+
+static void fill_consumer_spec(struct capture_part *part, uint64_t until_ns)
 {
 	struct capture *capture = part->capture;
 	const struct request *request = capture->request;
@@ -232,78 +319,162 @@ static void fill_consumer_spec(struct capture_part *part)
 		.to_real_ns = request->to_ns,
 		.duration_ns = request->duration_ns,
 		.idle_ns = request->idle_ns,
+		.ring_bytes = capture->ring_bytes,
+		.filters = capture->filters,
 	};
-	if (capture->part_count > 1)
+	if (request->merge)
 		part->consumer_spec.quota = &capture->quota;
-	shift_to_publication(part);
+	if (until_ns)
+		take_rest_of_window(part, until_ns);
+	else
+		shift_to_publication(part);
 }
 
-static void append_name(struct capture *capture, const char *interface)
+/* Names that do not fit are counted: "eth0+eth1+7-more". */
+static void join_names(struct capture *capture)
 {
-	const size_t used = strlen(capture->name);
+	const size_t room = sizeof(capture->name) - sizeof("+4294967295-more");
+	size_t used = 0;
 
-	snprintf(capture->name + used, sizeof(capture->name) - used, "%s%s", used ? "+" : "", interface);
+	for (size_t i = 0; i < capture->part_count; i++) {
+		const char *interface = capture->parts[i]->interface;
+
+		if (used + strlen(interface) + 1 >= room) {
+			snprintf(capture->name + used, sizeof(capture->name) - used, "+%u-more",
+				 (unsigned)(capture->part_count - i));
+			return;
+		}
+		used += (size_t)snprintf(capture->name + used, room - used, "%s%s", used ? "+" : "", interface);
+	}
+}
+
+/* Name and tags, from the interfaces. Without memory for new tags the old ones stay. */
+static void describe(struct capture *capture)
+{
+	join_names(capture);
+	char *tags = request_tags(capture->request, &capture->tag_interface, capture->deps->config->general.node);
+
+	if (!tags)
+		return;
+	free(capture->tags);
+	capture->tags = tags;
+}
+
+static bool make_room(struct capture *capture)
+{
+	const size_t room = capture->part_room ? 2 * capture->part_room : 1;
+
+	if (capture->part_count < capture->part_room)
+		return true;
+	struct capture_part **parts = reallocarray(capture->parts, room, sizeof(*parts));
+	if (!parts)
+		return false;
+	capture->parts = parts;
+	capture->part_room = room;
+	return true;
+}
+
+static struct capture_part *add_part(struct capture *capture, const struct capture_target *target, uint64_t until_ns)
+{
+	struct capture_part *part = make_room(capture) ? calloc(1, sizeof(*part)) : NULL;
+
+	if (!part)
+		return NULL;
+	part->capture = capture;
+	part->arming.run = run_arming;
+	part->arming.done = on_arming_done;
+	snprintf(part->interface, sizeof(part->interface), "%s", target->name);
+	part->ifindex = target->ifindex;
+	fill_consumer_spec(part, until_ns);
+	capture->parts[capture->part_count++] = part;
+	return part;
 }
 
 static struct capture *new_capture(const struct capture_deps *deps, struct request *request,
-				   const struct capture_target *targets, size_t target_count, unsigned index)
+				   const struct capture_interfaces *interfaces, unsigned index)
 {
-	struct capture *capture = calloc(1, sizeof(*capture) + target_count * sizeof(*capture->parts));
+	struct capture *capture = calloc(1, sizeof(*capture));
 
 	if (!capture)
 		return NULL;
 	capture->deps = deps;
 	capture->request = request_ref(request);
 	capture->started_ns = clock_boottime_ns();
-	capture->part_count = target_count;
 	capture->quota.max_packets = request->packets;
 	capture->quota.max_bytes = request->bytes;
 	capture->quota.on_spent = on_quota_spent;
 	capture->quota.ctx = capture;
 	snprintf(capture->id, sizeof(capture->id), "%s.%u", request->id, index);
-	for (size_t i = 0; i < target_count; i++) {
-		struct capture_part *part = &capture->parts[i];
-
-		part->capture = capture;
-		part->arming.run = run_arming;
-		part->arming.done = on_arming_done;
-		snprintf(part->interface, sizeof(part->interface), "%s", targets[i].name);
-		part->ifindex = targets[i].ifindex;
-		append_name(capture, part->interface);
-		fill_consumer_spec(part);
-	}
-	capture->tag_interface = (struct request_interface){.name = capture->name, .alias = targets[0].alias};
-	capture->tags = request_tags(request, &capture->tag_interface, deps->config->general.node);
-	return capture;
+	skipped_add_all(&capture->skipped, interfaces->skipped);
+	capture->ring_bytes = interfaces->ring_bytes;
+	capture->filters = filter_cache_new();
+	bool ok = capture->filters;
+	for (size_t i = 0; ok && i < interfaces->count; i++)
+		ok = add_part(capture, &interfaces->targets[i], interfaces->until_ns);
+	capture->tag_interface =
+		(struct request_interface){.name = capture->name, .alias = interfaces->targets[0].alias};
+	if (ok)
+		describe(capture);
+	if (ok && capture->tags)
+		return capture;
+	free_capture(capture);
+	return NULL;
 }
 
-int capture_start(const struct capture_deps *deps, struct request *request, const struct capture_target *targets,
-		  size_t target_count, unsigned index, struct capture **result)
+static struct offload *choose_pool(const struct capture_deps *deps, const struct request *request, size_t interfaces)
 {
-	struct capture *capture = new_capture(deps, request, targets, target_count, index);
-	const bool looks_up = filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner);
-	struct offload *pool = looks_up ? deps->name_lookup : deps->arming;
+	if (filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner))
+		return deps->name_lookup;
+	return interfaces > RING_SIZE_MANY ? deps->arming_many : deps->arming;
+}
 
-	if (!capture || !capture->tags) {
-		if (capture)
-			free_capture(capture);
+int capture_start(const struct capture_deps *deps, struct request *request, const struct capture_interfaces *interfaces,
+		  unsigned index, struct capture **result)
+{
+	struct capture *capture = new_capture(deps, request, interfaces, index);
+	struct offload *pool = choose_pool(deps, request, interfaces->wanted);
+
+	if (!capture)
 		return -ENOMEM;
-	}
-	for (size_t i = 0; i < target_count; i++) {
-		struct capture_part *part = &capture->parts[i];
+	for (size_t i = 0; i < interfaces->count; i++) {
+		struct capture_part *part = capture->parts[i];
 		int r = offload_submit(pool, &part->arming);
 
 		if (r < 0 && i == 0) {
 			free_capture(capture);
 			return r;
 		}
-		if (r < 0) { /* earlier parts are being armed: the refusal waits for them */
+		if (r < 0) { /* earlier parts are being armed */
 			part->result = error_set(&part->error, r, "too many captures are being started");
 			part->arming_done = part->ended = true;
 		}
 	}
 	*result = capture;
 	return 0;
+}
+
+void capture_join(struct capture *capture, const struct capture_target *target)
+{
+	struct capture_part *part = NULL;
+	int r = 0;
+
+	/* Interfaces that come and go are many: small rings, and not the pool of requests for few. */
+	struct offload *pool = choose_pool(capture->deps, capture->request, REQUEST_INTERFACES_MAX);
+	capture->ring_bytes = engine_plan_rings(capture->deps->engine, RING_SIZE_MANY + 1);
+	if (capture->part_count >= REQUEST_INTERFACES_MAX)
+		r = -E2BIG;
+	else if (!(part = add_part(capture, target, capture_ends_ns(capture))))
+		r = -ENOMEM;
+	else
+		r = offload_submit(pool, &part->arming);
+	if (r == 0)
+		return;
+	if (part) {
+		capture->part_count--;
+		free_part(part);
+	}
+	skipped_add(&capture->skipped, target->name, r,
+		    r == -E2BIG ? "the capture has too many interfaces" : "too many captures are being started");
 }
 
 void capture_shut_down(struct capture *capture)
@@ -343,7 +514,7 @@ static bool extend_once_armed(struct capture *capture, uint64_t until_ns)
 	bool goes_on = !capture->final_published && !capture->stop_requested && !capture->shut_down;
 
 	for (size_t i = 0; i < capture->part_count; i++)
-		goes_on &= !capture->parts[i].ended && !capture->parts[i].consumer_spec.to_real_ns;
+		goes_on &= !capture->parts[i]->ended && !capture->parts[i]->consumer_spec.to_real_ns;
 	if (goes_on && until_ns > capture->extend_ns)
 		capture->extend_ns = until_ns;
 	return goes_on;
@@ -359,6 +530,19 @@ bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *unt
 				 : extend_once_armed(capture, *until_ns);
 }
 
+uint64_t capture_ends_ns(const struct capture *capture)
+{
+	uint64_t ends_ns = 0;
+
+	for (size_t i = 0; is_running(capture) && i < capture->part_count; i++) {
+		const struct capture_part *part = capture->parts[i];
+		const uint64_t end_ns = part->consumer && !part->ended ? consumer_ends_ns(part->consumer) : 0;
+
+		ends_ns = end_ns > ends_ns && end_ns != UINT64_MAX ? end_ns : ends_ns;
+	}
+	return ends_ns;
+}
+
 static void sum_parts(const struct capture *capture, struct capture_status *view)
 {
 	uint64_t ends_ns = 0;
@@ -366,12 +550,12 @@ static void sum_parts(const struct capture *capture, struct capture_status *view
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct consumer_report report;
 
-		if (!capture->parts[i].consumer)
+		if (!capture->parts[i]->consumer)
 			continue;
-		consumer_report(capture->parts[i].consumer, &report);
+		consumer_report(capture->parts[i]->consumer, &report);
 		view->packets += report.packets;
 		view->bytes += report.bytes;
-		const uint64_t end_ns = capture->parts[i].ended ? 0 : consumer_ends_ns(capture->parts[i].consumer);
+		const uint64_t end_ns = capture->parts[i]->ended ? 0 : consumer_ends_ns(capture->parts[i]->consumer);
 		ends_ns = end_ns > ends_ns ? end_ns : ends_ns;
 	}
 	if (ends_ns && ends_ns < INT64_MAX)

@@ -24,12 +24,14 @@ struct event_bus;
 struct capture;
 struct offload;
 struct request;
+struct skipped;
 
 /* What every capture needs. The owner keeps it until all captures are finished. */
 struct capture_deps {
 	const struct config *config;
 	struct engine *engine;
 	struct offload *arming;
+	struct offload *arming_many; /* for requests for many interfaces, which so delay only each other */
 	struct offload *name_lookup; /* for filters with names to look up, which may take long */
 	struct offload *packet_log;  /* for packetdebug */
 	const atomic_bool *stopping; /* nothing new is started */
@@ -42,6 +44,16 @@ struct capture_deps {
 	void *ctx;
 };
 
+/* The interfaces to capture on (copied), and those of the request that were left out (copied; for the events). */
+struct capture_interfaces {
+	const struct capture_target *targets;
+	size_t count;
+	size_t wanted;	   /* how many the request has in all */
+	size_t ring_bytes; /* engine_plan_rings() for them */
+	uint64_t until_ns; /* boot time: they have appeared, and join until then; 0: they were there */
+	const struct skipped *skipped;
+};
+
 /* An interface to capture on, and the alias by which the request names it (owned by the request; NULL: by name). */
 struct capture_target {
 	char name[NETWORK_INTERFACE_NAME_SIZE];
@@ -50,12 +62,11 @@ struct capture_target {
 };
 
 /*
- * Starts capturing for `request` (referenced) on the targets (copied); `index` numbers the request's captures from 1.
- * 0, or -ENOBUFS, -EAGAIN or -ENOMEM: no capture, no event.
+ * Starts capturing for `request` (referenced); `index` numbers the request's captures from 1. An interface that cannot
+ * take part drops out, unless all do. 0, or -ENOBUFS, -EAGAIN or -ENOMEM: no capture, no event.
  */
 warn_unused int capture_start(const struct capture_deps *deps, struct request *request,
-			      const struct capture_target *targets, size_t target_count, unsigned index,
-			      struct capture **capture);
+			      const struct capture_interfaces *interfaces, unsigned index, struct capture **capture);
 
 /* The daemon stops: ends it with reason "shutdown" and delivers what it has. */
 void capture_shut_down(struct capture *capture);
@@ -66,8 +77,6 @@ void capture_shut_down(struct capture *capture);
  */
 void capture_abandon(struct capture *capture);
 
-unsigned capture_part_count(const struct capture *capture); /* its interfaces, which limits.captures counts */
-
 /* Ends it early with reason "stopped" and delivers what it has. False: it has ended already. */
 bool capture_stop(struct capture *capture);
 
@@ -76,6 +85,12 @@ bool capture_stop(struct capture *capture);
  * general.maxduration in all. `*until_ns`: boot time until which it runs at least. False: it has ended or is about to.
  */
 bool capture_extend(struct capture *capture, uint64_t duration_ns, uint64_t *until_ns);
+
+/* An interface that has appeared becomes a part of a running merged capture, or is listed as skipped. */
+void capture_join(struct capture *capture, const struct capture_target *target);
+
+/* Boot time at which it ends at the latest; 0: it does not run, or not yet. */
+uint64_t capture_ends_ns(const struct capture *capture);
 
 enum capture_state { CAPTURE_ARMING, CAPTURE_RUNNING, CAPTURE_DELIVERING };
 

@@ -28,6 +28,9 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.customer = capture->request->customer,
 		.alertid = capture->request->alertid,
 		.alertid_is_integer = capture->request->alertid_is_integer,
+		.skipped = capture->skipped.items,
+		.skipped_count = capture->skipped.listed,
+		.skipped_total = capture->skipped.total,
 	};
 }
 
@@ -123,10 +126,10 @@ static void log_packets(struct offload_task *task)
 		struct store_reader reader;
 		struct packet_view packet;
 
-		store_reader_init(&reader, consumer_store(capture->parts[i].consumer));
+		store_reader_init(&reader, consumer_store(capture->parts[i]->consumer));
 		while (store_reader_next(&reader, &packet))
 			log_info("packet", log_str("request", capture->request->id),
-				 log_str("interface", capture->parts[i].interface), log_uint("number", ++number),
+				 log_str("interface", capture->parts[i]->interface), log_uint("number", ++number),
 				 log_str("time", clock_format(packet.time_ns, time)),
 				 log_uint("length", packet.wirelen), log_uint("captured", packet.caplen),
 				 log_str("direction", directions[packet.direction]));
@@ -156,13 +159,14 @@ static void start_packet_log(struct capture *capture)
 static bool build_output_file(struct capture *capture)
 {
 	cleanup(cleanup_free) struct output_part *parts = calloc(capture->part_count, sizeof(*parts));
+	cleanup(cleanup_free) char *skipped = skipped_text(&capture->skipped);
 
 	if (!parts)
 		return false;
 	for (size_t i = 0; i < capture->part_count; i++) {
-		parts[i].interface = capture->parts[i].interface;
-		parts[i].store = consumer_store(capture->parts[i].consumer);
-		consumer_report(capture->parts[i].consumer, &parts[i].report);
+		parts[i].interface = capture->parts[i]->interface;
+		parts[i].store = consumer_store(capture->parts[i]->consumer);
+		consumer_report(capture->parts[i]->consumer, &parts[i].report);
 	}
 	const struct output_file_options options = {
 		.request = capture->request,
@@ -171,6 +175,7 @@ static bool build_output_file(struct capture *capture)
 		.interface = capture->name,
 		.tags = capture->tags,
 		.report = &capture->report,
+		.skipped = skipped,
 		.parts = parts,
 		.part_count = capture->part_count,
 		.duplicates = capture->duplicates,
@@ -199,22 +204,25 @@ static void deliver(struct capture *capture)
 	}
 }
 
-static void list_stores(const struct capture *capture, const struct store **stores)
+/* NULL on ENOMEM. Caller frees. */
+static const struct store **list_stores(const struct capture *capture)
 {
-	for (size_t i = 0; i < capture->part_count; i++)
-		stores[i] = consumer_store(capture->parts[i].consumer);
+	const struct store **stores = calloc(capture->part_count, sizeof(*stores));
+
+	for (size_t i = 0; stores && i < capture->part_count; i++)
+		stores[i] = consumer_store(capture->parts[i]->consumer);
+	return stores;
 }
 
 /* Counts what the merged file holds after the limits of the whole capture. */
 static void recount_merged(const struct capture *capture, struct consumer_report *report)
 {
-	const struct store *stores[REQUEST_INTERFACES_MAX];
+	cleanup(cleanup_free) const struct store **stores = list_stores(capture);
 	const struct store_merge_limits limits = {.packets = capture->request->packets,
 						  .bytes = capture->request->bytes,
 						  .duplicates = capture->duplicates};
 
-	list_stores(capture, stores);
-	struct store_merge *merge = store_merge_new(stores, capture->part_count, &limits);
+	struct store_merge *merge = stores ? store_merge_new(stores, capture->part_count, &limits) : NULL;
 	struct packet_view packet;
 	if (!merge) {
 		report->lost_memory += report->packets;
@@ -245,17 +253,18 @@ static void recount_merged(const struct capture *capture, struct consumer_report
 /* The window is what all parts cover; the reason is that of the part that ended last. */
 static void combine_reports(const struct capture *capture, struct consumer_report *whole)
 {
-	consumer_report(capture->parts[0].consumer, whole);
+	consumer_report(capture->parts[0]->consumer, whole);
 	whole->complete &= capture->part_count == 1 || whole->reason != END_INTERFACE_GONE;
 	for (size_t i = 1; i < capture->part_count; i++) {
 		struct consumer_report part;
 
-		consumer_report(capture->parts[i].consumer, &part);
+		consumer_report(capture->parts[i]->consumer, &part);
 		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
-		whole->from_ns = part.from_ns > whole->from_ns ? part.from_ns : whole->from_ns;
 		/* Interfaces are armed one after another, and each looks back from its own start. */
-		if (part.asked_from_ns > whole->asked_from_ns)
+		if (!capture->parts[i]->joined && part.from_ns > whole->from_ns)
+			whole->from_ns = part.from_ns;
+		if (!capture->parts[i]->joined && part.asked_from_ns > whole->asked_from_ns)
 			whole->asked_from_ns = part.asked_from_ns;
 		whole->packets += part.packets;
 		whole->lost_kernel += part.lost_kernel;
@@ -267,6 +276,7 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		whole->unsorted |= part.unsorted;
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
+	whole->complete &= !capture->request->merge || !capture->skipped.total;
 }
 
 static void finish_combined(struct capture *capture)
@@ -289,10 +299,9 @@ static void finish_combined(struct capture *capture)
 static void search_duplicates(struct offload_task *task)
 {
 	struct capture *capture = container_of(task, struct capture, duplicates_search);
-	const struct store *stores[REQUEST_INTERFACES_MAX];
+	cleanup(cleanup_free) const struct store **stores = list_stores(capture);
 
-	list_stores(capture, stores);
-	if (duplicates_find(stores, capture->part_count, &capture->duplicates) < 0)
+	if (!stores || duplicates_find(stores, capture->part_count, &capture->duplicates) < 0)
 		log_error("duplicates-kept", log_str("request", capture->request->id), log_str("capture", capture->id),
 			  log_str("error", "out of memory"));
 }

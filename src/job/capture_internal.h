@@ -11,6 +11,7 @@
 #include "event/event.h"
 #include "job/capture.h"
 #include "job/interfaces.h"
+#include "job/skipped.h"
 #include "output/output_file.h"
 #include "request/request.h"
 #include "sink/delivery.h"
@@ -32,6 +33,7 @@ struct capture_part {
 	struct consumer *armed_consumer; /* written by the arming thread */
 	struct consumer *consumer;
 	bool arming_done, ended;
+	bool joined; /* its interface appeared later */
 };
 
 struct capture {
@@ -46,6 +48,8 @@ struct capture {
 	char name[CAPTURE_NAME_SIZE];
 	struct request_interface tag_interface; /* for the tags */
 	struct quota quota;
+	struct filter_cache *filters;
+	size_t ring_bytes; /* of each ring that is opened */
 	bool accepted;
 	bool final_published;
 	bool shut_down, abandoned, stop_requested;
@@ -56,8 +60,9 @@ struct capture {
 	struct duplicates *duplicates; /* to leave out; NULL: none */
 	struct output_file output_file;
 	struct delivery *delivery;
-	size_t part_count;
-	struct capture_part parts[];
+	struct capture_part **parts;
+	size_t part_count, part_room;
+	struct skipped skipped; /* interfaces of the request that are no part of it */
 };
 
 /* An event about the capture. */

@@ -50,10 +50,11 @@ void dedupe_free(struct dedupe *dedupe)
 static int append_wanted(struct buffer *key, const struct request *request)
 {
 	int r = buffer_printf(key,
-			      "\n%" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d %d\n%s",
+			      "\n%" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+			      " %d %d %d %d\n%s",
 			      request->snap, request->packets, request->bytes, request->before_ns, request->from_ns,
 			      request->to_ns, request->format, request->merge, request->drop_duplicates,
-			      request->bpf ? request->bpf : "");
+			      request->follow, request->bpf ? request->bpf : "");
 
 	if (r == 0 && request->inner)
 		r = buffer_printf(key, "\ninner %zu %s", strlen(request->inner), request->inner);

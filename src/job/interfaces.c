@@ -30,11 +30,14 @@ int interface_list_read(bool up_only, struct interface_list *list)
 	size_t count = 0;
 	while (found[count].if_index)
 		count++;
-	*list = (struct interface_list){.names = calloc(count + 1, sizeof(*list->names))};
-	int r = list->names ? 0 : -ENOMEM;
+	*list = (struct interface_list){.names = calloc(count + 1, sizeof(*list->names)),
+					.indexes = calloc(count + 1, sizeof(*list->indexes))};
+	int r = list->names && list->indexes ? 0 : -ENOMEM;
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		if (!up_only || is_up(fd, found[i].if_name))
-			snprintf(list->names[list->count++], INTERFACE_NAME_SIZE, "%s", found[i].if_name);
+		if (up_only && !is_up(fd, found[i].if_name))
+			continue;
+		list->indexes[list->count] = found[i].if_index;
+		snprintf(list->names[list->count++], INTERFACE_NAME_SIZE, "%s", found[i].if_name);
 	}
 	if_freenameindex(found);
 	if (r < 0)
@@ -45,6 +48,7 @@ int interface_list_read(bool up_only, struct interface_list *list)
 void interface_list_deinit(struct interface_list *list)
 {
 	free(list->names);
+	free(list->indexes);
 	*list = (struct interface_list){0};
 }
 

@@ -11,11 +11,11 @@
 
 struct interface_list {
 	char (*names)[INTERFACE_NAME_SIZE];
+	unsigned *indexes; /* the kernel's, by name */
 	size_t count;
 };
 
-/* All interfaces (`up_only`: those that are up), in the kernel's order. 0 or -errno:
- * never a part of them. */
+/* All interfaces (`up_only`: those that are up), in the kernel's order. 0 or -errno: never a part of them. */
 warn_unused int interface_list_read(bool up_only, struct interface_list *list);
 void interface_list_deinit(struct interface_list *list);
 

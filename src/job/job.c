@@ -31,6 +31,8 @@ struct job {
 	struct request *request;
 	struct capture *captures;
 	size_t capture_count;
+	unsigned last_number; /* of a capture */
+	struct follower *follower;
 	struct watch_list watches;
 };
 
@@ -216,6 +218,21 @@ void job_remove_capture(struct job *job, const struct capture *capture)
 	capture_set_next(before, capture_next(capture));
 }
 
+unsigned job_next_number(struct job *job)
+{
+	return ++job->last_number;
+}
+
+struct follower *job_follower(const struct job *job)
+{
+	return job->follower;
+}
+
+void job_set_follower(struct job *job, struct follower *follower)
+{
+	job->follower = follower;
+}
+
 void job_end(struct job *job)
 {
 	struct job **at = bucket_of(job->table, job->request->id);
@@ -257,7 +274,7 @@ bool job_is_durable(const struct job *job)
 	return false;
 }
 
-const struct request *job_request(const struct job *job)
+struct request *job_request(const struct job *job)
 {
 	return job->request;
 }

@@ -58,6 +58,14 @@ void job_add_watch(struct job *job, struct job_watch *watch);
 void job_add_capture(struct job *job, struct capture *capture);
 void job_remove_capture(struct job *job, const struct capture *capture);
 
+/* Numbers its captures, from 1. */
+unsigned job_next_number(struct job *job);
+
+struct follower;
+/* With `follow`, while any of its captures lives. */
+struct follower *job_follower(const struct job *job);
+void job_set_follower(struct job *job, struct follower *follower);
+
 /* Finishes its watches and frees the job, which must have no capture. */
 void job_end(struct job *job);
 
@@ -67,7 +75,7 @@ void job_notify(struct job *job, const struct event *event, const char *json);
 /* Whether one of its watches is durable. */
 bool job_is_durable(const struct job *job);
 
-const struct request *job_request(const struct job *job);
+struct request *job_request(const struct job *job);
 struct capture *job_captures(const struct job *job); /* the first; follow capture_next */
 size_t job_capture_count(const struct job *job);
 

@@ -21,17 +21,20 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "job/follow.h"
 #include "job/jobs_internal.h"
 #include "job/reply_store.h"
 #include "job/targets.h"
 #include "request/request.h"
 #include "sink/delivery.h"
 
-#define ARMING_THREADS 2
-#define NAME_LOOKUP_THREADS 2 /* filters with names to look up: slow name servers delay only each other */
-#define PACKET_LOG_QUEUE 64   /* captures waiting for their packet log */
-#define REPEATS_LOGGED 10     /* a second */
-#define ARMING_QUEUE 4096     /* tasks waiting for an arming thread */
+#define ARMING_THREADS 4
+#define ARMING_MANY_THREADS 16 /* opening a ring is mostly waiting for the kernel */
+#define NAME_LOOKUP_THREADS 2  /* filters with names to look up: slow name servers delay only each other */
+#define PACKET_LOG_QUEUE 64    /* captures waiting for their packet log */
+#define REPEATS_LOGGED 10      /* a second */
+#define ARMING_QUEUE 4096      /* tasks waiting for an arming thread */
+#define ARMING_MANY_QUEUE (4 * REQUEST_INTERFACES_MAX)
 
 /* A request whose id the reply store is looking up. */
 struct pending_lookup {
@@ -51,6 +54,8 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	struct job *job = event->capture && event->id ? job_find(jobs->table, event->id) : NULL;
 
 	jobs->counts.events[event->kind]++;
+	if (event->kind == EVENT_ACCEPTED)
+		follow_look(jobs->follow); /* what has appeared while it was armed can join now */
 	if (job)
 		job_notify(job, event, json);
 	else
@@ -215,8 +220,8 @@ static void on_capturing_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
 
+	(void)capture;
 	jobs->counts.running--;
-	jobs->counts.running_parts -= capture_part_count(capture);
 	jobs->counts.delivering++;
 }
 
@@ -255,8 +260,11 @@ static void on_capture_finished(void *ctx, struct capture *capture)
 
 	job_remove_capture(job, capture);
 	jobs->counts.delivering--;
-	if (!job_capture_count(job))
+	if (!job_capture_count(job)) {
+		follow_end(job_follower(job));
+		job_set_follower(job, NULL);
 		finish_job(jobs, job);
+	}
 	check_idle(jobs);
 }
 
@@ -373,6 +381,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->options = *options;
 	token_bucket_init(&jobs->request_rate, clock_boottime_ns());
 	jobs->arming = offload_new(options->loop, "pcapd-arm", ARMING_THREADS, ARMING_QUEUE);
+	jobs->arming_many = offload_new(options->loop, "pcapd-arm-many", ARMING_MANY_THREADS, ARMING_MANY_QUEUE);
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
@@ -380,11 +389,13 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->dedupe = dedupe_new(options->config);
 	jobs->customer_limit = customer_limit_new(options->config);
 	jobs->table = job_table_new();
+	jobs->follow = follow_new(options->loop);
 	jobs->idle_event = event_new(options->loop, -1, 0, on_idle, jobs);
 	jobs->capture_deps = (struct capture_deps){
 		.config = options->config,
 		.engine = options->engine,
 		.arming = jobs->arming,
+		.arming_many = jobs->arming_many,
 		.name_lookup = jobs->name_lookup,
 		.packet_log = jobs->packet_log,
 		.stopping = &jobs->stopping,
@@ -394,8 +405,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.finished = on_capture_finished,
 		.ctx = jobs,
 	};
-	if (!jobs->arming || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache || !jobs->dedupe ||
-	    !jobs->customer_limit || !jobs->table || !jobs->idle_event ||
+	if (!jobs->arming || !jobs->arming_many || !jobs->name_lookup || !jobs->packet_log || !jobs->reply_cache ||
+	    !jobs->dedupe || !jobs->customer_limit || !jobs->table || !jobs->follow || !jobs->idle_event ||
 	    event_bus_subscribe(options->bus, reply_cache_on_event, jobs->reply_cache) < 0 ||
 	    event_bus_subscribe(options->bus, on_event, jobs) < 0) {
 		error_set(err, -ENOMEM, "out of memory");
@@ -410,6 +421,7 @@ void jobs_free(struct jobs *jobs)
 		return;
 	assert(jobs_idle(jobs));
 	offload_free(jobs->arming);
+	offload_free(jobs->arming_many);
 	offload_free(jobs->name_lookup);
 	offload_free(jobs->packet_log);
 	if (jobs->reply_cache)
@@ -419,6 +431,7 @@ void jobs_free(struct jobs *jobs)
 	dedupe_free(jobs->dedupe);
 	customer_limit_free(jobs->customer_limit);
 	job_table_free(jobs->table);
+	follow_free(jobs->follow);
 	if (jobs->idle_event)
 		event_free(jobs->idle_event);
 	free(jobs);

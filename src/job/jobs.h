@@ -89,8 +89,7 @@ void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx);
 void jobs_abandon(struct jobs *jobs);
 
 struct jobs_counts {
-	uint64_t running;	      /* captures being armed or running */
-	uint64_t running_parts;	      /* their interfaces: what limits.captures counts */
+	uint64_t running;	      /* captures being armed or running: what limits.captures counts */
 	uint64_t delivering;	      /* captures being delivered */
 	uint64_t elsewhere;	      /* requests for other nodes since the start */
 	uint64_t events[EVENT_KINDS]; /* published since the start, by enum event_kind */

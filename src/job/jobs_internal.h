@@ -22,7 +22,8 @@ struct offload;
 struct jobs {
 	struct jobs_options options;
 	struct capture_deps capture_deps;
-	struct offload *arming, *name_lookup, *packet_log;
+	struct follow *follow;
+	struct offload *arming, *arming_many, *name_lookup, *packet_log;
 	atomic_bool stopping; /* read by arming threads */
 	struct reply_cache *reply_cache;
 	struct dedupe *dedupe;

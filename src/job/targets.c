@@ -7,9 +7,10 @@
 
 #include "capture/engine.h"
 
-static void add_target(struct targets *targets, const struct network_interface *device, char *alias)
+/* Unless it is one of the first `known`. */
+static void add_target(struct targets *targets, size_t known, const struct network_interface *device, char *alias)
 {
-	for (size_t i = 0; i < targets->count; i++) {
+	for (size_t i = 0; i < known; i++) {
 		const struct capture_target *target = &targets->items[i];
 
 		if (target->ifindex == device->index && (device->index || strcmp(target->name, device->name) == 0))
@@ -33,13 +34,19 @@ static int add_all_up(struct targets *targets, char *alias, struct error *err)
 	if (targets->up.count > REQUEST_INTERFACES_MAX)
 		return error_set(err, -E2BIG, "%zu interfaces are up; the limit per request is %d", targets->up.count,
 				 REQUEST_INTERFACES_MAX);
+	const size_t named = targets->count; /* those of the list differ */
 	for (size_t i = 0; i < targets->up.count; i++) {
 		struct network_interface device;
 
-		if (network_interface_find(targets->up.names[i], &device) == 0)
-			add_target(targets, &device, alias);
+		r = network_interface_read((int)targets->up.indexes[i], &device);
+		if (r == 0)
+			add_target(targets, named, &device, alias);
+		else if (r == -ENODEV)
+			skipped_add(&targets->skipped, targets->up.names[i], r, "");
+		else
+			return error_set(err, r, "interface %s: %s", targets->up.names[i], strerror(-r));
 	}
-	return 0;
+	return targets->count ? 0 : error_set(err, -ENODEV, "no interface of this host is up");
 }
 
 static int unknown_interface(const char *name, struct error *err)
@@ -77,12 +84,13 @@ int targets_find(const struct request *request, struct engine *engine, struct ta
 		if (r < 0)
 			return r;
 		if (!any)
-			add_target(targets, &device, wanted->alias);
+			add_target(targets, targets->count, &device, wanted->alias);
 	}
 	return 0;
 }
 
 void targets_deinit(struct targets *targets)
 {
+	skipped_deinit(&targets->skipped);
 	interface_list_deinit(&targets->up);
 }

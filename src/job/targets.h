@@ -9,6 +9,7 @@
 #include "base/network_interface.h"
 #include "job/capture.h"
 #include "job/interfaces.h"
+#include "job/skipped.h"
 #include "request/request.h"
 
 struct engine;
@@ -17,6 +18,7 @@ struct targets {
 	struct interface_list up; /* the interfaces of "any" */
 	struct capture_target items[REQUEST_INTERFACES_MAX];
 	size_t count;
+	struct skipped skipped; /* interfaces that are up, but cannot take part */
 };
 
 /*

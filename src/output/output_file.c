@@ -96,7 +96,6 @@ static bool add_window(struct output_file *output, const struct consumer_report 
 static bool add_comments(struct output_file *output, const struct output_file_options *options)
 {
 	const struct request *request = options->request;
-	const struct consumer_report *report = options->report;
 	bool ok = !request->comment || add_comment(output, "%s", request->comment);
 
 	ok = ok && add_comment(output, "request: %s", request->json);
@@ -105,11 +104,13 @@ static bool add_comments(struct output_file *output, const struct output_file_op
 		ok = ok && add_comment(output, "customer: %s", request->customer);
 	if (request->alertid)
 		ok = ok && add_comment(output, "alertid: %s", request->alertid);
-	ok = ok && add_window(output, report);
+	ok = ok && add_window(output, options->report);
+	if (options->skipped)
+		ok = ok && add_comment(output, "skipped: %s", options->skipped);
 	if (options->duplicates)
 		ok = ok && add_comment(output, "duplicates: %llu left out",
 				       (unsigned long long)duplicates_count(options->duplicates));
-	return ok && add_comment(output, "ended: %s", end_reason_name(report->reason));
+	return ok && add_comment(output, "ended: %s", end_reason_name(options->report->reason));
 }
 
 static bool add_parts(struct output_file *output, const struct output_file_options *options)

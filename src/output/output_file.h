@@ -37,6 +37,7 @@ struct output_file_options {
 	const char *capture;		      /* its id */
 	const char *node, *interface, *tags;  /* interface: for the file's name */
 	const struct consumer_report *report; /* of the whole capture */
+	const char *skipped;		      /* interfaces left out, and why; NULL: none */
 	const struct output_part *parts;
 	size_t part_count;
 	const struct duplicates *duplicates; /* to leave out; NULL: none */

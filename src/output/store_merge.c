@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The next packet is the earliest of the readers' next packets; among equals, the first store's. */
+/*
+ * The next packet is the earliest of the readers' next packets; among equals, the first store's. There may be thousands
+ * of stores, most of them empty: those that have a packet are in a heap.
+ */
 #include "output/store_merge.h"
 
 #include <stdlib.h>
@@ -9,7 +12,6 @@
 struct input {
 	struct store_reader reader;
 	struct packet_view next;
-	bool has_next;
 	uint64_t missing; /* before packets that were left out */
 };
 
@@ -18,39 +20,66 @@ struct store_merge {
 	uint64_t number; /* of the next packet, duplicates included */
 	uint64_t packets, bytes;
 	size_t count;
+	struct input **heap; /* by next packet; the first is the earliest */
+	size_t heap_size;
 	struct input inputs[];
 };
+
+static bool is_earlier(const struct input *input, const struct input *than)
+{
+	return input->next.arrived_ns != than->next.arrived_ns ? input->next.arrived_ns < than->next.arrived_ns
+							       : input < than;
+}
+
+/* Puts the input into its place below `at`, which is free. */
+static void sift_down(struct store_merge *merge, size_t at, struct input *input)
+{
+	for (;;) {
+		size_t child = 2 * at + 1;
+
+		if (child >= merge->heap_size)
+			break;
+		if (child + 1 < merge->heap_size && is_earlier(merge->heap[child + 1], merge->heap[child]))
+			child++;
+		if (!is_earlier(merge->heap[child], input))
+			break;
+		merge->heap[at] = merge->heap[child];
+		at = child;
+	}
+	merge->heap[at] = input;
+}
 
 static void rewind_merge(void *ctx)
 {
 	struct store_merge *merge = ctx;
 
-	merge->number = merge->packets = merge->bytes = 0;
+	merge->number = merge->packets = merge->bytes = merge->heap_size = 0;
 	for (size_t i = 0; i < merge->count; i++) {
 		struct input *input = &merge->inputs[i];
 
 		input->missing = 0;
 		store_reader_init(&input->reader, input->reader.store);
-		input->has_next = store_reader_next(&input->reader, &input->next);
+		if (store_reader_next(&input->reader, &input->next))
+			merge->heap[merge->heap_size++] = input;
 	}
+	for (size_t i = merge->heap_size / 2; i > 0; i--)
+		sift_down(merge, i - 1, merge->heap[i - 1]);
 }
 
 static struct input *find_earliest(struct store_merge *merge)
 {
-	struct input *earliest = NULL;
-
-	for (size_t i = 0; i < merge->count; i++) {
-		struct input *input = &merge->inputs[i];
-
-		if (input->has_next && (!earliest || input->next.arrived_ns < earliest->next.arrived_ns))
-			earliest = input;
-	}
-	return earliest;
+	return merge->heap_size ? merge->heap[0] : NULL;
 }
 
-static void advance(struct input *input)
+/* Moves the earliest input on. */
+static void advance(struct store_merge *merge)
 {
-	input->has_next = store_reader_next(&input->reader, &input->next);
+	struct input *input = merge->heap[0];
+
+	if (!store_reader_next(&input->reader, &input->next))
+		input = merge->heap[--merge->heap_size]; /* the last takes its place */
+	if (merge->heap_size)
+		sift_down(merge, 0, input);
 }
 
 /* Skips duplicates; what was missing before them is missing before the interface's next packet. */
@@ -61,7 +90,7 @@ static struct input *find_next(struct store_merge *merge)
 	while (input && duplicates_has(merge->limits.duplicates, merge->number)) {
 		input->missing += input->next.missing;
 		merge->number++;
-		advance(input);
+		advance(merge);
 		input = find_earliest(merge);
 	}
 	return input;
@@ -81,7 +110,7 @@ static bool next_of_merge(void *ctx, struct packet_view *packet)
 	merge->number++;
 	merge->packets++;
 	merge->bytes += packet->caplen;
-	advance(input);
+	advance(merge);
 	return true;
 }
 
@@ -92,6 +121,11 @@ struct store_merge *store_merge_new(const struct store *const *stores, size_t co
 
 	if (!merge)
 		return NULL;
+	merge->heap = calloc(count + 1, sizeof(struct input *));
+	if (!merge->heap) {
+		free(merge);
+		return NULL;
+	}
 	merge->limits = *limits;
 	merge->count = count;
 	for (size_t i = 0; i < count; i++)
@@ -102,6 +136,9 @@ struct store_merge *store_merge_new(const struct store *const *stores, size_t co
 
 void store_merge_free(struct store_merge *merge)
 {
+	if (!merge)
+		return;
+	free(merge->heap);
 	free(merge);
 }
 

@@ -207,6 +207,17 @@ static int check_window(const struct request *request, const struct config *conf
 	return 0;
 }
 
+static int check_follow(const struct request *request, struct request_refusal *refusal)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < request->interface_count; i++)
+		any |= strcmp(request->interfaces[i].name, "any") == 0;
+	if (!request->follow || any)
+		return 0;
+	return request_refuse(refusal, "follow", "needs the interface \"any\"");
+}
+
 /* Without `duration`, `timeout` (in idle_ns so far) limits the whole capture. */
 static void resolve_times(struct request *request, const struct config *config)
 {
@@ -219,7 +230,7 @@ static void resolve_times(struct request *request, const struct config *config)
 static int complete(struct request *request, const json_t *message, const struct config *config,
 		    struct request_refusal *refusal)
 {
-	if (check_window(request, config, refusal) < 0)
+	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0)
 		return -EINVAL;
 	if (request->drop_duplicates && !request->merge)
 		return request_refuse(refusal, "drop_duplicates",

@@ -17,7 +17,7 @@ struct config;
 
 #define REQUEST_SIZE_MAX (64 * 1024) /* bytes of JSON */
 #define REQUEST_DEPTH_MAX 4	     /* nesting levels of arrays and objects */
-#define REQUEST_INTERFACES_MAX 256
+#define REQUEST_INTERFACES_MAX 4096
 #define REQUEST_STRING_MAX 4096 /* bytes of any string but `bpf` */
 #define REQUEST_BPF_MAX 4096	/* bytes; the compiler of filters limits the terms */
 #define REQUEST_SNAP_MAX PACKET_SNAPLEN_MAX
@@ -60,6 +60,7 @@ struct request {
 	enum request_format format;
 	bool merge;		      /* one file with all interfaces */
 	bool drop_duplicates;	      /* of frames that several of them saw; with `merge` only */
+	bool follow;		      /* interfaces that appear join "any" */
 	bool logrequest, packetdebug; /* set by the request or the configuration */
 	char **destinations;	      /* NULL: all that are enabled */
 	size_t destination_count;

@@ -44,6 +44,7 @@ static const struct request_field fields[] = {
 	{"format", TYPE_STRING, .set = request_value_set_format},
 	{"merge", TYPE_BOOL, .set = request_value_set_flag, OFFSET(merge)},
 	{"drop_duplicates", TYPE_BOOL, .set = request_value_set_flag, OFFSET(drop_duplicates)},
+	{"follow", TYPE_BOOL, .set = request_value_set_flag, OFFSET(follow)},
 	{"to_destinations", TYPE_ARRAY, .set = request_list_set_destinations},
 	{"logrequest", TYPE_BOOL, .set = request_value_set_flag, OFFSET(logrequest)},
 	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},

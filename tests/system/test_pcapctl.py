@@ -161,6 +161,13 @@ def test_losses_are_reported(serve):
     assert "reaches back only to 2026-11-23T08:40:55.000Z" in done.stderr, done
 
 
+@pytest.mark.parametrize("count, total, end", [(2, None, "veth1 (memory)\n"), (10, 30, "veth7 (memory) and 22 more\n")])
+def test_interfaces_that_were_left_out_are_reported(serve, count, total, end):
+    skipped = [{"interface": f"veth{number}", "reason": "memory"} for number in range(count)]
+    done = serve(capturing([final(skipped=skipped, **({"skipped_total": total} if total else {}))])).ctl("capture", "-i", "any")
+    assert "not captured: veth0 (memory), " in done.stderr and end in done.stderr, done
+
+
 def test_a_window_of_which_nothing_is_left_is_reported(serve):
     window = {"from": "2026-11-23T08:40:55.000000000Z", "to": "2026-11-23T08:40:55.000000000Z",
               "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}

@@ -14,7 +14,8 @@ from .waiting import seconds
 FIELDS = {"node": str, "nodere": str, "interface": list, "alias": list, "bpf": str, "snap": int, "packets": int, "bytes": int,
           "timeout": (int, float), "duration": (int, float), "before": (int, float), "from": (int, str, float),
           "to": (int, str, float), "tags": str, "customer": str, "alertid": (int, str), "comment": str, "id": str,
-          "format": str, "merge": bool, "drop_duplicates": bool, "to_destinations": list, "logrequest": bool, "packetdebug": bool, "dedupe": str}
+         "format": str, "merge": bool, "drop_duplicates": bool, "follow": bool, "to_destinations": list, "logrequest": bool,
+         "packetdebug": bool, "dedupe": str}
 ROUTES = {("POST", "/v1/captures"), ("GET", "/v1/captures"), ("GET", "/v1/captures/ID"), ("DELETE", "/v1/captures/ID"),
           ("GET", "/v1/captures/ID/file"), ("GET", "/v1/interfaces"), ("GET", "/v1/history"), ("GET", "/v1/status"),
           ("GET", "/v1/events")}

@@ -89,7 +89,7 @@ static void test_what_is_no_interface_with_counters_is_refused(void **state)
 
 static void test_growth_is_known_if_both_ends_are(void **state)
 {
-	const struct nic_counters before = {true, 10, 20, 30}, after = {true, 15, 20, 29}, unknown = {0};
+	const struct nic_counters before = {true, 10, 20, 30, 1}, after = {true, 15, 20, 29, 9}, unknown = {0};
 
 	(void)state;
 	const struct nic_counters grown = nic_counters_since(&before, &after);

@@ -29,6 +29,7 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 		{.name = "cloudshark", .ok = true, .url = "https://cs.example/captures/ab12", .attempts = 1},
 		{.name = "local", .ok = false, .error = "disk full", .attempts = 3},
 	};
+	const struct event_skipped skipped[] = {{"wlan0", "memory"}, {"tun0", "bpf: \xff"}};
 	const struct event event = {
 		.kind = EVENT_DONE,
 		.id = "req-1",
@@ -48,6 +49,9 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 		.nic = {.rx_dropped = 5, .rx_missed_errors = 6, .queue_drops = 7},
 		.truncated = 4,
 		.duplicates = 8,
+		.skipped = skipped,
+		.skipped_count = 2,
+		.skipped_total = 3,
 		.destinations = destinations,
 		.destination_count = 2,
 		.file = "n1-eth0.pcapng",
@@ -68,6 +72,8 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 	      "\",\"asked_from\":\"2026-11-23T08:41:00.123456780Z\",\"complete\":true},"
 	      "\"lost\":{\"kernel\":1,\"evicted\":2,\"memory\":3},"
 	      "\"nic\":{\"rx_dropped\":5,\"rx_missed_errors\":6,\"queue_drops\":7},\"truncated\":4,\"duplicates\":8,"
+	      "\"skipped\":[{\"interface\":\"wlan0\",\"reason\":\"memory\"},"
+	      "{\"interface\":\"tun0\",\"reason\":\"bpf: \xEF\xBF\xBD\"}],\"skipped_total\":3,"
 	      "\"destinations\":[{\"name\":\"cloudshark\",\"ok\":true,\"url\":\"https://cs.example/captures/"
 	      "ab12\",\"attempts\":1},"
 	      "{\"name\":\"local\",\"ok\":false,\"error\":\"disk full\",\"attempts\":3}],"

@@ -31,6 +31,7 @@ static void test_events_round_trip(void **state)
 		{.name = "cloudshark", .ok = true, .url = "https://h/captures/1", .attempts = 1},
 		{.name = "local", .error = "no space", .attempts = 7},
 	};
+	const struct event_skipped skipped[] = {{"tun0", "bpf: no"}, {"veth1", "gone"}};
 	const struct event whole = {
 		.kind = EVENT_DONE,
 		.id = "a",
@@ -50,6 +51,9 @@ static void test_events_round_trip(void **state)
 		.nic = {.rx_dropped = 5, .queue_drops = 7},
 		.truncated = 4,
 		.duplicates = 8,
+		.skipped = skipped,
+		.skipped_count = 2,
+		.skipped_total = 5,
 		.destinations = destinations,
 		.destination_count = 2,
 		.file = "f.pcapng",

@@ -10,7 +10,7 @@
 
 #include "output/store_merge.h"
 
-#define STORES 5
+#define STORES 19
 #define NO_LIMITS (&(struct store_merge_limits){.packets = UINT64_MAX, .bytes = UINT64_MAX})
 
 static struct budget budget = {.limit_bytes = SIZE_MAX};

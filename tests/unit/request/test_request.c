@@ -347,14 +347,14 @@ static void test_bad_interfaces_and_aliases_are_refused(void **state)
 
 static void test_interfaces_are_capped(void **state)
 {
-	char json[8192] = NODE "\"interface\":[\"x\"";
+	char json[REQUEST_SIZE_MAX] = NODE "\"interface\":[\"x\"";
 	size_t used = strlen(json);
 
 	(void)state;
 	for (int i = 0; i < REQUEST_INTERFACES_MAX; i++)
 		used += (size_t)snprintf(json + used, sizeof(json) - used, ",\"e%d\"", i);
 	snprintf(json + used, sizeof(json) - used, "]}");
-	check_refused(json, "interface", "has 257 entries; the limit is 256");
+	check_refused(json, "interface", "has 4097 entries; the limit is 4096");
 }
 
 /* --- node selection --- */
@@ -752,6 +752,18 @@ static void test_zero_before_means_none_and_zero_from_means_1970(void **state)
 	check_refused(OURS ",\"to\":1795423260}", "to", "is in the past, which requires from");
 }
 
+static void test_follow_needs_any_interface(void **state)
+{
+	cleanup(cleanup_request) struct request *yes =
+		accepted(NODE "\"interface\":[\"eth0\",\"any\"],\"follow\":true}");
+	cleanup(cleanup_request) struct request *no = accepted(NODE "\"interface\":[\"eth0\"],\"follow\":false}");
+
+	(void)state;
+	assert_true(yes->follow);
+	assert_false(no->follow);
+	check_refused(NODE "\"interface\":[\"eth0\"],\"follow\":true}", "follow", "needs the interface \"any\"");
+}
+
 static void test_merge_is_off_unless_requested(void **state)
 {
 	cleanup(cleanup_request) struct request *yes = accepted(OURS ",\"merge\":true}");
@@ -1038,6 +1050,7 @@ int main(void)
 		cmocka_unit_test(test_window_may_have_one_end),
 		cmocka_unit_test(test_contradictory_windows_are_refused),
 		cmocka_unit_test(test_zero_before_means_none_and_zero_from_means_1970),
+		cmocka_unit_test(test_follow_needs_any_interface),
 		cmocka_unit_test(test_merge_is_off_unless_requested),
 		cmocka_unit_test(test_duplicate_keys_are_refused_by_name),
 		cmocka_unit_test(test_invalid_json_is_refused),

@@ -130,6 +130,7 @@ static const struct {
 	{OPTION_FORMAT, "format", parse_format, "pcapng or pcap"},
 	{OPTION_DEDUPE, "dedupe", parse_text, "text in UTF-8"},
 	{OPTION_DROP_DUPLICATES, "drop_duplicates", parse_switch, ""},
+	{OPTION_FOLLOW, "follow", parse_switch, ""},
 	{OPTION_LOGREQUEST, "logrequest", parse_switch, ""},
 	{OPTION_PACKETDEBUG, "packetdebug", parse_switch, ""},
 };

@@ -16,6 +16,7 @@
 
 #define LOCATION_MAX 4000 /* bytes */
 #define NAME_SIZE 128
+#define SKIPPED_SHOWN 8 /* interfaces; `--json` has them all */
 
 static bool is_kind(const json_t *event, const char *kind)
 {
@@ -199,6 +200,31 @@ static void note_losses(const struct terminal *terminal, const json_t *event)
 			      printable(shown[1], NAME_SIZE, format_time(json_text(window, "asked_from"), asked)));
 }
 
+/* The first SKIPPED_SHOWN interfaces that could not take part, and how many more. */
+static void note_skipped(const struct terminal *terminal, const json_t *event)
+{
+	const json_t *skipped = json_object_get(event, "skipped"), *item;
+	const uint64_t listed = json_array_size(skipped), total = json_number(event, "skipped_total");
+	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(LOCATION_MAX);
+	char node[NAME_SIZE], interface[NAME_SIZE], shown[LOCATION_MAX];
+	uint64_t left = total > listed ? total : listed;
+	size_t i;
+
+	if (!left)
+		return;
+	json_array_foreach(skipped, i, item)
+	{
+		if (i == SKIPPED_SHOWN || buffer_printf(&text, "%s%.64s (%.255s)", i ? ", " : "",
+							json_text(item, "interface"), json_text(item, "reason")) < 0)
+			break;
+		left--;
+	}
+	terminal_note(terminal, left ? "%s %s: not captured: %s and %" PRIu64 " more" : "%s %s: not captured: %s",
+		      printable(node, sizeof(node), json_text(event, "node")),
+		      printable(interface, sizeof(interface), json_text(event, "interface")),
+		      printable(shown, sizeof(shown), buffer_text(&text)), left);
+}
+
 /* Shows the command for one capture, as an example. */
 static void note_kept_files(const struct terminal *terminal, const json_t *events)
 {
@@ -240,6 +266,7 @@ int results_print(const struct terminal *terminal, const json_t *events, bool wi
 	json_array_foreach(events, i, event)
 	{
 		note_losses(terminal, event);
+		note_skipped(terminal, event);
 	}
 	note_kept_files(terminal, events);
 	return r;
