@@ -4,6 +4,7 @@
  * captures continue even if the client leaves.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/api_internal.h"
@@ -25,6 +26,7 @@ struct submission {
 	size_t expected;	   /* captures */
 	size_t refused_without_id; /* of these, refused before they had an id */
 	json_t *settled;	   /* keys: captures that are armed or refused */
+	size_t settled_expected;   /* of these, captures that the answer waits for */
 	json_t *started;	   /* array of armed captures */
 	json_t *finals;		   /* array of final events */
 	json_t *refusal;	   /* the first refusal's event; NULL: none */
@@ -105,10 +107,19 @@ static void record_refusal(struct submission *submission, const struct event *ev
 	submission->refusal = json_incref(json);
 }
 
+/* False: it is that of an interface that appeared later. */
+static bool is_expected(const struct submission *submission, const char *capture)
+{
+	const char *dot = strrchr(capture, '.');
+	char *end = NULL;
+
+	return dot && strtoul(dot + 1, &end, 10) <= submission->expected && !*end;
+}
+
 /* Without ?wait=1 it is enough that every capture is armed or refused. */
 static void answer_if_settled(struct submission *submission)
 {
-	const size_t settled = json_object_size(submission->settled) + submission->refused_without_id;
+	const size_t settled = submission->settled_expected + submission->refused_without_id;
 
 	if (submission->wait || !submission->admitted || settled < submission->expected)
 		return;
@@ -130,6 +141,8 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 		json_array_append_new(submission->started,
 				      json_pack("{ss ss*}", "capture", event->capture, "interface", event->interface));
 	json_decref(object);
+	if (event->capture && !json_object_get(submission->settled, event->capture))
+		submission->settled_expected += is_expected(submission, event->capture);
 	if (event->capture)
 		json_object_set_new(submission->settled, event->capture, json_true());
 	if (event->folded_into)

@@ -19,7 +19,8 @@
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
 
-#define LATE_NS NS_PER_S /* a request younger than this is not late */
+#define LEFT_OUT_LOGGED 10 /* a second */
+#define LATE_NS NS_PER_S   /* a request younger than this is not late */
 
 struct capture *capture_next(const struct capture *capture)
 {
@@ -165,6 +166,18 @@ static void reject(struct capture *capture)
 
 static void describe(struct capture *capture);
 
+/* The events have them all. */
+static void log_left_out(const struct capture_part *part)
+{
+	static struct log_rate rate = {.burst = LEFT_OUT_LOGGED}; /* the loop's thread only */
+	uint64_t suppressed;
+
+	if (log_rate_allow(&rate, &suppressed))
+		log_notice("interface-left-out", log_str("request", part->capture->request->id),
+			   log_str("interface", part->interface), log_str("error", part->error.text),
+			   log_uint("suppressed", suppressed));
+}
+
 /* Interfaces that could not be armed are no part of the capture. */
 static void drop_refused_parts(struct capture *capture)
 {
@@ -177,8 +190,7 @@ static void drop_refused_parts(struct capture *capture)
 			capture->parts[kept++] = part;
 			continue;
 		}
-		log_notice("interface-left-out", log_str("request", capture->request->id),
-			   log_str("interface", part->interface), log_str("error", part->error.text));
+		log_left_out(part);
 		skipped_add(&capture->skipped, part->interface, part->result, part->error.text);
 		free_part(part);
 	}

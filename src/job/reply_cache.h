@@ -15,7 +15,7 @@ struct event_bus;
 struct reply_cache;
 
 #define REPLY_CACHE_IDS_MAX 4096	  /* the oldest are forgotten first */
-#define REPLY_CACHE_CAPTURES_MAX 256	  /* per id */
+#define REPLY_CACHE_CAPTURES_MAX 1024	  /* per id */
 #define REPLY_CACHE_EVENTS_MAX 16384	  /* of all ids together */
 #define REPLY_CACHE_BYTES_MAX (16u << 20) /* likewise: memory of ids and events */
 

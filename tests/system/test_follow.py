@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`follow`: interfaces that appear while `any` is captured join it, merged or as captures of their own."""
 
-import contextlib
+import concurrent.futures
 import itertools
-import threading
 
 import pytest
 
+from lib.events import Request
 from lib.history import NS, window
 from lib.traffic import Sender
 from lib.waiting import until
@@ -206,3 +206,20 @@ def test_rings_of_interfaces_that_join_are_small(make_world):
     own.wait("accepted", interface="pod0")
     rings = {entry["name"]: entry["ring"] for entry in world.api.get("/v1/interfaces").expect(200).json["interfaces"] if "ring" in entry}
     assert rings["eth0"] == 64 << 20 and rings["pod0"] == 4 << 20, rings
+
+
+def test_answer_of_the_api_waits_for_those_that_joined(make_world):
+    world = make_world()
+    fields = world.fields(interface=["any"], follow=True, bpf=OURS, packets=1, duration=60)
+    since = world.events.mark()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answer = pool.submit(world.api.post, fields, wait=1)
+        request = Request(world.events, fields["id"], fields, since)
+        request.accepted(2)
+        sender = add(world, "pod0")
+        request.wait("accepted", interface="pod0")
+        sender.send(1)
+        request.done(interface="pod0")
+        world.stop(request)
+        events = answer.result().expect(200).json["events"]
+    assert {event["interface"] for event in events} == {"lo", "eth0", "pod0"} and len(events) == 3, events

@@ -13,7 +13,7 @@
 #include "event/event_copy.h"
 #include "job/reply_cache.h"
 
-#define DUPLICATES_MAX 300
+#define DUPLICATES_MAX (REPLY_CACHE_CAPTURES_MAX + 44)
 
 struct fixture {
 	struct reply_cache *cache;
