@@ -193,7 +193,7 @@ enum ring_interface ring_check_interface(const struct ring *ring)
 {
 	/* NETDEV_UNREGISTER sets the bound index to -1 (packet_notifier); 0 means not bound yet. An interface that is
 	 * down only stops the socket until it is up again. The hardware type is that of the device now. */
-	struct sockaddr_ll address;
+	struct sockaddr_ll address = {0};
 	socklen_t size = sizeof(address);
 
 	if (getsockname(ring->fd, (struct sockaddr *)&address, &size) < 0 || !address.sll_ifindex)

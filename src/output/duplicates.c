@@ -142,7 +142,7 @@ int duplicates_find(const struct store *const *stores, size_t count, struct dupl
 	for (size_t i = 0; i < count; i++)
 		packets += stores[i]->packets;
 	duplicates->bits = calloc(packets / 8 + 1, 1);
-	duplicates->counts = calloc(count, sizeof(*duplicates->counts));
+	duplicates->counts = calloc(count + 1, sizeof(*duplicates->counts));
 	if (!duplicates->bits || !duplicates->counts)
 		return -ENOMEM;
 	const int r = search_all(stores, count, packets, &(struct search){.duplicates = duplicates});

@@ -132,6 +132,19 @@ static void test_unknown_number_of_captures_waits_for_stragglers(void **state)
 	assert_false(fleet_tally_complete(tally, 20 * MS + 2 * FLEET_SETTLE_NS));
 }
 
+static void test_names_of_one_device_make_one_capture(void **state)
+{
+	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
+		tally_of("{\"id\":\"r\",\"node\":\"n1\",\"interface\":[\"eth0\",\"uplink\"]}");
+
+	(void)state;
+	feed(tally, 10 * MS, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.1\"}");
+	assert_false(fleet_tally_complete(tally, 10 * MS + FLEET_SETTLE_NS));
+	assert_true(fleet_tally_complete(tally, 10 * MS + FLEET_SETTLE_NAMED_NS));
+	feed(tally, 20 * MS, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"done\",\"capture\":\"r.2\"}");
+	assert_true(fleet_tally_complete(tally, 20 * MS));
+}
+
 static void test_repeated_and_unrelated_events_change_nothing(void **state)
 {
 	static const char done[] =
@@ -225,6 +238,7 @@ int main(void)
 		cmocka_unit_test(test_bad_expression_is_refused_before_sending),
 		cmocka_unit_test(test_tally_is_complete_when_each_capture_has_ended),
 		cmocka_unit_test(test_unknown_number_of_captures_waits_for_stragglers),
+		cmocka_unit_test(test_names_of_one_device_make_one_capture),
 		cmocka_unit_test(test_repeated_and_unrelated_events_change_nothing),
 		cmocka_unit_test(test_node_that_leaves_or_restarts_is_not_waited_for),
 		cmocka_unit_test(test_restarted_node_resumes_a_durable_request),

@@ -30,7 +30,7 @@ struct tally_node {
 
 struct fleet_tally {
 	char *id;
-	size_t captures_per_node; /* 0: unknown */
+	size_t captures_per_node; /* at most; 0: unknown */
 	bool durable;
 	struct tally_node *nodes;
 	size_t count;
@@ -271,9 +271,12 @@ static bool is_complete(const struct fleet_tally *tally, const struct tally_node
 		return false;
 	if (event_is_final(json_object_get(node->captures, "")))
 		return true;
-	if (tally->captures_per_node > 0)
-		return final_count >= tally->captures_per_node;
-	return now_ns >= node->last_event_ns + FLEET_SETTLE_NS;
+	/* Fewer, if several names are one device's on that node. */
+	if (final_count >= tally->captures_per_node && tally->captures_per_node > 0)
+		return true;
+	if (tally->captures_per_node == 1)
+		return false;
+	return now_ns >= node->last_event_ns + (tally->captures_per_node ? FLEET_SETTLE_NAMED_NS : FLEET_SETTLE_NS);
 }
 
 struct fleet_counts fleet_tally_counts(const struct fleet_tally *tally)

@@ -46,9 +46,11 @@ bool fleet_tally_answered(const struct fleet_tally *tally);
 
 /*
  * Every node that has answered has sent its last event. If the number of captures per node is unknown (aliases, "any"),
- * a node is complete when all its known captures are final and it sent nothing for FLEET_SETTLE_NS.
+ * a node is complete when all its known captures are final and it sent nothing for FLEET_SETTLE_NS. Several names may
+ * be one device's there: then it may have fewer captures, after FLEET_SETTLE_NAMED_NS.
  */
 #define FLEET_SETTLE_NS UINT64_C(500000000)
+#define FLEET_SETTLE_NAMED_NS UINT64_C(10000000000) /* rings open within this */
 bool fleet_tally_complete(const struct fleet_tally *tally, uint64_t now_ns);
 
 /*
