@@ -15,10 +15,12 @@
 #include "job/jobs.h"
 #include "job/reply_store.h"
 #include "redis/commands/redis_commands.h"
+#include "redis/connection/redis_links.h"
 #include "status/presence.h"
 #include "trigger/redis_pubsub.h"
 #include "trigger/redis_stream.h"
 
+#define ROLE_INTERVAL_NS (3 * NS_PER_S) /* the publisher asks for all links whether the server is still the master */
 #define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S)
 
 int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config)
@@ -27,6 +29,9 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 	setup->config = config;
 	if (!config->redis.listen)
 		return 0;
+	setup->links = redis_links_new();
+	if (!setup->links)
+		return -ENOMEM;
 	setup->options = (struct redis_options){
 		.host = config->redis.host,
 		.port = (uint16_t)config->redis.port,
@@ -43,6 +48,8 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 		.ca_file = config->redis.ca_file,
 		.cert_file = config->redis.cert_file,
 		.key_file = config->redis.key_file,
+		.any_role = config->redis.allow_replica,
+		.links = setup->links,
 		.quiet = !config->redis.configured,
 	};
 	const bool stream = *config->redis.stream;
@@ -108,7 +115,9 @@ int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event
 
 	if (!config->redis.listen)
 		return 0;
-	setup->publisher = event_redis_new(setup->loop, &setup->options, config->redis.events);
+	struct redis_options publisher = setup->options;
+	publisher.ping_interval_ns = ROLE_INTERVAL_NS;
+	setup->publisher = event_redis_new(setup->loop, &publisher, config->redis.events);
 	if (!setup->publisher)
 		return -ENOMEM;
 	int r = event_bus_subscribe(bus, event_redis_subscriber, setup->publisher);
@@ -162,4 +171,5 @@ void redis_setup_deinit(struct redis_setup *setup)
 	redis_stream_free(setup->stream);
 	reply_store_free(setup->reply_store);
 	event_redis_free(setup->publisher);
+	redis_links_free(setup->links);
 }

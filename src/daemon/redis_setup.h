@@ -16,11 +16,13 @@ struct config;
 struct event_base;
 struct event_bus;
 struct jobs;
+struct redis_links;
 struct reply_store;
 
 struct redis_setup {
 	struct event_base *loop;
 	const struct config *config;
+	struct redis_links *links;
 	struct redis_options options; /* strings are the configuration's */
 	struct redis_commands *keys;
 	struct reply_store *reply_store; /* NULL without a stream: only then must answers outlive a restart */

@@ -277,6 +277,8 @@ static void on_error(struct redis_commands *client, struct redis_server *server,
 	}
 	if (redis_error_is_transient(error)) {
 		delay(client, pending);
+		if (strncmp(error, "READONLY ", 9) == 0)
+			redis_server_replaced(server, error);
 		return;
 	}
 	TAILQ_REMOVE(&client->by_deadline, pending, by_deadline);

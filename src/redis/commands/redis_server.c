@@ -126,6 +126,11 @@ static void on_failed(void *ctx, const char *reason)
 	}
 }
 
+void redis_server_replaced(struct redis_server *server, const char *error)
+{
+	redis_link_replaced(server->link, error);
+}
+
 bool redis_server_is_up(const struct redis_server *server)
 {
 	return redis_link_context(server->link);

@@ -31,22 +31,27 @@ void redis_login_describe_refusal(const struct redis_options *options, const cha
 		error_set(reason, 0, "AUTH was refused (the server's message repeats the password and is withheld)");
 }
 
-bool redis_login_check_master(const redisReply *reply, struct error *reason)
+enum redis_role redis_login_read_role(const redisReply *reply, struct error *reason)
 {
 	const redisReply *role;
 
 	if (reply->type == REDIS_REPLY_ERROR) {
 		error_set(reason, 0, "cannot ask the server for its role: %s", reply->str);
-		return false;
+		return REDIS_ROLE_UNKNOWN;
 	}
 	role = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 ? reply->element[0] : NULL;
 	if (!role || role->type != REDIS_REPLY_STRING) {
 		error_set(reason, 0, "the server's answer to ROLE is malformed");
-		return false;
+		return REDIS_ROLE_UNKNOWN;
 	}
 	if (strcmp(role->str, "master") == 0)
-		return true;
+		return REDIS_ROLE_MASTER;
 	error_set(reason, 0, "the server that should be the master is a %s",
 		  strcmp(role->str, "slave") == 0 ? "replica" : role->str);
-	return false;
+	return REDIS_ROLE_OTHER;
+}
+
+bool redis_login_is_cluster(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_STRING && strstr(reply->str, "cluster_enabled:1");
 }

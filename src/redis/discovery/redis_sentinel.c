@@ -177,6 +177,7 @@ struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct 
 		.ca_file = options->ca_file,
 		.cert_file = options->cert_file,
 		.key_file = options->key_file,
+		.any_role = true,
 		.quiet = options->quiet,
 		.ping_interval_ns = capped(options->ping_interval_ns, PING_MAX_NS),
 		.ping_timeout_ns = capped(options->ping_timeout_ns, PING_MAX_NS),

@@ -23,9 +23,11 @@
 #include "pcapctl/fleet/fleet_target.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/connection/redis_link.h"
+#include "redis/connection/redis_links.h"
 #include "redis/connection/redis_options.h"
 
 #define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
+#define ROLE_INTERVAL_NS (3 * NS_PER_S) /* queries ask whether the server is still the master, for the events, too */
 #define RUN_MS 100
 #define STREAM_LENGTH "10000" /* entries kept for absent nodes, approximately */
 
@@ -44,6 +46,7 @@ struct fleet_bus {
 	const struct fleet_target *target;
 	struct event_base *loop;
 	struct event *timer; /* ends fleet_bus_run */
+	struct redis_links *links;
 	struct redis_commands *commands;
 	struct redis_link *subscriber;
 	fleet_event_handler event;
@@ -236,6 +239,7 @@ static void on_failed(void *ctx, const char *reason)
 
 static int connect_redis(struct fleet_bus *bus)
 {
+	bus->links = redis_links_new();
 	const struct redis_options options = {
 		.host = bus->target->host,
 		.port = bus->target->port,
@@ -252,9 +256,14 @@ static int connect_redis(struct fleet_bus *bus)
 		.ca_file = bus->target->ca_file,
 		.cert_file = bus->target->cert_file,
 		.key_file = bus->target->key_file,
+		.any_role = bus->target->allow_replica,
+		.links = bus->links,
+		.ping_interval_ns = ROLE_INTERVAL_NS,
 	};
 	const struct redis_link_handler handler = {.up = on_up, .down = on_down, .failed = on_failed, .ctx = bus};
 
+	if (!bus->links)
+		return -ENOMEM;
 	bus->commands = redis_commands_new(bus->loop, "ctl", &options, ANSWER_TIMEOUT_NS);
 	bus->subscriber = redis_link_new(bus->loop, "ctl-events", &options, handler);
 	return bus->commands && bus->subscriber ? 0 : -ENOMEM;
@@ -318,6 +327,7 @@ void fleet_bus_free(struct fleet_bus *bus)
 		return;
 	redis_commands_free(bus->commands);
 	redis_link_free(bus->subscriber);
+	redis_links_free(bus->links);
 	if (bus->timer)
 		event_free(bus->timer);
 	if (bus->loop)
