@@ -74,8 +74,10 @@ static void on_job_finished(void *ctx, enum job_outcome outcome)
 {
 	struct trigger_ticket *ticket = ctx;
 
-	(void)outcome;
-	ticket->done(ticket);
+	if (outcome == JOB_PUT_OFF)
+		ticket->later(ticket);
+	else
+		ticket->done(ticket);
 }
 
 static void on_trigger_message(void *ctx, const struct trigger_message *message)
@@ -87,6 +89,7 @@ static void on_trigger_message(void *ctx, const struct trigger_message *message)
 		.size = message->size,
 		.id = message->id,
 		.published_ns = message->published_ns,
+		.refusal = message->refusal,
 	};
 
 	(void)jobs_submit(ctx, &request, message->ticket ? &observer : NULL);
@@ -95,14 +98,24 @@ static void on_trigger_message(void *ctx, const struct trigger_message *message)
 static int start_stream(struct redis_setup *setup, struct trigger_handler handler)
 {
 	const struct config *config = setup->config;
+	cleanup(cleanup_free) char *registry = NULL, *crashes = NULL;
+
+	if (!*config->redis.stream)
+		return 0;
+	if (asprintf(&registry, "{%s}:nodes", config->redis.channel) < 0)
+		registry = NULL;
+	if (asprintf(&crashes, "{%s}:crashes:%s", config->redis.channel, config->general.node) < 0)
+		crashes = NULL;
+	if (!registry || !crashes)
+		return -ENOMEM;
 	const struct redis_stream_options options = {
 		.key = config->redis.stream,
 		.group = config->redis.group,
 		.stream_consumer = config->general.node,
+		.registry_key = registry,
+		.crashes_key = crashes,
+		.max_age_ns = config->redis.stream_max_age_ns,
 	};
-
-	if (!*config->redis.stream)
-		return 0;
 	setup->stream = redis_stream_new(setup->loop, &setup->options, &options, setup->keys, handler);
 	return setup->stream ? 0 : -ENOMEM;
 }

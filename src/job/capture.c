@@ -171,6 +171,10 @@ static void on_arming_done(struct offload_task *task)
 	const struct capture_part *refused = find_refused_part(capture);
 	if (capture->final_published) {
 		stop_parts(capture, END_SHUTDOWN);
+	} else if (capture->deps->withdrawn(capture->deps->ctx, capture, refused ? refused->result : 0,
+					    refused ? refused->error.text : NULL)) {
+		capture->final_published = true; /* there is none */
+		stop_parts(capture, END_STOPPED);
 	} else if (refused) {
 		capture_reject(capture, refused->result, refused->field, refused->error.text);
 		stop_parts(capture, END_STOPPED);

@@ -42,6 +42,7 @@ struct job_message {
 	size_t size;
 	const char *id;	       /* if the request has none; NULL: one is generated */
 	uint64_t published_ns; /* real time when it was sent, if that may be long ago; 0: now */
+	const char *refusal;   /* why it must be refused if it is for this node; NULL: it need not */
 };
 
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
