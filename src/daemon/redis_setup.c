@@ -14,6 +14,7 @@
 #include "event/event_redis.h"
 #include "job/jobs.h"
 #include "job/reply_store.h"
+#include "redis/commands/redis_clock.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/connection/redis_links.h"
 #include "status/presence.h"
@@ -55,7 +56,8 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 	const bool stream = *config->redis.stream;
 	if (config->redis.presence || stream) {
 		setup->keys = redis_commands_new(loop, "keys", &setup->options, 0);
-		if (!setup->keys)
+		setup->clock = setup->keys ? redis_clock_new(loop, setup->keys) : NULL;
+		if (!setup->clock)
 			return -ENOMEM;
 	}
 	if (!stream)
@@ -114,10 +116,27 @@ static int start_stream(struct redis_setup *setup, struct trigger_handler handle
 		.stream_consumer = config->general.node,
 		.registry_key = registry,
 		.crashes_key = crashes,
+		.clock = setup->clock,
 		.max_age_ns = config->redis.stream_max_age_ns,
 	};
 	setup->stream = redis_stream_new(setup->loop, &setup->options, &options, setup->keys, handler);
 	return setup->stream ? 0 : -ENOMEM;
+}
+
+static void on_name_taken(void *ctx, const char *host)
+{
+	const struct redis_setup *setup = ctx;
+	const char *node = setup->config->general.node;
+	struct error reason;
+
+	error_set(&reason, 0,
+		  "another daemon calls itself \"%s\", too%s%s: requests from a stream reach only one of them", node,
+		  *host ? ", on host " : "", host);
+	const struct event event = {.kind = EVENT_WARNING,
+				    .node = node,
+				    .time_ns = clock_realtime_ns(),
+				    .reason = reason.text};
+	event_bus_publish(setup->bus, &event);
 }
 
 int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event_bus *bus,
@@ -128,6 +147,7 @@ int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event
 
 	if (!config->redis.listen)
 		return 0;
+	setup->bus = bus;
 	struct redis_options publisher = setup->options;
 	publisher.ping_interval_ns = ROLE_INTERVAL_NS;
 	setup->publisher = event_redis_new(setup->loop, &publisher, config->redis.events);
@@ -137,7 +157,15 @@ int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event
 	if (r < 0)
 		return r;
 	if (config->redis.presence)
-		setup->presence = presence_new(setup->loop, status, setup->keys, config->redis.channel);
+		setup->presence = presence_new(&(struct presence_options){
+			.loop = setup->loop,
+			.status = status,
+			.commands = setup->keys,
+			.clock = setup->clock,
+			.channel = config->redis.channel,
+			.name_taken = on_name_taken,
+			.ctx = setup,
+		});
 	setup->subscriber = redis_pubsub_new(setup->loop, &setup->options, config->redis.channel, handler);
 	if (!setup->subscriber || (config->redis.presence && !setup->presence))
 		return -ENOMEM;
@@ -163,11 +191,18 @@ uint64_t redis_setup_pending(const struct redis_setup *setup)
 
 struct node_redis redis_setup_status(const struct redis_setup *setup)
 {
+	const struct redis_clock_offset clock =
+		setup->clock ? redis_clock_offset(setup->clock) : (struct redis_clock_offset){0};
+
 	return (struct node_redis){
 		.wanted = setup->config->redis.listen && setup->config->redis.configured,
 		.requests = setup->subscriber && redis_pubsub_subscribed(setup->subscriber),
 		.events = setup->publisher && event_redis_up(setup->publisher),
 		.waiting = redis_setup_pending(setup),
+		.name_taken = setup->presence && presence_name_taken(setup->presence),
+		.clock_known = clock.known,
+		.clock_offset_ns = clock.offset_ns,
+		.clock_uncertainty_ns = clock.uncertainty_ns,
 	};
 }
 
@@ -175,6 +210,7 @@ void redis_setup_disconnect(struct redis_setup *setup)
 {
 	redis_pubsub_free(take(setup->subscriber));
 	redis_commands_free(take(setup->keys));
+	redis_clock_free(take(setup->clock));
 }
 
 void redis_setup_deinit(struct redis_setup *setup)

@@ -16,15 +16,18 @@ struct config;
 struct event_base;
 struct event_bus;
 struct jobs;
+struct redis_clock;
 struct redis_links;
 struct reply_store;
 
 struct redis_setup {
 	struct event_base *loop;
+	struct event_bus *bus; /* from redis_setup_start on */
 	const struct config *config;
 	struct redis_links *links;
 	struct redis_options options; /* strings are the configuration's */
 	struct redis_commands *keys;
+	struct redis_clock *clock;	 /* exists if `keys` does */
 	struct reply_store *reply_store; /* NULL without a stream: only then must answers outlive a restart */
 	struct event_redis *publisher;
 	struct redis_pubsub *subscriber;

@@ -197,22 +197,24 @@ static void on_arming_done(struct offload_task *task)
 
 /*
  * The window of a late request is relative to the time it was published. With a recorder, the capture takes
- * that window; without one it runs now, and its report shows what it could not reach.
+ * that window, a little more if that time is uncertain; without one it runs now, and its report shows what it could not
+ * reach.
  */
 static void shift_to_publication(struct capture_part *part)
 {
 	const struct request *request = part->capture->request;
 	struct consumer_spec *spec = &part->consumer_spec;
 	const uint64_t now_ns = clock_realtime_ns(), published_ns = request->published_ns;
+	const uint64_t before_ns = request->before_ns + request->published_error_ns;
 
 	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
 	if (!engine_records(part->capture->deps->engine, part->interface)) {
-		spec->before_ns += now_ns - published_ns;
+		spec->before_ns = before_ns + now_ns - published_ns;
 		return;
 	}
-	spec->from_real_ns = request->before_ns < published_ns ? published_ns - request->before_ns : 1;
-	spec->to_real_ns = published_ns + request->duration_ns;
+	spec->from_real_ns = before_ns < published_ns ? published_ns - before_ns : 1;
+	spec->to_real_ns = published_ns + request->duration_ns + request->published_error_ns;
 	spec->before_ns = 0;
 }
 

@@ -186,6 +186,7 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 	if (message->id)
 		request_set_id(request, message->id);
 	request->published_ns = message->published_ns;
+	request->published_error_ns = message->published_error_ns;
 	if (message->refusal) {
 		end_submission(jobs, &submission, watch, -ECONNABORTED, message->refusal);
 		request_unref(request);

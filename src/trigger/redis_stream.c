@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/container_of.h"
 #include "base/log.h"
+#include "redis/commands/redis_clock.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/connection/redis_options.h"
 
@@ -207,14 +208,23 @@ static void on_ticket_later(struct trigger_ticket *ticket)
 		read_again_later(stream);
 }
 
-/* An id is milliseconds since 1970, a dash, a number. 0 for other ids (a publisher may choose its own). */
+/* An id is the server's time, in milliseconds since 1970, a dash, a number. 0 for other ids (a publisher may choose its
+ * own). */
 static uint64_t time_of_id(const char *id)
 {
 	char *end;
 
 	errno = 0;
 	const unsigned long long ms = strtoull(id, &end, 10);
-	return errno == 0 && *end == '-' && ms < UINT64_MAX / NS_PER_MS ? ms * NS_PER_MS : 0;
+	return errno == 0 && *end == '-' && ms < INT64_MAX / NS_PER_MS ? ms * NS_PER_MS : 0;
+}
+
+/* The server's time by this host's clock. */
+static uint64_t by_our_clock(const struct redis_stream *stream, uint64_t server_ns)
+{
+	const int64_t ours_ns = (int64_t)server_ns - redis_clock_offset(stream->options.clock).offset_ns;
+
+	return server_ns && ours_ns > 0 ? (uint64_t)ours_ns : 0;
 }
 
 static struct entry *add_entry(struct redis_stream *stream, const char *id)
@@ -256,7 +266,8 @@ static void pass_on(struct redis_stream *stream, struct entry *entry, const char
 		.bytes = value,
 		.size = size,
 		.id = request_id,
-		.published_ns = time_of_id(entry->id),
+		.published_ns = by_our_clock(stream, time_of_id(entry->id)),
+		.published_error_ns = redis_clock_offset(stream->options.clock).uncertainty_ns,
 		.refusal = refusal,
 		.ticket = &entry->ticket,
 	};
@@ -500,7 +511,7 @@ static int ask_registry(struct redis_stream *stream)
 /* The id after which a group begins that was lost. */
 static void oldest_id(const struct redis_stream *stream, char id[static ID_SIZE])
 {
-	const uint64_t now_ns = clock_realtime_ns(), max_age_ns = stream->options.max_age_ns;
+	const uint64_t now_ns = redis_clock_now_ns(stream->options.clock), max_age_ns = stream->options.max_age_ns;
 
 	if (max_age_ns && now_ns > max_age_ns)
 		snprintf(id, ID_SIZE, "%" PRIu64, (now_ns - max_age_ns) / NS_PER_MS);
@@ -620,6 +631,7 @@ struct redis_stream *redis_stream_new(struct event_base *loop, const struct redi
 	stream->options.registry_key = strdup(options->registry_key);
 	stream->options.crashes_key = strdup(options->crashes_key);
 	stream->options.max_age_ns = options->max_age_ns;
+	stream->options.clock = options->clock;
 	if (asprintf(&stream->dead_key, "%s:dead", options->key) < 0)
 		stream->dead_key = NULL;
 	if (asprintf(&stream->origin, "stream:%s", options->key) < 0)

@@ -13,6 +13,7 @@
 #include "trigger/trigger.h"
 
 struct event_base;
+struct redis_clock;
 struct redis_commands;
 struct redis_options;
 struct redis_stream;
@@ -21,11 +22,12 @@ struct redis_stream;
 
 struct redis_stream_options {
 	const char *key;
-	const char *group;	     /* this node's own, so that every node gets every entry */
-	const char *stream_consumer; /* the node */
-	const char *registry_key;    /* a sorted set that has the node if it was here before */
-	const char *crashes_key;     /* a hash of this node's own */
-	uint64_t max_age_ns;	     /* a group that was lost begins with entries younger than this; 0: with all */
+	const char *group;		 /* this node's own, so that every node gets every entry */
+	const char *stream_consumer;	 /* the node */
+	const char *registry_key;	 /* a sorted set that has the node if it was here before */
+	const char *crashes_key;	 /* a hash of this node's own */
+	const struct redis_clock *clock; /* the server's; not copied */
+	uint64_t max_age_ns;		 /* a group that was lost begins with entries younger than this; 0: with all */
 };
 
 /*

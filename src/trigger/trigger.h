@@ -20,7 +20,8 @@ struct trigger_message {
 	const void *bytes;
 	size_t size;
 	const char *id;		       /* its source's id for it, in the characters of a request id; NULL: none */
-	uint64_t published_ns;	       /* real time, by the source's clock; 0: just now */
+	uint64_t published_ns;	       /* real time, by this host's clock; 0: just now */
+	uint64_t published_error_ns;   /* how far off that may be */
 	const char *refusal;	       /* why it must be refused unread; NULL: it need not */
 	struct trigger_ticket *ticket; /* NULL: the source needs no result */
 };

@@ -64,6 +64,16 @@ def test_nodes_and_status_show_present_and_away_nodes(fleet):
     assert answer["nodes"][0]["presence"] is None and answer["nodes"][1]["presence"]["version"] == "2.0.0"
 
 
+def test_clocks_that_differ_and_shared_names_are_noted(fleet):
+    fleet.add("early", redis={"clock": {"offset": -30.5, "uncertainty": 0.001}})
+    fleet.add("good", redis={"clock": {"offset": 0.25, "uncertainty": 0.001}})
+    fleet.add("twin", name_taken=True)
+    for command in ("nodes", "status"):
+        notes = fleet.ctl(command).stderr
+        assert "early: its clock is 30.5 s ahead of Redis's" in notes and "two daemons call themselves twin" in notes, notes
+        assert "good" not in notes, notes
+
+
 def test_all_nodes_of_a_large_fleet_are_shown(fleet):
     for number in range(300):
         fleet.add(f"node{number:03}")

@@ -405,6 +405,11 @@ bool redis_commands_up(const struct redis_commands *client)
 	return redis_server_is_up(redis_pool_server_at(client->pool, 0));
 }
 
+unsigned redis_commands_connections(const struct redis_commands *client)
+{
+	return redis_server_connections(redis_pool_server_at(client->pool, 0));
+}
+
 const struct redis_endpoint *redis_commands_endpoint(const struct redis_commands *client)
 {
 	return redis_server_endpoint(redis_pool_server_at(client->pool, 0));

@@ -72,6 +72,7 @@ void redis_server_remove_waiting(struct redis_server *server, struct redis_pendi
 void redis_server_replaced(struct redis_server *server, const char *error);
 
 bool redis_server_is_up(const struct redis_server *server);
+unsigned redis_server_connections(const struct redis_server *server);  /* since the start */
 bool redis_server_is_idle(const struct redis_server *server);	       /* nothing waits or is in flight */
 uint64_t redis_server_last_used_ns(const struct redis_server *server); /* boot time */
 const struct redis_endpoint *redis_server_endpoint(const struct redis_server *server);
