@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "daemon/secrets.h"
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "event/event_redis.h"
@@ -24,7 +25,8 @@
 #define ROLE_INTERVAL_NS (3 * NS_PER_S) /* the publisher asks for all links whether the server is still the master */
 #define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S)
 
-int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config)
+int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config,
+		     const struct secrets *secrets)
 {
 	setup->loop = loop;
 	setup->config = config;
@@ -42,9 +44,9 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 		.sentinel_count = config->redis.sentinels.count,
 		.master = config->redis.master,
 		.sentinel_username = config->redis.sentinel_username,
-		.sentinel_auth = config->redis.sentinel_auth,
+		.sentinel_secret = secrets->sentinel,
 		.username = config->redis.username,
-		.auth = config->redis.auth,
+		.secret = secrets->redis,
 		.tls = config->redis.tls,
 		.ca_file = config->redis.ca_file,
 		.cert_file = config->redis.cert_file,

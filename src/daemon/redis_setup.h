@@ -19,6 +19,7 @@ struct jobs;
 struct redis_clock;
 struct redis_links;
 struct reply_store;
+struct secrets;
 
 struct redis_setup {
 	struct event_base *loop;
@@ -36,7 +37,8 @@ struct redis_setup {
 };
 
 /* Sets up what jobs need. With redis.listen = false there is nothing to do. 0 or -ENOMEM. */
-warn_unused int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config);
+warn_unused int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config,
+				 const struct secrets *secrets);
 
 /* Starts taking requests and publishing events. 0 or -errno. */
 warn_unused int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event_bus *bus,

@@ -36,6 +36,7 @@
 
 #include "base/clock.h"
 #include "base/container_of.h"
+#include "base/file_stamp.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
 #include "redis/connection/redis_endpoint.h"
@@ -56,6 +57,8 @@
 #define SHORT_UPTIMES_MAX 3		       /* in a row; after these only a stable connection is logged */
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)      /* for TCP, and again for logging in */
 
+#define TLS_FILES 3 /* authorities, certificate, key */
+
 enum redis_link_state { LINK_WAITING, LINK_DISCOVERING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
 
 struct redis_link {
@@ -69,6 +72,7 @@ struct redis_link {
 	struct redis_discovery *discovery;
 	redisAsyncContext *redis; /* from LINK_CONNECTING on */
 	SSL_CTX *tls;
+	struct file_stamp tls_stamps[TLS_FILES]; /* of the files that `tls` was made from */
 
 	struct redis_links_member member; /* of options.links, unless that is NULL */
 
@@ -162,7 +166,7 @@ static void go_down(struct redis_link *link, const char *reason)
 	} else if (was_up) {
 		link->short_uptimes++;
 	}
-	/* The next attempt reads the certificates again: they may have been replaced. */
+	/* The next attempt reads the certificates again, the system's as well: they may have been replaced. */
 	if (link->tls && !was_up) {
 		SSL_CTX_free(link->tls);
 		link->tls = NULL;
@@ -408,10 +412,28 @@ static void link_fail(struct redis_link *link, const char *reason)
 	redis_discovery_connect_failed(link->discovery, progress, copy.text);
 }
 
+/* Certificates may be replaced at any time. */
+static void drop_outdated_tls(struct redis_link *link)
+{
+	const char *const files[TLS_FILES] = {link->options.ca_file, link->options.cert_file, link->options.key_file};
+
+	for (size_t i = 0; i < TLS_FILES; i++) {
+		const struct file_stamp stamp = file_stamp_read(files[i]);
+
+		if (!file_stamp_equal(&stamp, &link->tls_stamps[i])) {
+			SSL_CTX_free(link->tls);
+			link->tls = NULL;
+		}
+		link->tls_stamps[i] = stamp;
+	}
+}
+
 static void start_attempt(struct redis_link *link)
 {
 	struct error err;
 
+	if (link->options.tls)
+		drop_outdated_tls(link);
 	if (link->options.tls && !link->tls) {
 		link->tls = redis_tls_context(&link->options, &err);
 		if (!link->tls) {

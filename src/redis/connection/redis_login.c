@@ -6,12 +6,21 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "redis/connection/redis_options.h"
+
+/* The file of a secret is read again if it has changed. */
+static const char *password_of(const struct redis_options *options)
+{
+	if (options->secret)
+		return secret_get(options->secret);
+	return options->auth ? options->auth : "";
+}
 
 int redis_login_send(redisAsyncContext *redis, const struct redis_options *options, redisCallbackFn *reply)
 {
 	const char *username = options->username;
-	const char *password = options->auth ? options->auth : "";
+	const char *password = password_of(options);
 
 	if (username && *username)
 		return redisAsyncCommand(redis, reply, NULL, "AUTH %s %s", username, password);
@@ -20,14 +29,20 @@ int redis_login_send(redisAsyncContext *redis, const struct redis_options *optio
 	return REDIS_OK;
 }
 
+static bool repeats_password(const struct redis_options *options, const char *text)
+{
+	if (options->secret)
+		return secret_is_in(options->secret, text);
+	return options->auth && *options->auth && strstr(text, options->auth);
+}
+
 void redis_login_describe_refusal(const struct redis_options *options, const char *text, struct error *reason)
 {
-	const char *password = options->auth;
 	const char *arguments = strstr(text, ", with args");
 	int size = (int)(arguments ? (size_t)(arguments - text) : strlen(text));
 
 	error_set(reason, 0, "%.*s", size, text);
-	if (password && *password && strstr(reason->text, password))
+	if (repeats_password(options, reason->text))
 		error_set(reason, 0, "AUTH was refused (the server's message repeats the password and is withheld)");
 }
 

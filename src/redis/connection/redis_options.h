@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 
 struct redis_links;
+struct secret;
 
 struct redis_options {
 	const char *host;
@@ -22,6 +23,8 @@ struct redis_options {
 	const char *sentinel_auth;
 	const char *username;  /* NULL or "": default user */
 	const char *auth;      /* NULL or "": none */
+	struct secret *secret; /* not copied, must outlive the link; used instead of `auth` unless NULL */
+	struct secret *sentinel_secret;
 	bool tls;	       /* to the Sentinels as well */
 	const char *tls_name;  /* NULL or "": none; see redis_link.h */
 	const char *ca_file;   /* NULL or "": the system's */

@@ -172,6 +172,7 @@ struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct 
 		.node_count = options->sentinel_count,
 		.username = options->sentinel_username,
 		.auth = options->sentinel_auth,
+		.secret = options->sentinel_secret,
 		.tls = options->tls,
 		.tls_name = options->tls_name,
 		.ca_file = options->ca_file,
