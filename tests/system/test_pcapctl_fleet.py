@@ -131,6 +131,42 @@ def test_json_holds_the_events_and_the_silent_nodes(fleet):
     assert [(event["node"], event["event"], event["packets"]) for event in answer["events"]] == [("n1", "done", 5)]
 
 
+def test_partial_result_has_status_3_also_without_a_wait(fleet):
+    """A capture that still runs is no silence: nothing waits for its end."""
+    fleet.add("n1", lambda node, request: node.publish(request, "accepted", 1))
+    fleet.add("n2")
+    done = fleet.ctl("capture", "-i", "eth0", "--json", "--answer-timeout", "2s")
+    assert done.status == 3 and done.json["silent"] == ["n2"], done
+    assert [(event["node"], event["event"]) for event in done.json["events"]] == [("n1", "accepted")]
+
+
+def test_twenty_thousand_nodes_are_listed_and_answer(fleet):
+    count, now = 20000, time.time()
+    names = [f"node{number:05}" for number in range(count)]
+    with fleet.server.client() as client, client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.zadd("{capture}:nodes", {name: now})
+            pipeline.set(f"{{capture}}:node:{name}", json.dumps({"v": 1, "node": name, "version": "2.0.0", "started": "x"}), ex=600)
+        pipeline.execute()
+        assert [node["node"] for node in fleet.ctl("nodes", "--json").json["nodes"]] == names
+
+        def answer():
+            fleet.wait_requests(1, timeout=60)
+            request = fleet.requests[0]
+            for start in range(0, count, 1000):
+                for name in names[start:start + 1000]:
+                    pipeline.publish("capture:events", json.dumps({
+                        "v": 1, "event": "done", "id": request["id"], "capture": f"{request['id']}.1", "node": name, "interface": "eth0",
+                        "reason": "packets", "packets": 5, "bytes": 500, "destinations": []}))
+                pipeline.execute()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = fleet.ctl("capture", "-i", "eth0", "--wait", "--json", "--answer-timeout", "60s", timeout=120)
+        thread.join()
+    assert done.status == 0 and done.json["silent"] == [] and len(done.json["events"]) == count, done.stderr
+
+
 def test_success_is_status_0_and_does_not_wait_for_the_timeout(fleet):
     for number in range(3):
         fleet.add(f"n{number}", captures())

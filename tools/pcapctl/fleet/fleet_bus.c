@@ -29,6 +29,7 @@
 #define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
 #define ROLE_INTERVAL_NS (3 * NS_PER_S) /* queries ask whether the server is still the master, for the events, too */
 #define RUN_MS 100
+#define BATCH_MS 5	      /* events come in crowds: a run ends this long after its first one */
 #define STREAM_LENGTH "10000" /* entries kept for absent nodes, approximately */
 
 struct query {
@@ -54,6 +55,7 @@ struct fleet_bus {
 	char name[512];
 	struct error connect_error; /* why connecting failed; "": it has not */
 	bool up, subscribed, stopped;
+	bool ending; /* an event has come in this run */
 	unsigned lost_subscriptions;
 	uint64_t outage_start_ns; /* boot time; 0: Redis is up */
 };
@@ -83,7 +85,7 @@ void fleet_bus_run(struct fleet_bus *bus, int timeout_ms, int fd)
 	const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 	struct event *fd_event = fd >= 0 ? event_new(bus->loop, fd, EV_READ, on_run_timeout, bus) : NULL;
 
-	bus->stopped = false;
+	bus->stopped = bus->ending = false;
 	event_add(bus->timer, &timeout);
 	if (fd_event)
 		event_add(fd_event, NULL);
@@ -168,12 +170,15 @@ int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 
 static void deliver_event(struct fleet_bus *bus, const char *text, size_t size)
 {
+	static const struct timeval batch = {.tv_usec = BATCH_MS * 1000};
 	json_t *event = size <= FLEET_EVENT_MAX ? json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
 	if (json_is_object(event))
 		bus->event(bus->ctx, event);
 	json_decref(event);
-	stop_running(bus);
+	if (!bus->ending)
+		event_add(bus->timer, &batch);
+	bus->ending = true;
 }
 
 static void on_message(redisAsyncContext *redis, void *data, void *ctx)
