@@ -97,7 +97,7 @@ struct api *api_new(const struct api_options *options, struct error *err)
 		.socket = config->api.socket,
 		.group = config->api.group,
 		.listen = config->api.listen,
-		.token = config->api.token,
+		.secret = options->token,
 		.cert_file = *config->api.cert_file ? config->api.cert_file : NULL,
 		.key_file = *config->api.key_file ? config->api.key_file : NULL,
 	};

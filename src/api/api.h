@@ -16,6 +16,7 @@ struct event_base;
 struct event_bus;
 struct jobs;
 struct node_status;
+struct secret;
 struct sink;
 
 struct api_options {
@@ -24,6 +25,7 @@ struct api_options {
 	struct jobs *jobs;
 	struct event_bus *bus;
 	const struct node_status *status;
+	struct secret *token;		/* for TCP */
 	const struct sink *memory;	/* the sink of that name; NULL: none */
 	bool (*ready)(const void *ctx); /* whether requests from Redis arrive, too */
 	const void *ready_ctx;

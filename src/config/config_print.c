@@ -183,7 +183,20 @@ int config_print_manual(struct buffer *out)
 			".Cm cloudshark.token\n"
 			"or\n"
 			".Cm redis.auth ,\n"
-			"is used if it exists.\n");
+			"is used if it exists.\n"
+			".Pp\n"
+			"Passwords and tokens from a\n"
+			".Cm _file\n"
+			"key, certificates and their keys may be replaced while the daemon runs, at best by renaming a "
+			"new\n"
+			"file into place.\n"
+			"They are read again when they have changed: at each login and TLS connection to Redis, "
+			"before\n"
+			"each upload, at each request to the control API.\n"
+			"Connections that are open go on.\n"
+			"If a file cannot be read, the old content stays in use, and the log says so\n"
+			".Pq Li secret-unread , api-certificate-unread .\n"
+			"Systemd credentials change only with a restart.\n");
 	for (size_t s = 0; r == 0 && s < config_section_count; s++)
 		r = print_manual_section(out, &config_sections[s]);
 	return r;

@@ -4,6 +4,8 @@
  * systemd credential "section.key" ($CREDENTIALS_DIRECTORY, systemd.exec(5)). A value and a file from the same layer
  * conflict; otherwise the stronger layer wins.
  */
+#include "config/config_secret.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,8 +14,6 @@
 
 #include "config/config_loader.h"
 #include "config/config_value.h"
-
-#define SECRET_SIZE_MAX (64 * 1024) /* bytes of a file */
 
 static int open_regular(const char *path)
 {
@@ -29,8 +29,7 @@ static int open_regular(const char *path)
 	return fd;
 }
 
-/* Reads the file, without its last newline, into `secret` (of SECRET_SIZE_MAX + 1 bytes). */
-static int read_secret(const char *path, char *secret, struct error *err)
+int config_secret_read(const char *path, char *secret, struct error *err)
 {
 	cleanup(cleanup_close) int fd = open_regular(path);
 	size_t size = 0;
@@ -41,14 +40,14 @@ static int read_secret(const char *path, char *secret, struct error *err)
 	if (fd < 0)
 		return error_set(err, -EINVAL, "%s: %s", path, strerror(-fd));
 	do {
-		got = read(fd, secret + size, SECRET_SIZE_MAX + 1 - size);
+		got = read(fd, secret + size, CONFIG_SECRET_FILE_MAX + 1 - size);
 		if (got > 0)
 			size += (size_t)got;
-	} while (size <= SECRET_SIZE_MAX && (got > 0 || (got < 0 && errno == EINTR)));
+	} while (size <= CONFIG_SECRET_FILE_MAX && (got > 0 || (got < 0 && errno == EINTR)));
 	if (got < 0)
 		return error_set(err, -EINVAL, "%s: %s", path, strerror(errno));
-	if (size > SECRET_SIZE_MAX)
-		return error_set(err, -EINVAL, "%s: is larger than %d bytes", path, SECRET_SIZE_MAX);
+	if (size > CONFIG_SECRET_FILE_MAX)
+		return error_set(err, -EINVAL, "%s: is larger than %d bytes", path, CONFIG_SECRET_FILE_MAX);
 
 	if (size > 0 && secret[size - 1] == '\n')
 		size--;
@@ -62,10 +61,18 @@ static int read_secret(const char *path, char *secret, struct error *err)
 	return 0;
 }
 
+int config_secret_read_again(const struct config_row *row, const char *path, char *secret, struct error *err)
+{
+	const int r = config_secret_read(path, secret, err);
+	const char *objection = r == 0 && row->validate ? row->validate(secret) : NULL;
+
+	return objection ? error_set(err, -EINVAL, "%s: its content %s", path, objection) : r;
+}
+
 static void take_secret(struct config_loader *loader, const struct config_row *secret,
 			const struct config_row *named_by, const char *path)
 {
-	char *content = calloc(1, SECRET_SIZE_MAX + 2);
+	char *content = calloc(1, CONFIG_SECRET_FILE_ROOM);
 	const char *objection = NULL;
 	struct error err;
 
@@ -75,14 +82,14 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 	}
 	if (!*path)
 		; /* reported already: the key itself is invalid */
-	else if (read_secret(path, content, &err) < 0)
+	else if (config_secret_read(path, content, &err) < 0)
 		config_row_fault(loader, named_by, "%s", err.text);
 	else if (secret->validate && (objection = secret->validate(content)))
 		config_row_fault(loader, named_by, "%s: its content %s", path, objection);
 	else if (config_value_set_text(secret, loader->config, content) < 0)
 		loader->out_of_memory = true;
 	config_origin_of(loader, secret)->on = true; /* also if invalid: one fault is enough */
-	explicit_bzero(content, SECRET_SIZE_MAX + 2);
+	explicit_bzero(content, CONFIG_SECRET_FILE_ROOM);
 	free(content);
 }
 

@@ -199,6 +199,8 @@ const struct config_row config_rows[] = {
 	 .help = "password at the Sentinels; sentinel_auth_file is safer"},
 	{"redis", "sentinel_auth_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(redis.sentinel_auth_file),
 	 .help = "file with the password at the Sentinels"},
+	{"redis", "allow_replica", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(redis.allow_replica),
+	 .help = "stay at a server that is a replica; events then reach only subscribers at that replica"},
 	{"redis", "stream", NULL, "KEY", CONFIG_STRING, .fallback = "", FIELD(redis.stream),
 	 .help = "stream to take requests from as well (field request); none of them gets lost"},
 	{"redis", "group", NULL, "NAME", CONFIG_STRING, .fallback = "", .fallback_text = "the node's name",

@@ -24,6 +24,7 @@
 #include "config/config.h"
 #include "daemon/api_setup.h"
 #include "daemon/redis_setup.h"
+#include "daemon/secrets.h"
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "event/event_log.h"
@@ -43,6 +44,7 @@ struct daemon {
 	const struct config *config;
 	struct event_base *loop;
 	struct event *sigterm, *sigint, *sigusr1, *grace, *drain, *end;
+	struct secrets secrets;
 	struct event_bus *bus;
 	struct slab_pool *slabs;
 	struct engine *engine;
@@ -198,7 +200,7 @@ static int start_sinks(struct daemon *daemon)
 		const struct cloudshark_sink_options options = {
 			.scheme = config->cloudshark.scheme,
 			.host = config->cloudshark.host,
-			.token = config->cloudshark.token,
+			.secret = daemon->secrets.cloudshark,
 			.port = (uint16_t)config->cloudshark.port,
 			.timeout_ns = config->cloudshark.timeout_ns,
 			.verify = config->cloudshark.verify,
@@ -346,6 +348,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.bus = daemon->bus,
 		.status = daemon->status,
 		.memory = daemon->memory,
+		.token = daemon->secrets.api,
 		.ready = is_ready,
 		.ready_ctx = daemon,
 	};
@@ -363,9 +366,11 @@ static int start(struct daemon *daemon, struct error *err)
 	int r = start_loop(daemon);
 
 	if (r == 0)
+		r = secrets_init(&daemon->secrets, daemon->config);
+	if (r == 0)
 		r = start_events(daemon);
 	if (r == 0)
-		r = redis_setup_init(&daemon->redis, daemon->loop, daemon->config);
+		r = redis_setup_init(&daemon->redis, daemon->loop, daemon->config, &daemon->secrets);
 	if (r < 0)
 		return error_set(err, r, "starting: %s", strerror(-r));
 	r = start_slabs(daemon, err);
@@ -400,6 +405,7 @@ static void deinit(struct daemon *daemon)
 	engine_free(daemon->engine);
 	redis_setup_deinit(&daemon->redis);
 	event_bus_free(daemon->bus);
+	secrets_deinit(&daemon->secrets);
 	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->sigusr1,
 				  daemon->grace,   daemon->drain,  daemon->end};
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {

@@ -9,24 +9,32 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "daemon/secrets.h"
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "event/event_redis.h"
 #include "job/jobs.h"
 #include "job/reply_store.h"
+#include "redis/commands/redis_clock.h"
 #include "redis/commands/redis_commands.h"
+#include "redis/connection/redis_links.h"
 #include "status/presence.h"
 #include "trigger/redis_pubsub.h"
 #include "trigger/redis_stream.h"
 
+#define ROLE_INTERVAL_NS (3 * NS_PER_S) /* the publisher asks for all links whether the server is still the master */
 #define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S)
 
-int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config)
+int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config,
+		     const struct secrets *secrets)
 {
 	setup->loop = loop;
 	setup->config = config;
 	if (!config->redis.listen)
 		return 0;
+	setup->links = redis_links_new();
+	if (!setup->links)
+		return -ENOMEM;
 	setup->options = (struct redis_options){
 		.host = config->redis.host,
 		.port = (uint16_t)config->redis.port,
@@ -36,19 +44,22 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 		.sentinel_count = config->redis.sentinels.count,
 		.master = config->redis.master,
 		.sentinel_username = config->redis.sentinel_username,
-		.sentinel_auth = config->redis.sentinel_auth,
+		.sentinel_secret = secrets->sentinel,
 		.username = config->redis.username,
-		.auth = config->redis.auth,
+		.secret = secrets->redis,
 		.tls = config->redis.tls,
 		.ca_file = config->redis.ca_file,
 		.cert_file = config->redis.cert_file,
 		.key_file = config->redis.key_file,
+		.any_role = config->redis.allow_replica,
+		.links = setup->links,
 		.quiet = !config->redis.configured,
 	};
 	const bool stream = *config->redis.stream;
 	if (config->redis.presence || stream) {
 		setup->keys = redis_commands_new(loop, "keys", &setup->options, 0);
-		if (!setup->keys)
+		setup->clock = setup->keys ? redis_clock_new(loop, setup->keys) : NULL;
+		if (!setup->clock)
 			return -ENOMEM;
 	}
 	if (!stream)
@@ -67,8 +78,10 @@ static void on_job_finished(void *ctx, enum job_outcome outcome)
 {
 	struct trigger_ticket *ticket = ctx;
 
-	(void)outcome;
-	ticket->done(ticket);
+	if (outcome == JOB_PUT_OFF)
+		ticket->later(ticket);
+	else
+		ticket->done(ticket);
 }
 
 static void on_trigger_message(void *ctx, const struct trigger_message *message)
@@ -80,6 +93,7 @@ static void on_trigger_message(void *ctx, const struct trigger_message *message)
 		.size = message->size,
 		.id = message->id,
 		.published_ns = message->published_ns,
+		.refusal = message->refusal,
 	};
 
 	(void)jobs_submit(ctx, &request, message->ticket ? &observer : NULL);
@@ -88,16 +102,43 @@ static void on_trigger_message(void *ctx, const struct trigger_message *message)
 static int start_stream(struct redis_setup *setup, struct trigger_handler handler)
 {
 	const struct config *config = setup->config;
+	cleanup(cleanup_free) char *registry = NULL, *crashes = NULL;
+
+	if (!*config->redis.stream)
+		return 0;
+	if (asprintf(&registry, "{%s}:nodes", config->redis.channel) < 0)
+		registry = NULL;
+	if (asprintf(&crashes, "{%s}:crashes:%s", config->redis.channel, config->general.node) < 0)
+		crashes = NULL;
+	if (!registry || !crashes)
+		return -ENOMEM;
 	const struct redis_stream_options options = {
 		.key = config->redis.stream,
 		.group = config->redis.group,
 		.stream_consumer = config->general.node,
+		.registry_key = registry,
+		.crashes_key = crashes,
+		.clock = setup->clock,
+		.max_age_ns = config->redis.stream_max_age_ns,
 	};
-
-	if (!*config->redis.stream)
-		return 0;
 	setup->stream = redis_stream_new(setup->loop, &setup->options, &options, setup->keys, handler);
 	return setup->stream ? 0 : -ENOMEM;
+}
+
+static void on_name_taken(void *ctx, const char *host)
+{
+	const struct redis_setup *setup = ctx;
+	const char *node = setup->config->general.node;
+	struct error reason;
+
+	error_set(&reason, 0,
+		  "another daemon calls itself \"%s\", too%s%s: requests from a stream reach only one of them", node,
+		  *host ? ", on host " : "", host);
+	const struct event event = {.kind = EVENT_WARNING,
+				    .node = node,
+				    .time_ns = clock_realtime_ns(),
+				    .reason = reason.text};
+	event_bus_publish(setup->bus, &event);
 }
 
 int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event_bus *bus,
@@ -108,14 +149,25 @@ int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event
 
 	if (!config->redis.listen)
 		return 0;
-	setup->publisher = event_redis_new(setup->loop, &setup->options, config->redis.events);
+	setup->bus = bus;
+	struct redis_options publisher = setup->options;
+	publisher.ping_interval_ns = ROLE_INTERVAL_NS;
+	setup->publisher = event_redis_new(setup->loop, &publisher, config->redis.events);
 	if (!setup->publisher)
 		return -ENOMEM;
 	int r = event_bus_subscribe(bus, event_redis_subscriber, setup->publisher);
 	if (r < 0)
 		return r;
 	if (config->redis.presence)
-		setup->presence = presence_new(setup->loop, status, setup->keys, config->redis.channel);
+		setup->presence = presence_new(&(struct presence_options){
+			.loop = setup->loop,
+			.status = status,
+			.commands = setup->keys,
+			.clock = setup->clock,
+			.channel = config->redis.channel,
+			.name_taken = on_name_taken,
+			.ctx = setup,
+		});
 	setup->subscriber = redis_pubsub_new(setup->loop, &setup->options, config->redis.channel, handler);
 	if (!setup->subscriber || (config->redis.presence && !setup->presence))
 		return -ENOMEM;
@@ -141,11 +193,18 @@ uint64_t redis_setup_pending(const struct redis_setup *setup)
 
 struct node_redis redis_setup_status(const struct redis_setup *setup)
 {
+	const struct redis_clock_offset clock =
+		setup->clock ? redis_clock_offset(setup->clock) : (struct redis_clock_offset){0};
+
 	return (struct node_redis){
 		.wanted = setup->config->redis.listen && setup->config->redis.configured,
 		.requests = setup->subscriber && redis_pubsub_subscribed(setup->subscriber),
 		.events = setup->publisher && event_redis_up(setup->publisher),
 		.waiting = redis_setup_pending(setup),
+		.name_taken = setup->presence && presence_name_taken(setup->presence),
+		.clock_known = clock.known,
+		.clock_offset_ns = clock.offset_ns,
+		.clock_uncertainty_ns = clock.uncertainty_ns,
 	};
 }
 
@@ -153,6 +212,7 @@ void redis_setup_disconnect(struct redis_setup *setup)
 {
 	redis_pubsub_free(take(setup->subscriber));
 	redis_commands_free(take(setup->keys));
+	redis_clock_free(take(setup->clock));
 }
 
 void redis_setup_deinit(struct redis_setup *setup)
@@ -162,4 +222,5 @@ void redis_setup_deinit(struct redis_setup *setup)
 	redis_stream_free(setup->stream);
 	reply_store_free(setup->reply_store);
 	event_redis_free(setup->publisher);
+	redis_links_free(setup->links);
 }

@@ -16,13 +16,19 @@ struct config;
 struct event_base;
 struct event_bus;
 struct jobs;
+struct redis_clock;
+struct redis_links;
 struct reply_store;
+struct secrets;
 
 struct redis_setup {
 	struct event_base *loop;
+	struct event_bus *bus; /* from redis_setup_start on */
 	const struct config *config;
+	struct redis_links *links;
 	struct redis_options options; /* strings are the configuration's */
 	struct redis_commands *keys;
+	struct redis_clock *clock;	 /* exists if `keys` does */
 	struct reply_store *reply_store; /* NULL without a stream: only then must answers outlive a restart */
 	struct event_redis *publisher;
 	struct redis_pubsub *subscriber;
@@ -31,7 +37,8 @@ struct redis_setup {
 };
 
 /* Sets up what jobs need. With redis.listen = false there is nothing to do. 0 or -ENOMEM. */
-warn_unused int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config);
+warn_unused int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config,
+				 const struct secrets *secrets);
 
 /* Starts taking requests and publishing events. 0 or -errno. */
 warn_unused int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event_bus *bus,

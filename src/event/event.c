@@ -31,7 +31,7 @@ const char *event_kind_name(enum event_kind kind)
 {
 	static const char *const names[] = {
 		[EVENT_ACCEPTED] = "accepted", [EVENT_REJECTED] = "rejected", [EVENT_CAPTURED] = "captured",
-		[EVENT_DONE] = "done",	       [EVENT_FAILED] = "failed",
+		[EVENT_DONE] = "done",	       [EVENT_FAILED] = "failed",     [EVENT_WARNING] = "warning",
 	};
 
 	return names[kind];

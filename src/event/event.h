@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events report what became of a request, as JSON (pcapdaemon(8), EVENTS). A job fills a `struct event` and publishes
- * it on the bus (event_bus.h).
+ * Events report what became of a request, or a fault of the node itself (`warning`), as JSON (pcapdaemon(8), EVENTS). A
+ * job fills a `struct event` and publishes it on the bus (event_bus.h).
  */
 #pragma once
 
@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum event_kind { EVENT_ACCEPTED, EVENT_REJECTED, EVENT_CAPTURED, EVENT_DONE, EVENT_FAILED };
+enum event_kind { EVENT_ACCEPTED, EVENT_REJECTED, EVENT_CAPTURED, EVENT_DONE, EVENT_FAILED, EVENT_WARNING };
 
-#define EVENT_KINDS (EVENT_FAILED + 1)
+#define EVENT_KINDS (EVENT_WARNING + 1)
 
 const char *event_kind_name(enum event_kind kind); /* "accepted" … */
 

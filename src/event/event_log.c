@@ -14,7 +14,7 @@
 
 static const char *const message_ids[] = {
 	[EVENT_ACCEPTED] = "event-accepted", [EVENT_REJECTED] = "event-rejected", [EVENT_CAPTURED] = "event-captured",
-	[EVENT_DONE] = "event-done",	     [EVENT_FAILED] = "event-failed",
+	[EVENT_DONE] = "event-done",	     [EVENT_FAILED] = "event-failed",	  [EVENT_WARNING] = "event-warning",
 };
 
 static bool all_delivered(const struct event *event)
@@ -29,6 +29,7 @@ static int severity_of(const struct event *event)
 {
 	switch (event->kind) {
 	case EVENT_REJECTED:
+	case EVENT_WARNING:
 		return LOG_WARNING;
 	case EVENT_FAILED:
 		return LOG_ERR;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A queue in three parts: first the events that the master acknowledged a moment ago (kept only if Sentinels may
- * replace it), then those in flight (sent, not answered), then those that wait for the connection. Replies come in the
- * order of the commands, so each reply moves the border between the first two parts. When the connection ends, events
- * in flight wait again, and are sent again in the old order. If the next connection leads to another master, so are the
- * last ones that the old master acknowledged: it may have been replaced by then, without subscribers. All parts share
+ * A queue in three parts: first the events that the server acknowledged a moment ago, then those in flight (sent, not
+ * answered), then those that wait for the connection. Replies come in the order of the commands, so each reply moves
+ * the border between the first two parts. When the connection ends, events in flight wait again, and are sent again in
+ * the old order. So are the last ones that the old server acknowledged, unless the next connection leads to the same
+ * process (its run_id, by INFO) and that did not become a replica meanwhile: it may have been replaced by then, without
+ * subscribers. All parts share
  * one limit in bytes; when a new event does not fit, the oldest are dropped. An event can arrive twice. It cannot get
  * lost without being counted, unless the queue is full in the very seconds in which the master that acknowledged it is
  * replaced.
@@ -13,15 +14,15 @@
 
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "redis/connection/redis_endpoint.h"
 #include "redis/connection/redis_link.h"
-#include "redis/connection/redis_options.h"
 
 #define LOGS_PER_SECOND 1
+#define RUN_ID_SIZE 64
 
 struct item {
 	struct item *next;
@@ -33,9 +34,10 @@ struct item {
 struct event_redis {
 	struct redis_link *link;
 	char *channel;
-	bool has_sentinels;
-	struct redis_endpoint server; /* the latest that the link connected to */
-	uint64_t down_since_ns;	      /* boot time; 0: the link is up, or never was */
+	char run_id[RUN_ID_SIZE]; /* of the server's process; "": unknown */
+	unsigned replacements;	  /* of the link, when it was last up */
+	bool identifying;	  /* the answer to INFO is due, and events wait for it */
+	uint64_t down_since_ns;	  /* boot time; 0: the link is up, or never was */
 
 	struct item *head, *tail;
 	struct item *first_unacked; /* NULL: there is none */
@@ -73,13 +75,13 @@ static void drop_head(struct event_redis *publisher)
 	free(item);
 }
 
-/* Drops what was acknowledged long enough before now, or before the connection ended; without Sentinels, all of it. */
+/* Drops what was acknowledged long enough before now, or before the connection ended. */
 static void drop_acked(struct event_redis *publisher)
 {
 	const uint64_t end_ns = publisher->down_since_ns ? publisher->down_since_ns : clock_boottime_ns();
 
 	while (publisher->head != publisher->first_unacked &&
-	       (!publisher->has_sentinels || publisher->head->acked_ns + REDIS_FAILOVER_SETTLE_NS <= end_ns))
+	       publisher->head->acked_ns + REDIS_FAILOVER_SETTLE_NS <= end_ns)
 		drop_head(publisher);
 }
 
@@ -179,15 +181,8 @@ static void requeue_acked(struct event_redis *publisher)
 	publisher->first_unacked = publisher->head;
 }
 
-static void on_up(void *ctx, redisAsyncContext *redis)
+static void publish_waiting(struct event_redis *publisher, redisAsyncContext *redis)
 {
-	struct event_redis *publisher = ctx;
-	const struct redis_endpoint *server = redis_link_endpoint(publisher->link);
-
-	if (publisher->has_sentinels && !redis_endpoint_equal(server, &publisher->server))
-		requeue_acked(publisher);
-	publisher->server = *server;
-	publisher->down_since_ns = 0;
 	for (struct item *item = publisher->first_unacked; item; item = item->next)
 		if (publish(publisher, redis, item) < 0) {
 			redis_link_restart(publisher->link, "out of memory");
@@ -195,11 +190,52 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 		}
 }
 
+/* Reads the line "run_id:…". "" if there is none. */
+static void read_run_id(const redisReply *reply, char run_id[static RUN_ID_SIZE])
+{
+	static const char name[] = "\nrun_id:";
+	const char *line = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, name) : NULL;
+	const char *value = line ? line + strlen(name) : "";
+	const size_t size = strcspn(value, "\r\n");
+
+	snprintf(run_id, RUN_ID_SIZE, "%.*s", (int)size, value);
+}
+
+static void on_info(redisAsyncContext *redis, void *data, void *ctx)
+{
+	struct event_redis *publisher = ctx;
+	const redisReply *reply = data;
+	const unsigned replacements = redis_link_replacements(publisher->link);
+	char run_id[RUN_ID_SIZE];
+
+	if (redis_link_detached(redis) || !reply)
+		return;
+	read_run_id(reply, run_id);
+	if (!*run_id || strcmp(run_id, publisher->run_id) != 0 || replacements != publisher->replacements)
+		requeue_acked(publisher);
+	memcpy(publisher->run_id, run_id, sizeof(run_id));
+	publisher->replacements = replacements;
+	publisher->down_since_ns = 0;
+	publisher->identifying = false;
+	publish_waiting(publisher, redis);
+}
+
+static void on_up(void *ctx, redisAsyncContext *redis)
+{
+	struct event_redis *publisher = ctx;
+
+	publisher->identifying = true;
+	if (redisAsyncCommand(redis, on_info, publisher, "INFO server") != REDIS_OK)
+		redis_link_restart(publisher->link, "out of memory");
+}
+
 static void on_down(void *ctx)
 {
 	struct event_redis *publisher = ctx;
 
-	publisher->down_since_ns = clock_boottime_ns();
+	if (!publisher->identifying)
+		publisher->down_since_ns = clock_boottime_ns();
+	publisher->identifying = false;
 	publisher->in_flight = 0;
 	publisher->dropped_in_flight = 0;
 }
@@ -233,7 +269,7 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 		publisher->first_unacked = item;
 	publisher->bytes += charged_bytes(size);
 	publisher->unacked++;
-	if (redis && publish(publisher, redis, item) < 0)
+	if (redis && !publisher->identifying && publish(publisher, redis, item) < 0)
 		redis_link_restart(publisher->link, "out of memory");
 }
 
@@ -249,7 +285,6 @@ struct event_redis *event_redis_new(struct event_base *loop, const struct redis_
 	publisher->dropped_rate.burst = LOGS_PER_SECOND;
 	publisher->refused_rate.burst = LOGS_PER_SECOND;
 	publisher->channel = strdup(channel);
-	publisher->has_sentinels = options->sentinel_count > 0;
 	publisher->link = redis_link_new(loop, "publisher", options, handler);
 	return publisher->channel && publisher->link ? take(publisher) : NULL;
 }
@@ -267,7 +302,7 @@ void event_redis_free(struct event_redis *publisher)
 
 bool event_redis_up(const struct event_redis *publisher)
 {
-	return redis_link_context(publisher->link);
+	return redis_link_context(publisher->link) && !publisher->identifying;
 }
 
 uint64_t event_redis_pending(const struct event_redis *publisher)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A subscriber that publishes events on a Redis channel, over a connection of its own. During an outage up to
- * EVENT_REDIS_BACKLOG_BYTES of events wait; beyond that the oldest are dropped, counted and logged. When Sentinels have
- * replaced the master, the events that the old one took within REDIS_FAILOVER_SETTLE_NS are published again.
+ * EVENT_REDIS_BACKLOG_BYTES of events wait; beyond that the oldest are dropped, counted and logged. When another
+ * server answers than before, the events that the old one took within REDIS_FAILOVER_SETTLE_NS are published again.
  */
 #pragma once
 

@@ -236,6 +236,10 @@ static CURLcode set_transfer_options(struct http_transfer *transfer)
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, client->verify ? 2L : 0L);
 	if (client->ca_file)
 		failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	if (client->ca_file) /* libcurl would keep what it read for a day; the file may be replaced */
+		failed |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+#endif
 	failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
 	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, client->timeout_ms);
 	failed |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES_PER_S);

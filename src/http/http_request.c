@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "http/http_check.h"
 #include "http/http_server_internal.h"
 
@@ -80,7 +81,8 @@ static bool authorize(struct http_request *request, const struct http_head *head
 			    "only root, the daemon's user and its group may use this socket", NULL, NULL);
 		return false;
 	}
-	if (head->authorization_count == 1 && http_bearer_matches(head->authorization, request->server->token))
+	if (head->authorization_count == 1 &&
+	    http_bearer_matches(head->authorization, secret_get(request->server->token)))
 		return true;
 	if (head->authorization_count)
 		log_refusal(request, "wrong token");

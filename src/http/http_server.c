@@ -5,6 +5,9 @@
  * are ours: each kind has its own number of connections, and clients beyond it get a 503 instead of waiting. So TCP
  * clients, which may not have shown a token yet, cannot lock out local ones.
  *
+ * A certificate that was replaced goes to one more of these daemons, which takes new TCP connections from then on; the
+ * old one stays for its connections.
+ *
  * libmicrohttpd is only ever run from the loop, never from within one of its callbacks.
  */
 #include <errno.h>
@@ -16,11 +19,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/secret.h"
 #include "http/http_server_internal.h"
 #include "http/http_socket.h"
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE_MS 200
+#define RETIRED_MAX 8 /* older certificates with connections; a further one is read once one of these has none */
 #define CONNECTION_POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head and pieces of its answer */
 #define FINAL_FLUSH_ROUNDS 16			  /* at the end: each round advances every answer one step */
 #define CONNECTIONS_SLACK 4 /* connections that libmicrohttpd may still count after we have freed them */
@@ -89,11 +94,21 @@ static void pause_accepting(struct http_endpoint *endpoint)
 	(void)event_add(endpoint->pause, &pause);
 }
 
+static size_t count_tcp(const struct http_server *server)
+{
+	size_t count = server->remote.connections + (server->renewed ? server->renewed->connections : 0);
+
+	for (const struct http_endpoint *old = server->retired; old; old = old->next)
+		count += old->connections;
+	return count;
+}
+
 static int start_connection(struct http_endpoint *endpoint, int fd)
 {
+	const size_t connections = endpoint->tcp ? count_tcp(endpoint->server) : endpoint->connections;
 	struct http_peer peer;
 
-	if (endpoint->connections >= endpoint->server->connections) {
+	if (connections >= endpoint->server->connections) {
 		if (!endpoint->tls)
 			(void)send(fd, too_many_connections, sizeof(too_many_connections) - 1,
 				   MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -108,6 +123,8 @@ static int start_connection(struct http_endpoint *endpoint, int fd)
 	return http_connection_start(endpoint, fd, &peer);
 }
 
+static struct http_endpoint *current_endpoint(struct http_endpoint *endpoint);
+
 static void on_accept(evutil_socket_t listener, short events, void *ctx)
 {
 	struct http_endpoint *endpoint = ctx;
@@ -117,7 +134,7 @@ static void on_accept(evutil_socket_t listener, short events, void *ctx)
 		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0)
-			(void)start_connection(endpoint, fd);
+			(void)start_connection(current_endpoint(endpoint), fd);
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			pause_accepting(endpoint);
 			return;
@@ -237,9 +254,96 @@ static void wipe_buffer(struct buffer *secret)
 	buffer_deinit(secret);
 }
 
+static int start_tls_endpoint(struct http_endpoint *endpoint, struct error *err)
+{
+	struct buffer cert = BUFFER_INIT(HTTP_PEM_BYTES_MAX), key = BUFFER_INIT(HTTP_PEM_BYTES_MAX);
+	struct http_server *server = endpoint->server;
+
+	server->cert_stamp = file_stamp_read(server->cert_file);
+	server->key_stamp = file_stamp_read(server->key_file);
+	int r = read_pem(server->cert_file, &cert, err);
+	if (r == 0)
+		r = read_pem(server->key_file, &key, err);
+	if (r == 0)
+		r = start_endpoint(endpoint, buffer_text(&cert), buffer_text(&key), err);
+	wipe_buffer(&key);
+	buffer_deinit(&cert);
+	return r;
+}
+
+/* --- a certificate that is replaced --- */
+
+static void stop_endpoint(struct http_endpoint *endpoint);
+
+static void free_endpoint(struct http_endpoint *endpoint)
+{
+	if (!endpoint)
+		return;
+	stop_endpoint(endpoint);
+	free(endpoint);
+}
+
+/* Frees those without connections. Returns how many are left. */
+static unsigned free_retired(struct http_server *server)
+{
+	unsigned left = 0;
+
+	for (struct http_endpoint **at = &server->retired; *at;) {
+		struct http_endpoint *endpoint = *at;
+
+		if (endpoint->connections) {
+			at = &endpoint->next;
+			left++;
+			continue;
+		}
+		*at = endpoint->next;
+		free_endpoint(endpoint);
+	}
+	return left;
+}
+
+/* libmicrohttpd keeps the certificate it was started with: another of its daemons takes new connections. */
+static void renew_certificate(struct http_server *server)
+{
+	struct http_endpoint *endpoint = calloc(1, sizeof(*endpoint));
+	struct error err;
+
+	if (!endpoint)
+		return;
+	*endpoint = (struct http_endpoint){.server = server, .listener = -1, .tcp = true, .tls = true};
+	if (start_tls_endpoint(endpoint, &err) < 0) {
+		log_warning("api-certificate-unread", log_str("error", err.text),
+			    log_str("hint", "connections go on with the older certificate"));
+		free_endpoint(endpoint);
+		return;
+	}
+	if (server->renewed) {
+		server->renewed->next = server->retired;
+		server->retired = server->renewed;
+	}
+	server->renewed = endpoint;
+	log_notice("api-certificate-changed", log_str("file", server->cert_file));
+}
+
+/* Where a connection accepted on this endpoint belongs. */
+static struct http_endpoint *current_endpoint(struct http_endpoint *endpoint)
+{
+	struct http_server *server = endpoint->server;
+
+	if (!endpoint->tls)
+		return endpoint;
+	const struct file_stamp cert = file_stamp_read(server->cert_file), key = file_stamp_read(server->key_file);
+	const bool same = file_stamp_equal(&cert, &server->cert_stamp) && file_stamp_equal(&key, &server->key_stamp);
+	if (!same && free_retired(server) < RETIRED_MAX)
+		renew_certificate(server);
+	return server->renewed ? server->renewed : endpoint;
+}
+
 static int check_tcp(const struct http_server_options *options, struct error *err)
 {
-	if (!options->token || !options->token[0])
+	const char *token = options->secret ? secret_get(options->secret) : options->token;
+
+	if (!token || !*token)
 		return error_set(err, -EINVAL, "%s: listening on TCP requires a token, and none is set",
 				 options->listen);
 	if (!options->cert_file != !options->key_file)
@@ -250,14 +354,19 @@ static int check_tcp(const struct http_server_options *options, struct error *er
 static int start_tcp(struct http_server *server, const struct http_server_options *options, struct error *err)
 {
 	struct http_endpoint *endpoint = &server->remote;
-	struct buffer cert = BUFFER_INIT(HTTP_PEM_BYTES_MAX), key = BUFFER_INIT(HTTP_PEM_BYTES_MAX);
 	bool loopback;
 	int r = check_tcp(options, err);
 
 	if (r < 0)
 		return r;
-	server->token = strdup(options->token);
-	if (!server->token)
+	if (!options->secret)
+		server->own_token = secret_new(options->token, NULL, NULL, NULL);
+	server->token = options->secret ? options->secret : server->own_token;
+	if (options->cert_file) {
+		server->cert_file = strdup(options->cert_file);
+		server->key_file = strdup(options->key_file);
+	}
+	if (!server->token || (options->cert_file && (!server->cert_file || !server->key_file)))
 		return error_set(err, -ENOMEM, "out of memory");
 	endpoint->tls = options->cert_file;
 	endpoint->listener = http_listen_tcp(options->listen, &loopback, err);
@@ -266,16 +375,7 @@ static int start_tcp(struct http_server *server, const struct http_server_option
 	if (!loopback && !endpoint->tls)
 		return error_set(err, -EINVAL, "%s: a certificate and key are required unless the address is loopback",
 				 options->listen);
-	if (endpoint->tls) {
-		r = read_pem(options->cert_file, &cert, err);
-		if (r == 0)
-			r = read_pem(options->key_file, &key, err);
-	}
-	if (r == 0)
-		r = start_endpoint(endpoint, buffer_text(&cert), buffer_text(&key), err);
-	wipe_buffer(&key);
-	buffer_deinit(&cert);
-	return r;
+	return endpoint->tls ? start_tls_endpoint(endpoint, err) : start_endpoint(endpoint, "", "", err);
 }
 
 static int start_local(struct http_server *server, const struct http_server_options *options, struct error *err)
@@ -355,15 +455,21 @@ void http_server_free(struct http_server *server)
 	if (!server)
 		return;
 	server->stopping = true;
+	while (server->retired) {
+		struct http_endpoint *endpoint = server->retired;
+
+		server->retired = endpoint->next;
+		free_endpoint(endpoint);
+	}
+	free_endpoint(server->renewed);
 	stop_endpoint(&server->remote);
 	stop_endpoint(&server->local);
 	if (server->remote.listener >= 0)
 		close(server->remote.listener);
 	http_socket_file_free(server->socket);
-	if (server->token) {
-		explicit_bzero(server->token, strlen(server->token));
-		free(server->token);
-	}
+	secret_free(server->own_token);
+	free(server->cert_file);
+	free(server->key_file);
 	free(server);
 }
 
@@ -382,5 +488,5 @@ uint16_t http_server_port(const struct http_server *server)
 
 size_t http_server_connections(const struct http_server *server)
 {
-	return server->local.connections + server->remote.connections;
+	return server->local.connections + count_tcp(server);
 }

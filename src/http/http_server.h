@@ -36,6 +36,7 @@
 struct event_base;
 struct http_request;
 struct http_server;
+struct secret;
 struct http_stream;
 
 typedef void (*http_handler)(void *ctx, struct http_request *request);
@@ -57,6 +58,7 @@ struct http_server_options {
 	const char *group;  /* NULL or "": none; an unknown one counts as none */
 	const char *listen; /* TCP, "127.0.0.1:7227"; NULL or "": none. Needs a token, and TLS unless loopback */
 	const char *token;
+	struct secret *secret;		  /* not copied, must outlive the server; used instead of `token` unless NULL */
 	const char *cert_file, *key_file; /* PEM; both or none */
 
 	/* For tests; 0: as above. */

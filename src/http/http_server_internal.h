@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/file_stamp.h"
 #include "base/log.h"
 #include "http/http_peer.h"
 #include "http/http_server.h"
@@ -16,6 +17,7 @@
 struct event;
 struct http_connection;
 struct http_socket_file;
+struct secret;
 
 /* One kind of connection: libmicrohttpd's daemon and the socket we accept from. */
 struct http_endpoint {
@@ -28,6 +30,7 @@ struct http_endpoint {
 	struct event *ready;	    /* on libmicrohttpd's own epoll */
 	struct event *timer;	    /* libmicrohttpd's next time-out, or at once if `scheduled` */
 	bool scheduled;
+	struct http_endpoint *next;		  /* in `retired` */
 	struct http_connection *being_added;	  /* handed over to libmicrohttpd, start notification pending */
 	struct http_connection *first_connection; /* of this endpoint's list */
 	size_t connections;
@@ -38,7 +41,11 @@ struct http_server {
 	const struct http_route *routes;
 	size_t route_count;
 	void *ctx;
-	char *token; /* NULL: no TCP */
+	struct secret *token, *own_token; /* NULL: no TCP; own_token: to be freed, or NULL */
+	char *cert_file, *key_file;	  /* for TCP; NULL: no TLS */
+	struct file_stamp cert_stamp, key_stamp;
+	struct http_endpoint *renewed; /* takes TCP connections instead of `remote` since the certificate changed */
+	struct http_endpoint *retired; /* a list; their connections go on with the older certificate */
 	struct http_socket_file *socket;
 	struct http_endpoint local, remote;
 	size_t sse_count;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Checks run in the order of their cost, and nothing starts unless the whole request passes them. Excess requests are
- * refused before any look-up; a repeated request is answered before the other limits apply.
+ * Checks run in the order of their cost, and nothing starts unless the whole request passes them. A repeated request is
+ * answered before any limit applies.
+ *
+ * A durable request that meets a limit that passes (rates, captures, memory, descriptors) is put off: it has no event,
+ * leaves no trace, and its trigger submits it again. Once one of its captures has had an event, it runs to its end.
  */
 #include <errno.h>
 #include <string.h>
@@ -37,11 +40,37 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 	};
 }
 
-static enum job_outcome reject(struct jobs *jobs, const struct submission *submission, int code, const char *field,
-			       const char *reason)
+bool jobs_is_passing(int code)
 {
-	struct event event = describe_request(jobs, submission, EVENT_REJECTED);
+	static const int passing[] = {-EDQUOT, -ENOSPC, -ENOMEM,    -ENOBUFS,	-EAGAIN,
+				      -EMFILE, -ENFILE, -ESHUTDOWN, -ECANCELED, -ETIMEDOUT};
 
+	for (size_t i = 0; i < sizeof(passing) / sizeof(*passing); i++) {
+		if (code == passing[i])
+			return true;
+	}
+	return false;
+}
+
+void jobs_log_waiting(struct jobs *jobs, const char *id, const char *reason)
+{
+	uint64_t suppressed;
+
+	if (log_rate_allow(&jobs->put_off_rate, &suppressed))
+		log_warning("request-waits", log_str("request", id), log_str("reason", reason),
+			    log_uint("suppressed", suppressed));
+}
+
+enum job_outcome jobs_refuse(struct jobs *jobs, const struct submission *submission, int code, const char *field,
+			     const char *reason)
+{
+	struct event event;
+
+	if (job_watch_is_durable(jobs->submitter) && jobs_is_passing(code)) {
+		jobs_log_waiting(jobs, submission->request->id, reason);
+		return JOB_PUT_OFF;
+	}
+	event = describe_request(jobs, submission, EVENT_REJECTED);
 	log_debug(job, "request-refused", log_str("request", event.id), log_str("origin", event.origin),
 		  log_int("code", code), log_str("field", field), log_str("reason", reason));
 	event.reason = reason;
@@ -59,7 +88,8 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
 
 	if (jobs->counts.running + more > running_max)
-		return error_set(err, -ENOSPC, "%llu captures are running already; the limit is %llu (limits.captures)",
+		return error_set(err, more > running_max ? -E2BIG : -ENOSPC,
+				 "%llu captures are running already; the limit is %llu (limits.captures)",
 				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
 	if (jobs->counts.running + jobs->counts.delivering + more > captures_max)
 		return error_set(err, -ENOSPC,
@@ -157,14 +187,20 @@ static bool fold_into_running(struct jobs *jobs, const struct submission *submis
 	error_set(&error, -EALREADY, "the same %s was captured as request %s less than %.12g s ago (limits.cooldown)",
 		  request->dedupe ? "dedupe key" : "alertid", into,
 		  (double)jobs->options.config->limits.cooldown_ns / NS_PER_S);
-	*outcome = reject(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
+	*outcome = jobs_refuse(jobs, submission, -EALREADY, request->dedupe ? "dedupe" : "alertid", error.text);
 	return true;
 }
 
 /* --- starting --- */
 
-static void start_capture(struct jobs *jobs, const struct submission *submission, struct job *job,
-			  const struct capture_interfaces *interfaces)
+void jobs_forget(struct jobs *jobs, const struct request *request)
+{
+	reply_cache_forget(jobs->reply_cache, request->id);
+	dedupe_forget(jobs->dedupe, request);
+}
+
+static enum job_outcome start_capture(struct jobs *jobs, const struct submission *submission, struct job *job,
+				      const struct capture_interfaces *interfaces)
 {
 	struct capture *capture = NULL;
 	const int r =
@@ -175,12 +211,12 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 
 		error_set(&error, r, "interface %s: %s", interfaces->targets->name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
-		reject(jobs, submission, r, NULL, error.text);
-		return;
+		return jobs_refuse(jobs, submission, r, NULL, error.text);
 	}
 	capture_set_owner(capture, job);
 	job_add_capture(job, capture);
 	jobs->counts.running++;
+	return JOB_FINISHED;
 }
 
 /* --- interfaces that appear --- */
@@ -269,17 +305,18 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 {
 	const bool merge = submission->request->merge;
 	struct job *job = job_new(jobs->table, submission->request, jobs);
+	enum job_outcome outcome = JOB_FINISHED;
 
 	if (!job)
-		return reject(jobs, submission, -ENOMEM, NULL, "out of memory");
+		return jobs_refuse(jobs, submission, -ENOMEM, NULL, "out of memory");
 	if (submission->request->follow) {
 		struct follower *follower = follow_begin(jobs->follow, targets, on_appeared, job);
 
 		job_set_follower(job, follower);
 		if (!follower) {
 			job_end(job);
-			return reject(jobs, submission, -ENOMEM, "follow",
-				      "follow: the kernel's news are not available");
+			return jobs_refuse(jobs, submission, -ENOMEM, "follow",
+					   "follow: the kernel's news are not available");
 		}
 	}
 	reply_cache_track(jobs->reply_cache, submission->request->id);
@@ -291,14 +328,16 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 		.ring_bytes = engine_plan_rings(jobs->options.engine, targets->count),
 		.skipped = &targets->skipped,
 	};
-	for (size_t i = 0; i < targets->count; i += interfaces.count) {
+	for (size_t i = 0; i < targets->count && outcome != JOB_PUT_OFF; i += interfaces.count) {
 		interfaces.targets = &targets->items[i];
-		start_capture(jobs, submission, job, &interfaces);
+		outcome = start_capture(jobs, submission, job, &interfaces);
 	}
 	if (!job_capture_count(job)) {
 		follow_end(job_follower(job));
+		if (outcome == JOB_PUT_OFF)
+			jobs_forget(jobs, submission->request);
 		job_end(job);
-		return JOB_REFUSED;
+		return outcome;
 	}
 	log_debug(job, "request-admitted", log_str("request", submission->request->id),
 		  log_str("origin", submission->origin), log_uint("interfaces", targets->count),
@@ -306,6 +345,8 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 	if (jobs->submitter)
 		job_add_watch(job, jobs->submitter);
 	jobs->submitter = NULL;
+	if (outcome == JOB_PUT_OFF) /* the captures that could be started are withdrawn once they are armed */
+		(void)job_put_off(job);
 	return JOB_FINISHED;
 }
 
@@ -316,17 +357,17 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 	int r = targets_find(request, jobs->options.engine, targets, &error);
 
 	if (r < 0)
-		return reject(jobs, submission, r, "interface", error.text);
+		return jobs_refuse(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && (targets->count > 1 || request->follow))
-		return reject(jobs, submission, -EINVAL, "format",
-			      "format: pcap can hold one interface only; merge needs pcapng");
+		return jobs_refuse(jobs, submission, -EINVAL, "format",
+				   "format: pcap can hold one interface only; merge needs pcapng");
 	const size_t captures = request->merge ? 1 : targets->count;
 	r = check_customer(jobs, request, captures, &error);
 	if (r < 0)
-		return reject(jobs, submission, r, "customer", error.text);
+		return jobs_refuse(jobs, submission, r, "customer", error.text);
 	r = check_limits(jobs, captures, &error);
 	if (r < 0)
-		return reject(jobs, submission, r, NULL, error.text);
+		return jobs_refuse(jobs, submission, r, NULL, error.text);
 	return start(jobs, submission, targets);
 }
 
@@ -352,14 +393,14 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
 	if (jobs->shutting_down)
-		return reject(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
-	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
-			       clock_boottime_ns()))
-		return reject(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
+		return jobs_refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
 	if (repeat_reply(jobs, submission))
 		return outcome;
+	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
+			       clock_boottime_ns()))
+		return jobs_refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
 	if (is_too_old(jobs, request, &error))
-		return reject(jobs, submission, -ESTALE, NULL, error.text);
+		return jobs_refuse(jobs, submission, -ESTALE, NULL, error.text);
 	if (fold_into_running(jobs, submission, &outcome))
 		return outcome;
 	outcome = admit_targets(jobs, submission, &targets);

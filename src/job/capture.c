@@ -151,8 +151,8 @@ static bool all_refused(const struct capture *capture)
 	return all;
 }
 
-/* With the first part's error, which names its interface unless all have the same. */
-static void reject(struct capture *capture)
+/* The first part, whose error now names its interface unless all have the same. */
+static const struct capture_part *name_refusal(struct capture *capture)
 {
 	struct capture_part *first = capture->parts[0];
 	bool same = true;
@@ -161,7 +161,7 @@ static void reject(struct capture *capture)
 		same &= strcmp(capture->parts[i]->error.text, first->error.text) == 0;
 	if (!same && !strstr(first->error.text, first->interface))
 		error_prefix(&first->error, "interface %s", first->interface);
-	capture_reject(capture, first->result, first->field, first->error.text);
+	return first;
 }
 
 static void describe(struct capture *capture);
@@ -260,10 +260,15 @@ static void on_arming_done(struct offload_task *task)
 	}
 	if (!all_arming_done(capture))
 		return;
+	const struct capture_part *refused = all_refused(capture) ? name_refusal(capture) : NULL;
 	if (capture->final_published) {
 		stop_parts(capture, END_SHUTDOWN);
-	} else if (all_refused(capture)) {
-		reject(capture);
+	} else if (capture->deps->withdrawn(capture->deps->ctx, capture, refused ? refused->result : 0,
+					    refused ? refused->error.text : NULL)) {
+		capture->final_published = true; /* there is none */
+		stop_parts(capture, END_STOPPED);
+	} else if (refused) {
+		capture_reject(capture, refused->result, refused->field, refused->error.text);
 	} else {
 		drop_refused_parts(capture);
 		const struct event event = capture_event(capture, EVENT_ACCEPTED);
@@ -280,22 +285,24 @@ static void on_arming_done(struct offload_task *task)
 
 /*
  * The window of a late request is relative to the time it was published. With a recorder, the capture takes
- * that window; without one it runs now, and its report shows what it could not reach.
+ * that window, a little more if that time is uncertain; without one it runs now, and its report shows what it could not
+ * reach.
  */
 static void shift_to_publication(struct capture_part *part)
 {
 	const struct request *request = part->capture->request;
 	struct consumer_spec *spec = &part->consumer_spec;
 	const uint64_t now_ns = clock_realtime_ns(), published_ns = request->published_ns;
+	const uint64_t before_ns = request->before_ns + request->published_error_ns;
 
 	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
 	if (!engine_records(part->capture->deps->engine, part->interface, spec->ifindex)) {
-		spec->before_ns += now_ns - published_ns;
+		spec->before_ns = before_ns + now_ns - published_ns;
 		return;
 	}
-	spec->from_real_ns = request->before_ns < published_ns ? published_ns - request->before_ns : 1;
-	spec->to_real_ns = published_ns + request->duration_ns;
+	spec->from_real_ns = before_ns < published_ns ? published_ns - before_ns : 1;
+	spec->to_real_ns = published_ns + request->duration_ns + request->published_error_ns;
 	spec->before_ns = 0;
 }
 

@@ -37,6 +37,11 @@ struct capture_deps {
 	const atomic_bool *stopping; /* nothing new is started */
 	struct deliveries *deliveries;
 	struct event_bus *bus;
+	/*
+	 * All its interfaces are armed (code 0), or one was refused with `reason`. True: it ends without an event,
+	 * because its job is put off.
+	 */
+	bool (*withdrawn)(void *ctx, struct capture *capture, int code, const char *reason);
 	/* The capture no longer runs nor counts as running. */
 	void (*capturing_ended)(void *ctx, struct capture *capture);
 	/* The final event is published; the capture is freed after this call. */

@@ -70,7 +70,7 @@ int customer_limit_admit(struct customer_limit *limit, const char *customer, uin
 	if (r < 0)
 		return r;
 	if (captures_max && running + more > captures_max)
-		return error_set(err, -EDQUOT,
+		return error_set(err, more > captures_max ? -E2BIG : -EDQUOT,
 				 "%" PRIu64 " captures of this customer are running already; the limit is %" PRIu64
 				 " (limits.customer_captures)",
 				 running, captures_max);

@@ -20,7 +20,8 @@ struct customer_limit *customer_limit_new(const struct config *config);
 void customer_limit_free(struct customer_limit *limit);
 
 /* Checks a request against its customer's limits (NULL: no customer) and counts it. `running`: the customer's running
- * captures; `more`: those the request would start. 0, or -EDQUOT or -ENOMEM with `err`. */
+ * captures; `more`: those the request would start. 0, or with `err` -EDQUOT, -E2BIG (`more` alone is
+ * too much) or -ENOMEM. */
 warn_unused int customer_limit_admit(struct customer_limit *limit, const char *customer, uint64_t running, size_t more,
 				     uint64_t now_ns, struct error *err);
 

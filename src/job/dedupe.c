@@ -19,7 +19,7 @@
 
 struct alert {
 	struct lru_entry entry;	  /* first: the table frees it */
-	char id[REQUEST_ID_SIZE]; /* of the request that was admitted */
+	char id[REQUEST_ID_SIZE]; /* of the request that was admitted; "": it was put off */
 	uint64_t since_ns;	  /* boot time at which its cooldown began */
 };
 
@@ -100,7 +100,7 @@ const char *dedupe_find(const struct dedupe *dedupe, const struct request *reque
 	if (!cooldown_ns || !make_key(request, &key))
 		return NULL;
 	const struct alert *alert = find(dedupe, &key);
-	return alert && now_ns - alert->since_ns < cooldown_ns ? alert->id : NULL;
+	return alert && *alert->id && now_ns - alert->since_ns < cooldown_ns ? alert->id : NULL;
 }
 
 void dedupe_remember(struct dedupe *dedupe, const struct request *request, uint64_t now_ns)
@@ -114,6 +114,15 @@ void dedupe_remember(struct dedupe *dedupe, const struct request *request, uint6
 		return; /* a repetition will run again: better twice than not at all */
 	snprintf(alert->id, sizeof(alert->id), "%s", request->id);
 	alert->since_ns = now_ns;
+}
+
+void dedupe_forget(struct dedupe *dedupe, const struct request *request)
+{
+	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(KEY_BYTES_MAX);
+	struct alert *alert = make_key(request, &key) ? find(dedupe, &key) : NULL;
+
+	if (alert && strcmp(alert->id, request->id) == 0)
+		alert->id[0] = '\0';
 }
 
 void dedupe_renew(struct dedupe *dedupe, const struct request *request, uint64_t now_ns)

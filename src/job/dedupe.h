@@ -27,6 +27,9 @@ const char *dedupe_find(const struct dedupe *dedupe, const struct request *reque
 /* The request was admitted: its cooldown begins. Without a key nothing is remembered. */
 void dedupe_remember(struct dedupe *dedupe, const struct request *request, uint64_t now_ns);
 
+/* The request was put off: the next try is no repetition of it. */
+void dedupe_forget(struct dedupe *dedupe, const struct request *request);
+
 /* A repetition was folded in: the cooldown begins again. */
 void dedupe_renew(struct dedupe *dedupe, const struct request *request, uint64_t now_ns);
 

@@ -33,6 +33,8 @@ struct job {
 	size_t capture_count;
 	unsigned last_number; /* of a capture */
 	struct follower *follower;
+	bool answered; /* an event about a capture was published */
+	bool put_off;
 	struct watch_list watches;
 };
 
@@ -244,7 +246,7 @@ void job_end(struct job *job)
 	struct job_watch *watch;
 	while ((watch = TAILQ_FIRST(&job->watches))) {
 		move_watch(watch, &job->table->waiting); /* a call to the observer may be under way */
-		job_watch_finish(watch, JOB_FINISHED);
+		job_watch_finish(watch, job->put_off ? JOB_PUT_OFF : JOB_FINISHED);
 	}
 	request_unref(job->request);
 	free(job);
@@ -254,6 +256,7 @@ void job_notify(struct job *job, const struct event *event, const char *json)
 {
 	struct job_watch *next;
 
+	job->answered = true;
 	for (struct job_watch *watch = TAILQ_FIRST(&job->watches); watch; watch = next) {
 		watch->calls++; /* keeps it in the list */
 		job_watch_event(watch, event, json);
@@ -272,6 +275,22 @@ bool job_is_durable(const struct job *job)
 			return true;
 	}
 	return false;
+}
+
+bool job_put_off(struct job *job)
+{
+	const struct job_watch *watch;
+	bool durable = !TAILQ_EMPTY(&job->watches);
+
+	TAILQ_FOREACH(watch, &job->watches, list)
+	durable &= watch->observer.durable;
+	job->put_off |= durable && !job->answered;
+	return job->put_off;
+}
+
+bool job_is_put_off(const struct job *job)
+{
+	return job->put_off;
 }
 
 struct request *job_request(const struct job *job)

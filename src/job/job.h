@@ -21,6 +21,7 @@ enum job_outcome {
 	JOB_FINISHED,  /* every capture had its final event */
 	JOB_ELSEWHERE, /* for another node: no event */
 	JOB_REFUSED,   /* one `rejected` event, nothing was started */
+	JOB_PUT_OFF,   /* durable observers only: a limit that passes was met, no event. Submit it again later */
 };
 
 /* The callbacks of a request's submitter; each may be NULL. Called on the loop's thread, also within jobs_request. */
@@ -31,7 +32,9 @@ struct job_observer {
 	void (*event)(void *ctx, const struct event *event, const char *json);
 	/* The last call. The watch is freed. */
 	void (*finished)(void *ctx, enum job_outcome outcome);
-	bool durable; /* `finished` waits until the reply store has the answers, or has failed to save them */
+	/* The request comes again until it is final: a limit that passes puts it off. `finished` waits until the reply
+	 * store has the answers, or has failed to save them. */
+	bool durable;
 	void *ctx;
 };
 
@@ -68,6 +71,11 @@ void job_set_follower(struct job *job, struct follower *follower);
 
 /* Finishes its watches and frees the job, which must have no capture. */
 void job_end(struct job *job);
+
+/* Puts the job off: it ends with JOB_PUT_OFF, and its captures must end without an event. False: it has had an event
+ * about a capture, or an observer that is not durable. */
+bool job_put_off(struct job *job);
+bool job_is_put_off(const struct job *job);
 
 /* Passes an event to the job's watches. */
 void job_notify(struct job *job, const struct event *event, const char *json);

@@ -102,21 +102,47 @@ static void admit_watched(struct jobs *jobs, const struct submission *submission
 		job_watch_finish(submitter, outcome);
 }
 
-static void on_reply_looked_up(void *ctx, const char *json, size_t size)
+static void end_submission(struct jobs *jobs, const struct submission *submission, struct job_watch *watch, int code,
+			   const char *reason)
+{
+	jobs->submitter = watch;
+	const enum job_outcome outcome = jobs_refuse(jobs, submission, code, NULL, reason);
+	jobs->submitter = NULL;
+	job_watch_finish(watch, outcome);
+}
+
+/* A durable request is not run before it is certain that it was not run already. */
+static void decide(struct jobs *jobs, const struct submission *submission, struct job_watch *watch, int code,
+		   bool readable)
+{
+	if (code < 0 && job_watch_is_durable(watch))
+		end_submission(jobs, submission, watch, -EAGAIN, "Redis cannot tell whether it was answered before");
+	else if (!readable)
+		end_submission(jobs, submission, watch, -EBADMSG,
+			       "it was answered before, but the stored answer cannot be read");
+	else
+		admit_watched(jobs, submission, watch);
+}
+
+static void on_reply_looked_up(void *ctx, int code, const char *json, size_t size)
 {
 	struct pending_lookup *pending_lookup = ctx;
 	struct jobs *jobs = pending_lookup->jobs;
 	const struct submission submission = {pending_lookup->origin, pending_lookup->request};
+	bool readable = true;
 
 	LIST_REMOVE(pending_lookup, list);
 	jobs->pending_lookup_count--;
 	if (json && !reply_cache_knows(jobs->reply_cache, pending_lookup->request->id))
-		(void)reply_cache_restore(jobs->reply_cache, pending_lookup->request->id, json, size);
+		readable = reply_cache_restore(jobs->reply_cache, pending_lookup->request->id, json, size);
+	if (!readable)
+		log_error("ledger-unreadable", log_str("request", pending_lookup->request->id),
+			  log_uint("bytes", size));
 	/* A durable trigger submits this request again after the restart, so it is not answered now. */
 	if (jobs->shutting_down && job_watch_is_durable(pending_lookup->watch))
 		job_watch_cancel(pending_lookup->watch);
 	else
-		admit_watched(jobs, &submission, pending_lookup->watch);
+		decide(jobs, &submission, pending_lookup->watch, code, readable);
 	if (pending_lookup->watch)
 		(void)job_watch_release(pending_lookup->watch);
 	request_unref(pending_lookup->request);
@@ -125,21 +151,25 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 	check_idle(jobs);
 }
 
-/* True: the reply store is looking it up. */
-static bool look_up_reply(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
+static bool must_look_up(const struct jobs *jobs, const struct request *request)
+{
+	return jobs->options.reply_store && request->id_given && !reply_cache_knows(jobs->reply_cache, request->id);
+}
+
+/* 0: the reply store is looking it up. Else it cannot. */
+static int look_up_reply(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
 	struct reply_store *reply_store = jobs->options.reply_store;
 	const struct request *request = submission->request;
 
-	if (!reply_store || !request->id_given || reply_cache_knows(jobs->reply_cache, request->id) ||
-	    !reply_store_is_up(reply_store) || jobs->pending_lookup_count >= JOBS_PENDING_LOOKUPS_MAX)
-		return false;
+	if (!reply_store_is_up(reply_store) || jobs->pending_lookup_count >= JOBS_PENDING_LOOKUPS_MAX)
+		return -EAGAIN;
 	struct pending_lookup *pending_lookup = calloc(1, sizeof(*pending_lookup));
 	if (!pending_lookup || !(pending_lookup->origin = strdup(submission->origin)) ||
 	    reply_store_find(reply_store, request->id, on_reply_looked_up, pending_lookup) < 0) {
 		free(pending_lookup ? pending_lookup->origin : NULL);
 		free(pending_lookup);
-		return false;
+		return -EAGAIN;
 	}
 	pending_lookup->jobs = jobs;
 	pending_lookup->watch = watch;
@@ -148,7 +178,7 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 	pending_lookup->request = request_ref(submission->request);
 	LIST_INSERT_HEAD(&jobs->pending_lookup, pending_lookup, list);
 	jobs->pending_lookup_count++;
-	return true;
+	return 0;
 }
 
 /* --- requests --- */
@@ -161,8 +191,15 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 	if (message->id)
 		request_set_id(request, message->id);
 	request->published_ns = message->published_ns;
-	if (!look_up_reply(jobs, &submission, watch))
-		admit_watched(jobs, &submission, watch);
+	request->published_error_ns = message->published_error_ns;
+	if (message->refusal) {
+		end_submission(jobs, &submission, watch, -ECONNABORTED, message->refusal);
+		request_unref(request);
+		return;
+	}
+	const int r = must_look_up(jobs, request) ? look_up_reply(jobs, &submission, watch) : 1;
+	if (r != 0)
+		decide(jobs, &submission, watch, r, true);
 	request_unref(request);
 }
 
@@ -216,6 +253,18 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 
 /* --- ends of captures --- */
 
+static bool on_armed(void *ctx, struct capture *capture, int code, const char *reason)
+{
+	struct job *job = capture_owner(capture);
+
+	if (job_is_put_off(job))
+		return true;
+	if (code == 0 || !jobs_is_passing(code) || !job_put_off(job))
+		return false;
+	jobs_log_waiting(ctx, job_request(job)->id, reason);
+	return true;
+}
+
 static void on_capturing_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
@@ -241,7 +290,7 @@ static void on_reply_saved(void *ctx)
 static void finish_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool wanted = jobs->options.reply_store && request->id_given;
+	const bool wanted = !job_is_put_off(job) && jobs->options.reply_store && request->id_given;
 	const bool wait = job_is_durable(job);
 	cleanup(cleanup_free) char *json = wanted ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
 	const bool saving = json && reply_store_save(jobs->options.reply_store, request->id, json,
@@ -260,6 +309,8 @@ static void on_capture_finished(void *ctx, struct capture *capture)
 
 	job_remove_capture(job, capture);
 	jobs->counts.delivering--;
+	if (!job_capture_count(job) && job_is_put_off(job))
+		jobs_forget(jobs, job_request(job));
 	if (!job_capture_count(job)) {
 		follow_end(job_follower(job));
 		job_set_follower(job, NULL);
@@ -385,6 +436,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
+	jobs->put_off_rate.burst = 1;
 	jobs->reply_cache = reply_cache_new();
 	jobs->dedupe = dedupe_new(options->config);
 	jobs->customer_limit = customer_limit_new(options->config);
@@ -401,6 +453,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.stopping = &jobs->stopping,
 		.deliveries = options->deliveries,
 		.bus = options->bus,
+		.withdrawn = on_armed,
 		.capturing_ended = on_capturing_ended,
 		.finished = on_capture_finished,
 		.ctx = jobs,

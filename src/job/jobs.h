@@ -40,8 +40,10 @@ struct job_message {
 	const char *origin; /* "redis:capture" */
 	const void *bytes;
 	size_t size;
-	const char *id;	       /* if the request has none; NULL: one is generated */
-	uint64_t published_ns; /* real time when it was sent, if that may be long ago; 0: now */
+	const char *id;		     /* if the request has none; NULL: one is generated */
+	uint64_t published_ns;	     /* real time when it was sent, if that may be long ago; 0: now */
+	uint64_t published_error_ns; /* how far off that may be */
+	const char *refusal;	     /* why it must be refused if it is for this node; NULL: it need not */
 };
 
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */

@@ -36,7 +36,7 @@ struct jobs {
 	LIST_HEAD(, pending_lookup) pending_lookup;
 	unsigned pending_lookup_count;
 	struct token_bucket request_rate; /* limits.requests_per_second */
-	struct log_rate repeat_rate;
+	struct log_rate repeat_rate, put_off_rate;
 	void (*idle)(void *ctx);
 	void *idle_ctx;
 	struct event *idle_event;
@@ -48,6 +48,19 @@ struct submission {
 	const char *origin;
 	struct request *request;
 };
+
+/* Whether a refusal with this code means "not now". */
+bool jobs_is_passing(int code);
+
+/* A request is put off. */
+void jobs_log_waiting(struct jobs *jobs, const char *id, const char *reason);
+
+/* Refuses a request: publishes the event, or puts the request off if its submitter is durable and the code passes. */
+enum job_outcome jobs_refuse(struct jobs *jobs, const struct submission *submission, int code, const char *field,
+			     const char *reason);
+
+/* The request was put off: its id and its alert are unknown again. */
+void jobs_forget(struct jobs *jobs, const struct request *request);
 
 /* Decides on a request for this node: repeats its answers, folds, refuses or starts it. Events meanwhile go to
  * `jobs->submitter`, which becomes NULL if a job has taken it over. */

@@ -53,23 +53,30 @@ static void free_reply(struct reply *reply)
 	free(reply);
 }
 
-static void forget_oldest(struct reply_cache *cache)
+static void forget(struct reply_cache *cache, struct reply *reply)
 {
-	struct reply *reply = cache->oldest;
 	struct reply **at = &cache->buckets[bucket_of(reply->id)];
 
 	while (*at != reply)
 		at = &(*at)->chain;
 	*at = reply->chain;
-	cache->oldest = reply->newer;
-	if (cache->oldest)
-		cache->oldest->older = NULL;
+	if (reply->newer)
+		reply->newer->older = reply->older;
 	else
-		cache->newest = NULL;
+		cache->newest = reply->older;
+	if (reply->older)
+		reply->older->newer = reply->newer;
+	else
+		cache->oldest = reply->newer;
 	cache->count--;
 	cache->event_count -= reply->event_count;
 	cache->bytes -= reply->bytes;
 	free_reply(reply);
+}
+
+static void forget_oldest(struct reply_cache *cache)
+{
+	forget(cache, cache->oldest);
 }
 
 void reply_cache_free(struct reply_cache *cache)
@@ -136,22 +143,34 @@ char *reply_cache_json(const struct reply_cache *cache, const char *id)
 	return r == 0 ? take(text.data) : NULL;
 }
 
+void reply_cache_forget(struct reply_cache *cache, const char *id)
+{
+	struct reply *reply = find_reply(cache, id);
+
+	if (reply)
+		forget(cache, reply);
+}
+
 bool reply_cache_restore(struct reply_cache *cache, const char *id, const char *json, size_t size)
 {
 	json_t *array = json_loadb(json, size, JSON_REJECT_DUPLICATES, NULL);
 	const size_t count = json_array_size(array);
+	bool complete = count > 0;
 
-	if (count)
+	if (complete)
 		reply_cache_track(cache, id);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && complete; i++) {
 		cleanup(cleanup_free) char *text = json_dumps(json_array_get(array, i), JSON_COMPACT);
 		cleanup(cleanup_event_copy) struct event *event = text ? event_parse(text, strlen(text)) : NULL;
 
-		if (event && event->id && strcmp(event->id, id) == 0)
+		complete = event && event->id && strcmp(event->id, id) == 0;
+		if (complete)
 			reply_cache_on_event(cache, event, text);
 	}
+	if (!complete)
+		reply_cache_forget(cache, id);
 	json_decref(array);
-	return count;
+	return complete;
 }
 
 bool reply_cache_visit(const struct reply_cache *cache, const char *id, reply_cache_visitor visit, void *ctx)

@@ -31,6 +31,9 @@ bool reply_cache_repeat(struct reply_cache *cache, const char *id, struct event_
 /* From now on remembers events of this id. On ENOMEM it does not: the id would run again. */
 void reply_cache_track(struct reply_cache *cache, const char *id);
 
+/* The id is unknown again: its request was put off. */
+void reply_cache_forget(struct reply_cache *cache, const char *id);
+
 bool reply_cache_knows(const struct reply_cache *cache, const char *id);
 
 /* The number of captures with an event. */
@@ -48,7 +51,7 @@ void reply_cache_visit_all(const struct reply_cache *cache, reply_cache_visitor 
 /* A request's events as a JSON array, which the caller frees. NULL: unknown, no event, or ENOMEM. */
 char *reply_cache_json(const struct reply_cache *cache, const char *id);
 
-/* Restores what reply_cache_json made in an earlier run. False: not an array, or an empty one. */
+/* Restores what reply_cache_json made in an earlier run. False: it cannot be read, and the id stays unknown. */
 bool reply_cache_restore(struct reply_cache *cache, const char *id, const char *json, size_t size);
 
 /* event_subscriber; ctx: the cache. */

@@ -44,7 +44,8 @@ static void on_found_reply(void *ctx, const struct redis_result *answer)
 
 	if (answer->code < 0 && answer->code != -ECANCELED)
 		log_warning("ledger-unread", log_str("request", operation->id), log_str("error", answer->error));
-	operation->on_found(operation->ctx, found ? answer->reply->str : NULL, found ? answer->reply->len : 0);
+	operation->on_found(operation->ctx, answer->code, found ? answer->reply->str : NULL,
+			    found ? answer->reply->len : 0);
 }
 
 static void on_saved_reply(void *ctx, const struct redis_result *answer)

@@ -29,8 +29,8 @@ void reply_store_free(struct reply_store *store);
 /* Whether Redis can be asked now. */
 bool reply_store_is_up(const struct reply_store *store);
 
-/* `json`: the array that was saved; NULL: none, or Redis does not answer. */
-typedef void (*reply_store_found)(void *ctx, const char *json, size_t size);
+/* `json`: the array that was saved; NULL: none, or with a negative `code` (see struct redis_result) unknown. */
+typedef void (*reply_store_found)(void *ctx, int code, const char *json, size_t size);
 
 /* 0 (`on_found` follows, never within this call), or a negative errno. */
 warn_unused int reply_store_find(struct reply_store *store, const char *id, reply_store_found on_found, void *ctx);

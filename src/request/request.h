@@ -64,9 +64,10 @@ struct request {
 	bool logrequest, packetdebug; /* set by the request or the configuration */
 	char **destinations;	      /* NULL: all that are enabled */
 	size_t destination_count;
-	uint64_t received_ns;  /* real time */
-	uint64_t published_ns; /* real time, if it may be long before received_ns; else 0 */
-	char *json;	       /* the request as received, as compact JSON, for the file's comment */
+	uint64_t received_ns;	     /* real time */
+	uint64_t published_error_ns; /* how far off published_ns may be */
+	uint64_t published_ns;	     /* real time, if it may be long before received_ns; else 0 */
+	char *json;		     /* the request as received, as compact JSON, for the file's comment */
 };
 
 /* What a `rejected` event needs to know of a refused request; "" where that is unknown. */

@@ -13,12 +13,14 @@
 #include "sink/cloudshark_sink.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/container_of.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "http/http_client.h"
 #include "sink/http_verdict.h"
 #include "sink/report_text.h"
@@ -27,16 +29,25 @@
 #define REASONS_MAX (2 * HTTP_REPLY_BYTES_MAX) /* bytes of exception texts taken from one answer */
 #define ID_MAX 128			       /* bytes of a capture's id */
 
+#define TOKENS 2
+
 #define ANSWER_UNREADABLE \
 	"the upload was accepted, but the answer holds no capture id, so the file's address is unknown"
+
+/* Two spellings to hide from texts. */
+struct token {
+	char *text;    /* as configured */
+	char *encoded; /* as in the URL */
+};
 
 struct cloudshark_sink {
 	struct sink sink;
 	struct http_client *client;
-	char *base_url;	     /* scheme://host[:port] */
-	char *upload_url;    /* holds the token */
-	char *token;	     /* as configured */
-	char *encoded_token; /* as in the URL */
+	char *base_url;			    /* scheme://host[:port] */
+	struct secret *secret, *own_secret; /* own_secret: to be freed, or NULL */
+	unsigned generation;		    /* of `secret`, for which these were made */
+	char *upload_url;		    /* holds the token */
+	struct token tokens[TOKENS];	    /* the current one, and one that uploads under way may use */
 };
 
 struct sink_attempt {
@@ -45,6 +56,7 @@ struct sink_attempt {
 	bool stream_open;
 	struct byte_stream stream;
 	uint64_t sent_bytes; /* of the stream */
+	unsigned generation; /* of the token */
 	struct http_transfer *transfer;
 	curl_mime *form;
 	struct curl_slist *headers;
@@ -54,16 +66,89 @@ struct sink_attempt {
 
 CLEANUP_DEFINE(json, json_t, json_decref)
 
+/* --- the token --- */
+
+static void free_secret(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+static void free_token(struct token *token)
+{
+	free_secret(take(token->text));
+	free_secret(take(token->encoded));
+}
+
+static char *percent_encode(const char *text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *encoded = calloc(3, strlen(text) + 1), *end = encoded;
+
+	for (; encoded && *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (isascii(byte) && (isalnum(byte) || strchr("-._~", byte))) {
+			*end++ = (char)byte;
+			continue;
+		}
+		*end++ = '%';
+		*end++ = digits[byte >> 4];
+		*end++ = digits[byte & 15];
+	}
+	return encoded;
+}
+
+/* Takes the token as it is now. 0 or -ENOMEM: all stays as it was. */
+static int take_token(struct cloudshark_sink *cloudshark)
+{
+	const char *text = secret_get(cloudshark->secret);
+	struct token token = {.text = strdup(text)};
+	char *url = NULL;
+
+	if (token.text)
+		token.encoded = percent_encode(token.text);
+	if (!token.encoded || asprintf(&url, "%s/api/v1/%s/upload", cloudshark->base_url, token.encoded) < 0) {
+		free_token(&token);
+		return -ENOMEM;
+	}
+	free_token(&cloudshark->tokens[TOKENS - 1]);
+	cloudshark->tokens[1] = cloudshark->tokens[0];
+	cloudshark->tokens[0] = token;
+	free_secret(cloudshark->upload_url);
+	cloudshark->upload_url = url;
+	cloudshark->generation = secret_generation(cloudshark->secret);
+	return 0;
+}
+
+/* Takes a token that has changed. */
+static void renew_token(struct cloudshark_sink *cloudshark)
+{
+	(void)secret_get(cloudshark->secret);
+	if (secret_generation(cloudshark->secret) != cloudshark->generation)
+		(void)!take_token(cloudshark);
+}
+
 /* --- the answer --- */
 
 /* Copies foreign text into a field of the outcome: scrubbed, valid UTF-8, cut to size. */
 static void put_scrubbed(const struct cloudshark_sink *cloudshark, char *into, size_t room, const char *text)
 {
-	cleanup(cleanup_free) char *scrubbed_once = report_text_scrub(text, cloudshark->token);
-	cleanup(cleanup_free) char *scrubbed_twice =
-		scrubbed_once ? report_text_scrub(scrubbed_once, cloudshark->encoded_token) : NULL;
+	char *scrubbed = strdup(text);
 
-	report_text_copy(into, room, scrubbed_twice ? scrubbed_twice : "out of memory");
+	for (size_t i = 0; i < TOKENS && scrubbed; i++) {
+		const char *const spellings[] = {cloudshark->tokens[i].text, cloudshark->tokens[i].encoded};
+
+		for (size_t j = 0; j < 2 && scrubbed && spellings[j]; j++) {
+			char *before = scrubbed;
+
+			scrubbed = report_text_scrub(before, spellings[j]);
+			free(before);
+		}
+	}
+	report_text_copy(into, room, scrubbed ? scrubbed : "out of memory");
+	free(scrubbed);
 }
 
 /* Joins all texts in `exceptions` with "; ", up to the cap. */
@@ -205,6 +290,10 @@ static void attempt_done(void *ctx, const struct http_reply *reply)
 	void *done_ctx = attempt->ctx;
 
 	evaluate_reply(attempt->cloudshark, reply, &outcome);
+	renew_token(attempt->cloudshark);
+	if (outcome.verdict == SINK_REFUSED && reply->status >= 400 &&
+	    attempt->generation != attempt->cloudshark->generation)
+		outcome.verdict = SINK_RETRY; /* the refusal may be the old token's */
 	attempt_free(attempt);
 	done(done_ctx, &outcome);
 }
@@ -256,7 +345,9 @@ static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sin
 
 	if (!attempt)
 		return NULL;
+	renew_token(cloudshark);
 	attempt->cloudshark = cloudshark;
+	attempt->generation = cloudshark->generation;
 	attempt->file = file;
 	attempt->done = done;
 	attempt->ctx = ctx;
@@ -278,21 +369,15 @@ static bool cloudshark_cancel(struct sink *sink, struct sink_attempt *attempt, s
 
 /* --- the sink --- */
 
-static void free_secret(char *secret)
-{
-	if (secret)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
-}
-
 static void cloudshark_free(struct sink *sink)
 {
 	struct cloudshark_sink *cloudshark = container_of(sink, struct cloudshark_sink, sink);
 
 	http_client_free(cloudshark->client);
 	free_secret(cloudshark->upload_url);
-	free_secret(cloudshark->token);
-	free_secret(cloudshark->encoded_token);
+	for (size_t i = 0; i < TOKENS; i++)
+		free_token(&cloudshark->tokens[i]);
+	secret_free(cloudshark->own_secret);
 	free(cloudshark->base_url);
 	free(cloudshark);
 }
@@ -316,25 +401,6 @@ static int format_base(char **base_url, const struct cloudshark_sink_options *op
 			bare_ipv6 ? "]" : "", port);
 }
 
-static char *percent_encode(const char *text)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	char *encoded = calloc(3, strlen(text) + 1), *end = encoded;
-
-	for (; encoded && *text; text++) {
-		unsigned char byte = (unsigned char)*text;
-
-		if (isascii(byte) && (isalnum(byte) || strchr("-._~", byte))) {
-			*end++ = (char)byte;
-			continue;
-		}
-		*end++ = '%';
-		*end++ = digits[byte >> 4];
-		*end++ = digits[byte & 15];
-	}
-	return encoded;
-}
-
 struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshark_sink_options *options)
 {
 	struct cloudshark_sink *cloudshark = calloc(1, sizeof(*cloudshark));
@@ -350,16 +416,13 @@ struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshar
 	if (!cloudshark)
 		return NULL;
 	cloudshark->sink = (struct sink){.class = &cloudshark_class, .name = "cloudshark"};
-	cloudshark->token = strdup(options->token ? options->token : "");
-	cloudshark->encoded_token = cloudshark->token ? percent_encode(cloudshark->token) : NULL;
+	if (!options->secret)
+		cloudshark->own_secret = secret_new(options->token, NULL, NULL, NULL);
+	cloudshark->secret = options->secret ? options->secret : cloudshark->own_secret;
 	cloudshark->client = http_client_new(loop, &client);
 	if (format_base(&cloudshark->base_url, options, https) < 0)
 		cloudshark->base_url = NULL;
-	if (!cloudshark->base_url || !cloudshark->encoded_token ||
-	    asprintf(&cloudshark->upload_url, "%s/api/v1/%s/upload", cloudshark->base_url, cloudshark->encoded_token) <
-		    0)
-		cloudshark->upload_url = NULL;
-	if (!cloudshark->upload_url || !cloudshark->client) {
+	if (!cloudshark->secret || !cloudshark->base_url || take_token(cloudshark) < 0 || !cloudshark->client) {
 		cloudshark_free(&cloudshark->sink);
 		return NULL;
 	}

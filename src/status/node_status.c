@@ -4,8 +4,12 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <event2/util.h>
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "capture/engine.h"
@@ -14,12 +18,16 @@
 
 #define SAMPLE_S 5
 #define STATUS_VERSION 1
+#define INSTANCE_DIGITS 16
+#define HOST_NAME_SIZE 256
 
 struct node_status {
 	struct node_status_options options;
 	struct node_interfaces *interfaces;
 	struct event *timer;
 	uint64_t started_ns; /* real time */
+	char instance[INSTANCE_DIGITS + 1];
+	char host[HOST_NAME_SIZE];
 };
 
 static void on_sample_timer(evutil_socket_t fd, short what, void *ctx)
@@ -31,6 +39,17 @@ static void on_sample_timer(evutil_socket_t fd, short what, void *ctx)
 	node_interfaces_sample(status->interfaces);
 }
 
+/* What tells this run from others, and its host from others with the same node name. */
+static void set_identity(struct node_status *status)
+{
+	uint64_t number;
+
+	evutil_secure_rng_get_bytes(&number, sizeof(number));
+	snprintf(status->instance, sizeof(status->instance), "%0*" PRIx64, INSTANCE_DIGITS, number);
+	if (gethostname(status->host, sizeof(status->host) - 1) < 0)
+		status->host[0] = '\0';
+}
+
 struct node_status *node_status_new(const struct node_status_options *options)
 {
 	cleanup(cleanup_node_status) struct node_status *status = calloc(1, sizeof(*status));
@@ -40,6 +59,7 @@ struct node_status *node_status_new(const struct node_status_options *options)
 		return NULL;
 	status->options = *options;
 	status->started_ns = clock_realtime_ns();
+	set_identity(status);
 	status->interfaces = node_interfaces_new(options->config, options->engine);
 	status->timer = event_new(options->loop, -1, EV_PERSIST, on_sample_timer, status);
 	if (!status->interfaces || !status->timer || event_add(status->timer, &period) < 0)
@@ -76,6 +96,11 @@ struct node_load node_status_load(const struct node_status *status)
 const struct node_interfaces *node_status_interfaces(const struct node_status *status)
 {
 	return status->interfaces;
+}
+
+const char *node_status_instance(const struct node_status *status)
+{
+	return status->instance;
 }
 
 const char *node_status_node(const struct node_status *status)
@@ -175,8 +200,14 @@ static json_t *captures_json(const struct node_status *status)
 
 static json_t *redis_json(const struct node_redis *redis)
 {
-	return json_pack("{sb sb so}", "requests", redis->requests, "events", redis->events, "waiting",
-			 number(redis->waiting));
+	json_t *json = json_pack("{sb sb so}", "requests", redis->requests, "events", redis->events, "waiting",
+				 number(redis->waiting));
+
+	if (json && redis->clock_known)
+		json_object_set_new(json, "clock",
+				    json_pack("{sf sf}", "offset", (double)redis->clock_offset_ns / NS_PER_S,
+					      "uncertainty", (double)redis->clock_uncertainty_ns / NS_PER_S));
+	return json;
 }
 
 static json_t *destinations_json(const struct node_status *status)
@@ -204,12 +235,15 @@ char *node_status_json(const struct node_status *status)
 	const struct node_redis redis = node_status_load(status).redis;
 	cleanup(node_interface_list_deinit) struct node_interface_list list;
 	const int r = node_interfaces_list(status->interfaces, NODE_STATUS_INTERFACES_MAX, &list);
-	json_t *json = json_pack("{si ss ss so so so so so so}", "v", STATUS_VERSION, "node", config->general.node,
-				 "version", PCAPDAEMON_VERSION, "time", time_json(clock_realtime_ns()), "started",
-				 time_json(status->started_ns), "interfaces", interfaces_json(&list, false), "load",
-				 load_json(status), "captures", captures_json(status), "destinations",
-				 destinations_json(status));
+	json_t *json =
+		json_pack("{si ss ss ss ss so so so so so so}", "v", STATUS_VERSION, "node", config->general.node,
+			  "instance", status->instance, "host", status->host, "version", PCAPDAEMON_VERSION, "time",
+			  time_json(clock_realtime_ns()), "started", time_json(status->started_ns), "interfaces",
+			  interfaces_json(&list, false), "load", load_json(status), "captures", captures_json(status),
+			  "destinations", destinations_json(status));
 
+	if (json && redis.name_taken)
+		json_object_set_new(json, "name_taken", json_true());
 	if (json && list.total > list.count)
 		json_object_set_new(json, "interfaces_total", number(list.total));
 	if (json && r < 0)

@@ -23,6 +23,10 @@ struct node_redis {
 	bool wanted;	       /* [redis] listen is on, and something of [redis] is configured */
 	bool requests, events; /* the connections for these are up */
 	uint64_t waiting;      /* events and answers that Redis has not taken yet */
+	bool name_taken;       /* another daemon calls itself by this node's name */
+	bool clock_known;
+	int64_t clock_offset_ns; /* the server's clock minus this host's, give or take the uncertainty */
+	uint64_t clock_uncertainty_ns;
 };
 
 struct node_status_options {
@@ -55,14 +59,15 @@ struct node_load {
 struct node_load node_status_load(const struct node_status *status);
 
 const struct node_interfaces *node_status_interfaces(const struct node_status *status);
+const char *node_status_instance(const struct node_status *status); /* of this run, random */
 const char *node_status_node(const struct node_status *status);
 
 /*
  * The JSON published to Redis and returned by GET /v1/status:
- * {"v":1,"node":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},
- * "captures":[{"capture":…,"packets":…,"bytes":…}],"redis":{"requests":…,"events":…,"waiting":…},"stream":…,
- * "destinations":[…]}; with "interfaces_total":N if interfaces are left out, "interfaces_error":… if they can't be
- * listed. Caller frees; NULL on ENOMEM.
+ * {"v":1,"node":…,"instance":…,"host":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},
+ * "captures":[{"capture":…,"packets":…,"bytes":…}],"redis":{"requests":…,"events":…,"waiting":…,"clock":{"offset":…,"uncertainty":…}},"stream":…,
+ * "destinations":[…]}; with "name_taken":true if another daemon has this node's name, "interfaces_total":N if
+ * interfaces are left out, "interfaces_error":… if they can't be listed. Caller frees; NULL on ENOMEM.
  */
 char *node_status_json(const struct node_status *status);
 

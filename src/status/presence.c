@@ -2,30 +2,43 @@
 /*
  * Publishes only while connected, since a status must be fresh. At first it checks every 250 ms, so that a node is
  * known soon after its start.
+ *
+ * Each time the key is read before it is written. From the second time on it must have what this run wrote, or be gone;
+ * another instance's text is that of a living daemon with the same name. The first time it may be that of an earlier
+ * run, which ended without a stop. Nodes are removed from the registry by the server's clock only, and not at all while
+ * that is unknown.
  */
 #include "status/presence.h"
 
+#include <errno.h>
 #include <event2/event.h>
+#include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "redis/commands/redis_clock.h"
 #include "redis/commands/redis_commands.h"
 #include "status/node_status.h"
 
 #define FORGET_S S_PER_DAY /* nodes not seen for this long are removed */
 #define FIRST_CHECK_MS 250
 #define FIRST_CHECKS 20
+#define HOST_SIZE 256
 #define TEXT(number) TEXT_OF(number)
 #define TEXT_OF(number) #number
 
 struct presence {
-	const struct node_status *status;
-	struct redis_commands *commands;
+	struct presence_options options;
 	char *key, *nodes;
 	struct event *timer;
 	unsigned failed_checks;
+	bool written; /* this run has published its status to this server, which may forget it only after 15 s */
+	unsigned connections; /* of `commands` at that time */
+	bool name_taken, leaving;
 };
 
 static void send_command(struct presence *presence, int argc, const char *const *argv)
@@ -33,13 +46,56 @@ static void send_command(struct presence *presence, int argc, const char *const 
 	const struct redis_command command = {.argc = argc, .argv = argv, .idempotent = true};
 
 	/* A failure does not matter: the next status follows in five seconds. */
-	(void)!redis_commands_send(presence->commands, &command, NULL, NULL);
+	(void)!redis_commands_send(presence->options.commands, &command, NULL, NULL);
 }
 
-static void publish(struct presence *presence)
+/* --- who has the key --- */
+
+enum owner { OWNER_NONE, OWNER_SELF, OWNER_OTHER };
+
+static enum owner find_owner(const struct presence *presence, const redisReply *reply, char host[static HOST_SIZE])
 {
-	cleanup(cleanup_free) char *json = node_status_json(presence->status);
-	const uint64_t now_s = clock_realtime_ns() / NS_PER_S;
+	json_t *json = reply->type == REDIS_REPLY_STRING ? json_loadb(reply->str, reply->len, 0, NULL) : NULL;
+	const char *instance = json_string_value(json_object_get(json, "instance"));
+	const char *name = json_string_value(json_object_get(json, "host"));
+	enum owner owner = OWNER_NONE;
+
+	if (reply->type == REDIS_REPLY_STRING)
+		owner = instance && strcmp(instance, node_status_instance(presence->options.status)) == 0 ? OWNER_SELF
+													  : OWNER_OTHER;
+	snprintf(host, HOST_SIZE, "%s", name ? name : "");
+	json_decref(json);
+	return owner;
+}
+
+static void remove_self(struct presence *presence)
+{
+	send_command(presence, 2, (const char *const[]){"DEL", presence->key});
+	send_command(presence, 3,
+		     (const char *const[]){"ZREM", presence->nodes, node_status_node(presence->options.status)});
+}
+
+static void note_owner(struct presence *presence, enum owner owner, const char *host)
+{
+	const bool taken = owner == OWNER_OTHER && presence->written;
+
+	if (taken && !presence->name_taken) {
+		log_error("node-name-taken", log_str("node", node_status_node(presence->options.status)),
+			  log_str("host", host),
+			  log_str("hint", "another daemon has this name: give each a general.node of its own"));
+		presence->name_taken = true;
+		presence->options.name_taken(presence->options.ctx, host);
+	} else if (!taken && presence->name_taken) {
+		log_notice("node-name-free", log_str("node", node_status_node(presence->options.status)));
+		presence->name_taken = false;
+	}
+}
+
+static void write_status(struct presence *presence)
+{
+	cleanup(cleanup_free) char *json = node_status_json(presence->options.status);
+	const uint64_t server_ns = redis_clock_now_ns(presence->options.clock);
+	const uint64_t now_s = (server_ns ? server_ns : clock_realtime_ns()) / NS_PER_S;
 	char seen[24], forgotten[24];
 
 	if (!json)
@@ -48,43 +104,81 @@ static void publish(struct presence *presence)
 	snprintf(forgotten, sizeof(forgotten), "%" PRIu64, now_s - FORGET_S);
 	send_command(presence, 5, (const char *const[]){"SET", presence->key, json, "EX", TEXT(PRESENCE_EXPIRY_S)});
 	send_command(presence, 4,
-		     (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->status)});
-	send_command(presence, 4, (const char *const[]){"ZREMRANGEBYSCORE", presence->nodes, "-inf", forgotten});
+		     (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->options.status)});
+	if (server_ns)
+		send_command(presence, 4,
+			     (const char *const[]){"ZREMRANGEBYSCORE", presence->nodes, "-inf", forgotten});
+	presence->written = true;
+	presence->connections = redis_commands_connections(presence->options.commands);
+}
+
+static void on_owner(void *ctx, const struct redis_result *answer)
+{
+	struct presence *presence = ctx;
+	char host[HOST_SIZE] = "";
+	enum owner owner = OWNER_NONE;
+
+	if (answer->code == -ECANCELED)
+		return;
+	if (answer->code == 0)
+		owner = find_owner(presence, answer->reply, host);
+	if (presence->leaving) {
+		if (answer->code == 0 && owner != OWNER_OTHER && !presence->name_taken)
+			remove_self(presence);
+		return;
+	}
+	/* Another server may have an older text of this name. */
+	presence->written &= presence->connections == redis_commands_connections(presence->options.commands);
+	if (answer->code == 0)
+		note_owner(presence, owner, host);
+	write_status(presence);
+}
+
+static void look_at_owner(struct presence *presence)
+{
+	const char *const argv[] = {"GET", presence->key};
+	const struct redis_command command = {.argc = 2, .argv = argv, .idempotent = true};
+
+	(void)!redis_commands_send(presence->options.commands, &command, on_owner, presence);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct presence *presence = ctx;
-	const bool up = redis_commands_up(presence->commands);
+	const bool up = redis_commands_up(presence->options.commands);
 
 	(void)fd;
 	(void)what;
 	if (up)
-		publish(presence);
+		look_at_owner(presence);
 	else
 		presence->failed_checks++;
 	const struct timeval first = {.tv_usec = FIRST_CHECK_MS * 1000}, next = {.tv_sec = PRESENCE_PERIOD_S};
 	event_add(presence->timer, up || presence->failed_checks > FIRST_CHECKS ? &next : &first);
 }
 
-struct presence *presence_new(struct event_base *loop, const struct node_status *status,
-			      struct redis_commands *commands, const char *channel)
+struct presence *presence_new(const struct presence_options *options)
 {
 	cleanup(cleanup_presence) struct presence *presence = calloc(1, sizeof(*presence));
 	const struct timeval first = {.tv_usec = FIRST_CHECK_MS * 1000};
 
 	if (!presence)
 		return NULL;
-	presence->status = status;
-	presence->commands = commands;
-	if (asprintf(&presence->key, "{%s}:node:%s", channel, node_status_node(status)) < 0)
+	presence->options = *options;
+	presence->options.channel = NULL;
+	if (asprintf(&presence->key, "{%s}:node:%s", options->channel, node_status_node(options->status)) < 0)
 		presence->key = NULL;
-	if (asprintf(&presence->nodes, "{%s}:nodes", channel) < 0)
+	if (asprintf(&presence->nodes, "{%s}:nodes", options->channel) < 0)
 		presence->nodes = NULL;
-	presence->timer = evtimer_new(loop, on_timer, presence);
+	presence->timer = evtimer_new(options->loop, on_timer, presence);
 	if (!presence->key || !presence->nodes || !presence->timer || event_add(presence->timer, &first) < 0)
 		return NULL;
 	return take(presence);
+}
+
+bool presence_name_taken(const struct presence *presence)
+{
+	return presence->name_taken;
 }
 
 void presence_leave(struct presence *presence)
@@ -92,10 +186,9 @@ void presence_leave(struct presence *presence)
 	if (!presence)
 		return;
 	event_del(presence->timer);
-	if (!redis_commands_up(presence->commands))
-		return;
-	send_command(presence, 2, (const char *const[]){"DEL", presence->key});
-	send_command(presence, 3, (const char *const[]){"ZREM", presence->nodes, node_status_node(presence->status)});
+	presence->leaving = true;
+	if (redis_commands_up(presence->options.commands))
+		look_at_owner(presence);
 }
 
 void presence_free(struct presence *presence)

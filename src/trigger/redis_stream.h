@@ -7,11 +7,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 #include "trigger/trigger.h"
 
 struct event_base;
+struct redis_clock;
 struct redis_commands;
 struct redis_options;
 struct redis_stream;
@@ -20,11 +22,16 @@ struct redis_stream;
 
 struct redis_stream_options {
 	const char *key;
-	const char *group;	     /* this node's own, so that every node gets every entry */
-	const char *stream_consumer; /* the node */
+	const char *group;		 /* this node's own, so that every node gets every entry */
+	const char *stream_consumer;	 /* the node */
+	const char *registry_key;	 /* a sorted set that has the node if it was here before */
+	const char *crashes_key;	 /* a hash of this node's own */
+	const struct redis_clock *clock; /* the server's; not copied */
+	uint64_t max_age_ns;		 /* a group that was lost begins with entries younger than this; 0: with all */
 };
 
 /*
+ * The registry is asked before anything that `keys` sends once Redis is there, so that the node does not find itself.
  * Starts to read as soon as Redis is there: first entries that were delivered before and never acknowledged, then
  * entries that are new since the group exists. Options are copied. `keys` sends the acknowledgements and must outlive
  * it, or be freed just before it. NULL on ENOMEM.

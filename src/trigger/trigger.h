@@ -10,8 +10,9 @@
 
 /* Embedded by a trigger that must know when all that came of a message is final. */
 struct trigger_ticket {
-	/* Called once, from the loop, perhaps from within `message`. */
+	/* One of these is called once, from the loop, perhaps from within `message`. */
 	void (*done)(struct trigger_ticket *ticket);
+	void (*later)(struct trigger_ticket *ticket); /* nothing came of it yet: pass the message on again later */
 };
 
 struct trigger_message {
@@ -19,7 +20,9 @@ struct trigger_message {
 	const void *bytes;
 	size_t size;
 	const char *id;		       /* its source's id for it, in the characters of a request id; NULL: none */
-	uint64_t published_ns;	       /* real time, by the source's clock; 0: just now */
+	uint64_t published_ns;	       /* real time, by this host's clock; 0: just now */
+	uint64_t published_error_ns;   /* how far off that may be */
+	const char *refusal;	       /* why it must be refused unread; NULL: it need not */
 	struct trigger_ticket *ticket; /* NULL: the source needs no result */
 };
 

@@ -227,13 +227,10 @@ def test_request_for_another_node_is_acknowledged_silently(durable):
 
 def test_burst_on_the_stream_is_fully_answered(durable):
     world = durable({"limits": {"captures": 10}})
-    requests = [add(world, packets=1, timeout=30) for _ in range(400)]
+    requests = [add(world, packets=1, timeout=0.2) for _ in range(400)]
     for request in requests:
-        request.wait("accepted", "rejected", timeout=30)
-    world.sender.send(1)
-    for request in requests:
-        request.wait("done", "failed", "rejected", timeout=30)
-    assert sum(bool(request.all("accepted")) for request in requests) >= 10
+        request.wait("done", timeout=120)
+    assert all(len(request.all("accepted")) == 1 for request in requests)
     wait_acked(world)
 
 

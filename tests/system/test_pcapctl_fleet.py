@@ -64,6 +64,16 @@ def test_nodes_and_status_show_present_and_away_nodes(fleet):
     assert answer["nodes"][0]["presence"] is None and answer["nodes"][1]["presence"]["version"] == "2.0.0"
 
 
+def test_clocks_that_differ_and_shared_names_are_noted(fleet):
+    fleet.add("early", redis={"clock": {"offset": -30.5, "uncertainty": 0.001}})
+    fleet.add("good", redis={"clock": {"offset": 0.25, "uncertainty": 0.001}})
+    fleet.add("twin", name_taken=True)
+    for command in ("nodes", "status"):
+        notes = fleet.ctl(command).stderr
+        assert "early: its clock is 30.5 s ahead of Redis's" in notes and "two daemons call themselves twin" in notes, notes
+        assert "good" not in notes, notes
+
+
 def test_all_nodes_of_a_large_fleet_are_shown(fleet):
     for number in range(300):
         fleet.add(f"node{number:03}")
@@ -119,6 +129,42 @@ def test_json_holds_the_events_and_the_silent_nodes(fleet):
     answer = fleet.ctl("capture", "-i", "eth0", "--wait", "--json", "--answer-timeout", "2s", "--id", "my-id").json
     assert answer["id"] == "my-id" and answer["silent"] == ["n2"]
     assert [(event["node"], event["event"], event["packets"]) for event in answer["events"]] == [("n1", "done", 5)]
+
+
+def test_partial_result_has_status_3_also_without_a_wait(fleet):
+    """A capture that still runs is no silence: nothing waits for its end."""
+    fleet.add("n1", lambda node, request: node.publish(request, "accepted", 1))
+    fleet.add("n2")
+    done = fleet.ctl("capture", "-i", "eth0", "--json", "--answer-timeout", "2s")
+    assert done.status == 3 and done.json["silent"] == ["n2"], done
+    assert [(event["node"], event["event"]) for event in done.json["events"]] == [("n1", "accepted")]
+
+
+def test_twenty_thousand_nodes_are_listed_and_answer(fleet):
+    count, now = 20000, time.time()
+    names = [f"node{number:05}" for number in range(count)]
+    with fleet.server.client() as client, client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.zadd("{capture}:nodes", {name: now})
+            pipeline.set(f"{{capture}}:node:{name}", json.dumps({"v": 1, "node": name, "version": "2.0.0", "started": "x"}), ex=600)
+        pipeline.execute()
+        assert [node["node"] for node in fleet.ctl("nodes", "--json").json["nodes"]] == names
+
+        def answer():
+            fleet.wait_requests(1, timeout=60)
+            request = fleet.requests[0]
+            for start in range(0, count, 1000):
+                for name in names[start:start + 1000]:
+                    pipeline.publish("capture:events", json.dumps({
+                        "v": 1, "event": "done", "id": request["id"], "capture": f"{request['id']}.1", "node": name, "interface": "eth0",
+                        "reason": "packets", "packets": 5, "bytes": 500, "destinations": []}))
+                pipeline.execute()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = fleet.ctl("capture", "-i", "eth0", "--wait", "--json", "--answer-timeout", "60s", timeout=120)
+        thread.join()
+    assert done.status == 0 and done.json["silent"] == [] and len(done.json["events"]) == count, done.stderr
 
 
 def test_success_is_status_0_and_does_not_wait_for_the_timeout(fleet):

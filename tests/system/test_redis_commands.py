@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lib.redis_client import ECANCELED, ECONNRESET, ENOBUFS, EREMOTEIO, ETIMEDOUT, commands  # noqa: F401
-from lib.redis_probe import QUICK_PING, free_port, probe, server  # noqa: F401
+from lib.redis_probe import IS_MASTER, QUICK_PING, free_port, probe, server  # noqa: F401
 from lib.waiting import until
 
 
@@ -123,7 +123,7 @@ def test_command_waits_until_a_replica_becomes_master(server, commands):
         client.replicaof("127.0.0.1", free_port())
         one = commands(redis_server.port)
         number = one.send("INCR", "counter")
-        until(lambda: "errorstat_READONLY" in client.info("errorstats"), 10, "READONLY")
+        one.expect("redis-down .*is a replica")
         client.replicaof("NO", "ONE")
     assert one.reply(number) == 1
     assert one.do("GET", "counter") == "1"
@@ -173,7 +173,7 @@ def test_unsolicited_replies_end_the_connection(commands, server):
             while b"GET" not in heard:
                 heard += connection.recv(4096)
                 if b"PING" in heard:
-                    connection.sendall(b"+PONG\r\n+OK\r\n" if b"GET" not in heard else b"")
+                    connection.sendall(b"+PONG\r\n+OK\r\n" + IS_MASTER if b"GET" not in heard else b"")
                     heard = heard.replace(b"PING", b"")
             connection.sendall(b"-MOVED 99999 nowhere\r\n")  # an ordinary error
             assert one.answer(number)["code"] == EREMOTEIO
@@ -200,6 +200,8 @@ def test_redirection_loop_ends_at_the_deadline(commands):
                     connection.sendall(b"+PONG\r\n")
                 elif line.strip() == b"CLIENT":
                     connection.sendall(b"+OK\r\n")
+                elif line.strip() == b"ROLE":
+                    connection.sendall(IS_MASTER)
                 elif line.strip() == b"GET":
                     count[0] += 1
                     connection.sendall(f"-MOVED {count[0] % 16384} 127.0.0.1:{port}\r\n".encode())

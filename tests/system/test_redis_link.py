@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lib.redis_probe import OFTEN_PING, QUICK_PING, probe, server  # noqa: F401
+from lib.redis_probe import IS_MASTER, OFTEN_PING, QUICK_PING, probe, server  # noqa: F401
 from lib.waiting import seconds, until
 
 
@@ -402,7 +402,7 @@ class Impostor:
                 heard = b""
                 while b"PING" not in heard:
                     heard += connection.recv(4096)
-                connection.sendall(b"+PONG\r\n+OK\r\n")
+                connection.sendall(b"+PONG\r\n+OK\r\n" + IS_MASTER)
                 while b"SUBSCRIBE" not in heard:
                     heard += connection.recv(4096) or b"SUBSCRIBE"
                 for chunk in self.after_subscribe():

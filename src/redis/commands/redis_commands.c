@@ -277,6 +277,8 @@ static void on_error(struct redis_commands *client, struct redis_server *server,
 	}
 	if (redis_error_is_transient(error)) {
 		delay(client, pending);
+		if (strncmp(error, "READONLY ", 9) == 0)
+			redis_server_replaced(server, error);
 		return;
 	}
 	TAILQ_REMOVE(&client->by_deadline, pending, by_deadline);
@@ -401,6 +403,11 @@ int redis_commands_send(struct redis_commands *client, const struct redis_comman
 bool redis_commands_up(const struct redis_commands *client)
 {
 	return redis_server_is_up(redis_pool_server_at(client->pool, 0));
+}
+
+unsigned redis_commands_connections(const struct redis_commands *client)
+{
+	return redis_server_connections(redis_pool_server_at(client->pool, 0));
 }
 
 const struct redis_endpoint *redis_commands_endpoint(const struct redis_commands *client)

@@ -77,6 +77,9 @@ size_t redis_commands_pending(const struct redis_commands *client);
 /* Whether the link to the server (in a Cluster: to one of the configured nodes) is up. */
 bool redis_commands_up(const struct redis_commands *client);
 
+/* How many connections that link has had. */
+unsigned redis_commands_connections(const struct redis_commands *client);
+
 /* Where that link leads, or led last; host "" before the first. */
 const struct redis_endpoint *redis_commands_endpoint(const struct redis_commands *client);
 

@@ -16,6 +16,7 @@ struct redis_server {
 	struct redis_link *link;
 	struct redis_server_handler handler;
 	bool keeps_waiting;
+	unsigned connections;
 	uint64_t last_used_ns;
 	struct redis_pending_commands waiting; /* empty while the link is up */
 	struct redis_pending_commands in_flight;
@@ -86,6 +87,7 @@ static void on_up(void *ctx, redisAsyncContext *redis)
 	struct redis_server *server = ctx;
 	struct redis_pending_command *command;
 
+	server->connections++;
 	while ((command = TAILQ_FIRST(&server->waiting))) {
 		TAILQ_REMOVE(&server->waiting, command, list);
 		if (write_command(server, redis, command) == 0)
@@ -126,9 +128,19 @@ static void on_failed(void *ctx, const char *reason)
 	}
 }
 
+void redis_server_replaced(struct redis_server *server, const char *error)
+{
+	redis_link_replaced(server->link, error);
+}
+
 bool redis_server_is_up(const struct redis_server *server)
 {
 	return redis_link_context(server->link);
+}
+
+unsigned redis_server_connections(const struct redis_server *server)
+{
+	return server->connections;
 }
 
 bool redis_server_is_idle(const struct redis_server *server)

@@ -68,7 +68,11 @@ warn_unused int redis_server_send(struct redis_server *server, struct redis_pend
 /* Takes back a command that waits for the link. */
 void redis_server_remove_waiting(struct redis_server *server, struct redis_pending_command *command);
 
+/* It answered READONLY: the link leaves it. `lost` is called for all commands in flight. */
+void redis_server_replaced(struct redis_server *server, const char *error);
+
 bool redis_server_is_up(const struct redis_server *server);
+unsigned redis_server_connections(const struct redis_server *server);  /* since the start */
 bool redis_server_is_idle(const struct redis_server *server);	       /* nothing waits or is in flight */
 uint64_t redis_server_last_used_ns(const struct redis_server *server); /* boot time */
 const struct redis_endpoint *redis_server_endpoint(const struct redis_server *server);

@@ -7,10 +7,15 @@
  *      └────────────── no address left, refused, silent ──────┴─────────────┘
  *
  * The discovery (redis_discovery.c) finds where to connect: names, addresses, other nodes, Sentinels. Logging in is the
- * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE if only a master will do. Any answer
+ * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE unless any role will do. Any answer
  * to PING but an error other than NOPERM shows that the server is there, lets us in, and has loaded its data. While up,
  * a PING (or ROLE) after which nothing arrives within the deadline means that the server hangs, even if its kernel
  * still answers the keep-alive.
+ *
+ * A server that was replaced may live on as a replica, and keep its connections: it takes PUBLISH, which reaches no
+ * one, and PING. So a link leaves a server that is a replica by ROLE or READONLY, tells the process's other links
+ * (redis_links.c), and looks the name up again. A Cluster's replicas are fine: they pass on messages and redirect
+ * commands.
  *
  * hiredis frees its contexts itself, and late if it is inside a callback. So the link reaches a context only through
  * `redis`, and a context reaches the link only through its guard, which forgets the link as soon as the link drops the
@@ -30,11 +35,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
+#include "base/file_stamp.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
 #include "redis/connection/redis_endpoint.h"
 #include "redis/connection/redis_guard.h"
 #include "redis/connection/redis_link_log.h"
+#include "redis/connection/redis_links.h"
 #include "redis/connection/redis_login.h"
 #include "redis/connection/redis_options.h"
 #include "redis/connection/redis_socket.h"
@@ -43,10 +51,13 @@
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
-#define BACKOFF_MASTER_MAX_NS NS_PER_S	  /* with Sentinels, an attempt asks them again, over an open link */
-#define STABLE_NS (5 * NS_PER_S)	  /* after this long up, the next failure is a new one */
-#define SHORT_UPTIMES_MAX 3		  /* in a row; after these only a stable connection is logged */
-#define CONNECT_TIMEOUT_NS (5 * NS_PER_S) /* for TCP, and again for logging in */
+#define BACKOFF_MASTER_MAX_NS NS_PER_S	       /* with Sentinels, an attempt asks them again, over an open link */
+#define BACKOFF_REPLACED_MAX_NS (5 * NS_PER_S) /* until the name leads to a master */
+#define STABLE_NS (5 * NS_PER_S)	       /* after this long up, the next failure is a new one */
+#define SHORT_UPTIMES_MAX 3		       /* in a row; after these only a stable connection is logged */
+#define CONNECT_TIMEOUT_NS (5 * NS_PER_S)      /* for TCP, and again for logging in */
+
+#define TLS_FILES 3 /* authorities, certificate, key */
 
 enum redis_link_state { LINK_WAITING, LINK_DISCOVERING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
 
@@ -61,12 +72,19 @@ struct redis_link {
 	struct redis_discovery *discovery;
 	redisAsyncContext *redis; /* from LINK_CONNECTING on */
 	SSL_CTX *tls;
+	struct file_stamp tls_stamps[TLS_FILES]; /* of the files that `tls` was made from */
+
+	struct redis_links_member member; /* of options.links, unless that is NULL */
 
 	unsigned failed_attempts; /* since it was last up for STABLE_NS */
 	unsigned short_uptimes;
 	uint64_t up_since_ns;	/* boot time */
 	bool ping_pending;	/* a PING is unanswered */
 	bool ping_denied;	/* by the user's ACL: only the TCP keep-alive is left */
+	bool role_unknown;	/* this server refuses to tell, or any role will do */
+	bool must_leave;	/* another link found that the server was replaced */
+	bool replaced;		/* the last server became a replica, and no attempt has succeeded since */
+	unsigned replacements;	/* since the start */
 	uint64_t ping_received; /* bytes received when PING was sent */
 
 	struct redis_link_log log;
@@ -74,9 +92,17 @@ struct redis_link {
 
 static void link_fail(struct redis_link *link, const char *reason);
 
+/* True: only a server that confirms to be the master will do. */
 static bool requires_master(const struct redis_link *link)
 {
 	return link->options.sentinel_count > 0;
+}
+
+/* A subscriber may send only PING: for it, the Sentinels and other links watch which server is the master. */
+static bool asks_role(const struct redis_link *link)
+{
+	return (requires_master(link) || (!link->options.any_role && !link->role_unknown)) &&
+	       !redis_guard_is_subscriber(link->redis);
 }
 
 static void log_up(struct redis_link *link)
@@ -122,6 +148,8 @@ static uint64_t backoff_max_ns(const struct redis_link *link)
 {
 	if (link->options.backoff_max_ns)
 		return link->options.backoff_max_ns;
+	if (link->replaced && !requires_master(link))
+		return BACKOFF_REPLACED_MAX_NS;
 	return requires_master(link) ? BACKOFF_MASTER_MAX_NS : BACKOFF_MAX_NS;
 }
 
@@ -138,7 +166,7 @@ static void go_down(struct redis_link *link, const char *reason)
 	} else if (was_up) {
 		link->short_uptimes++;
 	}
-	/* The next attempt reads the certificates again: they may have been replaced. */
+	/* The next attempt reads the certificates again, the system's as well: they may have been replaced. */
 	if (link->tls && !was_up) {
 		SSL_CTX_free(link->tls);
 		link->tls = NULL;
@@ -165,6 +193,8 @@ static void go_up(struct redis_link *link)
 	log_debug(redis, "redis-logged-in", log_str("role", link->role));
 	link->up_since_ns = clock_boottime_ns();
 	link->ping_pending = false;
+	link->must_leave = false;
+	link->replaced = false;
 	redis_discovery_connected(link->discovery);
 	set_timer(link, link->options.ping_interval_ns);
 	if (link->short_uptimes < SHORT_UPTIMES_MAX)
@@ -204,8 +234,55 @@ static void on_ping(redisAsyncContext *redis, void *data, void *privdata)
 		set_timer(link, link->options.ping_interval_ns);
 		return;
 	}
-	if (!requires_master(link))
+	if (!asks_role(link))
 		go_up(link);
+}
+
+/* The server is no master, or no more. May free the link. */
+static void leave_replica(struct redis_link *link, const char *reason)
+{
+	if (link->state == LINK_UP) {
+		link->replaced = true;
+		link->replacements++;
+		if (link->options.links)
+			redis_links_tell_replaced(link->options.links, &link->member);
+	}
+	link_fail(link, reason);
+}
+
+static void on_told_replaced(struct redis_links_member *member)
+{
+	struct redis_link *link = container_of(member, struct redis_link, member);
+
+	if (link->state != LINK_UP)
+		return;
+	link->must_leave = true;
+	set_timer(link, 0);
+}
+
+static void on_role_known(struct redis_link *link)
+{
+	if (link->state == LINK_UP)
+		set_timer(link, link->options.ping_interval_ns);
+	else
+		go_up(link);
+}
+
+/* A replica's answer. */
+static void on_cluster_info(redisAsyncContext *redis, void *data, void *privdata)
+{
+	struct redis_link *link = redis_guard_owner(redis);
+	const redisReply *reply = data;
+
+	(void)privdata;
+	if (!link || !reply)
+		return;
+	link->ping_pending = false;
+	link->role_unknown = redis_login_is_cluster(reply);
+	if (link->role_unknown)
+		on_role_known(link);
+	else
+		leave_replica(link, "the server is a replica");
 }
 
 static void on_role(redisAsyncContext *redis, void *data, void *privdata)
@@ -217,28 +294,38 @@ static void on_role(redisAsyncContext *redis, void *data, void *privdata)
 	(void)privdata;
 	if (!link || !reply)
 		return;
+	switch (redis_login_read_role(reply, &reason)) {
+	case REDIS_ROLE_MASTER:
+		break;
+	case REDIS_ROLE_UNKNOWN:
+		if (requires_master(link)) {
+			link_fail(link, reason.text);
+			return;
+		}
+		link->role_unknown = true;
+		break;
+	case REDIS_ROLE_OTHER:
+		if (requires_master(link))
+			leave_replica(link, reason.text);
+		else if (redisAsyncCommand(redis, on_cluster_info, NULL, "INFO cluster") != REDIS_OK)
+			link_fail(link, "out of memory");
+		return;
+	}
 	link->ping_pending = false;
-	if (!redis_login_check_master(reply, &reason)) {
-		link_fail(link, reason.text);
-		return;
-	}
-	if (link->state == LINK_UP) {
-		set_timer(link, link->options.ping_interval_ns);
-		return;
-	}
-	go_up(link);
+	on_role_known(link);
 }
 
 static void log_in(struct redis_link *link)
 {
 	link->ping_denied = false;
+	link->role_unknown = false;
 	set_timer(link, CONNECT_TIMEOUT_NS);
 	/* PING before CLIENT: "max number of clients reached" may answer the first command, and nothing reads
 	 * CLIENT's answer. */
 	if (redis_login_send(link->redis, &link->options, on_auth) != REDIS_OK ||
 	    redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
 	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK ||
-	    (requires_master(link) && redisAsyncCommand(link->redis, on_role, NULL, "ROLE") != REDIS_OK))
+	    (asks_role(link) && redisAsyncCommand(link->redis, on_role, NULL, "ROLE") != REDIS_OK))
 		link_fail(link, "out of memory");
 }
 
@@ -325,10 +412,28 @@ static void link_fail(struct redis_link *link, const char *reason)
 	redis_discovery_connect_failed(link->discovery, progress, copy.text);
 }
 
+/* Certificates may be replaced at any time. */
+static void drop_outdated_tls(struct redis_link *link)
+{
+	const char *const files[TLS_FILES] = {link->options.ca_file, link->options.cert_file, link->options.key_file};
+
+	for (size_t i = 0; i < TLS_FILES; i++) {
+		const struct file_stamp stamp = file_stamp_read(files[i]);
+
+		if (!file_stamp_equal(&stamp, &link->tls_stamps[i])) {
+			SSL_CTX_free(link->tls);
+			link->tls = NULL;
+		}
+		link->tls_stamps[i] = stamp;
+	}
+}
+
 static void start_attempt(struct redis_link *link)
 {
 	struct error err;
 
+	if (link->options.tls)
+		drop_outdated_tls(link);
 	if (link->options.tls && !link->tls) {
 		link->tls = redis_tls_context(&link->options, &err);
 		if (!link->tls) {
@@ -341,12 +446,6 @@ static void start_attempt(struct redis_link *link)
 }
 
 /* --- health --- */
-
-/* A subscriber may send only PING: for it, the Sentinels alone watch which server is the master. */
-static bool asks_role(const struct redis_link *link)
-{
-	return requires_master(link) && !redis_guard_is_subscriber(link->redis);
-}
 
 static int send_health_check(struct redis_link *link)
 {
@@ -361,6 +460,12 @@ static void check_health(struct redis_link *link)
 	uint64_t received = redis_guard_received_bytes(link->redis);
 	struct error reason;
 
+	if (link->must_leave) {
+		link->replaced = true;
+		link->replacements++;
+		link_fail(link, "another connection found that the server was replaced");
+		return;
+	}
 	if (clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
 		link->failed_attempts = 0;
 		link->short_uptimes = 0;
@@ -373,7 +478,7 @@ static void check_health(struct redis_link *link)
 		return;
 	}
 	link->ping_received = received;
-	if (link->ping_denied) {
+	if (link->ping_denied && !asks_role(link)) {
 		set_timer(link, link->options.ping_interval_ns);
 		return;
 	}
@@ -440,6 +545,9 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 		.tls = link->options.tls,
 		.quiet = link->options.quiet,
 	};
+	link->member.replaced = on_told_replaced;
+	if (link->options.links)
+		redis_links_add(link->options.links, &link->member);
 	set_timer(link, 0);
 	return take(link);
 }
@@ -448,6 +556,8 @@ void redis_link_free(struct redis_link *link)
 {
 	if (!link)
 		return;
+	if (link->member.replaced && link->options.links)
+		redis_links_remove(&link->member);
 	if (link->timer)
 		drop_connection(link);
 	redis_discovery_free(link->discovery);
@@ -469,6 +579,21 @@ void redis_link_try_next(struct redis_link *link, const char *reason)
 {
 	redis_discovery_skip_current(link->discovery);
 	redis_link_restart(link, reason);
+}
+
+void redis_link_replaced(struct redis_link *link, const char *reason)
+{
+	struct error copy; /* `reason` may belong to the connection that is dropped */
+
+	if (link->state != LINK_UP || link->options.any_role)
+		return;
+	error_set(&copy, 0, "%s", reason);
+	leave_replica(link, copy.text);
+}
+
+unsigned redis_link_replacements(const struct redis_link *link)
+{
+	return link->replacements;
 }
 
 const struct redis_endpoint *redis_link_endpoint(const struct redis_link *link)

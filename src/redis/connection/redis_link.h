@@ -6,9 +6,10 @@
  * calls on the loop's thread.
  *
  * Which server: `host`; or with `nodes` the first of all these that lets us in, beginning with the last that was up; or
- * with `sentinels` the master they name. A master must confirm its role (by ROLE, which its user must be allowed)
- * before the link is up. While it is up, the server and the Sentinels are asked again. If they name another master, or
- * this one is no master any more, the link moves to the new one.
+ * with `sentinels` the master they name. While the link is up, the server (by ROLE, at each ping_interval_ns) and the
+ * Sentinels are asked again. If they name another master, or this one is no master any more, the link moves to the new
+ * one. With Sentinels a master must confirm its role before the link is up; else one that refuses ROLE is taken for a
+ * master until it answers READONLY.
  *
  * TLS: the certificate must be for the host connected to, as configured or as named by the Sentinel or the Cluster.
  * Those mostly name addresses, while one certificate for the service's name is common on all its servers. So a
@@ -57,7 +58,13 @@ void redis_link_free(struct redis_link *link); /* no handler is called any more 
  * nothing while not up. */
 void redis_link_restart(struct redis_link *link, const char *reason);
 
-/* The same, but begins with the next node. */
+/* The same for a server that turned out to be a replica (READONLY): the process's other links leave it, too. */
+void redis_link_replaced(struct redis_link *link, const char *reason);
+
+/* How many times the link has left a server because that was no master (any more). */
+unsigned redis_link_replacements(const struct redis_link *link);
+
+/* The same as redis_link_restart, but begins with the next node. */
 void redis_link_try_next(struct redis_link *link, const char *reason);
 
 /* The endpoint of the current connection or attempt, or else of the last or the next. */

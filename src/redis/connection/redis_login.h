@@ -18,5 +18,14 @@ warn_unused int redis_login_send(struct redisAsyncContext *redis, const struct r
 /* Describes the server's refusal of AUTH, without the secret. */
 void redis_login_describe_refusal(const struct redis_options *options, const char *text, struct error *reason);
 
-/* Reads the answer to ROLE. True for a master; else false, with the reason. */
-bool redis_login_check_master(const struct redisReply *reply, struct error *reason);
+enum redis_role {
+	REDIS_ROLE_MASTER,
+	REDIS_ROLE_OTHER,   /* a replica, a Sentinel */
+	REDIS_ROLE_UNKNOWN, /* the server refuses to tell (a proxy, the user's ACL) */
+};
+
+/* Reads the answer to ROLE; for any but a master with the reason. */
+enum redis_role redis_login_read_role(const struct redisReply *reply, struct error *reason);
+
+/* Reads the answer to INFO cluster. */
+bool redis_login_is_cluster(const struct redisReply *reply);

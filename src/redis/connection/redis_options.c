@@ -82,6 +82,10 @@ int redis_options_copy(struct redis_options *copy, const struct redis_options *o
 	*copy = (struct redis_options){
 		.port = options->port,
 		.tls = options->tls,
+		.secret = options->secret,
+		.sentinel_secret = options->sentinel_secret,
+		.any_role = options->any_role,
+		.links = options->links,
 		.quiet = options->quiet,
 		.block_ns = options->block_ns,
 		.backoff_max_ns = options->backoff_max_ns,

@@ -8,6 +8,9 @@
 
 #include "base/cleanup.h"
 
+struct redis_links;
+struct secret;
+
 struct redis_options {
 	const char *host;
 	uint16_t port;
@@ -20,12 +23,19 @@ struct redis_options {
 	const char *sentinel_auth;
 	const char *username;  /* NULL or "": default user */
 	const char *auth;      /* NULL or "": none */
+	struct secret *secret; /* not copied, must outlive the link; used instead of `auth` unless NULL */
+	struct secret *sentinel_secret;
 	bool tls;	       /* to the Sentinels as well */
 	const char *tls_name;  /* NULL or "": none; see redis_link.h */
 	const char *ca_file;   /* NULL or "": the system's */
 	const char *cert_file; /* client certificate, NULL or "": none */
 	const char *key_file;
-	bool quiet; /* Redis was not requested (embedded form): a server that was never up is logged once only */
+	/* A replica will do, and ROLE isn't asked. Else, unless the server refuses to tell its role, only a master
+	 * will; in a Cluster any server. */
+	bool any_role;
+	struct redis_links
+		*links; /* not copied, must outlive the link: all leave a replaced master. NULL: this one only */
+	bool quiet;	/* Redis was not requested (embedded form): a server that was never up is logged once only */
 	uint64_t backoff_max_ns;   /* 0: 30 s, with Sentinels 1 s */
 	uint64_t ping_interval_ns; /* 0: 10 s */
 	uint64_t ping_timeout_ns;  /* 0: 5 s; a connection silent for this long after a PING is dropped */

@@ -19,6 +19,7 @@ from .redis_server import RedisServer
 from .waiting import seconds
 
 PROBES = os.path.join(os.path.dirname(PROGRAM), "tests", "probes")
+IS_MASTER = b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"  # the answer to ROLE
 QUICK_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "300"]  # for hanging servers only: a busy one may miss these deadlines
 OFTEN_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "10000"]
 

@@ -13,11 +13,11 @@ from .waiting import seconds, until
 
 
 class RedisServer:
-    def __init__(self, directory, netns=None, port=6379, password=None, users=(), tls=None, settings=()):
-        """users: ACL lines ("alice on >secret +@all ~* &*"); tls: dict with cert, key and ca files; settings: more lines of redis.conf."""
+    def __init__(self, directory, netns=None, port=6379, password=None, users=(), tls=None, settings=(), environment=None):
+        """environment: more variables; users: ACL lines ("alice on >secret +@all ~* &*"); tls: dict with cert, key and ca files; settings: more lines of redis.conf."""
         self.directory = str(directory)
         self.netns, self.port, self.password, self.users, self.tls = netns, port, password, list(users), tls
-        self.settings = list(settings)
+        self.settings, self.environment = list(settings), environment or {}
         self.socket_path = os.path.join(self.directory, "redis.sock")
         self.process = None
 
@@ -43,7 +43,7 @@ class RedisServer:
         command = ["redis-server", path]
         with open(os.path.join(self.directory, "redis.log"), "a") as log:
             self.process = subprocess.Popen(self.netns.command(*command) if self.netns else command, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
+                                            stdout=log, stderr=log, env={**os.environ, **self.environment})
         until(self._answers, 10, "redis-server to answer")
         if tcp:
             self.open_tcp()

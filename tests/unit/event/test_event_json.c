@@ -186,6 +186,7 @@ static void test_every_kind_has_its_name(void **state)
 	assert_string_equal(event_kind_name(EVENT_REJECTED), "rejected");
 	assert_string_equal(event_kind_name(EVENT_CAPTURED), "captured");
 	assert_string_equal(event_kind_name(EVENT_DONE), "done");
+	assert_string_equal(event_kind_name(EVENT_WARNING), "warning");
 	assert_string_equal(event_kind_name(EVENT_FAILED), "failed");
 }
 

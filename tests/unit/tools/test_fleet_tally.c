@@ -60,7 +60,7 @@ static bool feed(struct fleet_tally *tally, uint64_t now_ns, const char *text)
 
 static void check_silent(const struct fleet_tally *tally, const char *expected)
 {
-	cleanup(cleanup_json) json_t *silent = fleet_tally_silent(tally);
+	cleanup(cleanup_json) json_t *silent = fleet_tally_silent(tally, true);
 	cleanup(cleanup_free) char *text = json_dumps(silent, JSON_COMPACT);
 
 	assert_string_equal(text, expected);

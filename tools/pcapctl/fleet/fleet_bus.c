@@ -23,10 +23,13 @@
 #include "pcapctl/fleet/fleet_target.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/connection/redis_link.h"
+#include "redis/connection/redis_links.h"
 #include "redis/connection/redis_options.h"
 
 #define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
+#define ROLE_INTERVAL_NS (3 * NS_PER_S) /* queries ask whether the server is still the master, for the events, too */
 #define RUN_MS 100
+#define BATCH_MS 5	      /* events come in crowds: a run ends this long after its first one */
 #define STREAM_LENGTH "10000" /* entries kept for absent nodes, approximately */
 
 struct query {
@@ -44,6 +47,7 @@ struct fleet_bus {
 	const struct fleet_target *target;
 	struct event_base *loop;
 	struct event *timer; /* ends fleet_bus_run */
+	struct redis_links *links;
 	struct redis_commands *commands;
 	struct redis_link *subscriber;
 	fleet_event_handler event;
@@ -51,6 +55,7 @@ struct fleet_bus {
 	char name[512];
 	struct error connect_error; /* why connecting failed; "": it has not */
 	bool up, subscribed, stopped;
+	bool ending; /* an event has come in this run */
 	unsigned lost_subscriptions;
 	uint64_t outage_start_ns; /* boot time; 0: Redis is up */
 };
@@ -80,7 +85,7 @@ void fleet_bus_run(struct fleet_bus *bus, int timeout_ms, int fd)
 	const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 	struct event *fd_event = fd >= 0 ? event_new(bus->loop, fd, EV_READ, on_run_timeout, bus) : NULL;
 
-	bus->stopped = false;
+	bus->stopped = bus->ending = false;
 	event_add(bus->timer, &timeout);
 	if (fd_event)
 		event_add(fd_event, NULL);
@@ -165,12 +170,15 @@ int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 
 static void deliver_event(struct fleet_bus *bus, const char *text, size_t size)
 {
+	static const struct timeval batch = {.tv_usec = BATCH_MS * 1000};
 	json_t *event = size <= FLEET_EVENT_MAX ? json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
 	if (json_is_object(event))
 		bus->event(bus->ctx, event);
 	json_decref(event);
-	stop_running(bus);
+	if (!bus->ending)
+		event_add(bus->timer, &batch);
+	bus->ending = true;
 }
 
 static void on_message(redisAsyncContext *redis, void *data, void *ctx)
@@ -236,6 +244,7 @@ static void on_failed(void *ctx, const char *reason)
 
 static int connect_redis(struct fleet_bus *bus)
 {
+	bus->links = redis_links_new();
 	const struct redis_options options = {
 		.host = bus->target->host,
 		.port = bus->target->port,
@@ -252,9 +261,14 @@ static int connect_redis(struct fleet_bus *bus)
 		.ca_file = bus->target->ca_file,
 		.cert_file = bus->target->cert_file,
 		.key_file = bus->target->key_file,
+		.any_role = bus->target->allow_replica,
+		.links = bus->links,
+		.ping_interval_ns = ROLE_INTERVAL_NS,
 	};
 	const struct redis_link_handler handler = {.up = on_up, .down = on_down, .failed = on_failed, .ctx = bus};
 
+	if (!bus->links)
+		return -ENOMEM;
 	bus->commands = redis_commands_new(bus->loop, "ctl", &options, ANSWER_TIMEOUT_NS);
 	bus->subscriber = redis_link_new(bus->loop, "ctl-events", &options, handler);
 	return bus->commands && bus->subscriber ? 0 : -ENOMEM;
@@ -318,6 +332,7 @@ void fleet_bus_free(struct fleet_bus *bus)
 		return;
 	redis_commands_free(bus->commands);
 	redis_link_free(bus->subscriber);
+	redis_links_free(bus->links);
 	if (bus->timer)
 		event_free(bus->timer);
 	if (bus->loop)

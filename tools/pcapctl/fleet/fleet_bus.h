@@ -19,7 +19,7 @@ struct buffer;
 struct fleet_bus;
 struct fleet_target;
 
-#define FLEET_NODES_MAX 4096
+#define FLEET_NODES_MAX 32768		     /* in the registry; names and scores are one reply of 65,536 elements */
 #define FLEET_KEY_MAX 8192		     /* bytes */
 #define FLEET_EVENT_MAX ((size_t)1 << 20)    /* bytes */
 #define FLEET_PRESENCE_MAX ((size_t)1 << 20) /* bytes */

@@ -14,9 +14,9 @@
 #include "pcapctl/fleet/fleet_bus_internal.h"
 
 #define NODES_PER_QUERY (FLEET_WORDS_MAX - 1)
-#define NODES_MAX_TEXT "4095"
+#define NODES_MAX_TEXT "32767"
 
-static_assert(FLEET_NODES_MAX == 4096, "NODES_MAX_TEXT is the last index");
+static_assert(FLEET_NODES_MAX == 32768, "NODES_MAX_TEXT is the last index");
 
 /* Names and scores alternate, the latest seen first; makes objects with node and seen. */
 static int read_names(void *ctx, const redisReply *reply, struct error *err)
@@ -25,6 +25,9 @@ static int read_names(void *ctx, const redisReply *reply, struct error *err)
 
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
 		return error_set(err, -EPROTO, "unexpected reply from Redis");
+	if (reply->elements / 2 >= FLEET_NODES_MAX)
+		return error_set(err, -E2BIG, "the fleet has %d nodes or more, and pcapctl handles fewer",
+				 FLEET_NODES_MAX);
 	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
 		const redisReply *name = reply->element[i], *score = reply->element[i + 1];
 		json_t *node;

@@ -232,7 +232,7 @@ static int repeat_request(struct capture_session *session, struct error *err)
 		r = publish(session, err);
 		return r == -ENOENT ? 0 : r; /* no node is back yet */
 	}
-	silent = fleet_tally_silent(session->tally);
+	silent = fleet_tally_silent(session->tally, true);
 	if (session->stream_add_again && json_array_size(silent) > 0)
 		r = publish(session, err);
 	if (r < 0)
@@ -352,7 +352,7 @@ static enum exit_status conclude(struct capture_session *session)
 		.request = session->request,
 		.tally = session->tally,
 		.events = fleet_tally_events(session->tally),
-		.silent = fleet_tally_silent(session->tally),
+		.silent = fleet_tally_silent(session->tally, session->wait),
 		.wait = session->wait,
 	};
 	enum exit_status status = fleet_outcome_status(&outcome);

@@ -2,6 +2,7 @@
 /* The commands nodes, status and get of a fleet. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -20,6 +21,7 @@
 #include "pcapctl/output/terminal.h"
 
 #define NAMES_MAX 2048 /* bytes of names in a cell */
+#define CLOCK_NOTE_S 1 /* a clock this far from the server's is worth a note */
 
 static enum exit_status print_failure(const struct error *err)
 {
@@ -141,6 +143,29 @@ static int print_status(const struct terminal *terminal, const json_t *nodes)
 	return table_print(table, terminal);
 }
 
+/* What is wrong with a node, below the table. */
+static void note_faults(const struct terminal *terminal, const json_t *nodes)
+{
+	size_t i;
+	json_t *node;
+	char name[256];
+
+	json_array_foreach(nodes, i, node)
+	{
+		const json_t *presence = json_object_get(node, "presence");
+		const json_t *clock = json_object_get(json_object_get(presence, "redis"), "clock");
+		const double ahead_s = -json_number_value(json_object_get(clock, "offset"));
+
+		printable(name, sizeof(name), json_text(node, "node"));
+		if (json_is_true(json_object_get(presence, "name_taken")))
+			terminal_note(terminal, "two daemons call themselves %s: give each a general.node of its own",
+				      name);
+		if (fabs(ahead_s) > CLOCK_NOTE_S)
+			terminal_note(terminal, "%s: its clock is %.3g s %s Redis's", name, fabs(ahead_s),
+				      ahead_s > 0 ? "ahead of" : "behind");
+	}
+}
+
 static enum exit_status show_nodes(const struct command_context *context,
 				   int (*show)(const struct terminal *terminal, const json_t *nodes))
 {
@@ -160,7 +185,10 @@ static enum exit_status show_nodes(const struct command_context *context,
 			"no node is present on this channel; is it the daemons' channel, and is [redis] presence on?");
 		return STATUS_OK;
 	}
-	return printed_status(show(context->terminal, nodes));
+	const int r = show(context->terminal, nodes);
+	if (r == 0)
+		note_faults(context->terminal, nodes);
+	return printed_status(r);
 }
 
 enum exit_status fleet_nodes(const struct command_context *context)

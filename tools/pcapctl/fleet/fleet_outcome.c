@@ -23,33 +23,34 @@ void fleet_outcome_deinit(struct fleet_outcome *outcome)
 	free(outcome->saved);
 }
 
-/* Without --wait an accepted capture is a success. */
+/* Without --wait an accepted capture is a success; a node that did not answer never is. */
 enum exit_status fleet_outcome_status(const struct fleet_outcome *outcome)
 {
 	enum exit_status status = results_status(outcome->events, !outcome->wait);
 
-	if (status != STATUS_FAILED && outcome->wait && json_array_size(outcome->silent) > 0)
+	if (status != STATUS_FAILED && json_array_size(outcome->silent) > 0)
 		return STATUS_PARTIAL;
 	return status;
 }
 
-static bool never_answered(const json_t *events, const char *node)
+/* The names of nodes with an event. */
+static json_t *names_that_answered(const json_t *events)
 {
+	json_t *names = json_object(), *event;
 	size_t i;
-	json_t *event;
 
 	json_array_foreach(events, i, event)
 	{
-		if (strcmp(json_text(event, "node"), node) == 0)
-			return false;
+		json_object_set_new(names, json_text(event, "node"), json_true());
 	}
-	return true;
+	return names;
 }
 
 /* Nodes that never answered get rows of their own. */
 static int print_table(const struct fleet_outcome *outcome)
 {
 	cleanup(cleanup_json) json_t *rows = json_copy(outcome->events);
+	cleanup(cleanup_json) json_t *answered = names_that_answered(outcome->events);
 	char text[FLEET_SILENCE_TEXT_SIZE], shown[NAME_SIZE];
 	size_t i;
 	json_t *node;
@@ -59,7 +60,7 @@ static int print_table(const struct fleet_outcome *outcome)
 	{
 		const char *name = json_string_value(node);
 
-		if (never_answered(outcome->events, name))
+		if (!json_object_get(answered, name))
 			json_array_append_new(rows, json_pack("{s:s, s:s}", "node", name, "event", "no answer"));
 	}
 	r = results_print(outcome->context->terminal, rows, true);
@@ -67,9 +68,8 @@ static int print_table(const struct fleet_outcome *outcome)
 	{
 		const char *name = json_string_value(node);
 
-		if (outcome->wait || never_answered(outcome->events, name))
-			terminal_error("%s %s", printable(shown, sizeof(shown), name),
-				       fleet_tally_describe_silence(outcome->tally, name, text));
+		terminal_error("%s %s", printable(shown, sizeof(shown), name),
+			       fleet_tally_describe_silence(outcome->tally, name, text));
 	}
 	return r;
 }

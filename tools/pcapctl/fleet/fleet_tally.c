@@ -17,6 +17,7 @@
 #include "request/request_node.h"
 
 #define CAPTURES_PER_NODE_MAX 1024
+#define NODES_ROOM 64 /* at first */
 
 struct tally_node {
 	char *name;
@@ -33,7 +34,8 @@ struct fleet_tally {
 	size_t captures_per_node; /* at most; 0: unknown */
 	bool durable;
 	struct tally_node *nodes;
-	size_t count;
+	size_t count, room;
+	json_t *index; /* name → its place in `nodes` */
 };
 
 /* --- expected nodes --- */
@@ -78,13 +80,17 @@ static struct tally_node *add_node(struct fleet_tally *tally, const char *name)
 
 	if (tally->count == 2 * FLEET_NODES_MAX)
 		return NULL;
-	grown = reallocarray(tally->nodes, tally->count + 1, sizeof(*grown));
-	if (!grown)
-		return NULL;
-	tally->nodes = grown;
-	node = &grown[tally->count];
+	if (tally->count == tally->room) {
+		grown = reallocarray(tally->nodes, 2 * tally->room + NODES_ROOM, sizeof(*grown));
+		if (!grown)
+			return NULL;
+		tally->nodes = grown;
+		tally->room = 2 * tally->room + NODES_ROOM;
+	}
+	node = &tally->nodes[tally->count];
 	*node = (struct tally_node){.name = strdup(name), .captures = json_object()};
-	if (node->name && node->captures) {
+	if (node->name && node->captures &&
+	    json_object_set_new_nocheck(tally->index, name, json_integer((json_int_t)tally->count)) == 0) {
 		tally->count++;
 		return node;
 	}
@@ -129,7 +135,8 @@ struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, 
 	tally->captures_per_node = count_captures(request);
 	tally->durable = durable;
 	/* Finds a bad expression even if there is no node to match. */
-	if (!tally->id || is_addressed(request, "node", err) < 0)
+	tally->index = json_object();
+	if (!tally->id || !tally->index || is_addressed(request, "node", err) < 0)
 		return NULL;
 	json_array_foreach(nodes, i, seen)
 	{
@@ -148,6 +155,7 @@ void fleet_tally_free(struct fleet_tally *tally)
 		json_decref(tally->nodes[i].captures);
 	}
 	free(tally->nodes);
+	json_decref(tally->index);
 	free(tally->id);
 	free(tally);
 }
@@ -156,10 +164,9 @@ void fleet_tally_free(struct fleet_tally *tally)
 
 static struct tally_node *find_node(const struct fleet_tally *tally, const char *name)
 {
-	for (size_t i = 0; i < tally->count; i++)
-		if (strcmp(tally->nodes[i].name, name) == 0)
-			return &tally->nodes[i];
-	return NULL;
+	const json_t *place = json_object_get(tally->index, name);
+
+	return place ? &tally->nodes[json_integer_value(place)] : NULL;
 }
 
 static bool is_known_kind(const json_t *event)
@@ -193,17 +200,20 @@ int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t n
 	return json_object_set(node->captures, capture, (json_t *)(uintptr_t)event) < 0 ? -ENOMEM : 0;
 }
 
-static const json_t *find_presence(const json_t *nodes, const char *name)
+/* The nodes by name. NULL: out of memory. */
+static json_t *index_presences(const json_t *nodes)
 {
+	json_t *by_name = json_object(), *seen;
 	size_t i;
-	json_t *seen;
 
 	json_array_foreach(nodes, i, seen)
 	{
-		if (strcmp(json_text(seen, "node"), name) == 0)
-			return seen;
+		if (json_object_set_nocheck(by_name, json_text(seen, "node"), seen) < 0) {
+			json_decref(by_name);
+			return NULL;
+		}
 	}
-	return NULL;
+	return by_name;
 }
 
 /* Updates the counts of captures that are known to run. */
@@ -225,9 +235,12 @@ static void update_counts(struct tally_node *node, const json_t *presence)
 
 void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 {
-	for (size_t i = 0; i < tally->count; i++) {
+	cleanup(cleanup_json) json_t *by_name = index_presences(nodes);
+
+	for (size_t i = 0; by_name && i < tally->count; i++) { /* without memory, the next reading counts */
 		struct tally_node *node = &tally->nodes[i];
-		const json_t *seen = find_presence(nodes, node->name), *presence = json_object_get(seen, "presence");
+		const json_t *seen = json_object_get(by_name, node->name),
+			     *presence = json_object_get(seen, "presence");
 		bool away = !json_is_object(presence);
 
 		update_counts(node, presence);
@@ -345,17 +358,18 @@ json_t *fleet_tally_events(const struct fleet_tally *tally)
 	return events;
 }
 
-static bool is_silent(const struct tally_node *node)
+static bool is_silent(const struct tally_node *node, bool to_the_end)
 {
-	return (node->expected && !has_answered(node)) || count_finals(node) < json_object_size(node->captures);
+	return (node->expected && !has_answered(node)) ||
+	       (to_the_end && count_finals(node) < json_object_size(node->captures));
 }
 
-json_t *fleet_tally_silent(const struct fleet_tally *tally)
+json_t *fleet_tally_silent(const struct fleet_tally *tally, bool to_the_end)
 {
 	json_t *silent = json_array();
 
 	for (size_t i = 0; silent && i < tally->count; i++)
-		if (is_silent(&tally->nodes[i]))
+		if (is_silent(&tally->nodes[i], to_the_end))
 			json_array_append_new(silent, json_string(tally->nodes[i].name));
 	return silent;
 }

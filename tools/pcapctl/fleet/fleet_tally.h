@@ -55,10 +55,10 @@ bool fleet_tally_complete(const struct fleet_tally *tally, uint64_t now_ns);
 
 /*
  * New arrays, the caller's; NULL on ENOMEM. Events: the latest of each capture, by node. Silent: names of expected
- * nodes that never answered, and of nodes with captures that are not final.
+ * nodes that never answered, and `to_the_end` of nodes with captures that are not final.
  */
 json_t *fleet_tally_events(const struct fleet_tally *tally);
-json_t *fleet_tally_silent(const struct fleet_tally *tally);
+json_t *fleet_tally_silent(const struct fleet_tally *tally, bool to_the_end);
 
 /* Describes a silent node, as in "never answered". Returns `text`. */
 #define FLEET_SILENCE_TEXT_SIZE 128

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Files that hold a secret. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct config_row;
+
+#define CONFIG_SECRET_FILE_MAX (64 * 1024) /* bytes of a file */
+#define CONFIG_SECRET_FILE_ROOM (CONFIG_SECRET_FILE_MAX + 2)
+
+/*
+ * Reads the file, without its last newline, as a text into `secret` (of CONFIG_SECRET_FILE_ROOM bytes). -EINVAL and
+ * `err`: it is no regular file, is empty or too large, or holds a NUL.
+ */
+warn_unused int config_secret_read(const char *path, char *secret, struct error *err);
+
+/* The same while the daemon runs: the text must also be valid for this row. */
+warn_unused int config_secret_read_again(const struct config_row *row, const char *path, char *secret,
+					 struct error *err);

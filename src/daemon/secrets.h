@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The secrets of the configuration, followed when their files change. Loop thread. */
+#pragma once
+
+#include "base/cleanup.h"
+
+struct config;
+struct secret;
+
+struct secrets {
+	struct secret *redis, *sentinel, *cloudshark, *api;
+};
+
+/* 0 or -ENOMEM; call secrets_deinit either way. */
+warn_unused int secrets_init(struct secrets *secrets, const struct config *config);
+void secrets_deinit(struct secrets *secrets);
