@@ -36,6 +36,26 @@ static void replace_text(struct config_loader *loader, const char *section, cons
 		loader->out_of_memory = true;
 }
 
+/* Whether nothing is configured. These options only name or describe this run; -config sets the file. */
+static bool is_embedded(const struct config_loader *loader)
+{
+	static const char *const neutral[] = {"node", "check", "loglevel"};
+
+	if (loader->file)
+		return false;
+	for (size_t i = 0; i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i];
+		bool counts = loader->origins[i].layer != CONFIG_LAYER_DEFAULT ||
+			      (row->type == CONFIG_SECRET && loader->origins[i].on); /* a credential */
+
+		for (size_t k = 0; counts && row->option && k < sizeof(neutral) / sizeof(*neutral); k++)
+			counts = strcmp(row->option, neutral[k]) != 0;
+		if (counts)
+			return false;
+	}
+	return true;
+}
+
 /* Sets what is not configured and depends on other values or the host. */
 static void derive(struct config_loader *loader)
 {
@@ -49,6 +69,9 @@ static void derive(struct config_loader *loader)
 		host[HOST_NAME_MAX] = '\0';
 		replace_text(loader, "general", "node", host);
 	}
+	config->embedded = is_embedded(loader);
+	if (config->embedded)
+		config->redis.listen = false;
 	if (!*config->redis.events) {
 		char events[CONFIG_STRING_MAX + sizeof(":events")];
 

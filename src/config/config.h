@@ -84,7 +84,7 @@ struct config {
 		uint64_t file_size_bytes;
 		uint64_t file_ttl_ns;
 		uint64_t port;
-		bool configured; /* an option or key of it was given; false: embedded use, there may be no Redis */
+		bool configured; /* an option or key of it was given; false: there may be no Redis */
 	} redis;
 	struct {
 		uint64_t bytes; /* 0: off */
@@ -105,6 +105,9 @@ struct config {
 	struct config_interface *interfaces;
 	size_t interface_count;
 
+	/* Nothing is configured: the control socket only. A Redis that happens to listen on the default port may be any
+	 * local user's, so redis.listen is false. */
+	bool embedded;
 	char *path; /* the file's; NULL: none */
 	bool check, version, help;
 };

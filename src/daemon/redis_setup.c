@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
@@ -63,6 +64,22 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 	return setup->reply_store ? 0 : -ENOMEM;
 }
 
+/* Once, at start: what a stranger could read or publish. */
+static void warn_of_exposure(const struct config *config)
+{
+	const bool certified = config->redis.tls && *config->redis.cert_file;
+
+	if (!*config->redis.auth && !certified)
+		log_warning("redis-unauthenticated", log_str("host", config->redis.host),
+			    log_uint("port", config->redis.port),
+			    log_str("hint", "clients of this Redis, and a stranger's Redis in its place, can ask for "
+					    "packets; set redis.auth_file and redis.tls, or requests.keys_file"));
+	else if (*config->redis.auth && !config->redis.tls)
+		log_warning("redis-password-in-clear", log_str("host", config->redis.host),
+			    log_uint("port", config->redis.port),
+			    log_str("hint", "whatever is on the way to this address can read it; set redis.tls"));
+}
+
 static void on_job_finished(void *ctx, enum job_outcome outcome)
 {
 	struct trigger_ticket *ticket = ctx;
@@ -108,6 +125,7 @@ int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event
 
 	if (!config->redis.listen)
 		return 0;
+	warn_of_exposure(config);
 	setup->publisher = event_redis_new(setup->loop, &setup->options, config->redis.events);
 	if (!setup->publisher)
 		return -ENOMEM;
@@ -135,7 +153,7 @@ uint64_t redis_setup_pending(const struct redis_setup *setup)
 	const uint64_t events = setup->publisher ? event_redis_pending(setup->publisher) : 0;
 
 	if (!setup->config->redis.configured && !up)
-		return 0; /* embedded use: there may never be a Redis to take them */
+		return 0; /* there may never be a Redis to take them */
 	return events + (up ? redis_commands_pending(setup->keys) : 0);
 }
 

@@ -11,8 +11,10 @@ import time
 
 import pytest
 
+from lib.api import Api
 from lib.cloudshark_server import hang
 from lib.daemon import PRIVATE_RUN, PROGRAM, Daemon, is_sanitized, parse_line
+from lib.redis_server import RedisServer
 from lib.waiting import seconds, until
 
 TOKEN = "0badc0de0badc0de0badc0de"
@@ -203,15 +205,43 @@ def test_missing_capture_permission_is_reported_at_once(netns, tmp_path):
         assert daemon.stop() == 0
 
 
-def test_embedded_form_needs_neither_configuration_nor_redis(netns, tmp_path):
-    """Without configuration the daemon runs, and logs the missing Redis only once."""
-    with Daemon(tmp_path, netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
+@pytest.mark.parametrize("arguments", [[], ["-node", "edge7"], ["-loglevel", "debug"]])
+def test_unconfigured_daemon_uses_no_redis(netns, tmp_path, arguments):
+    """Any local user could have started the one on the default port."""
+    with RedisServer(tmp_path, netns("bare")) as squatter:
+        with Daemon(tmp_path, netns=squatter.netns, wrapper=PRIVATE_RUN, arguments=arguments) as daemon:
+            daemon.start(subscribed=False)
+            Api(f"/proc/{daemon.pid}/root/run/pcapdaemon/control.sock").get("/healthz", ready=1).expect(200)
+            assert daemon.stop() == 0
+            assert not [line for line in daemon.log() if "redis" in line.text], daemon.text()
+        with squatter.client() as client:
+            assert not {"cmdstat_subscribe", "cmdstat_publish", "cmdstat_set"} & set(client.info("commandstats"))
+
+
+def test_any_other_option_brings_the_default_redis_with_one_warning(netns, tmp_path):
+    with RedisServer(tmp_path, netns("bare")) as redis:
+        with Daemon(tmp_path, netns=redis.netns, wrapper=PRIVATE_RUN, arguments=["-maxpackets", "10"]) as daemon:
+            daemon.start()
+            assert [line.fields["port"] for line in daemon.log("redis-unauthenticated")] == ["6379"]
+            with redis.client() as client:
+                assert "cmdstat_subscribe" in client.info("commandstats")
+            assert not daemon.log("redis-password-in-clear")
+            assert daemon.stop() == 0
+
+
+def test_configured_daemon_runs_without_redis(netns, tmp_path):
+    """It logs the missing Redis only once."""
+    with Daemon(tmp_path, netns=netns("bare"), wrapper=PRIVATE_RUN, arguments=["-maxpackets", "10", "-loglevel", "debug:redis"]) as daemon:
         daemon.start(subscribed=False)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.process.wait(2)  # long enough for several attempts
-        assert daemon.is_alive()
-        assert len([line for line in daemon.log() if "redis" in line.id]) <= 3, daemon.text()
+        daemon.wait_lines(lambda line: line.id == "redis-waiting", 6, what="several attempts")
+        assert len(daemon.log("redis-down")) <= 3 and {" info " in line.text for line in daemon.log("redis-down")} == {True}, daemon.text()
         assert daemon.stop() == 0
+
+
+def test_password_over_plain_tcp_is_warned_of(make_world):
+    world = make_world({"redis": {"auth": PASSWORD}}, redis={"password": PASSWORD})
+    warned = [line for line in world.daemon.log() if line.id in ("redis-password-in-clear", "redis-unauthenticated")]
+    assert [line.id for line in warned] == ["redis-password-in-clear"] and PASSWORD not in warned[0].text
 
 
 def test_log_lines_have_an_id_and_fields(make_world):
@@ -237,14 +267,6 @@ def test_log_level_drops_what_is_less_severe(make_world):
     until(lambda: os.path.exists(os.path.join(world.root, "control.sock")), 15, "the control socket")
     assert world.daemon.stop() == 0
     assert not world.daemon.log(), world.daemon.text()
-
-
-def test_log_level_alone_keeps_the_embedded_defaults(netns, tmp_path):
-    with Daemon(tmp_path, netns=netns("bare"), arguments=["-loglevel", "debug"]) as daemon:
-        daemon.start(subscribed=False)
-        down = daemon.wait_log("redis-down")
-        assert " info " in down.text and daemon.wait_log("redis-waiting").fields["area"] == "redis"
-        assert daemon.stop() == 0
 
 
 # --- daemonize, syslog ---
