@@ -235,6 +235,7 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 	const struct filter_options options = {
 		.bpf = spec->bpf,
 		.inner = spec->inner,
+		.required = spec->required,
 		.linktype = linktype,
 		.netmask = ring_netmask(spec->interface),
 	};

@@ -27,8 +27,9 @@ struct resume_point {
 struct consumer_spec {
 	const char *interface;
 	bool promiscuous;
-	const char *bpf;   /* NULL: every packet */
-	const char *inner; /* what the packet in a tunnel must match; NULL: no tunnel is needed */
+	const char *bpf;      /* NULL: every packet */
+	const char *inner;    /* what the packet in a tunnel must match; NULL: no tunnel is needed */
+	const char *required; /* what every packet must match as well; NULL: nothing */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
 	uint64_t before_ns; /* start this long before now, as far as the recorder reaches */

@@ -83,6 +83,13 @@ static void derive(struct config_loader *loader)
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, "redis"))
 			config->redis.configured |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
+	config->requests.section = "requests";
+	config->requests.destinations_given =
+		config_origin_of(loader, config_row_find("requests", "destinations"))->layer != CONFIG_LAYER_DEFAULT;
+	config->api.requests.section = "api.requests";
+	config->api.requests.destinations_given =
+		config_origin_of(loader, config_row_find("api.requests", "destinations"))->layer !=
+		CONFIG_LAYER_DEFAULT;
 	config->api.configured =
 		config_origin_of(loader, config_row_find("api", "socket"))->layer != CONFIG_LAYER_DEFAULT;
 }

@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 #define CONFIG_INTERFACES_MAX 256
@@ -30,6 +31,20 @@ struct config_interface {
 	struct config_strings alias;
 	bool promiscuous;
 };
+
+/* What requests of one origin may ask for: [requests] over Redis, [api.requests] over the control API. */
+struct config_requests {
+	const char *section; /* for refusals */
+	struct config_strings destinations;
+	bool destinations_given;	  /* only those of the list may be named; false: the origin's default */
+	bool redis_files;		  /* [requests]: redis is one of the default */
+	struct config_strings interfaces; /* none: all */
+	char *filter;			  /* "": none */
+	uint64_t maxbefore_ns;		  /* CONFIG_MAXBEFORE_NONE and more: no limit */
+	bool resolve, allow_debug;
+};
+
+#define CONFIG_MAXBEFORE_NONE (366 * S_PER_DAY * NS_PER_S)
 
 /* After loading, strings are never NULL unless noted; "" means not given. */
 struct config {
@@ -94,7 +109,9 @@ struct config {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file;
 		bool configured; /* the socket was given: failing to open it is an error */
+		struct config_requests requests;
 	} api;
+	struct config_requests requests;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;

@@ -172,12 +172,13 @@ static void check_interfaces(struct config_loader *loader)
 	}
 }
 
-static void check_filter(struct config_loader *loader)
+static void check_filter(struct config_loader *loader, const char *section)
 {
+	const struct config_row *row = row_of(section, "filter");
 	struct error err;
 
-	if (loader->validate_filter && loader->validate_filter(loader->config->history.filter, &err) < 0)
-		config_row_fault(loader, row_of("history", "filter"), "%s", err.text);
+	if (loader->validate_filter && loader->validate_filter(config_value_text(row, loader->config), &err) < 0)
+		config_row_fault(loader, row, "%s", err.text);
 }
 
 static void check_log(struct config_loader *loader)
@@ -193,7 +194,9 @@ void config_check(struct config_loader *loader)
 {
 	check_log(loader);
 	check_times(loader);
-	check_filter(loader);
+	check_filter(loader, "history");
+	check_filter(loader, "requests");
+	check_filter(loader, "api.requests");
 	check_local(loader);
 	check_cloudshark(loader);
 	check_redis(loader);

@@ -32,6 +32,16 @@ const char *config_rule_token(const char *text)
 	return NULL;
 }
 
+const char *config_rule_destination(const char *text)
+{
+	static const char *const destinations[] = {"cloudshark", "local", "memory", "redis"};
+
+	for (size_t i = 0; i < sizeof(destinations) / sizeof(*destinations); i++)
+		if (!strcmp(text, destinations[i]))
+			return NULL;
+	return "is no destination (there are cloudshark, local, memory and redis)";
+}
+
 const char *config_rule_interface(const char *text)
 {
 	if (strlen(text) > INTERFACE_NAME_MAX)

@@ -90,6 +90,7 @@ static void on_job_finished(void *ctx, enum job_outcome outcome)
 
 static void on_trigger_message(void *ctx, const struct trigger_message *message)
 {
+	const struct redis_setup *setup = ctx;
 	const struct job_observer observer = {.finished = on_job_finished, .durable = true, .ctx = message->ticket};
 	const struct job_message request = {
 		.origin = message->origin,
@@ -97,9 +98,10 @@ static void on_trigger_message(void *ctx, const struct trigger_message *message)
 		.size = message->size,
 		.id = message->id,
 		.published_ns = message->published_ns,
+		.allowed = &setup->config->requests,
 	};
 
-	(void)jobs_submit(ctx, &request, message->ticket ? &observer : NULL);
+	(void)jobs_submit(setup->jobs, &request, message->ticket ? &observer : NULL);
 }
 
 static int start_stream(struct redis_setup *setup, struct trigger_handler handler)
@@ -121,8 +123,9 @@ int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event
 		      const struct node_status *status)
 {
 	const struct config *config = setup->config;
-	const struct trigger_handler handler = {.message = on_trigger_message, .ctx = jobs};
+	const struct trigger_handler handler = {.message = on_trigger_message, .ctx = setup};
 
+	setup->jobs = jobs;
 	if (!config->redis.listen)
 		return 0;
 	warn_of_exposure(config);

@@ -21,6 +21,7 @@ struct reply_store;
 struct redis_setup {
 	struct event_base *loop;
 	const struct config *config;
+	struct jobs *jobs;	      /* from the start on */
 	struct redis_options options; /* strings are the configuration's */
 	struct redis_commands *keys;
 	struct reply_store *reply_store; /* NULL without a stream: only then must answers outlive a restart */

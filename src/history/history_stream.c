@@ -20,6 +20,7 @@
 #include "bpf/filter.h"
 #include "capture/consumer.h"
 #include "config/config.h"
+#include "output/filter_text.h"
 #include "output/host_info.h"
 #include "output/statistics_comment.h"
 #include "pcapng/capture_pieces.h"
@@ -30,6 +31,7 @@ struct history_stream {
 	struct history_stream_reader reader;
 	char interface[16];
 	char *bpf;
+	char *filter;			 /* with what is required, as text */
 	struct history_stream_spec spec; /* packets and bytes: what remains of the limits */
 	struct consumer_spec consumer_spec;
 	struct resume_point resume_at;
@@ -58,6 +60,7 @@ static void destroy(struct history_stream *stream)
 	capture_pieces_free(stream->file);
 	consumer_free(stream->consumer);
 	free(stream->bpf);
+	free(stream->filter);
 	free(stream);
 	freed(ctx);
 }
@@ -101,7 +104,7 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 
 	stream->interface_info = (struct packet_interface){
 		.name = stream->interface,
-		.filter = stream->bpf,
+		.filter = stream->filter,
 		.linktype = report->linktype,
 		.snaplen = report->snaplen,
 		.start_ns = report->from_ns,
@@ -190,7 +193,8 @@ static void on_arming_done(struct offload_task *task)
 
 static int start_piece(struct history_stream *stream)
 {
-	struct offload *pool = filter_may_resolve_names(stream->bpf) ? stream->deps.name_lookup : stream->deps.arming;
+	const bool looks_up = filter_may_resolve_names(stream->bpf) || filter_may_resolve_names(stream->spec.required);
+	struct offload *pool = looks_up ? stream->deps.name_lookup : stream->deps.arming;
 	const struct history_stream_spec *spec = &stream->spec;
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
 
@@ -198,6 +202,7 @@ static int start_piece(struct history_stream *stream)
 		.interface = stream->interface,
 		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->interface),
 		.bpf = stream->bpf,
+		.required = spec->required,
 		.snaplen = spec->snaplen,
 		.max_packets = spec->packets ? spec->packets : UINT64_MAX,
 		.max_bytes = limited ? spec->bytes : HISTORY_STREAM_PIECE_BYTES,
@@ -281,9 +286,12 @@ int history_stream_start(const struct history_stream_deps *deps, const struct hi
 	stream->arming.done = on_arming_done;
 	snprintf(stream->interface, sizeof(stream->interface), "%s", spec->interface);
 	stream->bpf = spec->bpf ? strdup(spec->bpf) : NULL;
-	const int r = spec->bpf && !stream->bpf ? -ENOMEM : start_piece(stream);
+	int r = spec->bpf && !stream->bpf ? -ENOMEM : filter_text(spec->required, spec->bpf, &stream->filter);
+	if (r == 0)
+		r = start_piece(stream);
 	if (r < 0) {
 		free(stream->bpf);
+		free(stream->filter);
 		free(stream);
 		return r;
 	}

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,8 +23,10 @@ struct history_stream;
 struct history_stream_spec {
 	const char *interface;
 	const char *bpf;	 /* NULL: every packet */
+	const char *required;	 /* what they must match as well, the configuration's; NULL: nothing */
 	uint32_t snaplen;	 /* bytes */
 	uint64_t from_ns, to_ns; /* real time; to_ns at most now */
+	bool from_given;	 /* false: as far back as there is */
 	uint64_t packets, bytes; /* limits; 0: none */
 };
 

@@ -11,6 +11,7 @@
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "job/jobs_internal.h"
+#include "job/request_rules.h"
 #include "job/targets.h"
 
 #define CAPTURES_PER_RUNNING 16 /* limit on captures running or being delivered, as a multiple of limits.captures */
@@ -210,7 +211,7 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 {
 	const struct request *request = submission->request;
 	struct error error;
-	int r = targets_find(request, jobs->options.engine, targets, &error);
+	int r = targets_find(request, submission->allowed, jobs->options.engine, targets, &error);
 
 	if (r < 0)
 		return reject(jobs, submission, r, "interface", error.text);
@@ -252,6 +253,11 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
 			       clock_boottime_ns()))
 		return reject(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
+	const struct request_rules rules = {jobs->options.config, submission->allowed, jobs->options.deliveries};
+	const char *field;
+	const int r = request_rules_check(&rules, request, &field, &error);
+	if (r < 0)
+		return reject(jobs, submission, r, field, error.text);
 	if (repeat_reply(jobs, submission))
 		return outcome;
 	if (is_too_old(jobs, request, &error))

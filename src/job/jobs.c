@@ -23,6 +23,7 @@
 #include "event/event_bus.h"
 #include "job/jobs_internal.h"
 #include "job/reply_store.h"
+#include "job/request_rules.h"
 #include "job/targets.h"
 #include "request/request.h"
 #include "sink/delivery.h"
@@ -39,6 +40,7 @@ struct pending_lookup {
 	struct jobs *jobs;
 	struct job_watch *watch; /* NULL: no observer */
 	struct request *request;
+	const struct config_requests *allowed;
 	char *origin;
 };
 
@@ -101,7 +103,7 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 {
 	struct pending_lookup *pending_lookup = ctx;
 	struct jobs *jobs = pending_lookup->jobs;
-	const struct submission submission = {pending_lookup->origin, pending_lookup->request};
+	const struct submission submission = {pending_lookup->origin, pending_lookup->request, pending_lookup->allowed};
 
 	LIST_REMOVE(pending_lookup, list);
 	jobs->pending_lookup_count--;
@@ -141,6 +143,7 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 	if (watch) /* its owner may cancel it meanwhile */
 		job_watch_hold(watch);
 	pending_lookup->request = request_ref(submission->request);
+	pending_lookup->allowed = submission->allowed;
 	LIST_INSERT_HEAD(&jobs->pending_lookup, pending_lookup, list);
 	jobs->pending_lookup_count++;
 	return true;
@@ -151,10 +154,11 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 static void look_up_or_admit(struct jobs *jobs, const struct job_message *message, struct request *request,
 			     struct job_watch *watch)
 {
-	const struct submission submission = {message->origin, request};
+	const struct submission submission = {message->origin, request, message->allowed};
 
 	if (message->id)
 		request_set_id(request, message->id);
+	request->required = *message->allowed->filter ? message->allowed->filter : NULL;
 	request->published_ns = message->published_ns;
 	if (!look_up_reply(jobs, &submission, watch))
 		admit_watched(jobs, &submission, watch);
@@ -206,7 +210,14 @@ struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *messa
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer)
 {
-	return jobs_submit(jobs, &(struct job_message){.origin = origin, .bytes = bytes, .size = size}, observer);
+	const struct job_message message = {
+		.origin = origin,
+		.bytes = bytes,
+		.size = size,
+		.allowed = &jobs->options.config->api.requests,
+	};
+
+	return jobs_submit(jobs, &message, observer);
 }
 
 /* --- ends of captures --- */
@@ -315,8 +326,8 @@ static void on_history_stream_freed(void *ctx)
 	check_idle(jobs);
 }
 
-int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec *spec,
-			     struct history_stream_reader reader, struct error *err, struct history_stream **stream)
+int jobs_open_history_stream(struct jobs *jobs, struct history_stream_spec *spec, struct history_stream_reader reader,
+			     struct error *err, struct history_stream **stream)
 {
 	const struct history_stream_deps deps = {
 		.config = jobs->options.config,
@@ -331,7 +342,9 @@ int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
 	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
 		return error_set(err, -EBUSY, "%d history streams are open already", JOBS_HISTORY_STREAMS_MAX);
-	int r = targets_check(spec->interface, jobs->options.engine, err);
+	int r = request_rules_check_history(&jobs->options.config->api.requests, spec, err);
+	if (r == 0)
+		r = targets_check(spec->interface, jobs->options.engine, err);
 	if (r < 0)
 		return r;
 	if (!engine_records(jobs->options.engine, spec->interface))

@@ -46,6 +46,7 @@ struct jobs {
 struct submission {
 	const char *origin;
 	struct request *request;
+	const struct config_requests *allowed; /* what it may ask for */
 };
 
 /* Decides on a request for this node: repeats its answers, folds, refuses or starts it. Events meanwhile go to

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "capture/engine.h"
+#include "config/config.h"
+#include "job/request_rules.h"
 
 static void add_target(struct targets *targets, const char *name, char *alias)
 {
@@ -17,8 +19,10 @@ static void add_target(struct targets *targets, const char *name, char *alias)
 		targets->items[targets->count++] = (struct capture_target){name, alias};
 }
 
-static int add_all_up(struct targets *targets, char *alias, struct error *err)
+static int add_all_up(struct targets *targets, char *alias, const struct config_requests *allowed, struct error *err)
 {
+	const size_t before = targets->count;
+
 	interface_list_deinit(&targets->up);
 	int r = interface_list_read(true, &targets->up);
 	if (r < 0)
@@ -29,7 +33,11 @@ static int add_all_up(struct targets *targets, char *alias, struct error *err)
 		return error_set(err, -E2BIG, "%zu interfaces are up; the limit per request is %d", targets->up.count,
 				 REQUEST_INTERFACES_MAX);
 	for (size_t i = 0; i < targets->up.count; i++)
-		add_target(targets, targets->up.names[i], alias);
+		if (request_rules_allow_interface(allowed, targets->up.names[i]))
+			add_target(targets, targets->up.names[i], alias);
+	if (targets->count == before && !before)
+		return error_set(err, -EACCES, "interface: none that is up may be captured on (%s.interfaces)",
+				 allowed->section);
 	return 0;
 }
 
@@ -53,14 +61,15 @@ int targets_check(const char *interface, struct engine *engine, struct error *er
 			    : error_set(err, r, "interface %s: %s", interface, strerror(-r));
 }
 
-int targets_find(const struct request *request, struct engine *engine, struct targets *targets, struct error *err)
+int targets_find(const struct request *request, const struct config_requests *allowed, struct engine *engine,
+		 struct targets *targets, struct error *err)
 {
 	for (size_t i = 0; i < request->interface_count; i++) {
 		const struct request_interface *wanted = &request->interfaces[i];
 		int r = 0;
 
 		if (strcmp(wanted->name, "any") == 0)
-			r = add_all_up(targets, wanted->alias, err);
+			r = add_all_up(targets, wanted->alias, allowed, err);
 		else
 			r = targets_check(wanted->name, engine, err);
 		if (r == 0 && strcmp(wanted->name, "any") != 0)

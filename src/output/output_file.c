@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "output/filter_text.h"
 #include "output/host_info.h"
 
 /* One reader of the output file. */
@@ -115,6 +116,8 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 	output->statistics = calloc(options->part_count, sizeof(*output->statistics));
 	if (!output->interfaces || !output->stores || !output->statistics)
 		return false;
+	if (filter_text(options->request->required, options->request->bpf, &output->filter) < 0)
+		return false;
 	output->part_count = options->part_count;
 	for (size_t i = 0; i < options->part_count; i++) {
 		const struct output_part *part = &options->parts[i];
@@ -122,7 +125,7 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 		output->stores[i] = part->store;
 		output->interfaces[i] = (struct packet_interface){
 			.name = part->interface,
-			.filter = options->request->bpf,
+			.filter = output->filter,
 			.linktype = part->report.linktype,
 			.snaplen = part->report.snaplen,
 			.received = part->report.received,
@@ -170,6 +173,7 @@ void output_file_deinit(struct output_file *output)
 		free(output->comments[i]);
 	output->info.comment_count = 0;
 	free(take(output->interfaces));
+	free(take(output->filter));
 	free(take(output->stores));
 	free(take(output->statistics));
 }

@@ -22,6 +22,7 @@ struct output_file {
 	enum capture_file_format format;
 	struct capture_file_info info;
 	struct packet_interface *interfaces;
+	char *filter;				     /* of all of them, as text */
 	char (*statistics)[STATISTICS_COMMENT_SIZE]; /* by part */
 	const struct store **stores;
 	size_t part_count;

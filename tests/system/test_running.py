@@ -345,7 +345,7 @@ def test_upload_only_daemon_writes_to_no_filesystem(make_world, tmp_path):
     trace = tmp_path / "trace"
     world = make_world({"general": {"writelocal": False, "localdir": None}, "api": {"socket": ""}}, cloudshark={"token": TOKEN},
                        wrapper=["strace", "-f", "-qq", "-s", "256", "-e", "trace=%file,ftruncate,fchmod,fchown", "-o", str(trace)])
-    request = world.capture(packets=500, timeout=30, logrequest=True)
+    request = world.capture(packets=500, timeout=30)
     world.sender.send(500, size=1000, rate=5000)
     request.done(timeout=40)
     assert world.receiver.of(request.id)
@@ -389,7 +389,7 @@ def test_token_on_the_command_line_is_wiped_from_the_process_title(make_world):
 def test_secrets_stay_out_of_logs_and_events_when_everything_fails(make_world):
     """The token is part of the upload URL, which error texts may quote."""
     world = make_world({"cloudshark": {"host": "127.0.0.1", "port": 1, "scheme": "http", "token": TOKEN, "upload": True},
-                        "redis": {"auth": PASSWORD}}, redis={"password": PASSWORD})
+                        "redis": {"auth": PASSWORD}, "requests": {"allow_debug": True}}, redis={"password": PASSWORD})
     request = world.capture(packets=1, timeout=20, logrequest=True)
     world.sender.send(1)
     world.daemon.wait_log("delivery-retry", id=request.id)
@@ -412,7 +412,7 @@ def test_secrets_are_read_from_files(make_world, tmp_path):
 
 
 def test_logrequest_and_packetdebug_log_more(make_world):
-    world = make_world()
+    world = make_world({"requests": {"allow_debug": True}})
     since = world.daemon.mark()
     request = world.capture(packets=3, timeout=20, logrequest=True, packetdebug=True, customer="unusual-name")
     world.sender.send(3, rate=1000)
