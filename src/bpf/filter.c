@@ -16,11 +16,13 @@
 #include "bpf/bpf_optimise.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
+#include "bpf/filter_names.h"
 #include "bpf/filter_syntax.h"
 #include "bpf/tunnel.h"
 
 #define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the real snap length is applied when copying */
 #define COMBINED_BYTES_MAX 16384	   /* an expression and what tunnel.h adds */
+#define NAME_SHOWN_MAX 64		   /* bytes of a host name in an error */
 #define REACH_UNKNOWN UINT32_MAX
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union supports */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
@@ -350,11 +352,28 @@ static int restrict_to_tunnels(const struct filter_options *options, struct erro
 	return 0;
 }
 
+/* libpcap looks up names before it comes to a syntax error behind them. */
+static int check_names(const struct filter_options *options, const char *expression, struct error *err)
+{
+	size_t length;
+	const char *name = options->no_names ? filter_find_host_name(expression, &length) : NULL;
+
+	if (!name)
+		return 0;
+	const int r = filter_check_syntax(expression, err);
+	if (r < 0)
+		return r;
+	return error_set(err, -EACCES, "\"%.*s\": host names are not looked up (%s)",
+			 (int)(length < NAME_SHOWN_MAX ? length : NAME_SHOWN_MAX), name, options->no_names);
+}
+
 static int compile_outer(const struct filter_options *options, struct error *err, struct filter **filter)
 {
 	const bool given = options->bpf && *options->bpf;
-	const int r = given ? filter_check_terms(options->bpf, err) : 0;
+	int r = given ? filter_check_terms(options->bpf, err) : 0;
 
+	if (r == 0 && given)
+		r = check_names(options, options->bpf, err);
 	if (r < 0 || (!given && (!options->required || !*options->required)))
 		return r;
 	return compile(options, given ? options->bpf : "", err, filter);
@@ -370,7 +389,9 @@ int filter_new(const struct filter_options *options, struct error *err, const ch
 		struct inner_filter *inner = NULL;
 
 		*field = "inner";
-		r = compile_inner(options, err, &inner);
+		r = check_names(options, options->inner, err);
+		if (r == 0)
+			r = compile_inner(options, err, &inner);
 		if (r == 0) {
 			*field = "bpf";
 			r = restrict_to_tunnels(options, err, &filter);

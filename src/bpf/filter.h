@@ -31,6 +31,8 @@ struct filter_options {
 	const char *bpf;   /* what the packet must match; NULL or "": nothing in particular */
 	const char *inner; /* what the packet in a tunnel (tunnel.h) must match as well; NULL or "": none is needed */
 	const char *required; /* what the packet must match as well, whatever the others say; NULL or "": nothing */
+	/* The rule that forbids host names in `bpf` and `inner`: they are refused, and never looked up. NULL: none. */
+	const char *no_names;
 	uint16_t linktype;
 	uint32_t netmask; /* as for filter_compile_with_netmask */
 };

@@ -236,6 +236,7 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		.bpf = spec->bpf,
 		.inner = spec->inner,
 		.required = spec->required,
+		.no_names = spec->no_names,
 		.linktype = linktype,
 		.netmask = ring_netmask(spec->interface),
 	};

@@ -30,6 +30,7 @@ struct consumer_spec {
 	const char *bpf;      /* NULL: every packet */
 	const char *inner;    /* what the packet in a tunnel must match; NULL: no tunnel is needed */
 	const char *required; /* what every packet must match as well; NULL: nothing */
+	const char *no_names; /* the rule that forbids host names in `bpf` and `inner`; NULL: none */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
 	uint64_t before_ns; /* start this long before now, as far as the recorder reaches */

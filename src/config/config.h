@@ -42,6 +42,7 @@ struct config_requests {
 	char *filter;			  /* "": none */
 	uint64_t maxbefore_ns;		  /* CONFIG_MAXBEFORE_NONE and more: no limit */
 	bool resolve, allow_debug;
+	const char *resolve_rule; /* its key, for refusals */
 };
 
 #define CONFIG_MAXBEFORE_NONE (366 * S_PER_DAY * NS_PER_S)

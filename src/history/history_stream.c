@@ -203,6 +203,7 @@ static int start_piece(struct history_stream *stream)
 		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->interface),
 		.bpf = stream->bpf,
 		.required = spec->required,
+		.no_names = spec->no_names,
 		.snaplen = spec->snaplen,
 		.max_packets = spec->packets ? spec->packets : UINT64_MAX,
 		.max_bytes = limited ? spec->bytes : HISTORY_STREAM_PIECE_BYTES,

@@ -24,6 +24,7 @@ struct history_stream_spec {
 	const char *interface;
 	const char *bpf;	 /* NULL: every packet */
 	const char *required;	 /* what they must match as well, the configuration's; NULL: nothing */
+	const char *no_names;	 /* the rule that forbids host names in `bpf`; NULL: none */
 	uint32_t snaplen;	 /* bytes */
 	uint64_t from_ns, to_ns; /* real time; to_ns at most now */
 	bool from_given;	 /* false: as far back as there is */

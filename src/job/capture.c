@@ -223,6 +223,7 @@ static void fill_consumer_spec(struct capture_part *part)
 		.bpf = request->bpf,
 		.inner = request->inner,
 		.required = request->required,
+		.no_names = request->no_names,
 		.snaplen = request->snap,
 		.max_packets = request->packets,
 		.max_bytes = request->bytes,
@@ -279,8 +280,8 @@ int capture_start(const struct capture_deps *deps, struct request *request, cons
 		  size_t target_count, unsigned index, struct capture **result)
 {
 	struct capture *capture = new_capture(deps, request, targets, target_count, index);
-	const bool looks_up = filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner) ||
-			      filter_may_resolve_names(request->required);
+	const bool names = filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner);
+	const bool looks_up = (names && !request->no_names) || filter_may_resolve_names(request->required);
 	struct offload *pool = looks_up ? deps->name_lookup : deps->arming;
 
 	if (!capture || !capture->tags) {

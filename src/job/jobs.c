@@ -159,6 +159,7 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 	if (message->id)
 		request_set_id(request, message->id);
 	request->required = *message->allowed->filter ? message->allowed->filter : NULL;
+	request->no_names = message->allowed->resolve ? NULL : message->allowed->resolve_rule;
 	request->published_ns = message->published_ns;
 	if (!look_up_reply(jobs, &submission, watch))
 		admit_watched(jobs, &submission, watch);

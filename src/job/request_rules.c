@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rules' filter is not checked here: it is compiled with the request's own (filter.h, `required`). "any" stands for
- * the allowed interfaces, which targets.c sees to.
+ * Two rules are not checked here: the filter is compiled with the request's own, and host names are refused there
+ * (filter.h, `required` and `no_names`). "any" stands for the allowed interfaces, which targets.c sees to.
  */
 #include "job/request_rules.h"
 
@@ -9,14 +9,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "bpf/filter_names.h"
 #include "config/config.h"
 #include "history/history_stream.h"
 #include "request/request.h"
 #include "sink/delivery.h"
 
 #define ANY "any"
-#define SHOWN_MAX 64 /* bytes of a name */
 
 static bool is_listed(const struct config_strings *list, const char *name)
 {
@@ -71,18 +69,6 @@ static int check_interface(const struct config_requests *allowed, const char *in
 
 /* --- the others --- */
 
-static int check_names(const struct config_requests *allowed, const char *expression, const char *field,
-		       struct error *err)
-{
-	size_t length;
-	const char *name = allowed->resolve ? NULL : filter_find_host_name(expression, &length);
-
-	if (!name)
-		return 0;
-	return error_set(err, -EACCES, "%s: \"%.*s\" is no keyword, and host names are not looked up (%s.resolve)",
-			 field, (int)(length < SHOWN_MAX ? length : SHOWN_MAX), name, allowed->section);
-}
-
 static int check_reach(const struct config_requests *allowed, uint64_t reach_ns, const char *field, struct error *err)
 {
 	if (allowed->maxbefore_ns >= CONFIG_MAXBEFORE_NONE || reach_ns <= allowed->maxbefore_ns)
@@ -131,10 +117,6 @@ int request_rules_check(const struct request_rules *rules, const struct request 
 		*field = request->before_ns ? "before" : "from";
 		r = check_reach(allowed, reach_of(request), *field, err);
 	}
-	if (r == 0)
-		r = check_names(allowed, request->bpf, *field = "bpf", err);
-	if (r == 0)
-		r = check_names(allowed, request->inner, *field = "inner", err);
 	return r == 0 ? check_debug(rules, request, field, err) : r;
 }
 
@@ -145,12 +127,11 @@ int request_rules_check_history(const struct config_requests *allowed, struct hi
 	const uint64_t reach_ns = spec->from_ns < now_ns ? now_ns - spec->from_ns : 0;
 	int r = check_interface(allowed, spec->interface, err);
 
-	if (r == 0)
-		r = check_names(allowed, spec->bpf, "bpf", err);
 	if (r == 0 && !spec->from_given && allowed->maxbefore_ns < CONFIG_MAXBEFORE_NONE)
 		spec->from_ns = reach_ns > allowed->maxbefore_ns ? now_ns - allowed->maxbefore_ns : spec->from_ns;
 	else if (r == 0)
 		r = check_reach(allowed, reach_ns, "from", err);
 	spec->required = *allowed->filter ? allowed->filter : NULL;
+	spec->no_names = allowed->resolve ? NULL : allowed->resolve_rule;
 	return r;
 }

@@ -47,6 +47,7 @@ struct request {
 	char *bpf;		 /* NULL: none */
 	char *inner;		 /* a filter for the packet in a tunnel; NULL: none */
 	const char *required;	 /* a filter that its packets must match as well, the configuration's; NULL: none */
+	const char *no_names;	 /* the rule that forbids its filters host names; NULL: none */
 	uint32_t snap;		 /* bytes */
 	uint64_t packets;	 /* per capture */
 	uint64_t bytes;		 /* per capture */

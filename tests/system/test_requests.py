@@ -55,7 +55,7 @@ BAD_FIELDS = [
     ("node with NUL", {"node": "test-node\0"}, "node", ""),
     ("expression does not compile", {"node": ABSENT, "nodere": "test("}, "nodere", "expression"),
     ("expression too long", {"node": ABSENT, "nodere": "(?:" + "a" * 5000 + ")?"}, "nodere", "long"),
-    ("filter does not compile", {"bpf": "udp prot 53"}, "bpf", "no keyword"),
+    ("filter does not compile", {"bpf": "udp prot 53"}, "bpf", "syntax"),
     ("filter of another link type", {"bpf": "wlan type mgt"}, "bpf", ""),
     ("filter as number", {"bpf": 5}, "bpf", "string"),
     ("filter too long", {"bpf": "udp or " * 3000 + "udp"}, "bpf", "long"),

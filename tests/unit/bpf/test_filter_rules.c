@@ -173,6 +173,35 @@ static void test_host_names_are_found(void **state)
 	}
 }
 
+static void test_forbidden_names_are_refused_after_syntax_errors(void **state)
+{
+	static const struct {
+		const char *bpf, *inner, *error;
+		int code;
+	} cases[] = {
+		{"host www.example.org", NULL, "bpf: \"www.example.org\": host names are not looked up (rule)",
+		 -EACCES},
+		{NULL, "udp and host web", "inner: \"web\": host names are not looked up (rule)", -EACCES},
+		{"udp prot 53", NULL, "bpf: syntax error near \"prot\": \"udp >>>prot<<< 53\"", -EINVAL},
+		{"udp", "port http or net 10.0.0.0/8", "", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct filter_options options = {.bpf = cases[i].bpf,
+						       .inner = cases[i].inner,
+						       .no_names = "rule",
+						       .linktype = LINKTYPE_ETHERNET};
+		struct filter *filter = NULL;
+		struct error err = {0};
+		const char *field;
+
+		assert_int_equal(filter_new(&options, &err, &field, &filter), cases[i].code);
+		assert_string_equal(err.text, cases[i].error);
+		filter_free(filter);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_no_expression_breaks_out),
 		cmocka_unit_test(test_required_filter_holds_for_tunnels_too),
 		cmocka_unit_test(test_host_names_are_found),
+		cmocka_unit_test(test_forbidden_names_are_refused_after_syntax_errors),
 	};
 
 	return cmocka_run_group_tests_name("filter_rules", tests, make_packets, NULL);
