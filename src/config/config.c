@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "config/config_keys.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
@@ -41,7 +42,7 @@ static bool is_embedded(const struct config_loader *loader)
 {
 	static const char *const neutral[] = {"node", "check", "loglevel"};
 
-	if (loader->file)
+	if (loader->file || loader->config->requests.key_count)
 		return false;
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
@@ -83,6 +84,12 @@ static void derive(struct config_loader *loader)
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, "redis"))
 			config->redis.configured |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
+	if (!*config->requests.nonces_file && config->requests.key_count && *config->api.socket) {
+		char path[CONFIG_STRING_MAX + sizeof(".nonces")];
+
+		snprintf(path, sizeof(path), "%s.nonces", config->api.socket);
+		replace_text(loader, "requests", "nonces_file", path);
+	}
 	config->requests.section = "requests";
 	config->requests.resolve_rule = "requests.resolve";
 	config->requests.destinations_given =
@@ -182,6 +189,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->interface_count; i++)
 		clear_section(true, &config->interfaces[i]);
 	free(config->interfaces);
+	config_keys_free(config->requests.keys, config->requests.key_count);
 	clear_section(false, config);
 	free(config);
 }

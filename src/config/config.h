@@ -32,6 +32,16 @@ struct config_interface {
 	bool promiscuous;
 };
 
+#define CONFIG_SECRET_MIN 16 /* characters of an API token or a key's secret */
+#define CONFIG_KEY_NAME_MAX 64
+#define CONFIG_KEY_SECRET_MAX 256
+
+/* A key that signs requests: config_keys.h. */
+struct config_key {
+	char *name, *secret;
+	struct config_strings destinations, interfaces; /* all that it may ask for; none: no limit of its own */
+};
+
 /* What requests of one origin may ask for: [requests] over Redis, [api.requests] over the control API. */
 struct config_requests {
 	const char *section; /* for refusals */
@@ -43,6 +53,12 @@ struct config_requests {
 	uint64_t maxbefore_ns;		  /* CONFIG_MAXBEFORE_NONE and more: no limit */
 	bool resolve, allow_debug;
 	const char *resolve_rule; /* its key, for refusals */
+
+	/* [requests] only. */
+	char *keys_file, *nonces_file; /* "": none */
+	struct config_key *keys;       /* one of them must sign a request; none: it need not be signed */
+	size_t key_count;
+	uint64_t signature_age_ns;
 };
 
 #define CONFIG_MAXBEFORE_NONE (366 * S_PER_DAY * NS_PER_S)

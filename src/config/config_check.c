@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "config/config_loader.h"
+#include "config/config_secret.h"
 #include "config/config_value.h"
 
 static const struct config_row *row_of(const char *section, const char *key)
@@ -125,17 +126,29 @@ static void check_api(struct config_loader *loader)
 				 "needs TLS except on loopback: cert_file and key_file");
 }
 
+/* Replays of old entries are recognised by their ids in the reply store, which forgets them after the longest age. */
+static void check_keys(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+
+	if (config->requests.key_count && *config->redis.stream && !config->redis.stream_max_age_ns)
+		config_row_fault(loader, row_of("redis", "stream_max_age"),
+				 "must limit the age of signed requests (requests.keys_file)");
+}
+
 static bool is_secret_file(const struct config_row *file)
 {
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_row_secret_file(&config_rows[i]) == file)
 			return true;
-	return false;
+	return file == row_of("requests", "keys_file");
 }
 
 /* The files of secrets have been read already. */
 static void check_files(struct config_loader *loader)
 {
+	struct error err;
+
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
 		const char *path;
@@ -146,6 +159,8 @@ static void check_files(struct config_loader *loader)
 		path = config_value_text(row, loader->config);
 		if (*path && access(path, R_OK) < 0)
 			config_row_fault(loader, row, "%s: %s", path, strerror(errno));
+		else if (*path && !strcmp(row->key, "key_file") && config_secret_check_mode(path, &err) < 0)
+			config_row_fault(loader, row, "%s", err.text);
 	}
 }
 
@@ -204,4 +219,5 @@ void config_check(struct config_loader *loader)
 	check_api(loader);
 	check_files(loader);
 	check_interfaces(loader);
+	check_keys(loader);
 }

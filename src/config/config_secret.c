@@ -4,51 +4,65 @@
  * systemd credential "section.key" ($CREDENTIALS_DIRECTORY, systemd.exec(5)). A value and a file from the same layer
  * conflict; otherwise the stronger layer wins.
  */
+#include "config/config_secret.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/config_keys.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
-#define SECRET_SIZE_MAX (64 * 1024) /* bytes of a file */
-
-static int open_regular(const char *path)
+static int check_mode(const char *path, mode_t mode, struct error *err)
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
+	if (!(mode & S_IRWXO))
+		return 0;
+	return error_set(err, -EINVAL, "%s: others may %s it (mode %04o); chmod o= mends that", path,
+			 mode & S_IROTH ? "read" : "write", (unsigned)mode & 07777);
 }
 
-/* Reads the file, without its last newline, into `secret` (of SECRET_SIZE_MAX + 1 bytes). */
-static int read_secret(const char *path, char *secret, struct error *err)
+int config_secret_check_mode(const char *path, struct error *err)
 {
-	cleanup(cleanup_close) int fd = open_regular(path);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_set(err, -EINVAL, "%s: %s", path, strerror(errno));
+	return check_mode(path, st.st_mode, err);
+}
+
+/* The descriptor, or -EINVAL with `err`. */
+static int open_secret(const char *path, struct error *err)
+{
+	struct stat st;
+	cleanup(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, -EINVAL, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%s: is not a regular file", path);
+	return check_mode(path, st.st_mode, err) < 0 ? -EINVAL : take_fd(fd);
+}
+
+int config_secret_read(const char *path, char *secret, struct error *err)
+{
+	cleanup(cleanup_close) int fd = open_secret(path, err);
 	size_t size = 0;
 	ssize_t got;
 
-	if (fd == -EINVAL)
-		return error_set(err, -EINVAL, "%s: is not a regular file", path);
 	if (fd < 0)
-		return error_set(err, -EINVAL, "%s: %s", path, strerror(-fd));
+		return fd;
 	do {
-		got = read(fd, secret + size, SECRET_SIZE_MAX + 1 - size);
+		got = read(fd, secret + size, CONFIG_SECRET_FILE_MAX + 1 - size);
 		if (got > 0)
 			size += (size_t)got;
-	} while (size <= SECRET_SIZE_MAX && (got > 0 || (got < 0 && errno == EINTR)));
+	} while (size <= CONFIG_SECRET_FILE_MAX && (got > 0 || (got < 0 && errno == EINTR)));
 	if (got < 0)
 		return error_set(err, -EINVAL, "%s: %s", path, strerror(errno));
-	if (size > SECRET_SIZE_MAX)
-		return error_set(err, -EINVAL, "%s: is larger than %d bytes", path, SECRET_SIZE_MAX);
+	if (size > CONFIG_SECRET_FILE_MAX)
+		return error_set(err, -EINVAL, "%s: is larger than %d bytes", path, CONFIG_SECRET_FILE_MAX);
 
 	if (size > 0 && secret[size - 1] == '\n')
 		size--;
@@ -65,7 +79,7 @@ static int read_secret(const char *path, char *secret, struct error *err)
 static void take_secret(struct config_loader *loader, const struct config_row *secret,
 			const struct config_row *named_by, const char *path)
 {
-	char *content = calloc(1, SECRET_SIZE_MAX + 2);
+	char *content = calloc(1, CONFIG_SECRET_FILE_ROOM);
 	const char *objection = NULL;
 	struct error err;
 
@@ -75,27 +89,31 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 	}
 	if (!*path)
 		; /* reported already: the key itself is invalid */
-	else if (read_secret(path, content, &err) < 0)
+	else if (config_secret_read(path, content, &err) < 0)
 		config_row_fault(loader, named_by, "%s", err.text);
 	else if (secret->validate && (objection = secret->validate(content)))
 		config_row_fault(loader, named_by, "%s: its content %s", path, objection);
 	else if (config_value_set_text(secret, loader->config, content) < 0)
 		loader->out_of_memory = true;
 	config_origin_of(loader, secret)->on = true; /* also if invalid: one fault is enough */
-	explicit_bzero(content, SECRET_SIZE_MAX + 2);
+	explicit_bzero(content, CONFIG_SECRET_FILE_ROOM);
 	free(content);
+}
+
+/* "" if there is none. */
+static const char *find_credential(const char *section, const char *key, char path[static PATH_MAX])
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	const int size = directory && *directory ? snprintf(path, PATH_MAX, "%s/%s.%s", directory, section, key) : 0;
+
+	return size > 0 && size < PATH_MAX && access(path, F_OK) == 0 ? path : "";
 }
 
 static void take_credential(struct config_loader *loader, const struct config_row *secret)
 {
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	char path[PATH_MAX];
-	int size;
 
-	if (!directory || !*directory)
-		return;
-	size = snprintf(path, sizeof(path), "%s/%s.%s", directory, secret->section, secret->key);
-	if (size < (int)sizeof(path) && access(path, F_OK) == 0)
+	if (*find_credential(secret->section, secret->key, path))
 		take_secret(loader, secret, secret, path);
 }
 
@@ -118,8 +136,27 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 		take_credential(loader, secret);
 }
 
+static void read_keys(struct config_loader *loader)
+{
+	const struct config_row *row = config_row_find("requests", "keys_file");
+	struct config_requests *requests = &loader->config->requests;
+	char room[PATH_MAX];
+	const char *path = *requests->keys_file ? requests->keys_file : find_credential("requests", "keys", room);
+	struct error err;
+
+	if (!*path)
+		return;
+	config_origin_of(loader, row)->on = true;
+	const int r = config_keys_read(path, &requests->keys, &requests->key_count, &err);
+	if (r == -ENOMEM)
+		loader->out_of_memory = true;
+	else if (r < 0)
+		config_row_fault(loader, row, "%s", err.text);
+}
+
 void config_read_secrets(struct config_loader *loader)
 {
+	read_keys(loader);
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].type == CONFIG_SECRET)
 			read_one(loader, &config_rows[i]);

@@ -334,6 +334,14 @@ const struct config_row config_rows[] = {
 	{"requests", "redis_files", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(requests.redis_files),
 	 .help = "without destinations: let requests name redis as well, as pcapctl --merge does"},
 	REQUESTS_KEYS("requests", requests, "false"),
+	{"requests", "keys_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(requests.keys_file),
+	 .help = "file with the keys that must sign requests, one NAME:SECRET a line; without it they need not be "
+		 "signed"},
+	{"requests", "signature_age", NULL, "TIME", CONFIG_DURATION, NS_PER_S, S_PER_DAY *NS_PER_S, .fallback = "60",
+	 FIELD(requests.signature_age_ns), .help = "how old a signature may be, in seconds"},
+	{"requests", "nonces_file", NULL, "FILE", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "the control socket's path and .nonces", FIELD(requests.nonces_file),
+	 .help = "file of 2 MiB, in memory like /run, with the signatures that were used"},
 
 	{"api.requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "", .fallback_text = "all",
 	 FIELD(api.requests.destinations), .validate = config_rule_destination,

@@ -30,6 +30,7 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 		.origin = submission->origin,
 		.tags = request->tags,
 		.customer = request->customer,
+		.key = request_key_name(request),
 		.alertid = request->alertid,
 		.alertid_is_integer = request->alertid_is_integer,
 	};

@@ -22,15 +22,18 @@
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "job/jobs_internal.h"
+#include "job/nonces.h"
 #include "job/reply_store.h"
 #include "job/request_rules.h"
 #include "job/targets.h"
 #include "request/request.h"
+#include "request/request_text.h"
 #include "sink/delivery.h"
 
 #define ARMING_THREADS 2
 #define NAME_LOOKUP_THREADS 2 /* filters with names to look up: slow name servers delay only each other */
 #define PACKET_LOG_QUEUE 64   /* captures waiting for their packet log */
+#define SIGNED_ID_BYTES 12    /* of the MAC */
 #define REPEATS_LOGGED 10     /* a second */
 #define ARMING_QUEUE 4096     /* tasks waiting for an arming thread */
 
@@ -151,19 +154,49 @@ static bool look_up_reply(struct jobs *jobs, const struct submission *submission
 
 /* --- requests --- */
 
+/* A signed request without an id gets one that every copy of it has, so that the reply store recognises them. */
+static void name_request(struct request *request, const char *id)
+{
+	char signed_id[2 + 2 * SIGNED_ID_BYTES] = "k";
+
+	for (size_t i = 0; i < SIGNED_ID_BYTES; i++)
+		snprintf(signed_id + 1 + 2 * i, 3, "%02x", request->mac[i]);
+	if (request->key || id)
+		request_set_id(request, request->key ? signed_id : id);
+}
+
 static void look_up_or_admit(struct jobs *jobs, const struct job_message *message, struct request *request,
 			     struct job_watch *watch)
 {
 	const struct submission submission = {message->origin, request, message->allowed};
 
-	if (message->id)
-		request_set_id(request, message->id);
+	name_request(request, message->id);
 	request->required = *message->allowed->filter ? message->allowed->filter : NULL;
 	request->no_names = message->allowed->resolve ? NULL : message->allowed->resolve_rule;
-	request->published_ns = message->published_ns;
 	if (!look_up_reply(jobs, &submission, watch))
 		admit_watched(jobs, &submission, watch);
 	request_unref(request);
+}
+
+/* A replay is refused before it can do anything. */
+static int check_signature_unused(struct jobs *jobs, const struct job_message *message, const struct request *request,
+				  struct request_refusal *refusal)
+{
+	struct error error;
+
+	if (!request->key || nonces_use(jobs->nonces, request, message->id, request->received_ns, &error) == 0)
+		return 0;
+	snprintf(refusal->id, sizeof(refusal->id), "%s", request->id_given ? request->id : "");
+	return request_refuse(refusal, "sig", "%s", error.text);
+}
+
+static void refuse(struct jobs *jobs, const struct job_message *message, const struct request_refusal *refusal,
+		   struct job_watch *watch)
+{
+	jobs->submitter = watch;
+	refuse_invalid(jobs, message->origin, refusal);
+	jobs->submitter = NULL;
+	job_watch_finish(watch, JOB_REFUSED);
 }
 
 static void submit(struct jobs *jobs, const struct job_message *message, struct job_watch *watch)
@@ -173,10 +206,21 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	const char *names[SINKS_MAX];
 	const size_t name_count = deliveries_destination_names(jobs->options.deliveries, names);
 
-	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->options.config, names,
-			      name_count, &refusal, &request)) {
+	const struct request_arrival arrival = {
+		.received_ns = clock_realtime_ns(),
+		.published_ns = message->published_ns,
+		.rules = message->allowed,
+	};
+
+	switch (request_parse(message->bytes, message->size, &arrival, jobs->options.config, names, name_count,
+			      &refusal, &request)) {
 	case REQUEST_OURS:
-		look_up_or_admit(jobs, message, request, watch);
+		if (check_signature_unused(jobs, message, request, &refusal) == 0) {
+			look_up_or_admit(jobs, message, request, watch);
+		} else {
+			request_unref(request);
+			refuse(jobs, message, &refusal, watch);
+		}
 		break;
 	case REQUEST_ELSEWHERE:
 		jobs->counts.elsewhere++;
@@ -185,10 +229,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		job_watch_finish(watch, JOB_ELSEWHERE);
 		break;
 	case REQUEST_INVALID:
-		jobs->submitter = watch;
-		refuse_invalid(jobs, message->origin, &refusal);
-		jobs->submitter = NULL;
-		job_watch_finish(watch, JOB_REFUSED);
+		refuse(jobs, message, &refusal, watch);
 		break;
 	}
 }
@@ -375,6 +416,19 @@ int jobs_stop(const struct jobs *jobs, const char *id)
 
 /* --- start and end --- */
 
+static int start_nonces(struct jobs *jobs, struct error *err)
+{
+	const struct config_requests *rules = &jobs->options.config->requests;
+
+	if (!rules->key_count)
+		return 0;
+	jobs->nonces = nonces_new(&(struct nonces_options){.path = rules->nonces_file,
+							   .max_age_ns = rules->signature_age_ns,
+							   .now_ns = clock_realtime_ns()},
+				  err);
+	return jobs->nonces ? 0 : -ENOMEM;
+}
+
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 {
 	cleanup(cleanup_jobs) struct jobs *jobs = calloc(1, sizeof(*jobs));
@@ -393,6 +447,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->dedupe = dedupe_new(options->config);
 	jobs->customer_limit = customer_limit_new(options->config);
 	jobs->table = job_table_new();
+	if (start_nonces(jobs, err) < 0)
+		return NULL;
 	jobs->idle_event = event_new(options->loop, -1, 0, on_idle, jobs);
 	jobs->capture_deps = (struct capture_deps){
 		.config = options->config,
@@ -432,6 +488,7 @@ void jobs_free(struct jobs *jobs)
 	dedupe_free(jobs->dedupe);
 	customer_limit_free(jobs->customer_limit);
 	job_table_free(jobs->table);
+	nonces_free(jobs->nonces);
 	if (jobs->idle_event)
 		event_free(jobs->idle_event);
 	free(jobs);

@@ -17,6 +17,7 @@
 #include "job/reply_cache.h"
 
 struct event;
+struct nonces;
 struct offload;
 
 struct jobs {
@@ -34,6 +35,7 @@ struct jobs {
 	unsigned saving_count; /* jobs whose answers are being saved in the reply store */
 	LIST_HEAD(, pending_lookup) pending_lookup;
 	unsigned pending_lookup_count;
+	struct nonces *nonces;		  /* NULL: requests need not be signed */
 	struct token_bucket request_rate; /* limits.requests_per_second */
 	struct log_rate repeat_rate;
 	void (*idle)(void *ctx);

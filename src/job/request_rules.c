@@ -40,31 +40,47 @@ static bool may_name(const struct request_rules *rules, const char *destination)
 
 static int check_destinations(const struct request_rules *rules, const struct request *request, struct error *err)
 {
+	const struct config_key *key = request->key;
+
 	for (size_t i = 0; i < request->destination_count; i++) {
 		const char *name = request->destinations[i];
 		const bool by_default = !rules->allowed->destinations_given && strcmp(name, "redis") == 0;
 
-		if (may_name(rules, name))
-			continue;
-		return error_set(err, -EACCES, "to_destinations: a request may not name \"%s\" (%s.%s)", name,
-				 rules->allowed->section, by_default ? "redis_files" : "destinations");
+		if (!may_name(rules, name))
+			return error_set(err, -EACCES, "to_destinations: a request may not name \"%s\" (%s.%s)", name,
+					 rules->allowed->section, by_default ? "redis_files" : "destinations");
+		if (key && key->destinations.count && !is_listed(&key->destinations, name))
+			return error_set(err, -EACCES,
+					 "to_destinations: the key \"%s\" may not name \"%s\" (%s.keys_file)",
+					 key->name, name, rules->allowed->section);
 	}
 	return 0;
 }
 
 /* --- interfaces --- */
 
-bool request_rules_allow_interface(const struct config_requests *allowed, const char *interface)
+static bool is_key_allowed(const struct config_key *key, const char *interface)
 {
-	return !allowed->interfaces.count || is_listed(&allowed->interfaces, interface);
+	return !key || !key->interfaces.count || is_listed(&key->interfaces, interface);
 }
 
-static int check_interface(const struct config_requests *allowed, const char *interface, struct error *err)
+bool request_rules_allow_interface(const struct config_requests *allowed, const struct config_key *key,
+				   const char *interface)
 {
-	if (strcmp(interface, ANY) == 0 || request_rules_allow_interface(allowed, interface))
+	return (!allowed->interfaces.count || is_listed(&allowed->interfaces, interface)) &&
+	       is_key_allowed(key, interface);
+}
+
+static int check_interface(const struct config_requests *allowed, const struct config_key *key, const char *interface,
+			   struct error *err)
+{
+	if (strcmp(interface, ANY) == 0 || request_rules_allow_interface(allowed, key, interface))
 		return 0;
-	return error_set(err, -EACCES, "interface: a request may not capture on \"%s\" (%s.interfaces)", interface,
-			 allowed->section);
+	if (is_key_allowed(key, interface))
+		return error_set(err, -EACCES, "interface: a request may not capture on \"%s\" (%s.interfaces)",
+				 interface, allowed->section);
+	return error_set(err, -EACCES, "interface: the key \"%s\" may not capture on \"%s\" (%s.keys_file)", key->name,
+			 interface, allowed->section);
 }
 
 /* --- the others --- */
@@ -111,7 +127,7 @@ int request_rules_check(const struct request_rules *rules, const struct request 
 	int r = check_destinations(rules, request, err);
 	for (size_t i = 0; r == 0 && i < request->interface_count; i++) {
 		*field = "interface";
-		r = check_interface(allowed, request->interfaces[i].name, err);
+		r = check_interface(allowed, request->key, request->interfaces[i].name, err);
 	}
 	if (r == 0) {
 		*field = request->before_ns ? "before" : "from";
@@ -125,7 +141,7 @@ int request_rules_check_history(const struct config_requests *allowed, struct hi
 {
 	const uint64_t now_ns = clock_realtime_ns();
 	const uint64_t reach_ns = spec->from_ns < now_ns ? now_ns - spec->from_ns : 0;
-	int r = check_interface(allowed, spec->interface, err);
+	int r = check_interface(allowed, NULL, spec->interface, err);
 
 	if (r == 0 && !spec->from_given && allowed->maxbefore_ns < CONFIG_MAXBEFORE_NONE)
 		spec->from_ns = reach_ns > allowed->maxbefore_ns ? now_ns - allowed->maxbefore_ns : spec->from_ns;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 struct config;
+struct config_key;
 struct config_requests;
 struct deliveries;
 struct history_stream_spec;
@@ -30,5 +31,6 @@ warn_unused int request_rules_check(const struct request_rules *rules, const str
 warn_unused int request_rules_check_history(const struct config_requests *allowed, struct history_stream_spec *spec,
 					    struct error *err);
 
-/* Whether the interface may be captured on. */
-bool request_rules_allow_interface(const struct config_requests *allowed, const char *interface);
+/* Whether a request signed with this key (NULL: unsigned) may capture on the interface. */
+bool request_rules_allow_interface(const struct config_requests *allowed, const struct config_key *key,
+				   const char *interface);

@@ -19,7 +19,8 @@ static void add_target(struct targets *targets, const char *name, char *alias)
 		targets->items[targets->count++] = (struct capture_target){name, alias};
 }
 
-static int add_all_up(struct targets *targets, char *alias, const struct config_requests *allowed, struct error *err)
+static int add_all_up(const struct request *request, char *alias, const struct config_requests *allowed,
+		      struct targets *targets, struct error *err)
 {
 	const size_t before = targets->count;
 
@@ -33,7 +34,7 @@ static int add_all_up(struct targets *targets, char *alias, const struct config_
 		return error_set(err, -E2BIG, "%zu interfaces are up; the limit per request is %d", targets->up.count,
 				 REQUEST_INTERFACES_MAX);
 	for (size_t i = 0; i < targets->up.count; i++)
-		if (request_rules_allow_interface(allowed, targets->up.names[i]))
+		if (request_rules_allow_interface(allowed, request->key, targets->up.names[i]))
 			add_target(targets, targets->up.names[i], alias);
 	if (targets->count == before && !before)
 		return error_set(err, -EACCES, "interface: none that is up may be captured on (%s.interfaces)",
@@ -69,7 +70,7 @@ int targets_find(const struct request *request, const struct config_requests *al
 		int r = 0;
 
 		if (strcmp(wanted->name, "any") == 0)
-			r = add_all_up(targets, wanted->alias, allowed, err);
+			r = add_all_up(request, wanted->alias, allowed, targets, err);
 		else
 			r = targets_check(wanted->name, engine, err);
 		if (r == 0 && strcmp(wanted->name, "any") != 0)

@@ -105,6 +105,8 @@ static bool add_comments(struct output_file *output, const struct request *reque
 		ok = ok && add_comment(output, "customer: %s", request->customer);
 	if (request->alertid)
 		ok = ok && add_comment(output, "alertid: %s", request->alertid);
+	if (request_key_name(request))
+		ok = ok && add_comment(output, "signed with the key: %s", request_key_name(request));
 	ok = ok && add_window(output, report);
 	return ok && add_comment(output, "ended: %s", end_reason_name(report->reason));
 }

@@ -402,8 +402,9 @@ def test_secrets_stay_out_of_logs_and_events_when_everything_fails(make_world):
 
 
 def test_secrets_are_read_from_files(make_world, tmp_path):
-    (tmp_path / "token").write_text(TOKEN + "\n")
-    (tmp_path / "auth").write_text(PASSWORD + "\n")
+    for name, secret in (("token", TOKEN), ("auth", PASSWORD)):
+        (tmp_path / name).touch(0o640)
+        (tmp_path / name).write_text(secret + "\n")
     world = make_world({"cloudshark": {"token": None, "token_file": str(tmp_path / "token")},
                         "redis": {"auth_file": str(tmp_path / "auth")}}, redis={"password": PASSWORD}, cloudshark={"token": TOKEN})
     request = world.capture(packets=1, timeout=20)

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Files that hold a secret. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#define CONFIG_SECRET_FILE_MAX (64 * 1024) /* bytes of a file */
+#define CONFIG_SECRET_FILE_ROOM (CONFIG_SECRET_FILE_MAX + 2)
+
+/*
+ * Reads the file, without its last newline, as a text into `secret` (of CONFIG_SECRET_FILE_ROOM bytes). -EINVAL and
+ * `err`: it is no regular file, is empty or too large, holds a NUL, or others may read or write it.
+ */
+warn_unused int config_secret_read(const char *path, char *secret, struct error *err);
+
+/* Whether only the owner and the group may read or write the file. 0, or -EINVAL with `err`. */
+warn_unused int config_secret_check_mode(const char *path, struct error *err);
