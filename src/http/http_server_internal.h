@@ -40,6 +40,8 @@ struct http_server {
 	void *ctx;
 	char *token; /* NULL: no TCP */
 	struct http_socket_file *socket;
+	char *socket_path, *socket_group; /* to make it again */
+	struct event *socket_check;
 	struct http_endpoint local, remote;
 	size_t sse_count;
 	unsigned request_timeout_ms, idle_timeout_s, heartbeat_ms, connections;
