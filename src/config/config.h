@@ -104,7 +104,7 @@ struct config {
 		bool upload, verify;
 	} cloudshark;
 	struct {
-		bool listen, tls, presence;
+		bool listen, tls, presence, cluster;
 		char *host, *channel, *username, *auth, *auth_file, *ca_file, *cert_file, *key_file;
 		char *events;				/* channel; never empty after loading */
 		struct config_strings nodes, sentinels; /* each "host:port" */

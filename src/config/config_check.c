@@ -2,6 +2,7 @@
 /* Checks across keys, and against the host: values that contradict each other, files that cannot be read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -136,6 +137,16 @@ static void check_keys(struct config_loader *loader)
 				 "must limit the age of signed requests (requests.keys_file)");
 }
 
+/* Without the default group the socket is for root only, but a group that was chosen must exist. */
+static void check_group(struct config_loader *loader)
+{
+	const struct config_row *row = row_of("api", "group");
+	const char *group = loader->config->api.group;
+
+	if (*group && config_origin_of(loader, row)->layer != CONFIG_LAYER_DEFAULT && !getgrnam(group))
+		config_row_fault(loader, row, "this host has no group \"%s\"", group);
+}
+
 static bool is_secret_file(const struct config_row *file)
 {
 	for (size_t i = 0; i < config_row_count; i++)
@@ -220,4 +231,5 @@ void config_check(struct config_loader *loader)
 	check_files(loader);
 	check_interfaces(loader);
 	check_keys(loader);
+	check_group(loader);
 }

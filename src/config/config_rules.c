@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "config/config.h"
+
 /* linux/if.h: ALTIFNAMSIZ is 128 with the NUL; a primary name has at most 15. */
 #define INTERFACE_NAME_MAX 127
 
@@ -30,6 +32,11 @@ const char *config_rule_token(const char *text)
 		if (!isalnum((unsigned char)*text) && !strchr("_-.~", *text))
 			return "contains a character that tokens cannot have (allowed are letters, digits and _ - . ~)";
 	return NULL;
+}
+
+const char *config_rule_api_token(const char *text)
+{
+	return strlen(text) < CONFIG_SECRET_MIN ? "must have at least 16 characters" : config_rule_token(text);
 }
 
 const char *config_rule_destination(const char *text)

@@ -33,6 +33,7 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 		.port = (uint16_t)config->redis.port,
 		.nodes = config->redis.nodes.items,
 		.node_count = config->redis.nodes.count,
+		.cluster = config->redis.cluster,
 		.sentinels = config->redis.sentinels.items,
 		.sentinel_count = config->redis.sentinels.count,
 		.master = config->redis.master,

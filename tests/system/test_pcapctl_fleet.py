@@ -190,6 +190,12 @@ def test_a_folded_request_names_the_other_request(fleet, words, command):
     assert f"n1 folded it into request first, which goes on until 2026-11-23T08:42:00.000Z: `pcapctl {command} --redis URL`" in done.stderr
 
 
+def test_suggested_commands_quote_what_others_chose(fleet):
+    fleet.add("n1", lambda node, request: node.publish(request, "done", reason="folded", folded_into="a'b; reboot"))
+    done = fleet.ctl("capture", "-i", "eth0", "-w", "out")
+    assert r"`pcapctl get 'a'\''b; reboot'.1 --node n1 --redis URL`" in done.stderr, done
+
+
 def test_a_reused_id_is_reported(fleet):
     fleet.add("n1", captures(duplicate=True))
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")

@@ -13,6 +13,7 @@ struct redis_options {
 	uint16_t port;
 	char *const *nodes; /* "host:port" each: more nodes of a Cluster */
 	size_t node_count;
+	bool cluster;		/* MOVED and ASK are followed, to wherever they name; also where there are nodes */
 	char *const *sentinels; /* "host:port" each; if there are any, host, port and nodes are not connected to */
 	size_t sentinel_count;
 	const char *master;	       /* its name at the Sentinels */

@@ -16,6 +16,7 @@ struct fleet_target {
 	char *host;
 	uint16_t port;
 	bool tls;
+	bool cluster;		   /* the server may send us elsewhere */
 	char *username, *password; /* NULL: none */
 	char *ca_file, *cert_file, *key_file;
 	char *channel, *events; /* `events`: NULL until fleet_target_complete */

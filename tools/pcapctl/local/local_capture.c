@@ -247,7 +247,7 @@ static void print_get_hint(const struct capture_session *session, const json_t *
 	char shown[2 * PATH_MAX_BYTES];
 
 	terminal_error("the daemon keeps the file in memory for a while: `pcapctl get %s%s`",
-		       printable(shown, sizeof(shown), json_text(event, "capture")),
+		       printable_word(shown, sizeof(shown), json_text(event, "capture")),
 		       command_target_options(session->context->target));
 }
 
