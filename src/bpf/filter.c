@@ -216,8 +216,12 @@ static int compile_expression(const char *expression, uint16_t linktype, uint32_
 static int require_program(const struct bpf_program *required, struct bpf_program *program)
 {
 	const unsigned count = required->bf_len + program->bf_len;
-	struct bpf_insn *joined = calloc(count, sizeof(*joined));
+	struct bpf_insn *joined;
 
+	for (unsigned i = 0; i < required->bf_len; i++)
+		if (BPF_CLASS(required->bf_insns[i].code) == BPF_RET && BPF_RVAL(required->bf_insns[i].code) != BPF_K)
+			return -EINVAL; /* libpcap makes none: what such a one accepts would not be looked at again */
+	joined = calloc(count, sizeof(*joined));
 	if (!joined)
 		return -ENOMEM;
 	memcpy(joined, required->bf_insns, required->bf_len * sizeof(*joined));
@@ -244,7 +248,7 @@ static int compile_required(const struct filter_options *options, struct error *
 	}
 	r = require_program(&required, program);
 	pcap_freecode(&required);
-	return r < 0 ? error_set(err, r, "out of memory") : 0;
+	return r < 0 ? error_set(err, r, "requests.filter: cannot be joined to another filter: %s", strerror(-r)) : 0;
 }
 
 static int compile_program(const struct filter_options *options, const char *expression, struct error *err,

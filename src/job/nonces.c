@@ -145,6 +145,16 @@ int nonces_use(struct nonces *nonces, const struct request *request, const char 
 
 /* --- the file --- */
 
+/* The control socket, beside which the file usually is, is made later. */
+static void make_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup(cleanup_free) char *parent = slash && slash != path ? strndup(path, (size_t)(slash - path)) : NULL;
+
+	if (parent)
+		(void)!mkdir(parent, 0755); /* opening the file shows whether that worked */
+}
+
 /* `size`: of a new file. The descriptor, locked against other daemons, or -errno. */
 static int open_file(const char *path, off_t size, bool *is_new)
 {
@@ -191,6 +201,7 @@ struct nonces *nonces_new(const struct nonces_options *options, struct error *er
 	error_set(err, -ENOMEM, "out of memory");
 	if (!nonces)
 		return NULL;
+	make_parent(options->path);
 	nonces->fd = *options->path ? open_file(options->path, sizeof(struct nonces_file), &is_new) : -ENOENT;
 	if (nonces->fd < 0)
 		log_warning("nonces-not-kept", log_str("file", options->path), log_str("error", strerror(-nonces->fd)),

@@ -100,6 +100,23 @@ static void test_used_signatures_outlive_a_restart(void **state)
 	nonces_free(nonces);
 }
 
+static void test_missing_directory_is_made(void **state)
+{
+	char inside[PATH_MAX + 32], sub[PATH_MAX + 16];
+
+	(void)state;
+	snprintf(sub, sizeof(sub), "%s/sub", directory);
+	snprintf(inside, sizeof(inside), "%s/nonces", sub);
+	struct nonces *nonces = start(inside, NOW_S);
+	assert_int_equal(use(nonces, 1), 0);
+	nonces_free(nonces);
+	nonces = start(inside, NOW_S + 1);
+	assert_int_equal(use(nonces, 1), -EALREADY);
+	nonces_free(nonces);
+	assert_int_equal(unlink(inside), 0);
+	assert_int_equal(rmdir(sub), 0);
+}
+
 static void test_what_is_not_remembered_is_refused(void **state)
 {
 	struct nonces *nonces = start(path, NOW_S);
@@ -184,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_signature_is_good_for_one_time),
 		TEST(test_used_signatures_outlive_a_restart),
+		TEST(test_missing_directory_is_made),
 		TEST(test_what_is_not_remembered_is_refused),
 		TEST(test_stream_entry_may_come_again_but_not_its_signature),
 		TEST(test_full_memory_forgets_only_what_is_refused_from_then_on),
