@@ -176,7 +176,7 @@ bool filter_may_resolve_names(const char *expression)
 /* Replaces the program by a better one, if there is one. -EINVAL: no packet can match. */
 static int optimise(struct bpf_program *program, struct error *err)
 {
-	cleanup(cleanup_free) struct bpf_insn *better = calloc(program->bf_len, sizeof(*better));
+	cleanup(cleanup_free) struct bpf_insn *better = calloc(program->bf_len + 1, sizeof(*better));
 	const int count = better ? bpf_optimise(program->bf_insns, program->bf_len, better) : -ENOMEM;
 
 	if (count < 0)
