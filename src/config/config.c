@@ -92,13 +92,8 @@ static void derive(struct config_loader *loader)
 	}
 	config->requests.section = "requests";
 	config->requests.resolve_rule = "requests.resolve";
-	config->requests.destinations_given =
-		config_origin_of(loader, config_row_find("requests", "destinations"))->layer != CONFIG_LAYER_DEFAULT;
 	config->api.requests.section = "api.requests";
 	config->api.requests.resolve_rule = "api.requests.resolve";
-	config->api.requests.destinations_given =
-		config_origin_of(loader, config_row_find("api.requests", "destinations"))->layer !=
-		CONFIG_LAYER_DEFAULT;
 	config->api.configured =
 		config_origin_of(loader, config_row_find("api", "socket"))->layer != CONFIG_LAYER_DEFAULT;
 }

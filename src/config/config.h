@@ -44,13 +44,12 @@ struct config_key {
 
 /* What requests of one origin may ask for: [requests] over Redis, [api.requests] over the control API. */
 struct config_requests {
-	const char *section; /* for refusals */
-	struct config_strings destinations;
-	bool destinations_given;	  /* only those of the list may be named; false: the origin's default */
-	bool redis_files;		  /* [requests]: redis is one of the default */
-	struct config_strings interfaces; /* none: all */
-	char *filter;			  /* "": none */
-	uint64_t maxbefore_ns;		  /* CONFIG_MAXBEFORE_NONE and more: no limit */
+	const char *section;		    /* for refusals */
+	struct config_strings destinations; /* all that may be named; none: the origin's default */
+	bool redis_files;		    /* [requests]: redis is one of the default */
+	struct config_strings interfaces;   /* none: all */
+	char *filter;			    /* "": none */
+	uint64_t maxbefore_ns;		    /* CONFIG_MAXBEFORE_NONE and more: no limit */
 	bool resolve, allow_debug;
 	const char *resolve_rule; /* its key, for refusals */
 

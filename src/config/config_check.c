@@ -137,13 +137,13 @@ static void check_keys(struct config_loader *loader)
 				 "must limit the age of signed requests (requests.keys_file)");
 }
 
-/* Without the default group the socket is for root only, but a group that was chosen must exist. */
+/* The default group need not exist: the socket is then for root only. One that was chosen must. */
 static void check_group(struct config_loader *loader)
 {
 	const struct config_row *row = row_of("api", "group");
 	const char *group = loader->config->api.group;
 
-	if (*group && config_origin_of(loader, row)->layer != CONFIG_LAYER_DEFAULT && !getgrnam(group))
+	if (*group && strcmp(group, row->fallback) != 0 && !getgrnam(group))
 		config_row_fault(loader, row, "this host has no group \"%s\"", group);
 }
 

@@ -41,7 +41,7 @@ const char *config_rule_api_token(const char *text)
 
 const char *config_rule_destination(const char *text)
 {
-	static const char *const destinations[] = {"cloudshark", "local", "memory", "redis"};
+	static const char *const destinations[] = {"cloudshark", "local", "memory", "redis", "none"};
 
 	for (size_t i = 0; i < sizeof(destinations) / sizeof(*destinations); i++)
 		if (!strcmp(text, destinations[i]))

@@ -333,7 +333,7 @@ const struct config_row config_rows[] = {
 
 	{"requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "",
 	 .fallback_text = "those that are enabled, and redis with redis_files", FIELD(requests.destinations),
-	 .validate = config_rule_destination, .help = "destinations that a request may name; [] for none"},
+	 .validate = config_rule_destination, .help = "destinations that a request may name; [\"none\"] for none"},
 	{"requests", "redis_files", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(requests.redis_files),
 	 .help = "without destinations: let requests name redis as well, as pcapctl --merge does"},
 	REQUESTS_KEYS("requests", requests, "false"),
@@ -348,7 +348,7 @@ const struct config_row config_rows[] = {
 
 	{"api.requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "", .fallback_text = "all",
 	 FIELD(api.requests.destinations), .validate = config_rule_destination,
-	 .help = "destinations that a request may name; [] for none"},
+	 .help = "destinations that a request may name; [\"none\"] for none"},
 	REQUESTS_KEYS("api.requests", api.requests, "true"),
 
 	{"kafka", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,

@@ -31,7 +31,7 @@ static bool may_name(const struct request_rules *rules, const char *destination)
 {
 	const struct config_requests *allowed = rules->allowed;
 
-	if (allowed->destinations_given)
+	if (allowed->destinations.count)
 		return is_listed(&allowed->destinations, destination);
 	if (allowed == &rules->config->api.requests || deliveries_is_enabled(rules->deliveries, destination))
 		return true;
@@ -44,7 +44,7 @@ static int check_destinations(const struct request_rules *rules, const struct re
 
 	for (size_t i = 0; i < request->destination_count; i++) {
 		const char *name = request->destinations[i];
-		const bool by_default = !rules->allowed->destinations_given && strcmp(name, "redis") == 0;
+		const bool by_default = !rules->allowed->destinations.count && strcmp(name, "redis") == 0;
 
 		if (!may_name(rules, name))
 			return error_set(err, -EACCES, "to_destinations: a request may not name \"%s\" (%s.%s)", name,

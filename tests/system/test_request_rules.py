@@ -99,7 +99,7 @@ def test_control_api_has_rules_of_its_own(ruled):
 @pytest.fixture(scope="module")
 def api_ruled(tmp_path_factory):
     rules = {"interfaces": ["eth0"], "filter": "udp dst port 53", "maxbefore": 1000, "resolve": False, "allow_debug": False,
-             "destinations": []}
+             "destinations": ["none"]}
     config = {**recorder("32MiB", ["eth0", "eth1"], seconds=0), "api.requests": rules}
     with World(tmp_path_factory.mktemp("api"), config, pairs=2, redis=False) as world:
         send_both(world)

@@ -16,7 +16,7 @@ static void test_defaults_are_narrow_over_redis_and_wide_on_the_control_api(void
 
 	assert_string_equal(redis->section, "requests");
 	assert_string_equal(api->section, "api.requests");
-	assert_false(redis->destinations_given || api->destinations_given);
+	assert_int_equal(redis->destinations.count + api->destinations.count, 0);
 	assert_true(redis->redis_files);
 	assert_false(redis->resolve || redis->allow_debug);
 	assert_true(api->resolve && api->allow_debug);
@@ -27,19 +27,17 @@ static void test_defaults_are_narrow_over_redis_and_wide_on_the_control_api(void
 static void test_each_section_has_its_own_keys(void **state)
 {
 	(void)state;
-	assert_loads(
-		"[requests]\ndestinations = [\"local\", \"redis\"]\ninterfaces = [\"eth0\"]\nfilter = \"udp\"\n"
-		"maxbefore = 0\nresolve = true\n"
-		"[api]\nsocket = \"/s\"\n[api.requests]\ndestinations = []\nallow_debug = false\nmaxbefore = \"2m\"\n");
-	assert_true(fixture_config->requests.destinations_given);
+	assert_loads("[requests]\ndestinations = [\"local\", \"redis\"]\ninterfaces = [\"eth0\"]\nfilter = \"udp\"\n"
+		     "maxbefore = 0\nresolve = true\n"
+		     "[api]\nsocket = \"/s\"\n[api.requests]\ndestinations = [\"none\"]\nallow_debug = "
+		     "false\nmaxbefore = \"2m\"\n");
 	assert_int_equal(fixture_config->requests.destinations.count, 2);
 	assert_string_equal(fixture_config->requests.interfaces.items[0], "eth0");
 	assert_string_equal(fixture_config->requests.filter, "udp");
 	assert_int_equal(fixture_config->requests.maxbefore_ns, 0);
 	assert_true(fixture_config->requests.resolve);
 	assert_string_equal(fixture_config->api.socket, "/s");
-	assert_true(fixture_config->api.requests.destinations_given);
-	assert_int_equal(fixture_config->api.requests.destinations.count, 0);
+	assert_string_equal(fixture_config->api.requests.destinations.items[0], "none");
 	assert_false(fixture_config->api.requests.allow_debug);
 	assert_int_equal(fixture_config->api.requests.maxbefore_ns, 120 * NS_PER_S);
 }
