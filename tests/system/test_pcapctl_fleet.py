@@ -456,8 +456,10 @@ def test_a_cluster_is_reached_through_any_of_its_nodes(tmp_path):
         fleet.add("n1", captures(content_of("eth0", 0)))
         for one in cluster.servers:
             url = f"redis://127.0.0.1:{one.port}/capture"
-            assert pcapctl.run("nodes", "--redis", url).rows()[0][:2] == ["n1", "up"]
-            done = pcapctl.run("capture", "-i", "eth0", "-w", "-", "--redis", url)
+            alone = pcapctl.run("nodes", "--redis", url)
+            assert alone.status == 0 if one is owner else alone.status == 1 and "--redis-cluster" in alone.stderr, alone
+            assert pcapctl.run("nodes", "--redis", url, "--redis-cluster").rows()[0][:2] == ["n1", "up"]
+            done = pcapctl.run("capture", "-i", "eth0", "-w", "-", "--redis", url, "--redis-cluster")
             assert done.status == 0 and len(CaptureFile(done.bytes).packets) == 3 and keys(fleet, "file") == [], done
         fleet.close()
     finally:

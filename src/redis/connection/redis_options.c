@@ -82,6 +82,7 @@ int redis_options_copy(struct redis_options *copy, const struct redis_options *o
 	*copy = (struct redis_options){
 		.port = options->port,
 		.tls = options->tls,
+		.cluster = options->cluster,
 		.quiet = options->quiet,
 		.block_ns = options->block_ns,
 		.backoff_max_ns = options->backoff_max_ns,
