@@ -56,10 +56,11 @@ def signed(shared_signed):
 
 
 def answer_to(world, message):
-    """Publishes; returns the first event about it."""
-    since = world.events.mark()
+    """Publishes; returns the first event about it. The captures of earlier tests may still have events."""
+    since, request = world.events.mark(), json.loads(message) if isinstance(message, str) else message
     assert world.publish(message) == 1
-    return world.events.wait(lambda event: event["event"] in ("accepted", "rejected", "done"), since=since)
+    return world.events.wait(lambda event: event["event"] in ("accepted", "rejected") and event.get("id") == request.get("id", event.get("id")),
+                             since=since)
 
 
 def refusal(world, message):
@@ -78,10 +79,11 @@ def test_signed_request_is_taken_and_the_keys_name_is_in_events_and_file(signed)
     request = fields(packets=1, timeout=20, comment="Grüße, \u20ac")
     since = signed.events.mark()
     signed.publish(sign(request))
-    signed.events.wait(lambda event: event["event"] == "accepted", since=since)
+    ours = lambda event: event.get("id") == request["id"]  # noqa: E731
+    signed.events.wait(lambda event: ours(event) and event["event"] == "accepted", since=since)
     signed.sender.send(1)
-    done = signed.events.wait(lambda event: event["event"] == "done", since=since)
-    assert {event["key"] for event in signed.events.all(since=since)} == {"monitoring"}
+    done = signed.events.wait(lambda event: ours(event) and event["event"] == "done", since=since)
+    assert {event["key"] for event in signed.events.all(ours, since)} == {"monitoring"}
     comments = CaptureFile(os.path.join(signed.directory, done["file"])).comments
     assert "signed with the key: monitoring" in comments and not any('"sig"' in comment for comment in comments)
     assert MONITORING not in signed.daemon.text()
@@ -162,8 +164,9 @@ def test_any_means_the_interfaces_that_the_key_allows(signed):
     request = fields(interface=["any"], timeout=0.2)
     since = signed.events.mark()
     signed.publish(sign(request, "ci", CI))
-    signed.events.wait(lambda event: event["event"] == "done", since=since)
-    assert {event["interface"] for event in signed.events.all(since=since)} == {"eth0"}
+    ours = lambda event: event.get("id") == request["id"]  # noqa: E731
+    signed.events.wait(lambda event: ours(event) and event["event"] == "done", since=since)
+    assert {event["interface"] for event in signed.events.all(ours, since)} == {"eth0"}
 
 
 # --- restarts ---

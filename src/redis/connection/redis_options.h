@@ -26,8 +26,8 @@ struct redis_options {
 	const char *ca_file;   /* NULL or "": the system's */
 	const char *cert_file; /* client certificate, NULL or "": none */
 	const char *key_file;
-	bool quiet; /* Redis was not requested (embedded form): a server that was never up is logged once only */
-	uint64_t backoff_max_ns;   /* 0: 30 s, with Sentinels 1 s */
+	bool quiet;		 /* no key or option of it was given: a server that was never up is logged once only */
+	uint64_t backoff_max_ns; /* 0: 30 s, with Sentinels 1 s */
 	uint64_t ping_interval_ns; /* 0: 10 s */
 	uint64_t ping_timeout_ns;  /* 0: 5 s; a connection silent for this long after a PING is dropped */
 	/* How long commands may block (XREADGROUP … BLOCK). A blocked server owes no answer to a PING, so this extends
