@@ -182,6 +182,7 @@ static bool parse_window(struct http_request *request, struct history_stream_spe
 		return false;
 	}
 	spec->from_ns = last_ns ? (last_ns < spec->to_ns ? spec->to_ns - last_ns : 1) : from_ns ? from_ns : 1;
+	spec->from_given = last_ns || from_ns;
 	if (spec->from_ns < spec->to_ns)
 		return true;
 	http_answer_error(request, 400, from_ns > now_ns ? "from is in the future" : "from must be earlier than to");

@@ -27,6 +27,7 @@ unsigned error_http_status(int code)
 		{EINVAL, 400},
 		{E2BIG, 400},
 		{ESTALE, 400},
+		{EACCES, 403},
 		{ENODEV, 404},
 		{EALREADY, 409},
 		/* Too much at once: the same request may succeed later. */

@@ -11,6 +11,7 @@
 
 #define PIECE_SIZE (4 * 4 + 1) /* a character of four bytes, each escaped */
 #define CUT_MARK "\xE2\x80\xA6"
+#define WORD_SIZE 512 /* of a word; longer ones are cut */
 
 /* Writes the printable form of the first character. Returns that character's bytes in `text`. */
 static size_t next_piece(const char *text, size_t size, char piece[static PIECE_SIZE])
@@ -62,6 +63,27 @@ const char *printable(char *into, size_t room, const char *text)
 		if (used + sizeof(CUT_MARK) <= room)
 			fits = used;
 	}
+	into[used] = '\0';
+	return into;
+}
+
+const char *printable_word(char *into, size_t room, const char *text)
+{
+	static const char plain[] = PLAIN_CHARACTERS;
+	char shown[WORD_SIZE];
+	size_t used = 0;
+
+	if (*text && !text[strspn(text, plain)])
+		return printable(into, room, text);
+	printable(shown, sizeof(shown), text);
+	into[used++] = '\'';
+	for (const char *at = shown; *at && used + sizeof("'\\''") < room; at++) {
+		if (*at == '\'')
+			used += (size_t)snprintf(into + used, room - used, "'\\''");
+		else
+			into[used++] = *at;
+	}
+	into[used++] = '\'';
 	into[used] = '\0';
 	return into;
 }

@@ -18,9 +18,12 @@ struct buffer;
  */
 warn_unused int printable_append(struct buffer *out, const char *text, size_t size);
 
-/* The same into `into` (`room` bytes, at least 4); a text that is too long is cut between characters and ends with "…".
- * Returns `into`. */
+/* The same into `into` (`room` bytes, at least 4; for printable_word 8); a text that is too long is cut between
+ * characters and ends with "…". Returns `into`. */
 const char *printable(char *into, size_t room, const char *text);
+
+/* The same as one word of a shell's command line: in single quotes, unless it is plain. */
+const char *printable_word(char *into, size_t room, const char *text);
 
 /* Columns of printable text on a terminal, one per character. */
 size_t printable_width(const char *text);

@@ -17,11 +17,13 @@
 #include "bpf/bpf_optimise.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
+#include "bpf/filter_names.h"
 #include "bpf/filter_syntax.h"
 #include "bpf/tunnel.h"
 
 #define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the real snap length is applied when copying */
 #define COMBINED_BYTES_MAX 16384	   /* an expression and what tunnel.h adds */
+#define NAME_SHOWN_MAX 64		   /* bytes of a host name in an error */
 #define REACH_UNKNOWN UINT32_MAX
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union supports */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
@@ -174,7 +176,7 @@ bool filter_may_resolve_names(const char *expression)
 /* Replaces the program by a better one, if there is one. -EINVAL: no packet can match. */
 static int optimise(struct bpf_program *program, struct error *err)
 {
-	cleanup(cleanup_free) struct bpf_insn *better = calloc(program->bf_len, sizeof(*better));
+	cleanup(cleanup_free) struct bpf_insn *better = calloc(program->bf_len + 1, sizeof(*better));
 	const int count = better ? bpf_optimise(program->bf_insns, program->bf_len, better) : -ENOMEM;
 
 	if (count < 0)
@@ -200,9 +202,9 @@ static void mend_type_loads(struct bpf_program *program)
 	}
 }
 
-/* libpcap's own optimiser changes what some expressions mean (1.10.3). */
-static int compile_program(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
-			   struct bpf_program *program)
+/* Unoptimised: libpcap's own optimiser changes what some expressions mean (1.10.3). */
+static int compile_expression(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+			      struct bpf_program *program)
 {
 	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; the others that there are have one number for both. */
 	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
@@ -218,8 +220,7 @@ static int compile_program(const char *expression, uint16_t linktype, uint32_t n
 	if (r < 0)
 		return -EINVAL;
 	mend_type_loads(program);
-	const int optimised = optimise(program, err);
-	return optimised == -EINVAL ? filter_explain(expression, "expression rejects all packets", err) : optimised;
+	return 0;
 }
 
 /* The kernel sees packets of these link types otherwise than the workers, who give them a header or convert it. */
@@ -250,15 +251,75 @@ static int make_kernel_program(struct filter *filter, struct error *err)
 	return 0;
 }
 
-static int compile(const char *expression, uint16_t linktype, uint32_t netmask, struct error *err,
+/*
+ * Puts the required program in front: its "accept" becomes a jump to the other one. The texts are never joined: an
+ * expression like "tcp) or (udp" would break out of its parentheses, and "vlan" moves the offsets of all that follows.
+ * libpcap's programs set registers and memory before they use them, so one can run after another.
+ */
+static int require_program(const struct bpf_program *required, struct bpf_program *program)
+{
+	const unsigned count = required->bf_len + program->bf_len;
+	struct bpf_insn *joined;
+
+	for (unsigned i = 0; i < required->bf_len; i++)
+		if (BPF_CLASS(required->bf_insns[i].code) == BPF_RET && BPF_RVAL(required->bf_insns[i].code) != BPF_K)
+			return -EINVAL; /* libpcap makes none: what such a one accepts would not be looked at again */
+	joined = calloc(count, sizeof(*joined));
+	if (!joined)
+		return -ENOMEM;
+	memcpy(joined, required->bf_insns, required->bf_len * sizeof(*joined));
+	memcpy(joined + required->bf_len, program->bf_insns, program->bf_len * sizeof(*joined));
+	for (unsigned i = 0; i < required->bf_len; i++)
+		if (joined[i].code == (BPF_RET | BPF_K) && joined[i].k)
+			joined[i] = (struct bpf_insn){.code = BPF_JMP | BPF_JA, .k = required->bf_len - i - 1};
+	free(program->bf_insns); /* as pcap_freecode() does */
+	program->bf_insns = joined;
+	program->bf_len = count;
+	return 0;
+}
+
+static int compile_required(const struct filter_options *options, struct error *err, struct bpf_program *program)
+{
+	struct bpf_program required = {0};
+
+	if (!options->required || !*options->required)
+		return 0;
+	int r = compile_expression(options->required, options->linktype, options->netmask, err, &required);
+	if (r < 0) {
+		error_prefix(err, "the filter of all requests (requests.filter)");
+		return r;
+	}
+	r = require_program(&required, program);
+	pcap_freecode(&required);
+	return r < 0 ? error_set(err, r, "requests.filter: cannot be joined to another filter: %s", strerror(-r)) : 0;
+}
+
+static int compile_program(const struct filter_options *options, const char *expression, struct error *err,
+			   struct bpf_program *program)
+{
+	int r = compile_expression(expression, options->linktype, options->netmask, err, program);
+
+	if (r < 0)
+		return r;
+	r = compile_required(options, err, program);
+	if (r < 0)
+		return r;
+	r = optimise(program, err);
+	if (r == -EINVAL && options->required && *options->required)
+		return error_set(err, r, "no packet that matches it may be captured (requests.filter)");
+	return r == -EINVAL ? filter_explain(expression, "expression rejects all packets", err) : r;
+}
+
+/* A filter of the expression and what is required; nothing else of the options counts. */
+static int compile(const struct filter_options *options, const char *expression, struct error *err,
 		   struct filter **result)
 {
 	cleanup(cleanup_filter) struct filter *filter = calloc(1, sizeof(*filter));
 	if (!filter)
 		return error_set(err, -ENOMEM, "out of memory");
 	atomic_init(&filter->references, 1);
-	filter->linktype = linktype;
-	int r = compile_program(expression, linktype, netmask, err, &filter->program);
+	filter->linktype = options->linktype;
+	int r = compile_program(options, expression, err, &filter->program);
 	if (r < 0)
 		return r;
 	filter->vm = bpf_vm_new(filter->program.bf_insns, filter->program.bf_len);
@@ -281,8 +342,9 @@ int filter_compile_with_netmask(const char *expression, uint16_t linktype, uint3
 		*result = NULL;
 		return 0;
 	}
+	const struct filter_options options = {.linktype = linktype, .netmask = netmask};
 	const int r = filter_check_terms(expression, err);
-	return r < 0 ? r : compile(expression, linktype, netmask, err, result);
+	return r < 0 ? r : compile(&options, expression, err, result);
 }
 
 /* --- tunnels --- */
@@ -330,11 +392,11 @@ static int restrict_to_tunnels(const struct filter_options *options, struct erro
 	struct filter *restricted = NULL;
 	int r = buffer_printf(&text, "(%s)", tunnel_candidates(options->linktype));
 
-	if (r == 0 && *filter && !is_blank(options->bpf))
+	if (r == 0 && options->bpf && !is_blank(options->bpf))
 		r = buffer_printf(&text, " and (%s)", options->bpf);
 	if (r < 0)
 		return error_set(err, r, "out of memory");
-	r = compile(buffer_text(&text), options->linktype, options->netmask, err, &restricted);
+	r = compile(options, buffer_text(&text), err, &restricted);
 	if (r < 0)
 		return r == -EINVAL ? error_set(err, r, "no packet that matches it can be a tunnel") : r;
 	filter_free(*filter);
@@ -342,17 +404,46 @@ static int restrict_to_tunnels(const struct filter_options *options, struct erro
 	return 0;
 }
 
+/* libpcap looks up names before it comes to a syntax error behind them. */
+static int check_names(const struct filter_options *options, const char *expression, struct error *err)
+{
+	size_t length;
+	const char *name = options->no_names ? filter_find_host_name(expression, &length) : NULL;
+
+	if (!name)
+		return 0;
+	const int r = filter_check_syntax(expression, err);
+	if (r < 0)
+		return r;
+	return error_set(err, -EACCES, "\"%.*s\": host names are not looked up (%s)",
+			 (int)(length < NAME_SHOWN_MAX ? length : NAME_SHOWN_MAX), name, options->no_names);
+}
+
+static int compile_outer(const struct filter_options *options, struct error *err, struct filter **filter)
+{
+	const bool given = options->bpf && *options->bpf;
+	int r = given ? filter_check_terms(options->bpf, err) : 0;
+
+	if (r == 0 && given)
+		r = check_names(options, options->bpf, err);
+	if (r < 0 || (!given && (!options->required || !*options->required)))
+		return r;
+	return compile(options, given ? options->bpf : "", err, filter);
+}
+
 int filter_new(const struct filter_options *options, struct error *err, const char **field, struct filter **result)
 {
 	cleanup(cleanup_filter) struct filter *filter = NULL;
 
 	*field = "bpf";
-	int r = filter_compile_with_netmask(options->bpf, options->linktype, options->netmask, err, &filter);
+	int r = compile_outer(options, err, &filter);
 	if (r == 0 && options->inner && *options->inner) {
 		struct inner_filter *inner = NULL;
 
 		*field = "inner";
-		r = compile_inner(options, err, &inner);
+		r = check_names(options, options->inner, err);
+		if (r == 0)
+			r = compile_inner(options, err, &inner);
 		if (r == 0) {
 			*field = "bpf";
 			r = restrict_to_tunnels(options, err, &filter);

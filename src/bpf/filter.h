@@ -30,11 +30,14 @@ warn_unused int filter_compile_with_netmask(const char *expression, uint16_t lin
 struct filter_options {
 	const char *bpf;   /* what the packet must match; NULL or "": nothing in particular */
 	const char *inner; /* what the packet in a tunnel (tunnel.h) must match as well; NULL or "": none is needed */
+	const char *required; /* what the packet must match as well, whatever the others say; NULL or "": nothing */
+	/* The rule that forbids host names in `bpf` and `inner`: they are refused, and never looked up. NULL: none. */
+	const char *no_names;
 	uint16_t linktype;
 	uint32_t netmask; /* as for filter_compile_with_netmask */
 };
 
-/* Compiles a filter of one or both expressions. Errors begin with the name of the one at fault, `*field`. Otherwise
+/* Compiles a filter of these expressions. Errors begin with the name of the one at fault, `*field`. Otherwise
  * like filter_compile. */
 warn_unused int filter_new(const struct filter_options *options, struct error *err, const char **field,
 			   struct filter **filter);

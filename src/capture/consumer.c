@@ -383,6 +383,8 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 	const struct filter_options options = {
 		.bpf = spec->bpf,
 		.inner = spec->inner,
+		.required = spec->required,
+		.no_names = spec->no_names,
 		.linktype = linktype,
 		.netmask = ring_netmask(device.name),
 	};

@@ -30,8 +30,10 @@ struct consumer_spec {
 	const char *interface; /* any name of it, for errors if `ifindex` is given */
 	int ifindex;	       /* the device; 0: the one that has this name, or whose history is kept under it */
 	bool promiscuous;
-	const char *bpf;   /* NULL: every packet */
-	const char *inner; /* what the packet in a tunnel must match; NULL: no tunnel is needed */
+	const char *bpf;      /* NULL: every packet */
+	const char *inner;    /* what the packet in a tunnel must match; NULL: no tunnel is needed */
+	const char *required; /* what every packet must match as well; NULL: nothing */
+	const char *no_names; /* the rule that forbids host names in `bpf` and `inner`; NULL: none */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
 	uint64_t before_ns; /* start this long before now, as far as the recorder reaches */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/network_interface.h"
+#include "config/config_keys.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
@@ -37,6 +38,26 @@ static void replace_text(struct config_loader *loader, const char *section, cons
 		loader->out_of_memory = true;
 }
 
+/* Whether nothing is configured. These options only name or describe this run; -config sets the file. */
+static bool is_embedded(const struct config_loader *loader)
+{
+	static const char *const neutral[] = {"node", "check", "loglevel"};
+
+	if (loader->file || loader->config->requests.key_count)
+		return false;
+	for (size_t i = 0; i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i];
+		bool counts = loader->origins[i].layer != CONFIG_LAYER_DEFAULT ||
+			      (row->type == CONFIG_SECRET && loader->origins[i].on); /* a credential */
+
+		for (size_t k = 0; counts && row->option && k < sizeof(neutral) / sizeof(*neutral); k++)
+			counts = strcmp(row->option, neutral[k]) != 0;
+		if (counts)
+			return false;
+	}
+	return true;
+}
+
 /* Sets what is not configured and depends on other values or the host. */
 static void derive(struct config_loader *loader)
 {
@@ -50,6 +71,9 @@ static void derive(struct config_loader *loader)
 		host[HOST_NAME_MAX] = '\0';
 		replace_text(loader, "general", "node", host);
 	}
+	config->embedded = is_embedded(loader);
+	if (config->embedded)
+		config->redis.listen = false;
 	if (!*config->redis.events) {
 		char events[CONFIG_STRING_MAX + sizeof(":events")];
 
@@ -61,6 +85,16 @@ static void derive(struct config_loader *loader)
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, "redis"))
 			config->redis.configured |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
+	if (!*config->requests.nonces_file && config->requests.key_count && *config->api.socket) {
+		char path[CONFIG_STRING_MAX + sizeof(".nonces")];
+
+		snprintf(path, sizeof(path), "%s.nonces", config->api.socket);
+		replace_text(loader, "requests", "nonces_file", path);
+	}
+	config->requests.section = "requests";
+	config->requests.resolve_rule = "requests.resolve";
+	config->api.requests.section = "api.requests";
+	config->api.requests.resolve_rule = "api.requests.resolve";
 	config->api.configured =
 		config_origin_of(loader, config_row_find("api", "socket"))->layer != CONFIG_LAYER_DEFAULT;
 }
@@ -153,6 +187,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->interface_count; i++)
 		clear_section(true, &config->interfaces[i]);
 	free(config->interfaces);
+	config_keys_free(config->requests.keys, config->requests.key_count);
 	clear_section(false, config);
 	free(config);
 }

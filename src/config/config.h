@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 #define CONFIG_INTERFACES_MAX 256
@@ -30,6 +31,36 @@ struct config_interface {
 	struct config_strings alias;
 	bool promiscuous;
 };
+
+#define CONFIG_SECRET_MIN 16 /* characters of an API token or a key's secret */
+#define CONFIG_KEY_NAME_MAX 64
+#define CONFIG_KEY_SECRET_MAX 256
+
+/* A key that signs requests: config_keys.h. */
+struct config_key {
+	char *name, *secret;
+	struct config_strings destinations, interfaces; /* all that it may ask for; none: no limit of its own */
+};
+
+/* What requests of one origin may ask for: [requests] over Redis, [api.requests] over the control API. */
+struct config_requests {
+	const char *section;		    /* for refusals */
+	struct config_strings destinations; /* all that may be named; none: the origin's default */
+	bool redis_files;		    /* [requests]: redis is one of the default */
+	struct config_strings interfaces;   /* none: all */
+	char *filter;			    /* "": none */
+	uint64_t maxbefore_ns;		    /* CONFIG_MAXBEFORE_NONE and more: no limit */
+	bool resolve, allow_debug;
+	const char *resolve_rule; /* its key, for refusals */
+
+	/* [requests] only. */
+	char *keys_file, *nonces_file; /* "": none */
+	struct config_key *keys;       /* one of them must sign a request; none: it need not be signed */
+	size_t key_count;
+	uint64_t signature_age_ns;
+};
+
+#define CONFIG_MAXBEFORE_NONE (366 * S_PER_DAY * NS_PER_S)
 
 /* After loading, strings are never NULL unless noted; "" means not given. */
 struct config {
@@ -73,7 +104,7 @@ struct config {
 		bool upload, verify;
 	} cloudshark;
 	struct {
-		bool listen, tls, presence, allow_replica;
+		bool listen, tls, presence, allow_replica, cluster;
 		char *host, *channel, *username, *auth, *auth_file, *ca_file, *cert_file, *key_file;
 		char *events;				/* channel; never empty after loading */
 		struct config_strings nodes, sentinels; /* each "host:port" */
@@ -85,7 +116,7 @@ struct config {
 		uint64_t file_size_bytes;
 		uint64_t file_ttl_ns;
 		uint64_t port;
-		bool configured; /* an option or key of it was given; false: embedded use, there may be no Redis */
+		bool configured; /* an option or key of it was given; false: there may be no Redis */
 	} redis;
 	struct {
 		uint64_t bytes; /* 0: off */
@@ -95,7 +126,9 @@ struct config {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file;
 		bool configured; /* the socket was given: failing to open it is an error */
+		struct config_requests requests;
 	} api;
+	struct config_requests requests;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;
@@ -106,6 +139,9 @@ struct config {
 	struct config_interface *interfaces;
 	size_t interface_count;
 
+	/* Nothing is configured: the control socket only. A Redis that happens to listen on the default port may be any
+	 * local user's, so redis.listen is false. */
+	bool embedded;
 	char *path; /* the file's; NULL: none */
 	bool check, version, help;
 };

@@ -2,11 +2,13 @@
 /* Checks across keys, and against the host: values that contradict each other, files that cannot be read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
 #include "config/config_loader.h"
+#include "config/config_secret.h"
 #include "config/config_value.h"
 
 static const struct config_row *row_of(const char *section, const char *key)
@@ -125,17 +127,39 @@ static void check_api(struct config_loader *loader)
 				 "needs TLS except on loopback: cert_file and key_file");
 }
 
+/* Replays of old entries are recognised by their ids in the reply store, which forgets them after the longest age. */
+static void check_keys(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+
+	if (config->requests.key_count && *config->redis.stream && !config->redis.stream_max_age_ns)
+		config_row_fault(loader, row_of("redis", "stream_max_age"),
+				 "must limit the age of signed requests (requests.keys_file)");
+}
+
+/* The default group need not exist: the socket is then for root only. One that was chosen must. */
+static void check_group(struct config_loader *loader)
+{
+	const struct config_row *row = row_of("api", "group");
+	const char *group = loader->config->api.group;
+
+	if (*group && strcmp(group, row->fallback) != 0 && !getgrnam(group))
+		config_row_fault(loader, row, "this host has no group \"%s\"", group);
+}
+
 static bool is_secret_file(const struct config_row *file)
 {
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_row_secret_file(&config_rows[i]) == file)
 			return true;
-	return false;
+	return file == row_of("requests", "keys_file");
 }
 
 /* The files of secrets have been read already. */
 static void check_files(struct config_loader *loader)
 {
+	struct error err;
+
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
 		const char *path;
@@ -146,6 +170,8 @@ static void check_files(struct config_loader *loader)
 		path = config_value_text(row, loader->config);
 		if (*path && access(path, R_OK) < 0)
 			config_row_fault(loader, row, "%s: %s", path, strerror(errno));
+		else if (*path && !strcmp(row->key, "key_file") && config_secret_check_mode(path, &err) < 0)
+			config_row_fault(loader, row, "%s", err.text);
 	}
 }
 
@@ -172,12 +198,13 @@ static void check_interfaces(struct config_loader *loader)
 	}
 }
 
-static void check_filter(struct config_loader *loader)
+static void check_filter(struct config_loader *loader, const char *section)
 {
+	const struct config_row *row = row_of(section, "filter");
 	struct error err;
 
-	if (loader->validate_filter && loader->validate_filter(loader->config->history.filter, &err) < 0)
-		config_row_fault(loader, row_of("history", "filter"), "%s", err.text);
+	if (loader->validate_filter && loader->validate_filter(config_value_text(row, loader->config), &err) < 0)
+		config_row_fault(loader, row, "%s", err.text);
 }
 
 static void check_log(struct config_loader *loader)
@@ -193,7 +220,9 @@ void config_check(struct config_loader *loader)
 {
 	check_log(loader);
 	check_times(loader);
-	check_filter(loader);
+	check_filter(loader, "history");
+	check_filter(loader, "requests");
+	check_filter(loader, "api.requests");
 	check_local(loader);
 	check_cloudshark(loader);
 	check_redis(loader);
@@ -201,4 +230,6 @@ void config_check(struct config_loader *loader)
 	check_api(loader);
 	check_files(loader);
 	check_interfaces(loader);
+	check_keys(loader);
+	check_group(loader);
 }

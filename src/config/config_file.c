@@ -37,6 +37,12 @@ static void add_unknown_section(struct config_loader *loader, const char *name, 
 		config_fault(loader, config_in_file(location), NULL, "[%.64s]: unknown section", name);
 }
 
+static bool is_section(void *ctx, const char *name)
+{
+	(void)ctx;
+	return config_section_find(name);
+}
+
 static void begin_interface(struct config_loader *loader, struct toml_location location)
 {
 	struct config *config = loader->config;
@@ -94,16 +100,28 @@ static void sections_with_key(const char *section, const char *key, char *text, 
 	}
 }
 
+/* "requests" for "api"; NULL if the section has none. */
+static const char *subsection_of(const char *section)
+{
+	const size_t size = strlen(section);
+
+	for (size_t i = 0; i < config_section_count; i++)
+		if (!strncmp(config_sections[i].name, section, size) && config_sections[i].name[size] == '.')
+			return config_sections[i].name + size + 1;
+	return NULL;
+}
+
 static void add_unknown_key(struct config_loader *loader, const char *key, struct toml_location location)
 {
 	const char *section = loader->section ? loader->section->name : "";
-	const char *keys[CONFIG_ROWS_MAX] = {0}, *suggestion;
+	const char *keys[CONFIG_ROWS_MAX + 1] = {0}, *suggestion;
 	char subject[SUBJECT_SIZE], others[160];
 
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, section))
 			keys[i] = config_rows[i].key;
-	suggestion = suggest(key, keys, config_row_count);
+	keys[config_row_count] = subsection_of(section);
+	suggestion = suggest(key, keys, config_row_count + 1);
 	subject_of(section, key, subject);
 	sections_with_key(section, key, others, sizeof(others));
 	if (others[0])
@@ -131,6 +149,10 @@ static void on_key(void *ctx, const char *key, struct toml_location location, co
 			     config_section_find(key)->repeated ? "is a section; write [[%s]]"
 								: "is a section; write [%s]",
 			     key);
+		return;
+	}
+	if (section && config_section_find(subject_of(section->name, key, subject))) {
+		config_fault(loader, config_in_file(location), subject, "is a section; write [%s]", subject);
 		return;
 	}
 	row = section ? config_row_find(section->name, key) : NULL;
@@ -271,7 +293,7 @@ static void add_syntax_fault(struct config_loader *loader, struct span text, con
 
 void config_read_text(struct config_loader *loader, const char *text, size_t size)
 {
-	struct toml_visitor visitor = {.section = on_section, .key = on_key, .ctx = loader};
+	struct toml_visitor visitor = {.section = on_section, .is_section = is_section, .key = on_key, .ctx = loader};
 	struct toml_fault fault = {0};
 	int r = toml_read(text, size, &visitor, &fault);
 

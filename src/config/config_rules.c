@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "base/network_interface.h"
+#include "config/config.h"
 
 const char *config_rule_host(const char *text)
 {
@@ -29,6 +30,21 @@ const char *config_rule_token(const char *text)
 		if (!isalnum((unsigned char)*text) && !strchr("_-.~", *text))
 			return "contains a character that tokens cannot have (allowed are letters, digits and _ - . ~)";
 	return NULL;
+}
+
+const char *config_rule_api_token(const char *text)
+{
+	return strlen(text) < CONFIG_SECRET_MIN ? "must have at least 16 characters" : config_rule_token(text);
+}
+
+const char *config_rule_destination(const char *text)
+{
+	static const char *const destinations[] = {"cloudshark", "local", "memory", "redis", "none"};
+
+	for (size_t i = 0; i < sizeof(destinations) / sizeof(*destinations); i++)
+		if (!strcmp(text, destinations[i]))
+			return NULL;
+	return "is no destination (there are cloudshark, local, memory and redis)";
 }
 
 const char *config_rule_interface(const char *text)

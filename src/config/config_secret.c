@@ -12,33 +12,48 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/config_keys.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
-static int open_regular(const char *path)
+static int check_mode(const char *path, mode_t mode, struct error *err)
+{
+	if (!(mode & S_IRWXO))
+		return 0;
+	return error_set(err, -EINVAL, "%s: others may %s it (mode %04o); chmod o= mends that", path,
+			 mode & S_IROTH ? "read" : "write", (unsigned)mode & 07777);
+}
+
+int config_secret_check_mode(const char *path, struct error *err)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
+	if (stat(path, &st) < 0)
+		return error_set(err, -EINVAL, "%s: %s", path, strerror(errno));
+	return check_mode(path, st.st_mode, err);
+}
+
+/* The descriptor, or -EINVAL with `err`. */
+static int open_secret(const char *path, struct error *err)
+{
+	struct stat st;
+	cleanup(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, -EINVAL, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%s: is not a regular file", path);
+	return check_mode(path, st.st_mode, err) < 0 ? -EINVAL : take_fd(fd);
 }
 
 int config_secret_read(const char *path, char *secret, struct error *err)
 {
-	cleanup(cleanup_close) int fd = open_regular(path);
+	cleanup(cleanup_close) int fd = open_secret(path, err);
 	size_t size = 0;
 	ssize_t got;
 
-	if (fd == -EINVAL)
-		return error_set(err, -EINVAL, "%s: is not a regular file", path);
 	if (fd < 0)
-		return error_set(err, -EINVAL, "%s: %s", path, strerror(-fd));
+		return fd;
 	do {
 		got = read(fd, secret + size, CONFIG_SECRET_FILE_MAX + 1 - size);
 		if (got > 0)
@@ -93,16 +108,20 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 	free(content);
 }
 
-static void take_credential(struct config_loader *loader, const struct config_row *secret)
+/* "" if there is none. */
+static const char *find_credential(const char *section, const char *key, char path[static PATH_MAX])
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	char path[PATH_MAX];
-	int size;
+	const int size = directory && *directory ? snprintf(path, PATH_MAX, "%s/%s.%s", directory, section, key) : 0;
 
-	if (!directory || !*directory)
-		return;
-	size = snprintf(path, sizeof(path), "%s/%s.%s", directory, secret->section, secret->key);
-	if (size < (int)sizeof(path) && access(path, F_OK) == 0)
+	return size > 0 && size < PATH_MAX && access(path, F_OK) == 0 ? path : "";
+}
+
+static void take_credential(struct config_loader *loader, const struct config_row *secret)
+{
+	char path[PATH_MAX];
+
+	if (*find_credential(secret->section, secret->key, path))
 		take_secret(loader, secret, secret, path);
 }
 
@@ -125,8 +144,27 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 		take_credential(loader, secret);
 }
 
+static void read_keys(struct config_loader *loader)
+{
+	const struct config_row *row = config_row_find("requests", "keys_file");
+	struct config_requests *requests = &loader->config->requests;
+	char room[PATH_MAX];
+	const char *path = *requests->keys_file ? requests->keys_file : find_credential("requests", "keys", room);
+	struct error err;
+
+	if (!*path)
+		return;
+	config_origin_of(loader, row)->on = true;
+	const int r = config_keys_read(path, &requests->keys, &requests->key_count, &err);
+	if (r == -ENOMEM)
+		loader->out_of_memory = true;
+	else if (r < 0)
+		config_row_fault(loader, row, "%s", err.text);
+}
+
 void config_read_secrets(struct config_loader *loader)
 {
+	read_keys(loader);
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].type == CONFIG_SECRET)
 			read_one(loader, &config_rows[i]);

@@ -12,10 +12,13 @@ struct config_row;
 
 /*
  * Reads the file, without its last newline, as a text into `secret` (of CONFIG_SECRET_FILE_ROOM bytes). -EINVAL and
- * `err`: it is no regular file, is empty or too large, or holds a NUL.
+ * `err`: it is no regular file, is empty or too large, holds a NUL, or others may read or write it.
  */
 warn_unused int config_secret_read(const char *path, char *secret, struct error *err);
 
 /* The same while the daemon runs: the text must also be valid for this row. */
 warn_unused int config_secret_read_again(const struct config_row *row, const char *path, char *secret,
 					 struct error *err);
+
+/* Whether only the owner and the group may read or write the file. 0, or -EINVAL with `err`. */
+warn_unused int config_secret_check_mode(const char *path, struct error *err);

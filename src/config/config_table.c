@@ -30,6 +30,52 @@ static const char *const schemes[] = {"https", "http", NULL};
 static const char *const methods[] = {"PUT", "POST", NULL};
 static const char *const headers_only[] = {"headers", NULL};
 
+/* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
+#define REQUESTS_KEYS(section, member, wide)                                                                           \
+	{section,                                                                                                      \
+	 "interfaces",                                                                                                 \
+	 NULL,                                                                                                         \
+	 "NAMES",                                                                                                      \
+	 CONFIG_STRINGS,                                                                                               \
+	 0,                                                                                                            \
+	 CONFIG_INTERFACES_MAX,                                                                                        \
+	 .fallback = "",                                                                                               \
+	 .fallback_text = "all",                                                                                       \
+	 FIELD(member.interfaces),                                                                                     \
+	 .validate = config_rule_interface,                                                                            \
+	 .help = "interfaces that a request may capture on; \"any\" then means those of them that are up"},            \
+		{section,                                                                                              \
+		 "filter",                                                                                             \
+		 NULL,                                                                                                 \
+		 "FILTER",                                                                                             \
+		 CONFIG_STRING,                                                                                        \
+		 .fallback = "",                                                                                       \
+		 FIELD(member.filter),                                                                                 \
+		 .help = "pcap filter that the packets of every request must match as well"},                          \
+		{section,                                                                                              \
+		 "maxbefore",                                                                                          \
+		 NULL,                                                                                                 \
+		 "TIME",                                                                                               \
+		 CONFIG_DURATION,                                                                                      \
+		 0,                                                                                                    \
+		 YEAR,                                                                                                 \
+		 .fallback = "31622400",                                                                               \
+		 .fallback_text = "no limit",                                                                          \
+		 FIELD(member.maxbefore_ns),                                                                           \
+		 .help = "how far back a request may reach, in seconds; 0: not at all"},                               \
+		{section,                                                                                              \
+		 "resolve",                                                                                            \
+		 NULL,                                                                                                 \
+		 NULL,                                                                                                 \
+		 CONFIG_BOOL,                                                                                          \
+		 .fallback = wide,                                                                                     \
+		 FIELD(member.resolve),                                                                                \
+		 .help = "let filters have host names, which this node then looks up"},                                \
+	{                                                                                                              \
+		section, "allow_debug", NULL, NULL, CONFIG_BOOL, .fallback = wide, FIELD(member.allow_debug),          \
+								 .help = "let requests set packetdebug and logrequest" \
+	}
+
 const struct config_section config_sections[] = {
 	{.name = "general", .help = "This node, and limits for each request"},
 	{.name = "limits", .help = "Limits for the whole daemon"},
@@ -45,6 +91,8 @@ const struct config_section config_sections[] = {
 	{.name = "s3", .help = "Upload to S3"},
 	{.name = "http", .help = "Upload to any HTTP server"},
 	{.name = "api", .help = "The control API"},
+	{.name = "requests", .help = "What a request over Redis may ask for"},
+	{.name = "api.requests", .help = "What a request over the control API may ask for, history included"},
 	{.name = "kafka", .help = "Requests from Kafka"},
 	{.name = "sqs", .help = "Requests from Amazon SQS"},
 };
@@ -188,6 +236,8 @@ const struct config_row config_rows[] = {
 	{"redis", "nodes", NULL, "ADDRESSES", CONFIG_STRINGS, 0, CONFIG_REDIS_NODES_MAX, .fallback = "",
 	 FIELD(redis.nodes), .validate = config_rule_endpoint,
 	 .help = "more Cluster nodes to try when host does not answer, each \"host:port\""},
+	{"redis", "cluster", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(redis.cluster),
+	 .help = "the server is part of a Cluster: go, with the password, where it sends us; implied by nodes"},
 	{"redis", "sentinels", NULL, "ADDRESSES", CONFIG_STRINGS, 0, CONFIG_REDIS_NODES_MAX, .fallback = "",
 	 FIELD(redis.sentinels), .validate = config_rule_endpoint,
 	 .help = "Sentinels that know the master, each \"host:port\"; host and port are then ignored"},
@@ -276,14 +326,35 @@ const struct config_row config_rows[] = {
 	{"api", "listen", NULL, "ADDRESS:PORT", CONFIG_STRING, .fallback = "", FIELD(api.listen),
 	 .validate = config_rule_endpoint,
 	 .help = "TCP address of the control API, like 127.0.0.1:7227; needs a token, and TLS except on loopback"},
-	{"api", "token", NULL, "TOKEN", CONFIG_SECRET, .fallback = "", FIELD(api.token), .validate = config_rule_token,
-	 .help = "bearer token that TCP clients must send; token_file is safer"},
+	{"api", "token", NULL, "TOKEN", CONFIG_SECRET, .fallback = "", FIELD(api.token),
+	 .validate = config_rule_api_token,
+	 .help = "bearer token that TCP clients must send, at least 16 characters; token_file is safer"},
 	{"api", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.token_file),
 	 .help = "file with the bearer token"},
 	{"api", "cert_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.cert_file),
 	 .help = "server certificate (PEM); enables TLS on the TCP address"},
 	{"api", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.key_file),
 	 .help = "server private key (PEM)"},
+
+	{"requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "",
+	 .fallback_text = "those that are enabled, and redis with redis_files", FIELD(requests.destinations),
+	 .validate = config_rule_destination, .help = "destinations that a request may name; [\"none\"] for none"},
+	{"requests", "redis_files", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(requests.redis_files),
+	 .help = "without destinations: let requests name redis as well, as pcapctl --merge does"},
+	REQUESTS_KEYS("requests", requests, "false"),
+	{"requests", "keys_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(requests.keys_file),
+	 .help = "file with the keys that must sign requests, one NAME:SECRET a line; without it they need not be "
+		 "signed"},
+	{"requests", "signature_age", NULL, "TIME", CONFIG_DURATION, NS_PER_S, S_PER_DAY *NS_PER_S, .fallback = "60",
+	 FIELD(requests.signature_age_ns), .help = "how old a signature may be, in seconds"},
+	{"requests", "nonces_file", NULL, "FILE", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "the control socket's path and .nonces", FIELD(requests.nonces_file),
+	 .help = "file of 2 MiB, in memory like /run, with the signatures that were used"},
+
+	{"api.requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "", .fallback_text = "all",
+	 FIELD(api.requests.destinations), .validate = config_rule_destination,
+	 .help = "destinations that a request may name; [\"none\"] for none"},
+	REQUESTS_KEYS("api.requests", api.requests, "true"),
 
 	{"kafka", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
 	 .help = "take requests from Kafka"},

@@ -150,6 +150,16 @@ void visit_key(const toml::key &key, const toml::node &node, const toml_visitor 
 	visitor.key(visitor.ctx, printable(key.str()).c_str(), location_of(key.source()), &value);
 }
 
+std::string subsection_name(const toml::key &section, const toml::key &key)
+{
+	return printable(section.str()) + "." + printable(key.str());
+}
+
+bool is_subsection(const toml::key &section, const toml::key &key, const toml::node &node, const toml_visitor &visitor)
+{
+	return node.is_table() && visitor.is_section(visitor.ctx, subsection_name(section, key).c_str());
+}
+
 void visit_section(const toml::key &name, const toml::table &table, bool repeated, const toml_visitor &visitor)
 {
 	toml_location location = location_of(table.source());
@@ -158,7 +168,16 @@ void visit_section(const toml::key &name, const toml::table &table, bool repeate
 
 	visitor.section(visitor.ctx, printable(name.str()).c_str(), repeated, location);
 	for (auto &&[key, node] : table)
-		visit_key(key, node, visitor);
+		if (!is_subsection(name, key, node, visitor))
+			visit_key(key, node, visitor);
+	for (auto &&[key, node] : table) {
+		if (!is_subsection(name, key, node, visitor))
+			continue;
+		const toml::table &inner = *node.as_table();
+		visitor.section(visitor.ctx, subsection_name(name, key).c_str(), false, location_of(inner.source()));
+		for (auto &&[inner_key, inner_node] : inner)
+			visit_key(inner_key, inner_node, visitor);
+	}
 }
 
 bool is_section(const toml::node &node)

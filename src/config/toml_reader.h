@@ -43,6 +43,9 @@ struct toml_value {
 struct toml_visitor {
 	/* A section begins, possibly an empty one: [name] or, if `repeated`, [[name]]. */
 	void (*section)(void *ctx, const char *name, bool repeated, struct toml_location location);
+	/* Whether "a.b", a table in the section [a], is a section of its own, which then follows [a]'s keys. Otherwise
+	 * it is a key of [a]. */
+	bool (*is_section)(void *ctx, const char *name);
 	/* A key of the current section; keys before the first section come before any section() call. '?' replaces
 	 * control characters, which quoted keys can have. */
 	void (*key)(void *ctx, const char *key, struct toml_location location, const struct toml_value *value);

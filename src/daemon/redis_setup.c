@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "daemon/secrets.h"
 #include "event/event.h"
@@ -40,6 +41,7 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 		.port = (uint16_t)config->redis.port,
 		.nodes = config->redis.nodes.items,
 		.node_count = config->redis.nodes.count,
+		.cluster = config->redis.cluster,
 		.sentinels = config->redis.sentinels.items,
 		.sentinel_count = config->redis.sentinels.count,
 		.master = config->redis.master,
@@ -74,6 +76,22 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 	return setup->reply_store ? 0 : -ENOMEM;
 }
 
+/* Once, at start: what a stranger could read or publish. */
+static void warn_of_exposure(const struct config *config)
+{
+	const bool certified = config->redis.tls && *config->redis.cert_file;
+
+	if (!*config->redis.auth && !certified)
+		log_warning("redis-unauthenticated", log_str("host", config->redis.host),
+			    log_uint("port", config->redis.port),
+			    log_str("hint", "clients of this Redis, and a stranger's Redis in its place, can ask for "
+					    "packets; set redis.auth_file and redis.tls, or requests.keys_file"));
+	else if (*config->redis.auth && !config->redis.tls)
+		log_warning("redis-password-in-clear", log_str("host", config->redis.host),
+			    log_uint("port", config->redis.port),
+			    log_str("hint", "whatever is on the way to this address can read it; set redis.tls"));
+}
+
 static void on_job_finished(void *ctx, enum job_outcome outcome)
 {
 	struct trigger_ticket *ticket = ctx;
@@ -86,6 +104,7 @@ static void on_job_finished(void *ctx, enum job_outcome outcome)
 
 static void on_trigger_message(void *ctx, const struct trigger_message *message)
 {
+	const struct redis_setup *setup = ctx;
 	const struct job_observer observer = {.finished = on_job_finished, .durable = true, .ctx = message->ticket};
 	const struct job_message request = {
 		.origin = message->origin,
@@ -94,9 +113,10 @@ static void on_trigger_message(void *ctx, const struct trigger_message *message)
 		.id = message->id,
 		.published_ns = message->published_ns,
 		.refusal = message->refusal,
+		.allowed = &setup->config->requests,
 	};
 
-	(void)jobs_submit(ctx, &request, message->ticket ? &observer : NULL);
+	(void)jobs_submit(setup->jobs, &request, message->ticket ? &observer : NULL);
 }
 
 static int start_stream(struct redis_setup *setup, struct trigger_handler handler)
@@ -145,10 +165,12 @@ int redis_setup_start(struct redis_setup *setup, struct jobs *jobs, struct event
 		      const struct node_status *status)
 {
 	const struct config *config = setup->config;
-	const struct trigger_handler handler = {.message = on_trigger_message, .ctx = jobs};
+	const struct trigger_handler handler = {.message = on_trigger_message, .ctx = setup};
 
+	setup->jobs = jobs;
 	if (!config->redis.listen)
 		return 0;
+	warn_of_exposure(config);
 	setup->bus = bus;
 	struct redis_options publisher = setup->options;
 	publisher.ping_interval_ns = ROLE_INTERVAL_NS;
@@ -187,7 +209,7 @@ uint64_t redis_setup_pending(const struct redis_setup *setup)
 	const uint64_t events = setup->publisher ? event_redis_pending(setup->publisher) : 0;
 
 	if (!setup->config->redis.configured && !up)
-		return 0; /* embedded use: there may never be a Redis to take them */
+		return 0; /* there may never be a Redis to take them */
 	return events + (up ? redis_commands_pending(setup->keys) : 0);
 }
 

@@ -26,6 +26,7 @@ struct redis_setup {
 	struct event_bus *bus; /* from redis_setup_start on */
 	const struct config *config;
 	struct redis_links *links;
+	struct jobs *jobs;	      /* from the start on */
 	struct redis_options options; /* strings are the configuration's */
 	struct redis_commands *keys;
 	struct redis_clock *clock;	 /* exists if `keys` does */

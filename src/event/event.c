@@ -220,6 +220,7 @@ char *event_json(const struct event *event)
 	put_text(&writer, "interface", event->interface);
 	put_time(&writer, "time", event->time_ns);
 	put_text(&writer, "origin", event->origin);
+	put_text(&writer, "key", event->key);
 	put_text(&writer, "reason", event->reason);
 	put_text(&writer, "field", event->field);
 	if (event->duplicate)

@@ -42,6 +42,7 @@ struct event {
 	const char *field;	 /* (*) for `rejected`: the field at fault */
 	int code;		 /* for `rejected`: a negative errno for callers in this process; not in the JSON */
 	const char *origin;	 /* (*) where the request came from */
+	const char *key;	 /* (*) that signed the request */
 	bool duplicate;		 /* (*) a repeated answer; the request did not run again */
 	const char *folded_into; /* (*) the id of the running request that this one repeats and was folded into */
 	uint64_t until_ns;	 /* (*) real time at which that one now ends */

@@ -131,6 +131,7 @@ struct event *event_parse(const char *json, size_t size)
 	event.reason = text_of(object, "reason");
 	event.field = text_of(object, "field");
 	event.origin = text_of(object, "origin");
+	event.key = text_of(object, "key");
 	event.folded_into = text_of(object, "folded_into");
 	event.until_ns = time_of(object, "until");
 	read_counts(object, &event);

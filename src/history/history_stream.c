@@ -20,6 +20,7 @@
 #include "bpf/filter.h"
 #include "capture/consumer.h"
 #include "config/config.h"
+#include "output/filter_text.h"
 #include "output/host_info.h"
 #include "output/statistics_comment.h"
 #include "pcapng/capture_pieces.h"
@@ -30,6 +31,7 @@ struct history_stream {
 	struct history_stream_reader reader;
 	struct network_interface device; /* index 0: it is away */
 	char *bpf, *inner;
+	char *filter;			 /* with what is required, as text */
 	struct history_stream_spec spec; /* packets and bytes: what remains of the limits */
 	struct consumer_spec consumer_spec;
 	struct resume_point resume_at;
@@ -59,6 +61,7 @@ static void destroy(struct history_stream *stream)
 	consumer_free(stream->consumer);
 	free(stream->bpf);
 	free(stream->inner);
+	free(stream->filter);
 	free(stream);
 	freed(ctx);
 }
@@ -103,7 +106,7 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 
 	stream->interface_info = (struct packet_interface){
 		.name = stream->device.name,
-		.filter = stream->bpf,
+		.filter = stream->filter,
 		.linktype = report->linktype,
 		.snaplen = report->snaplen,
 		.start_ns = report->from_ns,
@@ -197,7 +200,8 @@ static void on_arming_done(struct offload_task *task)
 
 static int start_piece(struct history_stream *stream)
 {
-	const bool looks_up = filter_may_resolve_names(stream->bpf) || filter_may_resolve_names(stream->inner);
+	const bool looks_up = filter_may_resolve_names(stream->bpf) || filter_may_resolve_names(stream->inner) ||
+			      filter_may_resolve_names(stream->spec.required);
 	struct offload *pool = looks_up ? stream->deps.name_lookup : stream->deps.arming;
 	const struct history_stream_spec *spec = &stream->spec;
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
@@ -208,6 +212,8 @@ static int start_piece(struct history_stream *stream)
 		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->device.name),
 		.bpf = stream->bpf,
 		.inner = stream->inner,
+		.required = spec->required,
+		.no_names = spec->no_names,
 		.snaplen = spec->snaplen,
 		.max_packets = spec->packets ? spec->packets : UINT64_MAX,
 		.max_bytes = limited ? spec->bytes : HISTORY_STREAM_PIECE_BYTES,
@@ -294,10 +300,13 @@ int history_stream_start(const struct history_stream_deps *deps, const struct hi
 	stream->bpf = spec->bpf ? strdup(spec->bpf) : NULL;
 	stream->inner = spec->inner ? strdup(spec->inner) : NULL;
 	const bool copied = !spec->bpf == !stream->bpf && !spec->inner == !stream->inner;
-	const int r = copied ? start_piece(stream) : -ENOMEM;
+	int r = copied ? filter_text(spec->required, spec->bpf, &stream->filter) : -ENOMEM;
+	if (r == 0)
+		r = start_piece(stream);
 	if (r < 0) {
 		free(stream->bpf);
 		free(stream->inner);
+		free(stream->filter);
 		free(stream);
 		return r;
 	}

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,8 +24,11 @@ struct history_stream;
 struct history_stream_spec {
 	const char *interface;
 	const char *bpf, *inner; /* filters, as a request's; NULL: none */
+	const char *required;	 /* what they must match as well, the configuration's; NULL: nothing */
+	const char *no_names;	 /* the rule that forbids host names in them; NULL: none */
 	uint32_t snaplen;	 /* bytes */
 	uint64_t from_ns, to_ns; /* real time; to_ns at most now */
+	bool from_given;	 /* false: as far back as there is */
 	uint64_t packets, bytes; /* limits; 0: none */
 };
 

@@ -231,6 +231,8 @@ static CURLcode set_transfer_options(struct http_transfer *transfer)
 	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, client->https ? "https" : "http");
 	failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	if (!client->https) /* a proxy of the environment would read the token; with https it only sees host and port */
+		failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, client->verify ? 1L : 0L);
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, client->verify ? 2L : 0L);

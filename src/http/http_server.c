@@ -25,7 +25,8 @@
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE_MS 200
-#define RETIRED_MAX 8 /* older certificates with connections; a further one is read once one of these has none */
+#define RETIRED_MAX 8	 /* older certificates with connections; a further one is read once one of these has none */
+#define SOCKET_CHECK_S 2 /* between looks whether the unix socket still has its name */
 #define CONNECTION_POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head and pieces of its answer */
 #define FINAL_FLUSH_ROUNDS 16			  /* at the end: each round advances every answer one step */
 #define CONNECTIONS_SLACK 4 /* connections that libmicrohttpd may still count after we have freed them */
@@ -207,6 +208,17 @@ static struct MHD_Daemon *start_mhd(struct http_endpoint *endpoint, const char *
 				MHD_OPTION_END);
 }
 
+static int start_accepting(struct http_endpoint *endpoint, struct error *err)
+{
+	struct event_base *loop = endpoint->server->loop;
+
+	endpoint->accept_event = event_new(loop, endpoint->listener, EV_READ | EV_PERSIST, on_accept, endpoint);
+	endpoint->pause = evtimer_new(loop, on_pause_over, endpoint);
+	if (!endpoint->accept_event || !endpoint->pause || event_add(endpoint->accept_event, NULL) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
 static int start_endpoint(struct http_endpoint *endpoint, const char *cert, const char *key, struct error *err)
 {
 	struct event_base *loop = endpoint->server->loop;
@@ -223,13 +235,7 @@ static int start_endpoint(struct http_endpoint *endpoint, const char *cert, cons
 	endpoint->timer = evtimer_new(loop, on_ready, endpoint);
 	if (!endpoint->ready || !endpoint->timer || event_add(endpoint->ready, NULL) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (endpoint->listener < 0)
-		return 0;
-	endpoint->accept_event = event_new(loop, endpoint->listener, EV_READ | EV_PERSIST, on_accept, endpoint);
-	endpoint->pause = evtimer_new(loop, on_pause_over, endpoint);
-	if (!endpoint->accept_event || !endpoint->pause || event_add(endpoint->accept_event, NULL) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return endpoint->listener < 0 ? 0 : start_accepting(endpoint, err);
 }
 
 static int read_pem(const char *path, struct buffer *pem, struct error *err)
@@ -378,12 +384,68 @@ static int start_tcp(struct http_server *server, const struct http_server_option
 	return endpoint->tls ? start_tls_endpoint(endpoint, err) : start_endpoint(endpoint, "", "", err);
 }
 
+/* --- a socket that is removed --- */
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+/* Connections that are open stay so. */
+static void replace_socket(struct http_server *server)
+{
+	struct http_endpoint *endpoint = &server->local;
+	struct error err;
+	struct http_socket_file *socket = http_socket_file_new(server->socket_path, server->socket_group, &err);
+	uint64_t suppressed;
+
+	if (socket) {
+		free_event(take(endpoint->accept_event));
+		free_event(take(endpoint->pause));
+		http_socket_file_free(server->socket);
+		server->socket = socket;
+		endpoint->listener = http_socket_file_fd(socket);
+		if (start_accepting(endpoint, &err) == 0) {
+			log_notice("api-socket-made-again", log_str("socket", server->socket_path));
+			return;
+		}
+	}
+	if (log_rate_allow(&server->failures, &suppressed))
+		log_warning("api-socket-gone", log_str("error", err.text), log_uint("suppressed", suppressed));
+}
+
+static void on_socket_check(evutil_socket_t fd, short events, void *ctx)
+{
+	struct http_server *server = ctx;
+
+	(void)fd;
+	(void)events;
+	if (http_socket_file_is_gone(server->socket))
+		replace_socket(server);
+}
+
+static int watch_socket(struct http_server *server, const struct http_server_options *options)
+{
+	static const struct timeval interval = {.tv_sec = SOCKET_CHECK_S};
+
+	server->socket_path = strdup(options->socket);
+	server->socket_group = strdup(options->group ? options->group : "");
+	server->socket_check = event_new(server->loop, -1, EV_PERSIST, on_socket_check, server);
+	return server->socket_path && server->socket_group && server->socket_check &&
+			       event_add(server->socket_check, &interval) == 0
+		       ? 0
+		       : -ENOMEM;
+}
+
 static int start_local(struct http_server *server, const struct http_server_options *options, struct error *err)
 {
 	if (options->socket && options->socket[0]) {
 		server->socket = http_socket_file_new(options->socket, options->group, err);
 		if (!server->socket)
 			return -EIO;
+		if (watch_socket(server, options) < 0)
+			return error_set(err, -ENOMEM, "out of memory");
 		server->local.listener = http_socket_file_fd(server->socket);
 	}
 	return start_endpoint(&server->local, NULL, NULL, err);
@@ -422,12 +484,6 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 
 /* --- stop --- */
 
-static void free_event(struct event *event)
-{
-	if (event)
-		event_free(event);
-}
-
 static void stop_endpoint(struct http_endpoint *endpoint)
 {
 	free_event(endpoint->accept_event);
@@ -455,6 +511,7 @@ void http_server_free(struct http_server *server)
 	if (!server)
 		return;
 	server->stopping = true;
+	free_event(server->socket_check);
 	while (server->retired) {
 		struct http_endpoint *endpoint = server->retired;
 
@@ -470,6 +527,8 @@ void http_server_free(struct http_server *server)
 	secret_free(server->own_token);
 	free(server->cert_file);
 	free(server->key_file);
+	free(server->socket_path);
+	free(server->socket_group);
 	free(server);
 }
 

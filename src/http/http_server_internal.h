@@ -47,6 +47,8 @@ struct http_server {
 	struct http_endpoint *renewed; /* takes TCP connections instead of `remote` since the certificate changed */
 	struct http_endpoint *retired; /* a list; their connections go on with the older certificate */
 	struct http_socket_file *socket;
+	char *socket_path, *socket_group; /* to make it again */
+	struct event *socket_check;
 	struct http_endpoint local, remote;
 	size_t sse_count;
 	unsigned request_timeout_ms, idle_timeout_s, heartbeat_ms, connections;

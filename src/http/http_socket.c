@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * To find out whether a socket in the file system is dead, we connect to it: ECONNREFUSED means that no process
- * listens. The mode is set on the socket before it gets its name (the kernel applies it, less the umask), so it is
- * never open to more than its owner. At the end the name is removed only if it still has our inode: another process may
- * have replaced it.
+ * listens. A new one is made in a directory that only we may enter, and gets its owner and mode there; then it is moved
+ * to its place in one step. So no other process can put something else under our hands, and none sees a socket that is
+ * not yet, or no longer, as it should be. At the end the name is removed only if it still has our inode: another
+ * process may have replaced it.
  */
 #include "http/http_socket.h"
 
@@ -22,6 +23,7 @@
 #include "base/log.h"
 
 #define BACKLOG 128
+#define SOCKET_NAME "s"
 
 struct http_socket_file {
 	int fd;
@@ -70,38 +72,69 @@ static int clear_path(const struct sockaddr_un *address, struct error *err)
 	return 0;
 }
 
-/* Opens the socket to the group, if there is one. Without the permission it stays the owner's. */
-static void share_with_group(struct http_socket_file *file, const char *path, const char *group)
+/* Opens the socket, in our own directory, to the group, if there is one. Without the permission it stays the owner's.
+ */
+static void share_with_group(struct http_socket_file *file, int directory, const char *group)
 {
 	const struct group *found = group && group[0] ? getgrnam(group) : NULL;
 
 	if (!found)
 		return;
-	if (lchown(path, (uid_t)-1, found->gr_gid) < 0 || chmod(path, 0660) < 0) {
+	if (fchownat(directory, SOCKET_NAME, (uid_t)-1, found->gr_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(directory, SOCKET_NAME, 0660, 0) < 0) {
 		log_warning("api-group", log_str("group", group), log_str("error", strerror(errno)));
 		return;
 	}
 	file->group = found->gr_gid;
 }
 
-static int bind_path(struct http_socket_file *file, const struct sockaddr_un *address, struct error *err)
+/* Makes the socket `SOCKET_NAME` in the directory; a path by way of /proc is never too long. */
+static int bind_inside(struct http_socket_file *file, int directory, const char *group)
 {
-	const char *path = address->sun_path;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat status;
 
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" SOCKET_NAME, directory);
 	file->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (file->fd < 0 || fchmod(file->fd, 0600) < 0)
-		return error_set(err, -errno, "%s: socket: %s", path, strerror(errno));
-	if (bind(file->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	if (lstat(path, &status) < 0)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	file->path = strdup(path);
-	if (!file->path)
-		return error_set(err, -ENOMEM, "%s: out of memory", path);
+	if (file->fd < 0 || bind(file->fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    fchmodat(directory, SOCKET_NAME, 0600, 0) < 0)
+		return -errno;
+	share_with_group(file, directory, group);
+	if (listen(file->fd, BACKLOG) < 0 || fstatat(directory, SOCKET_NAME, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
 	file->device = status.st_dev;
 	file->inode = status.st_ino;
 	return 0;
+}
+
+static int bind_and_move(struct http_socket_file *file, const char *path, int directory, const char *group)
+{
+	const int r = bind_inside(file, directory, group);
+
+	if (r < 0)
+		return r;
+	if (renameat2(directory, SOCKET_NAME, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return 0;
+	const int error = -errno;
+	unlinkat(directory, SOCKET_NAME, 0);
+	return error;
+}
+
+static int bind_path(struct http_socket_file *file, const char *path, const char *group, struct error *err)
+{
+	cleanup(cleanup_free) char *name = NULL;
+
+	file->path = strdup(path);
+	if (!file->path || asprintf(&name, "%s.XXXXXX", path) < 0) {
+		name = NULL;
+		return error_set(err, -ENOMEM, "%s: out of memory", path);
+	}
+	if (!mkdtemp(name))
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	cleanup(cleanup_close) int directory = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const int r = directory < 0 ? -errno : bind_and_move(file, path, directory, group);
+	rmdir(name);
+	return r < 0 ? error_set(err, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
 struct http_socket_file *http_socket_file_new(const char *path, const char *group, struct error *err)
@@ -122,13 +155,8 @@ struct http_socket_file *http_socket_file_new(const char *path, const char *grou
 		return NULL;
 	}
 	memcpy(address.sun_path, path, size);
-	if (make_parent(path, err) < 0 || clear_path(&address, err) < 0 || bind_path(file, &address, err) < 0)
+	if (make_parent(path, err) < 0 || clear_path(&address, err) < 0 || bind_path(file, path, group, err) < 0)
 		return NULL;
-	share_with_group(file, path, group);
-	if (listen(file->fd, BACKLOG) < 0) {
-		error_set(err, -errno, "%s: listen: %s", path, strerror(errno));
-		return NULL;
-	}
 	return take(file);
 }
 
@@ -138,13 +166,20 @@ void http_socket_file_free(struct http_socket_file *file)
 
 	if (!file)
 		return;
-	if (file->path && lstat(file->path, &status) == 0 && status.st_dev == file->device &&
+	if (file->path && file->inode && lstat(file->path, &status) == 0 && status.st_dev == file->device &&
 	    status.st_ino == file->inode)
 		unlink(file->path);
 	free(file->path);
 	if (file->fd >= 0)
 		close(file->fd);
 	free(file);
+}
+
+bool http_socket_file_is_gone(const struct http_socket_file *file)
+{
+	struct stat status;
+
+	return lstat(file->path, &status) < 0 && errno == ENOENT;
 }
 
 int http_socket_file_fd(const struct http_socket_file *file)

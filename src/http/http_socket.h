@@ -11,13 +11,15 @@
 struct http_socket_file; /* a unix socket with its name in the file system */
 
 /*
- * Listens at `path`, with mode 0660 if the group exists (`group` NULL or "": none), else 0600. Replaces a socket on
+ * Listens at `path`, from the first moment with mode 0660 if the group exists (`group` NULL or "": none), else 0600.
+ * Replaces a socket on
  * which no process listens, and nothing else. Creates a missing parent directory with mode 0755. NULL and `err` on
  * failure.
  */
 struct http_socket_file *http_socket_file_new(const char *path, const char *group, struct error *err);
 void http_socket_file_free(struct http_socket_file *file); /* also removes the name if it is still this socket's */
 
+bool http_socket_file_is_gone(const struct http_socket_file *file); /* its name was removed */
 int http_socket_file_fd(const struct http_socket_file *file);
 gid_t http_socket_file_group(const struct http_socket_file *file); /* (gid_t)-1: none */
 

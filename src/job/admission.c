@@ -17,6 +17,7 @@
 #include "event/event_bus.h"
 #include "job/follow.h"
 #include "job/jobs_internal.h"
+#include "job/request_rules.h"
 #include "job/targets.h"
 
 #define CAPTURES_PER_RUNNING 16 /* limit on captures running or being delivered, as a multiple of limits.captures */
@@ -35,6 +36,7 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 		.origin = submission->origin,
 		.tags = request->tags,
 		.customer = request->customer,
+		.key = request_key_name(request),
 		.alertid = request->alertid,
 		.alertid_is_integer = request->alertid_is_integer,
 	};
@@ -293,6 +295,9 @@ static bool on_appeared(void *ctx, const struct network_interface *interface)
 		return true;
 	if (until_ns <= clock_boottime_ns())
 		return false;
+	const struct request *request = job_request(job);
+	if (!request_rules_allow_interface(request->allowed, request->key, interface->name))
+		return true;
 	memcpy(target.name, interface->name, sizeof(target.name));
 	if (job_request(job)->merge)
 		capture_join(job_captures(job), &target);
@@ -354,7 +359,7 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 {
 	const struct request *request = submission->request;
 	struct error error;
-	int r = targets_find(request, jobs->options.engine, targets, &error);
+	int r = targets_find(request, submission->allowed, jobs->options.engine, targets, &error);
 
 	if (r < 0)
 		return jobs_refuse(jobs, submission, r, "interface", error.text);
@@ -394,6 +399,11 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 			 log_str("json", request->json));
 	if (jobs->shutting_down)
 		return jobs_refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
+	const struct request_rules rules = {jobs->options.config, submission->allowed, jobs->options.deliveries};
+	const char *field;
+	const int r = request_rules_check(&rules, request, &field, &error);
+	if (r < 0)
+		return jobs_refuse(jobs, submission, r, field, error.text);
 	if (repeat_reply(jobs, submission))
 		return outcome;
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,

@@ -330,6 +330,8 @@ static void fill_consumer_spec(struct capture_part *part, uint64_t until_ns)
 		.promiscuous = config_wants_promiscuous(capture->deps->config, part->interface),
 		.bpf = request->bpf,
 		.inner = request->inner,
+		.required = request->required,
+		.no_names = request->no_names,
 		.snaplen = request->snap,
 		.max_packets = request->packets,
 		.max_bytes = request->bytes,
@@ -442,7 +444,9 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 
 static struct offload *choose_pool(const struct capture_deps *deps, const struct request *request, size_t interfaces)
 {
-	if (filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner))
+	const bool names = filter_may_resolve_names(request->bpf) || filter_may_resolve_names(request->inner);
+
+	if ((names && !request->no_names) || filter_may_resolve_names(request->required))
 		return deps->name_lookup;
 	return interfaces > RING_SIZE_MANY ? deps->arming_many : deps->arming;
 }

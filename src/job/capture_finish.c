@@ -26,6 +26,7 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.time_ns = clock_realtime_ns(),
 		.tags = capture->tags,
 		.customer = capture->request->customer,
+		.key = request_key_name(capture->request),
 		.alertid = capture->request->alertid,
 		.alertid_is_integer = capture->request->alertid_is_integer,
 		.skipped = capture->skipped.items,

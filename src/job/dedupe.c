@@ -58,6 +58,8 @@ static int append_wanted(struct buffer *key, const struct request *request)
 
 	if (r == 0 && request->inner)
 		r = buffer_printf(key, "\ninner %zu %s", strlen(request->inner), request->inner);
+	if (r == 0 && request->required)
+		r = buffer_printf(key, "\nrequired %zu %s", strlen(request->required), request->required);
 	for (size_t i = 0; i < request->interface_count && r == 0; i++)
 		r = buffer_printf(key, "\n%s", request->interfaces[i].name);
 	for (size_t i = 0; i < request->destination_count && r == 0; i++)

@@ -23,15 +23,19 @@
 #include "event/event_bus.h"
 #include "job/follow.h"
 #include "job/jobs_internal.h"
+#include "job/nonces.h"
 #include "job/reply_store.h"
+#include "job/request_rules.h"
 #include "job/targets.h"
 #include "request/request.h"
+#include "request/request_text.h"
 #include "sink/delivery.h"
 
 #define ARMING_THREADS 4
 #define ARMING_MANY_THREADS 16 /* opening a ring is mostly waiting for the kernel */
 #define NAME_LOOKUP_THREADS 2  /* filters with names to look up: slow name servers delay only each other */
 #define PACKET_LOG_QUEUE 64    /* captures waiting for their packet log */
+#define SIGNED_ID_BYTES 12     /* of the MAC */
 #define REPEATS_LOGGED 10      /* a second */
 #define ARMING_QUEUE 4096      /* tasks waiting for an arming thread */
 #define ARMING_MANY_QUEUE (4 * REQUEST_INTERFACES_MAX)
@@ -42,6 +46,7 @@ struct pending_lookup {
 	struct jobs *jobs;
 	struct job_watch *watch; /* NULL: no observer */
 	struct request *request;
+	const struct config_requests *allowed;
 	char *origin;
 };
 
@@ -128,7 +133,7 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 {
 	struct pending_lookup *pending_lookup = ctx;
 	struct jobs *jobs = pending_lookup->jobs;
-	const struct submission submission = {pending_lookup->origin, pending_lookup->request};
+	const struct submission submission = {pending_lookup->origin, pending_lookup->request, pending_lookup->allowed};
 	bool readable = true;
 
 	LIST_REMOVE(pending_lookup, list);
@@ -176,6 +181,7 @@ static int look_up_reply(struct jobs *jobs, const struct submission *submission,
 	if (watch) /* its owner may cancel it meanwhile */
 		job_watch_hold(watch);
 	pending_lookup->request = request_ref(submission->request);
+	pending_lookup->allowed = submission->allowed;
 	LIST_INSERT_HEAD(&jobs->pending_lookup, pending_lookup, list);
 	jobs->pending_lookup_count++;
 	return 0;
@@ -183,13 +189,26 @@ static int look_up_reply(struct jobs *jobs, const struct submission *submission,
 
 /* --- requests --- */
 
+/* A signed request without an id gets one that every copy of it has, so that the reply store recognises them. */
+static void name_request(struct request *request, const char *id)
+{
+	char signed_id[2 + 2 * SIGNED_ID_BYTES] = "k";
+
+	for (size_t i = 0; i < SIGNED_ID_BYTES; i++)
+		snprintf(signed_id + 1 + 2 * i, 3, "%02x", request->mac[i]);
+	if (request->key || id)
+		request_set_id(request, request->key ? signed_id : id);
+}
+
 static void look_up_or_admit(struct jobs *jobs, const struct job_message *message, struct request *request,
 			     struct job_watch *watch)
 {
-	const struct submission submission = {message->origin, request};
+	const struct submission submission = {message->origin, request, message->allowed};
 
-	if (message->id)
-		request_set_id(request, message->id);
+	name_request(request, message->id);
+	request->allowed = message->allowed;
+	request->required = *message->allowed->filter ? message->allowed->filter : NULL;
+	request->no_names = message->allowed->resolve ? NULL : message->allowed->resolve_rule;
 	request->published_ns = message->published_ns;
 	request->published_error_ns = message->published_error_ns;
 	if (message->refusal) {
@@ -203,6 +222,27 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 	request_unref(request);
 }
 
+/* A replay is refused before it can do anything. */
+static int check_signature_unused(struct jobs *jobs, const struct job_message *message, const struct request *request,
+				  struct request_refusal *refusal)
+{
+	struct error error;
+
+	if (!request->key || nonces_use(jobs->nonces, request, message->id, request->received_ns, &error) == 0)
+		return 0;
+	snprintf(refusal->id, sizeof(refusal->id), "%s", request->id_given ? request->id : "");
+	return request_refuse(refusal, "sig", "%s", error.text);
+}
+
+static void refuse(struct jobs *jobs, const struct job_message *message, const struct request_refusal *refusal,
+		   struct job_watch *watch)
+{
+	jobs->submitter = watch;
+	refuse_invalid(jobs, message->origin, refusal);
+	jobs->submitter = NULL;
+	job_watch_finish(watch, JOB_REFUSED);
+}
+
 static void submit(struct jobs *jobs, const struct job_message *message, struct job_watch *watch)
 {
 	struct request_refusal refusal = {0};
@@ -210,10 +250,21 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	const char *names[SINKS_MAX];
 	const size_t name_count = deliveries_destination_names(jobs->options.deliveries, names);
 
-	switch (request_parse(message->bytes, message->size, clock_realtime_ns(), jobs->options.config, names,
-			      name_count, &refusal, &request)) {
+	const struct request_arrival arrival = {
+		.received_ns = clock_realtime_ns(),
+		.published_ns = message->published_ns,
+		.rules = message->allowed,
+	};
+
+	switch (request_parse(message->bytes, message->size, &arrival, jobs->options.config, names, name_count,
+			      &refusal, &request)) {
 	case REQUEST_OURS:
-		look_up_or_admit(jobs, message, request, watch);
+		if (check_signature_unused(jobs, message, request, &refusal) == 0) {
+			look_up_or_admit(jobs, message, request, watch);
+		} else {
+			request_unref(request);
+			refuse(jobs, message, &refusal, watch);
+		}
 		break;
 	case REQUEST_ELSEWHERE:
 		jobs->counts.elsewhere++;
@@ -222,10 +273,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		job_watch_finish(watch, JOB_ELSEWHERE);
 		break;
 	case REQUEST_INVALID:
-		jobs->submitter = watch;
-		refuse_invalid(jobs, message->origin, &refusal);
-		jobs->submitter = NULL;
-		job_watch_finish(watch, JOB_REFUSED);
+		refuse(jobs, message, &refusal, watch);
 		break;
 	}
 }
@@ -248,7 +296,14 @@ struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *messa
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer)
 {
-	return jobs_submit(jobs, &(struct job_message){.origin = origin, .bytes = bytes, .size = size}, observer);
+	const struct job_message message = {
+		.origin = origin,
+		.bytes = bytes,
+		.size = size,
+		.allowed = &jobs->options.config->api.requests,
+	};
+
+	return jobs_submit(jobs, &message, observer);
 }
 
 /* --- ends of captures --- */
@@ -374,8 +429,8 @@ static void on_history_stream_freed(void *ctx)
 	check_idle(jobs);
 }
 
-int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec *spec,
-			     struct history_stream_reader reader, struct error *err, struct history_stream **stream)
+int jobs_open_history_stream(struct jobs *jobs, struct history_stream_spec *spec, struct history_stream_reader reader,
+			     struct error *err, struct history_stream **stream)
 {
 	const struct history_stream_deps deps = {
 		.config = jobs->options.config,
@@ -391,7 +446,9 @@ int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec
 	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
 		return error_set(err, -EBUSY, "%d history streams are open already", JOBS_HISTORY_STREAMS_MAX);
 	struct network_interface device;
-	int r = targets_find_interface(spec->interface, jobs->options.engine, &device, err);
+	int r = request_rules_check_history(&jobs->options.config->api.requests, spec, err);
+	if (r == 0)
+		r = targets_find_interface(spec->interface, jobs->options.engine, &device, err);
 	if (r < 0)
 		return r;
 	if (device.index && !engine_records(jobs->options.engine, device.name, device.index))
@@ -421,6 +478,19 @@ int jobs_stop(const struct jobs *jobs, const char *id)
 
 /* --- start and end --- */
 
+static int start_nonces(struct jobs *jobs, struct error *err)
+{
+	const struct config_requests *rules = &jobs->options.config->requests;
+
+	if (!rules->key_count)
+		return 0;
+	jobs->nonces = nonces_new(&(struct nonces_options){.path = rules->nonces_file,
+							   .max_age_ns = rules->signature_age_ns,
+							   .now_ns = clock_realtime_ns()},
+				  err);
+	return jobs->nonces ? 0 : -ENOMEM;
+}
+
 struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 {
 	cleanup(cleanup_jobs) struct jobs *jobs = calloc(1, sizeof(*jobs));
@@ -442,6 +512,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->customer_limit = customer_limit_new(options->config);
 	jobs->table = job_table_new();
 	jobs->follow = follow_new(options->loop);
+	if (start_nonces(jobs, err) < 0)
+		return NULL;
 	jobs->idle_event = event_new(options->loop, -1, 0, on_idle, jobs);
 	jobs->capture_deps = (struct capture_deps){
 		.config = options->config,
@@ -485,6 +557,7 @@ void jobs_free(struct jobs *jobs)
 	customer_limit_free(jobs->customer_limit);
 	job_table_free(jobs->table);
 	follow_free(jobs->follow);
+	nonces_free(jobs->nonces);
 	if (jobs->idle_event)
 		event_free(jobs->idle_event);
 	free(jobs);

@@ -17,6 +17,7 @@
 #include "job/job.h"
 
 struct config;
+struct config_requests;
 struct deliveries;
 struct engine;
 struct event_base;
@@ -40,10 +41,11 @@ struct job_message {
 	const char *origin; /* "redis:capture" */
 	const void *bytes;
 	size_t size;
-	const char *id;		     /* if the request has none; NULL: one is generated */
-	uint64_t published_ns;	     /* real time when it was sent, if that may be long ago; 0: now */
-	uint64_t published_error_ns; /* how far off that may be */
-	const char *refusal;	     /* why it must be refused if it is for this node; NULL: it need not */
+	const char *id;			       /* if the request has none; NULL: one is generated */
+	uint64_t published_ns;		       /* real time when it was sent, if that may be long ago; 0: now */
+	uint64_t published_error_ns;	       /* how far off that may be */
+	const char *refusal;		       /* why it must be refused if it is for this node; NULL: it need not */
+	const struct config_requests *allowed; /* what it may ask for */
 };
 
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
@@ -63,18 +65,19 @@ void jobs_free(struct jobs *jobs);
 struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *message,
 			      const struct job_observer *observer);
 
-/* The same for a request that was just made. */
+/* The same for a request that just came over the control API. */
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer);
 
 #define JOBS_HISTORY_STREAMS_MAX 8 /* open at once */
 
 /*
- * Starts a history stream, which is no job: see history/history_stream.h. The interface must be recorded. 0, or with
- * `err`: -ENODEV, -EBUSY (JOBS_HISTORY_STREAMS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. `idle` of jobs_shut_down
- * comes only after all streams are freed.
+ * Starts a history stream, which is no job: see history/history_stream.h. The interface must be recorded, and the
+ * [api.requests] rules must allow it; they set `spec->required`. 0, or with `err`: -EACCES, -ENODEV, -EBUSY
+ * (JOBS_HISTORY_STREAMS_MAX), -ESHUTDOWN, -ENOBUFS, -EAGAIN, -ENOMEM. `idle` of jobs_shut_down comes only after all
+ * streams are freed.
  */
-warn_unused int jobs_open_history_stream(struct jobs *jobs, const struct history_stream_spec *spec,
+warn_unused int jobs_open_history_stream(struct jobs *jobs, struct history_stream_spec *spec,
 					 struct history_stream_reader reader, struct error *err,
 					 struct history_stream **stream);
 

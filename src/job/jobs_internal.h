@@ -17,6 +17,7 @@
 #include "job/reply_cache.h"
 
 struct event;
+struct nonces;
 struct offload;
 
 struct jobs {
@@ -35,6 +36,7 @@ struct jobs {
 	unsigned saving_count; /* jobs whose answers are being saved in the reply store */
 	LIST_HEAD(, pending_lookup) pending_lookup;
 	unsigned pending_lookup_count;
+	struct nonces *nonces;		  /* NULL: requests need not be signed */
 	struct token_bucket request_rate; /* limits.requests_per_second */
 	struct log_rate repeat_rate, put_off_rate;
 	void (*idle)(void *ctx);
@@ -47,6 +49,7 @@ struct jobs {
 struct submission {
 	const char *origin;
 	struct request *request;
+	const struct config_requests *allowed; /* what it may ask for */
 };
 
 /* Whether a refusal with this code means "not now". */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "capture/engine.h"
+#include "config/config.h"
+#include "job/request_rules.h"
 
 /* Unless it is one of the first `known`. */
 static void add_target(struct targets *targets, size_t known, const struct network_interface *device, char *alias)
@@ -23,8 +25,11 @@ static void add_target(struct targets *targets, size_t known, const struct netwo
 	memcpy(target->name, device->name, sizeof(target->name));
 }
 
-static int add_all_up(struct targets *targets, char *alias, struct error *err)
+static int add_all_up(const struct request *request, char *alias, const struct config_requests *allowed,
+		      struct targets *targets, struct error *err)
 {
+	const size_t before = targets->count; /* those of the list differ */
+
 	interface_list_deinit(&targets->up);
 	int r = interface_list_read(true, &targets->up);
 	if (r < 0)
@@ -34,19 +39,25 @@ static int add_all_up(struct targets *targets, char *alias, struct error *err)
 	if (targets->up.count > REQUEST_INTERFACES_MAX)
 		return error_set(err, -E2BIG, "%zu interfaces are up; the limit per request is %d", targets->up.count,
 				 REQUEST_INTERFACES_MAX);
-	const size_t named = targets->count; /* those of the list differ */
 	for (size_t i = 0; i < targets->up.count; i++) {
 		struct network_interface device;
 
+		if (!request_rules_allow_interface(allowed, request->key, targets->up.names[i]))
+			continue;
 		r = network_interface_read((int)targets->up.indexes[i], &device);
 		if (r == 0)
-			add_target(targets, named, &device, alias);
+			add_target(targets, before, &device, alias);
 		else if (r == -ENODEV)
 			skipped_add(&targets->skipped, targets->up.names[i], r, "");
 		else
 			return error_set(err, r, "interface %s: %s", targets->up.names[i], strerror(-r));
 	}
-	return targets->count ? 0 : error_set(err, -ENODEV, "no interface of this host is up");
+	if (targets->count)
+		return 0;
+	if (targets->skipped.total)
+		return error_set(err, -ENODEV, "no interface of this host is up");
+	return error_set(err, -EACCES, "interface: none that is up may be captured on (%s.interfaces)",
+			 allowed->section);
 }
 
 static int unknown_interface(const char *name, struct error *err)
@@ -72,13 +83,14 @@ int targets_find_interface(const char *name, struct engine *engine, struct netwo
 	return r == -ENODEV ? unknown_interface(name, err) : error_set(err, r, "interface %s: %s", name, strerror(-r));
 }
 
-int targets_find(const struct request *request, struct engine *engine, struct targets *targets, struct error *err)
+int targets_find(const struct request *request, const struct config_requests *allowed, struct engine *engine,
+		 struct targets *targets, struct error *err)
 {
 	for (size_t i = 0; i < request->interface_count; i++) {
 		const struct request_interface *wanted = &request->interfaces[i];
 		const bool any = strcmp(wanted->name, "any") == 0;
 		struct network_interface device;
-		const int r = any ? add_all_up(targets, wanted->alias, err)
+		const int r = any ? add_all_up(request, wanted->alias, allowed, targets, err)
 				  : targets_find_interface(wanted->name, engine, &device, err);
 
 		if (r < 0)

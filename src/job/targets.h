@@ -12,6 +12,7 @@
 #include "job/skipped.h"
 #include "request/request.h"
 
+struct config_requests;
 struct engine;
 
 struct targets {
@@ -22,11 +23,12 @@ struct targets {
 };
 
 /*
- * Fills `targets` (zeroed) with each device once, in the request's order, under its own name. 0, or with `err`: -ENODEV
- * (an interface does not exist and no recorder has its history), -E2BIG, other -errno. Deinit either way.
+ * Fills `targets` (zeroed) with each device once, in the request's order, under its own name ("any": those that are
+ * allowed). 0, or with `err`: -ENODEV (an interface does not exist and no recorder has its history), -EACCES (no
+ * interface is allowed), -E2BIG, other -errno. Deinit either way.
  */
-warn_unused int targets_find(const struct request *request, struct engine *engine, struct targets *targets,
-			     struct error *err);
+warn_unused int targets_find(const struct request *request, const struct config_requests *allowed,
+			     struct engine *engine, struct targets *targets, struct error *err);
 /* The device that has this name, or with index 0 one that is away and whose history a recorder has. 0, -ENODEV with
  * `err` and a suggestion, or another -errno with `err`. */
 warn_unused int targets_find_interface(const char *name, struct engine *engine, struct network_interface *device,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "output/filter_text.h"
 #include "output/host_info.h"
 
 /* One reader of the output file. */
@@ -104,6 +105,8 @@ static bool add_comments(struct output_file *output, const struct output_file_op
 		ok = ok && add_comment(output, "customer: %s", request->customer);
 	if (request->alertid)
 		ok = ok && add_comment(output, "alertid: %s", request->alertid);
+	if (request_key_name(request))
+		ok = ok && add_comment(output, "signed with the key: %s", request_key_name(request));
 	ok = ok && add_window(output, options->report);
 	if (options->skipped)
 		ok = ok && add_comment(output, "skipped: %s", options->skipped);
@@ -120,6 +123,8 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 	output->statistics = calloc(options->part_count, sizeof(*output->statistics));
 	if (!output->interfaces || !output->stores || !output->statistics)
 		return false;
+	if (filter_text(options->request->required, options->request->bpf, &output->filter) < 0)
+		return false;
 	output->part_count = options->part_count;
 	for (size_t i = 0; i < options->part_count; i++) {
 		const struct output_part *part = &options->parts[i];
@@ -127,7 +132,7 @@ static bool add_parts(struct output_file *output, const struct output_file_optio
 		output->stores[i] = part->store;
 		output->interfaces[i] = (struct packet_interface){
 			.name = part->interface,
-			.filter = options->request->bpf,
+			.filter = output->filter,
 			.linktype = part->report.linktype,
 			.snaplen = part->report.snaplen,
 			.received = part->report.received,
@@ -177,6 +182,7 @@ void output_file_deinit(struct output_file *output)
 		free(output->comments[i]);
 	output->info.comment_count = 0;
 	free(take(output->interfaces));
+	free(take(output->filter));
 	free(take(output->stores));
 	free(take(output->statistics));
 }

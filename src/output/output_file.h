@@ -23,13 +23,14 @@ struct output_file {
 	enum capture_file_format format;
 	struct capture_file_info info;
 	struct packet_interface *interfaces;
+	char *filter;				     /* of all of them, as text */
 	char (*statistics)[STATISTICS_COMMENT_SIZE]; /* by part */
 	const struct store **stores;
 	size_t part_count;
 	struct store_merge_limits limits;
 	char name[CAPTURE_FILE_NAME_SIZE];
 	struct sink_file file; /* for a delivery; valid as long as the output file */
-	char *comments[12];
+	char *comments[13];
 };
 
 struct output_file_options {

@@ -22,6 +22,7 @@
 #include "request/request_peek.h"
 #include "request/request_text.h"
 #include "request/request_value.h"
+#include "request/signature.h"
 
 #define JSON_REAL_DIGITS 16 /* 0.1 stays 0.1; Unix seconds keep their microseconds */
 #define TAGS_MAX (8 * REQUEST_STRING_MAX)
@@ -167,14 +168,33 @@ static int make_id(char id[static REQUEST_ID_SIZE])
 	return 0;
 }
 
-static struct request *request_new(const struct config *config, uint64_t received_ns)
+/* A request that need not be signed may be: publishers can begin to sign before nodes demand it. */
+static int check_signature(json_t *message, const struct request_arrival *arrival, struct signature *signature,
+			   struct request_refusal *refusal)
+{
+	const uint64_t arrival_ns = arrival->published_ns ? arrival->published_ns : arrival->received_ns;
+	struct error err;
+
+	if (!arrival->rules || !arrival->rules->key_count)
+		return 0;
+	if (signature_verify(message, arrival->rules, arrival_ns, signature, &err) == 0)
+		return 0;
+	return request_refuse(refusal, SIGNATURE_FIELD, "%s", err.text);
+}
+
+static struct request *request_new(const struct config *config, const struct request_arrival *arrival,
+				   const struct signature *signature)
 {
 	struct request *request = calloc(1, sizeof(*request));
 
 	if (!request)
 		return NULL;
 	request->references = 1;
-	request->received_ns = received_ns;
+	request->received_ns = arrival->received_ns;
+	request->published_ns = arrival->published_ns;
+	request->key = signature->key;
+	request->signed_s = signature->time_s;
+	memcpy(request->mac, signature->mac, sizeof(request->mac));
 	request->packets = config->general.maxpackets;
 	request->bytes = config->general.maxbytes;
 	request->snap = config->general.snaplength_bytes < REQUEST_SNAP_MAX ? (uint32_t)config->general.snaplength_bytes
@@ -227,7 +247,7 @@ static void resolve_times(struct request *request, const struct config *config)
 	request->idle_ns = 0;
 }
 
-static int complete(struct request *request, const json_t *message, const struct config *config,
+static int complete(struct request *request, json_t *message, const struct config *config,
 		    struct request_refusal *refusal)
 {
 	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0)
@@ -239,17 +259,19 @@ static int complete(struct request *request, const json_t *message, const struct
 	if (!request->id_given && make_id(request->id) < 0)
 		return request_refuse(refusal, "id",
 				      "is missing, and the kernel returned no random number to generate one");
+	json_object_del(message, SIGNATURE_FIELD);
 	request->json = json_dumps(message, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(JSON_REAL_DIGITS));
 	return request->json ? 0 : request_refuse(refusal, "", "out of memory");
 }
 
-enum request_verdict request_parse(const void *bytes, size_t size, uint64_t received_ns, const struct config *config,
-				   const char *const *destinations, size_t destination_count,
-				   struct request_refusal *refusal, struct request **request)
+enum request_verdict request_parse(const void *bytes, size_t size, const struct request_arrival *arrival,
+				   const struct config *config, const char *const *destinations,
+				   size_t destination_count, struct request_refusal *refusal, struct request **request)
 {
 	cleanup(cleanup_request) struct request *ours = NULL;
 	cleanup(cleanup_json) json_t *message = NULL;
 	enum request_verdict verdict = REQUEST_INVALID;
+	struct signature signature = {0};
 
 	refusal->id[0] = refusal->field[0] = refusal->error.text[0] = '\0';
 	if (size > REQUEST_SIZE_MAX) {
@@ -271,7 +293,9 @@ enum request_verdict request_parse(const void *bytes, size_t size, uint64_t rece
 	if (verdict != REQUEST_OURS)
 		return verdict;
 
-	ours = request_new(config, received_ns);
+	if (check_signature(message, arrival, &signature, refusal) < 0)
+		return REQUEST_INVALID;
+	ours = request_new(config, arrival, &signature);
 	if (!ours) {
 		request_refuse(refusal, "", "out of memory");
 		return REQUEST_INVALID;
@@ -291,6 +315,11 @@ void request_set_id(struct request *request, const char *id)
 		return;
 	snprintf(request->id, sizeof(request->id), "%s", id);
 	request->id_given = true;
+}
+
+const char *request_key_name(const struct request *request)
+{
+	return request->key ? request->key->name : NULL;
 }
 
 struct request *request_ref(struct request *request)

@@ -14,6 +14,8 @@
 #include "base/packet.h"
 
 struct config;
+struct config_key;
+struct config_requests;
 
 #define REQUEST_SIZE_MAX (64 * 1024) /* bytes of JSON */
 #define REQUEST_DEPTH_MAX 4	     /* nesting levels of arrays and objects */
@@ -22,6 +24,7 @@ struct config;
 #define REQUEST_BPF_MAX 4096	/* bytes; the compiler of filters limits the terms */
 #define REQUEST_SNAP_MAX PACKET_SNAPLEN_MAX
 #define REQUEST_ID_SIZE 65
+#define REQUEST_MAC_BYTES 32
 
 enum request_format { REQUEST_FORMAT_PCAPNG, REQUEST_FORMAT_PCAP };
 
@@ -44,15 +47,17 @@ struct request {
 	/* Aliases are resolved; each name occurs once, in the request's order; "any" stays as it is. */
 	struct request_interface *interfaces;
 	size_t interface_count;
-	char *bpf;			 /* NULL: none */
-	char *inner;			 /* a filter for the packet in a tunnel; NULL: none */
-	uint32_t snap;			 /* bytes */
-	uint64_t packets;		 /* per capture */
-	uint64_t bytes;			 /* per capture */
-	uint64_t before_ns;		 /* 0: start now */
-	uint64_t from_ns, to_ns;	 /* absolute window, real time; 0: not given */
-	uint64_t idle_ns;		 /* 0: no idle limit */
-	uint64_t duration_ns;		 /* never 0: duration, else timeout, else the default */
+	char *bpf;		 /* NULL: none */
+	char *inner;		 /* a filter for the packet in a tunnel; NULL: none */
+	const char *required;	 /* a filter that its packets must match as well, the configuration's; NULL: none */
+	const char *no_names;	 /* the rule that forbids its filters host names; NULL: none */
+	uint32_t snap;		 /* bytes */
+	uint64_t packets;	 /* per capture */
+	uint64_t bytes;		 /* per capture */
+	uint64_t before_ns;	 /* 0: start now */
+	uint64_t from_ns, to_ns; /* absolute window, real time; 0: not given */
+	uint64_t idle_ns;	 /* 0: no idle limit */
+	uint64_t duration_ns;	 /* never 0: duration, else timeout, else the default */
 	char *tags, *customer, *comment; /* NULL: not given */
 	char *alertid;			 /* as text; NULL: not given */
 	bool alertid_is_integer;
@@ -64,10 +69,15 @@ struct request {
 	bool logrequest, packetdebug; /* set by the request or the configuration */
 	char **destinations;	      /* NULL: all that are enabled */
 	size_t destination_count;
-	uint64_t received_ns;	     /* real time */
-	uint64_t published_error_ns; /* how far off published_ns may be */
-	uint64_t published_ns;	     /* real time, if it may be long before received_ns; else 0 */
-	char *json;		     /* the request as received, as compact JSON, for the file's comment */
+	uint64_t received_ns;		       /* real time */
+	uint64_t published_error_ns;	       /* how far off published_ns may be */
+	uint64_t published_ns;		       /* real time, if it may be long before received_ns; else 0 */
+	const struct config_requests *allowed; /* what it may ask for, the configuration's */
+	/* The key that signed it, the configuration's, and what of the signature tells replays; NULL: unsigned. */
+	const struct config_key *key;
+	uint64_t signed_s; /* Unix seconds by the sender's clock */
+	uint8_t mac[REQUEST_MAC_BYTES];
+	char *json; /* the request as received but for its signature, as compact JSON, for the file's comment */
 };
 
 /* What a `rejected` event needs to know of a refused request; "" where that is unknown. */
@@ -77,17 +87,26 @@ struct request_refusal {
 	struct error error;
 };
 
+struct request_arrival {
+	uint64_t received_ns;		     /* real time */
+	uint64_t published_ns;		     /* as in struct request */
+	const struct config_requests *rules; /* whose keys must have signed it; NULL: it need not be signed */
+};
+
 /*
  * Parses and validates. `destinations`: the names that to_destinations may use. On REQUEST_OURS the caller owns
  * `*request` (request_unref); on REQUEST_INVALID `refusal` is filled. Does not block.
  */
-warn_unused enum request_verdict request_parse(const void *bytes, size_t size, uint64_t received_ns,
+warn_unused enum request_verdict request_parse(const void *bytes, size_t size, const struct request_arrival *arrival,
 					       const struct config *config, const char *const *destinations,
 					       size_t destination_count, struct request_refusal *refusal,
 					       struct request **request);
 
 /* Replaces a generated id by one that the trigger knows; has no effect if the request came with an id. */
 void request_set_id(struct request *request, const char *id);
+
+/* The name of the key that signed it; NULL: unsigned. */
+const char *request_key_name(const struct request *request);
 
 struct request *request_ref(struct request *request);
 void request_unref(struct request *request); /* loop thread only */

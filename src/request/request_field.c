@@ -48,6 +48,7 @@ static const struct request_field fields[] = {
 	{"to_destinations", TYPE_ARRAY, .set = request_list_set_destinations},
 	{"logrequest", TYPE_BOOL, .set = request_value_set_flag, OFFSET(logrequest)},
 	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},
+	{"sig", TYPE_STRING, .set = NULL},
 	{"bucket", S3},
 	{"folder", S3},
 	{"region", S3},

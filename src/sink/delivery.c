@@ -242,3 +242,11 @@ size_t deliveries_destination_names(const struct deliveries *deliveries, const c
 		names[i] = deliveries->destinations[i].sink->name;
 	return deliveries->destination_count;
 }
+
+bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name)
+{
+	for (size_t i = 0; i < deliveries->destination_count; i++)
+		if (strcmp(deliveries->destinations[i].sink->name, name) == 0)
+			return !deliveries->destinations[i].sink->on_request;
+	return false;
+}

@@ -43,6 +43,9 @@ void deliveries_free(struct deliveries *deliveries); /* cancels all deliveries; 
 /* The destinations' names, for request validation. */
 size_t deliveries_destination_names(const struct deliveries *deliveries, const char *names[SINKS_MAX]);
 
+/* Whether files go there without being asked to. */
+bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name);
+
 /*
  * `destinations` NULL: all except those on request. `file` stays the caller's and must live until `done`, which gets
  * count 0 if there are no destinations. NULL on ENOMEM.

@@ -39,10 +39,12 @@ static const struct config config = {
 };
 static const char *const destinations[] = {"cloudshark", "directory"};
 
+static const struct request_arrival arrival = {.received_ns = 1};
+
 static enum request_verdict parse(const void *bytes, size_t size, struct request_refusal *refusal,
 				  struct request **request)
 {
-	return request_parse(bytes, size, 1, &config, destinations, 2, refusal, request);
+	return request_parse(bytes, size, &arrival, &config, destinations, 2, refusal, request);
 }
 
 static void check_readable(const char *text)

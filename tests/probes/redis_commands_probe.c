@@ -174,7 +174,21 @@ static void add(char **list, size_t *count, char *text)
 
 int main(int argc, char **argv)
 {
-	enum { HOST = 1, PORT, NODE, SENTINEL, MASTER, AUTH, TLS, CA, PING_INTERVAL, PING_TIMEOUT, BLOCK, DEADLINE };
+	enum {
+		HOST = 1,
+		PORT,
+		NODE,
+		SENTINEL,
+		MASTER,
+		AUTH,
+		TLS,
+		CA,
+		PING_INTERVAL,
+		PING_TIMEOUT,
+		BLOCK,
+		DEADLINE,
+		NO_CLUSTER
+	};
 	static const struct option known[] = {
 		{"host", 1, NULL, HOST},
 		{"port", 1, NULL, PORT},
@@ -188,10 +202,12 @@ int main(int argc, char **argv)
 		{"ping-timeout-ms", 1, NULL, PING_TIMEOUT},
 		{"block-ms", 1, NULL, BLOCK},
 		{"deadline-ms", 1, NULL, DEADLINE},
+		{"no-cluster", 0, NULL, NO_CLUSTER},
 		{NULL, 0, NULL, 0},
 	};
 	char *nodes[NODES_MAX], *sentinels[NODES_MAX];
-	struct redis_options options = {.host = "127.0.0.1", .port = 6379, .nodes = nodes, .sentinels = sentinels};
+	struct redis_options options = {
+		.host = "127.0.0.1", .port = 6379, .nodes = nodes, .sentinels = sentinels, .cluster = true};
 	struct probe probe = {0};
 	struct event *input;
 	uint64_t deadline_ns = 0;
@@ -211,6 +227,7 @@ int main(int argc, char **argv)
 		case PING_INTERVAL: options.ping_interval_ns = milliseconds(optarg); break;
 		case PING_TIMEOUT: options.ping_timeout_ns = milliseconds(optarg); break;
 		case BLOCK: options.block_ns = milliseconds(optarg); break;
+		case NO_CLUSTER: options.cluster = false; break;
 		case DEADLINE: deadline_ns = milliseconds(optarg); break;
 		default: return 2;
 		}

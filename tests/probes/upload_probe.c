@@ -329,7 +329,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 
 	*options = (struct options){
 		.cloudshark = {.scheme = "https", .verify = true},
-		.redis = {.host = "127.0.0.1"},
+		.redis = {.host = "127.0.0.1", .cluster = true},
 		.redis_file = {.channel = "capture", .node = "n1", .bytes_max = 64u << 20, .ttl_ns = 3600 * NS_PER_S},
 		.tags = "",
 		.files = 1,

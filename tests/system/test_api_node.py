@@ -34,7 +34,8 @@ SECRET = "0123456789abcdef0123"
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory):
-    config = {**recorder("32MiB"), "interface": [{"name": "eth0", "alias": ["main", "both"]}]}
+    config = {**recorder("32MiB"), "interface": [{"name": "eth0", "alias": ["main", "both"]}],
+              "requests": {"destinations": ["local", "memory"]}}
     with World(tmp_path_factory.mktemp("world"), config, pairs=2) as installation:
         yield installation
 
@@ -426,6 +427,20 @@ def test_stale_socket_is_replaced(make_world):
     world.daemon.start(subscribed=False)
     world.api.get("/v1/status").expect(200)
     assert world.daemon.stop() == 0 and not os.path.exists(world.api.path)
+
+
+def test_socket_that_is_removed_is_made_again(make_world):
+    """Clients that are connected stay so."""
+    world = make_world(ALONE, redis=False)
+    with world.api.events() as events:
+        for _ in range(2):
+            os.unlink(world.api.path)
+            until(lambda: os.path.exists(world.api.path), 15, "the socket")
+            assert os.stat(world.api.path).st_mode & 0o777 in (0o600, 0o660)
+            world.api.get("/v1/status").expect(200)
+        world.api.post({"node": NODE, "interface": ["eth0"], "timeout": 0.1}, wait=1).expect(200)
+        until(lambda: any(name == "done" for name, _ in events.events), 10, "the event on the old connection")
+    assert len(world.daemon.log("api-socket-made-again")) == 2
 
 
 def test_empty_socket_option_opens_no_socket(make_world):

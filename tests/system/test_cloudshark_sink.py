@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 import urllib.parse
 
@@ -62,8 +63,8 @@ class Outcome:
 
 
 class Running:
-    def __init__(self, command, token):
-        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    def __init__(self, command, token, proxies=()):
+        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")} | dict(proxies)
         self.token = token
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -83,12 +84,13 @@ class Running:
         return Outcome(out, err, self.process.returncode)
 
 
-def start(what=None, *options, server=None, port=None, host="127.0.0.1", token=TOKEN, scheme="http", prefix=(), attempts=3):
+def start(what=None, *options, server=None, port=None, host="127.0.0.1", token=TOKEN, scheme="http", prefix=(), attempts=3,
+          proxies=()):
     """what: the file, or a size; server or port: the destination; without both there is no CloudShark."""
     command = [*prefix, PROBE, "--attempts", str(attempts), "--first-backoff-ms", "1", "--max-backoff-ms", "4", *options]
     if server or port:
         command += ["--scheme", scheme, "--host", host, "--port", str(server.port if server else port), "--token", token]
-    return Running(command + (["--size", str(what)] if isinstance(what, int) else [str(what)]), token)
+    return Running(command + (["--size", str(what)] if isinstance(what, int) else [str(what)]), token, proxies)
 
 
 def run(*args, **options):
@@ -407,6 +409,65 @@ def test_tls_upload_arrives(capture, pki, host):
         outcome = run(capture, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https", host=host)
         assert_delivered(outcome, server, 2)
         assert outcome.only["url"].startswith(f"https://{host}:{server.port}/captures/")
+
+
+# --- proxies of the environment ---
+
+class Proxy:
+    """Keeps what clients say first, and goes on with them to the server if there is one."""
+
+    def __init__(self, server=None):
+        self.listener, self.server, self.heads = socket.create_server(("127.0.0.1", 0)), server, []
+        url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.environment = {"http_proxy": url, "https_proxy": url, "HTTPS_PROXY": url, "all_proxy": url}
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        with contextlib.suppress(OSError):  # the listener is closed
+            while True:
+                threading.Thread(target=self._serve, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, client):
+        with client, contextlib.suppress(OSError):
+            head = b""
+            while b"\r\n\r\n" not in head and (data := client.recv(65536)):
+                head += data
+            self.heads.append(head)
+            if not self.server:
+                return
+            with socket.create_connection(("127.0.0.1", self.server.port)) as upstream:
+                client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                back = threading.Thread(target=self._pass, args=(upstream, client), daemon=True)
+                back.start()
+                self._pass(client, upstream)
+                back.join(seconds(10))
+
+    @staticmethod
+    def _pass(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+def test_plain_http_goes_past_the_proxies_of_the_environment(capture):
+    """A proxy would read the token, which is in the URL."""
+    with Proxy() as proxy, CloudSharkServer(TOKEN) as server:
+        assert run(capture, server=server, proxies=proxy.environment).only["ok"]
+        assert not proxy.heads and server.faults == []
+
+
+def test_proxy_for_https_sees_host_and_port_only(capture, pki):
+    with tls_server(pki) as server, Proxy(server) as proxy:
+        assert run(capture, "--ca-file", str(pki / "ca.pem"), server=server, scheme="https", proxies=proxy.environment).only["ok"]
+        assert len(proxy.heads) == 1 and proxy.heads[0].startswith(f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\n".encode())
+        assert TOKEN.encode() not in proxy.heads[0] and server.faults == []
 
 
 def test_large_tls_upload_survives_a_server_that_closes_halfway(pki):

@@ -219,8 +219,8 @@ def test_any_node_of_a_cluster_accepts_a_request(cluster_fleet, tmp_path):
     for number, (server, words) in enumerate(itertools.product(fleet.bus.servers, ([], ["--stream", STREAM]))):
         url, directory = fleet.bus.url_of(server), tmp_path / str(number)
         directory.mkdir()
-        assert [row[:2] for row in fleet.pcapctl("nodes", "--redis", url).finish().rows()] == [[name, "up"] for name in THREE]
-        capture = fleet.capture(directory, "-c", 10, *words, target=["--redis", url])
+        assert [row[:2] for row in fleet.pcapctl("nodes", "--redis", url, *fleet.bus.options).finish().rows()] == [[name, "up"] for name in THREE]
+        capture = fleet.capture(directory, "-c", 10, *words, target=["--redis", url, *fleet.bus.options])
         capture.accepted()
         capture.send(10)
         result = capture.finish()

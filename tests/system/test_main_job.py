@@ -151,7 +151,7 @@ def test_request_without_an_id_gets_one(world):
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
-    with World(tmp_path_factory.mktemp("cloud"), {"general": {"writelocal": False, "localdir": None}},
+    with World(tmp_path_factory.mktemp("cloud"), {"general": {"writelocal": False, "localdir": None}, "requests": {"allow_debug": True}},
                cloudshark={"token": "0123456789abcdef"}) as installation:
         yield installation
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """pcapctl against a fake control API, which can give any answer. The real daemon is tested elsewhere."""
 
+import json
 import os
 import re
 import shutil
@@ -330,6 +331,17 @@ def test_colours_appear_on_terminals_without_no_color(serve):
     assert "\x1b" not in server.ctl("list").stdout
 
 
+def test_json_on_a_terminal_escapes_what_terminals_obey(serve):
+    evil = "a\x9b31m\u202eb\u2066c\x85é\u20ac"
+    server = serve(lambda request: (200, {"captures": [{**final(tags=evil), "state": "done"}]}))
+    program = OnTerminal("list", "--json", *server.options)
+    assert program.finish() == 0
+    shown = program.shown.decode()
+    assert json.loads(shown)["captures"][0]["tags"] == evil and "é\u20ac" in shown
+    assert not set(shown) & set("\x9b\u202e\u2066\x85") and r"\u009b31m\u202eb\u2066c\u0085" in shown, shown
+    assert evil in server.ctl("list", "--json").stdout
+
+
 # Queries
 
 def test_list_show_and_stop_print_captures_and_errors(serve):
@@ -513,11 +525,28 @@ def test_the_api_over_tcp_needs_the_token(serve, tmp_path):
     done = server.ctl("list")
     assert done.status == 1 and "give the daemon's token with --token-file" in done.stderr, done
     token = tmp_path / "token"
+    token.touch(0o600)
     token.write_text("abc.DEF-1\n")
     assert server.ctl("list", "--token-file", token).status == 0
     token.write_text("abc\r\nX-Evil: 1\n")
     done = server.ctl("list", "--token-file", token)
     assert done.status == 2 and "holds no token" in done.stderr and "Evil" not in done.stderr, done
+    token.chmod(0o604)
+    done = server.ctl("list", "--token-file", token)
+    assert done.status == 2 and "others may read it (mode 0604)" in done.stderr, done
+
+
+@pytest.mark.parametrize("host, safe", [("127.0.0.1", True), ("127.9.9.9", True), ("localhost", True), ("[::1]", True), ("192.0.2.1", False),
+                                        ("127.0.0.1.example", False), ("localhost.example", False), ("[::2]", False), ("10.127.0.1", False)])
+def test_token_goes_in_clear_only_over_loopback(tmp_path, host, safe):
+    token = tmp_path / "token"
+    token.touch(0o600)
+    token.write_text("0123456789abcdef\n")
+    arguments = ["list", "--api", f"http://{host}:1", "--token-file", token]
+    done = pcapctl.run(*arguments) if safe or host.startswith("[") else pcapctl.run(*arguments, timeout=20)
+    assert (done.status == 2 and "--token-in-clear" in done.stderr) != safe, done
+    if host == "[::2]":
+        assert "--token-in-clear" not in pcapctl.run(*arguments, "--token-in-clear").stderr
 
 
 @pytest.mark.parametrize("scheme, reply, text", [

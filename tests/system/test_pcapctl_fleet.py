@@ -236,6 +236,12 @@ def test_a_folded_request_names_the_other_request(fleet, words, command):
     assert f"n1 folded it into request first, which goes on until 2026-11-23T08:42:00.000Z: `pcapctl {command} --redis URL`" in done.stderr
 
 
+def test_suggested_commands_quote_what_others_chose(fleet):
+    fleet.add("n1", lambda node, request: node.publish(request, "done", reason="folded", folded_into="a'b; reboot"))
+    done = fleet.ctl("capture", "-i", "eth0", "-w", "out")
+    assert r"`pcapctl get 'a'\''b; reboot'.1 --node n1 --redis URL`" in done.stderr, done
+
+
 def test_a_reused_id_is_reported(fleet):
     fleet.add("n1", captures(duplicate=True))
     done = fleet.ctl("capture", "-i", "eth0", "--wait", "--id", "r")
@@ -496,8 +502,10 @@ def test_a_cluster_is_reached_through_any_of_its_nodes(tmp_path):
         fleet.add("n1", captures(content_of("eth0", 0)))
         for one in cluster.servers:
             url = f"redis://127.0.0.1:{one.port}/capture"
-            assert pcapctl.run("nodes", "--redis", url).rows()[0][:2] == ["n1", "up"]
-            done = pcapctl.run("capture", "-i", "eth0", "-w", "-", "--redis", url)
+            alone = pcapctl.run("nodes", "--redis", url)
+            assert alone.status == 0 if one is owner else alone.status == 1 and "--redis-cluster" in alone.stderr, alone
+            assert pcapctl.run("nodes", "--redis", url, "--redis-cluster").rows()[0][:2] == ["n1", "up"]
+            done = pcapctl.run("capture", "-i", "eth0", "-w", "-", "--redis", url, "--redis-cluster")
             assert done.status == 0 and len(CaptureFile(done.bytes).packets) == 3 and keys(fleet, "file") == [], done
         fleet.close()
     finally:

@@ -142,13 +142,13 @@ def test_a_daemon_on_a_cluster_serves_channel_stream_and_files(netns, tmp_path):
             daemon.start()
             daemon.wait_log("stream-subscribed", 20)
             url = f"redis://127.0.0.1:{cluster.masters[2].port}/capture"
-            until(lambda: "on-cluster" in Pcapctl("nodes", "--redis", url).finish().stdout, 20)
+            until(lambda: "on-cluster" in Pcapctl("nodes", "--redis", url, "--redis-cluster").finish().stdout, 20)
             for options in ([], ["--stream", "capture:stream"]):
                 stop = threading.Event()
                 thread = threading.Thread(target=chatter, args=(stop,), daemon=True)
                 thread.start()
                 try:
-                    result = Pcapctl("capture", "--redis", url, "--node", "on-cluster", "-i", "lo", "-c", "3", "--timeout", "20s",
+                    result = Pcapctl("capture", "--redis", url, "--redis-cluster", "--node", "on-cluster", "-i", "lo", "-c", "3", "--timeout", "20s",
                                      "--merge", "out.pcapng", *options, "udp port 17999", cwd=tmp_path).finish(60)
                 finally:
                     stop.set()

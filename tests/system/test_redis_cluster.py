@@ -116,6 +116,15 @@ def test_redirection_without_a_host_means_the_redirecting_node(cluster, commands
             cluster.run(server, "CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
 
 
+def test_redirection_is_followed_only_where_a_cluster_is_expected(cluster, commands):
+    """Any server, or a stranger's in its place, could send the client and its password anywhere."""
+    key = key_in(2, label="sent-away-")
+    alone = commands(cluster.servers[0].port, "--no-cluster")
+    answer = alone.answer(alone.send("SET", key, "x"))
+    assert answer["code"] and answer["error"].startswith("MOVED ") and "is this a Cluster?" in answer["error"], answer
+    assert commands(cluster.servers[0].port, "--no-cluster", "--node", cluster.endpoints[1]).do("SET", key, "x") == "OK"
+
+
 # --- slot migration ---
 
 

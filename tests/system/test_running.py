@@ -11,8 +11,10 @@ import time
 
 import pytest
 
+from lib.api import Api
 from lib.cloudshark_server import hang
 from lib.daemon import PRIVATE_RUN, PROGRAM, Daemon, is_sanitized, parse_line
+from lib.redis_server import RedisServer
 from lib.waiting import seconds, until
 
 TOKEN = "0badc0de0badc0de0badc0de"
@@ -203,15 +205,43 @@ def test_missing_capture_permission_is_reported_at_once(netns, tmp_path):
         assert daemon.stop() == 0
 
 
-def test_embedded_form_needs_neither_configuration_nor_redis(netns, tmp_path):
-    """Without configuration the daemon runs, and logs the missing Redis only once."""
-    with Daemon(tmp_path, netns=netns("bare"), wrapper=PRIVATE_RUN) as daemon:
+@pytest.mark.parametrize("arguments", [[], ["-node", "edge7"], ["-loglevel", "debug"]])
+def test_unconfigured_daemon_uses_no_redis(netns, tmp_path, arguments):
+    """Any local user could have started the one on the default port."""
+    with RedisServer(tmp_path, netns("bare")) as squatter:
+        with Daemon(tmp_path, netns=squatter.netns, wrapper=PRIVATE_RUN, arguments=arguments) as daemon:
+            daemon.start(subscribed=False)
+            Api(f"/proc/{daemon.pid}/root/run/pcapdaemon/control.sock").get("/healthz", ready=1).expect(200)
+            assert daemon.stop() == 0
+            assert not [line for line in daemon.log() if "redis" in line.text], daemon.text()
+        with squatter.client() as client:
+            assert not {"cmdstat_subscribe", "cmdstat_publish", "cmdstat_set"} & set(client.info("commandstats"))
+
+
+def test_any_other_option_brings_the_default_redis_with_one_warning(netns, tmp_path):
+    with RedisServer(tmp_path, netns("bare")) as redis:
+        with Daemon(tmp_path, netns=redis.netns, wrapper=PRIVATE_RUN, arguments=["-maxpackets", "10"]) as daemon:
+            daemon.start()
+            assert [line.fields["port"] for line in daemon.log("redis-unauthenticated")] == ["6379"]
+            with redis.client() as client:
+                assert "cmdstat_subscribe" in client.info("commandstats")
+            assert not daemon.log("redis-password-in-clear")
+            assert daemon.stop() == 0
+
+
+def test_configured_daemon_runs_without_redis(netns, tmp_path):
+    """It logs the missing Redis only once."""
+    with Daemon(tmp_path, netns=netns("bare"), wrapper=PRIVATE_RUN, arguments=["-maxpackets", "10", "-loglevel", "debug:redis"]) as daemon:
         daemon.start(subscribed=False)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.process.wait(2)  # long enough for several attempts
-        assert daemon.is_alive()
-        assert len([line for line in daemon.log() if "redis" in line.id]) <= 3, daemon.text()
+        daemon.wait_lines(lambda line: line.id == "redis-waiting", 6, what="several attempts")
+        assert len(daemon.log("redis-down")) <= 3 and {" info " in line.text for line in daemon.log("redis-down")} == {True}, daemon.text()
         assert daemon.stop() == 0
+
+
+def test_password_over_plain_tcp_is_warned_of(make_world):
+    world = make_world({"redis": {"auth": PASSWORD}}, redis={"password": PASSWORD})
+    warned = [line for line in world.daemon.log() if line.id in ("redis-password-in-clear", "redis-unauthenticated")]
+    assert [line.id for line in warned] == ["redis-password-in-clear"] and PASSWORD not in warned[0].text
 
 
 def test_log_lines_have_an_id_and_fields(make_world):
@@ -237,14 +267,6 @@ def test_log_level_drops_what_is_less_severe(make_world):
     until(lambda: os.path.exists(os.path.join(world.root, "control.sock")), 15, "the control socket")
     assert world.daemon.stop() == 0
     assert not world.daemon.log(), world.daemon.text()
-
-
-def test_log_level_alone_keeps_the_embedded_defaults(netns, tmp_path):
-    with Daemon(tmp_path, netns=netns("bare"), arguments=["-loglevel", "debug"]) as daemon:
-        daemon.start(subscribed=False)
-        down = daemon.wait_log("redis-down")
-        assert " info " in down.text and daemon.wait_log("redis-waiting").fields["area"] == "redis"
-        assert daemon.stop() == 0
 
 
 # --- daemonize, syslog ---
@@ -323,7 +345,7 @@ def test_upload_only_daemon_writes_to_no_filesystem(make_world, tmp_path):
     trace = tmp_path / "trace"
     world = make_world({"general": {"writelocal": False, "localdir": None}, "api": {"socket": ""}}, cloudshark={"token": TOKEN},
                        wrapper=["strace", "-f", "-qq", "-s", "256", "-e", "trace=%file,ftruncate,fchmod,fchown", "-o", str(trace)])
-    request = world.capture(packets=500, timeout=30, logrequest=True)
+    request = world.capture(packets=500, timeout=30)
     world.sender.send(500, size=1000, rate=5000)
     request.done(timeout=40)
     assert world.receiver.of(request.id)
@@ -367,7 +389,7 @@ def test_token_on_the_command_line_is_wiped_from_the_process_title(make_world):
 def test_secrets_stay_out_of_logs_and_events_when_everything_fails(make_world):
     """The token is part of the upload URL, which error texts may quote."""
     world = make_world({"cloudshark": {"host": "127.0.0.1", "port": 1, "scheme": "http", "token": TOKEN, "upload": True},
-                        "redis": {"auth": PASSWORD}}, redis={"password": PASSWORD})
+                        "redis": {"auth": PASSWORD}, "requests": {"allow_debug": True}}, redis={"password": PASSWORD})
     request = world.capture(packets=1, timeout=20, logrequest=True)
     world.sender.send(1)
     world.daemon.wait_log("delivery-retry", id=request.id)
@@ -380,8 +402,9 @@ def test_secrets_stay_out_of_logs_and_events_when_everything_fails(make_world):
 
 
 def test_secrets_are_read_from_files(make_world, tmp_path):
-    (tmp_path / "token").write_text(TOKEN + "\n")
-    (tmp_path / "auth").write_text(PASSWORD + "\n")
+    for name, secret in (("token", TOKEN), ("auth", PASSWORD)):
+        (tmp_path / name).touch(0o640)
+        (tmp_path / name).write_text(secret + "\n")
     world = make_world({"cloudshark": {"token": None, "token_file": str(tmp_path / "token")},
                         "redis": {"auth_file": str(tmp_path / "auth")}}, redis={"password": PASSWORD}, cloudshark={"token": TOKEN})
     request = world.capture(packets=1, timeout=20)
@@ -390,7 +413,7 @@ def test_secrets_are_read_from_files(make_world, tmp_path):
 
 
 def test_logrequest_and_packetdebug_log_more(make_world):
-    world = make_world()
+    world = make_world({"requests": {"allow_debug": True}})
     since = world.daemon.mark()
     request = world.capture(packets=3, timeout=20, logrequest=True, packetdebug=True, customer="unusual-name")
     world.sender.send(3, rate=1000)

@@ -64,7 +64,8 @@ def test_warm_memory_can_be_disabled(make_world):
 
 
 def test_files_in_memory_use_warm_memory_and_return_it(make_world):
-    world = make_world({"limits": {"warm_memory": "96MiB"}, "memory": {"bytes": "64MiB"}})
+    world = make_world({"limits": {"warm_memory": "96MiB"}, "memory": {"bytes": "64MiB"},
+                        "requests": {"destinations": ["memory"]}})
     world.daemon.wait_log("warm-memory-ready", 60)
     request = world.capture(bytes=20 * MIB, timeout=60, to_destinations=["memory"])
     stream = world.sender.start(count=60_000, size=1500, rate=50_000)

@@ -45,6 +45,7 @@ struct redis_commands {
 	size_t bytes, count;
 	struct event *timer, *results_due;
 	uint64_t timer_ns; /* boot time when it fires */
+	bool follows;	   /* MOVED and ASK */
 	bool freeing;
 };
 
@@ -267,11 +268,15 @@ static void follow_redirect(struct redis_commands *client, struct redis_server *
 static void on_error(struct redis_commands *client, struct redis_server *server, struct redis_pending_command *pending,
 		     const char *error)
 {
-	const struct redis_result result = {.code = -EREMOTEIO, .error = error};
+	struct redis_result result = {.code = -EREMOTEIO, .error = error};
 	struct redis_redirect redirect;
+	struct error text;
 
 	record_error(pending, error);
-	if (redis_redirect_parse(error, &redirect)) {
+	if (redis_redirect_parse(error, &redirect) && !client->follows) {
+		error_set(&text, 0, "%.200s (" REDIS_CLUSTER_HINT ")", error);
+		result.error = text.text;
+	} else if (redis_redirect_parse(error, &redirect)) {
 		follow_redirect(client, server, pending, &redirect);
 		return;
 	}
@@ -425,6 +430,7 @@ struct redis_commands *redis_commands_new(struct event_base *loop, const char *r
 		return NULL;
 	client->loop = loop;
 	client->deadline_ns = deadline_ns ? deadline_ns : DEADLINE_DEFAULT_NS;
+	client->follows = options->cluster || options->node_count > 0;
 	client->timer_ns = NEVER;
 	TAILQ_INIT(&client->by_deadline);
 	TAILQ_INIT(&client->delayed);

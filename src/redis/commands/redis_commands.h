@@ -23,6 +23,9 @@
 
 struct event_base;
 struct redisReply;
+/* A redirection is not followed unless a Cluster is expected: the server could send us, and the password, anywhere. */
+#define REDIS_CLUSTER_HINT "is this a Cluster? then set redis.cluster, or --redis-cluster"
+
 struct redis_commands;
 struct redis_endpoint;
 struct redis_options;

@@ -86,6 +86,7 @@ int redis_options_copy(struct redis_options *copy, const struct redis_options *o
 		.sentinel_secret = options->sentinel_secret,
 		.any_role = options->any_role,
 		.links = options->links,
+		.cluster = options->cluster,
 		.quiet = options->quiet,
 		.block_ns = options->block_ns,
 		.backoff_max_ns = options->backoff_max_ns,

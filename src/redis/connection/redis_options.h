@@ -16,6 +16,7 @@ struct redis_options {
 	uint16_t port;
 	char *const *nodes; /* "host:port" each: more nodes of a Cluster */
 	size_t node_count;
+	bool cluster;		/* MOVED and ASK are followed, to wherever they name; also where there are nodes */
 	char *const *sentinels; /* "host:port" each; if there are any, host, port and nodes are not connected to */
 	size_t sentinel_count;
 	const char *master;	       /* its name at the Sentinels */
@@ -35,7 +36,7 @@ struct redis_options {
 	bool any_role;
 	struct redis_links
 		*links; /* not copied, must outlive the link: all leave a replaced master. NULL: this one only */
-	bool quiet;	/* Redis was not requested (embedded form): a server that was never up is logged once only */
+	bool quiet;	/* no key or option of it was given: a server that was never up is logged once only */
 	uint64_t backoff_max_ns;   /* 0: 30 s, with Sentinels 1 s */
 	uint64_t ping_interval_ns; /* 0: 10 s */
 	uint64_t ping_timeout_ns;  /* 0: 5 s; a connection silent for this long after a PING is dropped */

@@ -32,7 +32,7 @@ class Single:
     def __init__(self, directory, netns):
         server = RedisServer(directory, netns, settings=[f"bind {ADDRESS}", "protected-mode no"])
         self.servers, self.start, self.close, self.client = [server], server.start, server.stop, server.client
-        self.redis, self.url = {"host": ADDRESS}, f"redis://{ADDRESS}/capture"
+        self.redis, self.url, self.options = {"host": ADDRESS}, f"redis://{ADDRESS}/capture", []
 
 
 class Guarded:
@@ -41,7 +41,7 @@ class Guarded:
     def __init__(self, directory, netns):
         self.setup = SentinelSetup(directory, replicas=1, netns=netns, host=ADDRESS)
         self.servers, self.start, self.close = self.setup.servers, self.setup.start, self.setup.close
-        self.redis = {"sentinels": self.setup.endpoints, "master": MASTER}
+        self.redis, self.options = {"sentinels": self.setup.endpoints, "master": MASTER}, []
         self.url = f"redis://{self.setup.endpoints[0]}/capture?sentinel={MASTER}"
 
     def client(self):
@@ -53,6 +53,7 @@ class Clustered:
         self.cluster = RedisCluster(directory, replicas=replicas, netns=netns, host=ADDRESS)
         self.servers, self.start, self.close = self.cluster.servers, self.cluster.start, self.cluster.close
         self.redis = {"host": ADDRESS, "port": self.servers[0].port, "nodes": self.cluster.endpoints[1:]}
+        self.options = ["--redis-cluster"]
         self.url = self.url_of(self.servers[0])
 
     @staticmethod
@@ -185,7 +186,7 @@ class Fleet:
 
     def ask(self, *arguments):
         """Runs a query; returns its result."""
-        return self.pcapctl(*arguments, "--redis", self.bus.url).finish()
+        return self.pcapctl(*arguments, "--redis", self.bus.url, *self.bus.options).finish()
 
     @staticmethod
     def next_port():
@@ -195,7 +196,7 @@ class Fleet:
     def capture(self, directory, *words, target=None, port=None, answer_timeout=20, interface="eth0"):
         """Starts a capture on all nodes of packets to a port of its own, into out.pcapng. target: the options that name Redis."""
         port, identifier = port or self.next_port(), new_id("fleet")
-        command = self.pcapctl("capture", *(target or ["--redis", self.bus.url]), "--nodere", "^edge", "-i", interface, "--before", 10,
+        command = self.pcapctl("capture", *(target or ["--redis", self.bus.url, *self.bus.options]), "--nodere", "^edge", "-i", interface, "--before", 10,
                                "--timeout", "300s", "--answer-timeout", seconds(answer_timeout), "--id", identifier,
                                "--merge", "out.pcapng", *words, f"udp port {port}", cwd=directory)
         return Capture(self, command, directory / "out.pcapng", identifier, port, interface)

@@ -13,11 +13,14 @@ from .waiting import seconds, until
 
 
 class RedisServer:
-    def __init__(self, directory, netns=None, port=6379, password=None, users=(), tls=None, settings=(), environment=None):
-        """environment: more variables; users: ACL lines ("alice on >secret +@all ~* &*"); tls: dict with cert, key and ca files; settings: more lines of redis.conf."""
+    def __init__(self, directory, netns=None, port=6379, password=None, users=(), tls=None, settings=(), environment=None, admin=None):
+        """environment: more variables; users: ACL lines ("alice on >secret +@all ~* &*"); admin: name and password of the test's own user,
+        where the default one is off; tls: dict with cert, key and ca files; settings: more lines of redis.conf."""
         self.directory = str(directory)
         self.netns, self.port, self.password, self.users, self.tls = netns, port, password, list(users), tls
-        self.settings, self.environment = list(settings), environment or {}
+        self.settings, self.environment, self.admin = list(settings), environment or {}, admin
+        if admin:
+            self.users.append(f"{admin[0]} on >{admin[1]} ~* &* +@all")
         self.socket_path = os.path.join(self.directory, "redis.sock")
         self.process = None
 
@@ -62,7 +65,8 @@ class RedisServer:
             client.config_set("tls-port" if self.tls else "port", self.port)
 
     def client(self, **options):
-        return redis.Redis(unix_socket_path=self.socket_path, password=self.password, **options)
+        login = {"username": self.admin[0], "password": self.admin[1]} if self.admin else {"password": self.password}
+        return redis.Redis(unix_socket_path=self.socket_path, **{**login, **options})
 
     def has_in_step(self, replica):
         """Whether the replica follows this server, has loaded the data set, and has all writes made before this call. It must also have

@@ -63,6 +63,28 @@ static void test_long_text_is_cut_between_characters(void **state)
 	assert_string_equal(printable(into, 4, "123456789"), "\xE2\x80\xA6");
 }
 
+static void check_word(const char *text, const char *expected)
+{
+	char into[256];
+
+	assert_string_equal(printable_word(into, sizeof(into), text), expected);
+}
+
+static void test_word_needs_no_more_thought_in_a_shell(void **state)
+{
+	char into[8];
+
+	(void)state;
+	check_word("r-1.2_Z", "r-1.2_Z");
+	check_word("", "''");
+	check_word("a b", "'a b'");
+	check_word("$(reboot)`x`\"", "'$(reboot)`x`\"'");
+	check_word("it's", "'it'\\''s'");
+	check_word("a\nb", "'a\\x0Ab'");
+	assert_true(strlen(printable_word(into, sizeof(into), "''''''''")) < sizeof(into));
+	assert_string_equal(printable_word(into, sizeof(into), "a b c d e f"), "'a '");
+}
+
 static void test_width_counts_characters(void **state)
 {
 	(void)state;
@@ -79,6 +101,7 @@ int main(void)
 		cmocka_unit_test(test_terminal_controls_are_escaped),
 		cmocka_unit_test(test_invalid_utf8_is_escaped),
 		cmocka_unit_test(test_long_text_is_cut_between_characters),
+		cmocka_unit_test(test_word_needs_no_more_thought_in_a_shell),
 		cmocka_unit_test(test_width_counts_characters),
 	};
 

@@ -65,6 +65,7 @@ const char *fixture_file(const char *name, const char *content)
 	assert_non_null(file);
 	assert_true(fputs(content, file) >= 0);
 	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, 0600), 0);
 	return path;
 }
 

@@ -345,11 +345,16 @@ static void test_api_needs_a_token_and_tls_beyond_loopback(void **state)
 {
 	(void)state;
 	assert_loads("[api]\nsocket = \"\"\n");
-	assert_loads("[api]\nlisten = \"127.0.0.1:7227\"\ntoken = \"t\"\n");
+	assert_loads("[api]\nlisten = \"127.0.0.1:7227\"\ntoken = \"0123456789abcdef\"\n");
 	assert_fault("[api]\nlisten = \"127.0.0.1:7227\"",
 		     "t.toml:2:10: api.listen: needs a token: token_file (or token)");
-	assert_fault("[api]\nlisten = \"192.0.2.1:7227\"\ntoken = \"t\"",
+	assert_fault("[api]\nlisten = \"192.0.2.1:7227\"\ntoken = \"0123456789abcdef\"",
 		     "t.toml:2:10: api.listen: needs TLS except on loopback: cert_file and key_file");
+	assert_fault("[api]\nlisten = \"127.0.0.1:7227\"\ntoken = \"0123456789abcde\"",
+		     "t.toml:3:9: api.token: must have at least 16 characters");
+	assert_loads("[api]\ngroup = \"\"\n");
+	assert_fault("[api]\ngroup = \"no-such-group\"",
+		     "t.toml:2:9: api.group: this host has no group \"no-such-group\"");
 	assert_fault("[api]\nsocket = \"x\"", "t.toml:2:10: api.socket: \"x\" must be an absolute path");
 }
 

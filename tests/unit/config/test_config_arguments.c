@@ -205,6 +205,26 @@ static void test_log_level_is_checked_and_configures_nothing_else(void **state)
 							     "(did you mean \"sink\"?)"));
 }
 
+static void test_redis_is_used_only_if_anything_is_configured(void **state)
+{
+	const char *file = fixture_file("empty.toml", "");
+
+	(void)state;
+	assert_int_equal(load_arguments("-node", "n", "-check", "-loglevel", "debug", NULL), 0);
+	assert_true(fixture_config->embedded);
+	assert_false(fixture_config->redis.listen);
+	assert_int_equal(load_arguments("-maxpackets", "7", NULL), 0);
+	assert_false(fixture_config->embedded);
+	assert_true(fixture_config->redis.listen);
+	assert_string_equal(fixture_config->redis.host, "127.0.0.1");
+	assert_int_equal(load_arguments("-config", file, NULL), 0);
+	assert_true(fixture_config->redis.listen);
+	fixture_file("redis.auth", "a password in a credential");
+	setenv("CREDENTIALS_DIRECTORY", fixture_directory, 1);
+	assert_int_equal(load_arguments("-node", "n", NULL), 0);
+	assert_true(fixture_config->redis.listen);
+}
+
 static void test_upload_needs_a_token(void **state)
 {
 	(void)state;
@@ -231,6 +251,7 @@ int main(void)
 		TEST(test_help_and_version_need_no_valid_configuration),
 		TEST(test_writelocal_needs_a_directory),
 		TEST(test_log_level_is_checked_and_configures_nothing_else),
+		TEST(test_redis_is_used_only_if_anything_is_configured),
 		TEST(test_upload_needs_a_token),
 	};
 

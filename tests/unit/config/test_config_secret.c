@@ -50,6 +50,32 @@ static void test_unusable_secret_file_is_a_fault(void **state)
 		"its content contains a character that tokens cannot have (allowed are letters, digits and _ - . ~)");
 }
 
+static void test_secret_file_that_others_can_use_is_a_fault(void **state)
+{
+	const char *path = fixture_file("token", "0123456789abcdef\n");
+
+	(void)state;
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_token_file_fault(path, "others may read it (mode 0644); chmod o= mends that");
+	assert_int_equal(chmod(path, 0602), 0);
+	assert_token_file_fault(path, "others may write it (mode 0602); chmod o= mends that");
+}
+
+static void test_private_key_that_others_can_read_is_a_fault(void **state)
+{
+	const char *key = fixture_file("key.pem", ""), *cert = fixture_file("cert.pem", "");
+	char text[8192];
+
+	(void)state;
+	snprintf(text, sizeof(text), "[redis]\ntls = true\ncert_file = \"%s\"\nkey_file = \"%s\"\n", cert, key);
+	assert_int_equal(chmod(cert, 0644), 0);
+	assert_loads(text);
+	assert_int_equal(chmod(key, 0604), 0);
+	assert_int_equal(load_text(text), -EINVAL);
+	assert_non_null(strstr(buffer_text(&fixture_faults), "redis.key_file: "));
+	assert_non_null(strstr(buffer_text(&fixture_faults), "others may read it (mode 0604)"));
+}
+
 static void test_fifo_does_not_block_startup(void **state)
 {
 	(void)state;
@@ -129,6 +155,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_secret_is_the_file_without_its_last_newline),
 		TEST(test_unusable_secret_file_is_a_fault),
+		TEST(test_secret_file_that_others_can_use_is_a_fault),
+		TEST(test_private_key_that_others_can_read_is_a_fault),
 		TEST(test_fifo_does_not_block_startup),
 		TEST(test_secret_file_size_is_capped),
 		TEST(test_value_and_file_exclude_each_other),

@@ -41,6 +41,7 @@ static void test_events_round_trip(void **state)
 		.time_ns = T,
 		.reason = "packets",
 		.origin = "redis:capture",
+		.key = "monitoring",
 		.counted = true,
 		.packets = 5,
 		.bytes = 600,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -104,6 +105,47 @@ static void test_configured_group_may_use_the_socket(void **state)
 	assert_int_equal(status.st_mode & 07777, 0660);
 	assert_int_equal(status.st_gid, getegid());
 	assert_int_equal(http_socket_file_group(file), getegid());
+	http_socket_file_free(file);
+}
+
+/* The name appears by a move, and nothing changes afterwards. */
+static void test_socket_has_its_mode_from_the_first_moment(void **state)
+{
+	const struct group *group = getgrgid(getegid());
+	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event)))), name[64], sub[80];
+	const int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	unsigned moved = 0;
+
+	(void)state;
+	snprintf(name, sizeof(name), "%s", group->gr_name);
+	snprintf(sub, sizeof(sub), "%s/sub", directory);
+	assert_int_equal(mkdir(sub, 0755), 0);
+	assert_true(inotify_add_watch(watch, sub, IN_CREATE | IN_ATTRIB | IN_MOVED_TO) >= 0);
+	struct http_socket_file *file = must_listen(name);
+	assert_int_equal(mode_of(path), 0660);
+	const ssize_t size = read(watch, events, sizeof(events));
+	for (ssize_t at = 0; at < size;) {
+		const struct inotify_event *event = (const struct inotify_event *)(const void *)(events + at);
+
+		if (event->len && strcmp(event->name, "s") == 0) {
+			assert_int_equal(event->mask & (IN_CREATE | IN_ATTRIB), 0);
+			moved++;
+		}
+		at += (ssize_t)(sizeof(*event) + event->len);
+	}
+	assert_int_equal(moved, 1);
+	close(watch);
+	http_socket_file_free(file);
+}
+
+static void test_removed_socket_is_noticed(void **state)
+{
+	struct http_socket_file *file = must_listen(NULL);
+
+	(void)state;
+	assert_false(http_socket_file_is_gone(file));
+	assert_int_equal(unlink(path), 0);
+	assert_true(http_socket_file_is_gone(file));
 	http_socket_file_free(file);
 }
 
@@ -240,6 +282,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		with_directory(test_socket_without_a_group_is_the_owners_only),
 		with_directory(test_configured_group_may_use_the_socket),
+		with_directory(test_socket_has_its_mode_from_the_first_moment),
+		with_directory(test_removed_socket_is_noticed),
 		with_directory(test_missing_directory_is_created_world_readable),
 		with_directory(test_dead_socket_is_replaced),
 		with_directory(test_live_socket_is_not_replaced),

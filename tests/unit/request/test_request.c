@@ -49,7 +49,8 @@ static const char *const destinations[] = {"cloudshark", "directory"};
 static enum request_verdict parse(const void *bytes, size_t size, struct request_refusal *refusal,
 				  struct request **request)
 {
-	return request_parse(bytes, size, RECEIVED_NS, &config, destinations, COUNT(destinations), refusal, request);
+	return request_parse(bytes, size, &(struct request_arrival){.received_ns = RECEIVED_NS}, &config, destinations,
+			     COUNT(destinations), refusal, request);
 }
 
 static enum request_verdict verdict_of(const char *json, struct request_refusal *refusal)
@@ -220,7 +221,8 @@ static void test_configured_snap_length_is_capped(void **state)
 
 	(void)state;
 	wide.general.snaplength_bytes = UINT64_C(1) << 32;
-	assert_int_equal(request_parse(OURS "}", strlen(OURS "}"), 0, &wide, NULL, 0, &refusal, &request),
+	assert_int_equal(request_parse(OURS "}", strlen(OURS "}"), &(struct request_arrival){0}, &wide, NULL, 0,
+				       &refusal, &request),
 			 REQUEST_OURS);
 	assert_int_equal(request->snap, REQUEST_SNAP_MAX);
 }
@@ -247,7 +249,9 @@ static void test_request_cannot_disable_configured_logging(void **state)
 	(void)state;
 	loud.general.logrequests = loud.general.packetdebug = true;
 	loud.general.format = OWN("pcap");
-	assert_int_equal(request_parse(json, strlen(json), 0, &loud, NULL, 0, &refusal, &request), REQUEST_OURS);
+	assert_int_equal(request_parse(json, strlen(json), &(struct request_arrival){0}, &loud, NULL, 0, &refusal,
+				       &request),
+			 REQUEST_OURS);
 	assert_true(request->logrequest && request->packetdebug);
 	assert_int_equal(request->format, REQUEST_FORMAT_PCAP);
 }

@@ -131,8 +131,16 @@ static void test_conflicting_options_are_refused(void **state)
 		"list|--socket|/tmp/0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
 		"2345678901234567890123456789",
 		"--socket: the path of a socket has at most 107 bytes, this one has 115");
-	check_refused("list|--api|http://h|--token-file|/nonexistent",
+	check_refused("list|--api|https://h|--token-file|/nonexistent",
 		      "--token-file /nonexistent: No such file or directory");
+	check_refused("list|--api|http://127.0.0.1:1|--token-file|/nonexistent",
+		      "--token-file /nonexistent: No such file or directory");
+	check_refused("list|--api|http://h|--token-in-clear|--token-file|/nonexistent",
+		      "--token-file /nonexistent: No such file or directory");
+	check_refused("list|--api|http://h|--token-file|/nonexistent",
+		      "--token-file: whoever is on the way could read the token: use https://, or say so with "
+		      "--token-in-clear");
+	check_refused("list|--socket|/s|--redis-cluster", "--redis-cluster: the command does not use Redis");
 }
 
 int main(void)

@@ -147,8 +147,9 @@ static int validate(const struct buffer *text, json_t *json, const struct config
 	const char *names[DESTINATIONS_MAX];
 	size_t count = destinations_of(json, names);
 	struct request_refusal refusal = {0};
-	enum request_verdict verdict = request_parse(buffer_text(text), text->size, clock_realtime_ns(), config, names,
-						     count, &refusal, &request);
+	const struct request_arrival arrival = {.received_ns = clock_realtime_ns()};
+	enum request_verdict verdict =
+		request_parse(buffer_text(text), text->size, &arrival, config, names, count, &refusal, &request);
 
 	if (verdict == REQUEST_ELSEWHERE) {
 		int r = readdress_to_any(json, err);
@@ -158,8 +159,8 @@ static int validate(const struct buffer *text, json_t *json, const struct config
 		readdressed = json_dumps(json, JSON_COMPACT);
 		if (!readdressed)
 			return error_set(err, -ENOMEM, "out of memory");
-		verdict = request_parse(readdressed, strlen(readdressed), clock_realtime_ns(), config, names, count,
-					&refusal, &request);
+		verdict = request_parse(readdressed, strlen(readdressed), &arrival, config, names, count, &refusal,
+					&request);
 	}
 	*err = refusal.error;
 	if (verdict == REQUEST_INVALID)

@@ -20,12 +20,17 @@ const struct option_row option_rows[OPTION_COUNT] = {
 			.global = true},
 	[OPTION_TOKEN_FILE] = {"token-file", '\0', "FILE", .help = "file with the token for --api",
 			       .completion = COMPLETION_FILE, .global = true},
+	[OPTION_TOKEN_IN_CLEAR] = {"token-in-clear", '\0', NULL,
+				   .help = "send the token to an http:// URL that is not on loopback", .global = true},
 	[OPTION_CA_FILE] = {"ca-file", '\0', "FILE", .help = "CA certificates to trust for --api (PEM)",
 			    .completion = COMPLETION_FILE, .global = true},
 	[OPTION_REDIS] =
 		{"redis", '\0', "URL",
 		 .help = "the fleet's Redis, redis[s]://[user:password@]host[:port]/channel (also PCAPDAEMON_REDIS)",
 		 .global = true},
+	[OPTION_REDIS_CLUSTER] = {"redis-cluster", '\0', NULL,
+				  .help = "the Redis of the URL is part of a Cluster: go where it sends us",
+				  .global = true},
 	[OPTION_CONFIG] = {"config", '\0', "FILE",
 			   .help = "take the socket or Redis from a daemon's configuration file",
 			   .completion = COMPLETION_FILE, .global = true},
@@ -87,20 +92,21 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_STREAM] =
 		{"stream", '\0', "KEY",
 		 .help = "fleet: instead of publishing the request, add it to this stream, where absent nodes find it"},
+	[OPTION_KEY_FILE] = {"key-file", '\0', "FILE",
+			     .help = "fleet: sign the request with the first key of this file (a line NAME:SECRET)",
+			     .completion = COMPLETION_FILE},
 	[OPTION_REQUEST] = {"request", '\0', NULL, .help = "the file is a request (JSON), not a configuration"},
 };
 
 static const enum option_id no_options[] = {OPTION_NONE};
 
 static const enum option_id capture_options[] = {
-	OPTION_INTERFACE, OPTION_ALIAS,		 OPTION_NODE,	     OPTION_NODERE,
-	OPTION_PACKETS,	  OPTION_BYTES,		 OPTION_INNER,	     OPTION_SNAP,
-	OPTION_DURATION,  OPTION_TIMEOUT,	 OPTION_BEFORE,	     OPTION_FROM,
-	OPTION_TO,	  OPTION_WRITE,		 OPTION_MERGE,	     OPTION_DROP_DUPLICATES,
-	OPTION_FOLLOW,	  OPTION_FORMAT,	 OPTION_NO_FILE,     OPTION_DESTINATION,
-	OPTION_WAIT,	  OPTION_ANSWER_TIMEOUT, OPTION_STREAM,	     OPTION_ID,
-	OPTION_DEDUPE,	  OPTION_TAGS,		 OPTION_CUSTOMER,    OPTION_ALERTID,
-	OPTION_COMMENT,	  OPTION_LOGREQUEST,	 OPTION_PACKETDEBUG, OPTION_NONE,
+	OPTION_INTERFACE,  OPTION_ALIAS,       OPTION_NODE,	OPTION_NODERE,		OPTION_PACKETS, OPTION_BYTES,
+	OPTION_INNER,	   OPTION_SNAP,	       OPTION_DURATION, OPTION_TIMEOUT,		OPTION_BEFORE,	OPTION_FROM,
+	OPTION_TO,	   OPTION_WRITE,       OPTION_MERGE,	OPTION_DROP_DUPLICATES, OPTION_FOLLOW,	OPTION_FORMAT,
+	OPTION_NO_FILE,	   OPTION_DESTINATION, OPTION_WAIT,	OPTION_ANSWER_TIMEOUT,	OPTION_STREAM,	OPTION_KEY_FILE,
+	OPTION_ID,	   OPTION_DEDUPE,      OPTION_TAGS,	OPTION_CUSTOMER,	OPTION_ALERTID, OPTION_COMMENT,
+	OPTION_LOGREQUEST, OPTION_PACKETDEBUG, OPTION_NONE,
 };
 
 static const enum option_id history_options[] = {

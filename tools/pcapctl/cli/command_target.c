@@ -7,14 +7,17 @@
  */
 #include "pcapctl/cli/command_target.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "base/buffer.h"
 #include "base/printable.h"
 #include "config/config.h"
+#include "config/config_secret.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/input_file.h"
 #include "pcapctl/fleet/fleet_target.h"
@@ -69,6 +72,10 @@ static int read_token(const char *path, struct command_target *target, struct er
 
 	if (!file)
 		return error_set(err, -EINVAL, "--token-file %s: %s", path, strerror(errno));
+	if (config_secret_check_mode(path, err) < 0) {
+		error_prefix(err, "--token-file");
+		return -EINVAL;
+	}
 	setvbuf(file, NULL, _IONBF, 0);
 	size = fread(token, 1, sizeof(token) - 1, file);
 	while (size > 0 && (token[size - 1] == '\n' || token[size - 1] == '\r'))
@@ -82,6 +89,31 @@ static int read_token(const char *path, struct command_target *target, struct er
 	target->token = strdup(token);
 	explicit_bzero(token, sizeof(token));
 	return target->token ? 0 : out_of_memory(err);
+}
+
+static bool is_loopback(const char *host)
+{
+	char address[INET_ADDRSTRLEN];
+	struct in_addr parsed;
+	const size_t size = strcspn(host, ":/");
+
+	if (strncmp(host, "[::1]", 5) == 0 && strchr(":/", host[5]))
+		return true;
+	if (size == strlen("localhost") && strncasecmp(host, "localhost", size) == 0)
+		return true;
+	if (size >= sizeof(address))
+		return false;
+	snprintf(address, sizeof(address), "%.*s", (int)size, host);
+	return inet_pton(AF_INET, address, &parsed) == 1 && ntohl(parsed.s_addr) >> 24 == 127;
+}
+
+static int check_token(const struct command_line *line, bool https, const char *host, struct error *err)
+{
+	if (https || is_loopback(host) || command_line_has(line, OPTION_TOKEN_IN_CLEAR))
+		return 0;
+	return error_set(err, -EINVAL,
+			 "--token-file: whoever is on the way could read the token: use https://, or say so with "
+			 "--token-in-clear");
 }
 
 static int use_api(const struct command_line *line, struct command_target *target, struct error *err)
@@ -111,6 +143,8 @@ static int use_api(const struct command_line *line, struct command_target *targe
 	}
 	if (r == 0 && ca_file)
 		r = copy_text(&target->ca_file, ca_file, err);
+	if (r == 0 && token_file)
+		r = check_token(line, https, host, err);
 	if (r == 0 && token_file)
 		r = read_token(token_file, target, err);
 	return r;
@@ -216,12 +250,31 @@ static int select_target(const struct command_line *line, struct command_target 
 	return use_socket(target, TARGET_SOCKET_DEFAULT, "", err);
 }
 
+/* A Redis that is no part of a Cluster, or another in its place, could send us and the password anywhere. */
+static int note_cluster(const struct command_line *line, struct command_target *target, struct error *err)
+{
+	char *options;
+
+	if (!command_line_has(line, OPTION_REDIS_CLUSTER))
+		return 0;
+	if (!target->fleet)
+		return error_set(err, -EINVAL, "--redis-cluster: the command does not use Redis");
+	target->fleet->cluster = true;
+	if (asprintf(&options, "%s --%s", command_target_options(target), option_rows[OPTION_REDIS_CLUSTER].name) < 0)
+		return out_of_memory(err);
+	free(target->options);
+	target->options = options;
+	return 0;
+}
+
 int command_target_resolve(const struct command_line *line, struct command_target *target, struct error *err)
 {
 	int r = check_exclusive(line, err);
 
 	*target = (struct command_target){0};
-	return r < 0 ? r : select_target(line, target, err);
+	if (r == 0)
+		r = select_target(line, target, err);
+	return r == 0 ? note_cluster(line, target, err) : r;
 }
 
 const char *command_target_options(const struct command_target *target)

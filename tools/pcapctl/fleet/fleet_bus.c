@@ -258,6 +258,7 @@ static int connect_redis(struct fleet_bus *bus)
 		.username = bus->target->username,
 		.auth = bus->target->password,
 		.tls = bus->target->tls,
+		.cluster = bus->target->cluster,
 		.ca_file = bus->target->ca_file,
 		.cert_file = bus->target->cert_file,
 		.key_file = bus->target->key_file,

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/quantity.h"
 #include "bpf/filter_syntax.h"
+#include "config/config_keys.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/command_target.h"
 #include "pcapctl/cli/commands.h"
@@ -29,6 +30,7 @@
 #include "pcapctl/output/format.h"
 #include "pcapctl/output/progress.h"
 #include "pcapctl/output/results.h"
+#include "request/signature.h"
 
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
 #define PRESENCE_INTERVAL_NS (5 * NS_PER_S)
@@ -40,7 +42,8 @@
 struct capture_session {
 	const struct command_context *context;
 	json_t *request;
-	char *text; /* the request, serialised */
+	struct config_key *keys; /* that sign the request: the first of them; NULL: none */
+	size_t key_count;
 	const char *stream, *merge_to;
 	bool wait;
 	uint64_t answer_timeout_ns, max_duration_ns;
@@ -78,6 +81,16 @@ static void on_event(void *ctx, const json_t *event)
 
 /* --- publishing --- */
 
+static int read_key(struct capture_session *session, struct error *err)
+{
+	const char *path = command_line_value(session->context->line, OPTION_KEY_FILE);
+	const int r = path ? config_keys_read(path, &session->keys, &session->key_count, err) : 0;
+
+	if (r < 0)
+		error_prefix(err, "--key-file");
+	return r;
+}
+
 static int prepare(struct capture_session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;
@@ -106,19 +119,34 @@ static int prepare(struct capture_session *session, struct error *err)
 	if (r < 0)
 		return r;
 	session->max_duration_ns = request_max_duration_ns(session->request);
-	session->text = json_dumps(session->request, JSON_COMPACT);
-	return session->text ? 0 : error_set(err, -ENOMEM, "out of memory");
+	return read_key(session, err);
+}
+
+/* The request as it is sent now: a signature is good for one time only. */
+static int serialise(struct capture_session *session, char **text, struct error *err)
+{
+	const int r = session->keys ? signature_sign(session->request, session->keys, err) : 0;
+
+	if (r < 0) {
+		error_prefix(err, "--key-file: the signature");
+		return r;
+	}
+	*text = json_dumps(session->request, JSON_COMPACT);
+	return *text ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 static int publish(struct capture_session *session, struct error *err)
 {
+	cleanup(cleanup_free) char *text = NULL;
 	uint64_t listeners = 0;
-	int r;
+	int r = serialise(session, &text, err);
 
+	if (r < 0)
+		return r;
 	session->lost_subscriptions = fleet_bus_lost_subscriptions(session->bus);
 	if (session->stream)
-		return fleet_bus_stream_add(session->bus, session->stream, session->text, err);
-	r = fleet_bus_publish(session->bus, session->text, &listeners, err);
+		return fleet_bus_stream_add(session->bus, session->stream, text, err);
+	r = fleet_bus_publish(session->bus, text, &listeners, err);
 	if (r < 0 || listeners > 0 || fleet_tally_counts(session->tally).expected_alive > 0)
 		return r;
 	return error_set(err, -ENOENT,
@@ -396,6 +424,6 @@ enum exit_status fleet_capture(const struct command_context *context)
 	fleet_bus_free(session.bus);
 	fleet_tally_free(session.tally);
 	json_decref(session.request);
-	free(session.text);
+	config_keys_free(session.keys, session.key_count);
 	return status;
 }

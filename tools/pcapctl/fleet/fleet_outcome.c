@@ -104,8 +104,8 @@ void fleet_outcome_print_get_hint(const struct fleet_outcome *outcome)
 			continue;
 		terminal_error(
 			"the nodes' files stay in Redis until they expire; for each node: `pcapctl get %s --node %s%s`",
-			printable(capture, sizeof(capture), json_text(event, "capture")),
-			printable(node, sizeof(node), json_text(event, "node")),
+			printable_word(capture, sizeof(capture), json_text(event, "capture")),
+			printable_word(node, sizeof(node), json_text(event, "node")),
 			command_target_options(outcome->context->target));
 		return;
 	}

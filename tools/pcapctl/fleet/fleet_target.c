@@ -72,6 +72,7 @@ struct fleet_target *fleet_target_from_config(const struct config *config)
 	target->port = (uint16_t)config->redis.port;
 	target->tls = config->redis.tls;
 	target->allow_replica = config->redis.allow_replica;
+	target->cluster = config->redis.cluster;
 	if (fleet_target_set(&target->host, config->redis.host) < 0 ||
 	    fleet_target_set(&target->channel, config->redis.channel) < 0 ||
 	    set_given(&target->events, config->redis.events) < 0 ||

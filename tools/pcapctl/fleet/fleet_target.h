@@ -17,6 +17,7 @@ struct fleet_target {
 	uint16_t port;
 	bool tls;
 	bool allow_replica;	   /* configured: a server that is a replica will do */
+	bool cluster;		   /* the server may send us elsewhere */
 	char *username, *password; /* NULL: none */
 	char *ca_file, *cert_file, *key_file;
 	char *channel, *events; /* `events`: NULL until fleet_target_complete */

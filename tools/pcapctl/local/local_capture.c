@@ -247,7 +247,7 @@ static void print_get_hint(const struct capture_session *session, const json_t *
 	char shown[2 * PATH_MAX_BYTES];
 
 	terminal_error("the daemon keeps the file in memory for a while: `pcapctl get %s%s`",
-		       printable(shown, sizeof(shown), json_text(event, "capture")),
+		       printable_word(shown, sizeof(shown), json_text(event, "capture")),
 		       command_target_options(session->context->target));
 }
 
@@ -339,7 +339,7 @@ static enum exit_status run(struct capture_session *session, struct error *err)
 
 static int check_options(const struct command_line *line, struct error *err)
 {
-	static const enum option_id fleet_options[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT};
+	static const enum option_id fleet_options[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT, OPTION_KEY_FILE};
 
 	for (size_t i = 0; i < sizeof(fleet_options) / sizeof(*fleet_options); i++)
 		if (command_line_has(line, fleet_options[i]))

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/printable.h"
+#include "base/utf8.h"
 #include "pcapctl/output/format.h"
 #include "pcapctl/output/table.h"
 
@@ -239,7 +241,7 @@ static void note_kept_files(const struct terminal *terminal, const json_t *event
 		if (!url || *url != '/' || *json_text(event, RESULT_SAVED))
 			continue;
 		terminal_note(terminal, "`pcapctl get %s` on %s fetches the file from its memory",
-			      printable(capture, sizeof(capture), json_text(event, "capture")),
+			      printable_word(capture, sizeof(capture), json_text(event, "capture")),
 			      printable(node, sizeof(node), json_text(event, "node")));
 		return;
 	}
@@ -275,23 +277,26 @@ int results_print(const struct terminal *terminal, const json_t *events, bool wi
 static void print_folded(const json_t *event, const char *target_options, bool with_node, bool in_redis)
 {
 	char node[NAME_SIZE], into[NAME_SIZE], time[FORMAT_SIZE], until[NAME_SIZE];
+	char node_word[NAME_SIZE], into_word[NAME_SIZE];
 	bool ends = *json_text(event, "until");
 
 	printable(node, sizeof(node), json_text(event, "node"));
 	printable(into, sizeof(into), json_text(event, "folded_into"));
+	printable_word(node_word, sizeof(node_word), json_text(event, "node"));
+	printable_word(into_word, sizeof(into_word), json_text(event, "folded_into"));
 	printable(until, sizeof(until), format_time(json_text(event, "until"), time));
 	if (!with_node)
 		terminal_error("folded into request %s%s%s: `pcapctl get %s%s` fetches its file when it is over", into,
-			       ends ? ", which goes on until " : "", ends ? until : "", into, target_options);
+			       ends ? ", which goes on until " : "", ends ? until : "", into_word, target_options);
 	else if (in_redis)
 		terminal_error(
 			"%s folded it into request %s%s%s: `pcapctl get %s.1 --node %s%s` fetches its file when it "
 			"is over",
-			node, into, ends ? ", which goes on until " : "", ends ? until : "", into, node,
+			node, into, ends ? ", which goes on until " : "", ends ? until : "", into_word, node_word,
 			target_options);
 	else
 		terminal_error("%s folded it into request %s%s%s: `pcapctl watch --id %s%s` shows where its file goes",
-			       node, into, ends ? ", which goes on until " : "", ends ? until : "", into,
+			       node, into, ends ? ", which goes on until " : "", ends ? until : "", into_word,
 			       target_options);
 }
 
@@ -341,12 +346,34 @@ void event_print(const struct terminal *terminal, const json_t *event)
 	fflush(out);
 }
 
+/* A terminal may obey C1 controls, and marks of direction show text in another order: \\u escapes say the same. */
+static void print_escaped(FILE *out, const char *text)
+{
+	uint32_t code;
+
+	for (size_t step; *text; text += step) {
+		step = utf8_decode(text, strlen(text), &code);
+		step = step ? step : 1;
+		if (step > 1 && utf8_is_unprintable(code))
+			fprintf(out, "\\u%04x", (unsigned)code);
+		else
+			fwrite(text, 1, step, out);
+	}
+}
+
 int json_print(const struct terminal *terminal, const json_t *json, bool line)
 {
-	int r = json_dumpf(json, terminal->results, line ? JSON_COMPACT : JSON_INDENT(2));
+	FILE *out = terminal->results;
+	cleanup(cleanup_free) char *text = json_dumps(json, line ? JSON_COMPACT : JSON_INDENT(2));
 
-	fputc('\n', terminal->results);
+	if (!text)
+		return -ENOMEM;
+	if (isatty(fileno(out)))
+		print_escaped(out, text);
+	else
+		fputs(text, out);
+	fputc('\n', out);
 	if (line)
-		fflush(terminal->results);
-	return r < 0 && !ferror(terminal->results) ? -ENOMEM : 0;
+		fflush(out);
+	return 0;
 }

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Two rules are not checked here: the filter is compiled with the request's own, and host names are refused there
+ * (filter.h, `required` and `no_names`). "any" stands for the allowed interfaces, which targets.c sees to.
+ */
+#include "job/request_rules.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "history/history_stream.h"
+#include "request/request.h"
+#include "sink/delivery.h"
+
+#define ANY "any"
+
+static bool is_listed(const struct config_strings *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* --- destinations --- */
+
+/* Over the control API the default is all of them. Over Redis it is where files go anyway, and Redis itself. */
+static bool may_name(const struct request_rules *rules, const char *destination)
+{
+	const struct config_requests *allowed = rules->allowed;
+
+	if (allowed->destinations.count)
+		return is_listed(&allowed->destinations, destination);
+	if (allowed == &rules->config->api.requests || deliveries_is_enabled(rules->deliveries, destination))
+		return true;
+	return allowed->redis_files && strcmp(destination, "redis") == 0;
+}
+
+static int check_destinations(const struct request_rules *rules, const struct request *request, struct error *err)
+{
+	const struct config_key *key = request->key;
+
+	for (size_t i = 0; i < request->destination_count; i++) {
+		const char *name = request->destinations[i];
+		const bool by_default = !rules->allowed->destinations.count && strcmp(name, "redis") == 0;
+
+		if (!may_name(rules, name))
+			return error_set(err, -EACCES, "to_destinations: a request may not name \"%s\" (%s.%s)", name,
+					 rules->allowed->section, by_default ? "redis_files" : "destinations");
+		if (key && key->destinations.count && !is_listed(&key->destinations, name))
+			return error_set(err, -EACCES,
+					 "to_destinations: the key \"%s\" may not name \"%s\" (%s.keys_file)",
+					 key->name, name, rules->allowed->section);
+	}
+	return 0;
+}
+
+/* --- interfaces --- */
+
+static bool is_key_allowed(const struct config_key *key, const char *interface)
+{
+	return !key || !key->interfaces.count || is_listed(&key->interfaces, interface);
+}
+
+bool request_rules_allow_interface(const struct config_requests *allowed, const struct config_key *key,
+				   const char *interface)
+{
+	return (!allowed->interfaces.count || is_listed(&allowed->interfaces, interface)) &&
+	       is_key_allowed(key, interface);
+}
+
+static int check_interface(const struct config_requests *allowed, const struct config_key *key, const char *interface,
+			   struct error *err)
+{
+	if (strcmp(interface, ANY) == 0 || request_rules_allow_interface(allowed, key, interface))
+		return 0;
+	if (is_key_allowed(key, interface))
+		return error_set(err, -EACCES, "interface: a request may not capture on \"%s\" (%s.interfaces)",
+				 interface, allowed->section);
+	return error_set(err, -EACCES, "interface: the key \"%s\" may not capture on \"%s\" (%s.keys_file)", key->name,
+			 interface, allowed->section);
+}
+
+/* --- the others --- */
+
+static int check_reach(const struct config_requests *allowed, uint64_t reach_ns, const char *field, struct error *err)
+{
+	if (allowed->maxbefore_ns >= CONFIG_MAXBEFORE_NONE || reach_ns <= allowed->maxbefore_ns)
+		return 0;
+	return error_set(err, -EACCES, "%s: a request may reach back at most %.12g s (%s.maxbefore)", field,
+			 (double)allowed->maxbefore_ns / NS_PER_S, allowed->section);
+}
+
+/* How far the request reaches back, from when it was sent. */
+static uint64_t reach_of(const struct request *request)
+{
+	const uint64_t sent_ns = request->published_ns ? request->published_ns : request->received_ns;
+
+	if (request->before_ns || !request->from_ns)
+		return request->before_ns;
+	return request->from_ns < sent_ns ? sent_ns - request->from_ns : 0;
+}
+
+static int check_debug(const struct request_rules *rules, const struct request *request, const char **field,
+		       struct error *err)
+{
+	const struct config *config = rules->config;
+
+	*field = NULL;
+	if (!rules->allowed->allow_debug && request->packetdebug && !config->general.packetdebug)
+		*field = "packetdebug";
+	else if (!rules->allowed->allow_debug && request->logrequest && !config->general.logrequests)
+		*field = "logrequest";
+	return *field ? error_set(err, -EACCES, "%s: a request may not set it (%s.allow_debug)", *field,
+				  rules->allowed->section)
+		      : 0;
+}
+
+int request_rules_check(const struct request_rules *rules, const struct request *request, const char **field,
+			struct error *err)
+{
+	const struct config_requests *allowed = rules->allowed;
+
+	*field = "to_destinations";
+	int r = check_destinations(rules, request, err);
+	for (size_t i = 0; r == 0 && i < request->interface_count; i++) {
+		*field = "interface";
+		r = check_interface(allowed, request->key, request->interfaces[i].name, err);
+	}
+	if (r == 0) {
+		*field = request->before_ns ? "before" : "from";
+		r = check_reach(allowed, reach_of(request), *field, err);
+	}
+	return r == 0 ? check_debug(rules, request, field, err) : r;
+}
+
+int request_rules_check_history(const struct config_requests *allowed, struct history_stream_spec *spec,
+				struct error *err)
+{
+	const uint64_t now_ns = clock_realtime_ns();
+	const uint64_t reach_ns = spec->from_ns < now_ns ? now_ns - spec->from_ns : 0;
+	int r = check_interface(allowed, NULL, spec->interface, err);
+
+	if (r == 0 && !spec->from_given && allowed->maxbefore_ns < CONFIG_MAXBEFORE_NONE)
+		spec->from_ns = reach_ns > allowed->maxbefore_ns ? now_ns - allowed->maxbefore_ns : spec->from_ns;
+	else if (r == 0)
+		r = check_reach(allowed, reach_ns, "from", err);
+	spec->required = *allowed->filter ? allowed->filter : NULL;
+	spec->no_names = allowed->resolve ? NULL : allowed->resolve_rule;
+	return r;
+}
