@@ -17,6 +17,7 @@
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "event/event_redis.h"
+#include "redis/connection/redis_links.h"
 #include "redis/connection/redis_options.h"
 #include "trigger/redis_pubsub.h"
 
@@ -173,6 +174,7 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	char *nodes[NODES_MAX], *sentinels[NODES_MAX];
+	struct redis_links *links;
 	struct redis_options options = {.host = "127.0.0.1", .port = 6379, .nodes = nodes, .sentinels = sentinels};
 	const char *channel = "capture", *events = "capture:events";
 	struct probe probe = {0};
@@ -242,6 +244,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	probe.loop = event_base_new();
 	probe.bus = event_bus_new();
+	options.links = links = redis_links_new();
+	if (!links)
+		return 1;
 	probe.pubsub = redis_pubsub_new(probe.loop, &options, channel,
 					(struct trigger_handler){.message = on_message, .ctx = &probe});
 	probe.publisher = event_redis_new(probe.loop, &options, events);
@@ -253,6 +258,7 @@ int main(int argc, char **argv)
 	event_free(input);
 	redis_pubsub_free(probe.pubsub);
 	event_redis_free(probe.publisher);
+	redis_links_free(links);
 	event_bus_free(probe.bus);
 	event_base_free(probe.loop);
 	return 0;

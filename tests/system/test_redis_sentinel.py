@@ -61,6 +61,26 @@ def test_master_is_found_despite_missing_and_ignorant_sentinels(setup, probe, fa
     assert any(f"port={setup.master.port}" in line for line in lines_of(one, "redis-up"))
 
 
+def test_one_connection_to_the_sentinels_serves_all_links(setup, probe):
+    setup.wait_ready()
+    one = probe(1, *sentinel_options(*setup.endpoints))
+    one.both_up()
+
+    def watchers():
+        clients = []
+        for sentinel in setup.sentinels:
+            with sentinel.client() as client:
+                clients += client.client_list()
+        return sum(entry["name"] == "pcapdaemon-sentinel" for entry in clients)
+
+    assert watchers() == 1
+    old = setup.master
+    new = setup.fail_over()
+    assert_serves(one, new)
+    assert watchers() == 1
+    setup.rejoin(old)
+
+
 def test_ordered_failover_is_followed(setup, probe):
     setup.wait_ready()
     one = probe(1, *sentinel_options(*setup.endpoints))

@@ -51,7 +51,7 @@
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
-#define BACKOFF_MASTER_MAX_NS NS_PER_S	       /* with Sentinels, an attempt asks them again, over an open link */
+#define FOUND_MAX_NS NS_PER_S		       /* until an attempt at a master that the Sentinels have just named */
 #define BACKOFF_REPLACED_MAX_NS (5 * NS_PER_S) /* until the name leads to a master */
 #define STABLE_NS (5 * NS_PER_S)	       /* after this long up, the next failure is a new one */
 #define SHORT_UPTIMES_MAX 3		       /* in a row; after these only a stable connection is logged */
@@ -148,9 +148,7 @@ static uint64_t backoff_max_ns(const struct redis_link *link)
 {
 	if (link->options.backoff_max_ns)
 		return link->options.backoff_max_ns;
-	if (link->replaced && !requires_master(link))
-		return BACKOFF_REPLACED_MAX_NS;
-	return requires_master(link) ? BACKOFF_MASTER_MAX_NS : BACKOFF_MAX_NS;
+	return link->replaced ? BACKOFF_REPLACED_MAX_NS : BACKOFF_MAX_NS;
 }
 
 static void go_down(struct redis_link *link, const char *reason)
@@ -395,6 +393,18 @@ static void on_discovery_ended(void *ctx, const char *reason)
 	go_down(ctx, reason);
 }
 
+/* Many daemons learn of it at the same time. */
+static void on_master_found(void *ctx)
+{
+	struct redis_link *link = ctx;
+	uint64_t random;
+
+	if (link->state != LINK_WAITING)
+		return;
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	set_timer(link, random % FOUND_MAX_NS);
+}
+
 /* Ends every failed attempt and connection. May free the link. */
 static void link_fail(struct redis_link *link, const char *reason)
 {
@@ -526,6 +536,7 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 	const struct redis_discovery_handler discovery_handler = {.connect = connect_address,
 								  .exhausted = on_discovery_ended,
 								  .moved = on_discovery_ended,
+								  .found = on_master_found,
 								  .ctx = link};
 
 	if (!link)

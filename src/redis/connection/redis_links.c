@@ -6,6 +6,7 @@
 
 struct redis_links {
 	LIST_HEAD(, redis_links_member) members;
+	struct sentinel_watcher *watcher; /* not owned */
 };
 
 struct redis_links *redis_links_new(void)
@@ -37,4 +38,14 @@ void redis_links_tell_replaced(struct redis_links *links, const struct redis_lin
 		if (other != member)
 			other->replaced(other);
 	}
+}
+
+void redis_links_set_watcher(struct redis_links *links, struct sentinel_watcher *watcher)
+{
+	links->watcher = watcher;
+}
+
+struct sentinel_watcher *redis_links_watcher(const struct redis_links *links)
+{
+	return links->watcher;
 }

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 
 struct redis_links;
+struct sentinel_watcher;
 
 /* Embedded by a link. */
 struct redis_links_member {
@@ -26,5 +27,9 @@ void redis_links_remove(struct redis_links_member *member);
 
 /* Tells all members but `member`. */
 void redis_links_tell_replaced(struct redis_links *links, const struct redis_links_member *member);
+
+/* For redis_sentinel.c: the one watcher of the Sentinels. NULL: there is none. */
+void redis_links_set_watcher(struct redis_links *links, struct sentinel_watcher *watcher);
+struct sentinel_watcher *redis_links_watcher(const struct redis_links *links);
 
 CLEANUP_DEFINE(redis_links, struct redis_links, redis_links_free)

@@ -37,7 +37,7 @@ struct redis_options {
 	struct redis_links
 		*links; /* not copied, must outlive the link: all leave a replaced master. NULL: this one only */
 	bool quiet;	/* no key or option of it was given: a server that was never up is logged once only */
-	uint64_t backoff_max_ns;   /* 0: 30 s, with Sentinels 1 s */
+	uint64_t backoff_max_ns;   /* 0: 30 s */
 	uint64_t ping_interval_ns; /* 0: 10 s */
 	uint64_t ping_timeout_ns;  /* 0: 5 s; a connection silent for this long after a PING is dropped */
 	/* How long commands may block (XREADGROUP … BLOCK). A blocked server owes no answer to a PING, so this extends

@@ -154,6 +154,8 @@ void redis_discovery_connect_failed(struct redis_discovery *discovery, int progr
 static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 {
 	struct redis_discovery *discovery = ctx;
+	const bool is_news = discovery->sentinel_failure.text[0] ||
+			     !redis_endpoint_equal(endpoint, redis_discovery_endpoint(discovery));
 	struct error reason;
 
 	discovery->sentinel_failure.text[0] = '\0';
@@ -165,6 +167,8 @@ static void on_master(void *ctx, const struct redis_endpoint *endpoint)
 		connect_first(discovery);
 		return;
 	}
+	if (discovery->state == DISCOVERY_IDLE && is_news)
+		discovery->handler.found(discovery->handler.ctx);
 	if (discovery->state == DISCOVERY_IDLE || redis_endpoint_equal(endpoint, redis_discovery_endpoint(discovery)))
 		return;
 	redis_discovery_stop(discovery);

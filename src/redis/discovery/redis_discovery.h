@@ -24,6 +24,8 @@ struct redis_discovery_handler {
 	void (*exhausted)(void *ctx, const char *reason);
 	/* The Sentinels name another master than this attempt led to; the attempt is over. */
 	void (*moved)(void *ctx, const char *reason);
+	/* Between attempts: the Sentinels name another master than the last attempt led to, or answer again. */
+	void (*found)(void *ctx);
 	void *ctx;
 };
 

@@ -4,6 +4,9 @@
  * its nodes: TLS, login, hang detection and back-off are the link's. It stays up, because the query is repeated every
  * two seconds. That finds a master that still answers but was replaced (cut off from the Sentinels, or demoted while we
  * were subscribed and could not ask for its ROLE).
+ *
+ * All links of a process (options.links) share one such watcher, which passes each answer on to its listeners. They may
+ * leave it meanwhile, or all: it is freed with the last.
  */
 #include "redis/discovery/redis_sentinel.h"
 
@@ -11,23 +14,84 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "redis/connection/redis_endpoint.h"
 #include "redis/connection/redis_link.h"
+#include "redis/connection/redis_links.h"
 #include "redis/connection/redis_options.h"
 
 #define POLL_INTERVAL_NS (2 * NS_PER_S)
 #define PING_MAX_NS (2 * NS_PER_S) /* interval and timeout: a failover must not wait for a Sentinel that hangs */
 
-struct redis_sentinel {
+struct sentinel_watcher {
+	struct redis_links *links; /* NULL: it is not shared */
 	struct redis_link *link;
 	struct event *timer; /* the next query */
 	char *master;
 	bool query_pending;
+	LIST_HEAD(, redis_sentinel) listeners;
+	struct redis_sentinel *next; /* of the listeners being called */
+	bool *freed;		     /* set if it is freed while they are; NULL: they are not */
+};
+
+/* A listener. */
+struct redis_sentinel {
+	LIST_ENTRY(redis_sentinel) list;
+	struct sentinel_watcher *watcher;
 	struct redis_sentinel_handler handler;
 };
+
+/* --- telling the listeners --- */
+
+struct news {
+	const struct redis_endpoint *master; /* one of these three */
+	const char *failure;
+	const int *replicas;
+};
+
+static void tell(const struct redis_sentinel *listener, const struct news *news)
+{
+	const struct redis_sentinel_handler *handler = &listener->handler;
+
+	if (news->master)
+		handler->master(handler->ctx, news->master);
+	else if (news->failure)
+		handler->failed(handler->ctx, news->failure);
+	else if (handler->replicas)
+		handler->replicas(handler->ctx, *news->replicas);
+}
+
+/* The watcher may be gone after this. */
+static void tell_all(struct sentinel_watcher *watcher, const struct news *news)
+{
+	bool freed = false;
+
+	watcher->freed = &freed;
+	for (struct redis_sentinel *listener = LIST_FIRST(&watcher->listeners); listener; listener = watcher->next) {
+		watcher->next = LIST_NEXT(listener, list);
+		tell(listener, news);
+		if (freed)
+			return;
+	}
+	watcher->freed = NULL;
+}
+
+static bool wants_replicas(const struct sentinel_watcher *watcher)
+{
+	const struct redis_sentinel *listener;
+
+	LIST_FOREACH(listener, &watcher->listeners, list)
+	{
+		if (listener->handler.replicas)
+			return true;
+	}
+	return false;
+}
+
+/* --- asking --- */
 
 static bool parse_master(const redisReply *reply, struct redis_endpoint *endpoint)
 {
@@ -36,36 +100,36 @@ static bool parse_master(const redisReply *reply, struct redis_endpoint *endpoin
 	       redis_endpoint_set(reply->element[0]->str, reply->element[1]->str, endpoint) == 0;
 }
 
-static void report_failure(struct redis_sentinel *sentinel, const redisReply *reply)
+static void report_failure(struct sentinel_watcher *watcher, const redisReply *reply)
 {
 	struct error reason;
 
 	if (reply->type == REDIS_REPLY_ERROR)
 		error_set(&reason, 0, "the Sentinel refuses: %s", reply->str);
 	else if (reply->type == REDIS_REPLY_NIL)
-		error_set(&reason, 0, "the Sentinel does not know the master %s", sentinel->master);
+		error_set(&reason, 0, "the Sentinel does not know the master %s", watcher->master);
 	else
 		error_set(&reason, 0, "the Sentinel's answer is malformed");
-	redis_link_try_next(sentinel->link, reason.text);
-	sentinel->handler.failed(sentinel->handler.ctx, reason.text);
+	redis_link_try_next(watcher->link, reason.text);
+	tell_all(watcher, &(struct news){.failure = reason.text});
 }
 
 static void on_master_reply(redisAsyncContext *redis, void *data, void *ctx)
 {
 	const struct timeval again = {.tv_sec = POLL_INTERVAL_NS / NS_PER_S};
-	struct redis_sentinel *sentinel = ctx;
+	struct sentinel_watcher *watcher = ctx;
 	const redisReply *reply = data;
 	struct redis_endpoint endpoint;
 
 	if (redis_link_detached(redis) || !reply)
 		return;
-	sentinel->query_pending = false;
+	watcher->query_pending = false;
 	if (!parse_master(reply, &endpoint)) {
-		report_failure(sentinel, reply);
+		report_failure(watcher, reply);
 		return;
 	}
-	event_add(sentinel->timer, &again);
-	sentinel->handler.master(sentinel->handler.ctx, &endpoint);
+	event_add(watcher->timer, &again);
+	tell_all(watcher, &(struct news){.master = &endpoint});
 }
 
 /* A replica is an array of alternating names and values; its flags are words with commas between them. "disconnected"
@@ -92,81 +156,101 @@ static bool is_replica_up(const redisReply *replica)
 
 static void on_replicas_reply(redisAsyncContext *redis, void *data, void *ctx)
 {
-	struct redis_sentinel *sentinel = ctx;
+	struct sentinel_watcher *watcher = ctx;
 	const redisReply *reply = data;
-	int count = 0;
+	int count = -1;
 
 	if (redis_link_detached(redis) || !reply)
 		return;
-	if (reply->type != REDIS_REPLY_ARRAY) {
-		sentinel->handler.replicas(sentinel->handler.ctx, -1);
-		return;
-	}
-	for (size_t i = 0; i < reply->elements; i++)
+	if (reply->type == REDIS_REPLY_ARRAY)
+		count = 0;
+	for (size_t i = 0; i < reply->elements && count >= 0; i++)
 		count += is_replica_up(reply->element[i]);
-	sentinel->handler.replicas(sentinel->handler.ctx, count);
+	tell_all(watcher, &(struct news){.replicas = &count});
+}
+
+static void watcher_ask(struct sentinel_watcher *watcher)
+{
+	redisAsyncContext *redis = redis_link_context(watcher->link);
+
+	if (!redis || watcher->query_pending)
+		return;
+	watcher->query_pending = true;
+	if (redisAsyncCommand(redis, on_master_reply, watcher, "SENTINEL get-master-addr-by-name %s",
+			      watcher->master) != REDIS_OK ||
+	    (wants_replicas(watcher) &&
+	     redisAsyncCommand(redis, on_replicas_reply, watcher, "SENTINEL replicas %s", watcher->master) != REDIS_OK))
+		redis_link_restart(watcher->link, "out of memory");
 }
 
 void redis_sentinel_ask(struct redis_sentinel *sentinel)
 {
-	redisAsyncContext *redis = redis_link_context(sentinel->link);
-
-	if (!redis || sentinel->query_pending)
-		return;
-	sentinel->query_pending = true;
-	if (redisAsyncCommand(redis, on_master_reply, sentinel, "SENTINEL get-master-addr-by-name %s",
-			      sentinel->master) != REDIS_OK ||
-	    (sentinel->handler.replicas && redisAsyncCommand(redis, on_replicas_reply, sentinel, "SENTINEL replicas %s",
-							     sentinel->master) != REDIS_OK))
-		redis_link_restart(sentinel->link, "out of memory");
+	watcher_ask(sentinel->watcher);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
-	redis_sentinel_ask(ctx);
+	watcher_ask(ctx);
 }
 
 static void on_up(void *ctx, redisAsyncContext *redis)
 {
-	struct redis_sentinel *sentinel = ctx;
+	struct sentinel_watcher *watcher = ctx;
 
 	(void)redis;
-	sentinel->query_pending = false;
-	redis_sentinel_ask(sentinel);
+	watcher->query_pending = false;
+	watcher_ask(watcher);
 }
 
 static void on_down(void *ctx)
 {
-	struct redis_sentinel *sentinel = ctx;
+	struct sentinel_watcher *watcher = ctx;
 
-	sentinel->query_pending = false;
-	event_del(sentinel->timer);
+	watcher->query_pending = false;
+	event_del(watcher->timer);
 }
 
 static void on_failed(void *ctx, const char *reason)
 {
-	struct redis_sentinel *sentinel = ctx;
 	struct error text;
 
 	error_set(&text, 0, "no Sentinel answers: %s", reason);
-	sentinel->handler.failed(sentinel->handler.ctx, text.text);
+	tell_all(ctx, &(struct news){.failure = text.text});
 }
+
+/* --- new and free --- */
 
 static uint64_t capped(uint64_t value, uint64_t max)
 {
 	return value && value < max ? value : max;
 }
 
-struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct redis_options *options,
-					  struct redis_sentinel_handler handler)
+static void watcher_free(struct sentinel_watcher *watcher)
 {
-	cleanup(cleanup_redis_sentinel) struct redis_sentinel *sentinel = calloc(1, sizeof(*sentinel));
+	if (!watcher)
+		return;
+	if (watcher->freed)
+		*watcher->freed = true;
+	if (watcher->links)
+		redis_links_set_watcher(watcher->links, NULL);
+	redis_link_free(watcher->link);
+	if (watcher->timer)
+		event_free(watcher->timer);
+	free(watcher->master);
+	free(watcher);
+}
+
+CLEANUP_DEFINE(watcher, struct sentinel_watcher, watcher_free)
+
+static struct sentinel_watcher *watcher_new(struct event_base *loop, const struct redis_options *options)
+{
+	cleanup(cleanup_watcher) struct sentinel_watcher *watcher = calloc(1, sizeof(*watcher));
 	const struct redis_link_handler link_handler = {.up = on_up,
 							.down = on_down,
 							.failed = on_failed,
-							.ctx = sentinel};
+							.ctx = watcher};
 	const struct redis_options link_options = {
 		.nodes = options->sentinels,
 		.node_count = options->sentinel_count,
@@ -184,23 +268,50 @@ struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct 
 		.ping_timeout_ns = capped(options->ping_timeout_ns, PING_MAX_NS),
 	};
 
+	if (!watcher)
+		return NULL;
+	LIST_INIT(&watcher->listeners);
+	watcher->master = strdup(options->master ? options->master : "");
+	watcher->timer = evtimer_new(loop, on_timer, watcher);
+	if (watcher->master && watcher->timer)
+		watcher->link = redis_link_new(loop, "sentinel", &link_options, link_handler);
+	if (!watcher->link)
+		return NULL;
+	watcher->links = options->links;
+	if (watcher->links)
+		redis_links_set_watcher(watcher->links, watcher);
+	return take(watcher);
+}
+
+struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct redis_options *options,
+					  struct redis_sentinel_handler handler)
+{
+	struct redis_sentinel *sentinel = calloc(1, sizeof(*sentinel));
+	struct sentinel_watcher *shared = options->links ? redis_links_watcher(options->links) : NULL;
+
 	if (!sentinel)
 		return NULL;
 	sentinel->handler = handler;
-	sentinel->master = strdup(options->master ? options->master : "");
-	sentinel->timer = evtimer_new(loop, on_timer, sentinel);
-	if (sentinel->master && sentinel->timer)
-		sentinel->link = redis_link_new(loop, "sentinel", &link_options, link_handler);
-	return sentinel->link ? take(sentinel) : NULL;
+	sentinel->watcher = shared ? shared : watcher_new(loop, options);
+	if (!sentinel->watcher) {
+		free(sentinel);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&sentinel->watcher->listeners, sentinel, list);
+	return sentinel;
 }
 
 void redis_sentinel_free(struct redis_sentinel *sentinel)
 {
+	struct sentinel_watcher *watcher;
+
 	if (!sentinel)
 		return;
-	redis_link_free(sentinel->link);
-	if (sentinel->timer)
-		event_free(sentinel->timer);
-	free(sentinel->master);
+	watcher = sentinel->watcher;
+	if (watcher->freed && watcher->next == sentinel)
+		watcher->next = LIST_NEXT(sentinel, list);
+	LIST_REMOVE(sentinel, list);
 	free(sentinel);
+	if (LIST_EMPTY(&watcher->listeners))
+		watcher_free(watcher);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Asks Redis Sentinels where the master is: on request, and every two seconds while one of them is reachable. They are
- * tried in turn, beginning with the last one that answered. Loop thread.
+ * tried in turn, beginning with the last one that answered. All that have the same options.links share one connection
+ * and its answers. Loop thread.
  */
 #pragma once
 
@@ -23,8 +24,8 @@ struct redis_sentinel_handler {
 	void *ctx;
 };
 
-/* Copies sentinels, master, sentinel_username, sentinel_auth, the TLS options and the PING times from `options`. NULL
- * on ENOMEM, or if a Sentinel is no valid endpoint. */
+/* Uses options.links unless that is NULL, and copies sentinels, master, sentinel_username, sentinel_auth, the TLS
+ * options and the PING times from `options`. NULL on ENOMEM, or if a Sentinel is no valid endpoint. */
 struct redis_sentinel *redis_sentinel_new(struct event_base *loop, const struct redis_options *options,
 					  struct redis_sentinel_handler handler);
 void redis_sentinel_free(struct redis_sentinel *sentinel); /* no handler is called any more */
