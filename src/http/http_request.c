@@ -44,7 +44,6 @@ void *http_request_line(void *ctx, const char *target, struct MHD_Connection *mh
 	request->references = 1;
 	request->server = endpoint->server;
 	request->connection = connection;
-	request->raw_target_address = target;
 	request->raw_target = strdup(target);
 	request->peer = strdup(connection->peer.text);
 	if (!request->raw_target || !request->peer) {
@@ -168,8 +167,6 @@ static bool check_head(struct http_request *request, struct MHD_Connection *mhd,
 	struct http_head head = {
 		.method = method,
 		.version = version,
-		.target_at = request->raw_target_address,
-		.target_size = strlen(request->raw_target),
 	};
 	const char *text;
 	unsigned status = http_check_head(mhd, &head, &text);
