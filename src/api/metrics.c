@@ -3,11 +3,16 @@
  * value. */
 #include "api/metrics.h"
 
-#include "api/openmetrics.h"
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "event/event.h"
 #include "status/node_status.h"
 
+#define INTERFACE_LABEL_SIZE (4 * IF_NAMESIZE + 1) /* of a name, escaped, with the NUL */
 #define NO_SAMPLE (-1.0)
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
@@ -145,7 +150,7 @@ static const struct interface_metric interface_metrics[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-static int write_build(struct buffer *out, const struct node_status *status)
+static int write_build(struct metric_writer *out, const struct node_status *status)
 {
 	static const struct metric_family family = {"pcapdaemon_build", METRIC_INFO, NULL,
 						    "Version and node name of the daemon."};
@@ -157,7 +162,7 @@ static int write_build(struct buffer *out, const struct node_status *status)
 	return r == 0 ? metric_sample(out, &family, labels, 1) : r;
 }
 
-static int write_events(struct buffer *out, const struct daemon_numbers *numbers)
+static int write_events(struct metric_writer *out, const struct daemon_numbers *numbers)
 {
 	static const struct metric_family family = {"pcapdaemon_events", METRIC_COUNTER, NULL,
 						    "Events published, by kind."};
@@ -171,7 +176,7 @@ static int write_events(struct buffer *out, const struct daemon_numbers *numbers
 	return r;
 }
 
-static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers)
+static int write_daemon(struct metric_writer *out, const struct daemon_numbers *numbers)
 {
 	static const struct metric_label none[] = {{NULL, NULL}};
 	int r = 0;
@@ -186,13 +191,39 @@ static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers
 	return r;
 }
 
-static int write_interfaces(struct buffer *out, const struct interface_metric *metric,
+/* Different names must not become one series, so bytes that are not UTF-8 are written as "\\xFF", and a backslash
+ * twice. */
+static const char *interface_label(const char *name, char label[INTERFACE_LABEL_SIZE])
+{
+	size_t size = 0;
+
+	for (size_t left = strlen(name), step; left > 0 && size + 5 <= INTERFACE_LABEL_SIZE;
+	     name += step, left -= step) {
+		uint32_t code;
+
+		step = utf8_decode(name, left, &code);
+		if (step == 0) {
+			step = 1;
+			size += (size_t)snprintf(label + size, 5, "\\x%02X", (unsigned)(uint8_t)*name);
+		} else if (*name == '\\') {
+			size += (size_t)snprintf(label + size, 3, "\\\\");
+		} else {
+			memcpy(label + size, name, step);
+			size += step;
+		}
+	}
+	label[size] = '\0';
+	return label;
+}
+
+static int write_interfaces(struct metric_writer *out, const struct interface_metric *metric,
 			    const struct node_interface *list, size_t count)
 {
 	int r = metric_header(out, &metric->family);
 
 	for (size_t i = 0; i < count && r == 0; i++) {
-		const struct metric_label labels[] = {{"interface", list[i].name}, {NULL, NULL}};
+		char name[INTERFACE_LABEL_SIZE];
+		const struct metric_label labels[] = {{"interface", interface_label(list[i].name, name)}, {NULL, NULL}};
 		const double value = metric->read(&list[i]);
 
 		if (value >= 0)
@@ -201,7 +232,7 @@ static int write_interfaces(struct buffer *out, const struct interface_metric *m
 	return r;
 }
 
-static int write_interface_total(struct buffer *out, size_t total)
+static int write_interface_total(struct metric_writer *out, size_t total)
 {
 	static const struct metric_family family = {"pcapdaemon_interfaces", METRIC_GAUGE, NULL,
 						    "Interfaces; at most " TEXT(
@@ -214,7 +245,7 @@ static int write_interface_total(struct buffer *out, size_t total)
 }
 
 /* Writes nothing if Redis is not wanted. */
-static int write_redis(struct buffer *out, const struct node_redis *redis)
+static int write_redis(struct metric_writer *out, const struct node_redis *redis)
 {
 	static const struct metric_family up = {"pcapdaemon_redis_up", METRIC_GAUGE, NULL,
 						"Whether the link to Redis is up, by purpose."};
@@ -239,7 +270,7 @@ static int write_redis(struct buffer *out, const struct node_redis *redis)
 	return r;
 }
 
-int metrics_write(struct buffer *out, const struct node_status *status, size_t connection_count)
+int metrics_write(struct metric_writer *out, const struct node_status *status, size_t connection_count)
 {
 	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = connection_count};
 	cleanup(node_interface_list_deinit) struct node_interface_list list;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The daemon's metrics as OpenMetrics text. Loop thread. */
+/* The daemon's metrics, for Prometheus and the like. Loop thread. */
 #pragma once
 
 #include <stddef.h>
 
-#include "base/buffer.h"
+#include "api/openmetrics.h"
 
 struct node_status;
 
@@ -13,4 +13,4 @@ struct node_status;
 
 /* Appends the whole exposition. `connections`: those of the HTTP server. 0, -EMSGSIZE (the buffer's cap), -ENOMEM, or
  * another -errno: the interfaces can't be listed. */
-warn_unused int metrics_write(struct buffer *out, const struct node_status *status, size_t connections);
+warn_unused int metrics_write(struct metric_writer *out, const struct node_status *status, size_t connections);

@@ -9,7 +9,9 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
+#include "http/http_accept.h"
 #include "http/http_check.h"
 #include "http/http_server_internal.h"
 
@@ -294,6 +296,33 @@ int http_request_parameter(const struct http_request *request, const char *name,
 const char *http_request_unknown_parameter(const struct http_request *request, const char *const *known)
 {
 	return http_target_unknown_parameter(&request->target, known);
+}
+
+struct accept_walk {
+	const char *type;
+	struct http_preference preference;
+	bool sent;
+};
+
+static enum MHD_Result read_accept(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct accept_walk *walk = ctx;
+
+	(void)kind;
+	if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT) == 0) {
+		walk->sent = true;
+		http_accept_read(&walk->preference, value ? value : "", walk->type);
+	}
+	return MHD_YES;
+}
+
+unsigned http_request_quality(const struct http_request *request, const char *type)
+{
+	struct accept_walk walk = {.type = type};
+
+	if (request->connection)
+		(void)MHD_get_connection_values(request->connection->mhd, MHD_HEADER_KIND, read_accept, &walk);
+	return walk.sent ? walk.preference.quality : HTTP_QUALITY_MAX;
 }
 
 void http_request_set_gone_handler(struct http_request *request, void (*gone)(void *ctx), void *ctx)

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from lib.api import Api
 from lib.cloudshark_server import hang
 from lib.daemon import PRIVATE_RUN, PROGRAM, Daemon, is_sanitized, parse_line
 from lib.waiting import seconds, until
@@ -67,6 +68,13 @@ def test_help_names_every_option_of_the_contract(option):
     for name in ("cshost", "csscheme", "csport", "cstoken", "cstimeout", "redisnode", "redisport", "redischannel", "upload",
                  "writelocal", "destdir", "maxpackets", "config", "node", "loglevel", "check", "version", "help"):
         assert re.search(rf"-{name}\b", result.stdout), name
+
+
+@pytest.mark.parametrize("option", ["-help", "-version", "-check"])
+def test_output_that_cannot_be_written_is_a_failure(option):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([PROGRAM, option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=seconds(20))
+    assert result.returncode == 1 and "No space left on device" in result.stderr
 
 
 def test_version_is_printed():
@@ -201,6 +209,20 @@ def test_missing_capture_permission_is_reported_at_once(netns, tmp_path):
         daemon.start(subscribed=False)
         assert "CAP_NET_RAW" in daemon.wait_log("cannot-capture").fields["error"]
         assert daemon.stop() == 0
+
+
+def test_daemon_started_with_closed_descriptors_keeps_them_apart(netns, tmp_path):
+    """Else a pipe of its own becomes descriptor 2, takes its own log lines, and the daemon spins."""
+    config, socket_path = tmp_path / "config.toml", tmp_path / "control.sock"
+    config.write_text(f'[redis]\nlisten = false\n[api]\nsocket = "{socket_path}"\n')
+    process = netns("host").popen("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", PROGRAM, "-config", config)
+    try:
+        until(socket_path.exists, 20, "the control socket")
+        Api(str(socket_path)).get("/healthz").expect(200)
+        assert [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+    finally:
+        process.terminate()
+        assert process.wait(seconds(20)) == 0
 
 
 def test_embedded_form_needs_neither_configuration_nor_redis(netns, tmp_path):
