@@ -12,7 +12,10 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -22,6 +25,7 @@
 #define STALL_TIMEOUT_DEFAULT_S 60L
 #define STALL_BYTES_PER_S 1L
 #define IDLE_CONNECTIONS_MAX 4L
+#define DESCRIPTORS_WANTED 3 /* by one transfer besides those it has: a resolver's pair, a file */
 
 struct http_client {
 	struct event_base *loop;
@@ -38,6 +42,7 @@ struct http_transfer {
 	bool added;
 	struct buffer body;
 	char error[CURL_ERROR_SIZE];
+	bool no_descriptors;
 	http_transfer_done done;
 	void *ctx;
 };
@@ -48,6 +53,34 @@ struct http_transfer {
 bool http_reply_oversized(const struct http_reply *reply)
 {
 	return reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_BYTES_MAX;
+}
+
+/*
+ * Whether there are descriptors left for what libcurl opens besides the socket: the authorities' file, a resolver's
+ * pair. If there are not, it reports that the file is unreadable or the name unknown.
+ */
+static bool can_open_files(void)
+{
+	int fds[DESCRIPTORS_WANTED], count = 0;
+
+	while (count < DESCRIPTORS_WANTED && (fds[count] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+		count++;
+	const bool enough = count == DESCRIPTORS_WANTED || (errno != EMFILE && errno != ENFILE);
+	while (count > 0)
+		close(fds[--count]);
+	return enough;
+}
+
+/* Called by libcurl for a socket. */
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_transfer *transfer = ctx;
+	const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+	(void)purpose;
+	if (fd < 0)
+		transfer->no_descriptors = errno == EMFILE || errno == ENFILE;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static void complete_transfer(struct http_client *client, CURL *easy, CURLcode result)
@@ -71,6 +104,9 @@ static void complete_transfer(struct http_client *client, CURL *easy, CURLcode r
 	reply.body_size = transfer->body.size;
 	if (http_reply_oversized(&reply))
 		reply.error = "the answer is too long";
+	reply.no_descriptors = result != CURLE_OK && !reply.status && (transfer->no_descriptors || !can_open_files());
+	if (reply.no_descriptors)
+		reply.error = "too many open files: no descriptor is left (LimitNOFILE)";
 	reply.redirect = redirect;
 	if (retry_after_s > 0 && __builtin_mul_overflow((uint64_t)retry_after_s, NS_PER_S, &reply.retry_after_ns))
 		reply.retry_after_ns = UINT64_MAX;
@@ -225,6 +261,8 @@ static CURLcode set_transfer_options(struct http_transfer *transfer)
 	failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, append_body);
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "pcapdaemon/" PCAPDAEMON_VERSION);

@@ -32,6 +32,7 @@ struct http_client_options {
 struct http_reply {
 	CURLcode result;
 	const char *error;	 /* libcurl's text, or "". May contain parts of the URL */
+	bool no_descriptors;	 /* the process has none left, whatever libcurl made of that; `error` says so */
 	long status;		 /* 0: no answer */
 	const char *body;	 /* NUL-terminated; never NULL */
 	size_t body_size;	 /* at most HTTP_REPLY_BYTES_MAX */

@@ -23,6 +23,8 @@ static const CURLcode final_results[] = {
 
 enum sink_verdict http_verdict(const struct http_reply *reply)
 {
+	if (reply->no_descriptors)
+		return SINK_RETRY;
 	for (size_t i = 0; i < sizeof(final_results) / sizeof(final_results[0]); i++)
 		if (reply->result == final_results[i])
 			return SINK_REFUSED;

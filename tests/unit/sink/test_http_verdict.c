@@ -39,6 +39,15 @@ static void test_transient_failures_are_retried(void **state)
 		assert_int_equal(verdict(CURLE_OK, statuses[i]), SINK_RETRY);
 }
 
+static void test_want_of_descriptors_is_retried_whatever_libcurl_makes_of_it(void **state)
+{
+	struct http_reply reply = {
+		.result = CURLE_SSL_CACERT_BADFILE, .no_descriptors = true, .error = "", .body = ""};
+
+	(void)state;
+	assert_int_equal(http_verdict(&reply), SINK_RETRY);
+}
+
 static void test_refusals_are_final(void **state)
 {
 	static const CURLcode results[] = {CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE,
@@ -75,6 +84,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_success_is_2xx_and_complete),
 		cmocka_unit_test(test_transient_failures_are_retried),
+		cmocka_unit_test(test_want_of_descriptors_is_retried_whatever_libcurl_makes_of_it),
 		cmocka_unit_test(test_refusals_are_final),
 		cmocka_unit_test(test_refusal_counts_even_if_the_connection_broke_after_it),
 		cmocka_unit_test(test_oversized_answer_is_judged_by_its_status),
