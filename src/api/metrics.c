@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "event/event.h"
 #include "status/node_status.h"
@@ -84,6 +85,12 @@ static double connections(const struct daemon_numbers *n)
 	return (double)n->connections;
 }
 
+static double log_lines_dropped(const struct daemon_numbers *n)
+{
+	(void)n;
+	return (double)log_dropped();
+}
+
 static const struct daemon_metric daemon_metrics[] = {
 	{{"pcapdaemon_uptime_seconds", METRIC_GAUGE, "seconds", "Time since the daemon started."}, uptime},
 	{{"pcapdaemon_captures_running", METRIC_GAUGE, NULL, "Captures being armed or running."}, running},
@@ -97,6 +104,9 @@ static const struct daemon_metric daemon_metrics[] = {
 	{{"pcapdaemon_warm_memory_bytes", METRIC_GAUGE, "bytes", "Unused memory kept ready for packets."}, warm_memory},
 	{{"pcapdaemon_kept_files", METRIC_GAUGE, NULL, "Finished files kept in memory."}, kept_files},
 	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "Memory taken by kept files."}, kept_bytes},
+	{{"pcapdaemon_log_dropped_lines", METRIC_COUNTER, NULL,
+	  "Log lines dropped because stderr or syslog took none."},
+	 log_lines_dropped},
 	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},
 };
 

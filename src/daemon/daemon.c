@@ -170,7 +170,6 @@ static int start_loop(struct daemon *daemon)
 	    !daemon->grace || !daemon->drain || !daemon->end || event_add(daemon->sigterm, NULL) < 0 ||
 	    event_add(daemon->sigint, NULL) < 0)
 		return -ENOMEM;
-	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* let a file size limit fail the write instead of killing us */
 	return 0;
 }
@@ -446,7 +445,10 @@ int daemon_run(const struct config *config, struct error *err)
 
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
 	forbid_core_dumps();
+	signal(SIGPIPE, SIG_IGN);
 	int r = set_log_level(config->log.level, err);
+	if (r == 0 && log_start() < 0)
+		r = error_set(err, -EAGAIN, "cannot start the log's threads");
 	if (r == 0)
 		r = start(&daemon, err);
 	if (r == 0) {
@@ -457,9 +459,12 @@ int daemon_run(const struct config *config, struct error *err)
 		api_setup_deinit(&daemon.api);
 		redis_setup_disconnect(&daemon.redis);
 		/* A thread that waits for a name server cannot be stopped, and nothing left to do is worth waiting. */
-		if (!jobs_idle(daemon.jobs))
+		if (!jobs_idle(daemon.jobs)) {
+			log_stop();
 			_exit(EXIT_FAILURE);
+		}
 	}
 	deinit(&daemon);
+	log_stop();
 	return r;
 }

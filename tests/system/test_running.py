@@ -217,8 +217,7 @@ def test_daemon_started_with_closed_descriptors_keeps_them_apart(netns, tmp_path
     config.write_text(f'[redis]\nlisten = false\n[api]\nsocket = "{socket_path}"\n')
     process = netns("host").popen("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", PROGRAM, "-config", config)
     try:
-        until(socket_path.exists, 20, "the control socket")
-        Api(str(socket_path)).get("/healthz").expect(200)
+        until(Api(str(socket_path)).answers, 20, "the control socket")
         assert [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
     finally:
         process.terminate()
