@@ -41,8 +41,7 @@ static void test_transient_failures_are_retried(void **state)
 
 static void test_want_of_descriptors_is_retried_whatever_libcurl_makes_of_it(void **state)
 {
-	struct http_reply reply = {
-		.result = CURLE_SSL_CACERT_BADFILE, .no_descriptors = true, .error = "", .body = ""};
+	struct http_reply reply = {.result = CURLE_SSL_CACERT_BADFILE, .no_descriptors = true, .error = "", .body = ""};
 
 	(void)state;
 	assert_int_equal(http_verdict(&reply), SINK_RETRY);
