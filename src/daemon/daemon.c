@@ -23,6 +23,7 @@
 #include "config/config.h"
 #include "daemon/api_setup.h"
 #include "daemon/redis_setup.h"
+#include "daemon/signals.h"
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "event/event_log.h"
@@ -41,7 +42,8 @@
 struct daemon {
 	const struct config *config;
 	struct event_base *loop;
-	struct event *sigterm, *sigint, *sigusr1, *grace, *drain, *end;
+	struct signals *signals;
+	struct event *grace, *drain, *end;
 	struct event_bus *bus;
 	struct slab_pool *slabs;
 	struct engine *engine;
@@ -100,11 +102,12 @@ static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 	event_add(daemon->end, &final_events);
 }
 
-static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
+static void on_stop_signal(void *ctx, const char *name, bool insisting)
 {
 	struct daemon *daemon = ctx;
 
-	(void)what;
+	if (daemon->stopping && !insisting)
+		return;
 	if (daemon->stopping && evtimer_pending(daemon->end, NULL)) {
 		event_base_loopbreak(daemon->loop);
 		return;
@@ -116,8 +119,7 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 	}
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
 	daemon->stopping = true;
-	log_notice("stopping", log_str("signal", strsignal(signal_number)),
-		   log_uint("captures", counts.running + counts.delivering));
+	log_notice("stopping", log_str("signal", name), log_uint("captures", counts.running + counts.delivering));
 	redis_setup_stop(&daemon->redis);
 	api_setup_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
@@ -128,7 +130,7 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 /* --- status --- */
 
 /* SIGUSR1: a line for every open ring, and one for the daemon. */
-static void log_status(evutil_socket_t fd, short what, void *ctx)
+static void log_status(void *ctx)
 {
 	struct daemon *daemon = ctx;
 	const size_t room = engine_interfaces(daemon->engine, NULL, 0);
@@ -136,8 +138,6 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 	const size_t count = interfaces ? engine_interfaces(daemon->engine, interfaces, room) : 0;
 	const struct jobs_counts jobs = jobs_counts(daemon->jobs);
 
-	(void)fd;
-	(void)what;
 	for (size_t i = 0; i < count && i < room; i++) {
 		const struct engine_interface *interface = &interfaces[i];
 
@@ -160,18 +160,11 @@ static int start_loop(struct daemon *daemon)
 	daemon->loop = event_base_new();
 	if (!daemon->loop)
 		return -ENOMEM;
-	daemon->sigterm = evsignal_new(daemon->loop, SIGTERM, on_stop_signal, daemon);
-	daemon->sigint = evsignal_new(daemon->loop, SIGINT, on_stop_signal, daemon);
-	daemon->sigusr1 = evsignal_new(daemon->loop, SIGUSR1, log_status, daemon);
+	daemon->signals = signals_new(daemon->loop, &(struct signal_handler){on_stop_signal, log_status, daemon});
 	daemon->grace = evtimer_new(daemon->loop, on_grace_over, daemon);
 	daemon->drain = evtimer_new(daemon->loop, on_drain, daemon);
 	daemon->end = evtimer_new(daemon->loop, end_loop, daemon);
-	if (!daemon->sigterm || !daemon->sigint || !daemon->sigusr1 || event_add(daemon->sigusr1, NULL) < 0 ||
-	    !daemon->grace || !daemon->drain || !daemon->end || event_add(daemon->sigterm, NULL) < 0 ||
-	    event_add(daemon->sigint, NULL) < 0)
-		return -ENOMEM;
-	signal(SIGXFSZ, SIG_IGN); /* let a file size limit fail the write instead of killing us */
-	return 0;
+	return daemon->signals && daemon->grace && daemon->drain && daemon->end ? 0 : -ENOMEM;
 }
 
 static int start_slabs(struct daemon *daemon, struct error *err)
@@ -397,8 +390,8 @@ static void deinit(struct daemon *daemon)
 	engine_free(daemon->engine);
 	redis_setup_deinit(&daemon->redis);
 	event_bus_free(daemon->bus);
-	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->sigusr1,
-				  daemon->grace,   daemon->drain,  daemon->end};
+	signals_free(daemon->signals);
+	struct event *events[] = {daemon->grace, daemon->drain, daemon->end};
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
 		if (events[i])
 			event_free(events[i]);
@@ -414,17 +407,6 @@ static void forbid_core_dumps(void)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
-}
-
-/* The loop no longer handles signals, and a signal must not interrupt the clean-up. */
-static void block_signals(void)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
 /* The level was checked when the configuration was loaded. */
@@ -454,7 +436,7 @@ int daemon_run(const struct config *config, struct error *err)
 	if (r == 0) {
 		log_notice("ready", log_str("version", PCAPDAEMON_VERSION), log_str("node", config->general.node));
 		event_base_dispatch(daemon.loop);
-		block_signals();
+		signals_block(); /* the loop no longer handles them, and one must not interrupt the clean-up */
 		log_notice("stopped");
 		api_setup_deinit(&daemon.api);
 		redis_setup_disconnect(&daemon.redis);

@@ -161,7 +161,10 @@ def test_sigterm_without_captures_exits_0_at_once(make_world):
     assert world.daemon.stop() == 0 and time.monotonic() - began < seconds(8), "the daemon waits for the grace time"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+ENDING = ["TERM", "INT", "QUIT", "USR2", "ALRM", "VTALRM", "PROF", "STKFLT", "IO", "PWR", "XCPU", "RTMIN", "RTMAX"]
+
+
+@pytest.mark.parametrize("number", [getattr(signal, f"SIG{name}") for name in ENDING], ids=ENDING)
 def test_signal_delivers_what_captures_have_and_exits_0(make_world, number):
     world = make_world()
     requests = [world.capture(packets=1000, timeout=60) for _ in range(3)]
@@ -174,6 +177,16 @@ def test_signal_delivers_what_captures_have_and_exits_0(make_world, number):
         assert (done["reason"], done["packets"]) == ("shutdown", 20)
         world.file(request).assert_numbers(0, 20)
     assert empty.done()["packets"] == 0
+
+
+def test_sighup_is_logged_and_captures_go_on(make_world):
+    world = make_world()
+    request = world.capture(packets=20, timeout=60)
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.wait_log("signal-ignored", signal="Hangup")
+    world.sender.send(20, rate=1000)
+    done = request.done()
+    assert (done["reason"], done["packets"]) == ("packets", 20)
 
 
 def test_shutdown_finishes_uploads(make_world):
