@@ -14,6 +14,7 @@ struct api;
 struct config;
 struct event_base;
 struct event_bus;
+struct event_gate;
 struct jobs;
 struct node_status;
 struct sink;
@@ -24,6 +25,7 @@ struct api_options {
 	struct jobs *jobs;
 	struct event_bus *bus;
 	const struct node_status *status;
+	const struct event_gate *gate;
 	const struct sink *memory;	/* the sink of that name; NULL: none */
 	bool (*ready)(const void *ctx); /* whether requests from Redis arrive, too */
 	const void *ready_ctx;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "event/event.h"
+#include "event/event_gate.h"
 #include "status/node_status.h"
 
 #define INTERFACE_LABEL_SIZE (4 * IF_NAMESIZE + 1) /* of a name, escaped, with the NUL */
@@ -280,9 +281,26 @@ static int write_redis(struct metric_writer *out, const struct node_redis *redis
 	return r;
 }
 
-int metrics_write(struct metric_writer *out, const struct node_status *status, size_t connection_count)
+static int write_suppressed(struct metric_writer *out, const struct event_gate *gate)
 {
-	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = connection_count};
+	static const struct metric_family family = {"pcapdaemon_suppressed_events", METRIC_COUNTER, NULL,
+						    "Events not published because messages caused too many, by cause."};
+	int r = metric_header(out, &family);
+
+	for (int cause = 0; cause < SUPPRESSED_CAUSES && r == 0; cause++) {
+		const struct metric_label labels[] = {{"cause", suppressed_cause_name((enum suppressed_cause)cause)},
+						      {NULL, NULL}};
+
+		r = metric_sample(out, &family, labels,
+				  (double)event_gate_suppressed(gate, (enum suppressed_cause)cause));
+	}
+	return r;
+}
+
+int metrics_write(struct metric_writer *out, const struct metrics_source *source)
+{
+	const struct node_status *status = source->status;
+	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = source->connections};
 	cleanup(node_interface_list_deinit) struct node_interface_list list;
 	int r = node_interfaces_list(node_status_interfaces(status), METRICS_INTERFACES_MAX, &list);
 
@@ -292,6 +310,8 @@ int metrics_write(struct metric_writer *out, const struct node_status *status, s
 		r = write_daemon(out, &numbers);
 	if (r == 0)
 		r = write_events(out, &numbers);
+	if (r == 0)
+		r = write_suppressed(out, source->gate);
 	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
 	if (r == 0)

@@ -26,6 +26,7 @@
 #include "daemon/signals.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "event/event_gate.h"
 #include "event/event_log.h"
 #include "job/jobs.h"
 #include "sink/cloudshark_sink.h"
@@ -45,6 +46,7 @@ struct daemon {
 	struct signals *signals;
 	struct event *grace, *drain, *end;
 	struct event_bus *bus;
+	struct event_gate *gate;
 	struct slab_pool *slabs;
 	struct engine *engine;
 	struct deliveries *deliveries;
@@ -121,6 +123,7 @@ static void on_stop_signal(void *ctx, const char *name, bool insisting)
 	daemon->stopping = true;
 	log_notice("stopping", log_str("signal", name), log_uint("captures", counts.running + counts.delivering));
 	redis_setup_stop(&daemon->redis);
+	event_gate_report(daemon->gate); /* no message comes any more */
 	api_setup_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
 	event_add(daemon->grace, &grace);
@@ -241,8 +244,10 @@ static int start_sinks(struct daemon *daemon)
 static int start_events(struct daemon *daemon)
 {
 	daemon->bus = event_bus_new();
-	if (!daemon->bus)
+	daemon->gate = daemon->bus ? event_gate_new(daemon->loop, daemon->bus, daemon->config->general.node) : NULL;
+	if (!daemon->gate)
 		return -ENOMEM;
+	event_bus_set_gate(daemon->bus, daemon->gate);
 	return event_bus_subscribe(daemon->bus, event_log_subscriber, NULL);
 }
 
@@ -335,6 +340,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.jobs = daemon->jobs,
 		.bus = daemon->bus,
 		.status = daemon->status,
+		.gate = daemon->gate,
 		.memory = daemon->memory,
 		.ready = is_ready,
 		.ready_ctx = daemon,
@@ -390,6 +396,7 @@ static void deinit(struct daemon *daemon)
 	engine_free(daemon->engine);
 	redis_setup_deinit(&daemon->redis);
 	event_bus_free(daemon->bus);
+	event_gate_free(daemon->gate);
 	signals_free(daemon->signals);
 	struct event *events[] = {daemon->grace, daemon->drain, daemon->end};
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {

@@ -31,7 +31,7 @@ const char *event_kind_name(enum event_kind kind)
 {
 	static const char *const names[] = {
 		[EVENT_ACCEPTED] = "accepted", [EVENT_REJECTED] = "rejected", [EVENT_CAPTURED] = "captured",
-		[EVENT_DONE] = "done",	       [EVENT_FAILED] = "failed",
+		[EVENT_DONE] = "done",	       [EVENT_FAILED] = "failed",     [EVENT_SUPPRESSED] = "suppressed",
 	};
 
 	return names[kind];
@@ -205,6 +205,7 @@ char *event_json(const struct event *event)
 	put_time(&writer, "time", event->time_ns);
 	put_text(&writer, "origin", event->origin);
 	put_text(&writer, "reason", event->reason);
+	put_positive(&writer, "count", event->count);
 	put_text(&writer, "field", event->field);
 	if (event->duplicate)
 		put(&writer, "duplicate", json_true());

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum event_kind { EVENT_ACCEPTED, EVENT_REJECTED, EVENT_CAPTURED, EVENT_DONE, EVENT_FAILED };
+enum event_kind { EVENT_ACCEPTED, EVENT_REJECTED, EVENT_CAPTURED, EVENT_DONE, EVENT_FAILED, EVENT_SUPPRESSED };
 
-#define EVENT_KINDS (EVENT_FAILED + 1)
+#define EVENT_KINDS (EVENT_SUPPRESSED + 1)
 
 const char *event_kind_name(enum event_kind kind); /* "accepted" … */
 
@@ -36,6 +36,9 @@ struct event {
 	const char *field;	 /* (*) for `rejected`: the field at fault */
 	int code;		 /* for `rejected`: a negative errno for callers in this process; not in the JSON */
 	const char *origin;	 /* (*) where the request came from */
+	bool broad;		 /* the request may have reached other nodes as well; not in the JSON */
+	bool suppressed;	 /* not to be published (event_gate.h): only for this process; not in the JSON */
+	uint64_t count;		 /* for `suppressed`: how many events it stands for */
 	bool duplicate;		 /* (*) a repeated answer; the request did not run again */
 	const char *folded_into; /* (*) the id of the running request that this one repeats and was folded into */
 	uint64_t until_ns;	 /* (*) real time at which that one now ends */

@@ -27,6 +27,7 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 		.node = jobs->options.config->general.node,
 		.time_ns = clock_realtime_ns(),
 		.origin = submission->origin,
+		.broad = request->broad,
 		.tags = request->tags,
 		.customer = request->customer,
 		.alertid = request->alertid,
@@ -237,6 +238,11 @@ static bool is_too_old(const struct jobs *jobs, const struct request *request, s
 	return true;
 }
 
+enum job_outcome jobs_refuse_over_rate(struct jobs *jobs, const struct submission *submission)
+{
+	return reject(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
+}
+
 enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
@@ -244,14 +250,14 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	struct error error;
 	enum job_outcome outcome = JOB_FINISHED;
 
-	if (request->logrequest)
-		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
-			 log_str("json", request->json));
 	if (jobs->shutting_down)
 		return reject(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
 			       clock_boottime_ns()))
-		return reject(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
+		return jobs_refuse_over_rate(jobs, submission);
+	if (request->logrequest)
+		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
+			 log_str("json", request->json));
 	if (repeat_reply(jobs, submission))
 		return outcome;
 	if (is_too_old(jobs, request, &error))

@@ -24,6 +24,7 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.node = capture->deps->config->general.node,
 		.interface = capture->name,
 		.time_ns = clock_realtime_ns(),
+		.broad = capture->request->broad,
 		.tags = capture->tags,
 		.customer = capture->request->customer,
 		.alertid = capture->request->alertid,

@@ -50,10 +50,15 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	struct jobs *jobs = ctx;
 	struct job *job = event->capture && event->id ? job_find(jobs->table, event->id) : NULL;
 
-	jobs->counts.events[event->kind]++;
-	if (job)
+	cleanup(cleanup_free) char *own = NULL; /* a suppressed event still is the answer for those who wait for it */
+
+	if (event->suppressed && (job || jobs->submitter))
+		json = own = event_json(event);
+	else if (!event->suppressed)
+		jobs->counts.events[event->kind]++;
+	if (json && job)
 		job_notify(job, event, json);
-	else
+	else if (json)
 		job_watch_event(jobs->submitter, event, json);
 }
 
@@ -80,6 +85,7 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.field = *refusal->field ? refusal->field : NULL,
 		.code = -EINVAL,
 		.origin = origin,
+		.broad = !refusal->named,
 	};
 
 	event_bus_publish(jobs->options.bus, &event);
@@ -95,6 +101,15 @@ static void admit_watched(struct jobs *jobs, const struct submission *submission
 	struct job_watch *submitter = take(jobs->submitter);
 	if (submitter)
 		job_watch_finish(submitter, outcome);
+}
+
+/* So many requests that even their look-ups would be too many. */
+static void refuse_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
+{
+	jobs->submitter = watch;
+	const enum job_outcome outcome = jobs_refuse_over_rate(jobs, submission);
+	jobs->submitter = NULL;
+	job_watch_finish(watch, outcome);
 }
 
 static void on_reply_looked_up(void *ctx, const char *json, size_t size)
@@ -120,15 +135,20 @@ static void on_reply_looked_up(void *ctx, const char *json, size_t size)
 	check_idle(jobs);
 }
 
+static bool wants_lookup(const struct jobs *jobs, const struct request *request)
+{
+	struct reply_store *reply_store = jobs->options.reply_store;
+
+	return reply_store && request->id_given && !reply_cache_knows(jobs->reply_cache, request->id) &&
+	       reply_store_is_up(reply_store) && jobs->pending_lookup_count < JOBS_PENDING_LOOKUPS_MAX;
+}
+
 /* True: the reply store is looking it up. */
 static bool look_up_reply(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
 	struct reply_store *reply_store = jobs->options.reply_store;
 	const struct request *request = submission->request;
 
-	if (!reply_store || !request->id_given || reply_cache_knows(jobs->reply_cache, request->id) ||
-	    !reply_store_is_up(reply_store) || jobs->pending_lookup_count >= JOBS_PENDING_LOOKUPS_MAX)
-		return false;
 	struct pending_lookup *pending_lookup = calloc(1, sizeof(*pending_lookup));
 	if (!pending_lookup || !(pending_lookup->origin = strdup(submission->origin)) ||
 	    reply_store_find(reply_store, request->id, on_reply_looked_up, pending_lookup) < 0) {
@@ -156,7 +176,11 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 	if (message->id)
 		request_set_id(request, message->id);
 	request->published_ns = message->published_ns;
-	if (!look_up_reply(jobs, &submission, watch))
+	const bool wanted = wants_lookup(jobs, request);
+	if (wanted && !token_bucket_take(&jobs->lookup_rate, jobs->options.config->limits.requests_per_second,
+					 clock_boottime_ns()))
+		refuse_watched(jobs, &submission, watch);
+	else if (!wanted || !look_up_reply(jobs, &submission, watch))
 		admit_watched(jobs, &submission, watch);
 	request_unref(request);
 }
@@ -371,6 +395,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	}
 	jobs->options = *options;
 	token_bucket_init(&jobs->request_rate, clock_boottime_ns());
+	token_bucket_init(&jobs->lookup_rate, clock_boottime_ns());
 	jobs->arming = offload_new(options->loop, "pcapd-arm", ARMING_THREADS, ARMING_QUEUE);
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);

@@ -35,6 +35,7 @@ struct jobs {
 	LIST_HEAD(, pending_lookup) pending_lookup;
 	unsigned pending_lookup_count;
 	struct token_bucket request_rate; /* limits.requests_per_second */
+	struct token_bucket lookup_rate;  /* the same limit, for look-ups in the reply store */
 	struct log_rate repeat_rate;
 	void (*idle)(void *ctx);
 	void *idle_ctx;
@@ -51,3 +52,6 @@ struct submission {
 /* Decides on a request for this node: repeats its answers, folds, refuses or starts it. Events meanwhile go to
  * `jobs->submitter`, which becomes NULL if a job has taken it over. */
 enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission);
+
+/* Refuses it for limits.requests_per_second. */
+enum job_outcome jobs_refuse_over_rate(struct jobs *jobs, const struct submission *submission);

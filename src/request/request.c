@@ -96,6 +96,14 @@ static enum request_verdict check_node(const json_t *message, const char *node, 
 	return r < 0 ? REQUEST_INVALID : r ? REQUEST_OURS : REQUEST_ELSEWHERE;
 }
 
+/* Whether no other node can be meant. */
+static bool names_node(const json_t *message, const char *node)
+{
+	const char *name = json_string_value(json_object_get(message, "node"));
+
+	return name && strcmp(name, node) == 0;
+}
+
 /* --- JSON --- */
 
 /* Reports why parsing failed and, unless the grammar is broken, in which field. */
@@ -238,6 +246,7 @@ enum request_verdict request_parse(const void *bytes, size_t size, uint64_t rece
 	enum request_verdict verdict = REQUEST_INVALID;
 
 	refusal->id[0] = refusal->field[0] = refusal->error.text[0] = '\0';
+	refusal->named = false;
 	if (size > REQUEST_SIZE_MAX) {
 		request_refuse(refusal, "", "request is %zu bytes; the limit is %d", size, REQUEST_SIZE_MAX);
 		return REQUEST_INVALID;
@@ -256,12 +265,14 @@ enum request_verdict request_parse(const void *bytes, size_t size, uint64_t rece
 	verdict = check_node(message, config->general.node, refusal);
 	if (verdict != REQUEST_OURS)
 		return verdict;
+	refusal->named = names_node(message, config->general.node);
 
 	ours = request_new(config, received_ns);
 	if (!ours) {
 		request_refuse(refusal, "", "out of memory");
 		return REQUEST_INVALID;
 	}
+	ours->broad = !refusal->named;
 	if (request_field_read_all(&(struct request_draft){ours, refusal, config, destinations, destination_count},
 				   message) < 0)
 		return REQUEST_INVALID;

@@ -41,6 +41,7 @@ struct request {
 	unsigned references;
 	char id[REQUEST_ID_SIZE]; /* given (id_given), or generated */
 	bool id_given;
+	bool broad; /* may be for other nodes as well: an expression, or "any" */
 	/* Aliases are resolved; each name occurs once, in the request's order; "any" stays as it is. */
 	struct request_interface *interfaces;
 	size_t interface_count;
@@ -71,6 +72,7 @@ struct request {
 struct request_refusal {
 	char id[REQUEST_ID_SIZE];
 	char field[64]; /* the field at fault */
+	bool named;	/* it names this node; else other nodes may refuse it, too */
 	struct error error;
 };
 

@@ -52,6 +52,11 @@ bool event_is_folded(const json_t *event)
 	return is_kind(event, "done") && strcmp(json_text(event, "reason"), "folded") == 0;
 }
 
+bool event_is_suppressed(const json_t *event)
+{
+	return is_kind(event, "suppressed");
+}
+
 bool event_is_duplicate(const json_t *event)
 {
 	return json_is_true(json_object_get(event, "duplicate"));
@@ -301,8 +306,10 @@ void event_print(const struct terminal *terminal, const json_t *event)
 	fprintf(out, " %s%s%s", terminal_begin(terminal, tone), printable(kind_shown, sizeof(kind_shown), kind),
 		terminal_end(terminal, tone));
 	print_field(out, " ", *json_text(event, "capture") ? json_text(event, "capture") : json_text(event, "id"));
+	if (event_is_suppressed(event))
+		fprintf(out, " %s events", format_count(json_number(event, "count"), number));
 	if (!is_kind(event, "rejected"))
-		print_field(out, " by ", json_text(event, "reason"));
+		print_field(out, event_is_suppressed(event) ? ": " : " by ", json_text(event, "reason"));
 	if (json_object_get(event, "packets"))
 		fprintf(out, ", %s packets, %s", format_count(json_number(event, "packets"), number),
 			format_bytes(json_number(event, "bytes"), bytes));
