@@ -148,6 +148,7 @@ static json_t *destination_json(const struct event_destination *destination)
 	put(&writer, "ok", json_boolean(destination->ok));
 	put_text(&writer, "url", destination->url);
 	put_text(&writer, "error", destination->error);
+	put_text(&writer, "warning", destination->warning);
 	put_number(&writer, "attempts", destination->attempts);
 	return finish(&writer);
 }

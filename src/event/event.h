@@ -18,8 +18,9 @@ const char *event_kind_name(enum event_kind kind); /* "accepted" … */
 struct event_destination {
 	const char *name;
 	bool ok;
-	const char *url;   /* NULL: none */
-	const char *error; /* NULL: none */
+	const char *url;     /* NULL: none */
+	const char *error;   /* NULL: none */
+	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
 };
 

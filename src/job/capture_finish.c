@@ -72,6 +72,7 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 			.ok = results[i].ok,
 			.url = results[i].url,
 			.error = results[i].error,
+			.warning = results[i].warning,
 			.attempts = results[i].attempts,
 		};
 	}

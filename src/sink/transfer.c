@@ -29,6 +29,7 @@
 
 #define LOG_BURST 10 /* "delivery-retry" lines per second and destination */
 
+#define COPY_WAIT_FACTOR 5
 #define COULD_NOT_START "cannot start the attempt: out of memory, or too many are running"
 #define UNKNOWN_DESTINATION "no destination has this name"
 
@@ -112,6 +113,24 @@ static void record_outcome(struct transfer *transfer, const struct sink_outcome 
 	transfer->ok = outcome->verdict == SINK_OK;
 	report_text_copy(transfer->url, sizeof(transfer->url), outcome->url);
 	report_text_copy(transfer->error, sizeof(transfer->error), transfer->ok ? "" : outcome->error);
+	report_text_copy(transfer->warning, sizeof(transfer->warning), transfer->ok ? outcome->warning : "");
+}
+
+/* The whole file was sent, and no answer came: each further attempt may make one more copy, so they are few. */
+static void retry_copy(struct transfer *transfer, const struct sink_outcome *outcome)
+{
+	const uint64_t wait_ns = transfer->destination->options->copy_wait_ns;
+	struct error text;
+
+	transfer->copies += outcome->copies;
+	if (transfer->copies < DELIVERY_COPIES_MAX) {
+		back_off(transfer, transfer->copies == 1 ? wait_ns : COPY_WAIT_FACTOR * wait_ns);
+		return;
+	}
+	error_set(&text, 0, "the whole file was sent %u times and no answer came; it may be there (last error: %s)",
+		  transfer->copies, transfer->error);
+	report_text_copy(transfer->error, sizeof(transfer->error), text.text);
+	finish_transfer(transfer);
 }
 
 static void attempt_done(void *ctx, const struct sink_outcome *outcome)
@@ -129,7 +148,9 @@ static void attempt_done(void *ctx, const struct sink_outcome *outcome)
 		  log_uint("attempt", transfer->attempts), log_bool("ok", transfer->ok),
 		  log_bool("retry", outcome->verdict == SINK_RETRY), log_str("url", transfer->url),
 		  log_str("error", transfer->error));
-	if (outcome->verdict == SINK_RETRY)
+	if (outcome->verdict == SINK_RETRY && outcome->copies)
+		retry_copy(transfer, outcome);
+	else if (outcome->verdict == SINK_RETRY)
 		back_off(transfer, outcome->retry_after_ns);
 	else
 		finish_transfer(transfer);

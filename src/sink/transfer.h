@@ -33,7 +33,7 @@ struct transfer {
 	const struct sink_file *source;
 	struct sink_file file; /* for the sink: the source with counted streams */
 	enum transfer_state state;
-	unsigned attempts;
+	unsigned attempts, copies;    /* copies: see DELIVERY_COPIES_MAX */
 	uint64_t first_attempt_ns;    /* boot time */
 	struct sink_attempt *attempt; /* while running */
 	unsigned open_streams;	      /* of the attempt */
@@ -45,6 +45,7 @@ struct transfer {
 	bool ok;
 	char url[sizeof(((struct sink_outcome *)0)->url)];
 	char error[sizeof(((struct sink_outcome *)0)->error)];
+	char warning[sizeof(((struct sink_outcome *)0)->warning)];
 };
 
 /* `options` are not copied. The sink stays the caller's. 0 or -ENOMEM. */

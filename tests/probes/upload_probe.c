@@ -153,9 +153,10 @@ static void upload_done(void *ctx, const struct delivery_result *results, size_t
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_pack("{s:s,s:b,s:s?,s:s?,s:i}", "name", results[i].name, "ok",
-						      results[i].ok, "url", results[i].url, "error", results[i].error,
-						      "attempts", (int)results[i].attempts));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:b,s:s?,s:s?,s:i,s:s*}", "name", results[i].name, "ok",
+						results[i].ok, "url", results[i].url, "error", results[i].error,
+						"attempts", (int)results[i].attempts, "warning", results[i].warning));
 	upload->delivery = NULL;
 	print_line(json_pack("{s:s,s:o,s:i,s:i}", "file", upload->name, "results", list, "opens", (int)upload->opens,
 			     "closes", (int)upload->closes));
@@ -251,6 +252,7 @@ enum choice {
 	ATTEMPTS,
 	FIRST_BACKOFF_MS,
 	MAX_BACKOFF_MS,
+	COPY_WAIT_MS,
 	PARALLEL,
 	FILES,
 	TAGS,
@@ -275,6 +277,7 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"attempts", required_argument, NULL, ATTEMPTS},
 					     {"first-backoff-ms", required_argument, NULL, FIRST_BACKOFF_MS},
 					     {"max-backoff-ms", required_argument, NULL, MAX_BACKOFF_MS},
+					     {"copy-wait-ms", required_argument, NULL, COPY_WAIT_MS},
 					     {"parallel", required_argument, NULL, PARALLEL},
 					     {"files", required_argument, NULL, FILES},
 					     {"tags", required_argument, NULL, TAGS},
@@ -303,6 +306,7 @@ static bool take_option(struct options *options, int choice)
 	case ATTEMPTS: options->delivery.max_attempts = (unsigned)number(optarg); break;
 	case FIRST_BACKOFF_MS: options->delivery.first_backoff_ns = number(optarg) * NS_PER_MS; break;
 	case MAX_BACKOFF_MS: options->delivery.max_backoff_ns = number(optarg) * NS_PER_MS; break;
+	case COPY_WAIT_MS: options->delivery.copy_wait_ns = number(optarg) * NS_PER_MS; break;
 	case PARALLEL: options->delivery.parallel = (unsigned)number(optarg); break;
 	case FILES: options->files = (unsigned)number(optarg); break;
 	case TAGS: options->tags = optarg; break;

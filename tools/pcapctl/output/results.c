@@ -134,8 +134,13 @@ static const char *packets_location(const json_t *event, struct buffer *text)
 	json_array_foreach(json_object_get(event, "destinations"), i, destination)
 	{
 		const char *url = json_text(destination, "url"), *error = json_text(destination, "error");
+		const char *warning = json_text(destination, "warning");
 		bool ok = json_is_true(json_object_get(destination, "ok"));
 
+		if (ok && *warning) { /* then there is no link */
+			ok = false;
+			error = warning;
+		}
 		if (r < 0 || (ok && (!*url || (*saved && *url == '/'))))
 			continue;
 		if (text->size)
