@@ -87,6 +87,11 @@ struct config {
 		bool configured; /* an option or key of it was given; false: embedded use, there may be no Redis */
 	} redis;
 	struct {
+		uint64_t max_bytes;  /* 0: no limit */
+		uint64_t min_free;   /* percent */
+		uint64_t max_age_ns; /* 0: never removed */
+	} local;
+	struct {
 		uint64_t bytes; /* 0: off */
 		uint64_t keep_ns;
 	} memory;

@@ -34,6 +34,7 @@ const struct config_section config_sections[] = {
 	{.name = "general", .help = "This node, and limits for each request"},
 	{.name = "limits", .help = "Limits for the whole daemon"},
 	{.name = "history", .help = "The flight recorder, which keeps recent packets so that requests can reach back"},
+	{.name = "local", .help = "Limits of the local directory (general.localdir)"},
 	{.name = "cloudshark", .help = "Upload to CloudShark"},
 	{.name = "redis", .help = "Requests and events over Redis"},
 	{.name = "syslog", .help = "Syslog; messages also go to standard error"},
@@ -140,6 +141,13 @@ const struct config_row config_rows[] = {
 	 .help = "pcap filter for the packets that the recorder may keep"},
 	{"history", "exclude_own", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(history.exclude_own),
 	 .help = "leave out the daemon's own traffic: TCP between this host and the servers it uses"},
+
+	{"local", "max_bytes", NULL, "SIZE", CONFIG_BYTES, 0, COUNT_MAX, .fallback = "0", FIELD(local.max_bytes),
+	 .help = "largest size of this node's files in the directory; more are refused; 0: no limit"},
+	{"local", "min_free", NULL, "PERCENT", CONFIG_COUNT, 0, 99, .fallback = "5", FIELD(local.min_free),
+	 .help = "part of the filesystem that has to stay free, in percent; a file that would take it is refused"},
+	{"local", "max_age", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", FIELD(local.max_age_ns),
+	 .help = "remove this node's files from the directory when they are older; 0: never"},
 
 	{"cloudshark", "host", "cshost", "HOST", CONFIG_STRING, .fallback = "localhost", FIELD(cloudshark.host),
 	 .required = true, .validate = config_rule_host, .help = "CloudShark host"},

@@ -29,8 +29,10 @@
 #include "event/event_gate.h"
 #include "event/event_log.h"
 #include "job/jobs.h"
+#include "pcapng/capture_file.h"
 #include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
+#include "sink/directory_quota.h"
 #include "sink/directory_sink.h"
 #include "sink/memory_sink.h"
 #include "sink/redis_sink.h"
@@ -201,8 +203,17 @@ static int start_sinks(struct daemon *daemon)
 
 		sinks[count++] = cloudshark_sink_new(daemon->loop, &options);
 	}
-	if (config->general.writelocal)
-		sinks[count++] = directory_sink_new(daemon->loop, config->general.localdir);
+	if (config->general.writelocal) {
+		char prefix[CAPTURE_FILE_NAME_SIZE];
+		const struct directory_quota_options quota = {
+			.name_prefix = capture_file_name_prefix(prefix, config->general.node),
+			.max_bytes = config->local.max_bytes,
+			.min_free = (unsigned)config->local.min_free,
+			.max_age_ns = config->local.max_age_ns,
+		};
+
+		sinks[count++] = directory_sink_new(daemon->loop, config->general.localdir, &quota);
+	}
 	if (config->memory.bytes) {
 		const struct memory_sink_options options = {
 			.bytes_max = config->memory.bytes,

@@ -21,6 +21,7 @@
 #include "redis/connection/redis_options.h"
 #include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
+#include "sink/directory_quota.h"
 #include "sink/directory_sink.h"
 #include "sink/redis_sink.h"
 
@@ -214,7 +215,9 @@ static int make_deliveries(struct probe *probe)
 	if (probe->options.cloudshark.host &&
 	    !(sinks[count++] = cloudshark_sink_new(probe->loop, &probe->options.cloudshark)))
 		return -ENOMEM;
-	if (probe->options.directory && !(sinks[count++] = directory_sink_new(probe->loop, probe->options.directory)))
+	if (probe->options.directory &&
+	    !(sinks[count++] = directory_sink_new(probe->loop, probe->options.directory,
+						  &(struct directory_quota_options){.name_prefix = "node-"})))
 		return -ENOMEM;
 	if (probe->options.redis.port &&
 	    !(sinks[count++] = redis_sink_new(probe->loop, &probe->options.redis, &probe->options.redis_file)))
