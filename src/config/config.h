@@ -81,7 +81,7 @@ struct config {
 		char *group;		    /* never empty after loading */
 		uint64_t stream_max_age_ns; /* 0: no limit */
 		bool upload;
-		uint64_t file_size_bytes;
+		uint64_t file_size_bytes, files_size_bytes;
 		uint64_t file_ttl_ns;
 		uint64_t port;
 		bool configured; /* an option or key of it was given; false: embedded use, there may be no Redis */

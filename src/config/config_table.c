@@ -218,6 +218,8 @@ const struct config_row config_rows[] = {
 	 .help = "store every capture in Redis; otherwise only those of requests that name the destination redis"},
 	{"redis", "file_size", NULL, "SIZE", CONFIG_BYTES, 1024, 512 * MIB, .fallback = "64MiB",
 	 FIELD(redis.file_size_bytes), .help = "largest file stored in Redis"},
+	{"redis", "files_size", NULL, "SIZE", CONFIG_BYTES, 1024, TIB, .fallback = "1GiB",
+	 FIELD(redis.files_size_bytes), .help = "largest size of this node's files in Redis at a time"},
 	{"redis", "file_ttl", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600",
 	 FIELD(redis.file_ttl_ns), .help = "how long a file stays in Redis"},
 

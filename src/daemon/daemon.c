@@ -229,6 +229,7 @@ static int start_sinks(struct daemon *daemon)
 			.channel = config->redis.channel,
 			.node = config->general.node,
 			.bytes_max = config->redis.file_size_bytes,
+			.held_bytes_max = config->redis.files_size_bytes,
 			.ttl_ns = config->redis.file_ttl_ns,
 			.on_request = !config->redis.upload,
 		};

@@ -264,6 +264,7 @@ enum choice {
 	REDIS_PORT,
 	REDIS_SIZE,
 	REDIS_TTL_S,
+	REDIS_HELD,
 	SENTINEL,
 	MASTER
 };
@@ -289,6 +290,7 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"redis-port", required_argument, NULL, REDIS_PORT},
 					     {"redis-size", required_argument, NULL, REDIS_SIZE},
 					     {"redis-ttl-s", required_argument, NULL, REDIS_TTL_S},
+					     {"redis-held", required_argument, NULL, REDIS_HELD},
 					     {"sentinel", required_argument, NULL, SENTINEL},
 					     {"master", required_argument, NULL, MASTER},
 					     {0}};
@@ -317,6 +319,7 @@ static bool take_option(struct options *options, int choice)
 	case SIZE: options->generated_records = number(optarg) / RECORD + 1; break;
 	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
 	case REDIS_SIZE: options->redis_file.bytes_max = number(optarg); break;
+	case REDIS_HELD: options->redis_file.held_bytes_max = number(optarg); break;
 	case REDIS_TTL_S: options->redis_file.ttl_ns = number(optarg) * NS_PER_S; break;
 	case SENTINEL:
 		if (options->redis.sentinel_count == SENTINELS_MAX)
