@@ -28,10 +28,10 @@
 #include "sink/delivery.h"
 
 #define ARMING_THREADS 2
-#define NAME_LOOKUP_THREADS 2 /* filters with names to look up: slow name servers delay only each other */
-#define PACKET_LOG_QUEUE 64   /* captures waiting for their packet log */
-#define REPEATS_LOGGED 10     /* a second */
-#define ARMING_QUEUE 4096     /* tasks waiting for an arming thread */
+#define NAME_LOOKUP_THREADS 16 /* filters with names to look up, which take as long as name servers, 5 s at most */
+#define PACKET_LOG_QUEUE 64    /* captures waiting for their packet log */
+#define REPEATS_LOGGED 10      /* a second */
+#define ARMING_QUEUE 4096      /* tasks waiting for an arming thread */
 
 /* A request whose id the reply store is looking up. */
 struct pending_lookup {
