@@ -86,6 +86,16 @@ size_t engine_memory_used(struct engine *engine)
 	return atomic_load_explicit(&engine->budget.used_bytes, memory_order_relaxed);
 }
 
+bool engine_memory_charge(struct engine *engine, size_t bytes)
+{
+	return budget_charge(&engine->budget, bytes);
+}
+
+void engine_memory_return(struct engine *engine, size_t bytes)
+{
+	budget_return(&engine->budget, bytes);
+}
+
 int engine_add_source(struct engine *engine, struct source *source, struct error *err)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};

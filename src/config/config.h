@@ -53,6 +53,8 @@ struct config {
 		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
 		uint64_t retry_ns;
+		uint64_t upload_speed; /* bytes a second */
+		uint64_t upload_window_ns;
 		uint64_t cooldown_ns;		       /* 0: off */
 		uint64_t customer_captures;	       /* 0: no limit */
 		uint64_t customer_requests_per_second; /* 0: no limit */

@@ -116,7 +116,13 @@ const struct config_row config_rows[] = {
 	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
 	 FIELD(limits.requests_per_second), .help = "largest number of requests per second; more are refused"},
 	{"limits", "retry", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "900", FIELD(limits.retry_ns),
-	 .help = "how long to retry a failing destination before giving up, in seconds; 0: one attempt"},
+	 .help = "how long to try a failing or slow destination before giving up, in seconds, attempts under way "
+		 "included; 0: "
+		 "one attempt"},
+	{"limits", "upload_speed", NULL, "SIZE", CONFIG_BYTES, 1, TIB, .fallback = "1KiB", FIELD(limits.upload_speed),
+	 .help = "bytes per second that an upload must reach over every upload_window; a slower attempt ends"},
+	{"limits", "upload_window", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "60",
+	 FIELD(limits.upload_window_ns), .help = "time over which the speed of an upload is measured, in seconds"},
 	{"limits", "cooldown", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", FIELD(limits.cooldown_ns),
 	 .help = "fold a request into one with the same dedupe key or alertid that came at most this long before; 0: "
 		 "never"},

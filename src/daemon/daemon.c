@@ -197,6 +197,8 @@ static int start_sinks(struct daemon *daemon)
 			.token = config->cloudshark.token,
 			.port = (uint16_t)config->cloudshark.port,
 			.timeout_ns = config->cloudshark.timeout_ns,
+			.min_speed = config->limits.upload_speed,
+			.window_ns = config->limits.upload_window_ns,
 			.verify = config->cloudshark.verify,
 			.ca_file = config->cloudshark.ca_file,
 		};

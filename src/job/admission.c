@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "job/jobs_internal.h"
 #include "job/targets.h"
+#include "request/request.h"
 
 #define CAPTURES_PER_RUNNING 16 /* limit on captures running or being delivered, as a multiple of limits.captures */
 
@@ -182,6 +184,17 @@ static void start_capture(struct jobs *jobs, const struct submission *submission
 	jobs->counts.running_parts += count;
 }
 
+/* The request stays for as long as the job, and each capture puts a copy of it into its file. */
+static bool charge(struct jobs *jobs, struct job *job, size_t captures)
+{
+	const size_t bytes = request_bytes(job_request(job)) * (captures + 1);
+
+	if (!engine_memory_charge(jobs->options.engine, bytes))
+		return false;
+	job_set_charge(job, bytes);
+	return true;
+}
+
 static enum job_outcome start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
 {
 	const bool merge = submission->request->merge;
@@ -189,13 +202,17 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 
 	if (!job)
 		return reject(jobs, submission, -ENOMEM, NULL, "out of memory");
+	if (!charge(jobs, job, merge ? 1 : targets->count)) {
+		job_end(job);
+		return reject(jobs, submission, -ENOBUFS, NULL, "no memory for the request itself (limits.memory)");
+	}
 	reply_cache_track(jobs->reply_cache, submission->request->id);
 	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
 	for (size_t i = 0; i < targets->count; i += merge ? targets->count : 1)
 		start_capture(jobs, submission, job, &targets->items[i], merge ? targets->count : 1);
 	if (!job_capture_count(job)) {
-		job_end(job);
+		jobs_end_job(jobs, job);
 		return JOB_REFUSED;
 	}
 	log_debug(job, "request-admitted", log_str("request", submission->request->id),

@@ -30,7 +30,7 @@ struct job {
 	LIST_ENTRY(job) list;
 	struct request *request;
 	struct capture *captures;
-	size_t capture_count;
+	size_t capture_count, charged_bytes;
 	struct watch_list watches;
 };
 
@@ -255,6 +255,16 @@ bool job_is_durable(const struct job *job)
 			return true;
 	}
 	return false;
+}
+
+void job_set_charge(struct job *job, size_t bytes)
+{
+	job->charged_bytes = bytes;
+}
+
+size_t job_charge(const struct job *job)
+{
+	return job->charged_bytes;
 }
 
 const struct request *job_request(const struct job *job)

@@ -244,6 +244,12 @@ static void on_capturing_ended(void *ctx, struct capture *capture)
 	jobs->counts.delivering++;
 }
 
+void jobs_end_job(struct jobs *jobs, struct job *job)
+{
+	engine_memory_return(jobs->options.engine, job_charge(job));
+	job_end(job);
+}
+
 /* The answers are saved (or could not be). */
 static void on_reply_saved(void *ctx)
 {
@@ -251,7 +257,7 @@ static void on_reply_saved(void *ctx)
 	struct jobs *jobs = job_owner(job);
 
 	jobs->saving_count--;
-	job_end(job);
+	jobs_end_job(jobs, job);
 	check_idle(jobs);
 }
 
@@ -269,7 +275,7 @@ static void finish_job(struct jobs *jobs, struct job *job)
 	if (saving && wait)
 		jobs->saving_count++;
 	else
-		job_end(job);
+		jobs_end_job(jobs, job);
 }
 
 static void on_capture_finished(void *ctx, struct capture *capture)

@@ -53,5 +53,8 @@ struct submission {
  * `jobs->submitter`, which becomes NULL if a job has taken it over. */
 enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission);
 
+/* Ends a job and returns what was charged for it. */
+void jobs_end_job(struct jobs *jobs, struct job *job);
+
 /* Refuses it for limits.requests_per_second. */
 enum job_outcome jobs_refuse_over_rate(struct jobs *jobs, const struct submission *submission);

@@ -290,6 +290,25 @@ void request_set_id(struct request *request, const char *id)
 	request->id_given = true;
 }
 
+static size_t text_bytes(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+size_t request_bytes(const struct request *request)
+{
+	size_t bytes = sizeof(*request) + text_bytes(request->bpf) + text_bytes(request->inner) +
+		       text_bytes(request->tags) + text_bytes(request->customer) + text_bytes(request->comment) +
+		       text_bytes(request->alertid) + text_bytes(request->dedupe) + text_bytes(request->json);
+
+	for (size_t i = 0; i < request->interface_count; i++)
+		bytes += sizeof(*request->interfaces) + text_bytes(request->interfaces[i].name) +
+			 text_bytes(request->interfaces[i].alias);
+	for (size_t i = 0; i < request->destination_count; i++)
+		bytes += sizeof(*request->destinations) + text_bytes(request->destinations[i]);
+	return bytes;
+}
+
 struct request *request_ref(struct request *request)
 {
 	request->references++;

@@ -88,6 +88,8 @@ warn_unused enum request_verdict request_parse(const void *bytes, size_t size, u
 /* Replaces a generated id by one that the trigger knows; has no effect if the request came with an id. */
 void request_set_id(struct request *request, const char *id);
 
+size_t request_bytes(const struct request *request); /* of memory that it takes, about */
+
 struct request *request_ref(struct request *request);
 void request_unref(struct request *request); /* loop thread only */
 

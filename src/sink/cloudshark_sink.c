@@ -356,7 +356,8 @@ struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshar
 		.verify = options->verify,
 		.ca_file = options->ca_file,
 		.timeout_ns = options->timeout_ns,
-		.stall_ns = options->stall_ns,
+		.min_speed = options->min_speed,
+		.window_ns = options->window_ns,
 	};
 
 	if (!cloudshark)

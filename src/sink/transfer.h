@@ -38,6 +38,7 @@ struct transfer {
 	struct sink_attempt *attempt; /* while running */
 	unsigned open_streams;	      /* of the attempt */
 	struct event *timer;	      /* while backing off */
+	struct event *deadline;	      /* while running: no more time for this or any other attempt */
 	TAILQ_ENTRY(transfer) queue;  /* while waiting */
 	void (*ended)(void *ctx);
 	void *ctx;

@@ -256,6 +256,7 @@ enum choice {
 	FIRST_BACKOFF_MS,
 	MAX_BACKOFF_MS,
 	COPY_WAIT_MS,
+	GIVE_UP_S,
 	PARALLEL,
 	FILES,
 	TAGS,
@@ -281,6 +282,7 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"attempts", required_argument, NULL, ATTEMPTS},
 					     {"first-backoff-ms", required_argument, NULL, FIRST_BACKOFF_MS},
 					     {"max-backoff-ms", required_argument, NULL, MAX_BACKOFF_MS},
+					     {"give-up-s", required_argument, NULL, GIVE_UP_S},
 					     {"copy-wait-ms", required_argument, NULL, COPY_WAIT_MS},
 					     {"parallel", required_argument, NULL, PARALLEL},
 					     {"files", required_argument, NULL, FILES},
@@ -304,13 +306,14 @@ static bool take_option(struct options *options, int choice)
 	case PORT: options->cloudshark.port = (uint16_t)number(optarg); break;
 	case TOKEN: options->cloudshark.token = optarg; break;
 	case TIMEOUT_MS: options->cloudshark.timeout_ns = number(optarg) * NS_PER_MS; break;
-	case STALL_S: options->cloudshark.stall_ns = number(optarg) * NS_PER_S; break;
+	case STALL_S: options->cloudshark.window_ns = number(optarg) * NS_PER_S; break;
 	case CA_FILE: options->cloudshark.ca_file = optarg; break;
 	case NO_VERIFY: options->cloudshark.verify = false; break;
 	case DIRECTORY: options->directory = optarg; break;
 	case ATTEMPTS: options->delivery.max_attempts = (unsigned)number(optarg); break;
 	case FIRST_BACKOFF_MS: options->delivery.first_backoff_ns = number(optarg) * NS_PER_MS; break;
 	case MAX_BACKOFF_MS: options->delivery.max_backoff_ns = number(optarg) * NS_PER_MS; break;
+	case GIVE_UP_S: options->delivery.give_up_after_ns = number(optarg) * NS_PER_S; break;
 	case COPY_WAIT_MS: options->delivery.copy_wait_ns = number(optarg) * NS_PER_MS; break;
 	case PARALLEL: options->delivery.parallel = (unsigned)number(optarg); break;
 	case FILES: options->files = (unsigned)number(optarg); break;

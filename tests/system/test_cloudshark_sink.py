@@ -261,6 +261,23 @@ def test_no_answer_at_all_leads_to_three_copies_at_most(capture):
     assert outcome.only["error"].startswith("the whole file was sent 3 times and no answer came; it may be there (last error: ")
 
 
+def test_slow_upload_ends_however_often_a_few_bytes_pass():
+    """libcurl's own limit began anew with each burst: 16 KiB every half second are above 1 KiB/s, 8 bytes are not."""
+    with CloudSharkServer(TOKEN, behaviour=[slow(chunk=1, pause=0.2), ok()]) as server:
+        outcome = run(24 * MIB, "--stall-s", "1", server=server)
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (True, 2)
+    assert "too slow (limits.upload_speed)" in outcome.err
+
+
+def test_time_to_retry_ends_an_attempt_under_way(capture):
+    with CloudSharkServer(TOKEN, behaviour=hang("before")) as server:
+        began = time.monotonic()
+        outcome = run(capture, "--give-up-s", "2", server=server, attempts=0)
+        assert time.monotonic() - began < seconds(20)
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (False, 1)
+    assert outcome.only["error"] == "the time to retry (limits.retry) is over"
+
+
 def test_copies_are_far_apart(capture):
     with CloudSharkServer(TOKEN, behaviour=[close("after")] * 2) as server:
         began = time.monotonic()

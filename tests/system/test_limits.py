@@ -175,3 +175,26 @@ def test_process_memory_stays_bounded_over_many_captures(make_world):
     if not is_sanitized():  # sanitizers keep freed memory for a while
         assert world.daemon.resident_bytes() < before + (24 << 20)
     assert world.daemon.descriptors() <= descriptors + 4 and world.daemon.threads() <= threads + 2
+
+
+def test_requests_are_charged_to_the_memory_limit(make_world):
+    """Each stays as long as its captures do, and a copy of it goes into each file."""
+    world = make_world({"limits": {"memory": "1MiB"}})
+
+    def charged():
+        lines = world.api.get("/metrics").expect(200).body.decode().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("pcapdaemon_capture_memory_bytes "))
+
+    large = {name: "x" * 4000 for name in ("comment", "tags", "customer", "dedupe")}
+    requests = [world.request(timeout=120, bpf="udp" + " " * 4000, **large) for _ in range(60)]
+    answers = [request.answer() for request in requests]
+    accepted = [request for request, answer in zip(requests, answers) if answer["event"] == "accepted"]
+    refused = [answer for answer in answers if answer["event"] == "rejected"]
+    assert accepted and refused and all("limits.memory" in answer["reason"] for answer in refused)
+    assert 500_000 < charged() <= 1 << 20
+    for request in accepted:
+        world.stop(request)
+    for request in accepted:
+        request.done()
+    until(lambda: charged() == 0, 10, "the memory to be returned")
+    world.assert_works()
