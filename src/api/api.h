@@ -14,6 +14,7 @@ struct api;
 struct config;
 struct event_base;
 struct event_bus;
+struct event_gate;
 struct jobs;
 struct node_status;
 struct secret;
@@ -25,7 +26,8 @@ struct api_options {
 	struct jobs *jobs;
 	struct event_bus *bus;
 	const struct node_status *status;
-	struct secret *token;		/* for TCP */
+	struct secret *token; /* for TCP */
+	const struct event_gate *gate;
 	const struct sink *memory;	/* the sink of that name; NULL: none */
 	bool (*ready)(const void *ctx); /* whether requests from Redis arrive, too */
 	const void *ready_ctx;

@@ -3,11 +3,18 @@
  * value. */
 #include "api/metrics.h"
 
-#include "api/openmetrics.h"
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/utf8.h"
 #include "event/event.h"
+#include "event/event_gate.h"
 #include "status/node_status.h"
 
+#define INTERFACE_LABEL_SIZE (4 * IF_NAMESIZE + 1) /* of a name, escaped, with the NUL */
 #define NO_SAMPLE (-1.0)
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
@@ -79,6 +86,12 @@ static double connections(const struct daemon_numbers *n)
 	return (double)n->connections;
 }
 
+static double log_lines_dropped(const struct daemon_numbers *n)
+{
+	(void)n;
+	return (double)log_dropped();
+}
+
 static const struct daemon_metric daemon_metrics[] = {
 	{{"pcapdaemon_uptime_seconds", METRIC_GAUGE, "seconds", "Time since the daemon started."}, uptime},
 	{{"pcapdaemon_captures_running", METRIC_GAUGE, NULL, "Captures being armed or running."}, running},
@@ -92,6 +105,9 @@ static const struct daemon_metric daemon_metrics[] = {
 	{{"pcapdaemon_warm_memory_bytes", METRIC_GAUGE, "bytes", "Unused memory kept ready for packets."}, warm_memory},
 	{{"pcapdaemon_kept_files", METRIC_GAUGE, NULL, "Finished files kept in memory."}, kept_files},
 	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "Memory taken by kept files."}, kept_bytes},
+	{{"pcapdaemon_log_dropped_lines", METRIC_COUNTER, NULL,
+	  "Log lines dropped because stderr or syslog took none."},
+	 log_lines_dropped},
 	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},
 };
 
@@ -145,7 +161,7 @@ static const struct interface_metric interface_metrics[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-static int write_build(struct buffer *out, const struct node_status *status)
+static int write_build(struct metric_writer *out, const struct node_status *status)
 {
 	static const struct metric_family family = {"pcapdaemon_build", METRIC_INFO, NULL,
 						    "Version and node name of the daemon."};
@@ -157,7 +173,7 @@ static int write_build(struct buffer *out, const struct node_status *status)
 	return r == 0 ? metric_sample(out, &family, labels, 1) : r;
 }
 
-static int write_events(struct buffer *out, const struct daemon_numbers *numbers)
+static int write_events(struct metric_writer *out, const struct daemon_numbers *numbers)
 {
 	static const struct metric_family family = {"pcapdaemon_events", METRIC_COUNTER, NULL,
 						    "Events published, by kind."};
@@ -171,7 +187,7 @@ static int write_events(struct buffer *out, const struct daemon_numbers *numbers
 	return r;
 }
 
-static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers)
+static int write_daemon(struct metric_writer *out, const struct daemon_numbers *numbers)
 {
 	static const struct metric_label none[] = {{NULL, NULL}};
 	int r = 0;
@@ -186,13 +202,39 @@ static int write_daemon(struct buffer *out, const struct daemon_numbers *numbers
 	return r;
 }
 
-static int write_interfaces(struct buffer *out, const struct interface_metric *metric,
+/* Different names must not become one series, so bytes that are not UTF-8 are written as "\\xFF", and a backslash
+ * twice. */
+static const char *interface_label(const char *name, char label[INTERFACE_LABEL_SIZE])
+{
+	size_t size = 0;
+
+	for (size_t left = strlen(name), step; left > 0 && size + 5 <= INTERFACE_LABEL_SIZE;
+	     name += step, left -= step) {
+		uint32_t code;
+
+		step = utf8_decode(name, left, &code);
+		if (step == 0) {
+			step = 1;
+			size += (size_t)snprintf(label + size, 5, "\\x%02X", (unsigned)(uint8_t)*name);
+		} else if (*name == '\\') {
+			size += (size_t)snprintf(label + size, 3, "\\\\");
+		} else {
+			memcpy(label + size, name, step);
+			size += step;
+		}
+	}
+	label[size] = '\0';
+	return label;
+}
+
+static int write_interfaces(struct metric_writer *out, const struct interface_metric *metric,
 			    const struct node_interface *list, size_t count)
 {
 	int r = metric_header(out, &metric->family);
 
 	for (size_t i = 0; i < count && r == 0; i++) {
-		const struct metric_label labels[] = {{"interface", list[i].name}, {NULL, NULL}};
+		char name[INTERFACE_LABEL_SIZE];
+		const struct metric_label labels[] = {{"interface", interface_label(list[i].name, name)}, {NULL, NULL}};
 		const double value = metric->read(&list[i]);
 
 		if (value >= 0)
@@ -201,7 +243,7 @@ static int write_interfaces(struct buffer *out, const struct interface_metric *m
 	return r;
 }
 
-static int write_interface_total(struct buffer *out, size_t total)
+static int write_interface_total(struct metric_writer *out, size_t total)
 {
 	static const struct metric_family family = {"pcapdaemon_interfaces", METRIC_GAUGE, NULL,
 						    "Interfaces; at most " TEXT(
@@ -214,7 +256,7 @@ static int write_interface_total(struct buffer *out, size_t total)
 }
 
 /* Writes nothing if Redis is not wanted. */
-static int write_redis(struct buffer *out, const struct node_redis *redis)
+static int write_redis(struct metric_writer *out, const struct node_redis *redis)
 {
 	static const struct metric_family up = {"pcapdaemon_redis_up", METRIC_GAUGE, NULL,
 						"Whether the link to Redis is up, by purpose."};
@@ -239,9 +281,26 @@ static int write_redis(struct buffer *out, const struct node_redis *redis)
 	return r;
 }
 
-int metrics_write(struct buffer *out, const struct node_status *status, size_t connection_count)
+static int write_suppressed(struct metric_writer *out, const struct event_gate *gate)
 {
-	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = connection_count};
+	static const struct metric_family family = {"pcapdaemon_suppressed_events", METRIC_COUNTER, NULL,
+						    "Events not published because messages caused too many, by cause."};
+	int r = metric_header(out, &family);
+
+	for (int cause = 0; cause < SUPPRESSED_CAUSES && r == 0; cause++) {
+		const struct metric_label labels[] = {{"cause", suppressed_cause_name((enum suppressed_cause)cause)},
+						      {NULL, NULL}};
+
+		r = metric_sample(out, &family, labels,
+				  (double)event_gate_suppressed(gate, (enum suppressed_cause)cause));
+	}
+	return r;
+}
+
+int metrics_write(struct metric_writer *out, const struct metrics_source *source)
+{
+	const struct node_status *status = source->status;
+	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = source->connections};
 	cleanup(node_interface_list_deinit) struct node_interface_list list;
 	int r = node_interfaces_list(node_status_interfaces(status), METRICS_INTERFACES_MAX, &list);
 
@@ -251,6 +310,8 @@ int metrics_write(struct buffer *out, const struct node_status *status, size_t c
 		r = write_daemon(out, &numbers);
 	if (r == 0)
 		r = write_events(out, &numbers);
+	if (r == 0)
+		r = write_suppressed(out, source->gate);
 	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
 	if (r == 0)

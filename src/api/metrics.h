@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The daemon's metrics as OpenMetrics text. Loop thread. */
+/* The daemon's metrics, for Prometheus and the like. Loop thread. */
 #pragma once
 
 #include <stddef.h>
 
-#include "base/buffer.h"
+#include "api/openmetrics.h"
 
+struct event_gate;
 struct node_status;
 
 /* The most important ones have metrics. A number in digits: the help shows it. */
 #define METRICS_INTERFACES_MAX 1024
 
-/* Appends the whole exposition. `connections`: those of the HTTP server. 0, -EMSGSIZE (the buffer's cap), -ENOMEM, or
+struct metrics_source {
+	const struct node_status *status;
+	const struct event_gate *gate;
+	size_t connections; /* of the HTTP server */
+};
+
+/* Appends the whole exposition. 0, -EMSGSIZE (the buffer's cap), -ENOMEM, or
  * another -errno: the interfaces can't be listed. */
-warn_unused int metrics_write(struct buffer *out, const struct node_status *status, size_t connections);
+warn_unused int metrics_write(struct metric_writer *out, const struct metrics_source *source);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -13,13 +14,22 @@ static const char *const suffixes[] = {[METRIC_GAUGE] = "", [METRIC_COUNTER] = "
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
 
-int metric_header(struct buffer *out, const struct metric_family *family)
+const char *metric_content_type(enum metric_format format)
 {
-	int r = buffer_printf(out, "# TYPE %s %s\n", family->name, types[family->type]);
+	return format == METRICS_OPENMETRICS ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+					     : "text/plain; version=0.0.4; charset=utf-8";
+}
 
-	if (r == 0 && family->unit)
-		r = buffer_printf(out, "# UNIT %s %s\n", family->name, family->unit);
-	return r == 0 ? buffer_printf(out, "# HELP %s %s\n", family->name, family->help) : r;
+int metric_header(struct metric_writer *writer, const struct metric_family *family)
+{
+	const bool open = writer->format == METRICS_OPENMETRICS;
+	const char *suffix = open ? "" : suffixes[family->type];
+	const char *type = types[!open && family->type == METRIC_INFO ? METRIC_GAUGE : family->type];
+	int r = buffer_printf(writer->out, "# TYPE %s%s %s\n", family->name, suffix, type);
+
+	if (r == 0 && family->unit && open)
+		r = buffer_printf(writer->out, "# UNIT %s %s\n", family->name, family->unit);
+	return r == 0 ? buffer_printf(writer->out, "# HELP %s%s %s\n", family->name, suffix, family->help) : r;
 }
 
 /* Bytes that are not UTF-8, as in some interface names, become U+FFFD. */
@@ -61,9 +71,10 @@ static int append_labels(struct buffer *out, const struct metric_label *labels)
 	return r == 0 && labels->name ? buffer_append(out, "}", 1) : r;
 }
 
-int metric_sample(struct buffer *out, const struct metric_family *family, const struct metric_label *labels,
+int metric_sample(struct metric_writer *writer, const struct metric_family *family, const struct metric_label *labels,
 		  double value)
 {
+	struct buffer *out = writer->out;
 	int r = buffer_printf(out, "%s%s", family->name, suffixes[family->type]);
 
 	if (r == 0)
@@ -75,7 +86,7 @@ int metric_sample(struct buffer *out, const struct metric_family *family, const 
 	return buffer_printf(out, " %.9g\n", value);
 }
 
-int metric_end(struct buffer *out)
+int metric_end(struct metric_writer *writer)
 {
-	return buffer_append_string(out, "# EOF\n");
+	return writer->format == METRICS_OPENMETRICS ? buffer_append_string(writer->out, "# EOF\n") : 0;
 }

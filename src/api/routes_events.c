@@ -26,6 +26,8 @@ void api_on_event(void *ctx, const struct event *event, const char *json)
 	const struct api *api = ctx;
 	struct event_listener *listener;
 
+	if (event->suppressed)
+		return;
 	LIST_FOREACH(listener, &api->listeners, list)
 	{
 		if (*listener->id && (!event->id || strcmp(listener->id, event->id) != 0))

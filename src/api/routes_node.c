@@ -42,17 +42,21 @@ void route_status(void *ctx, struct http_request *request)
 		answer_text(request, node_status_json(api->options.status));
 }
 
+/* OpenMetrics, unless the client prefers the older text format or accepts only that. */
 void route_metrics(void *ctx, struct http_request *request)
 {
 	const struct api *api = ctx;
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(METRICS_BYTES_MAX);
-	const int r = metrics_write(&text, api->options.status, http_server_connections(api->server));
+	const unsigned open_quality = http_request_quality(request, "application/openmetrics-text");
+	const bool open = open_quality > 0 && open_quality >= http_request_quality(request, "text/plain");
+	struct metric_writer writer = {.out = &text, .format = open ? METRICS_OPENMETRICS : METRICS_TEXT_004};
+	const int r = metrics_write(&writer, &(struct metrics_source){api->options.status, api->options.gate,
+								      http_server_connections(api->server)});
 
 	if (r < 0)
 		http_answer_error(request, error_http_status(r), "%s", strerror(-r));
 	else
-		http_answer(request, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8",
-			    buffer_text(&text), text.size);
+		http_answer(request, 200, metric_content_type(writer.format), buffer_text(&text), text.size);
 }
 
 /* A daemon that answers is alive; it is ready if requests from Redis arrive, too. */

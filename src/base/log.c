@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A line is built in LINE_MAX_BYTES on the stack, so that logging works without memory, and written by one write(2), so
- * that lines of different threads do not mix. A line that is too long is cut and marked. Values other than plain words
- * are quoted; inside quotes, control characters, bytes that are not UTF-8 and characters that reorder text or break
- * lines on a terminal are escaped.
+ * A line is built in LOG_LINE_BYTES_MAX on the stack, so that logging works without memory, and written by one
+ * write(2), so that lines of different threads do not mix; from log_start() on, by a thread for each output
+ * (log_output.h). A line that is too long is cut and marked. Values other than plain words are quoted; inside quotes,
+ * control characters, bytes that are not UTF-8 and characters that reorder text or break lines on a terminal are
+ * escaped.
  *
  * Under systemd both stderr and syslog end up in the journal, so stderr is used only until syslog is open.
  */
@@ -16,12 +17,14 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/log_output.h"
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "base/utf8.h"
 
-#define LINE_MAX_BYTES 8192
 #define CUT_MARK " [cut]"
+#define STOP_NS NS_PER_S /* for what is queued at the end */
+#define STALL_NS NS_PER_S
 #define TAIL_BYTES sizeof("\"" CUT_MARK "\n") /* room kept free for what may follow a cut */
 
 /* Set by log_open_syslog and log_divert before other threads start. */
@@ -35,7 +38,7 @@ static _Atomic int severity_max = LOG_INFO;
 _Atomic uint32_t log_debug_areas;
 
 struct line {
-	char text[LINE_MAX_BYTES];
+	struct log_line *log;
 	size_t size;
 	bool cut; /* nothing more is appended */
 };
@@ -43,11 +46,11 @@ struct line {
 /* Appends all of the text or nothing. */
 static void put(struct line *line, const char *text, size_t size)
 {
-	if (line->cut || line->size + size > sizeof(line->text) - TAIL_BYTES) {
+	if (line->cut || line->size + size > sizeof(line->log->text) - TAIL_BYTES) {
 		line->cut = true;
 		return;
 	}
-	memcpy(line->text + line->size, text, size);
+	memcpy(line->log->text + line->size, text, size);
 	line->size += size;
 }
 
@@ -100,13 +103,13 @@ static void put_value(struct line *line, const char *text)
 	put(line, "\"", 1);
 	if (line->cut)
 		return;
-	for (size_t left = strnlen(text, LINE_MAX_BYTES); left > 0 && !line->cut;) {
+	for (size_t left = strnlen(text, LOG_LINE_BYTES_MAX); left > 0 && !line->cut;) {
 		size_t used = put_escaped(line, text, left);
 
 		text += used;
 		left -= used;
 	}
-	line->text[line->size++] = '"'; /* TAIL_BYTES keeps room for it */
+	line->log->text[line->size++] = '"'; /* TAIL_BYTES keeps room for it */
 }
 
 static void put_field(struct line *line, const struct log_field *field)
@@ -147,10 +150,10 @@ static void put_field(struct line *line, const struct log_field *field)
 static void finish(struct line *line)
 {
 	if (line->cut) {
-		memcpy(line->text + line->size, CUT_MARK, strlen(CUT_MARK));
+		memcpy(line->log->text + line->size, CUT_MARK, strlen(CUT_MARK));
 		line->size += strlen(CUT_MARK);
 	}
-	line->text[line->size] = '\0';
+	line->log->text[line->size] = '\0';
 }
 
 static const char *const severity_words[] = {
@@ -158,19 +161,58 @@ static const char *const severity_words[] = {
 	[LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info",     [LOG_DEBUG] = "debug",
 };
 
+/* --- the outputs --- */
+
 /* A failure to write the log cannot be reported anywhere. */
-static void write_stderr(const char *text, size_t size)
+static void write_stderr(struct log_line *line)
 {
 	ssize_t r;
 
+	line->text[line->size] = '\n';
 	do
-		r = write(STDERR_FILENO, text, size);
+		r = write(STDERR_FILENO, line->text, (size_t)line->size + 1);
 	while (r < 0 && errno == EINTR);
+}
+
+static void write_syslog(struct log_line *line)
+{
+	syslog(line->severity, "%s", line->text + line->stamp_bytes);
+}
+
+static struct log_output syslog_output = LOG_OUTPUT_INIT("syslog", write_syslog);
+static struct log_output stderr_output = LOG_OUTPUT_INIT("stderr", write_stderr);
+
+int log_start(void)
+{
+	int r = syslog_is_open ? log_output_start(&syslog_output) : 0;
+
+	if (r == 0 && !stderr_is_journal)
+		r = log_output_start(&stderr_output);
+	return r;
+}
+
+void log_stop(void)
+{
+	log_output_stop(&syslog_output, STOP_NS);
+	log_output_stop(&stderr_output, STOP_NS);
+}
+
+bool log_wait(void)
+{
+	const bool syslog_flows = log_output_wait(&syslog_output, STALL_NS);
+
+	return log_output_wait(&stderr_output, STALL_NS) && syslog_flows;
+}
+
+uint64_t log_dropped(void)
+{
+	return log_output_dropped(&syslog_output) + log_output_dropped(&stderr_output);
 }
 
 void log_fields(int severity, const char *id, const struct log_field *fields)
 {
-	struct line line;
+	struct log_line log;
+	struct line line = {.log = &log};
 	char now[CLOCK_TEXT_SIZE];
 	int saved_errno = errno;
 
@@ -180,25 +222,22 @@ void log_fields(int severity, const char *id, const struct log_field *fields)
 	}
 	if (LOG_PRI(severity) > atomic_load_explicit(&severity_max, memory_order_relaxed))
 		return;
-	line.size = 0;
-	line.cut = false;
 	put_string(&line, clock_format(clock_realtime_ns(), now));
 	put(&line, " ", 1);
-	size_t stamp_size = line.size;
-
+	log.severity = (uint8_t)LOG_PRI(severity);
+	log.stamp_bytes = (uint8_t)line.size;
 	put_string(&line, severity_words[LOG_PRI(severity)]);
 	put(&line, " ", 1);
 	put_string(&line, id);
 	for (; fields->type != LOG_TYPE_END; fields++)
 		put_field(&line, fields);
 	finish(&line);
+	log.size = (uint16_t)line.size;
 
 	if (syslog_is_open)
-		syslog(LOG_PRI(severity), "%s", line.text + stamp_size);
-	if (!stderr_is_journal) {
-		line.text[line.size++] = '\n';
-		write_stderr(line.text, line.size);
-	}
+		log_output_put(&syslog_output, &log);
+	if (!stderr_is_journal)
+		log_output_put(&stderr_output, &log);
 	errno = saved_errno;
 }
 

@@ -89,6 +89,21 @@ static inline bool log_debug_is_on(enum log_area area)
 void log_open_syslog(int facility, const char *tag);
 
 /*
+ * From here on no caller waits for stderr or syslog: threads of their own write the lines, from queues of 1 MiB. Lines
+ * that find no room are dropped and counted. Call after log_open_syslog. 0 or -EAGAIN.
+ */
+warn_unused int log_start(void);
+
+/* Writes what is queued, for a second and output at most, and ends these threads. */
+void log_stop(void);
+
+/* For threads with a line for each packet: waits until there is room for more. False: an output is stuck for a second.
+ */
+warn_unused bool log_wait(void);
+
+uint64_t log_dropped(void); /* lines that an output did not get */
+
+/*
  * Sends messages of every level to `handler` alone, for programs that are not daemons and print in their own format.
  * Call before other threads start; these may call the handler, too. NULL: back to stderr and syslog.
  */

@@ -17,13 +17,13 @@
 #include "bpf/bpf_optimise.h"
 #include "bpf/bpf_vm.h"
 #include "bpf/filter_internal.h"
+#include "bpf/filter_lookup.h"
 #include "bpf/filter_names.h"
 #include "bpf/filter_syntax.h"
 #include "bpf/tunnel.h"
 
-#define COMPILE_SNAPLEN PACKET_SNAPLEN_MAX /* what "accept" returns; the real snap length is applied when copying */
-#define COMBINED_BYTES_MAX 16384	   /* an expression and what tunnel.h adds */
-#define NAME_SHOWN_MAX 64		   /* bytes of a host name in an error */
+#define COMBINED_BYTES_MAX 16384 /* an expression and what tunnel.h adds */
+#define NAME_SHOWN_MAX 64	 /* bytes of a host name in an error */
 #define REACH_UNKNOWN UINT32_MAX
 #define MSH_MAX 255	 /* highest offset of an IP header length that the union supports */
 #define IP_HEADER_MAX 60 /* the most that BPF_MSH can yield */
@@ -158,21 +158,6 @@ bool filter_is_known_word(const char *word, size_t length)
 	return is_keyword(word, length) || isdigit((unsigned char)*word) || *word == '-' || memchr(word, ':', length);
 }
 
-bool filter_may_resolve_names(const char *expression)
-{
-	for (const char *at = expression ? expression : ""; *at;) {
-		const char *end = at;
-
-		while (filter_is_word_character(*end))
-			end++;
-		const size_t length = (size_t)(end - at);
-		if (length && !filter_is_known_word(at, length))
-			return true;
-		at = length ? end : at + 1;
-	}
-	return false;
-}
-
 /* Replaces the program by a better one, if there is one. -EINVAL: no packet can match. */
 static int optimise(struct bpf_program *program, struct error *err)
 {
@@ -207,18 +192,18 @@ static int compile_expression(const char *expression, uint16_t linktype, uint32_
 			      struct bpf_program *program)
 {
 	/* LINKTYPE_RAW is DLT_RAW (12) on Linux; the others that there are have one number for both. */
-	pcap_t *pcap = pcap_open_dead(linktype == LINKTYPE_RAW ? DLT_RAW : linktype, COMPILE_SNAPLEN);
+	const struct filter_source source = {.expression = expression,
+					     .dlt = linktype == LINKTYPE_RAW ? DLT_RAW : linktype,
+					     .netmask = netmask ? netmask : PCAP_NETMASK_UNKNOWN};
+	struct error reason;
+	const int r = filter_compile_source(&source, &reason, program);
 
-	if (!pcap)
-		return error_set(err, -ENOMEM, "out of memory");
-	const int r = pcap_compile(pcap, program, expression, 0, netmask ? netmask : PCAP_NETMASK_UNKNOWN);
-	if (r < 0 && !netmask && strstr(pcap_geterr(pcap), "netmask"))
-		error_set(err, -EINVAL, "\"ip broadcast\" needs an interface with an IPv4 address, for its netmask");
-	else if (r < 0)
-		filter_explain(expression, pcap_geterr(pcap), err);
-	pcap_close(pcap);
+	if (r == -EINVAL && !netmask && strstr(reason.text, "netmask"))
+		return error_set(err, r, "\"ip broadcast\" needs an interface with an IPv4 address, for its netmask");
+	if (r == -EINVAL)
+		return filter_explain(expression, reason.text, err);
 	if (r < 0)
-		return -EINVAL;
+		return error_set(err, r, "%s", reason.text);
 	mend_type_loads(program);
 	return 0;
 }

@@ -123,6 +123,16 @@ void engine_close_source(struct engine *engine)
 	pthread_cond_broadcast(&engine->sources_changed);
 }
 
+bool engine_memory_charge(struct engine *engine, size_t bytes)
+{
+	return budget_charge(&engine->budget, bytes);
+}
+
+void engine_memory_return(struct engine *engine, size_t bytes)
+{
+	budget_return(&engine->budget, bytes);
+}
+
 int engine_add_source(struct engine *engine, struct source *source, struct error *err)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};

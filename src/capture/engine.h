@@ -44,6 +44,10 @@ size_t engine_plan_rings(struct engine *engine, size_t interfaces);
 
 size_t engine_memory_used(struct engine *engine); /* bytes of the budget; any thread */
 
+/* Charges memory besides packets, such as a request's. False: the budget is spent. Any thread. */
+warn_unused bool engine_memory_charge(struct engine *engine, size_t bytes);
+void engine_memory_return(struct engine *engine, size_t bytes);
+
 /* A recorder: an interface whose packets are kept before any request for them. */
 struct engine_recorder {
 	const char *interface; /* any name that the device may have */

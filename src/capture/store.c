@@ -75,7 +75,7 @@ void store_deinit(struct store *store)
 }
 
 /* Relaxed order is enough: the counter guards an amount, not other memory. */
-static bool charge_budget(struct budget *budget, size_t bytes)
+bool budget_charge(struct budget *budget, size_t bytes)
 {
 	size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
 
@@ -87,10 +87,15 @@ static bool charge_budget(struct budget *budget, size_t bytes)
 	return true;
 }
 
+void budget_return(struct budget *budget, size_t bytes)
+{
+	atomic_fetch_sub_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
+}
+
 static void return_budget(struct store *store, size_t bytes)
 {
 	store->charged_bytes -= bytes;
-	atomic_fetch_sub_explicit(&store->budget->used_bytes, bytes, memory_order_relaxed);
+	budget_return(store->budget, bytes);
 }
 
 /* What sorting takes: the order, and scratch for half of it. */
@@ -106,7 +111,7 @@ static bool reserve_order(struct store *store, uint64_t packets)
 	if (packets <= store->order_packets)
 		return true;
 	const size_t bytes = order_bytes(wanted) - order_bytes(store->order_packets);
-	if (!charge_budget(store->budget, bytes))
+	if (!budget_charge(store->budget, bytes))
 		return false;
 	store->charged_bytes += bytes;
 	store->order_packets = wanted;
@@ -131,11 +136,11 @@ static int add_slab(struct store *store, size_t record_size)
 		size = SLAB_BYTES;
 	while (size < record_size + SLAB_HEADER)
 		size *= 2;
-	if (!charge_budget(store->budget, size)) {
+	if (!budget_charge(store->budget, size)) {
 		size = SLAB_FIRST_BYTES; /* use the rest of the budget */
 		while (size < record_size + SLAB_HEADER)
 			size *= 2;
-		if (!charge_budget(store->budget, size))
+		if (!budget_charge(store->budget, size))
 			return -ENOBUFS;
 	}
 	struct slab *slab = size == SLAB_BYTES ? slab_pool_take(store->budget->slabs) : map_slab(size);

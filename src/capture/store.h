@@ -21,6 +21,10 @@ struct budget {
 	struct slab_pool *slabs;
 };
 
+/* Charges other memory that grows with captures. False: the budget is spent. */
+warn_unused bool budget_charge(struct budget *budget, size_t bytes);
+void budget_return(struct budget *budget, size_t bytes);
+
 struct slab;
 
 struct store {

@@ -85,6 +85,8 @@ struct config {
 		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
 		uint64_t retry_ns;
+		uint64_t upload_speed; /* bytes a second */
+		uint64_t upload_window_ns;
 		uint64_t cooldown_ns;		       /* 0: off */
 		uint64_t customer_captures;	       /* 0: no limit */
 		uint64_t customer_requests_per_second; /* 0: no limit */
@@ -113,11 +115,16 @@ struct config {
 		char *group;		    /* never empty after loading */
 		uint64_t stream_max_age_ns; /* 0: no limit */
 		bool upload;
-		uint64_t file_size_bytes;
+		uint64_t file_size_bytes, files_size_bytes;
 		uint64_t file_ttl_ns;
 		uint64_t port;
 		bool configured; /* an option or key of it was given; false: there may be no Redis */
 	} redis;
+	struct {
+		uint64_t max_bytes;  /* 0: no limit */
+		uint64_t min_free;   /* percent */
+		uint64_t max_age_ns; /* 0: never removed */
+	} local;
 	struct {
 		uint64_t bytes; /* 0: off */
 		uint64_t keep_ns;

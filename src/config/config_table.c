@@ -80,6 +80,7 @@ const struct config_section config_sections[] = {
 	{.name = "general", .help = "This node, and limits for each request"},
 	{.name = "limits", .help = "Limits for the whole daemon"},
 	{.name = "history", .help = "The flight recorder, which keeps recent packets so that requests can reach back"},
+	{.name = "local", .help = "Limits of the local directory (general.localdir)"},
 	{.name = "cloudshark", .help = "Upload to CloudShark"},
 	{.name = "redis", .help = "Requests and events over Redis"},
 	{.name = "syslog", .help = "Syslog; messages also go to standard error"},
@@ -166,7 +167,13 @@ const struct config_row config_rows[] = {
 	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
 	 FIELD(limits.requests_per_second), .help = "largest number of requests per second; more are refused"},
 	{"limits", "retry", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "900", FIELD(limits.retry_ns),
-	 .help = "how long to retry a failing destination before giving up, in seconds; 0: one attempt"},
+	 .help = "how long to try a failing or slow destination before giving up, in seconds, attempts under way "
+		 "included; 0: "
+		 "one attempt"},
+	{"limits", "upload_speed", NULL, "SIZE", CONFIG_BYTES, 1, TIB, .fallback = "1KiB", FIELD(limits.upload_speed),
+	 .help = "bytes per second that an upload must reach over every upload_window; a slower attempt ends"},
+	{"limits", "upload_window", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "60",
+	 FIELD(limits.upload_window_ns), .help = "time over which the speed of an upload is measured, in seconds"},
 	{"limits", "cooldown", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", FIELD(limits.cooldown_ns),
 	 .help = "fold a request into one with the same dedupe key or alertid that came at most this long before; 0: "
 		 "never"},
@@ -191,6 +198,13 @@ const struct config_row config_rows[] = {
 	 .help = "pcap filter for the packets that the recorder may keep"},
 	{"history", "exclude_own", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(history.exclude_own),
 	 .help = "leave out the daemon's own traffic: TCP between this host and the servers it uses"},
+
+	{"local", "max_bytes", NULL, "SIZE", CONFIG_BYTES, 0, COUNT_MAX, .fallback = "0", FIELD(local.max_bytes),
+	 .help = "largest size of this node's files in the directory; more are refused; 0: no limit"},
+	{"local", "min_free", NULL, "PERCENT", CONFIG_COUNT, 0, 99, .fallback = "5", FIELD(local.min_free),
+	 .help = "part of the filesystem that has to stay free, in percent; a file that would take it is refused"},
+	{"local", "max_age", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", FIELD(local.max_age_ns),
+	 .help = "remove this node's files from the directory when they are older; 0: never"},
 
 	{"cloudshark", "host", "cshost", "HOST", CONFIG_STRING, .fallback = "localhost", FIELD(cloudshark.host),
 	 .required = true, .validate = config_rule_host, .help = "CloudShark host"},
@@ -265,6 +279,8 @@ const struct config_row config_rows[] = {
 	 .help = "store every capture in Redis; otherwise only those of requests that name the destination redis"},
 	{"redis", "file_size", NULL, "SIZE", CONFIG_BYTES, 1024, 512 * MIB, .fallback = "64MiB",
 	 FIELD(redis.file_size_bytes), .help = "largest file stored in Redis"},
+	{"redis", "files_size", NULL, "SIZE", CONFIG_BYTES, 1024, TIB, .fallback = "1GiB",
+	 FIELD(redis.files_size_bytes), .help = "largest size of this node's files in Redis at a time"},
 	{"redis", "file_ttl", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600",
 	 FIELD(redis.file_ttl_ns), .help = "how long a file stays in Redis"},
 

@@ -25,12 +25,16 @@
 #include "daemon/api_setup.h"
 #include "daemon/redis_setup.h"
 #include "daemon/secrets.h"
+#include "daemon/signals.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "event/event_gate.h"
 #include "event/event_log.h"
 #include "job/jobs.h"
+#include "pcapng/capture_file.h"
 #include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
+#include "sink/directory_quota.h"
 #include "sink/directory_sink.h"
 #include "sink/memory_sink.h"
 #include "sink/redis_sink.h"
@@ -43,9 +47,11 @@
 struct daemon {
 	const struct config *config;
 	struct event_base *loop;
-	struct event *sigterm, *sigint, *sigusr1, *grace, *drain, *end;
+	struct signals *signals;
+	struct event *grace, *drain, *end;
 	struct secrets secrets;
 	struct event_bus *bus;
+	struct event_gate *gate;
 	struct slab_pool *slabs;
 	struct engine *engine;
 	struct deliveries *deliveries;
@@ -103,11 +109,12 @@ static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 	event_add(daemon->end, &final_events);
 }
 
-static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
+static void on_stop_signal(void *ctx, const char *name, bool insisting)
 {
 	struct daemon *daemon = ctx;
 
-	(void)what;
+	if (daemon->stopping && !insisting)
+		return;
 	if (daemon->stopping && evtimer_pending(daemon->end, NULL)) {
 		event_base_loopbreak(daemon->loop);
 		return;
@@ -119,9 +126,9 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 	}
 	const struct jobs_counts counts = jobs_counts(daemon->jobs);
 	daemon->stopping = true;
-	log_notice("stopping", log_str("signal", strsignal(signal_number)),
-		   log_uint("captures", counts.running + counts.delivering));
+	log_notice("stopping", log_str("signal", name), log_uint("captures", counts.running + counts.delivering));
 	redis_setup_stop(&daemon->redis);
+	event_gate_report(daemon->gate); /* no message comes any more */
 	api_setup_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
 	event_add(daemon->grace, &grace);
@@ -131,7 +138,7 @@ static void on_stop_signal(evutil_socket_t signal_number, short what, void *ctx)
 /* --- status --- */
 
 /* SIGUSR1: a line for every open ring, and one for the daemon. */
-static void log_status(evutil_socket_t fd, short what, void *ctx)
+static void log_status(void *ctx)
 {
 	struct daemon *daemon = ctx;
 	const size_t room = engine_interfaces(daemon->engine, NULL, 0);
@@ -139,8 +146,6 @@ static void log_status(evutil_socket_t fd, short what, void *ctx)
 	const size_t count = interfaces ? engine_interfaces(daemon->engine, interfaces, room) : 0;
 	const struct jobs_counts jobs = jobs_counts(daemon->jobs);
 
-	(void)fd;
-	(void)what;
 	for (size_t i = 0; i < count && i < room; i++) {
 		const struct engine_interface *interface = &interfaces[i];
 
@@ -163,19 +168,11 @@ static int start_loop(struct daemon *daemon)
 	daemon->loop = event_base_new();
 	if (!daemon->loop)
 		return -ENOMEM;
-	daemon->sigterm = evsignal_new(daemon->loop, SIGTERM, on_stop_signal, daemon);
-	daemon->sigint = evsignal_new(daemon->loop, SIGINT, on_stop_signal, daemon);
-	daemon->sigusr1 = evsignal_new(daemon->loop, SIGUSR1, log_status, daemon);
+	daemon->signals = signals_new(daemon->loop, &(struct signal_handler){on_stop_signal, log_status, daemon});
 	daemon->grace = evtimer_new(daemon->loop, on_grace_over, daemon);
 	daemon->drain = evtimer_new(daemon->loop, on_drain, daemon);
 	daemon->end = evtimer_new(daemon->loop, end_loop, daemon);
-	if (!daemon->sigterm || !daemon->sigint || !daemon->sigusr1 || event_add(daemon->sigusr1, NULL) < 0 ||
-	    !daemon->grace || !daemon->drain || !daemon->end || event_add(daemon->sigterm, NULL) < 0 ||
-	    event_add(daemon->sigint, NULL) < 0)
-		return -ENOMEM;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* let a file size limit fail the write instead of killing us */
-	return 0;
+	return daemon->signals && daemon->grace && daemon->drain && daemon->end ? 0 : -ENOMEM;
 }
 
 static int start_slabs(struct daemon *daemon, struct error *err)
@@ -203,14 +200,25 @@ static int start_sinks(struct daemon *daemon)
 			.secret = daemon->secrets.cloudshark,
 			.port = (uint16_t)config->cloudshark.port,
 			.timeout_ns = config->cloudshark.timeout_ns,
+			.min_speed = config->limits.upload_speed,
+			.window_ns = config->limits.upload_window_ns,
 			.verify = config->cloudshark.verify,
 			.ca_file = config->cloudshark.ca_file,
 		};
 
 		sinks[count++] = cloudshark_sink_new(daemon->loop, &options);
 	}
-	if (config->general.writelocal)
-		sinks[count++] = directory_sink_new(daemon->loop, config->general.localdir);
+	if (config->general.writelocal) {
+		char prefix[CAPTURE_FILE_NAME_SIZE];
+		const struct directory_quota_options quota = {
+			.name_prefix = capture_file_name_prefix(prefix, config->general.node),
+			.max_bytes = config->local.max_bytes,
+			.min_free = (unsigned)config->local.min_free,
+			.max_age_ns = config->local.max_age_ns,
+		};
+
+		sinks[count++] = directory_sink_new(daemon->loop, config->general.localdir, &quota);
+	}
 	if (config->memory.bytes) {
 		const struct memory_sink_options options = {
 			.bytes_max = config->memory.bytes,
@@ -226,6 +234,7 @@ static int start_sinks(struct daemon *daemon)
 			.channel = config->redis.channel,
 			.node = config->general.node,
 			.bytes_max = config->redis.file_size_bytes,
+			.held_bytes_max = config->redis.files_size_bytes,
 			.ttl_ns = config->redis.file_ttl_ns,
 			.on_request = !config->redis.upload,
 		};
@@ -252,8 +261,10 @@ static int start_sinks(struct daemon *daemon)
 static int start_events(struct daemon *daemon)
 {
 	daemon->bus = event_bus_new();
-	if (!daemon->bus)
+	daemon->gate = daemon->bus ? event_gate_new(daemon->loop, daemon->bus, daemon->config->general.node) : NULL;
+	if (!daemon->gate)
 		return -ENOMEM;
+	event_bus_set_gate(daemon->bus, daemon->gate);
 	return event_bus_subscribe(daemon->bus, event_log_subscriber, NULL);
 }
 
@@ -347,6 +358,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.jobs = daemon->jobs,
 		.bus = daemon->bus,
 		.status = daemon->status,
+		.gate = daemon->gate,
 		.memory = daemon->memory,
 		.token = daemon->secrets.api,
 		.ready = is_ready,
@@ -406,8 +418,9 @@ static void deinit(struct daemon *daemon)
 	redis_setup_deinit(&daemon->redis);
 	event_bus_free(daemon->bus);
 	secrets_deinit(&daemon->secrets);
-	struct event *events[] = {daemon->sigterm, daemon->sigint, daemon->sigusr1,
-				  daemon->grace,   daemon->drain,  daemon->end};
+	event_gate_free(daemon->gate);
+	signals_free(daemon->signals);
+	struct event *events[] = {daemon->grace, daemon->drain, daemon->end};
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
 		if (events[i])
 			event_free(events[i]);
@@ -436,17 +449,6 @@ static void allow_all_files(void)
 	}
 }
 
-/* The loop no longer handles signals, and a signal must not interrupt the clean-up. */
-static void block_signals(void)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-}
-
 /* The level was checked when the configuration was loaded. */
 static int set_log_level(const char *text, struct error *err)
 {
@@ -466,20 +468,26 @@ int daemon_run(const struct config *config, struct error *err)
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
 	forbid_core_dumps();
 	allow_all_files();
+	signal(SIGPIPE, SIG_IGN);
 	int r = set_log_level(config->log.level, err);
+	if (r == 0 && log_start() < 0)
+		r = error_set(err, -EAGAIN, "cannot start the log's threads");
 	if (r == 0)
 		r = start(&daemon, err);
 	if (r == 0) {
 		log_notice("ready", log_str("version", PCAPDAEMON_VERSION), log_str("node", config->general.node));
 		event_base_dispatch(daemon.loop);
-		block_signals();
+		signals_block(); /* the loop no longer handles them, and one must not interrupt the clean-up */
 		log_notice("stopped");
 		api_setup_deinit(&daemon.api);
 		redis_setup_disconnect(&daemon.redis);
 		/* A thread that waits for a name server cannot be stopped, and nothing left to do is worth waiting. */
-		if (!jobs_idle(daemon.jobs))
+		if (!jobs_idle(daemon.jobs)) {
+			log_stop();
 			_exit(EXIT_FAILURE);
+		}
 	}
 	deinit(&daemon);
+	log_stop();
 	return r;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the command line to an exit status: 0 after a clean stop, 2 for bad usage or configuration, 1 otherwise. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/standard_fds.h"
 #include "bpf/filter.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
@@ -18,10 +20,19 @@ static int print_help(void)
 {
 	struct buffer text = BUFFER_INIT(HELP_BYTES_MAX);
 	const int r = config_print_help(&text);
+	const bool failed = r < 0 || fputs(buffer_text(&text), stdout) < 0;
 
-	fputs(buffer_text(&text), stdout);
 	buffer_deinit(&text);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return failed;
+}
+
+/* The exit status after printing: a full disk or a closed output is a failure. */
+static int flushed(int failed)
+{
+	if (fflush(stdout) == 0 && !failed)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "pcapdaemon: cannot write to the standard output: %s\n", strerror(errno));
+	return EXIT_FAILURE;
 }
 
 static int run(const struct config *config)
@@ -29,15 +40,11 @@ static int run(const struct config *config)
 	struct error error;
 
 	if (config->help)
-		return print_help();
-	if (config->version) {
-		puts("pcapdaemon " PCAPDAEMON_VERSION);
-		return EXIT_SUCCESS;
-	}
-	if (config->check) {
-		puts("configuration is valid");
-		return EXIT_SUCCESS;
-	}
+		return flushed(print_help());
+	if (config->version)
+		return flushed(puts("pcapdaemon " PCAPDAEMON_VERSION) < 0);
+	if (config->check)
+		return flushed(puts("configuration is valid") < 0);
 	if (daemon_run(config, &error) == 0)
 		return EXIT_SUCCESS;
 	log_error("failed", log_str("error", error.text));
@@ -48,6 +55,8 @@ int main(int argc, char **argv)
 {
 	struct config *config = NULL;
 	struct buffer faults = BUFFER_INIT(CONFIG_FAULTS_BYTES_MAX);
+
+	standard_fds_reserve();
 	int r = config_load(argc, argv, filter_check, &faults, &config);
 
 	if (r < 0)

@@ -30,8 +30,10 @@ static inline void cleanup_json(json_t **json)
 const char *event_kind_name(enum event_kind kind)
 {
 	static const char *const names[] = {
-		[EVENT_ACCEPTED] = "accepted", [EVENT_REJECTED] = "rejected", [EVENT_CAPTURED] = "captured",
-		[EVENT_DONE] = "done",	       [EVENT_FAILED] = "failed",     [EVENT_WARNING] = "warning",
+		[EVENT_ACCEPTED] = "accepted",	   [EVENT_REJECTED] = "rejected",
+		[EVENT_CAPTURED] = "captured",	   [EVENT_DONE] = "done",
+		[EVENT_FAILED] = "failed",	   [EVENT_WARNING] = "warning",
+		[EVENT_SUPPRESSED] = "suppressed",
 	};
 
 	return names[kind];
@@ -148,6 +150,7 @@ static json_t *destination_json(const struct event_destination *destination)
 	put(&writer, "ok", json_boolean(destination->ok));
 	put_text(&writer, "url", destination->url);
 	put_text(&writer, "error", destination->error);
+	put_text(&writer, "warning", destination->warning);
 	put_number(&writer, "attempts", destination->attempts);
 	return finish(&writer);
 }
@@ -222,6 +225,7 @@ char *event_json(const struct event *event)
 	put_text(&writer, "origin", event->origin);
 	put_text(&writer, "key", event->key);
 	put_text(&writer, "reason", event->reason);
+	put_positive(&writer, "count", event->count);
 	put_text(&writer, "field", event->field);
 	if (event->duplicate)
 		put(&writer, "duplicate", json_true());

@@ -9,17 +9,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum event_kind { EVENT_ACCEPTED, EVENT_REJECTED, EVENT_CAPTURED, EVENT_DONE, EVENT_FAILED, EVENT_WARNING };
+enum event_kind {
+	EVENT_ACCEPTED,
+	EVENT_REJECTED,
+	EVENT_CAPTURED,
+	EVENT_DONE,
+	EVENT_FAILED,
+	EVENT_WARNING,
+	EVENT_SUPPRESSED,
+};
 
-#define EVENT_KINDS (EVENT_WARNING + 1)
+#define EVENT_KINDS (EVENT_SUPPRESSED + 1)
 
 const char *event_kind_name(enum event_kind kind); /* "accepted" … */
 
 struct event_destination {
 	const char *name;
 	bool ok;
-	const char *url;   /* NULL: none */
-	const char *error; /* NULL: none */
+	const char *url;     /* NULL: none */
+	const char *error;   /* NULL: none */
+	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
 };
 
@@ -43,6 +52,9 @@ struct event {
 	int code;		 /* for `rejected`: a negative errno for callers in this process; not in the JSON */
 	const char *origin;	 /* (*) where the request came from */
 	const char *key;	 /* (*) that signed the request */
+	bool broad;		 /* the request may have reached other nodes as well; not in the JSON */
+	bool suppressed;	 /* not to be published (event_gate.h): only for this process; not in the JSON */
+	uint64_t count;		 /* for `suppressed`: how many events it stands for */
 	bool duplicate;		 /* (*) a repeated answer; the request did not run again */
 	const char *folded_into; /* (*) the id of the running request that this one repeats and was folded into */
 	uint64_t until_ns;	 /* (*) real time at which that one now ends */

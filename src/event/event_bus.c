@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "event/event_gate.h"
 
 struct event_bus {
 	struct {
@@ -19,6 +20,7 @@ struct event_bus {
 	size_t count;
 	unsigned publishing; /* nested calls */
 	bool has_gaps;
+	struct event_gate *gate; /* NULL: none */
 };
 
 struct event_bus *event_bus_new(void)
@@ -66,20 +68,39 @@ void event_bus_unsubscribe(struct event_bus *bus, event_subscriber subscriber, v
 	close_gaps(bus);
 }
 
-void event_bus_publish(struct event_bus *bus, const struct event *event)
+static void distribute(struct event_bus *bus, const struct event *event, const char *json)
 {
-	cleanup(cleanup_free) char *json = event_json(event);
 	size_t count = bus->count;
 
-	if (!json) {
-		log_error("event-lost", log_str("event", event_kind_name(event->kind)), log_str("request", event->id),
-			  log_str("capture", event->capture), log_str("error", "out of memory"));
-		return;
-	}
 	bus->publishing++;
 	for (size_t i = 0; i < count; i++)
 		if (bus->subscribers[i].call)
 			bus->subscribers[i].call(bus->subscribers[i].ctx, event, json);
 	bus->publishing--;
 	close_gaps(bus);
+}
+
+void event_bus_publish(struct event_bus *bus, const struct event *event)
+{
+	cleanup(cleanup_free) char *json = NULL;
+
+	if (bus->gate && !event_gate_allows(bus->gate, event)) {
+		struct event suppressed = *event;
+
+		suppressed.suppressed = true;
+		distribute(bus, &suppressed, NULL);
+		return;
+	}
+	json = event_json(event);
+	if (!json) {
+		log_error("event-lost", log_str("event", event_kind_name(event->kind)), log_str("request", event->id),
+			  log_str("capture", event->capture), log_str("error", "out of memory"));
+		return;
+	}
+	distribute(bus, event, json);
+}
+
+void event_bus_set_gate(struct event_bus *bus, struct event_gate *gate)
+{
+	bus->gate = gate;
 }

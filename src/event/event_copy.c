@@ -18,6 +18,7 @@ static const size_t destination_strings[] = {
 	offsetof(struct event_destination, name),
 	offsetof(struct event_destination, url),
 	offsetof(struct event_destination, error),
+	offsetof(struct event_destination, warning),
 };
 
 static const size_t skipped_strings[] = {

@@ -13,14 +13,16 @@
 #define LIST_BYTES_MAX 4096
 
 static const char *const message_ids[] = {
-	[EVENT_ACCEPTED] = "event-accepted", [EVENT_REJECTED] = "event-rejected", [EVENT_CAPTURED] = "event-captured",
-	[EVENT_DONE] = "event-done",	     [EVENT_FAILED] = "event-failed",	  [EVENT_WARNING] = "event-warning",
+	[EVENT_ACCEPTED] = "event-accepted",	 [EVENT_REJECTED] = "event-rejected",
+	[EVENT_CAPTURED] = "event-captured",	 [EVENT_DONE] = "event-done",
+	[EVENT_FAILED] = "event-failed",	 [EVENT_WARNING] = "event-warning",
+	[EVENT_SUPPRESSED] = "event-suppressed",
 };
 
 static bool all_delivered(const struct event *event)
 {
 	for (size_t i = 0; i < event->destination_count; i++)
-		if (!event->destinations[i].ok)
+		if (!event->destinations[i].ok || event->destinations[i].warning)
 			return false;
 	return true;
 }
@@ -30,6 +32,7 @@ static int severity_of(const struct event *event)
 	switch (event->kind) {
 	case EVENT_REJECTED:
 	case EVENT_WARNING:
+	case EVENT_SUPPRESSED:
 		return LOG_WARNING;
 	case EVENT_FAILED:
 		return LOG_ERR;
@@ -80,11 +83,11 @@ static void write_line(const struct event *event, uint64_t suppressed)
 
 	log_at(severity_of(event), message_ids[event->kind], log_str("request", event->id),
 	       log_str("capture", event->capture), log_str("interface", event->interface),
-	       log_str("reason", event->reason), log_str("field", event->field), log_str("origin", event->origin),
-	       log_str("key", event->key), log_str("alertid", event->alertid),
-	       log_str("duplicate", event->duplicate ? "true" : NULL), log_str("folded_into", event->folded_into),
-	       count_field(event, "packets", event->packets), count_field(event, "bytes", event->bytes),
-	       count_field(event, "lost_kernel", event->lost.kernel),
+	       log_str("reason", event->reason), optional_field(event->count > 0, "count", event->count),
+	       log_str("field", event->field), log_str("origin", event->origin), log_str("key", event->key),
+	       log_str("alertid", event->alertid), log_str("duplicate", event->duplicate ? "true" : NULL),
+	       log_str("folded_into", event->folded_into), count_field(event, "packets", event->packets),
+	       count_field(event, "bytes", event->bytes), count_field(event, "lost_kernel", event->lost.kernel),
 	       count_field(event, "lost_evicted", event->lost.evicted),
 	       count_field(event, "lost_memory", event->lost.memory),
 	       optional_field(event->nic.rx_dropped > 0, "nic_rx_dropped", event->nic.rx_dropped),
@@ -109,6 +112,8 @@ void event_log_subscriber(void *ctx, const struct event *event, const char *json
 
 	(void)ctx;
 	(void)json;
+	if (event->suppressed)
+		return;
 	if ((event->kind == EVENT_REJECTED || event->duplicate || event->folded_into) &&
 	    !log_rate_allow(&answer_rate, &suppressed))
 		return;

@@ -89,6 +89,7 @@ static size_t read_destinations(const json_t *array, struct event_destination de
 			.ok = json_is_true(json_object_get(object, "ok")),
 			.url = text_of(object, "url"),
 			.error = text_of(object, "error"),
+			.warning = text_of(object, "warning"),
 			.attempts = (unsigned)number_of(object, "attempts"),
 		};
 	}

@@ -244,10 +244,11 @@ void event_redis_subscriber(void *ctx, const struct event *event, const char *js
 {
 	struct event_redis *publisher = ctx;
 	redisAsyncContext *redis = redis_link_context(publisher->link);
-	size_t size = strlen(json);
+	size_t size = json ? strlen(json) : 0;
 	struct item *item = NULL;
 
-	(void)event;
+	if (event->suppressed)
+		return;
 	if (charged_bytes(size) <= EVENT_REDIS_BACKLOG_BYTES)
 		item = malloc(charged_bytes(size));
 	if (!item) {

@@ -14,8 +14,6 @@
 
 struct http_head {
 	const char *method, *version;
-	const char *target_at; /* libmicrohttpd's copy of the target */
-	size_t target_size;
 	/* found by http_check_head: */
 	uint64_t body_size;
 	bool has_body_size, has_type;

@@ -12,16 +12,21 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/own_traffic.h"
 
 #define CONNECT_TIMEOUT_S 10L
-#define STALL_TIMEOUT_DEFAULT_S 60L
-#define STALL_BYTES_PER_S 1L
+#define WINDOW_DEFAULT_NS (60 * NS_PER_S)
+#define MIN_SPEED_DEFAULT 1024 /* bytes a second */
+#define SAMPLES 6	       /* of a window; a transfer ends after one window and one sample at most */
 #define IDLE_CONNECTIONS_MAX 4L
+#define DESCRIPTORS_WANTED 3 /* by one transfer besides those it has: a resolver's pair, a file */
 
 struct http_client {
 	struct event_base *loop;
@@ -29,7 +34,8 @@ struct http_client {
 	CURLM *multi;
 	bool https, verify;
 	char *ca_file; /* NULL: the system's authorities */
-	long timeout_ms, stall_s;
+	long timeout_ms;
+	uint64_t min_speed, window_ns;
 };
 
 struct http_transfer {
@@ -38,6 +44,10 @@ struct http_transfer {
 	bool added;
 	struct buffer body;
 	char error[CURL_ERROR_SIZE];
+	bool no_descriptors;
+	struct event *sampler;
+	uint64_t sampled[SAMPLES]; /* bytes sent and received by then, the latest ones */
+	unsigned samples;
 	http_transfer_done done;
 	void *ctx;
 };
@@ -48,6 +58,34 @@ struct http_transfer {
 bool http_reply_oversized(const struct http_reply *reply)
 {
 	return reply->result == CURLE_WRITE_ERROR && reply->body_size == HTTP_REPLY_BYTES_MAX;
+}
+
+/*
+ * Whether there are descriptors left for what libcurl opens besides the socket: the authorities' file, a resolver's
+ * pair. If there are not, it reports that the file is unreadable or the name unknown.
+ */
+static bool can_open_files(void)
+{
+	int fds[DESCRIPTORS_WANTED], count = 0;
+
+	while (count < DESCRIPTORS_WANTED && (fds[count] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+		count++;
+	const bool enough = count == DESCRIPTORS_WANTED || (errno != EMFILE && errno != ENFILE);
+	while (count > 0)
+		close(fds[--count]);
+	return enough;
+}
+
+/* Called by libcurl for a socket. */
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_transfer *transfer = ctx;
+	const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+	(void)purpose;
+	if (fd < 0)
+		transfer->no_descriptors = errno == EMFILE || errno == ENFILE;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static void complete_transfer(struct http_client *client, CURL *easy, CURLcode result)
@@ -63,6 +101,7 @@ static void complete_transfer(struct http_client *client, CURL *easy, CURLcode r
 	curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &redirect);
 	curl_multi_remove_handle(client->multi, easy);
 	transfer->added = false;
+	event_del(transfer->sampler);
 
 	reply.error = transfer->error;
 	if (result != CURLE_OK && !transfer->error[0])
@@ -71,10 +110,51 @@ static void complete_transfer(struct http_client *client, CURL *easy, CURLcode r
 	reply.body_size = transfer->body.size;
 	if (http_reply_oversized(&reply))
 		reply.error = "the answer is too long";
+	reply.no_descriptors = result != CURLE_OK && !reply.status && (transfer->no_descriptors || !can_open_files());
+	if (reply.no_descriptors)
+		reply.error = "too many open files: no descriptor is left (LimitNOFILE)";
 	reply.redirect = redirect;
 	if (retry_after_s > 0 && __builtin_mul_overflow((uint64_t)retry_after_s, NS_PER_S, &reply.retry_after_ns))
 		reply.retry_after_ns = UINT64_MAX;
 	transfer->done(transfer->ctx, &reply);
+}
+
+/* --- minimum speed --- */
+
+static void sample_later(struct http_transfer *transfer)
+{
+	const uint64_t wait_ns = transfer->client->window_ns / SAMPLES;
+	const struct timeval wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
+				     .tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000)};
+
+	(void)event_add(transfer->sampler, &wait);
+}
+
+/* libcurl's own limit starts anew with every short burst; this one holds for each whole window. */
+static void on_sample(evutil_socket_t fd, short events, void *ctx)
+{
+	struct http_transfer *transfer = ctx;
+	const struct http_client *client = transfer->client;
+	curl_off_t sent = 0, received = 0;
+
+	(void)fd;
+	(void)events;
+	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
+	const uint64_t bytes = (uint64_t)sent + (uint64_t)received;
+	uint64_t *oldest = &transfer->sampled[transfer->samples++ % SAMPLES];
+	const uint64_t before = *oldest; /* one window ago; 0: the transfer is younger */
+	const double wanted = (double)client->min_speed * (double)client->window_ns / (double)NS_PER_S;
+
+	*oldest = bytes;
+	if (transfer->samples < SAMPLES || (double)(bytes > before ? bytes - before : 0) >= wanted) {
+		sample_later(transfer);
+		return;
+	}
+	snprintf(transfer->error, sizeof(transfer->error),
+		 "%llu bytes in the last %.12g s are too slow (limits.upload_speed)",
+		 (unsigned long long)(bytes > before ? bytes - before : 0), (double)client->window_ns / NS_PER_S);
+	complete_transfer(transfer->client, transfer->easy, CURLE_OPERATION_TIMEDOUT);
 }
 
 static void collect_finished(struct http_client *client)
@@ -171,7 +251,8 @@ struct http_client *http_client_new(struct event_base *loop, const struct http_c
 	client->https = options->https;
 	client->verify = options->verify;
 	client->timeout_ms = round_up(options->timeout_ns, NS_PER_MS);
-	client->stall_s = options->stall_ns ? round_up(options->stall_ns, NS_PER_S) : STALL_TIMEOUT_DEFAULT_S;
+	client->min_speed = options->min_speed ? options->min_speed : MIN_SPEED_DEFAULT;
+	client->window_ns = options->window_ns ? options->window_ns : WINDOW_DEFAULT_NS;
 	client->timer = evtimer_new(loop, on_timer, client);
 	client->multi = curl_multi_init();
 	if (options->ca_file && options->ca_file[0])
@@ -225,6 +306,8 @@ static CURLcode set_transfer_options(struct http_transfer *transfer)
 	failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, append_body);
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "pcapdaemon/" PCAPDAEMON_VERSION);
@@ -244,8 +327,6 @@ static CURLcode set_transfer_options(struct http_transfer *transfer)
 #endif
 	failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
 	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, client->timeout_ms);
-	failed |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES_PER_S);
-	failed |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, client->stall_s);
 	return failed ? CURLE_FAILED_INIT : CURLE_OK;
 }
 
@@ -260,7 +341,8 @@ struct http_transfer *http_transfer_new(struct http_client *client, http_transfe
 	transfer->done = done;
 	transfer->ctx = ctx;
 	transfer->easy = curl_easy_init();
-	if (!transfer->easy || set_transfer_options(transfer) != CURLE_OK)
+	transfer->sampler = evtimer_new(client->loop, on_sample, transfer);
+	if (!transfer->easy || !transfer->sampler || set_transfer_options(transfer) != CURLE_OK)
 		return NULL;
 	return take(transfer);
 }
@@ -275,6 +357,7 @@ int http_transfer_start(struct http_transfer *transfer)
 	if (curl_multi_add_handle(transfer->client->multi, transfer->easy) != CURLM_OK)
 		return -ENOMEM;
 	transfer->added = true;
+	sample_later(transfer);
 	return 0;
 }
 
@@ -285,6 +368,8 @@ void http_transfer_free(struct http_transfer *transfer)
 	if (transfer->added)
 		curl_multi_remove_handle(transfer->client->multi, transfer->easy);
 	curl_easy_cleanup(transfer->easy);
+	if (transfer->sampler)
+		event_free(transfer->sampler);
 	buffer_deinit(&transfer->body);
 	free(transfer);
 }

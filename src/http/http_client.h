@@ -25,13 +25,15 @@ struct http_client_options {
 	bool verify;	     /* TLS: certificate and host name */
 	const char *ca_file; /* NULL or "": the system's authorities */
 	uint64_t timeout_ns; /* for the whole transfer; 0: none */
-	uint64_t stall_ns;   /* less than 1 byte/s for this long ends it; 0: 60 s. Rounded up to whole seconds */
+	uint64_t min_speed;  /* bytes a second, sent and received together, over any window; 0: 1 KiB/s */
+	uint64_t window_ns;  /* 0: 60 s. A slower transfer ends with CURLE_OPERATION_TIMEDOUT */
 };
 
 /* A transfer's result; valid during the callback. */
 struct http_reply {
 	CURLcode result;
 	const char *error;	 /* libcurl's text, or "". May contain parts of the URL */
+	bool no_descriptors;	 /* the process has none left, whatever libcurl made of that; `error` says so */
 	long status;		 /* 0: no answer */
 	const char *body;	 /* NUL-terminated; never NULL */
 	size_t body_size;	 /* at most HTTP_REPLY_BYTES_MAX */

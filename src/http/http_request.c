@@ -9,8 +9,10 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/secret.h"
+#include "http/http_accept.h"
 #include "http/http_check.h"
 #include "http/http_server_internal.h"
 
@@ -45,7 +47,6 @@ void *http_request_line(void *ctx, const char *target, struct MHD_Connection *mh
 	request->references = 1;
 	request->server = endpoint->server;
 	request->connection = connection;
-	request->raw_target_address = target;
 	request->raw_target = strdup(target);
 	request->peer = strdup(connection->peer.text);
 	if (!request->raw_target || !request->peer) {
@@ -170,8 +171,6 @@ static bool check_head(struct http_request *request, struct MHD_Connection *mhd,
 	struct http_head head = {
 		.method = method,
 		.version = version,
-		.target_at = request->raw_target_address,
-		.target_size = strlen(request->raw_target),
 	};
 	const char *text;
 	unsigned status = http_check_head(mhd, &head, &text);
@@ -299,6 +298,33 @@ int http_request_parameter(const struct http_request *request, const char *name,
 const char *http_request_unknown_parameter(const struct http_request *request, const char *const *known)
 {
 	return http_target_unknown_parameter(&request->target, known);
+}
+
+struct accept_walk {
+	const char *type;
+	struct http_preference preference;
+	bool sent;
+};
+
+static enum MHD_Result read_accept(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct accept_walk *walk = ctx;
+
+	(void)kind;
+	if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT) == 0) {
+		walk->sent = true;
+		http_accept_read(&walk->preference, value ? value : "", walk->type);
+	}
+	return MHD_YES;
+}
+
+unsigned http_request_quality(const struct http_request *request, const char *type)
+{
+	struct accept_walk walk = {.type = type};
+
+	if (request->connection)
+		(void)MHD_get_connection_values(request->connection->mhd, MHD_HEADER_KIND, read_accept, &walk);
+	return walk.sent ? walk.preference.quality : HTTP_QUALITY_MAX;
 }
 
 void http_request_set_gone_handler(struct http_request *request, void (*gone)(void *ctx), void *ctx)

@@ -30,6 +30,7 @@
 #define CONNECTION_POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head and pieces of its answer */
 #define FINAL_FLUSH_ROUNDS 16			  /* at the end: each round advances every answer one step */
 #define CONNECTIONS_SLACK 4 /* connections that libmicrohttpd may still count after we have freed them */
+#define DISCIPLINE 2	    /* the strictest level that still takes blanks around a value */
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static const char too_many_connections[] =
@@ -172,13 +173,6 @@ static size_t keep_escapes(void *ctx, struct MHD_Connection *mhd, char *text)
 	return strlen(text);
 }
 
-/* From 0.9.77 on, the library adds a connection at once only without its locks; before, it always did. */
-#if MHD_VERSION >= 0x00097707
-#define ADD_IMMEDIATELY MHD_USE_NO_THREAD_SAFETY
-#else
-#define ADD_IMMEDIATELY 0
-#endif
-
 static struct MHD_Daemon *start_mhd(struct http_endpoint *endpoint, const char *cert, const char *key)
 {
 	struct http_server *server = endpoint->server;
@@ -189,15 +183,15 @@ static struct MHD_Daemon *start_mhd(struct http_endpoint *endpoint, const char *
 		{.option = MHD_OPTION_END},
 	};
 	const struct MHD_OptionItem more[] = {
-#if MHD_VERSION >= 0x00097701
-		{.option = MHD_OPTION_CLIENT_DISCIPLINE_LVL, .value = 2},
-#endif
+		{.option = MHD_OPTION_CLIENT_DISCIPLINE_LVL, .value = DISCIPLINE},
 		{.option = endpoint->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, .ptr_value = (void *)(uintptr_t)tls},
 		{.option = MHD_OPTION_END},
 	};
 
-	return MHD_start_daemon(MHD_USE_EPOLL | ADD_IMMEDIATELY | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-					MHD_USE_ERROR_LOG | (endpoint->tls ? MHD_USE_TLS : 0),
+	/* The library adds a connection at once only without its locks. */
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_THREAD_SAFETY | MHD_USE_NO_LISTEN_SOCKET |
+					MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+					(endpoint->tls ? MHD_USE_TLS : 0),
 				0, NULL, NULL, http_request_access, endpoint, MHD_OPTION_EXTERNAL_LOGGER,
 				record_mhd_error, server, MHD_OPTION_CONNECTION_LIMIT,
 				server->connections + CONNECTIONS_SLACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,

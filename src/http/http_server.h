@@ -93,6 +93,10 @@ warn_unused int http_request_parameter(const struct http_request *request, const
 /* A query parameter that is none of `known` (NULL-terminated), or NULL. */
 const char *http_request_unknown_parameter(const struct http_request *request, const char *const *known);
 
+/* How much the client wants a media type ("text/plain"), in thousandths: its Accept fields, HTTP_QUALITY_MAX without
+ * any. Call it from within the handler. */
+unsigned http_request_quality(const struct http_request *request, const char *type);
+
 /* `gone` is called once, from the loop, if the client or the server goes before the answer. NULL: no longer. */
 void http_request_set_gone_handler(struct http_request *request, void (*gone)(void *ctx), void *ctx);
 

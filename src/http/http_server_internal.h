@@ -96,7 +96,6 @@ struct http_request {
 	struct http_server *server;
 	struct http_connection *connection; /* NULL: gone */
 	char *raw_target;
-	const char *raw_target_address; /* in libmicrohttpd's buffer; only compared */
 	char *peer;
 	struct http_target target;
 	const struct http_route *route;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 static int hex_digit(char c)
 {
@@ -53,10 +54,36 @@ static int decode(char *text, bool in_query)
 	return 0;
 }
 
+/*
+ * Cuts scheme and authority off an absolute form and returns its path, NULL if it is malformed. Whom the client means
+ * by the authority makes no difference here: there is one host. No user information (RFC 9110, 4.2.4).
+ */
+static char *strip_authority(char *text)
+{
+	static const char *const schemes[] = {"http://", "https://"};
+	static const char host_characters[] = "-._~!$&'()*+,;=%:[]";
+
+	if (*text == '/')
+		return text;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		const size_t size = strlen(schemes[i]);
+		char *host = text + size, *end = host;
+
+		if (strncasecmp(text, schemes[i], size) != 0)
+			continue;
+		while (*end && (isalnum((unsigned char)*end) || strchr(host_characters, *end)))
+			end++;
+		if (end == host || *host == ':' || (*end && *end != '/'))
+			return NULL;
+		return end;
+	}
+	return NULL;
+}
+
+/* An absolute form's path may be empty: it is "/" then. */
 static int parse_path(struct http_target *target, char *path)
 {
-	if (*path++ != '/')
-		return -EINVAL;
+	path += *path == '/';
 	for (char *next = path; next; path = next) {
 		int r;
 
@@ -103,7 +130,7 @@ int http_target_parse(struct http_target *target, const char *raw)
 {
 	cleanup(cleanup_free) char *text = NULL;
 	struct http_target parsed = {0};
-	char *query;
+	char *query, *path;
 	int r;
 
 	if (strnlen(raw, HTTP_TARGET_BYTES_MAX + 1) > HTTP_TARGET_BYTES_MAX)
@@ -114,7 +141,8 @@ int http_target_parse(struct http_target *target, const char *raw)
 	query = strchr(text, '?');
 	if (query)
 		*query++ = '\0';
-	r = parse_path(&parsed, text);
+	path = strip_authority(text);
+	r = path ? parse_path(&parsed, path) : -EINVAL;
 	if (r == 0 && query)
 		r = parse_query(&parsed, query);
 	if (r < 0)

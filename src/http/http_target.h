@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A request's target, "/v1/captures/a%20b?wait=1" (origin-form, RFC 9112 3.2.1), split and decoded. Strict: refuses
- * what RFC 3986 does not allow in a path or query, a decoded NUL, and a decoded slash inside a segment.
+ * A request's target, "/v1/captures/a%20b?wait=1" (origin-form, RFC 9112 3.2.1) or the same after "http://host:port"
+ * (absolute-form, 3.2.2: what a client sends to a proxy), split and decoded. Strict: refuses what RFC 3986 does not
+ * allow in a path or query, a decoded NUL, and a decoded slash inside a segment.
  */
 #pragma once
 

@@ -19,6 +19,7 @@
 #include "job/jobs_internal.h"
 #include "job/request_rules.h"
 #include "job/targets.h"
+#include "request/request.h"
 
 #define CAPTURES_PER_RUNNING 16 /* limit on captures running or being delivered, as a multiple of limits.captures */
 
@@ -34,6 +35,7 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 		.node = jobs->options.config->general.node,
 		.time_ns = clock_realtime_ns(),
 		.origin = submission->origin,
+		.broad = request->broad,
 		.tags = request->tags,
 		.customer = request->customer,
 		.key = request_key_name(request),
@@ -306,6 +308,17 @@ static bool on_appeared(void *ctx, const struct network_interface *interface)
 	return true;
 }
 
+/* The request stays for as long as the job, and each capture puts a copy of it into its file. */
+static bool charge(struct jobs *jobs, struct job *job, size_t captures)
+{
+	const size_t bytes = request_bytes(job_request(job)) * (captures + 1);
+
+	if (!engine_memory_charge(jobs->options.engine, bytes))
+		return false;
+	job_set_charge(job, bytes);
+	return true;
+}
+
 static enum job_outcome start(struct jobs *jobs, const struct submission *submission, const struct targets *targets)
 {
 	const bool merge = submission->request->merge;
@@ -314,12 +327,17 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 
 	if (!job)
 		return jobs_refuse(jobs, submission, -ENOMEM, NULL, "out of memory");
+	if (!charge(jobs, job, merge ? 1 : targets->count)) {
+		job_end(job);
+		return jobs_refuse(jobs, submission, -ENOBUFS, NULL,
+				   "no memory for the request itself (limits.memory)");
+	}
 	if (submission->request->follow) {
 		struct follower *follower = follow_begin(jobs->follow, targets, on_appeared, job);
 
 		job_set_follower(job, follower);
 		if (!follower) {
-			job_end(job);
+			jobs_end_job(jobs, job);
 			return jobs_refuse(jobs, submission, -ENOMEM, "follow",
 					   "follow: the kernel's news are not available");
 		}
@@ -341,7 +359,7 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 		follow_end(job_follower(job));
 		if (outcome == JOB_PUT_OFF)
 			jobs_forget(jobs, submission->request);
-		job_end(job);
+		jobs_end_job(jobs, job);
 		return outcome;
 	}
 	log_debug(job, "request-admitted", log_str("request", submission->request->id),
@@ -387,6 +405,11 @@ static bool is_too_old(const struct jobs *jobs, const struct request *request, s
 	return true;
 }
 
+enum job_outcome jobs_refuse_over_rate(struct jobs *jobs, const struct submission *submission)
+{
+	return jobs_refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
+}
+
 enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
@@ -394,9 +417,6 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	struct error error;
 	enum job_outcome outcome = JOB_FINISHED;
 
-	if (request->logrequest)
-		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
-			 log_str("json", request->json));
 	if (jobs->shutting_down)
 		return jobs_refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
 	const struct request_rules rules = {jobs->options.config, submission->allowed, jobs->options.deliveries};
@@ -408,7 +428,10 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 		return outcome;
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
 			       clock_boottime_ns()))
-		return jobs_refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
+		return jobs_refuse_over_rate(jobs, submission);
+	if (request->logrequest)
+		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
+			 log_str("json", request->json));
 	if (is_too_old(jobs, request, &error))
 		return jobs_refuse(jobs, submission, -ESTALE, NULL, error.text);
 	if (fold_into_running(jobs, submission, &outcome))

@@ -24,6 +24,7 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.node = capture->deps->config->general.node,
 		.interface = capture->name,
 		.time_ns = clock_realtime_ns(),
+		.broad = capture->request->broad,
 		.tags = capture->tags,
 		.customer = capture->request->customer,
 		.key = request_key_name(capture->request),
@@ -76,6 +77,7 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 			.ok = results[i].ok,
 			.url = results[i].url,
 			.error = results[i].error,
+			.warning = results[i].warning,
 			.attempts = results[i].attempts,
 		};
 	}
@@ -122,18 +124,21 @@ static void log_packets(struct offload_task *task)
 	static const char *const directions[] = {"unknown", "in", "out"};
 	char time[CLOCK_TEXT_SIZE];
 	uint64_t number = 0;
+	bool flows = true;
 
 	for (size_t i = 0; i < capture->part_count; i++) {
 		struct store_reader reader;
 		struct packet_view packet;
 
 		store_reader_init(&reader, consumer_store(capture->parts[i]->consumer));
-		while (store_reader_next(&reader, &packet))
+		while (store_reader_next(&reader, &packet)) {
+			flows = flows && log_wait();
 			log_info("packet", log_str("request", capture->request->id),
 				 log_str("interface", capture->parts[i]->interface), log_uint("number", ++number),
 				 log_str("time", clock_format(packet.time_ns, time)),
 				 log_uint("length", packet.wirelen), log_uint("captured", packet.caplen),
 				 log_str("direction", directions[packet.direction]));
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ struct job {
 	LIST_ENTRY(job) list;
 	struct request *request;
 	struct capture *captures;
-	size_t capture_count;
+	size_t capture_count, charged_bytes;
 	unsigned last_number; /* of a capture */
 	struct follower *follower;
 	bool answered; /* an event about a capture was published */
@@ -291,6 +291,16 @@ bool job_put_off(struct job *job)
 bool job_is_put_off(const struct job *job)
 {
 	return job->put_off;
+}
+
+void job_set_charge(struct job *job, size_t bytes)
+{
+	job->charged_bytes = bytes;
+}
+
+size_t job_charge(const struct job *job)
+{
+	return job->charged_bytes;
 }
 
 struct request *job_request(const struct job *job)

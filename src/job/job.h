@@ -83,6 +83,10 @@ void job_notify(struct job *job, const struct event *event, const char *json);
 /* Whether one of its watches is durable. */
 bool job_is_durable(const struct job *job);
 
+/* What its owner has charged for it. */
+void job_set_charge(struct job *job, size_t bytes);
+size_t job_charge(const struct job *job);
+
 struct request *job_request(const struct job *job);
 struct capture *job_captures(const struct job *job); /* the first; follow capture_next */
 size_t job_capture_count(const struct job *job);

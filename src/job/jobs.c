@@ -33,7 +33,7 @@
 
 #define ARMING_THREADS 4
 #define ARMING_MANY_THREADS 16 /* opening a ring is mostly waiting for the kernel */
-#define NAME_LOOKUP_THREADS 2  /* filters with names to look up: slow name servers delay only each other */
+#define NAME_LOOKUP_THREADS 16 /* filters with names to look up, which take as long as name servers, 5 s at most */
 #define PACKET_LOG_QUEUE 64    /* captures waiting for their packet log */
 #define SIGNED_ID_BYTES 12     /* of the MAC */
 #define REPEATS_LOGGED 10      /* a second */
@@ -58,12 +58,17 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	struct jobs *jobs = ctx;
 	struct job *job = event->capture && event->id ? job_find(jobs->table, event->id) : NULL;
 
-	jobs->counts.events[event->kind]++;
+	cleanup(cleanup_free) char *own = NULL; /* a suppressed event still is the answer for those who wait for it */
+
+	if (event->suppressed && (job || jobs->submitter))
+		json = own = event_json(event);
+	else if (!event->suppressed)
+		jobs->counts.events[event->kind]++;
 	if (event->kind == EVENT_ACCEPTED)
 		follow_look(jobs->follow); /* what has appeared while it was armed can join now */
-	if (job)
+	if (json && job)
 		job_notify(job, event, json);
-	else
+	else if (json)
 		job_watch_event(jobs->submitter, event, json);
 }
 
@@ -90,6 +95,7 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.field = *refusal->field ? refusal->field : NULL,
 		.code = -EINVAL,
 		.origin = origin,
+		.broad = !refusal->named,
 	};
 
 	event_bus_publish(jobs->options.bus, &event);
@@ -112,6 +118,15 @@ static void end_submission(struct jobs *jobs, const struct submission *submissio
 {
 	jobs->submitter = watch;
 	const enum job_outcome outcome = jobs_refuse(jobs, submission, code, NULL, reason);
+	jobs->submitter = NULL;
+	job_watch_finish(watch, outcome);
+}
+
+/* So many requests that even their look-ups would be too many. */
+static void refuse_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
+{
+	jobs->submitter = watch;
+	const enum job_outcome outcome = jobs_refuse_over_rate(jobs, submission);
 	jobs->submitter = NULL;
 	job_watch_finish(watch, outcome);
 }
@@ -216,9 +231,16 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 		request_unref(request);
 		return;
 	}
-	const int r = must_look_up(jobs, request) ? look_up_reply(jobs, &submission, watch) : 1;
-	if (r != 0)
-		decide(jobs, &submission, watch, r, true);
+	const bool wanted = must_look_up(jobs, request);
+	if (wanted && !token_bucket_take(&jobs->lookup_rate, jobs->options.config->limits.requests_per_second,
+					 clock_boottime_ns())) {
+		refuse_watched(jobs, &submission, watch);
+	} else {
+		const int r = wanted ? look_up_reply(jobs, &submission, watch) : 1;
+
+		if (r != 0)
+			decide(jobs, &submission, watch, r, true);
+	}
 	request_unref(request);
 }
 
@@ -329,6 +351,12 @@ static void on_capturing_ended(void *ctx, struct capture *capture)
 	jobs->counts.delivering++;
 }
 
+void jobs_end_job(struct jobs *jobs, struct job *job)
+{
+	engine_memory_return(jobs->options.engine, job_charge(job));
+	job_end(job);
+}
+
 /* The answers are saved (or could not be). */
 static void on_reply_saved(void *ctx)
 {
@@ -336,7 +364,7 @@ static void on_reply_saved(void *ctx)
 	struct jobs *jobs = job_owner(job);
 
 	jobs->saving_count--;
-	job_end(job);
+	jobs_end_job(jobs, job);
 	check_idle(jobs);
 }
 
@@ -354,7 +382,7 @@ static void finish_job(struct jobs *jobs, struct job *job)
 	if (saving && wait)
 		jobs->saving_count++;
 	else
-		job_end(job);
+		jobs_end_job(jobs, job);
 }
 
 static void on_capture_finished(void *ctx, struct capture *capture)
@@ -501,6 +529,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	}
 	jobs->options = *options;
 	token_bucket_init(&jobs->request_rate, clock_boottime_ns());
+	token_bucket_init(&jobs->lookup_rate, clock_boottime_ns());
 	jobs->arming = offload_new(options->loop, "pcapd-arm", ARMING_THREADS, ARMING_QUEUE);
 	jobs->arming_many = offload_new(options->loop, "pcapd-arm-many", ARMING_MANY_THREADS, ARMING_MANY_QUEUE);
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);

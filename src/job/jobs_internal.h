@@ -38,6 +38,7 @@ struct jobs {
 	unsigned pending_lookup_count;
 	struct nonces *nonces;		  /* NULL: requests need not be signed */
 	struct token_bucket request_rate; /* limits.requests_per_second */
+	struct token_bucket lookup_rate;  /* the same limit, for look-ups in the reply store */
 	struct log_rate repeat_rate, put_off_rate;
 	void (*idle)(void *ctx);
 	void *idle_ctx;
@@ -68,3 +69,9 @@ void jobs_forget(struct jobs *jobs, const struct request *request);
 /* Decides on a request for this node: repeats its answers, folds, refuses or starts it. Events meanwhile go to
  * `jobs->submitter`, which becomes NULL if a job has taken it over. */
 enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission);
+
+/* Ends a job and returns what was charged for it. */
+void jobs_end_job(struct jobs *jobs, struct job *job);
+
+/* Refuses it for limits.requests_per_second. */
+enum job_outcome jobs_refuse_over_rate(struct jobs *jobs, const struct submission *submission);

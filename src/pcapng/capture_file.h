@@ -41,6 +41,9 @@ struct byte_stream capture_file_stream(struct capture_file *file);
  * "<node>-<interface>-<YYYYMMDDTHHMMSS.mmmZ>-<id>.<extension>", every part reduced to [A-Za-z0-9._-] (anything else
  * becomes "_"; no part is empty, begins with a dot or is longer than 64 bytes). Returns `name`.
  */
+/* What every such name of a node begins with. Returns `prefix`. */
+const char *capture_file_name_prefix(char prefix[static CAPTURE_FILE_NAME_SIZE], const char *node);
+
 const char *capture_file_name(char name[static CAPTURE_FILE_NAME_SIZE], const char *node, const char *interface,
 			      uint64_t time_ns, const char *id, enum capture_file_format format);
 

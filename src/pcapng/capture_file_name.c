@@ -45,3 +45,11 @@ const char *capture_file_name(char name[static CAPTURE_FILE_NAME_SIZE], const ch
 		 replace_unsafe(id_part, id), file_format_of(format)->extension);
 	return name;
 }
+
+const char *capture_file_name_prefix(char prefix[static CAPTURE_FILE_NAME_SIZE], const char *node)
+{
+	char node_part[PART_BYTES_MAX + 1];
+
+	snprintf(prefix, CAPTURE_FILE_NAME_SIZE, "%s-", replace_unsafe(node_part, node));
+	return prefix;
+}

@@ -97,6 +97,14 @@ static enum request_verdict check_node(const json_t *message, const char *node, 
 	return r < 0 ? REQUEST_INVALID : r ? REQUEST_OURS : REQUEST_ELSEWHERE;
 }
 
+/* Whether no other node can be meant. */
+static bool names_node(const json_t *message, const char *node)
+{
+	const char *name = json_string_value(json_object_get(message, "node"));
+
+	return name && strcmp(name, node) == 0;
+}
+
 /* --- JSON --- */
 
 /* Reports why parsing failed and, unless the grammar is broken, in which field. */
@@ -274,6 +282,7 @@ enum request_verdict request_parse(const void *bytes, size_t size, const struct 
 	struct signature signature = {0};
 
 	refusal->id[0] = refusal->field[0] = refusal->error.text[0] = '\0';
+	refusal->named = false;
 	if (size > REQUEST_SIZE_MAX) {
 		request_refuse(refusal, "", "request is %zu bytes; the limit is %d", size, REQUEST_SIZE_MAX);
 		return REQUEST_INVALID;
@@ -292,6 +301,7 @@ enum request_verdict request_parse(const void *bytes, size_t size, const struct 
 	verdict = check_node(message, config->general.node, refusal);
 	if (verdict != REQUEST_OURS)
 		return verdict;
+	refusal->named = names_node(message, config->general.node);
 
 	if (check_signature(message, arrival, &signature, refusal) < 0)
 		return REQUEST_INVALID;
@@ -300,6 +310,7 @@ enum request_verdict request_parse(const void *bytes, size_t size, const struct 
 		request_refuse(refusal, "", "out of memory");
 		return REQUEST_INVALID;
 	}
+	ours->broad = !refusal->named;
 	if (request_field_read_all(&(struct request_draft){ours, refusal, config, destinations, destination_count},
 				   message) < 0)
 		return REQUEST_INVALID;
@@ -320,6 +331,25 @@ void request_set_id(struct request *request, const char *id)
 const char *request_key_name(const struct request *request)
 {
 	return request->key ? request->key->name : NULL;
+}
+
+static size_t text_bytes(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+size_t request_bytes(const struct request *request)
+{
+	size_t bytes = sizeof(*request) + text_bytes(request->bpf) + text_bytes(request->inner) +
+		       text_bytes(request->tags) + text_bytes(request->customer) + text_bytes(request->comment) +
+		       text_bytes(request->alertid) + text_bytes(request->dedupe) + text_bytes(request->json);
+
+	for (size_t i = 0; i < request->interface_count; i++)
+		bytes += sizeof(*request->interfaces) + text_bytes(request->interfaces[i].name) +
+			 text_bytes(request->interfaces[i].alias);
+	for (size_t i = 0; i < request->destination_count; i++)
+		bytes += sizeof(*request->destinations) + text_bytes(request->destinations[i]);
+	return bytes;
 }
 
 struct request *request_ref(struct request *request)

@@ -44,6 +44,7 @@ struct request {
 	unsigned references;
 	char id[REQUEST_ID_SIZE]; /* given (id_given), or generated */
 	bool id_given;
+	bool broad; /* may be for other nodes as well: an expression, or "any" */
 	/* Aliases are resolved; each name occurs once, in the request's order; "any" stays as it is. */
 	struct request_interface *interfaces;
 	size_t interface_count;
@@ -84,6 +85,7 @@ struct request {
 struct request_refusal {
 	char id[REQUEST_ID_SIZE];
 	char field[64]; /* the field at fault */
+	bool named;	/* it names this node; else other nodes may refuse it, too */
 	struct error error;
 };
 
@@ -107,6 +109,7 @@ void request_set_id(struct request *request, const char *id);
 
 /* The name of the key that signed it; NULL: unsigned. */
 const char *request_key_name(const struct request *request);
+size_t request_bytes(const struct request *request); /* of memory that it takes, about */
 
 struct request *request_ref(struct request *request);
 void request_unref(struct request *request); /* loop thread only */

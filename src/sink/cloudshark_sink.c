@@ -4,8 +4,9 @@
  * sends it (the size is known beforehand, so there is a Content-Length and no second copy). The fields
  * `additional_tags` and `comments` are sent unless empty.
  *
- * Only 200 with an id is success. A 200 without an id is final: CloudShark has the file, and a second upload would only
- * duplicate it. http_verdict() decides about every other answer.
+ * A 2xx status is success once the whole file was sent, with a link if the answer holds an id, else with a warning:
+ * CloudShark has the file, and a second upload would only duplicate it. http_verdict() decides about every other
+ * answer.
  *
  * The token is part of the URL, so it may come back in libcurl's messages, in a redirect, or in a server's text about
  * the request. Every such text is scrubbed of it, both plain and percent-encoded, before it is cut to size.
@@ -20,6 +21,7 @@
 #include "base/buffer.h"
 #include "base/container_of.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "http/http_client.h"
 #include "sink/http_verdict.h"
@@ -33,6 +35,7 @@
 
 #define ANSWER_UNREADABLE \
 	"the upload was accepted, but the answer holds no capture id, so the file's address is unknown"
+#define ANSWER_CUT "the upload was accepted, but the answer broke off, so the file's address is unknown"
 
 /* Two spellings to hide from texts. */
 struct token {
@@ -57,6 +60,7 @@ struct sink_attempt {
 	struct byte_stream stream;
 	uint64_t sent_bytes; /* of the stream */
 	unsigned generation; /* of the token */
+	unsigned copies;     /* sent whole on connections that were lost before an answer came */
 	struct http_transfer *transfer;
 	curl_mime *form;
 	struct curl_slist *headers;
@@ -218,19 +222,26 @@ static bool read_id(const struct http_reply *reply, char id[static ID_MAX + 1])
 	return true;
 }
 
-static void evaluate_reply(const struct cloudshark_sink *cloudshark, const struct http_reply *reply,
+static void evaluate_reply(const struct sink_attempt *attempt, const struct http_reply *reply,
 			   struct sink_outcome *outcome)
 {
+	const struct cloudshark_sink *cloudshark = attempt->cloudshark;
+	const bool sent_whole = attempt->sent_bytes == attempt->stream.size_bytes;
 	cleanup(buffer_deinit) struct buffer link = BUFFER_INIT(sizeof(outcome->url));
 	char id[ID_MAX + 1];
 
-	outcome->verdict = http_verdict(reply);
+	outcome->verdict = http_verdict(reply, sent_whole);
 	outcome->retry_after_ns = reply->retry_after_ns;
 	if (outcome->verdict != SINK_OK) {
 		describe_failure(cloudshark, reply, outcome);
+		outcome->copies = reply->status ? 0 : attempt->copies + sent_whole;
 	} else if (!read_id(reply, id)) {
-		outcome->verdict = SINK_REFUSED;
-		report_text_copy(outcome->error, sizeof(outcome->error), ANSWER_UNREADABLE);
+		report_text_copy(outcome->warning, sizeof(outcome->warning),
+				 reply->result == CURLE_OK || http_reply_oversized(reply) ? ANSWER_UNREADABLE
+											  : ANSWER_CUT);
+		log_warning("upload-without-link", log_str("request", attempt->file->id),
+			    log_str("file", attempt->file->name), log_int("status", reply->status),
+			    log_str("reason", outcome->warning));
 	} else if (buffer_printf(&link, "%s/captures/%s", cloudshark->base_url, id) == 0) {
 		put_scrubbed(cloudshark, outcome->url, sizeof(outcome->url), buffer_text(&link));
 	}
@@ -259,6 +270,7 @@ static int seek_file(void *ctx, curl_off_t offset, int origin)
 
 	if (origin != SEEK_SET || offset != 0)
 		return CURL_SEEKFUNC_CANTSEEK;
+	attempt->copies += attempt->sent_bytes == attempt->stream.size_bytes;
 	attempt->stream.rewind(attempt->stream.ctx);
 	attempt->sent_bytes = 0;
 	return CURL_SEEKFUNC_OK;
@@ -289,7 +301,7 @@ static void attempt_done(void *ctx, const struct http_reply *reply)
 	sink_attempt_done done = attempt->done;
 	void *done_ctx = attempt->ctx;
 
-	evaluate_reply(attempt->cloudshark, reply, &outcome);
+	evaluate_reply(attempt, reply, &outcome);
 	renew_token(attempt->cloudshark);
 	if (outcome.verdict == SINK_REFUSED && reply->status >= 400 &&
 	    attempt->generation != attempt->cloudshark->generation)
@@ -410,7 +422,8 @@ struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshar
 		.verify = options->verify,
 		.ca_file = options->ca_file,
 		.timeout_ns = options->timeout_ns,
-		.stall_ns = options->stall_ns,
+		.min_speed = options->min_speed,
+		.window_ns = options->window_ns,
 	};
 
 	if (!cloudshark)

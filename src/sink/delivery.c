@@ -21,6 +21,7 @@
 #define DEFAULT_MAX_BACKOFF_NS (60 * NS_PER_S)
 #define DEFAULT_MAX_ATTEMPTS 8
 #define DEFAULT_PARALLEL 8
+#define DEFAULT_COPY_WAIT_NS (60 * NS_PER_S)
 
 struct delivery {
 	struct deliveries *deliveries;
@@ -70,6 +71,7 @@ static void delivery_report(struct delivery *delivery)
 			.ok = transfer->ok,
 			.url = transfer->url[0] ? transfer->url : NULL,
 			.error = transfer->error[0] ? transfer->error : NULL,
+			.warning = transfer->warning[0] ? transfer->warning : NULL,
 			.attempts = transfer->attempts,
 		};
 	}
@@ -181,6 +183,8 @@ static struct delivery_options fill_defaults(const struct delivery_options *opti
 		filled.max_backoff_ns = DEFAULT_MAX_BACKOFF_NS;
 	if (filled.max_attempts == 0 && filled.give_up_after_ns == 0)
 		filled.max_attempts = DEFAULT_MAX_ATTEMPTS;
+	if (filled.copy_wait_ns == 0)
+		filled.copy_wait_ns = DEFAULT_COPY_WAIT_NS;
 	if (filled.parallel == 0)
 		filled.parallel = DEFAULT_PARALLEL;
 	return filled;

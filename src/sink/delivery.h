@@ -14,10 +14,17 @@
 struct delivery_options {
 	uint64_t first_backoff_ns; /* 0: default 1 s; doubles with jitter */
 	uint64_t max_backoff_ns;   /* 0: default 60 s */
-	uint64_t give_up_after_ns; /* no attempt begins this long after the first; 0: no such limit */
+	uint64_t give_up_after_ns; /* no attempt begins, or goes on, this long after the first; 0: no such limit */
 	unsigned max_attempts;	   /* 0: no limit, or 8 if give_up_after_ns is 0, too */
 	unsigned parallel;	   /* attempts at a time per destination; 0: default 8 */
+	uint64_t copy_wait_ns;	   /* 0: default 60 s; see DELIVERY_COPIES_MAX */
 };
+
+/*
+ * If a whole file was sent and no answer came, the destination may have it. Such attempts are at most this many, with
+ * at least copy_wait_ns after the first and five times that after the second.
+ */
+#define DELIVERY_COPIES_MAX 3
 
 struct event_base;
 struct deliveries; /* all files on their way */
@@ -26,8 +33,9 @@ struct delivery;   /* one file on its way */
 struct delivery_result {
 	const char *name;
 	bool ok;
-	const char *url;   /* NULL: none */
-	const char *error; /* NULL: none */
+	const char *url;     /* NULL: none */
+	const char *error;   /* NULL: none */
+	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
 };
 

@@ -6,8 +6,8 @@
  * hard links, renameat2(RENAME_NOREPLACE) does the same. Everything happens relative to one descriptor of the
  * directory, so a directory swapped in between is never half-used.
  *
- * On any failure the temporary file is removed. Temporary files of a killed process stay: they could as well belong to
- * another process that writes here, and nothing tells the two apart.
+ * On any failure the temporary file is removed. Those of a killed process are removed at the next start: a temporary
+ * file is locked while it is written, which tells the living from the dead (directory_quota.h).
  *
  * Cancelling must not wait for a disk. Packets are read only under the attempt's lock, into the thread's own chunk. So
  * cancelling waits for at most one copy in memory, takes the stream away, and leaves the thread to clean up. Only a
@@ -17,6 +17,7 @@
 #include "sink/directory_sink.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@
 #include "base/container_of.h"
 #include "base/error.h"
 #include "base/offload.h"
+#include "sink/directory_quota.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
@@ -36,6 +38,7 @@
 #define QUEUE_MAX 64
 #define CHUNK_BYTES (256 * 1024)
 #define NAME_ATTEMPTS_MAX 100
+#define UPKEEP_MAX_S 60
 #define FILE_MODE 0640
 #define STILL_NAMING "the file was being named, and may or may not have its name by now"
 #define NAMING_MAX_NS NS_PER_S /* the longest wait for files being named when attempts are cancelled */
@@ -43,8 +46,19 @@
 struct directory_sink {
 	struct sink sink;
 	struct offload *offload;
+	struct directory_quota *quota;
+	struct upkeep *upkeep;
 	char *path;
 	uint64_t cancel_wait_until_ns; /* boot time; restarted if long past */
+};
+
+/* Removes orphans once, at the start, and then what is too old, every now and then. */
+struct upkeep {
+	struct offload_task task;
+	struct directory_sink *sink;
+	struct event *timer;
+	struct timeval interval;
+	bool removed_orphans; /* pool thread */
 };
 
 enum stage { STAGE_WRITING, STAGE_NAMING, STAGE_ENDED };
@@ -212,9 +226,11 @@ static int create_temporary(int directory_fd, const char *name, char temporary[s
 		if (length < 0 || length > NAME_MAX)
 			return -ENAMETOOLONG;
 		fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-		if (fd >= 0)
+		if (fd >= 0 && directory_quota_claim(fd) == 0)
 			return fd;
-		if (errno != EEXIST)
+		if (fd >= 0)
+			close(fd); /* a process that has just started took it for an orphan */
+		else if (errno != EEXIST)
 			return -errno;
 	}
 	return -EEXIST;
@@ -262,11 +278,29 @@ static bool is_plain_name(const char *name)
 	return name[0] && name[0] != '.' && !strchr(name, '/');
 }
 
-static void write_file(struct sink_attempt *attempt)
+static void write_temporary(struct sink_attempt *attempt, int directory_fd)
 {
-	cleanup(cleanup_close) int directory_fd = -1, fd = -1;
+	cleanup(cleanup_close) int fd = -1;
 	char temporary[NAME_MAX + 1];
 	int r;
+
+	fd = create_temporary(directory_fd, attempt->name, temporary);
+	if (fd < 0) {
+		fail(attempt, fd, "create");
+		return;
+	}
+	r = write_stream(attempt, fd);
+	if (r == 0)
+		r = enter_stage(attempt, STAGE_NAMING) ? name_file(attempt, directory_fd, temporary) : -ECANCELED;
+	if (r < 0)
+		unlinkat(directory_fd, temporary, 0);
+}
+
+static void write_file(struct sink_attempt *attempt)
+{
+	cleanup(cleanup_close) int directory_fd = -1;
+	struct directory_quota *quota = attempt->sink->quota;
+	struct error over;
 
 	if (!enter_stage(attempt, STAGE_WRITING))
 		return;
@@ -279,16 +313,14 @@ static void write_file(struct sink_attempt *attempt)
 		fail(attempt, -errno, "create");
 		return;
 	}
-	fd = create_temporary(directory_fd, attempt->name, temporary);
-	if (fd < 0) {
-		fail(attempt, fd, "create");
+	if (directory_quota_reserve(quota, directory_fd, attempt->size_bytes, &over) < 0) {
+		report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), over.text);
+		attempt->outcome.verdict = SINK_REFUSED;
 		return;
 	}
-	r = write_stream(attempt, fd);
-	if (r == 0)
-		r = enter_stage(attempt, STAGE_NAMING) ? name_file(attempt, directory_fd, temporary) : -ECANCELED;
-	if (r < 0)
-		unlinkat(directory_fd, temporary, 0);
+	write_temporary(attempt, directory_fd);
+	directory_quota_settle(quota, attempt->size_bytes,
+			       attempt->outcome.verdict == SINK_OK && !attempt->outcome.error[0]);
 }
 
 static void attempt_run(struct offload_task *task)
@@ -393,11 +425,78 @@ static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, st
 	return stage != STAGE_WRITING;
 }
 
+/* --- upkeep --- */
+
+static void upkeep_run(struct offload_task *task)
+{
+	struct upkeep *upkeep = container_of(task, struct upkeep, task);
+	struct directory_quota *quota = upkeep->sink->quota;
+	cleanup(cleanup_close) int fd = open(upkeep->sink->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return; /* the next file reports it */
+	if (!upkeep->removed_orphans)
+		directory_quota_remove_orphans(quota, fd);
+	upkeep->removed_orphans = true;
+	directory_quota_expire(quota, fd);
+}
+
+static void upkeep_done(struct offload_task *task)
+{
+	struct upkeep *upkeep = container_of(task, struct upkeep, task);
+
+	if (upkeep->timer)
+		(void)event_add(upkeep->timer, &upkeep->interval);
+}
+
+static void on_upkeep_due(evutil_socket_t fd, short what, void *ctx)
+{
+	struct upkeep *upkeep = ctx;
+
+	(void)fd;
+	(void)what;
+	if (offload_submit(upkeep->sink->offload, &upkeep->task) < 0)
+		(void)event_add(upkeep->timer, &upkeep->interval);
+}
+
+static struct upkeep *upkeep_new(struct event_base *loop, struct directory_sink *sink, uint64_t max_age_ns)
+{
+	struct upkeep *upkeep = calloc(1, sizeof(*upkeep));
+	uint64_t interval_s = max_age_ns ? max_age_ns / NS_PER_S / 4 : UPKEEP_MAX_S;
+
+	if (!upkeep)
+		return NULL;
+	interval_s = interval_s < 1 ? 1 : interval_s > UPKEEP_MAX_S ? UPKEEP_MAX_S : interval_s;
+	upkeep->interval.tv_sec = (time_t)interval_s;
+	upkeep->task.run = upkeep_run;
+	upkeep->task.done = upkeep_done;
+	upkeep->sink = sink;
+	upkeep->timer = evtimer_new(loop, on_upkeep_due, upkeep);
+	if (!upkeep->timer) {
+		free(upkeep);
+		return NULL;
+	}
+	event_active(upkeep->timer, EV_TIMEOUT, 0);
+	return upkeep;
+}
+
+static void upkeep_stop(struct upkeep *upkeep)
+{
+	if (upkeep)
+		event_free(take(upkeep->timer));
+}
+
+/* --- life --- */
+
 static void directory_free(struct sink *sink)
 {
 	struct directory_sink *directory_sink = container_of(sink, struct directory_sink, sink);
 
-	offload_free(directory_sink->offload);
+	upkeep_stop(directory_sink->upkeep);
+	if (directory_sink->offload)
+		offload_free(directory_sink->offload);
+	free(directory_sink->upkeep);
+	directory_quota_free(directory_sink->quota);
 	free(directory_sink->path);
 	free(directory_sink);
 }
@@ -408,7 +507,7 @@ static const struct sink_class directory_class = {
 	.free = directory_free,
 };
 
-struct sink *directory_sink_new(struct event_base *loop, const char *path)
+struct sink *directory_sink_new(struct event_base *loop, const char *path, const struct directory_quota_options *quota)
 {
 	struct directory_sink *directory_sink = calloc(1, sizeof(*directory_sink));
 
@@ -417,11 +516,11 @@ struct sink *directory_sink_new(struct event_base *loop, const char *path)
 	directory_sink->sink = (struct sink){.class = &directory_class, .name = "local"};
 	directory_sink->path = strdup(path);
 	directory_sink->offload = offload_new(loop, "sink-local", THREADS, QUEUE_MAX);
-	if (!directory_sink->path || !directory_sink->offload) {
-		if (directory_sink->offload)
-			offload_free(directory_sink->offload);
-		free(directory_sink->path);
-		free(directory_sink);
+	directory_sink->quota = directory_quota_new(quota);
+	if (directory_sink->path && directory_sink->offload && directory_sink->quota)
+		directory_sink->upkeep = upkeep_new(loop, directory_sink, quota->max_age_ns);
+	if (!directory_sink->upkeep) {
+		directory_free(&directory_sink->sink);
 		return NULL;
 	}
 	return &directory_sink->sink;

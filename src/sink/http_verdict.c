@@ -21,8 +21,12 @@ static const CURLcode final_results[] = {
 	CURLE_SSL_INVALIDCERTSTATUS,
 };
 
-enum sink_verdict http_verdict(const struct http_reply *reply)
+enum sink_verdict http_verdict(const struct http_reply *reply, bool sent_whole)
 {
+	if (reply->no_descriptors)
+		return SINK_RETRY;
+	if (sent_whole && reply->status >= 200 && reply->status < 300)
+		return SINK_OK;
 	for (size_t i = 0; i < sizeof(final_results) / sizeof(final_results[0]); i++)
 		if (reply->result == final_results[i])
 			return SINK_REFUSED;

@@ -2,8 +2,11 @@
 /*
  * An attempt is a sequence of commands, one (or two) at a time, each after the answer to the one before:
  *
- *   DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, for each chunk ──> EXPIRE ──> replicated? ──> taken
- *                                      └──refused──> DEL ──> not taken
+ *   room? ──> DEL ──> RPUSH header, EXPIRE ──> RPUSH chunk, for each chunk ──> EXPIRE ──> replicated? ──> taken
+ *                                                └──refused──> DEL ──> not taken
+ *
+ * Whether there is room shows in the account (redis_held.h). If it does not, the attempt asks for the oldest files one
+ * by one (LLEN): pcapctl removes those it has fetched. Without room it is tried again later.
  *
  * The file counts as taken only once it is known to outlive this master (redis/commands/redis_replication.h). If it was
  * lost with an old master, the next attempt writes it to the new one.
@@ -31,6 +34,7 @@
 #include "redis/commands/redis_commands.h"
 #include "redis/commands/redis_replication.h"
 #include "redis/connection/redis_options.h"
+#include "sink/redis_held.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
@@ -44,10 +48,11 @@ struct redis_sink {
 	struct redis_replication *replication; /* likewise */
 	char *prefix;			       /* of the keys */
 	uint64_t bytes_max;
+	struct redis_held *held;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
 };
 
-enum step { STEP_BEGIN, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_REPLICATED, STEP_CLEAN_UP };
+enum step { STEP_BEGIN, STEP_ROOM, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_REPLICATED, STEP_CLEAN_UP };
 
 struct sink_attempt {
 	struct redis_sink *redis_sink;
@@ -59,6 +64,8 @@ struct sink_attempt {
 	const struct sink_file *file; /* NULL once closed */
 	struct byte_stream stream;
 	uint64_t chunks, chunks_sent;
+	size_t asked;			       /* files that were found to be there still, the oldest ones */
+	char *asked_key;		       /* of the file asked for now */
 	struct redis_replication_check *check; /* while it runs */
 	struct sink_outcome outcome;
 	sink_attempt_done done; /* NULL: cancelled */
@@ -82,6 +89,7 @@ static void attempt_free(struct sink_attempt *attempt)
 	if (attempt->event)
 		event_free(attempt->event);
 	free(attempt->key);
+	free(attempt->asked_key);
 	free(attempt);
 }
 
@@ -100,6 +108,8 @@ static void fail(struct sink_attempt *attempt, enum sink_verdict verdict, const 
 {
 	struct error text;
 
+	if (!attempt->check) /* what is left of it expires */
+		redis_held_remove(attempt->redis_sink->held, attempt->key);
 	error_set(&text, 0, "cannot store it under %s: %s", attempt->key, why);
 	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
 	attempt->outcome.verdict = verdict;
@@ -156,6 +166,15 @@ static void on_failure(struct sink_attempt *attempt, const struct redis_result *
 	}
 }
 
+/* A file that is not there any more leaves room. */
+static void note_length(struct sink_attempt *attempt, const redisReply *reply)
+{
+	if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0)
+		redis_held_remove(attempt->redis_sink->held, attempt->asked_key);
+	else
+		attempt->asked++;
+}
+
 static void on_result(void *ctx, const struct redis_result *result)
 {
 	struct sink_attempt *attempt = ctx;
@@ -176,6 +195,8 @@ static void on_result(void *ctx, const struct redis_result *result)
 		on_failure(attempt, result);
 		return;
 	}
+	if (attempt->step == STEP_ROOM)
+		note_length(attempt, result->reply);
 	if (length >= 0 && (result->reply->type != REDIS_REPLY_INTEGER || result->reply->integer != length)) {
 		fail(attempt, SINK_RETRY, "the key was changed or removed in the meantime");
 		return;
@@ -258,6 +279,36 @@ static void send_chunk(struct sink_attempt *attempt)
 	send_command(attempt, 3, argv, argvlen);
 }
 
+/* Starts the upload if there is room, else asks whether the next file is there still. */
+static void make_room(struct sink_attempt *attempt)
+{
+	const struct redis_sink *redis_sink = attempt->redis_sink;
+	const char *key;
+	struct error text;
+
+	if (redis_held_add(redis_sink->held, attempt->key, attempt->stream.size_bytes)) {
+		attempt->step = STEP_DELETE;
+		send_delete(attempt);
+		return;
+	}
+	attempt->step = STEP_ROOM;
+	key = redis_held_key(redis_sink->held, attempt->asked);
+	if (!key) {
+		error_set(&text, 0,
+			  "this node's files in Redis take %" PRIu64 " bytes already, and %" PRIu64
+			  " more are too many (redis.files_size)",
+			  redis_held_bytes(redis_sink->held), attempt->stream.size_bytes);
+		fail(attempt, SINK_RETRY, text.text);
+		return;
+	}
+	free(attempt->asked_key);
+	attempt->asked_key = strdup(key);
+	if (!attempt->asked_key)
+		fail(attempt, SINK_RETRY, "out of memory");
+	else
+		send_command(attempt, 2, (const char *const[]){"LLEN", attempt->asked_key}, NULL);
+}
+
 static void start_upload(struct sink_attempt *attempt)
 {
 	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_sink->bytes_max;
@@ -269,8 +320,7 @@ static void start_upload(struct sink_attempt *attempt)
 		return;
 	}
 	attempt->chunks = size / REDIS_SINK_CHUNK_BYTES + (size % REDIS_SINK_CHUNK_BYTES > 0);
-	attempt->step = STEP_DELETE;
-	send_delete(attempt);
+	make_room(attempt);
 }
 
 static void on_replicated(void *ctx, enum redis_replication_verdict verdict)
@@ -309,6 +359,9 @@ static void run_next_step(struct sink_attempt *attempt)
 	switch (attempt->step) {
 	case STEP_BEGIN:
 		start_upload(attempt);
+		return;
+	case STEP_ROOM:
+		make_room(attempt);
 		return;
 	case STEP_DELETE:
 		attempt->step = STEP_HEADER;
@@ -414,6 +467,7 @@ static void redis_sink_free(struct sink *sink)
 	redis_replication_free(redis_sink->replication);
 	redis_commands_free(redis_sink->commands);
 	redis_options_free(&redis_sink->redis);
+	redis_held_free(redis_sink->held);
 	free(redis_sink->prefix);
 	free(redis_sink);
 }
@@ -439,7 +493,9 @@ struct sink *redis_sink_new(struct event_base *loop, const struct redis_options 
 		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
 	if (asprintf(&redis_sink->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)
 		redis_sink->prefix = NULL;
-	if (redis_options_copy(&redis_sink->redis, redis) == 0 && redis_sink->prefix)
+	redis_sink->held =
+		redis_held_new(options->held_bytes_max ? options->held_bytes_max : UINT64_MAX, options->ttl_ns);
+	if (redis_options_copy(&redis_sink->redis, redis) == 0 && redis_sink->prefix && redis_sink->held)
 		return &redis_sink->sink;
 	redis_sink_free(&redis_sink->sink);
 	return NULL;

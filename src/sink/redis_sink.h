@@ -17,9 +17,10 @@ struct sink;
 
 struct redis_sink_options {
 	const char *channel, *node;
-	uint64_t bytes_max; /* a larger file is refused */
-	uint64_t ttl_ns;    /* at least a second */
-	bool on_request;    /* as in struct sink */
+	uint64_t bytes_max;	 /* a larger file is refused */
+	uint64_t held_bytes_max; /* all of this node's files at a time; 0: no limit */
+	uint64_t ttl_ns;	 /* at least a second */
+	bool on_request;	 /* as in struct sink */
 };
 
 /* Options are copied. NULL on ENOMEM. */

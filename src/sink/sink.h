@@ -35,8 +35,10 @@ enum sink_verdict {
 struct sink_outcome {
 	enum sink_verdict verdict;
 	uint64_t retry_after_ns; /* SINK_RETRY: wait at least this long (Retry-After); 0: the usual back-off */
+	unsigned copies;	 /* SINK_RETRY: times the whole file was sent and no answer came: it may be there */
 	char url[1024];		 /* where the file is now; "" if unknown */
 	char error[1024];	 /* "" on success */
+	char warning[256];	 /* SINK_OK: what is amiss nevertheless; else "" */
 };
 
 struct sink_attempt; /* in progress; defined by each sink */

@@ -29,7 +29,9 @@
 
 #define LOG_BURST 10 /* "delivery-retry" lines per second and destination */
 
+#define COPY_WAIT_FACTOR 5
 #define COULD_NOT_START "cannot start the attempt: out of memory, or too many are running"
+#define TOOK_TOO_LONG "the time to retry (limits.retry) is over"
 #define UNKNOWN_DESTINATION "no destination has this name"
 
 static bool stream_open(void *ctx, struct byte_stream *stream)
@@ -112,6 +114,49 @@ static void record_outcome(struct transfer *transfer, const struct sink_outcome 
 	transfer->ok = outcome->verdict == SINK_OK;
 	report_text_copy(transfer->url, sizeof(transfer->url), outcome->url);
 	report_text_copy(transfer->error, sizeof(transfer->error), transfer->ok ? "" : outcome->error);
+	report_text_copy(transfer->warning, sizeof(transfer->warning), transfer->ok ? outcome->warning : "");
+}
+
+/* The whole file was sent, and no answer came: each further attempt may make one more copy, so they are few. */
+static void retry_copy(struct transfer *transfer, const struct sink_outcome *outcome)
+{
+	const uint64_t wait_ns = transfer->destination->options->copy_wait_ns;
+	struct error text;
+
+	transfer->copies += outcome->copies;
+	if (transfer->copies < DELIVERY_COPIES_MAX) {
+		back_off(transfer, transfer->copies == 1 ? wait_ns : COPY_WAIT_FACTOR * wait_ns);
+		return;
+	}
+	error_set(&text, 0, "the whole file was sent %u times and no answer came; it may be there (last error: %s)",
+		  transfer->copies, transfer->error);
+	report_text_copy(transfer->error, sizeof(transfer->error), text.text);
+	finish_transfer(transfer);
+}
+
+/* An attempt that goes on and on holds the file's memory as a failing destination does. */
+static void on_deadline(evutil_socket_t fd, short events, void *ctx)
+{
+	struct transfer *transfer = ctx;
+
+	(void)fd;
+	(void)events;
+	if (transfer->state != TRANSFER_RUNNING)
+		return;
+	transfer_abandon(transfer, TOOK_TOO_LONG);
+	transfer->ended(transfer->ctx);
+}
+
+static void start_deadline(struct transfer *transfer)
+{
+	const uint64_t limit_ns = transfer->destination->options->give_up_after_ns;
+	const uint64_t spent_ns = clock_boottime_ns() - transfer->first_attempt_ns;
+	const uint64_t left_ns = limit_ns > spent_ns ? limit_ns - spent_ns : 0;
+	const struct timeval left = {.tv_sec = (time_t)(left_ns / NS_PER_S),
+				     .tv_usec = (suseconds_t)(left_ns % NS_PER_S / 1000)};
+
+	if (limit_ns)
+		(void)event_add(transfer->deadline, &left);
 }
 
 static void attempt_done(void *ctx, const struct sink_outcome *outcome)
@@ -120,6 +165,7 @@ static void attempt_done(void *ctx, const struct sink_outcome *outcome)
 
 	assert(transfer->state == TRANSFER_RUNNING && transfer->open_streams == 0);
 	transfer->attempt = NULL;
+	event_del(transfer->deadline);
 	transfer->destination->running--;
 	event_active(transfer->destination->start_event, EV_TIMEOUT, 0);
 
@@ -129,7 +175,9 @@ static void attempt_done(void *ctx, const struct sink_outcome *outcome)
 		  log_uint("attempt", transfer->attempts), log_bool("ok", transfer->ok),
 		  log_bool("retry", outcome->verdict == SINK_RETRY), log_str("url", transfer->url),
 		  log_str("error", transfer->error));
-	if (outcome->verdict == SINK_RETRY)
+	if (outcome->verdict == SINK_RETRY && outcome->copies)
+		retry_copy(transfer, outcome);
+	else if (outcome->verdict == SINK_RETRY)
 		back_off(transfer, outcome->retry_after_ns);
 	else
 		finish_transfer(transfer);
@@ -148,8 +196,10 @@ static void start_attempt(struct transfer *transfer)
 		  log_str("file", transfer->source->name), log_str("destination", sink->name),
 		  log_uint("attempt", transfer->attempts), log_uint("running", transfer->destination->running));
 	transfer->attempt = sink->class->start(sink, &transfer->file, attempt_done, transfer);
-	if (transfer->attempt)
+	if (transfer->attempt) {
+		start_deadline(transfer);
 		return;
+	}
 	assert(transfer->open_streams == 0);
 	transfer->destination->running--;
 	report_text_copy(transfer->error, sizeof(transfer->error), COULD_NOT_START);
@@ -166,6 +216,7 @@ void transfer_stop(struct transfer *transfer)
 		TAILQ_REMOVE(&destination->waiting, transfer, queue);
 		break;
 	case TRANSFER_RUNNING:
+		event_del(transfer->deadline);
 		if (destination->sink->class->cancel(destination->sink, take(transfer->attempt), &outcome))
 			record_outcome(transfer, &outcome);
 		assert(transfer->open_streams == 0);
@@ -219,9 +270,11 @@ int transfer_init(struct transfer *transfer, struct event_base *loop, struct des
 	transfer->file.close = stream_close;
 	if (!destination)
 		report_text_copy(transfer->error, sizeof(transfer->error), UNKNOWN_DESTINATION);
-	else
+	if (destination) {
 		transfer->timer = evtimer_new(loop, on_backoff_timer, transfer);
-	return transfer->name && (transfer->timer || !destination) ? 0 : -ENOMEM;
+		transfer->deadline = evtimer_new(loop, on_deadline, transfer);
+	}
+	return transfer->name && ((transfer->timer && transfer->deadline) || !destination) ? 0 : -ENOMEM;
 }
 
 void transfer_deinit(struct transfer *transfer)
@@ -229,6 +282,8 @@ void transfer_deinit(struct transfer *transfer)
 	free(transfer->name);
 	if (transfer->timer)
 		event_free(transfer->timer);
+	if (transfer->deadline)
+		event_free(transfer->deadline);
 }
 
 /* --- a destination --- */

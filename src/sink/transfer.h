@@ -33,11 +33,12 @@ struct transfer {
 	const struct sink_file *source;
 	struct sink_file file; /* for the sink: the source with counted streams */
 	enum transfer_state state;
-	unsigned attempts;
+	unsigned attempts, copies;    /* copies: see DELIVERY_COPIES_MAX */
 	uint64_t first_attempt_ns;    /* boot time */
 	struct sink_attempt *attempt; /* while running */
 	unsigned open_streams;	      /* of the attempt */
 	struct event *timer;	      /* while backing off */
+	struct event *deadline;	      /* while running: no more time for this or any other attempt */
 	TAILQ_ENTRY(transfer) queue;  /* while waiting */
 	void (*ended)(void *ctx);
 	void *ctx;
@@ -45,6 +46,7 @@ struct transfer {
 	bool ok;
 	char url[sizeof(((struct sink_outcome *)0)->url)];
 	char error[sizeof(((struct sink_outcome *)0)->error)];
+	char warning[sizeof(((struct sink_outcome *)0)->warning)];
 };
 
 /* `options` are not copied. The sink stays the caller's. 0 or -ENOMEM. */

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "redis/commands/redis_clock.h"
 #include "redis/commands/redis_commands.h"
@@ -31,6 +32,14 @@
 #define TEXT(number) TEXT_OF(number)
 #define TEXT_OF(number) #number
 
+/* What became of one of the commands last. */
+struct outcome {
+	const char *command;
+	char refusal[32]; /* the error's first word, as in "NOPERM …"; "": it was carried out */
+};
+
+enum { OUTCOME_SET, OUTCOME_ZADD, OUTCOME_ZREMRANGEBYSCORE, OUTCOMES };
+
 struct presence {
 	struct presence_options options;
 	char *key, *nodes;
@@ -39,14 +48,34 @@ struct presence {
 	bool written; /* this run has published its status to this server, which may forget it only after 15 s */
 	unsigned connections; /* of `commands` at that time */
 	bool name_taken, leaving;
+	struct outcome outcomes[OUTCOMES];
 };
 
-static void send_command(struct presence *presence, int argc, const char *const *argv)
+/* Reports a refusal once, and its end; a lost connection is reported elsewhere. */
+static void on_answer(void *ctx, const struct redis_result *result)
+{
+	struct outcome *outcome = ctx;
+	const size_t size = result->error ? strcspn(result->error, " ") : 0;
+
+	if (result->code == 0 && outcome->refusal[0])
+		log_notice("presence-accepted", log_str("command", outcome->command));
+	if (result->code == 0)
+		outcome->refusal[0] = '\0';
+	if (result->code != -EREMOTEIO ||
+	    (strlen(outcome->refusal) == size && strncmp(outcome->refusal, result->error, size) == 0))
+		return;
+	snprintf(outcome->refusal, sizeof(outcome->refusal), "%.*s", (int)size, result->error);
+	log_warning("presence-refused", log_str("command", outcome->command), log_str("error", result->error));
+}
+
+/* A failure does no harm: the next status follows in five seconds. `outcome` NULL: a failure is not reported. */
+static void send_command(struct presence *presence, struct outcome *outcome, int argc, const char *const *argv)
 {
 	const struct redis_command command = {.argc = argc, .argv = argv, .idempotent = true};
 
-	/* A failure does not matter: the next status follows in five seconds. */
-	(void)!redis_commands_send(presence->options.commands, &command, NULL, NULL);
+	if (outcome)
+		outcome->command = argv[0];
+	(void)!redis_commands_send(presence->options.commands, &command, outcome ? on_answer : NULL, outcome);
 }
 
 /* --- who has the key --- */
@@ -70,8 +99,8 @@ static enum owner find_owner(const struct presence *presence, const redisReply *
 
 static void remove_self(struct presence *presence)
 {
-	send_command(presence, 2, (const char *const[]){"DEL", presence->key});
-	send_command(presence, 3,
+	send_command(presence, NULL, 2, (const char *const[]){"DEL", presence->key});
+	send_command(presence, NULL, 3,
 		     (const char *const[]){"ZREM", presence->nodes, node_status_node(presence->options.status)});
 }
 
@@ -102,11 +131,12 @@ static void write_status(struct presence *presence)
 		return;
 	snprintf(seen, sizeof(seen), "%" PRIu64, now_s);
 	snprintf(forgotten, sizeof(forgotten), "%" PRIu64, now_s - FORGET_S);
-	send_command(presence, 5, (const char *const[]){"SET", presence->key, json, "EX", TEXT(PRESENCE_EXPIRY_S)});
-	send_command(presence, 4,
+	send_command(presence, &presence->outcomes[OUTCOME_SET], 5,
+		     (const char *const[]){"SET", presence->key, json, "EX", TEXT(PRESENCE_EXPIRY_S)});
+	send_command(presence, &presence->outcomes[OUTCOME_ZADD], 4,
 		     (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->options.status)});
 	if (server_ns)
-		send_command(presence, 4,
+		send_command(presence, &presence->outcomes[OUTCOME_ZREMRANGEBYSCORE], 4,
 			     (const char *const[]){"ZREMRANGEBYSCORE", presence->nodes, "-inf", forgotten});
 	presence->written = true;
 	presence->connections = redis_commands_connections(presence->options.commands);

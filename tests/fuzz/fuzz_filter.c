@@ -35,28 +35,6 @@ static const struct {
 } packets[] = {
 	{udp, sizeof(udp)}, {tcp, sizeof(tcp)}, {arp, sizeof(arp)}, {tagged, sizeof(tagged)}, {runt, sizeof(runt)}};
 
-/*
- * True if a keyword that can take a name is followed by a word that begins with g to z (neither a digit nor a
- * hexadecimal one) and is no keyword itself.
- */
-static bool may_look_up(const char *expression)
-{
-	static const char *const name_keywords[] = {"host", "net", "gateway", "port", "proto", "ether", "src", "dst"};
-
-	for (size_t i = 0; i < sizeof(name_keywords) / sizeof(*name_keywords); i++) {
-		for (const char *at = strstr(expression, name_keywords[i]); at; at = strstr(at + 1, name_keywords[i])) {
-			const char *word = at + strcspn(at, " \t\n(");
-
-			word += strspn(word, " \t\n(");
-			if (strspn(word, "ghijklmnopqrstuvwxyz") > 0 && strncmp(word, "port", 4) != 0 &&
-			    strncmp(word, "host", 4) != 0 && strncmp(word, "net", 3) != 0 &&
-			    strncmp(word, "proto", 5) != 0)
-				return true;
-		}
-	}
-	return false;
-}
-
 static void check_verdicts(const char *expression, const struct filter *filter)
 {
 	struct bpf_program original;
@@ -108,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(expression, data, size);
 	expression[size] = '\0';
-	if (may_look_up(expression) || strstr(expression, "protochain")) /* protochain loops by design */
+	if (filter_may_resolve_names(expression) || strstr(expression, "protochain")) /* protochain loops by design */
 		return 0;
 	if (filter_compile(expression, 1, &err, &filter) < 0 || !filter)
 		return 0;

@@ -29,32 +29,26 @@ static size_t left_size;
 
 /* --- the strict parser --- */
 
-static bool is_end(char c)
+/* Returns the size of a line without its CR LF, or -1. */
+static ssize_t line_size(const char *text, size_t size)
 {
-	return c == '\r' || c == '\n' || c == '\0';
+	for (size_t i = 0; i + 1 < size; i++) {
+		if (text[i] == '\r' && text[i + 1] == '\n')
+			return (ssize_t)i;
+		if (text[i] == '\r' || text[i] == '\n' || text[i] == '\0')
+			return -1;
+	}
+	return -1;
 }
 
-/*
- * Returns the size of a line without its end, or -1. Accepts some NULs as CRs, and some other sequences of four bytes
- * as CR LF CR LF at the end of the head: before libmicrohttpd 1.0, the server cannot tell them apart (http_check.c).
- */
-static ssize_t line_size(const char *text, size_t size, bool *last)
+static bool is_blank(char c)
 {
-	size_t line = 0;
-
-	while (line < size && !is_end(text[line]))
-		line++;
-	if (line + 4 <= size && is_end(text[line + 1]) && (is_end(text[line + 2]) || text[line + 2] == ':') &&
-	    text[line + 3] == '\n') {
-		*last = true;
-		return (ssize_t)line;
-	}
-	return line + 2 <= size && text[line] != '\n' && text[line + 1] == '\n' ? (ssize_t)line : -1;
+	return c == ' ' || c == '\t';
 }
 
 static int parse_header(const char *line, size_t size, unsigned *hosts, size_t *body_size, unsigned *lengths)
 {
-	const char *colon = memchr(line, ':', size), *value;
+	const char *colon = memchr(line, ':', size), *end = line + size, *value;
 	size_t name = colon ? (size_t)(colon - line) : 0;
 
 	for (size_t i = 0; i < name; i++)
@@ -67,12 +61,14 @@ static int parse_header(const char *line, size_t size, unsigned *hosts, size_t *
 	if (name != 14 || strncasecmp(line, "Content-Length", name) != 0)
 		return 0;
 	(*lengths)++;
-	for (value = colon + 1; value < line + size && (*value == ' ' || *value == '\t'); value++)
+	for (value = colon + 1; value < end && is_blank(*value); value++)
+		;
+	for (; end > value && is_blank(end[-1]); end--)
 		;
 	*body_size = 0;
-	if (value == line + size)
+	if (value == end)
 		return -EINVAL;
-	for (; value < line + size; value++) {
+	for (; value < end; value++) {
 		if (!isdigit((unsigned char)*value) || *body_size > BODY_MAX)
 			return -EINVAL;
 		*body_size = *body_size * 10 + (size_t)(*value - '0');
@@ -80,27 +76,25 @@ static int parse_header(const char *line, size_t size, unsigned *hosts, size_t *
 	return 0;
 }
 
+/* Origin form or absolute form. */
+static bool is_target(const char *target)
+{
+	return *target == '/' || strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0;
+}
+
 /* Reads the next request of the input and returns the size of its body; aborts if there is none. */
 static size_t next_request(const char **body)
 {
 	unsigned hosts = 0, lengths = 0;
 	size_t body_size = 0;
-	bool old = false, first = true, last = false;
+	bool old = false, first = true;
 	ssize_t line;
 
-	while (left_size > 0 && (*left == '\r' || *left == '\n' || *left == '\0')) { /* empty lines before a request */
-		const char *lf = memchr(left, '\n', left_size);
-
-		if (!lf)
-			abort();
-		left_size -= (size_t)(lf + 1 - left);
-		left = lf + 1;
-	}
-	while (!last && (line = line_size(left, left_size, &last)) > 0) {
+	while ((line = line_size(left, left_size)) > 0) {
 		if (first) {
 			const char *target = memchr(left, ' ', (size_t)line), *end = left + line - 9;
 
-			if (!target || end <= target || target[1] != '/' || *end != ' ' ||
+			if (!target || end <= target || !is_target(target + 1) || *end != ' ' ||
 			    memchr(target + 1, ' ', (size_t)(end - target - 1)) || strncmp(end, " HTTP/1.", 8) != 0)
 				abort();
 			old = end[8] == '0';
@@ -111,7 +105,7 @@ static size_t next_request(const char **body)
 		left += line + 2;
 		left_size -= (size_t)line + 2;
 	}
-	if (!last || first || lengths > 1 || hosts > 1 || (!old && hosts == 0) || left_size - 2 < body_size)
+	if (line < 0 || first || lengths > 1 || hosts > 1 || (!old && hosts == 0) || left_size - 2 < body_size)
 		abort();
 	*body = left + 2;
 	left += 2 + body_size;

@@ -21,6 +21,7 @@
 #include "redis/connection/redis_options.h"
 #include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
+#include "sink/directory_quota.h"
 #include "sink/directory_sink.h"
 #include "sink/redis_sink.h"
 
@@ -153,9 +154,10 @@ static void upload_done(void *ctx, const struct delivery_result *results, size_t
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_pack("{s:s,s:b,s:s?,s:s?,s:i}", "name", results[i].name, "ok",
-						      results[i].ok, "url", results[i].url, "error", results[i].error,
-						      "attempts", (int)results[i].attempts));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:b,s:s?,s:s?,s:i,s:s*}", "name", results[i].name, "ok",
+						results[i].ok, "url", results[i].url, "error", results[i].error,
+						"attempts", (int)results[i].attempts, "warning", results[i].warning));
 	upload->delivery = NULL;
 	print_line(json_pack("{s:s,s:o,s:i,s:i}", "file", upload->name, "results", list, "opens", (int)upload->opens,
 			     "closes", (int)upload->closes));
@@ -213,7 +215,9 @@ static int make_deliveries(struct probe *probe)
 	if (probe->options.cloudshark.host &&
 	    !(sinks[count++] = cloudshark_sink_new(probe->loop, &probe->options.cloudshark)))
 		return -ENOMEM;
-	if (probe->options.directory && !(sinks[count++] = directory_sink_new(probe->loop, probe->options.directory)))
+	if (probe->options.directory &&
+	    !(sinks[count++] = directory_sink_new(probe->loop, probe->options.directory,
+						  &(struct directory_quota_options){.name_prefix = "node-"})))
 		return -ENOMEM;
 	if (probe->options.redis.port &&
 	    !(sinks[count++] = redis_sink_new(probe->loop, &probe->options.redis, &probe->options.redis_file)))
@@ -251,6 +255,8 @@ enum choice {
 	ATTEMPTS,
 	FIRST_BACKOFF_MS,
 	MAX_BACKOFF_MS,
+	COPY_WAIT_MS,
+	GIVE_UP_S,
 	PARALLEL,
 	FILES,
 	TAGS,
@@ -259,6 +265,7 @@ enum choice {
 	REDIS_PORT,
 	REDIS_SIZE,
 	REDIS_TTL_S,
+	REDIS_HELD,
 	SENTINEL,
 	MASTER
 };
@@ -275,6 +282,8 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"attempts", required_argument, NULL, ATTEMPTS},
 					     {"first-backoff-ms", required_argument, NULL, FIRST_BACKOFF_MS},
 					     {"max-backoff-ms", required_argument, NULL, MAX_BACKOFF_MS},
+					     {"give-up-s", required_argument, NULL, GIVE_UP_S},
+					     {"copy-wait-ms", required_argument, NULL, COPY_WAIT_MS},
 					     {"parallel", required_argument, NULL, PARALLEL},
 					     {"files", required_argument, NULL, FILES},
 					     {"tags", required_argument, NULL, TAGS},
@@ -283,6 +292,7 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"redis-port", required_argument, NULL, REDIS_PORT},
 					     {"redis-size", required_argument, NULL, REDIS_SIZE},
 					     {"redis-ttl-s", required_argument, NULL, REDIS_TTL_S},
+					     {"redis-held", required_argument, NULL, REDIS_HELD},
 					     {"sentinel", required_argument, NULL, SENTINEL},
 					     {"master", required_argument, NULL, MASTER},
 					     {0}};
@@ -296,13 +306,15 @@ static bool take_option(struct options *options, int choice)
 	case PORT: options->cloudshark.port = (uint16_t)number(optarg); break;
 	case TOKEN: options->cloudshark.token = optarg; break;
 	case TIMEOUT_MS: options->cloudshark.timeout_ns = number(optarg) * NS_PER_MS; break;
-	case STALL_S: options->cloudshark.stall_ns = number(optarg) * NS_PER_S; break;
+	case STALL_S: options->cloudshark.window_ns = number(optarg) * NS_PER_S; break;
 	case CA_FILE: options->cloudshark.ca_file = optarg; break;
 	case NO_VERIFY: options->cloudshark.verify = false; break;
 	case DIRECTORY: options->directory = optarg; break;
 	case ATTEMPTS: options->delivery.max_attempts = (unsigned)number(optarg); break;
 	case FIRST_BACKOFF_MS: options->delivery.first_backoff_ns = number(optarg) * NS_PER_MS; break;
 	case MAX_BACKOFF_MS: options->delivery.max_backoff_ns = number(optarg) * NS_PER_MS; break;
+	case GIVE_UP_S: options->delivery.give_up_after_ns = number(optarg) * NS_PER_S; break;
+	case COPY_WAIT_MS: options->delivery.copy_wait_ns = number(optarg) * NS_PER_MS; break;
 	case PARALLEL: options->delivery.parallel = (unsigned)number(optarg); break;
 	case FILES: options->files = (unsigned)number(optarg); break;
 	case TAGS: options->tags = optarg; break;
@@ -310,6 +322,7 @@ static bool take_option(struct options *options, int choice)
 	case SIZE: options->generated_records = number(optarg) / RECORD + 1; break;
 	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
 	case REDIS_SIZE: options->redis_file.bytes_max = number(optarg); break;
+	case REDIS_HELD: options->redis_file.held_bytes_max = number(optarg); break;
 	case REDIS_TTL_S: options->redis_file.ttl_ns = number(optarg) * NS_PER_S; break;
 	case SENTINEL:
 		if (options->redis.sentinel_count == SENTINELS_MAX)

@@ -138,6 +138,30 @@ def test_full_server_keeps_no_part_of_the_file(server, upload):
     assert run("EXISTS", KEY) == 0
 
 
+def test_files_of_a_node_are_bounded_until_one_is_fetched_or_expires(server, upload):
+    """pcapctl removes the files it has fetched; the others expire."""
+    redis_server = server().start()
+    run = runner(redis_server)
+    one = upload(redis_server.port, "--size", 300_000, "--files", 3, "--parallel", 1, "--redis-held", 700_000, "--attempts", 1000)
+    until(lambda: any("redis.files_size" in line for line in one.log), 20, "the third file to wait")
+    keys = run("KEYS", "*")
+    assert len(keys) == 2
+    run("DEL", keys[0])
+    results = [line["results"][0] for line in one.lines() if "file" in line]
+    assert [result["ok"] for result in results] == [True] * 3 and len(run("KEYS", "*")) == 2
+    expiring = upload(redis_server.port, "--size", 300_000, "--files", 2, "--parallel", 1, "--redis-held", 400_000, "--attempts", 1000,
+                      "--redis-ttl-s", 1)
+    assert all(line["results"][0]["ok"] for line in expiring.lines() if "file" in line)
+    assert any("redis.files_size" in line for line in expiring.log)
+
+
+def test_file_beyond_the_bound_is_refused_after_the_last_attempt(server, upload):
+    redis_server = server().start()
+    result = upload(redis_server.port, "--size", 300_000, "--redis-held", 200_000, "--attempts", 2).result()
+    assert not result["ok"] and result["attempts"] == 2 and "redis.files_size" in result["error"]
+    assert runner(redis_server)("KEYS", "*") == []
+
+
 def test_missing_permission_is_a_final_refusal(server, upload):
     redis_server = server(users=["default on nopass ~* &* +@all -rpush"]).start()
     result = upload(redis_server.port, "--size", 300_000).result()

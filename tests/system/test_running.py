@@ -71,6 +71,13 @@ def test_help_names_every_option_of_the_contract(option):
         assert re.search(rf"-{name}\b", result.stdout), name
 
 
+@pytest.mark.parametrize("option", ["-help", "-version", "-check"])
+def test_output_that_cannot_be_written_is_a_failure(option):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([PROGRAM, option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=seconds(20))
+    assert result.returncode == 1 and "No space left on device" in result.stderr
+
+
 def test_version_is_printed():
     result = run("-version")
     assert result.returncode == 0 and re.search(r"pcapdaemon.*\d+\.\d+", result.stdout)
@@ -155,7 +162,10 @@ def test_sigterm_without_captures_exits_0_at_once(make_world):
     assert world.daemon.stop() == 0 and time.monotonic() - began < seconds(8), "the daemon waits for the grace time"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+ENDING = ["TERM", "INT", "QUIT", "USR2", "ALRM", "VTALRM", "PROF", "STKFLT", "IO", "PWR", "XCPU", "RTMIN", "RTMAX"]
+
+
+@pytest.mark.parametrize("number", [getattr(signal, f"SIG{name}") for name in ENDING], ids=ENDING)
 def test_signal_delivers_what_captures_have_and_exits_0(make_world, number):
     world = make_world()
     requests = [world.capture(packets=1000, timeout=60) for _ in range(3)]
@@ -168,6 +178,16 @@ def test_signal_delivers_what_captures_have_and_exits_0(make_world, number):
         assert (done["reason"], done["packets"]) == ("shutdown", 20)
         world.file(request).assert_numbers(0, 20)
     assert empty.done()["packets"] == 0
+
+
+def test_sighup_is_logged_and_captures_go_on(make_world):
+    world = make_world()
+    request = world.capture(packets=20, timeout=60)
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.wait_log("signal-ignored", signal="Hangup")
+    world.sender.send(20, rate=1000)
+    done = request.done()
+    assert (done["reason"], done["packets"]) == ("packets", 20)
 
 
 def test_shutdown_finishes_uploads(make_world):
@@ -203,6 +223,19 @@ def test_missing_capture_permission_is_reported_at_once(netns, tmp_path):
         daemon.start(subscribed=False)
         assert "CAP_NET_RAW" in daemon.wait_log("cannot-capture").fields["error"]
         assert daemon.stop() == 0
+
+
+def test_daemon_started_with_closed_descriptors_keeps_them_apart(netns, tmp_path):
+    """Else a pipe of its own becomes descriptor 2, takes its own log lines, and the daemon spins."""
+    config, socket_path = tmp_path / "config.toml", tmp_path / "control.sock"
+    config.write_text(f'[redis]\nlisten = false\n[api]\nsocket = "{socket_path}"\n')
+    process = netns("host").popen("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", PROGRAM, "-config", config)
+    try:
+        until(Api(str(socket_path)).answers, 20, "the control socket")
+        assert [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+    finally:
+        process.terminate()
+        assert process.wait(seconds(20)) == 0
 
 
 @pytest.mark.parametrize("arguments", [[], ["-node", "edge7"], ["-loglevel", "debug"]])

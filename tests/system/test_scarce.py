@@ -3,10 +3,12 @@
 
 import os
 import resource
+import subprocess
 
 import pytest
 
 from lib.daemon import is_sanitized
+from lib.waiting import until
 
 
 def limit_files(daemon, count):
@@ -37,6 +39,26 @@ def test_request_without_a_file_descriptor_left_is_refused_for_that(make_world, 
     assert refusals, "the limit was none"
     limit_files(world.daemon, None)
     world.capture(timeout=1, captures=captures, **wanted)
+
+
+@pytest.mark.parametrize("spare", range(5))
+def test_upload_without_a_file_descriptor_left_is_retried(make_world, tmp_path, spare):
+    """With none there is no socket; with one or two the authorities' file cannot be read, which is a refusal otherwise."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                    "/CN=receiver", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    world = make_world({"cloudshark": {"ca_file": str(cert)}, "general": {"writelocal": False}, "memory": {"bytes": 0}},
+                       cloudshark={"token": "t" * 16, "tls": (cert, key)})
+    request = world.capture(packets=5, timeout=30)
+    limit_files(world.daemon, files_in_use(world.daemon) + spare)
+    world.sender.send(5, rate=1000)
+    if spare == 0:
+        assert "too many open files" in world.daemon.wait_log("delivery-retry").fields["error"]
+    else:
+        until(lambda: world.daemon.log("delivery-retry") or request.all("done"), 10, "the first attempt to end")
+    limit_files(world.daemon, None)
+    destination, = request.done()["destinations"]
+    assert destination["ok"] and (spare or destination["attempts"] >= 2), destination
 
 
 def test_sixty_interfaces_and_few_file_descriptors(make_world):

@@ -4,7 +4,6 @@
  * and options; local/ runs commands on one daemon (control API), fleet/ on many (Redis).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/standard_fds.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/command_target.h"
 #include "pcapctl/cli/commands.h"
@@ -78,14 +78,6 @@ static void discard_log(void *ctx, int severity, const char *id, const struct lo
 	(void)fields;
 }
 
-/* Prevents a file opened later from getting the number of a closed standard descriptor. */
-static void reserve_standard_fds(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0)
-			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-}
-
 /* The reader has exited, as with `| head`. */
 static bool is_stdout_closed(void)
 {
@@ -112,7 +104,7 @@ int main(int argc, char **argv)
 	struct command_line line = {0};
 	enum exit_status status;
 
-	reserve_standard_fds();
+	standard_fds_reserve();
 	log_divert(discard_log, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	status = flush_results(run(argc, argv, &line));

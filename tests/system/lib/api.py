@@ -131,6 +131,12 @@ class Api:
     def get(self, path, **parameters):
         return self.call("GET", path, **parameters)
 
+    def answers(self):
+        """Whether the daemon accepts connections already."""
+        with contextlib.suppress(OSError):
+            return self.get("/healthz").status == 200
+        return False
+
     def post(self, request, **parameters):
         return self.call("POST", "/v1/captures", request, **parameters)
 

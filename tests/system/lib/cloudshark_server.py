@@ -49,6 +49,7 @@ class Behaviour:
     close-before    closes (with a reset) after half of the body
     close-after     reads the request and closes without an answer
     close-in-answer closes in the middle of the answer's body
+    raw             reads the request, answers with exactly `body`, head included, and closes
     slow            reads `chunk` bytes at a time with a pause after each, then acts as ok"""
     kind: str = "ok"
     status: int = 200
@@ -387,6 +388,9 @@ class Handler(socketserver.BaseRequestHandler):
             return False
         if kind == "close-in-answer":
             self.answer(200, '{"filename": "x", "id": "never"}', cut=12)
+            return False
+        if kind == "raw":
+            self.request.sendall(behaviour.body.encode())
             return False
         if kind == "refuse":
             self.answer_fault(behaviour.status, behaviour.exceptions, behaviour.headers)

@@ -19,7 +19,7 @@ static void assert_sample(const struct metric_label *labels, double value, const
 {
 	struct buffer out = BUFFER_INIT(1024);
 
-	assert_int_equal(metric_sample(&out, &counter, labels, value), 0);
+	assert_int_equal(metric_sample(&(struct metric_writer){.out = &out}, &counter, labels, value), 0);
 	assert_string_equal(buffer_text(&out), text);
 	buffer_deinit(&out);
 }
@@ -30,9 +30,9 @@ static void test_headers_name_type_unit_and_help(void **state)
 	struct buffer out = BUFFER_INIT(1024);
 
 	(void)state;
-	assert_int_equal(metric_header(&out, &counter), 0);
-	assert_int_equal(metric_header(&out, &gauge), 0);
-	assert_int_equal(metric_end(&out), 0);
+	assert_int_equal(metric_header(&(struct metric_writer){.out = &out}, &counter), 0);
+	assert_int_equal(metric_header(&(struct metric_writer){.out = &out}, &gauge), 0);
+	assert_int_equal(metric_end(&(struct metric_writer){.out = &out}), 0);
 	assert_string_equal(buffer_text(&out),
 			    "# TYPE a_bytes counter\n# UNIT a_bytes bytes\n# HELP a_bytes What a has.\n"
 			    "# TYPE b gauge\n# HELP b B.\n# EOF\n");
@@ -45,10 +45,27 @@ static void test_samples_have_the_suffix_of_their_type(void **state)
 	struct buffer out = BUFFER_INIT(1024);
 
 	(void)state;
-	assert_int_equal(metric_sample(&out, &counter, no_labels, 1), 0);
-	assert_int_equal(metric_sample(&out, &gauge, no_labels, 1), 0);
-	assert_int_equal(metric_sample(&out, &info, no_labels, 1), 0);
+	assert_int_equal(metric_sample(&(struct metric_writer){.out = &out}, &counter, no_labels, 1), 0);
+	assert_int_equal(metric_sample(&(struct metric_writer){.out = &out}, &gauge, no_labels, 1), 0);
+	assert_int_equal(metric_sample(&(struct metric_writer){.out = &out}, &info, no_labels, 1), 0);
 	assert_string_equal(buffer_text(&out), "a_bytes_total 1\nb 1\nc_info 1\n");
+	buffer_deinit(&out);
+}
+
+/* Debian's promtool checks the whole of it in tests/system/test_metrics.py. */
+static void test_older_format_names_the_samples_and_has_no_info_unit_or_end(void **state)
+{
+	const struct metric_family info = {"c", METRIC_INFO, NULL, "C."};
+	struct buffer out = BUFFER_INIT(1024);
+	struct metric_writer writer = {.out = &out, .format = METRICS_TEXT_004};
+
+	(void)state;
+	assert_int_equal(metric_header(&writer, &counter), 0);
+	assert_int_equal(metric_sample(&writer, &counter, no_labels, 1), 0);
+	assert_int_equal(metric_header(&writer, &info), 0);
+	assert_int_equal(metric_end(&writer), 0);
+	assert_string_equal(buffer_text(&out), "# TYPE a_bytes_total counter\n# HELP a_bytes_total What a has.\n"
+					       "a_bytes_total 1\n# TYPE c_info gauge\n# HELP c_info C.\n");
 	buffer_deinit(&out);
 }
 
@@ -74,9 +91,9 @@ static void test_full_buffer_is_an_error(void **state)
 	struct buffer out = BUFFER_INIT(20);
 
 	(void)state;
-	assert_int_equal(metric_header(&out, &counter), -EMSGSIZE);
-	assert_int_equal(metric_sample(&out, &counter, no_labels, 1), 0);
-	assert_int_equal(metric_end(&out), -EMSGSIZE);
+	assert_int_equal(metric_header(&(struct metric_writer){.out = &out}, &counter), -EMSGSIZE);
+	assert_int_equal(metric_sample(&(struct metric_writer){.out = &out}, &counter, no_labels, 1), 0);
+	assert_int_equal(metric_end(&(struct metric_writer){.out = &out}), -EMSGSIZE);
 	buffer_deinit(&out);
 }
 
@@ -85,6 +102,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_headers_name_type_unit_and_help),
 		cmocka_unit_test(test_samples_have_the_suffix_of_their_type),
+		cmocka_unit_test(test_older_format_names_the_samples_and_has_no_info_unit_or_end),
 		cmocka_unit_test(test_labels_are_escaped),
 		cmocka_unit_test(test_integers_are_exact_and_fractions_short),
 		cmocka_unit_test(test_full_buffer_is_an_error),

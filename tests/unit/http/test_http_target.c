@@ -41,6 +41,22 @@ static void test_segments_are_decoded_individually(void **state)
 	assert_string_equal(target.segments[0], "");
 }
 
+/* RFC 9112, 3.2.2 */
+static void test_absolute_form_is_read_as_its_path_and_query(void **state)
+{
+	const char *value;
+
+	(void)state;
+	parse("http://edge7.example.net:7227/v1/captures?wait=1");
+	assert_int_equal(target.segment_count, 2);
+	assert_string_equal(target.segments[1], "captures");
+	assert_int_equal(http_target_parameter(&target, "wait", &value), 0);
+	parse("HTTP://[::1]?a=b");
+	assert_int_equal(target.segment_count, 1);
+	assert_string_equal(target.segments[0], "");
+	assert_int_equal(http_target_parameter(&target, "a", &value), 0);
+}
+
 static void test_parameters_are_form_decoded(void **state)
 {
 	const char *value;
@@ -83,11 +99,13 @@ static void test_unknown_parameters_are_named(void **state)
 
 static void test_malformed_targets_are_refused(void **state)
 {
-	static const char *const malformed[] = {"",	 "a",	   "?a",     "*",	"http://x/", "/a b",	"/a\tb",
-						"/a#b",	 "/a\"",   "/<a>",   "/a\\b",	"/{a}",	     "/a|b",	"/a^b",
-						"/a`b",	 "/[a]",   "/a\x7f", "/\x80",	"/a%",	     "/a%2",	"/a%2g",
-						"/a%00", "/a%2Fb", "/?a=%0", "/?a=%00", "/?%00",     "/?a=b#c", "/?a b",
-						"/?a=[", "/?\xff", "/%2",    "/?a=b%f", "/a%%41",    "/%u0041"};
+	static const char *const malformed[] = {
+		"http:///a", "http://u@x/a", "http://:1/a", "ftp://x/a", "http:/a", "http://x#a", "",
+		"a",	     "?a",	     "*",	    "http://",	 "/a b",    "/a\tb",	  "/a#b",
+		"/a\"",	     "/<a>",	     "/a\\b",	    "/{a}",	 "/a|b",    "/a^b",	  "/a`b",
+		"/[a]",	     "/a\x7f",	     "/\x80",	    "/a%",	 "/a%2",    "/a%2g",	  "/a%00",
+		"/a%2Fb",    "/?a=%0",	     "/?a=%00",	    "/?%00",	 "/?a=b#c", "/?a b",	  "/?a=[",
+		"/?\xff",    "/%2",	     "/?a=b%f",	    "/a%%41",	 "/%u0041"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
@@ -199,6 +217,7 @@ int main(void)
 #define with_target(test) cmocka_unit_test_teardown(test, clear_target)
 	static const struct CMUnitTest tests[] = {
 		with_target(test_segments_are_decoded_individually),
+		with_target(test_absolute_form_is_read_as_its_path_and_query),
 		with_target(test_parameters_are_form_decoded),
 		with_target(test_repeated_parameter_is_refused),
 		with_target(test_unknown_parameters_are_named),

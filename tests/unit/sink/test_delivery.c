@@ -420,6 +420,40 @@ static void test_last_error_is_final_when_time_is_up(void **state)
 	world_free(world);
 }
 
+static void test_file_sent_whole_without_an_answer_is_sent_three_times_at_most(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.copy_wait_ns = NS_PER_MS});
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		world->sinks[0]->script[i] = retry("cut");
+		world->sinks[0]->script[i].copies = i == 1 ? 0 : 1; /* the second did not send it whole */
+	}
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_false(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[0].error,
+			    "the whole file was sent 3 times and no answer came; it may be there (last error: cut)");
+	assert_int_equal(world->files[0].results[0].attempts, 4);
+	world_free(world);
+}
+
+static void test_attempt_ends_with_the_time_to_retry(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.give_up_after_ns = 20 * NS_PER_MS});
+
+	(void)state;
+	world->sinks[0]->hold = true; /* it would go on for ever */
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_false(world->files[0].results[0].ok);
+	assert_string_equal(world->files[0].results[0].error, "the time to retry (limits.retry) is over");
+	assert_int_equal(world->files[0].results[0].attempts, 1);
+	assert_int_equal(world->sinks[0]->cancels, 1);
+	assert_int_equal(world->files[0].opens, world->files[0].closes);
+	world_free(world);
+}
+
 static void test_retry_after_is_respected(void **state)
 {
 	struct world *world = world_new(1, (struct delivery_options){0});
@@ -758,6 +792,8 @@ int main(void)
 		cmocka_unit_test(test_refusal_is_final_and_keeps_its_text),
 		cmocka_unit_test(test_last_error_is_final_after_max_attempts),
 		cmocka_unit_test(test_last_error_is_final_when_time_is_up),
+		cmocka_unit_test(test_file_sent_whole_without_an_answer_is_sent_three_times_at_most),
+		cmocka_unit_test(test_attempt_ends_with_the_time_to_retry),
 		cmocka_unit_test(test_retry_after_is_respected),
 		cmocka_unit_test(test_attempt_that_cannot_start_counts),
 		cmocka_unit_test(test_sink_that_never_starts_is_reported_after_start_returns),

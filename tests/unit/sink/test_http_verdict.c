@@ -14,7 +14,24 @@ static enum sink_verdict verdict(CURLcode result, long status)
 {
 	struct http_reply reply = {.result = result, .status = status, .error = "", .body = ""};
 
-	return http_verdict(&reply);
+	return http_verdict(&reply, false);
+}
+
+static void test_2xx_settles_it_once_the_whole_file_was_sent(void **state)
+{
+	static const CURLcode results[] = {CURLE_OK, CURLE_PARTIAL_FILE, CURLE_RECV_ERROR, CURLE_OPERATION_TIMEDOUT,
+					   CURLE_WRITE_ERROR};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+		struct http_reply reply = {.result = results[i], .status = 201, .error = "", .body = ""};
+
+		assert_int_equal(http_verdict(&reply, true), SINK_OK);
+		reply.status = 503;
+		assert_int_equal(http_verdict(&reply, true), SINK_RETRY);
+		reply.status = 422;
+		assert_int_equal(http_verdict(&reply, true), SINK_REFUSED);
+	}
 }
 
 static void test_success_is_2xx_and_complete(void **state)
@@ -37,6 +54,14 @@ static void test_transient_failures_are_retried(void **state)
 		assert_int_equal(verdict(results[i], 0), SINK_RETRY);
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		assert_int_equal(verdict(CURLE_OK, statuses[i]), SINK_RETRY);
+}
+
+static void test_want_of_descriptors_is_retried_whatever_libcurl_makes_of_it(void **state)
+{
+	struct http_reply reply = {.result = CURLE_SSL_CACERT_BADFILE, .no_descriptors = true, .error = "", .body = ""};
+
+	(void)state;
+	assert_int_equal(http_verdict(&reply, false), SINK_RETRY);
 }
 
 static void test_refusals_are_final(void **state)
@@ -65,16 +90,18 @@ static void test_oversized_answer_is_judged_by_its_status(void **state)
 		.result = CURLE_WRITE_ERROR, .status = 200, .error = "", .body = "", .body_size = HTTP_REPLY_BYTES_MAX};
 
 	(void)state;
-	assert_int_equal(http_verdict(&reply), SINK_OK);
+	assert_int_equal(http_verdict(&reply, false), SINK_OK);
 	reply.body_size = 10; /* out of memory, then */
-	assert_int_equal(http_verdict(&reply), SINK_RETRY);
+	assert_int_equal(http_verdict(&reply, false), SINK_RETRY);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_2xx_settles_it_once_the_whole_file_was_sent),
 		cmocka_unit_test(test_success_is_2xx_and_complete),
 		cmocka_unit_test(test_transient_failures_are_retried),
+		cmocka_unit_test(test_want_of_descriptors_is_retried_whatever_libcurl_makes_of_it),
 		cmocka_unit_test(test_refusals_are_final),
 		cmocka_unit_test(test_refusal_counts_even_if_the_connection_broke_after_it),
 		cmocka_unit_test(test_oversized_answer_is_judged_by_its_status),

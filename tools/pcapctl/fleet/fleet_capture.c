@@ -59,6 +59,7 @@ struct capture_session {
 	bool gave_up;	       /* an error ended the wait */
 	bool id_reused;	       /* a node answered this --id before */
 	bool out_of_memory;
+	uint64_t suppressed; /* answers that nodes did not publish meanwhile, to this or other requests */
 };
 
 /* Not after a repeated request: nodes then repeat their answers for that reason alone. */
@@ -74,6 +75,8 @@ static void on_event(void *ctx, const json_t *event)
 	struct capture_session *session = ctx;
 	bool changed;
 
+	if (event_is_suppressed(event))
+		session->suppressed += json_number(event, "count");
 	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &changed) < 0)
 		session->out_of_memory = true;
 	session->id_reused |= session->tally && shows_id_reuse(session, event);
@@ -397,6 +400,12 @@ static enum exit_status conclude(struct capture_session *session)
 	if (fleet_outcome_print(&outcome) < 0)
 		status = STATUS_FAILED;
 	print_other_requests(session, &outcome);
+	if (session->suppressed)
+		terminal_note(
+			session->context->terminal,
+			"nodes did not publish %" PRIu64
+			" answers meanwhile, because there were too many; a silent node may have refused the request",
+			session->suppressed);
 	return status;
 }
 

@@ -55,6 +55,11 @@ bool event_is_folded(const json_t *event)
 	return is_kind(event, "done") && strcmp(json_text(event, "reason"), "folded") == 0;
 }
 
+bool event_is_suppressed(const json_t *event)
+{
+	return is_kind(event, "suppressed");
+}
+
 bool event_is_duplicate(const json_t *event)
 {
 	return json_is_true(json_object_get(event, "duplicate"));
@@ -132,8 +137,13 @@ static const char *packets_location(const json_t *event, struct buffer *text)
 	json_array_foreach(json_object_get(event, "destinations"), i, destination)
 	{
 		const char *url = json_text(destination, "url"), *error = json_text(destination, "error");
+		const char *warning = json_text(destination, "warning");
 		bool ok = json_is_true(json_object_get(destination, "ok"));
 
+		if (ok && *warning) { /* then there is no link */
+			ok = false;
+			error = warning;
+		}
 		if (r < 0 || (ok && (!*url || (*saved && *url == '/'))))
 			continue;
 		if (text->size)
@@ -336,8 +346,10 @@ void event_print(const struct terminal *terminal, const json_t *event)
 	fprintf(out, " %s%s%s", terminal_begin(terminal, tone), printable(kind_shown, sizeof(kind_shown), kind),
 		terminal_end(terminal, tone));
 	print_field(out, " ", *json_text(event, "capture") ? json_text(event, "capture") : json_text(event, "id"));
+	if (event_is_suppressed(event))
+		fprintf(out, " %s events", format_count(json_number(event, "count"), number));
 	if (!is_kind(event, "rejected"))
-		print_field(out, " by ", json_text(event, "reason"));
+		print_field(out, event_is_suppressed(event) ? ": " : " by ", json_text(event, "reason"));
 	if (json_object_get(event, "packets"))
 		fprintf(out, ", %s packets, %s", format_count(json_number(event, "packets"), number),
 			format_bytes(json_number(event, "bytes"), bytes));
