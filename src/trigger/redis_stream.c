@@ -41,6 +41,7 @@
 #define AGAIN_FIRST_NS \
 	(250 * NS_PER_MS) /* until entries that were put off are read again; doubles with each vain pass */
 #define AGAIN_MAX_NS (8 * NS_PER_S)
+#define CLOCK_WAITS_MAX 3 /* of RETRY_NS each */
 #define CRASHES_MAX 3
 #define CRASHES_TTL_MS "604800000" /* of their count, after the last */
 #define DEAD_LENGTH "10000"	   /* entries kept in the dead stream, approximately */
@@ -75,6 +76,7 @@ struct redis_stream {
 	bool reading, stopped;
 	bool group_known; /* this run had the group, or the registry knows the node */
 	bool subscribed;
+	unsigned clock_waits;
 	bool first_pass_began;
 	bool first_pass;      /* entries that are pending now were so before the start */
 	bool crashes_counted; /* the server may have counts that are no longer needed */
@@ -508,7 +510,7 @@ static int ask_registry(struct redis_stream *stream)
 	return redis_commands_send(stream->keys, &command, on_registry, stream);
 }
 
-/* The id after which a group begins that was lost. */
+/* The id after which a group begins that was lost. With the clock unknown, all: those too old are refused. */
 static void oldest_id(const struct redis_stream *stream, char id[static ID_SIZE])
 {
 	const uint64_t now_ns = redis_clock_now_ns(stream->options.clock), max_age_ns = stream->options.max_age_ns;
@@ -525,6 +527,9 @@ static int make_group(struct redis_stream *stream)
 	const char *const argv[] = {"XGROUP", "CREATE", stream->key, stream->group, start, "MKSTREAM"};
 	const struct redis_command command = {.argc = 6, .argv = argv, .key = 2, .idempotent = true};
 
+	if (stream->group_known && stream->options.max_age_ns && !redis_clock_now_ns(stream->options.clock) &&
+	    stream->clock_waits++ < CLOCK_WAITS_MAX)
+		return -EAGAIN; /* its first answer is on the way */
 	if (stream->group_known)
 		oldest_id(stream, start);
 	return redis_commands_send(stream->reader, &command, on_group, stream);

@@ -51,6 +51,13 @@ def test_control_api_and_fleet_are_measured(tmp_path):
         assert all(0 < row["p50"] <= row["p99"] <= row["most"] for row in table["rows"])
 
 
+def test_many_nodes_on_one_redis(tmp_path):
+    result = bench("--quick", "--only", "many", "--to", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    for words in ("One Redis and 200 nodes", "first connections", "connections after a restart", "PUBLISH to the last answer"):
+        assert words in result.stdout, result.stdout
+
+
 def test_copying_is_measured_cold_and_warm(tmp_path):
     result = bench("--quick", "--only", "everything,copy,stream", "--to", str(tmp_path), timeout=120)
     assert result.returncode == 0, result.stderr

@@ -67,7 +67,7 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 	      "{\"v\":1,\"event\":\"done\",\"id\":\"req-1\",\"capture\":\"cap-1\",\"node\":\"n1\","
 	      "\"interface\":\"eth0\","
 	      "\"time\":\"" TIME_TEXT "\",\"origin\":\"redis:capture\",\"key\":\"monitoring\",\"reason\":\"packets\","
-				      "\"packets\":50,\"bytes\":61234,"
+	      "\"packets\":50,\"bytes\":61234,"
 	      "\"first\":\"" TIME_TEXT "\",\"last\":\"2026-11-23T08:41:00.123456790Z\","
 	      "\"window\":{\"from\":\"" TIME_TEXT "\",\"to\":\"" TIME_TEXT
 	      "\",\"asked_from\":\"2026-11-23T08:41:00.123456780Z\",\"complete\":true},"
