@@ -227,7 +227,7 @@ static int make_kernel_program(struct filter *filter, struct error *err)
 	if (filter->linktype != LINKTYPE_LINUX_SLL2)
 		return 0;
 	const size_t bytes = filter->program.bf_len * sizeof(*filter->program.bf_insns);
-	struct bpf_insn *program = malloc(bytes);
+	struct bpf_insn *program = bytes ? malloc(bytes) : NULL;
 	if (!program)
 		return error_set(err, -ENOMEM, "out of memory");
 	memcpy(program, filter->program.bf_insns, bytes);

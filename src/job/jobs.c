@@ -57,12 +57,12 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 {
 	struct jobs *jobs = ctx;
 	struct job *job = event->capture && event->id ? job_find(jobs->table, event->id) : NULL;
+	/* A suppressed event still is the answer for those who wait for it. */
+	const bool answers = event->suppressed && (job || jobs->submitter);
+	cleanup(cleanup_free) char *own = answers ? event_json(event) : NULL;
 
-	cleanup(cleanup_free) char *own = NULL; /* a suppressed event still is the answer for those who wait for it */
-
-	if (event->suppressed && (job || jobs->submitter))
-		json = own = event_json(event);
-	else if (!event->suppressed)
+	json = answers ? own : json;
+	if (!event->suppressed)
 		jobs->counts.events[event->kind]++;
 	if (event->kind == EVENT_ACCEPTED)
 		follow_look(jobs->follow); /* what has appeared while it was armed can join now */
@@ -473,7 +473,7 @@ int jobs_open_history_stream(struct jobs *jobs, struct history_stream_spec *spec
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
 	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
 		return error_set(err, -EBUSY, "%d history streams are open already", JOBS_HISTORY_STREAMS_MAX);
-	struct network_interface device;
+	struct network_interface device = {0};
 	int r = request_rules_check_history(&jobs->options.config->api.requests, spec, err);
 	if (r == 0)
 		r = targets_find_interface(spec->interface, jobs->options.engine, &device, err);

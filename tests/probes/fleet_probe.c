@@ -134,6 +134,8 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
+	if (!fleet.count)
+		return 2;
 	signal(SIGPIPE, SIG_IGN);
 	quiet_log();
 	fleet.loop = event_base_new();
