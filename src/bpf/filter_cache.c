@@ -54,7 +54,8 @@ void filter_cache_free(struct filter_cache *cache)
 static uint32_t netmask_needed(const struct filter_options *options)
 {
 	const bool needed = (options->bpf && strstr(options->bpf, "broadcast")) ||
-			    (options->inner && strstr(options->inner, "broadcast"));
+			    (options->inner && strstr(options->inner, "broadcast")) ||
+			    (options->required && strstr(options->required, "broadcast"));
 
 	return needed ? options->netmask : 0;
 }

@@ -108,6 +108,18 @@ static struct source *longest_idle(const struct engine *engine)
 	return oldest;
 }
 
+/* Whether a ring that nothing reads is only pinned for a moment, as by a worker that renews its filter. Called with
+ * `lock` held. */
+static bool has_busy_idle(const struct engine *engine)
+{
+	const struct source *source = engine->sources;
+
+	while (source && (source->recorder.on || source->consumers || !source->pins || !source->idle_since_ns ||
+			  source->given_up))
+		source = source->next;
+	return source;
+}
+
 /* What a new ring of this size leaves, once the rings that are given up are closed. Called with `lock` held. */
 static bool will_fit(const struct engine *engine, size_t bytes)
 {
@@ -127,8 +139,12 @@ static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 			engine_give_up(engine, idle);
 		const size_t used = engine->ring_bytes - engine->given_up_bytes;
 		*bytes = ring_size_fit(engine->rings_limit_bytes, used, planned);
-		if (!*bytes)
+		if (!*bytes && !has_busy_idle(engine))
 			return -ENOMEM;
+		if (!*bytes) {
+			pthread_cond_wait(&engine->sources_changed, &engine->lock);
+			continue;
+		}
 		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes)
 			break;
 		if (engine->closing)
@@ -221,6 +237,7 @@ static int acquire_source(struct engine *engine, const struct consumer_spec *spe
 	if (device.index)
 		recorder_prepare(engine, &device); /* it may have just come back */
 	pthread_mutex_unlock(&engine->control_lock);
+	engine_wake_worker(engine); /* a worker that failed to get control_lock went to sleep */
 	*result = pin_open_source(engine, spec, planned, &device);
 	if (!*result && device.index)
 		r = open_source(engine, spec, planned, &device, err, result);
@@ -345,8 +362,12 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 		pthread_mutex_unlock(&engine->control_lock);
 	}
 	pthread_mutex_lock(&engine->lock);
-	if (source && --source->pins == 0 && !source->consumers)
-		source->idle_since_ns = clock_boottime_ns();
+	if (source) {
+		source->pins--;
+		if (!source->consumers)
+			source->idle_since_ns = clock_boottime_ns();
+		pthread_cond_broadcast(&engine->sources_changed);
+	}
 	engine_wake_worker(engine); /* a worker that failed to get control_lock went to sleep */
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);

@@ -60,7 +60,7 @@ bool engine_records(struct engine *engine, const char *interface, int ifindex)
 	pthread_mutex_lock(&engine->lock);
 	bool found = recorder_find_away(engine, interface);
 	for (const struct source *source = engine->sources; source; source = source->next)
-		found |= source->recorder.on && !source->gone && source->ring->ifindex == ifindex;
+		found |= source->recorder.on && !source->gone && !source->surplus && source->ring->ifindex == ifindex;
 	pthread_mutex_unlock(&engine->lock);
 	return found;
 }
@@ -75,13 +75,26 @@ bool engine_records_away(struct engine *engine, const char *name, char found[sta
 	return source != NULL;
 }
 
+/* The source of a setting's present device. Called with `lock` held. */
+static bool has_source(const struct engine *engine, const struct recorder_setting *setting)
+{
+	const struct source *source = engine->sources;
+
+	while (source && (source->setting != setting || source->displaced))
+		source = source->next;
+	return source;
+}
+
 /* The setting means another device now. Its source keeps what it has; an older such source gives way. */
 static void displace(struct engine *engine, const struct recorder_setting *setting)
 {
+	if (!has_source(engine, setting))
+		return; /* opening the new device's ring is tried again */
 	for (struct source *source = engine->sources; source; source = source->next) {
 		if (source->setting != setting)
 			continue;
 		source->surplus |= source->displaced;
+		engine->links_changed |= source->surplus; /* its device may be another setting's by now */
 		source->displaced = true;
 	}
 	engine_wake_ring_thread(engine); /* it closes them */
@@ -132,10 +145,12 @@ static void bind_source(struct engine *engine, struct source *source, const stru
 	source->pins++;
 	pthread_mutex_unlock(&engine->lock);
 	const int r = ring_rebind(source->ring, interface, source->recorder.promiscuous);
-	const bool ok = r == 0 && ring_check_interface(source->ring) == RING_INTERFACE_OK;
+	const enum ring_interface state = r == 0 ? ring_check_interface(source->ring) : RING_INTERFACE_GONE;
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
-	if (ok) {
+	if (state == RING_INTERFACE_RETYPED) { /* since it was found; the ring must take none of its packets */
+		source->retyped = source->filter_outdated = true;
+	} else if (state == RING_INTERFACE_OK) {
 		source->ring->ifindex = interface->index;
 		source_mark_back(source, clock_boottime_ns());
 		log_notice("recording-again", log_str("interface", interface->name));
@@ -233,6 +248,9 @@ int engine_add_recorder(struct engine *engine, const struct engine_recorder *rec
 		free(setting);
 	}
 	pthread_mutex_unlock(&engine->control_lock);
+	pthread_mutex_lock(&engine->lock);
+	engine_wake_worker(engine); /* a worker that failed to get control_lock went to sleep */
+	pthread_mutex_unlock(&engine->lock);
 	return r;
 }
 
@@ -303,6 +321,7 @@ static void check_names(struct engine *engine)
 		const int r = network_interface_read(source->ring->ifindex, &interface);
 		pthread_mutex_lock(&engine->lock);
 		source->pins--;
+		pthread_cond_broadcast(&engine->sources_changed);
 		if (r == 0)
 			note_name(source, &interface);
 	}

@@ -432,6 +432,8 @@ void source_mark_gone(struct source *source, bool retyped, uint64_t now_ns)
 void source_mark_back(struct source *source, uint64_t now_ns)
 {
 	source->gone = false;
+	source->filter_outdated |= source->retyped; /* it has rejected everything since */
+	source->retyped = false;
 	if (source->absence_count)
 		source->absences[source->absence_count - 1].to_ns = now_ns;
 }

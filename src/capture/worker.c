@@ -219,8 +219,10 @@ static void renew_filter(struct engine *engine, struct source *source, struct so
 			  log_uint("instructions", size));
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
-	if (!source->consumers)
-		engine_wake_ring_thread(engine); /* it closes sources that are idle too long */
+	if (source->consumers)
+		return;
+	engine_wake_ring_thread(engine); /* it closes sources that are idle too long */
+	pthread_cond_broadcast(&engine->sources_changed);
 }
 
 /* Does one task that may block for a while. True: did one. A thread that holds control_lock wakes a worker when it

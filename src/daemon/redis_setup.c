@@ -112,6 +112,7 @@ static void on_trigger_message(void *ctx, const struct trigger_message *message)
 		.size = message->size,
 		.id = message->id,
 		.published_ns = message->published_ns,
+		.published_error_ns = message->published_error_ns,
 		.refusal = message->refusal,
 		.allowed = &setup->config->requests,
 	};

@@ -174,7 +174,7 @@ static bool fold_into_running(struct jobs *jobs, const struct submission *submis
 	uint64_t latest_ns = 0;
 	struct error error;
 
-	if (!before)
+	if (!before || (job && job_is_put_off(job)))
 		return false;
 	snprintf(into, sizeof(into), "%s", before);
 	for (struct capture *capture = job ? job_captures(job) : NULL; capture; capture = capture_next(capture)) {
@@ -223,6 +223,17 @@ static enum job_outcome start_capture(struct jobs *jobs, const struct submission
 	return JOB_FINISHED;
 }
 
+/* The request stays for as long as the job, and each capture puts a copy of it into its file. */
+static bool charge(struct jobs *jobs, struct job *job, size_t copies)
+{
+	const size_t bytes = request_bytes(job_request(job)) * copies;
+
+	if (!engine_memory_charge(jobs->options.engine, bytes))
+		return false;
+	job_set_charge(job, job_charge(job) + bytes);
+	return true;
+}
+
 /* --- interfaces that appear --- */
 
 /* The latest end of the job's running captures; 0: none runs. */
@@ -264,6 +275,8 @@ static void join_as_capture(struct jobs *jobs, struct job *job, const struct cap
 	char id[REQUEST_ID_SIZE + 16];
 
 	int r = check_join(jobs, request, &error);
+	if (r == 0 && !charge(jobs, job, 1))
+		r = error_set(&error, -ENOBUFS, "no memory for the request itself (limits.memory)");
 	if (r == 0) {
 		r = capture_start(&jobs->capture_deps, request, &interfaces, number, &capture);
 		error_set(&error, r, "interface %s: %s", target->name,
@@ -299,23 +312,12 @@ static bool on_appeared(void *ctx, const struct network_interface *interface)
 		return false;
 	const struct request *request = job_request(job);
 	if (!request_rules_allow_interface(request->allowed, request->key, interface->name))
-		return true;
+		return false; /* it may get another name */
 	memcpy(target.name, interface->name, sizeof(target.name));
 	if (job_request(job)->merge)
 		capture_join(job_captures(job), &target);
 	else
 		join_as_capture(jobs, job, &target, until_ns);
-	return true;
-}
-
-/* The request stays for as long as the job, and each capture puts a copy of it into its file. */
-static bool charge(struct jobs *jobs, struct job *job, size_t captures)
-{
-	const size_t bytes = request_bytes(job_request(job)) * (captures + 1);
-
-	if (!engine_memory_charge(jobs->options.engine, bytes))
-		return false;
-	job_set_charge(job, bytes);
 	return true;
 }
 
@@ -327,7 +329,7 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 
 	if (!job)
 		return jobs_refuse(jobs, submission, -ENOMEM, NULL, "out of memory");
-	if (!charge(jobs, job, merge ? 1 : targets->count)) {
+	if (!charge(jobs, job, 1 + (merge ? 1 : targets->count))) {
 		job_end(job);
 		return jobs_refuse(jobs, submission, -ENOBUFS, NULL,
 				   "no memory for the request itself (limits.memory)");
@@ -424,6 +426,9 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	const int r = request_rules_check(&rules, request, &field, &error);
 	if (r < 0)
 		return jobs_refuse(jobs, submission, r, field, error.text);
+	const struct job *same = job_find(jobs->table, request->id);
+	if (same && job_is_put_off(same))
+		return jobs_refuse(jobs, submission, -EAGAIN, NULL, "a request with this id waits to be tried again");
 	if (repeat_reply(jobs, submission))
 		return outcome;
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,

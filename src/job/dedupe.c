@@ -60,6 +60,9 @@ static int append_wanted(struct buffer *key, const struct request *request)
 		r = buffer_printf(key, "\ninner %zu %s", strlen(request->inner), request->inner);
 	if (r == 0 && request->required)
 		r = buffer_printf(key, "\nrequired %zu %s", strlen(request->required), request->required);
+	/* "any" means what the request may capture on. */
+	if (r == 0 && request->allowed)
+		r = buffer_printf(key, "\n%s %s", request->allowed->section, request->key ? request->key->name : "");
 	for (size_t i = 0; i < request->interface_count && r == 0; i++)
 		r = buffer_printf(key, "\n%s", request->interfaces[i].name);
 	for (size_t i = 0; i < request->destination_count && r == 0; i++)

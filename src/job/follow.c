@@ -205,14 +205,6 @@ static int start_watching(struct follow *follow)
 	return -ENOMEM;
 }
 
-/* Whether a name is one of the list's own, whose index is known. */
-static bool is_listed(const struct interface_list *list, const char *name)
-{
-	const uintptr_t first = (uintptr_t)list->names, at = (uintptr_t)name;
-
-	return at >= first && at < first + list->count * INTERFACE_NAME_SIZE;
-}
-
 struct follower *follow_begin(struct follow *follow, const struct targets *targets, follow_appeared appeared, void *ctx)
 {
 	struct follower *follower = start_watching(follow) == 0 ? calloc(1, sizeof(*follower)) : NULL;
@@ -224,11 +216,8 @@ struct follower *follow_begin(struct follow *follow, const struct targets *targe
 	follower->ctx = ctx;
 	LIST_INSERT_HEAD(&follow->followers, follower, list);
 	bool ok = true;
-	for (size_t i = 0; ok && i < targets->up.count; i++)
-		ok = remember(follower, targets->up.indexes[i]);
-	for (size_t i = 0; ok && i < targets->count; i++) /* also those that are named, and not up */
-		ok = is_listed(&targets->up, targets->items[i].name) ||
-		     remember(follower, if_nametoindex(targets->items[i].name));
+	for (size_t i = 0; ok && i < targets->count; i++)
+		ok = remember(follower, (unsigned)targets->items[i].ifindex);
 	follow_look(follow); /* something may have appeared since they were listed */
 	if (ok)
 		return follower;

@@ -390,7 +390,13 @@ static void on_capture_finished(void *ctx, struct capture *capture)
 	struct jobs *jobs = ctx;
 	struct job *job = capture_owner(capture);
 
+	const size_t copy_bytes = request_bytes(job_request(job));
+
 	job_remove_capture(job, capture);
+	if (job_charge(job) > copy_bytes) {
+		engine_memory_return(jobs->options.engine, copy_bytes);
+		job_set_charge(job, job_charge(job) - copy_bytes);
+	}
 	jobs->counts.delivering--;
 	if (!job_capture_count(job) && job_is_put_off(job))
 		jobs_forget(jobs, job_request(job));

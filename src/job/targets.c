@@ -42,14 +42,12 @@ static int add_all_up(const struct request *request, char *alias, const struct c
 	for (size_t i = 0; i < targets->up.count; i++) {
 		struct network_interface device;
 
-		if (!request_rules_allow_interface(allowed, request->key, targets->up.names[i]))
-			continue;
 		r = network_interface_read((int)targets->up.indexes[i], &device);
-		if (r == 0)
+		if (r == 0 && request_rules_allow_interface(allowed, request->key, device.name))
 			add_target(targets, before, &device, alias);
-		else if (r == -ENODEV)
+		else if (r == -ENODEV && request_rules_allow_interface(allowed, request->key, targets->up.names[i]))
 			skipped_add(&targets->skipped, targets->up.names[i], r, "");
-		else
+		else if (r < 0 && r != -ENODEV)
 			return error_set(err, r, "interface %s: %s", targets->up.names[i], strerror(-r));
 	}
 	if (targets->count)

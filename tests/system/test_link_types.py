@@ -330,6 +330,29 @@ def test_recorder_goes_on_with_the_new_link_type(make_world):
     tun.close()
 
 
+def test_renamed_recorder_records_again_when_its_link_type_is_back(make_world):
+    """No setting has its name any more, so no other ring takes its place."""
+    world = make_world(recorder(interfaces=["tun0"], seconds=0), start=False)
+    tun = world.host.add_tun("tun0", bare=True)
+    world.daemon.start()
+    world.host.ip("link", "set", "tun0", "down")
+    world.host.ip("link", "set", "tun0", "name", "other0", "up")
+    tun.name = "other0"
+    world.daemon.wait_log("interface-renamed", name="other0")
+    since = world.daemon.mark()
+    tun.set_type(512)
+    world.daemon.wait_log("interface-retyped", interface="other0", since=since)
+    tun.set_type(0xFFFE)
+    world.daemon.wait_log("recording-again", interface="other0", since=since)
+    recorded = int(status(world, "other0")["packets"])
+
+    def records():
+        tun.write(ip(53))  # the ring's filter rejects everything until a worker has renewed it
+        return int(status(world, "other0")["packets"]) > recorded
+    until(records, what="a packet to be recorded", interval=0.05)
+    tun.close()
+
+
 def test_history_from_before_a_change_of_the_link_type_remains(make_world):
     world = make_world(recorder(interfaces=["tun0"], seconds=0), start=False)
     tun = world.host.add_tun("tun0", bare=True)

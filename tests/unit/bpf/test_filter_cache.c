@@ -56,6 +56,27 @@ static void test_netmask_matters_for_broadcasts(void **state)
 	filter_free(other);
 }
 
+static void test_netmask_matters_for_broadcasts_in_what_is_required(void **state)
+{
+	cleanup(cleanup_filter_cache) struct filter_cache *cache = filter_cache_new();
+	struct filter *filters[2] = {NULL};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct filter_options options = {.bpf = "udp",
+						       .required = "not ip broadcast",
+						       .linktype = LINKTYPE_ETHERNET,
+						       .netmask = i ? 0xffffff00 : 0xffff0000};
+		const char *field;
+		struct error err;
+
+		assert_int_equal(filter_cache_get(cache, &options, &err, &field, &filters[i]), 0);
+	}
+	assert_false(filter_equal(filters[0], filters[1]));
+	filter_free(filters[0]);
+	filter_free(filters[1]);
+}
+
 static void test_failures_and_no_filter_are_remembered_too(void **state)
 {
 	cleanup(cleanup_filter_cache) struct filter_cache *bad = filter_cache_new();
@@ -89,6 +110,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_filter_for_a_link_type),
 		cmocka_unit_test(test_netmask_matters_for_broadcasts),
+		cmocka_unit_test(test_netmask_matters_for_broadcasts_in_what_is_required),
 		cmocka_unit_test(test_failures_and_no_filter_are_remembered_too),
 		cmocka_unit_test(test_more_kinds_than_it_remembers),
 	};

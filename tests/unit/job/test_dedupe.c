@@ -107,10 +107,13 @@ static void test_different_requests_are_not_folded(void **state)
 	cleanup(cleanup_dedupe) struct dedupe *dedupe = dedupe_with(&config, 10 * S);
 	const struct request first = make("a");
 	char *destinations[] = {key};
-	struct request different[10];
+	static char section[] = "requests";
+	const struct config_requests rules = {.section = section};
+	const struct config_key signer = {.name = acme};
+	struct request different[14];
 
 	(void)state;
-	for (size_t i = 0; i < 10; i++)
+	for (size_t i = 0; i < 14; i++)
 		different[i] = make("b");
 	different[0].interfaces = another;
 	different[1].bpf = tcp;
@@ -123,9 +126,16 @@ static void test_different_requests_are_not_folded(void **state)
 	different[7].destination_count = 1;
 	different[8].inner = tcp;
 	different[9].drop_duplicates = true;
+	different[10].follow = true;
+	different[11].required = tcp;
+	different[12].allowed = &rules;
+	different[13].allowed = &rules;
+	different[13].key = &signer; /* which may have an allow-list of its own */
 	dedupe_remember(dedupe, &first, START);
-	for (size_t i = 0; i < 10; i++)
+	for (size_t i = 0; i < 14; i++)
 		assert_null(dedupe_find(dedupe, &different[i], START));
+	dedupe_remember(dedupe, &different[12], START);
+	assert_null(dedupe_find(dedupe, &different[13], START));
 }
 
 static void test_oldest_alerts_are_forgotten_first(void **state)
