@@ -51,7 +51,9 @@ def test_repeated_ids_and_requests_over_the_rate_are_limited_apart(make_world):
     world.sender.send(1)
     request.done()
     since = world.events.mark()
-    publish_often(world, ['{"nodere":"test","interface":["eth0"],"id":"%s"}' % request.id] * REPEATS)
+    repeated = ['{"nodere":"test","interface":["eth0"],"id":"%s"}' % request.id] * (REPEATS // 2)
+    new = ['{"nodere":"test","interface":["none0"],"id":"%s"}' % new_id() for _ in range(REPEATS - len(repeated))]
+    publish_often(world, [*repeated, *new])
 
     def complete():
         return sum(event.get("count", 1) for event in world.events.all(since=since)) >= REPEATS
@@ -59,8 +61,8 @@ def test_repeated_ids_and_requests_over_the_rate_are_limited_apart(make_world):
     until(complete, 30, "the account to be complete", interval=0.1)
     events = world.events.all(since=since)
     assert sum(event.get("count", 1) for event in events) == REPEATS
-    assert {event["reason"] for event in events if event["event"] == "suppressed"} <= {"rate", "repeated"}
-    assert suppressed(world, "rate") > 0
+    assert {event["reason"] for event in events if event["event"] == "suppressed"} <= {"rate", "repeated", "refused"}
+    assert suppressed(world, "rate") > 0 and suppressed(world, "repeated") > 0
     assert len(events) < 300
 
 
