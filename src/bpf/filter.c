@@ -539,14 +539,21 @@ static bool matches_inner(const struct filter *filter, const uint8_t *packet, ui
 				      caplen - inner.offset, type) != 0;
 }
 
-uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen,
-		    unsigned type)
+static __attribute__((noinline)) uint32_t run_with_inner(const struct filter *filter, const uint8_t *packet,
+							 uint32_t wirelen, uint32_t caplen, unsigned type)
 {
 	const uint32_t accepted = bpf_vm_run(filter->vm, packet, wirelen, caplen, type);
 
-	if (!accepted || !filter->inner)
-		return accepted;
-	return matches_inner(filter, packet, wirelen, caplen, type) ? accepted : 0;
+	return accepted && matches_inner(filter, packet, wirelen, caplen, type) ? accepted : 0;
+}
+
+/* Both are jumps, not calls: a return costs a tenth of what a filter does to most packets. */
+uint32_t filter_run(const struct filter *filter, const uint8_t *packet, uint32_t wirelen, uint32_t caplen,
+		    unsigned type)
+{
+	if (__builtin_expect(filter->inner != NULL, false))
+		return run_with_inner(filter, packet, wirelen, caplen, type);
+	return bpf_vm_run(filter->vm, packet, wirelen, caplen, type);
 }
 
 static bool is_same_inner(const struct filter *one, const struct filter *other)

@@ -31,7 +31,6 @@
 
 /* One packet as it was on the wire: up to HEAD_BYTES in `head`, the rest in the ring. */
 struct wire_packet {
-	uint64_t time_ns; /* real */
 	uint64_t boot_ns; /* arrival */
 	bool odd_stamp;
 	uint32_t caplen, wirelen;
@@ -39,9 +38,8 @@ struct wire_packet {
 	const uint8_t *contiguous; /* with the head: what filters see */
 	uint32_t head_size;	   /* 0: none */
 	uint8_t head[HEAD_BYTES];
-	uint8_t direction;
-	uint32_t flags;
 	uint8_t type; /* PACKET_HOST, PACKET_OUTGOING, … */
+	const struct tpacket3_hdr *header;
 };
 
 /* Puts the head into the place of the packet's first `replaced` bytes. */
@@ -159,12 +157,11 @@ static void read_packet(struct wire_packet *packet, const uint8_t *at, const str
 {
 	const struct tpacket3_hdr *header = (const void *)at;
 
-	packet->time_ns = header->tp_sec * NS_PER_S + header->tp_nsec;
+	packet->header = header;
 	packet->caplen = header->tp_snaplen;
 	packet->wirelen = header->tp_len;
 	packet->data = packet->contiguous = at + header->tp_mac;
 	packet->head_size = 0;
-	packet->flags = header->tp_status & TP_STATUS_CSUMNOTREADY ? PACKET_FLAG_CHECKSUM_NOT_READY : 0;
 	if (context->type.form != LINK_AS_IS)
 		convert(packet, address, context);
 	else if ((header->tp_status & TP_STATUS_VLAN_VALID) && context->type.linktype == LINKTYPE_ETHERNET &&
@@ -215,16 +212,41 @@ static void charge_quota(struct cursor *cursor, uint64_t bytes)
 		cursor->quota_spent = true;
 }
 
+static uint32_t reception_flag(unsigned char type)
+{
+	static const uint8_t flags[] = {
+		[PACKET_HOST] = PACKET_FLAG_UNICAST,
+		[PACKET_BROADCAST] = PACKET_FLAG_BROADCAST,
+		[PACKET_MULTICAST] = PACKET_FLAG_MULTICAST,
+		[PACKET_OTHERHOST] = PACKET_FLAG_PROMISCUOUS,
+	};
+
+	return type < sizeof(flags) ? flags[type] : 0;
+}
+
+static uint64_t packet_time(const struct wire_packet *packet)
+{
+	return packet->header->tp_sec * NS_PER_S + packet->header->tp_nsec;
+}
+
+static uint32_t packet_flags(const struct wire_packet *packet)
+{
+	const bool not_ready = packet->header->tp_status & TP_STATUS_CSUMNOTREADY;
+
+	return reception_flag(packet->type) | (not_ready ? PACKET_FLAG_CHECKSUM_NOT_READY : 0);
+}
+
 static void store_packet(struct cursor *cursor, const struct wire_packet *packet, uint32_t accepted)
 {
+	const uint64_t time_ns = packet_time(packet);
 	struct packet_view view = {
-		.time_ns = packet->time_ns,
+		.time_ns = time_ns,
 		.arrived_ns = packet->boot_ns,
 		.odd_stamp = packet->odd_stamp,
 		.wirelen = packet->wirelen,
 		.caplen = packet->caplen < cursor->snaplen ? packet->caplen : cursor->snaplen,
-		.direction = packet->direction,
-		.flags = packet->flags,
+		.direction = packet->type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND,
+		.flags = packet_flags(packet),
 		.missing = cursor->missing,
 	};
 
@@ -239,8 +261,7 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 	}
 	cursor->missing = 0;
 	cursor->truncated += packet_is_truncated(&view, cursor->snaplen);
-	const uint64_t real_ns =
-		packet->odd_stamp ? packet->boot_ns + (uint64_t)cursor->clock_offset_ns : packet->time_ns;
+	const uint64_t real_ns = packet->odd_stamp ? packet->boot_ns + (uint64_t)cursor->clock_offset_ns : time_ns;
 	if (!cursor->first_ns || real_ns < cursor->first_ns)
 		cursor->first_ns = real_ns;
 	if (real_ns > cursor->last_ns)
@@ -310,18 +331,6 @@ static void check_clock_step(struct cursor *cursor, const struct span *span)
 		cursor->clock_offset_ns = span->bounds.clock_offset_ns;
 	else if (step_ns > TIMELINE_CLOCK_STEP_NS || step_ns < -TIMELINE_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
-}
-
-static uint32_t reception_flag(unsigned char type)
-{
-	static const uint8_t flags[] = {
-		[PACKET_HOST] = PACKET_FLAG_UNICAST,
-		[PACKET_BROADCAST] = PACKET_FLAG_BROADCAST,
-		[PACKET_MULTICAST] = PACKET_FLAG_MULTICAST,
-		[PACKET_OTHERHOST] = PACKET_FLAG_PROMISCUOUS,
-	};
-
-	return type < sizeof(flags) ? flags[type] : 0;
 }
 
 static void note_missing(struct cursor *cursor, const struct span *span)
@@ -405,9 +414,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 			active_count = end_retyped(active, active_count, span->number + i, packet.boot_ns);
 		} else if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, address, context);
-			packet.flags |= reception_flag(type);
 			packet.type = type;
-			packet.direction = type == PACKET_OUTGOING ? PACKET_DIR_OUTBOUND : PACKET_DIR_INBOUND;
 			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];
 
