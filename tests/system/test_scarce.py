@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A daemon that has no file descriptors or memory left for a ring says so; it does not say that the interface is not there."""
 
-import os
 import resource
 import subprocess
 
@@ -17,11 +16,6 @@ def limit_files(daemon, count):
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (hard if count is None else count, hard))
 
 
-def files_in_use(daemon):
-    """The descriptors up to here are taken."""
-    return max(map(int, os.listdir(f"/proc/{daemon.pid}/fd"))) + 1
-
-
 REQUESTS = {"one": (1, {"interface": ["eth1"]}), "any": (3, {"interface": ["any"]}), "before": (1, {"interface": ["eth1"], "before": 5}),
             "merged": (1, {"interface": ["eth0", "eth1"], "merge": True})}
 
@@ -31,7 +25,7 @@ def test_request_without_a_file_descriptor_left_is_refused_for_that(make_world, 
     world = make_world(pairs=2)
     refusals = 0
     for spare in range(5):
-        limit_files(world.daemon, files_in_use(world.daemon) + spare)
+        limit_files(world.daemon, world.daemon.first_free_descriptor() + spare)
         answer = world.request(timeout=1, **wanted).answer()
         if answer["event"] == "rejected":
             refusals += 1
@@ -50,7 +44,7 @@ def test_upload_without_a_file_descriptor_left_is_retried(make_world, tmp_path, 
     world = make_world({"cloudshark": {"ca_file": str(cert)}, "general": {"writelocal": False}, "memory": {"bytes": 0}},
                        cloudshark={"token": "t" * 16, "tls": (cert, key)})
     request = world.capture(packets=5, timeout=30)
-    limit_files(world.daemon, files_in_use(world.daemon) + spare)
+    limit_files(world.daemon, world.daemon.first_free_descriptor() + spare)
     world.sender.send(5, rate=1000)
     if spare == 0:
         assert "too many open files" in world.daemon.wait_log("delivery-retry").fields["error"]

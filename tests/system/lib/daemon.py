@@ -237,6 +237,11 @@ class Daemon:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def first_free_descriptor(self):
+        """As a limit (RLIMIT_NOFILE), it lets nothing more be opened, even if higher ones are in use."""
+        used = set(map(int, os.listdir(f"/proc/{self.pid}/fd")))
+        return next(number for number in range(len(used) + 1) if number not in used)
+
     def command_line(self):
         with open(f"/proc/{self.pid}/cmdline", "rb") as file:
             return file.read()
