@@ -21,7 +21,7 @@
 #include "job/targets.h"
 
 #define LISTING_SHARE 10     /* a listing is followed by this many times its duration without one */
-#define KNOWN_PRUNED_AT 8192 /* from so many known interfaces on, those that are gone are forgotten */
+#define KNOWN_PRUNED_AT 8192 /* known interfaces, from which on those that are gone are forgotten */
 
 struct follower {
 	LIST_ENTRY(follower) list;

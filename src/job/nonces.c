@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A signature stands for its nonce: whoever cannot sign can only repeat the whole. The memory is a ring of records in a
+ * A signature stands for its nonce: without the key one can only repeat the whole. The memory is a ring of records in a
  * file that is mapped, so that noting one costs no system call, and a process that is killed loses none. The file is
  * meant for a file system in memory; it need not survive the host's restart.
  *

@@ -230,7 +230,7 @@ int directory_quota_claim(int fd)
 {
 	struct stat st;
 
-	/* A filesystem without locks has no orphans that could be told from others. */
+	/* On a filesystem without locks the file is written all the same; orphans cannot be told apart there. */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : 0;
 	return fstat(fd, &st) == 0 && st.st_nlink == 0 ? -ENOENT : 0;

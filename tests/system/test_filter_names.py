@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Filters with names, and a name server that never answers: they end at their deadline and delay nobody else."""
+"""Filters with names, and a name server that never answers: they end at their deadline and delay no other request."""
 
 import concurrent.futures
 import os

@@ -128,7 +128,7 @@ def test_history_stream_obeys_the_rules(api_ruled):
 # --- defaults ---
 
 def test_only_cloudshark_means_that_no_request_names_memory(make_world):
-    """Otherwise whoever may publish, and fetch a file, would read any host's traffic."""
+    """Otherwise a user who may publish, and fetch a file, could read any host's traffic."""
     world = make_world({"general": {"writelocal": False}}, cloudshark={"token": "0123456789abcdef"})
     assert "(requests.destinations)" in world.refused(to_destinations=["memory"])["reason"]
     world.stop(world.capture(to_destinations=["cloudshark"], timeout=30))

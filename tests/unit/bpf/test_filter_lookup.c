@@ -86,7 +86,7 @@ static void test_words_are_judged_as_libpcap_scans_them(void **state)
 	assert_false(filter_may_resolve_names(NULL));
 }
 
-/* The judgement above, by libpcap: what has no name asks nobody. */
+/* The judgement above, by libpcap: what has no name asks no server. */
 static void test_expressions_without_names_ask_no_name_server(void **state)
 {
 	static const char *const expressions[] = {"host 10.0.0.1",

@@ -138,7 +138,7 @@ static void test_conflicting_options_are_refused(void **state)
 	check_refused("list|--api|http://h|--token-in-clear|--token-file|/nonexistent",
 		      "--token-file /nonexistent: No such file or directory");
 	check_refused("list|--api|http://h|--token-file|/nonexistent",
-		      "--token-file: whoever is on the way could read the token: use https://, or say so with "
+		      "--token-file: others on the way could read the token: use https://, or say so with "
 		      "--token-in-clear");
 	check_refused("list|--socket|/s|--redis-cluster", "--redis-cluster: the command does not use Redis");
 }

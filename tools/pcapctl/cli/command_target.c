@@ -112,7 +112,7 @@ static int check_token(const struct command_line *line, bool https, const char *
 	if (https || is_loopback(host) || command_line_has(line, OPTION_TOKEN_IN_CLEAR))
 		return 0;
 	return error_set(err, -EINVAL,
-			 "--token-file: whoever is on the way could read the token: use https://, or say so with "
+			 "--token-file: others on the way could read the token: use https://, or say so with "
 			 "--token-in-clear");
 }
 
