@@ -341,7 +341,7 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 		if (!follower) {
 			jobs_end_job(jobs, job);
 			return jobs_refuse(jobs, submission, -ENOMEM, "follow",
-					   "follow: the kernel's news are not available");
+					   "follow: the kernel does not report interface changes");
 		}
 	}
 	reply_cache_track(jobs->reply_cache, submission->request->id);

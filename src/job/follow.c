@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel's news (capture/link_watch.h) only say that something has changed, so all interfaces are listed then. That
- * takes milliseconds if there are hundreds, and pods may come and go all the time: at most a tenth of the loop's time
- * goes into it. An interface counts as known by its index, which the kernel does not use twice.
+ * The kernel's notices (capture/link_watch.h) only tell that something has changed, so all interfaces are listed then.
+ * That takes milliseconds if there are hundreds, and pods may come and go all the time: at most a tenth of the loop's
+ * time goes into it. An interface counts as known by its index, which the kernel does not use twice.
  */
 #include "job/follow.h"
 
@@ -156,7 +156,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	list_interfaces(ctx);
 }
 
-static void on_news(evutil_socket_t fd, short what, void *ctx)
+static void on_link_notice(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)what;
 	if (link_watch_read(fd))
@@ -198,7 +198,7 @@ static int start_watching(struct follow *follow)
 	follow->link_fd = link_watch_open();
 	if (follow->link_fd < 0)
 		return follow->link_fd;
-	follow->link_event = event_new(follow->loop, follow->link_fd, EV_READ | EV_PERSIST, on_news, follow);
+	follow->link_event = event_new(follow->loop, follow->link_fd, EV_READ | EV_PERSIST, on_link_notice, follow);
 	if (follow->link_event && event_add(follow->link_event, NULL) == 0)
 		return 0;
 	stop_watching(follow);

@@ -25,7 +25,7 @@ struct follow *follow_new(struct event_base *loop);
 void follow_free(struct follow *follow); /* no follower may be left; NULL is fine */
 
 /* Follows from now on; the targets are what it has. The calls begin later. NULL on ENOMEM, or if the kernel gives no
- * socket for its news. */
+ * socket for its notices. */
 struct follower *follow_begin(struct follow *follow, const struct targets *targets, follow_appeared appeared,
 			      void *ctx);
 void follow_end(struct follower *follower); /* also within `appeared`; NULL is fine */
