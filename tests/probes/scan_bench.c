@@ -22,12 +22,13 @@
 #define PACKET_BYTES 64
 #define ROOM ((MAC + PACKET_BYTES + 7u) & ~7u)
 #define PACKETS_PER_BLOCK ((BLOCK_BYTES - BLOCK_FIRST) / ROOM)
+#define PACKET_NS 100 /* between two stamps */
 #define MATCH_EVERY 10000
 #define ROUNDS 5
 
 static void fill_packet(uint8_t *at, uint64_t number)
 {
-	const uint64_t time_ns = number * 100;
+	const uint64_t time_ns = number * PACKET_NS;
 	struct tpacket3_hdr *packet = (void *)at;
 
 	packet->tp_next_offset = ROOM;
@@ -82,9 +83,12 @@ static double scan_once(const uint8_t *ring, size_t blocks, const struct filter 
 		store_init(&cursors[i].store, &budget);
 		group[i] = &cursors[i];
 	}
+	const struct arrival_bounds bounds = {.retired_ns = blocks * PACKETS_PER_BLOCK * PACKET_NS};
 	const uint64_t start_ns = clock_boottime_ns();
 	for (size_t i = 0; i < blocks; i++) {
-		const struct span span = {.first = ring + i * BLOCK_BYTES + BLOCK_FIRST,
+		const struct span span = {.bounds = bounds,
+					  .end_ns = bounds.retired_ns,
+					  .first = ring + i * BLOCK_BYTES + BLOCK_FIRST,
 					  .packets = PACKETS_PER_BLOCK,
 					  .number = i * PACKETS_PER_BLOCK};
 
