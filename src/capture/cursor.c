@@ -294,13 +294,23 @@ static bool may_have_arrived_at(const struct wire_packet *packet, uint64_t lates
 	return boottime_ns >= packet->boot_ns && boottime_ns <= latest_ns;
 }
 
-static void offer_packet(struct cursor *cursor, const struct wire_packet *packet, uint64_t latest_ns)
+/* A packet with an odd stamp makes each window uncertain that may begin or end at its arrival. */
+static void note_odd_stamp(struct cursor *const *active, unsigned count, const struct wire_packet *packet,
+			   uint64_t number, uint64_t latest_ns)
 {
-	if (packet->odd_stamp)
-		cursor->edge_uncertain |=
-			may_have_arrived_at(packet, latest_ns, cursor->from_ns) ||
-			may_have_arrived_at(packet, latest_ns,
-					    atomic_load_explicit(&cursor->until_ns, memory_order_relaxed));
+	for (unsigned c = 0; c < count; c++) {
+		struct cursor *cursor = active[c];
+
+		if (number >= cursor->next_number)
+			cursor->edge_uncertain |=
+				may_have_arrived_at(packet, latest_ns, cursor->from_ns) ||
+				may_have_arrived_at(packet, latest_ns,
+						    atomic_load_explicit(&cursor->until_ns, memory_order_relaxed));
+	}
+}
+
+static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
+{
 	if (packet->boot_ns < cursor->from_ns ||
 	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
@@ -415,11 +425,13 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		} else if (!(context->loopback && type == PACKET_OUTGOING)) {
 			read_packet(&packet, at, address, context);
 			packet.type = type;
+			if (__builtin_expect(packet.odd_stamp, false))
+				note_odd_stamp(active, active_count, &packet, span->number + i, span->end_ns);
 			for (unsigned c = 0; c < active_count;) {
 				struct cursor *cursor = active[c];
 
 				if (span->number + i >= cursor->next_number) {
-					offer_packet(cursor, &packet, span->end_ns);
+					offer_packet(cursor, &packet);
 					cursor->examined++;
 				}
 				if (cursor->reason == END_NONE) {
