@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Instructions are decoded once, into the address of the code that executes them and the indexes to continue at. A load
+ * Instructions are decoded once, into the address of the code that executes them and the ops to continue at. A load
  * and the comparison after it, the bulk of every filter, run as one step; the comparison also keeps its own op, for
  * jumps to it.
  */
@@ -39,15 +39,20 @@
 enum step { LOADS(NAME) PAIRS(NAME_PAIR) SIMPLE(NAME) STEPS };
 
 struct op {
-	uint16_t step;
-	uint16_t yes, no; /* jump targets: indexes of ops */
+	union {
+		enum step step;	  /* while the machine is made */
+		const void *code; /* that executes the step */
+	};
+	uint32_t yes, no; /* jump targets: offsets from the first op */
 	uint32_t k;
 	uint32_t operand; /* of the comparison in a pair */
 };
 
 struct bpf_vm {
 	struct bpf_vm *outgoing; /* for packets that this host sent; NULL: the same */
+	bool is_plain;		 /* it reads neither the scratch memory nor the packet's type */
 	unsigned count;
+	const void *const **labels; /* of an empty machine: where bpf_vm_run() tells the address of each step's code */
 	struct op ops[];
 };
 
@@ -131,6 +136,12 @@ static enum step find_pair(enum step load, enum step test)
 	return load;
 }
 
+/* A jump's target as an offset from the first op. */
+static uint32_t op_offset(unsigned i)
+{
+	return i * (uint32_t)sizeof(struct op);
+}
+
 static bool decode(struct bpf_vm *vm, const struct bpf_insn *program, unsigned i, unsigned type)
 {
 	const struct bpf_insn *insn = &program[i];
@@ -140,9 +151,9 @@ static bool decode(struct bpf_vm *vm, const struct bpf_insn *program, unsigned i
 
 	if (step == STEPS || jump < 0)
 		return false;
-	*op = (struct op){.step = (uint16_t)step, .k = is_packet_type(insn) ? type : insn->k};
-	op->yes = (uint16_t)jump;
-	op->no = (uint16_t)(i + 1 + insn->jf);
+	*op = (struct op){.step = step, .k = is_packet_type(insn) ? type : insn->k};
+	op->yes = op_offset((unsigned)jump);
+	op->no = op_offset(i + 1 + insn->jf);
 	if (BPF_CLASS(insn->code) == BPF_JMP && (jump >= vm->count || i + 1 + insn->jf >= vm->count))
 		return false;
 	if ((step == STEP_LD_MEM || step == STEP_LDX_MEM || step == STEP_ST || step == STEP_STX) &&
@@ -160,11 +171,27 @@ static void fuse_pairs(struct bpf_vm *vm)
 
 		if (pair == op->step)
 			continue;
-		op->step = (uint16_t)pair;
+		op->step = pair;
 		op->operand = next->k;
 		op->yes = next->yes;
 		op->no = next->no;
 	}
+}
+
+/* Only bpf_vm_run() knows where its labels are. */
+static void find_code(struct bpf_vm *vm)
+{
+	const void *const *labels = NULL;
+	const struct bpf_vm empty = {.labels = &labels};
+
+	bpf_vm_run(&empty, NULL, 0, 0, PACKET_HOST);
+	for (unsigned i = 0; i < vm->count; i++)
+		vm->ops[i].code = labels[vm->ops[i].step];
+}
+
+static bool reads_memory(const struct bpf_insn *insn)
+{
+	return (BPF_CLASS(insn->code) == BPF_LD || BPF_CLASS(insn->code) == BPF_LDX) && BPF_MODE(insn->code) == BPF_MEM;
 }
 
 static struct bpf_vm *new_vm(const struct bpf_insn *program, unsigned count, unsigned type)
@@ -176,11 +203,14 @@ static struct bpf_vm *new_vm(const struct bpf_insn *program, unsigned count, uns
 	if (!vm)
 		return NULL;
 	vm->count = count;
+	vm->is_plain = true;
 	for (unsigned i = 0; i < count; i++) {
 		if (!decode(vm, program, i, type))
 			return NULL;
+		vm->is_plain &= !reads_memory(&program[i]) && !is_packet_type(&program[i]);
 	}
 	fuse_pairs(vm);
+	find_code(vm);
 	return take(vm);
 }
 
@@ -226,6 +256,11 @@ static inline uint32_t byte_at(const uint8_t *at)
 	return *at;
 }
 
+static inline const struct op *op_at(const struct op *ops, uint32_t offset)
+{
+	return (const void *)((const char *)ops + offset);
+}
+
 /* clang-format off: the interpreter is written in macros, one line a step */
 
 /* A = the value at `offset` (64 bits: sums do not wrap); rejects if it lies beyond the packet. */
@@ -247,37 +282,45 @@ static inline uint32_t byte_at(const uint8_t *at)
 #define TEST_GE(value) (a >= (value))
 #define TEST_SET(value) ((a & (value)) != 0)
 
-#define DISPATCH() goto *labels[op->step]
+#define DISPATCH() goto * op->code
 #define NEXT()              \
 	do {                \
 		op++;       \
 		DISPATCH(); \
 	} while (0)
 /* A branch, not a conditional move: when predicted, the steps after it start before the packet's bytes arrive. */
-#define JUMP(condition)                         \
-	do {                                    \
-		if (condition) {                \
-			op = ops + op->yes;     \
-			__asm__("" : "+r"(op)); \
-			DISPATCH();             \
-		}                               \
-		op = ops + op->no;              \
-		DISPATCH();                     \
+#define JUMP(condition)                           \
+	do {                                      \
+		if (condition) {                  \
+			op = op_at(ops, op->yes); \
+			__asm__("" : "+r"(op));   \
+			DISPATCH();               \
+		}                                 \
+		op = op_at(ops, op->no);          \
+		DISPATCH();                       \
 	} while (0)
 
 /* Labels as values are a GNU extension, which __extension__ does not cover in a goto. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
-uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen, uint32_t caplen, unsigned type)
+__attribute__((noinline)) uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wirelen,
+					      uint32_t caplen, unsigned type)
 {
 #define LABEL(name) &&do_##name,
 #define LABEL_PAIR(load, test) &&do_##load##_##test,
 	static const void *const labels[] = {LOADS(LABEL) PAIRS(LABEL_PAIR) SIMPLE(LABEL)};
-	if (vm->outgoing && type == PACKET_OUTGOING)
-		vm = vm->outgoing;
+	uint32_t a = 0, x = 0, memory[SCRATCH_WORDS];
+	if (__builtin_expect(!vm->is_plain, false)) {
+		if (!vm->count) {
+			*vm->labels = labels;
+			return 0;
+		}
+		if (vm->outgoing && type == PACKET_OUTGOING)
+			vm = vm->outgoing;
+		memset(memory, 0, sizeof(memory));
+	}
 	const struct op *const ops = vm->ops;
 	const struct op *op = ops;
-	uint32_t a = 0, x = 0, memory[SCRATCH_WORDS] = {0};
 	DISPATCH();
 
 #define DO_LOAD(name)            \
@@ -291,6 +334,10 @@ uint32_t bpf_vm_run(const struct bpf_vm *vm, const uint8_t *packet, uint32_t wir
 
 #define DO(name, action)    \
 	do_##name : action; \
+	NEXT();
+#define DO_DIVISION(name, operator, divisor)  \
+	do_##name : if (!(divisor)) return 0; \
+	a = a operator(divisor);              \
 	NEXT();
 #define DO_JUMP(name, condition) do_##name : JUMP(condition);
 	DO(LD_LEN, a = wirelen)
@@ -334,18 +381,10 @@ do_LDX_MSH:
 	DO(NEG, a = 0u - a)
 	DO(TAX, x = a)
 	DO(TXA, a = x)
-do_DIV:
-do_MOD:
-	if (!op->k)
-		return 0;
-	a = op->step == STEP_DIV ? a / op->k : a % op->k;
-	NEXT();
-do_DIV_X:
-do_MOD_X:
-	if (!x)
-		return 0;
-	a = op->step == STEP_DIV_X ? a / x : a % x;
-	NEXT();
+	DO_DIVISION(DIV, /, op->k)
+	DO_DIVISION(MOD, %, op->k)
+	DO_DIVISION(DIV_X, /, x)
+	DO_DIVISION(MOD_X, %, x)
 do_RET:
 	return op->k;
 do_RET_A:
