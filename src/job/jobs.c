@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "job/audit.h"
 #include "job/follow.h"
 #include "job/jobs_internal.h"
 #include "job/nonces.h"
@@ -98,6 +99,7 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.broad = !refusal->named,
 	};
 
+	audit_refused(NULL, &event);
 	event_bus_publish(jobs->options.bus, &event);
 }
 
@@ -226,6 +228,7 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 	request->no_names = message->allowed->resolve ? NULL : message->allowed->resolve_rule;
 	request->published_ns = message->published_ns;
 	request->published_error_ns = message->published_error_ns;
+	audit_describe(request, message->origin);
 	if (message->refusal) {
 		end_submission(jobs, &submission, watch, -ECONNABORTED, message->refusal);
 		request_unref(request);

@@ -55,8 +55,8 @@ static const char *seconds_text(const json_t *object, const char *key, char text
 int captures_print(const struct terminal *terminal, const json_t *captures)
 {
 	static const struct table_column columns[] = {
-		{"CAPTURE", false}, {"STATE", false},	 {"INTERFACE", false}, {"PACKETS", true},
-		{"BYTES", true},    {"ENDED BY", false}, {"SINCE", false},     {"FILE", false},
+		{"CAPTURE", false},  {"STATE", false}, {"INTERFACE", false}, {"PACKETS", true}, {"BYTES", true},
+		{"ENDED BY", false}, {"SINCE", false}, {"FROM", false},	     {"FILTER", false}, {"FILE", false},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
 	char text[FORMAT_SIZE];
@@ -77,6 +77,9 @@ int captures_print(const struct terminal *terminal, const json_t *captures)
 		table_cell(table, bytes_text(capture, "bytes", text));
 		table_cell(table, json_text(capture, "reason"));
 		table_cell(table, *json_text(capture, "time") ? format_time(json_text(capture, "time"), text) : "");
+		table_cell(table,
+			   *json_text(capture, "key") ? json_text(capture, "key") : json_text(capture, "origin"));
+		table_cell(table, json_text(capture, "filter"));
 		table_cell_tone(table, json_text(capture, "file"), kept ? TONE_PLAIN : TONE_FAINT);
 	}
 	return table_print(table, terminal);
