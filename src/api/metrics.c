@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/metrics_outcomes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -328,6 +329,8 @@ int metrics_write(struct metric_writer *out, const struct metrics_source *source
 		r = write_events(out, &numbers);
 	if (r == 0)
 		r = write_suppressed(out, source->gate);
+	if (r == 0)
+		r = metrics_write_outcomes(out, &numbers.load.jobs.outcomes);
 	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
 	if (r == 0)
