@@ -118,7 +118,7 @@ const struct config_row config_rows[] = {
 	 .type = CONFIG_STRING,
 	 .fallback = "",
 	 FIELD(user),
-	 .help = "with -check: judge files as this user, who will run the daemon; by default, as the systemd unit's"},
+	 .help = "with -check: judge files as this user, not as the unit's"},
 	{.option = "version",
 	 .type = CONFIG_BOOL,
 	 .fallback = "false",

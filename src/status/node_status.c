@@ -244,6 +244,9 @@ char *node_status_json(const struct node_status *status)
 			  interfaces_json(&list, false), "load", load_json(status), "captures", captures_json(status),
 			  "destinations", destinations_json(status));
 
+	struct error cannot;
+	if (json && engine_may_capture(&cannot) < 0)
+		json_object_set_new(json, "cannot_capture", json_string(cannot.text));
 	if (json && redis.name_taken)
 		json_object_set_new(json, "name_taken", json_true());
 	if (json && list.total > list.count)
