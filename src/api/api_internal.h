@@ -10,6 +10,7 @@
 
 #define API_LIST_DEFAULT 256 /* captures or interfaces in one answer, by default */
 #define API_LIST_MAX 4096
+#define API_ORIGIN_SIZE 128			     /* of a request's origin, "api:" and the peer */
 #define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
 #define API_TYPE_PCAPNG "application/x-pcapng"
 

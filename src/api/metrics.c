@@ -3,10 +3,10 @@
  * value. */
 #include "api/metrics.h"
 
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "api/metrics_outcomes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -14,7 +14,7 @@
 #include "event/event_gate.h"
 #include "status/node_status.h"
 
-#define INTERFACE_LABEL_SIZE (4 * IF_NAMESIZE + 1) /* of a name, escaped, with the NUL */
+#define INTERFACE_LABEL_SIZE (4 * NETWORK_INTERFACE_ANY_NAME_MAX + 1) /* of a name, escaped, with the NUL */
 #define NO_SAMPLE (-1.0)
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
@@ -111,9 +111,10 @@ static const struct daemon_metric daemon_metrics[] = {
 	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},
 };
 
+/* Interfaces that a recorder waits for have pcapdaemon_recorder_up. */
 static double up(const struct node_interface *i)
 {
-	return i->up;
+	return i->present || i->ring ? i->up : NO_SAMPLE;
 }
 
 static double captures(const struct node_interface *i)
@@ -243,6 +244,22 @@ static int write_interfaces(struct metric_writer *out, const struct interface_me
 	return r;
 }
 
+static int write_recorders(struct metric_writer *out, const struct node_interface_list *list)
+{
+	static const struct metric_family family = {"pcapdaemon_recorder_up", METRIC_GAUGE, NULL,
+						    "Whether the recorder records, by the name in history.interfaces."};
+	int r = metric_header(out, &family);
+
+	for (size_t i = 0; i < list->recorder_count && r == 0; i++) {
+		char name[INTERFACE_LABEL_SIZE];
+		const struct metric_label labels[] = {{"interface", interface_label(list->recorders[i].setting, name)},
+						      {NULL, NULL}};
+
+		r = metric_sample(out, &family, labels, list->recorders[i].up);
+	}
+	return r;
+}
+
 static int write_interface_total(struct metric_writer *out, size_t total)
 {
 	static const struct metric_family family = {"pcapdaemon_interfaces", METRIC_GAUGE, NULL,
@@ -313,7 +330,11 @@ int metrics_write(struct metric_writer *out, const struct metrics_source *source
 	if (r == 0)
 		r = write_suppressed(out, source->gate);
 	if (r == 0)
+		r = metrics_write_outcomes(out, &numbers.load.jobs.outcomes);
+	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
+	if (r == 0)
+		r = write_recorders(out, &list);
 	if (r == 0)
 		r = write_interface_total(out, list.total);
 	for (size_t i = 0; i < COUNT(interface_metrics) && r == 0; i++)

@@ -16,6 +16,7 @@
 #include "request/request.h"
 
 #define PIECE_BYTES (64u * 1024) /* queued for the client at a time */
+#define REFUSALS_LOGGED 10	 /* a second */
 
 struct history_response {
 	LIST_ENTRY(history_response) list;
@@ -221,6 +222,23 @@ static bool parse_spec(struct http_request *request, struct history_stream_spec 
 	return spec->interface && *spec->interface;
 }
 
+/* Reading history makes no event, so the log alone tells who read what. `refusal` NULL: it is being read. */
+static void log_reading(const struct http_request *request, const struct history_stream_spec *spec, const char *refusal)
+{
+	static struct log_rate refused_rate = {.burst = REFUSALS_LOGGED}; /* the loop's thread only */
+	char origin[API_ORIGIN_SIZE], from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+	uint64_t suppressed = 0;
+
+	if (refusal && !log_rate_allow(&refused_rate, &suppressed))
+		return;
+	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(request));
+	log_notice(refusal ? "history-refused" : "history-read", log_str("origin", origin), log_str("reason", refusal),
+		   log_str("interface", spec->interface), log_str("required", spec->required),
+		   log_str("bpf", spec->bpf), log_str("inner", spec->inner),
+		   log_str("from", spec->from_given ? clock_format(spec->from_ns, from) : NULL),
+		   log_str("to", clock_format(spec->to_ns, to)), log_uint("suppressed", suppressed));
+}
+
 void route_history(void *ctx, struct http_request *request)
 {
 	struct api *api = ctx;
@@ -240,9 +258,11 @@ void route_history(void *ctx, struct http_request *request)
 					 &error, &history->packets);
 	if (r < 0) {
 		free(history);
+		log_reading(request, &spec, error.text);
 		http_answer_error(request, error_http_status(r), "%s", error.text);
 		return;
 	}
+	log_reading(request, &spec, NULL);
 	history->request = request;
 	LIST_INSERT_HEAD(&api->histories, history, list);
 	http_request_set_gone_handler(request, on_gone, history);

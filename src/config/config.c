@@ -26,6 +26,7 @@ static int loader_init(struct config_loader *loader)
 static void loader_free(struct config_loader *loader)
 {
 	config_faults_deinit(loader);
+	free(loader->unit);
 	config_free(loader->config);
 	free(loader);
 }
@@ -41,7 +42,7 @@ static void replace_text(struct config_loader *loader, const char *section, cons
 /* Whether nothing is configured. These options only name or describe this run; -config sets the file. */
 static bool is_embedded(const struct config_loader *loader)
 {
-	static const char *const neutral[] = {"node", "check", "loglevel"};
+	static const char *const neutral[] = {"node", "check", "user", "loglevel"};
 
 	if (loader->file || loader->config->requests.key_count)
 		return false;
@@ -105,7 +106,7 @@ static int finish(struct config_loader *loader, struct buffer *faults, struct co
 		config_faults_print(loader, faults);
 	if (loader->out_of_memory)
 		return -ENOMEM;
-	if (loader->fault_count > 0)
+	if (loader->fault_count > loader->warning_count)
 		return -EINVAL;
 	if (!*loader->config->path)
 		config_value_clear(config_row_find_option("config"), loader->config);
@@ -121,6 +122,8 @@ static void complete(struct config_loader *loader)
 	derive(loader);
 	if (!loader->out_of_memory)
 		config_check(loader);
+	if (!loader->out_of_memory && loader->config->check)
+		config_host_check(loader);
 }
 
 int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
@@ -134,6 +137,7 @@ int config_load(int argc, char **argv, config_filter_validator validate_filter, 
 	config_read_arguments(loader, argc, argv);
 	if (loader->out_of_memory || loader->config->help || loader->config->version)
 		return finish(loader, faults, config);
+	config_host_prepare(loader);
 	if (*loader->config->path) {
 		loader->file = loader->config->path;
 		config_read_file(loader);

@@ -150,6 +150,7 @@ struct config {
 	 * local user's, so redis.listen is false. */
 	bool embedded;
 	char *path; /* the file's; NULL: none */
+	char *user; /* -check: as whom; "": this process's user */
 	bool check, version, help;
 };
 
@@ -158,10 +159,11 @@ typedef int (*config_filter_validator)(const char *filter, struct error *err);
 
 /*
  * Reads the command line, then the file it names, then secrets from files or systemd credentials (config_secret.c), and
- * validates the whole. Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in place. Returns 0, -ENOMEM, or
- * -EINVAL with one line per fault in `faults`: "file:line:column: section.key: reason (did you mean …?)" or "command
- * line: -option: reason". Switching on what this build lacks ([kafka] listen = true, …) is a fault. With -help or
- * -version it reads only the command line.
+ * validates the whole; with -check, also whether this host suits it (config_host.c), in a process with one thread.
+ * Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in place. Returns 0 with any warnings in `faults`,
+ * -ENOMEM, or -EINVAL with one line per fault and warning in `faults`: "file:line:column: section.key: reason (did you
+ * mean …?)" or "command line: -option: reason"; a warning has "warning: " after the location. Switching on what this
+ * build lacks ([kafka] listen = true, …) is a fault. With -help or -version it reads only the command line.
  */
 warn_unused int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
 			    struct config **config);

@@ -10,6 +10,7 @@
 #include "config/config_loader.h"
 #include "config/config_secret.h"
 #include "config/config_value.h"
+#include "config/unit_file.h"
 
 static const struct config_row *row_of(const char *section, const char *key)
 {
@@ -55,6 +56,8 @@ static void check_local(struct config_loader *loader)
 		config_row_fault(loader, writelocal, "needs -destdir, or localdir in the configuration file");
 		return;
 	}
+	if (stat(path, &st) < 0 && errno == ENOENT && loader->unit && unit_file_makes(loader->unit, path))
+		return;
 	if (stat(path, &st) < 0)
 		reason = strerror(errno);
 	else if (!S_ISDIR(st.st_mode))

@@ -15,6 +15,7 @@
 #include "config/config_keys.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
+#include "config/unit_file.h"
 
 static int check_mode(const char *path, mode_t mode, struct error *err)
 {
@@ -117,12 +118,19 @@ static const char *find_credential(const char *section, const char *key, char pa
 	return size > 0 && size < PATH_MAX && access(path, F_OK) == 0 ? path : "";
 }
 
+/* One that the unit will get counts as given even if its file cannot be read here. */
 static void take_credential(struct config_loader *loader, const struct config_row *secret)
 {
 	char path[PATH_MAX];
+	const struct unit_credential *planned =
+		loader->unit ? unit_file_credential(loader->unit, secret->section, secret->key) : NULL;
 
 	if (*find_credential(secret->section, secret->key, path))
 		take_secret(loader, secret, secret, path);
+	else if (planned && *planned->path)
+		take_secret(loader, secret, secret, planned->path);
+	else if (planned)
+		config_origin_of(loader, secret)->on = true;
 }
 
 static void read_one(struct config_loader *loader, const struct config_row *secret)
@@ -150,6 +158,9 @@ static void read_keys(struct config_loader *loader)
 	struct config_requests *requests = &loader->config->requests;
 	char room[PATH_MAX];
 	const char *path = *requests->keys_file ? requests->keys_file : find_credential("requests", "keys", room);
+	const struct unit_credential *planned =
+		loader->unit && !*path ? unit_file_credential(loader->unit, "requests", "keys") : NULL;
+	path = planned ? planned->path : path;
 	struct error err;
 
 	if (!*path)

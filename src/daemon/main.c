@@ -59,8 +59,9 @@ int main(int argc, char **argv)
 	standard_fds_reserve();
 	int r = config_load(argc, argv, filter_check, &faults, &config);
 
-	if (r < 0)
-		fprintf(stderr, "%s", faults.size ? buffer_text(&faults) : "out of memory\n");
+	if (r < 0 && !faults.size)
+		fprintf(stderr, "out of memory\n");
+	fputs(buffer_text(&faults), stderr); /* faults and warnings */
 	buffer_deinit(&faults);
 	if (r < 0)
 		return EXIT_BAD_USAGE;

@@ -132,6 +132,31 @@ static void put_positive(struct writer *writer, const char *key, uint64_t number
 		put_number(writer, key, number);
 }
 
+/* Whole seconds as an integer. */
+static void put_seconds(struct writer *writer, const char *key, uint64_t ns)
+{
+	if (ns && ns % NS_PER_S == 0)
+		put_number(writer, key, ns / NS_PER_S);
+	else if (ns)
+		put(writer, key, json_real((double)ns / NS_PER_S));
+}
+
+static void put_limits(struct writer *writer, const struct event_limits *limits)
+{
+	struct writer inner = {.object = json_object()};
+
+	put_positive(&inner, "packets", limits->packets);
+	put_positive(&inner, "bytes", limits->bytes);
+	put_positive(&inner, "snap", limits->snap);
+	put_seconds(&inner, "duration", limits->duration_ns);
+	put_seconds(&inner, "idle", limits->idle_ns);
+	json_t *object = finish(&inner);
+	if (!object || json_object_size(object))
+		put(writer, "limits", object);
+	else
+		json_decref(object);
+}
+
 static json_t *nic_json(const struct event *event)
 {
 	struct writer nic = {.object = json_object()};
@@ -224,6 +249,9 @@ char *event_json(const struct event *event)
 	put_time(&writer, "time", event->time_ns);
 	put_text(&writer, "origin", event->origin);
 	put_text(&writer, "key", event->key);
+	put_text(&writer, "filter", event->filter);
+	put_text(&writer, "inner", event->inner);
+	put_limits(&writer, &event->limits);
 	put_text(&writer, "reason", event->reason);
 	put_positive(&writer, "count", event->count);
 	put_text(&writer, "field", event->field);

@@ -34,6 +34,24 @@ static uint64_t time_of(const json_t *object, const char *key)
 	return text && clock_parse(text, &realtime_ns) == 0 ? realtime_ns : 0;
 }
 
+static uint64_t duration_of(const json_t *object, const char *key)
+{
+	const double seconds = json_number_value(json_object_get(object, key));
+
+	return seconds > 0 && seconds < 1e9 ? (uint64_t)(seconds * NS_PER_S + 0.5) : 0;
+}
+
+static struct event_limits limits_of(const json_t *object)
+{
+	return (struct event_limits){
+		.packets = number_of(object, "packets"),
+		.bytes = number_of(object, "bytes"),
+		.snap = number_of(object, "snap"),
+		.duration_ns = duration_of(object, "duration"),
+		.idle_ns = duration_of(object, "idle"),
+	};
+}
+
 static const char *text_of(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(object, key));
@@ -133,6 +151,9 @@ struct event *event_parse(const char *json, size_t size)
 	event.field = text_of(object, "field");
 	event.origin = text_of(object, "origin");
 	event.key = text_of(object, "key");
+	event.filter = text_of(object, "filter");
+	event.inner = text_of(object, "inner");
+	event.limits = limits_of(json_object_get(object, "limits"));
 	event.folded_into = text_of(object, "folded_into");
 	event.until_ns = time_of(object, "until");
 	read_counts(object, &event);

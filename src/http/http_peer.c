@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel records a unix peer's user and groups when it connects: it cannot claim others later, and no name look-up
- * is needed. A peer whose groups cannot be read (too many) counts as no member.
+ * The kernel records a unix peer's user and groups when it connects: it cannot claim others later, and no name is
+ * looked up to decide. The user's name is for people. A peer whose groups cannot be read (too many) counts as no
+ * member.
  */
 #include "http/http_peer.h"
 
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/user_name.h"
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59 /* asm-generic/socket.h */
@@ -46,7 +49,11 @@ void http_peer_unix(struct http_peer *peer, int fd, gid_t group)
 		return;
 	}
 	peer->allowed = credentials.uid == 0 || credentials.uid == geteuid() || is_member(fd, credentials.gid, group);
-	snprintf(peer->text, sizeof(peer->text), "unix:%u", (unsigned)credentials.uid);
+	char name[USER_NAME_SIZE];
+	if (user_name_find(credentials.uid, name))
+		snprintf(peer->text, sizeof(peer->text), "unix:%u(%s)", (unsigned)credentials.uid, name);
+	else
+		snprintf(peer->text, sizeof(peer->text), "unix:%u", (unsigned)credentials.uid);
 }
 
 void http_peer_tcp(struct http_peer *peer, int fd)

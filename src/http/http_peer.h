@@ -9,9 +9,10 @@
 
 struct http_peer {
 	bool allowed;			/* a unix peer whose credentials suffice; over TCP the token decides */
-	char text[HTTP_PEER_TEXT_SIZE]; /* "unix:1000" (the user), "tcp:127.0.0.1" */
+	char text[HTTP_PEER_TEXT_SIZE]; /* "unix:1000(alice)", "unix:1000", "tcp:127.0.0.1" */
 };
 
-/* Allows root, our own user, and members of the group ((gid_t)-1: none). Asks only the kernel. */
+/* Allows root, our own user, and members of the group ((gid_t)-1: none). Asks only the kernel, and /etc/passwd for the
+ * name. */
 void http_peer_unix(struct http_peer *peer, int fd, gid_t group);
 void http_peer_tcp(struct http_peer *peer, int fd);

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "job/audit.h"
 #include "job/follow.h"
 #include "job/jobs_internal.h"
 #include "job/request_rules.h"
@@ -31,6 +32,9 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 
 	return (struct event){
 		.kind = kind,
+		.filter = request->filter_shown,
+		.inner = request->inner_shown,
+		.limits = audit_limits(request),
 		.id = request->id,
 		.node = jobs->options.config->general.node,
 		.time_ns = clock_realtime_ns(),
@@ -75,11 +79,10 @@ enum job_outcome jobs_refuse(struct jobs *jobs, const struct submission *submiss
 		return JOB_PUT_OFF;
 	}
 	event = describe_request(jobs, submission, EVENT_REJECTED);
-	log_debug(job, "request-refused", log_str("request", event.id), log_str("origin", event.origin),
-		  log_int("code", code), log_str("field", field), log_str("reason", reason));
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
+	audit_refused(submission->request, &event);
 	event_bus_publish(jobs->options.bus, &event);
 	return JOB_REFUSED;
 }
@@ -160,6 +163,7 @@ static void report_folded(struct jobs *jobs, const struct submission *submission
 	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
 	dedupe_renew(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, 0);
+	audit_admitted(submission->request, 0, into);
 	event_bus_publish(jobs->options.bus, &event);
 }
 
@@ -260,7 +264,7 @@ static int check_join(const struct jobs *jobs, const struct request *request, st
 static void join_as_capture(struct jobs *jobs, struct job *job, const struct capture_target *target, uint64_t until_ns)
 {
 	struct request *request = job_request(job);
-	const struct submission submission = {.request = request};
+	const struct submission submission = {.origin = request->origin, .request = request};
 	const struct capture_interfaces interfaces = {
 		.targets = target,
 		.count = 1,
@@ -364,9 +368,8 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 		jobs_end_job(jobs, job);
 		return outcome;
 	}
-	log_debug(job, "request-admitted", log_str("request", submission->request->id),
-		  log_str("origin", submission->origin), log_uint("interfaces", targets->count),
-		  log_bool("merge", merge), log_uint("running", jobs->counts.running));
+	if (outcome != JOB_PUT_OFF)
+		audit_admitted(submission->request, job_capture_count(job), NULL);
 	if (jobs->submitter)
 		job_add_watch(job, jobs->submitter);
 	jobs->submitter = NULL;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "event/event_bus.h"
+#include "job/audit.h"
 #include "job/capture_internal.h"
 
 /* --- events --- */
@@ -27,7 +28,11 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.broad = capture->request->broad,
 		.tags = capture->tags,
 		.customer = capture->request->customer,
+		.origin = capture->request->origin,
 		.key = request_key_name(capture->request),
+		.filter = capture->request->filter_shown,
+		.inner = capture->request->inner_shown,
+		.limits = audit_limits(capture->request),
 		.alertid = capture->request->alertid,
 		.alertid_is_integer = capture->request->alertid_is_integer,
 		.skipped = capture->skipped.items,

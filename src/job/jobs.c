@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "job/audit.h"
 #include "job/follow.h"
 #include "job/jobs_internal.h"
 #include "job/nonces.h"
@@ -64,6 +65,7 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	json = answers ? own : json;
 	if (!event->suppressed)
 		jobs->counts.events[event->kind]++;
+	outcomes_count(&jobs->counts.outcomes, event);
 	if (event->kind == EVENT_ACCEPTED)
 		follow_look(jobs->follow); /* what has appeared while it was armed can join now */
 	if (json && job)
@@ -98,6 +100,7 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.broad = !refusal->named,
 	};
 
+	audit_refused(NULL, &event);
 	event_bus_publish(jobs->options.bus, &event);
 }
 
@@ -226,6 +229,7 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 	request->no_names = message->allowed->resolve ? NULL : message->allowed->resolve_rule;
 	request->published_ns = message->published_ns;
 	request->published_error_ns = message->published_error_ns;
+	audit_describe(request, message->origin);
 	if (message->refusal) {
 		end_submission(jobs, &submission, watch, -ECONNABORTED, message->refusal);
 		request_unref(request);
@@ -512,6 +516,15 @@ int jobs_stop(const struct jobs *jobs, const char *id)
 
 /* --- start and end --- */
 
+static void expect_destinations(struct jobs *jobs)
+{
+	const char *names[SINKS_MAX];
+	const size_t count = deliveries_destination_names(jobs->options.deliveries, names);
+
+	for (size_t i = 0; i < count; i++)
+		outcomes_expect(&jobs->counts.outcomes, names[i]);
+}
+
 static int start_nonces(struct jobs *jobs, struct error *err)
 {
 	const struct config_requests *rules = &jobs->options.config->requests;
@@ -540,6 +553,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->arming_many = offload_new(options->loop, "pcapd-arm-many", ARMING_MANY_THREADS, ARMING_MANY_QUEUE);
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
+	expect_destinations(jobs);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
 	jobs->put_off_rate.burst = 1;
 	jobs->reply_cache = reply_cache_new();

@@ -15,6 +15,7 @@
 #include "history/history_stream.h"
 #include "job/capture_list.h"
 #include "job/job.h"
+#include "job/outcomes.h"
 
 struct config;
 struct config_requests;
@@ -98,6 +99,7 @@ struct jobs_counts {
 	uint64_t delivering;	      /* captures being delivered */
 	uint64_t elsewhere;	      /* requests for other nodes since the start */
 	uint64_t events[EVENT_KINDS]; /* published since the start, by enum event_kind */
+	struct outcomes outcomes;     /* since the start */
 };
 struct jobs_counts jobs_counts(const struct jobs *jobs);
 

@@ -94,6 +94,18 @@ static bool add_window(struct output_file *output, const struct consumer_report 
 			   (unsigned long long)report->lost_memory);
 }
 
+/* The filter, which is each interface's, is in their blocks. */
+static bool add_limits(struct output_file *output, const struct request *request)
+{
+	char idle[64] = "";
+
+	if (request->idle_ns)
+		snprintf(idle, sizeof(idle), ", idle %.12g s", (double)request->idle_ns / NS_PER_S);
+	return add_comment(output, "limits: %llu packets, %llu bytes, %u bytes a packet, %.12g s%s",
+			   (unsigned long long)request->packets, (unsigned long long)request->bytes, request->snap,
+			   (double)request->duration_ns / NS_PER_S, idle);
+}
+
 static bool add_comments(struct output_file *output, const struct output_file_options *options)
 {
 	const struct request *request = options->request;
@@ -105,6 +117,9 @@ static bool add_comments(struct output_file *output, const struct output_file_op
 		ok = ok && add_comment(output, "customer: %s", request->customer);
 	if (request->alertid)
 		ok = ok && add_comment(output, "alertid: %s", request->alertid);
+	if (request->origin)
+		ok = ok && add_comment(output, "origin: %s", request->origin);
+	ok = ok && add_limits(output, request);
 	if (request_key_name(request))
 		ok = ok && add_comment(output, "signed with the key: %s", request_key_name(request));
 	ok = ok && add_window(output, options->report);

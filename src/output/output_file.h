@@ -30,7 +30,7 @@ struct output_file {
 	struct store_merge_limits limits;
 	char name[CAPTURE_FILE_NAME_SIZE];
 	struct sink_file file; /* for a delivery; valid as long as the output file */
-	char *comments[13];
+	char *comments[15];
 };
 
 struct output_file_options {

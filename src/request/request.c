@@ -341,8 +341,10 @@ static size_t text_bytes(const char *text)
 size_t request_bytes(const struct request *request)
 {
 	size_t bytes = sizeof(*request) + text_bytes(request->bpf) + text_bytes(request->inner) +
-		       text_bytes(request->tags) + text_bytes(request->customer) + text_bytes(request->comment) +
-		       text_bytes(request->alertid) + text_bytes(request->dedupe) + text_bytes(request->json);
+		       text_bytes(request->filter_shown) + text_bytes(request->inner_shown) +
+		       text_bytes(request->origin) + text_bytes(request->tags) + text_bytes(request->customer) +
+		       text_bytes(request->comment) + text_bytes(request->alertid) + text_bytes(request->dedupe) +
+		       text_bytes(request->json);
 
 	for (size_t i = 0; i < request->interface_count; i++)
 		bytes += sizeof(*request->interfaces) + text_bytes(request->interfaces[i].name) +
@@ -372,6 +374,9 @@ void request_unref(struct request *request)
 	free(request->destinations);
 	free(request->bpf);
 	free(request->inner);
+	free(request->filter_shown);
+	free(request->inner_shown);
+	free(request->origin);
 	free(request->tags);
 	free(request->customer);
 	free(request->comment);

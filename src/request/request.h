@@ -51,6 +51,9 @@ struct request {
 	char *bpf;		 /* NULL: none */
 	char *inner;		 /* a filter for the packet in a tunnel; NULL: none */
 	const char *required;	 /* a filter that its packets must match as well, the configuration's; NULL: none */
+	char *filter_shown;	 /* `required` and `bpf` as one text for events, cut; NULL: none */
+	char *inner_shown;	 /* `inner` likewise */
+	char *origin;		 /* where it came from; NULL: not known */
 	const char *no_names;	 /* the rule that forbids its filters host names; NULL: none */
 	uint32_t snap;		 /* bytes */
 	uint64_t packets;	 /* per capture */

@@ -240,12 +240,32 @@ static void add_rings(struct node_interface_list *list, const struct engine_inte
 	}
 }
 
+/* Recorders whose interface is not there: they have a row of their own, unless the ring of one that was there has one.
+ */
+static void add_waiting(struct node_interface_list *list)
+{
+	for (size_t i = 0; i < list->recorder_count; i++) {
+		const struct node_recorder *recorder = &list->recorders[i];
+		size_t k = 0;
+
+		if (!recorder->away)
+			continue;
+		while (k < list->total && strcmp(list->items[k].name, recorder->setting) != 0)
+			k++;
+		struct node_interface *row = &list->items[k];
+		list->total += k == list->total;
+		snprintf(row->name, sizeof(row->name), "%s", recorder->setting);
+		row->waiting = true;
+	}
+}
+
 /* Recorders come first, then what has captures, each by name. */
 static int compare_importance(const void *a, const void *b)
 {
 	const struct node_interface *left = a, *right = b;
-	if (left->recorder != right->recorder)
-		return left->recorder ? -1 : 1;
+	const bool left_records = left->recorder || left->waiting, right_records = right->recorder || right->waiting;
+	if (left_records != right_records)
+		return left_records ? -1 : 1;
 	if (!left->captures != !right->captures)
 		return left->captures ? -1 : 1;
 	return strcmp(left->name, right->name);
@@ -260,14 +280,18 @@ int node_interfaces_list(const struct node_interfaces *interfaces, size_t limit,
 		return -errno;
 	cleanup(cleanup_free) struct engine_interface *rings = list_rings(interfaces->engine, &ring_count);
 	cleanup(cleanup_free) bool *known = calloc(ring_count + 1, sizeof(*known));
-	if (rings && known)
-		list->items = calloc(count_entries(found) + ring_count + 1, sizeof(*list->items));
+	list->recorders = rings ? node_recorders_list(interfaces->config, rings, ring_count) : NULL;
+	list->recorder_count = list->recorders ? interfaces->config->history.interfaces.count : 0;
+	if (list->recorders && known)
+		list->items =
+			calloc(count_entries(found) + ring_count + list->recorder_count + 1, sizeof(*list->items));
 	if (list->items)
 		list->total = add_kernel(found, list->items);
 	freeifaddrs(found);
 	if (!list->items)
 		return -ENOMEM;
 	add_rings(list, rings, ring_count, known);
+	add_waiting(list);
 	list->count = list->total;
 	if (list->total > limit) {
 		qsort(list->items, list->total, sizeof(*list->items), compare_importance);
@@ -283,6 +307,7 @@ int node_interfaces_list(const struct node_interfaces *interfaces, size_t limit,
 void node_interface_list_deinit(struct node_interface_list *list)
 {
 	free(list->items);
+	free(list->recorders);
 	*list = (struct node_interface_list){0};
 }
 

@@ -150,8 +150,10 @@ static json_t *interface_json(const struct node_interface *interface, bool detai
 						 number(interface->packets), "dropped", number(interface->dropped)));
 	if (json && interface->recorder)
 		json_object_set_new(json, "reach", seconds_json(interface->reach_ns));
-	if (json && !interface->present)
+	if (json && !interface->present && interface->ring)
 		json_object_set_new(json, "gone", json_true());
+	if (json && interface->waiting)
+		json_object_set_new(json, "waiting", json_true());
 	if (json && detailed && interface->ring)
 		json_object_update_new(json, json_pack("{so so}", "ring", number(interface->ring_bytes), "held",
 						       number(interface->held_bytes)));
@@ -242,6 +244,9 @@ char *node_status_json(const struct node_status *status)
 			  interfaces_json(&list, false), "load", load_json(status), "captures", captures_json(status),
 			  "destinations", destinations_json(status));
 
+	struct error cannot;
+	if (json && engine_may_capture(&cannot) < 0)
+		json_object_set_new(json, "cannot_capture", json_string(cannot.text));
 	if (json && redis.name_taken)
 		json_object_set_new(json, "name_taken", json_true());
 	if (json && list.total > list.count)

@@ -176,6 +176,8 @@ static void go_down(struct redis_link *link, const char *reason)
 		  log_bool("was_up", was_up), log_uint("attempts", link->failed_attempts),
 		  log_uint("retry_ms", retry_ns / NS_PER_MS));
 	redis_link_log_down(&link->log, redis_discovery_endpoint(link->discovery), reason, retry_ns);
+	if (was_up && link->handler.lost)
+		link->handler.lost(link->handler.ctx, reason);
 	if (was_up)
 		link->handler.down(link->handler.ctx);
 	else if (link->handler.failed)

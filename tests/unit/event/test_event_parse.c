@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "event/event_copy.h"
 #include "event/event_parse.h"
 
@@ -42,6 +43,9 @@ static void test_events_round_trip(void **state)
 		.reason = "packets",
 		.origin = "redis:capture",
 		.key = "monitoring",
+		.filter = "port 53",
+		.inner = "icmp",
+		.limits = {.packets = 7, .bytes = 8, .snap = 96, .duration_ns = 60 * NS_PER_S, .idle_ns = 1500000000},
 		.counted = true,
 		.packets = 5,
 		.bytes = 600,

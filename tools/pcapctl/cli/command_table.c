@@ -185,6 +185,12 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 "\"-\" is standard input.\n",
 	 .standalone = check_file, .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_FILE,
 	 .options = check_options},
+	{"doctor", "find out what is wrong on this host, and what to do", "",
+	 "Examines the configuration as the daemon's unit sees it, the daemon, the kernel's settings, memory, the "
+	 "interfaces' offloads, the destinations, and Redis: its user's rights, the clock, and the other nodes.\n"
+	 "Changes nothing.\n"
+	 "With --redis an operator's rights are judged, not the daemon's.\n",
+	 .standalone = doctor, .options = no_options},
 	{"completion", "print a completion script for a shell", "bash|zsh|fish", "", .standalone = print_completion,
 	 .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_CHOICE, .choices = shells,
 	 .options = no_options},

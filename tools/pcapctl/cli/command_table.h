@@ -7,7 +7,7 @@
 
 #include "pcapctl/cli/commands.h"
 
-#define COMMAND_COUNT 12
+#define COMMAND_COUNT 13
 
 enum option_id {
 	OPTION_NONE, /* ends a list */

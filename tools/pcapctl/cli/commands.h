@@ -34,7 +34,8 @@ enum exit_status fleet_status(const struct command_context *context);
 enum exit_status fleet_nodes(const struct command_context *context);
 enum exit_status fleet_watch(const struct command_context *context);
 
-/* No daemon. */
+/* No daemon, or the command finds it by itself. */
+enum exit_status doctor(const struct command_context *context);
 enum exit_status check_file(const struct command_context *context);
 enum exit_status print_completion(const struct command_context *context);
 enum exit_status print_help(const struct command_context *context);
