@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time limits: a packet stamped before time T may still be in the kernel's open block. So the engine acts on a limit
- * `retire_delay_ns` after T, when that block has certainly retired. Consumers then end at the number the timeline has
- * reached, and judge each packet up to there by its own time stamp. A capture on a silent link ends on time, on a busy
- * one exactly.
+ * Time limits: a packet stamped before time T may still be queued before the ring, or lie in the kernel's open block.
+ * So the engine acts on a limit `retire_delay_ns` after T, when no packet that comes can be from before T (arrival.h),
+ * and once no open block holds one. Consumers then end at the number the timeline has reached, and judge each packet up
+ * to there by its own time stamp. A capture on a silent link ends on time, on a busy one exactly.
  *
  * A recorder's source keeps its timeline full, whether or not consumers read it. Its ring survives the interface: when
  * an interface of that name comes back, the ring is bound to it and the time between is noted as an absence. If its
@@ -41,10 +41,13 @@ size_t source_ring_bytes(const struct source *source)
 	return (size_t)source->ring->block_bytes * source->ring->block_count;
 }
 
-/* Two expiries of the retire timer before Linux 6.18, plus a margin for the scheduler. */
+/* Two expiries of the retire timer before Linux 6.18, plus a margin for the scheduler; and no less than a packet may be
+ * queued between its stamp and the ring. */
 static uint64_t retire_delay(unsigned retire_ms)
 {
-	return (3 * retire_ms + 10) * NS_PER_MS;
+	const uint64_t expiries_ns = (3 * retire_ms + 10) * NS_PER_MS;
+
+	return expiries_ns > ARRIVAL_QUEUED_NS ? expiries_ns : ARRIVAL_QUEUED_NS;
 }
 
 static struct timeline_moment read_clocks(void *ctx)
