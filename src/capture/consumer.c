@@ -378,9 +378,11 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 static int find_linktype(struct engine *engine, const struct consumer_spec *spec,
 			 const struct network_interface *device, uint16_t *linktype, struct error *err)
 {
+	const uint16_t of_device = device->index ? link_type_read(device).linktype : 0;
+
 	pthread_mutex_lock(&engine->lock);
 	const struct source *source = find_source(engine, spec, device);
-	*linktype = source ? source->ring->type.linktype : link_type_of(device->hardware).linktype;
+	*linktype = source ? source->ring->type.linktype : of_device;
 	pthread_mutex_unlock(&engine->lock);
 	return source || device->index ? 0
 				       : error_set(err, -ENODEV, "interface %s: no such interface", spec->interface);

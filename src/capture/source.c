@@ -139,7 +139,7 @@ int source_open_recorder(const struct engine_recorder *options, const struct net
 							   .snaplen = options->snaplen,
 							   .headers = options->headers};
 	const struct ring_options ring = recorder_ring(options, interface, guard);
-	int r = retention_filter_new(&retention, link_type_of(interface->hardware).linktype, err, &recorder.retention);
+	int r = retention_filter_new(&retention, link_type_read(interface).linktype, err, &recorder.retention);
 
 	if (r < 0)
 		return r;
