@@ -120,15 +120,21 @@ static bool has_busy_idle(const struct engine *engine)
 	return source;
 }
 
-/* What a new ring of this size leaves, once the rings that are given up are closed. Called with `lock` held. */
+/* Whether one more ring is allowed once the rings that are given up are closed. Called with `lock` held. */
+static bool has_place(const struct engine *engine)
+{
+	return engine->ring_count - engine->given_up_count < engine->rings_max;
+}
+
+/* Whether a new ring of this size fits in once the rings that are given up are closed. Called with `lock` held. */
 static bool will_fit(const struct engine *engine, size_t bytes)
 {
-	return engine->ring_bytes - engine->given_up_bytes + bytes <= engine->rings_limit_bytes;
+	return has_place(engine) && engine->ring_bytes - engine->given_up_bytes + bytes <= engine->rings_limit_bytes;
 }
 
 /*
- * Takes bytes for a new ring, at most `planned`, out of the budget; idle rings give way. Returns 0 or -ENOMEM. Called
- * with `lock` held; releases and reacquires it while rings are closed.
+ * Takes a place and bytes for a new ring, at most `planned`, out of what is allowed; idle rings give way. Returns 0,
+ * -ENOSPC (rings) or -ENOMEM. Called with `lock` held; releases and reacquires it while rings are closed.
  */
 static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 {
@@ -139,13 +145,14 @@ static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 			engine_give_up(engine, idle);
 		const size_t used = engine->ring_bytes - engine->given_up_bytes;
 		*bytes = ring_size_fit(engine->rings_limit_bytes, used, planned);
-		if (!*bytes && !has_busy_idle(engine))
-			return -ENOMEM;
-		if (!*bytes) {
+		const bool possible = *bytes && has_place(engine);
+		if (!possible && !has_busy_idle(engine))
+			return *bytes ? -ENOSPC : -ENOMEM;
+		if (!possible) {
 			pthread_cond_wait(&engine->sources_changed, &engine->lock);
 			continue;
 		}
-		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes)
+		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes && engine->ring_count < engine->rings_max)
 			break;
 		if (engine->closing)
 			engine_close_source(engine);
@@ -153,7 +160,19 @@ static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 			pthread_cond_wait(&engine->sources_changed, &engine->lock);
 	}
 	engine->ring_bytes += *bytes;
+	engine->ring_count++;
 	return 0;
+}
+
+static void ring_refused(const struct engine *engine, const char *interface, int code, struct error *err)
+{
+	if (code == -ENOSPC)
+		error_set(err, code, "interface %s: rings of %u other interfaces are in use", interface,
+			  engine->rings_max);
+	else
+		error_set(err, code,
+			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.rings)",
+			  interface, engine->rings_limit_bytes / MIB);
 }
 
 static bool is_being_opened(const struct engine *engine, int ifindex)
@@ -185,18 +204,20 @@ static int open_source(struct engine *engine, const struct consumer_spec *spec, 
 
 	engine->openings = &opening;
 	int r = reserve_ring(engine, planned, &bytes);
+	const bool reserved = r == 0;
 	pthread_mutex_unlock(&engine->lock);
-	if (r < 0)
-		error_set(err, r,
-			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.rings)",
-			  spec->interface, engine->rings_limit_bytes / MIB);
+	if (!reserved)
+		ring_refused(engine, spec->interface, r, err);
 	else
 		r = source_open(device, spec->promiscuous, bytes, &engine->ring_guard, err, &source);
 	const size_t opened = r == 0 ? source_ring_bytes(source) : 0;
 	if (r == 0)
 		r = engine_add_source(engine, source, err);
 	pthread_mutex_lock(&engine->lock);
-	engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* the kernel may have lacked memory for all of it */
+	if (reserved) {
+		engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* the kernel may have lacked memory for it all */
+		engine->ring_count -= r < 0;
+	}
 	end_opening(engine, &opening);
 	if (r == 0)
 		*result = source;

@@ -103,6 +103,7 @@ void engine_give_up(struct engine *engine, struct source *source)
 {
 	source->given_up = true;
 	engine->given_up_bytes += source_ring_bytes(source);
+	engine->given_up_count++;
 	engine_wake_ring_thread(engine);
 }
 
@@ -119,7 +120,8 @@ void engine_close_source(struct engine *engine)
 	pthread_mutex_lock(&engine->lock);
 	engine->ring_bytes -= recorder ? 0 : bytes;
 	engine->given_up_bytes -= recorder ? 0 : bytes;
-	engine->source_count--;
+	engine->ring_count -= !recorder;
+	engine->given_up_count -= !recorder;
 	pthread_cond_broadcast(&engine->sources_changed);
 }
 
@@ -138,21 +140,16 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
 
 	pthread_mutex_lock(&engine->lock);
-	const bool full = engine->source_count >= ENGINE_SOURCES_MAX;
-	int r = full ? -ENOSPC : 0;
-	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
-		r = -errno;
+	const int r = epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0 ? -errno : 0;
 	if (r == 0) {
 		source->pins++;
 		source->id = ++engine->source_count_ever;
 		source->next = engine->sources;
 		engine->sources = source;
-		engine->source_count++;
 	}
 	pthread_mutex_unlock(&engine->lock);
 	if (r < 0) {
-		error_set(err, r, "interface %s: %s", source->ring->name,
-			  full ? "too many interfaces are open" : strerror(-r));
+		error_set(err, r, "interface %s: %s", source->ring->name, strerror(-r));
 		source_close(source);
 	}
 	return r;
@@ -273,6 +270,7 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 		(struct ring_guard){.begin = begin_ring_allocation, .end = end_ring_allocation, .ctx = engine};
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
 	engine->rings_limit_bytes = rings_limit(options->rings_bytes ? options->rings_bytes : ENGINE_RINGS_BYTES);
+	engine->rings_max = options->rings ? options->rings : ENGINE_RINGS_MAX;
 	pthread_mutex_init(&engine->control_lock, NULL);
 	pthread_mutex_init(&engine->allocation_lock, NULL);
 	pthread_mutex_init(&engine->lock, NULL);

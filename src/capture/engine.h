@@ -24,11 +24,12 @@ struct engine_options {
 	/* Budget for all rings opened on demand; 0: ENGINE_RINGS_BYTES. Never more than a quarter of the machine's
 	 * memory. */
 	size_t rings_bytes;
+	unsigned rings;		 /* opened on demand at once; 0: ENGINE_RINGS_MAX */
 	struct slab_pool *slabs; /* their memory; outlives the engine and all captures */
 };
 
 #define ENGINE_CONSUMERS_MAX 16384    /* at once, regardless of the configuration */
-#define ENGINE_SOURCES_MAX 4096	      /* open rings */
+#define ENGINE_RINGS_MAX 4096	      /* opened on demand; idle ones give way */
 #define ENGINE_RINGS_BYTES (1u << 30) /* total of all rings opened on demand, unless configured */
 
 /* `loop` delivers the ends of consumers. Returns NULL and sets `err` on failure. */

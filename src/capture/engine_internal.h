@@ -68,8 +68,11 @@ struct engine {
 	size_t rings_limit_bytes;
 	size_t ring_bytes;     /* of all rings opened on demand, also those being opened or closed */
 	size_t given_up_bytes; /* of these, the rings that close */
+	/* Rings opened on demand, also those being opened or closed; of these, the ones that close. */
+	unsigned ring_count, given_up_count;
+	unsigned rings_max;
 	uint64_t served_count; /* how often workers took work from any source */
-	unsigned source_count, consumer_count, recorder_count, idle_workers;
+	unsigned consumer_count, recorder_count, idle_workers;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
 	bool ring_thread_started;
 	pthread_t ring_thread;
