@@ -409,6 +409,17 @@ static int find_linktype(struct engine *engine, const struct consumer_spec *spec
 				       : error_set(err, -ENODEV, "interface %s: no such interface", spec->interface);
 }
 
+/* Whether a filter may depend on the netmask. Reading that waits for the kernel's RTNL lock. */
+static bool has_broadcast(const struct consumer_spec *spec)
+{
+	const char *const filters[] = {spec->bpf, spec->inner, spec->required};
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++)
+		found |= filters[i] && strstr(filters[i], "broadcast");
+	return found;
+}
+
 int consumer_start(struct engine *engine, const struct consumer_spec *spec, consumer_done done, void *ctx,
 		   struct error *err, const char **field, struct consumer **result)
 {
@@ -430,7 +441,7 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		.required = spec->required,
 		.no_names = spec->no_names,
 		.linktype = linktype,
-		.netmask = ring_netmask(device.name),
+		.netmask = has_broadcast(spec) ? ring_netmask(device.name) : 0,
 	};
 	r = spec->filters ? filter_cache_get(spec->filters, &options, err, field, &consumer->filter)
 			  : filter_new(&options, err, field, &consumer->filter);
