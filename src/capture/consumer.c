@@ -56,8 +56,9 @@ void consumer_unlink(struct consumer *consumer)
 /* The device that the spec means now; index 0: there is none. */
 static int find_device(const struct consumer_spec *spec, struct network_interface *device, struct error *err)
 {
-	const int r = spec->ifindex ? network_interface_read(spec->ifindex, device)
-				    : network_interface_find(spec->interface, device);
+	const int r = spec->source    ? -ENODEV
+		      : spec->ifindex ? network_interface_read(spec->ifindex, device)
+				      : network_interface_find(spec->interface, device);
 
 	if (r == -ENODEV)
 		*device = (struct network_interface){0};
@@ -83,10 +84,15 @@ static struct source *find_live(const struct engine *engine, const struct networ
 static struct source *find_source(const struct engine *engine, const struct consumer_spec *spec,
 				  const struct network_interface *device)
 {
-	if (!device->index)
-		return recorder_find_away(engine, spec->interface);
+	if (spec->source)
+		return recorder_find_numbered(engine, spec->source);
+	if (!device->index) {
+		struct source *former = spec->ifindex ? recorder_find_former(engine, spec->ifindex) : NULL;
+
+		return former || !spec->former ? former : recorder_find_away(engine, spec->interface);
+	}
 	struct source *live = find_live(engine, device);
-	if (!spec->to_real_ns)
+	if (!spec->to_real_ns || !spec->former)
 		return live;
 	const int64_t offset_ns = clock_offset_ns();
 	const uint64_t now_ns = clock_boottime_ns(), to_ns = spec->to_real_ns - (uint64_t)offset_ns;
@@ -341,6 +347,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->to_real_ns = spec->to_real_ns;
 	consumer->duration_ns = spec->duration_ns;
 	consumer->until_ns = spec->until_ns;
+	consumer->own_only = !spec->former;
 	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
 	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
 	store_init(&consumer->cursor.store, &engine->budget);

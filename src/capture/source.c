@@ -490,6 +490,16 @@ static uint64_t history_begin(const struct source *source, uint64_t now_ns)
 	return younger_than_max_age(source, oldest_ns < complete_ns ? oldest_ns : complete_ns, now_ns);
 }
 
+/* Boot time at which the interface came back last; 0: it never did. Before, another device may have had its name. */
+static uint64_t last_return(const struct source *source)
+{
+	uint64_t last_ns = 0;
+
+	for (unsigned i = 0; i < source->absence_count; i++)
+		last_ns = source->absences[i].to_ns > last_ns ? source->absences[i].to_ns : last_ns;
+	return last_ns;
+}
+
 static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
 {
 	const int64_t boot_ns = (int64_t)real_ns - clock_offset_ns;
@@ -502,7 +512,9 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	struct cursor *cursor = &consumer->cursor;
 	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
 							: (int64_t)(now_ns - consumer->before_ns);
-	const int64_t begin_ns = (int64_t)history_begin(source, now_ns);
+	const uint64_t oldest_ns = history_begin(source, now_ns);
+	const uint64_t own_ns = consumer->own_only ? last_return(source) : 0;
+	const int64_t begin_ns = (int64_t)(own_ns > oldest_ns ? own_ns : oldest_ns);
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct timeline_position position = {.number = timeline_next_number(source->timeline),
 					     .dropped = source->ring->dropped};

@@ -40,6 +40,7 @@ struct source {
 	struct ring *ring; /* constant, except for ifindex, which changes when a recorder's interface comes back */
 	char name[NETWORK_INTERFACE_NAME_SIZE]; /* the current name of the interface, or the last it had */
 	const struct recorder_setting *setting; /* the configured recorder that opened it; NULL: none. Constant */
+	bool by_alternative;			/* the setting has an alternative name of the interface. Constant */
 	struct timeline *timeline;
 	struct recorder recorder;
 	struct consumer *consumers;

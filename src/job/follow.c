@@ -217,7 +217,7 @@ struct follower *follow_begin(struct follow *follow, const struct targets *targe
 	LIST_INSERT_HEAD(&follow->followers, follower, list);
 	bool ok = true;
 	for (size_t i = 0; ok && i < targets->count; i++)
-		ok = remember(follower, (unsigned)targets->items[i].ifindex);
+		ok = remember(follower, (unsigned)targets->items[i].on.ifindex);
 	follow_look(follow); /* something may have appeared since they were listed */
 	if (ok)
 		return follower;
