@@ -56,8 +56,9 @@ void consumer_unlink(struct consumer *consumer)
 /* The device that the spec means now; index 0: there is none. */
 static int find_device(const struct consumer_spec *spec, struct network_interface *device, struct error *err)
 {
-	const int r = spec->ifindex ? network_interface_read(spec->ifindex, device)
-				    : network_interface_find(spec->interface, device);
+	const int r = spec->source    ? -ENODEV
+		      : spec->ifindex ? network_interface_read(spec->ifindex, device)
+				      : network_interface_find(spec->interface, device);
 
 	if (r == -ENODEV)
 		*device = (struct network_interface){0};
@@ -83,10 +84,15 @@ static struct source *find_live(const struct engine *engine, const struct networ
 static struct source *find_source(const struct engine *engine, const struct consumer_spec *spec,
 				  const struct network_interface *device)
 {
-	if (!device->index)
-		return recorder_find_away(engine, spec->interface);
+	if (spec->source)
+		return recorder_find_numbered(engine, spec->source);
+	if (!device->index) {
+		struct source *former = spec->ifindex ? recorder_find_former(engine, spec->ifindex) : NULL;
+
+		return former || !spec->former ? former : recorder_find_away(engine, spec->interface);
+	}
 	struct source *live = find_live(engine, device);
-	if (!spec->to_real_ns)
+	if (!spec->to_real_ns || !spec->former)
 		return live;
 	const int64_t offset_ns = clock_offset_ns();
 	const uint64_t now_ns = clock_boottime_ns(), to_ns = spec->to_real_ns - (uint64_t)offset_ns;
@@ -120,15 +126,21 @@ static bool has_busy_idle(const struct engine *engine)
 	return source;
 }
 
-/* What a new ring of this size leaves, once the rings that are given up are closed. Called with `lock` held. */
+/* Whether one more ring is allowed once the rings that are given up are closed. Called with `lock` held. */
+static bool has_place(const struct engine *engine)
+{
+	return engine->ring_count - engine->given_up_count < engine->rings_max;
+}
+
+/* Whether a new ring of this size fits in once the rings that are given up are closed. Called with `lock` held. */
 static bool will_fit(const struct engine *engine, size_t bytes)
 {
-	return engine->ring_bytes - engine->given_up_bytes + bytes <= engine->rings_limit_bytes;
+	return has_place(engine) && engine->ring_bytes - engine->given_up_bytes + bytes <= engine->rings_limit_bytes;
 }
 
 /*
- * Takes bytes for a new ring, at most `planned`, out of the budget; idle rings give way. Returns 0 or -ENOMEM. Called
- * with `lock` held; releases and reacquires it while rings are closed.
+ * Takes a place and bytes for a new ring, at most `planned`, out of what is allowed; idle rings give way. Returns 0,
+ * -ENOSPC (rings) or -ENOMEM. Called with `lock` held; releases and reacquires it while rings are closed.
  */
 static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 {
@@ -139,13 +151,14 @@ static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 			engine_give_up(engine, idle);
 		const size_t used = engine->ring_bytes - engine->given_up_bytes;
 		*bytes = ring_size_fit(engine->rings_limit_bytes, used, planned);
-		if (!*bytes && !has_busy_idle(engine))
-			return -ENOMEM;
-		if (!*bytes) {
+		const bool possible = *bytes && has_place(engine);
+		if (!possible && !has_busy_idle(engine))
+			return *bytes ? -ENOSPC : -ENOMEM;
+		if (!possible) {
 			pthread_cond_wait(&engine->sources_changed, &engine->lock);
 			continue;
 		}
-		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes)
+		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes && engine->ring_count < engine->rings_max)
 			break;
 		if (engine->closing)
 			engine_close_source(engine);
@@ -153,7 +166,19 @@ static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 			pthread_cond_wait(&engine->sources_changed, &engine->lock);
 	}
 	engine->ring_bytes += *bytes;
+	engine->ring_count++;
 	return 0;
+}
+
+static void ring_refused(const struct engine *engine, const char *interface, int code, struct error *err)
+{
+	if (code == -ENOSPC)
+		error_set(err, code, "interface %s: rings of %u other interfaces are in use", interface,
+			  engine->rings_max);
+	else
+		error_set(err, code,
+			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.rings)",
+			  interface, engine->rings_limit_bytes / MIB);
 }
 
 static bool is_being_opened(const struct engine *engine, int ifindex)
@@ -185,18 +210,20 @@ static int open_source(struct engine *engine, const struct consumer_spec *spec, 
 
 	engine->openings = &opening;
 	int r = reserve_ring(engine, planned, &bytes);
+	const bool reserved = r == 0;
 	pthread_mutex_unlock(&engine->lock);
-	if (r < 0)
-		error_set(err, r,
-			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.rings)",
-			  spec->interface, engine->rings_limit_bytes / MIB);
+	if (!reserved)
+		ring_refused(engine, spec->interface, r, err);
 	else
 		r = source_open(device, spec->promiscuous, bytes, &engine->ring_guard, err, &source);
 	const size_t opened = r == 0 ? source_ring_bytes(source) : 0;
 	if (r == 0)
 		r = engine_add_source(engine, source, err);
 	pthread_mutex_lock(&engine->lock);
-	engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* the kernel may have lacked memory for all of it */
+	if (reserved) {
+		engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* the kernel may have lacked memory for it all */
+		engine->ring_count -= r < 0;
+	}
 	end_opening(engine, &opening);
 	if (r == 0)
 		*result = source;
@@ -320,6 +347,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->to_real_ns = spec->to_real_ns;
 	consumer->duration_ns = spec->duration_ns;
 	consumer->until_ns = spec->until_ns;
+	consumer->own_only = !spec->former;
 	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
 	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
 	store_init(&consumer->cursor.store, &engine->budget);
@@ -378,12 +406,25 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 static int find_linktype(struct engine *engine, const struct consumer_spec *spec,
 			 const struct network_interface *device, uint16_t *linktype, struct error *err)
 {
+	const uint16_t of_device = device->index ? link_type_read(device).linktype : 0;
+
 	pthread_mutex_lock(&engine->lock);
 	const struct source *source = find_source(engine, spec, device);
-	*linktype = source ? source->ring->type.linktype : link_type_of(device->hardware).linktype;
+	*linktype = source ? source->ring->type.linktype : of_device;
 	pthread_mutex_unlock(&engine->lock);
 	return source || device->index ? 0
 				       : error_set(err, -ENODEV, "interface %s: no such interface", spec->interface);
+}
+
+/* Whether a filter may depend on the netmask. Reading that waits for the kernel's RTNL lock. */
+static bool has_broadcast(const struct consumer_spec *spec)
+{
+	const char *const filters[] = {spec->bpf, spec->inner, spec->required};
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++)
+		found |= filters[i] && strstr(filters[i], "broadcast");
+	return found;
 }
 
 int consumer_start(struct engine *engine, const struct consumer_spec *spec, consumer_done done, void *ctx,
@@ -407,7 +448,7 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		.required = spec->required,
 		.no_names = spec->no_names,
 		.linktype = linktype,
-		.netmask = ring_netmask(device.name),
+		.netmask = has_broadcast(spec) ? ring_netmask(device.name) : 0,
 	};
 	r = spec->filters ? filter_cache_get(spec->filters, &options, err, field, &consumer->filter)
 			  : filter_new(&options, err, field, &consumer->filter);

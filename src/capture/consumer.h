@@ -29,6 +29,8 @@ struct resume_point {
 struct consumer_spec {
 	const char *interface; /* any name of it, for errors if `ifindex` is given */
 	int ifindex;	       /* the device; 0: the one that has this name, or whose history is kept under it */
+	uint64_t source;       /* instead: the recorder of an interface that is away (engine_find_away); 0: not given */
+	bool former;	       /* a past window may reach back to former devices (struct engine_target) */
 	bool promiscuous;
 	const char *bpf;      /* NULL: every packet */
 	const char *inner;    /* what the packet in a tunnel must match; NULL: no tunnel is needed */

@@ -43,6 +43,7 @@ struct consumer {
 	uint64_t before_ns;		   /* requested: start this long before it is armed */
 	uint64_t from_real_ns, to_real_ns; /* requested window; 0: not given */
 	uint64_t duration_ns, until_ns;
+	bool own_only;		    /* nothing of former devices */
 	struct resume_point resume; /* number 0: none */
 	int64_t asked_from_ns;	    /* boot time; negative: before the machine booted */
 	bool interface_was_away;    /* for part of the window */

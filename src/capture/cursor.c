@@ -377,8 +377,7 @@ static unsigned collect_active(struct cursor *const *cursors, unsigned count, co
 
 		cursor->edge_uncertain |=
 			span->ambiguous && (is_within(span, cursor->from_ns) || is_within(span, until_ns));
-		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS &&
-		    span->begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
+		if (arrival_earliest(&span->bounds) > until_ns) { /* nor did later ones arrive in time */
 			cursor->reason = END_UNTIL;
 			continue;
 		}

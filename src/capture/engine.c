@@ -38,7 +38,7 @@ void engine_wake_worker(struct engine *engine)
 		pthread_cond_signal(&engine->work_available);
 }
 
-static_assert(WORKERS_MAX + 1 <= CPU_ISOLATION_MAX, "the ring thread and all workers");
+static_assert(WORKERS_MAX + 2 <= CPU_ISOLATION_MAX, "the ring thread, all workers and the counter thread");
 
 /* Called without `lock`. */
 static void begin_ring_allocation(void *ctx)
@@ -50,6 +50,7 @@ static void begin_ring_allocation(void *ctx)
 	cpu_isolation_keep_off(&engine->isolation, engine->ring_thread);
 	for (unsigned i = 0; i < engine->worker_count; i++)
 		cpu_isolation_keep_off(&engine->isolation, engine->workers[i]);
+	cpu_isolation_keep_off(&engine->isolation, engine->counter_thread);
 	/*
 	 * A thread preempted on this CPU may hold `lock`, and the ring thread would wait for it: take the lock once to
 	 * make that thread finish. The loop may still run here, but is unlikely to be preempted with the lock before
@@ -103,6 +104,7 @@ void engine_give_up(struct engine *engine, struct source *source)
 {
 	source->given_up = true;
 	engine->given_up_bytes += source_ring_bytes(source);
+	engine->given_up_count++;
 	engine_wake_ring_thread(engine);
 }
 
@@ -119,7 +121,8 @@ void engine_close_source(struct engine *engine)
 	pthread_mutex_lock(&engine->lock);
 	engine->ring_bytes -= recorder ? 0 : bytes;
 	engine->given_up_bytes -= recorder ? 0 : bytes;
-	engine->source_count--;
+	engine->ring_count -= !recorder;
+	engine->given_up_count -= !recorder;
 	pthread_cond_broadcast(&engine->sources_changed);
 }
 
@@ -138,21 +141,16 @@ int engine_add_source(struct engine *engine, struct source *source, struct error
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = source};
 
 	pthread_mutex_lock(&engine->lock);
-	const bool full = engine->source_count >= ENGINE_SOURCES_MAX;
-	int r = full ? -ENOSPC : 0;
-	if (r == 0 && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0)
-		r = -errno;
+	const int r = epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, source->ring->fd, &event) < 0 ? -errno : 0;
 	if (r == 0) {
 		source->pins++;
 		source->id = ++engine->source_count_ever;
 		source->next = engine->sources;
 		engine->sources = source;
-		engine->source_count++;
 	}
 	pthread_mutex_unlock(&engine->lock);
 	if (r < 0) {
-		error_set(err, r, "interface %s: %s", source->ring->name,
-			  full ? "too many interfaces are open" : strerror(-r));
+		error_set(err, r, "interface %s: %s", source->ring->name, strerror(-r));
 		source_close(source);
 	}
 	return r;
@@ -224,6 +222,11 @@ static int start_threads(struct engine *engine, unsigned workers)
 	engine->ring_thread_started = r == 0;
 	if (r == 0)
 		pthread_setname_np(engine->ring_thread, "pcapd-ring");
+	if (r == 0)
+		r = pthread_create(&engine->counter_thread, &attributes, counter_thread_run, engine);
+	engine->counter_thread_started = engine->ring_thread_started && r == 0;
+	if (r == 0)
+		pthread_setname_np(engine->counter_thread, "pcapd-counter");
 	while (r == 0 && engine->worker_count < workers)
 		r = start_worker(engine, &attributes);
 	pthread_sigmask(SIG_SETMASK, &previous, NULL);
@@ -273,11 +276,14 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 		(struct ring_guard){.begin = begin_ring_allocation, .end = end_ring_allocation, .ctx = engine};
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
 	engine->rings_limit_bytes = rings_limit(options->rings_bytes ? options->rings_bytes : ENGINE_RINGS_BYTES);
+	engine->rings_max = options->rings ? options->rings : ENGINE_RINGS_MAX;
 	pthread_mutex_init(&engine->control_lock, NULL);
 	pthread_mutex_init(&engine->allocation_lock, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->work_available, NULL);
 	pthread_cond_init(&engine->sources_changed, NULL);
+	pthread_cond_init(&engine->ended_available, NULL);
+	engine->ended_last = &engine->ended;
 	engine->mailbox = mailbox_new(loop, deliver_message, engine);
 	int r = engine->mailbox ? open_fds(engine) : -ENOMEM;
 	if (r == 0)
@@ -300,6 +306,7 @@ void engine_free(struct engine *engine)
 	pthread_mutex_lock(&engine->lock);
 	engine->stop = true;
 	pthread_cond_broadcast(&engine->work_available);
+	pthread_cond_broadcast(&engine->ended_available);
 	pthread_mutex_unlock(&engine->lock);
 	pthread_mutex_unlock(&engine->allocation_lock);
 	pthread_mutex_unlock(&engine->control_lock);
@@ -309,6 +316,8 @@ void engine_free(struct engine *engine)
 	}
 	for (unsigned i = 0; i < engine->worker_count; i++)
 		pthread_join(engine->workers[i], NULL);
+	if (engine->counter_thread_started)
+		pthread_join(engine->counter_thread, NULL);
 	for (unsigned i = 0; i < WORKERS_MAX; i++)
 		free(engine->worker_contexts[i]);
 	source_close_all(engine->sources);
@@ -324,6 +333,7 @@ void engine_free(struct engine *engine)
 	cleanup_close(&engine->link_fd);
 	pthread_cond_destroy(&engine->work_available);
 	pthread_cond_destroy(&engine->sources_changed);
+	pthread_cond_destroy(&engine->ended_available);
 	pthread_mutex_destroy(&engine->lock);
 	pthread_mutex_destroy(&engine->allocation_lock);
 	pthread_mutex_destroy(&engine->control_lock);

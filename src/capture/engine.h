@@ -24,11 +24,12 @@ struct engine_options {
 	/* Budget for all rings opened on demand; 0: ENGINE_RINGS_BYTES. Never more than a quarter of the machine's
 	 * memory. */
 	size_t rings_bytes;
+	unsigned rings;		 /* opened on demand at once; 0: ENGINE_RINGS_MAX */
 	struct slab_pool *slabs; /* their memory; outlives the engine and all captures */
 };
 
 #define ENGINE_CONSUMERS_MAX 16384    /* at once, regardless of the configuration */
-#define ENGINE_SOURCES_MAX 4096	      /* open rings */
+#define ENGINE_RINGS_MAX 4096	      /* opened on demand; idle ones give way */
 #define ENGINE_RINGS_BYTES (1u << 30) /* total of all rings opened on demand, unless configured */
 
 /* `loop` delivers the ends of consumers. Returns NULL and sets `err` on failure. */
@@ -90,9 +91,21 @@ struct engine_interface {
 /* Fills up to `room` entries and returns the number of open rings. Any thread. */
 size_t engine_interfaces(struct engine *engine, struct engine_interface *interfaces, size_t room);
 
-/* Whether a recorder holds history of the device with this index, or of one that had its name. Any thread. */
-bool engine_records(struct engine *engine, const char *interface, int ifindex);
+/* What to capture on: a device, or what a recorder has of an interface that is away. */
+struct engine_target {
+	char name[NETWORK_INTERFACE_NAME_SIZE]; /* the device's own, or the last it had */
+	int ifindex;				/* the device; 0: it is away */
+	unsigned short hardware;		/* its ARPHRD_… when it was found */
+	uint64_t source;			/* if it is away: its recorder's number, from engine_find_away */
+	bool former;				/* a past window may reach back to former devices, which had the name */
+};
 
-/* Whether a recorder holds history of an interface that is away now and had this name, or was configured by it; then
- * `found` gets its last name. Any thread. */
-bool engine_records_away(struct engine *engine, const char *name, char found[static NETWORK_INTERFACE_NAME_SIZE]);
+/* Whether a recorder holds history of the target. Any thread. */
+bool engine_records(struct engine *engine, const struct engine_target *target);
+
+/* Finds the recorder of an interface that is away now and had this name, or was configured by it. False: there is none.
+ * Any thread. */
+bool engine_find_away(struct engine *engine, const char *name, struct engine_target *found);
+
+/* Whether the interface of this recorder had the name last, or was configured by it. Any thread. */
+bool engine_had_name(struct engine *engine, uint64_t source, const char *name);

@@ -7,6 +7,7 @@
  *   makes no call that may block.
  * - Workers move cursors: pin a span, scan it for a group of consumers without `lock`, unpin it. They also do what may
  *   block for a while: renew filters, close rings, open recorders late.
+ * - The counter thread reads the NIC's counters when consumers end, which may block as well.
  * - The threads that call consumer_start open rings, side by side. While the kernel allocates a large one, the other
  *   threads stay off its CPU.
  * - The loop gets the ends of consumers through the mailbox.
@@ -63,16 +64,21 @@ struct engine {
 	uint64_t settings_retry_ns;	   /* boot time: when to check again after a failure; 0: none */
 	uint64_t source_count_ever;
 	struct source *closing; /* removed from `sources`; a worker closes them, or a thread that needs their memory */
-	bool worker_closes;	/* one at a time, since it may take 40 ms */
+	bool worker_maintains;	/* does what may block for a while */
 	struct opening *openings;
 	size_t rings_limit_bytes;
 	size_t ring_bytes;     /* of all rings opened on demand, also those being opened or closed */
 	size_t given_up_bytes; /* of these, the rings that close */
+	/* Rings opened on demand, also those being opened or closed; of these, the ones that close. */
+	unsigned ring_count, given_up_count;
+	unsigned rings_max;
 	uint64_t served_count; /* how often workers took work from any source */
-	unsigned source_count, consumer_count, recorder_count, idle_workers;
+	unsigned consumer_count, recorder_count, idle_workers;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
-	bool ring_thread_started;
-	pthread_t ring_thread;
+	struct consumer *ended, **ended_last; /* whose NIC counters are to be read */
+	pthread_cond_t ended_available;
+	bool ring_thread_started, counter_thread_started;
+	pthread_t ring_thread, counter_thread;
 	unsigned worker_count;
 	struct worker_context *worker_contexts[WORKERS_MAX];
 	pthread_t workers[WORKERS_MAX];
@@ -85,8 +91,9 @@ struct worker_context {
 	uint8_t scratch[SCAN_SCRATCH_BYTES];
 };
 
-/* Thread functions; they take the engine and a worker's context. */
+/* Thread functions; they take the engine, or a worker's context. */
 void *ring_thread_run(void *engine);
+void *counter_thread_run(void *engine);
 void *worker_run(void *context);
 
 /* Makes the ring thread check time limits and sources to close. Any thread. */

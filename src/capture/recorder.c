@@ -55,24 +55,57 @@ struct source *recorder_find_away(const struct engine *engine, const char *name)
 	return found;
 }
 
-bool engine_records(struct engine *engine, const char *interface, int ifindex)
+struct source *recorder_find_numbered(const struct engine *engine, uint64_t id)
+{
+	struct source *source = engine->sources;
+
+	while (source && !(source->recorder.on && source->id == id))
+		source = source->next;
+	return source;
+}
+
+struct source *recorder_find_former(const struct engine *engine, int ifindex)
+{
+	struct source *source = engine->sources; /* the latest first */
+
+	while (source && !(source->recorder.on && source->ring->ifindex == ifindex))
+		source = source->next;
+	return source;
+}
+
+bool engine_records(struct engine *engine, const struct engine_target *target)
 {
 	pthread_mutex_lock(&engine->lock);
-	bool found = recorder_find_away(engine, interface);
-	for (const struct source *source = engine->sources; source; source = source->next)
-		found |= source->recorder.on && !source->gone && !source->surplus && source->ring->ifindex == ifindex;
+	const struct source *away = target->source   ? recorder_find_numbered(engine, target->source)
+				    : target->former ? recorder_find_away(engine, target->name)
+						     : NULL;
+	bool found = away;
+	for (const struct source *source = engine->sources; target->ifindex && source; source = source->next)
+		found |= source->recorder.on && !source->gone && !source->surplus &&
+			 source->ring->ifindex == target->ifindex;
 	pthread_mutex_unlock(&engine->lock);
 	return found;
 }
 
-bool engine_records_away(struct engine *engine, const char *name, char found[static NETWORK_INTERFACE_NAME_SIZE])
+bool engine_find_away(struct engine *engine, const char *name, struct engine_target *found)
 {
 	pthread_mutex_lock(&engine->lock);
 	const struct source *source = recorder_find_away(engine, name);
-	if (source)
-		memcpy(found, source->name, sizeof(source->name));
+	if (source) {
+		*found = (struct engine_target){.source = source->id};
+		memcpy(found->name, source->name, sizeof(source->name));
+	}
 	pthread_mutex_unlock(&engine->lock);
 	return source != NULL;
+}
+
+bool engine_had_name(struct engine *engine, uint64_t source, const char *name)
+{
+	pthread_mutex_lock(&engine->lock);
+	const struct source *found = recorder_find_numbered(engine, source);
+	const bool had = found && had_name(found, name);
+	pthread_mutex_unlock(&engine->lock);
+	return had;
 }
 
 /* The source of a setting's present device. Called with `lock` held. */
@@ -114,6 +147,7 @@ static int open_recorder(struct engine *engine, const struct recorder_setting *s
 		return r;
 	source->own_traffic_changed = options->exclude_own;
 	source->setting = setting;
+	source->by_alternative = strcmp(setting->interface, interface->name) != 0;
 	const size_t bytes = source_ring_bytes(source);
 	r = engine_add_source(engine, source, err);
 	if (r < 0)
@@ -159,14 +193,21 @@ static void bind_source(struct engine *engine, struct source *source, const stru
 	}
 }
 
-/* The ring that waits for an interface of this name and link type. Called with `lock` held. */
-static struct source *find_waiting(const struct engine *engine, const struct network_interface *interface)
+static bool waits_for(const struct source *source, const struct network_interface *interface)
+{
+	return source->recorder.on && source->gone && !source->displaced &&
+	       strcmp(source->name, interface->name) == 0 &&
+	       link_type_is_same(source->ring->hardware, interface->hardware);
+}
+
+/* The ring that waits for an interface of this name and link type. If its setting has an alternative name, it waits for
+ * the device that has that: `setting` means the interface now (NULL: not known). Called with `lock` held. */
+static struct source *find_waiting(const struct engine *engine, const struct network_interface *interface,
+				   const struct recorder_setting *setting)
 {
 	struct source *source = engine->sources;
 
-	while (source && !(source->recorder.on && source->gone && !source->displaced &&
-			   strcmp(source->name, interface->name) == 0 &&
-			   link_type_is_same(source->ring->hardware, interface->hardware)))
+	while (source && !(waits_for(source, interface) && (!source->by_alternative || source->setting == setting)))
 		source = source->next;
 	return source;
 }
@@ -177,7 +218,7 @@ static int record(struct engine *engine, struct recorder_setting *setting, const
 {
 	if (recorder_find(engine, interface))
 		return 0;
-	struct source *waiting = find_waiting(engine, interface);
+	struct source *waiting = find_waiting(engine, interface, setting);
 	if (waiting) {
 		bind_source(engine, waiting, interface);
 		return 0;
@@ -355,7 +396,7 @@ static bool bind_returned(struct engine *engine)
 	const int r = network_interface_find(name, &interface);
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
-	if (r == 0 && !recorder_find(engine, &interface) && find_waiting(engine, &interface) == source)
+	if (r == 0 && !recorder_find(engine, &interface) && find_waiting(engine, &interface, NULL) == source)
 		bind_source(engine, source, &interface);
 	else if (r < 0 && r != -ENODEV)
 		bind_later(engine, source, r);
@@ -364,7 +405,7 @@ static bool bind_returned(struct engine *engine)
 
 void recorder_prepare(struct engine *engine, const struct network_interface *interface)
 {
-	struct source *waiting = find_waiting(engine, interface);
+	struct source *waiting = find_waiting(engine, interface, NULL);
 
 	if (recorder_find(engine, interface))
 		return;

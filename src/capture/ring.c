@@ -111,7 +111,7 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	memcpy(ring->name, interface->name, sizeof(ring->name));
 	ring->ifindex = interface->index;
 	ring->hardware = interface->hardware;
-	ring->type = link_type_of(interface->hardware);
+	ring->type = link_type_read(interface);
 	/* CAN drivers give back what they have sent. */
 	ring->loopback = interface->hardware == ARPHRD_LOOPBACK || interface->hardware == ARPHRD_CAN;
 	ring->fd = open_socket(link_form_is_cooked(ring->type.form) ? SOCK_DGRAM : SOCK_RAW, err);

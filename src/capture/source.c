@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time limits: a packet stamped before time T may still be in the kernel's open block. So the engine acts on a limit
- * `retire_delay_ns` after T, when that block has certainly retired. Consumers then end at the number the timeline has
- * reached, and judge each packet up to there by its own time stamp. A capture on a silent link ends on time, on a busy
- * one exactly.
+ * Time limits: a packet stamped before time T may still be queued before the ring, or lie in the kernel's open block.
+ * So the engine acts on a limit `retire_delay_ns` after T, when no packet that comes can be from before T (arrival.h),
+ * and once no open block holds one. Consumers then end at the number the timeline has reached, and judge each packet up
+ * to there by its own time stamp. A capture on a silent link ends on time, on a busy one exactly.
  *
  * A recorder's source keeps its timeline full, whether or not consumers read it. Its ring survives the interface: when
  * an interface of that name comes back, the ring is bound to it and the time between is noted as an absence. If its
@@ -41,10 +41,13 @@ size_t source_ring_bytes(const struct source *source)
 	return (size_t)source->ring->block_bytes * source->ring->block_count;
 }
 
-/* Two expiries of the retire timer before Linux 6.18, plus a margin for the scheduler. */
+/* Two expiries of the retire timer before Linux 6.18, plus a margin for the scheduler; and no less than a packet may be
+ * queued between its stamp and the ring. */
 static uint64_t retire_delay(unsigned retire_ms)
 {
-	return (3 * retire_ms + 10) * NS_PER_MS;
+	const uint64_t expiries_ns = (3 * retire_ms + 10) * NS_PER_MS;
+
+	return expiries_ns > ARRIVAL_QUEUED_NS ? expiries_ns : ARRIVAL_QUEUED_NS;
 }
 
 static struct timeline_moment read_clocks(void *ctx)
@@ -136,7 +139,7 @@ int source_open_recorder(const struct engine_recorder *options, const struct net
 							   .snaplen = options->snaplen,
 							   .headers = options->headers};
 	const struct ring_options ring = recorder_ring(options, interface, guard);
-	int r = retention_filter_new(&retention, link_type_of(interface->hardware).linktype, err, &recorder.retention);
+	int r = retention_filter_new(&retention, link_type_read(interface).linktype, err, &recorder.retention);
 
 	if (r < 0)
 		return r;
@@ -487,6 +490,16 @@ static uint64_t history_begin(const struct source *source, uint64_t now_ns)
 	return younger_than_max_age(source, oldest_ns < complete_ns ? oldest_ns : complete_ns, now_ns);
 }
 
+/* Boot time at which the interface came back last; 0: it never did. Before, another device may have had its name. */
+static uint64_t last_return(const struct source *source)
+{
+	uint64_t last_ns = 0;
+
+	for (unsigned i = 0; i < source->absence_count; i++)
+		last_ns = source->absences[i].to_ns > last_ns ? source->absences[i].to_ns : last_ns;
+	return last_ns;
+}
+
 static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
 {
 	const int64_t boot_ns = (int64_t)real_ns - clock_offset_ns;
@@ -499,7 +512,9 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	struct cursor *cursor = &consumer->cursor;
 	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
 							: (int64_t)(now_ns - consumer->before_ns);
-	const int64_t begin_ns = (int64_t)history_begin(source, now_ns);
+	const uint64_t oldest_ns = history_begin(source, now_ns);
+	const uint64_t own_ns = consumer->own_only ? last_return(source) : 0;
+	const int64_t begin_ns = (int64_t)(own_ns > oldest_ns ? own_ns : oldest_ns);
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct timeline_position position = {.number = timeline_next_number(source->timeline),
 					     .dropped = source->ring->dropped};

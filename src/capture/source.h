@@ -40,6 +40,7 @@ struct source {
 	struct ring *ring; /* constant, except for ifindex, which changes when a recorder's interface comes back */
 	char name[NETWORK_INTERFACE_NAME_SIZE]; /* the current name of the interface, or the last it had */
 	const struct recorder_setting *setting; /* the configured recorder that opened it; NULL: none. Constant */
+	bool by_alternative;			/* the setting has an alternative name of the interface. Constant */
 	struct timeline *timeline;
 	struct recorder recorder;
 	struct consumer *consumers;
@@ -59,7 +60,7 @@ struct source {
 	bool filter_outdated;	    /* wanted packets have changed: a worker has to renew the kernel filter */
 	bool own_traffic_changed;   /* own traffic has changed: a worker has to compile `own_traffic` again */
 	struct filter *own_traffic; /* own traffic to exclude; NULL: none */
-	uint64_t retire_delay_ns;   /* constant; this long after a packet arrived, its block has retired */
+	uint64_t retire_delay_ns;   /* constant; this long after a packet's stamp, its block has retired */
 	uint64_t idle_since_ns;	    /* boot time; 0: in use */
 	uint64_t retry_ns;	    /* boot time: when to bind again after a failure; 0: none */
 	struct log_rate filter_rate, bind_rate;

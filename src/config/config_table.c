@@ -43,7 +43,8 @@ static const char *const headers_only[] = {"headers", NULL};
 	 .fallback_text = "all",                                                                                       \
 	 FIELD(member.interfaces),                                                                                     \
 	 .validate = config_rule_interface,                                                                            \
-	 .help = "interfaces that a request may capture on; \"any\" then means those of them that are up"},            \
+	 .help = "interfaces that a request may capture on, by any of their names; \"any\" then means those of them "  \
+		 "that are up"},                                                                                       \
 		{section,                                                                                              \
 		 "filter",                                                                                             \
 		 NULL,                                                                                                 \

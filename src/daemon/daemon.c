@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "base/link_table.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
 #include "base/quantity.h"
@@ -279,7 +280,10 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 					       .rings_bytes = daemon->config->limits.rings_bytes,
 					       .slabs = daemon->slabs};
 	struct error no_permission;
+	const int r = link_table_start();
 
+	if (r < 0)
+		return error_set(err, r, "listing the network interfaces: %s", strerror(-r));
 	if (engine_may_capture(&no_permission) < 0)
 		log_error("cannot-capture", log_str("error", no_permission.text));
 	daemon->engine = engine_new(daemon->loop, &options, err);
@@ -415,6 +419,7 @@ static void deinit(struct daemon *daemon)
 	jobs_free(daemon->jobs);
 	deliveries_free(daemon->deliveries);
 	engine_free(daemon->engine);
+	link_table_stop();
 	redis_setup_deinit(&daemon->redis);
 	event_bus_free(daemon->bus);
 	secrets_deinit(&daemon->secrets);

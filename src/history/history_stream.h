@@ -12,10 +12,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/network_interface.h"
+#include "capture/engine.h"
 
 struct config;
-struct engine;
 struct offload;
 struct history_stream;
 
@@ -52,10 +51,10 @@ struct history_stream_reader {
 	void *ctx;
 };
 
-/* Copies texts; `device` is what spec->interface means (index 0: it is away). 0 (the state is HISTORY_STREAM_WAITING),
+/* Copies texts; `target` is what spec->interface means. 0 (the state is HISTORY_STREAM_WAITING),
  * -ENOBUFS, -EAGAIN or -ENOMEM. */
 warn_unused int history_stream_start(const struct history_stream_deps *deps, const struct history_stream_spec *spec,
-				     const struct network_interface *device, struct history_stream_reader reader,
+				     const struct engine_target *target, struct history_stream_reader reader,
 				     struct history_stream **stream);
 
 /* The reader gets no more calls; the stream is freed once no thread uses it. */

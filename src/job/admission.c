@@ -17,6 +17,7 @@
 #include "event/event_bus.h"
 #include "job/audit.h"
 #include "job/follow.h"
+#include "job/interface_rules.h"
 #include "job/jobs_internal.h"
 #include "job/request_rules.h"
 #include "job/targets.h"
@@ -217,7 +218,7 @@ static enum job_outcome start_capture(struct jobs *jobs, const struct submission
 	if (r < 0) {
 		struct error error;
 
-		error_set(&error, r, "interface %s: %s", interfaces->targets->name,
+		error_set(&error, r, "interface %s: %s", interfaces->targets->on.name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
 		return jobs_refuse(jobs, submission, r, NULL, error.text);
 	}
@@ -283,7 +284,7 @@ static void join_as_capture(struct jobs *jobs, struct job *job, const struct cap
 		r = error_set(&error, -ENOBUFS, "no memory for the request itself (limits.memory)");
 	if (r == 0) {
 		r = capture_start(&jobs->capture_deps, request, &interfaces, number, &capture);
-		error_set(&error, r, "interface %s: %s", target->name,
+		error_set(&error, r, "interface %s: %s", target->on.name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
 	}
 	if (r == 0) {
@@ -291,21 +292,31 @@ static void join_as_capture(struct jobs *jobs, struct job *job, const struct cap
 		job_add_capture(job, capture);
 		jobs->counts.running++;
 		log_info("interface-joined", log_str("request", request->id), log_uint("capture", number),
-			 log_str("interface", target->name));
+			 log_str("interface", target->on.name));
 		return;
 	}
 	struct event event = describe_request(jobs, &submission, EVENT_REJECTED);
 	snprintf(id, sizeof(id), "%s.%u", request->id, number);
 	event.capture = id;
-	event.interface = target->name;
+	event.interface = target->on.name;
 	event.reason = error.text;
 	event.code = r;
 	event_bus_publish(jobs->options.bus, &event);
 }
 
+static bool may_join(const struct jobs *jobs, const struct request *request, const struct engine_target *target)
+{
+	struct interface_rules rules;
+
+	interface_rules_init(&rules, jobs->options.engine, request->allowed, request->key);
+	const bool allowed = interface_rules_allow(&rules, target->name, target);
+	interface_rules_deinit(&rules);
+	return allowed;
+}
+
 static bool on_appeared(void *ctx, const struct network_interface *interface)
 {
-	struct capture_target target = {.ifindex = interface->index};
+	struct capture_target target = {.on = {.ifindex = interface->index}};
 	struct job *job = ctx;
 	struct jobs *jobs = job_owner(job);
 	const uint64_t until_ns = job_ends_ns(job);
@@ -315,9 +326,9 @@ static bool on_appeared(void *ctx, const struct network_interface *interface)
 	if (until_ns <= clock_boottime_ns())
 		return false;
 	const struct request *request = job_request(job);
-	if (!request_rules_allow_interface(request->allowed, request->key, interface->name))
+	memcpy(target.on.name, interface->name, sizeof(target.on.name));
+	if (!may_join(jobs, request, &target.on))
 		return false; /* it may get another name */
-	memcpy(target.name, interface->name, sizeof(target.name));
 	if (job_request(job)->merge)
 		capture_join(job_captures(job), &target);
 	else
@@ -424,7 +435,8 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 
 	if (jobs->shutting_down)
 		return jobs_refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
-	const struct request_rules rules = {jobs->options.config, submission->allowed, jobs->options.deliveries};
+	const struct request_rules rules = {jobs->options.config, submission->allowed, jobs->options.deliveries,
+					    jobs->options.engine};
 	const char *field;
 	const int r = request_rules_check(&rules, request, &field, &error);
 	if (r < 0)

@@ -288,7 +288,7 @@ static void on_arming_done(struct offload_task *task)
  * that window, a little more if that time is uncertain; without one it runs now, and its report shows what it could not
  * reach.
  */
-static void shift_to_publication(struct capture_part *part)
+static void shift_to_publication(struct capture_part *part, const struct engine_target *target)
 {
 	const struct request *request = part->capture->request;
 	struct consumer_spec *spec = &part->consumer_spec;
@@ -297,7 +297,7 @@ static void shift_to_publication(struct capture_part *part)
 
 	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
-	if (!engine_records(part->capture->deps->engine, part->interface, spec->ifindex)) {
+	if (!engine_records(part->capture->deps->engine, target)) {
 		spec->before_ns = before_ns + now_ns - published_ns;
 		return;
 	}
@@ -319,14 +319,16 @@ static void take_rest_of_window(struct capture_part *part, uint64_t until_ns)
 	part->joined = true;
 }
 
-static void fill_consumer_spec(struct capture_part *part, uint64_t until_ns)
+static void fill_consumer_spec(struct capture_part *part, const struct engine_target *target, uint64_t until_ns)
 {
 	struct capture *capture = part->capture;
 	const struct request *request = capture->request;
 
 	part->consumer_spec = (struct consumer_spec){
 		.interface = part->interface,
-		.ifindex = part->ifindex,
+		.ifindex = target->ifindex,
+		.source = target->source,
+		.former = target->former,
 		.promiscuous = config_wants_promiscuous(capture->deps->config, part->interface),
 		.bpf = request->bpf,
 		.inner = request->inner,
@@ -348,7 +350,7 @@ static void fill_consumer_spec(struct capture_part *part, uint64_t until_ns)
 	if (until_ns)
 		take_rest_of_window(part, until_ns);
 	else
-		shift_to_publication(part);
+		shift_to_publication(part, target);
 }
 
 /* Names that do not fit are counted: "eth0+eth1+7-more". */
@@ -404,9 +406,8 @@ static struct capture_part *add_part(struct capture *capture, const struct captu
 	part->capture = capture;
 	part->arming.run = run_arming;
 	part->arming.done = on_arming_done;
-	snprintf(part->interface, sizeof(part->interface), "%s", target->name);
-	part->ifindex = target->ifindex;
-	fill_consumer_spec(part, until_ns);
+	snprintf(part->interface, sizeof(part->interface), "%s", target->on.name);
+	fill_consumer_spec(part, &target->on, until_ns);
 	capture->parts[capture->part_count++] = part;
 	return part;
 }
@@ -496,8 +497,8 @@ void capture_join(struct capture *capture, const struct capture_target *target)
 		capture->part_count--;
 		free_part(part);
 	}
-	skipped_add(&capture->skipped, target->name, r,
-		    r == -E2BIG ? "the capture has too many interfaces" : "too many captures are being started");
+	skipped_add(&capture->skipped, target->on.name, r,
+		    r == -E2BIG ? SKIPPED_LIMIT_TEXT : "too many captures are being started");
 }
 
 void capture_shut_down(struct capture *capture)

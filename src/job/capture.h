@@ -15,11 +15,10 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "base/network_interface.h"
+#include "capture/engine.h"
 
 struct config;
 struct deliveries;
-struct engine;
 struct event_bus;
 struct capture;
 struct offload;
@@ -61,9 +60,8 @@ struct capture_interfaces {
 
 /* An interface to capture on, and the alias by which the request names it (owned by the request; NULL: by name). */
 struct capture_target {
-	char name[NETWORK_INTERFACE_NAME_SIZE];
+	struct engine_target on;
 	char *alias;
-	int ifindex; /* 0: it is away, and a recorder has its history under the name */
 };
 
 /*

@@ -25,7 +25,6 @@ struct capture_part {
 	struct offload_task arming;
 	struct capture *capture;
 	char interface[INTERFACE_NAME_SIZE];
-	int ifindex; /* 0: the interface is away */
 	struct consumer_spec consumer_spec;
 	struct error error;
 	const char *field; /* the request's field at fault if arming failed */

@@ -35,7 +35,8 @@ struct jobs_options {
 	struct reply_store *reply_store; /* NULL: none */
 };
 
-#define JOBS_PENDING_LOOKUPS_MAX 1024 /* requests whose id the reply store is looking up */
+#define JOBS_PENDING_LOOKUPS_MAX \
+	1024 /* requests whose id the reply store is looking up, or whose interfaces the kernel */
 
 /* A request as received. */
 struct job_message {
