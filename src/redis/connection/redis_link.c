@@ -172,10 +172,10 @@ static void on_good(void *ctx)
 {
 	struct redis_link *link = ctx;
 
-	if (link->state == LINK_UP)
-		set_timer(link, link->options.ping_interval_ns);
-	else
+	if (link->state != LINK_UP)
 		go_up(link);
+	else if (!link->must_leave) /* else the timer is due */
+		set_timer(link, link->options.ping_interval_ns);
 }
 
 static void on_bad(void *ctx, const char *reason)
