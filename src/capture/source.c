@@ -499,7 +499,8 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	struct cursor *cursor = &consumer->cursor;
 	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
 							: (int64_t)(now_ns - consumer->before_ns);
-	const int64_t begin_ns = (int64_t)history_begin(source, now_ns);
+	const uint64_t history_ns = history_begin(source, now_ns);
+	const int64_t begin_ns = (int64_t)(history_ns > consumer->not_before_ns ? history_ns : consumer->not_before_ns);
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct timeline_position position = {.number = timeline_next_number(source->timeline),
 					     .dropped = source->ring->dropped};

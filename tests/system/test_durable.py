@@ -148,6 +148,23 @@ def test_late_request_gets_the_packets_of_its_time_by_the_servers_clock(durable,
     wait_acked(world)
 
 
+def test_entry_that_claims_to_be_old_reaches_no_further_back_than_the_rules_allow(durable):
+    world = durable({"history": {"interfaces": ["eth0"], "memory": "32MiB"}, "requests": {"maxbefore": 1}})
+    begin = time.time()
+    world.sender.send(20, rate=1000)
+    until(lambda: time.time() > begin + 4)
+    window = {"from": begin, "to": begin + 60, "packets": 5}
+    requests = [add(world, entry=f"{int(begin * 1000)}-{number}", **fields)
+                for number, fields in enumerate(({"before": 0, "duration": 60, "packets": 5}, window))]
+    for request in requests:
+        request.accepted()
+    world.sender.send(5, rate=1000, first=100)
+    for request in requests:
+        assert request.done()["window"]["complete"] is False
+        world.file(request).assert_numbers(100, 5)
+    wait_acked(world)
+
+
 def test_late_request_without_a_recorder_reports_an_incomplete_window(durable):
     world = durable()
     request = add(world, entry=f"{int((time.time() - 30) * 1000)}-0", packets=1, timeout=20)
