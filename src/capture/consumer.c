@@ -345,6 +345,7 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->before_ns = spec->before_ns;
 	consumer->from_real_ns = spec->from_real_ns;
 	consumer->to_real_ns = spec->to_real_ns;
+	consumer->not_before_ns = spec->not_before_ns;
 	consumer->duration_ns = spec->duration_ns;
 	consumer->until_ns = spec->until_ns;
 	consumer->own_only = !spec->former;

@@ -40,10 +40,11 @@ struct consumer_spec {
 	uint64_t max_packets, max_bytes;
 	uint64_t before_ns; /* start this long before now, as far as the recorder reaches */
 	uint64_t from_real_ns,
-		to_real_ns;   /* real time: an absolute window, replaces before_ns and duration_ns; 0: not given */
-	uint64_t duration_ns; /* from now, or from a from_real_ns in the future */
-	uint64_t until_ns;    /* boot time, replaces duration_ns; 0: not given */
-	uint64_t idle_ns;     /* 0: none */
+		to_real_ns;	/* real time: an absolute window, replaces before_ns and duration_ns; 0: not given */
+	uint64_t not_before_ns; /* boot time: it has no packet from before, whatever is asked; 0: no such limit */
+	uint64_t duration_ns;	/* from now, or from a from_real_ns in the future */
+	uint64_t until_ns;	/* boot time, replaces duration_ns; 0: not given */
+	uint64_t idle_ns;	/* 0: none */
 	/* It is to have every packet since the interface appeared: not complete if some may have passed before it
 	 * began. */
 	bool since_appearance;

@@ -42,6 +42,7 @@ struct consumer {
 	bool end_uncertain;		   /* its end did not wait for the kernel's open block */
 	uint64_t before_ns;		   /* requested: start this long before it is armed */
 	uint64_t from_real_ns, to_real_ns; /* requested window; 0: not given */
+	uint64_t not_before_ns;		   /* boot time; 0: no limit */
 	uint64_t duration_ns, until_ns;
 	bool own_only;		    /* nothing of former devices */
 	struct resume_point resume; /* number 0: none */

@@ -512,9 +512,13 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	struct cursor *cursor = &consumer->cursor;
 	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
 							: (int64_t)(now_ns - consumer->before_ns);
-	const uint64_t oldest_ns = history_begin(source, now_ns);
-	const uint64_t own_ns = consumer->own_only ? last_return(source) : 0;
-	const int64_t begin_ns = (int64_t)(own_ns > oldest_ns ? own_ns : oldest_ns);
+	uint64_t begin_limit_ns = history_begin(source, now_ns);
+
+	if (consumer->own_only && last_return(source) > begin_limit_ns)
+		begin_limit_ns = last_return(source);
+	if (consumer->not_before_ns > begin_limit_ns)
+		begin_limit_ns = consumer->not_before_ns;
+	const int64_t begin_ns = (int64_t)begin_limit_ns;
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct timeline_position position = {.number = timeline_next_number(source->timeline),
 					     .dropped = source->ring->dropped};

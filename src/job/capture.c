@@ -306,6 +306,16 @@ static void shift_to_publication(struct capture_part *part, const struct engine_
 	spec->before_ns = 0;
 }
 
+/* The boot time that the rules let the request reach back to; 0: any. Whatever time it claims to be from, which the
+ * publisher of a stream's entry chooses, the time at which it came counts. */
+static uint64_t find_limit(const struct request *request)
+{
+	const uint64_t most_ns = request->allowed->maxbefore_ns;
+	const uint64_t came_ns = request->received_ns - (uint64_t)clock_offset_ns();
+
+	return most_ns >= CONFIG_MAXBEFORE_NONE ? 0 : came_ns > most_ns ? came_ns - most_ns : 1;
+}
+
 /* The rest of the capture's window. */
 static void take_rest_of_window(struct capture_part *part, uint64_t until_ns)
 {
@@ -340,6 +350,7 @@ static void fill_consumer_spec(struct capture_part *part, const struct engine_ta
 		.before_ns = request->before_ns,
 		.from_real_ns = request->from_ns,
 		.to_real_ns = request->to_ns,
+		.not_before_ns = find_limit(request),
 		.duration_ns = request->duration_ns,
 		.idle_ns = request->idle_ns,
 		.ring_bytes = capture->ring_bytes,

@@ -18,6 +18,7 @@ struct redis_commands;
 struct redis_options;
 struct redis_stream;
 
+#define REDIS_STREAM_FIELD "request" /* of an entry: what it asks for */
 #define REDIS_STREAM_ENTRIES_MAX 256 /* not acknowledged yet; further ones stay in the stream */
 
 struct redis_stream_options {

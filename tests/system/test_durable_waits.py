@@ -8,8 +8,8 @@ import time
 import pytest
 
 from lib.events import Request
+from lib.stream import GROUP, STREAM, add, deliver_unanswered, finish, pending, start, wait_acked
 from lib.waiting import until
-from test_durable import GROUP, STREAM, add, durable, pending, start, wait_acked  # noqa: F401
 
 LIMITED = {"redis": {"users": ["limited on >secret ~* &* +@all"]}, "config": {"redis": {"username": "limited", "auth": "secret"}}}
 
@@ -25,12 +25,7 @@ def test_stream_request_beyond_the_captures_limit_runs_later(durable):
     first.accepted()
     second = add(world, packets=1, timeout=60, alertid=7)
     world.daemon.wait_log("request-waits", request=second.id)
-    world.sender.send(1)
-    first.done()
-    second.accepted(timeout=30)
-    world.sender.send(1)
-    second.done()
-    wait_acked(world)
+    finish(world, first, second)
     assert not second.all("rejected")
 
 
@@ -53,10 +48,7 @@ def test_stream_request_without_descriptors_runs_later(durable):
         world.daemon.wait_log("request-waits", request=request.id)
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-    request.accepted(timeout=30)
-    world.sender.send(1)
-    request.done()
-    wait_acked(world)
+    finish(world, request)
     assert not request.all("rejected", "failed")
 
 
@@ -76,20 +68,13 @@ def test_other_requests_run_while_one_waits_for_its_customer(durable):
     other = add(world, packets=1, timeout=60)
     other.accepted()
     assert not waiting.all()
-    world.sender.send(1)
-    first.done()
-    waiting.accepted(timeout=30)
-    world.sender.send(1)
-    waiting.done()
-    wait_acked(world)
+    finish(world, first, waiting)
 
 
 def test_known_id_is_answered_before_rates_are_judged(durable):
     world = durable({"limits": {"requests_per_second": 1}})
     request = add(world, packets=1, timeout=60)
-    request.accepted()
-    world.sender.send(1)
-    request.done()
+    finish(world, request)
     for _ in range(10):
         world.publish(request.fields)
     request.wait("done", count=10, duplicate=True)
@@ -103,10 +88,7 @@ def test_stream_request_waits_until_the_reply_store_can_be_asked(durable):
     world.daemon.wait_log("request-waits", request=request.id)
     assert pending(world) == 1 and not request.all()
     set_acl(world, "+get")
-    request.accepted(timeout=30)
-    world.sender.send(1)
-    request.done()
-    wait_acked(world)
+    finish(world, request)
 
 
 @pytest.mark.parametrize("stored", ["garbage", "[]", '[{"v":1}]'])
@@ -145,7 +127,7 @@ def test_clean_stops_are_no_crashes(durable):
     world.daemon.kill()
     request = add(world, packets=1, timeout=600)
     with world.redis.client() as client:
-        client.xreadgroup(GROUP, "test-node", {STREAM: ">"}, count=1)  # delivered, and no answer
+        deliver_unanswered(client)
         client.hset("{capture}:crashes:test-node", "1-1", 2)
         start(world)
         request.accepted()
@@ -163,11 +145,8 @@ def test_lost_group_of_a_known_node_begins_again_with_what_is_not_too_old(durabl
         client.xgroup_destroy(STREAM, GROUP)
     start(world)
     world.daemon.wait_log("stream-group-lost")
-    missed.accepted()
+    finish(world, missed)
     assert not old.all()
-    world.sender.send(1)
-    missed.done()
-    wait_acked(world)
 
 
 def test_new_node_begins_with_what_is_published_from_now_on(durable):
