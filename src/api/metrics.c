@@ -21,7 +21,7 @@
 
 struct daemon_numbers {
 	struct node_load load;
-	size_t connections;
+	struct http_server_counts http;
 };
 
 struct daemon_metric {
@@ -83,7 +83,12 @@ static double kept_bytes(const struct daemon_numbers *n)
 
 static double connections(const struct daemon_numbers *n)
 {
-	return (double)n->connections;
+	return (double)n->http.connections;
+}
+
+static double delayed_handshakes(const struct daemon_numbers *n)
+{
+	return (double)n->http.delayed_handshakes;
 }
 
 static double log_lines_dropped(const struct daemon_numbers *n)
@@ -109,6 +114,9 @@ static const struct daemon_metric daemon_metrics[] = {
 	  "Log lines dropped because stderr or syslog took none."},
 	 log_lines_dropped},
 	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},
+	{{"pcapdaemon_api_delayed_handshakes", METRIC_COUNTER, NULL,
+	  "TLS handshakes of the control API that waited because there were too many a second."},
+	 delayed_handshakes},
 };
 
 /* Interfaces that a recorder waits for have pcapdaemon_recorder_up. */
@@ -184,6 +192,21 @@ static int write_events(struct metric_writer *out, const struct daemon_numbers *
 		const struct metric_label labels[] = {{"event", event_kind_name((enum event_kind)kind)}, {NULL, NULL}};
 
 		r = metric_sample(out, &family, labels, (double)numbers->load.jobs.events[kind]);
+	}
+	return r;
+}
+
+static int write_refusals(struct metric_writer *out, const struct http_server_counts *http)
+{
+	static const struct metric_family family = {"pcapdaemon_api_refusals", METRIC_COUNTER, NULL,
+						    "Connections to the control API refused or cut, by cause."};
+	int r = metric_header(out, &family);
+
+	for (int cause = 0; cause < HTTP_REFUSAL_COUNT && r == 0; cause++) {
+		const struct metric_label labels[] = {{"cause", http_refusal_name((enum http_refusal)cause)},
+						      {NULL, NULL}};
+
+		r = metric_sample(out, &family, labels, (double)http->refused[cause]);
 	}
 	return r;
 }
@@ -317,7 +340,7 @@ static int write_suppressed(struct metric_writer *out, const struct event_gate *
 int metrics_write(struct metric_writer *out, const struct metrics_source *source)
 {
 	const struct node_status *status = source->status;
-	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = source->connections};
+	const struct daemon_numbers numbers = {.load = node_status_load(status), .http = source->http};
 	cleanup(node_interface_list_deinit) struct node_interface_list list;
 	int r = node_interfaces_list(node_status_interfaces(status), METRICS_INTERFACES_MAX, &list);
 
@@ -325,6 +348,8 @@ int metrics_write(struct metric_writer *out, const struct metrics_source *source
 		r = write_build(out, status);
 	if (r == 0)
 		r = write_daemon(out, &numbers);
+	if (r == 0)
+		r = write_refusals(out, &numbers.http);
 	if (r == 0)
 		r = write_events(out, &numbers);
 	if (r == 0)
