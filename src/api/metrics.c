@@ -295,29 +295,104 @@ static int write_interface_total(struct metric_writer *out, size_t total)
 	return r == 0 ? metric_sample(out, &family, none, (double)total) : r;
 }
 
-/* Writes nothing if Redis is not wanted. */
-static int write_redis(struct metric_writer *out, const struct node_redis *redis)
+struct redis_metric {
+	struct metric_family family;
+	double (*read)(const struct node_redis *redis);
+	bool (*known)(const struct node_redis *redis); /* NULL: always */
+};
+
+static bool has_clock(const struct node_redis *redis)
+{
+	return redis->clock_known;
+}
+
+static bool has_stream(const struct node_redis *redis)
+{
+	return redis->stream_wanted;
+}
+
+static double waiting(const struct node_redis *redis)
+{
+	return (double)redis->waiting;
+}
+
+static double clock_offset(const struct node_redis *redis)
+{
+	return (double)redis->clock_offset_ns / NS_PER_S;
+}
+
+static double clock_uncertainty(const struct node_redis *redis)
+{
+	return (double)redis->clock_uncertainty_ns / NS_PER_S;
+}
+
+static double stream_running(const struct node_redis *redis)
+{
+	return (double)redis->stream_running;
+}
+
+static double stream_waiting(const struct node_redis *redis)
+{
+	return (double)redis->stream_waiting;
+}
+
+static double stream_pauses(const struct node_redis *redis)
+{
+	return (double)redis->stream_pauses;
+}
+
+static const struct redis_metric redis_metrics[] = {
+	{{"pcapdaemon_redis_waiting", METRIC_GAUGE, NULL, "Events and answers waiting for Redis."}, waiting, NULL},
+	{{"pcapdaemon_redis_clock_offset_seconds", METRIC_GAUGE, "seconds",
+	  "Estimate of the Redis server's clock minus this host's."},
+	 clock_offset,
+	 has_clock},
+	{{"pcapdaemon_redis_clock_uncertainty_seconds", METRIC_GAUGE, "seconds",
+	  "How far that estimate may be off, either way."},
+	 clock_uncertainty,
+	 has_clock},
+	{{"pcapdaemon_stream_requests_running", METRIC_GAUGE, NULL,
+	  "Requests from the stream that were taken and are not final yet."},
+	 stream_running,
+	 has_stream},
+	{{"pcapdaemon_stream_requests_waiting", METRIC_GAUGE, NULL,
+	  "Requests from the stream that met a limit and wait for another try."},
+	 stream_waiting,
+	 has_stream},
+	{{"pcapdaemon_stream_read_pauses", METRIC_COUNTER, NULL,
+	  "Pauses because Redis answered reads of the stream at once, without a new request."},
+	 stream_pauses,
+	 has_stream},
+};
+
+static int write_links(struct metric_writer *out, const struct node_redis *redis)
 {
 	static const struct metric_family up = {"pcapdaemon_redis_up", METRIC_GAUGE, NULL,
 						"Whether the link to Redis is up, by purpose."};
-	static const struct metric_family waiting = {"pcapdaemon_redis_waiting", METRIC_GAUGE, NULL,
-						     "Events and answers waiting for Redis."};
-	static const struct metric_label none[] = {{NULL, NULL}};
 	const struct metric_label requests[] = {{"link", "requests"}, {NULL, NULL}};
 	const struct metric_label events[] = {{"link", "events"}, {NULL, NULL}};
-	int r = 0;
+	int r = metric_header(out, &up);
 
-	if (!redis->wanted)
-		return 0;
-	r = metric_header(out, &up);
 	if (r == 0)
 		r = metric_sample(out, &up, requests, redis->requests);
-	if (r == 0)
-		r = metric_sample(out, &up, events, redis->events);
-	if (r == 0)
-		r = metric_header(out, &waiting);
-	if (r == 0)
-		r = metric_sample(out, &waiting, none, (double)redis->waiting);
+	return r == 0 ? metric_sample(out, &up, events, redis->events) : r;
+}
+
+/* Writes nothing if Redis is not wanted. */
+static int write_redis(struct metric_writer *out, const struct node_redis *redis)
+{
+	static const struct metric_label none[] = {{NULL, NULL}};
+	int r = redis->wanted ? write_links(out, redis) : 0;
+
+	for (size_t i = 0; i < COUNT(redis_metrics) && r == 0 && redis->wanted; i++) {
+		const struct redis_metric *metric = &redis_metrics[i];
+
+		if (metric->known && !metric->known(redis))
+			continue;
+		r = metric_header(out, &metric->family);
+		if (r == 0)
+			r = metric_sample(out, &metric->family, none, metric->read(redis));
+	}
 	return r;
 }
 
