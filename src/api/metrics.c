@@ -21,7 +21,7 @@
 
 struct daemon_numbers {
 	struct node_load load;
-	size_t connections;
+	struct http_server_counts http;
 };
 
 struct daemon_metric {
@@ -83,7 +83,12 @@ static double kept_bytes(const struct daemon_numbers *n)
 
 static double connections(const struct daemon_numbers *n)
 {
-	return (double)n->connections;
+	return (double)n->http.connections;
+}
+
+static double delayed_handshakes(const struct daemon_numbers *n)
+{
+	return (double)n->http.delayed_handshakes;
 }
 
 static double log_lines_dropped(const struct daemon_numbers *n)
@@ -109,6 +114,9 @@ static const struct daemon_metric daemon_metrics[] = {
 	  "Log lines dropped because stderr or syslog took none."},
 	 log_lines_dropped},
 	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},
+	{{"pcapdaemon_api_delayed_handshakes", METRIC_COUNTER, NULL,
+	  "TLS handshakes of the control API that waited because there were too many a second."},
+	 delayed_handshakes},
 };
 
 /* Interfaces that a recorder waits for have pcapdaemon_recorder_up. */
@@ -184,6 +192,21 @@ static int write_events(struct metric_writer *out, const struct daemon_numbers *
 		const struct metric_label labels[] = {{"event", event_kind_name((enum event_kind)kind)}, {NULL, NULL}};
 
 		r = metric_sample(out, &family, labels, (double)numbers->load.jobs.events[kind]);
+	}
+	return r;
+}
+
+static int write_refusals(struct metric_writer *out, const struct http_server_counts *http)
+{
+	static const struct metric_family family = {"pcapdaemon_api_refusals", METRIC_COUNTER, NULL,
+						    "Connections to the control API refused or cut, by cause."};
+	int r = metric_header(out, &family);
+
+	for (int cause = 0; cause < HTTP_REFUSAL_COUNT && r == 0; cause++) {
+		const struct metric_label labels[] = {{"cause", http_refusal_name((enum http_refusal)cause)},
+						      {NULL, NULL}};
+
+		r = metric_sample(out, &family, labels, (double)http->refused[cause]);
 	}
 	return r;
 }
@@ -272,29 +295,104 @@ static int write_interface_total(struct metric_writer *out, size_t total)
 	return r == 0 ? metric_sample(out, &family, none, (double)total) : r;
 }
 
-/* Writes nothing if Redis is not wanted. */
-static int write_redis(struct metric_writer *out, const struct node_redis *redis)
+struct redis_metric {
+	struct metric_family family;
+	double (*read)(const struct node_redis *redis);
+	bool (*known)(const struct node_redis *redis); /* NULL: always */
+};
+
+static bool has_clock(const struct node_redis *redis)
+{
+	return redis->clock_known;
+}
+
+static bool has_stream(const struct node_redis *redis)
+{
+	return redis->stream_wanted;
+}
+
+static double waiting(const struct node_redis *redis)
+{
+	return (double)redis->waiting;
+}
+
+static double clock_offset(const struct node_redis *redis)
+{
+	return (double)redis->clock_offset_ns / NS_PER_S;
+}
+
+static double clock_uncertainty(const struct node_redis *redis)
+{
+	return (double)redis->clock_uncertainty_ns / NS_PER_S;
+}
+
+static double stream_running(const struct node_redis *redis)
+{
+	return (double)redis->stream_running;
+}
+
+static double stream_waiting(const struct node_redis *redis)
+{
+	return (double)redis->stream_waiting;
+}
+
+static double stream_pauses(const struct node_redis *redis)
+{
+	return (double)redis->stream_pauses;
+}
+
+static const struct redis_metric redis_metrics[] = {
+	{{"pcapdaemon_redis_waiting", METRIC_GAUGE, NULL, "Events and answers waiting for Redis."}, waiting, NULL},
+	{{"pcapdaemon_redis_clock_offset_seconds", METRIC_GAUGE, "seconds",
+	  "Estimate of the Redis server's clock minus this host's."},
+	 clock_offset,
+	 has_clock},
+	{{"pcapdaemon_redis_clock_uncertainty_seconds", METRIC_GAUGE, "seconds",
+	  "How far that estimate may be off, either way."},
+	 clock_uncertainty,
+	 has_clock},
+	{{"pcapdaemon_stream_requests_running", METRIC_GAUGE, NULL,
+	  "Requests from the stream that were taken and are not final yet."},
+	 stream_running,
+	 has_stream},
+	{{"pcapdaemon_stream_requests_waiting", METRIC_GAUGE, NULL,
+	  "Requests from the stream that met a limit and wait for another try."},
+	 stream_waiting,
+	 has_stream},
+	{{"pcapdaemon_stream_read_pauses", METRIC_COUNTER, NULL,
+	  "Pauses because Redis answered reads of the stream at once, without a new request."},
+	 stream_pauses,
+	 has_stream},
+};
+
+static int write_links(struct metric_writer *out, const struct node_redis *redis)
 {
 	static const struct metric_family up = {"pcapdaemon_redis_up", METRIC_GAUGE, NULL,
 						"Whether the link to Redis is up, by purpose."};
-	static const struct metric_family waiting = {"pcapdaemon_redis_waiting", METRIC_GAUGE, NULL,
-						     "Events and answers waiting for Redis."};
-	static const struct metric_label none[] = {{NULL, NULL}};
 	const struct metric_label requests[] = {{"link", "requests"}, {NULL, NULL}};
 	const struct metric_label events[] = {{"link", "events"}, {NULL, NULL}};
-	int r = 0;
+	int r = metric_header(out, &up);
 
-	if (!redis->wanted)
-		return 0;
-	r = metric_header(out, &up);
 	if (r == 0)
 		r = metric_sample(out, &up, requests, redis->requests);
-	if (r == 0)
-		r = metric_sample(out, &up, events, redis->events);
-	if (r == 0)
-		r = metric_header(out, &waiting);
-	if (r == 0)
-		r = metric_sample(out, &waiting, none, (double)redis->waiting);
+	return r == 0 ? metric_sample(out, &up, events, redis->events) : r;
+}
+
+/* Writes nothing if Redis is not wanted. */
+static int write_redis(struct metric_writer *out, const struct node_redis *redis)
+{
+	static const struct metric_label none[] = {{NULL, NULL}};
+	int r = redis->wanted ? write_links(out, redis) : 0;
+
+	for (size_t i = 0; i < COUNT(redis_metrics) && r == 0 && redis->wanted; i++) {
+		const struct redis_metric *metric = &redis_metrics[i];
+
+		if (metric->known && !metric->known(redis))
+			continue;
+		r = metric_header(out, &metric->family);
+		if (r == 0)
+			r = metric_sample(out, &metric->family, none, metric->read(redis));
+	}
 	return r;
 }
 
@@ -317,7 +415,7 @@ static int write_suppressed(struct metric_writer *out, const struct event_gate *
 int metrics_write(struct metric_writer *out, const struct metrics_source *source)
 {
 	const struct node_status *status = source->status;
-	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = source->connections};
+	const struct daemon_numbers numbers = {.load = node_status_load(status), .http = source->http};
 	cleanup(node_interface_list_deinit) struct node_interface_list list;
 	int r = node_interfaces_list(node_status_interfaces(status), METRICS_INTERFACES_MAX, &list);
 
@@ -325,6 +423,8 @@ int metrics_write(struct metric_writer *out, const struct metrics_source *source
 		r = write_build(out, status);
 	if (r == 0)
 		r = write_daemon(out, &numbers);
+	if (r == 0)
+		r = write_refusals(out, &numbers.http);
 	if (r == 0)
 		r = write_events(out, &numbers);
 	if (r == 0)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/network_interface.h"
-#include "config/config_keys.h"
+#include "config/config_keyring.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
@@ -44,7 +44,7 @@ static bool is_embedded(const struct config_loader *loader)
 {
 	static const char *const neutral[] = {"node", "check", "user", "loglevel"};
 
-	if (loader->file || loader->config->requests.key_count)
+	if (loader->file || loader->config->requests.keyring)
 		return false;
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
@@ -86,7 +86,7 @@ static void derive(struct config_loader *loader)
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, "redis"))
 			config->redis.configured |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
-	if (!*config->requests.nonces_file && config->requests.key_count && *config->api.socket) {
+	if (!*config->requests.nonces_file && config->requests.keyring && *config->api.socket) {
 		char path[CONFIG_STRING_MAX + sizeof(".nonces")];
 
 		snprintf(path, sizeof(path), "%s.nonces", config->api.socket);
@@ -191,7 +191,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->interface_count; i++)
 		clear_section(true, &config->interfaces[i]);
 	free(config->interfaces);
-	config_keys_free(config->requests.keys, config->requests.key_count);
+	config_keyring_free(config->requests.keyring);
 	clear_section(false, config);
 	free(config);
 }

@@ -42,6 +42,8 @@ struct config_key {
 	struct config_strings destinations, interfaces; /* all that it may ask for; none: no limit of its own */
 };
 
+struct config_keyring;
+
 /* What requests of one origin may ask for: [requests] over Redis, [api.requests] over the control API. */
 struct config_requests {
 	const char *section;		    /* for refusals */
@@ -54,9 +56,8 @@ struct config_requests {
 	const char *resolve_rule; /* its key, for refusals */
 
 	/* [requests] only. */
-	char *keys_file, *nonces_file; /* "": none */
-	struct config_key *keys;       /* one of them must sign a request; none: it need not be signed */
-	size_t key_count;
+	char *keys_file, *nonces_file;	/* "": none */
+	struct config_keyring *keyring; /* a key of it must sign a request; NULL: it need not be signed */
 	uint64_t signature_age_ns;
 };
 

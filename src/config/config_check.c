@@ -135,7 +135,7 @@ static void check_keys(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
 
-	if (config->requests.key_count && *config->redis.stream && !config->redis.stream_max_age_ns)
+	if (config->requests.keyring && *config->redis.stream && !config->redis.stream_max_age_ns)
 		config_row_fault(loader, row_of("redis", "stream_max_age"),
 				 "must limit the age of signed requests (requests.keys_file)");
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/config_keyring.h"
 #include "config/config_keys.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
@@ -109,8 +110,7 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 	free(content);
 }
 
-/* "" if there is none. */
-static const char *find_credential(const char *section, const char *key, char path[static PATH_MAX])
+const char *config_secret_credential(const char *section, const char *key, char path[static PATH_MAX])
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	const int size = directory && *directory ? snprintf(path, PATH_MAX, "%s/%s.%s", directory, section, key) : 0;
@@ -125,7 +125,7 @@ static void take_credential(struct config_loader *loader, const struct config_ro
 	const struct unit_credential *planned =
 		loader->unit ? unit_file_credential(loader->unit, secret->section, secret->key) : NULL;
 
-	if (*find_credential(secret->section, secret->key, path))
+	if (*config_secret_credential(secret->section, secret->key, path))
 		take_secret(loader, secret, secret, path);
 	else if (planned && *planned->path)
 		take_secret(loader, secret, secret, planned->path);
@@ -157,20 +157,25 @@ static void read_keys(struct config_loader *loader)
 	const struct config_row *row = config_row_find("requests", "keys_file");
 	struct config_requests *requests = &loader->config->requests;
 	char room[PATH_MAX];
-	const char *path = *requests->keys_file ? requests->keys_file : find_credential("requests", "keys", room);
+	const char *path =
+		*requests->keys_file ? requests->keys_file : config_secret_credential("requests", "keys", room);
 	const struct unit_credential *planned =
 		loader->unit && !*path ? unit_file_credential(loader->unit, "requests", "keys") : NULL;
 	path = planned ? planned->path : path;
+	struct config_key *keys;
+	size_t count;
 	struct error err;
 
 	if (!*path)
 		return;
 	config_origin_of(loader, row)->on = true;
-	const int r = config_keys_read(path, &requests->keys, &requests->key_count, &err);
+	const int r = config_keys_read(path, &keys, &count, &err);
 	if (r == -ENOMEM)
 		loader->out_of_memory = true;
 	else if (r < 0)
 		config_row_fault(loader, row, "%s", err.text);
+	else if (!(requests->keyring = config_keyring_new(path, keys, count)))
+		loader->out_of_memory = true;
 }
 
 void config_read_secrets(struct config_loader *loader)

@@ -251,6 +251,7 @@ struct http_stream *http_answer_sse(struct http_request *request, void (*gone)(v
 	struct MHD_Response *response = NULL;
 
 	if (http_request_is_answerable(request) && request->server->sse_count >= HTTP_SSE_STREAMS_MAX) {
+		http_server_count(request->server, HTTP_REFUSED_EVENT_STREAMS);
 		http_answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "there are %d event streams already",
 				  HTTP_SSE_STREAMS_MAX);
 		return NULL;

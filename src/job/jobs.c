@@ -630,7 +630,7 @@ static int start_nonces(struct jobs *jobs, struct error *err)
 {
 	const struct config_requests *rules = &jobs->options.config->requests;
 
-	if (!rules->key_count)
+	if (!rules->keyring)
 		return 0;
 	jobs->nonces = nonces_new(&(struct nonces_options){.path = rules->nonces_file,
 							   .max_age_ns = rules->signature_age_ns,

@@ -17,6 +17,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "config/config.h"
+#include "config/config_keyring.h"
 #include "request/request_field.h"
 #include "request/request_node.h"
 #include "request/request_peek.h"
@@ -183,7 +184,7 @@ static int check_signature(json_t *message, const struct request_arrival *arriva
 	const uint64_t arrival_ns = arrival->published_ns ? arrival->published_ns : arrival->received_ns;
 	struct error err;
 
-	if (!arrival->rules || !arrival->rules->key_count)
+	if (!arrival->rules || !arrival->rules->keyring)
 		return 0;
 	if (signature_verify(message, arrival->rules, arrival_ns, signature, &err) == 0)
 		return 0;
@@ -201,6 +202,8 @@ static struct request *request_new(const struct config *config, const struct req
 	request->received_ns = arrival->received_ns;
 	request->published_ns = arrival->published_ns;
 	request->key = signature->key;
+	if (request->key)
+		request->keys = config_keyring_hold(arrival->rules->keyring);
 	request->signed_s = signature->time_s;
 	memcpy(request->mac, signature->mac, sizeof(request->mac));
 	request->packets = config->general.maxpackets;
@@ -383,6 +386,7 @@ void request_unref(struct request *request)
 	free(request->alertid);
 	free(request->dedupe);
 	free(request->json);
+	config_key_set_release(request->keys);
 	free(request);
 }
 

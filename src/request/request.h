@@ -15,6 +15,7 @@
 
 struct config;
 struct config_key;
+struct config_key_set;
 struct config_requests;
 
 #define REQUEST_SIZE_MAX (64 * 1024) /* bytes of JSON */
@@ -77,8 +78,9 @@ struct request {
 	uint64_t published_error_ns;	       /* how far off published_ns may be */
 	uint64_t published_ns;		       /* real time, if it may be long before received_ns; else 0 */
 	const struct config_requests *allowed; /* what it may ask for, the configuration's */
-	/* The key that signed it, the configuration's, and what of the signature tells replays; NULL: unsigned. */
+	/* The key that signed it, of the set, and what of the signature tells replays; NULL: unsigned. */
 	const struct config_key *key;
+	struct config_key_set *keys;
 	uint64_t signed_s; /* Unix seconds by the sender's clock */
 	uint8_t mac[REQUEST_MAC_BYTES];
 	char *json; /* the request as received but for its signature, as compact JSON, for the file's comment */

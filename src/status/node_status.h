@@ -27,6 +27,10 @@ struct node_redis {
 	bool clock_known;
 	int64_t clock_offset_ns; /* the server's clock minus this host's, give or take the uncertainty */
 	uint64_t clock_uncertainty_ns;
+	bool stream_wanted;	 /* [redis] stream names one */
+	uint64_t stream_running; /* requests from the stream, not final yet */
+	uint64_t stream_waiting; /* further ones, which met a limit */
+	uint64_t stream_pauses;	 /* of its reader, counted since the start */
 };
 
 struct node_status_options {

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/container_of.h"
 #include "base/log.h"
+#include "base/token_bucket.h"
 #include "redis/commands/redis_clock.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/connection/redis_options.h"
@@ -62,9 +63,12 @@ struct redis_stream {
 	bool first_pass_began;
 	bool first_pass; /* entries that are pending now were so before the start */
 	struct event *retry;
-	struct event *again; /* pending while any entry is put off */
-	bool reread;	     /* that event came while a command was under way */
-	size_t put_off;	     /* entries since the last pass over the pending ones began */
+	struct event *again;   /* pending while any entry is put off */
+	bool reread;	       /* that event came while a command was under way */
+	size_t put_off;	       /* entries since the last pass over the pending ones began */
+	size_t put_off_before; /* when it began */
+	struct token_bucket empty_reads;
+	uint64_t pauses;
 	unsigned vain_passes;
 	TAILQ_HEAD(, entry) entries;
 	size_t count;
@@ -283,8 +287,8 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 		pass_on(entry, value->str, value->len, NULL);
 }
 
-/* Accepts [[key, [[id, [field, value, …]], …]]]. Returns the number of entries. */
-static size_t accept_entries(struct redis_stream *stream, const redisReply *reply)
+/* Accepts [[key, [[id, [field, value, …]], …]]]. Returns the number of entries; sets `*is_new` if we had not all. */
+static size_t accept_entries(struct redis_stream *stream, const redisReply *reply, bool *is_new)
 {
 	const redisReply *list = NULL;
 
@@ -300,10 +304,23 @@ static size_t accept_entries(struct redis_stream *stream, const redisReply *repl
 		    pair->element[0]->type != REDIS_REPLY_STRING || pair->element[0]->len >= ID_SIZE)
 			continue;
 		snprintf(stream->last_id, sizeof(stream->last_id), "%s", pair->element[0]->str);
-		if (!find_entry(stream, pair->element[0]->str))
+		if (!find_entry(stream, pair->element[0]->str)) {
 			accept_entry(stream, pair->element[0]->str, pair->element[1]);
+			*is_new = true;
+		}
 	}
 	return count;
+}
+
+/* A server or proxy that answers at once instead of blocking must not make us spin. */
+static void bound_empty_reads(struct redis_stream *stream)
+{
+	if (token_bucket_take_burst(&stream->empty_reads, REDIS_STREAM_EMPTY_READS_PER_S,
+				    REDIS_STREAM_EMPTY_READS_BURST, clock_boottime_ns()))
+		return;
+	stream->pauses++;
+	warn(stream, "stream-read-paused", "Redis answers at once, without anything new, instead of blocking");
+	retry_later(stream);
 }
 
 /* --- reading --- */
@@ -321,6 +338,7 @@ static void start_pass(struct redis_stream *stream)
 	event_del(stream->again);
 	stream->first_pass &= !stream->first_pass_began;
 	stream->vain_passes = stream->put_off ? stream->vain_passes + 1 : 0;
+	stream->put_off_before = stream->put_off;
 	stream->put_off = 0;
 	restart_from(stream, STREAM_PENDING);
 }
@@ -355,10 +373,13 @@ static void on_entries(void *ctx, const struct redis_result *answer)
 	if (answer->code == -ECANCELED)
 		return;
 	if (answer->code == 0) {
-		const size_t count = stream->stopped ? 0 : accept_entries(stream, answer->reply);
+		bool is_new = false;
+		const size_t count = stream->stopped ? 0 : accept_entries(stream, answer->reply, &is_new);
 
 		if (stream->state == STREAM_PENDING && !count)
 			end_pass(stream);
+		if (!is_new)
+			bound_empty_reads(stream);
 		continue_reading(stream);
 		return;
 	}
@@ -453,6 +474,8 @@ struct redis_stream *redis_stream_new(struct event_base *loop, const struct redi
 	stream->keys = keys;
 	stream->handler = handler;
 	stream->rate.burst = LOGS_PER_SECOND;
+	token_bucket_init_burst(&stream->empty_reads, REDIS_STREAM_EMPTY_READS_PER_S, REDIS_STREAM_EMPTY_READS_BURST,
+				clock_boottime_ns());
 	stream->options.key = strdup(options->key);
 	stream->options.group = strdup(options->group);
 	stream->options.stream_consumer = strdup(options->stream_consumer);
@@ -506,7 +529,13 @@ void redis_stream_free(struct redis_stream *stream)
 	free(stream);
 }
 
-size_t redis_stream_pending(const struct redis_stream *stream)
+struct redis_stream_counts redis_stream_counts(const struct redis_stream *stream)
 {
-	return stream->count;
+	const bool within_pass = stream->state == STREAM_PENDING && stream->put_off_before > stream->put_off;
+
+	return (struct redis_stream_counts){
+		.taken = stream->count,
+		.put_off = within_pass ? stream->put_off_before : stream->put_off,
+		.pauses = stream->pauses,
+	};
 }

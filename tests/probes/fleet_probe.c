@@ -133,7 +133,7 @@ static void print_state(const struct fleet *fleet)
 		publishing += node->publisher && event_redis_up(node->publisher);
 		pending += node->publisher ? event_redis_pending(node->publisher) : 0;
 		keys += node->keys && redis_commands_up(node->keys);
-		unacknowledged += node->stream ? redis_stream_pending(node->stream) : 0;
+		unacknowledged += node->stream ? redis_stream_counts(node->stream).taken : 0;
 	}
 	printf("{\"subscribed\":%zu,\"publishing\":%zu,\"keys\":%zu,\"pending\":%" PRIu64 ",\"entries\":%" PRIu64
 	       ",\"unacknowledged\":%zu}\n",

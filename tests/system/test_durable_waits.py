@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Requests on a Redis stream that cannot run now, must not run again, or end the daemon."""
 
+import contextlib
 import json
+import re
 import resource
+import selectors
+import socket
+import threading
 import time
 
 import pytest
@@ -12,6 +17,11 @@ from lib.stream import GROUP, STREAM, add, deliver_unanswered, finish, pending, 
 from lib.waiting import until
 
 LIMITED = {"redis": {"users": ["limited on >secret ~* &* +@all"]}, "config": {"redis": {"username": "limited", "auth": "secret"}}}
+
+
+def metric(world, name):
+    found = re.search(rf"^{re.escape(name)} (\S+)$", world.api.get("/metrics").expect(200).body.decode(), re.MULTILINE)
+    return float(found[1]) if found else None
 
 
 def set_acl(world, *rules):
@@ -25,7 +35,9 @@ def test_stream_request_beyond_the_captures_limit_runs_later(durable):
     first.accepted()
     second = add(world, packets=1, timeout=60, alertid=7)
     world.daemon.wait_log("request-waits", request=second.id)
+    assert (metric(world, "pcapdaemon_stream_requests_running"), metric(world, "pcapdaemon_stream_requests_waiting")) == (1, 1)
     finish(world, first, second)
+    assert metric(world, "pcapdaemon_stream_requests_waiting") == 0
     assert not second.all("rejected")
 
 
@@ -159,3 +171,71 @@ def test_new_node_begins_with_what_is_published_from_now_on(durable):
     after = add(world, packets=1, timeout=60)
     after.accepted()
     assert not before.all()
+
+
+class Impatient:
+    """A proxy before Redis that lets no command block: XREADGROUP is answered at once, with nothing."""
+
+    BLOCKING = re.compile(rb"\*11(\r\n\$10\r\nXREADGROUP.*?)\$5\r\nBLOCK\r\n\$\d+\r\n\d+\r\n", re.DOTALL)
+
+    def __init__(self, world, port):
+        self.world, self.listener = world, world.host.call(lambda: socket.create_server(("127.0.0.1", port)))
+        self.pairs, self.stopping = {}, False
+        self.thread = threading.Thread(target=lambda: world.host.call(self.run))
+
+    def accept(self, selector):
+        client, server = self.listener.accept()[0], socket.create_connection(("127.0.0.1", self.world.redis.port))
+        self.pairs |= {client: (server, True), server: (client, False)}
+        for one in (client, server):
+            selector.register(one, selectors.EVENT_READ)
+
+    def forward(self, source):
+        target, to_redis = self.pairs[source]
+        data = b""
+        with contextlib.suppress(OSError):
+            data = source.recv(65536)
+            target.sendall(self.BLOCKING.sub(rb"*9\1", data) if to_redis else data)
+        return data
+
+    def run(self):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.listener, selectors.EVENT_READ)
+            while not self.stopping:
+                for key, _ in selector.select(0.1):
+                    if key.fileobj is self.listener:
+                        self.accept(selector)
+                    elif key.fileobj in self.pairs and not self.forward(key.fileobj):
+                        other = self.pairs[key.fileobj][0]
+                        for one in (key.fileobj, other):
+                            selector.unregister(one)
+                            del self.pairs[one]
+                            one.close()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        self.thread.join()
+        for one in (self.listener, *self.pairs):
+            one.close()
+
+
+def test_reads_answered_at_once_do_not_spin(make_world):
+    world = make_world({"redis": {"stream": STREAM, "port": 6380}}, start=False)
+    with Impatient(world, 6380):
+        world.daemon.start()
+        world.daemon.wait_log("stream-read-paused", 20)
+        began = time.monotonic()
+        pauses = metric(world, "pcapdaemon_stream_read_pauses_total")
+        until(lambda: metric(world, "pcapdaemon_stream_read_pauses_total") >= pauses + 2, 20, "two more pauses")
+        with world.redis.client() as client:
+            reads = client.info("commandstats")["cmdstat_xreadgroup"]["calls"]
+        assert reads < 200 + 10 * (time.monotonic() - began), "128 at once, then 8 a second"
+        request = add(world, packets=1, timeout=20)
+        request.accepted()
+        world.sender.send(1)
+        request.done()
+        wait_acked(world)
+        world.daemon.stop()

@@ -515,7 +515,7 @@ static void test_tcp_needs_token_and_tls(void **state)
 		{"127.0.0.1:0", "t", "/c", NULL, "must be set together"},
 		{"127.0.0.1:0", "t", NULL, "/k", "must be set together"},
 		{"127.0.0.1:0", "t", "/no/such/file", "/k", "/no/such/file"},
-		{"127.0.0.1:0", "t", "/dev/null", "/dev/null", "cannot start"},
+		{"127.0.0.1:0", "t", "/dev/null", "/dev/null", "certificate /dev/null"},
 		{"0.0.0.0:0", "t", NULL, NULL, "certificate"},
 		{"[::]:0", "t", NULL, NULL, "certificate"},
 		{"localhost:0", "t", NULL, NULL, "IP address"},
