@@ -155,8 +155,8 @@ static void log_status(void *ctx)
 			   log_uint("captures", interface->consumers), log_uint("packets", interface->packets),
 			   log_uint("dropped", interface->dropped),
 			   log_num("reach_s", (double)interface->reach_ns / NS_PER_S),
-			   log_uint("held_bytes", interface->held_bytes),
-			   log_uint("ring_bytes", interface->ring_bytes));
+			   log_uint("held_bytes", interface->held_bytes), log_uint("ring_bytes", interface->ring_bytes),
+			   log_uint("asked_bytes", interface->asked_bytes));
 	}
 	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.delivering),
 		   log_uint("elsewhere", jobs.elsewhere), log_uint("memory_bytes", engine_memory_used(daemon->engine)));
@@ -277,7 +277,8 @@ static struct node_redis read_redis_status(const void *ctx)
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
-					       .rings_bytes = daemon->config->limits.rings_bytes,
+					       .ring_memory_bytes = daemon->config->limits.ring_memory_bytes,
+					       .ring_reserve_bytes = daemon->config->limits.ring_reserve_bytes,
 					       .slabs = daemon->slabs};
 	struct error no_permission;
 	const int r = link_table_start();
@@ -330,6 +331,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 			.interface = interface,
 			.promiscuous = config_wants_promiscuous(config, interface),
 			.memory_bytes = config->history.memory_bytes,
+			.claims = (unsigned)(config->history.interfaces.count - i),
 			.max_age_ns = config->history.keep_ns,
 			.bpf = config->history.filter,
 			.snaplen = (uint32_t)snaplen,
