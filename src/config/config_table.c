@@ -168,6 +168,10 @@ const struct config_row config_rows[] = {
 	 FIELD(limits.ring_reserve_bytes),
 	 .help = "memory of this host that rings leave alone; a ring that would take it is smaller or refused; 0: a "
 		 "tenth of the host's, at least 256MiB"},
+	{"limits", "oom_score_adj", NULL, "COUNT", CONFIG_COUNT, 0, 1000, .fallback = "1000",
+	 FIELD(limits.oom_score_adj),
+	 .help = "how readily the kernel ends the daemon when the host runs out of memory; 1000: before anything else; "
+		 "0: as it was started"},
 	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB",
 	 FIELD(limits.warm_memory_bytes),
 	 .help = "unused memory kept ready for packets: up to 64MiB, what captures leave behind, freed 30 seconds "

@@ -24,6 +24,7 @@
 #include "capture/engine.h"
 #include "config/config.h"
 #include "daemon/api_setup.h"
+#include "daemon/memory_check.h"
 #include "daemon/redis_setup.h"
 #include "daemon/secrets.h"
 #include "daemon/signals.h"
@@ -280,13 +281,15 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 					       .ring_memory_bytes = daemon->config->limits.ring_memory_bytes,
 					       .ring_reserve_bytes = daemon->config->limits.ring_reserve_bytes,
 					       .slabs = daemon->slabs};
-	struct error no_permission;
+	struct error no_permission, warning;
 	const int r = link_table_start();
 
 	if (r < 0)
 		return error_set(err, r, "listing the network interfaces: %s", strerror(-r));
 	if (engine_may_capture(&no_permission) < 0)
 		log_error("cannot-capture", log_str("error", no_permission.text));
+	if (memory_check_host(daemon->config, &warning))
+		log_warning("memory-exceeds-host", log_str("warning", warning.text));
 	daemon->engine = engine_new(daemon->loop, &options, err);
 	if (!daemon->engine)
 		return -EAGAIN;
@@ -473,6 +476,7 @@ int daemon_run(const struct config *config, struct error *err)
 	const int priority = (int)config->syslog.priority;
 
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
+	memory_raise_oom_score(config->limits.oom_score_adj);
 	forbid_core_dumps();
 	allow_all_files();
 	signal(SIGPIPE, SIG_IGN);

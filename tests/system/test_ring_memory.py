@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """No ring takes memory that the host, or the cgroup, does not have left: it is smaller, or is not allocated at all, and everything says so."""
 
+import subprocess
+
 import pytest
 
+from lib import daemon as daemon_module
 from lib.host_memory import MIB, HostMemory
 from lib.pcapctl import Pcapctl
 from lib.shim import make_shim
@@ -117,7 +120,7 @@ def test_ring_for_which_there_is_no_memory_is_not_allocated(make_world, make_hos
 def test_recorders_share_what_the_cgroup_leaves_and_say_so(make_world, make_host):
     """The kernel does not charge rings to a cgroup; the daemon keeps them within its limit all the same."""
     host = make_host(available=2048 * MIB, cgroup_limit=100 * MIB, cgroup_used=4 * MIB)
-    world = make_world(recorder("64MiB", "eth0", "eth1"), pairs=2, wrapper=host.wrapper)
+    world = make_world(recorder("64MiB", "eth0", "eth1", oom_score_adj=300), pairs=2, wrapper=host.wrapper)
     for name in ("eth0", "eth1"):
         line = world.daemon.wait_log("recorder-shrunk", interface=name)
         assert (int(line.fields["bytes"]), int(line.fields["asked"])) == (48 * MIB, 64 * MIB)
@@ -128,8 +131,10 @@ def test_recorders_share_what_the_cgroup_leaves_and_say_so(make_world, make_host
         assert metric(world, "pcapdaemon_ring_size_bytes", interface=name) == 48 * MIB
         assert metric(world, "pcapdaemon_ring_asked_bytes", interface=name) == 64 * MIB
     assert metric(world, "pcapdaemon_rings_shrunk_total") == 2
+    assert world.daemon.wait_log("memory-exceeds-host").fields["warning"].endswith("the cgroup's limit is 100 MiB")
     status = Pcapctl("--socket", world.api.path, "status", netns=world.host).finish()
     assert [row[3] for row in status.rows() if row and row[0] in ("eth0", "eth1")] == ["shrunk", "shrunk"]
+    assert world.daemon.oom_score_adj() == 300
     world.capture(interface=["eth0"], duration=60)
     assert "cgroup's limit" in world.refused(interface=["lo"], duration=60)["reason"]
 
@@ -139,6 +144,7 @@ def test_large_recorder_is_tried_in_parts(make_world, make_host, rings):
     world = make_world(recorder("150MiB", "eth0", ring_reserve=MIB), wrapper=host.wrapper, environment=rings.environment)
     assert rings.sizes == [50 * MIB, 50 * MIB, 50 * MIB, 150 * MIB]
     assert not world.daemon.log("recorder-shrunk") and "ring_asked" not in interfaces_of(world, "/v1/interfaces")["eth0"]
+    assert world.daemon.oom_score_adj() == 1000, "of all processes the kernel ends this one first"
 
 
 def test_memory_that_goes_while_a_recorder_is_allocated_is_noticed(make_world, make_host, rings):
@@ -157,3 +163,18 @@ def test_recorder_without_memory_is_an_error_and_allocates_nothing(make_world, m
     world.daemon.launch()
     assert world.daemon.wait_exit() == 1
     assert "interface eth0: no memory for its ring" in world.daemon.text() and rings.sizes == []
+
+
+def test_check_warns_of_a_configuration_that_exceeds_the_host(tmp_path, make_host):
+    host = make_host(available=2048 * MIB)
+    file = tmp_path / "pcapdaemon.toml"
+
+    def check(text):
+        file.write_text(text)
+        result = subprocess.run([*host.wrapper, daemon_module.PROGRAM, "-check", "-config", str(file)], capture_output=True, text=True)
+        assert (result.returncode, result.stdout) == (0, "configuration is valid\n")
+        return result.stderr
+
+    assert "may take" not in check('[history]\ninterfaces = ["eth0", "eth1"]\nmemory = "1GiB"')
+    warning = check('[history]\ninterfaces = ["eth0", "eth1"]\nmemory = "2GiB"')
+    assert "pcapdaemon: warning: the configuration may take" in warning and "history.memory 4096 MiB" in warning and "this host has 4096 MiB" in warning
