@@ -71,6 +71,16 @@ static double warm_memory(const struct daemon_numbers *n)
 	return (double)n->load.warm_memory_bytes;
 }
 
+static double rings_refused(const struct daemon_numbers *n)
+{
+	return (double)n->load.shortages.refused;
+}
+
+static double rings_shrunk(const struct daemon_numbers *n)
+{
+	return (double)n->load.shortages.shrunk;
+}
+
 static double kept_files(const struct daemon_numbers *n)
 {
 	return (double)n->load.kept.files;
@@ -108,6 +118,11 @@ static const struct daemon_metric daemon_metrics[] = {
 	  "Limit on captured bytes not delivered yet (limits.memory)."},
 	 memory_limit},
 	{{"pcapdaemon_warm_memory_bytes", METRIC_GAUGE, "bytes", "Unused memory kept ready for packets."}, warm_memory},
+	{{"pcapdaemon_rings_refused", METRIC_COUNTER, NULL, "Rings not opened because there was not the memory."},
+	 rings_refused},
+	{{"pcapdaemon_rings_shrunk", METRIC_COUNTER, NULL,
+	  "Rings opened smaller than asked for because there was not the memory."},
+	 rings_shrunk},
 	{{"pcapdaemon_kept_files", METRIC_GAUGE, NULL, "Finished files kept in memory."}, kept_files},
 	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "Memory taken by kept files."}, kept_bytes},
 	{{"pcapdaemon_log_dropped_lines", METRIC_COUNTER, NULL,
@@ -155,6 +170,11 @@ static double ring_size(const struct node_interface *i)
 	return i->ring ? (double)i->ring_bytes : NO_SAMPLE;
 }
 
+static double ring_asked(const struct node_interface *i)
+{
+	return i->ring ? (double)i->asked_bytes : NO_SAMPLE;
+}
+
 static const struct interface_metric interface_metrics[] = {
 	{{"pcapdaemon_interface_up", METRIC_GAUGE, NULL, "Whether the interface is up."}, up},
 	{{"pcapdaemon_interface_captures", METRIC_GAUGE, NULL, "Captures on the interface."}, captures},
@@ -166,6 +186,9 @@ static const struct interface_metric interface_metrics[] = {
 	{{"pcapdaemon_recorder_reach_seconds", METRIC_GAUGE, "seconds", "How far back the recorder reaches."}, reach},
 	{{"pcapdaemon_recorder_held_bytes", METRIC_GAUGE, "bytes", "Memory of the packets the recorder holds."}, held},
 	{{"pcapdaemon_ring_size_bytes", METRIC_GAUGE, "bytes", "Size of the ring."}, ring_size},
+	{{"pcapdaemon_ring_asked_bytes", METRIC_GAUGE, "bytes",
+	  "Size that the ring should have; larger than its size if there was not the memory."},
+	 ring_asked},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))

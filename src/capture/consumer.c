@@ -101,19 +101,6 @@ static struct source *find_source(const struct engine *engine, const struct cons
 	return held && (!live || source_reachable_since(live, now_ns) >= to_ns) ? away : live;
 }
 
-/* The oldest of the idle rings; NULL: there is none. Called with `lock` held. */
-static struct source *longest_idle(const struct engine *engine)
-{
-	struct source *oldest = NULL;
-
-	for (struct source *source = engine->sources; source; source = source->next) {
-		if (source_is_idle(source) && !source->given_up &&
-		    (!oldest || source->idle_since_ns < oldest->idle_since_ns))
-			oldest = source;
-	}
-	return oldest;
-}
-
 /* Whether a ring that nothing reads is only pinned for a moment, as by a worker that renews its filter. Called with
  * `lock` held. */
 static bool has_busy_idle(const struct engine *engine)
@@ -147,7 +134,7 @@ static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 	for (;;) {
 		struct source *idle;
 
-		while (!will_fit(engine, planned) && (idle = longest_idle(engine)))
+		while (!will_fit(engine, planned) && (idle = engine_longest_idle(engine)))
 			engine_give_up(engine, idle);
 		const size_t used = engine->ring_bytes - engine->given_up_bytes;
 		*bytes = ring_size_fit(engine->rings_limit_bytes, used, planned);
@@ -177,7 +164,7 @@ static void ring_refused(const struct engine *engine, const char *interface, int
 			  engine->rings_max);
 	else
 		error_set(err, code,
-			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.rings)",
+			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.ring_memory)",
 			  interface, engine->rings_limit_bytes / MIB);
 }
 
@@ -200,6 +187,20 @@ static void end_opening(struct engine *engine, const struct opening *opening)
 	pthread_cond_broadcast(&engine->sources_changed);
 }
 
+/* Logs that there was not the memory for a ring. Called with `lock` held. */
+static void log_shortage(struct engine *engine, const char *interface, const struct ring *ring, const char *refusal)
+{
+	uint64_t suppressed;
+
+	if (ring && log_rate_allow(&engine->shrunk_rate, &suppressed))
+		log_warning("ring-shrunk", log_str("interface", interface), log_uint("bytes", ring_bytes(ring)),
+			    log_uint("asked", ring->asked_bytes), log_str("reason", ring->shortage),
+			    log_uint("suppressed", suppressed));
+	else if (!ring && log_rate_allow(&engine->refused_rate, &suppressed))
+		log_warning("ring-refused", log_str("interface", interface), log_str("error", refusal),
+			    log_uint("suppressed", suppressed));
+}
+
 /* Opens the interface's source, with a pin for the caller. Called with `lock` held; releases and reacquires it. */
 static int open_source(struct engine *engine, const struct consumer_spec *spec, size_t planned,
 		       const struct network_interface *device, struct error *err, struct source **result)
@@ -211,20 +212,26 @@ static int open_source(struct engine *engine, const struct consumer_spec *spec, 
 	engine->openings = &opening;
 	int r = reserve_ring(engine, planned, &bytes);
 	const bool reserved = r == 0;
+	if (reserved)
+		engine_make_room(engine, bytes);
 	pthread_mutex_unlock(&engine->lock);
+	const struct source_options options = {device, spec->promiscuous, bytes};
 	if (!reserved)
 		ring_refused(engine, spec->interface, r, err);
 	else
-		r = source_open(device, spec->promiscuous, bytes, &engine->ring_guard, err, &source);
+		r = source_open(&options, &engine->allocation, err, &source);
 	const size_t opened = r == 0 ? source_ring_bytes(source) : 0;
+	const bool refused = r == -ENOMEM;
 	if (r == 0)
 		r = engine_add_source(engine, source, err);
 	pthread_mutex_lock(&engine->lock);
 	if (reserved) {
-		engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* the kernel may have lacked memory for it all */
+		engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* there may not have been memory for it all */
 		engine->ring_count -= r < 0;
 	}
 	end_opening(engine, &opening);
+	if (refused || (r == 0 && *source->ring->shortage))
+		log_shortage(engine, spec->interface, refused ? NULL : source->ring, err->text);
 	if (r == 0)
 		*result = source;
 	return r;

@@ -17,12 +17,14 @@
 #include "base/clock.h"
 #include "base/container_of.h"
 #include "base/log.h"
+#include "base/quantity.h"
 #include "capture/engine_internal.h"
 #include "capture/link_watch.h"
 #include "capture/ring_size.h"
 
 /* libpcap's parser recurses, and workers compile the own-traffic filter. Memory is touched as needed. */
 #define WORKER_STACK_BYTES (8u << 20)
+#define RING_MEMORY_MAX (1024 * (uint64_t)MIB)
 
 void engine_wake_ring_thread(struct engine *engine)
 {
@@ -96,8 +98,19 @@ size_t engine_plan_rings(struct engine *engine, size_t interfaces)
 	size_t used = engine->ring_bytes - engine->given_up_bytes;
 	for (const struct source *source = engine->sources; source; source = source->next)
 		used -= source_is_idle(source) && !source->given_up ? source_ring_bytes(source) : 0;
+	const size_t open = engine->ring_bytes, limit = engine->rings_limit_bytes;
 	pthread_mutex_unlock(&engine->lock);
-	return ring_size_plan(engine->rings_limit_bytes, used, interfaces);
+	/* Plans go by what the host has left, too. */
+	const uint64_t left = ring_room_estimate(&engine->room);
+	return ring_size_plan(limit > open && limit - open > left ? open + left : limit, used, interfaces);
+}
+
+struct engine_shortages engine_shortages(const struct engine *engine)
+{
+	return (struct engine_shortages){
+		.refused = atomic_load_explicit(&engine->room.refused, memory_order_relaxed),
+		.shrunk = atomic_load_explicit(&engine->room.shrunk, memory_order_relaxed),
+	};
 }
 
 void engine_give_up(struct engine *engine, struct source *source)
@@ -106,6 +119,18 @@ void engine_give_up(struct engine *engine, struct source *source)
 	engine->given_up_bytes += source_ring_bytes(source);
 	engine->given_up_count++;
 	engine_wake_ring_thread(engine);
+}
+
+struct source *engine_longest_idle(const struct engine *engine)
+{
+	struct source *oldest = NULL;
+
+	for (struct source *source = engine->sources; source; source = source->next) {
+		if (source_is_idle(source) && !source->given_up &&
+		    (!oldest || source->idle_since_ns < oldest->idle_since_ns))
+			oldest = source;
+	}
+	return oldest;
 }
 
 void engine_close_source(struct engine *engine)
@@ -124,6 +149,27 @@ void engine_close_source(struct engine *engine)
 	engine->ring_count -= !recorder;
 	engine->given_up_count -= !recorder;
 	pthread_cond_broadcast(&engine->sources_changed);
+}
+
+void engine_make_room(struct engine *engine, size_t bytes)
+{
+	struct source *idle = engine_longest_idle(engine);
+
+	while (idle || engine->given_up_bytes) {
+		pthread_mutex_unlock(&engine->lock);
+		const bool fits = ring_room_free(&engine->room) >= bytes;
+		pthread_mutex_lock(&engine->lock);
+		if (fits)
+			return;
+		idle = engine_longest_idle(engine);
+		if (idle)
+			engine_give_up(engine, idle);
+		if (engine->closing)
+			engine_close_source(engine);
+		else if (engine->given_up_bytes)
+			pthread_cond_wait(&engine->sources_changed, &engine->lock);
+		idle = engine_longest_idle(engine);
+	}
 }
 
 bool engine_memory_charge(struct engine *engine, size_t bytes)
@@ -176,6 +222,7 @@ size_t engine_interfaces(struct engine *engine, struct engine_interface *interfa
 			.reach_ns = now_ns - source_reachable_since(source, now_ns),
 			.held_bytes = timeline_stats(source->timeline).held_bytes,
 			.ring_bytes = source_ring_bytes(source),
+			.asked_bytes = *source->ring->shortage ? source->ring->asked_bytes : source_ring_bytes(source),
 		};
 		memcpy(entry->name, source->name, sizeof(entry->name));
 	}
@@ -254,12 +301,25 @@ static int open_fds(struct engine *engine)
 	return 0;
 }
 
-static size_t rings_limit(size_t wanted)
+uint64_t engine_ring_memory(const struct host_memory *memory)
 {
-	const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-	const size_t quarter = pages > 0 && page_bytes > 0 ? (size_t)pages / 4 * (size_t)page_bytes : wanted;
+	const uint64_t left_bytes = memory->cgroup_left_bytes < memory->available_bytes ? memory->cgroup_left_bytes
+											: memory->available_bytes;
 
-	return wanted < quarter ? wanted : quarter;
+	return left_bytes / 4 < RING_MEMORY_MAX ? left_bytes / 4 : RING_MEMORY_MAX;
+}
+
+static int start_room(struct engine *engine, const struct engine_options *options, struct error *err)
+{
+	struct host_memory memory;
+	int r = ring_room_init(&engine->room, "", options->ring_reserve_bytes, err);
+
+	if (r == 0)
+		r = host_memory_read(engine->room.files, &memory);
+	if (r == 0)
+		engine->rings_limit_bytes =
+			options->ring_memory_bytes ? options->ring_memory_bytes : engine_ring_memory(&memory);
+	return r;
 }
 
 struct engine *engine_new(struct event_base *loop, const struct engine_options *options, struct error *err)
@@ -272,10 +332,12 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	}
 	engine->budget.limit_bytes = options->memory_bytes;
 	engine->budget.slabs = options->slabs;
-	engine->ring_guard =
-		(struct ring_guard){.begin = begin_ring_allocation, .end = end_ring_allocation, .ctx = engine};
+	engine->allocation = (struct ring_allocation){.room = &engine->room,
+						      .begin = begin_ring_allocation,
+						      .end = end_ring_allocation,
+						      .ctx = engine};
+	engine->shrunk_rate.burst = engine->refused_rate.burst = 1;
 	engine->epoll_fd = engine->wake_fd = engine->timer_fd = engine->link_fd = -1;
-	engine->rings_limit_bytes = rings_limit(options->rings_bytes ? options->rings_bytes : ENGINE_RINGS_BYTES);
 	engine->rings_max = options->rings ? options->rings : ENGINE_RINGS_MAX;
 	pthread_mutex_init(&engine->control_lock, NULL);
 	pthread_mutex_init(&engine->allocation_lock, NULL);
@@ -285,7 +347,9 @@ struct engine *engine_new(struct event_base *loop, const struct engine_options *
 	pthread_cond_init(&engine->ended_available, NULL);
 	engine->ended_last = &engine->ended;
 	engine->mailbox = mailbox_new(loop, deliver_message, engine);
-	int r = engine->mailbox ? open_fds(engine) : -ENOMEM;
+	int r = start_room(engine, options, err);
+	if (r == 0)
+		r = engine->mailbox ? open_fds(engine) : -ENOMEM;
 	if (r == 0)
 		r = start_threads(engine, choose_worker_count(options->workers));
 	if (r < 0) {
@@ -322,6 +386,7 @@ void engine_free(struct engine *engine)
 		free(engine->worker_contexts[i]);
 	source_close_all(engine->sources);
 	source_close_all(engine->closing);
+	ring_room_deinit(&engine->room);
 	for (struct recorder_setting *setting = engine->settings, *next; setting; setting = next) {
 		next = setting->next;
 		free(setting);

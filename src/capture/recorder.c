@@ -141,8 +141,11 @@ static int open_recorder(struct engine *engine, const struct recorder_setting *s
 {
 	const struct engine_recorder *options = &setting->options;
 	struct source *source = NULL;
-	int r = source_open_recorder(options, interface, &engine->ring_guard, err, &source);
 
+	pthread_mutex_lock(&engine->lock);
+	engine_make_room(engine, options->memory_bytes);
+	pthread_mutex_unlock(&engine->lock);
+	int r = source_open_recorder(options, interface, &engine->allocation, err, &source);
 	if (r < 0)
 		return r;
 	source->own_traffic_changed = options->exclude_own;
@@ -152,12 +155,12 @@ static int open_recorder(struct engine *engine, const struct recorder_setting *s
 	r = engine_add_source(engine, source, err);
 	if (r < 0)
 		return r;
+	if (*source->ring->shortage)
+		log_warning("recorder-shrunk", log_str("interface", interface->name), log_uint("bytes", bytes),
+			    log_uint("asked", options->memory_bytes), log_str("reason", source->ring->shortage));
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
 	pthread_mutex_unlock(&engine->lock);
-	if (bytes < options->memory_bytes / 4 * 3)
-		log_warning("recorder-shrunk", log_str("interface", interface->name), log_uint("bytes", bytes),
-			    log_uint("asked", options->memory_bytes));
 	log_notice("recording", log_str("interface", interface->name), log_uint("bytes", bytes),
 		   log_num("seconds", (double)options->max_age_ns / NS_PER_S));
 	engine_wake_ring_thread(engine);
@@ -278,6 +281,7 @@ int engine_add_recorder(struct engine *engine, const struct engine_recorder *rec
 		return error_set(err, -ENOMEM, "interface %s: out of memory", recorder->interface);
 	pthread_mutex_lock(&engine->control_lock);
 	const int r = start_setting(engine, setting, err);
+	setting->options.claims = 0;
 	if (r == 0) {
 		pthread_mutex_lock(&engine->lock);
 		setting->next = engine->settings;

@@ -22,13 +22,10 @@
 #include "bpf/filter_union.h"
 #include "capture/ring_size.h"
 
-#define LIVE_BLOCK_BYTES MIB
 #define LIVE_RETIRE_MS 10
-#define MANY_RETIRE_MS 60	     /* with hundreds of rings their timers alone would keep a CPU busy */
-#define GUARDED_RING_BYTES (8 * MIB) /* a smaller ring is allocated in a few ms */
+#define MANY_RETIRE_MS 60 /* with hundreds of rings their timers alone would keep a CPU busy */
 #define CLOSING_THREADS 16
 #define RECORDER_RETIRE_MS 60	     /* fewer blocks a second mean less to move at low rates */
-#define RECORDER_BLOCKS_WANTED 256   /* a quarter and 10 blocks are unusable: more blocks waste less */
 #define PAUSE_RING_BYTES (128 * MIB) /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
 #define EXPIRY_STEPS 128	     /* a packet is evicted within 1/128 of the time it may be kept */
 #define EXPIRY_MIN_NS (100 * NS_PER_MS)
@@ -38,7 +35,7 @@
 
 size_t source_ring_bytes(const struct source *source)
 {
-	return (size_t)source->ring->block_bytes * source->ring->block_count;
+	return ring_bytes(source->ring);
 }
 
 /* Two expiries of the retire timer before Linux 6.18, plus a margin for the scheduler; and no less than a packet may be
@@ -84,49 +81,24 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 	return 0;
 }
 
-int source_open(const struct network_interface *interface, bool promiscuous, size_t ring_bytes,
-		const struct ring_guard *guard, struct error *err, struct source **result)
+int source_open(const struct source_options *open, const struct ring_allocation *allocation, struct error *err,
+		struct source **result)
 {
-	const struct ring_blocks blocks = ring_size_blocks(ring_bytes);
 	const struct ring_options options = {
-		.interface = interface,
-		.guard = ring_bytes < GUARDED_RING_BYTES ? NULL : guard,
-		.block_bytes = blocks.bytes,
-		.block_count = blocks.count,
-		.retire_ms = ring_bytes < RING_SIZE_MANY_MAX ? MANY_RETIRE_MS : LIVE_RETIRE_MS,
-		.promiscuous = promiscuous,
+		.interface = open->interface,
+		.allocation = allocation,
+		.blocks = ring_size_blocks,
+		.bytes = open->ring_bytes,
+		.least_bytes = RING_SIZE_MIN,
+		.retire_ms = open->ring_bytes < RING_SIZE_MANY_MAX ? MANY_RETIRE_MS : LIVE_RETIRE_MS,
+		.promiscuous = open->promiscuous,
 	};
 
 	return open_ring(&options, &(struct recorder){0}, err, result);
 }
 
-static struct ring_options recorder_ring(const struct engine_recorder *options,
-					 const struct network_interface *interface, const struct ring_guard *guard)
-{
-	struct ring_options ring = {
-		.interface = interface,
-		.guard = guard,
-		.block_bytes = LIVE_BLOCK_BYTES,
-		.retire_ms = RECORDER_RETIRE_MS,
-		.promiscuous = options->promiscuous,
-	};
-
-	while (ring.block_bytes > RING_BLOCK_BYTES_MIN &&
-	       options->memory_bytes / ring.block_bytes < RECORDER_BLOCKS_WANTED)
-		ring.block_bytes /= 2;
-	const size_t count = options->memory_bytes / ring.block_bytes;
-	ring.block_count = count > UINT16_MAX ? UINT16_MAX : (uint32_t)count;
-	while (options->memory_bytes / ring.block_bytes > ring.block_count && ring.block_bytes < 64 * MIB) {
-		ring.block_bytes *= 2; /* more than UINT16_MAX blocks */
-		ring.block_count = (uint32_t)(options->memory_bytes / ring.block_bytes);
-	}
-	if (ring.block_count < RING_BLOCKS_MIN)
-		ring.block_count = RING_BLOCKS_MIN;
-	return ring;
-}
-
 int source_open_recorder(const struct engine_recorder *options, const struct network_interface *interface,
-			 const struct ring_guard *guard, struct error *err, struct source **result)
+			 const struct ring_allocation *allocation, struct error *err, struct source **result)
 {
 	struct recorder recorder = {
 		.on = true,
@@ -138,7 +110,16 @@ int source_open_recorder(const struct engine_recorder *options, const struct net
 							   .netmask = ring_netmask(interface->name),
 							   .snaplen = options->snaplen,
 							   .headers = options->headers};
-	const struct ring_options ring = recorder_ring(options, interface, guard);
+	const struct ring_options ring = {
+		.interface = interface,
+		.allocation = allocation,
+		.blocks = ring_size_recorder_blocks,
+		.bytes = options->memory_bytes,
+		.least_bytes = RING_SIZE_RECORDER_MIN,
+		.claims = options->claims,
+		.retire_ms = RECORDER_RETIRE_MS,
+		.promiscuous = options->promiscuous,
+	};
 	int r = retention_filter_new(&retention, link_type_read(interface).linktype, err, &recorder.retention);
 
 	if (r < 0)

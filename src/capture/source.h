@@ -70,15 +70,21 @@ struct source {
 
 #define SOURCE_LINGER_NS (10 * NS_PER_S) /* a ring stays open this long after its last consumer */
 
-/* Opens an interface's source with a ring of this size, a power of two (the kernel may lack memory for all of it);
- * blocks. Called without `lock`. */
-warn_unused int source_open(const struct network_interface *interface, bool promiscuous, size_t ring_bytes,
-			    const struct ring_guard *guard, struct error *err, struct source **source);
+struct source_options {
+	const struct network_interface *interface;
+	bool promiscuous;
+	size_t ring_bytes; /* of its ring, which is smaller if there is not memory for all of it */
+};
 
-/* Opens a recorder's source, which receives at once; blocks. The ring is smaller than requested if the kernel lacks
- * memory. Called without `lock`. */
+/* Opens an interface's source; blocks. `allocation` outlives it. -ENOMEM: there is not even memory for RING_SIZE_MIN.
+ * Called without `lock`. */
+warn_unused int source_open(const struct source_options *options, const struct ring_allocation *allocation,
+			    struct error *err, struct source **source);
+
+/* The same for a recorder's source, which receives at once; the least is RING_SIZE_RECORDER_MIN. */
 warn_unused int source_open_recorder(const struct engine_recorder *options, const struct network_interface *interface,
-				     const struct ring_guard *guard, struct error *err, struct source **source);
+				     const struct ring_allocation *allocation, struct error *err,
+				     struct source **source);
 
 void source_close(struct source *source);
 /* Closes a list of sources on several threads: the kernel takes 20 to 40 ms for each. */

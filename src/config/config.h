@@ -82,7 +82,9 @@ struct config {
 	struct {
 		uint64_t captures;
 		uint64_t memory_bytes;
-		uint64_t rings_bytes;
+		uint64_t ring_memory_bytes;  /* 0: engine_ring_memory() */
+		uint64_t ring_reserve_bytes; /* 0: host_memory_reserve() */
+		uint64_t oom_score_adj;
 		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
 		uint64_t retry_ns;

@@ -171,6 +171,7 @@ static void add_ring(struct node_interface *interface, const struct engine_inter
 	interface->reach_ns = ring->reach_ns;
 	interface->held_bytes = ring->held_bytes;
 	interface->ring_bytes = ring->ring_bytes;
+	interface->asked_bytes = ring->asked_bytes;
 }
 
 static int compare_rings(const void *a, const void *b)

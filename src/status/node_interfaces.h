@@ -22,13 +22,14 @@ struct node_interface {
 	char name[NETWORK_INTERFACE_ANY_NAME_MAX + 1]; /* `waiting`: the name in history.interfaces */
 	const struct config_strings *aliases;	       /* the configuration's; NULL: none */
 	bool present, up;			       /* in the kernel, now */
-	bool ring;				       /* one is open: the members up to ring_bytes are valid */
+	bool ring;				       /* one is open: the members up to asked_bytes are valid */
 	bool recorder;
 	bool waiting; /* a recorder waits for the interface to appear */
 	uint64_t captures;
 	uint64_t packets, dropped; /* since the ring was opened */
 	uint64_t reach_ns;	   /* recorder: how far back history is complete, except for drops */
 	uint64_t held_bytes, ring_bytes;
+	uint64_t asked_bytes;		   /* larger than the ring if there was not the memory for it */
 	double packets_per_s, bytes_per_s; /* in and out, by the kernel's counters, between the last two samples */
 };
 

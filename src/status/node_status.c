@@ -84,6 +84,7 @@ struct node_load node_status_load(const struct node_status *status)
 		.jobs = jobs_counts(status->options.jobs),
 		.memory_bytes = engine_memory_used(status->options.engine),
 		.memory_limit_bytes = status->options.config->limits.memory_bytes,
+		.shortages = engine_shortages(status->options.engine),
 		.warm_memory_bytes = slab_pool_usage(status->options.slabs).warm_bytes,
 		.kept = status->options.memory ? memory_sink_usage(status->options.memory)
 					       : (struct memory_sink_usage){0},
@@ -154,9 +155,13 @@ static json_t *interface_json(const struct node_interface *interface, bool detai
 		json_object_set_new(json, "gone", json_true());
 	if (json && interface->waiting)
 		json_object_set_new(json, "waiting", json_true());
+	const bool shrunk = interface->ring && interface->asked_bytes > interface->ring_bytes;
+	if (json && shrunk)
+		json_object_set_new(json, "ring_asked", number(interface->asked_bytes));
+	if (json && interface->ring && (detailed || shrunk))
+		json_object_set_new(json, "ring", number(interface->ring_bytes));
 	if (json && detailed && interface->ring)
-		json_object_update_new(json, json_pack("{so so}", "ring", number(interface->ring_bytes), "held",
-						       number(interface->held_bytes)));
+		json_object_set_new(json, "held", number(interface->held_bytes));
 	if (json && detailed)
 		json_object_set_new(json, "rate",
 				    json_pack("{so so}", "packets", number((uint64_t)(interface->packets_per_s + 0.5)),

@@ -8,13 +8,13 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/slab_pool.h"
+#include "capture/engine.h"
 #include "job/jobs.h"
 #include "sink/memory_sink.h"
 #include "status/node_interfaces.h"
 
 struct config;
 struct deliveries;
-struct engine;
 struct event_base;
 struct node_status;
 
@@ -56,7 +56,8 @@ struct node_load {
 	struct jobs_counts jobs;
 	uint64_t memory_bytes, memory_limit_bytes; /* captured bytes not yet delivered */
 	uint64_t warm_memory_bytes;		   /* mapped and touched, not in use */
-	struct memory_sink_usage kept;		   /* finished files in memory */
+	struct engine_shortages shortages;
+	struct memory_sink_usage kept; /* finished files in memory */
 	struct node_redis redis;
 	uint64_t started_ns; /* real time */
 };
@@ -71,8 +72,9 @@ const char *node_status_node(const struct node_status *status);
  * {"v":1,"node":…,"instance":…,"host":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},
  * "captures":[{"capture":…,"packets":…,"bytes":…}],"redis":{"requests":…,"events":…,"waiting":…,"clock":{"offset":…,"uncertainty":…}},"stream":…,
  * "destinations":[…]}; with "name_taken":true if another daemon has this node's name, "cannot_capture":… if it
- * lacks the right, "interfaces_total":N if
- * interfaces are left out, "interfaces_error":… if they can't be listed. Caller frees; NULL on ENOMEM.
+ * lacks the right, "interfaces_total":N if interfaces are left out, "interfaces_error":… if they can't be listed. An
+ * interface whose ring is smaller than it should be has "ring":… and "ring_asked":…, in bytes. Caller frees; NULL on
+ * ENOMEM.
  */
 char *node_status_json(const struct node_status *status);
 

@@ -272,6 +272,10 @@ class Daemon:
         used = set(map(int, os.listdir(f"/proc/{self.pid}/fd")))
         return next(number for number in range(len(used) + 1) if number not in used)
 
+    def oom_score_adj(self):
+        with open(f"/proc/{self.pid}/oom_score_adj") as file:
+            return int(file.read())
+
     def command_line(self):
         with open(f"/proc/{self.pid}/cmdline", "rb") as file:
             return file.read()

@@ -130,19 +130,28 @@ int capture_print(const struct terminal *terminal, const json_t *capture)
 
 /* --- a daemon --- */
 
+/* A ring that is smaller than it should be has "ring_asked". */
+static const char *recorder_text(const json_t *interface)
+{
+	if (json_is_true(json_object_get(interface, "waiting")))
+		return "waiting";
+	if (!json_is_true(json_object_get(interface, "recorder")))
+		return "off";
+	return json_object_get(interface, "ring_asked") ? "shrunk" : "on";
+}
+
 static void interface_row(struct table *table, const json_t *interface)
 {
 	cleanup(buffer_deinit) struct buffer list = BUFFER_INIT(LIST_MAX);
 	const json_t *rate = json_object_get(interface, "rate");
 	const bool waiting = json_is_true(json_object_get(interface, "waiting"));
 	const char *state = json_is_true(json_object_get(interface, "up")) ? "up" : waiting ? "none" : "down";
-	const char *recorder = json_is_true(json_object_get(interface, "recorder")) ? "on" : "off";
 	char text[FORMAT_SIZE];
 
 	table_cell(table, json_text(interface, "name"));
 	table_cell_tone(table, state, terminal_tone_of(state));
 	table_cell(table, join_names(json_object_get(interface, "aliases"), &list));
-	table_cell_tone(table, waiting ? "waiting" : recorder, waiting ? TONE_BAD : TONE_PLAIN);
+	table_cell_tone(table, recorder_text(interface), waiting ? TONE_BAD : TONE_PLAIN);
 	table_cell(table, seconds_text(interface, "reach", text));
 	table_cell(table, count_text(interface, "captures", text));
 	table_cell(table, count_text(rate, "packets", text));
