@@ -89,11 +89,22 @@ static void test_what_is_no_interface_with_counters_is_refused(void **state)
 
 static void test_growth_is_known_if_both_ends_are(void **state)
 {
-	const struct nic_counters before = {true, 10, 20, 30, 1}, after = {true, 15, 20, 29, 9}, unknown = {0};
+	const struct nic_counters before = {
+		.known = true, .up = true, .rx_dropped = 10, .rx_missed_errors = 20, .queue_drops = 30, .packets = 1};
+	const struct nic_counters after = {.known = true,
+					   .carrier = true,
+					   .rx_dropped = 15,
+					   .rx_missed_errors = 20,
+					   .queue_drops = 29,
+					   .packets = 9};
+	const struct nic_counters unknown = {0};
 
 	(void)state;
 	const struct nic_counters grown = nic_counters_since(&before, &after);
 	assert_true(grown.known);
+	assert_false(grown.up); /* the state is that of the end */
+	assert_true(grown.carrier);
+	assert_int_equal(grown.packets, 8);
 	assert_int_equal(grown.rx_dropped, 5);
 	assert_int_equal(grown.rx_missed_errors, 0);
 	assert_int_equal(grown.queue_drops, 0); /* it was reset */
