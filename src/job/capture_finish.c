@@ -337,7 +337,7 @@ static void explain_emptiness(struct capture *capture)
 		calloc(capture->part_count, sizeof(*interfaces));
 	struct empty_hint hint = {
 		.interface = capture->name,
-		.bpf = capture->request->bpf,
+		.bpf = capture->request->bpf ? capture->request->bpf : capture->request->required,
 		.inner = capture->request->inner,
 		.seen = report->seen,
 		.from_ns = report->from_ns,

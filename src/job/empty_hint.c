@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The likeliest cause comes first: a window that is out of reach, an interface that carries nothing, the recorder's own
- * filter, the request's filter. `seen` may come from the interface's counters, which some drivers update late, so
- * without a filter it explains nothing.
+ * filter, the request's filter. `seen` may come from the interface's counters, which some drivers update late, and
+ * which are read a little before the window begins and after it ends.
  */
 #include "job/empty_hint.h"
 
@@ -55,6 +55,11 @@ const char *empty_hint_text(const struct empty_hint *hint, char text[static EMPT
 			 "the recorder's own filter (history.filter) kept none, and decides what history can have");
 	else if (hint->seen > 0 && (hint->bpf || hint->inner))
 		put_filtered(hint, seconds, text);
+	else if (hint->seen > 0)
+		snprintf(text, EMPTY_HINT_SIZE,
+			 "no packet passed on %.128s within the window of %.3g s; %" PRIu64
+			 " passed just before or after it",
+			 hint->interface, seconds, hint->seen);
 	else
 		snprintf(text, EMPTY_HINT_SIZE, "no packet passed on %.128s in %.3g s", hint->interface, seconds);
 	return text;

@@ -26,7 +26,7 @@ static void test_the_likeliest_cause_is_named(void **state)
 		{{.bpf = "port 53", .seen = 72}, "no packet matched `port 53`; 72 others passed on eth0 in 2 s"},
 		{{.inner = "port 53", .seen = 72}, "no packet matched `port 53`; 72 others passed on eth0 in 2 s"},
 		{{.bpf = "port 53"}, "no packet passed on eth0 in 2 s"},
-		{{.seen = 1}, "no packet passed on eth0 in 2 s"},
+		{{.seen = 1}, "no packet passed on eth0 within the window of 2 s; 1 passed just before or after it"},
 		{{.bpf = "port 53", .seen = 72, .interfaces = down, .interface_count = 1}, "eth0 is down"},
 		{{.interfaces = down, .interface_count = 3}, "eth0 is down, eth1 has no carrier, eth2 is gone"},
 		{{.interfaces = down, .interface_count = 6},

@@ -260,7 +260,7 @@ static void test_stopped_nodes_are_expected_only_by_their_name(void **state)
 					    "never answered: it is up, but receives no requests from Redis");
 		else
 			assert_string_equal(fleet_tally_describe_silence(tally, "n2", text),
-					    "never answered: it is stopped since 2026-11-23T08:41:00Z");
+					    "never answered: it is stopped since 2026-11-23T08:41:00.500Z");
 	}
 }
 

@@ -231,7 +231,7 @@ static int expect_named_node(struct capture_session *session, const json_t *node
 /* Nodes that were stopped cleanly are not waited for. */
 static void note_stopped_nodes(const struct capture_session *session, const json_t *nodes)
 {
-	char shown[256];
+	char shown[2][256], time[FORMAT_SIZE];
 	size_t i;
 	json_t *node;
 
@@ -240,9 +240,17 @@ static void note_stopped_nodes(const struct capture_session *session, const json
 		const char *stopped = json_text(json_object_get(node, "presence"), "stopped");
 
 		if (*stopped && fleet_tally_knows(session->tally, json_text(node, "node")))
-			terminal_note(session->context->terminal, "%s is stopped since %.19sZ and is not waited for",
-				      printable(shown, sizeof(shown), json_text(node, "node")), stopped);
+			terminal_note(session->context->terminal, "%s is stopped since %s and is not waited for",
+				      printable(shown[0], sizeof(shown[0]), json_text(node, "node")),
+				      printable(shown[1], sizeof(shown[1]), format_time(stopped, time)));
 	}
+}
+
+static bool names_one_node(const struct command_line *line)
+{
+	const char *name = command_line_value(line, OPTION_NODE);
+
+	return name && strcmp(name, "any") != 0;
 }
 
 static int decide_expected(struct capture_session *session, const json_t *nodes, struct error *err)
@@ -251,7 +259,7 @@ static int decide_expected(struct capture_session *session, const json_t *nodes,
 
 	if (r == 0)
 		r = expect_named_node(session, nodes, err);
-	if (r == 0 && !session->expected && !command_line_has(session->context->line, OPTION_NODE))
+	if (r == 0 && !session->expected && !names_one_node(session->context->line))
 		note_stopped_nodes(session, nodes);
 	return r;
 }
@@ -488,7 +496,8 @@ static enum exit_status conclude(struct capture_session *session)
 	if (fleet_outcome_print(&outcome) < 0)
 		status = STATUS_FAILED;
 	if (session->merge_to && !outcome.saved && (status == STATUS_EMPTY || status == STATUS_PARTIAL))
-		terminal_note(session->context->terminal, "%s not written", session->merge_to);
+		terminal_note(session->context->terminal, "%s not written",
+			      strcmp(session->merge_to, "-") == 0 ? "the file is" : session->merge_to);
 	fleet_outcome_note_running(&outcome);
 	print_other_requests(session, &outcome);
 	if (session->suppressed)

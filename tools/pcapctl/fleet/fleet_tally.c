@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/fleet/fleet_bus.h"
 #include "pcapctl/output/format.h"
@@ -432,7 +433,7 @@ const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const 
 					 char text[static FLEET_SILENCE_TEXT_SIZE])
 {
 	const struct tally_node *node = find_node(tally, name);
-	char seen[CLOCK_TEXT_SIZE] = "";
+	char seen[CLOCK_TEXT_SIZE] = "", time[FORMAT_SIZE], shown[FORMAT_SIZE];
 
 	if (node && node->seen_s)
 		clock_format(node->seen_s * NS_PER_S, seen);
@@ -441,7 +442,8 @@ const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const 
 	else if (node && has_answered(node))
 		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "has not finished");
 	else if (node && *node->stopped)
-		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "never answered: it is stopped since %.19sZ", node->stopped);
+		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "never answered: it is stopped since %s",
+			 printable(shown, sizeof(shown), format_time(node->stopped, time)));
 	else if (node && node->deaf)
 		snprintf(text, FLEET_SILENCE_TEXT_SIZE,
 			 "never answered: it is up, but receives no requests from Redis");
