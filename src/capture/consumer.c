@@ -583,7 +583,8 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->received = cursor->examined + report->lost_kernel;
 	report->nic = consumer->nic_growth;
 	/* What the kernel's filter rejects, only the interface counts. */
-	report->seen = report->received > report->nic.packets ? report->received : report->nic.packets;
+	const uint64_t within = report->received - cursor->outside;
+	report->seen = within > report->nic.packets ? within : report->nic.packets;
 	report->interface_state = state_at_end(consumer);
 	report->retention_may_hide = consumer->retention_may_hide;
 	report->unsorted = consumer->unsorted;

@@ -34,11 +34,10 @@ static void put_interfaces(const struct empty_hint *hint, char text[static EMPTY
 
 static void put_filtered(const struct empty_hint *hint, double seconds, char text[static EMPTY_HINT_SIZE])
 {
-	const char *filter = hint->bpf ? hint->bpf : hint->inner ? hint->inner : "the filter";
-	const char *quote = hint->bpf || hint->inner ? "`" : "";
+	const char *filter = hint->bpf ? hint->bpf : hint->inner;
 
-	snprintf(text, EMPTY_HINT_SIZE, "no packet matched %s%.*s%s; %" PRIu64 " others passed on %.128s in %.3g s",
-		 quote, FILTER_SHOWN, filter, quote, hint->seen, hint->interface, seconds);
+	snprintf(text, EMPTY_HINT_SIZE, "no packet matched `%.*s`; %" PRIu64 " others passed on %.128s in %.3g s",
+		 FILTER_SHOWN, filter, hint->seen, hint->interface, seconds);
 }
 
 const char *empty_hint_text(const struct empty_hint *hint, char text[static EMPTY_HINT_SIZE])
