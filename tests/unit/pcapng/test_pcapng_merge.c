@@ -15,7 +15,7 @@
 
 #define INPUTS 3
 
-static const struct pcapng_merge_maker tester = {.application = "test"};
+static struct pcapng_merge_maker tester = {.application = "test"};
 
 static struct builder files[INPUTS];
 static struct pcapng_merge_input inputs[INPUTS];
@@ -377,6 +377,16 @@ static void test_merge_of_no_inputs_is_a_valid_file(void **state)
 	expect_no_more_packets();
 }
 
+static void test_what_is_missing_is_in_the_first_comment(void **state)
+{
+	(void)state;
+	tester.missing = "n9 (never answered)";
+	make(0);
+	tester.missing = NULL;
+	expect(PCAPNG_SECTION);
+	assert_string_equal(item.comments[0], "missing: n9 (never answered); merged: nothing");
+}
+
 static void test_too_many_inputs_are_refused(void **state)
 {
 	(void)state;
@@ -496,6 +506,7 @@ int main(void)
 		TEST(test_omitted_texts_are_counted),
 		TEST(test_texts_are_capped_without_losing_packets),
 		TEST(test_merge_of_no_inputs_is_a_valid_file),
+		TEST(test_what_is_missing_is_in_the_first_comment),
 		TEST(test_too_many_inputs_are_refused),
 		TEST(test_files_and_memory_merge_the_same),
 		TEST(test_file_truncated_during_the_merge_is_reported),
