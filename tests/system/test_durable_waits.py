@@ -9,6 +9,7 @@ import pytest
 
 from lib.events import Request
 from lib.waiting import until
+from lib.world import NODE
 from test_durable import GROUP, STREAM, add, durable, pending, start, wait_acked  # noqa: F401
 
 LIMITED = {"redis": {"users": ["limited on >secret ~* &* +@all"]}, "config": {"redis": {"username": "limited", "auth": "secret"}}}
@@ -176,6 +177,7 @@ def test_new_node_begins_with_what_is_published_from_now_on(durable):
     with world.redis.client() as client:
         before = add(world, packets=1, timeout=60)
         client.xgroup_destroy(STREAM, GROUP)
+        client.zrem("{capture}:nodes", NODE)  # the registry knows a stopped one
     start(world)
     after = add(world, packets=1, timeout=60)
     after.accepted()

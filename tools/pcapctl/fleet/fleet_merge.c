@@ -201,14 +201,16 @@ static int merge_into(const struct collection *collection, const struct fleet_me
 	const struct pcapng_merge_maker maker = {.application = "pcapctl " PCAPDAEMON_VERSION,
 						 .missing = options->missing};
 	cleanup(cleanup_pcapng_merge) struct pcapng_merge *merge = NULL;
-	cleanup(cleanup_atomic_file) struct atomic_file *out = atomic_file_new(options->path, err);
-	int r = out ? 0 : -EIO;
+	int r = pcapng_merge_new(collection->inputs, collection->count, &maker, &merge, err);
 
-	if (r == 0)
-		r = pcapng_merge_new(collection->inputs, collection->count, &maker, &merge, err);
 	if (r < 0)
 		return r;
 	report_broken_inputs(collection, merge, missing);
+	/* Not before: reading the inputs takes no interrupts, and a process that ends would leave its temporary file.
+	 */
+	cleanup(cleanup_atomic_file) struct atomic_file *out = atomic_file_new(options->path, err);
+	if (!out)
+		return -EIO;
 	r = write_merged(merge, out, err);
 	return r < 0 ? r : atomic_file_commit(out, NULL, saved, err);
 }
