@@ -33,6 +33,16 @@ const char *end_reason_name(enum end_reason reason)
 	return names[reason];
 }
 
+const char *interface_state_name(enum interface_state state)
+{
+	static const char *const names[] = {
+		[INTERFACE_UNKNOWN] = NULL, [INTERFACE_UP] = "up",     [INTERFACE_NO_CARRIER] = "no-carrier",
+		[INTERFACE_DOWN] = "down",  [INTERFACE_GONE] = "gone",
+	};
+
+	return names[state];
+}
+
 void consumer_unlink(struct consumer *consumer)
 {
 	struct source *source = consumer->source;
@@ -507,8 +517,10 @@ bool consumer_extend(struct consumer *consumer, uint64_t until_ns)
 	const uint64_t end_ns = atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
 	const bool extendable = consumer->source && consumer->armed && consumer->until_reason == END_TIMEOUT &&
 				clock_boottime_ns() + EXTEND_SLACK_NS < end_ns;
-	if (extendable && until_ns > end_ns)
+	if (extendable && until_ns > end_ns) {
 		atomic_store_explicit(&consumer->cursor.until_ns, until_ns, memory_order_relaxed);
+		consumer->planned_end_ns = until_ns;
+	}
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
 	return extendable;
@@ -558,11 +570,22 @@ uint64_t consumer_window_end(const struct consumer *consumer)
 		end_ns = cursor->last_arrived_ns;
 	else if (cursor->reason == END_IDLE)
 		end_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
-	else if (cursor->reason == END_MEMORY)
+	else if (cursor->reason == END_MEMORY && cursor->memory_spent_ns) /* else another one's end was its end */
 		end_ns = cursor->memory_spent_ns;
 	else if (cursor->retyped_ns)
 		end_ns = cursor->retyped_ns;
 	return until_ns < end_ns ? until_ns : end_ns;
+}
+
+static enum interface_state state_at_end(const struct consumer *consumer)
+{
+	const struct nic_counters *nic = &consumer->nic_growth;
+
+	return consumer->cursor.reason == END_INTERFACE_GONE ? INTERFACE_GONE
+	       : !nic->known				     ? INTERFACE_UNKNOWN
+	       : !nic->up				     ? INTERFACE_DOWN
+	       : !nic->carrier				     ? INTERFACE_NO_CARRIER
+							     : INTERFACE_UP;
 }
 
 void consumer_report(const struct consumer *consumer, struct consumer_report *report)
@@ -599,6 +622,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	if (!by_packets && consumer->to_real_ns &&
 	    end_ns == atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		report->to_ns = consumer->to_real_ns;
+	report->asked_to_ns = consumer->to_real_ns ? consumer->to_real_ns : consumer->planned_end_ns + offset_ns;
 	if (report->from_ns > report->to_ns)
 		report->from_ns = report->to_ns; /* the whole window is older than what can be reached */
 	report->lost_kernel = cursor->dropped_seen - cursor->dropped_at_start;
@@ -607,6 +631,11 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->truncated = cursor->truncated;
 	report->received = cursor->examined + report->lost_kernel;
 	report->nic = consumer->nic_growth;
+	/* What the kernel's filter rejects, only the interface counts. */
+	const uint64_t within = report->received - cursor->outside;
+	report->seen = within > report->nic.packets ? within : report->nic.packets;
+	report->interface_state = state_at_end(consumer);
+	report->retention_may_hide = consumer->retention_may_hide;
 	report->unsorted = consumer->unsorted;
 	report->clock_offset_ns = consumer->clock_offset_ns;
 	report->odd_stamps = cursor->odd_stamps;

@@ -81,17 +81,23 @@ uint64_t consumer_ends_ns(const struct consumer *consumer);
 /* Loop thread, after `done`. */
 void consumer_free(struct consumer *consumer);
 
+enum interface_state { INTERFACE_UNKNOWN, INTERFACE_UP, INTERFACE_NO_CARRIER, INTERFACE_DOWN, INTERFACE_GONE };
+
 struct consumer_report {
 	enum end_reason reason;
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns;		/* real time of the first and last packet; 0: none */
 	uint64_t from_ns, to_ns, asked_from_ns; /* real time: the window covered, and the start that was requested */
+	uint64_t asked_to_ns;			/* real time at which it was to end by its time limit */
 	bool complete;
 	int64_t clock_offset_ns;			 /* real minus boot time at the end */
 	uint64_t odd_stamps;				 /* packets whose stamps do not fit their arrival */
 	uint64_t lost_kernel, lost_evicted, lost_memory; /* packets */
-	uint64_t truncated;	 /* packets of which the ring had less than the snap length wants */
-	uint64_t received;	 /* packets offered to the ring while it ran, including dropped ones */
+	uint64_t truncated; /* packets of which the ring had less than the snap length wants */
+	uint64_t received;  /* packets offered to the ring while it ran, including dropped ones */
+	uint64_t seen;	    /* packets that passed, by the ring's count or the interface's, the larger one */
+	enum interface_state interface_state; /* at its end */
+	bool retention_may_hide; /* the recorder's own filter may have kept packets of the window out of the history */
 	struct nic_counters nic; /* what NIC and driver lost while it ran; not of history, nor of this consumer alone */
 	bool unsorted;		 /* no memory to sort the packets: they are in order of arrival */
 	uint16_t linktype;
@@ -108,3 +114,4 @@ struct resume_point consumer_resume_point(const struct consumer *consumer);
 const struct store *consumer_store(const struct consumer *consumer);
 
 const char *end_reason_name(enum end_reason reason);
+const char *interface_state_name(enum interface_state state); /* "up"; NULL: unknown */

@@ -47,6 +47,7 @@ struct consumer {
 	bool own_only;		    /* nothing of former devices */
 	struct resume_point resume; /* number 0: none */
 	int64_t asked_from_ns;	    /* boot time; negative: before the machine booted */
+	uint64_t planned_end_ns;    /* boot time: when its time is up */
 	bool interface_was_away;    /* for part of the window */
 	bool retention_may_hide;    /* the retention filter may hide packets of the window */
 	_Atomic bool began_late;    /* packets may have passed since the interface appeared; set by consumer_start */

@@ -312,8 +312,10 @@ static void note_odd_stamp(struct cursor *const *active, unsigned count, const s
 static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
 {
 	if (packet->boot_ns < cursor->from_ns ||
-	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed)) {
+		cursor->outside++;
 		return;
+	}
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
 	if (cursor->retention && packet->boot_ns < cursor->retention_until_ns) {
 		allowed = retention_filter_kept_bytes(cursor->retention, packet->contiguous, packet->wirelen,

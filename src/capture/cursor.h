@@ -61,6 +61,7 @@ struct cursor {
 	enum end_reason reason;
 	bool quota_spent;	    /* this cursor's packet used up the quota */
 	uint64_t examined;	    /* packets examined */
+	uint64_t outside;	    /* of these, packets outside its window */
 	uint64_t first_ns, last_ns; /* real time of the first and last packet taken */
 	uint64_t last_arrived_ns;   /* boot time of the last packet taken */
 	uint64_t odd_stamps;	    /* packets taken whose stamps do not fit their arrival */

@@ -526,6 +526,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 				  : consumer->until_ns ? consumer->until_ns
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
+	consumer->planned_end_ns = until_ns;
 	/* Quiet periods in history do not end a consumer: the idle limit counts from now. */
 	atomic_store_explicit(&cursor->last_match_ns, start_ns, memory_order_relaxed);
 	consumer->linktype = source->ring->type.linktype;

@@ -112,6 +112,7 @@ static json_t *window_json(const struct event *event)
 	put_time(&window, "from", event->window.from_ns);
 	put_time(&window, "to", event->window.to_ns);
 	put_time(&window, "asked_from", event->window.asked_from_ns);
+	put_time(&window, "asked_to", event->window.asked_to_ns);
 	put(&window, "complete", json_boolean(event->window.complete));
 	return finish(&window);
 }
@@ -123,6 +124,8 @@ static json_t *lost_json(const struct event *event)
 	put_number(&lost, "kernel", event->lost.kernel);
 	put_number(&lost, "evicted", event->lost.evicted);
 	put_number(&lost, "memory", event->lost.memory);
+	if (event->lost.at_least)
+		put(&lost, "at_least", json_true());
 	return finish(&lost);
 }
 
@@ -155,6 +158,15 @@ static void put_limits(struct writer *writer, const struct event_limits *limits)
 		put(writer, "limits", object);
 	else
 		json_decref(object);
+}
+
+static json_t *limit_json(const struct event *event)
+{
+	struct writer limit = {.object = json_object()};
+
+	put_text(&limit, "key", event->limit_key);
+	put_number(&limit, "value", event->limit);
+	return finish(&limit);
 }
 
 static json_t *nic_json(const struct event *event)
@@ -228,6 +240,12 @@ static void put_counted(struct writer *writer, const struct event *event)
 	put_time(writer, "last", event->last_ns);
 	put(writer, "window", window_json(event));
 	put(writer, "lost", lost_json(event));
+	put_number(writer, "seen", event->seen);
+	put_text(writer, "ended_by", event->ended_by);
+	if (event->limit_key)
+		put(writer, "limit", limit_json(event));
+	put_text(writer, "interface_state", event->interface_state);
+	put_text(writer, "hint", event->hint);
 	put_positive(writer, "odd_stamps", event->odd_stamps);
 	if (event->nic.rx_dropped || event->nic.rx_missed_errors || event->nic.queue_drops)
 		put(writer, "nic", nic_json(event));

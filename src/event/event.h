@@ -69,17 +69,24 @@ struct event {
 	bool duplicate;		    /* (*) a repeated answer; the request did not run again */
 	const char *folded_into;    /* (*) the id of the running request that this one repeats and was folded into */
 	uint64_t until_ns;	    /* (*) real time at which that one now ends */
-	bool counted;		    /* packets, bytes, window and lost are valid */
+	bool counted;		    /* packets, bytes, window, lost and seen are valid */
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns; /* real time of first and last packet; (*) */
 	struct {
-		uint64_t from_ns, to_ns, asked_from_ns; /* real time; (*) */
+		uint64_t from_ns, to_ns, asked_from_ns, asked_to_ns; /* real time; (*) */
 		bool complete;
 	} window;
 	struct {
 		uint64_t kernel, evicted, memory; /* packets */
+		bool at_least;			  /* (*) memory ran out, and nothing was counted from then on */
 	} lost;
-	uint64_t odd_stamps; /* packets whose stamps do not fit their arrival; (*) */
+	uint64_t seen;		     /* packets that passed while it ran, wanted or not */
+	const char *ended_by;	     /* (*) what ended it, if the reason is "empty" */
+	const char *limit_key;	     /* (*) the limit of the configuration that ended it before its time */
+	uint64_t limit;		     /* its value: packets or bytes */
+	const char *interface_state; /* (*) of an empty capture's interface, at the end */
+	const char *hint;	     /* (*) why the capture is empty */
+	uint64_t odd_stamps;	     /* packets whose stamps do not fit their arrival; (*) */
 	struct {
 		uint64_t rx_dropped, rx_missed_errors, queue_drops; /* packets; (*) each, and all of it */
 	} nic;

@@ -111,12 +111,27 @@ static void check_ended(struct capture *capture)
 	capture_end(capture);
 }
 
+/* Without memory for one part's packets the whole capture ends: then its file covers one window, and its losses are
+ * those of that window. */
+static void end_with_memory(const struct capture_part *part)
+{
+	struct capture *capture = part->capture;
+	struct consumer_report report;
+
+	consumer_report(part->consumer, &report);
+	if (report.reason != END_MEMORY || capture->memory_spent)
+		return;
+	capture->memory_spent = true; /* for parts being armed */
+	stop_parts(capture, END_MEMORY);
+}
+
 static void on_consumer_done(void *ctx, struct consumer *consumer)
 {
 	struct capture_part *part = ctx;
 
 	part->consumer = consumer;
 	part->ended = true;
+	end_with_memory(part);
 	check_ended(part->capture);
 }
 
@@ -223,6 +238,7 @@ static enum end_reason stop_reason(const struct capture *capture)
 {
 	return capture->shut_down			? END_SHUTDOWN
 	       : capture->stop_requested		? END_STOPPED
+	       : capture->memory_spent			? END_MEMORY
 	       : atomic_load(&capture->quota.announced) ? END_PACKETS
 							: END_NONE;
 }

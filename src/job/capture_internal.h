@@ -10,6 +10,7 @@
 #include "capture/consumer.h"
 #include "event/event.h"
 #include "job/capture.h"
+#include "job/empty_hint.h"
 #include "job/interfaces.h"
 #include "job/skipped.h"
 #include "output/output_file.h"
@@ -52,9 +53,11 @@ struct capture {
 	bool accepted;
 	bool final_published;
 	bool shut_down, abandoned, stop_requested;
+	bool memory_spent;		/* for one of its parts */
 	bool packets_logged, delivered; /* the packets are freed after both */
 	struct consumer_report report;
 	char *tags;
+	char hint[EMPTY_HINT_SIZE]; /* why it is empty; "": it is not */
 	struct offload_task duplicates_search;
 	struct duplicates *duplicates; /* to leave out; NULL: none */
 	struct output_file output_file;

@@ -33,6 +33,7 @@
 #include "job/request_rules.h"
 #include "job/targets.h"
 #include "request/request.h"
+#include "request/request_label.h"
 #include "request/request_text.h"
 #include "sink/delivery.h"
 
@@ -91,8 +92,11 @@ static void check_idle(struct jobs *jobs)
 		event_active(jobs->idle_event, EV_TIMEOUT, 1);
 }
 
-static void refuse_invalid(struct jobs *jobs, const char *origin, const struct request_refusal *refusal)
+static void refuse_invalid(struct jobs *jobs, const struct job_message *message, const struct request_refusal *refusal)
 {
+	cleanup(request_label_deinit) struct request_label label;
+
+	request_label_read(message->bytes, message->size, &label);
 	const struct event event = {
 		.kind = EVENT_REJECTED,
 		.id = *refusal->id ? refusal->id : NULL,
@@ -101,8 +105,12 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.reason = refusal->error.text,
 		.field = *refusal->field ? refusal->field : NULL,
 		.code = -EINVAL,
-		.origin = origin,
+		.origin = message->origin,
 		.broad = !refusal->named,
+		.tags = label.tags,
+		.customer = label.customer,
+		.alertid = label.alertid,
+		.alertid_is_integer = label.alertid_is_integer,
 	};
 
 	audit_refused(NULL, &event);
@@ -360,7 +368,7 @@ static void refuse(struct jobs *jobs, const struct job_message *message, const s
 		   struct job_watch *watch)
 {
 	jobs->submitter = watch;
-	refuse_invalid(jobs, message->origin, refusal);
+	refuse_invalid(jobs, message, refusal);
 	jobs->submitter = NULL;
 	job_watch_finish(watch, JOB_REFUSED);
 }

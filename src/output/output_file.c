@@ -85,13 +85,16 @@ static bool add_comment(struct output_file *output, const char *format, ...)
 
 static bool add_window(struct output_file *output, const struct consumer_report *report)
 {
-	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
+	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked[2][CLOCK_TEXT_SIZE];
 
-	return add_comment(output, "window: %s to %s, asked from %s, %s; lost: kernel %llu, evicted %llu, memory %llu",
+	return add_comment(output,
+			   "window: %s to %s, asked from %s to %s, %s; lost: kernel %llu, evicted %llu, memory %s%llu; "
+			   "%llu packets passed",
 			   clock_format(report->from_ns, from), clock_format(report->to_ns, to),
-			   clock_format(report->asked_from_ns, asked), report->complete ? "complete" : "incomplete",
-			   (unsigned long long)report->lost_kernel, (unsigned long long)report->lost_evicted,
-			   (unsigned long long)report->lost_memory);
+			   clock_format(report->asked_from_ns, asked[0]), clock_format(report->asked_to_ns, asked[1]),
+			   report->complete ? "complete" : "incomplete", (unsigned long long)report->lost_kernel,
+			   (unsigned long long)report->lost_evicted, report->reason == END_MEMORY ? "at least " : "",
+			   (unsigned long long)report->lost_memory, (unsigned long long)report->seen);
 }
 
 /* The filter, which is each interface's, is in their blocks. */

@@ -266,6 +266,9 @@ static int complete(struct request *request, json_t *message, const struct confi
 	if (request->drop_duplicates && !request->merge)
 		return request_refuse(refusal, "drop_duplicates",
 				      "needs merge: it is about the interfaces of one file");
+	request->time_given = request->duration_ns || request->idle_ns || request->to_ns;
+	request->packets_given = json_integer_value(json_object_get(message, "packets")) > 0;
+	request->bytes_given = json_integer_value(json_object_get(message, "bytes")) > 0;
 	resolve_times(request, config);
 	if (!request->id_given && make_id(request->id) < 0)
 		return request_refuse(refusal, "id",

@@ -49,22 +49,23 @@ struct request {
 	/* Aliases are resolved; each name occurs once, in the request's order; "any" stays as it is. */
 	struct request_interface *interfaces;
 	size_t interface_count;
-	char *bpf;		 /* NULL: none */
-	char *inner;		 /* a filter for the packet in a tunnel; NULL: none */
-	const char *required;	 /* a filter that its packets must match as well, the configuration's; NULL: none */
-	char *filter_shown;	 /* `required` and `bpf` as one text for events, cut; NULL: none */
-	char *inner_shown;	 /* `inner` likewise */
-	char *origin;		 /* where it came from; NULL: not known */
-	const char *no_names;	 /* the rule that forbids its filters host names; NULL: none */
-	uint32_t snap;		 /* bytes */
-	uint64_t packets;	 /* per capture */
-	uint64_t bytes;		 /* per capture */
-	uint64_t before_ns;	 /* 0: start now */
-	uint64_t from_ns, to_ns; /* absolute window, real time; 0: not given */
-	uint64_t idle_ns;	 /* 0: no idle limit */
-	uint64_t duration_ns;	 /* never 0: duration, else timeout, else the default */
-	char *tags, *customer, *comment; /* NULL: not given */
-	char *alertid;			 /* as text; NULL: not given */
+	char *bpf;	      /* NULL: none */
+	char *inner;	      /* a filter for the packet in a tunnel; NULL: none */
+	const char *required; /* a filter that its packets must match as well, the configuration's; NULL: none */
+	char *filter_shown;   /* `required` and `bpf` as one text for events, cut; NULL: none */
+	char *inner_shown;    /* `inner` likewise */
+	char *origin;	      /* where it came from; NULL: not known */
+	const char *no_names; /* the rule that forbids its filters host names; NULL: none */
+	uint32_t snap;	      /* bytes */
+	uint64_t packets;     /* per capture */
+	uint64_t bytes;	      /* per capture */
+	bool packets_given, bytes_given, time_given; /* it names that limit itself; time: duration, timeout or to */
+	uint64_t before_ns;			     /* 0: start now */
+	uint64_t from_ns, to_ns;		     /* absolute window, real time; 0: not given */
+	uint64_t idle_ns;			     /* 0: no idle limit */
+	uint64_t duration_ns;			     /* never 0: duration, else timeout, else the default */
+	char *tags, *customer, *comment;	     /* NULL: not given */
+	char *alertid;				     /* as text; NULL: not given */
 	bool alertid_is_integer;
 	char *dedupe; /* key that marks repetitions, instead of alertid; NULL: not given */
 	enum request_format format;

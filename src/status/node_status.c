@@ -236,6 +236,14 @@ static char *dump(json_t *json)
 	return text;
 }
 
+char *node_status_stopped_json(const struct node_status *status)
+{
+	return dump(json_pack("{si ss ss ss ss so so}", "v", STATUS_VERSION, "node",
+			      status->options.config->general.node, "instance", status->instance, "host", status->host,
+			      "version", PCAPDAEMON_VERSION, "started", time_json(status->started_ns), "stopped",
+			      time_json(clock_realtime_ns())));
+}
+
 char *node_status_json(const struct node_status *status)
 {
 	const struct config *config = status->options.config;

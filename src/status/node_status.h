@@ -78,6 +78,9 @@ const char *node_status_node(const struct node_status *status);
  */
 char *node_status_json(const struct node_status *status);
 
+/* What stays of it in Redis after a clean stop. Caller frees; NULL on ENOMEM. */
+char *node_status_stopped_json(const struct node_status *status);
+
 /* {"node":…,"interfaces":[…]}, with rates and the rings' memory; with "truncated":true and "total":N if there are more
  * than `limit`. Caller frees; NULL with `err`. */
 char *node_status_interfaces_json(const struct node_status *status, size_t limit, struct error *err);

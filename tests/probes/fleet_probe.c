@@ -70,6 +70,13 @@ const char *node_status_node(const struct node_status *status)
 	return status->name;
 }
 
+/* No node of this program leaves. */
+char *node_status_stopped_json(const struct node_status *status)
+{
+	(void)status;
+	return NULL;
+}
+
 /* As that of a node with four interfaces and a recorder. */
 char *node_status_json(const struct node_status *status)
 {

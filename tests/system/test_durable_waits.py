@@ -15,6 +15,7 @@ import pytest
 from lib.events import Request
 from lib.stream import GROUP, STREAM, add, deliver_unanswered, finish, pending, start, wait_acked
 from lib.waiting import until
+from lib.world import NODE
 
 LIMITED = {"redis": {"users": ["limited on >secret ~* &* +@all"]}, "config": {"redis": {"username": "limited", "auth": "secret"}}}
 
@@ -167,6 +168,7 @@ def test_new_node_begins_with_what_is_published_from_now_on(durable):
     with world.redis.client() as client:
         before = add(world, packets=1, timeout=60)
         client.xgroup_destroy(STREAM, GROUP)
+        client.zrem("{capture}:nodes", NODE)  # the registry knows a stopped one
     start(world)
     after = add(world, packets=1, timeout=60)
     after.accepted()

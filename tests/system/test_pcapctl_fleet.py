@@ -92,10 +92,12 @@ def test_invalid_presence_is_harmless(fleet):
     assert r"evil\x1B[2J\x0A" in fleet.ctl("nodes").stdout
 
 
-def test_an_empty_fleet_is_no_error(fleet):
-    done = fleet.ctl("nodes")
-    assert done.status == 0 and "no node is present" in done.stderr, done
-    assert fleet.ctl("nodes", "--json").json == {"nodes": []}
+def test_a_channel_without_nodes_is_an_error(fleet):
+    for command in ("nodes", "status"):
+        done = fleet.ctl(command, "-q")
+        assert done.status == 1 and 'no node is present on the channel "capture"; is it the daemons\' channel' in done.stderr, done
+        done = fleet.ctl(command, "--json")
+        assert done.json == {"nodes": []} and done.status == 1, done
 
 
 def test_results_that_cannot_be_written_are_a_failure(fleet):
@@ -198,8 +200,8 @@ def test_a_channel_without_listeners_is_reported(redis):
 def test_a_bad_expression_is_not_published(fleet):
     fleet.add("n1", captures())
     done = fleet.ctl("capture", "--nodere", "(a+)+$" * 50, "-i", "eth0")
-    assert done.status == 1 and "--nodere: " in done.stderr and fleet.requests == [], done
-    assert fleet.ctl("capture", "--nodere", "(", "-i", "eth0").status == 1
+    assert done.status == 2 and "--nodere: " in done.stderr and fleet.requests == [], done
+    assert fleet.ctl("capture", "--nodere", "(", "-i", "eth0").status == 2
 
 
 def test_events_of_nodes_without_presence_count(fleet):
@@ -514,7 +516,7 @@ def test_a_cluster_is_reached_through_any_of_its_nodes(tmp_path):
 
 def test_tls_is_verified(server, pki):
     redis_server = tls_server(server, pki).start()
-    for host, status, text in (("localhost", 0, "no node is present"), ("127.0.0.1", 1, "IP address mismatch")):
+    for host, status, text in (("localhost", 1, "no node is present"), ("127.0.0.1", 1, "IP address mismatch")):
         done = pcapctl.run("nodes", "--redis", f"rediss://{host}:{redis_server.port}/capture?ca={pki}/ca.crt")
         assert done.status == status and text in done.stderr, done
 
@@ -589,7 +591,7 @@ def test_a_real_daemon_answers_requests(world):
     assert sorted(row[:3] for row in done.rows()) == [["test-node", "eth0", "done"], ["test-node", "eth1", "done"]], done
     assert done.status in (0, 4), done
     refused = capture("-i", "eth9")
-    assert refused.status == 1 and 'interface: this host has no "eth9"' in refused.stdout, refused
+    assert refused.status == 1 and '-i: this host has no "eth9"' in refused.stdout, refused
     refused = capture("-i", "eth0", "vlan", "5000")
     assert refused.status == 1 and "rejected" in refused.stdout and "bpf" in refused.stdout, refused
     unsent = capture("-i", "eth0", "hots", "10.0.0.1")

@@ -83,7 +83,8 @@ def test_two_nodes_with_one_name_are_noticed_and_do_not_remove_each_other(twins)
         assert client.get(KEY) and client.zscore(NODES, NODE), "one's stop removed the other"
         first.wait_log("node-name-free", 20)
         first.stop()
-        assert not client.get(KEY) and client.zscore(NODES, NODE) is None
+        assert json.loads(client.get(KEY))["stopped"] and client.zscore(NODES, NODE)
+        assert DAY_S - 60 < client.ttl(KEY) <= DAY_S
 
 
 def test_a_killed_nodes_next_run_is_no_second_node(make_world):

@@ -137,7 +137,10 @@ class Fleet:
         until(lambda: name in self.present(), 20, f"{name} to be present")
 
     def present(self):
-        return self._named("node")
+        """Names of nodes that are up."""
+        with self.bus.client() as client:
+            texts = {name: client.get(f"{{capture}}:node:{name}") for name in self._named("node")}
+        return {name for name, text in texts.items() if text and "stopped" not in json.loads(text)}
 
     def _named(self, kind):
         with self.bus.client() as client:
@@ -193,12 +196,12 @@ class Fleet:
         """A port without traffic so far."""
         return next(_ports)
 
-    def capture(self, directory, *words, target=None, port=None, answer_timeout=20, interface="eth0"):
+    def capture(self, directory, *words, target=None, port=None, answer_timeout=20, interface="eth0", before=None):
         """Starts a capture on all nodes of packets to a port of its own, into out.pcapng. target: the options that name Redis."""
         port, identifier = port or self.next_port(), new_id("fleet")
-        command = self.pcapctl("capture", *(target or ["--redis", self.bus.url, *self.bus.options]), "--nodere", "^edge", "-i", interface, "--before", 10,
+        command = self.pcapctl("capture", *(target or ["--redis", self.bus.url, *self.bus.options]), "--nodere", "^edge", "-i", interface,
                                "--timeout", "300s", "--answer-timeout", seconds(answer_timeout), "--id", identifier,
-                               "--merge", "out.pcapng", *words, f"udp port {port}", cwd=directory)
+                               "--merge", "out.pcapng", *(["--before", before] if before else []), *words, f"udp port {port}", cwd=directory)
         return Capture(self, command, directory / "out.pcapng", identifier, port, interface)
 
     def end_commands(self):

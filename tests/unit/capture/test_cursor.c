@@ -246,6 +246,8 @@ static void test_window_takes_exactly_the_packets_inside(void **state)
 	scan(&cursor);
 	assert_int_equal(cursor.reason, END_NONE); /* a late packet may still come */
 	assert_int_equal(cursor.store.packets, 5);
+	assert_int_equal(cursor.examined, 9);
+	assert_int_equal(cursor.outside, 4);
 	static const unsigned expected[] = {30, 31, 45, 49, 50};
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(packet_of(&cursor, i).data[37], expected[i]);

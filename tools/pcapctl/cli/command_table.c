@@ -95,18 +95,35 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_KEY_FILE] = {"key-file", '\0', "FILE",
 			     .help = "fleet: sign the request with the first key of this file (a line NAME:SECRET)",
 			     .completion = COMPLETION_FILE},
+	[OPTION_EXPECT] =
+		{"expect", '\0', "FILE",
+		 .help = "fleet: the nodes that should answer, a name a line (default: those that presence knows)",
+		 .completion = COMPLETION_FILE},
+	[OPTION_FORGET] = {"forget", '\0', "NODE",
+			   .help = "remove a node that is stopped or away, so that it is no longer expected to answer"},
 	[OPTION_REQUEST] = {"request", '\0', NULL, .help = "the file is a request (JSON), not a configuration"},
 };
 
 static const enum option_id no_options[] = {OPTION_NONE};
 
 static const enum option_id capture_options[] = {
-	OPTION_INTERFACE,  OPTION_ALIAS,       OPTION_NODE,	OPTION_NODERE,		OPTION_PACKETS, OPTION_BYTES,
-	OPTION_INNER,	   OPTION_SNAP,	       OPTION_DURATION, OPTION_TIMEOUT,		OPTION_BEFORE,	OPTION_FROM,
-	OPTION_TO,	   OPTION_WRITE,       OPTION_MERGE,	OPTION_DROP_DUPLICATES, OPTION_FOLLOW,	OPTION_FORMAT,
-	OPTION_NO_FILE,	   OPTION_DESTINATION, OPTION_WAIT,	OPTION_ANSWER_TIMEOUT,	OPTION_STREAM,	OPTION_KEY_FILE,
-	OPTION_ID,	   OPTION_DEDUPE,      OPTION_TAGS,	OPTION_CUSTOMER,	OPTION_ALERTID, OPTION_COMMENT,
-	OPTION_LOGREQUEST, OPTION_PACKETDEBUG, OPTION_NONE,
+	OPTION_INTERFACE,   OPTION_ALIAS,
+	OPTION_NODE,	    OPTION_NODERE,
+	OPTION_PACKETS,	    OPTION_BYTES,
+	OPTION_INNER,	    OPTION_SNAP,
+	OPTION_DURATION,    OPTION_TIMEOUT,
+	OPTION_BEFORE,	    OPTION_FROM,
+	OPTION_TO,	    OPTION_WRITE,
+	OPTION_MERGE,	    OPTION_DROP_DUPLICATES,
+	OPTION_FOLLOW,	    OPTION_FORMAT,
+	OPTION_NO_FILE,	    OPTION_DESTINATION,
+	OPTION_WAIT,	    OPTION_ANSWER_TIMEOUT,
+	OPTION_STREAM,	    OPTION_KEY_FILE,
+	OPTION_EXPECT,	    OPTION_ID,
+	OPTION_DEDUPE,	    OPTION_TAGS,
+	OPTION_CUSTOMER,    OPTION_ALERTID,
+	OPTION_COMMENT,	    OPTION_LOGREQUEST,
+	OPTION_PACKETDEBUG, OPTION_NONE,
 };
 
 static const enum option_id history_options[] = {
@@ -115,6 +132,7 @@ static const enum option_id history_options[] = {
 };
 
 static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};
+static const enum option_id nodes_options[] = {OPTION_FORGET, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
 static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
@@ -176,8 +194,10 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 .arguments_max = 1, .options = no_options},
 	{"status", "show the daemon and its interfaces, or a line for each node of a fleet", "", "",
 	 .local = local_status, .fleet = fleet_status, .options = no_options},
-	{"nodes", "list the nodes of the fleet and how far back each can reach", "", "", .fleet = fleet_nodes,
-	 .options = no_options},
+	{"nodes", "list the nodes of the fleet and how far back each can reach", "",
+	 "A node is up, deaf (up, but it receives no requests from Redis), stopped (cleanly) or away (it vanished).\n"
+	 "Nodes not seen for a day are forgotten.\n",
+	 .fleet = fleet_nodes, .options = nodes_options},
 	{"watch", "show events as they happen", "", "Ends with Ctrl-C.\n", .local = local_watch, .fleet = fleet_watch,
 	 .options = watch_options, .option_overrides = watch_overrides},
 	{"check", "validate a configuration file or a request", "FILE",

@@ -275,6 +275,26 @@ static enum exit_status fetch_all(struct capture_session *session, const json_t 
 	return status;
 }
 
+/* Without a packet there is no file. */
+static void note_unwritten(const struct capture_session *session, const json_t *events)
+{
+	const char *to = output_path(session->context->line);
+	char shown[PATH_MAX_BYTES];
+	size_t i, empty = 0;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		empty += event_is_empty(event);
+	}
+	if (!empty || empty < json_array_size(events) || command_line_has(session->context->line, OPTION_NO_FILE))
+		return;
+	if (to && strcmp(to, "-") != 0)
+		terminal_note(session->context->terminal, "%s not written", printable(shown, sizeof(shown), to));
+	else
+		terminal_note(session->context->terminal, "nothing written");
+}
+
 static bool has_duplicate(const json_t *events)
 {
 	size_t i;
@@ -292,11 +312,13 @@ static enum exit_status print_outcome(struct capture_session *session, const jso
 {
 	const struct terminal *terminal = session->context->terminal;
 	json_t *events = json_object_get(answer, "events");
-	enum exit_status status = session->partial_answer ? STATUS_PARTIAL : results_status(events, false);
+	const struct results_view view = {.stopped_here = session->interrupts > 0};
+	enum exit_status status = session->partial_answer ? STATUS_PARTIAL : results_status(events, &view);
 
 	status = fetch_all(session, events, status);
-	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
+	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, &view);
 
+	note_unwritten(session, events);
 	results_print_folded(events, command_target_options(session->context->target), false, false);
 	if (has_duplicate(events))
 		terminal_note(terminal,
@@ -339,7 +361,8 @@ static enum exit_status run(struct capture_session *session, struct error *err)
 
 static int check_options(const struct command_line *line, struct error *err)
 {
-	static const enum option_id fleet_options[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT, OPTION_KEY_FILE};
+	static const enum option_id fleet_options[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT, OPTION_KEY_FILE,
+						       OPTION_EXPECT};
 
 	for (size_t i = 0; i < sizeof(fleet_options) / sizeof(*fleet_options); i++)
 		if (command_line_has(line, fleet_options[i]))

@@ -14,6 +14,8 @@
 #include "base/buffer.h"
 #include "base/printable.h"
 #include "pcapctl/cli/command_target.h"
+#include "pcapctl/cli/refusal_text.h"
+#include "pcapctl/output/format.h"
 
 #define CONNECT_TIMEOUT_S 10L
 #define URL_MAX 16384 /* bytes */
@@ -360,8 +362,11 @@ int local_call_result(struct local_call *call, const json_t **json, struct error
 void local_call_refusal(const struct local_call *call, int status, struct error *err)
 {
 	const char *text = json_string_value(json_object_get(call->json, "error"));
+	cleanup(buffer_deinit) struct buffer reason = BUFFER_INIT(REFUSAL_SIZE);
 	char shown[REFUSAL_SIZE];
 
+	if (text)
+		text = refusal_text(json_text(call->json, "field"), text, &reason);
 	printable(shown, sizeof(shown), text ? text : "the daemon gave no reason");
 	if (status == 401 && !call->client->target->token)
 		error_set(err, -EACCES, "%s; give the daemon's token with --token-file", shown);

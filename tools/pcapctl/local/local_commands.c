@@ -179,18 +179,19 @@ static bool parse_history_comment(const struct pcapng_probe *probe, uint64_t *fr
 	       clock_parse(from, from_ns) == 0 && clock_parse(asked, asked_ns) == 0;
 }
 
-/* Without --from and --last the request was for all history. */
-static void note_short_history(const struct command_context *context, const struct pcapng_probe *probe)
+/* Without --from and --last the request was for all history. False: it is short of what was asked for. */
+static bool check_reach(const struct command_context *context, const struct pcapng_probe *probe)
 {
 	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
 	uint64_t from_ns, asked_ns;
 
 	if (!command_line_has(context->line, OPTION_FROM) && !command_line_has(context->line, OPTION_LAST))
-		return;
+		return true;
 	if (!parse_history_comment(probe, &from_ns, &asked_ns) || from_ns <= asked_ns)
-		return;
-	terminal_note(context->terminal, "history reaches back only to %.23sZ, not to %.23sZ",
-		      clock_format(from_ns, from), clock_format(asked_ns, asked));
+		return true;
+	terminal_error("history reaches back only to %.23sZ, not to %.23sZ", clock_format(from_ns, from),
+		       clock_format(asked_ns, asked));
+	return false;
 }
 
 static enum exit_status download_history(const struct command_context *context, const char *path)
@@ -200,11 +201,11 @@ static enum exit_status download_history(const struct command_context *context, 
 
 	if (status != STATUS_OK)
 		return status;
-	note_short_history(context, &probe);
+	const bool whole = check_reach(context, &probe);
 	if (probe.invalid || probe.packets > 0)
-		return STATUS_OK;
+		return whole ? STATUS_OK : STATUS_PARTIAL;
 	terminal_note(context->terminal, "no packet in this window; the file is empty");
-	return STATUS_EMPTY;
+	return whole ? STATUS_EMPTY : STATUS_PARTIAL;
 }
 
 static int add_parameter(struct buffer *path, const char *name, const char *value, struct error *err)
