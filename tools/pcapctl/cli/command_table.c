@@ -59,8 +59,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_SNAP] = {"snap", 's', "BYTES", .help = "bytes to keep of each packet"},
 	[OPTION_PACKETS] = {"packets", 'c', "COUNT", .help = "stop after COUNT packets"},
 	[OPTION_BYTES] = {"bytes", '\0', "SIZE", .help = "stop once SIZE bytes are held, as in 10MiB"},
-	[OPTION_TIMEOUT] = {"timeout", '\0', "TIME",
-			    .help = "stop after TIME, as in 30s or 2m; with --duration, after TIME without a packet"},
+	[OPTION_TIMEOUT] =
+		{"timeout", '\0', "TIME",
+		 .help = "stop after TIME, as in 30s or 2m; with --duration it is the idle time, without a packet"},
 	[OPTION_DURATION] = {"duration", '\0', "TIME", .help = "stop after TIME"},
 	[OPTION_BEFORE] = {"before", '\0', "TIME", .help = "start TIME before now, from the recorder"},
 	[OPTION_LAST] = {"last", '\0', "TIME", .help = "packets of the last TIME, as in 30s"},
