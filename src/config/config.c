@@ -120,7 +120,11 @@ static void complete(struct config_loader *loader)
 	if (loader->out_of_memory)
 		return;
 	derive(loader);
-	if (!loader->out_of_memory)
+	if (loader->out_of_memory)
+		return;
+	if (loader->for_client)
+		config_check_for_client(loader);
+	else
 		config_check(loader);
 	if (!loader->out_of_memory && loader->config->check)
 		config_host_check(loader);
@@ -147,20 +151,46 @@ int config_load(int argc, char **argv, config_filter_validator validate_filter, 
 	return finish(loader, faults, config);
 }
 
-int config_load_text(const char *text, size_t size, const char *name, config_filter_validator validate_filter,
-		     struct buffer *faults, struct config **config)
+static struct config_loader *text_loader_new(const char *name)
 {
 	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof(*loader));
 
 	if (!loader || loader_init(loader) < 0)
-		return -ENOMEM;
+		return NULL;
 	loader->file = name;
-	loader->validate_filter = validate_filter;
+	return take(loader);
+}
+
+static int load_text(struct config_loader *loader, const char *text, size_t size, struct buffer *faults,
+		     struct config **config)
+{
 	if (!loader->out_of_memory)
 		config_read_text(loader, text, size);
 	if (!loader->out_of_memory && !loader->unreadable)
 		complete(loader);
 	return finish(loader, faults, config);
+}
+
+int config_load_text(const char *text, size_t size, const char *name, config_filter_validator validate_filter,
+		     struct buffer *faults, struct config **config)
+{
+	cleanup(cleanup_loader) struct config_loader *loader = text_loader_new(name);
+
+	if (!loader)
+		return -ENOMEM;
+	loader->validate_filter = validate_filter;
+	return load_text(loader, text, size, faults, config);
+}
+
+int config_load_text_for_client(const char *text, size_t size, const char *name, struct buffer *faults,
+				struct config **config)
+{
+	cleanup(cleanup_loader) struct config_loader *loader = text_loader_new(name);
+
+	if (!loader)
+		return -ENOMEM;
+	loader->for_client = true;
+	return load_text(loader, text, size, faults, config);
 }
 
 static void clear_section(bool interface, void *base)
@@ -192,6 +222,7 @@ void config_free(struct config *config)
 		clear_section(true, &config->interfaces[i]);
 	free(config->interfaces);
 	config_keyring_free(config->requests.keyring);
+	free(config->unread);
 	clear_section(false, config);
 	free(config);
 }

@@ -152,8 +152,9 @@ struct config {
 	/* Nothing is configured: the control socket only. A Redis that happens to listen on the default port may be any
 	 * local user's, so redis.listen is false. */
 	bool embedded;
-	char *path; /* the file's; NULL: none */
-	char *user; /* -check: as whom; "": this process's user */
+	char *path;   /* the file's; NULL: none */
+	char *user;   /* -check: as whom; "": this process's user */
+	char *unread; /* config_load_text_for_client: "redis.auth_file: PATH: why"; NULL: nothing was unreadable */
 	bool check, version, help;
 };
 
@@ -175,6 +176,13 @@ warn_unused int config_load(int argc, char **argv, config_filter_validator valid
 warn_unused int config_load_text(const char *text, size_t size, const char *name,
 				 config_filter_validator validate_filter, struct buffer *faults,
 				 struct config **config);
+/*
+ * As config_load_text, for a client on the daemon's host, whose user may read less than the daemon: only files that
+ * [redis] names are read, and checks across keys are the daemon's. The first of these files that the user cannot read
+ * is no fault: its secret stays empty, and config->unread tells which and why.
+ */
+warn_unused int config_load_text_for_client(const char *text, size_t size, const char *name, struct buffer *faults,
+					    struct config **config);
 void config_free(struct config *config); /* overwrites secrets first */
 
 /* Whether to capture on an interface in promiscuous mode, which is the default. Entries may have any of its names. */

@@ -168,13 +168,16 @@ static void check_files(struct config_loader *loader)
 		const char *path;
 
 		if (row->type != CONFIG_FILE || row->offset == CONFIG_NO_FIELD || !config_origin_of(loader, row)->on ||
-		    is_secret_file(row))
+		    is_secret_file(row) ||
+		    (loader->for_client && (!row->section || strcmp(row->section, "redis") != 0)))
 			continue;
 		path = config_value_text(row, loader->config);
-		if (*path && access(path, R_OK) < 0)
-			config_row_fault(loader, row, "%s: %s", path, strerror(errno));
-		else if (*path && !strcmp(row->key, "key_file") && config_secret_check_mode(path, &err) < 0)
-			config_row_fault(loader, row, "%s", err.text);
+		if (*path && access(path, R_OK) < 0) {
+			error_set(&err, -errno, "%s: %s", path, strerror(errno));
+			config_file_fault(loader, row, err.text);
+		} else if (*path && !strcmp(row->key, "key_file") && config_secret_check_mode(path, &err) < 0) {
+			config_file_fault(loader, row, err.text);
+		}
 	}
 }
 
@@ -235,4 +238,9 @@ void config_check(struct config_loader *loader)
 	check_interfaces(loader);
 	check_keys(loader);
 	check_group(loader);
+}
+
+void config_check_for_client(struct config_loader *loader)
+{
+	check_files(loader);
 }

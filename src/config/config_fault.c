@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/config_loader.h"
@@ -82,6 +83,17 @@ void config_row_warning(struct config_loader *loader, const struct config_row *r
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	add_row_fault(loader, row, text, true);
+}
+
+void config_file_fault(struct config_loader *loader, const struct config_row *row, const char *reason)
+{
+	if (!loader->for_client)
+		config_row_fault(loader, row, "%s", reason);
+	else if (!loader->config->unread &&
+		 asprintf(&loader->config->unread, "%s.%s: %s", row->section, row->key, reason) < 0) {
+		loader->config->unread = NULL;
+		loader->out_of_memory = true;
+	}
 }
 
 /* The command line first, then the file from top to bottom, then faults without a location. */

@@ -47,6 +47,7 @@ struct config_loader {
 	bool unreadable;       /* the file is; checks for missing values are skipped */
 	bool out_of_memory;
 	struct unit_file *unit; /* -check: the one that runs this configuration, and not for this process; NULL: none */
+	bool for_client;	/* see config_load_text_for_client */
 };
 
 /* The steps. They add faults to the loader. */
@@ -55,6 +56,10 @@ void config_read_file(struct config_loader *loader);				 /* config_file.c; loade
 void config_read_text(struct config_loader *loader, const char *text, size_t size);
 void config_read_secrets(struct config_loader *loader); /* config_secret.c */
 void config_check(struct config_loader *loader);	/* config_check.c */
+void config_check_for_client(struct config_loader *loader);
+
+/* A file that the row names cannot be used: a fault or, for a client, config->unread. */
+void config_file_fault(struct config_loader *loader, const struct config_row *row, const char *reason);
 
 /* -check only: with -user, goes on as that user; else looks for the unit that will run the file. */
 void config_host_prepare(struct config_loader *loader); /* config_host.c */

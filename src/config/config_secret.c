@@ -100,7 +100,7 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 	if (!*path)
 		; /* reported already: the key itself is invalid */
 	else if (config_secret_read(path, content, &err) < 0)
-		config_row_fault(loader, named_by, "%s", err.text);
+		config_file_fault(loader, named_by, err.text);
 	else if (secret->validate && (objection = secret->validate(content)))
 		config_row_fault(loader, named_by, "%s: its content %s", path, objection);
 	else if (config_value_set_text(secret, loader->config, content) < 0)
@@ -143,7 +143,7 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 		config_row_fault(loader, file, "conflicts with %s; set only one of them", secret->key);
 		return;
 	}
-	if (secret->offset == CONFIG_NO_FIELD ||
+	if (secret->offset == CONFIG_NO_FIELD || (loader->for_client && strcmp(secret->section, "redis") != 0) ||
 	    (value_from->on && (!file_from || value_from->layer >= file_from->layer)))
 		return;
 	if (file_from && file_from->on)
@@ -180,7 +180,8 @@ static void read_keys(struct config_loader *loader)
 
 void config_read_secrets(struct config_loader *loader)
 {
-	read_keys(loader);
+	if (!loader->for_client)
+		read_keys(loader);
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].type == CONFIG_SECRET)
 			read_one(loader, &config_rows[i]);

@@ -4,10 +4,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +24,7 @@ from lib.redis_cluster import RedisCluster
 from lib.redis_probe import free_port, server  # noqa: F401
 from lib.redis_sentinel import MASTER, FakeSentinel
 from lib.redis_server import RedisServer
-from lib.waiting import until
+from lib.waiting import seconds, until
 from test_redis_link import pki, tls_server  # noqa: F401
 
 
@@ -481,7 +484,38 @@ def test_a_password_works_and_is_not_shown(tmp_path):
 def test_a_missing_password_is_reported(tmp_path):
     with RedisServer(tmp_path, port=free_port(), password="secret") as server:
         done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{server.port}/capture")
-    assert done.status == 1 and "NOAUTH" in done.stderr and "it needs a password: put it into the URL" in done.stderr, done
+    assert done.status == 1 and "NOAUTH" in done.stderr and "it needs a password: name a file with it with --redis-auth-file" in done.stderr, done
+
+
+def test_an_operator_who_may_not_read_the_daemons_secrets_uses_a_file_of_their_own(tmp_path):
+    """As nobody: first the configuration is root's, then its password is, then the user has one in a file of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="pcapctl-operator-", dir="/tmp"))
+    try:
+        config, secret, own = folder / "pcapdaemon.toml", folder / "redis.auth", folder / "own"
+        program = shutil.copy(pcapctl.PROGRAM, folder / "pcapctl")
+        with RedisServer(tmp_path, port=free_port(), password="s3cr3t") as server:
+            config.write_text(f'[redis]\nport = {server.port}\nauth_file = "{secret}"\n'
+                              f'[cloudshark]\nupload = true\ntoken_file = "{folder}/token"\n')
+            for path in (secret, own):
+                path.touch(0o600)
+                path.write_text("s3cr3t\n")
+            os.chown(own, 65534, 65534)
+            os.chmod(folder, 0o755)
+            os.chmod(config, 0o600)
+
+            def nodes(*options):
+                return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "nodes", "--config", config, *options],
+                                      stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds(30))
+
+            done = nodes()
+            assert done.returncode == 2 and f"{config}: you may not read it" in done.stderr and "--redis-auth-file" in done.stderr, done
+            os.chmod(config, 0o644)
+            done = nodes()
+            assert done.returncode == 2 and f"redis.auth_file: {secret}: Permission denied; name a file" in done.stderr, done
+            done = nodes("--redis-auth-file", own)
+            assert done.returncode == 0 and "no node is present" in done.stderr, done
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_master_is_found_through_a_sentinel(fleet):

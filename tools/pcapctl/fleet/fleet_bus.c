@@ -345,9 +345,9 @@ static const char *connect_hint(const struct fleet_bus *bus)
 		return "is it the right server? name it with --redis, as in redis://host:6379/capture";
 	if (bus->target->password)
 		return "wrong user or password; they come from the URL (--redis or PCAPDAEMON_REDIS), as in "
-		       "redis://user:password@host, or from the daemon's file (--config)";
-	return "it needs a password: put it into the URL (--redis, or PCAPDAEMON_REDIS, where ps does not show it), as "
-	       "in redis://user:password@host, or use the daemon's file (--config)";
+		       "redis://user:password@host, from --redis-auth-file, or from the daemon's file (--config)";
+	return "it needs a password: name a file with it with --redis-auth-file, or put it into the URL "
+	       "(PCAPDAEMON_REDIS, where ps does not show it), as in redis://user:password@host";
 }
 
 static int wait_until_up(struct fleet_bus *bus, struct error *err)
