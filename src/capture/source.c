@@ -539,7 +539,7 @@ bool source_runnable(const struct source *source, const struct consumer *consume
 	if (!consumer->armed || consumer->busy)
 		return false;
 	return consumer->position < timeline_next_number(source->timeline) ||
-	       consumer->position >= consumer->end_number;
+	       consumer->position >= consumer->end_number || consumer_may_hand_over(consumer);
 }
 
 void source_trim(struct source *source)

@@ -62,7 +62,7 @@ static void post_end(struct engine *engine, struct consumer *consumer)
 	if (consumer->nic_begin.known)
 		nic_counters_read(consumer->nic_ifindex, &nic_end);
 	pthread_mutex_lock(&engine->lock);
-	consumer->unsorted = unsorted;
+	consumer->unsorted |= unsorted;
 	consumer->nic_growth = nic_counters_since(&consumer->nic_begin, &nic_end);
 	consumer->settled = true; /* the loop may ask for a report before it gets the message */
 	pthread_mutex_unlock(&engine->lock);
@@ -183,6 +183,21 @@ static void run_scan(const struct scan_task *task, uint8_t *scratch)
 	cursor_scan(cursors, task->count, &task->span, &context);
 }
 
+/* Moves packets to where the feeds' handlers get them. While the consumers are busy; without `lock`. */
+static void hand_over(const struct scan_task *task)
+{
+	for (unsigned i = 0; i < task->count; i++) {
+		struct consumer *consumer = task->consumers[i];
+
+		if (!consumer_may_hand_over(consumer))
+			continue;
+		consumer->unsorted |= store_seal(&consumer->cursor.store) < 0;
+		store_move(&consumer->handed_over, &consumer->cursor.store);
+		atomic_store_explicit(&consumer->handing_over, true, memory_order_relaxed);
+		consumer->must_post_fed = true;
+	}
+}
+
 /* Releases the span and the consumers. Those that have ended remain in the task. Called with `lock` held. */
 static void finish_task(struct scan_task *task)
 {
@@ -197,6 +212,10 @@ static void finish_task(struct scan_task *task)
 		if (consumer->cursor.quota_spent) {
 			consumer->cursor.quota_spent = false;
 			mailbox_post(consumer->engine->mailbox, &consumer->quota_spent.message);
+		}
+		if (consumer->must_post_fed) {
+			consumer->must_post_fed = false;
+			mailbox_post(consumer->engine->mailbox, &consumer->fed.message);
 		}
 		if (settle_end(consumer))
 			task->consumers[ended++] = consumer;
@@ -259,6 +278,7 @@ void *worker_run(void *arg)
 			pthread_mutex_unlock(&engine->lock);
 			if (task.scan)
 				run_scan(&task, context->scratch);
+			hand_over(&task);
 			pthread_mutex_lock(&engine->lock);
 			finish_task(&task);
 			pthread_mutex_unlock(&engine->lock);
