@@ -12,6 +12,8 @@
 #include "config/config.h"
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
+#include "job/capture_live.h"
+#include "output/live_output.h"
 
 /* --- events --- */
 
@@ -273,6 +275,11 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		if (!capture->parts[i]->joined && part.asked_from_ns > whole->asked_from_ns)
 			whole->asked_from_ns = part.asked_from_ns;
 		whole->packets += part.packets;
+		if (part.first_ns && (!whole->first_ns || part.first_ns < whole->first_ns))
+			whole->first_ns = part.first_ns;
+		whole->last_ns = part.last_ns > whole->last_ns ? part.last_ns : whole->last_ns;
+		whole->odd_stamps += part.odd_stamps;
+		whole->truncated += part.truncated;
 		whole->lost_kernel += part.lost_kernel;
 		whole->lost_evicted += part.lost_evicted;
 		whole->lost_memory += part.lost_memory;
@@ -285,14 +292,28 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 	whole->complete &= !capture->request->merge || !capture->skipped.total;
 }
 
+void capture_finish_live(struct capture *capture, const char *error)
+{
+	const struct delivery_result result = {.name = "live", .ok = true, .warning = error, .attempts = 1};
+
+	capture->report.packets = live_output_packets(capture->live);
+	capture->report.bytes = live_output_bytes(capture->live);
+	capture->packets_logged = true;
+	on_delivery_done(capture, &result, 1);
+}
+
 static void finish_combined(struct capture *capture)
 {
-	if (capture->part_count > 1)
+	if (capture->part_count > 1 && !capture->live)
 		recount_merged(capture, &capture->report);
 	if (capture->report.unsorted)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
 			  log_str("capture", capture->id), log_str("error", "out of memory"));
 	capture->deps->capturing_ended(capture->deps->ctx, capture);
+	if (capture->live) {
+		capture_live_end(capture);
+		return;
+	}
 	start_packet_log(capture);
 	if (capture->report.packets)
 		deliver(capture);

@@ -148,7 +148,8 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 {
 	struct pending_lookup *pending_lookup = ctx;
 	struct jobs *jobs = pending_lookup->jobs;
-	const struct submission submission = {pending_lookup->origin, pending_lookup->request, pending_lookup->allowed};
+	const struct submission submission = {pending_lookup->origin, pending_lookup->request, pending_lookup->allowed,
+					      NULL};
 	bool readable = true;
 
 	LIST_REMOVE(pending_lookup, list);
@@ -173,7 +174,8 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 
 static bool must_look_up(const struct jobs *jobs, const struct request *request)
 {
-	return jobs->options.reply_store && request->id_given && !reply_cache_knows(jobs->reply_cache, request->id);
+	return jobs->options.reply_store && request->id_given && !request->live &&
+	       !reply_cache_knows(jobs->reply_cache, request->id);
 }
 
 /* 0: the reply store is looking it up. Else it cannot. */
@@ -218,7 +220,7 @@ static void name_request(struct request *request, const char *id)
 static void look_up_or_admit(struct jobs *jobs, const struct job_message *message, struct request *request,
 			     struct job_watch *watch)
 {
-	const struct submission submission = {message->origin, request, message->allowed};
+	const struct submission submission = {message->origin, request, message->allowed, message->live};
 
 	name_request(request, message->id);
 	request->allowed = message->allowed;
@@ -276,6 +278,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		.received_ns = clock_realtime_ns(),
 		.published_ns = message->published_ns,
 		.rules = message->allowed,
+		.live = message->live,
 	};
 
 	switch (request_parse(message->bytes, message->size, &arrival, jobs->options.config, names, name_count,
@@ -328,6 +331,15 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 	return jobs_submit(jobs, &message, observer);
 }
 
+struct job_watch *jobs_request_live(struct jobs *jobs, const struct job_message *message,
+				    const struct job_observer *observer)
+{
+	struct job_message live = *message;
+
+	live.allowed = &jobs->options.config->api.requests;
+	return jobs_submit(jobs, &live, observer);
+}
+
 /* --- ends of captures --- */
 
 static bool on_armed(void *ctx, struct capture *capture, int code, const char *reason)
@@ -373,7 +385,7 @@ static void on_reply_saved(void *ctx)
 static void finish_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool wanted = !job_is_put_off(job) && jobs->options.reply_store && request->id_given;
+	const bool wanted = !job_is_put_off(job) && jobs->options.reply_store && request->id_given && !request->live;
 	const bool wait = job_is_durable(job);
 	cleanup(cleanup_free) char *json = wanted ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
 	const bool saving = json && reply_store_save(jobs->options.reply_store, request->id, json,
