@@ -57,8 +57,12 @@ def capturing(events, files=None):
         if request.path.endswith("/file"):
             name, content = (files or {}).get(request.path.split("/")[3].rpartition(".")[2], ("n1-lo.pcapng", pcapng()))
             return 200, content, {"Content-Disposition": f'attachment; filename="{name}"'}
-        return 200, {"captures": []}
+        if request.path == "/v1/live":
+            answer.id = re.search("[?&]id=([^&]*)", "?" + request.query)[1]
+            return 200, (pcapng(),)
+        return 200, {"captures": [{**event, "id": answer.id} for event in events]}
 
+    answer.id = "r"
     return answer
 
 
@@ -102,7 +106,9 @@ def test_standard_output_holds_only_the_packets(serve, words):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", *words)
     assert done.status == 0 and done.bytes == pcapng() and "done" in done.stderr, done
-    assert os.listdir(server.work) == [] and server.requests[0].json["bpf"] == "icmp"
+    live, last = server.requests
+    assert os.listdir(server.work) == [] and (live.path, last.path) == ("/v1/live", f"/v1/captures/{server.answer.id}")
+    assert live.query == f"interface=lo&bpf=icmp&id={server.answer.id}"
 
 
 def test_packets_are_not_written_to_a_terminal(serve):
@@ -315,7 +321,7 @@ def test_ctrl_c_during_a_download_leaves_no_file(serve):
 def test_progress_is_shown_on_a_terminal_only(serve):
     answer = Slow()
     server = serve(answer)
-    program = OnTerminal("capture", "-i", "lo", *server.options, cwd=server.work, env={"NO_COLOR": "1"})
+    program = OnTerminal("capture", "-i", "lo", "--timeout", "60", *server.options, cwd=server.work, env={"NO_COLOR": "1"})
     program.wait_shown("running: 1,234 packets, 99 kB, at most ")
     program.process.send_signal(signal.SIGINT)
     assert program.finish() == 0

@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const char *const formats[] = {"pcapng", "pcap", NULL};
+static const char *const directions[] = {"in", "out", "inout", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 
 #define ANY_NUMBER SIZE_MAX
@@ -54,6 +55,11 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_FOLLOW] = {"follow", '\0', NULL, .help = "with -i any: interfaces that appear meanwhile join"},
 	[OPTION_INNER] = {"inner", '\0', "EXPR", .help = "filter the packets inside tunnels (VXLAN, GENEVE, GRE)"},
 	[OPTION_SNAP] = {"snap", 's', "BYTES", .help = "bytes to keep of each packet"},
+	[OPTION_DIRECTION] = {"direction", 'Q', "WAY",
+			      .help = "only packets that came in, or went out: in, out or inout", .choices = directions,
+			      .completion = COMPLETION_CHOICE},
+	[OPTION_NUMERIC] = {"numeric", 'n', NULL, .help = "accepted as tcpdump's; has no effect"},
+	[OPTION_VERBOSE] = {"verbose", 'v', NULL, .help = "accepted as tcpdump's; has no effect"},
 	[OPTION_PACKETS] = {"packets", 'c', "COUNT", .help = "stop after COUNT packets"},
 	[OPTION_BYTES] = {"bytes", '\0', "SIZE", .help = "stop once SIZE bytes are held, as in 10MiB"},
 	[OPTION_TIMEOUT] = {"timeout", '\0', "TIME",
@@ -101,17 +107,20 @@ const struct option_row option_rows[OPTION_COUNT] = {
 static const enum option_id no_options[] = {OPTION_NONE};
 
 static const enum option_id capture_options[] = {
-	OPTION_INTERFACE,  OPTION_ALIAS,       OPTION_NODE,	OPTION_NODERE,		OPTION_PACKETS, OPTION_BYTES,
-	OPTION_INNER,	   OPTION_SNAP,	       OPTION_DURATION, OPTION_TIMEOUT,		OPTION_BEFORE,	OPTION_FROM,
-	OPTION_TO,	   OPTION_WRITE,       OPTION_MERGE,	OPTION_DROP_DUPLICATES, OPTION_FOLLOW,	OPTION_FORMAT,
-	OPTION_NO_FILE,	   OPTION_DESTINATION, OPTION_WAIT,	OPTION_ANSWER_TIMEOUT,	OPTION_STREAM,	OPTION_KEY_FILE,
-	OPTION_ID,	   OPTION_DEDUPE,      OPTION_TAGS,	OPTION_CUSTOMER,	OPTION_ALERTID, OPTION_COMMENT,
-	OPTION_LOGREQUEST, OPTION_PACKETDEBUG, OPTION_NONE,
+	OPTION_INTERFACE, OPTION_ALIAS,		 OPTION_NODE,	    OPTION_NODERE,
+	OPTION_PACKETS,	  OPTION_BYTES,		 OPTION_INNER,	    OPTION_SNAP,
+	OPTION_DURATION,  OPTION_TIMEOUT,	 OPTION_BEFORE,	    OPTION_FROM,
+	OPTION_TO,	  OPTION_WRITE,		 OPTION_MERGE,	    OPTION_DROP_DUPLICATES,
+	OPTION_FOLLOW,	  OPTION_FORMAT,	 OPTION_NO_FILE,    OPTION_DESTINATION,
+	OPTION_WAIT,	  OPTION_ANSWER_TIMEOUT, OPTION_STREAM,	    OPTION_KEY_FILE,
+	OPTION_ID,	  OPTION_DEDUPE,	 OPTION_TAGS,	    OPTION_CUSTOMER,
+	OPTION_ALERTID,	  OPTION_COMMENT,	 OPTION_LOGREQUEST, OPTION_PACKETDEBUG,
+	OPTION_DIRECTION, OPTION_NUMERIC,	 OPTION_VERBOSE,    OPTION_NONE,
 };
 
 static const enum option_id history_options[] = {
-	OPTION_INTERFACE, OPTION_LAST,	OPTION_FROM, OPTION_TO,	   OPTION_PACKETS,
-	OPTION_BYTES,	  OPTION_INNER, OPTION_SNAP, OPTION_WRITE, OPTION_NONE,
+	OPTION_INTERFACE, OPTION_LAST,	OPTION_FROM,	  OPTION_TO,	  OPTION_PACKETS, OPTION_BYTES, OPTION_INNER,
+	OPTION_SNAP,	  OPTION_WRITE, OPTION_DIRECTION, OPTION_NUMERIC, OPTION_VERBOSE, OPTION_NONE,
 };
 
 static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};

@@ -19,6 +19,7 @@
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/local/local_client.h"
 #include "pcapctl/local/local_download.h"
+#include "pcapctl/local/local_live.h"
 #include "pcapctl/output/atomic_file.h"
 #include "pcapctl/output/format.h"
 #include "pcapctl/output/progress.h"
@@ -375,6 +376,8 @@ enum exit_status local_capture(const struct command_context *context)
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 
+	if (check_options(line, &err) == 0 && local_live_is_meant(line))
+		return local_live(context);
 	if (check_options(line, &err) < 0 || request_build(line, &plan, &session.request, &err) < 0) {
 		terminal_error("%s", err.text);
 		return STATUS_USAGE;
