@@ -391,7 +391,7 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 		return jobs_refuse(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && (targets->count > 1 || request->follow))
 		return jobs_refuse(jobs, submission, -EINVAL, "format",
-				   "format: pcap can hold one interface only; merge needs pcapng");
+				   "format: pcap can hold one interface only; several in one file need pcapng");
 	const size_t captures = request->merge ? 1 : targets->count;
 	r = check_customer(jobs, request, captures, &error);
 	if (r < 0)

@@ -423,18 +423,22 @@ def test_history_is_requested_and_piped(serve):
     assert server.requests[0].query == "interface=eth0&last=30&bpf=host%2010.0.0.1%20and%20port%2053"
     done = server.ctl("history", "-i", "eth0", "--from", "2026-11-23T08:41:00+01:00", "--to", "1795423260", "-c", "5", "-w", "h")
     assert done.stdout == "h\n" and (server.work / "h").read_bytes() == pcapng(), done
-    assert server.requests[1].query == "interface=eth0&from=2026-11-23T08%3A41%3A00%2B01%3A00&to=1795423260&packets=5"
+    assert server.requests[1].query == "interface=eth0&packets=5&from=2026-11-23T07%3A41%3A00.000000000Z&to=2026-11-23T08%3A41%3A00.000000000Z"
 
 
 def test_incomplete_and_empty_history_is_reported(serve):
     comment = "history: from 2026-11-23T08:40:55.000000000Z to 2026-11-23T08:41:00.000000000Z, asked from {}; node n1"
     contents = {}
-    server = serve(lambda request: (200, (contents["now"],)))
-    contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:00.000000000Z"))
+    server = serve(lambda request: (200, (contents["now"],), {"Content-Disposition": 'attachment; filename="n1-eth0-history.pcapng"'}))
+    contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:00.000000000Z"), packets=((10 ** 9, b"x"), (3 * 10 ** 9, b"x")))
     done = server.ctl("history", "-i", "eth0", "--last", "1m")
-    note = "pcapctl: history reaches back only to 2026-11-23T08:40:55.000Z, not to 2026-11-23T08:40:00.000Z\n"
-    assert (done.status, done.stderr, done.stdout) == (0, note, "capture.pcapng\n"), done
-    assert server.ctl("history", "-i", "eth0").stdout == "capture-1.pcapng\n"
+    note = "pcapctl: 2 packets from 1970-01-01T00:00:01.000Z to 1970-01-01T00:00:03.000Z\n" \
+           "pcapctl: history reaches back only to 2026-11-23T08:40:55.000Z, not to 2026-11-23T08:40:00.000Z\n"
+    assert (done.status, done.stderr, done.stdout) == (0, note, "n1-eth0-history.pcapng\n"), done
+    assert server.ctl("history", "-i", "eth0", "--json").json == {
+        "saved": "n1-eth0-history-1.pcapng", "packets": 2, "first": "1970-01-01T00:00:01.000000000Z", "last": "1970-01-01T00:00:03.000000000Z"}
+    assert server.ctl("history", "-i", "eth0", "--around", "2026-11-23T08:41Z,30s", "-w", "x.pcap").status == 0
+    assert server.requests[-1].query == "interface=eth0&from=2026-11-23T08%3A40%3A30.000000000Z&to=2026-11-23T08%3A41%3A30.000000000Z&format=pcap"
     contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:55.000000000Z"), packets=())
     done = server.ctl("history", "-i", "eth0", "--from", "2026-11-23T08:40:55Z", "-w", "h")
     assert done.status == 4 and "reaches" not in done.stderr and "no packet in this window" in done.stderr, done

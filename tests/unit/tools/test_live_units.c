@@ -35,6 +35,9 @@ static void check_pieces(const uint8_t *bytes, size_t size, size_t head_size, si
 		assert_int_equal(units.packets, end == size);
 	}
 	assert_int_equal(units.packet_bytes, size == sizeof(pcap) ? 3 : 4);
+	const uint64_t time_ns = size == sizeof(pcap) ? UINT64_C(1000000002) : 0;
+	assert_int_equal(units.first_ns, time_ns);
+	assert_int_equal(units.last_ns, time_ns);
 	live_units_drop(&units, head_size);
 	assert_int_equal(units.whole_bytes, size - head_size);
 	assert_memory_equal(units.bytes.data, bytes + head_size, size - head_size);

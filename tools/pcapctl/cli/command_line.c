@@ -303,6 +303,26 @@ const char *command_line_value(const struct command_line *line, enum option_id o
 	return values->count > 0 ? values->items[values->count - 1] : NULL;
 }
 
+const char *command_line_output(const struct command_line *line)
+{
+	const char *to = command_line_value(line, OPTION_WRITE);
+
+	if (line->to_stdout)
+		return "-";
+	return to ? to : command_line_value(line, OPTION_MERGE);
+}
+
+bool command_line_wants_pcap(const struct command_line *line)
+{
+	static const char extension[] = ".pcap";
+	const char *format = command_line_value(line, OPTION_FORMAT), *to = command_line_output(line);
+	const size_t size = to ? strlen(to) : 0, extension_size = strlen(extension);
+
+	if (format)
+		return strcmp(format, "pcap") == 0;
+	return size > extension_size && strcmp(to + size - extension_size, extension) == 0;
+}
+
 bool command_line_has(const struct command_line *line, enum option_id option)
 {
 	return line->values[option].count > 0;

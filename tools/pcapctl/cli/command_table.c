@@ -67,8 +67,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_DURATION] = {"duration", '\0', "TIME", .help = "stop after TIME"},
 	[OPTION_BEFORE] = {"before", '\0', "TIME", .help = "start TIME before now, from the recorder"},
 	[OPTION_LAST] = {"last", '\0', "TIME", .help = "packets of the last TIME, as in 30s"},
-	[OPTION_FROM] = {"from", '\0', "WHEN", .help = "start of a window, RFC 3339 or Unix seconds"},
-	[OPTION_TO] = {"to", '\0', "WHEN", .help = "end of a window, RFC 3339 or Unix seconds"},
+	[OPTION_FROM] = {"from", '\0', "WHEN", .help = "start of a window, as in 19:10, -5m or 2026-11-23T08:41Z"},
+	[OPTION_TO] = {"to", '\0', "WHEN", .help = "end of a window, likewise"},
+	[OPTION_AROUND] = {"around", '\0', "WHEN,TIME", .help = "a window of TIME before and after, as in 19:10,30s"},
 	[OPTION_TAGS] = {"tags", '\0', "TAGS", .help = "tags for the file, separated by commas"},
 	[OPTION_CUSTOMER] = {"customer", '\0', "TEXT", .help = "customer, for the tags"},
 	[OPTION_ALERTID] = {"alertid", '\0', "ID", .help = "the alert's own identifier, for the tags"},
@@ -107,20 +108,50 @@ const struct option_row option_rows[OPTION_COUNT] = {
 static const enum option_id no_options[] = {OPTION_NONE};
 
 static const enum option_id capture_options[] = {
-	OPTION_INTERFACE, OPTION_ALIAS,		 OPTION_NODE,	    OPTION_NODERE,
-	OPTION_PACKETS,	  OPTION_BYTES,		 OPTION_INNER,	    OPTION_SNAP,
-	OPTION_DURATION,  OPTION_TIMEOUT,	 OPTION_BEFORE,	    OPTION_FROM,
-	OPTION_TO,	  OPTION_WRITE,		 OPTION_MERGE,	    OPTION_DROP_DUPLICATES,
-	OPTION_FOLLOW,	  OPTION_FORMAT,	 OPTION_NO_FILE,    OPTION_DESTINATION,
-	OPTION_WAIT,	  OPTION_ANSWER_TIMEOUT, OPTION_STREAM,	    OPTION_KEY_FILE,
-	OPTION_ID,	  OPTION_DEDUPE,	 OPTION_TAGS,	    OPTION_CUSTOMER,
-	OPTION_ALERTID,	  OPTION_COMMENT,	 OPTION_LOGREQUEST, OPTION_PACKETDEBUG,
-	OPTION_DIRECTION, OPTION_NUMERIC,	 OPTION_VERBOSE,    OPTION_NONE,
+	OPTION_INTERFACE,
+	OPTION_ALIAS,
+	OPTION_NODE,
+	OPTION_NODERE,
+	OPTION_PACKETS,
+	OPTION_BYTES,
+	OPTION_INNER,
+	OPTION_SNAP,
+	OPTION_DURATION,
+	OPTION_TIMEOUT,
+	OPTION_BEFORE,
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_AROUND,
+	OPTION_WRITE,
+	OPTION_MERGE,
+	OPTION_DROP_DUPLICATES,
+	OPTION_FOLLOW,
+	OPTION_FORMAT,
+	OPTION_NO_FILE,
+	OPTION_DESTINATION,
+	OPTION_WAIT,
+	OPTION_ANSWER_TIMEOUT,
+	OPTION_STREAM,
+	OPTION_KEY_FILE,
+	OPTION_ID,
+	OPTION_DEDUPE,
+	OPTION_TAGS,
+	OPTION_CUSTOMER,
+	OPTION_ALERTID,
+	OPTION_COMMENT,
+	OPTION_LOGREQUEST,
+	OPTION_PACKETDEBUG,
+	OPTION_DIRECTION,
+	OPTION_NUMERIC,
+	OPTION_VERBOSE,
+	OPTION_NONE,
 };
 
 static const enum option_id history_options[] = {
-	OPTION_INTERFACE, OPTION_LAST,	OPTION_FROM,	  OPTION_TO,	  OPTION_PACKETS, OPTION_BYTES, OPTION_INNER,
-	OPTION_SNAP,	  OPTION_WRITE, OPTION_DIRECTION, OPTION_NUMERIC, OPTION_VERBOSE, OPTION_NONE,
+	OPTION_INTERFACE, OPTION_LAST,		 OPTION_AROUND,	  OPTION_FROM,	OPTION_TO,
+	OPTION_PACKETS,	  OPTION_BYTES,		 OPTION_INNER,	  OPTION_SNAP,	OPTION_WRITE,
+	OPTION_DIRECTION, OPTION_NUMERIC,	 OPTION_VERBOSE,  OPTION_ALIAS, OPTION_NODE,
+	OPTION_NODERE,	  OPTION_ANSWER_TIMEOUT, OPTION_KEY_FILE, OPTION_NONE,
 };
 
 static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};
@@ -129,16 +160,16 @@ static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
 	{.option = OPTION_INTERFACE,
-	 .help = "the interface (only one); `pcapctl status` shows which are recorded",
+	 .help = "the interface (one; of a fleet, several); `pcapctl status` shows which are recorded",
 	 .argument = "NAME"},
 	{.option = OPTION_PACKETS, .help = "at most COUNT packets"},
 	{.option = OPTION_BYTES, .help = "at most SIZE bytes of packets, as in 10MiB"},
 	{.option = OPTION_FROM,
-	 .help = "start of the window, RFC 3339 or Unix seconds (default: as far back as history goes)"},
-	{.option = OPTION_TO, .help = "end of the window, RFC 3339 or Unix seconds (default: now)"},
+	 .help = "start of the window, as in 19:10, -5m or 2026-11-23T08:41Z (default: as far back as history goes)"},
+	{.option = OPTION_TO, .help = "end of the window, likewise (default: now)"},
 	{.option = OPTION_WRITE,
-	 .help = "write the packets to this file; \"-\": standard output (default: capture.pcapng in the current "
-		 "directory, or capture-1.pcapng and so on if that exists)"},
+	 .help = "write the packets to this file; \"-\": standard output (default: the current directory, under the "
+		 "file's own name)"},
 	{.option = OPTION_NONE},
 };
 
@@ -169,9 +200,11 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 .options = capture_options},
 	{"history", "write packets from the recorder to a file", "[FILTER...]",
 	 "Writes what the recorder holds of one interface to a file, or with \"-\" to standard "
-	 "output, without a capture.\n",
-	 .local = local_history, .arguments_max = ANY_NUMBER, .filter = true, .options = history_options,
-	 .option_overrides = history_overrides},
+	 "output, without a capture.\n"
+	 "With --redis, --config, --node or --nodere, or PCAPDAEMON_REDIS in the environment, the nodes of the fleet "
+	 "send what their recorders hold, and one file has it all in time order.\n",
+	 .local = local_history, .fleet = fleet_history, .arguments_max = ANY_NUMBER, .filter = true,
+	 .options = history_options, .option_overrides = history_overrides},
 	{"list", "list the captures of this host, running and finished", "", "", .local = local_list,
 	 .options = no_options},
 	{"show", "show one capture, or all captures of a request", "ID", "", .local = local_show, .arguments_min = 1,

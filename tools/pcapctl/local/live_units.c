@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define BLOCK_SECTION UINT32_C(0x0A0D0D0A)
 #define BLOCK_PACKET 6
 #define BYTE_ORDER_MAGIC UINT32_C(0x1A2B3C4D)
 #define PCAP_MAGIC_NS UINT32_C(0xA1B23C4D)
 #define BLOCK_HEAD_BYTES 12
+#define BLOCK_TIME_AT 12   /* of an enhanced packet block */
 #define BLOCK_CAPLEN_AT 20 /* of an enhanced packet block */
 #define PCAP_HEAD_BYTES 24
 #define RECORD_HEAD_BYTES 16
@@ -58,6 +61,13 @@ static void count(struct live_units *units, const uint8_t *at, uint64_t size, bo
 
 	if (pcapng ? number(units, at) != BLOCK_PACKET || size < BLOCK_CAPLEN_AT + 4 : is_first)
 		return;
+	const uint32_t high = number(units, at + (pcapng ? BLOCK_TIME_AT : 0));
+	const uint32_t low = number(units, at + (pcapng ? BLOCK_TIME_AT : 0) + 4);
+	const uint64_t time_ns = pcapng ? (uint64_t)high << 32 | low : high * NS_PER_S + low;
+	if (!units->packets || time_ns < units->first_ns)
+		units->first_ns = time_ns;
+	if (time_ns > units->last_ns)
+		units->last_ns = time_ns;
 	units->packets++;
 	units->packet_bytes += number(units, at + (pcapng ? BLOCK_CAPLEN_AT : RECORD_CAPLEN_AT));
 }

@@ -21,6 +21,7 @@ struct live_units {
 	struct buffer bytes;
 	size_t whole_bytes; /* at the start of `bytes`: whole units */
 	uint64_t packets, packet_bytes;
+	uint64_t first_ns, last_ns; /* real time of the earliest and latest packet; stamps count nanoseconds */
 	enum live_units_kind kind;
 	bool swapped;
 };

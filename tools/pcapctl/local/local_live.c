@@ -50,7 +50,8 @@ bool local_live_is_meant(const struct command_line *line)
 {
 	static const enum option_id others[] = {OPTION_NO_FILE,		OPTION_DESTINATION, OPTION_FOLLOW,
 						OPTION_DROP_DUPLICATES, OPTION_DEDUPE,	    OPTION_PACKETDEBUG};
-	static const enum option_id ends[] = {OPTION_PACKETS, OPTION_BYTES, OPTION_TIMEOUT, OPTION_DURATION, OPTION_TO};
+	static const enum option_id ends[] = {OPTION_PACKETS,  OPTION_BYTES, OPTION_TIMEOUT,
+					      OPTION_DURATION, OPTION_TO,    OPTION_AROUND};
 	const char *to = command_line_value(line, OPTION_WRITE);
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
@@ -63,15 +64,6 @@ bool local_live_is_meant(const struct command_line *line)
 		if (command_line_has(line, ends[i]))
 			return false;
 	return isatty(STDERR_FILENO);
-}
-
-static const char *output_path(const struct command_line *line)
-{
-	const char *to = command_line_value(line, OPTION_WRITE);
-
-	if (line->to_stdout)
-		return "-";
-	return to ? to : command_line_value(line, OPTION_MERGE);
 }
 
 /* --- the request as parameters --- */
@@ -383,7 +375,7 @@ enum exit_status local_live(const struct command_context *context)
 	if (build_path(session.request, &path) < 0)
 		error_set(&err, -EMSGSIZE, "the request is too long");
 	else
-		session.file = live_file_new(output_path(context->line), &err);
+		session.file = live_file_new(command_line_output(context->line), &err);
 	session.client = session.file ? local_client_new(context->target, &err) : NULL;
 	if (session.client)
 		status = finish(&session, stream(&session, buffer_text(&path), &err), &err);
