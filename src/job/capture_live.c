@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- *   armed: the file begins → packets come, the client reads → every part has ended → the client has read the end → final
+ *   armed: the file begins → packets come, the client reads → every part has ended → the client has read the end →
+ * final
  *
  * The client may go at any time: a running capture is stopped then, one that has ended is final at once.
  */

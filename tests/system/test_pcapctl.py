@@ -639,7 +639,7 @@ def test_check_validates_a_request_as_a_daemon_would(request_text, fault):
 def test_every_command_has_help_and_the_manual_has_every_command():
     overall = pcapctl.run("--help").stdout
     commands = re.findall(r"^  ([a-z]+) ", overall, re.M)
-    assert len(commands) == 12
+    assert len(commands) == 13
     with open(os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs", "pcapctl.1")) as file:
         manual = file.read()
     assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl adds a dash; literals keep their case
@@ -666,7 +666,7 @@ def test_completion_scripts_parse(shell, tmp_path):
 
 def completed(words):
     """What bash offers for the last word."""
-    script = """source <("$1" completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }
+    script = """source <("$1" completion bash); program=$1; shift; COMP_WORDS=("$program" "${@:2}"); COMP_CWORD=$(($# - 1)); compopt() { :; }
                 _pcapctl; printf '%s\\n' "${COMPREPLY[@]}\""""
     done = subprocess.run(["bash", "-c", script, "bash", pcapctl.PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True)
@@ -683,6 +683,20 @@ def test_bash_completes_commands_options_and_values():
     assert "lo" in completed(["pcapctl", "capture", "-i", ""])
     assert completed(["pcapctl", "completion", "f"]) == ["fish"]
     assert completed(["pcapctl", "help", "sto"]) == ["stop"]
+
+
+def test_bash_completes_names_of_the_daemon_that_the_line_addresses(serve):
+    status = {**STATUS, "node": "n1", "destinations": ["memory", "archive"],
+              "interfaces": [{"name": "eth0", "aliases": ["main", "$(touch x)"]}, {"name": "eth1", "aliases": []}]}
+    server = serve(lambda request: (200, status) if request.path == "/v1/status" else (200, {"captures": [final("a.1"), final("b.2")]}))
+    target = ["--socket", server.path]
+    assert completed(["pcapctl", "capture", *target, "-i", ""]) == ["eth0", "eth1", "any"]
+    assert completed(["pcapctl", "capture", *target, "-i", "eth0,e"]) == ["eth0,eth0", "eth0,eth1"]
+    assert completed(["pcapctl", "capture", *target, "--alias", ""]) == ["main"]
+    assert completed(["pcapctl", "capture", *target, "-d", "memory,a"]) == ["memory,archive"]
+    assert completed(["pcapctl", "stop", *target, ""]) == completed(["pcapctl", *target, "show", ""]) == ["a.1", "b.2"]
+    assert completed(["pcapctl", "get", f"--socket={server.path}", "b"]) == ["b.2"]
+    assert server.ctl("names", "nodes").stdout == "n1\n" and server.ctl("names", "x").status == 2
 
 
 def test_installed_completion_scripts_equal_the_printed_ones():

@@ -9,6 +9,14 @@ static const char *const formats[] = {"pcapng", "pcap", NULL};
 static const char *const directions[] = {"in", "out", "inout", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 
+static const char *const name_kinds[] = {"captures", "nodes", "interfaces", "aliases", "destinations", NULL};
+
+const char *const completion_names[COMPLETION_COUNT] = {
+	[COMPLETION_INTERFACE] = "interfaces",	   [COMPLETION_ALIAS] = "aliases",
+	[COMPLETION_DESTINATION] = "destinations", [COMPLETION_NODE] = "nodes",
+	[COMPLETION_CAPTURE] = "captures",
+};
+
 #define ANY_NUMBER SIZE_MAX
 
 const struct option_row option_rows[OPTION_COUNT] = {
@@ -43,7 +51,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_VERSION] = {"version", '\0', NULL, .help = "print the version and exit", .global = true},
 
 	[OPTION_NODE] = {"node", '\0', "NAME",
-			 .help = "the node to capture on, or \"any\" for every node (the default)"},
+			 .help = "the node to capture on, or \"any\" for every node (the default)",
+			 .completion = COMPLETION_NODE},
 	[OPTION_NODERE] = {"nodere", '\0', "REGEX",
 			   .help = "the nodes whose names contain a match of the regular expression"},
 	[OPTION_INTERFACE] = {"interface", 'i', "NAMES",
@@ -51,7 +60,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 			      .completion = COMPLETION_INTERFACE, .repeatable = true},
 	[OPTION_ALIAS] = {"alias", '\0', "NAMES",
 			  .help = "interfaces by their aliases in the nodes' configuration, separated by commas",
-			  .repeatable = true},
+			  .completion = COMPLETION_ALIAS, .repeatable = true},
 	[OPTION_FOLLOW] = {"follow", '\0', NULL, .help = "with -i any: interfaces that appear meanwhile join"},
 	[OPTION_INNER] = {"inner", '\0', "EXPR", .help = "filter the packets inside tunnels (VXLAN, GENEVE, GRE)"},
 	[OPTION_SNAP] = {"snap", 's', "BYTES", .help = "bytes to keep of each packet"},
@@ -80,7 +89,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_DEDUPE] = {"dedupe", '\0', "KEY", .help = "fold requests with the same key within the cooldown"},
 	[OPTION_DESTINATION] = {"destination", 'd', "NAMES",
 				.help = "also deliver to these destinations of the daemon, separated by commas",
-				.repeatable = true},
+				.completion = COMPLETION_DESTINATION, .repeatable = true},
 	[OPTION_LOGREQUEST] = {"logrequest", '\0', NULL, .help = "make the daemon log the request"},
 	[OPTION_PACKETDEBUG] = {"packetdebug", '\0', NULL, .help = "make the daemon log a line for every packet"},
 
@@ -155,6 +164,7 @@ static const enum option_id history_options[] = {
 };
 
 static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};
+static const enum option_id names_options[] = {OPTION_NODE, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
 static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
@@ -179,6 +189,11 @@ static const struct option_override get_overrides[] = {
 	{.option = OPTION_WRITE,
 	 .help = "write the packets to this file; \"-\": standard output (default: the current directory, under the "
 		 "file's own name)"},
+	{.option = OPTION_NONE},
+};
+
+static const struct option_override names_overrides[] = {
+	{.option = OPTION_NODE, .help = "any value: ask the fleet"},
 	{.option = OPTION_NONE},
 };
 
@@ -208,20 +223,26 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	{"list", "list the captures of this host, running and finished", "", "", .local = local_list,
 	 .options = no_options},
 	{"show", "show one capture, or all captures of a request", "ID", "", .local = local_show, .arguments_min = 1,
-	 .arguments_max = 1, .options = no_options},
+	 .arguments_max = 1, .completion = COMPLETION_CAPTURE, .options = no_options},
 	{"get", "fetch the file of a finished capture", "ID",
 	 "The daemon on this host keeps files in memory for a while.\n"
 	 "In a fleet, nodes leave files in Redis if they deliver to the destination \"redis\".\n",
-	 .local = local_fetch, .fleet = fleet_fetch, .arguments_min = 1, .arguments_max = 1, .options = get_options,
-	 .option_overrides = get_overrides},
+	 .local = local_fetch, .fleet = fleet_fetch, .arguments_min = 1, .arguments_max = 1,
+	 .completion = COMPLETION_CAPTURE, .options = get_options, .option_overrides = get_overrides},
 	{"stop", "end a capture early and deliver what it has", "ID", "", .local = local_stop, .arguments_min = 1,
-	 .arguments_max = 1, .options = no_options},
+	 .arguments_max = 1, .completion = COMPLETION_CAPTURE, .options = no_options},
 	{"status", "show the daemon and its interfaces, or a line for each node of a fleet", "", "",
 	 .local = local_status, .fleet = fleet_status, .options = no_options},
 	{"nodes", "list the nodes of the fleet and how far back each can reach", "", "", .fleet = fleet_nodes,
 	 .options = no_options},
 	{"watch", "show events as they happen", "", "Ends with Ctrl-C.\n", .local = local_watch, .fleet = fleet_watch,
 	 .options = watch_options, .option_overrides = watch_overrides},
+	{"names", "print names that other commands take, one a line", "captures|nodes|interfaces|aliases|destinations",
+	 "What the completion of shells offers.\n"
+	 "With --node the names come from the fleet.\n",
+	 .local = local_names, .fleet = fleet_names, .arguments_min = 1, .arguments_max = 1,
+	 .completion = COMPLETION_CHOICE, .choices = name_kinds, .options = names_options,
+	 .option_overrides = names_overrides},
 	{"check", "validate a configuration file or a request", "FILE",
 	 "Reports the same errors as the daemon, but needs none.\n"
 	 "\"-\" is standard input.\n",

@@ -7,7 +7,7 @@
 
 #include "pcapctl/cli/commands.h"
 
-#define COMMAND_COUNT 12
+#define COMMAND_COUNT 13
 
 enum option_id {
 	OPTION_NONE, /* ends a list */
@@ -69,7 +69,19 @@ enum option_id {
 };
 
 /* What a shell offers for a value. */
-enum completion { COMPLETION_NONE, COMPLETION_FILE, COMPLETION_INTERFACE, COMPLETION_CHOICE, COMPLETION_COMMAND };
+enum completion {
+	COMPLETION_NONE,
+	COMPLETION_FILE,
+	COMPLETION_CHOICE,
+	COMPLETION_COMMAND,
+	/* Names of a daemon or a fleet: completion_names has what `pcapctl names` calls them. */
+	COMPLETION_INTERFACE,
+	COMPLETION_ALIAS,
+	COMPLETION_DESTINATION,
+	COMPLETION_NODE,
+	COMPLETION_CAPTURE,
+	COMPLETION_COUNT
+};
 
 struct option_row {
 	const char *name;	    /* without the dashes */
@@ -109,6 +121,7 @@ struct command_row {
 	const struct option_override *option_overrides; /* NULL: none */
 };
 
+extern const char *const completion_names[COMPLETION_COUNT]; /* NULL: no names */
 extern const struct option_row option_rows[OPTION_COUNT];
 extern const struct command_row command_rows[COMMAND_COUNT];
 

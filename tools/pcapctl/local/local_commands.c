@@ -16,6 +16,7 @@
 #include "pcapctl/local/pcapng_probe.h"
 #include "pcapctl/output/captures_print.h"
 #include "pcapctl/output/format.h"
+#include "pcapctl/output/names_print.h"
 #include "pcapctl/output/results.h"
 #include "pcapctl/output/terminal.h"
 
@@ -114,6 +115,24 @@ enum exit_status local_status(const struct command_context *context)
 		return printed_status(-ENOMEM);
 	return printed_status(context->terminal->json ? json_print(context->terminal, status, false)
 						      : status_print(context->terminal, status));
+}
+
+enum exit_status local_names(const struct command_context *context)
+{
+	const char *what = context->line->words[0];
+	const bool of_captures = strcmp(what, "captures") == 0;
+	cleanup(cleanup_json) json_t *answer = NULL;
+	cleanup(cleanup_json) json_t *statuses = NULL;
+	struct error err;
+
+	if (!names_are_known(what)) {
+		terminal_error("unknown kind of names; `pcapctl names --help` lists them");
+		return STATUS_USAGE;
+	}
+	if (call_api(context, "GET", of_captures ? "/v1/captures" : "/v1/status", NULL, &answer, &err) < 0)
+		return print_failure(&err);
+	statuses = of_captures ? json_incref(json_object_get(answer, "captures")) : json_pack("[O]", answer);
+	return printed_status(names_print(context->terminal->results, what, statuses));
 }
 
 /* --- files --- */
