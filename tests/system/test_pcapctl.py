@@ -399,8 +399,8 @@ def test_status_shows_the_daemon_and_its_interfaces(serve):
     server = serve(lambda request: (200, STATUS if request.path == "/v1/status" else INTERFACES))
     done = server.ctl("status")
     assert done.status == 0 and "node n1, pcapdaemon 2.0.0, running since 2026-11-23T08:00:00.000Z" in done.stdout, done
-    assert re.search(r"^eth0 +up +main,public +on +12 s +1 +10 +1\.5 kB +1,234 +5$", done.stdout, re.M), done
-    assert re.search(r"^lo +up +- +off +- ", done.stdout, re.M), done
+    assert re.search(r"^eth0 +up +on +12 s +1 +10 +1\.5 kB +1,234 +5 +main,public$", done.stdout, re.M), done
+    assert re.search(r"^lo +up +off +- ", done.stdout, re.M), done
     assert server.ctl("status", "--json").json == {**STATUS, "interfaces": INTERFACES["interfaces"]} and "Redis" not in done.stdout
     server.close()
     server = serve(lambda request: (200, {**STATUS, "redis": {"requests": True, "events": False, "waiting": 3}}
@@ -645,6 +645,7 @@ def test_every_command_has_help_and_the_manual_has_every_command():
     assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl adds a dash; literals keep their case
     for command in commands:
         text = pcapctl.run(command, "--help").stdout
+        assert all(len(line) <= 80 and line == line.rstrip() for line in (overall + text).splitlines()), text
         assert text.startswith(f"usage: pcapctl {command}") and text == pcapctl.run("help", command).stdout
         assert re.search(rf"^\.It Cm {command}\b", manual, re.M), command
         for option in re.findall(r"^ +(?:-.,|  ) --([a-z-]+)", text, re.M):

@@ -205,6 +205,8 @@ static const struct option_override watch_overrides[] = {
 const struct command_row command_rows[COMMAND_COUNT] = {
 	{"capture", "capture packets on this host or on a fleet", "[FILTER...]",
 	 "Asks the daemon on this host for a capture, waits until it ends, and fetches the file.\n"
+	 "With -w -, or on a terminal without a limit such as -c or --timeout, it writes packets as they come, until "
+	 "Ctrl-C.\n"
 	 "The words that are not options are the filter, as with tcpdump.\n"
 	 "Ctrl-C ends the capture early and fetches what it has.\n"
 	 "With --redis, --config, --node or --nodere, or PCAPDAEMON_REDIS in the environment, the "
