@@ -226,7 +226,10 @@ static json_t *make_names(const char *text)
 	for (const char *at = text; array; at++) {
 		const size_t size = strcspn(at, ",");
 
-		json_array_append_new(array, json_stringn(at, size));
+		if (json_array_append_new(array, json_stringn(at, size)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
 		at += size;
 		if (!*at)
 			break;

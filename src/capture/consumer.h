@@ -32,7 +32,9 @@ struct resume_point {
  * goes on.
  */
 struct consumer_feed {
-	struct budget *budget; /* its packets are charged to it; outlives them */
+	/* Its packets are charged to it; outlives them. History is read only while half of it is free: call
+	 * engine_feed_has_room() when packets were freed. */
+	struct budget *budget;
 	/*
 	 * Loop thread: packets have come, later than those of the call before, sealed. The handler moves them out of
 	 * `packets` (store_move). The last call precedes `done`.

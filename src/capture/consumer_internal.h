@@ -26,6 +26,7 @@ struct consumer {
 	struct store handed_over;	     /* for the feed's handler: the loop's while `handing_over` */
 	atomic_bool handing_over;	     /* a worker sets it and releases the store, the loop clears it */
 	bool must_post_fed;
+	uint64_t live_number; /* of the first packet that came after it was armed */
 	struct engine *engine;
 	struct source *source; /* NULL once it has ended */
 	uint64_t source_id;
@@ -76,6 +77,15 @@ static inline bool consumer_may_hand_over(const struct consumer *consumer)
 {
 	return consumer->feed && consumer->cursor.store.packets &&
 	       !atomic_load_explicit(&consumer->handing_over, memory_order_acquire);
+}
+
+/* Whether it reads history faster than its feed's packets are taken. Live packets would be overwritten meanwhile. */
+static inline bool consumer_must_wait(const struct consumer *consumer)
+{
+	const struct budget *budget = consumer->feed ? consumer->feed->budget : NULL;
+
+	return budget && consumer->position < consumer->live_number && consumer->end_number == NUMBER_NONE &&
+	       atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) > budget->limit_bytes / 2;
 }
 
 /* Gives the packets that were handed over to the feed, and lets a worker hand over the next. Loop thread, without

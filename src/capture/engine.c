@@ -94,6 +94,13 @@ size_t engine_memory_used(struct engine *engine)
 	return atomic_load_explicit(&engine->budget.used_bytes, memory_order_relaxed);
 }
 
+void engine_feed_has_room(struct engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	engine_wake_worker(engine);
+	pthread_mutex_unlock(&engine->lock);
+}
+
 void engine_init_budget(struct engine *engine, struct budget *budget, size_t limit_bytes)
 {
 	*budget = (struct budget){.limit_bytes = limit_bytes, .slabs = engine->budget.slabs, .parent = &engine->budget};

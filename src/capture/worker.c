@@ -122,7 +122,7 @@ static bool pick_from_source(struct source *source, struct scan_task *task)
 	skip_evicted(chosen, oldest);
 	task->source = source;
 	task->count = 0;
-	task->scan = chosen->position < timeline_next_number(source->timeline);
+	task->scan = chosen->position < timeline_next_number(source->timeline) && !consumer_must_wait(chosen);
 	if (!task->scan) {
 		chosen->busy = true;
 		task->consumers[task->count++] = chosen;
@@ -132,7 +132,7 @@ static bool pick_from_source(struct source *source, struct scan_task *task)
 	const uint64_t end = task->span.number + task->span.packets;
 	for (struct consumer *consumer = source->consumers; consumer && task->count < SCAN_GROUP_MAX;
 	     consumer = consumer->next) {
-		if (!source_runnable(source, consumer))
+		if (!source_runnable(source, consumer) || consumer_must_wait(consumer))
 			continue;
 		skip_evicted(consumer, oldest);
 		if (consumer->position < task->span.number || consumer->position >= end)

@@ -452,8 +452,10 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	if (request->logrequest)
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
-	if (request->live && count_live(jobs) >= JOBS_LIVE_MAX)
-		return jobs_refuse(jobs, submission, -EBUSY, NULL, "16 live captures are running already");
+	if (request->live && count_live(jobs) >= JOBS_LIVE_MAX) {
+		error_set(&error, -EBUSY, "%d live captures are running already", JOBS_LIVE_MAX);
+		return jobs_refuse(jobs, submission, -EBUSY, NULL, error.text);
+	}
 	if (is_too_old(jobs, request, &error))
 		return jobs_refuse(jobs, submission, -ESTALE, NULL, error.text);
 	if (!request->live && fold_into_running(jobs, submission, &outcome))

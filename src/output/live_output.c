@@ -33,6 +33,7 @@ struct live_output {
 	void (*changed)(void *ctx);
 	void *changed_ctx;
 	struct live_output_owner owner; /* closed is NULL: there is none */
+	struct engine *engine;
 	struct budget budget;
 	struct live_queue *queue;
 	struct capture_pieces *file; /* NULL: it has not begun */
@@ -119,6 +120,7 @@ bool live_output_attach(struct live_output *output, struct engine *engine, size_
 	output->queue = live_queue_new(parts, request->packets, request->bytes);
 	if (!output->queue)
 		return false;
+	output->engine = engine;
 	engine_init_budget(engine, &output->budget, LIVE_OUTPUT_BYTES + parts * LIVE_OUTPUT_PART_BYTES);
 	output->owner = owner;
 	output->references++;
@@ -273,7 +275,10 @@ static enum live_output_state find_more(struct live_output *output)
 {
 	if (output->is_tail)
 		return LIVE_OUTPUT_ENDED;
+	const size_t used_bytes = atomic_load(&output->budget.used_bytes);
 	live_queue_begin_batch(output->queue, batch_end(output));
+	if (atomic_load(&output->budget.used_bytes) < used_bytes)
+		engine_feed_has_room(output->engine);
 	if (capture_pieces_add(output->file, live_queue_batch(output->queue)) < 0)
 		return LIVE_OUTPUT_FAILED;
 	if (capture_pieces_left(output->file))
