@@ -11,7 +11,7 @@
 
 /*
  * RFC 3339, also without seconds or offset; Unix seconds; "19:10" or "19:10:05", the last one before `now_ns` or, with
- * `after_ns` (0: none), the first after that; "-5m", so long before `now_ns`; "now". Real time. 0 or -EINVAL.
+ * `after_ns` (0: none), the first after that; "-5m", five minutes before `now_ns`; "now". Real time. 0 or -EINVAL.
  */
 warn_unused int when_parse(const char *text, uint64_t now_ns, uint64_t after_ns, uint64_t *realtime_ns);
 
