@@ -16,6 +16,7 @@
 
 struct event;
 struct history_response;
+struct live_response;
 struct event_listener;
 struct submission;
 
@@ -23,6 +24,7 @@ struct api {
 	struct api_options options;
 	struct http_server *server;
 	LIST_HEAD(, history_response) histories;
+	LIST_HEAD(, live_response) lives;
 	LIST_HEAD(, event_listener) listeners;
 	LIST_HEAD(, submission) submissions;
 };
@@ -34,6 +36,7 @@ void route_show(void *api, struct http_request *request);
 void route_stop(void *api, struct http_request *request);
 void route_file(void *api, struct http_request *request);
 void route_history(void *api, struct http_request *request);
+void route_live(void *api, struct http_request *request);
 void route_events(void *api, struct http_request *request);
 void route_interfaces(void *api, struct http_request *request);
 void route_status(void *api, struct http_request *request);
@@ -45,6 +48,7 @@ void api_on_event(void *api, const struct event *event, const char *json);
 
 void submissions_cancel(struct api *api);
 void histories_stop(struct api *api);
+void lives_cancel(struct api *api);
 
 /* Takes the reference; answers 500 if it is NULL. */
 void api_answer_json(struct http_request *request, unsigned status, json_t *json);

@@ -22,8 +22,9 @@ struct history_response {
 	LIST_ENTRY(history_response) list;
 	struct history_stream *packets;
 	struct http_request *request; /* until the first piece is ready */
-	struct http_stream *stream;   /* afterwards */
-	bool more_wanted;	      /* the client has taken what there was */
+	bool pcap;
+	struct http_stream *stream; /* afterwards */
+	bool more_wanted;	    /* the client has taken what there was */
 };
 
 static void history_response_free(struct history_response *history)
@@ -92,11 +93,14 @@ static void on_more(void *ctx)
 
 static void start_stream(struct history_response *history)
 {
-	const struct http_producer source = {.more = on_more, .gone = on_gone, .ctx = history};
+	const struct http_producer source = {.name = history_stream_name(history->packets),
+					     .more = on_more,
+					     .gone = on_gone,
+					     .ctx = history};
 	struct http_request *request = take(history->request);
 
 	http_request_set_gone_handler(request, NULL, NULL);
-	history->stream = http_answer_stream(request, API_TYPE_PCAPNG, &source);
+	history->stream = http_answer_stream(request, history->pcap ? API_TYPE_PCAP : API_TYPE_PCAPNG, &source);
 	if (!history->stream)
 		history_response_free(history);
 }
@@ -204,8 +208,8 @@ static bool parse_filter(struct http_request *request, const char *name, const c
 
 static bool parse_spec(struct http_request *request, struct history_stream_spec *spec)
 {
-	static const char *const known[] = {"interface", "from", "to",	    "last",  "bpf",
-					    "inner",	 "snap", "packets", "bytes", NULL};
+	static const char *const known[] = {"interface", "from",    "to",    "last",   "bpf", "inner",
+					    "snap",	 "packets", "bytes", "format", NULL};
 	uint64_t snap = 0;
 
 	*spec = (struct history_stream_spec){.snaplen = REQUEST_SNAP_MAX};
@@ -215,6 +219,14 @@ static bool parse_spec(struct http_request *request, struct history_stream_spec 
 	    !parse_number(request, "packets", INT64_MAX, &spec->packets) ||
 	    !parse_number(request, "bytes", INT64_MAX, &spec->bytes) || !parse_window(request, spec))
 		return false;
+	const char *format;
+	if (!api_parameter(request, "format", &format))
+		return false;
+	if (format && strcmp(format, "pcap") != 0 && strcmp(format, "pcapng") != 0) {
+		http_answer_error(request, 400, "format must be pcapng or pcap");
+		return false;
+	}
+	spec->pcap = format && strcmp(format, "pcap") == 0;
 	if (snap)
 		spec->snaplen = (uint32_t)snap;
 	if (!spec->interface || !*spec->interface)
@@ -264,6 +276,7 @@ void route_history(void *ctx, struct http_request *request)
 	}
 	log_reading(request, &spec, NULL);
 	history->request = request;
+	history->pcap = spec.pcap;
 	LIST_INSERT_HEAD(&api->histories, history, list);
 	http_request_set_gone_handler(request, on_gone, history);
 }

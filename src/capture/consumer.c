@@ -349,7 +349,9 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	if (!consumer)
 		return NULL;
 	consumer->engine = engine;
-	consumer->ended.consumer = consumer->quota_spent.consumer = consumer;
+	consumer->ended.consumer = consumer->quota_spent.consumer = consumer->fed.consumer = consumer;
+	consumer->feed = spec->feed;
+	consumer->cursor.outlasts_memory = spec->feed;
 	consumer->cursor.quota = spec->quota;
 	consumer->done = done;
 	consumer->ctx = ctx;
@@ -368,7 +370,8 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->own_only = !spec->former;
 	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
 	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
-	store_init(&consumer->cursor.store, &engine->budget);
+	store_init(&consumer->cursor.store, spec->feed ? spec->feed->budget : &engine->budget);
+	store_init(&consumer->handed_over, consumer->cursor.store.budget);
 	return consumer;
 }
 
@@ -535,11 +538,25 @@ uint64_t consumer_ends_ns(const struct consumer *consumer)
 	return end_ns;
 }
 
+void consumer_feed_packets(struct consumer *consumer)
+{
+	struct engine *engine = consumer->engine;
+
+	consumer->feed->handler(consumer->ctx, &consumer->handed_over);
+	store_deinit(&consumer->handed_over);
+	atomic_store_explicit(&consumer->handing_over, false, memory_order_release);
+	pthread_mutex_lock(&engine->lock);
+	if (consumer->source && source_runnable(consumer->source, consumer))
+		engine_wake_worker(engine);
+	pthread_mutex_unlock(&engine->lock);
+}
+
 void consumer_free(struct consumer *consumer)
 {
 	if (!consumer)
 		return;
 	store_deinit(&consumer->cursor.store);
+	store_deinit(&consumer->handed_over);
 	filter_free(consumer->filter);
 	free(consumer);
 }

@@ -13,6 +13,7 @@
 #include "capture/cursor.h"
 #include "capture/nic_counters.h"
 
+struct budget;
 struct consumer;
 struct engine;
 struct filter_cache;
@@ -24,6 +25,21 @@ struct resume_point {
 	uint64_t source;			   /* whose timeline it is */
 	uint64_t number;			   /* of the next packet */
 	uint64_t dropped, dropped_marked, missing; /* as in struct cursor */
+};
+
+/*
+ * For a consumer whose packets are wanted while it runs. Without memory for a packet it counts the packet as lost and
+ * goes on.
+ */
+struct consumer_feed {
+	/* Its packets are charged to it; outlives them. History is read only while half of it is free: call
+	 * engine_feed_has_room() when packets were freed. */
+	struct budget *budget;
+	/*
+	 * Loop thread: packets have come, later than those of the call before, sealed. The handler moves them out of
+	 * `packets` (store_move). The last call precedes `done`.
+	 */
+	void (*handler)(void *ctx, struct store *packets);
 };
 
 struct consumer_spec {
@@ -53,6 +69,9 @@ struct consumer_spec {
 	size_t ring_bytes; /* of the ring, if one is opened: engine_plan_rings(); 0: as for a single interface */
 	struct filter_cache *filters; /* of this request, outlives the call; NULL: none */
 	struct quota *quota;	      /* shared with other consumers, outlives them; NULL: none */
+	/* Its handler gets the packets while it runs, with the context of `done`; outlives it. NULL: the consumer keeps
+	 * them. */
+	const struct consumer_feed *feed;
 };
 
 /* Loop thread, once, when the consumer has ended. The handler then owns it: read it, then free it. */
@@ -110,7 +129,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 /* After `done`. */
 struct resume_point consumer_resume_point(const struct consumer *consumer);
 
-/* The packets. After `done`. */
+/* The packets, unless a feed has got them. After `done`. */
 const struct store *consumer_store(const struct consumer *consumer);
 
 const char *end_reason_name(enum end_reason reason);

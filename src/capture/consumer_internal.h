@@ -2,6 +2,8 @@
 /* A consumer as the engine sees it. Internal to the engine. `lock` protects all members unless marked. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/mailbox.h"
 #include "capture/consumer.h"
 
@@ -19,6 +21,12 @@ struct consumer_message {
 struct consumer {
 	struct consumer_message ended;
 	struct consumer_message quota_spent; /* posted before `ended`, to the same mailbox */
+	const struct consumer_feed *feed;    /* constant; NULL: none */
+	struct consumer_message fed;	     /* posted before `ended`, to the same mailbox */
+	struct store handed_over;	     /* for the feed's handler: the loop's while `handing_over` */
+	atomic_bool handing_over;	     /* a worker sets it and releases the store, the loop clears it */
+	bool must_post_fed;
+	uint64_t live_number; /* of the first packet that came after it was armed */
 	struct engine *engine;
 	struct source *source; /* NULL once it has ended */
 	uint64_t source_id;
@@ -66,6 +74,26 @@ void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_r
 
 /* Boot time at which the window that its packets cover ends. After its end, or by the worker that settles it. */
 uint64_t consumer_window_end(const struct consumer *consumer);
+
+/* Whether it has packets for the feed, and the loop has taken those before. */
+static inline bool consumer_may_hand_over(const struct consumer *consumer)
+{
+	return consumer->feed && consumer->cursor.store.packets &&
+	       !atomic_load_explicit(&consumer->handing_over, memory_order_acquire);
+}
+
+/* Whether it reads history faster than its feed's packets are taken. Live packets would be overwritten meanwhile. */
+static inline bool consumer_must_wait(const struct consumer *consumer)
+{
+	const struct budget *budget = consumer->feed ? consumer->feed->budget : NULL;
+
+	return budget && consumer->position < consumer->live_number && consumer->end_number == NUMBER_NONE &&
+	       atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) > budget->limit_bytes / 2;
+}
+
+/* Gives the packets that were handed over to the feed, and lets a worker hand over the next. Loop thread, without
+ * `lock`. */
+void consumer_feed_packets(struct consumer *consumer);
 
 /* Removes the consumer from its source. Called with `lock` held. */
 void consumer_unlink(struct consumer *consumer);

@@ -45,6 +45,7 @@ struct quota {
 struct cursor {
 	/* What it wants. Constant, except for until_ns. */
 	struct quota *quota;	     /* NULL: none */
+	bool outlasts_memory;	     /* without memory for a packet it counts the packet and goes on */
 	const struct filter *filter; /* NULL: every packet */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;

@@ -76,10 +76,15 @@ static void deliver_message(void *ctx, struct mailbox_message *message)
 	struct consumer *consumer = received->consumer;
 
 	(void)ctx;
-	if (received == &consumer->ended)
+	if (received == &consumer->fed) {
+		consumer_feed_packets(consumer);
+	} else if (received == &consumer->ended) {
+		if (consumer->feed && consumer->cursor.store.packets)
+			consumer->feed->handler(consumer->ctx, &consumer->cursor.store);
 		consumer->done(consumer->ctx, consumer);
-	else
+	} else {
 		consumer->cursor.quota->on_spent(consumer->cursor.quota->ctx);
+	}
 }
 
 int engine_may_capture(struct error *err)
@@ -90,6 +95,18 @@ int engine_may_capture(struct error *err)
 size_t engine_memory_used(struct engine *engine)
 {
 	return atomic_load_explicit(&engine->budget.used_bytes, memory_order_relaxed);
+}
+
+void engine_feed_has_room(struct engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	engine_wake_worker(engine);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_init_budget(struct engine *engine, struct budget *budget, size_t limit_bytes)
+{
+	*budget = (struct budget){.limit_bytes = limit_bytes, .slabs = engine->budget.slabs, .parent = &engine->budget};
 }
 
 size_t engine_plan_rings(struct engine *engine, size_t interfaces)

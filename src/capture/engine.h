@@ -58,6 +58,11 @@ size_t engine_memory_used(struct engine *engine); /* bytes of the budget; any th
 warn_unused bool engine_memory_charge(struct engine *engine, size_t bytes);
 void engine_memory_return(struct engine *engine, size_t bytes);
 
+/* A budget of `limit_bytes` within the engine's, for packets that are taken while a consumer runs (consumer_feed). */
+struct budget;
+void engine_feed_has_room(struct engine *engine);
+void engine_init_budget(struct engine *engine, struct budget *budget, size_t limit_bytes);
+
 /* A recorder: an interface whose packets are kept before any request for them. */
 struct engine_recorder {
 	const char *interface; /* any name that the device may have */

@@ -530,6 +530,7 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	/* Quiet periods in history do not end a consumer: the idle limit counts from now. */
 	atomic_store_explicit(&cursor->last_match_ns, start_ns, memory_order_relaxed);
 	consumer->linktype = source->ring->type.linktype;
+	consumer->live_number = timeline_next_number(source->timeline);
 	consumer->armed = true;
 	if (source->gone)
 		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);
@@ -537,10 +538,10 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 
 bool source_runnable(const struct source *source, const struct consumer *consumer)
 {
-	if (!consumer->armed || consumer->busy)
+	if (!consumer->armed || consumer->busy || (consumer_must_wait(consumer) && !consumer_may_hand_over(consumer)))
 		return false;
 	return consumer->position < timeline_next_number(source->timeline) ||
-	       consumer->position >= consumer->end_number;
+	       consumer->position >= consumer->end_number || consumer_may_hand_over(consumer);
 }
 
 void source_trim(struct source *source)

@@ -78,7 +78,7 @@ static void end_consumer(struct engine *engine, struct consumer *consumer)
 	const bool has_nic = consumer->nic_begin.known;
 
 	pthread_mutex_lock(&engine->lock);
-	consumer->unsorted = unsorted;
+	consumer->unsorted |= unsorted;
 	if (has_nic) {
 		*engine->ended_last = consumer;
 		engine->ended_last = &consumer->next;
@@ -173,7 +173,7 @@ static bool pick_from_source(struct source *source, struct scan_task *task)
 	skip_evicted(chosen, oldest);
 	task->source = source;
 	task->count = 0;
-	task->scan = chosen->position < timeline_next_number(source->timeline);
+	task->scan = chosen->position < timeline_next_number(source->timeline) && !consumer_must_wait(chosen);
 	if (!task->scan) {
 		chosen->busy = true;
 		task->consumers[task->count++] = chosen;
@@ -183,7 +183,7 @@ static bool pick_from_source(struct source *source, struct scan_task *task)
 	const uint64_t end = task->span.number + task->span.packets;
 	for (struct consumer *consumer = source->consumers; consumer && task->count < SCAN_GROUP_MAX;
 	     consumer = consumer->next) {
-		if (!source_runnable(source, consumer))
+		if (!source_runnable(source, consumer) || consumer_must_wait(consumer))
 			continue;
 		skip_evicted(consumer, oldest);
 		if (consumer->position < task->span.number || consumer->position >= end)
@@ -234,6 +234,21 @@ static void run_scan(const struct scan_task *task, uint8_t *scratch)
 	cursor_scan(cursors, task->count, &task->span, &context);
 }
 
+/* Moves packets to where the feeds' handlers get them. While the consumers are busy; without `lock`. */
+static void hand_over(const struct scan_task *task)
+{
+	for (unsigned i = 0; i < task->count; i++) {
+		struct consumer *consumer = task->consumers[i];
+
+		if (!consumer_may_hand_over(consumer))
+			continue;
+		consumer->unsorted |= store_seal(&consumer->cursor.store) < 0;
+		store_move(&consumer->handed_over, &consumer->cursor.store);
+		atomic_store_explicit(&consumer->handing_over, true, memory_order_relaxed);
+		consumer->must_post_fed = true;
+	}
+}
+
 /* Releases the span and the consumers. Those that have ended remain in the task. Called with `lock` held. */
 static void finish_task(struct scan_task *task)
 {
@@ -248,6 +263,10 @@ static void finish_task(struct scan_task *task)
 		if (consumer->cursor.quota_spent) {
 			consumer->cursor.quota_spent = false;
 			mailbox_post(consumer->engine->mailbox, &consumer->quota_spent.message);
+		}
+		if (consumer->must_post_fed) {
+			consumer->must_post_fed = false;
+			mailbox_post(consumer->engine->mailbox, &consumer->fed.message);
 		}
 		if (settle_end(consumer))
 			task->consumers[ended++] = consumer;
@@ -322,6 +341,7 @@ void *worker_run(void *arg)
 			pthread_mutex_unlock(&engine->lock);
 			if (task.scan)
 				run_scan(&task, context->scratch);
+			hand_over(&task);
 			pthread_mutex_lock(&engine->lock);
 			finish_task(&task);
 			pthread_mutex_unlock(&engine->lock);

@@ -171,7 +171,7 @@ int config_print_manual(struct buffer *out)
 			"The file is TOML.\n"
 			"Unknown sections and keys are faults.\n"
 			"Sizes are numbers of bytes, or strings like\n"
-			".Qq 64MiB ;\n"
+			".Qq 64MiB\n.Pq or 64M ;\n"
 			"times are numbers of seconds, or strings like\n"
 			".Qq 1.5s ;\n"
 			"see\n"

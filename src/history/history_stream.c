@@ -42,6 +42,7 @@ struct history_stream {
 	struct packet_interface interface_info;
 	struct consumer_report sums; /* of all pieces, as far as the statistics' comment needs them */
 	char statistics[STATISTICS_COMMENT_SIZE];
+	char name[CAPTURE_FILE_NAME_SIZE];
 	struct error error;
 	const char *field;
 	int result;
@@ -120,7 +121,10 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 		comments[info.comment_count++] = inner;
 	}
 	host_info_describe(&info);
-	stream->file = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
+	const enum capture_file_format format = stream->spec.pcap ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
+	capture_file_name(stream->name, stream->deps.config->general.node, stream->interface_info.name, report->from_ns,
+			  "history", format);
+	stream->file = capture_pieces_new(format, &info);
 	return stream->file ? 0 : -ENOMEM;
 }
 
@@ -265,6 +269,11 @@ size_t history_stream_read(struct history_stream *stream, uint8_t *into, size_t 
 			next_piece(stream);
 	}
 	return got;
+}
+
+const char *history_stream_name(const struct history_stream *stream)
+{
+	return stream->name;
 }
 
 enum history_stream_state history_stream_state(const struct history_stream *stream)

@@ -29,6 +29,7 @@ struct history_stream_spec {
 	uint64_t from_ns, to_ns; /* real time; to_ns at most now */
 	bool from_given;	 /* false: as far back as there is */
 	uint64_t packets, bytes; /* limits; 0: none */
+	bool pcap;		 /* the classic format instead of pcapng */
 };
 
 enum history_stream_state {
@@ -61,6 +62,9 @@ warn_unused int history_stream_start(const struct history_stream_deps *deps, con
 void history_stream_free(struct history_stream *stream);
 
 enum history_stream_state history_stream_state(const struct history_stream *stream);
+
+/* A file name like a capture's, with "history" for its id; valid once bytes can be read, as long as the stream. */
+const char *history_stream_name(const struct history_stream *stream);
 
 /* Returns bytes put into `into`; 0: none now, see the state. May start the next piece. */
 size_t history_stream_read(struct history_stream *stream, uint8_t *into, size_t room);

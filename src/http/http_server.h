@@ -145,6 +145,7 @@ void http_answer_file(struct http_request *request, const struct http_file *file
  * NULL: out of memory; the request is answered, and nothing will be called.
  */
 struct http_producer {
+	const char *name; /* for Content-Disposition, as in struct http_file; NULL: none */
 	void (*more)(void *ctx);
 	void (*gone)(void *ctx);
 	void *ctx;

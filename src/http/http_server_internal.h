@@ -135,6 +135,9 @@ struct MHD_Response *http_error_response(const char *text);
 /* Adds the headers that every answer has. False: out of memory. */
 bool http_response_add_headers(struct MHD_Response *response, const char *type);
 
+/* The name for a client that saves the answer, reduced to [A-Za-z0-9._-]. */
+bool http_response_set_name(struct MHD_Response *response, const char *name);
+
 /* Answers instead of a handler; the connection closes afterwards. */
 void http_refuse(struct http_request *request, unsigned status, const char *text, const char *header,
 		 const char *value);

@@ -134,13 +134,17 @@ static int check_customer(const struct jobs *jobs, const struct request *request
 /* --- repeated requests --- */
 
 /* The same id again: repeats its answers. If the job still runs, the submitter watches it. */
-static bool repeat_reply(struct jobs *jobs, const struct submission *submission)
+static bool repeat_reply(struct jobs *jobs, const struct submission *submission, enum job_outcome *outcome)
 {
 	const struct request *request = submission->request;
 	uint64_t suppressed;
 
 	if (!request->id_given || !reply_cache_knows(jobs->reply_cache, request->id))
 		return false;
+	if (request->live) {
+		*outcome = jobs_refuse(jobs, submission, -EALREADY, "id", "id: there is a capture with this id");
+		return true;
+	}
 	struct job *job = job_find(jobs->table, request->id);
 	if (jobs->submitter && job)
 		job_add_watch(job, jobs->submitter);
@@ -360,13 +364,15 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 		}
 	}
 	reply_cache_track(jobs->reply_cache, submission->request->id);
-	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
+	if (!submission->request->live)
+		dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
 	struct capture_interfaces interfaces = {
 		.count = merge ? targets->count : 1,
 		.wanted = targets->count,
 		.ring_bytes = engine_plan_rings(jobs->options.engine, targets->count),
 		.skipped = &targets->skipped,
+		.live = submission->live,
 	};
 	for (size_t i = 0; i < targets->count && outcome != JOB_PUT_OFF; i += interfaces.count) {
 		interfaces.targets = &targets->items[i];
@@ -399,7 +405,7 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 		return jobs_refuse(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && (targets->count > 1 || request->follow))
 		return jobs_refuse(jobs, submission, -EINVAL, "format",
-				   "format: pcap can hold one interface only; merge needs pcapng");
+				   "format: pcap can hold one interface only; several in one file need pcapng");
 	const size_t captures = request->merge ? 1 : targets->count;
 	r = check_customer(jobs, request, captures, &error);
 	if (r < 0)
@@ -426,6 +432,15 @@ enum job_outcome jobs_refuse_over_rate(struct jobs *jobs, const struct submissio
 	return jobs_refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
 }
 
+static unsigned count_live(const struct jobs *jobs)
+{
+	unsigned count = 0;
+
+	for (const struct job *job = job_first(jobs->table); job; job = job_next(job))
+		count += job_request(job)->live;
+	return count;
+}
+
 enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
@@ -444,7 +459,7 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	const struct job *same = job_find(jobs->table, request->id);
 	if (same && job_is_put_off(same))
 		return jobs_refuse(jobs, submission, -EAGAIN, NULL, "a request with this id waits to be tried again");
-	if (repeat_reply(jobs, submission))
+	if (repeat_reply(jobs, submission, &outcome))
 		return outcome;
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
 			       clock_boottime_ns()))
@@ -452,9 +467,13 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	if (request->logrequest)
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
+	if (request->live && count_live(jobs) >= JOBS_LIVE_MAX) {
+		error_set(&error, -EBUSY, "%d live captures are running already", JOBS_LIVE_MAX);
+		return jobs_refuse(jobs, submission, -EBUSY, NULL, error.text);
+	}
 	if (is_too_old(jobs, request, &error))
 		return jobs_refuse(jobs, submission, -ESTALE, NULL, error.text);
-	if (fold_into_running(jobs, submission, &outcome))
+	if (!request->live && fold_into_running(jobs, submission, &outcome))
 		return outcome;
 	outcome = admit_targets(jobs, submission, &targets);
 	targets_deinit(&targets);

@@ -18,6 +18,8 @@
 #include "config/config.h"
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
+#include "job/capture_live.h"
+#include "output/live_output.h"
 
 #define LEFT_OUT_LOGGED 10 /* a second */
 #define LATE_NS NS_PER_S   /* a request younger than this is not late */
@@ -54,6 +56,7 @@ static void free_capture(struct capture *capture)
 	for (size_t i = 0; i < capture->part_count; i++)
 		free_part(capture->parts[i]);
 	free(capture->parts);
+	live_output_detach(capture->live); /* the parts' packets were charged to it */
 	filter_cache_free(capture->filters);
 	skipped_deinit(&capture->skipped);
 	request_unref(capture->request);
@@ -291,6 +294,8 @@ static void on_arming_done(struct offload_task *task)
 
 		event_bus_publish(capture->deps->bus, &event);
 		capture->accepted = true;
+		if (capture->live)
+			capture_live_begin(capture);
 		if (capture->extend_ns)
 			extend_parts(capture, &capture->extend_ns);
 		if (stop_reason(capture) != END_NONE) /* such as a quota spent before the last part was armed */
@@ -374,6 +379,8 @@ static void fill_consumer_spec(struct capture_part *part, const struct engine_ta
 	};
 	if (request->merge)
 		part->consumer_spec.quota = &capture->quota;
+	if (capture->live)
+		capture_live_fill_spec(part, &part->consumer_spec);
 	if (until_ns)
 		take_rest_of_window(part, until_ns);
 	else
@@ -434,6 +441,7 @@ static struct capture_part *add_part(struct capture *capture, const struct captu
 	part->arming.run = run_arming;
 	part->arming.done = on_arming_done;
 	snprintf(part->interface, sizeof(part->interface), "%s", target->on.name);
+	part->live_index = capture->part_count;
 	fill_consumer_spec(part, &target->on, until_ns);
 	capture->parts[capture->part_count++] = part;
 	return part;
@@ -458,6 +466,8 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	capture->ring_bytes = interfaces->ring_bytes;
 	capture->filters = filter_cache_new();
 	bool ok = capture->filters;
+	if (ok && interfaces->live)
+		ok = capture_live_attach(capture, interfaces->live, interfaces->count);
 	for (size_t i = 0; ok && i < interfaces->count; i++)
 		ok = add_part(capture, &interfaces->targets[i], interfaces->until_ns);
 	capture->tag_interface =
@@ -537,7 +547,9 @@ void capture_shut_down(struct capture *capture)
 void capture_abandon(struct capture *capture)
 {
 	capture->abandoned = true;
-	if (capture->delivery)
+	if (capture->live && capture->accepted && !capture->final_published)
+		capture_live_abandon(capture); /* may free it */
+	else if (capture->delivery)
 		delivery_abandon(capture->delivery, DAEMON_STOPPED_TEXT);
 	else if (!capture->final_published && !capture->accepted)
 		capture_reject(capture, -ESHUTDOWN, NULL, DAEMON_STOPPED_TEXT);
@@ -609,7 +621,7 @@ static void sum_parts(const struct capture *capture, struct capture_status *view
 		const uint64_t end_ns = capture->parts[i]->ended ? 0 : consumer_ends_ns(capture->parts[i]->consumer);
 		ends_ns = end_ns > ends_ns ? end_ns : ends_ns;
 	}
-	if (ends_ns && ends_ns < INT64_MAX)
+	if (ends_ns && ends_ns < REQUEST_ENDLESS_NS)
 		view->ends_ns = ends_ns + (uint64_t)clock_offset_ns();
 }
 

@@ -19,6 +19,7 @@
 
 struct config;
 struct deliveries;
+struct live_output;
 struct event_bus;
 struct capture;
 struct offload;
@@ -56,6 +57,7 @@ struct capture_interfaces {
 	size_t ring_bytes; /* engine_plan_rings() for them */
 	uint64_t until_ns; /* boot time: they have appeared, and join until then; 0: they were there */
 	const struct skipped *skipped;
+	struct live_output *live; /* of a live request; NULL: none */
 };
 
 /* An interface to capture on, and the alias by which the request names it (owned by the request; NULL: by name). */

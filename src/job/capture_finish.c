@@ -13,6 +13,8 @@
 #include "event/event_bus.h"
 #include "job/audit.h"
 #include "job/capture_internal.h"
+#include "job/capture_live.h"
+#include "output/live_output.h"
 
 /* --- events --- */
 
@@ -315,6 +317,11 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		whole->retention_may_hide |= part.retention_may_hide;
 		whole->seen += part.seen;
 		whole->packets += part.packets;
+		if (part.first_ns && (!whole->first_ns || part.first_ns < whole->first_ns))
+			whole->first_ns = part.first_ns;
+		whole->last_ns = part.last_ns > whole->last_ns ? part.last_ns : whole->last_ns;
+		whole->odd_stamps += part.odd_stamps;
+		whole->truncated += part.truncated;
 		whole->lost_kernel += part.lost_kernel;
 		whole->lost_evicted += part.lost_evicted;
 		whole->lost_memory += part.lost_memory;
@@ -358,9 +365,19 @@ static void explain_emptiness(struct capture *capture)
 	empty_hint_text(&hint, capture->hint);
 }
 
+void capture_finish_live(struct capture *capture, const char *error)
+{
+	const struct delivery_result result = {.name = "live", .ok = true, .warning = error, .attempts = 1};
+
+	capture->report.packets = live_output_packets(capture->live);
+	capture->report.bytes = live_output_bytes(capture->live);
+	capture->packets_logged = true;
+	on_delivery_done(capture, &result, 1);
+}
+
 static void finish_combined(struct capture *capture)
 {
-	if (capture->part_count > 1)
+	if (capture->part_count > 1 && !capture->live)
 		recount_merged(capture, &capture->report);
 	if (capture->report.unsorted)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
@@ -368,6 +385,10 @@ static void finish_combined(struct capture *capture)
 	if (is_empty(capture))
 		explain_emptiness(capture);
 	capture->deps->capturing_ended(capture->deps->ctx, capture);
+	if (capture->live) {
+		capture_live_end(capture);
+		return;
+	}
 	start_packet_log(capture);
 	if (capture->report.packets)
 		deliver(capture);

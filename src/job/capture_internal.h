@@ -21,6 +21,8 @@
 #define CAPTURE_NAME_SIZE 256 /* interfaces joined by "+" */
 #define DAEMON_STOPPED_TEXT "the daemon was stopped"
 
+struct live_output;
+
 /* One interface's share. */
 struct capture_part {
 	struct offload_task arming;
@@ -33,7 +35,9 @@ struct capture_part {
 	struct consumer *armed_consumer; /* written by the arming thread */
 	struct consumer *consumer;
 	bool arming_done, ended;
-	bool joined; /* its interface appeared later */
+	bool joined;		   /* its interface appeared later */
+	struct consumer_feed feed; /* of a live capture */
+	size_t live_index;	   /* which part of the live output it is */
 };
 
 struct capture {
@@ -62,6 +66,8 @@ struct capture {
 	struct duplicates *duplicates; /* to leave out; NULL: none */
 	struct output_file output_file;
 	struct delivery *delivery;
+	struct live_output *live; /* referenced; NULL: it has destinations */
+	bool live_ended;	  /* it only waits for the client to read the end */
 	struct capture_part **parts;
 	size_t part_count, part_room;
 	struct skipped skipped; /* interfaces of the request that are no part of it */
@@ -75,6 +81,9 @@ void capture_reject(struct capture *capture, int code, const char *field, const 
 
 /* Every part has ended: counts, delivers, publishes the final event and frees the capture. */
 void capture_finish(struct capture *capture);
+
+/* A live capture's client has read all, or an error tells why it has not: publishes the final event and frees it. */
+void capture_finish_live(struct capture *capture, const char *error);
 
 /* The capture is finished: notifies the owner and frees it. */
 void capture_end(struct capture *capture);

@@ -220,7 +220,7 @@ static void on_asked(struct offload_task *task)
 {
 	struct pending_lookup *pending = container_of(task, struct pending_lookup, asking);
 	struct jobs *jobs = pending->jobs;
-	const struct submission submission = {pending->origin, pending->request, pending->allowed};
+	const struct submission submission = {pending->origin, pending->request, pending->allowed, NULL};
 
 	end_pending(pending);
 	if (jobs->shutting_down && job_watch_is_durable(pending->watch))
@@ -231,11 +231,13 @@ static void on_asked(struct offload_task *task)
 	check_idle(jobs);
 }
 
-/* Admits the request, after the kernel was asked for names that the link table may lack. */
+/* Admits the request, after the kernel was asked for names that the link table may lack; a live one at once, since its
+ * output may be gone by then. */
 static void ask_or_admit(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
 	/* What is left is for look-ups in the reply store, which requests with ids need. */
-	const bool ask = !jobs->shutting_down && jobs->pending_lookup_count < JOBS_PENDING_LOOKUPS_MAX / 2 &&
+	const bool ask = !jobs->shutting_down && !submission->live &&
+			 jobs->pending_lookup_count < JOBS_PENDING_LOOKUPS_MAX / 2 &&
 			 has_unknown_name(jobs, submission->request);
 	struct pending_lookup *pending = ask ? new_pending(jobs, submission, watch) : NULL;
 
@@ -268,7 +270,8 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 {
 	struct pending_lookup *pending_lookup = ctx;
 	struct jobs *jobs = pending_lookup->jobs;
-	const struct submission submission = {pending_lookup->origin, pending_lookup->request, pending_lookup->allowed};
+	const struct submission submission = {pending_lookup->origin, pending_lookup->request, pending_lookup->allowed,
+					      NULL};
 	bool readable = true;
 
 	end_pending(pending_lookup);
@@ -288,7 +291,8 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 
 static bool must_look_up(const struct jobs *jobs, const struct request *request)
 {
-	return jobs->options.reply_store && request->id_given && !reply_cache_knows(jobs->reply_cache, request->id);
+	return jobs->options.reply_store && request->id_given && !request->live &&
+	       !reply_cache_knows(jobs->reply_cache, request->id);
 }
 
 /* 0: the reply store is looking it up. Else it cannot. */
@@ -325,7 +329,7 @@ static void name_request(struct request *request, const char *id)
 static void look_up_or_admit(struct jobs *jobs, const struct job_message *message, struct request *request,
 			     struct job_watch *watch)
 {
-	const struct submission submission = {message->origin, request, message->allowed};
+	const struct submission submission = {message->origin, request, message->allowed, message->live};
 
 	name_request(request, message->id);
 	request->allowed = message->allowed;
@@ -384,6 +388,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		.received_ns = clock_realtime_ns(),
 		.published_ns = message->published_ns,
 		.rules = message->allowed,
+		.live = message->live,
 	};
 
 	switch (request_parse(message->bytes, message->size, &arrival, jobs->options.config, names, name_count,
@@ -436,6 +441,15 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 	return jobs_submit(jobs, &message, observer);
 }
 
+struct job_watch *jobs_request_live(struct jobs *jobs, const struct job_message *message,
+				    const struct job_observer *observer)
+{
+	struct job_message live = *message;
+
+	live.allowed = &jobs->options.config->api.requests;
+	return jobs_submit(jobs, &live, observer);
+}
+
 /* --- ends of captures --- */
 
 static bool on_armed(void *ctx, struct capture *capture, int code, const char *reason)
@@ -481,7 +495,7 @@ static void on_reply_saved(void *ctx)
 static void finish_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool wanted = !job_is_put_off(job) && jobs->options.reply_store && request->id_given;
+	const bool wanted = !job_is_put_off(job) && jobs->options.reply_store && request->id_given && !request->live;
 	const bool wait = job_is_durable(job);
 	cleanup(cleanup_free) char *json = wanted ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
 	const bool saving = json && reply_store_save(jobs->options.reply_store, request->id, json,

@@ -16,6 +16,7 @@
 #include "job/capture_list.h"
 #include "job/job.h"
 #include "job/outcomes.h"
+#include "output/live_output.h"
 
 struct config;
 struct config_requests;
@@ -48,6 +49,7 @@ struct job_message {
 	uint64_t published_error_ns;	       /* how far off that may be */
 	const char *refusal;		       /* why it must be refused if it is for this node; NULL: it need not */
 	const struct config_requests *allowed; /* what it may ask for */
+	struct live_output *live;	       /* where the packets go while they come; NULL: to destinations */
 };
 
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
@@ -70,6 +72,12 @@ struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *messa
 /* The same for a request that just came over the control API. */
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer);
+
+#define JOBS_LIVE_MAX 16 /* live captures at once */
+
+/* The same, but its packets go to `message->live` while it runs: see job/capture_live.h. A known id is refused. */
+struct job_watch *jobs_request_live(struct jobs *jobs, const struct job_message *message,
+				    const struct job_observer *observer);
 
 #define JOBS_HISTORY_STREAMS_MAX 8 /* open at once */
 

@@ -206,13 +206,14 @@ static struct request *request_new(const struct config *config, const struct req
 		request->keys = config_keyring_hold(arrival->rules->keyring);
 	request->signed_s = signature->time_s;
 	memcpy(request->mac, signature->mac, sizeof(request->mac));
-	request->packets = config->general.maxpackets;
-	request->bytes = config->general.maxbytes;
+	request->live = request->merge = arrival->live;
+	request->packets = arrival->live ? UINT64_MAX : config->general.maxpackets;
+	request->bytes = arrival->live ? UINT64_MAX : config->general.maxbytes;
 	request->snap = config->general.snaplength_bytes < REQUEST_SNAP_MAX ? (uint32_t)config->general.snaplength_bytes
 									    : REQUEST_SNAP_MAX;
 	request->format = strcmp(config->general.format, "pcap") == 0 ? REQUEST_FORMAT_PCAP : REQUEST_FORMAT_PCAPNG;
 	request->logrequest = config->general.logrequests;
-	request->packetdebug = config->general.packetdebug;
+	request->packetdebug = config->general.packetdebug && !arrival->live;
 	return request;
 }
 
@@ -254,14 +255,30 @@ static void resolve_times(struct request *request, const struct config *config)
 {
 	if (request->duration_ns)
 		return;
-	request->duration_ns = request->idle_ns ? request->idle_ns : config->general.defaulttimeout_ns;
+	request->duration_ns = request->idle_ns ? request->idle_ns
+			       : request->live	? REQUEST_ENDLESS_NS
+						: config->general.defaulttimeout_ns;
 	request->idle_ns = 0;
+}
+
+/* What a file of packets that are gone once they are sent cannot have. */
+static int check_live(const struct request *request, struct request_refusal *refusal)
+{
+	const char *field = request->destination_count ? "to_destinations"
+			    : request->follow	       ? "follow"
+			    : request->drop_duplicates ? "drop_duplicates"
+			    : request->dedupe	       ? "dedupe"
+			    : request->packetdebug     ? "packetdebug"
+						       : NULL;
+
+	return request->live && field ? request_refuse(refusal, field, "is not possible with a live capture") : 0;
 }
 
 static int complete(struct request *request, json_t *message, const struct config *config,
 		    struct request_refusal *refusal)
 {
-	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0)
+	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0 ||
+	    check_live(request, refusal) < 0)
 		return -EINVAL;
 	if (request->drop_duplicates && !request->merge)
 		return request_refuse(refusal, "drop_duplicates",

@@ -26,6 +26,7 @@ struct config_requests;
 #define REQUEST_SNAP_MAX PACKET_SNAPLEN_MAX
 #define REQUEST_ID_SIZE 65
 #define REQUEST_MAC_BYTES 32
+#define REQUEST_ENDLESS_NS ((uint64_t)INT64_MAX / 2) /* the duration of a live capture without a limit; 146 years */
 
 enum request_format { REQUEST_FORMAT_PCAPNG, REQUEST_FORMAT_PCAP };
 
@@ -69,6 +70,7 @@ struct request {
 	bool alertid_is_integer;
 	char *dedupe; /* key that marks repetitions, instead of alertid; NULL: not given */
 	enum request_format format;
+	bool live;		      /* its packets go to a client while it runs, not to destinations */
 	bool merge;		      /* one file with all interfaces */
 	bool drop_duplicates;	      /* of frames that several of them saw; with `merge` only */
 	bool follow;		      /* interfaces that appear join "any" */
@@ -99,6 +101,7 @@ struct request_arrival {
 	uint64_t received_ns;		     /* real time */
 	uint64_t published_ns;		     /* as in struct request */
 	const struct config_requests *rules; /* whose keys must have signed it; NULL: it need not be signed */
+	bool live;			     /* as in struct request */
 };
 
 /*

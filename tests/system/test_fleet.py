@@ -11,6 +11,7 @@ import pytest
 from lib import toml
 from lib.events import new_id
 from lib.fleet import ADDRESS, STREAM, Clustered, Fleet
+from lib.pcapfile import CaptureFile
 from lib.redis_cluster import slot_of
 from lib.waiting import until
 
@@ -62,6 +63,19 @@ def test_packets_from_before_the_command_are_in_the_file(five, tmp_path):
     result = capture.finish()
     assert result.status == 0 or (result.status == 3 and "history reaches back only" in result.stderr), result  # it has just begun
     capture.assert_holds({name: 30 for name in FIVE})
+
+
+def test_the_history_of_the_fleet_comes_in_one_file(five, tmp_path):
+    port = five.next_port()
+    five.send(port, 20)
+    result = five.ask("history", "-i", "eth0", "--last", "30s", f"udp port {port}", cwd=tmp_path)
+    file, = tmp_path.iterdir()
+    assert result.status == 0 and result.stdout.splitlines()[-1] == file.name and file.name.startswith("history-"), result
+    assert len(CaptureFile(file).packets) == 20 * len(FIVE)
+    result = five.ask("history", "-i", "eth0", "-w", "-")
+    assert result.status == 2 and "needs a start" in result.stderr, result
+    result = five.ask("capture", "-i", "eth0", "-w", "x.pcap")
+    assert result.status == 2 and "a merged file is always pcapng" in result.stderr, result
 
 
 def test_nodes_and_status_show_all_nodes_and_how_far_back_they_reach(five):

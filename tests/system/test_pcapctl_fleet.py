@@ -601,6 +601,7 @@ def test_every_example_of_the_manual_works(fleet, tmp_path):
         fleet.add(name, captures(content_of("eth0", 0)))
     control = ControlServer(str(tmp_path / "control.sock"), answer=lambda request: (
         (200, {"id": request.json["id"], "events": [final(f"{request.json['id']}.1")]}) if request.method == "POST" else
+        (200, {"captures": [final("live.1")]}) if request.path.startswith("/v1/captures/") and not request.path.endswith("/file") else
         (200, content_of("lo", 0), {"Content-Disposition": 'attachment; filename="n1-lo.pcapng"'})))
     for line in lines:
         local = "--nodere" not in line and "nodes" not in line

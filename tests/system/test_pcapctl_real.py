@@ -20,6 +20,7 @@ from lib.redis_cluster import RedisCluster
 from lib.redis_sentinel import MASTER, SentinelSetup
 from lib.tunnels import tunnelled
 from lib.waiting import until
+from lib.world import NODE
 
 
 def ping_loopback(netns, stop):
@@ -79,10 +80,16 @@ def test_history_goes_to_standard_output(host, tmp_path):
 def test_history_that_reaches_less_far_than_asked_is_partial_success(host, tmp_path):
     host.sender.send(5, rate=1000, first=400)
     result = pcapctl(host, "history", "-i", "eth0", "--last", "1h", cwd=tmp_path).finish()
-    assert result.status == 3 and result.stdout == "capture.pcapng\n" and re.search("history reaches back only to 20.*Z, not to 20.*Z\n",
+    assert re.fullmatch(f"{NODE}-eth0-.*Z-history.pcapng\n", result.stdout) and " packets from 20" in result.stderr, result
+    assert result.status == 3 and re.search("history reaches back only to 20.*Z, not to 20.*Z\n",
                                                                                     result.stderr), result
     until(lambda: "reaches" not in pcapctl(host, "history", "-i", "eth0", "--last", "0.5", "-w", "-").finish().stderr)
-    assert pcapctl(host, "history", "-i", "eth0", "-w", "-").finish().stderr == ""
+    everything = pcapctl(host, "history", "-i", "eth0", "-w", "-").finish()
+    assert re.fullmatch("pcapctl: [0-9,]+ packets from 20.*Z to 20.*Z\n", everything.stderr), everything
+    result = pcapctl(host, "history", "-i", "eth0", "-Q", "in", "-w", "all.pcap", cwd=tmp_path).finish()
+    file = CaptureFile(tmp_path / "all.pcap")
+    assert result.status == 0 and file.format == "pcap" and len(file.packets) == len(CaptureFile(everything.bytes).packets), result
+    assert pcapctl(host, "history", "-i", "eth0", "-Q", "out", "-w", "out.pcap", cwd=tmp_path).finish().status == 4
     result = pcapctl(host, "history", "-i", "eth0", "-w", "none", "host 10.254.254.254", cwd=tmp_path).finish()
     assert result.status == 4 and "no packet" in result.stderr and CaptureFile(tmp_path / "none").packets == [], result
 

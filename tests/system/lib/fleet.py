@@ -187,9 +187,9 @@ class Fleet:
         self._commands.append(Pcapctl(*arguments, cwd=cwd, netns=self.office))
         return self._commands[-1]
 
-    def ask(self, *arguments):
+    def ask(self, *arguments, **options):
         """Runs a query; returns its result."""
-        return self.pcapctl(*arguments, "--redis", self.bus.url, *self.bus.options).finish()
+        return self.pcapctl(*arguments, "--redis", self.bus.url, *self.bus.options, **options).finish()
 
     @staticmethod
     def next_port():

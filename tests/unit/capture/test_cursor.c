@@ -694,6 +694,39 @@ static void test_exhausted_memory_ends_the_cursor_and_is_counted(void **state)
 	store_deinit(&cursor.store);
 }
 
+static void test_a_cursor_that_outlasts_memory_marks_what_is_missing(void **state)
+{
+	struct cursor cursor = {0};
+	struct store taken;
+	struct store_reader reader;
+	struct packet_view packet;
+	static uint8_t big[30000];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		add(big, sizeof(big), i);
+	fixture.budget.limit_bytes = 32 << 10;
+	cursor_init(&cursor);
+	cursor.outlasts_memory = true;
+	scan(&cursor);
+	assert_int_equal(cursor.reason, END_NONE);
+	assert_int_equal(cursor.packets, 1);
+	assert_int_equal(cursor.lost_memory, 2);
+	assert_int_equal(cursor.missing, 2);
+	store_move(&taken, &cursor.store);
+	assert_int_equal(taken.packets, 1);
+	assert_int_equal(cursor.store.packets, 0);
+	store_deinit(&taken);
+	cursor.next_number = 1002;
+	scan(&cursor);
+	assert_int_equal(cursor.packets, 2);
+	store_reader_init(&reader, &cursor.store);
+	assert_true(store_reader_next(&reader, &packet));
+	assert_int_equal(packet.missing, 2);
+	store_deinit(&cursor.store);
+	assert_int_equal(fixture.budget.used_bytes, 0);
+}
+
 static void test_cursors_of_a_group_are_independent(void **state)
 {
 	struct cursor cursors[SCAN_GROUP_MAX], *group[SCAN_GROUP_MAX];
@@ -1024,6 +1057,7 @@ int main(void)
 		TEST(test_direction_comes_from_the_kernel),
 		TEST(test_filter_sees_the_direction),
 		TEST(test_exhausted_memory_ends_the_cursor_and_is_counted),
+		TEST(test_a_cursor_that_outlasts_memory_marks_what_is_missing),
 		TEST(test_cursors_of_a_group_are_independent),
 		TEST(test_history_is_limited_by_the_retention_filter),
 		TEST(test_shorter_of_snap_length_and_kept_bytes_applies),

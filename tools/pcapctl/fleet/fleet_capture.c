@@ -50,7 +50,8 @@ struct capture_session {
 	struct config_key *keys; /* that sign the request: the first of them; NULL: none */
 	size_t key_count;
 	const char *stream, *merge_to;
-	bool wait;
+	char *own_name; /* of the merged file of a history, if the command line has none */
+	bool wait, history;
 	uint64_t answer_timeout_ns, max_duration_ns;
 
 	struct fleet_bus *bus;
@@ -128,29 +129,55 @@ static int read_expected(struct capture_session *session, struct error *err)
 	return path ? fleet_expect_read(path, &session->expected, err) : 0;
 }
 
+/* A window of the past is a request like others, up to now at the latest. */
+static int complete_history(struct capture_session *session, struct error *err)
+{
+	const uint64_t now_ns = clock_realtime_ns();
+	char text[CLOCK_TEXT_SIZE];
+	uint64_t from_ns, to_ns;
+	int r = request_window(session->context->line, &from_ns, &to_ns, err);
+
+	if (r < 0)
+		return r;
+	if (!from_ns)
+		return error_set(err, -EINVAL, "the history of a fleet needs a start: --last, --around or --from");
+	if (!to_ns || to_ns > now_ns)
+		r = json_object_set_new(session->request, "to", json_string(clock_format(now_ns, text)));
+	if (r == 0 && !session->merge_to &&
+	    asprintf(&session->own_name, "history-%s-%s.pcapng", clock_format_compact(from_ns, text),
+		     json_text(session->request, "id")) < 0)
+		session->own_name = NULL;
+	session->merge_to = session->merge_to ? session->merge_to : session->own_name;
+	return r < 0 || !session->merge_to ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
 static int prepare(struct capture_session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;
 	const char *timeout = command_line_value(line, OPTION_ANSWER_TIMEOUT);
-	const char *merge = command_line_value(line, OPTION_MERGE), *write_to = command_line_value(line, OPTION_WRITE);
 	const char *format = command_line_value(line, OPTION_FORMAT);
 	struct request_plan plan = {0};
 
-	session->merge_to = line->to_stdout ? "-" : merge ? merge : write_to;
-	session->wait = command_line_has(line, OPTION_WAIT) || session->merge_to;
+	session->merge_to = command_line_output(line);
+	session->wait = command_line_has(line, OPTION_WAIT) || session->merge_to || session->history;
 	session->stream = command_line_value(line, OPTION_STREAM);
 	session->answer_timeout_ns = ANSWER_TIMEOUT_NS;
 	if (timeout && quantity_parse_duration(timeout, &session->answer_timeout_ns) < 0)
 		return error_set(err, -EINVAL, "--answer-timeout: must be a time like 5s");
-	plan.destination = session->merge_to ? "redis" : NULL;
+	plan.destination = session->merge_to || session->history ? "redis" : NULL;
 	plan.merge = session->merge_to && command_line_has(line, OPTION_DROP_DUPLICATES); /* on each node */
-	if (session->merge_to && format && strcmp(format, "pcap") == 0)
-		return error_set(err, -EINVAL, "--format pcap: a merged file is always pcapng");
+	if (session->merge_to && command_line_wants_pcap(line))
+		return error_set(err, -EINVAL, "%s: a merged file is always pcapng",
+				 format ? "--format pcap" : session->merge_to);
 	int r = check_expressions(line, err);
 	if (r == 0)
 		r = read_expected(session, err);
 	if (r == 0)
 		r = request_build(line, &plan, &session->request, err);
+	if (r < 0)
+		return r;
+	if (session->history)
+		r = complete_history(session, err);
 	if (r < 0)
 		return r;
 	session->max_duration_ns = request_max_duration_ns(session->request);
@@ -509,9 +536,9 @@ static enum exit_status conclude(struct capture_session *session)
 	return status;
 }
 
-enum exit_status fleet_capture(const struct command_context *context)
+static enum exit_status run(const struct command_context *context, bool history)
 {
-	struct capture_session session = {.context = context};
+	struct capture_session session = {.context = context, .history = history};
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 	int r = prepare(&session, &err);
@@ -534,6 +561,17 @@ enum exit_status fleet_capture(const struct command_context *context)
 	fleet_tally_free(session.tally);
 	json_decref(session.request);
 	json_decref(session.expected);
+	free(session.own_name);
 	config_keys_free(session.keys, session.key_count);
 	return status;
+}
+
+enum exit_status fleet_capture(const struct command_context *context)
+{
+	return run(context, false);
+}
+
+enum exit_status fleet_history(const struct command_context *context)
+{
+	return run(context, true);
 }

@@ -17,6 +17,7 @@
 #include "pcapctl/fleet/fleet_target.h"
 #include "pcapctl/output/atomic_file.h"
 #include "pcapctl/output/format.h"
+#include "pcapctl/output/names_print.h"
 #include "pcapctl/output/results.h"
 #include "pcapctl/output/table.h"
 #include "pcapctl/output/terminal.h"
@@ -42,6 +43,41 @@ static int read_nodes(const struct command_context *context, json_t **nodes, str
 	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(context->target->fleet, NULL, NULL, err);
 
 	return bus ? fleet_bus_nodes(bus, nodes, err) : -ENOTCONN;
+}
+
+/* --- names --- */
+
+/* A node that is away has no status, but a name. */
+static json_t *statuses_of(const json_t *nodes)
+{
+	json_t *statuses = json_array();
+	size_t i;
+	json_t *node;
+
+	json_array_foreach(nodes, i, node)
+	{
+		json_t *presence = json_object_get(node, "presence");
+
+		json_array_append(statuses, json_is_object(presence) ? presence : node);
+	}
+	return statuses;
+}
+
+enum exit_status fleet_names(const struct command_context *context)
+{
+	const char *what = context->line->words[0];
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	cleanup(cleanup_json) json_t *statuses = NULL;
+	struct error err;
+
+	if (!names_are_known(what)) {
+		terminal_error("unknown kind of names; `pcapctl names --help` lists them");
+		return STATUS_USAGE;
+	}
+	if (read_nodes(context, &nodes, &err) < 0)
+		return print_failure(&err);
+	statuses = statuses_of(nodes);
+	return printed_status(names_print(context->terminal->results, what, statuses));
 }
 
 /* --- one line a node --- */

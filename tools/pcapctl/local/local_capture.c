@@ -19,6 +19,7 @@
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/local/local_client.h"
 #include "pcapctl/local/local_download.h"
+#include "pcapctl/local/local_live.h"
 #include "pcapctl/output/atomic_file.h"
 #include "pcapctl/output/format.h"
 #include "pcapctl/output/progress.h"
@@ -204,16 +205,6 @@ static int wait_for_answer(struct capture_session *session, struct error *err)
 
 /* --- results --- */
 
-/* NULL: the current directory, under the name that the daemon gives. */
-static const char *output_path(const struct command_line *line)
-{
-	const char *to = command_line_value(line, OPTION_WRITE);
-
-	if (line->to_stdout)
-		return "-";
-	return to ? to : command_line_value(line, OPTION_MERGE);
-}
-
 static int fetch(struct capture_session *session, json_t *event, struct error *err)
 {
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_MAX_BYTES);
@@ -228,7 +219,7 @@ static int fetch(struct capture_session *session, json_t *event, struct error *e
 		return error_set(err, r, "the capture's id is too long");
 	r = local_download(session->client,
 			   &(struct local_download_request){.path = buffer_text(&path),
-							    .to = output_path(session->context->line)},
+							    .to = command_line_output(session->context->line)},
 			   &name, err);
 	if (r == 0 && json_object_set_new(event, RESULT_SAVED, json_string(name)) < 0)
 		r = error_set(err, -ENOMEM, "the file is written, but its name is not UTF-8");
@@ -278,7 +269,7 @@ static enum exit_status fetch_all(struct capture_session *session, const json_t 
 /* Without a packet there is no file. */
 static void note_unwritten(const struct capture_session *session, const json_t *events)
 {
-	const char *to = output_path(session->context->line);
+	const char *to = command_line_output(session->context->line);
 	char shown[PATH_MAX_BYTES];
 	size_t i, empty = 0;
 	json_t *event;
@@ -375,7 +366,7 @@ static int check_options(const struct command_line *line, struct error *err)
 static int begin(struct capture_session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;
-	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : atomic_file_check(output_path(line), err);
+	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : atomic_file_check(command_line_output(line), err);
 
 	if (r == 0)
 		session->client = local_client_new(session->context->target, err);
@@ -398,6 +389,8 @@ enum exit_status local_capture(const struct command_context *context)
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 
+	if (check_options(line, &err) == 0 && local_live_is_meant(line))
+		return local_live(context);
 	if (check_options(line, &err) < 0 || request_build(line, &plan, &session.request, &err) < 0) {
 		terminal_error("%s", err.text);
 		return STATUS_USAGE;

@@ -150,7 +150,6 @@ static void interface_row(struct table *table, const json_t *interface)
 
 	table_cell(table, json_text(interface, "name"));
 	table_cell_tone(table, state, terminal_tone_of(state));
-	table_cell(table, join_names(json_object_get(interface, "aliases"), &list));
 	table_cell_tone(table, recorder_text(interface), waiting ? TONE_BAD : TONE_PLAIN);
 	table_cell(table, seconds_text(interface, "reach", text));
 	table_cell(table, count_text(interface, "captures", text));
@@ -158,6 +157,7 @@ static void interface_row(struct table *table, const json_t *interface)
 	table_cell(table, bytes_text(rate, "bytes", text));
 	table_cell(table, count_text(interface, "packets", text));
 	table_cell(table, count_text(interface, "dropped", text));
+	table_cell(table, join_names(json_object_get(interface, "aliases"), &list));
 }
 
 /* Prints nothing if the daemon does not use Redis. */
@@ -179,8 +179,8 @@ static void print_redis(const struct terminal *terminal, const json_t *redis)
 int status_print(const struct terminal *terminal, const json_t *status)
 {
 	static const struct table_column columns[] = {
-		{"INTERFACE", false}, {"LINK", false},	   {"ALIASES", false}, {"RECORDER", false}, {"REACH", true},
-		{"CAPTURES", true},   {"PACKETS/S", true}, {"BYTES/S", true},  {"PACKETS", true},   {"DROPPED", true},
+		{"INTERFACE", false}, {"LINK", false},	 {"RECORDER", false}, {"REACH", true},	 {"CAPTURES", true},
+		{"PKT/S", true},      {"BYTES/S", true}, {"PACKETS", true},   {"DROPPED", true}, {"ALIASES", false},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
 	cleanup(buffer_deinit) struct buffer list = BUFFER_INIT(LIST_MAX);
