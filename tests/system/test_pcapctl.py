@@ -641,7 +641,7 @@ def test_check_validates_a_request_as_a_daemon_would(request_text, fault):
 def test_every_command_has_help_and_the_manual_has_every_command():
     overall = pcapctl.run("--help").stdout
     commands = re.findall(r"^  ([a-z]+) ", overall, re.M)
-    assert len(commands) == 13
+    assert {"capture", "history", "doctor", "names", "help"} <= set(commands)
     with open(os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs", "pcapctl.1")) as file:
         manual = file.read()
     assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl adds a dash; literals keep their case
