@@ -30,7 +30,7 @@ def test_recorder_without_its_interface_waits_visibly(world):
 
     assert rows()["eht0"] == {"name": "eht0", "aliases": [], "up": False, "recorder": False, "waiting": True, "rate": {"packets": 0, "bytes": 0}}
     table = pcapctl.run("status", "--socket", world.config["api"]["socket"]).rows()
-    assert next(row for row in table if row[:1] == ["eht0"])[1:4] == ["none", "-", "waiting"]
+    assert next(row for row in table if row[:1] == ["eht0"])[1:4] == ["none", "waiting", "-"]
     now = metrics(world)
     assert now["pcapdaemon_recorder_up", "eht0"] == 0 and now["pcapdaemon_recorder_up", "eth0"] == 1
     assert ("pcapdaemon_interface_up", "eht0") not in now
