@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert/alert_format.h"
 #include "api/api_internal.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -19,6 +20,8 @@ static const struct http_route routes[] = {
 	{"GET", "/v1/captures/*", route_show, 0},
 	{"DELETE", "/v1/captures/*", route_stop, 0},
 	{"GET", "/v1/captures/*/file", route_file, 0},
+	{"POST", "/v1/alerts/*", route_alert, ALERT_MESSAGE_MAX},
+	{"GET", "/v1/rules", route_rules, 0},
 	{"GET", "/v1/interfaces", route_interfaces, 0},
 	{"GET", "/v1/history", route_history, 0},
 	{"GET", "/v1/events", route_events, 0},

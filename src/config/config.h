@@ -137,6 +137,9 @@ struct config {
 	} api;
 	struct config_requests requests;
 	struct {
+		char *files; /* a pattern; "": none */
+	} rules;
+	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;
 	} syslog;

@@ -92,6 +92,7 @@ const struct config_section config_sections[] = {
 	{.name = "s3", .help = "Upload to S3"},
 	{.name = "http", .help = "Upload to any HTTP server"},
 	{.name = "api", .help = "The control API"},
+	{.name = "rules", .help = "Alerts of other programs that become requests"},
 	{.name = "requests", .help = "What a request over Redis may ask for"},
 	{.name = "api.requests", .help = "What a request over the control API may ask for, history included"},
 	{.name = "kafka", .help = "Requests from Kafka"},
@@ -351,6 +352,11 @@ const struct config_row config_rows[] = {
 	 .help = "server certificate (PEM); enables TLS on the TCP address"},
 	{"api", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.key_file),
 	 .help = "server private key (PEM)"},
+
+	{"rules", "files", NULL, "PATTERN", CONFIG_STRING, .fallback = "", FIELD(rules.files),
+	 .help = "files with alert rules, as in /etc/pcapdaemon/rules.d/*.toml, in the order of their names; read "
+		 "again "
+		 "when they change"},
 
 	{"requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "",
 	 .fallback_text = "those that are enabled, and redis with redis_files", FIELD(requests.destinations),

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/network_interface.h"
 #include "base/own_traffic.h"
 #include "base/quantity.h"
 #include "base/slab_pool.h"
@@ -30,6 +31,7 @@
 #include "event/event_bus.h"
 #include "event/event_gate.h"
 #include "event/event_log.h"
+#include "job/alert_runner.h"
 #include "job/jobs.h"
 #include "pcapng/capture_file.h"
 #include "sink/cloudshark_sink.h"
@@ -57,6 +59,7 @@ struct daemon {
 	struct deliveries *deliveries;
 	struct sink *memory; /* owned by deliveries; NULL: off */
 	struct jobs *jobs;
+	struct alert_runner *alerts;
 	struct node_status *status;
 	struct api_setup api;
 	struct redis_setup redis;
@@ -273,6 +276,14 @@ static struct node_redis read_redis_status(const void *ctx)
 	return redis_setup_status(ctx);
 }
 
+static bool has_interface(void *ctx, const char *name)
+{
+	struct network_interface interface;
+
+	(void)ctx;
+	return network_interface_find(name, &interface) == 0;
+}
+
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
@@ -297,6 +308,16 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		err);
 	if (!daemon->jobs)
 		return -ENOMEM;
+	daemon->alerts = alert_runner_new(
+		&(struct alert_runner_options){
+			.loop = daemon->loop,
+			.config = daemon->config,
+			.jobs = daemon->jobs,
+			.has_interface = has_interface,
+		},
+		err);
+	if (!daemon->alerts)
+		return -EINVAL;
 	daemon->status = node_status_new(&(struct node_status_options){
 		.loop = daemon->loop,
 		.config = daemon->config,
@@ -363,6 +384,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.token = daemon->secrets.api,
 		.ready = is_ready,
 		.ready_ctx = daemon,
+		.alerts = daemon->alerts,
 	};
 
 	return api_setup_init(&daemon->api, &options, err);
@@ -412,6 +434,7 @@ static void deinit(struct daemon *daemon)
 	api_setup_deinit(&daemon->api);
 	redis_setup_disconnect(&daemon->redis);
 	node_status_free(daemon->status);
+	alert_runner_free(daemon->alerts);
 	jobs_free(daemon->jobs);
 	deliveries_free(daemon->deliveries);
 	engine_free(daemon->engine);

@@ -224,6 +224,7 @@ char *event_json(const struct event *event)
 	put_time(&writer, "time", event->time_ns);
 	put_text(&writer, "origin", event->origin);
 	put_text(&writer, "key", event->key);
+	put_text(&writer, "rule", event->rule);
 	put_text(&writer, "reason", event->reason);
 	put_positive(&writer, "count", event->count);
 	put_text(&writer, "field", event->field);

@@ -52,6 +52,7 @@ struct event {
 	int code;		 /* for `rejected`: a negative errno for callers in this process; not in the JSON */
 	const char *origin;	 /* (*) where the request came from */
 	const char *key;	 /* (*) that signed the request */
+	const char *rule;	 /* (*) the alert rule that made the request */
 	bool broad;		 /* the request may have reached other nodes as well; not in the JSON */
 	bool suppressed;	 /* not to be published (event_gate.h): only for this process; not in the JSON */
 	uint64_t count;		 /* for `suppressed`: how many events it stands for */

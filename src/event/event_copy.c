@@ -11,7 +11,7 @@ static const size_t event_strings[] = {
 	offsetof(struct event, interface), offsetof(struct event, reason),  offsetof(struct event, field),
 	offsetof(struct event, origin),	   offsetof(struct event, file),    offsetof(struct event, tags),
 	offsetof(struct event, customer),  offsetof(struct event, alertid), offsetof(struct event, folded_into),
-	offsetof(struct event, key),
+	offsetof(struct event, key),	   offsetof(struct event, rule),
 };
 
 static const size_t destination_strings[] = {

@@ -133,6 +133,7 @@ struct event *event_parse(const char *json, size_t size)
 	event.field = text_of(object, "field");
 	event.origin = text_of(object, "origin");
 	event.key = text_of(object, "key");
+	event.rule = text_of(object, "rule");
 	event.folded_into = text_of(object, "folded_into");
 	event.until_ns = time_of(object, "until");
 	read_counts(object, &event);

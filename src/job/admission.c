@@ -39,6 +39,7 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 		.tags = request->tags,
 		.customer = request->customer,
 		.key = request_key_name(request),
+		.rule = request->rule,
 		.alertid = request->alertid,
 		.alertid_is_integer = request->alertid_is_integer,
 	};

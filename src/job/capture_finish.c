@@ -28,6 +28,7 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.tags = capture->tags,
 		.customer = capture->request->customer,
 		.key = request_key_name(capture->request),
+		.rule = capture->request->rule,
 		.alertid = capture->request->alertid,
 		.alertid_is_integer = capture->request->alertid_is_integer,
 		.skipped = capture->skipped.items,

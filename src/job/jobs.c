@@ -275,7 +275,8 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	const struct request_arrival arrival = {
 		.received_ns = clock_realtime_ns(),
 		.published_ns = message->published_ns,
-		.rules = message->allowed,
+		.rules = message->rule ? NULL : message->allowed,
+		.rule = message->rule,
 	};
 
 	switch (request_parse(message->bytes, message->size, &arrival, jobs->options.config, names, name_count,

@@ -46,6 +46,7 @@ struct job_message {
 	uint64_t published_error_ns;	       /* how far off that may be */
 	const char *refusal;		       /* why it must be refused if it is for this node; NULL: it need not */
 	const struct config_requests *allowed; /* what it may ask for */
+	const char *rule; /* the alert rule that made it, which then need not be signed; NULL: none */
 };
 
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */

@@ -105,6 +105,8 @@ static bool add_comments(struct output_file *output, const struct output_file_op
 		ok = ok && add_comment(output, "customer: %s", request->customer);
 	if (request->alertid)
 		ok = ok && add_comment(output, "alertid: %s", request->alertid);
+	if (request->rule)
+		ok = ok && add_comment(output, "asked for by the alert rule: %s", request->rule);
 	if (request_key_name(request))
 		ok = ok && add_comment(output, "signed with the key: %s", request_key_name(request));
 	ok = ok && add_window(output, options->report);

@@ -190,6 +190,13 @@ static int check_signature(json_t *message, const struct request_arrival *arriva
 	return request_refuse(refusal, SIGNATURE_FIELD, "%s", err.text);
 }
 
+/* False: out of memory. */
+static bool set_rule(struct request *request, const char *rule)
+{
+	request->rule = rule ? strdup(rule) : NULL;
+	return !rule || request->rule;
+}
+
 static struct request *request_new(const struct config *config, const struct request_arrival *arrival,
 				   const struct signature *signature)
 {
@@ -306,7 +313,7 @@ enum request_verdict request_parse(const void *bytes, size_t size, const struct 
 	if (check_signature(message, arrival, &signature, refusal) < 0)
 		return REQUEST_INVALID;
 	ours = request_new(config, arrival, &signature);
-	if (!ours) {
+	if (!ours || !set_rule(ours, arrival->rule)) {
 		request_refuse(refusal, "", "out of memory");
 		return REQUEST_INVALID;
 	}
@@ -342,7 +349,8 @@ size_t request_bytes(const struct request *request)
 {
 	size_t bytes = sizeof(*request) + text_bytes(request->bpf) + text_bytes(request->inner) +
 		       text_bytes(request->tags) + text_bytes(request->customer) + text_bytes(request->comment) +
-		       text_bytes(request->alertid) + text_bytes(request->dedupe) + text_bytes(request->json);
+		       text_bytes(request->alertid) + text_bytes(request->dedupe) + text_bytes(request->rule) +
+		       text_bytes(request->json);
 
 	for (size_t i = 0; i < request->interface_count; i++)
 		bytes += sizeof(*request->interfaces) + text_bytes(request->interfaces[i].name) +
@@ -377,6 +385,7 @@ void request_unref(struct request *request)
 	free(request->comment);
 	free(request->alertid);
 	free(request->dedupe);
+	free(request->rule);
 	free(request->json);
 	free(request);
 }

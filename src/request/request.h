@@ -76,6 +76,7 @@ struct request {
 	const struct config_requests *allowed; /* what it may ask for, the configuration's */
 	/* The key that signed it, the configuration's, and what of the signature tells replays; NULL: unsigned. */
 	const struct config_key *key;
+	char *rule;	   /* the alert rule that made it; NULL: none */
 	uint64_t signed_s; /* Unix seconds by the sender's clock */
 	uint8_t mac[REQUEST_MAC_BYTES];
 	char *json; /* the request as received but for its signature, as compact JSON, for the file's comment */
@@ -93,6 +94,7 @@ struct request_arrival {
 	uint64_t received_ns;		     /* real time */
 	uint64_t published_ns;		     /* as in struct request */
 	const struct config_requests *rules; /* whose keys must have signed it; NULL: it need not be signed */
+	const char *rule;		     /* the alert rule that made it; NULL: none */
 };
 
 /*

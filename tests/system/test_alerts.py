@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Alerts of other programs become captures by rules: webhooks on the control API, the rules' files and limits."""
+
+import os
+
+import pytest
+
+from lib.events import Request
+from lib.history import recorder
+from lib.waiting import until
+
+EVE = {"timestamp": "2026-12-01T10:00:00.000000+0000", "event_type": "alert", "in_iface": "eth0", "src_ip": "198.18.0.1",
+       "dest_ip": "198.18.0.2", "src_port": 20000, "dest_port": 9, "proto": "UDP", "flow_id": 77,
+       "alert": {"severity": 1, "signature": "ET SCAN"}}
+
+IDS = """
+[[rule]]
+name = "ids"
+input = "eve"
+match = { event_type = "alert", "alert.severity" = "<=2", "alert.signature" = "!~ STREAM" }
+interface = ["{in_iface|any}"]
+bpf = "{flow}"
+before = 30
+duration = 1
+dedupe = "{flow_id}"
+comment = "{alert.signature}"
+"""
+
+FIRING = """
+[[rule]]
+name = "latency"
+input = "alertmanager"
+match = { status = "firing", "labels.alertname" = "~ ^Checkout" }
+interface = ["eth0"]
+duration = 600
+dedupe = "{fingerprint}"
+stop_on = "resolved"
+"""
+
+
+@pytest.fixture
+def rules_world(make_world, tmp_path):
+    """make(rules, more configuration): a world with these rules, which are in the file world.rules."""
+    def make(rules, config=None):
+        folder = tmp_path / "rules.d"
+        folder.mkdir()
+        path = folder / "10-test.toml"
+        path.write_text(rules)
+        world = make_world({**(config or {}), "rules": {"files": f"{folder}/*.toml"}})
+        world.rules = path
+        return world
+    return make
+
+
+def alert(world, kind, body, **expected):
+    answer = world.api.call("POST", f"/v1/alerts/{kind}", body=body).expect(200).json
+    assert {key: answer[key] for key in expected} == expected, answer
+    return answer
+
+
+def begun(world, since, rule):
+    """The request that the rule made since this moment."""
+    event = world.events.wait(lambda event: event["event"] == "accepted" and event.get("rule") == rule, since=since)
+    return Request(world.events, event["id"], {}, since)
+
+
+def rule(world, name):
+    return next(row for row in world.api.get("/v1/rules").expect(200).json["rules"] if row["name"] == name)
+
+
+def test_an_ids_alert_becomes_the_packets_from_before_it(rules_world):
+    world = rules_world(IDS, recorder())
+    world.sender.send(20, rate=1000, dst_port=7000, first=0)
+    world.sender.send(10, rate=1000, dst_port=7001, first=100)
+    since = world.events.mark()
+    alert(world, "eve", {**EVE, "dest_port": 7001}, alerts=1, matched=1, started=1)
+    request = begun(world, since, "ids")
+    done = request.done()
+    assert done["rule"] == "ids" and done["packets"] == 10, done
+    file = world.file(request)
+    file.assert_numbers(100, 10)
+    assert "asked for by the alert rule: ids" in file.comments and any("ET SCAN" in comment for comment in file.comments)
+    until(lambda: rule(world, "ids")["running"] == 0)
+    row = rule(world, "ids")
+    assert (row["matches"], row["started"], row["suppressed"], row["failed"]) == (1, 1, 0, 0) and row["last_match"]
+
+
+def test_the_same_flow_has_one_capture_at_a_time(rules_world):
+    world = rules_world(IDS.replace("duration = 1", "duration = 600"))
+    since = world.events.mark()
+    alert(world, "eve", EVE, started=1)
+    request = begun(world, since, "ids")
+    alert(world, "eve", EVE, started=0, suppressed=1)
+    alert(world, "eve", {**EVE, "flow_id": 78}, started=1, suppressed=0)
+    world.stop(request)
+    request.final()
+    until(lambda: rule(world, "ids")["running"] == 1)
+    alert(world, "eve", EVE, started=1)
+
+
+def test_a_rules_limits(rules_world):
+    world = rules_world(IDS.replace("duration = 1", 'duration = 600\nmax_running = 2\ncooldown = "600s"\nmax_per_hour = 3'))
+    since = world.events.mark()
+    for flow in (1, 2):
+        alert(world, "eve", {**EVE, "flow_id": flow}, started=1)
+    alert(world, "eve", {**EVE, "flow_id": 3}, suppressed=1)  # max_running
+    requests = [Request(world.events, event["id"], {}, since)
+                for event in world.events.wait_count(lambda event: event["event"] == "accepted", 2, 15, since)]
+    for request in requests:
+        world.stop(request)
+        request.final()
+    until(lambda: rule(world, "ids")["running"] == 0)
+    alert(world, "eve", {**EVE, "flow_id": 1}, suppressed=1)  # cooldown
+    alert(world, "eve", {**EVE, "flow_id": 4}, started=1)
+    alert(world, "eve", {**EVE, "flow_id": 5}, suppressed=1)  # max_per_hour
+    assert rule(world, "ids")["suppressed"] == 3
+
+
+def test_a_resolved_alert_ends_the_capture_and_delivers_it(rules_world):
+    world = rules_world(FIRING)
+    since = world.events.mark()
+    firing = {"status": "firing", "labels": {"alertname": "CheckoutSlow"}, "fingerprint": "f1"}
+    alert(world, "alertmanager", {"status": "firing", "alerts": [firing, {**firing, "labels": {"alertname": "Disk"}}]},
+          alerts=2, matched=1, started=1)
+    request = begun(world, since, "latency")
+    world.sender.send(5, rate=1000)
+    world.wait_packets(request, 5)
+    alert(world, "alertmanager", {"alerts": [{**firing, "status": "resolved"}]}, matched=1, stopped=1, started=0)
+    done = request.done()
+    assert done["reason"] == "stopped" and done["packets"] == 5
+    world.file(request).assert_numbers(0, 5)
+
+
+def test_files_are_read_again_and_a_faulty_set_keeps_the_old_one(rules_world):
+    world = rules_world(IDS)
+    world.rules.write_text(IDS + FIRING)
+    world.daemon.wait_log("rules-loaded", rules="2")
+    since = len(world.daemon.lines)
+    faulty = world.rules.with_name("20-faulty.toml")
+    faulty.write_text('[[rule]]\nname = "x"\nmatch = { a = 1 }\nbpf = "port {p}"\n')
+    line = world.daemon.wait_log("rules-faulty", since=since)
+    assert line.fields["fault"].startswith(f"{faulty}:4:7: bpf: {{p}} needs a type in a filter")
+    alert(world, "eve", EVE, started=1)
+    os.unlink(faulty)
+    world.daemon.wait_log("rules-loaded", since=since, rules="2")
+
+
+def test_a_dry_run_says_what_it_would_do(rules_world):
+    world = rules_world(IDS + "dry_run = true\n")
+    alert(world, "eve", EVE, matched=1, started=0, dry_run=1)
+    line = world.daemon.wait_log("alert-dry-run", rule="ids")
+    assert 'port 20000 and port 9' in line.fields["request"]
+    assert not world.api.get("/v1/captures").expect(200).json["captures"]
+
+
+def test_what_cannot_be_read_is_refused_and_counted(rules_world):
+    world = rules_world(IDS)
+    assert "is not JSON" in world.api.call("POST", "/v1/alerts/eve", body="{").expect(400).error
+    assert "the formats are eve zeek" in world.api.call("POST", "/v1/alerts/xml", body="{}").expect(404).error
+    world.daemon.wait_log("alert-unreadable", format="eve")
+    assert world.api.get("/v1/rules").json["since_start"]["unreadable"] == 1
+
+
+def test_the_daemon_does_not_start_with_faulty_rules(make_world, tmp_path):
+    (tmp_path / "bad.toml").write_text("[[rule]]\n")
+    world = make_world({"rules": {"files": f"{tmp_path}/*.toml"}}, start=False)
+    world.daemon.launch()
+    world.daemon.wait_text("bad.toml:1:1: name: is missing")
+    assert world.daemon.wait_exit() != 0
