@@ -87,7 +87,7 @@ static int add_file(const char *path, struct alert_rules *rules, struct buffer *
 		     : alert_rules_read(rules, path, buffer_text(&text), text.size, faults);
 }
 
-int alert_rule_files_read(const char *pattern, struct alert_rules *rules, struct buffer *faults)
+int alert_rule_files_add(const char *pattern, struct alert_rules *rules, struct buffer *faults)
 {
 	glob_t found;
 	int r = find(pattern, &found), result = 0;
@@ -103,7 +103,14 @@ int alert_rule_files_read(const char *pattern, struct alert_rules *rules, struct
 		result = r < 0 ? r : result;
 	}
 	globfree(&found);
-	if (result < 0)
-		alert_rules_clear(rules);
 	return result;
+}
+
+int alert_rule_files_read(const char *pattern, struct alert_rules *rules, struct buffer *faults)
+{
+	const int r = alert_rule_files_add(pattern, rules, faults);
+
+	if (r < 0)
+		alert_rules_clear(rules);
+	return r;
 }

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Alerts of other programs become captures by rules: webhooks on the control API, the rules' files and limits."""
 
+import json
 import os
 
 import pytest
 
+from lib import pcapctl
 from lib.events import Request
 from lib.history import recorder
 from lib.waiting import until
@@ -167,3 +169,57 @@ def test_the_daemon_does_not_start_with_faulty_rules(make_world, tmp_path):
     world.daemon.launch()
     world.daemon.wait_text("bad.toml:1:1: name: is missing")
     assert world.daemon.wait_exit() != 0
+
+
+TRAP = """router1
+UDP: [10.0.0.1]:45000->[10.0.0.9]:162
+.1.3.6.1.2.1.1.3.0 0:0:00:10.00
+.1.3.6.1.6.3.1.1.4.1.0 .1.3.6.1.6.3.1.1.5.3
+"""
+
+LINK_DOWN = """
+[[rule]]
+name = "linkdown"
+input = "trap"
+match = { oid = "1.3.6.1.6.3.1.1.5.3" }
+bpf = "host {address:ip}"
+interface = ["eth0"]
+duration = 600
+"""
+
+
+def test_pcapctl_hands_over_a_trap_and_lists_rules(rules_world):
+    world = rules_world(LINK_DOWN)
+    since = world.events.mark()
+    socket = ("--socket", world.api.path)
+    result = pcapctl.run("alert", "--input", "trap", *socket, input=TRAP)
+    assert result.status == 0 and "1 of 1 alerts matched a rule; captures begun: 1" in result.stderr, result
+    assert begun(world, since, "linkdown")
+    rows = pcapctl.run("rules", "list", *socket)
+    assert rows.status == 0 and rows.rows()[0][:5] == ["linkdown", "trap", "1", "1", "1"], rows
+    assert pcapctl.run("alert", "--input", "trap", "--json", *socket, input=TRAP).json["started"] == 1
+    broken = pcapctl.run("alert", "--input", "trap", *socket, input="router1\n")
+    assert broken.status == 1 and "has no variable 1.3.6.1.6.3.1.1.4.1.0 (snmpTrapOID)" in broken.stderr
+
+
+def test_pcapctl_tries_rules_without_a_daemon(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text(FIRING + IDS)
+    checked = pcapctl.run("rules", "check", path)
+    assert checked.status == 0 and "the rules are valid (2)" in checked.stderr
+    tested = pcapctl.run("rules", "test", path, "--input", "eve", "--node", "edge1", input=json.dumps(EVE))
+    assert tested.status == 0, tested
+    assert tested.stdout.startswith("latency does not match: it is for the input alertmanager\nids matches\n{\n")
+    assert '"node": "edge1"' in tested.stdout and "port 20000 and port 9" in tested.stdout
+    other = pcapctl.run("rules", "test", path, "--input", "eve", "--json", input=json.dumps({**EVE, "alert": {"severity": 3}}))
+    assert other.status == 4 and [row["matches"] for row in other.json[0]] == [False, False]
+    assert other.json[0][1]["why"] == "alert.severity is \"3\""
+
+
+def test_pcapctl_names_the_faults_of_rules(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text(IDS + "colldown = 5\n")
+    checked = pcapctl.run("rules", "check", path)
+    assert checked.status == 2 and f"{path}:12:1: " in checked.stderr and "did you mean cooldown?" in checked.stderr, checked
+    assert "no such file, or no rule in it" in pcapctl.run("rules", "check", tmp_path / "none.toml").stderr
+    assert pcapctl.run("rules", "check").status == 2

@@ -6,6 +6,9 @@
 #include <string.h>
 
 static const char *const formats[] = {"pcapng", "pcap", NULL};
+static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
+					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
+					    "syslog", "kv",	   "json",	   NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 
 #define ANY_NUMBER SIZE_MAX
@@ -95,6 +98,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_KEY_FILE] = {"key-file", '\0', "FILE",
 			     .help = "fleet: sign the request with the first key of this file (a line NAME:SECRET)",
 			     .completion = COMPLETION_FILE},
+	[OPTION_INPUT] = {"input", '\0', "FORMAT", .help = "the alert's format (default json)",
+			  .choices = alert_formats, .completion = COMPLETION_CHOICE},
 	[OPTION_REQUEST] = {"request", '\0', NULL, .help = "the file is a request (JSON), not a configuration"},
 };
 
@@ -116,6 +121,8 @@ static const enum option_id history_options[] = {
 
 static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
+static const enum option_id alert_options[] = {OPTION_INPUT, OPTION_NONE};
+static const enum option_id rules_options[] = {OPTION_INPUT, OPTION_NODE, OPTION_NONE};
 static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
@@ -139,6 +146,11 @@ static const struct option_override get_overrides[] = {
 	{.option = OPTION_WRITE,
 	 .help = "write the packets to this file; \"-\": standard output (default: the current directory, under the "
 		 "file's own name)"},
+	{.option = OPTION_NONE},
+};
+
+static const struct option_override rules_overrides[] = {
+	{.option = OPTION_NODE, .help = "test: as this node would apply them (default: this host)"},
 	{.option = OPTION_NONE},
 };
 
@@ -180,6 +192,17 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 .options = no_options},
 	{"watch", "show events as they happen", "", "Ends with Ctrl-C.\n", .local = local_watch, .fleet = fleet_watch,
 	 .options = watch_options, .option_overrides = watch_overrides},
+	{"alert", "hand an alert to the daemon, whose rules decide", "[FILE]",
+	 "Reads the alert from the file or from standard input.\n"
+	 "For programs that run a command for an alert, such as snmptrapd.\n",
+	 .local = local_alert, .arguments_max = 1, .completion = COMPLETION_FILE, .options = alert_options},
+	{"rules", "list, validate or try out alert rules", "list | check FILE... | test FILE...",
+	 "list: the daemon's rules and what they did.\n"
+	 "check: reports the same errors as the daemon, but needs none.\n"
+	 "test: reads an alert from standard input and says of each rule whether it matches, why not, and which "
+	 "request it makes; every interface counts as there. The exit status is 4 if none matches.\n",
+	 .local = local_rules, .arguments_min = 1, .arguments_max = ANY_NUMBER, .completion = COMPLETION_FILE,
+	 .options = rules_options, .option_overrides = rules_overrides},
 	{"check", "validate a configuration file or a request", "FILE",
 	 "Reports the same errors as the daemon, but needs none.\n"
 	 "\"-\" is standard input.\n",

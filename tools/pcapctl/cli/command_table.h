@@ -7,7 +7,7 @@
 
 #include "pcapctl/cli/commands.h"
 
-#define COMMAND_COUNT 12
+#define COMMAND_COUNT 14
 
 enum option_id {
 	OPTION_NONE, /* ends a list */
@@ -61,6 +61,7 @@ enum option_id {
 	OPTION_STREAM,
 	OPTION_KEY_FILE,
 	OPTION_REQUEST,
+	OPTION_INPUT,
 	OPTION_COUNT
 };
 

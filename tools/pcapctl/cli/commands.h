@@ -27,6 +27,9 @@ enum exit_status local_stop(const struct command_context *context);
 enum exit_status local_status(const struct command_context *context);
 enum exit_status local_watch(const struct command_context *context);
 
+enum exit_status local_alert(const struct command_context *context);
+enum exit_status local_rules(const struct command_context *context);
+
 /* A fleet, over Redis. */
 enum exit_status fleet_capture(const struct command_context *context);
 enum exit_status fleet_fetch(const struct command_context *context);
@@ -35,6 +38,8 @@ enum exit_status fleet_nodes(const struct command_context *context);
 enum exit_status fleet_watch(const struct command_context *context);
 
 /* No daemon. */
+enum exit_status rules_check(const struct command_context *context);
+enum exit_status rules_test(const struct command_context *context);
 enum exit_status check_file(const struct command_context *context);
 enum exit_status print_completion(const struct command_context *context);
 enum exit_status print_help(const struct command_context *context);
