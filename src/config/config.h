@@ -32,6 +32,13 @@ struct config_interface {
 	bool promiscuous;
 };
 
+#define CONFIG_INPUTS_MAX 32
+
+/* Where alerts come from. */
+struct config_input {
+	char *format, *from, *name;
+};
+
 #define CONFIG_SECRET_MIN 16 /* characters of an API token or a key's secret */
 #define CONFIG_KEY_NAME_MAX 64
 #define CONFIG_KEY_SECRET_MAX 256
@@ -139,6 +146,8 @@ struct config {
 	struct {
 		char *files; /* a pattern; "": none */
 	} rules;
+	struct config_input *inputs;
+	size_t input_count;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;

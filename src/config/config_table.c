@@ -18,6 +18,10 @@
 
 #define FIELD(member) .offset = offsetof(struct config, member)
 #define INTERFACE_FIELD(member) .offset = offsetof(struct config_interface, member)
+#define INPUT_FIELD(member) .offset = offsetof(struct config_input, member)
+#define REPEATED(items, count, type, max)                                 \
+	.repeated = true, .items_offset = offsetof(struct config, items), \
+	.count_offset = offsetof(struct config, count), .item_bytes = sizeof(type), .items_max = (max)
 #define NOT_STORED .offset = CONFIG_NO_FIELD
 
 #define YEAR (366 * S_PER_DAY * NS_PER_S)
@@ -28,6 +32,10 @@
 static const char *const formats[] = {"pcapng", "pcap", NULL};
 static const char *const schemes[] = {"https", "http", NULL};
 static const char *const methods[] = {"PUT", "POST", NULL};
+static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
+					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
+					    "syslog", "kv",	   "json",	   NULL};
+static const char *const input_kinds[] = {"redis-channel", NULL};
 static const char *const headers_only[] = {"headers", NULL};
 
 /* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
@@ -87,12 +95,15 @@ const struct config_section config_sections[] = {
 	{.name = "log", .help = "Which messages are logged"},
 	{.name = "interface",
 	 .help = "Aliases and settings of an interface; one section for each interface",
-	 .repeated = true},
+	 REPEATED(interfaces, interface_count, struct config_interface, CONFIG_INTERFACES_MAX)},
 	{.name = "memory", .help = "Finished files kept in memory, for pcapctl get and the control API"},
 	{.name = "s3", .help = "Upload to S3"},
 	{.name = "http", .help = "Upload to any HTTP server"},
 	{.name = "api", .help = "The control API"},
 	{.name = "rules", .help = "Alerts of other programs that become requests"},
+	{.name = "input",
+	 REPEATED(inputs, input_count, struct config_input, CONFIG_INPUTS_MAX),
+	 .help = "Where alerts come from; the control API takes them without one"},
 	{.name = "requests", .help = "What a request over Redis may ask for"},
 	{.name = "api.requests", .help = "What a request over the control API may ask for, history included"},
 	{.name = "kafka", .help = "Requests from Kafka"},
@@ -357,6 +368,13 @@ const struct config_row config_rows[] = {
 	 .help = "files with alert rules, as in /etc/pcapdaemon/rules.d/*.toml, in the order of their names; read "
 		 "again "
 		 "when they change"},
+
+	{"input", "format", NULL, "FORMAT", CONFIG_CHOICE, .choices = alert_formats, .fallback = "json",
+	 INPUT_FIELD(format), .help = "how its alerts are written"},
+	{"input", "from", NULL, "KIND", CONFIG_CHOICE, .choices = input_kinds, .fallback = "redis-channel",
+	 INPUT_FIELD(from), .help = "what they come through"},
+	{"input", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INPUT_FIELD(name), .required = true,
+	 .example = "\"suricata\"", .help = "the channel"},
 
 	{"requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "",
 	 .fallback_text = "those that are enabled, and redis with redis_files", FIELD(requests.destinations),

@@ -17,12 +17,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/network_interface.h"
 #include "base/own_traffic.h"
 #include "base/quantity.h"
 #include "base/slab_pool.h"
 #include "capture/engine.h"
 #include "config/config.h"
+#include "daemon/alert_setup.h"
 #include "daemon/api_setup.h"
 #include "daemon/redis_setup.h"
 #include "daemon/secrets.h"
@@ -31,7 +31,6 @@
 #include "event/event_bus.h"
 #include "event/event_gate.h"
 #include "event/event_log.h"
-#include "job/alert_runner.h"
 #include "job/jobs.h"
 #include "pcapng/capture_file.h"
 #include "sink/cloudshark_sink.h"
@@ -59,7 +58,7 @@ struct daemon {
 	struct deliveries *deliveries;
 	struct sink *memory; /* owned by deliveries; NULL: off */
 	struct jobs *jobs;
-	struct alert_runner *alerts;
+	struct alert_setup alerts;
 	struct node_status *status;
 	struct api_setup api;
 	struct redis_setup redis;
@@ -131,6 +130,7 @@ static void on_stop_signal(void *ctx, const char *name, bool insisting)
 	daemon->stopping = true;
 	log_notice("stopping", log_str("signal", name), log_uint("captures", counts.running + counts.delivering));
 	redis_setup_stop(&daemon->redis);
+	alert_setup_stop(&daemon->alerts);
 	event_gate_report(daemon->gate); /* no message comes any more */
 	api_setup_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
@@ -276,14 +276,6 @@ static struct node_redis read_redis_status(const void *ctx)
 	return redis_setup_status(ctx);
 }
 
-static bool has_interface(void *ctx, const char *name)
-{
-	struct network_interface interface;
-
-	(void)ctx;
-	return network_interface_find(name, &interface) == 0;
-}
-
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
@@ -308,16 +300,9 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		err);
 	if (!daemon->jobs)
 		return -ENOMEM;
-	daemon->alerts = alert_runner_new(
-		&(struct alert_runner_options){
-			.loop = daemon->loop,
-			.config = daemon->config,
-			.jobs = daemon->jobs,
-			.has_interface = has_interface,
-		},
-		err);
-	if (!daemon->alerts)
-		return -EINVAL;
+	const int r = alert_setup_init(&daemon->alerts, daemon->loop, daemon->config, daemon->jobs, err);
+	if (r < 0)
+		return r;
 	daemon->status = node_status_new(&(struct node_status_options){
 		.loop = daemon->loop,
 		.config = daemon->config,
@@ -384,7 +369,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.token = daemon->secrets.api,
 		.ready = is_ready,
 		.ready_ctx = daemon,
-		.alerts = daemon->alerts,
+		.alerts = daemon->alerts.runner,
 	};
 
 	return api_setup_init(&daemon->api, &options, err);
@@ -425,7 +410,9 @@ static int start(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 	r = redis_setup_start(&daemon->redis, daemon->jobs, daemon->bus, daemon->status);
-	return r < 0 ? error_set(err, r, "starting Redis: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return error_set(err, r, "starting Redis: %s", strerror(-r));
+	return alert_setup_start(&daemon->alerts, daemon->loop, daemon->config, &daemon->redis.options, err);
 }
 
 static void deinit(struct daemon *daemon)
@@ -434,7 +421,7 @@ static void deinit(struct daemon *daemon)
 	api_setup_deinit(&daemon->api);
 	redis_setup_disconnect(&daemon->redis);
 	node_status_free(daemon->status);
-	alert_runner_free(daemon->alerts);
+	alert_setup_deinit(&daemon->alerts);
 	jobs_free(daemon->jobs);
 	deliveries_free(daemon->deliveries);
 	engine_free(daemon->engine);

@@ -46,8 +46,8 @@ struct alert_outcome {
 };
 
 /* `input`: its name, NULL: it has none. -EINVAL: the message cannot be read, -ENOMEM; else 0. */
-warn_unused int alert_runner_take(struct alert_runner *runner, const char *input, enum alert_format format,
-				  const char *bytes, size_t size, struct alert_outcome *outcome, struct error *err);
+int alert_runner_take(struct alert_runner *runner, const char *input, enum alert_format format, const char *bytes,
+		      size_t size, struct alert_outcome *outcome, struct error *err);
 
 /* A rule, and what it did since it was read. */
 struct alert_rule_status {

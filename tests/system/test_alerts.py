@@ -223,3 +223,14 @@ def test_pcapctl_names_the_faults_of_rules(tmp_path):
     assert checked.status == 2 and f"{path}:12:1: " in checked.stderr and "did you mean cooldown?" in checked.stderr, checked
     assert "no such file, or no rule in it" in pcapctl.run("rules", "check", tmp_path / "none.toml").stderr
     assert pcapctl.run("rules", "check").status == 2
+
+
+def test_alerts_come_over_a_redis_channel(rules_world):
+    world = rules_world(IDS.replace('input = "eve"', 'input = "suricata"'),
+                        {"input": [{"format": "eve", "from": "redis-channel", "name": "suricata"}]})
+    world.daemon.wait_log("subscribed", channel="suricata")
+    since = world.events.mark()
+    world.publish("not JSON", "suricata")
+    world.daemon.wait_log("alert-unreadable", input="suricata", format="eve")
+    world.publish(EVE, "suricata")
+    assert begun(world, since, "ids")

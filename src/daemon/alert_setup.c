@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* An input is a trigger whose messages go to the alert rules instead of to the jobs. */
+#include "daemon/alert_setup.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "alert/alert_format.h"
+#include "base/log.h"
+#include "base/network_interface.h"
+#include "config/config.h"
+#include "job/alert_runner.h"
+#include "trigger/redis_pubsub.h"
+
+struct alert_input {
+	struct alert_runner *runner;
+	const struct config_input *config;
+	enum alert_format format;
+	struct redis_pubsub *channel; /* NULL: of another kind */
+};
+
+static bool has_interface(void *ctx, const char *name)
+{
+	struct network_interface interface;
+
+	(void)ctx;
+	return network_interface_find(name, &interface) == 0;
+}
+
+int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config, struct jobs *jobs,
+		     struct error *err)
+{
+	*setup = (struct alert_setup){0};
+	setup->runner = alert_runner_new(
+		&(struct alert_runner_options){
+			.loop = loop,
+			.config = config,
+			.jobs = jobs,
+			.has_interface = has_interface,
+		},
+		err);
+	return setup->runner ? 0 : -EINVAL;
+}
+
+/* What is wrong with a message is counted and logged by the runner. */
+static void on_message(void *ctx, const struct trigger_message *message)
+{
+	const struct alert_input *input = ctx;
+	struct alert_outcome outcome;
+	struct error ignored;
+
+	alert_runner_take(input->runner, input->config->name, input->format, message->bytes, message->size, &outcome,
+			  &ignored);
+}
+
+static int start_input(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
+		       struct error *err)
+{
+	const struct trigger_handler handler = {.message = on_message, .ctx = input};
+	const char *from = input->config->from;
+
+	if (strcmp(from, "redis-channel") == 0) {
+		input->channel = redis_pubsub_new(loop, redis, input->config->name, handler);
+		return input->channel ? 0 : error_set(err, -ENOMEM, "out of memory");
+	}
+	return error_set(err, -ENOTSUP, "input %s: this build takes no alerts from %s", input->config->name, from);
+}
+
+int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const struct config *config,
+		      const struct redis_options *redis, struct error *err)
+{
+	int r = 0;
+
+	setup->inputs = calloc(config->input_count + 1, sizeof(*setup->inputs));
+	if (!setup->inputs)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; r == 0 && i < config->input_count; i++) {
+		struct alert_input *input = &setup->inputs[setup->input_count++];
+
+		input->runner = setup->runner;
+		input->config = &config->inputs[i];
+		input->format = alert_format_find(input->config->format);
+		r = start_input(input, loop, redis, err);
+	}
+	return r;
+}
+
+void alert_setup_stop(struct alert_setup *setup)
+{
+	for (size_t i = 0; i < setup->input_count; i++)
+		redis_pubsub_free(take(setup->inputs[i].channel));
+}
+
+void alert_setup_deinit(struct alert_setup *setup)
+{
+	alert_setup_stop(setup);
+	free(take(setup->inputs));
+	alert_runner_free(take(setup->runner));
+}

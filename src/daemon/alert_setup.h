@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Alert rules and the inputs that alerts come through. Loop thread. */
+#pragma once
+
+#include <event2/util.h>
+#include <stdbool.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct alert_input;
+struct alert_runner;
+struct config;
+struct event_base;
+struct jobs;
+struct redis_options;
+
+struct alert_setup {
+	struct alert_runner *runner;
+	struct alert_input *inputs;
+	size_t input_count;
+};
+
+/* Reads the rules. 0, or -errno with `err`. */
+warn_unused int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config,
+				 struct jobs *jobs, struct error *err);
+
+/* Begins to take alerts. `redis`: how to reach the configured Redis; copied. 0, or -errno with `err`. */
+warn_unused int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const struct config *config,
+				  const struct redis_options *redis, struct error *err);
+
+/* Takes no more alerts from inputs. */
+void alert_setup_stop(struct alert_setup *setup);
+
+/* Call it before the jobs are freed. */
+void alert_setup_deinit(struct alert_setup *setup);
