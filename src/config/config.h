@@ -36,7 +36,7 @@ struct config_interface {
 
 /* Where alerts come from. */
 struct config_input {
-	char *format, *from, *name;
+	char *format, *from, *name, *field;
 };
 
 #define CONFIG_SECRET_MIN 16 /* characters of an API token or a key's secret */

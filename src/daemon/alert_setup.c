@@ -11,12 +11,15 @@
 #include "config/config.h"
 #include "job/alert_runner.h"
 #include "trigger/redis_pubsub.h"
+#include "trigger/redis_queue.h"
 
 struct alert_input {
 	struct alert_runner *runner;
 	const struct config_input *config;
 	enum alert_format format;
-	struct redis_pubsub *channel; /* NULL: of another kind */
+	/* One of these; the others are NULL. */
+	struct redis_pubsub *channel;
+	struct redis_queue *queue;
 };
 
 static bool has_interface(void *ctx, const char *name)
@@ -59,11 +62,13 @@ static int start_input(struct alert_input *input, struct event_base *loop, const
 	const struct trigger_handler handler = {.message = on_message, .ctx = input};
 	const char *from = input->config->from;
 
-	if (strcmp(from, "redis-channel") == 0) {
+	if (strcmp(from, "redis-channel") == 0)
 		input->channel = redis_pubsub_new(loop, redis, input->config->name, handler);
-		return input->channel ? 0 : error_set(err, -ENOMEM, "out of memory");
-	}
-	return error_set(err, -ENOTSUP, "input %s: this build takes no alerts from %s", input->config->name, from);
+	else
+		input->queue = redis_queue_new(loop, redis,
+					       strcmp(from, "redis-list") == 0 ? REDIS_QUEUE_LIST : REDIS_QUEUE_STREAM,
+					       input->config->name, input->config->field, handler);
+	return input->channel || input->queue ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const struct config *config,
@@ -85,10 +90,16 @@ int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const 
 	return r;
 }
 
+static void stop_input(struct alert_input *input)
+{
+	redis_pubsub_free(take(input->channel));
+	redis_queue_free(take(input->queue));
+}
+
 void alert_setup_stop(struct alert_setup *setup)
 {
 	for (size_t i = 0; i < setup->input_count; i++)
-		redis_pubsub_free(take(setup->inputs[i].channel));
+		stop_input(&setup->inputs[i]);
 }
 
 void alert_setup_deinit(struct alert_setup *setup)

@@ -234,3 +234,25 @@ def test_alerts_come_over_a_redis_channel(rules_world):
     world.daemon.wait_log("alert-unreadable", input="suricata", format="eve")
     world.publish(EVE, "suricata")
     assert begun(world, since, "ids")
+
+
+def test_alerts_come_from_a_redis_list_and_a_stream(rules_world):
+    """A list's items wait for the daemon; a stream is read from its start on, also across an outage of Redis."""
+    world = rules_world(IDS.replace("duration = 1", "duration = 600"),
+                        {"input": [{"format": "eve", "from": "redis-list", "name": "alerts"},
+                                   {"format": "eve", "from": "redis-stream", "name": "eves", "field": "eve"}]})
+    world.daemon.wait_log("input-ready", input="stream:eves")
+    since = world.events.mark()
+    with world.redis.client() as client:
+        client.rpush("alerts", *(json.dumps({**EVE, "flow_id": flow}) for flow in (1, 2)))
+        client.xadd("eves", {"other": "x"})
+        client.xadd("eves", {"eve": json.dumps({**EVE, "flow_id": 3})})
+    world.events.wait_count(lambda event: event["event"] == "accepted" and event.get("rule") == "ids", 3, 15, since)
+    world.daemon.close()
+    with world.redis.client() as client:
+        client.rpush("alerts", json.dumps({**EVE, "flow_id": 4}))
+        client.xadd("eves", {"eve": json.dumps({**EVE, "flow_id": 5})})
+    since = world.events.mark()
+    world.daemon.start(subscribed=True)
+    begun(world, since, "ids")
+    until(lambda: rule(world, "ids")["matches"] == 1)
