@@ -10,6 +10,8 @@
 #include "base/network_interface.h"
 #include "config/config.h"
 #include "job/alert_runner.h"
+#include "trigger/datagram_input.h"
+#include "trigger/line_input.h"
 #include "trigger/redis_pubsub.h"
 #include "trigger/redis_queue.h"
 
@@ -20,6 +22,8 @@ struct alert_input {
 	/* One of these; the others are NULL. */
 	struct redis_pubsub *channel;
 	struct redis_queue *queue;
+	struct datagram_input *datagrams;
+	struct line_input *lines;
 };
 
 static bool has_interface(void *ctx, const char *name)
@@ -56,19 +60,76 @@ static void on_message(void *ctx, const struct trigger_message *message)
 			  &ignored);
 }
 
+static bool start_channel(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
+			  struct trigger_handler handler, struct error *err)
+{
+	error_set(err, -ENOMEM, "out of memory");
+	input->channel = redis_pubsub_new(loop, redis, input->config->name, handler);
+	return input->channel;
+}
+
+static bool start_list(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
+		       struct trigger_handler handler, struct error *err)
+{
+	error_set(err, -ENOMEM, "out of memory");
+	input->queue = redis_queue_new(loop, redis, REDIS_QUEUE_LIST, input->config->name, "", handler);
+	return input->queue;
+}
+
+static bool start_stream(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
+			 struct trigger_handler handler, struct error *err)
+{
+	error_set(err, -ENOMEM, "out of memory");
+	input->queue =
+		redis_queue_new(loop, redis, REDIS_QUEUE_STREAM, input->config->name, input->config->field, handler);
+	return input->queue;
+}
+
+static bool start_datagrams(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
+			    struct trigger_handler handler, struct error *err)
+{
+	(void)redis;
+	input->datagrams = datagram_input_new(loop, input->config->name, handler, err);
+	return input->datagrams;
+}
+
+static bool start_lines(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
+			struct trigger_handler handler, struct error *err)
+{
+	(void)redis;
+	input->lines = line_input_new(loop, input->config->name, handler, err);
+	return input->lines;
+}
+
+/* By the names that the configuration's table has for them. */
+static const struct {
+	const char *from;
+	bool (*start)(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
+		      struct trigger_handler handler, struct error *err);
+} kinds[] = {
+	{"redis-channel", start_channel},
+	{"redis-list", start_list},
+	{"redis-stream", start_stream},
+	{"unix-dgram", start_datagrams},
+	{"udp", start_datagrams},
+	{"unix-stream", start_lines},
+	{"tcp", start_lines},
+};
+
 static int start_input(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
 		       struct error *err)
 {
 	const struct trigger_handler handler = {.message = on_message, .ctx = input};
-	const char *from = input->config->from;
 
-	if (strcmp(from, "redis-channel") == 0)
-		input->channel = redis_pubsub_new(loop, redis, input->config->name, handler);
-	else
-		input->queue = redis_queue_new(loop, redis,
-					       strcmp(from, "redis-list") == 0 ? REDIS_QUEUE_LIST : REDIS_QUEUE_STREAM,
-					       input->config->name, input->config->field, handler);
-	return input->channel || input->queue ? 0 : error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(kinds[i].from, input->config->from) != 0)
+			continue;
+		if (kinds[i].start(input, loop, redis, handler, err))
+			return 0;
+		error_prefix(err, "input.name");
+		return -EINVAL;
+	}
+	return error_set(err, -EINVAL, "input.from: %s is unknown", input->config->from);
 }
 
 int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const struct config *config,
@@ -94,6 +155,8 @@ static void stop_input(struct alert_input *input)
 {
 	redis_pubsub_free(take(input->channel));
 	redis_queue_free(take(input->queue));
+	datagram_input_free(take(input->datagrams));
+	line_input_free(take(input->lines));
 }
 
 void alert_setup_stop(struct alert_setup *setup)

@@ -3,6 +3,7 @@
 
 import json
 import os
+import socket
 
 import pytest
 
@@ -256,3 +257,72 @@ def test_alerts_come_from_a_redis_list_and_a_stream(rules_world):
     world.daemon.start(subscribed=True)
     begun(world, since, "ids")
     until(lambda: rule(world, "ids")["matches"] == 1)
+
+
+IN_ALL_WAYS = """
+[[rule]]
+name = "ids"
+match = { event_type = "alert" }
+interface = ["eth0"]
+duration = 600
+dedupe = "{flow_id}"
+"""
+
+
+def test_alerts_come_through_sockets(rules_world, tmp_path):
+    """Datagrams are messages; lines are, too, and what has its length before it, in pieces and without a last newline."""
+    inputs = [{"format": "eve", "from": "unix-dgram", "name": f"{tmp_path}/dgram"},
+              {"format": "eve", "from": "unix-stream", "name": f"{tmp_path}/stream"},
+              {"format": "syslog", "from": "tcp", "name": "127.0.0.1:5141"},
+              {"format": "eve", "from": "udp", "name": "127.0.0.1:5140"}]
+    world = rules_world(IN_ALL_WAYS + IN_ALL_WAYS.replace('"ids"', '"syslog"').replace("event_type", '"json.event_type"')
+                        .replace("{flow_id}", "{json.flow_id}"), {"input": inputs})
+    for name in (f"unix:{tmp_path}/dgram", f"unix:{tmp_path}/stream", "tcp:127.0.0.1:5141", "udp:127.0.0.1:5140"):
+        world.daemon.wait_log("input-ready", input=name)
+
+    def eve(flow):
+        return json.dumps({**EVE, "flow_id": flow}).encode()
+
+    def matches(name, count):
+        until(lambda: rule(world, name)["matches"] == count, what=f"{count} matches of {name}")
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(eve(1), f"{tmp_path}/dgram")
+    matches("ids", 1)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{tmp_path}/stream")
+        client.sendall(eve(2) + b"\r\n\n" + eve(3)[:20])
+        matches("ids", 2)
+        client.sendall(eve(3)[20:])
+    matches("ids", 3)
+    with world.host.call(lambda: socket.create_connection(("127.0.0.1", 5141))) as client:
+        message = b"<34>1 - - - - - - " + eve(4)
+        client.sendall(b"%d " % len(message) + message + b"%d " % len(message) + message[:10])
+        matches("syslog", 1)
+        client.sendall(message[10:] + message.replace(b'"flow_id": 4', b'"flow_id": 5') + b"\n")
+        matches("syslog", 3)
+    with world.host.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
+        client.sendto(eve(6), ("127.0.0.1", 5140))
+    matches("ids", 4)
+    assert rule(world, "ids")["started"] == 4 and rule(world, "syslog")["started"] == 2  # the repeated one is suppressed
+
+
+def test_a_client_with_an_endless_line_is_cut_off(rules_world, tmp_path):
+    world = rules_world(IN_ALL_WAYS, {"input": [{"format": "eve", "from": "unix-stream", "name": f"{tmp_path}/stream"}]})
+    world.daemon.wait_log("input-ready")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{tmp_path}/stream")
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                client.sendall(b"x" * 65536)
+    world.daemon.wait_log("input-client-dropped", error="a message is too long")
+    world.assert_works()
+
+
+def test_an_input_that_cannot_be_opened_is_named(make_world, tmp_path):
+    (tmp_path / "file").write_text("")
+    for name, fault in ((f"{tmp_path}/file", "Address already in use"), ("localhost", "must be an absolute path")):
+        world = make_world({"input": [{"from": "unix-stream", "name": name}]}, start=False)
+        world.daemon.launch()
+        world.daemon.wait_text("input.name", fault)
+        assert world.daemon.wait_exit() != 0
